@@ -1,0 +1,28 @@
+"""Errors shared by all layers."""
+
+from __future__ import annotations
+
+from typing import Self
+
+
+class ConfError(Exception):
+    """A configuration error in nginx's words; whoever knows the place adds it.
+
+    ``place`` is "" for the few errors that nginx reports without a place.
+    """
+
+    place: str | None = None
+
+    def at(self, file: str, line: int) -> Self:
+        """Adds the place, unless an inner one was added already."""
+        if self.place is None:
+            self.place = f" in {file}:{line}"
+        return self
+
+    def nowhere(self) -> Self:
+        """Marks an error that nginx reports without file and line."""
+        self.place = ""
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}{self.place or ''}"
