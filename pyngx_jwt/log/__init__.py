@@ -1,0 +1,29 @@
+"""error_log and the files of access_log: levels, lines, targets.
+
+Text is str with one character per byte (latin-1), as everywhere.
+"""
+
+from .error_log import FileTarget, Log, MemoryTarget, SyslogTarget, Target, initial_log
+from .files import Buffer, OpenFile, OpenFiles
+from .level import LEVEL_NAMES, Level, errno_text, parse_levels, write_stderr
+from .syslog import SyslogPeer, SyslogServer, parse_syslog
+
+__all__ = [
+    "LEVEL_NAMES",
+    "Buffer",
+    "FileTarget",
+    "Level",
+    "Log",
+    "MemoryTarget",
+    "OpenFile",
+    "OpenFiles",
+    "SyslogPeer",
+    "SyslogServer",
+    "SyslogTarget",
+    "Target",
+    "errno_text",
+    "initial_log",
+    "parse_levels",
+    "parse_syslog",
+    "write_stderr",
+]

@@ -1,0 +1,144 @@
+"""error_log in nginx's levels and line format.
+
+A line is written before ``write`` returns, so that a reader sees it before the answer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from .files import OpenFile, OpenFiles
+from .level import LEVEL_NAMES, STDERR_FD, Level, errno_text, write_stderr
+from .syslog import SyslogPeer
+
+MAX_ERROR_STR = 2048  # bytes; a longer line is cut, as nginx cuts it
+
+
+class Target(Protocol):
+    """Where one error_log line writes to."""
+
+    @property
+    def level(self) -> Level: ...
+
+    @property
+    def file(self) -> OpenFile | None: ...
+
+    def write(self, level: Level, line: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileTarget:
+    file: OpenFile
+    level: Level
+
+    def write(self, level: Level, line: bytes) -> None:
+        self.file.append(line)
+
+
+@dataclass(frozen=True, slots=True)
+class SyslogTarget:
+    peer: SyslogPeer
+    level: Level
+    file: None = None
+
+    def write(self, level: Level, line: bytes) -> None:
+        self.peer.log_line(level, line)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTarget:
+    """``error_log memory:SIZE``: a debugger reads it in nginx, nobody can here."""
+
+    level: Level
+    file: None = None
+
+    def write(self, level: Level, line: bytes) -> None:
+        return None
+
+
+@lru_cache(maxsize=2)
+def _log_time(second: int) -> str:
+    return time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(second))
+
+
+class Log:
+    """The error_log lines of one level of the configuration.
+
+    ``level`` is the most verbose of them: ``if log.level >= Level.DEBUG`` keeps a message
+    from being put together for nobody.  While ``console`` is set, as it is until a
+    server has started, warnings and worse are said on stderr too.
+    """
+
+    __slots__ = ("_forced", "console", "level", "targets")
+
+    def __init__(self, *targets: Target, console: bool = False) -> None:
+        self.targets: tuple[Target, ...] = ()
+        self.level = Level.STDERR
+        self.console = console
+        self._forced = False
+        for target in targets:
+            self.add(target)
+
+    def add(self, target: Target) -> None:
+        """One more error_log line."""
+        self.targets += (target,)
+        self.level = max(self.level, target.level)
+
+    def with_debug(self) -> Log:
+        """The same targets taking every message: what debug_connection gives a client."""
+        log = Log(*self.targets, console=self.console)
+        log.level, log._forced = Level.DEBUG, True
+        return log
+
+    def write(self, level: Level, text: str, connection: int = 0) -> None:
+        """Logs ``text``; ``connection`` is the number told as ``*1``, 0 for none."""
+        if level > self.level:
+            return
+        now, number = time.time(), f"*{connection} " if connection else ""
+        head = f"{_log_time(int(now))} [{LEVEL_NAMES[level]}] {os.getpid()}"
+        line = f"{head}#{threading.get_native_id()}: {number}{text}".encode(
+            "latin-1", "backslashreplace"
+        )[: MAX_ERROR_STR - 1]
+        told = False
+        for target in self.targets:
+            if level <= target.level or self._forced:
+                target.write(level, line + b"\n")
+                told = told or (target.file is not None and target.file.fd == STDERR_FD)
+        if self.console and not told and level <= Level.WARN:
+            write_stderr(f"[{LEVEL_NAMES[level]}] {text}"[: MAX_ERROR_STR - 1])
+
+    @property
+    def file(self) -> OpenFile | None:
+        """The first file among the targets, stderr included."""
+        return next((x.file for x in self.targets if x.file is not None), None)
+
+    def open_default(self, files: OpenFiles, path: str) -> None:
+        """Logs errors to ``path`` unless some error_log line names a file."""
+        if self.file is None:
+            self.add(FileTarget(files.add(path), Level.ERR))
+
+    def redirect_stderr(self) -> None:
+        """Sends what libraries say on stderr to the log, unless stderr is a log itself."""
+        file = self.file
+        if file and all(x.file is None or x.file.fd != STDERR_FD for x in self.targets):
+            os.dup2(file.fd, STDERR_FD)
+
+
+def initial_log(path: str, level: Level = Level.NOTICE) -> tuple[Log, OpenFile]:
+    """The log used until the configuration is read; "" is stderr (ngx_log_init).
+
+    A file that cannot be opened is said on stderr, which then takes its place.
+    """
+    file = OpenFile(path)
+    try:
+        file.open()
+    except OSError as error:
+        text = f'open() "{path}" failed {errno_text(error)}'
+        write_stderr(f"[alert] could not open error log file: {text}")
+        file = OpenFile("")
+    return Log(FileTarget(file, level), console=True), file

@@ -1,0 +1,67 @@
+"""Levels of messages, and how nginx words a failed call."""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+
+from ..errors import ConfError
+
+STDERR_FD = 2
+
+
+class Level(IntEnum):
+    """The level of a message; a log takes those that are not above its own."""
+
+    STDERR = 0
+    EMERG = 1
+    ALERT = 2
+    CRIT = 3
+    ERR = 4
+    WARN = 5
+    NOTICE = 6
+    INFO = 7
+    DEBUG = 8
+
+
+# How the configuration and the lines name them ("error", not "err").
+LEVEL_NAMES = ("", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
+# Parts of "debug" that nginx can log alone; here each of them is all of it.
+_DEBUG_PARTS = ("core", "alloc", "mutex", "event", "http", "mail", "stream")
+
+
+def parse_levels(words: tuple[str, ...]) -> Level:
+    """The level that ``error_log FILE words`` asks for (ngx_log_set_levels)."""
+    found: Level | None = None
+    for word in words:
+        if word in LEVEL_NAMES[1:]:
+            if found is not None:
+                raise ConfError(f'duplicate log level "{word}"')
+            found = Level(LEVEL_NAMES.index(word))
+        elif word in (f"debug_{part}" for part in _DEBUG_PARTS):
+            if found not in (None, Level.DEBUG):
+                raise ConfError(f'invalid log level "{word}"')
+            found = Level.DEBUG
+        else:
+            raise ConfError(f'invalid log level "{word}"')
+    return Level.ERR if found is None else found
+
+
+def errno_text(error: OSError) -> str:
+    """``(2: No such file or directory)``, as nginx ends the sentence of a failed call."""
+    number = error.errno or 0
+    return f"({number}: {os.strerror(number)})"
+
+
+def write_stderr(text: str) -> None:
+    """Says something on the console under nginx's name (ngx_log_stderr)."""
+    write_all(STDERR_FD, f"nginx: {text}\n".encode("latin-1", "backslashreplace"))
+
+
+def write_all(fd: int, data: bytes) -> OSError | None:
+    """Writes without waiting and without raising; a log has nobody to complain to."""
+    try:
+        os.write(fd, data)
+    except OSError as error:
+        return error
+    return None
