@@ -1,0 +1,201 @@
+"""Configuration files to statements, one at a time (ngx_conf_parse, ngx_conf_include).
+
+nginx runs each directive as soon as it has read it, so nothing is read ahead here: an error in
+line 3 is found before one in line 9. Whoever runs the directives recurses over the blocks.
+"""
+
+from __future__ import annotations
+
+import enum
+import glob
+import os
+import re
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from pyngx_jwt.conf.tokens import Tokenizer
+from pyngx_jwt.errors import ConfError
+
+COMMAND_LINE = "command line"
+_LUA = "_by_lua_block"
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A directive, or an entry of a block such as ``map``, with escapes undone.
+
+    ``line`` and ``column`` are those of the ";" or "{" (nginx reports that line), ``start_*``
+    those of the name; columns count bytes from 1. ``quoted`` has a flag per word, the name first.
+    """
+
+    name: str
+    args: tuple[str, ...]
+    opens: bool
+    file: str
+    line: int
+    column: int
+    start_line: int
+    start_column: int
+    quoted: tuple[bool, ...]
+
+
+class EndBlock(enum.Enum):
+    END_BLOCK = "}"
+
+
+END_BLOCK: Final = EndBlock.END_BLOCK
+
+
+class Source:
+    """One configuration file, or the text of -g, being read.
+
+    ``depth`` counts the blocks that were opened in this file and are not closed yet.
+    """
+
+    __slots__ = ("_tokens", "depth", "from_file", "path", "text")
+
+    def __init__(self, path: str, text: str, *, from_file: bool = True) -> None:
+        self.path = path
+        self.text = text
+        self.from_file = from_file
+        self.depth = 0
+        self._tokens = Tokenizer(text, limited=from_file)
+
+    @property
+    def line(self) -> int:
+        """The line that nginx would report now: of the last ";", "{" or "}" read."""
+        return self._tokens.line
+
+    def next(self) -> Statement | EndBlock | None:
+        """Reads the next directive; END_BLOCK for "}", None at the end of the file.
+
+        Raises ConfError with its place.
+        """
+        return self._next(entries=False)
+
+    def next_entry(self) -> Statement | EndBlock | None:
+        """Reads the next entry of a block such as ``map`` or ``types``, where "{" is an error."""
+        return self._next(entries=True)
+
+    def locate(self, error: ConfError) -> ConfError:
+        """Adds the place that is being read, unless the error has one."""
+        if self.from_file:
+            return error.at(self.path, self.line)
+        if error.place is None:
+            error.place = f" in {COMMAND_LINE}"
+        return error
+
+    def _next(self, *, entries: bool) -> Statement | EndBlock | None:
+        try:
+            mark = self._tokens.read()
+        except ConfError as error:
+            raise self.locate(error) from None
+        if mark == ";":
+            return self._statement(opens=False)
+        if mark == "{":
+            return self._open(entries)
+        if mark:
+            return self._close()
+        if self.depth:
+            self._fail('unexpected end of file, expecting "}"')
+        return None
+
+    def _open(self, entries: bool) -> Statement:
+        if not self.from_file:
+            self._fail("block directives are not supported in -g option")
+        if entries:
+            self._fail('unexpected "{"')
+        name = self._tokens.words[0]
+        if name.endswith(_LUA):  # what follows is Lua, not words
+            self._fail(f'unknown directive "{name}", Lua is not supported')
+        self.depth += 1
+        return self._statement(opens=True)
+
+    def _close(self) -> EndBlock:
+        if not self.depth:
+            self._fail('unexpected "}"')
+        self.depth -= 1
+        return END_BLOCK
+
+    def _statement(self, opens: bool) -> Statement:
+        tokens = self._tokens
+        name, *args = tokens.words
+        return Statement(
+            name,
+            tuple(args),
+            opens,
+            self.path,
+            tokens.line,
+            self._column(tokens.end),
+            tokens.start_line,
+            self._column(tokens.start),
+            tuple(tokens.quoted),
+        )
+
+    def _column(self, offset: int) -> int:
+        return offset - self.text.rfind("\n", 0, offset)
+
+    def _fail(self, sentence: str) -> NoReturn:
+        raise self.locate(ConfError(sentence))
+
+
+def read_source(path: str) -> Source:
+    """Opens a configuration file and reads as many bytes as it says it has, as nginx does.
+
+    Raises ConfError in nginx's words: without a place when it cannot be opened (the caller knows
+    whether an ``include`` asked for it), and marked as placeless when it cannot be read.
+    """
+    try:
+        fd = os.open(path.encode("latin-1"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfError(_failed("open", path, error)) from None
+    try:
+        return Source(path, _read_all(fd).decode("latin-1"))
+    except OSError as error:
+        raise ConfError(_failed("pread", path, error)).nowhere() from None
+    finally:
+        os.close(fd)
+
+
+def command_line(text: str) -> Source:
+    """The directives given with -g."""
+    return Source(COMMAND_LINE, text, from_file=False)
+
+
+def full_name(name: str, folder: str) -> str:
+    """A file name taken relative to a folder (ngx_get_full_name); C strings end at a NUL."""
+    name = name.partition("\0")[0]
+    if name.startswith("/") or not folder:
+        return name
+    return f"{folder}{name}" if folder.endswith("/") else f"{folder}/{name}"
+
+
+def expand(pattern: str, conf_dir: str) -> list[str]:
+    """The files that an ``include`` names, in nginx's order.
+
+    ``conf_dir`` is the folder of the main configuration file. A pattern may match nothing; a name
+    without ``*?[`` is returned as it is, and it is an error only when it cannot be opened.
+    """
+    name = full_name(pattern, conf_dir)
+    if not _GLOB.search(name):
+        return [name]
+    found = glob.glob(_python_pattern(name).encode("latin-1"))
+    return [path.decode("latin-1") for path in sorted(found)]
+
+
+def _python_pattern(pattern: str) -> str:
+    r"""glob(3) reads ``\x`` as a literal x and ``[^a]`` as ``[!a]``; Python's glob does not."""
+    pattern = re.sub(r"\\(.)", lambda m: glob.escape(m[1]), pattern, flags=re.DOTALL)
+    return pattern.replace("[^", "[!")
+
+
+def _read_all(fd: int) -> bytes:
+    data, size = b"", os.fstat(fd).st_size
+    while len(data) < size and (part := os.read(fd, size - len(data))):
+        data += part
+    return data
+
+
+def _failed(call: str, path: str, error: OSError) -> str:
+    return f'{call}() "{path}" failed ({error.errno}: {os.strerror(error.errno or 0)})'

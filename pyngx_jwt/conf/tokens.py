@@ -1,0 +1,174 @@
+"""The words of a configuration, read byte for byte as nginx reads them (ngx_conf_read_token).
+
+One regular expression finds blanks, comments and the next word; what it cannot say
+(how long a word may be, what may follow a quote) is checked here. Text is latin-1: one
+character per byte, so only nginx's four blanks are blanks and NUL is a byte like any other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NoReturn
+
+from pyngx_jwt.errors import ConfError
+
+BUFFER = 4096  # NGX_CONF_BUFFER: a word may not be longer than what nginx reads at once
+BLANK = " \t\r\n"
+
+_TOKEN = re.compile(
+    r"""
+    (?: [ \t\r\n]++ | \#[^\n]*+ )*+               # blanks and comments
+    (?: ([;{}])                                   # 1 _MARK
+      | "( (?: [^"\\]++ | \\[\s\S] )*+ )"         # 2 _DOUBLE
+      | '( (?: [^'\\]++ | \\[\s\S] )*+ )'         # 3 _SINGLE
+      | (["'])                                    # 4 _OPEN: a quote that never ends
+      | ( (?: [^ \t\r\n;{\\$]++ | \\[\s\S]?+ | \$\{*+ )++ )   # 5 _PLAIN
+    )?+
+    """,
+    re.VERBOSE,
+)
+_MARK, _OPEN, _PLAIN = 1, 4, 5
+_COMMENT = re.compile(r"[ \t\r\n]*+(#[^\n]*+)?+")
+_AFTER_QUOTE = frozenset(BLANK + ";{)")
+_ESCAPE = re.compile(r"\\([\"'\\trn])")
+_ESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
+
+
+def unescape(word: str) -> str:
+    r"""Undoes ``\" \' \\ \t \r \n``; a backslash before anything else stays."""
+    return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[1]), word)
+
+
+class Tokenizer:
+    """Reads one directive at a time: its words, and the mark that ends it.
+
+    After ``read()``: ``words``, ``quoted`` (a flag per word), ``start`` and ``end`` (offsets of
+    the first word and of the mark), ``start_line``, and ``line``, which nginx would report now.
+    ``limited`` is false for the text of -g, which nginx does not read through its buffer.
+    """
+
+    __slots__ = (
+        "_counted",
+        "end",
+        "limited",
+        "line",
+        "pos",
+        "quoted",
+        "start",
+        "start_line",
+        "text",
+        "words",
+    )
+
+    def __init__(self, text: str, *, limited: bool = True) -> None:
+        self.text = text
+        self.limited = limited
+        self.words: list[str] = []
+        self.quoted: list[bool] = []
+        self.pos = self.start = self.end = 0
+        self.line = self.start_line = 1
+        self._counted = 0
+
+    def read(self) -> str:
+        """Reads to the next mark and returns it: ";", "{", "}", or "" at the end of the text.
+
+        Raises ConfError without a place; ``line`` is then the line to report.
+        """
+        text, pos, match = self.text, self.pos, _TOKEN.match
+        words: list[str] = []
+        quoted: list[bool] = []
+        self.words, self.quoted = words, quoted
+        while True:
+            token = match(text, pos)
+            assert token is not None  # everything in it is optional
+            end = token.end()
+            if end - pos >= BUFFER - 1 and self.limited:
+                self._check_length(token)
+            kind = token.lastindex
+            if kind is None:
+                return self._end_of_text()
+            if kind == _MARK:
+                return self._mark(token[_MARK], end)
+            if kind == _OPEN:
+                self._unterminated(token.start(_OPEN))
+            if not words:
+                self.start = token.start(kind) - (kind != _PLAIN)
+            word = token[kind]
+            words.append(unescape(word) if "\\" in word else word)
+            quoted.append(kind != _PLAIN)
+            if kind != _PLAIN and end < len(text) and text[end] not in _AFTER_QUOTE:
+                self._fail(f'unexpected "{text[end]}"', end)
+            pos = end
+
+    def _mark(self, mark: str, end: int) -> str:
+        if bool(self.words) == (mark == "}"):
+            self._fail(f'unexpected "{mark}"', end - 1)
+        if self.words:
+            self._count(self.start)
+            self.start_line = self.line
+        self._count(end)
+        self.end, self.pos = end - 1, end
+        return mark
+
+    def _end_of_text(self) -> str:
+        """Nothing but blanks and comments is left."""
+        size = len(self.text)
+        if self.words:
+            self._truncated()
+        self._count(size)
+        self.start = self.end = self.pos = size
+        return ""
+
+    def _unterminated(self, quote: int) -> NoReturn:
+        """A quote opens and does not close before the end of the file."""
+        if self.limited and len(self.text) - (quote + 1) > BUFFER:
+            self._fail_quote(quote)
+        self._truncated()
+
+    def _truncated(self) -> NoReturn:
+        if not self.limited:
+            self._fail('unexpected end of parameter, expecting ";"', len(self.text))
+        self._fail('unexpected end of file, expecting ";" or "}"', len(self.text))
+
+    def _check_length(self, token: re.Match[str]) -> None:
+        """Fails where nginx's buffer is full: 4096 bytes of one comment or word and more to come.
+
+        A blank after a word, and after a closing quote, still counts towards the word.
+        """
+        self._check_comments(token.start())
+        kind, text = token.lastindex, self.text
+        if kind is None or kind in (_MARK, _OPEN):
+            return
+        start, last = token.span(kind)
+        if kind != _PLAIN:
+            if last - start >= BUFFER:
+                self._fail_quote(start - 1)
+            last += 1
+        if last < len(text) and text[last] in BLANK:
+            last += 1
+        if last - start >= BUFFER and len(text) > start + BUFFER:
+            self._fail_long(start)
+
+    def _check_comments(self, pos: int) -> None:
+        text = self.text
+        while (comment := _COMMENT.match(text, pos)) and comment[1] is not None:
+            start, pos = comment.span(1)
+            if pos - start >= BUFFER and len(text) > start + BUFFER:
+                self._fail_long(start)
+
+    def _fail_long(self, start: int) -> NoReturn:
+        self._fail(f'too long parameter "{self.text[start : start + 10]}..." started', start)
+
+    def _fail_quote(self, quote: int) -> NoReturn:
+        mark = self.text[quote]
+        what = f'too long parameter, probably missing terminating "{mark}" character'
+        self._fail(what, quote)
+
+    def _fail(self, sentence: str, offset: int) -> NoReturn:
+        """Raises nginx's sentence, to be reported on the line of ``offset``."""
+        self._count(offset)
+        raise ConfError(sentence)
+
+    def _count(self, offset: int) -> None:
+        self.line += self.text.count("\n", self._counted, offset)
+        self._counted = offset
