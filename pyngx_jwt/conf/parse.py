@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from pyngx_jwt.conf.tokens import Tokenizer
-from pyngx_jwt.errors import ConfError
+from ..errors import ConfError
+from .tokens import Tokenizer
 
 COMMAND_LINE = "command line"
 _LUA = "_by_lua_block"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from pyngx_jwt.errors import ConfError
+from ..errors import ConfError
 
 BUFFER = 4096  # NGX_CONF_BUFFER: a word may not be longer than what nginx reads at once
 BLANK = " \t\r\n"
