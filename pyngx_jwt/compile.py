@@ -1,0 +1,538 @@
+"""Statements to the objects that serve requests."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .conf.directive import (
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    MAIN,
+    SERVER,
+    SERVER_IF,
+    Conf,
+    Context,
+    Directive,
+)
+from .conf.parse import END_BLOCK, Source, Statement, command_line, expand, read_source
+from .conf.scope import Scope
+from .errors import ConfError
+from .http.level import Level
+from .http.listen import Listen
+from .http.location import Location, Server, ServerNames, Tree
+from .http.module import Phase
+from .http.regex import Regex
+from .http.request import Handler
+from .http.satisfy import satisfy_any
+from .http.variables import Variables
+from .log import Level as LogLevel
+from .log import Log, OpenFiles
+from .modules import MODULES
+from .modules.core import CoreConf, compile_core
+from .modules.main import Logs, MainConf
+from .options import Options
+
+DIRECTIVES: dict[str, list[tuple[type[Conf], Directive]]] = {}
+for _module in MODULES:
+    for _name, _directive in _module.conf.directives.items():
+        DIRECTIVES.setdefault(_name, []).append((_module.conf, _directive))
+
+# Even --allow-unsupported does not leave out what keeps somebody out.
+_GUARDS = re.compile(
+    r"auth_|access_|oidc|secure_link|limit_|valid_referers|ssl_(verify|client|ocsp|crl)|deny"
+    r"|app_protect|modsecurity|naxsi|js_access|perl|internal_redirect|referer|.*_by_lua"
+)
+
+
+# -- reading --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Reader:
+    """Runs statements as they are read, file by file, level by level."""
+
+    scope: Scope
+    files: dict[str, str] = field(default_factory=dict)
+
+    def run(self, source: Source, level: Level) -> None:
+        """Runs a file, or a block of it, to its end."""
+        while (statement := source.next()) is not None and statement is not END_BLOCK:
+            assert isinstance(statement, Statement)
+            try:
+                self._apply(statement, source, level)
+            except ConfError as error:
+                raise source.locate(error) from None
+
+    def open(self, path: str) -> Source:
+        source = read_source(path)
+        self.files.setdefault(path, source.text)
+        return source
+
+    def _included(self, statement: Statement) -> Iterator[Source]:
+        if len(statement.args) != 1:
+            raise ConfError('invalid number of arguments in "include" directive')
+        for path in expand(statement.args[0], self.scope.options.conf_prefix):
+            yield self.open(path)
+
+    def _apply(self, statement: Statement, source: Source, level: Level) -> None:
+        if statement.name == "include" and not statement.opens:
+            for included in self._included(statement):
+                self.run(included, level)
+            return
+        found = self._find(statement, source, level)
+        if found is None:
+            return
+        kind, directive = found
+        self.scope.statement = statement
+        if directive.raw:
+            entries = list(self._entries(source))
+            self.scope.statement = statement
+            directive.set(level[kind], *statement.args, entries=entries)
+        elif directive.opens:
+            self._open(statement, directive, kind, source, level)
+        else:
+            directive.set(level[kind], *statement.args)
+
+    def _open(
+        self,
+        statement: Statement,
+        directive: Directive,
+        kind: type[Any],
+        source: Source,
+        level: Level,
+    ) -> None:
+        assert directive.opens is not None
+        opens = directive.opens
+        if opens is LOCATION_IF and level.context is SERVER:
+            opens = SERVER_IF
+        inner = Level(opens, self.scope, level)
+        if opens is Context.EVENTS:
+            inner.confs = level.confs
+        directive.set(inner[kind], *statement.args)
+        if opens is not Context.EVENTS:
+            level.levels.append(inner)
+        self.run(source, inner)
+        if opens is HTTP:
+            finish_http(inner)
+
+    def _entries(self, source: Source) -> Iterator[Statement]:
+        while (entry := source.next_entry()) is not None and entry is not END_BLOCK:
+            assert isinstance(entry, Statement)
+            if entry.name == "include" and len(entry.args) == 1:
+                for included in self._included(entry):
+                    yield from self._entries(included)
+            else:
+                yield entry
+
+    def _find(
+        self, statement: Statement, source: Source, level: Level
+    ) -> tuple[type[Conf], Directive] | None:
+        """The checks of ngx_conf_handler(), in its order and its words."""
+        name = statement.name
+        declared = DIRECTIVES.get(name)
+        if not declared:
+            self._unknown(statement, source)
+            return None
+        for kind, directive in declared:
+            if directive.contexts & level.context:
+                _check_shape(statement, directive)
+                return kind, directive
+        raise ConfError(f'"{name}" directive is not allowed here')
+
+    def _unknown(self, statement: Statement, source: Source) -> None:
+        """Raises, or leaves out what nginx has and we do not, if that was asked for."""
+        from .conf.known import module_of
+
+        name = statement.name
+        module = module_of(name)
+        if module is None:
+            raise ConfError(f'unknown directive "{name}"')
+        text = f'the "{name}" directive of {module} is not supported'
+        if not self.scope.options.allow_unsupported:
+            raise ConfError(f"{text}, remove it or start with --allow-unsupported")
+        if _GUARDS.match(name):
+            raise ConfError(f"{text}, and it restricts access: it cannot be left out")
+        self.scope.statement = statement
+        self.scope.warn(f"{text}, ignored")
+        if statement.opens:
+            _skip_block(source)
+
+
+def _skip_block(source: Source) -> None:
+    depth = 1
+    while depth:
+        statement = source.next()
+        if statement is END_BLOCK:
+            depth -= 1
+        elif isinstance(statement, Statement) and statement.opens:
+            depth += 1
+
+
+def _check_shape(statement: Statement, directive: Directive) -> None:
+    name = statement.name
+    if statement.opens and not directive.is_block:
+        raise ConfError(f'directive "{name}" is not terminated by ";"')
+    if directive.is_block and not statement.opens:
+        raise ConfError(f'directive "{name}" has no opening "{{"')
+    if not directive.fewest <= len(statement.args) <= directive.most:
+        raise ConfError(f'invalid number of arguments in "{name}" directive')
+
+
+# -- merging and building -------------------------------------------------------------------
+
+
+def merge(level: Level, outer: Level) -> None:
+    """Hands down what is not set, from the outside in."""
+    if level.context & (SERVER_IF | LOCATION_IF | LIMIT_EXCEPT):
+        level[CoreConf]._name = outer[CoreConf]._name
+        level[CoreConf]._modifier = outer[CoreConf]._modifier
+        level[CoreConf]._regex = outer[CoreConf]._regex
+    for module in MODULES:
+        level[module.conf].merge(outer[module.conf])
+    for inner in level.levels:
+        if not inner.context & Context.UPSTREAM:
+            merge(inner, level)
+
+
+def walk(level: Level) -> Iterator[Level]:
+    """A level and all inside it, from the outside in."""
+    yield level
+    for inner in level.levels:
+        if not inner.context & Context.UPSTREAM:
+            yield from walk(inner)
+
+
+def finish_http(http: Level) -> None:
+    """What ngx_http_block does at the end of http: merging, checks, locations."""
+    for server in http.inner(SERVER):
+        merge(server, http)
+    for server in http.inner(SERVER):
+        _check_locations(server)
+    for level in walk(http):
+        for module in MODULES:
+            if module.check:
+                module.check(level[module.conf], level)
+    http.scope.statement = None
+    built = http.scope.shared(Built)
+    for level in http.inner(SERVER):
+        built.servers.append((level, compile_server(level)))
+    build_ports(http, built)
+
+
+@dataclass(slots=True)
+class Built:
+    """The compiled http block; empty if there is none."""
+
+    servers: list[tuple[Level, Server]] = field(default_factory=list)
+    ports: dict[str, Port] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Address:
+    """The servers of one address that is listened on."""
+
+    listen: Listen
+    names: ServerNames
+    default_given: bool = False
+    levels: list[tuple[Level, Server]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Port:
+    """A socket: its own address, and others that a wildcard takes in."""
+
+    listen: Listen
+    address: Address
+    others: dict[str, Address] = field(default_factory=dict)
+
+
+def compile_server(level: Level) -> Server:
+    """A server with its locations."""
+    server = Server()
+    server.core = level[CoreConf]
+    server.name = server.core.server_names[0] if server.core.server_names else ""
+    server.named = {}
+    server.location = compile_location(level)
+    server.rewrite = server.location.rewrite
+    post_read = _handlers(level, Phase.POST_READ)
+    server.rewrite = (*post_read, *server.location.rewrite)
+    server.location.rewrite = ()
+    server.tree = server.location.tree
+    for inner in level.inner(LOCATION):
+        conf = inner[CoreConf]
+        if conf.is_named and inner.location:
+            server.named[conf._name] = inner.location
+    return server
+
+
+def compile_location(level: Level) -> Location:
+    """Keeps only what this level's configuration calls for, inner levels first."""
+    location = level.location = Location()
+    for inner in level.levels:
+        compile_location(inner)
+    compile_core(level, location)
+    location.conf = level.__getitem__
+    location.log = level.scope.shared(Logs).of(level[MainConf])
+    location.rewrite = () if level.context & LOCATION_IF else _handlers(level, Phase.REWRITE)
+    before, access = _handlers(level, Phase.PREACCESS), _handlers(level, Phase.ACCESS)
+    if access and level[CoreConf].satisfy == "any":
+        access = (satisfy_any(access),)
+    after = (*_handlers(level, Phase.PRECONTENT), *_content(level, location))
+    location.handlers = (*before, *access, *after)
+    location.subrequest_handlers = (*before, *after)
+    location.header_filters = tuple(
+        built
+        for module in reversed(MODULES)
+        if module.header_filter_builder
+        and (built := module.header_filter_builder(level[module.conf], level))
+    )
+    location.log_handlers = tuple(
+        built
+        for module in reversed(MODULES)
+        if module.log_builder and (built := module.log_builder(level[module.conf], level))
+    )
+    limits = [inner for inner in level.levels if inner.context & LIMIT_EXCEPT]
+    location.limit_except = None
+    if limits and limits[-1].location:
+        location.limit_except = (limits[-1][CoreConf]._methods, limits[-1].location)
+    location.tree = build_tree(level)
+    return location
+
+
+def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
+    return tuple(
+        handler
+        for module in reversed(MODULES)
+        if phase in module.handlers
+        and (handler := module.handlers[phase](level[module.conf], level))
+    )
+
+
+def _content(level: Level, location: Location) -> tuple[Handler, ...]:
+    for module in MODULES:
+        build = module.exclusive_content
+        if build and (handler := build(level[module.conf], level)):
+            location.auto_redirect = location.name.endswith("/")
+            return (handler,)
+    location.auto_redirect = False
+    return _handlers(level, Phase.CONTENT)
+
+
+def _check_locations(level: Level) -> None:
+    seen: set[tuple[bool, str]] = set()
+    for inner in level.inner(LOCATION):
+        conf = inner[CoreConf]
+        _check_locations(inner)
+        if conf._regex:
+            continue
+        key = (conf._modifier == "=", conf._name)
+        if key in seen:
+            error = ConfError(f'duplicate location "{conf._name}"')
+            statement = inner.statement
+            assert statement is not None
+            raise error.at(statement.file, statement.line)
+        seen.add(key)
+
+
+def build_tree(level: Level) -> Tree | None:
+    """The locations of a level, None if there are none."""
+    exact: dict[str, Location] = {}
+    prefixes: dict[str, Location] = {}
+    regexes: list[tuple[Regex, Location]] = []
+    for inner in level.inner(LOCATION):
+        conf, location = inner[CoreConf], inner.location
+        assert location is not None
+        if conf._regex:
+            regexes.append((conf._regex, location))
+        elif conf._modifier == "=":
+            exact[conf._name] = location
+        elif not conf.is_named:
+            prefixes[conf._name] = location
+    if not (exact or prefixes or regexes):
+        return None
+    return Tree(exact, prefixes, tuple(regexes))
+
+
+# -- listening ------------------------------------------------------------------------------
+
+
+def build_ports(http: Level, built: Built) -> None:
+    """Which socket serves which servers, as ngx_http_optimize_servers."""
+    addresses: dict[str, Address] = {}
+    for level, server in built.servers:
+        conf = level[CoreConf]
+        for listen in conf.listens or _default_listen():
+            _add_address(addresses, listen, level, server)
+    for address in addresses.values():
+        _add_names(address, http.scope)
+    built.ports = _group(addresses)
+
+
+def _default_listen() -> tuple[Listen, ...]:
+    return (Listen(socket.AF_INET, "0.0.0.0", 80 if os.geteuid() == 0 else 8000),)
+
+
+def _add_address(
+    addresses: dict[str, Address], listen: Listen, level: Level, server: Server
+) -> None:
+    address = addresses.get(listen.text)
+    if address is None:
+        address = addresses[listen.text] = Address(listen, ServerNames(server))
+    elif listen.options_set:
+        if address.listen.options_set:
+            raise ConfError(f"duplicate listen options for {listen.text}").at(*_place(level))
+        address.listen = _with_flags(listen, address.listen)
+    else:
+        address.listen = _with_flags(address.listen, listen)
+    if listen.default_server:
+        if address.default_given:
+            raise ConfError(f"a duplicate default server for {listen.text}").at(*_place(level))
+        address.default_given, address.names.default = True, server
+    address.levels.append((level, server))
+
+
+def _place(level: Level) -> tuple[str, int]:
+    assert level.statement is not None
+    return level.statement.file, level.statement.line
+
+
+def _with_flags(listen: Listen, other: Listen) -> Listen:
+    return replace(
+        listen,
+        ssl=listen.ssl or other.ssl,
+        proxy_protocol=listen.proxy_protocol or other.proxy_protocol,
+    )
+
+
+def _add_names(address: Address, scope: Scope) -> None:
+    for level, server in address.levels:
+        for name in level[CoreConf].server_names or ("",):
+            if name.startswith("~"):
+                regex = Regex(name[1:], caseless=name != name.lower())
+                address.names.add_regex(regex, server)
+                for captured in regex.names:
+                    scope.shared(Variables).define_stored(captured)
+            elif not address.names.add(_host_name(name), server):
+                scope.warn_at(f'conflicting server name "{name}" on {address.listen.text}, ignored')
+
+
+def _host_name(name: str) -> str:
+    return socket.gethostname().lower() if name == "$hostname" else name
+
+
+def _group(addresses: dict[str, Address]) -> dict[str, Port]:
+    """A wildcard's socket takes in the other addresses of its port, unless they bind."""
+    wildcards = {
+        (a.listen.family, a.listen.port): Port(a.listen, a)
+        for a in addresses.values()
+        if a.listen.wildcard
+    }
+    ports = {port.listen.text: port for port in wildcards.values()}
+    for text, address in addresses.items():
+        listen = address.listen
+        wildcard = wildcards.get((listen.family, listen.port))
+        if listen.wildcard:
+            continue
+        if wildcard and not listen.bind and listen.family != socket.AF_UNIX:
+            wildcard.others[listen.host] = address
+        else:
+            ports[text] = Port(listen, address)
+    return ports
+
+
+# -- the whole ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MainSettings:
+    """The main directives that concern processes; times in seconds, paths full."""
+
+    daemon: bool
+    master_process: bool
+    pid: str
+    worker_processes: int
+    worker_rlimit_nofile: int
+    worker_shutdown_timeout: float
+    working_directory: str
+    user: tuple[int, int] | None
+    env: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A loaded configuration: what the process, the server and the linter read."""
+
+    main: MainSettings
+    listens: tuple[Listen, ...]
+    ports: dict[str, Port]
+    log: Log
+    open_files: OpenFiles
+    folders: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
+    root: Level
+    options: Options
+
+    @property
+    def scope(self) -> Scope:
+        return self.root.scope
+
+
+def load(options: Options, log: Log) -> Cycle:
+    """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
+    scope = Scope(options, lambda text: log.write(LogLevel.WARN, text))
+    _declare_variables(scope.shared(Variables))
+    reader, root = Reader(scope), Level(MAIN, scope)
+    if options.directives:
+        reader.run(command_line(options.directives), root)
+    reader.run(reader.open(options.conf_file), root)
+    main = root[MainConf]
+    if not main.has_events:
+        scope.statement = None
+        scope.warn('no "events" section in configuration, nginx refuses to start without one')
+    return _cycle(scope, root, reader)
+
+
+def _declare_variables(variables: Variables) -> None:
+    for module in MODULES:
+        variables.builtin.update(module.variables)
+        variables.setters.update(module.setters)
+        variables.prefixes.update(module.prefixes)
+
+
+def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
+    conf, options = root[MainConf], scope.options
+    ports = scope.shared(Built).ports
+    pid = options.full_name(conf.pid if conf.is_set("pid") else options.layout.pid_path)
+    settings = MainSettings(
+        conf.daemon,
+        conf.master_process,
+        pid,
+        conf.workers or os.cpu_count() or 1,
+        conf.worker_rlimit_nofile,
+        conf.worker_shutdown_timeout,
+        conf.working_directory,
+        conf.user_ids,
+        conf.environment,
+    )
+    files = scope.shared(OpenFiles)
+    log = scope.shared(Logs).finish(
+        conf, options.error_log or options.full_name(options.layout.error_log_path)
+    )
+    return Cycle(
+        settings,
+        tuple(port.listen for port in ports.values()),
+        ports,
+        log,
+        files,
+        tuple(scope.folders),
+        tuple(reader.files.items()),
+        root,
+        options,
+    )

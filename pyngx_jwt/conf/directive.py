@@ -1,0 +1,308 @@
+"""Declaring directives: name, contexts, arguments, default, documentation."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
+
+from ..errors import ConfError
+from .values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
+
+if TYPE_CHECKING:
+    from .scope import Scope
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., None])
+UNLIMITED = float("inf")
+
+
+class Context(Flag):
+    """The blocks a directive can stand in."""
+
+    MAIN = auto()
+    EVENTS = auto()
+    HTTP = auto()
+    UPSTREAM = auto()
+    SERVER = auto()
+    LOCATION = auto()
+    LIMIT_EXCEPT = auto()
+    SERVER_IF = auto()
+    LOCATION_IF = auto()
+
+
+MAIN, EVENTS, HTTP, UPSTREAM = Context.MAIN, Context.EVENTS, Context.HTTP, Context.UPSTREAM
+SERVER, LOCATION, LIMIT_EXCEPT = Context.SERVER, Context.LOCATION, Context.LIMIT_EXCEPT
+SERVER_IF, LOCATION_IF = Context.SERVER_IF, Context.LOCATION_IF
+EVERYWHERE = HTTP | SERVER | LOCATION  # nginx's usual triple
+
+CONTEXT_NAMES = {
+    MAIN: "main",
+    EVENTS: "events",
+    HTTP: "http",
+    UPSTREAM: "upstream",
+    SERVER: "server",
+    LOCATION: "location",
+    LIMIT_EXCEPT: "limit_except",
+    SERVER_IF: "if in server",
+    LOCATION_IF: "if in location",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One declared directive; `raw` ones are handed their block unread by other directives."""
+
+    name: str
+    contexts: Context
+    set: Callable[..., None]
+    fewest: int
+    most: float
+    syntax: str
+    default: str
+    doc: str
+    opens: Context | None = None
+    raw: bool = False
+    noop: bool = False
+
+    @property
+    def is_block(self) -> bool:
+        return self.raw or self.opens is not None
+
+
+class Conf:
+    """One module's configuration at one level.
+
+    A value is "unset" while it is absent from the instance; the class attribute
+    is the directive's default.  Merging is therefore the same for every module.
+    Attributes that start with an underscore belong to the level and are not inherited.
+    """
+
+    directives: ClassVar[dict[str, Directive]] = {}
+
+    def __init__(self, scope: Scope, level: Any = None) -> None:
+        self._scope = scope
+        self._level = level
+
+    def merge(self, outer: Self) -> None:
+        """Takes from the outer level what is not set here."""
+        mine = vars(self)
+        for name, value in vars(outer).items():
+            if name not in mine and name[0] != "_":
+                mine[name] = value
+
+    def is_set(self, name: str) -> bool:
+        """Whether the value was given here (or, after merging, on an outer level)."""
+        return name in vars(self)
+
+    def once(self, name: str) -> None:
+        """Raises nginx's error if the attribute is set on this level already."""
+        if name in vars(self):
+            raise ConfError(f'"{name}" directive is duplicate')
+
+
+class _Declaration:
+    """Leaves a Directive in the owner's table and a plain attribute in its place."""
+
+    def __init__(self, attribute: object, declare: Callable[[str], Directive]) -> None:
+        self.attribute, self.declare = attribute, declare
+
+    def __set_name__(self, owner: type[Conf], name: str) -> None:
+        if "directives" not in vars(owner):
+            owner.directives = {}
+        owner.directives[name.rstrip("_")] = self.declare(name.rstrip("_"))
+        setattr(owner, name, self.attribute)
+
+
+def slot(
+    default: T,
+    parse: Callable[..., T],
+    contexts: Context,
+    doc: str,
+    *,
+    syntax: str = "value",
+    shown: str | None = None,
+    arity: tuple[int, float] = (1, 1),
+) -> T:
+    """A directive kept as one value, inherited when unset, an error when repeated."""
+
+    def declare(name: str) -> Directive:
+        def set_slot(conf: Conf, *texts: str) -> None:
+            conf.once(name)
+            setattr(conf, name, parse(name, *texts))
+
+        text = str(default) if shown is None else shown
+        return Directive(name, contexts, set_slot, *arity, f"{name} {syntax};", text, doc)
+
+    return cast(T, _Declaration(default, declare))
+
+
+def flag(default: bool, contexts: Context, doc: str) -> bool:
+    """on | off."""
+
+    def parse(name: str, text: str) -> bool:
+        if text.lower() not in ("on", "off"):
+            raise ConfError(
+                f'invalid value "{text}" in "{name}" directive, it must be "on" or "off"'
+            )
+        return text.lower() == "on"
+
+    return slot(default, parse, contexts, doc, syntax="on | off", shown="on" if default else "off")
+
+
+def enum(default: str, values: tuple[str, ...], contexts: Context, doc: str) -> str:
+    """One of the values, in any case, kept in lower case."""
+
+    def parse(name: str, text: str) -> str:
+        for value in values:
+            if value.lower() == text.lower():
+                return value
+        raise ConfError(f'invalid value "{text}"')
+
+    return slot(default, parse, contexts, doc, syntax=" | ".join(values))
+
+
+def bitmask(
+    default: frozenset[str], values: tuple[str, ...], contexts: Context, doc: str, shown: str
+) -> frozenset[str]:
+    """A set of words; repeated directives of one level add up, as nginx's bitmasks do."""
+
+    def declare(name: str) -> Directive:
+        def set_mask(conf: Conf, *texts: str) -> None:
+            mask = set(vars(conf).get(name, ()))
+            for text in texts:
+                found = next((v for v in values if v.lower() == text.lower()), None)
+                if found is None:
+                    raise ConfError(f'invalid value "{text}"')
+                if found in mask:
+                    conf._scope.warn(f'duplicate value "{text}"')
+                mask.add(found)
+            setattr(conf, name, frozenset(mask))
+
+        syntax = f"{name} {' | '.join(values)} ...;"
+        return Directive(name, contexts, set_mask, 1, UNLIMITED, syntax, shown, doc)
+
+    return cast(frozenset[str], _Declaration(default, declare))
+
+
+def string(default: str, contexts: Context, doc: str, *, syntax: str = "string") -> str:
+    """Text taken as it stands: no variables."""
+    return slot(default, lambda name, text: text, contexts, doc, syntax=syntax, shown=default)
+
+
+def _number_of(parse: Callable[[str], T], complaint: str) -> Callable[[str, str], T]:
+    def parse_slot(name: str, text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError:
+            raise ConfError(complaint.format(name=name)) from None
+
+    return parse_slot
+
+
+def number(default: int, contexts: Context, doc: str, *, shown: str | None = None) -> int:
+    """A whole number that is not negative."""
+    parse = _number_of(parse_number, '"{name}" directive invalid number')
+    return slot(default, parse, contexts, doc, syntax="number", shown=shown)
+
+
+_INVALID = '"{name}" directive invalid value'
+
+
+def size(default: int, contexts: Context, doc: str, *, shown: str) -> int:
+    """Bytes, with k and m."""
+    return slot(
+        default, _number_of(parse_size, _INVALID), contexts, doc, syntax="size", shown=shown
+    )
+
+
+def offset(default: int, contexts: Context, doc: str, *, shown: str) -> int:
+    """Bytes, with k, m and g."""
+    return slot(
+        default, _number_of(parse_offset, _INVALID), contexts, doc, syntax="size", shown=shown
+    )
+
+
+def seconds(default: int, contexts: Context, doc: str, *, shown: str) -> int:
+    """Whole seconds."""
+    return slot(default, _number_of(parse_sec, _INVALID), contexts, doc, syntax="time", shown=shown)
+
+
+def time(default: float, contexts: Context, doc: str, *, shown: str) -> float:
+    """Seconds, to the millisecond."""
+    parse = _number_of(lambda text: parse_msec(text) / 1000, _INVALID)
+    return slot(default, parse, contexts, doc, syntax="time", shown=shown)
+
+
+def buffers(
+    default: tuple[int, int], contexts: Context, doc: str, *, shown: str
+) -> tuple[int, int]:
+    """A number of buffers and the size of each in bytes."""
+
+    def parse(name: str, count: str, length: str) -> tuple[int, int]:
+        try:
+            found = parse_number(count), parse_size(length)
+        except ValueError:
+            found = (0, 0)
+        if 0 in found:
+            raise ConfError(f'"{name}" directive invalid value')
+        return found
+
+    return slot(default, parse, contexts, doc, syntax="number size", shown=shown, arity=(2, 2))
+
+
+def accepted(contexts: Context, why: str, *, fewest: int = 1, most: float = 1) -> Any:
+    """Tuning that cannot matter here: read, checked for its place and arity, and left aside."""
+
+    def declare(name: str) -> Directive:
+        def ignore(conf: Conf, *texts: str) -> None:
+            """Nothing to keep."""
+
+        doc = f"Accepted and without effect: {why}."
+        return Directive(name, contexts, ignore, fewest, most, f"{name} ...;", "—", doc, noop=True)
+
+    return _Declaration(None, declare)
+
+
+def directive(
+    contexts: Context,
+    opens: Context | None = None,
+    *,
+    raw: bool = False,
+    default: str = "—",
+    syntax: str | None = None,
+    arity: tuple[int, float] | None = None,
+) -> Callable[[F], F]:
+    """A directive set by a method; its signature is the shape of its arguments.
+
+    A `raw` directive's method also gets `entries`, the statements of its block."""
+
+    def decorate(method: F) -> F:
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        parameters = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+        many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        named = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
+        fewest = sum(p.default is p.empty for p in named)
+        words = [p.name if p.default is p.empty else f"[{p.name}]" for p in named]
+        words += [f"{p.name} ..." for p in parameters if p.kind is p.VAR_POSITIONAL]
+        ends = " { ... }" if opens or raw else ";"
+
+        def declare(name: str) -> Directive:
+            shape = arity or (fewest, UNLIMITED if many else len(named))
+            return Directive(
+                name,
+                contexts,
+                method,
+                *shape,
+                syntax or " ".join([name, *words]) + ends,
+                default,
+                inspect.getdoc(method) or "",
+                opens,
+                raw,
+            )
+
+        return cast(F, _Declaration(method, declare))
+
+    return decorate

@@ -1,0 +1,105 @@
+"""The request body: read into memory or a file, or thrown away."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..log import Level
+from .request import BodyError, Request
+
+CHUNK = 65536
+
+
+@dataclass(slots=True)
+class KeptBody:
+    """A whole request body: in memory, or in a file that is unlinked already or kept."""
+
+    data: bytes = b""
+    fd: int = -1
+    path: str = ""
+    length: int = 0
+    keep: bool = False
+    parts: list[bytes] = field(default_factory=list)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body in pieces of bounded size; can be asked for again."""
+        if self.fd < 0:
+            if self.data:
+                yield self.data
+            return
+        at = 0
+        while data := os.pread(self.fd, CHUNK, at):
+            at += len(data)
+            yield data
+
+    def close(self) -> None:
+        """Closes the file, and removes it unless it is to be kept."""
+        if self.fd < 0:
+            return
+        os.close(self.fd)
+        self.fd = -1
+        if not self.keep:
+            try:
+                os.unlink(self.path)
+            except OSError:
+                return
+
+
+async def read_body(r: Request) -> KeptBody:
+    """Reads the whole body, once; raises BodyError with the status that answers a bad one.
+
+    More than client_body_buffer_size goes into a file below client_body_temp_path.
+    """
+    main = r.main
+    if main.body is not None:
+        kept: KeptBody = main.body
+        return kept
+    body = main.body = KeptBody()
+    source = main.body_in
+    if source is None:
+        return body
+    core = r.location.core
+    in_memory = 0 if core.client_body_in_file_only != "off" else core.client_body_buffer_size
+    while data := await source.read():
+        check_size(r, source.received)
+        _keep(r, body, data, in_memory)
+    if body.fd < 0:
+        body.data = b"".join(body.parts)
+        body.parts = []
+    return body
+
+
+def check_size(r: Request, received: int) -> None:
+    """Raises BodyError(413) once more came than client_max_body_size allows."""
+    limit = r.location.core.client_max_body_size
+    if received > limit > 0:
+        r.log(Level.ERR, f"client intended to send too large chunked body: {received} bytes")
+        raise BodyError(413)
+
+
+def _keep(r: Request, body: KeptBody, data: bytes, in_memory: int) -> None:
+    body.length += len(data)
+    if body.fd < 0:
+        body.parts.append(data)
+        if body.length <= in_memory:
+            return
+        _open_file(r, body)
+        data, body.parts = b"".join(body.parts), []
+    view = memoryview(data)
+    while view:
+        view = view[os.write(body.fd, view) :]
+
+
+def _open_file(r: Request, body: KeptBody) -> None:
+    core = r.location.core
+    folder = core.temp_folder()
+    try:
+        body.fd, body.path = tempfile.mkstemp(dir=folder)
+    except OSError as error:
+        r.log(Level.CRIT, f'open() "{folder}" failed ({error.errno}: {error.strerror})')
+        raise BodyError(500) from None
+    body.keep = core.client_body_in_file_only == "on"
+    r.log(Level.WARN, f"a client request body is buffered to a temporary file {body.path}")

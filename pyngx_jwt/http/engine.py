@@ -1,0 +1,231 @@
+"""Runs a request through its phases, and turns statuses into pages."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from ..log import Level
+from .location import Tree
+from .request import BodyError, Request, Status
+from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
+from .template import Text
+
+
+class ErrorPage(Protocol):
+    """One code of an error_page directive, bound."""
+
+    overwrite: int  # -1: keep the code; 0: take the answer's own
+    uri: Text
+    constant_args: str | None
+
+
+async def run(r: Request) -> None:
+    """Serves a request to its end; nothing escapes but cancellation."""
+    try:
+        rc = await _server_phases(r)
+        while rc != DONE:
+            if rc == REDIRECT:
+                rc = await _server_phases(r)
+            elif rc == NAMED:
+                rc = await _location_phases(r)
+            else:
+                rc = await finalize(r, rc)
+    except BodyError as error:
+        await answer(r, error.status)
+    except ConnectionResetError:
+        r.sink.abort()
+    except Exception:
+        r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
+        await answer(r, 500)
+
+
+async def answer(r: Request, status: Status) -> None:
+    """Answers outside the phases; a response that has begun can only be cut."""
+    if r.header_sent or status == CLOSE:
+        r.sink.abort()
+        return
+    try:
+        rc = await finalize(r, status)
+        while rc != DONE:
+            if rc in (REDIRECT, NAMED):
+                phases = _server_phases if rc == REDIRECT else _location_phases
+                rc = await phases(r)
+            else:
+                rc = await finalize(r, rc)
+    except Exception:
+        r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
+        r.sink.abort()
+
+
+async def _server_phases(r: Request) -> Status:
+    for handler in r.server.rewrite:
+        rc = handler(r)
+        if rc is not None and not isinstance(rc, int):
+            rc = await rc
+        if rc:
+            return rc
+    rc = find_location(r)
+    return rc if rc is not None else await _location_phases(r)
+
+
+async def _location_phases(r: Request) -> Status:
+    r.uri_changed = False
+    while r.location.rewrite:
+        for handler in r.location.rewrite:
+            rc = handler(r)
+            if rc is not None and not isinstance(rc, int):
+                rc = await rc
+            if rc:
+                return rc
+        if not r.uri_changed:
+            break
+        r.uri_changes -= 1
+        if r.uri_changes == 0:
+            r.log(Level.ERR, f'rewrite or internal redirection cycle while processing "{r.uri}"')
+            return 500
+        r.location = r.server.location
+        rc = find_location(r)
+        if rc is not None:
+            return rc
+        r.uri_changed = False
+    location = r.location
+    for handler in location.handlers if r.parent is None else location.subrequest_handlers:
+        rc = handler(r)
+        if rc is not None and not isinstance(rc, int):
+            rc = await rc
+        if rc:
+            return rc
+    return _nothing_found(r)
+
+
+def _nothing_found(r: Request) -> Status:
+    if r.uri.endswith("/"):
+        root = r.location.path_of(r)
+        r.log(Level.ERR, f'directory index of "{root}" is forbidden')
+        return 403
+    return 404
+
+
+def find_location(r: Request) -> Status | None:
+    """ngx_http_core_find_config_phase: None when r.location may go on."""
+    tree: Tree | None = r.server.tree
+    rc = tree.find(r, r.uri) if tree is not None else None
+    location = r.location
+    if location.internal and not r.internal:
+        return 404
+    if location.limit_except is not None and r.method not in location.limit_except[0]:
+        location = r.location = location.limit_except[1]
+    core = location.core
+    limit = core.client_max_body_size
+    if r.content_length_in > limit > 0 and r.main is r and r.body is None:
+        r.log(Level.ERR, f"client intended to send too large body: {r.content_length_in} bytes")
+        return 413
+    if rc == DONE:
+        r.location_out = location.core.escaped_name + (f"?{r.args}" if r.args else "")
+        return 301
+    return None
+
+
+async def finalize(r: Request, status: Status) -> Status:
+    """ngx_http_special_response_handler: an error page, a redirect or the built-in page."""
+    if status in (CLOSE, CLIENT_CLOSED) or r.header_sent:
+        r.status = r.status or status
+        r.sink.abort()
+        return DONE
+    if status == OK:
+        status = 200
+    r.err_status = status
+    r.contexts["special"] = True
+    if status in (400, 413, 414, 495, 496, 497, 500, 501):
+        r.keep_alive = False
+    r.content_type = None
+    core = r.location.core
+    pages = r.location.error_pages
+    if pages and not r.error_page_used and r.uri_changes != 0:
+        error_page = pages.get(status)
+        if error_page is not None:
+            r.error_page_used = not core.recursive_error_pages
+            return await _send_error_page(r, error_page)
+    return _send_page(r, status)
+
+
+async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
+    if error_page.overwrite >= 0:
+        r.err_status = error_page.overwrite
+    uri = error_page.uri(r)
+    if uri.startswith("/"):
+        args = error_page.constant_args
+        if args is None:
+            uri, _, args = uri.partition("?")
+        if r.method != "HEAD":
+            r.method = "GET"
+        return r.redirect(uri, args)
+    if uri.startswith("@"):
+        return r.go_named(uri)
+    r.location_out = uri
+    if r.err_status not in REDIRECTS:
+        r.err_status = 302
+    return _send_page(r, r.err_status)
+
+
+def _send_page(r: Request, status: Status) -> Status:
+    core = r.location.core
+    body = page(status, core.signature, padding=core.msie_padding and _is_msie(r))
+    r.clear_validators()
+    r.content_length = len(body)
+    if body:
+        r.content_type = "text/html"
+    if 494 <= status <= 497 and r.err_status == status:
+        r.err_status = 400
+    r.send_header()
+    if body and not r.header_only:
+        r.write(body)
+    return r.finish()
+
+
+def _is_msie(r: Request) -> bool:
+    agent = r.index.get("user-agent", "")
+    return r.http_version >= 1000 and (
+        ("MSIE " in agent and "Opera" not in agent) or "Chrome/" in agent
+    )
+
+
+def eager(coroutine: Coroutine[Any, Any, None]) -> Any:
+    """Runs a coroutine up to its first wait.
+
+    None if it came to its end; otherwise an awaitable for a task that does the rest.  So
+    a request that never waits costs no task.  (asyncio has this from Python 3.12 on.)"""
+    try:
+        waited = coroutine.send(None)
+    except StopIteration:
+        return None
+    return _rest(coroutine, waited)
+
+
+class _rest:
+    """Goes on with a coroutine that already waits for a future."""
+
+    __slots__ = ("coroutine", "waited")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], waited: Any) -> None:
+        self.coroutine, self.waited = coroutine, waited
+
+    def __await__(self) -> Any:
+        coroutine, waited = self.coroutine, self.waited
+        try:
+            while True:
+                try:
+                    value = yield waited
+                except BaseException as error:
+                    waited = coroutine.throw(error)
+                else:
+                    waited = coroutine.send(value)
+        except StopIteration as stop:
+            return stop.value
+
+
+async def resumed(rest: Any) -> None:
+    """What a task runs to go on with eager()'s remainder."""
+    await rest

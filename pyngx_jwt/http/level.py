@@ -1,0 +1,40 @@
+"""One block of the configuration: a conf of each module, and the blocks inside."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ..conf.directive import Conf, Context
+from ..conf.scope import Scope
+from .location import Location
+from .variables import Variables
+
+C = TypeVar("C", bound=Conf)
+
+
+class Level:
+    """Builders see it as the place they build for; `location` is there once it is compiled."""
+
+    __slots__ = ("confs", "context", "levels", "location", "outer", "scope", "statement")
+
+    def __init__(self, context: Context, scope: Scope, outer: Level | None = None) -> None:
+        self.context, self.scope, self.outer = context, scope, outer
+        self.confs: dict[type[Any], Any] = {}
+        self.levels: list[Level] = []
+        self.location: Location | None = None
+        self.statement = scope.statement  # what opened the block
+
+    def __getitem__(self, kind: type[C]) -> C:
+        """The conf of a module here, made on first use."""
+        found = self.confs.get(kind)
+        if found is None:
+            found = self.confs[kind] = kind(self.scope, self)
+        conf: C = found
+        return conf
+
+    @property
+    def variables(self) -> Variables:
+        return self.scope.shared(Variables)
+
+    def inner(self, context: Context) -> list[Level]:
+        return [level for level in self.levels if level.context & context]

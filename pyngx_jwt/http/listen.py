@@ -1,0 +1,165 @@
+"""The addresses a server listens on."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, replace
+
+from ..conf.values import parse_number, parse_size
+from ..errors import ConfError
+
+WILDCARDS = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One address with the options of its socket; `port` is 0 for unix sockets."""
+
+    family: int
+    host: str  # "0.0.0.0", "::", "127.0.0.1", or the path of a unix socket
+    port: int
+    backlog: int = 511
+    reuseport: bool = False
+    ipv6only: bool = True
+    deferred: bool = False
+    so_keepalive: str = ""
+    rcvbuf: int = 0
+    sndbuf: int = 0
+    fastopen: int = 0
+    bind: bool = False
+    options_set: bool = False
+    ssl: bool = False
+    proxy_protocol: bool = False
+    default_server: bool = False
+
+    @property
+    def text(self) -> str:
+        """The address as nginx prints it."""
+        if self.family == socket.AF_UNIX:
+            return f"unix:{self.host}"
+        host = f"[{self.host}]" if self.family == socket.AF_INET6 else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def wildcard(self) -> bool:
+        return self.host in WILDCARDS
+
+
+def parse_listen(address: str, options: tuple[str, ...]) -> list[Listen]:
+    """The addresses of one "listen" directive; raises ConfError in nginx's words."""
+    found = [_with_options(listen, options) for listen in _addresses(address)]
+    return found
+
+
+def _addresses(address: str) -> list[Listen]:
+    if address.startswith("unix:"):
+        if len(address) == 5:
+            raise ConfError(
+                f'no path in the unix domain socket in "{address}" of the "listen" directive'
+            )
+        return [Listen(socket.AF_UNIX, address[5:], 0)]
+    host, ports = _split(address)
+    first, last = _ports(ports, address)
+    return [
+        Listen(family, name, port)
+        for port in range(first, last + 1)
+        for family, name in _resolve(host, address)
+    ]
+
+
+def _split(address: str) -> tuple[str, str]:
+    if address.startswith("["):
+        host, bracket, rest = address[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ConfError(f'invalid host in "{address}" of the "listen" directive')
+        return f"[{host}", rest[1:]
+    host, colon, port = address.rpartition(":")
+    if colon:
+        if not port:
+            raise ConfError(f'invalid port in "{address}" of the "listen" directive')
+        if not host:
+            raise ConfError(f'no host in "{address}" of the "listen" directive')
+        return host, port
+    if address.replace("-", "").isdigit():
+        return "*", address
+    return address, ""
+
+
+def _ports(text: str, address: str) -> tuple[int, int]:
+    if not text:
+        return 80, 80
+    first, dash, last = text.partition("-")
+    try:
+        low = parse_number(first)
+        high = parse_number(last) if dash else low
+    except ValueError:
+        low = high = 0
+    if not 0 < low <= 65535 or not low <= high <= 65535:
+        raise ConfError(f'invalid port in "{address}" of the "listen" directive')
+    return low, high
+
+
+def _resolve(host: str, address: str) -> list[tuple[int, str]]:
+    if host == "*":
+        return [(socket.AF_INET, "0.0.0.0")]
+    if host.startswith("["):
+        try:
+            packed = socket.inet_pton(socket.AF_INET6, host[1:])
+        except OSError:
+            raise ConfError(
+                f'invalid IPv6 address in "{address}" of the "listen" directive'
+            ) from None
+        return [(socket.AF_INET6, socket.inet_ntop(socket.AF_INET6, packed))]
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ConfError(f'host not found in "{address}" of the "listen" directive') from None
+    return list(dict.fromkeys((int(info[0]), str(info[4][0])) for info in found))
+
+
+_FLAGS = {
+    "default_server": {"default_server": True},
+    "default": {"default_server": True},
+    "bind": {"bind": True, "options_set": True},
+    "reuseport": {"reuseport": True, "bind": True, "options_set": True},
+    "deferred": {"deferred": True, "bind": True, "options_set": True},
+    "ssl": {"ssl": True},
+    "proxy_protocol": {"proxy_protocol": True},
+    "http2": {},
+}
+_SIZES = ("rcvbuf", "sndbuf")
+_NUMBERS = ("backlog", "fastopen", "setfib")
+
+
+def _with_options(listen: Listen, options: tuple[str, ...]) -> Listen:
+    for option in options:
+        listen = _with_option(listen, option)
+    return listen
+
+
+def _with_option(listen: Listen, option: str) -> Listen:
+    name, sign, value = option.partition("=")
+    if not sign and name in _FLAGS:
+        return replace(listen, **_FLAGS[name])  # type: ignore[arg-type]
+    if sign and name in (*_SIZES, *_NUMBERS):
+        parse = parse_size if name in _SIZES else parse_number
+        try:
+            amount = parse(value)
+        except ValueError:
+            amount = 0
+        if not amount:
+            raise ConfError(f'invalid {name} "{value}"')
+        if name == "setfib":
+            return listen
+        return replace(listen, **{name: amount}, bind=True, options_set=True)  # type: ignore[arg-type]
+    if sign and name == "ipv6only" and listen.family == socket.AF_INET6:
+        if value not in ("on", "off"):
+            raise ConfError(f'invalid ipv6only flags "{value}"')
+        return replace(listen, ipv6only=value == "on", bind=True, options_set=True)
+    if sign and name == "so_keepalive":
+        return replace(listen, so_keepalive=value, bind=True, options_set=True)
+    if sign and name == "accept_filter":
+        raise ConfError(f'accept filters "{value}" are not supported on this platform, ignored')
+    if name in ("quic", "multipath"):
+        raise ConfError(f'the "{name}" parameter of "listen" is not supported')
+    raise ConfError(f'invalid parameter "{option}"')

@@ -1,0 +1,216 @@
+"""The compiled form of servers and locations, and how a URI finds its location."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..log import Log
+from .regex import Regex
+from .status import DONE
+
+if TYPE_CHECKING:
+    from .request import Handler, HeaderFilter, Request, Status
+
+NO_LIMIT: frozenset[str] | None = None
+
+
+class Location:
+    """What a request needs to know of the location that serves it.
+
+    `core` is the merged configuration of the core module.
+    """
+
+    __slots__ = (
+        "auto_redirect",
+        "conf",
+        "content_type_of",
+        "core",
+        "error_pages",
+        "exact",
+        "handlers",
+        "header_filters",
+        "internal",
+        "limit_except",
+        "log",
+        "log_handlers",
+        "name",
+        "no_regex",
+        "path_of",
+        "rewrite",
+        "subrequest_handlers",
+        "tree",
+    )
+
+    name: str
+    core: Any
+    conf: Callable[[type[Any]], Any]
+    rewrite: tuple[Handler, ...]
+    handlers: tuple[Handler, ...]
+    subrequest_handlers: tuple[Handler, ...]
+    header_filters: tuple[HeaderFilter, ...]
+    log_handlers: tuple[Callable[[Request], None], ...]
+    content_type_of: Callable[[str], str]
+    path_of: Callable[[Request], str]
+    error_pages: dict[int, Any]
+    log: Log
+    limit_except: tuple[frozenset[str], Location] | None
+    tree: Tree | None
+    internal: bool
+    no_regex: bool
+    exact: bool
+    auto_redirect: bool
+
+
+class Tree:
+    """The locations of one level: exact, by longest prefix, by regular expression."""
+
+    __slots__ = ("_names", "_parents", "_prefixes", "_slashed", "exact", "regexes")
+
+    def __init__(
+        self,
+        exact: dict[str, Location],
+        prefixes: dict[str, Location],
+        regexes: tuple[tuple[Regex, Location], ...],
+    ) -> None:
+        self.exact, self.regexes = exact, regexes
+        self._names = sorted(prefixes)
+        self._prefixes = [prefixes[name] for name in self._names]
+        self._parents = _parents(self._names)
+        self._slashed = {
+            name[:-1]: location
+            for found in (prefixes, exact)
+            for name, location in found.items()
+            if location.auto_redirect and name.endswith("/")
+        }
+
+    def find(self, r: Request, uri: str) -> Status | None:
+        """Sets the request's location, as ngx_http_core_find_location.
+
+        0 or DONE when the search is over (DONE: the location wants a slash), None when a
+        prefix, or nothing, was found."""
+        found = self.exact.get(uri)
+        if found is not None:
+            r.location = found
+            return 0
+        slashed = self._slashed.get(uri)
+        if slashed is not None and uri not in self._names:
+            r.location = slashed
+            return DONE
+        no_regex = False
+        prefix = self._longest(uri)
+        if prefix is not None:
+            r.location = prefix
+            no_regex = prefix.no_regex
+            if prefix.tree is not None:
+                rc = prefix.tree.find(r, uri)
+                if rc is not None:
+                    return rc
+        if self.regexes and not no_regex:
+            for regex, location in self.regexes:
+                if regex.match(r, uri):
+                    r.location = location
+                    if location.tree is not None:
+                        location.tree.find(r, uri)
+                    return 0
+        return None
+
+    def _longest(self, uri: str) -> Location | None:
+        """The longest prefix: the neighbour in order, or one of its own prefixes."""
+        at = bisect_right(self._names, uri) - 1
+        while at >= 0:
+            if uri.startswith(self._names[at]):
+                return self._prefixes[at]
+            at = self._parents[at]
+        return None
+
+
+def _parents(names: list[str]) -> list[int]:
+    """For each sorted name the index of the longest other name that it starts with, or -1."""
+    parents: list[int] = []
+    open_names: list[int] = []
+    for at, name in enumerate(names):
+        while open_names and not name.startswith(names[open_names[-1]]):
+            open_names.pop()
+        parents.append(open_names[-1] if open_names else -1)
+        open_names.append(at)
+    return parents
+
+
+class Server:
+    """A virtual server; `location` is its own level, outside any location."""
+
+    __slots__ = ("core", "location", "name", "named", "rewrite", "tree")
+
+    name: str
+    core: Any
+    location: Location
+    rewrite: tuple[Handler, ...]
+    tree: Tree | None
+    named: dict[str, Location]
+
+
+class ServerNames:
+    """The servers of one listening address by name, as ngx_http_find_virtual_server."""
+
+    __slots__ = ("_exact", "_heads", "_regexes", "_tails", "default")
+
+    def __init__(self, default: Server) -> None:
+        self.default = default
+        self._exact: dict[str, Server] = {}
+        self._heads: dict[str, Server] = {}  # "*.example.com", kept as ".example.com"
+        self._tails: dict[str, Server] = {}  # "www.example.*", kept as "www.example."
+        self._regexes: list[tuple[Regex, Server]] = []
+
+    def add(self, name: str, server: Server) -> bool:
+        """Adds a name in lower case; False if another server has it already."""
+        if name.startswith("*."):
+            return self._put(self._heads, name[1:], server)
+        if name.startswith("."):
+            exact = self._put(self._exact, name[1:], server)
+            return self._put(self._heads, name, server) and exact
+        if name.endswith(".*"):
+            return self._put(self._tails, name[:-1], server)
+        return self._put(self._exact, name, server)
+
+    def _put(self, table: dict[str, Server], name: str, server: Server) -> bool:
+        return table.setdefault(name, server) is server
+
+    def add_regex(self, regex: Regex, server: Server) -> None:
+        self._regexes.append((regex, server))
+
+    @property
+    def only_default(self) -> bool:
+        return not (self._exact or self._heads or self._tails or self._regexes)
+
+    def find(self, host: str, r: Request | None) -> Server | None:
+        """The server of a validated, lower-case host, None if no name matches."""
+        found = self._exact.get(host)
+        if found is not None:
+            return found
+        if self._heads and (found := self._by_head(host)):
+            return found
+        if self._tails and (found := self._by_tail(host)):
+            return found
+        if host and r is not None:
+            for regex, server in self._regexes:
+                if regex.match(r, host):
+                    return server
+        return None
+
+    def _by_head(self, host: str) -> Server | None:
+        at = host.find(".", 1)
+        while at >= 0:
+            if found := self._heads.get(host[at:]):
+                return found
+            at = host.find(".", at + 1)
+        return None
+
+    def _by_tail(self, host: str) -> Server | None:
+        at = host.rfind(".")
+        while at > 0:
+            if found := self._tails.get(host[: at + 1]):
+                return found
+            at = host.rfind(".", 0, at)
+        return None

@@ -1,0 +1,104 @@
+"""What an nginx module is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..conf.directive import Conf
+from .request import Handler, HeaderFilter, Request
+from .variables import Factory, Getter, Setter
+
+if TYPE_CHECKING:
+    from .level import Level
+
+C = TypeVar("C", bound=Conf)
+
+
+class Phase(IntEnum):
+    """nginx's phases that handlers can stand in, in their order."""
+
+    POST_READ = 0
+    SERVER_REWRITE = 1
+    REWRITE = 2
+    PREACCESS = 3
+    ACCESS = 4
+    PRECONTENT = 5
+    CONTENT = 6
+
+
+BuildHandler = Callable[[C, "Level"], Handler | None]
+BuildFilter = Callable[[C, "Level"], HeaderFilter | None]
+BuildLog = Callable[[C, "Level"], "Callable[[Request], None] | None"]
+Check = Callable[[C, "Level"], None]
+
+
+class Module(Generic[C]):
+    """Gathers what one file declares; building it costs nothing at request time."""
+
+    def __init__(self, name: str, conf: type[C]) -> None:
+        self.name, self.conf = name, conf
+        self.handlers: dict[Phase, BuildHandler[C]] = {}
+        self.exclusive_content: BuildHandler[C] | None = None
+        self.header_filter_builder: BuildFilter[C] | None = None
+        self.log_builder: BuildLog[C] | None = None
+        self.check: Check[C] | None = None
+        self.variables: dict[str, Getter] = {}
+        self.setters: dict[str, Setter] = {}
+        self.prefixes: dict[str, Factory] = {}
+        self.variable_docs: dict[str, str] = {}
+
+    def handler(self, phase: Phase) -> Callable[[BuildHandler[C]], BuildHandler[C]]:
+        """The builder of this module's handler in a phase."""
+
+        def register(build: BuildHandler[C]) -> BuildHandler[C]:
+            self.handlers[phase] = build
+            return build
+
+        return register
+
+    def content(self, build: BuildHandler[C]) -> BuildHandler[C]:
+        """The builder of a content handler that leaves no room for others ("proxy_pass")."""
+        self.exclusive_content = build
+        return build
+
+    def header_filter(self, build: BuildFilter[C]) -> BuildFilter[C]:
+        """The builder of the header filter; it may hang a body filter into the request."""
+        self.header_filter_builder = build
+        return build
+
+    def log(self, build: BuildLog[C]) -> BuildLog[C]:
+        """The builder of what runs once a request is over."""
+        self.log_builder = build
+        return build
+
+    def after_merge(self, check: Check[C]) -> Check[C]:
+        """What looks at every merged level before anything is built; may raise ConfError."""
+        self.check = check
+        return check
+
+    def variable(self, name: str, *, set: Setter | None = None) -> Callable[[Getter], Getter]:
+        """A variable; its getter's docstring is its documentation."""
+
+        def register(get: Getter) -> Getter:
+            self.variables[name] = get
+            self.variable_docs[name] = get.__doc__ or ""
+            if set:
+                self.setters[name] = set
+            return get
+
+        return register
+
+    def prefix(self, name: str) -> Callable[[Factory], Factory]:
+        """A family of variables such as $arg_NAME."""
+
+        def register(factory: Factory) -> Factory:
+            self.prefixes[name] = factory
+            self.variable_docs[name + "*"] = factory.__doc__ or ""
+            return factory
+
+        return register
+
+
+AnyModule = Module[Any]

@@ -1,0 +1,70 @@
+"""nginx's regular expressions: PCRE2 over bytes, without UTF mode.  Only this file knows pcre2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pcre2  # type: ignore[import-untyped]
+
+from ..errors import ConfError
+from ..log import Level
+
+if TYPE_CHECKING:
+    from .request import Request
+
+
+class Match(Protocol):
+    """The part of a match that variables need."""
+
+    def group(self, group: int | str = 0) -> bytes | None: ...
+    def span(self, group: int | str = 0) -> tuple[int, int]: ...
+
+
+class Regex:
+    """A compiled expression; a match leaves $1..$9 and the named captures in the request."""
+
+    __slots__ = ("_search", "groups", "names", "text")
+
+    def __init__(self, text: str, *, caseless: bool = False) -> None:
+        """Raises ConfError in nginx's words."""
+        flags = pcre2.IGNORECASE if caseless else 0
+        try:
+            pattern = pcre2.compile(text.encode("latin-1"), flags)
+        except pcre2.PatternError as error:
+            raise ConfError(f'pcre2_compile() failed: {error} in "{text}"') from None
+        self.text = text
+        self._search = pattern.search
+        self.groups: int = pattern.groups
+        self.names = tuple(
+            name.decode("latin-1") if isinstance(name, bytes) else name
+            for name in pattern.groupindex
+        )
+
+    def match(self, r: Request, subject: str) -> bool:
+        """Searches; raises nothing: an exhausted match limit is logged and is no match."""
+        found = self.search(r, subject)
+        if found is None:
+            return False
+        r.captures = found
+        for name in self.names:
+            value = found.group(name)
+            r.variables[name.lower()] = "" if value is None else value.decode("latin-1")
+        return True
+
+    def search(self, r: Request, subject: str) -> Match | None:
+        """The match alone, without leaving captures."""
+        try:
+            found: Match | None = self._search(subject.encode("latin-1"))
+        except pcre2.LibraryError as error:
+            r.log(Level.ALERT, f'pcre2_match() failed: {error} on "{subject}" using "{self.text}"')
+            return None
+        return found
+
+    def test(self, subject: str) -> bool:
+        """Whether it matches, for use outside a request."""
+        return self._search(subject.encode("latin-1")) is not None
+
+
+def capture(index: int) -> str:
+    """The name under which variables resolve $1..$9."""
+    return str(index)

@@ -1,0 +1,310 @@
+"""One request and the response being built for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..log import Level, Log
+from .status import DONE, NAMED, OK, REDIRECT, REDIRECTS
+
+if TYPE_CHECKING:
+    from .location import Location, Server
+    from .regex import Match
+
+__all__ = ["DONE", "NAMED", "OK", "REDIRECT", "Handler", "HeaderFilter", "Request", "Status"]
+
+Status = int
+Handler = Callable[["Request"], "Awaitable[Status | None] | Status | None"]
+HeaderFilter = Callable[["Request"], None]
+MAX_URI_CHANGES = 10
+
+
+class Connection(Protocol):
+    """What a request wants to know of its client connection."""
+
+    number: int
+    requests: int
+    remote_addr: str
+    remote_port: str
+    binary_remote_addr: bytes
+    server_addr: str
+    server_port: str
+    proxy_protocol: Any
+    ssl: Any
+    start: float
+    sent: int
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client is gone."""
+
+
+class Sink(Protocol):
+    """Where a response goes: the client, or the memory of whoever made a subrequest."""
+
+    def header(self, r: Request) -> None:
+        """Takes status and headers; may keep them until the first bytes of the body."""
+
+    def write(self, data: bytes) -> None:
+        """Takes bytes of the body."""
+
+    async def drain(self) -> None:
+        """Waits until more can be written; raises ConnectionResetError if it never can."""
+
+    def end(self) -> None:
+        """The body is complete."""
+
+    def abort(self) -> None:
+        """The body will not be complete."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether drain() would wait."""
+
+
+class BodyFilter(Protocol):
+    """Changes the body on its way out."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+class RequestBody(Protocol):
+    """The request body as it arrives."""
+
+    received: int  # bytes of body taken from the client so far
+    complete: bool
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises BodyError."""
+
+
+class BodyError(Exception):
+    """The request body cannot be had: the status that answers it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Request:
+    """A request being processed.
+
+    Class attributes are what most requests never change.  Text is latin-1 throughout.
+    """
+
+    main: Request
+    parent: Request | None = None
+    server: Server
+    location: Location
+    connection: Connection
+    sink: Sink
+
+    request_line = ""
+    method = "GET"
+    original_method = "GET"
+    pipelined = False
+    http_version = 1001  # 9 for HTTP/0.9, 1000, 1001
+    unparsed_uri = ""
+    uri = ""
+    args = ""
+    host = ""
+    host_header = ""
+    keep_alive = False
+    valid_unparsed_uri = False
+    quoted_uri = False  # the URI came with %-escapes or a "+"
+    header_length = 0  # bytes of the request head
+    bytes_sent = 0
+    header_size = 0  # bytes of the response head
+    ignore_abort = False  # goes on when the client is gone
+    content_length_in = -1
+    chunked_in = False
+    expect_continue = False
+    body_in: RequestBody | None = None
+    body: Any = None  # what read_body() kept
+    internal = False
+    uri_changed = False
+    uri_changes = MAX_URI_CHANGES + 1
+    error_page_used = False
+    captures: Match | None = None
+    subrequest_in_memory = False
+    logged = False
+    limit_rate: int | None = None
+    remote_user: str | None = None
+    upgraded = False
+
+    status = 0
+    err_status = 0
+    reason = ""
+    status_line: str | None = None
+    content_type: str | None = None
+    charset = ""
+    content_length = -1
+    last_modified = -1  # seconds since the epoch
+    etag: str | None = None
+    location_out: str | None = None
+    allow_ranges = False
+    single_range = False
+    header_only = False
+    header_sent = False
+    bypass_filters = False
+    response_done = False
+    chunked_out = False
+    own_server = False  # the response brings its own Server and Date fields
+    own_date = False
+    expect_trailers = False
+    trailers: tuple[tuple[str, str], ...] = ()
+    body_filters: tuple[BodyFilter, ...] = ()
+    file_segments: Any = None
+    upstream_states: Any = None
+    cache_status: str | None = None
+
+    def __init__(self) -> None:
+        self.headers_in: list[tuple[str, str]]
+        self.index: dict[str, str]
+        self.headers_out: list[tuple[str, str]] = []
+        self.variables: dict[str, str] = {}
+        self.contexts: dict[Any, Any] = {}
+        self.start = time.time()
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def header(self, name: str) -> str | None:
+        """A request header by its lower-case name; repeated ones joined by ", "."""
+        return self.index.get(name)
+
+    def log(self, level: Level, text: str) -> None:
+        """Logs to the location's error_log with the request's particulars."""
+        log = self.location.log
+        if log.level >= level:
+            log.write(level, text + self.particulars(), self.connection.number)
+
+    def particulars(self) -> str:
+        """ ", client: ..., server: ..., request: ..., host: ..." as nginx appends them."""
+        parts = [f", client: {self.connection.remote_addr}, server: {self.server.name}"]
+        main = self.main
+        if main.request_line:
+            parts.append(f', request: "{main.request_line}"')
+        if self is not main:
+            parts.append(f', subrequest: "{self.uri}"')
+        if self.upstream_states:
+            parts.append(self.upstream_states[-1].particulars())
+        if main.host_header:
+            parts.append(f', host: "{main.host_header}"')
+        if referer := main.index.get("referer"):
+            parts.append(f', referrer: "{referer}"')
+        return "".join(parts)
+
+    @property
+    def error_log(self) -> Log:
+        return self.location.log
+
+    # -- moving on -------------------------------------------------------------------------
+
+    def redirect(self, uri: str, args: str = "") -> Status:
+        """Starts over with another URI, as ngx_http_internal_redirect."""
+        self.uri_changes -= 1
+        if self.uri_changes == 0:
+            self.log(
+                Level.ERR,
+                f'rewrite or internal redirection cycle while internally redirecting to "{uri}"',
+            )
+            return 500
+        self.uri, self.args = uri, args
+        self.internal = True
+        self.valid_unparsed_uri = False
+        self.contexts = {}
+        self.location = self.server.location
+        return REDIRECT
+
+    def go_named(self, name: str) -> Status:
+        """Goes on in a named location, as ngx_http_named_location."""
+        self.uri_changes -= 1
+        if self.uri_changes == 0:
+            self.log(
+                Level.ERR,
+                f'rewrite or internal redirection cycle while redirect to named location "{name}"',
+            )
+            return 500
+        if not self.uri:
+            self.log(Level.ERR, f'empty URI in redirect to named location "{name}"')
+            return 500
+        found = self.server.named.get(name)
+        if found is None:
+            self.log(Level.ERR, f'could not find named location "{name}"')
+            return 500
+        self.internal = True
+        self.contexts = {}
+        self.location = found
+        return NAMED
+
+    # -- answering -------------------------------------------------------------------------
+
+    def add_header(self, name: str, value: str) -> None:
+        self.headers_out.append((name, value))
+
+    def sent_header(self, name: str) -> str | None:
+        """Values of a response header by its lower-case name, joined by ", "."""
+        values = [v for n, v in self.headers_out if n.lower() == name]
+        return ", ".join(values) if values else None
+
+    def clear_header(self, name: str) -> None:
+        """Removes a response header by its lower-case name."""
+        self.headers_out = [(n, v) for n, v in self.headers_out if n.lower() != name]
+
+    def clear_validators(self) -> None:
+        """Forgets what describes a body that is not sent after all."""
+        self.last_modified, self.etag, self.allow_ranges = -1, None, False
+        self.content_length = -1
+
+    def send_header(self) -> None:
+        """Runs the header filters and hands the header to the sink."""
+        if self.err_status:
+            self.status, self.status_line = self.err_status, None
+        if self.method == "HEAD":
+            self.header_only = True
+        for header_filter in self.location.header_filters:
+            header_filter(self)
+        self.header_sent = True
+        self.sink.header(self)
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes of the body through the body filters."""
+        for body_filter in self.body_filters:
+            data = body_filter.feed(data)
+        if data:
+            self.sink.write(data)
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes of the body and waits while the client is slower than we are."""
+        self.write(data)
+        if self.sink.paused:
+            await self.sink.drain()
+
+    def finish(self) -> Status:
+        """Ends the response."""
+        for position, body_filter in enumerate(self.body_filters):
+            data = body_filter.end()
+            for later in self.body_filters[position + 1 :]:
+                data = later.feed(data)
+            if data:
+                self.sink.write(data)
+        self.response_done = True
+        self.sink.end()
+        return DONE
+
+    def respond(self, status: Status, body: bytes, content_type: str | None = None) -> Status:
+        """A whole response at once, as ngx_http_send_response; a redirect's body is its URI."""
+        self.status = status
+        if status in REDIRECTS:
+            self.location_out = body.decode("latin-1")
+            return status
+        self.content_length = len(body)
+        self.content_type = content_type or self.location.content_type_of(self.uri)
+        self.send_header()
+        if not self.header_only and body:
+            self.write(body)
+        return self.finish()

@@ -1,0 +1,77 @@
+"""Subrequests: a location asked on behalf of a request, its answer kept in memory."""
+
+from __future__ import annotations
+
+from ..log import Level
+from .engine import run
+from .request import Request
+
+MAX_DEPTH = 50
+
+
+class Kept:
+    """The sink of a subrequest: keeps the answer, up to `limit` bytes of body.
+
+    With a limit of 0 the body is dropped and only the header counts.
+    """
+
+    paused = False
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.body = b""
+        self.complete = self.too_big = False
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def header(self, r: Request) -> None:
+        """The header stays in the subrequest."""
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self.limit:
+            self.too_big = True
+        else:
+            self._parts.append(data)
+
+    async def drain(self) -> None:
+        """Memory never waits."""
+
+    def end(self) -> None:
+        self.body, self.complete = b"".join(self._parts), True
+
+    def abort(self) -> None:
+        self.body, self.complete = b"".join(self._parts), False
+
+
+async def subrequest(r: Request, uri: str, args: str = "", *, limit: int = 0) -> Request:
+    """Runs a GET of `uri` as ngx_http_subrequest; the answer is in the returned request:
+    status, headers_out, and `sink`, a Kept, with at most `limit` bytes of body."""
+    sub = Request()
+    sub.parent, sub.main = r, r.main
+    sub.server, sub.connection = r.server, r.connection
+    sub.location = r.server.location
+    sub.method = "GET"
+    sub.request_line, sub.http_version = r.request_line, r.http_version
+    sub.headers_in, sub.index = r.headers_in, r.index
+    sub.host, sub.host_header = r.host, r.host_header
+    sub.unparsed_uri = r.unparsed_uri
+    sub.uri, sub.args = uri, args
+    sub.variables = r.variables
+    sub.internal = True
+    sub.body = r.main.body
+    sub.start = r.start
+    sub.sink = Kept(limit)
+    if _depth(r) >= MAX_DEPTH:
+        r.log(Level.ERR, f'subrequests cycle while processing "{uri}"')
+        sub.status = 500
+        return sub
+    await run(sub)
+    return sub
+
+
+def _depth(r: Request) -> int:
+    depth, at = 0, r.parent
+    while at is not None:
+        depth, at = depth + 1, at.parent
+    return depth

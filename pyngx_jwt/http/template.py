@@ -1,0 +1,102 @@
+"""Text with variables ("complex values"): parsed when read, bound when compiled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..conf.directive import Context, slot
+from ..errors import ConfError
+from .variables import Getter, Variables, numbered
+
+if TYPE_CHECKING:
+    from .request import Request
+
+Text = Callable[["Request"], str]
+Part = tuple[bool, str]  # (is a variable, its name or the literal text)
+_VARIABLE = re.compile(
+    r"\$(?:(?P<digit>[1-9])|(?P<name>[A-Za-z0-9_]+)|\{(?P<braced>[^}]*)(?P<end>\}?))?"
+)
+_NAME = re.compile(r"[A-Za-z0-9_]+\Z")
+
+
+class Template:
+    """Raises ConfError when the text is not a well-formed complex value."""
+
+    __slots__ = ("parts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.parts = tuple(_parts(text)) if "$" in text else ((False, text),) if text else ()
+
+    @property
+    def is_constant(self) -> bool:
+        return not any(variable for variable, _ in self.parts)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables, numbered captures included."""
+        return tuple(name for variable, name in self.parts if variable)
+
+    def bind(self, variables: Variables) -> Text:
+        """A function of the request; an unknown variable is a ConfError."""
+        if self.is_constant:
+            text = self.text
+            return lambda r: text
+        getters = [getter_of(part, variables) for part in self.parts]
+        if len(getters) == 1:
+            get = getters[0]
+            return lambda r: get(r) or ""
+        if len(getters) == 2:
+            first, second = getters
+            return lambda r: f"{first(r) or ''}{second(r) or ''}"
+        return lambda r: "".join([get(r) or "" for get in getters])
+
+    def __repr__(self) -> str:
+        return f"Template({self.text!r})"
+
+
+def getter_of(part: Part, variables: Variables) -> Getter:
+    """The getter of one part; a literal is a getter too."""
+    variable, text = part
+    if not variable:
+        return lambda r: text
+    if len(text) == 1 and text in "123456789":
+        return numbered(int(text))
+    return variables.resolve(text)
+
+
+def _parts(text: str) -> list[Part]:
+    parts: list[Part] = []
+    position = 0
+    for found in _VARIABLE.finditer(text):
+        if found.start() > position:
+            parts.append((False, text[position : found.start()]))
+        parts.append((True, _variable_name(found)))
+        position = found.end()
+    if position < len(text):
+        parts.append((False, text[position:]))
+    return parts
+
+
+def _variable_name(found: re.Match[str]) -> str:
+    if found["braced"] is not None:
+        name = found["braced"]
+        if not found["end"]:
+            raise ConfError(f'the closing bracket in "{name}" variable is missing')
+    else:
+        name = found["digit"] or found["name"] or ""
+    if not _NAME.match(name):
+        raise ConfError("invalid variable name")
+    return name.lower()
+
+
+def template(
+    default: Template | None, contexts: Context, doc: str, *, syntax: str = "string"
+) -> Template | None:
+    """A directive whose one value can contain variables."""
+    shown = default.text if default else "—"
+    return slot(
+        default, lambda name, text: Template(text), contexts, doc, syntax=syntax, shown=shown
+    )

@@ -1,0 +1,79 @@
+"""Variables: getters by name, bound once at load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import ConfError
+
+if TYPE_CHECKING:
+    from .request import Request
+
+Getter = Callable[["Request"], "str | None"]
+Setter = Callable[["Request", str], None]
+Factory = Callable[[str], Getter]
+
+
+class Variables:
+    """The variables of one configuration: the modules' and those it defines itself."""
+
+    def __init__(self) -> None:
+        self.builtin: dict[str, Getter] = {}
+        self.prefixes: dict[str, Factory] = {}
+        self.setters: dict[str, Setter] = {}
+        self.defined: dict[str, Getter] = {}
+        self.used: set[str] = set()
+
+    def define(self, name: str, get: Getter) -> None:
+        """Adds a variable of a directive such as "map"; a module's own cannot be replaced."""
+        name = name.lower()
+        if name in self.builtin and name not in self.setters:
+            raise ConfError(f'the duplicate "{name}" variable')
+        self.defined[name] = get
+
+    def define_stored(self, name: str) -> Setter:
+        """Adds a variable that holds what was last stored ("set", named captures)."""
+        name = name.lower()
+        if name in self.setters:
+            return self.setters[name]
+        if name in self.builtin:
+            raise ConfError(f'the duplicate "{name}" variable')
+        if name not in self.defined:
+            self.defined[name] = _stored(name)
+
+        def store(r: Request, value: str) -> None:
+            r.variables[name] = value
+
+        return store
+
+    def resolve(self, name: str) -> Getter:
+        """The getter of a variable; raises nginx's error, which has no place."""
+        name = name.lower()
+        self.used.add(name)
+        found = self.defined.get(name) or self.builtin.get(name)
+        if found:
+            return found
+        for prefix, factory in self.prefixes.items():
+            if name.startswith(prefix):
+                return factory(name[len(prefix) :])
+        raise ConfError(f'unknown "{name}" variable').nowhere()
+
+
+def _stored(name: str) -> Getter:
+    return lambda r: r.variables.get(name)
+
+
+def numbered(index: int) -> Getter:
+    """$1..$9 of the last regular expression that matched."""
+
+    def get(r: Request) -> str | None:
+        if r.captures is None:
+            return None
+        try:
+            value = r.captures.group(index)
+        except (IndexError, ValueError):
+            return None
+        return None if value is None else value.decode("latin-1")
+
+    return get

@@ -1,0 +1,556 @@
+"""Servers, locations and what every request goes by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .. import NGINX_VERSION
+from ..conf.directive import (
+    EVERYWHERE,
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    MAIN,
+    SERVER,
+    UNLIMITED,
+    Conf,
+    Context,
+    accepted,
+    bitmask,
+    buffers,
+    directive,
+    enum,
+    flag,
+    number,
+    offset,
+    seconds,
+    size,
+    slot,
+    string,
+    time,
+)
+from ..conf.parse import Statement
+from ..conf.values import parse_number, parse_sec
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.listen import Listen, parse_listen
+from ..http.location import Location
+from ..http.module import Module
+from ..http.regex import Regex
+from ..http.request import Request
+from ..http.template import Template, Text
+from ..server.uri import escape_uri
+
+METHODS = frozenset(
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "OPTIONS", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH"]
+)
+DEFAULT_TYPES = {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"}
+TUNING = "memory is managed by the interpreter"
+TABLES = "the tables grow as needed"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """One error_page directive; `overwrite` is -1 to keep the code, 0 for the answer's own."""
+
+    codes: tuple[int, ...]
+    overwrite: int
+    uri: Template
+
+
+@dataclass(frozen=True, slots=True)
+class BoundErrorPage:
+    overwrite: int
+    uri: Text
+    constant_args: str | None
+
+
+def _keepalive_timeout(name: str, timeout: str, header: str = "") -> tuple[float, int]:
+    try:
+        return float(parse_sec(timeout)), parse_sec(header) if header else 0
+    except ValueError:
+        raise ConfError("invalid value") from None
+
+
+def _server_tokens(name: str, text: str) -> str:
+    if text.lower() not in ("on", "off", "build"):
+        raise ConfError(f'invalid value "{text}"')
+    return text.lower()
+
+
+class CoreConf(Conf):
+    absolute_redirect = flag(True, EVERYWHERE, "Makes redirects issued by the server absolute.")
+    aio = accepted(EVERYWHERE, "files are read by the event loop")
+    aio_write = accepted(EVERYWHERE, "files are written by the event loop")
+    auth_delay = time(
+        0, EVERYWHERE, "Delays answers with code 401, against timing attacks.", shown="0s"
+    )
+    chunked_transfer_encoding = flag(
+        True, EVERYWHERE, "Allows chunked transfer encoding in HTTP/1.1 answers."
+    )
+    client_body_buffer_size = size(
+        16384, EVERYWHERE, "Sets how much of a request body is kept in memory.", shown="16k"
+    )
+    client_body_in_file_only = enum(
+        "off", ("off", "on", "clean"), EVERYWHERE, "Saves the whole request body into a file."
+    )
+    client_body_in_single_buffer = accepted(EVERYWHERE, "a body in memory is always one buffer")
+    client_body_timeout = time(
+        60, EVERYWHERE, "Sets the time between two reads of a request body.", shown="60s"
+    )
+    client_header_buffer_size = size(
+        1024, HTTP | SERVER, "Sets the buffer a request head is read into first.", shown="1k"
+    )
+    client_header_timeout = time(
+        60, HTTP | SERVER, "Sets the time in which a request head must arrive.", shown="60s"
+    )
+    client_max_body_size = offset(
+        1 << 20, EVERYWHERE, "Sets the largest request body; 0 is no limit.", shown="1m"
+    )
+    connection_pool_size = accepted(HTTP | SERVER, TUNING)
+    default_type = string("text/plain", EVERYWHERE, "Defines the MIME type of files with no other.")
+    directio = accepted(EVERYWHERE, "files are read through the page cache")
+    directio_alignment = accepted(EVERYWHERE, "files are read through the page cache")
+    etag = flag(True, EVERYWHERE, "Enables the ETag field for static files.")
+    http2 = accepted(HTTP | SERVER, "clients are offered HTTP/1.1 only")
+    if_modified_since = enum(
+        "exact", ("off", "exact", "before"), EVERYWHERE, "Tells how If-Modified-Since is compared."
+    )
+    ignore_invalid_headers = flag(
+        True, HTTP | SERVER, "Drops request fields with names that are not valid."
+    )
+    keepalive_disable = bitmask(
+        frozenset({"msie6"}),
+        ("none", "msie6", "safari"),
+        EVERYWHERE,
+        "Disables keep-alive connections with misbehaving browsers.",
+        "msie6",
+    )
+    keepalive_min_timeout = time(
+        0, EVERYWHERE, "Sets how long idle connections stay open on shutdown.", shown="0"
+    )
+    keepalive_requests = number(1000, EVERYWHERE, "Limits the requests of one connection.")
+    keepalive_time = time(
+        3600, EVERYWHERE, "Limits the time of one keep-alive connection.", shown="1h"
+    )
+    keepalive_timeout = slot(
+        (75.0, 0),
+        _keepalive_timeout,
+        EVERYWHERE,
+        "Sets how long an idle connection stays open; the second value is told to the client.",
+        syntax="timeout [header_timeout]",
+        shown="75s",
+        arity=(1, 2),
+    )
+    large_client_header_buffers = buffers(
+        (4, 8192),
+        HTTP | SERVER,
+        "Sets the buffers for long request lines and fields.",
+        shown="4 8k",
+    )
+    limit_rate_after = size(
+        0, EVERYWHERE | LOCATION_IF, "Sets the bytes sent before the rate is limited.", shown="0"
+    )
+    lingering_close = enum(
+        "on", ("off", "on", "always"), EVERYWHERE, "Reads on for a while before closing."
+    )
+    lingering_time = time(30, EVERYWHERE, "Limits the time of lingering.", shown="30s")
+    lingering_timeout = time(
+        5, EVERYWHERE, "Sets the time between two lingering reads.", shown="5s"
+    )
+    log_not_found = flag(True, EVERYWHERE, "Logs files that are not found.")
+    log_subrequest = flag(False, EVERYWHERE, "Logs subrequests into access_log.")
+    max_headers = number(1000, HTTP | SERVER, "Limits the number of request fields.")
+    merge_slashes = flag(True, HTTP | SERVER, "Compresses adjacent slashes in a URI.")
+    max_ranges = number(1 << 31, EVERYWHERE, "Limits the ranges of one request.", shown="—")
+    msie_padding = flag(True, EVERYWHERE, "Pads error pages for MSIE clients.")
+    msie_refresh = accepted(EVERYWHERE, "redirects are always answered with the status")
+    open_file_cache = accepted(EVERYWHERE, "files are opened for each request", most=2)
+    open_file_cache_errors = accepted(EVERYWHERE, "files are opened for each request")
+    open_file_cache_min_uses = accepted(EVERYWHERE, "files are opened for each request")
+    open_file_cache_valid = accepted(EVERYWHERE, "files are opened for each request")
+    output_buffers = buffers(
+        (2, 32768), EVERYWHERE, "Sets the buffers files are read into.", shown="2 32k"
+    )
+    port_in_redirect = flag(True, EVERYWHERE, "Tells the port in absolute redirects.")
+    postpone_output = accepted(EVERYWHERE, "output is sent as soon as there is any")
+    read_ahead = accepted(EVERYWHERE, "the kernel reads ahead")
+    recursive_error_pages = flag(False, EVERYWHERE, "Allows several redirects by error_page.")
+    request_pool_size = accepted(HTTP | SERVER, TUNING)
+    reset_timedout_connection = flag(
+        False, EVERYWHERE, "Resets timed out connections instead of closing them."
+    )
+    resolver_timeout = time(30, EVERYWHERE, "Limits the time of resolving a name.", shown="30s")
+    resolver = slot(
+        (),
+        lambda name, *words: words,
+        EVERYWHERE,
+        "Accepted: names in variables are resolved by the system's resolver.",
+        syntax="address ...",
+        shown="—",
+        arity=(1, UNLIMITED),
+    )
+    satisfy = enum(
+        "all", ("all", "any"), EVERYWHERE, "Allows access if all or any access modules allow it."
+    )
+    send_lowat = accepted(EVERYWHERE, "the kernel decides")
+    send_timeout = time(
+        60, EVERYWHERE, "Sets the time between two writes to the client.", shown="60s"
+    )
+    sendfile = accepted(EVERYWHERE | LOCATION_IF, "files are read and written")
+    sendfile_max_chunk = accepted(EVERYWHERE, "files are read and written")
+    server_name_in_redirect = flag(
+        False, EVERYWHERE, "Uses the server's first name in absolute redirects."
+    )
+    server_names_hash_bucket_size = accepted(HTTP, TABLES)
+    server_names_hash_max_size = accepted(HTTP, TABLES)
+    server_tokens = slot(
+        "on",
+        _server_tokens,
+        EVERYWHERE,
+        "Tells the version in the Server field and on error pages.",
+        syntax="on | off | build",
+    )
+    subrequest_output_buffer_size = size(
+        8192, EVERYWHERE, "Sets the buffer for a subrequest's answer kept in memory.", shown="8k"
+    )
+    tcp_nodelay = accepted(EVERYWHERE, "it is always on")
+    tcp_nopush = accepted(EVERYWHERE, "headers and body are sent together anyway")
+    types_hash_bucket_size = accepted(EVERYWHERE, TABLES)
+    types_hash_max_size = accepted(EVERYWHERE, TABLES)
+    underscores_in_headers = flag(False, HTTP | SERVER, "Allows underscores in names of fields.")
+    variables_hash_bucket_size = accepted(HTTP, TABLES)
+    variables_hash_max_size = accepted(HTTP, TABLES)
+
+    _name = ""
+    _modifier = ""
+    _regex: Regex | None = None
+    _methods: frozenset[str] = frozenset()
+    _internal = False
+    error_pages: tuple[ErrorPage, ...] = ()
+    type_table: dict[str, str] | None = None
+    root_path: Template = Template("html")
+    alias_of: Level | None = None
+    limit_rate_value: Template | None = None
+    temp_path = "client_body_temp"
+    server_names: tuple[str, ...] = ()
+    listens: tuple[Listen, ...] = ()
+
+    @directive(MAIN, opens=HTTP)
+    def http(self) -> None:
+        """Holds the directives of the HTTP server."""
+
+    @directive(HTTP, opens=SERVER)
+    def server(self) -> None:
+        """Sets configuration for a virtual server."""
+
+    @directive(SERVER, default="*:80 | *:8000")
+    def listen(self, address: str, *parameters: str) -> None:
+        """Sets the address and port, or the unix socket, the server accepts requests on.
+
+        Parameters: default_server, ssl, proxy_protocol, backlog, rcvbuf, sndbuf, bind,
+        reuseport, deferred, ipv6only, so_keepalive, fastopen."""
+        found = parse_listen(address, parameters)
+        if "http2" in parameters:
+            self._scope.warn(
+                'the "listen ... http2" directive is deprecated, use the "http2" directive instead'
+            )
+        known = {listen.text for listen in vars(self).get("listens", ())}
+        for listen in found:
+            if listen.text in known:
+                raise ConfError(f"a duplicate listen {listen.text}")
+        self.listens = (*vars(self).get("listens", ()), *found)
+
+    @directive(SERVER, default='""')
+    def server_name(self, name: str, *names: str) -> None:
+        """Sets names of a virtual server: exact, "*.wildcard", "wildcard.*" or "~regex"."""
+        self.server_names = (
+            *vars(self).get("server_names", ()),
+            *map(_checked_name, (name, *names)),
+        )
+
+    @directive(SERVER | LOCATION, opens=LOCATION, syntax="location [ = | ~ | ~* | ^~ ] uri")
+    def location(self, modifier: str, uri: str = "") -> None:
+        """Sets configuration depending on a request URI, or names a location with "@name"."""
+        self._modifier, self._name = _split_location(modifier, uri)
+        if self._modifier in ("~", "~*"):
+            self._regex = Regex(self._name, caseless=self._modifier == "~*")
+        outer = self._level.outer
+        if outer.context & LOCATION:
+            _check_nesting(self, outer[CoreConf])
+        elif self._name.startswith("@") and not outer.context & SERVER:
+            raise ConfError(f'named location "{self._name}" can be on the server level only')
+
+    @directive(LOCATION)
+    def internal(self) -> None:
+        """Specifies that a location can only be used for internal requests."""
+        self._internal = True
+
+    @directive(LOCATION, opens=LIMIT_EXCEPT)
+    def limit_except(self, method: str, *methods: str) -> None:
+        """Limits the allowed methods; allowing GET allows HEAD too."""
+        allowed = set()
+        for name in (method, *methods):
+            if name.upper() not in METHODS:
+                raise ConfError(f'invalid method "{name}"')
+            allowed.add(name.upper())
+        if "GET" in allowed:
+            allowed.add("HEAD")
+        self._methods = frozenset(allowed)
+
+    @directive(EVERYWHERE | LOCATION_IF, default="html")
+    def root(self, path: str) -> None:
+        """Sets the directory that the request URI is looked up in."""
+        if "root_path" in vars(self):
+            kind = "alias" if "alias_of" in vars(self) else "root"
+            if kind == "alias":
+                raise ConfError(
+                    '"root" directive is duplicate, "alias" directive was specified earlier'
+                )
+            raise ConfError('"root" directive is duplicate')
+        if "document_root" in Template(path).names or "realpath_root" in Template(path).names:
+            name = next(n for n in Template(path).names if n in ("document_root", "realpath_root"))
+            raise ConfError(f'the ${name} variable cannot be used in the "root" directive')
+        self.root_path = Template(path)
+
+    @directive(LOCATION)
+    def alias(self, path: str) -> None:
+        """Defines what replaces the location in the path of a file."""
+        if "root_path" in vars(self):
+            earlier = "alias" if "alias_of" in vars(self) else "root"
+            text = "" if earlier == "alias" else ', "root" directive was specified earlier'
+            raise ConfError(f'"alias" directive is duplicate{text}')
+        if self._name.startswith("@"):
+            raise ConfError('the "alias" directive cannot be used inside the named location')
+        self.root_path, self.alias_of = Template(path), self._level
+
+    @directive(EVERYWHERE, raw=True, syntax="types")
+    def types(self, *, entries: Iterable[Statement]) -> None:
+        """Maps file name extensions to MIME types."""
+        table = dict(vars(self).get("type_table") or {})
+        for entry in entries:
+            for extension in entry.args:
+                table[extension.lower()] = entry.name
+        self.type_table = table
+
+    @directive(EVERYWHERE | LOCATION_IF, syntax="error_page code ... [=[response]] uri")
+    def error_page(self, code: str, *codes_and_uri: str) -> None:
+        """Defines the URI shown for errors: a file, a named location or a redirect."""
+        words = (code, *codes_and_uri)
+        if len(words) < 2:
+            raise ConfError('invalid number of arguments in "error_page" directive')
+        page = _parse_error_page(words)
+        self.error_pages = (*vars(self).get("error_pages", ()), page)
+
+    @directive(EVERYWHERE | LOCATION_IF, default="0")
+    def limit_rate(self, rate: str) -> None:
+        """Limits the rate of the response, in bytes per second; 0 is no limit."""
+        self.once("limit_rate_value")
+        self.limit_rate_value = Template(rate)
+
+    @directive(EVERYWHERE, default="client_body_temp")
+    def client_body_temp_path(self, path: str, *levels: str) -> None:
+        """Defines the directory for files with request bodies."""
+        self.once("temp_path")
+        self.temp_path = path
+
+    @property
+    def signature(self) -> str:
+        """What the Server field and error pages say."""
+        return "nginx" if self.server_tokens == "off" else f"nginx/{NGINX_VERSION}"
+
+    @property
+    def keepalive_disable_applies(self) -> Callable[[Request], bool] | None:
+        """Whether keep-alive is disabled for a browser, None if it is for none."""
+        return _disables(self.keepalive_disable)
+
+    def temp_folder(self) -> str:
+        """The directory of client_body_temp_path."""
+        if not self.is_set("temp_path"):
+            return self._scope.full_name(self._scope.options.layout.temp("client_body_temp"))
+        return self._scope.full_name(self.temp_path)
+
+    @property
+    def escaped_name(self) -> str:
+        """The location's name as a redirect tells it."""
+        return escape_uri(self._name)
+
+    @property
+    def is_named(self) -> bool:
+        return self._name.startswith("@") and not self._modifier
+
+    def merge(self, outer: CoreConf) -> None:
+        """ "types" come with "default_type"; a root and the alias flag go together."""
+        if "root_path" in vars(self) and "alias_of" not in vars(self):
+            self.alias_of = None
+        super().merge(outer)
+
+    @property
+    def alias_length(self) -> int:
+        """Bytes of the URI that an alias replaces; -1 for a regular expression; 0: no alias."""
+        if self.alias_of is None:
+            return 0
+        declared = self.alias_of[CoreConf]
+        return -1 if declared._regex else len(declared._name)
+
+
+def _checked_name(name: str) -> str:
+    if name.startswith("~"):
+        if len(name) == 1:
+            raise ConfError("empty regex in server name")
+        return name
+    if "/" in name:
+        return name
+    low = name.lower()
+    bare = low.removeprefix("*.").removesuffix(".*") if low.count("*") == 1 else low
+    if "*" in bare or ".." in low or low in (".", "*."):
+        raise ConfError(f'invalid server name or wildcard "{name}"')
+    return low
+
+
+@lru_cache(maxsize=8)
+def _disables(browsers: frozenset[str]) -> Callable[[Request], bool] | None:
+    if "safari" not in browsers and "msie6" not in browsers:
+        return None
+
+    def disabled(r: Request) -> bool:
+        agent = r.index.get("user-agent", "")
+        if not agent:
+            return False
+        if "msie6" in browsers and "MSIE 6" in agent and r.method == "POST":
+            return True
+        return (
+            "safari" in browsers
+            and "Safari/" in agent
+            and "Mac OS X" in agent
+            and "Chrome" not in agent
+        )
+
+    return disabled
+
+
+_GLUED = re.compile(r"(=|\^~|~\*|~)(.+)", re.S)
+
+
+def _split_location(modifier: str, uri: str) -> tuple[str, str]:
+    if uri:
+        if modifier not in ("=", "^~", "~", "~*"):
+            raise ConfError(f'invalid location modifier "{modifier}"')
+        return modifier, uri
+    glued = _GLUED.match(modifier)
+    return (glued[1], glued[2]) if glued else ("", modifier)
+
+
+def _check_nesting(inner: CoreConf, outer: CoreConf) -> None:
+    name, around = inner._name, outer._name
+    if outer._modifier == "=":
+        raise ConfError(f'location "{name}" cannot be inside the exact location "{around}"')
+    if outer.is_named:
+        raise ConfError(f'location "{name}" cannot be inside the named location "{around}"')
+    if inner.is_named:
+        raise ConfError(f'named location "{name}" can be on the server level only')
+    if not inner._regex and not outer._regex and not name.startswith(around):
+        raise ConfError(f'location "{name}" is outside location "{around}"')
+
+
+def _parse_error_page(words: tuple[str, ...]) -> ErrorPage:
+    *codes, uri = words
+    overwrite = -1
+    if codes[-1].startswith("="):
+        text = codes.pop()[1:]
+        if not codes:
+            raise ConfError(f'invalid value "={text}"')
+        try:
+            overwrite = parse_number(text) if text else 0
+        except ValueError:
+            raise ConfError(f'invalid value "={text}"') from None
+    return ErrorPage(tuple(_error_code(code) for code in codes), overwrite, Template(uri))
+
+
+def _error_code(text: str) -> int:
+    try:
+        code = parse_number(text)
+    except ValueError:
+        raise ConfError(f'invalid value "{text}"') from None
+    if code == 499:
+        raise ConfError(f'value "{text}" must be between 300 and 599')
+    if not 300 <= code <= 599:
+        raise ConfError(f'value "{text}" must be between 300 and 599')
+    return 494 if code == 494 else code
+
+
+core = Module("core", CoreConf)
+
+
+def bind_error_pages(level: Level) -> dict[int, BoundErrorPage]:
+    """The error pages of a level by code; of several for a code the first counts."""
+    bound: dict[int, BoundErrorPage] = {}
+    for page in level[CoreConf].error_pages:
+        constant = page.uri.is_constant
+        uri, args = page.uri, None
+        if constant and page.uri.text.startswith("/"):
+            path, _, rest = page.uri.text.partition("?")
+            uri, args = Template(path), rest
+        text = uri.bind(level.variables)
+        for code in page.codes:
+            bound.setdefault(code, BoundErrorPage(page.overwrite, text, args))
+    return bound
+
+
+def bind_content_type(level: Level) -> Callable[[str], str]:
+    """A function from a URI to its MIME type, by the extension in any case."""
+    conf = level[CoreConf]
+    table, default = conf.type_table or DEFAULT_TYPES, conf.default_type
+
+    def content_type_of(uri: str) -> str:
+        dot = uri.rfind(".")
+        if dot <= 0 or uri.find("/", dot) >= 0:
+            return default
+        extension = uri[dot + 1 :]
+        return table.get(extension) or table.get(extension.lower()) or default
+
+    return content_type_of
+
+
+def bind_path(level: Level) -> Callable[[Request], str]:
+    """A function from a request to the file its URI names, by root or alias."""
+    conf = level[CoreConf]
+    text = conf.root_path.bind(level.variables)
+    constant = conf.root_path.is_constant
+    full = conf._scope.full_name
+    root = full(conf.root_path.text) if constant else ""
+    length = conf.alias_length
+
+    def by_root(r: Request) -> str:
+        return (root if constant else full(text(r))) + r.uri
+
+    def by_alias(r: Request) -> str:
+        base = root if constant else full(text(r))
+        return base if length < 0 else base + r.uri[length:]
+
+    return by_alias if length else by_root
+
+
+def compile_core(level: Level, location: Location) -> None:
+    """Fills in what the core module gives to a location."""
+    conf = level[CoreConf]
+    location.name, location.core = conf._name, conf
+    location.internal = (conf._internal and bool(level.context & LOCATION)) or conf.is_named
+    location.exact = conf._modifier == "="
+    location.no_regex = conf._modifier == "^~"
+    location.content_type_of = bind_content_type(level)
+    location.path_of = bind_path(level)
+    location.error_pages = dict(bind_error_pages(level))
+
+
+def limit_rate_of(level: Level) -> Callable[[Request], str] | None:
+    """The limit_rate of a level as text, None when there is none."""
+    value = level[CoreConf].limit_rate_value
+    return value.bind(level.variables) if value else None
+
+
+__all__ = ["Context", "CoreConf", "compile_core", "core", "seconds"]

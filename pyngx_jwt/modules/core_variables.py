@@ -1,0 +1,416 @@
+"""The variables every request has."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+
+from .. import NGINX_VERSION
+from ..conf.directive import Conf
+from ..conf.values import parse_size
+from ..http.body import KeptBody
+from ..http.date import iso8601, local_time
+from ..http.module import Module
+from ..http.request import Request
+from ..http.variables import Getter
+
+
+class CoreVariablesConf(Conf):
+    """No directives: the variables are always there."""
+
+
+core_variables = Module("core_variables", CoreVariablesConf)
+variable, prefix = core_variables.variable, core_variables.prefix
+
+
+@variable("uri")
+def uri(r: Request) -> str:
+    """Current URI in the request, normalized; it changes with redirects."""
+    return r.uri
+
+
+@variable("document_uri")
+def document_uri(r: Request) -> str:
+    """The same as $uri."""
+    return r.uri
+
+
+@variable("request_uri")
+def request_uri(r: Request) -> str:
+    """Full original request URI with arguments."""
+    return r.unparsed_uri
+
+
+def set_args(r: Request, value: str) -> None:
+    r.args, r.valid_unparsed_uri = value, False
+
+
+@variable("args", set=set_args)
+def args(r: Request) -> str:
+    """Arguments in the request line."""
+    return r.args
+
+
+@variable("query_string")
+def query_string(r: Request) -> str:
+    """The same as $args."""
+    return r.args
+
+
+@variable("is_args")
+def is_args(r: Request) -> str:
+    """ "?" if the request line has arguments, or an empty string."""
+    return "?" if r.args else ""
+
+
+@variable("request_method")
+def request_method(r: Request) -> str:
+    """Request method, as the client sent it."""
+    return r.main.original_method
+
+
+@variable("request")
+def request(r: Request) -> str:
+    """Full original request line."""
+    return r.request_line
+
+
+@variable("request_length")
+def request_length(r: Request) -> str:
+    """Bytes of the request: line, header and body."""
+    body = r.main.body_in
+    return str(r.main.header_length + (body.received if body else 0))
+
+
+@variable("request_time")
+def request_time(r: Request) -> str:
+    """Seconds, with milliseconds, since the first bytes were read from the client."""
+    return f"{max(0.0, time.time() - r.main.start):.3f}"
+
+
+@variable("request_id")
+def request_id(r: Request) -> str:
+    """Unique identifier made of 16 random bytes, in hexadecimal."""
+    found = r.variables.get("request_id")
+    if found is None:
+        found = r.variables["request_id"] = secrets.token_hex(16)
+    return found
+
+
+@variable("request_completion")
+def request_completion(r: Request) -> str:
+    """ "OK" if the request has completed, or an empty string."""
+    return "OK" if r.response_done else ""
+
+
+@variable("request_body")
+def request_body(r: Request) -> str | None:
+    """Request body, once it has been read into memory."""
+    body = r.main.body
+    if not isinstance(body, KeptBody) or body.fd >= 0 or not body.data:
+        return None
+    return body.data.decode("latin-1")
+
+
+@variable("request_body_file")
+def request_body_file(r: Request) -> str | None:
+    """Name of the temporary file with the request body."""
+    body = r.main.body
+    return body.path if isinstance(body, KeptBody) and body.path else None
+
+
+@variable("request_filename")
+def request_filename(r: Request) -> str:
+    """File path for the request: root or alias, and the URI."""
+    return r.location.path_of(r)
+
+
+@variable("document_root")
+def document_root(r: Request) -> str:
+    """The root or alias of the request."""
+    path: str = r.location.path_of(r)
+    if r.location.core.alias_length:
+        return path
+    return path[: len(path) - len(r.uri)] if r.uri else path
+
+
+@variable("realpath_root")
+def realpath_root(r: Request) -> str:
+    """The root or alias with all symbolic links resolved."""
+    return os.path.realpath(document_root(r).encode("latin-1")).decode("latin-1")
+
+
+@variable("host")
+def host(r: Request) -> str:
+    """Host of the request line, of the Host field, or the server's name."""
+    return r.host or r.server.name
+
+
+@variable("hostname")
+def hostname(r: Request) -> str:
+    """Name of this machine."""
+    return socket.gethostname()
+
+
+@variable("server_name")
+def server_name(r: Request) -> str:
+    """Name of the server that accepted the request."""
+    return r.server.name
+
+
+@variable("server_addr")
+def server_addr(r: Request) -> str:
+    """Address of the server that accepted the request."""
+    return r.connection.server_addr
+
+
+@variable("server_port")
+def server_port(r: Request) -> str:
+    """Port of the server that accepted the request."""
+    return r.connection.server_port
+
+
+@variable("server_protocol")
+def server_protocol(r: Request) -> str:
+    """Request protocol."""
+    version = r.http_version
+    return "HTTP/0.9" if version == 9 else f"HTTP/1.{version - 1000}"
+
+
+@variable("remote_addr")
+def remote_addr(r: Request) -> str:
+    """Client address."""
+    return r.connection.remote_addr
+
+
+@variable("remote_port")
+def remote_port(r: Request) -> str:
+    """Client port."""
+    return r.connection.remote_port
+
+
+@variable("binary_remote_addr")
+def binary_remote_addr(r: Request) -> str:
+    """Client address in binary form."""
+    return r.connection.binary_remote_addr.decode("latin-1")
+
+
+@variable("remote_user")
+def remote_user(r: Request) -> str | None:
+    """User name given with Basic authentication."""
+    return r.remote_user
+
+
+@variable("scheme")
+def scheme(r: Request) -> str:
+    """Request scheme, "http" or "https"."""
+    return "https" if r.connection.ssl else "http"
+
+
+@variable("https")
+def https(r: Request) -> str:
+    """ "on" if the connection uses TLS, or an empty string."""
+    return "on" if r.connection.ssl else ""
+
+
+@variable("content_length")
+def content_length(r: Request) -> str | None:
+    """Content-Length request field."""
+    return r.index.get("content-length")
+
+
+@variable("content_type")
+def content_type(r: Request) -> str | None:
+    """Content-Type request field."""
+    return r.index.get("content-type")
+
+
+@variable("status")
+def status(r: Request) -> str:
+    """Response status."""
+    code = r.err_status or r.status
+    return "009" if r.http_version == 9 and not code else f"{code:03d}"
+
+
+@variable("body_bytes_sent")
+def body_bytes_sent(r: Request) -> str:
+    """Bytes sent to the client, without the response header."""
+    return str(max(0, r.main.bytes_sent - r.main.header_size))
+
+
+@variable("bytes_sent")
+def bytes_sent(r: Request) -> str:
+    """Bytes sent to the client."""
+    return str(r.main.bytes_sent)
+
+
+@variable("connection")
+def connection(r: Request) -> str:
+    """Connection serial number."""
+    return str(r.connection.number)
+
+
+@variable("connection_requests")
+def connection_requests(r: Request) -> str:
+    """Requests made through the connection so far."""
+    return str(r.connection.requests)
+
+
+@variable("connection_time")
+def connection_time(r: Request) -> str:
+    """Age of the connection in seconds, with milliseconds."""
+    return f"{max(0.0, time.time() - r.connection.start):.3f}"
+
+
+@variable("pipe")
+def pipe(r: Request) -> str:
+    """ "p" if the request was pipelined, "." otherwise."""
+    return "p" if r.main.pipelined else "."
+
+
+@variable("msec")
+def msec(r: Request) -> str:
+    """Current time in seconds, with milliseconds."""
+    return f"{time.time():.3f}"
+
+
+@variable("time_local")
+def time_local(r: Request) -> str:
+    """Local time in the Common Log Format."""
+    return local_time(int(time.time()))
+
+
+@variable("time_iso8601")
+def time_iso8601(r: Request) -> str:
+    """Local time in ISO 8601."""
+    return iso8601(int(time.time()))
+
+
+@variable("nginx_version")
+def nginx_version(r: Request) -> str:
+    """The nginx version whose behaviour is followed."""
+    return NGINX_VERSION
+
+
+@variable("pid")
+def pid(r: Request) -> str:
+    """PID of the worker process."""
+    return str(os.getpid())
+
+
+def set_limit_rate(r: Request, value: str) -> None:
+    try:
+        r.limit_rate = parse_size(value)
+    except ValueError:
+        return
+
+
+@variable("limit_rate", set=set_limit_rate)
+def limit_rate(r: Request) -> str:
+    """Rate of the response in bytes per second; can be set."""
+    return str(r.limit_rate or 0)
+
+
+@variable("proxy_protocol_addr")
+def proxy_protocol_addr(r: Request) -> str:
+    """Client address from the PROXY protocol header."""
+    return r.connection.proxy_protocol.source if r.connection.proxy_protocol else ""
+
+
+@variable("sent_http_content_type")
+def sent_http_content_type(r: Request) -> str | None:
+    """Content-Type of the response."""
+    if r.content_type is None:
+        return None
+    return f"{r.content_type}; charset={r.charset}" if r.charset else r.content_type
+
+
+@variable("sent_http_content_length")
+def sent_http_content_length(r: Request) -> str | None:
+    """Content-Length of the response."""
+    return str(r.content_length) if r.content_length >= 0 else None
+
+
+@variable("sent_http_location")
+def sent_http_location(r: Request) -> str | None:
+    """Location of the response."""
+    return r.location_out or r.sent_header("location")
+
+
+@variable("sent_http_last_modified")
+def sent_http_last_modified(r: Request) -> str | None:
+    """Last-Modified of the response."""
+    from ..http.date import http_date
+
+    return http_date(r.last_modified) if r.last_modified >= 0 else r.sent_header("last-modified")
+
+
+@variable("sent_http_connection")
+def sent_http_connection(r: Request) -> str:
+    """Connection field of the response."""
+    return "upgrade" if r.status == 101 else "keep-alive" if r.keep_alive else "close"
+
+
+@variable("sent_http_transfer_encoding")
+def sent_http_transfer_encoding(r: Request) -> str | None:
+    """ "chunked" if the response is sent in chunks."""
+    return "chunked" if r.chunked_out else None
+
+
+@prefix("http_")
+def request_field(name: str) -> Getter:
+    """Any request field; the name is in lower case with dashes replaced by underscores."""
+    field = name.replace("_", "-")
+    return lambda r: r.index.get(field)
+
+
+@prefix("sent_http_")
+def response_field(name: str) -> Getter:
+    """Any response field."""
+    field = name.replace("_", "-")
+    if field == "etag":
+        return lambda r: r.etag or r.sent_header(field)
+    return lambda r: r.sent_header(field)
+
+
+@prefix("sent_trailer_")
+def response_trailer(name: str) -> Getter:
+    """Any field sent at the end of the response."""
+    field = name.replace("_", "-")
+    return lambda r: next((v for n, v in r.trailers if n.lower() == field), None)
+
+
+@prefix("arg_")
+def argument(name: str) -> Getter:
+    """An argument in the request line, in any case."""
+    return lambda r: find_argument(r.args, name)
+
+
+def find_argument(args: str, name: str) -> str | None:
+    """The value of an argument, not decoded, as ngx_http_arg; the first one counts."""
+    if not args:
+        return None
+    for pair in args.split("&"):
+        key, sign, value = pair.partition("=")
+        if sign and key.lower() == name:
+            return value
+    return None
+
+
+@prefix("cookie_")
+def cookie(name: str) -> Getter:
+    """A cookie, in any case."""
+    return lambda r: find_cookie(r, name)
+
+
+def find_cookie(r: Request, name: str) -> str | None:
+    """The first cookie of that name, as ngx_http_parse_multi_header_lines."""
+    for field, text in r.headers_in:
+        if field.lower() == "cookie":
+            for pair in text.split(";"):
+                key, sign, value = pair.strip(" ").partition("=")
+                if sign and key.strip(" ").lower() == name:
+                    return value.strip(" ")
+    return None

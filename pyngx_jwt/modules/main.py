@@ -1,0 +1,194 @@
+"""The process: workers, user, pid file, error log."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import socket
+
+from ..conf.directive import (
+    EVENTS,
+    EVERYWHERE,
+    MAIN,
+    Conf,
+    Context,
+    accepted,
+    directive,
+    flag,
+    number,
+    string,
+    time,
+)
+from ..conf.values import parse_number
+from ..errors import ConfError
+from ..http.module import Module
+from ..log import (
+    FileTarget,
+    Log,
+    MemoryTarget,
+    OpenFiles,
+    SyslogServer,
+    SyslogTarget,
+    parse_levels,
+    parse_syslog,
+)
+
+SCHEDULING = "the event loop schedules connections itself"
+
+
+class MainConf(Conf):
+    daemon = flag(True, MAIN, "Determines whether the server becomes a daemon.")
+    master_process = flag(True, MAIN, "Determines whether worker processes are started.")
+    pid = string(
+        "logs/nginx.pid",
+        MAIN,
+        "Defines the file that stores the process ID of the master.",
+        syntax="file",
+    )
+    worker_shutdown_timeout = time(
+        0, MAIN, "Limits the time in which old workers finish their connections.", shown="—"
+    )
+    working_directory = string(
+        "", MAIN, "Defines the current working directory of a worker.", syntax="directory"
+    )
+    worker_rlimit_nofile = number(
+        0, MAIN, "Limits the number of files a worker can open.", shown="—"
+    )
+    user_ids: tuple[int, int] | None = None
+    environment: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    workers = 1
+    error_log_lines: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    accept_mutex = accepted(EVENTS, SCHEDULING)
+    accept_mutex_delay = accepted(EVENTS, SCHEDULING)
+    multi_accept = accepted(EVENTS, SCHEDULING)
+    use = accepted(EVENTS, "the event loop chooses the method")
+    worker_aio_requests = accepted(EVENTS, SCHEDULING)
+    worker_connections = number(
+        512, EVENTS, "Sets the number of connections a worker can have open."
+    )
+    debug_connection = accepted(EVENTS, "there are few debug messages to choose from", most=1)
+    debug_points = accepted(MAIN, "there are no debug points")
+    lock_file = accepted(MAIN, "no lock file is used")
+    pcre_jit = accepted(MAIN, "expressions are always compiled to machine code")
+    ssl_engine = accepted(MAIN, "OpenSSL chooses its engine")
+    ssl_object_cache_inheritable = accepted(MAIN, "TLS objects are loaded once per configuration")
+    thread_pool = accepted(MAIN, "no thread pools are used", most=3)
+    timer_resolution = accepted(MAIN, "timers follow the event loop")
+    worker_cpu_affinity = accepted(MAIN, "the kernel places the workers", most=float("inf"))
+    worker_priority = accepted(MAIN, "priorities are left to the service manager")
+    worker_rlimit_core = accepted(MAIN, "core files are left to the service manager")
+
+    @directive(MAIN, opens=Context.EVENTS)
+    def events(self) -> None:
+        """Holds the directives that affect connection processing."""
+        self.once("has_events")
+        self.has_events = True
+
+    @directive(MAIN)
+    def user(self, user: str, group: str = "") -> None:
+        """Defines user and group of the worker processes; without the group, it has the
+        user's name."""
+        if "user_ids" in vars(self):
+            raise ConfError('"user" directive is duplicate')
+        try:
+            uid = pwd.getpwnam(user).pw_uid
+        except KeyError:
+            raise ConfError(f'getpwnam("{user}") failed') from None
+        try:
+            gid = grp.getgrnam(group or user).gr_gid
+        except KeyError:
+            raise ConfError(f'getgrnam("{group or user}") failed') from None
+        self.user_ids = (uid, gid)
+
+    @directive(MAIN)
+    def worker_processes(self, number: str) -> None:
+        """Defines the number of worker processes; "auto" is the number of CPU cores."""
+        self.once("workers")
+        if number == "auto":
+            self.workers = 0
+            return
+        try:
+            self.workers = parse_number(number)
+        except ValueError:
+            raise ConfError("invalid value") from None
+
+    @directive(MAIN)
+    def env(self, variable: str) -> None:
+        """Keeps an environment variable for the workers, or sets it to a value."""
+        self.environment += (variable,)
+
+    @directive(MAIN)
+    def load_module(self, file: str) -> None:
+        """Accepted: what a module would add is built in, or reported as unsupported.
+
+        The name of a JWT module counts as evidence for its dialect."""
+        self.modules += (file,)
+
+    @directive(MAIN | EVERYWHERE, default="logs/error.log error")
+    def error_log(self, file: str, *level: str) -> None:
+        """Configures logging of errors: a file, "stderr", "syslog:..." or "memory:...", and
+        the least severe level that is logged."""
+        parse_levels(level)
+        self.error_log_lines = (*vars(self).get("error_log_lines", ()), (file, level))
+
+    has_events = False
+
+
+main = Module("main", MainConf)
+
+
+class Logs:
+    """The Log of each set of error_log lines; their files are opened with all others."""
+
+    def __init__(self) -> None:
+        self.main = Log()
+        self._logs: dict[tuple[tuple[str, tuple[str, ...]], ...], Log] = {}
+
+    def of(self, conf: MainConf) -> Log:
+        """The log of a level; the main one, which may be configured later, if it has no lines."""
+        lines = conf.error_log_lines
+        if not lines:
+            return self.main
+        if lines not in self._logs:
+            self._logs[lines] = _add_targets(Log(), conf)
+        return self._logs[lines]
+
+    def finish(self, conf: MainConf, default: str) -> Log:
+        """Gives the main log its targets once the main level has been read."""
+        _add_targets(self.main, conf)
+        self.main.open_default(conf._scope.shared(OpenFiles), default)
+        return self.main
+
+
+def _add_targets(log: Log, conf: MainConf) -> Log:
+    files = conf._scope.shared(OpenFiles)
+    for name, words in conf.error_log_lines:
+        level = parse_levels(words)
+        if name == "stderr":
+            log.add(FileTarget(files.add(""), level))
+        elif name.startswith("syslog:"):
+            log.add(
+                SyslogTarget(parse_syslog(name[7:], socket.gethostname(), syslog_server), level)
+            )
+        elif name.startswith("memory:"):
+            log.add(MemoryTarget(level))
+        else:
+            log.add(FileTarget(files.add(conf._scope.full_name(name)), level))
+    return log
+
+
+def syslog_server(text: str) -> SyslogServer:
+    """Where "server=" of a syslog target points; raises ConfError with the reason only."""
+    if text.startswith("unix:"):
+        return SyslogServer(socket.AF_UNIX, text[5:], text)
+    host, _, port = text.partition(":")
+    try:
+        found = socket.getaddrinfo(host, int(port or 514), type=socket.SOCK_DGRAM)[0]
+    except ValueError:
+        raise ConfError("invalid port") from None
+    except OSError:
+        raise ConfError("host not found") from None
+    address = (str(found[4][0]), int(found[4][1]))
+    return SyslogServer(found[0], address, f"{address[0]}:{address[1]}")

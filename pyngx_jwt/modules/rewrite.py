@@ -1,0 +1,370 @@
+"""Changes request URIs with regular expressions, returns redirects, and chooses configurations
+by conditions."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..conf.directive import (
+    EVERYWHERE,
+    LOCATION,
+    LOCATION_IF,
+    SERVER,
+    SERVER_IF,
+    Conf,
+    Context,
+    directive,
+    flag,
+)
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.regex import Regex
+from ..http.request import Handler, Request, Status
+from ..http.template import Template, Text, getter_of
+from ..http.variables import Variables
+from ..log import Level as LogLevel
+from ..server.uri import escape_args, unescape_redirect
+
+HERE = SERVER | SERVER_IF | LOCATION | LOCATION_IF
+EXIT = -100  # stop this list of operations; never leaves this file
+Operation = Callable[[Request], "Status | None"]
+Build = Callable[[Variables], Operation]
+Condition = Callable[[Request], bool]
+BuildCondition = Callable[[Variables], Condition]
+_TARGETS = ("http://", "https://", "$scheme")
+
+
+class RewriteConf(Conf):
+    rewrite_log = flag(
+        False, EVERYWHERE | SERVER_IF | LOCATION_IF, "Logs rewrites at level notice."
+    )
+    uninitialized_variable_warn = flag(
+        True,
+        EVERYWHERE | SERVER_IF | LOCATION_IF,
+        "Logs warnings about variables that have not been set.",
+    )
+
+    def __init__(self, scope: Any, level: Any = None) -> None:
+        super().__init__(scope, level)
+        self._operations: list[Build] = []
+
+    @directive(HERE)
+    def break_(self) -> None:
+        """Stops processing the current set of rewrite directives."""
+        self._operations.append(lambda variables: _break)
+
+    @directive(
+        SERVER | LOCATION,
+        opens=Context.LOCATION_IF,
+        syntax="if (condition)",
+        arity=(1, float("inf")),
+    )
+    def if_(self, *condition: str) -> None:
+        """Runs the directives inside, and uses the configuration inside, if the condition holds:
+        a variable, = and !=, ~ ~* !~ !~* with a regular expression, -f -d -e -x and their
+        negations."""
+        build = _parse_condition(self._level, condition)
+        level = self._level
+        outer = level.outer[RewriteConf]
+        outer._operations.append(lambda variables: _if(build(variables), level))
+
+    @directive(HERE, syntax="return code [text] | return code URL | return URL")
+    def return_(self, code: str, text: str | None = None) -> None:
+        """Stops processing and returns the code: with a text, a redirect, or an error page.
+
+        444 closes the connection without an answer."""
+        status, template = _parse_return(code, text)
+        self._operations.append(lambda variables: _return(status, template, variables))
+
+    @directive(HERE, syntax="rewrite regex replacement [flag]")
+    def rewrite(self, regex: str, replacement: str, flag: str = "") -> None:
+        """Replaces a URI that matches; the flag is last, break, redirect or permanent."""
+        rule = _Rewrite(regex, replacement, flag)
+        _declare_captures(self._level, rule.regex)
+        self._operations.append(rule.build)
+
+    @directive(HERE, syntax="set $variable value")
+    def set(self, variable: str, value: str) -> None:
+        """Sets a value for a variable: text, variables, or both."""
+        if not variable.startswith("$") or len(variable) == 1:
+            raise ConfError(f'invalid variable name "{variable}"')
+        store = self._level.variables.define_stored(variable[1:])
+        template = Template(value)
+
+        def build(variables: Variables) -> Operation:
+            text = template.bind(variables)
+
+            def run(r: Request) -> None:
+                store(r, text(r))
+
+            return run
+
+        self._operations.append(build)
+
+
+rewrite = Module("rewrite", RewriteConf)
+
+
+def _declare_captures(level: Level, regex: Regex) -> None:
+    for name in regex.names:
+        level.variables.define_stored(name)
+
+
+def _break(r: Request) -> Status:
+    r.uri_changed = False
+    return EXIT
+
+
+def _operations_of(level: Level) -> tuple[Operation, ...]:
+    return tuple(build(level.variables) for build in level[RewriteConf]._operations)
+
+
+@rewrite.handler(Phase.REWRITE)
+def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
+    """Stands in the server's and in the location's rewrite phase."""
+    if not conf._operations:
+        return None
+    operations = _operations_of(level)
+
+    def handle(r: Request) -> Status | None:
+        for operation in operations:
+            rc = operation(r)
+            if rc is not None:
+                return None if rc == EXIT else rc
+        return None
+
+    return handle
+
+
+def _if(holds: Condition, level: Level) -> Operation:
+    operations = _operations_of(level)
+
+    def run(r: Request) -> Status | None:
+        if not holds(r):
+            return None
+        if level.location is not None:
+            r.location = level.location
+        for operation in operations:
+            rc = operation(r)
+            if rc is not None:
+                return rc
+        return None
+
+    return run
+
+
+# -- return ---------------------------------------------------------------------------------
+
+
+def _parse_return(code: str, text: str | None) -> tuple[int, Template | None]:
+    if code.isdigit():
+        status = int(code)
+        if status > 999:
+            raise ConfError(f'invalid return code "{code}"')
+        return status, None if text is None else Template(text)
+    if text is None and code.startswith(_TARGETS):
+        return 302, Template(code)
+    raise ConfError(f'invalid return code "{code}"')
+
+
+def _return(status: int, template: Template | None, variables: Variables) -> Operation:
+    if template is None:
+        if status >= 400:
+            return lambda r: status
+        return lambda r: r.respond(status, b"")
+    if template.is_constant:
+        constant = template.text.encode("latin-1")
+        return lambda r: r.respond(status, constant)
+    text = template.bind(variables)
+    return lambda r: r.respond(status, text(r).encode("latin-1"))
+
+
+# -- if -------------------------------------------------------------------------------------
+
+_FILE_TESTS: dict[str, Callable[[str], bool]] = {
+    "f": os.path.isfile,
+    "d": os.path.isdir,
+    "e": os.path.exists,
+    "x": lambda path: (
+        os.path.isfile(path) and os.access(path, os.X_OK) and bool(os.stat(path).st_mode & 0o111)
+    ),
+}
+
+
+def _parse_condition(level: Level, words: tuple[str, ...]) -> BuildCondition:
+    """Raises ConfError as ngx_http_rewrite_if_condition."""
+    first, last = words[0], words[-1]
+    if not first.startswith("("):
+        raise ConfError(f'invalid condition "{first}"')
+    if not last.endswith(")"):
+        raise ConfError(f'invalid condition "{last}"')
+    terms = [*words]
+    terms[0] = terms[0][1:]
+    if not terms[0]:
+        terms.pop(0)
+    terms[-1] = terms[-1][:-1]
+    if not terms[-1] and len(terms) > 1:
+        terms.pop()
+    return _condition_of_terms(level, terms)
+
+
+def _condition_of_terms(level: Level, terms: list[str]) -> BuildCondition:
+    subject = terms[0] if terms else ""
+    if len(subject) > 1 and subject.startswith("$"):
+        template = Template(f"${{{subject[1:]}}}" if "{" not in subject else subject)
+        if len(terms) == 1:
+            return lambda variables: _true(template.bind(variables))
+        if len(terms) > 3 or len(terms) == 2:
+            if terms[1] not in ("=", "!=", "~", "~*", "!~", "!~*"):
+                raise ConfError(f'unexpected "{terms[1]}" in condition')
+            raise ConfError(f'invalid condition "{subject}"')
+        return _comparison(level, template, terms[1], terms[2])
+    if re.match(r"!?-[fdex]\Z", subject):
+        if len(terms) != 2:
+            raise ConfError(f'invalid condition "{subject}"')
+        return _file_condition(subject, Template(terms[1]))
+    raise ConfError(f'invalid condition "{subject}"')
+
+
+def _comparison(level: Level, subject: Template, operator: str, value: str) -> BuildCondition:
+    if operator in ("=", "!="):
+        expected = Template(value)
+
+        def build(variables: Variables) -> Condition:
+            get, text = subject.bind(variables), expected.bind(variables)
+            if operator == "=":
+                return lambda r: get(r) == text(r)
+            return lambda r: get(r) != text(r)
+
+        return build
+    if operator in ("~", "~*", "!~", "!~*"):
+        regex = Regex(value, caseless=operator.endswith("*"))
+        _declare_captures(level, regex)
+        negative = operator.startswith("!")
+        return lambda variables: _matches(subject.bind(variables), regex, negative)
+    raise ConfError(f'unexpected "{operator}" in condition')
+
+
+def _true(get: Text) -> Condition:
+    return lambda r: get(r) not in ("", "0")
+
+
+def _matches(get: Text, regex: Regex, negative: bool) -> Condition:
+    if negative:
+        return lambda r: not regex.match(r, get(r))
+    return lambda r: regex.match(r, get(r))
+
+
+def _file_condition(test: str, path: Template) -> BuildCondition:
+    negative, probe = test.startswith("!"), _FILE_TESTS[test[-1]]
+
+    def build(variables: Variables) -> Condition:
+        text = path.bind(variables)
+
+        def holds(r: Request) -> bool:
+            name = r.server.core._scope.full_name(text(r)).encode("latin-1")
+            try:
+                return probe(os.fsdecode(name)) is not negative
+            except (OSError, ValueError):
+                return negative
+
+        return holds
+
+    return build
+
+
+# -- rewrite --------------------------------------------------------------------------------
+
+
+class _Rewrite:
+    """One "rewrite" directive, as ngx_http_script_regex_start_code and its end."""
+
+    def __init__(self, regex: str, replacement: str, flag: str) -> None:
+        self.regex = Regex(regex)
+        self.redirect = 302 if replacement.startswith(_TARGETS) else 0
+        self.last = self.break_cycle = False
+        self._take_flag(flag)
+        self.add_args = not replacement.endswith("?")
+        if not self.add_args:
+            replacement = replacement[:-1]
+        path, mark, args = replacement.partition("?")
+        self.path, self.args = Template(path), Template(args) if mark else None
+        self.mark = mark
+
+    def _take_flag(self, flag: str) -> None:
+        if flag == "last":
+            self.last = True
+        elif flag == "break":
+            self.last = self.break_cycle = True
+        elif flag in ("redirect", "permanent"):
+            self.redirect = 302 if flag == "redirect" else 301
+        elif flag:
+            raise ConfError(f'invalid parameter "{flag}"')
+        if self.redirect:
+            self.last = True
+
+    def build(self, variables: Variables) -> Operation:
+        quoted = bool(self.redirect)
+        path = _escaping(self.path, variables, quoted)
+        args = _escaping(self.args, variables, True) if self.args is not None else None
+        if self.redirect:
+            return self._build_redirect(path, args)
+        return self._build_internal(path, args)
+
+    def _build_redirect(self, path: Text, args: Text | None) -> Operation:
+        def run(r: Request) -> Status | None:
+            if not self.regex.match(r, r.uri):
+                return None
+            target = path(r) + (self.mark + args(r) if args else "")
+            target = unescape_redirect(target)
+            if self.add_args and r.args:
+                target += ("&" if args else "?") + r.args
+            self._log(r, "rewritten redirect", target)
+            r.location_out = target
+            return self.redirect
+
+        return run
+
+    def _build_internal(self, path: Text, args: Text | None) -> Operation:
+        def run(r: Request) -> Status | None:
+            if not self.regex.match(r, r.uri):
+                return None
+            uri, new_args = path(r), args(r) if args else None
+            r.internal, r.valid_unparsed_uri = True, False
+            if new_args is not None:
+                r.args = f"{new_args}&{r.args}" if self.add_args and r.args else new_args
+            elif not self.add_args:
+                r.args = ""
+            r.uri_changed = not self.break_cycle
+            self._log(r, "rewritten data", uri)
+            r.uri = uri
+            if not uri:
+                r.log(LogLevel.ERR, "the rewritten URI has a zero length")
+                return 500
+            return EXIT if self.last else None
+
+        return run
+
+    def _log(self, r: Request, what: str, target: str) -> None:
+        if r.location.conf(RewriteConf).rewrite_log:
+            r.log(LogLevel.NOTICE, f'{what}: "{target}", args: "{r.args}"')
+
+
+def _escaping(template: Template, variables: Variables, quoted: bool) -> Text:
+    """The text with captures escaped where nginx escapes them: in arguments and redirects,
+    if the request's URI was escaped."""
+    numbered = any(variable and name.isdigit() for variable, name in template.parts)
+    if not quoted or not numbered:
+        return template.bind(variables)
+    getters = [(getter_of(p, variables), p[0] and p[1].isdigit()) for p in template.parts]
+
+    def text(r: Request) -> str:
+        escapes = r.quoted_uri
+        values = [(get(r) or "", escaped) for get, escaped in getters]
+        return "".join([escape_args(v) if e and escapes else v for v, e in values])
+
+    return text

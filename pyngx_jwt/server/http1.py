@@ -1,0 +1,516 @@
+"""HTTP/1 connections: reads requests, runs them one after the other, writes the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from ..compile import Address, Port
+from ..http.engine import answer, eager, resumed, run
+from ..http.location import Server
+from ..http.request import Request
+from ..http.status import CLIENT_CLOSED
+from ..log import Level
+from .head import BadRequest, Head, HeadOptions, check_partial, find_head_end, parse_head
+from .input import ClientBody
+from .response import Clock, build_head
+
+NEVER = float("inf")
+PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(slots=True)
+class Worker:
+    """What all connections of a worker share."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: Clock = field(default_factory=Clock)
+    connections: set[HttpProtocol] = field(default_factory=set)
+    numbers: Any = field(default_factory=lambda: count(1))
+    stopping: bool = False
+
+
+def head_options(server: Server) -> HeadOptions:
+    """The limits and switches under which a server's request heads are read."""
+    core = server.core
+    return HeadOptions(
+        client_header_buffer_size=core.client_header_buffer_size,
+        large_client_header_buffers=core.large_client_header_buffers,
+        max_headers=core.max_headers,
+        ignore_invalid_headers=core.ignore_invalid_headers,
+        underscores_in_headers=core.underscores_in_headers,
+        merge_slashes=core.merge_slashes,
+    )
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One client connection.  It is the sink of its request's answer, and feeds its body."""
+
+    transport: Any
+    remote_addr = "unix:"
+    remote_port = ""
+    binary_remote_addr = b""
+    server_addr = ""
+    server_port = ""
+    proxy_protocol: Any = None
+    ssl: Any = None
+
+    def __init__(self, worker: Worker, port: Port, options: HeadOptions) -> None:
+        self.worker, self.port, self.options = worker, port, options
+        self.address: Address = port.address
+        self.number = next(worker.numbers)
+        self.requests = 0
+        self.sent = 0
+        self.closed = False
+        self.buffer = b""
+        self.request: Request | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.body: ClientBody | None = None
+        self.head_out: bytes = b""
+        self.must_close = False
+        self.lingering = 0.0
+        self.paused = False
+        self.upgraded: Any = None
+        self.deadline = NEVER
+        self.timer_at = NEVER
+        self.timer: asyncio.TimerHandle | None = None
+        self._drain_waiter: asyncio.Future[None] | None = None
+        self._processing = False
+
+    # -- the connection --------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.start = time.time()
+        self.worker.connections.add(self)
+        self.ssl = transport.get_extra_info("ssl_object")
+        peer = transport.get_extra_info("peername")
+        if self.port.listen.family != socket.AF_UNIX and peer:
+            self._take_addresses(peer, transport.get_extra_info("sockname"))
+        elif self.port.listen.family == socket.AF_UNIX:
+            self.server_addr = f"unix:{self.port.listen.host}"
+        self._set_deadline(self.address.names.default.core.client_header_timeout)
+
+    def _take_addresses(self, peer: tuple[Any, ...], own: tuple[Any, ...]) -> None:
+        self.remote_addr, self.remote_port = peer[0], str(peer[1])
+        self.server_addr, self.server_port = own[0], str(own[1])
+        family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
+        self.binary_remote_addr = socket.inet_pton(family, peer[0].partition("%")[0])
+        if self.port.others:
+            self.address = self.port.others.get(own[0], self.port.address)
+            self.options = head_options(self.address.names.default)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        self.worker.connections.discard(self)
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.body is not None:
+            self.body.fail(400)
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
+        if self.upgraded is not None:
+            self.upgraded.client_closed()
+        self._client_gone()
+
+    def eof_received(self) -> bool:
+        """A client that closes its side is gone, as far as nginx is concerned."""
+        if self.upgraded is not None:
+            self.upgraded.client_eof()
+            return True
+        if self.body is not None and not self.body.complete:
+            r = self.request
+            if r is not None:
+                r.log(Level.INFO, "client prematurely closed connection")
+            self.must_close = True
+            self.body.fail(400)
+            return self.request is not None
+        if self.request is None:
+            return False
+        self._client_gone()
+        return True
+
+    def _client_gone(self) -> None:
+        r, task = self.request, self.task
+        if r is None or task is None or r.ignore_abort or task.done():
+            return
+        if self.body is not None and self.body.failed:
+            return
+        if not r.header_sent:
+            r.status = CLIENT_CLOSED
+        r.log(Level.INFO, "client prematurely closed connection")
+        self.must_close = True
+        task.cancel()
+
+    def close(self) -> None:
+        """Closes once everything has been written."""
+        self.transport.close()
+
+    def shut_down(self) -> None:
+        """Closes if nothing is in flight; otherwise after the request."""
+        if self.request is None and not self.lingering:
+            self.close()
+
+    # -- time ------------------------------------------------------------------------------
+
+    def _set_deadline(self, seconds: float) -> None:
+        """One timer per connection, moved only when it fires too early."""
+        now = self.worker.loop.time()
+        self.deadline = deadline = now + seconds
+        if deadline < self.timer_at:
+            if self.timer is not None:
+                self.timer.cancel()
+            self.timer_at = deadline
+            self.timer = self.worker.loop.call_at(deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self.timer, self.timer_at = None, NEVER
+        if self.deadline == NEVER or self.closed:
+            return
+        now = self.worker.loop.time()
+        if now < self.deadline:
+            self.timer_at = self.deadline
+            self.timer = self.worker.loop.call_at(self.deadline, self._check_deadline)
+        else:
+            self.deadline = NEVER
+            self._timed_out()
+
+    def _timed_out(self) -> None:
+        r = self.request
+        if r is None:
+            if self.buffer and not self.lingering:
+                self._log(Level.INFO, "client timed out (110: Connection timed out)")
+                self._refuse(BadRequest(408, "", Head(self._partial_line())))
+                return
+            self.transport.abort() if self._resets else self.close()
+            return
+        r.log(Level.INFO, "client timed out (110: Connection timed out)")
+        if self.paused:
+            self.must_close = True
+            self.transport.abort()
+        elif self.body is not None:
+            self.must_close = True
+            self.body.fail(408)
+
+    @property
+    def _resets(self) -> bool:
+        reset: bool = self.address.names.default.core.reset_timedout_connection
+        return reset
+
+    def _partial_line(self) -> str:
+        return self.buffer.partition(b"\n")[0].decode("latin-1").rstrip("\r")
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self.request is None:
+            if self.lingering:
+                self._set_deadline(self.lingering_timeout)
+                return
+            self.buffer = self.buffer + data if self.buffer else data
+            self._process()
+            return
+        if self.upgraded is not None:
+            self.upgraded.client_data(data)
+            return
+        body = self.body
+        if body is not None and not body.complete:
+            data = body.feed(data)
+            if not body.complete and self.deadline != NEVER:
+                self.deadline = self.worker.loop.time() + self._body_timeout
+        if data:
+            self.buffer += data
+            if len(self.buffer) > PIPELINE_LIMIT:
+                self.transport.pause_reading()
+
+    @property
+    def _body_timeout(self) -> float:
+        assert self.request is not None
+        timeout: float = self.request.location.core.client_body_timeout
+        return timeout
+
+    def _process(self) -> None:
+        """Serves the requests in the buffer as far as they need no waiting."""
+        if self._processing:
+            return
+        self._processing = True
+        try:
+            while self.request is None and self.buffer and not self.closed and not self.lingering:
+                if not self._next_request():
+                    break
+        finally:
+            self._processing = False
+
+    def _next_request(self) -> bool:
+        """Starts one request; False when its head is not complete."""
+        buffer = self.buffer
+        end = find_head_end(buffer)
+        if end < 0:
+            refused = check_partial(buffer, self.options)
+            if refused is not None:
+                self._refuse(refused)
+            elif self.timer_at == NEVER or self.requests:
+                self._set_deadline(self.address.names.default.core.client_header_timeout)
+            return False
+        head = parse_head(buffer[:end], self.options)
+        self.buffer = buffer[end:]
+        self.requests += 1
+        if type(head) is BadRequest:
+            self._refuse(head)
+            return False
+        self._begin(head, end)  # type: ignore[arg-type]
+        return True
+
+    def _begin(self, head: Head, size: int) -> None:
+        r = self._new_request(head, size)
+        names = self.address.names
+        if not names.only_default:
+            found = names.find(head.host, r)
+            if found is not None:
+                r.server = found
+                r.location = found.location
+        if head.content_length > 0 or head.chunked:
+            self._take_body(r, head)
+        self.deadline = NEVER
+        self.request = r
+        rest = eager(run(r))
+        if rest is None:
+            self._finished()
+        else:
+            self.task = task = self.worker.loop.create_task(resumed(rest))
+            task.add_done_callback(self._task_done)
+
+    def _new_request(self, head: Head, size: int) -> Request:
+        r = Request()
+        r.main = r
+        r.connection = r.sink = self
+        server = r.server = self.address.names.default
+        r.location = server.location
+        r.request_line, r.method, r.original_method = head.request_line, head.method, head.method
+        r.http_version, r.unparsed_uri = head.http_version, head.unparsed_uri
+        r.uri, r.args, r.host = head.uri, head.args, head.host
+        r.headers_in, r.index = head.headers, head.index
+        r.host_header = head.index.get("host", "")
+        r.keep_alive = head.keep_alive
+        r.valid_unparsed_uri = head.valid_unparsed_uri
+        r.quoted_uri = head.quoted_uri or head.plus_in_uri
+        r.content_length_in, r.chunked_in = head.content_length, head.chunked
+        r.header_length = size
+        r.pipelined = bool(self.buffer)
+        return r
+
+    def _take_body(self, r: Request, head: Head) -> None:
+        body = self.body = ClientBody(self, -1 if head.chunked else head.content_length)
+        r.body_in = body
+        r.expect_continue = head.expect_continue
+        if self.buffer:
+            self.buffer = body.feed(self.buffer)
+
+    def _refuse(self, refused: BadRequest) -> None:
+        """Answers a head that cannot be served, and closes."""
+        r = self._new_request(refused.head, len(self.buffer))
+        r.keep_alive = False
+        self.buffer = b""
+        self.must_close = True
+        self.deadline = NEVER
+        self.request = r
+        if refused.message:
+            r.log(Level.INFO, refused.message)
+        rest = eager(answer(r, refused.status))
+        if rest is None:
+            self._finished()
+        else:
+            self.task = task = self.worker.loop.create_task(resumed(rest))
+            task.add_done_callback(self._task_done)
+
+    # -- the body --------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        if not self.closed:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self.closed:
+            self.transport.resume_reading()
+
+    def before_read(self) -> None:
+        """Somebody waits for the body: tell the client to go on, and watch the clock."""
+        r = self.request
+        if r is not None and r.expect_continue and not r.header_sent:
+            r.expect_continue = False
+            if self.body is not None and not self.body.received:
+                self.transport.write(CONTINUE)
+        if r is not None:
+            self._set_deadline(self._body_timeout)
+
+    def after_read(self) -> None:
+        self.deadline = NEVER
+
+    # -- the answer (Sink) -----------------------------------------------------------------
+
+    def header(self, r: Request) -> None:
+        if r.http_version < 1000:
+            self.must_close = True
+            return
+        if not self._keeps_alive(r):
+            r.keep_alive = False
+        if r.status in (204, 304) or r.status < 200:
+            r.header_only = True
+            if r.status != 304:
+                r.content_length = -1
+        elif r.content_length < 0 and not r.header_only:
+            if r.http_version > 1000 and r.location.core.chunked_transfer_encoding:
+                r.chunked_out = True
+            else:
+                r.keep_alive = False
+        elif r.content_length < 0 and r.http_version > 1000 and not r.upgraded:
+            r.chunked_out = r.location.core.chunked_transfer_encoding
+        self.head_out = build_head(r, self.worker.clock, self._connection_line(r))
+        r.header_size = len(self.head_out)
+
+    def _keeps_alive(self, r: Request) -> bool:
+        if not r.keep_alive or self.must_close or self.worker.stopping:
+            return False
+        core = r.location.core
+        return (
+            core.keepalive_timeout[0] > 0
+            and self.requests < core.keepalive_requests
+            and time.time() - self.start < core.keepalive_time
+            and not (core.keepalive_disable_applies and core.keepalive_disable_applies(r))
+        )
+
+    def _connection_line(self, r: Request) -> str:
+        if r.upgraded:
+            return "Connection: upgrade\r\n"
+        if not r.keep_alive:
+            return "Connection: close\r\n"
+        header = r.location.core.keepalive_timeout[1]
+        told = f"Keep-Alive: timeout={header}\r\n" if header else ""
+        return f"Connection: keep-alive\r\n{told}"
+
+    def write(self, data: bytes) -> None:
+        r = self.request
+        if r is None or (r.header_only and not r.upgraded):
+            return
+        if r.chunked_out:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self.head_out:
+            data, self.head_out = self.head_out + data, b""
+        self.sent += len(data)
+        r.bytes_sent += len(data)
+        self.transport.write(data)
+
+    def flush(self) -> None:
+        """Sends the head now, before there is a body."""
+        if self.head_out and self.request is not None:
+            self.sent += len(self.head_out)
+            self.request.bytes_sent += len(self.head_out)
+            self.transport.write(self.head_out)
+            self.head_out = b""
+
+    async def drain(self) -> None:
+        if self.closed:
+            raise ConnectionResetError
+        if not self.paused:
+            return
+        r = self.request
+        assert r is not None
+        self._set_deadline(r.location.core.send_timeout)
+        self._drain_waiter = self.worker.loop.create_future()
+        try:
+            await self._drain_waiter
+        finally:
+            self._drain_waiter, self.deadline = None, NEVER
+        if self.closed:
+            raise ConnectionResetError
+
+    def end(self) -> None:
+        r = self.request
+        if r is None:
+            return
+        if r.chunked_out and not r.header_only:
+            trailers = "".join(f"{n}: {v}\r\n" for n, v in r.trailers)
+            tail = b"0\r\n" + trailers.encode("latin-1") + b"\r\n"
+            data = self.head_out + tail
+            self.head_out = b""
+            self.sent += len(data)
+            r.bytes_sent += len(data)
+            self.transport.write(data)
+        elif self.head_out:
+            self.flush()
+
+    def abort(self) -> None:
+        self.must_close = True
+        if self.request is not None:
+            self.request.keep_alive = False
+        self.flush()
+
+    def pause_writing(self) -> None:
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
+
+    # -- between requests ------------------------------------------------------------------
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self.task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log(Level.ALERT, f"a request failed: {error!r}")
+            self.must_close = True
+        self._finished()
+        self._process()
+
+    def _finished(self) -> None:
+        """The answer is on its way: log, and get ready for what comes next."""
+        r, body = self.request, self.body
+        assert r is not None
+        for log in r.location.log_handlers:
+            log(r)
+        if r.body is not None and hasattr(r.body, "close"):
+            r.body.close()
+        self.request = self.body = None
+        if self.closed:
+            return
+        unread = body is not None and not body.complete
+        if not r.keep_alive or self.must_close or self.worker.stopping:
+            self._close_or_linger(r, unread)
+            return
+        if unread and body is not None:
+            self._close_or_linger(r, unread)
+            return
+        if self.paused or len(self.buffer) <= PIPELINE_LIMIT:
+            self.transport.resume_reading()
+        self._set_deadline(r.location.core.keepalive_timeout[0])
+
+    def _close_or_linger(self, r: Request, unread: bool) -> None:
+        """Reads on for a while, so that the client can read the answer before a reset."""
+        core = r.location.core
+        wanted = core.lingering_close == "always" or (
+            core.lingering_close == "on" and (unread or bool(self.buffer)) and r.header_sent
+        )
+        if not wanted or self.closed or (self.body is not None and self.body.failed):
+            self.close()
+            return
+        self.lingering_timeout = core.lingering_timeout
+        self.lingering = time.time() + core.lingering_time
+        self.buffer = b""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.resume_reading()
+        self._set_deadline(min(core.lingering_timeout, core.lingering_time))
+
+    lingering_timeout = 5.0
+
+    def _log(self, level: Level, text: str) -> None:
+        log = self.address.names.default.location.log
+        log.write(
+            level, f"{text}, client: {self.remote_addr}, server: {self.server_addr}", self.number
+        )

@@ -1,0 +1,139 @@
+"""A request body as it comes in on a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from ..http.request import BodyError
+from .chunked import ChunkedDecoder
+
+HIGH_WATER = 65536  # bytes waiting to be read before the client is paused
+
+
+class Feed(Protocol):
+    """What a body needs of its connection."""
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def before_read(self) -> None: ...
+    def after_read(self) -> None: ...
+
+
+class ClientBody:
+    """Bytes of the request body, between the connection and whoever reads them.
+
+    `left` is what Content-Length still promises, -1 for a chunked body.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_error",
+        "_feed",
+        "_parts",
+        "_paused",
+        "_waiter",
+        "complete",
+        "discarding",
+        "left",
+        "received",
+        "waiting_bytes",
+    )
+
+    def __init__(self, feed: Feed, length: int) -> None:
+        self._feed, self.left = feed, length
+        self._decoder = ChunkedDecoder() if length < 0 else None
+        self._parts: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error = 0
+        self._paused = False
+        self.waiting_bytes = self.received = 0
+        self.complete = length == 0
+        self.discarding = False
+
+    def feed(self, data: bytes) -> bytes:
+        """Takes bytes of the connection; returns those beyond the body's end."""
+        rest = b""
+        if self._decoder is None:
+            data, rest = data[: self.left], data[self.left :]
+            self.left -= len(data)
+            self.complete = self.left == 0
+            self._take(data)
+        else:
+            rest = self._feed_chunks(data)
+        if self.waiting_bytes > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._feed.pause_reading()
+        self._wake()
+        return rest
+
+    def _feed_chunks(self, data: bytes) -> bytes:
+        assert self._decoder is not None
+        result = self._decoder.feed(data)
+        for part in result.chunks:
+            self._take(part)
+        if result.status:
+            self.fail(result.status)
+        elif result.done:
+            self.complete = True
+            return result.rest
+        return b""
+
+    def _take(self, data: bytes) -> None:
+        self.received += len(data)
+        if data and not self.discarding:
+            self._parts.append(data)
+            self.waiting_bytes += len(data)
+
+    def fail(self, status: int) -> None:
+        """What reads the body will raise BodyError with this status."""
+        if not self.complete:
+            self._error = self._error or status
+            self._wake()
+
+    def discard(self) -> None:
+        """Throws away what is here and what comes."""
+        self.discarding = True
+        self._parts.clear()
+        self.waiting_bytes = 0
+        self._resume()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._feed.resume_reading()
+
+    @property
+    def failed(self) -> bool:
+        return bool(self._error)
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises BodyError."""
+        if not self._parts and not self.complete and not self._error:
+            await self._wait()
+        if self._parts:
+            data = self._parts.popleft() if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts.clear()
+            self.waiting_bytes = 0
+            self._resume()
+            return data
+        if self._error:
+            raise BodyError(self._error)
+        return b""
+
+    async def _wait(self) -> None:
+        self._feed.before_read()
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            while not self._parts and not self.complete and not self._error:
+                await self._waiter
+                self._waiter = asyncio.get_running_loop().create_future()
+        finally:
+            self._waiter = None
+            self._feed.after_read()

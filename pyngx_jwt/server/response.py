@@ -1,0 +1,90 @@
+"""The head of a response, in nginx's order and words (ngx_http_header_filter)."""
+
+from __future__ import annotations
+
+import time
+
+from ..http.date import http_date
+from ..http.request import Request
+from ..http.status import REASONS
+
+
+class Clock:
+    """The Date field and the status lines of this second."""
+
+    __slots__ = ("_heads", "_second")
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._heads: dict[tuple[int, str], str] = {}
+
+    def head(self, status: int, signature: str) -> str:
+        """Status line, Server and Date."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._heads.clear()
+        found = self._heads.get((status, signature))
+        if found is None:
+            reason = REASONS.get(status)
+            line = f"{status} {reason}" if reason else f"{status}"
+            found = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {http_date(second)}\r\n"
+            self._heads[status, signature] = found
+        return found
+
+
+def build_head(r: Request, clock: Clock, connection: str) -> bytes:
+    """The bytes of the head; `connection` is the Connection field's line with what follows."""
+    core = r.location.core
+    if r.status_line is None and not (r.own_server or r.own_date):
+        start = clock.head(r.status, core.signature)
+    else:
+        start = _own_start(r, core.signature)
+    parts = [start]
+    if r.content_type:
+        charset = f"; charset={r.charset}" if r.charset else ""
+        parts.append(f"Content-Type: {r.content_type}{charset}\r\n")
+    if r.content_length >= 0:
+        parts.append(f"Content-Length: {r.content_length}\r\n")
+    if r.last_modified >= 0:
+        parts.append(f"Last-Modified: {http_date(r.last_modified)}\r\n")
+    if r.location_out is not None:
+        parts.append(f"Location: {absolute_location(r)}\r\n")
+    if r.chunked_out:
+        parts.append("Transfer-Encoding: chunked\r\n")
+    parts.append(connection)
+    if r.etag is not None:
+        parts.append(f"ETag: {r.etag}\r\n")
+    if r.headers_out:
+        parts += [f"{name}: {value}\r\n" for name, value in r.headers_out]
+    parts.append("\r\n")
+    return "".join(parts).encode("latin-1", "replace")
+
+
+def _own_start(r: Request, signature: str) -> str:
+    reason = REASONS.get(r.status)
+    line = r.status_line or (f"{r.status} {reason}" if reason else f"{r.status}")
+    server = "" if r.own_server else f"Server: {signature}\r\n"
+    date = "" if r.own_date else f"Date: {http_date(int(time.time()))}\r\n"
+    return f"HTTP/1.1 {line}\r\n{server}{date}"
+
+
+def absolute_location(r: Request) -> str:
+    """A Location that begins with a slash gets scheme, host and port, if so configured."""
+    target, core = r.location_out or "", r.location.core
+    if not target.startswith("/") or not core.absolute_redirect:
+        return target
+    host = r.host
+    if core.server_name_in_redirect and r.server.name:
+        host = r.server.name
+    elif not host:
+        host = r.connection.server_addr
+    scheme = "https" if r.connection.ssl else "http"
+    port = r.connection.server_port
+    if (
+        not core.port_in_redirect
+        or port in ("", "0")
+        or port == ("443" if r.connection.ssl else "80")
+    ):
+        port = ""
+    return f"{scheme}://{host}{':' if port else ''}{port}{target}"

@@ -1,0 +1,42 @@
+"""Serves a compiled configuration on listening sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from ..compile import Cycle, Port
+from ..http.listen import Listen
+from .http1 import HttpProtocol, Worker, head_options
+
+
+async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], control: Any) -> None:
+    """Accepts and serves until control says quit (finish what is in flight) or terminate."""
+    loop = asyncio.get_running_loop()
+    worker = Worker(loop)
+    servers = [await _listen(worker, cycle.ports[listen.text], bound) for listen, bound in sockets]
+    quit_wait = loop.create_task(control.quit.wait())
+    terminate_wait = loop.create_task(control.terminate.wait())
+    await asyncio.wait({quit_wait, terminate_wait}, return_when=asyncio.FIRST_COMPLETED)
+    for server in servers:
+        server.close()
+    if not control.terminate.is_set():
+        await _finish(worker, terminate_wait)
+    quit_wait.cancel()
+    terminate_wait.cancel()
+
+
+async def _listen(worker: Worker, port: Port, bound: socket.socket) -> asyncio.Server:
+    options = head_options(port.address.names.default)
+    return await worker.loop.create_server(
+        lambda: HttpProtocol(worker, port, options), sock=bound, backlog=port.listen.backlog
+    )
+
+
+async def _finish(worker: Worker, terminate: asyncio.Task[Any]) -> None:
+    worker.stopping = True
+    for connection in list(worker.connections):
+        connection.shut_down()
+    while worker.connections and not terminate.done():
+        await asyncio.wait({terminate}, timeout=0.05)
