@@ -1,0 +1,45 @@
+# make test, make run: everything needed is put into .venv first.
+# With VENV=folder that virtual environment is used as it is.
+
+ifdef VENV
+ready :=
+else
+VENV  := .venv
+ready := $(VENV)/ready
+endif
+
+PYTHON := $(VENV)/bin/python
+
+run: $(ready)
+	$(PYTHON) examples/run.py
+
+# The oracle is a static Linux x86-64 program.
+test: $(ready)
+	$(PYTHON) -m pytest -q
+	if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(MAKE) oracle; fi
+
+check: $(ready)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict pyngx_jwt tests bench
+
+# The same behaviour tests against a real nginx.
+oracle: $(ready)
+	TEST_NGINX_BINARY=$${NGINX:-$$($(PYTHON) -m tests.oracle)} $(PYTHON) -m pytest -q
+
+bench: $(ready)
+	$(PYTHON) bench/bench.py
+
+docs: $(ready)
+	$(PYTHON) -m pyngx_jwt.docs docs
+
+clean:
+	rm -rf .venv build dist run *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/ready: pyproject.toml
+	python3 -m venv .venv
+	.venv/bin/python -m pip install -q -e '.[dev]'
+	touch $@
+
+.PHONY: run test check oracle bench docs clean

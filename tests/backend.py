@@ -1,0 +1,103 @@
+"""An upstream that answers with scripted bytes, for what no nginx would send."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .wire import Wire
+
+Script = Callable[["Peer"], None]
+
+
+@dataclass(slots=True)
+class Peer(Wire):
+    """The upstream's end of one connection."""
+
+    def head(self) -> str:
+        """The next request head, with its empty line."""
+        return self.until(b"\r\n\r\n").decode("latin-1")
+
+    def request(self) -> str:
+        """The next request with its body as it was sent."""
+        head = self.head()
+        length = re.search(r"^content-length: (\d+)\r$", head, re.I | re.M)
+        if length:
+            return head + self.exactly(int(length[1])).decode("latin-1")
+        if re.search(r"^transfer-encoding: chunked\r$", head, re.I | re.M):
+            return head + self._raw_chunks().decode("latin-1")
+        return head
+
+    def reset(self) -> None:
+        """Closes with RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def _raw_chunks(self) -> bytes:
+        raw = b""
+        while (size := self.until(b"\r\n")) != b"0\r\n":
+            raw += size + self.exactly(int(size, 16) + 2)
+        return raw + size + self.until(b"\r\n")
+
+
+@dataclass(slots=True)
+class Backend:
+    """Answers every connection by the next of its scripts, and further ones by the last.
+
+    A script is bytes, sent after one request has been read, or a function of a ``Peer``.
+    """
+
+    listener: socket.socket
+    scripts: tuple[bytes | Script, ...]
+    received: list[str] = field(default_factory=list)  # per connection, everything that came
+    failures: list[BaseException] = field(default_factory=list)
+    _arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def start(self) -> None:
+        self.listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # ends accept()
+
+    def connections(self, count: int, seconds: float = 5) -> list[str]:
+        """What came on each connection, once that many have ended."""
+        with self._arrived:
+            arrived = self._arrived.wait_for(lambda: len(self.received) >= count, seconds)
+            assert arrived, f"{len(self.received)} connections instead of {count}: {self.received}"
+            return list(self.received)
+
+    def _accept(self) -> None:
+        number = 0
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            script = self.scripts[min(number, len(self.scripts) - 1)]
+            number += 1
+            threading.Thread(target=self._serve, args=(connection, script), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, script: bytes | Script) -> None:
+        peer = Peer(connection)
+        try:
+            if isinstance(script, bytes):
+                peer.request()
+                peer.send(script)
+            else:
+                script(peer)
+        except (AssertionError, TimeoutError) as failure:
+            self.failures.append(failure)
+        except OSError:
+            pass  # the server hung up, as some tests want it to
+        finally:
+            connection.close()
+        with self._arrived:
+            self.received.append(peer.log.decode("latin-1"))
+            self._arrived.notify_all()

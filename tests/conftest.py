@@ -1,0 +1,68 @@
+"""Fixtures and markers of the tests that have a server."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from .nginx import BINARY, COMMAND, Nginx
+
+SERVERS = {"nginx", "module_nginx"}  # the fixtures
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[Nginx]:
+    """A server for one test."""
+    server = Nginx(tmp_path)
+    yield server
+    server.stop()
+    server.check_logs()
+
+
+@pytest.fixture(scope="module")
+def module_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """A server for all tests of a file; the file's own fixture starts it."""
+    server = Nginx(tmp_path_factory.mktemp("nginx"))
+    yield server
+    server.stop()
+    server.check_logs()
+
+
+@pytest.fixture(autouse=True)
+def _clean_logs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No [alert], no [emerg], no traceback, unless the test is marked "trouble"."""
+    servers = [request.getfixturevalue(name) for name in SERVERS & set(request.fixturenames)]
+    for server in servers:
+        server.trouble_is_expected = request.node.get_closest_marker("trouble") is not None
+    yield
+    for server in servers:
+        server.check_logs()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With a real nginx only what has a server is run."""
+    if BINARY:
+        served = [item for item in items if SERVERS & set(getattr(item, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in served])
+        items[:] = served
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not BINARY:
+        return
+    for name in ("pyngx_only", "nginx_differs"):
+        for marker in item.iter_markers(name):
+            pytest.skip(f"{name}: {marker.args[0]}")
+    for marker in item.iter_markers("needs"):
+        if marker.args[0] not in _build():
+            pytest.skip(f"this nginx was built without {marker.args[0]}")
+
+
+@cache
+def _build() -> str:
+    """What "nginx -V" says."""
+    return subprocess.run([*COMMAND, "-V"], capture_output=True, text=True).stderr

@@ -1,0 +1,332 @@
+"""The server under test: pyngx, or the real nginx that TEST_NGINX_BINARY names.
+
+A configuration is written around a snippet, the inside of ``server { }``. In all texts
+``%%PORT%%`` is the port of that server, ``%%PORT_name%%`` another port that is kept free for the
+test (a server listens there if the configuration or a backend makes it, else connections are
+refused), and ``%%DIR%%`` the prefix.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from .backend import Backend, Script
+from .transcript import compose, exchanges
+from .wire import DEADLINE, Answer, Wire
+
+BINARY = os.environ.get("TEST_NGINX_BINARY")
+COMMAND = [BINARY] if BINARY else [sys.executable, "-m", "pyngx_jwt"]
+START = 30.0  # seconds for start, reload and end
+TROUBLE = re.compile(r"^.*(?:\[alert\]|\[emerg\]|Traceback \(most recent call last\)).*$", re.M)
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One connection to the server."""
+
+    wire: Wire
+    keepalive: bool = True
+
+    def exchange(self, transcript: str) -> None:
+        """Plays the requests one after the other on this connection."""
+        for exchange in exchanges(transcript):
+            self.wire.send(exchange.request(self.keepalive))
+            assert exchange.told(self.wire.answer(exchange.method)) == exchange.text
+
+    def request(self, *head: str, body: str = "") -> Answer | None:
+        """Sends one request of these head lines and reads its answer."""
+        self.wire.send(compose([*head], body, keepalive=self.keepalive))
+        return self.wire.answer(head[0].partition(" ")[0])
+
+
+class Nginx:
+    """A server with a prefix of its own; started by a call, stopped by the fixture."""
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        self.process: subprocess.Popen[bytes] | None = None
+        self.trouble_is_expected = False
+        self._ports: dict[str, socket.socket] = {}
+        self._backends: list[Backend] = []
+        self._checked: dict[str, int] = {}
+        for folder in ("html", "logs"):
+            (prefix / folder).mkdir()
+
+    def __call__(
+        self,
+        server: str = "",
+        *,
+        http: str = "",
+        main: str = "",
+        events: str = "",
+        files: Mapping[str, str | bytes] | None = None,
+        servers: Sequence[str] = (),
+        listen: str = "127.0.0.1:%%PORT%%",
+    ) -> None:
+        """Serves the snippets, after writing the files (paths relative to the prefix)."""
+        for path, content in (files or {}).items():
+            self.write(path, content)
+        self._configure(server, http, main, events, servers, listen)
+        with (self.prefix / "logs/stderr").open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [*COMMAND, *self._arguments()], stdin=subprocess.DEVNULL, stderr=stderr
+            )
+        self._wait(self._has_started, "nginx did not start", START)
+
+    # What is asked of a running server.
+
+    def exchange(self, transcript: str, port: str = "") -> None:
+        """Plays every exchange on a connection of its own, which the server has to close."""
+        for exchange in exchanges(self.filled(transcript)):
+            with self._connected(port) as wire:
+                wire.send(exchange.request())
+                answer = wire.answer(exchange.method)
+                assert exchange.told(answer) == exchange.text
+                assert wire.closed(), f"more after the answer: {wire.rest(1)!r}"
+
+    def request(self, *head: str, body: str = "", port: str = "") -> Answer:
+        """One request of these head lines, completed as in a transcript, and its answer."""
+        with self._connected(port) as wire:
+            wire.send(compose([self.filled(line) for line in head], body))
+            answer = wire.answer(head[0].partition(" ")[0])
+            assert answer is not None, "closed without an answer"
+            return answer
+
+    def raw(self, data: bytes, port: str = "", *, seconds: float = DEADLINE) -> bytes:
+        """Sends bytes as they are and returns all that comes until the server closes."""
+        with self._connected(port) as wire:
+            wire.send(data)
+            return wire.rest(seconds)
+
+    @contextmanager
+    def connect(self, port: str = "") -> Iterator[Conversation]:
+        """A connection for several requests, or for bytes by its ``wire``."""
+        with self._connected(port) as wire:
+            yield Conversation(wire)
+
+    # What is asked of a configuration.
+
+    def rejects(
+        self,
+        server: str = "",
+        message: str = "",
+        *,
+        line: int | None = None,
+        http: str = "",
+        main: str = "",
+    ) -> None:
+        """Expects "nginx -t" to fail with exactly this message.
+
+        ``line`` is that of the snippet, counted from 1; None takes any place, 0 wants none.
+        """
+        self._configure(server, http, main)
+        test = self._test()
+        found = re.search(
+            r"^nginx: \[emerg\] (.*?)(?: in \S*/nginx\.conf:(\d+))?$", test.stderr, re.M
+        )
+        assert test.returncode == 1 and found, f"not rejected:\n{test.stderr}"
+        assert found[1] == self.filled(message)
+        if line is not None:
+            assert int(found[2] or 0) == (line and line + self._offset(server or http or main))
+
+    def accepts(self, server: str = "", *, http: str = "", main: str = "") -> str:
+        """Expects "nginx -t" to succeed, and returns what it wrote."""
+        self._configure(server, http, main)
+        test = self._test()
+        assert test.returncode == 0, test.stderr
+        return test.stderr
+
+    # Logs.
+
+    def error_log(self) -> str:
+        return self.read("logs/error.log")
+
+    def wait_for_log(self, pattern: str, count: int = 1, seconds: float = 5) -> str:
+        """Waits until so many lines of error.log have a match, and returns the last of them."""
+
+        def found() -> tuple[bool, list[str]]:
+            lines = [line for line in self.error_log().splitlines() if re.search(pattern, line)]
+            return len(lines) >= count, lines
+
+        return self._wait(found, f"not in error.log: {pattern}", seconds)[-1]
+
+    def access_log(self, count: int = 0, name: str = "access.log", seconds: float = 5) -> list[str]:
+        """The lines of a file in logs, once there are at least so many."""
+
+        def lines() -> tuple[bool, list[str]]:
+            found = self.read(f"logs/{name}").split("\n")[:-1]
+            return len(found) >= count, found
+
+        return self._wait(lines, f"fewer than {count} lines in {name}", seconds)
+
+    def check_logs(self) -> None:
+        """Asserts that nothing bad has been logged since the last check."""
+        for name in ("logs/error.log", "logs/stderr"):
+            text = self.read(name)
+            start, self._checked[name] = self._checked.get(name, 0), len(text)
+            if not self.trouble_is_expected:
+                assert not TROUBLE.findall(text, start), text[start:]
+        for backend in self._backends:
+            assert not backend.failures, backend.failures
+
+    # Surroundings.
+
+    def port(self, name: str = "") -> int:
+        """A port by name, free and kept so."""
+        if name not in self._ports:
+            self._ports[name] = _reserved_port()
+        number: int = self._ports[name].getsockname()[1]
+        return number
+
+    def backend(self, name: str, *scripts: bytes | Script) -> Backend:
+        """Starts a scripted upstream on %%PORT_name%%."""
+        self.port(name)
+        backend = Backend(self._ports[name], scripts)
+        backend.start()
+        self._backends.append(backend)
+        return backend
+
+    def write(self, path: str, content: str | bytes) -> Path:
+        """Writes a file of the prefix."""
+        file = self.prefix / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode("latin-1") if isinstance(content, str) else content)
+        return file
+
+    def read(self, path: str) -> str:
+        """A file of the prefix, "" if there is none."""
+        file = self.prefix / path
+        return file.read_bytes().decode("latin-1") if file.exists() else ""
+
+    def filled(self, text: str) -> str:
+        """The text with ports and the prefix filled in."""
+        text = re.sub(r"%%PORT(?:_(\w+?))?%%", lambda m: str(self.port(m[1] or "")), text)
+        return text.replace("%%DIR%%", str(self.prefix))
+
+    # Life and death.
+
+    def reload(self, server: str = "", *, http: str = "", main: str = "") -> None:
+        """Replaces the configuration and waits until only the new one is served."""
+        self._configure(server, http, main)
+        log = self.error_log()
+        emergencies, done = log.count("[emerg]"), log.count("gracefully shutting down")
+        self.send_signal(signal.SIGHUP)
+
+        def reloaded() -> tuple[bool, None]:
+            log = self.error_log()
+            assert log.count("[emerg]") == emergencies, log
+            return log.count("gracefully shutting down") > done, None
+
+        self._wait(reloaded, "not reloaded", START)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def pid(self) -> int:
+        return int(self.read("logs/nginx.pid"))
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the server, which has to exit with status 0."""
+        for backend in self._backends:
+            backend.stop()
+        for held in self._ports.values():
+            held.close()
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.send_signal(number)
+        try:
+            status = process.wait(START)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        assert status == 0, self.read("logs/stderr")
+
+    def _configure(
+        self,
+        server: str,
+        http: str = "",
+        main: str = "",
+        events: str = "",
+        servers: Sequence[str] = (),
+        listen: str = "127.0.0.1:%%PORT%%",
+    ) -> None:
+        user = "user root;" if os.geteuid() == 0 else ""
+        others = "\n".join(f"server {{\n{text}\n}}" for text in servers)
+        self.write(
+            "nginx.conf",
+            self.filled(
+                f"daemon off; {user} pid logs/nginx.pid; error_log logs/error.log info;\n"
+                f"{_dedented(main)}\nevents {{ {events} }}\n"
+                f"http {{\naccess_log off;\n{_dedented(http)}\n"
+                f"server {{\nlisten {listen};\n{_dedented(server)}\n}}\n{others}\n}}\n"
+            ),
+        )
+
+    def _offset(self, snippet: str) -> int:
+        """The number of lines before the snippet in nginx.conf."""
+        text = self.read("nginx.conf")
+        return text[: text.index(self.filled(_dedented(snippet)))].count("\n")
+
+    def _arguments(self, log: str = "error.log") -> list[str]:
+        prefix = str(self.prefix)
+        return ["-p", prefix, "-c", f"{prefix}/nginx.conf", "-e", f"{prefix}/logs/{log}"]
+
+    def _test(self) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND, "-t", *self._arguments("test.log")]
+        return subprocess.run(command, capture_output=True, encoding="latin-1", timeout=START)
+
+    def _has_started(self) -> tuple[bool, None]:
+        assert self.process
+        if self.process.poll() is not None:
+            status, self.process = self.process.returncode, None
+            raise AssertionError(f"exit status {status}:\n{self.read('logs/stderr')}")
+        return bool(self.read("logs/nginx.pid")), None
+
+    @contextmanager
+    def _connected(self, port: str) -> Iterator[Wire]:
+        with socket.create_connection(("127.0.0.1", self.port(port)), DEADLINE) as client:
+            yield Wire(client)
+
+    def _wait(self, condition: Callable[[], tuple[bool, T]], failure: str, seconds: float) -> T:
+        """Waits for a condition to hold, and returns what it found."""
+        deadline = time.monotonic() + seconds
+        while True:
+            holds, found = condition()
+            if holds:
+                return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{failure}\n{self.error_log()}{self.read('logs/stderr')}")
+            time.sleep(0.01)
+
+
+def _reserved_port() -> socket.socket:
+    """A bound socket that does not listen.
+
+    Linux gives its port to nobody else by chance, and yet to a server that asks for it with
+    SO_REUSEADDR, as servers do.
+    """
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return held
+
+
+def _dedented(text: str) -> str:
+    return textwrap.dedent(text).strip("\n")
