@@ -1,0 +1,81 @@
+"""Tokens that were found good a moment ago."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
+
+from cachetools import LRUCache
+
+if TYPE_CHECKING:
+    from .verify import Verified
+
+Question = tuple[str, str]  # (who asks: policy and key sets, token)
+
+OVERHEAD = 1500  # bytes of an entry apart from what grows with the token
+PER_VALUE = 110  # bytes that a JSON value can cost beyond its characters
+PER_OBJECT = 220
+PER_HEADER_BYTE = 26  # bytes that one of a base64url header can cost, whatever is in it
+
+
+class _Entry(NamedTuple):
+    verified: Verified
+    since: float
+    size: int
+
+
+class Memory:
+    """Remembers accepted tokens, the least recently used being forgotten first.
+
+    Only accepted ones: what is refused costs the sender's connection, not our space.  The
+    bound on their number is kept by counting small entries as ``size / entries`` bytes.
+    Time claims are not a matter of memory; who asks has to look at them each time.
+    """
+
+    __slots__ = ("_cache", "_least", "_lifetime")
+
+    def __init__(
+        self, entries: int = 8192, size: int = 32 * 1024 * 1024, lifetime: float = 300
+    ) -> None:
+        """At most ``entries`` tokens, taking ``size`` bytes, each for ``lifetime`` seconds."""
+        self._cache: LRUCache[Question, _Entry] = LRUCache(size, attrgetter("size"))
+        self._least = -(-size // entries)
+        self._lifetime = lifetime
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    @property
+    def size(self) -> int:
+        """Bytes taken, at the most."""
+        return int(self._cache.currsize)
+
+    def get(self, question: Question, now: float) -> Verified | None:
+        """What was found for the same question, if that is not too long ago."""
+        try:
+            entry = self._cache[question]
+        except KeyError:
+            return None
+        if 0 <= now - entry.since < self._lifetime:  # a clock set back ends it too
+            return entry.verified
+        del self._cache[question]
+        return None
+
+    def put(self, question: Question, verified: Verified, now: float) -> None:
+        """Remembers the answer, unless it takes more than all of the space."""
+        size = max(self._least, footprint(question[1], verified.payload))
+        if size <= self._cache.maxsize:
+            self._cache[question] = _Entry(verified, now, size)
+
+    def clear(self) -> None:
+        self._cache.clear()
+
+
+def footprint(token: str, payload: bytes) -> int:
+    """An upper bound of the bytes that a remembered token takes, from its text alone."""
+    # One character beyond U+FFFF makes Python hold the whole string in four bytes each.
+    width = 1 if payload.isascii() and b"\\" not in payload else 4
+    objects = payload.count(b"{")
+    values = payload.count(b",") + payload.count(b":") + payload.count(b"[")
+    text = len(token) + len(payload) * (1 + width) + token.find(".") * PER_HEADER_BYTE
+    return OVERHEAD + text + objects * PER_OBJECT + values * PER_VALUE

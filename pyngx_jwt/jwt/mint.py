@@ -1,0 +1,141 @@
+"""Keys and tokens for development: ``python -m pyngx_jwt.jwt.mint --help``.
+
+Not for issuing tokens to anybody: keys are kept in plain files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, Self
+
+from jwcrypto.jwa import JWA  # type: ignore[import-untyped]
+from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
+
+from .algorithms import ALGORITHMS
+from .encoding import Json, encode_base64url, encode_json
+
+Members = Mapping[str, Json]
+_NONE: Members = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key, or a secret, and the algorithm it is for."""
+
+    alg: str
+    jwk: JWK = field(repr=False)
+
+    @classmethod
+    def generate(
+        cls, alg: str, kid: str | None = None, *, bits: int = 2048, crv: str | None = None
+    ) -> Self:
+        """A new key; ``bits`` are those of an RSA modulus, ``crv`` chooses among curves.
+
+        Raises KeyError for an unknown algorithm.
+        """
+        algorithm = ALGORITHMS[alg]
+        members: dict[str, str | int] = {"kty": algorithm.kty, "alg": alg, "use": "sig"}
+        if algorithm.kty == "RSA":
+            members["size"] = bits
+        elif algorithm.kty == "oct":
+            members["size"] = int(alg[2:])
+        else:
+            members["crv"] = crv or algorithm.curves[0]
+        if kid is not None:
+            members["kid"] = kid
+        return cls(alg, JWK.generate(**members))
+
+    @classmethod
+    def from_members(cls, members: Members) -> Self:
+        """The key of a private JWK with "alg"."""
+        return cls(str(members["alg"]), JWK(**members))
+
+    def members(self, *, private: bool = False) -> dict[str, Json]:
+        """The JWK as others need it to verify: the public part, or the secret."""
+        whole = private or self.jwk.is_symmetric
+        jwk: dict[str, Json] = self.jwk.export(private_key=whole, as_dict=True)
+        return jwk
+
+    def sign(self, claims: Members | bytes, header: Members = _NONE) -> str:
+        """A token (RFC 7515, section 7.1); ``header`` adds to or replaces alg, kid and typ."""
+        mine: dict[str, Json] = {"alg": self.alg, "typ": "JWT"}
+        if (kid := self.jwk.get("kid")) is not None:
+            mine["kid"] = kid
+        payload = claims if isinstance(claims, bytes) else encode_json(dict(claims)).encode()
+        return self.sign_raw(encode_json({**mine, **header}).encode(), payload)
+
+    def sign_raw(self, header: bytes, payload: bytes) -> str:
+        """A token of header and payload as they are."""
+        signed = encode_base64url(header) + b"." + encode_base64url(payload)
+        signature: bytes = JWA.signing_alg(self.alg).sign(self.jwk, signed)
+        return (signed + b"." + encode_base64url(signature)).decode()
+
+
+def key_set(*keys: SigningKey) -> str:
+    """The JWK Set with which tokens of these keys are verified."""
+    return json.dumps({"keys": [key.members() for key in keys]})
+
+
+class Minted(NamedTuple):
+    token: str
+    key_set: str
+    key: SigningKey
+
+
+def mint(alg: str, claims: Members | bytes, kid: str | None = None) -> Minted:
+    """A token signed with a new key, and the JWK Set to verify it with."""
+    key = SigningKey.generate(alg, kid)
+    return Minted(key.sign(claims), key_set(key), key)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m pyngx_jwt.jwt.mint",
+        description="Signs a token for development and prints it.",
+    )
+    parser.add_argument("claims", nargs="?", default="{}", help="a JSON object")
+    parser.add_argument("--alg", default="RS256", choices=ALGORITHMS, help="of a new key")
+    parser.add_argument("--kid", help="of a new key")
+    parser.add_argument("--key", type=Path, help="file of the private JWK; made if absent")
+    parser.add_argument("--jwks", type=Path, help="file to write the JWK Set to")
+    parser.add_argument("--lifetime", type=int, default=3600, help="seconds until exp; 0: none")
+    return parser.parse_args(argv)
+
+
+def _load_key(path: Path | None, alg: str, kid: str | None) -> SigningKey:
+    if path is not None and path.exists():
+        return SigningKey.from_members(json.loads(path.read_text()))
+    key = SigningKey.generate(alg, kid)
+    if path is not None:
+        _write(path, json.dumps(key.members(private=True)), 0o600)
+    return key
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with open(descriptor, "w") as file:
+        file.write(f"{text}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints a token; raises OSError and ValueError for bad files and claims."""
+    arguments = _arguments(argv)
+    key = _load_key(arguments.key, arguments.alg, arguments.kid)
+    if arguments.jwks is not None:
+        secret = ALGORITHMS[key.alg].kty == "oct"
+        _write(arguments.jwks, key_set(key), 0o600 if secret else 0o644)
+    now = int(time.time())
+    times = {"iat": now, "exp": now + arguments.lifetime} if arguments.lifetime else {}
+    print(key.sign({**times, **json.loads(arguments.claims)}))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
