@@ -178,8 +178,8 @@ class Nginx:
         for name in ("logs/error.log", "logs/stderr"):
             text = self.read(name)
             start, self._checked[name] = self._checked.get(name, 0), len(text)
-            if not self.trouble_is_expected:
-                assert not TROUBLE.findall(text, start), text[start:]
+            found = TROUBLE.search(text, start)
+            assert self.trouble_is_expected or found is None, text[start:]
         for backend in self._backends:
             assert not backend.failures, backend.failures
 
@@ -296,6 +296,7 @@ class Nginx:
         assert self.process
         if self.process.poll() is not None:
             status, self.process = self.process.returncode, None
+            self.trouble_is_expected = True  # and told here
             raise AssertionError(f"exit status {status}:\n{self.read('logs/stderr')}")
         return bool(self.read("logs/nginx.pid")), None
 
