@@ -1,0 +1,837 @@
+"""Servers, locations and what the core module does with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..nginx import Nginx
+
+
+def test_location_selection(nginx: Nginx) -> None:
+    nginx("""
+        location = /               { return 200 exact-root; }
+        location = /exact          { return 200 exact; }
+        location /                 { return 200 root; }
+        location /a                { return 200 a; }
+        location /a/b/             { return 200 a/b/; }
+        location ^~ /images/       { return 200 images; }
+        location ~ \\.(gif|jpg)$   { return 200 regex; }
+        location ~* \\.PNG$        { return 200 regex-i; }
+        location ~ ^/order/first   { return 200 first; }
+        location ~ ^/order/        { return 200 second; }
+        location /order/first/long { return 200 never; }
+        location ^~ /long          { return 200 long; }
+        location /longer           { return 200 longer; }
+        location "/quoted name"    { return 200 quoted; }
+        """)
+    for path, told in [
+        ("/", "exact-root"),
+        ("/exact", "exact"),
+        ("/exact/", "root"),
+        ("/exactly", "root"),
+        ("/b", "root"),
+        ("/a", "a"),
+        ("/ab", "a"),
+        ("/a/b", "a"),
+        ("/a/b/c", "a/b/"),
+        ("/A", "root"),
+        ("/images/x.gif", "images"),
+        ("/a/x.gif", "regex"),
+        ("/x.GIF", "root"),
+        ("/x.png", "regex-i"),
+        ("/x.PnG", "regex-i"),
+        ("/order/first/long", "first"),
+        ("/order/other", "second"),
+        ("/long.gif", "long"),
+        ("/longer.gif", "regex"),
+        ("/longer", "longer"),
+        ("/quoted%20name", "quoted"),
+        ("/exact?x=/a", "exact"),
+    ]:
+        nginx.exchange(f"> GET {path}\n< 200\n<\n< {told}")
+
+
+def test_no_location(nginx: Nginx) -> None:
+    nginx("location /a { return 200; }")
+    nginx.exchange("> GET /b\n< 404")
+
+
+def test_nested_locations(nginx: Nginx) -> None:
+    nginx("""
+        location /outer {
+            location = /outer/exact { return 200 exact; }
+            location /outer/in {
+                location ~ \\.deep$ { return 200 deep; }
+                return 200 in;
+            }
+            location ~ \\.txt$ { return 200 txt; }
+            return 200 outer;
+        }
+        location ^~ /no-regex {
+            location ~ \\.txt$ { return 200 own-regex; }
+            return 200 no-regex;
+        }
+        location ~ ^/regex/ {
+            location ~ b$ { return 200 regex-b; }
+            return 200 regex;
+        }
+        location ~ \\.(txt|deep)$ { return 200 server-regex; }
+        """)
+    for path, told in [
+        ("/outer", "outer"),
+        ("/outer/exact", "exact"),
+        ("/outer/in", "in"),
+        ("/outer/in.deep", "deep"),
+        ("/outer/in.txt", "txt"),
+        ("/outer/x.txt", "txt"),
+        ("/outer/x.deep", "server-regex"),
+        ("/no-regex/x.txt", "own-regex"),
+        ("/no-regex/x.deep", "no-regex"),
+        ("/regex/a", "regex"),
+        ("/regex/b", "regex-b"),
+        ("/x.txt", "server-regex"),
+    ]:
+        nginx.exchange(f"> GET {path}\n< 200\n<\n< {told}")
+
+
+def test_auto_redirect(nginx: Nginx) -> None:
+    """A proxied prefix with a slash at its end redirects the request without it."""
+    nginx(
+        """
+        location /app/ { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /both/ { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location = /both { return 200 exact; }
+        location /static/ { return 200 static; }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_b%%; return 200 $request_uri;"],
+    )
+    nginx.exchange("""
+        > GET /app?a=b
+        < 301
+        < Location: http://localhost:%%PORT%%/app/?a=b
+
+        > POST /app
+        < 301
+
+        > GET /app/
+        < 200
+        <
+        < /app/
+
+        > GET /both
+        < 200
+        <
+        < exact
+
+        > GET /static
+        < 404
+        """)
+
+
+@pytest.fixture(scope="module")
+def names(module_nginx: Nginx) -> Nginx:
+    """Many servers on one port."""
+    servers = [
+        "listen 127.0.0.1:%%PORT_v%%; server_name first.example; return 200 first;",
+        "listen 127.0.0.1:%%PORT_v%% default_server; server_name _; return 200 default;",
+        "listen 127.0.0.1:%%PORT_v%%; server_name exact.example other.example; return 200 exact;",
+        "listen 127.0.0.1:%%PORT_v%%; server_name *.wild.example; return 200 leading;",
+        "listen 127.0.0.1:%%PORT_v%%; server_name *.deep.wild.example; return 200 longer;",
+        "listen 127.0.0.1:%%PORT_v%%; server_name .dot.example; return 200 dot;",
+        "listen 127.0.0.1:%%PORT_v%%; server_name www.tail.*; return 200 trailing;",
+        "listen 127.0.0.1:%%PORT_v%%; server_name www.tail.long.*; return 200 trailing-long;",
+        r"listen 127.0.0.1:%%PORT_v%%; server_name ~^(?<sub>\w+)\.re\.example$; return 200 re:$sub;",  # noqa: E501
+        r"listen 127.0.0.1:%%PORT_v%%; server_name ~^a\.re; return 200 second-regex;",
+        "listen 127.0.0.1:%%PORT_v%%; server_name both.wild.example; return 200 both-exact;",
+        r"listen 127.0.0.1:%%PORT_v%%; server_name ~\.wild\.example$; return 200 never;",
+        'listen 127.0.0.1:%%PORT_v%%; server_name "" nameless; return 200 "empty:$server_name";',
+        "listen 127.0.0.1:%%PORT_v%%; server_name UPPER.Example; return 200 upper;",
+        "listen 127.0.0.1:%%PORT_w%%; server_name one; return 200 one;",
+        "listen 127.0.0.1:%%PORT_w%%; server_name two; return 200 two;",
+        "listen 127.0.0.1:%%PORT_h%%; server_name $hostname; return 200 host;",
+    ]
+    module_nginx("return 200;", servers=servers)
+    return module_nginx
+
+
+@pytest.mark.parametrize(
+    "host, told",
+    [
+        ("first.example", "first"),
+        ("FIRST.example", "first"),
+        ("first.example.", "first"),
+        ("first.example:81", "first"),
+        ("exact.example", "exact"),
+        ("other.example", "exact"),
+        ("a.wild.example", "leading"),
+        ("a.b.wild.example", "leading"),
+        ("wild.example", "default"),
+        ("a.deep.wild.example", "longer"),
+        ("dot.example", "dot"),
+        ("a.dot.example", "dot"),
+        ("adot.example", "default"),
+        ("www.tail.org", "trailing"),
+        ("www.tail.co.uk", "trailing"),
+        ("www.tail.long.org", "trailing-long"),
+        ("www.tail", "default"),
+        ("abc.re.example", "re:abc"),
+        ("ABC.re.example", "re:abc"),
+        ("a.re", "second-regex"),
+        ("both.wild.example", "both-exact"),
+        ("upper.example", "upper"),
+        ("nobody", "default"),
+        ("127.0.0.1", "default"),
+        ("[::1]:80", "default"),
+    ],
+)
+def test_server_name(names: Nginx, host: str, told: str) -> None:
+    names.exchange(f"> GET /\n> Host: {host}\n< 200\n<\n< {told}", "v")
+
+
+def test_server_without_host(names: Nginx) -> None:
+    names.exchange("> GET / HTTP/1.0\n< 200\n<\n< empty:", "v")
+
+
+def test_first_server_is_default(names: Nginx) -> None:
+    names.exchange("> GET /\n> Host: nobody\n< 200\n<\n< one", "w")
+    names.exchange("> GET /\n> Host: two\n< 200\n<\n< two", "w")
+
+
+def test_absolute_uri_names_the_server(names: Nginx) -> None:
+    """The host in the request line wins over the Host field."""
+    names.exchange("> GET http://exact.example/x\n> Host: first.example\n< 200\n<\n< exact", "v")
+
+
+def test_error_page(nginx: Nginx) -> None:
+    nginx(
+        """
+        error_page 404 /page404;
+        error_page 500 502 503 504 /page50x;
+        error_page 403 =200 /changed;
+        error_page 401 = /answer;
+        error_page 402 http://example.org/pay;
+        error_page 405 =301 http://example.org/gone;
+        error_page 410 @named;
+        error_page 406 =200 @named;
+        error_page 411 /variable$uri;
+        error_page 412 /nowhere;
+        error_page 413 /args?code=413;
+        location = /page404 { return 200 "not found: $uri $request_uri $status"; }
+        location = /page50x { internal; return 200 "broken"; }
+        location = /changed { return 200 changed; }
+        location = /answer  { return 202 answer; }
+        location @named     { return 200 "named $uri"; }
+        location /variable  { return 200 "$uri"; }
+        location /args      { return 200 "$uri $args"; }
+        location /400 { return 400; }
+        location /401 { return 401; }
+        location /402 { return 402; }
+        location /403 { return 403; }
+        location /405 { return 405; }
+        location /406 { return 406; }
+        location /410 { return 410; }
+        location /411 { return 411; }
+        location /412 { return 412; }
+        location /413 { return 413; }
+        location /503 { return 503; }
+        location /text { return 404 "own text"; }
+        location /own {
+            error_page 503 /page404;
+            location /own/404 { return 404; }
+            location /own/503 { return 503; }
+        }
+        """
+    )
+    nginx.exchange("""
+        > GET /missing?a=b
+        < 404 Not Found
+        <
+        < not found: /page404 /missing?a=b 404
+
+        > HEAD /missing
+        < 404
+        <
+
+        > POST /missing
+        < 404
+        <~ not found
+
+        > GET /503
+        < 503
+        <
+        < broken
+
+        > GET /page50x
+        < 404
+
+        > GET /403
+        < 200
+        <
+        < changed
+
+        > GET /401
+        < 202
+        <
+        < answer
+
+        > GET /402
+        < 302 Moved Temporarily
+        < Location: http://example.org/pay
+
+        > GET /405
+        < 301 Moved Permanently
+        < Location: http://example.org/gone
+
+        > GET /410
+        < 410 Gone
+        <
+        < named /410
+
+        > GET /406
+        < 200
+        <
+        < named /406
+
+        > GET /411
+        < 411
+        <
+        < /variable/411
+
+        > GET /412
+        < 404 Not Found
+        <~ <h1>404 Not Found</h1>
+
+        > GET /413
+        < 413
+        <
+        < /args code=413
+
+        > GET /400
+        < 400
+        <~ <h1>400 Bad Request</h1>
+
+        > GET /text
+        < 404
+        <
+        < own text
+
+        > GET /own/503
+        < 503
+        <~ not found
+
+        > GET /own/404
+        < 404
+        <~ <h1>404 Not Found</h1>
+        """)
+
+
+def test_recursive_error_pages(nginx: Nginx) -> None:
+    nginx("""
+        location /once {
+            error_page 403 /second;
+            return 403;
+        }
+        location /twice {
+            recursive_error_pages on;
+            error_page 403 /second;
+            return 403;
+        }
+        location /second {
+            recursive_error_pages on;
+            error_page 404 /third;
+            return 404;
+        }
+        location /plain {
+            error_page 403 /plain2;
+            return 403;
+        }
+        location /plain2 {
+            error_page 404 /third;
+            return 404;
+        }
+        location /third { return 200 third; }
+        location /loop {
+            recursive_error_pages on;
+            error_page 404 /loop;
+            return 404;
+        }
+        """)
+    nginx.exchange("""
+        > GET /plain
+        < 404
+        <~ <h1>404 Not Found</h1>
+
+        > GET /twice
+        < 404
+        <
+        < third
+
+        > GET /once
+        < 404
+        <~ <h1>404 Not Found</h1>
+
+        > GET /loop
+        < 500
+        <~ <h1>500 Internal Server Error</h1>
+        """)
+
+
+def test_error_pages_built_in(nginx: Nginx) -> None:
+    titles = {
+        400: "400 Bad Request",
+        401: "401 Authorization Required",
+        402: "402 Payment Required",
+        403: "403 Forbidden",
+        404: "404 Not Found",
+        405: "405 Not Allowed",
+        406: "406 Not Acceptable",
+        409: "409 Conflict",
+        410: "410 Gone",
+        411: "411 Length Required",
+        412: "412 Precondition Failed",
+        413: "413 Request Entity Too Large",
+        414: "414 Request-URI Too Large",
+        415: "415 Unsupported Media Type",
+        416: "416 Requested Range Not Satisfiable",
+        421: "421 Misdirected Request",
+        429: "429 Too Many Requests",
+        500: "500 Internal Server Error",
+        501: "501 Not Implemented",
+        502: "502 Bad Gateway",
+        503: "503 Service Temporarily Unavailable",
+        504: "504 Gateway Time-out",
+        505: "505 HTTP Version Not Supported",
+        507: "507 Insufficient Storage",
+    }
+    nginx(
+        "server_tokens off;"
+        + "".join(f"location /{code} {{ return {code}; }}\n" for code in titles)
+    )
+    for code, title in titles.items():
+        answer = nginx.request(f"GET /{code}")
+        assert (answer.status, answer.get("Content-Type")) == (code, "text/html")
+        assert answer.text == (
+            f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+            f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n"
+            "</body>\r\n</html>\r\n"
+        )
+
+
+@pytest.mark.parametrize("code", [408, 444])
+def test_closed_without_an_answer(nginx: Nginx, code: int) -> None:
+    nginx(f"return {code};")
+    nginx.exchange("> GET /\n< closed")
+
+
+def test_error_pages_are_padded_for_msie(nginx: Nginx) -> None:
+    nginx("""
+        server_tokens off;
+        location /off { msie_padding off; return 404; }
+        location / { return 404; }
+        """)
+    agent = "User-Agent: Mozilla/4.0 (compatible; MSIE 6.0)"
+    assert "<!-- a padding to disable MSIE" in nginx.request("GET /", agent).text
+    assert "padding" not in nginx.request("GET /off", agent).text
+    assert "padding" not in nginx.request("GET /").text
+
+
+def test_server_tokens(nginx: Nginx) -> None:
+    nginx("""
+        location /on  { return 404; }
+        location /off { server_tokens off; return 404; }
+        """)
+    nginx.exchange("""
+        > GET /on
+        < 404
+        < Server ~ nginx/\\d+\\.\\d+\\.\\d+
+        <~ <hr><center>nginx/\\d+\\.\\d+\\.\\d+</center>
+
+        > GET /off
+        < 404
+        < Server: nginx
+        <~ <hr><center>nginx</center>
+        """)
+
+
+def test_try_files(nginx: Nginx) -> None:
+    nginx(
+        """
+        location /plain   { try_files $uri $uri/ /fallback; }
+        location /code    { try_files $uri =403; }
+        location /named   { try_files $uri @named; }
+        location /args    { try_files $uri /fallback?a=$uri&$args; }
+        location /noargs  { try_files $uri /fallback; }
+        location /absolute { try_files /plain/file =404; }
+        location /200     { try_files /nothing =200; }
+        location /201     { try_files /nothing =201; }
+        location /204     { try_files /nothing =204; }
+        location /alias/  { alias %%DIR%%/html/plain/; try_files $uri =404; }
+        location /proxied { try_files $uri @proxy; }
+        location @proxy   { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location @named   { return 200 "named $uri"; }
+        location /fallback { return 200 "fallback $uri $args"; }
+        """,
+        files={
+            "html/plain/file": "file",
+            "html/plain/dir/index.html": "index",
+            "html/code/x": "x",
+            "html/proxied/here": "here",
+        },
+        servers=["listen 127.0.0.1:%%PORT_b%%; return 200 upstream:$request_uri;"],
+    )
+    nginx.exchange("""
+        > GET /plain/file
+        < 200
+        <
+        < file
+
+        > GET /plain/dir
+        < 301
+
+        > GET /plain/dir/
+        < 200
+        <
+        < index
+
+        > GET /plain/nothing?a=b
+        < 200
+        <
+        < fallback /fallback
+
+        > GET /code/x
+        < 200
+
+        > GET /code/y
+        < 403
+
+        > GET /named/y
+        < 200
+        <
+        < named /named/y
+
+        > GET /args/y?c=d
+        < 200
+        <
+        < fallback /fallback a=/args/y&c=d
+
+        > GET /noargs/y?c=d
+        < 200
+        <
+        < fallback /fallback
+
+        > GET /absolute
+        < 200
+        <
+        < file
+
+        > GET /200
+        < closed
+
+        > GET /201
+        < 201
+        < Content-Length: 0
+
+        > GET /204
+        < 204
+
+        > GET /alias/file
+        < 200
+        <
+        < file
+
+        > GET /alias/nothing
+        < 404
+
+        > GET /proxied/here
+        < 200
+        <
+        < here
+
+        > GET /proxied/gone?x=y
+        < 200
+        <
+        < upstream:/proxied/gone?x=y
+        """)
+
+
+def test_root_and_alias(nginx: Nginx) -> None:
+    nginx(
+        """
+        root %%DIR%%/one;
+        location /sub     { }
+        location /two/    { root %%DIR%%; }
+        location /alias/  { alias %%DIR%%/two/; }
+        location /a       { alias %%DIR%%/two; }
+        location = /exact { alias %%DIR%%/two/f; }
+        location ~ ^/re/(.*)$ { alias %%DIR%%/two/$1; }
+        location /rel/    { alias two/; }
+        location /var/    { root %%DIR%%/$arg_r; }
+        location /slash/  { root %%DIR%%/one/; }
+        """,
+        files={
+            "one/f": "one/f",
+            "one/sub/f": "one/sub/f",
+            "one/slash/f": "one/slash/f",
+            "two/f": "two/f",
+            "two/var/f": "two/var/f",
+        },
+    )
+    for path, told in [
+        ("/f", "one/f"),
+        ("/sub/f", "one/sub/f"),
+        ("/two/f", "two/f"),
+        ("/alias/f", "two/f"),
+        ("/a/f", "two/f"),
+        ("/exact", "two/f"),
+        ("/re/f", "two/f"),
+        ("/rel/f", "two/f"),
+        ("/var/f?r=two", "two/var/f"),
+        ("/slash/f", "one/slash/f"),
+    ]:
+        nginx.exchange(f"> GET {path}\n< 200\n<\n< {told}")
+    nginx.exchange("> GET /var/f?r=none\n< 404\n\n> GET /alias/g\n< 404")
+
+
+def test_satisfy(nginx: Nginx) -> None:
+    nginx(
+        """
+        location /all/allow  { allow all; auth_basic closed; auth_basic_user_file users; }
+        location /all/deny   { deny all; auth_basic closed; auth_basic_user_file users; }
+        location /any/allow  { satisfy any; allow all; auth_basic closed;
+                               auth_basic_user_file users; }
+        location /any/deny   { satisfy any; deny all; auth_basic closed;
+                               auth_basic_user_file users; }
+        location /any/none   { satisfy any; }
+        location /any/single { satisfy any; deny all; }
+        """,
+        files={
+            "users": "joe:{PLAIN}secret\n",
+            **{f"html/{name}": "in" for name in ("all/allow", "all/deny")},
+            **{f"html/any/{name}": "in" for name in ("allow", "deny", "none", "single")},
+        },
+    )
+    nginx.exchange("""
+        > GET /all/allow
+        < 401
+        < WWW-Authenticate: Basic realm="closed"
+
+        > GET /all/allow
+        > Authorization: Basic am9lOnNlY3JldA==
+        < 200
+
+        > GET /all/deny
+        > Authorization: Basic am9lOnNlY3JldA==
+        < 403
+
+        > GET /all/deny
+        < 403
+
+        > GET /any/allow
+        < 200
+        < !WWW-Authenticate
+
+        > GET /any/deny
+        < 401
+        < WWW-Authenticate: Basic realm="closed"
+
+        > GET /any/deny
+        > Authorization: Basic am9lOnNlY3JldA==
+        < 200
+
+        > GET /any/none
+        < 200
+
+        > GET /any/single
+        < 403
+        """)
+
+
+def test_limit_except(nginx: Nginx) -> None:
+    nginx(
+        """
+        location /get { limit_except GET { deny all; } proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /post { limit_except POST PUT { deny all; }
+                         proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /auth { limit_except GET { auth_basic x; auth_basic_user_file users; }
+                         proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_b%%; return 200 $request_method;"],
+        files={"users": "joe:{PLAIN}secret\n"},
+    )
+    nginx.exchange("""
+        > GET /get
+        < 200
+        <
+        < GET
+
+        > HEAD /get
+        < 200
+
+        > POST /get
+        < 403
+
+        > OPTIONS /get
+        < 403
+
+        > POST /post
+        < 200
+
+        > PUT /post
+        < 200
+
+        > GET /post
+        < 403
+
+        > HEAD /post
+        < 403
+
+        > GET /auth
+        < 200
+
+        > DELETE /auth
+        < 401
+
+        > DELETE /auth
+        > Authorization: Basic am9lOnNlY3JldA==
+        < 200
+        <
+        < DELETE
+        """)
+
+
+def test_internal(nginx: Nginx) -> None:
+    nginx("""
+        location /internal { internal; return 200 internal; }
+        location /try { try_files /nothing /internal; }
+        location /rewrite { rewrite ^ /internal last; }
+        location /page { error_page 404 =200 /internal; return 404; }
+        """)
+    nginx.exchange("""
+        > GET /internal
+        < 404
+
+        > GET /try
+        < 200
+        <
+        < internal
+
+        > GET /rewrite
+        < 200
+
+        > GET /page
+        < 200
+        """)
+
+
+def test_internal_redirect_limit(nginx: Nginx) -> None:
+    nginx("location / { try_files /nothing /again; }")
+    nginx.exchange("> GET /x\n< 500")
+    nginx.wait_for_log(
+        r'rewrite or internal redirection cycle while internally redirecting to "/ag'
+    )
+
+
+def test_client_max_body_size(nginx: Nginx) -> None:
+    nginx(
+        """
+        client_max_body_size 4;
+        location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /off { client_max_body_size 0; proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /k { client_max_body_size 1k; proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /return { return 200; }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_b%%; return 200 $content_length;"],
+    )
+    nginx.exchange("""
+        > POST /
+        >
+        > 1234
+        < 200
+        <
+        < 4
+
+        > POST /
+        >
+        > 12345
+        < 413 Request Entity Too Large
+        < Connection: close
+        <~ <h1>413 Request Entity Too Large</h1>
+
+        > POST /
+        > Transfer-Encoding: chunked
+        >
+        > 123
+        > 456
+        < 413
+
+        > POST /
+        > Transfer-Encoding: chunked
+        >
+        > 123
+        < 200
+
+        > POST /off
+        >
+        > 123456789
+        < 200
+
+        > POST /k
+        >
+        > 123456789
+        < 200
+
+        > POST /return
+        >
+        > 12345
+        < 413
+        """)
+    nginx.wait_for_log(
+        r"\[error\].*client intended to send too large body: 5 bytes, client: 127\.0\.0\.1, "
+        r'server: , request: "POST / HTTP/1\.1", host: "localhost"'
+    )
+    nginx.wait_for_log(r"client intended to send too large chunked body: \d+\+\d+ bytes")
+
+
+def test_types(nginx: Nginx) -> None:
+    nginx(
+        """
+        location /default { }
+        location /none { types { } default_type ""; }
+        location /own { types { a/b x y; text/upper UP; } default_type d/e; }
+        location /charset { types { text/html html; } default_type "text/plain; charset=utf-8"; }
+        location /variable { default_type $arg_t; return 200 x; }
+        """,
+        files={
+            "html/default/a.html": "",
+            "html/default/a.HTM": "",
+            "html/default/a.gif": "",
+            "html/default/a.jpg": "",
+            "html/default/a": "",
+            "html/default/.html": "",
+            "html/default/a.b.html": "",
+            "html/default/a.unknown": "",
+            "html/none/a.html": "",
+            "html/own/a.x": "",
+            "html/own/a.y": "",
+            "html/own/a.up": "",
+            "html/own/a.html": "",
+            "html/charset/a": "",
+        },
+    )
+    for path, kind in [
+        ("/default/a.html", "text/html"),
+        ("/default/a.HTM", "text/plain"),
+        ("/default/a.gif", "image/gif"),
+        ("/default/a.jpg", "image/jpeg"),
+        ("/default/a", "text/plain"),
+        ("/default/.html", "text/plain"),
+        ("/default/a.b.html", "text/html"),
+        ("/default/a.unknown", "text/plain"),
+        ("/own/a.x", "a/b"),
+        ("/own/a.y", "a/b"),
+        ("/own/a.up", "text/upper"),
+        ("/own/a.html", "d/e"),
+        ("/charset/a", "text/plain; charset=utf-8"),
+    ]:
+        nginx.exchange(f"> GET {path}\n< 200\n< Content-Type: {kind}")
+    assert not nginx.request("GET /none/a.html").get("Content-Type")
