@@ -1,0 +1,217 @@
+"""The command line: nginx's options in nginx's words, and our own commands.
+
+Started for every ``-V`` of a test suite or script, so nothing is imported before it is
+known to be needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import NGINX_VERSION, __version__
+
+TYPE_CHECKING = False  # "typing" alone would take as long as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .options import Options
+
+FLAGS = "?hvVtTq"
+VALUES = {  # options with a value, and what nginx calls the value
+    "p": "directory name",
+    "e": "file name",
+    "c": "file name",
+    "g": "parameter",
+    "s": "parameter",
+}
+SIGNALS = ("stop", "quit", "reopen", "reload")
+LONG_FLAGS = ("allow-unsupported",)
+LONG_VALUES = {"jwt-dialect": "name"}
+# "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
+COMMANDS: dict[str, str] = {}
+
+HELP = """\
+Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
+             [-c filename] [-g directives] [--option ...]
+
+  -?, -h               show this help
+  -v                   show the version
+  -V                   show the version and the modules
+  -t                   test the configuration
+  -T                   test the configuration and print it
+  -q                   with -t, print errors only
+  -s signal            signal the running master: stop, quit, reopen, reload
+  -p prefix            folder of all relative names (default: {prefix})
+  -e filename          error log until the configuration is read (default: {error_log})
+  -c filename          configuration file (default: {conf})
+  -g directives        global directives besides those of the file
+  --allow-unsupported  warn about directives that are not supported, unless
+                       they restrict access
+  --jwt-dialect name   read auth_jwt directives as this module does
+
+"""
+
+
+class UsageError(Exception):
+    """A command line that nginx refuses, in its words."""
+
+
+class Arguments:
+    """The words of a command line: flags by letter or name, values by letter or name."""
+
+    __slots__ = ("flags", "values")
+
+    def __init__(self) -> None:
+        self.flags: set[str] = set()
+        self.values: dict[str, str] = {}
+
+
+def main() -> int:
+    """Runs what ``sys.argv`` asks for and returns the exit status."""
+    open_standard_files()
+    words = [os.fsencode(word).decode("latin-1") for word in sys.argv[1:]]
+    if words and words[0] in COMMANDS:
+        return run_command(COMMANDS[words[0]], words[1:])
+    try:
+        arguments = parse(words)
+    except UsageError as error:
+        say(f"nginx: {error}\n")
+        return 1
+    if arguments.flags & set("?hvV"):
+        show_version(arguments.flags)
+        if not arguments.flags & set("tT"):
+            return 0
+    return run_server(arguments)
+
+
+def open_standard_files() -> None:
+    """Opens /dev/null for the missing ones of 0, 1 and 2.
+
+    Otherwise a connection would get such a number and whatever is said on stderr.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+
+
+def say(text: str) -> None:
+    """Writes to stderr; a closed pipe there is no reason to fail."""
+    try:
+        os.write(2, text.encode("latin-1", "backslashreplace"))
+    except OSError:
+        return
+
+
+def parse(words: list[str]) -> Arguments:
+    """The options of ``words``; raises UsageError (ngx_get_options)."""
+    arguments = Arguments()
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            raise UsageError(f'invalid option: "{word}"')
+        if word.startswith("--") and _long_option(word[2:], rest, arguments):
+            continue
+        _letters(word[1:], rest, arguments)
+    return arguments
+
+
+def _letters(letters: str, rest: Iterator[str], arguments: Arguments) -> None:
+    """One word of options: flags, then at most one option with the rest as its value."""
+    for at, letter in enumerate(letters, 1):
+        if letter in FLAGS:
+            arguments.flags.add(letter)
+        elif letter in VALUES:
+            value = letters[at:] or next(rest, None)
+            if value is None:
+                raise UsageError(f'option "-{letter}" requires {VALUES[letter]}')
+            if letter == "s" and value not in SIGNALS:
+                raise UsageError(f'invalid option: "-s {value}"')
+            arguments.values[letter] = value
+            return
+        else:
+            raise UsageError(f'invalid option: "{letter}"')
+
+
+def _long_option(word: str, rest: Iterator[str], arguments: Arguments) -> bool:
+    """Takes ``--name``, ``--name value`` or ``--name=value`` if it is one of ours."""
+    name, sign, value = word.partition("=")
+    if name in LONG_FLAGS and not sign:
+        arguments.flags.add(name)
+        return True
+    if name not in LONG_VALUES:
+        return False
+    given = value if sign else next(rest, None)
+    if given is None:
+        raise UsageError(f'option "--{name}" requires {LONG_VALUES[name]}')
+    arguments.values[name] = given
+    return True
+
+
+def show_version(flags: set[str]) -> None:
+    """Answers -v, -V and -h; all of it goes to stderr, as nginx's does."""
+    lines = [f"nginx version: nginx/{NGINX_VERSION}"]
+    if flags & set("?h"):
+        from .features import PATHS, PREFIX
+
+        lines.append(HELP.format(prefix=PREFIX, error_log=PATHS["error-log"], conf=PATHS["conf"]))
+    if "V" in flags:
+        lines += _build()
+    say("\n".join(lines) + "\n")
+
+
+def _build() -> list[str]:
+    from _ssl import OPENSSL_VERSION  # "ssl" itself takes as long as all the rest
+
+    from .features import configure_arguments
+
+    return [
+        f"built with {OPENSSL_VERSION}",
+        "TLS SNI support enabled",
+        f"configure arguments: {configure_arguments()}",
+        f"pyngx version: {__version__}",
+    ]
+
+
+def run_command(module: str, words: list[str]) -> int:
+    """Runs ``main`` of one of our commands."""
+    from importlib import import_module
+
+    status: int = import_module(f".{module}", __package__).main(words)
+    return status
+
+
+def run_server(arguments: Arguments) -> int:
+    """Tests, signals or starts a server."""
+    from .compile import load
+    from .process import run
+    from .server.serve import serve
+
+    return run(server_options(arguments), load, serve)
+
+
+def server_options(arguments: Arguments) -> Options:
+    """What a server gets of the command line, every path resolved."""
+    from .options import Options, resolve_options
+
+    flags, values = arguments.flags, arguments.values
+    prefix, conf_file, error_log, layout = resolve_options(
+        values.get("p"), values.get("c"), values.get("e")
+    )
+    return Options(
+        prefix,
+        conf_file,
+        error_log,
+        layout,
+        directives=values.get("g", ""),
+        test=bool(flags & set("tT")),
+        dump="T" in flags,
+        quiet="q" in flags,
+        signal=values.get("s", ""),
+        allow_unsupported="allow-unsupported" in flags,
+        jwt_dialect=values.get("jwt-dialect", ""),
+    )

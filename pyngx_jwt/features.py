@@ -1,0 +1,49 @@
+"""What this build has of nginx: the words of ``-V``.
+
+Tools read them (test suites, certbot, packagers' scripts), so they are nginx's
+``configure`` arguments.  The package ``modules`` is held against ``MODULES`` by a test.
+"""
+
+from __future__ import annotations
+
+PREFIX = "/etc/nginx/"
+# "--NAME-path=", as nginx's own packages have them: an installed nginx.conf finds its files.
+PATHS = {
+    "conf": "/etc/nginx/nginx.conf",
+    "error-log": "/var/log/nginx/error.log",
+    "http-log": "/var/log/nginx/access.log",
+    "pid": "/run/nginx.pid",
+    "lock": "/run/nginx.lock",
+}
+# Built into nginx unless "--without-http_NAME_module" is given, in configure's order.
+DEFAULT = (
+    *("charset", "gzip", "ssi", "userid", "access", "auth_basic", "mirror", "autoindex"),
+    *("geo", "map", "split_clients", "referer", "rewrite", "proxy", "fastcgi", "uwsgi"),
+    *("scgi", "grpc", "tunnel", "memcached", "limit_conn", "limit_req", "empty_gif"),
+    *("browser", "upstream_hash", "upstream_ip_hash", "upstream_least_conn"),
+    *("upstream_least_time", "upstream_random", "upstream_keepalive", "upstream_zone"),
+    "upstream_sticky",
+)
+# Built only when "--with-http_NAME_module" is given.
+OPTIONAL = (
+    *("ssl", "v2", "v3", "realip", "addition", "xslt", "image_filter", "geoip", "sub"),
+    *("dav", "flv", "mp4", "gunzip", "gzip_static", "auth_request", "random_index"),
+    *("secure_link", "degradation", "slice", "perl", "stub_status"),
+)
+# Those we have.
+MODULES = frozenset(
+    {
+        *("access", "auth_basic", "auth_request", "map", "mirror", "proxy", "rewrite"),
+        *("split_clients", "ssl", "upstream_hash", "upstream_ip_hash"),
+        *("upstream_keepalive", "upstream_least_conn", "upstream_random", "upstream_zone"),
+    }
+)
+
+
+def configure_arguments() -> str:
+    """The line after ``configure arguments:``."""
+    words = [f"--prefix={PREFIX.rstrip('/')}"]
+    words += [f"--{name}-path={path}" for name, path in PATHS.items()]
+    words += [f"--with-http_{name}_module" for name in OPTIONAL if name in MODULES]
+    words += [f"--without-http_{name}_module" for name in DEFAULT if name not in MODULES]
+    return " ".join(words)

@@ -1,0 +1,26 @@
+"""What a process was started with; it stays the same over reloads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..options import Options
+from .cycle import Load, Serve
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    options: Options
+    load: Load
+    serve: Serve
+    environ: Mapping[str, str]  # as it was given to us
+    parent: int  # who executed us, or forked us into the background
+    inherited: bool  # executed by a running server, whose sockets we have
+    daemonized: bool = False
+
+    @property
+    def executor_runs(self) -> bool:
+        """Whether the process that executed us is still there."""
+        return os.getppid() == self.parent

@@ -1,0 +1,100 @@
+"""What a process needs of a configuration, and what a server gets from its process."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..log import Log, OpenFiles
+from ..options import Options
+
+
+class MainSettings(Protocol):
+    """The main directives that concern processes; times in seconds, paths full."""
+
+    @property
+    def daemon(self) -> bool: ...
+    @property
+    def master_process(self) -> bool: ...
+    @property
+    def pid(self) -> str: ...
+    @property
+    def worker_processes(self) -> int: ...
+    @property
+    def worker_rlimit_nofile(self) -> int: ...  # 0 is "as it is"
+    @property
+    def worker_shutdown_timeout(self) -> float: ...  # 0 is none
+    @property
+    def working_directory(self) -> str: ...  # "" is "as it is"
+    @property
+    def user(self) -> tuple[int, int] | None: ...  # uid and gid; None if not told
+    @property
+    def env(self) -> tuple[str, ...]: ...  # "NAME" or "NAME=value"
+
+
+class Listen(Protocol):
+    """One address of the "listen" directives; sizes and numbers are 0 where not told."""
+
+    @property
+    def family(self) -> int: ...
+    @property
+    def host(self) -> str: ...  # an address, or the path of a unix socket
+    @property
+    def port(self) -> int: ...
+    @property
+    def text(self) -> str: ...  # as nginx prints it
+    @property
+    def backlog(self) -> int: ...
+    @property
+    def reuseport(self) -> bool: ...
+    @property
+    def ipv6only(self) -> bool: ...
+    @property
+    def deferred(self) -> bool: ...
+    @property
+    def so_keepalive(self) -> str: ...  # "", "on", "off" or "[idle]:[interval]:[count]"
+    @property
+    def rcvbuf(self) -> int: ...
+    @property
+    def sndbuf(self) -> int: ...
+    @property
+    def fastopen(self) -> int: ...
+
+
+class Cycle(Protocol):
+    """A loaded configuration."""
+
+    @property
+    def main(self) -> MainSettings: ...
+    @property
+    def listens(self) -> Sequence[Listen]: ...
+    @property
+    def log(self) -> Log: ...  # of the main level
+    @property
+    def open_files(self) -> OpenFiles: ...  # not open yet
+    @property
+    def folders(self) -> Sequence[str]: ...  # temp and cache paths, made if missing
+    @property
+    def files(self) -> Sequence[tuple[str, str]]: ...  # path and text of each, for -T
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How a process tells its server to stop.
+
+    ``quit``: stop accepting, close idle connections, finish what is in flight, return.
+    ``terminate``: return at once; ``quit`` is then set too, if it was not before.
+    """
+
+    worker: int = 0  # which of the workers this is; a job for one of them is for 0
+    quit: asyncio.Event = field(default_factory=asyncio.Event)
+    terminate: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+# Reads the configuration; raises ConfError. Warnings go to the log as they come.
+Load = Callable[[Options, Log], Cycle]
+# Serves the sockets, which are its own to close, until it is told to stop.
+Serve = Callable[[Any, list[tuple[Any, socket.socket]], Control], Coroutine[Any, Any, None]]

@@ -1,0 +1,125 @@
+"""A configuration in force: loaded, its files and sockets open (ngx_init_cycle)."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import ConfError
+from ..log import Level, Log, errno_text, write_stderr
+from ..options import Options
+from .cycle import Cycle, Load
+from .loop import event_method
+from .pidfile import create_pidfile, delete_pidfile
+from .sockets import (
+    Listening,
+    close_dropped,
+    configure_sockets,
+    give_back,
+    open_sockets,
+    plan,
+    take_over,
+)
+from .worker import User, workers_user
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What workers are started with; ``sockets`` are all of them, other workers' included."""
+
+    cycle: Cycle
+    sockets: list[Listening]
+    user: User | None
+
+    @property
+    def log(self) -> Log:
+        return self.cycle.log
+
+
+def load_generation(
+    options: Options, load: Load, log: Log, old: Generation | None, inherited: list[Listening]
+) -> Generation | None:
+    """Puts a configuration in the place of ``old``; None after telling ``log`` why not.
+
+    Then ``old`` is as it was.  ``inherited`` are sockets of the process that executed this.
+    """
+    try:
+        cycle = load(options, log)
+        if options.test and not options.quiet:
+            write_stderr(f"the configuration file {options.conf_file} syntax is ok")
+        if options.signal:
+            return Generation(cycle, [], None)
+        user = workers_user(cycle.main)
+        cycle.log.open_default(cycle.open_files, options.error_log)
+        _prepare_files(cycle, user)
+    except ConfError as error:
+        log.write(Level.EMERG, str(error))
+        return None
+    generation = Generation(cycle, plan(cycle.listens, cycle.main.worker_processes), user)
+    if not _take_place(generation, old, inherited, options.test, log):
+        cycle.open_files.close()
+        return None
+    return generation
+
+
+def _prepare_files(cycle: Cycle, user: User | None) -> None:
+    _make_folders(cycle.folders, user)
+    cycle.open_files.open()
+
+
+def _take_place(
+    new: Generation,
+    old: Generation | None,
+    inherited: list[Listening],
+    test: bool,
+    log: Log,
+) -> bool:
+    """Opens the sockets and lets go of the old configuration, or leaves all as it was."""
+    new.log.console = log.console
+    present = old.sockets if old else inherited
+    take_over(new.sockets, present)
+    if not open_sockets(new.sockets, new.log, test) or not _move_pidfile(new, old, test):
+        give_back(new.sockets, present, new.log)
+        return False
+    if test:
+        return True
+    configure_sockets(new.sockets, new.log)
+    new.log.write(Level.NOTICE, f'using the "{event_method()}" event method')
+    close_dropped(present, new.log)
+    if old:
+        old.cycle.open_files.close()
+    return True
+
+
+def _move_pidfile(new: Generation, old: Generation | None, test: bool) -> bool:
+    path = new.cycle.main.pid
+    if test:
+        return create_pidfile(path, new.log, test=True)
+    if old and path != old.cycle.main.pid:
+        if not create_pidfile(path, new.log):
+            return False
+        delete_pidfile(old.cycle.main.pid, new.log)
+    return True
+
+
+def _make_folders(folders: Sequence[str], user: User | None) -> None:
+    """Makes what is missing and gives it to the workers (ngx_create_paths)."""
+    for folder in folders:
+        path = folder.encode("latin-1")
+        doing = f'mkdir() "{folder}" failed'
+        try:
+            if not os.path.isdir(path):
+                os.mkdir(path, 0o700)
+            if user is None:
+                continue
+            info = os.stat(path)
+            doing = f'chown("{folder}", {user[0]}) failed'
+            if info.st_uid != user[0]:
+                os.chown(path, user[0], -1)
+            doing = f'chmod() "{folder}" failed'
+            if info.st_mode & 0o700 != 0o700:
+                os.chmod(path, stat.S_IMODE(info.st_mode) | 0o700)
+        except OSError as error:
+            raise ConfError(f"{doing} {errno_text(error)}").nowhere() from None

@@ -1,0 +1,31 @@
+"""The event loop.  The only file that knows uvloop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from typing import Any
+
+import uvloop
+
+from ..log import Level, Log
+
+
+def new_event_loop(log: Log) -> asyncio.AbstractEventLoop:
+    """A loop for this process, to be made after its fork; stray errors go to the log."""
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+
+    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        lines = traceback.format_exception(error) if error else []
+        log.write(Level.ERR, "".join([f"{context['message']}\n", *lines]).rstrip("\n"))
+
+    loop.set_exception_handler(tell)
+    return loop
+
+
+def event_method() -> str:
+    """The name that nginx has for the loop's way of waiting."""
+    return "epoll" if sys.platform == "linux" else "kqueue"

@@ -1,0 +1,295 @@
+"""The master process: starts workers, replaces them, and acts on signals.
+
+It serves nothing and runs no event loop, so that it may fork at any time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from ..log import Level, Log, errno_text
+from .boot import Boot
+from .children import Child, reap
+from .generation import Generation, load_generation
+from .pidfile import OLD, delete_pidfile, rename_pidfile
+from .signals import Signals, block_signals, log_signal, unblock_signals
+from .upgrade import execute_new_binary
+from .worker import QUIT, REOPEN, TERMINATE, Worker, name_process
+
+KILL_AFTER = 1.5  # seconds between TERM and KILL, the sum of nginx's delays
+START_DEADLINE = 30.0  # seconds after which a reload no longer waits for slow workers
+RESPAWN_PAUSE = 0.5  # seconds from one start of a worker to the next one in its place
+
+
+class Master:
+    """One running master; ``run`` returns the exit status."""
+
+    def __init__(self, boot: Boot, generation: Generation, signals: Signals) -> None:
+        self.boot, self.generation, self.signals = boot, generation, signals
+        self.children: list[Child] = []
+        self.new_binary = 0  # its pid
+        self.noaccepting = False
+        self.terminate = self.quit = False
+        self._number = 0  # of the generation
+        self._kill_at: float | None = None
+        self._retire_at: float | None = None  # when old workers go, ready or not
+        self._acts: dict[signal.Signals, tuple[str, Callable[[], None]]] = {
+            signal.SIGCHLD: ("", self._reap),
+            signal.SIGTERM: ("exiting", self._terminate),
+            signal.SIGINT: ("exiting", self._terminate),
+            signal.SIGQUIT: ("shutting down", self._quit),
+            signal.SIGHUP: ("reconfiguring", self._reconfigure),
+            signal.SIGUSR1: ("reopening logs", self._reopen),
+            signal.SIGUSR2: ("changing binary", self._change_binary),
+            signal.SIGWINCH: ("stop accepting connections", self._noaccept),
+        }
+
+    @property
+    def log(self) -> Log:
+        return self.generation.log
+
+    def run(self) -> int:
+        name_process("pyngx: master")
+        self._start_workers()
+        while True:
+            self.signals.wait(self._until_next(), [x.channel for x in self.children if x.channel])
+            for child in self.children:
+                child.hear()
+            for number in self.signals.take():
+                self._act(number)
+            self._retire_old()
+            self._kill_slow()
+            self._respawn()
+            if (self.terminate or self.quit) and not self._live():
+                return self._exit()
+
+    def _act(self, number: signal.Signals) -> None:
+        words, act = self._acts[number]
+        if number is signal.SIGWINCH and not self.boot.daemonized:
+            words, act = "", lambda: None
+        if number is signal.SIGUSR2 and (self.new_binary or self.boot.executor_runs):
+            words, act = "ignoring", self._refuse_change
+        log_signal(number, words, self.log)
+        act()
+
+    def _until_next(self) -> float | None:
+        """Seconds until something is due that no signal announces."""
+        due = [at for at in (self._kill_at, self._retire_at) if at is not None]
+        due += [x.respawn_at for x in self.children if x.respawn_at is not None]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _live(self) -> bool:
+        return any(x.pid and not x.detached for x in self.children)
+
+    # Workers
+
+    def _start_workers(self) -> None:
+        """The workers of the generation in force."""
+        self._number += 1
+        gc.collect()
+        gc.freeze()  # what the children share must not be copied by their collectors
+        self.log.write(Level.NOTICE, "start worker processes")
+        for index in range(self.generation.cycle.main.worker_processes):
+            child = Child("worker process", index, self._number)
+            self.children.append(child)
+            self._spawn(child)
+
+    def _spawn(self, child: Child) -> None:
+        ours, theirs = socket.socketpair()
+        block_signals()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self.log.write(
+                Level.ALERT, f'fork() failed while spawning "{child.name}" {errno_text(error)}'
+            )
+            child.gone()
+            pid = -1
+        if pid == 0:
+            ours.close()
+            self._become_worker(child, theirs)
+        unblock_signals()
+        theirs.close()
+        if pid == -1:
+            ours.close()
+            return
+        self.log.write(Level.NOTICE, f"start {child.name} {pid}")
+        child.started(pid, ours)
+
+    def _become_worker(self, child: Child, channel: socket.socket) -> NoReturn:
+        """In the new process, which must never get back into the master's code."""
+        code = 2
+        try:
+            self.signals.release()
+            for other in self.children:
+                other.close_channel()
+            generation = self.generation
+            mine = [x for x in generation.sockets if x.belongs_to(child.index)]
+            for listening in generation.sockets:
+                if listening not in mine:
+                    listening.close(self.log)
+            worker = Worker(
+                generation.cycle,
+                mine,
+                child.index,
+                generation.user,
+                channel,
+                self.boot.serve,
+                self.boot.daemonized,
+            )
+            code = worker.run()
+        finally:
+            os._exit(code)
+
+    def _tell(self, word: bytes, number: signal.Signals, children: list[Child]) -> None:
+        for child in children:
+            child.tell(word, number, self.log)
+
+    def _workers(self) -> list[Child]:
+        return [x for x in self.children if x.pid and not x.detached]
+
+    def _reap(self) -> None:
+        for child in reap(self.children, self.log):
+            child.close_channel()
+            if child.pid == self.new_binary:
+                self._new_binary_ended()
+            stopping = self.terminate or self.quit
+            current = child.generation == self._number
+            if child.may_respawn and current and not stopping:
+                child.respawn_at = max(time.monotonic(), child.started_at + RESPAWN_PAUSE)
+            child.pid = 0
+        self.children = [x for x in self.children if x.pid or x.respawn_at is not None]
+
+    def _respawn(self) -> None:
+        if self.terminate or self.quit:
+            return
+        for child in self.children:
+            if child.respawn_at is not None and child.respawn_at <= time.monotonic():
+                child.respawn_at = None
+                self._spawn(child)
+
+    # Signals
+
+    def _terminate(self) -> None:
+        self.terminate = True
+        self._tell(TERMINATE, signal.SIGTERM, self._workers())
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + KILL_AFTER
+
+    def _kill_slow(self) -> None:
+        if self._kill_at is not None and self._kill_at <= time.monotonic():
+            self._tell(b"", signal.SIGKILL, self._workers())
+            self._kill_at = time.monotonic() + KILL_AFTER
+
+    def _quit(self) -> None:
+        self.quit = True
+        self._tell(QUIT, signal.SIGQUIT, [x for x in self._workers() if not x.exiting])
+        self._close_sockets()
+
+    def _reconfigure(self) -> None:
+        if self.terminate or self.quit:
+            return
+        if self.new_binary:
+            self._start_workers()
+            self.noaccepting = False
+            return
+        self.log.write(Level.NOTICE, "reconfiguring")
+        gc.unfreeze()
+        options, load = self.boot.options, self.boot.load
+        generation = load_generation(options, load, self.log, self.generation, [])
+        if generation is None:
+            return
+        self.generation = generation
+        generation.log.redirect_stderr()
+        self._start_workers()
+        self._retire_at = time.monotonic() + START_DEADLINE
+
+    def _retire_old(self) -> None:
+        """Ends the workers of former generations once new ones serve."""
+        if self._retire_at is None:
+            return
+        new = [x for x in self.children if x.generation == self._number]
+        wanted = self.generation.cycle.main.worker_processes
+        if not any(x.ready for x in new) and wanted:
+            if not new:  # all of them ended for good: better old workers than none
+                self._retire_at = None
+            return
+        if all(x.ready for x in new) or self._retire_at <= time.monotonic():
+            self._retire_at = None
+            old = [x for x in self._workers() if x.generation != self._number and not x.exiting]
+            self._tell(QUIT, signal.SIGQUIT, old)
+
+    def _reopen(self) -> None:
+        self.log.write(Level.NOTICE, "reopening logs")
+        user = self.generation.user
+        self.generation.cycle.open_files.reopen(self.log, user[0] if user else None)
+        self.log.redirect_stderr()
+        self._tell(REOPEN, signal.SIGUSR1, self._workers())
+
+    def _noaccept(self) -> None:
+        self.noaccepting = True
+        self._tell(QUIT, signal.SIGQUIT, [x for x in self._workers() if not x.exiting])
+
+    # A new binary
+
+    def _refuse_change(self) -> None:
+        self.log.write(
+            Level.CRIT,
+            "the changing binary signal is ignored: you should shutdown or terminate "
+            "before either old or new binary's process",
+        )
+
+    def _change_binary(self) -> None:
+        self.log.write(Level.NOTICE, "changing binary")
+        main = self.generation.cycle.main
+        if not rename_pidfile(
+            main.pid, main.pid + OLD, f"to {main.pid}{OLD} failed before a new binary", self.log
+        ):
+            return
+        pid = execute_new_binary(self.generation.sockets, main.env, self.boot.environ, self.log)
+        if pid == -1:
+            self._restore_pidfile("after an attempt to execute a new binary")
+            return
+        self.new_binary = pid
+        child = Child("new binary process", 0, self._number, detached=True)
+        child.started(pid, None)
+        self.children.append(child)
+
+    def _new_binary_ended(self) -> None:
+        self._restore_pidfile("after the new binary process exited")
+        self.new_binary = 0
+        if self.noaccepting:
+            self.noaccepting = False
+            self._start_workers()
+
+    def _restore_pidfile(self, when: str) -> None:
+        path = self.generation.cycle.main.pid
+        rename_pidfile(path + OLD, path, f"back to {path} failed {when}", self.log)
+
+    # The end
+
+    def _close_sockets(self) -> None:
+        """Closes the listening sockets; unix ones keep their file while somebody else has it."""
+        inherited_from_live = self.boot.executor_runs
+        for listening in self.generation.sockets:
+            was_open = listening.socket is not None
+            listening.close(self.log)
+            ours = not listening.inherited or not inherited_from_live
+            if was_open and ours and not self.new_binary:
+                listening.unlink(self.log)
+
+    def _exit(self) -> int:
+        path = self.generation.cycle.main.pid
+        delete_pidfile(path + OLD if self.new_binary else path, self.log)
+        self.log.write(Level.NOTICE, "exit")
+        self._close_sockets()
+        with contextlib.suppress(OSError):
+            self.generation.cycle.open_files.flush(self.log)
+        return 0

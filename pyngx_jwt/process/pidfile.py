@@ -1,0 +1,72 @@
+"""The pid file, and signals sent by way of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from ..log import Level, Log, errno_text
+
+OLD = ".oldbin"  # the name while a new binary runs beside the old one
+SIGNALS = {
+    "reload": signal.SIGHUP,
+    "reopen": signal.SIGUSR1,
+    "stop": signal.SIGTERM,
+    "quit": signal.SIGQUIT,
+}
+
+
+def create_pidfile(path: str, log: Log, test: bool = False) -> bool:
+    """Writes our pid in one go; a test only sees whether it could (and leaves it empty)."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (0 if test else os.O_TRUNC)
+    doing = "open()"
+    try:
+        fd = os.open(path.encode("latin-1"), flags, 0o644)
+        try:
+            doing = "write()"
+            if not test:
+                os.write(fd, b"%d\n" % os.getpid())
+        finally:
+            os.close(fd)
+    except OSError as error:
+        log.write(Level.EMERG, f'{doing} "{path}" failed {errno_text(error)}')
+        return False
+    return True
+
+
+def delete_pidfile(path: str, log: Log) -> None:
+    try:
+        os.unlink(path.encode("latin-1"))
+    except OSError as error:
+        log.write(Level.ALERT, f'unlink() "{path}" failed {errno_text(error)}')
+
+
+def rename_pidfile(old: str, new: str, when: str, log: Log) -> bool:
+    """``when`` ends the sentence, should it fail."""
+    try:
+        os.rename(old.encode("latin-1"), new.encode("latin-1"))
+    except OSError as error:
+        log.write(Level.ALERT, f"rename() {old} {when} {errno_text(error)}")
+        return False
+    return True
+
+
+def signal_process(path: str, name: str, log: Log) -> int:
+    """``-s name``: the exit status (ngx_signal_process)."""
+    log.write(Level.NOTICE, "signal process started")
+    try:
+        with open(path.encode("latin-1"), "rb") as file:
+            text = file.read(32).rstrip(b"\r\n").decode("latin-1")
+    except OSError as error:
+        log.write(Level.ERR, f'open() "{path}" failed {errno_text(error)}')
+        return 1
+    if not (text.isascii() and text.isdigit()):
+        log.write(Level.ERR, f'invalid PID number "{text}" in "{path}"')
+        return 1
+    try:
+        os.kill(int(text), SIGNALS[name])
+    except (OSError, OverflowError) as error:
+        reason = errno_text(error) if isinstance(error, OSError) else "(3: No such process)"
+        log.write(Level.ALERT, f"kill({text}, {SIGNALS[name].value}) failed {reason}")
+        return 1
+    return 0

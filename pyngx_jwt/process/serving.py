@@ -1,0 +1,63 @@
+"""A server running in this process, for one configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import traceback
+
+from ..log import Level, Log
+from .cycle import Control, Cycle, Listen, Serve
+
+PATIENCE = 1.0  # seconds that a server has to return once it was told to terminate
+
+
+class Serving:
+    """Starts the server on the running loop; ``sockets`` become the server's."""
+
+    def __init__(
+        self,
+        cycle: Cycle,
+        sockets: list[tuple[Listen, socket.socket]],
+        serve: Serve,
+        worker: int = 0,
+    ) -> None:
+        self.control = Control(worker)
+        self.told = False
+        self._timeout = cycle.main.worker_shutdown_timeout
+        self._log = cycle.log
+        self.task = asyncio.get_running_loop().create_task(serve(cycle, sockets, self.control))
+
+    def quit(self) -> None:
+        """Ends gracefully, in ``worker_shutdown_timeout`` at most."""
+        if self.told:
+            return
+        self.told = True
+        self.control.quit.set()
+        if self._timeout:
+            asyncio.get_running_loop().call_later(self._timeout, self.terminate)
+
+    def terminate(self) -> None:
+        """Ends at once, even if the server does not."""
+        self.told = True
+        self.control.terminate.set()
+        self.control.quit.set()
+        asyncio.get_running_loop().call_later(PATIENCE, self.task.cancel)
+
+    async def done(self) -> bool:
+        """Waits for the end; False if it came untold, which is a bug that was logged."""
+        try:
+            await self.task
+        except asyncio.CancelledError:
+            return self.told
+        except Exception as error:
+            log_exception(error, self._log)
+            return False
+        if not self.told:
+            self._log.write(Level.ERR, "the server returned although nobody told it to")
+        return self.told
+
+
+def log_exception(error: BaseException, log: Log) -> None:
+    """A bug, with its traceback, in one entry of the log."""
+    log.write(Level.ERR, "".join(traceback.format_exception(error)).rstrip("\n"))

@@ -1,0 +1,120 @@
+"""One process that serves and acts on signals itself (``master_process off``)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+
+from ..log import Level, Log
+from .boot import Boot
+from .generation import Generation, load_generation
+from .loop import new_event_loop
+from .pidfile import delete_pidfile
+from .serving import Serving
+from .signals import Signals, log_signal
+from .worker import FATAL, init_worker, name_process
+
+
+class Single:
+    """The one process; ``run`` returns the exit status."""
+
+    def __init__(self, boot: Boot, generation: Generation, signals: Signals) -> None:
+        self.boot, self.generation, self.signals = boot, generation, signals
+        self.servers: list[Serving] = []  # the last one is of the configuration in force
+        self._acts: dict[signal.Signals, tuple[str, Callable[[], None] | None]] = {
+            signal.SIGTERM: ("exiting", self._terminate),
+            signal.SIGINT: ("exiting", self._terminate),
+            signal.SIGQUIT: ("shutting down", self._quit),
+            signal.SIGHUP: ("reconfiguring", self._reconfigure),
+            signal.SIGUSR1: ("reopening logs", self._reopen),
+            signal.SIGUSR2: ("ignoring", None),
+            signal.SIGWINCH: ("", None),
+        }
+
+    @property
+    def log(self) -> Log:
+        return self.generation.log
+
+    def run(self) -> int:
+        name_process("pyngx")
+        # Root stays root, as in nginx: there is no master to keep the privileges.
+        if not init_worker(self.generation.cycle.main, None, self.boot.environ, self.log):
+            return FATAL
+        loop = new_event_loop(self.log)
+        try:
+            code = loop.run_until_complete(self._serve())
+        finally:
+            with contextlib.suppress(Exception):
+                loop.close()
+        self.generation.cycle.open_files.flush(self.log)
+        delete_pidfile(self.generation.cycle.main.pid, self.log)
+        self.log.write(Level.NOTICE, "exit")
+        self._close_sockets()
+        return code
+
+    async def _serve(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._start_server()
+        for number in self._acts:
+            loop.add_signal_handler(number, self._signalled, number)
+        for number in self.signals.take():  # what came before the loop ran
+            self._signalled(number)
+        code = 0
+        while self.servers:
+            server = self.servers[0]
+            if not await server.done() and server is self.servers[-1]:
+                code = FATAL
+            self.servers.remove(server)
+        return code
+
+    def _start_server(self) -> None:
+        cycle = self.generation.cycle
+        # Copies: the server closes its own, ours are kept for the next configuration.
+        sockets = [(x.listen, x.socket.dup()) for x in self.generation.sockets if x.socket]
+        self.servers.append(Serving(cycle, sockets, self.boot.serve))
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if number not in self._acts:
+            return
+        words, act = self._acts[number]
+        log_signal(number, words, self.log)
+        if act is not None:
+            act()
+
+    def _terminate(self) -> None:
+        for server in self.servers:
+            server.terminate()
+
+    def _quit(self) -> None:
+        self.log.write(Level.NOTICE, "gracefully shutting down")
+        for server in self.servers:
+            server.quit()
+        self._close_sockets()
+
+    def _reconfigure(self) -> None:
+        if self.servers[-1].told:
+            return
+        self.log.write(Level.NOTICE, "reconfiguring")
+        options, load = self.boot.options, self.boot.load
+        generation = load_generation(options, load, self.log, self.generation, [])
+        if generation is None:
+            return
+        self.generation = generation
+        generation.log.redirect_stderr()
+        old = self.servers[-1]
+        self._start_server()
+        old.quit()
+
+    def _reopen(self) -> None:
+        self.log.write(Level.NOTICE, "reopening logs")
+        self.generation.cycle.open_files.reopen(self.log)
+        self.log.redirect_stderr()
+
+    def _close_sockets(self) -> None:
+        for listening in self.generation.sockets:
+            was_open = listening.socket is not None
+            listening.close(self.log)
+            if was_open and not (listening.inherited and self.boot.executor_runs):
+                listening.unlink(self.log)

@@ -1,0 +1,256 @@
+"""Listening sockets: opened, kept over a reload, inherited by a new binary, closed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Iterable
+
+from ..conf.values import parse_sec
+from ..log import Level, Log, errno_text
+from .cycle import Listen
+
+TRIES = 5
+BETWEEN_TRIES = 0.5  # seconds
+
+Key = tuple[int, bytes, int]
+
+
+class Listening:
+    """One socket of a "listen" directive; with "reuseport" each worker has its own."""
+
+    __slots__ = (
+        "add_reuseport",
+        "change_backlog",
+        "inherited",
+        "kept",
+        "listen",
+        "socket",
+        "worker",
+    )
+
+    def __init__(self, listen: Listen, worker: int = 0) -> None:
+        self.listen, self.worker = listen, worker
+        self.socket: socket.socket | None = None
+        self.inherited = False  # from the process that executed this one
+        self.kept = False  # taken over by the next configuration
+        self.add_reuseport = False
+        self.change_backlog = False
+
+    @property
+    def path(self) -> str:
+        """The file of a unix socket, else ""."""
+        return self.listen.host if self.listen.family == socket.AF_UNIX else ""
+
+    @property
+    def key(self) -> Key:
+        return address_key(self.listen.family, self.listen.host, self.listen.port)
+
+    def belongs_to(self, worker: int) -> bool:
+        return not self.listen.reuseport or self.worker == worker
+
+    def close(self, log: Log) -> None:
+        if self.socket is None:
+            return
+        try:
+            self.socket.close()
+        except OSError as error:
+            log.write(Level.EMERG, f"close() {self.listen.text} failed {errno_text(error)}")
+        self.socket = None
+
+    def unlink(self, log: Log) -> None:
+        """Removes the file of a unix socket."""
+        if not self.path:
+            return
+        try:
+            os.unlink(self.path.encode("latin-1"))
+        except OSError as error:
+            log.write(Level.EMERG, f"unlink() {self.path} failed {errno_text(error)}")
+
+
+def address_key(family: int, host: str, port: int) -> Key:
+    """What makes two addresses the same one, however they are written."""
+    if family == socket.AF_UNIX:
+        return family, host.encode("latin-1"), 0
+    return family, socket.inet_pton(family, host), port
+
+
+def plan(listens: Iterable[Listen], workers: int) -> list[Listening]:
+    """The sockets that a configuration asks for, none of them open."""
+    return [
+        Listening(listen, worker)
+        for listen in listens
+        for worker in range(max(workers, 1) if listen.reuseport else 1)
+    ]
+
+
+def take_over(new: list[Listening], old: list[Listening]) -> None:
+    """Hands the open sockets of ``old`` to those of ``new`` with the same address."""
+    for wanted in new:
+        for present in old:
+            if present.kept or present.socket is None or present.key != wanted.key:
+                continue
+            wanted.socket, wanted.inherited = present.socket, present.inherited
+            wanted.change_backlog = present.listen.backlog != wanted.listen.backlog
+            wanted.add_reuseport = wanted.listen.reuseport and not present.listen.reuseport
+            present.kept = True
+            break
+
+
+def give_back(new: list[Listening], old: list[Listening], log: Log) -> None:
+    """Undoes take_over and closes what was opened: the new configuration is refused."""
+    owned = {id(x.socket) for x in old if x.kept}
+    for listening in new:
+        if id(listening.socket) not in owned and listening.socket is not None:
+            listening.close(log)
+            listening.unlink(log)
+    for listening in old:
+        listening.kept = False
+
+
+def open_sockets(sockets: list[Listening], log: Log, test: bool = False) -> bool:
+    """Opens those that are not; False after telling why not (ngx_open_listening_sockets).
+
+    An address in use is tried again for some seconds.  In a test it does no harm, as the
+    running server has it.
+    """
+    for _ in range(TRIES):
+        failed = False
+        for listening in sockets:
+            error = _open(listening, log, test)
+            if error and error.errno != errno.EADDRINUSE:
+                return False
+            failed = failed or (error is not None and not test)
+        if not failed:
+            return True
+        log.write(Level.NOTICE, "try again to bind() after 500ms")
+        time.sleep(BETWEEN_TRIES)
+    log.write(Level.EMERG, "still could not bind()")
+    return False
+
+
+def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
+    if listening.add_reuseport and listening.socket is not None:
+        # The old socket must share the address before the new ones can have it.
+        _option(listening, socket.SOL_SOCKET, socket.SO_REUSEPORT, 1, "SO_REUSEPORT", log)
+        listening.add_reuseport = False
+    if listening.socket is not None:
+        return None
+    listen = listening.listen
+    doing = f"socket() {listen.text} failed"
+    opened: socket.socket | None = None
+    try:
+        opened = socket.socket(listen.family, socket.SOCK_STREAM)
+        doing = f"setsockopt() {listen.text} failed"
+        _prepare(opened, listen, test)
+        doing = f"bind() to {listen.text} failed"
+        _bind(opened, listen)
+        doing = f"listen() to {listen.text}, backlog {listen.backlog} failed"
+        opened.listen(listen.backlog)
+    except OSError as error:
+        if opened is not None:
+            opened.close()
+        if error.errno != errno.EADDRINUSE or not test:
+            log.write(Level.EMERG, f"{doing} {errno_text(error)}")
+        return error
+    listening.socket = opened
+    if listening.path:
+        _settle_unix(listening, log, test)
+    return None
+
+
+def _prepare(opened: socket.socket, listen: Listen, test: bool) -> None:
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if listen.reuseport and not test:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if listen.family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listen.ipv6only)
+
+
+def _bind(opened: socket.socket, listen: Listen) -> None:
+    if listen.family == socket.AF_UNIX:
+        opened.bind(listen.host.encode("latin-1"))
+    else:
+        opened.bind((listen.host, listen.port))
+
+
+def _settle_unix(listening: Listening, log: Log, test: bool) -> None:
+    """Lets everybody connect to a unix socket; a test leaves nothing behind."""
+    try:
+        os.chmod(listening.path.encode("latin-1"), 0o666)
+    except OSError as error:
+        log.write(Level.EMERG, f'chmod() "{listening.path}" failed {errno_text(error)}')
+    if test:
+        listening.unlink(log)
+
+
+def configure_sockets(sockets: list[Listening], log: Log) -> None:
+    """Sets the options that may change while a socket is open."""
+    for listening in sockets:
+        listen = listening.listen
+        for size, number, name in (
+            (listen.rcvbuf, socket.SO_RCVBUF, "SO_RCVBUF"),
+            (listen.sndbuf, socket.SO_SNDBUF, "SO_SNDBUF"),
+        ):
+            if size:
+                _option(listening, socket.SOL_SOCKET, number, size, name, log)
+        _set_keepalive(listening, log)
+        if listening.change_backlog and listening.socket is not None:
+            listening.socket.listen(listen.backlog)
+        if listen.family != socket.AF_UNIX:
+            _set_tcp(listening, log)
+
+
+def _set_tcp(listening: Listening, log: Log) -> None:
+    listen, tcp = listening.listen, socket.IPPROTO_TCP
+    if listen.fastopen:
+        _option(listening, tcp, socket.TCP_FASTOPEN, listen.fastopen, "TCP_FASTOPEN", log)
+    if hasattr(socket, "TCP_DEFER_ACCEPT") and listening.socket is not None:
+        # One second, as nginx: the kernel does not tell how long a connection waited.
+        present = listening.socket.getsockopt(tcp, socket.TCP_DEFER_ACCEPT)
+        if bool(present) != listen.deferred:
+            value = int(listen.deferred)
+            _option(listening, tcp, socket.TCP_DEFER_ACCEPT, value, "TCP_DEFER_ACCEPT", log)
+
+
+def _set_keepalive(listening: Listening, log: Log) -> None:
+    text = listening.listen.so_keepalive
+    if not text:
+        return
+    value = int(text != "off")
+    _option(listening, socket.SOL_SOCKET, socket.SO_KEEPALIVE, value, "SO_KEEPALIVE", log)
+    if ":" not in text:
+        return
+    idle, interval, count = [*text.split(":"), "", ""][:3]
+    for word, number, name in (
+        (idle, getattr(socket, "TCP_KEEPIDLE", None), "TCP_KEEPIDLE"),
+        (interval, socket.TCP_KEEPINTVL, "TCP_KEEPINTVL"),
+        (count, socket.TCP_KEEPCNT, "TCP_KEEPCNT"),
+    ):
+        if word and number is not None:
+            value = int(word) if word is count else parse_sec(word)
+            _option(listening, socket.IPPROTO_TCP, number, value, name, log)
+
+
+def _option(listening: Listening, level: int, number: int, value: int, name: str, log: Log) -> None:
+    if listening.socket is None:
+        return
+    try:
+        listening.socket.setsockopt(level, number, value)
+    except OSError as error:
+        what = f"setsockopt({name}, {value}) {listening.listen.text} failed, ignored"
+        log.write(Level.ALERT, f"{what} {errno_text(error)}")
+
+
+def close_dropped(old: list[Listening], log: Log) -> None:
+    """Closes what the new configuration did not take over."""
+    for listening in old:
+        if listening.kept or listening.socket is None:
+            continue
+        listening.close(log)
+        if listening.path:
+            log.write(Level.WARN, f"deleting socket {listening.path}")
+            listening.unlink(log)

@@ -1,0 +1,90 @@
+"""From a command line to a running server (main() of nginx.c)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from dataclasses import replace
+
+from .. import NGINX_VERSION, __version__
+from ..log import Level, Log, OpenFile, initial_log, write_stderr
+from ..options import Options
+from .boot import Boot
+from .cycle import Load, Serve
+from .daemon import Daemon
+from .generation import Generation, load_generation
+from .master import Master
+from .pidfile import create_pidfile, signal_process
+from .signals import Signals
+from .single import Single
+from .upgrade import VARIABLE, inherited_sockets
+
+
+def run(options: Options, load: Load, serve: Serve) -> int:
+    """Tests, signals or serves; the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no KeyboardInterrupt in the middle of things
+    log, file = initial_log(options.error_log, Level.INFO if options.test else Level.NOTICE)
+    environ = dict(os.environ)
+    variable = environ.pop(VARIABLE, "")
+    inherited = inherited_sockets(variable, log) if variable else []
+    boot = Boot(options, load, serve, environ, os.getppid(), bool(variable))
+    generation = load_generation(options, load, log, None, inherited)
+    if generation is None:
+        if options.test:
+            write_stderr(f"configuration file {options.conf_file} test failed")
+        return 1
+    if options.test:
+        return _report_test(options, generation)
+    if options.signal:
+        return signal_process(generation.cycle.main.pid, options.signal, log)
+    return _start(boot, generation, file)
+
+
+def _report_test(options: Options, generation: Generation) -> int:
+    if not options.quiet:
+        write_stderr(f"configuration file {options.conf_file} test is successful")
+    if options.dump:
+        for path, text in generation.cycle.files:
+            _write_stdout(f"# configuration file {path}:\n{text}\n".encode("latin-1"))
+    return 0
+
+
+def _write_stdout(data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(1, data) :]
+
+
+def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> int:
+    main, log = generation.cycle.main, generation.log
+    _log_status(log)
+    daemon, parent = None, os.getppid()
+    if main.daemon and not boot.inherited:
+        parent = os.getpid()
+        daemon = Daemon.start(log)
+        if daemon is None:
+            return 1
+    signals = Signals()
+    if not create_pidfile(main.pid, log):
+        return 1
+    log.redirect_stderr()
+    first_log.close()
+    log.console = False
+    if daemon is not None:
+        daemon.started()
+    boot = replace(boot, parent=parent, daemonized=daemon is not None or boot.inherited)
+    process = Master if main.master_process else Single
+    return process(boot, generation, signals).run()
+
+
+def _log_status(log: Log) -> None:
+    """Who we are and what we may use (ngx_os_status)."""
+    system = os.uname()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    log.write(Level.NOTICE, f"nginx/{NGINX_VERSION}")
+    log.write(Level.NOTICE, f"pyngx/{__version__}, Python {sys.version.split()[0]}")
+    log.write(Level.NOTICE, f"OS: {system.sysname} {system.release}")
+    log.write(Level.NOTICE, f"getrlimit(RLIMIT_NOFILE): {soft}:{hard}")

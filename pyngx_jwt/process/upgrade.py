@@ -1,0 +1,111 @@
+"""A new binary takes over: it is executed with the listening sockets open (SIGUSR2)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..log import Level, Log, errno_text
+from .sockets import Listening
+from .worker import environment
+
+VARIABLE = "NGINX"  # "5;6;": the numbers of the sockets
+# What the interpreter needs to find the same packages again.
+INTERPRETER = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
+
+
+@dataclass(frozen=True, slots=True)
+class InheritedListen:
+    """The address of a socket that is known by its number only."""
+
+    family: int
+    host: str
+    port: int
+    text: str
+    backlog: int
+    reuseport: bool
+    ipv6only: bool = True
+    deferred: bool = False
+    so_keepalive: str = ""
+    rcvbuf: int = 0
+    sndbuf: int = 0
+    fastopen: int = 0
+
+
+def inherited_sockets(variable: str, log: Log) -> list[Listening]:
+    """The sockets that the variable names (ngx_add_inherited_sockets)."""
+    log.write(Level.NOTICE, f'using inherited sockets from "{variable}"')
+    found: list[Listening] = []
+    *numbers, rest = variable.replace(":", ";").split(";")
+    for text in numbers:
+        if not (text.isascii() and text.isdigit()):
+            what = f'invalid socket number "{text}" in {VARIABLE} environment variable'
+            log.write(Level.EMERG, f"{what}, ignoring the rest of the variable")
+            return found
+        listening = _inherit(int(text), log)
+        if listening is not None:
+            found.append(listening)
+    if rest:
+        what = f'invalid socket number "{rest}" in {VARIABLE} environment variable'
+        log.write(Level.EMERG, f"{what}, ignoring")
+    return found
+
+
+def _inherit(number: int, log: Log) -> Listening | None:
+    try:
+        inherited = socket.socket(fileno=number)
+        inherited.set_inheritable(False)
+        inherited.setblocking(False)
+        listen = _describe(inherited)
+    except OSError as error:
+        what = f"getsockname() of the inherited socket #{number} failed"
+        log.write(Level.CRIT, f"{what} {errno_text(error)}")
+        return None
+    listening = Listening(listen)
+    listening.socket, listening.inherited = inherited, True
+    return listening
+
+
+def _describe(inherited: socket.socket) -> InheritedListen:
+    address = inherited.getsockname()
+    reuseport = bool(inherited.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+    if inherited.family == socket.AF_UNIX:
+        path = os.fsencode(address).decode("latin-1")
+        return InheritedListen(inherited.family, path, 0, f"unix:{path}", 511, reuseport)
+    host, port = address[:2]
+    text = f"[{host}]:{port}" if inherited.family == socket.AF_INET6 else f"{host}:{port}"
+    return InheritedListen(inherited.family, host, port, text, 511, reuseport)
+
+
+def execute_new_binary(
+    sockets: Sequence[Listening], env: Sequence[str], environ: Mapping[str, str], log: Log
+) -> int:
+    """Starts the command line that started us, with our sockets; its pid, or -1.
+
+    The child is not ours to signal, and signals must be as they were before us.
+    """
+    numbers = [x.socket.fileno() for x in sockets if x.socket is not None]
+    words = [sys.executable, *sys.orig_argv[1:]]
+    given = environment((*INTERPRETER, *env), environ)
+    given[VARIABLE] = "".join(f"{number};" for number in numbers)
+    try:
+        pid = os.fork()
+    except OSError as error:
+        what = 'fork() failed while spawning "new binary process"'
+        log.write(Level.ALERT, f"{what} {errno_text(error)}")
+        return -1
+    if pid:
+        log.write(Level.NOTICE, f"start new binary process {pid}")
+        return pid
+    try:
+        for number in numbers:
+            os.set_inheritable(number, True)
+        os.execve(words[0], words, given)
+    except OSError as error:
+        what = f'execve() failed while executing new binary process "{words[0]}"'
+        log.write(Level.ALERT, f"{what} {errno_text(error)}")
+    finally:
+        os._exit(1)

@@ -1,0 +1,232 @@
+"""A worker process: gives up privileges, serves, and ends as its master tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import ConfError
+from ..log import Level, Log, errno_text
+from .cycle import Cycle, MainSettings, Serve
+from .loop import new_event_loop
+from .serving import Serving, log_exception
+from .signals import log_signal, unblock_signals
+from .sockets import Listening
+
+# What master and worker say to each other over their channel, a byte each.
+QUIT, TERMINATE, REOPEN, READY = b"Q", b"T", b"R", b"+"
+User = tuple[int, int]  # uid and gid
+DEFAULT_USER = "nobody"
+FATAL = 2  # the exit code of a worker that would end again if it were started again
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """All that a worker is started with; ``channel`` is its end of the pair."""
+
+    cycle: Cycle
+    sockets: list[Listening]
+    index: int
+    user: User | None
+    channel: socket.socket
+    serve: Serve
+    daemonized: bool
+
+    def run(self) -> int:
+        """Serves until told to stop; the exit status."""
+        log = self.cycle.log
+        name_process("pyngx: worker")  # while we may
+        try:
+            if not init_worker(self.cycle.main, self.user, os.environ, log):
+                return FATAL
+            code = self._serve()
+        except Exception as error:
+            log_exception(error, log)
+            return FATAL
+        if code == 0:
+            log.write(Level.NOTICE, "exiting")
+        self.cycle.open_files.flush(log)
+        log.write(Level.NOTICE, "exit")
+        return code
+
+    def _serve(self) -> int:
+        loop = new_event_loop(self.cycle.log)
+        try:
+            return loop.run_until_complete(_Running(self).run())
+        finally:
+            with contextlib.suppress(Exception):
+                loop.close()
+
+
+class _Running:
+    """A worker while its loop runs."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.log = worker.cycle.log
+        self.ready = False
+
+    async def run(self) -> int:
+        worker, loop = self.worker, asyncio.get_running_loop()
+        sockets = [(x.listen, x.socket) for x in worker.sockets if x.socket is not None]
+        self.serving = Serving(worker.cycle, sockets, worker.serve, worker.index)
+        self._handle_signals(loop)
+        worker.channel.setblocking(False)
+        loop.add_reader(worker.channel, self._listen_to_master)
+        unblock_signals()
+        loop.call_soon(self._say_ready)  # after the first step of the server
+        ended_as_told = await self.serving.done()
+        loop.remove_reader(worker.channel)
+        if ended_as_told:
+            return 0
+        return 1 if self.ready else FATAL
+
+    def _handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        noaccept = ("shutting down", self.quit) if self.worker.daemonized else ("", None)
+        actions: dict[signal.Signals, tuple[str, Callable[[], None] | None]] = {
+            signal.SIGQUIT: ("shutting down", self.quit),
+            signal.SIGWINCH: noaccept,
+            signal.SIGTERM: ("exiting", self.terminate),
+            signal.SIGINT: ("exiting", self.terminate),
+            signal.SIGUSR1: ("reopening logs", self.reopen),
+            signal.SIGHUP: ("ignoring", None),
+            signal.SIGUSR2: ("ignoring", None),
+        }
+        for number, (words, act) in actions.items():
+            loop.add_signal_handler(number, self._signalled, number, words, act)
+
+    def _signalled(
+        self, number: signal.Signals, words: str, act: Callable[[], None] | None
+    ) -> None:
+        log_signal(number, words, self.log)
+        if act is not None:
+            act()
+
+    def _listen_to_master(self) -> None:
+        try:
+            heard = self.worker.channel.recv(64)
+        except BlockingIOError:
+            return
+        except OSError:
+            heard = b""
+        if not heard:
+            asyncio.get_running_loop().remove_reader(self.worker.channel)
+            self.log.write(Level.NOTICE, "the master process is gone, shutting down")
+            self.quit()
+        for word, act in ((REOPEN, self.reopen), (QUIT, self.quit), (TERMINATE, self.terminate)):
+            if word in heard:
+                act()
+
+    def _say_ready(self) -> None:
+        if self.serving.task.done():
+            return
+        self.ready = True
+        with contextlib.suppress(OSError):
+            self.worker.channel.send(READY)
+
+    def quit(self) -> None:
+        if not self.serving.told:
+            self.log.write(Level.NOTICE, "gracefully shutting down")
+        self.serving.quit()
+
+    def terminate(self) -> None:
+        self.serving.terminate()
+
+    def reopen(self) -> None:
+        self.log.write(Level.NOTICE, "reopening logs")
+        self.worker.cycle.open_files.reopen(self.log)
+
+
+def init_worker(
+    main: MainSettings, user: User | None, environ: Mapping[str, str], log: Log
+) -> bool:
+    """Limits, user, folder and environment; False after telling why (ngx_worker_process_init)."""
+    set_environment(main.env, environ)
+    if main.worker_rlimit_nofile:
+        limit = main.worker_rlimit_nofile
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        except (OSError, ValueError) as error:
+            reason = errno_text(error) if isinstance(error, OSError) else f"({error})"
+            log.write(Level.ALERT, f"setrlimit(RLIMIT_NOFILE, {limit}) failed {reason}")
+    return _become_user(user, log) and _change_folder(main.working_directory, log)
+
+
+def workers_user(main: MainSettings) -> User | None:
+    """Whom the workers run as; None is "as they are started".  Raises ConfError."""
+    if os.geteuid() != 0:
+        return None
+    if main.user is not None:
+        return main.user
+    try:
+        found = pwd.getpwnam(DEFAULT_USER)
+    except KeyError:
+        raise ConfError(f'getpwnam("{DEFAULT_USER}") failed').nowhere() from None
+    return found.pw_uid, found.pw_gid
+
+
+def _become_user(user: User | None, log: Log) -> bool:
+    if user is None:
+        return True
+    uid, gid = user
+    doing = f"setgid({gid})"
+    try:
+        os.setgid(gid)
+        doing = f"initgroups({uid}, {gid})"
+        _set_groups(uid, gid)
+        doing = f"setuid({uid})"
+        os.setuid(uid)
+    except OSError as error:
+        log.write(Level.EMERG, f"{doing} failed {errno_text(error)}")
+        return False
+    return True
+
+
+def _set_groups(uid: int, gid: int) -> None:
+    try:
+        os.initgroups(pwd.getpwuid(uid).pw_name, gid)
+    except KeyError:  # a user without a name has no other groups
+        os.setgroups([gid])
+
+
+def _change_folder(folder: str, log: Log) -> bool:
+    try:
+        if folder:
+            os.chdir(folder.encode("latin-1"))
+    except OSError as error:
+        log.write(Level.ALERT, f'chdir("{folder}") failed {errno_text(error)}')
+        return False
+    return True
+
+
+def environment(env: Sequence[str], present: Mapping[str, str]) -> dict[str, str]:
+    """What "env" leaves of an environment: the named variables, and TZ."""
+    kept = {}
+    for entry in ("TZ", *env):
+        name, sign, value = os.fsdecode(entry.encode("latin-1")).partition("=")
+        if sign:
+            kept[name] = value
+        elif name in present:
+            kept[name] = present[name]
+    return kept
+
+
+def set_environment(env: Sequence[str], present: Mapping[str, str]) -> None:
+    kept = environment(env, present)
+    os.environ.clear()
+    os.environ.update(kept)
+    time.tzset()
+
+
+def name_process(name: str) -> None:
+    """Names the process for ``ps -o comm`` and ``top``: 15 bytes, where it can be done."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as file:
+        file.write(name)
