@@ -1,0 +1,381 @@
+"""Zones: one process, several, killed ones, full ones, reloads."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pyngx_jwt.errors import ConfError
+from pyngx_jwt.zones import BATCH, Folder, Transaction, Zone, ZoneFull, Zones, evict_oldest, first
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    made = Folder.make(base=str(tmp_path))
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def zone(folder: Folder) -> Iterator[Zone]:
+    zones = Zones()
+    one = zones.add("one", MEGABYTE, "test")
+    zones.start(folder)
+    yield one
+    zones.close()
+
+
+def fork(work: Callable[[], object]) -> int:
+    """A child that does the work, and fails if that raises."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return pid
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """The wait status of a child that did the work."""
+    return os.waitpid(fork(work), 0)[1]
+
+
+def kill_me(value: object = None) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# -- one process -------------------------------------------------------------------------------
+
+
+def test_values_by_key(zone: Zone) -> None:
+    assert zone.get(b"a") is None
+    assert zone.put(b"a", b"1") and zone.put(b"a", b"2")
+    assert zone.get(b"a") == b"2" and len(zone) == 1
+    assert zone.delete(b"a") and not zone.delete(b"a")
+    assert zone.get(b"a") is None
+
+
+def test_update_makes_changes_and_deletes(zone: Zone) -> None:
+    seen: list[bytes | None] = []
+
+    def change(old: bytes | None) -> bytes | None:
+        seen.append(old)
+        return None if old == b"xx" else (old or b"") + b"x"
+
+    for _ in range(4):
+        assert zone.update(b"k", change)
+    assert seen == [None, b"x", b"xx", None] and zone.get(b"k") == b"x"
+    assert zone.update(b"nobody", lambda old: old) and zone.get(b"nobody") is None
+
+
+def test_a_change_that_raises_leaves_nothing(zone: Zone) -> None:
+    zone.put(b"k", b"1")
+
+    def change(t: Transaction) -> None:
+        t.put(b"k", b"2")
+        t.put(b"other", b"3")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        zone.write(change)
+    assert zone.get(b"k") == b"1" and zone.get(b"other") is None and zone.put(b"k", b"4")
+
+
+def test_iterate_in_order_with_a_prefix(zone: Zone) -> None:
+    names = sorted(b"p%04d" % n for n in range(BATCH * 2 + 5))
+    for name in [*names, b"a", b"q"]:
+        zone.put(name, name)
+    assert list(zone.iterate(b"p")) == [(name, name) for name in names]
+    assert [key for key, _ in zone.iterate()] == [b"a", *names, b"q"]
+    assert list(zone.iterate(b"zz")) == []
+    assert zone.read(lambda t: first(t, b"p")) == (names[0], names[0])
+    assert zone.read(lambda t: first(t, b"r")) is None
+
+
+def test_deleting_while_iterating(zone: Zone) -> None:
+    for n in range(BATCH + 10):
+        zone.put(b"%04d" % n, b"")
+    for key, _ in zone.iterate():
+        zone.delete(key)
+    assert len(zone) == 0
+
+
+def test_used_too_early() -> None:
+    with pytest.raises(RuntimeError, match="before"):
+        Zone("one", MEGABYTE, "test").get(b"a")
+
+
+# -- full --------------------------------------------------------------------------------------
+
+
+def fill(zone: Zone) -> int:
+    count = 0
+    while zone.put(random.randbytes(16), bytes(48)):
+        count += 1
+        assert count < MEGABYTE // 48
+    return count
+
+
+def test_a_full_zone_refuses_new_keys_and_takes_old_ones(zone: Zone) -> None:
+    zone.put(b"old", b"1")
+    count = fill(zone)
+    assert 6000 < count < 16000  # nginx has 8000 cache keys or 16000 states in a megabyte
+    assert zone.put(b"old", b"2") and zone.get(b"old") == b"2"
+    assert not zone.put(b"new", b"1") and zone.get(b"new") is None
+    for key, _ in list(zone.iterate())[: count // 2]:
+        zone.delete(key)
+    assert zone.put(b"new", b"1")
+
+
+def test_evict_makes_room(zone: Zone) -> None:
+    fill(zone)
+    full = len(zone)
+    zone.evict = evict_oldest(lambda value: value[0])
+    for _ in range(2000):
+        assert zone.put(random.randbytes(16), b"\xff" * 48)
+    assert len(zone) == full
+    # The young ones are the last to go: nearly all of them are left.
+    assert sum(value[0] == 255 for _, value in zone.iterate()) > 1900
+
+
+def test_exhausted_memory_is_told_and_survived(folder: Folder) -> None:
+    zones = Zones()
+    zone = zones.add("small", 8192, "test")
+    zones.start(folder)
+
+    def flood(t: Transaction) -> None:
+        for n in range(10_000):
+            t.put(b"%d" % n, bytes(2000))
+
+    with pytest.raises(ZoneFull):
+        zone.write(flood)
+    assert len(zone) == 0 and zone.put(b"a", b"1") and zone.get(b"a") == b"1"
+    assert not zone.put(b"big", bytes(2 * MEGABYTE))
+    assert zone.get(b"a") == b"1"
+    zones.close()
+
+
+def test_churn_does_not_eat_the_memory(zone: Zone) -> None:
+    """Pages that are free again are used again; without that this fills the map."""
+    for n in range(30_000):
+        assert zone.put(b"%d" % (n % 50), random.randbytes(300))
+
+
+# -- several processes -------------------------------------------------------------------------
+
+
+def test_children_share_it(zone: Zone) -> None:
+    zone.put(b"n", b"0")  # open in the parent: must not be inherited
+
+    def count() -> None:
+        for _ in range(1000):
+            zone.update(b"n", lambda old: b"%d" % (int(old or b"0") + 1))
+
+    pids = [fork(count) for _ in range(3)]
+    count()
+    for pid in pids:
+        assert os.waitpid(pid, 0)[1] == 0
+    assert zone.get(b"n") == b"4000"
+
+
+def test_killed_in_the_middle_of_a_change(zone: Zone) -> None:
+    zone.put(b"k", b"1")
+
+    def change(t: Transaction) -> None:
+        t.put(b"k", b"2")
+        t.put(b"new", bytes(5000))
+        kill_me()
+
+    for _ in range(5):
+        assert in_child(lambda: zone.write(change)) == signal.SIGKILL
+        assert zone.get(b"k") == b"1" and zone.get(b"new") is None
+        assert zone.put(b"after", b"3") and zone.delete(b"after")
+    assert in_child(lambda: zone.put(b"k", b"4")) == 0
+    assert zone.get(b"k") == b"4"
+
+
+def test_killed_at_any_moment(zone: Zone) -> None:
+    """Two keys that change together are never seen apart, whenever the writer dies."""
+
+    def both(t: Transaction) -> None:
+        n = b"%d" % (int(t.get(b"a") or b"0") + 1)
+        t.put(b"a", n)
+        t.put(b"b", n)
+
+    def forever() -> None:
+        while True:
+            zone.write(both)
+
+    for _ in range(10):
+        pid = fork(forever)
+        before = zone.get(b"a")
+        while zone.get(b"a") == before:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        assert zone.read(lambda t: t.get(b"a") == t.get(b"b"))
+        zone.write(both)
+
+
+def test_killed_readers_do_not_keep_old_pages(zone: Zone) -> None:
+    zone.put(b"k", b"1")
+    ready, end = os.pipe(), os.pipe()
+
+    def keep_open() -> None:  # the last one to close a zone would clear it of dead readers
+        os.close(end[1])
+        zone.open()
+        os.write(ready[1], b"x")
+        os.read(end[0], 1)
+
+    keeper = fork(keep_open)
+    os.read(ready[0], 1)
+    for _ in range(3):
+        assert in_child(lambda: zone.read(kill_me)) == signal.SIGKILL
+    for n in range(20_000):
+        assert zone.put(b"%d" % (n % 50), random.randbytes(300))
+    for fd in (*ready, *end):
+        os.close(fd)
+    assert os.waitpid(keeper, 0)[1] == 0
+
+
+# -- configurations ----------------------------------------------------------------------------
+
+
+def test_declarations_that_conflict() -> None:
+    zones = Zones()
+    zone = zones.add("one", 0, "proxy")
+    assert zones.add("one", MEGABYTE, "proxy") is zone and zone.size == MEGABYTE
+    assert zones.add("one", 0, "proxy") is zone
+    with pytest.raises(ConfError) as error:
+        zones.add("one", 8192, "proxy")
+    assert str(error.value) == (
+        'the size 8192 of shared memory zone "one" conflicts with already declared size 1048576'
+    )
+    with pytest.raises(ConfError) as error:
+        zones.add("one", MEGABYTE, "limit_req")
+    assert str(error.value) == (
+        'the shared memory zone "one" is already declared for a different use'
+    )
+    zones.check()
+    zones.add("two", 0, "proxy")
+    with pytest.raises(ConfError) as error:
+        zones.check()
+    assert str(error.value) == 'zero size shared memory zone "two"'
+
+
+def test_a_reload_keeps_what_is_alike(folder: Folder) -> None:
+    old, new = Zones(), Zones()
+    alike = ("same", "size", "tag", "noreuse", "dropped")
+    for name in alike:
+        old.add(name, MEGABYTE, "proxy")
+    old.start(folder)
+    for zone in old.zones.values():
+        zone.put(b"k", b"old")
+    kept = new.add("same", MEGABYTE, "proxy")
+    others = [
+        new.add("size", 2 * MEGABYTE, "proxy"),
+        new.add("tag", MEGABYTE, "limit_req"),
+        new.add("noreuse", MEGABYTE, "proxy"),
+        new.add("added", MEGABYTE, "proxy"),
+    ]
+    new.zones["noreuse"].noreuse = True
+    new.start(folder, old)
+    assert kept.get(b"k") == b"old"
+    assert [zone.get(b"k") for zone in others] == [None] * 4
+    assert [old.zones[name].get(b"k") for name in alike] == [b"old"] * 5  # the old workers go on
+    before = len(os.listdir(folder.path))
+    old.retire(new)
+    assert len(os.listdir(folder.path)) == before - 2 * 4
+    assert kept.get(b"k") == b"old" and others[0].put(b"k", b"new")
+    new.close()
+
+
+def test_open_zones_outlive_their_files(folder: Folder) -> None:
+    old, new = Zones(), Zones()
+    old.add("one", MEGABYTE, "proxy")
+    old.start(folder)
+    new.start(folder, old)
+    ready, go = os.pipe(), os.pipe()
+
+    def worker() -> None:
+        old.open()
+        os.write(ready[1], b"x")
+        os.read(go[0], 1)
+        assert old.zones["one"].put(b"k", b"1") and old.zones["one"].get(b"k") == b"1"
+
+    pid = fork(worker)
+    os.read(ready[0], 1)
+    old.retire(new)
+    os.write(go[1], b"x")
+    assert os.waitpid(pid, 0)[1] == 0
+    for fd in (*ready, *go):
+        os.close(fd)
+
+
+# -- folders -----------------------------------------------------------------------------------
+
+
+def test_folders_are_unique_and_go(tmp_path: Path) -> None:
+    one, two = Folder.make(base=str(tmp_path)), Folder.make(base=str(tmp_path))
+    assert one.path != two.path and os.stat(one.path).st_mode & 0o777 == 0o700
+    one.remove()
+    assert not os.path.exists(one.path) and os.path.exists(two.path)
+    two.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_master_left_is_removed(tmp_path: Path) -> None:
+    base = str(tmp_path)
+    ready = os.pipe()
+
+    def master() -> None:
+        os.close(ready[1])
+        Folder.make(base=base)
+        fork(lambda: os.read(ready[0], 1))
+        kill_me()
+
+    assert in_child(master) == signal.SIGKILL
+    os.close(ready[0])
+    (left,) = tmp_path.iterdir()
+    here = Folder.make(base=base)
+    assert left.exists()  # a worker is still there
+    here.remove()
+    os.close(ready[1])
+    deadline = time.monotonic() + 10
+    while left.exists() and time.monotonic() < deadline:
+        Folder.make(base=base).remove()
+        time.sleep(0.01)
+    assert not left.exists()
+
+
+def test_others_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "pyngx.new").mkdir()  # being made: without a lock
+    (tmp_path / "pyngx.file").touch()
+    (tmp_path / "other").mkdir()
+    Folder.make(base=str(tmp_path)).remove()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_in_memory_when_there_is_room() -> None:
+    small, large = Folder.make(MEGABYTE), Folder.make(1 << 60)
+    try:
+        assert not large.path.startswith("/dev/shm/")
+        if os.access("/dev/shm", os.W_OK):
+            assert small.path.startswith("/dev/shm/")
+    finally:
+        small.remove()
+        large.remove()
