@@ -1,0 +1,94 @@
+"""Peers, balancing, idle connections and an HTTP/1 client for upstream servers.
+
+Nothing here knows requests or directives.  How a proxy uses it, without its error cases:
+
+    # at load
+    url = parse_upstream("10.0.0.1:8080", default_port=80)         # ConfError
+    server = Server(url.text, url.addresses, weight=2)
+    upstream = make_upstream("backend", [server], Keepalive())     # ConfError
+    upstream = implicit_upstream(url.host, url.addresses)          # no "upstream" block
+    settings = Settings(read_timeout=60.0, buffer_size=4096)       # one for each location
+    tag = upstream.pool.keepalive.tag(id(conf), tls_context)       # if upstream.pool
+
+    # for a request; each further try starts at get() while choice.tries
+    choice = upstream.balancer.choose(key)
+    peer = choice.get(int(time.time()))        # None: "no live upstreams" (502)
+    connection = upstream.pool.get(peer.name, tag)                 # if upstream.pool
+    if connection is None:
+        connection = await connect(peer.address, settings, ssl=..., server_hostname=...)
+    connection.begin(head, settings, head=method == "HEAD", more=has_body)
+    while has_body and not connection.answered:
+        connection.write(chunk, more=...)
+        await connection.drain()
+    response = await connection.receive()
+    if response.body is None:                  # else: all of it came with the head
+        while (data := await connection.read()) is not None:
+            ...
+    upstream.pool.put(connection, tag, loop.time())                # or connection.close()
+    choice.free(False, int(time.time()))       # True: it failed; before the next get()
+
+Every wait may raise an UpstreamError, see errors.py; str(error) is nginx's log message.
+After an error, or if nobody wants the rest of a response, close() the connection.  A
+pooled connection that fails before it answered (connection.requests > 1) deserves another
+try that is not counted, as it may only have been closed while it idled.
+
+- `Response.version` is 9 for an answer that is not HTTP: nginx logs "upstream sent no
+  valid HTTP/1.0 header" and passes all of it on as a body.
+- Interim responses are skipped; connection.on_early_hints gets the fields of a 103.
+- After a 101 read() and write() carry the raw bytes, both ways at once if need be.
+- `Response.warning`, set when something follows the body, is for the log (warn).
+- `Response.trailers` is complete when the body is, if Settings.pass_trailers.
+- Text is latin-1, one character for each byte; `names` are the field names in lower case.
+"""
+
+from .address import Address, AddressError, Url, parse_upstream, parse_url, resolve_host
+from .balancer import Balancer, Choice, RoundRobin
+from .client import Connection, Settings
+from .connect import connect
+from .errors import (
+    BadResponse,
+    ConnectError,
+    PrematureClose,
+    ReadTimeout,
+    SendTimeout,
+    UpstreamError,
+)
+from .head import HTTP_09, HTTP_10, HTTP_11, Headers, Response
+from .peer import Peer, Peers, Server, make_peers
+from .pool import Keepalive, Pool
+from .upstream import Upstream, implicit_upstream, make_upstream
+
+__all__ = [
+    "HTTP_09",
+    "HTTP_10",
+    "HTTP_11",
+    "Address",
+    "AddressError",
+    "BadResponse",
+    "Balancer",
+    "Choice",
+    "ConnectError",
+    "Connection",
+    "Headers",
+    "Keepalive",
+    "Peer",
+    "Peers",
+    "Pool",
+    "PrematureClose",
+    "ReadTimeout",
+    "Response",
+    "RoundRobin",
+    "SendTimeout",
+    "Server",
+    "Settings",
+    "Upstream",
+    "UpstreamError",
+    "Url",
+    "connect",
+    "implicit_upstream",
+    "make_peers",
+    "make_upstream",
+    "parse_upstream",
+    "parse_url",
+    "resolve_host",
+]

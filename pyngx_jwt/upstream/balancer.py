@@ -1,0 +1,123 @@
+"""Which peer gets a request.
+
+A `Balancer` belongs to an upstream, a `Choice` to one request: it remembers what was
+tried, as nginx's peer data does.  `now` is whole seconds of any clock that only grows.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .peer import Peer, Peers
+
+
+class Choice(Protocol):
+    """The peers tried for one request."""
+
+    tries: int  # peers that may still be tried, the current one included
+
+    def get(self, now: int) -> Peer | None:
+        """The peer to try next, None if there is none left ("no live upstreams")."""
+
+    def free(self, failed: bool, now: int) -> bool:
+        """Gives back what get() returned; whether this disabled the peer for a while
+        (the caller logs "upstream server temporarily disabled")."""
+
+
+class Balancer(Protocol):
+    """A load balancing method with the peers it is for."""
+
+    def choose(self, key: str = "") -> Choice:
+        """Starts choosing for a request; methods that hash take the key."""
+
+
+class RoundRobin:
+    """Smooth weighted round robin."""
+
+    __slots__ = ("peers", "tries")
+
+    def __init__(self, peers: Peers) -> None:
+        self.peers, self.tries = peers, peers.tries
+
+    def choose(self, key: str = "") -> RoundRobinChoice:
+        return RoundRobinChoice(self.peers, self.tries)
+
+
+class RoundRobinChoice:
+    """ngx_http_upstream_get_round_robin_peer and ..._free_round_robin_peer."""
+
+    __slots__ = ("current", "peers", "tried", "tries")
+
+    def __init__(self, peers: Peers, tries: int) -> None:
+        self.peers, self.tries = peers, tries
+        self.tried = 0  # a bit for each peer
+        self.current: Peer | None = None
+
+    def get(self, now: int) -> Peer | None:
+        peers = self.peers
+        peer = _single(peers) if peers.single else self._best(now)
+        if peer is None:
+            if peers.next is None:
+                return None
+            self.peers, self.tried = peers.next, 0
+            return self.get(now)
+        peer.conns += 1
+        self.current = peer
+        return peer
+
+    def free(self, failed: bool, now: int) -> bool:
+        peer = self.current
+        if peer is None:
+            return False
+        self.current = None
+        peer.conns -= 1
+        if self.peers.single:
+            peer.fails = self.tries = 0
+            return False
+        if self.tries:
+            self.tries -= 1
+        if failed:
+            return mark_failed(peer, now)
+        if peer.accessed < peer.checked:
+            peer.fails = 0
+        return False
+
+    def _best(self, now: int) -> Peer | None:
+        """Takes the peer with the greatest current weight; its weight pays for the others."""
+        best: Peer | None = None
+        best_bit = total = 0
+        bit = 1
+        for peer in self.peers.peers:
+            if not self.tried & bit and peer.is_available(now):
+                peer.current_weight += peer.effective_weight
+                total += peer.effective_weight
+                if peer.effective_weight < peer.weight:
+                    peer.effective_weight += 1
+                if best is None or peer.current_weight > best.current_weight:
+                    best, best_bit = peer, bit
+            bit <<= 1
+        if best is None:
+            return None
+        best.current_weight -= total
+        self.tried |= best_bit
+        if now - best.checked > best.fail_timeout:
+            best.checked = now
+        return best
+
+
+def mark_failed(peer: Peer, now: int) -> bool:
+    """Counts a failure; whether the peer is out of the round now."""
+    peer.fails += 1
+    peer.accessed = peer.checked = now
+    if not peer.max_fails:
+        return False
+    # C divides towards zero; both are positive here
+    peer.effective_weight = max(0, peer.effective_weight - peer.weight // peer.max_fails)
+    return peer.fails >= peer.max_fails
+
+
+def _single(peers: Peers) -> Peer | None:
+    peer = peers.peers[0]
+    if peer.down or (peer.max_conns and peer.conns >= peer.max_conns):
+        return None
+    return peer

@@ -1,0 +1,454 @@
+"""One connection to an upstream: request bytes out, responses in.
+
+Nothing here blocks or starts a task; whoever awaits receive(), read() or drain() is woken
+by the protocol's callbacks.  All timeouts share one lazy timer: setting a deadline is
+storing a float, and the timer is moved when it fires too early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import TypeAlias, cast
+
+from ..log import errno_text
+from .address import Address
+from .body import Chunked, Counted, Decoder, UntilClose
+from .errors import (
+    TIMED_OUT,
+    BadResponse,
+    PrematureClose,
+    ReadTimeout,
+    SendTimeout,
+    UpstreamError,
+)
+from .head import (
+    EARLY_HINTS,
+    HTTP_09,
+    SWITCHING_PROTOCOLS,
+    Headers,
+    Response,
+    parse_head,
+)
+
+_BODILESS = frozenset({204, 304})
+_AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
+_AFTER_CHUNKS = "upstream sent data after final chunk"
+_TIMER_RESOLUTION = 0.001  # seconds: the loop may fire that much too early
+
+Waiter: TypeAlias = "asyncio.Future[None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a location says about its upstream connections.  Times are seconds."""
+
+    connect_timeout: float = 60.0  # TLS handshake included
+    send_timeout: float = 60.0  # between two successes in sending
+    read_timeout: float = 60.0  # for the whole head, and between two reads of the body
+    buffer_size: int = 4096  # the head's limit
+    buffers: int = 65536  # body bytes held before the upstream has to wait
+    pass_trailers: bool = False
+    socket_keepalive: bool = False
+
+
+class Connection(asyncio.Protocol):
+    """An HTTP/1 client connection, for one exchange after the other."""
+
+    __slots__ = (
+        "_buffered",
+        "_chunks",
+        "_decoder",
+        "_ended",
+        "_error",
+        "_head_request",
+        "_head_wanted",
+        "_loop",
+        "_lost",
+        "_more",
+        "_paused",
+        "_pending",
+        "_read_deadline",
+        "_read_waiter",
+        "_send_deadline",
+        "_settings",
+        "_spoiled",
+        "_timer",
+        "_timer_at",
+        "_transport",
+        "_unsent",
+        "_write_full",
+        "_write_waiter",
+        "address",
+        "bytes_received",
+        "on_early_hints",
+        "on_idle_end",
+        "requests",
+        "response",
+        "started",
+    )
+    _settings: Settings  # of the exchange
+    _transport: asyncio.Transport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, address: Address) -> None:
+        self._loop, self.address = loop, address
+        self.started = loop.time()
+        self.requests = 0  # begun on this connection
+        self.bytes_received = 0  # in this exchange
+        self.response: Response | None = None
+        self.on_early_hints: Callable[[Headers], None] | None = None
+        self.on_idle_end: Callable[[Connection], None] | None = None
+        # reading
+        self._head_wanted = False
+        self._head_request = False
+        self._pending = b""  # the beginning of a head
+        self._decoder: Decoder | None = None
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._paused = False
+        self._ended = False  # nothing follows in this exchange
+        self._error: UpstreamError | None = None  # final: the connection is of no use
+        self._spoiled = False  # something came that belongs to no exchange
+        self._lost = False
+        # writing
+        self._more = False  # the request is not sent whole
+        self._write_full = False
+        self._unsent = 0
+        # waiting
+        self._read_waiter: Waiter | None = None
+        self._write_waiter: Waiter | None = None
+        self._read_deadline = self._send_deadline = self._timer_at = inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- for the user --
+
+    def begin(
+        self, data: bytes, settings: Settings, *, head: bool = False, more: bool = False
+    ) -> None:
+        """Sends a request or its beginning; `head`: its method is HEAD, `more`: write()
+        will bring the rest.  Never raises: what fails is told by receive()."""
+        self._settings, self._head_request, self._more = settings, head, more
+        self.response, self._ended = None, False
+        self.bytes_received = 0
+        self.requests += 1
+        if self._error is not None:
+            return
+        self._head_wanted = True
+        self._transport.write(data)
+        if self._pending:  # it answered before it was asked
+            early, self._pending = self._pending, b""
+            self.data_received(early)
+
+    def write(self, data: bytes, *, more: bool = True) -> None:
+        """Sends more of the request body, or of the other protocol after a 101."""
+        self._more = more
+        if data and not self._lost:
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """Waits until the upstream has taken most of what was written.
+
+        Returns early if the answer begins or the connection ends: look at `answered`.
+        Raises SendTimeout.
+        """
+        if not self._write_full or self._lost:
+            return
+        self._unsent = self._transport.get_write_buffer_size()
+        self._write_waiter = self._loop.create_future()
+        self._send_deadline = self._loop.time() + self._settings.send_timeout
+        self._schedule(self._send_deadline)
+        await self._write_waiter
+        if isinstance(self._error, SendTimeout):
+            raise self._error
+
+    @property
+    def answered(self) -> bool:
+        """Whether receive() has something to tell; nobody wants more of the request then."""
+        return self.response is not None or self._error is not None
+
+    async def receive(self) -> Response:
+        """The response's head, and its body if that came along.
+
+        Raises ReadTimeout, PrematureClose, BadResponse.
+        """
+        if self.response is None and self._error is None:
+            await self._readable()
+        if self.response is not None:
+            return self.response
+        assert self._error is not None
+        raise self._error
+
+    async def read(self) -> bytes | None:
+        """More of the body, None at its end.
+
+        Raises ReadTimeout, PrematureClose, BadResponse, after all that came before.
+        """
+        while not self._chunks:
+            if self._error is not None and not self._ended:
+                raise self._error
+            if self._ended:
+                return None
+            await self._readable()
+        return self._take()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another exchange may follow: this one ended exactly, on both sides."""
+        response = self.response
+        return (
+            self._ended
+            and response is not None
+            and not response.close
+            and not self._lost
+            and not self._spoiled
+            and not self._more
+            and not self._chunks
+        )
+
+    @property
+    def closed(self) -> bool:
+        return self._lost
+
+    @property
+    def ssl_object(self) -> tls.SSLObject | None:
+        """For a look at the certificate of the peer; None without TLS."""
+        return cast("tls.SSLObject | None", self._transport.get_extra_info("ssl_object"))
+
+    def close(self) -> None:
+        """Closes; what is not sent yet is forgotten."""
+        self._lost = True
+        self._stop_timer()
+        if self._read_waiter is not None or self._write_waiter is not None:
+            self._fail(_premature(None))
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    # -- for the pool --
+
+    def park(self, timeout: float, on_end: Callable[[Connection], None]) -> None:
+        """Lets the connection idle; it closes at the timeout, and at whatever it receives."""
+        self.on_idle_end = on_end
+        self._read_deadline = self._loop.time() + timeout
+        self._schedule(self._read_deadline)
+
+    def unpark(self) -> None:
+        self.on_idle_end = None
+        self._read_deadline = inf
+
+    def _end_idle(self) -> None:
+        on_end, self.on_idle_end = self.on_idle_end, None
+        self.close()
+        if on_end is not None:
+            on_end(self)
+
+    # -- the transport's callbacks --
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_received += len(data)
+        if self._decoder is not None:
+            self._feed_body(self._decoder, data)
+            self._wake_reader()
+        elif self._head_wanted:
+            self._feed_head(data)
+        else:
+            self._unexpected(data)
+
+    def eof_received(self) -> None:
+        self._end_connection(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_connection(exc)
+
+    def pause_writing(self) -> None:
+        self._write_full = True
+
+    def resume_writing(self) -> None:
+        self._write_full = False
+        self._wake_writer()
+
+    # -- reading --
+
+    def _feed_head(self, data: bytes) -> None:
+        if self._pending:
+            data, self._pending = self._pending + data, b""
+        try:
+            response = parse_head(data, self._settings.buffer_size)
+            while response is not None and response.status < 200:
+                if response.status == SWITCHING_PROTOCOLS:
+                    break
+                if response.status == EARLY_HINTS and self.on_early_hints is not None:
+                    self.on_early_hints(response.headers)
+                data = data[response.size :]
+                response = parse_head(data, self._settings.buffer_size)
+        except BadResponse as error:
+            self._fail(error)
+            return
+        if response is None:
+            self._pending = data
+        else:
+            self._take_head(response, data[response.size :])
+
+    def _take_head(self, response: Response, rest: bytes) -> None:
+        self._head_wanted = False
+        self.response = response
+        bodiless = self._head_request or response.status in _BODILESS
+        length = 0 if bodiless else response.length
+        if length == len(rest) and response.status != SWITCHING_PROTOCOLS:
+            response.body = rest
+            self._ended = True
+        else:
+            self._begin_body(
+                response, Counted(0) if bodiless else self._decoder_for(response), rest
+            )
+        self._wake_reader()
+        if self._write_waiter is not None:
+            self._wake_writer()
+
+    def _begin_body(self, response: Response, decoder: Decoder, rest: bytes) -> None:
+        self._decoder = decoder
+        self._buffered = 0
+        if rest:
+            self._feed_body(decoder, rest)
+        if self._ended:
+            response.body = b"".join(self._chunks)
+            self._chunks.clear()
+
+    def _decoder_for(self, response: Response) -> Decoder:
+        if response.status == SWITCHING_PROTOCOLS or response.version == HTTP_09:
+            return UntilClose()
+        if response.chunked:
+            trailers = response.trailers if self._settings.pass_trailers else None
+            return Chunked(trailers, self._settings.buffer_size)
+        return UntilClose() if response.length < 0 else Counted(response.length)
+
+    def _feed_body(self, decoder: Decoder, data: bytes) -> None:
+        try:
+            rest = decoder.feed(data, self._chunks)
+        except BadResponse as error:
+            self._fail(error)
+            return
+        self._buffered += len(data)
+        if rest is not None:
+            self._decoder, self._ended = None, True
+            if rest:
+                self._unexpected(rest)
+        elif self._buffered > self._settings.buffers and self._read_waiter is None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _take(self) -> bytes:
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._buffered = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    def _unexpected(self, data: bytes) -> None:
+        if self.on_idle_end is not None:
+            self._end_idle()
+        elif self.response is not None:
+            self._spoiled = True
+            self.response.warning = _AFTER_CHUNKS if self.response.chunked else _AFTER_LENGTH
+        elif self._error is None:
+            self._pending += data
+
+    def _end_connection(self, exc: Exception | None) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._stop_timer()
+        if self.on_idle_end is not None:
+            self._end_idle()
+        open_ended = self._decoder is not None and self._decoder.open_ended
+        if open_ended and exc is None:
+            self._decoder, self._ended = None, True
+        self._fail(_premature(exc))
+
+    def _fail(self, error: UpstreamError) -> None:
+        if self._error is None:
+            self._error = error
+        self._head_wanted = False
+        self._decoder = None
+        self._wake_reader()
+        self._wake_writer()
+
+    # -- waiting --
+
+    async def _readable(self) -> None:
+        self._read_waiter = waiter = self._loop.create_future()
+        self._read_deadline = deadline = self._loop.time() + self._settings.read_timeout
+        if deadline < self._timer_at:
+            self._schedule(deadline)
+        await waiter
+
+    def _wake_reader(self) -> None:
+        waiter = self._read_waiter
+        if waiter is not None:
+            self._read_waiter = None
+            self._read_deadline = inf
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _wake_writer(self) -> None:
+        waiter = self._write_waiter
+        if waiter is not None:
+            self._write_waiter = None
+            self._send_deadline = inf
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _schedule(self, when: float) -> None:
+        """Sees to it that the timer fires at that time or before."""
+        if when < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = when
+            self._timer = self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._timer_at = None, inf
+        now = self._loop.time() + _TIMER_RESOLUTION
+        if self._read_deadline <= now:
+            self._read_expired()
+        if self._send_deadline <= now:
+            self._send_expired()
+        if not self._lost:
+            self._schedule(min(self._read_deadline, self._send_deadline))
+
+    def _read_expired(self) -> None:
+        self._read_deadline = inf
+        if self.on_idle_end is not None:
+            self._end_idle()
+        else:
+            self._fail(ReadTimeout(TIMED_OUT))
+
+    def _send_expired(self) -> None:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._unsent = unsent
+            self._send_deadline = self._loop.time() + self._settings.send_timeout
+        else:
+            self._fail(SendTimeout(TIMED_OUT))
+
+    def _stop_timer(self) -> None:
+        self._timer_at = inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _premature(exc: Exception | None) -> PrematureClose:
+    if isinstance(exc, OSError) and exc.errno:
+        return PrematureClose(f"recv() failed {errno_text(exc)}")
+    return PrematureClose("upstream prematurely closed connection")

@@ -1,0 +1,50 @@
+"""What can go wrong with an upstream, in nginx's words: str(error) is the log line's start.
+
+ConnectError, PrematureClose -> "error" of proxy_next_upstream
+*Timeout, ConnectError with .timed_out -> "timeout"
+BadResponse -> "invalid_header"
+"""
+
+from __future__ import annotations
+
+import errno
+
+from ..log import errno_text
+
+
+class UpstreamError(Exception):
+    """Anything that stops an exchange with an upstream."""
+
+    timed_out = False
+
+
+class ConnectError(UpstreamError):
+    """No connection was made: refused, unreachable, a failed handshake, or in time none."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
+
+
+class SendTimeout(UpstreamError):
+    """The upstream took nothing for send_timeout."""
+
+    timed_out = True
+
+
+class ReadTimeout(UpstreamError):
+    """The upstream sent nothing for read_timeout."""
+
+    timed_out = True
+
+
+class PrematureClose(UpstreamError):
+    """The connection ended before the response did."""
+
+
+class BadResponse(UpstreamError):
+    """The upstream sent something that is no response."""
+
+
+_TIMEOUT = OSError(errno.ETIMEDOUT, "")
+TIMED_OUT = f"upstream timed out {errno_text(_TIMEOUT)}"

@@ -1,0 +1,182 @@
+"""Response heads, read as nginx reads them.
+
+A head that is written as nearly all are is read by two regular expressions at once.
+Whatever they do not take goes line by line through the exact rules, which allow a lone
+LF, a missing reason, names without a colon, and so on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TypeAlias
+
+from .errors import BadResponse
+
+HTTP_09, HTTP_10, HTTP_11 = 9, 1000, 1001  # as nginx numbers versions
+SWITCHING_PROTOCOLS, EARLY_HINTS = 101, 103
+MAX_LENGTH = 2**63 - 1
+
+Headers: TypeAlias = list[tuple[str, str]]
+Start: TypeAlias = tuple[int, str, int]  # status, status line, version
+
+_STATUS = re.compile(
+    r"HTTP/([1-9][0-9]{0,2})\.([0-9]{1,3}) ((?: *[0-9]){3}(?:[ .][^\r\n]*)?)\r?"
+).fullmatch
+_COMMON: Mapping[str, Start] = {
+    f"HTTP/1.1 {code.value} {code.phrase}": (code.value, f"{code.value} {code.phrase}", HTTP_11)
+    for code in HTTPStatus
+}
+# What the beginning of a status line may look like.
+_STATUS_START = re.compile(
+    rb"(?:H(?:T(?:TP?)?)?)?|HTTP/(?:[1-9][0-9]{0,2}(?:\.(?:[0-9]{1,3}"
+    rb"(?: (?: *[0-9]){0,3} *(?:(?<=[0-9])[ .][^\r\n]*)?\r?)?)?)?)?"
+).fullmatch
+_FIELDS = re.compile(r"^([!-9;-~\x80-\xff]+): *+([^\r\n\0]*)\r\n", re.MULTILINE).findall
+_LINE = re.compile(r"([!-9;-~\x80-\xff]+)(?:: *([^\r\n\0]*))?").match
+_BLANK_LINE = re.compile(rb"\n\r?\n").search
+
+
+@dataclass(slots=True)
+class Response:
+    """The head of a response, and of its body what came with it."""
+
+    status: int
+    status_line: str  # "404 Not Found"; "" for HTTP/0.9
+    version: int  # 1001, 1000, 9: an answer without a head, all of it is body
+    headers: Headers  # as sent
+    names: list[str]  # of the same fields, in lower case
+    size: int  # bytes of the head
+    length: int = -1  # Content-Length, -1 if there is none
+    chunked: bool = False
+    close: bool = False  # the connection ends with this response
+    body: bytes | None = None  # the whole body if it is here, None: it is to be read()
+    trailers: Headers = field(default_factory=list)  # filled when the body has ended
+    warning: str = ""  # an oddity after the body that nginx warns of
+
+    @property
+    def reason(self) -> str:
+        return self.status_line[4:]
+
+
+def parse_head(data: bytes, buffer_size: int) -> Response | None:
+    """Reads the head that the data begin with; None if they do not hold all of it.
+
+    Raises BadResponse: a field cannot be, fields contradict each other, or the head is
+    longer than the buffer.  Data that do not begin as HTTP become an HTTP/0.9 response.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or end + 4 > buffer_size:
+        return _parse_unusual(data, buffer_size)
+    text = data[: end + 2].decode("latin-1")
+    first, _, fields = text.partition("\r\n")
+    start = _COMMON.get(first) or _parse_status(first)
+    headers = _FIELDS(fields)
+    # a line that was not taken, or a blank to be cut off
+    if start is None or len(headers) != fields.count("\n") or " \r\n" in fields:
+        return _parse_unusual(data, buffer_size)
+    return _response(start, headers, end + 4)
+
+
+def parse_fields(lines: list[str]) -> Headers:
+    """Reads header lines that lost their LF (ngx_http_parse_header_line)."""
+    headers: Headers = []
+    for line in lines:
+        if line.startswith("HTTP/"):  # IIS may repeat the status line
+            continue
+        match = _LINE(line)
+        if match is None or line[match.end() :].strip("\r"):
+            raise BadResponse(_invalid_line(line, match))
+        headers.append((match[1], (match[2] or "").rstrip(" ")))
+    return headers
+
+
+def _parse_unusual(data: bytes, buffer_size: int) -> Response | None:
+    data = data[:buffer_size]
+    first, line_end, _ = data.partition(b"\n")
+    start = _parse_status(first.decode("latin-1")) if line_end else None
+    if start is None and (line_end or not _STATUS_START(data)):
+        return Response(200, "", HTTP_09, [], [], 0, close=True)
+    blank = _BLANK_LINE(data)
+    if start is None or blank is None:
+        if len(data) == buffer_size:
+            raise BadResponse("upstream sent too big header")
+        return None
+    text = data[len(first) + 1 : blank.start() + 1].decode("latin-1")
+    return _response(start, parse_fields(text.split("\n")[:-1]), blank.end())
+
+
+def _parse_status(line: str) -> Start | None:
+    match = _STATUS(line)
+    if match is None:
+        return None
+    text = match[3].lstrip(" ")
+    digits = text.replace(" ", "")[:3]
+    return int(digits), text, int(match[1]) * 1000 + int(match[2])
+
+
+def _response(start: Start, headers: Headers, size: int) -> Response:
+    status, line, version = start
+    names = [name.lower() for name, _ in headers]
+    response = Response(status, line, version, headers, names, size)
+    if version < HTTP_11:
+        if status == EARLY_HINTS:
+            raise BadResponse("upstream sent HTTP/1.0 response with early hints")
+        response.close = True
+    if status != EARLY_HINTS:
+        _apply_framing(response, headers, names)
+    return response
+
+
+def _apply_framing(response: Response, headers: Headers, names: list[str]) -> None:
+    """Takes in the fields that tell where the response ends."""
+    lengths, codings = names.count("content-length"), names.count("transfer-encoding")
+    if lengths + codings > 1:
+        raise BadResponse(_contradiction(headers, names))
+    if lengths:
+        response.length = _content_length(headers[names.index("content-length")])
+    elif codings:
+        value = headers[names.index("transfer-encoding")][1]
+        if value.lower() != "chunked":
+            raise BadResponse(f'upstream sent unknown "Transfer-Encoding": "{value}"')
+        response.chunked = True
+    if "connection" in names:
+        response.close |= any(
+            name == "connection" and "close" in field[1].lower()
+            for name, field in zip(names, headers, strict=True)
+        )
+
+
+def _contradiction(headers: Headers, names: list[str]) -> str:
+    """nginx's sentence on the second of the fields that tell a length.
+
+    There may be one of one kind: whoever reads two otherwise can be smuggled to.
+    """
+    marks = ("content-length", "transfer-encoding")
+    first, second = [at for at, name in enumerate(names) if name in marks][:2]
+    if names[first] != names[second]:
+        return 'upstream sent "Content-Length" and "Transfer-Encoding" headers at the same time'
+    return (
+        f'upstream sent duplicate header line: "{_line(headers[second])}", '
+        f'previous value: "{_line(headers[first])}"'
+    )
+
+
+def _content_length(header: tuple[str, str]) -> int:
+    value = header[1]
+    length = int(value) if value.isascii() and value.isdigit() and len(value) < 4096 else -1
+    if not 0 <= length <= MAX_LENGTH:
+        raise BadResponse(f'upstream sent invalid "Content-Length" header: "{_line(header)}"')
+    return length
+
+
+def _line(header: tuple[str, str]) -> str:
+    return f"{header[0]}: {header[1]}"
+
+
+def _invalid_line(line: str, match: re.Match[str] | None) -> str:
+    """nginx's sentence: what was good of the line, and the code of the first bad character."""
+    good = match.end() if match else 0
+    return f'upstream sent invalid header: "{line[:good]}\\x{ord(line[good]):02x}..."'

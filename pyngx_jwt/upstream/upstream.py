@@ -1,0 +1,45 @@
+"""A named group of servers with its balancer and its idle connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..errors import ConfError
+from .address import Address
+from .balancer import Balancer, RoundRobin
+from .peer import Peers, Server, make_peers
+from .pool import Keepalive, Pool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upstream:
+    """What "upstream" declares, or proxy_pass implies."""
+
+    name: str
+    peers: Peers
+    balancer: Balancer
+    pool: Pool | None  # None: every request has its own connection
+
+
+def make_upstream(
+    name: str,
+    servers: Iterable[Server],
+    keepalive: Keepalive,
+    method: Callable[[Peers], Balancer] = RoundRobin,
+) -> Upstream:
+    """An "upstream" block; ConfError, to be placed at the block, if it has no servers."""
+    peers = make_peers(servers)
+    if not peers.peers:
+        raise ConfError(f'no servers in upstream "{name}"')
+    pool = Pool(keepalive) if keepalive.connections else None
+    return Upstream(name, peers, method(peers), pool)
+
+
+def implicit_upstream(name: str, addresses: tuple[Address, ...]) -> Upstream:
+    """Addresses that no "upstream" block names: of proxy_pass, or resolved for a request.
+
+    Their connections are not kept, as in nginx.
+    """
+    peers = make_peers((Server(name, addresses),))
+    return Upstream(name, peers, RoundRobin(peers), None)
