@@ -92,9 +92,7 @@ class Reader:
         kind, directive = found
         self.scope.statement = statement
         if directive.raw:
-            entries = list(self._entries(source))
-            self.scope.statement = statement
-            directive.set(level[kind], *statement.args, entries=entries)
+            directive.set(level[kind], *statement.args, entries=self._entries(source))
         elif directive.opens:
             self._open(statement, directive, kind, source, level)
         else:
@@ -129,6 +127,7 @@ class Reader:
                 for included in self._included(entry):
                     yield from self._entries(included)
             else:
+                self.scope.statement = entry
                 yield entry
 
     def _find(
@@ -220,6 +219,7 @@ def finish_http(http: Level) -> None:
             if module.check:
                 module.check(level[module.conf], level)
     http.scope.statement = None
+    http.variables.build_all()
     built = http.scope.shared(Built)
     for level in http.inner(SERVER):
         built.servers.append((level, compile_server(level)))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Getter = Callable[["Request"], "str | None"]
 Setter = Callable[["Request", str], None]
 Factory = Callable[[str], Getter]
+Build = Callable[["Variables"], Getter]
 
 
 class Variables:
@@ -24,6 +25,7 @@ class Variables:
         self.setters: dict[str, Setter] = {}
         self.defined: dict[str, Getter] = {}
         self.used: set[str] = set()
+        self._unbuilt: dict[str, Build] = {}
 
     def define(self, name: str, get: Getter) -> None:
         """Adds a variable of a directive such as "map"; a module's own cannot be replaced."""
@@ -31,6 +33,23 @@ class Variables:
         if name in self.builtin and name not in self.setters:
             raise ConfError(f'the duplicate "{name}" variable')
         self.defined[name] = get
+
+    def define_built(self, name: str, build: Build) -> None:
+        """As define(), for a getter that is made of other variables: it is built once all of
+        the configuration has been read, on first use or by build_all()."""
+        name = name.lower()
+        defined = self.defined
+        self.define(name, lambda r: defined[name](r))  # what a circle of variables meets
+        self._unbuilt[name] = build
+
+    def build_all(self) -> None:
+        """Builds what is left; raises ConfError for an unknown variable."""
+        while self._unbuilt:
+            self._build(next(iter(self._unbuilt)))
+
+    def _build(self, name: str) -> None:
+        build = self._unbuilt.pop(name)
+        self.defined[name] = build(self)
 
     def define_stored(self, name: str) -> Setter:
         """Adds a variable that holds what was last stored ("set", named captures)."""
@@ -51,6 +70,8 @@ class Variables:
         """The getter of a variable; raises nginx's error, which has no place."""
         name = name.lower()
         self.used.add(name)
+        if name in self._unbuilt:
+            self._build(name)
         found = self.defined.get(name) or self.builtin.get(name)
         if found:
             return found

@@ -1,0 +1,129 @@
+"""Creates variables whose values depend on those of other variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..conf.directive import HTTP, Conf, accepted, directive
+from ..conf.parse import Statement
+from ..conf.scope import located
+from ..errors import ConfError
+from ..http.module import Module
+from ..http.names import Names, ascii_lower
+from ..http.regex import Regex
+from ..http.request import Request
+from ..http.template import Template, Text
+from ..http.variables import Getter, Variables
+
+TABLES = "the tables grow as needed"
+
+
+@dataclass(slots=True)
+class Table:
+    """A "map" block as it is read."""
+
+    default: Template | None = None
+    names: Names[Template] = field(default_factory=Names)
+    regexes: list[tuple[Regex, Template]] = field(default_factory=list)
+    hostnames: bool = False
+    volatile: bool = False
+
+
+class MapConf(Conf):
+    map_hash_bucket_size = accepted(HTTP, TABLES)
+    map_hash_max_size = accepted(HTTP, TABLES)
+
+    @directive(HTTP, raw=True, syntax="map string $variable { ... }")
+    def map(self, string: str, variable: str, *, entries: Iterable[Statement]) -> None:
+        """Creates a variable whose value depends on the string: the parameter equal to it in
+        any case, matching it as a host name ("hostnames") or as a regular expression ("~").
+
+        Other parameters: "default" value, "volatile", "include" file."""
+        source, name = Template(string), variable_name(variable)
+        variables: Variables = self._level.variables
+        table = Table()
+        variables.define_built(name, lambda v: _build(name, source, table, v))
+        for entry in entries:
+            with located(entry):
+                _add(table, entry, variables)
+
+
+def variable_name(text: str) -> str:
+    """The name after the dollar sign, as directives that make a variable take it."""
+    if not text.startswith("$") or len(text) == 1:
+        raise ConfError(f'invalid variable name "{text}"')
+    return text[1:].lower()
+
+
+def _add(table: Table, entry: Statement, variables: Variables) -> None:
+    if not entry.args and entry.name == "hostnames":
+        table.hostnames = True
+    elif not entry.args and entry.name == "volatile":
+        table.volatile = True
+    elif len(entry.args) != 1:
+        raise ConfError("invalid number of the map parameters")
+    else:
+        _add_value(table, entry.name, Template(entry.args[0]), variables)
+
+
+def _add_value(table: Table, key: str, value: Template, variables: Variables) -> None:
+    if key == "default":
+        if table.default is not None:
+            raise ConfError("duplicate default map parameter")
+        table.default = value
+    elif key.startswith("~"):
+        caseless = key.startswith("~*")
+        regex = Regex(key[2 if caseless else 1 :], caseless=caseless)
+        for name in regex.names:
+            variables.define_stored(name)
+        table.regexes.append((regex, value))
+    else:
+        table.names.add(key.removeprefix("\\"), value, wildcards=table.hostnames)
+
+
+map_ = Module("map", MapConf)
+
+
+def _build(name: str, source: Template, table: Table, variables: Variables) -> Getter:
+    """A value is looked up once a request, unless it is volatile."""
+    find = _lookup(source, table, variables)
+    volatile = table.volatile
+
+    def get(r: Request) -> str:
+        value = r.variables.get(name)
+        if value is None:
+            value = find(r)
+            if not volatile:
+                r.variables[name] = value
+        return value
+
+    return get
+
+
+def _lookup(source: Template, table: Table, variables: Variables) -> Text:
+    subject = source.bind(variables)
+    names = table.names.bound(lambda template: template.bind(variables))
+    regexes = [(regex.match, value.bind(variables)) for regex, value in table.regexes]
+    default = (table.default or Template("")).bind(variables)
+    find, hostnames = names.find, table.hostnames
+
+    def look_up(r: Request) -> str:
+        text = subject(r)
+        if hostnames and text.endswith("."):
+            text = text[:-1]
+        value = find(ascii_lower(text))
+        if value is None and text:
+            value = _match(r, text, regexes)
+        return (value or default)(r)
+
+    return look_up
+
+
+def _match(
+    r: Request, text: str, regexes: Sequence[tuple[Callable[[Request, str], bool], Text]]
+) -> Text | None:
+    for match, value in regexes:
+        if match(r, text):
+            return value
+    return None
