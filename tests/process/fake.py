@@ -108,11 +108,13 @@ class FakeServer:
         assert task
         self.tasks.add(task)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while not self.control.quit.is_set():
-                self.idle.add(writer)
+            while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.idle.discard(writer)
                 await self.answer(head.decode().split(" ")[1], writer)
+                if self.control.quit.is_set():
+                    break
+                self.idle.add(writer)
         self.idle.discard(writer)
         writer.close()
         self.tasks.discard(task)
@@ -147,6 +149,7 @@ async def serve(
     fake = FakeServer(cycle, control)
     servers = [await asyncio.start_server(fake.connection, sock=x) for _, x in sockets]
     if cycle.crash == "return":
+        await asyncio.sleep(0.05)
         return
     await control.quit.wait()
     for server in servers:
