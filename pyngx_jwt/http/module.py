@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .level import Level
 
 C = TypeVar("C", bound=Conf)
+G = TypeVar("G", bound=Getter)
 
 
 class Phase(IntEnum):
@@ -78,10 +79,10 @@ class Module(Generic[C]):
         self.check = check
         return check
 
-    def variable(self, name: str, *, set: Setter | None = None) -> Callable[[Getter], Getter]:
+    def variable(self, name: str, *, set: Setter | None = None) -> Callable[[G], G]:
         """A variable; its getter's docstring is its documentation."""
 
-        def register(get: Getter) -> Getter:
+        def register(get: G) -> G:
             self.variables[name] = get
             self.variable_docs[name] = get.__doc__ or ""
             if set:

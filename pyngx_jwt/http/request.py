@@ -59,6 +59,9 @@ class Sink(Protocol):
     def abort(self) -> None:
         """The body will not be complete."""
 
+    def flush(self) -> None:
+        """Sends what is held back."""
+
     @property
     def paused(self) -> bool:
         """Whether drain() would wait."""
@@ -115,7 +118,9 @@ class Request:
     host_header = ""
     keep_alive = False
     valid_unparsed_uri = False
-    quoted_uri = False  # the URI came with %-escapes or a "+"
+    quoted_uri = False  # the URI came with a "%"
+    plus_in_uri = False
+    valid_location = True  # the URI still begins as its location does
     header_length = 0  # bytes of the request head
     bytes_sent = 0
     header_size = 0  # bytes of the response head
@@ -144,6 +149,8 @@ class Request:
     charset = ""
     content_length = -1
     last_modified = -1  # seconds since the epoch
+    own_last_modified = False  # the field is among headers_out already
+    cached = False  # the response comes from a cache
     etag: str | None = None
     location_out: str | None = None
     allow_ranges = False
@@ -214,7 +221,7 @@ class Request:
             )
             return 500
         self.uri, self.args = uri, args
-        self.internal = True
+        self.internal = self.valid_location = True
         self.valid_unparsed_uri = False
         self.contexts = {}
         self.location = self.server.location
@@ -257,7 +264,10 @@ class Request:
 
     def clear_validators(self) -> None:
         """Forgets what describes a body that is not sent after all."""
+        if self.own_last_modified:
+            self.clear_header("last-modified")
         self.last_modified, self.etag, self.allow_ranges = -1, None, False
+        self.clear_header("accept-ranges")
         self.content_length = -1
 
     def send_header(self) -> None:

@@ -34,6 +34,9 @@ class Kept:
         else:
             self._parts.append(data)
 
+    def flush(self) -> None:
+        """Nothing is held back."""
+
     async def drain(self) -> None:
         """Memory never waits."""
 

@@ -53,6 +53,11 @@ class Template:
             return lambda r: f"{first(r) or ''}{second(r) or ''}"
         return lambda r: "".join([get(r) or "" for get in getters])
 
+    def bind_constant(self) -> Text:
+        """A function that gives the text as it stands."""
+        text = self.text
+        return lambda r: text
+
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
 

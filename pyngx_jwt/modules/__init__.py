@@ -7,6 +7,18 @@ from .core import core
 from .core_variables import core_variables
 from .headers import headers
 from .main import main
+from .map import map_
+from .proxy import proxy
 from .rewrite import rewrite
+from .upstream import upstream
 
-MODULES: tuple[AnyModule, ...] = (main, core, core_variables, rewrite, headers)
+MODULES: tuple[AnyModule, ...] = (
+    main,
+    core,
+    upstream,
+    core_variables,
+    map_,
+    rewrite,
+    proxy,
+    headers,
+)

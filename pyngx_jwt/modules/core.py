@@ -43,10 +43,25 @@ from ..http.module import Module
 from ..http.regex import Regex
 from ..http.request import Request
 from ..http.template import Template, Text
-from ..server.uri import escape_uri
+from ..http.uri import escape_uri
 
 METHODS = frozenset(
-    ["GET", "HEAD", "POST", "PUT", "DELETE", "MKCOL", "COPY", "MOVE", "OPTIONS", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH"]
+    [
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "MKCOL",
+        "COPY",
+        "MOVE",
+        "OPTIONS",
+        "PROPFIND",
+        "PROPPATCH",
+        "LOCK",
+        "UNLOCK",
+        "PATCH",
+    ]
 )
 DEFAULT_TYPES = {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"}
 TUNING = "memory is managed by the interpreter"

@@ -25,9 +25,9 @@ from ..http.module import Module, Phase
 from ..http.regex import Regex
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text, getter_of
+from ..http.uri import escape_args, unescape_redirect
 from ..http.variables import Variables
 from ..log import Level as LogLevel
-from ..server.uri import escape_args, unescape_redirect
 
 HERE = SERVER | SERVER_IF | LOCATION | LOCATION_IF
 EXIT = -100  # stop this list of operations; never leaves this file
@@ -340,6 +340,7 @@ class _Rewrite:
             elif not self.add_args:
                 r.args = ""
             r.uri_changed = not self.break_cycle
+            r.valid_location = not self.break_cycle and r.valid_location
             self._log(r, "rewritten data", uri)
             r.uri = uri
             if not uri:
@@ -363,7 +364,7 @@ def _escaping(template: Template, variables: Variables, quoted: bool) -> Text:
     getters = [(getter_of(p, variables), p[0] and p[1].isdigit()) for p in template.parts]
 
     def text(r: Request) -> str:
-        escapes = r.quoted_uri
+        escapes = r.quoted_uri or r.plus_in_uri
         values = [(get(r) or "", escaped) for get, escaped in getters]
         return "".join([escape_args(v) if e and escapes else v for v, e in values])
 

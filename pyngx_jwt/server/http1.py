@@ -73,8 +73,10 @@ class HttpProtocol(asyncio.Protocol):
         self.body: ClientBody | None = None
         self.head_out: bytes = b""
         self.must_close = False
+        self.head_begun = False
         self.lingering = 0.0
         self.paused = False
+        self.held_back = False  # too much was pipelined: reading is paused
         self.upgraded: Any = None
         self.deadline = NEVER
         self.timer_at = NEVER
@@ -185,7 +187,7 @@ class HttpProtocol(asyncio.Protocol):
         if r is None:
             if self.buffer and not self.lingering:
                 self._log(Level.INFO, "client timed out (110: Connection timed out)")
-                self._refuse(BadRequest(408, "", Head(self._partial_line())))
+                self._refuse(BadRequest(408, "", Head(0, self._partial_line())))
                 return
             self.transport.abort() if self._resets else self.close()
             return
@@ -225,7 +227,8 @@ class HttpProtocol(asyncio.Protocol):
                 self.deadline = self.worker.loop.time() + self._body_timeout
         if data:
             self.buffer += data
-            if len(self.buffer) > PIPELINE_LIMIT:
+            if len(self.buffer) > PIPELINE_LIMIT and not self.held_back:
+                self.held_back = True
                 self.transport.pause_reading()
 
     @property
@@ -249,25 +252,35 @@ class HttpProtocol(asyncio.Protocol):
     def _next_request(self) -> bool:
         """Starts one request; False when its head is not complete."""
         buffer = self.buffer
-        end = find_head_end(buffer)
-        if end < 0:
+        if not buffer.endswith(b"\r\n\r\n") and find_head_end(buffer) < 0:
             refused = check_partial(buffer, self.options)
             if refused is not None:
                 self._refuse(refused)
-            elif self.timer_at == NEVER or self.requests:
-                self._set_deadline(self.address.names.default.core.client_header_timeout)
+            elif (
+                self.deadline > self.worker.loop.time() + self._header_timeout
+                or not self.head_begun
+            ):
+                self.head_begun = True
+                self._set_deadline(self._header_timeout)
             return False
-        head = parse_head(buffer[:end], self.options)
-        self.buffer = buffer[end:]
+        head = parse_head(buffer, self.options)
+        self.head_begun = False
         self.requests += 1
         if type(head) is BadRequest:
             self._refuse(head)
             return False
-        self._begin(head, end)  # type: ignore[arg-type]
+        assert isinstance(head, Head)
+        self.buffer = buffer[head.length :]
+        self._begin(head)
         return True
 
-    def _begin(self, head: Head, size: int) -> None:
-        r = self._new_request(head, size)
+    @property
+    def _header_timeout(self) -> float:
+        timeout: float = self.address.names.default.core.client_header_timeout
+        return timeout
+
+    def _begin(self, head: Head) -> None:
+        r = self._new_request(head)
         names = self.address.names
         if not names.only_default:
             found = names.find(head.host, r)
@@ -276,6 +289,9 @@ class HttpProtocol(asyncio.Protocol):
                 r.location = found.location
         if head.content_length > 0 or head.chunked:
             self._take_body(r, head)
+        if head.dropped:
+            for line in head.dropped:
+                r.log(Level.INFO, f'client sent invalid header line: "{line}"')
         self.deadline = NEVER
         self.request = r
         rest = eager(run(r))
@@ -285,7 +301,7 @@ class HttpProtocol(asyncio.Protocol):
             self.task = task = self.worker.loop.create_task(resumed(rest))
             task.add_done_callback(self._task_done)
 
-    def _new_request(self, head: Head, size: int) -> Request:
+    def _new_request(self, head: Head) -> Request:
         r = Request()
         r.main = r
         r.connection = r.sink = self
@@ -298,9 +314,9 @@ class HttpProtocol(asyncio.Protocol):
         r.host_header = head.index.get("host", "")
         r.keep_alive = head.keep_alive
         r.valid_unparsed_uri = head.valid_unparsed_uri
-        r.quoted_uri = head.quoted_uri or head.plus_in_uri
+        r.quoted_uri, r.plus_in_uri = head.quoted_uri, head.plus_in_uri
         r.content_length_in, r.chunked_in = head.content_length, head.chunked
-        r.header_length = size
+        r.header_length = head.length
         r.pipelined = bool(self.buffer)
         return r
 
@@ -313,7 +329,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, refused: BadRequest) -> None:
         """Answers a head that cannot be served, and closes."""
-        r = self._new_request(refused.head, len(self.buffer))
+        r = self._new_request(refused.head)
+        r.header_length = len(self.buffer)
         r.keep_alive = False
         self.buffer = b""
         self.must_close = True
@@ -363,10 +380,10 @@ class HttpProtocol(asyncio.Protocol):
             r.header_only = True
             if r.status != 304:
                 r.content_length = -1
-        elif r.content_length < 0 and not r.header_only:
+        elif (r.content_length < 0 or r.expect_trailers) and not r.header_only:
             if r.http_version > 1000 and r.location.core.chunked_transfer_encoding:
-                r.chunked_out = True
-            else:
+                r.chunked_out, r.content_length = True, -1
+            elif r.content_length < 0:
                 r.keep_alive = False
         elif r.content_length < 0 and r.http_version > 1000 and not r.upgraded:
             r.chunked_out = r.location.core.chunked_transfer_encoding
@@ -412,6 +429,16 @@ class HttpProtocol(asyncio.Protocol):
             self.request.bytes_sent += len(self.head_out)
             self.transport.write(self.head_out)
             self.head_out = b""
+
+    def start_tunnel(self, side: Any) -> None:
+        """From now on the client's bytes go to `side`."""
+        self.upgraded = side
+        if self.buffer:
+            data, self.buffer = self.buffer, b""
+            side.client_data(data)
+
+    def stop_tunnel(self) -> None:
+        self.upgraded = None
 
     async def drain(self) -> None:
         if self.closed:
@@ -486,7 +513,8 @@ class HttpProtocol(asyncio.Protocol):
         if unread and body is not None:
             self._close_or_linger(r, unread)
             return
-        if self.paused or len(self.buffer) <= PIPELINE_LIMIT:
+        if self.held_back:
+            self.held_back = False
             self.transport.resume_reading()
         self._set_deadline(r.location.core.keepalive_timeout[0])
 

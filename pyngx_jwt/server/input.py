@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..http.request import BodyError
-from .chunked import ChunkedDecoder
 
 HIGH_WATER = 65536  # bytes waiting to be read before the client is paused
 
@@ -43,7 +42,11 @@ class ClientBody:
 
     def __init__(self, feed: Feed, length: int) -> None:
         self._feed, self.left = feed, length
-        self._decoder = ChunkedDecoder() if length < 0 else None
+        self._decoder: Any = None
+        if length < 0:
+            from .chunked import ChunkedDecoder
+
+            self._decoder = ChunkedDecoder()
         self._parts: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._error = 0
@@ -77,7 +80,8 @@ class ClientBody:
             self.fail(result.status)
         elif result.done:
             self.complete = True
-            return result.rest
+            rest: bytes = result.rest
+            return rest
         return b""
 
     def _take(self, data: bytes) -> None:

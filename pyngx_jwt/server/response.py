@@ -46,7 +46,7 @@ def build_head(r: Request, clock: Clock, connection: str) -> bytes:
         parts.append(f"Content-Type: {r.content_type}{charset}\r\n")
     if r.content_length >= 0:
         parts.append(f"Content-Length: {r.content_length}\r\n")
-    if r.last_modified >= 0:
+    if r.last_modified >= 0 and not r.own_last_modified:
         parts.append(f"Last-Modified: {http_date(r.last_modified)}\r\n")
     if r.location_out is not None:
         parts.append(f"Location: {absolute_location(r)}\r\n")

@@ -1,0 +1,500 @@
+"""Passes a request to an upstream, and its response back (ngx_http_upstream.c)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from ...http.body import KeptBody, check_size, read_body
+from ...http.level import Level
+from ...http.module import Module
+from ...http.request import DONE, Handler, Request, Status
+from ...http.uri import parse_unsafe_uri
+from ...log import Level as LogLevel
+from ...upstream.balancer import Choice
+from ...upstream.client import Connection, Settings
+from ...upstream.connect import connect
+from ...upstream.errors import BadResponse, UpstreamError
+from ...upstream.head import Response
+from ...upstream.peer import Peer
+from ..upstream import State
+from .conf import ProxyConf
+from .request import BuildHead, Outgoing, compile_head
+from .response import compile_copy, limit_rate_of
+from .target import FindTarget, Found, compile_target
+from .tunnel import tunnel
+
+NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
+NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
+
+proxy = Module("proxy", ProxyConf)
+
+
+@proxy.content
+def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
+    """The content handler of a location with proxy_pass."""
+    if conf._target is None:
+        return None
+    return Proxy(conf, level).handle
+
+
+class Proxy:
+    """A location's way to its upstream; everything the load can know is known."""
+
+    def __init__(self, conf: ProxyConf, level: Level, *, cached: bool = False) -> None:
+        self.conf = conf
+        self.find: FindTarget = compile_target(conf, level)
+        self.build_head: BuildHead = compile_head(conf, level, cached=cached)
+        self.copy_headers = compile_copy(conf, level)
+        self.settings = Settings(
+            connect_timeout=conf.proxy_connect_timeout,
+            send_timeout=conf.proxy_send_timeout,
+            read_timeout=conf.proxy_read_timeout,
+            buffer_size=conf.proxy_buffer_size,
+            buffers=conf.proxy_buffers[0] * conf.proxy_buffers[1],
+            pass_trailers=conf.proxy_pass_trailers,
+            socket_keepalive=conf.proxy_socket_keepalive,
+        )
+        self.set_body = conf.proxy_set_body.bind(level.variables) if conf.proxy_set_body else None
+        self.bind = conf.proxy_bind.bind(level.variables) if conf.proxy_bind else None
+        self.next = conf.proxy_next_upstream
+        self.cached = cached
+
+    async def handle(self, r: Request) -> Status:
+        """Runs the exchange; what cannot be answered is a status."""
+        r.ignore_abort = self.conf.proxy_ignore_client_abort
+        found = self.find(r)
+        if not isinstance(found, Found):
+            found = await found if not isinstance(found, int) else found
+            if isinstance(found, int):
+                return found
+        exchange = Exchange(self, r, found)
+        try:
+            return await exchange.run()
+        finally:
+            exchange.close()
+
+
+class Exchange:
+    """One request at an upstream, at as many of its servers as it takes."""
+
+    __slots__ = (
+        "body",
+        "choice",
+        "connection",
+        "found",
+        "out",
+        "peer",
+        "proxy",
+        "r",
+        "settings",
+        "started",
+        "state",
+        "streamed",
+    )
+
+    def __init__(self, proxy: Proxy, r: Request, found: Found) -> None:
+        self.proxy, self.r, self.found = proxy, r, found
+        self.out: Outgoing = found.out
+        r.contexts["proxy"] = self.out
+        self.choice: Choice = found.upstream.balancer.choose()
+        self.connection: Connection | None = None
+        self.peer: Peer | None = None
+        self.body: KeptBody | None = None
+        self.streamed = False
+        self.started = time.monotonic()
+        if limit := proxy.conf.proxy_next_upstream_tries:
+            self.choice.tries = min(limit, self.choice.tries)
+        self.state: State
+        self.settings = proxy.settings
+
+    async def run(self) -> Status:
+        r = self.r
+        await self._prepare_body()
+        r.upstream_states = r.upstream_states or []
+        while True:
+            response, failure = await self._try()
+            if response is not None:
+                kind = f"http_{response.status}" if response.status in NEXT_STATUS else ""
+                if not kind or not self._wants_next(kind):
+                    return await self._answer(response)
+                self._leave(failed=response.status not in (403, 404))
+            elif not self._next(failure):
+                return 504 if failure == "timeout" else 502
+
+    # -- the request -----------------------------------------------------------------------
+
+    async def _prepare_body(self) -> None:
+        """Reads the body, unless it is to be streamed, and knows its length."""
+        r, conf, out = self.r, self.proxy.conf, self.out
+        if self.proxy.set_body is not None:
+            await read_body(r)
+            data = self.proxy.set_body(r).encode("latin-1")
+            self.body = KeptBody(data, length=len(data))
+            out.body_length = len(data)
+            return
+        main = r.main
+        if main.body_in is None and main.body is None:
+            out.body_length = main.content_length_in if r is main else -1
+            return
+        if main.body is None and not conf.proxy_request_buffering and r.parent is None:
+            self.streamed = True
+            out.chunked, out.body_length = main.chunked_in, main.content_length_in
+            if not conf.proxy_pass_request_body:
+                await read_body(r)
+                self.streamed = False
+            return
+        body = await read_body(r)
+        if r.parent is None:
+            out.body_length = body.length
+        if conf.proxy_pass_request_body and r.parent is None:
+            self.body = body
+
+    async def _try(self) -> tuple[Response | None, str]:
+        """One server: its response, or how it failed ("error", "timeout", "invalid_header")."""
+        r = self.r
+        self.peer = peer = self.choice.get(int(time.monotonic()))
+        if peer is None:
+            r.upstream_states.append(State(self.found.upstream.name, status=502))
+            r.log(LogLevel.ERR, "no live upstreams while connecting to upstream")
+            self.state = r.upstream_states[-1]
+            self.choice.tries = 0
+            return None, "error"
+        self.state = state = State(
+            peer.name, f"{self.out.vars.scheme}://{peer.name}{r.uri}", started=time.monotonic()
+        )
+        r.upstream_states.append(state)
+        doing = "connecting to upstream"
+        try:
+            connection = await self._connect(peer)
+            state.connect_time = time.monotonic() - state.started
+            doing = "sending request to upstream"
+            await self._send(connection)
+            doing = "reading response header from upstream"
+            response = await connection.receive()
+        except UpstreamError as error:
+            return None, self._failed(error, doing)
+        state.header_time = time.monotonic() - state.started
+        state.status = response.status
+        state.header = _index(response)
+        state.bytes_received = connection.bytes_received
+        if response.warning:
+            r.log(LogLevel.WARN, response.warning)
+        return response, ""
+
+    async def _connect(self, peer: Peer) -> Connection:
+        upstream, tag = self.found.upstream, self.found.tag
+        if upstream.pool is not None:
+            kept = upstream.pool.get(peer.name, tag)
+            if kept is not None:
+                self.connection = kept
+                return kept
+        if asyncio.current_task() is None:
+            await asyncio.sleep(0)  # timeouts need a task, and we may run ahead of ours
+        tls = self.found.tls
+        local = self._local_address()
+        self.connection = await connect(
+            peer.address,
+            self.settings,
+            ssl=tls.context if tls else None,
+            server_hostname=tls.name(self.r) if tls else "",
+            local=local,
+        )
+        return self.connection
+
+    def _local_address(self) -> tuple[str, int] | None:
+        text = self.proxy.bind(self.r) if self.proxy.bind else ""
+        return (text, 0) if text else None
+
+    async def _send(self, connection: Connection) -> None:
+        r, head = self.r, self.proxy.build_head(self.r, self.out)
+        is_head = head.startswith(b"HEAD ")
+        self.state.bytes_sent = len(head)
+        if self.streamed:
+            connection.begin(head, self.settings, head=is_head, more=True)
+            await self._stream_body(connection, r)
+            return
+        body = self.body
+        if body is None or not body.length:
+            connection.begin(head, self.settings, head=is_head)
+            return
+        self.state.bytes_sent += body.length
+        chunks = body.chunks()
+        if body.fd < 0:
+            connection.begin(head + body.data, self.settings, head=is_head)
+            await connection.drain()
+            return
+        connection.begin(head, self.settings, head=is_head, more=True)
+        await _send_chunks(connection, chunks)
+
+    async def _stream_body(self, connection: Connection, r: Request) -> None:
+        """Passes the body on as it comes in; once begun, no other server can have it."""
+        source = r.main.body_in
+        assert source is not None
+        while not connection.answered:
+            data = await source.read()
+            check_size(r, source.received)
+            if not data:
+                break
+            piece = b"%x\r\n%b\r\n" % (len(data), data) if self.out.chunked else data
+            self.state.bytes_sent += len(piece)
+            connection.write(piece)
+            await connection.drain()
+        if source.complete:
+            connection.write(b"0\r\n\r\n" if self.out.chunked else b"", more=False)
+
+    def _failed(self, error: UpstreamError, doing: str) -> str:
+        self.r.log(LogLevel.ERR, f"{error} while {doing}")
+        if error.timed_out:
+            self.state.status = 504
+            return "timeout"
+        self.state.status = 502
+        return "invalid_header" if isinstance(error, BadResponse) else "error"
+
+    def _next(self, failure: str) -> bool:
+        """Whether another server is to be tried after a failure (ngx_http_upstream_next)."""
+        kept = self.connection is not None and self.connection.requests > 1
+        self._leave(failed=True)
+        if kept and failure == "error":  # it was closed while it idled: not the server's fault
+            self.choice.tries += 1
+        return self.choice.tries > 0 and self._allowed(failure)
+
+    def _wants_next(self, kind: str) -> bool:
+        """Whether a response is left aside for another server's (ngx_http_upstream_test_next)."""
+        return self.choice.tries > 1 and self._allowed(kind)
+
+    def _allowed(self, failure: str) -> bool:
+        kinds = self.proxy.next
+        limit = self.proxy.conf.proxy_next_upstream_timeout
+        if failure not in kinds or (limit and time.monotonic() - self.started >= limit):
+            return False
+        sent = self.state.bytes_sent > 0
+        if sent and self.streamed:
+            return False
+        return not sent or self.r.method not in NOT_IDEMPOTENT or "non_idempotent" in kinds
+
+    def _leave(self, *, failed: bool) -> None:
+        """Gives the server back to the balancer and closes its connection."""
+        self.state.response_time = time.monotonic() - self.state.started
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        if self.peer is not None and self.choice.free(failed, int(time.monotonic())):
+            self.r.log(LogLevel.WARN, "upstream server temporarily disabled")
+        self.peer = None
+
+    # -- the response ----------------------------------------------------------------------
+
+    async def _answer(self, response: Response) -> Status:
+        r, conf = self.r, self.proxy.conf
+        if conf.proxy_intercept_errors and response.status >= 300:
+            status = self._intercepted(response)
+            if status:
+                return status
+        if not response.version or response.version >= 1000:
+            redirect = self._accel_redirect(response)
+            if redirect is not None:
+                return redirect
+        if response.status == 101:
+            return await self._upgrade(response)
+        r.status = response.status
+        r.status_line = response.status_line or None
+        self.proxy.copy_headers(r, response.names, response.headers)
+        r.content_length = -1 if response.chunked else response.length
+        r.allow_ranges = r.allow_ranges or conf.proxy_force_ranges
+        r.single_range = conf.proxy_force_ranges
+        self._limit_rate()
+        return await self._send_response(response)
+
+    async def _send_response(self, response: Response) -> Status:
+        r = self.r
+        whole = response.body
+        if whole is not None and r.content_length < 0 and not r.header_only and r.method != "HEAD":
+            r.content_length = len(whole) if response.chunked else -1
+            if response.chunked:
+                r.content_length = -1
+        r.send_header()
+        if whole is not None:
+            self._finished(len(whole))
+            if whole and not r.header_only:
+                r.write(whole)
+            r.trailers = tuple(response.trailers)
+            if r.sink.paused:
+                await r.sink.drain()
+            return r.finish()
+        return await self._stream_response(response)
+
+    async def _stream_response(self, response: Response) -> Status:
+        r, connection = self.r, self.connection
+        assert connection is not None
+        total = 0
+        if not self._buffers(response):
+            r.sink.flush()
+        try:
+            while (data := await connection.read()) is not None:
+                total += len(data)
+                if not r.header_only:
+                    await r.send(data)
+        except UpstreamError as error:
+            self._failed(error, "reading upstream")
+            self.state.response_length = total
+            self._leave(failed=False)
+            r.sink.abort()
+            return DONE
+        self._finished(total)
+        r.trailers = tuple(response.trailers)
+        return r.finish()
+
+    def _buffers(self, response: Response) -> bool:
+        told = (self.state.header or {}).get("x-accel-buffering", "").lower()
+        if told and "X-Accel-Buffering" not in self.proxy.conf.proxy_ignore_headers:
+            return told != "no"
+        return self.proxy.conf.proxy_buffering
+
+    def _finished(self, length: int) -> None:
+        """The upstream is done: its connection can serve others."""
+        state, connection = self.state, self.connection
+        state.response_time = time.monotonic() - state.started
+        state.response_length = length
+        if connection is not None:
+            state.bytes_received = connection.bytes_received
+            pool = self.found.upstream.pool
+            if pool is not None:
+                pool.put(connection, self.found.tag, asyncio.get_running_loop().time())
+            else:
+                connection.close()
+            self.connection = None
+        if self.peer is not None:
+            self.choice.free(False, int(time.monotonic()))
+            self.peer = None
+
+    def _intercepted(self, response: Response) -> Status:
+        """The status for error_page, 0 where none is configured for it."""
+        r = self.r
+        if response.status not in r.location.error_pages or r.error_page_used:
+            return 0
+        for name, field in zip(response.names, response.headers, strict=True):
+            if name == "www-authenticate" and response.status == 401:
+                r.add_header(*field)
+        self._leave(failed=False)
+        return response.status
+
+    def _accel_redirect(self, response: Response) -> Status | None:
+        header = self.state.header or {}
+        target = header.get("x-accel-redirect")
+        if target is None or "X-Accel-Redirect" in self.proxy.conf.proxy_ignore_headers:
+            return None
+        r = self.r
+        for name, field in zip(response.names, response.headers, strict=True):
+            if name in (
+                "content-type",
+                "set-cookie",
+                "content-disposition",
+                "cache-control",
+                "expires",
+            ):
+                self.proxy.copy_headers(r, [name], [field])
+        self._leave(failed=False)
+        if target.startswith("@"):
+            return r.go_named(target)
+        parsed = parse_unsafe_uri(target)
+        if parsed is None:
+            r.log(LogLevel.ERR, f'unsafe URI "{target}" was detected')
+            return 404
+        if r.method != "HEAD":
+            r.method = "GET"
+        return r.redirect(*parsed)
+
+    def _limit_rate(self) -> None:
+        value = (self.state.header or {}).get("x-accel-limit-rate")
+        if value and "X-Accel-Limit-Rate" not in self.proxy.conf.proxy_ignore_headers:
+            self.r.limit_rate = limit_rate_of(value)
+
+    async def _upgrade(self, response: Response) -> Status:
+        r, connection = self.r, self.connection
+        assert connection is not None
+        r.status, r.upgraded = 101, True
+        r.keep_alive = False
+        self.proxy.copy_headers(r, response.names, response.headers)
+        r.send_header()
+        await tunnel(r, connection, self.proxy.conf.proxy_read_timeout)
+        self._leave(failed=False)
+        return r.finish()
+
+    def close(self) -> None:
+        """Lets go of what an abandoned exchange still holds."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        if self.peer is not None:
+            self.choice.free(False, int(time.monotonic()))
+            self.peer = None
+
+
+def _index(response: Response) -> dict[str, str]:
+    """The response's fields by lower-case name; cookies are kept apart by newlines."""
+    index: dict[str, str] = {}
+    for name, (_, value) in zip(response.names, response.headers, strict=True):
+        if name in index:
+            value = f"{index[name]}{chr(10) if name == 'set-cookie' else ', '}{value}"
+        index[name] = value
+    return index
+
+
+async def _send_chunks(connection: Connection, chunks: Iterator[bytes]) -> None:
+    for data in chunks:
+        if connection.answered:
+            return
+        connection.write(data)
+        await connection.drain()
+    connection.write(b"", more=False)
+
+
+@proxy.variable("proxy_host")
+def proxy_host(r: Request) -> str | None:
+    """Name and port of the proxied server, as proxy_pass tells them."""
+    out = r.contexts.get("proxy")
+    return out.vars.host_header if out else None
+
+
+@proxy.variable("proxy_port")
+def proxy_port(r: Request) -> str | None:
+    """Port of the proxied server, or the protocol's default port."""
+    out = r.contexts.get("proxy")
+    return out.vars.port if out else None
+
+
+@proxy.variable("proxy_add_x_forwarded_for")
+def proxy_add_x_forwarded_for(r: Request) -> str:
+    """X-Forwarded-For of the request with $remote_addr appended."""
+    forwarded = r.index.get("x-forwarded-for")
+    return f"{forwarded}, {r.connection.remote_addr}" if forwarded else r.connection.remote_addr
+
+
+@proxy.variable("proxy_internal_body_length")
+def proxy_internal_body_length(r: Request) -> str | None:
+    """Length of the body passed on; for the default Content-Length only."""
+    out = r.contexts.get("proxy")
+    return str(out.body_length) if out and out.body_length >= 0 else None
+
+
+@proxy.variable("proxy_internal_chunked")
+def proxy_internal_chunked(r: Request) -> str | None:
+    """ "chunked" if the body is passed on in chunks; for the default Transfer-Encoding only."""
+    out = r.contexts.get("proxy")
+    return "chunked" if out and out.chunked else None
+
+
+@proxy.variable("upstream_cache_last_modified")
+def upstream_cache_last_modified(r: Request) -> str | None:
+    """Last-Modified of a cached response that is being revalidated."""
+    value: str | None = r.contexts.get("proxy_cache_last_modified")
+    return value
+
+
+@proxy.variable("upstream_cache_etag")
+def upstream_cache_etag(r: Request) -> str | None:
+    """ETag of a cached response that is being revalidated."""
+    value: str | None = r.contexts.get("proxy_cache_etag")
+    return value

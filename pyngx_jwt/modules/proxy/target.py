@@ -1,0 +1,123 @@
+"""Where a request goes: the upstream of proxy_pass, known at load or told by variables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+
+from ...errors import ConfError
+from ...http.level import Level
+from ...http.request import Request, Status
+from ...log import Level as LogLevel
+from ...upstream.address import AddressError, Url, parse_url, resolve_host
+from ...upstream.upstream import Upstream, implicit_upstream
+from ..core import CoreConf
+from ..upstream import Upstreams
+from .conf import ProxyConf, split_scheme
+from .request import Outgoing, Vars
+from .tls import Tls, compile_tls
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The upstream for a request; `tag` is what its connections must have in common."""
+
+    upstream: Upstream
+    out: Outgoing
+    tls: Tls | None
+    tag: Hashable
+
+
+FindTarget = Callable[[Request], "Found | Status | Awaitable[Found | Status]"]
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def compile_target(conf: ProxyConf, level: Level) -> FindTarget:
+    """A function that finds the upstream; raises ConfError if a fixed one cannot be had."""
+    target = conf._target
+    assert target is not None
+    if target.url is None:
+        return _by_variables(conf, level)
+    vars = vars_of(target.scheme, target.url, from_variables=False)
+    upstream = level.scope.shared(Upstreams).of_url(target.url, target.statement)
+    tls = compile_tls(conf, level) if target.scheme == "https" else None
+    tag = upstream.pool.keepalive.tag(id(conf), id(tls) if tls else None) if upstream.pool else None
+    return lambda r: Found(upstream, Outgoing(vars), tls, tag)
+
+
+def vars_of(scheme: str, url: Url, *, from_variables: bool) -> Vars:
+    """The parts that $proxy_host, $proxy_port and the request line tell."""
+    port = DEFAULT_PORTS[scheme]
+    if url.text.startswith("unix:"):
+        return Vars(scheme, "localhost", "", url.uri, from_variables)
+    uri = url.uri
+    if uri.startswith("?"):
+        uri = "/" + uri
+    if url.no_port or str(url.port) == port:
+        return Vars(scheme, url.host, port, uri, from_variables)
+    return Vars(scheme, f"{url.host}:{url.port}", str(url.port), uri, from_variables)
+
+
+def _by_variables(conf: ProxyConf, level: Level) -> FindTarget:
+    target = conf._target
+    assert target is not None
+    text = target.text.bind(level.variables)
+    groups = level.scope.shared(Upstreams)
+    for name in groups.declared:
+        groups.get(name)
+    tls = compile_tls(conf, level)
+    resolves = bool(level[CoreConf].resolver)
+    known: dict[tuple[str, int], Upstream] = {}
+
+    def find(r: Request) -> Found | Status | Awaitable[Found | Status]:
+        value = text(r)
+        try:
+            scheme, address = split_scheme(value)
+        except ConfError:
+            r.log(LogLevel.ERR, f'invalid URL prefix in "{value}"')
+            return 500
+        try:
+            url = parse_url(
+                address, default_port=int(DEFAULT_PORTS[scheme]), uri_part=True, resolve=False
+            )
+        except AddressError as error:
+            r.log(LogLevel.ERR, f'{error} in upstream "{address}"')
+            return 500
+        out, used = (
+            Outgoing(vars_of(scheme, url, from_variables=True)),
+            tls if scheme == "https" else None,
+        )
+        group = groups.get(url.host) if url.no_port else None
+        if group is not None:
+            tag = (
+                group.pool.keepalive.tag(id(conf), id(used) if used else None)
+                if group.pool
+                else None
+            )
+            return Found(group, out, used, tag)
+        if url.addresses:
+            key = (url.host, url.port)
+            upstream = known.get(key)
+            if upstream is None:
+                upstream = implicit_upstream(url.host, url.addresses)
+                if len(known) < 1000:
+                    known[key] = upstream
+            return Found(upstream, out, used, None)
+        if not resolves:
+            r.log(LogLevel.ERR, f"no resolver defined to resolve {url.host}")
+            return 502
+        return _resolve(r, url, out, used)
+
+    return find
+
+
+async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Found | Status:
+    loop = asyncio.get_running_loop()
+    try:
+        addresses = await loop.run_in_executor(None, resolve_host, url.host, url.port)
+    except AddressError as error:
+        r.log(LogLevel.ERR, f"{url.host} could not be resolved ({error})")
+        return 502
+    upstream = implicit_upstream(url.host, addresses)
+    return Found(upstream, out, tls, None)

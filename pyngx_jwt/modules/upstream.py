@@ -1,0 +1,257 @@
+"""Groups of servers that "proxy_pass" can refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..conf.directive import HTTP, UPSTREAM, Conf, accepted, directive, number, seconds
+from ..conf.parse import Statement
+from ..conf.values import parse_number, parse_sec
+from ..errors import ConfError
+from ..http.module import Module
+from ..http.request import Request
+from ..http.variables import Getter
+from ..upstream.address import Address, AddressError, Url, parse_upstream, resolve_host
+from ..upstream.peer import Server
+from ..upstream.pool import Keepalive
+from ..upstream.upstream import Upstream, implicit_upstream, make_upstream
+
+
+class UpstreamConf(Conf):
+    keepalive_requests = number(1000, UPSTREAM, "Limits the requests of one idle connection.")
+    keepalive_time = seconds(3600, UPSTREAM, "Limits the age of a connection.", shown="1h")
+    keepalive_timeout = seconds(60, UPSTREAM, "Limits the time a connection idles.", shown="60s")
+    zone = accepted(UPSTREAM, "each worker keeps the state of its servers", most=2)
+
+    _name = ""
+    _servers: tuple[Server, ...] = ()
+    _connections: int | None = None
+    _local = True
+    _statement: Statement | None = None
+
+    @directive(HTTP, opens=UPSTREAM)
+    def upstream(self, name: str) -> None:
+        """Defines a group of servers."""
+        groups = self._scope.shared(Upstreams)
+        if name in groups.declared:
+            raise ConfError(f'duplicate upstream "{name}"')
+        self._name, self._statement = name, self._scope.statement
+        groups.declared[name] = self
+
+    @directive(UPSTREAM)
+    def server(self, address: str, *parameters: str) -> None:
+        """Defines a server: an address with an optional port, a name or a unix socket.
+
+        Parameters: weight, max_conns, max_fails, fail_timeout, backup, down."""
+        values = _server_parameters(parameters)
+        url = parse_upstream(address, default_port=80, resolve=False)
+        if url.uri:
+            raise ConfError(f'invalid host in upstream "{address}"')
+        addresses = url.addresses or _resolved(url, address)
+        self._servers += (Server(address, addresses, **values),)  # type: ignore[arg-type]
+
+    @directive(UPSTREAM, default="32 local")
+    def keepalive(self, connections: str, local: str = "") -> None:
+        """Sets the number of idle connections kept in each worker; with "local", for the
+        location that opened them.  0 keeps none."""
+        self.once("_connections")
+        try:
+            self._connections = parse_number(connections)
+        except ValueError:
+            raise ConfError(f'invalid value "{connections}" in "keepalive" directive') from None
+        if local and local != "local":
+            raise ConfError(f'invalid parameter "{local}"')
+        self._local = local == "local"
+
+    def build(self) -> Upstream:
+        """The group with its balancer and pool; raises ConfError where it was declared."""
+        count = 32 if self._connections is None else self._connections
+        keepalive = Keepalive(
+            count,
+            self._local,
+            self.keepalive_requests,
+            float(self.keepalive_time),
+            float(self.keepalive_timeout),
+        )
+        try:
+            return make_upstream(self._name, self._servers, keepalive)
+        except ConfError as error:
+            statement = self._statement
+            assert statement is not None
+            raise error.at(statement.file, statement.line) from None
+
+
+def _resolved(url: Url, address: str) -> tuple[Address, ...]:
+    try:
+        return resolve_host(url.host, url.port)
+    except AddressError as error:
+        raise ConfError(f'{error} in upstream "{address}"') from None
+
+
+def _server_parameters(parameters: tuple[str, ...]) -> dict[str, int | bool]:
+    values: dict[str, int | bool] = {}
+    for parameter in parameters:
+        name, sign, text = parameter.partition("=")
+        if parameter in ("backup", "down"):
+            values[parameter] = True
+        elif sign and name in ("weight", "max_conns", "max_fails"):
+            values[name] = _parsed(parse_number, text, parameter)
+            if name == "weight" and not values[name]:
+                raise ConfError(f'invalid parameter "{parameter}"')
+        elif sign and name == "fail_timeout":
+            values[name] = _parsed(parse_sec, text, parameter)
+        else:
+            raise ConfError(f'invalid parameter "{parameter}"')
+    return values
+
+
+def _parsed(parse: Callable[[str], int], text: str, parameter: str) -> int:
+    try:
+        return parse(text)
+    except ValueError:
+        raise ConfError(f'invalid parameter "{parameter}"') from None
+
+
+class Upstreams:
+    """The groups of a configuration, declared and implied by addresses."""
+
+    def __init__(self) -> None:
+        self.declared: dict[str, UpstreamConf] = {}
+        self._built: dict[str, Upstream] = {}
+
+    def get(self, name: str) -> Upstream | None:
+        """A declared group, which may be declared after its use."""
+        conf = self.declared.get(name)
+        if conf is None:
+            return None
+        if name not in self._built:
+            self._built[name] = conf.build()
+        return self._built[name]
+
+    def of_url(self, url: Url, statement: Statement | None) -> Upstream:
+        """The group an address stands for; resolving it can fail with nginx's error."""
+        if url.no_port and (found := self.get(url.host)):
+            return found
+        try:
+            addresses = url.addresses or resolve_host(url.host, url.port)
+        except AddressError as error:
+            failed = ConfError(f'{error} in upstream "{url.host}"')
+            raise (failed.at(statement.file, statement.line) if statement else failed) from None
+        return implicit_upstream(url.host, addresses)
+
+
+upstream = Module("upstream", UpstreamConf)
+
+
+@dataclass(slots=True)
+class State:
+    """What became of a request at one server (ngx_http_upstream_state_t); times in seconds,
+    -1 where it did not come to that."""
+
+    peer: str
+    url: str = ""
+    status: int = 0
+    started: float = 0.0
+    connect_time: float = -1.0
+    header_time: float = -1.0
+    response_time: float = -1.0
+    response_length: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
+    header: dict[str, str] | None = None
+
+    def particulars(self) -> str:
+        """What log lines say about the server."""
+        return f', upstream: "{self.url}"' if self.url else ""
+
+
+def _each(r: Request, tell: Callable[[State], str]) -> str | None:
+    states: list[State] | None = r.upstream_states
+    return ", ".join(map(tell, states)) if states else None
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}" if value >= 0 else "-"
+
+
+@upstream.variable("upstream_addr")
+def upstream_addr(r: Request) -> str | None:
+    """Address of the server, or of several that were tried, separated by commas."""
+    return _each(r, lambda state: state.peer)
+
+
+@upstream.variable("upstream_status")
+def upstream_status(r: Request) -> str | None:
+    """Status of the server's response."""
+    return _each(r, lambda state: str(state.status) if state.status else "-")
+
+
+@upstream.variable("upstream_connect_time")
+def upstream_connect_time(r: Request) -> str | None:
+    """Seconds, with milliseconds, until a connection was there."""
+    return _each(r, lambda state: _seconds(state.connect_time))
+
+
+@upstream.variable("upstream_header_time")
+def upstream_header_time(r: Request) -> str | None:
+    """Seconds, with milliseconds, until the response's header was there."""
+    return _each(r, lambda state: _seconds(state.header_time))
+
+
+@upstream.variable("upstream_response_time")
+def upstream_response_time(r: Request) -> str | None:
+    """Seconds, with milliseconds, until the response was there."""
+    return _each(r, lambda state: _seconds(state.response_time))
+
+
+@upstream.variable("upstream_response_length")
+def upstream_response_length(r: Request) -> str | None:
+    """Bytes of the response's body."""
+    return _each(r, lambda state: str(state.response_length))
+
+
+@upstream.variable("upstream_bytes_received")
+def upstream_bytes_received(r: Request) -> str | None:
+    """Bytes received from the server."""
+    return _each(r, lambda state: str(state.bytes_received))
+
+
+@upstream.variable("upstream_bytes_sent")
+def upstream_bytes_sent(r: Request) -> str | None:
+    """Bytes sent to the server."""
+    return _each(r, lambda state: str(state.bytes_sent))
+
+
+@upstream.variable("upstream_cache_status")
+def upstream_cache_status(r: Request) -> str | None:
+    """MISS, BYPASS, EXPIRED, STALE, UPDATING, REVALIDATED, SCARCE or HIT."""
+    return r.cache_status
+
+
+@upstream.prefix("upstream_http_")
+def upstream_http(name: str) -> Getter:
+    """Any field of the last server's response."""
+    field = name.replace("_", "-")
+
+    def get(r: Request) -> str | None:
+        states: list[State] | None = r.upstream_states
+        return (states[-1].header or {}).get(field) if states else None
+
+    return get
+
+
+@upstream.prefix("upstream_cookie_")
+def upstream_cookie(name: str) -> Getter:
+    """A cookie that the last server sets."""
+
+    def get(r: Request) -> str | None:
+        states: list[State] | None = r.upstream_states
+        cookies = (states[-1].header or {}).get("set-cookie", "") if states else ""
+        for cookie in cookies.split("\n"):
+            key, sign, value = cookie.partition(";")[0].partition("=")
+            if sign and key.strip(" ").lower() == name:
+                return value.strip(" ")
+        return None
+
+    return get
