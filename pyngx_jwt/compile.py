@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -37,6 +38,7 @@ from .log import Log, OpenFiles
 from .modules import MODULES
 from .modules.core import CoreConf, compile_core
 from .modules.main import Logs, MainConf
+from .modules.ssl import SslConf, build_context, choose_by_name
 from .options import Options
 
 DIRECTIVES: dict[str, list[tuple[type[Conf], Directive]]] = {}
@@ -242,6 +244,7 @@ class Address:
     names: ServerNames
     default_given: bool = False
     levels: list[tuple[Level, Server]] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(slots=True)
@@ -372,6 +375,8 @@ def build_ports(http: Level, built: Built) -> None:
             _add_address(addresses, listen, level, server)
     for address in addresses.values():
         _add_names(address, http.scope)
+        if address.listen.ssl:
+            _add_tls(address)
     built.ports = _group(addresses)
 
 
@@ -421,6 +426,20 @@ def _add_names(address: Address, scope: Scope) -> None:
                     scope.shared(Variables).define_stored(captured)
             elif not address.names.add(_host_name(name), server):
                 scope.warn_at(f'conflicting server name "{name}" on {address.listen.text}, ignored')
+
+
+def _add_tls(address: Address) -> None:
+    contexts = {
+        server: build_context(level[SslConf])
+        for level, server in address.levels
+        if level[SslConf].certificates
+    }
+    address.tls = contexts.get(address.names.default)
+    if address.tls is None:
+        raise ConfError(
+            f'no "ssl_certificate" is defined in server listening on {address.listen.text}'
+        )
+    choose_by_name(address.tls, address.names, contexts)
 
 
 def _host_name(name: str) -> str:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from ..http.module import AnyModule
 from .core import core
 from .core_variables import core_variables
+from .geo import geo
 from .headers import headers
 from .main import main
 from .map import map_
 from .proxy import proxy
 from .rewrite import rewrite
+from .ssl import ssl
 from .upstream import upstream
 
 MODULES: tuple[AnyModule, ...] = (
     main,
     core,
+    ssl,
     upstream,
     core_variables,
+    geo,
     map_,
     rewrite,
     proxy,

@@ -15,7 +15,7 @@ from ..http.variables import Getter
 from ..upstream.address import Address, AddressError, Url, parse_upstream, resolve_host
 from ..upstream.peer import Server
 from ..upstream.pool import Keepalive
-from ..upstream.upstream import Upstream, implicit_upstream, make_upstream
+from ..upstream.upstream import Upstream, address_upstream, make_upstream
 
 
 class UpstreamConf(Conf):
@@ -138,7 +138,7 @@ class Upstreams:
         except AddressError as error:
             failed = ConfError(f'{error} in upstream "{url.host}"')
             raise (failed.at(statement.file, statement.line) if statement else failed) from None
-        return implicit_upstream(url.host, addresses)
+        return address_upstream(url.host, Server(url.host, addresses))
 
 
 upstream = Module("upstream", UpstreamConf)

@@ -30,7 +30,13 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
 async def _listen(worker: Worker, port: Port, bound: socket.socket) -> asyncio.Server:
     options = head_options(port.address.names.default)
     return await worker.loop.create_server(
-        lambda: HttpProtocol(worker, port, options), sock=bound, backlog=port.listen.backlog
+        lambda: HttpProtocol(worker, port, options),
+        sock=bound,
+        backlog=port.listen.backlog,
+        ssl=port.address.tls,
+        ssl_handshake_timeout=port.address.names.default.core.client_header_timeout
+        if port.address.tls
+        else None,
     )
 
 

@@ -11,7 +11,8 @@ from ...http.level import Level
 from ...http.request import Request, Status
 from ...log import Level as LogLevel
 from ...upstream.address import AddressError, Url, parse_url, resolve_host
-from ...upstream.upstream import Upstream, implicit_upstream
+from ...upstream.peer import Server
+from ...upstream.upstream import Upstream, address_upstream
 from ..core import CoreConf
 from ..upstream import Upstreams
 from .conf import ProxyConf, split_scheme
@@ -100,7 +101,7 @@ def _by_variables(conf: ProxyConf, level: Level) -> FindTarget:
             key = (url.host, url.port)
             upstream = known.get(key)
             if upstream is None:
-                upstream = implicit_upstream(url.host, url.addresses)
+                upstream = address_upstream(url.host, Server(url.host, url.addresses))
                 if len(known) < 1000:
                     known[key] = upstream
             return Found(upstream, out, used, None)
@@ -119,5 +120,5 @@ async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Foun
     except AddressError as error:
         r.log(LogLevel.ERR, f"{url.host} could not be resolved ({error})")
         return 502
-    upstream = implicit_upstream(url.host, addresses)
+    upstream = address_upstream(url.host, Server(url.host, addresses))
     return Found(upstream, out, tls, None)

@@ -1,0 +1,151 @@
+"""TLS for clients."""
+
+from __future__ import annotations
+
+import ssl as tls
+
+from ..conf.directive import (
+    HTTP,
+    SERVER,
+    UNLIMITED,
+    Conf,
+    accepted,
+    bitmask,
+    directive,
+    flag,
+    seconds,
+    string,
+)
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.location import Server, ServerNames
+from ..http.module import Module
+from ..http.request import Request
+from ..http.tls import load_chain, set_protocols
+from .core import CoreConf
+
+HERE = HTTP | SERVER
+
+
+class SslConf(Conf):
+    ssl_buffer_size = accepted(HERE, "the TLS library chooses its records")
+    ssl_certificate_cache = accepted(HERE, "certificates are loaded once", most=4)
+    ssl_certificate_compression = accepted(HERE, "certificates are sent as they are")
+    ssl_ciphers = string("HIGH:!aNULL:!MD5", HERE, "Sets the ciphers, in OpenSSL's format.")
+    ssl_dhparam = accepted(HERE, "DHE ciphers use OpenSSL's own parameters")
+    ssl_early_data = accepted(HERE, "early data is never accepted")
+    ssl_ecdh_curve = accepted(HERE, "the curves are OpenSSL's own choice")
+    ssl_prefer_server_ciphers = flag(False, HERE, "Prefers the server's order of ciphers.")
+    ssl_protocols = bitmask(
+        frozenset({"TLSv1.2", "TLSv1.3"}),
+        ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+        HERE,
+        "Enables the protocols.",
+        "TLSv1.2 TLSv1.3",
+    )
+    ssl_session_cache = accepted(HERE, "each worker keeps its own sessions", most=UNLIMITED)
+    ssl_session_ticket_key = accepted(HERE, "each worker has its own ticket keys")
+    ssl_session_tickets = flag(True, HERE, "Enables session resumption by tickets.")
+    ssl_session_timeout = seconds(300, HERE, "Sets how long sessions can be resumed.", shown="5m")
+    ssl_stapling = accepted(HERE, "no OCSP responses are stapled")
+    ssl_stapling_file = accepted(HERE, "no OCSP responses are stapled")
+    ssl_stapling_responder = accepted(HERE, "no OCSP responses are stapled")
+    ssl_stapling_verify = accepted(HERE, "no OCSP responses are stapled")
+    ssl_trusted_certificate = accepted(HERE, "client certificates are not asked for")
+
+    certificates: tuple[str, ...] = ()
+    certificate_keys: tuple[str, ...] = ()
+
+    @directive(HERE)
+    def ssl_certificate(self, file: str) -> None:
+        """Sets a file with the certificate and its chain, in PEM; may be given for each type
+        of key."""
+        self.certificates = (*vars(self).get("certificates", ()), file)
+
+    @directive(HERE)
+    def ssl_certificate_key(self, file: str) -> None:
+        """Sets the file with the certificate's secret key, in PEM."""
+        self.certificate_keys = (*vars(self).get("certificate_keys", ()), file)
+
+
+ssl = Module("ssl", SslConf)
+
+
+@ssl.after_merge
+def check_certificates(conf: SslConf, level: Level) -> None:
+    """Every server that listens with TLS needs a certificate with a key."""
+    if not level.context & SERVER or not any(listen.ssl for listen in level[CoreConf].listens):
+        return
+    statement = level.statement
+    assert statement is not None
+    place = (statement.file, statement.start_line)
+    if not conf.certificates:
+        raise ConfError('no "ssl_certificate" is defined for the "listen ... ssl" directive').at(
+            *place
+        )
+    if len(conf.certificate_keys) < len(conf.certificates):
+        missing = conf.certificates[len(conf.certificate_keys)]
+        raise ConfError(f'no "ssl_certificate_key" is defined for certificate "{missing}"').at(
+            *place
+        )
+
+
+def build_context(conf: SslConf) -> tls.SSLContext:
+    """The TLS context of a server; raises ConfError in nginx's words."""
+    context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
+    set_protocols(context, conf.ssl_protocols)
+    try:
+        context.set_ciphers(conf.ssl_ciphers)
+    except tls.SSLError:
+        raise ConfError(
+            f'SSL_CTX_set_cipher_list("{conf.ssl_ciphers}") failed (SSL: no cipher match)'
+        ).nowhere() from None
+    if conf.ssl_prefer_server_ciphers:
+        context.options |= tls.OP_CIPHER_SERVER_PREFERENCE
+    else:
+        context.options &= ~tls.OP_CIPHER_SERVER_PREFERENCE
+    if not conf.ssl_session_tickets:
+        context.options |= tls.OP_NO_TICKET
+    context.set_alpn_protocols(["http/1.1", "http/1.0"])
+    for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
+        load_chain(context, conf._scope.conf_name(certificate), conf._scope.conf_name(key))
+    return context
+
+
+def choose_by_name(
+    default: tls.SSLContext, names: ServerNames, contexts: dict[Server, tls.SSLContext]
+) -> None:
+    """Makes a handshake take the context of the server that the client names (SNI)."""
+
+    def choose(handshake: tls.SSLObject, name: str | None, context: tls.SSLContext) -> None:
+        found = names.find(name.lower(), None) if name else None
+        if found is not None and found in contexts:
+            handshake.context = contexts[found]
+
+    default.sni_callback = choose
+
+
+@ssl.variable("ssl_protocol")
+def ssl_protocol(r: Request) -> str | None:
+    """Protocol of the TLS connection."""
+    return r.connection.ssl.version() if r.connection.ssl else None
+
+
+@ssl.variable("ssl_cipher")
+def ssl_cipher(r: Request) -> str | None:
+    """Cipher of the TLS connection."""
+    return r.connection.ssl.cipher()[0] if r.connection.ssl else None
+
+
+@ssl.variable("ssl_session_reused")
+def ssl_session_reused(r: Request) -> str | None:
+    """ "r" if the TLS session was reused, "." otherwise."""
+    if not r.connection.ssl:
+        return None
+    return "r" if r.connection.ssl.session_reused else "."
+
+
+@ssl.variable("ssl_alpn_protocol")
+def ssl_alpn_protocol(r: Request) -> str | None:
+    """Protocol selected by ALPN."""
+    return r.connection.ssl.selected_alpn_protocol() if r.connection.ssl else None
