@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from pyngx_jwt.server.uri import normalize
+from .uri import normalize
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,10 @@ def parse_head(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> Head
         return _parse_odd(text, options)
     if length > options.client_header_buffer_size and not _fits(length, options):
         return _parse_odd(text, options)
-    return _parse_lines(lines, length, options) or _parse_odd(text, options)
+    found = _parse_lines(lines, length, options)
+    if type(found) is Head and found.http_version != 9:
+        return found
+    return _parse_odd(text, options)  # once more, strictly: it finds out what is wrong
 
 
 def check_partial(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> BadRequest | None:
@@ -163,13 +166,10 @@ def _parse_odd(text: str, options: HeadOptions) -> Head | BadRequest:
     lines, refusal, length = _split_lines(text, options)
     if not lines and refusal:
         line = text.lstrip("\r\n").partition("\n")[0]
-        method = _METHOD(line)
-        if method is None:
+        if not _METHOD_BEGINNING(line):
             return _refuse_line(Head(length, line), "method")
-        return _refuse(refusal, "line", Head(length, line, method[1]))
-    found = _parse_lines(lines, length, options, refusal)
-    assert found is not None  # needs a CR or LF inside a line, and those are cut or refused
-    return found
+        return _refuse(refusal, "line", Head(length, line, line.partition(" ")[0]))
+    return _parse_lines(lines, length, options, refusal)
 
 
 def _split_lines(text: str, options: HeadOptions) -> tuple[list[str], Refusal | None, int]:
@@ -202,29 +202,17 @@ def _split_lines(text: str, options: HeadOptions) -> tuple[list[str], Refusal | 
 
 def _parse_lines(
     lines: list[str], length: int, options: HeadOptions, refusal: Refusal | None = None
-) -> Head | BadRequest | None:
-    """Reads lines without their ends; None if one has a CR or LF inside.
-
-    The refusal is that of the line behind the last one, if it has to be refused.
-    """
+) -> Head | BadRequest:
+    """Reads lines without their ends; the refusal is that of the line behind the last one."""
     head = _read_request_line(lines[0], length, options)
-    if type(head) is BadRequest:
-        return None if "\n" in lines[0] else head
-    assert type(head) is Head
-    if head.http_version == 9:
+    if type(head) is not Head or head.http_version == 9:
         return head
     del lines[0]
     refusal = _read_headers(head, lines, options) or refusal
-    if refusal is _ODD:
-        return None
     if len(head.headers) > options.max_headers:
         refusal = (494, "client sent too many header lines")
-    host_refusal = _process_host(head)
-    refusal = refusal or host_refusal or _process_headers(head, options)
+    refusal = _process_host(head) or refusal or _process_headers(head, options)
     return head if refusal is None else _refuse(refusal, "headers", head)
-
-
-_ODD = (0, "")
 
 
 def _refuse(refusal: Refusal, part: str, head: Head) -> BadRequest:
@@ -340,9 +328,9 @@ def _read_headers(head: Head, lines: list[str], options: HeadOptions) -> Refusal
 
 def _read_odd_header(head: Head, line: str, options: HeadOptions) -> Refusal | None:
     """Reads a line whose name is not among the usual ones, or that is wrong."""
+    if line[:1] != "\n" or line == "\n" or "\n" in line[1:]:
+        return _UNSPLIT
     name, _, value = line[1:].partition(":")
-    if line[:1] != "\n" or "\n" in line[1:]:
-        return _ODD
     if not _SIMPLE_NAME(name):
         if not name or _NOT_IN_NAME(name):
             return _wrong_header(line[1:])
@@ -375,8 +363,8 @@ def _add_repeated(head: Head, name: str, key: str, value: str) -> Refusal | None
 
 def _wrong_header(line: str) -> Refusal:
     """The line is shown up to the character that is wrong."""
-    found = _NOT_IN_NAME(line.partition(":")[0] or line) or _NOT_IN_VALUE(line)
-    end = found.start() if found else 0
+    found = _NOT_IN_NAME(line.partition(":")[0]) or _NOT_IN_VALUE(line)
+    end = found.start() if found and line[0] != ":" else 0
     return 400, f'client sent invalid header line: "{line[:end]}\\x{ord(line[end]):02x}..."'
 
 
@@ -386,6 +374,7 @@ def _too_long(line: str, is_header: bool) -> Refusal:
     return 494, f'client sent too long header line: "{line[:_MAX_SHOWN]}..."'
 
 
+_UNSPLIT = (400, "")  # a CR or LF inside a line: not shown, _parse_odd has the last word
 _MAX_SHOWN = 1748  # what nginx has room for in a line of its log
 _SIMPLE_NAME = re.compile("[A-Za-z0-9-]+").fullmatch
 _NAME_WITH_UNDERSCORE = re.compile("[A-Za-z0-9_-]+").fullmatch
@@ -437,8 +426,6 @@ def _process_host(head: Head) -> Refusal | None:
     """Takes the host from its header, unless the request line named one."""
     host = head.index.get("host")
     if host is None:
-        if head.http_version > 1000:
-            return 400, 'client sent HTTP/1.1 request without "Host" header'
         return None
     valid = validate_host(host)
     if valid is None:
@@ -466,6 +453,8 @@ _HOST = re.compile(rf"([A-Za-z0-9._~!$&'()*+,;=%-]*|{_LITERAL})(?::([0-9]*))?").
 
 def _process_headers(head: Head, options: HeadOptions) -> Refusal | None:
     get = head.index.get
+    if head.http_version > 1000 and get("host") is None:
+        return 400, 'client sent HTTP/1.1 request without "Host" header'
     length, encoding, connection = (
         get("content-length"),
         get("transfer-encoding"),
