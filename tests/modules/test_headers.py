@@ -199,7 +199,7 @@ def test_special_fields(nginx: Nginx) -> None:
 
         > GET /location
         < 204
-        < Location: http://localhost:%%PORT%%/x
+        < Location: /x
         """)
 
 
