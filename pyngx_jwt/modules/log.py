@@ -1,0 +1,281 @@
+"""Writes a line for each request."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..conf.directive import (
+    EVERYWHERE,
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION_IF,
+    Conf,
+    accepted,
+    directive,
+)
+from ..conf.parse import Statement
+from ..conf.values import parse_msec, parse_number, parse_size
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.module import Module
+from ..http.request import Request
+from ..http.template import Template, Text, getter_of
+from ..http.variables import Getter, Variables
+from ..log import Buffer, OpenFile, OpenFiles, errno_text, parse_syslog
+from ..log import Level as LogLevel
+from .main import syslog_server
+
+COMBINED = (
+    '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+    '"$http_referer" "$http_user_agent"'
+)
+DEFAULT_BUFFER = 65536
+Line = Callable[[Request], bytes]
+Write = Callable[[Request, bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One log_format: its text and how values are escaped (default, json, none)."""
+
+    template: Template
+    escape: str = "default"
+
+
+class Formats:
+    """The formats of a configuration by name."""
+
+    def __init__(self) -> None:
+        self.by_name = {"combined": Format(Template(COMBINED))}
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """One access_log directive."""
+
+    path: str
+    format: str
+    condition: Template | None = None
+    buffer: Buffer | None = None
+    statement: Statement | None = None
+
+
+class LogConf(Conf):
+    open_log_file_cache = accepted(EVERYWHERE, "files with variables are opened each time", most=4)
+
+    logs: tuple[AccessLog, ...] | None = None
+
+    @directive(EVERYWHERE | LOCATION_IF | LIMIT_EXCEPT, default="logs/access.log combined")
+    def access_log(self, path: str, *parameters: str) -> None:
+        """Sets the file, or the syslog server, requests are logged to, and the format; "off"
+        ends all logs of this level.
+
+        Parameters: a format's name, buffer=size, flush=time, gzip[=level], if=condition."""
+        if path == "off":
+            if parameters:
+                raise ConfError(f'invalid parameter "{parameters[0]}"')
+            self.logs = ()
+            return
+        name = "combined"
+        if parameters:
+            name, *rest = parameters
+            parameters = tuple(rest)
+        if name not in self._scope.shared(Formats).by_name:
+            raise ConfError(f'unknown log format "{name}"')
+        log = _parse_parameters(path, name, parameters, self._scope.statement)
+        self.logs = (*(vars(self).get("logs") or ()), log)
+
+    @directive(HTTP, default='combined "..."')
+    def log_format(self, name: str, string: str, *strings: str) -> None:
+        """Defines a format: text with variables, and escape=default, json or none before it."""
+        formats = self._scope.shared(Formats).by_name
+        if name == "combined" or name in formats:
+            if name in formats and name != "combined":
+                raise ConfError(f'duplicate "log_format" name "{name}"')
+            raise ConfError(f'duplicate "log_format" name "{name}"')
+        escape = "default"
+        texts = (string, *strings)
+        if string.startswith("escape="):
+            escape, texts = string[7:], strings
+            if escape not in ("default", "json", "none"):
+                raise ConfError(f'unknown log format escaping "{escape}"')
+        formats[name] = Format(Template("".join(texts)), escape)
+
+
+log = Module("log", LogConf)
+
+
+def _parse_parameters(
+    path: str, name: str, parameters: tuple[str, ...], statement: Statement | None
+) -> AccessLog:
+    size, flush, gzip = 0, 0.0, 0
+    condition = None
+    for parameter in parameters:
+        key, sign, value = parameter.partition("=")
+        if key == "buffer" and sign:
+            size = _parsed(parse_size, value, f'invalid buffer size "{value}"')
+        elif key == "flush" and sign:
+            flush = _parsed(parse_msec, value, f'invalid flush time "{value}"') / 1000
+        elif key == "gzip":
+            gzip = _parsed(parse_number, value, "") if sign else 1
+            size = size or DEFAULT_BUFFER
+            if not 1 <= gzip <= 9:
+                raise ConfError(f'invalid compression level "{value}"')
+        elif key == "if" and sign:
+            condition = Template(value)
+        else:
+            raise ConfError(f'invalid parameter "{parameter}"')
+    if flush and not size:
+        raise ConfError(f'no buffer is defined for access_log "{path}"')
+    if size and path.startswith("syslog:"):
+        raise ConfError("logs to syslog cannot be buffered")
+    if size and not Template(path).is_constant:
+        raise ConfError("buffered logs cannot have variables in name")
+    return AccessLog(path, name, condition, Buffer(size, flush, gzip) if size else None, statement)
+
+
+def _parsed(parse: Callable[[str], int], text: str, complaint: str) -> int:
+    try:
+        found = parse(text)
+    except ValueError:
+        found = 0
+    if not found:
+        raise ConfError(complaint or f'invalid compression level "{text}"')
+    return found
+
+
+# -- lines ----------------------------------------------------------------------------------
+
+_DEFAULT_ESCAPED = re.compile(r'[\x00-\x1f"\\\x7f-\xff]')
+_JSON_ESCAPED = re.compile(r'[\x00-\x1f"\\]')
+_JSON_SHORT = {
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\b": "\\b",
+    "\f": "\\f",
+    '"': '\\"',
+    "\\": "\\\\",
+}
+
+
+def _escape_default(text: str) -> str:
+    if not _DEFAULT_ESCAPED.search(text):
+        return text
+    return _DEFAULT_ESCAPED.sub(lambda m: f"\\x{ord(m[0]):02X}", text)
+
+
+def _escape_json(text: str) -> str:
+    if not _JSON_ESCAPED.search(text):
+        return text
+    return _JSON_ESCAPED.sub(lambda m: _JSON_SHORT.get(m[0]) or f"\\u{ord(m[0]):04X}", text)
+
+
+def compile_format(format: Format, variables: Variables) -> Line:
+    """A function that writes a request's line, with its newline."""
+    pieces = [_piece(part, format.escape, variables) for part in format.template.parts]
+
+    def line(r: Request) -> bytes:
+        return ("".join([piece(r) for piece in pieces]) + "\n").encode("latin-1")
+
+    return line
+
+
+def _piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
+    get: Getter = getter_of(part, variables)
+    if not part[0]:
+        text = part[1]
+        return lambda r: text
+    if escape == "none":
+        return lambda r: get(r) or ""
+    if escape == "json":
+        return lambda r: _escape_json(get(r) or "")
+
+    def value(r: Request) -> str:
+        found = get(r)
+        return "-" if found is None else _escape_default(found)
+
+    return value
+
+
+# -- where they go --------------------------------------------------------------------------
+
+
+def _writer(access: AccessLog, level: Level) -> Write:
+    scope = level.scope
+    if access.path.startswith("syslog:"):
+        peer = parse_syslog(access.path[7:], socket.gethostname(), syslog_server)
+
+        def to_syslog(r: Request, line: bytes) -> None:
+            peer.send(line[:-1])
+
+        return to_syslog
+    template = Template(access.path)
+    if not template.is_constant:
+        return _variable_writer(template.bind(level.variables), level)
+    file: OpenFile = scope.shared(OpenFiles).add(scope.full_name(access.path))
+    if access.buffer:
+        file.set_buffer(access.buffer, access.path)
+
+    def to_file(r: Request, line: bytes) -> None:
+        file.write(line, r.location.log)
+
+    return to_file
+
+
+def _variable_writer(path: Text, level: Level) -> Write:
+    """Opens the file for each line, if the root of the request exists."""
+    full_name = level.scope.full_name
+
+    def write(r: Request, line: bytes) -> None:
+        name = full_name(path(r))
+        try:
+            if not os.path.isdir(r.location.path_of(r)[: -len(r.uri) or None].encode("latin-1")):
+                raise FileNotFoundError(2, os.strerror(2))
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            fd = os.open(name.encode("latin-1"), flags, 0o644)
+        except OSError as error:
+            r.log(LogLevel.CRIT, f'open() "{name}" failed {errno_text(error)}')
+            return
+        try:
+            os.write(fd, line)
+        finally:
+            os.close(fd)
+
+    return write
+
+
+@log.log
+def log_request(conf: LogConf, level: Level) -> Callable[[Request], None] | None:
+    """Writes the request's lines to all logs of its location."""
+    logs = conf.logs
+    if logs is None:
+        options = level.scope.options
+        logs = (AccessLog(options.layout.http_log_path, "combined"),)
+    writers = [_one(access, level) for access in logs]
+    if not writers:
+        return None
+
+    def write(r: Request) -> None:
+        for one in writers:
+            one(r)
+
+    return writers[0] if len(writers) == 1 else write
+
+
+def _one(access: AccessLog, level: Level) -> Callable[[Request], None]:
+    format = level.scope.shared(Formats).by_name[access.format]
+    line, write = compile_format(format, level.variables), _writer(access, level)
+    if access.condition is None:
+        return lambda r: write(r, line(r))
+    condition = access.condition.bind(level.variables)
+
+    def conditional(r: Request) -> None:
+        if condition(r) not in ("", "0"):
+            write(r, line(r))
+
+    return conditional
