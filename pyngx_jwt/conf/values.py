@@ -15,7 +15,7 @@ _SIZE_UNITS = {"k": 1 << 10, "m": 1 << 20}
 _OFFSET_UNITS = _SIZE_UNITS | {"g": 1 << 30}
 
 # A part of a time: digits, a unit (a lone blank stands for seconds) and blanks.
-_TIME_PART = re.compile(r"([0-9]*)(?:(ms|[yMwdhms ]) *|$)")
+_TIME_PART = re.compile(r"([0-9]*)(?:(ms|[yMwdhms ]) *|\Z)")
 _MONTHS, _SECONDS, _MILLISECONDS, _BLANK = 2, 7, 8, 9
 _TIME_UNITS = {  # unit: its place in the order that units must keep, and its seconds
     "y": (1, 365 * 86400),
