@@ -13,6 +13,7 @@ from ..options import Options
 from .cycle import Cycle, Load
 from .loop import event_method
 from .pidfile import create_pidfile, delete_pidfile
+from .serving import log_exception
 from .sockets import (
     Listening,
     close_dropped,
@@ -56,6 +57,9 @@ def load_generation(
         _prepare_files(cycle, user)
     except ConfError as error:
         log.write(Level.EMERG, str(error))
+        return None
+    except Exception as error:  # a bug in a module must not end a server that is running
+        log_exception(error, log)
         return None
     generation = Generation(cycle, plan(cycle.listens, cycle.main.worker_processes), user)
     if not _take_place(generation, old, inherited, options.test, log):

@@ -20,6 +20,7 @@ from .children import Child, reap
 from .generation import Generation, load_generation
 from .pidfile import OLD, delete_pidfile, rename_pidfile
 from .signals import Signals, block_signals, log_signal, unblock_signals
+from .sockets import discard
 from .upgrade import execute_new_binary
 from .worker import QUIT, REOPEN, TERMINATE, Worker, name_process
 
@@ -205,6 +206,7 @@ class Master:
         options, load = self.boot.options, self.boot.load
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
+            gc.freeze()
             return
         self.generation = generation
         generation.log.redirect_stderr()
@@ -215,16 +217,15 @@ class Master:
         """Ends the workers of former generations once new ones serve."""
         if self._retire_at is None:
             return
-        new = [x for x in self.children if x.generation == self._number]
-        wanted = self.generation.cycle.main.worker_processes
-        if not any(x.ready for x in new) and wanted:
-            if not new:  # all of them ended for good: better old workers than none
-                self._retire_at = None
+        new = [x for x in self.children if x.generation == self._number and not x.detached]
+        if not all(x.ready for x in new) and time.monotonic() < self._retire_at:
             return
-        if all(x.ready for x in new) or self._retire_at <= time.monotonic():
-            self._retire_at = None
-            old = [x for x in self._workers() if x.generation != self._number and not x.exiting]
-            self._tell(QUIT, signal.SIGQUIT, old)
+        self._retire_at = None
+        if self.generation.cycle.main.worker_processes and not any(x.ready for x in new):
+            self.log.write(Level.ALERT, "no new worker process serves, old ones are kept")
+            return
+        old = [x for x in self._workers() if x.generation != self._number and not x.exiting]
+        self._tell(QUIT, signal.SIGQUIT, old)
 
     def _reopen(self) -> None:
         self.log.write(Level.NOTICE, "reopening logs")
@@ -276,14 +277,10 @@ class Master:
     # The end
 
     def _close_sockets(self) -> None:
-        """Closes the listening sockets; unix ones keep their file while somebody else has it."""
-        inherited_from_live = self.boot.executor_runs
-        for listening in self.generation.sockets:
-            was_open = listening.socket is not None
-            listening.close(self.log)
-            ours = not listening.inherited or not inherited_from_live
-            if was_open and ours and not self.new_binary:
-                listening.unlink(self.log)
+        """Unix sockets keep their file while another binary serves them."""
+        inherited = not self.boot.executor_runs
+        sockets = self.generation.sockets
+        discard(sockets, self.log, files=not self.new_binary, inherited=inherited)
 
     def _exit(self) -> int:
         path = self.generation.cycle.main.pid

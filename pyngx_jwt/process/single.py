@@ -14,6 +14,7 @@ from .loop import new_event_loop
 from .pidfile import delete_pidfile
 from .serving import Serving
 from .signals import Signals, log_signal
+from .sockets import discard
 from .worker import FATAL, init_worker, name_process
 
 
@@ -113,8 +114,4 @@ class Single:
         self.log.redirect_stderr()
 
     def _close_sockets(self) -> None:
-        for listening in self.generation.sockets:
-            was_open = listening.socket is not None
-            listening.close(self.log)
-            if was_open and not (listening.inherited and self.boot.executor_runs):
-                listening.unlink(self.log)
+        discard(self.generation.sockets, self.log, inherited=not self.boot.executor_runs)

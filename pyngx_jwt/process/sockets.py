@@ -74,7 +74,10 @@ def address_key(family: int, host: str, port: int) -> Key:
     """What makes two addresses the same one, however they are written."""
     if family == socket.AF_UNIX:
         return family, host.encode("latin-1"), 0
-    return family, socket.inet_pton(family, host), port
+    try:
+        return family, socket.inet_pton(family, host), port
+    except OSError:  # an address with a zone
+        return family, host.encode("latin-1"), port
 
 
 def plan(listens: Iterable[Listen], workers: int) -> list[Listening]:
@@ -102,12 +105,21 @@ def take_over(new: list[Listening], old: list[Listening]) -> None:
 def give_back(new: list[Listening], old: list[Listening], log: Log) -> None:
     """Undoes take_over and closes what was opened: the new configuration is refused."""
     owned = {id(x.socket) for x in old if x.kept}
-    for listening in new:
-        if id(listening.socket) not in owned and listening.socket is not None:
-            listening.close(log)
-            listening.unlink(log)
+    discard([x for x in new if x.socket is not None and id(x.socket) not in owned], log)
     for listening in old:
         listening.kept = False
+
+
+def discard(
+    sockets: list[Listening], log: Log, *, files: bool = True, inherited: bool = False
+) -> None:
+    """Closes what is open; removes ``files`` of unix sockets, ``inherited`` ones as well."""
+    for listening in sockets:
+        if listening.socket is None:
+            continue
+        listening.close(log)
+        if files and (inherited or not listening.inherited):
+            listening.unlink(log)
 
 
 def open_sockets(sockets: list[Listening], log: Log, test: bool = False) -> bool:

@@ -20,6 +20,7 @@ from .master import Master
 from .pidfile import create_pidfile, signal_process
 from .signals import Signals
 from .single import Single
+from .sockets import discard
 from .upgrade import VARIABLE, inherited_sockets
 
 
@@ -69,6 +70,7 @@ def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> int:
             return 1
     signals = Signals()
     if not create_pidfile(main.pid, log):
+        discard(generation.sockets, log)
         return 1
     log.redirect_stderr()
     first_log.close()

@@ -76,6 +76,8 @@ def load(options: Options, log: Log) -> FakeCycle:
     conf: dict[str, Any] = json.loads(text)
     if "refuse" in conf:
         raise ConfError(conf["refuse"]).at(options.conf_file, 1)
+    if "bug" in conf:
+        raise RuntimeError(conf["bug"])
     if "warn" in conf:
         log.write(Level.WARN, conf["warn"])
     files = OpenFiles()

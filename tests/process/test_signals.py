@@ -55,6 +55,26 @@ def test_bad_configuration_keeps_the_old_one(server: Server, master: bool) -> No
     assert server.wait() == 0
 
 
+def test_bug_in_the_new_configuration_keeps_the_old_one(server: Server) -> None:
+    server.start(text="one")
+    server.write(bug="told to fail")
+    server.signal(signal.SIGHUP)
+    server.logged("^RuntimeError: told to fail$")
+    assert server.get()[0] == "one"
+
+
+def test_workers_that_cannot_start_do_not_replace_those_that_serve(server: Server) -> None:
+    server.start(text="one")
+    server.write(text="two", crash="at once")
+    server.signal(signal.SIGHUP)
+    server.logged(r"\[alert\] .*: no new worker process serves, old ones are kept$")
+    assert server.get()[0] == "one"
+    server.write(text="three", crash="")
+    server.signal(signal.SIGHUP)
+    wait_for("new configuration", lambda: server.get()[0] == "three")
+    reloaded(server)
+
+
 def test_reload_binds_new_sockets_and_closes_dropped_ones(server: Server) -> None:
     server.start(text="one")
     port = free_port()
@@ -235,6 +255,15 @@ def test_new_binary_takes_over(server: Server) -> None:
     assert not path.exists()
     assert not (server.prefix / "nginx.pid").exists()
     assert "[alert]" not in server.log()
+
+
+def test_new_binary_that_cannot_start(server: Server) -> None:
+    old = server.start_daemon(text="one")
+    server.write(refuse="nonsense")
+    server.signal(signal.SIGUSR2)
+    server.logged(r"new binary process \d+ exited with code 1$")
+    wait_for("pid file back", lambda: server.pid() == old)
+    assert server.get()[0] == "one"
 
 
 def test_going_back_to_the_old_binary(server: Server) -> None:

@@ -82,8 +82,11 @@ def test_daemon_in_a_single_process(server: Server) -> None:
 
 
 def test_daemon_that_cannot_write_its_pid_file_fails(server: Server) -> None:
+    path = server.prefix / "s"
+    server.conf["listen"].append({"host": str(path), "family": UNIX})
     server.write(main={"daemon": True, "pid": "none/nginx.pid"})
     ended = server.run()
+    assert not path.exists()
     reason = f'open() "{server.prefix}/none/nginx.pid" failed (2: No such file or directory)'
     assert (ended.returncode, ended.stderr) == (1, f"nginx: [emerg] {reason}\n")
 
