@@ -54,8 +54,8 @@ class Backend:
 
     listener: socket.socket
     scripts: tuple[bytes | Script, ...]
-    received: list[str] = field(default_factory=list)  # per connection, everything that came
     failures: list[BaseException] = field(default_factory=list)
+    _received: dict[int, str] = field(default_factory=dict)
     _arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def start(self) -> None:
@@ -66,12 +66,19 @@ class Backend:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)  # ends accept()
 
-    def connections(self, count: int, seconds: float = 5) -> list[str]:
-        """What came on each connection, once that many have ended."""
+    @property
+    def received(self) -> list[str]:
+        """All that came on each connection that has ended, in the order of their beginning."""
         with self._arrived:
-            arrived = self._arrived.wait_for(lambda: len(self.received) >= count, seconds)
-            assert arrived, f"{len(self.received)} connections instead of {count}: {self.received}"
-            return list(self.received)
+            return [self._received[number] for number in sorted(self._received)]
+
+    def connections(self, count: int, seconds: float = 5) -> list[str]:
+        """What came on each of the first connections, once they have ended."""
+        with self._arrived:
+            first = set(range(count))
+            arrived = self._arrived.wait_for(lambda: first <= self._received.keys(), seconds)
+            assert arrived, f"not {count} connections: {self._received}"
+            return [self._received[number] for number in range(count)]
 
     def _accept(self) -> None:
         number = 0
@@ -81,10 +88,11 @@ class Backend:
             except OSError:
                 return
             script = self.scripts[min(number, len(self.scripts) - 1)]
+            arguments = (number, connection, script)
+            threading.Thread(target=self._serve, args=arguments, daemon=True).start()
             number += 1
-            threading.Thread(target=self._serve, args=(connection, script), daemon=True).start()
 
-    def _serve(self, connection: socket.socket, script: bytes | Script) -> None:
+    def _serve(self, number: int, connection: socket.socket, script: bytes | Script) -> None:
         peer = Peer(connection)
         try:
             if isinstance(script, bytes):
@@ -99,5 +107,5 @@ class Backend:
         finally:
             connection.close()
         with self._arrived:
-            self.received.append(peer.log.decode("latin-1"))
+            self._received[number] = peer.log.decode("latin-1")
             self._arrived.notify_all()
