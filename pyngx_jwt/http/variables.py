@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Getter = Callable[["Request"], "str | None"]
 Setter = Callable[["Request", str], None]
 Factory = Callable[[str], Getter]
+Unset = Callable[["Request", str], None]
 Build = Callable[["Variables"], Getter]
 
 
@@ -51,15 +52,17 @@ class Variables:
         build = self._unbuilt.pop(name)
         self.defined[name] = build(self)
 
-    def define_stored(self, name: str) -> Setter:
-        """Adds a variable that holds what was last stored ("set", named captures)."""
+    def define_stored(self, name: str, unset: Unset | None = None) -> Setter:
+        """Adds a variable that holds what was last stored ("set", named captures).
+
+        Reading it before that gives an empty value and calls `unset`, if given."""
         name = name.lower()
         if name in self.setters:
             return self.setters[name]
         if name in self.builtin:
             raise ConfError(f'the duplicate "{name}" variable')
         if name not in self.defined:
-            self.defined[name] = _stored(name)
+            self.defined[name] = _stored(name, unset)
 
         def store(r: Request, value: str) -> None:
             r.variables[name] = value
@@ -81,8 +84,33 @@ class Variables:
         raise ConfError(f'unknown "{name}" variable').nowhere()
 
 
-def _stored(name: str) -> Getter:
-    return lambda r: r.variables.get(name)
+def remembered(name: str, find: Callable[[Request], str], *, volatile: bool = False) -> Getter:
+    """A getter whose value is found once a request, each time if it is volatile; a value that
+    was stored under the name counts first."""
+
+    def get(r: Request) -> str:
+        value = r.variables.get(name)
+        if value is None:
+            value = find(r)
+            if not volatile:
+                r.variables[name] = value
+        return value
+
+    return get
+
+
+def _stored(name: str, unset: Unset | None) -> Getter:
+    if unset is None:
+        return lambda r: r.variables.get(name)
+
+    def get(r: Request) -> str:
+        value = r.variables.get(name)
+        if value is None:
+            unset(r, name)
+            return ""
+        return value
+
+    return get
 
 
 def numbered(index: int) -> Getter:

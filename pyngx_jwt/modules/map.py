@@ -14,7 +14,7 @@ from ..http.names import Names, ascii_lower
 from ..http.regex import Regex
 from ..http.request import Request
 from ..http.template import Template, Text
-from ..http.variables import Getter, Variables
+from ..http.variables import Getter, Variables, remembered
 
 TABLES = "the tables grow as needed"
 
@@ -43,7 +43,12 @@ class MapConf(Conf):
         source, name = Template(string), variable_name(variable)
         variables: Variables = self._level.variables
         table = Table()
-        variables.define_built(name, lambda v: _build(name, source, table, v))
+
+        def build(variables: Variables) -> Getter:
+            find = _lookup(source, table, variables)
+            return remembered(name, find, volatile=table.volatile)
+
+        variables.define_built(name, build)
         for entry in entries:
             with located(entry):
                 _add(table, entry, variables)
@@ -83,22 +88,6 @@ def _add_value(table: Table, key: str, value: Template, variables: Variables) ->
 
 
 map_ = Module("map", MapConf)
-
-
-def _build(name: str, source: Template, table: Table, variables: Variables) -> Getter:
-    """A value is looked up once a request, unless it is volatile."""
-    find = _lookup(source, table, variables)
-    volatile = table.volatile
-
-    def get(r: Request) -> str:
-        value = r.variables.get(name)
-        if value is None:
-            value = find(r)
-            if not volatile:
-                r.variables[name] = value
-        return value
-
-    return get
 
 
 def _lookup(source: Template, table: Table, variables: Variables) -> Text:

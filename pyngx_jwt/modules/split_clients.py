@@ -1,0 +1,98 @@
+"""Creates variables for A/B testing: a share of the values of a string gets each value."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from ..conf.directive import HTTP, Conf, directive
+from ..conf.parse import Statement
+from ..conf.scope import located
+from ..conf.values import parse_fixed
+from ..errors import ConfError
+from ..http.module import Module
+from ..http.request import Request
+from ..http.template import Template
+from ..http.variables import Getter, Variables, remembered
+from .map import variable_name
+
+ALL = 10000  # hundredths of a percent
+MASK = 0xFFFFFFFF
+FACTOR = 0x5BD1E995
+Part = tuple[int, str]  # hundredths of a percent, 0 is the rest; and the value
+
+
+class SplitClientsConf(Conf):
+    @directive(HTTP, raw=True, syntax="split_clients string $variable { ... }")
+    def split_clients(self, string: str, variable: str, *, entries: Iterable[Statement]) -> None:
+        """Creates a variable whose value depends on a hash of the string.
+
+        Each parameter is a percentage, or "*" for the rest, and a value."""
+        source, name = Template(string), variable_name(variable)
+        parts: list[Part] = []
+
+        def build(variables: Variables) -> Getter:
+            return _build(name, source, parts, variables)
+
+        self._level.variables.define_built(name, build)
+        for entry in entries:
+            with located(entry):
+                parts.append((_percent(entry.name), entry.args[0] if entry.args else ""))
+        check_total(parts)
+
+
+def _percent(text: str) -> int:
+    if text == "*":
+        return 0
+    try:
+        percent = parse_fixed(text[:-1], 2) if text.endswith("%") else 0
+    except ValueError:
+        percent = 0
+    if not percent:
+        raise ConfError(f'invalid percent value "{text}"')
+    return percent
+
+
+def check_total(parts: list[Part]) -> None:
+    """Raises ConfError if more than everything is given away."""
+    total = 0
+    for percent, _ in parts:
+        total = total + percent if percent else ALL
+        if total > ALL:
+            raise ConfError("percent total is greater than 100%")
+
+
+def thresholds(parts: list[Part]) -> list[int]:
+    """Below which hash each part ends; the part that completes the hundred takes the rest."""
+    found, total, last = [], 0, 0
+    for percent, _ in parts:
+        total = total + percent if percent else ALL
+        last += percent * MASK // ALL
+        found.append(MASK + 1 if total == ALL else last)
+    return found
+
+
+split_clients = Module("split_clients", SplitClientsConf)
+
+
+def _build(name: str, source: Template, parts: list[Part], variables: Variables) -> Getter:
+    subject = source.bind(variables)
+    ends, values = thresholds(parts), [value for _, value in parts] + [""]
+
+    def find(r: Request) -> str:
+        return values[bisect_right(ends, murmur_hash2(subject(r).encode("latin-1")))]
+
+    return remembered(name, find)
+
+
+def murmur_hash2(data: bytes) -> int:
+    """Austin Appleby's MurmurHash2 with seed 0, as ngx_murmur_hash2."""
+    hashed, words = len(data), len(data) & ~3
+    for at in range(0, words, 4):
+        k = int.from_bytes(data[at : at + 4], "little") * FACTOR & MASK
+        k = (k ^ k >> 24) * FACTOR & MASK
+        hashed = (hashed * FACTOR & MASK) ^ k
+    if rest := data[words:]:
+        hashed = (hashed ^ int.from_bytes(rest, "little")) * FACTOR & MASK
+    hashed = (hashed ^ hashed >> 13) * FACTOR & MASK
+    return hashed ^ hashed >> 15
