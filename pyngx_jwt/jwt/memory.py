@@ -14,7 +14,7 @@ Question = tuple[str, str]  # (who asks: policy and key sets, token)
 
 OVERHEAD = 1500  # bytes of an entry apart from what grows with the token
 PER_VALUE = 110  # bytes that a JSON value can cost beyond its characters
-PER_OBJECT = 220
+PER_OBJECT = 100
 PER_HEADER_BYTE = 26  # bytes that one of a base64url header can cost, whatever is in it
 
 

@@ -135,6 +135,7 @@ def test_ecdsa_numbers_out_of_range(alg: str) -> None:
         assert not verifies(bad, bad)
     if s + order < 256**half:
         assert not verifies(r, s + order)
+    assert not check(r.to_bytes(half) + s.to_bytes(half + 1), signed)
 
 
 def test_ecdsa_in_der() -> None:

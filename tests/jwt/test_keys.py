@@ -171,7 +171,10 @@ def test_malformed(text: str, error: str) -> None:
 def test_limits_that_are_just_kept() -> None:
     assert len(key_set(*[GOOD] * 64).keys) == 64
     text = jwks(GOOD)
-    assert KeySet.parse(text + " " * (262_144 - len(text)))
+    whole = text + " " * (262_144 - len(text))
+    assert KeySet.parse(whole)
+    with pytest.raises(KeySetError):
+        KeySet.parse(f"{whole} ")
 
 
 def test_errors_and_repr_hold_no_secret() -> None:

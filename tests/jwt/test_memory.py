@@ -140,12 +140,13 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("escaped", [True, False])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @example({"a": [[]] * 3000}, {})
 @example({"a": [{}] * 3000}, {})
 @example({"a": [{"": 0}] * 1500}, {})
 @example({"a": [1e5] * 2000}, {})
 @example({"a": [{"": {"": {"": 0}}}] * 500}, {})
+@example({"a": [{"": {"": {"": {"": {"": {"": {"": {}}}}}}}}] * 250}, {})
 @example({"a": "x" * 9000 + "\U0001f600"}, {})
 @example({"\u20ac" * n: 0 for n in range(1, 80)}, {})
 @example({chr(0x100 + n): chr(0x200 + n) for n in range(600)}, {})
