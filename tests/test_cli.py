@@ -13,6 +13,7 @@ import pytest
 
 from pyngx_jwt import NGINX_VERSION, __version__, cli, features
 from pyngx_jwt.cli import UsageError, parse, server_options
+from pyngx_jwt.modules import MODULES
 from pyngx_jwt.options import FOLDER, SYSTEM, Options
 
 ROOT = Path(__file__).parent.parent
@@ -167,6 +168,14 @@ def test_every_module_is_either_there_or_not() -> None:
     for name in features.OPTIONAL:
         assert (f"--with-http_{name}_module" in words) is (name in features.MODULES)
     assert not features.MODULES - {*features.DEFAULT, *features.OPTIONAL}
+
+
+def test_modules_told_are_those_registered() -> None:
+    """Those named after their directive in an upstream block are there if it is."""
+    directives = {name for module in MODULES for name in module.conf.directives}
+    there = {module.name for module in MODULES} & {*features.DEFAULT, *features.OPTIONAL}
+    there |= {x for x in features.DEFAULT if x.removeprefix("upstream_") in directives - {x}}
+    assert there == features.MODULES
 
 
 def test_version_is_told_in_no_time() -> None:

@@ -100,8 +100,10 @@ class OpenFile:
         if self.buffer is not None and self.buffer.gzip:
             data = _gzip(data, self.buffer.gzip)
         error = self.append(data)
+        if error is None:
+            return
         now = int(time.time())
-        if error and now - self._error_time > 59:
+        if now - self._error_time > 59:
             self._error_time = now
             log.write(Level.ALERT, f'write() to "{self.name}" failed {errno_text(error)}')
 
