@@ -54,6 +54,7 @@ class Backend:
 
     listener: socket.socket
     scripts: tuple[bytes | Script, ...]
+    accepted: int = 0  # connections so far
     failures: list[BaseException] = field(default_factory=list)
     _received: dict[int, str] = field(default_factory=dict)
     _arrived: threading.Condition = field(default_factory=threading.Condition)
@@ -81,16 +82,15 @@ class Backend:
             return [self._received[number] for number in range(count)]
 
     def _accept(self) -> None:
-        number = 0
         while True:
             try:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            script = self.scripts[min(number, len(self.scripts) - 1)]
-            arguments = (number, connection, script)
+            script = self.scripts[min(self.accepted, len(self.scripts) - 1)]
+            arguments = (self.accepted, connection, script)
             threading.Thread(target=self._serve, args=arguments, daemon=True).start()
-            number += 1
+            self.accepted += 1
 
     def _serve(self, number: int, connection: socket.socket, script: bytes | Script) -> None:
         peer = Peer(connection)

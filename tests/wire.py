@@ -50,6 +50,7 @@ class Wire:
     socket: socket.socket
     buffer: bytes = b""
     eof: bool = False
+    was_reset: bool = False
     log: bytearray = field(default_factory=bytearray)
 
     def send(self, data: bytes) -> None:
@@ -156,7 +157,7 @@ class Wire:
         except TimeoutError:
             raise TimeoutError(f"waited in vain, received {bytes(self.log)!r}") from None
         except ConnectionResetError:
-            data = b""
+            data, self.was_reset = b"", True
         self.eof = not data
         self.buffer += data
         self.log += data
