@@ -6,7 +6,7 @@ Nothing here knows requests or directives.  How a proxy uses it, without its err
     url = parse_upstream("10.0.0.1:8080", default_port=80)         # ConfError
     server = Server(url.text, url.addresses, weight=2)
     upstream = make_upstream("backend", [server], Keepalive())     # ConfError
-    upstream = implicit_upstream(url.host, url.addresses)          # no "upstream" block
+    upstream = address_upstream(url.host, server)                 # no "upstream" block
     settings = Settings(read_timeout=60.0, buffer_size=4096)       # one for each location
     tag = upstream.pool.keepalive.tag(id(conf), tls_context)       # if upstream.pool
 
@@ -56,7 +56,7 @@ from .errors import (
 from .head import HTTP_09, HTTP_10, HTTP_11, Headers, Response
 from .peer import Peer, Peers, Server, make_peers
 from .pool import Keepalive, Pool
-from .upstream import Upstream, implicit_upstream, make_upstream
+from .upstream import Upstream, address_upstream, make_upstream
 
 __all__ = [
     "HTTP_09",
@@ -84,8 +84,8 @@ __all__ = [
     "Upstream",
     "UpstreamError",
     "Url",
+    "address_upstream",
     "connect",
-    "implicit_upstream",
     "make_peers",
     "make_upstream",
     "parse_upstream",

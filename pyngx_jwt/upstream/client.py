@@ -176,10 +176,10 @@ class Connection(asyncio.Protocol):
         """
         if self.response is None and self._error is None:
             await self._readable()
-        if self.response is not None:
-            return self.response
-        assert self._error is not None
-        raise self._error
+        response = self.response
+        if response is None:
+            raise self._error or PrematureClose()
+        return response
 
     async def read(self) -> bytes | None:
         """More of the body, None at its end.
@@ -385,12 +385,13 @@ class Connection(asyncio.Protocol):
 
     # -- waiting --
 
-    async def _readable(self) -> None:
+    def _readable(self) -> Waiter:
+        """Done when something came, or will never come."""
         self._read_waiter = waiter = self._loop.create_future()
         self._read_deadline = deadline = self._loop.time() + self._settings.read_timeout
         if deadline < self._timer_at:
             self._schedule(deadline)
-        await waiter
+        return waiter
 
     def _wake_reader(self) -> None:
         waiter = self._read_waiter

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl as tls
+from typing import Any
 
 from ..log import errno_text
 from .address import Address
 from .client import Connection, Settings
 from .errors import TIMED_OUT, ConnectError
+
+_SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer our close_notify
 
 
 async def connect(
@@ -20,17 +24,23 @@ async def connect(
     server_hostname: str = "",
     local: tuple[str, int] | None = None,
 ) -> Connection:
-    """Opens a connection; an empty server_hostname sends no SNI.  Raises ConnectError."""
+    """Opens a connection; an empty server_hostname sends no SNI.  Raises ConnectError.
+
+    It has a task of its own: the caller need not be one.
+    """
+    opening = asyncio.ensure_future(_open(address, settings, ssl, server_hostname, local))
     try:
-        async with asyncio.timeout(settings.connect_timeout):
-            return await _open(address, settings, ssl, server_hostname, local)
-    except TimeoutError as error:
-        message = TIMED_OUT if error.errno is None else f"connect() failed {errno_text(error)}"
-        raise ConnectError(message, timed_out=True) from None
-    except tls.SSLError as error:
-        raise ConnectError(f"SSL_do_handshake() failed (SSL: {error})") from None
-    except OSError as error:
-        raise ConnectError(f"connect() failed {errno_text(error)}") from None
+        await asyncio.wait((opening,), timeout=settings.connect_timeout)
+    except asyncio.CancelledError:
+        _abandon(opening)
+        raise
+    if not opening.done():
+        _abandon(opening)
+        raise ConnectError(TIMED_OUT, timed_out=True)
+    error = opening.exception()
+    if error is not None:
+        raise _worded(error, ssl, local) from None
+    return opening.result()
 
 
 async def _open(
@@ -42,21 +52,52 @@ async def _open(
 ) -> Connection:
     loop = asyncio.get_running_loop()
     connection = Connection(loop, address)
-    name = server_hostname if ssl else None
+    security = _security(settings, ssl, server_hostname)
     if address.family == socket.AF_UNIX:
-        await loop.create_unix_connection(
-            lambda: connection, address.host, ssl=ssl, server_hostname=name
-        )
+        await loop.create_unix_connection(lambda: connection, address.host, **security)
         return connection
     transport, _ = await loop.create_connection(
-        lambda: connection,
-        address.host,
-        address.port,
-        ssl=ssl,
-        server_hostname=name,
-        local_addr=local,
+        lambda: connection, address.host, address.port, local_addr=local, **security
     )
     if settings.socket_keepalive:
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return connection
+
+
+def _security(settings: Settings, ssl: tls.SSLContext | None, name: str) -> dict[str, Any]:
+    if ssl is None:
+        return {}
+    return {
+        "ssl": ssl,
+        "server_hostname": name,
+        "ssl_handshake_timeout": settings.connect_timeout + 1,  # connect()'s comes first
+        "ssl_shutdown_timeout": _SHUTDOWN_TIMEOUT,
+    }
+
+
+def _abandon(opening: asyncio.Future[Connection]) -> None:
+    """Closes the connection, should it come all the same."""
+    opening.add_done_callback(_close)
+    opening.cancel()
+
+
+def _close(opening: asyncio.Future[Connection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _worded(
+    error: BaseException, ssl: tls.SSLContext | None, local: tuple[str, int] | None
+) -> BaseException:
+    """The error in nginx's words; anything but OSError is a bug and stays what it is."""
+    if isinstance(error, tls.SSLError):
+        return ConnectError(f"SSL_do_handshake() failed (SSL: {error})")
+    if not isinstance(error, OSError):
+        return error
+    if ssl is not None and not error.errno:
+        return ConnectError("peer closed connection in SSL handshake")
+    if local is not None and error.errno == errno.EADDRNOTAVAIL:
+        return ConnectError(f"bind({local[0]}) failed {errno_text(error)}")
+    timed_out = isinstance(error, TimeoutError)
+    return ConnectError(f"connect() failed {errno_text(error)}", timed_out=timed_out)

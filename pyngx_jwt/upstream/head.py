@@ -142,11 +142,11 @@ def _apply_framing(response: Response, headers: Headers, names: list[str]) -> No
         if value.lower() != "chunked":
             raise BadResponse(f'upstream sent unknown "Transfer-Encoding": "{value}"')
         response.chunked = True
-    if "connection" in names:
-        response.close |= any(
-            name == "connection" and "close" in field[1].lower()
-            for name, field in zip(names, headers, strict=True)
-        )
+    at = -1
+    for _ in range(names.count("connection")):
+        at = names.index("connection", at + 1)
+        if "close" in headers[at][1].lower():
+            response.close = True
 
 
 def _contradiction(headers: Headers, names: list[str]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..errors import ConfError
-from .address import Address
 from .balancer import Balancer, RoundRobin
 from .peer import Peers, Server, make_peers
 from .pool import Keepalive, Pool
@@ -36,10 +35,10 @@ def make_upstream(
     return Upstream(name, peers, method(peers), pool)
 
 
-def implicit_upstream(name: str, addresses: tuple[Address, ...]) -> Upstream:
+def address_upstream(name: str, server: Server) -> Upstream:
     """Addresses that no "upstream" block names: of proxy_pass, or resolved for a request.
 
     Their connections are not kept, as in nginx.
     """
-    peers = make_peers((Server(name, addresses),))
+    peers = make_peers((server,))
     return Upstream(name, peers, RoundRobin(peers), None)
