@@ -45,10 +45,6 @@ class Child:
         if channel is not None:
             channel.setblocking(False)
 
-    def gone(self) -> None:
-        """It could not be started."""
-        self.pid = 0
-
     def hear(self) -> None:
         """Takes what the child says; it says that it is ready, or hangs up."""
         if self.channel is None:

@@ -19,6 +19,7 @@ from .boot import Boot
 from .children import Child, reap
 from .generation import Generation, load_generation
 from .pidfile import OLD, delete_pidfile, rename_pidfile
+from .serving import log_exception
 from .signals import Signals, block_signals, log_signal, unblock_signals
 from .sockets import discard
 from .upgrade import execute_new_binary
@@ -111,7 +112,7 @@ class Master:
             self.log.write(
                 Level.ALERT, f'fork() failed while spawning "{child.name}" {errno_text(error)}'
             )
-            child.gone()
+            child.respawn_at = time.monotonic() + RESPAWN_PAUSE
             pid = -1
         if pid == 0:
             ours.close()
@@ -146,6 +147,8 @@ class Master:
                 self.boot.daemonized,
             )
             code = worker.run()
+        except BaseException as error:
+            log_exception(error, self.log)
         finally:
             os._exit(code)
 
