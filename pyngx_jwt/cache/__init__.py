@@ -1,0 +1,85 @@
+"""The proxy cache's storage: nginx's files, its index in a zone, its rules of freshness.
+
+At load: ``settings = parse_settings(...)``, ``zone = zones.add(settings.zone,
+settings.zone_size, "proxy")``, ``cache = Cache(settings, zone, report)``, and
+``cache.check_continues(old)`` on a reload.  The master calls ``cache.create_path(uid)``; one
+process runs ``manage(caches)`` and ``load(caches)``.
+
+A request, in the order of ngx_http_upstream.c::
+
+    key = Key.of(key_text)              # key.header_start + 256 must fit the buffer
+    hold = Hold(cache, key, policy, r.headers_in, r.log)
+    try:
+        while (found := hold.open()) is Found.WAIT:
+            await hold.wait()
+        # HIT, STALE, UPDATING: hold.entry has head, body, header; FAILED: hold.error is a status
+
+        fresh = Freshness(now, ignore)
+        fresh.feed(upstream_headers)
+        if fresh.decide(status, valid_table) and (
+            writer := hold.begin(head, fresh, last_modified=..., etag=...)
+        ):
+            ...writer.write(chunk)...   # False: not kept, go on without
+            hold.commit(writer)         # or hold.free(writer) if the response was cut short
+        else:
+            hold.free()                 # or free(error=502, valid_sec=...)
+
+        # after a 304: fresh.revalidate(kept_headers, status, table), hold.update_header(fresh),
+        # and hold.free()
+    finally:
+        hold.close()
+
+``BYPASS`` is a hold that is begun without being opened.  Nothing of this raises for what it
+finds on the disk: a file that is no good is a MISS and a line in the log.
+"""
+
+from .entry import Fault, Header, Key, check, key_line, new_header, pack, unpack
+from .files import Writer
+from .freshness import (
+    IGNORABLE,
+    Freshness,
+    Ignore,
+    Valid,
+    parse_valid,
+    valid_seconds,
+    variant,
+)
+from .hold import Entry, Found, Hold
+from .http_time import parse_http_time
+from .manager import load, load_one, manage, manage_once
+from .settings import HashedPath, Settings, parse_levels, parse_settings
+from .store import Cache, Clock, Policy
+
+__all__ = [
+    "IGNORABLE",
+    "Cache",
+    "Clock",
+    "Entry",
+    "Fault",
+    "Found",
+    "Freshness",
+    "HashedPath",
+    "Header",
+    "Hold",
+    "Ignore",
+    "Key",
+    "Policy",
+    "Settings",
+    "Valid",
+    "Writer",
+    "check",
+    "key_line",
+    "load",
+    "load_one",
+    "manage",
+    "manage_once",
+    "new_header",
+    "pack",
+    "parse_http_time",
+    "parse_levels",
+    "parse_settings",
+    "parse_valid",
+    "unpack",
+    "valid_seconds",
+    "variant",
+]

@@ -1,0 +1,111 @@
+"""What the tests of the cache share: a cache in a folder, a clock to turn, a request's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyngx_jwt.cache import (
+    Cache,
+    Clock,
+    Found,
+    Freshness,
+    HashedPath,
+    Hold,
+    Key,
+    Policy,
+    parse_settings,
+)
+from pyngx_jwt.log import Level
+from pyngx_jwt.zones import Folder, Zones
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Hands:
+    """Clocks that stand still."""
+
+    now: float = 1_700_000_000.0
+    ticks: float = 1000.0
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now, lambda: self.ticks)
+
+
+@dataclass(slots=True)
+class Kit:
+    """A folder with caches; ``log`` is what they report."""
+
+    path: Path
+    folder: Folder
+    hands: Hands = field(default_factory=Hands)
+    log: list[str] = field(default_factory=list)
+    zones: list[Zones] = field(default_factory=list)
+    policy: Policy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.policy = Policy(HashedPath(f"{self.path}/temp", (1, 2)))
+
+    def close(self) -> None:
+        for zones in self.zones:
+            zones.close()
+        self.folder.remove()
+
+    def report(self, level: Level, text: str) -> None:
+        self.log.append(f"[{level.name.lower()}] {text}")
+
+    def cache(self, *parameters: str, name: str = "one", size: str = "1m") -> Cache:
+        """A new cache with an empty index over the folder of that name."""
+        settings = parse_settings(
+            "proxy_cache_path", f"{self.path}/{name}", f"keys_zone={name}:{size}", *parameters
+        )
+        zones = Zones()
+        zone = zones.add(name, settings.zone_size, "proxy")
+        zone.noreuse = True
+        zones.start(self.folder, self.zones[-1] if self.zones else None)
+        self.zones.append(zones)
+        cache = Cache(settings, zone, self.report, self.hands.clock())
+        cache.create_path()
+        return cache
+
+    def hold(
+        self, cache: Cache, key: str = "k", headers: Headers = (), policy: Policy | None = None
+    ) -> Hold:
+        return Hold(cache, Key.of(key), policy or self.policy, list(headers), self.report)
+
+    def fresh(self, *headers: tuple[str, str], seconds: int = 60) -> Freshness:
+        """What a response with these headers, and that much of max-age, says."""
+        fresh = Freshness(int(self.hands.now))
+        fresh.feed([("Cache-Control", f"max-age={seconds}"), *headers])
+        assert fresh.decide(200, ())
+        return fresh
+
+    def keep(self, hold: Hold, body: bytes = b"body", *headers: tuple[str, str]) -> None:
+        """Commits a response."""
+        writer = hold.begin(HEAD, self.fresh(*headers))
+        assert writer is not None and writer.write(body)
+        assert hold.commit(writer)
+
+    def ask(
+        self,
+        cache: Cache,
+        key: str = "k",
+        headers: Headers = (),
+        *,
+        policy: Policy | None = None,
+        answer: bytes = b"body",
+        vary: str = "",
+    ) -> tuple[Found, bytes]:
+        """A whole request, which keeps the answer if it has to fetch one."""
+        hold = self.hold(cache, key, headers, policy)
+        found = hold.open()
+        body = hold.entry.body if hold.entry else b""
+        if found in (Found.MISS, Found.STALE):
+            self.keep(hold, answer, *([("Vary", vary)] if vary else ()))
+        else:
+            hold.free()
+        hold.close()
+        return found, body
