@@ -1,0 +1,107 @@
+"""Header lines (ngx_http_parse_header_line, ngx_http_process_request_headers)."""
+
+from __future__ import annotations
+
+import re
+
+from ..http.names import ascii_lower
+from .head_types import Head, HeadOptions, Refusal
+
+
+def read_odd_header(head: Head, line: str, options: HeadOptions) -> Refusal | None:
+    """Reads a line whose name is not among the usual ones, or that is wrong."""
+    if line[:1] != "\n" or line == "\n" or "\n" in line[1:]:
+        return _UNSPLIT
+    name, _, value = line[1:].partition(":")
+    if not _SIMPLE_NAME(name):
+        if not name or _NOT_IN_NAME(name):
+            return wrong_header(line[1:])
+        if options.ignore_invalid_headers and not (
+            options.underscores_in_headers and _NAME_WITH_UNDERSCORE(name)
+        ):
+            if isinstance(head.dropped, list):
+                head.dropped.append(line[1:])
+            else:
+                head.dropped = [line[1:]]
+            return None
+    head.index[ascii_lower(name)] = value = value.strip(" ")
+    head.headers.append((name, value))
+    return None
+
+
+def join_repeated(head: Head, max_headers: int) -> Refusal | None:
+    """Makes the index anew when a name came more than once."""
+    values: dict[str, list[str]] = {}
+    for name, value in head.headers[:max_headers]:
+        key = ascii_lower(name)
+        previous = values.setdefault(key, [])
+        previous.append(value)
+        if len(previous) == 2 and (key == "host" or key in _UNIQUE):
+            sent = next(sent for sent, _ in head.headers if ascii_lower(sent) == key)
+            head.index[key] = previous[0]
+            what = "host header" if key == "host" else "header line"
+            return 400, (
+                f'client sent duplicate {what}: "{name}: {value}", '
+                f'previous value: "{sent}: {previous[0]}"'
+            )
+    for key, several in values.items():
+        head.index[key] = ("; " if key == "cookie" else ", ").join(several)
+    return None
+
+
+def wrong_header(line: str) -> Refusal:
+    """The line is shown up to the character that is wrong."""
+    found = _NOT_IN_NAME(line.partition(":")[0]) or _NOT_IN_VALUE(line)
+    end = found.start() if found and line[0] != ":" else 0
+    return 400, f'client sent invalid header line: "{line[:end]}\\x{ord(line[end]):02x}..."'
+
+
+def too_long(line: str, is_header: bool) -> Refusal:
+    if not is_header:
+        return 414, "client sent too long URI"
+    return 494, f'client sent too long header line: "{line[:_MAX_SHOWN]}..."'
+
+
+_UNSPLIT = (400, "")  # a CR or LF inside a line: not shown, the head is read again
+_MAX_SHOWN = 1748  # what nginx has room for in a line of its log
+_SIMPLE_NAME = re.compile("[A-Za-z0-9-]+").fullmatch
+_NAME_WITH_UNDERSCORE = re.compile("[A-Za-z0-9_-]+").fullmatch
+_NOT_IN_NAME = re.compile(r"[\x00- \x7f]").search
+_NOT_IN_VALUE = re.compile(r"[\x00\r]").search
+_UNIQUE = frozenset(
+    (
+        "authorization",
+        "content-length",
+        "content-range",
+        "expect",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "if-unmodified-since",
+        "proxy-authorization",
+        "transfer-encoding",
+    )
+)
+
+
+_USUAL_NAMES = """
+Accept Accept-Charset Accept-Encoding Accept-Language Access-Control-Request-Headers
+Access-Control-Request-Method Authorization Cache-Control CF-Connecting-IP Connection
+Content-Encoding Content-Length Content-Type Cookie DNT Expect Forwarded From Host If-Match
+If-Modified-Since If-None-Match If-Range If-Unmodified-Since Keep-Alive Origin Pragma Priority
+Proxy-Authorization Range Referer Sec-CH-UA Sec-CH-UA-Mobile Sec-CH-UA-Platform Sec-Fetch-Dest
+Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-GPC Sec-WebSocket-Extensions Sec-WebSocket-Key
+Sec-WebSocket-Protocol Sec-WebSocket-Version TE Traceparent Tracestate Transfer-Encoding Upgrade
+Upgrade-Insecure-Requests User-Agent Via X-Api-Key X-Correlation-Id X-CSRF-Token X-Forwarded-For
+X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Real-IP X-Request-ID X-Requested-With
+"""
+
+
+def _known_names(names: list[str]) -> dict[str, tuple[str, str]]:
+    """Their spellings behind an LF -> the name as sent, the name in lower case."""
+    spellings = {*names, *map(str.lower, names), *map(str.title, names)}
+    return {f"\n{name}": (name, name.lower()) for name in spellings}
+
+
+KNOWN = _known_names(_USUAL_NAMES.split())

@@ -1,0 +1,93 @@
+"""Request lines (ngx_http_parse_request_line, ngx_http_process_request_uri)."""
+
+from __future__ import annotations
+
+import re
+
+from .head_types import Head, HeadOptions, Refusal
+from .host import LITERAL, validate_host
+from .uri import normalize
+
+
+def read_request_line(head: Head, options: HeadOptions) -> Refusal | None:
+    line = head.request_line
+    words = line.split(" ")
+    version = _VERSIONS.get(words[-1])
+    if version is None or len(words) != 3 or not line.isprintable():
+        return _read_odd_request_line(head, options)
+    method, target, _ = words
+    if method not in _METHODS or target[:1] != "/":
+        return _read_odd_request_line(head, options)
+    head.method, head.http_version = method, version
+    normal = normalize(target, options.merge_slashes)
+    if normal is None:
+        return _INVALID_REQUEST
+    head.unparsed_uri = target
+    head.uri, head.args, quoted, plus = normal
+    if quoted or plus:
+        head.quoted_uri, head.plus_in_uri = quoted, plus
+    return None
+
+
+_VERSIONS = {"HTTP/1.1": 1001, "HTTP/1.0": 1000}
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+
+
+def _read_odd_request_line(head: Head, options: HeadOptions) -> Refusal | None:
+    """Any request line: all methods and protocols, absolute and authority form."""
+    line = head.request_line
+    found = _METHOD(line)
+    if found is None:
+        return INVALID_METHOD
+    head.method = found[1]
+    found = (_AUTHORITY if head.method == "CONNECT" else _TARGET)(line, found.end())
+    if found is None:
+        return _INVALID_REQUEST
+    host, target, protocol = found.groups()
+    wrong = _read_protocol(head, protocol)
+    if wrong is not None:
+        return wrong
+    normal = normalize(target if target[:1] == "/" else f"/{target}", options.merge_slashes)
+    if normal is None:
+        return _INVALID_REQUEST
+    head.unparsed_uri = target or "/"
+    head.valid_unparsed_uri = target[:1] != "?"
+    head.uri, head.args, head.quoted_uri, head.plus_in_uri = normal
+    if host is None:
+        return None
+    valid = validate_host(host)
+    if valid is None:
+        return 400, "client sent invalid host in request line"
+    head.host, head.port = valid
+    return None
+
+
+def _read_protocol(head: Head, protocol: str) -> Refusal | None:
+    if not protocol:
+        head.http_version = 9
+        if head.method == "GET":
+            return None
+        return 400, "client sent invalid method in HTTP/0.9 request"
+    if _NEW_PROTOCOL(protocol):
+        return 505, "client sent invalid version"
+    found = _PROTOCOL(protocol)
+    if found is None:
+        return _INVALID_REQUEST
+    head.http_version = 1000 + int(found[1] or 0)
+    return None
+
+
+INVALID_METHOD = (400, "client sent invalid method")
+_INVALID_REQUEST = (400, "client sent invalid request")
+_METHOD = re.compile("([A-Z_-]+) ").match
+method_beginning = re.compile(r"[A-Z_-]*(?: |\Z)").match
+_NAME = r"[A-Za-z0-9.-]*"
+# each with the groups host, target, protocol
+_AUTHORITY = re.compile(rf" *((?:{_NAME}|{LITERAL}):[0-9]+)() +(.*)", re.DOTALL).match
+_TARGET = re.compile(
+    rf" *(?:[A-Za-z][A-Za-z0-9+.-]*://((?:{_NAME}|{LITERAL})(?::[0-9]*)?)(?=[ /?])|(?=/))"
+    r"((?:[/?][^\x00- \x7f]*)?)(?: +|\Z)(.*)",
+    re.DOTALL,
+).match
+_NEW_PROTOCOL = re.compile("HTTP/(?:[2-9]|1[0-9])").match
+_PROTOCOL = re.compile(r"HTTP/1\.(?=[0-9])0*([0-9]{0,3}) *").fullmatch
