@@ -93,6 +93,14 @@ class BodyError(Exception):
         self.status = status
 
 
+class HeaderRefused(Exception):
+    """A header filter refuses the response: the status that takes its place."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class Request:
     """A request being processed.
 
@@ -118,6 +126,7 @@ class Request:
     host_header = ""
     keep_alive = False
     valid_unparsed_uri = False
+    add_uri_to_alias = False  # an alias in a regex location is a folder: try_files chose
     quoted_uri = False  # the URI came with a "%"
     plus_in_uri = False
     valid_location = True  # the URI still begins as its location does
@@ -222,7 +231,7 @@ class Request:
             return 500
         self.uri, self.args = uri, args
         self.internal = self.valid_location = True
-        self.valid_unparsed_uri = False
+        self.valid_unparsed_uri = self.add_uri_to_alias = False
         self.contexts = {}
         self.location = self.server.location
         return REDIRECT
@@ -243,7 +252,7 @@ class Request:
         if found is None:
             self.log(Level.ERR, f'could not find named location "{name}"')
             return 500
-        self.internal = True
+        self.internal, self.add_uri_to_alias = True, False
         self.contexts = {}
         self.location = found
         return NAMED

@@ -5,15 +5,21 @@ from __future__ import annotations
 from ..http.module import AnyModule
 from .core import core
 from .core_variables import core_variables
+from .files import files
 from .geo import geo
 from .headers import headers
+from .index import index
 from .log import log
 from .main import main
 from .map import map_
+from .not_modified import not_modified
 from .proxy import proxy
+from .range import range_
 from .rewrite import rewrite
 from .split_clients import split_clients
 from .ssl import ssl
+from .static import static
+from .try_files import try_files
 from .upstream import upstream
 
 MODULES: tuple[AnyModule, ...] = (
@@ -23,10 +29,16 @@ MODULES: tuple[AnyModule, ...] = (
     ssl,
     upstream,
     core_variables,
+    files,
+    static,
+    index,
+    try_files,
     geo,
     map_,
     split_clients,
     rewrite,
     proxy,
+    range_,
     headers,
+    not_modified,
 )

@@ -1,0 +1,167 @@
+"""Files as responses, and how they are opened."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from ..log import Level
+from .request import Request, Status
+from .status import DONE
+from .template import Text
+
+CHUNK = 131072  # bytes read and sent at once; a response that is not longer needs no waiting
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+SEARCH = os.O_PATH | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+
+Segment = tuple[bytes, int, int]  # what goes before it; first byte and end within the file
+
+
+class Symlinks(Enum):
+    """Which symbolic links in a path are refused ("disable_symlinks")."""
+
+    ALLOWED = "off"
+    NONE = "on"
+    OF_OTHERS = "if_not_owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """How a location opens files; both raise OSError, the names are for the log."""
+
+    open: Callable[[Request, str], int]
+    stat: Callable[[Request, str], os.stat_result]
+    open_call: str = "open()"
+    stat_call: str = "stat()"
+
+
+def files_of(symlinks: Symlinks, source: Text | None) -> Files:
+    """`source` is where checking begins, if a path begins with it."""
+    if symlinks is Symlinks.ALLOWED:
+        return Files(_open, _stat)
+
+    def open_checked(r: Request, path: str) -> int:
+        return _open_checked(path, symlinks, _unchecked(path, source(r) if source else ""))
+
+    def stat_checked(r: Request, path: str) -> os.stat_result:
+        fd = open_checked(r, path)
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
+    return Files(open_checked, stat_checked, "openat()", "openat()")
+
+
+def _open(r: Request, path: str) -> int:
+    return os.open(path.encode("latin-1"), READ)
+
+
+def _stat(r: Request, path: str) -> os.stat_result:
+    return os.stat(path.encode("latin-1"))
+
+
+# -- disable_symlinks -----------------------------------------------------------------------
+
+
+def _unchecked(path: str, source: str) -> int:
+    """How much of the path is not checked; -1 is all (ngx_http_set_disable_symlinks)."""
+    if not source or not path.startswith(source):
+        return 0
+    if source == path:
+        return -1
+    if path[len(source)] == "/":
+        return len(source)
+    return len(source) - 1 if source.endswith("/") else 0
+
+
+def _open_checked(path: str, symlinks: Symlinks, unchecked: int) -> int:
+    """Opens a path part by part (ngx_open_file_wrapper)."""
+    if unchecked < 0:
+        return os.open(path.encode("latin-1"), READ)
+    name = path.encode("latin-1")
+    folder = os.open(name[:unchecked] or (b"/" if name.startswith(b"/") else b"."), SEARCH)
+    *parts, last = name[unchecked:].split(b"/")
+    try:
+        for part in filter(None, parts):
+            inner = _open_part(folder, part, SEARCH, symlinks)
+            os.close(folder)
+            folder = inner
+        if not last:
+            return os.open(b".", READ, dir_fd=folder)
+        return _open_part(folder, last, READ, symlinks)
+    finally:
+        os.close(folder)
+
+
+def _open_part(folder: int, name: bytes, flags: int, symlinks: Symlinks) -> int:
+    if symlinks is Symlinks.NONE:
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+    fd = os.open(name, flags, dir_fd=folder)
+    try:
+        link = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if os.fstat(fd).st_uid != link.st_uid:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+# -- sending --------------------------------------------------------------------------------
+
+
+def send_file(r: Request, fd: int, size: int, path: str) -> Awaitable[Status] | Status:
+    """Sends header and body and closes the file; whatever is not long is sent at once.
+
+    Filters find the whole file in r.file_segments and can put parts of it there."""
+    r.file_segments = ((b"", 0, size),)
+    waits = False
+    try:
+        r.send_header()
+        if r.header_only:
+            return r.finish()
+        segments: tuple[Segment, ...] = r.file_segments
+        waits = sum(end - start for _, start, end in segments) > CHUNK
+        if waits:
+            return _send_parts(r, fd, segments, path)
+        return _send_at_once(r, fd, segments, path)
+    finally:
+        if not waits:
+            os.close(fd)
+
+
+def _send_at_once(r: Request, fd: int, segments: tuple[Segment, ...], path: str) -> Status:
+    for prefix, start, end in segments:
+        data = os.pread(fd, end - start, start) if end > start else b""
+        r.write(prefix + data if prefix else data)
+        if len(data) < end - start:
+            return _cut(r, len(data), end - start, path)
+    return r.finish()
+
+
+async def _send_parts(r: Request, fd: int, segments: tuple[Segment, ...], path: str) -> Status:
+    try:
+        for prefix, start, end in segments:
+            if prefix:
+                r.write(prefix)
+            while start < end:
+                wanted = min(CHUNK, end - start)
+                data = os.pread(fd, wanted, start)
+                await r.send(data)
+                start += len(data)
+                if len(data) < wanted:
+                    return _cut(r, len(data), wanted, path)
+        return r.finish()
+    finally:
+        os.close(fd)
+
+
+def _cut(r: Request, read: int, wanted: int, path: str) -> Status:
+    """The file became shorter than the header says."""
+    r.log(Level.ALERT, f'pread() read only {read} of {wanted} from "{path}"')
+    r.sink.abort()
+    return DONE

@@ -1,0 +1,201 @@
+"""Sends parts of a response (RFC 9110, section 14)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import count
+
+from ..cache.http_time import parse_http_time
+from ..conf.directive import Conf
+from ..http.files import Segment
+from ..http.level import Level
+from ..http.module import Module
+from ..http.request import HeaderFilter, HeaderRefused, Request
+from .core import CoreConf
+from .headers import modified_at
+
+NO_LIMIT = 0x7FFFFFFF  # max_ranges, if it is not set
+MAX = 2**63 - 1
+OVERHEAD = 256  # bytes that a part is taken to cost
+Range = tuple[int, int]  # first byte, end
+_RANGE = re.compile(r" *(?:([0-9]+) *- *([0-9]*)|-([0-9]+)) *(,|\Z)")
+
+
+class RangeConf(Conf):
+    """No directives: "max_ranges" is the core module's."""
+
+
+range_ = Module("range", RangeConf)
+
+
+@dataclass(slots=True)
+class Boundaries:
+    """Numbers for multipart boundaries, never the same twice in a process."""
+
+    numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def next(self) -> str:
+        return f"{next(self.numbers):020d}"
+
+
+@range_.header_filter
+def filter_ranges(conf: RangeConf, level: Level) -> HeaderFilter | None:
+    """The last filter but those that frame the response."""
+    most = level[CoreConf].max_ranges
+    boundaries = level.scope.shared(Boundaries)
+    if not most:
+        return None
+
+    def filter_header(r: Request) -> None:
+        if (
+            not r.allow_ranges
+            or r.status != 200
+            or r.parent is not None
+            or r.content_length < 0
+            or r.http_version < 1000
+        ):
+            return
+        if "range" in r.index and _if_range(r):
+            found = parse_ranges(_range_field(r), r.content_length, 1 if r.single_range else most)
+            if found == []:
+                _not_satisfiable(r)
+            if found:
+                _send_parts(r, found, boundaries)
+                return
+        r.headers_out.append(("Accept-Ranges", "bytes"))
+
+    return filter_header
+
+
+def _range_field(r: Request) -> str:
+    """The first of several counts."""
+    return next(value for name, value in r.headers_in if name.lower() == "range")
+
+
+def _if_range(r: Request) -> bool:
+    condition = r.index.get("if-range")
+    if condition is None:
+        return True
+    if len(condition) >= 2 and condition.endswith('"'):
+        return condition == (r.etag or r.sent_header("etag"))
+    modified = modified_at(r)
+    return modified >= 0 and parse_http_time(condition) == modified
+
+
+def parse_ranges(text: str, length: int, most: int) -> list[Range] | None:
+    """The ranges to send, [] if they cannot be satisfied, None if all is to be sent
+    (ngx_http_range_parse)."""
+    if text[:6].lower() != "bytes=" or len(text) < 7:
+        return None
+    ranges: list[Range] = []
+    at, comma = 6, ","
+    while comma:
+        found = _RANGE.match(text, at)
+        if not found:
+            return []
+        at, comma = found.end(), found[4]
+        bounds = _bounds(found, length)
+        if bounds is None:
+            return []
+        start, end = bounds
+        if start < end:
+            ranges.append(bounds)
+            if len(ranges) > most:
+                return None
+        elif start == 0:
+            return None
+    return None if _too_much(ranges, length, most) else ranges
+
+
+def _bounds(found: re.Match[str], length: int) -> Range | None:
+    """None for numbers that no file can have."""
+    first, last, suffix = found[1], found[2], found[3]
+    if max(int(text or 0) for text in (first, last, suffix)) > MAX:
+        return None
+    if suffix is not None:
+        return max(length - int(suffix), 0), length
+    return int(first), min(int(last) + 1, length) if last else length
+
+
+def _too_much(ranges: list[Range], length: int, most: int) -> bool:
+    """Several ranges must not be longer than the whole, nor small and many."""
+    if len(ranges) < 2:
+        return False
+    size = sum(end - start for start, end in ranges)
+    if size > length:
+        return True
+    return most >= NO_LIMIT and size + len(ranges) * OVERHEAD > length + 4096
+
+
+def _not_satisfiable(r: Request) -> None:
+    r.status = 416
+    r.clear_header("content-range")
+    r.headers_out.append(("Content-Range", f"bytes */{r.content_length}"))
+    r.content_length = -1
+    raise HeaderRefused(416)
+
+
+# -- 206 ------------------------------------------------------------------------------------
+
+
+def _send_parts(r: Request, ranges: list[Range], boundaries: Boundaries) -> None:
+    r.status, r.status_line = 206, None
+    r.clear_header("content-range")
+    length = r.content_length
+    if len(ranges) == 1:
+        start, end = ranges[0]
+        r.headers_out.append(("Content-Range", f"bytes {start}-{end - 1}/{length}"))
+        segments: list[Segment] = [(b"", start, end)]
+    else:
+        segments = _multipart(r, ranges, boundaries.next())
+    r.content_length = sum(len(prefix) + end - start for prefix, start, end in segments)
+    if r.file_segments is not None:
+        r.file_segments = tuple(segments)
+    elif len(ranges) == 1:
+        r.body_filters = (OnePart(*ranges[0]), *r.body_filters)
+    else:
+        r.body_filters = (SomeParts(segments), *r.body_filters)
+
+
+def _multipart(r: Request, ranges: list[Range], boundary: str) -> list[Segment]:
+    charset = f"; charset={r.charset}" if r.charset else ""
+    kind = f"Content-Type: {r.content_type}{charset}\r\n" if r.content_type else ""
+    head = f"\r\n--{boundary}\r\n{kind}Content-Range: bytes "
+    segments = [
+        (f"{head}{start}-{end - 1}/{r.content_length}\r\n\r\n".encode("latin-1"), start, end)
+        for start, end in ranges
+    ]
+    segments.append((f"\r\n--{boundary}--\r\n".encode("latin-1"), 0, 0))
+    r.content_type, r.charset = f"multipart/byteranges; boundary={boundary}", ""
+    return segments
+
+
+class OnePart:
+    """The body filter for a single range of a stream."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end_, self.offset = start, end, 0
+
+    def feed(self, data: bytes) -> bytes:
+        offset = self.offset
+        self.offset += len(data)
+        return data[max(self.start - offset, 0) : max(self.end_ - offset, 0)]
+
+    def end(self) -> bytes:
+        return b""
+
+
+class SomeParts:
+    """The body filter for several ranges, in any order: keeps the body, which is in memory
+    as a whole anyway where nginx can do this."""
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self.segments, self.data = segments, bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        self.data += data
+        return b""
+
+    def end(self) -> bytes:
+        return b"".join(prefix + self.data[start:end] for prefix, start, end in self.segments)

@@ -1,0 +1,92 @@
+"""Serves files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Awaitable
+
+from ..conf.directive import Conf
+from ..http.files import Files, send_file
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import Handler, Request, Status
+from ..http.uri import escape_uri
+from ..log import Level as LogLevel
+from ..log import errno_text
+from .core import CoreConf
+from .files import bind_files
+
+METHODS = frozenset({"GET", "HEAD", "POST"})
+MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+FORBIDDEN = frozenset({errno.EACCES, errno.EMLINK, errno.ELOOP})
+
+
+class StaticConf(Conf):
+    """No directives of its own: "root", "types" and their like are the core module's."""
+
+
+static = Module("static", StaticConf)
+
+
+@static.handler(Phase.CONTENT)
+def serve_file(conf: StaticConf, level: Level) -> Handler:
+    """The last of the content handlers."""
+    location, core, files = level.location, level[CoreConf], bind_files(level)
+    assert location is not None
+    path_of, has_etag, log_not_found = location.path_of, core.etag, core.log_not_found
+
+    def handle(r: Request) -> Awaitable[Status] | Status | None:
+        if r.method not in METHODS:
+            return 405
+        if r.uri.endswith("/"):
+            return None
+        path = path_of(r)
+        try:
+            fd = files.open(r, path)
+        except OSError as error:
+            return _failed(r, path, error, files, log_not_found)
+        info = os.fstat(fd)
+        if stat.S_ISREG(info.st_mode) and r.method != "POST":
+            return _serve(r, fd, info, path, has_etag)
+        os.close(fd)
+        return _cannot_serve(r, info, path)
+
+    return handle
+
+
+def _serve(
+    r: Request, fd: int, info: os.stat_result, path: str, has_etag: bool
+) -> Awaitable[Status] | Status:
+    modified, size = int(info[stat.ST_MTIME]), info.st_size
+    r.status = 200
+    r.content_length, r.last_modified = size, modified
+    if has_etag:
+        r.etag = f'"{modified:x}-{size:x}"'
+    if not r.content_type:
+        r.content_type = r.location.content_type_of(r.uri)
+    r.allow_ranges = True
+    return send_file(r, fd, size, path)
+
+
+def _cannot_serve(r: Request, info: os.stat_result, path: str) -> Status:
+    """A directory gets its slash; what is neither that nor a file is not there."""
+    if stat.S_ISDIR(info.st_mode):
+        r.location_out = escape_uri(r.uri) + "/" + (f"?{r.args}" if r.args else "")
+        return 301
+    if stat.S_ISREG(info.st_mode):
+        return 405
+    r.log(LogLevel.CRIT, f'"{path}" is not a regular file')
+    return 404
+
+
+def _failed(r: Request, path: str, error: OSError, files: Files, log_not_found: bool) -> Status:
+    level, status = LogLevel.CRIT, 500
+    if error.errno in MISSING:
+        level, status = LogLevel.ERR, 404
+    elif error.errno in FORBIDDEN:
+        level, status = LogLevel.ERR, 403
+    if status != 404 or log_not_found:
+        r.log(level, f'{files.open_call} "{path}" failed {errno_text(error)}')
+    return status

@@ -1,0 +1,140 @@
+"""Uses the first file of a list that exists."""
+
+from __future__ import annotations
+
+import errno
+import stat
+from dataclasses import dataclass
+
+from ..conf.directive import LOCATION, SERVER, UNLIMITED, Conf, directive
+from ..conf.values import parse_number
+from ..errors import ConfError
+from ..http.files import Files
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import Handler, Request, Status
+from ..http.template import Template, Text
+from ..log import Level as LogLevel
+from ..log import errno_text
+from .core import CoreConf
+from .files import bind_files
+
+MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One name; `is_dir` was written as a slash at its end."""
+
+    name: Template
+    is_dir: bool
+
+
+class TryFilesConf(Conf):
+    """Nothing of it is inherited, not even by an "if" inside the location."""
+
+    _candidates: tuple[Candidate, ...] = ()
+    _fallback = Template("")
+    _code = 0
+
+    @directive(
+        SERVER | LOCATION,
+        syntax="try_files file ... uri | try_files file ... =code",
+        arity=(2, UNLIMITED),
+    )
+    def try_files(self, file: str, *files: str) -> None:
+        """Checks the files, or directories if they end with a slash, and uses the first that
+        exists; if there is none, redirects internally to the last parameter, a URI or a named
+        location, or answers with its code."""
+        if self._candidates:
+            raise ConfError('"try_files" directive is duplicate')
+        *names, last = file, *files
+        self._candidates = tuple(
+            Candidate(Template(name.removesuffix("/")), name.endswith("/")) for name in names
+        )
+        self._fallback, self._code = Template(last), _code(last)
+
+
+def _code(text: str) -> int:
+    if not text.startswith("="):
+        return 0
+    try:
+        code = parse_number(text[1:])
+    except ValueError:
+        code = 1000
+    if code > 999:
+        raise ConfError(f'invalid code "{text}"')
+    return code
+
+
+try_files = Module("try_files", TryFilesConf)
+
+
+@try_files.handler(Phase.PRECONTENT)
+def find_file(conf: TryFilesConf, level: Level) -> Handler | None:
+    if not conf._candidates:
+        return None
+    names, files = Names(level), bind_files(level)
+    tests = [(names.bind(c.name, level), c.is_dir) for c in conf._candidates]
+    fallback, code = names.bind(conf._fallback, level), conf._code
+
+    def handle(r: Request) -> Status | None:
+        root = names.root(r)
+        for name, is_dir in tests:
+            text = name(r)
+            if _exists(r, files, root + text, is_dir):
+                names.use(r, text, is_dir)
+                return None
+        if code:
+            return code
+        target = fallback(r)
+        if target.startswith("@"):
+            return r.go_named(target)
+        uri, _, args = target.partition("?")
+        return r.redirect(uri, args)
+
+    return handle
+
+
+def _exists(r: Request, files: Files, path: str, is_dir: bool) -> bool:
+    try:
+        return stat.S_ISDIR(files.stat(r, path).st_mode) is is_dir
+    except OSError as error:
+        if error.errno not in MISSING:
+            r.log(LogLevel.CRIT, f'{files.stat_call} "{path}" failed {errno_text(error)}')
+        return False
+
+
+class Names:
+    """Where names lead to: below the root, or, with an alias, without the location's name."""
+
+    def __init__(self, level: Level) -> None:
+        assert level.location is not None
+        self.path_of, self.alias = level.location.path_of, level[CoreConf].alias_length
+
+    def bind(self, name: Template, level: Level) -> Text:
+        """The text of a name; with variables it loses what the alias stands for."""
+        text, alias = name.bind(level.variables), self.alias
+        if alias <= 0 or name.is_constant:
+            return text
+
+        def stripped(r: Request) -> str:
+            found = text(r)
+            return found[alias:] if found.startswith(r.uri[:alias]) else found
+
+        return stripped
+
+    def root(self, r: Request) -> str:
+        """The path of the request without the part that is its URI."""
+        path = self.path_of(r)
+        below = 0 if self.alias < 0 else len(r.uri) - self.alias
+        return path[: len(path) - below] if below > 0 else path
+
+    def use(self, r: Request, text: str, is_dir: bool) -> None:
+        """Makes the file found the one of the request."""
+        if self.alias > 0:
+            r.uri = r.uri[: self.alias] + text
+        elif not self.alias:
+            r.uri = text
+        elif not is_dir:
+            r.uri, r.add_uri_to_alias = text, True
