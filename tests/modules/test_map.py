@@ -1,0 +1,193 @@
+"""map: a variable out of another."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..nginx import Nginx
+
+
+@pytest.fixture(scope="module")
+def site(module_nginx: Nginx) -> Nginx:
+    module_nginx(
+        """
+        location / { return 200 "$plain|$host_map|$volatile"; }
+        location /plain { return 200 $plain; }
+        location /hosts { return 200 $host_map; }
+        location /named { return 200 "$named $word"; }
+        location /nodefault { return 200 "[$nodefault]"; }
+        location /composed { return 200 $composed; }
+        location /chain { return 200 $chain; }
+        location /included { return 200 $included; }
+        location /changing {
+            set $x 1; set $before "$cached$volatile";
+            set $x 2; return 200 "$before $cached$volatile";
+        }
+        """,
+        http=r"""
+        map $arg_a $plain {
+            default        other;
+            ""             empty;
+            one            1;
+            TWO            2;
+            "a b"          blank;
+            with.dot       dot;
+            \default       word-default;
+            ~^re           regex;
+            ~*^CI(\d+)$    "ci-$1";
+            ~^re2          second;
+            "~^q;{1,2}$"   quoted;
+            uri            $uri;
+            ten            10;
+            ten%20         escaped;
+            /path          path;
+        }
+        map $arg_h $host_map {
+            hostnames;
+            default         none;
+            example.org     exact;
+            *.example.org   sub;
+            .dot.org        dot;
+            www.tail.*      tail;
+            ~^re\.          regex;
+        }
+        map $arg_a $named { default "-"; ~^(?<word>\w+)-(?<rest>.*)$ "$rest"; }
+        map $arg_a $nodefault { x y; }
+        map "$arg_a:$arg_h" $composed { "1:2" both; ~^1: first; default "$arg_a+$arg_h"; }
+        map $plain $chain { 1 one-again; default "not $plain"; }
+        map $arg_a $included { include map.txt; default none; }
+        map $x $cached { default $x; }
+        map $x $volatile { volatile; default $x; }
+        """,
+        files={"map.txt": "from include;\nof file;\n"},
+    )
+    return module_nginx
+
+
+@pytest.mark.parametrize(
+    "value, told",
+    [
+        ("", "empty"),
+        ("x", "other"),
+        ("one", "1"),
+        ("ONE", "1"),
+        ("two", "2"),
+        ("a%20b", "other"),
+        ("with.dot", "dot"),
+        ("default", "word-default"),
+        ("regular", "regex"),
+        ("REgular", "other"),
+        ("re2", "regex"),
+        ("ci12", "ci-12"),
+        ("q;;", "quoted"),
+        ("uri", "/plain"),
+        ("ten", "10"),
+        ("ten%20", "escaped"),
+        ("/path", "path"),
+    ],
+)
+def test_value(site: Nginx, value: str, told: str) -> None:
+    site.exchange(f"> GET /plain?a={value}\n< 200\n<\n< {told}")
+
+
+@pytest.mark.parametrize(
+    "value, told",
+    [
+        ("example.org", "exact"),
+        ("EXAMPLE.org", "exact"),
+        ("example.org.", "exact"),
+        ("a.example.org", "sub"),
+        ("a.b.example.org", "sub"),
+        ("dot.org", "dot"),
+        ("a.dot.org", "dot"),
+        ("www.tail.net", "tail"),
+        ("re.x", "regex"),
+        ("nothing", "none"),
+    ],
+)
+def test_hostnames(site: Nginx, value: str, told: str) -> None:
+    site.exchange(f"> GET /hosts?h={value}\n< 200\n<\n< {told}")
+
+
+@pytest.mark.parametrize(
+    "target, told",
+    [
+        ("/named?a=ab-cd", "cd ab"),
+        ("/named?a=x", "- "),
+        ("/nodefault?a=x", "[y]"),
+        ("/nodefault?a=z", "[]"),
+        ("/composed?a=1&h=2", "both"),
+        ("/composed?a=1&h=3", "first"),
+        ("/composed?a=2&h=3", "2+3"),
+        ("/chain?a=one", "one-again"),
+        ("/chain?a=ten", "not 10"),
+        ("/included?a=from", "include"),
+        ("/included?a=of", "file"),
+        ("/included?a=x", "none"),
+        ("/changing", "11 12"),
+    ],
+)
+def test_more(site: Nginx, target: str, told: str) -> None:
+    site.exchange(f"> GET {target}\n< 200\n<\n< {told}".rstrip())
+
+
+def test_used_in_directives(nginx: Nginx) -> None:
+    nginx(
+        """
+        access_log logs/access.log short if=$loggable;
+        location / {
+            add_header X-Flag $flag;
+            if ($flag) { return 403; }
+            proxy_set_header X-Flag $flag;
+            proxy_pass http://$backend;
+        }
+        """,
+        http="""
+        map $arg_flag $flag { default ""; on 1; }
+        map $arg_b $backend { default 127.0.0.1:%%PORT_b%%; c 127.0.0.1:%%PORT_c%%; }
+        map $arg_quiet $loggable { default 1; yes 0; }
+        log_format short "$request_uri $backend";
+        """,
+        servers=[
+            "listen 127.0.0.1:%%PORT_b%%; return 200 b[$http_x_flag];",
+            "listen 127.0.0.1:%%PORT_c%%; return 200 c[$http_x_flag];",
+        ],
+    )
+    nginx.exchange("""
+        > GET /?quiet=yes
+        < 200
+        < !X-Flag
+        <
+        < b[]
+
+        > GET /?b=c
+        < 200
+        <
+        < c[]
+
+        > GET /?flag=on
+        < 403
+        """)
+    assert nginx.access_log(2) == [
+        nginx.filled("/?b=c 127.0.0.1:%%PORT_c%%"),
+        nginx.filled("/?flag=on 127.0.0.1:%%PORT_b%%"),
+    ]
+
+
+def test_many_entries(nginx: Nginx) -> None:
+    entries = "".join(f"key-{n} value-{n};\n" for n in range(5000))
+    nginx(
+        "location / { return 200 $big; }",
+        http=f"map_hash_max_size 16384; map $arg_a $big {{ {entries} }}",
+    )
+    nginx.exchange("""
+        > GET /?a=key-0
+        < 200
+        <
+        < value-0
+
+        > GET /?a=KEY-4999
+        < 200
+        <
+        < value-4999
+        """)
