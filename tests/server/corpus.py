@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyngx_jwt.server.head import HeadOptions
+
 G = b"GET / HTTP/1.1\r\n"
 H = b"Host: a\r\n\r\n"
 
@@ -446,5 +448,106 @@ DEVIATIONS: list[tuple[bytes, str, str]] = [
         G + b"Connection: close\r\nConnection: keep-alive\r\n" + H,
         "GET / -> / ? @a:  close",
         "GET / -> / ? @a:  keep",
+    ),
+]
+
+# directives, the same as options, heads and how they are understood
+WITH_OPTIONS: list[tuple[str, HeadOptions, list[tuple[bytes, str]]]] = [
+    (
+        "ignore_invalid_headers off;",
+        HeadOptions(ignore_invalid_headers=False),
+        [
+            (G + b"X_B: b\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"X.A: b\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"_: b\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"Content_Length: 5\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"X\xc4: b\r\nX\xe4: b\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"X A: b\r\n" + H, '400 headers: invalid header line: "X\\x20..."'),
+            (G + b"X\x01: b\r\n" + H, '400 headers: invalid header line: "X\\x01..."'),
+        ],
+    ),
+    (
+        "underscores_in_headers on;",
+        HeadOptions(underscores_in_headers=True),
+        [
+            (G + b"X_B: b\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"_: b\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"X_.A: b\r\n" + H, "GET / -> / ? @a:  keep dropped 1"),
+        ],
+    ),
+    (
+        "merge_slashes off;",
+        HeadOptions(merge_slashes=False),
+        [
+            (b"GET //a///b// HTTP/1.1\r\n" + H, "GET //a///b// -> //a///b// ? @a:  keep"),
+            (b"GET // HTTP/1.1\r\n" + H, "GET // -> // ? @a:  keep"),
+            (b"GET //.. HTTP/1.1\r\n" + H, "GET //.. -> / ? @a:  keep"),
+            (b"GET //../.. HTTP/1.1\r\n" + H, "400 line: invalid request"),
+            (b"GET /a//../b HTTP/1.1\r\n" + H, "GET /a//../b -> /a/b ? @a:  keep"),
+            (b"GET /a//../../b HTTP/1.1\r\n" + H, "GET /a//../../b -> /b ? @a:  keep"),
+            (b"GET /a/.//b HTTP/1.1\r\n" + H, "GET /a/.//b -> /a//b ? @a:  keep"),
+            (b"GET /a//. HTTP/1.1\r\n" + H, "GET /a//. -> /a// ? @a:  keep"),
+            (b"GET /a/%2fb%2f HTTP/1.1\r\n" + H, "GET /a/%2fb%2f -> /a//b/ ? @a:  keep"),
+            (b"GET /..//a HTTP/1.1\r\n" + H, "400 line: invalid request"),
+        ],
+    ),
+    (
+        "max_headers 3;",
+        HeadOptions(max_headers=3),
+        [
+            (G + b"X: y\r\n" * 2 + H, "GET / -> / ? @a:  keep"),
+            (G + b"X: y\r\n" * 3 + H, "494 headers: too many header lines"),
+            (G + b"X_: y\r\n" * 9 + H, "GET / -> / ? @a:  keep dropped 9"),
+            (G + b"X: y\r\n" * 3 + b"X :\r\n" + H, '400 headers: invalid header line: "X\\x20..."'),
+            (G + b"X: y\r\n" * 4 + b"X :\r\n" + H, "494 headers: too many header lines"),
+            (
+                G + b"Host: a\r\nX: y\r\nX: y\r\nHost: a\r\n\r\n",
+                "494 headers: too many header lines",
+            ),
+            (
+                G + b"Host: a\r\nX: y\r\nHost: a\r\n\r\n",
+                '400 headers: duplicate host header: "Host: a" after "Host: a"',
+            ),
+        ],
+    ),
+    (
+        "connection_pool_size 128; client_header_buffer_size 128;"
+        "large_client_header_buffers 2 256;",
+        HeadOptions(client_header_buffer_size=128, large_client_header_buffers=(2, 256)),
+        [
+            (b"GET /" + b"a" * 230 + b" HTTP/1.1\r\n" + H, "GET /a*230 -> /a*230 ? @a:  keep"),
+            (b"GET /" + b"a" * 240 + b" HTTP/1.1\r\n" + H, "GET /a*240 -> /a*240 ? @a:  keep"),
+            (b"GET /" + b"a" * 241 + b" HTTP/1.1\r\n" + H, "414 line: too long URI"),
+            (b"GET /" + b"a" * 242 + b" HTTP/1.1\r\n" + H, "414 line: too long URI"),
+            (b"GET /" + b"a" * 300, "414 line: too long URI"),
+            (b"GET /" + b"a" * 300 + b"\0 HTTP/1.1\r\n" + H, "414 line: too long URI"),
+            (G + b"X-B: " + b"a" * 248 + b"\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"X-B: " + b"a" * 249 + b"\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + b"X-B: " + b"a" * 250 + b"\r\n" + H, '494 headers: too long header line: "..."'),
+            (G + b"X-B: " + b"a" * 90 + b"\r\n" + H, "GET / -> / ? @a:  keep"),
+            (G + (b"X-B: " + b"a" * 150 + b"\r\n") * 2 + H, "GET / -> / ? @a:  keep"),
+            (
+                G + (b"X-B: " + b"a" * 150 + b"\r\n") * 3 + H,
+                '494 headers: too long header line: "..."',
+            ),
+            (G + (b"X-B: " + b"a" * 105 + b"\r\n") * 3 + H, "GET / -> / ? @a:  keep"),
+            (G + (b"X-B: " + b"a" * 105 + b"\r\n") * 4 + H, "GET / -> / ? @a:  keep"),
+            (
+                G + (b"X-B: " + b"a" * 121 + b"\r\n") * 4 + H,
+                '494 headers: too long header line: "..."',
+            ),
+            (
+                G + b"X-B: " + b"a" * 105 + b"\r\n" + (b"X-B: " + b"a" * 121 + b"\r\n") * 3 + H,
+                "GET / -> / ? @a:  keep",
+            ),
+            (
+                G + b"X-B: " + b"a" * 105 + b"\r\n" + (b"X-B: " + b"a" * 121 + b"\r\n") * 4 + H,
+                '494 headers: too long header line: "..."',
+            ),
+            (b"\r\n" * 64 + G + H, "GET / -> / ? @a:  keep"),
+            (b"\r\n" * 60 + G + H, "GET / -> / ? @a:  keep"),
+            (b"\n" * 127 + G + (b"X-B: " + b"a" * 150 + b"\r\n") * 2 + H, "GET / -> / ? @a:  keep"),
+            (b"\n" * 120 + G + H, "GET / -> / ? @a:  keep"),
+        ],
     ),
 ]

@@ -17,7 +17,7 @@ events { worker_connections 64; }
 http {
     access_log off; client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp;
     uwsgi_temp_path tmp; scgi_temp_path tmp; default_type text/plain;
-    server { listen 127.0.0.1:%(port)d; %(server)s }
+    %s
 }
 """
 
@@ -31,12 +31,17 @@ def find_binary() -> str | None:
 
 
 class Oracle:
-    def __init__(self, prefix: Path, server: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+    """One nginx with a server for each snippet, asked by its position."""
+
+    def __init__(self, prefix: Path, *snippets: str) -> None:
+        self.ports = [_free_port() for _ in snippets]
+        servers = (
+            f"server {{ listen 127.0.0.1:{port}; {snippet} }}"
+            for port, snippet in zip(self.ports, snippets, strict=True)
+        )
         self.log = prefix / "error.log"
-        (prefix / "nginx.conf").write_text(CONF % {"port": self.port, "server": server})
+        conf = prefix / "nginx.conf"
+        conf.write_text(CONF % "\n".join(servers))
         program = find_binary()
         assert program is not None
         command = [
@@ -54,7 +59,7 @@ class Oracle:
     def _wait(self) -> None:
         for _ in range(100):
             try:
-                return socket.create_connection(("127.0.0.1", self.port)).close()
+                return socket.create_connection(("127.0.0.1", self.ports[0])).close()
             except OSError:
                 time.sleep(0.05)
         raise TimeoutError("nginx did not start")
@@ -63,10 +68,11 @@ class Oracle:
         self.process.terminate()
         self.process.wait()
 
-    def ask(self, raw: bytes, timeout: float = 3) -> tuple[str, str, list[str]]:
+    def ask(self, raw: bytes, server: int = 0) -> tuple[str, str, list[str]]:
         """Sends the bytes; returns the head of the answer, its body, what was logged."""
         start = self.log.stat().st_size
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as client:
+        address = ("127.0.0.1", self.ports[server])
+        with socket.create_connection(address, timeout=5) as client:
             client.sendall(raw)
             head, body = _read_answer(client)
         with self.log.open("rb") as log:
@@ -74,6 +80,13 @@ class Oracle:
             lines = log.read().decode("latin-1")
         logged = re.findall(r"\*\d+ (client (?:sent|intended).*?), client: ", lines, re.DOTALL)
         return head, body, logged
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _read_answer(client: socket.socket) -> tuple[str, str]:

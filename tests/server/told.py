@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import re
 
-from pyngx_jwt.server.head import BadRequest, Head, check_partial, find_head_end, parse_head
+from pyngx_jwt.server.head import (
+    BadRequest,
+    Head,
+    HeadOptions,
+    check_partial,
+    find_head_end,
+    parse_head,
+)
 
 from .oracle import Oracle
 
+DEFAULTS = HeadOptions()
 SERVER = """
     return 200 "$request_method $request_uri -> $uri ?$args @$host:$request_port $http_x_a";
 """
 
 
-def told_by_us(raw: bytes) -> str:
+def told_by_us(raw: bytes, options: HeadOptions = DEFAULTS) -> str:
     end = find_head_end(raw)
-    found = parse_head(raw[:end]) if end >= 0 else check_partial(raw)
+    found = parse_head(raw[:end], options) if end >= 0 else check_partial(raw, options)
     if isinstance(found, BadRequest):
         return _short(f"{found.status} {found.message}")
     assert isinstance(found, Head)
@@ -31,8 +39,8 @@ def told_by_us(raw: bytes) -> str:
     )
 
 
-def told_by_nginx(oracle: Oracle, raw: bytes) -> str:
-    head, body, logged = oracle.ask(raw)
+def told_by_nginx(oracle: Oracle, raw: bytes, server: int = 0) -> str:
+    head, body, logged = oracle.ask(raw, server)
     found = re.match(r"HTTP/1.1 (\d+)", head) or re.search(r"<title>(\d+)", body)
     if found and found[1] != "200":
         status = "494" if "Header Or Cookie Too Large" in body else found[1]
