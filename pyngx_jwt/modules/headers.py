@@ -327,7 +327,9 @@ class Trailers:
     def end(self) -> bytes:
         r = self.r
         if not r.header_only:
-            r.trailers += tuple((name, text) for name, get in self.fields if (text := get(r)))
+            for name, get in self.fields:
+                if text := get(r):
+                    r.trailers += ((name, text),)
         return b""
 
 
