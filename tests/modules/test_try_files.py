@@ -205,7 +205,7 @@ def test_other_errors_are_logged(nginx: Nginx) -> None:
     (nginx.prefix / "html/loop").symlink_to("loop")
     nginx.exchange("> GET /\n< 404")
     nginx.wait_for_log(
-        r'\[crit\] .* stat\(\) "\S+/html/loop" failed \(40: Too many levels of symbolic links\)'
+        r'\[crit\] .* stat\(\) "\S+/html/loop" failed \(40: '
     )
 
 
