@@ -16,6 +16,7 @@ Otherwise than nginx
 - A wrong header line is answered when the head is complete (or too large), not when
   the line has come. A wrong request line is answered at its end.
 - Every limit and switch is the default server's, also after "Host" chose another one.
+- Of several things that are wrong, another one may be logged.
 - A pipelined request may use all large buffers, whatever the one before it used.
 """
 
@@ -24,7 +25,7 @@ from __future__ import annotations
 import re
 
 from .head_types import DEFAULTS, BadRequest, Head, HeadOptions, Refusal, new_head, refuse
-from .header_lines import KNOWN, join_repeated, read_odd_header, too_long, wrong_header
+from .header_lines import KNOWN, TOO_MANY, join_repeated, read_odd_header, too_long, wrong_header
 from .host import validate_host
 from .request_line import INVALID_METHOD, method_beginning, read_request_line
 
@@ -69,7 +70,8 @@ def parse_head(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> Head
     """Reads the head at the beginning of ``data``, which holds a whole one.
 
     ``find_head_end`` says so; or ``data`` is all that came and ends in CRLF CRLF: then what
-    is behind ``Head.length`` is body or the next request.
+    is behind ``Head.length`` is body or the next request. Empty lines alone are no head:
+    take them off with ``skip_empty_lines``.
     """
     text = data.decode("latin-1")
     length = len(text)
@@ -173,7 +175,7 @@ def _parse_lines(
             index[key] = value = value.strip(" ")
             headers.append((name, value))
     if len(headers) > options.max_headers:
-        refusal = (494, "client sent too many header lines")
+        refusal = TOO_MANY
     if len(index) != len(headers):
         refusal = join_repeated(head, options.max_headers) or refusal
     refusal = _process_headers(head, options, refusal)

@@ -10,7 +10,7 @@ from .head_types import Head, HeadOptions, Refusal
 
 def read_odd_header(head: Head, line: str, options: HeadOptions) -> Refusal | None:
     """Reads a line whose name is not among the usual ones, or that is wrong."""
-    if line[:1] != "\n" or line == "\n" or "\n" in line[1:]:
+    if line.rfind("\n") != 0 or line == "\n":
         return _UNSPLIT
     name, _, value = line[1:].partition(":")
     if not _SIMPLE_NAME(name):
@@ -26,7 +26,7 @@ def read_odd_header(head: Head, line: str, options: HeadOptions) -> Refusal | No
             return None
     head.index[ascii_lower(name)] = value = value.strip(" ")
     head.headers.append((name, value))
-    return None
+    return TOO_MANY if len(head.headers) > options.max_headers else None
 
 
 def join_repeated(head: Head, max_headers: int) -> Refusal | None:
@@ -62,6 +62,7 @@ def too_long(line: str, is_header: bool) -> Refusal:
     return 494, f'client sent too long header line: "{line[:_MAX_SHOWN]}..."'
 
 
+TOO_MANY = (494, "client sent too many header lines")
 _UNSPLIT = (400, "")  # a CR or LF inside a line: not shown, the head is read again
 _MAX_SHOWN = 1748  # what nginx has room for in a line of its log
 _SIMPLE_NAME = re.compile("[A-Za-z0-9-]+").fullmatch
