@@ -46,6 +46,8 @@ for _module in MODULES:
     for _name, _directive in _module.conf.directives.items():
         DIRECTIVES.setdefault(_name, []).append((_module.conf, _directive))
 
+MAX_INCLUDES = 64  # deeper ones can only be a circle
+
 # Even --allow-unsupported does not leave out what keeps somebody out.
 _GUARDS = re.compile(
     r"auth_|access_|oidc|secure_link|limit_|valid_referers|ssl_(verify|client|ocsp|crl)|deny"
@@ -62,6 +64,7 @@ class Reader:
 
     scope: Scope
     files: dict[str, str] = field(default_factory=dict)
+    depth: int = 0
 
     def run(self, source: Source, level: Level) -> None:
         """Runs a file, or a block of it, to its end."""
@@ -85,8 +88,12 @@ class Reader:
 
     def _apply(self, statement: Statement, source: Source, level: Level) -> None:
         if statement.name == "include" and not statement.opens:
+            self.depth += 1
+            if self.depth > MAX_INCLUDES:
+                raise ConfError(f'too many nested includes, "{statement.args[0]}" includes itself')
             for included in self._included(statement):
                 self.run(included, level)
+            self.depth -= 1
             return
         found = self._find(statement, source, level)
         if found is None:
@@ -420,10 +427,7 @@ def _add_names(address: Address, scope: Scope) -> None:
     for level, server in address.levels:
         for name in level[CoreConf].server_names or ("",):
             if name.startswith("~"):
-                regex = Regex(name[1:], caseless=name != name.lower())
-                address.names.add_regex(regex, server)
-                for captured in regex.names:
-                    scope.shared(Variables).define_stored(captured)
+                address.names.add_regex(level[CoreConf]._name_regexes[name], server)
             elif not address.names.add(_host_name(name), server):
                 scope.warn_at(f'conflicting server name "{name}" on {address.listen.text}, ignored')
 

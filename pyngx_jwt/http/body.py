@@ -64,7 +64,7 @@ async def read_body(r: Request) -> KeptBody:
     core = r.location.core
     in_memory = 0 if core.client_body_in_file_only != "off" else core.client_body_buffer_size
     while data := await source.read():
-        check_size(r, source.received)
+        check_size(r, source.received, len(data))
         _keep(r, body, data, in_memory)
     if body.fd < 0:
         body.data = b"".join(body.parts)
@@ -72,11 +72,12 @@ async def read_body(r: Request) -> KeptBody:
     return body
 
 
-def check_size(r: Request, received: int) -> None:
+def check_size(r: Request, received: int, last: int) -> None:
     """Raises BodyError(413) once more came than client_max_body_size allows."""
     limit = r.location.core.client_max_body_size
     if received > limit > 0:
-        r.log(Level.ERR, f"client intended to send too large chunked body: {received} bytes")
+        told = f"{received - last}+{last}"
+        r.log(Level.ERR, f"client intended to send too large chunked body: {told} bytes")
         raise BodyError(413)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..log import Level
 from .location import Tree
-from .request import BodyError, Request, Status
+from .request import BodyError, HeaderRefused, Request, Status
 from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
 
@@ -32,7 +32,7 @@ async def run(r: Request) -> None:
                 rc = await _location_phases(r)
             else:
                 rc = await finalize(r, rc)
-    except BodyError as error:
+    except (BodyError, HeaderRefused) as error:
         await answer(r, error.status)
     except ConnectionResetError:
         r.sink.abort()
@@ -54,6 +54,8 @@ async def answer(r: Request, status: Status) -> None:
                 rc = await phases(r)
             else:
                 rc = await finalize(r, rc)
+    except (BodyError, HeaderRefused) as error:
+        await answer(r, error.status)
     except Exception:
         r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
         r.sink.abort()
@@ -130,7 +132,7 @@ def find_location(r: Request) -> Status | None:
 
 async def finalize(r: Request, status: Status) -> Status:
     """ngx_http_special_response_handler: an error page, a redirect or the built-in page."""
-    if status in (CLOSE, CLIENT_CLOSED) or r.header_sent:
+    if status in (CLOSE, CLIENT_CLOSED, 408) or r.header_sent:
         r.status = r.status or status
         r.sink.abort()
         return DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 
 import pcre2  # type: ignore[import-untyped]
@@ -11,6 +12,14 @@ from ..log import Level
 
 if TYPE_CHECKING:
     from .request import Request
+
+
+# The binding reads escapes as JavaScript does, where \\x{41} is not a character.
+_BRACED = re.compile(r"\\(?:x\{([0-9A-Fa-f]{1,2})\}|.)", re.DOTALL)
+
+
+def _unbraced(found: re.Match[str]) -> str:
+    return f"\\x{found[1]:0>2}" if found[1] else found[0]
 
 
 class Match(Protocol):
@@ -29,7 +38,7 @@ class Regex:
         """Raises ConfError in nginx's words."""
         flags = pcre2.IGNORECASE if caseless else 0
         try:
-            pattern = pcre2.compile(text.encode("latin-1"), flags)
+            pattern = pcre2.compile(_BRACED.sub(_unbraced, text).encode("latin-1"), flags)
         except pcre2.PatternError as error:
             raise ConfError(f'pcre2_compile() failed: {error} in "{text}"') from None
         self.text = text
@@ -63,8 +72,3 @@ class Regex:
     def test(self, subject: str) -> bool:
         """Whether it matches, for use outside a request."""
         return self._search(subject.encode("latin-1")) is not None
-
-
-def capture(index: int) -> str:
-    """The name under which variables resolve $1..$9."""
-    return str(index)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from .. import NGINX_VERSION
 from ..conf.directive import (
@@ -246,6 +247,7 @@ class CoreConf(Conf):
     _regex: Regex | None = None
     _methods: frozenset[str] = frozenset()
     _internal = False
+    _name_regexes: Mapping[str, Regex] = MappingProxyType({})
     error_pages: tuple[ErrorPage, ...] = ()
     type_table: dict[str, str] | None = None
     root_path: Template = Template("html")
@@ -283,10 +285,13 @@ class CoreConf(Conf):
     @directive(SERVER, default='""')
     def server_name(self, name: str, *names: str) -> None:
         """Sets names of a virtual server: exact, "*.wildcard", "wildcard.*" or "~regex"."""
-        self.server_names = (
-            *vars(self).get("server_names", ()),
-            *map(_checked_name, (name, *names)),
-        )
+        for word in (name, *names):
+            self.server_names = (*vars(self).get("server_names", ()), _checked_name(word))
+            if word.startswith("~"):
+                regex = Regex(word[1:], caseless=word != word.lower())
+                self._name_regexes = {**self._name_regexes, word: regex}
+                for captured in regex.names:
+                    self._level.variables.define_stored(captured)
 
     @directive(SERVER | LOCATION, opens=LOCATION, syntax="location [ = | ~ | ~* | ^~ ] uri")
     def location(self, modifier: str, uri: str = "") -> None:
@@ -294,6 +299,8 @@ class CoreConf(Conf):
         self._modifier, self._name = _split_location(modifier, uri)
         if self._modifier in ("~", "~*"):
             self._regex = Regex(self._name, caseless=self._modifier == "~*")
+            for name in self._regex.names:
+                self._level.variables.define_stored(name)
         outer = self._level.outer
         if outer.context & LOCATION:
             _check_nesting(self, outer[CoreConf])
@@ -545,7 +552,9 @@ def bind_path(level: Level) -> Callable[[Request], str]:
 
     def by_alias(r: Request) -> str:
         base = root if constant else full(text(r))
-        return base if length < 0 else base + r.uri[length:]
+        if length < 0:
+            return base + r.uri if r.add_uri_to_alias else base
+        return base + r.uri[length:]
 
     return by_alias if length else by_root
 

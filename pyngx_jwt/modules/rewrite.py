@@ -92,7 +92,7 @@ class RewriteConf(Conf):
         """Sets a value for a variable: text, variables, or both."""
         if not variable.startswith("$") or len(variable) == 1:
             raise ConfError(f'invalid variable name "{variable}"')
-        store = self._level.variables.define_stored(variable[1:])
+        store = self._level.variables.define_stored(variable[1:], warns_unset)
         template = Template(value)
 
         def build(variables: Variables) -> Operation:
@@ -107,6 +107,12 @@ class RewriteConf(Conf):
 
 
 rewrite = Module("rewrite", RewriteConf)
+
+
+def warns_unset(r: Request, name: str) -> None:
+    """What reading a variable that no "set" has reached says."""
+    if r.location.conf(RewriteConf).uninitialized_variable_warn:
+        r.log(LogLevel.WARN, f'using uninitialized "{name}" variable')
 
 
 def _declare_captures(level: Level, regex: Regex) -> None:
@@ -189,9 +195,7 @@ _FILE_TESTS: dict[str, Callable[[str], bool]] = {
     "f": os.path.isfile,
     "d": os.path.isdir,
     "e": os.path.exists,
-    "x": lambda path: (
-        os.path.isfile(path) and os.access(path, os.X_OK) and bool(os.stat(path).st_mode & 0o111)
-    ),
+    "x": lambda path: os.path.exists(path) and bool(os.stat(path).st_mode & 0o100),
 }
 
 
@@ -255,8 +259,16 @@ def _true(get: Text) -> Condition:
 
 def _matches(get: Text, regex: Regex, negative: bool) -> Condition:
     if negative:
-        return lambda r: not regex.match(r, get(r))
-    return lambda r: regex.match(r, get(r))
+        return lambda r: not _match(regex, r, get(r))
+    return lambda r: _match(regex, r, get(r))
+
+
+def _match(regex: Regex, r: Request, subject: str) -> bool:
+    """As elsewhere, but a failure also forgets what an earlier expression captured."""
+    found = regex.match(r, subject)
+    if not found:
+        r.captures = None
+    return found
 
 
 def _file_condition(test: str, path: Template) -> BuildCondition:
@@ -317,7 +329,7 @@ class _Rewrite:
 
     def _build_redirect(self, path: Text, args: Text | None) -> Operation:
         def run(r: Request) -> Status | None:
-            if not self.regex.match(r, r.uri):
+            if not self._matches(r):
                 return None
             target = path(r) + (self.mark + args(r) if args else "")
             target = unescape_redirect(target)
@@ -331,7 +343,7 @@ class _Rewrite:
 
     def _build_internal(self, path: Text, args: Text | None) -> Operation:
         def run(r: Request) -> Status | None:
-            if not self.regex.match(r, r.uri):
+            if not self._matches(r):
                 return None
             uri, new_args = path(r), args(r) if args else None
             r.internal, r.valid_unparsed_uri = True, False
@@ -349,6 +361,13 @@ class _Rewrite:
             return EXIT if self.last else None
 
         return run
+
+    def _matches(self, r: Request) -> bool:
+        found = _match(self.regex, r, r.uri)
+        if r.location.conf(RewriteConf).rewrite_log:
+            told = "matches" if found else "does not match"
+            r.log(LogLevel.NOTICE, f'"{self.regex.text}" {told} "{r.uri}"')
+        return found
 
     def _log(self, r: Request, what: str, target: str) -> None:
         if r.location.conf(RewriteConf).rewrite_log:

@@ -379,7 +379,8 @@ class HttpProtocol(asyncio.Protocol):
         if r.status in (204, 304) or r.status < 200:
             r.header_only = True
             if r.status != 304:
-                r.content_length = -1
+                r.content_length = r.last_modified = -1
+                r.content_type = None
         elif (r.content_length < 0 or r.expect_trailers) and not r.header_only:
             if r.http_version > 1000 and r.location.core.chunked_transfer_encoding:
                 r.chunked_out, r.content_length = True, -1

@@ -234,7 +234,7 @@ class Exchange:
         assert source is not None
         while not connection.answered:
             data = await source.read()
-            check_size(r, source.received)
+            check_size(r, source.received, len(data))
             if not data:
                 break
             piece = b"%x\r\n%b\r\n" % (len(data), data) if self.out.chunked else data
