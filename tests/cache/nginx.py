@@ -20,7 +20,7 @@ events { worker_connections 64; }
 http {
     access_log off; client_body_temp_path tmp; proxy_temp_path temp 1 2; fastcgi_temp_path tmp;
     uwsgi_temp_path tmp; scgi_temp_path tmp;
-    proxy_cache_path %(cache)s levels=1:2 keys_zone=one:1m %(path)s;
+    proxy_cache_path %(cache)s levels=1:2 keys_zone=one:%(zone)s %(path)s;
     proxy_cache_key $arg_key$uri;
     proxy_buffer_size 8k;
     server {
@@ -78,7 +78,7 @@ class RealNginx:
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, location: str = "", path: str = "") -> None:
+    def start(self, location: str = "", path: str = "", zone: str = "1m") -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         values = {
@@ -87,6 +87,7 @@ class RealNginx:
             "upstream": self.upstream.port,
             "location": location,
             "path": path,
+            "zone": zone,
             "user": "user root;" if os.geteuid() == 0 else "",
         }
         conf = self.prefix / "nginx.conf"

@@ -58,6 +58,7 @@ TABLE: dict[str, tuple[int, int, int] | None] = {
     "Cache-Control: stale-while-revalidate=5\nCache-Control: max-age=10": (10, 5, 5),
     f"Expires: {FUTURE}": (10, 0, 0),
     f"Expires: {PAST}": None,
+    "Expires: Tue, 14 Nov 2023 22:13:20 GMT": (0, 0, 0),
     "Expires: 0": None,
     f"Expires: {FUTURE}\nExpires: {PAST}": (10, 0, 0),
     f"Expires: {PAST}\nExpires: {FUTURE}": None,

@@ -198,6 +198,25 @@ def test_temporary_files_that_cannot_be_made(kit: Kit) -> None:
     assert cache.index.head().entries == 0
 
 
+def test_folders_that_cannot_be_made(kit: Kit) -> None:
+    cache = kit.cache("levels=1")
+    path_of(cache).parent.write_text("no folder")
+    hold = kit.hold(cache)
+    assert hold.open() is MISS
+    writer = hold.begin(HEAD, kit.fresh())
+    assert writer is not None and not hold.commit(writer)
+    hold.close()
+    assert len(files_of(kit)) == 1 and "(20: Not a directory)" in kit.log[0]
+    os.rename(cache.path, cache.path + ".gone")
+    Path(cache.path).write_text("no folder")
+    hold = kit.hold(cache, "other")
+    assert hold.open() is MISS
+    writer = hold.begin(HEAD, kit.fresh())
+    assert writer is not None and not hold.commit(writer)
+    hold.close()
+    assert cache.index.head()[:2] == (0, 2) and len(files_of(kit)) == 2
+
+
 def test_a_full_disk(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = kit.cache()
     hold = kit.hold(cache)

@@ -24,6 +24,7 @@ from pyngx_jwt.cache import (
     unpack,
     variant,
 )
+from pyngx_jwt.cache.index import capacity
 from pyngx_jwt.zones import Folder
 
 from .kit import Headers, Kit
@@ -323,6 +324,16 @@ def test_any_mixture_of_headers_of_a_304(real: RealNginx, ours: Kit, upstream: U
             answer = Freshness(found[0])
             answer.feed(parsed(head_of(*fields)))
             assert not answer.cacheable and fresh.vary
+
+
+@pytest.mark.parametrize("size", [12288, 16384, 20000, 40960, 102400])
+def test_as_many_entries_as_in_nginx(real: RealNginx, upstream: Upstream, size: int) -> None:
+    """A zone that is full gives up one entry for each new one, and so shows how many it takes."""
+    most = capacity(size)
+    real.start("proxy_cache_valid any 1h;", zone=str(size))
+    for number in range(most + 5):
+        real.get(f"/{number}")
+    assert len(real.files()) == most
 
 
 # -- we write ----------------------------------------------------------------------------------
