@@ -6,7 +6,7 @@ import re
 
 from .head_types import Head, HeadOptions, Refusal
 from .host import LITERAL, validate_host
-from .uri import normalize
+from ..http.uri import normalize
 
 
 def read_request_line(head: Head, options: HeadOptions) -> Refusal | None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyngx_jwt.server.uri import (
+from pyngx_jwt.http.uri import (
     escape_args,
     escape_html,
     escape_memcached,

@@ -1,0 +1,1 @@
+"""Tests of pyngx_jwt.http."""
