@@ -25,6 +25,7 @@ from .conf.directive import (
 from .conf.parse import END_BLOCK, Source, Statement, command_line, expand, read_source
 from .conf.scope import Scope
 from .errors import ConfError
+from .http.auth_delay import delayed
 from .http.level import Level
 from .http.listen import Listen
 from .http.location import Location, Server, ServerNames, Tree
@@ -294,6 +295,8 @@ def compile_location(level: Level) -> Location:
     before, access = _handlers(level, Phase.PREACCESS), _handlers(level, Phase.ACCESS)
     if access and level[CoreConf].satisfy == "any":
         access = (satisfy_any(access),)
+    if delay := level[CoreConf].auth_delay:
+        access = tuple(delayed(handler, delay) for handler in access)
     after = (*_handlers(level, Phase.PRECONTENT), *_content(level, location))
     location.handlers = (*before, *access, *after)
     location.subrequest_handlers = (*before, *after)

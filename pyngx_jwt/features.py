@@ -33,7 +33,8 @@ OPTIONAL = (
 # Those we have; a test holds this against the modules that are registered.
 MODULES = frozenset(
     {
-        *("geo", "map", "proxy", "rewrite", "split_clients", "ssl"),
+        *("access", "auth_basic", "auth_request", "geo", "map", "proxy", "rewrite"),
+        *("split_clients", "ssl"),
         *("upstream_keepalive", "upstream_zone"),
     }
 )

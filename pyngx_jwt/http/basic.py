@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ctypes
-import ctypes.util
+import errno
 import hashlib
 import hmac
 import os
@@ -109,9 +109,13 @@ def crypt(key: bytes, salt: str) -> str:
 
 @cache
 def _crypt_r() -> ctypes._NamedFuncPointer:
-    """Python has no module for it any more since 3.13; libcrypt or the C library has it."""
-    library = ctypes.CDLL(ctypes.util.find_library("crypt"), use_errno=True)
-    function = library.crypt_r
-    function.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p]
-    function.restype = ctypes.c_char_p
-    return function
+    """Python's own module for it is gone since 3.13; libcrypt or the C library has it."""
+    for name in ("libcrypt.so.1", "libcrypt.so.2", None):
+        try:
+            function = ctypes.CDLL(name, use_errno=True).crypt_r
+        except (OSError, AttributeError):
+            continue
+        function.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p]
+        function.restype = ctypes.c_char_p
+        return function
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

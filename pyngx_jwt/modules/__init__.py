@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from ..http.module import AnyModule
+from .access import access
+from .auth_basic import auth_basic
+from .auth_request import auth_request
 from .core import core
 from .core_variables import core_variables
 from .files import files
@@ -33,6 +36,9 @@ MODULES: tuple[AnyModule, ...] = (
     static,
     index,
     try_files,
+    auth_request,
+    auth_basic,
+    access,
     geo,
     map_,
     split_clients,

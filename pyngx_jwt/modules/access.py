@@ -1,0 +1,88 @@
+"""Limits access by client address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive
+from ..errors import ConfError
+from ..http.cidr import UNIX, Network, parse_network, plain
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import OK, Handler, Request, Status
+from ..log import Level as LogLevel
+from .core import CoreConf
+
+HERE = EVERYWHERE | LIMIT_EXCEPT
+ALL = (Network(4), Network(16), UNIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    network: Network
+    deny: bool
+
+
+class AccessConf(Conf):
+    rules: tuple[Rule, ...] = ()
+
+    @directive(HERE, syntax="allow address | CIDR | unix: | all")
+    def allow(self, address: str) -> None:
+        """Allows access for the network or address; of all rules the first that fits counts."""
+        self._add(address, deny=False)
+
+    @directive(HERE, syntax="deny address | CIDR | unix: | all")
+    def deny(self, address: str) -> None:
+        """Denies access for the network or address."""
+        self._add(address, deny=True)
+
+    def _add(self, text: str, *, deny: bool) -> None:
+        rules = tuple(Rule(network, deny) for network in self._networks(text))
+        self.rules = (*vars(self).get("rules", ()), *rules)
+
+    def _networks(self, text: str) -> tuple[Network, ...]:
+        if text == "all":
+            return ALL
+        if text == "unix:":
+            return (UNIX,)
+        try:
+            network, cut = parse_network(text)
+        except ValueError:
+            raise ConfError(f'invalid parameter "{text}"') from None
+        if cut:
+            self._scope.warn(f"low address bits of {text} are meaningless")
+        return (network,)
+
+
+access = Module("access", AccessConf)
+
+
+@access.handler(Phase.ACCESS)
+def limit_access(conf: AccessConf, level: Level) -> Handler | None:
+    if not conf.rules:
+        return None
+    tables = {
+        size: [
+            (rule.network.mask, rule.network.address, rule.deny)
+            for rule in conf.rules
+            if rule.network.size == size
+        ]
+        for size in (0, 4, 16)
+    }
+    log_denied = level[CoreConf].satisfy == "all"
+
+    def handle(r: Request) -> Status | None:
+        packed = r.connection.binary_remote_addr
+        if tables[4]:
+            packed = plain(packed)
+        value = int.from_bytes(packed)
+        for mask, address, deny in tables[len(packed)]:
+            if value & mask == address:
+                if not deny:
+                    return OK
+                if log_denied:
+                    r.log(LogLevel.ERR, "access forbidden by rule")
+                return 403
+        return None
+
+    return handle

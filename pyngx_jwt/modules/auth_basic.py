@@ -1,0 +1,133 @@
+"""Limits access by user name and password ("HTTP Basic Authentication")."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import secrets
+
+from ..conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive
+from ..errors import ConfError
+from ..http.basic import credentials, matches
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import OK, Handler, Request, Status
+from ..http.template import Template
+from ..log import Level as LogLevel
+from ..log import errno_text
+
+HERE = EVERYWHERE | LIMIT_EXCEPT
+
+
+class AuthBasicConf(Conf):
+    realm: Template | None = None
+    user_file: Template | None = None
+
+    @directive(HERE, default="off", syntax="auth_basic string | off")
+    def auth_basic(self, realm: str) -> None:
+        """Asks for a user name and a password in the realm; "off" undoes what was inherited."""
+        if "realm" in vars(self):
+            raise ConfError('"auth_basic" directive is duplicate')
+        self.realm = Template(realm)
+
+    @directive(HERE)
+    def auth_basic_user_file(self, file: str) -> None:
+        """Sets the file with lines "name:password", the password encrypted by crypt(3), or as
+        {SHA}, {SSHA}, {PLAIN} or $apr1$; a relative name is taken from the configuration's
+        folder."""
+        if "user_file" in vars(self):
+            raise ConfError('"auth_basic_user_file" directive is duplicate')
+        self.user_file = Template(file)
+
+
+auth_basic = Module("auth_basic", AuthBasicConf)
+
+
+class Known:
+    """Passwords that were found good, so that slow methods are not run for each request.
+
+    What is kept is a keyed hash of the password and its line in the file."""
+
+    def __init__(self, size: int = 1024) -> None:
+        self._size, self._key = size, secrets.token_bytes(32)
+        self._known: dict[bytes, None] = {}
+
+    def matches(self, password: str, kept: str) -> bool:
+        """Raises OSError as matches() does."""
+        text = f"{len(kept)}:{kept}{password}".encode("latin-1")
+        digest = hashlib.blake2b(text, key=self._key).digest()
+        if digest in self._known:
+            return True
+        if not matches(password, kept):
+            return False
+        if len(self._known) >= self._size:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = None
+        return True
+
+
+@auth_basic.handler(Phase.ACCESS)
+def check_password(conf: AuthBasicConf, level: Level) -> Handler | None:
+    if conf.realm is None or conf.user_file is None or conf.realm.text == "off":
+        return None
+    realm_of, file_of = conf.realm.bind(level.variables), conf.user_file.bind(level.variables)
+    full_name, known = conf._scope.conf_name, level.scope.shared(Known)
+
+    def handle(r: Request) -> Status | None:
+        realm = realm_of(r)
+        if realm == "off":
+            return None
+        given = credentials(r)
+        if given is None:
+            r.log(LogLevel.INFO, "no user/password was provided for basic authentication")
+            return _ask(r, realm)
+        return _check(r, realm, given, full_name(file_of(r)), known)
+
+    return handle
+
+
+def _check(r: Request, realm: str, given: tuple[str, str], path: str, known: Known) -> Status:
+    user, password = given
+    try:
+        with open(path.encode("latin-1"), "rb") as file:
+            kept = find_user(file.read().decode("latin-1"), user)
+    except OSError as error:
+        missing = error.errno == errno.ENOENT
+        level = LogLevel.ERR if missing else LogLevel.CRIT
+        r.log(level, f'open() "{path}" failed {errno_text(error)}')
+        return 403 if missing else 500
+    if kept is None:
+        r.log(LogLevel.ERR, f'user "{user}" was not found in "{path}"')
+        return _ask(r, realm)
+    try:
+        if known.matches(password, kept):
+            return OK
+    except OSError as error:
+        r.log(LogLevel.CRIT, f"crypt_r() failed {errno_text(error)}")
+        return 500
+    r.log(LogLevel.ERR, f'user "{user}": password mismatch')
+    return _ask(r, realm)
+
+
+_END = re.compile(r"[\r\n:]")
+
+
+def find_user(text: str, user: str) -> str | None:
+    """What a password file keeps for a user; lines that begin with "#" are comments."""
+    head = f"{user}:"
+    if text.startswith(head):
+        start = len(head)
+    else:
+        start = text.find(f"\n{head}") + 1 + len(head)
+        if start == len(head):
+            return None
+    if user.startswith(("#", "\r", "\n")):
+        return None
+    end = _END.search(text, start)
+    return text[start : end.start() if end else None]
+
+
+def _ask(r: Request, realm: str) -> Status:
+    r.add_header("WWW-Authenticate", f'Basic realm="{realm}"')
+    return 401

@@ -1,0 +1,67 @@
+"""Limits access by the result of a subrequest."""
+
+from __future__ import annotations
+
+from ..conf.directive import EVERYWHERE, Conf, directive
+from ..errors import ConfError
+from ..http.body import KeptBody
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import OK, Handler, Request, Status
+from ..http.subrequest import subrequest
+from ..http.template import Template
+from ..http.variables import Setter
+from ..log import Level as LogLevel
+from .map import variable_name
+
+CHALLENGE = "www-authenticate"
+
+
+class AuthRequestConf(Conf):
+    uri = ""
+    assignments: tuple[tuple[Setter, Template], ...] = ()
+
+    @directive(EVERYWHERE, default="off", syntax="auth_request uri | off")
+    def auth_request(self, uri: str) -> None:
+        """Allows access if a subrequest to the URI answers 2xx, denies it with its 401 or 403;
+        any other answer is an error."""
+        if "uri" in vars(self):
+            raise ConfError('"auth_request" directive is duplicate')
+        self.uri = "" if uri == "off" else uri
+
+    @directive(EVERYWHERE, syntax="auth_request_set $variable value")
+    def auth_request_set(self, variable: str, value: str) -> None:
+        """Sets the variable once the subrequest is done; the value can contain its variables,
+        such as $upstream_http_*."""
+        store = self._level.variables.define_stored(variable_name(variable))
+        self.assignments = (*vars(self).get("assignments", ()), (store, Template(value)))
+
+
+auth_request = Module("auth_request", AuthRequestConf)
+
+
+@auth_request.handler(Phase.ACCESS)
+def ask(conf: AuthRequestConf, level: Level) -> Handler | None:
+    if not conf.uri:
+        return None
+    uri = conf.uri
+    assignments = [(store, value.bind(level.variables)) for store, value in conf.assignments]
+
+    async def handle(r: Request) -> Status | None:
+        sub = await subrequest(r, uri, body=KeptBody(), header_only=True)
+        for store, value in assignments:
+            store(r, value(sub))
+        return _judge(r, sub)
+
+    return handle
+
+
+def _judge(r: Request, sub: Request) -> Status:
+    if sub.status == 401:
+        r.headers_out += [pair for pair in sub.headers_out if pair[0].lower() == CHALLENGE]
+    if sub.status in (401, 403):
+        return sub.status
+    if 200 <= sub.status < 300:
+        return OK
+    r.log(LogLevel.ERR, f"auth request unexpected status: {sub.status}")
+    return 500
