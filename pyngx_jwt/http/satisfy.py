@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..log import Level
 from .request import Handler, Request, Status
 from .status import OK
 
@@ -22,6 +23,8 @@ def satisfy_any(handlers: tuple[Handler, ...]) -> Handler:
                 return rc
             if rc and refusal not in (401, 407):
                 refusal = rc
+        if refusal == 403:
+            r.log(Level.ERR, "access forbidden by rule")
         return refusal
 
     return handle
