@@ -53,12 +53,11 @@ async def read_body(r: Request) -> KeptBody:
 
     More than client_body_buffer_size goes into a file below client_body_temp_path.
     """
-    main = r.main
-    if main.body is not None:
-        kept: KeptBody = main.body
+    if r.body is not None:
+        kept: KeptBody = r.body
         return kept
-    body = main.body = KeptBody()
-    source = main.body_in
+    body = r.body = KeptBody()
+    source = r.body_in  # a subrequest has none: it gets what its main request has read
     if source is None:
         return body
     core = r.location.core

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol
 
 from ..log import Level
 from .location import Tree
-from .request import BodyError, HeaderRefused, Request, Status
-from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
+from .request import BodyError, Handler, HeaderRefused, Request, Status
+from .status import CHANGED, CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
 
 
@@ -21,23 +21,70 @@ class ErrorPage(Protocol):
     constant_args: str | None
 
 
-async def run(r: Request) -> None:
-    """Serves a request to its end; nothing escapes but cancellation."""
+def begin(r: Request) -> Coroutine[Any, Any, None] | None:
+    """Serves a request as far as nothing waits, without so much as a coroutine.
+
+    None if that was all of it; otherwise the rest, to be awaited.  Nothing escapes."""
+    if r.server.rewrite:
+        return run(r)
     try:
-        rc = await _server_phases(r)
+        rc: Any = find_location(r)
+        if rc is None:
+            for handler in r.location.rewrite:
+                rc = handler(r)
+                if rc:
+                    break
+            if not rc:
+                if r.uri_changed:
+                    return run(r, CHANGED)
+                rest = iter(r.location.handlers)
+                for handler in rest:
+                    rc = handler(r)
+                    if rc:
+                        break
+                else:
+                    rc = _nothing_found(r)
+                if type(rc) is not int:
+                    return run(r, waiting=rc, rest=rest)
+        return None if rc == DONE else run(r, rc)
+    except Exception as error:
+        return _failed(r, error)
+
+
+async def run(
+    r: Request,
+    rc: Status = REDIRECT,
+    *,
+    waiting: Any = None,
+    rest: Iterator[Handler] | None = None,
+) -> None:
+    """Serves a request to its end; nothing escapes but cancellation.
+
+    `rc` is what the phases so far came to; `waiting` is what a handler waits for, and
+    `rest` the handlers after it."""
+    try:
+        if waiting is not None and rest is not None:
+            rc = await waiting or await _handlers(r, rest)
         while rc != DONE:
             if rc == REDIRECT:
                 rc = await _server_phases(r)
-            elif rc == NAMED:
+            elif rc in (NAMED, CHANGED):
                 rc = await _location_phases(r)
             else:
                 rc = await finalize(r, rc)
-    except (BodyError, HeaderRefused) as error:
+    except Exception as error:
+        await _failed(r, error)
+
+
+async def _failed(r: Request, error: Exception) -> None:
+    """The one place where exceptions become answers."""
+    if isinstance(error, (BodyError, HeaderRefused)):
         await answer(r, error.status)
-    except ConnectionResetError:
+    elif isinstance(error, ConnectionResetError):
         r.sink.abort()
-    except Exception:
-        r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
+    else:
+        told = "".join(traceback.format_exception(error))
+        r.log(Level.ERR, f"unexpected error: {told}")
         await answer(r, 500)
 
 
@@ -73,27 +120,37 @@ async def _server_phases(r: Request) -> Status:
 
 
 async def _location_phases(r: Request) -> Status:
-    r.uri_changed = False
-    while r.location.rewrite:
-        for handler in r.location.rewrite:
-            rc = handler(r)
-            if rc is not None and not isinstance(rc, int):
-                rc = await rc
-            if rc:
+    while True:
+        if r.uri_changed:
+            r.uri_changed = False
+            rc = _find_again(r)
+            if rc is not None:
                 return rc
+        for handler in r.location.rewrite:
+            found = handler(r)
+            if found is not None and not isinstance(found, int):
+                found = await found
+            if found:
+                return found
         if not r.uri_changed:
             break
-        r.uri_changes -= 1
-        if r.uri_changes == 0:
-            r.log(Level.ERR, f'rewrite or internal redirection cycle while processing "{r.uri}"')
-            return 500
-        r.location = r.server.location
-        rc = find_location(r)
-        if rc is not None:
-            return rc
-        r.uri_changed = False
     location = r.location
-    for handler in location.handlers if r.parent is None else location.subrequest_handlers:
+    handlers = location.handlers if r.parent is None else location.subrequest_handlers
+    return await _handlers(r, iter(handlers))
+
+
+def _find_again(r: Request) -> Status | None:
+    """A rewrite changed the URI: another location may serve it."""
+    r.uri_changes -= 1
+    if r.uri_changes == 0:
+        r.log(Level.ERR, f'rewrite or internal redirection cycle while processing "{r.uri}"')
+        return 500
+    r.location = r.server.location
+    return find_location(r)
+
+
+async def _handlers(r: Request, handlers: Iterator[Handler]) -> Status:
+    for handler in handlers:
         rc = handler(r)
         if rc is not None and not isinstance(rc, int):
             rc = await rc
@@ -112,6 +169,8 @@ def _nothing_found(r: Request) -> Status:
 
 def find_location(r: Request) -> Status | None:
     """ngx_http_core_find_config_phase: None when r.location may go on."""
+    if r.uri_changed:
+        r.uri_changed = False
     tree: Tree | None = r.server.tree
     rc = tree.find(r, r.uri) if tree is not None else None
     location = r.location
@@ -121,7 +180,7 @@ def find_location(r: Request) -> Status | None:
         location = r.location = location.limit_except[1]
     core = location.core
     limit = core.client_max_body_size
-    if r.content_length_in > limit > 0 and r.main is r and r.body is None:
+    if r.content_length_in > limit > 0 and r.parent is None and r.body is None:
         r.log(Level.ERR, f"client intended to send too large body: {r.content_length_in} bytes")
         return 413
     if rc == DONE:

@@ -32,6 +32,7 @@ class Location:
         "handlers",
         "header_filters",
         "internal",
+        "keepalive_disabled",
         "limit_except",
         "log",
         "log_handlers",
@@ -39,6 +40,7 @@ class Location:
         "no_regex",
         "path_of",
         "rewrite",
+        "signature",
         "subrequest_handlers",
         "tree",
     )
@@ -54,6 +56,8 @@ class Location:
     content_type_of: Callable[[str], str]
     path_of: Callable[[Request], str]
     error_pages: dict[int, Any]
+    keepalive_disabled: Callable[[Request], bool] | None
+    signature: str
     log: Log
     limit_except: tuple[frozenset[str], Location] | None
     tree: Tree | None
@@ -179,6 +183,10 @@ class ServerNames:
 
     def add_regex(self, regex: Regex, server: Server) -> None:
         self._regexes.append((regex, server))
+
+    @property
+    def has_regexes(self) -> bool:
+        return bool(self._regexes)
 
     @property
     def only_default(self) -> bool:

@@ -107,8 +107,8 @@ class Request:
     Class attributes are what most requests never change.  Text is latin-1 throughout.
     """
 
-    main: Request
     parent: Request | None = None
+    root: Request | None = None  # the request that a subrequest is made for
     server: Server
     location: Location
     connection: Connection
@@ -145,6 +145,7 @@ class Request:
     error_page_used = False
     captures: Match | None = None
     subrequest_in_memory = False
+    refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
     logged = False
     limit_rate: int | None = None
     remote_user: str | None = None
@@ -185,6 +186,11 @@ class Request:
         self.variables: dict[str, str] = {}
         self.contexts: dict[Any, Any] = {}
         self.start = time.time()
+
+    @property
+    def main(self) -> Request:
+        """The client's request; of that itself.  (A reference would make a circle.)"""
+        return self.root or self
 
     # -- reading ---------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..log import Level
+from .body import KeptBody
 from .engine import run
 from .request import Request
 
@@ -47,22 +48,40 @@ class Kept:
         self.body, self.complete = b"".join(self._parts), False
 
 
-async def subrequest(r: Request, uri: str, args: str = "", *, limit: int = 0) -> Request:
-    """Runs a GET of `uri` as ngx_http_subrequest; the answer is in the returned request:
-    status, headers_out, and `sink`, a Kept, with at most `limit` bytes of body."""
+async def subrequest(
+    r: Request,
+    uri: str,
+    args: str = "",
+    *,
+    limit: int = 0,
+    method: str = "GET",
+    body: KeptBody | None = None,
+    header_only: bool = False,
+    passed: frozenset[str] | None = None,
+    refresh: bool = False,
+) -> Request:
+    """Runs `uri` as ngx_http_subrequest; the answer is in the returned request: status,
+    headers_out, and `sink`, a Kept, with at most `limit` bytes of body, none if `header_only`.
+
+    Without a body of its own it has the one that its main request has read, if any.  Of the
+    client's fields only those `passed` (lower-case names; None: all) go to an upstream; as
+    variables all can be had.  `refresh` asks caches on the way for a new answer."""
     sub = Request()
-    sub.parent, sub.main = r, r.main
+    sub.parent, sub.root = r, r.main
     sub.server, sub.connection = r.server, r.connection
     sub.location = r.server.location
-    sub.method = "GET"
+    sub.method, sub.header_only = method, header_only
     sub.request_line, sub.http_version = r.request_line, r.http_version
     sub.headers_in, sub.index = r.headers_in, r.index
+    if passed is not None:
+        sub.headers_in = [field for field in r.headers_in if field[0].lower() in passed]
+    sub.refresh = refresh
     sub.host, sub.host_header = r.host, r.host_header
     sub.unparsed_uri = r.unparsed_uri
     sub.uri, sub.args = uri, args
     sub.variables = r.variables
     sub.internal = True
-    sub.body = r.main.body
+    sub.body = body or r.main.body
     sub.start = r.start
     sub.sink = Kept(limit)
     if _depth(r) >= MAX_DEPTH:

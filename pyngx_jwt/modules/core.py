@@ -385,11 +385,6 @@ class CoreConf(Conf):
         """What the Server field and error pages say."""
         return "nginx" if self.server_tokens == "off" else f"nginx/{NGINX_VERSION}"
 
-    @property
-    def keepalive_disable_applies(self) -> Callable[[Request], bool] | None:
-        """Whether keep-alive is disabled for a browser, None if it is for none."""
-        return _disables(self.keepalive_disable)
-
     def temp_folder(self) -> str:
         """The directory of client_body_temp_path."""
         if not self.is_set("temp_path"):
@@ -564,6 +559,8 @@ def compile_core(level: Level, location: Location) -> None:
     conf = level[CoreConf]
     location.name, location.core = conf._name, conf
     location.internal = (conf._internal and bool(level.context & LOCATION)) or conf.is_named
+    location.signature = conf.signature
+    location.keepalive_disabled = _disables(conf.keepalive_disable)
     location.exact = conf._modifier == "="
     location.no_regex = conf._modifier == "^~"
     location.content_type_of = bind_content_type(level)

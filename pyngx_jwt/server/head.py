@@ -27,7 +27,7 @@ import re
 from .head_types import DEFAULTS, BadRequest, Head, HeadOptions, Refusal, new_head, refuse
 from .header_lines import KNOWN, TOO_MANY, join_repeated, read_odd_header, too_long, wrong_header
 from .host import validate_host
-from .request_line import INVALID_METHOD, method_beginning, read_request_line
+from .request_line import INVALID_METHOD, method_beginning, read_request_line, read_usual_line
 
 __all__ = [
     "BadRequest",
@@ -86,6 +86,28 @@ def parse_head(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> Head
     if type(found) is Head and found.http_version != 9:
         return found
     return _parse_odd(text, options)  # once more, strictly: it finds out what is wrong
+
+
+def parse_next(line: bytes, previous: Head, options: HeadOptions = DEFAULTS) -> Head | None:
+    """Reads the head of a client that repeats itself: another request line, with its CRLF,
+    before the very header lines of `previous`.  None where that takes all of parse_head.
+
+    `headers` and `index` are shared with the previous head; nobody changes them.
+    """
+    text = line.decode("latin-1")
+    head = Head()
+    known = head.__dict__
+    known.update(previous.__dict__)
+    head.length += len(text) - len(previous.request_line) - 2
+    head.request_line = text[:-2]
+    known.pop("quoted_uri", None)
+    known.pop("plus_in_uri", None)
+    fits = head.length <= options.client_header_buffer_size or _fits(head.length, options)
+    if text[-2:] != "\r\n" or not fits:
+        return None
+    if not read_usual_line(head, options) or head.http_version != previous.http_version:
+        return None
+    return head
 
 
 def check_partial(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> BadRequest | None:

@@ -10,17 +10,29 @@ from itertools import count
 from typing import Any
 
 from ..compile import Address, Port
-from ..http.engine import answer, eager, resumed, run
+from ..http.engine import answer, begin, eager, resumed
 from ..http.location import Server
 from ..http.request import Request
 from ..http.status import CLIENT_CLOSED
 from ..log import Level
-from .head import BadRequest, Head, HeadOptions, check_partial, find_head_end, parse_head
+from .head import (
+    BadRequest,
+    Head,
+    HeadOptions,
+    check_partial,
+    find_head_end,
+    parse_head,
+    parse_next,
+    skip_empty_lines,
+)
+from .head_types import new_head
 from .input import ClientBody
 from .response import Clock, build_head
 
 NEVER = float("inf")
+NOTHING = object()  # equal to no bytes
 PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
+KEPT = "Connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -74,6 +86,10 @@ class HttpProtocol(asyncio.Protocol):
         self.head_out: bytes = b""
         self.must_close = False
         self.head_begun = False
+        self.last_data: bytes | object = NOTHING
+        self.last_lines = b""
+        self.last_head: Head | None = None
+        self.last_fields: dict[str, Any] = {}
         self.lingering = 0.0
         self.paused = False
         self.held_back = False  # too much was pipelined: reading is paused
@@ -187,7 +203,7 @@ class HttpProtocol(asyncio.Protocol):
         if r is None:
             if self.buffer and not self.lingering:
                 self._log(Level.INFO, "client timed out (110: Connection timed out)")
-                self._refuse(BadRequest(408, "", Head(0, self._partial_line())))
+                self._refuse(BadRequest(408, "", new_head(len(self.buffer), self._partial_line())))
                 return
             self.transport.abort() if self._resets else self.close()
             return
@@ -252,71 +268,127 @@ class HttpProtocol(asyncio.Protocol):
     def _next_request(self) -> bool:
         """Starts one request; False when its head is not complete."""
         buffer = self.buffer
-        if not buffer.endswith(b"\r\n\r\n") and find_head_end(buffer) < 0:
-            refused = check_partial(buffer, self.options)
-            if refused is not None:
-                self._refuse(refused)
-            elif (
-                self.deadline > self.worker.loop.time() + self._header_timeout
-                or not self.head_begun
-            ):
-                self.head_begun = True
-                self._set_deadline(self._header_timeout)
+        if buffer == self.last_data:  # the same request again, and nothing but that
+            self.buffer = b""
+            self.requests += 1
+            r = Request()
+            r.__dict__.update(self.last_fields)
+            self._start(r)
+            return True
+        head = self._read_head(buffer)
+        if head is None:
             return False
-        head = parse_head(buffer, self.options)
         self.head_begun = False
         self.requests += 1
-        if type(head) is BadRequest:
+        if isinstance(head, BadRequest):
             self._refuse(head)
             return False
-        assert isinstance(head, Head)
-        self.buffer = buffer[head.length :]
+        rest = buffer[head.length :]
+        self._remember(head, buffer, rest)
+        self.buffer = rest
         self._begin(head)
         return True
 
-    @property
-    def _header_timeout(self) -> float:
-        timeout: float = self.address.names.default.core.client_header_timeout
-        return timeout
+    def _read_head(self, buffer: bytes) -> Head | BadRequest | None:
+        """The head the buffer begins with, None if it is not complete."""
+        if self.last_head is not None:
+            end = buffer.find(b"\n") + 1
+            if end and buffer[end:] == self.last_lines:
+                head = parse_next(buffer[:end], self.last_head, self.options)
+                if head is not None:
+                    return head
+        if buffer[0] < 14:
+            buffer = self.buffer = buffer[skip_empty_lines(buffer) :]
+        if buffer[-4:] == b"\r\n\r\n" or find_head_end(buffer) >= 0:
+            return parse_head(buffer, self.options)
+        refused = check_partial(buffer, self.options) if buffer else None
+        if refused is not None:
+            self.requests -= 1
+            return refused
+        if not self.head_begun:
+            self.head_begun = True
+            self._set_deadline(self.address.names.default.core.client_header_timeout)
+        return None
+
+    def _remember(self, head: Head, buffer: bytes, rest: bytes) -> None:
+        """Keeps what a client that repeats itself will send again: most send the same
+        header lines with every request of a connection."""
+        plain = not (rest or head.content_length > 0 or head.chunked or head.dropped)
+        if not plain or self.names_capture:
+            self.last_head, self.last_data = None, NOTHING
+            return
+        if head.headers is not (self.last_head and self.last_head.headers):
+            self.last_lines = buffer[buffer.find(b"\n") + 1 :]
+        self.last_head, self.last_data = head, buffer
+        self.last_fields = self._fields(head)
+
+    def _fields(self, head: Head) -> dict[str, Any]:
+        """What a head makes of a request, as its attributes."""
+        names = self.address.names
+        server = names.default
+        if not (names.only_default or self.names_capture):
+            server = names.find(head.host, None) or server
+        fields = {
+            "connection": self,
+            "sink": self,
+            "server": server,
+            "location": server.location,
+            "request_line": head.request_line,
+            "method": head.method,
+            "original_method": head.method,
+            "http_version": head.http_version,
+            "unparsed_uri": head.unparsed_uri,
+            "uri": head.uri,
+            "args": head.args,
+            "host": head.host,
+            "headers_in": head.headers,
+            "index": head.index,
+            "host_header": head.index.get("host", ""),
+            "keep_alive": head.keep_alive,
+            "valid_unparsed_uri": head.valid_unparsed_uri,
+            "header_length": head.length,
+        }
+        if head.quoted_uri or head.plus_in_uri:
+            fields["quoted_uri"], fields["plus_in_uri"] = head.quoted_uri, head.plus_in_uri
+        return fields
 
     def _begin(self, head: Head) -> None:
         r = self._new_request(head)
-        names = self.address.names
-        if not names.only_default:
-            found = names.find(head.host, r)
+        if self.names_capture:
+            found = self.address.names.find(head.host, r)
             if found is not None:
                 r.server = found
                 r.location = found.location
         if head.content_length > 0 or head.chunked:
             self._take_body(r, head)
-        if head.dropped:
-            for line in head.dropped:
-                r.log(Level.INFO, f'client sent invalid header line: "{line}"')
+        for line in head.dropped:
+            r.log(Level.INFO, f'client sent invalid header line: "{line}"')
+        self._start(r)
+
+    def _start(self, r: Request) -> None:
         self.deadline = NEVER
         self.request = r
-        rest = eager(run(r))
+        rest = begin(r)
+        if rest is not None:
+            rest = eager(rest)
         if rest is None:
             self._finished()
         else:
-            self.task = task = self.worker.loop.create_task(resumed(rest))
-            task.add_done_callback(self._task_done)
+            self._continue(rest)
+
+    def _continue(self, rest: Any) -> None:
+        self.task = task = self.worker.loop.create_task(resumed(rest))
+        task.add_done_callback(self._task_done)
+
+    @property
+    def names_capture(self) -> bool:
+        """Whether choosing the server leaves captures in the request."""
+        return self.address.names.has_regexes
 
     def _new_request(self, head: Head) -> Request:
         r = Request()
-        r.main = r
-        r.connection = r.sink = self
-        server = r.server = self.address.names.default
-        r.location = server.location
-        r.request_line, r.method, r.original_method = head.request_line, head.method, head.method
-        r.http_version, r.unparsed_uri = head.http_version, head.unparsed_uri
-        r.uri, r.args, r.host = head.uri, head.args, head.host
-        r.headers_in, r.index = head.headers, head.index
-        r.host_header = head.index.get("host", "")
-        r.keep_alive = head.keep_alive
-        r.valid_unparsed_uri = head.valid_unparsed_uri
-        r.quoted_uri, r.plus_in_uri = head.quoted_uri, head.plus_in_uri
+        r.__dict__.update(self._fields(head))
         r.content_length_in, r.chunked_in = head.content_length, head.chunked
-        r.header_length = head.length
         r.pipelined = bool(self.buffer)
         return r
 
@@ -342,8 +414,7 @@ class HttpProtocol(asyncio.Protocol):
         if rest is None:
             self._finished()
         else:
-            self.task = task = self.worker.loop.create_task(resumed(rest))
-            task.add_done_callback(self._task_done)
+            self._continue(rest)
 
     # -- the body --------------------------------------------------------------------------
 
@@ -374,7 +445,7 @@ class HttpProtocol(asyncio.Protocol):
         if r.http_version < 1000:
             self.must_close = True
             return
-        if not self._keeps_alive(r):
+        if r.keep_alive and not self._keeps_alive(r):
             r.keep_alive = False
         if r.status in (204, 304) or r.status < 200:
             r.header_only = True
@@ -392,14 +463,15 @@ class HttpProtocol(asyncio.Protocol):
         r.header_size = len(self.head_out)
 
     def _keeps_alive(self, r: Request) -> bool:
-        if not r.keep_alive or self.must_close or self.worker.stopping:
+        if self.must_close or self.worker.stopping:
             return False
         core = r.location.core
+        disabled = r.location.keepalive_disabled
         return (
-            core.keepalive_timeout[0] > 0
-            and self.requests < core.keepalive_requests
-            and time.time() - self.start < core.keepalive_time
-            and not (core.keepalive_disable_applies and core.keepalive_disable_applies(r))
+            self.requests < core.keepalive_requests
+            and r.start - self.start < core.keepalive_time
+            and core.keepalive_timeout[0] > 0
+            and not (disabled is not None and disabled(r))
         )
 
     def _connection_line(self, r: Request) -> str:
@@ -408,8 +480,7 @@ class HttpProtocol(asyncio.Protocol):
         if not r.keep_alive:
             return "Connection: close\r\n"
         header = r.location.core.keepalive_timeout[1]
-        told = f"Keep-Alive: timeout={header}\r\n" if header else ""
-        return f"Connection: keep-alive\r\n{told}"
+        return f"Connection: keep-alive\r\nKeep-Alive: timeout={header}\r\n" if header else KEPT
 
     def write(self, data: bytes) -> None:
         r = self.request

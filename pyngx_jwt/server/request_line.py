@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import re
 
+from ..http.uri import normalize
 from .head_types import Head, HeadOptions, Refusal
 from .host import LITERAL, validate_host
-from ..http.uri import normalize
 
 
 def read_request_line(head: Head, options: HeadOptions) -> Refusal | None:
+    return None if read_usual_line(head, options) else _read_odd_request_line(head, options)
+
+
+def read_usual_line(head: Head, options: HeadOptions) -> bool:
+    """Reads a request line as nearly all are; False if it is another, whatever its merit."""
     line = head.request_line
     words = line.split(" ")
-    version = _VERSIONS.get(words[-1])
-    if version is None or len(words) != 3 or not line.isprintable():
-        return _read_odd_request_line(head, options)
-    method, target, _ = words
-    if method not in _METHODS or target[:1] != "/":
-        return _read_odd_request_line(head, options)
-    head.method, head.http_version = method, version
+    if len(words) != 3 or words[2] not in _VERSIONS or not line.isprintable():
+        return False
+    head.method, target, protocol = words
+    if head.method not in _METHODS or target[:1] != "/":
+        return False
     normal = normalize(target, options.merge_slashes)
     if normal is None:
-        return _INVALID_REQUEST
-    head.unparsed_uri = target
+        return False
+    head.http_version = _VERSIONS[protocol]
+    head.unparsed_uri, head.valid_unparsed_uri = target, True
     head.uri, head.args, quoted, plus = normal
     if quoted or plus:
         head.quoted_uri, head.plus_in_uri = quoted, plus
-    return None
+    return True
 
 
 _VERSIONS = {"HTTP/1.1": 1001, "HTTP/1.0": 1000}

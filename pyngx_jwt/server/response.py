@@ -35,11 +35,10 @@ class Clock:
 
 def build_head(r: Request, clock: Clock, connection: str) -> bytes:
     """The bytes of the head; `connection` is the Connection field's line with what follows."""
-    core = r.location.core
     if r.status_line is None and not (r.own_server or r.own_date):
-        start = clock.head(r.status, core.signature)
+        start = clock.head(r.status, r.location.signature)
     else:
-        start = _own_start(r, core.signature)
+        start = _own_start(r, r.location.signature)
     parts = [start]
     if r.content_type:
         charset = f"; charset={r.charset}" if r.charset else ""

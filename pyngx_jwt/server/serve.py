@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from typing import Any
 
@@ -10,11 +11,16 @@ from ..compile import Cycle, Port
 from ..http.listen import Listen
 from .http1 import HttpProtocol, Worker, head_options
 
+GC_THRESHOLD = 10_000  # objects; a request leaves no circles behind
+
 
 async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], control: Any) -> None:
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
     worker = Worker(loop)
+    gc.collect()
+    gc.freeze()  # the configuration stays: it need not be looked at again
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
     servers = [await _listen(worker, cycle.ports[listen.text], bound) for listen, bound in sockets]
     quit_wait = loop.create_task(control.quit.wait())
     terminate_wait = loop.create_task(control.terminate.wait())
