@@ -153,13 +153,13 @@ def _port(digits: str) -> int:
 def _inet_addr(host: str) -> str:
     """The dotted quad in canonical form, "" if it is not one (ngx_inet_addr).
 
-    As in nginx an octet may be empty, and 255.255.255.255 is taken for a name.
+    As in nginx an octet may be empty.
     """
     octets = host.split(".")
     if len(octets) != 4 or not all(octet == "" or _is_number(octet) for octet in octets):
         return ""
     values = [int(octet or "0") for octet in octets]
-    if max(values) > 255 or min(values) == 255:
+    if max(values) > 255:
         return ""
     return ".".join(map(str, values))
 

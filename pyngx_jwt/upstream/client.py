@@ -357,10 +357,12 @@ class Connection(asyncio.Protocol):
     def _unexpected(self, data: bytes) -> None:
         if self.on_idle_end is not None:
             self._end_idle()
+        elif self._error is not None:
+            return
         elif self.response is not None:
             self._spoiled = True
             self.response.warning = _AFTER_CHUNKS if self.response.chunked else _AFTER_LENGTH
-        elif self._error is None:
+        else:
             self._pending += data
 
     def _end_connection(self, exc: Exception | None) -> None:
