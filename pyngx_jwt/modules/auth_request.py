@@ -63,5 +63,6 @@ def _judge(r: Request, sub: Request) -> Status:
         return sub.status
     if 200 <= sub.status < 300:
         return OK
-    r.log(LogLevel.ERR, f"auth request unexpected status: {sub.status}")
+    doing = " while sending to client" if sub.upstream_states else ""
+    r.log(LogLevel.ERR, f"auth request unexpected status: {sub.status}{doing}")
     return 500

@@ -10,6 +10,7 @@ import time
 from .. import NGINX_VERSION
 from ..conf.directive import Conf
 from ..conf.values import parse_size
+from ..http.basic import credentials
 from ..http.body import KeptBody
 from ..http.date import iso8601, local_time
 from ..http.module import Module
@@ -175,8 +176,8 @@ def server_port(r: Request) -> str:
 @variable("server_protocol")
 def server_protocol(r: Request) -> str:
     """Request protocol."""
-    version = r.http_version
-    return "HTTP/0.9" if version == 9 else f"HTTP/1.{version - 1000}"
+    protocol = r.request_line.rpartition(" ")[2]
+    return protocol if protocol.startswith("HTTP/") else ""
 
 
 @variable("remote_addr")
@@ -200,7 +201,10 @@ def binary_remote_addr(r: Request) -> str:
 @variable("remote_user")
 def remote_user(r: Request) -> str | None:
     """User name given with Basic authentication."""
-    return r.remote_user
+    if r.remote_user is not None:
+        return r.remote_user
+    given = credentials(r)
+    return given[0] if given else None
 
 
 @variable("scheme")
@@ -363,7 +367,14 @@ def sent_http_transfer_encoding(r: Request) -> str | None:
 def request_field(name: str) -> Getter:
     """Any request field; the name is in lower case with dashes replaced by underscores."""
     field = name.replace("_", "-")
-    return lambda r: r.index.get(field)
+    if "_" not in name:
+        return lambda r: r.index.get(field)
+
+    def get(r: Request) -> str | None:
+        value = r.index.get(field)
+        return value if value is not None else r.index.get(name)
+
+    return get
 
 
 @prefix("sent_http_")
