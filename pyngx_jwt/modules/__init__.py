@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..http.module import AnyModule
 from .access import access
 from .auth_basic import auth_basic
+from .auth_jwt import auth_jwt, other_dialects
 from .auth_request import auth_request
 from .core import core
 from .core_variables import core_variables
@@ -44,6 +45,8 @@ MODULES: tuple[AnyModule, ...] = (
     split_clients,
     rewrite,
     proxy,
+    auth_jwt,
+    other_dialects,
     range_,
     headers,
     not_modified,

@@ -1,0 +1,261 @@
+"""Where keys come from: files, and subrequests.
+
+A source holds what it found last, a key set or the reason why there is none, and until when
+that counts without another look.  Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ...conf.scope import Scope
+from ...http.body import KeptBody
+from ...http.request import Request
+from ...http.subrequest import Kept, subrequest
+from ...jwt import KeySet, KeySetError
+from ...log import Level, errno_text
+from .sharing import is_shareable
+
+SET_SIZE = 256 * 1024  # bytes of a JWK Set
+LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
+REFRESH = 10.0  # seconds between two fetches on account of unknown kids
+REMEMBERED = 64  # parsed key sets
+# Of the client's fields a key server is passed these only: an answer that many requests use
+# must not depend on one of them, and neither tokens nor cookies are its business.
+PASSED = frozenset({"user-agent"})
+
+Report = Callable[[str], None]
+
+
+class Failure(NamedTuple):
+    """Why a source has no keys."""
+
+    text: str
+
+
+Found = KeySet | Failure
+NOTHING = Failure("")
+
+
+class KeySets:
+    """Key sets by their text, so that the same text is not parsed again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, KeySet] = {}
+
+    def parse(self, octets: bytes, place: str, report: Report) -> KeySet:
+        """The key set; remarks about a new one are reported.  Raises KeySetError."""
+        digest = hashlib.sha256(octets).hexdigest()
+        found = self._known.pop(digest, None)
+        if found is None:
+            found = KeySet.parse(octets)
+            for remark in found.warnings:
+                report(f"auth_jwt: {place}: {remark}")
+        self._known[digest] = found  # the latest stands last
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return found
+
+
+class KeyFile:
+    """A JWK Set in a file, read again when the file has changed."""
+
+    __slots__ = ("_doubtful", "_found", "_identity", "_path", "_place", "_sets", "_since", "until")
+
+    def __init__(self, path: str, sets: KeySets) -> None:
+        self._path, self._sets = path.encode("latin-1"), sets
+        self._place = f'key file "{path}"'
+        self._since = self.until = 0.0
+        self._found: Found = NOTHING
+        self._identity: tuple[int, int, int] | None = None
+        self._doubtful = False
+
+    def load(self, scope: Scope) -> None:
+        """Reads the file with the configuration.  What is wrong is but a warning, as it may
+        be mended before the first request."""
+        self._look(scope.warn)
+        if isinstance(self._found, Failure):
+            scope.warn(self._found.text)
+
+    def current(self, r: Request, now: float) -> Found:
+        """What is in the file; it is looked at not more than once in a second."""
+        if not self._since <= now < self.until:
+            self._since, self.until = now, now + LOOK
+            self._look(lambda text: r.log(Level.WARN, text))
+        return self._found
+
+    def look_again(self) -> None:
+        """Has the next request look at the file."""
+        self._since = self.until = 0.0
+
+    def _look(self, report: Report) -> None:
+        try:
+            status = os.stat(self._path)
+            identity = status.st_mtime_ns, status.st_ino, status.st_size
+            if identity == self._identity:
+                return
+            with open(self._path, "rb") as file:
+                octets = file.read(SET_SIZE + 1)
+            self._found = self._sets.parse(octets, self._place, report)
+        except OSError as error:
+            self._fail(errno_text(error), report)
+        except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
+            self._fail(str(error), report)
+        else:
+            self._identity, self._doubtful = identity, False
+
+    def _fail(self, reason: str, report: Report) -> None:
+        """The file may be in the middle of being written: only at the second look at a bad
+        one the keys from before are given up."""
+        failure = Failure(f"{self._place} cannot be used: {reason}")
+        self._identity = None
+        if isinstance(self._found, KeySet) and not self._doubtful:
+            self._doubtful = True
+            report(f"auth_jwt: {failure.text}; its last keys are still used")
+        else:
+            self._found = failure
+
+
+class KeyRequest:
+    """A JWK Set that a location answers with.
+
+    If the answer cannot depend on the request, requests share it: one fetches, the others
+    wait, and it is used for `cache` seconds (auth_jwt_key_cache).  Without that it is found
+    out whether they can share, and if so it is used for `LOOK` seconds.
+    """
+
+    __slots__ = (
+        "_args",
+        "_fetching",
+        "_found",
+        "_lifetime",
+        "_refreshed",
+        "_refreshing",
+        "_sets",
+        "_shared",
+        "_since",
+        "_uri",
+        "until",
+    )
+
+    def __init__(self, uri: str, cache: float, sets: KeySets) -> None:
+        self._uri, _, self._args = uri.partition("?")
+        self._sets = sets
+        self._lifetime = cache or LOOK
+        self._shared = True if cache else None  # None: not known yet
+        self._found: Found = NOTHING
+        self._since = self.until = 0.0
+        self._refreshed = 0.0
+        self._fetching: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+
+    def current(self, r: Request, now: float) -> Found | None:
+        """What is at hand, None if it has to be fetched."""
+        return self._found if self._since <= now < self.until else None
+
+    def may_refresh(self, now: float) -> bool:
+        """Whether an unknown kid is worth asking for newer keys."""
+        return self._refreshing is not None or not 0 <= now - self._refreshed < REFRESH
+
+    async def fetch(self, r: Request) -> Found:
+        """The location's answer."""
+        if self._shared is None:
+            self._shared = is_shareable(r, self._uri, self._args)
+        if not self._shared:
+            return await self._ask(r)
+        if self._fetching is None:  # a task of its own: others wait for it even if r is gone
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
+        await asyncio.shield(self._fetching)
+        return self._found
+
+    async def refresh(self, r: Request) -> Found:
+        """The answer of the location's upstream, whatever a cache holds.  What is at hand
+        meanwhile serves others, and goes on to do so if this fails."""
+        if self._refreshing is None:
+            self._refreshed = time.time()
+            if not self._shared:
+                return await self._ask(r, refresh=True)
+            self._refreshing = asyncio.get_running_loop().create_task(self._refresh(r))
+        await asyncio.shield(self._refreshing)
+        return self._found
+
+    async def _fetch(self, r: Request) -> None:
+        began = time.time()
+        try:
+            found = await self._ask(r)
+        finally:
+            self._fetching = None
+        if self._since <= began:  # otherwise a refresh has brought newer keys meanwhile
+            self._keep(found, self._lifetime if isinstance(found, KeySet) else LOOK)
+
+    async def _refresh(self, r: Request) -> None:
+        try:
+            found = await self._ask(r, refresh=True)
+        finally:
+            self._refreshing = None
+        if isinstance(found, KeySet):
+            self._keep(found, self._lifetime)
+        else:
+            r.log(Level.WARN, f"auth_jwt: {found.text}; the last keys are still used")
+
+    def _keep(self, found: Found, seconds: float) -> None:
+        now = time.time()
+        self._found, self._since, self.until = found, now, now + seconds
+
+    async def _ask(self, r: Request, *, refresh: bool = False) -> Found:
+        sub = await subrequest(
+            r,
+            self._uri,
+            self._args,
+            limit=SET_SIZE,
+            body=KeptBody(),
+            passed=PASSED,
+            refresh=refresh,
+        )
+        place, sink = f'key request "{self._uri}"', sub.sink
+        assert isinstance(sink, Kept)
+        if reason := _fault(sub, sink):
+            return Failure(f"{place} failed: {reason}")
+        try:
+            return self._sets.parse(sink.body, place, lambda text: r.log(Level.WARN, text))
+        except KeySetError as error:
+            return Failure(f"{place} failed: {error}")
+
+
+def _fault(sub: Request, sink: Kept) -> str:
+    """What makes an answer unusable, "" if nothing does."""
+    if sub.status != 200:
+        return f"status {sub.status}"
+    if sink.too_big:
+        return f"more than {SET_SIZE} bytes"
+    if not sink.complete:
+        return "incomplete answer"
+    if coding := sub.sent_header("content-encoding"):
+        return f'content coding "{coding}"'
+    return ""
+
+
+Source = KeyFile | KeyRequest
+
+
+class Sources:
+    """The sources of a configuration whose names are constant: levels that have the same
+    share it."""
+
+    def __init__(self) -> None:
+        self.sets = KeySets()
+        self._files: dict[str, KeyFile] = {}
+        self._requests: dict[tuple[int, str, float], KeyRequest] = {}
+
+    def file(self, path: str) -> KeyFile:
+        """The file of this full path."""
+        return self._files.setdefault(path, KeyFile(path, self.sets))
+
+    def request(self, server: int, uri: str, cache: float) -> KeyRequest:
+        """What answers this URI in a server."""
+        return self._requests.setdefault((server, uri, cache), KeyRequest(uri, cache, self.sets))
