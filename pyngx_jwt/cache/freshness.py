@@ -131,7 +131,7 @@ class Freshness:
         the kept response lose its Vary.
         """
         said = self.valid_sec, self.updating_sec, self.error_sec
-        self.cacheable, self.no_cache, self.expired = True, False, False
+        self.cacheable = True
         self._x_accel_expires, self._expires, self._vary = False, False, None
         self.feed(kept)
         if said[0]:

@@ -92,6 +92,14 @@ def test_round_trip(
     assert pack(found) == data[:HEADER_SIZE]
 
 
+@pytest.mark.parametrize("length", [127, 128, 129])
+def test_longest_etag_and_vary(length: int) -> None:
+    header = new_header(KEY, 500, valid_sec=1, etag="e" * length, vary="v" * length)
+    assert header is not None
+    assert header.etag == ("e" * length if length <= 128 else "")
+    assert header.vary == "v" * min(length, 128)
+
+
 def test_too_long_for_the_format() -> None:
     assert new_header(KEY, 65536, valid_sec=1) is None
     assert new_header(KEY, 65535, valid_sec=1) is not None

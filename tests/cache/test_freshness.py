@@ -161,6 +161,7 @@ def test_the_table_of_statuses() -> None:
     assert valid_seconds(table[:4], 500) == 0 and valid_seconds((), 200) == 0
     assert valid_seconds((Valid(0, 5), Valid(200, 9)), 200) == 5
     assert parse_valid("any", "500", "0") == (Valid(0, 0), Valid(500, 0))
+    assert parse_valid("100", "599", "1") == (Valid(100, 1), Valid(599, 1))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.cache import Cache, Found, Freshness, Hold, Key, Policy, pack, unpack
+from pyngx_jwt.cache import Cache, Found, Freshness, Hold, Key, Policy, Writer, pack, unpack
 from pyngx_jwt.cache.entry import HEADER_SIZE
 from pyngx_jwt.cache.index import capacity
 from pyngx_jwt.errors import ConfError
@@ -215,6 +215,40 @@ def test_folders_that_cannot_be_made(kit: Kit) -> None:
     assert writer is not None and not hold.commit(writer)
     hold.close()
     assert cache.index.head()[:2] == (0, 2) and len(files_of(kit)) == 2
+
+
+def test_names_of_temporary_files_that_are_taken(kit: Kit) -> None:
+    names, lost = iter(["a", "a", "b"]), kit.path / "a"
+    lost.write_text("lost")
+    writer = Writer(lambda number: f"{kit.path}/{next(names)}", b"start", kit.report)
+    assert writer.flush() and writer.path == f"{kit.path}/b" and lost.read_text() == "lost"
+    writer.abort()
+    writer = Writer(lambda number: str(lost), b"start", kit.report)
+    assert not writer.flush() and lost.read_text() == "lost"
+    assert kit.log == [f'[crit] open() "{lost}" failed (17: File exists)']
+
+
+def test_a_header_that_cannot_be_rewritten(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = kit.cache()
+    kit.ask(cache)
+    kit.hands.now += 100
+    hold = kit.hold(cache)
+    assert hold.open() is STALE
+
+    def full(fd: int, data: bytes, offset: int) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert not hold.update_header(kit.fresh())
+    monkeypatch.undo()
+    path = path_of(cache)
+    path.unlink()
+    path.mkdir()
+    assert not hold.update_header(kit.fresh())
+    path.rmdir()
+    hold.free()
+    hold.close()
+    assert [line.split(" ")[1] for line in kit.log] == ["pwrite()", "open()"]
 
 
 def test_a_full_disk(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

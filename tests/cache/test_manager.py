@@ -90,13 +90,14 @@ def test_the_loader_deletes_what_does_not_belong(kit: Kit) -> None:
     (root / ("z" * 32)).write_bytes(bytes(400))
     (root / ("0" * 32)).write_bytes(bytes(335))
     (root / ("1" * 32)).write_bytes(bytes(400))  # of other levels
+    (root / ("3" * 32)).write_bytes(bytes(336))  # just long enough to be none of our business
     (root / f"{'2' * 32}.0123456789").write_bytes(b"x")
     (root / "temp" / "anything").write_bytes(b"x")
     os.mkfifo(root / "fifo")
     (root / "dangling").symlink_to("nowhere")
     cold = kit.cache("levels=1")
     asyncio.run(load_one(cold))
-    kept = ["1" * 32, f"{'2' * 32}.0123456789", "anything", good]
+    kept = ["1" * 32, "3" * 32, f"{'2' * 32}.0123456789", "anything", good]
     assert names(cold) == sorted(kept) and not (root / "fifo").exists()
     assert cold.index.head()[:2] == (1, 1)
     assert f'[crit] cache file "{root}/{"0" * 32}" is too small' in kit.log
@@ -240,6 +241,20 @@ def test_entries_that_are_being_fetched_stay(kit: Kit) -> None:
     kit.hands.now += 11
     manage_once(cache)
     assert names(cache) == []
+
+
+def test_room_is_made_behind_the_busy_ones(kit: Kit) -> None:
+    cache = kit.cache("max_size=8k")
+    busy, *_ = filled(kit, cache, 3)
+    kit.hands.now += 100
+    hold = kit.hold(cache, "0")
+    assert hold.open() is Found.STALE
+    for number in ("1", "2"):
+        kit.hands.now += 1
+        kit.ask(cache, number)
+    assert manage_once(cache) == 10 and names(cache) == [busy]
+    hold.free()
+    hold.close()
 
 
 def test_what_a_dead_process_fetched_goes(kit: Kit) -> None:
