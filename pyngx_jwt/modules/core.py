@@ -35,7 +35,7 @@ from ..conf.directive import (
     time,
 )
 from ..conf.parse import Statement
-from ..conf.values import parse_number, parse_sec
+from ..conf.values import parse_msec, parse_number, parse_sec
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.listen import Listen, parse_listen
@@ -87,7 +87,7 @@ class BoundErrorPage:
 
 def _keepalive_timeout(name: str, timeout: str, header: str = "") -> tuple[float, int]:
     try:
-        return float(parse_sec(timeout)), parse_sec(header) if header else 0
+        return parse_msec(timeout) / 1000, parse_sec(header) if header else 0
     except ValueError:
         raise ConfError("invalid value") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from dataclasses import dataclass, field
 from itertools import count
@@ -30,6 +31,8 @@ from .input import ClientBody
 from .response import Clock, build_head
 
 NEVER = float("inf")
+CLIENT_GONE = "client prematurely closed connection"
+TIMED_OUT = "client timed out (110: Connection timed out)"
 NOTHING = object()  # equal to no bytes
 PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
 KEPT = "Connection: keep-alive\r\n"
@@ -45,6 +48,14 @@ class Worker:
     connections: set[HttpProtocol] = field(default_factory=set)
     numbers: Any = field(default_factory=lambda: count(1))
     stopping: bool = False
+    options: dict[Server, HeadOptions] = field(default_factory=dict)
+
+    def options_of(self, server: Server) -> HeadOptions:
+        """How a server wants request heads to be read."""
+        found = self.options.get(server)
+        if found is None:
+            found = self.options[server] = head_options(server)
+        return found
 
 
 def head_options(server: Server) -> HeadOptions:
@@ -144,11 +155,13 @@ class HttpProtocol(asyncio.Protocol):
         if self.body is not None and not self.body.complete:
             r = self.request
             if r is not None:
-                r.log(Level.INFO, "client prematurely closed connection")
+                r.log(Level.INFO, CLIENT_GONE)
             self.must_close = True
             self.body.fail(400)
             return self.request is not None
         if self.request is None:
+            if self.buffer and not self.lingering:
+                self._give_up(400, CLIENT_GONE)
             return False
         self._client_gone()
         return True
@@ -161,7 +174,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         if not r.header_sent:
             r.status = CLIENT_CLOSED
-        r.log(Level.INFO, "client prematurely closed connection")
+        r.log(Level.INFO, CLIENT_GONE)
         self.must_close = True
         task.cancel()
 
@@ -202,18 +215,32 @@ class HttpProtocol(asyncio.Protocol):
         r = self.request
         if r is None:
             if self.buffer and not self.lingering:
-                self._log(Level.INFO, "client timed out (110: Connection timed out)")
-                self._refuse(BadRequest(408, "", new_head(len(self.buffer), self._partial_line())))
+                self._give_up(408, TIMED_OUT)
                 return
-            self.transport.abort() if self._resets else self.close()
+            self._reset() if self._resets else self.close()
             return
-        r.log(Level.INFO, "client timed out (110: Connection timed out)")
         if self.paused:
-            self.must_close = True
-            self.transport.abort()
-        elif self.body is not None:
-            self.must_close = True
-            self.body.fail(408)
+            r.log(Level.INFO, f"{TIMED_OUT} while sending response to client")
+            self.must_close = self.closed = True
+            self._reset() if r.location.core.reset_timedout_connection else self.transport.abort()
+            self.resume_writing()
+            return
+        r.log(Level.INFO, TIMED_OUT)
+        if self.body is None:
+            return
+        self.must_close = True
+        self.body.fail(408)
+
+    def _give_up(self, status: int, why: str) -> None:
+        """Ends a connection whose request head has not come whole; it is logged as a request."""
+        part = "headers" if b"\n" in self.buffer else "line"
+        head = new_head(len(self.buffer), self._partial_line())
+        r = self._new_request(head)
+        r.status, r.keep_alive = status, False
+        r.log(Level.INFO, f"{why} while reading client request {part}")
+        self.buffer, self.must_close, self.request = b"", True, r
+        self.requests += 1
+        self._finished()
 
     @property
     def _resets(self) -> bool:
@@ -227,9 +254,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.request is None:
-            if self.lingering:
-                self._set_deadline(self.lingering_timeout)
-                return
+            if self.lingering or self.body is not None:
+                data = self._throw_away(data)
+                if not data:
+                    return
             self.buffer = self.buffer + data if self.buffer else data
             self._process()
             return
@@ -246,6 +274,26 @@ class HttpProtocol(asyncio.Protocol):
             if len(self.buffer) > PIPELINE_LIMIT and not self.held_back:
                 self.held_back = True
                 self.transport.pause_reading()
+
+    def _throw_away(self, data: bytes) -> bytes:
+        """What comes after the answer: the rest of a body, or whatever, before closing."""
+        if self.lingering:
+            if time.time() > self.lingering:
+                self.close()
+            self._set_deadline(self.lingering_timeout)
+            return b""
+        body = self.body
+        assert body is not None
+        rest = body.feed(data)
+        if body.failed:
+            self.close()
+        elif body.complete:
+            self.body = None
+            self._set_deadline(self.keepalive_timeout)
+            return rest
+        else:
+            self._set_deadline(self.lingering_timeout)
+        return b""
 
     @property
     def _body_timeout(self) -> float:
@@ -280,6 +328,8 @@ class HttpProtocol(asyncio.Protocol):
             return False
         self.head_begun = False
         self.requests += 1
+        if not (isinstance(head, BadRequest) or self.address.names.only_default):
+            head = self._read_as_chosen(head, buffer)
         if isinstance(head, BadRequest):
             self._refuse(head)
             return False
@@ -309,6 +359,14 @@ class HttpProtocol(asyncio.Protocol):
             self.head_begun = True
             self._set_deadline(self.address.names.default.core.client_header_timeout)
         return None
+
+    def _read_as_chosen(self, head: Head, buffer: bytes) -> Head | BadRequest:
+        """The server that Host names may take other header names than the default one."""
+        server = self.address.names.find(head.host, None)
+        if server is None or server is self.address.names.default:
+            return head
+        options = self.worker.options_of(server)
+        return head if options == self.options else parse_head(buffer, options)
 
     def _remember(self, head: Head, buffer: bytes, rest: bytes) -> None:
         """Keeps what a client that repeats itself will send again: most send the same
@@ -362,7 +420,10 @@ class HttpProtocol(asyncio.Protocol):
         if head.content_length > 0 or head.chunked:
             self._take_body(r, head)
         for line in head.dropped:
-            r.log(Level.INFO, f'client sent invalid header line: "{line}"')
+            r.log(
+                Level.INFO,
+                f'client sent invalid header line: "{line}" while reading client request headers',
+            )
         self._start(r)
 
     def _start(self, r: Request) -> None:
@@ -582,13 +643,17 @@ class HttpProtocol(asyncio.Protocol):
         if not r.keep_alive or self.must_close or self.worker.stopping:
             self._close_or_linger(r, unread)
             return
-        if unread and body is not None:
-            self._close_or_linger(r, unread)
-            return
+        core = r.location.core
+        self.keepalive_timeout = core.keepalive_timeout[0]
         if self.held_back:
             self.held_back = False
             self.transport.resume_reading()
-        self._set_deadline(r.location.core.keepalive_timeout[0])
+        if unread and body is not None:
+            body.discard()
+            self.body, self.lingering_timeout = body, core.lingering_timeout
+            self._set_deadline(core.lingering_timeout)
+            return
+        self._set_deadline(self.keepalive_timeout)
 
     def _close_or_linger(self, r: Request, unread: bool) -> None:
         """Reads on for a while, so that the client can read the answer before a reset."""
@@ -596,8 +661,8 @@ class HttpProtocol(asyncio.Protocol):
         wanted = core.lingering_close == "always" or (
             core.lingering_close == "on" and (unread or bool(self.buffer)) and r.header_sent
         )
-        if not wanted or self.closed or (self.body is not None and self.body.failed):
-            self.close()
+        if not wanted or self.closed:
+            self._close_as_configured(r)
             return
         self.lingering_timeout = core.lingering_timeout
         self.lingering = time.time() + core.lingering_time
@@ -607,7 +672,21 @@ class HttpProtocol(asyncio.Protocol):
         self.transport.resume_reading()
         self._set_deadline(min(core.lingering_timeout, core.lingering_time))
 
+    def _close_as_configured(self, r: Request) -> None:
+        """A connection that gets no answer may be reset instead of closed."""
+        if not r.header_sent and r.location.core.reset_timedout_connection:
+            self._reset()
+        else:
+            self.close()
+
+    def _reset(self) -> None:
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
     lingering_timeout = 5.0
+    keepalive_timeout = 75.0
 
     def _log(self, level: Level, text: str) -> None:
         log = self.address.names.default.location.log
