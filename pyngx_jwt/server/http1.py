@@ -103,6 +103,7 @@ class HttpProtocol(asyncio.Protocol):
         self.last_fields: dict[str, Any] = {}
         self.lingering = 0.0
         self.paused = False
+        self.pipelined = False  # the request came while the one before it was served
         self.held_back = False  # too much was pipelined: reading is paused
         self.upgraded: Any = None
         self.deadline = NEVER
@@ -450,7 +451,7 @@ class HttpProtocol(asyncio.Protocol):
         r = Request()
         r.__dict__.update(self._fields(head))
         r.content_length_in, r.chunked_in = head.content_length, head.chunked
-        r.pipelined = bool(self.buffer)
+        r.pipelined = self.pipelined
         return r
 
     def _take_body(self, r: Request, head: Head) -> None:
@@ -637,6 +638,7 @@ class HttpProtocol(asyncio.Protocol):
         if r.body is not None and hasattr(r.body, "close"):
             r.body.close()
         self.request = self.body = None
+        self.pipelined = bool(self.buffer)
         if self.closed:
             return
         unread = body is not None and not body.complete
