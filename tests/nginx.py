@@ -30,6 +30,7 @@ BINARY = os.environ.get("TEST_NGINX_BINARY")
 COMMAND = [BINARY] if BINARY else [sys.executable, "-m", "pyngx_jwt"]
 START = 30.0  # seconds for start, reload and end
 TROUBLE = re.compile(r"^.*(?:\[alert\]|\[emerg\]|Traceback \(most recent call last\)).*$", re.M)
+REFUSAL = re.compile(r"^nginx: \[emerg\] (.*?)(?: in \S*/nginx\.conf:(\d+))?$", re.M)
 
 T = TypeVar("T")
 
@@ -123,7 +124,7 @@ class Nginx:
     def rejects(
         self,
         server: str = "",
-        message: str = "",
+        message: str | re.Pattern[str] = "",
         *,
         line: int | None = None,
         http: str = "",
@@ -135,11 +136,12 @@ class Nginx:
         """
         self._configure(server, http, main)
         test = self._test()
-        found = re.search(
-            r"^nginx: \[emerg\] (.*?)(?: in \S*/nginx\.conf:(\d+))?$", test.stderr, re.M
-        )
+        found = REFUSAL.search(test.stderr)
         assert test.returncode == 1 and found, f"not rejected:\n{test.stderr}"
-        assert found[1] == self.filled(message)
+        if isinstance(message, str):
+            assert found[1] == self.filled(message)
+        else:
+            assert message.fullmatch(found[1]), found[1]
         if line is not None:
             assert int(found[2] or 0) == (line and line + self._offset(server or http or main))
 
