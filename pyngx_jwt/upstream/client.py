@@ -1,8 +1,7 @@
 """One connection to an upstream: request bytes out, responses in.
 
 Nothing here blocks or starts a task; whoever awaits receive(), read() or drain() is woken
-by the protocol's callbacks.  All timeouts share one lazy timer: setting a deadline is
-storing a float, and the timer is moved when it fires too early.
+by the protocol's callbacks.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import ssl as tls
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import TypeAlias, cast
+from typing import cast
 
 from ..log import errno_text
 from .address import Address
@@ -33,13 +32,11 @@ from .head import (
     Response,
     parse_head,
 )
+from .waiting import Waiting
 
 _BODILESS = frozenset({204, 304})
 _AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
 _AFTER_CHUNKS = "upstream sent data after final chunk"
-_TIMER_RESOLUTION = 0.001  # seconds: the loop may fire that much too early
-
-Waiter: TypeAlias = "asyncio.Future[None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Settings:
     socket_keepalive: bool = False
 
 
-class Connection(asyncio.Protocol):
+class Connection(Waiting):
     """An HTTP/1 client connection, for one exchange after the other."""
 
     __slots__ = (
@@ -66,22 +63,14 @@ class Connection(asyncio.Protocol):
         "_error",
         "_head_request",
         "_head_wanted",
-        "_loop",
-        "_lost",
         "_more",
         "_paused",
         "_pending",
-        "_read_deadline",
-        "_read_waiter",
-        "_send_deadline",
         "_settings",
         "_spoiled",
-        "_timer",
-        "_timer_at",
         "_transport",
         "_unsent",
         "_write_full",
-        "_write_waiter",
         "address",
         "bytes_received",
         "on_early_hints",
@@ -94,7 +83,8 @@ class Connection(asyncio.Protocol):
     _transport: asyncio.Transport
 
     def __init__(self, loop: asyncio.AbstractEventLoop, address: Address) -> None:
-        self._loop, self.address = loop, address
+        super().__init__(loop)
+        self.address = address
         self.started = loop.time()
         self.requests = 0  # begun on this connection
         self.bytes_received = 0  # in this exchange
@@ -112,16 +102,10 @@ class Connection(asyncio.Protocol):
         self._ended = False  # nothing follows in this exchange
         self._error: UpstreamError | None = None  # final: the connection is of no use
         self._spoiled = False  # something came that belongs to no exchange
-        self._lost = False
         # writing
         self._more = False  # the request is not sent whole
         self._write_full = False
         self._unsent = 0
-        # waiting
-        self._read_waiter: Waiter | None = None
-        self._write_waiter: Waiter | None = None
-        self._read_deadline = self._send_deadline = self._timer_at = inf
-        self._timer: asyncio.TimerHandle | None = None
 
     # -- for the user --
 
@@ -143,10 +127,17 @@ class Connection(asyncio.Protocol):
             self.data_received(early)
 
     def write(self, data: bytes, *, more: bool = True) -> None:
-        """Sends more of the request body, or of the other protocol after a 101."""
+        """Sends more of the request body, or of the other protocol after a 101.
+
+        Whoever reads has its time anew: an answer is due when the request is sent, and a
+        tunnel is idle if both sides are.
+        """
         self._more = more
-        if data and not self._lost:
-            self._transport.write(data)
+        if not data or self._lost:
+            return
+        self._transport.write(data)
+        if self._read_waiter is not None:
+            self._read_deadline = self._loop.time() + self._settings.read_timeout
 
     async def drain(self) -> None:
         """Waits until the upstream has taken most of what was written.
@@ -157,10 +148,7 @@ class Connection(asyncio.Protocol):
         if not self._write_full or self._lost:
             return
         self._unsent = self._transport.get_write_buffer_size()
-        self._write_waiter = self._loop.create_future()
-        self._send_deadline = self._loop.time() + self._settings.send_timeout
-        self._schedule(self._send_deadline)
-        await self._write_waiter
+        await self._writable(self._settings.send_timeout)
         if isinstance(self._error, SendTimeout):
             raise self._error
 
@@ -175,7 +163,7 @@ class Connection(asyncio.Protocol):
         Raises ReadTimeout, PrematureClose, BadResponse.
         """
         if self.response is None and self._error is None:
-            await self._readable()
+            await self._readable(self._settings.read_timeout)
         response = self.response
         if response is None:
             raise self._error or PrematureClose()
@@ -191,7 +179,7 @@ class Connection(asyncio.Protocol):
                 raise self._error
             if self._ended:
                 return None
-            await self._readable()
+            await self._readable(self._settings.read_timeout)
         return self._take()
 
     @property
@@ -385,50 +373,6 @@ class Connection(asyncio.Protocol):
         self._wake_reader()
         self._wake_writer()
 
-    # -- waiting --
-
-    def _readable(self) -> Waiter:
-        """Done when something came, or will never come."""
-        self._read_waiter = waiter = self._loop.create_future()
-        self._read_deadline = deadline = self._loop.time() + self._settings.read_timeout
-        if deadline < self._timer_at:
-            self._schedule(deadline)
-        return waiter
-
-    def _wake_reader(self) -> None:
-        waiter = self._read_waiter
-        if waiter is not None:
-            self._read_waiter = None
-            self._read_deadline = inf
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def _wake_writer(self) -> None:
-        waiter = self._write_waiter
-        if waiter is not None:
-            self._write_waiter = None
-            self._send_deadline = inf
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def _schedule(self, when: float) -> None:
-        """Sees to it that the timer fires at that time or before."""
-        if when < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = when
-            self._timer = self._loop.call_at(when, self._tick)
-
-    def _tick(self) -> None:
-        self._timer, self._timer_at = None, inf
-        now = self._loop.time() + _TIMER_RESOLUTION
-        if self._read_deadline <= now:
-            self._read_expired()
-        if self._send_deadline <= now:
-            self._send_expired()
-        if not self._lost:
-            self._schedule(min(self._read_deadline, self._send_deadline))
-
     def _read_expired(self) -> None:
         self._read_deadline = inf
         if self.on_idle_end is not None:
@@ -443,12 +387,6 @@ class Connection(asyncio.Protocol):
             self._send_deadline = self._loop.time() + self._settings.send_timeout
         else:
             self._fail(SendTimeout(TIMED_OUT))
-
-    def _stop_timer(self) -> None:
-        self._timer_at = inf
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 def _premature(exc: Exception | None) -> PrematureClose:

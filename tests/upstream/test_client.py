@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -238,6 +239,25 @@ def test_upgrade_is_raw_both_ways() -> None:
     run(main())
 
 
+def test_an_upgraded_connection_is_idle_if_both_sides_are() -> None:
+    async def main() -> None:
+        clock = Clock(asyncio.get_running_loop())
+        connection = Connection(clock, ADDRESS)  # type: ignore[arg-type]
+        connection.connection_made(Transport())
+        connection.begin(GET, SETTINGS)
+        connection.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        reading = asyncio.ensure_future(connection.read())
+        for _ in range(5):
+            await clock.advance(SETTINGS.read_timeout - 1)
+            assert not reading.done()
+            connection.write(b"x")
+        await clock.advance(SETTINGS.read_timeout)
+        with pytest.raises(ReadTimeout):
+            await reading
+
+    run(main())
+
+
 def test_the_end_of_an_upgraded_connection() -> None:
     answer = b"HTTP/1.1 101 Switching Protocols\r\n\r\nlast"
 
@@ -442,7 +462,7 @@ def test_send_timeout_counts_from_the_last_progress() -> None:
 
 def test_a_deadline_costs_no_timer() -> None:
     async def main() -> None:
-        loop = CountingLoop(asyncio.get_running_loop())
+        loop = Clock(asyncio.get_running_loop())
         connection = Connection(loop, ADDRESS)  # type: ignore[arg-type]
         connection.connection_made(Transport())
         for _ in range(100):
@@ -475,15 +495,28 @@ def test_a_shorter_deadline_moves_the_timer() -> None:
     run(main())
 
 
-class CountingLoop:
-    """A loop that counts the timers it is asked for."""
+class Clock:
+    """A loop whose time is ours, and that counts the timers it is asked for."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop, self.timers = loop, 0
+        self.loop, self.now, self.timers = loop, 0.0, 0
+        self.due: list[tuple[float, Callable[[], None]]] = []
 
-    def call_at(self, *args: Any) -> Any:
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.Future[None]:
         self.timers += 1
-        return self.loop.call_at(*args)
+        self.due.append((when, callback))
+        return self.loop.create_future()  # may be cancelled, as a handle
+
+    async def advance(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.now += seconds
+        due, self.due = self.due, []
+        for when, callback in due:
+            callback() if when <= self.now else self.due.append((when, callback))
+        await asyncio.sleep(0)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.loop, name)
