@@ -159,7 +159,7 @@ def _split_lines(text: str, options: HeadOptions) -> tuple[list[str], Refusal | 
         needed = len(line) + 1
         if needed > room:
             if needed > size or not number:
-                return lines, too_long(line, bool(lines)), length
+                return lines, too_long(line.removesuffix("\r"), bool(lines)), length
             number, room = number - 1, size
         room -= needed
         length += needed
