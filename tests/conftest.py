@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from .nginx import BINARY, COMMAND, Nginx
+from .launch import BINARY, build
+from .nginx import Nginx
 
 SERVERS = {"nginx", "module_nginx"}  # the fixtures
 
@@ -62,7 +62,4 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"this nginx was built without {marker.args[0]}")
 
 
-@cache
-def _build() -> str:
-    """What "nginx -V" says."""
-    return subprocess.run([*COMMAND, "-V"], capture_output=True, text=True).stderr
+_build = cache(build)

@@ -13,7 +13,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,11 +22,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from .backend import Backend, Script
+from .launch import Process, start
 from .transcript import compose, exchanges
 from .wire import DEADLINE, Answer, Wire
 
-BINARY = os.environ.get("TEST_NGINX_BINARY")
-COMMAND = [BINARY] if BINARY else [sys.executable, "-m", "pyngx_jwt"]
 START = 30.0  # seconds for start, reload and end
 TROUBLE = re.compile(r"^.*(?:\[alert\]|\[emerg\]|Traceback \(most recent call last\)).*$", re.M)
 REFUSAL = re.compile(r"^nginx: \[emerg\] (.*?)(?: in \S*/nginx\.conf:(\d+))?$", re.M)
@@ -59,7 +57,7 @@ class Nginx:
 
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.trouble_is_expected = False
         self._ports: dict[str, socket.socket] = {}
         self._backends: list[Backend] = []
@@ -82,10 +80,7 @@ class Nginx:
         for path, content in (files or {}).items():
             self.write(path, content)
         self._configure(server, http, main, events, servers, listen)
-        with (self.prefix / "logs/stderr").open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [*COMMAND, *self._arguments()], stdin=subprocess.DEVNULL, stderr=stderr
-            )
+        self.process = start(self._arguments(), self.prefix / "logs/stderr")
         self._wait(self._has_started, "nginx did not start", START)
 
     # What is asked of a running server.
@@ -135,9 +130,9 @@ class Nginx:
         ``line`` is that of the snippet, counted from 1; None takes any place, 0 wants none.
         """
         self._configure(server, http, main)
-        test = self._test()
-        found = REFUSAL.search(test.stderr)
-        assert test.returncode == 1 and found, f"not rejected:\n{test.stderr}"
+        status, output = self._test()
+        found = REFUSAL.search(output)
+        assert status == 1 and found, f"not rejected:\n{output}"
         if isinstance(message, str):
             assert found[1] == self.filled(message)
         else:
@@ -148,9 +143,9 @@ class Nginx:
     def accepts(self, server: str = "", *, http: str = "", main: str = "") -> str:
         """Expects "nginx -t" to succeed, and returns what it wrote."""
         self._configure(server, http, main)
-        test = self._test()
-        assert test.returncode == 0, test.stderr
-        return test.stderr
+        status, output = self._test()
+        assert status == 0, output
+        return output
 
     # Logs.
 
@@ -237,7 +232,7 @@ class Nginx:
 
     def send_signal(self, number: signal.Signals) -> None:
         assert self.process
-        self.process.send_signal(number)
+        os.kill(self.process.pid, number)
 
     def pid(self) -> int:
         return int(self.read("logs/nginx.pid"))
@@ -251,12 +246,12 @@ class Nginx:
         process, self.process = self.process, None
         if process is None:
             return
-        process.send_signal(number)
+        os.kill(process.pid, number)
         try:
             status = process.wait(START)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait(START)
             raise
         assert status == 0, self.read("logs/stderr")
 
@@ -284,20 +279,23 @@ class Nginx:
     def _offset(self, snippet: str) -> int:
         """The number of lines before the snippet in nginx.conf."""
         text = self.read("nginx.conf")
-        return text[: text.index(self.filled(_dedented(snippet)))].count("\n")
+        return text[: text.index(f"\n{self.filled(_dedented(snippet))}\n") + 1].count("\n")
 
     def _arguments(self, log: str = "error.log") -> list[str]:
         prefix = str(self.prefix)
         return ["-p", prefix, "-c", f"{prefix}/nginx.conf", "-e", f"{prefix}/logs/{log}"]
 
-    def _test(self) -> subprocess.CompletedProcess[str]:
-        command = [*COMMAND, "-t", *self._arguments("test.log")]
-        return subprocess.run(command, capture_output=True, encoding="latin-1", timeout=START)
+    def _test(self) -> tuple[int, str]:
+        """The exit status of "-t" and what it wrote."""
+        output = self.prefix / "logs/test"
+        output.unlink(missing_ok=True)
+        status = start(["-t", *self._arguments("test.log")], output).wait(START)
+        return status, self.read("logs/test")
 
     def _has_started(self) -> tuple[bool, None]:
         assert self.process
         if self.process.poll() is not None:
-            status, self.process = self.process.returncode, None
+            status, self.process = self.process.poll(), None
             self.trouble_is_expected = True  # and told here
             raise AssertionError(f"exit status {status}:\n{self.read('logs/stderr')}")
         return bool(self.read("logs/nginx.pid")), None
