@@ -11,7 +11,7 @@ from ..jwt.keys import jwks, signing_key
 
 KEY = signing_key("ES256", "k1")
 OTHER = signing_key("ES256", "k2")
-FILES = {"jwks.json": jwks(KEY)}
+FILES = {"jwks.json": jwks(KEY), "other.json": jwks(OTHER)}
 KEYS = "auth_jwt_key_file jwks.json;"
 EXP = int(time.time()) + 3600
 

@@ -22,7 +22,7 @@ from ...http.template import Template
 from ...http.variables import Getter
 from ...jwt import ALGORITHMS, PLUS_ALGORITHMS, ClaimRequirement, Token, Verified, getter
 from ..map import variable_name
-from .dialects import not_supported
+from .dialects import SUPPORTED, not_supported
 from .sources import Sources
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _type(name: str, text: str) -> str:
 
 
 def _dialect(name: str, text: str) -> str:
-    if text not in ("plus", "pyngx"):
+    if text not in SUPPORTED:
         raise not_supported(f'the value "{text}"', text)
     return text
 

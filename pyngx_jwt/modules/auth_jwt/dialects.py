@@ -7,7 +7,7 @@ configuration.  Understood are those of NGINX Plus ("plus"), and our two additio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, UNLIMITED, Conf, directive
@@ -17,6 +17,7 @@ from ...http.level import Level
 from ...http.module import Module
 from ..main import MainConf
 
+SUPPORTED = ("plus", "pyngx")
 PROJECTS = {
     "tesla": " (TeslaGov/ngx-http-auth-jwt-module)",
     "tesla1": " (TeslaGov/ngx-http-auth-jwt-module 1.x)",
@@ -81,21 +82,30 @@ other_dialects = Module("auth_jwt_other_dialects", OtherDialectsConf)
 
 
 def check_dialect(conf: Any, http: Level) -> None:
-    """Raises ConfError if the directives of a whole "http" are not of the chosen dialect."""
+    """Raises ConfError if the directives of a whole "http" are not of a supported dialect."""
+    chosen = conf.pyngx_jwt_dialect or http.scope.options.jwt_dialect
+    if chosen not in ("", *SUPPORTED):
+        raise not_supported("--jwt-dialect", chosen).nowhere()
     confs = [level[type(conf)] for level in _levels(http)]
-    extensions: list[Statement] = [c._extension for c in confs if c._extension is not None]
-    if conf.pyngx_jwt_dialect == "plus":
-        _refuse(extensions, lambda name: f'the "{name}" directive is not of the dialect "plus"')
-    elif not conf.pyngx_jwt_dialect and not any(c.is_set("claims") for c in confs):
-        used = any(_names_source(c) for c in confs)
-        if extensions and not used:  # the only marker, and of two dialects
-            raise _placed(not_supported(f'"{extensions[0].name}" alone', "tesla"), extensions[0])
-        if not extensions and used and _loads_module(http):
-            raise ConfError(
-                'a JWT module is loaded, so these JWT directives are of the dialect "kjdev", '
-                'which is not supported yet; "pyngx_jwt_dialect plus;" gives them the meaning '
-                "that they have in NGINX Plus"
-            ).nowhere()
+    ours: list[Statement] = [c._extension for c in confs if c._extension is not None]
+    if ours and chosen == "plus":
+        error = ConfError(f'the "{ours[0].name}" directive is not of the JWT dialect "plus"')
+        raise error.at(ours[0].file, ours[0].line)
+    if not chosen and not any(c.claims for c in confs):
+        _recognize(http, ours, any(_is_common(c) for c in confs))
+
+
+def _recognize(http: Level, algorithms: list[Statement], common: bool) -> None:
+    """Raises ConfError for what is, all things considered, of another dialect.
+
+    auth_jwt_algorithm is also a directive of "tesla"; all else that "plus" has, "kjdev" has."""
+    if algorithms and not common:
+        first = algorithms[0]
+        error = not_supported(f'the "{first.name}" directive on its own', "tesla")
+        raise error.at(first.file, first.line)
+    if common and not algorithms and _loads_module(http):
+        error = not_supported("a configuration that loads a JWT module", "kjdev")
+        raise ConfError(f'{error}; "pyngx_jwt_dialect plus;" reads it as NGINX Plus').nowhere()
 
 
 def _levels(level: Level) -> Iterator[Level]:
@@ -104,8 +114,8 @@ def _levels(level: Level) -> Iterator[Level]:
         yield from _levels(inner)
 
 
-def _names_source(conf: Any) -> bool:
-    """Whether the level has what "plus" and "kjdev" have in common and others do not."""
+def _is_common(conf: Any) -> bool:
+    """Whether the level has what "plus" and "kjdev" have and "tesla" has not."""
     enforced = conf.auth_jwt is not None and conf.auth_jwt.enforced
     return enforced or bool(conf.key_files or conf.key_requests)
 
@@ -113,12 +123,3 @@ def _names_source(conf: Any) -> bool:
 def _loads_module(http: Level) -> bool:
     main = http.outer
     return main is not None and any("auth_jwt" in name for name in main[MainConf].modules)
-
-
-def _refuse(statements: list[Statement], text: Callable[[str], str]) -> None:
-    for statement in statements:
-        raise _placed(ConfError(text(statement.name)), statement)
-
-
-def _placed(error: ConfError, statement: Statement) -> ConfError:
-    return error.at(statement.file, statement.line)

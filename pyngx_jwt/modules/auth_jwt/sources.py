@@ -80,7 +80,7 @@ class KeyFile:
         be mended before the first request."""
         self._look(scope.warn)
         if isinstance(self._found, Failure):
-            scope.warn(self._found.text)
+            scope.warn(f"auth_jwt: {self._found.text}")
 
     def current(self, r: Request, now: float) -> Found:
         """What is in the file; it is looked at not more than once in a second."""
