@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..conf.directive import HTTP, UPSTREAM, Conf, accepted, directive, number, seconds
 from ..conf.parse import Statement
@@ -13,6 +12,7 @@ from ..http.module import Module
 from ..http.request import Request
 from ..http.variables import Getter
 from ..upstream.address import Address, AddressError, Url, parse_upstream, resolve_host
+from ..upstream.head import Response
 from ..upstream.peer import Server
 from ..upstream.pool import Keepalive
 from ..upstream.upstream import Upstream, address_upstream, make_upstream
@@ -144,22 +144,42 @@ class Upstreams:
 upstream = Module("upstream", UpstreamConf)
 
 
-@dataclass(slots=True)
 class State:
     """What became of a request at one server (ngx_http_upstream_state_t); times in seconds,
     -1 where it did not come to that."""
 
-    peer: str
-    url: str = ""
-    status: int = 0
-    started: float = 0.0
-    connect_time: float = -1.0
-    header_time: float = -1.0
-    response_time: float = -1.0
-    response_length: int = 0
-    bytes_received: int = 0
-    bytes_sent: int = 0
-    header: dict[str, str] | None = None
+    status = 0
+    started = 0.0
+    connect_time = -1.0
+    header_time = -1.0
+    response_time = -1.0
+    response_length = 0
+    bytes_received = 0
+    bytes_sent = 0
+    response: Response | None = None
+
+    def __init__(self, peer: str, url: str = "", *, status: int = 0, started: float = 0.0) -> None:
+        self.peer, self.url = peer, url
+        self.status, self.started = status, started
+
+    @property
+    def header(self) -> dict[str, str]:
+        """The response's fields by lower-case name; cookies are kept apart by newlines."""
+        index: dict[str, str] = {}
+        response = self.response
+        if response is not None:
+            for name, (_, value) in zip(response.names, response.headers, strict=True):
+                if name in index:
+                    value = f"{index[name]}{chr(10) if name == 'set-cookie' else ', '}{value}"
+                index[name] = value
+        return index
+
+    def field(self, name: str) -> str | None:
+        """A field of the response by its lower-case name."""
+        response = self.response
+        if response is None or name not in response.names:
+            return None
+        return self.header[name]
 
     def particulars(self) -> str:
         """What log lines say about the server."""
@@ -236,7 +256,7 @@ def upstream_http(name: str) -> Getter:
 
     def get(r: Request) -> str | None:
         states: list[State] | None = r.upstream_states
-        return (states[-1].header or {}).get(field) if states else None
+        return states[-1].field(field) if states else None
 
     return get
 
@@ -247,7 +267,7 @@ def upstream_cookie(name: str) -> Getter:
 
     def get(r: Request) -> str | None:
         states: list[State] | None = r.upstream_states
-        cookies = (states[-1].header or {}).get("set-cookie", "") if states else ""
+        cookies = (states[-1].field("set-cookie") or "") if states else ""
         for cookie in cookies.split("\n"):
             key, sign, value = cookie.partition(";")[0].partition("=")
             if sign and key.strip(" ").lower() == name:

@@ -146,9 +146,9 @@ class Exchange:
                 self.streamed = False
             return
         body = await read_body(r)
-        if r.parent is None:
+        if r.parent is None or body.length:
             out.body_length = body.length
-        if conf.proxy_pass_request_body and r.parent is None:
+        if conf.proxy_pass_request_body:
             self.body = body
 
     async def _try(self) -> tuple[Response | None, str]:
@@ -177,7 +177,7 @@ class Exchange:
             return None, self._failed(error, doing)
         state.header_time = time.monotonic() - state.started
         state.status = response.status
-        state.header = _index(response)
+        state.response = response
         state.bytes_received = connection.bytes_received
         if response.warning:
             r.log(LogLevel.WARN, response.warning)
@@ -347,7 +347,7 @@ class Exchange:
         return r.finish()
 
     def _buffers(self, response: Response) -> bool:
-        told = (self.state.header or {}).get("x-accel-buffering", "").lower()
+        told = (self.state.field("x-accel-buffering") or "").lower()
         if told and "X-Accel-Buffering" not in self.proxy.conf.proxy_ignore_headers:
             return told != "no"
         return self.proxy.conf.proxy_buffering
@@ -381,8 +381,7 @@ class Exchange:
         return response.status
 
     def _accel_redirect(self, response: Response) -> Status | None:
-        header = self.state.header or {}
-        target = header.get("x-accel-redirect")
+        target = self.state.field("x-accel-redirect")
         if target is None or "X-Accel-Redirect" in self.proxy.conf.proxy_ignore_headers:
             return None
         r = self.r
@@ -407,7 +406,7 @@ class Exchange:
         return r.redirect(*parsed)
 
     def _limit_rate(self) -> None:
-        value = (self.state.header or {}).get("x-accel-limit-rate")
+        value = self.state.field("x-accel-limit-rate")
         if value and "X-Accel-Limit-Rate" not in self.proxy.conf.proxy_ignore_headers:
             self.r.limit_rate = limit_rate_of(value)
 
@@ -430,16 +429,6 @@ class Exchange:
         if self.peer is not None:
             self.choice.free(False, int(time.monotonic()))
             self.peer = None
-
-
-def _index(response: Response) -> dict[str, str]:
-    """The response's fields by lower-case name; cookies are kept apart by newlines."""
-    index: dict[str, str] = {}
-    for name, (_, value) in zip(response.names, response.headers, strict=True):
-        if name in index:
-            value = f"{index[name]}{chr(10) if name == 'set-cookie' else ', '}{value}"
-        index[name] = value
-    return index
 
 
 async def _send_chunks(connection: Connection, chunks: Iterator[bytes]) -> None:

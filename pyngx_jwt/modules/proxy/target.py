@@ -20,7 +20,7 @@ from .request import Outgoing, Vars
 from .tls import Tls, compile_tls
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one a request: frozen would cost a microsecond
 class Found:
     """The upstream for a request; `tag` is what its connections must have in common."""
 
