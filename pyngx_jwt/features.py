@@ -33,7 +33,7 @@ OPTIONAL = (
 # Those we have; a test holds this against the modules that are registered.
 MODULES = frozenset(
     {
-        *("access", "auth_basic", "auth_request", "geo", "map", "proxy", "rewrite"),
+        *("access", "auth_basic", "auth_request", "geo", "map", "mirror", "proxy", "rewrite"),
         *("split_clients", "ssl"),
         *("upstream_keepalive", "upstream_zone"),
     }

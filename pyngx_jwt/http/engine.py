@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol
@@ -72,6 +73,9 @@ async def run(
                 rc = await _location_phases(r)
             else:
                 rc = await finalize(r, rc)
+        if r.background:
+            r.ignore_abort = True
+            await asyncio.gather(*r.background)
     except Exception as error:
         await _failed(r, error)
 

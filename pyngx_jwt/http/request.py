@@ -133,6 +133,7 @@ class Request:
     header_length = 0  # bytes of the request head
     bytes_sent = 0
     header_size = 0  # bytes of the response head
+    background: tuple[Awaitable[Any], ...] = ()  # subrequests that outlast the answer
     ignore_abort = False  # goes on when the client is gone
     content_length_in = -1
     chunked_in = False

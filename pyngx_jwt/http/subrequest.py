@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ..log import Level
 from .body import KeptBody
 from .engine import run
@@ -89,7 +91,17 @@ async def subrequest(
         sub.status = 500
         return sub
     await run(sub)
+    if sub.location.core.log_subrequest:
+        for log in sub.location.log_handlers:
+            log(sub)
     return sub
+
+
+def start_subrequest(r: Request, uri: str, args: str = "", *, method: str = "GET") -> None:
+    """Begins a subrequest whose answer is of no interest.  The request goes on meanwhile, but
+    its connection takes no other one until this is done, as in nginx."""
+    task = asyncio.create_task(subrequest(r, uri, args, method=method, header_only=True))
+    r.main.background += (task,)
 
 
 def _depth(r: Request) -> int:

@@ -16,6 +16,7 @@ from .index import index
 from .log import log
 from .main import main
 from .map import map_
+from .mirror import mirror
 from .not_modified import not_modified
 from .proxy import proxy
 from .range import range_
@@ -36,6 +37,7 @@ MODULES: tuple[AnyModule, ...] = (
     files,
     static,
     index,
+    mirror,
     try_files,
     auth_request,
     auth_basic,

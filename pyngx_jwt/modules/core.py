@@ -503,6 +503,12 @@ def _error_code(text: str) -> int:
 core = Module("core", CoreConf)
 
 
+@core.after_merge
+def need_temp_folder(conf: CoreConf, level: Level) -> None:
+    """It is made at start if it is missing."""
+    level.scope.folders[conf.temp_folder()] = None
+
+
 def bind_error_pages(level: Level) -> dict[int, BoundErrorPage]:
     """The error pages of a level by code; of several for a code the first counts."""
     bound: dict[int, BoundErrorPage] = {}

@@ -68,6 +68,7 @@ class LogConf(Conf):
     open_log_file_cache = accepted(EVERYWHERE, "files with variables are opened each time", most=4)
 
     logs: tuple[AccessLog, ...] | None = None
+    _off = False  # whatever else this level has
 
     @directive(EVERYWHERE | LOCATION_IF | LIMIT_EXCEPT, default="logs/access.log combined")
     def access_log(self, path: str, *parameters: str) -> None:
@@ -78,7 +79,7 @@ class LogConf(Conf):
         if path == "off":
             if parameters:
                 raise ConfError(f'invalid parameter "{parameters[0]}"')
-            self.logs = ()
+            self.logs, self._off = (), True
             return
         name = "combined"
         if parameters:
@@ -87,7 +88,8 @@ class LogConf(Conf):
         if name not in self._scope.shared(Formats).by_name:
             raise ConfError(f'unknown log format "{name}"')
         log = _parse_parameters(path, name, parameters, self._scope.statement)
-        self.logs = (*(vars(self).get("logs") or ()), log)
+        if not self._off:
+            self.logs = (*(vars(self).get("logs") or ()), log)
 
     @directive(HTTP, default='combined "..."')
     def log_format(self, name: str, string: str, *strings: str) -> None:
