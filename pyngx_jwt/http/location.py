@@ -34,6 +34,7 @@ class Location:
         "internal",
         "keepalive_disabled",
         "limit_except",
+        "limit_rate",
         "log",
         "log_handlers",
         "name",
@@ -57,6 +58,7 @@ class Location:
     path_of: Callable[[Request], str]
     error_pages: dict[int, Any]
     keepalive_disabled: Callable[[Request], bool] | None
+    limit_rate: Callable[[Request], int] | None
     signature: str
     log: Log
     limit_except: tuple[frozenset[str], Location] | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -148,7 +149,8 @@ class Request:
     subrequest_in_memory = False
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
     logged = False
-    limit_rate: int | None = None
+    limit_rate: int | None = None  # what "set", X-Accel-Limit-Rate or the location said
+    rate = 0  # bytes per second the body is sent at, 0 is no limit
     remote_user: str | None = None
     upgraded = False
 
@@ -294,6 +296,10 @@ class Request:
             self.header_only = True
         for header_filter in self.location.header_filters:
             header_filter(self)
+        if self.limit_rate is not None:
+            self.rate = self.limit_rate
+        elif self.location.limit_rate is not None:
+            self.rate = self.location.limit_rate(self)
         self.header_sent = True
         self.sink.header(self)
 
@@ -306,9 +312,28 @@ class Request:
 
     async def send(self, data: bytes) -> None:
         """Sends bytes of the body and waits while the client is slower than we are."""
+        if self.rate:
+            await self._send_slowly(data)
+            return
         self.write(data)
         if self.sink.paused:
             await self.sink.drain()
+
+    async def _send_slowly(self, data: bytes) -> None:
+        """Keeps to `rate`, as ngx_http_write_filter does with limit_rate."""
+        rate, after = self.rate, self.location.core.limit_rate_after
+        while data:
+            seconds = int(time.time()) - int(self.start) + 1
+            allowed = rate * seconds - max(0, self.bytes_sent - after)
+            if allowed <= 0:
+                await asyncio.sleep(-allowed / rate + 0.001)
+                continue
+            piece, data = data[:allowed], data[allowed:]
+            self.write(piece)
+            if self.sink.paused:
+                await self.sink.drain()
+            if data:
+                await asyncio.sleep(len(piece) / rate)
 
     def finish(self) -> Status:
         """Ends the response."""

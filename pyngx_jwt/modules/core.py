@@ -35,7 +35,7 @@ from ..conf.directive import (
     time,
 )
 from ..conf.parse import Statement
-from ..conf.values import parse_msec, parse_number, parse_sec
+from ..conf.values import parse_msec, parse_number, parse_sec, parse_size
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.listen import Listen, parse_listen
@@ -372,7 +372,13 @@ class CoreConf(Conf):
     def limit_rate(self, rate: str) -> None:
         """Limits the rate of the response, in bytes per second; 0 is no limit."""
         self.once("limit_rate_value")
-        self.limit_rate_value = Template(rate)
+        template = Template(rate)
+        if template.is_constant:
+            try:
+                parse_size(rate)
+            except ValueError:
+                raise ConfError(f'invalid value "{rate}"') from None
+        self.limit_rate_value = template if rate != "0" else None
 
     @directive(EVERYWHERE, default="client_body_temp")
     def client_body_temp_path(self, path: str, *levels: str) -> None:
@@ -565,6 +571,7 @@ def compile_core(level: Level, location: Location) -> None:
     conf = level[CoreConf]
     location.name, location.core = conf._name, conf
     location.internal = (conf._internal and bool(level.context & LOCATION)) or conf.is_named
+    location.limit_rate = bind_limit_rate(level)
     location.signature = conf.signature
     location.keepalive_disabled = _disables(conf.keepalive_disable)
     location.exact = conf._modifier == "="
@@ -574,10 +581,20 @@ def compile_core(level: Level, location: Location) -> None:
     location.error_pages = dict(bind_error_pages(level))
 
 
-def limit_rate_of(level: Level) -> Callable[[Request], str] | None:
-    """The limit_rate of a level as text, None when there is none."""
+def bind_limit_rate(level: Level) -> Callable[[Request], int] | None:
+    """The limit_rate of a level in bytes per second, None when there is none."""
     value = level[CoreConf].limit_rate_value
-    return value.bind(level.variables) if value else None
+    if value is None:
+        return None
+    text = value.bind(level.variables)
+
+    def limit_rate(r: Request) -> int:
+        try:
+            return parse_size(text(r))
+        except ValueError:
+            return 0
+
+    return limit_rate
 
 
 __all__ = ["Context", "CoreConf", "compile_core", "core", "seconds"]

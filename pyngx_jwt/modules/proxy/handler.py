@@ -318,7 +318,10 @@ class Exchange:
         if whole is not None:
             self._finished(len(whole))
             if whole and not r.header_only:
-                r.write(whole)
+                if r.rate:
+                    await r.send(whole)
+                else:
+                    r.write(whole)
             r.trailers = tuple(response.trailers)
             if r.sink.paused:
                 await r.sink.drain()
