@@ -63,6 +63,10 @@ class Names(Generic[V]):
         return names
 
     @property
+    def is_empty(self) -> bool:
+        return not self._exact and not self.has_wildcards
+
+    @property
     def has_wildcards(self) -> bool:
         return bool(self._heads or self._tails)
 

@@ -20,6 +20,7 @@ from .mirror import mirror
 from .not_modified import not_modified
 from .proxy import proxy
 from .range import range_
+from .referer import referer
 from .rewrite import rewrite
 from .split_clients import split_clients
 from .ssl import ssl
@@ -45,6 +46,7 @@ MODULES: tuple[AnyModule, ...] = (
     geo,
     map_,
     split_clients,
+    referer,
     rewrite,
     proxy,
     auth_jwt,
