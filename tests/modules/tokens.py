@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from pyngx_jwt.jwt import Json
 from pyngx_jwt.jwt.mint import SigningKey
 
+from ..backend import Peer
 from ..jwt.keys import jwks, signing_key
 
 KEY = signing_key("ES256", "k1")
@@ -31,3 +33,28 @@ def tampered(text: str) -> str:
     """The token with another first character of its signature."""
     head, _, signature = text.rpartition(".")
     return f"{head}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+
+
+class Issuer:
+    """Answers with a key set, however often it is asked; what it says can be changed."""
+
+    def __init__(self, body: str | bytes = "", status: str = "200 OK", *fields: str) -> None:
+        self.body, self.status, self.fields = body or jwks(KEY), status, fields
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.asked: list[str] = []  # heads of requests
+
+    def __call__(self, peer: Peer) -> None:
+        while not peer.closed():
+            self.asked.append(peer.request())
+            self.go_on.wait(10)
+            body = self.body if isinstance(self.body, bytes) else self.body.encode("latin-1")
+            head = [f"HTTP/1.1 {self.status}", f"Content-Length: {len(body)}", *self.fields]
+            peer.send("\r\n".join([*head, "", ""]).encode("latin-1") + body)
+
+    def wait(self, count: int) -> None:
+        """Until it has been asked so often."""
+        deadline = time.monotonic() + 5
+        while len(self.asked) < count:
+            assert time.monotonic() < deadline, self.asked
+            time.sleep(0.005)
