@@ -28,7 +28,7 @@ oracle: $(ready)
 	nginx=$${NGINX:-$$($(PYTHON) -m tests.oracle)} && TEST_NGINX_BINARY=$$nginx $(PYTHON) -m pytest -q
 
 bench: $(ready)
-	$(PYTHON) bench/bench.py
+	$(PYTHON) -m bench.bench
 
 docs: $(ready)
 	$(PYTHON) -m pyngx_jwt.docs docs
