@@ -35,6 +35,7 @@ class Location:
         "keepalive_disabled",
         "limit_except",
         "limit_rate",
+        "limit_rate_after",
         "log",
         "log_handlers",
         "name",
@@ -59,6 +60,7 @@ class Location:
     error_pages: dict[int, Any]
     keepalive_disabled: Callable[[Request], bool] | None
     limit_rate: Callable[[Request], int] | None
+    limit_rate_after: Callable[[Request], int] | None
     signature: str
     log: Log
     limit_except: tuple[frozenset[str], Location] | None

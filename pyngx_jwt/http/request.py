@@ -321,7 +321,8 @@ class Request:
 
     async def _send_slowly(self, data: bytes) -> None:
         """Keeps to `rate`, as ngx_http_write_filter does with limit_rate."""
-        rate, after = self.rate, self.location.core.limit_rate_after
+        rate, after_of = self.rate, self.location.limit_rate_after
+        after = after_of(self) if after_of is not None else 0
         while data:
             seconds = int(time.time()) - int(self.start) + 1
             allowed = rate * seconds - max(0, self.bytes_sent - after)

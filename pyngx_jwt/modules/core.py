@@ -19,7 +19,6 @@ from ..conf.directive import (
     SERVER,
     UNLIMITED,
     Conf,
-    Context,
     accepted,
     bitmask,
     buffers,
@@ -28,7 +27,6 @@ from ..conf.directive import (
     flag,
     number,
     offset,
-    seconds,
     size,
     slot,
     string,
@@ -168,9 +166,6 @@ class CoreConf(Conf):
         "Sets the buffers for long request lines and fields.",
         shown="4 8k",
     )
-    limit_rate_after = size(
-        0, EVERYWHERE | LOCATION_IF, "Sets the bytes sent before the rate is limited.", shown="0"
-    )
     lingering_close = enum(
         "on", ("off", "on", "always"), EVERYWHERE, "Reads on for a while before closing."
     )
@@ -253,6 +248,7 @@ class CoreConf(Conf):
     root_path: Template = Template("html")
     alias_of: Level | None = None
     limit_rate_value: Template | None = None
+    limit_rate_start: Template | None = None
     temp_path = "client_body_temp"
     server_names: tuple[str, ...] = ()
     listens: tuple[Listen, ...] = ()
@@ -372,13 +368,13 @@ class CoreConf(Conf):
     def limit_rate(self, rate: str) -> None:
         """Limits the rate of the response, in bytes per second; 0 is no limit."""
         self.once("limit_rate_value")
-        template = Template(rate)
-        if template.is_constant:
-            try:
-                parse_size(rate)
-            except ValueError:
-                raise ConfError(f'invalid value "{rate}"') from None
-        self.limit_rate_value = template if rate != "0" else None
+        self.limit_rate_value = _size_template(rate)
+
+    @directive(EVERYWHERE | LOCATION_IF, default="0")
+    def limit_rate_after(self, size: str) -> None:
+        """Sets the bytes that are sent before the rate is limited."""
+        self.once("limit_rate_start")
+        self.limit_rate_start = _size_template(size)
 
     @directive(EVERYWHERE, default="client_body_temp")
     def client_body_temp_path(self, path: str, *levels: str) -> None:
@@ -571,7 +567,8 @@ def compile_core(level: Level, location: Location) -> None:
     conf = level[CoreConf]
     location.name, location.core = conf._name, conf
     location.internal = (conf._internal and bool(level.context & LOCATION)) or conf.is_named
-    location.limit_rate = bind_limit_rate(level)
+    location.limit_rate = bind_size(conf.limit_rate_value, level)
+    location.limit_rate_after = bind_size(conf.limit_rate_start, level)
     location.signature = conf.signature
     location.keepalive_disabled = _disables(conf.keepalive_disable)
     location.exact = conf._modifier == "="
@@ -581,20 +578,26 @@ def compile_core(level: Level, location: Location) -> None:
     location.error_pages = dict(bind_error_pages(level))
 
 
-def bind_limit_rate(level: Level) -> Callable[[Request], int] | None:
-    """The limit_rate of a level in bytes per second, None when there is none."""
-    value = level[CoreConf].limit_rate_value
-    if value is None:
+def _size_template(text: str) -> Template:
+    template = Template(text)
+    if template.is_constant:
+        try:
+            parse_size(text)
+        except ValueError:
+            raise ConfError(f'invalid value "{text}"') from None
+    return template
+
+
+def bind_size(value: Template | None, level: Level) -> Callable[[Request], int] | None:
+    """A size in bytes that can depend on the request, None where there is none."""
+    if value is None or value.text == "0":
         return None
     text = value.bind(level.variables)
 
-    def limit_rate(r: Request) -> int:
+    def size_of(r: Request) -> int:
         try:
             return parse_size(text(r))
         except ValueError:
             return 0
 
-    return limit_rate
-
-
-__all__ = ["Context", "CoreConf", "compile_core", "core", "seconds"]
+    return size_of
