@@ -358,13 +358,14 @@ class Exchange:
     def _finished(self, length: int) -> None:
         """The upstream is done: its connection can serve others."""
         state, connection = self.state, self.connection
-        state.response_time = time.monotonic() - state.started
+        now = time.monotonic()  # the loop's own clock
+        state.response_time = now - state.started
         state.response_length = length
         if connection is not None:
             state.bytes_received = connection.bytes_received
             pool = self.found.upstream.pool
             if pool is not None:
-                pool.put(connection, self.found.tag, asyncio.get_running_loop().time())
+                pool.put(connection, self.found.tag, now)
             else:
                 connection.close()
             self.connection = None
