@@ -1,0 +1,234 @@
+"""The compiled configuration as an aiohttp application: another door to the same engine.
+
+aiohttp owns the connection and the framing of messages.  The head of a request is written out
+again and read by the server's own reader, so that it means the same through both doors; from
+there on it is the same Request, the same locations and the same handlers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from itertools import count
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from aiohttp import web
+
+from .compile import Address, Cycle, load
+from .errors import ConfError
+from .http.engine import answer, begin
+from .http.location import Server
+from .http.request import Request
+from .http.status import CLIENT_CLOSED
+from .log import FileTarget, Level, Log, OpenFile
+from .modules.upstream import Upstreams
+from .options import Options, resolve_options
+from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
+from .server.head import BadRequest, Head, parse_head
+from .server.http1 import head_options
+from .server.response import Clock
+
+CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)
+UNSUPPORTED_MEDIA_TYPE = 415
+
+
+def application(
+    conf_file: str | os.PathLike[str] = "nginx.conf",
+    *,
+    prefix: str | os.PathLike[str] | None = None,
+    listen: str | None = None,
+    allow_unsupported: bool = False,
+    jwt_dialect: str = "",
+) -> web.Application:
+    """The servers of a configuration as an application to run, mount or test.
+
+    ``conf_file`` and ``prefix`` are what -c and -p are on the command line.  A request goes to
+    the server that its Host names, among all servers, those of the first "listen" first; with
+    ``listen``, such as "0.0.0.0:443", among the servers of that address only.  If none is
+    named, it goes to the default server of the (first) address.  Warnings are written to
+    stderr.
+
+    Raises ConfError for a configuration that cannot be served, ValueError if nothing in it
+    listens on ``listen``.  "user", "worker_processes" and the other directives of processes
+    have no effect, as they belong to whoever runs the application.
+    """
+    paths = resolve_options(_path(prefix), _path(conf_file), None)
+    options = Options(*paths, allow_unsupported=allow_unsupported, jwt_dialect=jwt_dialect)
+    cycle = load(options, Log(FileTarget(OpenFile(""), Level.WARN)))
+    door = _Door(cycle, _addresses(cycle, listen))
+    app = web.Application(handler_args=door.handler_args())
+    app[CYCLE] = cycle
+    app.router.add_route("*", "/{path:.*}", door.handle, expect_handler=_expect_nothing)
+    app.on_response_prepare.append(remove_additions)
+    app.cleanup_ctx.append(door.lifetime)
+    return app
+
+
+def _path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fsencode(path).decode("latin-1")
+
+
+def _addresses(cycle: Cycle, listen: str | None) -> list[Address]:
+    addresses: dict[str, Address] = {}
+    for port in cycle.ports.values():
+        for address in (port.address, *port.others.values()):
+            addresses[address.listen.text] = address
+    if not addresses:
+        raise ConfError("no servers in the configuration")
+    if listen is None:
+        return [*addresses.values()]
+    if listen not in addresses:
+        raise ValueError(f"nothing listens on {listen!r}, only on {', '.join(addresses)}")
+    return [addresses[listen]]
+
+
+async def _expect_nothing(request: web.Request) -> None:
+    """ "100 Continue" is sent when somebody wants the body."""
+
+
+class _Door:
+    """Serves aiohttp's requests by a compiled configuration."""
+
+    def __init__(self, cycle: Cycle, addresses: list[Address]) -> None:
+        self.cycle = cycle
+        self.names = [address.names for address in addresses]
+        self.default = self.names[0].default
+        self.options = head_options(self.default)
+        self.clock = Clock()
+        self.numbers = count(1)
+        self.clients: WeakKeyDictionary[asyncio.Transport, Client] = WeakKeyDictionary()
+        self.abandoned: set[asyncio.Task[None]] = set()  # requests that outlive their clients
+        groups = cycle.scope.shared(Upstreams)
+        self.upstreams = [groups.get(name) for name in groups.declared]
+
+    def handler_args(self) -> Mapping[str, Any]:
+        """What aiohttp's connections take of the default server's directives."""
+        core = self.default.core
+        size = max(core.client_header_buffer_size, core.large_client_header_buffers[1])
+        return {
+            "max_line_size": size,
+            "max_field_size": size,
+            "max_headers": core.max_headers,
+            "keepalive_timeout": core.keepalive_timeout[0],
+            "lingering_time": core.lingering_time,
+            "auto_decompress": False,
+            "handler_cancellation": True,
+        }
+
+    async def lifetime(self, app: web.Application) -> AsyncIterator[None]:
+        """Between startup and cleanup: folders, log files, idle connections to upstreams."""
+        for folder in self.cycle.folders:
+            os.makedirs(folder.encode("latin-1"), 0o700, exist_ok=True)
+        self.cycle.open_files.open()
+        yield
+        for task in self.abandoned:
+            task.cancel()
+        await asyncio.gather(*self.abandoned, return_exceptions=True)
+        for upstream in self.upstreams:
+            if upstream is not None and upstream.pool is not None:
+                upstream.pool.close()
+        self.cycle.open_files.flush(self.cycle.log)
+        self.cycle.open_files.close()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """The handler of every path."""
+        client = self._client(request)
+        sink = Sink(request, client, self.clock)
+        head = parse_head(head_bytes(request), self.options)
+        refused = head if isinstance(head, BadRequest) else None
+        r = self._new_request(refused.head if refused else cast(Head, head), client, sink)
+        status = refused.status if refused else _refusal(request, r)
+        if refused is not None and refused.message:
+            r.log(Level.INFO, refused.message)
+        rest = answer(r, status) if status else begin(r)
+        if rest is None:
+            await _finish(r, sink)
+        else:
+            await self._continue(r, sink, rest)
+        return sink.response
+
+    async def _continue(self, r: Request, sink: Sink, rest: Coroutine[Any, Any, None]) -> None:
+        """What has to wait waits in a task of its own, which can outlive its client."""
+        task = asyncio.create_task(_finish(r, sink, rest))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._leave(r, task)
+            raise
+
+    def _leave(self, r: Request, task: asyncio.Task[None]) -> None:
+        """The client is gone: so is its request, unless it goes on regardless."""
+        if not r.ignore_abort:
+            task.cancel()
+        self.abandoned.add(task)
+        task.add_done_callback(self.abandoned.discard)
+
+    def _client(self, request: web.Request) -> Client:
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        client = self.clients.get(transport)
+        if client is None:
+            client = self.clients[transport] = Client(transport, next(self.numbers))
+        client.requests += 1
+        return client
+
+    def _new_request(self, head: Head, client: Client, sink: Sink) -> Request:
+        r = Request()
+        r.connection, r.sink = client, sink
+        for name in _SAME_IN_HEAD:
+            setattr(r, name, getattr(head, name))
+        r.original_method, r.headers_in = head.method, head.headers
+        r.host_header, r.header_length = head.index.get("host", ""), head.length
+        r.content_length_in, r.chunked_in = head.content_length, head.chunked
+        r.server = self._server(head.host, r)
+        r.location = r.server.location
+        if head.content_length > 0 or head.chunked:
+            r.body_in = Body(r, sink)
+            r.expect_continue = head.expect_continue
+        for line in head.dropped:
+            r.log(Level.INFO, f'client sent invalid header line: "{line}"')
+        return r
+
+    def _server(self, host: str, r: Request) -> Server:
+        r.server, r.location = self.default, self.default.location
+        for names in self.names:
+            if found := names.find(host, r):
+                return found
+        return self.default
+
+
+_SAME_IN_HEAD = (
+    *("request_line", "method", "http_version", "unparsed_uri", "uri", "args", "host", "index"),
+    *("keep_alive", "valid_unparsed_uri", "quoted_uri", "plus_in_uri"),
+)
+
+
+def _refusal(request: web.Request, r: Request) -> int:
+    """A body that another application's connection has decoded is not the one announced."""
+    mounted = len(request.match_info.apps) > 1
+    encoded = mounted and r.body_in is not None and "content-encoding" in r.index
+    return UNSUPPORTED_MEDIA_TYPE if encoded else 0
+
+
+async def _finish(r: Request, sink: Sink, rest: Coroutine[Any, Any, None] | None = None) -> None:
+    """Runs the rest of a request, sends the end of its answer and logs it."""
+    try:
+        if rest is not None:
+            await rest
+        await sink.finish()
+    except (ConnectionResetError, asyncio.CancelledError) as error:
+        if not r.header_sent:
+            r.status = CLIENT_CLOSED
+        if r.connection.closed:
+            r.log(Level.INFO, "client prematurely closed connection")
+        sink.cut()
+        if isinstance(error, asyncio.CancelledError):
+            raise
+    finally:
+        for log in r.location.log_handlers:
+            log(r)
+        if r.body is not None:
+            r.body.close()

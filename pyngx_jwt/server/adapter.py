@@ -1,0 +1,256 @@
+"""aiohttp's side of a request: its connection, head and body, and where its answer goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from typing import Any, cast
+from weakref import ref
+
+from aiohttp import web
+
+from ..http.request import BodyError, Request
+from ..log import Level
+from .response import Clock, build_head
+
+HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def head_bytes(request: web.Request) -> bytes:
+    """The head as it was before aiohttp took it apart, for our own reader."""
+    version = request.version
+    line = f"{request.method} {request.raw_path} HTTP/{version.major}.{version.minor}"
+    lines = [line.encode("utf-8", "surrogateescape")]
+    lines += [name + b": " + value for name, value in request.raw_headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+class Client:
+    """The Connection of a request: what aiohttp's transport tells."""
+
+    proxy_protocol: Any = None
+
+    def __init__(self, transport: asyncio.Transport, number: int) -> None:
+        self._transport = ref(transport)
+        self.number = number
+        self.requests = self.sent = 0
+        self.start = time.time()
+        self.ssl = transport.get_extra_info("ssl_object")
+        self.remote_addr, self.remote_port, self.binary_remote_addr = "unix:", "", b""
+        self.server_addr = self.server_port = ""
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        if isinstance(peer, tuple) and isinstance(own, tuple):
+            self.remote_addr, self.remote_port = peer[0], str(peer[1])
+            self.server_addr, self.server_port = own[0], str(own[1])
+            family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
+            self.binary_remote_addr = socket.inet_pton(family, peer[0].partition("%")[0])
+        elif own:
+            self.server_addr = f"unix:{os.fsencode(own).decode('latin-1')}"
+
+    @property
+    def closed(self) -> bool:
+        transport = self._transport()
+        return transport is None or transport.is_closing()
+
+
+class Body:
+    """The request body as aiohttp hands it out."""
+
+    def __init__(self, r: Request, sink: Sink) -> None:
+        self._r, self._sink = r, sink
+        self._content = sink.request.content
+        self.received = 0
+        self.complete = False
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises BodyError."""
+        r = self._r
+        if r.expect_continue and not r.header_sent:
+            r.expect_continue = False
+            self._sink.write_raw(CONTINUE)
+        try:
+            async with asyncio.timeout(r.location.core.client_body_timeout):
+                data = await self._content.readany()
+        except TimeoutError:
+            r.log(Level.INFO, "client timed out (110: Connection timed out)")
+            raise BodyError(408) from None
+        except (web.RequestPayloadError, ConnectionError):
+            r.log(Level.INFO, "client sent invalid or incomplete body")
+            raise BodyError(400) from None
+        self.received += len(data)
+        self.complete = not data or self._content.at_eof()
+        return data
+
+
+class Response(web.StreamResponse):
+    """An answer with the fields that the engine gave it, and no others."""
+
+    def __init__(self, head: bytes) -> None:
+        first, *lines = _as_utf8(head).split("\r\n")[:-2]
+        _, status, *reason = first.split(" ", 2)
+        super().__init__(status=int(status), reason="".join(reason))
+        for line in lines:
+            name, _, value = line.partition(": ")
+            if name != "Transfer-Encoding":  # aiohttp frames the body
+                self.headers.add(name, value)
+        self.unwanted = {"Server", "Content-Type"} - self.headers.keys()
+
+
+def _as_utf8(data: bytes) -> str:
+    """aiohttp writes UTF-8: bytes that are something else cannot go through it."""
+    return data.decode("utf-8", "replace")
+
+
+async def remove_additions(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    if isinstance(response, Response):
+        for name in response.unwanted:
+            response.headers.pop(name, None)
+
+
+class Sink:
+    """Takes an answer from the engine, which does not wait, for aiohttp, which does."""
+
+    def __init__(self, request: web.Request, client: Client, clock: Clock) -> None:
+        self.request = request
+        self.response: web.StreamResponse = web.StreamResponse()  # never sent as it is
+        self._client, self._clock = client, clock
+        self._r: Request | None = None
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._ended = self._unbuffered = False
+        self._pushing = asyncio.Lock()
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    # -- for the engine --------------------------------------------------------------------
+
+    def header(self, r: Request) -> None:
+        if r.status in (204, 304) or r.status < 200:
+            r.header_only = True
+            if r.status != 304:
+                r.content_length = r.last_modified = -1
+                r.content_type = None
+        r.chunked_out = r.content_length < 0 and r.http_version > 1000 and not r.header_only
+        head = build_head(r, self._clock, "Connection: upgrade\r\n" if r.upgraded else "")
+        self._r, self.response = r, Response(head)
+        if not r.keep_alive:
+            self.response.force_close()
+        r.header_size = len(head)
+        self._count(r.header_size)
+
+    def write(self, data: bytes) -> None:
+        r = self._r
+        if r is None or (r.header_only and not r.upgraded):
+            return
+        self._parts.append(data)
+        self._held += len(data)
+        self._count(len(data))
+
+    def _count(self, length: int) -> None:
+        assert self._r is not None
+        self._r.bytes_sent += length
+        self._client.sent += length
+
+    @property
+    def paused(self) -> bool:
+        return self._unbuffered or self._held > HIGH_WATER
+
+    async def drain(self) -> None:
+        """Waits until aiohttp has taken all; raises ConnectionResetError if it cannot."""
+        try:
+            await self._push()
+        except TimeoutError:
+            assert self._r is not None
+            self._r.log(Level.INFO, "client timed out (110: Connection timed out)")
+            raise ConnectionResetError from None
+
+    def flush(self) -> None:
+        """Sends what there is soon, and from now on everything as it comes."""
+        self._unbuffered = True
+        self._start_flush()
+
+    def _start_flush(self) -> None:
+        if self._r is not None:
+            task = asyncio.create_task(self._flush())
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+
+    def end(self) -> None:
+        self._ended = True
+        if self._r is not None and self._r.background:  # finish() has to wait for that
+            self._start_flush()
+
+    def abort(self) -> None:
+        self._ended = False
+
+    # -- tunnels ---------------------------------------------------------------------------
+
+    def start_tunnel(self, side: Any) -> None:
+        """From now on the client's bytes go to ``side``."""
+        self.request.protocol.set_parser(cast(Any, _Tunnel(side)))
+
+    def stop_tunnel(self) -> None:
+        """The connection ends with its tunnel."""
+
+    def pause_reading(self) -> None:
+        self.request.protocol.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.request.transport is not None:
+            self.request.protocol.resume_reading()
+
+    # -- for aiohttp -----------------------------------------------------------------------
+
+    def write_raw(self, data: bytes) -> None:
+        if self.request.transport is not None:
+            self.request.transport.write(data)
+
+    async def _flush(self) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):  # finish() meets them too
+            await self._push()
+
+    async def _push(self) -> None:
+        assert self._r is not None
+        timeout = self._r.location.core.send_timeout
+        async with self._pushing:
+            if not self.response.prepared:
+                await self.response.prepare(self.request)
+            while self._parts:
+                data = b"".join(self._parts)
+                self._parts.clear()
+                self._held = 0
+                for at in range(0, len(data), HIGH_WATER):
+                    async with asyncio.timeout(timeout):
+                        await self.response.write(data[at : at + HIGH_WATER])
+            if self._ended:
+                await self.response.write_eof()
+
+    async def finish(self) -> None:
+        """Sends the end of the answer, or cuts it where it ended too early."""
+        if self._r is not None:
+            await self.drain()
+        if not self._ended:
+            self.cut()
+
+    def cut(self) -> None:
+        """Closes, so that nobody takes what was sent for the whole answer."""
+        self.response.force_close()
+        if self.request.transport is not None:
+            self.request.transport.close()
+
+
+class _Tunnel:
+    """What aiohttp feeds with the bytes of an upgraded connection."""
+
+    def __init__(self, side: Any) -> None:
+        self._side = side
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self._side.client_data(data)
+        return False, b""
+
+    def feed_eof(self) -> None:
+        self._side.client_closed()
