@@ -29,7 +29,7 @@ SIGNALS = ("stop", "quit", "reopen", "reload")
 LONG_FLAGS = ("allow-unsupported",)
 LONG_VALUES = {"jwt-dialect": "name"}
 # "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
-COMMANDS: dict[str, str] = {}
+COMMANDS = {"dump": "conf.dump"}
 
 HELP = """\
 Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
@@ -49,6 +49,8 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
   --allow-unsupported  warn about directives that are not supported, unless
                        they restrict access
   --jwt-dialect name   read auth_jwt directives as this module does
+
+       pyngx dump [-h] [--format json|conf] FILE
 
 """
 
