@@ -34,7 +34,7 @@ OPTIONAL = (
 MODULES = frozenset(
     {
         *("access", "auth_basic", "auth_request", "geo", "map", "mirror", "proxy", "rewrite"),
-        *("referer", "split_clients", "ssl"),
+        *("realip", "referer", "split_clients", "ssl"),
         *("upstream_keepalive", "upstream_zone"),
     }
 )

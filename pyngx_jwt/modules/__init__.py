@@ -11,6 +11,10 @@ from .core import core
 from .core_variables import core_variables
 from .files import files
 from .geo import geo
+from .gunzip import gunzip
+from .gzip import gzip
+from .gzip_ok import gzip_ok
+from .gzip_static import gzip_static
 from .headers import headers
 from .index import index
 from .log import log
@@ -18,8 +22,9 @@ from .main import main
 from .map import map_
 from .mirror import mirror
 from .not_modified import not_modified
-from .proxy import proxy
+from .proxy import proxy, proxy_cache
 from .range import range_
+from .realip import realip
 from .referer import referer
 from .rewrite import rewrite
 from .split_clients import split_clients
@@ -36,22 +41,28 @@ MODULES: tuple[AnyModule, ...] = (
     upstream,
     core_variables,
     files,
+    gzip_ok,
     static,
+    gzip_static,
     index,
     mirror,
     try_files,
     auth_request,
     auth_basic,
     access,
+    realip,
     geo,
     map_,
     split_clients,
     referer,
     rewrite,
     proxy,
+    proxy_cache,
     auth_jwt,
     other_dialects,
     range_,
+    gzip,
+    gunzip,
     headers,
     not_modified,
 )

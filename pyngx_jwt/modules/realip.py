@@ -1,0 +1,158 @@
+"""Changes the client address to the one that a trusted proxy tells."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from ..conf.directive import EVERYWHERE, Conf, directive, flag
+from ..errors import ConfError
+from ..http.cidr import UNIX, Network, Networks, forwarded_address, parse_network
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import Connection, Handler, Request, Status
+
+FORWARDED_FOR = "X-Forwarded-For"  # in this case only, as in nginx
+Told = Callable[[Request], list[str]]
+
+
+class RealIpConf(Conf):
+    trusted: tuple[Network, ...] = ()
+    field = "X-Real-IP"
+
+    @directive(EVERYWHERE, syntax="set_real_ip_from address | CIDR | unix: | hostname")
+    def set_real_ip_from(self, address: str) -> None:
+        """Trusts what the address tells of its clients."""
+        self.trusted = (*vars(self).get("trusted", ()), *self._networks(address))
+
+    @directive(
+        EVERYWHERE,
+        default="X-Real-IP",
+        syntax="real_ip_header field | X-Real-IP | X-Forwarded-For | proxy_protocol",
+    )
+    def real_ip_header(self, field: str) -> None:
+        """Sets the field, or the PROXY protocol, that tells the client address."""
+        if "field" in vars(self):
+            raise ConfError('"real_ip_header" directive is duplicate')
+        self.field = field
+
+    real_ip_recursive = flag(
+        False, EVERYWHERE, "Skips trusted addresses when several are told, from the last one on."
+    )
+
+    def _networks(self, text: str) -> list[Network]:
+        if text == "unix:":
+            return [UNIX]
+        try:
+            network, cut = parse_network(text)
+        except ValueError:
+            return _resolve(text)
+        if cut:
+            self._scope.warn(f"low address bits of {text} are meaningless")
+        return [network]
+
+
+def _resolve(host: str) -> list[Network]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise ConfError(f'host not found in set_real_ip_from "{host}"') from None
+    return [parse_network(str(address[4][0]).partition("%")[0])[0] for address in found]
+
+
+class Seen:
+    """A connection as a request sees it once the client's own address is known."""
+
+    def __init__(self, real: Connection, address: bytes, port: int) -> None:
+        self.real = real
+        family = socket.AF_INET6 if len(address) == 16 else socket.AF_INET
+        self.remote_addr = socket.inet_ntop(family, address)
+        self.remote_port = str(port) if port else ""
+        self.binary_remote_addr = address
+        self.number, self.requests, self.start = real.number, real.requests, real.start
+        self.server_addr, self.server_port = real.server_addr, real.server_port
+        self.proxy_protocol, self.ssl = real.proxy_protocol, real.ssl
+
+    @property
+    def sent(self) -> int:
+        return self.real.sent
+
+    @sent.setter
+    def sent(self, count: int) -> None:
+        self.real.sent = count
+
+    @property
+    def closed(self) -> bool:
+        return self.real.closed
+
+
+realip = Module("realip", RealIpConf)
+
+
+@realip.handler(Phase.POST_READ)
+def find_client_first(conf: RealIpConf, level: Level) -> Handler | None:
+    return find_client(conf, level)
+
+
+@realip.handler(Phase.PREACCESS)
+def find_client(conf: RealIpConf, level: Level) -> Handler | None:
+    """Once for the server, and again for a location that may have other settings."""
+    if not conf.trusted:
+        return None
+    trusted, recursive = Networks(conf.trusted), conf.real_ip_recursive
+    by_protocol = conf.field == "proxy_protocol"
+    told = _by_protocol if by_protocol else _by_field(conf.field)
+
+    def handle(r: Request) -> Status | None:
+        connection = r.connection
+        if isinstance(connection, Seen):
+            return None
+        texts = told(r)
+        if not texts:
+            return None
+        found = forwarded_address(
+            connection.binary_remote_addr, texts, trusted, recursive=recursive
+        )
+        if found is not None:
+            address, port = found
+            if by_protocol:
+                port = int(connection.proxy_protocol.source_port)
+            r.connection = Seen(connection, address, port)
+        return None
+
+    return handle
+
+
+def _by_field(name: str) -> Told:
+    """All fields of X-Forwarded-For, the first one of any other name."""
+    several, name = name == FORWARDED_FOR, name.lower()
+
+    def told(r: Request) -> list[str]:
+        if name not in r.index:
+            return []
+        values = [value for field, value in r.headers_in if field.lower() == name]
+        return values if several else values[:1]
+
+    return told
+
+
+def _by_protocol(r: Request) -> list[str]:
+    protocol = r.connection.proxy_protocol
+    return [protocol.source] if protocol is not None else []
+
+
+def _own(r: Request) -> Connection:
+    connection = r.connection
+    return connection.real if isinstance(connection, Seen) else connection
+
+
+@realip.variable("realip_remote_addr")
+def realip_remote_addr(r: Request) -> str:
+    """Address of the connection itself."""
+    return _own(r).remote_addr
+
+
+@realip.variable("realip_remote_port")
+def realip_remote_port(r: Request) -> str:
+    """Port of the connection itself."""
+    return _own(r).remote_port
