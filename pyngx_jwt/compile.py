@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .cache import Caches
 from .conf.directive import (
     HTTP,
     LIMIT_EXCEPT,
@@ -41,6 +42,7 @@ from .modules.core import CoreConf, compile_core
 from .modules.main import Logs, MainConf
 from .modules.ssl import SslConf, build_context, choose_by_name
 from .options import Options
+from .zones import Zones
 
 DIRECTIVES: dict[str, list[tuple[type[Conf], Directive]]] = {}
 for _module in MODULES:
@@ -509,6 +511,20 @@ class Cycle:
     def scope(self) -> Scope:
         return self.root.scope
 
+    @property
+    def zones(self) -> Zones:
+        """What the workers share; started by whoever starts them."""
+        return self.scope.shared(Zones)
+
+    @property
+    def caches(self) -> Caches:
+        """One worker looks after them."""
+        return self.scope.shared(Caches)
+
+    def check_continues(self, old: Cycle) -> None:
+        """Raises ConfError if a reload cannot put this in the place of ``old``."""
+        self.caches.check_continues(old.caches)
+
 
 def load(options: Options, log: Log) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
@@ -551,6 +567,7 @@ def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
     log = scope.shared(Logs).finish(
         conf, options.error_log or options.full_name(options.layout.error_log_path)
     )
+    scope.shared(Caches).log = log
     return Cycle(
         settings,
         tuple(port.listen for port in ports.values()),

@@ -433,6 +433,25 @@ class Folder:
             os.close(self.lock)
 
 
+def start_zones(
+    zones: Zones,
+    owner: tuple[int, int] | None = None,
+    *,
+    folder: Folder | None = None,
+    old: Zones | None = None,
+) -> Folder | None:
+    """Gives the zones their memory before anybody uses them; the folder that they are in.
+
+    ``folder`` and ``old`` are those before a reload; without one a folder is made, if there
+    are zones at all, and the caller has to remove it in the end.  Raises OSError.
+    """
+    if zones.zones and folder is None:
+        folder = Folder.make(zones.size, owner)
+    if folder is not None:
+        zones.start(folder, old)
+    return folder
+
+
 def _base(needed: int) -> str:
     """Memory if it can be written and has room: a page that cannot be had is a SIGBUS."""
     with contextlib.suppress(OSError):

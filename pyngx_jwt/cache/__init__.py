@@ -33,6 +33,7 @@ A request, in the order of ngx_http_upstream.c::
 finds on the disk: a file that is no good is a MISS and a line in the log.
 """
 
+from .caches import Caches
 from .entry import Fault, Header, Key, check, key_line, new_header, pack, unpack
 from .files import Writer
 from .freshness import (
@@ -53,6 +54,7 @@ from .store import Cache, Clock, Policy
 __all__ = [
     "IGNORABLE",
     "Cache",
+    "Caches",
     "Clock",
     "Entry",
     "Fault",

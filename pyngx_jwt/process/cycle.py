@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from ..log import Log, OpenFiles
 from ..options import Options
+from ..zones import Zones
 
 
 class MainSettings(Protocol):
@@ -79,6 +80,11 @@ class Cycle(Protocol):
     def folders(self) -> Sequence[str]: ...  # temp and cache paths, made if missing
     @property
     def files(self) -> Sequence[tuple[str, str]]: ...  # path and text of each, for -T
+    @property
+    def zones(self) -> Zones: ...  # not started yet
+
+    def check_continues(self, old: Any) -> None:
+        """Raises ConfError if it cannot take the place of another cycle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..errors import ConfError
 from ..log import Level, Log, errno_text, write_stderr
 from ..options import Options
+from ..zones import Folder, start_zones
 from .cycle import Cycle, Load
 from .loop import event_method
 from .pidfile import create_pidfile, delete_pidfile
@@ -33,6 +34,7 @@ class Generation:
     cycle: Cycle
     sockets: list[Listening]
     user: User | None
+    folder: Folder | None = None  # of the zones, kept as long as the process lives
 
     @property
     def log(self) -> Log:
@@ -55,15 +57,20 @@ def load_generation(
         user = workers_user(cycle.main)
         cycle.log.open_default(cycle.open_files, options.error_log)
         _prepare_files(cycle, user)
+        cycle.zones.check()
+        folder = None if options.test else _start_zones(cycle, user, old)
     except ConfError as error:
         log.write(Level.EMERG, str(error))
         return None
     except Exception as error:  # a bug in a module must not end a server that is running
         log_exception(error, log)
         return None
-    generation = Generation(cycle, plan(cycle.listens, cycle.main.worker_processes), user)
+    sockets = plan(cycle.listens, cycle.main.worker_processes)
+    generation = Generation(cycle, sockets, user, folder)
     if not _take_place(generation, old, inherited, options.test, log):
         cycle.open_files.close()
+        if folder is not None and (old is None or old.folder is not folder):
+            folder.remove()
         return None
     return generation
 
@@ -71,6 +78,21 @@ def load_generation(
 def _prepare_files(cycle: Cycle, user: User | None) -> None:
     _make_folders(cycle.folders, user)
     cycle.open_files.open()
+
+
+def _start_zones(cycle: Cycle, user: User | None, old: Generation | None) -> Folder | None:
+    """Nothing is in the zones' files before a worker opens them."""
+    if old is not None:
+        cycle.check_continues(old.cycle)
+    try:
+        return start_zones(
+            cycle.zones,
+            user,
+            folder=old.folder if old else None,
+            old=old.cycle.zones if old else None,
+        )
+    except OSError as error:
+        raise ConfError(f"mkdtemp() failed {errno_text(error)}").nowhere() from None
 
 
 def _take_place(

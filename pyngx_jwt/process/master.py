@@ -211,8 +211,9 @@ class Master:
         if generation is None:
             gc.freeze()
             return
-        self.generation = generation
+        old, self.generation = self.generation, generation
         generation.log.redirect_stderr()
+        old.cycle.zones.retire(generation.cycle.zones)  # workers have them open
         self._start_workers()
         self._retire_at = time.monotonic() + START_DEADLINE
 
@@ -292,4 +293,6 @@ class Master:
         self._close_sockets()
         with contextlib.suppress(OSError):
             self.generation.cycle.open_files.flush(self.log)
+        if self.generation.folder is not None:
+            self.generation.folder.remove()
         return 0

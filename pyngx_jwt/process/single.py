@@ -53,6 +53,9 @@ class Single:
         delete_pidfile(self.generation.cycle.main.pid, self.log)
         self.log.write(Level.NOTICE, "exit")
         self._close_sockets()
+        self.generation.cycle.zones.close()
+        if self.generation.folder is not None:
+            self.generation.folder.remove()
         return code
 
     async def _serve(self) -> int:
@@ -102,11 +105,12 @@ class Single:
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
             return
-        self.generation = generation
+        former, self.generation = self.generation, generation
         generation.log.redirect_stderr()
         old = self.servers[-1]
         self._start_server()
         old.quit()
+        old.task.add_done_callback(lambda _: former.cycle.zones.retire(self.generation.cycle.zones))
 
     def _reopen(self) -> None:
         self.log.write(Level.NOTICE, "reopening logs")

@@ -71,6 +71,8 @@ def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> int:
     signals = Signals()
     if not create_pidfile(main.pid, log):
         discard(generation.sockets, log)
+        if generation.folder is not None:
+            generation.folder.remove()
         return 1
     log.redirect_stderr()
     first_log.close()

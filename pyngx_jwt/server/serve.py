@@ -18,6 +18,8 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
     worker = Worker(loop)
+    cycle.zones.open()  # before a reload can take their files away
+    keepers = cycle.caches.look_after() if control.worker == 0 else []
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again
     gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -27,6 +29,8 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
     await asyncio.wait({quit_wait, terminate_wait}, return_when=asyncio.FIRST_COMPLETED)
     for server in servers:
         server.close()
+    for keeper in keepers:
+        keeper.cancel()
     if not control.terminate.is_set():
         await _finish(worker, terminate_wait)
     quit_wait.cancel()

@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyngx_jwt.cli import open_standard_files, parse, server_options
@@ -20,6 +20,7 @@ from pyngx_jwt.errors import ConfError
 from pyngx_jwt.log import FileTarget, Level, Log, OpenFile, OpenFiles
 from pyngx_jwt.options import Options
 from pyngx_jwt.process import Control, run
+from pyngx_jwt.zones import Zones
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,10 @@ class FakeCycle:
     text: str
     access: OpenFile | None
     crash: str
+    zones: Zones = field(default_factory=Zones)
+
+    def check_continues(self, old: FakeCycle) -> None:
+        """It always can."""
 
 
 def load(options: Options, log: Log) -> FakeCycle:

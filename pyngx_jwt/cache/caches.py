@@ -1,0 +1,42 @@
+"""The caches of one configuration, and the tasks that look after them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..log import Level, Log
+from ..zones import Zone
+from .manager import load, manage
+from .settings import Settings
+from .store import Cache
+
+
+class Caches:
+    """By the names of their zones.  ``log`` is the main one, known once all is read."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Cache] = {}
+        self.log: Log | None = None
+
+    def add(self, settings: Settings, zone: Zone) -> None:
+        """A cache in a zone that is not in use yet."""
+        self.by_name[settings.zone] = Cache(settings, zone, self.report)
+
+    def report(self, level: Level, text: str) -> None:
+        """Logs what no request is to blame for."""
+        if self.log is not None:
+            self.log.write(level, text)
+
+    def check_continues(self, old: Caches) -> None:
+        """Raises ConfError if a reload gives a zone to other files than it is of."""
+        for name, cache in self.by_name.items():
+            if name in old.by_name:
+                cache.check_continues(old.by_name[name])
+
+    def look_after(self) -> list[asyncio.Task[None]]:
+        """Starts loader and manager, in one process of all; they are to be cancelled."""
+        if not self.by_name:
+            return []
+        caches = tuple(self.by_name.values())
+        loop = asyncio.get_running_loop()
+        return [loop.create_task(load(caches)), loop.create_task(manage(caches))]
