@@ -13,7 +13,7 @@ from .status import DONE
 if TYPE_CHECKING:
     from .request import Handler, HeaderFilter, Request, Status
 
-NO_LIMIT: frozenset[str] | None = None
+MAX_KNOWN, MAX_KNOWN_URI = 1024, 256  # URIs whose location is remembered, and their length
 
 
 class Location:
@@ -32,7 +32,7 @@ class Location:
         "handlers",
         "header_filters",
         "internal",
-        "keepalive_disabled",
+        "keepalive",
         "limit_except",
         "limit_rate",
         "limit_rate_after",
@@ -58,7 +58,7 @@ class Location:
     content_type_of: Callable[[str], str]
     path_of: Callable[[Request], str]
     error_pages: dict[int, Any]
-    keepalive_disabled: Callable[[Request], bool] | None
+    keepalive: tuple[int, float, Callable[[Request], bool] | None]
     limit_rate: Callable[[Request], int] | None
     limit_rate_after: Callable[[Request], int] | None
     signature: str
@@ -74,7 +74,16 @@ class Location:
 class Tree:
     """The locations of one level: exact, by longest prefix, by regular expression."""
 
-    __slots__ = ("_names", "_parents", "_prefixes", "_slashed", "exact", "regexes")
+    __slots__ = (
+        "_known",
+        "_names",
+        "_parents",
+        "_prefixes",
+        "_slashed",
+        "exact",
+        "is_plain",
+        "regexes",
+    )
 
     def __init__(
         self,
@@ -86,6 +95,10 @@ class Tree:
         self._names = sorted(prefixes)
         self._prefixes = [prefixes[name] for name in self._names]
         self._parents = _parents(self._names)
+        inner = [x.tree for x in (*self._prefixes, *exact.values()) if x.tree is not None]
+        # whether neither this level nor one below it has regular expressions
+        self.is_plain: bool = not regexes and all(tree.is_plain for tree in inner)
+        self._known: dict[str, tuple[Location, Status | None]] = {}
         self._slashed = {
             name[:-1]: location
             for found in (prefixes, exact)
@@ -97,7 +110,20 @@ class Tree:
         """Sets the request's location, as ngx_http_core_find_location.
 
         0 or DONE when the search is over (DONE: the location wants a slash), None when a
-        prefix, or nothing, was found."""
+        prefix, or nothing, was found.  What no expression had a say in is remembered."""
+        known = self._known.get(uri)
+        if known is not None:
+            r.location, rc = known
+            return rc
+        before = r.location
+        rc = self._search(r, uri)
+        if self.is_plain and r.location is not before and len(uri) < MAX_KNOWN_URI:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[uri] = (r.location, rc)
+        return rc
+
+    def _search(self, r: Request, uri: str) -> Status | None:
         found = self.exact.get(uri)
         if found is not None:
             r.location = found

@@ -20,6 +20,7 @@ Status = int
 Handler = Callable[["Request"], "Awaitable[Status | None] | Status | None"]
 HeaderFilter = Callable[["Request"], None]
 MAX_URI_CHANGES = 10
+SMALL = 4096  # bytes that can be given to a filter that makes a thousand times as much of them
 
 
 class Connection(Protocol):
@@ -160,6 +161,10 @@ class Request:
     status_line: str | None = None
     content_type: str | None = None
     charset = ""
+    content_encoding: str | None = None  # the field is among headers_out already
+    gzip_vary = False  # the response depends on Accept-Encoding, and says so
+    unbuffered = False  # each piece of the body is to reach the client at once
+    inflates = False  # a body filter makes much out of little
     content_length = -1
     last_modified = -1  # seconds since the epoch
     own_last_modified = False  # the field is among headers_out already
@@ -239,6 +244,7 @@ class Request:
             )
             return 500
         self.uri, self.args = uri, args
+        self.gzip_vary = False
         self.internal = self.valid_location = True
         self.valid_unparsed_uri = self.add_uri_to_alias = False
         self.contexts = {}
@@ -312,6 +318,10 @@ class Request:
 
     async def send(self, data: bytes) -> None:
         """Sends bytes of the body and waits while the client is slower than we are."""
+        if self.inflates and len(data) > SMALL:
+            for at in range(0, len(data), SMALL):
+                await self.send(data[at : at + SMALL])
+            return
         if self.rate:
             await self._send_slowly(data)
             return
@@ -338,15 +348,19 @@ class Request:
 
     def finish(self) -> Status:
         """Ends the response."""
+        if self.body_filters:
+            self._end_filters()
+        self.response_done = True
+        self.sink.end()
+        return DONE
+
+    def _end_filters(self) -> None:
         for position, body_filter in enumerate(self.body_filters):
             data = body_filter.end()
             for later in self.body_filters[position + 1 :]:
                 data = later.feed(data)
             if data:
                 self.sink.write(data)
-        self.response_done = True
-        self.sink.end()
-        return DONE
 
     def respond(self, status: Status, body: bytes, content_type: str | None = None) -> Status:
         """A whole response at once, as ngx_http_send_response; a redirect's body is its URI."""

@@ -570,7 +570,8 @@ def compile_core(level: Level, location: Location) -> None:
     location.limit_rate = bind_size(conf.limit_rate_value, level)
     location.limit_rate_after = bind_size(conf.limit_rate_start, level)
     location.signature = conf.signature
-    location.keepalive_disabled = _disables(conf.keepalive_disable)
+    allowed = conf.keepalive_requests if conf.keepalive_timeout[0] > 0 else 0
+    location.keepalive = (allowed, conf.keepalive_time, _disables(conf.keepalive_disable))
     location.exact = conf._modifier == "="
     location.no_regex = conf._modifier == "^~"
     location.content_type_of = bind_content_type(level)

@@ -527,12 +527,10 @@ class HttpProtocol(asyncio.Protocol):
     def _keeps_alive(self, r: Request) -> bool:
         if self.must_close or self.worker.stopping:
             return False
-        core = r.location.core
-        disabled = r.location.keepalive_disabled
+        requests, seconds, disabled = r.location.keepalive
         return (
-            self.requests < core.keepalive_requests
-            and r.start - self.start < core.keepalive_time
-            and core.keepalive_timeout[0] > 0
+            self.requests < requests
+            and r.start - self.start < seconds
             and not (disabled is not None and disabled(r))
         )
 

@@ -9,25 +9,33 @@ from ..http.request import Request
 from ..http.status import REASONS
 
 
+MAX_PLAIN = 256  # heads that are kept for a second
+
+
 class Clock:
     """The Date field and the status lines of this second."""
 
-    __slots__ = ("_heads", "_second")
+    __slots__ = ("_heads", "_second", "plain")
 
     def __init__(self) -> None:
         self._second = 0
         self._heads: dict[tuple[int, str], str] = {}
+        self.plain: dict[tuple[int, int, str | None, str, str], bytes] = {}
 
-    def head(self, status: int, signature: str) -> str:
-        """Status line, Server and Date."""
+    def tick(self) -> None:
+        """Forgets what was made in an earlier second."""
         second = int(time.time())
         if second != self._second:
             self._second = second
             self._heads.clear()
+            self.plain.clear()
+
+    def head(self, status: int, signature: str) -> str:
+        """Status line, Server and Date."""
+        second = self._second
         found = self._heads.get((status, signature))
         if found is None:
-            reason = REASONS.get(status)
-            line = f"{status} {reason}" if reason else f"{status}"
+            line = f"{status:03d} {REASONS.get(status, '')}"
             found = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {http_date(second)}\r\n"
             self._heads[status, signature] = found
         return found
@@ -35,6 +43,30 @@ class Clock:
 
 def build_head(r: Request, clock: Clock, connection: str) -> bytes:
     """The bytes of the head; `connection` is the Connection field's line with what follows."""
+    clock.tick()
+    if r.headers_out or not _is_plain(r):
+        return _build(r, clock, connection)
+    key = (r.status, r.content_length, r.content_type, connection, r.location.signature)
+    head = clock.plain.get(key)
+    if head is None:
+        head = _build(r, clock, connection)
+        if len(clock.plain) < MAX_PLAIN:
+            clock.plain[key] = head
+    return head
+
+
+def _is_plain(r: Request) -> bool:
+    """Whether status, length and type are all that is told: then many heads are alike."""
+    return (
+        r.last_modified < 0
+        and r.etag is None
+        and r.location_out is None
+        and r.status_line is None
+        and not (r.chunked_out or r.charset or r.own_server or r.own_date)
+    )
+
+
+def _build(r: Request, clock: Clock, connection: str) -> bytes:
     if r.status_line is None and not (r.own_server or r.own_date):
         start = clock.head(r.status, r.location.signature)
     else:
@@ -52,6 +84,8 @@ def build_head(r: Request, clock: Clock, connection: str) -> bytes:
     if r.chunked_out:
         parts.append("Transfer-Encoding: chunked\r\n")
     parts.append(connection)
+    if r.gzip_vary:
+        parts.append("Vary: Accept-Encoding\r\n")
     if r.etag is not None:
         parts.append(f"ETag: {r.etag}\r\n")
     if r.headers_out:
@@ -61,8 +95,7 @@ def build_head(r: Request, clock: Clock, connection: str) -> bytes:
 
 
 def _own_start(r: Request, signature: str) -> str:
-    reason = REASONS.get(r.status)
-    line = r.status_line or (f"{r.status} {reason}" if reason else f"{r.status}")
+    line = r.status_line or f"{r.status:03d} {REASONS.get(r.status, '')}"
     server = "" if r.own_server else f"Server: {signature}\r\n"
     date = "" if r.own_date else f"Date: {http_date(int(time.time()))}\r\n"
     return f"HTTP/1.1 {line}\r\n{server}{date}"
