@@ -8,7 +8,6 @@ from ..http.date import http_date
 from ..http.request import Request
 from ..http.status import REASONS
 
-
 MAX_PLAIN = 256  # heads that are kept for a second
 
 
