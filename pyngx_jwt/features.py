@@ -33,8 +33,19 @@ OPTIONAL = (
 # Those we have; a test holds this against the modules that are registered.
 MODULES = frozenset(
     {
-        *("access", "auth_basic", "auth_request", "geo", "map", "mirror", "proxy", "rewrite"),
+        *(
+            "access",
+            "auth_basic",
+            "auth_request",
+            "autoindex",
+            "geo",
+            "map",
+            "mirror",
+            "proxy",
+            "rewrite",
+        ),
         *("realip", "referer", "split_clients", "ssl"),
+        *("gunzip", "gzip", "gzip_static"),
         *("upstream_keepalive", "upstream_zone"),
     }
 )

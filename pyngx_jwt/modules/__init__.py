@@ -7,6 +7,7 @@ from .access import access
 from .auth_basic import auth_basic
 from .auth_jwt import auth_jwt, other_dialects
 from .auth_request import auth_request
+from .autoindex import autoindex
 from .core import core
 from .core_variables import core_variables
 from .files import files
@@ -44,6 +45,7 @@ MODULES: tuple[AnyModule, ...] = (
     gzip_ok,
     static,
     gzip_static,
+    autoindex,
     index,
     mirror,
     try_files,

@@ -20,6 +20,7 @@ from ..conf.directive import (
 from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_size
 from ..errors import ConfError
+from ..http.escape import escape_json
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Request
@@ -153,28 +154,12 @@ def _parsed(parse: Callable[[str], int], text: str, complaint: str) -> int:
 # -- lines ----------------------------------------------------------------------------------
 
 _DEFAULT_ESCAPED = re.compile(r'[\x00-\x1f"\\\x7f-\xff]')
-_JSON_ESCAPED = re.compile(r'[\x00-\x1f"\\]')
-_JSON_SHORT = {
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\b": "\\b",
-    "\f": "\\f",
-    '"': '\\"',
-    "\\": "\\\\",
-}
 
 
 def _escape_default(text: str) -> str:
     if not _DEFAULT_ESCAPED.search(text):
         return text
     return _DEFAULT_ESCAPED.sub(lambda m: f"\\x{ord(m[0]):02X}", text)
-
-
-def _escape_json(text: str) -> str:
-    if not _JSON_ESCAPED.search(text):
-        return text
-    return _JSON_ESCAPED.sub(lambda m: _JSON_SHORT.get(m[0]) or f"\\u{ord(m[0]):04X}", text)
 
 
 def compile_format(format: Format, variables: Variables) -> Line:
@@ -195,7 +180,7 @@ def _piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
     if escape == "none":
         return lambda r: get(r) or ""
     if escape == "json":
-        return lambda r: _escape_json(get(r) or "")
+        return lambda r: escape_json(get(r) or "")
 
     def value(r: Request) -> str:
         found = get(r)
