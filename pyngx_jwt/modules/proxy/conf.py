@@ -9,7 +9,6 @@ from ...conf.directive import (
     LIMIT_EXCEPT,
     LOCATION,
     LOCATION_IF,
-    UNLIMITED,
     Conf,
     accepted,
     bitmask,
@@ -213,7 +212,7 @@ class ProxyConf(Conf):
     redirects: tuple[Redirect, ...] | None = None
     cookie_domains: tuple[CookieRule, ...] = ()
     cookie_paths: tuple[CookieRule, ...] = ()
-    cookie_flags: tuple[tuple[Template | Regex, tuple[str, ...]], ...] = ()
+    cookie_flags: tuple[tuple[Template | Regex, tuple[Template, ...]], ...] = ()
     _target: Target | None = None
 
     @directive(LOCATION | LOCATION_IF | LIMIT_EXCEPT, syntax="proxy_pass URL")
@@ -268,7 +267,7 @@ class ProxyConf(Conf):
             else:
                 raise ConfError(f'invalid parameter "{redirect}"')
             return
-        self.redirects = (*found, Redirect(pattern_of(redirect), Template(replacement)))
+        self.redirects = (*found, Redirect(self._pattern(redirect), Template(replacement)))
 
     def _check_default_redirect(self) -> None:
         target = self._target
@@ -283,29 +282,69 @@ class ProxyConf(Conf):
 
     @directive(EVERYWHERE, default="off", syntax="proxy_cookie_domain off | domain replacement")
     def proxy_cookie_domain(self, domain: str, replacement: str | None = None) -> None:
-        """Changes the domain attribute of Set-Cookie fields."""
-        rule = _cookie_rule(domain.removeprefix("."), replacement)
-        self.cookie_domains = (*vars(self).get("cookie_domains", ()), *rule)
+        """Changes the domain attribute of Set-Cookie fields; "~" before the domain makes it a
+        regular expression, in any case."""
+        if self._is_off("proxy_cookie_domain", "cookie_domains", domain, alone=replacement is None):
+            self.cookie_domains = ()
+            return
+        pattern = self._pattern(domain, caseless=True)
+        text = replacement or ""
+        if not isinstance(pattern, Regex):
+            pattern, text = Template(domain.removeprefix(".")), text.removeprefix(".")
+        found = vars(self).get("cookie_domains", ())
+        self.cookie_domains = (*found, CookieRule(pattern, Template(text)))
 
     @directive(EVERYWHERE, default="off", syntax="proxy_cookie_path off | path replacement")
     def proxy_cookie_path(self, path: str, replacement: str | None = None) -> None:
-        """Changes the path attribute of Set-Cookie fields."""
-        rule = _cookie_rule(path, replacement)
-        self.cookie_paths = (*vars(self).get("cookie_paths", ()), *rule)
+        """Changes the path attribute of Set-Cookie fields; "~" and "~*" before the path make it
+        a regular expression."""
+        if self._is_off("proxy_cookie_path", "cookie_paths", path, alone=replacement is None):
+            self.cookie_paths = ()
+            return
+        found = vars(self).get("cookie_paths", ())
+        rule = CookieRule(self._pattern(path), Template(replacement or ""))
+        self.cookie_paths = (*found, rule)
 
     @directive(
         EVERYWHERE,
         default="off",
-        arity=(1, UNLIMITED),
+        arity=(1, 4),
         syntax="proxy_cookie_flags off | cookie [flag ...]",
     )
     def proxy_cookie_flags(self, cookie: str, *flags: str) -> None:
-        """Sets flags of cookies: secure, httponly, samesite=... and their negations."""
-        found = vars(self).get("cookie_flags", ())
-        if cookie == "off" and not flags:
-            self.cookie_flags = found
+        """Sets flags of cookies: secure, httponly, samesite=strict, samesite=lax, samesite=none,
+        and removes them: nosecure, nohttponly, nosamesite; "~" before the cookie's name makes it
+        a regular expression, in any case."""
+        if self._is_off("proxy_cookie_flags", "cookie_flags", cookie, alone=not flags):
+            self.cookie_flags = ()
             return
-        self.cookie_flags = (*found, (pattern_of(cookie), tuple(_checked_flag(f) for f in flags)))
+        found = vars(self).get("cookie_flags", ())
+        words = tuple(Template(flag) for flag in flags)
+        self.cookie_flags = (*found, (self._pattern(cookie, caseless=True), words))
+
+    def _is_off(self, directive: str, name: str, word: str, *, alone: bool) -> bool:
+        """Whether a cookie directive is "off", which admits no other on this level."""
+        if alone and word != "off":
+            raise ConfError(f'invalid parameter "{word}"')
+        found = vars(self).get(name)
+        if found == () or (alone and found):
+            raise ConfError(f'"{directive}" directive is duplicate')
+        return alone
+
+    def _pattern(self, text: str, *, caseless: bool = False) -> Template | Regex:
+        """ "~re" and "~*re" are regular expressions, everything else is text with variables.
+
+        Where matching is `caseless` anyway a star has no special meaning."""
+        if not text.startswith("~"):
+            return Template(text)
+        if caseless:
+            regex = Regex(text[1:], caseless=True)
+        else:
+            starred = text.startswith("~*")
+            regex = Regex(text[2 if starred else 1 :], caseless=starred)
+        for captured in regex.names:
+            self._level.variables.define_stored(captured)
+        return regex
 
     def merge(self, outer: ProxyConf) -> None:
         """proxy_pass itself is taken over by "if" and "limit_except" blocks only."""
@@ -322,27 +361,3 @@ def split_scheme(url: str) -> tuple[str, str]:
     if low == "https://":
         return "https", url[8:]
     raise ConfError("invalid URL prefix")
-
-
-def pattern_of(text: str) -> Template | Regex:
-    """ "~re" and "~*re" are regular expressions, everything else is text with variables."""
-    if text.startswith("~*"):
-        return Regex(text[2:], caseless=True)
-    return Regex(text[1:]) if text.startswith("~") else Template(text)
-
-
-def _cookie_rule(pattern: str, replacement: str | None) -> tuple[CookieRule, ...]:
-    if replacement is None:
-        if pattern != "off":
-            raise ConfError(f'invalid parameter "{pattern}"')
-        return ()
-    return (CookieRule(pattern_of(pattern), Template(replacement)),)
-
-
-def _checked_flag(text: str) -> str:
-    low = text.lower()
-    known = {"secure", "nosecure", "httponly", "nohttponly", "nosamesite"}
-    same = {"samesite=strict", "samesite=lax", "samesite=none"}
-    if low not in known | same and "$" not in text:
-        raise ConfError(f'invalid parameter "{text}"')
-    return low if "$" not in text else text
