@@ -87,10 +87,10 @@ class Backend:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            script = self.scripts[min(self.accepted, len(self.scripts) - 1)]
-            arguments = (self.accepted, connection, script)
+            number, self.accepted = self.accepted, self.accepted + 1
+            script = self.scripts[min(number, len(self.scripts) - 1)]
+            arguments = (number, connection, script)
             threading.Thread(target=self._serve, args=arguments, daemon=True).start()
-            self.accepted += 1
 
     def _serve(self, number: int, connection: socket.socket, script: bytes | Script) -> None:
         peer = Peer(connection)
