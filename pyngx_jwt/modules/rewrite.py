@@ -121,7 +121,8 @@ def _declare_captures(level: Level, regex: Regex) -> None:
 
 
 def _break(r: Request) -> Status:
-    r.uri_changed = False
+    if r.uri_changed:
+        r.valid_location = r.uri_changed = False
     return EXIT
 
 
@@ -178,7 +179,7 @@ def _parse_return(code: str, text: str | None) -> tuple[int, Template | None]:
 
 
 def _return(status: int, template: Template | None, variables: Variables) -> Operation:
-    if template is None:
+    if template is None or not template.text:
         if status >= 400:
             return lambda r: status
         return lambda r: r.respond(status, b"")
