@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, Protocol
 
 from ..log import Level
+from .browser import is_chrome, is_msie
 from .location import Tree
 from .request import BodyError, Handler, HeaderRefused, Request, Status
 from .status import CHANGED, CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
@@ -237,7 +238,7 @@ async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
 
 def _send_page(r: Request, status: Status) -> Status:
     core = r.location.core
-    body = page(status, core.signature, padding=core.msie_padding and _is_msie(r))
+    body = page(status, core.signature, padding=core.msie_padding and _needs_padding(r))
     r.clear_validators()
     r.content_length = len(body)
     if body:
@@ -250,11 +251,9 @@ def _send_page(r: Request, status: Status) -> Status:
     return r.finish()
 
 
-def _is_msie(r: Request) -> bool:
+def _needs_padding(r: Request) -> bool:
     agent = r.index.get("user-agent", "")
-    return r.http_version >= 1000 and (
-        ("MSIE " in agent and "Opera" not in agent) or "Chrome/" in agent
-    )
+    return r.http_version >= 1000 and (is_msie(agent) or is_chrome(agent))
 
 
 def eager(coroutine: Coroutine[Any, Any, None]) -> Any:

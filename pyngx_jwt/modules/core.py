@@ -35,6 +35,7 @@ from ..conf.directive import (
 from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_sec, parse_size
 from ..errors import ConfError
+from ..http.browser import is_msie6, is_safari
 from ..http.level import Level
 from ..http.listen import Listen, parse_listen
 from ..http.location import Location
@@ -437,17 +438,12 @@ def _disables(browsers: frozenset[str]) -> Callable[[Request], bool] | None:
         return None
 
     def disabled(r: Request) -> bool:
-        agent = r.index.get("user-agent", "")
+        agent = r.index.get("user-agent")
         if not agent:
             return False
-        if "msie6" in browsers and "MSIE 6" in agent and r.method == "POST":
+        if "msie6" in browsers and r.original_method == "POST" and is_msie6(agent):
             return True
-        return (
-            "safari" in browsers
-            and "Safari/" in agent
-            and "Mac OS X" in agent
-            and "Chrome" not in agent
-        )
+        return "safari" in browsers and is_safari(agent)
 
     return disabled
 
