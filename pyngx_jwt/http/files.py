@@ -15,6 +15,8 @@ from .template import Text
 
 CHUNK = 131072  # bytes read and sent at once; a response that is not longer needs no waiting
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+FORBIDDEN = frozenset({errno.EACCES, errno.EMLINK, errno.ELOOP})
 SEARCH = os.O_PATH | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
 
 Segment = tuple[bytes, int, int]  # what goes before it; first byte and end within the file

@@ -53,6 +53,7 @@ def _refuse(r: Request) -> None:
     r.headers_out, r.content_type, r.charset = [], None, ""
     r.status, r.status_line, r.location_out = 0, None, None
     r.own_server = r.own_date = False
+    r.content_encoding = None
     raise HeaderRefused(412)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Awaitable
 
 from ..conf.directive import Conf
-from ..http.files import Files, send_file
+from ..http.files import FORBIDDEN, MISSING, Files, send_file
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
@@ -19,8 +18,6 @@ from .core import CoreConf
 from .files import bind_files
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
-MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
-FORBIDDEN = frozenset({errno.EACCES, errno.EMLINK, errno.ELOOP})
 
 
 class StaticConf(Conf):

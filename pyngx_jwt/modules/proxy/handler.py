@@ -346,6 +346,7 @@ class Exchange:
             r.sink.abort()
             return DONE
         self._finished(total)
+            r.unbuffered = True
         r.trailers = tuple(response.trailers)
         return r.finish()
 

@@ -54,6 +54,7 @@ def _special(conf: ProxyConf, level: Level) -> dict[str, Copy]:
     rewrite = compile_redirects(conf, level)
     return {
         "content-type": _copy_content_type,
+        "content-encoding": _copy_content_encoding,
         "content-length": _ignore,
         "transfer-encoding": _ignore,
         "connection": _ignore,
@@ -76,6 +77,11 @@ def _ignore(r: Request, name: str, value: str) -> None:
 
 def _copy_content_type(r: Request, name: str, value: str) -> None:
     r.content_type = value
+
+
+def _copy_content_encoding(r: Request, name: str, value: str) -> None:
+    r.content_encoding = value
+    r.add_header(name, value)
 
 
 def _copy_upgrade(r: Request, name: str, value: str) -> None:
