@@ -9,6 +9,7 @@ from __future__ import annotations
 from ...http.engine import find_location
 from ...http.request import Request
 from ...http.template import Template
+from ..proxy.cache_conf import CacheConf
 from ..proxy.conf import ProxyConf
 
 # Variables by which no server chooses its keys, or which are the same for all that ask.
@@ -34,15 +35,20 @@ def is_shareable(r: Request, uri: str, args: str) -> bool:
     probe.headers_in, probe.index = [], {}
     if find_location(probe) is not None or probe.location.rewrite:
         return False
-    return _asks_the_same(probe.location.conf(ProxyConf))
+    conf = probe.location.conf
+    return _asks_the_same(conf(ProxyConf), conf(CacheConf))
 
 
-def _asks_the_same(proxy: ProxyConf) -> bool:
+def _asks_the_same(proxy: ProxyConf, cache: CacheConf) -> bool:
+    """Whether the upstream is asked the same, or a cache answers all from one entry."""
     target = proxy._target
     if target is None or target.url is None:
         return False
     texts = [proxy.proxy_method, proxy.proxy_set_body, *(v for _, v in proxy.set_headers)]
-    return not any(_varies(text) for text in texts)
+    if not any(_varies(text) for text in texts):
+        return True
+    one_entry = cache.zone is not None and not _varies(cache.zone)
+    return one_entry and not _varies(cache.proxy_cache_key) and not cache.bypass
 
 
 def _varies(text: Template | None) -> bool:
