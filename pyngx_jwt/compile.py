@@ -29,7 +29,7 @@ from .errors import ConfError
 from .http.auth_delay import delayed
 from .http.level import Level
 from .http.listen import Listen
-from .http.location import Location, Server, ServerNames, Tree
+from .http.location import Location, Server, ServerNames, Tree, is_server_name
 from .http.module import Phase
 from .http.regex import Regex
 from .http.request import Handler
@@ -270,7 +270,7 @@ def compile_server(level: Level) -> Server:
     """A server with its locations."""
     server = Server()
     server.core = level[CoreConf]
-    server.name = server.core.server_names[0] if server.core.server_names else ""
+    server.name = server.core.server_name_value
     server.named = {}
     server.location = compile_location(level)
     server.rewrite = server.location.rewrite
@@ -429,12 +429,21 @@ def _with_flags(listen: Listen, other: Listen) -> Listen:
 
 
 def _add_names(address: Address, scope: Scope) -> None:
+    """A single server needs no names, unless its expressions capture."""
+    if len(address.levels) == 1:
+        regexes = tuple(address.levels[0][0][CoreConf]._name_regexes.values())
+        if not regexes or not regexes[-1].groups:
+            return
     for level, server in address.levels:
         for name in level[CoreConf].server_names or ("",):
             if name.startswith("~"):
                 address.names.add_regex(level[CoreConf]._name_regexes[name], server)
-            elif not address.names.add(_host_name(name), server):
-                scope.warn_at(f'conflicting server name "{name}" on {address.listen.text}, ignored')
+                continue
+            told = f'"{name}" on {address.listen.text}'
+            if not is_server_name(name):
+                raise ConfError(f"invalid server name or wildcard {told}").nowhere()
+            if not address.names.add(name, server):
+                scope.warn_at(f"conflicting server name {told}, ignored")
 
 
 def _add_tls(address: Address) -> None:
@@ -449,10 +458,6 @@ def _add_tls(address: Address) -> None:
             f'no "ssl_certificate" is defined in server listening on {address.listen.text}'
         )
     choose_by_name(address.tls, address.names, contexts)
-
-
-def _host_name(name: str) -> str:
-    return socket.gethostname().lower() if name == "$hostname" else name
 
 
 def _group(addresses: dict[str, Address]) -> dict[str, Port]:

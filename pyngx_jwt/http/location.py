@@ -185,6 +185,13 @@ class Server:
     named: dict[str, Location]
 
 
+def is_server_name(name: str) -> bool:
+    """Whether a name in lower case can be looked up: at most one "*", first or last."""
+    if name.count("*") > 1 or ".." in name or "\0" in name:
+        return False
+    return "*" not in name or (len(name) > 2 and (name.startswith("*.") or name.endswith(".*")))
+
+
 class ServerNames:
     """The servers of one listening address by name, as ngx_http_find_virtual_server."""
 
@@ -198,18 +205,22 @@ class ServerNames:
         self._regexes: list[tuple[Regex, Server]] = []
 
     def add(self, name: str, server: Server) -> bool:
-        """Adds a name in lower case; False if another server has it already."""
+        """Adds a name in lower case; False if it has been added before (ngx_hash_add_key)."""
         if name.startswith("*."):
             return self._put(self._heads, name[1:], server)
-        if name.startswith("."):
-            exact = self._put(self._exact, name[1:], server)
-            return self._put(self._heads, name, server) and exact
+        if name.startswith(".") and len(name) > 1:
+            if not self._put(self._exact, name[1:], server):
+                return False
+            return self._put(self._heads, name, server)
         if name.endswith(".*"):
             return self._put(self._tails, name[:-1], server)
         return self._put(self._exact, name, server)
 
     def _put(self, table: dict[str, Server], name: str, server: Server) -> bool:
-        return table.setdefault(name, server) is server
+        if name in table:
+            return False
+        table[name] = server
+        return True
 
     def add_regex(self, regex: Regex, server: Server) -> None:
         self._regexes.append((regex, server))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,7 @@ from ..http.level import Level
 from ..http.listen import Listen, parse_listen
 from ..http.location import Location
 from ..http.module import Module
+from ..http.names import ascii_lower
 from ..http.regex import Regex
 from ..http.request import Request
 from ..http.template import Template, Text
@@ -283,12 +285,23 @@ class CoreConf(Conf):
     def server_name(self, name: str, *names: str) -> None:
         """Sets names of a virtual server: exact, "*.wildcard", "wildcard.*" or "~regex"."""
         for word in (name, *names):
-            self.server_names = (*vars(self).get("server_names", ()), _checked_name(word))
             if word.startswith("~"):
-                regex = Regex(word[1:], caseless=word != word.lower())
-                self._name_regexes = {**self._name_regexes, word: regex}
-                for captured in regex.names:
-                    self._level.variables.define_stored(captured)
+                self._add_name_regex(word)
+            elif word.startswith(("*", ".")) and not _WILDCARD.match(word):
+                raise ConfError(f'server name "{word}" is invalid')
+            if "/" in word:
+                self._scope.warn(f'server name "{word}" has suspicious symbols')
+            if word.lower() == "$hostname":
+                word = socket.gethostname()
+            self.server_names = (*vars(self).get("server_names", ()), _lower_name(word))
+
+    def _add_name_regex(self, word: str) -> None:
+        if len(word) == 1:
+            raise ConfError(f'empty regex in server name "{word}"')
+        regex = Regex(word[1:], caseless=word != ascii_lower(word))
+        self._name_regexes = {**self._name_regexes, word: regex}
+        for captured in regex.names:
+            self._level.variables.define_stored(captured)
 
     @directive(SERVER | LOCATION, opens=LOCATION, syntax="location [ = | ~ | ~* | ^~ ] uri")
     def location(self, modifier: str, uri: str = "") -> None:
@@ -384,6 +397,11 @@ class CoreConf(Conf):
         self.temp_path = path
 
     @property
+    def server_name_value(self) -> str:
+        """The first name, as $server_name and the log tell it."""
+        return self.server_names[0].removeprefix(".") if self.server_names else ""
+
+    @property
     def signature(self) -> str:
         """What the Server field and error pages say."""
         return "nginx" if self.server_tokens == "off" else f"nginx/{NGINX_VERSION}"
@@ -418,18 +436,11 @@ class CoreConf(Conf):
         return -1 if declared._regex else len(declared._name)
 
 
-def _checked_name(name: str) -> str:
-    if name.startswith("~"):
-        if len(name) == 1:
-            raise ConfError("empty regex in server name")
-        return name
-    if "/" in name:
-        return name
-    low = name.lower()
-    bare = low.removeprefix("*.").removesuffix(".*") if low.count("*") == 1 else low
-    if "*" in bare or ".." in low or low in (".", "*."):
-        raise ConfError(f'invalid server name or wildcard "{name}"')
-    return low
+_WILDCARD = re.compile(r"\*\..|\..", re.S)
+
+
+def _lower_name(name: str) -> str:
+    return name if name.startswith("~") else ascii_lower(name)
 
 
 @lru_cache(maxsize=8)
