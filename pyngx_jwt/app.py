@@ -8,6 +8,7 @@ there on it is the same Request, the same locations and the same handlers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from itertools import count
@@ -16,19 +17,21 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from .compile import Address, Cycle, load
+from .compile import Address, Built, Cycle, load
 from .errors import ConfError
 from .http.engine import answer, begin
-from .http.location import Server
+from .http.location import ServerNames
 from .http.request import Request
 from .http.status import CLIENT_CLOSED
 from .log import FileTarget, Level, Log, OpenFile
+from .modules.core import CoreConf
 from .modules.upstream import Upstreams
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
 from .server.head import BadRequest, Head, parse_head
 from .server.http1 import head_options
 from .server.response import Clock
+from .zones import start_zones
 
 CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)
 UNSUPPORTED_MEDIA_TYPE = 415
@@ -45,10 +48,9 @@ def application(
     """The servers of a configuration as an application to run, mount or test.
 
     ``conf_file`` and ``prefix`` are what -c and -p are on the command line.  A request goes to
-    the server that its Host names, among all servers, those of the first "listen" first; with
-    ``listen``, such as "0.0.0.0:443", among the servers of that address only.  If none is
-    named, it goes to the default server of the (first) address.  Warnings are written to
-    stderr.
+    the server that its Host names, among all servers of the file, otherwise to the default
+    server of the first one's address.  With ``listen``, such as "0.0.0.0:443", it is as if it
+    had come in on that address.  Warnings are written to stderr.
 
     Raises ConfError for a configuration that cannot be served, ValueError if nothing in it
     listens on ``listen``.  "user", "worker_processes" and the other directives of processes
@@ -57,7 +59,8 @@ def application(
     paths = resolve_options(_path(prefix), _path(conf_file), None)
     options = Options(*paths, allow_unsupported=allow_unsupported, jwt_dialect=jwt_dialect)
     cycle = load(options, Log(FileTarget(OpenFile(""), Level.WARN)))
-    door = _Door(cycle, _addresses(cycle, listen))
+    cycle.zones.check()
+    door = _Door(cycle, _names(cycle, listen))
     app = web.Application(handler_args=door.handler_args())
     app[CYCLE] = cycle
     app.router.add_route("*", "/{path:.*}", door.handle, expect_handler=_expect_nothing)
@@ -70,18 +73,31 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
     return None if path is None else os.fsencode(path).decode("latin-1")
 
 
-def _addresses(cycle: Cycle, listen: str | None) -> list[Address]:
+def _names(cycle: Cycle, listen: str | None) -> ServerNames:
+    """The servers by name, of one address or of all; of equal names the first counts."""
     addresses: dict[str, Address] = {}
     for port in cycle.ports.values():
         for address in (port.address, *port.others.values()):
             addresses[address.listen.text] = address
-    if not addresses:
+    servers = cycle.scope.shared(Built).servers
+    if not servers:
         raise ConfError("no servers in the configuration")
     if listen is None:
-        return [*addresses.values()]
-    if listen not in addresses:
+        chosen = next(x for x in addresses.values() if servers[0] in x.levels)
+    elif listen in addresses:
+        chosen = addresses[listen]
+        servers = chosen.levels
+    else:
         raise ValueError(f"nothing listens on {listen!r}, only on {', '.join(addresses)}")
-    return [addresses[listen]]
+    names = ServerNames(chosen.names.default)
+    for level, server in servers:
+        core = level[CoreConf]
+        for name in core.server_names:
+            if name.startswith("~"):
+                names.add_regex(core._name_regexes[name], server)
+            else:
+                names.add(name, server)
+    return names
 
 
 async def _expect_nothing(request: web.Request) -> None:
@@ -91,10 +107,9 @@ async def _expect_nothing(request: web.Request) -> None:
 class _Door:
     """Serves aiohttp's requests by a compiled configuration."""
 
-    def __init__(self, cycle: Cycle, addresses: list[Address]) -> None:
-        self.cycle = cycle
-        self.names = [address.names for address in addresses]
-        self.default = self.names[0].default
+    def __init__(self, cycle: Cycle, names: ServerNames) -> None:
+        self.cycle, self.names = cycle, names
+        self.default = names.default
         self.options = head_options(self.default)
         self.clock = Clock()
         self.numbers = count(1)
@@ -118,19 +133,27 @@ class _Door:
         }
 
     async def lifetime(self, app: web.Application) -> AsyncIterator[None]:
-        """Between startup and cleanup: folders, log files, idle connections to upstreams."""
-        for folder in self.cycle.folders:
-            os.makedirs(folder.encode("latin-1"), 0o700, exist_ok=True)
-        self.cycle.open_files.open()
+        """Between startup and cleanup: folders, log files, zones, connections to upstreams."""
+        cycle = self.cycle
+        for folder in cycle.folders:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder.encode("latin-1"), 0o700)
+        cycle.open_files.open()
+        memory = start_zones(cycle.zones)
+        cycle.zones.open()
+        keepers = cycle.caches.look_after()
         yield
-        for task in self.abandoned:
+        for task in (*keepers, *self.abandoned):
             task.cancel()
-        await asyncio.gather(*self.abandoned, return_exceptions=True)
+        await asyncio.gather(*keepers, *self.abandoned, return_exceptions=True)
         for upstream in self.upstreams:
             if upstream is not None and upstream.pool is not None:
                 upstream.pool.close()
-        self.cycle.open_files.flush(self.cycle.log)
-        self.cycle.open_files.close()
+        cycle.zones.close()
+        if memory is not None:
+            memory.remove()
+        cycle.open_files.flush(cycle.log)
+        cycle.open_files.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """The handler of every path."""
@@ -183,21 +206,15 @@ class _Door:
         r.original_method, r.headers_in = head.method, head.headers
         r.host_header, r.header_length = head.index.get("host", ""), head.length
         r.content_length_in, r.chunked_in = head.content_length, head.chunked
-        r.server = self._server(head.host, r)
-        r.location = r.server.location
+        r.server, r.location = self.default, self.default.location
+        if found := self.names.find(head.host, r):
+            r.server, r.location = found, found.location
         if head.content_length > 0 or head.chunked:
             r.body_in = Body(r, sink)
             r.expect_continue = head.expect_continue
         for line in head.dropped:
             r.log(Level.INFO, f'client sent invalid header line: "{line}"')
         return r
-
-    def _server(self, host: str, r: Request) -> Server:
-        r.server, r.location = self.default, self.default.location
-        for names in self.names:
-            if found := names.find(host, r):
-                return found
-        return self.default
 
 
 _SAME_IN_HEAD = (
@@ -230,5 +247,7 @@ async def _finish(r: Request, sink: Sink, rest: Coroutine[Any, Any, None] | None
     finally:
         for log in r.location.log_handlers:
             log(r)
+        for clean in r.cleanups:
+            clean()
         if r.body is not None:
             r.body.close()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import gzip
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -21,10 +22,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 import pyngx_jwt
+from examples import run as example
 from pyngx_jwt.app import CYCLE, application
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.server import adapter
 
+ROOT = Path(__file__).parent.parent
 Client = TestClient[web.Request, web.Application]
 Talk = Callable[[Client], Awaitable[None]]
 SERVER = """
@@ -64,6 +67,13 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 def play(app: web.Application, talk: Talk) -> None:
@@ -205,6 +215,7 @@ SERVERS = """
     server { listen 8002; server_name a; return 200 a-8002; }
     server { listen 8002; server_name *.b; return 200 b-8002; }
     server { listen 8002 default_server; server_name c; return 200 c-8002; }
+    server { listen 8002; server_name ~^(?<who>r.)$; return 200 $who-8002; }
     """
 
 
@@ -214,6 +225,7 @@ SERVERS = """
         (None, "a", "a-8001"),
         (None, "x.b:99", "b-8002"),
         (None, "c", "c-8002"),
+        (None, "rx", "rx-8002"),
         (None, "nobody", "a-8001"),
         ("0.0.0.0:8002", "a", "a-8002"),
         ("0.0.0.0:8002", "nobody", "c-8002"),
@@ -410,17 +422,17 @@ def test_answer_that_is_cut_is_not_taken_for_whole(folder: Folder) -> None:
 
 def test_web_socket(folder: Folder) -> None:
     async def shout(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        async for message in socket:
-            await socket.send_str(message.data.upper())
-        return socket
+        told = web.WebSocketResponse()
+        await told.prepare(request)
+        async for message in told:
+            await told.send_str(message.data.upper())
+        return told
 
     async def talk(client: Client) -> None:
-        async with client.ws_connect("/") as socket:
+        async with client.ws_connect("/") as heard:
             for word in ("one", "x" * 200_000):
-                await socket.send_str(word)
-                assert await socket.receive_str() == word.upper()
+                await heard.send_str(word)
+                assert await heard.receive_str() == word.upper()
 
     server = """
         listen 8000;
@@ -549,6 +561,35 @@ def test_connections_to_upstreams_are_kept_and_closed(folder: Folder) -> None:
                 assert seen[0] is seen[1] and not seen[0].is_closing()
             while not seen[0].is_closing():
                 await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+def test_example(folder: Folder) -> None:
+    """One configuration, an application for each address that it listens on."""
+    addresses = ["18080", "18081", "18082"]
+    text = (ROOT / "examples/nginx.conf").read_text()
+    ports = [free_port() for _ in addresses]
+    for old, new in zip(addresses, ports, strict=True):
+        text = text.replace(old, str(new))
+    folder.write("nginx.conf", text)
+    key = example.prepare(folder.path)
+    tokens = dict(example.tokens(key, f"http://127.0.0.1:{ports[2]}"))
+
+    def door(port: int) -> TestServer:
+        listen = f"127.0.0.1:{port}"
+        return TestServer(application("nginx.conf", prefix=folder.path, listen=listen), port=port)
+
+    async def main() -> None:
+        client = TestClient(door(ports[0]))
+        async with asyncio.timeout(20), door(ports[1]), door(ports[2]), client:
+            assert await get(client, "/") == (200, "everybody may see this\n")
+            for label, token in tokens.items():
+                headers = {"Authorization": f"Bearer {token}", "X-JWT-Sub": "root"}
+                status, body = await get(client, "/api/x", headers=headers)
+                good = label == "with a good token"
+                assert status == (200 if good else 401)
+                assert ("X-JWT-Sub: alice" in body) is good
 
     asyncio.run(main())
 
