@@ -180,7 +180,7 @@ class Hold:
 
     def _reopen(self, vary: str) -> Found:
         """The file is for other requests: looks under this one's own key."""
-        self._drop_entry()
+        self.close_entry()
         if self._secondary:
             return self._refuse(self.cache.file(self.md5), -1, Fault.VARY_HASH)
         self._secondary, self._visited = True, False
@@ -246,7 +246,7 @@ class Hold:
         if header is None:
             self.report(Level.CRIT, f'cache file "{self.path}" has too long header')
             return None
-        self._drop_entry()
+        self.close_entry()
         start = pack(header) + key_line(self.key) + head
         return Writer(self._temp_name(), start, self.report)
 
@@ -379,9 +379,10 @@ class Hold:
                 text = f"stalled cache updating, error:{self.error}"
                 self.report(Level.ALERT, text)
             self.free()
-        self._drop_entry()
+        self.close_entry()
 
-    def _drop_entry(self) -> None:
+    def close_entry(self) -> None:
+        """Closes the file; what else is held is held on to."""
         if self.entry is not None:
             self.entry.close()
             self.entry = None

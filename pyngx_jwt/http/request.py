@@ -35,6 +35,7 @@ class Connection(Protocol):
     server_port: str
     proxy_protocol: Any
     ssl: Any
+    socket: Any  # to be asked for its state, None if there is none
     start: float
     sent: int
 
@@ -126,6 +127,7 @@ class Request:
     args = ""
     host = ""
     host_header = ""
+    host_port = 0  # told with the host, 0 if none
     keep_alive = False
     valid_unparsed_uri = False
     add_uri_to_alias = False  # an alias in a regex location is a folder: try_files chose
@@ -135,6 +137,7 @@ class Request:
     header_length = 0  # bytes of the request head
     bytes_sent = 0
     header_size = 0  # bytes of the response head
+    cleanups: tuple[Callable[[], None], ...] = ()  # run once the request is over and logged
     background: tuple[Awaitable[Any], ...] = ()  # subrequests that outlast the answer
     ignore_abort = False  # goes on when the client is gone
     content_length_in = -1
@@ -148,6 +151,7 @@ class Request:
     error_page_used = False
     captures: Match | None = None
     subrequest_in_memory = False
+    in_background = False  # updates a cache, and nobody waits for it
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
     logged = False
     limit_rate: int | None = None  # what "set", X-Accel-Limit-Rate or the location said
@@ -169,6 +173,8 @@ class Request:
     last_modified = -1  # seconds since the epoch
     own_last_modified = False  # the field is among headers_out already
     cached = False  # the response comes from a cache
+    cached_response: Any = None  # then: the upstream's Response
+    disable_not_modified = False  # whether it is the client's is not ours to say
     etag: str | None = None
     location_out: str | None = None
     allow_ranges = False

@@ -104,6 +104,25 @@ def start_subrequest(r: Request, uri: str, args: str = "", *, method: str = "GET
     r.main.background += (task,)
 
 
+def clone(r: Request) -> Request:
+    """A request for the same thing in the background, whose answer goes nowhere; it is to be
+    run from where its original stands (NGX_HTTP_SUBREQUEST_CLONE)."""
+    sub = Request()
+    sub.parent, sub.root = r, r.main
+    for name in _CLONED:
+        setattr(sub, name, getattr(r, name))
+    sub.in_background = sub.internal = sub.header_only = True
+    sub.sink = Kept(0)
+    return sub
+
+
+_CLONED = (
+    *("server", "connection", "location", "method", "request_line", "http_version", "headers_in"),
+    *("index", "host", "host_header", "unparsed_uri", "uri", "args", "variables", "captures"),
+    *("valid_unparsed_uri", "valid_location", "quoted_uri", "body", "start"),
+)
+
+
 def _depth(r: Request) -> int:
     depth, at = 0, r.parent
     while at is not None:

@@ -28,7 +28,7 @@ def check_conditions(conf: NotModifiedConf, level: Level) -> HeaderFilter:
     how = level[CoreConf].if_modified_since
 
     def filter_header(r: Request) -> None:
-        if r.status != 200 or r.parent is not None:
+        if r.status != 200 or r.parent is not None or r.disable_not_modified:
             return
         fields = r.index
         if "if-unmodified-since" in fields and not _unmodified(r, fields["if-unmodified-since"]):

@@ -50,6 +50,7 @@ class Settings:
     buffers: int = 65536  # body bytes held before the upstream has to wait
     pass_trailers: bool = False
     socket_keepalive: bool = False
+    keep_head: bool = False  # the response's bytes are wanted, too
 
 
 class Connection(Waiting):
@@ -282,6 +283,8 @@ class Connection(Waiting):
         if response is None:
             self._pending = data
         else:
+            if self._settings.keep_head:
+                response.raw = data[: response.size]
             self._take_head(response, data[response.size :])
 
     def _take_head(self, response: Response, rest: bytes) -> None:

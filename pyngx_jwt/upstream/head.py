@@ -55,6 +55,7 @@ class Response:
     body: bytes | None = None  # the whole body if it is here, None: it is to be read()
     trailers: Headers = field(default_factory=list)  # filled when the body has ended
     warning: str = ""  # an oddity after the body that nginx warns of
+    raw: bytes = b""  # the head as it came, if that was asked for
 
     @property
     def reason(self) -> str:

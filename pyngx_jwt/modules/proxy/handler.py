@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 
 from ...http.body import KeptBody, check_size, read_body
 from ...http.level import Level
 from ...http.module import Module
-from ...http.request import DONE, Handler, Request, Status
+from ...http.request import DONE, Request, Status
 from ...http.uri import parse_unsafe_uri
 from ...log import Level as LogLevel
 from ...upstream.balancer import Choice
@@ -31,21 +31,13 @@ NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
 proxy = Module("proxy", ProxyConf)
 
 
-@proxy.content
-def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
-    """The content handler of a location with proxy_pass."""
-    if conf._target is None:
-        return None
-    return Proxy(conf, level).handle
-
-
 class Proxy:
     """A location's way to its upstream; everything the load can know is known."""
 
     def __init__(self, conf: ProxyConf, level: Level, *, cached: bool = False) -> None:
         self.conf = conf
         self.find: FindTarget = compile_target(conf, level)
-        self.build_head: BuildHead = compile_head(conf, level, cached=cached)
+        self.build_head: BuildHead = compile_head(conf, level, cached=False)
         self.copy_headers = compile_copy(conf, level)
         self.settings = Settings(
             connect_timeout=conf.proxy_connect_timeout,
@@ -55,15 +47,20 @@ class Proxy:
             buffers=conf.proxy_buffers[0] * conf.proxy_buffers[1],
             pass_trailers=conf.proxy_pass_trailers,
             socket_keepalive=conf.proxy_socket_keepalive,
+            keep_head=cached,
         )
         self.set_body = conf.proxy_set_body.bind(level.variables) if conf.proxy_set_body else None
         self.bind = conf.proxy_bind.bind(level.variables) if conf.proxy_bind else None
         self.next = conf.proxy_next_upstream
-        self.cached = cached
 
-    async def handle(self, r: Request) -> Status:
+    def handle(self, r: Request) -> Awaitable[Status] | Status:
         """Runs the exchange; what cannot be answered is a status."""
+        return self.pass_on(r)
+
+    async def pass_on(self, r: Request) -> Status:
+        """To the upstream, past any cache."""
         r.ignore_abort = self.conf.proxy_ignore_client_abort
+        r.cache_status = None
         found = self.find(r)
         if not isinstance(found, Found):
             found = await found if not isinstance(found, int) else found
@@ -121,7 +118,7 @@ class Exchange:
                     return await self._answer(response)
                 self._leave(failed=response.status not in (403, 404))
             elif not self._next(failure):
-                return 504 if failure == "timeout" else 502
+                return await self._give_up(504 if failure == "timeout" else 502, failure)
 
     # -- the request -----------------------------------------------------------------------
 
@@ -208,7 +205,7 @@ class Exchange:
         return (text, 0) if text else None
 
     async def _send(self, connection: Connection) -> None:
-        r, head = self.r, self.proxy.build_head(self.r, self.out)
+        r, head = self.r, self._head()
         is_head = head.startswith(b"HEAD ")
         self.state.bytes_sent = len(head)
         if self.streamed:
@@ -227,6 +224,9 @@ class Exchange:
             return
         connection.begin(head, self.settings, head=is_head, more=True)
         await _send_chunks(connection, chunks)
+
+    def _head(self) -> bytes:
+        return self.proxy.build_head(self.r, self.out)
 
     async def _stream_body(self, connection: Connection, r: Request) -> None:
         """Passes the body on as it comes in; once begun, no other server can have it."""
@@ -260,6 +260,10 @@ class Exchange:
             self.choice.tries += 1
         return self.choice.tries > 0 and self._allowed(failure)
 
+    async def _give_up(self, status: Status, failure: str) -> Status:
+        """No server has answered."""
+        return status
+
     def _wants_next(self, kind: str) -> bool:
         """Whether a response is left aside for another server's (ngx_http_upstream_test_next)."""
         return self.choice.tries > 1 and self._allowed(kind)
@@ -287,7 +291,7 @@ class Exchange:
     # -- the response ----------------------------------------------------------------------
 
     async def _answer(self, response: Response) -> Status:
-        r, conf = self.r, self.proxy.conf
+        conf = self.proxy.conf
         if conf.proxy_intercept_errors and response.status >= 300:
             status = self._intercepted(response)
             if status:
@@ -298,14 +302,19 @@ class Exchange:
                 return redirect
         if response.status == 101:
             return await self._upgrade(response)
+        self._copy_head(response)
+        return await self._send_response(response)
+
+    def _copy_head(self, response: Response) -> None:
+        r, conf = self.r, self.proxy.conf
         r.status = response.status
         r.status_line = response.status_line or None
         self.proxy.copy_headers(r, response.names, response.headers)
         r.content_length = -1 if response.chunked else response.length
         r.allow_ranges = r.allow_ranges or conf.proxy_force_ranges
         r.single_range = conf.proxy_force_ranges
+        r.disable_not_modified = True
         self._limit_rate()
-        return await self._send_response(response)
 
     async def _send_response(self, response: Response) -> Status:
         r = self.r
@@ -315,6 +324,10 @@ class Exchange:
             if response.chunked:
                 r.content_length = -1
         r.send_header()
+        return await self._send_body(response)
+
+    async def _send_body(self, response: Response) -> Status:
+        r, whole = self.r, response.body
         if whole is not None:
             self._finished(len(whole))
             if whole and not r.header_only:
@@ -333,6 +346,7 @@ class Exchange:
         assert connection is not None
         total = 0
         if not self._buffers(response):
+            r.unbuffered = True
             r.sink.flush()
         try:
             while (data := await connection.read()) is not None:
@@ -346,7 +360,6 @@ class Exchange:
             r.sink.abort()
             return DONE
         self._finished(total)
-            r.unbuffered = True
         r.trailers = tuple(response.trailers)
         return r.finish()
 

@@ -40,6 +40,7 @@ class Vars(NamedTuple):
     port: str
     uri: str
     from_variables: bool
+    key_host: str  # as the default key of the cache tells it
 
 
 class Outgoing:
@@ -61,7 +62,7 @@ def build_uri(r: Request, vars: Vars, location: str) -> str:
     uri = vars.uri
     if vars.from_variables and uri:
         return uri
-    if not uri and r.valid_unparsed_uri and r.parent is None:
+    if not uri and r.valid_unparsed_uri:
         return r.unparsed_uri
     replaced = len(location) if r.valid_location and uri else 0
     rest = r.uri[replaced:]

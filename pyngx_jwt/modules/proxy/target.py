@@ -51,13 +51,15 @@ def vars_of(scheme: str, url: Url, *, from_variables: bool) -> Vars:
     """The parts that $proxy_host, $proxy_port and the request line tell."""
     port = DEFAULT_PORTS[scheme]
     if url.text.startswith("unix:"):
-        return Vars(scheme, "localhost", "", url.uri, from_variables)
+        key_host = f"unix:{url.host}:"
+        return Vars(scheme, "localhost", "", url.uri, from_variables, key_host)
     uri = url.uri
     if uri.startswith("?"):
         uri = "/" + uri
     if url.no_port or str(url.port) == port:
-        return Vars(scheme, url.host, port, uri, from_variables)
-    return Vars(scheme, f"{url.host}:{url.port}", str(url.port), uri, from_variables)
+        return Vars(scheme, url.host, port, uri, from_variables, url.host)
+    host = f"{url.host}:{url.port}"
+    return Vars(scheme, host, str(url.port), uri, from_variables, host)
 
 
 def _by_variables(conf: ProxyConf, level: Level) -> FindTarget:

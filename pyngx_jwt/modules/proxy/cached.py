@@ -1,0 +1,280 @@
+"""Looks into the cache before it asks an upstream (ngx_http_upstream_cache)."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable
+from functools import reduce
+from operator import or_
+
+from ...cache import (
+    IGNORABLE,
+    Cache,
+    Caches,
+    Found,
+    Hold,
+    Ignore,
+    Key,
+    Policy,
+)
+from ...http.body import read_body
+from ...http.date import http_date
+from ...http.level import Level
+from ...http.request import Handler, Request, Status
+from ...http.subrequest import clone
+from ...log import Level as LogLevel
+from . import target
+from .cache_conf import ANY_OFFSET, CacheConf, temp_path
+from .conf import ProxyConf
+from .fetch import CachingExchange, any_tells
+from .handler import Exchange, Proxy, proxy
+from .kept import KeptResponses
+from .request import Outgoing, build_uri, compile_head
+
+ROOM_FOR_HEAD = 256  # bytes that proxy_buffer_size must have beyond the key
+
+
+@proxy.content
+def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
+    """The content handler of a location with proxy_pass."""
+    if conf._target is None:
+        return None
+    if level[CacheConf].zone is None:
+        return Proxy(conf, level).handle
+    return CachedProxy(conf, level).handle
+
+
+class CachedProxy(Proxy):
+    """A location's way to its upstream, with a cache before it."""
+
+    def __init__(self, conf: ProxyConf, level: Level) -> None:
+        super().__init__(conf, level, cached=True)
+        cache = self.cache = level[CacheConf]
+        self.build_cached_head = compile_head(conf, level, cached=True)
+        self.cache_of = _compile_zone(cache, level)
+        self.key = cache.proxy_cache_key.bind(level.variables) if cache.proxy_cache_key else None
+        self.location = conf._target.location if conf._target else ""
+        self.methods = cache.proxy_cache_methods | {"GET", "HEAD"}
+        self.stale = cache.stale
+        self.bypass = tuple(x.bind(level.variables) for x in cache.bypass)
+        self.no_cache = tuple(x.bind(level.variables) for x in cache.no_cache)
+        ignored = (IGNORABLE[x] for x in conf.proxy_ignore_headers if x in IGNORABLE)
+        self.ignore = reduce(or_, ignored, Ignore.NONE)
+        self.policy = Policy(
+            temp_path(level),
+            conf.proxy_buffer_size,
+            cache.proxy_cache_min_uses,
+            cache.proxy_cache_lock,
+            cache.proxy_cache_lock_timeout,
+            cache.proxy_cache_lock_age,
+        )
+        self.kept = KeptResponses(self.copy_headers, conf)
+        self.updates: set[asyncio.Task[None]] = set()
+
+    def handle(self, r: Request) -> Awaitable[Status] | Status:
+        """Plain calls as long as nothing has to wait."""
+        if r.method not in self.methods:
+            return self.pass_on(r)
+        r.ignore_abort = self.conf.proxy_ignore_client_abort
+        r.cache_status, r.cached = None, False
+        found = self.find(r)
+        if isinstance(found, int):
+            return found
+        buffers = self.conf.proxy_request_buffering
+        if isinstance(found, target.Found) and (r.body_in is None or r.body or not buffers):
+            return self._look_up(r, found)
+        return self._prepare(r, found)
+
+    async def _prepare(
+        self, r: Request, found: target.Found | Awaitable[target.Found | Status]
+    ) -> Status:
+        if not isinstance(found, target.Found):
+            resolved = await found
+            if isinstance(resolved, int):
+                return resolved
+            found = resolved
+        if r.body_in is not None and self.conf.proxy_request_buffering:
+            await read_body(r)
+        rc = self._look_up(r, found)
+        return rc if isinstance(rc, int) else await rc
+
+    def _look_up(self, r: Request, found: target.Found) -> Awaitable[Status] | Status:
+        """ngx_http_upstream_cache, up to its first look into the cache."""
+        cache = self.cache_of(r)
+        if cache is None:
+            return self._exchange(Exchange(self, r, found))
+        if isinstance(cache, int):
+            return cache
+        r.contexts["proxy"] = found.out
+        key = Key.of(self.key(r) if self.key else self._default_key(r, found.out))
+        if key.header_start + ROOM_FOR_HEAD > self.policy.buffer_size:
+            self._report_long_key(r, key)
+            return self._exchange(Exchange(self, r, found))
+        hold = Hold(cache, key, self.policy, r.headers_in, r.log)
+        if r.refresh or any_tells(self.bypass, r):
+            r.cache_status = "BYPASS"
+            return self._fetch(r, found, hold)
+        r.cache_status = "MISS"
+        state = hold.open()
+        if state is Found.WAIT:
+            return self._wait(r, found, hold)
+        return self._go_on(r, found, hold, state)
+
+    def _default_key(self, r: Request, out: Outgoing) -> str:
+        vars = out.vars
+        return f"{vars.scheme}://{vars.key_host}{build_uri(r, vars, self.location)}"
+
+    def _report_long_key(self, r: Request, key: Key) -> None:
+        needed = -(-(key.header_start + ROOM_FOR_HEAD) // 1024) * 1024
+        r.log(
+            LogLevel.ERR,
+            f"proxy_buffer_size {self.policy.buffer_size} is not enough for cache key, "
+            f"it should be increased to at least {needed}",
+        )
+
+    async def _exchange(self, exchange: Exchange) -> Status:
+        try:
+            return await exchange.run()
+        finally:
+            exchange.close()
+
+    async def _wait(self, r: Request, found: target.Found, hold: Hold) -> Status:
+        """Another request fetches the response: it is worth waiting for."""
+        try:
+            state = Found.WAIT
+            while state is Found.WAIT:
+                await hold.wait()
+                state = hold.open()
+        except BaseException:
+            hold.free()
+            hold.close()
+            raise
+        rc = self._go_on(r, found, hold, state)
+        return rc if isinstance(rc, int) else await rc
+
+    def _go_on(
+        self, r: Request, found: target.Found, hold: Hold, state: Found
+    ) -> Awaitable[Status] | Status:
+        """Answers, or begins to fetch, as the cache says."""
+        if state is Found.HIT:
+            return self._answer(r, found, hold, "HIT")
+        if state is Found.STALE or state is Found.UPDATING:
+            return self._go_on_stale(r, found, hold, state)
+        if state is Found.MISS or state is Found.SCARCE:
+            return self._fetch(r, found, hold, keeps=state is Found.MISS)
+        status = hold.error if state is Found.FAILED else 500
+        if state is Found.FAILED:
+            r.cache_status = "HIT"
+        hold.close()
+        return status
+
+    def _go_on_stale(
+        self, r: Request, found: target.Found, hold: Hold, state: Found
+    ) -> Awaitable[Status] | Status:
+        entry = hold.entry
+        assert entry is not None
+        usable = ("updating" in self.stale or entry.stale_updating) and not r.in_background
+        if usable and state is Found.UPDATING:
+            return self._answer(r, found, hold, "UPDATING")
+        if usable and self.cache.proxy_cache_background_update:
+            self._update(r, hold)
+            return self._answer(r, found, hold, "STALE")
+        r.cache_status = "EXPIRED"
+        if self.cache.proxy_cache_revalidate:
+            modified = entry.header.last_modified
+            if modified >= 0:
+                r.contexts["proxy_cache_last_modified"] = http_date(modified)
+            r.contexts["proxy_cache_etag"] = entry.header.etag or None
+        return self._fetch(r, found, hold)
+
+    def _answer(
+        self, r: Request, found: target.Found, hold: Hold, status: str
+    ) -> Awaitable[Status] | Status:
+        """From the cache; a file with an invalid header is fetched anew."""
+        r.cache_status = status
+        sent = self.kept.send(r, hold)
+        if sent is not None:
+            return sent
+        r.cache_status = "MISS"
+        return self._fetch(r, found, hold)
+
+    # -- fetching --------------------------------------------------------------------------
+
+    async def _fetch(
+        self, r: Request, found: target.Found, hold: Hold, *, keeps: bool = True
+    ) -> Status:
+        exchange = None
+        try:
+            keeps = keeps and self._keeps_range(r)
+            if keeps and r.method == "HEAD" and self.cache.proxy_cache_convert_head:
+                r.contexts["proxy_cache_converts"] = True
+            exchange = CachingExchange(self, r, found, hold, keeps)
+            return await exchange.run()
+        finally:
+            if exchange is not None:
+                exchange.close()
+            hold.free()
+            hold.close()
+
+    def _keeps_range(self, r: Request) -> bool:
+        """Whether all is fetched for a part (ngx_http_upstream_cache_check_range)."""
+        limit, text = self.cache.proxy_cache_max_range_offset, r.index.get("range")
+        if text is None or limit == ANY_OFFSET:
+            return True
+        if not limit:
+            return False
+        if len(text) < 7 or text[:6].lower() != "bytes=":
+            return True
+        first = text[6:].lstrip(" ")
+        if first.startswith("-"):
+            return False
+        digits = first[: len(first) - len(first.lstrip("0123456789"))]
+        return not digits or int(digits[:20]) < limit
+
+    def _update(self, r: Request, hold: Hold) -> None:
+        """Fetches anew in the background; the right to do so is the answered request's
+        (ngx_http_upstream_cache_background_update)."""
+        hold.background = True
+        task = asyncio.get_running_loop().create_task(self._run_update(clone(r), hold))
+        self.updates.add(task)
+        task.add_done_callback(self.updates.discard)
+        if r.body is not None:
+            r.main.background += (task,)
+
+    async def _run_update(self, r: Request, hold: Hold) -> None:
+        try:
+            rc = self.handle(r)
+            r.status = r.status or (rc if isinstance(rc, int) else await rc)
+        except Exception:
+            r.log(LogLevel.ERR, f"unexpected error: {traceback.format_exc()}")
+        finally:
+            hold.free()
+        if r.location.core.log_subrequest:
+            for log in r.location.log_handlers:
+                log(r)
+
+
+CacheOf = Callable[[Request], Cache | Status | None]
+
+
+def _compile_zone(conf: CacheConf, level: Level) -> CacheOf:
+    """A function that finds the cache; None is "off", a status an error."""
+    assert conf.zone is not None
+    caches = level.scope.shared(Caches).by_name
+    if conf.zone.is_constant:
+        cache = caches[conf.zone.text]
+        return lambda r: cache
+    name_of = conf.zone.bind(level.variables)
+
+    def find(r: Request) -> Cache | Status | None:
+        name = name_of(r)
+        if name in ("", "off"):
+            return None
+        found = caches.get(name)
+        if found is None:
+            r.log(LogLevel.ERR, f'cache "{name}" not found')
+            return 500
+        return found
+
+    return find

@@ -1,0 +1,105 @@
+"""Responses from the cache on their way to the client (ngx_http_upstream_cache_send)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from functools import lru_cache
+
+from ...cache import Entry, Hold
+from ...http.request import DONE, Request, Status
+from ...log import Level
+from ...upstream.errors import BadResponse
+from ...upstream.head import HTTP_09, Response, parse_head
+from .conf import ProxyConf
+from .response import CopyHeaders, limit_rate_of
+
+CHUNK = 131072  # bytes read from a file and sent at once
+HEADS = 256  # heads that are not parsed again
+
+
+class KeptResponses:
+    """How a location sends what it has kept."""
+
+    def __init__(self, copy_headers: CopyHeaders, conf: ProxyConf) -> None:
+        self.copy_headers = copy_headers
+        self.force_ranges = conf.proxy_force_ranges
+        self.rate_ignored = "X-Accel-Limit-Rate" in conf.proxy_ignore_headers
+        self.parse = lru_cache(HEADS)(parse_kept)
+
+    def send(self, r: Request, hold: Hold) -> Awaitable[Status] | Status | None:
+        """Sends the entry of the hold and closes it; what is not long is sent at once.
+
+        None if the file holds no response: then the hold is still the caller's.
+        """
+        entry = hold.entry
+        assert entry is not None
+        response = self.parse(entry.head)
+        if response is None:
+            text = f'cache file "{entry.path}" contains invalid header'
+            r.log(Level.CRIT, text)
+            return None
+        waits = False
+        try:
+            self._copy_head(r, response)
+            r.send_header()
+            if r.header_only:
+                return r.finish()
+            if entry.fd < 0 and not r.rate:
+                body = entry.body
+                if body:
+                    r.write(body)
+                return r.finish()
+            waits = True
+            return _send_file(r, entry, hold)
+        finally:
+            if not waits:
+                _close(hold)
+
+    def _copy_head(self, r: Request, response: Response) -> None:
+        r.cached, r.cached_response = True, response
+        r.status, r.status_line = response.status, response.status_line or None
+        self.copy_headers(r, response.names, response.headers)
+        r.content_length = -1 if response.chunked else response.length
+        r.disable_not_modified = r.single_range = False
+        if self.force_ranges:
+            r.allow_ranges = True
+        if "x-accel-limit-rate" in response.names and not self.rate_ignored:
+            position = response.names.index("x-accel-limit-rate")
+            r.limit_rate = limit_rate_of(response.headers[position][1])
+
+
+def parse_kept(head: bytes) -> Response | None:
+    """The response as it was stored; without a head it is one of HTTP/0.9."""
+    if not head:
+        return Response(200, "", HTTP_09, [], [], 0)
+    try:
+        return parse_head(head, len(head))
+    except BadResponse:
+        return None
+
+
+async def _send_file(r: Request, entry: Entry, hold: Hold) -> Status:
+    """Sends a body that is not in memory, as fast as the client takes it."""
+    at, end = entry.header.body_start, entry.length
+    try:
+        while at < end:
+            wanted = min(CHUNK, end - at)
+            data = entry.read(at, wanted, r.log)
+            if data is None or len(data) < wanted:
+                r.log(Level.ALERT, f'pread() read less than {wanted} from "{entry.path}"')
+                r.sink.abort()
+                return DONE
+            await r.send(data)
+            at += wanted
+        return r.finish()
+    finally:
+        _close(hold)
+
+
+def _close(hold: Hold) -> None:
+    """An update in the background still has the right to fetch."""
+    if hold.background:
+        hold.close_entry()
+    else:
+        hold.free()
+        hold.close()
