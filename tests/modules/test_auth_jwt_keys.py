@@ -462,3 +462,17 @@ def test_servers_have_keys_of_their_own(nginx: Nginx) -> None:
     assert status(nginx, bearer()) == 200
     assert nginx.request("GET /a", "Host: two", bearer()).status == 401
     assert status(nginx, bearer()) == 200
+
+
+@pytest.mark.pyngx_only(KJDEV)
+def test_stopping_during_a_fetch(nginx: Nginx) -> None:
+    issuer = Issuer()
+    issuer.go_on.clear()
+    nginx.backend("issuer", issuer)
+    nginx(REQUEST, files=PAGES)
+    with nginx.connect() as client:
+        client.wire.send(f"GET /a HTTP/1.1\r\nHost: a\r\n{bearer()}\r\n\r\n".encode())
+        issuer.wait(1)
+        nginx.stop()
+    issuer.go_on.set()
+    assert "Task" not in nginx.error_log() + nginx.read("logs/stderr")

@@ -65,7 +65,7 @@ class KeySets:
 class KeyFile:
     """A JWK Set in a file, read again when the file has changed."""
 
-    __slots__ = ("_doubtful", "_found", "_identity", "_path", "_place", "_sets", "_since", "until")
+    __slots__ = ("_bad", "_found", "_identity", "_path", "_place", "_sets", "_since", "until")
 
     def __init__(self, path: str, sets: KeySets) -> None:
         self._path, self._sets = path.encode("latin-1"), sets
@@ -73,12 +73,12 @@ class KeyFile:
         self._since = self.until = 0.0
         self._found: Found = NOTHING
         self._identity: tuple[int, int, int] | None = None
-        self._doubtful = False
+        self._bad = 0.0  # since when, if keys from before are still used
 
     def load(self, scope: Scope) -> None:
         """Reads the file with the configuration.  What is wrong is but a warning, as it may
         be mended before the first request."""
-        self._look(scope.warn)
+        self._look(time.time(), scope.warn)
         if isinstance(self._found, Failure):
             scope.warn(f"auth_jwt: {self._found.text}")
 
@@ -86,14 +86,14 @@ class KeyFile:
         """What is in the file; it is looked at not more than once in a second."""
         if not self._since <= now < self.until:
             self._since, self.until = now, now + LOOK
-            self._look(lambda text: r.log(Level.WARN, text))
+            self._look(now, lambda text: r.log(Level.WARN, text))
         return self._found
 
     def look_again(self) -> None:
         """Has the next request look at the file."""
         self._since = self.until = 0.0
 
-    def _look(self, report: Report) -> None:
+    def _look(self, now: float, report: Report) -> None:
         try:
             status = os.stat(self._path)
             identity = status.st_mtime_ns, status.st_ino, status.st_size
@@ -103,22 +103,22 @@ class KeyFile:
                 octets = file.read(SET_SIZE + 1)
             self._found = self._sets.parse(octets, self._place, report)
         except OSError as error:
-            self._fail(errno_text(error), report)
+            self._fail(errno_text(error), now, report)
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
-            self._fail(str(error), report)
+            self._fail(str(error), now, report)
         else:
-            self._identity, self._doubtful = identity, False
+            self._identity, self._bad = identity, 0.0
 
-    def _fail(self, reason: str, report: Report) -> None:
-        """The file may be in the middle of being written: only at the second look at a bad
-        one the keys from before are given up."""
+    def _fail(self, reason: str, now: float, report: Report) -> None:
+        """The file may be in the middle of being written: only if a later look finds it bad
+        again the keys from before are given up."""
         failure = Failure(f"{self._place} cannot be used: {reason}")
         self._identity = None
-        if isinstance(self._found, KeySet) and not self._doubtful:
-            self._doubtful = True
-            report(f"auth_jwt: {failure.text}; its last keys are still used")
-        else:
+        if not isinstance(self._found, KeySet) or (self._bad and now - self._bad >= LOOK):
             self._found = failure
+        elif not self._bad:
+            self._bad = now
+            report(f"auth_jwt: {failure.text}; its last keys are still used")
 
 
 class KeyRequest:
