@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 import time
 
 from .. import NGINX_VERSION
@@ -180,6 +181,18 @@ def server_protocol(r: Request) -> str:
     return protocol if protocol.startswith("HTTP/") else ""
 
 
+@variable("request_port")
+def request_port(r: Request) -> str:
+    """Port told with the host in the request line or the Host field."""
+    return str(r.host_port) if r.host_port else ""
+
+
+@variable("is_request_port")
+def is_request_port(r: Request) -> str:
+    """ ":" if the request tells a port, or an empty string."""
+    return ":" if r.host_port else ""
+
+
 @variable("remote_addr")
 def remote_addr(r: Request) -> str:
     """Client address."""
@@ -321,6 +334,29 @@ def limit_rate(r: Request) -> str:
 def proxy_protocol_addr(r: Request) -> str:
     """Client address from the PROXY protocol header."""
     return r.connection.proxy_protocol.source if r.connection.proxy_protocol else ""
+
+
+# Offsets of 32-bit numbers in Linux's struct tcp_info.
+_TCPINFO = {"rtt": 68, "rttvar": 72, "snd_cwnd": 80, "rcv_space": 96}
+
+
+def _tcpinfo(offset: int) -> Getter:
+    def get(r: Request) -> str | None:
+        sock = r.connection.socket
+        if sock is None:
+            return None
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        except OSError:
+            return None
+        return str(int.from_bytes(info[offset : offset + 4], sys.byteorder))
+
+    get.__doc__ = "Information about the client's TCP connection."
+    return get
+
+
+for _name, _offset in _TCPINFO.items():
+    variable(f"tcpinfo_{_name}")(_tcpinfo(_offset))
 
 
 @variable("sent_http_content_type")

@@ -177,6 +177,9 @@ class HttpProtocol(asyncio.Protocol):
             r.status = CLIENT_CLOSED
         r.log(Level.INFO, CLIENT_GONE)
         self.must_close = True
+        for clean in r.cleanups:  # not when the cancelled task gets to run
+            clean()
+        r.cleanups = ()
         task.cancel()
 
     def close(self) -> None:
@@ -407,6 +410,8 @@ class HttpProtocol(asyncio.Protocol):
             "valid_unparsed_uri": head.valid_unparsed_uri,
             "header_length": head.length,
         }
+        if head.port:
+            fields["host_port"] = head.port
         if head.quoted_uri or head.plus_in_uri:
             fields["quoted_uri"], fields["plus_in_uri"] = head.quoted_uri, head.plus_in_uri
         return fields
@@ -441,6 +446,10 @@ class HttpProtocol(asyncio.Protocol):
     def _continue(self, rest: Any) -> None:
         self.task = task = self.worker.loop.create_task(resumed(rest))
         task.add_done_callback(self._task_done)
+
+    @property
+    def socket(self) -> Any:
+        return self.transport.get_extra_info("socket")
 
     @property
     def names_capture(self) -> bool:
@@ -633,6 +642,8 @@ class HttpProtocol(asyncio.Protocol):
         assert r is not None
         for log in r.location.log_handlers:
             log(r)
+        for clean in r.cleanups:
+            clean()
         if r.body is not None and hasattr(r.body, "close"):
             r.body.close()
         self.request = self.body = None
