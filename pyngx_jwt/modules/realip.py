@@ -72,6 +72,7 @@ class Seen:
         self.number, self.requests, self.start = real.number, real.requests, real.start
         self.server_addr, self.server_port = real.server_addr, real.server_port
         self.proxy_protocol, self.ssl = real.proxy_protocol, real.ssl
+        self.socket = real.socket
 
     @property
     def sent(self) -> int:

@@ -1,0 +1,197 @@
+"""Limits the number of requests that are processed at one time, by a key."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+
+from ..conf.directive import EVERYWHERE, HTTP, Conf, directive, flag
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import Handler, Request, Status
+from ..http.template import Template, Text
+from ..log import Level as LogLevel
+from ..zones import Zone, Zones
+from .limits import DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
+
+LONGEST_KEY = 255
+MOST = 65535
+STATUS = "limit_conn_status"
+_COUNT = struct.Struct("<IH")  # a process and its requests
+
+
+class LimitConnZones(KeyedZones):
+    directive = "limit_conn_zone"
+    shown = "limit_conn_zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One "limit_conn"."""
+
+    zone: Zone
+    most: int
+
+
+class LimitConnConf(Conf):
+    limits: tuple[Limit, ...] = ()
+
+    @directive(EVERYWHERE)
+    def limit_conn(self, zone: str, number: str) -> None:
+        """Sets the zone and how many requests with one value of its key may be processed at one
+        time; a connection counts once its request has been read."""
+        memory = self._scope.shared(Zones).add(zone, 0, "limit_conn")
+        limits = vars(self).get("limits", ())
+        if any(limit.zone is memory for limit in limits):
+            raise ConfError('"limit_conn" directive is duplicate')
+        try:
+            most = positive(number)
+        except ValueError:
+            raise ConfError(f'invalid number of connections "{number}"') from None
+        if most > MOST:
+            raise ConfError("connection limit must be less 65536")
+        self.limits = (*limits, Limit(memory, most))
+
+    limit_conn_dry_run = flag(False, EVERYWHERE, "Counts and logs, but does not refuse.")
+    limit_conn_log_level = log_level("Sets the level for refused requests.")
+    limit_conn_status = status("Sets the status of refused requests.")
+
+    @directive(HTTP, syntax="limit_conn_zone key zone=name:size")
+    def limit_conn_zone(self, key: str, zone: str) -> None:
+        """Declares a zone that keeps the number of requests for each value of the key."""
+        template = Template(key)
+        if not zone.startswith("zone="):
+            raise ConfError(f'invalid parameter "{zone}"')
+        if zone.startswith("zone=:"):
+            raise ConfError('"limit_conn_zone" must have "zone" parameter')
+        zones = self._scope.shared(LimitConnZones)
+        zones.add(self._scope.shared(Zones), "limit_conn", zone, template)
+
+
+limit_conn = Module("limit_conn", LimitConnConf)
+
+
+@limit_conn.after_merge
+def bind_keys(conf: LimitConnConf, level: Level) -> None:
+    """Unknown variables are errors in zones that nobody uses, too."""
+    if level.context is HTTP:
+        for keyed in level.scope.shared(LimitConnZones).by_name.values():
+            keyed.key.bind(level.variables)
+
+
+@limit_conn.variable("limit_conn_status")
+def limit_conn_status(r: Request) -> str | None:
+    """What became of the request: PASSED, REJECTED or REJECTED_DRY_RUN."""
+    return r.variables.get(STATUS)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A limit with its key bound."""
+
+    limit: Limit
+    key: Text
+    key_text: str
+
+    def key_of(self, r: Request) -> bytes | None:
+        """None if nothing is counted: the key is empty, or too long."""
+        text = self.key(r)
+        if len(text) > LONGEST_KEY:
+            told = f'the value of the "{self.key_text}" key is more than 255 bytes: "{text}"'
+            r.log(LogLevel.ERR, told)
+            return None
+        return text.encode("latin-1") or None
+
+    def enter(self, key: bytes) -> bool | None:
+        """Counts one more, or refuses; None if there is no memory to count in."""
+        entered = False
+
+        def change(found: bytes | None) -> bytes:
+            nonlocal entered
+            counts = _unpack(found)
+            if sum(counts.values()) >= self.limit.most:
+                counts = {pid: n for pid, n in counts.items() if _lives(pid)}
+            entered = sum(counts.values()) < self.limit.most
+            if entered:
+                pid = os.getpid()
+                counts[pid] = counts.get(pid, 0) + 1
+            return _pack(counts)
+
+        return entered if self.limit.zone.update(key, change) else None
+
+    def leave(self, key: bytes) -> None:
+        def change(found: bytes | None) -> bytes | None:
+            counts, pid = _unpack(found), os.getpid()
+            counts[pid] = counts.get(pid, 1) - 1
+            return _pack(counts) or None
+
+        self.limit.zone.update(key, change)
+
+
+def _unpack(found: bytes | None) -> dict[int, int]:
+    return dict(_COUNT.iter_unpack(found)) if found else {}
+
+
+def _pack(counts: dict[int, int]) -> bytes:
+    return b"".join(_COUNT.pack(pid, count) for pid, count in counts.items() if count)
+
+
+def _lives(pid: int) -> bool:
+    """A worker that was killed took its requests with it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@limit_conn.handler(Phase.PREACCESS)
+def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
+    if not conf.limits:
+        return None
+    counters = [_counter(limit, level) for limit in conf.limits]
+
+    def handle(r: Request) -> Status | None:
+        if STATUS in r.variables:
+            return None
+        entered: list[tuple[Counter, bytes]] = []
+        for counter in counters:
+            key = counter.key_of(r)
+            if key is None:
+                continue
+            r.variables[STATUS] = PASSED
+            may_enter = counter.enter(key)
+            if not may_enter:
+                _leave(entered)
+                return _refuse(r, conf, counter, full=may_enter is None)
+            entered.append((counter, key))
+        if entered:
+            r.main.cleanups += (lambda: _leave(entered),)
+        return None
+
+    return handle
+
+
+def _counter(limit: Limit, level: Level) -> Counter:
+    keyed = level.scope.shared(LimitConnZones).by_name.get(limit.zone.name)
+    if keyed is None:
+        raise ConfError(f'zero size shared memory zone "{limit.zone.name}"').nowhere()
+    return Counter(limit, keyed.key.bind(level.variables), keyed.key.text)
+
+
+def _leave(entered: list[tuple[Counter, bytes]]) -> None:
+    for counter, key in entered:
+        counter.leave(key)
+
+
+def _refuse(r: Request, conf: LimitConnConf, counter: Counter, *, full: bool) -> Status | None:
+    dry_run = conf.limit_conn_dry_run
+    if not full:
+        doing = f"limiting connections{', dry run,' if dry_run else ''} by zone"
+        r.log(conf.limit_conn_log_level, f'{doing} "{counter.limit.zone.name}"')
+    r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
+    return None if dry_run else conf.limit_conn_status

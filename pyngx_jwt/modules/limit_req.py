@@ -1,0 +1,282 @@
+"""Limits the rate of requests by a key, with a leaky bucket."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ..conf.directive import EVERYWHERE, HTTP, Conf, directive, flag
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.module import Module, Phase
+from ..http.request import Handler, Request, Status
+from ..http.template import Template, Text
+from ..log import Level as LogLevel
+from ..zones import Zone, Zones, evict_oldest
+from .limits import DELAYED, DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
+
+NO_DELAY = 2**53  # an excess that nothing has
+LONGEST_KEY = 65535
+STATUS = "limit_req_status"
+_STATE = struct.Struct("<qq")  # excess in thousandths of a request; when, in milliseconds
+
+
+class LimitReqZones(KeyedZones):
+    directive = "limit_req_zone"
+    shown = "limit_req"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One "limit_req"; `burst` and `delay` are in thousandths of a request."""
+
+    zone: Zone
+    burst: int
+    delay: int
+
+
+class LimitReqConf(Conf):
+    limits: tuple[Limit, ...] = ()
+
+    @directive(EVERYWHERE, syntax="limit_req zone=name [burst=number] [nodelay | delay=number]")
+    def limit_req(self, zone: str, parameter: str = "", another: str = "") -> None:
+        """Sets the zone and how many requests may come before their time: more than "burst" are
+        refused, more than "delay" are delayed."""
+        name, burst, delay = "", 0, 0
+        for text in filter(None, (zone, parameter, another)):
+            word, _, value = text.partition("=")
+            if word == "zone":
+                name = value
+            elif word == "burst":
+                burst = _number(text, value, "burst")
+            elif word == "delay":
+                delay = _number(text, value, "delay") * 1000
+            elif text == "nodelay":
+                delay = NO_DELAY
+            else:
+                raise ConfError(f'invalid parameter "{text}"')
+        if not name:
+            raise ConfError('"limit_req" must have "zone" parameter')
+        memory = self._scope.shared(Zones).add(name, 0, "limit_req")
+        limits = vars(self).get("limits", ())
+        if any(limit.zone is memory for limit in limits):
+            raise ConfError('"limit_req" directive is duplicate')
+        self.limits = (*limits, Limit(memory, burst * 1000, delay))
+
+    limit_req_dry_run = flag(False, EVERYWHERE, "Counts and logs, but neither refuses nor delays.")
+    limit_req_log_level = log_level(
+        "Sets the level for refused requests; delayed ones are logged one level below."
+    )
+    limit_req_status = status("Sets the status of refused requests.")
+
+    @directive(HTTP, syntax="limit_req_zone key zone=name:size rate=rate")
+    def limit_req_zone(self, key: str, zone: str, rate: str) -> None:
+        """Declares a zone that keeps how often each value of the key came; the rate is in
+        requests per second (r/s) or minute (r/m)."""
+        template, parameter, speed = Template(key), "", 1000
+        for text in (zone, rate):
+            if text.startswith("zone="):
+                parameter = text
+            elif text.startswith("rate="):
+                speed = _rate(text)
+            else:
+                raise ConfError(f'invalid parameter "{text}"')
+        if not parameter.removeprefix("zone=").partition(":")[0]:
+            raise ConfError('"limit_req_zone" must have "zone" parameter')
+        zones = self._scope.shared(LimitReqZones)
+        zones.add(self._scope.shared(Zones), "limit_req", parameter, template, speed)
+
+
+def _number(text: str, value: str, what: str) -> int:
+    try:
+        return positive(value)
+    except ValueError:
+        raise ConfError(f'invalid {what} value "{text}"') from None
+
+
+def _rate(text: str) -> int:
+    """Thousandths of a request a second."""
+    value, scale = text[5:], 1
+    if value.endswith(("r/s", "r/m")):
+        value, scale = value[:-3], 60 if value.endswith("m") else 1
+    try:
+        return positive(value) * 1000 // scale
+    except ValueError:
+        raise ConfError(f'invalid rate "{text}"') from None
+
+
+limit_req = Module("limit_req", LimitReqConf)
+
+
+@limit_req.after_merge
+def bind_keys(conf: LimitReqConf, level: Level) -> None:
+    """Unknown variables are errors in zones that nobody uses, too."""
+    if level.context is HTTP:
+        for keyed in level.scope.shared(LimitReqZones).by_name.values():
+            keyed.key.bind(level.variables)
+            keyed.zone.evict = evict_oldest(lambda value: _STATE.unpack(value)[1])
+
+
+@limit_req.variable("limit_req_status")
+def limit_req_status(r: Request) -> str | None:
+    """What became of the request: PASSED, DELAYED, REJECTED, DELAYED_DRY_RUN or
+    REJECTED_DRY_RUN."""
+    return r.variables.get(STATUS)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A limit with its key bound."""
+
+    limit: Limit
+    key: Text
+    key_text: str
+    rate: int
+
+    def key_of(self, r: Request) -> bytes | None:
+        """None if nothing is counted: the key is empty, or too long."""
+        text = self.key(r)
+        if len(text) > LONGEST_KEY:
+            told = f'the value of the "{self.key_text}" key is more than 65535 bytes: "{text}"'
+            r.log(LogLevel.ERR, told)
+            return None
+        return hashlib.blake2b(text.encode("latin-1"), digest_size=16).digest() if text else None
+
+    def look(self, key: bytes) -> int:
+        """The excess that this request makes, without counting it."""
+        found = self.limit.zone.get(key)
+        return self._pour(found, _now())[0] if found else 0
+
+    def take(self, key: bytes, burst: int) -> int:
+        """Counts the request, unless the excess is more than `burst`, and returns the excess;
+        -1 if there is no memory to count in."""
+        excess, now = 0, _now()
+
+        def change(found: bytes | None) -> bytes:
+            nonlocal excess
+            if found is None:
+                excess = 0
+                return _STATE.pack(0, now)
+            excess, last = self._pour(found, now)
+            return found if excess > burst else _STATE.pack(excess, last)
+
+        return excess if self.limit.zone.update(key, change) else -1
+
+    def _pour(self, state: bytes, now: int) -> tuple[int, int]:
+        """The bucket with one request more, after what has leaked since."""
+        excess, last = _STATE.unpack(state)
+        passed = now - last
+        if passed < 0:  # another process has a later idea of now, or the clock was set
+            passed = 1 if passed < -60000 else 0
+        excess = max(excess - self.rate * passed // 1000 + 1000, 0)
+        return excess, now if passed else last
+
+    def wait(self, excess: int) -> int:
+        """Milliseconds."""
+        return max(excess - self.limit.delay, 0) * 1000 // self.rate
+
+
+def _now() -> int:
+    return int(time.monotonic() * 1000)
+
+
+@limit_req.handler(Phase.PREACCESS)
+def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
+    if not conf.limits:
+        return None
+    buckets = [_bucket(limit, level) for limit in conf.limits]
+    refuse = _refusal(conf)
+    delay = _delay(conf)
+
+    def handle(r: Request) -> Awaitable[Status | None] | Status | None:
+        if STATUS in r.variables:
+            return None
+        keyed = [(bucket, key) for bucket in buckets if (key := bucket.key_of(r)) is not None]
+        if not keyed:
+            return None
+        found = _account(keyed)
+        if isinstance(found, Refused):
+            return refuse(r, found)
+        if not found.wait:
+            r.variables[STATUS] = PASSED
+            return None
+        return delay(r, found)
+
+    return handle
+
+
+def _bucket(limit: Limit, level: Level) -> Bucket:
+    keyed = level.scope.shared(LimitReqZones).by_name.get(limit.zone.name)
+    if keyed is None:
+        raise ConfError(f'zero size shared memory zone "{limit.zone.name}"').nowhere()
+    return Bucket(limit, keyed.key.bind(level.variables), keyed.key.text, keyed.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    zone: str
+    excess: int  # -1 if the zone is full
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    zone: str
+    excess: int
+    wait: int  # milliseconds; 0 is not at all
+
+
+def _account(keyed: list[tuple[Bucket, bytes]]) -> Refused | Delayed:
+    """Counts the request in all zones, or in none if one of them refuses it."""
+    *others, (last, key) = keyed
+    for bucket, other in others:
+        excess = bucket.look(other)
+        if excess > bucket.limit.burst:
+            return Refused(bucket.limit.zone.name, excess)
+    excess = last.take(key, last.limit.burst)
+    name = last.limit.zone.name
+    if excess < 0 or excess > last.limit.burst:
+        return Refused(name, excess)
+    worst = Delayed(name, excess, last.wait(excess))
+    for bucket, other in reversed(others):
+        excess = max(bucket.take(other, NO_DELAY), 0)
+        if (wait := bucket.wait(excess)) > worst.wait:
+            worst = Delayed(bucket.limit.zone.name, excess, wait)
+    return worst
+
+
+def _refusal(conf: LimitReqConf) -> Callable[[Request, Refused], Status | None]:
+    dry_run, level, code = conf.limit_req_dry_run, conf.limit_req_log_level, conf.limit_req_status
+    doing = f"limiting requests{', dry run' if dry_run else ''}, excess: "
+
+    def refuse(r: Request, found: Refused) -> Status | None:
+        if found.excess >= 0:
+            r.log(level, f'{doing}{_shown(found.excess)} by zone "{found.zone}"')
+        else:
+            r.log(LogLevel.ALERT, f'could not allocate node in limit_req zone "{found.zone}"')
+        r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
+        return None if dry_run else code
+
+    return refuse
+
+
+def _delay(
+    conf: LimitReqConf,
+) -> Callable[[Request, Delayed], Awaitable[Status | None] | Status | None]:
+    dry_run, level = conf.limit_req_dry_run, conf.limit_req_log_level
+    level = LogLevel(min(level + 1, LogLevel.INFO))
+    doing = f"delaying request{', dry run' if dry_run else ''}, excess: "
+
+    def delay(r: Request, found: Delayed) -> Awaitable[Status | None] | Status | None:
+        r.log(level, f'{doing}{_shown(found.excess)}, by zone "{found.zone}"')
+        r.variables[STATUS] = DELAYED + DRY_RUN if dry_run else DELAYED
+        return None if dry_run else asyncio.sleep(found.wait / 1000)
+
+    return delay
+
+
+def _shown(excess: int) -> str:
+    return f"{excess // 1000}.{excess % 1000:03}"

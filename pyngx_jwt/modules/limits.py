@@ -1,0 +1,102 @@
+"""What limit_req and limit_conn have in common: zones with a key, log levels, statuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..conf.directive import EVERYWHERE, slot
+from ..conf.values import parse_number, parse_size
+from ..errors import ConfError
+from ..http.template import Template
+from ..log import Level
+from ..zones import Zone, Zones
+
+SMALLEST = 8 * 4096  # bytes
+LEVELS = {"info": Level.INFO, "notice": Level.NOTICE, "warn": Level.WARN, "error": Level.ERR}
+PASSED, DELAYED, REJECTED, DRY_RUN = "PASSED", "DELAYED", "REJECTED", "_DRY_RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedZone:
+    """A zone with what is counted in it; `rate` is in thousandths of a request a second."""
+
+    zone: Zone
+    key: Template
+    rate: int = 0
+
+
+class KeyedZones:
+    """The zones of a configuration that one directive declares, by name."""
+
+    directive = ""
+    shown = ""  # the name of the directive in an error of a reload
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, KeyedZone] = {}
+
+    def add(self, zones: Zones, tag: str, parameter: str, key: Template, rate: int = 0) -> None:
+        """Declares "zone=name:size"; raises ConfError."""
+        name, size = parse_zone(parameter)
+        zone = zones.add(name, size, tag)
+        if name in self.by_name:
+            bound = self.by_name[name].key.text
+            raise ConfError(f'{self.directive} "{name}" is already bound to key "{bound}"')
+        self.by_name[name] = KeyedZone(zone, key, rate)
+
+    def check_continues(self, old: KeyedZones) -> None:
+        """Raises ConfError if a reload would count something else in the same zone."""
+        for name, new in self.by_name.items():
+            before = old.by_name.get(name)
+            if before and before.zone.size == new.zone.size and before.key.text != new.key.text:
+                raise ConfError(
+                    f'{self.shown} "{name}" uses the "{new.key.text}" key '
+                    f'while previously it used the "{before.key.text}" key'
+                ).nowhere()
+
+
+def parse_zone(parameter: str) -> tuple[str, int]:
+    """Name and size of "zone=name:size"."""
+    name, colon, text = parameter.removeprefix("zone=").partition(":")
+    try:
+        size = parse_size(text) if colon else -1
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise ConfError(f'invalid zone size "{parameter}"')
+    if size < SMALLEST:
+        raise ConfError(f'zone "{parameter}" is too small')
+    return name, size
+
+
+def log_level(doc: str) -> Level:
+    """info | notice | warn | error."""
+
+    def parse(name: str, text: str) -> Level:
+        if text.lower() not in LEVELS:
+            raise ConfError(f'invalid value "{text}"')
+        return LEVELS[text.lower()]
+
+    return slot(Level.ERR, parse, EVERYWHERE, doc, syntax=" | ".join(LEVELS), shown="error")
+
+
+def status(doc: str) -> int:
+    """A status that tells of an error."""
+
+    def parse(name: str, text: str) -> int:
+        try:
+            code = parse_number(text)
+        except ValueError:
+            raise ConfError(f'"{name}" directive invalid number') from None
+        if not 400 <= code <= 599:
+            raise ConfError("value must be between 400 and 599")
+        return code
+
+    return slot(503, parse, EVERYWHERE, doc, syntax="code")
+
+
+def positive(text: str) -> int:
+    """A number above zero; raises ValueError."""
+    number = parse_number(text)
+    if not number:
+        raise ValueError(text)
+    return number
