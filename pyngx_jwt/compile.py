@@ -43,6 +43,8 @@ from .modules.main import Logs, MainConf
 from .modules.ssl import SslConf, build_context, choose_by_name
 from .options import Options
 from .zones import Zones
+from .modules.stub_status import Statistics
+from .modules.stub_status import prepare as prepare_statistics
 
 DIRECTIVES: dict[str, list[tuple[type[Conf], Directive]]] = {}
 for _module in MODULES:
@@ -518,6 +520,10 @@ class Cycle:
 
     @property
     def zones(self) -> Zones:
+    @property
+    def statistics(self) -> Statistics:
+        return self.scope.shared(Statistics)
+
         """What the workers share; started by whoever starts them."""
         return self.scope.shared(Zones)
 
@@ -577,6 +583,7 @@ def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
         settings,
         tuple(port.listen for port in ports.values()),
         ports,
+    prepare_statistics(scope)
         log,
         files,
         tuple(scope.folders),

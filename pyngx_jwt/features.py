@@ -45,7 +45,8 @@ MODULES = frozenset(
             "rewrite",
         ),
         *("realip", "referer", "split_clients", "ssl"),
-        *("gunzip", "gzip", "gzip_static"),
+        *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),
+        *("upstream_hash", "upstream_ip_hash", "upstream_least_conn", "upstream_random"),
         *("upstream_keepalive", "upstream_zone"),
     }
 )

@@ -10,6 +10,7 @@ from .auth_request import auth_request
 from .autoindex import autoindex
 from .core import core
 from .core_variables import core_variables
+from .empty_gif import empty_gif
 from .files import files
 from .geo import geo
 from .gunzip import gunzip
@@ -33,6 +34,7 @@ from .ssl import ssl
 from .static import static
 from .try_files import try_files
 from .upstream import upstream
+from .stub_status import stub_status
 
 MODULES: tuple[AnyModule, ...] = (
     main,
@@ -64,6 +66,8 @@ MODULES: tuple[AnyModule, ...] = (
     other_dialects,
     range_,
     gzip,
+    empty_gif,
+    stub_status,
     gunzip,
     headers,
     not_modified,

@@ -16,6 +16,7 @@ from ..http.location import Server
 from ..http.request import Request
 from ..http.status import CLIENT_CLOSED
 from ..log import Level
+from ..modules.stub_status import Counts
 from .head import (
     BadRequest,
     Head,
@@ -48,6 +49,8 @@ class Worker:
     connections: set[HttpProtocol] = field(default_factory=set)
     numbers: Any = field(default_factory=lambda: count(1))
     stopping: bool = False
+    accepted: int = 0
+    requests_before: int = 0  # those of connections that have ended
     options: dict[Server, HeadOptions] = field(default_factory=dict)
 
     def options_of(self, server: Server) -> HeadOptions:
@@ -56,6 +59,20 @@ class Worker:
         if found is None:
             found = self.options[server] = head_options(server)
         return found
+
+    def count(self) -> Counts:
+        """The connections by what they do now."""
+        writing = sum(c.request is not None or c.lingering > 0 for c in self.connections)
+        reading = sum(c.reads_head for c in self.connections)
+        active, requests = len(self.connections), sum(c.requests for c in self.connections)
+        return Counts(
+            active=active,
+            reading=reading,
+            writing=writing,
+            waiting=active - reading - writing,
+            accepted=self.accepted,
+            requests=self.requests_before + requests + reading,
+        )
 
 
 def head_options(server: Server) -> HeadOptions:
@@ -118,6 +135,7 @@ class HttpProtocol(asyncio.Protocol):
         self.transport = transport
         self.start = time.time()
         self.worker.connections.add(self)
+        self.worker.accepted += 1
         self.ssl = transport.get_extra_info("ssl_object")
         peer = transport.get_extra_info("peername")
         if self.port.listen.family != socket.AF_UNIX and peer:
@@ -135,9 +153,15 @@ class HttpProtocol(asyncio.Protocol):
             self.address = self.port.others.get(own[0], self.port.address)
             self.options = head_options(self.address.names.default)
 
+    @property
+    def reads_head(self) -> bool:
+        """Whether a request has begun that cannot be served yet."""
+        return self.request is None and not self.lingering and bool(self.buffer)
+
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
         self.worker.connections.discard(self)
+        self.worker.requests_before += self.requests
         if self.timer is not None:
             self.timer.cancel()
         if self.body is not None:

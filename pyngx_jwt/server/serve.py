@@ -20,6 +20,8 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
     worker = Worker(loop)
     cycle.zones.open()  # before a reload can take their files away
     keepers = cycle.caches.look_after() if control.worker == 0 else []
+    cycle.statistics.count = worker.count
+    reports = loop.create_task(cycle.statistics.report())
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again
     gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -35,6 +37,7 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
         await _finish(worker, terminate_wait)
     quit_wait.cancel()
     terminate_wait.cancel()
+    reports.cancel()
 
 
 async def _listen(worker: Worker, port: Port, bound: socket.socket) -> asyncio.Server:

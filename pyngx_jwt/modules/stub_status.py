@@ -1,0 +1,173 @@
+"""Tells how many connections and requests there are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..conf.directive import LOCATION, SERVER, Conf, directive
+from ..conf.scope import Scope
+from ..http.level import Level
+from ..http.module import Module
+from ..http.request import Handler, Request, Status
+from ..http.variables import Variables
+from ..zones import Transaction, Zone, Zones
+
+# No directive can refer to a zone of this name.
+ZONE, ZONE_SIZE = "stub_status:", 65536
+VARIABLES = frozenset(f"connections_{name}" for name in ("active", "reading", "writing", "waiting"))
+INTERVAL = 1.0  # seconds: how old at most is what other workers have told
+_RECORD = struct.Struct("<6q")
+_KEY = struct.Struct("<q")  # the process
+_ENDED = _KEY.pack(0)
+
+
+class Counts(NamedTuple):
+    """Connections by what they do, and what there has been since the start."""
+
+    active: int = 0
+    reading: int = 0
+    writing: int = 0
+    waiting: int = 0
+    accepted: int = 0
+    requests: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Statistics:
+    """The counts of all workers: each tells its own regularly, in a zone if there is one."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self.zone: Zone | None = None
+        self.count: Callable[[], Counts] = Counts  # of this process; the server's to set
+
+    def total(self) -> Counts:
+        """This process's counts as they are now, the others' as they were told last."""
+        own, zone = self.count(), self.zone
+        if zone is None:
+            return own
+        return zone.write(lambda t: _add_up(t, own))
+
+    async def report(self) -> None:
+        """Tells this process's counts until cancelled; returns if nobody wants to know."""
+        told, key, zone = None, _KEY.pack(os.getpid()), self.zone
+        while zone is not None:
+            own = self.count()
+            if own != told:
+                told = own
+                zone.put(key, _RECORD.pack(*own))
+            await asyncio.sleep(INTERVAL)
+
+
+def _add_up(t: Transaction, own: Counts) -> Counts:
+    """All records with this process's new one; those of processes that have ended become one."""
+    me, total, ended = os.getpid(), own, Counts()
+    for process, counts in _records(t):
+        if process == me:
+            continue
+        if process and not _lives(process):
+            t.delete(_KEY.pack(process))
+            counts = Counts(accepted=counts.accepted, requests=counts.requests)
+        elif process:
+            total = total.plus(counts)
+            continue
+        ended = ended.plus(counts)
+    t.put(_KEY.pack(me), _RECORD.pack(*own))
+    t.put(_ENDED, _RECORD.pack(*ended))
+    return total.plus(ended)
+
+
+def _records(t: Transaction) -> list[tuple[int, Counts]]:
+    cursor, found = t.cursor(), []
+    more = cursor.first()
+    while more:
+        (process,) = _KEY.unpack(cursor.key())
+        found.append((process, Counts(*_RECORD.unpack(cursor.value()))))
+        more = cursor.next()
+    return found
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def prepare(scope: Scope) -> Statistics:
+    """Called once all is read: declares the zone if anybody wants to know the counts."""
+    statistics = scope.shared(Statistics)
+    if statistics.wanted or VARIABLES & scope.shared(Variables).used:
+        statistics.zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
+    return statistics
+
+
+class StubStatusConf(Conf):
+    _on = False
+
+    @directive(SERVER | LOCATION, syntax="stub_status")
+    def stub_status(self, ignored: str | None = None) -> None:
+        """Answers requests for this location with the counts."""
+        self._on = self._scope.shared(Statistics).wanted = True
+
+
+stub_status = Module("stub_status", StubStatusConf)
+
+
+@stub_status.content
+def tell_counts(conf: StubStatusConf, level: Level) -> Handler | None:
+    if not conf._on:
+        return None
+    statistics = level.scope.shared(Statistics)
+
+    def handle(r: Request) -> Status:
+        if r.method not in ("GET", "HEAD"):
+            return 405
+        counts = statistics.total()
+        text = (
+            f"Active connections: {counts.active} \n"
+            "server accepts handled requests\n"
+            f" {counts.accepted} {counts.accepted} {counts.requests} \n"
+            f"Reading: {counts.reading} Writing: {counts.writing} Waiting: {counts.waiting} \n"
+        )
+        return r.respond(200, text.encode(), "text/plain")
+
+    return handle
+
+
+def _counts(r: Request) -> Counts:
+    conf: StubStatusConf = r.location.conf(StubStatusConf)
+    return conf._scope.shared(Statistics).total()
+
+
+@stub_status.variable("connections_active")
+def connections_active(r: Request) -> str:
+    """Connections of clients."""
+    return str(_counts(r).active)
+
+
+@stub_status.variable("connections_reading")
+def connections_reading(r: Request) -> str:
+    """Connections whose request head is being read."""
+    return str(_counts(r).reading)
+
+
+@stub_status.variable("connections_writing")
+def connections_writing(r: Request) -> str:
+    """Connections with a request that is being served."""
+    return str(_counts(r).writing)
+
+
+@stub_status.variable("connections_waiting")
+def connections_waiting(r: Request) -> str:
+    """Connections that wait for a request."""
+    return str(_counts(r).waiting)
