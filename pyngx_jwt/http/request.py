@@ -292,6 +292,10 @@ class Request:
         """Removes a response header by its lower-case name."""
         self.headers_out = [(n, v) for n, v in self.headers_out if n.lower() != name]
 
+    def forget_cache(self) -> None:
+        """Starts over with another upstream."""
+        self.cache_status, self.cached, self.cached_response = None, False, None
+
     def clear_validators(self) -> None:
         """Forgets what describes a body that is not sent after all."""
         if self.own_last_modified:

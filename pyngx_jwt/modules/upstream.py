@@ -249,14 +249,24 @@ def upstream_cache_status(r: Request) -> str | None:
     return r.cache_status
 
 
+def _last(r: Request) -> State | None:
+    """The state with the response that is sent, which can come from a cache."""
+    if r.cached_response is not None:
+        state = State("")
+        state.response = r.cached_response
+        return state
+    states: list[State] | None = r.upstream_states
+    return states[-1] if states else None
+
+
 @upstream.prefix("upstream_http_")
 def upstream_http(name: str) -> Getter:
     """Any field of the last server's response."""
     field = name.replace("_", "-")
 
     def get(r: Request) -> str | None:
-        states: list[State] | None = r.upstream_states
-        return states[-1].field(field) if states else None
+        state = _last(r)
+        return state.field(field) if state else None
 
     return get
 
@@ -266,8 +276,8 @@ def upstream_cookie(name: str) -> Getter:
     """A cookie that the last server sets."""
 
     def get(r: Request) -> str | None:
-        states: list[State] | None = r.upstream_states
-        cookies = (states[-1].field("set-cookie") or "") if states else ""
+        state = _last(r)
+        cookies = (state.field("set-cookie") or "") if state else ""
         for cookie in cookies.split("\n"):
             key, sign, value = cookie.partition(";")[0].partition("=")
             if sign and key.strip(" ").lower() == name:

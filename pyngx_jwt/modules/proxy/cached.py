@@ -77,7 +77,8 @@ class CachedProxy(Proxy):
         if r.method not in self.methods:
             return self.pass_on(r)
         r.ignore_abort = self.conf.proxy_ignore_client_abort
-        r.cache_status, r.cached = None, False
+        if r.cache_status is not None:
+            r.forget_cache()
         found = self.find(r)
         if isinstance(found, int):
             return found

@@ -60,7 +60,8 @@ class Proxy:
     async def pass_on(self, r: Request) -> Status:
         """To the upstream, past any cache."""
         r.ignore_abort = self.conf.proxy_ignore_client_abort
-        r.cache_status = None
+        if r.cache_status is not None:
+            r.forget_cache()
         found = self.find(r)
         if not isinstance(found, Found):
             found = await found if not isinstance(found, int) else found
