@@ -43,6 +43,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("range", "headers"),
     ("split_clients", "map"),
     ("auth_jwt", "map"),
+    ("auth_jwt", "rewrite"),
     ("auth_request", "map"),
     ("geo", "map"),
     ("not_modified", "headers"),

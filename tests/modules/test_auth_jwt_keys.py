@@ -366,6 +366,7 @@ def test_keys_of_tenants_are_kept_apart(nginx: Nginx, uri: str) -> None:
         ("proxy_set_body $request_uri;", False),
         ("set $x 1;", False),
         ("rewrite ^ /elsewhere break;", False),
+        ("error_page 404 =200 /other; proxy_intercept_errors on;", True),
     ],
 )
 @pytest.mark.pyngx_only(KJDEV)
@@ -380,6 +381,46 @@ def test_what_can_be_shared(nginx: Nginx, location: str, shared: bool) -> None:
         assert status(nginx, line) == 200
     assert time.monotonic() - began < 1, "too slow to tell"
     assert len(issuer.asked) == (1 if shared else 3)
+
+
+@pytest.mark.pyngx_only(KJDEV)
+@pytest.mark.parametrize(
+    "server, shared",
+    [
+        ("set_real_ip_from 127.0.0.1;", True),
+        ("if ($args) { set $x 1; }", False),
+        ("rewrite ^/_x /_y;", False),
+    ],
+)
+def test_what_a_server_can_share(nginx: Nginx, server: str, shared: bool) -> None:
+    issuer = Issuer()
+    nginx.backend("issuer", issuer)
+    nginx(f"{server} {REQUEST}", files=PAGES)
+    began = time.monotonic()
+    for _ in range(3):
+        assert status(nginx, bearer()) == 200
+    assert time.monotonic() - began < 1, "too slow to tell"
+    assert len(issuer.asked) == (1 if shared else 3)
+
+
+@pytest.mark.pyngx_only(KJDEV)
+def test_nothing_is_shared_that_another_location_answers(nginx: Nginx) -> None:
+    """Such as an error page, which can be chosen by the request."""
+    nginx.backend("issuer", Issuer("", "404 Not Found"))
+    nginx(
+        REQUEST.replace(
+            "internal;", "internal; proxy_intercept_errors on; error_page 404 = /$host.json;"
+        )
+        + "location ~ json { auth_jwt off; }",
+        files={**PAGES, "html/one.json": jwks(KEY), "html/two.json": jwks(OTHER)},
+    )
+    for host, key, wanted in (
+        ("one", KEY, 200),
+        ("two", KEY, 401),
+        ("two", OTHER, 200),
+        ("one", OTHER, 401),
+    ):
+        assert nginx.request("GET /a", f"Host: {host}", bearer(key)).status == wanted
 
 
 # Rotation.

@@ -7,10 +7,12 @@ requests would be told the same: one tenant's keys must not come to serve anothe
 from __future__ import annotations
 
 from ...http.engine import find_location
+from ...http.location import Location
 from ...http.request import Request
 from ...http.template import Template
 from ..proxy.cache_conf import CacheConf
 from ..proxy.conf import ProxyConf
+from ..rewrite import RewriteConf
 
 # Variables by which no server chooses its keys, or which are the same for all that ask.
 HARMLESS = frozenset(
@@ -24,29 +26,36 @@ HARMLESS = frozenset(
 )
 
 
-def is_shareable(r: Request, uri: str, args: str) -> bool:
-    """Whether a subrequest of `r` to this URI is proxied, to a place and with fields that are
-    the same for all requests.  If in doubt it is not."""
-    if r.server.rewrite:
-        return False
+def shared_location(r: Request, uri: str, args: str) -> Location | None:
+    """The location that answers a subrequest of `r` to this URI, if it is proxied, to a place
+    and with fields that are the same for all requests.  None if it is not, or in doubt."""
     probe = Request()
     probe.server, probe.location, probe.connection = r.server, r.server.location, r.connection
     probe.uri, probe.args, probe.internal = uri, args, True
     probe.headers_in, probe.index = [], {}
-    if find_location(probe) is not None or probe.location.rewrite:
-        return False
-    conf = probe.location.conf
-    return _asks_the_same(conf(ProxyConf), conf(CacheConf))
+    if _rewrites(probe.location) or find_location(probe) is not None:
+        return None
+    location = probe.location
+    if _rewrites(location) or not _asks_the_same(location):
+        return None
+    return location
 
 
-def _asks_the_same(proxy: ProxyConf, cache: CacheConf) -> bool:
+def _rewrites(location: Location) -> bool:
+    rewrite: RewriteConf = location.conf(RewriteConf)
+    return bool(rewrite._operations)
+
+
+def _asks_the_same(location: Location) -> bool:
     """Whether the upstream is asked the same, or a cache answers all from one entry."""
+    proxy: ProxyConf = location.conf(ProxyConf)
     target = proxy._target
     if target is None or target.url is None:
         return False
     texts = [proxy.proxy_method, proxy.proxy_set_body, *(v for _, v in proxy.set_headers)]
     if not any(_varies(text) for text in texts):
         return True
+    cache: CacheConf = location.conf(CacheConf)
     one_entry = cache.zone is not None and not _varies(cache.zone)
     return one_entry and not _varies(cache.proxy_cache_key) and not cache.bypass
 

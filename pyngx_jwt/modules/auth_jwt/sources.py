@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 from ...conf.scope import Scope
 from ...http.body import KeptBody
+from ...http.location import Location
 from ...http.request import Request
 from ...http.subrequest import Kept, subrequest
 from ...jwt import KeySet, KeySetError
 from ...log import Level, errno_text
-from .sharing import is_shareable
+from .sharing import shared_location
 
 SET_SIZE = 256 * 1024  # bytes of a JWK Set
 LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
@@ -134,6 +135,7 @@ class KeyRequest:
         "_fetching",
         "_found",
         "_lifetime",
+        "_location",
         "_refreshed",
         "_refreshing",
         "_sets",
@@ -148,6 +150,7 @@ class KeyRequest:
         self._sets = sets
         self._lifetime = cache or LOOK
         self._shared = True if cache else None  # None: not known yet
+        self._location: Location | None = None  # the one by which it is shared
         self._found: Found = NOTHING
         self._since = self.until = 0.0
         self._refreshed = 0.0
@@ -165,13 +168,13 @@ class KeyRequest:
     async def fetch(self, r: Request) -> Found:
         """The location's answer."""
         if self._shared is None:
-            self._shared = is_shareable(r, self._uri, self._args)
-        if not self._shared:
-            return await self._ask(r)
-        if self._fetching is None:  # a task of its own: others wait for it even if r is gone
-            self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
-        await asyncio.shield(self._fetching)
-        return self._found
+            self._location = shared_location(r, self._uri, self._args)
+            self._shared = self._location is not None
+        if self._shared:
+            if self._fetching is None:  # a task of its own: others wait for it even if r is gone
+                self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
+            await asyncio.shield(self._fetching)
+        return self._found if self._shared else await self._ask(r)
 
     async def refresh(self, r: Request) -> Found:
         """The answer of the location's upstream, whatever a cache holds.  What is at hand
@@ -190,7 +193,7 @@ class KeyRequest:
             found = await self._ask(r)
         finally:
             self._fetching = None
-        if self._since <= began:  # otherwise a refresh has brought newer keys meanwhile
+        if self._shared and self._since <= began:  # not if a refresh brought keys meanwhile
             self._keep(found, self._lifetime if isinstance(found, KeySet) else LOOK)
 
     async def _refresh(self, r: Request) -> None:
@@ -198,10 +201,10 @@ class KeyRequest:
             found = await self._ask(r, refresh=True)
         finally:
             self._refreshing = None
-        if isinstance(found, KeySet):
-            self._keep(found, self._lifetime)
-        else:
+        if isinstance(found, Failure):
             r.log(Level.WARN, f"auth_jwt: {found.text}; the last keys are still used")
+        elif self._shared:
+            self._keep(found, self._lifetime)
 
     def _keep(self, found: Found, seconds: float) -> None:
         now = time.time()
@@ -217,6 +220,8 @@ class KeyRequest:
             passed=PASSED,
             refresh=refresh,
         )
+        if self._location not in (None, sub.location):  # it was redirected: who knows why
+            self._shared = False
         place, sink = f'key request "{self._uri}"', sub.sink
         assert isinstance(sink, Kept)
         if reason := _fault(sub, sink):
