@@ -41,10 +41,10 @@ from .modules import MODULES
 from .modules.core import CoreConf, compile_core
 from .modules.main import Logs, MainConf
 from .modules.ssl import SslConf, build_context, choose_by_name
-from .options import Options
-from .zones import Zones
 from .modules.stub_status import Statistics
 from .modules.stub_status import prepare as prepare_statistics
+from .options import Options
+from .zones import Zones
 
 DIRECTIVES: dict[str, list[tuple[type[Conf], Directive]]] = {}
 for _module in MODULES:
@@ -519,11 +519,11 @@ class Cycle:
         return self.root.scope
 
     @property
-    def zones(self) -> Zones:
-    @property
     def statistics(self) -> Statistics:
         return self.scope.shared(Statistics)
 
+    @property
+    def zones(self) -> Zones:
         """What the workers share; started by whoever starts them."""
         return self.scope.shared(Zones)
 
@@ -579,11 +579,11 @@ def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
         conf, options.error_log or options.full_name(options.layout.error_log_path)
     )
     scope.shared(Caches).log = log
+    prepare_statistics(scope)
     return Cycle(
         settings,
         tuple(port.listen for port in ports.values()),
         ports,
-    prepare_statistics(scope)
         log,
         files,
         tuple(scope.folders),

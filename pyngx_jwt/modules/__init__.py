@@ -32,9 +32,9 @@ from .rewrite import rewrite
 from .split_clients import split_clients
 from .ssl import ssl
 from .static import static
+from .stub_status import stub_status
 from .try_files import try_files
 from .upstream import upstream
-from .stub_status import stub_status
 
 MODULES: tuple[AnyModule, ...] = (
     main,
@@ -62,12 +62,12 @@ MODULES: tuple[AnyModule, ...] = (
     rewrite,
     proxy,
     proxy_cache,
+    empty_gif,
+    stub_status,
     auth_jwt,
     other_dialects,
     range_,
     gzip,
-    empty_gif,
-    stub_status,
     gunzip,
     headers,
     not_modified,
