@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from mmap import PAGESIZE
+from typing import NamedTuple
 
-from ..conf.directive import HTTP, UPSTREAM, Conf, accepted, directive, number, seconds
+from ..conf.directive import HTTP, UPSTREAM, Conf, directive, number, time
 from ..conf.parse import Statement
-from ..conf.values import parse_number, parse_sec
+from ..conf.values import parse_number, parse_sec, parse_size
 from ..errors import ConfError
+from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Request
+from ..http.template import Template
 from ..http.variables import Getter
 from ..upstream.address import Address, AddressError, Url, parse_upstream, resolve_host
+from ..upstream.balancer import Balancer, RoundRobin
+from ..upstream.hash import ConsistentHash, Hash, IpHash
 from ..upstream.head import Response
-from ..upstream.peer import Server
+from ..upstream.least_conn import LeastConn
+from ..upstream.peer import Peers, Server
 from ..upstream.pool import Keepalive
+from ..upstream.random import Random
 from ..upstream.upstream import Upstream, address_upstream, make_upstream
+
+WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down"})
+ALL = WEIGHTS | {"backup"}
+MISSING = frozenset({"resolve", "service", "route", "drain"})  # nginx has them, we do not
+
+
+class Method(NamedTuple):
+    """A load balancing method; `allowed` are the parameters of the servers declared after it."""
+
+    make: Callable[[Peers], Balancer] = RoundRobin
+    allowed: frozenset[str] = WEIGHTS
+    key: Template | None = None
 
 
 class UpstreamConf(Conf):
+    """Of an "upstream" block; nothing in it is inherited."""
+
     keepalive_requests = number(1000, UPSTREAM, "Limits the requests of one idle connection.")
-    keepalive_time = seconds(3600, UPSTREAM, "Limits the age of a connection.", shown="1h")
-    keepalive_timeout = seconds(60, UPSTREAM, "Limits the time a connection idles.", shown="60s")
-    zone = accepted(UPSTREAM, "each worker keeps the state of its servers", most=2)
+    keepalive_time = time(3600.0, UPSTREAM, "Limits the age of a connection.", shown="1h")
+    keepalive_timeout = time(60.0, UPSTREAM, "Limits the time a connection idles.", shown="60s")
 
     _name = ""
     _servers: tuple[Server, ...] = ()
     _connections: int | None = None
     _local = True
+    _method: Method | None = None
     _statement: Statement | None = None
 
     @directive(HTTP, opens=UPSTREAM)
@@ -43,19 +66,70 @@ class UpstreamConf(Conf):
     def server(self, address: str, *parameters: str) -> None:
         """Defines a server: an address with an optional port, a name or a unix socket.
 
-        Parameters: weight, max_conns, max_fails, fail_timeout, backup, down."""
-        values = _server_parameters(parameters)
+        Parameters: weight, max_conns, max_fails, fail_timeout, backup, down.  Methods that
+        stand before it may not know all of them."""
+        allowed = self._method.allowed if self._method else ALL
+        values = _server_parameters(parameters, allowed)
         url = parse_upstream(address, default_port=80, resolve=False)
         if url.uri:
             raise ConfError(f'invalid host in upstream "{address}"')
         addresses = url.addresses or _resolved(url, address)
         self._servers += (Server(address, addresses, **values),)  # type: ignore[arg-type]
 
+    @directive(UPSTREAM)
+    def zone(self, name: str, size: str = "") -> None:
+        """Accepted and without effect: each worker keeps the state of its servers."""
+        if not name:
+            raise ConfError(f'invalid zone name "{name}"')
+        if not size:
+            return
+        try:
+            length = parse_size(size)
+        except ValueError:
+            raise ConfError(f'invalid zone size "{size}"') from None
+        if length < 8 * PAGESIZE:
+            raise ConfError(f'zone "{name}" is too small')
+
+    @directive(UPSTREAM)
+    def hash(self, key: str, consistent: str = "") -> None:
+        """Chooses servers by a key, a text with variables.
+
+        With "consistent" few keys move when a server comes or goes (ketama)."""
+        text = Template(key)
+        self._set_method(Method(Hash, key=text))
+        if consistent:
+            if consistent != "consistent":
+                raise ConfError(f'invalid parameter "{consistent}"')
+            self._method = Method(ConsistentHash, key=text)
+
+    @directive(UPSTREAM)
+    def ip_hash(self) -> None:
+        """Chooses servers by the client's address; clients of one IPv4 network of 24 bits
+        go to the same server."""
+        self._set_method(Method(IpHash, key=Template("$binary_remote_addr")))
+
+    @directive(UPSTREAM)
+    def least_conn(self) -> None:
+        """Chooses the server with the fewest active requests for its weight."""
+        self._set_method(Method(LeastConn, ALL))
+
+    @directive(UPSTREAM, syntax="random [two [least_conn]];")
+    def random(self, two: str = "", method: str = "") -> None:
+        """Chooses servers by chance; with "two" the less busy of two."""
+        self._set_method(Method(Random))
+        if two:
+            if two != "two":
+                raise ConfError(f'invalid parameter "{two}"')
+            self._method = Method(partial(Random, two=True))
+        if method and method != "least_conn":
+            raise ConfError(f'invalid parameter "{method}"')
+
     @directive(UPSTREAM, default="32 local")
     def keepalive(self, connections: str, local: str = "") -> None:
         """Sets the number of idle connections kept in each worker; with "local", for the
         location that opened them.  0 keeps none."""
-        self.once("_connections")
+        if self._connections is not None:
+            raise ConfError('"keepalive" directive is duplicate')
         try:
             self._connections = parse_number(connections)
         except ValueError:
@@ -64,6 +138,11 @@ class UpstreamConf(Conf):
             raise ConfError(f'invalid parameter "{local}"')
         self._local = local == "local"
 
+    def _set_method(self, method: Method) -> None:
+        if self._method:
+            self._scope.warn("load balancing method redefined")
+        self._method = method
+
     def build(self) -> Upstream:
         """The group with its balancer and pool; raises ConfError where it was declared."""
         count = 32 if self._connections is None else self._connections
@@ -71,15 +150,21 @@ class UpstreamConf(Conf):
             count,
             self._local,
             self.keepalive_requests,
-            float(self.keepalive_time),
-            float(self.keepalive_timeout),
+            self.keepalive_time,
+            self.keepalive_timeout,
         )
+        method = self._method or Method()
+        key = method.key.bind(self._level.variables) if method.key else _no_key
         try:
-            return make_upstream(self._name, self._servers, keepalive)
+            return make_upstream(self._name, self._servers, keepalive, method.make, key)
         except ConfError as error:
             statement = self._statement
             assert statement is not None
             raise error.at(statement.file, statement.line) from None
+
+
+def _no_key(r: Request) -> str:
+    return ""
 
 
 def _resolved(url: Url, address: str) -> tuple[Address, ...]:
@@ -89,21 +174,31 @@ def _resolved(url: Url, address: str) -> tuple[Address, ...]:
         raise ConfError(f'{error} in upstream "{address}"') from None
 
 
-def _server_parameters(parameters: tuple[str, ...]) -> dict[str, int | bool]:
+def _server_parameters(
+    parameters: tuple[str, ...], allowed: frozenset[str]
+) -> dict[str, int | bool]:
     values: dict[str, int | bool] = {}
     for parameter in parameters:
         name, sign, text = parameter.partition("=")
-        if parameter in ("backup", "down"):
-            values[parameter] = True
-        elif sign and name in ("weight", "max_conns", "max_fails"):
-            values[name] = _parsed(parse_number, text, parameter)
-            if name == "weight" and not values[name]:
-                raise ConfError(f'invalid parameter "{parameter}"')
-        elif sign and name == "fail_timeout":
-            values[name] = _parsed(parse_sec, text, parameter)
-        else:
+        if name in MISSING:
+            raise ConfError(f'the "{parameter}" parameter of "server" is not supported')
+        if name not in ALL or (name in ("backup", "down")) is bool(sign):
             raise ConfError(f'invalid parameter "{parameter}"')
+        if name not in allowed:
+            raise ConfError(f'balancing method does not support parameter "{parameter}"')
+        values[name] = _server_value(name, text, parameter)
     return values
+
+
+def _server_value(name: str, text: str, parameter: str) -> int | bool:
+    if name in ("backup", "down"):
+        return True
+    if name == "fail_timeout":
+        return _parsed(parse_sec, text, parameter)
+    value = _parsed(parse_number, text, parameter)
+    if name == "weight" and not value:
+        raise ConfError(f'invalid parameter "{parameter}"')
+    return value
 
 
 def _parsed(parse: Callable[[str], int], text: str, parameter: str) -> int:
@@ -142,6 +237,15 @@ class Upstreams:
 
 
 upstream = Module("upstream", UpstreamConf)
+
+
+@upstream.after_merge
+def build_groups(conf: UpstreamConf, level: Level) -> None:
+    """Builds groups that nothing refers to, too: they may be wrong."""
+    if level.context & HTTP:
+        groups = level.scope.shared(Upstreams)
+        for name in groups.declared:
+            groups.get(name)
 
 
 class State:

@@ -6,12 +6,13 @@ Nothing here knows requests or directives.  How a proxy uses it, without its err
     url = parse_upstream("10.0.0.1:8080", default_port=80)         # ConfError
     server = Server(url.text, url.addresses, weight=2)
     upstream = make_upstream("backend", [server], Keepalive())     # ConfError
+    upstream = make_upstream("by key", [server], Keepalive(), ConsistentHash, key=function)
     upstream = address_upstream(url.host, server)                 # no "upstream" block
     settings = Settings(read_timeout=60.0, buffer_size=4096)       # one for each location
     tag = upstream.pool.keepalive.tag(id(conf), tls_context)       # if upstream.pool
 
     # for a request; each further try starts at get() while choice.tries
-    choice = upstream.balancer.choose(key)
+    choice = upstream.balancer.choose(upstream.key(request))
     peer = choice.get(int(time.time()))        # None: "no live upstreams" (502)
     connection = upstream.pool.get(peer.name, tag)                 # if upstream.pool
     if connection is None:
@@ -53,9 +54,12 @@ from .errors import (
     SendTimeout,
     UpstreamError,
 )
+from .hash import ConsistentHash, Hash, IpHash
 from .head import HTTP_09, HTTP_10, HTTP_11, Headers, Response
+from .least_conn import LeastConn
 from .peer import Peer, Peers, Server, make_peers
 from .pool import Keepalive, Pool
+from .random import Random
 from .upstream import Upstream, address_upstream, make_upstream
 
 __all__ = [
@@ -69,12 +73,17 @@ __all__ = [
     "Choice",
     "ConnectError",
     "Connection",
+    "ConsistentHash",
+    "Hash",
     "Headers",
+    "IpHash",
     "Keepalive",
+    "LeastConn",
     "Peer",
     "Peers",
     "Pool",
     "PrematureClose",
+    "Random",
     "ReadTimeout",
     "Response",
     "RoundRobin",

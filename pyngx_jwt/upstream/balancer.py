@@ -10,6 +10,8 @@ from typing import Protocol
 
 from .peer import Peer, Peers
 
+MOST_TRIES = 20  # of methods that may hit what cannot be used; then round robin decides
+
 
 class Choice(Protocol):
     """The peers tried for one request."""
@@ -60,10 +62,21 @@ class RoundRobinChoice:
             if peers.next is None:
                 return None
             self.peers, self.tried = peers.next, 0
-            return self.get(now)
+            return RoundRobinChoice.get(self, now)
         peer.conns += 1
         self.current = peer
         return peer
+
+    def take(self, index: int, now: int) -> Peer:
+        """Takes a peer that another method has found."""
+        self.current = peer = self.peers.peers[index]
+        self._mark_tried(peer, 1 << index, now)
+        peer.conns += 1
+        return peer
+
+    def is_open(self, index: int, now: int) -> bool:
+        """Whether this request may try the peer."""
+        return not self.tried >> index & 1 and self.peers.peers[index].is_available(now)
 
     def free(self, failed: bool, now: int) -> bool:
         peer = self.current
@@ -89,20 +102,29 @@ class RoundRobinChoice:
         bit = 1
         for peer in self.peers.peers:
             if not self.tried & bit and peer.is_available(now):
-                peer.current_weight += peer.effective_weight
-                total += peer.effective_weight
-                if peer.effective_weight < peer.weight:
-                    peer.effective_weight += 1
+                total += weigh(peer)
                 if best is None or peer.current_weight > best.current_weight:
                     best, best_bit = peer, bit
             bit <<= 1
         if best is None:
             return None
         best.current_weight -= total
-        self.tried |= best_bit
-        if now - best.checked > best.fail_timeout:
-            best.checked = now
+        self._mark_tried(best, best_bit, now)
         return best
+
+    def _mark_tried(self, peer: Peer, bit: int, now: int) -> None:
+        self.tried |= bit
+        if now - peer.checked > peer.fail_timeout:
+            peer.checked = now
+
+
+def weigh(peer: Peer) -> int:
+    """A peer's part in a round: it gains its effective weight, which recovers with time."""
+    gain = peer.effective_weight
+    peer.current_weight += gain
+    if gain < peer.weight:
+        peer.effective_weight += 1
+    return gain
 
 
 def mark_failed(peer: Peer, now: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import accumulate
 
 from .address import Address
 
@@ -61,6 +63,10 @@ class Peers:
     peers: tuple[Peer, ...]
     single: bool  # the only one there is: it is never held failed
     next: Peers | None = None
+    ends: tuple[int, ...] = field(init=False)  # where the share of each peer's weight ends
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ends", tuple(accumulate(p.weight for p in self.peers)))
 
     @property
     def tries(self) -> int:
@@ -70,7 +76,11 @@ class Peers:
 
     @property
     def total_weight(self) -> int:
-        return sum(peer.weight for peer in self.peers)
+        return self.ends[-1]
+
+    def index_at(self, share: int) -> int:
+        """The peer that has this share of the total weight, counted from 0."""
+        return bisect_right(self.ends, share)
 
 
 def make_peers(servers: Iterable[Server]) -> Peers:

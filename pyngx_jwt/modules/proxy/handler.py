@@ -18,6 +18,7 @@ from ...upstream.connect import connect
 from ...upstream.errors import BadResponse, UpstreamError
 from ...upstream.head import Response
 from ...upstream.peer import Peer
+from ..core import bind_size
 from ..upstream import State
 from .conf import ProxyConf
 from .request import BuildHead, Outgoing, compile_head
@@ -52,6 +53,7 @@ class Proxy:
         self.set_body = conf.proxy_set_body.bind(level.variables) if conf.proxy_set_body else None
         self.bind = conf.proxy_bind.bind(level.variables) if conf.proxy_bind else None
         self.next = conf.proxy_next_upstream
+        self.limit_rate = bind_size(conf.proxy_limit_rate, level)
 
     def handle(self, r: Request) -> Awaitable[Status] | Status:
         """Runs the exchange; what cannot be answered is a status."""
@@ -96,7 +98,7 @@ class Exchange:
         self.proxy, self.r, self.found = proxy, r, found
         self.out: Outgoing = found.out
         r.contexts["proxy"] = self.out
-        self.choice: Choice = found.upstream.balancer.choose()
+        self.choice: Choice = found.upstream.balancer.choose(found.upstream.key(r))
         self.connection: Connection | None = None
         self.peer: Peer | None = None
         self.body: KeptBody | None = None
@@ -346,6 +348,8 @@ class Exchange:
         r, connection = self.r, self.connection
         assert connection is not None
         total = 0
+        limit = self.proxy.limit_rate
+        rate = limit(r) if limit is not None else 0
         if not self._buffers(response):
             r.unbuffered = True
             r.sink.flush()
@@ -354,6 +358,8 @@ class Exchange:
                 total += len(data)
                 if not r.header_only:
                     await r.send(data)
+                if rate:
+                    await self._slow_down(rate, total)
         except UpstreamError as error:
             self._failed(error, "reading upstream")
             self.state.response_length = total
@@ -363,6 +369,12 @@ class Exchange:
         self._finished(total)
         r.trailers = tuple(response.trailers)
         return r.finish()
+
+    async def _slow_down(self, rate: int, total: int) -> None:
+        """Keeps to proxy_limit_rate: `total` bytes since the exchange began."""
+        ahead = total / rate - (time.monotonic() - self.state.started) - 1
+        if ahead > 0:
+            await asyncio.sleep(ahead)
 
     def _buffers(self, response: Response) -> bool:
         told = (self.state.field("x-accel-buffering") or "").lower()
