@@ -6,8 +6,8 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from .cache import Caches
@@ -34,11 +34,14 @@ from .http.module import Phase
 from .http.regex import Regex
 from .http.request import Handler
 from .http.satisfy import satisfy_any
+from .http.template import Template
 from .http.variables import Variables
 from .log import Level as LogLevel
 from .log import Log, OpenFiles
 from .modules import MODULES
 from .modules.core import CoreConf, compile_core
+from .modules.limit_conn import LimitConnZones
+from .modules.limit_req import LimitReqZones
 from .modules.main import Logs, MainConf
 from .modules.ssl import SslConf, build_context, choose_by_name
 from .modules.stub_status import Statistics
@@ -232,12 +235,43 @@ def finish_http(http: Level) -> None:
         for module in MODULES:
             if module.check:
                 module.check(level[module.conf], level)
+    check_variables(http)
     http.scope.statement = None
     http.variables.build_all()
     built = http.scope.shared(Built)
     for level in http.inner(SERVER):
         built.servers.append((level, compile_server(level)))
     build_ports(http, built)
+
+
+def check_variables(http: Level) -> None:
+    """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
+    variables = http.variables
+    for level in walk(http):
+        for conf in level.confs.values():
+            for template in _templates(list(vars(conf).values())):
+                for name in template.names:
+                    if not name.startswith("$"):
+                        variables.resolve(name)
+    for thing in list(http.scope.things.values()):
+        for template in _templates(vars(thing) if hasattr(thing, "__dict__") else ()):
+            for name in template.names:
+                if not name.startswith("$"):
+                    variables.resolve(name)
+
+
+def _templates(value: object) -> Iterator[Template]:
+    """The templates in a value of a conf, however deep in its tuples and records."""
+    if isinstance(value, Template):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _templates(tuple(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _templates(item)
+    elif is_dataclass(value) and not isinstance(value, (type, Scope)):
+        for field_of in fields(value):
+            yield from _templates(getattr(value, field_of.name))
 
 
 @dataclass(slots=True)
@@ -347,7 +381,7 @@ def _check_locations(level: Level) -> None:
     for inner in level.inner(LOCATION):
         conf = inner[CoreConf]
         _check_locations(inner)
-        if conf._regex:
+        if conf._regex or conf.is_named:
             continue
         key = (conf._modifier == "=", conf._name)
         if key in seen:
@@ -535,6 +569,8 @@ class Cycle:
     def check_continues(self, old: Cycle) -> None:
         """Raises ConfError if a reload cannot put this in the place of ``old``."""
         self.caches.check_continues(old.caches)
+        for kind in (LimitReqZones, LimitConnZones):
+            self.scope.shared(kind).check_continues(old.scope.shared(kind))
 
 
 def load(options: Options, log: Log) -> Cycle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
@@ -97,10 +97,11 @@ class Conf:
         """Whether the value was given here (or, after merging, on an outer level)."""
         return name in vars(self)
 
-    def once(self, name: str) -> None:
-        """Raises nginx's error if the attribute is set on this level already."""
-        if name in vars(self):
-            raise ConfError(f'"{name}" directive is duplicate')
+    def once(self, attribute: str, directive: str = "") -> None:
+        """Raises nginx's error if the attribute is set on this level already; `directive`
+        is what sets it, if it has another name."""
+        if attribute in vars(self):
+            raise ConfError(f'"{directive or attribute}" directive is duplicate')
 
 
 class _Declaration:
@@ -253,14 +254,25 @@ def buffers(
     return slot(default, parse, contexts, doc, syntax="number size", shown=shown, arity=(2, 2))
 
 
-def accepted(contexts: Context, why: str, *, fewest: int = 1, most: float = 1) -> Any:
-    """Tuning that cannot matter here: read, checked for its place and arity, and left aside."""
+def accepted(
+    contexts: Context, why: str, *, fewest: int = 1, most: float = 1, like: Any = None
+) -> Any:
+    """Tuning that cannot matter here: read, checked for its place and arity, and left aside.
+
+    `like` is a slot such as flag(...) whose values are the directive's."""
+    doc = f"Accepted and without effect: {why}."
+    if isinstance(like, _Declaration):
+        alike = like.declare
+
+        def declare_alike(name: str) -> Directive:
+            return replace(alike(name), contexts=contexts, doc=doc, noop=True)
+
+        return _Declaration(like.attribute, declare_alike)
 
     def declare(name: str) -> Directive:
         def ignore(conf: Conf, *texts: str) -> None:
             """Nothing to keep."""
 
-        doc = f"Accepted and without effect: {why}."
         return Directive(name, contexts, ignore, fewest, most, f"{name} ...;", "—", doc, noop=True)
 
     return _Declaration(None, declare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, replace
 
-from ..conf.values import parse_number, parse_size
+from ..conf.values import parse_number, parse_sec, parse_size
 from ..errors import ConfError
 
 WILDCARDS = ("0.0.0.0", "::")
@@ -131,6 +131,20 @@ _SIZES = ("rcvbuf", "sndbuf")
 _NUMBERS = ("backlog", "fastopen", "setfib")
 
 
+def check_keepalive(text: str) -> None:
+    """so_keepalive is on, off or [idle]:[interval]:[count]; raises ConfError."""
+    if text in ("on", "off"):
+        return
+    parts = text.split(":")
+    try:
+        idle, interval, count = (part.strip() for part in parts)
+        sums = [parse_sec(idle or "0"), parse_sec(interval or "0"), parse_number(count or "0")]
+    except ValueError:
+        sums = []
+    if not any(sums):
+        raise ConfError(f'invalid so_keepalive value: "{text}"')
+
+
 def _with_options(listen: Listen, options: tuple[str, ...]) -> Listen:
     for option in options:
         listen = _with_option(listen, option)
@@ -148,7 +162,7 @@ def _with_option(listen: Listen, option: str) -> Listen:
         except ValueError:
             amount = 0
         if not amount:
-            raise ConfError(f'invalid {name} "{value}"')
+            raise ConfError(f'invalid {name} "{option}"')
         if name == "setfib":
             return listen
         return replace(listen, **{name: amount}, bind=True, options_set=True)  # type: ignore[arg-type]
@@ -157,6 +171,7 @@ def _with_option(listen: Listen, option: str) -> Listen:
             raise ConfError(f'invalid ipv6only flags "{value}"')
         return replace(listen, ipv6only=value == "on", bind=True, options_set=True)
     if sign and name == "so_keepalive":
+        check_keepalive(value)
         return replace(listen, so_keepalive=value, bind=True, options_set=True)
     if sign and name == "accept_filter":
         raise ConfError(f'accept filters "{value}" are not supported on this platform, ignored')

@@ -22,6 +22,19 @@ def _unbraced(found: re.Match[str]) -> str:
     return f"\\x{found[1]:0>2}" if found[1] else found[0]
 
 
+_FAILED = re.compile(r"compilation failed at position (\d+)[;:,.] (.*)", re.DOTALL)
+
+
+def _why(message: str, text: str) -> str:
+    """The sentence of ngx_regex_compile: what is wrong, and where."""
+    found = _FAILED.match(message)
+    if found is None:
+        return f'pcre2_compile() failed: {message} in "{text}"'
+    at = text[int(found[1]) :]
+    place = f' at "{at}"' if at else ""
+    return f'pcre2_compile() failed: {found[2]} in "{text}"{place}'
+
+
 class Match(Protocol):
     """The part of a match that variables need."""
 
@@ -40,7 +53,7 @@ class Regex:
         try:
             pattern = pcre2.compile(_BRACED.sub(_unbraced, text).encode("latin-1"), flags)
         except pcre2.PatternError as error:
-            raise ConfError(f'pcre2_compile() failed: {error} in "{text}"') from None
+            raise ConfError(_why(str(error), text)) from None
         self.text = text
         self._search = pattern.search
         self.groups: int = pattern.groups

@@ -35,13 +35,15 @@ class Connection(Protocol):
     server_port: str
     proxy_protocol: Any
     ssl: Any
-    socket: Any  # to be asked for its state, None if there is none
     start: float
     sent: int
 
     @property
     def closed(self) -> bool:
         """Whether the client is gone."""
+
+    def tcp_info(self) -> bytes:
+        """The kernel's struct tcp_info about the connection, b"" where there is none."""
 
 
 class Sink(Protocol):
@@ -126,8 +128,8 @@ class Request:
     uri = ""
     args = ""
     host = ""
+    port = 0  # the one named with the host, 0 is none
     host_header = ""
-    host_port = 0  # told with the host, 0 if none
     keep_alive = False
     valid_unparsed_uri = False
     add_uri_to_alias = False  # an alias in a regex location is a folder: try_files chose

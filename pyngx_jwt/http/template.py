@@ -36,7 +36,7 @@ class Template:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables, numbered captures included."""
+        """The variables; numbered captures are told as "$1"."""
         return tuple(name for variable, name in self.parts if variable)
 
     def bind(self, variables: Variables) -> Text:
@@ -67,8 +67,8 @@ def getter_of(part: Part, variables: Variables) -> Getter:
     variable, text = part
     if not variable:
         return lambda r: text
-    if len(text) == 1 and text in "123456789":
-        return numbered(int(text))
+    if text.startswith("$"):
+        return numbered(int(text[1]))
     return variables.resolve(text)
 
 
@@ -88,10 +88,14 @@ def _parts(text: str) -> list[Part]:
 def _variable_name(found: re.Match[str]) -> str:
     if found["braced"] is not None:
         name = found["braced"]
+        if not (name or found["end"]):
+            raise ConfError("invalid variable name")
         if not found["end"]:
             raise ConfError(f'the closing bracket in "{name}" variable is missing')
     else:
-        name = found["digit"] or found["name"] or ""
+        if found["digit"]:
+            return f"${found['digit']}"
+        name = found["name"] or ""
     if not _NAME.match(name):
         raise ConfError("invalid variable name")
     return name.lower()

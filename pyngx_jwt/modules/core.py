@@ -34,7 +34,7 @@ from ..conf.directive import (
     time,
 )
 from ..conf.parse import Statement
-from ..conf.values import parse_msec, parse_number, parse_sec, parse_size
+from ..conf.values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
 from ..errors import ConfError
 from ..http.browser import is_msie6, is_safari
 from ..http.level import Level
@@ -68,6 +68,9 @@ METHODS = frozenset(
 DEFAULT_TYPES = {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"}
 TUNING = "memory is managed by the interpreter"
 TABLES = "the tables grow as needed"
+A_NUMBER = number(0, HTTP, "")
+NO_WORDS: tuple[str, ...] = ()
+MIN_POOL_SIZE = 112  # NGX_MIN_POOL_SIZE, bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def _keepalive_timeout(name: str, timeout: str, header: str = "") -> tuple[float
     try:
         return parse_msec(timeout) / 1000, parse_sec(header) if header else 0
     except ValueError:
-        raise ConfError("invalid value") from None
+        raise ConfError(f'"{name}" directive invalid value') from None
 
 
 def _server_tokens(name: str, text: str) -> str:
@@ -99,9 +102,81 @@ def _server_tokens(name: str, text: str) -> str:
     return text.lower()
 
 
+def _pool_size(name: str, text: str) -> int:
+    try:
+        found = parse_size(text)
+    except ValueError:
+        raise ConfError(f'"{name}" directive invalid value') from None
+    if found < MIN_POOL_SIZE:
+        raise ConfError(f"the pool size must be no less than {MIN_POOL_SIZE}")
+    if found % 16:
+        raise ConfError("the pool size must be a multiple of 16")
+    return found
+
+
+def _open_file_cache(name: str, *words: str) -> tuple[str, ...]:
+    most = 0
+    for word in words:
+        key, _, value = word.partition("=")
+        try:
+            if key == "max":
+                most = parse_number(value)
+            elif key == "inactive":
+                parse_sec(value)
+            elif word != "off":
+                raise ValueError
+        except ValueError:
+            raise ConfError(f'invalid "{name}" parameter "{word}"') from None
+    if not most and "off" not in words:
+        raise ConfError(f'"{name}" must have the "max" parameter')
+    return words
+
+
+def _directio(name: str, text: str) -> int:
+    try:
+        return 0 if text == "off" else parse_offset(text)
+    except ValueError:
+        raise ConfError(f'"{name}" directive invalid value') from None
+
+
+def _aio(name: str, text: str) -> str:
+    if text not in ("on", "off") and not text.startswith("threads"):
+        raise ConfError(f'"{name}" directive invalid value')
+    return text
+
+
+def _resolver(name: str, *words: str) -> tuple[str, ...]:
+    """Addresses, checked as nginx does; raises ConfError."""
+    for word in words:
+        key, sign, value = word.partition("=")
+        if sign and key in ("valid", "ipv4", "ipv6", "status_zone"):
+            _check_resolver_option(key, value, word)
+        else:
+            _check_resolver_address(word)
+    return words
+
+
+def _check_resolver_option(key: str, value: str, word: str) -> None:
+    try:
+        if key == "valid":
+            parse_sec(value)
+        elif key in ("ipv4", "ipv6") and value not in ("on", "off"):
+            raise ValueError
+    except ValueError:
+        raise ConfError(f"invalid parameter: {word}") from None
+
+
+def _check_resolver_address(word: str) -> None:
+    host = word[1:].partition("]")[0] if word.startswith("[") else word.partition(":")[0]
+    try:
+        socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise ConfError(f'host not found in resolver "{word}"') from None
+
+
 class CoreConf(Conf):
     absolute_redirect = flag(True, EVERYWHERE, "Makes redirects issued by the server absolute.")
-    aio = accepted(EVERYWHERE, "files are read by the event loop")
+    aio = accepted(EVERYWHERE, "files are read by the event loop", like=slot("off", _aio, HTTP, ""))
     aio_write = accepted(EVERYWHERE, "files are written by the event loop")
     auth_delay = time(
         0, EVERYWHERE, "Delays answers with code 401, against timing attacks.", shown="0s"
@@ -128,9 +203,11 @@ class CoreConf(Conf):
     client_max_body_size = offset(
         1 << 20, EVERYWHERE, "Sets the largest request body; 0 is no limit.", shown="1m"
     )
-    connection_pool_size = accepted(HTTP | SERVER, TUNING)
+    connection_pool_size = accepted(HTTP | SERVER, TUNING, like=slot(512, _pool_size, HTTP, ""))
     default_type = string("text/plain", EVERYWHERE, "Defines the MIME type of files with no other.")
-    directio = accepted(EVERYWHERE, "files are read through the page cache")
+    directio = accepted(
+        EVERYWHERE, "files are read through the page cache", like=slot(0, _directio, HTTP, "")
+    )
     directio_alignment = accepted(EVERYWHERE, "files are read through the page cache")
     etag = flag(True, EVERYWHERE, "Enables the ETag field for static files.")
     http2 = accepted(HTTP | SERVER, "clients are offered HTTP/1.1 only")
@@ -183,7 +260,11 @@ class CoreConf(Conf):
     max_ranges = number(1 << 31, EVERYWHERE, "Limits the ranges of one request.", shown="—")
     msie_padding = flag(True, EVERYWHERE, "Pads error pages for MSIE clients.")
     msie_refresh = accepted(EVERYWHERE, "redirects are always answered with the status")
-    open_file_cache = accepted(EVERYWHERE, "files are opened for each request", most=2)
+    open_file_cache = accepted(
+        EVERYWHERE,
+        "files are opened for each request",
+        like=slot(NO_WORDS, _open_file_cache, HTTP, "", arity=(1, 2)),
+    )
     open_file_cache_errors = accepted(EVERYWHERE, "files are opened for each request")
     open_file_cache_min_uses = accepted(EVERYWHERE, "files are opened for each request")
     open_file_cache_valid = accepted(EVERYWHERE, "files are opened for each request")
@@ -192,16 +273,16 @@ class CoreConf(Conf):
     )
     port_in_redirect = flag(True, EVERYWHERE, "Tells the port in absolute redirects.")
     postpone_output = accepted(EVERYWHERE, "output is sent as soon as there is any")
-    read_ahead = accepted(EVERYWHERE, "the kernel reads ahead")
+    read_ahead = accepted(EVERYWHERE, "the kernel reads ahead", like=size(0, HTTP, "", shown="0"))
     recursive_error_pages = flag(False, EVERYWHERE, "Allows several redirects by error_page.")
-    request_pool_size = accepted(HTTP | SERVER, TUNING)
+    request_pool_size = accepted(HTTP | SERVER, TUNING, like=slot(512, _pool_size, HTTP, ""))
     reset_timedout_connection = flag(
         False, EVERYWHERE, "Resets timed out connections instead of closing them."
     )
     resolver_timeout = time(30, EVERYWHERE, "Limits the time of resolving a name.", shown="30s")
     resolver = slot(
-        (),
-        lambda name, *words: words,
+        NO_WORDS,
+        _resolver,
         EVERYWHERE,
         "Accepted: names in variables are resolved by the system's resolver.",
         syntax="address ...",
@@ -215,13 +296,15 @@ class CoreConf(Conf):
     send_timeout = time(
         60, EVERYWHERE, "Sets the time between two writes to the client.", shown="60s"
     )
-    sendfile = accepted(EVERYWHERE | LOCATION_IF, "files are read and written")
+    sendfile = accepted(
+        EVERYWHERE | LOCATION_IF, "files are read and written", like=flag(False, HTTP, "")
+    )
     sendfile_max_chunk = accepted(EVERYWHERE, "files are read and written")
     server_name_in_redirect = flag(
         False, EVERYWHERE, "Uses the server's first name in absolute redirects."
     )
-    server_names_hash_bucket_size = accepted(HTTP, TABLES)
-    server_names_hash_max_size = accepted(HTTP, TABLES)
+    server_names_hash_bucket_size = accepted(HTTP, TABLES, like=A_NUMBER)
+    server_names_hash_max_size = accepted(HTTP, TABLES, like=A_NUMBER)
     server_tokens = slot(
         "on",
         _server_tokens,
@@ -232,13 +315,15 @@ class CoreConf(Conf):
     subrequest_output_buffer_size = size(
         8192, EVERYWHERE, "Sets the buffer for a subrequest's answer kept in memory.", shown="8k"
     )
-    tcp_nodelay = accepted(EVERYWHERE, "it is always on")
-    tcp_nopush = accepted(EVERYWHERE, "headers and body are sent together anyway")
-    types_hash_bucket_size = accepted(EVERYWHERE, TABLES)
-    types_hash_max_size = accepted(EVERYWHERE, TABLES)
+    tcp_nodelay = accepted(EVERYWHERE, "it is always on", like=flag(True, HTTP, ""))
+    tcp_nopush = accepted(
+        EVERYWHERE, "headers and body are sent together anyway", like=flag(False, HTTP, "")
+    )
+    types_hash_bucket_size = accepted(EVERYWHERE, TABLES, like=A_NUMBER)
+    types_hash_max_size = accepted(EVERYWHERE, TABLES, like=A_NUMBER)
     underscores_in_headers = flag(False, HTTP | SERVER, "Allows underscores in names of fields.")
-    variables_hash_bucket_size = accepted(HTTP, TABLES)
-    variables_hash_max_size = accepted(HTTP, TABLES)
+    variables_hash_bucket_size = accepted(HTTP, TABLES, like=A_NUMBER)
+    variables_hash_max_size = accepted(HTTP, TABLES, like=A_NUMBER)
 
     _name = ""
     _modifier = ""
@@ -254,11 +339,14 @@ class CoreConf(Conf):
     limit_rate_start: Template | None = None
     temp_path = "client_body_temp"
     server_names: tuple[str, ...] = ()
+    has_http = False
     listens: tuple[Listen, ...] = ()
 
     @directive(MAIN, opens=HTTP)
     def http(self) -> None:
         """Holds the directives of the HTTP server."""
+        self._level.outer[CoreConf].once("has_http", "http")
+        self._level.outer[CoreConf].has_http = True
 
     @directive(HTTP, opens=SERVER)
     def server(self) -> None:
@@ -382,13 +470,13 @@ class CoreConf(Conf):
     def limit_rate(self, rate: str) -> None:
         """Limits the rate of the response, in bytes per second; 0 is no limit."""
         self.once("limit_rate_value")
-        self.limit_rate_value = _size_template(rate)
+        self.limit_rate_value = _size_template("limit_rate", rate)
 
     @directive(EVERYWHERE | LOCATION_IF, default="0")
     def limit_rate_after(self, size: str) -> None:
         """Sets the bytes that are sent before the rate is limited."""
         self.once("limit_rate_start")
-        self.limit_rate_start = _size_template(size)
+        self.limit_rate_start = _size_template("limit_rate_after", size)
 
     @directive(EVERYWHERE, default="client_body_temp")
     def client_body_temp_path(self, path: str, *levels: str) -> None:
@@ -479,7 +567,7 @@ def _check_nesting(inner: CoreConf, outer: CoreConf) -> None:
         raise ConfError(f'location "{name}" cannot be inside the named location "{around}"')
     if inner.is_named:
         raise ConfError(f'named location "{name}" can be on the server level only')
-    if not inner._regex and not outer._regex and not name.startswith(around):
+    if not inner._regex and not name.startswith(around):
         raise ConfError(f'location "{name}" is outside location "{around}"')
 
 
@@ -503,7 +591,7 @@ def _error_code(text: str) -> int:
     except ValueError:
         raise ConfError(f'invalid value "{text}"') from None
     if code == 499:
-        raise ConfError(f'value "{text}" must be between 300 and 599')
+        raise ConfError(f'invalid value "{text}"')
     if not 300 <= code <= 599:
         raise ConfError(f'value "{text}" must be between 300 and 599')
     return 494 if code == 494 else code
@@ -586,13 +674,13 @@ def compile_core(level: Level, location: Location) -> None:
     location.error_pages = dict(bind_error_pages(level))
 
 
-def _size_template(text: str) -> Template:
+def _size_template(directive: str, text: str) -> Template:
     template = Template(text)
     if template.is_constant:
         try:
             parse_size(text)
         except ValueError:
-            raise ConfError(f'invalid value "{text}"') from None
+            raise ConfError(f'"{directive}" directive invalid value') from None
     return template
 
 

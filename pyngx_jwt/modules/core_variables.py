@@ -174,23 +174,23 @@ def server_port(r: Request) -> str:
     return r.connection.server_port
 
 
+@variable("request_port")
+def request_port(r: Request) -> str:
+    """Port of the request line's host or of the Host field, or an empty string."""
+    return str(r.port) if r.port else ""
+
+
+@variable("is_request_port")
+def is_request_port(r: Request) -> str:
+    """ ":" if $request_port is not empty, or an empty string."""
+    return ":" if r.port else ""
+
+
 @variable("server_protocol")
 def server_protocol(r: Request) -> str:
     """Request protocol."""
     protocol = r.request_line.rpartition(" ")[2]
     return protocol if protocol.startswith("HTTP/") else ""
-
-
-@variable("request_port")
-def request_port(r: Request) -> str:
-    """Port told with the host in the request line or the Host field."""
-    return str(r.host_port) if r.host_port else ""
-
-
-@variable("is_request_port")
-def is_request_port(r: Request) -> str:
-    """ ":" if the request tells a port, or an empty string."""
-    return ":" if r.host_port else ""
 
 
 @variable("remote_addr")
@@ -330,33 +330,42 @@ def limit_rate(r: Request) -> str:
     return str(r.limit_rate or 0)
 
 
+def _tcp_info(r: Request, offset: int) -> str | None:
+    """A 32-bit field of Linux's struct tcp_info."""
+    info = r.connection.tcp_info()
+    if len(info) < offset + 4:
+        return None
+    return str(int.from_bytes(info[offset : offset + 4], sys.byteorder))
+
+
+@variable("tcpinfo_rtt")
+def tcpinfo_rtt(r: Request) -> str | None:
+    """Round trip time to the client in microseconds, as the kernel estimates it."""
+    return _tcp_info(r, 68)
+
+
+@variable("tcpinfo_rttvar")
+def tcpinfo_rttvar(r: Request) -> str | None:
+    """Variation of the round trip time in microseconds."""
+    return _tcp_info(r, 72)
+
+
+@variable("tcpinfo_snd_cwnd")
+def tcpinfo_snd_cwnd(r: Request) -> str | None:
+    """Congestion window of sending, in segments."""
+    return _tcp_info(r, 80)
+
+
+@variable("tcpinfo_rcv_space")
+def tcpinfo_rcv_space(r: Request) -> str | None:
+    """Space of the receive queue in bytes."""
+    return _tcp_info(r, 96)
+
+
 @variable("proxy_protocol_addr")
 def proxy_protocol_addr(r: Request) -> str:
     """Client address from the PROXY protocol header."""
     return r.connection.proxy_protocol.source if r.connection.proxy_protocol else ""
-
-
-# Offsets of 32-bit numbers in Linux's struct tcp_info.
-_TCPINFO = {"rtt": 68, "rttvar": 72, "snd_cwnd": 80, "rcv_space": 96}
-
-
-def _tcpinfo(offset: int) -> Getter:
-    def get(r: Request) -> str | None:
-        sock = r.connection.socket
-        if sock is None:
-            return None
-        try:
-            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-        except OSError:
-            return None
-        return str(int.from_bytes(info[offset : offset + 4], sys.byteorder))
-
-    get.__doc__ = "Information about the client's TCP connection."
-    return get
-
-
-for _name, _offset in _TCPINFO.items():
-    variable(f"tcpinfo_{_name}")(_tcpinfo(_offset))
 
 
 @variable("sent_http_content_type")
@@ -393,6 +402,13 @@ def sent_http_connection(r: Request) -> str:
     return "upgrade" if r.status == 101 else "keep-alive" if r.keep_alive else "close"
 
 
+@variable("sent_http_keep_alive")
+def sent_http_keep_alive(r: Request) -> str | None:
+    """Keep-Alive field of the response."""
+    seconds = r.location.core.keepalive_timeout[1] if r.keep_alive else 0
+    return f"timeout={seconds}" if seconds else None
+
+
 @variable("sent_http_transfer_encoding")
 def sent_http_transfer_encoding(r: Request) -> str | None:
     """ "chunked" if the response is sent in chunks."""
@@ -426,7 +442,12 @@ def response_field(name: str) -> Getter:
 def response_trailer(name: str) -> Getter:
     """Any field sent at the end of the response."""
     field = name.replace("_", "-")
-    return lambda r: next((v for n, v in r.trailers if n.lower() == field), None)
+
+    def get(r: Request) -> str | None:
+        found = [value for key, value in r.trailers if key.lower() == field]
+        return ", ".join(found) if found else None
+
+    return get
 
 
 @prefix("arg_")

@@ -71,11 +71,15 @@ class MainConf(Conf):
     debug_connection = accepted(EVENTS, "there are few debug messages to choose from", most=1)
     debug_points = accepted(MAIN, "there are no debug points")
     lock_file = accepted(MAIN, "no lock file is used")
-    pcre_jit = accepted(MAIN, "expressions are always compiled to machine code")
+    pcre_jit = accepted(
+        MAIN, "expressions are always compiled to machine code", like=flag(False, MAIN, "")
+    )
     ssl_engine = accepted(MAIN, "OpenSSL chooses its engine")
     ssl_object_cache_inheritable = accepted(MAIN, "TLS objects are loaded once per configuration")
     thread_pool = accepted(MAIN, "no thread pools are used", most=3)
-    timer_resolution = accepted(MAIN, "timers follow the event loop")
+    timer_resolution = accepted(
+        MAIN, "timers follow the event loop", like=time(0, MAIN, "", shown="—")
+    )
     worker_cpu_affinity = accepted(MAIN, "the kernel places the workers", most=float("inf"))
     worker_priority = accepted(MAIN, "priorities are left to the service manager")
     worker_rlimit_core = accepted(MAIN, "core files are left to the service manager")
@@ -83,7 +87,7 @@ class MainConf(Conf):
     @directive(MAIN, opens=Context.EVENTS)
     def events(self) -> None:
         """Holds the directives that affect connection processing."""
-        self.once("has_events")
+        self.once("has_events", "events")
         self.has_events = True
 
     @directive(MAIN)
@@ -105,14 +109,14 @@ class MainConf(Conf):
     @directive(MAIN)
     def worker_processes(self, number: str) -> None:
         """Defines the number of worker processes; "auto" is the number of CPU cores."""
-        self.once("workers")
+        self.once("workers", "worker_processes")
         if number == "auto":
             self.workers = 0
             return
         try:
             self.workers = parse_number(number)
         except ValueError:
-            raise ConfError("invalid value") from None
+            raise ConfError('"worker_processes" directive invalid value') from None
 
     @directive(MAIN)
     def env(self, variable: str) -> None:
@@ -184,6 +188,8 @@ def syslog_server(text: str) -> SyslogServer:
     if text.startswith("unix:"):
         return SyslogServer(socket.AF_UNIX, text[5:], text)
     host, _, port = text.partition(":")
+    if not host:
+        raise ConfError("no host")
     try:
         found = socket.getaddrinfo(host, int(port or 514), type=socket.SOCK_DGRAM)[0]
     except ValueError:

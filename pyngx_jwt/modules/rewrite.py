@@ -206,7 +206,10 @@ def _parse_condition(level: Level, words: tuple[str, ...]) -> BuildCondition:
     if not first.startswith("("):
         raise ConfError(f'invalid condition "{first}"')
     if not last.endswith(")"):
-        raise ConfError(f'invalid condition "{last}"')
+        shown = last.removeprefix("(") if len(words) == 1 else last
+        raise ConfError(f'invalid condition "{shown}"')
+    if first == "()":
+        raise ConfError('invalid condition ")"')
     terms = [*words]
     terms[0] = terms[0][1:]
     if not terms[0]:
@@ -297,6 +300,8 @@ class _Rewrite:
     """One "rewrite" directive, as ngx_http_script_regex_start_code and its end."""
 
     def __init__(self, regex: str, replacement: str, flag: str) -> None:
+        if not replacement:
+            raise ConfError("empty replacement")
         self.regex = Regex(regex)
         self.redirect = 302 if replacement.startswith(_TARGETS) else 0
         self.last = self.break_cycle = False
@@ -378,10 +383,10 @@ class _Rewrite:
 def _escaping(template: Template, variables: Variables, quoted: bool) -> Text:
     """The text with captures escaped where nginx escapes them: in arguments and redirects,
     if the request's URI was escaped."""
-    numbered = any(variable and name.isdigit() for variable, name in template.parts)
+    numbered = any(variable and name.startswith("$") for variable, name in template.parts)
     if not quoted or not numbered:
         return template.bind(variables)
-    getters = [(getter_of(p, variables), p[0] and p[1].isdigit()) for p in template.parts]
+    getters = [(getter_of(p, variables), p[0] and p[1].startswith("$")) for p in template.parts]
 
     def text(r: Request) -> str:
         escapes = r.quoted_uri or r.plus_in_uri

@@ -30,6 +30,7 @@ from .head import (
 from .head_types import new_head
 from .input import ClientBody
 from .response import Clock, build_head
+from .tcp_info import tcp_info_of
 
 NEVER = float("inf")
 CLIENT_GONE = "client prematurely closed connection"
@@ -205,6 +206,9 @@ class HttpProtocol(asyncio.Protocol):
             clean()
         r.cleanups = ()
         task.cancel()
+
+    def tcp_info(self) -> bytes:
+        return tcp_info_of(self.transport.get_extra_info("socket"))
 
     def close(self) -> None:
         """Closes once everything has been written."""
@@ -434,10 +438,10 @@ class HttpProtocol(asyncio.Protocol):
             "valid_unparsed_uri": head.valid_unparsed_uri,
             "header_length": head.length,
         }
-        if head.port:
-            fields["host_port"] = head.port
         if head.quoted_uri or head.plus_in_uri:
             fields["quoted_uri"], fields["plus_in_uri"] = head.quoted_uri, head.plus_in_uri
+        if head.port:
+            fields["port"] = head.port
         return fields
 
     def _begin(self, head: Head) -> None:
@@ -470,10 +474,6 @@ class HttpProtocol(asyncio.Protocol):
     def _continue(self, rest: Any) -> None:
         self.task = task = self.worker.loop.create_task(resumed(rest))
         task.add_done_callback(self._task_done)
-
-    @property
-    def socket(self) -> Any:
-        return self.transport.get_extra_info("socket")
 
     @property
     def names_capture(self) -> bool:

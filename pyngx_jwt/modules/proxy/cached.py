@@ -26,13 +26,19 @@ from ...http.subrequest import clone
 from ...log import Level as LogLevel
 from . import target
 from .cache_conf import ANY_OFFSET, CacheConf, temp_path
-from .conf import ProxyConf
+from .conf import ProxyConf, check_buffers
 from .fetch import CachingExchange, any_tells
 from .handler import Exchange, Proxy, proxy
 from .kept import KeptResponses
 from .request import Outgoing, build_uri, compile_head
 
 ROOM_FOR_HEAD = 256  # bytes that proxy_buffer_size must have beyond the key
+
+
+@proxy.after_merge
+def check(conf: ProxyConf, level: Level) -> None:
+    """Buffers that do not fit together are refused even where nothing is passed."""
+    check_buffers(conf)
 
 
 @proxy.content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from ...conf.directive import (
@@ -23,6 +24,7 @@ from ...conf.directive import (
     time,
 )
 from ...conf.parse import Statement
+from ...conf.values import parse_size
 from ...errors import ConfError
 from ...http.regex import Regex
 from ...http.template import Template, template
@@ -86,6 +88,38 @@ class CookieRule(NamedTuple):
     replacement: Template
 
 
+def _temp_path(name: str, path: str, *levels: str) -> str:
+    if any(not level.isdigit() or int(level) == 0 for level in levels):
+        raise ConfError(f'"{name}" directive invalid value')
+    return path
+
+
+def _rate(name: str, text: str) -> Template | None:
+    template = Template(text)
+    if template.is_constant:
+        try:
+            parse_size(text)
+        except ValueError:
+            raise ConfError(f'"{name}" directive invalid value') from None
+    return template if text != "0" else None
+
+
+def _bind(name: str, text: str, *options: str) -> Template | None:
+    """An address, or text with variables; raises ConfError in nginx's words."""
+    template = Template(text)
+    for option in options:
+        if option != "transparent":
+            raise ConfError(f'invalid parameter "{option}"')
+        raise ConfError("transparent proxying is not supported")
+    if text == "off" or not template.is_constant:
+        return None if text == "off" else template
+    try:
+        ip_address(text.strip("[]"))
+    except ValueError:
+        raise ConfError(f'invalid address "{text}"') from None
+    return template
+
+
 def _http_version(name: str, text: str) -> str:
     if text not in ("1.0", "1.1"):
         if text == "2":
@@ -97,7 +131,7 @@ def _http_version(name: str, text: str) -> str:
 class ProxyConf(Conf):
     proxy_bind = slot(
         None,
-        lambda name, *words: None if words[0] == "off" else Template(words[0]),
+        _bind,
         EVERYWHERE,
         "Makes connections to the upstream come from a local address.",
         syntax="address | off",
@@ -134,8 +168,13 @@ class ProxyConf(Conf):
     proxy_intercept_errors = flag(
         False, EVERYWHERE, "Lets error_page answer responses with codes from 300 on."
     )
-    proxy_limit_rate = template(
-        None, EVERYWHERE, "Limits the rate of reading from the upstream, in bytes per second."
+    proxy_limit_rate = slot(
+        None,
+        _rate,
+        EVERYWHERE,
+        "Limits the rate of reading from the upstream, in bytes per second.",
+        syntax="rate",
+        shown="0",
     )
     proxy_max_temp_file_size = offset(
         1 << 30,
@@ -198,7 +237,7 @@ class ProxyConf(Conf):
     )
     proxy_temp_path = slot(
         "proxy_temp",
-        lambda name, path, *levels: path,
+        _temp_path,
         EVERYWHERE,
         "Sets the directory of temporary files.",
         syntax="path [level1 [level2 [level3]]]",
@@ -219,7 +258,7 @@ class ProxyConf(Conf):
     def proxy_pass(self, url: str) -> None:
         """Sets the server requests are passed to: http:// or https://, an address, a name or an
         upstream, and optionally a URI that replaces the location's part of the request's."""
-        self.once("_target")
+        self.once("_target", "proxy_pass")
         text = Template(url)
         core = self._level[CoreConf]
         outer = self._level.outer[CoreConf]
@@ -351,6 +390,30 @@ class ProxyConf(Conf):
         super().merge(outer)
         if self._target is None and self._level.context & (LOCATION_IF | LIMIT_EXCEPT):
             self._target = outer._target
+
+
+def check_buffers(conf: ProxyConf) -> None:
+    """What ngx_http_proxy_merge_loc_conf says of buffers that do not fit together."""
+    count, length = conf.proxy_buffers
+    if count < 2:
+        raise ConfError('there must be at least 2 "proxy_buffers"')
+    most = max(conf.proxy_buffer_size, length)
+    told = 'the maximum of the value of "proxy_buffer_size" and one of the "proxy_buffers"'
+    busy = conf.proxy_busy_buffers_size if conf.is_set("proxy_busy_buffers_size") else 2 * most
+    if busy < most:
+        raise ConfError(f'"proxy_busy_buffers_size" must be equal to or greater than {told}')
+    if busy > (count - 1) * length:
+        raise ConfError(
+            '"proxy_busy_buffers_size" must be less than the size of all "proxy_buffers" '
+            "minus one buffer"
+        )
+    if conf.is_set("proxy_temp_file_write_size") and conf.proxy_temp_file_write_size < most:
+        raise ConfError(f'"proxy_temp_file_write_size" must be equal to or greater than {told}')
+    if 0 < conf.proxy_max_temp_file_size < most:
+        raise ConfError(
+            '"proxy_max_temp_file_size" must be equal to zero to disable temporary files usage '
+            f"or must be equal to or greater than {told}"
+        )
 
 
 def split_scheme(url: str) -> tuple[str, str]:

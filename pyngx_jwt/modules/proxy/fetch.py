@@ -10,6 +10,7 @@ from ...http.template import Text
 from ...upstream.errors import UpstreamError
 from ...upstream.head import Response
 from . import target
+from .follower import Follower
 from .handler import NEXT_STATUS, Exchange
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ WITH_VALIDATORS = (200, 206)
 class CachingExchange(Exchange):
     """An exchange whose response goes into the cache, if it may (``keeps``)."""
 
-    __slots__ = ("fresh", "hold", "keeps", "writer")
+    __slots__ = ("client", "fresh", "hold", "keeps", "writer")
     proxy: CachedProxy
 
     def __init__(
@@ -31,6 +32,7 @@ class CachingExchange(Exchange):
         self.hold, self.keeps = hold, keeps
         self.fresh = self._new_freshness()
         self.writer: Writer | None = None
+        self.client: Follower | None = None
 
     def _new_freshness(self) -> Freshness:
         return Freshness(int(self.hold.cache.clock.time()), self.proxy.ignore)
@@ -139,40 +141,45 @@ class CachingExchange(Exchange):
         """Writes to the cache and the client what comes, to the end even if the client goes."""
         r, connection = self.r, self.connection
         assert connection is not None
-        total, gone = 0, False
+        total, client = 0, Follower(r, writer)
+        self.client = client
+        if r.header_only:
+            r.sink.flush()
         try:
             while (data := await connection.read()) is not None:
                 total += len(data)
-                if not writer.write(data) and gone:
-                    raise ConnectionResetError
-                if not (r.header_only or gone):
-                    gone = not await _send(r, data)
+                if not writer.write(data) and client.needs_file:
+                    return self._give_up_storing()
+                client.take(data)
+                if writer.failed and r.sink.paused:
+                    await r.sink.drain()
         except UpstreamError as error:
             self._failed(error, "reading upstream")
             self.state.response_length = total
             self._leave(failed=False)
+            await client.finish()
             r.sink.abort()
             return DONE
         self._finished(total)
         self.hold.commit(writer)
+        await client.finish()
         r.trailers = tuple(response.trailers)
         return r.finish()
+
+    def _give_up_storing(self) -> Status:
+        """The disk failed, and there is nobody, or nowhere else, to get the rest from."""
+        self._leave(failed=False)
+        if self.r.header_only:
+            return self.r.finish()
+        self.r.sink.abort()
+        return DONE
 
     def close(self) -> None:
         super().close()
         if self.writer is not None:
             self.hold.free(self.writer)
-
-
-async def _send(r: Request, data: bytes) -> bool:
-    """False when the client is gone."""
-    if r.connection.closed:
-        return False
-    try:
-        await r.send(data)
-    except ConnectionResetError:
-        return False
-    return True
+        if self.client is not None:
+            self.client.close()
 
 
 def any_tells(predicates: tuple[Text, ...], r: Request) -> bool:
