@@ -72,11 +72,13 @@ class Seen:
         self.number, self.requests, self.start = real.number, real.requests, real.start
         self.server_addr, self.server_port = real.server_addr, real.server_port
         self.proxy_protocol, self.ssl = real.proxy_protocol, real.ssl
-        self.socket = real.socket
 
     @property
     def sent(self) -> int:
         return self.real.sent
+
+    def tcp_info(self) -> bytes:
+        return self.real.tcp_info()
 
     @sent.setter
     def sent(self, count: int) -> None:
@@ -85,6 +87,9 @@ class Seen:
     @property
     def closed(self) -> bool:
         return self.real.closed
+
+    def tcp_info(self) -> bytes:
+        return self.real.tcp_info()
 
 
 realip = Module("realip", RealIpConf)
