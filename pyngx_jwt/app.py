@@ -219,7 +219,7 @@ class _Door:
 
 _SAME_IN_HEAD = (
     *("request_line", "method", "http_version", "unparsed_uri", "uri", "args", "host", "index"),
-    *("keep_alive", "valid_unparsed_uri", "quoted_uri", "plus_in_uri"),
+    *("port", "keep_alive", "valid_unparsed_uri", "quoted_uri", "plus_in_uri"),
 )
 
 

@@ -78,7 +78,7 @@ async def subrequest(
     if passed is not None:
         sub.headers_in = [field for field in r.headers_in if field[0].lower() in passed]
     sub.refresh = refresh
-    sub.host, sub.host_header = r.host, r.host_header
+    sub.host, sub.port, sub.host_header = r.host, r.port, r.host_header
     sub.unparsed_uri = r.unparsed_uri
     sub.uri, sub.args = uri, args
     sub.variables = r.variables
@@ -118,7 +118,17 @@ def clone(r: Request) -> Request:
 
 _CLONED = (
     *("server", "connection", "location", "method", "request_line", "http_version", "headers_in"),
-    *("index", "host", "host_header", "unparsed_uri", "uri", "args", "variables", "captures"),
+    *(
+        "index",
+        "host",
+        "port",
+        "host_header",
+        "unparsed_uri",
+        "uri",
+        "args",
+        "variables",
+        "captures",
+    ),
     *("valid_unparsed_uri", "valid_location", "quoted_uri", "body", "start"),
 )
 

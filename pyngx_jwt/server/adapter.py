@@ -15,6 +15,7 @@ from aiohttp import web
 from ..http.request import BodyError, Request
 from ..log import Level
 from .response import Clock, build_head
+from .tcp_info import tcp_info_of
 
 HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -55,6 +56,10 @@ class Client:
     def closed(self) -> bool:
         transport = self._transport()
         return transport is None or transport.is_closing()
+
+    def tcp_info(self) -> bytes:
+        transport = self._transport()
+        return tcp_info_of(transport.get_extra_info("socket") if transport else None)
 
 
 class Body:
