@@ -77,9 +77,6 @@ class Seen:
     def sent(self) -> int:
         return self.real.sent
 
-    def tcp_info(self) -> bytes:
-        return self.real.tcp_info()
-
     @sent.setter
     def sent(self, count: int) -> None:
         self.real.sent = count
