@@ -9,6 +9,7 @@ medians are printed as a table, and written to docs/performance.md.
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
 import platform
 import re
@@ -84,7 +85,10 @@ STATIC = 'return 200 "{body}";'
 SMALL = "proxy_pass http://backend/small;"
 BIG = "proxy_pass http://backend/big;"
 TOKEN = f'auth_jwt "bench"; auth_jwt_key_file jwks.json; {SMALL}'
-CACHED = f"proxy_cache small; proxy_cache_valid 200 1h; {SMALL}"
+CACHED = (
+    "proxy_cache small; proxy_cache_valid 200 1h;"
+    f"add_header X-Cache $upstream_cache_status; {SMALL}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,20 @@ def _free_port() -> int:
         return port
 
 
+def verify(server: Server, case: Case) -> None:
+    """Ends the program if the server does not do what the case is about."""
+    client = http.client.HTTPConnection("127.0.0.1", server.port)
+    for _ in range(2):
+        client.request("GET", case.path)
+        answer = client.getresponse()
+        answer.read()
+    expected = 401 if case.tokens else 200
+    cached = answer.getheader("X-Cache")
+    if (answer.status, cached) != (expected, "HIT" if case.location == CACHED else None):
+        sys.exit(f"{server.name}, {case.name}: answers {answer.status}, cache status {cached}")
+    client.close()
+
+
 def measure(server: Server, case: Case, tokens: Path, seconds: int) -> float:
     """Microseconds of processor time per answer; anything but success ends the program."""
     before = server.processor_time()
@@ -230,6 +248,7 @@ def run(cases: list[Case], rounds: int, seconds: int) -> Results:
         for case in cases:
             tokens = token_file(folder, case)
             for server in servers:
+                verify(server, case)
                 measure(server, case, tokens, 1)  # connections, caches, branches
             for _ in range(rounds):
                 for server in servers:
@@ -242,7 +261,7 @@ def run(cases: list[Case], rounds: int, seconds: int) -> Results:
 def row(case: Case, results: Results) -> str:
     """A line of the table: medians with their range, ratio, target."""
     nginx, pyngx = (sorted(results[case.name, name]) for name in ("nginx", "pyngx"))
-    ratio = statistics.median(pyngx) / statistics.median(nginx)
+    ratio = round(statistics.median(pyngx) / statistics.median(nginx), 2)
     if case.target is None:
         target = ""
     else:
