@@ -85,6 +85,9 @@ class Seen:
     def closed(self) -> bool:
         return self.real.closed
 
+    def tcp_info(self) -> bytes:
+        return self.real.tcp_info()
+
 
 realip = Module("realip", RealIpConf)
 
