@@ -199,6 +199,15 @@ def test_the_token_is_not_logged(nginx: Nginx) -> None:
 
 
 @pytest.mark.pyngx_only("about our words")
+def test_no_token_hides_who_sent_it(nginx: Nginx) -> None:
+    nginx('auth_jwt "A"; auth_jwt_key_file jwks.json;', files={"jwks.json": SET})
+    for text in ("127.0.0.1", "client: 127.0.0.1, server: ", "1", "/path"):
+        assert nginx.request("GET /path", f"Authorization: Bearer {text}").status == 401
+    log = nginx.error_log()
+    assert log.count(', client: 127.0.0.1, server: , request: "GET /path HTTP/1.1"') == 4
+
+
+@pytest.mark.pyngx_only("about our words")
 def test_only_info_logs_refusals(nginx: Nginx) -> None:
     nginx(
         'auth_jwt "A"; error_log logs/notice.log notice; auth_jwt_key_file jwks.json;',

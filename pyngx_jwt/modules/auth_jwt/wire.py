@@ -11,6 +11,7 @@ from ...http.template import Text
 from ...log import Level as LogLevel
 from .conf import Switch
 
+SECRET = 16  # characters from which on something may be worth stealing
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 
 
@@ -42,9 +43,17 @@ def log_refusal(r: Request, token: str, reason: str) -> None:
     log = r.location.log
     if log.level < LogLevel.INFO:
         return
-    text = f"auth_jwt: refused: {reason}{r.particulars()}"
+    which, rest = "", r.particulars()
     if token:
         name = f"sha256:{hashlib.sha256(token.encode('latin-1')).hexdigest()[:8]}"
-        rest = r.particulars().replace(token, name)
-        text = f"auth_jwt: token {name} refused: {reason}{rest}"
-    log.write(LogLevel.INFO, text, r.connection.number)
+        which, rest = f"token {name} ", _without(token, name, rest)
+    log.write(LogLevel.INFO, f"auth_jwt: {which}refused: {reason}{rest}", r.connection.number)
+
+
+def _without(token: str, name: str, particulars: str) -> str:
+    """Puts the name in the token's place, but not in that of a client's address, nor of a
+    word that may stand there for another reason."""
+    client, mark, rest = particulars.partition(", request: ")
+    if len(token) >= SECRET:
+        rest = rest.replace(token, name)
+    return f"{client}{mark}{rest}"
