@@ -42,6 +42,7 @@ class Location:
         "no_regex",
         "path_of",
         "rewrite",
+        "root_of",
         "signature",
         "subrequest_handlers",
         "tree",
@@ -57,6 +58,7 @@ class Location:
     log_handlers: tuple[Callable[[Request], None], ...]
     content_type_of: Callable[[str], str]
     path_of: Callable[[Request], str]
+    root_of: Callable[[Request], str]
     error_pages: dict[int, Any]
     keepalive: tuple[int, float, Callable[[Request], bool] | None]
     limit_rate: Callable[[Request], int] | None

@@ -636,23 +636,31 @@ def bind_content_type(level: Level) -> Callable[[str], str]:
     return content_type_of
 
 
-def bind_path(level: Level) -> Callable[[Request], str]:
+def bind_root(level: Level) -> Callable[[Request], str]:
+    """A function from a request to its root or alias."""
+    conf = level[CoreConf]
+    full = conf._scope.full_name
+    if conf.root_path.is_constant:
+        root = full(conf.root_path.text)
+        return lambda r: root
+    text = conf.root_path.bind(level.variables)
+    return lambda r: full(text(r))
+
+
+def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Request], str]:
     """A function from a request to the file its URI names, by root or alias."""
     conf = level[CoreConf]
-    text = conf.root_path.bind(level.variables)
-    constant = conf.root_path.is_constant
-    full = conf._scope.full_name
-    root = full(conf.root_path.text) if constant else ""
     length = conf.alias_length
+    constant = conf.root_path.is_constant
+    root = conf._scope.full_name(conf.root_path.text) if constant else ""
 
     def by_root(r: Request) -> str:
-        return (root if constant else full(text(r))) + r.uri
+        return (root if constant else root_of(r)) + r.uri
 
     def by_alias(r: Request) -> str:
-        base = root if constant else full(text(r))
         if length < 0:
-            return base + r.uri if r.add_uri_to_alias else base
-        return base + r.uri[length:]
+            return root_of(r) + r.uri if r.add_uri_to_alias else root_of(r)
+        return root_of(r) + r.uri[length:]
 
     return by_alias if length else by_root
 
@@ -670,7 +678,8 @@ def compile_core(level: Level, location: Location) -> None:
     location.exact = conf._modifier == "="
     location.no_regex = conf._modifier == "^~"
     location.content_type_of = bind_content_type(level)
-    location.path_of = bind_path(level)
+    location.root_of = bind_root(level)
+    location.path_of = bind_path(level, location.root_of)
     location.error_pages = dict(bind_error_pages(level))
 
 

@@ -132,10 +132,7 @@ def request_filename(r: Request) -> str:
 @variable("document_root")
 def document_root(r: Request) -> str:
     """The root or alias of the request."""
-    path: str = r.location.path_of(r)
-    if r.location.core.alias_length:
-        return path
-    return path[: len(path) - len(r.uri)] if r.uri else path
+    return r.location.root_of(r)
 
 
 @variable("realpath_root")
@@ -247,8 +244,8 @@ def content_type(r: Request) -> str | None:
 @variable("status")
 def status(r: Request) -> str:
     """Response status."""
-    code = r.err_status or r.status
-    return "009" if r.http_version == 9 and not code else f"{code:03d}"
+    code = r.err_status or r.status or (9 if r.http_version == 9 else 0)
+    return f"{code:03d}"
 
 
 @variable("body_bytes_sent")
@@ -458,7 +455,7 @@ def argument(name: str) -> Getter:
 
 def find_argument(args: str, name: str) -> str | None:
     """The value of an argument, not decoded, as ngx_http_arg; the first one counts."""
-    if not args:
+    if not args or not name:
         return None
     for pair in args.split("&"):
         key, sign, value = pair.partition("=")

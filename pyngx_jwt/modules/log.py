@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -201,9 +203,9 @@ def _writer(access: AccessLog, level: Level) -> Write:
             peer.send(line[:-1])
 
         return to_syslog
-    template = Template(access.path)
+    template = Template(scope.full_name(access.path))
     if not template.is_constant:
-        return _variable_writer(template.bind(level.variables), level)
+        return _variable_writer(template.bind(level.variables))
     file: OpenFile = scope.shared(OpenFiles).add(scope.full_name(access.path))
     if access.buffer:
         file.set_buffer(access.buffer, access.path)
@@ -214,15 +216,14 @@ def _writer(access: AccessLog, level: Level) -> Write:
     return to_file
 
 
-def _variable_writer(path: Text, level: Level) -> Write:
+def _variable_writer(path: Text) -> Write:
     """Opens the file for each line, if the root of the request exists."""
-    full_name = level.scope.full_name
 
     def write(r: Request, line: bytes) -> None:
-        name = full_name(path(r))
+        if not _has_root(r):
+            return
+        name = path(r)
         try:
-            if not os.path.isdir(r.location.path_of(r)[: -len(r.uri) or None].encode("latin-1")):
-                raise FileNotFoundError(2, os.strerror(2))
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             fd = os.open(name.encode("latin-1"), flags, 0o644)
         except OSError as error:
@@ -234,6 +235,17 @@ def _variable_writer(path: Text, level: Level) -> Write:
             os.close(fd)
 
     return write
+
+
+def _has_root(r: Request) -> bool:
+    root = r.location.root_of(r)
+    try:
+        if stat.S_ISDIR(os.stat(root.encode("latin-1")).st_mode):
+            return True
+        raise NotADirectoryError(errno.ENOTDIR, "")
+    except OSError as error:
+        r.log(LogLevel.ERR, f'testing "{root}" existence failed {errno_text(error)}')
+        return False
 
 
 @log.log

@@ -187,7 +187,12 @@ def _return(status: int, template: Template | None, variables: Variables) -> Ope
         constant = template.text.encode("latin-1")
         return lambda r: r.respond(status, constant)
     text = template.bind(variables)
-    return lambda r: r.respond(status, text(r).encode("latin-1"))
+
+    def respond(r: Request) -> Status:
+        r.status = status
+        return r.respond(status, text(r).encode("latin-1"))
+
+    return respond
 
 
 # -- if -------------------------------------------------------------------------------------
