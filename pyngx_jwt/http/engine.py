@@ -214,7 +214,7 @@ async def finalize(r: Request, status: Status) -> Status:
         if error_page is not None:
             r.error_page_used = not core.recursive_error_pages
             return await _send_error_page(r, error_page)
-    return _send_page(r, status)
+    return await _send_page(r, status)
 
 
 async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
@@ -233,10 +233,10 @@ async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
     r.location_out = uri
     if r.err_status not in REDIRECTS:
         r.err_status = 302
-    return _send_page(r, r.err_status)
+    return await _send_page(r, r.err_status)
 
 
-def _send_page(r: Request, status: Status) -> Status:
+async def _send_page(r: Request, status: Status) -> Status:
     core = r.location.core
     body = page(status, core.signature, padding=core.msie_padding and _needs_padding(r))
     r.clear_validators()
@@ -247,7 +247,7 @@ def _send_page(r: Request, status: Status) -> Status:
         r.err_status = 400
     r.send_header()
     if body and not r.header_only:
-        r.write(body)
+        await r.send(body)
     return r.finish()
 
 
