@@ -51,7 +51,8 @@ class CacheConf(Conf):
     @directive(EVERYWHERE, default="off", syntax="proxy_cache zone | off")
     def proxy_cache(self, zone: str) -> None:
         """Defines the zone of the cache that responses are kept in; it can contain variables."""
-        self.once("zone")
+        if "zone" in vars(self):
+            raise ConfError('"proxy_cache" directive is duplicate')
         self.zone = None if zone == "off" else Template(zone)
         if self.zone is not None and self.zone.is_constant:
             self._scope.shared(Zones).add(zone, 0, TAG)

@@ -154,7 +154,7 @@ class CachingExchange(Exchange):
                 if writer.failed and r.sink.paused:
                     await r.sink.drain()
         except UpstreamError as error:
-            self._failed(error, "reading upstream")
+            self._failed(error)
             self.state.response_length = total
             self._leave(failed=False)
             await client.finish()
