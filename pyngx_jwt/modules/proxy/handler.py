@@ -16,7 +16,7 @@ from ...upstream.balancer import Choice
 from ...upstream.client import Connection, Settings
 from ...upstream.connect import connect
 from ...upstream.errors import BadResponse, UpstreamError
-from ...upstream.head import Response
+from ...upstream.head import HTTP_09, Response
 from ...upstream.peer import Peer
 from ..core import bind_size
 from ..upstream import State
@@ -27,6 +27,7 @@ from .target import FindTarget, Found, compile_target
 from .tunnel import tunnel
 
 NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
+CONNECTING, READING = "connecting to upstream", "reading upstream"
 NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
 
 proxy = Module("proxy", ProxyConf)
@@ -83,7 +84,9 @@ class Exchange:
         "body",
         "choice",
         "connection",
+        "doing",
         "found",
+        "head",
         "out",
         "peer",
         "proxy",
@@ -108,10 +111,16 @@ class Exchange:
             self.choice.tries = min(limit, self.choice.tries)
         self.state: State
         self.settings = proxy.settings
+        self.doing = CONNECTING  # for the log
+        self.head = b""
 
     async def run(self) -> Status:
         r = self.r
         await self._prepare_body()
+        self.head = self._head()
+        if not self.out.uri:
+            r.log(LogLevel.ERR, "zero length URI to proxy")
+            return 500
         r.upstream_states = r.upstream_states or []
         while True:
             response, failure = await self._try()
@@ -153,35 +162,43 @@ class Exchange:
 
     async def _try(self) -> tuple[Response | None, str]:
         """One server: its response, or how it failed ("error", "timeout", "invalid_header")."""
-        r = self.r
+        self.doing = CONNECTING
         self.peer = peer = self.choice.get(int(time.monotonic()))
+        name = peer.name if peer is not None else self.found.upstream.name
+        self.state = state = State(name, self._url_at(name), started=time.monotonic())
+        self.r.upstream_states.append(state)
         if peer is None:
-            r.upstream_states.append(State(self.found.upstream.name, status=502))
-            r.log(LogLevel.ERR, "no live upstreams while connecting to upstream")
-            self.state = r.upstream_states[-1]
-            self.choice.tries = 0
-            return None, "error"
-        self.state = state = State(
-            peer.name, f"{self.out.vars.scheme}://{peer.name}{r.uri}", started=time.monotonic()
-        )
-        r.upstream_states.append(state)
-        doing = "connecting to upstream"
+            return None, self._none_is_left()
         try:
             connection = await self._connect(peer)
             state.connect_time = time.monotonic() - state.started
-            doing = "sending request to upstream"
+            self.doing = "sending request to upstream"
             await self._send(connection)
-            doing = "reading response header from upstream"
+            self.doing = "reading response header from upstream"
             response = await connection.receive()
         except UpstreamError as error:
-            return None, self._failed(error, doing)
+            return None, self._failed(error)
         state.header_time = time.monotonic() - state.started
         state.status = response.status
         state.response = response
         state.bytes_received = connection.bytes_received
-        if response.warning:
-            r.log(LogLevel.WARN, response.warning)
+        if response.version == HTTP_09:
+            self._log(LogLevel.ERR, "upstream sent no valid HTTP/1.0 header")
         return response, ""
+
+    def _url_at(self, name: str) -> str:
+        """What is asked for there, for the log."""
+        colon = ":" if name.startswith("unix:") else ""
+        return f"{self.out.vars.scheme}://{name}{colon}{self.out.uri}"
+
+    def _none_is_left(self) -> str:
+        self.state.status = 502
+        self._log(LogLevel.ERR, "no live upstreams")
+        self.choice.tries = 0
+        return "error"
+
+    def _log(self, level: LogLevel, text: str) -> None:
+        self.r.log(level, f"{text} while {self.doing}")
 
     async def _connect(self, peer: Peer) -> Connection:
         upstream, tag = self.found.upstream, self.found.tag
@@ -208,7 +225,7 @@ class Exchange:
         return (text, 0) if text else None
 
     async def _send(self, connection: Connection) -> None:
-        r, head = self.r, self._head()
+        r, head = self.r, self.head
         is_head = head.startswith(b"HEAD ")
         self.state.bytes_sent = len(head)
         if self.streamed:
@@ -247,8 +264,8 @@ class Exchange:
         if source.complete:
             connection.write(b"0\r\n\r\n" if self.out.chunked else b"", more=False)
 
-    def _failed(self, error: UpstreamError, doing: str) -> str:
-        self.r.log(LogLevel.ERR, f"{error} while {doing}")
+    def _failed(self, error: UpstreamError) -> str:
+        self._log(LogLevel.ERR, str(error))
         if error.timed_out:
             self.state.status = 504
             return "timeout"
@@ -288,7 +305,7 @@ class Exchange:
             self.connection.close()
             self.connection = None
         if self.peer is not None and self.choice.free(failed, int(time.monotonic())):
-            self.r.log(LogLevel.WARN, "upstream server temporarily disabled")
+            self._log(LogLevel.WARN, "upstream server temporarily disabled")
         self.peer = None
 
     # -- the response ----------------------------------------------------------------------
@@ -306,6 +323,7 @@ class Exchange:
         if response.status == 101:
             return await self._upgrade(response)
         self._copy_head(response)
+        self.doing = READING
         return await self._send_response(response)
 
     def _copy_head(self, response: Response) -> None:
@@ -317,6 +335,8 @@ class Exchange:
         r.allow_ranges = r.allow_ranges or conf.proxy_force_ranges
         r.single_range = conf.proxy_force_ranges
         r.disable_not_modified = True
+        if response.version == HTTP_09:  # what came goes on as it is, without a head
+            r.http_version, r.keep_alive = HTTP_09, False
         self._limit_rate()
 
     async def _send_response(self, response: Response) -> Status:
@@ -361,7 +381,7 @@ class Exchange:
                 if rate:
                     await self._slow_down(rate, total)
         except UpstreamError as error:
-            self._failed(error, "reading upstream")
+            self._failed(error)
             self.state.response_length = total
             self._leave(failed=False)
             r.sink.abort()
@@ -386,6 +406,8 @@ class Exchange:
         """The upstream is done: its connection can serve others."""
         state, connection = self.state, self.connection
         now = time.monotonic()  # the loop's own clock
+        if state.response is not None and state.response.warning:
+            self._log(LogLevel.WARN, state.response.warning)
         state.response_time = now - state.started
         state.response_length = length
         if connection is not None:

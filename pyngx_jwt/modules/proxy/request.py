@@ -46,12 +46,13 @@ class Vars(NamedTuple):
 class Outgoing:
     """What a request carries between the handler and the variables of this module."""
 
-    __slots__ = ("body_length", "chunked", "vars")
+    __slots__ = ("body_length", "chunked", "uri", "vars")
 
     def __init__(self, vars: Vars) -> None:
         self.vars = vars
         self.body_length = -1
         self.chunked = False
+        self.uri = ""  # that is asked for, once it is known
 
 
 BuildHead = Callable[[Request, Outgoing], bytes]
@@ -82,7 +83,8 @@ def compile_head(conf: ProxyConf, level: Level, *, cached: bool) -> BuildHead:
     pass_headers = conf.proxy_pass_request_headers
 
     def build(r: Request, out: Outgoing) -> bytes:
-        parts = [f"{method_of(r)} {build_uri(r, out.vars, location)}{version}"]
+        out.uri = build_uri(r, out.vars, location)
+        parts = [f"{method_of(r)} {out.uri}{version}"]
         for name, value in fields:
             text = value(r)
             if text:
