@@ -39,6 +39,8 @@ MODULES = frozenset(
             "auth_request",
             "autoindex",
             "geo",
+            "limit_conn",
+            "limit_req",
             "map",
             "mirror",
             "proxy",

@@ -36,7 +36,7 @@ READERS = {"lint", "docs"}
 READ = {"errors", "features", "options", "log", "conf", "http", "jwt", "modules", "compile"}
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
-COMMON = {"core", "main", "files", "gzip_ok"}
+COMMON = {"core", "main", "files", "gzip_ok", "limits"}
 BORROWED = {  # importer, imported: a declared service or one helper
     ("auth_jwt", "proxy"),
     ("proxy", "upstream"),

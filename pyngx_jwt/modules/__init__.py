@@ -19,6 +19,8 @@ from .gzip_ok import gzip_ok
 from .gzip_static import gzip_static
 from .headers import headers
 from .index import index
+from .limit_conn import limit_conn
+from .limit_req import limit_req
 from .log import log
 from .main import main
 from .map import map_
@@ -54,6 +56,8 @@ MODULES: tuple[AnyModule, ...] = (
     auth_request,
     auth_basic,
     access,
+    limit_conn,
+    limit_req,
     realip,
     geo,
     map_,
