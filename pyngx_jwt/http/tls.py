@@ -39,7 +39,8 @@ def load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
         except OSError as error:
             number, text = error.errno or 0, error.strerror
             reason = (
-                f"BIO_new_file() failed (SSL: error:{0x80000000 + number:08X}:system library::{text}"
+                f"BIO_new_file() failed (SSL: error:{0x80000000 + number:08X}:"
+                f"system library::{text}"
                 f":calling fopen({name}, r) error:10000080:BIO routines::no such file)"
             )
             raise ConfError(f'cannot load {what} "{name}": {reason}').nowhere() from None

@@ -6,14 +6,16 @@ import asyncio
 import socket
 import struct
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from ..compile import Address, Port
-from ..http.engine import answer, begin, eager, resumed
+from ..http.engine import answer, begin
 from ..http.location import Server
 from ..http.request import Request
+from ..http.runner import Runner, run_eagerly
 from ..http.status import CLIENT_CLOSED
 from ..log import Level
 from ..modules.stub_status import Counts
@@ -110,7 +112,7 @@ class HttpProtocol(asyncio.Protocol):
         self.closed = False
         self.buffer = b""
         self.request: Request | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task: Runner | None = None
         self.body: ClientBody | None = None
         self.head_out: bytes = b""
         self.must_close = False
@@ -194,7 +196,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _client_gone(self) -> None:
         r, task = self.request, self.task
-        if r is None or task is None or r.ignore_abort or task.done():
+        if r is None or task is None or r.ignore_abort:
             return
         if self.body is not None and self.body.failed:
             return
@@ -469,16 +471,15 @@ class HttpProtocol(asyncio.Protocol):
         self.deadline = NEVER
         self.request = r
         rest = begin(r)
-        if rest is not None:
-            rest = eager(rest)
         if rest is None:
             self._finished()
         else:
             self._continue(rest)
 
-    def _continue(self, rest: Any) -> None:
-        self.task = task = self.worker.loop.create_task(resumed(rest))
-        task.add_done_callback(self._task_done)
+    def _continue(self, rest: Coroutine[Any, Any, None]) -> None:
+        self.task = run_eagerly(rest, self.worker.loop, self._task_done)
+        if self.task is None:
+            self._finished()
 
     @property
     def names_capture(self) -> bool:
@@ -510,11 +511,7 @@ class HttpProtocol(asyncio.Protocol):
         self.request = r
         if refused.message:
             r.log(Level.INFO, refused.message)
-        rest = eager(answer(r, refused.status))
-        if rest is None:
-            self._finished()
-        else:
-            self._continue(rest)
+        self._continue(answer(r, refused.status))
 
     # -- the body --------------------------------------------------------------------------
 
@@ -657,9 +654,9 @@ class HttpProtocol(asyncio.Protocol):
 
     # -- between requests ------------------------------------------------------------------
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
+    def _task_done(self, error: BaseException | None) -> None:
         self.task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if error is not None and not isinstance(error, asyncio.CancelledError):
             self._log(Level.ALERT, f"a request failed: {error!r}")
             self.must_close = True
         self._finished()

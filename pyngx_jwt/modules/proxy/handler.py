@@ -207,8 +207,6 @@ class Exchange:
             if kept is not None:
                 self.connection = kept
                 return kept
-        if asyncio.current_task() is None:
-            await asyncio.sleep(0)  # timeouts need a task, and we may run ahead of ours
         tls = self.found.tls
         local = self._local_address()
         self.connection = await connect(
@@ -265,7 +263,7 @@ class Exchange:
             connection.write(b"0\r\n\r\n" if self.out.chunked else b"", more=False)
 
     def _failed(self, error: UpstreamError) -> str:
-        self._log(LogLevel.ERR, str(error))
+        self._log(LogLevel.CRIT if error.critical else LogLevel.ERR, str(error))
         if error.timed_out:
             self.state.status = 504
             return "timeout"
