@@ -17,6 +17,12 @@ class Caches:
     def __init__(self) -> None:
         self.by_name: dict[str, Cache] = {}
         self.log: Log | None = None
+        self.updates: set[asyncio.Task[None]] = set()
+
+    def note_update(self, task: asyncio.Task[None]) -> None:
+        """A response is fetched anew while nobody waits for it; a worker should before it ends."""
+        self.updates.add(task)
+        task.add_done_callback(self.updates.discard)
 
     def add(self, settings: Settings, zone: Zone) -> None:
         """A cache in a zone that is not in use yet."""

@@ -48,7 +48,7 @@ def begin(r: Request) -> Coroutine[Any, Any, None] | None:
                     rc = _nothing_found(r)
                 if type(rc) is not int:
                     return run(r, waiting=rc, rest=rest)
-        return None if rc == DONE else run(r, rc)
+        return None if rc == DONE and not r.background else run(r, rc)
     except Exception as error:
         return _failed(r, error)
 

@@ -7,6 +7,7 @@ import gc
 import socket
 from typing import Any
 
+from ..cache import Caches
 from ..compile import Cycle, Port
 from ..http.listen import Listen
 from .http1 import HttpProtocol, Worker, head_options
@@ -34,7 +35,9 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
     for keeper in keepers:
         keeper.cancel()
     if not control.terminate.is_set():
-        await _finish(worker, terminate_wait)
+        await _finish(worker, cycle.caches, terminate_wait)
+    for update in tuple(cycle.caches.updates):
+        update.cancel()
     quit_wait.cancel()
     terminate_wait.cancel()
     reports.cancel()
@@ -53,9 +56,9 @@ async def _listen(worker: Worker, port: Port, bound: socket.socket) -> asyncio.S
     )
 
 
-async def _finish(worker: Worker, terminate: asyncio.Task[Any]) -> None:
+async def _finish(worker: Worker, caches: Caches, terminate: asyncio.Task[Any]) -> None:
     worker.stopping = True
     for connection in list(worker.connections):
         connection.shut_down()
-    while worker.connections and not terminate.done():
+    while (worker.connections or caches.updates) and not terminate.done():
         await asyncio.wait({terminate}, timeout=0.05)

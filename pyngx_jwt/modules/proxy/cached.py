@@ -76,7 +76,7 @@ class CachedProxy(Proxy):
             cache.proxy_cache_lock_age,
         )
         self.kept = KeptResponses(self.copy_headers, conf)
-        self.updates: set[asyncio.Task[None]] = set()
+        self.caches = level.scope.shared(Caches)
 
     def handle(self, r: Request) -> Awaitable[Status] | Status:
         """Plain calls as long as nothing has to wait."""
@@ -244,9 +244,8 @@ class CachedProxy(Proxy):
         (ngx_http_upstream_cache_background_update)."""
         hold.background = True
         task = asyncio.get_running_loop().create_task(self._run_update(clone(r), hold))
-        self.updates.add(task)
-        task.add_done_callback(self.updates.discard)
-        if r.body is not None:
+        self.caches.note_update(task)
+        if r.body is not None or not r.main.keep_alive:  # nginx lets all connections wait
             r.main.background += (task,)
 
     async def _run_update(self, r: Request, hold: Hold) -> None:
