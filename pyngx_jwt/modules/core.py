@@ -185,7 +185,7 @@ class CoreConf(Conf):
         True, EVERYWHERE, "Allows chunked transfer encoding in HTTP/1.1 answers."
     )
     client_body_buffer_size = size(
-        16384, EVERYWHERE, "Sets how much of a request body is kept in memory.", shown="16k"
+        8192, EVERYWHERE, "Sets how much of a request body is kept in memory.", shown="8k|16k"
     )
     client_body_in_file_only = enum(
         "off", ("off", "on", "clean"), EVERYWHERE, "Saves the whole request body into a file."
@@ -313,7 +313,7 @@ class CoreConf(Conf):
         syntax="on | off | build",
     )
     subrequest_output_buffer_size = size(
-        8192, EVERYWHERE, "Sets the buffer for a subrequest's answer kept in memory.", shown="8k"
+        4096, EVERYWHERE, "Sets the buffer for a subrequest's answer kept in memory.", shown="4k|8k"
     )
     tcp_nodelay = accepted(EVERYWHERE, "it is always on", like=flag(True, HTTP, ""))
     tcp_nopush = accepted(

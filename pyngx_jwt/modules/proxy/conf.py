@@ -61,6 +61,7 @@ NO_URI = (
     '"proxy_pass" cannot have URI part in location given by regular expression, '
     'or inside named location, or inside "if" statement, or inside "limit_except" block'
 )
+PAGE = 4096  # bytes: nginx takes the memory page of x86
 SOCKETS = "the kernel's sizes are used"
 
 
@@ -139,14 +140,14 @@ class ProxyConf(Conf):
         arity=(1, 2),
     )
     proxy_buffer_size = size(
-        8192, EVERYWHERE, "Sets the largest response head that is accepted.", shown="4k|8k"
+        PAGE, EVERYWHERE, "Sets the largest response head that is accepted.", shown="4k|8k"
     )
     proxy_buffering = flag(True, EVERYWHERE, "Reads the response as fast as it comes.")
     proxy_buffers = buffers(
-        (8, 8192), EVERYWHERE, "Sets the buffers of a response.", shown="8 4k|8k"
+        (8, PAGE), EVERYWHERE, "Sets the buffers of a response.", shown="8 4k|8k"
     )
     proxy_busy_buffers_size = size(
-        16384, EVERYWHERE, "Limits what waits for the client.", shown="8k|16k"
+        2 * PAGE, EVERYWHERE, "Limits what waits for the client.", shown="8k|16k"
     )
     proxy_connect_timeout = time(60, EVERYWHERE, "Limits the time of connecting.", shown="60s")
     proxy_force_ranges = flag(False, EVERYWHERE, "Enables byte ranges for all responses.")
@@ -233,7 +234,7 @@ class ProxyConf(Conf):
     proxy_ssl_verify = flag(False, EVERYWHERE, "Verifies the upstream's certificate.")
     proxy_ssl_verify_depth = number(1, EVERYWHERE, "Sets the depth of the certificate chain.")
     proxy_temp_file_write_size = size(
-        16384, EVERYWHERE, "Limits a write to a temporary file.", shown="8k|16k"
+        2 * PAGE, EVERYWHERE, "Limits a write to a temporary file.", shown="8k|16k"
     )
     proxy_temp_path = slot(
         "proxy_temp",
