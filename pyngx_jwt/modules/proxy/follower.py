@@ -36,7 +36,7 @@ class Follower:
         r = self.r
         if self.gone or self.task is not None:
             return
-        if r.connection.closed:
+        if r.parent is None and r.connection.closed:
             self.gone = True
         elif (r.sink.paused or r.rate) and self._has_file():
             self.task = asyncio.get_running_loop().create_task(self._follow())
