@@ -46,6 +46,7 @@ from .modules.main import Logs, MainConf
 from .modules.ssl import SslConf, build_context, choose_by_name
 from .modules.stub_status import Statistics
 from .modules.stub_status import prepare as prepare_statistics
+from .modules.upstream import UpstreamConf
 from .options import Options
 from .zones import Zones
 
@@ -134,6 +135,8 @@ class Reader:
         if opens is not Context.EVENTS:
             level.levels.append(inner)
         self.run(source, inner)
+        if opens is Context.UPSTREAM and not inner[UpstreamConf]._servers:
+            raise ConfError("no servers are inside upstream")
         if opens is HTTP:
             finish_http(inner)
 

@@ -70,6 +70,7 @@ TUNING = "memory is managed by the interpreter"
 TABLES = "the tables grow as needed"
 A_NUMBER = number(0, HTTP, "")
 NO_WORDS: tuple[str, ...] = ()
+CONNECTION_POOL_SIZE = 512  # bytes, nginx's default on 64-bit machines
 MIN_POOL_SIZE = 112  # NGX_MIN_POOL_SIZE, bytes
 
 
@@ -598,6 +599,16 @@ def _error_code(text: str) -> int:
 
 
 core = Module("core", CoreConf)
+
+
+@core.after_merge
+def check_header_buffers(conf: CoreConf, level: Level) -> None:
+    """Large buffers hold at least what a connection's pool does."""
+    if conf.large_client_header_buffers[1] < CONNECTION_POOL_SIZE:
+        raise ConfError(
+            'the "large_client_header_buffers" size must be equal to or greater than '
+            '"connection_pool_size"'
+        )
 
 
 @core.after_merge

@@ -18,6 +18,7 @@ from ..conf.directive import (
     Conf,
     accepted,
     directive,
+    slot,
 )
 from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_size
@@ -67,8 +68,33 @@ class AccessLog:
     statement: Statement | None = None
 
 
+def _open_log_file_cache(name: str, *words: str) -> tuple[str, ...]:
+    most = 0
+    for word in words:
+        key, _, value = word.partition("=")
+        try:
+            if key in ("max", "min_uses"):
+                most = parse_number(value) if key == "max" else most
+            elif key in ("inactive", "valid"):
+                parse_msec(value)
+            elif word != "off":
+                raise ValueError
+        except ValueError:
+            raise ConfError(f'invalid "{name}" parameter "{word}"') from None
+    if not most and "off" not in words:
+        raise ConfError(f'"{name}" must have "max" parameter')
+    return words
+
+
+NO_WORDS: tuple[str, ...] = ()
+
+
 class LogConf(Conf):
-    open_log_file_cache = accepted(EVERYWHERE, "files with variables are opened each time", most=4)
+    open_log_file_cache = accepted(
+        EVERYWHERE,
+        "files with variables are opened each time",
+        like=slot(NO_WORDS, _open_log_file_cache, HTTP, "", arity=(1, 4)),
+    )
 
     logs: tuple[AccessLog, ...] | None = None
     _off = False  # whatever else this level has
@@ -91,6 +117,11 @@ class LogConf(Conf):
         if name not in self._scope.shared(Formats).by_name:
             raise ConfError(f'unknown log format "{name}"')
         log = _parse_parameters(path, name, parameters, self._scope.statement)
+        if path.startswith("syslog:"):
+            parse_syslog(path[7:], socket.gethostname(), syslog_server)
+        elif log.buffer is not None:
+            full_name = self._scope.full_name(path)
+            self._scope.shared(OpenFiles).add(full_name).set_buffer(log.buffer, path)
         if not self._off:
             self.logs = (*(vars(self).get("logs") or ()), log)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from mmap import PAGESIZE
@@ -57,10 +58,10 @@ class UpstreamConf(Conf):
     def upstream(self, name: str) -> None:
         """Defines a group of servers."""
         groups = self._scope.shared(Upstreams)
-        if name in groups.declared:
+        if name.lower() in groups.declared:
             raise ConfError(f'duplicate upstream "{name}"')
         self._name, self._statement = name, self._scope.statement
-        groups.declared[name] = self
+        groups.declared[name.lower()] = self
 
     @directive(UPSTREAM)
     def server(self, address: str, *parameters: str) -> None:
@@ -212,11 +213,13 @@ class Upstreams:
     """The groups of a configuration, declared and implied by addresses."""
 
     def __init__(self) -> None:
-        self.declared: dict[str, UpstreamConf] = {}
+        self.declared: dict[str, UpstreamConf] = {}  # names in lower case
         self._built: dict[str, Upstream] = {}
+        self._implied: dict[tuple[str, int], Upstream] = {}
 
     def get(self, name: str) -> Upstream | None:
         """A declared group, which may be declared after its use."""
+        name = name.lower()
         conf = self.declared.get(name)
         if conf is None:
             return None
@@ -224,16 +227,33 @@ class Upstreams:
             self._built[name] = conf.build()
         return self._built[name]
 
+    def find(self, url: Url) -> Upstream | None:
+        """The group that a URL with variables comes to: one that was declared or implied by
+        another URL (ngx_http_upstream_init_request)."""
+        found = self.get(url.host) if url.no_port else None
+        return found or self._implied.get((url.host.lower(), url.port))
+
     def of_url(self, url: Url, statement: Statement | None) -> Upstream:
         """The group an address stands for; resolving it can fail with nginx's error."""
-        if url.no_port and (found := self.get(url.host)):
+        found = self.get(url.host)
+        if found is not None:
+            if not url.no_port:
+                raise _placed(f'upstream "{url.host}" may not have port {url.port}', statement)
             return found
-        try:
-            addresses = url.addresses or resolve_host(url.host, url.port)
-        except AddressError as error:
-            failed = ConfError(f'{error} in upstream "{url.host}"')
-            raise (failed.at(statement.file, statement.line) if statement else failed) from None
-        return address_upstream(url.host, Server(url.host, addresses))
+        key = (url.host.lower(), url.port)
+        found = self._implied.get(key)
+        if found is None:
+            try:
+                addresses = url.addresses or resolve_host(url.host, url.port)
+            except AddressError as error:
+                raise _placed(f'{error} in upstream "{url.host}"', statement) from None
+            found = self._implied[key] = address_upstream(url.host, Server(url.host, addresses))
+        return found
+
+
+def _placed(message: str, statement: Statement | None) -> ConfError:
+    error = ConfError(message)
+    return error.at(statement.file, statement.line) if statement else error
 
 
 upstream = Module("upstream", UpstreamConf)
@@ -266,24 +286,18 @@ class State:
         self.peer, self.url = peer, url
         self.status, self.started = status, started
 
-    @property
-    def header(self) -> dict[str, str]:
-        """The response's fields by lower-case name; cookies are kept apart by newlines."""
-        index: dict[str, str] = {}
-        response = self.response
-        if response is not None:
-            for name, (_, value) in zip(response.names, response.headers, strict=True):
-                if name in index:
-                    value = f"{index[name]}{chr(10) if name == 'set-cookie' else ', '}{value}"
-                index[name] = value
-        return index
-
     def field(self, name: str) -> str | None:
-        """A field of the response by its lower-case name."""
+        """A field of the response by its lower-case name, repeated ones joined by ", "."""
+        values = self.fields(name)
+        return ", ".join(values) if values else None
+
+    def fields(self, name: str) -> list[str]:
+        """The values of a field of the response by its lower-case name."""
         response = self.response
         if response is None or name not in response.names:
-            return None
-        return self.header[name]
+            return []
+        headers = zip(response.names, response.headers, strict=True)
+        return [value for key, (_, value) in headers if key == name]
 
     def particulars(self) -> str:
         """What log lines say about the server."""
@@ -291,8 +305,18 @@ class State:
 
 
 def _each(r: Request, tell: Callable[[State], str]) -> str | None:
+    """What is to be told of each server; " : " separates what came before an internal
+    redirect from what came after it."""
     states: list[State] | None = r.upstream_states
-    return ", ".join(map(tell, states)) if states else None
+    if not states:
+        return None
+    groups: list[list[str]] = [[]]
+    for state in states:
+        if state.peer:
+            groups[-1].append(tell(state))
+        else:
+            groups.append([])
+    return " : ".join(map(", ".join, groups))
 
 
 def _seconds(value: float) -> str:
@@ -375,17 +399,32 @@ def upstream_http(name: str) -> Getter:
     return get
 
 
-@upstream.prefix("upstream_cookie_")
-def upstream_cookie(name: str) -> Getter:
-    """A cookie that the last server sets."""
+@upstream.prefix("upstream_trailer_")
+def upstream_trailer(name: str) -> Getter:
+    """Any field at the end of the last server's response, with proxy_pass_trailers."""
+    field = name.replace("_", "-")
 
     def get(r: Request) -> str | None:
         state = _last(r)
-        cookies = (state.field("set-cookie") or "") if state else ""
-        for cookie in cookies.split("\n"):
-            key, sign, value = cookie.partition(";")[0].partition("=")
-            if sign and key.strip(" ").lower() == name:
-                return value.strip(" ")
+        if state is None or state.response is None:
+            return None
+        found = [value for key, value in state.response.trailers if key.lower() == field]
+        return ", ".join(found) if found else None
+
+    return get
+
+
+@upstream.prefix("upstream_cookie_")
+def upstream_cookie(name: str) -> Getter:
+    """A cookie that the last server sets."""
+    set_cookie = re.compile(rf"{re.escape(name)} *= *([^;]*)", re.IGNORECASE | re.ASCII)
+
+    def get(r: Request) -> str | None:
+        state = _last(r)
+        for cookie in state.fields("set-cookie") if state else ():
+            found = set_cookie.match(cookie)
+            if found:
+                return found[1]
         return None
 
     return get

@@ -39,7 +39,7 @@ def compile_tls(conf: ProxyConf, level: Level) -> Tls:
     scope = conf._scope
     if conf.proxy_ssl_verify:
         if not conf.proxy_ssl_trusted_certificate:
-            raise ConfError("no proxy_ssl_trusted_certificate for proxy_ssl_verify")
+            raise ConfError("no proxy_ssl_trusted_certificate for proxy_ssl_verify").nowhere()
         name = scope.conf_name(conf.proxy_ssl_trusted_certificate)
         try:
             context.load_verify_locations(cafile=name)
