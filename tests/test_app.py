@@ -565,6 +565,31 @@ def test_connections_to_upstreams_are_kept_and_closed(folder: Folder) -> None:
     asyncio.run(main())
 
 
+def test_cache(folder: Folder) -> None:
+    """Its folder, its zone and its keepers live as long as the application."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(text="kept", headers={"Cache-Control": "max-age=60"})
+
+    async def main() -> None:
+        async with asyncio.timeout(20), upstream(answer) as port:
+            app = folder.application(
+                "listen 8000; add_header X-Cache $upstream_cache_status; proxy_cache one;"
+                f"location / {{ proxy_pass http://127.0.0.1:{port}; }}",
+                "proxy_cache_path cache levels=1 keys_zone=one:1m;",
+            )
+            async with TestClient(TestServer(app)) as client:
+                for status in ("MISS", "HIT"):
+                    async with client.get("/x") as told:
+                        assert (told.headers["X-Cache"], await told.text()) == (status, "kept")
+
+    asyncio.run(main())
+    assert asked == ["/x"]
+    assert [path for path in (folder.path / "cache").rglob("*") if path.is_file()]
+
+
 def test_example(folder: Folder) -> None:
     """One configuration, an application for each address that it listens on."""
     addresses = ["18080", "18081", "18082"]

@@ -18,6 +18,8 @@ from .response import Clock, build_head
 from .tcp_info import tcp_info_of
 
 HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait
+ADDED = frozenset({"Server", "Content-Type"})  # by aiohttp, where we have none
+UNWANTED = web.ResponseKey("UNWANTED", frozenset)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -91,18 +93,34 @@ class Body:
         return data
 
 
-class Response(web.StreamResponse):
-    """An answer with the fields that the engine gave it, and no others."""
+class _Head:
+    """The head of an answer as aiohttp takes it: its own words for what the engine wrote."""
 
-    def __init__(self, head: bytes) -> None:
+    __slots__ = ("fields", "keep_alive", "reason", "status")
+
+    def __init__(self, head: bytes, keep_alive: bool) -> None:
         first, *lines = _as_utf8(head).split("\r\n")[:-2]
         _, status, *reason = first.split(" ", 2)
-        super().__init__(status=int(status), reason="".join(reason))
-        for line in lines:
-            name, _, value = line.partition(": ")
-            if name != "Transfer-Encoding":  # aiohttp frames the body
-                self.headers.add(name, value)
-        self.unwanted = {"Server", "Content-Type"} - self.headers.keys()
+        self.status, self.reason, self.keep_alive = int(status), "".join(reason), keep_alive
+        pairs = (line.partition(": ")[::2] for line in lines)
+        # aiohttp frames the body
+        self.fields = [pair for pair in pairs if pair[0] != "Transfer-Encoding"]
+
+    def stream(self) -> web.StreamResponse:
+        """A response whose body comes bit by bit."""
+        return self._complete(web.StreamResponse(status=self.status, reason=self.reason))
+
+    def whole(self, body: bytes) -> web.StreamResponse:
+        """A response with its body, which goes out in one piece."""
+        return self._complete(web.Response(status=self.status, reason=self.reason, body=body))
+
+    def _complete(self, response: web.StreamResponse) -> web.StreamResponse:
+        response.headers.clear()
+        response.headers.extend(self.fields)
+        response[UNWANTED] = ADDED - response.headers.keys()
+        if not self.keep_alive:
+            response.force_close()
+        return response
 
 
 def _as_utf8(data: bytes) -> str:
@@ -111,9 +129,9 @@ def _as_utf8(data: bytes) -> str:
 
 
 async def remove_additions(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    if isinstance(response, Response):
-        for name in response.unwanted:
-            response.headers.pop(name, None)
+    """Leaves an answer of ours with the fields that the engine gave it, and no others."""
+    for name in response.get(UNWANTED, ()):
+        response.headers.pop(name, None)
 
 
 class Sink:
@@ -124,6 +142,7 @@ class Sink:
         self.response: web.StreamResponse = web.StreamResponse()  # never sent as it is
         self._client, self._clock = client, clock
         self._r: Request | None = None
+        self._head: _Head | None = None
         self._parts: list[bytes] = []
         self._held = 0
         self._ended = self._unbuffered = False
@@ -140,9 +159,7 @@ class Sink:
                 r.content_type = None
         r.chunked_out = r.content_length < 0 and r.http_version > 1000 and not r.header_only
         head = build_head(r, self._clock, "Connection: upgrade\r\n" if r.upgraded else "")
-        self._r, self.response = r, Response(head)
-        if not r.keep_alive:
-            self.response.force_close()
+        self._r, self._head = r, _Head(head, r.keep_alive)
         r.header_size = len(head)
         self._count(r.header_size)
 
@@ -218,20 +235,35 @@ class Sink:
             await self._push()
 
     async def _push(self) -> None:
-        assert self._r is not None
-        timeout = self._r.location.core.send_timeout
         async with self._pushing:
             if not self.response.prepared:
-                await self.response.prepare(self.request)
+                await self._begin()
             while self._parts:
-                data = b"".join(self._parts)
-                self._parts.clear()
-                self._held = 0
+                data = self._take()
                 for at in range(0, len(data), HIGH_WATER):
-                    async with asyncio.timeout(timeout):
-                        await self.response.write(data[at : at + HIGH_WATER])
+                    await self._write(data[at : at + HIGH_WATER])
             if self._ended:
                 await self.response.write_eof()
+
+    async def _begin(self) -> None:
+        head = self._head
+        assert head is not None
+        if self._ended and 0 < self._held <= HIGH_WATER:
+            self.response = head.whole(self._take())
+        else:
+            self.response = head.stream()
+        await self.response.prepare(self.request)
+
+    def _take(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        self._held = 0
+        return data
+
+    async def _write(self, data: bytes) -> None:
+        assert self._r is not None
+        async with asyncio.timeout(self._r.location.core.send_timeout):
+            await self.response.write(data)
 
     async def finish(self) -> None:
         """Sends the end of the answer, or cuts it where it ended too early."""
