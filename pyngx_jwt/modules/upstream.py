@@ -157,11 +157,12 @@ class UpstreamConf(Conf):
         method = self._method or Method()
         key = method.key.bind(self._level.variables) if method.key else _no_key
         try:
+            if not self._servers:
+                raise ConfError("no servers are inside upstream")
             return make_upstream(self._name, self._servers, keepalive, method.make, key)
         except ConfError as error:
-            statement = self._statement
-            assert statement is not None
-            raise error.at(statement.file, statement.line) from None
+            assert self._statement is not None
+            raise error.at(self._statement.file, self._statement.line) from None
 
 
 def _no_key(r: Request) -> str:

@@ -13,6 +13,12 @@ from .address import Address
 from .client import Connection, Settings
 from .errors import TIMED_OUT, ConnectError
 
+# What connect() itself returns is told in other words than what comes of waiting.
+_TOLD_LATER = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH}
+_UNREACHABLE = {
+    *(errno.ECONNREFUSED, errno.EAGAIN, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH),
+}
 _SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer our close_notify
 
 
@@ -39,7 +45,7 @@ async def connect(
         raise ConnectError(TIMED_OUT, timed_out=True)
     error = opening.exception()
     if error is not None:
-        raise _worded(error, ssl, local) from None
+        raise _worded(error, address, ssl, local) from None
     return opening.result()
 
 
@@ -88,7 +94,10 @@ def _close(opening: asyncio.Future[Connection]) -> None:
 
 
 def _worded(
-    error: BaseException, ssl: tls.SSLContext | None, local: tuple[str, int] | None
+    error: BaseException,
+    address: Address,
+    ssl: tls.SSLContext | None,
+    local: tuple[str, int] | None,
 ) -> BaseException:
     """The error in nginx's words; anything but OSError is a bug and stays what it is."""
     if isinstance(error, tls.SSLError):
@@ -98,6 +107,9 @@ def _worded(
     if ssl is not None and not error.errno:
         return ConnectError("peer closed connection in SSL handshake")
     if local is not None and error.errno == errno.EADDRNOTAVAIL:
-        return ConnectError(f"bind({local[0]}) failed {errno_text(error)}")
+        return ConnectError(f"bind({local[0]}) failed {errno_text(error)}", critical=True)
+    if address.family == socket.AF_UNIX or error.errno not in _TOLD_LATER:
+        text = f"connect() to {address.name} failed {errno_text(error)}"
+        return ConnectError(text, critical=error.errno not in _UNREACHABLE)
     timed_out = isinstance(error, TimeoutError)
     return ConnectError(f"connect() failed {errno_text(error)}", timed_out=timed_out)

@@ -16,14 +16,15 @@ class UpstreamError(Exception):
     """Anything that stops an exchange with an upstream."""
 
     timed_out = False
+    critical = False  # nginx logs it as [crit], everything else as [error]
 
 
 class ConnectError(UpstreamError):
     """No connection was made: refused, unreachable, a failed handshake, or in time none."""
 
-    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+    def __init__(self, message: str, *, timed_out: bool = False, critical: bool = False) -> None:
         super().__init__(message)
-        self.timed_out = timed_out
+        self.timed_out, self.critical = timed_out, critical
 
 
 class SendTimeout(UpstreamError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 
@@ -75,6 +76,33 @@ def test_least_conn(nginx: Nginx) -> None:
         assert chosen(nginx, 3) == "aaa"
 
 
+@pytest.mark.parametrize(
+    "weights, sequence", [(("", "", ""), "abccbaa"), (("weight=3", "", "weight=2"), "acbacabca")]
+)
+def test_least_conn_in_order(nginx: Nginx, weights: tuple[str, ...], sequence: str) -> None:
+    """Round robin decides among those that are equally busy."""
+
+    def slow(peer: Peer) -> None:
+        peer.request()
+        peer.closed()
+
+    backends = {name: nginx.backend(name, slow) for name in "abc"}
+    servers = [f"server 127.0.0.1:%%PORT_{n}%% {w};" for n, w in zip("abc", weights, strict=True)]
+    nginx(
+        "location / { proxy_pass http://u; }",
+        http=f"upstream u {{ least_conn; {' '.join(servers)} }}",
+    )
+    found = ""
+    with contextlib.ExitStack() as clients:
+        for count in range(1, len(sequence) + 1):
+            client = clients.enter_context(nginx.connect())
+            client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while sum(backend.accepted for backend in backends.values()) < count:
+                time.sleep(0.01)
+            found += next(n for n, b in backends.items() if b.accepted > found.count(n))
+    assert found == sequence
+
+
 def test_ip_hash(nginx: Nginx) -> None:
     grouped(nginx, "ip_hash; server 127.0.0.1:%%PORT_a%%; server 127.0.0.1:%%PORT_b%%;")
     assert len(set(chosen(nginx, 6))) == 1
@@ -104,6 +132,132 @@ def test_hash_is_the_same_everywhere(nginx: Nginx, key: str, sequence: str) -> N
         "server 127.0.0.1:%%PORT_b%%; server 127.0.0.1:%%PORT_c%%;",
     )
     assert chosen(nginx, 1, f"/?k={key}") == sequence
+
+
+def test_hash_passes_over_what_is_dead(nginx: Nginx) -> None:
+    grouped(
+        nginx,
+        f"hash $arg_k; server {DEAD}; server 127.0.0.1:%%PORT_a%%; server 127.0.0.1:%%PORT_b%%;",
+    )
+    for count in (1, 2):
+        assert set(chosen(nginx, count, f"/?k={k}") for k in range(20)) == {
+            "a" * count,
+            "b" * count,
+        }
+
+
+def test_ip_hash_of_other_clients(nginx: Nginx) -> None:
+    nginx(
+        """
+        set_real_ip_from 127.0.0.1;
+        real_ip_header X-Real-IP;
+        location / { proxy_pass http://u; }
+        """,
+        http="""
+        upstream u {
+            ip_hash;
+            server 127.0.0.1:%%PORT_a%% weight=3;
+            server 127.0.0.1:%%PORT_b%%;
+            server 127.0.0.1:%%PORT_c%% weight=2;
+            server 127.0.0.2:%%PORT_c%% down;
+        }
+        """,
+        servers=NAMED,
+    )
+    expected = {
+        "127.26.80.57": "b",
+        "127.26.80.1": "b",
+        "190.240.126.194": "b",
+        "81.36.71.227": "c",
+        "107.110.84.85": "b",
+        "9890:c3f7::f43d": "c",
+        "9bce:2e81::b3c5": "a",
+        "6e83:73e2::fca0": "b",
+    }
+    assert expected == {ip: nginx.request("GET /", f"X-Real-IP: {ip}").text for ip in expected}
+
+
+@pytest.mark.parametrize(
+    "group, error",
+    [
+        (
+            "ip_hash; server 127.0.0.1 backup;",
+            'balancing method does not support parameter "backup"',
+        ),
+        (
+            "hash a; server 127.0.0.1 backup;",
+            'balancing method does not support parameter "backup"',
+        ),
+        (
+            "random; server 127.0.0.1 backup;",
+            'balancing method does not support parameter "backup"',
+        ),
+        ("server 127.0.0.1 weight=0;", 'invalid parameter "weight=0"'),
+        ("server 127.0.0.1 max_fails=x;", 'invalid parameter "max_fails=x"'),
+        ("server 127.0.0.1 fail_timeout=5ms;", 'invalid parameter "fail_timeout=5ms"'),
+        ("server 127.0.0.1 down=1;", 'invalid parameter "down=1"'),
+        ("server 127.0.0.1 weight;", 'invalid parameter "weight"'),
+        ("hash $arg_k ketama; server 127.0.0.1;", 'invalid parameter "ketama"'),
+        (
+            "hash a consistent b; server 127.0.0.1;",
+            'invalid number of arguments in "hash" directive',
+        ),
+        ("hash; server 127.0.0.1;", 'invalid number of arguments in "hash" directive'),
+        ("hash $; server 127.0.0.1;", "invalid variable name"),
+        ("ip_hash on; server 127.0.0.1;", 'invalid number of arguments in "ip_hash" directive'),
+        ("random three; server 127.0.0.1;", 'invalid parameter "three"'),
+        ("random two least; server 127.0.0.1;", 'invalid parameter "least"'),
+        ("keepalive x; server 127.0.0.1;", 'invalid value "x" in "keepalive" directive'),
+        ("keepalive 1 global; server 127.0.0.1;", 'invalid parameter "global"'),
+        ("keepalive 1; keepalive 2; server 127.0.0.1;", '"keepalive" directive is duplicate'),
+        ('zone ""; server 127.0.0.1;', 'invalid zone name ""'),
+        ("zone z 1x; server 127.0.0.1;", 'invalid zone size "1x"'),
+        ("zone z 1k; server 127.0.0.1;", 'zone "z" is too small'),
+    ],
+)
+def test_rejected(nginx: Nginx, group: str, error: str) -> None:
+    nginx.rejects(http=f"upstream u {{\n{group}\n}}", message=error, line=2)
+
+
+def test_rejected_elsewhere(nginx: Nginx) -> None:
+    """What is known only when all has been read."""
+    nginx.rejects(
+        http="upstream u { hash $nothing; server 127.0.0.1; }",
+        message='unknown "nothing" variable',
+        line=0,
+    )
+    nginx.rejects(
+        http="# nobody uses it\nupstream u {\nserver 127.0.0.1 backup;\n}",
+        message='no servers in upstream "u"',
+        line=2,
+    )
+    nginx.rejects(http="upstream u { ip_hash; }", message="no servers are inside upstream")
+    nginx.rejects("least_conn;", '"least_conn" directive is not allowed here')
+
+
+@pytest.mark.parametrize("method", ["hash a", "ip_hash", "least_conn", "random two least_conn"])
+def test_method_redefined(nginx: Nginx, method: str) -> None:
+    told = nginx.accepts(http=f"upstream u {{ ip_hash;\nserver 127.0.0.1;\n{method};\n}}")
+    assert "[warn] " in told and "load balancing method redefined in" in told
+
+
+def test_methods_and_keepalive_in_any_order(nginx: Nginx) -> None:
+    for group in ("keepalive 2; least_conn;", "least_conn; keepalive 2;"):
+        told = nginx.accepts(
+            http=f"upstream u {{ {group} server 127.0.0.1 backup down; server a; }}".replace(
+                "server a", "server 127.0.0.2"
+            )
+        )
+        assert "warn" not in told
+
+
+def test_backup_before_the_method(nginx: Nginx) -> None:
+    """Only what follows the method must be known to it."""
+    grouped(
+        nginx,
+        f"server 127.0.0.1:%%PORT_a%% backup; hash $arg_k; server {DEAD} max_fails=0;",
+    )
+    assert chosen(nginx, 3, "/?k=1") == "aaa"
 
 
 def test_random(nginx: Nginx) -> None:

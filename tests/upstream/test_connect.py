@@ -35,9 +35,11 @@ def test_refused() -> None:
 
 
 def test_no_such_socket(tmp_path: Path) -> None:
+    name = f"unix:{tmp_path}/none"
     with pytest.raises(ConnectError) as raised:
         run(connect(unix_address(f"{tmp_path}/none"), SETTINGS))
-    assert str(raised.value) == "connect() failed (2: No such file or directory)"
+    assert str(raised.value) == f"connect() to {name} failed (2: No such file or directory)"
+    assert raised.value.critical
 
 
 def test_a_local_address_that_is_not_ours() -> None:
