@@ -71,6 +71,20 @@ async def read_body(r: Request) -> KeptBody:
     return body
 
 
+async def take_body(r: Request) -> KeptBody | None:
+    """The whole body if it has come already, in memory whatever its size; None if not.
+
+    So what follows a request head in the same packet need not be streamed."""
+    source = r.body_in
+    if r.body is not None or source is None or not source.complete:
+        kept: KeptBody | None = r.body
+        return kept
+    data = await source.read()
+    check_size(r, source.received, len(data))
+    body = r.body = KeptBody(data, length=len(data))
+    return body
+
+
 def check_size(r: Request, received: int, last: int) -> None:
     """Raises BodyError(413) once more came than client_max_body_size allows."""
     limit = r.location.core.client_max_body_size

@@ -167,6 +167,7 @@ class Request:
     status_line: str | None = None
     content_type: str | None = None
     charset = ""
+    override_charset = ""  # what an upstream wants the response converted to
     content_encoding: str | None = None  # the field is among headers_out already
     gzip_vary = False  # the response depends on Accept-Encoding, and says so
     unbuffered = False  # each piece of the body is to reach the client at once
@@ -381,7 +382,9 @@ class Request:
             self.location_out = body.decode("latin-1")
             return status
         self.content_length = len(body)
-        self.content_type = content_type or self.location.content_type_of(self.uri)
+        self.content_type = (
+            content_type or self.content_type or self.location.content_type_of(self.uri)
+        )
         self.send_header()
         if not self.header_only and body:
             self.write(body)

@@ -69,8 +69,8 @@ def is_args(r: Request) -> str:
 
 @variable("request_method")
 def request_method(r: Request) -> str:
-    """Request method, as the client sent it."""
-    return r.main.original_method
+    """Request method; where error_page or X-Accel-Redirect led elsewhere it is GET."""
+    return r.main.method
 
 
 @variable("request")

@@ -62,7 +62,7 @@ def _serve(
     if has_etag:
         r.etag = f'"{modified:x}-{size:x}"'
     if not r.content_type:
-        r.content_type = r.location.content_type_of(r.uri)
+        r.content_type = r.content_type or r.location.content_type_of(r.uri)
     r.allow_ranges = True
     return send_file(r, fd, size, path)
 

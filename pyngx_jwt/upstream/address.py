@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from ..errors import ConfError
 
@@ -60,6 +61,27 @@ def parse_url(
     if text.startswith("["):
         return _parse_inet6(text, default_port, uri_part)
     return _parse_inet(text, default_port, uri_part, resolve)
+
+
+def parse_local(text: str) -> tuple[str, int] | None:
+    """An address to bind to, its port 0 if none is told; None if it is none
+    (ngx_parse_addr_port)."""
+    host, port = text, 0
+    bracketed = text.startswith("[")
+    if bracketed or text.count(":") == 1:
+        end = text.find("]") + 1 if bracketed else text.index(":")
+        host, rest = text[:end].strip("[]"), text[end:]
+        if rest:
+            try:
+                port = _port(rest[1:])
+            except AddressError:
+                return None
+        if bracketed and (end == 0 or (rest and not rest.startswith(":"))):
+            return None
+    try:
+        return str(ip_address(host)), port
+    except ValueError:
+        return None
 
 
 def resolve_host(host: str, port: int) -> tuple[Address, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from ...conf.directive import (
@@ -28,7 +27,7 @@ from ...conf.values import parse_size
 from ...errors import ConfError
 from ...http.regex import Regex
 from ...http.template import Template, template
-from ...upstream.address import Url, parse_upstream
+from ...upstream.address import Url, parse_local, parse_upstream
 from ..core import CoreConf
 
 NEXT = (
@@ -114,10 +113,8 @@ def _bind(name: str, text: str, *options: str) -> Template | None:
         raise ConfError("transparent proxying is not supported")
     if text == "off" or not template.is_constant:
         return None if text == "off" else template
-    try:
-        ip_address(text.strip("[]"))
-    except ValueError:
-        raise ConfError(f'invalid address "{text}"') from None
+    if parse_local(text) is None:
+        raise ConfError(f'invalid address "{text}"')
     return template
 
 

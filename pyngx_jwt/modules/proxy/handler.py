@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Iterator
 
-from ...http.body import KeptBody, check_size, read_body
+from ...http.body import KeptBody, check_size, read_body, take_body
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import DONE, Request, Status
 from ...http.uri import parse_unsafe_uri
 from ...log import Level as LogLevel
+from ...upstream.address import parse_local
 from ...upstream.balancer import Choice
 from ...upstream.client import Connection, Settings
 from ...upstream.connect import connect
@@ -22,7 +23,7 @@ from ..core import bind_size
 from ..upstream import State
 from .conf import ProxyConf
 from .request import BuildHead, Outgoing, compile_head
-from .response import compile_copy, limit_rate_of
+from .response import compile_copy, compile_redirected, limit_rate_of
 from .target import FindTarget, Found, compile_target
 from .tunnel import tunnel
 
@@ -41,6 +42,7 @@ class Proxy:
         self.find: FindTarget = compile_target(conf, level)
         self.build_head: BuildHead = compile_head(conf, level, cached=False)
         self.copy_headers = compile_copy(conf, level)
+        self.copy_redirected = compile_redirected(conf, level)
         self.settings = Settings(
             connect_timeout=conf.proxy_connect_timeout,
             send_timeout=conf.proxy_send_timeout,
@@ -121,7 +123,10 @@ class Exchange:
         if not self.out.uri:
             r.log(LogLevel.ERR, "zero length URI to proxy")
             return 500
-        r.upstream_states = r.upstream_states or []
+        if r.upstream_states:
+            r.upstream_states.append(State(""))  # between this and an earlier location
+        else:
+            r.upstream_states = []
         while True:
             response, failure = await self._try()
             if response is not None:
@@ -147,6 +152,8 @@ class Exchange:
         if main.body_in is None and main.body is None:
             out.body_length = main.content_length_in if r is main else -1
             return
+        if not conf.proxy_request_buffering and r.parent is None:
+            await take_body(r)
         if main.body is None and not conf.proxy_request_buffering and r.parent is None:
             self.streamed = True
             out.chunked, out.body_length = main.chunked_in, main.content_length_in
@@ -220,7 +227,10 @@ class Exchange:
 
     def _local_address(self) -> tuple[str, int] | None:
         text = self.proxy.bind(self.r) if self.proxy.bind else ""
-        return (text, 0) if text else None
+        found = parse_local(text) if text else None
+        if text and found is None:
+            self.r.log(LogLevel.ERR, f'invalid local address "{text}"')
+        return found
 
     async def _send(self, connection: Connection) -> None:
         r, head = self.r, self.head
@@ -310,6 +320,7 @@ class Exchange:
 
     async def _answer(self, response: Response) -> Status:
         conf = self.proxy.conf
+        self._limit_rate()
         if conf.proxy_intercept_errors and response.status >= 300:
             status = self._intercepted(response)
             if status:
@@ -335,7 +346,6 @@ class Exchange:
         r.disable_not_modified = True
         if response.version == HTTP_09:  # what came goes on as it is, without a head
             r.http_version, r.keep_alive = HTTP_09, False
-        self._limit_rate()
 
     async def _send_response(self, response: Response) -> Status:
         r = self.r
@@ -365,7 +375,7 @@ class Exchange:
     async def _stream_response(self, response: Response) -> Status:
         r, connection = self.r, self.connection
         assert connection is not None
-        total = 0
+        state = self.state
         limit = self.proxy.limit_rate
         rate = limit(r) if limit is not None else 0
         if not self._buffers(response):
@@ -373,31 +383,40 @@ class Exchange:
             r.sink.flush()
         try:
             while (data := await connection.read()) is not None:
-                total += len(data)
-                if not r.header_only:
-                    await r.send(data)
+                state.response_length += len(data)
                 if rate:
-                    await self._slow_down(rate, total)
+                    await self._send_slowly(data, rate)
+                elif not r.header_only:
+                    await r.send(data)
         except UpstreamError as error:
             self._failed(error)
-            self.state.response_length = total
             self._leave(failed=False)
             r.sink.abort()
             return DONE
-        self._finished(total)
+        self._finished(state.response_length)
         r.trailers = tuple(response.trailers)
         return r.finish()
 
-    async def _slow_down(self, rate: int, total: int) -> None:
-        """Keeps to proxy_limit_rate: `total` bytes since the exchange began."""
-        ahead = total / rate - (time.monotonic() - self.state.started) - 1
-        if ahead > 0:
-            await asyncio.sleep(ahead)
+    async def _send_slowly(self, data: bytes, rate: int) -> None:
+        """Keeps to proxy_limit_rate, in bytes per second: while it waits nothing is read."""
+        r, state = self.r, self.state
+        passed = state.response_length - len(data)
+        while data:
+            seconds = int(time.monotonic() - state.started) + 1
+            allowed = rate * seconds - passed
+            if allowed <= 0:
+                await asyncio.sleep(-allowed / rate + 0.001)
+                continue
+            if not r.header_only:
+                await r.send(data[:allowed])
+            passed += min(allowed, len(data))
+            data = data[allowed:]
 
     def _buffers(self, response: Response) -> bool:
-        told = (self.state.field("x-accel-buffering") or "").lower()
+        told = [value.lower() for value in self.state.fields("x-accel-buffering")]
+        told = [value for value in told if value in ("yes", "no")]
         if told and "X-Accel-Buffering" not in self.proxy.conf.proxy_ignore_headers:
-            return told != "no"
+            return told[-1] == "yes"
         return self.proxy.conf.proxy_buffering
 
     def _finished(self, length: int) -> None:
@@ -423,29 +442,29 @@ class Exchange:
     def _intercepted(self, response: Response) -> Status:
         """The status for error_page, 0 where none is configured for it."""
         r = self.r
-        if response.status not in r.location.error_pages or r.error_page_used:
+        if response.status not in r.location.error_pages:
             return 0
         for name, field in zip(response.names, response.headers, strict=True):
             if name == "www-authenticate" and response.status == 401:
                 r.add_header(*field)
-        self._leave(failed=False)
+        self._put_aside(response)
         return response.status
 
+    def _put_aside(self, response: Response) -> None:
+        """Lets go of the server; the client will not see its response."""
+        if response.body is None:
+            self._leave(failed=False)
+        else:
+            self._finished(len(response.body))
+
     def _accel_redirect(self, response: Response) -> Status | None:
-        target = self.state.field("x-accel-redirect")
-        if target is None or "X-Accel-Redirect" in self.proxy.conf.proxy_ignore_headers:
+        targets = self.state.fields("x-accel-redirect")
+        if not targets or "X-Accel-Redirect" in self.proxy.conf.proxy_ignore_headers:
             return None
+        target = targets[0]
         r = self.r
-        for name, field in zip(response.names, response.headers, strict=True):
-            if name in (
-                "content-type",
-                "set-cookie",
-                "content-disposition",
-                "cache-control",
-                "expires",
-            ):
-                self.proxy.copy_headers(r, [name], [field])
-        self._leave(failed=False)
+        self.proxy.copy_redirected(r, response.names, response.headers)
+        self._put_aside(response)
         if target.startswith("@"):
             return r.go_named(target)
         parsed = parse_unsafe_uri(target)
@@ -457,9 +476,12 @@ class Exchange:
         return r.redirect(*parsed)
 
     def _limit_rate(self) -> None:
-        value = self.state.field("x-accel-limit-rate")
-        if value and "X-Accel-Limit-Rate" not in self.proxy.conf.proxy_ignore_headers:
-            self.r.limit_rate = limit_rate_of(value)
+        told = self.state.fields("x-accel-limit-rate")
+        if not told or "X-Accel-Limit-Rate" in self.proxy.conf.proxy_ignore_headers:
+            return
+        rate = limit_rate_of(told[-1])
+        if rate is not None:
+            self.r.limit_rate = rate
 
     async def _upgrade(self, response: Response) -> Status:
         r, connection = self.r, self.connection
@@ -474,12 +496,16 @@ class Exchange:
 
     def close(self) -> None:
         """Lets go of what an abandoned exchange still holds."""
+        if self.peer is None:
+            return
+        state = self.state
+        state.response_time = time.monotonic() - state.started
         if self.connection is not None:
+            state.bytes_received = self.connection.bytes_received
             self.connection.close()
             self.connection = None
-        if self.peer is not None:
-            self.choice.free(False, int(time.monotonic()))
-            self.peer = None
+        self.choice.free(False, int(time.monotonic()))
+        self.peer = None
 
 
 async def _send_chunks(connection: Connection, chunks: Iterator[bytes]) -> None:

@@ -10,6 +10,7 @@ from ...http.level import Level
 from ...http.regex import Regex
 from ...http.request import Request
 from ...http.template import Template, Text
+from ...log import Level as LogLevel
 from .conf import ProxyConf, Redirect
 from .cookies import compile_cookies
 
@@ -25,6 +26,18 @@ HIDDEN = frozenset(
         "x-accel-charset",
     )
 )
+SINGLE = frozenset(
+    (
+        *("status", "content-type", "date", "last-modified", "etag", "server", "location"),
+        *("refresh", "expires", "x-accel-expires", "x-accel-redirect"),
+    )
+)
+REDIRECTED = frozenset(
+    (
+        *("content-type", "set-cookie", "content-disposition", "cache-control", "expires"),
+        "accept-ranges",
+    )
+)
 Copy = Callable[[Request, str, str], None]
 Fields = Sequence[tuple[str, str]]
 CopyHeaders = Callable[[Request, Sequence[str], Fields], None]
@@ -37,9 +50,14 @@ def compile_copy(conf: ProxyConf, level: Level) -> CopyHeaders:
     special: dict[str, Copy] = {name: _ignore for name in hidden}
     for name, copy in _special(conf, level).items():
         special.setdefault(name, copy)
+    own_server, own_date = "server" not in hidden, "date" not in hidden
 
     def copy_headers(r: Request, names: Sequence[str], fields: Fields) -> None:
         out = r.headers_out
+        if own_server or own_date:  # then there are none if the upstream sends none
+            r.own_server, r.own_date = own_server, own_date
+        if len(set(names)) != len(names):
+            names, fields = _without_duplicates(r, names, fields)
         for name, field in zip(names, fields, strict=True):
             copy = special.get(name)
             if copy is None:
@@ -48,6 +66,40 @@ def compile_copy(conf: ProxyConf, level: Level) -> CopyHeaders:
                 copy(r, *field)
 
     return copy_headers
+
+
+def compile_redirected(conf: ProxyConf, level: Level) -> CopyHeaders:
+    """A function for the fields that go on to where X-Accel-Redirect points."""
+    special = {name: copy for name, copy in _special(conf, level).items() if name in REDIRECTED}
+
+    def copy_headers(r: Request, names: Sequence[str], fields: Fields) -> None:
+        names, fields = _without_duplicates(r, names, fields)
+        for name, field in zip(names, fields, strict=True):
+            if name in REDIRECTED:
+                special.get(name, Request.add_header)(r, *field)
+
+    return copy_headers
+
+
+def _without_duplicates(
+    r: Request, names: Sequence[str], fields: Fields
+) -> tuple[Sequence[str], Fields]:
+    """Leaves out all but the first of the fields of which there can be one
+    (ngx_http_upstream_process_header_line)."""
+    first: dict[str, tuple[str, str]] = {}
+    kept: list[tuple[str, tuple[str, str]]] = []
+    for name, field in zip(names, fields, strict=True):
+        previous = first.setdefault(name, field) if name in SINGLE else field
+        if previous is field:
+            kept.append((name, field))
+            continue
+        r.log(
+            LogLevel.WARN,
+            f'upstream sent duplicate header line: "{field[0]}: {field[1]}", '
+            f'previous value: "{previous[0]}: {previous[1]}", ignored '
+            "while reading response header from upstream",
+        )
+    return [name for name, _ in kept], [field for _, field in kept]
 
 
 def _special(conf: ProxyConf, level: Level) -> dict[str, Copy]:

@@ -91,7 +91,7 @@ def _by_variables(conf: ProxyConf, level: Level) -> FindTarget:
             Outgoing(vars_of(scheme, url, from_variables=True)),
             tls if scheme == "https" else None,
         )
-        group = groups.get(url.host) if url.no_port else None
+        group = groups.find(url)
         if group is not None:
             tag = (
                 group.pool.keepalive.tag(id(conf), id(used) if used else None)
