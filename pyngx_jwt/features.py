@@ -38,6 +38,7 @@ MODULES = frozenset(
             "auth_basic",
             "auth_request",
             "autoindex",
+            "charset",
             "geo",
             "limit_conn",
             "limit_req",

@@ -8,6 +8,7 @@ from .auth_basic import auth_basic
 from .auth_jwt import auth_jwt, other_dialects
 from .auth_request import auth_request
 from .autoindex import autoindex
+from .charset import charset
 from .core import core
 from .core_variables import core_variables
 from .empty_gif import empty_gif
@@ -72,6 +73,7 @@ MODULES: tuple[AnyModule, ...] = (
     other_dialects,
     range_,
     gzip,
+    charset,
     gunzip,
     headers,
     not_modified,

@@ -50,6 +50,8 @@ def compile_copy(conf: ProxyConf, level: Level) -> CopyHeaders:
     special: dict[str, Copy] = {name: _ignore for name in hidden}
     for name, copy in _special(conf, level).items():
         special.setdefault(name, copy)
+    if "X-Accel-Charset" not in conf.proxy_ignore_headers:
+        special["x-accel-charset"] = _take_charset(passed="x-accel-charset" not in hidden)
     own_server, own_date = "server" not in hidden, "date" not in hidden
 
     def copy_headers(r: Request, names: Sequence[str], fields: Fields) -> None:
@@ -100,6 +102,15 @@ def _without_duplicates(
             "while reading response header from upstream",
         )
     return [name for name, _ in kept], [field for _, field in kept]
+
+
+def _take_charset(*, passed: bool) -> Copy:
+    def take(r: Request, name: str, value: str) -> None:
+        r.override_charset = value
+        if passed:
+            r.add_header(name, value)
+
+    return take
 
 
 def _special(conf: ProxyConf, level: Level) -> dict[str, Copy]:

@@ -1,0 +1,308 @@
+"""Tells the character set of responses, and converts them from one to another."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ..conf.directive import EVERYWHERE, HTTP, LOCATION_IF, Conf, directive, flag
+from ..conf.parse import Statement
+from ..conf.scope import located
+from ..errors import ConfError
+from ..http.content_types import HTML, Types, add_types, has_type
+from ..http.level import Level
+from ..http.module import Module
+from ..http.request import BodyFilter, HeaderFilter, Request
+from ..http.template import Text
+from ..http.variables import Variables
+from ..log import Level as LogLevel
+
+HERE = EVERYWHERE | LOCATION_IF
+DEFAULT_TYPES: Types = frozenset(
+    {
+        *("text/html", "text/xml", "text/plain", "text/vnd.wap.wml"),
+        *("application/javascript", "application/rss+xml"),
+    }
+)
+UTF8 = "utf-8"
+UTF8_BYTES = 3  # of a character in a map
+NOT_TOLD = frozenset({301, 302})  # as old browsers took it for that of the next page
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_CHARSET = re.compile(r"; *charset=(.*)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Table:
+    """One "charset_map" in both directions: byte to bytes, and character to byte."""
+
+    to_second: dict[int, str]
+    to_first: dict[int, str]
+
+
+@dataclass(slots=True)
+class Charsets:
+    """The character sets a configuration names, as first written, and what converts them."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    tables: dict[tuple[str, str], dict[int, str]] = field(default_factory=dict)
+
+    def add(self, name: str) -> str:
+        """The key of a name."""
+        self.names.setdefault(name.lower(), name)
+        return name.lower()
+
+
+class CharsetConf(Conf):
+    charset_name = ""  # "" is "off", "$name" a variable
+    source_name = ""
+    types: Types = DEFAULT_TYPES
+
+    @directive(HERE, default="off", syntax="charset charset | off")
+    def charset(self, charset: str) -> None:
+        """Adds the character set to Content-Type; if it is not the one of "source_charset",
+        converts the response. It can be a variable."""
+        self._set("charset_name", "charset", "" if charset == "off" else charset)
+
+    @directive(HTTP, raw=True, syntax="charset_map charset1 charset2 { ... }")
+    def charset_map(self, first: str, second: str, *, entries: Iterable[Statement]) -> None:
+        """Describes a conversion, in both directions: a line holds the codes of a character in
+        both sets, in hexadecimal; utf-8 can only be the second."""
+        charsets = self._scope.shared(Charsets)
+        one, other = charsets.add(first), charsets.add(second)
+        if one == other:
+            told = f'"{first}" and "{second}"'
+            raise ConfError(f'"charset_map" between the same charsets {told}')
+        if one == UTF8:
+            raise ConfError(
+                '"charset_map" with "utf-8" charset should be given in the second column'
+            )
+        if (one, other) in charsets.tables:
+            raise ConfError(f'duplicate "charset_map" between "{first}" and "{second}"')
+        table = _empty_table(other == UTF8)
+        charsets.tables[one, other] = table.to_second
+        charsets.tables[other, one] = table.to_first
+        for entry in entries:
+            with located(entry):
+                _add_entry(table, entry, other == UTF8)
+
+    @directive(HERE, default="text/html text/xml text/plain ...", syntax="charset_types type ...")
+    def charset_types(self, type: str, *types: str) -> None:
+        """Enables the module for these types besides "text/html"; "*" stands for any."""
+        self.types = add_types(self, vars(self).get("types", HTML), (type, *types))
+
+    override_charset = flag(
+        False, HERE, "Converts responses of an upstream that tell their character set, too."
+    )
+
+    @directive(HERE)
+    def source_charset(self, charset: str) -> None:
+        """Defines the character set that responses are in; it can be a variable."""
+        self._set("source_name", "source_charset", charset)
+
+    def _set(self, attribute: str, name: str, value: str) -> None:
+        if attribute in vars(self):
+            raise ConfError(f'"{name}" directive is duplicate')
+        if value and not value.startswith("$"):
+            self._scope.shared(Charsets).add(value)
+        setattr(self, attribute, value)
+
+
+def _empty_table(utf8: bool) -> Table:
+    """What the map does not hold becomes "?", or an entity when it comes from utf-8."""
+    same = {code: chr(code) for code in range(128)}
+    unknown = dict.fromkeys(range(128, 256), "?")
+    return Table({**same, **unknown}, FromUtf8() if utf8 else {**same, **unknown})
+
+
+class FromUtf8(dict[int, str]):
+    """Characters to bytes; those that have none become entities, broken ones "?"."""
+
+    def __missing__(self, code: int) -> str:
+        if code < 128:
+            return chr(code)
+        return "?" if 0xD800 <= code <= 0xDFFF else f"&#{code};"
+
+
+def _add_entry(table: Table, entry: Statement, utf8: bool) -> None:
+    if len(entry.args) != 1:
+        raise ConfError("invalid parameters number")
+    source, text = _byte(entry.name), entry.args[0]
+    if utf8:
+        code, character = _utf8_character(text)
+        table.to_second[source] = character
+        if code >= 128:  # nginx leaves ASCII alone on the way back
+            table.to_first[code] = chr(source)
+    else:
+        target = _byte(text)
+        table.to_second[source] = chr(target)
+        table.to_first[target] = chr(source)
+
+
+def _byte(text: str) -> int:
+    if not _HEX.fullmatch(text) or (value := int(text, 16)) > 255:
+        raise ConfError(f'invalid value "{text}"')
+    return value
+
+
+def _utf8_character(text: str) -> tuple[int, str]:
+    """The code of a character and its bytes."""
+    if _HEX.fullmatch(text) and len(text) % 2 == 0 and len(text) <= 2 * UTF8_BYTES:
+        data = bytes.fromhex(text)
+        character = data.decode("utf-8", "replace")
+        if len(character) == 1 and character.encode("utf-8") == data:
+            return ord(character), data.decode("latin-1")
+    raise ConfError(f'invalid value "{text}"')
+
+
+charset = Module("charset", CharsetConf)
+
+
+@charset.after_merge
+def check_maps(conf: CharsetConf, level: Level) -> None:
+    """There is a map for what is certain to be converted."""
+    target, source = conf.charset_name.lower(), conf.source_name.lower()
+    charsets = level.scope.shared(Charsets)
+    if not target or not source or target == source or "$" in (target[0], source[0]):
+        return
+    if level.context is not HTTP and (source, target) not in charsets.tables:
+        one, other = charsets.names[source], charsets.names[target]
+        raise ConfError(f'no "charset_map" between the charsets "{one}" and "{other}"').nowhere()
+
+
+@charset.header_filter
+def tell_charset(conf: CharsetConf, level: Level) -> HeaderFilter | None:
+    """An upstream can name a character set too, if the configuration knows it."""
+    charsets = level.scope.shared(Charsets)
+    if not charsets.names and not conf.charset_name:
+        return None
+    target = _bind(conf.charset_name, charsets, level.variables)
+    source = _bind(conf.source_name, charsets, level.variables)
+    wanted_for = _choice(conf, charsets, target)
+
+    def filter_header(r: Request) -> None:
+        if r.parent is not None or not r.content_type:
+            return
+        bare, told = _own_charset(r)
+        wanted = wanted_for(r, told)
+        if wanted is None:
+            return
+        given = told or source(r)
+        if given in ("", wanted) or given.lower() == wanted.lower():
+            _tell(r, bare, wanted)
+        else:
+            _convert(r, charsets, bare, given, wanted)
+
+    return filter_header
+
+
+def _choice(
+    conf: CharsetConf, charsets: Charsets, target: Text
+) -> Callable[[Request, str], str | None]:
+    """A function from a request and what its upstream told to the character set to send
+    (ngx_http_destination_charset); None is to leave all as it is."""
+    off, override, types = not conf.charset_name, conf.override_charset, conf.types
+
+    def wanted(r: Request, told: str) -> str | None:
+        if r.override_charset:
+            if r.override_charset.lower() in charsets.names:
+                return r.override_charset
+            r.log(LogLevel.ERR, f'unknown charset "{r.override_charset}" to override')
+            return None
+        if off or not (override if told else has_type(r, types)):
+            return None
+        return target(r)
+
+    return wanted
+
+
+def _bind(name: str, charsets: Charsets, variables: Variables) -> Text:
+    if name.startswith("$"):
+        get = variables.resolve(name[1:])
+        return lambda r: get(r) or ""
+    text = charsets.names[name.lower()] if name else ""
+    return lambda r: text
+
+
+def _own_charset(r: Request) -> tuple[str, str]:
+    """The type of a response without its character set, and the character set that an
+    upstream tells (ngx_http_upstream_copy_content_type)."""
+    text = r.content_type or ""
+    if r.charset:
+        return text, r.charset
+    found = _CHARSET.search(text) if r.upstream_states or r.cached else None
+    if found is None:
+        return text, ""
+    return text[: found.start()], found[1].removeprefix('"').removesuffix('"')
+
+
+def _tell(r: Request, bare: str, name: str) -> None:
+    r.content_type, r.charset = bare, "" if r.status in NOT_TOLD else name
+
+
+def _convert(r: Request, charsets: Charsets, bare: str, given: str, wanted: str) -> None:
+    one, other = given.lower(), wanted.lower()
+    known = one in charsets.names and other in charsets.names
+    if known and r.content_encoding:
+        return
+    table = charsets.tables.get((one, other))
+    if table is None:
+        told = f'no "charset_map" between the charsets "{given}" and "{wanted}"'
+        r.log(LogLevel.ERR, told)
+        return
+    _tell(r, bare, charsets.names[other])
+    r.body_filters += (_recoder(table, one, other),)
+    if UTF8 in (one, other):
+        r.content_length = -1
+
+
+def _recoder(table: dict[int, str], one: str, other: str) -> BodyFilter:
+    if one == UTF8:
+        return Decoding(table)
+    if other == UTF8:
+        return Encoding(table)
+    return Recoding(bytes(ord(table[code]) for code in range(256)))
+
+
+# -- conversions ----------------------------------------------------------------------------
+
+
+class Recoding:
+    """From one set of 256 characters to another."""
+
+    def __init__(self, table: bytes) -> None:
+        self.table = table
+
+    def feed(self, data: bytes) -> bytes:
+        return data.translate(self.table)
+
+    def end(self) -> bytes:
+        return b""
+
+
+class Encoding:
+    """To utf-8."""
+
+    def __init__(self, table: dict[int, str]) -> None:
+        self.table = table
+
+    def feed(self, data: bytes) -> bytes:
+        return data.decode("latin-1").translate(self.table).encode("latin-1")
+
+    def end(self) -> bytes:
+        return b""
+
+
+class Decoding:
+    """From utf-8; a character can come in two pieces."""
+
+    def __init__(self, table: dict[int, str]) -> None:
+        self.table = table
+        self.decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+
+    def feed(self, data: bytes) -> bytes:
+        return self.decoder.decode(data).translate(self.table).encode("latin-1")
+
+    def end(self) -> bytes:
+        return b""
