@@ -89,6 +89,9 @@ class RequestBody(Protocol):
     async def read(self) -> bytes:
         """The next bytes, b"" at the end; raises BodyError."""
 
+    def at_hand(self) -> bytes:
+        """What has come and was not read yet."""
+
 
 class BodyError(Exception):
     """The request body cannot be had: the status that answers it."""
@@ -348,7 +351,8 @@ class Request:
         after = after_of(self) if after_of is not None else 0
         while data:
             seconds = int(time.time()) - int(self.start) + 1
-            allowed = rate * seconds - max(0, self.bytes_sent - after)
+            sent = self.bytes_sent
+            allowed = rate * seconds - (sent - after)
             if allowed <= 0:
                 await asyncio.sleep(-allowed / rate + 0.001)
                 continue
@@ -357,7 +361,7 @@ class Request:
             if self.sink.paused:
                 await self.sink.drain()
             if data:
-                await asyncio.sleep(len(piece) / rate)
+                await asyncio.sleep((max(self.bytes_sent, after) - max(sent, after)) / rate)
 
     def finish(self) -> Status:
         """Ends the response."""

@@ -88,8 +88,18 @@ class Body:
         except (web.RequestPayloadError, ConnectionError):
             r.log(Level.INFO, "client sent invalid or incomplete body")
             raise BodyError(400) from None
+        return self._taken(data)
+
+    def at_hand(self) -> bytes:
+        """What has come and was not read yet."""
+        try:
+            return self._taken(self._content.read_nowait())
+        except (web.RequestPayloadError, ConnectionError):
+            return b""  # read() will tell
+
+    def _taken(self, data: bytes) -> bytes:
         self.received += len(data)
-        self.complete = not data or self._content.at_eof()
+        self.complete = self._content.at_eof()
         return data
 
 

@@ -122,14 +122,20 @@ class ClientBody:
         if not self._parts and not self.complete and not self._error:
             await self._wait()
         if self._parts:
-            data = self._parts.popleft() if len(self._parts) == 1 else b"".join(self._parts)
-            self._parts.clear()
-            self.waiting_bytes = 0
-            self._resume()
-            return data
+            return self.at_hand()
         if self._error:
             raise BodyError(self._error)
         return b""
+
+    def at_hand(self) -> bytes:
+        """What has come and was not read yet."""
+        if not self._parts:
+            return b""
+        data = self._parts.popleft() if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        self.waiting_bytes = 0
+        self._resume()
+        return data
 
     async def _wait(self) -> None:
         self._feed.before_read()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Iterator
 from ...http.body import KeptBody, check_size, read_body, take_body
 from ...http.level import Level
 from ...http.module import Module
-from ...http.request import DONE, Request, Status
+from ...http.request import DONE, Request, RequestBody, Status
 from ...http.uri import parse_unsafe_uri
 from ...log import Level as LogLevel
 from ...upstream.address import parse_local
@@ -233,12 +233,11 @@ class Exchange:
         return found
 
     async def _send(self, connection: Connection) -> None:
-        r, head = self.r, self.head
+        head = self.head
         is_head = head.startswith(b"HEAD ")
         self.state.bytes_sent = len(head)
         if self.streamed:
-            connection.begin(head, self.settings, head=is_head, more=True)
-            await self._stream_body(connection, r)
+            await self._stream_body(connection, head)
             return
         body = self.body
         if body is None or not body.length:
@@ -256,21 +255,28 @@ class Exchange:
     def _head(self) -> bytes:
         return self.proxy.build_head(self.r, self.out)
 
-    async def _stream_body(self, connection: Connection, r: Request) -> None:
+    async def _stream_body(self, connection: Connection, head: bytes) -> None:
         """Passes the body on as it comes in; once begun, no other server can have it."""
+        r = self.r
         source = r.main.body_in
         assert source is not None
-        while not connection.answered:
-            data = await source.read()
-            check_size(r, source.received, len(data))
-            if not data:
-                break
-            piece = b"%x\r\n%b\r\n" % (len(data), data) if self.out.chunked else data
-            self.state.bytes_sent += len(piece)
-            connection.write(piece)
+        piece, last = self._piece(source, source.at_hand())
+        is_head = head.startswith(b"HEAD ")
+        connection.begin(head + piece, self.settings, head=is_head, more=not last)
+        await connection.drain()
+        while not (last or connection.answered):
+            piece, last = self._piece(source, await source.read())
+            connection.write(piece, more=not last)
             await connection.drain()
-        if source.complete:
-            connection.write(b"0\r\n\r\n" if self.out.chunked else b"", more=False)
+
+    def _piece(self, source: RequestBody, data: bytes) -> tuple[bytes, bool]:
+        """Data of the request body as they are sent, and whether they are the last."""
+        check_size(self.r, source.received, len(data))
+        if self.out.chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            data += b"0\r\n\r\n" if source.complete else b""
+        self.state.bytes_sent += len(data)
+        return data, source.complete
 
     def _failed(self, error: UpstreamError) -> str:
         self._log(LogLevel.CRIT if error.critical else LogLevel.ERR, str(error))
@@ -359,25 +365,31 @@ class Exchange:
 
     async def _send_body(self, response: Response) -> Status:
         r, whole = self.r, response.body
-        if whole is not None:
-            self._finished(len(whole))
-            if whole and not r.header_only:
-                if r.rate:
-                    await r.send(whole)
-                else:
-                    r.write(whole)
-            r.trailers = tuple(response.trailers)
-            if r.sink.paused:
-                await r.sink.drain()
-            return r.finish()
-        return await self._stream_response(response)
+        if whole is None:
+            return await self._stream_response(response)
+        self._finished(len(whole))
+        if whole and not r.header_only:
+            if rate := self._rate(response):
+                await self._send_slowly(whole, rate)
+            elif r.rate:
+                await r.send(whole)
+            else:
+                r.write(whole)
+        r.trailers = tuple(response.trailers)
+        if r.sink.paused:
+            await r.sink.drain()
+        return r.finish()
+
+    def _rate(self, response: Response) -> int:
+        """proxy_limit_rate; it needs buffering, as in nginx."""
+        limit = self.proxy.limit_rate
+        return limit(self.r) if limit is not None and self._buffers(response) else 0
 
     async def _stream_response(self, response: Response) -> Status:
         r, connection = self.r, self.connection
         assert connection is not None
         state = self.state
-        limit = self.proxy.limit_rate
-        rate = limit(r) if limit is not None else 0
+        rate = self._rate(response)
         if not self._buffers(response):
             r.unbuffered = True
             r.sink.flush()
