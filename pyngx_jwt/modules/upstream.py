@@ -25,7 +25,9 @@ from ..upstream.least_conn import LeastConn
 from ..upstream.peer import Peers, Server
 from ..upstream.pool import Keepalive
 from ..upstream.random import Random
+from ..upstream.shared import Shared
 from ..upstream.upstream import Upstream, address_upstream, make_upstream
+from ..zones import Zone, Zones
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down"})
 ALL = WEIGHTS | {"backup"}
@@ -52,6 +54,7 @@ class UpstreamConf(Conf):
     _connections: int | None = None
     _local = True
     _method: Method | None = None
+    _zone: Zone | None = None
     _statement: Statement | None = None
 
     @directive(HTTP, opens=UPSTREAM)
@@ -79,17 +82,19 @@ class UpstreamConf(Conf):
 
     @directive(UPSTREAM)
     def zone(self, name: str, size: str = "") -> None:
-        """Accepted and without effect: each worker keeps the state of its servers."""
+        """Lets all workers share what they know of the servers.
+
+        Several groups may share a zone; one of them tells its size."""
         if not name:
             raise ConfError(f'invalid zone name "{name}"')
-        if not size:
-            return
         try:
-            length = parse_size(size)
+            length = parse_size(size) if size else 0
         except ValueError:
             raise ConfError(f'invalid zone size "{size}"') from None
-        if length < 8 * PAGESIZE:
+        if size and length < 8 * PAGESIZE:
             raise ConfError(f'zone "{name}" is too small')
+        self._zone = self._scope.shared(Zones).add(name, length, "upstream")
+        self._zone.noreuse = True
 
     @directive(UPSTREAM)
     def hash(self, key: str, consistent: str = "") -> None:
@@ -154,15 +159,21 @@ class UpstreamConf(Conf):
             self.keepalive_time,
             self.keepalive_timeout,
         )
-        method = self._method or Method()
-        key = method.key.bind(self._level.variables) if method.key else _no_key
+        text = self._method.key if self._method else None
+        key = text.bind(self._level.variables) if text else _no_key
         try:
             if not self._servers:
                 raise ConfError("no servers are inside upstream")
-            return make_upstream(self._name, self._servers, keepalive, method.make, key)
+            return make_upstream(self._name, self._servers, keepalive, self._balancer, key)
         except ConfError as error:
             assert self._statement is not None
             raise error.at(self._statement.file, self._statement.line) from None
+
+    def _balancer(self, peers: Peers) -> Balancer:
+        balancer = (self._method or Method()).make(peers)
+        if self._zone is None:
+            return balancer
+        return Shared(balancer, peers, self._zone, self._name)
 
 
 def _no_key(r: Request) -> str:

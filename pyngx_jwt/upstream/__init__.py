@@ -60,6 +60,7 @@ from .least_conn import LeastConn
 from .peer import Peer, Peers, Server, make_peers
 from .pool import Keepalive, Pool
 from .random import Random
+from .shared import Shared
 from .upstream import Upstream, address_upstream, make_upstream
 
 __all__ = [
@@ -90,6 +91,7 @@ __all__ = [
     "SendTimeout",
     "Server",
     "Settings",
+    "Shared",
     "Upstream",
     "UpstreamError",
     "Url",

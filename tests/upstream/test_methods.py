@@ -21,6 +21,7 @@ from pyngx_jwt.upstream import (
     Peers,
     Random,
     Server,
+    Shared,
     make_peers,
 )
 from pyngx_jwt.upstream.address import inet_address, unix_address
@@ -230,3 +231,52 @@ def test_random_is_random() -> None:
         balancer = Random(make_peers([server(1), server(2), server(3, 2)]), two=two)
         counted = Counter(chosen(balancer, ["k"] * 1000).split())
         assert min(counted["1"], counted["2"], counted["3"]) > 100
+
+
+# zone
+
+
+class Memory:
+    """What zones.Zone is to this: one value a key; `tries` is how often it has to write."""
+
+    def __init__(self, tries: int = 1, *, full: bool = False) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.tries, self.full = tries, full
+
+    def update(self, key: bytes, change: Callable[[bytes | None], bytes | None]) -> bool:
+        for _ in range(self.tries):
+            new = change(self.values.get(key))
+        if not self.full:
+            self.values[key] = new or b""
+        return not self.full
+
+
+def sharing(memory: Memory, servers: list[Server], name: str = "u") -> Shared:
+    """One worker's balancer."""
+    peers = make_peers(servers)
+    return Shared(LeastConn(peers), peers, memory, name)
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_workers_share(tries: int) -> None:
+    memory, servers = Memory(tries), [server(1), server(2), server(3)]
+    one, other = sharing(memory, servers), sharing(memory, servers)
+    assert hold(one, 1) + hold(other, 1) + hold(one, 1) == "123"
+    assert hold(sharing(memory, servers, "v"), 1) == "1"
+
+
+def test_workers_share_failures_and_backups() -> None:
+    memory, servers = Memory(), [server(1), server(2), backup(3)]
+    one, other = sharing(memory, servers), sharing(memory, servers)
+    assert chosen(one, "a", "12") == "123"
+    assert chosen(other, "aa") == "3 3"
+    held = one.choose()
+    assert held.tries == 3
+    held.tries = 1
+    assert held.tries == 1
+
+
+def test_without_room_workers_go_on_alone() -> None:
+    memory, servers = Memory(full=True), [server(1), server(2)]
+    one, other = sharing(memory, servers), sharing(memory, servers)
+    assert hold(one, 2) + hold(other, 2) == "1212"
