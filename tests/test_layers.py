@@ -41,11 +41,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("auth_jwt", "proxy"),
     ("proxy", "upstream"),
     ("range", "headers"),
-    ("split_clients", "map"),
-    ("auth_jwt", "map"),
     ("auth_jwt", "rewrite"),
-    ("auth_request", "map"),
-    ("geo", "map"),
     ("not_modified", "headers"),
 }
 

@@ -84,6 +84,13 @@ class Variables:
         raise ConfError(f'unknown "{name}" variable').nowhere()
 
 
+def variable_name(text: str) -> str:
+    """The name after the dollar sign, as directives that make a variable take it."""
+    if not text.startswith("$") or len(text) == 1:
+        raise ConfError(f'invalid variable name "{text}"')
+    return text[1:].lower()
+
+
 def remembered(name: str, find: Callable[[Request], str], *, volatile: bool = False) -> Getter:
     """A getter whose value is found once a request, each time if it is volatile; a value that
     was stored under the name counts first."""

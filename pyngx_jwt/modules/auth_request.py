@@ -10,9 +10,8 @@ from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status
 from ..http.subrequest import subrequest
 from ..http.template import Template
-from ..http.variables import Setter
+from ..http.variables import Setter, variable_name
 from ..log import Level as LogLevel
-from .map import variable_name
 
 CHALLENGE = "www-authenticate"
 

@@ -18,7 +18,6 @@ from ..http.request import Handler, Request, Status
 from ..http.uri import escape_uri_component
 from ..log import Level as LogLevel
 from ..log import errno_text
-from .core_variables import find_argument
 
 METHODS = frozenset({"GET", "HEAD"})
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
@@ -61,14 +60,14 @@ autoindex = Module("autoindex", AutoindexConf)
 def list_directory(conf: AutoindexConf, level: Level) -> Handler | None:
     if not conf.autoindex or level.location is None:
         return None
-    path_of = level.location.path_of
+    path_of, callback_of = level.location.path_of, level.variables.resolve("arg_callback")
 
     def handle(r: Request) -> Status | None:
         if not r.uri.endswith("/") or r.method not in METHODS:
             return None
         callback = ""
         if conf.autoindex_format == "jsonp":
-            callback = find_argument(r.args, "callback") or ""
+            callback = callback_of(r) or ""
             if not _is_name(r, callback):
                 return 400
         path = path_of(r)

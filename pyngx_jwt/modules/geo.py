@@ -21,8 +21,7 @@ from ..http.cidr import (
 )
 from ..http.module import Module
 from ..http.request import Request
-from ..http.variables import Getter, Variables, remembered
-from .map import variable_name
+from ..http.variables import Getter, Variables, remembered, variable_name
 
 Find = Callable[[bytes], str]
 

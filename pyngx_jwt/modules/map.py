@@ -14,7 +14,7 @@ from ..http.names import Names, ascii_lower
 from ..http.regex import Regex
 from ..http.request import Request
 from ..http.template import Template, Text
-from ..http.variables import Getter, Variables, remembered
+from ..http.variables import Getter, Variables, remembered, variable_name
 
 TABLES = "the tables grow as needed"
 
@@ -52,13 +52,6 @@ class MapConf(Conf):
         for entry in entries:
             with located(entry):
                 _add(table, entry, variables)
-
-
-def variable_name(text: str) -> str:
-    """The name after the dollar sign, as directives that make a variable take it."""
-    if not text.startswith("$") or len(text) == 1:
-        raise ConfError(f'invalid variable name "{text}"')
-    return text[1:].lower()
 
 
 def _add(table: Table, entry: Statement, variables: Variables) -> None:

@@ -13,8 +13,7 @@ from ..errors import ConfError
 from ..http.module import Module
 from ..http.request import Request
 from ..http.template import Template
-from ..http.variables import Getter, Variables, remembered
-from .map import variable_name
+from ..http.variables import Getter, Variables, remembered, variable_name
 
 ALL = 10000  # hundredths of a percent
 MASK = 0xFFFFFFFF

@@ -19,9 +19,8 @@ from ...conf.parse import Statement
 from ...errors import ConfError
 from ...http.request import Request
 from ...http.template import Template
-from ...http.variables import Getter
+from ...http.variables import Getter, variable_name
 from ...jwt import ALGORITHMS, PLUS_ALGORITHMS, ClaimRequirement, Token, Verified, getter
-from ..map import variable_name
 from .dialects import SUPPORTED, not_supported
 from .sources import Sources
 
