@@ -639,7 +639,7 @@ def bind_content_type(level: Level) -> Callable[[str], str]:
 
     def content_type_of(uri: str) -> str:
         dot = uri.rfind(".")
-        if dot <= 0 or uri.find("/", dot) >= 0:
+        if dot <= 0 or uri[dot - 1] == "/" or uri.find("/", dot) >= 0:
             return default
         extension = uri[dot + 1 :]
         return table.get(extension) or table.get(extension.lower()) or default

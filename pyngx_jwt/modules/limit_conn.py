@@ -153,7 +153,7 @@ def _lives(pid: int) -> bool:
 def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     if not conf.limits:
         return None
-    counters = [_counter(limit, level) for limit in conf.limits]
+    counters = [found for limit in conf.limits if (found := _counter(limit, level))]
 
     def handle(r: Request) -> Status | None:
         if STATUS in r.variables:
@@ -176,10 +176,11 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     return handle
 
 
-def _counter(limit: Limit, level: Level) -> Counter:
+def _counter(limit: Limit, level: Level) -> Counter | None:
+    """None for a zone that is declared nowhere: it is refused once the syntax is found ok."""
     keyed = level.scope.shared(LimitConnZones).by_name.get(limit.zone.name)
     if keyed is None:
-        raise ConfError(f'zero size shared memory zone "{limit.zone.name}"').nowhere()
+        return None
     return Counter(limit, keyed.key.bind(level.variables), keyed.key.text)
 
 

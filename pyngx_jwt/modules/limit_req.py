@@ -188,7 +188,7 @@ def _now() -> int:
 def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
     if not conf.limits:
         return None
-    buckets = [_bucket(limit, level) for limit in conf.limits]
+    buckets = [found for limit in conf.limits if (found := _bucket(limit, level))]
     refuse = _refusal(conf)
     delay = _delay(conf)
 
@@ -209,10 +209,11 @@ def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
     return handle
 
 
-def _bucket(limit: Limit, level: Level) -> Bucket:
+def _bucket(limit: Limit, level: Level) -> Bucket | None:
+    """None for a zone that is declared nowhere: it is refused once the syntax is found ok."""
     keyed = level.scope.shared(LimitReqZones).by_name.get(limit.zone.name)
     if keyed is None:
-        raise ConfError(f'zero size shared memory zone "{limit.zone.name}"').nowhere()
+        return None
     return Bucket(limit, keyed.key.bind(level.variables), keyed.key.text, keyed.rate)
 
 
