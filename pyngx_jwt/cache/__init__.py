@@ -46,7 +46,6 @@ from .freshness import (
     variant,
 )
 from .hold import Entry, Found, Hold
-from .http_time import parse_http_time
 from .manager import load, load_one, manage, manage_once
 from .settings import HashedPath, Settings, parse_levels, parse_settings
 from .store import Cache, Clock, Policy
@@ -77,7 +76,6 @@ __all__ = [
     "manage_once",
     "new_header",
     "pack",
-    "parse_http_time",
     "parse_levels",
     "parse_settings",
     "parse_valid",

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from ..conf.values import MAX, parse_number, parse_sec
 from ..errors import ConfError
+from ..http.date import parse_http_time
 from .entry import MAX_VARY
-from .http_time import parse_http_time
 
 Headers = Iterable[tuple[str, str]]
 

@@ -1,8 +1,10 @@
-"""Times as HTTP and the logs write them, made once a second."""
+"""Times as HTTP and the logs write them, made once a second, and as HTTP reads them."""
 
 from __future__ import annotations
 
+import re
 import time
+from calendar import isleap, timegm
 from email.utils import formatdate
 from functools import lru_cache
 
@@ -26,25 +28,52 @@ def iso8601(second: int) -> str:
     return f"{text[:-2]}:{text[-2:]}"
 
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+# -- reading dates, as leniently as nginx reads them -----------------------------------------
+
+_MONTH, _CLOCK = "(?P<month>[JFMASOND]..)", "(?P<h>[0-9]{2}):(?P<m>[0-9]{2}):(?P<s>[0-9]{2})"
+_RFC822 = re.compile(f"(?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_CLOCK}", re.S)
+_RFC850 = re.compile(f"(?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_CLOCK}", re.S)
+_ISOC = re.compile(f"{_MONTH}. ?(?P<day>[0-9]{{1,2}}) {_CLOCK} (?P<year>[0-9]{{4}})", re.S)
+_FIRST_WORD = re.compile("[^, ]*([, ]) *")  # the weekday, whatever it says
+_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-def parse_http_date(text: str) -> int:
-    """Seconds since the epoch of any of HTTP's three forms; -1 if it is none of them."""
-    from email.utils import parsedate_to_datetime
+def parse_http_time(text: str) -> int | None:
+    """Seconds since the epoch, None if it is no date (ngx_parse_http_time).
 
-    if text[:3].lower() not in _DAYS:
-        return -1
-    try:
-        return int(parsedate_to_datetime(text).timestamp())
-    except (TypeError, ValueError, OverflowError):
-        return _parse_asctime(text)
+    ``Tue, 10 Nov 2002 23:50:13``, ``Tuesday, 10-Dec-02 23:50:13``, ``Tue Dec 10 23:50:13 2002``;
+    the weekday may be any word, letters that tell no months apart any letters, and anything
+    may follow.
+    """
+    word = _FIRST_WORD.match(text)
+    if word is None:
+        return None
+    formats = (_ISOC,) if word[1] == " " else (_RFC822, _RFC850)
+    for pattern in formats:
+        if found := pattern.match(text, word.end()):
+            return _seconds(found, two_digits=pattern is _RFC850)
+    return None
 
 
-def _parse_asctime(text: str) -> int:
-    import calendar
+def _seconds(found: re.Match[str], two_digits: bool) -> int | None:
+    year, month, day = int(found["year"]), _month(found["month"]), int(found["day"])
+    hour, minute, second = int(found["h"]), int(found["m"]), int(found["s"])
+    if two_digits:
+        year += 2000 if year < 70 else 1900
+    if year < 1 or hour > 23 or minute > 59 or second > 59:
+        return None
+    if day > _DAYS[month] + (month == 1 and isleap(year)):
+        return None
+    return timegm((year, month + 1, day, hour, minute, second))
 
-    try:
-        return calendar.timegm(time.strptime(text, "%a %b %d %H:%M:%S %Y"))
-    except ValueError:
-        return -1
+
+def _month(name: str) -> int:
+    """0 to 11; only the letters that are needed are looked at."""
+    first, second, third = name[0], name[1], name[2]
+    if first == "J":
+        return 0 if second == "a" else 5 if third == "n" else 6
+    if first == "M":
+        return 2 if third == "r" else 4
+    if first == "A":
+        return 3 if second == "p" else 7
+    return {"F": 1, "S": 8, "O": 9, "N": 10, "D": 11}[first]

@@ -6,8 +6,8 @@ import re
 import time
 from collections.abc import Callable
 
-from ..cache.http_time import parse_http_time
 from ..conf.directive import EVERYWHERE, UNLIMITED, Conf, bitmask, directive, enum, flag
+from ..http.date import parse_http_time
 from ..http.level import Level
 from ..http.module import Module
 from ..http.regex import Regex

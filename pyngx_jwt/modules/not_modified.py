@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..cache.http_time import parse_http_time
 from ..conf.directive import Conf
+from ..http.date import parse_http_time
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, HeaderRefused, Request

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from itertools import count
 
-from ..cache.http_time import parse_http_time
 from ..conf.directive import Conf
+from ..http.date import parse_http_time
 from ..http.files import Segment
 from ..http.level import Level
 from ..http.module import Module

@@ -12,12 +12,12 @@ from pyngx_jwt.cache import (
     Freshness,
     Ignore,
     Valid,
-    parse_http_time,
     parse_valid,
     valid_seconds,
     variant,
 )
 from pyngx_jwt.errors import ConfError
+from pyngx_jwt.http.date import parse_http_time
 
 NOW = 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
 MAX = 2**63 - 1

@@ -20,11 +20,11 @@ from pyngx_jwt.cache import (
     Key,
     Valid,
     pack,
-    parse_http_time,
     unpack,
     variant,
 )
 from pyngx_jwt.cache.index import capacity
+from pyngx_jwt.http.date import parse_http_time
 from pyngx_jwt.zones import Folder
 
 from .kit import Headers, Kit

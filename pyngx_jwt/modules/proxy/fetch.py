@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...cache import Freshness, Hold, Writer, parse_http_time, valid_seconds
+from ...cache import Freshness, Hold, Writer, valid_seconds
+from ...http.date import parse_http_time
 from ...http.request import DONE, Request, Status
 from ...http.template import Text
 from ...upstream.errors import UpstreamError

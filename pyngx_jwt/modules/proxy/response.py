@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...conf.values import parse_size
-from ...http.date import parse_http_date
+from ...http.date import parse_http_time
 from ...http.level import Level
 from ...http.regex import Regex
 from ...http.request import Request
@@ -153,7 +153,8 @@ def _copy_upgrade(r: Request, name: str, value: str) -> None:
 
 
 def _copy_last_modified(r: Request, name: str, value: str) -> None:
-    r.last_modified, r.own_last_modified = parse_http_date(value), True
+    seconds = parse_http_time(value)
+    r.last_modified, r.own_last_modified = -1 if seconds is None else seconds, True
     r.add_header(name, value)
 
 
