@@ -211,7 +211,6 @@ class _Door:
             r.server, r.location = found, found.location
         if head.content_length > 0 or head.chunked:
             r.body_in = Body(r, sink)
-            r.expect_continue = head.expect_continue
         for line in head.dropped:
             r.log(Level.INFO, f'client sent invalid header line: "{line}"')
         return r
@@ -219,7 +218,7 @@ class _Door:
 
 _SAME_IN_HEAD = (
     *("request_line", "method", "http_version", "unparsed_uri", "uri", "args", "host", "index"),
-    *("port", "keep_alive", "valid_unparsed_uri", "quoted_uri", "plus_in_uri"),
+    *("port", "expect_continue", "keep_alive", "valid_unparsed_uri", "quoted_uri", "plus_in_uri"),
 )
 
 

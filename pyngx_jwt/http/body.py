@@ -56,6 +56,7 @@ async def read_body(r: Request) -> KeptBody:
     if r.body is not None:
         kept: KeptBody = r.body
         return kept
+    r.continue_client()
     body = r.body = KeptBody()
     source = r.body_in  # a subrequest has none: it gets what its main request has read
     if source is None:

@@ -187,6 +187,7 @@ def find_location(r: Request) -> Status | None:
     limit = core.client_max_body_size
     if r.content_length_in > limit > 0 and r.parent is None and r.body is None:
         r.log(Level.ERR, f"client intended to send too large body: {r.content_length_in} bytes")
+        r.expect_continue = False
         return 413
     if rc == DONE:
         r.location_out = location.core.escaped_name + (f"?{r.args}" if r.args else "")
@@ -218,6 +219,8 @@ async def finalize(r: Request, status: Status) -> Status:
 
 
 async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
+    if error_page.overwrite not in (0, 200):
+        r.expect_continue = False
     if error_page.overwrite >= 0:
         r.err_status = error_page.overwrite
     uri = error_page.uri(r)
@@ -237,6 +240,7 @@ async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
 
 
 async def _send_page(r: Request, status: Status) -> Status:
+    r.expect_continue = False
     core = r.location.core
     body = page(status, core.signature, padding=core.msie_padding and _needs_padding(r))
     r.clear_validators()

@@ -49,6 +49,9 @@ class Connection(Protocol):
 class Sink(Protocol):
     """Where a response goes: the client, or the memory of whoever made a subrequest."""
 
+    def send_continue(self) -> None:
+        """Tells the client that its request body is welcome."""
+
     def header(self, r: Request) -> None:
         """Takes status and headers; may keep them until the first bytes of the body."""
 
@@ -147,7 +150,7 @@ class Request:
     ignore_abort = False  # goes on when the client is gone
     content_length_in = -1
     chunked_in = False
-    expect_continue = False
+    expect_continue = False  # the client waits to be told to send the body
     body_in: RequestBody | None = None
     body: Any = None  # what read_body() kept
     internal = False
@@ -310,8 +313,17 @@ class Request:
         self.clear_header("accept-ranges")
         self.content_length = -1
 
+    def continue_client(self) -> None:
+        """Tells a client that asked whether it should go on to do so, once; nginx does even
+        if it throws away the body (ngx_http_test_expect)."""
+        if self.expect_continue:
+            self.expect_continue = False
+            self.sink.send_continue()
+
     def send_header(self) -> None:
         """Runs the header filters and hands the header to the sink."""
+        if self.expect_continue:
+            self.continue_client()
         if self.err_status:
             self.status, self.status_line = self.err_status, None
         if self.method == "HEAD":

@@ -27,6 +27,9 @@ class Kept:
         self._parts: list[bytes] = []
         self._size = 0
 
+    def send_continue(self) -> None:
+        """Nobody waits for it."""
+
     def header(self, r: Request) -> None:
         """The header stays in the subrequest."""
 

@@ -628,14 +628,17 @@ def bind_error_pages(level: Level) -> dict[int, BoundErrorPage]:
             uri, args = Template(path), rest
         text = uri.bind(level.variables)
         for code in page.codes:
-            bound.setdefault(code, BoundErrorPage(page.overwrite, text, args))
+            own = page.overwrite < 0 and 494 <= code <= 497  # the client is told another one
+            overwrite = 400 if own else page.overwrite
+            bound.setdefault(code, BoundErrorPage(overwrite, text, args))
     return bound
 
 
 def bind_content_type(level: Level) -> Callable[[str], str]:
     """A function from a URI to its MIME type, by the extension in any case."""
     conf = level[CoreConf]
-    table, default = conf.type_table or DEFAULT_TYPES, conf.default_type
+    table = DEFAULT_TYPES if conf.type_table is None else conf.type_table
+    default = conf.default_type
 
     def content_type_of(uri: str) -> str:
         dot = uri.rfind(".")

@@ -76,9 +76,6 @@ class Body:
     async def read(self) -> bytes:
         """The next bytes, b"" at the end; raises BodyError."""
         r = self._r
-        if r.expect_continue and not r.header_sent:
-            r.expect_continue = False
-            self._sink.write_raw(CONTINUE)
         try:
             async with asyncio.timeout(r.location.core.client_body_timeout):
                 data = await self._content.readany()
@@ -236,9 +233,9 @@ class Sink:
 
     # -- for aiohttp -----------------------------------------------------------------------
 
-    def write_raw(self, data: bytes) -> None:
+    def send_continue(self) -> None:
         if self.request.transport is not None:
-            self.request.transport.write(data)
+            self.request.transport.write(CONTINUE)
 
     async def _flush(self) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):  # finish() meets them too

@@ -449,6 +449,8 @@ class HttpProtocol(asyncio.Protocol):
             fields["quoted_uri"], fields["plus_in_uri"] = head.quoted_uri, head.plus_in_uri
         if head.port:
             fields["port"] = head.port
+        if "expect" in head.index:
+            fields["expect_continue"] = head.expect_continue
         return fields
 
     def _begin(self, head: Head) -> None:
@@ -496,7 +498,6 @@ class HttpProtocol(asyncio.Protocol):
     def _take_body(self, r: Request, head: Head) -> None:
         body = self.body = ClientBody(self, -1 if head.chunked else head.content_length)
         r.body_in = body
-        r.expect_continue = head.expect_continue
         if self.buffer:
             self.buffer = body.feed(self.buffer)
 
@@ -524,19 +525,17 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.resume_reading()
 
     def before_read(self) -> None:
-        """Somebody waits for the body: tell the client to go on, and watch the clock."""
-        r = self.request
-        if r is not None and r.expect_continue and not r.header_sent:
-            r.expect_continue = False
-            if self.body is not None and not self.body.received:
-                self.transport.write(CONTINUE)
-        if r is not None:
+        """Somebody waits for the body: watch the clock."""
+        if self.request is not None:
             self._set_deadline(self._body_timeout)
 
     def after_read(self) -> None:
         self.deadline = NEVER
 
     # -- the answer (Sink) -----------------------------------------------------------------
+
+    def send_continue(self) -> None:
+        self.transport.write(CONTINUE)
 
     def header(self, r: Request) -> None:
         if r.http_version < 1000:

@@ -142,6 +142,8 @@ class Exchange:
     async def _prepare_body(self) -> None:
         """Reads the body, unless it is to be streamed, and knows its length."""
         r, conf, out = self.r, self.proxy.conf, self.out
+        if r.expect_continue:
+            r.continue_client()
         if self.proxy.set_body is not None:
             await read_body(r)
             data = self.proxy.set_body(r).encode("latin-1")
