@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from itertools import count
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -25,6 +24,7 @@ from .http.request import Request
 from .http.status import CLIENT_CLOSED
 from .log import FileTarget, Level, Log, OpenFile
 from .modules.core import CoreConf
+from .modules.stub_status import Counts
 from .modules.upstream import Upstreams
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
@@ -111,8 +111,9 @@ class _Door:
         self.cycle, self.names = cycle, names
         self.default = names.default
         self.options = head_options(self.default)
+        self.options_of = {self.default: self.options}
         self.clock = Clock()
-        self.numbers = count(1)
+        self.accepted = self.requests = self.running = 0
         self.clients: WeakKeyDictionary[asyncio.Transport, Client] = WeakKeyDictionary()
         self.abandoned: set[asyncio.Task[None]] = set()  # requests that outlive their clients
         groups = cycle.scope.shared(Upstreams)
@@ -141,11 +142,14 @@ class _Door:
         cycle.open_files.open()
         memory = start_zones(cycle.zones)
         cycle.zones.open()
+        cycle.statistics.count = self.count
         keepers = cycle.caches.look_after()
+        keepers.append(asyncio.create_task(cycle.statistics.report()))
         yield
-        for task in (*keepers, *self.abandoned):
+        tasks = (*keepers, *self.abandoned, *cycle.caches.updates)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*keepers, *self.abandoned, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for upstream in self.upstreams:
             if upstream is not None and upstream.pool is not None:
                 upstream.pool.close()
@@ -159,18 +163,40 @@ class _Door:
         """The handler of every path."""
         client = self._client(request)
         sink = Sink(request, client, self.clock)
-        head = parse_head(head_bytes(request), self.options)
+        head = self._read_head(head_bytes(request))
         refused = head if isinstance(head, BadRequest) else None
         r = self._new_request(refused.head if refused else cast(Head, head), client, sink)
         status = refused.status if refused else _refusal(request, r)
         if refused is not None and refused.message:
             r.log(Level.INFO, refused.message)
-        rest = answer(r, status) if status else begin(r)
-        if rest is None:
-            await _finish(r, sink)
-        else:
-            await self._continue(r, sink, rest)
+        self.requests += 1
+        self.running += 1
+        try:
+            rest = answer(r, status) if status else begin(r)
+            if rest is None:
+                await _finish(r, sink)
+            else:
+                await self._continue(r, sink, rest)
+        finally:
+            self.running -= 1
         return sink.response
+
+    def _read_head(self, data: bytes) -> Head | BadRequest:
+        """The server that Host names may take other header names than the default one."""
+        head = parse_head(data, self.options)
+        if isinstance(head, BadRequest):
+            return head
+        server = self.names.find(head.host, None) or self.default
+        if server not in self.options_of:
+            self.options_of[server] = head_options(server)
+        options = self.options_of[server]
+        return head if options == self.options else parse_head(data, options)
+
+    def count(self) -> Counts:
+        """The connections by what they do now; aiohttp reads their heads."""
+        active = sum(not client.closed for client in self.clients.values())
+        waiting = max(0, active - self.running)
+        return Counts(active, 0, self.running, waiting, self.accepted, self.requests)
 
     async def _continue(self, r: Request, sink: Sink, rest: Coroutine[Any, Any, None]) -> None:
         """What has to wait waits in a task of its own, which can outlive its client."""
@@ -194,7 +220,8 @@ class _Door:
             raise ConnectionResetError
         client = self.clients.get(transport)
         if client is None:
-            client = self.clients[transport] = Client(transport, next(self.numbers))
+            self.accepted += 1
+            client = self.clients[transport] = Client(transport, self.accepted)
         client.requests += 1
         return client
 

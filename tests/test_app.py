@@ -590,6 +590,29 @@ def test_cache(folder: Folder) -> None:
     assert [path for path in (folder.path / "cache").rglob("*") if path.is_file()]
 
 
+def test_counts_of_connections(folder: Folder) -> None:
+    async def talk(client: Client) -> None:
+        await get(client, "/", headers={"Connection": "close"})
+        _, text = await get(client, "/")
+        assert "Active connections: 1 " in text
+        assert "\n 2 2 2 \nReading: 0 Writing: 1 Waiting: 0 " in text
+
+    folder.talk(talk, "listen 8000; location / { stub_status; }")
+
+
+def test_header_names_are_judged_by_the_server_of_the_host(folder: Folder) -> None:
+    async def talk(client: Client) -> None:
+        for host, answer in (("lax", "[1]"), ("strict", "[]")):
+            status, text = await get(client, "/", headers={"Host": host, "a_b": "1"})
+            assert (status, text) == (200, answer)
+
+    servers = """
+        server { listen 8000; server_name strict; return 200 [$http_a_b]; }
+        server { listen 8000; server_name lax; underscores_in_headers on; return 200 [$http_a_b]; }
+        """
+    folder.talk(talk, "listen 8001;", servers)
+
+
 def test_example(folder: Folder) -> None:
     """One configuration, an application for each address that it listens on."""
     addresses = ["18080", "18081", "18082"]
