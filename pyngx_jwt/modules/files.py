@@ -20,7 +20,8 @@ class FilesConf(Conf):
     def disable_symlinks(self, mode: str, part: str = "") -> None:
         """Refuses files below symbolic links, or below those that belong to somebody else than
         what they lead to; with "from=", only what follows that part of the path is checked."""
-        self.once("symlinks")
+        if "symlinks" in vars(self):
+            raise ConfError('"disable_symlinks" directive is duplicate')
         modes = [word for word in (mode, part) if word in {kind.value for kind in Symlinks}]
         sources = [word for word in (mode, part) if word.startswith("from=")]
         for word in filter(None, (mode, part)):
