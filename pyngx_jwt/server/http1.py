@@ -535,7 +535,7 @@ class HttpProtocol(asyncio.Protocol):
     # -- the answer (Sink) -----------------------------------------------------------------
 
     def send_continue(self) -> None:
-        self.transport.write(CONTINUE)
+        self._put(CONTINUE)
 
     def header(self, r: Request) -> None:
         if r.http_version < 1000:
@@ -586,14 +586,19 @@ class HttpProtocol(asyncio.Protocol):
             data, self.head_out = self.head_out + data, b""
         self.sent += len(data)
         r.bytes_sent += len(data)
-        self.transport.write(data)
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        """Writes, unless the client is gone: nobody is there to be told."""
+        if not (self.closed or self.transport.is_closing()):
+            self.transport.write(data)
 
     def flush(self) -> None:
         """Sends the head now, before there is a body."""
         if self.head_out and self.request is not None:
             self.sent += len(self.head_out)
             self.request.bytes_sent += len(self.head_out)
-            self.transport.write(self.head_out)
+            self._put(self.head_out)
             self.head_out = b""
 
     def start_tunnel(self, side: Any) -> None:
@@ -633,7 +638,7 @@ class HttpProtocol(asyncio.Protocol):
             self.head_out = b""
             self.sent += len(data)
             r.bytes_sent += len(data)
-            self.transport.write(data)
+            self._put(data)
         elif self.head_out:
             self.flush()
 
