@@ -73,13 +73,16 @@ async def read_body(r: Request) -> KeptBody:
 
 
 async def take_body(r: Request) -> KeptBody | None:
-    """The whole body if it has come already, in memory whatever its size; None if not.
+    """The whole body if it has come already and is no longer than client_body_buffer_size;
+    None if not.
 
     So what follows a request head in the same packet need not be streamed."""
     source = r.body_in
     if r.body is not None or source is None or not source.complete:
         kept: KeptBody | None = r.body
         return kept
+    if source.received > r.location.core.client_body_buffer_size:
+        return None
     data = await source.read()
     check_size(r, source.received, len(data))
     body = r.body = KeptBody(data, length=len(data))

@@ -89,6 +89,10 @@ class RequestBody(Protocol):
     received: int  # bytes of body taken from the client so far
     complete: bool
 
+    @property
+    def failed(self) -> int:
+        """The status for a body that cannot be had, 0 if nothing is wrong with it."""
+
     async def read(self) -> bytes:
         """The next bytes, b"" at the end; raises BodyError."""
 
@@ -324,6 +328,8 @@ class Request:
         """Runs the header filters and hands the header to the sink."""
         if self.expect_continue:
             self.continue_client()
+        if self.body_in is not None and self.body_in.failed and not self.err_status:
+            raise BodyError(self.body_in.failed)
         if self.err_status:
             self.status, self.status_line = self.err_status, None
         if self.method == "HEAD":

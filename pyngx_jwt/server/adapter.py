@@ -67,6 +67,8 @@ class Client:
 class Body:
     """The request body as aiohttp hands it out."""
 
+    failed = 0  # aiohttp answers itself
+
     def __init__(self, r: Request, sink: Sink) -> None:
         self._r, self._sink = r, sink
         self._content = sink.request.content

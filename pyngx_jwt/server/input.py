@@ -114,8 +114,9 @@ class ClientBody:
             self._feed.resume_reading()
 
     @property
-    def failed(self) -> bool:
-        return bool(self._error)
+    def failed(self) -> int:
+        """The status for a body that cannot be had, 0 if nothing is wrong with it."""
+        return self._error
 
     async def read(self) -> bytes:
         """The next bytes, b"" at the end; raises BodyError."""

@@ -158,6 +158,12 @@ class Connection(Waiting):
         """Whether receive() has something to tell; nobody wants more of the request then."""
         return self.response is not None or self._error is not None
 
+    async def wait(self) -> None:
+        """Waits, as long as it takes, for what makes it `answered`."""
+        if not self.answered:
+            self._read_waiter = waiter = self._loop.create_future()
+            await waiter
+
     async def receive(self) -> Response:
         """The response's head, and its body if that came along.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Hashable, Iterator
 
 from ...http.body import KeptBody, check_size, read_body, take_body
 from ...http.level import Level
 from ...http.module import Module
-from ...http.request import DONE, Request, RequestBody, Status
+from ...http.request import DONE, BodyError, Request, RequestBody, Status
 from ...http.uri import parse_unsafe_uri
 from ...log import Level as LogLevel
 from ...upstream.address import parse_local
@@ -89,10 +89,12 @@ class Exchange:
         "doing",
         "found",
         "head",
+        "name",
         "out",
         "peer",
         "proxy",
         "r",
+        "sender",
         "settings",
         "started",
         "state",
@@ -113,8 +115,10 @@ class Exchange:
             self.choice.tries = min(limit, self.choice.tries)
         self.state: State
         self.settings = proxy.settings
+        self.sender: asyncio.Task[None] | None = None  # passes on what is left of the body
         self.doing = CONNECTING  # for the log
         self.head = b""
+        self.name = ""  # of the server, for TLS
 
     async def run(self) -> Status:
         r = self.r
@@ -210,22 +214,26 @@ class Exchange:
         self.r.log(level, f"{text} while {self.doing}")
 
     async def _connect(self, peer: Peer) -> Connection:
-        upstream, tag = self.found.upstream, self.found.tag
+        upstream, tls = self.found.upstream, self.found.tls
+        handshake = tls.at(self.r, peer.name) if tls is not None else None
+        self.name = handshake.name if handshake is not None else ""
         if upstream.pool is not None:
-            kept = upstream.pool.get(peer.name, tag)
+            kept = upstream.pool.get(peer.name, self._tag())
             if kept is not None:
                 self.connection = kept
                 return kept
-        tls = self.found.tls
         local = self._local_address()
         self.connection = await connect(
             peer.address,
             self.settings,
-            ssl=tls.context if tls else None,
-            server_hostname=tls.name(self.r) if tls else "",
+            ssl=handshake,
             local=local,
         )
         return self.connection
+
+    def _tag(self) -> Hashable:
+        """What a kept connection must have in common: if TLS, the name it was made for, too."""
+        return (self.found.tag, self.name) if self.name else self.found.tag
 
     def _local_address(self) -> tuple[str, int] | None:
         text = self.proxy.bind(self.r) if self.proxy.bind else ""
@@ -265,11 +273,31 @@ class Exchange:
         piece, last = self._piece(source, source.at_hand())
         is_head = head.startswith(b"HEAD ")
         connection.begin(head + piece, self.settings, head=is_head, more=not last)
-        await connection.drain()
-        while not (last or connection.answered):
-            piece, last = self._piece(source, await source.read())
-            connection.write(piece, more=not last)
+        if last:
             await connection.drain()
+            return
+        self.sender = sender = asyncio.create_task(self._stream_rest(connection, source))
+        answer = asyncio.create_task(connection.wait())
+        try:
+            await asyncio.wait((sender, answer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answer.cancel()
+        if sender.done():
+            sender.result()
+
+    async def _stream_rest(self, connection: Connection, source: RequestBody) -> None:
+        """Goes on even when the response is on its way already."""
+        last = False
+        try:
+            await connection.drain()
+            while not last:
+                piece, last = self._piece(source, await source.read())
+                connection.write(piece, more=not last)
+                await connection.drain()
+        except (BodyError, UpstreamError):
+            if connection.response is None:
+                raise
+            connection.close()
 
     def _piece(self, source: RequestBody, data: bytes) -> tuple[bytes, bool]:
         """Data of the request body as they are sent, and whether they are the last."""
@@ -281,6 +309,8 @@ class Exchange:
         return data, source.complete
 
     def _failed(self, error: UpstreamError) -> str:
+        if error.handshaking:
+            self.doing = "SSL handshaking to upstream"
         self._log(LogLevel.CRIT if error.critical else LogLevel.ERR, str(error))
         if error.timed_out:
             self.state.status = 504
@@ -403,7 +433,8 @@ class Exchange:
                 elif not r.header_only:
                     await r.send(data)
         except UpstreamError as error:
-            self._failed(error)
+            if r.body_in is None or not r.body_in.failed:  # else _stream_rest() closed it
+                self._failed(error)
             self._leave(failed=False)
             r.sink.abort()
             return DONE
@@ -443,9 +474,11 @@ class Exchange:
         state.response_length = length
         if connection is not None:
             state.bytes_received = connection.bytes_received
+            if self.found.tls is not None:
+                self.found.tls.keep_session(self.name, state.peer, connection.ssl_object)
             pool = self.found.upstream.pool
             if pool is not None:
-                pool.put(connection, self.found.tag, now)
+                pool.put(connection, self._tag(), now)
             else:
                 connection.close()
             self.connection = None
@@ -510,6 +543,8 @@ class Exchange:
 
     def close(self) -> None:
         """Lets go of what an abandoned exchange still holds."""
+        if self.sender is not None and not self.sender.cancel() and not self.sender.cancelled():
+            self.sender.exception()  # it has been met otherwise
         if self.peer is None:
             return
         state = self.state

@@ -77,6 +77,8 @@ def _by_variables(conf: ProxyConf, level: Level) -> FindTarget:
         value = text(r)
         try:
             scheme, address = split_scheme(value)
+            if not address:
+                raise ConfError("invalid URL prefix")
         except ConfError:
             r.log(LogLevel.ERR, f'invalid URL prefix in "{value}"')
             return 500
