@@ -12,6 +12,7 @@ from ..log import errno_text
 from .address import Address
 from .client import Connection, Settings
 from .errors import TIMED_OUT, ConnectError
+from .tls import Handshake, check_certificate, verify_error
 
 # What connect() itself returns is told in other words than what comes of waiting.
 _TOLD_LATER = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH}
@@ -26,12 +27,13 @@ async def connect(
     address: Address,
     settings: Settings,
     *,
-    ssl: tls.SSLContext | None = None,
+    ssl: tls.SSLContext | Handshake | None = None,
     server_hostname: str = "",
     local: tuple[str, int] | None = None,
 ) -> Connection:
     """Opens a connection; an empty server_hostname sends no SNI.  Raises ConnectError.
 
+    A Handshake knows the name itself.
     It has a task of its own: the caller need not be one.
     """
     opening = asyncio.ensure_future(_open(address, settings, ssl, server_hostname, local))
@@ -46,13 +48,13 @@ async def connect(
     error = opening.exception()
     if error is not None:
         raise _worded(error, address, ssl, local) from None
-    return opening.result()
+    return _check(opening.result(), ssl)
 
 
 async def _open(
     address: Address,
     settings: Settings,
-    ssl: tls.SSLContext | None,
+    ssl: tls.SSLContext | Handshake | None,
     server_hostname: str,
     local: tuple[str, int] | None,
 ) -> Connection:
@@ -71,7 +73,21 @@ async def _open(
     return connection
 
 
-def _security(settings: Settings, ssl: tls.SSLContext | None, name: str) -> dict[str, Any]:
+def _check(connection: Connection, ssl: tls.SSLContext | Handshake | None) -> Connection:
+    if isinstance(ssl, Handshake) and ssl.depth >= 0:
+        found = connection.ssl_object
+        assert found is not None
+        try:
+            check_certificate(found, ssl)
+        except ConnectError:
+            connection.close()
+            raise
+    return connection
+
+
+def _security(
+    settings: Settings, ssl: tls.SSLContext | Handshake | None, name: str
+) -> dict[str, Any]:
     if ssl is None:
         return {}
     return {
@@ -96,16 +112,18 @@ def _close(opening: asyncio.Future[Connection]) -> None:
 def _worded(
     error: BaseException,
     address: Address,
-    ssl: tls.SSLContext | None,
+    ssl: tls.SSLContext | Handshake | None,
     local: tuple[str, int] | None,
 ) -> BaseException:
     """The error in nginx's words; anything but OSError is a bug and stays what it is."""
+    if isinstance(error, tls.SSLCertVerificationError):
+        return verify_error(error)
     if isinstance(error, tls.SSLError):
-        return ConnectError(f"SSL_do_handshake() failed (SSL: {error})")
+        return ConnectError(f"SSL_do_handshake() failed (SSL: {error})", handshaking=True)
     if not isinstance(error, OSError):
         return error
     if ssl is not None and not error.errno:
-        return ConnectError("peer closed connection in SSL handshake")
+        return ConnectError("peer closed connection in SSL handshake", handshaking=True)
     if local is not None and error.errno == errno.EADDRNOTAVAIL:
         return ConnectError(f"bind({local[0]}) failed {errno_text(error)}", critical=True)
     if address.family == socket.AF_UNIX or error.errno not in _TOLD_LATER:

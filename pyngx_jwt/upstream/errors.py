@@ -16,15 +16,23 @@ class UpstreamError(Exception):
     """Anything that stops an exchange with an upstream."""
 
     timed_out = False
+    handshaking = False  # the connection was there, TLS was not
     critical = False  # nginx logs it as [crit], everything else as [error]
 
 
 class ConnectError(UpstreamError):
     """No connection was made: refused, unreachable, a failed handshake, or in time none."""
 
-    def __init__(self, message: str, *, timed_out: bool = False, critical: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        timed_out: bool = False,
+        handshaking: bool = False,
+        critical: bool = False,
+    ) -> None:
         super().__init__(message)
-        self.timed_out, self.critical = timed_out, critical
+        self.timed_out, self.handshaking, self.critical = timed_out, handshaking, critical
 
 
 class SendTimeout(UpstreamError):

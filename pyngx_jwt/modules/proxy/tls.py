@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.request import Request
 from ...http.template import Template, Text
 from ...http.tls import cannot_load, load_chain, set_protocols
+from ...log import errno_text
+from ...upstream.tls import Handshake
 from .conf import ProxyConf
+
+MOST_SESSIONS = 1000  # of one location
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """A context, and the name that is sent and verified."""
+    """A context, the name that is sent or verified, and sessions to resume."""
 
     context: ssl.SSLContext
     text: Text
-    sends_name: bool
+    sends_name: bool  # of an address it is never sent
+    depth: int  # of certificate chains, -1 if they are not verified
+    reuses: bool
+    sessions: dict[tuple[str, str], ssl.SSLSession] = field(default_factory=dict)
 
-    def name(self, r: Request) -> str:
-        """The server's name, without a port; "" if none is to be sent."""
-        host = self.text(r)
-        if host.startswith("["):
-            return host[1:].partition("]")[0]
-        return host.partition(":")[0] if self.sends_name or self.context.check_hostname else ""
+    def at(self, r: Request, peer: str) -> Handshake:
+        """A handshake with the server; its name has no port (ngx_http_upstream_ssl_name)."""
+        text = self.text(r)
+        host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+        sent = self.sends_name and host.isascii() and host[:1] not in ("", ".")
+        session = self.sessions.get((peer, host))
+        return Handshake(self.context, host, sent, self.depth, session)
+
+    def keep_session(self, name: str, peer: str, found: ssl.SSLObject | None) -> None:
+        """Keeps what a later connection can resume."""
+        session = found.session if self.reuses and found is not None else None
+        if session is None or not (session.has_ticket or session.id):
+            return
+        self.sessions.pop((peer, name), None)
+        self.sessions[peer, name] = session
+        if len(self.sessions) > MOST_SESSIONS:
+            del self.sessions[next(iter(self.sessions))]
 
 
 def compile_tls(conf: ProxyConf, level: Level) -> Tls:
@@ -36,26 +54,69 @@ def compile_tls(conf: ProxyConf, level: Level) -> Tls:
     context.verify_mode = ssl.CERT_NONE
     set_protocols(context, conf.proxy_ssl_protocols)
     _set_ciphers(context, conf.proxy_ssl_ciphers)
-    scope = conf._scope
+    _load_certificate(context, conf)
     if conf.proxy_ssl_verify:
-        if not conf.proxy_ssl_trusted_certificate:
-            raise ConfError("no proxy_ssl_trusted_certificate for proxy_ssl_verify").nowhere()
-        name = scope.conf_name(conf.proxy_ssl_trusted_certificate)
+        _verify(context, conf)
+    return Tls(
+        context,
+        (conf.proxy_ssl_name or Template("$proxy_host")).bind(level.variables),
+        conf.proxy_ssl_server_name,
+        conf.proxy_ssl_verify_depth if conf.proxy_ssl_verify else -1,
+        conf.proxy_ssl_session_reuse,
+    )
+
+
+def _load_certificate(context: ssl.SSLContext, conf: ProxyConf) -> None:
+    certificate, key = conf.proxy_ssl_certificate, conf.proxy_ssl_certificate_key
+    if certificate is None or not certificate.text:
+        return
+    if key is None:
+        raise ConfError(
+            'no "proxy_ssl_certificate_key" is defined '
+            f'for certificate "{conf._scope.conf_name(certificate.text)}"'
+        ).nowhere()
+    if not (certificate.is_constant and key.is_constant):
+        raise ConfError('variables in "proxy_ssl_certificate" are not supported').nowhere()
+    files = conf._scope.conf_name(certificate.text), conf._scope.conf_name(key.text)
+    if not conf.proxy_ssl_password_file:
+        load_chain(context, *files)
+        return
+    for password in _passwords(conf._scope.conf_name(conf.proxy_ssl_password_file)):
         try:
-            context.load_verify_locations(cafile=name)
+            context.load_cert_chain(*files, password=password)
+            return
         except (OSError, ssl.SSLError) as error:
-            raise ConfError(
-                cannot_load("SSL_CTX_load_verify_locations", name, error)
-            ).nowhere() from None
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.check_hostname = True
-    if conf.proxy_ssl_certificate and conf.proxy_ssl_certificate.is_constant:
-        key = conf.proxy_ssl_certificate_key or conf.proxy_ssl_certificate
-        load_chain(
-            context, scope.conf_name(conf.proxy_ssl_certificate.text), scope.conf_name(key.text)
-        )
-    name_text = conf.proxy_ssl_name or Template("$proxy_host")
-    return Tls(context, name_text.bind(level.variables), conf.proxy_ssl_server_name)
+            failed = cannot_load("cannot load certificate", files[0], error)
+    raise ConfError(failed).nowhere()
+
+
+def _passwords(name: str) -> list[bytes]:
+    """The lines of a password file; one that is empty for a file without any."""
+    try:
+        with open(name, "rb") as file:
+            return [line.rstrip(b"\r\n") for line in file] or [b""]
+    except OSError as error:
+        raise ConfError(f'open() "{name}" failed {errno_text(error)}') from None
+
+
+def _verify(context: ssl.SSLContext, conf: ProxyConf) -> None:
+    if not conf.proxy_ssl_trusted_certificate:
+        raise ConfError("no proxy_ssl_trusted_certificate for proxy_ssl_verify").nowhere()
+    context.verify_mode = ssl.CERT_REQUIRED
+    _load_trusted(context, conf._scope.conf_name(conf.proxy_ssl_trusted_certificate))
+    if conf.proxy_ssl_crl:
+        _load_trusted(context, conf._scope.conf_name(conf.proxy_ssl_crl))
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+
+
+def _load_trusted(context: ssl.SSLContext, name: str) -> None:
+    """Certificates or revocation lists."""
+    try:
+        context.load_verify_locations(cafile=name)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfError(
+            cannot_load("SSL_CTX_load_verify_locations", name, error)
+        ).nowhere() from None
 
 
 def _set_ciphers(context: ssl.SSLContext, ciphers: str) -> None:

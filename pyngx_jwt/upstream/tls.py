@@ -1,0 +1,80 @@
+"""What nginx's TLS to upstreams can do and asyncio's cannot by itself: names that are verified
+and not sent, sessions that are resumed."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, cast
+
+from .errors import ConnectError
+
+_TOO_LONG = "(22:certificate chain too long)"
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """One handshake, for connect() in the place of a context.
+
+    `depth` is how many certificates may stand between the server's and a trusted one; -1: the
+    certificate is not looked at.
+    """
+
+    context: ssl.SSLContext
+    name: str
+    is_sent: bool
+    depth: int = -1
+    session: ssl.SSLSession | None = None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+    ) -> ssl.SSLObject:
+        """What asyncio wants of a context."""
+        # bytes: a str would be taken for a name to be encoded
+        name = self.name.encode("ascii") if self.is_sent else None
+        return self.context.wrap_bio(incoming, outgoing, server_hostname=name, session=self.session)
+
+
+def check_certificate(found: ssl.SSLObject, handshake: Handshake) -> None:
+    """Raises ConnectError in nginx's words if the certificate is not the server's.
+
+    The context has verified it already; hosts are OpenSSL's X509_check_host."""
+    # None for a resumed session, which was looked at when it was new
+    chain: list[Any] | None = cast(Any, found)._sslobj.get_verified_chain()
+    if chain and len(chain) - 2 > handshake.depth:
+        raise _refused(f"upstream SSL certificate verify error: {_TOO_LONG}")
+    certificate = found.getpeercert()
+    if not certificate or not names_host(certificate, handshake.name):
+        raise _refused(f'upstream SSL certificate does not match "{handshake.name}"')
+
+
+def verify_error(error: ssl.SSLCertVerificationError) -> ConnectError:
+    """What the handshake found wrong, in nginx's words."""
+    reason = f"({error.verify_code}:{error.verify_message})"
+    return _refused(f"upstream SSL certificate verify error: {reason}")
+
+
+def _refused(text: str) -> ConnectError:
+    return ConnectError(text, handshaking=True)
+
+
+def names_host(certificate: Any, host: str) -> bool:
+    """Whether a certificate, as getpeercert() tells it, is for the host: by its DNS names, by
+    its common names if it has none."""
+    names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    if not names:
+        subject = [field for fields in certificate.get("subject", ()) for field in fields]
+        names = [value for key, value in subject if key == "commonName"]
+    return any(_matches(name.lower(), host.lower()) for name in names)
+
+
+def _matches(pattern: str, host: str) -> bool:
+    """A wildcard stands for the whole first label, and two more must follow it."""
+    if not pattern.startswith("*.") or pattern.count(".") < 2:
+        return bool(host) and pattern == host
+    label, _, rest = host.partition(".")
+    return bool(label) and rest == pattern[2:]
