@@ -614,9 +614,7 @@ def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
         conf.environment,
     )
     files = scope.shared(OpenFiles)
-    log = scope.shared(Logs).finish(
-        conf, options.error_log or options.full_name(options.layout.error_log_path)
-    )
+    log = scope.shared(Logs).finish(conf, options.error_log)
     scope.shared(Caches).log = log
     prepare_statistics(scope)
     return Cycle(

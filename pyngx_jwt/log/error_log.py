@@ -74,12 +74,13 @@ class Log:
     server has started, warnings and worse are said on stderr too.
     """
 
-    __slots__ = ("_forced", "console", "level", "targets")
+    __slots__ = ("_forced", "console", "keeps_stderr", "level", "targets")
 
     def __init__(self, *targets: Target, console: bool = False) -> None:
         self.targets: tuple[Target, ...] = ()
         self.level = Level.STDERR
         self.console = console
+        self.keeps_stderr = False  # stderr is a log itself, maybe of another level
         self._forced = False
         for target in targets:
             self.add(target)
@@ -125,7 +126,7 @@ class Log:
     def redirect_stderr(self) -> None:
         """Sends what libraries say on stderr to the log, unless stderr is a log itself."""
         file = self.file
-        if file and all(x.file is None or x.file.fd != STDERR_FD for x in self.targets):
+        if file and file.fd != STDERR_FD and not self.keeps_stderr:
             os.dup2(file.fd, STDERR_FD)
 
 

@@ -175,6 +175,10 @@ class OpenFiles:
         """The file of a full path, to be opened later; "" is stderr."""
         return self._files.setdefault(path, OpenFile(path))
 
+    @property
+    def has_stderr(self) -> bool:
+        return "" in self._files
+
     def __iter__(self) -> Iterator[OpenFile]:
         return iter(self._files.values())
 

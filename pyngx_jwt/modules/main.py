@@ -161,8 +161,10 @@ class Logs:
 
     def finish(self, conf: MainConf, default: str) -> Log:
         """Gives the main log its targets once the main level has been read."""
+        files = conf._scope.shared(OpenFiles)
         _add_targets(self.main, conf)
-        self.main.open_default(conf._scope.shared(OpenFiles), default)
+        self.main.open_default(files, default)
+        self.main.keeps_stderr = files.has_stderr
         return self.main
 
 
