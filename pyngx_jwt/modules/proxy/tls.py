@@ -72,8 +72,7 @@ def _load_certificate(context: ssl.SSLContext, conf: ProxyConf) -> None:
         return
     if key is None:
         raise ConfError(
-            'no "proxy_ssl_certificate_key" is defined '
-            f'for certificate "{conf._scope.conf_name(certificate.text)}"'
+            f'no "proxy_ssl_certificate_key" is defined for certificate "{certificate.text}"'
         ).nowhere()
     if not (certificate.is_constant and key.is_constant):
         raise ConfError('variables in "proxy_ssl_certificate" are not supported').nowhere()

@@ -1,0 +1,265 @@
+"""TLS to upstreams: what is verified, sent, resumed and refused."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ..nginx import Nginx
+
+NOW = datetime.datetime.now(datetime.UTC)
+DAY = datetime.timedelta(days=1)
+PEM = serialization.Encoding.PEM
+
+
+class Authority:
+    """A certificate with its key, that can sign others."""
+
+    def __init__(
+        self, name: str, hosts: Iterable[str] = (), issuer: Authority | None = None
+    ) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        signer = issuer or self
+        builder = (
+            x509.CertificateBuilder(signer.name, self.name, self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - DAY)
+            .not_valid_after(NOW + DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        )
+        if hosts:
+            names = [x509.DNSName(host) for host in hosts]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        self.certificate = builder.sign(signer.key, hashes.SHA256())
+        self.pem = self.certificate.public_bytes(PEM).decode()
+
+    def key_pem(self, password: bytes = b"") -> str:
+        encryption = (
+            serialization.BestAvailableEncryption(password)
+            if password
+            else serialization.NoEncryption()
+        )
+        kind = serialization.PrivateFormat.PKCS8
+        return self.key.private_bytes(PEM, kind, encryption).decode()
+
+    def revoked(self, *others: Authority) -> str:
+        """A list of revoked certificates."""
+        builder = x509.CertificateRevocationListBuilder(self.name, NOW - DAY, NOW + DAY)
+        for other in others:
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder(other.certificate.serial_number, NOW - DAY).build()
+            )
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(PEM).decode()
+
+
+ROOT = Authority("root")
+SITE = Authority("site.example", ["site.example", "*.wild.example"], ROOT)
+MIDDLE = Authority("middle", (), ROOT)
+TLS = """
+    listen 127.0.0.1:%%PORT_tls%% ssl;
+    ssl_certificate site.pem;
+    ssl_certificate_key site.key;
+    return 200 "$ssl_session_reused $ssl_protocol";
+"""
+
+
+def site(nginx: Nginx, settings: str, authority: Authority = SITE, chain: str = "") -> None:
+    """A location with these settings before a server with this certificate."""
+    nginx.write("site.pem", authority.pem + chain)
+    nginx.write("site.key", authority.key_pem())
+    nginx.write("root.pem", ROOT.pem)
+    nginx(f"location / {{ {settings} proxy_pass https://127.0.0.1:%%PORT_tls%%; }}", servers=[TLS])
+
+
+def test_nothing_is_verified_unless_told(nginx: Nginx) -> None:
+    site(nginx, "")
+    nginx.exchange("> GET /\n< 200")
+
+
+@pytest.mark.parametrize(
+    "name", ["site.example", "SITE.example", "a.wild.example", "site.example:443"]
+)
+@pytest.mark.parametrize("sent", ["on", "off"])
+def test_verified(nginx: Nginx, name: str, sent: str) -> None:
+    site(
+        nginx,
+        f"proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem;"
+        f"proxy_ssl_name {name}; proxy_ssl_server_name {sent};",
+    )
+    nginx.exchange("> GET /\n< 200")
+
+
+@pytest.mark.parametrize("name", ["other.example", "a.b.wild.example", "wild.example", "127.0.0.1"])
+@pytest.mark.parametrize("sent", ["on", "off"])
+def test_not_the_name(nginx: Nginx, name: str, sent: str) -> None:
+    site(
+        nginx,
+        f"proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem;"
+        f"proxy_ssl_name {name}; proxy_ssl_server_name {sent};",
+    )
+    nginx.exchange("> GET /\n< 502\n\n> GET /\n< 502")
+    nginx.wait_for_log(
+        rf'\[error\] .*upstream SSL certificate does not match "{name}" '
+        "while SSL handshaking to upstream, client: "
+    )
+
+
+def test_common_name_counts_if_there_is_no_other(nginx: Nginx) -> None:
+    settings = (
+        "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_name only.example;"
+    )
+    site(nginx, settings, Authority("only.example", (), ROOT))
+    nginx.exchange("> GET /\n< 200")
+
+
+def test_common_name_counts_for_nothing_beside_others(nginx: Nginx) -> None:
+    settings = (
+        "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_name cn.example;"
+    )
+    site(nginx, settings, Authority("cn.example", ["dns.example"], ROOT))
+    nginx.exchange("> GET /\n< 502")
+
+
+def test_untrusted(nginx: Nginx) -> None:
+    settings = (
+        "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_name site.example;"
+    )
+    site(nginx, settings, Authority("site.example", ["site.example"]))
+    nginx.exchange("> GET /\n< 502")
+    nginx.wait_for_log(
+        r"\[error\] .*upstream SSL certificate verify error: \(18:self[- ]signed certificate\) "
+        "while SSL handshaking to upstream, client: "
+    )
+
+
+@pytest.mark.parametrize("depth, status", [("", 502), ("proxy_ssl_verify_depth 2;", 200)])
+def test_depth(nginx: Nginx, depth: str, status: int) -> None:
+    """How many may stand between the server's certificate and the one that is trusted."""
+    lower = Authority("lower", (), MIDDLE)
+    settings = (
+        f"proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; {depth}"
+        "proxy_ssl_name deep.example;"
+    )
+    deep = Authority("deep.example", (), lower)
+    site(nginx, settings, deep, lower.pem + MIDDLE.pem)
+    nginx.exchange(f"> GET /\n< {status}\n\n> GET /\n< {status}")
+
+
+def test_one_between_is_the_default_depth(nginx: Nginx) -> None:
+    settings = (
+        "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_name x.example;"
+    )
+    site(nginx, settings, Authority("x.example", (), MIDDLE), MIDDLE.pem)
+    nginx.exchange("> GET /\n< 200")
+
+
+@pytest.mark.parametrize("revoked, status", [((), 200), ((SITE,), 502)])
+def test_revoked(nginx: Nginx, revoked: tuple[Authority, ...], status: int) -> None:
+    nginx.write("list.pem", ROOT.revoked(*revoked))
+    site(
+        nginx,
+        "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_crl list.pem;"
+        "proxy_ssl_name site.example;",
+    )
+    nginx.exchange(f"> GET /\n< {status}")
+
+
+@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
+def test_sessions(nginx: Nginx, protocol: str) -> None:
+    """They are resumed unless that is off."""
+    nginx.write("site.pem", SITE.pem)
+    nginx.write("site.key", SITE.key_pem())
+    nginx(
+        f"""
+        proxy_ssl_protocols {protocol};
+        proxy_ssl_name site.example;
+        location / {{ proxy_pass https://127.0.0.1:%%PORT_tls%%; }}
+        location /off {{
+            proxy_ssl_session_reuse off;
+            proxy_pass https://127.0.0.1:%%PORT_tls%%;
+        }}
+        """,
+        servers=[TLS],
+    )
+    nginx.exchange(f"""
+        > GET /
+        < 200
+        <
+        < . {protocol}
+
+        > GET /
+        < 200
+        <
+        < r {protocol}
+
+        > GET /off
+        < 200
+        <
+        < . {protocol}
+
+        > GET /off
+        < 200
+        <
+        < . {protocol}
+        """)
+
+
+def test_sessions_are_for_a_name(nginx: Nginx) -> None:
+    site(
+        nginx,
+        "proxy_ssl_verify on; proxy_ssl_trusted_certificate root.pem; proxy_ssl_name $arg_name;",
+    )
+    nginx.exchange("""
+        > GET /?name=site.example
+        < 200
+        <
+        < . TLSv1.3
+
+        > GET /?name=site.example
+        < 200
+        <
+        < r TLSv1.3
+
+        > GET /?name=other.example
+        < 502
+        """)
+
+
+def test_kept_connections(nginx: Nginx) -> None:
+    nginx.write("site.pem", SITE.pem)
+    nginx.write("site.key", SITE.key_pem())
+    nginx(
+        "location / { proxy_pass https://u; }",
+        http="upstream u { server 127.0.0.1:%%PORT_tls%%; }",
+        servers=[TLS.replace("$ssl_session_reused $ssl_protocol", "$connection")],
+    )
+    assert len({nginx.request("GET /").text for _ in range(3)}) == 1
+
+
+def test_client_key_with_a_password(nginx: Nginx) -> None:
+    nginx.write("client.pem", SITE.pem)
+    nginx.write("client.key", SITE.key_pem(b"second"))
+    nginx.write("passwords", "first\nsecond\n")
+    settings = "proxy_ssl_certificate client.pem; proxy_ssl_certificate_key client.key;"
+    site(nginx, f"{settings} proxy_ssl_password_file passwords;")
+    nginx.exchange("> GET /\n< 200")
+
+
+def test_rejected(nginx: Nginx) -> None:
+    nginx.rejects(
+        "location / { proxy_ssl_verify on; proxy_pass https://127.0.0.1; }",
+        "no proxy_ssl_trusted_certificate for proxy_ssl_verify",
+        line=0,
+    )
+    nginx.write("client.pem", SITE.pem)
+    nginx.rejects(
+        "location / { proxy_ssl_certificate client.pem; proxy_pass https://127.0.0.1; }",
+        'no "proxy_ssl_certificate_key" is defined for certificate "client.pem"',
+        line=0,
+    )
