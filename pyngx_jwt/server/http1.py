@@ -222,8 +222,17 @@ class HttpProtocol(asyncio.Protocol):
         self.transport.close()
 
     def shut_down(self) -> None:
-        """Closes if nothing is in flight; otherwise after the request."""
-        if self.request is None and not self.lingering:
+        """Closes if it idles between requests; otherwise it will be after the next one.
+
+        A connection that has not brought a request yet may, as in nginx."""
+        if not self.requests or self.request is not None or self.buffer or self.body is not None:
+            return
+        if self.lingering:
+            return
+        left = self.idle_until - self.worker.loop.time()
+        if left > 0:
+            self._set_deadline(left)
+        else:
             self.close()
 
     # -- time ------------------------------------------------------------------------------
@@ -601,6 +610,16 @@ class HttpProtocol(asyncio.Protocol):
             self._put(self.head_out)
             self.head_out = b""
 
+    def hint(self, fields: list[tuple[str, str]]) -> None:
+        r = self.request
+        if r is None or r.http_version < 1001 or not fields:
+            return
+        lines = "".join([f"{name}: {value}\r\n" for name, value in fields])
+        data = f"HTTP/1.1 103 Early Hints\r\n{lines}\r\n".encode("latin-1")
+        self.sent += len(data)
+        r.bytes_sent += len(data)
+        self._put(data)
+
     def start_tunnel(self, side: Any) -> None:
         """From now on the client's bytes go to `side`."""
         self.upgraded = side
@@ -686,6 +705,8 @@ class HttpProtocol(asyncio.Protocol):
             return
         core = r.location.core
         self.keepalive_timeout = core.keepalive_timeout[0]
+        if core.keepalive_min_timeout:
+            self.idle_until = self.worker.loop.time() + core.keepalive_min_timeout
         if self.held_back:
             self.held_back = False
             self.transport.resume_reading()
@@ -728,6 +749,7 @@ class HttpProtocol(asyncio.Protocol):
 
     lingering_timeout = 5.0
     keepalive_timeout = 75.0
+    idle_until = 0.0  # keepalive_min_timeout: not closed before, even if the worker is to quit
 
     def _log(self, level: Level, text: str) -> None:
         log = self.address.names.default.location.log
