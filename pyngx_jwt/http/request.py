@@ -70,6 +70,9 @@ class Sink(Protocol):
     def flush(self) -> None:
         """Sends what is held back."""
 
+    def hint(self, fields: list[tuple[str, str]]) -> None:
+        """Sends a response of status 103, before the header."""
+
     @property
     def paused(self) -> bool:
         """Whether drain() would wait."""

@@ -43,6 +43,9 @@ class Kept:
     def flush(self) -> None:
         """Nothing is held back."""
 
+    def hint(self, fields: list[tuple[str, str]]) -> None:
+        """Of no use to who waits for the whole response."""
+
     async def drain(self) -> None:
         """Memory never waits."""
 

@@ -336,6 +336,7 @@ class CoreConf(Conf):
     type_table: dict[str, str] | None = None
     root_path: Template = Template("html")
     alias_of: Level | None = None
+    early_hints_of: tuple[Template, ...] = ()
     limit_rate_value: Template | None = None
     limit_rate_start: Template | None = None
     temp_path = "client_body_temp"
@@ -422,6 +423,12 @@ class CoreConf(Conf):
         if "GET" in allowed:
             allowed.add("HEAD")
         self._methods = frozenset(allowed)
+
+    @directive(EVERYWHERE, arity=(1, UNLIMITED))
+    def early_hints(self, *values: str) -> None:
+        """Passes on early hints (103) of upstreams if a value is neither empty nor "0"."""
+        told = tuple(Template(value) for value in values)
+        self.early_hints_of = (*vars(self).get("early_hints_of", ()), *told)
 
     @directive(EVERYWHERE | LOCATION_IF, default="html")
     def root(self, path: str) -> None:

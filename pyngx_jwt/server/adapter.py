@@ -198,6 +198,9 @@ class Sink:
             self._r.log(Level.INFO, "client timed out (110: Connection timed out)")
             raise ConnectionResetError from None
 
+    def hint(self, fields: list[tuple[str, str]]) -> None:
+        """aiohttp has no interim responses."""
+
     def flush(self) -> None:
         """Sends what there is soon, and from now on everything as it comes."""
         self._unbuffered = True

@@ -35,7 +35,7 @@ try that is not counted, as it may only have been closed while it idled.
 
 - `Response.version` is 9 for an answer that is not HTTP: nginx logs "upstream sent no
   valid HTTP/1.0 header" and passes all of it on as a body.
-- Interim responses are skipped; connection.on_early_hints gets the fields of a 103.
+- Interim responses are skipped; connection.on_early_hints gets the head of a 103.
 - After a 101 read() and write() carry the raw bytes, both ways at once if need be.
 - `Response.warning`, set when something follows the body, is for the log (warn).
 - `Response.trailers` is complete when the body is, if Settings.pass_trailers.

@@ -28,7 +28,6 @@ from .head import (
     EARLY_HINTS,
     HTTP_09,
     SWITCHING_PROTOCOLS,
-    Headers,
     Response,
     parse_head,
 )
@@ -90,7 +89,7 @@ class Connection(Waiting):
         self.requests = 0  # begun on this connection
         self.bytes_received = 0  # in this exchange
         self.response: Response | None = None
-        self.on_early_hints: Callable[[Headers], None] | None = None
+        self.on_early_hints: Callable[[Response], None] | None = None
         self.on_idle_end: Callable[[Connection], None] | None = None
         # reading
         self._head_wanted = False
@@ -280,7 +279,7 @@ class Connection(Waiting):
                 if response.status == SWITCHING_PROTOCOLS:
                     break
                 if response.status == EARLY_HINTS and self.on_early_hints is not None:
-                    self.on_early_hints(response.headers)
+                    self.on_early_hints(response)
                 data = data[response.size :]
                 response = parse_head(data, self._settings.buffer_size)
         except BadResponse as error:

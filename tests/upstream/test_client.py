@@ -209,7 +209,7 @@ def test_early_hints_are_handed_out() -> None:
             connection.on_early_hints = found.append
             connection.begin(GET, SETTINGS)
             assert (await connection.receive()).status == 200
-            assert found == [[("Link", "</a>")], [("Link", "</a>")]]
+            assert [hints.headers for hints in found] == [[("Link", "</a>")], [("Link", "</a>")]]
             connection.close()
 
     run(main())

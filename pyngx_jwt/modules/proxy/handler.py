@@ -22,6 +22,7 @@ from ...upstream.peer import Peer
 from ..core import bind_size
 from ..upstream import State
 from .conf import ProxyConf
+from .hints import compile_hints
 from .request import BuildHead, Outgoing, compile_head
 from .response import compile_copy, compile_redirected, limit_rate_of
 from .target import FindTarget, Found, compile_target
@@ -56,6 +57,7 @@ class Proxy:
         self.set_body = conf.proxy_set_body.bind(level.variables) if conf.proxy_set_body else None
         self.bind = conf.proxy_bind.bind(level.variables) if conf.proxy_bind else None
         self.next = conf.proxy_next_upstream
+        self.hints = compile_hints(conf, level)
         self.limit_rate = bind_size(conf.proxy_limit_rate, level)
 
     def handle(self, r: Request) -> Awaitable[Status] | Status:
@@ -184,6 +186,7 @@ class Exchange:
             return None, self._none_is_left()
         try:
             connection = await self._connect(peer)
+            connection.on_early_hints = self.proxy.hints(self.r) if self.proxy.hints else None
             state.connect_time = time.monotonic() - state.started
             self.doing = "sending request to upstream"
             await self._send(connection)

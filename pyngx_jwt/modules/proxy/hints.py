@@ -1,0 +1,40 @@
+"""Early hints of upstreams, on their way to the client (ngx_http_upstream_process_early_hints)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...http.level import Level
+from ...http.request import Request
+from ...log import Level as LogLevel
+from ...upstream.head import Response
+from ..core import CoreConf
+from .conf import ProxyConf
+from .response import HIDDEN
+
+PassHints = Callable[[Response], None]
+
+
+def compile_hints(conf: ProxyConf, level: Level) -> Callable[[Request], PassHints] | None:
+    """A function that gives what passes the hints of one upstream on; None if they are not to
+    be passed on."""
+    predicates = [value.bind(level.variables) for value in level[CoreConf].early_hints_of]
+    hidden = (HIDDEN | set(conf.hidden)) - set(conf.passed)
+    if not predicates:
+        return None
+
+    def begin(r: Request) -> PassHints:
+        size = 0
+
+        def pass_on(response: Response) -> None:
+            nonlocal size
+            size += response.size
+            if size > conf.proxy_buffer_size:
+                r.log(LogLevel.INFO, "upstream sent too big early hints")
+            elif r.parent is None and any(told(r) not in ("", "0") for told in predicates):
+                fields = zip(response.names, response.headers, strict=True)
+                r.sink.hint([field for name, field in fields if name not in hidden])
+
+        return pass_on
+
+    return begin
