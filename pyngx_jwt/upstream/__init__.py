@@ -16,7 +16,7 @@ Nothing here knows requests or directives.  How a proxy uses it, without its err
     peer = choice.get(int(time.time()))        # None: "no live upstreams" (502)
     connection = upstream.pool.get(peer.name, tag)                 # if upstream.pool
     if connection is None:
-        connection = await connect(peer.address, settings, ssl=..., server_hostname=...)
+        connection = await connect(peer.address, settings, ssl=Handshake(...))  # or None
     connection.begin(head, settings, head=method == "HEAD", more=has_body)
     while has_body and not connection.answered:
         connection.write(chunk, more=...)
@@ -35,6 +35,9 @@ try that is not counted, as it may only have been closed while it idled.
 
 - `Response.version` is 9 for an answer that is not HTTP: nginx logs "upstream sent no
   valid HTTP/1.0 header" and passes all of it on as a body.
+- Balancers: RoundRobin, LeastConn, Random, IpHash, Hash, ConsistentHash; Shared puts one of
+  them over a zone of zones.py, so that all workers know the same of the servers.
+- A Handshake tells connect() which name to send, what to verify and which session to resume.
 - Interim responses are skipped; connection.on_early_hints gets the head of a 103.
 - After a 101 read() and write() carry the raw bytes, both ways at once if need be.
 - `Response.warning`, set when something follows the body, is for the log (warn).
@@ -61,6 +64,7 @@ from .peer import Peer, Peers, Server, make_peers
 from .pool import Keepalive, Pool
 from .random import Random
 from .shared import Shared
+from .tls import Handshake
 from .upstream import Upstream, address_upstream, make_upstream
 
 __all__ = [
@@ -75,6 +79,7 @@ __all__ = [
     "ConnectError",
     "Connection",
     "ConsistentHash",
+    "Handshake",
     "Hash",
     "Headers",
     "IpHash",
