@@ -75,7 +75,10 @@ class Module(Generic[C]):
         return build
 
     def after_merge(self, check: Check[C]) -> Check[C]:
-        """What looks at every merged level before anything is built; may raise ConfError."""
+        """What looks at every merged level before anything is built; may raise ConfError.
+
+        One of a module: a second would take the place of the first."""
+        assert self.check is None, f"{self.name} has a check already"
         self.check = check
         return check
 

@@ -609,18 +609,14 @@ core = Module("core", CoreConf)
 
 
 @core.after_merge
-def check_header_buffers(conf: CoreConf, level: Level) -> None:
-    """Large buffers hold at least what a connection's pool does."""
+def check_level(conf: CoreConf, level: Level) -> None:
+    """Large buffers hold at least what a connection's pool does; the folder of request bodies
+    is made at start if it is missing."""
     if conf.large_client_header_buffers[1] < CONNECTION_POOL_SIZE:
         raise ConfError(
             'the "large_client_header_buffers" size must be equal to or greater than '
             '"connection_pool_size"'
         )
-
-
-@core.after_merge
-def need_temp_folder(conf: CoreConf, level: Level) -> None:
-    """It is made at start if it is missing."""
     level.scope.folders[conf.temp_folder()] = None
 
 
