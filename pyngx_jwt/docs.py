@@ -1,0 +1,167 @@
+"""Writes the reference pages from the declarations: python -m pyngx_jwt.docs FOLDER."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from . import NGINX_VERSION
+from .conf.directive import CONTEXT_NAMES, Directive
+from .http.module import AnyModule
+from .modules import MODULES
+
+WRITTEN = "<!-- Written by make docs: change the declarations, not this page. -->\n"
+_NO_EFFECT = "Accepted and without effect: "
+_VARIABLE = re.compile(r"\$\w+")
+_MARKUP = re.compile(r"[*<\[]")
+_OTHER_SERVERS = ("ngx_stream_", "ngx_mail_", "ngx_mgmt_")
+_OTHER_SYSTEMS = {f"ngx_{name}_module" for name in ("devpoll", "eventport", "iocp", "kqueue")}
+DIFFERENCES = f"""\
+# What there is of nginx
+
+The modules of nginx {NGINX_VERSION} and NGINX Plus, and which of their directives are missing
+here. A missing directive is an error that names its module; with `--allow-unsupported` it is
+a warning, unless it restricts access. Directives that are accepted and without effect are not
+missing: the pages of [directives](directives/README.md) name them. There are no `mail` and no
+`stream` servers. Parameters of directives are not listed here.
+
+| module | missing |
+|---|---|"""
+
+
+def pages() -> dict[str, str]:
+    """The generated pages: text by path within the folder of the documentation."""
+    written = {
+        "directives/README.md": index_page(),
+        "variables.md": variables_page(),
+        "differences.md": differences_page(),
+    }
+    for module in MODULES:
+        if module.conf.directives:
+            written[f"directives/{module.name}.md"] = module_page(module)
+    return {path: f"{WRITTEN}\n{text.rstrip()}\n" for path, text in written.items()}
+
+
+def write(folder: Path) -> None:
+    """Writes all pages and removes those of modules that are no more."""
+    (folder / "directives").mkdir(parents=True, exist_ok=True)
+    written = pages()
+    for path, text in written.items():
+        (folder / path).write_text(text, encoding="utf-8")
+    for page in (folder / "directives").glob("*.md"):
+        if f"directives/{page.name}" not in written:
+            page.unlink()
+
+
+def module_page(module: AnyModule) -> str:
+    """A module: what it is for, its directives, and those that are only accepted."""
+    directives = sorted(module.conf.directives.values(), key=lambda d: d.name)
+    lines = [f"# {module.name}", "", description(module), ""]
+    for d in directives:
+        if not d.noop:
+            lines += [f"## {d.name}", "", *_shape(d), "", _prose(d.doc), ""]
+    accepted = [d for d in directives if d.noop]
+    if accepted:
+        lines += ["## Accepted and without effect", ""]
+        lines += [f"- `{d.name}` ({_contexts(d)}): {_reason(d)}" for d in accepted]
+        lines.append("")
+    if module.variable_docs:
+        lines += ["## Variables", "", *_variables(module)]
+    return "\n".join(lines)
+
+
+def description(module: AnyModule) -> str:
+    """The docstring of the file that declares the module's directives."""
+    return _prose(sys.modules[module.conf.__module__].__doc__ or "")
+
+
+def _shape(d: Directive) -> list[str]:
+    ends = "" if d.syntax.endswith((";", "}")) else " { ... }" if d.is_block else ";"
+    return [
+        f"    Syntax:  {d.syntax}{ends}",
+        f"    Default: {d.default}",
+        f"    Context: {_contexts(d)}",
+    ]
+
+
+def _contexts(d: Directive) -> str:
+    return ", ".join(name for context, name in CONTEXT_NAMES.items() if context in d.contexts)
+
+
+def _reason(d: Directive) -> str:
+    return _prose(d.doc.removeprefix(_NO_EFFECT).rstrip("."))
+
+
+def _prose(text: str) -> str:
+    """A docstring as Markdown: nothing in it is markup, and variables are code."""
+    plain = _MARKUP.sub(r"\\\g<0>", inspect.cleandoc(text).strip())
+    return _VARIABLE.sub(r"`\g<0>`", plain)
+
+
+def _variables(module: AnyModule) -> list[str]:
+    docs = sorted(module.variable_docs.items())
+    return [f"- `${name}`: {' '.join(_prose(doc).split())}" for name, doc in docs]
+
+
+def index_page() -> str:
+    """All modules, and all directives by name."""
+    lines = ["# Directives", "", "| module | |", "|---|---|"]
+    for module in MODULES:
+        if module.conf.directives:
+            first = description(module).partition("\n\n")[0].replace("\n", " ")
+            lines.append(f"| [{module.name}]({module.name}.md) | {first} |")
+    lines += ["", "| directive | module | contexts |", "|---|---|---|", *sorted(_index_rows())]
+    return "\n".join(lines)
+
+
+def _index_rows() -> Iterator[str]:
+    for module in MODULES:
+        for d in module.conf.directives.values():
+            page = f"{module.name}.md"
+            link = f"`{d.name}` (no effect)" if d.noop else f"[`{d.name}`]({page}#{d.name})"
+            yield f"| {link} | [{module.name}]({page}) | {_contexts(d)} |"
+
+
+def variables_page() -> str:
+    """The variables of all modules."""
+    lines = ["# Variables", ""]
+    for module in MODULES:
+        if module.variable_docs:
+            title = module.name
+            if module.conf.directives:
+                title = f"[{title}](directives/{title}.md)"
+            lines += [f"## {title}", "", *_variables(module), ""]
+    return "\n".join(lines)
+
+
+def differences_page() -> str:
+    """nginx's modules and what is here of the directives of each."""
+    known = json.loads(resources.files("pyngx_jwt.conf").joinpath("known.json").read_bytes())
+    modules = {name: names for name, names in known["modules"].items() if _concerns_us(name)}
+    ours = {name for module in MODULES for name in module.conf.directives} | {"include"}
+    # A name that several modules have, such as "resolver", is no sign of any of them.
+    shared = Counter(name for names in modules.values() for name in names)
+    lines = [DIFFERENCES]
+    for module, names in modules.items():
+        own = [name for name in names if shared[name] == 1]
+        missing = [] if ours.issuperset(names) else sorted(set(names) - ours)
+        told = ", ".join(f"`{name}`" for name in missing) or "nothing"
+        lines.append(f"| {module} | {told if ours & {*own} else 'all'} |")
+    return "\n".join(lines)
+
+
+def _concerns_us(module: str) -> bool:
+    """Not of the modules by others: the dialects of JWT have a page of their own."""
+    if not module.startswith("ngx_") or module in _OTHER_SYSTEMS:
+        return False
+    return not module.startswith(_OTHER_SERVERS)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
