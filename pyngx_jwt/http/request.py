@@ -402,6 +402,8 @@ class Request:
 
     def respond(self, status: Status, body: bytes, content_type: str | None = None) -> Status:
         """A whole response at once, as ngx_http_send_response; a redirect's body is its URI."""
+        if self.expect_continue:
+            self.continue_client()
         self.status = status
         if status in REDIRECTS:
             self.location_out = body.decode("latin-1")

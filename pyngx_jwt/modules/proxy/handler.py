@@ -404,7 +404,8 @@ class Exchange:
             return await self._stream_response(response)
         self._finished(len(whole))
         if whole and not r.header_only:
-            if rate := self._rate(response):
+            rate = self._rate(response) if len(whole) > self.settings.buffer_size else 0
+            if rate:
                 await self._send_slowly(whole, rate)
             elif r.rate:
                 await r.send(whole)
