@@ -25,7 +25,7 @@ check: $(ready)
 
 # The same behaviour tests against a real nginx.
 oracle: $(ready)
-	nginx=$${NGINX:-$$($(PYTHON) -m tests.oracle)} && TEST_NGINX_BINARY=$$nginx $(PYTHON) -m pytest -q
+	nginx=$${NGINX:-$$($(PYTHON) -m tests.oracle)} && TEST_NGINX_BINARY=$$nginx $(PYTHON) -m pytest -q tests/modules
 
 bench: $(ready)
 	$(PYTHON) -m bench.bench
