@@ -1,0 +1,163 @@
+"""The generated pages are fresh, and everything declared is documented and tested."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyngx_jwt import docs
+from pyngx_jwt.http.module import AnyModule
+from pyngx_jwt.modules import MODULES
+
+ROOT = Path(__file__).parent.parent
+GENERATED = {*docs.pages()}
+
+# Read, checked for their place and arity, and left aside.  Each is a decision: what changes
+# what a client gets, or who gets it, must not be among them.
+NOOPS = {
+    *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
+    *("connection_pool_size", "debug_connection", "debug_points", "directio"),
+    *("directio_alignment", "gunzip_buffers", "http2", "lock_file", "map_hash_bucket_size"),
+    *("map_hash_max_size", "msie_refresh", "multi_accept", "open_file_cache"),
+    *("open_file_cache_errors", "open_file_cache_min_uses", "open_file_cache_valid"),
+    *("open_log_file_cache", "pcre_jit", "postpone_gzipping", "postpone_output"),
+    *("proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "proxy_send_lowat"),
+    *("proxy_socket_rcvbuf", "proxy_socket_sndbuf", "proxy_ssl_certificate_cache"),
+    *("read_ahead", "referer_hash_bucket_size", "referer_hash_max_size", "request_pool_size"),
+    *("send_lowat", "sendfile", "sendfile_max_chunk", "server_names_hash_bucket_size"),
+    *("server_names_hash_max_size", "ssl_buffer_size", "ssl_certificate_cache"),
+    *("ssl_certificate_compression", "ssl_dhparam", "ssl_early_data", "ssl_ecdh_curve"),
+    *("ssl_engine", "ssl_object_cache_inheritable", "ssl_session_cache"),
+    *("ssl_session_ticket_key", "ssl_stapling", "ssl_stapling_file", "ssl_stapling_responder"),
+    *("ssl_stapling_verify", "ssl_trusted_certificate", "tcp_nodelay", "tcp_nopush"),
+    *("thread_pool", "timer_resolution", "types_hash_bucket_size", "types_hash_max_size"),
+    *("use", "variables_hash_bucket_size", "variables_hash_max_size", "worker_aio_requests"),
+    *("worker_cpu_affinity", "worker_priority", "worker_rlimit_core"),
+}
+
+
+# Not named in any test so far.  A name leaves this list with its test; none is added.
+UNTESTED = {
+    *("add_trailer_inherit", "client_body_in_file_only", "gzip_no_buffer"),
+    *("keepalive_min_timeout", "lingering_close", "lingering_time"),
+    *("output_buffers", "proxy_busy_buffers_size", "proxy_cache_convert_head"),
+    *("proxy_cache_lock_age", "proxy_cache_max_range_offset"),
+    *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
+    *("proxy_send_timeout", "proxy_socket_keepalive", "proxy_ssl_ciphers"),
+    *("proxy_temp_file_write_size", "resolver_timeout", "ssl_ciphers"),
+    *("ssl_prefer_server_ciphers", "ssl_protocols", "ssl_session_tickets"),
+    *("ssl_session_timeout", "subrequest_output_buffer_size"),
+}
+
+REFUSED = ": not supported yet."  # what directives of other JWT modules have for documentation
+
+
+@cache
+def words_of_tests() -> frozenset[str]:
+    """Every word in the files of all tests but this one."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path.name != Path(__file__).name]
+    return frozenset(word for path in files for word in re.findall(r"\w+", path.read_text()))
+
+
+@pytest.mark.parametrize("path", sorted(GENERATED))
+def test_page_is_fresh(path: str) -> None:
+    page = ROOT / "docs" / path
+    assert page.exists() and page.read_text() == docs.pages()[path], "run make docs"
+
+
+def test_no_page_is_left_over() -> None:
+    pages = {f"directives/{page.name}" for page in (ROOT / "docs/directives").iterdir()}
+    assert pages <= GENERATED, "run make docs"
+
+
+def test_writing_removes_what_is_left_over(tmp_path: Path) -> None:
+    (tmp_path / "directives").mkdir()
+    (tmp_path / "directives/gone.md").write_text("old")
+    docs.write(tmp_path)
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.md")}
+    assert written == GENERATED
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+class TestModule:
+    def test_is_documented(self, module: AnyModule) -> None:
+        assert docs.description(module)
+        undocumented = [d.name for d in module.conf.directives.values() if not d.doc.strip()]
+        undocumented += [name for name, doc in module.variable_docs.items() if not doc.strip()]
+        assert not undocumented
+
+    def test_directives_are_named_in_some_test(self, module: AnyModule) -> None:
+        directives = module.conf.directives.values()
+        names = {d.name for d in directives if not d.noop and not d.doc.endswith(REFUSED)}
+        untested = sorted(names - words_of_tests() - UNTESTED)
+        assert not untested
+
+    def test_noops_are_decisions(self, module: AnyModule) -> None:
+        for d in module.conf.directives.values():
+            assert d.noop is (d.name in NOOPS), d.name
+
+
+def test_gaps_are_gaps() -> None:
+    closed = sorted(UNTESTED & words_of_tests())
+    assert not closed, "take these out of UNTESTED"
+
+
+def test_noops_are_declared() -> None:
+    declared = {d.name for module in MODULES for d in module.conf.directives.values() if d.noop}
+    assert declared >= NOOPS
+
+
+def test_differences_tell_of_every_module_of_nginx() -> None:
+    page = docs.differences_page()
+    assert "| ngx_http_access_module | nothing |" in page
+    assert "| ngx_http_perl_module | all |" in page
+    assert re.search(r"\| ngx_http_core_module \| .*`post_action`", page)
+
+
+def test_page_shows_shape_and_reason() -> None:
+    (module,) = (module for module in MODULES if module.name == "main")
+    page = docs.module_page(module)
+    assert (
+        "## worker_connections\n\n"
+        "    Syntax:  worker_connections number;\n"
+        "    Default: 512\n"
+        "    Context: events\n\n"
+        "Sets the number of connections a worker can have open.\n"
+    ) in page
+    assert "\n- `lock_file` (main): no lock file is used\n" in page
+
+
+def test_example_of_a_module_works() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    (code,) = re.findall(r'```python\n("""Says.*?)```', text, re.DOTALL)
+    names = {"__name__": "pyngx_jwt.modules.hello", "__package__": "pyngx_jwt.modules"}
+    exec(compile(code, "hello.py", "exec"), names)
+    module: Any = names["hello"]
+    assert [*module.conf.directives] == ["hello", "hello_name"]
+    assert [*module.variables] == ["hello_name"] and module.exclusive_content
+
+
+def test_what_nothing_reads_is_told() -> None:
+    """A value that a directive sets and no code asks for is no support of it."""
+    texts = [path.read_text() for path in (ROOT / "pyngx_jwt").rglob("*.py")]
+    used = {word for text in texts for word in re.findall(r"""[."'](\w+)\b""", text)}
+    told = (ROOT / "docs/deviations.md").read_text()
+    for module in MODULES:
+        for d in module.conf.directives.values():
+            is_value = d.set.__name__ in ("set_slot", "set_mask")
+            assert d.noop or not is_value or d.name in used or f"`{d.name}`" in told, d.name
+
+
+MARKDOWN = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path = target.partition("#")[0]
+        if path and not target.startswith(("http:", "https:")):
+            assert (page.parent / path).exists(), target
