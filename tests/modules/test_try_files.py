@@ -204,9 +204,7 @@ def test_other_errors_are_logged(nginx: Nginx) -> None:
     nginx("location / { try_files /loop =404; }")
     (nginx.prefix / "html/loop").symlink_to("loop")
     nginx.exchange("> GET /\n< 404")
-    nginx.wait_for_log(
-        r'\[crit\] .* stat\(\) "\S+/html/loop" failed \(40: '
-    )
+    nginx.wait_for_log(r'\[crit\] .* stat\(\) "\S+/html/loop" failed \(40: ')
 
 
 @pytest.mark.parametrize(
