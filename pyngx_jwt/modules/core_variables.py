@@ -17,6 +17,7 @@ from ..http.date import iso8601, local_time
 from ..http.module import Module
 from ..http.request import Request
 from ..http.variables import Getter
+from ..log import Level
 
 
 class CoreVariablesConf(Conf):
@@ -360,9 +361,53 @@ def tcpinfo_rcv_space(r: Request) -> str | None:
 
 
 @variable("proxy_protocol_addr")
-def proxy_protocol_addr(r: Request) -> str:
+def proxy_protocol_addr(r: Request) -> str | None:
     """Client address from the PROXY protocol header."""
-    return r.connection.proxy_protocol.source if r.connection.proxy_protocol else ""
+    told = r.connection.proxy_protocol
+    return told.source if told else None
+
+
+@variable("proxy_protocol_port")
+def proxy_protocol_port(r: Request) -> str | None:
+    """Client port from the PROXY protocol header."""
+    told = r.connection.proxy_protocol
+    return _port(told.source_port) if told else None
+
+
+@variable("proxy_protocol_server_addr")
+def proxy_protocol_server_addr(r: Request) -> str | None:
+    """Server address from the PROXY protocol header."""
+    told = r.connection.proxy_protocol
+    return told.destination if told else None
+
+
+@variable("proxy_protocol_server_port")
+def proxy_protocol_server_port(r: Request) -> str | None:
+    """Server port from the PROXY protocol header."""
+    told = r.connection.proxy_protocol
+    return _port(told.destination_port) if told else None
+
+
+def _port(number: int) -> str:
+    return str(number) if number else ""
+
+
+@prefix("proxy_protocol_tlv_")
+def proxy_protocol_tlv(name: str) -> Getter:
+    """A TLV of the PROXY protocol header: alpn, authority, unique_id, netns, ssl, ssl_verify,
+    ssl_version, ssl_cn, ssl_cipher, ssl_sig_alg, ssl_key_alg, or its number as 0x...; ssl_0x...
+    are those inside of "ssl"."""
+
+    def get(r: Request) -> str | None:
+        told = r.connection.proxy_protocol
+        try:
+            value: str | None = told.tlv(name) if told else None
+        except ValueError as error:
+            r.log(Level.ERR, str(error))
+            return None
+        return value
+
+    return get
 
 
 @variable("sent_http_content_type")

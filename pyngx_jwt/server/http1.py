@@ -50,6 +50,7 @@ class Worker:
     loop: asyncio.AbstractEventLoop
     clock: Clock = field(default_factory=Clock)
     connections: set[HttpProtocol] = field(default_factory=set)
+    handshakes: set[asyncio.Task[None]] = field(default_factory=set)  # not connections yet
     numbers: Any = field(default_factory=lambda: count(1))
     stopping: bool = False
     accepted: int = 0

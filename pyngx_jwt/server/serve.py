@@ -10,6 +10,7 @@ from typing import Any
 from ..cache import Caches
 from ..compile import Cycle, Port
 from ..http.listen import Listen
+from .accept import Acceptor
 from .http1 import HttpProtocol, Worker, head_options
 
 GC_THRESHOLD = 10_000  # objects; a request leaves no circles behind
@@ -43,7 +44,12 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
     reports.cancel()
 
 
-async def _listen(worker: Worker, port: Port, bound: socket.socket) -> asyncio.Server:
+async def _listen(
+    worker: Worker, port: Port, bound: socket.socket
+) -> asyncio.AbstractServer | Acceptor:
+    addresses = (port.address, *port.others.values())
+    if any(address.listen.proxy_protocol for address in addresses):
+        return Acceptor(worker, port, bound)
     options = head_options(port.address.names.default)
     return await worker.loop.create_server(
         lambda: HttpProtocol(worker, port, options),
@@ -60,5 +66,5 @@ async def _finish(worker: Worker, caches: Caches, terminate: asyncio.Task[Any]) 
     worker.stopping = True
     for connection in list(worker.connections):
         connection.shut_down()
-    while (worker.connections or caches.updates) and not terminate.done():
+    while (worker.connections or worker.handshakes or caches.updates) and not terminate.done():
         await asyncio.wait({terminate}, timeout=0.05)

@@ -1,0 +1,120 @@
+"""Accepts connections that begin with a PROXY protocol header.
+
+The header comes before anything else, TLS included, so it is taken off the socket before the
+event loop has the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+from ..compile import Address, Port
+from ..log import Level, errno_text
+from .http1 import HttpProtocol, Worker
+from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
+
+PAUSE = 0.5  # seconds without accepting when the system is out of something
+
+
+class Acceptor:
+    """Stands where the event loop's server stands for other addresses."""
+
+    def __init__(self, worker: Worker, port: Port, bound: socket.socket) -> None:
+        self.worker, self.port, self.bound = worker, port, bound
+        bound.setblocking(False)
+        self.task = worker.loop.create_task(self._accept())
+
+    def close(self) -> None:
+        """Accepts no more; connections whose header has not come yet are kept."""
+        self.task.cancel()
+        self.bound.close()
+
+    async def _accept(self) -> None:
+        loop = self.worker.loop
+        while True:
+            try:
+                sock, peer = await loop.sock_accept(self.bound)
+            except OSError as error:
+                log = self.port.address.names.default.location.log
+                log.write(Level.CRIT, f"accept4() failed {errno_text(error)}")
+                await asyncio.sleep(PAUSE)
+                continue
+            task = loop.create_task(self._welcome(sock, peer))
+            self.worker.handshakes.add(task)
+            task.add_done_callback(self.worker.handshakes.discard)
+
+    def _address_of(self, sock: socket.socket) -> Address:
+        name = sock.getsockname()
+        host = name[0] if isinstance(name, tuple) else ""
+        return self.port.others.get(host, self.port.address)
+
+    async def _welcome(self, sock: socket.socket, peer: Any) -> None:
+        address = self._address_of(sock)
+        core = address.names.default.core
+        header: ProxyProtocol | None = None
+        sock.setblocking(False)
+        try:
+            if address.listen.proxy_protocol:
+                async with asyncio.timeout(core.client_header_timeout):
+                    header = await self._header(sock, peer, address)
+        except (BrokenHeader, OSError):
+            sock.close()
+            return
+        with contextlib.suppress(OSError):  # TLS that fails
+            await self.worker.loop.connect_accepted_socket(
+                lambda: self._protocol(address, header),
+                sock,
+                ssl=address.tls,
+                ssl_handshake_timeout=core.client_header_timeout if address.tls else None,
+            )
+
+    def _protocol(self, address: Address, header: ProxyProtocol | None) -> HttpProtocol:
+        options = self.worker.options_of(address.names.default)
+        protocol = HttpProtocol(self.worker, self.port, options)
+        protocol.proxy_protocol = header
+        return protocol
+
+    async def _header(
+        self, sock: socket.socket, peer: Any, address: Address
+    ) -> ProxyProtocol | None:
+        data = await self._peek(sock)
+        try:
+            if not data:
+                raise BrokenHeader("")
+            header, length = read_header(data)
+        except BrokenHeader as error:
+            self._report(str(error), sock, peer, address)
+            raise
+        sock.recv(length)
+        return header
+
+    async def _peek(self, sock: socket.socket) -> bytes:
+        loop = self.worker.loop
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return sock.recv(MAX_HEADER, socket.MSG_PEEK)
+            readable = loop.create_future()
+            loop.add_reader(sock.fileno(), _wake, readable)
+            try:
+                await readable
+            finally:
+                loop.remove_reader(sock.fileno())
+
+    def _report(self, text: str, sock: socket.socket, peer: Any, address: Address) -> None:
+        if not text:
+            return
+        client = peer[0] if isinstance(peer, tuple) else "unix:"
+        address.names.default.location.log.write(
+            Level.ERR,
+            f"{text} while reading PROXY protocol, client: {client}, "
+            f"server: {self.port.listen.text}",
+            next(self.worker.numbers),
+        )
+
+
+def _wake(readable: asyncio.Future[None]) -> None:
+    if not readable.done():
+        readable.set_result(None)
