@@ -116,14 +116,14 @@ def ask(host: str, port: int, label: str, token: str) -> int:
 
 
 def wait(host: str, port: int, key: SigningKey, issuer: str) -> None:
-    """Until Ctrl-C."""
+    """Until Ctrl-C, or until it is told to end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     token = dict(tokens(key, issuer))["with a good token"]
     print(f"Serving http://{host}:{port}/ until Ctrl-C; a token that is good for an hour:\n")
     print(token, flush=True)
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        print()
+    signal.pause()
+    print()
 
 
 if __name__ == "__main__":
