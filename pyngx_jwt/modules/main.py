@@ -65,8 +65,8 @@ class MainConf(Conf):
     multi_accept = accepted(EVENTS, SCHEDULING)
     use = accepted(EVENTS, "the event loop chooses the method")
     worker_aio_requests = accepted(EVENTS, SCHEDULING)
-    worker_connections = number(
-        512, EVENTS, "Sets the number of connections a worker can have open."
+    worker_connections = accepted(
+        EVENTS, "the limit is that of open files", like=number(512, EVENTS, "")
     )
     debug_connection = accepted(EVENTS, "there are few debug messages to choose from", most=1)
     debug_points = accepted(MAIN, "there are no debug points")

@@ -46,7 +46,9 @@ class SslConf(Conf):
     ssl_session_cache = accepted(HERE, "each worker keeps its own sessions", most=UNLIMITED)
     ssl_session_ticket_key = accepted(HERE, "each worker has its own ticket keys")
     ssl_session_tickets = flag(True, HERE, "Enables session resumption by tickets.")
-    ssl_session_timeout = seconds(300, HERE, "Sets how long sessions can be resumed.", shown="5m")
+    ssl_session_timeout = accepted(
+        HERE, "the TLS library keeps to its own", like=seconds(300, HERE, "", shown="5m")
+    )
     ssl_stapling = accepted(HERE, "no OCSP responses are stapled")
     ssl_stapling_file = accepted(HERE, "no OCSP responses are stapled")
     ssl_stapling_responder = accepted(HERE, "no OCSP responses are stapled")
