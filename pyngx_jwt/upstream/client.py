@@ -211,13 +211,23 @@ class Connection(Waiting):
         """For a look at the certificate of the peer; None without TLS."""
         return cast("tls.SSLObject | None", self._transport.get_extra_info("ssl_object"))
 
-    def close(self) -> None:
-        """Closes; what is not sent yet is forgotten."""
+    def touch(self) -> None:
+        """Something happened that makes waiting for the upstream worth while again."""
+        if self._read_deadline != inf:
+            self._read_deadline = self._loop.time() + self._settings.read_timeout
+
+    @property
+    def is_full(self) -> bool:
+        """Whether drain() would wait."""
+        return self._write_full
+
+    def close(self, *, flush: bool = False) -> None:
+        """Closes; what is not sent yet is forgotten, unless it is to be flushed."""
         self._lost = True
         self._stop_timer()
         if self._read_waiter is not None or self._write_waiter is not None:
             self._fail(_premature(None))
-        if self._transport.get_write_buffer_size():
+        if self._transport.get_write_buffer_size() and not flush:
             self._transport.abort()
         else:
             self._transport.close()

@@ -371,7 +371,9 @@ class Exchange:
             if redirect is not None:
                 return redirect
         if response.status == 101:
-            return await self._upgrade(response)
+            if "upgrade" in self.r.index:
+                return await self._upgrade(response)
+            return await self._drop(response)
         self._copy_head(response)
         self.doing = READING
         return await self._send_response(response)
@@ -541,9 +543,23 @@ class Exchange:
         r.keep_alive = False
         self.proxy.copy_headers(r, response.names, response.headers)
         r.send_header()
-        await tunnel(r, connection, self.proxy.conf.proxy_read_timeout)
+        await tunnel(r, connection)
         self._leave(failed=False)
         return r.finish()
+
+    async def _drop(self, response: Response) -> Status:
+        """An upgrade that nobody asked for: the client gets nothing of it."""
+        r, connection = self.r, self.connection
+        assert connection is not None
+        r.status, self.doing = response.status, READING
+        try:
+            while await connection.read() is not None:
+                pass
+        except UpstreamError as error:
+            self._failed(error)
+        self._leave(failed=False)
+        r.sink.abort()
+        return DONE
 
     def close(self) -> None:
         """Lets go of what an abandoned exchange still holds."""

@@ -10,11 +10,11 @@ from ...log import Level
 from ...upstream.client import Connection
 from ...upstream.errors import UpstreamError
 
-CLIENT_BUFFER = 65536
+PROXYING = "while proxying upgraded connection"
 
 
-async def tunnel(r: Request, upstream: Connection, timeout: float) -> None:
-    """Passes bytes until a side closes, or nothing came from either for `timeout` seconds."""
+async def tunnel(r: Request, upstream: Connection) -> None:
+    """Passes bytes until a side closes, or nothing came from either for too long."""
     client = ClientSide(r, upstream)
     sink: Any = r.sink
     sink.flush()
@@ -25,8 +25,8 @@ async def tunnel(r: Request, upstream: Connection, timeout: float) -> None:
             if sink.paused:
                 await sink.drain()
     except UpstreamError as error:
-        if error.timed_out:
-            r.log(Level.ERR, f"{error} while proxying upgraded connection")
+        if not client.gone:
+            r.log(Level.ERR, f"{error} {PROXYING}")
     finally:
         sink.stop_tunnel()
         client.stop()
@@ -37,11 +37,13 @@ class ClientSide:
 
     def __init__(self, r: Request, upstream: Connection) -> None:
         self.r, self.upstream = r, upstream
+        self.gone = False  # nginx closes both sides when one has ended
         self.task: asyncio.Task[None] | None = None
 
     def client_data(self, data: bytes) -> None:
         self.upstream.write(data)
-        if self.task is None or self.task.done():
+        self.upstream.touch()
+        if self.upstream.is_full and (self.task is None or self.task.done()):
             self.task = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
@@ -50,16 +52,17 @@ class ClientSide:
         try:
             await self.upstream.drain()
         except UpstreamError:
-            self.upstream.close()
+            self.upstream.close()  # whoever reads is told why
         finally:
             sink.resume_reading()
 
     def client_eof(self) -> None:
-        """nginx closes both sides when one has ended."""
-        self.upstream.close()
+        """What the client has sent before is still delivered."""
+        self.gone = True
+        self.upstream.close(flush=True)
 
     def client_closed(self) -> None:
-        self.upstream.close()
+        self.client_eof()
 
     def stop(self) -> None:
         if self.task is not None:
