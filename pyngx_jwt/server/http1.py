@@ -421,6 +421,8 @@ class HttpProtocol(asyncio.Protocol):
         """Keeps what a client that repeats itself will send again: most send the same
         header lines with every request of a connection."""
         plain = not (rest or head.content_length > 0 or head.chunked or head.dropped)
+        # a host in the request line is not that of the header lines
+        plain = plain and head.request_line.startswith("/", len(head.method) + 1)
         if not plain or self.names_capture:
             self.last_head, self.last_data = None, NOTHING
             return

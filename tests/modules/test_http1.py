@@ -690,3 +690,25 @@ def test_answers_keep_their_order(nginx: Nginx) -> None:
         client.wire.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
         answers = [client.wire.answer(), client.wire.answer()]
         assert [a and a.text for a in answers] == ["slow", "quick"]
+
+
+def test_repeated_heads_are_told_apart(nginx: Nginx) -> None:
+    """A client that repeats itself, nearly: each request of a connection counts for itself."""
+    nginx('return 200 "$uri $args [$http_x_a] [$http_authorization] $host";')
+    lines = "Host: a\r\nX-A: 1\r\nAuthorization: Bearer one\r\n\r\n"
+    requests = [
+        ("GET /a?b HTTP/1.1\r\n", lines, "/a b [1] [Bearer one] a"),
+        ("GET /a?b HTTP/1.1\r\n", lines, "/a b [1] [Bearer one] a"),
+        ("GET /c%20d HTTP/1.1\r\n", lines, "/c d  [1] [Bearer one] a"),
+        ("GET /c HTTP/1.1\r\n", lines.replace("one", "two"), "/c  [1] [Bearer two] a"),
+        ("GET /c HTTP/1.1\r\n", lines, "/c  [1] [Bearer one] a"),
+        ("GET http://b/c HTTP/1.1\r\n", lines, "/c  [1] [Bearer one] b"),
+        ("GET /c HTTP/1.1\r\n", lines, "/c  [1] [Bearer one] a"),
+        ("GET /c HTTP/1.1\r\n", "Host: a\r\n\r\n", "/c  [] [] a"),
+        ("GET /d HTTP/1.1\r\n", "Host: a\r\n\r\n", "/d  [] [] a"),
+    ]
+    with nginx.connect() as client:
+        for line, rest, body in requests:
+            client.wire.send((line + rest).encode())
+            answer = client.wire.answer()
+            assert answer and answer.body.decode() == body
