@@ -682,7 +682,8 @@ def test_package_imports_nothing_before_it_is_asked() -> None:
     """The command line answers -V in no time only if this is so."""
     script = (
         "from __future__ import annotations; import sys; before = set(sys.modules);"
-        "import pyngx_jwt; print(sorted(set(sys.modules) - before)); print(pyngx_jwt.application.__module__)"
+        "import pyngx_jwt; print(sorted(set(sys.modules) - before));"
+        "print(pyngx_jwt.application.__module__)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert ran.stdout.splitlines() == ["['pyngx_jwt']", "pyngx_jwt.app"]
