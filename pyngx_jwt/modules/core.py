@@ -70,7 +70,6 @@ TUNING = "memory is managed by the interpreter"
 TABLES = "the tables grow as needed"
 A_NUMBER = number(0, HTTP, "")
 NO_WORDS: tuple[str, ...] = ()
-CONNECTION_POOL_SIZE = 512  # bytes, nginx's default on 64-bit machines
 MIN_POOL_SIZE = 112  # NGX_MIN_POOL_SIZE, bytes
 
 
@@ -225,10 +224,8 @@ class CoreConf(Conf):
         "Disables keep-alive connections with misbehaving browsers.",
         "msie6",
     )
-    keepalive_min_timeout = accepted(
-        EVERYWHERE,
-        "idle connections are closed at once on shutdown",
-        like=time(0, HTTP, "", shown="0"),
+    keepalive_min_timeout = time(
+        0, EVERYWHERE, "Sets how long idle connections stay open on shutdown.", shown="0"
     )
     keepalive_requests = number(1000, EVERYWHERE, "Limits the requests of one connection.")
     keepalive_time = time(
@@ -622,7 +619,7 @@ core = Module("core", CoreConf)
 def check_level(conf: CoreConf, level: Level) -> None:
     """Large buffers hold at least what a connection's pool does; the folder of request bodies
     is made at start if it is missing."""
-    if conf.large_client_header_buffers[1] < CONNECTION_POOL_SIZE:
+    if conf.large_client_header_buffers[1] < conf.connection_pool_size:
         raise ConfError(
             'the "large_client_header_buffers" size must be equal to or greater than '
             '"connection_pool_size"'
