@@ -11,9 +11,9 @@ import math
 from base64 import urlsafe_b64encode
 from binascii import a2b_base64
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+from .limits import LIMITS
 
-DEPTH = 10  # of a value inside its document, which itself has depth 0
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 _URLSAFE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _STANDARD = _URLSAFE[:-2] + b"+/"
@@ -65,24 +65,24 @@ _decoder = json.JSONDecoder(
 )
 
 
-def decode_json(octets: bytes) -> Json:
+def decode_json(octets: bytes, depth: int = LIMITS.depth) -> Json:
     """The value of a JSON document (RFC 8259) in UTF-8.
 
     Refused as well, as readers disagree about them: repeated member names, NUL and unpaired
     surrogates in strings, numbers beyond a double or of more than 4300 digits, and values
-    nested deeper than ``DEPTH``.
+    nested deeper than ``depth``.
     """
     text = octets.decode().strip(_BLANKS)
     value: Json
     try:
         value, end = _decoder.raw_decode(text)
+        # Most documents have too few brackets to be deep and no escapes that need a look.
+        if text.count("{") + text.count("[") > depth or "\\u" in text:
+            _inspect(value, depth)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     if end != len(text):
         raise ValueError("more than one JSON value")
-    # Most documents have too few brackets to be deep and no escapes that need a look.
-    if text.count("{") + text.count("[") > DEPTH or "\\u" in text:
-        _inspect(value, 0)
     return value
 
 
@@ -90,7 +90,8 @@ _TOO_DEEP = "nested too deeply"
 
 
 def _inspect(value: Json, depth: int) -> None:
-    if depth > DEPTH:
+    """Raises if the value goes deeper, or holds a string that readers disagree about."""
+    if depth < 0:
         raise ValueError(_TOO_DEEP)
     if isinstance(value, str):
         if "\0" in value:
@@ -98,11 +99,11 @@ def _inspect(value: Json, depth: int) -> None:
         value.encode()  # UnicodeEncodeError, a ValueError, if a surrogate is alone
     elif isinstance(value, list):
         for element in value:
-            _inspect(element, depth + 1)
+            _inspect(element, depth - 1)
     elif isinstance(value, dict):
         for name, member in value.items():
-            _inspect(name, depth + 1)
-            _inspect(member, depth + 1)
+            _inspect(name, depth - 1)
+            _inspect(member, depth - 1)
 
 
 def encode_json(value: Json) -> str:

@@ -1,0 +1,24 @@
+"""How large tokens and key sets may be: what is beyond is refused before it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes of text.  Raises ValueError for a limit that is not positive."""
+
+    token_size: int = 16 * 1024
+    header_size: int = 8 * 1024  # of the token's first segment
+    depth: int = 10  # of a value inside its JSON document, which itself has depth 0
+    set_size: int = 256 * 1024  # of a JWK Set, or of other text with keys
+    set_keys: int = 64  # keys in it, usable or not
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is not positive")
+
+
+LIMITS = Limits()
