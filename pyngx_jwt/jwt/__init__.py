@@ -1,4 +1,4 @@
-"""Verification of JSON Web Tokens (RFC 7515, 7517, 7518, 7519, 8037, 8725), without any HTTP.
+"""Verification of JSON Web Tokens (RFC 7515 to 7519, 8037, 8725), without any HTTP.
 
 A key set and a policy make a verifier::
 
@@ -12,7 +12,11 @@ A key set and a policy make a verifier::
     else:
         sub = getter("sub")(outcome.claims)
 
-Outcomes are values: only ``KeySet.parse`` and the constructors of policies raise.
+Tokens are signed, encrypted, or signed and then encrypted, as ``Policy.form`` says; keys that
+decrypt have to be asked for: ``KeySet.parse(jwks_json, SIG_AND_ENC)``.  There are also
+``KeySet.parse_pem``, ``KeySet.parse_pem_map`` and ``KeySet.of_secret``.
+
+Outcomes are values: only making key sets, policies and limits raises.
 
 - ``Reason.UNKNOWN_KID`` says that no key set has the token's kid: the caller may fetch newer
   ones (seldom: anybody can send such a token), make another ``Verifier`` and ask again.
@@ -20,37 +24,56 @@ Outcomes are values: only ``KeySet.parse`` and the constructors of policies rais
 - ``read(token)`` takes a token apart without verifying anything.
 - Text of tokens and of configuration, and rendered claims, are one character per byte;
   claims, headers and kids inside of ``Verified``, ``Token`` and ``KeySet`` are Unicode.
+- ``check_signature`` and ``open_encrypted`` do for any content what a verifier does for claims.
 - ``pyngx_jwt.jwt.mint`` makes keys and tokens for development.
 """
 
 from .algorithms import ALGORITHMS, PLUS_ALGORITHMS
 from .claims import getter, render, render_payload
 from .encoding import Json
-from .keys import Key, KeySet, KeySetError
+from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
+from .key import SIG, SIG_AND_ENC, Key, KeySetError, Use
+from .keys import KeySet
+from .limits import LIMITS, Limits
 from .memory import Memory
-from .policy import PLUS, ClaimRequirement, Policy, Presence
+from .policy import PLUS, ClaimRequirement, Form, Policy, Presence
 from .refusal import Reason, Refusal
-from .token import Token, read
+from .token import Encrypted, Signed, Token, parse_encrypted, parse_signed, read
+from .trial import check_signature, open_encrypted
 from .verify import Verified, Verifier, verify
 
 __all__ = [
     "ALGORITHMS",
+    "CONTENT_ENCRYPTION",
+    "KEY_MANAGEMENT",
+    "LIMITS",
     "PLUS",
     "PLUS_ALGORITHMS",
+    "SIG",
+    "SIG_AND_ENC",
     "ClaimRequirement",
+    "Encrypted",
+    "Form",
     "Json",
     "Key",
     "KeySet",
     "KeySetError",
+    "Limits",
     "Memory",
     "Policy",
     "Presence",
     "Reason",
     "Refusal",
+    "Signed",
     "Token",
+    "Use",
     "Verified",
     "Verifier",
+    "check_signature",
     "getter",
+    "open_encrypted",
+    "parse_encrypted",
+    "parse_signed",
     "read",
     "render",
     "render_payload",

@@ -63,7 +63,7 @@ class Memory:
 
     def put(self, question: Question, verified: Verified, now: float) -> None:
         """Remembers the answer, unless it takes more than all of the space."""
-        size = max(self._least, footprint(question[1], verified.payload))
+        size = max(self._least, footprint(question[1], verified))
         if size <= self._cache.maxsize:
             self._cache[question] = _Entry(verified, now, size)
 
@@ -71,11 +71,14 @@ class Memory:
         self._cache.clear()
 
 
-def footprint(token: str, payload: bytes) -> int:
+def footprint(token: str, verified: Verified) -> int:
     """An upper bound of the bytes that a remembered token takes, from its text alone."""
+    claims = verified.claims_set
     # One character beyond U+FFFF makes Python hold the whole string in four bytes each.
-    width = 1 if payload.isascii() and b"\\" not in payload else 4
-    objects = payload.count(b"{")
-    values = payload.count(b",") + payload.count(b":") + payload.count(b"[")
-    text = len(token) + len(payload) * (1 + width) + token.find(".") * PER_HEADER_BYTE
+    width = 1 if claims.isascii() and b"\\" not in claims else 4
+    objects = claims.count(b"{")
+    values = claims.count(b",") + claims.count(b":") + claims.count(b"[")
+    text = len(token) + len(claims) * (1 + width) + token.find(".") * PER_HEADER_BYTE
+    if verified.payload is not claims:
+        text += len(verified.payload)
     return OVERHEAD + text + objects * PER_OBJECT + values * PER_VALUE

@@ -11,6 +11,18 @@ from typing import Self
 
 from .algorithms import ALGORITHMS, PLUS_ALGORITHMS
 from .encoding import Json, decode_json, unicode
+from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
+from .limits import LIMITS, Limits
+
+
+class Form(StrEnum):
+    """What tokens are (``auth_jwt_type``); any other form is refused."""
+
+    SIGNED = "signed"
+    # Of a key that is public, such as for RSA-OAEP, whatever can be decrypted is accepted,
+    # whoever made it: such tokens are secret, but prove nothing.
+    ENCRYPTED = "encrypted"
+    NESTED = "nested"  # signed, then encrypted
 
 
 class Presence(StrEnum):
@@ -89,11 +101,18 @@ class Policy:
     exp_inclusive: bool = False  # whether the token is still good at the second of "exp"
     claims: tuple[ClaimRequirement, ...] = ()  # all of them have to be met
     check_signature: bool = True  # False: the caller answers for where tokens come from
+    form: Form = Form.SIGNED
+    encryption_algorithms: frozenset[str] = frozenset(KEY_MANAGEMENT)  # "alg" if encrypted
+    content_encryptions: frozenset[str] = frozenset(CONTENT_ENCRYPTION)  # "enc" if encrypted
+    limits: Limits = LIMITS
     id: str = field(init=False, repr=False, compare=False)  # the same for equal policies only
 
     def __post_init__(self) -> None:
-        if unknown := sorted(self.algorithms - ALGORITHMS.keys()):
-            raise ValueError(f'unknown algorithm "{unknown[0]}"')
+        unknown = self.algorithms - ALGORITHMS.keys()
+        unknown |= self.encryption_algorithms - KEY_MANAGEMENT.keys()
+        unknown |= self.content_encryptions - CONTENT_ENCRYPTION.keys()
+        if unknown:
+            raise ValueError(f'unknown algorithm "{min(unknown)}"')
         if not 0 <= self.leeway < math.inf:
             raise ValueError("leeway is out of range")
         demands = (
@@ -104,6 +123,10 @@ class Policy:
             self.exp_inclusive,
             [(claim.name, claim.values) for claim in self.claims],
             self.check_signature,
+            self.form.name,
+            sorted(self.encryption_algorithms),
+            sorted(self.content_encryptions),
+            self.limits,
         )
         object.__setattr__(self, "id", hashlib.sha256(repr(demands).encode()).hexdigest())
 

@@ -15,6 +15,7 @@ class Reason(StrEnum):
     UNKNOWN_KID = "unknown kid"  # in no key set: newer key sets may have it
     NO_KEY = "no matching key"
     SIGNATURE = "invalid signature"
+    DECRYPTION = "cannot be decrypted"  # never which part of it was bad
     DATE = "invalid time claim"  # missing though required, or not a usable number
     EXPIRED = "expired"
     NOT_YET_VALID = "not yet valid"

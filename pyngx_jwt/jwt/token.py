@@ -1,53 +1,87 @@
-"""The compact serialization of a signed token, taken apart (RFC 7515, section 7.1)."""
+"""The compact serializations of tokens, taken apart (RFC 7515 and 7516, sections 7.1).
+
+Nothing here is verified, and nothing is done that grows with a text beyond the limits.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from .encoding import Json, decode_base64url, decode_json, quote
+from .claims import Members
+from .encoding import decode_base64url, decode_json, quote
+from .limits import LIMITS, Limits
 from .refusal import Reason, Refusal
 
-TOKEN_SIZE = 16 * 1024  # bytes of a token
-HEADER_SIZE = 8 * 1024  # bytes of its first segment
 
+class Signed(NamedTuple):
+    """A well-formed JWS, whatever its payload is."""
 
-class Token(NamedTuple):
-    """A token that is well-formed; nothing in it has been verified."""
-
-    header: dict[str, Json]
-    claims: dict[str, Json]
-    payload: bytes  # the claims as they were signed
+    header: Members
+    payload: bytes
     signed: bytes  # the JWS Signing Input
     signature: bytes
     alg: str
     kid: str | None  # "" and what is not a string count as absent
 
 
-def read(text: str) -> Token | Refusal:
-    """Takes a compact JWS apart (RFC 7519, section 7.2, steps 1 to 10).
+class Encrypted(NamedTuple):
+    """A well-formed JWE."""
 
-    Both header and payload have to be JSON objects, in canonical base64url.  A token with a
+    header: Members
+    encrypted_key: bytes
+    iv: bytes
+    ciphertext: bytes
+    tag: bytes
+    aad: bytes  # the Additional Authenticated Data: the header as it was sent
+    alg: str
+    enc: str
+    kid: str | None  # as above
+
+
+class Token(NamedTuple):
+    """What can be seen of a token without a key; nothing of it is verified."""
+
+    header: Members
+    claims: Members  # none if the token is encrypted
+    payload: bytes  # the claims as they were signed; empty if the token is encrypted
+
+
+def read(text: str, limits: Limits = LIMITS) -> Token | Refusal:
+    """An unverified look at a token (RFC 7519, section 7.2): of an encrypted one, its header."""
+    if len(text) <= limits.token_size and text.count(".") == 4:
+        encrypted = parse_encrypted(text, limits)
+        return encrypted if isinstance(encrypted, Refusal) else Token(encrypted.header, {}, b"")
+    signed = parse_signed(text, limits)
+    if isinstance(signed, Refusal):
+        return signed
+    claims = parse_claims(signed.payload, limits)
+    return claims if isinstance(claims, Refusal) else Token(signed.header, claims, signed.payload)
+
+
+def parse_signed(text: str, limits: Limits = LIMITS) -> Signed | Refusal:
+    """Takes a compact JWS apart (RFC 7515, section 5.2, steps 1 to 7).
+
+    The header has to be a JSON object, all segments canonical base64url.  A token with a
     "crit" header is refused (RFC 7515, section 4.1.11: no extension is understood here), and
     so is "b64" other than true (RFC 7797).  Whether "alg" is acceptable is left to the policy.
     """
-    if len(text) > TOKEN_SIZE:
-        return _malformed(f"longer than {TOKEN_SIZE} bytes")
+    if len(text) > limits.token_size:
+        return too_long(limits)
     try:
         raw = text.encode("ascii")
         segments = raw.split(b".", 5)
         if len(segments) != 3:
             return _malformed(_SEGMENTS.get(len(segments), "not three segments"))
         first, second, third = segments
-        if len(first) > HEADER_SIZE:
-            return _malformed(f"header longer than {HEADER_SIZE} bytes")
-        header = decode_json(decode_base64url(first))
+        if len(first) > limits.header_size:
+            return _long_header(limits)
+        header = decode_json(decode_base64url(first), limits.depth)
         payload = decode_base64url(second)
-        claims = decode_json(payload)
         signature = decode_base64url(third)
     except ValueError as error:
         return _malformed(_sentence(error))
-    if not isinstance(header, dict) or not isinstance(claims, dict):
-        return _malformed("header or payload is not a JSON object")
+    if not isinstance(header, dict):
+        return _malformed("header is not a JSON object")
     alg = header.get("alg")
     if not isinstance(alg, str):
         return _malformed('"alg" is not a string')
@@ -56,11 +90,59 @@ def read(text: str) -> Token | Refusal:
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         kid = None
-    signed = raw[: len(first) + 1 + len(second)]
-    return Token(header, claims, payload, signed, signature, alg, kid)
+    return Signed(header, payload, raw[: len(first) + 1 + len(second)], signature, alg, kid)
+
+
+def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | Refusal:
+    """Takes a compact JWE apart (RFC 7516, section 5.2, steps 1 to 5).
+
+    As ``parse_signed``; what is compressed ("zip") is refused, too.
+    """
+    if len(text) > limits.token_size:
+        return too_long(limits)
+    try:
+        segments = text.encode("ascii").split(b".", 5)
+        if len(segments) != 5:
+            return _malformed("not five segments: not an encrypted token")
+        aad = segments[0]
+        if len(aad) > limits.header_size:
+            return _long_header(limits)
+        header = decode_json(decode_base64url(aad), limits.depth)
+        encrypted_key, iv, ciphertext, tag = map(decode_base64url, segments[1:])
+    except ValueError as error:
+        return _malformed(_sentence(error))
+    if not isinstance(header, dict):
+        return _malformed("header is not a JSON object")
+    alg, enc = header.get("alg"), header.get("enc")
+    if not isinstance(alg, str) or not isinstance(enc, str):
+        return _malformed('"alg" or "enc" is not a string')
+    if "crit" in header or "zip" in header:
+        return Refusal(Reason.UNSUPPORTED, "critical extension or compression")
+    kid = header.get("kid")
+    if not isinstance(kid, str) or not kid:
+        kid = None
+    return Encrypted(header, encrypted_key, iv, ciphertext, tag, aad, alg, enc, kid)
+
+
+def parse_claims(octets: bytes, limits: Limits = LIMITS) -> Members | Refusal:
+    """The claims set (RFC 7519, section 7.2, step 10): a JSON object."""
+    try:
+        claims = decode_json(octets, limits.depth)
+    except ValueError as error:
+        return _malformed(_sentence(error))
+    return claims if isinstance(claims, dict) else _malformed("payload is not a JSON object")
 
 
 _SEGMENTS = {5: "five segments: an encrypted token"}
+
+
+def too_long(limits: Limits) -> Refusal:
+    """The refusal of a token that is longer than the limit."""
+    return _malformed(f"longer than {limits.token_size} bytes")
+
+
+def _long_header(limits: Limits) -> Refusal:
+    return _malformed(f"header longer than {limits.header_size} bytes")
 
 
 def _malformed(detail: str) -> Refusal:

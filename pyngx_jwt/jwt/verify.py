@@ -7,22 +7,25 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .claims import Members
 from .encoding import Json, quote
-from .keys import Key, KeySet
+from .keys import KeySet
 from .memory import Memory
-from .policy import Policy, Presence
+from .policy import Form, Policy, Presence
 from .refusal import Reason, Refusal
-from .token import Token, read
+from .token import Signed, parse_claims, parse_encrypted, parse_signed, too_long
+from .trial import check_signature, open_encrypted
 
 
 class Verified(NamedTuple):
     """An accepted token.  It may be shared between requests: nobody changes its contents."""
 
-    claims: dict[str, Json]
-    header: dict[str, Json]
-    payload: bytes  # the claims as they were signed
+    claims: Members  # the innermost ones
+    header: Members  # the outermost one
+    payload: bytes  # what was signed or encrypted: of a nested token, the inner one
     starts: float  # accepted in starts <= now < ends: "nbf" and "exp" with leeway and all
     ends: float
+    claims_set: bytes  # the claims as JSON; the payload, but of a nested token
 
 
 class Verifier:
@@ -47,9 +50,11 @@ class Verifier:
         """What is in the token if it is good at ``now``, in seconds since the epoch.
 
         The order is that of RFC 7519, section 7.2: form, algorithm, key, signature, then
-        times and claims.  A token in memory skips all but the times.
+        the claims set, times and claims.  A token in memory skips all but the times.
         """
-        memory = self._memory
+        policy, memory = self.policy, self._memory
+        if len(text) > policy.limits.token_size:  # before anything that grows with it
+            return too_long(policy.limits)
         if memory is None:
             return self._examine(text, now)
         question = (self._id, text)
@@ -59,48 +64,30 @@ class Verifier:
                 return verified
             return self._untimely(verified, now)
         outcome = self._examine(text, now)
-        if isinstance(outcome, Verified):
+        if type(outcome) is Verified:
             memory.put(question, outcome, now)
         return outcome
 
     def _examine(self, text: str, now: float) -> Verified | Refusal:
-        token = read(text)
-        if isinstance(token, Refusal):
-            return token
-        refusal = self._check_signature(token)
-        if refusal is not None:
-            return refusal
-        period = _period(self.policy, token.claims)
+        policy = self.policy
+        opened = _open(text, self.key_sets, policy)
+        if isinstance(opened, Refusal):
+            return opened
+        header, payload, claims_set = opened
+        claims = parse_claims(claims_set, policy.limits)
+        if isinstance(claims, Refusal):
+            return claims
+        period = _period(policy, claims)
         if isinstance(period, Refusal):
             return period
         starts, ends = period
-        verified = Verified(token.claims, token.header, token.payload, starts, ends)
+        verified = Verified(claims, header, payload, starts, ends, claims_set)
         if not starts <= now < ends:
             return self._untimely(verified, now)
-        for requirement in self.policy.claims:
-            if not requirement.met(token.claims):
-                return _mismatch(requirement.name, token.claims)
+        for requirement in policy.claims:
+            if not requirement.met(claims):
+                return _mismatch(requirement.name, claims)
         return verified
-
-    def _check_signature(self, token: Token) -> Refusal | None:
-        alg, kid = token.alg, token.kid
-        if alg not in self.policy.algorithms:
-            return Refusal(Reason.ALGORITHM, quote(alg))
-        if not self.policy.check_signature:
-            return None
-        tried = 0
-        for key in select(self.key_sets, kid):
-            check = key.checks.get(alg)
-            if check is not None:
-                if check(token.signature, token.signed):
-                    return None
-                tried += 1
-        wanted = f"alg {alg}" if kid is None else f"kid {quote(kid)} and alg {alg}"
-        if kid is not None and not any(kid in key_set.by_kid for key_set in self.key_sets):
-            return Refusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
-        if not tried:
-            return Refusal(Reason.NO_KEY, wanted)
-        return Refusal(Reason.SIGNATURE, f"{wanted}, {tried} keys tried")
 
     def _untimely(self, verified: Verified, now: float) -> Refusal:
         early = now < verified.starts
@@ -115,23 +102,39 @@ def verify(text: str, key_sets: Iterable[KeySet], policy: Policy, now: float) ->
     return Verifier(policy, key_sets).verify(text, now)
 
 
-def select(key_sets: Iterable[KeySet], kid: str | None) -> list[Key]:
-    """The keys to try, in order.
+class _Opened(NamedTuple):
+    """What keys vouch for."""
 
-    With a kid: in sets that have keys of that kid, those and no others; after them, of sets
-    that do not, the keys without kid.  Without: all keys.
-    """
-    if kid is None:
-        return [key for key_set in key_sets for key in key_set.keys]
-    owned: list[Key] = []
-    others: list[Key] = []
-    for key_set in key_sets:
-        keys = key_set.by_kid.get(kid)
-        if keys is None:
-            others += key_set.unlabelled
-        else:
-            owned += keys
-    return owned + others
+    header: Members
+    payload: bytes
+    claims_set: bytes
+
+
+def _open(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> _Opened | Refusal:
+    if policy.form is Form.SIGNED:
+        signed = _open_signed(text, key_sets, policy)
+        if isinstance(signed, Refusal):
+            return signed
+        return _Opened(signed.header, signed.payload, signed.payload)
+    encrypted = parse_encrypted(text, policy.limits)
+    if isinstance(encrypted, Refusal):
+        return encrypted
+    plaintext = open_encrypted(encrypted, key_sets, policy)
+    if isinstance(plaintext, Refusal):
+        return plaintext
+    if policy.form is Form.ENCRYPTED:
+        return _Opened(encrypted.header, plaintext, plaintext)
+    signed = _open_signed(plaintext.decode("latin-1"), key_sets, policy)
+    if isinstance(signed, Refusal):
+        return signed
+    return _Opened(encrypted.header, plaintext, signed.payload)
+
+
+def _open_signed(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> Signed | Refusal:
+    token = parse_signed(text, policy.limits)
+    if isinstance(token, Refusal):
+        return token
+    return check_signature(token, key_sets, policy) or token
 
 
 def _period(policy: Policy, claims: dict[str, Json]) -> tuple[float, float] | Refusal:

@@ -169,7 +169,7 @@ def test_footprint_is_an_upper_bound(
         memory = Memory(entries=10_000_000)
         memory.put(("x" * 64, token), verified, NOW)
         taken = deep_size((verified, "x" * 64, token)) + 600  # 600: what cachetools adds
-        assert taken <= memory.size == footprint(token, verified.payload)
+        assert taken <= memory.size == footprint(token, verified)
 
 
 def test_footprint_of_a_usual_token_is_not_far_off() -> None:
@@ -184,4 +184,4 @@ def test_footprint_of_a_usual_token_is_not_far_off() -> None:
     token = hs(claims, {"alg": "HS256", "typ": "JWT", "kid": "key-1"})
     verified = verify(token, [HS], EVERY, NOW)
     assert isinstance(verified, Verified)
-    assert footprint(token, verified.payload) < 3 * deep_size((token, verified))
+    assert footprint(token, verified) < 3 * deep_size((token, verified))

@@ -1,0 +1,176 @@
+"""JSON Web Keys (RFC 7517, section 4; RFC 7518, section 6; RFC 8037, section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwcrypto.common import JWException  # type: ignore[import-untyped]
+from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
+
+from .algorithms import Material
+from .claims import Members
+from .encoding import Json, decode_base64url, encode_base64url, quote
+from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private
+from .key import Key, KeySetError, Use, unfit_rsa
+
+_SIZES = {"P-256": 32, "P-384": 48, "P-521": 66, "secp256k1": 32, "Ed25519": 32, "Ed448": 57}
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+_CRT = ("p", "q", "dp", "dq", "qi")
+_OPERATIONS = {Use.SIG: ("verify",), Use.ENC: ("decrypt", "unwrapKey", "deriveKey")}
+
+
+class _Pair(NamedTuple):
+    """What is in a JWK: for verifying, and for decrypting if it can."""
+
+    public: Material
+    private: Private | None = None
+
+
+def read_key(jwk: Json, number: int, uses: frozenset[Use]) -> tuple[list[Key], list[str]]:
+    """The key of a member of "keys", if it is usable, and remarks about it.
+
+    Raises KeySetError if it is malformed.
+    """
+    kid = jwk.get("kid") if isinstance(jwk, dict) else None
+    place = f"key {number} (kid {quote(kid)})" if isinstance(kid, str) else f"key {number}"
+    try:
+        key = _key(jwk, uses)
+    except (ValueError, JWException) as error:
+        raise KeySetError(f"{place} is malformed: {error}") from None
+    if isinstance(key, str):
+        return [], [f"{place} is skipped: {key}"]
+    remarks = key.weaknesses()
+    if key.kty != "oct" and not key.decrypts and not _PRIVATE.isdisjoint(jwk):  # type: ignore[arg-type]
+        remarks.append("private key; only its public part is used")
+    return [key], [f"{place}: {remark}" for remark in remarks]
+
+
+def _key(jwk: Json, uses: frozenset[Use]) -> Key | str:
+    """The key, or why it is skipped."""
+    if not isinstance(jwk, dict):
+        return "not an object"
+    allowed = _allowed(jwk, uses)
+    if isinstance(allowed, str):
+        return allowed
+    kty, kid, alg, crv = (_text(jwk, name) for name in ("kty", "kid", "alg", "crv"))
+    read = _READERS.get(kty or "")
+    if read is None or kty is None:
+        return f"unsupported key type {quote(kty or '')}"
+    decrypts = Use.ENC in allowed
+    pair = read(jwk, decrypts)
+    if isinstance(pair, str):
+        return pair
+    if kty not in ("EC", "OKP"):
+        crv = None
+    public, private = pair
+    verifies = Use.SIG in allowed
+    key = Key.of(public, kty, crv, kid, alg, verifies=verifies, private=private)
+    return key or _useless(kty, alg, public, decrypts)
+
+
+def _useless(kty: str, alg: str | None, public: Material, decrypts: bool) -> str:
+    """Why a key can do nothing of what it may be used for."""
+    if decrypts and kty == "RSA" and alg in (None, *KEY_MANAGEMENT):
+        return "no private part to decrypt with"
+    known = (None, *KEY_MANAGEMENT, *CONTENT_ENCRYPTION)
+    if decrypts and isinstance(public, bytes) and alg in known:
+        return f"secret of {len(public)} bytes does not fit the algorithm"
+    return f"unsupported algorithm {quote(alg or '')}"
+
+
+def _allowed(jwk: Members, uses: frozenset[Use]) -> frozenset[Use] | str:
+    """What the common members (RFC 7517, section 4) let the key be used for, or why nothing."""
+    if any(not isinstance(jwk.get(name, ""), str) for name in ("kty", "use", "alg", "kid")):
+        return '"kty", "use", "alg" or "kid" is not a string'
+    if jwk.get("kid") == "":  # rather a mistake than a key without a name
+        return 'empty "kid"'
+    if "use" in jwk:
+        named = frozenset(use for use in uses if use == jwk["use"])
+        if not named:
+            return f'"use" is not {_either(sorted(uses, reverse=True))}'
+        uses = named
+    if "key_ops" in jwk:
+        operations = jwk["key_ops"]
+        told = operations if isinstance(operations, list) else []
+        named = frozenset(use for use in uses if any(name in told for name in _OPERATIONS[use]))
+        if not named:
+            wanted = [name for use in sorted(uses, reverse=True) for name in _OPERATIONS[use]]
+            return f'"key_ops" has no {_either(wanted)}'
+        uses = named
+    return uses
+
+
+def _either(names: list[str] | list[Use]) -> str:
+    return " or ".join([f'"{name}"' for name in names])
+
+
+def _text(jwk: Members, name: str) -> str | None:
+    value = jwk.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _octets(jwk: Members, name: str) -> bytes:
+    """The decoded member, empty if there is none.  Padding is let pass, as nginx does."""
+    return decode_base64url((_text(jwk, name) or "").rstrip("=").encode())
+
+
+def _jwk(**members: str | bytes) -> JWK:
+    # Only members named here ever reach jwcrypto: among others, "generate" makes it do so.
+    texts = {
+        name: encode_base64url(value).decode() if isinstance(value, bytes) else value
+        for name, value in members.items()
+    }
+    return JWK(**texts)
+
+
+def _read_rsa(jwk: Members, decrypts: bool) -> _Pair | str:
+    """RFC 7518, section 6.3; of "d" alone, the other private members are computed."""
+    n, e = _octets(jwk, "n"), _octets(jwk, "e")
+    if unfit := unfit_rsa(int.from_bytes(n).bit_length(), int.from_bytes(e)):
+        return unfit
+    public = _jwk(kty="RSA", n=n, e=e).get_op_key("verify")
+    if not decrypts or "d" not in jwk or "oth" in jwk:
+        return _Pair(public)
+    return _Pair(public, _private_rsa(jwk, rsa.RSAPublicNumbers(*map(int.from_bytes, (e, n)))))
+
+
+def _private_rsa(jwk: Members, public: rsa.RSAPublicNumbers) -> rsa.RSAPrivateKey:
+    # jwcrypto would insist on the members that RFC 7518, section 6.3.2, leaves out with "d".
+    d, p, q, dp, dq, qi = (int.from_bytes(_octets(jwk, name)) for name in ("d", *_CRT))
+    if not 1 < d < public.n:
+        raise ValueError('"d" is out of range')
+    if not all((p, q, dp, dq, qi)):
+        p, q = rsa.rsa_recover_prime_factors(public.n, public.e, d)
+        dp, dq, qi = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, public).private_key()
+
+
+def _read_ec(jwk: Members, decrypts: bool) -> _Pair | str:
+    crv, x, y = _text(jwk, "crv") or "", _octets(jwk, "x"), _octets(jwk, "y")
+    if crv not in ("P-256", "P-384", "P-521", "secp256k1"):
+        return f"unsupported curve {quote(crv)}"
+    if len(x) != _SIZES[crv] or len(y) != _SIZES[crv]:  # RFC 7518, section 6.2.1
+        return '"x" or "y" of wrong length'
+    return _Pair(_jwk(kty="EC", crv=crv, x=x, y=y).get_op_key("verify"))
+
+
+def _read_okp(jwk: Members, decrypts: bool) -> _Pair | str:
+    crv, x = _text(jwk, "crv") or "", _octets(jwk, "x")
+    if crv not in ("Ed25519", "Ed448"):  # X25519 and X448 cannot sign
+        return f"unsupported curve {quote(crv)}"
+    if len(x) != _SIZES[crv]:
+        return '"x" of wrong length'
+    return _Pair(_jwk(kty="OKP", crv=crv, x=x).get_op_key("verify"))
+
+
+def _read_secret(jwk: Members, decrypts: bool) -> _Pair | str:
+    secret = _octets(jwk, "k")
+    return _Pair(secret, secret if decrypts else None) if secret else "empty secret"
+
+
+_READERS: Mapping[str, Callable[[Members, bool], _Pair | str]] = MappingProxyType(
+    {"RSA": _read_rsa, "EC": _read_ec, "OKP": _read_okp, "oct": _read_secret}
+)

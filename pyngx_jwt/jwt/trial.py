@@ -1,0 +1,85 @@
+"""Which keys are tried on a token, and what comes of it (RFC 7515 and 7516, sections 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .encoding import quote
+from .encryption import decrypt
+from .key import Key
+from .keys import KeySet
+from .policy import Policy
+from .refusal import Reason, Refusal
+from .token import Encrypted, Signed
+
+
+def select(key_sets: Iterable[KeySet], kid: str | None) -> list[Key]:
+    """The keys to try, in order.
+
+    With a kid: in sets that have keys of that kid, those and no others; after them, of sets
+    that do not, the keys without kid.  Without: all keys.
+    """
+    if kid is None:
+        return [key for key_set in key_sets for key in key_set.keys]
+    owned: list[Key] = []
+    others: list[Key] = []
+    for key_set in key_sets:
+        keys = key_set.by_kid.get(kid)
+        if keys is None:
+            others += key_set.unlabelled
+        else:
+            owned += keys
+    return owned + others
+
+
+def check_signature(token: Signed, key_sets: Iterable[KeySet], policy: Policy) -> Refusal | None:
+    """Whether a key verifies the signature, by an algorithm that the policy allows."""
+    alg, kid = token.alg, token.kid
+    if alg not in policy.algorithms:
+        return Refusal(Reason.ALGORITHM, quote(alg))
+    if not policy.check_signature:
+        return None
+    tried = 0
+    for key in select(key_sets, kid):
+        check = key.checks.get(alg)
+        if check is not None:
+            if check(token.signature, token.signed):
+                return None
+            tried += 1
+    return _failure(f"alg {alg}", kid, key_sets, tried, Reason.SIGNATURE)
+
+
+def open_encrypted(token: Encrypted, key_sets: Iterable[KeySet], policy: Policy) -> bytes | Refusal:
+    """The plaintext, if a key decrypts the token by algorithms that the policy allows.
+
+    Why it does not is not told: Reason.DECRYPTION is all there is to know.
+    """
+    alg, enc, kid = token.alg, token.enc, token.kid
+    if alg not in policy.encryption_algorithms:
+        return Refusal(Reason.ALGORITHM, quote(alg))
+    if enc not in policy.content_encryptions:
+        return Refusal(Reason.ALGORITHM, quote(enc))
+    tried = 0
+    for key in select(key_sets, kid):
+        unwrap = key.decrypts.get(alg)
+        if unwrap is not None:
+            plaintext = decrypt(token, unwrap)
+            if plaintext is not None:
+                return plaintext
+            tried += 1
+    return _failure(f"alg {alg}", kid, key_sets, tried, Reason.DECRYPTION)
+
+
+def _failure(
+    wanted: str, kid: str | None, key_sets: Iterable[KeySet], tried: int, reason: Reason
+) -> Refusal:
+    """What to say if no key did."""
+    if kid is not None:
+        wanted = f"kid {quote(kid)} and {wanted}"
+        # Where no key has a name, newer ones are not to be hoped for.
+        named = any(key_set.by_kid for key_set in key_sets)
+        if named and not any(kid in key_set.by_kid for key_set in key_sets):
+            return Refusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
+    if not tried:
+        return Refusal(Reason.NO_KEY, wanted)
+    return Refusal(reason, f"{wanted}, {tried} keys tried")
