@@ -15,11 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from jwcrypto.jwa import JWA  # type: ignore[import-untyped]
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 
 from .algorithms import ALGORITHMS
 from .encoding import Json, encode_base64url, encode_json
+from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 
 Members = Mapping[str, Json]
 _NONE: Members = MappingProxyType({})
@@ -78,8 +81,72 @@ class SigningKey:
         return (signed + b"." + encode_base64url(signature)).decode()
 
 
-def key_set(*keys: SigningKey) -> str:
-    """The JWK Set with which tokens of these keys are verified."""
+_OAEP = {  # what jwcrypto has not
+    "RSA-OAEP-384": OAEP(MGF1(hashes.SHA384()), hashes.SHA384(), None),
+    "RSA-OAEP-512": OAEP(MGF1(hashes.SHA512()), hashes.SHA512(), None),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionKey:
+    """A key to encrypt for, with the private part to decrypt, and the algorithms it is for."""
+
+    alg: str
+    enc: str
+    jwk: JWK = field(repr=False)
+
+    @classmethod
+    def generate(
+        cls, alg: str, enc: str = "A128CBC-HS256", kid: str | None = None, *, bits: int = 2048
+    ) -> Self:
+        """A new key; ``bits`` are those of an RSA modulus.
+
+        Raises KeyError for an unknown algorithm.
+        """
+        management, content = KEY_MANAGEMENT[alg], CONTENT_ENCRYPTION[enc]
+        members: dict[str, str | int] = {"kty": management.kty, "alg": alg, "use": "enc"}
+        if alg == "dir":
+            members |= {"alg": enc, "size": 8 * content.key_size}
+        else:
+            members["size"] = 8 * management.sizes[0] if management.sizes else bits
+        if kid is not None:
+            members["kid"] = kid
+        return cls(alg, enc, JWK.generate(**members))
+
+    def members(self) -> dict[str, Json]:
+        """The JWK as it is needed to decrypt, private part and all."""
+        jwk: dict[str, Json] = self.jwk.export(private_key=True, as_dict=True)
+        return jwk
+
+    def encrypt(self, content: Members | bytes | str, header: Members = _NONE) -> str:
+        """A token (RFC 7516, section 7.1) of claims, or of a token (a ``str``), which makes it
+        nested; ``header`` adds to or replaces alg, enc, kid, typ and cty."""
+        mine: dict[str, Json] = {"alg": self.alg, "enc": self.enc, "typ": "JWT"}
+        if (kid := self.jwk.get("kid")) is not None:
+            mine["kid"] = kid
+        if isinstance(content, str):
+            return self.encrypt_raw({**mine, "cty": "JWT", **header}, content.encode())
+        plaintext = content if isinstance(content, bytes) else encode_json(dict(content)).encode()
+        return self.encrypt_raw({**mine, **header}, plaintext)
+
+    def encrypt_raw(self, header: Members, plaintext: bytes) -> str:
+        """A token of this header, which may say anything, and plaintext."""
+        content = JWA.encryption_alg(self.enc)
+        if self.alg in _OAEP:
+            key: bytes = os.urandom(CONTENT_ENCRYPTION[self.enc].key_size)
+            encrypted: bytes = self.jwk.get_op_key("encrypt").encrypt(key, _OAEP[self.alg])
+        else:
+            wrap = JWA.keymgmt_alg(self.alg).wrap
+            wrapped = wrap(self.jwk, content.wrap_key_size, None, dict(header))
+            key, encrypted = wrapped["cek"], wrapped.get("ek", b"")
+            header = {**wrapped.get("header", {}), **header}
+        aad = encode_base64url(encode_json(dict(header)).encode())
+        parts = (encrypted, *content.encrypt(key, aad, plaintext))
+        return b".".join([aad, *map(encode_base64url, parts)]).decode()
+
+
+def key_set(*keys: SigningKey | EncryptionKey) -> str:
+    """The JWK Set with which tokens of these keys are verified and decrypted."""
     return json.dumps({"keys": [key.members() for key in keys]})
 
 

@@ -7,6 +7,8 @@ import json
 from functools import cache
 
 from pyngx_jwt.jwt import (
+    SIG_AND_ENC,
+    Form,
     Json,
     KeySet,
     Policy,
@@ -16,10 +18,12 @@ from pyngx_jwt.jwt import (
 )
 from pyngx_jwt.jwt.algorithms import ALGORITHMS
 from pyngx_jwt.jwt.encoding import encode_base64url, encode_json
-from pyngx_jwt.jwt.mint import SigningKey
+from pyngx_jwt.jwt.mint import EncryptionKey, SigningKey
 
 NOW = 1_800_000_000
 EVERY = Policy(algorithms=frozenset(ALGORITHMS))
+ENCRYPTED = Policy(form=Form.ENCRYPTED)
+NESTED = Policy(algorithms=frozenset(ALGORITHMS), form=Form.NESTED)
 SECRET = b"a secret that two services share"
 
 
@@ -35,13 +39,27 @@ def _signing_key(alg: str, kid: str | None, crv: str | None, copy: int) -> Signi
     return SigningKey.generate(alg, kid, crv=crv)
 
 
-def jwks(*keys: Json | SigningKey) -> str:
-    listed = [key.members() if isinstance(key, SigningKey) else key for key in keys]
-    return json.dumps({"keys": listed})
+@cache
+def encryption_key(alg: str, enc: str, kid: str | None = None, copy: int = 0) -> EncryptionKey:
+    """The same key for the same arguments."""
+    return EncryptionKey.generate(alg, enc, kid)
 
 
-def key_set(*keys: Json | SigningKey) -> KeySet:
+Listed = Json | SigningKey | EncryptionKey
+
+
+def jwks(*keys: Listed) -> str:
+    minted = SigningKey | EncryptionKey
+    return json.dumps({"keys": [k.members() if isinstance(k, minted) else k for k in keys]})
+
+
+def key_set(*keys: Listed) -> KeySet:
     return KeySet.parse(jwks(*keys))
+
+
+def enc_set(*keys: Listed) -> KeySet:
+    """A set of which keys may decrypt, too."""
+    return KeySet.parse(jwks(*keys), SIG_AND_ENC)
 
 
 def without(key: SigningKey, *names: str) -> dict[str, Json]:
