@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from pyngx_jwt.jwt import PLUS, PLUS_ALGORITHMS, ClaimRequirement, Json, Policy, Presence
+from pyngx_jwt.jwt import (
+    PLUS,
+    PLUS_ALGORITHMS,
+    ClaimRequirement,
+    Form,
+    Json,
+    Limits,
+    Policy,
+    Presence,
+)
 
 from .keys import accepted, hs, key_set, refused, secret
 
@@ -103,6 +112,11 @@ def test_different_policies_have_different_ids() -> None:
         Policy(nbf=Presence.IGNORED),
         Policy(exp_inclusive=True),
         Policy(check_signature=False),
+        Policy(form=Form.ENCRYPTED),
+        Policy(form=Form.NESTED),
+        Policy(encryption_algorithms=frozenset({"dir"})),
+        Policy(content_encryptions=frozenset({"A128GCM"})),
+        Policy(limits=Limits(depth=9)),
         Policy(claims=(iss,)),
         Policy(claims=(aud,)),
         Policy(claims=(iss, aud)),

@@ -1,0 +1,151 @@
+"""What is too large is refused before any work that grows with it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyngx_jwt.jwt import (
+    LIMITS,
+    Form,
+    KeySet,
+    KeySetError,
+    Limits,
+    Memory,
+    Policy,
+    Refusal,
+    Verifier,
+    read,
+)
+from pyngx_jwt.jwt.encoding import decode_json
+
+from .keys import NOW, enc_set, encryption_key, hs, jwks, key_set, outcome, secret
+
+HS = key_set(secret())
+
+
+class Untouchable(str):
+    """A text of which nothing but the length may be asked."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError(f"{name} of a text beyond the limit")
+
+    def __hash__(self) -> int:
+        raise AssertionError("hash of a text beyond the limit")
+
+
+class UntouchableBytes(bytes):
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError(f"{name} of octets beyond the limit")
+
+
+@pytest.fixture
+def nothing_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    for place in ("token.decode_base64url", "token.decode_json", "keys.decode_json"):
+        monkeypatch.setattr(f"pyngx_jwt.jwt.{place}", decode)
+    monkeypatch.setattr("pyngx_jwt.jwt.keys.hashlib", None)
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("memory", [None, Memory()])
+@pytest.mark.usefixtures("nothing_decoded")
+def test_huge_token(form: Form, memory: Memory | None) -> None:
+    for text in ("a" * 1_000_000, "." * 16385, "\u20ac." * 10_000):
+        answer = Verifier(Policy(form=form), [HS], memory).verify(Untouchable(text), NOW)
+        assert isinstance(answer, Refusal)
+        assert answer.text == "malformed token: longer than 16384 bytes"
+        assert read(Untouchable(text)) == answer
+
+
+@pytest.mark.usefixtures("nothing_decoded")
+def test_huge_header() -> None:
+    for form, dots in ((Form.SIGNED, ".."), (Form.ENCRYPTED, "....")):
+        answer = Verifier(Policy(form=form), [HS]).verify("a" * 8193 + dots, NOW)
+        assert isinstance(answer, Refusal)
+        assert answer.detail == "header longer than 8192 bytes"
+
+
+@pytest.mark.usefixtures("nothing_decoded")
+def test_huge_key_sets() -> None:
+    for source in (Untouchable("[" * 262_145), UntouchableBytes(100_000_000)):
+        for parse in (KeySet.parse, KeySet.parse_pem, KeySet.parse_pem_map):
+            with pytest.raises(KeySetError, match="is longer than 262144 bytes"):
+                parse(source)
+
+
+def test_no_key_is_read_of_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyngx_jwt.jwt.keys.read_key", None)
+    monkeypatch.setattr("pyngx_jwt.jwt.keys.read_pem", None)
+    with pytest.raises(KeySetError, match="more than 64 keys"):
+        key_set(*[secret()] * 65)
+    with pytest.raises(KeySetError, match="more than 64 keys"):
+        KeySet.parse_pem_map(json.dumps({str(n): "" for n in range(65)}))
+
+
+def test_other_limits_of_tokens() -> None:
+    token = hs({"a": {"b": {}}})
+    header = token.index(".")
+    for limits, result in (
+        (Limits(token_size=len(token)), "ACCEPTED"),
+        (Limits(token_size=len(token) - 1), "MALFORMED"),
+        (Limits(header_size=header), "ACCEPTED"),
+        (Limits(header_size=header - 1), "MALFORMED"),
+        (Limits(depth=2), "ACCEPTED"),
+        (Limits(depth=1), "MALFORMED"),
+        (Limits(token_size=10**6, header_size=10**6, depth=10**6), "ACCEPTED"),
+    ):
+        policy = Policy(limits=limits)
+        assert outcome(token, HS, policy=policy) == result
+        seen = read(token, limits)
+        assert isinstance(seen, Refusal) == (result != "ACCEPTED")
+
+
+def test_other_limits_of_encrypted_tokens() -> None:
+    key = encryption_key("dir", "A128GCM")
+    token, keys = key.encrypt({"a": {"b": {}}}), enc_set(key)
+    for limits, result in (
+        (Limits(token_size=len(token)), "ACCEPTED"),
+        (Limits(token_size=len(token) - 1), "MALFORMED"),
+        (Limits(header_size=token.index(".") - 1), "MALFORMED"),
+        (Limits(depth=1), "MALFORMED"),
+    ):
+        policy = Policy(form=Form.ENCRYPTED, limits=limits)
+        assert outcome(token, keys, policy=policy) == result
+
+
+def test_other_limits_of_key_sets() -> None:
+    text = jwks(secret(), secret())
+    assert KeySet.parse(text, limits=Limits(set_size=len(text), set_keys=2, depth=3))
+    for limits in (Limits(set_size=len(text) - 1), Limits(set_keys=1), Limits(depth=2)):
+        with pytest.raises(KeySetError):
+            KeySet.parse(text, limits=limits)
+
+
+@pytest.mark.parametrize("depth", [1, 10, 100, 100_000])
+def test_depth(depth: int) -> None:
+    """Beyond what Python's stack takes it is a matter of the stack."""
+    for n in (depth, depth + 1):
+        try:
+            decode_json(b"[" * n + b"1" + b"]" * n, depth)
+        except ValueError as error:
+            assert str(error) == "nested too deeply"
+            assert n > depth or depth > 500
+        else:
+            assert n <= depth
+
+
+def test_limits_are_part_of_a_policy() -> None:
+    assert Policy().id == Policy(limits=Limits()).id == Policy(limits=LIMITS).id
+    others = [Limits(token_size=1), Limits(header_size=1), Limits(depth=1)]
+    assert len({Policy(limits=limits).id for limits in (LIMITS, *others)}) == 4
+
+
+@pytest.mark.parametrize("name", ["token_size", "header_size", "depth", "set_size", "set_keys"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_rejected(name: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"^{name} is not positive$"):
+        Limits(**{name: value})
