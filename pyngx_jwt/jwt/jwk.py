@@ -129,7 +129,7 @@ def _jwk(**members: str | bytes) -> JWK:
 def _read_rsa(jwk: Members, decrypts: bool) -> _Pair | str:
     """RFC 7518, section 6.3; of "d" alone, the other private members are computed."""
     n, e = _octets(jwk, "n"), _octets(jwk, "e")
-    if unfit := unfit_rsa(int.from_bytes(n).bit_length(), int.from_bytes(e)):
+    if unfit := unfit_rsa(int.from_bytes(n), int.from_bytes(e)):
         return unfit
     public = _jwk(kty="RSA", n=n, e=e).get_op_key("verify")
     if not decrypts or "d" not in jwk or "oth" in jwk:

@@ -15,7 +15,7 @@ from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private, Unwrap, pin
 
 RSA_BITS = range(1024, 16384 + 1)
 SAFE_RSA_BITS = 2048  # RFC 7518, section 3.3; shorter ones are used with a warning
-SAFE_SECRET = 32  # bytes: the hash of HS256 (RFC 7518, section 3.2)
+SAFE_SECRET = {"HS384": 48, "HS512": 64}  # bytes, by "alg": those of the hash (section 3.2)
 EXPONENT_BITS = 64  # longer public exponents serve only to keep the verifier busy
 
 
@@ -79,7 +79,8 @@ class Key:
         material = self.material
         if isinstance(material, RSAPublicKey) and material.key_size < SAFE_RSA_BITS:
             return [f"RSA modulus of {material.key_size} bits is weak"]
-        if self.checks and isinstance(material, bytes) and len(material) < SAFE_SECRET:
+        least = SAFE_SECRET.get(self.alg or "", 32)
+        if self.checks and isinstance(material, bytes) and len(material) < least:
             return [f"secret of {len(material)} bytes is weak"]
         return []
 
@@ -97,10 +98,26 @@ def _decrypts(private: Private, alg: str | None) -> dict[str, Unwrap]:
     return found
 
 
-def unfit_rsa(bits: int, exponent: int) -> str | None:
-    """Why an RSA key is not used, if it is not."""
-    if bits not in RSA_BITS:
-        return f"RSA modulus of {bits} bits"
-    if exponent % 2 == 0 or exponent < 3 or exponent.bit_length() > EXPONENT_BITS:
+def unfit_rsa(n: int, e: int) -> str | None:
+    """Why an RSA key of this modulus and exponent is not used, if it is not."""
+    if n.bit_length() not in RSA_BITS:
+        return f"RSA modulus of {n.bit_length()} bits"
+    if e % 2 == 0 or e < 3 or e.bit_length() > EXPONENT_BITS:
         return "unsuitable RSA exponent"
+    if all(n % prime in powers for prime, powers in _ROCA):
+        return "RSA modulus of a faulty generator (ROCA)"
     return None
+
+
+def _powers(prime: int) -> frozenset[int]:
+    power, found = 1, set[int]()
+    while power not in found:
+        found.add(power)
+        power = power * 65537 % prime
+    return frozenset(found)
+
+
+# Moduli of CVE-2017-15361 are powers of 65537 modulo all small primes; of others, one in
+# a hundred million is.
+_PRIMES = [n for n in range(3, 168) if all(n % m for m in range(2, n))]
+_ROCA = [(prime, _powers(prime)) for prime in _PRIMES]

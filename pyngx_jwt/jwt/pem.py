@@ -62,7 +62,8 @@ def _key(block: bytes, certificate: bool, kid: str | None) -> Key | str:
         material = load_pem_public_key(block)
     key: Key | None = None
     if isinstance(material, RSAPublicKey):
-        if unfit := unfit_rsa(material.key_size, material.public_numbers().e):
+        numbers = material.public_numbers()
+        if unfit := unfit_rsa(numbers.n, numbers.e):
             return unfit
         key = Key.of(material, "RSA", None, kid)
     elif isinstance(material, EllipticCurvePublicKey):

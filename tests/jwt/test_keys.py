@@ -120,6 +120,10 @@ def test_skipped(jwk: Json, why: str) -> None:
         (rsa_of(1024), ["key 0: RSA modulus of 1024 bits is weak"]),
         (rsa_of(2047), ["key 0: RSA modulus of 2047 bits is weak"]),
         (secret(b"short"), ["key 0: secret of 5 bytes is weak"]),
+        (secret(bytes(47), alg="HS384"), ["key 0: secret of 47 bytes is weak"]),
+        (secret(bytes(63), alg="HS512"), ["key 0: secret of 63 bytes is weak"]),
+        (secret(bytes(48), alg="HS384"), []),
+        (secret(bytes(32)), []),
         (
             signing_key("RS256", "a\nb").members(private=True),
             [r'key 0 (kid "a\nb"): private key; only its public part is used'],
