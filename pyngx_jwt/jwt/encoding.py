@@ -10,6 +10,7 @@ import json
 import math
 from base64 import urlsafe_b64encode
 from binascii import a2b_base64
+from json.scanner import make_scanner
 
 from .limits import LIMITS
 
@@ -63,6 +64,7 @@ def _constant(name: str) -> Json:
 _decoder = json.JSONDecoder(
     object_pairs_hook=_members, parse_float=_finite, parse_constant=_constant
 )
+_scan = make_scanner(_decoder)  # its raw_decode() calls another like it
 
 
 def decode_json(octets: bytes, depth: int = LIMITS.depth) -> Json:
@@ -75,12 +77,14 @@ def decode_json(octets: bytes, depth: int = LIMITS.depth) -> Json:
     text = octets.decode().strip(_BLANKS)
     value: Json
     try:
-        value, end = _decoder.raw_decode(text)
+        value, end = _scan(text, 0)
         # Most documents have too few brackets to be deep and no escapes that need a look.
         if text.count("{") + text.count("[") > depth or "\\u" in text:
             _inspect(value, depth)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except StopIteration as stop:
+        raise ValueError(f"no JSON value at {stop.value}") from None
     if end != len(text):
         raise ValueError("more than one JSON value")
     return value

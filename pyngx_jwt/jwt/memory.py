@@ -24,6 +24,11 @@ class _Entry(NamedTuple):
     size: int
 
 
+class _Cache(LRUCache[Question, _Entry | None]):
+    def __missing__(self, question: Question) -> None:
+        """Instead of a KeyError, which takes a microsecond."""
+
+
 class Memory:
     """Remembers accepted tokens, the least recently used being forgotten first.
 
@@ -38,7 +43,7 @@ class Memory:
         self, entries: int = 8192, size: int = 32 * 1024 * 1024, lifetime: float = 300
     ) -> None:
         """At most ``entries`` tokens, taking ``size`` bytes, each for ``lifetime`` seconds."""
-        self._cache: LRUCache[Question, _Entry] = LRUCache(size, attrgetter("size"))
+        self._cache = _Cache(size, attrgetter("size"))
         self._least = -(-size // entries)
         self._lifetime = lifetime
 
@@ -52,9 +57,8 @@ class Memory:
 
     def get(self, question: Question, now: float) -> Verified | None:
         """What was found for the same question, if that is not too long ago."""
-        try:
-            entry = self._cache[question]
-        except KeyError:
+        entry = self._cache[question]
+        if entry is None:
             return None
         if 0 <= now - entry.since < self._lifetime:  # a clock set back ends it too
             return entry.verified

@@ -102,12 +102,7 @@ def verify(text: str, key_sets: Iterable[KeySet], policy: Policy, now: float) ->
     return Verifier(policy, key_sets).verify(text, now)
 
 
-class _Opened(NamedTuple):
-    """What keys vouch for."""
-
-    header: Members
-    payload: bytes
-    claims_set: bytes
+_Opened = tuple[Members, bytes, bytes]  # header, payload, claims set, as keys vouch for them
 
 
 def _open(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> _Opened | Refusal:
@@ -115,7 +110,7 @@ def _open(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> _Opened | 
         signed = _open_signed(text, key_sets, policy)
         if isinstance(signed, Refusal):
             return signed
-        return _Opened(signed.header, signed.payload, signed.payload)
+        return signed.header, signed.payload, signed.payload
     encrypted = parse_encrypted(text, policy.limits)
     if isinstance(encrypted, Refusal):
         return encrypted
@@ -123,11 +118,11 @@ def _open(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> _Opened | 
     if isinstance(plaintext, Refusal):
         return plaintext
     if policy.form is Form.ENCRYPTED:
-        return _Opened(encrypted.header, plaintext, plaintext)
+        return encrypted.header, plaintext, plaintext
     signed = _open_signed(plaintext.decode("latin-1"), key_sets, policy)
     if isinstance(signed, Refusal):
         return signed
-    return _Opened(encrypted.header, plaintext, signed.payload)
+    return encrypted.header, plaintext, signed.payload
 
 
 def _open_signed(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> Signed | Refusal:
