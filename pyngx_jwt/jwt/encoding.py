@@ -64,7 +64,7 @@ def _constant(name: str) -> Json:
 _decoder = json.JSONDecoder(
     object_pairs_hook=_members, parse_float=_finite, parse_constant=_constant
 )
-_scan = make_scanner(_decoder)  # its raw_decode() calls another like it
+_scan = make_scanner(_decoder)  # type: ignore[arg-type]  # its raw_decode() calls another like it
 
 
 def decode_json(octets: bytes, depth: int = LIMITS.depth) -> Json:

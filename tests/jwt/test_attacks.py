@@ -8,11 +8,22 @@ import string
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyngx_jwt.jwt import ALGORITHMS, Json, KeySet, Memory, Policy, Refusal, Verifier, verify
-from pyngx_jwt.jwt.encoding import encode_base64url
+from pyngx_jwt.jwt import (
+    ALGORITHMS,
+    ClaimRequirement,
+    Json,
+    KeySet,
+    Memory,
+    Policy,
+    Refusal,
+    Verifier,
+    verify,
+)
+from pyngx_jwt.jwt.encoding import decode_base64url, encode_base64url
 from pyngx_jwt.jwt.mint import SigningKey
 
 from .keys import (
@@ -154,6 +165,56 @@ def test_algorithm_and_curve(says: str, curve: str) -> None:
     key = signing_key(curve)
     result = outcome(resigned(key, alg=says), key_set(without(key, "alg")))
     assert result == ("ACCEPTED" if says == curve else "NO_KEY")
+
+
+@pytest.mark.parametrize("alg", ["ES256", "ES384", "ES512", "ES256K"])
+def test_the_other_signature_is_no_other_answer(alg: str) -> None:
+    """(R, n-S) verifies as (R, S) does: a token's text identifies nothing."""
+    order = {
+        "ES256": ec.SECP256R1().group_order,
+        "ES384": ec.SECP384R1().group_order,
+        "ES512": ec.SECP521R1().group_order,
+        "ES256K": ec.SECP256K1().group_order,
+    }[alg]
+    key = signing_key(alg)
+    token = key.sign(CLAIMS)
+    signed, _, last = token.rpartition(".")
+    octets = decode_base64url(last.encode())
+    half = len(octets) // 2
+    twin = octets[:half] + (order - int.from_bytes(octets[half:])).to_bytes(half)
+    other = f"{signed}.{encode_base64url(twin).decode()}"
+    memory = Memory()
+    verifier = Verifier(EVERY, [key_set(key)], memory)
+    assert not isinstance(verifier.verify(token, NOW), Refusal)
+    assert verifier.verify(other, NOW) == verifier.verify(token, NOW)
+    assert len(memory) == 2
+
+
+@pytest.mark.parametrize(
+    "sent, wanted",
+    [
+        ("e\u0301", "\u00e9"),
+        ("Admin", "admin"),
+        ("admin ", "admin"),
+        ("\u0430dmin", "admin"),
+        ("\ufb01le", "file"),
+        ("stra\u00dfe", "strasse"),
+        ("admin\u200b", "admin"),
+    ],
+)
+def test_text_is_compared_by_code_points(sent: str, wanted: str) -> None:
+    policy = Policy(claims=(ClaimRequirement("sub", (wanted,)),))
+    assert outcome(hs({"sub": sent}), HS, policy=policy) == "CLAIM"
+    assert outcome(hs({sent: wanted}), HS, policy=policy) == "CLAIM"
+    assert outcome(hs({"sub": wanted}), HS, policy=policy) == "ACCEPTED"
+    labelled = key_set(secret(kid=wanted))
+    assert outcome(hs({}, {"alg": "HS256", "kid": sent}), labelled) == "UNKNOWN_KID"
+
+
+def test_no_key_at_all() -> None:
+    for policy in (EVERY, Policy()):
+        assert outcome(hs({}), policy=policy) == "NO_KEY"
+        assert outcome(hs({}, {"alg": "HS256", "kid": "x"}), policy=policy) == "NO_KEY"
 
 
 def test_empty_secret() -> None:
