@@ -58,8 +58,13 @@ def read(text: str, limits: Limits = LIMITS) -> Token | Refusal:
     return claims if isinstance(claims, Refusal) else Token(signed.header, claims, signed.payload)
 
 
-def parse_signed(text: str, limits: Limits = LIMITS) -> Signed | Refusal:
-    """Takes a compact JWS apart (RFC 7515, section 5.2, steps 1 to 7).
+Headers = dict[bytes, Signed]  # by the segment: a token with that header, and nothing else
+_NONE: Headers = {}
+
+
+def parse_signed(text: str, limits: Limits = LIMITS, known: Headers = _NONE) -> Signed | Refusal:
+    """Takes a compact JWS apart (RFC 7515, section 5.2, steps 1 to 7).  Headers that are
+    ``known`` are not read again.
 
     The header has to be a JSON object, all segments canonical base64url.  A token with a
     "crit" header is refused (RFC 7515, section 4.1.11: no extension is understood here), and
@@ -75,9 +80,13 @@ def parse_signed(text: str, limits: Limits = LIMITS) -> Signed | Refusal:
         first, second, third = segments
         if len(first) > limits.header_size:
             return _long_header(limits)
-        header = decode_json(decode_base64url(first), limits.depth)
         payload = decode_base64url(second)
         signature = decode_base64url(third)
+        signed = raw[: len(first) + 1 + len(second)]
+        like = known.get(first)
+        if like is not None:
+            return Signed(like.header, payload, signed, signature, like.alg, like.kid)
+        header = decode_json(decode_base64url(first), limits.depth)
     except ValueError as error:
         return _malformed(_sentence(error))
     if not isinstance(header, dict):
@@ -90,7 +99,15 @@ def parse_signed(text: str, limits: Limits = LIMITS) -> Signed | Refusal:
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         kid = None
-    return Signed(header, payload, raw[: len(first) + 1 + len(second)], signature, alg, kid)
+    return Signed(header, payload, signed, signature, alg, kid)
+
+
+def remember_header(token: Signed, known: Headers, most: int) -> None:
+    """Keeps the header of an accepted token, if there are less than ``most``."""
+    if len(known) < most:
+        first = token.signed[: token.signed.index(b".")]
+        if first not in known:
+            known[first] = Signed(token.header, b"", b"", b"", token.alg, token.kid)
 
 
 def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | Refusal:

@@ -13,8 +13,20 @@ from .keys import KeySet
 from .memory import Memory
 from .policy import Form, Policy, Presence
 from .refusal import Reason, Refusal
-from .token import Signed, parse_claims, parse_encrypted, parse_signed, too_long
+from .token import (
+    Headers,
+    Signed,
+    parse_claims,
+    parse_encrypted,
+    parse_signed,
+    remember_header,
+    too_long,
+)
 from .trial import check_signature, open_encrypted
+
+HEADERS = 16  # that a verifier remembers: most tokens of an issuer have the same
+
+_Opened = tuple[Members, bytes, bytes]  # header, payload, claims set, as keys vouch for them
 
 
 class Verified(NamedTuple):
@@ -35,7 +47,7 @@ class Verifier:
     sets are of the same generations, in the same order.
     """
 
-    __slots__ = ("_id", "_memory", "key_sets", "policy")
+    __slots__ = ("_headers", "_id", "_memory", "key_sets", "policy")
 
     def __init__(
         self, policy: Policy, key_sets: Iterable[KeySet], memory: Memory | None = None
@@ -45,6 +57,7 @@ class Verifier:
         parts = (policy.id, *(key_set.generation for key_set in self.key_sets))
         self._id = hashlib.sha256(repr(parts).encode()).hexdigest()
         self._memory = memory
+        self._headers: Headers = {}
 
     def verify(self, text: str, now: float) -> Verified | Refusal:
         """What is in the token if it is good at ``now``, in seconds since the epoch.
@@ -70,7 +83,7 @@ class Verifier:
 
     def _examine(self, text: str, now: float) -> Verified | Refusal:
         policy = self.policy
-        opened = _open(text, self.key_sets, policy)
+        opened = self._open(text)
         if isinstance(opened, Refusal):
             return opened
         header, payload, claims_set = opened
@@ -89,6 +102,36 @@ class Verifier:
                 return _mismatch(requirement.name, claims)
         return verified
 
+    def _open(self, text: str) -> _Opened | Refusal:
+        policy = self.policy
+        if policy.form is Form.SIGNED:
+            signed = self._open_signed(text)
+            if isinstance(signed, Refusal):
+                return signed
+            return signed.header, signed.payload, signed.payload
+        encrypted = parse_encrypted(text, policy.limits)
+        if isinstance(encrypted, Refusal):
+            return encrypted
+        plaintext = open_encrypted(encrypted, self.key_sets, policy)
+        if isinstance(plaintext, Refusal):
+            return plaintext
+        if policy.form is Form.ENCRYPTED:
+            return encrypted.header, plaintext, plaintext
+        signed = self._open_signed(plaintext.decode("latin-1"))
+        if isinstance(signed, Refusal):
+            return signed
+        return encrypted.header, plaintext, signed.payload
+
+    def _open_signed(self, text: str) -> Signed | Refusal:
+        token = parse_signed(text, self.policy.limits, self._headers)
+        if isinstance(token, Refusal):
+            return token
+        refusal = check_signature(token, self.key_sets, self.policy)
+        if refusal is not None:
+            return refusal
+        remember_header(token, self._headers, HEADERS)
+        return token
+
     def _untimely(self, verified: Verified, now: float) -> Refusal:
         early = now < verified.starts
         name = "nbf" if early else "exp"
@@ -100,36 +143,6 @@ class Verifier:
 def verify(text: str, key_sets: Iterable[KeySet], policy: Policy, now: float) -> Verified | Refusal:
     """``Verifier.verify`` for a single token, without memory."""
     return Verifier(policy, key_sets).verify(text, now)
-
-
-_Opened = tuple[Members, bytes, bytes]  # header, payload, claims set, as keys vouch for them
-
-
-def _open(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> _Opened | Refusal:
-    if policy.form is Form.SIGNED:
-        signed = _open_signed(text, key_sets, policy)
-        if isinstance(signed, Refusal):
-            return signed
-        return signed.header, signed.payload, signed.payload
-    encrypted = parse_encrypted(text, policy.limits)
-    if isinstance(encrypted, Refusal):
-        return encrypted
-    plaintext = open_encrypted(encrypted, key_sets, policy)
-    if isinstance(plaintext, Refusal):
-        return plaintext
-    if policy.form is Form.ENCRYPTED:
-        return encrypted.header, plaintext, plaintext
-    signed = _open_signed(plaintext.decode("latin-1"), key_sets, policy)
-    if isinstance(signed, Refusal):
-        return signed
-    return encrypted.header, plaintext, signed.payload
-
-
-def _open_signed(text: str, key_sets: tuple[KeySet, ...], policy: Policy) -> Signed | Refusal:
-    token = parse_signed(text, policy.limits)
-    if isinstance(token, Refusal):
-        return token
-    return check_signature(token, key_sets, policy) or token
 
 
 def _period(policy: Policy, claims: dict[str, Json]) -> tuple[float, float] | Refusal:

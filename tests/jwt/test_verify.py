@@ -15,6 +15,7 @@ from pyngx_jwt.jwt import (
     Memory,
     Policy,
     Presence,
+    Reason,
     Refusal,
     Verified,
     Verifier,
@@ -286,3 +287,23 @@ def test_default_policy_is_that_of_plus() -> None:
     key = signing_key("ES256K")
     assert outcome(key.sign({}), key_set(key), policy=Policy()) == "ALGORITHM"
     assert outcome(key.sign({}), key_set(key), policy=EVERY) == "ACCEPTED"
+
+
+def test_headers_of_accepted_tokens_are_read_once() -> None:
+    """What is remembered of a header changes nothing but the time that it takes."""
+    keys = sets("A:1 B:2")
+    verifier = Verifier(Policy(), keys)
+    first = verifier.verify(hs({}, {"alg": "HS256", "kid": "1"}, A), NOW)
+    again = verifier.verify(hs({"sub": "x"}, {"alg": "HS256", "kid": "1"}, A), NOW)
+    assert isinstance(first, Verified) and isinstance(again, Verified)
+    assert again.header is first.header and again.claims == {"sub": "x"}
+    for octets, reason in ((B, Reason.SIGNATURE), (A, None)):
+        token = hs({}, {"alg": "HS256", "kid": "1"}, octets)
+        answer = verifier.verify(token, NOW)
+        assert (answer.reason if isinstance(answer, Refusal) else None) is reason
+    for n in range(40):
+        header: dict[str, Json] = {"alg": "HS256", "kid": "2", "n": n}
+        for octets in (C, B, C, B):
+            answer = verifier.verify(hs({"n": n}, header, octets), NOW)
+            assert isinstance(answer, Verified) == (octets == B)
+            assert isinstance(answer, Refusal) or answer.header == header
