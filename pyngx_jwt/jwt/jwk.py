@@ -43,7 +43,8 @@ def read_key(jwk: Json, number: int, uses: frozenset[Use]) -> tuple[list[Key], l
     if isinstance(key, str):
         return [], [f"{place} is skipped: {key}"]
     remarks = key.weaknesses()
-    if key.kty != "oct" and not key.decrypts and not _PRIVATE.isdisjoint(jwk):  # type: ignore[arg-type]
+    private = isinstance(jwk, dict) and not _PRIVATE.isdisjoint(jwk)
+    if private and key.kty != "oct" and not key.decrypts:
         remarks.append("private key; only its public part is used")
     return [key], [f"{place}: {remark}" for remark in remarks]
 
@@ -142,6 +143,8 @@ def _private_rsa(jwk: Members, public: rsa.RSAPublicNumbers) -> rsa.RSAPrivateKe
     d, p, q, dp, dq, qi = (int.from_bytes(_octets(jwk, name)) for name in ("d", *_CRT))
     if not 1 < d < public.n:
         raise ValueError('"d" is out of range')
+    if pow(pow(2, public.e, public.n), d, public.n) != 2:  # or factors would be sought for long
+        raise ValueError('"d" does not fit "n" and "e"')
     if not all((p, q, dp, dq, qi)):
         p, q = rsa.rsa_recover_prime_factors(public.n, public.e, d)
         dp, dq, qi = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)

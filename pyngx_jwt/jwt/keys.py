@@ -63,7 +63,7 @@ class KeySet:
         Raises KeySetError if the text holds anything else, such as a private key.
         """
         octets = _octets(source, "PEM", limits)
-        key, warnings = read_pem(octets, kid)
+        key, warnings = read_pem(octets, kid or None)
         if isinstance(key, str):
             raise KeySetError(f"no usable key: {key}")
         return cls.of([key], _generation(octets, "PEM", kid or ""), tuple(warnings))

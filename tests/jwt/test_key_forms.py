@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Callable
+from random import Random
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization as s
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.hashes import SHA256
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pyngx_jwt.jwt import ALGORITHMS, Json, KeySet, KeySetError
+from pyngx_jwt.jwt import ALGORITHMS, SIG_AND_ENC, Json, KeySet, KeySetError
 from pyngx_jwt.jwt.mint import SigningKey
 
-from .keys import SECRET, hs, key_set, outcome, signing_key
+from .keys import SECRET, encryption_key, hs, key_set, outcome, signing_key
 
 PRIVATE = {
     "rsa": signing_key("RS256").jwk.get_op_key("sign"),
@@ -285,3 +289,44 @@ def test_unknown_kid_only_where_kids_are_known() -> None:
     assert outcome(stranger, *unlabelled, labelled) == "UNKNOWN_KID"
     known = hs({}, {"alg": "HS256", "kid": "k"}, b"other")
     assert outcome(known, *unlabelled, labelled) == "SIGNATURE"
+
+
+MANY = json.dumps(
+    {
+        "keys": [
+            *[
+                signing_key(alg, alg).members(private=True)
+                for alg in ("RS256", "ES256", "EdDSA", "HS256")
+            ],
+            encryption_key("RSA-OAEP", "A128GCM").members(),
+        ]
+    }
+)
+MAP = json.dumps({"a": public("p256"), "b": certificate("rsa")})
+Parse = Callable[[bytes], KeySet]
+FORMS: list[tuple[Parse, bytes]] = [
+    (KeySet.parse, MANY.encode()),
+    (lambda source: KeySet.parse(source, SIG_AND_ENC), MANY.encode()),
+    (KeySet.parse_pem, public("rsa").encode()),
+    (KeySet.parse_pem, certificate("p256").encode()),
+    (KeySet.parse_pem_map, MAP.encode()),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(FORMS), st.randoms(use_true_random=False), st.integers(1, 4))
+def test_changed_keys_raise_nothing_else(form: tuple[Parse, bytes], r: Random, n: int) -> None:
+    parse, source = form
+    changed = bytearray(source)
+    for _ in range(n):
+        place = r.randrange(len(changed))
+        what = r.choice(
+            (b"", b"A", b"=", b'"', b"\n", b"-", changed[place : place + 9] * 2, b"\xff")
+        )
+        changed[place : place + r.choice((0, 1, 1, 30))] = what
+    try:
+        keys = parse(bytes(changed))
+    except KeySetError as error:
+        assert str(error).isascii() and str(error).isprintable()
+    else:
+        assert keys.keys

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pyngx_jwt.jwt import Json, Memory, Policy, Refusal, Verified, Verifier, verify
+from pyngx_jwt.jwt import Form, Json, Memory, Policy, Refusal, Verified, Verifier, verify
 from pyngx_jwt.jwt.memory import footprint
 
-from .keys import EVERY, NOW, hs, key_set, secret
+from .keys import EVERY, NOW, enc_set, encryption_key, hs, key_set, secret, signing_key
 
 HS = key_set(secret())
 
@@ -170,6 +170,16 @@ def test_footprint_is_an_upper_bound(
         memory.put(("x" * 64, token), verified, NOW)
         taken = deep_size((verified, "x" * 64, token)) + 600  # 600: what cachetools adds
         assert taken <= memory.size == footprint(token, verified)
+
+
+@pytest.mark.parametrize("claims", [{"a": [{"": 0}] * 900}, {"a": "x" * 5000 + "\u20ac"}, {}])
+@pytest.mark.parametrize("form", [Form.ENCRYPTED, Form.NESTED])
+def test_footprint_of_other_forms(form: Form, claims: dict[str, Json]) -> None:
+    key, signer = encryption_key("dir", "A128GCM"), signing_key("HS256")
+    token = key.encrypt(claims if form is Form.ENCRYPTED else signer.sign(claims))
+    verified = verify(token, [enc_set(key, signer)], Policy(form=form), NOW)
+    assert isinstance(verified, Verified)
+    assert deep_size((verified, "x" * 64, token)) + 600 <= footprint(token, verified)
 
 
 def test_footprint_of_a_usual_token_is_not_far_off() -> None:
