@@ -5,6 +5,8 @@ Nothing here is verified, and nothing is done that grows with a text beyond the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from .claims import Members
@@ -59,10 +61,12 @@ def read(text: str, limits: Limits = LIMITS) -> Token | Refusal:
 
 
 Headers = dict[bytes, Signed]  # by the segment: a token with that header, and nothing else
-_NONE: Headers = {}
+_NONE: Mapping[bytes, Signed] = MappingProxyType({})
 
 
-def parse_signed(text: str, limits: Limits = LIMITS, known: Headers = _NONE) -> Signed | Refusal:
+def parse_signed(
+    text: str, limits: Limits = LIMITS, known: Mapping[bytes, Signed] = _NONE
+) -> Signed | Refusal:
     """Takes a compact JWS apart (RFC 7515, section 5.2, steps 1 to 7).  Headers that are
     ``known`` are not read again.
 
