@@ -38,7 +38,7 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
   -?, -h               show this help
   -v                   show the version
   -V                   show the version and the modules
-  -t                   test the configuration
+  -t                   test the configuration; with -v, tell how it is understood
   -T                   test the configuration and print it
   -q                   with -t, print errors only
   -s signal            signal the running master: stop, quit, reopen, reload
@@ -213,6 +213,7 @@ def server_options(arguments: Arguments) -> Options:
         test=bool(flags & set("tT")),
         dump="T" in flags,
         quiet="q" in flags,
+        verbose=bool(flags & set("vV")),
         signal=values.get("s", ""),
         allow_unsupported="allow-unsupported" in flags,
         jwt_dialect=values.get("jwt-dialect", ""),

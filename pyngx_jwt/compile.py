@@ -30,7 +30,7 @@ from .http.auth_delay import delayed
 from .http.level import Level
 from .http.listen import Listen
 from .http.location import Location, Server, ServerNames, Tree, is_server_name
-from .http.module import Phase
+from .http.module import AnyModule, Phase
 from .http.regex import Regex
 from .http.request import Handler
 from .http.satisfy import satisfy_any
@@ -39,6 +39,7 @@ from .http.variables import Variables
 from .log import Level as LogLevel
 from .log import Log, OpenFiles
 from .modules import MODULES
+from .modules.auth_jwt import Choice, choose_dialect, foreign_directive
 from .modules.core import CoreConf, compile_core
 from .modules.limit_conn import LimitConnZones
 from .modules.limit_req import LimitReqZones
@@ -50,11 +51,7 @@ from .modules.upstream import UpstreamConf
 from .options import Options
 from .zones import Zones
 
-DIRECTIVES: dict[str, list[tuple[type[Conf], Directive]]] = {}
-for _module in MODULES:
-    for _name, _directive in _module.conf.directives.items():
-        DIRECTIVES.setdefault(_name, []).append((_module.conf, _directive))
-
+Table = dict[str, list[tuple[type[Conf], Directive]]]
 MAX_INCLUDES = 64  # deeper ones can only be a circle
 
 # Even --allow-unsupported does not leave out what keeps somebody out.
@@ -62,6 +59,15 @@ _GUARDS = re.compile(
     r"auth_|access_|oidc|secure_link|limit_|valid_referers|ssl_(verify|client|ocsp|crl)|deny"
     r"|app_protect|modsecurity|naxsi|js_access|perl|internal_redirect|referer|.*_by_lua"
 )
+
+
+def directives_of(modules: tuple[AnyModule, ...]) -> Table:
+    """What each name means to these modules, in different contexts perhaps."""
+    table: Table = {}
+    for module in modules:
+        for name, directive in module.conf.directives.items():
+            table.setdefault(name, []).append((module.conf, directive))
+    return table
 
 
 # -- reading --------------------------------------------------------------------------------
@@ -72,6 +78,7 @@ class Reader:
     """Runs statements as they are read, file by file, level by level."""
 
     scope: Scope
+    table: Table
     files: dict[str, str] = field(default_factory=dict)
     depth: int = 0
 
@@ -155,7 +162,7 @@ class Reader:
     ) -> tuple[type[Conf], Directive] | None:
         """The checks of ngx_conf_handler(), in its order and its words."""
         name = statement.name
-        declared = DIRECTIVES.get(name)
+        declared = self.table.get(name)
         if not declared:
             self._unknown(statement, source)
             return None
@@ -170,6 +177,8 @@ class Reader:
         from .conf.known import module_of
 
         name = statement.name
+        if advice := foreign_directive(name, self.scope.dialect):
+            raise ConfError(advice)
         module = module_of(name)
         if module is None:
             raise ConfError(f'unknown directive "{name}"')
@@ -213,7 +222,7 @@ def merge(level: Level, outer: Level) -> None:
         level[CoreConf]._name = outer[CoreConf]._name
         level[CoreConf]._modifier = outer[CoreConf]._modifier
         level[CoreConf]._regex = outer[CoreConf]._regex
-    for module in MODULES:
+    for module in level.scope.modules:
         level[module.conf].merge(outer[module.conf])
     for inner in level.levels:
         if not inner.context & Context.UPSTREAM:
@@ -235,7 +244,7 @@ def finish_http(http: Level) -> None:
     for server in http.inner(SERVER):
         _check_locations(server)
     for level in walk(http):
-        for module in MODULES:
+        for module in http.scope.modules:
             if module.check:
                 module.check(level[module.conf], level)
     check_variables(http)
@@ -343,13 +352,13 @@ def compile_location(level: Level) -> Location:
     location.subrequest_handlers = (*before, *after)
     location.header_filters = tuple(
         built
-        for module in reversed(MODULES)
+        for module in reversed(level.scope.modules)
         if module.header_filter_builder
         and (built := module.header_filter_builder(level[module.conf], level))
     )
     location.log_handlers = tuple(
         built
-        for module in reversed(MODULES)
+        for module in reversed(level.scope.modules)
         if module.log_builder and (built := module.log_builder(level[module.conf], level))
     )
     limits = [inner for inner in level.levels if inner.context & LIMIT_EXCEPT]
@@ -363,14 +372,14 @@ def compile_location(level: Level) -> Location:
 def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
     return tuple(
         handler
-        for module in reversed(MODULES)
+        for module in reversed(level.scope.modules)
         if phase in module.handlers
         and (handler := module.handlers[phase](level[module.conf], level))
     )
 
 
 def _content(level: Level, location: Location) -> tuple[Handler, ...]:
-    for module in MODULES:
+    for module in level.scope.modules:
         build = module.exclusive_content
         if build and (handler := build(level[module.conf], level)):
             location.auto_redirect = location.name.endswith("/")
@@ -556,6 +565,12 @@ class Cycle:
         return self.root.scope
 
     @property
+    def understanding(self) -> str:
+        """How the configuration was read, where that was not plain."""
+        choice: Choice = self.scope.things[Choice]
+        return choice.text
+
+    @property
     def statistics(self) -> Statistics:
         return self.scope.shared(Statistics)
 
@@ -578,9 +593,12 @@ class Cycle:
 
 def load(options: Options, log: Log) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    scope = Scope(options, lambda text: log.write(LogLevel.WARN, text))
-    _declare_variables(scope.shared(Variables))
-    reader, root = Reader(scope), Level(MAIN, scope)
+    choice = choose_dialect(options)
+    modules = tuple(m for m in MODULES if not m.dialects or choice.name in m.dialects)
+    scope = Scope(options, lambda text: log.write(LogLevel.WARN, text), choice.name, modules)
+    scope.things[Choice] = choice
+    _declare_variables(scope)
+    reader, root = Reader(scope, directives_of(modules)), Level(MAIN, scope)
     if options.directives:
         reader.run(command_line(options.directives), root)
     reader.run(reader.open(options.conf_file), root)
@@ -591,8 +609,9 @@ def load(options: Options, log: Log) -> Cycle:
     return _cycle(scope, root, reader)
 
 
-def _declare_variables(variables: Variables) -> None:
-    for module in MODULES:
+def _declare_variables(scope: Scope) -> None:
+    variables = scope.shared(Variables)
+    for module in scope.modules:
         variables.builtin.update(module.variables)
         variables.setters.update(module.setters)
         variables.prefixes.update(module.prefixes)

@@ -58,6 +58,7 @@ class Options:
     test: bool = False  # -t, -T
     dump: bool = False  # -T
     quiet: bool = False  # -q
+    verbose: bool = False  # -v with -t: how the configuration was understood
     signal: str = ""  # -s
     allow_unsupported: bool = False
     jwt_dialect: str = ""  # "" is "told by the configuration"

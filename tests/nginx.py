@@ -140,10 +140,12 @@ class Nginx:
         if line is not None:
             assert int(found[2] or 0) == (line and line + self._offset(server or http or main))
 
-    def accepts(self, server: str = "", *, http: str = "", main: str = "") -> str:
+    def accepts(
+        self, server: str = "", *, http: str = "", main: str = "", options: Sequence[str] = ()
+    ) -> str:
         """Expects "nginx -t" to succeed, and returns what it wrote."""
         self._configure(server, http, main)
-        status, output = self._test()
+        status, output = self._test(options)
         assert status == 0, output
         return output
 
@@ -285,11 +287,12 @@ class Nginx:
         prefix = str(self.prefix)
         return ["-p", prefix, "-c", f"{prefix}/nginx.conf", "-e", f"{prefix}/logs/{log}"]
 
-    def _test(self) -> tuple[int, str]:
+    def _test(self, options: Sequence[str] = ()) -> tuple[int, str]:
         """The exit status of "-t" and what it wrote."""
         output = self.prefix / "logs/test"
         output.unlink(missing_ok=True)
-        status = start(["-t", *self._arguments("test.log")], output).wait(START)
+        arguments = ["-t", *options, *self._arguments("test.log")]
+        status = start(arguments, output).wait(START)
         return status, self.read("logs/test")
 
     def _has_started(self) -> tuple[bool, None]:

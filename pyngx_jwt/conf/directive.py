@@ -82,6 +82,11 @@ class Conf:
 
     directives: ClassVar[dict[str, Directive]] = {}
 
+    def __init_subclass__(cls) -> None:
+        """A conf has the directives of the conf that it extends, too."""
+        inherited = cls.__mro__[1].__dict__.get("directives", {})
+        cls.directives = {**inherited, **vars(cls).get("directives", {})}
+
     def __init__(self, scope: Scope, level: Any = None) -> None:
         self._scope = scope
         self._level = level

@@ -47,11 +47,13 @@ class Regex:
 
     __slots__ = ("_search", "groups", "names", "text")
 
-    def __init__(self, text: str, *, caseless: bool = False) -> None:
-        """Raises ConfError in nginx's words."""
+    def __init__(self, text: str, *, caseless: bool = False, limits: str = "") -> None:
+        """Raises ConfError in nginx's words.  `limits` are PCRE2's, such as
+        "(*LIMIT_MATCH=1000)"."""
         flags = pcre2.IGNORECASE if caseless else 0
         try:
-            pattern = pcre2.compile(_BRACED.sub(_unbraced, text).encode("latin-1"), flags)
+            words = f"{limits}{_BRACED.sub(_unbraced, text)}".encode("latin-1")
+            pattern = pcre2.compile(words, flags)
         except pcre2.PatternError as error:
             raise ConfError(_why(str(error), text)) from None
         self.text = text
@@ -83,5 +85,8 @@ class Regex:
         return found
 
     def test(self, subject: str) -> bool:
-        """Whether it matches, for use outside a request."""
-        return self._search(subject.encode("latin-1")) is not None
+        """Whether it matches, for use outside a request; ValueError if it gives up."""
+        try:
+            return self._search(subject.encode("latin-1")) is not None
+        except pcre2.LibraryError as error:
+            raise ValueError(str(error)) from None

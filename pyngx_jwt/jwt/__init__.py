@@ -3,7 +3,7 @@
 A key set and a policy make a verifier::
 
     key_set = KeySet.parse(jwks_json)  # KeySetError; log key_set.warnings
-    policy = Policy(leeway=10, claims=(ClaimRequirement.of("iss", ["https://issuer"]),))
+    policy = Policy(leeway=10, demands=(ClaimRequirement.of("iss", ["https://issuer"]),))
     verifier = Verifier(policy, [key_set], memory)  # one Memory for all of a process
 
     outcome = verifier.verify(token, now)
@@ -29,15 +29,35 @@ Outcomes are values: only making key sets, policies and limits raises.
 """
 
 from .algorithms import ALGORITHMS, PLUS_ALGORITHMS
-from .claims import getter, render, render_payload
+from .claims import (
+    getter,
+    render,
+    render_flat,
+    render_payload,
+    render_plain,
+    render_sorted,
+    render_string,
+)
 from .encoding import Json
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from .key import SIG, SIG_AND_ENC, Key, KeySetError, Use
 from .keys import KeySet
 from .limits import LIMITS, Limits
 from .memory import Memory
-from .policy import PLUS, ClaimRequirement, Form, Policy, Presence
+from .policy import KJDEV, MAXLT, PLUS, TESLA, TIZP, Form, Policy, Presence
 from .refusal import Reason, Refusal
+from .requirements import (
+    ClaimRequirement,
+    Demand,
+    Requirement,
+    Revocation,
+    TextRequirement,
+    find,
+    parse_operator,
+    parse_path,
+    split_name,
+    with_leeway,
+)
 from .token import Encrypted, Signed, Token, parse_encrypted, parse_signed, read
 from .trial import check_signature, open_encrypted
 from .verify import Verified, Verifier, verify
@@ -46,12 +66,17 @@ __all__ = [
     "ALGORITHMS",
     "CONTENT_ENCRYPTION",
     "KEY_MANAGEMENT",
+    "KJDEV",
     "LIMITS",
+    "MAXLT",
     "PLUS",
     "PLUS_ALGORITHMS",
     "SIG",
     "SIG_AND_ENC",
+    "TESLA",
+    "TIZP",
     "ClaimRequirement",
+    "Demand",
     "Encrypted",
     "Form",
     "Json",
@@ -64,18 +89,30 @@ __all__ = [
     "Presence",
     "Reason",
     "Refusal",
+    "Requirement",
+    "Revocation",
     "Signed",
+    "TextRequirement",
     "Token",
     "Use",
     "Verified",
     "Verifier",
     "check_signature",
+    "find",
     "getter",
     "open_encrypted",
     "parse_encrypted",
+    "parse_operator",
+    "parse_path",
     "parse_signed",
     "read",
     "render",
+    "render_flat",
     "render_payload",
+    "render_plain",
+    "render_sorted",
+    "render_string",
+    "split_name",
     "verify",
+    "with_leeway",
 ]

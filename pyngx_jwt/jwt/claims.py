@@ -1,4 +1,4 @@
-"""Claims as values of variables, in the way of NGINX Plus.
+"""Claims as values of variables: in the way of NGINX Plus, and in those of other modules.
 
 Results are text as it travels in nginx, one character per byte of UTF-8, and never contain a
 control character, so that no claim can add a line to a header or to a log.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .encoding import Json, encode_json, latin1, unicode
+from .encoding import Json, encode_json, latin1, ordered, unicode
 
 Members = dict[str, Json]  # a claims set or a JOSE header
 
@@ -19,7 +19,35 @@ _CONTROL = re.compile("[\0-\x1f\x7f]")
 def render(value: Json) -> str:
     """Strings as they are, numbers and booleans as JSON, arrays joined by commas, objects as
     JSON, null as nothing.  A result with a control character is empty instead."""
-    text = _text(value)
+    return _safe(_text(value))
+
+
+def render_plain(value: Json) -> str:
+    """Strings as they are, anything else as JSON with members in the order of their names."""
+    return _safe(value if isinstance(value, str) else encode_json(ordered(value)))
+
+
+_FLAT = str.maketrans("", "", '[]"')
+
+
+def render_flat(value: Json) -> str:
+    """As render_plain(), and without the brackets and quotes that JSON has."""
+    if isinstance(value, str):
+        return _safe(value)
+    return _safe(encode_json(ordered(value)).translate(_FLAT))
+
+
+def render_sorted(value: Json) -> str:
+    """JSON, strings in quotes, members in the order of their names."""
+    return _safe(encode_json(ordered(value)))
+
+
+def render_string(value: Json) -> str:
+    """Strings as they are, anything else as nothing."""
+    return _safe(value) if isinstance(value, str) else ""
+
+
+def _safe(text: str) -> str:
     return "" if _CONTROL.search(text) else latin1(text)
 
 

@@ -26,14 +26,14 @@ _PADDING = (b"", b"", b"==", b"=")
 _BLANKS = " \t\r\n"  # RFC 8259, section 2
 
 
-def decode_base64url(text: bytes) -> bytes:
+def decode_base64url(text: bytes, *, canonical: bool = True) -> bytes:
     """Octets of the unpadded base64url text (RFC 7515, appendix C).
 
     Only the one canonical form is accepted: nothing outside of the alphabet, no padding,
-    unused bits zero (RFC 4648, sections 3.3 and 3.5).
+    and unused bits zero, unless ``canonical`` is false (RFC 4648, sections 3.3 and 3.5).
     """
     odd = len(text) % 4
-    if odd and text[-1] not in _LAST[odd]:
+    if canonical and odd and text[-1] not in _LAST[odd]:
         raise ValueError("not canonical base64url")
     return a2b_base64(text.translate(_TABLE) + _PADDING[odd], strict_mode=True)
 
@@ -113,6 +113,13 @@ def _inspect(value: Json, depth: int) -> None:
 def encode_json(value: Json) -> str:
     """Compact JSON of the value, members in their order, characters as they are."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def ordered(value: Json) -> Json:
+    """The value with the members of all its objects in the order of their names."""
+    if isinstance(value, dict):
+        return {name: ordered(value[name]) for name in sorted(value)}
+    return [ordered(element) for element in value] if isinstance(value, list) else value
 
 
 def latin1(text: str) -> str:

@@ -114,8 +114,9 @@ def _text(jwk: Members, name: str) -> str | None:
 
 
 def _octets(jwk: Members, name: str) -> bytes:
-    """The decoded member, empty if there is none.  Padding is let pass, as nginx does."""
-    return decode_base64url((_text(jwk, name) or "").rstrip("=").encode())
+    """The decoded member, empty if there is none.  Padding and spare bits are let pass, as by
+    nginx: keys come from those who configure, and some write secrets by hand."""
+    return decode_base64url((_text(jwk, name) or "").rstrip("=").encode(), canonical=False)
 
 
 def _jwk(**members: str | bytes) -> JWK:

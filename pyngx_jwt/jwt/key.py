@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .algorithms import ALGORITHMS, Check, Material
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private, Unwrap, pinned
@@ -73,6 +74,19 @@ class Key:
         return cls(
             kid, kty, crv, alg, material, MappingProxyType(checks), MappingProxyType(decrypts)
         )
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """What it does: each "alg" of a JWS, and of a JWE."""
+        return (*self.checks, *self.decrypts)
+
+    @property
+    def identity(self) -> bytes:
+        """The same octets for the same key, and never told to anybody."""
+        material = self.material
+        if isinstance(material, bytes):
+            return material
+        return material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
     def weaknesses(self) -> list[str]:
         """What is to be warned of."""

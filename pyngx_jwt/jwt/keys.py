@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -48,6 +49,7 @@ class KeySet:
             key, remarks = read_key(jwk, number, uses)
             keys.extend(key)
             warnings.extend(remarks)
+        keys = _unambiguous(keys, warnings)
         if not keys:
             raise KeySetError("; ".join(["no usable key in the JWK Set", *warnings]))
         return cls.of(keys, _generation(octets, "JWK Set", *sorted(uses)), tuple(warnings))
@@ -116,6 +118,23 @@ class KeySet:
                 by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
         unlabelled = tuple(key for key in keys if key.kid is None)
         return cls(generation, keys, MappingProxyType(by_kid), unlabelled, warnings)
+
+
+def _unambiguous(keys: list[Key], warnings: list[str]) -> list[Key]:
+    """Without keys that share their kid and an algorithm with another: of a token with that
+    kid nobody could tell which of them is meant."""
+    uses = Counter((key.kid, name) for key in _distinct(keys) for name in key.uses)
+    shared = {kid for (kid, _), count in uses.items() if kid is not None and count > 1}
+    warnings += [f"keys of kid {quote(kid)} are skipped: more than one" for kid in sorted(shared)]
+    return [key for key in keys if key.kid not in shared]
+
+
+def _distinct(keys: Iterable[Key]) -> list[Key]:
+    """One of those that are the same under the same name."""
+    found: dict[object, Key] = {}
+    for key in keys:
+        found.setdefault((key.kid, key.alg, key.identity), key)
+    return list(found.values())
 
 
 def _octets(source: bytes | str, what: str, limits: Limits) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .encoding import quote
 from .encryption import decrypt
@@ -32,11 +32,11 @@ def select(key_sets: Iterable[KeySet], kid: str | None) -> list[Key]:
     return owned + others
 
 
-def check_signature(token: Signed, key_sets: Iterable[KeySet], policy: Policy) -> Refusal | None:
+def check_signature(token: Signed, key_sets: Sequence[KeySet], policy: Policy) -> Refusal | None:
     """Whether a key verifies the signature, by an algorithm that the policy allows."""
     alg, kid = token.alg, token.kid
     if alg not in policy.algorithms:
-        return Refusal(Reason.ALGORITHM, quote(alg))
+        return Refusal(Reason.ALGORITHM, quote(alg), {"alg": alg})
     if not policy.check_signature:
         return None
     tried = 0
@@ -49,7 +49,7 @@ def check_signature(token: Signed, key_sets: Iterable[KeySet], policy: Policy) -
     return _failure(f"alg {alg}", kid, key_sets, tried, Reason.SIGNATURE)
 
 
-def open_encrypted(token: Encrypted, key_sets: Iterable[KeySet], policy: Policy) -> bytes | Refusal:
+def open_encrypted(token: Encrypted, key_sets: Sequence[KeySet], policy: Policy) -> bytes | Refusal:
     """The plaintext, if a key decrypts the token by algorithms that the policy allows.
 
     Why it does not is not told: Reason.DECRYPTION is all there is to know.
@@ -82,4 +82,4 @@ def _failure(
             return Refusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
     if not tried:
         return Refusal(Reason.NO_KEY, wanted)
-    return Refusal(reason, f"{wanted}, {tried} keys tried")
+    return Refusal(reason, f"{wanted}, {tried} keys tried", {"kid": kid})

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .claims import Members
-from .encoding import Json, quote
+from .encoding import Json
 from .keys import KeySet
 from .memory import Memory
 from .policy import Form, Policy, Presence
@@ -97,9 +97,9 @@ class Verifier:
         verified = Verified(claims, header, payload, starts, ends, claims_set)
         if not starts <= now < ends:
             return self._untimely(verified, now)
-        for requirement in policy.claims:
-            if not requirement.met(claims):
-                return _mismatch(requirement.name, claims)
+        for demand in policy.demands:
+            if (refusal := demand.refusal(header, claims)) is not None:
+                return refusal
         return verified
 
     def _open(self, text: str) -> _Opened | Refusal:
@@ -136,8 +136,9 @@ class Verifier:
         early = now < verified.starts
         name = "nbf" if early else "exp"
         reason = Reason.NOT_YET_VALID if early else Reason.EXPIRED
-        particulars = f"{name}={verified.claims.get(name)} now={now} leeway={self.policy.leeway}"
-        return Refusal(reason, particulars)
+        value, leeway = verified.claims.get(name), self.policy.leeway
+        facts = {name: value, "now": now, "leeway": leeway}
+        return Refusal(reason, f"{name}={value} now={now} leeway={leeway}", facts)
 
 
 def verify(text: str, key_sets: Iterable[KeySet], policy: Policy, now: float) -> Verified | Refusal:
@@ -147,34 +148,33 @@ def verify(text: str, key_sets: Iterable[KeySet], policy: Policy, now: float) ->
 
 def _period(policy: Policy, claims: dict[str, Json]) -> tuple[float, float] | Refusal:
     """When the token may be accepted: [starts, ends) in seconds since the epoch."""
-    starts = _date(claims, "nbf", policy.nbf, -math.inf)
+    starts = _date(policy, claims, "nbf", policy.nbf, -math.inf)
     if isinstance(starts, Refusal):
         return starts
-    ends = _date(claims, "exp", policy.exp, math.inf)
+    ends = _date(policy, claims, "exp", policy.exp, math.inf)
     if isinstance(ends, Refusal):
         return ends
     ends += policy.leeway
-    if policy.exp_inclusive:
-        ends = math.nextafter(ends, math.inf)
+    if policy.exp_inclusive and ends < math.inf:
+        ends = math.floor(ends) + 1
     return starts - policy.leeway, ends
 
 
-def _date(claims: dict[str, Json], name: str, presence: Presence, absent: float) -> float | Refusal:
+def _date(
+    policy: Policy, claims: dict[str, Json], name: str, presence: Presence, absent: float
+) -> float | Refusal:
     """A NumericDate (RFC 7519, section 2): a number that a double holds to the second."""
     if presence is Presence.IGNORED:
         return absent
     if name not in claims:
         if presence is Presence.REQUIRED:
-            return Refusal(Reason.DATE, f"{name} is missing")
+            return Refusal(Reason.DATE, f"{name} is missing", {"absent": name})
         return absent
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Refusal(Reason.DATE, f"{name} is not a number")
+    if policy.whole_dates and isinstance(value, float):
+        return Refusal(Reason.DATE, f"{name} is not a whole number")
     if not -(2**53) < value < 2**53:
         return Refusal(Reason.DATE, f"{name} is out of range")
     return float(value)
-
-
-def _mismatch(name: str, claims: dict[str, Json]) -> Refusal:
-    fault = "has none of the values asked for" if name in claims else "is missing"
-    return Refusal(Reason.CLAIM, f"{quote(name)} {fault}")

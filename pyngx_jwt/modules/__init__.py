@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..http.module import AnyModule
 from .access import access
 from .auth_basic import auth_basic
-from .auth_jwt import auth_jwt, other_dialects
+from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
 from .autoindex import autoindex
 from .charset import charset
@@ -69,8 +69,7 @@ MODULES: tuple[AnyModule, ...] = (
     proxy_cache,
     empty_gif,
     stub_status,
-    auth_jwt,
-    other_dialects,
+    *JWT_MODULES,
     range_,
     gzip,
     charset,

@@ -82,6 +82,8 @@ class Cycle(Protocol):
     def files(self) -> Sequence[tuple[str, str]]: ...  # path and text of each, for -T
     @property
     def zones(self) -> Zones: ...  # not started yet
+    @property
+    def understanding(self) -> str: ...  # how it was read, for -t -v
 
     def check_continues(self, old: Any) -> None:
         """Raises ConfError if it cannot take the place of another cycle."""

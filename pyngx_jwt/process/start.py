@@ -47,6 +47,9 @@ def run(options: Options, load: Load, serve: Serve) -> int:
 def _report_test(options: Options, generation: Generation) -> int:
     if not options.quiet:
         write_stderr(f"configuration file {options.conf_file} test is successful")
+        if options.verbose:
+            for line in generation.cycle.understanding.splitlines():
+                write_stderr(line)
     if options.dump:
         for path, text in generation.cycle.files:
             _write_stdout(f"# configuration file {path}:\n{text}\n".encode("latin-1"))

@@ -203,7 +203,7 @@ def test_the_other_signature_is_no_other_answer(alg: str) -> None:
     ],
 )
 def test_text_is_compared_by_code_points(sent: str, wanted: str) -> None:
-    policy = Policy(claims=(ClaimRequirement("sub", (wanted,)),))
+    policy = Policy(demands=(ClaimRequirement("sub", (wanted,)),))
     assert outcome(hs({"sub": sent}), HS, policy=policy) == "CLAIM"
     assert outcome(hs({sent: wanted}), HS, policy=policy) == "CLAIM"
     assert outcome(hs({"sub": wanted}), HS, policy=policy) == "ACCEPTED"

@@ -256,13 +256,13 @@ def test_everything_that_is_wrong_looks_the_same(alg: str, enc: str) -> None:
         for edit in EDITS.values():
             bad = edited(token, number, edit)
             if bad != token:
-                seen.add(refused(bad, enc_set(key), policy=ENCRYPTED))
+                seen.add(refused(bad, enc_set(key), policy=ENCRYPTED).text)
         for other in others:
             segments = token.split(".")
             if segments[number] != other.split(".")[number]:
                 segments[number] = other.split(".")[number]
-                seen.add(refused(".".join(segments), enc_set(key), policy=ENCRYPTED))
-    assert [refusal.text for refusal in seen] == [f"cannot be decrypted: alg {alg}, 1 keys tried"]
+                seen.add(refused(".".join(segments), enc_set(key), policy=ENCRYPTED).text)
+    assert seen == {f"cannot be decrypted: alg {alg}, 1 keys tried"}
 
 
 @kinds

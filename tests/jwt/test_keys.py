@@ -198,11 +198,23 @@ def test_generation_follows_the_text() -> None:
 
 
 def test_by_kid() -> None:
-    same = secret(b"s" * 32, kid="good")
-    keys = key_set(GOOD, secret(b"u" * 32), same, RSA)
+    same = secret(b"s" * 64, kid="good", alg="HS512")
+    keys = key_set({**GOOD, "alg": "HS256"}, secret(b"u" * 32), same, RSA)
     assert [len(keys.by_kid[kid]) for kid in ("good", "rsa")] == [2, 1]
-    assert [key.material for key in keys.by_kid["good"]] == [b"g" * 32, b"s" * 32]
+    assert [key.material for key in keys.by_kid["good"]] == [b"g" * 32, b"s" * 64]
     assert [key.material for key in keys.unlabelled] == [b"u" * 32]
+
+
+def test_kid_of_several_keys() -> None:
+    """Of a token with that kid nobody could tell which of them is meant."""
+    one, other = secret(b"a" * 32, kid="k"), secret(b"b" * 32, kid="k")
+    with pytest.raises(KeySetError, match='keys of kid "k" are skipped: more than one'):
+        key_set(one, other)
+    keys = key_set(one, GOOD, other)
+    assert [key.kid for key in keys.keys] == ["good"]
+    assert keys.warnings == ('keys of kid "k" are skipped: more than one',)
+    assert len(key_set(one, one).keys) == 2
+    assert len(key_set(one, {**RSA, "kid": "k"}).keys) == 2
 
 
 def test_kid_is_unicode_whatever_the_source() -> None:

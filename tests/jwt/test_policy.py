@@ -85,7 +85,7 @@ def test_requirement_from_configuration() -> None:
 
 
 def test_all_requirements_have_to_be_met() -> None:
-    demand = Policy(claims=(ClaimRequirement("iss", ("i",)), ClaimRequirement("aud", ("a", "b"))))
+    demand = Policy(demands=(ClaimRequirement("iss", ("i",)), ClaimRequirement("aud", ("a", "b"))))
     assert accepted(hs({"iss": "i", "aud": ["b"]}), HS, policy=demand)
     assert refused(hs({"iss": "i"}), HS, policy=demand).detail == '"aud" is missing'
     text = '"iss" has none of the values asked for'
@@ -117,13 +117,13 @@ def test_different_policies_have_different_ids() -> None:
         Policy(encryption_algorithms=frozenset({"dir"})),
         Policy(content_encryptions=frozenset({"A128GCM"})),
         Policy(limits=Limits(depth=9)),
-        Policy(claims=(iss,)),
-        Policy(claims=(aud,)),
-        Policy(claims=(iss, aud)),
-        Policy(claims=(ClaimRequirement("iss", ("b",)),)),
-        Policy(claims=(ClaimRequirement("iss", ("a", "b")),)),
-        Policy(claims=(ClaimRequirement("iss", ("a', 'b",)),)),
-        Policy(claims=(ClaimRequirement("iss", ()),)),
+        Policy(demands=(iss,)),
+        Policy(demands=(aud,)),
+        Policy(demands=(iss, aud)),
+        Policy(demands=(ClaimRequirement("iss", ("b",)),)),
+        Policy(demands=(ClaimRequirement("iss", ("a", "b")),)),
+        Policy(demands=(ClaimRequirement("iss", ("a', 'b",)),)),
+        Policy(demands=(ClaimRequirement("iss", ()),)),
     ]
     assert len({policy.id for policy in policies}) == len(set(policies)) == len(policies)
     assert replace(PLUS, leeway=1).id == Policy(leeway=1).id

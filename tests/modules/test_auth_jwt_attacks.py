@@ -165,7 +165,8 @@ def test_one_line_that_says_why(nginx: Nginx) -> None:
         "refused: no token",
         f'token {name(foreign)} refused: unknown kid: kid "k1" and alg ES256, '
         "0 keys without kid tried",
-        f'token {name(good)} refused: auth_jwt_require value "$arg_a" is empty or "0"',
+        f"token {name(good)} refused: condition not met: "
+        'auth_jwt_require value "$arg_a" is empty or "0"',
     ]
     assert all("[info]" in line and 'request: "GET /' in line for line in lines)
 

@@ -70,6 +70,7 @@ class FakeCycle:
     access: OpenFile | None
     crash: str
     zones: Zones = field(default_factory=Zones)
+    understanding: str = "as it stands"
 
     def check_continues(self, old: FakeCycle) -> None:
         """It always can."""

@@ -1,13 +1,28 @@
-"""Validates JSON Web Tokens, as ngx_http_auth_jwt_module of NGINX Plus does.
+"""Validates JSON Web Tokens, in the words of whichever nginx module a configuration is for.
 
-conf: directives and what variables see.  dialects: which module's directives these are.
-sources, keyring, sharing: keys.  gate, demands, wire: requests.  handler: the module.
+dialects: which one that is.  plus, kjdev, tesla, maxlt, tizp: the directives of each, and what
+they mean, as a plan.  conf, settings: what they share.  sources, keyring, sharing, secrets,
+revocation: keys.  gate, demands, wire, words, variables: requests.
 """
 
 from __future__ import annotations
 
-from .conf import AuthJwtConf
-from .dialects import other_dialects
-from .handler import auth_jwt
+from .dialects import Choice, choose_dialect, foreign_directive
+from .kjdev import auth_jwt_kjdev
+from .maxlt import auth_jwt_maxlt
+from .plus import auth_jwt, auth_jwt_pyngx
+from .settings import jwt_settings
+from .tesla import auth_jwt_tesla
+from .tizp import auth_jwt_tizp
 
-__all__ = ["AuthJwtConf", "auth_jwt", "other_dialects"]
+JWT_MODULES = (
+    auth_jwt,
+    auth_jwt_pyngx,
+    auth_jwt_kjdev,
+    auth_jwt_tesla,
+    auth_jwt_maxlt,
+    auth_jwt_tizp,
+    jwt_settings,
+)
+
+__all__ = ["JWT_MODULES", "Choice", "choose_dialect", "foreign_directive"]

@@ -1,53 +1,39 @@
-"""Demands on a request with a valid token: auth_jwt_validate_claim with variables, and
-auth_jwt_require."""
+"""Demands on a request with a valid token that have to be looked at each time: those with
+variables, and those on more than the token."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from ...http.level import Level
 from ...http.request import Request, Status
 from ...http.template import Template
-from ...jwt import ClaimRequirement, Verified
-from .conf import AuthJwtConf, ClaimDemand
-
-Demand = Callable[[Request, Verified], "tuple[Status, str] | None"]  # the refusal, if any
+from ...jwt import Reason, Refusal, Verified
+from .conf import Required
 
 
-def compile_demands(conf: AuthJwtConf, level: Level) -> tuple[Demand, ...]:
-    """Those that are not part of the policy; claims come first."""
-    return (
-        *(_claim(demand, level) for demand in conf.claims if demand.constant is None),
-        *(
-            _value(text, required.status, level)
-            for required in conf.required
-            for text in required.values
-        ),
-    )
+class Denial(NamedTuple):
+    """A demand that is not met, and what answers."""
+
+    status: Status
+    refusal: Refusal
 
 
-def _claim(demand: ClaimDemand, level: Level) -> Demand:
-    name = demand.name
-    texts = [text.bind(level.variables) for text in demand.values]
+Demand = Callable[[Request, Verified], "Denial | None"]
 
-    def check(r: Request, token: Verified) -> tuple[Status, str] | None:
-        try:
-            required = ClaimRequirement.of(name, [text(r) for text in texts])
-        except ValueError:  # not UTF-8: no claim has this value
-            return 401, f'claim "{name}" is not what auth_jwt_validate_claim demands'
-        if required.met(token.claims):
-            return None
-        return 401, f'claim "{name}" is not what auth_jwt_validate_claim demands'
 
-    return check
+def compile_required(required: Iterable[Required], level: Level) -> tuple[Demand, ...]:
+    """auth_jwt_require: no value may be empty or "0"."""
+    return tuple(_value(text, one.status, level) for one in required for text in one.values)
 
 
 def _value(text: Template, status: Status, level: Level) -> Demand:
-    value, shown = text.bind(level.variables), text.text
+    value = text.bind(level.variables)
+    shown = f'auth_jwt_require value "{text.text}" is empty or "0"'
+    denial = Denial(status, Refusal(Reason.CONDITION, shown, {"variable": text.text}))
 
-    def check(r: Request, token: Verified) -> tuple[Status, str] | None:
-        if value(r) not in ("", "0"):
-            return None
-        return status, f'auth_jwt_require value "{shown}" is empty or "0"'
+    def check(r: Request, token: Verified) -> Denial | None:
+        return denial if value(r) in ("", "0") else None
 
     return check

@@ -1,49 +1,80 @@
-"""What guards a level: finds the token, has it verified, and holds it against demands."""
+"""The engine of all dialects: finds a level's token, has it verified, holds it against demands.
+
+What a dialect makes of that is data, its ``Plan``: there is one verifier.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import time
 
-from ...http.level import Level
 from ...http.request import OK, Request, Status
 from ...jwt import Reason, Refusal, Token, Verified, Verifier, read
 from ...log import Level as LogLevel
-from .conf import KEY, AuthJwtConf, Switch
-from .demands import compile_demands
+from .demands import Demand
 from .keyring import Keyring
 from .sources import Failure
-from .wire import bearer, compile_realm, log_refusal
+from .variables import KEY
+from .wire import Challenger, FindToken
+from .words import Words, log_refusal
 
 Answer = Awaitable[Status | None] | Status | None
 
-NO_KEYS = "no auth_jwt_key_file or auth_jwt_key_request is configured"
+NO_TOKEN = Refusal(Reason.MISSING, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a level wants of a token, in its dialect."""
+
+    find_token: FindToken
+    keyring: Keyring | None
+    challenge: Challenger
+    words: Words
+    demands: tuple[Demand, ...] = ()
+    enforced: bool = True
+    success: Status | None = OK  # None: other access modules have their say, too
+    no_token: Callable[[Request], Refusal] = lambda r: NO_TOKEN
+    broken_keys: Status = 500  # answers if keys cannot be had
+    no_keys: str = "no keys are configured"
+    # Whether the level cares about this request at all; None: about all of them.
+    applies: Callable[[Request], bool] | None = None
+    # Methods whose requests pass with whatever token, which is looked at nonetheless.
+    excused: frozenset[str] = frozenset()
+    before: Callable[[Request], None] | None = None  # runs for each request
+    accepted: Callable[[Request, Verified], None] | None = None
+    # What answers instead of a refusal's status.
+    answer: Callable[[Request, Status], Status] | None = None
+    # Which of several reasons the log is told.
+    explain: Callable[[Request, str, Refusal], Refusal] | None = None
 
 
 class Gate:
-    """The compiled auth_jwt of a level.  `handle` is a plain function as long as the keys are
-    at hand, which they are but for the first request."""
+    """The compiled plan of a level.  `handle` is a plain function as long as the keys are at
+    hand, which they are but for the first request."""
 
-    __slots__ = ("_demands", "_find_token", "_keyring", "_realm", "_switch")
+    __slots__ = ("plan",)
 
-    def __init__(self, conf: AuthJwtConf, switch: Switch, level: Level) -> None:
-        self._switch = switch
-        self._find_token = switch.token.bind(level.variables) if switch.token else bearer
-        self._realm = compile_realm(switch, level)
-        self._demands = compile_demands(conf, level)
-        has_keys = conf.key_files or conf.key_requests
-        self._keyring = Keyring(conf, level) if has_keys else None
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
 
     # -- the access phase ------------------------------------------------------------------
 
     def handle(self, r: Request) -> Answer:
         """Lets a request with a valid token pass."""
-        token = self._find_token(r)
-        keyring = self._keyring
+        plan = self.plan
+        if plan.before is not None:
+            plan.before(r)
+        if plan.applies is not None and not plan.applies(r):
+            r.contexts[KEY] = (r.location, None)
+            return None
+        token = plan.find_token(r)
+        keyring = plan.keyring
         if not token:
-            return self._refuse(r, "", 401, "no token")
+            return self._refuse(r, "", 401, plan.no_token(r))
         if keyring is None:
-            return self._refuse(r, token, 401, NO_KEYS)
+            return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, plan.no_keys))
         now = time()
         if keyring.since <= now < keyring.until:
             return self._judge(r, token, keyring.verifier, now)
@@ -59,19 +90,28 @@ class Gate:
 
     def _judge(self, r: Request, token: str, verifier: Verifier | Failure, now: float) -> Answer:
         if isinstance(verifier, Failure):
-            r.log(LogLevel.ERR, f"auth_jwt: {verifier.text}")
-            return 500
+            return self._give_up(r, token, verifier)
         outcome = verifier.verify(token, now)
         if type(outcome) is Verified:
             return self._accept(r, token, outcome)
         assert isinstance(outcome, Refusal)
         if outcome.reason is Reason.UNKNOWN_KID:
             return self._look_again(r, token, verifier, outcome)
-        return self._refuse(r, token, 401, outcome.text)
+        if outcome.reason is Reason.NO_KEY and not verifier.key_sets:
+            outcome = Refusal(Reason.NO_SOURCE, self.plan.no_keys)
+        return self._refuse(r, token, 401, outcome)
+
+    def _give_up(self, r: Request, token: str, failure: Failure) -> Status | None:
+        status = self.plan.broken_keys
+        if status != 401:
+            r.log(LogLevel.ERR, f"auth_jwt: {failure.text}")
+            return status
+        r.log(LogLevel.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
+        return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, failure.text))
 
     def _look_again(self, r: Request, token: str, verifier: Verifier, refusal: Refusal) -> Answer:
         """Perhaps the keys have changed: of an unknown kid nothing else can be told."""
-        keyring, now = self._keyring, time()
+        keyring, now = self.plan.keyring, time()
         assert keyring is not None
         newer = keyring.newer(r, now)
         if isinstance(newer, Verifier) and newer is not verifier:
@@ -81,7 +121,7 @@ class Gate:
             refusal = outcome
         if refusal.reason is Reason.UNKNOWN_KID and keyring.may_refresh(r, now):
             return self._refresh(r, token, keyring, refusal)
-        return self._refuse(r, token, 401, refusal.text)
+        return self._refuse(r, token, 401, refusal)
 
     async def _refresh(
         self, r: Request, token: str, keyring: Keyring, refusal: Refusal
@@ -92,30 +132,37 @@ class Gate:
             if isinstance(outcome, Verified):
                 return self._accept(r, token, outcome)
             refusal = outcome
-        return self._refuse(r, token, 401, refusal.text)
+        return self._refuse(r, token, 401, refusal)
 
-    def _accept(self, r: Request, token: str, verified: Verified) -> Status:
+    def _accept(self, r: Request, token: str, verified: Verified) -> Status | None:
+        plan = self.plan
         r.contexts[KEY] = (r.location, verified)
-        for demand in self._demands:
-            refusal = demand(r, verified)
-            if refusal is not None:
-                return self._refuse(r, token, *refusal)
-        return OK
+        for demand in plan.demands:
+            denial = demand(r, verified)
+            if denial is not None:
+                return self._refuse(r, token, *denial)
+        if plan.accepted is not None:
+            plan.accepted(r, verified)
+        return plan.success
 
-    def _refuse(self, r: Request, token: str, status: Status, reason: str) -> Status:
-        if status == 401:
-            error = ', error="invalid_token"' if token else ""
-            r.add_header("WWW-Authenticate", f'Bearer realm="{self._realm(r)}"{error}')
+    def _refuse(self, r: Request, token: str, status: Status, refusal: Refusal) -> Status | None:
+        plan = self.plan
         r.contexts.setdefault(KEY, (r.location, None))
-        log_refusal(r, token, reason)
-        return status
+        if plan.explain is not None and token and r.location.log.level >= LogLevel.ERR:
+            refusal = plan.explain(r, token, refusal)
+        log_refusal(r, token, refusal, plan.words)
+        if r.method in plan.excused:
+            return None
+        if field := plan.challenge(r, token, status):
+            r.add_header("WWW-Authenticate", field)
+        return status if plan.answer is None else plan.answer(r, status)
 
     # -- without enforcement ---------------------------------------------------------------
 
     async def prepare(self, r: Request) -> None:
         """Fetches the keys with which the variables of a token are verified."""
-        keyring = self._keyring
-        if keyring is not None and self._find_token(r):
+        keyring = self.plan.keyring
+        if keyring is not None and self.plan.find_token(r):
             found = await keyring.fetched(r)
             if isinstance(found, Failure):
                 r.log(LogLevel.ERR, f"auth_jwt: {found.text}")
@@ -124,12 +171,15 @@ class Gate:
         """The token as far as variables may tell of it, without waiting for anything.
 
         Where nothing is enforced and no keys are configured it is not verified."""
-        text = self._find_token(r)
+        plan = self.plan
+        if plan.applies is not None and not plan.applies(r):
+            return None
+        text = plan.find_token(r)
         if not text:
             return None
-        keyring = self._keyring
+        keyring = plan.keyring
         if keyring is None:
-            return None if self._switch.enforced else _kept(r, read(text))
+            return None if plan.enforced else _kept(r, read(text))
         now = time()
         hot = keyring.since <= now < keyring.until
         verifier = keyring.verifier if hot else keyring.at_hand(r, now)

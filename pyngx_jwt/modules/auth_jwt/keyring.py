@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ...conf.directive import SERVER
 from ...http.level import Level
 from ...http.request import Request
-from ...http.template import Template
 from ...jwt import KeySet, Memory, Policy, Verifier
-from .conf import AuthJwtConf
+from ...log import Level as LogLevel
+from .conf import KeyName, TokenConf
 from .sources import Failure, KeyFile, KeyRequest, Source, Sources
 
 FindSource = Callable[[Request], Source]
@@ -19,32 +19,53 @@ TOLD = 1000  # sources that are kept of those whose names variables tell
 
 
 class Keyring:
-    """The verifier counts from `since` until `until` without another look at the sources."""
+    """The verifier counts from `since` until `until` without another look at the sources.
 
-    __slots__ = ("_constant", "_find", "_memory", "_policy", "_sets", "since", "until", "verifier")
+    If it is `lenient`, sources that cannot be had are logged and left out; otherwise one of
+    them is as bad as all."""
 
-    def __init__(self, conf: AuthJwtConf, level: Level) -> None:
-        self._policy = policy_of(conf)
+    __slots__ = (
+        "_constant",
+        "_find",
+        "_lenient",
+        "_memory",
+        "_policy",
+        "_sets",
+        "since",
+        "until",
+        "verifier",
+    )
+
+    def __init__(
+        self,
+        level: Level,
+        policy: Policy,
+        sources: Iterable[FindSource],
+        *,
+        constant: bool = True,
+        lenient: bool = False,
+    ) -> None:
+        self._policy, self._find = policy, tuple(sources)
         self._memory = level.scope.shared(Memory)
-        self._find = compile_sources(conf, level)
-        self._constant = all(t.is_constant for t in (*conf.key_files, *conf.key_requests))
+        self._constant, self._lenient = constant, lenient
         self._sets: tuple[KeySet, ...] = ()
-        self.verifier = Verifier(self._policy, ())
+        self.verifier = Verifier(policy, ())
         self.since = self.until = 0.0
 
     def at_hand(self, r: Request, now: float) -> Verifier | Failure | None:
         """The verifier, or why there is none; None if keys have to be fetched."""
         sets: list[KeySet] = []
         until = math.inf
-        for find in self._find:
-            source = find(r)
+        for source in self._sources(r):
             found = source.current(r, now)
-            if not isinstance(found, KeySet):
+            if found is None:
+                return None
+            if not self._take(r, found, sets):
+                assert isinstance(found, Failure)
                 return found
-            sets.append(found)
             until = min(until, source.until)
         verifier = self._verifier(sets)
-        if self._constant:
+        if self._constant and len(sets) == len(self._find):
             self.since, self.until = now, until
         return verifier
 
@@ -52,8 +73,8 @@ class Keyring:
         """As at_hand(), after fetching what is not; with `refresh` what is, too, as far as it
         has not been fetched anew a moment ago."""
         sets: list[KeySet] = []
-        for find in self._find:
-            source, now = find(r), time.time()
+        for source in self._sources(r):
+            now = time.time()
             found = source.current(r, now)
             if isinstance(source, KeyRequest):
                 if refresh and source.may_refresh(now):
@@ -61,23 +82,41 @@ class Keyring:
                 elif found is None:
                     found = await source.fetch(r)
             assert found is not None
-            if isinstance(found, Failure):
+            if not self._take(r, found, sets):
+                assert isinstance(found, Failure)
                 return found
-            sets.append(found)
         return self._verifier(sets)
 
     def newer(self, r: Request, now: float) -> Verifier | Failure | None:
         """As at_hand(), after a look at all files."""
-        for find in self._find:
-            source = find(r)
+        for source in self._sources(r):
             if isinstance(source, KeyFile):
                 source.look_again()
         return self.at_hand(r, now)
 
     def may_refresh(self, r: Request, now: float) -> bool:
         """Whether fetching anew may bring keys that are not known yet."""
-        sources = [find(r) for find in self._find]
+        sources = self._sources(r)
         return any(isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources)
+
+    def _sources(self, r: Request) -> list[Source]:
+        """The same for all of a request: a subrequest for keys may change variables."""
+        if self._constant:
+            return [find(r) for find in self._find]
+        found: list[Source] | None = r.contexts.get(self)
+        if found is None:
+            found = r.contexts[self] = [find(r) for find in self._find]
+        return found
+
+    def _take(self, r: Request, found: KeySet | Failure, sets: list[KeySet]) -> bool:
+        """Adds the keys; False if that is the end of it."""
+        if isinstance(found, KeySet):
+            sets.append(found)
+            return True
+        if self._lenient and not found.fatal:
+            r.log(LogLevel.ERR, f"auth_jwt: {found.sentence} ({found.text})")
+            return True
+        return False
 
     def _verifier(self, sets: list[KeySet]) -> Verifier:
         found = tuple(sets)
@@ -87,50 +126,51 @@ class Keyring:
         return self.verifier
 
 
-def policy_of(conf: AuthJwtConf) -> Policy:
-    """What a level demands of a token apart from what variables tell."""
-    return Policy(
-        algorithms=conf.algorithms,
-        leeway=conf.auth_jwt_leeway,
-        claims=tuple(demand.constant for demand in conf.claims if demand.constant is not None),
-    )
+def keyring_of(
+    conf: TokenConf, level: Level, policy: Policy, *, cache: float = 0, lenient: bool = False
+) -> Keyring | None:
+    """The keys of the level's files and requests, files first; None if it has none."""
+    found = sources_of(conf, level, cache)
+    constant = all(n.text.is_constant for n in (*conf.key_files, *conf.key_requests))
+    return Keyring(level, policy, found, constant=constant, lenient=lenient) if found else None
 
 
-def compile_sources(conf: AuthJwtConf, level: Level) -> tuple[FindSource, ...]:
-    """Functions from a request to a source, files first."""
+def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSource, ...]:
+    """The level's files and requests."""
     sources, full = level.scope.shared(Sources), level.scope.conf_name
     server = level
     while server.context is not SERVER and server.outer is not None:
         server = server.outer
-    cache = conf.auth_jwt_key_cache
 
-    def file(path: str, constant: bool) -> Source:
-        return sources.file(full(path)) if constant else KeyFile(full(path), sources.sets)
+    def file(name: KeyName, told: str) -> Source:
+        if name.text.is_constant:
+            return sources.file(full(told), name.form)
+        return KeyFile(full(told), sources.sets, name.form)
 
-    def location(uri: str, constant: bool) -> Source:
-        if constant:
-            return sources.request(id(server), uri, cache)
-        return KeyRequest(uri, 0, sources.sets)
+    def location(name: KeyName, told: str) -> Source:
+        if name.text.is_constant:
+            return sources.request(id(server), told, cache, name.form)
+        return KeyRequest(told, 0, sources.sets, name.form)
 
     return (
-        *(_finder(path, level, file) for path in conf.key_files),
-        *(_finder(uri, level, location) for uri in conf.key_requests),
+        *(_finder(name, level, file) for name in conf.key_files),
+        *(_finder(name, level, location) for name in conf.key_requests),
     )
 
 
-def _finder(text: Template, level: Level, make: Callable[[str, bool], Source]) -> FindSource:
-    if text.is_constant:
-        source = make(text.text, True)
+def _finder(name: KeyName, level: Level, make: Callable[[KeyName, str], Source]) -> FindSource:
+    if name.text.is_constant:
+        source = make(name, name.text.text)
         return lambda r: source
-    name, known = text.bind(level.variables), dict[str, Source]()
+    tell, known = name.text.bind(level.variables), dict[str, Source]()
 
     def find(r: Request) -> Source:
-        told = name(r)
+        told = tell(r)
         source = known.get(told)
         if source is None:
             if len(known) >= TOLD:
                 del known[next(iter(known))]
-            source = known[told] = make(told, False)
+            source = known[told] = make(name, told)
         return source
 
     return find

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import time
 from collections.abc import Callable
@@ -33,10 +34,23 @@ PASSED = frozenset({"user-agent"})
 Report = Callable[[str], None]
 
 
+class KeyForm(NamedTuple):
+    """How keys are written down; `name` is what kjdev's module calls it."""
+
+    name: str
+    parse: Callable[[bytes], KeySet]  # raises KeySetError
+
+
+JWKS = KeyForm("jwks", KeySet.parse)
+
+
 class Failure(NamedTuple):
-    """Why a source has no keys."""
+    """Why a source has no keys; `sentence` is what kjdev's module says of it.  Fatal is what
+    other sources do not make up for."""
 
     text: str
+    sentence: str = ""
+    fatal: bool = False
 
 
 Found = KeySet | Failure
@@ -47,14 +61,14 @@ class KeySets:
     """Key sets by their text, so that the same text is not parsed again."""
 
     def __init__(self) -> None:
-        self._known: dict[str, KeySet] = {}
+        self._known: dict[tuple[str, str], KeySet] = {}
 
-    def parse(self, octets: bytes, place: str, report: Report) -> KeySet:
+    def parse(self, octets: bytes, form: KeyForm, place: str, report: Report) -> KeySet:
         """The key set; remarks about a new one are reported.  Raises KeySetError."""
-        digest = hashlib.sha256(octets).hexdigest()
+        digest = (form.name, hashlib.sha256(octets).hexdigest())
         found = self._known.pop(digest, None)
         if found is None:
-            found = KeySet.parse(octets)
+            found = form.parse(octets)
             for remark in found.warnings:
                 report(f"auth_jwt: {place}: {remark}")
         self._known[digest] = found  # the latest stands last
@@ -64,13 +78,17 @@ class KeySets:
 
 
 class KeyFile:
-    """A JWK Set in a file, read again when the file has changed."""
+    """Keys in a file, read again when the file has changed."""
 
-    __slots__ = ("_bad", "_found", "_identity", "_path", "_place", "_sets", "_since", "until")
+    __slots__ = (
+        *("_bad", "_form", "_found", "_identity", "_path", "_place", "_sentence", "_sets"),
+        *("_since", "until"),
+    )
 
-    def __init__(self, path: str, sets: KeySets) -> None:
-        self._path, self._sets = path.encode("latin-1"), sets
+    def __init__(self, path: str, sets: KeySets, form: KeyForm = JWKS) -> None:
+        self._path, self._sets, self._form = path.encode("latin-1"), sets, form
         self._place = f'key file "{path}"'
+        self._sentence = f'failed to load {form.name} file: "{path}"'
         self._since = self.until = 0.0
         self._found: Found = NOTHING
         self._identity: tuple[int, int, int] | None = None
@@ -79,9 +97,14 @@ class KeyFile:
     def load(self, scope: Scope) -> None:
         """Reads the file with the configuration.  What is wrong is but a warning, as it may
         be mended before the first request."""
+        failure = self.read(scope)
+        if failure is not None:
+            scope.warn(f"auth_jwt: {failure.text}")
+
+    def read(self, scope: Scope) -> Failure | None:
+        """Reads the file with the configuration; what is wrong with it, None if nothing is."""
         self._look(time.time(), scope.warn)
-        if isinstance(self._found, Failure):
-            scope.warn(f"auth_jwt: {self._found.text}")
+        return self._found if isinstance(self._found, Failure) else None
 
     def current(self, r: Request, now: float) -> Found:
         """What is in the file; it is looked at not more than once in a second."""
@@ -102,7 +125,7 @@ class KeyFile:
                 return
             with open(self._path, "rb") as file:
                 octets = file.read(SET_SIZE + 1)
-            self._found = self._sets.parse(octets, self._place, report)
+            self._found = self._sets.parse(octets, self._form, self._place, report)
         except OSError as error:
             self._fail(errno_text(error), now, report)
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
@@ -113,7 +136,7 @@ class KeyFile:
     def _fail(self, reason: str, now: float, report: Report) -> None:
         """The file may be in the middle of being written: only if a later look finds it bad
         again the keys from before are given up."""
-        failure = Failure(f"{self._place} cannot be used: {reason}")
+        failure = Failure(f"{self._place} cannot be used: {reason}", self._sentence)
         self._identity = None
         if not isinstance(self._found, KeySet) or (self._bad and now - self._bad >= LOOK):
             self._found = failure
@@ -123,7 +146,7 @@ class KeyFile:
 
 
 class KeyRequest:
-    """A JWK Set that a location answers with.
+    """Keys that a location answers with.
 
     If the answer cannot depend on the request, requests share it: one fetches, the others
     wait, and it is used for `cache` seconds (auth_jwt_key_cache).  Without that it is found
@@ -133,6 +156,7 @@ class KeyRequest:
     __slots__ = (
         "_args",
         "_fetching",
+        "_form",
         "_found",
         "_lifetime",
         "_location",
@@ -145,9 +169,9 @@ class KeyRequest:
         "until",
     )
 
-    def __init__(self, uri: str, cache: float, sets: KeySets) -> None:
+    def __init__(self, uri: str, cache: float, sets: KeySets, form: KeyForm = JWKS) -> None:
         self._uri, _, self._args = uri.partition("?")
-        self._sets = sets
+        self._sets, self._form = sets, form
         self._lifetime = cache or LOOK
         self._shared = True if cache else None  # None: not known yet
         self._location: Location | None = None  # the one by which it is shared
@@ -224,12 +248,19 @@ class KeyRequest:
             self._shared = False
         place, sink = f'key request "{self._uri}"', sub.sink
         assert isinstance(sink, Kept)
+        sentence = f'failed to load {self._form.name}: "{self._uri}"'
         if reason := _fault(sub, sink):
-            return Failure(f"{place} failed: {reason}")
+            coding = sub.sent_header("content-encoding")
+            if coding:
+                what = "JWKS" if self._form is JWKS else "key"
+                returned = f"{what} subrequest returned compressed response"
+                sentence = f"{returned} (Content-Encoding: {coding}), rejecting"
+            return Failure(f"{place} failed: {reason}", sentence, fatal=bool(coding))
         try:
-            return self._sets.parse(sink.body, place, lambda text: r.log(Level.WARN, text))
+            report: Report = lambda text: r.log(Level.WARN, text)  # noqa: E731
+            return self._sets.parse(sink.body, self._form, place, report)
         except KeySetError as error:
-            return Failure(f"{place} failed: {error}")
+            return Failure(f"{place} failed: {error}", sentence)
 
 
 def _fault(sub: Request, sink: Kept) -> str:
@@ -245,7 +276,22 @@ def _fault(sub: Request, sink: Kept) -> str:
     return ""
 
 
-Source = KeyFile | KeyRequest
+class FixedKeys:
+    """Keys that the configuration itself holds."""
+
+    __slots__ = ("_found",)
+
+    until = math.inf
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    def current(self, r: Request, now: float) -> Found:
+        """The keys."""
+        return self._found
+
+
+Source = KeyFile | KeyRequest | FixedKeys
 
 
 class Sources:
@@ -254,13 +300,14 @@ class Sources:
 
     def __init__(self) -> None:
         self.sets = KeySets()
-        self._files: dict[str, KeyFile] = {}
-        self._requests: dict[tuple[int, str, float], KeyRequest] = {}
+        self._files: dict[tuple[str, str], KeyFile] = {}
+        self._requests: dict[tuple[int, str, float, str], KeyRequest] = {}
 
-    def file(self, path: str) -> KeyFile:
+    def file(self, path: str, form: KeyForm = JWKS) -> KeyFile:
         """The file of this full path."""
-        return self._files.setdefault(path, KeyFile(path, self.sets))
+        return self._files.setdefault((path, form.name), KeyFile(path, self.sets, form))
 
-    def request(self, server: int, uri: str, cache: float) -> KeyRequest:
+    def request(self, server: int, uri: str, cache: float, form: KeyForm = JWKS) -> KeyRequest:
         """What answers this URI in a server."""
-        return self._requests.setdefault((server, uri, cache), KeyRequest(uri, cache, self.sets))
+        key = (server, uri, cache, form.name)
+        return self._requests.setdefault(key, KeyRequest(uri, cache, self.sets, form))

@@ -1,17 +1,20 @@
-"""A token on its way in, the challenge on its way out, and what the log is told of both."""
+"""A token on its way in, and the challenge on its way out."""
 
 from __future__ import annotations
 
-import hashlib
 import re
+from collections.abc import Callable
 
 from ...http.level import Level
-from ...http.request import Request
-from ...http.template import Text
-from ...log import Level as LogLevel
-from .conf import Switch
+from ...http.request import Request, Status
+from ...http.template import Template, Text
+from .conf import TokenConf
 
-SECRET = 16  # characters from which on something may be worth stealing
+FindToken = Callable[[Request], str]
+# What to challenge with: of the request, the token ("" if there is none), and the status,
+# OK for a request that passes.  "" is no challenge.
+Challenger = Callable[[Request, str, Status], str]
+
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 
 
@@ -23,37 +26,76 @@ def bearer(r: Request) -> str:
     return text[7:]
 
 
-def compile_realm(switch: Switch, level: Level) -> Text:
+def exact_bearer(r: Request) -> str:
+    """As bearer(), for dialects to which "bearer" is no scheme."""
+    text = r.index.get("authorization")
+    return text[7:] if text is not None and text.startswith("Bearer ") else ""
+
+
+def compile_token(token: Template, level: Level) -> FindToken:
+    """The token of a variable; of a cookie only if all of that name have the same value."""
+    if token.text.startswith("$cookie_") and len(token.names) == len(token.parts) == 1:
+        name = token.names[0].removeprefix("cookie_")
+        return lambda r: sole_cookie(r, name)
+    return token.bind(level.variables)
+
+
+def sole_cookie(r: Request, name: str) -> str:
+    """The value of a cookie, its name in lower case; "" if there is none, or another one."""
+    values = {
+        value.strip(" ")
+        for field, text in r.headers_in
+        if field.lower() == "cookie"
+        for key, _, value in (pair.partition("=") for pair in text.split(";"))
+        if key.strip(" ").lower() == name
+    }
+    return values.pop() if len(values) == 1 else ""
+
+
+def compile_realm(realm: Template, level: Level) -> Text:
     """The realm as the inside of a quoted string (RFC 9110, section 5.6.4); a variable can
     hold anything, and no line break of it gets into the response."""
-    if switch.realm.is_constant:
-        constant = _quoted(switch.realm.text)
+    if realm.is_constant:
+        constant = quoted(realm.text)
         return lambda r: constant
-    text = switch.realm.bind(level.variables)
-    return lambda r: _quoted(text(r))
+    text = realm.bind(level.variables)
+    return lambda r: quoted(text(r))
 
 
-def _quoted(text: str) -> str:
-    return _CONTROL.sub("", text).replace("\\", "\\\\").replace('"', '\\"')
+def quoted(text: str) -> str:
+    return without_controls(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def log_refusal(r: Request, token: str, reason: str) -> None:
-    """One line that says which check failed.  Of the token it has a few digits of a hash, even
-    if the token is in the request line."""
-    log = r.location.log
-    if log.level < LogLevel.INFO:
-        return
-    which, rest = "", r.particulars()
-    if token:
-        name = f"sha256:{hashlib.sha256(token.encode('latin-1')).hexdigest()[:8]}"
-        which, rest = f"token {name} ", _without(token, name, rest)
-    log.write(LogLevel.INFO, f"auth_jwt: {which}refused: {reason}{rest}", r.connection.number)
+def without_controls(text: str) -> str:
+    return _CONTROL.sub("", text)
 
 
-def _without(token: str, name: str, particulars: str) -> str:
-    """Puts the name in the token's place, but not in that of a client's address, nor of a
-    word that may stand there for another reason."""
-    client, mark, rest = particulars.partition(", request: ")
-    if len(token) >= SECRET:
-        rest = rest.replace(token, name)
-    return f"{client}{mark}{rest}"
+def no_challenge(r: Request, token: str, status: Status) -> str:
+    """Of dialects that never challenge."""
+    return ""
+
+
+def compile_challenge(
+    conf: TokenConf, level: Level, usual: Challenger, *, always: bool = False
+) -> Challenger:
+    """The dialect's own, or what auth_jwt_www_authenticate puts in its place, with 401 or with
+    any status."""
+    chosen = conf.auth_jwt_www_authenticate
+    if chosen is None or (chosen.text is None and chosen.shown):
+        return usual
+    if chosen.text is None:
+        return no_challenge
+    text = chosen.text.bind(level.variables)
+    return lambda r, token, status: without_controls(text(r)) if always or status == 401 else ""
+
+
+def with_realm(realm: Text) -> Challenger:
+    """RFC 6750, section 3: an error code only if there was a token."""
+
+    def challenge(r: Request, token: str, status: Status) -> str:
+        if status != 401:
+            return ""
+        error = ', error="invalid_token"' if token else ""
+        return f'Bearer realm="{realm(r)}"{error}'
+
+    return challenge

@@ -1,0 +1,68 @@
+"""A look at all of a configuration before any of it is run: its statements, and nothing else.
+
+What decides how directives are read has to be known before the first of them.  Errors are not
+told here but by the reader proper, which meets them in nginx's order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..errors import ConfError
+from .parse import Source, Statement, expand, read_source
+
+_INCLUDE = re.compile(r"\binclude\s+([^;{}]+);")
+_MAX_FILES = 10_000
+
+
+class Scan(NamedTuple):
+    """All statements in their order, and the text of every file by its path."""
+
+    statements: tuple[Statement, ...]
+    texts: dict[str, str]
+
+
+def scan(path: str, folder: str, word: str) -> Scan:
+    """The statements of a file and all it includes, as far as they can be read; relative
+    includes are from `folder`.  There are none if no file contains the word."""
+    texts: dict[str, str] = {}
+    _collect(path, folder, texts)
+    if not any(word in text for text in texts.values()):
+        return Scan((), texts)
+    return Scan(tuple(_statements(path, folder, frozenset())), texts)
+
+
+def _collect(path: str, folder: str, texts: dict[str, str]) -> None:
+    """All that may be included; some of it may be in a comment."""
+    if path in texts or len(texts) >= _MAX_FILES:
+        return
+    try:
+        texts[path] = read_source(path).text
+    except ConfError:
+        return
+    for found in _INCLUDE.finditer(texts[path]):
+        for included in expand(found[1].strip(" \t\r\n\"'"), folder):
+            _collect(included, folder, texts)
+
+
+def _statements(path: str, folder: str, above: frozenset[str]) -> Iterator[Statement]:
+    try:
+        source = read_source(path)
+        while (statement := _next(source)) is not None:
+            yield statement
+            if statement.name == "include" and len(statement.args) == 1:
+                for included in expand(statement.args[0], folder):
+                    if included != path and included not in above:
+                        yield from _statements(included, folder, above | {path})
+    except ConfError:
+        return
+
+
+def _next(source: Source) -> Statement | None:
+    """The next directive or entry, whatever block it stands in."""
+    while (found := source.next()) is not None:
+        if isinstance(found, Statement):
+            return found
+    return None

@@ -1,0 +1,615 @@
+"""Validates JSON Web Tokens, as the module kjdev/nginx-auth-jwt does (dialect "kjdev").
+
+Lists of keys, conditions and revoked values add up from the outer levels to the inner ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple, Self
+
+from ...conf.directive import EVERYWHERE, HTTP, directive, enum, flag
+from ...errors import ConfError
+from ...http.level import Level
+from ...http.module import Module, Phase
+from ...http.regex import Regex
+from ...http.request import OK, Handler, Request, Status
+from ...http.template import Template
+from ...http.variables import Getter, variable_name
+from ...jwt import (
+    KJDEV,
+    Json,
+    KeySet,
+    Policy,
+    Presence,
+    Reason,
+    Refusal,
+    Requirement,
+    Token,
+    Verified,
+    Verifier,
+    find,
+    parse_operator,
+    parse_path,
+    read,
+    render_flat,
+    render_plain,
+    render_sorted,
+    split_name,
+    with_leeway,
+)
+from ...jwt.encoding import decode_json, latin1, unicode
+from ...jwt.requirements import EXPECTED_SIZE, MATCH, MISSING, PATTERN_SIZE, Match, Step
+from ...log import Level as LogLevel
+from .conf import INSIDE, KeyName, Required, TokenConf
+from .demands import Demand, Denial, compile_required
+from .gate import Gate, Plan
+from .keyring import Keyring, keyring_of
+from .revocation import RevocationFile, RevocationFiles
+from .settings import policy_with
+from .sources import JWKS, KeyForm, Sources
+from .variables import Render, look_for, now_text
+from .wire import Challenger, compile_challenge, compile_token, exact_bearer, quoted
+from .words import kjdev_words
+
+KEYVAL = KeyForm("key", KeySet.parse_pem_map)
+JSON = "json="
+LIMITS = "(*LIMIT_MATCH=10000)(*LIMIT_DEPTH=5000)"
+
+
+class Nesting(NamedTuple):
+    """What parts and quotes the names of nested members; an empty delimiter: nothing does."""
+
+    delimiter: str = ""
+    mark: str = ""
+
+    def path(self, name: str) -> tuple[Step, ...] | None:
+        """The steps of a name, None if it leads to nothing."""
+        return split_name(name, self.delimiter, self.mark) if self.delimiter else (name,)
+
+
+class Wanted(NamedTuple):
+    """One auth_jwt_require_claim or auth_jwt_require_header, as it was written."""
+
+    field: str
+    path: tuple[Step, ...] | None  # of a field that is a path; a name depends on the level
+    operator: str
+    expected: Template
+    in_header: bool
+    match: Match | None  # of an expression without variables
+
+
+class KjdevConf(TokenConf):
+    auth_jwt_validate_exp = flag(True, INSIDE, 'Demands an "exp" that is not past.')
+    auth_jwt_validate_sig = flag(
+        True, INSIDE, "Checks signatures.  Without, anybody can make the tokens that are accepted."
+    )
+    auth_jwt_phase = enum(
+        "access",
+        ("preaccess", "access"),
+        EVERYWHERE,
+        "Sets the phase in which tokens are validated.",
+    )
+
+    realm = ""
+    enabled = False
+    token: Template | None = None
+    wanted: tuple[Wanted, ...] = ()
+    revoked: tuple[RevocationFile, ...] = ()
+    nesting = Nesting()
+
+    def merge(self, outer: Self) -> None:
+        """Lists add up, those of the outer level first."""
+        for name in ("key_files", "key_requests", "required", "wanted", "revoked"):
+            if name in vars(self) and name in vars(outer):
+                setattr(self, name, (*getattr(outer, name), *getattr(self, name)))
+        super().merge(outer)
+
+    @directive(INSIDE, syntax="auth_jwt realm [token=$variable] | off;", default="off")
+    def auth_jwt(self, realm: str, parameter: str = "") -> None:
+        """Demands a valid token, of the Authorization field ("Bearer") or of a variable.  The
+        realm is taken as it stands."""
+        self.enabled = realm != "off"
+        if not self.enabled:
+            return
+        self.realm = realm
+        if parameter:
+            name, _, variable = parameter.partition("token=")
+            if name or not variable:
+                raise ConfError('"auth_jwt" directive no token specified')
+            if not variable.startswith("$"):
+                raise ConfError('"auth_jwt" directive token is not a variable specified')
+            self.token = Template(variable)
+
+    @directive(INSIDE, syntax="auth_jwt_key_file file [jwks | keyval];")
+    def auth_jwt_key_file(self, file: str, form: str = "jwks") -> None:
+        """Names a file with keys: a JWK Set, or with "keyval" a JSON object of key ids and PEM
+        texts.  Several are used together; a change is seen within a second."""
+        kind = _form("auth_jwt_key_file", file, form)
+        if "$" not in file:
+            full = self._scope.conf_name(file)
+            if self._scope.shared(Sources).file(full, kind).read(self._scope):
+                raise ConfError(
+                    f'"auth_jwt_key_file" directive failed to load {kind.name} file: "{full}"'
+                )
+        self._add("key_files", KeyName(Template(file), kind))
+
+    @directive(INSIDE, syntax="auth_jwt_key_request uri [jwks | keyval];")
+    def auth_jwt_key_request(self, uri: str, form: str = "jwks") -> None:
+        """Fetches keys by a subrequest.  Several are used together, and with files."""
+        kind = _form("auth_jwt_key_request", uri, form)
+        self._add("key_requests", KeyName(Template(uri), kind))
+
+    def _add(self, name: str, value: object) -> None:
+        setattr(self, name, (*vars(self).get(name, ()), value))
+
+    @directive(HTTP)
+    def auth_jwt_claim_set(self, variable: str, name: str) -> None:
+        """Sets a variable to a claim."""
+        self._define(variable, _claim, name, render_flat)
+
+    @directive(HTTP)
+    def auth_jwt_header_set(self, variable: str, name: str) -> None:
+        """Sets a variable to a member of the JOSE header."""
+        self._define(variable, _member, name, render_plain)
+
+    def _define(
+        self, variable: str, make: Callable[..., Getter], name: str, render: Render
+    ) -> None:
+        self._level.variables.define(variable_name(variable), make(_utf8(name), render))
+
+    @directive(INSIDE, syntax="auth_jwt_require $value ... [error=status];")
+    def auth_jwt_require(self, value: str, *values: str) -> None:
+        """Demands that the values, which begin with a variable, be neither empty nor "0"."""
+        texts, status = [value, *values], 401
+        if texts[-1].startswith("error="):
+            status = _status(texts.pop().removeprefix("error="))
+        if not texts:
+            raise ConfError('"auth_jwt_require" directive at least one variable must be specified')
+        if not all(text.startswith("$") for text in texts):
+            raise ConfError('"auth_jwt_require" directive not a variable specified')
+        self._add("required", Required(tuple(Template(text) for text in texts), status))
+
+    @directive(INSIDE)
+    def auth_jwt_require_claim(self, field: str, operator: str, expected: str) -> None:
+        """Demands something of a claim: eq, ne, gt, ge, lt, le, any, nintersect, in, nin or
+        match, with "!" before it the opposite.  The value is text, JSON after "json=", or a
+        variable that holds JSON."""
+        name = "auth_jwt_require_claim"
+        self._add("wanted", _wanted(name, field, operator, expected, in_header=False))
+
+    @directive(INSIDE)
+    def auth_jwt_require_header(self, field: str, operator: str, expected: str) -> None:
+        """Demands something of a member of the JOSE header, as auth_jwt_require_claim."""
+        name = "auth_jwt_require_header"
+        self._add("wanted", _wanted(name, field, operator, expected, in_header=True))
+
+    @directive(INSIDE)
+    def auth_jwt_revocation_list_sub(self, file: str) -> None:
+        """Names a file with a JSON object whose names are refused values of "sub".  A change is
+        seen within a second."""
+        self._revoke("auth_jwt_revocation_list_sub", file, in_header=False)
+
+    @directive(INSIDE)
+    def auth_jwt_revocation_list_kid(self, file: str) -> None:
+        """Names a file with a JSON object whose names are refused values of "kid".  A change is
+        seen within a second."""
+        self._revoke("auth_jwt_revocation_list_kid", file, in_header=True)
+
+    def _revoke(self, directive: str, file: str, *, in_header: bool) -> None:
+        if not file:
+            raise ConfError(f'"{directive}" directive is empty')
+        full = self._scope.conf_name(file)
+        found = self._scope.shared(RevocationFiles).file(full, in_header)
+        if not found.load():
+            raise ConfError(f'"{directive}" directive failed to load file: "{full}"')
+        self._add("revoked", found)
+
+    @directive(EVERYWHERE, syntax="auth_jwt_allow_nested [delimiter=text] [quote=text];")
+    def auth_jwt_allow_nested(self, *parameters: str) -> None:
+        """Lets names of claims and header members lead inside of objects."""
+        delimiter, mark = ".", '"'
+        for parameter in parameters:
+            name, _, text = parameter.partition("=")
+            if name == "delimiter" and text:
+                delimiter = _utf8(text)
+            elif name == "quote" and text:
+                mark = _utf8(text)
+            else:
+                raise ConfError(f'"auth_jwt_allow_nested" invalid parameter "{parameter}"')
+        self.nesting = Nesting(delimiter, mark)
+
+
+look = look_for(KjdevConf)
+
+
+def _form(directive: str, name: str, form: str) -> KeyForm:
+    if not name:
+        raise ConfError(f'"{directive}" directive is empty')
+    if form and "keyval".startswith(form):
+        return KEYVAL
+    if not "jwks".startswith(form):
+        raise ConfError(f'"{directive}" directive format is incorrect')
+    return JWKS
+
+
+def _utf8(text: str) -> str:
+    try:
+        return unicode(text)
+    except ValueError:
+        raise ConfError(f'"{text}" is not UTF-8') from None
+
+
+def _status(text: str) -> int:
+    code = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+    if not 400 <= code <= 599 or code in (444, 499):
+        raise ConfError(
+            '"auth_jwt_require" directive error code must be 400-599 '
+            f'(excluding 444 and 499): "{text}"'
+        )
+    return code
+
+
+def _wanted(directive: str, field: str, operator: str, expected: str, *, in_header: bool) -> Wanted:
+    def fail(text: str) -> ConfError:
+        return ConfError(f'"{directive}" directive {text}')
+
+    if not field:
+        raise fail("first argument should not be empty")
+    path = None
+    if field[0] in ".[":
+        try:
+            path = parse_path(field)
+        except ValueError:
+            raise fail("invalid JQ-like field path syntax") from None
+    if not operator:
+        raise fail("second argument should not be empty")
+    try:
+        name, _ = parse_operator(operator)
+    except ValueError:
+        raise fail("second argument should be one of available require operators") from None
+    if not expected:
+        raise fail("third argument should be variable")
+    value = Template(expected)
+    match = None
+    if name == MATCH and value.is_constant:
+        match = _expression(expected, fail)
+    if value.is_constant:
+        _check_no_none(directive, field, name, value, in_header=in_header)
+    return Wanted(field, path, operator, value, in_header, match)
+
+
+def _check_no_none(
+    directive: str, field: str, operator: str, value: Template, *, in_header: bool
+) -> None:
+    """Unsigned tokens are refused whatever is written; who writes it should know."""
+    if in_header and field in ("alg", ".alg") and operator in ("eq", "in", "any", "intersect"):
+        expected = _expected(value, value.text)
+        if expected == "none" or (isinstance(expected, list) and "none" in expected):
+            raise ConfError(
+                f'"{directive}" directive admits unsigned tokens ("none"), which are always refused'
+            )
+
+
+def _expression(expected: str, fail: Callable[[str], ConfError]) -> Match:
+    pattern = expected
+    if expected.startswith(JSON) and len(expected) > len(JSON):
+        try:
+            decoded = decode_json(expected[len(JSON) :].encode("latin-1"))
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, str):
+            raise fail("match operator requires a JSON string pattern")
+        pattern = latin1(decoded)
+    if len(pattern) > PATTERN_SIZE:
+        raise fail("regex pattern too large")
+    try:
+        regex = Regex(pattern, limits=LIMITS)
+    except ConfError as error:
+        raise ConfError(f"regex compile failed: {error.args[0]}") from None
+
+    def match(text: str) -> bool:
+        try:
+            return regex.test(latin1(text))
+        except ValueError:
+            raise ValueError("regex match limit exceeded") from None
+
+    return match
+
+
+# -- building ---------------------------------------------------------------------------------
+
+
+def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
+    """The handler, in the phase that auth_jwt_phase chose."""
+    if not conf.enabled or phase.name != conf.auth_jwt_phase.upper():
+        return None
+    demands = (
+        *(revocation(file) for file in reversed(conf.revoked)),
+        *(_requirement(wanted, conf, level) for wanted in _varying(conf)),
+        *compile_required(conf.required, level),
+    )
+    gate = conf._gate = Gate(
+        Plan(
+            find_token=compile_token(conf.token, level) if conf.token else exact_bearer,
+            keyring=_keyring(conf, level),
+            challenge=_challenge(conf, level),
+            words=kjdev_words,
+            demands=demands,
+            no_token=_no_token(conf, level),
+            broken_keys=401,
+            before=_ignored(phase),
+            accepted=_challenged(conf, level),
+            explain=_explain(conf, level),
+        )
+    )
+    return gate.handle
+
+
+def _no_token(conf: KjdevConf, level: Level) -> Callable[[Request], Refusal]:
+    """A variable that is not there is another thing than an empty one."""
+    empty, unset = Refusal(Reason.MISSING, ""), Refusal(Reason.MISSING, "", {"variable": True})
+    if conf.token is None:
+        return lambda r: empty
+    get = level.variables.resolve(conf.token.names[0])
+    return lambda r: unset if get(r) is None else empty
+
+
+def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal], Refusal]:
+    """kjdev's module looks at the signature last, and tells the first thing that it dislikes.
+
+    Here nothing of a token counts before it is verified; only what is told is found out in
+    that order, of tokens that are refused already."""
+    policy = replace(policy_of(conf, level), check_signature=False, demands=())
+    if policy.nbf is not Presence.IGNORED:
+        policy = replace(policy, nbf=Presence.IGNORED)
+    dates = Verifier(policy, ())
+    revoked = [revocation(file) for file in reversed(conf.revoked)]
+    wanted = {
+        in_header: [_requirement(w, conf, level) for w in conf.wanted if w.in_header is in_header]
+        for in_header in (False, True)
+    }
+
+    def explain(r: Request, text: str, refusal: Refusal) -> Refusal:
+        token = read(text, policy.limits)
+        if isinstance(token, Refusal) or refusal.reason is Reason.CONDITION:
+            return refusal
+        seen = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
+        for demand in (*revoked, *wanted[False]):
+            if denial := demand(r, seen):
+                return denial.refusal
+        outcome = dates.verify(text, time.time())
+        if isinstance(outcome, Refusal) and outcome.reason is not Reason.ALGORITHM:
+            return outcome
+        for demand in wanted[True]:
+            if denial := demand(r, seen):
+                return denial.refusal
+        return refusal
+
+    return explain
+
+
+def _ignored(phase: Phase) -> Callable[[Request], None]:
+    """What kjdev's module says in the phase that was not chosen."""
+    other = Phase.ACCESS if phase is Phase.PREACCESS else Phase.PREACCESS
+    text = f"auth_jwt: ignore phase: {other.name}"
+    return lambda r: r.log(LogLevel.DEBUG, text)
+
+
+def _keyring(conf: KjdevConf, level: Level) -> Keyring:
+    policy = policy_of(conf, level)
+    found = None
+    if policy.check_signature:
+        found = keyring_of(conf, level, policy, lenient=True)
+    return found or Keyring(level, policy, ())
+
+
+def policy_of(conf: KjdevConf, level: Level) -> Policy:
+    """What a level demands of a token apart from what variables tell."""
+    constant = (w for w in conf.wanted if w.expected.is_constant)
+    return policy_with(
+        replace(
+            KJDEV,
+            leeway=conf.auth_jwt_leeway,
+            exp=Presence.REQUIRED if conf.auth_jwt_validate_exp else Presence.IGNORED,
+            check_signature=conf.auth_jwt_validate_sig,
+            demands=tuple(_fixed(wanted, conf) for wanted in constant),
+        ),
+        level,
+    )
+
+
+def _varying(conf: KjdevConf) -> tuple[Wanted, ...]:
+    return tuple(wanted for wanted in conf.wanted if not wanted.expected.is_constant)
+
+
+def _fixed(wanted: Wanted, conf: KjdevConf) -> Requirement | Broken:
+    try:
+        return _made(wanted, conf, wanted.expected.text, wanted.match)
+    except ValueError as error:
+        return Broken(str(error))
+
+
+class Broken(NamedTuple):
+    """A requirement whose value cannot be read: nothing meets it."""
+
+    text: str
+
+    @property
+    def key(self) -> str:
+        return self.text
+
+    def refusal(self, header: object, claims: object) -> Refusal:
+        return Refusal(Reason.CLAIM, self.text, {"error": self.text})
+
+
+def _expected(template: Template, text: str) -> Json:
+    """The value that a text stands for; ValueError if it is no JSON and should be."""
+    if template.text.startswith("$"):
+        return decode_json(text.encode("latin-1"))
+    if text.startswith(JSON) and len(text) > len(JSON):
+        return decode_json(text[len(JSON) :].encode("latin-1"))
+    return unicode(text)
+
+
+def _made(wanted: Wanted, conf: KjdevConf, text: str, match: Match | None) -> Requirement:
+    """The requirement with this value; ValueError, with what the log says, if it is unfit."""
+    kind = "header" if wanted.in_header else "claim"
+    if len(text.removeprefix(JSON)) > EXPECTED_SIZE:
+        size = len(text.removeprefix(JSON))
+        raise ValueError(f"{kind} requirement value too large: {wanted.field} ({size} bytes)")
+    try:
+        expected = _expected(wanted.expected, text)
+    except ValueError:
+        raise ValueError(f"failed to json load {kind} requirement: {wanted.field}") from None
+    name, path = wanted.field, wanted.path
+    if path is None:
+        path = conf.nesting.path(_utf8(name)) or ()
+    elif len(path) == 1 and isinstance(path[0], str):
+        name = path[0]
+    if not wanted.in_header:
+        expected = with_leeway(path, expected, conf.auth_jwt_leeway)
+    shown = unicode(text[len(JSON) :] if text.startswith(JSON) else text)
+    return Requirement(name, path, wanted.operator, expected, wanted.in_header, match, shown)
+
+
+def _requirement(wanted: Wanted, conf: KjdevConf, level: Level) -> Demand:
+    tell = wanted.expected.bind(level.variables)
+    is_match = wanted.match is None and parse_operator(wanted.operator)[0] == MATCH
+
+    def check(r: Request, token: Verified) -> Denial | None:
+        text = tell(r)
+        try:
+            if not text:
+                shown = wanted.expected.text
+                raise ValueError(f"require variable specified was not provided: {shown}")
+            match = _told_expression(wanted, text) if is_match else wanted.match
+            refusal = _made(wanted, conf, text, match).refusal(token.header, token.claims)
+        except ValueError as error:
+            refusal = Refusal(Reason.CLAIM, str(error), {"error": str(error)})
+        return None if refusal is None else Denial(401, refusal)
+
+    return check
+
+
+def _told_expression(wanted: Wanted, text: str) -> Match:
+    def fail(why: str) -> ConfError:
+        return ConfError(why)
+
+    if wanted.expected.text.startswith("$"):
+        text = JSON + text
+    try:
+        return _expression(text, fail)
+    except ConfError as error:
+        raise ValueError(str(error.args[0])) from None
+
+
+def revocation(file: RevocationFile) -> Demand:
+    """What is in the file now is refused."""
+
+    def check(r: Request, token: Verified) -> Denial | None:
+        refusal = file.current(r).refusal(token.header, token.claims)
+        return None if refusal is None else Denial(401, refusal)
+
+    return check
+
+
+def _challenge(conf: KjdevConf, level: Level) -> Challenger:
+    """Only who sent "Bearer" is challenged, whatever the status."""
+    realm = quoted(conf.realm)
+
+    def usual(r: Request, token: str, status: Status) -> str:
+        error = "" if status == OK or not token else ', error="invalid_token"'
+        return f'Bearer realm="{realm}"{error}'
+
+    chosen = compile_challenge(conf, level, usual, always=True)
+    if conf.token is not None:
+        return lambda r, token, status: ""
+    return lambda r, token, status: chosen(r, token, status) if token else ""
+
+
+def _challenged(conf: KjdevConf, level: Level) -> Callable[[Request, Verified], None] | None:
+    """An accepted token is answered with a challenge, too."""
+    if conf.token is not None:
+        return None
+    challenge = _challenge(conf, level)
+
+    def accepted(r: Request, token: Verified) -> None:
+        if field := challenge(r, "token", OK):
+            r.add_header("WWW-Authenticate", field)
+
+    return accepted
+
+
+# -- variables --------------------------------------------------------------------------------
+
+
+def _claim(name: str, render: Render) -> Getter:
+    return _getter(name, render, lambda token: token.claims)
+
+
+def _member(name: str, render: Render) -> Getter:
+    return _getter(name, render, lambda token: token.header)
+
+
+def _getter(
+    name: str, render: Render, members: Callable[[Verified | Token], dict[str, Json]]
+) -> Getter:
+    """How deep the name leads is a matter of the location that asks."""
+    paths: dict[Nesting, tuple[Step, ...] | None] = {}
+
+    def get(r: Request) -> str | None:
+        token = look(r)
+        if token is None:
+            return None
+        nesting: Nesting = r.location.conf(KjdevConf).nesting
+        if nesting not in paths:
+            paths[nesting] = nesting.path(name)
+        path = paths[nesting]
+        value = MISSING if path is None else find(members(token), path)
+        return None if value is MISSING else render(value)  # type: ignore[arg-type]
+
+    return get
+
+
+auth_jwt_kjdev = Module("auth_jwt_kjdev", KjdevConf, {"kjdev"})
+
+
+@auth_jwt_kjdev.handler(Phase.PREACCESS)
+def check_before(conf: KjdevConf, level: Level) -> Handler | None:
+    """Where auth_jwt_phase says so."""
+    return build(conf, level, Phase.PREACCESS)
+
+
+@auth_jwt_kjdev.handler(Phase.ACCESS)
+def check_token(conf: KjdevConf, level: Level) -> Handler | None:
+    """Else."""
+    return build(conf, level, Phase.ACCESS)
+
+
+@auth_jwt_kjdev.prefix("jwt_claim_")
+def jwt_claim(name: str) -> Getter:
+    """A claim of the token, once that is verified.  The name is in lower case.  Strings are as
+    they are; other values are JSON without brackets and quotes."""
+    return _claim(name, render_flat)
+
+
+@auth_jwt_kjdev.prefix("jwt_header_")
+def jwt_header(name: str) -> Getter:
+    """A member of the token's JOSE header, once the token is verified."""
+    return _member(name, render_plain)
+
+
+@auth_jwt_kjdev.variable("jwt_claims")
+def jwt_claims(r: Request) -> str | None:
+    """The claims as JSON, members in the order of their names."""
+    token = look(r)
+    return render_sorted(token.claims) if token is not None else None
+
+
+@auth_jwt_kjdev.variable("jwt_nowtime")
+def jwt_nowtime(r: Request) -> str:
+    """Seconds since the epoch."""
+    return now_text(r)

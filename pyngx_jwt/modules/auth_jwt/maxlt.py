@@ -1,0 +1,218 @@
+"""Validates JSON Web Tokens, as the module max-lt/nginx-jwt-module does (dialect "maxlt").
+
+Values of variables are JSON: strings have their quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from ...conf.directive import EVERYWHERE, directive, slot
+from ...errors import ConfError
+from ...http.level import Level
+from ...http.module import Module, Phase
+from ...http.request import Handler, Request
+from ...http.template import Template
+from ...jwt import ALGORITHMS, MAXLT, Json, Policy, render_sorted
+from .conf import Required, TokenConf
+from .demands import compile_required
+from .gate import Gate, Plan
+from .keyring import FindSource, Keyring, sources_of
+from .secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here
+from .settings import policy_with
+from .variables import add_member_variables, look_for
+from .wire import compile_challenge, compile_token, exact_bearer, no_challenge
+from .words import maxlt_words
+
+ANY = "any"
+
+
+class Switch(NamedTuple):
+    """One auth_jwt; without a token of its own it is that of the Authorization field."""
+
+    enforced: bool
+    token: Template | None = None
+
+
+def _switch(name: str, text: str) -> Switch:
+    if text in ("on", "off"):
+        return Switch(text == "on")
+    if not text:
+        raise ConfError("JWT: Invalid value")
+    if not text.startswith("$"):
+        raise ConfError(f"JWT: Invalid variable name {text}")
+    return Switch(True, Template(text))
+
+
+def _alg(name: str, text: str) -> frozenset[str]:
+    for known in ALGORITHMS:
+        if known.lower() == text.lower():
+            return frozenset({known})
+    if text.lower() == ANY:
+        return MAXLT.algorithms
+    raise ConfError(f'invalid value "{text}"')
+
+
+class MaxltConf(TokenConf):
+    auth_jwt = slot(
+        Switch(False),
+        _switch,
+        EVERYWHERE,
+        "Demands a valid token, of the Authorization field or of a variable.",
+        syntax="on | off | $variable",
+        shown="off",
+    )
+    auth_jwt_alg = slot(
+        MAXLT.algorithms,
+        _alg,
+        EVERYWHERE,
+        "Allows one algorithm, or any that fits the key.",
+        syntax="any | HS256 | RS256 | ...",
+        shown="any",
+    )
+
+    key: FindSource | None = None
+    required_values: tuple[Template, ...] = ()
+    required_status = 401
+
+    @directive(EVERYWHERE, syntax="auth_jwt_key value [utf8 | hex | base64 | file];")
+    def auth_jwt_key(self, value: str, encoding: str = "utf8") -> None:
+        """Sets the key: a secret, or a public key in PEM, as text or in a file."""
+        self.once("key", "auth_jwt_key")
+        if encoding == "file":
+            self.key = self._file(value)
+            return
+        decode = _ENCODINGS.get(encoding)
+        if decode is None:
+            raise ConfError(f'invalid encoding "{encoding}"')
+        if not value:
+            raise ConfError("JWT: Invalid key")
+        octets = decode(value)
+        if not octets:
+            raise ConfError("JWT: Invalid key")
+        self.key = fixed(octets, self._scope, "auth_jwt_key")
+
+    def _file(self, path: str) -> FindSource:
+        full = here(path)
+        try:
+            with open(full.encode("latin-1"), "rb") as file:
+                empty = not file.read(1)
+        except OSError as error:
+            number = error.errno or 0
+            raise ConfError(f'JWT: stat() "{path}" failed ({number}: {error.strerror})') from None
+        if empty:
+            raise ConfError(f'JWT: key file "{path}" is empty')
+        find = from_file(full, KEY, self._scope)
+        if failure := find_file(find).read(self._scope):
+            raise ConfError(f"JWT: Invalid key: {failure.text}")
+        return find
+
+    @directive(EVERYWHERE, syntax="auth_jwt_require $value ... [error=401 | 403];")
+    def auth_jwt_require(self, value: str, *values: str) -> None:
+        """Demands that the variables be neither empty nor 0."""
+        self.once("required_values", "auth_jwt_require")
+        texts = [value, *values]
+        for at, text in enumerate(texts):
+            if text.startswith("error="):
+                if at < len(texts) - 1:
+                    raise ConfError(
+                        f"{text} must be the last element of jwt_auth_require directive"
+                    )
+                if at == 0:
+                    told = f"{text} cannot be the single element of jwt_auth_require directive"
+                    raise ConfError(told)
+                self.required_status = _status(texts.pop()[6:])
+            elif not text.startswith("$"):
+                raise ConfError(f'invalid variable name "{text}"')
+        self.required_values = tuple(Template(text) for text in texts)
+
+
+def _status(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ConfError(f"failed to parse error code {text}")
+    if text not in ("401", "403"):
+        raise ConfError(f"invalid error code {text}")
+    return int(text)
+
+
+def _hex(text: str) -> bytes:
+    if len(text) % 2:
+        raise ConfError("JWT: Invalid hex string")
+    octets = decode_hex(text)
+    if octets is None:
+        raise ConfError("JWT: Failed to turn hex key into binary")
+    return octets
+
+
+def _base64(text: str) -> bytes:
+    octets = decode_base64(text)
+    if octets is None:
+        raise ConfError("JWT: Failed to turn base64 key into binary")
+    return octets
+
+
+_ENCODINGS: dict[str, Callable[[str], bytes]] = {
+    "utf8": lambda text: text.encode("latin-1"),
+    "hex": _hex,
+    "base64": _base64,
+}
+
+auth_jwt_maxlt = Module("auth_jwt_maxlt", MaxltConf, {"maxlt"})
+look = look_for(MaxltConf)
+
+
+@auth_jwt_maxlt.after_merge
+def check_key(conf: MaxltConf, level: Level) -> None:
+    """There has to be one wherever a token is demanded."""
+    if conf.auth_jwt.enforced and conf.key is None and not conf.has_key_source:
+        raise ConfError("JWT: key not set")
+
+
+@auth_jwt_maxlt.handler(Phase.ACCESS)
+def check_token(conf: MaxltConf, level: Level) -> Handler | None:
+    """Enforces auth_jwt, except for OPTIONS."""
+    switch = conf.auth_jwt
+    if not switch.enforced:
+        return None
+    required = Required(conf.required_values, conf.required_status)
+    sources = (*([conf.key] if conf.key else []), *sources_of(conf, level))
+    gate = conf._gate = Gate(
+        Plan(
+            find_token=compile_token(switch.token, level) if switch.token else exact_bearer,
+            keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
+            challenge=compile_challenge(conf, level, no_challenge),
+            words=maxlt_words,
+            demands=compile_required([required], level),
+            applies=lambda r: r.method != "OPTIONS",
+        )
+    )
+    return gate.handle
+
+
+def policy_of(conf: MaxltConf, level: Level) -> Policy:
+    """What a level demands of a token apart from what variables tell."""
+    policy = replace(MAXLT, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
+    return policy_with(policy, level)
+
+
+def _find(name: str) -> Callable[[dict[str, Json]], str]:
+    return lambda members: render_sorted(members[name]) if name in members else ""
+
+
+add_member_variables(auth_jwt_maxlt, look, _find)
+
+
+@auth_jwt_maxlt.variable("jwt_headers")
+def jwt_headers(r: Request) -> str | None:
+    """The JOSE header as JSON, members in the order of their names."""
+    token = look(r)
+    return render_sorted(token.header) if token is not None else None
+
+
+@auth_jwt_maxlt.variable("jwt_payload")
+def jwt_payload(r: Request) -> str | None:
+    """The claims as JSON, members in the order of their names."""
+    token = look(r)
+    return render_sorted(token.claims) if token is not None else None

@@ -1,0 +1,299 @@
+"""Validates JSON Web Tokens, as ngx_http_auth_jwt_module of NGINX Plus does.
+
+The directives of NGINX Plus (dialect "plus"), and with "auth_jwt_validate_claim" and
+"auth_jwt_algorithm" those of pyngx (dialect "pyngx").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from ...conf.directive import HTTP, LOCATION, SERVER, directive, slot, time
+from ...errors import ConfError
+from ...http.level import Level
+from ...http.module import AnyModule, Module, Phase
+from ...http.request import Handler, Request
+from ...http.template import Template
+from ...http.variables import variable_name
+from ...jwt import (
+    ALGORITHMS,
+    PLUS,
+    PLUS_ALGORITHMS,
+    SIG_AND_ENC,
+    ClaimRequirement,
+    Form,
+    KeySet,
+    Policy,
+    Reason,
+    Refusal,
+    Verified,
+    getter,
+    render_payload,
+)
+from ..core import CoreConf
+from .conf import INSIDE, Required, TokenConf
+from .demands import Demand, Denial, compile_required
+from .gate import Gate, Plan
+from .keyring import Keyring, keyring_of
+from .settings import JwtConf, policy_with
+from .sources import KeyForm
+from .variables import add_member_variables, claim_getter, header_getter, look_for
+from .wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from .words import plus_words
+
+
+class Switch(NamedTuple):
+    """One auth_jwt; without a token of its own it is that of the Authorization field."""
+
+    enforced: bool
+    realm: Template
+    token: Template | None
+
+
+class ClaimDemand(NamedTuple):
+    """One auth_jwt_validate_claim; `constant` is None if a value has variables."""
+
+    name: str
+    values: tuple[Template, ...]
+    constant: ClaimRequirement | None
+
+
+def parse_switch(name: str, realm: str, parameter: str | None = None) -> Switch:
+    token = None if parameter is None else _token(parameter)
+    if realm == "off":
+        return Switch(False, Template(""), token)
+    return Switch(True, Template(realm), token)
+
+
+def _token(parameter: str) -> Template:
+    name, _, text = parameter.partition("=")
+    token = Template(text)
+    if name != "token" or token.is_constant:
+        raise ConfError(f'invalid parameter "{parameter}"')
+    return token
+
+
+def _type(name: str, text: str) -> Form:
+    if text not in [*Form]:
+        raise ConfError(f'invalid value "{text}"')
+    return Form(text)
+
+
+class PlusConf(TokenConf):
+    auth_jwt: Switch | None = slot(
+        None,
+        parse_switch,
+        INSIDE,
+        'Demands a valid token, of the Authorization field ("Bearer") or of a variable; "off" '
+        "demands none, but with token= the variables of that token have values.",
+        syntax="realm [token=$variable] | off [token=$variable]",
+        shown="off",
+        arity=(1, 2),
+    )
+    auth_jwt_key_cache = time(
+        0,
+        INSIDE,
+        "Keeps the keys of an auth_jwt_key_request without variables for that time.",
+        shown="0",
+    )
+    auth_jwt_type = slot(
+        Form.SIGNED,
+        _type,
+        INSIDE,
+        "Tells the form of tokens that are expected: signed (JWS), encrypted (JWE), or signed "
+        "and then encrypted.",
+        syntax="signed | encrypted | nested",
+    )
+
+    jwk_set = KeyForm("jwks", partial(KeySet.parse, uses=SIG_AND_ENC))
+    claims: tuple[ClaimDemand, ...] = ()
+    algorithms: frozenset[str] = PLUS_ALGORITHMS
+
+    @directive(HTTP)
+    def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:
+        """Sets a variable to the claim that the names lead to, from the outside in.  Arrays
+        become comma-separated lists."""
+        self._define(variable, claim_getter, name, *names)
+
+    @directive(HTTP)
+    def auth_jwt_header_set(self, variable: str, name: str, *names: str) -> None:
+        """Sets a variable to the member of the JOSE header that the names lead to."""
+        self._define(variable, header_getter, name, *names)
+
+    def _define(self, variable: str, make: Callable[..., object], *names: str) -> None:
+        name = variable_name(variable)
+        try:
+            find = getter(*names)
+        except ValueError:
+            raise ConfError(f'invalid name "{".".join(names)}"') from None
+        self._level.variables.define(name, make(look_for(type(self)), find))
+
+    @directive(INSIDE, syntax="auth_jwt_require $value ... [error=401 | 403];")
+    def auth_jwt_require(self, value: str, *values: str) -> None:
+        """Demands that the values, which begin with a variable, be neither empty nor "0"."""
+        texts, status = [value, *values], 401
+        if texts[-1].startswith("error="):
+            status = _status(texts.pop())
+        for text in texts:
+            if not text.startswith("$"):
+                raise ConfError(f'invalid parameter "{text}"')
+        if not texts:
+            raise ConfError('"auth_jwt_require" has no value')
+        demand = Required(tuple(Template(text) for text in texts), status)
+        self.required = (*vars(self).get("required", ()), demand)
+
+
+def _status(text: str) -> int:
+    if text not in ("error=401", "error=403"):
+        raise ConfError(f'invalid parameter "{text}"')
+    return int(text[6:])
+
+
+class PyngxConf(PlusConf):
+    @directive(INSIDE)
+    def auth_jwt_algorithm(self, algorithm: str, *algorithms: str) -> None:
+        """Allows these algorithms and no others.  By default all that NGINX Plus has."""
+        if "algorithms" in vars(self):
+            raise ConfError('"auth_jwt_algorithm" directive is duplicate')
+        names = frozenset({algorithm, *algorithms})
+        if unknown := sorted(names - ALGORITHMS.keys()):
+            raise ConfError(f'invalid value "{unknown[0]}"')
+        self.algorithms = names
+
+    @directive(INSIDE)
+    def auth_jwt_validate_claim(self, name: str, value: str, *values: str) -> None:
+        """Demands a claim with one of the values; of an array one element must have it.
+        Several demands must all be met."""
+        texts = tuple(Template(text) for text in (value, *values))
+        constant = None
+        try:
+            if all(text.is_constant for text in texts):
+                constant = ClaimRequirement.of(name, [text.text for text in texts])
+            else:
+                ClaimRequirement.of(name, [])
+        except ValueError:
+            raise ConfError(f'"{name}" or its value is not UTF-8') from None
+        self.claims = (*vars(self).get("claims", ()), ClaimDemand(name, texts, constant))
+
+
+# -- building ---------------------------------------------------------------------------------
+
+
+def refuse_without_keys(conf: PlusConf, level: Level) -> None:
+    """A forgotten line must not open a location, nor close it without a word."""
+    switch = conf.auth_jwt
+    if switch is None or not switch.enforced or conf.has_key_source:
+        return
+    if level[JwtConf].pyngx_allow_unsigned or not answers(level):
+        return
+    raise ConfError(
+        f'"auth_jwt" is on without keys in {place_of(level)}: name an "auth_jwt_key_file" or '
+        '"auth_jwt_key_request", or accept unsigned tokens with "pyngx_allow_unsigned on"'
+    ).at(*opened_at(level))
+
+
+def answers(level: Level) -> bool:
+    """Whether clients' requests are answered by this level's own configuration."""
+    if level.context is SERVER:
+        return not level.inner(LOCATION)
+    return level.context is not HTTP and not level[CoreConf]._internal
+
+
+def place_of(level: Level) -> str:
+    """The block, as an error names it."""
+    if level.context is SERVER:
+        return "server"
+    conf = level[CoreConf]
+    return f"location {conf._modifier} {conf._name}".replace("  ", " ")
+
+
+def opened_at(level: Level) -> tuple[str, int]:
+    assert level.statement is not None
+    return level.statement.file, level.statement.line
+
+
+def build(conf: PlusConf, level: Level) -> Handler | None:
+    """Enforces auth_jwt; where it is off but names a token, at most fetches its keys."""
+    switch = conf.auth_jwt
+    if switch is None or not (switch.enforced or switch.token):
+        return None
+    usual = with_realm(compile_realm(switch.realm, level))
+    gate = conf._gate = Gate(
+        Plan(
+            find_token=compile_token(switch.token, level) if switch.token else bearer,
+            keyring=_keyring(conf, level, switch),
+            challenge=compile_challenge(conf, level, usual),
+            words=plus_words,
+            demands=(*_claims(conf, level), *compile_required(conf.required, level)),
+            enforced=switch.enforced,
+        )
+    )
+    if switch.enforced:
+        return gate.handle
+    return gate.prepare if conf.key_requests else None
+
+
+def _keyring(conf: PlusConf, level: Level, switch: Switch) -> Keyring | None:
+    policy = policy_of(conf, level)
+    found = keyring_of(conf, level, policy, cache=conf.auth_jwt_key_cache)
+    if found is None and switch.enforced and level[JwtConf].pyngx_allow_unsigned:
+        return Keyring(level, replace(policy, check_signature=False), ())
+    return found
+
+
+def policy_of(conf: PlusConf, level: Level) -> Policy:
+    """What a level demands of a token apart from what variables tell."""
+    return policy_with(
+        replace(
+            PLUS,
+            algorithms=conf.algorithms,
+            leeway=conf.auth_jwt_leeway,
+            form=conf.auth_jwt_type,
+            demands=tuple(d.constant for d in conf.claims if d.constant is not None),
+        ),
+        level,
+    )
+
+
+def _claims(conf: PlusConf, level: Level) -> tuple[Demand, ...]:
+    return tuple(_claim(demand, level) for demand in conf.claims if demand.constant is None)
+
+
+def _claim(demand: ClaimDemand, level: Level) -> Demand:
+    name = demand.name
+    texts = [text.bind(level.variables) for text in demand.values]
+    text = "has none of the values that auth_jwt_validate_claim demands"
+    denial = Denial(401, Refusal(Reason.CLAIM, f'"{name}" {text}'))
+
+    def check(r: Request, token: Verified) -> Denial | None:
+        try:
+            required = ClaimRequirement.of(name, [text(r) for text in texts])
+        except ValueError:  # not UTF-8: no claim has this value
+            return denial
+        return None if required.met(token.claims) else denial
+
+    return check
+
+
+def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
+    module = Module("auth_jwt" if dialect == "plus" else f"auth_jwt_{dialect}", kind, {dialect})
+    look = look_for(kind)
+    module.after_merge(refuse_without_keys)
+    module.handler(Phase.ACCESS)(build)
+    add_member_variables(module, look, getter)
+
+    @module.variable("jwt_payload")
+    def jwt_payload(r: Request) -> str | None:
+        """The token's payload: its claims as JSON, as they were signed or encrypted; of a
+        nested token the enclosed JWS."""
+        token = look(r)
+        return render_payload(token.payload) if token is not None else None
+
+    return module
+
+
+auth_jwt = _declare(PlusConf, "plus")
+auth_jwt_pyngx = _declare(PyngxConf, "pyngx")

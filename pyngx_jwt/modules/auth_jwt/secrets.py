@@ -1,0 +1,87 @@
+"""Keys as TeslaGov's, max-lt's and tizpuppi's modules have them: one secret or one PEM text,
+in the configuration or in a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64decode
+
+from ...conf.scope import Scope
+from ...errors import ConfError
+from ...http.request import Request
+from ...jwt import KeySet, KeySetError
+from .keyring import FindSource
+from .sources import Failure, FixedKeys, KeyFile, KeyForm, Sources
+
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*")
+
+
+def is_pem(octets: bytes) -> bool:
+    """Whether it is a key in PEM rather than a secret: never both."""
+    return b"-----BEGIN" in octets
+
+
+def parse_key(octets: bytes) -> KeySet:
+    """The one key of a PEM text or a secret; raises KeySetError."""
+    return KeySet.parse_pem(octets) if is_pem(octets) else KeySet.of_secret(octets)
+
+
+def parse_line(octets: bytes) -> KeySet:
+    """As parse_key(), without the line end that an editor leaves at the end of a file."""
+    return parse_key(octets.removesuffix(b"\n"))
+
+
+KEY = KeyForm("key", parse_key)
+LINE = KeyForm("key", parse_line)
+PEM = KeyForm("public key", KeySet.parse_pem)
+
+
+def decode_hex(text: str) -> bytes | None:
+    """The octets, None if it is no hex."""
+    return bytes.fromhex(text) if _HEX.fullmatch(text) else None
+
+
+def decode_base64(text: str) -> bytes | None:
+    """The octets of the standard alphabet up to the first "=" (ngx_decode_base64)."""
+    text = text.partition("=")[0]
+    if not _BASE64.fullmatch(text) or len(text) % 4 == 1:
+        return None
+    return b64decode(text + "=" * (-len(text) % 4))
+
+
+def here(path: str) -> str:
+    """A path from the working directory, as modules that open it by themselves take it."""
+    return os.path.abspath(path.encode("latin-1")).decode("latin-1") if path else ""
+
+
+def fixed(octets: bytes, scope: Scope, directive: str) -> FindSource:
+    """A key of the configuration itself; raises ConfError.  A weak one is a warning."""
+    try:
+        found = parse_key(octets)
+    except KeySetError as error:
+        raise ConfError(f'"{directive}" has no usable key: {error}') from None
+    for warning in found.warnings:
+        scope.warn(f"auth_jwt: {directive}: {warning}")
+    source = FixedKeys(found)
+    return lambda r: source
+
+
+def unusable(reason: str) -> FindSource:
+    """A key that lets nobody pass."""
+    source = FixedKeys(Failure(reason, reason))
+    return lambda r: source
+
+
+def find_file(find: FindSource) -> KeyFile:
+    """The file behind what from_file() made."""
+    source = find(Request())
+    assert isinstance(source, KeyFile)
+    return source
+
+
+def from_file(path: str, form: KeyForm, scope: Scope) -> FindSource:
+    """A key file of this full path, which need not be there yet."""
+    source = scope.shared(Sources).file(path, form)
+    return lambda r: source

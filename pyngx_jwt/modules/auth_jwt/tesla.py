@@ -1,0 +1,333 @@
+"""Validates JSON Web Tokens, as the module TeslaGov/ngx-http-auth-jwt-module 2 does (dialect
+"tesla")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Self
+
+from ...conf.directive import EVERYWHERE, directive, flag, slot
+from ...errors import ConfError
+from ...http.level import Level
+from ...http.location import Server, ServerNames
+from ...http.module import Module, Phase
+from ...http.request import Handler, Request, Status
+from ...http.template import Template
+from ...http.uri import escape_args
+from ...jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
+from ...log import Level as LogLevel
+from ..core import CoreConf
+from .conf import TokenConf
+from .gate import Gate, Plan
+from .keyring import FindSource, Keyring, sources_of
+from .plus import answers, opened_at, place_of
+from .secrets import PEM, decode_hex, find_file, fixed, from_file, here, unusable
+from .settings import JwtConf, policy_with
+from .variables import claim_getter, look_for
+from .wire import FindToken, compile_challenge, no_challenge, sole_cookie
+from .words import tesla_words
+
+HMAC = "HS256"
+EXPORTED = "JWT-"
+RETURN = "?return_url="
+
+
+def _algorithm(name: str, text: str) -> str:
+    if text not in ALGORITHMS:
+        raise ConfError(f'invalid value "{text}" in "{name}" directive')
+    return text
+
+
+def _text(doc: str, *, syntax: str = "string", shown: str = "—") -> str:
+    return slot("", lambda name, text: text, EVERYWHERE, doc, syntax=syntax, shown=shown)
+
+
+class TeslaConf(TokenConf):
+    auth_jwt_enabled: Template | None = slot(
+        None,
+        lambda name, text: Template(text),
+        EVERYWHERE,
+        'Turns validation off for requests for which the value begins with "off".',
+        syntax="on | off | string",
+        shown="on",
+    )
+    auth_jwt_key = _text("Sets the key: the secret in hex, or the public key in PEM.")
+    auth_jwt_algorithm = slot(
+        HMAC,
+        _algorithm,
+        EVERYWHERE,
+        "Sets the algorithm; others of its family, such as HS512 beside HS256, are accepted.",
+        syntax="HS256 | RS256 | ES256 | ...",
+        shown="HS256",
+    )
+    auth_jwt_location = _text(
+        "Tells where tokens are.",
+        syntax="HEADER=name | COOKIE=name",
+        shown="HEADER=Authorization",
+    )
+    auth_jwt_use_keyfile = flag(False, EVERYWHERE, "Takes the key from auth_jwt_keyfile_path.")
+    auth_jwt_keyfile_path = _text("Names a file with the public key in PEM.", syntax="file")
+    auth_jwt_validate_sub = flag(False, EVERYWHERE, 'Demands a "sub" that is a string.')
+    auth_jwt_redirect = flag(False, EVERYWHERE, "Answers 302 to auth_jwt_loginurl instead of 401.")
+    auth_jwt_loginurl = _text("Sets where to send clients without a valid token.", syntax="url")
+
+    var_claims: tuple[str, ...] = ()
+    request_claims: tuple[str, ...] = ()
+    response_claims: tuple[str, ...] = ()
+
+    def merge(self, outer: Self) -> None:
+        """An empty text is as good as none."""
+        for name in [name for name, value in vars(self).items() if value == ""]:
+            delattr(self, name)
+        super().merge(outer)
+
+    @directive(EVERYWHERE)
+    def auth_jwt_extract_var_claims(self, name: str, *names: str) -> None:
+        """Makes variables $jwt_claim_NAME of claims that are strings."""
+        self._add("var_claims", name, *names)
+        for claim in (name, *names):
+            self._level.variables.define(f"jwt_claim_{claim}", claim_getter(look, _string(claim)))
+
+    @directive(EVERYWHERE)
+    def auth_jwt_extract_request_claims(self, name: str, *names: str) -> None:
+        """Passes claims that are strings to upstreams, in fields named "JWT-" and the claim's
+        name.  Such fields of the client are dropped."""
+        self._add("request_claims", name, *names)
+
+    @directive(EVERYWHERE)
+    def auth_jwt_extract_response_claims(self, name: str, *names: str) -> None:
+        """Tells clients of claims that are strings, in fields named "JWT-" and the claim's
+        name."""
+        self._add("response_claims", name, *names)
+
+    def _add(self, attribute: str, *names: str) -> None:
+        setattr(self, attribute, (*vars(self).get(attribute, ()), *names))
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.auth_jwt_key or self.auth_jwt_keyfile_path or self.has_key_source)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is off for all requests."""
+        enabled = self.auth_jwt_enabled
+        return enabled is not None and enabled.is_constant and enabled.text.startswith("off")
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody who wrote this expects tokens to be validated."""
+        names = ("auth_jwt_enabled", "auth_jwt_redirect", "auth_jwt_validate_sub")
+        lists = (self.var_claims, self.request_claims, self.response_claims)
+        return not self.is_off and (any(self.is_set(name) for name in names) or any(lists))
+
+
+def _string(claim: str) -> Callable[[dict[str, Json]], str]:
+    return lambda claims: render_string(claims.get(claim))
+
+
+auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf, {"tesla"})
+look = look_for(TeslaConf)
+
+
+@auth_jwt_tesla.after_merge
+def check_keys(conf: TeslaConf, level: Level) -> None:
+    """What TeslaGov's module starts with, to let everybody pass or nobody."""
+    if conf.is_off or not answers(level):
+        return
+    if not conf.has_key:
+        if conf.is_wanted and not level[JwtConf].pyngx_allow_unsigned:
+            raise _error(
+                level,
+                f"auth_jwt is on without a key in {place_of(level)}, where everybody would pass: "
+                'name one, or say "auth_jwt_enabled off" or "pyngx_allow_unsigned on"',
+            )
+        return
+    if conf.has_key_source or (conf.auth_jwt_key and not conf.auth_jwt_use_keyfile):
+        return
+    if conf.auth_jwt_algorithm.startswith("HS"):
+        raise _error(
+            level,
+            f'a key file needs "auth_jwt_algorithm RS256" or such in {place_of(level)}, with '
+            f'"{conf.auth_jwt_algorithm}" every token would be refused',
+        )
+    if not conf.auth_jwt_use_keyfile:
+        raise _error(
+            level, f'"auth_jwt_keyfile_path" without "auth_jwt_use_keyfile on" in {place_of(level)}'
+        )
+    if not conf.auth_jwt_keyfile_path:
+        raise ConfError("keyfile_path not specified")
+
+
+def _error(level: Level, text: str) -> ConfError:
+    return ConfError(text).at(*opened_at(level))
+
+
+@auth_jwt_tesla.handler(Phase.ACCESS)
+def check_token(conf: TeslaConf, level: Level) -> Handler | None:
+    """Validates tokens where there is a key."""
+    drop = _drop(conf)
+    if conf.is_off or not conf.has_key:
+        return drop  # a client's own fields do not pass for claims in any case
+    demands = (TextRequirement("sub"),) if conf.auth_jwt_validate_sub else ()
+    policy = replace(policy_of(conf, level), demands=demands)
+    gate = conf._gate = Gate(
+        Plan(
+            find_token=_find_token(conf, level),
+            keyring=Keyring(level, policy, _sources(conf, level), lenient=True),
+            challenge=compile_challenge(conf, level, no_challenge),
+            words=tesla_words,
+            applies=_enabled(conf, level),
+            excused=frozenset({"OPTIONS"}),
+            before=drop,
+            accepted=_accepted(conf),
+            answer=_redirect(conf, level) if conf.auth_jwt_redirect else None,
+        )
+    )
+    return gate.handle
+
+
+def policy_of(conf: TeslaConf, level: Level) -> Policy:
+    """What a level demands of a token apart from what variables tell."""
+    algorithms = TESLA.algorithms
+    if conf.auth_jwt_key or conf.auth_jwt_keyfile_path or conf.is_set("auth_jwt_algorithm"):
+        family = conf.auth_jwt_algorithm[:2]
+        algorithms = frozenset(name for name in algorithms if name[:2] == family)
+    return policy_with(replace(TESLA, algorithms=algorithms, leeway=conf.auth_jwt_leeway), level)
+
+
+def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
+    if conf.auth_jwt_enabled is None or conf.auth_jwt_enabled.is_constant:
+        return None
+    text = conf.auth_jwt_enabled.bind(level.variables)
+    return lambda r: not text(r).startswith("off")
+
+
+def _sources(conf: TeslaConf, level: Level) -> tuple[FindSource, ...]:
+    found = sources_of(conf, level)
+    if conf.auth_jwt_use_keyfile and conf.auth_jwt_keyfile_path:
+        return (_keyfile(conf.auth_jwt_keyfile_path, level), *found)
+    return (_key(conf, level), *found) if conf.auth_jwt_key else found
+
+
+def _keyfile(path: str, level: Level) -> FindSource:
+    find = from_file(here(path), PEM, level.scope)
+    if failure := find_file(find).read(level.scope):
+        raise ConfError(f"failed to open public key file: {failure.text}")
+    return find
+
+
+def _key(conf: TeslaConf, level: Level) -> FindSource:
+    text = conf.auth_jwt_key
+    if not conf.auth_jwt_algorithm.startswith("HS"):
+        return fixed(text.encode("latin-1"), level.scope, "auth_jwt_key")
+    octets = decode_hex(text)
+    if octets:
+        return fixed(octets, level.scope, "auth_jwt_key")
+    level.scope.warn(f'"auth_jwt_key" is no hex in {place_of(level)}, every token is refused')
+    return unusable("failed to turn hex key into binary")
+
+
+# -- tokens on their way in -------------------------------------------------------------------
+
+
+def _find_token(conf: TeslaConf, level: Level) -> FindToken:
+    kind, _, name = (conf.auth_jwt_location or "HEADER=Authorization").partition("=")
+    name = name.lower()
+    if kind == "COOKIE" and name:
+        return lambda r: sole_cookie(r, name)
+    if kind == "HEADER" and name:
+        return lambda r: _bare(r.index.get(name) or "")
+    level.scope.warn(
+        f'"auth_jwt_location {conf.auth_jwt_location}" is neither HEADER=name nor COOKIE=name in '
+        f"{place_of(level)}, no token will be found"
+    )
+    return lambda r: ""
+
+
+def _bare(text: str) -> str:
+    return text[7:] if text[:7].lower() == "bearer " else text
+
+
+# -- claims on their way out ------------------------------------------------------------------
+
+
+def _plain(name: str) -> str:
+    """A field's name as an application may see it: CGI knows neither case nor "-"."""
+    return name.lower().replace("_", "-")
+
+
+def _drop(conf: TeslaConf) -> Callable[[Request], None] | None:
+    """Takes away what a client says in the fields that claims are passed in."""
+    names = frozenset(_plain(EXPORTED + name) for name in conf.request_claims)
+    if not names:
+        return None
+
+    def drop(r: Request) -> None:
+        if any(_plain(name) in names for name in r.index):
+            r.headers_in = [f for f in r.headers_in if _plain(f[0]) not in names]
+            r.index = {name: v for name, v in r.index.items() if _plain(name) not in names}
+
+    return drop
+
+
+def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
+    algorithm = conf.auth_jwt_algorithm
+    told = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
+
+    def accepted(r: Request, token: Verified) -> None:
+        if told and token.header.get("alg") != algorithm:
+            text = f'auth_jwt: token with "alg" {token.header.get("alg")} accepted, as {algorithm}'
+            r.log(LogLevel.INFO, text)
+        if conf.request_claims:
+            fields = _fields(conf.request_claims, token)
+            r.headers_in = [*r.headers_in, *fields]
+            r.index = {**r.index, **{name.lower(): value for name, value in fields}}
+        if conf.response_claims:
+            for name, value in _fields(conf.response_claims, token):
+                r.add_header(name, value)
+
+    return accepted
+
+
+def _fields(names: tuple[str, ...], token: Verified) -> list[tuple[str, str]]:
+    found = [(EXPORTED + name, render_string(token.claims.get(name))) for name in names]
+    return [(name, value) for name, value in found if value]
+
+
+# -- to the login page ------------------------------------------------------------------------
+
+
+def _redirect(conf: TeslaConf, level: Level) -> Callable[[Request, Status], Status]:
+    login, host_of = conf.auth_jwt_loginurl, _host(level)
+
+    def answer(r: Request, status: Status) -> Status:
+        r.location_out = login
+        if r.method == "GET":
+            tls = r.connection.ssl is not None
+            port = r.connection.server_port
+            shown = "" if port == ("443" if tls else "80") else f":{port}"
+            url = f"{'https' if tls else 'http'}://{host_of(r)}{shown}{escape_args(r.unparsed_uri)}"
+            r.location_out = f"{login}{RETURN}{url}"
+        return 302
+
+    return answer
+
+
+def _host(level: Level) -> Callable[[Request], str]:
+    """The host of a request if it is one of the server's names, else the first of these: nobody
+    is sent to a host that a client made up."""
+    server = level
+    while server.outer is not None and not server[CoreConf].server_names:
+        server = server.outer
+    conf = server[CoreConf]
+    first = conf.server_name_value
+    if not first:
+        return lambda r: r.host
+    known = ServerNames(Server())
+    for name in conf.server_names:
+        if name.startswith("~"):
+            known.add_regex(conf._name_regexes[name], Server())
+        else:
+            known.add(name, Server())
+    return lambda r: r.host if known.find(r.host, r) is not None else first

@@ -1,0 +1,89 @@
+"""Validates JSON Web Tokens, as the module tizpuppi/ngx_http_auth_jwt_module does (dialect
+"tizp")."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, directive, slot
+from ...errors import ConfError
+from ...http.level import Level
+from ...http.module import Module, Phase
+from ...http.request import Handler
+from ...jwt import ALGORITHMS, TIZP, Policy, getter
+from .conf import TokenConf
+from .gate import Gate, Plan
+from .keyring import FindSource, Keyring, sources_of
+from .plus import Switch, parse_switch
+from .secrets import LINE, find_file, from_file, here
+from .settings import policy_with
+from .variables import add_member_variables, look_for
+from .wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from .words import plus_words
+
+
+def _alg(name: str, text: str) -> frozenset[str]:
+    if text not in ALGORITHMS:
+        raise ConfError(f'invalid value "{text}"')
+    return frozenset({text})
+
+
+class TizpConf(TokenConf):
+    auth_jwt: Switch | None = slot(
+        None,
+        parse_switch,
+        EVERYWHERE | LIMIT_EXCEPT,
+        "Demands a valid token, of the Authorization field or of a variable.",
+        syntax="realm [token=$variable] | off",
+        shown="off",
+        arity=(1, 2),
+    )
+    auth_jwt_alg: frozenset[str] = slot(
+        frozenset(),
+        _alg,
+        EVERYWHERE | LIMIT_EXCEPT,
+        "Sets the algorithm; without it all tokens are refused.",
+        syntax="HS256 | RS256 | ...",
+        shown="—",
+    )
+
+    key: FindSource | None = None
+
+    @directive(EVERYWHERE | LIMIT_EXCEPT)
+    def auth_jwt_key_file(self, file: str) -> None:
+        """Names a file with a secret, or with a public key in PEM.  A line end at its end is not
+        part of the secret."""
+        self.once("key", "auth_jwt_key_file")
+        self.key = from_file(here(file), LINE, self._scope)
+        if failure := find_file(self.key).read(self._scope):
+            raise ConfError(f'"auth_jwt_key_file" cannot be used: {failure.text}')
+
+
+auth_jwt_tizp = Module("auth_jwt_tizp", TizpConf, {"tizp"})
+add_member_variables(auth_jwt_tizp, look_for(TizpConf), getter)
+
+
+@auth_jwt_tizp.handler(Phase.ACCESS)
+def check_token(conf: TizpConf, level: Level) -> Handler | None:
+    """Enforces auth_jwt."""
+    switch = conf.auth_jwt
+    if switch is None or not switch.enforced:
+        return None
+    usual = with_realm(compile_realm(switch.realm, level))
+    sources = (*([conf.key] if conf.key else []), *sources_of(conf, level))
+    gate = conf._gate = Gate(
+        Plan(
+            find_token=compile_token(switch.token, level) if switch.token else bearer,
+            keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
+            challenge=compile_challenge(conf, level, usual),
+            words=plus_words,
+            success=None,
+        )
+    )
+    return gate.handle
+
+
+def policy_of(conf: TizpConf, level: Level) -> Policy:
+    """What a level demands of a token apart from what variables tell."""
+    policy = replace(TIZP, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
+    return policy_with(policy, level)

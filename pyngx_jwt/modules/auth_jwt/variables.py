@@ -1,0 +1,77 @@
+"""What variables tell of a request's token: nothing before it is verified.
+
+Dialects differ in how a value is written; a renderer makes text of what a path leads to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from ...http.module import AnyModule
+from ...http.request import Request
+from ...http.variables import Getter
+from ...jwt import Json, Token, Verified
+from .conf import TokenConf
+
+KEY = "auth_jwt"  # in r.contexts: the location that looked at the token, and what it found
+
+Render = Callable[[Json], str]
+Look = Callable[[Request], "Verified | Token | None"]
+
+
+def look_for(kind: type[TokenConf]) -> Look:
+    """A function that finds the token which the request's location accepts, by the conf of a
+    dialect.  Before the access phase it is verified on demand, if that needs no waiting."""
+
+    def look(r: Request) -> Verified | Token | None:
+        found = r.contexts.get(KEY)
+        if found is not None and found[0] is r.location:
+            token: Verified | Token | None = found[1]
+            return token
+        gate = r.location.conf(kind)._gate
+        return gate.peek(r) if gate is not None else None
+
+    return look
+
+
+def claim_getter(look: Look, find: Callable[[dict[str, Json]], str]) -> Getter:
+    """A variable of what `find` makes of the claims."""
+
+    def get(r: Request) -> str | None:
+        token = look(r)
+        return (find(token.claims) or None) if token is not None else None
+
+    return get
+
+
+def header_getter(look: Look, find: Callable[[dict[str, Json]], str]) -> Getter:
+    """A variable of what `find` makes of the JOSE header."""
+
+    def get(r: Request) -> str | None:
+        token = look(r)
+        return (find(token.header) or None) if token is not None else None
+
+    return get
+
+
+def add_member_variables(
+    module: AnyModule, look: Look, find: Callable[[str], Callable[[dict[str, Json]], str]]
+) -> None:
+    """Gives a module $jwt_claim_NAME and $jwt_header_NAME; `find` makes a finder of a name."""
+
+    @module.prefix("jwt_claim_")
+    def jwt_claim(name: str) -> Getter:
+        """A claim of the token, once that is verified.  The name is in lower case, as nginx
+        keeps names of variables so."""
+        return claim_getter(look, find(name))
+
+    @module.prefix("jwt_header_")
+    def jwt_header(name: str) -> Getter:
+        """A member of the token's JOSE header, once the token is verified."""
+        return header_getter(look, find(name))
+
+
+def now_text(r: Request) -> str:
+    """Seconds since the epoch."""
+    return str(int(time.time()))

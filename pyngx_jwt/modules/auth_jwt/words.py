@@ -1,0 +1,165 @@
+"""What the log is told of a refusal: the sentence of the dialect's own module, at its level,
+and then which check failed and how."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ...http.request import Request
+from ...jwt import Json, Reason, Refusal
+from ...log import Level
+
+SECRET = 16  # characters from which on something may be worth stealing
+
+
+class Told(NamedTuple):
+    """Lines of a module; our reason is added to the last, and stands alone if there is none."""
+
+    level: Level
+    lines: tuple[str, ...] = ()
+
+
+Words = Callable[[Refusal], Told]
+
+
+def plus_words(refusal: Refusal) -> Told:
+    """The sentences of NGINX Plus are not known."""
+    return Told(Level.INFO)
+
+
+_TESLA = {
+    Reason.MISSING: "failed to find a JWT",
+    Reason.EXPIRED: "the JWT has expired",
+    Reason.DATE: "the JWT has expired",
+    Reason.CLAIM: "the JWT does not contain a subject",
+    Reason.ALGORITHM: "invalid algorithm specified",
+    Reason.NO_SOURCE: "failed to turn hex key into binary",
+}
+
+
+def tesla_words(refusal: Refusal) -> Told:
+    return Told(Level.ERR, (_TESLA.get(refusal.reason, "failed to parse JWT"),))
+
+
+_NO_CONTEXT = "JWT: failed to get jwt from module context"
+
+
+def maxlt_words(refusal: Refusal) -> Told:
+    reason = refusal.reason
+    if reason is Reason.EXPIRED:
+        return Told(Level.INFO, (f"JWT: the jwt has expired [exp={refusal.facts.get('exp')}]",))
+    if reason is Reason.CONDITION:
+        return Told(Level.INFO)
+    if reason is Reason.MISSING:
+        return Told(Level.WARN, ("JWT: failed to find a jwt", _NO_CONTEXT))
+    if reason is Reason.ALGORITHM:
+        return Told(Level.WARN, (f"JWT: invalid algorithm in jwt {refusal.facts.get('alg')}",))
+    if reason is Reason.DATE:
+        return Told(Level.WARN, ("JWT: invalid exp date in jwt",))
+    return Told(Level.WARN, ("JWT: failed to parse jwt", _NO_CONTEXT))
+
+
+_KJDEV = {
+    Reason.MISSING: "token was not provided",
+    Reason.MALFORMED: "failed to parse jwt token",
+    Reason.UNSUPPORTED: "failed to parse jwt token",
+    Reason.NO_SOURCE: "rejected due to without signature key",
+}
+_UNVERIFIED = "rejected due to missing signature key or signature validate failure"
+
+
+def kjdev_words(refusal: Refusal) -> Told:
+    reason, facts = refusal.reason, refusal.facts
+    if reason is Reason.MISSING and facts:
+        return _at(Level.ERR, "token variable specified was not provided")
+    if reason is Reason.EXPIRED and _is_negative(facts.get("exp")):
+        return _at(Level.ERR, "rejected due to exp claim could not be obtained")
+    if reason is Reason.EXPIRED or facts.get("absent") == "exp":
+        return _at(Level.INFO, _expired(refusal))
+    if reason is Reason.DATE:
+        name = refusal.detail.partition(" ")[0]
+        return _at(Level.ERR, f"rejected due to {name} claim could not be obtained")
+    if reason is Reason.SIGNATURE:
+        failed = f'rejected due to signature validate failure: kid="{facts.get("kid") or ""}"'
+        return _at(Level.INFO, failed, _UNVERIFIED)
+    if reason is Reason.ALGORITHM and facts.get("alg") == "none":
+        return _at(Level.INFO, "rejected due to none algorithm")
+    if reason is Reason.CONDITION:
+        return _at(Level.INFO, f"rejected due to {facts.get('variable')} variable invalid")
+    if reason in (Reason.CLAIM, Reason.REVOKED):
+        return _unmet(refusal)
+    return _at(Level.INFO, _KJDEV.get(reason, _UNVERIFIED))
+
+
+def _is_negative(value: Json) -> bool:
+    return isinstance(value, int | float) and value < 0
+
+
+def _at(level: Level, *sentences: str) -> Told:
+    return Told(level, tuple(f"auth_jwt: {sentence}" for sentence in sentences))
+
+
+def _expired(refusal: Refusal) -> str:
+    exp, now, leeway = (refusal.facts.get(name, 0) for name in ("exp", "now", "leeway"))
+    assert isinstance(exp, int | float) and isinstance(now, int | float)
+    assert isinstance(leeway, int | float)
+    return (
+        f"rejected due to token expired: exp={int(exp)}: greater than expected={int(now)} "
+        f"actual={int(exp + leeway)}"
+    )
+
+
+def _unmet(refusal: Refusal) -> Told:
+    facts = refusal.facts
+    name = facts.get("name")
+    if kind := facts.get("missing"):
+        return _at(Level.ERR, f"rejected due to missing {kind}: {name}")
+    if kind := facts.get("unmet"):
+        value, operator, expected = (facts.get(k) for k in ("value", "operator", "expected"))
+        told = f'"{value}" is not "{operator}" "{expected}"'
+        return _at(Level.INFO, f"rejected due to {name} {kind} requirement: {told}")
+    if revoked := facts.get("revoked"):
+        told = f'{revoked}="{facts.get("value")}" {facts.get("note")}'
+        return _at(Level.INFO, f"rejected due to {revoked} in revocation list: {told}")
+    if unnamed := facts.get("unnamed"):
+        text = f"rejected due to {unnamed} cannot be empty when revocation_{unnamed}s set"
+        return _at(Level.INFO, text)
+    if error := facts.get("error"):
+        return _at(Level.ERR, str(error))
+    return _at(Level.INFO, f"rejected due to {refusal.detail}")
+
+
+def log_refusal(r: Request, token: str, refusal: Refusal, words: Words) -> None:
+    """Says which check failed.  Of the token it has a few digits of a hash, even if the token
+    is in the request line."""
+    log = r.location.log
+    told = words(refusal)
+    if log.level < told.level:
+        return
+    which, rest = "", r.particulars()
+    if token:
+        name = f"sha256:{hashlib.sha256(token.encode('latin-1')).hexdigest()[:8]}"
+        which, rest = f"token {name} ", _without(token, name, rest)
+    reason = f"{which}refused: {refusal.text}"
+    lines = [_printable(line) for line in told.lines]
+    if lines:
+        lines[-1] += f" ({reason})"
+    for line in lines or [f"auth_jwt: {reason}"]:
+        log.write(told.level, line + rest, r.connection.number)
+
+
+def _printable(text: str) -> str:
+    """A sentence with values of claims in it, one character per byte and none a control."""
+    octets = text.encode("utf-8", "backslashreplace").decode("latin-1")
+    return "".join(c if c >= " " and c != "\x7f" else f"\\x{ord(c):02x}" for c in octets)
+
+
+def _without(token: str, name: str, particulars: str) -> str:
+    """Puts the name in the token's place, but not in that of a client's address, nor of a
+    word that may stand there for another reason."""
+    client, mark, rest = particulars.partition(", request: ")
+    if len(token) >= SECRET:
+        rest = rest.replace(token, name)
+    return f"{client}{mark}{rest}"
