@@ -12,7 +12,6 @@ from .tokens import FILES, KEY, KEYS, OTHER, bearer, tampered, token
 pytestmark = pytest.mark.needs("auth-jwt")
 KJDEV = "the module of this nginx is of another dialect"
 PAGES = {**FILES, "html/a": "content"}
-NOW = int(time.time())
 
 
 def protected(location: str = "", server: str = "") -> str:
@@ -162,6 +161,7 @@ def test_token_of_several_variables(nginx: Nginx) -> None:
 
 
 def test_times(nginx: Nginx) -> None:
+    now = int(time.time())
     nginx(
         f"""
         {protected()}
@@ -171,15 +171,15 @@ def test_times(nginx: Nginx) -> None:
     )
     nginx.exchange(f"""
         > GET /a
-        > {bearer(exp=NOW - 10)}
+        > {bearer(exp=now - 10)}
         < 401
 
         > GET /lax
-        > {bearer(exp=NOW - 10)}
+        > {bearer(exp=now - 10)}
         < 200
 
         > GET /lax
-        > {bearer(exp=NOW - 90)}
+        > {bearer(exp=now - 90)}
         < 401
 
         > GET /a
@@ -190,6 +190,7 @@ def test_times(nginx: Nginx) -> None:
 
 @pytest.mark.pyngx_only("of time claims kjdev's module demands exp and ignores nbf")
 def test_times_as_plus_reads_them(nginx: Nginx) -> None:
+    now = int(time.time())
     nginx(
         f"""
         {protected()}
@@ -203,15 +204,15 @@ def test_times_as_plus_reads_them(nginx: Nginx) -> None:
         < 200
 
         > GET /a
-        > {bearer(nbf=NOW + 50)}
+        > {bearer(nbf=now + 50)}
         < 401
 
         > GET /lax
-        > {bearer(nbf=NOW + 50)}
+        > {bearer(nbf=now + 50)}
         < 200
 
         > GET /a
-        > {bearer(nbf=NOW - 10)}
+        > {bearer(nbf=now - 10)}
         < 200
         """)
 

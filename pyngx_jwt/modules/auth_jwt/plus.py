@@ -220,6 +220,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
     switch = conf.auth_jwt
     if switch is None or not (switch.enforced or switch.token):
         return None
+    refuse_without_keys(conf, level)
     usual = with_realm(compile_realm(switch.realm, level))
     gate = conf._gate = Gate(
         Plan(
@@ -281,7 +282,6 @@ def _claim(demand: ClaimDemand, level: Level) -> Demand:
 def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
     module = Module("auth_jwt" if dialect == "plus" else f"auth_jwt_{dialect}", kind, {dialect})
     look = look_for(kind)
-    module.after_merge(refuse_without_keys)
     module.handler(Phase.ACCESS)(build)
     add_member_variables(module, look, getter)
 
