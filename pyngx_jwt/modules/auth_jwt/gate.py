@@ -140,6 +140,8 @@ class Gate:
         for demand in plan.demands:
             denial = demand(r, verified)
             if denial is not None:
+                if denial.refusal.reason is not Reason.CONDITION:
+                    r.contexts[KEY] = (r.location, None)
                 return self._refuse(r, token, *denial)
         if plan.accepted is not None:
             plan.accepted(r, verified)
@@ -185,7 +187,17 @@ class Gate:
         verifier = keyring.verifier if hot else keyring.at_hand(r, now)
         if not isinstance(verifier, Verifier):
             return None
-        return _kept(r, verifier.verify(text, now))
+        return self._fit(r, _kept(r, verifier.verify(text, now)))
+
+    def _fit(self, r: Request, token: Verified | Token | None) -> Verified | Token | None:
+        """The token, unless more than a signature is wanted of it and is not there."""
+        if isinstance(token, Verified):
+            for demand in self.plan.demands:
+                denial = demand(r, token)
+                if denial is not None and denial.refusal.reason is not Reason.CONDITION:
+                    r.contexts[KEY] = (r.location, None)
+                    return None
+        return token
 
 
 def _kept(r: Request, outcome: Verified | Token | Refusal) -> Verified | Token | None:

@@ -34,7 +34,7 @@ def exact_bearer(r: Request) -> str:
 
 def compile_token(token: Template, level: Level) -> FindToken:
     """The token of a variable; of a cookie only if all of that name have the same value."""
-    if token.text.startswith("$cookie_") and len(token.names) == len(token.parts) == 1:
+    if len(token.parts) == 1 and token.names[0].startswith("cookie_"):
         name = token.names[0].removeprefix("cookie_")
         return lambda r: sole_cookie(r, name)
     return token.bind(level.variables)
