@@ -24,6 +24,7 @@ from .conf.directive import (
     Directive,
 )
 from .conf.parse import END_BLOCK, Source, Statement, command_line, expand, read_source
+from .conf.scan import scan
 from .conf.scope import Scope
 from .errors import ConfError
 from .http.auth_delay import delayed
@@ -39,7 +40,7 @@ from .http.variables import Variables
 from .log import Level as LogLevel
 from .log import Log, OpenFiles
 from .modules import MODULES
-from .modules.auth_jwt import Choice, choose_dialect, foreign_directive
+from .modules.auth_jwt import Choice, choose_dialect, foreign_directive, prepare_key_sets
 from .modules.core import CoreConf, compile_core
 from .modules.limit_conn import LimitConnZones
 from .modules.limit_req import LimitReqZones
@@ -593,10 +594,12 @@ class Cycle:
 
 def load(options: Options, log: Log) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    choice = choose_dialect(options)
+    found = scan(options.conf_file, options.conf_prefix, "jwt")
+    choice = choose_dialect(options, found)
     modules = tuple(m for m in MODULES if not m.dialects or choice.name in m.dialects)
     scope = Scope(options, lambda text: log.write(LogLevel.WARN, text), choice.name, modules)
     scope.things[Choice] = choice
+    prepare_key_sets(scope, found.statements)
     _declare_variables(scope)
     reader, root = Reader(scope, directives_of(modules)), Level(MAIN, scope)
     if options.directives:

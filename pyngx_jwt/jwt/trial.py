@@ -46,7 +46,7 @@ def check_signature(token: Signed, key_sets: Sequence[KeySet], policy: Policy) -
             if check(token.signature, token.signed):
                 return None
             tried += 1
-    return _failure(f"alg {alg}", kid, key_sets, tried, Reason.SIGNATURE)
+    return _failure(alg, kid, key_sets, tried, Reason.SIGNATURE)
 
 
 def open_encrypted(token: Encrypted, key_sets: Sequence[KeySet], policy: Policy) -> bytes | Refusal:
@@ -67,13 +67,14 @@ def open_encrypted(token: Encrypted, key_sets: Sequence[KeySet], policy: Policy)
             if plaintext is not None:
                 return plaintext
             tried += 1
-    return _failure(f"alg {alg}", kid, key_sets, tried, Reason.DECRYPTION)
+    return _failure(alg, kid, key_sets, tried, Reason.DECRYPTION)
 
 
 def _failure(
-    wanted: str, kid: str | None, key_sets: Iterable[KeySet], tried: int, reason: Reason
+    alg: str, kid: str | None, key_sets: Iterable[KeySet], tried: int, reason: Reason
 ) -> Refusal:
     """What to say if no key did."""
+    wanted = f"alg {alg}"
     if kid is not None:
         wanted = f"kid {quote(kid)} and {wanted}"
         # Where no key has a name, newer ones are not to be hoped for.
@@ -81,5 +82,5 @@ def _failure(
         if named and not any(kid in key_set.by_kid for key_set in key_sets):
             return Refusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
     if not tried:
-        return Refusal(Reason.NO_KEY, wanted)
+        return Refusal(Reason.NO_KEY, wanted, {"alg": alg})
     return Refusal(reason, f"{wanted}, {tried} keys tried", {"kid": kid})

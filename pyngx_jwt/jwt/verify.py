@@ -171,10 +171,13 @@ def _date(
             return Refusal(Reason.DATE, f"{name} is missing", {"absent": name})
         return absent
     value = claims[name]
+    fault = ""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Refusal(Reason.DATE, f"{name} is not a number")
-    if policy.whole_dates and isinstance(value, float):
-        return Refusal(Reason.DATE, f"{name} is not a whole number")
-    if not -(2**53) < value < 2**53:
-        return Refusal(Reason.DATE, f"{name} is out of range")
-    return float(value)
+        fault = "is not a number"
+    elif policy.whole_dates and isinstance(value, float):
+        fault = "is not a whole number"
+    elif not -(2**53) < value < 2**53:
+        fault = "is out of range"
+    else:
+        return float(value)
+    return Refusal(Reason.DATE, f"{name} {fault}", {name: value})

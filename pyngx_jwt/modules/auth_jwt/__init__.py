@@ -11,7 +11,7 @@ from .dialects import Choice, choose_dialect, foreign_directive
 from .kjdev import auth_jwt_kjdev
 from .maxlt import auth_jwt_maxlt
 from .plus import auth_jwt, auth_jwt_pyngx
-from .settings import jwt_settings
+from .settings import jwt_settings, prepare_key_sets
 from .tesla import auth_jwt_tesla
 from .tizp import auth_jwt_tizp
 
@@ -25,4 +25,4 @@ JWT_MODULES = (
     jwt_settings,
 )
 
-__all__ = ["JWT_MODULES", "Choice", "choose_dialect", "foreign_directive"]
+__all__ = ["JWT_MODULES", "Choice", "choose_dialect", "foreign_directive", "prepare_key_sets"]

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ...conf.parse import Statement, full_name
-from ...conf.scan import Scan, scan
+from ...conf.scan import Scan
 from ...errors import ConfError
 from ...options import Options
 
@@ -150,19 +150,14 @@ AMBIGUOUS = (
 )
 
 
-def choose_dialect(options: Options) -> Choice:
-    """The dialect of a configuration that is about to be read.
+def choose_dialect(options: Options, found: Scan) -> Choice:
+    """The dialect of a configuration that is about to be read, of which this is a look at.
 
     Raises ConfError for an unknown name, and for marks of two dialects, with both places."""
     if options.jwt_dialect:
         _known(options.jwt_dialect)
         witness = Witness(options.jwt_dialect, "--jwt-dialect", "the command line", 0)
         return Choice(options.jwt_dialect, (witness,), pinned=True)
-    return decide(scan(options.conf_file, options.conf_prefix, "jwt"), options)
-
-
-def decide(found: Scan, options: Options) -> Choice:
-    """The procedure itself, on a configuration that has been looked at."""
     statements = [s for s in found.statements if _concerns_jwt(s)]
     for statement in statements:
         if statement.name == "pyngx_jwt_dialect" and len(statement.args) == 1:
@@ -173,7 +168,7 @@ def decide(found: Scan, options: Options) -> Choice:
     if choice := _by_marks(marks, facts):
         return choice
     weak = list(_weak_marks(found.statements, statements))
-    if weak:
+    if weak and not facts.keys:  # neither NGINX Plus nor kjdev's module has auth_jwt_key
         name = weak[0].dialect
         if name != "plus" or not facts.module:
             return Choice(name, tuple(w for w in weak if w.dialect == name))
@@ -285,8 +280,6 @@ def _marks(statements: Iterable[Statement], facts: Facts) -> Iterator[Witness]:
             yield _witness("plus", s, " ".join(s.args))
         elif s.name in ("auth_jwt_key_file", "auth_jwt_key_request") and len(s.args) == 2:
             yield _witness("kjdev", s, " ".join(s.args))
-        elif s.name == "auth_jwt_require" and _foreign_status(s.args[-1:]):
-            yield _witness("kjdev", s, s.args[-1])
 
 
 def _foreign_status(last: tuple[str, ...]) -> bool:
@@ -309,6 +302,9 @@ def _weak_marks(everything: Iterable[Statement], jwt: Iterable[Statement]) -> It
     jwt = list(jwt)
     if not jwt:
         return
+    for s in jwt:
+        if s.name == "auth_jwt_require" and _foreign_status(s.args[-1:]):
+            yield _witness("kjdev", s, s.args[-1])
     for s in jwt:
         if s.name == "auth_jwt_www_authenticate":
             yield _witness("kjdev", s)
@@ -363,6 +359,9 @@ def _by_shape(facts: Facts, found: Scan, options: Options) -> Choice:
         return Choice("tizp", (_witness("tizp", statement, f"with a {what}"),))
     if not facts.common:
         return Choice()
+    bare = [s for s in facts.switches if s.args == ("on",)]
+    if bare and not facts.realms and not facts.key_files and not facts.key_requests:
+        return Choice("maxlt", (_witness("maxlt", bare[0], "on"),))  # which says what is missing
     if facts.module is not None:
         return Choice("kjdev", (_witness("kjdev", facts.module, facts.module.args[0]),))
     for path, text in found.texts.items():

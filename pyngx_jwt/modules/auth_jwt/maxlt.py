@@ -9,16 +9,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ...conf.directive import EVERYWHERE, directive, slot
+from ...conf.directive import EVERYWHERE, HTTP, directive, slot
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request
 from ...http.template import Template
-from ...jwt import ALGORITHMS, MAXLT, Json, Policy, render_sorted
+from ...jwt import ALGORITHMS, MAXLT, Json, Policy, Reason, Refusal, render_sorted
 from .conf import Required, TokenConf
 from .demands import compile_required
-from .gate import Gate, Plan
+from .gate import NO_TOKEN, Gate, Plan
 from .keyring import FindSource, Keyring, sources_of
 from .secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here
 from .settings import policy_with
@@ -166,7 +166,9 @@ look = look_for(MaxltConf)
 @auth_jwt_maxlt.after_merge
 def check_key(conf: MaxltConf, level: Level) -> None:
     """There has to be one wherever a token is demanded."""
-    if conf.auth_jwt.enforced and conf.key is None and not conf.has_key_source:
+    if level.context is HTTP or not conf.auth_jwt.enforced:
+        return
+    if conf.key is None and not conf.has_key_source:
         raise ConfError("JWT: key not set")
 
 
@@ -184,11 +186,29 @@ def check_token(conf: MaxltConf, level: Level) -> Handler | None:
             keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
             challenge=compile_challenge(conf, level, no_challenge),
             words=maxlt_words,
+            no_token=_no_variable if switch.token else _no_bearer,
+            no_keys="no keys can be had",
             demands=compile_required([required], level),
             applies=lambda r: r.method != "OPTIONS",
         )
     )
     return gate.handle
+
+
+_NO_VARIABLE = Refusal(Reason.MISSING, "", {"why": "JWT: Variable not found or empty."})
+_SHORT = Refusal(Reason.MISSING, "", {"why": "JWT: Invalid Authorization length"})
+_NO_SCHEME = Refusal(Reason.MISSING, "", {"why": "JWT: Invalid authorization header content"})
+
+
+def _no_variable(r: Request) -> Refusal:
+    return _NO_VARIABLE
+
+
+def _no_bearer(r: Request) -> Refusal:
+    text = r.index.get("authorization")
+    if text is None:
+        return NO_TOKEN
+    return _SHORT if len(text) <= len("Bearer ") else _NO_SCHEME
 
 
 def policy_of(conf: MaxltConf, level: Level) -> Policy:

@@ -10,9 +10,9 @@ from base64 import b64decode
 from ...conf.scope import Scope
 from ...errors import ConfError
 from ...http.request import Request
-from ...jwt import KeySet, KeySetError
+from ...jwt import KeySet, KeySetError, Limits
 from .keyring import FindSource
-from .sources import Failure, FixedKeys, KeyFile, KeyForm, Sources
+from .sources import FixedKeys, KeyFile, KeyForm, Sources
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
@@ -23,14 +23,18 @@ def is_pem(octets: bytes) -> bool:
     return b"-----BEGIN" in octets
 
 
-def parse_key(octets: bytes) -> KeySet:
+def parse_key(source: bytes, *, limits: Limits) -> KeySet:
     """The one key of a PEM text or a secret; raises KeySetError."""
-    return KeySet.parse_pem(octets) if is_pem(octets) else KeySet.of_secret(octets)
+    if len(source) > limits.set_size:
+        raise KeySetError(f"key is longer than {limits.set_size} bytes")
+    if is_pem(source):
+        return KeySet.parse_pem(source, limits=limits)
+    return KeySet.of_secret(source)
 
 
-def parse_line(octets: bytes) -> KeySet:
+def parse_line(source: bytes, *, limits: Limits) -> KeySet:
     """As parse_key(), without the line end that an editor leaves at the end of a file."""
-    return parse_key(octets.removesuffix(b"\n"))
+    return parse_key(source.removesuffix(b"\n"), limits=limits)
 
 
 KEY = KeyForm("key", parse_key)
@@ -59,18 +63,12 @@ def here(path: str) -> str:
 def fixed(octets: bytes, scope: Scope, directive: str) -> FindSource:
     """A key of the configuration itself; raises ConfError.  A weak one is a warning."""
     try:
-        found = parse_key(octets)
+        found = parse_key(octets, limits=scope.shared(Sources).sets.limits)
     except KeySetError as error:
         raise ConfError(f'"{directive}" has no usable key: {error}') from None
     for warning in found.warnings:
         scope.warn(f"auth_jwt: {directive}: {warning}")
     source = FixedKeys(found)
-    return lambda r: source
-
-
-def unusable(reason: str) -> FindSource:
-    """A key that lets nobody pass."""
-    source = FixedKeys(Failure(reason, reason))
     return lambda r: source
 
 

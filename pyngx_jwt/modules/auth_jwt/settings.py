@@ -3,14 +3,35 @@ limits, and switches for what is refused by default."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
-from ...conf.directive import EVERYWHERE, HTTP, Conf, flag, number, size, slot
+from ...conf.directive import EVERYWHERE, HTTP, Conf, flag, slot
+from ...conf.parse import Statement
+from ...conf.scope import Scope
+from ...conf.values import parse_number, parse_size
+from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module
 from ...jwt import Limits, Policy, Presence
+from .sources import Sources
 
 LIMITS = Limits()
+
+
+def _limit(parse: Callable[[str], int], default: int, doc: str, shown: str | None = None) -> int:
+    def parse_limit(name: str, text: str) -> int:
+        try:
+            found = parse(text)
+        except ValueError:
+            found = 0
+        if not found:
+            raise ConfError(f'"{name}" directive invalid value')
+        return found
+
+    kind = "size" if parse is parse_size else "number"
+    return slot(default, parse_limit, HTTP, doc, syntax=kind, shown=shown)
 
 
 class JwtConf(Conf):
@@ -34,37 +55,52 @@ class JwtConf(Conf):
         'Refuses tokens before their "nbf".  The modules of kjdev, TeslaGov and max-lt do not '
         "look at it.",
     )
-    pyngx_jwt_max_token_size = size(
-        LIMITS.token_size, HTTP, "Sets the largest size of a token.", shown="16k"
+    pyngx_jwt_max_token_size = _limit(
+        parse_size, LIMITS.token_size, "Sets the largest size of a token.", "16k"
     )
-    pyngx_jwt_max_header_size = size(
-        LIMITS.header_size, HTTP, "Sets the largest size of a token's header.", shown="8k"
+    pyngx_jwt_max_header_size = _limit(
+        parse_size, LIMITS.header_size, "Sets the largest size of a token's header.", "8k"
     )
-    pyngx_jwt_max_depth = number(
-        LIMITS.depth, HTTP, "Sets how deep JSON values in tokens and key sets may be nested."
+    pyngx_jwt_max_depth = _limit(
+        parse_number,
+        LIMITS.depth,
+        "Sets how deep JSON values in tokens and key sets may be nested.",
     )
-    pyngx_jwt_max_key_set_size = size(
-        LIMITS.set_size, HTTP, "Sets the largest size of a set of keys.", shown="256k"
+    pyngx_jwt_max_key_set_size = _limit(
+        parse_size, LIMITS.set_size, "Sets the largest size of a set of keys.", "256k"
     )
-    pyngx_jwt_max_keys = number(LIMITS.set_keys, HTTP, "Sets the largest number of keys of a set.")
+    pyngx_jwt_max_keys = _limit(
+        parse_number, LIMITS.set_keys, "Sets the largest number of keys of a set."
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """What the configuration says of sizes."""
+        return Limits(
+            token_size=self.pyngx_jwt_max_token_size,
+            header_size=self.pyngx_jwt_max_header_size,
+            depth=self.pyngx_jwt_max_depth,
+            set_size=self.pyngx_jwt_max_key_set_size,
+            set_keys=self.pyngx_jwt_max_keys,
+        )
 
 
 jwt_settings = Module("jwt_settings", JwtConf)
 
 
-def limits_of(level: Level) -> Limits:
-    """What the configuration says of sizes."""
-    conf = level[JwtConf]
-    return Limits(
-        token_size=conf.pyngx_jwt_max_token_size,
-        header_size=conf.pyngx_jwt_max_header_size,
-        depth=conf.pyngx_jwt_max_depth,
-        set_size=conf.pyngx_jwt_max_key_set_size,
-        set_keys=conf.pyngx_jwt_max_keys,
-    )
+def prepare_key_sets(scope: Scope, statements: Iterable[Statement]) -> None:
+    """Looks ahead for limits: key files are read as soon as they are named, and limits that
+    are found later count for them, too.  Errors are left to whoever runs the directives."""
+    conf = JwtConf(scope)
+    for statement in statements:
+        found = JwtConf.directives.get(statement.name)
+        if found is not None and "_max_" in found.name and len(statement.args) == 1:
+            with suppress(ConfError):
+                found.set(conf, *statement.args)
+    scope.shared(Sources).sets.limits = conf.limits
 
 
 def policy_with(policy: Policy, level: Level) -> Policy:
     """A dialect's policy with these settings."""
     nbf = policy.nbf if level[JwtConf].pyngx_jwt_validate_nbf else Presence.IGNORED
-    return replace(policy, nbf=nbf, limits=limits_of(level))
+    return replace(policy, nbf=nbf, limits=level[JwtConf].limits)

@@ -12,18 +12,17 @@ import math
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ...conf.scope import Scope
 from ...http.body import KeptBody
 from ...http.location import Location
 from ...http.request import Request
 from ...http.subrequest import Kept, subrequest
-from ...jwt import KeySet, KeySetError
+from ...jwt import KeySet, KeySetError, Limits
 from ...log import Level, errno_text
 from .sharing import shared_location
 
-SET_SIZE = 256 * 1024  # bytes of a JWK Set
 LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
 REFRESH = 10.0  # seconds between two fetches on account of unknown kids
 REMEMBERED = 64  # parsed key sets
@@ -34,11 +33,17 @@ PASSED = frozenset({"user-agent"})
 Report = Callable[[str], None]
 
 
+class Parse(Protocol):
+    """Makes keys of a text; raises KeySetError."""
+
+    def __call__(self, source: bytes, *, limits: Limits) -> KeySet: ...
+
+
 class KeyForm(NamedTuple):
     """How keys are written down; `name` is what kjdev's module calls it."""
 
     name: str
-    parse: Callable[[bytes], KeySet]  # raises KeySetError
+    parse: Parse
 
 
 JWKS = KeyForm("jwks", KeySet.parse)
@@ -61,6 +66,7 @@ class KeySets:
     """Key sets by their text, so that the same text is not parsed again."""
 
     def __init__(self) -> None:
+        self.limits = Limits()  # those of the configuration, known before it is read
         self._known: dict[tuple[str, str], KeySet] = {}
 
     def parse(self, octets: bytes, form: KeyForm, place: str, report: Report) -> KeySet:
@@ -68,7 +74,7 @@ class KeySets:
         digest = (form.name, hashlib.sha256(octets).hexdigest())
         found = self._known.pop(digest, None)
         if found is None:
-            found = form.parse(octets)
+            found = form.parse(octets, limits=self.limits)
             for remark in found.warnings:
                 report(f"auth_jwt: {place}: {remark}")
         self._known[digest] = found  # the latest stands last
@@ -124,7 +130,7 @@ class KeyFile:
             if identity == self._identity:
                 return
             with open(self._path, "rb") as file:
-                octets = file.read(SET_SIZE + 1)
+                octets = file.read(self._sets.limits.set_size + 1)
             self._found = self._sets.parse(octets, self._form, self._place, report)
         except OSError as error:
             self._fail(errno_text(error), now, report)
@@ -239,7 +245,7 @@ class KeyRequest:
             r,
             self._uri,
             self._args,
-            limit=SET_SIZE,
+            limit=self._sets.limits.set_size,
             body=KeptBody(),
             passed=PASSED,
             refresh=refresh,
@@ -249,7 +255,7 @@ class KeyRequest:
         place, sink = f'key request "{self._uri}"', sub.sink
         assert isinstance(sink, Kept)
         sentence = f'failed to load {self._form.name}: "{self._uri}"'
-        if reason := _fault(sub, sink):
+        if reason := _fault(sub, sink, self._sets.limits.set_size):
             coding = sub.sent_header("content-encoding")
             if coding:
                 what = "JWKS" if self._form is JWKS else "key"
@@ -263,12 +269,12 @@ class KeyRequest:
             return Failure(f"{place} failed: {error}", sentence)
 
 
-def _fault(sub: Request, sink: Kept) -> str:
+def _fault(sub: Request, sink: Kept, most: int) -> str:
     """What makes an answer unusable, "" if nothing does."""
     if sub.status != 200:
         return f"status {sub.status}"
     if sink.too_big:
-        return f"more than {SET_SIZE} bytes"
+        return f"more than {most} bytes"
     if not sink.complete:
         return "incomplete answer"
     if coding := sub.sent_header("content-encoding"):

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
-from ...conf.directive import EVERYWHERE, directive, flag, slot
+from ...conf.directive import EVERYWHERE, SERVER, directive, flag, slot
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.location import Server, ServerNames
@@ -17,16 +18,18 @@ from ...http.template import Template
 from ...http.uri import escape_args
 from ...jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
 from ...log import Level as LogLevel
+from ...log import errno_text
 from ..core import CoreConf
+from ..rewrite import RewriteConf
 from .conf import TokenConf
 from .gate import Gate, Plan
 from .keyring import FindSource, Keyring, sources_of
 from .plus import answers, opened_at, place_of
-from .secrets import PEM, decode_hex, find_file, fixed, from_file, here, unusable
+from .secrets import PEM, decode_hex, find_file, fixed, from_file, here
 from .settings import JwtConf, policy_with
 from .variables import claim_getter, look_for
 from .wire import FindToken, compile_challenge, no_challenge, sole_cookie
-from .words import tesla_words
+from .words import NO_HEX, tesla_words
 
 HMAC = "HS256"
 EXPORTED = "JWT-"
@@ -156,30 +159,40 @@ def check_keys(conf: TeslaConf, level: Level) -> None:
             level, f'"auth_jwt_keyfile_path" without "auth_jwt_use_keyfile on" in {place_of(level)}'
         )
     if not conf.auth_jwt_keyfile_path:
-        raise ConfError("keyfile_path not specified")
+        raise _error(level, "keyfile_path not specified")
 
 
 def _error(level: Level, text: str) -> ConfError:
     return ConfError(text).at(*opened_at(level))
 
 
+@auth_jwt_tesla.handler(Phase.REWRITE)
+def drop_fields(conf: TeslaConf, level: Level) -> Handler | None:
+    """Takes away what a client says in the fields that claims are passed in, before anything
+    can read it, and where tokens are not validated, too."""
+    names = _exported(conf)
+    if not names or (level.context is SERVER and not level[RewriteConf]._operations):
+        return None
+    return lambda r: _drop(r, names)
+
+
 @auth_jwt_tesla.handler(Phase.ACCESS)
 def check_token(conf: TeslaConf, level: Level) -> Handler | None:
     """Validates tokens where there is a key."""
-    drop = _drop(conf)
     if conf.is_off or not conf.has_key:
-        return drop  # a client's own fields do not pass for claims in any case
+        return None
+    sources = _sources(conf, level)
     demands = (TextRequirement("sub"),) if conf.auth_jwt_validate_sub else ()
     policy = replace(policy_of(conf, level), demands=demands)
     gate = conf._gate = Gate(
         Plan(
             find_token=_find_token(conf, level),
-            keyring=Keyring(level, policy, _sources(conf, level), lenient=True),
+            keyring=Keyring(level, policy, sources, lenient=True) if sources else None,
             challenge=compile_challenge(conf, level, no_challenge),
             words=tesla_words,
+            no_keys="no keys can be had" if sources else NO_HEX,
             applies=_enabled(conf, level),
             excused=frozenset({"OPTIONS"}),
-            before=drop,
             accepted=_accepted(conf),
             answer=_redirect(conf, level) if conf.auth_jwt_redirect else None,
         )
@@ -204,28 +217,41 @@ def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
 
 
 def _sources(conf: TeslaConf, level: Level) -> tuple[FindSource, ...]:
+    """None if the key is no hex, and there is nothing else."""
     found = sources_of(conf, level)
     if conf.auth_jwt_use_keyfile and conf.auth_jwt_keyfile_path:
         return (_keyfile(conf.auth_jwt_keyfile_path, level), *found)
-    return (_key(conf, level), *found) if conf.auth_jwt_key else found
+    key = _key(conf, level) if conf.auth_jwt_key else None
+    return (key, *found) if key is not None else found
 
 
 def _keyfile(path: str, level: Level) -> FindSource:
-    find = from_file(here(path), PEM, level.scope)
+    full = here(path)
+    try:
+        empty = os.stat(full.encode("latin-1")).st_size == 0
+    except (OSError, ValueError) as error:
+        text = errno_text(error) if isinstance(error, OSError) else f"({error})"
+        raise _error(level, f'failed to open public key file "{path}" {text}') from None
+    if empty:
+        raise _error(level, f'invalid public key file size of 0: "{path}"')
+    find = from_file(full, PEM, level.scope)
     if failure := find_file(find).read(level.scope):
-        raise ConfError(f"failed to open public key file: {failure.text}")
+        raise _error(level, failure.text)
     return find
 
 
-def _key(conf: TeslaConf, level: Level) -> FindSource:
+def _key(conf: TeslaConf, level: Level) -> FindSource | None:
     text = conf.auth_jwt_key
     if not conf.auth_jwt_algorithm.startswith("HS"):
-        return fixed(text.encode("latin-1"), level.scope, "auth_jwt_key")
+        try:
+            return fixed(text.encode("latin-1"), level.scope, "auth_jwt_key")
+        except ConfError as error:
+            raise error.at(*opened_at(level)) from None
     octets = decode_hex(text)
     if octets:
         return fixed(octets, level.scope, "auth_jwt_key")
     level.scope.warn(f'"auth_jwt_key" is no hex in {place_of(level)}, every token is refused')
-    return unusable("failed to turn hex key into binary")
+    return None
 
 
 # -- tokens on their way in -------------------------------------------------------------------
@@ -257,35 +283,46 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _drop(conf: TeslaConf) -> Callable[[Request], None] | None:
-    """Takes away what a client says in the fields that claims are passed in."""
-    names = frozenset(_plain(EXPORTED + name) for name in conf.request_claims)
-    if not names:
-        return None
+def _exported(conf: TeslaConf) -> frozenset[str]:
+    return frozenset(_plain(EXPORTED + name) for name in conf.request_claims)
 
-    def drop(r: Request) -> None:
-        if any(_plain(name) in names for name in r.index):
-            r.headers_in = [f for f in r.headers_in if _plain(f[0]) not in names]
-            r.index = {name: v for name, v in r.index.items() if _plain(name) not in names}
 
-    return drop
+class Vouched(tuple[str, str]):
+    """A field that tells a claim of a verified token: other locations leave it in place."""
+
+    __slots__ = ()
+
+
+def _drop(r: Request, names: frozenset[str]) -> None:
+    vouched = {f[0].lower() for f in r.headers_in if isinstance(f, Vouched)}
+    gone = {name for name in r.index if _plain(name) in names} - vouched
+    if gone:
+        r.headers_in = [f for f in r.headers_in if f[0].lower() not in gone]
+        r.index = {name: value for name, value in r.index.items() if name not in gone}
+
+
+def _export(r: Request, names: frozenset[str], fields: list[tuple[str, str]]) -> None:
+    """Puts the fields in the place of all that have these names."""
+    kept = [f for f in r.headers_in if _plain(f[0]) not in names]
+    r.headers_in = [*kept, *map(Vouched, fields)]
+    r.index = {name: v for name, v in r.index.items() if _plain(name) not in names}
+    r.index.update((name.lower(), value) for name, value in fields)
 
 
 def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
     algorithm = conf.auth_jwt_algorithm
     told = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
+    names = _exported(conf)
 
     def accepted(r: Request, token: Verified) -> None:
         if told and token.header.get("alg") != algorithm:
             text = f'auth_jwt: token with "alg" {token.header.get("alg")} accepted, as {algorithm}'
             r.log(LogLevel.INFO, text)
         if conf.request_claims:
-            fields = _fields(conf.request_claims, token)
-            r.headers_in = [*r.headers_in, *fields]
-            r.index = {**r.index, **{name.lower(): value for name, value in fields}}
-        if conf.response_claims:
-            for name, value in _fields(conf.response_claims, token):
-                r.add_header(name, value)
+            _export(r, names, _fields(conf.request_claims, token))
+        for name, value in _fields(conf.response_claims, token):
+            r.clear_header(name.lower())  # of another location, before a redirect
+            r.add_header(name, value)
 
     return accepted
 
@@ -306,7 +343,7 @@ def _redirect(conf: TeslaConf, level: Level) -> Callable[[Request, Status], Stat
         if r.method == "GET":
             tls = r.connection.ssl is not None
             port = r.connection.server_port
-            shown = "" if port == ("443" if tls else "80") else f":{port}"
+            shown = "" if port in ("", "443" if tls else "80") else f":{port}"
             url = f"{'https' if tls else 'http'}://{host_of(r)}{shown}{escape_args(r.unparsed_uri)}"
             r.location_out = f"{login}{RETURN}{url}"
         return 302

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...http.request import Request
-from ...jwt import Json, Reason, Refusal
+from ...jwt import ALGORITHMS, Json, Reason, Refusal
+from ...jwt.encoding import encode_json
 from ...log import Level
 
 SECRET = 16  # characters from which on something may be worth stealing
@@ -32,33 +33,55 @@ def plus_words(refusal: Refusal) -> Told:
 _TESLA = {
     Reason.MISSING: "failed to find a JWT",
     Reason.EXPIRED: "the JWT has expired",
-    Reason.DATE: "the JWT has expired",
     Reason.CLAIM: "the JWT does not contain a subject",
-    Reason.ALGORITHM: "invalid algorithm specified",
-    Reason.NO_SOURCE: "failed to turn hex key into binary",
 }
+NO_HEX = "failed to turn hex key into binary"
 
 
 def tesla_words(refusal: Refusal) -> Told:
-    return Told(Level.ERR, (_TESLA.get(refusal.reason, "failed to parse JWT"),))
+    """TeslaGov's module knows no "nbf"."""
+    reason = refusal.reason
+    if reason is Reason.NOT_YET_VALID:
+        return Told(Level.ERR)
+    if reason is Reason.DATE:
+        return Told(Level.ERR, () if "nbf" in refusal.facts else ("the JWT has expired",))
+    if reason is Reason.NO_SOURCE and refusal.detail == NO_HEX:
+        return Told(Level.ERR, (NO_HEX,))
+    return Told(Level.ERR, (_TESLA.get(reason, "failed to parse JWT"),))
 
 
 _NO_CONTEXT = "JWT: failed to get jwt from module context"
 
 
 def maxlt_words(refusal: Refusal) -> Told:
-    reason = refusal.reason
-    if reason is Reason.EXPIRED:
-        return Told(Level.INFO, (f"JWT: the jwt has expired [exp={refusal.facts.get('exp')}]",))
+    """max-lt's module knows no "nbf", and says nothing of auth_jwt_require."""
+    reason, facts = refusal.reason, refusal.facts
+    alg, exp = facts.get("alg"), facts.get("exp")
+    if reason is Reason.EXPIRED and _whole(exp):
+        return Told(Level.INFO, (f"JWT: the jwt has expired [exp={_whole(exp)}]",))
     if reason is Reason.CONDITION:
         return Told(Level.INFO)
+    if reason is Reason.NOT_YET_VALID or "nbf" in facts:
+        return Told(Level.WARN)
+    if reason in (Reason.EXPIRED, Reason.DATE):
+        return Told(Level.WARN, (f"JWT: invalid exp date in jwt {_short(exp)}",))
+    if reason is Reason.ALGORITHM and (alg in ALGORITHMS or alg == "none"):
+        return Told(Level.WARN, (f"JWT: invalid algorithm in jwt {alg}",))
     if reason is Reason.MISSING:
-        return Told(Level.WARN, ("JWT: failed to find a jwt", _NO_CONTEXT))
-    if reason is Reason.ALGORITHM:
-        return Told(Level.WARN, (f"JWT: invalid algorithm in jwt {refusal.facts.get('alg')}",))
-    if reason is Reason.DATE:
-        return Told(Level.WARN, ("JWT: invalid exp date in jwt",))
+        why = (str(facts["why"]),) if "why" in facts else ()
+        return Told(Level.WARN, (*why, "JWT: failed to find a jwt", _NO_CONTEXT))
+    if reason is Reason.NO_KEY and str(alg).startswith("HS"):
+        told = f"JWT: {alg} algorithm cannot be used with a PEM key"
+        return Told(Level.WARN, (told, _NO_CONTEXT))
     return Told(Level.WARN, ("JWT: failed to parse jwt", _NO_CONTEXT))
+
+
+def _whole(value: Json) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _short(value: Json) -> str:
+    return encode_json(value)[:64]
 
 
 _KJDEV = {
