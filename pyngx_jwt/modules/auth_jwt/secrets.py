@@ -60,12 +60,12 @@ def here(path: str) -> str:
     return os.path.abspath(path.encode("latin-1")).decode("latin-1") if path else ""
 
 
-def fixed(octets: bytes, scope: Scope, directive: str) -> FindSource:
+def fixed(octets: bytes, scope: Scope, directive: str, form: KeyForm = KEY) -> FindSource:
     """A key of the configuration itself; raises ConfError.  A weak one is a warning."""
     try:
-        found = parse_key(octets, limits=scope.shared(Sources).sets.limits)
+        found = form.parse(octets, limits=scope.shared(Sources).sets.limits)
     except KeySetError as error:
-        raise ConfError(f'"{directive}" has no usable key: {error}') from None
+        raise ConfError(f'"{directive}" cannot be used: {error}') from None
     for warning in found.warnings:
         scope.warn(f"auth_jwt: {directive}: {warning}")
     source = FixedKeys(found)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Self
 
-from ...conf.directive import EVERYWHERE, SERVER, directive, flag, slot
+from ...conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.location import Server, ServerNames
@@ -16,6 +16,7 @@ from ...http.module import Module, Phase
 from ...http.request import Handler, Request, Status
 from ...http.template import Template
 from ...http.uri import escape_args
+from ...http.variables import Getter
 from ...jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
 from ...log import Level as LogLevel
 from ...log import errno_text
@@ -34,6 +35,8 @@ from .words import NO_HEX, tesla_words
 HMAC = "HS256"
 EXPORTED = "JWT-"
 RETURN = "?return_url="
+
+Fields = Callable[[Request], Iterable[tuple[str, str]]]
 
 
 def _algorithm(name: str, text: str) -> str:
@@ -97,12 +100,21 @@ class TeslaConf(TokenConf):
         """Passes claims that are strings to upstreams, in fields named "JWT-" and the claim's
         name.  Such fields of the client are dropped."""
         self._add("request_claims", name, *names)
+        self._show("http_", lambda r: r.index.items(), name, *names)
 
     @directive(EVERYWHERE)
     def auth_jwt_extract_response_claims(self, name: str, *names: str) -> None:
         """Tells clients of claims that are strings, in fields named "JWT-" and the claim's
         name."""
         self._add("response_claims", name, *names)
+        self._show("sent_http_", lambda r: r.headers_out, name, *names)
+
+    def _show(self, prefix: str, fields: Fields, *names: str) -> None:
+        """A field's name with both "-" and "_" is not looked for by $http_NAME."""
+        for claim in names:
+            if "_" in claim:
+                get = _field(fields, _plain(EXPORTED + claim))
+                self._level.variables.define(f"{prefix}jwt_{claim}", get)
 
     def _add(self, attribute: str, *names: str) -> None:
         setattr(self, attribute, (*vars(self).get(attribute, ()), *names))
@@ -129,6 +141,10 @@ def _string(claim: str) -> Callable[[dict[str, Json]], str]:
     return lambda claims: render_string(claims.get(claim))
 
 
+def _field(fields: Fields, plain: str) -> Getter:
+    return lambda r: next((value for name, value in fields(r) if _plain(name) == plain), None)
+
+
 auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf, {"tesla"})
 look = look_for(TeslaConf)
 
@@ -136,6 +152,8 @@ look = look_for(TeslaConf)
 @auth_jwt_tesla.after_merge
 def check_keys(conf: TeslaConf, level: Level) -> None:
     """What TeslaGov's module starts with, to let everybody pass or nobody."""
+    if level.context is not HTTP and conf.auth_jwt_use_keyfile and not conf.auth_jwt_keyfile_path:
+        raise _error(level, "keyfile_path not specified")
     if conf.is_off or not answers(level):
         return
     if not conf.has_key:
@@ -158,8 +176,6 @@ def check_keys(conf: TeslaConf, level: Level) -> None:
         raise _error(
             level, f'"auth_jwt_keyfile_path" without "auth_jwt_use_keyfile on" in {place_of(level)}'
         )
-    if not conf.auth_jwt_keyfile_path:
-        raise _error(level, "keyfile_path not specified")
 
 
 def _error(level: Level, text: str) -> ConfError:
@@ -244,7 +260,7 @@ def _key(conf: TeslaConf, level: Level) -> FindSource | None:
     text = conf.auth_jwt_key
     if not conf.auth_jwt_algorithm.startswith("HS"):
         try:
-            return fixed(text.encode("latin-1"), level.scope, "auth_jwt_key")
+            return fixed(text.encode("latin-1"), level.scope, "auth_jwt_key", PEM)
         except ConfError as error:
             raise error.at(*opened_at(level)) from None
     octets = decode_hex(text)
@@ -340,11 +356,11 @@ def _redirect(conf: TeslaConf, level: Level) -> Callable[[Request, Status], Stat
 
     def answer(r: Request, status: Status) -> Status:
         r.location_out = login
-        if r.method == "GET":
+        if r.method == "GET" and (host := host_of(r)):
             tls = r.connection.ssl is not None
             port = r.connection.server_port
             shown = "" if port in ("", "443" if tls else "80") else f":{port}"
-            url = f"{'https' if tls else 'http'}://{host_of(r)}{shown}{escape_args(r.unparsed_uri)}"
+            url = f"{'https' if tls else 'http'}://{host}{shown}{escape_args(r.unparsed_uri)}"
             r.location_out = f"{login}{RETURN}{url}"
         return 302
 
@@ -352,19 +368,22 @@ def _redirect(conf: TeslaConf, level: Level) -> Callable[[Request, Status], Stat
 
 
 def _host(level: Level) -> Callable[[Request], str]:
-    """The host of a request if it is one of the server's names, else the first of these: nobody
-    is sent to a host that a client made up."""
+    """The host of a request if it is one of the server's names, else the first of these that
+    is a whole name, if any: nobody is sent to a host that a client made up.  A server without
+    names, or with "_" alone, answers for every host."""
     server = level
-    while server.outer is not None and not server[CoreConf].server_names:
+    while server.context is not SERVER and server.outer is not None:
         server = server.outer
     conf = server[CoreConf]
-    first = conf.server_name_value
-    if not first:
+    names = [name for name in conf.server_names if name not in ("", "_")]
+    if not names:
         return lambda r: r.host
     known = ServerNames(Server())
-    for name in conf.server_names:
+    for name in names:
         if name.startswith("~"):
             known.add_regex(conf._name_regexes[name], Server())
         else:
             known.add(name, Server())
+    whole = [name.removeprefix(".") for name in names if name[0] != "~" and "*" not in name]
+    first = whole[0] if whole else ""
     return lambda r: r.host if known.find(r.host, r) is not None else first
