@@ -257,6 +257,23 @@ def test_alg_of_public_keys(nginx: Nginx) -> None:
     }
 
 
+def test_curve_and_algorithm(nginx: Nginx) -> None:
+    big = signing_key("ES384")
+    nginx(f"auth_jwt on; auth_jwt_key '{pem(big)}'; root html;", files=PAGE)
+    assert status(nginx, "/a", auth(big.sign(claims_of()))) == 200
+    assert status(nginx, "/a", auth(big.sign(claims_of(), {"alg": "ES256"}))) == 401
+
+
+def test_new_key_in_the_file(nginx: Nginx) -> None:
+    nginx("auth_jwt on; auth_jwt_key %%DIR%%/key file; root html;", files={**PAGE, "key": "one"})
+    one, two = auth(hs(claims_of(), octets=b"one")), auth(hs(claims_of(), octets=b"two"))
+    assert status(nginx, "/a", one) == 200
+    nginx.write("key", "two")
+    while status(nginx, "/a", two) != 200:
+        """Not yet looked at again, which it is within a second."""
+    assert status(nginx, "/a", one) == 401
+
+
 def test_jwk_set(nginx: Nginx) -> None:
     """Which max-lt's module does not know."""
     issuer = Issuer(jwks(signing_key("RS256", "one")))
@@ -537,6 +554,22 @@ def test_satisfy(nginx: Nginx) -> None:
     ):
         found = status(nginx, uri), status(nginx, uri, auth(good()))
         assert found == (without_token, with_token), uri
+
+
+def test_inner_blocks(nginx: Nginx) -> None:
+    """What is inside of a protected location is protected."""
+    nginx(
+        f"""
+        {ON} root html;
+        location /a {{ if ($arg_x) {{ set $y 1; }} limit_except GET {{ deny all; }} }}
+        """,
+        files=PAGE,
+    )
+    for uri in ("/a", "/a?x=1"):
+        assert status(nginx, uri) == 401
+        assert status(nginx, uri, auth(good())) == 200
+        assert status(nginx, uri, method="POST") == 401
+        assert status(nginx, uri, auth(good()), method="POST") == 403
 
 
 def test_return_comes_first(nginx: Nginx) -> None:

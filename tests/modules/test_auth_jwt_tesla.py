@@ -266,6 +266,38 @@ def test_satisfy(nginx: Nginx) -> None:
         assert found == (without, with_token), uri
 
 
+def test_options_with_satisfy(nginx: Nginx) -> None:
+    """Not even a good token is a permission then."""
+    nginx(
+        f"""
+        {KEY} auth_jwt_redirect off; satisfy any;
+        location /denied {{ deny all; proxy_pass http://127.0.0.1:%%PORT_up%%; }}
+        location /allowed {{ allow all; proxy_pass http://127.0.0.1:%%PORT_up%%; }}
+        """,
+        servers=["listen 127.0.0.1:%%PORT_up%%; return 204;"],
+    )
+    for uri, found in (("/denied", 403), ("/allowed", 204)):
+        assert status(nginx, uri, auth(good()), method="OPTIONS") == found
+        assert status(nginx, uri, method="OPTIONS") == found
+        assert status(nginx, uri, auth(good())) == 204
+
+
+def test_inner_blocks(nginx: Nginx) -> None:
+    """What is inside of a protected location is protected."""
+    nginx(
+        f"""
+        {KEY} auth_jwt_redirect off; root html;
+        location /a {{ if ($arg_x) {{ set $y 1; }} limit_except GET {{ deny all; }} }}
+        """,
+        files=PAGE,
+    )
+    for uri in ("/a", "/a?x=1"):
+        assert status(nginx, uri) == 401
+        assert status(nginx, uri, auth(good())) == 200
+        assert status(nginx, uri, method="POST") == 401
+        assert status(nginx, uri, auth(good()), method="POST") == 403
+
+
 def test_error_page(nginx: Nginx) -> None:
     nginx(
         f"""

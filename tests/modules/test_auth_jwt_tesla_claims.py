@@ -153,6 +153,22 @@ def test_fields_for_clients(nginx: Nginx) -> None:
         """)
 
 
+@pytest.mark.parametrize("name", ["https://example.com/roles", "a b", "gr\xf6\xdfe", ""])
+def test_names_that_no_field_can_have(nginx: Nginx, name: str) -> None:
+    """TeslaGov's module sends what others read as a shorter name, and the rest as its value."""
+    backend = proxied(
+        nginx,
+        f"""
+        {KEY} auth_jwt_extract_request_claims '{name}' sub;
+        auth_jwt_extract_response_claims '{name}' sub; location / {{ {UP} }}
+        """,
+    )
+    answer = nginx.request("GET /", auth(good(**{name: "x"})))
+    assert [name for name, _ in answer.fields if name.startswith("JWT")] == ["JWT-sub"]
+    assert exported(backend) == ["JWT-sub: u1"]
+    assert f'no field can be named "JWT-{name}", it is not sent' in nginx.read("logs/stderr")
+
+
 def test_fields_for_upstreams(nginx: Nginx) -> None:
     backend = proxied(
         nginx, f"{KEY} location / {{ auth_jwt_extract_request_claims {NAMES}; {UP} }}"

@@ -137,6 +137,30 @@ def test_login_urls(nginx: Nginx, login: str, told: str) -> None:
     assert nginx.request("GET /x", "Host: a").get("Location") == nginx.filled(told)
 
 
+def test_no_login_url(nginx: Nginx) -> None:
+    nginx(f"server_name a; {KEY} auth_jwt_redirect on;")
+    assert nginx.request("GET /x", "Host: a").status == 302
+    assert status(nginx, "/x", "Host: a", method="POST") == 302
+
+
+def test_no_challenge(nginx: Nginx) -> None:
+    nginx(
+        f"""
+        {LOGIN} auth_jwt_www_authenticate Bearer;
+        location /401 {{ auth_jwt_redirect off; }}
+        """
+    )
+    nginx.exchange("""
+        > GET /
+        < 302
+        < !WWW-Authenticate
+
+        > GET /401
+        < 401
+        < WWW-Authenticate: Bearer
+        """)
+
+
 def test_after_an_internal_redirect(nginx: Nginx) -> None:
     """What the client asked for is what it comes back to."""
     nginx(f"server_name a; location / {{ rewrite ^ /inner last; }} location /inner {{ {LOGIN} }}")

@@ -8,13 +8,13 @@ import pytest
 
 from pyngx_jwt.jwt import ALGORITHMS, Json
 
-from ..jwt.keys import SECRET, hs, signing_key
+from ..jwt.keys import SECRET, hs, jwks, signing_key
 from ..nginx import Nginx
 from .plain_keys import PAGE, RSA, auth, claims_of, good, pem, sentences, status
 from .tokens import tampered
 
 pytestmark = pytest.mark.pyngx_only("no test nginx has tizpuppi's module")
-FILES = {**PAGE, "secret": SECRET + b"\n", "key.pem": pem(RSA)}
+FILES: dict[str, str | bytes] = {**PAGE, "secret": SECRET + b"\n", "key.pem": pem(RSA)}
 KEY = "auth_jwt_key_file %%DIR%%/secret; auth_jwt_alg HS256;"
 REALM = 'Bearer realm="A"'
 INVALID = f'{REALM}, error="invalid_token"'
@@ -184,6 +184,23 @@ def test_other_modules_have_their_say(nginx: Nginx) -> None:
     ):
         found = status(nginx, uri), status(nginx, uri, auth(good()))
         assert found == (without_token, with_token), uri
+
+
+def test_what_is_ours(nginx: Nginx) -> None:
+    nginx(
+        f"""
+        auth_jwt A; auth_jwt_alg RS256; auth_jwt_www_authenticate '$host'; auth_jwt_leeway 1h;
+        auth_jwt_key_request /_jwks; root html;
+        location /_jwks {{ auth_jwt off; return 200 '{jwks(signing_key("RS256", "k"))}'; }}
+        """,
+        http=PINNED,
+        files=PAGE,
+    )
+    key = signing_key("RS256", "k")
+    assert status(nginx, "/a", auth(key.sign(claims_of()))) == 200
+    assert status(nginx, "/a", auth(key.sign(claims_of(exp=NOW - 60)))) == 200
+    answer = nginx.request("GET /a", auth(tampered(key.sign(claims_of()))))
+    assert (answer.status, answer.get("WWW-Authenticate")) == (401, "localhost")
 
 
 def test_variables(nginx: Nginx) -> None:

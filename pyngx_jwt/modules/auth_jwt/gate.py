@@ -145,7 +145,7 @@ class Gate:
                 return self._refuse(r, token, *denial)
         if plan.accepted is not None:
             plan.accepted(r, verified)
-        return plan.success
+        return None if plan.excused and r.method in plan.excused else plan.success
 
     def _refuse(self, r: Request, token: str, status: Status, refusal: Refusal) -> Status | None:
         plan = self.plan
@@ -155,9 +155,11 @@ class Gate:
         log_refusal(r, token, refusal, plan.words)
         if r.method in plan.excused:
             return None
+        if plan.answer is not None:
+            status = plan.answer(r, status)
         if field := plan.challenge(r, token, status):
             r.add_header("WWW-Authenticate", field)
-        return status if plan.answer is None else plan.answer(r, status)
+        return status
 
     # -- without enforcement ---------------------------------------------------------------
 

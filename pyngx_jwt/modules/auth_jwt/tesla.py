@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Self
@@ -35,6 +36,7 @@ from .words import NO_HEX, tesla_words
 HMAC = "HS256"
 EXPORTED = "JWT-"
 RETURN = "?return_url="
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Fields = Callable[[Request], Iterable[tuple[str, str]]]
 
@@ -99,15 +101,24 @@ class TeslaConf(TokenConf):
     def auth_jwt_extract_request_claims(self, name: str, *names: str) -> None:
         """Passes claims that are strings to upstreams, in fields named "JWT-" and the claim's
         name.  Such fields of the client are dropped."""
-        self._add("request_claims", name, *names)
-        self._show("http_", lambda r: r.index.items(), name, *names)
+        names = self._sendable(name, *names)
+        self._add("request_claims", *names)
+        self._show("http_", lambda r: r.index.items(), *names)
 
     @directive(EVERYWHERE)
     def auth_jwt_extract_response_claims(self, name: str, *names: str) -> None:
         """Tells clients of claims that are strings, in fields named "JWT-" and the claim's
         name."""
-        self._add("response_claims", name, *names)
-        self._show("sent_http_", lambda r: r.headers_out, name, *names)
+        names = self._sendable(name, *names)
+        self._add("response_claims", *names)
+        self._show("sent_http_", lambda r: r.headers_out, *names)
+
+    def _sendable(self, *names: str) -> tuple[str, ...]:
+        """Those that can be in the name of a field (RFC 9110, section 5.1)."""
+        for name in names:
+            if not _TOKEN.fullmatch(name):
+                self._scope.warn(f'no field can be named "{EXPORTED}{name}", it is not sent')
+        return tuple(name for name in names if _TOKEN.fullmatch(name))
 
     def _show(self, prefix: str, fields: Fields, *names: str) -> None:
         """A field's name with both "-" and "_" is not looked for by $http_NAME."""
