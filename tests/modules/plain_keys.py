@@ -4,6 +4,7 @@ what the log says of them."""
 from __future__ import annotations
 
 import re
+import time
 
 from cryptography.hazmat.primitives import serialization
 
@@ -46,6 +47,13 @@ def auth(token: str, scheme: str = "Bearer ") -> str:
 
 def status(nginx: Nginx, uri: str, *fields: str, method: str = "GET") -> int:
     return nginx.request(f"{method} {uri}", *fields).status
+
+
+def wait_for(nginx: Nginx, found: int, uri: str, *fields: str) -> None:
+    """Asks until that is the status: a file is looked at once in a second."""
+    deadline = time.monotonic() + 5
+    while status(nginx, uri, *fields) != found:
+        assert time.monotonic() < deadline
 
 
 def sentences(nginx: Nginx) -> list[str]:

@@ -49,6 +49,13 @@ def dialect(nginx: Nginx, server: str, *, http: str = "", main: str = "") -> tup
         ("auth_jwt_key SECRET;", "tesla", '"auth_jwt_key"'),
         ("auth_jwt on; auth_jwt_key SECRET;", "maxlt", '"auth_jwt_key"'),
         ("auth_jwt $cookie_t; auth_jwt_key SECRET;", "maxlt", '"auth_jwt_key"'),
+        ("auth_jwt_key SECRET; auth_jwt_www_authenticate off;", "tesla", '"auth_jwt_key"'),
+        ("auth_jwt_key SECRET; add_header X $http_jwt_sub;", "tesla", '"auth_jwt_key"'),
+        (
+            "auth_jwt on; auth_jwt_key SECRET; auth_jwt_www_authenticate off;",
+            "maxlt",
+            '"auth_jwt_key"',
+        ),
         ("auth_jwt A; auth_jwt_key_file key.pem;", "tizp", "with a PEM"),
         ("auth_jwt A; auth_jwt_key_file secret;", "tizp", "with a raw secret"),
         ("auth_jwt A; KEYS", "plus", '"auth_jwt A"'),

@@ -10,7 +10,20 @@ from pyngx_jwt.jwt import ALGORITHMS, Json
 
 from ..jwt.keys import SECRET, hs, jwks, signing_key, without
 from ..nginx import Nginx
-from .plain_keys import EC, ED, HEX, PAGE, RSA, auth, claims_of, good, pem, sentences, status
+from .plain_keys import (
+    EC,
+    ED,
+    HEX,
+    PAGE,
+    RSA,
+    auth,
+    claims_of,
+    good,
+    pem,
+    sentences,
+    status,
+    wait_for,
+)
 from .tokens import Issuer, tampered
 
 pytestmark = pytest.mark.pyngx_only("no test nginx has max-lt's module")
@@ -269,8 +282,7 @@ def test_new_key_in_the_file(nginx: Nginx) -> None:
     one, two = auth(hs(claims_of(), octets=b"one")), auth(hs(claims_of(), octets=b"two"))
     assert status(nginx, "/a", one) == 200
     nginx.write("key", "two")
-    while status(nginx, "/a", two) != 200:
-        """Not yet looked at again, which it is within a second."""
+    wait_for(nginx, 200, "/a", two)
     assert status(nginx, "/a", one) == 401
 
 

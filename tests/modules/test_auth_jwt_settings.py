@@ -87,6 +87,15 @@ def test_smaller_limits(nginx: Nginx, dialect: str, limit: str, beyond: str) -> 
     assert status(nginx, "/a", auth(hs(claims_of(x=nested(2)), b'{"alg":"HS256"}'))) == 200
 
 
+@pytest.mark.parametrize("size, found", [("", "u1"), ("100", ""), ("40k", "u1")])
+def test_tokens_that_are_only_looked_at(nginx: Nginx, size: str, found: str) -> None:
+    nginx(
+        "auth_jwt off token=$http_t; location / { return 200 $jwt_claim_sub; }",
+        http=f"pyngx_jwt_dialect plus; {f'pyngx_jwt_max_token_size {size};' if size else ''}",
+    )
+    assert nginx.request("GET /", f"T: {good()}").text == found
+
+
 def test_a_megabyte(nginx: Nginx) -> None:
     """Limits of the head come first, and where they are wide a glance is enough."""
     nginx(
@@ -125,16 +134,17 @@ SIZE, KEYS, DEPTH = (
     ("pyngx_jwt_max_keys", "65", "1"),
     ("pyngx_jwt_max_depth", "12", "1"),
 )
+AFTER = ["before", "LIMIT", "include limit.conf;"]
 DEEP = json.dumps({"x": nested(10), "keys": [secret()]})
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", AFTER)
 @pytest.mark.parametrize("dialect", ["plus", "pyngx", "kjdev"])
 @pytest.mark.parametrize(
     "limit, text", [(SIZE, key_set(1, 256 * 1024)), (KEYS, key_set(65)), (DEPTH, DEEP)]
 )
 def test_larger_sets(
-    nginx: Nginx, dialect: str, limit: tuple[str, str, str], text: str, after: bool
+    nginx: Nginx, dialect: str, limit: tuple[str, str, str], text: str, after: str
 ) -> None:
     """Wherever in "http" the limit stands, and although files are read at once."""
     name, value, _ = limit
@@ -142,7 +152,7 @@ def test_larger_sets(
     assert status(nginx, "/a", auth(good())) == 200
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", AFTER)
 @pytest.mark.parametrize(
     "limit, text, told",
     [
@@ -152,7 +162,7 @@ def test_larger_sets(
     ],
 )
 def test_smaller_sets(
-    nginx: Nginx, limit: tuple[str, str, str], text: str, told: str, after: bool
+    nginx: Nginx, limit: tuple[str, str, str], text: str, told: str, after: str
 ) -> None:
     name, _, value = limit
     serve_set(nginx, "plus", text, f"{name} {value};", after)
@@ -160,13 +170,13 @@ def test_smaller_sets(
     assert told in nginx.read("logs/stderr")
 
 
-def serve_set(nginx: Nginx, dialect: str, text: str, limit: str, after: bool) -> None:
+def serve_set(nginx: Nginx, dialect: str, text: str, limit: str, after: str) -> None:
     server = 'server { listen 127.0.0.1:%%PORT%%; auth_jwt "A"; auth_jwt_key_file jwks.json; }'
-    first, last = ("", limit) if after else (limit, "")
+    first, last = (limit, "") if after == "before" else ("", after.replace("LIMIT", limit))
     nginx(
         http=f"pyngx_jwt_dialect {dialect}; {first} root html; {server} {last}",
         listen="127.0.0.1:%%PORT_other%%",
-        files={**PAGE, "jwks.json": text},
+        files={**PAGE, "jwks.json": text, "limit.conf": limit},
     )
 
 

@@ -8,7 +8,20 @@ from pyngx_jwt.jwt import ALGORITHMS
 
 from ..jwt.keys import SECRET, hs, jwks, signing_key, without
 from ..nginx import Nginx
-from .plain_keys import EC, ED, HEX, PAGE, RSA, auth, claims_of, good, pem, sentences, status
+from .plain_keys import (
+    EC,
+    ED,
+    HEX,
+    PAGE,
+    RSA,
+    auth,
+    claims_of,
+    good,
+    pem,
+    sentences,
+    status,
+    wait_for,
+)
 from .tokens import Issuer, tampered
 
 pytestmark = pytest.mark.pyngx_only("no test nginx has TeslaGov's module")
@@ -195,8 +208,7 @@ def test_new_key_in_the_file(nginx: Nginx) -> None:
     other = signing_key("RS256", copy=1)
     assert status(nginx, "/a", auth(RSA.sign(claims_of()))) == 200
     nginx.write("key.pem", pem(other))
-    while status(nginx, "/a", auth(other.sign(claims_of()))) != 200:
-        """Not yet looked at again, which it is within a second."""
+    wait_for(nginx, 200, "/a", auth(other.sign(claims_of())))
     assert status(nginx, "/a", auth(RSA.sign(claims_of()))) == 401
 
 

@@ -97,6 +97,14 @@ def test_only_hosts_of_the_server(nginx: Nginx, names: str, host: str, told: str
     assert answer.get("Location") == nginx.filled(f"https://login.example/in{back}")
 
 
+def test_absolute_target(nginx: Nginx) -> None:
+    """Its host counts as the Host field does."""
+    nginx(f"server_name a; location / {{ {LOGIN} }}")
+    for target in ("http://a/x?y", "http://evil/x?y"):
+        answer = nginx.request(f"GET {target}", "Host: evil")
+        assert answer.get("Location") == nginx.filled(f"{BACK}http://a:%%PORT%%/x%3Fy")
+
+
 def test_no_host(nginx: Nginx) -> None:
     nginx(LOGIN)
     answer = nginx.request("GET / HTTP/1.0")

@@ -14,6 +14,7 @@ from ...jwt import Reason, Refusal, Token, Verified, Verifier, read
 from ...log import Level as LogLevel
 from .demands import Demand
 from .keyring import Keyring
+from .settings import JwtConf
 from .sources import Failure
 from .variables import KEY
 from .wire import Challenger, FindToken
@@ -183,7 +184,8 @@ class Gate:
             return None
         keyring = plan.keyring
         if keyring is None:
-            return None if plan.enforced else _kept(r, read(text))
+            limits = r.location.conf(JwtConf).limits
+            return None if plan.enforced else _kept(r, read(text, limits))
         now = time()
         hot = keyring.since <= now < keyring.until
         verifier = keyring.verifier if hot else keyring.at_hand(r, now)
