@@ -24,7 +24,6 @@ from .conf.directive import (
     Directive,
 )
 from .conf.parse import END_BLOCK, Source, Statement, command_line, expand, read_source
-from .conf.scan import scan
 from .conf.scope import Scope
 from .errors import ConfError
 from .http.auth_delay import delayed
@@ -594,12 +593,11 @@ class Cycle:
 
 def load(options: Options, log: Log) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    found = scan(options.conf_file, options.conf_prefix, "jwt")
-    choice = choose_dialect(options, found)
+    choice = choose_dialect(options)
     modules = tuple(m for m in MODULES if not m.dialects or choice.name in m.dialects)
     scope = Scope(options, lambda text: log.write(LogLevel.WARN, text), choice.name, modules)
     scope.things[Choice] = choice
-    prepare_key_sets(scope, found.statements)
+    prepare_key_sets(scope, choice)
     _declare_variables(scope)
     reader, root = Reader(scope, directives_of(modules)), Level(MAIN, scope)
     if options.directives:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ...conf.parse import Statement, full_name
-from ...conf.scan import Scan
+from ...conf.scan import Scan, scan
 from ...errors import ConfError
 from ...options import Options
 
@@ -121,12 +121,14 @@ class Witness(NamedTuple):
 class Choice:
     """The dialect of a configuration, and what spoke for it.
 
-    ``ambiguous``: NGINX Plus and kjdev's module would both load it."""
+    ``ambiguous``: NGINX Plus and kjdev's module would both load it.  ``limits``: directives
+    that count for what others read at once."""
 
     name: str = DEFAULT
     evidence: tuple[Witness, ...] = ()
     pinned: bool = False
     ambiguous: bool = False
+    limits: tuple[Statement, ...] = ()
 
     @property
     def text(self) -> str:
@@ -150,10 +152,17 @@ AMBIGUOUS = (
 )
 
 
-def choose_dialect(options: Options, found: Scan) -> Choice:
-    """The dialect of a configuration that is about to be read, of which this is a look at.
+def choose_dialect(options: Options) -> Choice:
+    """The dialect of a configuration that is about to be read.
 
     Raises ConfError for an unknown name, and for marks of two dialects, with both places."""
+    found = scan(options.conf_file, options.conf_prefix, "jwt")
+    limits = tuple(s for s in found.statements if s.name.startswith("pyngx_jwt_max_"))
+    return replace(decide(found, options), limits=limits)
+
+
+def decide(found: Scan, options: Options) -> Choice:
+    """The procedure itself, on a configuration that has been looked at."""
     if options.jwt_dialect:
         _known(options.jwt_dialect)
         witness = Witness(options.jwt_dialect, "--jwt-dialect", "the command line", 0)

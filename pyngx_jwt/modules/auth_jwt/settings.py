@@ -3,18 +3,18 @@ limits, and switches for what is refused by default."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 from ...conf.directive import EVERYWHERE, HTTP, Conf, flag, slot
-from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module
 from ...jwt import Limits, Policy, Presence
+from .dialects import Choice
 from .sources import Sources
 
 LIMITS = Limits()
@@ -88,13 +88,13 @@ class JwtConf(Conf):
 jwt_settings = Module("jwt_settings", JwtConf)
 
 
-def prepare_key_sets(scope: Scope, statements: Iterable[Statement]) -> None:
-    """Looks ahead for limits: key files are read as soon as they are named, and limits that
-    are found later count for them, too.  Errors are left to whoever runs the directives."""
+def prepare_key_sets(scope: Scope, choice: Choice) -> None:
+    """Makes limits count that are yet to be read: key files are read as soon as they are named.
+    Errors are left to whoever runs the directives."""
     conf = JwtConf(scope)
-    for statement in statements:
+    for statement in choice.limits:
         found = JwtConf.directives.get(statement.name)
-        if found is not None and "_max_" in found.name and len(statement.args) == 1:
+        if found is not None and len(statement.args) == 1:
             with suppress(ConfError):
                 found.set(conf, *statement.args)
     scope.shared(Sources).sets.limits = conf.limits
