@@ -208,6 +208,7 @@ class Request:
     file_segments: Any = None
     upstream_states: Any = None
     cache_status: str | None = None
+    lasting: Any = None  # contexts of a main request that internal redirects leave alone
 
     def __init__(self) -> None:
         self.headers_in: list[tuple[str, str]]

@@ -16,7 +16,7 @@ from .demands import Demand
 from .keyring import Keyring
 from .settings import JwtConf
 from .sources import Failure
-from .variables import KEY
+from .variables import KEY, remember
 from .wire import Challenger, FindToken
 from .words import Words, log_refusal
 
@@ -43,6 +43,7 @@ class Plan:
     applies: Callable[[Request], bool] | None = None
     # Methods whose requests pass with whatever token, which is looked at nonetheless.
     excused: frozenset[str] = frozenset()
+    lasting: bool = False  # whether variables tell of the token in other locations, too
     before: Callable[[Request], None] | None = None  # runs for each request
     accepted: Callable[[Request, Verified], None] | None = None
     # What answers instead of a refusal's status.
@@ -137,20 +138,27 @@ class Gate:
 
     def _accept(self, r: Request, token: str, verified: Verified) -> Status | None:
         plan = self.plan
-        r.contexts[KEY] = (r.location, verified)
+        self._note(r, verified)
         for demand in plan.demands:
             denial = demand(r, verified)
             if denial is not None:
                 if denial.refusal.reason is not Reason.CONDITION:
-                    r.contexts[KEY] = (r.location, None)
+                    self._note(r, None)
                 return self._refuse(r, token, *denial)
         if plan.accepted is not None:
             plan.accepted(r, verified)
         return None if plan.excused and r.method in plan.excused else plan.success
 
+    def _note(self, r: Request, found: Verified | None) -> None:
+        r.contexts[KEY] = (r.location, found)
+        if self.plan.lasting:
+            remember(r, found)
+
     def _refuse(self, r: Request, token: str, status: Status, refusal: Refusal) -> Status | None:
         plan = self.plan
-        r.contexts.setdefault(KEY, (r.location, None))
+        found = r.contexts.get(KEY)
+        if found is None or found[0] is not r.location:
+            self._note(r, None)
         if plan.explain is not None and token and r.location.log.level >= LogLevel.ERR:
             refusal = plan.explain(r, token, refusal)
         log_refusal(r, token, refusal, plan.words)

@@ -50,7 +50,7 @@ from .keyring import Keyring, keyring_of
 from .revocation import RevocationFile, RevocationFiles
 from .settings import policy_with
 from .sources import JWKS, KeyForm, Sources
-from .variables import Render, look_for, now_text
+from .variables import Render, look_after_check, now_text
 from .wire import Challenger, compile_challenge, compile_token, exact_bearer, quoted
 from .words import kjdev_words
 
@@ -222,7 +222,7 @@ class KjdevConf(TokenConf):
         self.nesting = Nesting(delimiter, mark)
 
 
-look = look_for(KjdevConf)
+look = look_after_check(KjdevConf)
 
 
 def _form(directive: str, name: str, form: str) -> KeyForm:
@@ -340,6 +340,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
             demands=demands,
             no_token=_no_token(conf, level),
             broken_keys=401,
+            lasting=True,
             before=_ignored(phase),
             accepted=_challenged(conf, level),
             explain=_explain(conf, level),

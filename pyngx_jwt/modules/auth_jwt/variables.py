@@ -35,6 +35,32 @@ def look_for(kind: type[TokenConf]) -> Look:
     return look
 
 
+def look_after_check(kind: type[TokenConf]) -> Look:
+    """As look_for(), but nothing is told before a location has looked at the request's token,
+    and a location that demands none tells what the last one has accepted, be it before an
+    internal redirect or in the request whose subrequest this is."""
+    look = look_for(kind)
+
+    def find(r: Request) -> Verified | Token | None:
+        lasting = r.main.lasting
+        if lasting is None or KEY not in lasting:
+            return None
+        if r.location.conf(kind)._gate is None:
+            token: Verified | Token | None = lasting[KEY]
+            return token
+        return look(r)
+
+    return find
+
+
+def remember(r: Request, token: Verified | Token | None) -> None:
+    """Keeps what look_after_check() tells; None of a token that was refused."""
+    main = r.main
+    if main.lasting is None:
+        main.lasting = {}
+    main.lasting[KEY] = token
+
+
 def claim_getter(look: Look, find: Callable[[dict[str, Json]], str]) -> Getter:
     """A variable of what `find` makes of the claims."""
 
