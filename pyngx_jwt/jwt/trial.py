@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .encoding import quote
+from .encoding import Json, quote
 from .encryption import decrypt
 from .key import Key
 from .keys import KeySet
@@ -73,14 +73,16 @@ def open_encrypted(token: Encrypted, key_sets: Sequence[KeySet], policy: Policy)
 def _failure(
     alg: str, kid: str | None, key_sets: Iterable[KeySet], tried: int, reason: Reason
 ) -> Refusal:
-    """What to say if no key did."""
-    wanted = f"alg {alg}"
+    """What to say if no key did.  Facts tell the kid if a key set has it."""
+    wanted, facts = f"alg {alg}", dict[str, Json](alg=alg)
     if kid is not None:
         wanted = f"kid {quote(kid)} and {wanted}"
         # Where no key has a name, newer ones are not to be hoped for.
         named = any(key_set.by_kid for key_set in key_sets)
-        if named and not any(kid in key_set.by_kid for key_set in key_sets):
+        if any(kid in key_set.by_kid for key_set in key_sets):
+            facts["kid"] = kid
+        elif named:
             return Refusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
     if not tried:
-        return Refusal(Reason.NO_KEY, wanted, {"alg": alg})
-    return Refusal(reason, f"{wanted}, {tried} keys tried", {"kid": kid})
+        return Refusal(Reason.NO_KEY, wanted, facts)
+    return Refusal(reason, f"{wanted}, {tried} keys tried", facts)

@@ -168,7 +168,9 @@ def _date(
         return absent
     if name not in claims:
         if presence is Presence.REQUIRED:
-            return Refusal(Reason.DATE, f"{name} is missing", {"absent": name})
+            return Refusal(
+                Reason.DATE, f"{name} is missing", {"absent": name, "leeway": policy.leeway}
+            )
         return absent
     value = claims[name]
     fault = ""

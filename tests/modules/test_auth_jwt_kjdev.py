@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from pyngx_jwt.jwt import Json
+
 from ..jwt.keys import jwks, signing_key
 from ..nginx import Nginx
 from .tokens import FILES, KEY, KEYS, OTHER, bearer, tampered, token

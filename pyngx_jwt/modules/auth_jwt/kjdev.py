@@ -148,16 +148,18 @@ class KjdevConf(TokenConf):
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str) -> None:
         """Sets a variable to a claim."""
-        self._define(variable, _claim, name, render_flat)
+        self._define("auth_jwt_claim_set", variable, _claim, name, render_flat)
 
     @directive(HTTP)
     def auth_jwt_header_set(self, variable: str, name: str) -> None:
         """Sets a variable to a member of the JOSE header."""
-        self._define(variable, _member, name, render_plain)
+        self._define("auth_jwt_header_set", variable, _member, name, render_plain)
 
     def _define(
-        self, variable: str, make: Callable[..., Getter], name: str, render: Render
+        self, directive: str, variable: str, make: Callable[..., Getter], name: str, render: Render
     ) -> None:
+        if not variable.startswith("$"):
+            raise ConfError(f'"{directive}" directive not a variable specified')
         self._level.variables.define(variable_name(variable), make(_utf8(name), render))
 
     @directive(INSIDE, syntax="auth_jwt_require $value ... [error=status];")
@@ -208,10 +210,12 @@ class KjdevConf(TokenConf):
         self._add("revoked", found)
 
     @directive(EVERYWHERE, syntax="auth_jwt_allow_nested [delimiter=text] [quote=text];")
-    def auth_jwt_allow_nested(self, *parameters: str) -> None:
+    def auth_jwt_allow_nested(self, first: str | None = None, second: str | None = None) -> None:
         """Lets names of claims and header members lead inside of objects."""
-        delimiter, mark = ".", '"'
-        for parameter in parameters:
+        delimiter, mark = vars(self).get("nesting", Nesting(".", '"'))
+        for parameter in (first, second):
+            if parameter is None:
+                continue
             name, _, text = parameter.partition("=")
             if name == "delimiter" and text:
                 delimiter = _utf8(text)

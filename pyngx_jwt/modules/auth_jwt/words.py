@@ -4,6 +4,7 @@ and then which check failed and how."""
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -97,15 +98,15 @@ def kjdev_words(refusal: Refusal) -> Told:
     reason, facts = refusal.reason, refusal.facts
     if reason is Reason.MISSING and facts:
         return _at(Level.ERR, "token variable specified was not provided")
-    if reason is Reason.EXPIRED and _is_negative(facts.get("exp")):
+    if reason is Reason.EXPIRED and _is_unreadable(facts.get("exp")):
         return _at(Level.ERR, "rejected due to exp claim could not be obtained")
     if reason is Reason.EXPIRED or facts.get("absent") == "exp":
         return _at(Level.INFO, _expired(refusal))
     if reason is Reason.DATE:
         name = refusal.detail.partition(" ")[0]
         return _at(Level.ERR, f"rejected due to {name} claim could not be obtained")
-    if reason is Reason.SIGNATURE:
-        failed = f'rejected due to signature validate failure: kid="{facts.get("kid") or ""}"'
+    if reason in (Reason.SIGNATURE, Reason.NO_KEY) and "kid" in facts:
+        failed = f'rejected due to signature validate failure: kid="{facts["kid"]}"'
         return _at(Level.INFO, failed, _UNVERIFIED)
     if reason is Reason.ALGORITHM and facts.get("alg") == "none":
         return _at(Level.INFO, "rejected due to none algorithm")
@@ -116,8 +117,9 @@ def kjdev_words(refusal: Refusal) -> Told:
     return _at(Level.INFO, _KJDEV.get(reason, _UNVERIFIED))
 
 
-def _is_negative(value: Json) -> bool:
-    return isinstance(value, int | float) and value < 0
+def _is_unreadable(value: Json) -> bool:
+    """Whether it is among the numbers that the module takes for an error of its reader."""
+    return value == -1 or (isinstance(value, float) and value < 0)
 
 
 def _at(level: Level, *sentences: str) -> Told:
@@ -125,7 +127,8 @@ def _at(level: Level, *sentences: str) -> Told:
 
 
 def _expired(refusal: Refusal) -> str:
-    exp, now, leeway = (refusal.facts.get(name, 0) for name in ("exp", "now", "leeway"))
+    facts = {"exp": 0, "now": time.time(), "leeway": 0, **refusal.facts}
+    exp, now, leeway = (facts[name] for name in ("exp", "now", "leeway"))
     assert isinstance(exp, int | float) and isinstance(now, int | float)
     assert isinstance(leeway, int | float)
     return (
