@@ -140,6 +140,104 @@ def test_empty_secret(nginx: Nginx) -> None:
     nginx.wait_for_log("no usable key in the JWK Set; key 0 is skipped: empty secret")
 
 
+# Requests that say two things, or the same thing twice.
+
+DIALECTS = pytest.mark.parametrize("dialect", ["plus", "kjdev"])
+
+
+@DIALECTS
+@pytest.mark.pyngx_only("nginx takes the first of several cookies")
+def test_conflicting_cookies(nginx: Nginx, dialect: str) -> None:
+    """An upstream may take the other one for the user's."""
+    nginx(
+        'auth_jwt "A" token=$cookie_t; auth_jwt_key_file jwks.json; root html;',
+        http=f"pyngx_jwt_dialect {dialect};",
+        files={"jwks.json": SET, "html/a": "content"},
+    )
+    good, other = EC.sign(GOOD), RSA.sign(GOOD)
+    for lines, wanted in (
+        ([f"t={good}"], 200),
+        ([f"a=b; t={good}; tt={other}"], 200),
+        ([f"t={good}; t={good}"], 200),
+        ([f"t={good}; t={other}"], 401),
+        ([f"t={good}; T={other}"], 401),
+        ([f"t={good}; t="], 401),
+        ([f"t={good}", f"x=y; t={other}"], 401),
+        ([f"t={good}", "x=y"], 200),
+    ):
+        answer = nginx.request("GET /a", *(f"Cookie: {text}" for text in lines))
+        assert answer.status == wanted, lines
+
+
+@DIALECTS
+@pytest.mark.pyngx_only("names a dialect")
+def test_several_fields(nginx: Nginx, dialect: str) -> None:
+    nginx(
+        """
+        auth_jwt "A"; auth_jwt_key_file jwks.json; root html;
+        location /field { auth_jwt "A" token=$http_x_token; try_files /a =404; }
+        """,
+        http=f"pyngx_jwt_dialect {dialect};",
+        files={"jwks.json": SET, "html/a": "content"},
+    )
+    good, other = EC.sign(GOOD), RSA.sign(GOOD)
+    for target, name, wanted in (("/a", "Authorization: Bearer", 400), ("/field", "X-Token:", 401)):
+        assert nginx.request(f"GET {target}", f"{name} {good}").status == 200
+        for second in (good, other, ""):
+            answer = nginx.request(f"GET {target}", f"{name} {good}", f"{name} {second}")
+            assert answer.status == wanted, (target, second)
+
+
+@DIALECTS
+@pytest.mark.pyngx_only("names a dialect")
+def test_no_verdict_serves_elsewhere(nginx: Nginx, dialect: str) -> None:
+    """A token that one location has accepted is as new to others, whatever sets them apart."""
+    own = 'auth_jwt_require_claim role eq "admin"' if dialect == "kjdev" else "auth_jwt_type nested"
+    nginx(
+        f"""
+        auth_jwt "A"; root html;
+        location / {{ auth_jwt_key_file jwks.json; }}
+        location /keys {{ auth_jwt_key_file other.json; }}
+        location /policy {{ auth_jwt_key_file jwks.json; {own}; }}
+        location /leeway {{ auth_jwt_key_file jwks.json; auth_jwt_leeway 1h; }}
+        location /require {{ auth_jwt_key_file jwks.json; auth_jwt_require $arg_a; }}
+        location /source {{ auth_jwt_key_file jwks.json; auth_jwt "A" token=$arg_t; }}
+        """,
+        http=f"pyngx_jwt_dialect {dialect};",
+        files={"jwks.json": SET, "other.json": jwks(OTHER), "html/a": "content"},
+    )
+    late = EC.sign({**GOOD, "exp": EXP - 3700})
+    for _ in range(2):
+        for target, text, wanted in (
+            ("/a", EC.sign(GOOD), 200),
+            ("/keys", EC.sign(GOOD), 401),
+            ("/policy", EC.sign(GOOD), 401),
+            ("/require", EC.sign(GOOD), 401),
+            ("/source", EC.sign(GOOD), 401),
+            ("/require?a=1", EC.sign(GOOD), 404),
+            ("/leeway", late, 404),
+            ("/a", late, 401),
+        ):
+            answer = nginx.request(f"GET {target}", f"Authorization: Bearer {text}")
+            assert answer.status == wanted, target
+
+
+@DIALECTS
+@pytest.mark.pyngx_only("names a dialect")
+def test_a_withdrawn_key_ends_what_it_signed(nginx: Nginx, dialect: str) -> None:
+    nginx(
+        'auth_jwt "A"; auth_jwt_key_file jwks.json; root html;',
+        http=f"pyngx_jwt_dialect {dialect};",
+        files={"jwks.json": jwks(EC, EC384), "html/a": "content"},
+    )
+    sent = f"Authorization: Bearer {EC.sign(GOOD)}"
+    assert nginx.request("GET /a", sent).status == 200
+    nginx.write("jwks.json", jwks(EC384))
+    deadline = time.monotonic() + 5
+    while nginx.request("GET /a", sent).status != 401:
+        assert time.monotonic() < deadline
+
+
 # The log.
 
 
@@ -177,13 +275,15 @@ def name(text: str) -> str:
 
 
 @pytest.mark.pyngx_only("nginx logs the request line as it is")
-def test_the_token_is_not_logged(nginx: Nginx) -> None:
+@DIALECTS
+def test_the_token_is_not_logged(nginx: Nginx, dialect: str) -> None:
     nginx(
         """
         auth_jwt_key_file jwks.json;
         location / { auth_jwt "A"; }
         location /argument { auth_jwt "A" token=$arg_t; }
         """,
+        http=f"pyngx_jwt_dialect {dialect};",
         files={"jwks.json": SET},
     )
     bad = tampered(RSA.sign(GOOD))
