@@ -338,6 +338,61 @@ def test_a_demand_on_alg_does_not_admit_unsigned_tokens(nginx: Nginx) -> None:
     nginx.wait_for_log("auth_jwt: rejected due to none algorithm")
 
 
+# What is in a token.
+
+
+def holding(nginx: Nginx, texts: list[str]) -> list[int]:
+    nginx(
+        f'{KEYS} auth_jwt "S"; root html; large_client_header_buffers 4 32k;',
+        http=DIALECT,
+        files=PAGES,
+    )
+    return [status(nginx, "/a", f"Authorization: Bearer {text}") for text in texts]
+
+
+def claim(value: str) -> str:
+    return KEY.sign(f'{{"exp":{NOW + 600},"x":{value}}}'.encode())
+
+
+def test_tokens(nginx: Nginx) -> None:
+    good = [
+        claim(f" {value} ")
+        for value in (
+            *("[0]", '"\\ud83d\\ude00"', "9223372036854775807", "-0.0", "1e22", '{"":1}'),
+            "[" * 10 + "]" * 10,
+            str([0] * 100),
+            f'"{"x" * 4096}"',
+        )
+    ]
+    bad = [
+        claim(value)
+        for value in (
+            *('"\\ud83d"', '"\\u0000"', '"\n"', "1e400", "NaN", "01", "'x'", "[1,]", "", "1}"),
+            *('{"a":1,"a":2}', "[" * 11 + "]" * 11, f'"{"x" * 12300}"'),
+        )
+    ]
+    bad += [
+        KEY.sign(b"\xef\xbb\xbf{}"),
+        KEY.sign(b'{"exp":4102444800,"x":"\xff"}'),
+        claim("1") + "A",
+    ]
+    assert holding(nginx, good + bad) == [200] * len(good) + [401] * len(bad)
+
+
+@pytest.mark.nginx_differs("it has limits for every array, string, object and number")
+def test_only_the_whole_is_limited(nginx: Nginx) -> None:
+    values = (str([0] * 101), f'"{"x" * 4097}"', str({str(n): 0 for n in range(257)}), str(2**63))
+    assert holding(nginx, [claim(value.replace("'", '"')) for value in values]) == [200] * 4
+
+
+@pytest.mark.nginx_differs("it lets them pass")
+def test_what_readers_disagree_about(nginx: Nginx) -> None:
+    late = KEY.sign({"exp": 2**53 + 2})
+    headers: list[dict[str, Json]] = [{"crit": ["x"], "x": 1}, {"b64": False}]
+    texts = [late, *(KEY.sign({"exp": NOW + 600}, header) for header in headers), token() + "=="]
+    assert holding(nginx, texts) == [401] * 4
+
+
 # Phases.
 
 

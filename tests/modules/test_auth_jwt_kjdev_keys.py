@@ -186,6 +186,76 @@ def test_unusable_file(nginx: Nginx, content: str) -> None:
     nginx.rejects("auth_jwt_key_file bad.json keyval;", text.format("key"), line=1)
 
 
+K, R = KEY.members(), RSA.members()
+OPS = without(KEY, "use")
+
+
+@pytest.mark.parametrize(
+    "keys, usable",
+    [
+        ([{**K, "use": "enc"}], False),
+        ([{**K, "use": "enc", "kid": "z"}, R], True),
+        ([{**OPS, "key_ops": ["verify"]}], True),
+        ([{**K, "kid": ""}], False),
+        ([{**K, "kid": ""}, R], True),
+        ([{"kty": "x"}, K], True),
+        ([{"kid": "x"}], False),
+        (["x"], False),
+        (["x", K], True),
+        ([{**K, "x": "!!"}, R], False),
+        ([{**K, "x": "AAAA"}], False),
+        ([{**K, "x": "AAAA"}, R], True),
+        ([{**K, "y": K["x"]}, R], False),  # no point of the curve
+        ([{**K, "crv": "P-999"}], False),
+        ([{**K, "crv": "P-999"}, R], True),
+        ([{**K, "x": f"{K['x']}="}], True),
+        ([K, K], True),
+        ([KEY.members(private=True)], True),
+        ([{**K, "x5c": ["AAAA"], "jku": "x"}], True),
+        ([{"kty": "RSA", "e": "AQAB"}], False),
+        ([{"kty": "RSA", "e": "AQAB"}, K], True),
+        ([{"kty": "oct", "k": ""}], False),
+        ([{"kty": "oct", "k": "YWI"}], True),
+        ([{"kty": "oct", "k": "+/+/"}], False),
+        ([signing_key("EdDSA", "e", "Ed448").members()], True),
+        ([signing_key("ES256K", "e").members()], True),
+    ],
+)
+def test_sets(nginx: Nginx, keys: list[Json], usable: bool) -> None:
+    nginx.write("keys.json", jwks(*keys))
+    if usable:
+        nginx.accepts("auth_jwt_key_file keys.json jwks;")
+    else:
+        text = '"auth_jwt_key_file" directive failed to load jwks file: "%%DIR%%/keys.json"'
+        nginx.rejects("auth_jwt_key_file keys.json jwks;", text)
+
+
+@pytest.mark.nginx_differs("it takes keys that no token could be verified with, or that are twins")
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [{**OPS, "key_ops": ["sign"]}],
+        [{**K, "kid": 5}],
+        [{**K, "alg": "RS256"}],
+        [{**K, "alg": "XX"}],
+        [K, {**OTHER.members(), "kid": "k1"}],
+    ],
+)
+def test_useless_keys(nginx: Nginx, keys: list[Json]) -> None:
+    nginx.write("keys.json", jwks(*keys))
+    text = '"auth_jwt_key_file" directive failed to load jwks file: "%%DIR%%/keys.json"'
+    nginx.rejects("auth_jwt_key_file keys.json jwks;", text)
+    nginx.write("keys.json", jwks(*keys, R))
+    nginx.accepts("auth_jwt_key_file keys.json jwks;")
+
+
+@pytest.mark.nginx_differs("it skips RSA keys of less than 2048 bits")
+def test_weak_key(nginx: Nginx) -> None:
+    """With a warning."""
+    nginx.write("keys.json", jwks(SigningKey.generate("RS256", "weak", bits=1024)))
+    assert "RSA modulus of 1024 bits is weak" in nginx.accepts("auth_jwt_key_file keys.json jwks;")
+
+
 def test_unusable_files_by_size(nginx: Nginx) -> None:
     text = '"auth_jwt_key_file" directive failed to load jwks file: "%%DIR%%/{}"'
     nginx.write("big.json", jwks(KEY) + " " * 262144)
@@ -289,6 +359,43 @@ def test_issuer_that_is_down(nginx: Nginx) -> None:
         files=PAGES,
     )
     assert statuses(nginx, "/a") == [401, 200, 401, 401]
+
+
+@pytest.mark.nginx_differs("it relies on the location's cache, and asks once more for each request")
+def test_rotation(nginx: Nginx) -> None:
+    """Requests share an answer; an unknown kid has the cache passed by."""
+    issuer = Issuer()
+    nginx.backend("issuer", issuer)
+    nginx(
+        """
+        auth_jwt "A"; root html; auth_jwt_key_request /_jwks jwks;
+        location = /_jwks {
+            internal; proxy_cache keys; proxy_cache_valid 200 1h;
+            proxy_pass http://127.0.0.1:%%PORT_issuer%%;
+        }
+        """,
+        http="proxy_cache_path %%DIR%%/cache keys_zone=keys:1m;",
+        files=PAGES,
+    )
+    assert status(nginx, KEY) == 200
+    issuer.body = jwks(THIRD)
+    assert status(nginx, KEY) == 200
+    assert len(issuer.asked) == 1
+    assert status(nginx, THIRD) == 200
+    assert status(nginx, KEY) == 401
+    assert len(issuer.asked) == 2
+
+
+@pytest.mark.nginx_differs("it cannot fetch keys in the preaccess phase")
+def test_request_before_access(nginx: Nginx) -> None:
+    nginx(
+        """
+        auth_jwt "A"; root html; auth_jwt_phase preaccess; auth_jwt_key_request /keys.json;
+        location ~ json$ { auth_jwt off; internal; }
+        """,
+        files=PAGES,
+    )
+    assert statuses(nginx, "/a") == [200, 401, 401, 401]
 
 
 # What verifies.
