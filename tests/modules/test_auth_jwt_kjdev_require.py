@@ -14,6 +14,7 @@ from .tokens import FILES, KEY, KEYS, bearer
 pytestmark = pytest.mark.needs("auth-jwt")
 PAGES = {**FILES, "html/a": "content"}
 NOW = int(time.time())
+A = "try_files /a =404;"
 
 CLAIMS: dict[str, Json] = {
     "s": "text",
@@ -301,6 +302,21 @@ def test_sizes(nginx: Nginx) -> None:
     assert nginx.request("GET /text", bearer()).status == 200
     assert nginx.request("GET /long", bearer()).status == 401
     nginx.wait_for_log(r"auth_jwt: claim requirement value too large: sub \(4097 bytes\)", 2)
+
+
+def test_long_arrays(nginx: Nginx) -> None:
+    elements = {number: ",".join(["0"] * number) for number in (99, 1024)}
+    serve(
+        nginx,
+        f"auth_jwt_require_claim n in json=[{elements[99]},5];",
+        server=f"""
+            location /more {{ auth_jwt_require_claim n in json=[{elements[1024]},5]; {A} }}
+            location /not {{ auth_jwt_require_claim n !in json=[{elements[1024]},5]; {A} }}
+            location /any {{ auth_jwt_require_claim n any json=[{elements[1024]},5]; {A} }}
+        """,
+    )
+    for target, status in (("/a", 200), ("/more", 401), ("/not", 401), ("/any", 401)):
+        assert nginx.request(f"GET {target}", line({"n": 5})).status == status, target
 
 
 # Headers.

@@ -451,3 +451,64 @@ def test_one_key_for_two_uses(nginx: Nginx) -> None:
     signed = SigningKey("HS256", SigningKey.from_members({**verify, "alg": "HS256"}).jwk)
     assert nginx.request("GET /encrypted", text).status == 401
     assert nginx.request("GET /a", f"Authorization: Bearer {signed.sign(CLAIMS)}").status == 401
+
+
+# What is ours.
+
+
+def test_extensions_in_all_forms(nginx: Nginx) -> None:
+    """Of a nested token, algorithm and claims are those of the inner one."""
+    key = encrypting("A256KW", "A256GCM")
+    nginx(
+        f"""
+        auth_jwt "A"; root html; auth_jwt_key_file all.json;
+        auth_jwt_algorithm ES256; auth_jwt_validate_claim aud b $arg_aud;
+        location / {{ }}
+        location /encrypted {{ auth_jwt_type encrypted; {A} }}
+        location /nested {{
+            auth_jwt_type nested; {A} limit_except GET {{ auth_jwt_validate_claim sub admin; }}
+        }}
+        location /own {{ auth_jwt_algorithm RS256 HS512; auth_jwt_validate_claim sub u1; {A} }}
+        """,
+        files={**PAGES, "all.json": jwks(KEY, key, RSA)},
+    )
+    other: dict[str, Json] = {**CLAIMS, "aud": "c"}
+    for request, text, wanted in (
+        ("GET /a", KEY.sign(CLAIMS), 200),
+        ("GET /a", KEY.sign(other), 401),
+        ("GET /a?aud=c", KEY.sign(other), 200),
+        ("GET /a", RSA.sign(CLAIMS), 401),
+        ("GET /encrypted", key.encrypt(CLAIMS), 200),
+        ("GET /encrypted", key.encrypt(other), 401),
+        ("GET /nested", key.encrypt(KEY.sign(CLAIMS)), 200),
+        ("GET /nested", key.encrypt(KEY.sign(other)), 401),
+        ("GET /nested?aud=c", key.encrypt(KEY.sign(other)), 200),
+        ("GET /nested", key.encrypt(RSA.sign(CLAIMS)), 401),
+        ("DELETE /nested", key.encrypt(KEY.sign(CLAIMS)), 401),
+        ("DELETE /nested", key.encrypt(KEY.sign({**CLAIMS, "sub": "admin"})), 405),
+        ("GET /own", RSA.sign(other), 200),
+        ("GET /own", KEY.sign(CLAIMS), 401),
+    ):
+        sent = f"Authorization: Bearer {text}"
+        assert nginx.request(request, sent).status == wanted, (request, text)
+
+
+def test_other_sources_in_all_forms(nginx: Nginx) -> None:
+    key = encrypting("dir", "A256GCM")
+    nginx(
+        f"""
+        root html; auth_jwt_key_file all.json;
+        location / {{ auth_jwt "A" token=$arg_t; }}
+        location /encrypted {{ auth_jwt "A" token=$arg_t; auth_jwt_type encrypted; {A} }}
+        """,
+        files={**PAGES, "all.json": jwks(KEY, key)},
+    )
+    for target, text, wanted in (
+        ("/a", token(), 200),
+        ("/a", key.encrypt(CLAIMS), 401),
+        ("/encrypted", key.encrypt(CLAIMS), 200),
+        ("/encrypted", token(), 401),
+        ("/encrypted", key.encrypt(CLAIMS).rpartition(".")[0], 401),
+        ("/encrypted", "....", 401),
+    ):
+        assert nginx.request(f"GET {target}?t={text}").status == wanted, (target, text)

@@ -138,27 +138,29 @@ class Gate:
 
     def _accept(self, r: Request, token: str, verified: Verified) -> Status | None:
         plan = self.plan
-        self._note(r, verified)
+        r.contexts[KEY] = (r.location, verified)
+        if plan.lasting:
+            remember(r, verified)
         for demand in plan.demands:
             denial = demand(r, verified)
             if denial is not None:
                 if denial.refusal.reason is not Reason.CONDITION:
-                    self._note(r, None)
+                    self._forget(r)
                 return self._refuse(r, token, *denial)
         if plan.accepted is not None:
             plan.accepted(r, verified)
         return None if plan.excused and r.method in plan.excused else plan.success
 
-    def _note(self, r: Request, found: Verified | None) -> None:
-        r.contexts[KEY] = (r.location, found)
+    def _forget(self, r: Request) -> None:
+        r.contexts[KEY] = (r.location, None)
         if self.plan.lasting:
-            remember(r, found)
+            remember(r, None)
 
     def _refuse(self, r: Request, token: str, status: Status, refusal: Refusal) -> Status | None:
         plan = self.plan
         found = r.contexts.get(KEY)
         if found is None or found[0] is not r.location:
-            self._note(r, None)
+            self._forget(r)
         if plan.explain is not None and token and r.location.log.level >= LogLevel.ERR:
             refusal = plan.explain(r, token, refusal)
         log_refusal(r, token, refusal, plan.words)
