@@ -267,11 +267,7 @@ class Requirement:
     def refusal(self, header: Members, claims: Members) -> Refusal | None:
         value: Json = find(header if self.in_header else claims, self.path)  # type: ignore[assignment]
         if value is MISSING:
-            return Refusal(
-                Reason.CLAIM,
-                f"{self.kind} {quote(self.name)} is missing",
-                {"missing": self.kind, "name": self.name},
-            )
+            return missing(self.name, in_header=self.in_header)
         try:
             name, negated = parse_operator(self.operator)
             compare = _OPERATORS.get(name)
@@ -300,6 +296,13 @@ class Requirement:
         }
         text = f'{self.kind} {quote(self.name)} is not "{self.operator}" what is demanded'
         return Refusal(Reason.CLAIM, text, facts)
+
+
+def missing(name: str, *, in_header: bool) -> Refusal:
+    """What is said of a member that is not there."""
+    kind = "header" if in_header else "claim"
+    facts: Members = {"missing": kind, "name": name}
+    return Refusal(Reason.CLAIM, f"{kind} {quote(name)} is missing", facts)
 
 
 def with_leeway(path: tuple[Step, ...], expected: Json, leeway: float) -> Json:

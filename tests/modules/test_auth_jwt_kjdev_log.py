@@ -32,6 +32,7 @@ def server(module_nginx: Nginx) -> Nginx:
         location /text {{ auth_jwt_require_claim sub eq Bob; {A} }}
         location /json {{ auth_jwt_require_claim o ge 'json={{"z": 1.0, "a":  []}}'; {A} }}
         location /variable {{ auth_jwt_require_claim n !in $arg_v; {A} }}
+        location /told {{ auth_jwt_require_claim .s match $arg_v; {A} }}
         location /path {{ auth_jwt_require_claim .o.l[0] eq b; {A} }}
         location /quoted {{ auth_jwt_require_claim '."o"' eq b; {A} }}
         location /header {{ auth_jwt_require_header typ match ^x; {A} }}
@@ -116,6 +117,13 @@ def told() -> Iterator[tuple[str, str, list[str]]]:
         line({"n": 5}),
         ["[error] require variable specified was not provided: $arg_v"],
     )
+    yield "/variable?v=x", bearer(), ["[error] rejected due to missing claim: n"]
+    yield "/variable?v=[1", line({"n": 5}), ["[error] failed to json load claim requirement: n"]
+    yield "/told?v=[1", line({"s": "x"}), ["[error] failed to json load claim requirement: s"]
+    yield "/told?v=json=1", line({"s": "x"}), ["[error] failed to json load claim requirement: s"]
+    yield "/told?v=[1", bearer(), ["[error] rejected due to missing claim: s"]
+    yield "/told?v=5", line({"s": "x"}), [claim.format("s", '""x"" is not "match" "5"')]
+    yield '/told?v="y"', line({"s": "x"}), [claim.format("s", '""x"" is not "match" ""y""')]
     yield "/path", line({"o": {"l": ["a"]}}), [claim.format(".o.l[0]", '""a"" is not "eq" "b"')]
     yield "/path", line({"o": {"l": []}}), ["[error] rejected due to missing claim: .o.l[0]"]
     yield "/quoted", line({"o": True}), [claim.format("o", '"true" is not "eq" "b"')]

@@ -380,6 +380,20 @@ def test_nested_names(nginx: Nginx, parameters: str, name: str, value: str | Non
     assert nginx.request("GET /plain", line(NESTED)).status == 200
 
 
+def test_a_name_that_leads_nowhere(nginx: Nginx) -> None:
+    open_end, rest, whole = (demand(f"{name} ne x") for name in ('"a.b', '"a"b', "/"))
+    serve(
+        nginx,
+        f"auth_jwt_allow_nested; {open_end}",
+        server=f"""
+            location /after {{ auth_jwt_allow_nested; {rest} {A} }}
+            location /whole {{ auth_jwt_allow_nested delimiter=/; {whole} {A} }}
+        """,
+    )
+    for target, status in (("/a", 401), ("/after", 401), ("/whole", 200)):
+        assert nginx.request(f"GET {target}", line(NESTED)).status == status, target
+
+
 # Levels.
 
 

@@ -41,7 +41,15 @@ from ...jwt import (
     with_leeway,
 )
 from ...jwt.encoding import decode_json, latin1, unicode
-from ...jwt.requirements import EXPECTED_SIZE, MATCH, MISSING, PATTERN_SIZE, Match, Step
+from ...jwt.requirements import (
+    EXPECTED_SIZE,
+    MATCH,
+    MISSING,
+    PATTERN_SIZE,
+    Match,
+    Step,
+    missing,
+)
 from ...log import Level as LogLevel
 from .conf import INSIDE, KeyName, Required, TokenConf
 from .demands import Demand, Denial, compile_required
@@ -290,11 +298,21 @@ def _check_no_none(
 ) -> None:
     """Unsigned tokens are refused whatever is written; who writes it should know."""
     if in_header and field in ("alg", ".alg") and operator in ("eq", "in", "any", "intersect"):
-        expected = _expected(value, value.text)
+        expected = _constant(value.text)
         if expected == "none" or (isinstance(expected, list) and "none" in expected):
             raise ConfError(
                 f'"{directive}" directive admits unsigned tokens ("none"), which are always refused'
             )
+
+
+def _constant(text: str) -> Json:
+    """The value that a text without variables stands for, None if it is no JSON and should be."""
+    if not text.startswith(JSON) or text == JSON:
+        return text
+    try:
+        return decode_json(text[len(JSON) :].encode("latin-1"))
+    except ValueError:
+        return None
 
 
 def _expression(expected: str, fail: Callable[[str], ConfError]) -> Match:
@@ -309,6 +327,12 @@ def _expression(expected: str, fail: Callable[[str], ConfError]) -> Match:
         pattern = latin1(decoded)
     if len(pattern) > PATTERN_SIZE:
         raise fail("regex pattern too large")
+    return _compiled(pattern)
+
+
+def _compiled(pattern: str) -> Match:
+    if len(pattern) > PATTERN_SIZE:
+        raise ConfError(f"regex pattern too large: {len(pattern)} bytes")
     try:
         regex = Regex(pattern, limits=LIMITS)
     except ConfError as error:
@@ -431,82 +455,99 @@ def _varying(conf: KjdevConf) -> tuple[Wanted, ...]:
 
 
 def _fixed(wanted: Wanted, conf: KjdevConf) -> Requirement | Broken:
-    try:
-        return _made(wanted, conf, wanted.expected.text, wanted.match)
-    except ValueError as error:
-        return Broken(str(error))
+    return _made(wanted, conf, wanted.expected.text, lambda expected: wanted.match)
 
 
 class Broken(NamedTuple):
-    """A requirement whose value cannot be read: nothing meets it."""
+    """A requirement whose value cannot be used: nothing meets it.  A member that is missing is
+    told first, if it is known which one that is."""
 
     text: str
+    name: str = ""
+    path: tuple[Step, ...] | None = None
+    in_header: bool = False
 
     @property
     def key(self) -> str:
-        return self.text
+        return repr(self)
 
-    def refusal(self, header: object, claims: object) -> Refusal:
+    def refusal(self, header: dict[str, Json], claims: dict[str, Json]) -> Refusal:
+        members = header if self.in_header else claims
+        if self.path is not None and find(members, self.path) is MISSING:
+            return missing(self.name, in_header=self.in_header)
         return Refusal(Reason.CLAIM, self.text, {"error": self.text})
 
 
-def _expected(template: Template, text: str) -> Json:
-    """The value that a text stands for; ValueError if it is no JSON and should be."""
-    if template.text.startswith("$"):
-        return decode_json(text.encode("latin-1"))
-    if text.startswith(JSON) and len(text) > len(JSON):
-        return decode_json(text[len(JSON) :].encode("latin-1"))
-    return unicode(text)
+NOWHERE: tuple[Step, ...] = (0,)  # neither claims nor header are arrays
 
 
-def _made(wanted: Wanted, conf: KjdevConf, text: str, match: Match | None) -> Requirement:
-    """The requirement with this value; ValueError, with what the log says, if it is unfit."""
-    kind = "header" if wanted.in_header else "claim"
-    if len(text.removeprefix(JSON)) > EXPECTED_SIZE:
-        size = len(text.removeprefix(JSON))
-        raise ValueError(f"{kind} requirement value too large: {wanted.field} ({size} bytes)")
+def _place(wanted: Wanted, conf: KjdevConf) -> tuple[str, tuple[Step, ...]]:
+    """The name by which a member is told, and what leads to it."""
+    if wanted.path is None:
+        path = conf.nesting.path(_utf8(wanted.field))
+        return wanted.field, NOWHERE if path is None else path
+    if len(wanted.path) == 1 and isinstance(wanted.path[0], str):
+        return wanted.path[0], wanted.path
+    return wanted.field, wanted.path
+
+
+def _made(
+    wanted: Wanted, conf: KjdevConf, text: str, match: Callable[[Json], Match | None]
+) -> Requirement | Broken:
+    """The requirement with this value; `match` makes an expression of the value."""
+    name, path = _place(wanted, conf)
+    in_header = wanted.in_header
+    kind = "header" if in_header else "claim"
+    is_json = wanted.expected.text.startswith("$")
+    if not is_json and text.startswith(JSON) and len(text) > len(JSON):
+        is_json, text = True, text[len(JSON) :]
+    if len(text) > EXPECTED_SIZE:
+        return Broken(f"{kind} requirement value too large: {name} ({len(text)} bytes)")
     try:
-        expected = _expected(wanted.expected, text)
+        expected = decode_json(text.encode("latin-1")) if is_json else unicode(text)
     except ValueError:
-        raise ValueError(f"failed to json load {kind} requirement: {wanted.field}") from None
-    name, path = wanted.field, wanted.path
-    if path is None:
-        path = conf.nesting.path(_utf8(name)) or ()
-    elif len(path) == 1 and isinstance(path[0], str):
-        name = path[0]
-    if not wanted.in_header:
+        fault = f"failed to json load {kind} requirement: {name}"
+        return Broken(fault, name, path, in_header)
+    try:
+        found = match(expected)
+    except ValueError as error:
+        return Broken(str(error), name, path, in_header)
+    if not in_header:
         expected = with_leeway(path, expected, conf.auth_jwt_leeway)
-    shown = unicode(text[len(JSON) :] if text.startswith(JSON) else text)
-    return Requirement(name, path, wanted.operator, expected, wanted.in_header, match, shown)
+    return Requirement(name, path, wanted.operator, expected, in_header, found, _shown(text))
+
+
+def _shown(text: str) -> str:
+    try:
+        return unicode(text)
+    except ValueError:
+        return text
 
 
 def _requirement(wanted: Wanted, conf: KjdevConf, level: Level) -> Demand:
     tell = wanted.expected.bind(level.variables)
     is_match = wanted.match is None and parse_operator(wanted.operator)[0] == MATCH
+    absent = Broken(f"require variable specified was not provided: {wanted.expected.text}")
+
+    def match(expected: Json) -> Match | None:
+        return _told_expression(expected) if is_match else wanted.match
 
     def check(r: Request, token: Verified) -> Denial | None:
         text = tell(r)
-        try:
-            if not text:
-                shown = wanted.expected.text
-                raise ValueError(f"require variable specified was not provided: {shown}")
-            match = _told_expression(wanted, text) if is_match else wanted.match
-            refusal = _made(wanted, conf, text, match).refusal(token.header, token.claims)
-        except ValueError as error:
-            refusal = Refusal(Reason.CLAIM, str(error), {"error": str(error)})
+        requirement = _made(wanted, conf, text, match) if text else absent
+        refusal = requirement.refusal(token.header, token.claims)
         return None if refusal is None else Denial(401, refusal)
 
     return check
 
 
-def _told_expression(wanted: Wanted, text: str) -> Match:
-    def fail(why: str) -> ConfError:
-        return ConfError(why)
-
-    if wanted.expected.text.startswith("$"):
-        text = JSON + text
+def _told_expression(expected: Json) -> Match | None:
+    """None for what is no text: nothing matches it.  Raises ValueError for what is no
+    expression."""
+    if not isinstance(expected, str):
+        return None
     try:
-        return _expression(text, fail)
+        return _compiled(latin1(expected))
     except ConfError as error:
         raise ValueError(str(error.args[0])) from None
 
