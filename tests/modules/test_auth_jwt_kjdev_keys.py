@@ -166,6 +166,21 @@ def test_file_by_variable(nginx: Nginx) -> None:
     nginx.wait_for_log("auth_jwt: rejected due to without signature key")
 
 
+@pytest.mark.nginx_differs("it takes a whole variable or none")
+def test_variables_inside_of_names(nginx: Nginx) -> None:
+    nginx(
+        f"""
+        auth_jwt "A"; root html;
+        location / {{ auth_jwt_key_file $arg_f.json jwks; }}
+        location /uri {{ auth_jwt_key_request /$arg_f.json jwks; {A} }}
+        location ~ json$ {{ auth_jwt off; internal; }}
+        """,
+        files=PAGES,
+    )
+    assert statuses(nginx, "/a?f=other") == [401, 200, 401, 401]
+    assert statuses(nginx, "/uri?f=third") == [401, 401, 200, 401]
+
+
 @pytest.mark.nginx_differs("it reads files once")
 def test_changed_file(nginx: Nginx) -> None:
     nginx(f'{KEYS} auth_jwt "A"; root html;', http=DIALECT, files=PAGES)

@@ -300,3 +300,22 @@ def test_control_characters(nginx: Nginx, text: str) -> None:
         < X-Member: []
         < !X-Evil
         """)
+
+
+def test_nothing_of_the_request_before(nginx: Nginx) -> None:
+    told(
+        nginx,
+        f"""
+        add_header X-Sub "[$jwt_claim_sub]" always;
+        location /off {{ auth_jwt off; {A} }}
+        """,
+    )
+    with nginx.connect() as client:
+        for target, sent, sub in (
+            ("/a", bearer(), "[u1]"),
+            ("/off", bearer(), "[]"),
+            ("/a", "X: y", "[]"),
+            ("/a", bearer(sub="u2"), "[u2]"),
+        ):
+            answer = client.request(f"GET {target}", sent)
+            assert answer and answer.get("X-Sub") == sub, target
