@@ -28,7 +28,7 @@ Outcomes are values: only making key sets, policies and limits raises.
 - ``pyngx_jwt.jwt.mint`` makes keys and tokens for development.
 """
 
-from .algorithms import ALGORITHMS, PLUS_ALGORITHMS
+from .algorithms import ALGORITHMS
 from .claims import (
     getter,
     render,
@@ -70,7 +70,6 @@ __all__ = [
     "LIMITS",
     "MAXLT",
     "PLUS",
-    "PLUS_ALGORITHMS",
     "SIG",
     "SIG_AND_ENC",
     "TESLA",

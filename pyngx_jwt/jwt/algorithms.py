@@ -161,5 +161,3 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
         )
     }
 )
-
-PLUS_ALGORITHMS = frozenset(ALGORITHMS) - {"ES256K"}  # what NGINX Plus documents

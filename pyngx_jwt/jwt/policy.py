@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .algorithms import ALGORITHMS, PLUS_ALGORITHMS
+from .algorithms import ALGORITHMS
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from .limits import LIMITS, Limits
 from .requirements import Demand
@@ -39,7 +39,7 @@ class Policy:
     Raises ValueError for unknown algorithms and a leeway that is negative or not finite.
     """
 
-    algorithms: frozenset[str] = PLUS_ALGORITHMS  # allowed values of "alg"
+    algorithms: frozenset[str] = frozenset(ALGORITHMS)  # allowed values of "alg"
     leeway: float = 0  # seconds of clock skew
     exp: Presence = Presence.OPTIONAL
     nbf: Presence = Presence.OPTIONAL
@@ -79,9 +79,8 @@ class Policy:
 
 
 # What each dialect demands by itself; "nbf" is checked in all of them.
-EVERY_ALGORITHM = frozenset(ALGORITHMS)
 PLUS = Policy()
-KJDEV = Policy(EVERY_ALGORITHM, exp=Presence.REQUIRED)
-TESLA = Policy(EVERY_ALGORITHM, exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True)
-MAXLT = Policy(EVERY_ALGORITHM, exp_inclusive=True)
-TIZP = Policy(EVERY_ALGORITHM, exp=Presence.REQUIRED, whole_dates=True)
+KJDEV = Policy(exp=Presence.REQUIRED)
+TESLA = Policy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True)
+MAXLT = Policy(exp_inclusive=True)
+TIZP = Policy(exp=Presence.REQUIRED, whole_dates=True)

@@ -55,6 +55,7 @@ from .conf import INSIDE, KeyName, Required, TokenConf
 from .demands import Demand, Denial, compile_required
 from .gate import Gate, Plan
 from .keyring import Keyring, keyring_of
+from .plus import place_of
 from .revocation import RevocationFile, RevocationFiles
 from .settings import policy_with
 from .sources import JWKS, KeyForm, Sources
@@ -354,6 +355,9 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
     """The handler, in the phase that auth_jwt_phase chose."""
     if not conf.enabled or phase.name != conf.auth_jwt_phase.upper():
         return None
+    if not conf.auth_jwt_validate_sig:
+        text = "anybody can make the tokens that are accepted"
+        level.scope.warn(f'"auth_jwt_validate_sig off" in {place_of(level)}: {text}')
     demands = (
         *(revocation(file) for file in reversed(conf.revoked)),
         *(_requirement(wanted, conf, level) for wanted in _varying(conf)),

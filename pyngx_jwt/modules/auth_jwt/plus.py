@@ -21,7 +21,6 @@ from ...http.variables import variable_name
 from ...jwt import (
     ALGORITHMS,
     PLUS,
-    PLUS_ALGORITHMS,
     SIG_AND_ENC,
     ClaimRequirement,
     Form,
@@ -110,7 +109,7 @@ class PlusConf(TokenConf):
 
     jwk_set = KeyForm("jwks", partial(KeySet.parse, uses=SIG_AND_ENC))
     claims: tuple[ClaimDemand, ...] = ()
-    algorithms: frozenset[str] = PLUS_ALGORITHMS
+    algorithms = PLUS.algorithms
 
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:
@@ -155,7 +154,7 @@ def _status(text: str) -> int:
 class PyngxConf(PlusConf):
     @directive(INSIDE)
     def auth_jwt_algorithm(self, algorithm: str, *algorithms: str) -> None:
-        """Allows these algorithms and no others.  By default all that NGINX Plus has."""
+        """Allows these algorithms and no others.  By default any that fits the key."""
         if "algorithms" in vars(self):
             raise ConfError('"auth_jwt_algorithm" directive is duplicate')
         names = frozenset({algorithm, *algorithms})
