@@ -75,7 +75,7 @@ class Verifier:
         if verified is not None:
             if verified.starts <= now < verified.ends:
                 return verified
-            return self._untimely(verified, now)
+            return self.untimely(verified, now)
         outcome = self._examine(text, now)
         if type(outcome) is Verified:
             memory.put(question, outcome, now)
@@ -90,13 +90,13 @@ class Verifier:
         claims = parse_claims(claims_set, policy.limits)
         if isinstance(claims, Refusal):
             return claims
-        period = _period(policy, claims)
+        period = period_of(policy, claims)
         if isinstance(period, Refusal):
             return period
         starts, ends = period
         verified = Verified(claims, header, payload, starts, ends, claims_set)
         if not starts <= now < ends:
-            return self._untimely(verified, now)
+            return self.untimely(verified, now)
         for demand in policy.demands:
             if (refusal := demand.refusal(header, claims)) is not None:
                 return refusal
@@ -132,7 +132,8 @@ class Verifier:
         remember_header(token, self._headers, HEADERS)
         return token
 
-    def _untimely(self, verified: Verified, now: float) -> Refusal:
+    def untimely(self, verified: Verified, now: float) -> Refusal:
+        """The refusal of a token before it starts or after it ends."""
         early = now < verified.starts
         name = "nbf" if early else "exp"
         reason = Reason.NOT_YET_VALID if early else Reason.EXPIRED
@@ -146,7 +147,7 @@ def verify(text: str, key_sets: Iterable[KeySet], policy: Policy, now: float) ->
     return Verifier(policy, key_sets).verify(text, now)
 
 
-def _period(policy: Policy, claims: dict[str, Json]) -> tuple[float, float] | Refusal:
+def period_of(policy: Policy, claims: dict[str, Json]) -> tuple[float, float] | Refusal:
     """When the token may be accepted: [starts, ends) in seconds since the epoch."""
     starts = _date(policy, claims, "nbf", policy.nbf, -math.inf)
     if isinstance(starts, Refusal):
