@@ -120,8 +120,10 @@ class Reader:
             directive.set(level[kind], *statement.args, entries=self._entries(source))
         elif directive.opens:
             self._open(statement, directive, kind, source, level)
+            return
         else:
             directive.set(level[kind], *statement.args)
+        level.statements.setdefault(statement.name, []).append(statement)
 
     def _open(
         self,
@@ -342,9 +344,8 @@ def compile_location(level: Level) -> Location:
     location.conf = level.__getitem__
     location.log = level.scope.shared(Logs).of(level[MainConf])
     location.rewrite = () if level.context & LOCATION_IF else _handlers(level, Phase.REWRITE)
-    before, access = _handlers(level, Phase.PREACCESS), _handlers(level, Phase.ACCESS)
-    if access and level[CoreConf].satisfy == "any":
-        access = (satisfy_any(access),)
+    before = _handlers(level, Phase.PREACCESS)
+    access = satisfying(_handlers(level, Phase.ACCESS), level)
     if delay := level[CoreConf].auth_delay:
         access = tuple(delayed(handler, delay) for handler in access)
     after = (*_handlers(level, Phase.PRECONTENT), *_content(level, location))
@@ -369,13 +370,20 @@ def compile_location(level: Level) -> Location:
     return location
 
 
+def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]:
+    """The handlers of the access phase, as one if one permission is enough."""
+    any_is_enough = access and level[CoreConf].satisfy == "any"
+    return (satisfy_any(access),) if any_is_enough else access
+
+
 def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
-    return tuple(
-        handler
+    named = level.handlers[phase] = [
+        (module.name, handler)
         for module in reversed(level.scope.modules)
         if phase in module.handlers
         and (handler := module.handlers[phase](level[module.conf], level))
-    )
+    ]
+    return tuple(handler for _, handler in named)
 
 
 def _content(level: Level, location: Location) -> tuple[Handler, ...]:

@@ -5,17 +5,26 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from ..conf.directive import Conf, Context
+from ..conf.parse import Statement
 from ..conf.scope import Scope
 from .location import Location
+from .request import Handler
 from .variables import Variables
 
 C = TypeVar("C", bound=Conf)
 
 
 class Level:
-    """Builders see it as the place they build for; `location` is there once it is compiled."""
+    """Builders see it as the place they build for; `location` is there once it is compiled.
 
-    __slots__ = ("confs", "context", "levels", "location", "outer", "scope", "statement")
+    Who has to say why a request fared as it did finds here which statements of the block set
+    what (`statements`, by name), and by which module's handlers it goes (`handlers`, by phase).
+    """
+
+    __slots__ = (
+        *("confs", "context", "handlers", "levels", "location", "outer", "scope", "statement"),
+        "statements",
+    )
 
     def __init__(self, context: Context, scope: Scope, outer: Level | None = None) -> None:
         self.context, self.scope, self.outer = context, scope, outer
@@ -23,6 +32,8 @@ class Level:
         self.levels: list[Level] = []
         self.location: Location | None = None
         self.statement = scope.statement  # what opened the block
+        self.statements: dict[str, list[Statement]] = {}
+        self.handlers: dict[int, list[tuple[str, Handler]]] = {}
 
     def __getitem__(self, kind: type[C]) -> C:
         """The conf of a module here, made on first use."""
@@ -38,3 +49,13 @@ class Level:
 
     def inner(self, context: Context) -> list[Level]:
         return [level for level in self.levels if level.context & context]
+
+    def set_by(self, name: str) -> list[Statement]:
+        """The statements of this name that count here: this block's own, or else those of the
+        nearest block around it that has any."""
+        level: Level | None = self
+        while level is not None:
+            if name in level.statements:
+                return level.statements[name]
+            level = level.outer
+        return []
