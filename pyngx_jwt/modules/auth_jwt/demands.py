@@ -23,6 +23,13 @@ class Denial(NamedTuple):
 Demand = Callable[[Request, Verified], "Denial | None"]
 
 
+def told(check: Demand, directive: str, *words: str) -> Demand:
+    """The demand, with the words of its directive as its docstring: what explains a refusal
+    reads them there."""
+    check.__doc__ = " ".join((directive, *words))
+    return check
+
+
 def compile_required(required: Iterable[Required], level: Level) -> tuple[Demand, ...]:
     """auth_jwt_require: no value may be empty or "0"."""
     return tuple(_value(text, one.status, level) for one in required for text in one.values)
@@ -36,4 +43,4 @@ def _value(text: Template, status: Status, level: Level) -> Demand:
     def check(r: Request, token: Verified) -> Denial | None:
         return denial if value(r) in ("", "0") else None
 
-    return check
+    return told(check, "auth_jwt_require", text.text)

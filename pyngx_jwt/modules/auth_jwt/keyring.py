@@ -56,7 +56,7 @@ class Keyring:
         """The verifier, or why there is none; None if keys have to be fetched."""
         sets: list[KeySet] = []
         until = math.inf
-        for source in self._sources(r):
+        for source in self.sources(r):
             found = source.current(r, now)
             if found is None:
                 return None
@@ -73,7 +73,7 @@ class Keyring:
         """As at_hand(), after fetching what is not; with `refresh` what is, too, as far as it
         has not been fetched anew a moment ago."""
         sets: list[KeySet] = []
-        for source in self._sources(r):
+        for source in self.sources(r):
             now = time.time()
             found = source.current(r, now)
             if isinstance(source, KeyRequest):
@@ -89,18 +89,19 @@ class Keyring:
 
     def newer(self, r: Request, now: float) -> Verifier | Failure | None:
         """As at_hand(), after a look at all files."""
-        for source in self._sources(r):
+        for source in self.sources(r):
             if isinstance(source, KeyFile):
                 source.look_again()
         return self.at_hand(r, now)
 
     def may_refresh(self, r: Request, now: float) -> bool:
         """Whether fetching anew may bring keys that are not known yet."""
-        sources = self._sources(r)
+        sources = self.sources(r)
         return any(isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources)
 
-    def _sources(self, r: Request) -> list[Source]:
-        """The same for all of a request: a subrequest for keys may change variables."""
+    def sources(self, r: Request) -> list[Source]:
+        """Where keys come from.  The same for all of a request: a subrequest for keys may change
+        variables."""
         if self._constant:
             return [find(r) for find in self._find]
         found: list[Source] | None = r.contexts.get(self)

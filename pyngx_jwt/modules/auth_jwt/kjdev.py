@@ -5,7 +5,6 @@ Lists of keys, conditions and revoked values add up from the outer levels to the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, Self
@@ -52,14 +51,14 @@ from ...jwt.requirements import (
 )
 from ...log import Level as LogLevel
 from .conf import INSIDE, KeyName, Required, TokenConf
-from .demands import Demand, Denial, compile_required
+from .demands import Demand, Denial, compile_required, told
 from .gate import Gate, Plan
 from .keyring import Keyring, keyring_of
 from .plus import place_of
 from .revocation import RevocationFile, RevocationFiles
 from .settings import policy_with
 from .sources import JWKS, KeyForm, Sources
-from .variables import Render, look_after_check, now_text
+from .variables import Render, look_after_check, now_of, now_text
 from .wire import Challenger, compile_challenge, compile_token, exact_bearer, quoted
 from .words import kjdev_words
 
@@ -413,7 +412,7 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
         for demand in (*revoked, *wanted[False]):
             if denial := demand(r, seen):
                 return denial.refusal
-        outcome = dates.verify(text, time.time())
+        outcome = dates.verify(text, now_of(r))
         if isinstance(outcome, Refusal) and outcome.reason is not Reason.ALGORITHM:
             return outcome
         for demand in wanted[True]:
@@ -542,7 +541,8 @@ def _requirement(wanted: Wanted, conf: KjdevConf, level: Level) -> Demand:
         refusal = requirement.refusal(token.header, token.claims)
         return None if refusal is None else Denial(401, refusal)
 
-    return check
+    directive = f"auth_jwt_require_{'header' if wanted.in_header else 'claim'}"
+    return told(check, directive, wanted.field, wanted.operator, wanted.expected.text)
 
 
 def _told_expression(expected: Json) -> Match | None:
@@ -563,7 +563,8 @@ def revocation(file: RevocationFile) -> Demand:
         refusal = file.current(r).refusal(token.header, token.claims)
         return None if refusal is None else Denial(401, refusal)
 
-    return check
+    kind = "kid" if file.in_header else "sub"
+    return told(check, f"auth_jwt_revocation_list_{kind}", file.name)
 
 
 def _challenge(conf: KjdevConf, level: Level) -> Challenger:

@@ -34,7 +34,7 @@ from ...jwt import (
 )
 from ..core import CoreConf
 from .conf import INSIDE, Required, TokenConf
-from .demands import Demand, Denial, compile_required
+from .demands import Demand, Denial, compile_required, told
 from .gate import Gate, Plan
 from .keyring import Keyring, keyring_of
 from .settings import JwtConf, policy_with
@@ -275,7 +275,7 @@ def _claim(demand: ClaimDemand, level: Level) -> Demand:
             return denial
         return None if required.met(token.claims) else denial
 
-    return check
+    return told(check, "auth_jwt_validate_claim", name, *(text.text for text in demand.values))
 
 
 def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:

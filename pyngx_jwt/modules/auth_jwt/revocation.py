@@ -18,10 +18,10 @@ LOOK = 1.0  # seconds between two looks
 class RevocationFile:
     """What a file revokes.  A file that becomes bad leaves in force what it held before."""
 
-    __slots__ = ("_found", "_identity", "_path", "_until", "name")
+    __slots__ = ("_found", "_identity", "_path", "_until", "in_header", "name")
 
     def __init__(self, path: str, in_header: bool) -> None:
-        self.name, self._path = path, path.encode("latin-1")
+        self.name, self._path, self.in_header = path, path.encode("latin-1"), in_header
         self._found = Revocation(in_header, {})
         self._identity: tuple[int, int, int] | None = None
         self._until = 0.0
@@ -51,7 +51,7 @@ class RevocationFile:
         except (OSError, ValueError) as error:
             return str(error)
         self._identity = identity
-        self._found = Revocation(self._found.in_header, values)
+        self._found = Revocation(self.in_header, values)
         return ""
 
     def _parse(self, size: int) -> Mapping[str, Json]:

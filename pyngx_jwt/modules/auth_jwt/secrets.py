@@ -68,7 +68,7 @@ def fixed(octets: bytes, scope: Scope, directive: str, form: KeyForm = KEY) -> F
         raise ConfError(f'"{directive}" cannot be used: {error}') from None
     for warning in found.warnings:
         scope.warn(f"auth_jwt: {directive}: {warning}")
-    source = FixedKeys(found)
+    source = FixedKeys(found, directive)
     return lambda r: source
 
 

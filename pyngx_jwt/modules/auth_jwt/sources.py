@@ -87,13 +87,13 @@ class KeyFile:
     """Keys in a file, read again when the file has changed."""
 
     __slots__ = (
-        *("_bad", "_form", "_found", "_identity", "_path", "_place", "_sentence", "_sets"),
-        *("_since", "until"),
+        *("_bad", "_form", "_found", "_identity", "_path", "_sentence", "_sets", "_since"),
+        *("place", "until"),
     )
 
     def __init__(self, path: str, sets: KeySets, form: KeyForm = JWKS) -> None:
         self._path, self._sets, self._form = path.encode("latin-1"), sets, form
-        self._place = f'key file "{path}"'
+        self.place = f'key file "{path}"'
         self._sentence = f'failed to load {form.name} file: "{path}"'
         self._since = self.until = 0.0
         self._found: Found = NOTHING
@@ -131,7 +131,7 @@ class KeyFile:
                 return
             with open(self._path, "rb") as file:
                 octets = file.read(self._sets.limits.set_size + 1)
-            self._found = self._sets.parse(octets, self._form, self._place, report)
+            self._found = self._sets.parse(octets, self._form, self.place, report)
         except OSError as error:
             self._fail(errno_text(error), now, report)
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
@@ -142,7 +142,7 @@ class KeyFile:
     def _fail(self, reason: str, now: float, report: Report) -> None:
         """The file may be in the middle of being written: only if a later look finds it bad
         again the keys from before are given up."""
-        failure = Failure(f"{self._place} cannot be used: {reason}", self._sentence)
+        failure = Failure(f"{self.place} cannot be used: {reason}", self._sentence)
         self._identity = None
         if not isinstance(self._found, KeySet) or (self._bad and now - self._bad >= LOOK):
             self._found = failure
@@ -172,11 +172,13 @@ class KeyRequest:
         "_shared",
         "_since",
         "_uri",
+        "place",
         "until",
     )
 
     def __init__(self, uri: str, cache: float, sets: KeySets, form: KeyForm = JWKS) -> None:
         self._uri, _, self._args = uri.partition("?")
+        self.place = f'key request "{self._uri}"'
         self._sets, self._form = sets, form
         self._lifetime = cache or LOOK
         self._shared = True if cache else None  # None: not known yet
@@ -190,6 +192,14 @@ class KeyRequest:
     def current(self, r: Request, now: float) -> Found | None:
         """What is at hand, None if it has to be fetched."""
         return self._found if self._since <= now < self.until else None
+
+    def stand_in(self, octets: bytes | None) -> None:
+        """From now on this is what the location answered, where it cannot be asked; None: a set
+        without keys.  Raises KeySetError."""
+        self._found = KeySet.of((), self.place)
+        if octets is not None:
+            self._found = self._sets.parse(octets, self._form, self.place, lambda text: None)
+        self._since, self.until = -math.inf, math.inf
 
     def may_refresh(self, now: float) -> bool:
         """Whether an unknown kid is worth asking for newer keys."""
@@ -252,7 +262,7 @@ class KeyRequest:
         )
         if self._location not in (None, sub.location):  # it was redirected: who knows why
             self._shared = False
-        place, sink = f'key request "{self._uri}"', sub.sink
+        place, sink = self.place, sub.sink
         assert isinstance(sink, Kept)
         sentence = f'failed to load {self._form.name}: "{self._uri}"'
         if reason := _fault(sub, sink, self._sets.limits.set_size):
@@ -285,12 +295,12 @@ def _fault(sub: Request, sink: Kept, most: int) -> str:
 class FixedKeys:
     """Keys that the configuration itself holds."""
 
-    __slots__ = ("_found",)
+    __slots__ = ("_found", "place")
 
     until = math.inf
 
-    def __init__(self, found: Found) -> None:
-        self._found = found
+    def __init__(self, found: Found, place: str) -> None:
+        self._found, self.place = found, place
 
     def current(self, r: Request, now: float) -> Found:
         """The keys."""

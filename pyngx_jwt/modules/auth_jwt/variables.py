@@ -15,6 +15,7 @@ from ...jwt import Json, Token, Verified
 from .conf import TokenConf
 
 KEY = "auth_jwt"  # in r.contexts: the location that looked at the token, and what it found
+NOW = "auth_jwt now"  # in r.contexts: the time that counts, if that is not the clock's
 
 Render = Callable[[Json], str]
 Look = Callable[[Request], "Verified | Token | None"]
@@ -98,6 +99,12 @@ def add_member_variables(
         return header_getter(look, find(name))
 
 
-def now_text(r: Request) -> str:
+def now_of(r: Request) -> float:
     """Seconds since the epoch."""
-    return str(int(time.time()))
+    now: float | None = r.contexts.get(NOW)
+    return time.time() if now is None else now
+
+
+def now_text(r: Request) -> str:
+    """Seconds since the epoch, as text."""
+    return str(int(now_of(r)))

@@ -1,0 +1,159 @@
+"""A gate that says what it did: its own code and its own plan, with somebody looking on.
+
+A plan is data and functions.  Here each function is wrapped into one that notes what it came
+to, so that what is told is what was decided, and a gate that nobody watches pays nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from ...http.request import Request, Status
+from ...jwt import KeySet, KeySetError, Policy, Refusal, Verified, Verifier
+from .demands import Demand, Denial
+from .gate import Gate, Plan
+from .keyring import Keyring
+from .sources import Failure, KeyRequest, Source
+from .variables import NOW
+from .words import Told, Words
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a gate did with a request, as far as it came."""
+
+    applied: bool = True
+    token: str | None = None  # None: it was not looked for
+    keys: Verifier | Failure | None = None  # None: there are none, or no token to use them on
+    sources: tuple[Source, ...] = ()
+    fetched: tuple[KeyRequest, ...] = ()  # sources that the network would have answered
+    would_refresh: bool = False  # an unknown kid would have had these asked anew
+    verified: Verified | None = None
+    denials: tuple[tuple[Demand, Denial | None], ...] = ()
+    refusal: Refusal | None = None
+    rc: Status | None = None
+
+
+class _AtATime(Verifier):
+    """Verifies at a time that stands still."""
+
+    __slots__ = ("now",)
+
+    def __init__(self, policy: Policy, key_sets: Iterable[KeySet], now: float) -> None:
+        super().__init__(policy, key_sets)
+        self.now = now
+
+    def verify(self, text: str, now: float) -> Verified | Refusal:
+        return super().verify(text, self.now)
+
+
+class OfflineKeyring(Keyring):
+    """The keys of a level at the time `now`, where key requests are answered by a text, or by
+    no keys."""
+
+    __slots__ = ("_answer", "_now", "_seen")
+
+    def __init__(
+        self, keyring: Keyring, now: float, answer: bytes | None, seen: Callable[[], Seen]
+    ) -> None:
+        for name in Keyring.__slots__:
+            setattr(self, name, getattr(keyring, name))
+        self._now, self._answer, self._seen = now, answer, seen
+
+    def at_hand(self, r: Request, now: float) -> Verifier | Failure | None:
+        seen = self._seen()
+        seen.sources = tuple(self.sources(r))
+        seen.fetched = tuple(s for s in seen.sources if isinstance(s, KeyRequest))
+        for source in seen.fetched:
+            source.stand_in(self._answer)
+        found = super().at_hand(r, now)
+        self.since = self.until = 0.0  # next time, too, it is asked
+        if isinstance(found, Verifier):
+            found = _AtATime(found.policy, found.key_sets, self._now)
+        seen.keys = found
+        return found
+
+    async def fetched(self, r: Request, *, refresh: bool = False) -> Verifier | Failure:
+        raise KeySetError("keys cannot be fetched")  # at_hand() has stood in for them
+
+    def may_refresh(self, r: Request, now: float) -> bool:
+        self._seen().would_refresh = bool(self._seen().fetched)
+        return False
+
+
+class Watch:
+    """Watches a gate.  ``now`` is the time that counts; ``answer`` what key requests bring."""
+
+    def __init__(self, gate: Gate, now: float, answer: bytes | None) -> None:
+        self.plan = gate.plan
+        self.seen = Seen()
+        self._now, self._gate = now, gate
+        gate.plan = self._watched(gate.plan, answer)
+
+    async def handle(self, r: Request) -> Status | None:
+        """What the gate does with the request."""
+        self.seen = Seen()
+        r.contexts[NOW] = self._now
+        answer = self._gate.handle(r)
+        self.seen.rc = answer if answer is None or isinstance(answer, int) else await answer
+        return self.seen.rc
+
+    def deny(self, r: Request, token: Verified) -> tuple[tuple[Demand, Denial | None], ...]:
+        """What each demand beyond the token's own says, whatever the others do."""
+        return tuple((demand, demand(r, token)) for demand in self.plan.demands)
+
+    def _watched(self, plan: Plan, answer: bytes | None) -> Plan:
+        keyring = plan.keyring
+        if keyring is not None:
+            keyring = OfflineKeyring(keyring, self._now, answer, lambda: self.seen)
+        applies = None if plan.applies is None else self._applies
+        return replace(
+            plan,
+            find_token=self._find_token,
+            keyring=keyring,
+            words=self._words(plan.words),
+            applies=applies,
+            accepted=self._accepted,
+            demands=tuple(self._demand(demand) for demand in plan.demands),
+            explain=None if plan.explain is None else self._explain,
+        )
+
+    def _applies(self, r: Request) -> bool:
+        assert self.plan.applies is not None
+        self.seen.applied = self.plan.applies(r)
+        return self.seen.applied
+
+    def _find_token(self, r: Request) -> str:
+        self.seen.token = self.plan.find_token(r)
+        return self.seen.token
+
+    def _demand(self, demand: Demand) -> Demand:
+        def check(r: Request, token: Verified) -> Denial | None:
+            self.seen.verified = token
+            denial = demand(r, token)
+            self.seen.denials += ((demand, denial),)
+            if denial is not None:
+                self.seen.refusal = denial.refusal
+            return denial
+
+        return check
+
+    def _accepted(self, r: Request, token: Verified) -> None:
+        self.seen.verified = token
+        if self.plan.accepted is not None:
+            self.plan.accepted(r, token)
+
+    def _explain(self, r: Request, token: str, refusal: Refusal) -> Refusal:
+        """The log may be told another reason than the one that decided."""
+        self.seen.refusal = refusal
+        assert self.plan.explain is not None
+        return self.plan.explain(r, token, refusal)
+
+    def _words(self, words: Words) -> Words:
+        def tell(refusal: Refusal) -> Told:
+            if self.seen.refusal is None:
+                self.seen.refusal = refusal
+            return words(refusal)
+
+        return tell
