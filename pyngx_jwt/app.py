@@ -30,6 +30,7 @@ from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
 from .server.head import BadRequest, Head, parse_head
 from .server.http1 import head_options
+from .server.requests import request_of
 from .server.response import Clock
 from .zones import start_zones
 
@@ -226,27 +227,12 @@ class _Door:
         return client
 
     def _new_request(self, head: Head, client: Client, sink: Sink) -> Request:
-        r = Request()
-        r.connection, r.sink = client, sink
-        for name in _SAME_IN_HEAD:
-            setattr(r, name, getattr(head, name))
-        r.original_method, r.headers_in = head.method, head.headers
-        r.host_header, r.header_length = head.index.get("host", ""), head.length
-        r.content_length_in, r.chunked_in = head.content_length, head.chunked
-        r.server, r.location = self.default, self.default.location
-        if found := self.names.find(head.host, r):
-            r.server, r.location = found, found.location
+        r = request_of(head, client, sink, self.names)
         if head.content_length > 0 or head.chunked:
             r.body_in = Body(r, sink)
         for line in head.dropped:
             r.log(Level.INFO, f'client sent invalid header line: "{line}"')
         return r
-
-
-_SAME_IN_HEAD = (
-    *("request_line", "method", "http_version", "unparsed_uri", "uri", "args", "host", "index"),
-    *("port", "expect_continue", "keep_alive", "valid_unparsed_uri", "quoted_uri", "plus_in_uri"),
-)
 
 
 def _refusal(request: web.Request, r: Request) -> int:
