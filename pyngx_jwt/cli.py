@@ -29,7 +29,7 @@ SIGNALS = ("stop", "quit", "reopen", "reload")
 LONG_FLAGS = ("allow-unsupported",)
 LONG_VALUES = {"jwt-dialect": "name"}
 # "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
-COMMANDS = {"dump": "conf.dump"}
+COMMANDS = {"dump": "conf.dump", "token": "token"}
 
 HELP = """\
 Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
@@ -51,6 +51,7 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
   --jwt-dialect name   read auth_jwt directives as this module does
 
        pyngx dump [-h] [--format json|conf] FILE
+       pyngx token [-h] [OPTION ...]
 
 """
 

@@ -27,7 +27,7 @@ LAYERS = [
     {"modules"},
     {"compile"},
     {"server"},
-    {"app", "process"},
+    {"app", "process", "token"},
     {"cli"},
     {"__main__"},
 ]

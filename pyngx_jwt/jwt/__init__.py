@@ -25,6 +25,7 @@ Outcomes are values: only making key sets, policies and limits raises.
 - Text of tokens and of configuration, and rendered claims, are one character per byte;
   claims, headers and kids inside of ``Verified``, ``Token`` and ``KeySet`` are Unicode.
 - ``check_signature`` and ``open_encrypted`` do for any content what a verifier does for claims.
+- ``pyngx_jwt.jwt.examine`` tells each check of a token, for somebody who wants to know why.
 - ``pyngx_jwt.jwt.mint`` makes keys and tokens for development.
 """
 

@@ -1,27 +1,26 @@
-"""Keys and tokens for development: ``python -m pyngx_jwt.jwt.mint --help``.
+"""Keys and tokens for development; ``pyngx token`` is its command.
 
 Not for issuing tokens to anybody: keys are kept in plain files.
 """
 
 from __future__ import annotations
 
-import argparse
+import hmac
 import json
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from jwcrypto.common import JWException  # type: ignore[import-untyped]
 from jwcrypto.jwa import JWA  # type: ignore[import-untyped]
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 
 from .algorithms import ALGORITHMS
-from .encoding import Json, encode_base64url, encode_json
+from .encoding import Json, decode_base64url, encode_base64url, encode_json
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 
 Members = Mapping[str, Json]
@@ -57,14 +56,35 @@ class SigningKey:
 
     @classmethod
     def from_members(cls, members: Members) -> Self:
-        """The key of a private JWK with "alg"."""
-        return cls(str(members["alg"]), JWK(**members))
+        """The key of a private JWK with "alg"; raises ValueError for anything else."""
+        alg = members.get("alg")
+        jwk = _private(members)
+        algorithm = ALGORITHMS.get(alg) if isinstance(alg, str) else None
+        if algorithm is None or not algorithm.fits(str(members["kty"]), _curve(members)):
+            raise ValueError(f'it is not a key for "alg" {encode_json(alg)}')
+        return cls(str(alg), jwk)
+
+    @classmethod
+    def from_secret(cls, alg: str, octets: bytes, kid: str | None = None) -> Self:
+        """The key of a secret; raises ValueError if that is empty, or not what `alg` wants."""
+        if not octets:
+            raise ValueError("the secret is empty")
+        named = {} if kid is None else {"kid": kid}
+        k = encode_base64url(octets).decode()
+        return cls.from_members({"kty": "oct", "k": k, "alg": alg, "use": "sig", **named})
 
     def members(self, *, private: bool = False) -> dict[str, Json]:
         """The JWK as others need it to verify: the public part, or the secret."""
         whole = private or self.jwk.is_symmetric
         jwk: dict[str, Json] = self.jwk.export(private_key=whole, as_dict=True)
         return jwk
+
+    def pem(self) -> bytes:
+        """The public key in PEM; raises ValueError for a secret."""
+        if self.jwk.is_symmetric:
+            raise ValueError("a secret has no public key")
+        text: bytes = self.jwk.export_to_pem()
+        return text
 
     def sign(self, claims: Members | bytes, header: Members = _NONE) -> str:
         """A token (RFC 7515, section 7.1); ``header`` adds to or replaces alg, kid and typ."""
@@ -77,8 +97,29 @@ class SigningKey:
     def sign_raw(self, header: bytes, payload: bytes) -> str:
         """A token of header and payload as they are."""
         signed = encode_base64url(header) + b"." + encode_base64url(payload)
-        signature: bytes = JWA.signing_alg(self.alg).sign(self.jwk, signed)
+        signature: bytes
+        if self.jwk.is_symmetric:  # jwcrypto would refuse the short ones that are in use
+            secret = decode_base64url(self.jwk.export_symmetric(as_dict=True)["k"].encode())
+            signature = hmac.digest(secret, signed, f"sha{self.alg[2:]}")
+        else:
+            signature = JWA.signing_alg(self.alg).sign(self.jwk, signed)
         return (signed + b"." + encode_base64url(signature)).decode()
+
+
+def _private(members: Members) -> JWK:
+    if "kty" not in members:
+        raise ValueError('it is no JWK: it has no "kty"')
+    try:
+        jwk = JWK(**members)
+    except (JWException, TypeError, ValueError) as error:
+        raise ValueError(f"it is no JWK: {error}") from None
+    if not (jwk.is_symmetric or jwk.has_private):
+        raise ValueError("it has no private part")
+    return jwk
+
+
+def _curve(members: Members) -> str | None:
+    return str(members["crv"]) if "crv" in members else None
 
 
 _OAEP = {  # what jwcrypto has not
@@ -112,6 +153,15 @@ class EncryptionKey:
         if kid is not None:
             members["kid"] = kid
         return cls(alg, enc, JWK.generate(**members))
+
+    @classmethod
+    def from_members(cls, alg: str, enc: str, members: Members) -> Self:
+        """The key of a private JWK; raises ValueError if it is none for these algorithms."""
+        jwk = _private(members)
+        made_for = members.get("alg")
+        if members["kty"] != KEY_MANAGEMENT[alg].kty or made_for not in (None, alg, enc):
+            raise ValueError(f"it is not a key for {alg} and {enc}")
+        return cls(alg, enc, jwk)
 
     def members(self) -> dict[str, Json]:
         """The JWK as it is needed to decrypt, private part and all."""
@@ -160,49 +210,3 @@ def mint(alg: str, claims: Members | bytes, kid: str | None = None) -> Minted:
     """A token signed with a new key, and the JWK Set to verify it with."""
     key = SigningKey.generate(alg, kid)
     return Minted(key.sign(claims), key_set(key), key)
-
-
-def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m pyngx_jwt.jwt.mint",
-        description="Signs a token for development and prints it.",
-    )
-    parser.add_argument("claims", nargs="?", default="{}", help="a JSON object")
-    parser.add_argument("--alg", default="RS256", choices=ALGORITHMS, help="of a new key")
-    parser.add_argument("--kid", help="of a new key")
-    parser.add_argument("--key", type=Path, help="file of the private JWK; made if absent")
-    parser.add_argument("--jwks", type=Path, help="file to write the JWK Set to")
-    parser.add_argument("--lifetime", type=int, default=3600, help="seconds until exp; 0: none")
-    return parser.parse_args(argv)
-
-
-def _load_key(path: Path | None, alg: str, kid: str | None) -> SigningKey:
-    if path is not None and path.exists():
-        return SigningKey.from_members(json.loads(path.read_text()))
-    key = SigningKey.generate(alg, kid)
-    if path is not None:
-        _write(path, json.dumps(key.members(private=True)), 0o600)
-    return key
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with open(descriptor, "w") as file:
-        file.write(f"{text}\n")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints a token; raises OSError and ValueError for bad files and claims."""
-    arguments = _arguments(argv)
-    key = _load_key(arguments.key, arguments.alg, arguments.kid)
-    if arguments.jwks is not None:
-        secret = ALGORITHMS[key.alg].kty == "oct"
-        _write(arguments.jwks, key_set(key), 0o600 if secret else 0o644)
-    now = int(time.time())
-    times = {"iat": now, "exp": now + arguments.lifetime} if arguments.lifetime else {}
-    print(key.sign({**times, **json.loads(arguments.claims)}))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

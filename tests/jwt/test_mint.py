@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
-from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.jwt import ALGORITHMS, KeySet, Verified, verify
-from pyngx_jwt.jwt.mint import SigningKey, key_set, main, mint
+from pyngx_jwt.jwt import ALGORITHMS, Json, KeySet
+from pyngx_jwt.jwt.mint import EncryptionKey, SigningKey, key_set, mint
 
-from .keys import EVERY, NOW, accepted, outcome
+from .keys import accepted, outcome
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
@@ -40,18 +38,39 @@ def test_key_survives_its_file() -> None:
     assert outcome(again.sign({}), KeySet.parse(key_set(key))) == "ACCEPTED"
 
 
-@pytest.mark.parametrize("alg, mode", [("ES256", 0o644), ("HS256", 0o600)])
-def test_command(alg: str, mode: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    key, jwks = tmp_path / "key.json", tmp_path / "jwks.json"
-    files = ["--key", str(key), "--jwks", str(jwks)]
-    assert main(['{"sub":"u"}', "--alg", alg, "--kid", "k", *files, "--lifetime", "60"]) == 0
-    assert main(["--lifetime", "0", *files]) == 0
-    first, second = capsys.readouterr().out.split()
-    keys = KeySet.parse(jwks.read_bytes())
-    verified = verify(first, [keys], EVERY, time.time())
-    assert isinstance(verified, Verified)
-    assert verified.claims["sub"] == "u" and verified.header["kid"] == "k"
-    assert abs(verified.ends - time.time() - 60) < 30
-    assert accepted(second, keys, now=NOW * 10).claims == {}
-    assert key.stat().st_mode & 0o777 == 0o600
-    assert jwks.stat().st_mode & 0o777 & ~mode == 0
+def test_key_of_a_secret() -> None:
+    octets = bytes(range(40))
+    key = SigningKey.from_secret("HS256", octets, "k")
+    assert outcome(key.sign({}), KeySet.parse(key_set(key))) == "ACCEPTED"
+    assert outcome(key.sign({}), KeySet.of_secret(octets)) == "ACCEPTED"
+
+
+def test_public_key_in_pem() -> None:
+    for alg in ("RS256", "ES256", "EdDSA"):
+        key = SigningKey.generate(alg)
+        assert outcome(key.sign({}), KeySet.parse_pem(key.pem())) == "ACCEPTED"
+    with pytest.raises(ValueError, match="a secret has no public key"):
+        SigningKey.generate("HS256").pem()
+
+
+@pytest.mark.parametrize(
+    "members, reason",
+    [
+        ({"kty": "EC"}, "it is no JWK"),
+        ({}, "it is no JWK"),
+        ({"kty": "oct", "k": "AAAA"}, 'it is not a key for "alg" null'),
+        ({"kty": "oct", "k": "AAAA", "alg": "RS256"}, 'it is not a key for "alg" "RS256"'),
+        (SigningKey.generate("ES256").members(), "it has no private part"),
+    ],
+)
+def test_no_signing_key(members: dict[str, Json], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        SigningKey.from_members(members)
+
+
+def test_no_encryption_key() -> None:
+    key = EncryptionKey.generate("A128KW", "A128GCM")
+    assert EncryptionKey.from_members("A128KW", "A256GCM", key.members()).enc == "A256GCM"
+    for alg in ("RSA-OAEP", "A256KW"):
+        with pytest.raises(ValueError, match="it is not a key for"):
+            EncryptionKey.from_members(alg, "A128GCM", key.members())

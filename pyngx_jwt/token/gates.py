@@ -1,0 +1,416 @@
+"""What a gate made of a request, line by line."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..conf.parse import Statement
+from ..http.level import Level
+from ..http.request import Request
+from ..http.template import Template
+from ..jwt import (
+    ClaimRequirement,
+    Form,
+    KeySet,
+    Policy,
+    Reason,
+    Refusal,
+    Requirement,
+    TextRequirement,
+    Verified,
+    Verifier,
+    find,
+)
+from ..jwt.encoding import decode_base64url
+from ..jwt.examine import Check, Examination, Trial, examine
+from ..jwt.requirements import MISSING
+from ..jwt.requirements import Demand as TokenDemand
+from ..modules.auth_jwt.demands import Demand, Denial
+from ..modules.auth_jwt.sources import Failure, Source
+from ..modules.auth_jwt.variables import KEY
+from ..modules.auth_jwt.watch import Watch
+from .lines import (
+    SHOWN,
+    Line,
+    Mark,
+    date_text,
+    distance_text,
+    duration_text,
+    key_text,
+    listed,
+    printable,
+    shown,
+    statement_with,
+    statements_of,
+    value_text,
+)
+from .places import KEYS, place_of_token, switch_statements, token_conf
+
+# Refusals that other keys might turn round.
+KEYLESS = (
+    *(Reason.NO_KEY, Reason.UNKNOWN_KID, Reason.SIGNATURE, Reason.DECRYPTION),
+    Reason.NO_SOURCE,
+)
+ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
+UNVERIFIED = " (not verified)"
+
+
+class Told(NamedTuple):
+    """What there is to tell of a gate; `open_question` says what would have to be known."""
+
+    lines: list[Line]
+    examination: Examination | None = None
+    open_question: str = ""
+
+
+def tell(level: Level, r: Request, watch: Watch, given: str, now: float) -> Told:
+    """The gate's lines, after it has looked at the request; `given` is the token in question."""
+    return _Teller(level, r, watch, now).tell(given)
+
+
+class _Teller:
+    def __init__(self, level: Level, r: Request, watch: Watch, now: float) -> None:
+        self.level, self.r, self.watch, self.seen = level, r, watch, watch.seen
+        self.now, self.lines = now, list[Line]()
+        self.missing = ""  # key requests that nothing stands in for
+        self.every = level.scope.dialect == "kjdev"  # there, lists of all levels add up
+
+    def add(self, mark: Mark, name: str, text: str, statement: Statement | None = None) -> None:
+        self.lines.append(Line(mark, name, text, statement))
+
+    def one(self, *names: str) -> Statement | None:
+        """The statement that sets a value."""
+        return statement_with(statements_of(self.level, *names))
+
+    def some(self, name: str, *words: str) -> Statement | None:
+        """The statement with these words, of one that can be repeated."""
+        return statement_with(statements_of(self.level, name, every=self.every), *words)
+
+    # -- the request -----------------------------------------------------------------------
+
+    def tell(self, given: str) -> Told:
+        told, seen = self._tell(given), self.seen
+        if seen.rc is None and seen.refusal and self.r.method in self.watch.plan.excused:
+            self.add(Mark.NOTE, "method", f"{self.r.method} passes with whatever token")
+        return told
+
+    def _tell(self, given: str) -> Told:
+        switch = statement_with(switch_statements(self.level))
+        words = " ".join([switch.name, *switch.args[:1]]) if switch is not None else "auth_jwt"
+        if switch is not None and switch.name in ("auth_jwt_key", "auth_jwt_keyfile_path"):
+            words = switch.name
+        if not self.seen.applied:
+            self.add(Mark.SKIPPED, "auth_jwt", f"not for this request: {self._why_not()}", switch)
+            return Told(self.lines)
+        self.add(Mark.PASSED, "auth_jwt", f"a token is demanded: {shown(words)}", switch)
+        if not self._token(given):
+            return Told(self.lines)
+        keys = self.seen.keys
+        if keys is None:
+            self.add(Mark.FAILED, "keys", self.watch.plan.no_keys, switch)
+            return Told(self.lines)
+        self._sources()
+        if isinstance(keys, Failure):
+            return Told(self.lines)
+        return self._judged(keys)
+
+    def _why_not(self) -> str:
+        if self.r.method == "OPTIONS" and self.level.scope.dialect == "maxlt":
+            return "OPTIONS needs no token in this dialect"
+        enabled: Template | None = getattr(token_conf(self.level), "auth_jwt_enabled", None)
+        if enabled is None:
+            return "its conditions are not met"
+        value = enabled.bind(self.level.variables)(self.r)
+        return f'{shown(enabled.text)} is "{shown(value)}"'
+
+    def _token(self, given: str) -> bool:
+        place, token = place_of_token(self.level), self.seen.token or ""
+        where = self.one("auth_jwt_location") or statement_with(switch_statements(self.level))
+        if not token:
+            told = "none" if not given else "none there, though one was given"
+            self.add(Mark.FAILED, "token", f"{told}: {place.text} is looked at", where)
+            return False
+        digest = hashlib.sha256(token.encode("latin-1", "replace")).hexdigest()[:8]
+        text = f"in {place.text}: {len(token)} bytes, sha256:{digest}"
+        if given and token != given:
+            text += ", which is another one than was given"
+        self.add(Mark.PASSED, "token", text, where)
+        return True
+
+    # -- keys ------------------------------------------------------------------------------
+
+    def _sources(self) -> None:
+        for source in self.seen.sources:
+            found = self._found(source)
+            statement = self.statement_of(source)
+            if isinstance(found, Failure):
+                lenient = not isinstance(self.seen.keys, Failure)
+                self.add(Mark.FAILED, "keys", printable(found.text), statement)
+                if lenient:
+                    self.add(Mark.NOTE, "keys", "in this dialect the other keys serve alone")
+            elif source in self.seen.fetched and not found.keys:
+                self.add(Mark.UNKNOWN, "keys", f"{source.place} is not made here", statement)
+            else:
+                keys = listed(key_text(key) for key in found.keys)
+                self.add(Mark.PASSED, "keys", f"{shown(source.place)}: {keys}", statement)
+
+    def _found(self, source: Source) -> KeySet | Failure:
+        found = source.current(self.r, time.time())
+        assert found is not None  # of requests something stands in
+        return found
+
+    def _keys_of(self, source: Source) -> bool:
+        found = self._found(source)
+        return isinstance(found, KeySet) and bool(found.keys)
+
+    def statement_of(self, source: Source) -> Statement | None:
+        """The statement that names this source."""
+        found = statements_of(self.level, *KEYS, every=True)
+        name = source.place.partition('"')[2].rstrip('"')
+        for statement in reversed(found):
+            word = statement.args[0]
+            if name and (name == word.partition("?")[0] or name.endswith(f"/{word}")):
+                return statement
+        fixed = [s for s in found if s.name == source.place]
+        kind = "auth_jwt_key_request" if source in self.seen.fetched else "auth_jwt_key_file"
+        fitting = fixed or [s for s in found if s.name == kind]
+        return fitting[-1] if fitting else None
+
+    # -- the token -------------------------------------------------------------------------
+
+    def _judged(self, verifier: Verifier) -> Told:
+        assert self.seen.token is not None
+        exam = examine(verifier, self.seen.token, self.now)
+        self.missing = listed(s.place for s in self.seen.fetched if not self._keys_of(s))
+        for check in exam.checks:
+            self._check(check, exam, verifier)
+        seen, question = self.seen, self._open_question(exam)
+        verified = seen.verified
+        if verified is None and question:
+            verified = self._as_if_verified(exam)
+        if verified is not None:
+            for demand, denial in self.watch.deny(self.r, verified):
+                self._demand(demand, denial, vouched=seen.verified is not None)
+                if denial is not None:
+                    question = ""
+        if seen.would_refresh:
+            self.add(Mark.NOTE, "keys", "the server would now fetch these keys anew, and try again")
+        return Told(self.lines, exam, question)
+
+    def _open_question(self, exam: Examination) -> str:
+        """What would have to be known, if nothing that is known refuses the token."""
+        refusals = [check.refusal for check in exam.checks if check.refusal is not None]
+        if not self.missing or not refusals or any(x.reason not in KEYLESS for x in refusals):
+            return ""
+        return f"the keys of {self.missing}"
+
+    def _as_if_verified(self, exam: Examination) -> Verified:
+        r = self.r
+        as_if = Verified(exam.claims, exam.header, exam.payload, 0, 0, exam.payload)
+        r.contexts[KEY] = (r.location, as_if)
+        return as_if
+
+    def _check(self, check: Check, exam: Examination, verifier: Verifier) -> None:
+        if self.missing and check.refusal is not None and check.refusal.reason in KEYLESS:
+            text = f"not known: the keys of {self.missing} are not here"
+            self.add(Mark.UNKNOWN, check.name, text)
+        elif check.name == "form":
+            self._form(check, verifier.policy)
+        elif check.trial is not None:
+            tell = {"algorithm": self._algorithm, "key": self._key}.get(check.name, self._trial)
+            tell(check, check.trial, verifier)
+        elif check.name == "claims":
+            self._claims(check, exam)
+        elif check.name in ("exp", "nbf"):
+            self._time(check, exam, verifier.policy)
+        elif check.demand is not None:
+            self._requirement(check.demand, check.refusal, exam)
+
+    def _form(self, check: Check, policy: Policy) -> None:
+        statement = self.one("auth_jwt_type")
+        inner = any(line.name == "decryption" for line in self.lines)
+        form = "the signed token inside" if inner else policy.form.value
+        if check.refusal is None:
+            self.add(Mark.PASSED, "form", form, statement)
+            return
+        self.add(Mark.FAILED, "form", f"{form} is wanted: {check.refusal.text}", statement)
+        for name, octets in legible_parts(self.seen.token or ""):
+            self.add(Mark.NOTE, name, printable(octets.decode("utf-8", "replace")) + UNVERIFIED)
+
+    def _algorithm(self, check: Check, trial: Trial, verifier: Verifier) -> None:
+        policy, header = verifier.policy, trial.header
+        self.add(Mark.NOTE, "header", value_text(header))
+        if check.refusal is None:
+            algs = [header["alg"], header["enc"]] if "enc" in header else [header["alg"]]
+            text = f"{' and '.join(map(value_text, algs))} allowed"
+            self.add(Mark.PASSED, "algorithm", text, self.one(*ALGORITHMS))
+            return
+        allowed = sorted(policy.algorithms)
+        if "enc" in header and policy.form is not Form.SIGNED:
+            allowed = [*sorted(policy.encryption_algorithms), *sorted(policy.content_encryptions)]
+        told = f"{check.refusal.text}; allowed: {listed(allowed, 20) or 'none'}"
+        self.add(Mark.FAILED, "algorithm", told, self.one(*ALGORITHMS))
+
+    def _key(self, check: Check, trial: Trial, verifier: Verifier) -> None:
+        if not check.made:
+            return
+        kid, alg = trial.header.get("kid"), value_text(trial.header.get("alg"))
+        if check.refusal is None:
+            keys = listed(key_text(key) for key in ([trial.key] if trial.key else trial.tried))
+            source = self._source_of(trial.key_set)
+            place = f", of {shown(source.place)}" if source is not None else ""
+            statement = None if source is None else self.statement_of(source)
+            self.add(Mark.PASSED, "key", f"{keys} fits{place}", statement)
+            return
+        if check.refusal.reason is Reason.UNKNOWN_KID:
+            known = sorted({name for s in verifier.key_sets for name in s.by_kid})
+            names = listed(f'"{printable(name)}"' for name in known)
+            text = f"no key has kid {value_text(kid)}; known: {names}"
+            if trial.tried:
+                text += f"; keys without kid do not do it either: {len(trial.tried)} tried"
+        elif trial.candidates:
+            kinds = listed(key_text(key) for key in trial.candidates)
+            what = f"kid {value_text(kid)} is of" if kid in _kids(trial) else "there is"
+            text = f"wrong type of key for {alg}: {what} {kinds}"
+        else:
+            text = f"there is none: {check.refusal.text}"
+        sources = self.seen.sources
+        statement = self.statement_of(sources[0]) if len(sources) == 1 else None
+        self.add(Mark.FAILED, "key", text, statement)
+
+    def _source_of(self, key_set: KeySet | None) -> Source | None:
+        found = (s for s in self.seen.sources if key_set and self._found(s) is key_set)
+        return next(found, None)
+
+    def _trial(self, check: Check, trial: Trial, verifier: Verifier) -> None:
+        name = check.name
+        if not check.made:
+            why = self.one("auth_jwt_validate_sig", "pyngx_allow_unsigned")
+            self.add(Mark.SKIPPED, name, "not checked: whoever writes a token is believed", why)
+        elif check.refusal is None:
+            self.add(Mark.PASSED, name, "good")
+        else:
+            tried = listed(key_text(key) for key in trial.tried)
+            what = "does not verify" if name == "signature" else "cannot be decrypted"
+            self.add(Mark.FAILED, name, f"bad: {what} with {tried}")
+
+    def _claims(self, check: Check, exam: Examination) -> None:
+        if check.refusal is not None:
+            self.add(Mark.FAILED, "claims", check.refusal.text)
+            return
+        mark = "" if exam.vouched else UNVERIFIED
+        self.add(Mark.NOTE, "claims", value_text(exam.claims) + mark)
+        issued = exam.claims.get("iat")
+        if isinstance(issued, int | float) and not isinstance(issued, bool):
+            away = distance_text(issued, self.now)
+            self.add(Mark.NOTE, "iat", f"{date_text(issued)}, {away}; not a check")
+
+    def _time(self, check: Check, exam: Examination, policy: Policy) -> None:
+        name, value = check.name, exam.claims.get(check.name)
+        leeway = f"; leeway {duration_text(policy.leeway)}" if policy.leeway else ""
+        has_leeway = policy.leeway and name in exam.claims
+        statement = self.one("auth_jwt_leeway") if has_leeway else None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            text = f"{date_text(value)}, {distance_text(value, self.now)}{leeway}"
+        else:
+            text = (
+                f"{value_text(value)} is no date" if name in exam.claims else "the token has none"
+            )
+        unverified = "" if exam.vouched else UNVERIFIED
+        if not check.made:
+            off = self.one({"exp": "auth_jwt_validate_exp", "nbf": "pyngx_jwt_validate_nbf"}[name])
+            why = "not looked at" if off is not None else "not reached"
+            self.add(Mark.SKIPPED, name, f"{text}: {why}", off)
+        elif check.refusal is None:
+            mark = Mark.PASSED if name in exam.claims else Mark.SKIPPED
+            self.add(mark, name, text + unverified, statement)
+        else:
+            told = f"{check.refusal.reason}: {text}"
+            if name not in exam.claims:
+                told = f"{check.refusal.detail}, and has to be there"
+            self.add(Mark.FAILED, name, told + unverified, statement)
+
+    # -- what is demanded of it --------------------------------------------------------------
+
+    def _requirement(self, demand: TokenDemand, refusal: Refusal | None, exam: Examination) -> None:
+        mark = Mark.PASSED if refusal is None else Mark.FAILED
+        unverified = "" if exam.vouched else UNVERIFIED
+        if isinstance(demand, ClaimRequirement):
+            wanted = listed(value_text(value) for value in demand.values)
+            found = found_text(exam.claims.get(demand.name, MISSING))
+            statement = self._by_latin("auth_jwt_validate_claim", demand.name, *demand.values)
+            text = f"{printable(demand.name)} is {found}, wanted is {wanted}"
+        elif isinstance(demand, Requirement):
+            members = exam.header if demand.in_header else exam.claims
+            directive = f"auth_jwt_require_{demand.kind}"
+            statement = self._required(directive, demand)
+            wanted = printable(demand.shown or "")
+            found = found_text(find(members, demand.path))
+            text = f"{printable(demand.name)} is {found}, wanted is {demand.operator} {wanted}"
+        elif isinstance(demand, TextRequirement):
+            statement = self.one("auth_jwt_validate_sub")
+            value = found_text(exam.claims.get(demand.name, MISSING))
+            text = f"{demand.name} is {value}, wanted is text"
+        else:
+            statement, text = None, "" if refusal is None else printable(refusal.text)
+        self.add(
+            mark,
+            "claim" if not getattr(demand, "in_header", False) else "header",
+            text + unverified,
+            statement,
+        )
+
+    def _by_latin(self, directive: str, *words: str) -> Statement | None:
+        return self.some(directive, *(w.encode().decode("latin-1") for w in words))
+
+    def _required(self, directive: str, demand: Requirement) -> Statement | None:
+        names = {demand.name, f".{demand.name}", f'."{demand.name}"'}
+        shown_value = (demand.shown or "").encode().decode("latin-1")
+        for s in statements_of(self.level, directive, every=True):
+            field, operator, value = (*s.args, "", "", "")[:3]
+            if field in names and operator == demand.operator and value.endswith(shown_value):
+                return s
+        return self._by_latin(directive, demand.name)
+
+    def _demand(self, demand: Demand, denial: Denial | None, *, vouched: bool) -> None:
+        directive, *words = (demand.__doc__ or "auth_jwt").split(" ")
+        mark = Mark.PASSED if denial is None else Mark.FAILED
+        text = shown(" ".join(words))
+        if directive == "auth_jwt_require":
+            value = Template(" ".join(words)).bind(self.level.variables)(self.r)
+            text = f'{text} is "{shown(value)}"'
+        elif denial is not None:
+            text += f": {printable(denial.refusal.text)}"
+        if denial is not None and denial.status != 401:
+            text += f", which is answered {denial.status}"
+        if not vouched:
+            text += UNVERIFIED
+        self.add(mark, directive.removeprefix("auth_jwt_"), text, self._named(directive, words))
+
+    def _named(self, directive: str, words: list[str]) -> Statement | None:
+        found = statements_of(self.level, directive, every=self.every)
+        if directive.startswith("auth_jwt_revocation"):
+            path = " ".join(words)
+            return next((s for s in found if path.endswith(s.args[0])), None)
+        return statement_with(found, *words)
+
+
+def _kids(trial: Trial) -> set[str | None]:
+    return {key.kid for key in trial.candidates if key.kid is not None}
+
+
+def legible_parts(token: str) -> Iterator[tuple[str, bytes]]:
+    """Header and payload of what is no token, as far as they can be read at all."""
+    for name, part in zip(("header", "claims"), token.split(".")[:2], strict=False):
+        with suppress(ValueError, UnicodeError):
+            octets = decode_base64url(part.rstrip("=").encode("latin-1"), canonical=False)
+            if octets[:1] == b"{":
+                yield name, octets[:SHOWN]
+
+
+def found_text(value: object) -> str:
+    return "missing" if value is MISSING else value_text(value)

@@ -1,0 +1,278 @@
+"""``pyngx token``: tokens, keys and key sets for development."""
+
+from __future__ import annotations
+
+import argparse
+import binascii
+import json
+import os
+import stat
+from base64 import b64decode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..jwt import ALGORITHMS, CONTENT_ENCRYPTION, KEY_MANAGEMENT, Json
+from ..jwt.encoding import decode_json
+from ..jwt.mint import EncryptionKey, SigningKey, key_set
+from .words import WrongWords, parse_time
+
+DESCRIPTION = """\
+Makes a token for development and prints it. A key that no file has is made for it; nobody
+should be issued tokens this way. "pyngx token --explain -h" tells about the other half of this
+command.
+"""
+TIMES = 'from now, such as 1h, 30d or -5m, "@SECONDS" since the epoch, a date, or none'
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("pyngx token", description=DESCRIPTION, allow_abbrev=False)
+    add = parser.add_argument_group("the token").add_argument
+    add("--claim", action="append", default=[], metavar="NAME=TEXT", help="a claim of text")
+    add("--claim-json", action="append", default=[], metavar="NAME=JSON", help="any other claim")
+    add("--exp", default="1h", metavar="TIME", help=f"{TIMES} (default: 1h)")
+    add("--nbf", default="none", metavar="TIME", help="the same (default: none)")
+    add("--iat", default="0", metavar="TIME", help="the same (default: now)")
+    add("--header", action="append", default=[], metavar="NAME=TEXT", help="a header member")
+    add("--header-json", action="append", default=[], metavar="NAME=JSON", help="any other")
+    add = parser.add_argument_group("the key that signs").add_argument
+    add("--alg", choices=ALGORITHMS, metavar="ALG", help=", ".join(ALGORITHMS))
+    add("--key", metavar="FILE", help="its private JWK; made, readable by you alone, if absent")
+    add("--secret", metavar="SECRET", help="hex:..., base64:..., text:..., or just the text")
+    add("--kid", help="the name of a new key")
+    add("--bits", type=int, default=2048, help="of a new RSA key (default: 2048)")
+    add("--crv", help="of a new key, where its algorithm has several curves")
+    add = parser.add_argument_group("encryption").add_argument
+    managed = ", ".join(KEY_MANAGEMENT)
+    add("--encrypt", choices=KEY_MANAGEMENT, metavar="ALG", help=f"encrypts: {managed}")
+    add("--enc", choices=CONTENT_ENCRYPTION, metavar="ENC", help=", ".join(CONTENT_ENCRYPTION))
+    add("--encrypt-key", metavar="FILE", help="private JWK to encrypt for; made if absent")
+    add("--nested", action="store_true", help="signs first, and encrypts the signed token")
+    add = parser.add_argument_group("what others need").add_argument
+    add("--jwks-out", metavar="FILE", help="writes the JWK Set for auth_jwt_key_file")
+    add("--pem-out", metavar="FILE", help="writes the public key in PEM")
+    return parser
+
+
+class _File(NamedTuple):
+    path: str
+    content: bytes
+    mode: int
+    is_new: bool  # it must not be there
+
+
+@dataclass(slots=True)
+class _Files:
+    """What is to be written, once nothing else can go wrong."""
+
+    files: list[_File] = field(default_factory=list)
+
+    def make(self, path: str, members: dict[str, Json]) -> None:
+        """A private key, for its owner's eyes."""
+        self.files.append(_File(path, f"{json.dumps(members)}\n".encode(), 0o600, True))
+
+    def put(self, path: str, content: bytes, *, private: bool = False) -> None:
+        self.files.append(_File(path, content, 0o600 if private else 0o644, False))
+
+    def write(self) -> None:
+        """Writes all of them or none; raises OSError."""
+        opened: list[tuple[int, _File]] = []
+        made: list[bytes] = []
+        try:
+            for file in self.files:
+                path = file.path.encode("latin-1")
+                is_there = os.path.lexists(path)
+                how = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_EXCL if file.is_new else 0)
+                opened.append((os.open(path, how, file.mode), file))
+                made += [] if is_there else [path]
+        except OSError:
+            for path in made:
+                os.unlink(path)
+            for descriptor, _ in opened:
+                os.close(descriptor)
+            raise
+        for descriptor, file in opened:
+            _write(descriptor, file)
+
+
+def _write(descriptor: int, file: _File) -> None:
+    with open(descriptor, "wb") as stream:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            os.ftruncate(descriptor, 0)
+            if stat.S_IMODE(status.st_mode) & 0o077 & ~file.mode:
+                os.fchmod(descriptor, file.mode)
+        stream.write(file.content)
+
+
+def mint(words: Sequence[str], now: float) -> str:
+    """The token that ``words`` (latin-1) ask for, after writing the files.
+
+    Raises WrongWords, and OSError if a file cannot be read or written."""
+    asked = parser().parse_args(words)
+    _check(asked)
+    files = _Files()
+    signing = None if asked.encrypt and not asked.nested else _signing_key(asked, files)
+    encrypting = _encryption_key(asked, files) if asked.encrypt else None
+    claims = _claims(asked, now)
+    header = _members(asked.header, asked.header_json, "header")
+    token = ""
+    if signing is not None:
+        token = signing.sign(claims, {} if encrypting else header)
+    if encrypting is not None:
+        token = encrypting.encrypt(token or claims, header)
+    if asked.jwks_out:
+        keys = [key for key in (signing, encrypting) if key is not None]
+        private = encrypting is not None or any(key.jwk.is_symmetric for key in keys)
+        files.put(asked.jwks_out, f"{key_set(*keys)}\n".encode(), private=private)
+    if asked.pem_out:
+        assert signing is not None
+        try:
+            files.put(asked.pem_out, signing.pem())
+        except ValueError as error:
+            raise WrongWords(f"--pem-out: {error}") from None
+    files.write()
+    return token
+
+
+def _check(asked: argparse.Namespace) -> None:
+    """Raises WrongWords for what does not go together."""
+    for name in ("enc", "encrypt_key", "nested"):
+        if getattr(asked, name) and not asked.encrypt:
+            raise WrongWords(f"--{name.replace('_', '-')} is of no use without --encrypt")
+    if asked.encrypt and not asked.nested:
+        for name in ("alg", "key", "secret", "pem_out"):
+            if getattr(asked, name):
+                option = name.replace("_", "-")
+                raise WrongWords(f"--{option} is of no use without --nested: nothing is signed")
+    if asked.key and asked.secret is not None:
+        raise WrongWords("--key or --secret, not both")
+    paths: dict[str, str] = {}
+    for name in ("key", "encrypt_key", "jwks_out", "pem_out"):
+        if path := getattr(asked, name):
+            real, option = os.path.realpath(path), f"--{name.replace('_', '-')}"
+            if real in paths:
+                raise WrongWords(f"{paths[real]} and {option} are the same file")
+            paths[real] = option
+
+
+# -- keys -------------------------------------------------------------------------------------
+
+
+def _signing_key(asked: argparse.Namespace, files: _Files) -> SigningKey:
+    kid = _unicode(asked.kid)
+    try:
+        if asked.secret is not None:
+            return SigningKey.from_secret(asked.alg or "HS256", _secret(asked.secret), kid)
+        members = _read(asked.key) if asked.key else None
+        if members is None:
+            alg = asked.alg or "RS256"
+            key = SigningKey.generate(alg, kid, bits=asked.bits, crv=asked.crv)
+            if asked.key:
+                files.make(asked.key, key.members(private=True))
+            return key
+        alg = members.setdefault("alg", asked.alg)
+        if asked.alg not in (None, alg):
+            raise ValueError(f"it is for {alg}, not for {asked.alg}")
+        _check_kid(members, kid)
+        return SigningKey.from_members(members)
+    except ValueError as error:
+        raise WrongWords(f"{_name_of(asked, 'key')}: {error}") from None
+
+
+def _encryption_key(asked: argparse.Namespace, files: _Files) -> EncryptionKey:
+    alg, enc = asked.encrypt, asked.enc or "A256GCM"
+    kid = None if asked.nested else _unicode(asked.kid)
+    try:
+        members = _read(asked.encrypt_key) if asked.encrypt_key else None
+        if members is None:
+            key = EncryptionKey.generate(alg, enc, kid, bits=asked.bits)
+            if asked.encrypt_key:
+                files.make(asked.encrypt_key, key.members())
+            return key
+        _check_kid(members, kid)
+        return EncryptionKey.from_members(alg, enc, members)
+    except ValueError as error:
+        raise WrongWords(f"{_name_of(asked, 'encrypt_key')}: {error}") from None
+
+
+def _name_of(asked: argparse.Namespace, option: str) -> str:
+    return getattr(asked, option) or ("--secret" if asked.secret is not None else "a new key")
+
+
+def _check_kid(members: dict[str, Json], kid: str | None) -> None:
+    if kid is not None and members.get("kid") != kid:
+        told = json.dumps(members.get("kid"))
+        raise ValueError(
+            f"its kid is {told}; --header kid=... names another one in the token alone"
+        )
+
+
+def _read(path: str) -> dict[str, Json] | None:
+    """The JWK in a file, None if there is no file; raises ValueError."""
+    try:
+        with open(path.encode("latin-1"), "rb") as file:
+            members = decode_json(file.read())
+    except FileNotFoundError:
+        return None
+    if not isinstance(members, dict):
+        raise ValueError("it is no JWK")
+    if "keys" in members:
+        raise ValueError("it is a JWK Set, and a single private JWK is wanted")
+    return members
+
+
+def _secret(text: str) -> bytes:
+    kind, sign, rest = text.partition(":")
+    try:
+        if sign and kind == "hex":
+            return bytes.fromhex(rest)
+        if sign and kind == "base64":
+            plain = rest.replace("-", "+").replace("_", "/").rstrip("=")
+            return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        raise ValueError(f"the secret is no {kind}") from None
+    return (rest if sign and kind == "text" else text).encode("latin-1")
+
+
+# -- what is in it ------------------------------------------------------------------------------
+
+
+def _claims(asked: argparse.Namespace, now: float) -> dict[str, Json]:
+    claims: dict[str, Json] = {}
+    for name in ("iat", "nbf", "exp"):
+        text = getattr(asked, name)
+        if text != "none":
+            claims[name] = int(parse_time(text, int(now), f"--{name}"))
+    return {**claims, **_members(asked.claim, asked.claim_json, "claim")}
+
+
+def _members(texts: Iterable[str], documents: Iterable[str], what: str) -> dict[str, Json]:
+    members: dict[str, Json] = {}
+    for text in texts:
+        name, value = _pair(text, f"--{what}")
+        members[name] = value
+    for text in documents:
+        name, value = _pair(text, f"--{what}-json")
+        try:
+            members[name] = decode_json(value.encode())
+        except ValueError as error:
+            raise WrongWords(f"--{what}-json {name}: no JSON: {error}") from None
+    return members
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise WrongWords(f'{option} wants NAME=VALUE, not "{text}"')
+    return _unicode(name) or "", _unicode(value) or ""
+
+
+def _unicode(text: Any) -> str | None:
+    """Words of the command line are one character per byte."""
+    if text is None:
+        return None
+    try:
+        return str(text).encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise WrongWords(f'"{text}" is not UTF-8') from None

@@ -1,0 +1,184 @@
+"""A request without a client: what would arrive if somebody asked for a URL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from ..compile import Address, Cycle
+from ..errors import ConfError
+from ..http.request import Request
+from ..http.subrequest import Kept
+from ..server.head import BadRequest, Head, parse_head
+from ..server.http1 import head_options
+from ..server.requests import request_of
+
+PORTS = {"http": 80, "https": 443}
+BODY_SIZE = 1 << 20  # bytes of an answer that are kept
+_URL = re.compile(r"(https?)://(\[[^\]/?#]+\]|[^:/?#\[\]]+)(?::([0-9]{1,5}))?([^#]*)", re.I)
+_FIELD = re.compile(r"([^\s:\0]+):[ \t]*([^\r\n\0]*)\Z")
+
+
+class AskError(Exception):
+    """What was asked for makes no request, and why."""
+
+
+class Url(NamedTuple):
+    """``host`` is as written, without a port."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    has_port: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks for what; ``fields`` are lines "Name: value"."""
+
+    url: Url
+    method: str = "GET"
+    fields: tuple[str, ...] = ()
+    client: str = "127.0.0.1"
+
+    @property
+    def text(self) -> str:
+        url = self.url
+        port = f":{url.port}" if url.has_port else ""
+        return f"{self.method} {url.scheme}://{url.host}{port}{url.target}"
+
+
+def parse_url(text: str) -> Url:
+    """The parts of an absolute URL; raises AskError."""
+    found = _URL.fullmatch(text)
+    if found is None or int(found[3] or 1) not in range(1, 65536):
+        raise AskError(f'no http:// or https:// URL: "{text}"')
+    scheme, target = found[1].lower(), found[4] or "/"
+    target = target if target.startswith("/") else f"/{target}"
+    port = int(found[3] or PORTS[scheme])
+    return Url(scheme, found[2], port, target, found[3] is not None)
+
+
+def parse_field(text: str) -> str:
+    """A header line as it will be sent; raises AskError."""
+    found = _FIELD.match(text)
+    if found is None:
+        raise AskError(f'not a header field "Name: value": "{text}"')
+    return f"{found[1]}: {found[2]}"
+
+
+def parse_client(text: str) -> str:
+    """An IP address; raises AskError."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise AskError(f'not an IP address: "{text}"') from None
+
+
+class _Tls:
+    """What variables ask of a TLS connection."""
+
+    session_reused = False
+
+    def version(self) -> str:
+        return "TLSv1.3"
+
+    def cipher(self) -> tuple[str, str, int]:
+        return "TLS_AES_256_GCM_SHA384", "TLSv1.3", 256
+
+    def selected_alpn_protocol(self) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class Nobody:
+    """The Connection of a client that is not there."""
+
+    remote_addr: str
+    server_addr: str
+    server_port: str
+    ssl: _Tls | None
+    number: int = 1
+    requests: int = 1
+    remote_port: str = "0"
+    proxy_protocol: object = None
+    start: float = 0.0
+    sent: int = 0
+    closed: bool = False
+    binary_remote_addr: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.binary_remote_addr = ip_address(self.remote_addr).packed
+
+    def tcp_info(self) -> bytes:
+        return b""
+
+
+class Made(NamedTuple):
+    """A request, where it came in, and remarks on that; a refused head has its refusal."""
+
+    r: Request
+    address: Address
+    refused: BadRequest | None
+    remarks: tuple[str, ...]
+
+
+def make_request(cycle: Cycle, ask: Ask) -> Made:
+    """The request that the servers of a configuration would see; raises AskError."""
+    address, remarks = choose_address(cycle, ask)
+    head = _read(ask, address)
+    refused = head if isinstance(head, BadRequest) else None
+    listen = address.listen
+    tls = _Tls() if listen.ssl else None
+    client = Nobody(ask.client, listen.host, str(listen.port), tls)
+    understood = head.head if isinstance(head, BadRequest) else head
+    r = request_of(understood, client, Kept(BODY_SIZE), address.names)
+    return Made(r, address, refused, remarks)
+
+
+def _read(ask: Ask, address: Address) -> Head | BadRequest:
+    lines = list(ask.fields)
+    if not any(line.lower().startswith("host:") for line in lines):
+        url = ask.url
+        lines.insert(0, f"Host: {url.host}:{url.port}" if url.has_port else f"Host: {url.host}")
+    text = "\r\n".join([f"{ask.method} {ask.url.target} HTTP/1.1", *lines, "", ""])
+    data = text.encode("latin-1")
+    default = address.names.default
+    head = parse_head(data, head_options(default))
+    if isinstance(head, BadRequest):
+        return head
+    server = address.names.find(head.host, None) or default
+    return head if server is default else parse_head(data, head_options(server))
+
+
+def choose_address(cycle: Cycle, ask: Ask) -> tuple[Address, tuple[str, ...]]:
+    """Where the request comes in: by port, then by address, then by name."""
+    every = [a for port in cycle.ports.values() for a in (port.address, *port.others.values())]
+    every = [address for address in every if address.listen.port]
+    if not every:
+        raise AskError("the configuration has no server that listens on a port")
+    url, remarks = ask.url, []
+    found = [address for address in every if address.listen.port == url.port]
+    host = url.host.strip("[]")
+    if not found:
+        found = every
+    exact = [address for address in found if address.listen.host == host]
+    known = [address for address in found if _knows(address, host)]
+    chosen = (exact or known or [a for a in found if a.listen.wildcard] or found)[0]
+    if chosen.listen.port != url.port:
+        remarks.append(f"nothing listens on port {url.port}: taken as on {chosen.listen.text}")
+    elif chosen.listen.ssl and url.scheme == "http":
+        remarks.append(f"{chosen.listen.text} wants TLS and answers 400 to plain HTTP")
+    elif not chosen.listen.ssl and url.scheme == "https":
+        remarks.append(f"{chosen.listen.text} is without TLS: taken as if that ended before it")
+    return chosen, tuple(remarks)
+
+
+def _knows(address: Address, host: str) -> bool:
+    try:
+        return address.names.find(host.lower().rstrip("."), None) is not None
+    except (ConfError, ValueError):
+        return False

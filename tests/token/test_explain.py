@@ -1,0 +1,567 @@
+"""``pyngx token --explain``: what is told of a request, and by which statement it is so."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyngx_jwt import token as command
+from pyngx_jwt.jwt import KeySetError
+from pyngx_jwt.token.explain import (
+    LET_IN,
+    REFUSED,
+    UNKNOWN,
+    Explainer,
+    Explanation,
+    as_json,
+    as_text,
+)
+from pyngx_jwt.token.request import Ask, AskError, parse_url
+
+from ..jwt.keys import encryption_key, jwks, signing_key
+from .asked import ask, options_of
+from .setups import CLAIMS, FORGED, HEX, HMAC, KEY, NOW, OTHER, SETUPS, files, tokens
+
+ROOT = Path(__file__).parent.parent.parent
+PLUS = "auth_jwt A; auth_jwt_key_file jwks.json;"
+GOOD = KEY.sign(CLAIMS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all the files that configurations here name."""
+    for name, content in files().items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def lines(told: Explanation, name: str) -> list[tuple[str, str, str]]:
+    """Mark, text, and the statement's words of each line of this name."""
+    return [
+        (x.mark, x.text, " ".join([x.statement.name, *x.statement.args]) if x.statement else "")
+        for x in told.trip.lines
+        if x.name == name
+    ]
+
+
+def because(told: Explanation) -> tuple[str, str, str]:
+    """Name, text and statement of what refused the request."""
+    assert told.verdict == REFUSED and told.trip.refused is not None
+    line = told.trip.refused
+    return line.name, line.text, line.statement.name if line.statement else ""
+
+
+# -- each kind of refusal, in each dialect ----------------------------------------------------
+
+PLACES = {  # dialect: what looks at the token, and the statement that is named for keys
+    "plus": ("/a", "auth_jwt", "auth_jwt_key_file"),
+    "pyngx": ("/a", "auth_jwt", "auth_jwt_key_file"),
+    "kjdev": ("/a", "auth_jwt", "auth_jwt_key_file"),
+    "tesla": ("/a", "auth_jwt_enabled", "auth_jwt_key"),
+    "maxlt": ("/a", "auth_jwt", "auth_jwt_key"),
+    "tizp": ("/a", "auth_jwt", "auth_jwt_key_file"),
+}
+KINDS = {  # token: name of the check that fails, a part of what is told
+    "none": ("token", "none: Authorization: Bearer is looked at"),
+    "forged": ("signature", "bad: does not verify with"),
+    "unsigned": ("algorithm", 'algorithm not allowed: "none"'),
+    "expired": ("exp", "expired: "),
+    "with a date that is none": ("exp", 'invalid time claim: "soon" is no date'),
+    "early": ("nbf", "not yet valid: "),
+    "malformed": ("form", "not three segments"),
+    "critical": ("form", "unsupported header: critical"),
+    "an array": ("claims", "payload is not a JSON object"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dialect", SETUPS)
+def test_kinds_of_refusal(dialect: str, kind: str, folder: Path) -> None:
+    setup = SETUPS[dialect]
+    path, switch, _ = PLACES[dialect]
+    told = ask(folder, setup.server, tokens(setup)[kind], f"http://localhost{path}")
+    name, text, statement = because(told)
+    assert told.choice.name == dialect
+    assert (name, KINDS[kind][1] in text) == (KINDS[kind][0], True), text
+    assert statement in (switch, "auth_jwt_algorithm", "auth_jwt_alg", "auth_jwt_type")
+    assert told.r.status == 401
+
+
+@pytest.mark.parametrize("dialect", SETUPS)
+def test_good_token(dialect: str, folder: Path) -> None:
+    setup = SETUPS[dialect]
+    told = ask(folder, setup.server, tokens(setup)["good"])
+    assert told.verdict == LET_IN
+    assert [mark for mark, _, _ in lines(told, "signature")] == ["passed"]
+    assert lines(told, "keys")[0][2].startswith(PLACES[dialect][2])
+    assert lines(told, "content")[0][2] == "root html"
+
+
+def test_three_ways_in_which_keys_fail(folder: Path) -> None:
+    server = "auth_jwt A; auth_jwt_key_file both.json;"
+    name, text, statement = because(ask(folder, server, KEY.sign(CLAIMS, {"kid": "k9"})))
+    assert (name, statement) == ("key", "auth_jwt_key_file")
+    assert text == 'no key has kid "k9"; known: "e1", "k1"'
+    name, text, _ = because(ask(folder, server, KEY.sign(CLAIMS, {"kid": "e1"})))
+    assert name == "key"
+    assert text == 'wrong type of key for "RS256": kid "e1" is of "e1" (EC P-256, ES256)'
+    name, text, _ = because(ask(folder, server, FORGED.sign(CLAIMS)))
+    assert (name, text) == ("signature", 'bad: does not verify with "k1" (RSA, RS256)')
+    name, text, _ = because(ask(folder, server, HMAC.sign(CLAIMS)))
+    assert name == "key" and text.startswith('wrong type of key for "HS256": there is "k1"')
+
+
+def test_claims_that_are_demanded(folder: Path) -> None:
+    server = f"{PLUS} auth_jwt_validate_claim iss you; auth_jwt_validate_claim roles a b;"
+    told = ask(folder, server, GOOD)
+    assert because(told) == ("claim", 'iss is "me", wanted is "you"', "auth_jwt_validate_claim")
+    assert lines(told, "claim") == [
+        ("failed", 'iss is "me", wanted is "you"', "auth_jwt_validate_claim iss you"),
+        (
+            "passed",
+            'roles is ["a", "b"], wanted is "a", "b"',
+            "auth_jwt_validate_claim roles a b",
+        ),
+    ]
+
+
+def test_values_that_are_required(folder: Path) -> None:
+    server = f"{PLUS} auth_jwt_type signed; auth_jwt_require $jwt_claim_sub $arg_x error=403;"
+    told = ask(folder, server, GOOD)
+    name, text, statement = because(told)
+    assert (name, statement, told.r.status) == ("require", "auth_jwt_require", 403)
+    assert text == '$arg_x is "", which is answered 403'
+    assert lines(told, "require")[0][:2] == ("passed", '$jwt_claim_sub is "alice"')
+    assert ask(folder, server, GOOD, "http://localhost/?x=1").verdict == LET_IN
+
+
+def test_requirements_of_kjdev_add_up_over_levels(folder: Path) -> None:
+    server = "auth_jwt_require_claim .sub eq bob; location / { auth_jwt A; "
+    server += "auth_jwt_key_file jwks.json; auth_jwt_require_header kid ne k1; }"
+    told = ask(folder, server, GOOD)
+    assert because(told)[:2] == ("claim", 'sub is "alice", wanted is eq bob')
+    assert lines(told, "claim")[0][2] == "auth_jwt_require_claim .sub eq bob"
+    assert lines(told, "header")[-1][1:] == (
+        'kid is "k1", wanted is ne k1',
+        "auth_jwt_require_header kid ne k1",
+    )
+
+
+def test_revoked(folder: Path) -> None:
+    server = f"{PLUS} auth_jwt_revocation_list_sub revoked.json;"
+    told = ask(folder, server, KEY.sign({**CLAIMS, "sub": "bob"}))
+    name, text, statement = because(told)
+    assert (name, statement) == ("revocation_list_sub", "auth_jwt_revocation_list_sub")
+    assert "sub is in a revocation list" in text
+
+
+def test_nbf_that_is_not_looked_at(folder: Path) -> None:
+    server = f"{PLUS} pyngx_jwt_validate_nbf off;"
+    told = ask(folder, server, KEY.sign({**CLAIMS, "nbf": NOW + 60}))
+    assert told.verdict == LET_IN
+    ((mark, text, statement),) = lines(told, "nbf")
+    assert (mark, statement) == ("skipped", "pyngx_jwt_validate_nbf off")
+    assert text.endswith("in 1 min: not looked at")
+
+
+def test_leeway(folder: Path) -> None:
+    told = ask(folder, f"{PLUS} auth_jwt_leeway 2m;", KEY.sign({**CLAIMS, "exp": NOW - 60}))
+    ((mark, text, statement),) = lines(told, "exp")
+    assert (mark, statement) == ("passed", "auth_jwt_leeway 2m")
+    assert text.endswith("1 min ago; leeway 2 min")
+
+
+def test_another_time_counts_everywhere(folder: Path) -> None:
+    assert because(ask(folder, PLUS, GOOD, now=NOW + 7200))[0] == "exp"
+    server = "auth_jwt A; auth_jwt_key_file jwks.json; auth_jwt_require_claim at lt $jwt_nowtime;"
+    token = KEY.sign({**CLAIMS, "exp": NOW * 2, "at": NOW + 100})
+    assert because(ask(folder, server, token))[0] == "require_claim"
+    assert ask(folder, server, token, now=NOW + 1000).verdict == LET_IN
+
+
+def test_encrypted_and_nested(folder: Path) -> None:
+    key = encryption_key("A256KW", "A256GCM", "e")
+    (folder / "jwks.json").write_text(jwks(key, KEY))
+    told = ask(folder, f"{PLUS} auth_jwt_type encrypted;", key.encrypt(CLAIMS))
+    assert told.verdict == LET_IN and lines(told, "decryption")[0][:2] == ("passed", "good")
+    told = ask(folder, f"{PLUS} auth_jwt_type nested;", key.encrypt(GOOD))
+    assert told.verdict == LET_IN and len(lines(told, "algorithm")) == 2
+    told = ask(folder, f"{PLUS} auth_jwt_type nested;", key.encrypt(FORGED.sign(CLAIMS)))
+    assert because(told)[0] == "signature"
+    told = ask(folder, f"{PLUS} auth_jwt_type encrypted;", GOOD)
+    assert because(told)[::2] == ("form", "auth_jwt_type")
+    told = ask(folder, PLUS, key.encrypt(CLAIMS))
+    assert "five segments: an encrypted token" in because(told)[1]
+    other = encryption_key("A256KW", "A256GCM", "e", copy=1)
+    told = ask(folder, f"{PLUS} auth_jwt_type encrypted;", other.encrypt(CLAIMS))
+    assert because(told)[:2] == ("decryption", 'bad: cannot be decrypted with "e" (oct, A256KW)')
+
+
+def test_what_no_key_vouches_for_is_marked(folder: Path) -> None:
+    told = ask(folder, PLUS, FORGED.sign({**CLAIMS, "exp": NOW - 1}))
+    assert lines(told, "claims")[0][1].endswith("(not verified)")
+    assert lines(told, "exp")[0][1].endswith("(not verified)")
+    told = ask(folder, PLUS, GOOD + "=")
+    assert because(told)[0] == "form"
+    assert '"sub":"alice"' in lines(told, "claims")[0][1]
+    assert lines(told, "claims")[0][1].endswith("(not verified)")
+
+
+# -- keys -------------------------------------------------------------------------------------
+
+REQUEST = """
+    location /a { auth_jwt A; auth_jwt_key_request /_k; auth_jwt_require $arg_x; }
+    location = /_k { internal; proxy_pass http://keys.invalid/; }
+"""
+
+
+def test_keys_that_cannot_be_fetched_leave_it_open(folder: Path) -> None:
+    told = ask(folder, REQUEST, GOOD, "http://localhost/a?x=1")
+    assert told.verdict == UNKNOWN
+    assert told.trip.questions == ['the keys of key request "/_k"']
+    assert lines(told, "keys")[0] == (
+        "unknown",
+        'key request "/_k" is not made here',
+        "auth_jwt_key_request /_k",
+    )
+    assert "unknown: nothing that can be seen" in as_text(told)
+
+
+def test_without_keys_what_is_wrong_anyway_refuses(folder: Path) -> None:
+    told = ask(folder, REQUEST, KEY.sign({**CLAIMS, "exp": NOW - 1}), "http://localhost/a?x=1")
+    assert told.verdict == REFUSED
+    assert because(ask(folder, REQUEST, GOOD))[0] == "require"
+    assert because(ask(folder, REQUEST, "a.b"))[0] == "form"
+
+
+def test_keys_by_hand(folder: Path) -> None:
+    url = "http://localhost/a?x=1"
+    told = ask(folder, REQUEST, GOOD, url, keys=jwks(KEY).encode())
+    assert told.verdict == LET_IN
+    told = ask(folder, REQUEST, GOOD, url, keys=jwks(OTHER).encode())
+    assert because(told)[0] == "key" and 'known: "k2"' in because(told)[1]
+    assert "would now fetch these keys anew" in lines(told, "keys")[-1][1]
+    with pytest.raises(KeySetError):
+        ask(folder, REQUEST, GOOD, url, keys=b"{}")
+
+
+def test_keys_by_hand_in_the_form_that_is_asked_for(folder: Path) -> None:
+    server = "auth_jwt A; auth_jwt_key_request /_k keyval; location = /_k { proxy_pass http://k; }"
+    keys = (folder / "map.json").read_bytes()
+    assert ask(folder, server, GOOD, keys=keys).verdict == LET_IN
+
+
+def test_file_that_is_missing(folder: Path) -> None:
+    told = ask(folder, "auth_jwt A; auth_jwt_key_file no.json; auth_jwt_type signed;", GOOD)
+    name, text, statement = because(told)
+    assert (name, statement, told.r.status) == ("keys", "auth_jwt_key_file", 500)
+    assert "No such file or directory" in text
+
+
+def test_file_of_a_variable(folder: Path) -> None:
+    server = "auth_jwt A; auth_jwt_key_file $arg_k.json;"
+    told = ask(folder, server, GOOD, "http://localhost/?k=jwks")
+    assert told.verdict == LET_IN
+    assert lines(told, "keys")[0][2] == "auth_jwt_key_file $arg_k.json"
+
+
+def test_unsigned_tokens_that_are_allowed(folder: Path) -> None:
+    told = ask(folder, "auth_jwt A; pyngx_allow_unsigned on;", FORGED.sign(CLAIMS))
+    assert told.verdict == LET_IN
+    assert lines(told, "signature")[0][::2] == ("skipped", "pyngx_allow_unsigned on")
+
+
+# -- where tokens are ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["$cookie_t", "$http_x_token", "$arg_t"])
+def test_token_is_put_where_it_is_looked_for(place: str, folder: Path) -> None:
+    told = ask(folder, f"auth_jwt A token={place}; auth_jwt_key_file jwks.json;", GOOD)
+    assert told.verdict == LET_IN
+    assert lines(told, "token")[0][1].startswith(f"in {place}: ")
+
+
+@pytest.mark.parametrize("place, text", [("COOKIE=t", "COOKIE=t"), ("HEADER=X-T", "HEADER=x-t")])
+def test_places_of_teslagovs_module(place: str, text: str, folder: Path) -> None:
+    server = f"auth_jwt_key {HEX}; auth_jwt_enabled on; auth_jwt_location {place};"
+    told = ask(folder, server, HMAC.sign(CLAIMS))
+    assert told.verdict == LET_IN
+    assert lines(told, "token")[0][::2] == ("passed", f"auth_jwt_location {place}")
+
+
+def test_token_that_the_request_brings_along(folder: Path) -> None:
+    told = ask(folder, PLUS, GOOD, "http://localhost/", f"authorization: bearer {GOOD}")
+    assert told.verdict == LET_IN
+    told = ask(folder, PLUS, GOOD, "http://localhost/", "Authorization: Bearer x.y.z")
+    assert because(told)[0] == "form"
+    assert "which is another one than was given" in lines(told, "token")[0][1]
+
+
+def test_place_that_the_token_does_not_get_to(folder: Path) -> None:
+    http = 'map $arg_a $where { default ""; }'
+    server = "auth_jwt A token=$where; auth_jwt_key_file jwks.json;"
+    told = ask(folder, server, GOOD, http=http)
+    assert because(told)[1] == "none there, though one was given: $where is looked at"
+
+
+# -- which server, which location, and what comes first -------------------------------------------
+
+
+def test_return_comes_first(folder: Path) -> None:
+    told = ask(folder, f"{PLUS} location /a {{ return 200 x; }}", "")
+    assert told.verdict == LET_IN and told.trip.gated is None
+    ((_, text, statement),) = lines(told, "return")
+    assert text.startswith("answers 200 before the access phase: the token that auth_jwt A (")
+    assert statement == "return 200 x"
+    told = ask(folder, "location /a { return 403; }", GOOD)
+    assert because(told) == ("return", "answers 403 before the access phase", "return")
+
+
+def test_if_and_rewrite(folder: Path) -> None:
+    server = f"""
+        location /a {{ if ($arg_go) {{ return 302 /login; }} rewrite ^ /b last; }}
+        location /b {{ {PLUS} }}
+    """
+    told = ask(folder, server, GOOD)
+    assert told.verdict == LET_IN
+    assert [text for _, text, _ in lines(told, "location")] == ["/a", "/b"]
+    assert lines(told, "rewrite")[0][1:] == ('the URI is now "/b"', "rewrite ^ /b last")
+    told = ask(folder, server, GOOD, "http://localhost/a?go=1")
+    assert lines(told, "if")[0][1] == "($arg_go) holds"
+    assert lines(told, "return")[0][2] == "return 302 /login"
+
+
+def test_satisfy_any(folder: Path) -> None:
+    server = f"{PLUS} satisfy any; allow 10.0.0.0/8; deny all;"
+    told = ask(folder, server, "", client="10.1.2.3")
+    assert told.verdict == LET_IN
+    assert lines(told, "access")[0][:2] == ("passed", "client 10.1.2.3 is allowed")
+    assert because(ask(folder, server, ""))[0] == "token"
+    assert ask(folder, server, GOOD).verdict == LET_IN
+    told = ask(folder, f"{PLUS} deny all;", GOOD)
+    assert because(told)[::2] == ("access", "deny") and told.r.status == 403
+
+
+def test_somebody_else_has_a_say(folder: Path) -> None:
+    server = f"location /a {{ {PLUS} auth_request /ask; }} location = /ask {{ return 200; }}"
+    told = ask(folder, server, GOOD)
+    assert (told.verdict, told.trip.questions) == (UNKNOWN, ["what auth_request /ask says"])
+    assert ask(folder, server, "").verdict == REFUSED
+    server = server.replace("auth_request", "satisfy any; auth_request", 1)
+    assert ask(folder, server, GOOD).verdict == LET_IN
+    assert ask(folder, server, "").verdict == UNKNOWN
+
+
+def test_methods(folder: Path) -> None:
+    server = f"auth_jwt on; auth_jwt_key {HEX} hex;"
+    told = ask(folder, server, "", method="OPTIONS")
+    assert told.verdict == LET_IN
+    assert "OPTIONS needs no token" in lines(told, "auth_jwt")[0][1]
+    server = f"auth_jwt_key {HEX}; auth_jwt_enabled on;"
+    told = ask(folder, server, "", method="OPTIONS")
+    assert told.verdict == LET_IN and lines(told, "method")[0][0] == "note"
+    server = f"location /a {{ limit_except GET {{ {PLUS} }} }}"
+    told = ask(folder, server, "", method="POST")
+    assert because(told)[0] == "token"
+    assert lines(told, "location")[0][1] == "/a, limit_except GET"
+    assert ask(folder, server, "").verdict == LET_IN
+
+
+def test_switched_off(folder: Path) -> None:
+    told = ask(folder, f"{PLUS} location /a {{ auth_jwt off; }}", "")
+    assert lines(told, "auth_jwt")[0] == (
+        "skipped",
+        "no token is demanded: auth_jwt off",
+        "auth_jwt off",
+    )
+    assert lines(ask(folder, "root html;", ""), "auth_jwt")[0][1] == "nothing demands a token here"
+    server = f"auth_jwt_key {HEX}; auth_jwt_enabled $arg_e;"
+    told = ask(folder, server, "", "http://localhost/?e=off")
+    assert '$arg_e is "off"' in lines(told, "auth_jwt")[0][1]
+
+
+def test_internal_location_and_bad_request(folder: Path) -> None:
+    told = ask(folder, f"location /a {{ internal; {PLUS} }}", GOOD)
+    assert because(told)[::2] == ("internal", "internal") and told.r.status == 404
+    told = ask(folder, PLUS, GOOD, "http://localhost/%00")
+    assert because(told)[0] == "request" and told.r.status == 400
+
+
+def test_error_page_answers_in_the_place_of_the_refusal(folder: Path) -> None:
+    server = f"location /a {{ {PLUS} error_page 401 = @in; }} location @in {{ return 302 /in; }}"
+    told = ask(folder, server, "")
+    assert because(told)[0] == "token" and told.r.status == 302
+    assert "  Location: /in" in as_text(told)
+
+
+def test_server_by_name_and_port(folder: Path) -> None:
+    http = (
+        "server { listen 8080; server_name api.example; auth_jwt A; auth_jwt_key_file jwks.json; }"
+    )
+    told = ask(folder, "root html;", "", "http://api.example:8080/", http=http)
+    assert lines(told, "server")[0][1] == "api.example, on 0.0.0.0:8080"
+    told = ask(folder, "root html;", "", "https://api.example/", http=http)
+    texts = [text for _, text, _ in lines(told, "server")]
+    assert texts == [
+        "api.example, on 0.0.0.0:8080",
+        "nothing listens on port 443: taken as on 0.0.0.0:8080",
+    ]
+    told = ask(folder, "root html;", "", "http://other.example:8080/", http=http)
+    assert lines(told, "server")[0][1].endswith("the default server there")
+    told = ask(folder, "root html;", "", "http://localhost:8080/", "Host: api.example", http=http)
+    assert lines(told, "server")[0][1].startswith("api.example")
+
+
+# -- what is printed ------------------------------------------------------------------------------
+
+
+def test_text(folder: Path) -> None:
+    told = ask(folder, f"error_log e.log error; {PLUS}", FORGED.sign(CLAIMS))
+    text = as_text(told)
+    conf = folder / "nginx.conf"
+    assert text.startswith("     dialect    ")
+    assert f'  ["auth_jwt A" in {conf}:4, and 1 more]\n' in text
+    assert '\nFAIL signature  bad: does not verify with "k1" (RSA, RS256)\n' in text
+    assert "\n\nrefused: 401 Unauthorized\n  because of signature: " in text
+    assert f"  [auth_jwt in {conf}:4]\n" in text
+    assert '  WWW-Authenticate: Bearer realm="A", error="invalid_token"\n' in text
+    assert "  log [info]: auth_jwt: token sha256:" in text
+    assert f'    not written: error_log in {conf}:4 takes "error" and worse\n' in text
+
+
+def test_json(folder: Path) -> None:
+    document = json.loads(as_json(ask(folder, PLUS, FORGED.sign(CLAIMS))))
+    assert document["dialect"]["name"] == "plus" and document["dialect"]["ambiguous"]
+    assert document["token"]["claims"] == CLAIMS and not document["token"]["verified"]
+    outcome = document["outcome"]
+    assert (outcome["verdict"], outcome["status"]) == ("refused", 401)
+    assert outcome["decided_by"]["check"] == "signature"
+    assert outcome["decided_by"]["directive"] == "auth_jwt"
+    (failed,) = (check for check in document["checks"] if check["result"] == "failed")
+    assert failed["check"] == "signature"
+    assert {check["line"] for check in document["checks"]} <= {None, 4}
+
+
+def test_nothing_that_a_terminal_obeys_is_printed(folder: Path) -> None:
+    evil = "\x1b[2J\x9b\n"
+    token = KEY.sign({**CLAIMS, "sub": evil}, {"kid": evil})
+    text = as_text(ask(folder, f"{PLUS} auth_jwt_type signed;", token))
+    assert "\x1b" not in text and "\x9b" not in text
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def run(*words: str, stdin: str = "", **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pyngx_jwt", "token", *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **more,
+    )
+
+
+def test_command(folder: Path) -> None:
+    ask(folder, PLUS, "")  # writes the file
+    url = ["-c", "nginx.conf", "--url", "http://localhost/"]
+    ran = run("--explain", GOOD, *url, cwd=folder)
+    assert (ran.returncode, ran.stderr) == (0, "") and ran.stdout.endswith("\nlet in\n")
+    ran = run("--explain", "-", *url, cwd=folder, stdin=f"{GOOD}\n")
+    assert ran.returncode == 0
+    ran = run("--explain=", *url, "--format", "json", cwd=folder)
+    assert ran.returncode == 1 and json.loads(ran.stdout)["outcome"]["status"] == 401
+    ran = run("--explain", GOOD, *url, "--now", "+2h", "-X", "POST", "-H", "X: y", cwd=folder)
+    assert ran.returncode == 1 and "request    POST http" in ran.stdout
+    ran = run("--explain", GOOD, *url, "--jwt-dialect", "kjdev", cwd=folder)
+    assert ran.returncode == 0 and '"kjdev"' in ran.stdout and "--jwt-dialect" in ran.stdout
+    ask(folder, REQUEST, "")
+    url[-1] = "http://localhost/a?x=1"
+    assert run("--explain", GOOD, *url, cwd=folder).returncode == 3
+    assert run("--explain", GOOD, *url, "--jwks", "jwks.json", cwd=folder).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--url", "ftp://x/"], 'no http:// or https:// URL: "ftp://x/"'),
+        (["--url", "http://x:99999/"], 'no http:// or https:// URL: "http://x:99999/"'),
+        (["--url", "http://x/", "-H", "nonsense"], 'not a header field "Name: value": "nonsense"'),
+        (["--url", "http://x/", "--from", "here"], 'not an IP address: "here"'),
+        (["--url", "http://x/", "--now", "later"], "--now wants a time such as"),
+        (["--url", "http://x/", "--jwks", "none.json"], '"none.json": (2: No such file'),
+        (["--url", "http://x/", "-c", "none.conf"], 'none.conf" failed (2: No such file'),
+    ],
+)
+def test_wrong_words(
+    words: list[str], message: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ask(folder, PLUS, "")
+    conf = [] if "-c" in words else ["-c", "nginx.conf"]
+    assert command.main(["--explain", GOOD, *conf, *words]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith("pyngx token: ") and message in err
+
+
+def test_configuration_without_servers(folder: Path) -> None:
+    (folder / "nginx.conf").write_text("events { }")
+    with pytest.raises(AskError, match="has no server that listens on a port"):
+        Explainer(options_of(folder), NOW).explain(Ask(parse_url("http://x/")), "")
+
+
+def test_nobody_is_asked_and_nothing_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration that would make files, listen, and look up names if it were served."""
+    http = """
+        upstream far { server far.invalid; }
+        proxy_cache_path cache keys_zone=z:1m;
+        limit_req_zone $remote_addr zone=r:1m rate=1r/s;
+        access_log logs/access.log;
+        server { listen 127.0.0.1:1; listen far.invalid:2; }
+    """
+    server = f"""
+        error_log logs/error.log debug; client_body_temp_path temp;
+        location /a {{ {PLUS} limit_req zone=r; proxy_cache z; proxy_pass http://far; }}
+    """
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+    def connect(*_: object) -> None:
+        raise AssertionError("the network is asked")
+
+    looked_up: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *args: Any, **more: Any) -> Any:
+        looked_up.extend([] if more.get("flags") == socket.AI_NUMERICHOST else [host])
+        return real(host, *args, **more)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setattr(socket.socket, "bind", connect)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    told = ask(folder, server, GOOD, http=http)
+    assert told.verdict == LET_IN and socket.getaddrinfo is getaddrinfo
+    assert lines(told, "limit_req")[0][0] == "skipped"
+    assert looked_up == []
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    after.pop(folder / "nginx.conf")
+    assert after == before
+
+
+def test_keys_of_two_kinds_do_not_confuse(folder: Path) -> None:
+    (folder / "jwks.json").write_text(jwks(KEY, signing_key("ES256", "e1")))
+    told = ask(folder, PLUS, signing_key("ES256", "e1").sign(CLAIMS))
+    assert told.verdict == LET_IN
+    assert lines(told, "key")[0][1].startswith('"e1" (EC P-256, ES256) fits, of key file ')
