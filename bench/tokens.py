@@ -4,26 +4,47 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import urlsafe_b64decode
 from functools import cache
 
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 from jwcrypto.jwt import JWT  # type: ignore[import-untyped]
 
-KEYS: dict[str, dict[str, str | int]] = {
+SIGNING: dict[str, dict[str, str | int]] = {
+    "HS256": {"kty": "oct", "size": 256},
     "RS256": {"kty": "RSA", "size": 2048},
     "ES256": {"kty": "EC", "crv": "P-256"},
+    "ES512": {"kty": "EC", "crv": "P-521"},
+    "EdDSA": {"kty": "OKP", "crv": "Ed25519"},
+}
+ENC = "A256GCM"
+ENCRYPTING: dict[str, dict[str, str | int]] = {
+    "dir": {"kty": "oct", "size": 256, "alg": ENC},
+    "RSA-OAEP-256": {"kty": "RSA", "size": 2048, "alg": "RSA-OAEP-256"},
 }
 
 
 @cache
 def key(algorithm: str) -> JWK:
-    return JWK.generate(**KEYS[algorithm], kid=algorithm.lower(), alg=algorithm, use="sig")
+    kid = algorithm.lower()
+    if algorithm in ENCRYPTING:
+        return JWK.generate(**ENCRYPTING[algorithm], kid=kid, use="enc")
+    return JWK.generate(**SIGNING[algorithm], kid=kid, alg=algorithm, use="sig")
 
 
 @cache
 def jwks() -> str:
-    """The public halves, as a JWK Set."""
-    return json.dumps({"keys": [key(name).export_public(as_dict=True) for name in KEYS]})
+    """What is needed to verify signatures, as a JWK Set."""
+    keys = [key(name) for name in SIGNING]
+    return json.dumps({"keys": [k.export(private_key=k.is_symmetric, as_dict=True) for k in keys]})
+
+
+@cache
+def private_jwks() -> str:
+    """What is needed to decrypt, as a JWK Set."""
+    return json.dumps({"keys": [key(name).export(as_dict=True) for name in ENCRYPTING]})
 
 
 def mint(algorithm: str, number: int) -> str:
@@ -36,7 +57,25 @@ def mint(algorithm: str, number: int) -> str:
         "exp": now + 86400,
         "roles": ["reader", "writer"],
     }
-    token = JWT(header={"alg": algorithm, "kid": algorithm.lower(), "typ": "JWT"}, claims=claims)
-    token.make_signed_token(key(algorithm))
+    header = {"alg": algorithm, "kid": algorithm.lower(), "typ": "JWT"}
+    if algorithm in ENCRYPTING:
+        token = JWT(header={**header, "enc": ENC}, claims=claims)
+        token.make_encrypted_token(key(algorithm))
+    else:
+        token = JWT(header=header, claims=claims)
+        token.make_signed_token(key(algorithm))
     text: str = token.serialize()
     return text
+
+
+def bare_check(tokens: list[str]) -> float:
+    """Microseconds of processor time in which the cryptography library checks the signature of
+    one of these RS256 tokens: nothing is parsed meanwhile."""
+    public = key("RS256").get_op_key("verify")
+    parts = [token.encode().rpartition(b".") for token in tokens]
+    jobs = [(urlsafe_b64decode(signature + b"=="), signed) for signed, _, signature in parts]
+    scheme, digest = PKCS1v15(), SHA256()
+    began = time.process_time()
+    for signature, signed in jobs:
+        public.verify(signature, signed, scheme, digest)
+    return (time.process_time() - began) / len(jobs) * 1e6

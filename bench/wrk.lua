@@ -1,4 +1,5 @@
--- Asks with the tokens of a file in turn (none if it is empty), and counts the answers.
+-- Asks with the tokens of a file in turn (none if it is empty), beginning after so many of them,
+-- and counts the answers.
 
 local requests, next_request = {}, 0
 
@@ -8,6 +9,7 @@ function init(arguments)
     requests[#requests + 1] = wrk.format()
   end
   if #requests == 0 then requests[1] = wrk.format() end
+  next_request = tonumber(arguments[2])
 end
 
 function request()
