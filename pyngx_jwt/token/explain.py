@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,12 @@ from ..modules.auth_jwt.dialects import PROJECTS
 from ..options import Options
 from .lines import Line, Mark, place_of, shown
 from .places import BEARER, place_of_token, put_token
-from .request import Ask, make_request
+from .request import Ask, AskError, make_request
 from .walk import Trip, Walk, status_text
 
 LET_IN, REFUSED, UNKNOWN = "let in", "refused", "unknown"
 STATUS = {LET_IN: 0, REFUSED: 1, UNKNOWN: 3}  # of the command
+_CONTROL = re.compile("[\0-\x1f\x7f]")
 DOCUMENTATION = "192.0.2.1"  # RFC 5737: nobody's address
 MARKS = {
     Mark.PASSED: "ok",
@@ -64,6 +66,8 @@ class Explainer:
         """Follows a request; raises AskError, and KeySetError for bad `keys`.
 
         The token is put where the location that the request comes to looks for it."""
+        if _CONTROL.search(token):
+            raise AskError("the token has a line break in it, or another control character")
         asked = put_token(ask, token, BEARER)
         trip, r = self._walk.go(make_request(self._cycle, asked), token)
         if trip.gated is not None:

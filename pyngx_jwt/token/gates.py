@@ -148,10 +148,9 @@ class _Teller:
             found = self._found(source)
             statement = self.statement_of(source)
             if isinstance(found, Failure):
-                lenient = not isinstance(self.seen.keys, Failure)
-                self.add(Mark.FAILED, "keys", printable(found.text), statement)
-                if lenient:
-                    self.add(Mark.NOTE, "keys", "in this dialect the other keys serve alone")
+                others = isinstance(self.seen.keys, Verifier) and bool(self.seen.keys.key_sets)
+                text = f"{shown(found.text)}; the others serve without" if others else found.text
+                self.add(Mark.NOTE if others else Mark.FAILED, "keys", shown(text), statement)
             elif source in self.seen.fetched and not found.keys:
                 self.add(Mark.UNKNOWN, "keys", f"{source.place} is not made here", statement)
             else:

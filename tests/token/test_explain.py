@@ -268,6 +268,15 @@ def test_file_that_is_missing(folder: Path) -> None:
     assert "No such file or directory" in text
 
 
+def test_keys_that_are_missing_where_others_serve(folder: Path) -> None:
+    server = f"auth_jwt on; auth_jwt_key {HEX} hex; auth_jwt_key_file no.json;"
+    told = ask(folder, server, HMAC.sign(CLAIMS))
+    assert told.verdict == LET_IN
+    assert [mark for mark, _, _ in lines(told, "keys")] == ["passed", "note"]
+    told = ask(folder, server, KEY.sign(CLAIMS))
+    assert because(told)[0] == "key"
+
+
 def test_file_of_a_variable(folder: Path) -> None:
     server = "auth_jwt A; auth_jwt_key_file $arg_k.json;"
     told = ask(folder, server, GOOD, "http://localhost/?k=jwks")
@@ -513,6 +522,11 @@ def test_wrong_words(
     assert command.main(["--explain", GOOD, *conf, *words]) == 2
     out, err = capfd.readouterr()
     assert out == "" and err.startswith("pyngx token: ") and message in err
+
+
+def test_token_that_was_broken_by_copying(folder: Path) -> None:
+    with pytest.raises(AskError, match="the token has a line break in it"):
+        ask(folder, PLUS, f"{GOOD[:76]}\n{GOOD[76:]}")
 
 
 def test_configuration_without_servers(folder: Path) -> None:
