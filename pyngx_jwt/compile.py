@@ -6,9 +6,9 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from .cache import Caches
 from .conf.directive import (
@@ -23,7 +23,7 @@ from .conf.directive import (
     Context,
     Directive,
 )
-from .conf.parse import END_BLOCK, Source, Statement, command_line, expand, read_source
+from .conf.parse import END_BLOCK, Source, Statement, command_line
 from .conf.scope import Scope
 from .errors import ConfError
 from .http.auth_delay import delayed
@@ -51,6 +51,8 @@ from .modules.upstream import UpstreamConf
 from .options import Options
 from .zones import Zones
 
+B = TypeVar("B")
+C = TypeVar("C", bound=Conf)
 Table = dict[str, list[tuple[type[Conf], Directive]]]
 MAX_INCLUDES = 64  # deeper ones can only be a circle
 
@@ -84,46 +86,64 @@ class Reader:
 
     def run(self, source: Source, level: Level) -> None:
         """Runs a file, or a block of it, to its end."""
-        while (statement := source.next()) is not None and statement is not END_BLOCK:
-            assert isinstance(statement, Statement)
+        while True:
+            depth, statement = source.depth, None
             try:
+                found = source.next()
+                if not isinstance(found, Statement):
+                    return
+                statement = found
                 self._apply(statement, source, level)
             except ConfError as error:
-                raise source.locate(error) from None
+                self._fail(error, source, level, statement)
+                source.recover(depth)
+
+    def _fail(
+        self, error: ConfError, source: Source, level: Level, statement: Statement | None
+    ) -> None:
+        self.scope.watch.failed(source.locate(error), level, statement)
 
     def open(self, path: str) -> Source:
-        source = read_source(path)
+        source = self.scope.files.read(path)
         self.files.setdefault(path, source.text)
         return source
 
     def _included(self, statement: Statement) -> Iterator[Source]:
         if len(statement.args) != 1:
             raise ConfError('invalid number of arguments in "include" directive')
-        for path in expand(statement.args[0], self.scope.options.conf_prefix):
+        for path in self.scope.files.expand(statement.args[0], self.scope.options.conf_prefix):
+            self.scope.watch.included(statement, path)
             yield self.open(path)
 
     def _apply(self, statement: Statement, source: Source, level: Level) -> None:
         if statement.name == "include" and not statement.opens:
-            self.depth += 1
-            if self.depth > MAX_INCLUDES:
-                raise ConfError(f'too many nested includes, "{statement.args[0]}" includes itself')
-            for included in self._included(statement):
-                self.run(included, level)
-            self.depth -= 1
+            self._include(statement, level)
             return
         found = self._find(statement, source, level)
         if found is None:
             return
         kind, directive = found
         self.scope.statement = statement
+        self.scope.watch.seen(statement, level)
         if directive.raw:
-            directive.set(level[kind], *statement.args, entries=self._entries(source))
+            entries = self._entries(statement, source)
+            directive.set(level[kind], *statement.args, entries=entries)
         elif directive.opens:
             self._open(statement, directive, kind, source, level)
             return
         else:
             directive.set(level[kind], *statement.args)
         level.statements.setdefault(statement.name, []).append(statement)
+
+    def _include(self, statement: Statement, level: Level) -> None:
+        if self.depth == MAX_INCLUDES:
+            raise ConfError(f'too many nested includes, "{statement.args[0]}" includes itself')
+        self.depth += 1
+        try:
+            for included in self._included(statement):
+                self.run(included, level)
+        finally:
+            self.depth -= 1
 
     def _open(
         self,
@@ -140,23 +160,29 @@ class Reader:
         inner = Level(opens, self.scope, level)
         if opens is Context.EVENTS:
             inner.confs = level.confs
-        directive.set(inner[kind], *statement.args)
-        if opens is not Context.EVENTS:
-            level.levels.append(inner)
+        try:
+            directive.set(inner[kind], *statement.args)
+        except ConfError as error:
+            self._fail(error, source, level, statement)
+        else:
+            if opens is not Context.EVENTS:
+                level.levels.append(inner)
+        self.scope.watch.opened(inner)
         self.run(source, inner)
         if opens is Context.UPSTREAM and not inner[UpstreamConf]._servers:
             raise ConfError("no servers are inside upstream")
         if opens is HTTP:
             finish_http(inner)
 
-    def _entries(self, source: Source) -> Iterator[Statement]:
+    def _entries(self, block: Statement, source: Source) -> Iterator[Statement]:
         while (entry := source.next_entry()) is not None and entry is not END_BLOCK:
             assert isinstance(entry, Statement)
             if entry.name == "include" and len(entry.args) == 1:
                 for included in self._included(entry):
-                    yield from self._entries(included)
+                    yield from self._entries(block, included)
             else:
                 self.scope.statement = entry
+                self.scope.watch.seen_entry(entry, block)
                 yield entry
 
     def _find(
@@ -165,14 +191,16 @@ class Reader:
         """The checks of ngx_conf_handler(), in its order and its words."""
         name = statement.name
         declared = self.table.get(name)
-        if not declared:
-            self._unknown(statement, source)
-            return None
-        for kind, directive in declared:
+        for kind, directive in declared or ():
             if directive.contexts & level.context:
                 _check_shape(statement, directive)
                 return kind, directive
-        raise ConfError(f'"{name}" directive is not allowed here')
+        if self.scope.watch.foreign(statement, source, level):
+            return None
+        if declared:
+            raise ConfError(f'"{name}" directive is not allowed here')
+        self._unknown(statement, source)
+        return None
 
     def _unknown(self, statement: Statement, source: Source) -> None:
         """Raises, or leaves out what nginx has and we do not, if that was asked for."""
@@ -225,7 +253,10 @@ def merge(level: Level, outer: Level) -> None:
         level[CoreConf]._modifier = outer[CoreConf]._modifier
         level[CoreConf]._regex = outer[CoreConf]._regex
     for module in level.scope.modules:
-        level[module.conf].merge(outer[module.conf])
+        try:
+            level[module.conf].merge(outer[module.conf])
+        except ConfError as error:
+            level.scope.watch.failed(error, level)
     for inner in level.levels:
         if not inner.context & Context.UPSTREAM:
             merge(inner, level)
@@ -245,13 +276,22 @@ def finish_http(http: Level) -> None:
         merge(server, http)
     for server in http.inner(SERVER):
         _check_locations(server)
+    failed = http.scope.watch.failed
+    checks = [(module.conf, module.check) for module in http.scope.modules if module.check]
     for level in walk(http):
-        for module in http.scope.modules:
-            if module.check:
-                module.check(level[module.conf], level)
+        for conf, check in checks:
+            try:
+                check(level[conf], level)
+            except ConfError as error:
+                failed(error, level)
     check_variables(http)
     http.scope.statement = None
-    http.variables.build_all()
+    while True:
+        try:
+            http.variables.build_all()
+            break
+        except ConfError as error:
+            failed(error, http)
     built = http.scope.shared(Built)
     for level in http.inner(SERVER):
         built.servers.append((level, compile_server(level)))
@@ -260,18 +300,23 @@ def finish_http(http: Level) -> None:
 
 def check_variables(http: Level) -> None:
     """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
-    variables = http.variables
     for level in walk(http):
         for conf in level.confs.values():
             for template in _templates(list(vars(conf).values())):
-                for name in template.names:
-                    if not name.startswith("$"):
-                        variables.resolve(name)
+                _check_template(template, level)
     for thing in list(http.scope.things.values()):
         for template in _templates(vars(thing) if hasattr(thing, "__dict__") else ()):
-            for name in template.names:
-                if not name.startswith("$"):
-                    variables.resolve(name)
+            _check_template(template, http)
+
+
+def _check_template(template: Template, level: Level) -> None:
+    for name in template.names:
+        if not name.startswith("$"):
+            try:
+                level.variables.resolve(name)
+            except ConfError as error:
+                level.scope.watch.failed(error, level)
+                level.variables.defined[name.lower()] = lambda r: None
 
 
 def _templates(value: object) -> Iterator[Template]:
@@ -340,9 +385,12 @@ def compile_location(level: Level) -> Location:
     location = level.location = Location()
     for inner in level.levels:
         compile_location(inner)
-    compile_core(level, location)
     location.conf = level.__getitem__
-    location.log = level.scope.shared(Logs).of(level[MainConf])
+    try:
+        compile_core(level, location)
+        location.log = level.scope.shared(Logs).of(level[MainConf])
+    except ConfError as error:
+        level.scope.watch.failed(error, level)
     location.rewrite = () if level.context & LOCATION_IF else _handlers(level, Phase.REWRITE)
     before = _handlers(level, Phase.PREACCESS)
     access = satisfying(_handlers(level, Phase.ACCESS), level)
@@ -355,12 +403,12 @@ def compile_location(level: Level) -> Location:
         built
         for module in reversed(level.scope.modules)
         if module.header_filter_builder
-        and (built := module.header_filter_builder(level[module.conf], level))
+        and (built := _built(module.header_filter_builder, level[module.conf], level))
     )
     location.log_handlers = tuple(
         built
         for module in reversed(level.scope.modules)
-        if module.log_builder and (built := module.log_builder(level[module.conf], level))
+        if module.log_builder and (built := _built(module.log_builder, level[module.conf], level))
     )
     limits = [inner for inner in level.levels if inner.context & LIMIT_EXCEPT]
     location.limit_except = None
@@ -381,15 +429,25 @@ def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
         (module.name, handler)
         for module in reversed(level.scope.modules)
         if phase in module.handlers
-        and (handler := module.handlers[phase](level[module.conf], level))
+        and (handler := _built(module.handlers[phase], level[module.conf], level))
     ]
     return tuple(handler for _, handler in named)
+
+
+def _built(build: Callable[[C, Level], B | None], conf: C, level: Level) -> B | None:
+    """What a builder makes of a level, None if it fails."""
+    watch = level.scope.watch
+    try:
+        return build(conf, level)
+    except watch.caught as error:
+        watch.failed(error, level)
+        return None
 
 
 def _content(level: Level, location: Location) -> tuple[Handler, ...]:
     for module in level.scope.modules:
         build = module.exclusive_content
-        if build and (handler := build(level[module.conf], level)):
+        if build and (handler := _built(build, level[module.conf], level)):
             location.auto_redirect = location.name.endswith("/")
             return (handler,)
     location.auto_redirect = False
@@ -406,9 +464,7 @@ def _check_locations(level: Level) -> None:
         key = (conf._modifier == "=", conf._name)
         if key in seen:
             error = ConfError(f'duplicate location "{conf._name}"')
-            statement = inner.statement
-            assert statement is not None
-            raise error.at(statement.file, statement.line)
+            level.scope.watch.failed(error.at(*_place(inner)), inner)
         seen.add(key)
 
 
@@ -440,11 +496,17 @@ def build_ports(http: Level, built: Built) -> None:
     for level, server in built.servers:
         conf = level[CoreConf]
         for listen in conf.listens or _default_listen():
-            _add_address(addresses, listen, level, server)
+            try:
+                _add_address(addresses, listen, level, server)
+            except ConfError as error:
+                http.scope.watch.failed(error, level)
     for address in addresses.values():
-        _add_names(address, http.scope)
-        if address.listen.ssl:
-            _add_tls(address)
+        try:
+            _add_names(address, http.scope)
+            if address.listen.ssl:
+                _add_tls(address)
+        except ConfError as error:
+            http.scope.watch.failed(error, address.levels[0][0])
     built.ports = _group(addresses)
 
 
@@ -601,21 +663,33 @@ class Cycle:
 
 def load(options: Options, log: Log) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    choice = choose_dialect(options)
-    modules = tuple(m for m in MODULES if not m.dialects or choice.name in m.dialects)
-    scope = Scope(options, lambda text: log.write(LogLevel.WARN, text), choice.name, modules)
-    scope.things[Choice] = choice
-    prepare_key_sets(scope, choice)
-    _declare_variables(scope)
-    reader, root = Reader(scope, directives_of(modules)), Level(MAIN, scope)
-    if options.directives:
-        reader.run(command_line(options.directives), root)
-    reader.run(reader.open(options.conf_file), root)
+    scope = scope_of(options, choose_dialect(options), lambda text: log.write(LogLevel.WARN, text))
+    root, reader = read(scope)
     main = root[MainConf]
     if not main.has_events:
         scope.statement = None
         scope.warn('no "events" section in configuration, nginx refuses to start without one')
     return _cycle(scope, root, reader)
+
+
+def scope_of(options: Options, choice: Choice, warn: Callable[[str], None]) -> Scope:
+    """What a configuration of this dialect is read with."""
+    modules = tuple(m for m in MODULES if not m.dialects or choice.name in m.dialects)
+    scope = Scope(options, warn, choice.name, modules)
+    scope.things[Choice] = choice
+    prepare_key_sets(scope, choice)
+    return scope
+
+
+def read(scope: Scope) -> tuple[Level, Reader]:
+    """Reads a configuration and compiles what is in its http block."""
+    options = scope.options
+    _declare_variables(scope)
+    reader, root = Reader(scope, directives_of(scope.modules)), Level(MAIN, scope)
+    if options.directives:
+        reader.run(command_line(options.directives), root)
+    reader.run(reader.open(options.conf_file), root)
+    return root, reader
 
 
 def _declare_variables(scope: Scope) -> None:

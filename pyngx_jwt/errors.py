@@ -12,6 +12,8 @@ class ConfError(Exception):
     """
 
     place: str | None = None
+    column = 0  # of the character where reading failed, counted from 1; 0: not known
+    rule = ""
 
     def at(self, file: str, line: int) -> Self:
         """Adds the place, unless an inner one was added already."""
@@ -22,6 +24,11 @@ class ConfError(Exception):
     def nowhere(self) -> Self:
         """Marks an error that nginx reports without file and line."""
         self.place = ""
+        return self
+
+    def told_by(self, rule: str) -> Self:
+        """Names the rule of the linter that says the same, of what nginx would start with."""
+        self.rule = rule
         return self
 
     def __str__(self) -> str:

@@ -90,6 +90,7 @@ class Source:
         try:
             mark = self._tokens.read()
         except ConfError as error:
+            error.column = self._column(self._tokens.end)
             raise self.locate(error) from None
         if mark == ";":
             return self._statement(opens=False)
@@ -98,13 +99,30 @@ class Source:
         if mark:
             return self._close()
         if self.depth:
+            self.depth = 0
             self._fail('unexpected end of file, expecting "}"')
         return None
+
+    def recover(self, depth: int) -> None:
+        """After an error, goes on behind the statement with it, and behind all blocks that have
+        been opened since `depth` was the depth."""
+        while True:
+            if self._tokens.recover():
+                self.depth += 1
+            if self._tokens.is_at_end:
+                self.depth = 0
+            try:
+                while self.depth > depth:
+                    self.next()
+                return
+            except ConfError:
+                continue
 
     def _open(self, entries: bool) -> Statement:
         if not self.from_file:
             self._fail("block directives are not supported in -g option")
         if entries:
+            self.depth += 1
             self._fail('unexpected "{"')
         name = self._tokens.words[0]
         if name.endswith(_LUA):  # what follows is Lua, not words
@@ -137,7 +155,9 @@ class Source:
         return offset - self.text.rfind("\n", 0, offset)
 
     def _fail(self, sentence: str) -> NoReturn:
-        raise self.locate(ConfError(sentence))
+        error = ConfError(sentence)
+        error.column = self._column(self._tokens.end)
+        raise self.locate(error)
 
 
 def read_source(path: str) -> Source:

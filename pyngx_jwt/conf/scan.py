@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import ConfError
-from .parse import Source, Statement, expand, read_source
+from .parse import Source, Statement
+from .watch import Files
 
 _INCLUDE = re.compile(r"\binclude\s+([^;{}]+);")
 _MAX_FILES = 10_000
@@ -24,45 +25,49 @@ class Scan(NamedTuple):
     texts: dict[str, str]
 
 
-def scan(path: str, folder: str, word: str) -> Scan:
+def scan(path: str, folder: str, word: str, files: Files) -> Scan:
     """The statements of a file and all it includes, as far as they can be read; relative
     includes are from `folder`.  There are none if no file contains the word."""
     texts: dict[str, str] = {}
-    _collect(path, folder, texts)
+    _collect(path, folder, texts, files)
     if not any(word in text for text in texts.values()):
         return Scan((), texts)
-    return Scan(tuple(_statements(path, folder, frozenset())), texts)
+    return Scan(tuple(_statements(path, folder, frozenset(), files)), texts)
 
 
-def _collect(path: str, folder: str, texts: dict[str, str]) -> None:
+def _collect(path: str, folder: str, texts: dict[str, str], files: Files) -> None:
     """All that may be included; some of it may be in a comment."""
     if path in texts or len(texts) >= _MAX_FILES:
         return
     try:
-        texts[path] = read_source(path).text
+        texts[path] = files.read(path).text
     except ConfError:
         return
     for found in _INCLUDE.finditer(texts[path]):
-        for included in expand(found[1].strip(" \t\r\n\"'"), folder):
-            _collect(included, folder, texts)
+        for included in files.expand(found[1].strip(" \t\r\n\"'"), folder):
+            _collect(included, folder, texts, files)
 
 
-def _statements(path: str, folder: str, above: frozenset[str]) -> Iterator[Statement]:
+def _statements(path: str, folder: str, above: frozenset[str], files: Files) -> Iterator[Statement]:
     try:
-        source = read_source(path)
+        source = files.read(path)
         while (statement := _next(source)) is not None:
             yield statement
             if statement.name == "include" and len(statement.args) == 1:
-                for included in expand(statement.args[0], folder):
+                for included in files.expand(statement.args[0], folder):
                     if included != path and included not in above:
-                        yield from _statements(included, folder, above | {path})
+                        yield from _statements(included, folder, above | {path}, files)
     except ConfError:
         return
 
 
 def _next(source: Source) -> Statement | None:
-    """The next directive or entry, whatever block it stands in."""
-    while (found := source.next()) is not None:
-        if isinstance(found, Statement):
-            return found
-    return None
+    """The next directive or entry that can be read, whatever block it stands in."""
+    while True:
+        try:
+            found = source.next()
+        except ConfError:
+            source.recover(source.depth)
+        else:
+            if found is None or isinstance(found, Statement):
+                return found

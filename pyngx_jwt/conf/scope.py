@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ..errors import ConfError
 from ..options import Options
 from .parse import Statement
+from .watch import Files, Watch
 
 S = TypeVar("S")
 
@@ -25,6 +26,8 @@ class Scope:
     statement: Statement | None = None  # the one being applied
     things: dict[type[Any], Any] = field(default_factory=dict)
     folders: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
+    files: Files = field(default_factory=Files)
+    watch: Watch = field(default_factory=Watch)
 
     def shared(self, kind: type[S]) -> S:
         """The one object of this kind that all levels share, made on first use."""

@@ -8,6 +8,7 @@ character per byte, so only nginx's four blanks are blanks and NUL is a byte lik
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NoReturn
 
 from ..errors import ConfError
@@ -29,6 +30,7 @@ _TOKEN = re.compile(
 )
 _MARK, _OPEN, _PLAIN = 1, 4, 5
 _COMMENT = re.compile(r"[ \t\r\n]*+(#[^\n]*+)?+")
+_MARKS = re.compile("[;{}]")
 _AFTER_QUOTE = frozenset(BLANK + ";{)")
 _ESCAPE = re.compile(r"\\([\"'\\trn])")
 _ESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
@@ -37,6 +39,34 @@ _ESCAPED = {"t": "\t", "r": "\r", "n": "\n"}
 def unescape(word: str) -> str:
     r"""Undoes ``\" \' \\ \t \r \n``; a backslash before anything else stays."""
     return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1], m[1]), word)
+
+
+def word_spans(text: str, start: int, count: int) -> list[tuple[int, int]]:
+    """The offsets of as many words from `start` on, quotes included."""
+    spans: list[tuple[int, int]] = []
+    while len(spans) < count:
+        token = _TOKEN.match(text, start)
+        if token is None or token.lastindex in (None, _MARK, _OPEN):
+            break
+        kind = token.lastindex
+        first, last = token.span(kind)
+        quote = kind != _PLAIN
+        spans.append((first - quote, last + quote))
+        start = token.end()
+    return spans
+
+
+def comments(text: str) -> Iterator[tuple[int, int]]:
+    """The offsets of the comments."""
+    start = 0
+    while start < len(text):
+        while (comment := _COMMENT.match(text, start)) and comment[1] is not None:
+            yield comment.span(1)
+            start = comment.end()
+        token = _TOKEN.match(text, start)
+        if token is None or token.lastindex in (None, _OPEN):
+            return
+        start = token.end()
 
 
 class Tokenizer:
@@ -54,6 +84,7 @@ class Tokenizer:
         "line",
         "pos",
         "quoted",
+        "resume",
         "start",
         "start_line",
         "text",
@@ -67,6 +98,7 @@ class Tokenizer:
         self.quoted: list[bool] = []
         self.pos = self.start = self.end = 0
         self.line = self.start_line = 1
+        self.resume = -1
         self._counted = 0
 
     def read(self) -> str:
@@ -97,12 +129,26 @@ class Tokenizer:
             words.append(unescape(word) if "\\" in word else word)
             quoted.append(kind != _PLAIN)
             if kind != _PLAIN and end < len(text) and text[end] not in _AFTER_QUOTE:
-                self._fail(f'unexpected "{text[end]}"', end)
+                self._fail(f'unexpected "{text[end]}"', end, end)
             pos = end
+
+    def recover(self) -> bool:
+        """After an error, goes on behind the next mark, or before it if it is a "}"; True if it
+        is a "{"."""
+        if self.resume < 0:
+            return False
+        found = _MARKS.search(self.text, self.resume)
+        self.resume = -1
+        self.pos = len(self.text) if found is None else found.end() - (found[0] == "}")
+        return found is not None and found[0] == "{"
+
+    @property
+    def is_at_end(self) -> bool:
+        return self.pos >= len(self.text)
 
     def _mark(self, mark: str, end: int) -> str:
         if bool(self.words) == (mark == "}"):
-            self._fail(f'unexpected "{mark}"', end - 1)
+            self._fail(f'unexpected "{mark}"', end - 1, end - 1)
         if self.words:
             self._count(self.start)
             self.start_line = self.line
@@ -164,9 +210,13 @@ class Tokenizer:
         what = f'too long parameter, probably missing terminating "{mark}" character'
         self._fail(what, quote)
 
-    def _fail(self, sentence: str, offset: int) -> NoReturn:
-        """Raises nginx's sentence, to be reported on the line of ``offset``."""
+    def _fail(self, sentence: str, offset: int, resume: int | None = None) -> NoReturn:
+        """Raises nginx's sentence, to be reported on the line of ``offset``.
+
+        Nothing can be read after it, unless there is an offset to resume at."""
         self._count(offset)
+        self.end = offset
+        self.resume = len(self.text) if resume is None else resume
         raise ConfError(sentence)
 
     def _count(self, offset: int) -> None:

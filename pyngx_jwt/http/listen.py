@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, replace
 
+from ..conf.hosts import look_up
 from ..conf.values import parse_number, parse_sec, parse_size
 from ..errors import ConfError
 
@@ -111,7 +112,7 @@ def _resolve(host: str, address: str) -> list[tuple[int, str]]:
             ) from None
         return [(socket.AF_INET6, socket.inet_ntop(socket.AF_INET6, packed))]
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = look_up(host, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ConfError(f'host not found in "{address}" of the "listen" directive') from None
     return list(dict.fromkeys((int(info[0]), str(info[4][0])) for info in found))

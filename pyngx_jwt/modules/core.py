@@ -33,6 +33,7 @@ from ..conf.directive import (
     string,
     time,
 )
+from ..conf.hosts import look_up
 from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
 from ..errors import ConfError
@@ -169,7 +170,7 @@ def _check_resolver_option(key: str, value: str, word: str) -> None:
 def _check_resolver_address(word: str) -> None:
     host = word[1:].partition("]")[0] if word.startswith("[") else word.partition(":")[0]
     try:
-        socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        look_up(host, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError):
         raise ConfError(f'host not found in resolver "{word}"') from None
 

@@ -19,6 +19,7 @@ from ..conf.directive import (
     string,
     time,
 )
+from ..conf.hosts import look_up
 from ..conf.values import parse_number
 from ..errors import ConfError
 from ..http.module import Module
@@ -193,10 +194,11 @@ def syslog_server(text: str) -> SyslogServer:
     if not host:
         raise ConfError("no host")
     try:
-        found = socket.getaddrinfo(host, int(port or 514), type=socket.SOCK_DGRAM)[0]
+        number = int(port or 514)
+        found = look_up(host, type=socket.SOCK_DGRAM)[0]
     except ValueError:
         raise ConfError("invalid port") from None
     except OSError:
         raise ConfError("host not found") from None
-    address = (str(found[4][0]), int(found[4][1]))
+    address = (str(found[4][0]), number)
     return SyslogServer(found[0], address, f"{address[0]}:{address[1]}")

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 from ..conf.directive import EVERYWHERE, Conf, directive, flag
+from ..conf.hosts import look_up
 from ..errors import ConfError
 from ..http.cidr import UNIX, Network, Networks, forwarded_address, parse_network
 from ..http.level import Level
@@ -54,7 +55,7 @@ class RealIpConf(Conf):
 
 def _resolve(host: str) -> list[Network]:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = look_up(host, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ConfError(f'host not found in set_real_ip_from "{host}"') from None
     return [parse_network(str(address[4][0]).partition("%")[0])[0] for address in found]

@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from ..conf.hosts import look_up
 from ..errors import ConfError
 
 _UNIX_PATH_MAX = 108  # sizeof(sockaddr_un.sun_path), with the final NUL
@@ -87,9 +88,7 @@ def parse_local(text: str) -> tuple[str, int] | None:
 def resolve_host(host: str, port: int) -> tuple[Address, ...]:
     """All addresses of a name, in the resolver's order; blocks; raises AddressError."""
     try:
-        found = socket.getaddrinfo(
-            host.encode("latin-1"), None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
+        found = look_up(host, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     except (OSError, UnicodeError):
         raise AddressError("host not found") from None
     addresses = tuple(

@@ -7,7 +7,7 @@ revocation: keys.  gate, demands, wire, words, variables: requests.
 
 from __future__ import annotations
 
-from .dialects import Choice, choose_dialect, foreign_directive
+from .dialects import DEFAULT, Choice, choose_dialect, foreign_directive
 from .kjdev import auth_jwt_kjdev
 from .maxlt import auth_jwt_maxlt
 from .plus import auth_jwt, auth_jwt_pyngx
@@ -25,4 +25,11 @@ JWT_MODULES = (
     jwt_settings,
 )
 
-__all__ = ["JWT_MODULES", "Choice", "choose_dialect", "foreign_directive", "prepare_key_sets"]
+__all__ = [
+    "DEFAULT",
+    "JWT_MODULES",
+    "Choice",
+    "choose_dialect",
+    "foreign_directive",
+    "prepare_key_sets",
+]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ...conf.parse import Statement, full_name
 from ...conf.scan import Scan, scan
+from ...conf.watch import Files
 from ...errors import ConfError
 from ...options import Options
 
@@ -152,11 +153,11 @@ AMBIGUOUS = (
 )
 
 
-def choose_dialect(options: Options) -> Choice:
-    """The dialect of a configuration that is about to be read.
+def choose_dialect(options: Options, files: Files | None = None) -> Choice:
+    """The dialect of a configuration that is about to be read, from the disk or other files.
 
     Raises ConfError for an unknown name, and for marks of two dialects, with both places."""
-    found = scan(options.conf_file, options.conf_prefix, "jwt")
+    found = scan(options.conf_file, options.conf_prefix, "jwt", files or Files())
     limits = tuple(s for s in found.statements if s.name.startswith("pyngx_jwt_max_"))
     return replace(decide(found, options), limits=limits)
 

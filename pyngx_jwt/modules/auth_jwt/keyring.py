@@ -52,6 +52,11 @@ class Keyring:
         self.verifier = Verifier(policy, ())
         self.since = self.until = 0.0
 
+    @property
+    def policy(self) -> Policy:
+        """What tokens are held against."""
+        return self._policy
+
     def at_hand(self, r: Request, now: float) -> Verifier | Failure | None:
         """The verifier, or why there is none; None if keys have to be fetched."""
         sets: list[KeySet] = []

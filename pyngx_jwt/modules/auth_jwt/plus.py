@@ -188,10 +188,11 @@ def refuse_without_keys(conf: PlusConf, level: Level) -> None:
         return
     if level[JwtConf].pyngx_allow_unsigned or not answers(level):
         return
-    raise ConfError(
+    error = ConfError(
         f'"auth_jwt" is on without keys in {place_of(level)}: name an "auth_jwt_key_file" or '
         '"auth_jwt_key_request", or accept unsigned tokens with "pyngx_allow_unsigned on"'
-    ).at(*opened_at(level))
+    )
+    raise error.at(*opened_at(level)).told_by("auth-without-key")
 
 
 def answers(level: Level) -> bool:

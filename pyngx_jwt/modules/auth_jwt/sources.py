@@ -112,6 +112,11 @@ class KeyFile:
         self._look(time.time(), scope.warn)
         return self._found if isinstance(self._found, Failure) else None
 
+    @property
+    def key_set(self) -> KeySet | None:
+        """What was in the file when it was last looked at, None if it was of no use."""
+        return self._found if isinstance(self._found, KeySet) else None
+
     def current(self, r: Request, now: float) -> Found:
         """What is in the file; it is looked at not more than once in a second."""
         if not self._since <= now < self.until:

@@ -173,7 +173,7 @@ def check_keys(conf: TeslaConf, level: Level) -> None:
                 level,
                 f"auth_jwt is on without a key in {place_of(level)}, where everybody would pass: "
                 'name one, or say "auth_jwt_enabled off" or "pyngx_allow_unsigned on"',
-            )
+            ).told_by("auth-without-key")
         return
     if conf.has_key_source or (conf.auth_jwt_key and not conf.auth_jwt_use_keyfile):
         return

@@ -1,0 +1,52 @@
+"""Names of hosts to addresses while a configuration is read.
+
+Tools read configurations of other machines, and without a network: they look names up as
+`no_network` does.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from ipaddress import ip_address
+from typing import Any
+
+LookUp = Callable[..., list[tuple[Any, ...]]]
+LOCAL = {"localhost": ("127.0.0.1", "::1")}
+NOWHERE = "192.0.2.1"  # TEST-NET-1: nobody has this address (RFC 5737)
+
+_look_up: ContextVar[LookUp] = ContextVar("look_up", default=socket.getaddrinfo)
+
+
+def look_up(host: str, *, type: socket.SocketKind, flags: int = 0) -> list[tuple[Any, ...]]:
+    """As socket.getaddrinfo(); the host is latin-1.  Raises OSError or UnicodeError."""
+    return _look_up.get()(host.encode("latin-1"), None, type=type, flags=flags)
+
+
+@contextmanager
+def no_network() -> Iterator[None]:
+    """Every name is taken to have an address, but for those that cannot have one."""
+    token = _look_up.set(_imagine)
+    try:
+        yield
+    finally:
+        _look_up.reset(token)
+
+
+def _imagine(host: bytes, port: None, *, type: int, flags: int) -> list[tuple[Any, ...]]:
+    name = host.decode("latin-1").rstrip(".").lower()
+    if not name or name.endswith(".invalid") or name == "invalid":  # RFC 6761, section 6.4
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    try:
+        texts: tuple[str, ...] = (str(ip_address(name)),)
+    except ValueError:
+        texts = LOCAL.get(name, (NOWHERE,))
+    return [_info(text, type) for text in texts]
+
+
+def _info(text: str, type: int) -> tuple[Any, ...]:
+    if ":" in text:
+        return (socket.AF_INET6, type, 0, "", (text, 0, 0, 0))
+    return (socket.AF_INET, type, 0, "", (text, 0))

@@ -1,0 +1,52 @@
+"""What stands between a configuration and whoever has it read: its files, and its errors.
+
+A server reads the disk and stops at the first error.  Tools read what is not on the disk, and
+go on: they extend these classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ConfError
+from .parse import Source, Statement, expand, read_source
+
+
+class Files:
+    """The files of a configuration: those on the disk."""
+
+    def read(self, path: str) -> Source:
+        """Opens a file; raises ConfError."""
+        return read_source(path)
+
+    def expand(self, pattern: str, folder: str) -> list[str]:
+        """The files that an ``include`` names, in nginx's order."""
+        return expand(pattern, folder)
+
+
+class Watch:
+    """Looks on while a configuration is read and compiled; `level` is the block (http.level.Level)
+    of which something is told."""
+
+    # What builders may raise.  After an error that was passed over they can meet anything.
+    caught: tuple[type[Exception], ...] = (ConfError,)
+
+    def seen(self, statement: Statement, level: Any) -> None:
+        """A directive that is known and in its place is about to be run."""
+
+    def seen_entry(self, entry: Statement, block: Statement) -> None:
+        """An entry of a block such as ``map`` is about to be read."""
+
+    def opened(self, level: Any) -> None:
+        """A block has been opened, and is about to be read."""
+
+    def included(self, statement: Statement, path: str) -> None:
+        """A file is about to be read for an ``include``."""
+
+    def failed(self, error: Exception, level: Any, statement: Statement | None = None) -> None:
+        """Something is wrong; if this returns, the rest of the configuration is read."""
+        raise error
+
+    def foreign(self, statement: Statement, source: Source, level: Any) -> bool:
+        """A directive has no meaning here; whether that is all right, and its block was read."""
+        return False
