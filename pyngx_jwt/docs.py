@@ -14,6 +14,7 @@ from pathlib import Path
 from . import NGINX_VERSION
 from .conf.directive import CONTEXT_NAMES, Directive
 from .http.module import AnyModule
+from .lint.rule import Rule, rules
 from .modules import MODULES
 
 WRITTEN = "<!-- Written by make docs: change the declarations, not this page. -->\n"
@@ -22,6 +23,15 @@ _VARIABLE = re.compile(r"\$\w+")
 _MARKUP = re.compile(r"[*<\[]")
 _OTHER_SERVERS = ("ngx_stream_", "ngx_mail_", "ngx_mgmt_")
 _OTHER_SYSTEMS = {f"ngx_{name}_module" for name in ("devpoll", "eventport", "iocp", "kqueue")}
+GENERATED = ("directives", "lint")  # folders
+RULES = """\
+# Rules of the linter
+
+`pyngx lint` finds these besides all that `nginx -t` finds; `pyngx lint --explain RULE` prints a
+page.
+
+| id | rule | severity | |
+|---|---|---|---|"""
 DIFFERENCES = f"""\
 # What there is of nginx
 
@@ -41,22 +51,26 @@ def pages() -> dict[str, str]:
         "directives/README.md": index_page(),
         "variables.md": variables_page(),
         "differences.md": differences_page(),
+        "lint/README.md": rules_page(),
     }
     for module in MODULES:
         if module.conf.directives:
             written[f"directives/{module.name}.md"] = module_page(module)
+    for rule in rules():
+        written[f"lint/{rule.name}.md"] = rule_page(rule)
     return {path: f"{WRITTEN}\n{text.rstrip()}\n" for path, text in written.items()}
 
 
 def write(folder: Path) -> None:
-    """Writes all pages and removes those of modules that are no more."""
-    (folder / "directives").mkdir(parents=True, exist_ok=True)
+    """Writes all pages and removes those of modules and rules that are no more."""
     written = pages()
     for path, text in written.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
-    for page in (folder / "directives").glob("*.md"):
-        if f"directives/{page.name}" not in written:
-            page.unlink()
+    for part in GENERATED:
+        for page in (folder / part).glob("*.md"):
+            if f"{part}/{page.name}" not in written:
+                page.unlink()
 
 
 def module_page(module: AnyModule) -> str:
@@ -154,6 +168,29 @@ def differences_page() -> str:
         told = ", ".join(f"`{name}`" for name in missing) or "nothing"
         lines.append(f"| {module} | {told if ours & {*own} else 'all'} |")
     return "\n".join(lines)
+
+
+def rules_page() -> str:
+    """The rules of the linter by name."""
+    lines = [
+        RULES,
+        *(
+            f"| {r.id} | [{r.name}]({r.name}.md) | {r.severity.word} | {_prose(r.title)} |"
+            for r in rules()
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def rule_page(rule: Rule) -> str:
+    """A rule: what it finds, why that is bad, a bad and a good example."""
+    return f"# {rule.name}\n\n{rule.id}, {rule.severity.word}.\n\n{_rule_text(rule)}"
+
+
+def _rule_text(rule: Rule) -> str:
+    """The examples are indented, which makes them code; all else is prose."""
+    parts = rule.page.split("\n\n")
+    return "\n\n".join(part if part.startswith("    ") else _prose(part) for part in parts)
 
 
 def _concerns_us(module: str) -> bool:

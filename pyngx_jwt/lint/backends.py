@@ -1,0 +1,65 @@
+"""What requests are passed to: which places lead to the same upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..conf.parse import Statement
+from ..modules.upstream import UpstreamConf, Upstreams
+from ..upstream.address import AddressError, Url, parse_url
+from .place import Place
+
+
+class Backend(NamedTuple):
+    """A server, or a text with variables that tells one; `name` is what the configuration
+    calls it."""
+
+    key: str
+    name: str
+
+
+def backends_of(place: Place) -> frozenset[Backend]:
+    """The servers that a place passes requests to; none if it does not."""
+    target = place.target
+    if target is None:
+        return frozenset()
+    if target.url is None:
+        return frozenset({Backend(target.text.text, target.text.text)})
+    group = declared(place, target.url)
+    if group is not None:
+        return frozenset(Backend(key, group._name) for key in servers_of(group))
+    return frozenset({Backend(_address(target.url), target.url.host)})
+
+
+def declared(place: Place, url: Url) -> UpstreamConf | None:
+    """The "upstream" block that a URL means, None if it means an address."""
+    if not url.no_port:
+        return None
+    return place.level.scope.shared(Upstreams).declared.get(url.host.lower())
+
+
+def servers_of(group: UpstreamConf) -> Iterator[str]:
+    """The addresses of a group, as they are written, with their ports."""
+    for server in group._servers:
+        try:
+            yield _address(parse_url(server.name, default_port=80, resolve=False))
+        except AddressError:
+            yield server.name
+
+
+def _address(url: Url) -> str:
+    if url.text.startswith("unix:"):
+        return f"unix:{url.host}"
+    return f"{url.host.lower()}:{url.port}"
+
+
+def is_shared(one: Place, other: Place) -> bool:
+    """Whether both lead to one server."""
+    keys = {backend.key for backend in backends_of(one)}
+    return bool(keys & {backend.key for backend in backends_of(other)})
+
+
+def passing(place: Place) -> Statement:
+    """The proxy_pass of a place."""
+    return place.set_by("proxy_pass")

@@ -1,0 +1,122 @@
+"""Errors and warnings of the configuration itself, as findings: nginx's text with a better place,
+what it conflicts with, and what was perhaps meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..conf.known import is_commercial
+from ..conf.parse import Statement
+from .analysis import Analysis
+from .collect import Trouble
+from .conflicts import earlier
+from .finding import Finding, Related, Severity, Spot
+from .guess import hint_for
+from .statements import named_by, quoted_in, search
+
+NOT_RUN = "not-run-by-pyngx"
+_RULES = (  # of the text of an error, the first that fits
+    (r"unknown directive", "unknown-directive"),
+    (r"^unexpected |^too long parameter|is not terminated by|has no opening", "syntax"),
+    (r"is not allowed here|cannot be inside|is outside location", "misplaced-directive"),
+    (r"^invalid number of (arguments|the map)", "wrong-arguments"),
+    (r"not supported", NOT_RUN),
+    (r"JWT directives of two dialects|belongs to", "mixed-dialects"),
+    (r"duplicate|conflict|already", "duplicate"),
+    (r'^unknown |is unknown$|^zero size|^no servers|^host not found|^no "events"', "unknown-name"),
+    (r"failed|cannot load|cannot be used", "unusable-file"),
+    (r"invalid|must be|cannot have|no host|missing", "invalid-value"),
+)
+_PLACE = re.compile(r" in (\S.*):(\d+)\Z")
+ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), "invalid-configuration")))
+
+
+def findings(analysis: Analysis) -> Iterator[Finding]:
+    """What is wrong, in the order of the files, each thing once."""
+    seen: set[tuple[str, Spot]] = set()
+    for trouble in analysis.collector.troubles:
+        if trouble.error.rule:
+            continue
+        finding = _finding(trouble, analysis)
+        if (finding.message, finding.spot) not in seen:
+            seen.add((finding.message, finding.spot))
+            yield finding
+    for statement, module in analysis.collector.notes:
+        kind = "NGINX Plus only, " if is_commercial(statement.name) else ""
+        yield Finding(
+            NOT_RUN,
+            Severity.INFO,
+            analysis.texts.word(statement),
+            f'pyngx does not run "{statement.name}" yet ({kind}{module})',
+        )
+
+
+def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
+    message = str(trouble.error.args[0])
+    if trouble.is_warning:
+        message = _PLACE.sub("", message)
+    spot, statement = _spot(trouble, message, analysis)
+    rule = rule_of(message)
+    severity = Severity.WARN if trouble.is_warning else Severity.ERROR
+    if rule == NOT_RUN and analysis.collector.target.runs_all:
+        severity = Severity.INFO
+    related = earlier(message, statement, analysis)
+    return Finding(
+        "nginx-warning" if trouble.is_warning else rule,
+        severity,
+        spot,
+        message,
+        hint_for(rule, message, trouble, analysis),
+        tuple(Related(analysis.texts.whole(found), what) for found, what in related),
+        is_error=severity is Severity.ERROR,
+    )
+
+
+def rule_of(message: str) -> str:
+    """The name under which an error is told."""
+    return next((rule for text, rule in _RULES if re.search(text, message)), ERROR_RULES[-1])
+
+
+def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Statement | None]:
+    """Where it is, as narrow as can be told, and the statement that it is about."""
+    error, statement, texts = trouble.error, trouble.statement, analysis.texts
+    file, line = place_of(error.place) or ("", 0)
+    if error.column:
+        return texts.at(file, line, error.column), None
+    entry = None
+    if statement is not None and file and (statement.file, statement.line) != (file, line):
+        entry = _entry_at(file, line, statement, analysis)
+    if entry is not None:
+        return texts.word(entry, named_by(message, entry) or 0), entry
+    if statement is not None and (not statement.opens or _is_about(message, statement)):
+        return texts.word(statement, named_by(message, statement) or 0), statement
+    opening = trouble.level.statement if trouble.level is not None else None
+    if opening is not None and (opening.file, opening.line) == (file, line):
+        return texts.word(opening, named_by(message, opening) or 0), opening
+    found = search(message, trouble.level, analysis)
+    if found is not None:
+        return texts.word(found[0], found[1]), found[0]
+    if opening is not None or statement is not None:
+        opening = statement or opening
+        assert opening is not None
+        return texts.word(opening), opening
+    if file:
+        return texts.line_spot(file, line), None
+    return Spot(analysis.options.conf_file, 1, 1), None
+
+
+def _is_about(message: str, statement: Statement) -> bool:
+    """Of a block: whether it is itself that is wrong, and not something in it."""
+    return named_by(message, statement) is not None or not quoted_in(message)
+
+
+def _entry_at(file: str, line: int, statement: Statement, analysis: Analysis) -> Statement | None:
+    entries = analysis.collector.entries.get(statement, ())
+    return next((e for e in entries if (e.file, e.line) == (file, line)), None)
+
+
+def place_of(place: str | None) -> tuple[str, int] | None:
+    """File and line of " in FILE:LINE"."""
+    found = _PLACE.match(place or "")
+    return (found[1], int(found[2])) if found else None

@@ -1,0 +1,190 @@
+"""What is to be linted: the configurations that the paths of a command line come to."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ..conf.parse import read_source
+from ..conf.watch import Files
+from ..errors import ConfError
+from ..options import Options, resolve_options
+from .files import Dump, Overlay, is_dump, split_dump
+from .snippet import ENTRIES, FRAME, frame, guess_context
+
+_INCLUDE = re.compile(r"^[ \t]*include[ \t]+([^;{}\n]+);", re.MULTILINE)
+_GLOB = re.compile(r"[*?\[]")
+SUFFIX = ".conf"
+MAIN_NAME = "nginx.conf"
+
+
+class InputError(Exception):
+    """Something that was asked for cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One configuration; `only` are the paths whose findings are wanted, none for all."""
+
+    options: Options
+    files: Files
+    only: frozenset[str] = frozenset()
+    path: str = ""  # as it was asked for
+
+
+@dataclass(slots=True)
+class Request:
+    """What a command line asks for."""
+
+    paths: list[str]
+    prefix: str | None = None
+    context: str = ""  # of snippets; "" is told by who includes them, or by what is in them
+    stdin: str | None = None
+    stdin_name: str = ""
+    dialect: str = ""
+    _texts: dict[str, str] = field(default_factory=dict)
+
+    def inputs(self) -> list[Input]:
+        """Raises InputError for what is not there."""
+        asked: list[str] = []
+        found: list[Input] = []
+        for path in self.paths:
+            if path == "-":
+                found += self._standard_input()
+            else:
+                asked += self._files_of(path)
+        return [*found, *self._of_files(list(dict.fromkeys(asked)))]
+
+    def _standard_input(self) -> list[Input]:
+        text = self.stdin or ""
+        name = self._full(self.stdin_name) if self.stdin_name else self._full("stdin")
+        if is_dump(text):
+            return [self._dump(text, "-")]
+        if not self.stdin_name and not text.strip():
+            raise InputError("standard input is empty")
+        return list(self._of_text(name, {name: text}, "-"))
+
+    def _dump(self, text: str, path: str) -> Input:
+        texts = split_dump(text)
+        main = next(iter(texts))
+        return Input(self._options(main), Dump(texts), path=path)
+
+    def _files_of(self, path: str) -> list[str]:
+        name = self._full(path)
+        if os.path.isdir(name.encode("latin-1")):
+            found = sorted(_below(name))
+            if not found:
+                raise InputError(f'no configuration files in "{path}"')
+            return found
+        if os.path.exists(name.encode("latin-1")) or not _GLOB.search(path):
+            return [name]
+        found = sorted(n.decode("latin-1") for n in glob.glob(name.encode("latin-1")))
+        if not found:
+            raise InputError(f'no file matches "{path}"')
+        return found
+
+    def _of_files(self, asked: list[str]) -> Iterator[Input]:
+        """Whole configurations, and what none of these includes."""
+        texts = {path: self._read(path) for path in asked}
+        rest = dict(texts)
+        contexts = {path: self.context or guess_context(text) for path, text in texts.items()}
+        for path, text in texts.items():
+            if is_dump(text):
+                rest.pop(path, None)
+                yield self._dump(text, path)
+        wholes = [path for path in rest if contexts[path] == "main"]
+        included = {path for whole in wholes for path in self._included(whole)} - set(wholes)
+        for path in wholes:
+            rest.pop(path, None)
+            yield Input(self._options(path), Files(), path=path)
+        for path, text in rest.items():
+            if path in included:
+                continue
+            if contexts[path] == ENTRIES and len(asked) > 1:
+                continue
+            yield from self._of_text(path, {path: text}, path, on_disk=True)
+
+    def _of_text(
+        self, path: str, texts: dict[str, str], asked: str, *, on_disk: bool = False
+    ) -> Iterator[Input]:
+        """A whole configuration, or a snippet within what includes it or a frame."""
+        context = self.context or guess_context(texts[path])
+        files = Overlay({} if on_disk else texts)
+        if context == "main":
+            yield Input(self._options(path), files, path=asked)
+            return
+        includer = "" if self.context else self._includer(path)
+        if includer:
+            yield Input(self._options(includer), files, frozenset({path}), asked)
+            return
+        if context == ENTRIES:
+            context = "http"
+        outer = f"{os.path.dirname(path)}/{FRAME}"
+        framed = Overlay({**files.texts, outer: frame(context, path)})
+        yield Input(self._options(outer), framed, path=asked)
+
+    def _includer(self, path: str) -> str:
+        """The nginx.conf of a folder above that includes a file, "" if there is none."""
+        folder = os.path.dirname(path)
+        while folder not in ("", "/"):
+            main = f"{folder}/{MAIN_NAME}"
+            if main != path and os.path.isfile(main.encode("latin-1")):
+                return main if path in self._included(main) else ""
+            folder = os.path.dirname(folder)
+        return ""
+
+    def _included(self, path: str) -> set[str]:
+        """All that a configuration includes, comments not looked at too closely."""
+        folder, found, todo = os.path.dirname(path), set[str](), [path]
+        while todo:
+            name = todo.pop()
+            if name in found:
+                continue
+            found.add(name)
+            try:
+                text = self._texts.get(name) or self._read(name)
+            except InputError:
+                continue
+            for include in _INCLUDE.finditer(text):
+                todo += Files().expand(include[1].strip(" \t\"'"), folder)
+        return found - {path}
+
+    def _read(self, path: str) -> str:
+        if path not in self._texts:
+            try:
+                self._texts[path] = read_source(path).text
+            except ConfError as error:
+                raise InputError(str(error.args[0])) from None
+        return self._texts[path]
+
+    def _full(self, path: str) -> str:
+        """From the current folder if it is there, else from the prefix, as the server has it."""
+        if path.startswith("/"):
+            return os.path.normpath(path)
+        here = os.path.normpath(os.path.join(os.getcwdb().decode("latin-1"), path))
+        if self.prefix is None or os.path.exists(here.encode("latin-1")):
+            return here
+        return os.path.normpath(os.path.join(self._prefix(), path))
+
+    def _prefix(self) -> str:
+        return os.path.join(os.getcwdb().decode("latin-1"), self.prefix or "")
+
+    def _options(self, path: str) -> Options:
+        """As the server has them: without -p, a relative path makes the current folder the
+        prefix, and a full one leaves it that of an installed nginx."""
+        prefix = self._prefix() if self.prefix is not None else None
+        if prefix is None and not any(p.startswith("/") for p in self.paths):
+            prefix = os.getcwdb().decode("latin-1")
+        found = resolve_options(prefix, path, "stderr")
+        return Options(found[0], found[1], found[2], found[3], test=True, jwt_dialect=self.dialect)
+
+
+def _below(folder: str) -> Iterable[str]:
+    for root, folders, names in os.walk(folder.encode("latin-1")):
+        folders.sort()
+        for name in names:
+            if name.endswith(SUFFIX.encode()) or name == MAIN_NAME.encode():
+                yield os.path.join(root, name).decode("latin-1")

@@ -1,0 +1,162 @@
+"""A block of the http server as rules look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from ..conf.directive import (
+    CONTEXT_NAMES,
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    SERVER,
+    SERVER_IF,
+    UPSTREAM,
+    Conf,
+    Context,
+)
+from ..conf.parse import Statement
+from ..http.level import Level
+from ..modules.core import CoreConf
+from ..modules.proxy.conf import ProxyConf, Target
+from .auth import Auth, auth_of
+
+if TYPE_CHECKING:
+    from .model import Configuration
+
+C = TypeVar("C", bound=Conf)
+
+
+class Place:
+    """One level: its merged configuration, and the statements that it comes from."""
+
+    def __init__(self, level: Level, conf: Configuration) -> None:
+        self.level, self.conf = level, conf
+
+    def __getitem__(self, kind: type[C]) -> C:
+        """The merged conf of a module."""
+        return self.level[kind]
+
+    def __str__(self) -> str:
+        """As messages name it: "location /api/", "server", "if in location /"."""
+        if self.is_location:
+            core = self[CoreConf]
+            return f"location {core._modifier} {core._name}".replace("  ", " ")
+        if self.is_server:
+            names = self[CoreConf].server_names
+            return f"server {names[0]}" if names else "server"
+        if self.outer is not None and self.level.context & (LOCATION_IF | SERVER_IF):
+            return f"if in {self.outer}"
+        if self.outer is not None and self.level.context & LIMIT_EXCEPT:
+            return f"limit_except in {self.outer}"
+        return CONTEXT_NAMES.get(self.level.context, "main")
+
+    # -- where it is ---------------------------------------------------------------------------
+
+    @property
+    def context(self) -> Context:
+        return self.level.context
+
+    @property
+    def statement(self) -> Statement:
+        """What opens the block."""
+        assert self.level.statement is not None
+        return self.level.statement
+
+    @cached_property
+    def outer(self) -> Place | None:
+        """The block around it, None for http."""
+        outer = self.level.outer
+        return None if outer is None or self.context & HTTP else self.conf.place(outer)
+
+    def outward(self) -> Iterator[Place]:
+        """It and the blocks around it, up to http."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.outer
+
+    def inner(self, context: Context) -> Iterator[Place]:
+        """The blocks in it of a kind."""
+        return (self.conf.place(level) for level in self.level.inner(context))
+
+    def walk(self) -> Iterator[Place]:
+        """It and all in it, from the outside in, without upstreams."""
+        yield self
+        for level in self.level.levels:
+            if not level.context & UPSTREAM:
+                yield from self.conf.place(level).walk()
+
+    @cached_property
+    def server(self) -> Place:
+        """The server it is in; http is its own."""
+        return next((place for place in self.outward() if place.is_server), self)
+
+    @property
+    def is_server(self) -> bool:
+        return bool(self.context & SERVER)
+
+    @property
+    def is_location(self) -> bool:
+        return bool(self.context & LOCATION)
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether clients cannot ask for it: "internal", or a named location."""
+        location = self.level.location
+        return location is not None and location.internal
+
+    @cached_property
+    def answers(self) -> bool:
+        """Whether requests can end here: a location, a block in one, or a server without any
+        that takes every URI."""
+        if self.context & (LOCATION | LIMIT_EXCEPT | LOCATION_IF):
+            return True
+        return self.is_server and not any(
+            place[CoreConf]._name == "/" and place[CoreConf]._modifier in ("", "^~")
+            for place in self.inner(LOCATION)
+        )
+
+    # -- what is said --------------------------------------------------------------------------
+
+    @property
+    def own(self) -> list[Statement]:
+        """The statements of this block itself."""
+        return self.conf.analysis.collector.statements.get(self.level, [])
+
+    def given(self, *names: str) -> list[Statement]:
+        """Those of this block that have one of the names."""
+        return [statement for statement in self.own if statement.name in names]
+
+    def set_by(self, *names: str) -> Statement:
+        """The statement that counts here: of this block, or of the nearest around it that has
+        one; what opens the block if there is none."""
+        return self.find(*names) or self.statement
+
+    def find(self, *names: str) -> Statement | None:
+        """As set_by(); None if there is none."""
+        for place in self.outward():
+            found = place.given(*names)
+            if found:
+                return found[-1]
+        return None
+
+    # -- what it does --------------------------------------------------------------------------
+
+    @cached_property
+    def auth(self) -> Auth:
+        """What is demanded of tokens here, whatever the dialect."""
+        return auth_of(self.level)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether every request that is answered here has a valid token."""
+        return self.auth.demanded
+
+    @cached_property
+    def target(self) -> Target | None:
+        """Where requests are passed to by this block itself, None if they are not."""
+        return self[ProxyConf]._target

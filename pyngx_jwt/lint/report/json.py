@@ -1,0 +1,50 @@
+"""JSON: an object with the list ``findings``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..finding import Finding, Spot
+from ..run import Report
+from ..texts import shown
+
+
+def json_report(report: Report, colour: bool) -> str:
+    """All findings, each with its place, and a summary."""
+    found = {
+        "version": 1,
+        "findings": [_finding(finding) for finding in report.findings],
+        "summary": {
+            "files": len(report.files),
+            "configurations": report.configurations,
+            "suppressed": report.suppressed,
+            "invalid": report.is_invalid,
+        },
+    }
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "rule": finding.rule,
+        "severity": finding.severity.word,
+        **_spot(finding.spot),
+        "message": shown(finding.message),
+        "fingerprint": finding.fingerprint,
+    }
+    if finding.hint:
+        row["hint"] = shown(finding.hint)
+    if finding.related:
+        row["related"] = [{**_spot(r.spot), "message": shown(r.message)} for r in finding.related]
+    return row
+
+
+def _spot(spot: Spot) -> dict[str, Any]:
+    return {
+        "file": shown(spot.file),
+        "line": spot.line,
+        "column": spot.column,
+        "end_line": spot.end_line,
+        "end_column": spot.end_column,
+    }

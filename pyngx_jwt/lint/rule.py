@@ -1,0 +1,123 @@
+"""What a rule is, and how the rules are found.
+
+A rule is a file in ``rules``: its docstring is the rule's page, ``rule`` its declaration, and a
+function that ``rule`` decorates looks at each place, each server, or the whole configuration, and
+yields what it finds as ``Hit``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from textwrap import dedent
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..conf.parse import Statement
+from .finding import Severity, Spot
+
+if TYPE_CHECKING:
+    from .model import Configuration
+    from .place import Place
+
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_EXAMPLE = re.compile(r"^(Bad|Good):\n\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
+
+
+class Hit(NamedTuple):
+    """One finding of a rule: a statement, a word of it, or a stretch of a file; and what else
+    belongs to it, each with what is there."""
+
+    where: Statement | Spot
+    message: str
+    hint: str = ""
+    related: tuple[tuple[Statement, str], ...] = ()
+    word: int | None = None  # of the statement; None: all of it
+    severity: Severity | None = None  # where it is not that of the rule
+
+
+Check = Callable[["Configuration"], Iterator[Hit]]
+CheckPlace = Callable[["Place"], Iterator[Hit]]
+
+
+class Rule:
+    """A rule by its name; `id` is its number in the catalogue of rules."""
+
+    def __init__(self, id: str, name: str, severity: Severity) -> None:
+        assert NAME.match(name), name
+        self.id, self.name, self.severity = id, name, severity
+        self._checks: list[Check] = []
+        self.module = inspect.getmodule(sys._getframe(1))
+
+    def whole(self, check: Check) -> Check:
+        """A check that looks at the whole configuration."""
+        self._checks.append(check)
+        return check
+
+    def each_place(self, check: CheckPlace) -> CheckPlace:
+        """A check of every block of the http server that can hold directives of its own, from
+        the outside in: http, server, location, if, limit_except."""
+        self._checks.append(lambda conf: (hit for place in conf.places for hit in check(place)))
+        return check
+
+    def each_location(self, check: CheckPlace) -> CheckPlace:
+        """A check of every place that answers requests: see ``Place.answers``."""
+
+        def run(conf: Configuration) -> Iterator[Hit]:
+            for place in conf.answering:
+                yield from check(place)
+
+        self._checks.append(run)
+        return check
+
+    def each_server(self, check: CheckPlace) -> CheckPlace:
+        """A check of every server."""
+        self._checks.append(lambda conf: (hit for place in conf.servers for hit in check(place)))
+        return check
+
+    def run(self, conf: Configuration) -> Iterator[Hit]:
+        """All that the rule finds, each place with the same words once."""
+        seen: set[tuple[object, str, int | None]] = set()
+        for check in self._checks:
+            for hit in check(conf):
+                key = (hit.where, hit.message, hit.word)
+                if key not in seen:
+                    seen.add(key)
+                    yield hit
+
+    @property
+    def page(self) -> str:
+        """The documentation of the rule: its docstring."""
+        return inspect.cleandoc((self.module and self.module.__doc__) or "")
+
+    @property
+    def title(self) -> str:
+        """Its first sentence."""
+        return self.page.partition("\n\n")[0].replace("\n", " ")
+
+    def examples(self, kind: str) -> list[str]:
+        """The configurations after "Bad:" or "Good:" on its page."""
+        found = _EXAMPLE.findall(self.page + "\n")
+        return [dedent(text).strip("\n") + "\n" for what, text in found if what == kind]
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """All rules, in the order of their ids."""
+    from . import rules as package
+
+    found = [
+        import_module(f"{package.__name__}.{info.name}").rule
+        for info in iter_modules(package.__path__)
+        if not info.name.startswith("_")
+    ]
+    return tuple(sorted(found, key=lambda rule: (rule.id, rule.name)))
+
+
+def rule_named(name: str) -> Rule | None:
+    """A rule by its name or its id."""
+    return next((rule for rule in rules() if name in (rule.name, rule.id)), None)

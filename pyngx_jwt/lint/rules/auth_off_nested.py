@@ -1,0 +1,57 @@
+"""Tokens are turned off inside of a block that demands them.
+
+Such holes are easily forgotten, and whoever reads the outer block does not see them.  If one is
+meant, say why in a comment: # pyngx: ignore[auth-off-nested] health checks have no token.  A
+location that does nothing but "return" is no hole.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+        location /api/debug/ {
+            auth_jwt off;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+        location /api/debug/ {
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..auth import SWITCHES
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J31", "auth-off-nested", Severity.WARN)
+
+
+@rule.each_place
+def check(place: Place) -> Iterator[Hit]:
+    off = [s for s in place.given(*SWITCHES) if s.args[:1] == ("off",)]
+    if not off or place.outer is None or place.is_internal or place.auth.wanted:
+        return
+    if place.given("return"):
+        return
+    around = place.outer.find(*SWITCHES)
+    if around is not None and around.args[:1] != ("off",):
+        yield Hit(
+            off[-1],
+            f"{place} is open, although it is in a block that demands tokens",
+            "if that is meant, say why: # pyngx: ignore[auth-off-nested] reason",
+            ((around, "tokens are demanded here"),),
+        )

@@ -1,0 +1,65 @@
+"""One spelling of a URI is protected, and others that mean the same are not.
+
+"location = /admin" guards this URI alone: "/admin/" goes to another location.  A prefix is
+compared letter by letter: "/ADMIN/" is not "/admin/".  Where that other location passes requests
+to the same application without a token, and the application does not tell the spellings apart,
+the protection is gone.  Protect what takes the rest, too.
+
+Bad:
+
+    location = /admin {
+        auth_jwt "admin";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location / { proxy_pass http://127.0.0.1:9000; }
+
+Good:
+
+    auth_jwt "site";
+    auth_jwt_key_file keys/jwks.json;
+    location = /admin { proxy_pass http://127.0.0.1:9000; }
+    location / { proxy_pass http://127.0.0.1:9000; }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.core import CoreConf
+from ..backends import is_shared, passing
+from ..finding import Severity
+from ..place import Place
+from ..probe import location_of
+from ..rule import Hit, Rule
+
+rule = Rule("J33", "exact-or-case-gap", Severity.ERROR)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    core = place[CoreConf]
+    if not place.is_location or not place.auth.wanted or core._regex or core.is_named:
+        return
+    for uri in _spellings(core._name, exact=core._modifier == "="):
+        other = location_of(place.server, uri)
+        if other is None or other is place or other.auth.wanted:
+            continue
+        if is_shared(place, other):
+            yield Hit(
+                place.statement,
+                f"{place} demands a token, and {uri} goes to {other} of the same upstream "
+                "without one",
+                related=((passing(other), "no token is needed here"),),
+            )
+            return
+
+
+def _spellings(name: str, *, exact: bool) -> Iterator[str]:
+    """Other URIs that applications take for the same."""
+    if exact and name != "/":
+        yield name.removesuffix("/") if name.endswith("/") else f"{name}/"
+    elif name.endswith("/") and len(name) > 1:
+        yield name.removesuffix("/")
+    if name.upper() != name:
+        yield name.upper()

@@ -1,0 +1,61 @@
+"""Keys are fetched over TLS from a server whose certificate is not checked.
+
+"proxy_ssl_verify" is off by default: whoever can answer in the place of the key server hands out
+keys of his own, and signs tokens with them.  Together with it go the file of trusted certificates
+and "proxy_ssl_server_name", for servers that have several names.
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass https://idp.example.com/jwks.json;
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_ssl_verify on;
+        proxy_ssl_server_name on;
+        proxy_ssl_trusted_certificate keys/ca.pem;
+        proxy_pass https://idp.example.com/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.proxy.conf import ProxyConf
+from ..backends import passing
+from ..finding import Severity
+from ..jwks import key_locations
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("J12", "jwks-tls-unverified", Severity.ERROR)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for found in key_locations(conf):
+        target = found.place.target
+        if target is None or not target.text.text.startswith("https:"):
+            continue
+        if not found.place[ProxyConf].proxy_ssl_verify:
+            yield Hit(
+                passing(found.place),
+                f"keys come from {target.text.text}, and its certificate is not checked",
+                'turn "proxy_ssl_verify" on and name the "proxy_ssl_trusted_certificate"',
+                ((found.request, "the keys are asked for here"),),
+            )

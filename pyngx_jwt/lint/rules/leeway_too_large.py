@@ -1,0 +1,45 @@
+"""Tokens are accepted more than five minutes after they have expired.
+
+"auth_jwt_leeway" is there for clocks that differ by seconds.  A large one lengthens the life of
+every stolen token, and of tokens whose owner has logged out.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_leeway 1h;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_leeway 30s;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J22", "leeway-too-large", Severity.WARN)
+MOST = 300  # seconds
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    policy = place.auth.policy
+    if place.is_protected and policy is not None and policy.leeway > MOST:
+        yield Hit(
+            place.set_by("auth_jwt_leeway"),
+            f"tokens are accepted {policy.leeway} seconds after they have expired",
+            "clocks differ by seconds: 30s to 60s are enough",
+        )

@@ -1,0 +1,59 @@
+"""A requirement on tokens stands where no token is looked at.
+
+"auth_jwt_require" and the like are checked after a token has been verified.  Where "auth_jwt" is
+off, or was never written, they do not run, and the location is open.
+
+Bad:
+
+    location /admin/ {
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_require $jwt_claim_admin;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /admin/ {
+        auth_jwt "admin";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_require $jwt_claim_admin;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J24", "require-without-auth", Severity.ERROR)
+NAMES = (
+    *("auth_jwt_require", "auth_jwt_require_claim", "auth_jwt_require_header"),
+    *("auth_jwt_validate_claim", "auth_jwt_validate_sub"),
+)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if place.auth.wanted:
+        return
+    for statement in place.given(*NAMES):
+        if statement.args != ("off",):
+            yield Hit(
+                statement,
+                f'"{statement.name}" is never looked at, {place} demands no token',
+                'turn "auth_jwt" on here',
+            )
+
+
+@rule.each_place
+def check_outer(place: Place) -> Iterator[Hit]:
+    """On the outer levels it is wrong if no location below makes use of it."""
+    if place.answers or not place.given(*NAMES):
+        return
+    if not any(inner.auth.wanted for inner in place.walk()):
+        for statement in place.given(*NAMES):
+            yield Hit(statement, f'"{statement.name}" is never looked at, no token is demanded')

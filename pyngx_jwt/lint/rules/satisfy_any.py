@@ -1,0 +1,53 @@
+"""An address that is let in needs no token: "satisfy any" with tokens and "allow".
+
+With "satisfy any" one permission is enough.  Behind a load balancer every request has the
+balancer's address, so that one "allow" for it opens the location to the world.
+
+Bad:
+
+    location / {
+        satisfy any;
+        allow 10.0.0.0/8;
+        deny all;
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location / {
+        satisfy all;
+        allow 10.0.0.0/8;
+        deny all;
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.access import AccessConf
+from ...modules.core import CoreConf
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J28", "satisfy-any", Severity.ERROR)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if not place.auth.wanted or place[CoreConf].satisfy != "any":
+        return
+    if any(not found.deny for found in place[AccessConf].rules):
+        allow = place.set_by("allow")
+        yield Hit(
+            place.set_by("satisfy"),
+            f'no token is needed in {place} from an address that "allow" lets in',
+            '"satisfy all" demands both',
+            ((allow, "this is enough"),),
+        )

@@ -1,0 +1,66 @@
+"""A server behind protected locations can be reached without a token, too.
+
+Another virtual server, port or location passes requests to the same upstream and demands no
+token: whoever finds it is in.  "pyngx lint --reachability" shows all ways to every upstream.
+
+Bad:
+
+    server {
+        listen 8080;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+    server {
+        listen 8081;
+        location / { proxy_pass http://127.0.0.1:9000; }
+    }
+
+Good:
+
+    server {
+        listen 8080;
+        listen 8081;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..backends import backends_of, passing
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J35", "upstream-has-open-door", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    guarded: dict[str, Place] = {}
+    for place in conf.answering:
+        if place.auth.wanted:
+            for backend in backends_of(place):
+                guarded.setdefault(backend.key, place)
+    for place in conf.answering:
+        if place.auth.wanted or place.is_internal:
+            continue
+        for backend in backends_of(place):
+            if backend.key in guarded:
+                other = guarded[backend.key]
+                yield Hit(
+                    passing(place),
+                    f"{backend.name} is reached without a token by {place}, "
+                    f"and {other} demands one for it",
+                    related=((passing(other), "a token is demanded here"),),
+                )
+                break

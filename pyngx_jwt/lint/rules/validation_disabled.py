@@ -1,0 +1,49 @@
+"""Signatures or expiry dates of tokens are not checked.
+
+Without "auth_jwt_validate_sig" anybody can write a token that says whatever he likes.  Without
+"auth_jwt_validate_exp" a stolen token is good for ever.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_validate_sig off;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_validate_exp on;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...jwt import Presence
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J20", "validation-disabled", Severity.ERROR)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    policy = place.auth.policy
+    if not place.is_protected or policy is None:
+        return
+    if not policy.check_signature and place.auth.has_keys:
+        where = place.find("auth_jwt_validate_sig")
+        if where is not None:
+            yield Hit(where, "signatures are not checked: anybody can make a token")
+    if policy.exp is Presence.IGNORED:
+        where = place.find("auth_jwt_validate_exp")
+        if where is not None:
+            yield Hit(where, '"exp" is not checked: a token that was stolen is good for ever')

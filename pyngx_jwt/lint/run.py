@@ -1,0 +1,127 @@
+"""From a configuration to its findings."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from ..conf.parse import Statement
+from . import diagnose, suppress
+from .analysis import Analysis, analyse
+from .finding import Finding, Related, Severity, Spot
+from .inputs import Input
+from .model import Configuration
+from .rule import Hit, Rule, rules
+from .settings import Settings
+from .snippet import FRAME
+from .texts import Texts
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found in all that was asked for."""
+
+    findings: list[Finding] = field(default_factory=list)
+    suppressed: int = 0
+    configurations: int = 0
+    files: set[str] = field(default_factory=set)
+    texts: dict[str, Texts] = field(default_factory=dict)
+    crashes: list[str] = field(default_factory=list)
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether nginx would refuse one of the configurations."""
+        return any(finding.is_error for finding in self.findings)
+
+    def worst(self) -> int:
+        return max((finding.severity for finding in self.findings), default=0)
+
+
+def lint(inputs: Iterable[Input], settings: Settings) -> Report:
+    """Lints configurations; the findings are in the order of files and lines."""
+    report = Report()
+    for asked in inputs:
+        _lint_one(asked, settings, report)
+    report.findings = _numbered(sorted(set(report.findings), key=_order))
+    return report
+
+
+def _lint_one(asked: Input, settings: Settings, report: Report) -> None:
+    analysis = analyse(asked.options, asked.files, settings.target)
+    report.configurations += 1
+    found = [*diagnose.findings(analysis)]
+    for rule in rules():
+        if settings.wants(rule.name):
+            found += _run(rule, Configuration(analysis), report)
+    found = [f for f in found if not f.file.endswith(FRAME) and _is_wanted(f, asked)]
+    found = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in found]
+    kept, silenced = suppress.apply(found, analysis, settings, asked.only)
+    report.suppressed += silenced
+    report.findings += [_with_fingerprint(f, analysis) for f in kept]
+    for path in analysis.texts.by_path:
+        if not path.endswith(FRAME):
+            report.files.add(path)
+            report.texts.setdefault(path, analysis.texts)
+
+
+def _run(rule: Rule, conf: Configuration, report: Report) -> list[Finding]:
+    try:
+        return [_finding(rule, hit, conf.texts) for hit in rule.run(conf)]
+    except Exception:
+        report.crashes.append(f"{rule.name}: {traceback.format_exc()}")
+        return []
+
+
+def _finding(rule: Rule, hit: Hit, texts: Texts) -> Finding:
+    related = (Related(texts.whole(statement), what) for statement, what in hit.related)
+    return Finding(
+        rule.name,
+        hit.severity or rule.severity,
+        _spot(hit.where, hit.word, texts),
+        hit.message,
+        hit.hint,
+        tuple(related),
+    )
+
+
+def _spot(where: Statement | Spot, word: int | None, texts: Texts) -> Spot:
+    if isinstance(where, Spot):
+        return where
+    return texts.whole(where) if word is None else texts.word(where, word)
+
+
+def _is_wanted(finding: Finding, asked: Input) -> bool:
+    return not asked.only or finding.file in asked.only
+
+
+def _order(finding: Finding) -> tuple[Spot, str, str]:
+    return finding.spot, finding.rule, finding.message
+
+
+def _with_fingerprint(finding: Finding, analysis: Analysis) -> Finding:
+    """Of the rule, the file and the text of the line: it survives what moves lines."""
+    path = finding.file.removeprefix(analysis.options.conf_prefix)
+    line = " ".join(analysis.texts.line(finding.file, finding.line).split())
+    text = "\0".join((finding.rule, path, line, finding.message))
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return replace(finding, fingerprint=digest)
+
+
+def _numbered(findings: list[Finding]) -> list[Finding]:
+    """Findings whose fingerprint is the same are told apart by their order."""
+    counts: Counter[str] = Counter()
+    numbered = []
+    for finding in findings:
+        counts[finding.fingerprint] += 1
+        count = counts[finding.fingerprint]
+        mark = f"-{count}" if count > 1 else ""
+        numbered.append(replace(finding, fingerprint=finding.fingerprint + mark))
+    return numbered
+
+
+def at_least(findings: Iterable[Finding], severity: Severity) -> Iterator[Finding]:
+    """Those of at least a severity."""
+    return (finding for finding in findings if finding.severity >= severity)

@@ -1,0 +1,89 @@
+"""Finding the statement that an error or a rule is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from ..conf.parse import Statement
+from ..http.level import Level
+from .analysis import Analysis
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+CONFLICT = re.compile(r"duplicate|conflict|already|specified earlier")
+_VARIABLE = re.compile(r'unknown "(\w+)" variable')
+
+
+def quoted_in(message: str) -> list[str]:
+    """What an error names."""
+    return [word for word in _QUOTED.findall(message) if word]
+
+
+def named_by(message: str, statement: Statement) -> int | None:
+    """The word of a statement that an error is about, None if it names none of them."""
+    if found := _VARIABLE.search(message):
+        return _word_with_variable(found[1], statement)
+    quoted = quoted_in(message)
+    for word in quoted:
+        for at, arg in enumerate(statement.args, 1):
+            if arg == word:
+                return at
+    for word in quoted:
+        for at, arg in enumerate(statement.args, 1):
+            if len(word) > 1 and _mentions(arg, word):
+                return at
+    return 0 if statement.name in quoted else None
+
+
+def _mentions(arg: str, word: str) -> bool:
+    """Whether an argument is about a word: "zone=word:1m", "http://word/", "word"."""
+    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", arg) is not None
+
+
+def _word_with_variable(name: str, statement: Statement) -> int | None:
+    pattern = re.compile(rf"\$(?:{name}(?!\w)|\{{{name}\}})", re.IGNORECASE)
+    words = (statement.name, *statement.args)
+    return next((at for at, word in enumerate(words) if pattern.search(word)), None)
+
+
+def search(message: str, level: Level | None, analysis: Analysis) -> tuple[Statement, int] | None:
+    """The statement that an error without a place is about, and the word of it: on the level,
+    on those around it, or anywhere."""
+    best: tuple[Statement, int] | None = None
+    quoted = quoted_in(message)
+    for statement in _around(level, analysis):
+        at = named_by(message, statement)
+        if at is None:
+            continue
+        if statement.name in quoted and at:
+            return statement, at
+        if best is None or (at and not best[1]):
+            best = statement, at
+    if best is None or not best[1]:
+        return _anywhere(message, analysis) or best
+    return best
+
+
+def _around(level: Level | None, analysis: Analysis) -> Iterator[Statement]:
+    while level is not None:
+        yield from analysis.collector.statements.get(level, ())
+        level = level.outer
+
+
+def _anywhere(message: str, analysis: Analysis) -> tuple[Statement, int] | None:
+    found = None
+    for statement in everything(analysis):
+        at = named_by(message, statement)
+        if at:
+            found = statement, at
+            if not CONFLICT.search(message):
+                break
+    return found
+
+
+def everything(analysis: Analysis) -> Iterable[Statement]:
+    """All statements, and the entries of their blocks."""
+    for statements in analysis.collector.statements.values():
+        yield from statements
+    for entries in analysis.collector.entries.values():
+        yield from entries

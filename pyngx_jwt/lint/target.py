@@ -1,0 +1,42 @@
+"""Whose rules of grammar hold: what --target names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..conf.known import Known, is_commercial
+
+_PYNGX = "pyngx_"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who is to run a configuration; without a name: whoever has all that is in it."""
+
+    name: str = ""
+    dialect: str = ""  # of JWT directives; "" is told by the configuration
+
+    @property
+    def runs_all(self) -> bool:
+        """Whether what pyngx does not run is but worth a note."""
+        return self.name != "pyngx"
+
+    def has(self, name: str, declared: tuple[Known, ...]) -> bool:
+        """Whether a directive exists there, if its modules are loaded."""
+        if self.name in ("", "pyngx", "plus"):
+            return self.name != "plus" or not name.startswith(_PYNGX)
+        if name.startswith(_PYNGX):
+            return False
+        if name.startswith("auth_jwt"):
+            return self.name != "nginx"
+        return not declared or not is_commercial(name)
+
+
+TARGETS = {
+    "nginx": Target("nginx"),
+    "plus": Target("plus", "plus"),
+    "kjdev": Target("kjdev", "kjdev"),
+    "teslagov": Target("teslagov", "tesla"),
+    "max-lt": Target("max-lt", "maxlt"),
+    "pyngx": Target("pyngx"),
+}

@@ -1,0 +1,76 @@
+"""Linting in the tests: texts in, findings out, all in this process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyngx_jwt.lint.finding import Finding
+from pyngx_jwt.lint.inputs import Request
+from pyngx_jwt.lint.run import Report, lint
+from pyngx_jwt.lint.settings import Settings
+from pyngx_jwt.lint.target import TARGETS
+
+PAIRS = Path(__file__).parent.parent / "data" / "lint_rules"
+
+
+@dataclass(slots=True)
+class Linter:
+    """A folder with configurations; it has the keys that examples name."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        shutil.copytree(PAIRS / "keys", self.folder / "keys")
+        for key in (self.folder / "keys").iterdir():
+            key.chmod(0o644 if key.name == "world.json" else 0o600)
+
+    def write(self, files: Mapping[str, str | bytes]) -> None:
+        """Writes files, by their paths in the folder."""
+        for name, content in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def report(
+        self,
+        text: str = "",
+        *,
+        context: str = "",
+        paths: Iterable[str] = ("nginx.conf",),
+        files: Mapping[str, str | bytes] | None = None,
+        stdin: str | None = None,
+        stdin_name: str = "",
+        target: str = "",
+        settings: Settings | None = None,
+    ) -> Report:
+        """Lints "nginx.conf" with this text, or other paths of the folder."""
+        self.write({**({"nginx.conf": text} if text else {}), **(files or {})})
+        chosen = settings or Settings()
+        if target:
+            chosen = Settings(target=TARGETS[target])
+        names = [name if name == "-" else f"{self.folder}/{name}" for name in paths]
+        prefix = f"{self.folder}/"
+        dialect = chosen.target.dialect
+        request = Request(names, prefix, context, stdin, stdin_name, dialect)
+        return lint(request.inputs(), chosen)
+
+    def findings(self, text: str = "", **options: object) -> list[Finding]:
+        """What is found."""
+        report = self.report(text, **options)  # type: ignore[arg-type]
+        assert not report.crashes, report.crashes[0]
+        return report.findings
+
+    def of(self, rule: str, text: str, **options: object) -> list[Finding]:
+        """What one rule finds; the text must be valid."""
+        found = self.findings(text, **options)
+        errors = [f"{f.spot}: {f.message}" for f in found if f.is_error]
+        assert not errors, "\n".join(errors)
+        return [finding for finding in found if finding.rule == rule]
+
+    def told(self, text: str = "", **options: object) -> list[str]:
+        """What is found, as "line:column severity rule"."""
+        found = self.findings(text, **options)
+        return [f"{f.line}:{f.column} {f.severity.word} {f.rule}" for f in found]
