@@ -182,8 +182,10 @@ def _build() -> list[str]:
 
 def run_command(module: str, words: list[str]) -> int:
     """Runs ``main`` of one of our commands."""
+    import gc
     from importlib import import_module
 
+    gc.disable()  # nearly all that such a short-lived process makes lives to its end
     status: int = import_module(f".{module}", __package__).main(words)
     return status
 

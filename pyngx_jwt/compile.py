@@ -300,10 +300,14 @@ def finish_http(http: Level) -> None:
 
 def check_variables(http: Level) -> None:
     """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
+    seen: set[int] = set()  # values that levels have from outer ones are looked at once
     for level in walk(http):
         for conf in level.confs.values():
-            for template in _templates(list(vars(conf).values())):
-                _check_template(template, level)
+            for value in list(vars(conf).values()):
+                if type(value) not in _PLAIN and id(value) not in seen:
+                    seen.add(id(value))
+                    for template in _templates(value):
+                        _check_template(template, level)
     for thing in list(http.scope.things.values()):
         for template in _templates(vars(thing) if hasattr(thing, "__dict__") else ()):
             _check_template(template, http)
@@ -317,6 +321,9 @@ def _check_template(template: Template, level: Level) -> None:
             except ConfError as error:
                 level.scope.watch.failed(error, level)
                 level.variables.defined[name.lower()] = lambda r: None
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None), frozenset, Level, Scope})
 
 
 def _templates(value: object) -> Iterator[Template]:

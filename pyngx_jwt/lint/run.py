@@ -53,9 +53,10 @@ def _lint_one(asked: Input, settings: Settings, report: Report) -> None:
     analysis = analyse(asked.options, asked.files, settings.target)
     report.configurations += 1
     found = [*diagnose.findings(analysis)]
+    conf = Configuration(analysis)
     for rule in rules():
         if settings.wants(rule.name):
-            found += _run(rule, Configuration(analysis), report)
+            found += _run(rule, conf, report)
     found = [f for f in found if not f.file.endswith(FRAME) and _is_wanted(f, asked)]
     found = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in found]
     kept, silenced = suppress.apply(found, analysis, settings, asked.only)
