@@ -96,7 +96,8 @@ class Reader:
                 self._apply(statement, source, level)
             except ConfError as error:
                 self._fail(error, source, level, statement)
-                source.recover(depth)
+                if source.recover(depth, statement):
+                    return
 
     def _fail(
         self, error: ConfError, source: Source, level: Level, statement: Statement | None

@@ -49,6 +49,15 @@ def declarations(name: str) -> tuple[Known, ...]:
     return _declarations().get(name, ())
 
 
+def module_of_variable(name: str) -> str:
+    """The module that has a variable, "" if none is known to."""
+    for module, names in _known()["variables"].items():
+        for known in names:
+            if known == name or (known[-1] == "*" and name.startswith(known[:-1])):
+                return str(module)
+    return ""
+
+
 @cache
 def contexts() -> frozenset[str]:
     """The blocks in which directives can stand; in others are entries."""

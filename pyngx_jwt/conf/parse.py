@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from ..errors import ConfError
+from .lua import end_of_block
 from .tokens import Tokenizer
 
 COMMAND_LINE = "command line"
 _LUA = "_by_lua_block"
+_REPEAT = re.compile(r"[0-9]+(,[0-9]*)?\}")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -103,9 +105,12 @@ class Source:
             self._fail('unexpected end of file, expecting "}"')
         return None
 
-    def recover(self, depth: int) -> None:
+    def recover(self, depth: int, statement: Statement | None = None) -> bool:
         """After an error, goes on behind the statement with it, and behind all blocks that have
-        been opened since `depth` was the depth."""
+        been opened since `depth` was the depth.
+
+        True if that ended the block around, too: a "{2}" of an expression without quotes looks
+        as if it opened a block, and its "}" is lost."""
         while True:
             if self._tokens.recover():
                 self.depth += 1
@@ -113,10 +118,15 @@ class Source:
                 self.depth = 0
             try:
                 while self.depth > depth:
-                    self.next()
-                return
+                    found = self.next()
+                    if isinstance(found, Statement) and _REPEAT.match(found.name):
+                        self.depth -= 1
             except ConfError:
                 continue
+            if statement is None or not _REPEAT.match(statement.name) or not self.depth:
+                return False
+            self.depth -= 1
+            return True
 
     def _open(self, entries: bool) -> Statement:
         if not self.from_file:
@@ -126,7 +136,7 @@ class Source:
             self._fail('unexpected "{"')
         name = self._tokens.words[0]
         if name.endswith(_LUA):  # what follows is Lua, not words
-            self._fail(f'unknown directive "{name}", Lua is not supported')
+            self._fail_at_lua(name)
         self.depth += 1
         return self._statement(opens=True)
 
@@ -153,6 +163,12 @@ class Source:
 
     def _column(self, offset: int) -> int:
         return offset - self.text.rfind("\n", 0, offset)
+
+    def _fail_at_lua(self, name: str) -> NoReturn:
+        end = end_of_block(self.text, self._tokens.pos)
+        self._tokens.pos = end if end >= 0 else len(self.text)
+        self._tokens.end = self._tokens.start
+        self._fail(f'unknown directive "{name}", Lua is not supported')
 
     def _fail(self, sentence: str) -> NoReturn:
         error = ConfError(sentence)

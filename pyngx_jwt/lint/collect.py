@@ -84,8 +84,9 @@ class Collector(Watch):
         return self._foreign.take(statement, source, level)
 
     def _note(self, statement: Statement, module: str) -> None:
-        self.notes.append(Note(statement, module))
         self.foreign_statements.append(statement)
+        if module:
+            self.notes.append(Note(statement, module))
 
     def _error(self, error: ConfError, statement: Statement | None) -> None:
         self.failed(error, None, statement)

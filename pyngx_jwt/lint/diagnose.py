@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ..conf.known import is_commercial
 from ..conf.parse import Statement
+from . import variables
 from .analysis import Analysis
 from .collect import Trouble
 from .conflicts import earlier
@@ -17,11 +18,11 @@ from .statements import named_by, quoted_in, search
 
 NOT_RUN = "not-run-by-pyngx"
 _RULES = (  # of the text of an error, the first that fits
+    (r"not supported|^pyngx does not", NOT_RUN),
     (r"unknown directive", "unknown-directive"),
     (r"^unexpected |^too long parameter|is not terminated by|has no opening", "syntax"),
     (r"is not allowed here|cannot be inside|is outside location", "misplaced-directive"),
     (r"^invalid number of (arguments|the map)", "wrong-arguments"),
-    (r"not supported", NOT_RUN),
     (r"JWT directives of two dialects|belongs to", "mixed-dialects"),
     (r"duplicate|conflict|already", "duplicate"),
     (r'^unknown |is unknown$|^zero size|^no servers|^host not found|^no "events"', "unknown-name"),
@@ -36,7 +37,7 @@ def findings(analysis: Analysis) -> Iterator[Finding]:
     """What is wrong, in the order of the files, each thing once."""
     seen: set[tuple[str, Spot]] = set()
     for trouble in analysis.collector.troubles:
-        if trouble.error.rule:
+        if trouble.error.rule or variables.is_defined_elsewhere(trouble, analysis):
             continue
         finding = _finding(trouble, analysis)
         if (finding.message, finding.spot) not in seen:
@@ -57,6 +58,7 @@ def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
     if trouble.is_warning:
         message = _PLACE.sub("", message)
     spot, statement = _spot(trouble, message, analysis)
+    message = variables.not_here(message) or message
     rule = rule_of(message)
     severity = Severity.WARN if trouble.is_warning else Severity.ERROR
     if rule == NOT_RUN and analysis.collector.target.runs_all:

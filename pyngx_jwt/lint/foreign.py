@@ -3,7 +3,7 @@ of their arguments go, in nginx's order and words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..conf.directive import (
     EVENTS,
@@ -17,7 +17,7 @@ from ..conf.directive import (
     UPSTREAM,
 )
 from ..conf.known import Known, contexts, declarations
-from ..conf.parse import END_BLOCK, Source, Statement
+from ..conf.parse import Source, Statement
 from ..conf.scope import Scope
 from ..conf.watch import Files
 from ..errors import ConfError
@@ -51,7 +51,7 @@ class Foreign:
     ) -> None:
         self._target, self._scope, self._files = target, scope, files
         self._note, self._fail = note, fail
-        self._depth = 0
+        self._depth = self._inner = 0
 
     def take(self, statement: Statement, source: Source, level: Level) -> bool:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
@@ -78,14 +78,17 @@ class Foreign:
             raise ConfError(f'directive "{name}" has no opening "{{"')
         if not any(found.fewest <= len(statement.args) <= found.most for found in known):
             raise ConfError(f'invalid number of arguments in "{name}" directive')
-        self._note(statement, known[0].module)
+        self._note(statement, "" if self._inner else known[0].module)
         if statement.opens:
+            self._inner += 1
             self._read(source, _inside(name, context))
+            self._inner -= 1
 
     def _read(self, source: Source, context: str) -> None:
         """Goes through a block to its end."""
         if context not in contexts():
-            _skip(source)
+            for entry in _entries(source):
+                self._note(entry, "")
             return
         while True:
             depth, statement = source.depth, None
@@ -97,7 +100,8 @@ class Foreign:
                 self._take_inner(statement, source, context)
             except ConfError as error:
                 self._fail(source.locate(error), statement)
-                source.recover(depth)
+                if source.recover(depth, statement):
+                    return
 
     def _take_inner(self, statement: Statement, source: Source, context: str) -> None:
         name = statement.name
@@ -134,10 +138,9 @@ def _inside(name: str, context: str) -> str:
     return f"{context}.{name}"
 
 
-def _skip(source: Source) -> None:
-    """Leaves a block of entries."""
+def _entries(source: Source) -> Iterator[Statement]:
+    """Goes through a block of entries."""
     depth = source.depth
-    while source.depth >= depth:
-        found = source.next()
-        if found is None or (found is END_BLOCK and source.depth < depth):
-            return
+    while source.depth >= depth and (found := source.next()) is not None:
+        if isinstance(found, Statement):
+            yield found

@@ -25,7 +25,7 @@ def hint_for(rule: str, message: str, trouble: Trouble, analysis: Analysis) -> s
     statement = trouble.statement
     if statement is None:
         return _syntax(message)
-    if rule == "misplaced-directive":
+    if message.endswith("directive is not allowed here"):
         return _contexts(statement, analysis)
     if rule in ("wrong-arguments", "invalid-value"):
         return _shape(statement, analysis)
@@ -76,6 +76,8 @@ def _shape(statement: Statement, analysis: Analysis) -> str:
 
 
 def _syntax(message: str) -> str:
+    if message.endswith('is not terminated by ";"'):
+        return "a word with { in it needs quotes"
     if message == 'unexpected "}"':
         return 'perhaps a ";" is missing before it, or there is one "}" too many'
     if message.startswith("unexpected end of file"):

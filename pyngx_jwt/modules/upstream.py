@@ -73,12 +73,20 @@ class UpstreamConf(Conf):
         Parameters: weight, max_conns, max_fails, fail_timeout, backup, down.  Methods that
         stand before it may not know all of them."""
         allowed = self._method.allowed if self._method else ALL
-        values = _server_parameters(parameters, allowed)
+        for parameter in parameters:
+            if parameter.partition("=")[0] in MISSING:
+                self._lacks(parameter)
+        given = tuple(p for p in parameters if p.partition("=")[0] not in MISSING)
+        values = _server_parameters(given, allowed)
         url = parse_upstream(address, default_port=80, resolve=False)
         if url.uri:
             raise ConfError(f'invalid host in upstream "{address}"')
         addresses = url.addresses or _resolved(url, address)
         self._servers += (Server(address, addresses, **values),)  # type: ignore[arg-type]
+
+    def _lacks(self, parameter: str) -> None:
+        error = ConfError(f'the "{parameter}" parameter of "server" is not supported')
+        self._scope.watch.failed(error, self._level, self._scope.statement)
 
     @directive(UPSTREAM)
     def zone(self, name: str, size: str = "") -> None:
@@ -193,8 +201,6 @@ def _server_parameters(
     values: dict[str, int | bool] = {}
     for parameter in parameters:
         name, sign, text = parameter.partition("=")
-        if name in MISSING:
-            raise ConfError(f'the "{parameter}" parameter of "server" is not supported')
         if name not in ALL or (name in ("backup", "down")) is bool(sign):
             raise ConfError(f'invalid parameter "{parameter}"')
         if name not in allowed:
