@@ -29,7 +29,12 @@ SIGNALS = ("stop", "quit", "reopen", "reload")
 LONG_FLAGS = ("allow-unsupported",)
 LONG_VALUES = {"jwt-dialect": "name"}
 # "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
-COMMANDS = {"dump": "conf.dump", "lint": "lint.command", "token": "token"}
+COMMANDS = {
+    "dump": "conf.dump",
+    "explain": "lint.explain",
+    "lint": "lint.command",
+    "token": "token",
+}
 
 HELP = """\
 Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]

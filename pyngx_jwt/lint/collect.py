@@ -42,6 +42,7 @@ class Collector(Watch):
         self.statements: dict[Level, list[Statement]] = {}
         self.entries: dict[Statement, list[Statement]] = {}
         self.foreign_statements: list[Statement] = []
+        self.foreign_by_level: dict[Level, list[Statement]] = {}
         self.includes: list[tuple[Statement, str]] = []
         self._foreign: Foreign | None = None
 
@@ -81,7 +82,14 @@ class Collector(Watch):
 
     def foreign(self, statement: Statement, source: Source, level: Level) -> bool:
         assert self._foreign is not None
-        return self._foreign.take(statement, source, level)
+        if not self._foreign.take(statement, source, level):
+            return False
+        self.foreign_by_level.setdefault(level, []).append(statement)
+        return True
+
+    def notes_of(self, level: Level) -> list[Statement]:
+        """The directives of a level that are known and not run."""
+        return self.foreign_by_level.get(level, [])
 
     def _note(self, statement: Statement, module: str) -> None:
         self.foreign_statements.append(statement)

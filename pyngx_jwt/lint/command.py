@@ -29,7 +29,7 @@ exit status: 0 nothing found at or above --fail-on, 1 something found, 2 the con
 invalid or cannot be read, 3 internal error, 4 wrong usage"""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"{self.prog}: {message}\n")
@@ -129,7 +129,7 @@ class _Rules(argparse.Action):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="pyngx lint", description=__doc__, epilog=EPILOG)
+    parser = Parser(prog="pyngx lint", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help='files, folders, patterns; "-" is stdin')
     add("-p", dest="prefix", metavar="PREFIX", help="folder of all relative names")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .model import Configuration
 
 C = TypeVar("C", bound=Conf)
+CLAIMS = ("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header")
 
 
 class Place:
@@ -143,6 +144,15 @@ class Place:
             if found:
                 return found[-1]
         return None
+
+    @property
+    def claims(self) -> list[Statement]:
+        """The statements that demand something of claims with fixed values, as they count: in
+        the dialect of kjdev those of the outer levels first."""
+        levels = [place.given(*CLAIMS) for place in self.outward()]
+        if self.auth.dialect != "kjdev":
+            levels = next(([level] for level in levels if level), [])
+        return [s for level in reversed(levels) for s in level if "$" not in "".join(s.args[1:])]
 
     # -- what it does --------------------------------------------------------------------------
 

@@ -1,0 +1,131 @@
+"""What answers: an upstream, through a cache perhaps, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...http.request import Status
+from ...modules.mirror import MirrorConf
+from ...modules.proxy.cached import CachedProxy
+from ...modules.proxy.handler import Proxy
+from ...modules.proxy.target import Found
+from ...modules.try_files import TryFilesConf, find_file
+from ..backends import declared
+from ..place import Place
+from .account import Account
+from .request import Traced
+
+
+def run_content(place: Place, r: Traced, account: Account) -> Status | None:
+    """Tells what answers; a status if it is an internal redirect or an error."""
+    for uri in place[MirrorConf].uris or ():
+        account.say(f"a copy of the request goes to {uri}", place.find("mirror"))
+    handler = find_file(place[TryFilesConf], place.level)
+    if handler is not None:
+        rc: Any = handler(r)
+        where = place.find("try_files")
+        if rc:
+            account.say(f"try_files: no file exists, goes on with {r.uri}", where)
+            return int(rc)
+        account.say(f"try_files: {r.uri} exists", where)
+    proxy = _proxy(place)
+    if proxy is not None:
+        return _tell_proxy(place, proxy, r, account)
+    _tell_files(place, r, account)
+    return None
+
+
+def _proxy(place: Place) -> Proxy | None:
+    location = place.level.location
+    assert location is not None
+    for handler in location.handlers:
+        owner = getattr(handler, "__self__", None)
+        if isinstance(owner, Proxy):
+            return owner
+    return None
+
+
+def _tell_proxy(place: Place, proxy: Proxy, r: Traced, account: Account) -> Status | None:
+    where = place.set_by("proxy_pass")
+    found: Any = proxy.find(r)
+    if not isinstance(found, Found):
+        if hasattr(found, "close"):
+            found.close()
+            account.say("passed to a name that has to be looked up", where)
+            return None
+        account.say(f"cannot be passed on: {'; '.join(r.told[-1:])}", where)
+        return int(found)
+    r.contexts["proxy"] = found.out
+    head = proxy.build_head(r, found.out).decode("latin-1").split("\r\n")
+    if isinstance(proxy, CachedProxy):
+        head = _tell_cache(place, proxy, r, found, account, head)
+    vars = found.out.vars
+    account.say(f"passed to {vars.scheme}://{vars.key_host}: {head[0]}", where)
+    _tell_servers(place, account)
+    for line in head[1:]:
+        if line:
+            account.say(line, _setter(place, line), 2)
+    return None
+
+
+def _tell_cache(
+    place: Place, proxy: CachedProxy, r: Traced, found: Found, account: Account, head: list[str]
+) -> list[str]:
+    zone = proxy.cache.zone
+    name = zone.text if zone is not None else "off"
+    account.say(f"looked for in the cache {name}", place.find("proxy_cache"))
+    if r.method not in proxy.methods:
+        account.say(f"not with the method {r.method}", place.find("proxy_cache_methods"), 2)
+        return head
+    key: Callable[[Traced], str] = proxy.key or (lambda r: proxy._default_key(r, found.out))
+    head = proxy.build_cached_head(r, found.out).decode("latin-1").split("\r\n")
+    account.say(f"by the key {key(r)}", place.find("proxy_cache_key"), 2)
+    for valid in place.outward():
+        for statement in valid.given("proxy_cache_valid"):
+            account.say(f"kept {' '.join(statement.args)}", statement, 2)
+        if valid.given("proxy_cache_valid"):
+            break
+    return head
+
+
+def _tell_servers(place: Place, account: Account) -> None:
+    target = place.target
+    if target is None or target.url is None:
+        return
+    group = declared(place, target.url)
+    if group is None:
+        return
+    account.say(f"upstream {group._name}", group._statement, 2)
+    for statement in place.conf.analysis.collector.statements.get(group._level, ()):
+        if statement.name == "server":
+            account.say(" ".join(("server", *statement.args)), statement, 3)
+
+
+def _setter(place: Place, line: str) -> Any:
+    name = line.partition(":")[0].lower()
+    for around in place.outward():
+        given = around.given("proxy_set_header")
+        for statement in given:
+            if statement.args[0].lower() == name:
+                return statement
+        if given:
+            return None
+    return None
+
+
+def _tell_files(place: Place, r: Traced, account: Account) -> None:
+    foreign = [s for s in place.conf.analysis.collector.notes_of(place.level) if "_pass" in s.name]
+    for statement in foreign:
+        account.say(f"pyngx does not run {statement.name}", statement)
+    if foreign:
+        return
+    location = place.level.location
+    assert location is not None
+    for handler in location.handlers:
+        module = getattr(handler, "__module__", "").rpartition(".")[2]
+        if module in ("stub_status", "empty_gif"):
+            account.say(f"answered by {module}", place.find(module))
+            return
+    path = location.path_of(r)
+    account.say(f"served from the file {path}", place.find("root", "alias") or place.statement)
