@@ -569,6 +569,7 @@ def _add_names(address: Address, scope: Scope) -> None:
             if not is_server_name(name):
                 raise ConfError(f"invalid server name or wildcard {told}").nowhere()
             if not address.names.add(name, server):
+                scope.statement = level.statement
                 scope.warn_at(f"conflicting server name {told}, ignored")
 
 

@@ -52,6 +52,8 @@ class Collector(Watch):
         self._foreign = Foreign(self.target, scope, files, self._note, self._error)
 
     def seen(self, statement: Statement, level: Level) -> None:
+        if self.target.name and not self.target.has(statement.name):
+            raise ConfError(f'unknown directive "{statement.name}"')
         found = self.statements.get(level)
         if found is None:
             self.statements[level] = [statement]
@@ -76,8 +78,6 @@ class Collector(Watch):
         """A [warn] of the configuration, with nginx's place at its end."""
         found = scope()
         statement = found.statement if found is not None else None
-        if statement is not None and not text.endswith(f" in {statement.file}:{statement.line}"):
-            statement = None
         self.troubles.append(Trouble(ConfError(text), None, statement, is_warning=True))
 
     def foreign(self, statement: Statement, source: Source, level: Level) -> bool:

@@ -13,8 +13,12 @@ import traceback
 from dataclasses import replace
 from typing import NoReturn
 
+from .analysis import analyse
 from .baseline import read_baseline, without_known, write_baseline
+from .diagnose import findings
 from .inputs import InputError, Request
+from .model import Configuration
+from .reach import reachability
 from .report import REPORTERS
 from .rule import rule_named, rules
 from .run import Report, lint
@@ -60,6 +64,8 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
         asked.stdin_filename or "",
         settings.target.dialect,
     )
+    if asked.reachability:
+        return _reachability(request, settings)
     report = lint(request.inputs(), settings)
     if asked.write_baseline:
         write_baseline(asked.write_baseline, report.findings)
@@ -71,6 +77,17 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
     for crash in report.crashes:
         _say(f"internal error in the rule {crash}", INTERNAL)
     return _status(report, settings)
+
+
+def _reachability(request: Request, settings: Settings) -> int:
+    """Valid or not, a configuration is told as far as it goes."""
+    status = CLEAN
+    for found in request.inputs():
+        analysis = analyse(found.options, found.files, settings.target)
+        if any(finding.is_error for finding in findings(analysis)):
+            status = _say(f"the configuration {found.path} is invalid", INVALID)
+        _print(reachability(Configuration(analysis)))
+    return status
 
 
 def _status(report: Report, settings: Settings) -> int:
@@ -144,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", metavar="FILE", help="leave out what is in it")
     add("--write-baseline", metavar="FILE", help="write what is found now, and succeed")
     add("--color", choices=("auto", "always", "never"), default="auto", help="colour (auto)")
+    add("--reachability", action="store_true", help="tell how each upstream is reached")
     add("--explain", metavar="RULE", help="print the page of a rule")
     add("--rules", action=_Rules, nargs=0, help="list the rules")
     return parser

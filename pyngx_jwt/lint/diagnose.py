@@ -37,7 +37,7 @@ def findings(analysis: Analysis) -> Iterator[Finding]:
     """What is wrong, in the order of the files, each thing once."""
     seen: set[tuple[str, Spot]] = set()
     for trouble in analysis.collector.troubles:
-        if trouble.error.rule or variables.is_defined_elsewhere(trouble, analysis):
+        if trouble.error.rule or _is_none(trouble, analysis):
             continue
         finding = _finding(trouble, analysis)
         if (finding.message, finding.spot) not in seen:
@@ -51,6 +51,23 @@ def findings(analysis: Analysis) -> Iterator[Finding]:
             analysis.texts.word(statement),
             f'pyngx does not run "{statement.name}" yet ({kind}{module})',
         )
+
+
+def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
+    """Whether what pyngx does not run explains an error."""
+    if str(trouble.error.args[0]) != "no servers are inside upstream":
+        return variables.is_defined_elsewhere(trouble, analysis)
+    place = place_of(trouble.error.place)
+    return any(
+        level.statement is not None
+        and (level.statement.file, level.statement.line) in (place, _place(trouble.statement))
+        and any(statement.name == "state" for statement in statements)
+        for level, statements in analysis.collector.foreign_by_level.items()
+    )
+
+
+def _place(statement: Statement | None) -> tuple[str, int]:
+    return (statement.file, statement.line) if statement is not None else ("", 0)
 
 
 def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
@@ -87,7 +104,7 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
     if error.column:
         return texts.at(file, line, error.column), None
     entry = None
-    if statement is not None and file and (statement.file, statement.line) != (file, line):
+    if statement is not None and file:
         entry = _entry_at(file, line, statement, analysis)
     if entry is not None:
         return texts.word(entry, named_by(message, entry) or 0), entry
@@ -114,8 +131,8 @@ def _is_about(message: str, statement: Statement) -> bool:
 
 
 def _entry_at(file: str, line: int, statement: Statement, analysis: Analysis) -> Statement | None:
-    entries = analysis.collector.entries.get(statement, ())
-    return next((e for e in entries if (e.file, e.line) == (file, line)), None)
+    entries = analysis.collector.entries.get(statement, [])
+    return next((e for e in reversed(entries) if (e.file, e.line) == (file, line)), None)
 
 
 def place_of(place: str | None) -> tuple[str, int] | None:

@@ -57,7 +57,7 @@ class Foreign:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
         as is known."""
         declared = declarations(statement.name)
-        if not self._target.has(statement.name, declared):
+        if not self._target.has(statement.name):
             raise ConfError(f'unknown directive "{statement.name}"')
         if not declared or not self._target.runs_all or _is_dialect(statement.name):
             return False
@@ -109,7 +109,7 @@ class Foreign:
             self._include(statement, context)
             return
         declared = declarations(name)
-        if not declared or not self._target.has(name, declared):
+        if not declared or not self._target.has(name):
             raise ConfError(f'unknown directive "{name}"')
         if not any(known.allows(context) for known in declared):
             raise ConfError(f'"{name}" directive is not allowed here')

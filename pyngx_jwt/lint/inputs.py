@@ -15,7 +15,7 @@ from ..options import Options, resolve_options
 from .files import Dump, Overlay, is_dump, split_dump
 from .snippet import ENTRIES, FRAME, frame, guess_context
 
-_INCLUDE = re.compile(r"^[ \t]*include[ \t]+([^;{}\n]+);", re.MULTILINE)
+_INCLUDE = re.compile(r"(?:^|[\s;{}])include[ \t]+([^;{}\n]+);")
 _GLOB = re.compile(r"[*?\[]")
 SUFFIX = ".conf"
 MAIN_NAME = "nginx.conf"

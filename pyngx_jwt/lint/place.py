@@ -20,6 +20,8 @@ from ..conf.directive import (
 )
 from ..conf.parse import Statement
 from ..http.level import Level
+from ..http.listen import Listen
+from ..modules.access import AccessConf
 from ..modules.core import CoreConf
 from ..modules.proxy.conf import ProxyConf, Target
 from .auth import Auth, auth_of
@@ -97,6 +99,11 @@ class Place:
         return next((place for place in self.outward() if place.is_server), self)
 
     @property
+    def server_listens(self) -> tuple[Listen, ...]:
+        """What the server it is in listens on."""
+        return self.server[CoreConf].listens
+
+    @property
     def is_server(self) -> bool:
         return bool(self.context & SERVER)
 
@@ -163,8 +170,11 @@ class Place:
 
     @property
     def is_protected(self) -> bool:
-        """Whether every request that is answered here has a valid token."""
-        return self.auth.demanded
+        """Whether every request that is answered here has a valid token: one is demanded, and
+        with "satisfy any" no address is let in without one."""
+        any_is_enough = self[CoreConf].satisfy == "any"
+        lets_in = any_is_enough and any(not rule.deny for rule in self[AccessConf].rules)
+        return self.auth.demanded and not lets_in
 
     @cached_property
     def target(self) -> Target | None:

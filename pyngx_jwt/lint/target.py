@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.known import Known, is_commercial
+from ..conf.known import is_commercial
 
 _PYNGX = "pyngx_"
 
@@ -21,7 +21,7 @@ class Target:
         """Whether what pyngx does not run is but worth a note."""
         return self.name != "pyngx"
 
-    def has(self, name: str, declared: tuple[Known, ...]) -> bool:
+    def has(self, name: str) -> bool:
         """Whether a directive exists there, if its modules are loaded."""
         if self.name in ("", "pyngx", "plus"):
             return self.name != "plus" or not name.startswith(_PYNGX)
@@ -29,7 +29,7 @@ class Target:
             return False
         if name.startswith("auth_jwt"):
             return self.name != "nginx"
-        return not declared or not is_commercial(name)
+        return not is_commercial(name)
 
 
 TARGETS = {

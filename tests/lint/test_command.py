@@ -1,0 +1,90 @@
+"""The command lines of pyngx lint and pyngx explain."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GOOD = "events { }\nhttp { server { listen 8080; return 204; } }\n"
+WEAK = GOOD.replace("return 204;", 'auth_jwt "x"; return 204;')
+
+
+def run(folder: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pyngx_jwt", *words]
+    environment = {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, env=environment, input=stdin, text=True, capture_output=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "status"),
+    [
+        (GOOD, (), 0),
+        (WEAK, (), 1),
+        (WEAK, ("--ignore", "auth-without-key"), 0),
+        (WEAK, ("--fail-on", "error"), 1),
+        ("nope;", (), 2),
+        ("events { ", (), 2),
+        (GOOD, ("--format", "nope"), 4),
+        (GOOD, ("--nope",), 4),
+        (GOOD, ("--ignore", "nope"), 4),
+        (GOOD, ("--config", "nope.toml"), 4),
+        (GOOD, ("--baseline", "nope.json"), 4),
+        (GOOD, ("other.conf",), 2),
+    ],
+)
+def test_status(tmp_path: Path, text: str, options: tuple[str, ...], status: int) -> None:
+    (tmp_path / "nginx.conf").write_text(text)
+    assert run(tmp_path, "lint", "nginx.conf", *options).returncode == status
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    told = run(tmp_path, "lint", "-", "--format", "json", stdin=WEAK)
+    assert told.returncode == 1
+    assert [f["rule"] for f in json.loads(told.stdout)["findings"]] == ["auth-without-key"]
+    assert run(tmp_path, "lint", "-").returncode == 2
+
+
+def test_baseline(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text(WEAK)
+    assert run(tmp_path, "lint", "nginx.conf", "--write-baseline", "known.json").returncode == 0
+    assert run(tmp_path, "lint", "nginx.conf", "--baseline", "known.json").returncode == 0
+
+
+def test_page_of_a_rule(tmp_path: Path) -> None:
+    told = run(tmp_path, "lint", "--explain", "satisfy-any")
+    assert told.returncode == 0 and told.stdout.startswith("satisfy-any (J28, error)\n\n")
+    assert run(tmp_path, "lint", "--explain", "nope").returncode == 4
+
+
+def test_list_of_rules(tmp_path: Path) -> None:
+    told = run(tmp_path, "lint", "--rules")
+    assert told.returncode == 0 and "J28  error satisfy-any" in told.stdout
+
+
+def test_reachability(tmp_path: Path) -> None:
+    text = (ROOT / "tests/data/lint_rules/J33-exact-or-case-gap.bad.conf").read_text()
+    (tmp_path / "nginx.conf").write_text(text)
+    told = run(tmp_path, "lint", "--reachability", "nginx.conf")
+    assert told.returncode == 0
+    assert told.stdout == (
+        "127.0.0.1:19001 (app)\n"
+        "  without a token:\n"
+        "    location / of server on 127.0.0.1:18080    [nginx.conf:10]\n"
+        "  with a token:\n"
+        "    location = /admin of server on 127.0.0.1:18080    [nginx.conf:9]\n"
+    )
+
+
+def test_explain_needs_a_question(tmp_path: Path) -> None:
+    (tmp_path / "nginx.conf").write_text(GOOD)
+    assert run(tmp_path, "explain", "-c", "nginx.conf", "GET").returncode == 4
+    assert run(tmp_path, "explain", "-c", "nginx.conf", "GET", "ftp://x/").returncode == 4
+    assert run(tmp_path, "explain", "-c", "nope.conf", "GET", "/").returncode == 2
+    assert run(tmp_path, "explain", "-c", "nginx.conf", "GET", "/").returncode == 0

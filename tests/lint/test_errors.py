@@ -1,0 +1,182 @@
+"""Errors: all of them in one run, where they are, what they conflict with, what was meant."""
+
+from __future__ import annotations
+
+from .kit import Linter
+
+MANY = """\
+events { }
+http {
+    gzip_sttaic on;
+    server {
+        listen 80
+        server_name a.example;
+        location / { proxy_pass http://127.0.0.1:9000; proxi_set_header X 1; }
+        location /x { root; client_max_body_size 1zz; }
+        location /y { add_header X $nope; }
+        location ~ ^/a{2}$ { return 200; }
+        location /y { return 200; }
+    }
+    map $host $m { default 1; default 2; }
+    server { listen 81; location / { return 200 "a"b; } }
+    server { listen 82; location / { return 200 } }
+}
+"""
+
+
+def test_all_of_them(linter: Linter) -> None:
+    found = [(f.line, f.column, f.message) for f in linter.findings(MANY)]
+    assert found == [
+        (3, 5, 'unknown directive "gzip_sttaic"'),
+        (6, 9, 'invalid parameter "server_name"'),
+        (7, 56, 'unknown directive "proxi_set_header"'),
+        (8, 23, 'invalid number of arguments in "root" directive'),
+        (8, 29, '"client_max_body_size" directive invalid value'),
+        (9, 36, 'unknown "nope" variable'),
+        (10, 24, 'unknown directive "2}$"'),
+        (11, 18, 'duplicate location "/y"'),
+        (13, 31, "duplicate default map parameter"),
+        (14, 52, 'unexpected "b"'),
+        (15, 49, 'unexpected "}"'),
+    ]
+
+
+def test_what_was_meant(linter: Linter) -> None:
+    hints = {f.message: f.hint for f in linter.findings(MANY)}
+    assert hints['unknown directive "gzip_sttaic"'] == 'did you mean "gzip_static"?'
+    assert "quotes" in hints['unknown directive "2}$"']
+    assert '";" is missing' in hints['unexpected "}"']
+    wrong = hints['invalid number of arguments in "root" directive']
+    assert wrong == "its syntax is: root path;"
+
+
+def test_what_it_conflicts_with(linter: Linter) -> None:
+    found = {f.message: f.related for f in linter.findings(MANY)}
+    (related,) = found['duplicate location "/y"']
+    assert (related.spot.line, related.message) == (9, "it is defined here first")
+
+
+def test_twice_on_one_level(linter: Linter) -> None:
+    text = "events { }\nhttp {\n  root a;\n  root b;\n}\n"
+    (found,) = linter.findings(text)
+    assert (found.line, found.message) == (4, '"root" directive is duplicate')
+    assert found.related[0].spot.line == 3
+
+
+def test_where_it_belongs(linter: Linter) -> None:
+    (found,) = linter.findings("events { }\nhttp { user nobody; }\n")
+    assert found.message == '"user" directive is not allowed here'
+    assert found.hint == '"user" belongs in: main'
+
+
+def test_braces_of_an_expression_do_not_end_blocks(linter: Linter) -> None:
+    text = "events { }\nhttp { server {\nrewrite ^/a{2}$ /b;\n}\nserver { listen 81; nope; } }\n"
+    assert [(f.line, f.rule) for f in linter.findings(text)] == [
+        (3, "syntax"),
+        (5, "unknown-directive"),
+    ]
+
+
+def test_what_pyngx_does_not_run_is_known(linter: Linter) -> None:
+    text = """\
+events { }
+http {
+    geoip2 /x.mmdb { $geo default=US country iso_code; }
+    init_by_lua_block { local s = "}" -- it's }
+    }
+    upstream u { zone u 64k; server a.example resolve; sticky cookie x; }
+    upstream v { zone v 64k; state /var/lib/v; }
+    server {
+        listen 443 quic reuseport;
+        location / { brotli on; fastcgi_pass unix:/x; fastcgi_param A $geo; }
+        location /b { return 200 "$geoip_city $http3"; }
+    }
+}
+stream { server { listen 53; proxy_pass u; proxy_timeout 1s; } map $a $b { c d; } }
+mail { server { listen 25; } }
+"""
+    found = linter.findings(text)
+    assert {f.rule for f in found} == {"not-run-by-pyngx"}
+    assert {f.severity.word for f in found} == {"info"}
+
+
+def test_its_grammar_is_checked(linter: Linter) -> None:
+    text = """\
+events { }
+http { server {
+    fastcgi_buffering;
+    userid on off;
+    grpc_pass;
+    fastcgi_split_path_info { }
+} }
+stream { root /; server { listen 53; proxy_timeout; nope; } }
+"""
+    assert [(f.line, f.message) for f in linter.findings(text) if f.is_error] == [
+        (3, 'invalid number of arguments in "fastcgi_buffering" directive'),
+        (4, 'invalid number of arguments in "userid" directive'),
+        (5, '"grpc_pass" directive is not allowed here'),
+        (6, 'directive "fastcgi_split_path_info" is not terminated by ";"'),
+        (8, '"root" directive is not allowed here'),
+        (8, 'invalid number of arguments in "proxy_timeout" directive'),
+        (8, 'unknown directive "nope"'),
+    ]
+
+
+def test_targets(linter: Linter) -> None:
+    text = """\
+events { }
+http {
+    pyngx_jwt_max_keys 9;
+    server { auth_jwt "x"; auth_jwt_key_file keys/jwks.json; status_zone z; fastcgi_index a; }
+}
+"""
+
+    def errors(target: str) -> list[str]:
+        found = linter.findings(text, target=target)
+        return [f.message for f in found if f.is_error]
+
+    unknown = 'unknown directive "{}"'.format
+    names = ("pyngx_jwt_max_keys", "auth_jwt", "auth_jwt_key_file", "status_zone")
+    assert errors("nginx") == [unknown(name) for name in names]
+    assert errors("kjdev") == [unknown(name) for name in ("pyngx_jwt_max_keys", "status_zone")]
+    assert errors("plus") == [unknown("pyngx_jwt_max_keys")]
+    assert len(errors("pyngx")) == 2  # what it does not run
+    assert errors("") == []
+
+
+def test_no_name_is_looked_up(linter: Linter) -> None:
+    text = """\
+events { }
+http {
+    resolver dns.example;
+    upstream u { server no-such-host.example; }
+    server { location / { proxy_pass http://u; } location /b { proxy_pass http://c.invalid; } }
+}
+"""
+    assert [f.message for f in linter.findings(text)] == ['host not found in upstream "c.invalid"']
+
+
+def test_nothing_is_written(linter: Linter) -> None:
+    text = """\
+error_log logs/e.log;
+events { }
+http {
+    proxy_cache_path cache keys_zone=z:1m;
+    server { access_log logs/a.log; location / { proxy_cache z; proxy_pass http://b; } }
+}
+"""
+    linter.report(text)
+    assert {path.name for path in linter.folder.iterdir()} == {"keys", "nginx.conf"}
+
+
+def test_two_dialects(linter: Linter) -> None:
+    text = """\
+events { }
+http { server { location / {
+    auth_jwt_enabled on;
+    auth_jwt_validate_sig off;
+    return 200;
+} } }
+"""
+    found = [f for f in linter.findings(text) if f.rule == "mixed-dialects"]
+    assert found and found[0].is_error
