@@ -60,7 +60,7 @@ def _judge(
         if verdict not in (None, OK):
             if not any_is_enough:
                 return verdict
-            refusal = refusal or verdict
+            refusal = refusal if refusal == 401 else verdict
     return refusal
 
 

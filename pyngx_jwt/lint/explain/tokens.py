@@ -8,11 +8,26 @@ from collections.abc import Iterator
 from ...http.request import Handler, Status
 from ...jwt import ClaimRequirement, Policy
 from ...jwt.policy import Presence
+from ...log import Level as LogLevel
+from ...log import Log
 from ..auth import SWITCHES, Auth, key_set
 from ..place import Place
 from ..probe import location_of
 from .account import Account
 from .request import Traced
+
+
+class Loud(Log):
+    """A log that takes everything, for a moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = LogLevel.INFO
+        self.lines: list[str] = []
+
+    def write(self, level: LogLevel, text: str, connection: int = 0) -> None:
+        self.lines.append(text.partition(", client: ")[0])
+
 
 EVERY = 8  # algorithms that are named; more of them are counted
 
@@ -83,11 +98,16 @@ def _demand(demand: object) -> str:
 
 def _verdict(auth: Auth, handler: Handler, r: Traced, account: Account) -> Status | str | None:
     r.told.clear()
-    rc = handler(r)
+    location, quiet = r.location, r.location.log
+    location.log = loud = Loud()  # refusals go there, past the request
+    try:
+        rc = handler(r)
+    finally:
+        location.log = quiet
     if inspect.iscoroutine(rc):
         rc.close()
         return "the keys would have to be fetched, which is not done here"
-    for text in r.told:
+    for text in (*r.told, *loud.lines):
         account.say(text, None, 2)
     assert rc is None or isinstance(rc, int)
     return rc
