@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..conf.known import is_commercial
 from ..conf.parse import Statement
@@ -29,17 +30,23 @@ _RULES = (  # of the text of an error, the first that fits
     (r"failed|cannot load|cannot be used", "unusable-file"),
     (r"invalid|must be|cannot have|no host|missing", "invalid-value"),
 )
+_NO_CERTIFICATE = 'no "ssl_certificate" is defined in server listening on'
+_ELSEWHERE = re.compile(
+    r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "ssl_certificate'
+)
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
 ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), "invalid-configuration")))
 
 
-def findings(analysis: Analysis) -> Iterator[Finding]:
-    """What is wrong, in the order of the files, each thing once."""
+def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Finding]:
+    """What is wrong, each thing once; what a snippet refers to may be elsewhere."""
     seen: set[tuple[str, Spot]] = set()
     for trouble in analysis.collector.troubles:
         if trouble.error.rule or _is_none(trouble, analysis):
             continue
         finding = _finding(trouble, analysis)
+        if is_snippet and _ELSEWHERE.search(finding.message):
+            finding = replace(finding, severity=Severity.INFO, is_error=False)
         if (finding.message, finding.spot) not in seen:
             seen.add((finding.message, finding.spot))
             yield finding
@@ -55,7 +62,11 @@ def findings(analysis: Analysis) -> Iterator[Finding]:
 
 def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
     """Whether what pyngx does not run explains an error."""
-    if str(trouble.error.args[0]) != "no servers are inside upstream":
+    message = str(trouble.error.args[0])
+    if message.startswith(_NO_CERTIFICATE):  # the server itself has been told of
+        others = (str(t.error.args[0]) for t in analysis.collector.troubles)
+        return any(other.startswith('no "ssl_certificate" is defined for') for other in others)
+    if message != "no servers are inside upstream":
         return variables.is_defined_elsewhere(trouble, analysis)
     place = place_of(trouble.error.place)
     return any(

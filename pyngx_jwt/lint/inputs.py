@@ -13,10 +13,11 @@ from ..conf.watch import Files
 from ..errors import ConfError
 from ..options import Options, resolve_options
 from .files import Dump, Overlay, is_dump, split_dump
-from .snippet import ENTRIES, FRAME, frame, guess_context
+from .snippet import EMPTY, ENTRIES, FRAME, frame, guess_context
 
 _INCLUDE = re.compile(r"(?:^|[\s;{}])include[ \t]+([^;{}\n]+);")
 _GLOB = re.compile(r"[*?\[]")
+_BLANK = " \t\"'"
 SUFFIX = ".conf"
 MAIN_NAME = "nginx.conf"
 
@@ -33,6 +34,7 @@ class Input:
     files: Files
     only: frozenset[str] = frozenset()
     path: str = ""  # as it was asked for
+    is_snippet: bool = False  # in a frame: much that it refers to is elsewhere
 
 
 @dataclass(slots=True)
@@ -90,7 +92,7 @@ class Request:
         """Whole configurations, and what none of these includes."""
         texts = {path: self._read(path) for path in asked}
         rest = dict(texts)
-        contexts = {path: self.context or guess_context(text) for path, text in texts.items()}
+        contexts = {path: self._context(path, text) for path, text in texts.items()}
         for path, text in texts.items():
             if is_dump(text):
                 rest.pop(path, None)
@@ -111,7 +113,7 @@ class Request:
         self, path: str, texts: dict[str, str], asked: str, *, on_disk: bool = False
     ) -> Iterator[Input]:
         """A whole configuration, or a snippet within what includes it or a frame."""
-        context = self.context or guess_context(texts[path])
+        context = self._context(path, texts[path])
         files = Overlay({} if on_disk else texts)
         if context == "main":
             yield Input(self._options(path), files, path=asked)
@@ -122,9 +124,25 @@ class Request:
             return
         if context == ENTRIES:
             context = "http"
-        outer = f"{os.path.dirname(path)}/{FRAME}"
+        outer = f"{_home(path)}/{FRAME}"
         framed = Overlay({**files.texts, outer: frame(context, path)})
-        yield Input(self._options(outer), framed, path=asked)
+        yield Input(self._options(outer), framed, path=asked, is_snippet=True)
+
+    def _context(self, path: str, text: str) -> str:
+        """As given, or as told by what is in a file, or in what it includes."""
+        context = self.context or guess_context(text)
+        if context != EMPTY:
+            return context
+        names = [
+            name
+            for include in _INCLUDE.finditer(text)
+            for name in Files().expand(include[1].strip(_BLANK), _home(path))
+            if os.path.isfile(name.encode("latin-1"))
+        ]
+        found = guess_context("\n".join(map(self._read, names)))
+        if found not in (EMPTY, ENTRIES):
+            return found
+        return "main" if os.path.basename(path) == MAIN_NAME else "http"
 
     def _includer(self, path: str) -> str:
         """The nginx.conf of a folder above that includes a file, "" if there is none."""
@@ -149,7 +167,7 @@ class Request:
             except InputError:
                 continue
             for include in _INCLUDE.finditer(text):
-                todo += Files().expand(include[1].strip(" \t\"'"), folder)
+                todo += Files().expand(include[1].strip(_BLANK), folder)
         return found - {path}
 
     def _read(self, path: str) -> str:
@@ -182,9 +200,20 @@ class Request:
         return Options(found[0], found[1], found[2], found[3], test=True, jwt_dialect=self.dialect)
 
 
+def _home(path: str) -> str:
+    """The folder that a snippet's relative includes are taken from: that of the nginx.conf
+    above it, or its own."""
+    own = folder = os.path.dirname(path)
+    while folder not in ("", "/"):
+        if os.path.isfile(f"{folder}/{MAIN_NAME}".encode("latin-1")):
+            return folder
+        folder = os.path.dirname(folder)
+    return own
+
+
 def _below(folder: str) -> Iterable[str]:
     for root, folders, names in os.walk(folder.encode("latin-1")):
         folders.sort()
         for name in names:
-            if name.endswith(SUFFIX.encode()) or name == MAIN_NAME.encode():
+            if name.endswith(SUFFIX.encode()) and not name.startswith(b"."):
                 yield os.path.join(root, name).decode("latin-1")

@@ -52,7 +52,7 @@ def lint(inputs: Iterable[Input], settings: Settings) -> Report:
 def _lint_one(asked: Input, settings: Settings, report: Report) -> None:
     analysis = analyse(asked.options, asked.files, settings.target)
     report.configurations += 1
-    found = [*diagnose.findings(analysis)]
+    found = [*diagnose.findings(analysis, is_snippet=asked.is_snippet)]
     conf = Configuration(analysis)
     for rule in rules():
         if settings.wants(rule.name):

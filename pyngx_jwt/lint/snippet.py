@@ -24,6 +24,7 @@ _OPENINGS = {
     "mail.server": "events { } mail { server { @ } }",
 }
 ENTRIES = "entries"  # not directives at all, as in "include mime.types" inside of "types"
+EMPTY = "empty"  # or nothing but includes
 CONTEXTS = {name.rpartition(".")[2] if name[:4] == "http" else name: name for name in _OPENINGS}
 _WHOLE = {"events", "http", "stream", "mail"}
 
@@ -51,10 +52,13 @@ def first_level(text: str) -> list[Statement]:
 
 
 def guess_context(text: str) -> str:
-    """Where the statements of a file can stand: "main" for a whole configuration, ENTRIES for
-    none of nginx's; of several blocks the outermost that allows all, or most, of them."""
+    """Where the statements of a file can stand: "main" for a whole configuration, EMPTY if there
+    are none, ENTRIES for none of nginx's; of several blocks the outermost that allows all, or most,
+    of them."""
     statements = [s for s in first_level(text) if s.name != "include"]
-    if not statements or any(s.name in _WHOLE and s.opens for s in statements):
+    if not statements:
+        return EMPTY
+    if any(s.name in _WHOLE and s.opens for s in statements):
         return "main"
     counts = dict.fromkeys(_OPENINGS, 0)
     for statement in statements:

@@ -30,13 +30,16 @@ def named_by(message: str, statement: Statement) -> int | None:
                 return at
     for word in quoted:
         for at, arg in enumerate(statement.args, 1):
-            if len(word) > 1 and _mentions(arg, word):
+            if _mentions(arg, word):
                 return at
     return 0 if statement.name in quoted else None
 
 
 def _mentions(arg: str, word: str) -> bool:
-    """Whether an argument is about a word: "zone=word:1m", "http://word/", "word"."""
+    """Whether an argument is about a word: "zone=word:1m", "http://word/"; letters are in any
+    text."""
+    if len(word) == 1:
+        return f"={word}" in arg
     return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", arg) is not None
 
 

@@ -40,6 +40,22 @@ def test_the_context_of_a_snippet_is_told_by_what_is_in_it(linter: Linter, snipp
     assert [f.rule for f in found] == ([RULE] if "auth_jwt" in snippet else [])
 
 
+def test_what_a_snippet_refers_to_may_be_elsewhere(linter: Linter) -> None:
+    text = "server { listen 443 ssl; access_log a.log main; return 200 $nope; limit_req zone=z; }"
+    found = linter.findings(files={"snippet": text}, paths=["snippet"])
+    assert len(found) == 4 and {f.severity.word for f in found} == {"info"}
+
+
+def test_includes_are_taken_from_the_folder_of_nginx_conf(linter: Linter) -> None:
+    files = {
+        "nginx.conf": "events { }\nhttp { }\n",
+        "parts/a.conf": "include parts/b.conf;\ninclude parts/c.conf;\n",
+        "parts/b.conf": "add_header X y;",
+        "parts/c.conf": OPEN,
+    }
+    assert places(linter, files=files, paths=["parts/a.conf"]) == [f"parts/c.conf:1 {RULE}"]
+
+
 def test_the_context_can_be_given(linter: Linter) -> None:
     files = {"snippet": "proxy_read_timeout 1s;"}
     assert not places(linter, files=files, paths=["snippet"], context="http.location")

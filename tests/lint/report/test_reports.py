@@ -19,7 +19,7 @@ TEXT = """\
 location / {
 \tsatisfy any; allow 10.0.0.0/8; # é
     auth_jwt "é,:%"; auth_jwt_key_file keys/jwks.json;
-    add_header X $nope;
+    nope;
     fastcgi_index x;
 }
 """
@@ -50,7 +50,7 @@ def test_json(report: Report) -> None:
     }
     assert [row["rule"] for row in found["findings"]] == [
         "satisfy-any",
-        "unknown-name",
+        "unknown-directive",
         "not-run-by-pyngx",
     ]
     assert found["summary"] == {
@@ -93,7 +93,7 @@ def test_checkstyle(report: Report) -> None:
     assert file.attrib["name"].endswith("/é.conf")
     assert [(e.attrib["line"], e.attrib["source"], e.attrib["severity"]) for e in file] == [
         ("2", "pyngx.satisfy-any", "error"),
-        ("4", "pyngx.unknown-name", "error"),
+        ("4", "pyngx.unknown-directive", "error"),
         ("5", "pyngx.not-run-by-pyngx", "info"),
     ]
 
@@ -104,7 +104,7 @@ def test_sarif(report: Report) -> None:
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == [
         "not-run-by-pyngx",
         "satisfy-any",
-        "unknown-name",
+        "unknown-directive",
     ]
     result = run["results"][0]
     place = result["locations"][0]["physicalLocation"]
