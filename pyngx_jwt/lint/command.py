@@ -8,51 +8,51 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import traceback
 from dataclasses import replace
-from typing import NoReturn
 
 from .analysis import analyse
+from .arguments import lint_parser
 from .baseline import read_baseline, without_known, write_baseline
 from .diagnose import findings
-from .inputs import InputError, Request
+from .includes import InputError
+from .inputs import Request
 from .model import Configuration
+from .output import (
+    CLEAN,
+    FOUND,
+    INTERNAL,
+    INVALID,
+    USAGE,
+    is_terminal,
+    print_text,
+    say,
+    standard_input,
+)
 from .reach import reachability
 from .report import REPORTERS
-from .rule import rule_named, rules
+from .rule import rule_named
 from .run import Report, lint
 from .settings import SEVERITIES, Settings, SettingsError, find_settings, read_settings
 from .snippet import CONTEXTS
 from .suppress import is_rule
 from .target import TARGETS
 
-CLEAN, FOUND, INVALID, INTERNAL, USAGE = range(5)
-EPILOG = """\
-exit status: 0 nothing found at or above --fail-on, 1 something found, 2 the configuration is
-invalid or cannot be read, 3 internal error, 4 wrong usage"""
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
-
 
 def main(words: list[str]) -> int:
     """Lints what `words` (latin-1) ask for."""
-    asked = _parser().parse_args(words)
+    asked = lint_parser().parse_args(words)
     if asked.explain is not None:
         return _explain(asked.explain)
     try:
         settings = _settings(asked)
         return _lint(asked, settings)
     except SettingsError as error:
-        return _say(str(error), USAGE)
+        return say(str(error), USAGE)
     except InputError as error:
-        return _say(str(error), INVALID)
+        return say(str(error), INVALID)
     except Exception:
-        return _say(f"internal error: {traceback.format_exc()}", INTERNAL)
+        return say(f"internal error: {traceback.format_exc()}", INTERNAL)
 
 
 def _lint(asked: argparse.Namespace, settings: Settings) -> int:
@@ -60,7 +60,7 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
         asked.paths or [_default_path(asked.prefix)],
         asked.prefix,
         CONTEXTS.get(asked.context, ""),
-        _standard_input() if "-" in asked.paths else None,
+        standard_input() if "-" in asked.paths else None,
         asked.stdin_filename or "",
         settings.target.dialect,
     )
@@ -72,10 +72,10 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
         return CLEAN
     if settings.baseline:
         report.findings = without_known(report.findings, read_baseline(settings.baseline))
-    colour = asked.color == "always" or (asked.color == "auto" and _is_terminal())
-    _print(REPORTERS[asked.format](report, colour))
+    colour = asked.color == "always" or (asked.color == "auto" and is_terminal())
+    print_text(REPORTERS[asked.format](report, colour))
     for crash in report.crashes:
-        _say(f"internal error in the rule {crash}", INTERNAL)
+        say(f"internal error in the rule {crash}", INTERNAL)
     return _status(report, settings)
 
 
@@ -85,8 +85,8 @@ def _reachability(request: Request, settings: Settings) -> int:
     for found in request.inputs():
         analysis = analyse(found.options, found.files, settings.target)
         if any(finding.is_error for finding in findings(analysis)):
-            status = _say(f"the configuration {found.path} is invalid", INVALID)
-        _print(reachability(Configuration(analysis)))
+            status = say(f"the configuration {found.path} is invalid", INVALID)
+        print_text(reachability(Configuration(analysis)))
     return status
 
 
@@ -130,59 +130,6 @@ def _default_path(prefix: str | None) -> str:
 def _explain(name: str) -> int:
     rule = rule_named(name)
     if rule is None:
-        return _say(f'there is no rule "{name}"', USAGE)
-    _print(f"{rule.name} ({rule.id}, {rule.severity.word})\n\n{rule.page}\n")
+        return say(f'there is no rule "{name}"', USAGE)
+    print_text(f"{rule.name} ({rule.id}, {rule.severity.word})\n\n{rule.page}\n")
     return CLEAN
-
-
-def _list_rules() -> str:
-    return "".join(f"{r.id:4} {r.severity.word:5} {r.name:32} {r.title}\n" for r in rules())
-
-
-class _Rules(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        _print(_list_rules())
-        parser.exit(CLEAN)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="pyngx lint", description=__doc__, epilog=EPILOG)
-    add = parser.add_argument
-    add("paths", nargs="*", metavar="PATH", help='files, folders, patterns; "-" is stdin')
-    add("-p", dest="prefix", metavar="PREFIX", help="folder of all relative names")
-    add("--stdin-filename", metavar="NAME", help="what stdin is called, and where it is")
-    add("--context", choices=sorted(CONTEXTS), help="the block that a snippet stands in")
-    add("--target", choices=sorted(TARGETS), help="whose rules of grammar hold")
-    add("--format", choices=sorted(REPORTERS), default="text", help="how to tell (text)")
-    add("--fail-on", choices=sorted(SEVERITIES), help="the least severity that fails (warn)")
-    add("--select", action="append", default=[], metavar="RULES", help="only these rules")
-    add("--ignore", action="append", default=[], metavar="RULES", help="not these rules")
-    add("--config", metavar="FILE", help="settings (.pyngx.toml or pyproject.toml above)")
-    add("--baseline", metavar="FILE", help="leave out what is in it")
-    add("--write-baseline", metavar="FILE", help="write what is found now, and succeed")
-    add("--color", choices=("auto", "always", "never"), default="auto", help="colour (auto)")
-    add("--reachability", action="store_true", help="tell how each upstream is reached")
-    add("--explain", metavar="RULE", help="print the page of a rule")
-    add("--rules", action=_Rules, nargs=0, help="list the rules")
-    return parser
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def _standard_input() -> str:
-    return sys.stdin.buffer.read().decode("latin-1")
-
-
-def _print(text: str) -> None:
-    data = text.encode("utf-8", "surrogateescape")
-    while data:
-        data = data[os.write(1, data) :]
-
-
-def _say(text: str, status: int) -> int:
-    from ..log import write_stderr
-
-    write_stderr("[emerg] " + text.encode("utf-8", "surrogateescape").decode("latin-1"))
-    return status

@@ -16,6 +16,7 @@ from .conflicts import earlier
 from .finding import Finding, Related, Severity, Spot
 from .guess import hint_for
 from .statements import named_by, quoted_in, search
+from .texts import Texts
 
 NOT_RUN = "not-run-by-pyngx"
 _RULES = (  # of the text of an error, the first that fits
@@ -34,6 +35,7 @@ _NO_CERTIFICATE = 'no "ssl_certificate" is defined in server listening on'
 _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "ssl_certificate'
 )
+_VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
 ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), "invalid-configuration")))
 
@@ -118,15 +120,15 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
     if statement is not None and file:
         entry = _entry_at(file, line, statement, analysis)
     if entry is not None:
-        return texts.word(entry, named_by(message, entry) or 0), entry
+        return _mark(message, entry, texts), entry
     if statement is not None and (not statement.opens or _is_about(message, statement)):
-        return texts.word(statement, named_by(message, statement) or 0), statement
+        return _mark(message, statement, texts), statement
     opening = trouble.level.statement if trouble.level is not None else None
     if opening is not None and (opening.file, opening.line) == (file, line):
-        return texts.word(opening, named_by(message, opening) or 0), opening
+        return _mark(message, opening, texts), opening
     found = search(message, trouble.level, analysis)
     if found is not None:
-        return texts.word(found[0], found[1]), found[0]
+        return _mark(message, found[0], texts, found[1]), found[0]
     if opening is not None or statement is not None:
         opening = statement or opening
         assert opening is not None
@@ -134,6 +136,14 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
     if file:
         return texts.line_spot(file, line), None
     return Spot(analysis.options.conf_file, 1, 1), None
+
+
+def _mark(message: str, statement: Statement, texts: Texts, word: int | None = None) -> Spot:
+    """The word of a statement that an error is about, or the variable in it."""
+    number = (named_by(message, statement) or 0) if word is None else word
+    if found := _VARIABLE.search(message):
+        return texts.variable(statement, number, found[1])
+    return texts.word(statement, number)
 
 
 def _is_about(message: str, statement: Statement) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..conf.parse import read_source
@@ -13,17 +13,10 @@ from ..conf.watch import Files
 from ..errors import ConfError
 from ..options import Options, resolve_options
 from .files import Dump, Overlay, is_dump, split_dump
+from .includes import MAIN_NAME, InputError, below, home, included, included_by
 from .snippet import EMPTY, ENTRIES, FRAME, frame, guess_context
 
-_INCLUDE = re.compile(r"(?:^|[\s;{}])include[ \t]+([^;{}\n]+);")
 _GLOB = re.compile(r"[*?\[]")
-_BLANK = " \t\"'"
-SUFFIX = ".conf"
-MAIN_NAME = "nginx.conf"
-
-
-class InputError(Exception):
-    """Something that was asked for cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +70,7 @@ class Request:
     def _files_of(self, path: str) -> list[str]:
         name = self._full(path)
         if os.path.isdir(name.encode("latin-1")):
-            found = sorted(_below(name))
+            found = sorted(below(name))
             if not found:
                 raise InputError(f'no configuration files in "{path}"')
             return found
@@ -98,12 +91,12 @@ class Request:
                 rest.pop(path, None)
                 yield self._dump(text, path)
         wholes = [path for path in rest if contexts[path] == "main"]
-        included = {path for whole in wholes for path in self._included(whole)} - set(wholes)
+        parts = {path for whole in wholes for path in included(whole, self._read)} - set(wholes)
         for path in wholes:
             rest.pop(path, None)
             yield Input(self._options(path), Files(), path=path)
         for path, text in rest.items():
-            if path in included:
+            if path in parts:
                 continue
             if contexts[path] == ENTRIES and len(asked) > 1:
                 continue
@@ -124,7 +117,7 @@ class Request:
             return
         if context == ENTRIES:
             context = "http"
-        outer = f"{_home(path)}/{FRAME}"
+        outer = f"{home(path)}/{FRAME}"
         framed = Overlay({**files.texts, outer: frame(context, path)})
         yield Input(self._options(outer), framed, path=asked, is_snippet=True)
 
@@ -134,10 +127,7 @@ class Request:
         if context != EMPTY:
             return context
         names = [
-            name
-            for include in _INCLUDE.finditer(text)
-            for name in Files().expand(include[1].strip(_BLANK), _home(path))
-            if os.path.isfile(name.encode("latin-1"))
+            name for name in included_by(text, home(path)) if os.path.isfile(name.encode("latin-1"))
         ]
         found = guess_context("\n".join(map(self._read, names)))
         if found not in (EMPTY, ENTRIES):
@@ -150,25 +140,9 @@ class Request:
         while folder not in ("", "/"):
             main = f"{folder}/{MAIN_NAME}"
             if main != path and os.path.isfile(main.encode("latin-1")):
-                return main if path in self._included(main) else ""
+                return main if path in included(main, self._read) else ""
             folder = os.path.dirname(folder)
         return ""
-
-    def _included(self, path: str) -> set[str]:
-        """All that a configuration includes, comments not looked at too closely."""
-        folder, found, todo = os.path.dirname(path), set[str](), [path]
-        while todo:
-            name = todo.pop()
-            if name in found:
-                continue
-            found.add(name)
-            try:
-                text = self._texts.get(name) or self._read(name)
-            except InputError:
-                continue
-            for include in _INCLUDE.finditer(text):
-                todo += Files().expand(include[1].strip(_BLANK), folder)
-        return found - {path}
 
     def _read(self, path: str) -> str:
         if path not in self._texts:
@@ -198,22 +172,3 @@ class Request:
             prefix = os.getcwdb().decode("latin-1")
         found = resolve_options(prefix, path, "stderr")
         return Options(found[0], found[1], found[2], found[3], test=True, jwt_dialect=self.dialect)
-
-
-def _home(path: str) -> str:
-    """The folder that a snippet's relative includes are taken from: that of the nginx.conf
-    above it, or its own."""
-    own = folder = os.path.dirname(path)
-    while folder not in ("", "/"):
-        if os.path.isfile(f"{folder}/{MAIN_NAME}".encode("latin-1")):
-            return folder
-        folder = os.path.dirname(folder)
-    return own
-
-
-def _below(folder: str) -> Iterable[str]:
-    for root, folders, names in os.walk(folder.encode("latin-1")):
-        folders.sort()
-        for name in names:
-            if name.endswith(SUFFIX.encode()) and not name.startswith(b"."):
-                yield os.path.join(root, name).decode("latin-1")

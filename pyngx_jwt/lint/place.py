@@ -136,8 +136,20 @@ class Place:
         return self.conf.analysis.collector.statements.get(self.level, [])
 
     def given(self, *names: str) -> list[Statement]:
-        """Those of this block that have one of the names."""
+        """Those of this block that have one of the names, in their order."""
+        by_name = self._by_name
+        if len(names) == 1:
+            return by_name.get(names[0], [])
+        if not any(name in by_name for name in names):
+            return []
         return [statement for statement in self.own if statement.name in names]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Statement]]:
+        found: dict[str, list[Statement]] = {}
+        for statement in self.own:
+            found.setdefault(statement.name, []).append(statement)
+        return found
 
     def set_by(self, *names: str) -> Statement:
         """The statement that counts here: of this block, or of the nearest around it that has

@@ -5,6 +5,7 @@ Texts are latin-1, as everywhere; what is shown is UTF-8, and columns count its 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from itertools import accumulate
 
@@ -42,6 +43,16 @@ class Texts:
         if not spans:
             return Spot(statement.file, statement.line, statement.column)
         return self.spot(statement.file, *spans[min(number, len(spans) - 1)])
+
+    def variable(self, statement: Statement, number: int, name: str) -> Spot:
+        """Where a variable stands in a word of a statement; the word if it cannot be found."""
+        spans = self.spans(statement)
+        if number >= len(spans):
+            return self.word(statement, number)
+        start, end = spans[number]
+        pattern = re.compile(rf"\$(?:{name}(?!\w)|\{{{name}\}})", re.IGNORECASE)
+        found = pattern.search(self.by_path[statement.file], start, end)
+        return self.spot(statement.file, *(found.span() if found else (start, end)))
 
     def whole(self, statement: Statement) -> Spot:
         """All words of a statement."""

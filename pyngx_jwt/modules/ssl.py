@@ -25,6 +25,7 @@ from ..http.tls import load_chain, set_protocols
 from .core import CoreConf
 
 HERE = HTTP | SERVER
+SCHEMES = ("data:", "engine:", "store:")  # what nginx takes besides files
 
 
 class SslConf(Conf):
@@ -110,6 +111,8 @@ def build_context(conf: SslConf) -> tls.SSLContext:
         context.options |= tls.OP_NO_TICKET
     context.set_alpn_protocols(["http/1.1", "http/1.0"])
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
+        if "$" in certificate + key or certificate.startswith(SCHEMES):
+            raise ConfError('such a "ssl_certificate" is not supported, only a file').nowhere()
         load_chain(context, conf._scope.conf_name(certificate), conf._scope.conf_name(key))
     return context
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyngx_jwt.lint.inputs import InputError
+from pyngx_jwt.lint.includes import InputError
 
 from .kit import Linter
 

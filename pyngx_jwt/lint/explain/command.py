@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 
 from ..analysis import analyse
-from ..command import CLEAN, INVALID, USAGE, Parser, _print, _say
+from ..arguments import Parser
 from ..diagnose import findings
-from ..inputs import InputError, Request
+from ..includes import InputError
+from ..inputs import Request
 from ..model import Configuration
+from ..output import CLEAN, INVALID, USAGE, print_text, say
 from ..target import TARGETS, Target
 from .journey import explain
 from .request import Asked, Wrong
@@ -28,15 +30,15 @@ def main(words: list[str]) -> int:
         analysis = analyse(found.options, found.files, target)
         errors = [f for f in findings(analysis) if f.is_error]
         for finding in errors:
-            _say(f"{finding.message} in {finding.file}:{finding.line}", INVALID)
+            say(f"{finding.message} in {finding.file}:{finding.line}", INVALID)
         fields = tuple(_field(text) for text in asked.field)
         question = Asked(asked.method.upper(), asked.url, fields, asked.client)
         account = explain(Configuration(analysis), question)
     except InputError as error:
-        return _say(str(error), INVALID)
+        return say(str(error), INVALID)
     except Wrong as error:
-        return _say(str(error), USAGE)
-    _print(account.text(analysis.options.conf_prefix))
+        return say(str(error), USAGE)
+    print_text(account.text(analysis.options.conf_prefix))
     return INVALID if any("events" not in f.message for f in errors) else CLEAN
 
 
