@@ -48,6 +48,7 @@ class Analysis:
     texts: Texts
     choice: Choice
     by_name: dict[str, list[tuple[Level, Statement]]] = field(default_factory=dict)
+    variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
 
     def named(self, *names: str) -> list[tuple[Level, Statement]]:
         """All statements of these names, with the levels they stand on."""

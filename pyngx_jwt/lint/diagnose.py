@@ -14,7 +14,7 @@ from .analysis import Analysis
 from .collect import Trouble
 from .conflicts import earlier
 from .finding import Finding, Related, Severity, Spot
-from .guess import hint_for
+from .guess import hint_for, may_be_loaded
 from .statements import named_by, quoted_in, search
 from .texts import Texts
 
@@ -93,6 +93,8 @@ def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
     severity = Severity.WARN if trouble.is_warning else Severity.ERROR
     if rule == NOT_RUN and analysis.collector.target.runs_all:
         severity = Severity.INFO
+    elif may_be_loaded(message, analysis) and not analysis.collector.target.name:
+        severity = Severity.WARN
     related = earlier(message, statement, analysis)
     return Finding(
         "nginx-warning" if trouble.is_warning else rule,

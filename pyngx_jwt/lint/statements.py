@@ -10,6 +10,8 @@ from ..http.level import Level
 from .analysis import Analysis
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_USE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+NEAR = 100  # uses that are looked at for one on the level itself
 CONFLICT = re.compile(r"duplicate|conflict|already|specified earlier")
 _VARIABLE = re.compile(r'unknown "(\w+)" variable')
 
@@ -52,6 +54,8 @@ def _word_with_variable(name: str, statement: Statement) -> int | None:
 def search(message: str, level: Level | None, analysis: Analysis) -> tuple[Statement, int] | None:
     """The statement that an error without a place is about, and the word of it: on the level,
     on those around it, or anywhere."""
+    if found := _VARIABLE.search(message):
+        return _with_variable(found[1].lower(), level, analysis)
     best: tuple[Statement, int] | None = None
     quoted = quoted_in(message)
     for statement in _around(level, analysis):
@@ -65,6 +69,22 @@ def search(message: str, level: Level | None, analysis: Analysis) -> tuple[State
     if best is None or not best[1]:
         return _anywhere(message, analysis) or best
     return best
+
+
+def _with_variable(
+    name: str, level: Level | None, analysis: Analysis
+) -> tuple[Statement, int] | None:
+    """The first use of a variable, on the level if it is used there."""
+    if not analysis.variable_uses:
+        for statement in everything(analysis):
+            for at, word in enumerate((statement.name, *statement.args)):
+                for found in _USE.finditer(word):
+                    uses = analysis.variable_uses.setdefault((found[1] or found[2]).lower(), [])
+                    uses.append((statement, at))
+    uses = analysis.variable_uses.get(name, [])
+    here = analysis.collector.statements.get(level, []) if level is not None else []
+    near = (use for use in uses[:NEAR] if any(use[0] is statement for statement in here))
+    return next(near, uses[0] if uses else None)
 
 
 def _around(level: Level | None, analysis: Analysis) -> Iterator[Statement]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyngx_jwt.lint.finding import Finding
 from pyngx_jwt.lint.inputs import Request
@@ -16,6 +22,22 @@ from pyngx_jwt.lint.target import TARGETS
 PAIRS = Path(__file__).parent.parent / "data" / "lint_rules"
 
 
+@cache
+def authority() -> dict[str, bytes]:
+    """A certificate that signs itself, and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    forms = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    return {
+        "ca.pem": certificate.public_bytes(forms[0]),
+        "ca.key": key.private_bytes(*forms, serialization.NoEncryption()),
+    }
+
+
 @dataclass(slots=True)
 class Linter:
     """A folder with configurations; it has the keys that examples name."""
@@ -24,6 +46,8 @@ class Linter:
 
     def __post_init__(self) -> None:
         shutil.copytree(PAIRS / "keys", self.folder / "keys")
+        for name, data in authority().items():
+            (self.folder / "keys" / name).write_bytes(data)
         for key in (self.folder / "keys").iterdir():
             key.chmod(0o644 if key.name == "world.json" else 0o600)
 

@@ -46,6 +46,9 @@ def test_what_was_meant(linter: Linter) -> None:
     assert hints['unknown directive "gzip_sttaic"'] == 'did you mean "gzip_static"?'
     assert "quotes" in hints['unknown directive "2}$"']
     assert '";" is missing' in hints['unexpected "}"']
+    assert (
+        hints['invalid parameter "server_name"'] == 'perhaps a ";" is missing before "server_name"'
+    )
     wrong = hints['invalid number of arguments in "root" directive']
     assert wrong == "its syntax is: root path;"
 
@@ -98,6 +101,13 @@ mail { server { listen 25; } }
     found = linter.findings(text)
     assert {f.rule for f in found} == {"not-run-by-pyngx"}
     assert {f.severity.word for f in found} == {"info"}
+
+
+def test_modules_that_are_loaded_may_have_more(linter: Linter) -> None:
+    text = "load_module x.so;\nevents { }\nhttp { quux on; gziip on; }\n"
+    found = {f.message: (f.severity.word, f.is_error) for f in linter.findings(text)}
+    assert found['unknown directive "quux"'] == ("warn", False)
+    assert found['unknown directive "gziip"'] == ("error", True)
 
 
 def test_its_grammar_is_checked(linter: Linter) -> None:
