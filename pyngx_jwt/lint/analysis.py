@@ -68,7 +68,7 @@ def analyse(options: Options, files: Files, target: Target) -> Analysis:
     in the collector."""
     texts, collector = Texts(), Collector(target)
     recorded = Recorded(files, texts)
-    choice = _choose(options, recorded, collector)
+    choice = _choose(options, files, collector)
     scope = scope_of(options, choice, lambda text: collector.warn(text, lambda: scope))
     collector.begin(scope, recorded)
     root = Level(MAIN, scope)

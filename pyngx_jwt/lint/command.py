@@ -66,7 +66,7 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
     )
     if asked.reachability:
         return _reachability(request, settings)
-    report = lint(request.inputs(), settings)
+    report = lint(request, settings)
     if asked.write_baseline:
         write_baseline(asked.write_baseline, report.findings)
         return CLEAN
@@ -82,7 +82,7 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
 def _reachability(request: Request, settings: Settings) -> int:
     """Valid or not, a configuration is told as far as it goes."""
     status = CLEAN
-    for found in request.inputs():
+    for found in request.inputs(frozenset()):
         analysis = analyse(found.options, found.files, settings.target)
         if any(finding.is_error for finding in findings(analysis)):
             status = say(f"the configuration {found.path} is invalid", INVALID)

@@ -97,7 +97,7 @@ def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
         severity = Severity.WARN
     related = earlier(message, statement, analysis)
     return Finding(
-        "nginx-warning" if trouble.is_warning else rule,
+        _warning(message) if trouble.is_warning else rule,
         severity,
         spot,
         message,
@@ -105,6 +105,11 @@ def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
         tuple(Related(analysis.texts.whole(found), what) for found, what in related),
         is_error=severity is Severity.ERROR,
     )
+
+
+def _warning(message: str) -> str:
+    """nginx has no words for what is wrong with keys."""
+    return "unusable-file" if message.startswith("auth_jwt: ") else "nginx-warning"
 
 
 def rule_of(message: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from ..conf.parse import read_source
@@ -16,6 +16,7 @@ from .files import Dump, Overlay, is_dump, split_dump
 from .includes import MAIN_NAME, InputError, below, home, included, included_by
 from .snippet import EMPTY, ENTRIES, FRAME, frame, guess_context
 
+DUMP = "dump"  # the context of what "nginx -T" printed
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -41,33 +42,52 @@ class Request:
     stdin_name: str = ""
     dialect: str = ""
     _texts: dict[str, str] = field(default_factory=dict)
+    _given: dict[str, str] = field(default_factory=dict)  # texts that stand before the disk's
+    _contexts: dict[str, str] = field(default_factory=dict)
 
-    def inputs(self) -> list[Input]:
-        """Raises InputError for what is not there."""
-        asked: list[str] = []
-        found: list[Input] = []
-        for path in self.paths:
-            if path == "-":
-                found += self._standard_input()
-            else:
-                asked += self._files_of(path)
-        return [*found, *self._of_files(list(dict.fromkeys(asked)))]
+    def inputs(self, read: Collection[str]) -> Iterator[Input]:
+        """First whole configurations and dumps, then what none of these has read: `read` is looked
+        at while this goes on.  Raises InputError for what is not there."""
+        asked = list(dict.fromkeys(path for name in self.paths for path in self._files_of(name)))
+        self._contexts = {path: self._context(path, self._read(path)) for path in asked}
+        for path, context in self._contexts.items():
+            if context == DUMP:
+                yield self._dump(path)
+            elif context == "main":
+                yield Input(self._options(path), Overlay(self._given), path=path)
+        for path, context in self._contexts.items():
+            if context not in (DUMP, "main") and path not in read:
+                yield from self._snippet(path, context, read)
 
-    def _standard_input(self) -> list[Input]:
-        text = self.stdin or ""
-        name = self._full(self.stdin_name) if self.stdin_name else self._full("stdin")
-        if is_dump(text):
-            return [self._dump(text, "-")]
-        if not self.stdin_name and not text.strip():
-            raise InputError("standard input is empty")
-        return list(self._of_text(name, {name: text}, "-"))
+    @property
+    def asked(self) -> Collection[str]:
+        """The paths of the files that are asked for, once inputs() has begun."""
+        return self._contexts
 
-    def _dump(self, text: str, path: str) -> Input:
-        texts = split_dump(text)
-        main = next(iter(texts))
-        return Input(self._options(main), Dump(texts), path=path)
+    def is_foreign(self, path: str) -> bool:
+        """Whether a file of several has nothing in it that nginx knows."""
+        return len(self._contexts) > 1 and self._contexts.get(path) == ENTRIES
+
+    def _dump(self, path: str) -> Input:
+        texts = split_dump(self._read(path))
+        return Input(self._options(next(iter(texts))), Dump(texts), path=path)
+
+    def _snippet(self, path: str, context: str, read: Collection[str]) -> Iterator[Input]:
+        """Within what includes it, or else in a frame."""
+        files = Overlay(self._given)
+        includer = "" if self.context else self._includer(path)
+        if includer:
+            yield Input(self._options(includer), files, frozenset({path}), path)
+        if path in read or self.is_foreign(path):
+            return
+        outer = f"{home(path)}/{FRAME}"
+        text = frame("http" if context == ENTRIES else context, path)
+        framed = Overlay({**self._given, outer: text})
+        yield Input(self._options(outer), framed, path=path, is_snippet=True)
 
     def _files_of(self, path: str) -> list[str]:
+        if path == "-":
+            return [self._standard_input()]
         name = self._full(path)
         if os.path.isdir(name.encode("latin-1")):
             found = sorted(below(name))
@@ -81,48 +101,18 @@ class Request:
             raise InputError(f'no file matches "{path}"')
         return found
 
-    def _of_files(self, asked: list[str]) -> Iterator[Input]:
-        """Whole configurations, and what none of these includes."""
-        texts = {path: self._read(path) for path in asked}
-        rest = dict(texts)
-        contexts = {path: self._context(path, text) for path, text in texts.items()}
-        for path, text in texts.items():
-            if is_dump(text):
-                rest.pop(path, None)
-                yield self._dump(text, path)
-        wholes = [path for path in rest if contexts[path] == "main"]
-        parts = {path for whole in wholes for path in included(whole, self._read)} - set(wholes)
-        for path in wholes:
-            rest.pop(path, None)
-            yield Input(self._options(path), Files(), path=path)
-        for path, text in rest.items():
-            if path in parts:
-                continue
-            if contexts[path] == ENTRIES and len(asked) > 1:
-                continue
-            yield from self._of_text(path, {path: text}, path, on_disk=True)
-
-    def _of_text(
-        self, path: str, texts: dict[str, str], asked: str, *, on_disk: bool = False
-    ) -> Iterator[Input]:
-        """A whole configuration, or a snippet within what includes it or a frame."""
-        context = self._context(path, texts[path])
-        files = Overlay({} if on_disk else texts)
-        if context == "main":
-            yield Input(self._options(path), files, path=asked)
-            return
-        includer = "" if self.context else self._includer(path)
-        if includer:
-            yield Input(self._options(includer), files, frozenset({path}), asked)
-            return
-        if context == ENTRIES:
-            context = "http"
-        outer = f"{home(path)}/{FRAME}"
-        framed = Overlay({**files.texts, outer: frame(context, path)})
-        yield Input(self._options(outer), framed, path=asked, is_snippet=True)
+    def _standard_input(self) -> str:
+        text = self.stdin or ""
+        if not self.stdin_name and not text.strip():
+            raise InputError("standard input is empty")
+        name = self._full(self.stdin_name or "stdin")
+        self._texts[name] = self._given[name] = text
+        return name
 
     def _context(self, path: str, text: str) -> str:
         """As given, or as told by what is in a file, or in what it includes."""
+        if is_dump(text):
+            return DUMP
         context = self.context or guess_context(text)
         if context != EMPTY:
             return context

@@ -12,12 +12,14 @@ from ..conf.parse import Statement
 from . import diagnose, suppress
 from .analysis import Analysis, analyse
 from .finding import Finding, Related, Severity, Spot
-from .inputs import Input
+from .inputs import Input, Request
 from .model import Configuration
 from .rule import Hit, Rule, rules
 from .settings import Settings
 from .snippet import FRAME
 from .texts import Texts
+
+NOT_READ = "not-read"
 
 
 @dataclass(slots=True)
@@ -40,11 +42,15 @@ class Report:
         return max((finding.severity for finding in self.findings), default=0)
 
 
-def lint(inputs: Iterable[Input], settings: Settings) -> Report:
-    """Lints configurations; the findings are in the order of files and lines."""
+def lint(request: Request, settings: Settings) -> Report:
+    """Lints what is asked for; the findings are in the order of files and lines."""
     report = Report()
-    for asked in inputs:
+    for asked in request.inputs(report.files):
         _lint_one(asked, settings, report)
+    for path in request.asked:
+        if request.is_foreign(path) and path not in report.files:
+            text = "nothing in it is a directive of nginx, it was not read"
+            report.findings.append(Finding(NOT_READ, Severity.WARN, Spot(path, 1, 1), text))
     report.findings = _numbered(sorted(set(report.findings), key=_order))
     return report
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..conf.known import declarations
 from ..conf.parse import Source, Statement
 from ..errors import ConfError
@@ -26,6 +28,7 @@ _OPENINGS = {
 ENTRIES = "entries"  # not directives at all, as in "include mime.types" inside of "types"
 EMPTY = "empty"  # or nothing but includes
 CONTEXTS = {name.rpartition(".")[2] if name[:4] == "http" else name: name for name in _OPENINGS}
+_COMMENT = re.compile(r"#[^\n]*")
 _WHOLE = {"events", "http", "stream", "mail"}
 
 
@@ -55,9 +58,10 @@ def guess_context(text: str) -> str:
     """Where the statements of a file can stand: "main" for a whole configuration, EMPTY if there
     are none, ENTRIES for none of nginx's; of several blocks the outermost that allows all, or most,
     of them."""
-    statements = [s for s in first_level(text) if s.name != "include"]
+    found = first_level(text)
+    statements = [s for s in found if s.name != "include"]
     if not statements:
-        return EMPTY
+        return EMPTY if found or not _COMMENT.sub("", text).strip() else ENTRIES
     if any(s.name in _WHOLE and s.opens for s in statements):
         return "main"
     counts = dict.fromkeys(_OPENINGS, 0)

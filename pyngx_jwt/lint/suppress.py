@@ -23,7 +23,7 @@ from .texts import Texts, shown
 WORD = "pyngx: ignore"
 _COMMENT = re.compile(r"#\s*pyngx:\s*ignore\s*(?:\[([^\]]*)\])?\s*(.*)", re.DOTALL)
 BAD, UNUSED = "bad-suppression", "unused-suppression"
-OTHERS = (*ERROR_RULES, "nginx-warning", BAD, UNUSED)
+OTHERS = (*ERROR_RULES, "nginx-warning", "not-read", BAD, UNUSED)
 
 
 @dataclass(slots=True)

@@ -79,7 +79,7 @@ class Linter:
         prefix = f"{self.folder}/"
         dialect = chosen.target.dialect
         request = Request(names, prefix, context, stdin, stdin_name, dialect)
-        return lint(request.inputs(), chosen)
+        return lint(request, chosen)
 
     def findings(self, text: str = "", **options: object) -> list[Finding]:
         """What is found."""

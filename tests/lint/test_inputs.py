@@ -115,6 +115,19 @@ def test_a_dump_can_be_a_file(linter: Linter) -> None:
     assert [f.line for f in found] == [3, 4]
 
 
+def test_what_an_include_in_a_comment_names_is_read(linter: Linter) -> None:
+    main = "events { }\nhttp {\n# include a.conf;\n}\n"
+    files = {"nginx.conf": main, "a.conf": f"server {{ {OPEN} }}"}
+    for paths in (["."], ["a.conf"], ["nginx.conf", "a.conf"]):
+        assert places(linter, files=files, paths=paths) == [f"a.conf:1 {RULE}"]
+
+
+def test_what_is_none_of_nginx_is_told(linter: Linter) -> None:
+    files = {"nginx.conf": "events { }\n", "php/www.conf": "[www]\nuser = www\n"}
+    assert places(linter, files=files, paths=["."]) == ["php/www.conf:1 not-read"]
+    assert "php/www.conf:3 syntax" in places(linter, files=files, paths=["php/www.conf"])
+
+
 def test_what_is_not_there_is_an_error(linter: Linter) -> None:
     for path in ("nope.conf", "nope*.conf"):
         with pytest.raises(InputError):

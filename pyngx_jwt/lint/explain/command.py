@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
     target = TARGETS[asked.target] if asked.target else Target()
     try:
         request = Request([asked.conf], asked.prefix, "", dialect=target.dialect)
-        (found,) = request.inputs()[:1]
+        found = next(request.inputs(frozenset()))
         analysis = analyse(found.options, found.files, target)
         errors = [f for f in findings(analysis) if f.is_error]
         for finding in errors:

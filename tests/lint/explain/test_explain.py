@@ -29,7 +29,7 @@ def ask(linter: Linter, text: str, method: str, url: str, *fields: str) -> str:
 
 def ask_file(linter: Linter, method: str, url: str, *fields: str) -> str:
     request = Request([f"{linter.folder}/nginx.conf"], f"{linter.folder}/")
-    (found,) = request.inputs()
+    (found,) = request.inputs(())
     conf = Configuration(analyse(found.options, found.files, Target()))
     given = tuple((name, value) for name, _, value in (f.partition(": ") for f in fields))
     return explain(conf, Asked(method, url, given)).text(f"{linter.folder}/")
