@@ -11,6 +11,7 @@ from ..conf.parse import Statement
 from ..http.level import Level
 from ..http.location import Location
 from .analysis import Analysis
+from .flow import Flow
 from .place import Place
 from .texts import Texts
 
@@ -65,6 +66,11 @@ class Configuration:
         """All statements of these names within http, with their places."""
         for level, statement in self.analysis.named(*names):
             yield self.place(level), statement
+
+    @cached_property
+    def flow(self) -> Flow:
+        """What variables can hold."""
+        return Flow(self)
 
     def entries(self, block: Statement) -> list[Statement]:
         """The entries of a block such as ``map``."""

@@ -1,0 +1,108 @@
+"""The fields of requests to upstreams: which are set, which the client's own pass for, and which
+of them carry the token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..conf.parse import Statement
+from ..http.template import Template
+from ..modules.auth_jwt.tesla import TeslaConf
+from ..modules.proxy.conf import ProxyConf
+from .place import Place
+
+BEARER = frozenset({"http_authorization"})
+
+
+def set_fields(place: Place) -> dict[str, tuple[str, Template]]:
+    """What proxy_set_header says here, inherited or not: by the name in lower case."""
+    return {name.lower(): (name, value) for name, value in place[ProxyConf].set_headers}
+
+
+def identity_fields(place: Place) -> dict[str, str]:
+    """The names of fields that tell upstreams what a token says, by themselves in lower case."""
+    flow = place.conf.flow
+    found = {
+        low: name
+        for low, (name, value) in set_fields(place).items()
+        if flow.has_claims(value, place) and low != "authorization"
+    }
+    conf = place.auth.conf
+    if isinstance(conf, TeslaConf) and place.target is not None:
+        found |= {f"jwt-{claim}".lower(): f"JWT-{claim}" for claim in conf.request_claims}
+    return found
+
+
+def passes_on(place: Place, low: str) -> bool:
+    """Whether a field of the client, named in lower case, reaches the upstream as it is."""
+    if place.target is None:
+        return False
+    given = set_fields(place).get(low)
+    if given is None:
+        return place[ProxyConf].proxy_pass_request_headers and low not in identity_fields(place)
+    return variable_of(low) in place.conf.flow.names(given[1], place)
+
+
+def variable_of(low: str) -> str:
+    """The variable of a field of the client."""
+    return f"http_{low.replace('-', '_')}"
+
+
+def carriers(place: Place) -> frozenset[str]:
+    """The variables that tokens come in: $http_authorization, $cookie_NAME, $arg_NAME..."""
+    conf = place.auth.conf
+    if isinstance(conf, TeslaConf):
+        kind, _, name = (conf.auth_jwt_location or "HEADER=Authorization").partition("=")
+        low = name.lower()
+        return frozenset({f"cookie_{low}" if kind == "COOKIE" else variable_of(low)})
+    token = place.auth.token
+    return BEARER if token is None else place.conf.flow.names(token, place)
+
+
+def field_of(variable: str) -> str:
+    """The field that a variable is of, in lower case, "" if it is of none."""
+    if variable.startswith("cookie_"):
+        return "cookie"
+    return variable[5:].replace("_", "-") if variable.startswith("http_") else ""
+
+
+def token_fields(place: Place) -> list[str]:
+    """The fields in which tokens come."""
+    return sorted({field_of(variable) for variable in carriers(place)} - {""})
+
+
+def forwarded(place: Place, by: Place) -> Iterator[str]:
+    """Those fields with the tokens of a place that another one, or itself, passes on."""
+    return (low for low in token_fields(place) if passes_on(by, low))
+
+
+def shown(low: str) -> str:
+    """The name of a field as people write it."""
+    return "-".join(word.capitalize() for word in low.split("-"))
+
+
+def lost_fields(place: Place) -> Iterator[tuple[str, Statement]]:
+    """The fields with claims that outer levels set and that do not count here: their names in
+    lower case, and what sets them."""
+    if place.target is None or place.is_internal:
+        return
+    levels = [outer for outer in place.outward() if _sets(outer)]
+    known = {name.lower() for outer in levels[:1] for name, _ in _sets(outer)}
+    for outer in levels[1:]:
+        for name, value in _sets(outer):
+            low = name.lower()
+            if low not in known and place.conf.flow.has_claims(value, place):
+                known.add(low)
+                yield low, _statement(outer, name)
+
+
+def _sets(place: Place) -> tuple[tuple[str, Template], ...]:
+    """What a level itself sets: what its own conf does not share with the one around it."""
+    own = place[ProxyConf].set_headers
+    around = place.outer[ProxyConf].set_headers if place.outer is not None else ()
+    return () if own is around else own
+
+
+def _statement(place: Place, name: str) -> Statement:
+    given = place.given("proxy_set_header")
+    return next((s for s in given if s.args[0] == name), place.statement)

@@ -1,0 +1,79 @@
+"""What a token says chooses the server, the path or the file that a request comes to.
+
+A claim is what somebody had the issuer write into it: a user name such as "../admin", or a tenant
+"evil.example.com".  In "proxy_pass", "root" or "alias" it leads requests where nobody meant them
+to go.  Let a "map" choose among constant values.
+
+Bad:
+
+    location /files/ {
+        auth_jwt "files";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000/$jwt_claim_tenant$request_uri;
+    }
+
+Good:
+
+    map $jwt_claim_tenant $tenant {
+        default none;
+        blue blue;
+        green green;
+    }
+    server {
+        listen 8080;
+        location /files/ {
+            auth_jwt "files";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000/$tenant$request_uri;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...http.template import Template
+from ...modules.core import CoreConf
+from ..backends import passing
+from ..finding import Severity
+from ..flow import Origin
+from ..pattern import MANY, chars_of, count, mask_of
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J44", "claim-in-target", Severity.ERROR)
+HARMFUL = mask_of("./:?#")
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    for text, where in _targets(place):
+        if text.is_constant:
+            continue
+        for origin in sorted(place.conf.flow.origins(text, place), key=lambda o: o.name):
+            if origin.is_claim and not _is_tame(origin):
+                yield Hit(
+                    where,
+                    f'${origin.name} is part of "{where.name}" in {place}: who writes the claim '
+                    "chooses where requests go",
+                    'choose among constant values with a "map"',
+                    word=1,
+                )
+                break
+
+
+def _targets(place: Place) -> Iterator[tuple[Template, Statement]]:
+    if place.target is not None:
+        yield place.target.text, passing(place)
+    root = place.find("root", "alias")
+    if root is not None:
+        yield place[CoreConf].root_path, root
+
+
+def _is_tame(origin: Origin) -> bool:
+    """Whether an expression lets nothing through that leads elsewhere, or little at all."""
+    if origin.part is None:
+        return False
+    return not chars_of(origin.part) & HARMFUL or count(origin.part) < MANY

@@ -1,0 +1,72 @@
+"""A field that is to tell who somebody is takes its value from the client.
+
+proxy_set_header X-User $http_x_user looks as if an identity were passed on, and it passes on what
+the client claims to be, whatever the token says.  Take it from the token.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_set_header X-User $http_x_user;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_set_header X-User $jwt_claim_sub;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...modules.proxy.conf import ProxyConf
+from ..fields import carriers
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J45", "identity-from-client", Severity.ERROR)
+NAME = re.compile(
+    r"(?:^|[-_])(?:user(?!-?agent)(?:-?(?:id|name))?|uid|sub|subject|email|identity|principal"
+    r"|roles?|groups?|scopes?|tenant(?:-?id)?|account(?:-?id)?|authenticated)(?:$|[-_])"
+)
+WRITTEN = ("http_", "arg_", "cookie_")
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    claimed: set[str] = set()
+    places = [p for p in conf.answering if p.target is not None and p.auth.wanted]
+    for place in places:
+        for name, value in place[ProxyConf].set_headers:
+            if conf.flow.has_claims(value, place):
+                claimed.add(name.lower())
+    for place in places:
+        yield from _check(place, claimed)
+
+
+def _check(place: Place, claimed: set[str]) -> Iterator[Hit]:
+    for name, value in place[ProxyConf].set_headers:
+        low = name.lower()
+        if value.is_constant or not (low in claimed or NAME.search(low)):
+            continue
+        origins = place.conf.flow.origins(value, place)
+        written = sorted(o.name for o in origins if o.name.startswith(WRITTEN))
+        written = [w for w in written if w not in carriers(place)]
+        if written and not any(o.is_claim for o in origins):
+            given = [s for p in place.outward() for s in p.given("proxy_set_header")]
+            yield Hit(
+                next((s for s in given if s.args[0] == name), place.statement),
+                f'"{name}" tells the upstream of {place} who somebody is, and the client writes '
+                f"${written[0]}",
+                "take it from a claim of the token",
+            )

@@ -1,0 +1,50 @@
+"""A block with "proxy_set_header" of its own does not inherit the field that tells who somebody is.
+
+nginx takes over the outer "proxy_set_header" if and only if there is none on the level.  One for
+"Host" or "Connection" is enough to lose the field with the claim, and then what the client sends
+in its place reaches the application.  Repeat all of them.
+
+Bad:
+
+    proxy_set_header X-JWT-Sub $jwt_claim_sub;
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_set_header Host $host;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_set_header X-JWT-Sub $jwt_claim_sub;
+        proxy_set_header Host $host;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..fields import lost_fields, passes_on
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J41", "identity-header-inheritance-lost", Severity.ERROR)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    for low, lost in lost_fields(place):
+        if passes_on(place, low):
+            yield Hit(
+                place.set_by("proxy_set_header"),
+                f'"{lost.args[0]}" is not set in {place}, whose own "proxy_set_header" replace '
+                "those around it: the upstream gets what the client sends",
+                "repeat it here",
+                ((lost, "this is not inherited"),),
+            )

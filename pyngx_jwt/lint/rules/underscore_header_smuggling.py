@@ -1,0 +1,68 @@
+"""Clients can send a field that the application cannot tell from the one with the identity.
+
+Applications behind CGI, WSGI or Rack see "X-JWT-Sub" and "X_JWT_Sub" as one variable, and the
+client's copy can win.  nginx drops names with underscores, unless "underscores_in_headers" is on
+or "ignore_invalid_headers" off.  If both must be so, empty the other spelling, too:
+proxy_set_header X_JWT_Sub "".
+
+Bad:
+
+    server {
+        listen 8080;
+        underscores_in_headers on;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_set_header X-JWT-Sub $jwt_claim_sub;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    server {
+        listen 8080;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_set_header X-JWT-Sub $jwt_claim_sub;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.core import CoreConf
+from ..backends import passing
+from ..fields import identity_fields, passes_on
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J42", "underscore-header-smuggling", Severity.WARN)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    core = place.server[CoreConf]
+    if core.underscores_in_headers:
+        switch = "underscores_in_headers"
+    elif not core.ignore_invalid_headers:
+        switch = "ignore_invalid_headers"
+    else:
+        return
+    if place.target is None or place.is_internal:
+        return
+    for low, name in identity_fields(place).items():
+        other = low.replace("-", "_")
+        if other != low and passes_on(place, other):
+            yield Hit(
+                place.server.set_by(switch),
+                f'clients can send "{name.replace("-", "_")}", which applications take for '
+                f'"{name}" of {place}',
+                related=((passing(place), f'"{name}" is a claim of the token here'),),
+            )
+            return
