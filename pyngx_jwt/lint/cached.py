@@ -1,0 +1,41 @@
+"""What a place keeps in a cache, and for whom."""
+
+from __future__ import annotations
+
+from ..http.template import Template
+from ..modules.proxy.cache_conf import CacheConf
+from .fields import carriers
+from .place import Place
+
+PERSONAL = frozenset({"http_authorization", "http_cookie", "remote_user", "ssl_client_s_dn"})
+PERSONAL_PREFIXES = ("jwt_", "cookie_", "ssl_client_")
+
+
+def is_cached(place: Place) -> bool:
+    """Whether what is answered here, to clients, is kept in a cache."""
+    return place.target is not None and not place.is_internal and zone_of(place) is not None
+
+
+def zone_of(place: Place) -> Template | None:
+    """The zone of the cache, None without one."""
+    return place[CacheConf].zone
+
+
+def is_personal(text: Template | None, place: Place) -> bool:
+    """Whether a text is another one for another user or token."""
+    if text is None or text.is_constant:
+        return False
+    names = place.conf.flow.influences(text, place)
+    return any(
+        name in PERSONAL or name in carriers(place) or name.startswith(PERSONAL_PREFIXES)
+        for name in names
+    )
+
+
+def keeps_apart(place: Place) -> bool:
+    """Whether no user is answered with what was kept for another: by the key, or because
+    nothing is kept of requests with tokens."""
+    conf = place[CacheConf]
+    if is_personal(conf.proxy_cache_key, place):
+        return True
+    return any(is_personal(text, place) for text in conf.no_cache)

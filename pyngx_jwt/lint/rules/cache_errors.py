@@ -1,0 +1,76 @@
+"""Errors and refusals of the upstream are kept in a cache, and sent to everybody.
+
+"proxy_cache_valid any", or one with 401, 403 or a code from 500 on, makes one client's refusal the
+answer to all others, and a failure of a second last as long as the entry.  Name the codes that
+are worth keeping.
+
+Bad:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    server {
+        listen 8080;
+        location / {
+            proxy_cache pages;
+            proxy_cache_valid any 10m;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    server {
+        listen 8080;
+        location / {
+            proxy_cache pages;
+            proxy_cache_valid 200 301 302 10m;
+            proxy_cache_valid 404 1m;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...cache import parse_valid
+from ...conf.parse import Statement
+from ...modules.proxy.cache_conf import CacheConf
+from ..cached import zone_of
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J54", "cache-errors", Severity.WARN)
+ANY = 0
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    valid = place[CacheConf].valid
+    if place.target is None or zone_of(place) is None:
+        return
+    named = {v.status for v in valid}
+    for found in valid:
+        refusals = [s for s in (401, 403, 500, 502, 503, 504) if s not in named]
+        if found.seconds and (_is_error(found.status) or (found.status == ANY and refusals)):
+            told = "errors and refusals are" if found.status == ANY else f"{found.status} is"
+            yield Hit(
+                _statement(place, found.status),
+                f"{told} kept for {found.seconds} s and sent to everybody, see {place}",
+                "name the codes that are worth keeping",
+            )
+            return
+
+
+def _is_error(status: int) -> bool:
+    return status in (401, 403, 407, 429) or status >= 500
+
+
+def _statement(place: Place, status: int) -> Statement:
+    for outer in place.outward():
+        for statement in outer.given("proxy_cache_valid"):
+            if status in {found.status for found in parse_valid(*statement.args)}:
+                return statement
+    return place.set_by("proxy_cache")

@@ -1,0 +1,67 @@
+"""The cache of a protected location does not heed what the application says of its responses.
+
+"proxy_ignore_headers" with Cache-Control keeps what was marked "private" or "no-store"; with
+Set-Cookie it keeps session cookies and sends them to others; with Vary it sends one client's
+variant to another one.
+
+Bad:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    server {
+        listen 8080;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_cache pages;
+            proxy_cache_valid 200 1m;
+            proxy_cache_key $request_uri$jwt_claim_sub;
+            proxy_ignore_headers Cache-Control Set-Cookie;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    server {
+        listen 8080;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_cache pages;
+            proxy_cache_valid 200 1m;
+            proxy_cache_key $request_uri$jwt_claim_sub;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.proxy.conf import ProxyConf
+from ..cached import is_cached
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J51", "cache-ignores-private", Severity.ERROR)
+EFFECTS = {
+    "Cache-Control": "responses that are marked private are kept",
+    "Set-Cookie": "cookies of one user are sent to others",
+    "Vary": "the variant of one client is sent to others",
+}
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if not place.auth.wanted or not is_cached(place):
+        return
+    ignored = [n for n in EFFECTS if n in place[ProxyConf].proxy_ignore_headers]
+    if ignored:
+        yield Hit(
+            place.set_by("proxy_ignore_headers"),
+            f'{EFFECTS[ignored[0]]}: "{", ".join(ignored)}" of responses is ignored in {place}',
+            related=((place.set_by("proxy_cache"), "responses are kept here"),),
+        )

@@ -1,0 +1,61 @@
+"""A cache keeps nothing, unless the upstream says for how long.
+
+Without "proxy_cache_valid" a response is kept only if it has "X-Accel-Expires", "Expires" or
+"Cache-Control" with a time.  Most often the line has been forgotten.
+
+Bad:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    server {
+        listen 8080;
+        location / {
+            proxy_cache pages;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    server {
+        listen 8080;
+        location / {
+            proxy_cache pages;
+            proxy_cache_valid 200 10m;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.proxy.cache_conf import CacheConf
+from ...modules.proxy.conf import ProxyConf
+from ..cached import zone_of
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J53", "cache-inert", Severity.INFO)
+TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if place.target is None or zone_of(place) is None or place[CacheConf].valid:
+        return
+    if place[ProxyConf].proxy_ignore_headers >= TELLING:
+        yield Hit(
+            place.set_by("proxy_cache"),
+            f'nothing is ever kept of {place}: there is no "proxy_cache_valid", and what the '
+            "upstream says is ignored",
+            severity=Severity.WARN,
+        )
+        return
+    yield Hit(
+        place.set_by("proxy_cache"),
+        f"nothing is kept of {place}, unless the upstream says for how long",
+        'add "proxy_cache_valid"',
+    )

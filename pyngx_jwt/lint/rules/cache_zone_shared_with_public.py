@@ -1,0 +1,145 @@
+"""A protected and a public location keep their responses under the same keys of one cache.
+
+What was answered to somebody with a token is then sent to everybody who asks the public location
+for the same URI.  Give them different zones, or put into the key what tells them apart.
+
+Bad:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    server {
+        listen 8080;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_cache pages;
+            proxy_cache_valid 200 1m;
+            proxy_no_cache $cookie_session;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+    server {
+        listen 8081;
+        location / {
+            proxy_cache pages;
+            proxy_cache_valid 200 1m;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    proxy_cache_path cache keys_zone=pages:1m;
+    proxy_cache_path public keys_zone=public:1m;
+    server {
+        listen 8080;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_cache pages;
+            proxy_cache_valid 200 1m;
+            proxy_no_cache $cookie_session;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+    server {
+        listen 8081;
+        location / {
+            proxy_cache public;
+            proxy_cache_valid 200 1m;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.core import CoreConf
+from ...modules.proxy.cache_conf import CacheConf
+from ..cached import is_cached, is_personal, zone_of
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..probe import location_of
+from ..rule import Hit, Rule
+
+rule = Rule("J52", "cache-zone-shared-with-public", Severity.ERROR)
+URIS = {"request_uri", "uri", "document_uri", "request"}
+HOSTS = {"host", "http_host"}
+SERVERS = {"server_name", "server_port", "server_addr"}
+MOST = 50  # servers that share a key and are looked at for each public location
+Group = dict[Place, list[Place]]
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    guarded: dict[tuple[str, str], Group] = {}
+    cached = [place for place in conf.answering if is_cached(place)]
+    for place in cached:
+        if place.auth.wanted and not is_personal(place[CacheConf].proxy_cache_key, place):
+            guarded.setdefault(_key(place), {}).setdefault(place.server, []).append(place)
+    for place in cached if guarded else ():
+        if not place.auth.wanted:
+            yield from _check(place, guarded.get(_key(place), {}))
+
+
+def _key(place: Place) -> tuple[str, str]:
+    """The zone, and the key as it is written; with the default one also where it goes."""
+    zone, key, target = zone_of(place), place[CacheConf].proxy_cache_key, place.target
+    assert zone is not None and target is not None
+    if key is not None:
+        return zone.text, key.text
+    part = f" of {target.location}" if target.url is not None and target.url.uri else ""
+    return zone.text, f"{target.text.text}{part}"
+
+
+def _check(place: Place, group: Group) -> Iterator[Hit]:
+    for server in list(group)[:MOST]:
+        for other in group[server]:
+            if _can_meet(place, other):
+                yield Hit(
+                    place.set_by("proxy_cache"),
+                    f"{place} answers everybody with what {other} keeps for requests with tokens: "
+                    "zone and key of the cache are the same",
+                    related=((other.set_by("proxy_cache"), "tokens are demanded here"),),
+                )
+                return
+
+
+def _can_meet(place: Place, other: Place) -> bool:
+    """Whether some request to each of them has the same key."""
+    key = place[CacheConf].proxy_cache_key
+    names = set(key.names) if key is not None else URIS
+    if place.server is not other.server:
+        if names & SERVERS or (names & HOSTS and not _share_a_name(place.server, other.server)):
+            return False
+    elif not names & URIS:
+        return True
+    elif _around(place) is not _around(other):
+        return False
+    return not names & URIS or _share_a_uri(place, other)
+
+
+def _share_a_name(one: Place, other: Place) -> bool:
+    names, others = one[CoreConf].server_names, other[CoreConf].server_names
+    return not names or not others or bool({*names} & {*others})
+
+
+def _around(place: Place) -> Place:
+    """The location that a block is in, or itself."""
+    return next((p for p in place.outward() if p.is_location or p.is_server), place)
+
+
+def _share_a_uri(one: Place, other: Place) -> bool:
+    one, other = _around(one), _around(other)
+    if one is other:
+        return True
+    for uri in {one[CoreConf]._name or "/", other[CoreConf]._name or "/"}:
+        if not uri.startswith("/"):
+            continue
+        for text in (uri, f"{uri.removesuffix('/')}/x"):
+            found = location_of(one.server, text), location_of(other.server, text)
+            if found == (one, other):
+                return True
+    return False

@@ -1,0 +1,69 @@
+"""Responses of a protected location are marked as good for everybody, or for a long time.
+
+"Cache-Control: public" or "s-maxage" lets caches on the way share a response with users who have
+no token, although it was asked for with one.  "expires" with a time makes browsers keep it, after
+the token has expired, and shared caches, too, if the token is not in "Authorization".  Say
+"private" or "no-store".
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        add_header Cache-Control "public, max-age=3600";
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        add_header Cache-Control "private, no-store" always;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ...modules.headers import HeadersConf, Start
+from ..fields import BEARER, carriers
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J55", "protected-public-cacheable", Severity.WARN)
+PUBLIC = re.compile(r"\bpublic\b|\bs-maxage\s*=\s*[1-9]", re.IGNORECASE)
+PRIVATE = re.compile(r"\bprivate\b|\bno-store\b|\bno-cache\b", re.IGNORECASE)
+LASTING = (Start.ACCESS, Start.MODIFIED, Start.DAILY)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if not place.auth.wanted or place.is_internal:
+        return
+    conf = place[HeadersConf]
+    given = [field.value.text for field in conf.fields if field.name.lower() == "cache-control"]
+    public = next((text for text in given if PUBLIC.search(text)), "")
+    if public:
+        named = (s for p in place.outward() for s in p.given("add_header") if public in s.args)
+        yield Hit(
+            next(named, place.statement),
+            f'responses of {place} are marked "{public}", and a token is demanded for them',
+            'say "private" or "no-store"',
+        )
+        return
+    expiry = conf.expiry
+    lasts = expiry.start is Start.MAX or (expiry.start in LASTING and expiry.seconds > 0)
+    if lasts and expiry.value is None and not any(PRIVATE.search(text) for text in given):
+        bearer = carriers(place) == BEARER
+        keeps = "browsers" if bearer else "browsers and shared caches"
+        yield Hit(
+            place.set_by("expires"),
+            f"{keeps} keep responses of {place}, for which a token is demanded",
+            'add_header Cache-Control "private"',
+            severity=Severity.INFO if bearer else None,
+        )
