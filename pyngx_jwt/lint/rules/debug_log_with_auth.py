@@ -1,0 +1,70 @@
+"""The error log is told everything, while tokens are demanded: it has the tokens in it.
+
+At level "debug" nginx writes the fields of every request, "Authorization" and "Cookie" among
+them.  It is meant for an hour of looking for a mistake, for some addresses
+("debug_connection"), and not to be left on.
+
+Bad:
+
+    server {
+        listen 8080;
+        error_log logs/error.log debug;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    server {
+        listen 8080;
+        error_log logs/error.log warn;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.main import MainConf
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J62", "debug-log-with-auth", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    debugging = [s for _, s in conf.analysis.named("error_log") if _is_debug(s.args[1:])]
+    if not debugging:
+        return
+    for place in conf.answering:
+        if not place.auth.wanted:
+            continue
+        for file, words in _lines(place):
+            statement = next((s for s in debugging if s.args == (file, *words)), None)
+            if statement is not None and _is_debug(words):
+                yield Hit(
+                    statement,
+                    "the fields of requests are written to this log, and tokens are in them",
+                    "level debug is for looking for a mistake",
+                    ((place.set_by("auth_jwt", "auth_jwt_enabled"), "tokens are demanded here"),),
+                )
+
+
+def _is_debug(words: tuple[str, ...]) -> bool:
+    return any(word.startswith("debug") for word in words)
+
+
+def _lines(place: Place) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The error_log lines that count: those of the main level if there are no others."""
+    return place[MainConf].error_log_lines or place.conf.analysis.root[MainConf].error_log_lines

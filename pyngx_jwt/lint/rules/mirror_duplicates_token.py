@@ -1,0 +1,64 @@
+"""Requests are mirrored together with their tokens.
+
+Whoever runs the server that the copies go to can use the tokens in them.  A mirror seldom needs
+them: proxy_set_header Authorization "" in its location.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        mirror /_mirror;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_mirror {
+        internal;
+        proxy_pass http://127.0.0.1:9001$request_uri;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        mirror /_mirror;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_mirror {
+        internal;
+        proxy_set_header Authorization "";
+        proxy_pass http://127.0.0.1:9001$request_uri;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.mirror import MirrorConf
+from ..backends import is_shared, passing
+from ..fields import forwarded, shown
+from ..finding import Severity
+from ..place import Place
+from ..probe import location_of
+from ..rule import Hit, Rule
+
+rule = Rule("J65", "mirror-duplicates-token", Severity.INFO)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if not place.auth.wanted or place.is_internal:
+        return
+    for uri in place[MirrorConf].uris or ():
+        other = location_of(place.server, uri)
+        if other is None or other is place or is_shared(place, other):
+            continue
+        found = next(forwarded(place, other), "")
+        if found:
+            yield Hit(
+                place.set_by("mirror"),
+                f'the copies that {place} sends to {other} have the token in "{shown(found)}"',
+                f'proxy_set_header {shown(found)} "";',
+                ((passing(other), "they go here"),),
+            )

@@ -1,0 +1,94 @@
+"""The access log has the tokens of requests in it, or what they say.
+
+Who reads the log, or gets hold of a copy, can use each token until it expires.  Log a claim that
+tells the user, such as $jwt_claim_sub.  If tokens are taken from the query string, "$request" has
+them, too, and so has the format "combined".
+
+Bad:
+
+    log_format tokens '$remote_addr "$request" $http_authorization';
+    server {
+        listen 8080;
+        access_log logs/access.log tokens;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    log_format users '$remote_addr "$request" $jwt_claim_sub';
+    server {
+        listen 8080;
+        access_log logs/access.log users;
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...modules.log import AccessLog, Formats, LogConf
+from ..auth import SWITCHES
+from ..fields import carriers
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J61", "token-in-access-log", Severity.ERROR)
+WITH_QUERY = ("request", "request_uri", "args", "query_string")
+PAYLOAD = ("jwt_payload", "jwt_claims")
+DEFAULT = AccessLog("logs/access.log", "combined")
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    formats = {s.args[0]: s for _, s in conf.statements("log_format")}
+    seen: set[tuple[str, frozenset[str], object]] = set()
+    for place in conf.answering:
+        if not place.auth.wanted or place.is_internal:
+            continue
+        logs = place[LogConf].logs
+        for log in (DEFAULT,) if logs is None else logs:
+            key = log.format, carriers(place), log.statement or place.set_by(*SWITCHES)
+            if key not in seen:
+                seen.add(key)
+                yield from _check(place, log, formats.get(log.format))
+
+
+def _check(place: Place, log: AccessLog, declared: Statement | None) -> Iterator[Hit]:
+    format = place.level.scope.shared(Formats).by_name.get(log.format)
+    if format is None:
+        return
+    tokens = _telling(place)
+    names = place.conf.flow.names(format.template, place)
+    found = sorted(name for name in names if name in tokens)
+    if not found:
+        return
+    switch = place.set_by(*SWITCHES)
+    told = "what tokens say is" if found[0] in PAYLOAD else "tokens are"
+    yield Hit(
+        log.statement or switch,
+        f'{told} written to the access log: ${found[0]} is in the format "{log.format}"',
+        "log a claim that tells the user, such as $jwt_claim_sub",
+        (*(((declared, "the format"),) if declared else ()), (switch, "the tokens of this")),
+    )
+
+
+def _telling(place: Place) -> set[str]:
+    """The variables that have the token, or all of its claims, in them."""
+    found = {*carriers(place), *PAYLOAD}
+    if any(name.startswith("cookie_") for name in found):
+        found.add("http_cookie")
+    if any(name.startswith("arg_") for name in found):
+        found.update(WITH_QUERY)
+    return found
