@@ -86,23 +86,24 @@ def lost_fields(place: Place) -> Iterator[tuple[str, Statement]]:
     lower case, and what sets them."""
     if place.target is None or place.is_internal:
         return
-    levels = [outer for outer in place.outward() if _sets(outer)]
-    known = {name.lower() for outer in levels[:1] for name, _ in _sets(outer)}
+    levels = [outer for outer in place.outward() if own_fields(outer)]
+    known = {name.lower() for outer in levels[:1] for name, _ in own_fields(outer)}
     for outer in levels[1:]:
-        for name, value in _sets(outer):
+        for name, value in own_fields(outer):
             low = name.lower()
             if low not in known and place.conf.flow.has_claims(value, place):
                 known.add(low)
-                yield low, _statement(outer, name)
+                yield low, statement_of(outer, name)
 
 
-def _sets(place: Place) -> tuple[tuple[str, Template], ...]:
+def own_fields(place: Place) -> tuple[tuple[str, Template], ...]:
     """What a level itself sets: what its own conf does not share with the one around it."""
     own = place[ProxyConf].set_headers
     around = place.outer[ProxyConf].set_headers if place.outer is not None else ()
     return () if own is around else own
 
 
-def _statement(place: Place, name: str) -> Statement:
+def statement_of(place: Place, name: str) -> Statement:
+    """What sets a field on a level."""
     given = place.given("proxy_set_header")
     return next((s for s in given if s.args[0] == name), place.statement)

@@ -1,0 +1,75 @@
+"""A block with "add_header" of its own loses the fields for security that outer blocks add.
+
+nginx takes over the outer "add_header" if and only if there is none on the level: one more field
+in a location, and "Strict-Transport-Security" or "Content-Security-Policy" is gone there.  Repeat
+them, put them into a file that is included, or say "add_header_inherit merge".
+
+Bad:
+
+    server {
+        listen 8080;
+        add_header X-Content-Type-Options nosniff always;
+        location /files/ {
+            add_header Cache-Control no-store;
+        }
+    }
+
+Good:
+
+    server {
+        listen 8080;
+        add_header X-Content-Type-Options nosniff always;
+        location /files/ {
+            add_header X-Content-Type-Options nosniff always;
+            add_header Cache-Control no-store;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...modules.headers import HeadersConf
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("G05", "add-header-redefinition", Severity.WARN)
+SECURITY = {
+    *("strict-transport-security", "content-security-policy", "x-frame-options"),
+    *("x-content-type-options", "referrer-policy", "permissions-policy"),
+    *("cross-origin-opener-policy", "cross-origin-embedder-policy"),
+    *("cross-origin-resource-policy", "content-security-policy-report-only"),
+}
+
+
+@rule.each_place
+def check(place: Place) -> Iterator[Hit]:
+    outer = place.outer
+    given = place.given("add_header") if outer is not None else []
+    if not given or outer is None:
+        return
+    own = {field.name.lower() for field in place[HeadersConf].fields}
+    around = outer[HeadersConf].fields
+    lost = [f.name for f in around if f.name.lower() in SECURITY - own and f.value.text]
+    if lost:
+        yield Hit(
+            given[0],
+            f'{place} does not add {_listed(lost)} any more, as it has an "add_header" of its own',
+            'repeat it, or say "add_header_inherit merge"',
+            ((_adding(outer, lost[0]), "this is not inherited"),),
+        )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f'"{name}"' for name in dict.fromkeys(names))
+
+
+def _adding(place: Place, name: str) -> Statement:
+    for outer in place.outward():
+        for statement in outer.given("add_header"):
+            if statement.args[0] == name:
+                return statement
+    return place.statement

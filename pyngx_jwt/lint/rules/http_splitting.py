@@ -1,0 +1,103 @@
+"""A line end in a URI becomes a line end in a header: clients can add fields, or requests.
+
+"$uri" is decoded, "%0a" is a line end in it, and so it is in what an expression takes of it with a
+set such as "[^/]*".  In "return" and "add_header" clients make up fields of the response that
+others are sent; in "proxy_pass" and "proxy_set_header" they write to the upstream what they like.
+"$request_uri" is as it was sent, and "." takes no line end.
+
+Bad:
+
+    location / {
+        return 301 https://www.example.com$uri;
+    }
+
+Bad:
+
+    location ~ ^/users/([^/]+)/$ {
+        add_header X-User $1;
+        return 204;
+    }
+
+Good:
+
+    location / {
+        return 301 https://www.example.com$request_uri;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...errors import ConfError
+from ...http.template import Template
+from ...modules.core import CoreConf
+from ..finding import Severity
+from ..flow import Origin
+from ..model import Configuration
+from ..pattern import LINE_END, chars_of
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("G04", "http-splitting", Severity.ERROR)
+DECODED = {"uri", "document_uri", "request_filename", "realpath_filename", "fastcgi_script_name"}
+REDIRECTS = ("301", "302", "303", "307", "308")
+URLS = ("http://", "https://", "$scheme")
+NAMES = (
+    *("return", "rewrite", "add_header", "add_trailer"),
+    *("proxy_set_header", "proxy_pass", "error_page"),
+)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for place, statement in conf.statements(*NAMES):
+        word, text = _headed(statement)
+        if not word or "$" not in text or place.is_internal:
+            continue
+        for origin in _origins(place, statement, text):
+            if origin.name in DECODED and _has_line_ends(origin) and not _is_exact(place):
+                part = "a part of it" if origin.part is not None else "it"
+                yield Hit(
+                    statement,
+                    f"${origin.name} is decoded, and {part} can hold line ends: clients write "
+                    f'header lines with "{statement.name}"',
+                    "$request_uri is not decoded",
+                    word=word,
+                )
+                break
+
+
+def _headed(statement: Statement) -> tuple[int, str]:
+    """The word of a statement that is put into a header, 0 if none is."""
+    args = statement.args
+    if statement.name == "return":
+        if len(args) == 2 and args[0] in REDIRECTS:
+            return 2, args[1]
+        return (1, args[0]) if len(args) == 1 and args[0].startswith(URLS) else (0, "")
+    if statement.name == "rewrite":
+        redirects = args[2:] in (("redirect",), ("permanent",)) or args[1].startswith(URLS)
+        return (2, args[1]) if redirects else (0, "")
+    if statement.name == "error_page":
+        return (len(args), args[-1]) if args[-1].startswith(URLS) else (0, "")
+    return (1, args[0]) if statement.name == "proxy_pass" else (2, args[1])
+
+
+def _origins(place: Place, statement: Statement, text: str) -> list[Origin]:
+    try:
+        template = Template(text)
+    except ConfError:
+        return []
+    if statement.name == "rewrite" and any(n.startswith("$") for n in template.names):
+        template = Template("".join(f"${{{n}}}" for n in template.names if n[0] != "$"))
+    return sorted(place.conf.flow.origins(template, place), key=lambda o: o.name)
+
+
+def _has_line_ends(origin: Origin) -> bool:
+    return origin.part is None or bool(chars_of(origin.part) & LINE_END)
+
+
+def _is_exact(place: Place) -> bool:
+    """Whether the URI is known here."""
+    return any(p.is_location and p[CoreConf]._modifier == "=" for p in place.outward())

@@ -1,0 +1,95 @@
+"""An "if" in a location takes the place of the location, and loses some of it.
+
+Where the condition holds, requests are served by the configuration inside of the "if".  Most of it
+is inherited, but "try_files" is not; and of several that hold, only the last one counts, whatever
+the others say of fields, limits or upstreams.  "return" and "rewrite ... last" in it are safe, for
+they leave the location; use a "map" for the rest.
+
+Bad:
+
+    location / {
+        try_files $uri /index.html;
+        if ($http_user_agent ~ bot) { set $bot 1; }
+    }
+
+Bad:
+
+    location / {
+        if ($arg_a) { add_header X-A 1; }
+        if ($arg_b) { add_header X-B 1; }
+        return 204;
+    }
+
+Good:
+
+    map $http_user_agent $bot {
+        default "";
+        ~bot 1;
+    }
+    server {
+        listen 8080;
+        location / {
+            try_files $uri /index.html;
+            add_header X-Bot $bot;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.directive import LOCATION_IF
+from ...conf.parse import Statement
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("G10", "if-is-evil", Severity.WARN)
+REWRITING = {"return", "rewrite", "set", "break", "rewrite_log", "uninitialized_variable_warn"}
+LEAVING = {"last", "redirect", "permanent"}
+COLLECTED = {"access_log", "limit_rate", "limit_rate_after"}
+
+
+@rule.each_place
+def check(place: Place) -> Iterator[Hit]:
+    if not place.is_location:
+        return
+    blocks = [block for block in place.inner(LOCATION_IF) if not _leaves(block)]
+    tries = place.given("try_files")
+    for block in blocks if tries else ():
+        yield Hit(
+            block.statement,
+            f'"try_files" of {place} is not looked at where this condition holds',
+            'put the condition into a "map"',
+            ((tries[-1], "this is not inherited"),),
+        )
+    settings = [(block, found) for block in blocks if (found := _settings(block))]
+    if len(settings) > 1:
+        (_, earlier), (_, later) = settings[0], settings[-1]
+        yield Hit(
+            earlier[0],
+            f'"{earlier[0].name}" does not count in {place} where a later condition holds, too',
+            'put the conditions into a "map"',
+            ((later[0], "then only this counts"),),
+        )
+
+
+def _leaves(block: Place) -> bool:
+    """Whether no request that comes in is served by it."""
+    return any(
+        statement.name == "return" or (statement.name == "rewrite" and _goes_on(statement))
+        for statement in block.own
+    )
+
+
+def _goes_on(statement: Statement) -> bool:
+    """Whether a rewrite takes whatever comes, and elsewhere."""
+    anything = statement.args[0] in ("^", ".*", "^.*", "^(.*)$", "^.*$", "(.*)", "^/(.*)$", "^(.*)")
+    return anything and bool(
+        LEAVING & {*statement.args[2:]} or statement.args[1].startswith("http")
+    )
+
+
+def _settings(block: Place) -> list[Statement]:
+    return [s for s in block.own if s.name not in REWRITING | COLLECTED]

@@ -1,0 +1,78 @@
+"""Several servers share an address, and none of them is said to be its default.
+
+Requests with a host that nobody has named go to the one that is read first, which may change with
+the name of a file.  Say "default_server" with one of them, best with one that answers nothing:
+return 444.
+
+Bad:
+
+    server {
+        listen 8080;
+        server_name www.example.com;
+        return 204;
+    }
+    server {
+        listen 8080;
+        server_name api.example.com;
+        return 204;
+    }
+
+Good:
+
+    server {
+        listen 8080 default_server;
+        return 444;
+    }
+    server {
+        listen 8080;
+        server_name www.example.com;
+        return 204;
+    }
+    server {
+        listen 8080;
+        server_name api.example.com;
+        return 204;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...http.listen import parse_listen
+from ...modules.core import CoreConf
+from ..finding import Severity
+from ..hosts import open_servers
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("G09", "missing-default-server", Severity.INFO)
+NOBODY = {"", "_", "__", "-", "default_server", "localhost"}
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    found: dict[Place, list[str]] = {}
+    open_ones = open_servers(conf)
+    for address in conf.addresses:
+        if address.default_given or len(address.levels) < 2:
+            continue
+        first = next(p for level, _ in address.levels if (p := conf.place(level)) in open_ones)
+        if not NOBODY & {*(first[CoreConf].server_names or ("",))}:
+            found.setdefault(first, []).append(address.listen.text)
+    for server, texts in found.items():
+        yield Hit(
+            _statement(server, texts[0]),
+            f"{server} answers for all hosts that nobody has named on {', '.join(texts)}, only "
+            "because it is read first",
+            'say "default_server" with one of the servers',
+        )
+
+
+def _statement(server: Place, text: str) -> Statement:
+    for statement in server.given("listen"):
+        if text in {listen.text for listen in parse_listen(statement.args[0], ())}:
+            return statement
+    return server.statement

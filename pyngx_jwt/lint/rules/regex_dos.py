@@ -1,0 +1,107 @@
+"""An expression can be made to try exponentially many ways: a short request costs a lot of time.
+
+In "(a+)+" a text can be taken apart in two ways at each letter, and if the end does not match, all
+of them are tried.  PCRE2 stops at its match limit, of ten million steps: the request is not lost,
+the expression is taken not to match, and an error is logged, but each such request costs a worker
+some tenths of a second in which it serves nobody else.  What is found here has been tried on
+PCRE2 with a small limit.  Let no two parts under a repetition begin alike, or use possessive
+quantifiers: "(a++)+".
+
+Bad:
+
+    location ~ ^/([a-z]+)*\\.html$ {
+        return 204;
+    }
+
+Bad:
+
+    map $http_accept_encoding $compressed {
+        "~^(?:\\s*\\w+\\s*,?)*gzip$" 1;
+        default 0;
+    }
+    server {
+        listen 8080;
+        if ($compressed) { return 204; }
+    }
+
+Good:
+
+    location ~ ^/[a-z]*\\.html$ {
+        return 204;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...errors import ConfError
+from ...http.template import Template
+from ...modules.core import CoreConf
+from ..ambiguity import attack_on
+from ..finding import Severity
+from ..flow import Expression, condition, rewriting
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("G07", "regex-dos", Severity.WARN)
+SHOWN = 24
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for place in conf.places:
+        for expression, statement, word in _expressions(place):
+            yield from _check(conf, place, expression, statement, word)
+    for place, statement in conf.statements("map"):
+        try:
+            subjects = Template(statement.args[0]).names
+        except ConfError:
+            continue
+        for entry in conf.entries(statement):
+            if entry.name.startswith("~"):
+                caseless = entry.name.startswith("~*")
+                expression = Expression(entry.name[1 + caseless :], caseless, subjects)
+                yield from _check(conf, place, expression, entry, 0)
+
+
+def _expressions(place: Place) -> Iterator[tuple[Expression, Statement, int]]:
+    core = place[CoreConf]
+    if place.is_location and core._regex is not None and not place.is_internal:
+        expression = Expression(core._name, core._modifier == "~*", ("uri",))
+        yield expression, place.statement, len(place.statement.args)
+    for statement in place.given("rewrite"):
+        if found := rewriting(statement):
+            yield found, statement, 1
+    for statement in place.given("if"):
+        if found := condition(statement):
+            yield found, statement, len(statement.args)
+    for statement in place.given("server_name"):
+        for at, name in enumerate(statement.args, 1):
+            if name.startswith("~"):
+                yield Expression(name[1:], True, ("host",)), statement, at
+
+
+def _check(
+    conf: Configuration, place: Place, expression: Expression, statement: Statement, word: int
+) -> Iterator[Hit]:
+    origins = [
+        origin
+        for subject in expression.subjects
+        for origin in conf.flow.origins(Template(f"${{{subject.removeprefix('$')}}}"), place)
+    ]
+    if not any(origin.is_chosen for origin in origins):
+        return
+    beginning = "/" if expression.subjects in (("uri",), ("request_uri",)) else ""
+    attack = attack_on(expression.text, caseless=expression.caseless, beginning=beginning)
+    if attack:
+        shown = attack[:SHOWN].encode("unicode_escape").decode()
+        yield Hit(
+            statement,
+            f'a text such as "{shown}..." makes "{expression.text}" try exponentially many ways, '
+            "until PCRE2 stops at its match limit",
+            "let no two parts under a repetition begin alike",
+            word=word,
+        )

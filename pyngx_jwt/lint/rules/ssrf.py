@@ -1,0 +1,134 @@
+"""Clients choose the server that requests are passed to.
+
+A variable in the host or the port of "proxy_pass" that holds what the client sends makes the
+proxy ask any server that it can reach, the ones inside of the network first of all (server-side
+request forgery).  Choose among constant values with a "map", or let an expression take no more
+than names that are known.  A capture that need not begin with a slash, right behind the host, is
+part of the host: http://backend$1 is "backend.example.com" for somebody.
+
+Bad:
+
+    location ~ ^/proxy/([^/]+)/(.*)$ {
+        proxy_pass http://$1/$2;
+    }
+
+Bad:
+
+    location ~ ^/api(.*)$ {
+        proxy_pass http://backend$1;
+    }
+
+Good:
+
+    location ~ ^/proxy/(blue|green)/(.*)$ {
+        proxy_pass http://$1/$2;
+    }
+
+Good:
+
+    location ~ ^/api(/.*)$ {
+        proxy_pass http://backend$1;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..backends import passing
+from ..finding import Severity
+from ..flow import Origin, Row
+from ..hosts import open_servers
+from ..model import Configuration
+from ..pattern import ALL, chars_of, count, firsts, mask_of
+from ..rule import Hit, Rule
+
+rule = Rule("G03", "ssrf", Severity.ERROR)
+FEW = 300  # texts that an expression takes: a list, not a choice
+PATHS = {"uri", "document_uri", "request_uri"}
+HOST_ENDS, DOT = mask_of("/?"), mask_of(".")
+HOSTS = ("host", "http_host")
+Piece = str | Origin
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    open_ones = open_servers(conf)
+    for place in conf.answering:
+        target = place.target
+        if target is None or target.url is not None or place.is_internal:
+            continue
+        is_open = place.server in open_ones
+        for row in conf.flow.expand(target.text, place):
+            found = chosen(_authority(row, is_open), is_open)
+            if found is not None:
+                yield Hit(
+                    passing(place),
+                    f"clients choose the server that {place} asks: "
+                    f"{_named(found)} is in its host or port",
+                    'choose among constant values with a "map"',
+                    word=1,
+                )
+                break
+
+
+def _named(origin: Origin) -> str:
+    return f"a part of ${origin.name}" if origin.part is not None else f"${origin.name}"
+
+
+def _authority(row: Row, is_open: bool) -> list[Piece]:
+    """What stands between the scheme and the path."""
+    if not row or (isinstance(row[0], Origin) and is_free(row[0], is_open)):
+        return list(row[:1])
+    joined: list[Piece] = []
+    for piece in row:
+        if joined and isinstance(piece, str) and isinstance(joined[-1], str):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    if isinstance(joined[0], str):
+        joined[0] = joined[0].partition("://")[2]
+    found: list[Piece] = []
+    for at, piece in enumerate(joined):
+        if isinstance(piece, Origin):
+            if _begins_a_path(piece):
+                break
+            found.append(piece)
+            continue
+        end = min((e for mark in "/?" if (e := piece.find(mark)) >= 0), default=-1)
+        if end >= 0 and (at or piece):
+            return [*found, piece[:end]]
+        found.append(piece)
+    return found
+
+
+def _begins_a_path(origin: Origin) -> bool:
+    if origin.name == "is_args":
+        return True
+    if origin.part is None:
+        return origin.name in PATHS
+    return bool(firsts(origin.part)) and not firsts(origin.part) & ~HOST_ENDS
+
+
+def is_free(origin: Origin, is_open: bool) -> bool:
+    """Whether clients write it, and not just choose one of few."""
+    if not origin.is_chosen or (origin.name in HOSTS and not is_open):
+        return False
+    return origin.part is None or count(origin.part) > FEW
+
+
+def chosen(authority: list[Piece], is_open: bool) -> Origin | None:
+    """What lets clients choose the host, or the port; None if nothing does."""
+    for at, piece in enumerate(authority):
+        if not isinstance(piece, Origin) or not is_free(piece, is_open):
+            continue
+        mask = ALL if piece.part is None else chars_of(piece.part)
+        before = "".join(p if isinstance(p, str) else "x" for p in authority[:at])
+        after = "".join(p if isinstance(p, str) else "" for p in authority[at + 1 :])
+        in_port = ":" in before.rpartition("]")[2]
+        if mask & HOST_ENDS or in_port:
+            if mask & DOT or in_port or not before:
+                return piece
+        elif "." not in after.partition(":")[0].strip(".") and (mask & DOT or not before):
+            return piece
+    return None
