@@ -39,6 +39,7 @@ from ...conf.parse import Statement
 from ...modules.proxy.cache_conf import CacheConf
 from ..cached import zone_of
 from ..finding import Severity
+from ..once import each_statement
 from ..place import Place
 from ..rule import Hit, Rule
 
@@ -46,7 +47,8 @@ rule = Rule("J54", "cache-errors", Severity.WARN)
 ANY = 0
 
 
-@rule.each_location
+@rule.whole
+@each_statement
 def check(place: Place) -> Iterator[Hit]:
     valid = place[CacheConf].valid
     if place.target is None or zone_of(place) is None:

@@ -43,6 +43,7 @@ from collections.abc import Iterator
 from ...modules.proxy.conf import ProxyConf
 from ..cached import is_cached
 from ..finding import Severity
+from ..once import each_statement
 from ..place import Place
 from ..rule import Hit, Rule
 
@@ -54,7 +55,8 @@ EFFECTS = {
 }
 
 
-@rule.each_location
+@rule.whole
+@each_statement
 def check(place: Place) -> Iterator[Hit]:
     if not place.auth.wanted or not is_cached(place):
         return

@@ -35,6 +35,7 @@ from ...modules.proxy.cache_conf import CacheConf
 from ...modules.proxy.conf import ProxyConf
 from ..cached import zone_of
 from ..finding import Severity
+from ..once import each_statement
 from ..place import Place
 from ..rule import Hit, Rule
 
@@ -42,7 +43,8 @@ rule = Rule("J53", "cache-inert", Severity.INFO)
 TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}
 
 
-@rule.each_location
+@rule.whole
+@each_statement
 def check(place: Place) -> Iterator[Hit]:
     if place.target is None or zone_of(place) is None or place[CacheConf].valid:
         return

@@ -41,13 +41,15 @@ from collections.abc import Iterator
 
 from ..cached import is_cached, keeps_apart
 from ..finding import Severity
+from ..once import each_statement
 from ..place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J50", "cache-key-without-identity", Severity.ERROR)
 
 
-@rule.each_location
+@rule.whole
+@each_statement
 def check(place: Place) -> Iterator[Hit]:
     if place.auth.wanted and is_cached(place) and not keeps_apart(place):
         key = place.find("proxy_cache_key")

@@ -38,6 +38,7 @@ Good:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ...conf.directive import LOCATION_IF
 from ...conf.parse import Statement
@@ -65,14 +66,15 @@ def check(place: Place) -> Iterator[Hit]:
             ((tries[-1], "this is not inherited"),),
         )
     settings = [(block, found) for block in blocks if (found := _settings(block))]
-    if len(settings) > 1:
-        (_, earlier), (_, later) = settings[0], settings[-1]
-        yield Hit(
-            earlier[0],
-            f'"{earlier[0].name}" does not count in {place} where a later condition holds, too',
-            'put the conditions into a "map"',
-            ((later[0], "then only this counts"),),
-        )
+    for (block, earlier), (other, later) in pairwise(settings):
+        if not _exclude(block, other):
+            yield Hit(
+                earlier[0],
+                f'"{earlier[0].name}" does not count in {place} where a later condition holds, too',
+                'put the conditions into a "map"',
+                ((later[0], "then only this counts"),),
+            )
+            return
 
 
 def _leaves(block: Place) -> bool:
@@ -89,6 +91,17 @@ def _goes_on(statement: Statement) -> bool:
     return anything and bool(
         LEAVING & {*statement.args[2:]} or statement.args[1].startswith("http")
     )
+
+
+def _exclude(one: Place, other: Place) -> bool:
+    """Whether no request has both conditions: one variable, two values."""
+    (name, sign, value), (other_name, other_sign, other_value) = _terms(one), _terms(other)
+    return name == other_name and sign == other_sign == "=" and value != other_value
+
+
+def _terms(block: Place) -> tuple[str, str, str]:
+    words = " ".join(block.statement.args).strip("() ").split(" ", 2)
+    return words[0], words[1] if len(words) > 1 else "", words[-1]
 
 
 def _settings(block: Place) -> list[Statement]:

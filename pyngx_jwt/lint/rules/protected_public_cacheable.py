@@ -32,6 +32,7 @@ from collections.abc import Iterator
 from ...modules.headers import HeadersConf, Start
 from ..fields import BEARER, carriers
 from ..finding import Severity
+from ..once import each_statement
 from ..place import Place
 from ..rule import Hit, Rule
 
@@ -41,7 +42,8 @@ PRIVATE = re.compile(r"\bprivate\b|\bno-store\b|\bno-cache\b", re.IGNORECASE)
 LASTING = (Start.ACCESS, Start.MODIFIED, Start.DAILY)
 
 
-@rule.each_location
+@rule.whole
+@each_statement
 def check(place: Place) -> Iterator[Hit]:
     if not place.auth.wanted or place.is_internal:
         return

@@ -87,7 +87,10 @@ def _authority(row: Row, is_open: bool) -> list[Piece]:
         else:
             joined.append(piece)
     if isinstance(joined[0], str):
-        joined[0] = joined[0].partition("://")[2]
+        head, sign, rest = joined[0].partition("://")
+        if not sign and head.endswith("/") and len(joined) > 1:
+            return joined[1:2]  # "http:/$uri": the first part of the path is the host
+        joined[0] = rest
     found: list[Piece] = []
     for at, piece in enumerate(joined):
         if isinstance(piece, Origin):
@@ -122,6 +125,8 @@ def chosen(authority: list[Piece], is_open: bool) -> Origin | None:
     for at, piece in enumerate(authority):
         if not isinstance(piece, Origin) or not is_free(piece, is_open):
             continue
+        if len(authority) == 1:
+            return piece
         mask = ALL if piece.part is None else chars_of(piece.part)
         before = "".join(p if isinstance(p, str) else "x" for p in authority[:at])
         after = "".join(p if isinstance(p, str) else "" for p in authority[at + 1 :])

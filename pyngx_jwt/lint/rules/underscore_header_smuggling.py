@@ -39,13 +39,15 @@ from ...modules.core import CoreConf
 from ..backends import passing
 from ..fields import identity_fields, passes_on
 from ..finding import Severity
+from ..once import each_statement
 from ..place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J42", "underscore-header-smuggling", Severity.WARN)
 
 
-@rule.each_location
+@rule.whole
+@each_statement
 def check(place: Place) -> Iterator[Hit]:
     core = place.server[CoreConf]
     if core.underscores_in_headers:
