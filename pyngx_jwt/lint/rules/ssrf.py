@@ -134,6 +134,6 @@ def chosen(authority: list[Piece], is_open: bool) -> Origin | None:
         if mask & HOST_ENDS or in_port:
             if mask & DOT or in_port or not before:
                 return piece
-        elif "." not in after.partition(":")[0].strip(".") and (mask & DOT or not before):
+        elif "." not in after.partition(":")[0].rstrip(".") and (mask & DOT or not before):
             return piece
     return None
