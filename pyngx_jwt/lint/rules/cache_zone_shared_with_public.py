@@ -54,6 +54,8 @@ Good:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 
 from ...modules.core import CoreConf
 from ...modules.proxy.cache_conf import CacheConf
@@ -68,20 +70,45 @@ rule = Rule("J52", "cache-zone-shared-with-public", Severity.ERROR)
 URIS = {"request_uri", "uri", "document_uri", "request"}
 HOSTS = {"host", "http_host"}
 SERVERS = {"server_name", "server_port", "server_addr"}
-MOST = 50  # servers that share a key and are looked at for each public location
-Group = dict[Place, list[Place]]
+MOST = 20  # kinds of protected places that are looked at for each public one
+
+
+@dataclass(slots=True)
+class Group:
+    """Protected places with one zone and one key."""
+
+    by_server: dict[Place, list[Place]] = field(default_factory=dict)
+    by_host: dict[str, Place] = field(default_factory=dict)
+    by_location: dict[tuple[str, str], Place] = field(default_factory=dict)
+
+    def add(self, place: Place) -> None:
+        self.by_server.setdefault(place.server, []).append(place)
+        for name in place.server[CoreConf].server_names or ("",):
+            self.by_host.setdefault(name, place)
+        core = _around(place)[CoreConf]
+        self.by_location.setdefault((core._modifier, core._name), place)
+
+    def near(self, place: Place) -> Iterator[Place]:
+        """Those that a public place could meet: of its server, of a server with one of its
+        names, and one of each kind of location."""
+        yield from self.by_server.get(place.server, ())
+        for name in place.server[CoreConf].server_names or ("",):
+            if name in self.by_host:
+                yield self.by_host[name]
+        yield from islice(self.by_location.values(), MOST)
 
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    guarded: dict[tuple[str, str], Group] = {}
+    groups: dict[tuple[str, str], Group] = {}
     cached = [place for place in conf.answering if is_cached(place)]
     for place in cached:
         if place.auth.wanted and not is_personal(place[CacheConf].proxy_cache_key, place):
-            guarded.setdefault(_key(place), {}).setdefault(place.server, []).append(place)
-    for place in cached if guarded else ():
-        if not place.auth.wanted:
-            yield from _check(place, guarded.get(_key(place), {}))
+            groups.setdefault(_key(place), Group()).add(place)
+    for place in cached if groups else ():
+        group = None if place.auth.wanted else groups.get(_key(place))
+        if group is not None:
+            yield from _check(place, group)
 
 
 def _key(place: Place) -> tuple[str, str]:
@@ -95,16 +122,14 @@ def _key(place: Place) -> tuple[str, str]:
 
 
 def _check(place: Place, group: Group) -> Iterator[Hit]:
-    for server in list(group)[:MOST]:
-        for other in group[server]:
-            if _can_meet(place, other):
-                yield Hit(
-                    place.set_by("proxy_cache"),
-                    f"{place} answers everybody with what {other} keeps for requests with tokens: "
-                    "zone and key of the cache are the same",
-                    related=((other.set_by("proxy_cache"), "tokens are demanded here"),),
-                )
-                return
+    other = next((other for other in group.near(place) if _can_meet(place, other)), None)
+    if other is not None:
+        yield Hit(
+            place.set_by("proxy_cache"),
+            f"{place} answers everybody with what {other} keeps for requests with tokens: "
+            "zone and key of the cache are the same",
+            related=((other.set_by("proxy_cache"), "tokens are demanded here"),),
+        )
 
 
 def _can_meet(place: Place, other: Place) -> bool:
