@@ -88,6 +88,14 @@ class Key:
             return material
         return material.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
+    @property
+    def bits(self) -> int:
+        """The size of a secret, or of an RSA modulus; 0 of keys whose curve tells it."""
+        material = self.material
+        if isinstance(material, bytes):
+            return 8 * len(material)
+        return material.key_size if isinstance(material, RSAPublicKey) else 0
+
     def weaknesses(self) -> list[str]:
         """What is to be warned of."""
         material = self.material

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from ..conf.parse import Statement
+from ..errors import ConfError
+from ..modules.proxy.conf import split_scheme
 from ..modules.upstream import UpstreamConf, Upstreams
 from ..upstream.address import AddressError, Url, parse_url
 from .place import Place
@@ -60,6 +63,44 @@ def is_shared(one: Place, other: Place) -> bool:
     return bool(keys & {backend.key for backend in backends_of(other)})
 
 
+def guarded_backends(places: Iterable[Place]) -> dict[str, Place]:
+    """The servers that need a token somewhere, each with the first place that demands one."""
+    found: dict[str, Place] = {}
+    for place in places:
+        if place.auth.wanted:
+            for backend in backends_of(place):
+                found.setdefault(backend.key, place)
+    return found
+
+
 def passing(place: Place) -> Statement:
     """The proxy_pass of a place."""
     return place.set_by("proxy_pass")
+
+
+def servers_behind(place: Place, text: str) -> list[str]:
+    """The hosts that a URL without variables leads to, as they are written."""
+    try:
+        url = parse_url(split_scheme(text)[1], uri_part=True, resolve=False)
+    except (AddressError, ConfError):
+        return []
+    group = declared(place, url)
+    if group is None:
+        return [url.host]
+    return [server.name for server in group._servers]
+
+
+def is_local(name: str) -> bool:
+    """Whether a host, with or without a port, is this machine itself."""
+    if name[:5].lower() == "unix:" or name.startswith("/"):
+        return True
+    try:
+        host = parse_url(name, default_port=80, resolve=False).host.strip("[]").lower()
+    except AddressError:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

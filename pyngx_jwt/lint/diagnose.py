@@ -15,6 +15,7 @@ from .collect import Trouble
 from .conflicts import earlier
 from .finding import Finding, Related, Severity, Spot
 from .guess import hint_for, may_be_loaded
+from .keys import is_told
 from .statements import named_by, quoted_in, search
 from .texts import Texts
 
@@ -45,6 +46,8 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
     seen: set[tuple[str, Spot]] = set()
     for trouble in analysis.collector.troubles:
         if trouble.error.rule or _is_none(trouble, analysis):
+            continue
+        if trouble.is_warning and is_told(str(trouble.error.args[0])):
             continue
         finding = _finding(trouble, analysis)
         if is_snippet and _ELSEWHERE.search(finding.message):

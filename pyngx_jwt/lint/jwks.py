@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..cache.freshness import valid_seconds
 from ..conf.parse import Statement
+from ..modules.core import CoreConf
+from ..modules.proxy.cache_conf import CacheConf
 from .model import Configuration
 from .place import Place
 from .probe import location_of
@@ -19,6 +22,12 @@ class KeyLocation(NamedTuple):
     place: Place
     request: Statement
     uri: str
+    asking: Place
+
+    @property
+    def asked(self) -> tuple[tuple[Statement, str], ...]:
+        """What a finding about the location refers to."""
+        return ((self.request, "the keys are asked for here"),)
 
 
 class KeyRequested(NamedTuple):
@@ -47,7 +56,22 @@ def key_locations(conf: Configuration) -> Iterator[KeyLocation]:
         place = location_of(found.asking.server, found.uri.partition("?")[0])
         if place is not None and (id(place), found.statement) not in seen:
             seen.add((id(place), found.statement))
-            yield KeyLocation(place, found.statement, found.uri)
+            yield KeyLocation(place, found.statement, found.uri, found.asking)
+
+
+def proxied_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
+    """Those of them that are for this purpose and ask another server."""
+    for found in key_locations(conf):
+        if found.place.target is not None and not falls_through(found.place, found.uri):
+            yield found
+
+
+def falls_through(place: Place, uri: str) -> bool:
+    """Whether a URI comes to a place only because no other location takes it."""
+    if not place.is_location:
+        return place.is_server
+    core = place[CoreConf]
+    return core._name == "/" and core._modifier in ("", "^~") and uri.partition("?")[0] != "/"
 
 
 def _asked(asking: Place, uri: str) -> Statement:
@@ -56,3 +80,14 @@ def _asked(asking: Place, uri: str) -> Statement:
             if statement.args[:1] == (uri,):
                 return statement
     return asking.set_by(REQUEST)
+
+
+def kept_in_cache(place: Place) -> int:
+    """The seconds that a cache keeps the keys which a place fetches; 0: not, or who knows."""
+    cache = place[CacheConf]
+    return valid_seconds(cache.valid, 200) if cache.zone is not None else 0
+
+
+def kept_by_module(asking: Place) -> float:
+    """The seconds of auth_jwt_key_cache, 0 where the dialect has none."""
+    return float(getattr(asking.auth.conf, "auth_jwt_key_cache", 0))

@@ -28,11 +28,16 @@ def location_of(server: Place, uri: str, method: str = "GET") -> Place | None:
     """The place that a URI of a server comes to, None if it is redirected to one with a slash.
 
     Rewrites of the server itself are not looked at."""
+    return located(server, uri, method)[1]
+
+
+def located(server: Place, uri: str, method: str = "GET") -> tuple[Probe, Place | None]:
+    """As location_of(), with the request that was sent there."""
     probe = Probe(server, uri, method)
     start = probe.location
     if start.tree is not None and start.tree.find(probe, uri) == DONE:
-        return None
+        return probe, None
     location: Location = probe.location
     if location.limit_except is not None and method not in location.limit_except[0]:
         location = location.limit_except[1]
-    return server.conf.by_location.get(location)
+    return probe, server.conf.by_location.get(location)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..conf.directive import LOCATION
 from ..conf.parse import Statement
-from ..modules.core import CoreConf
+from ..modules.core import CoreConf, ErrorPage
 from .model import Configuration
 from .place import Place
 from .probe import location_of
@@ -34,7 +34,7 @@ def redirects(conf: Configuration) -> Iterator[Redirect]:
 def from_place(place: Place) -> Iterator[Redirect]:
     """The ways out of a place: error_page, try_files, rewrite."""
     for page in place[CoreConf].error_pages:
-        statement = _error_page(place, page.uri.text)
+        statement = error_page_statement(place, page)
         denied = bool(DENIALS & set(page.codes))
         yield from _to(place, page.uri.text, statement, denied=denied)
     for statement in place.given("try_files"):
@@ -53,10 +53,17 @@ def _with_ifs(place: Place) -> Iterator[Place]:
             yield place.conf.place(level)
 
 
-def _error_page(place: Place, uri: str) -> Statement:
+def error_page_of(place: Place, code: int) -> ErrorPage | None:
+    """The error_page that counts for a code."""
+    pages = place[CoreConf].error_pages
+    return next((page for page in pages if code in page.codes), None)
+
+
+def error_page_statement(place: Place, page: ErrorPage) -> Statement:
+    """Where it is written."""
     for around in place.outward():
         for statement in around.given("error_page"):
-            if statement.args[-1] == uri:
+            if statement.args[-1] == page.uri.text:
                 return statement
     return place.set_by("error_page")
 

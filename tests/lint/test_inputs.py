@@ -8,7 +8,7 @@ from pyngx_jwt.lint.includes import InputError
 
 from .kit import Linter
 
-OPEN = 'location /a { auth_jwt "x"; return 200; }'
+OPEN = 'location /a { auth_jwt "x"; return 403; }'
 MAIN = "events { }\nhttp { include conf.d/*.conf; }\n"
 RULE = "auth-without-key"
 
@@ -33,7 +33,7 @@ def test_a_snippet_is_read_within_what_includes_it(linter: Linter) -> None:
 
 @pytest.mark.parametrize(
     "snippet",
-    [OPEN, f"server {{ {OPEN} }}", 'auth_jwt "x"; return 200;', "events {} http {}\n"],
+    [OPEN, f"server {{ {OPEN} }}", 'auth_jwt "x"; return 403;', "events {} http {}\n"],
 )
 def test_the_context_of_a_snippet_is_told_by_what_is_in_it(linter: Linter, snippet: str) -> None:
     found = linter.findings(files={"snippet": snippet}, paths=["snippet"])
@@ -41,7 +41,7 @@ def test_the_context_of_a_snippet_is_told_by_what_is_in_it(linter: Linter, snipp
 
 
 def test_what_a_snippet_refers_to_may_be_elsewhere(linter: Linter) -> None:
-    text = "server { listen 443 ssl; access_log a.log main; return 200 $nope; limit_req zone=z; }"
+    text = "server { listen 443 ssl; access_log a.log main; return 403 $nope; limit_req zone=z; }"
     found = linter.findings(files={"snippet": text}, paths=["snippet"])
     assert len(found) == 4 and {f.severity.word for f in found} == {"info"}
 
@@ -140,11 +140,11 @@ def test_what_is_not_there_is_an_error(linter: Linter) -> None:
 
 
 def test_bytes_that_are_no_utf_8_are_read(linter: Linter) -> None:
-    text = b'events { }\nhttp { server { return 200 "\xe9"; nope; } }\n'
+    text = b'events { }\nhttp { server { return 403 "\xe9"; nope; } }\n'
     found = linter.findings(files={"nginx.conf": text})
     assert [(f.column, f.rule) for f in found] == [(33, "unknown-directive")]
 
 
 def test_columns_count_characters(linter: Linter) -> None:
-    found = linter.findings('events { }\nhttp { server { return 200 "é→"; nope; } }\n')
+    found = linter.findings('events { }\nhttp { server { return 403 "é→"; nope; } }\n')
     assert [(f.column, f.rule) for f in found] == [(34, "unknown-directive")]

@@ -14,7 +14,7 @@ from .kit import Linter
 
 PAIR = """\
 satisfy any; allow all;
-location /a { auth_jwt "x"; return 200; }
+location /a { auth_jwt "x"; return 403; }
 """
 
 
@@ -70,7 +70,7 @@ def test_fingerprints_survive_what_moves_lines(linter: Linter) -> None:
 
 
 def test_equal_findings_have_fingerprints_of_their_own(linter: Linter) -> None:
-    line = "server { include listen.conf; auth_jwt x; return 200; }\n"
+    line = "server { include listen.conf; auth_jwt x; return 403; }\n"
     found = linter.findings(line + line, files={"listen.conf": "server_name a;"})
     found = [finding for finding in found if finding.rule == "auth-without-key"]
     assert len({f.fingerprint for f in found}) == len(found) == 2

@@ -13,7 +13,7 @@ def server(*lines: str) -> str:
     return "\n".join(["server {", *lines, "}"]) + "\n"
 
 
-OPEN = 'location /a { auth_jwt "x"; return 200; }'
+OPEN = 'location /a { auth_jwt "x"; return 403; }'
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ OPEN = 'location /a { auth_jwt "x"; return 200; }'
         server(f"{OPEN} # pyngx: ignore[J01] not yet"),
         server(f"# pyngx: ignore[{RULE}] not yet", OPEN),
         server(f"# pyngx:ignore [satisfy-any, {RULE}] not yet", "", "# more", OPEN),
-        server(f"location /a {{ # pyngx: ignore[{RULE}] not yet", 'auth_jwt "x";', "return 200; }"),
+        server(f"location /a {{ # pyngx: ignore[{RULE}] not yet", 'auth_jwt "x";', "return 403; }"),
         f"# pyngx: ignore[{RULE}] not yet\n" + server("", OPEN),
     ],
 )
@@ -49,13 +49,13 @@ def test_wrong_comments_are_told(linter: Linter, comment: str, rule: str, words:
 
 
 def test_it_counts_for_no_more_than_it_says(linter: Linter) -> None:
-    other = 'location /b { auth_jwt "x"; return 200; }'
+    other = 'location /b { auth_jwt "x"; return 403; }'
     found = linter.findings(server(f"{OPEN} # pyngx: ignore[{RULE}] not yet", other))
     assert [(f.line, f.rule) for f in found] == [(3, RULE)]
 
 
 def test_a_word_in_quotes_is_no_comment(linter: Linter) -> None:
-    text = server(f"location /a {{ auth_jwt \"x\"; return 200 '# pyngx: ignore[{RULE}] no'; }}")
+    text = server(f"location /a {{ auth_jwt \"x\"; return 403 '# pyngx: ignore[{RULE}] no'; }}")
     assert [f.rule for f in linter.findings(text)] == [RULE]
 
 

@@ -57,5 +57,5 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 passing(found.place),
                 f"keys come from {target.text.text}, and its certificate is not checked",
                 'turn "proxy_ssl_verify" on and name the "proxy_ssl_trusted_certificate"',
-                ((found.request, "the keys are asked for here"),),
+                found.asked,
             )

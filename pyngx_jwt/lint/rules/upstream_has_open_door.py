@@ -35,10 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import backends_of, passing
+from ..backends import backends_of, guarded_backends, passing
 from ..finding import Severity
 from ..model import Configuration
-from ..place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J35", "upstream-has-open-door", Severity.WARN)
@@ -46,11 +45,7 @@ rule = Rule("J35", "upstream-has-open-door", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    guarded: dict[str, Place] = {}
-    for place in conf.answering:
-        if place.auth.wanted:
-            for backend in backends_of(place):
-                guarded.setdefault(backend.key, place)
+    guarded = guarded_backends(conf.answering)
     for place in conf.answering:
         if place.auth.wanted or place.is_internal:
             continue

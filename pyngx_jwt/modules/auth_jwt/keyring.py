@@ -57,6 +57,12 @@ class Keyring:
         """What tokens are held against."""
         return self._policy
 
+    @property
+    def constant_sources(self) -> tuple[Source, ...]:
+        """Where the keys come from, if that is the same for all requests; else nothing."""
+        r = Request()
+        return tuple(find(r) for find in self._find) if self._constant else ()
+
     def at_hand(self, r: Request, now: float) -> Verifier | Failure | None:
         """The verifier, or why there is none; None if keys have to be fetched."""
         sets: list[KeySet] = []

@@ -113,6 +113,16 @@ class KeyFile:
         return self._found if isinstance(self._found, Failure) else None
 
     @property
+    def path(self) -> str:
+        """The full path."""
+        return self._path.decode("latin-1")
+
+    @property
+    def is_jwk_set(self) -> bool:
+        """Whether a JWK Set is expected in it."""
+        return self._form.name == JWKS.name
+
+    @property
     def key_set(self) -> KeySet | None:
         """What was in the file when it was last looked at, None if it was of no use."""
         return self._found if isinstance(self._found, KeySet) else None

@@ -1,0 +1,62 @@
+"""What places demand of claims, told alike for all JWT dialects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..conf.parse import Statement
+from ..http.template import Template
+from .place import Place
+from .values import Values, names_in
+
+REQUIRE = "auth_jwt_require"
+WHOLE = {"jwt_claims", "jwt_payload"}  # variables with all claims
+_CLAIM = "jwt_claim_"
+
+
+def required_texts(place: Place) -> list[Template]:
+    """The texts of auth_jwt_require that count in a place."""
+    conf: Any = place.auth.conf
+    found = [text for one in place.auth.required for text in one.values]
+    return [*found, *getattr(conf, "required_values", ())]  # as max-lt's module has them
+
+
+def requiring(place: Place, text: Template) -> tuple[Statement, int]:
+    """The auth_jwt_require that has a text, and which word of it that is."""
+    for around in place.outward():
+        for statement in around.given(REQUIRE):
+            if text.text in statement.args:
+                return statement, statement.args.index(text.text) + 1
+    return place.set_by(REQUIRE), 0
+
+
+def claims_looked_at(place: Place, flow: Values) -> set[str]:
+    """The names of claims on which it depends whether a request passes: of requirements, and of
+    conditions in the blocks around.  "*" is there if all claims are handed to somebody."""
+    conf: Any = place.auth.conf
+    found = {demand.name for demand in getattr(conf, "claims", ())}
+    found |= {_name(w.field) for w in getattr(conf, "wanted", ()) if not w.in_header}
+    names = [name for text in required_texts(place) for name in text.names]
+    for demand in (*getattr(conf, "claims", ()), *getattr(conf, "wanted", ())):
+        texts = demand.values if hasattr(demand, "values") else (demand.expected,)
+        names += [name for text in texts for name in text.names]
+    names += _in_conditions(place)
+    behind = flow.behind(names)
+    if behind & WHOLE:
+        found.add("*")
+    return found | {n.removeprefix(_CLAIM) for n in behind if n.startswith(_CLAIM)}
+
+
+def _in_conditions(place: Place) -> list[str]:
+    return [
+        name
+        for around in place.outward()
+        for condition in around.given("if")
+        for word in condition.args
+        for name in names_in(word.strip("()"))
+    ]
+
+
+def _name(field: str) -> str:
+    """The outermost member of a field such as "aud", ".aud[0]" or '."aud"'."""
+    return field.lstrip(".").partition("[")[0].partition(".")[0].strip('"')

@@ -1,0 +1,52 @@
+"""Tokens are demanded inside of "limit_except" only, so that reading needs none.
+
+"limit_except GET" holds what counts for all methods but GET and HEAD.  With "auth_jwt" in it
+writing is protected and reading is open to everybody.  If that is meant, say so in a comment;
+otherwise turn tokens on in the location itself.
+
+Bad:
+
+    location /api/ {
+        limit_except GET {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+        }
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.directive import LIMIT_EXCEPT
+from ...modules.core import CoreConf
+from ..auth import SWITCHES
+from ..doors import is_open
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J27", "auth-only-in-limit-except", Severity.WARN)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if not place.context & LIMIT_EXCEPT or not place.auth.wanted or place.outer is None:
+        return
+    methods = sorted(place[CoreConf]._methods - {"OPTIONS"})  # which tell what is allowed
+    if methods and is_open(place.outer):
+        yield Hit(
+            place.set_by(*SWITCHES),
+            f"{', '.join(methods)} need no token in {place.outer}",
+            'turn "auth_jwt" on outside of "limit_except"',
+            ((place.statement, "what is inside counts for other methods"),),
+        )

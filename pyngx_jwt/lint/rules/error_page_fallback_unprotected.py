@@ -1,0 +1,105 @@
+"""A request that is refused, or finds no file, goes on to an open location with the same content.
+
+"error_page 401 = @app" sends whoever has no token to "@app": where that passes requests to the
+application as well, it answers them.  A fallback of "try_files" that clients can ask for by its
+own URI is a second door to it.  Let refusals end at a page that tells of them, and demand tokens
+in the fallback, too.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        error_page 401 = @app;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location @app { proxy_pass http://127.0.0.1:9000; }
+
+Bad:
+
+    location / {
+        auth_jwt "site";
+        auth_jwt_key_file keys/jwks.json;
+        try_files $uri /index.app;
+    }
+    location = /index.app { proxy_pass http://127.0.0.1:9000; }
+
+Good:
+
+    location / {
+        auth_jwt "site";
+        auth_jwt_key_file keys/jwks.json;
+        error_page 401 = @login;
+        try_files $uri @app;
+    }
+    location @login { return 302 /login; }
+    location @app { proxy_pass http://127.0.0.1:9000; }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.core import CoreConf
+from ...modules.try_files import TryFilesConf
+from ..doors import is_guarded, is_open, is_same, serves_files
+from ..finding import Severity
+from ..place import Place
+from ..redirects import error_page_of, error_page_statement, find_target
+from ..rule import Hit, Rule
+
+rule = Rule("J34", "error-page-fallback-unprotected", Severity.ERROR)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if not place.auth.wanted:
+        return
+    for code in sorted(_refusals(place)):
+        page = error_page_of(place, code)
+        target = find_target(place.server, page.uri.text) if page is not None else None
+        if page is None or target is None or not _answers_the_same(target, place):
+            continue
+        severity = Severity.ERROR
+        if page.uri.is_constant and not target[CoreConf].is_named:
+            if serves_files(target) or target[CoreConf]._modifier == "=" or code not in (401, 403):
+                continue  # a page that tells of the refusal
+            severity = Severity.INFO
+        yield Hit(
+            error_page_statement(place, page),
+            f"what {place} refuses with {code} is answered by {target}, with the same content",
+            related=((target.statement, "no token is needed here"),),
+            severity=severity,
+        )
+
+
+def _refusals(place: Place) -> set[int]:
+    """The codes that answer before a token has been found to be good."""
+    found = {401, 403} | {required.status for required in place.auth.required}
+    if place.auth.plan is not None:
+        found.add(place.auth.plan.broken_keys)
+    if place.is_internal:
+        found.add(404)
+    return found
+
+
+def _answers_the_same(target: Place, place: Place) -> bool:
+    if target is place or target.auth.wanted or is_guarded(target) or target.given("return"):
+        return False
+    fixed = [s for s in target.given("rewrite") if "$" not in s.args[1]]
+    return not fixed and is_same(place, target)
+
+
+@rule.each_location
+def check_try_files(place: Place) -> Iterator[Hit]:
+    tried = place[TryFilesConf]
+    if not place.auth.wanted or not tried._candidates or tried._code:
+        return
+    target = find_target(place.server, tried._fallback.text)
+    if target is not None and target is not place and is_open(target) and not serves_files(target):
+        yield Hit(
+            place.set_by("try_files"),
+            f"{place} falls back to {target}, which clients can ask for without a token",
+            'write "internal" into it, or demand a token there, too',
+            ((target.statement, "no token is needed here"),),
+        )

@@ -1,0 +1,56 @@
+"""A token that never expires is accepted.
+
+The module of NGINX Plus and that of max-lt look at "exp" only where a token has one; those of
+kjdev, TeslaGov and tizpuppi refuse a token without it.  A mistake of the issuer then makes tokens
+that are good for ever, and none of them can be called back.  Demand it.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_algorithm HS256;
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_algorithm HS256;
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_require $jwt_claim_exp;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...jwt import Presence
+from ..auth import SWITCHES
+from ..demands import claims_looked_at
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+from ..values import Values
+
+rule = Rule("J23", "exp-not-required", Severity.INFO)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    flow = Values(conf)
+    for place in conf.answering:
+        policy = place.auth.policy
+        if policy is None or policy.exp is not Presence.OPTIONAL:
+            continue
+        if place.is_protected and not place.is_internal:
+            if claims_looked_at(place, flow) & {"exp", "*"}:
+                continue
+            yield Hit(
+                place.set_by(*SWITCHES),
+                'a token without "exp" is accepted, and good for ever',
+                "auth_jwt_require $jwt_claim_exp",
+            )

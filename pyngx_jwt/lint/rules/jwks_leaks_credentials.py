@@ -1,0 +1,57 @@
+"""The key server is sent the token and the cookies of every client.
+
+The subrequest that fetches keys has the fields of the client's request, and they are passed on:
+whoever runs the key server, or logs its requests, can use them.  It needs none of them:
+"proxy_pass_request_headers off".
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass_request_headers off;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..backends import passing
+from ..fields import passes_on
+from ..finding import Severity
+from ..jwks import proxied_key_locations
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for found in proxied_key_locations(conf):
+        passed = [n for n in ("Authorization", "Cookie") if passes_on(found.place, n.lower())]
+        if passed:
+            yield Hit(
+                passing(found.place),
+                f"the key server is sent the client's {' and '.join(passed)}",
+                "proxy_pass_request_headers off",
+                found.asked,
+            )

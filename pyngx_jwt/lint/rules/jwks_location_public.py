@@ -1,0 +1,51 @@
+"""Clients can ask for the location that keys are fetched from.
+
+It is there for subrequests of the server itself.  Open to everybody, it passes any number of
+requests on to the key server, with queries and fields that the client chooses.  Write "internal"
+into it.
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks { proxy_pass http://127.0.0.1:9001/jwks.json; }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..doors import is_open
+from ..finding import Severity
+from ..jwks import proxied_key_locations
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("J10", "jwks-location-public", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for found in proxied_key_locations(conf):
+        if is_open(found.place):
+            yield Hit(
+                found.place.statement,
+                f"clients can ask for {found.place}, which fetches keys",
+                'write "internal" into it',
+                found.asked,
+            )

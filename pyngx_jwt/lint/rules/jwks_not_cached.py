@@ -1,0 +1,84 @@
+"""Keys are fetched anew for every request.
+
+Each request with a token waits for the key server, and when that does not answer, nobody gets in.
+Keep the keys: with "proxy_cache" and "proxy_cache_valid" in the location that fetches them, or
+with "auth_jwt_key_cache" where tokens are demanded.  "proxy_cache" alone keeps only what the
+server itself says how long to keep.
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+
+Good:
+
+    proxy_cache_path cache keys_zone=jwks:1m;
+    server {
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_request /_jwks;
+            proxy_pass http://127.0.0.1:9000;
+        }
+        location = /_jwks {
+            internal;
+            proxy_cache jwks;
+            proxy_cache_valid 200 10m;
+            proxy_cache_use_stale error timeout updating;
+            proxy_pass http://127.0.0.1:9001/jwks.json;
+        }
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        auth_jwt_key_cache 10m;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.proxy.cache_conf import CacheConf
+from ..backends import passing
+from ..finding import Severity
+from ..jwks import kept_by_module, kept_in_cache, proxied_key_locations
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("J13", "jwks-not-cached", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for found in proxied_key_locations(conf):
+        if kept_by_module(found.asking) or kept_in_cache(found.place):
+            continue
+        if found.place[CacheConf].zone is None:
+            yield Hit(
+                passing(found.place),
+                "keys are fetched for every request",
+                'keep them with "proxy_cache" and "proxy_cache_valid"',
+                found.asked,
+            )
+        else:
+            yield Hit(
+                found.place.set_by("proxy_cache"),
+                "keys are kept only if the key server says for how long",
+                'add "proxy_cache_valid 200 10m"',
+                found.asked,
+            )

@@ -1,0 +1,75 @@
+"""Keys are fetched from another machine without TLS.
+
+Whoever is on the way to it, or can answer in its name, puts his own keys in the place of the
+right ones, and signs tokens with them: that is as good as no tokens at all.  Fetch them with
+https and "proxy_ssl_verify on".
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://192.0.2.7/jwks.json;
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_ssl_verify on;
+        proxy_ssl_trusted_certificate keys/ca.pem;
+        proxy_pass https://192.0.2.7/jwks.json;
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://localhost:8080/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..backends import is_local, passing, servers_behind
+from ..finding import Severity
+from ..jwks import key_locations
+from ..model import Configuration
+from ..rule import Hit, Rule
+from ..values import Values
+
+rule = Rule("J11", "jwks-over-http", Severity.ERROR)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    flow = Values(conf)
+    for found in key_locations(conf):
+        for url in flow.values(found.place.target.text, found.place) if found.place.target else ():
+            if not url.lower().startswith("http://"):
+                continue
+            remote = [name for name in servers_behind(found.place, url) if not is_local(name)]
+            if remote:
+                yield Hit(
+                    passing(found.place),
+                    f"keys come from {remote[0]} without TLS",
+                    "fetch them with https",
+                    found.asked,
+                )
+                break

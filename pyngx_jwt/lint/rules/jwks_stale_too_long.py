@@ -1,0 +1,86 @@
+"""Keys are kept for more than a day.
+
+A key that the issuer has taken back, because somebody stole it, is good here for as long.  Ten
+minutes to a few hours are enough to spare the key server.
+
+Bad:
+
+    proxy_cache_path cache keys_zone=jwks:1m;
+    server {
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_request /_jwks;
+            proxy_pass http://127.0.0.1:9000;
+        }
+        location = /_jwks {
+            internal;
+            proxy_cache jwks;
+            proxy_cache_valid 200 30d;
+            proxy_pass http://127.0.0.1:9001/jwks.json;
+        }
+    }
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        auth_jwt_key_cache 7d;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        auth_jwt_key_cache 10m;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..finding import Severity
+from ..jwks import kept_by_module, kept_in_cache, key_locations
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J16", "jwks-stale-too-long", Severity.WARN)
+DAY = 24 * 60 * 60  # seconds
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for found in key_locations(conf):
+        seconds = kept_in_cache(found.place)
+        if seconds > DAY:
+            yield Hit(found.place.set_by("proxy_cache_valid"), _told(seconds), related=found.asked)
+        seconds = int(kept_by_module(found.asking))
+        if seconds > DAY:
+            yield Hit(
+                found.asking.set_by("auth_jwt_key_cache"), _told(seconds), related=found.asked
+            )
+
+
+@rule.each_location
+def check_files(place: Place) -> Iterator[Hit]:
+    """In NGINX Plus keys of a file are kept as well."""
+    seconds = int(kept_by_module(place))
+    if place.auth.wanted and place.auth.key_files and seconds > DAY:
+        yield Hit(place.set_by("auth_jwt_key_cache"), _told(seconds))
+
+
+def _told(seconds: int) -> str:
+    return f"keys are kept for {seconds / DAY:.3g} days, even if they are taken back meanwhile"

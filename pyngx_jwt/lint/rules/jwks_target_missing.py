@@ -1,0 +1,72 @@
+"""No location answers where keys are asked for.
+
+The request for keys comes to "location /", or to nothing at all: what it gets is a page of the
+application, or 404, and that is no set of keys.  Every request is refused then.  Give the keys a
+location of their own.
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ..doors import is_same
+from ..finding import Severity
+from ..jwks import KeyRequested, falls_through, key_requests
+from ..model import Configuration
+from ..place import Place
+from ..probe import located
+from ..rule import Hit, Rule
+
+rule = Rule("J17", "jwks-target-missing", Severity.ERROR)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for found in key_requests(conf):
+        server = found.asking.server
+        if server.given("rewrite", "return", "if"):  # which may lead elsewhere
+            continue
+        probe, place = located(server, found.uri.partition("?")[0])
+        hint = f'add "location = {found.uri.partition("?")[0]}" to {server}'
+        if place is None:
+            yield Hit(found.statement, f"{found.uri} is answered with a redirect", hint)
+        elif falls_through(place, found.uri):
+            location = place.level.location
+            assert location is not None
+            if place.target is None and os.path.exists(location.path_of(probe)):
+                continue
+            where = place if place.is_location else f"no location of {server}"
+            yield Hit(
+                found.statement,
+                f"keys are asked of {found.uri}, which comes to {where}",
+                hint,
+                severity=_severity(place, found),
+            )
+
+
+def _severity(place: Place, found: KeyRequested) -> Severity:
+    """Another server than the application's may well have keys."""
+    if place.target is None or place.auth.wanted or is_same(place, found.asking):
+        return Severity.ERROR
+    return Severity.WARN

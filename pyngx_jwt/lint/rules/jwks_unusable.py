@@ -1,0 +1,87 @@
+"""A set of keys has none that could verify a token.
+
+The file is well-formed, and yet no signature can be checked with it: "keys" is empty, all keys
+are for encryption, their type or curve is unknown, or none of them is for an algorithm that is
+allowed.  After the next reload every request is refused, or answered with 500.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/empty.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_algorithm RS256;
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_algorithm HS256;
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from ...jwt import Form, KeySet, KeySetError
+from ..finding import Severity
+from ..keys import KeySource, key_set_of, key_sources, policy_of, sources_of
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J02", "jwks-unusable", Severity.ERROR)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for source in key_sources(conf):
+        if source.key_set is None:
+            if isinstance(source.document, dict) and "keys" in source.document:
+                yield Hit(source.statement, _reason(source))
+            continue
+        place = next((place for place in source.places if not _verifies(place)), None)
+        if place is not None:
+            yield Hit(source.statement, *_misfit(place))
+
+
+def _reason(source: KeySource) -> str:
+    """What the server says of the file when it reads it."""
+    try:
+        KeySet.parse(json.dumps(source.document).encode())
+    except KeySetError as error:
+        return str(error)
+    return "no usable key in the JWK Set"
+
+
+def _verifies(place: Place) -> bool:
+    """Whether a key is for an algorithm that is allowed, as far as that is known."""
+    policy = policy_of(place)
+    if policy.form is not Form.SIGNED or not policy.check_signature:
+        return True
+    sets = [key_set_of(source) for source in sources_of(place)]
+    return any(
+        key_set is None or any(key.checks.keys() & policy.algorithms for key in key_set.keys)
+        for key_set in sets
+    )
+
+
+def _misfit(place: Place) -> tuple[str, str]:
+    allowed = sorted(policy_of(place).algorithms)
+    if not allowed:
+        return f"every token is refused in {place}: no algorithm is allowed", 'name "auth_jwt_alg"'
+    told = f", which allows {', '.join(allowed)}" if len(allowed) < 4 else ""
+    return f"no key verifies signatures in {place}{told}: every token is refused", ""

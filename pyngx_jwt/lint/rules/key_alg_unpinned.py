@@ -1,0 +1,75 @@
+"""A key verifies signatures of several algorithms, where one is meant.
+
+Without "alg" in a JWK every algorithm of its family is accepted: an RSA key for RS256 also
+verifies RS512 and PS256, a secret for HS256 also HS512.  RFC 8725, section 3.1, asks to bind a
+key to one algorithm.  Add "alg" to the key, or allow one only: with "auth_jwt_algorithm", with
+"auth_jwt_alg" of max-lt's module, with "auth_jwt_require_header alg eq RS256" of kjdev's.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/noalg.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_algorithm HS256;
+        auth_jwt_key_file keys/noalg.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...jwt import Key, Requirement
+from ..finding import Severity
+from ..keys import KeySource, key_sources, policy_of
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J03", "key-alg-unpinned", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    if conf.scope.dialect == "tesla":  # whose directive tells no more than the family
+        return
+    for source in key_sources(conf):
+        if all(_demands_alg(place) for place in source.places):
+            continue
+        loose = [key for key in source.keys if len(source.algorithms(key)) > 1]
+        if loose:
+            names = ", ".join(sorted(source.algorithms(loose[0])))
+            yield Hit(source.statement, f"{_told(loose[0])} verifies {names}", _hint(source))
+
+
+def _demands_alg(place: Place) -> bool:
+    return any(
+        isinstance(demand, Requirement) and demand.in_header and demand.path == ("alg",)
+        for demand in policy_of(place).demands
+    )
+
+
+def _told(key: Key) -> str:
+    return "the key" if key.kid is None else f'the key "{key.kid}"'
+
+
+def _hint(source: KeySource) -> str:
+    if source.is_jwk_set:
+        return 'add "alg" to the key'
+    return 'name the one that is meant with "auth_jwt_alg"'

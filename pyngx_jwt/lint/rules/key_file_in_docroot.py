@@ -1,0 +1,108 @@
+"""A file with keys lies in a folder that is served.
+
+The secret with which tokens are made can be had by whoever asks for the file by its name.  Keep
+keys beside the configuration, in a folder that no "root" and no "alias" leads to.  A file that
+has nothing but public keys may be served.
+
+Bad:
+
+    root /srv/www;
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file /srv/www/keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    root /srv/www;
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file /srv/keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ...modules.core import CoreConf
+from ..doors import is_guarded, serves_files
+from ..finding import Severity
+from ..keys import KeySource, key_sources
+from ..model import Configuration
+from ..place import Place
+from ..probe import located
+from ..rule import Hit, Rule
+
+rule = Rule("J07", "key-file-in-docroot", Severity.ERROR)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    sources = [source for source in key_sources(conf) if source.path and _matters(source)]
+    folders = list(_folders(conf)) if sources else []
+    for source in sources:
+        for server, folder, around in folders:
+            uri = _uri(source.path, folder, around)
+            place = _serving(server, uri, source.path) if uri else None
+            if place is not None:
+                yield Hit(
+                    source.statement,
+                    f'"{source.path}" is served by {place} as {uri}',
+                    "move it to a folder that is not served",
+                    ((place.set_by("root", "alias"), "the folder is served here"),),
+                    severity=Severity.ERROR if source.has_secret else Severity.WARN,
+                )
+                break
+
+
+def _matters(source: KeySource) -> bool:
+    """Whether it has a secret, or cannot be looked into."""
+    return source.has_secret or not source.keys
+
+
+def _folders(conf: Configuration) -> Iterator[tuple[Place, str, str]]:
+    """The folders that are served, each with its server and the URI that leads to it."""
+    seen: set[tuple[int, str, str]] = set()
+    for place in conf.answering:
+        core = place[CoreConf]
+        if not core.root_path.is_constant or core.alias_length < 0:
+            continue
+        around = "" if core.alias_of is None else core.alias_of[CoreConf]._name
+        folder = conf.scope.full_name(core.root_path.text)
+        if (id(place.server), folder, around) not in seen:
+            seen.add((id(place.server), folder, around))
+            yield place.server, folder, around
+
+
+def _uri(path: str, folder: str, around: str) -> str:
+    """The URI of a file, "" if it is not in the folder."""
+    for name, base in (
+        (os.path.normpath(path), os.path.normpath(folder)),
+        (_real(path), _real(folder)),
+    ):
+        if name.startswith(f"{base.rstrip('/')}/"):
+            rest = name[len(base.rstrip("/")) :]
+            return around + (rest[1:] if around.endswith("/") else rest) if around else rest
+    return ""
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(path.encode("latin-1")).decode("latin-1")
+
+
+def _serving(server: Place, uri: str, path: str) -> Place | None:
+    """The place that gives the file to clients, None if none does."""
+    probe, place = located(server, uri)
+    if place is None or place.is_internal or place.given("return"):
+        return None
+    if is_guarded(place) and not place.auth.wanted:
+        return None
+    if not serves_files(place):
+        return None
+    location = place.level.location
+    assert location is not None
+    return place if _real(location.path_of(probe)) == _real(path) else None

@@ -1,0 +1,63 @@
+"""A file with a secret or a private key can be read by others, or a key file be written by them.
+
+Whoever reads the secret makes tokens that say what he likes; whoever can write to the file needs
+no secret at all.  The file is read by the master process or by the user of the workers, and
+nobody else needs it.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/world.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from ..finding import Severity
+from ..keys import key_sources
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("J05", "key-file-permissions", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for source in key_sources(conf):
+        mode = _mode(source.path) if source.path else 0
+        text, severity = _fault(mode, has_secret=source.has_secret)
+        if text:
+            message = f'"{source.path}" can be {text} (mode {mode:o})'
+            yield Hit(source.statement, message, "chmod 600", severity=severity)
+
+
+def _mode(path: str) -> int:
+    """The permissions of a file, 0 if it cannot be had."""
+    try:
+        return stat.S_IMODE(os.stat(path.encode("latin-1")).st_mode)
+    except (OSError, ValueError):
+        return 0
+
+
+def _fault(mode: int, *, has_secret: bool) -> tuple[str, Severity]:
+    if mode & stat.S_IWOTH:
+        return "written by everybody", Severity.WARN
+    if has_secret and mode & stat.S_IROTH:
+        return "read by everybody, and tokens can be made with what is in it", Severity.WARN
+    if has_secret and mode & stat.S_IRGRP:  # often that of the workers
+        return "read by its group, and tokens can be made with what is in it", Severity.INFO
+    return "", Severity.INFO

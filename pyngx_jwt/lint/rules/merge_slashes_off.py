@@ -1,0 +1,67 @@
+"""A doubled slash leads around a protected location, as "merge_slashes" is off.
+
+With it "//admin/" is another URI than "/admin/", and comes to another location.  Applications and
+file systems do not tell them apart.  Leave it on, or demand tokens for everything.
+
+Bad:
+
+    server {
+        merge_slashes off;
+        location /admin/ {
+            auth_jwt "admin";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+        location / { proxy_pass http://127.0.0.1:9000; }
+    }
+
+Good:
+
+    server {
+        merge_slashes off;
+        auth_jwt "site";
+        auth_jwt_key_file keys/jwks.json;
+        location /admin/ { proxy_pass http://127.0.0.1:9000; }
+        location / { proxy_pass http://127.0.0.1:9000; }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.core import CoreConf
+from ..doors import is_open, is_same
+from ..finding import Severity
+from ..place import Place
+from ..probe import location_of
+from ..rule import Hit, Rule
+
+rule = Rule("J36", "merge-slashes-off", Severity.ERROR)
+
+
+@rule.each_server
+def check(server: Place) -> Iterator[Hit]:
+    if server[CoreConf].merge_slashes:
+        return
+    for place in server.walk():
+        core = place[CoreConf]
+        if not place.is_location or not place.auth.wanted or core._regex or core.is_named:
+            continue
+        for uri in _doubled(core._name):
+            other = location_of(server, uri)
+            if other is not None and is_open(other) and is_same(place, other):
+                yield Hit(
+                    server.set_by("merge_slashes"),
+                    f"{uri} comes to {other}, which needs no token, and not to {place}",
+                    "leave it on",
+                    ((place.statement, "a token is demanded here"),),
+                )
+                return
+
+
+def _doubled(name: str) -> Iterator[str]:
+    """The URI with one of its slashes twice."""
+    for at, character in enumerate(name):
+        if character == "/":
+            yield f"{name[:at]}/{name[at:]}"

@@ -1,0 +1,90 @@
+"""Tokens are accepted whoever issued them and whomever they are for.
+
+The keys of an identity provider sign tokens for many services.  Where neither "iss" nor "aud" is
+looked at, a token that a client got for a harmless service opens this one, too (RFC 8725,
+sections 3.8 and 3.9).  Demand them: with "auth_jwt_validate_claim", "auth_jwt_require_claim" of
+kjdev's module, or "auth_jwt_require" and a "map".
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+
+Good:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_validate_claim iss https://idp.example.com;
+        auth_jwt_validate_claim aud api;
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass http://127.0.0.1:9001/jwks.json;
+    }
+
+Good:
+
+    map $jwt_claim_aud $for_us { api 1; default 0; }
+    server {
+        location / {
+            auth_jwt "api";
+            auth_jwt_require $for_us;
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..auth import SWITCHES
+from ..demands import claims_looked_at
+from ..finding import Severity
+from ..keys import key_set_of, sources_of
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+from ..values import Values
+
+rule = Rule("J21", "no-iss-aud", Severity.WARN)
+ENOUGH = {"iss", "aud", "*"}
+UNABLE = {"tesla", "tizp"}  # dialects that demand nothing of these claims
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    flow = Values(conf)
+    for place in conf.answering:
+        if not place.is_protected or place.is_internal or not place.auth.has_keys:
+            continue
+        if not claims_looked_at(place, flow) & ENOUGH:
+            yield Hit(
+                place.set_by(*SWITCHES),
+                'neither "iss" nor "aud" is looked at: a token for another service is accepted',
+                'demand "iss" and "aud"',
+                severity=_severity(place),
+            )
+
+
+def _severity(place: Place) -> Severity:
+    unable = place.auth.dialect in UNABLE
+    return Severity.INFO if unable or _own_secret(place) else Severity.WARN
+
+
+def _own_secret(place: Place) -> bool:
+    """Whether tokens are made with secrets, which fewer issue and share than public keys."""
+    sets = [key_set_of(source) for source in sources_of(place)]
+    return bool(sets) and all(
+        key_set is not None and all(key.kty == "oct" for key in key_set.keys) for key_set in sets
+    )

@@ -1,0 +1,52 @@
+"""A set of keys that only verifies has the private half of a key in it.
+
+Signatures are checked with the public half.  Where the private one lies around, a leaked file or
+backup of the proxy is enough to sign tokens as the issuer does.  Leave the members "d", "p", "q",
+"dp", "dq" and "qi" out.  Keys for decryption ("use" is "enc", "auth_jwt_type encrypted") need
+them.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/private.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...jwt import Form
+from ..finding import Severity
+from ..keys import PRIVATE, is_for_signatures, is_private, key_sources, policy_of
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("J06", "private-key-in-jwks", Severity.ERROR)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for source in key_sources(conf):
+        forms = {policy_of(place).form for place in source.places}
+        for number, jwk in enumerate(source.jwks):
+            unpaired = is_private(jwk) and is_for_signatures(jwk)
+            if unpaired and (forms == {Form.SIGNED} or jwk.get("use") == "sig"):
+                kid = jwk.get("kid")
+                named = f'"{kid}"' if isinstance(kid, str) else str(number)
+                members = ", ".join(f'"{name}"' for name in sorted(PRIVATE.intersection(jwk)))
+                yield Hit(
+                    source.statement,
+                    f"key {named} is a private one: {members}",
+                    "the public half is enough to verify tokens",
+                )

@@ -1,0 +1,105 @@
+"""An open location with a regular expression takes URIs of a protected prefix.
+
+Expressions go before plain prefixes: with "location ~ \\.json$" beside a protected
+"location /admin/", /admin/users.json needs no token.  Write "location ^~ /admin/", which no
+expression goes before, or demand tokens in both.
+
+Bad:
+
+    location /admin/ {
+        auth_jwt "admin";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location ~ \\.json$ { proxy_pass http://127.0.0.1:9000; }
+
+Good:
+
+    location ^~ /admin/ {
+        auth_jwt "admin";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location ~ \\.json$ { proxy_pass http://127.0.0.1:9000; }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...http.regex import Regex
+from ...modules.core import CoreConf
+from ..doors import contents_of, is_open
+from ..finding import Severity
+from ..place import Place
+from ..probe import location_of
+from ..rule import Hit, Rule
+from ..samples import head, sample
+
+rule = Rule("J32", "regex-shadows-protected-prefix", Severity.ERROR)
+
+
+@rule.each_server
+def check(server: Place) -> Iterator[Hit]:
+    locations = [place for place in server.walk() if place.is_location]
+    guarded = [(place, contents_of(place)) for place in locations if _is_guarded_prefix(place)]
+    if not guarded:
+        return
+    for place in locations:
+        if place[CoreConf]._regex is None or not is_open(place):
+            continue
+        contents = contents_of(place)
+        same = [other for other, others in guarded if contents & others]
+        rest = [other for other, others in guarded if not contents & others]
+        yield from _first(place, same, Severity.ERROR) or _first(place, rest, Severity.INFO)
+
+
+def _is_guarded_prefix(place: Place) -> bool:
+    core = place[CoreConf]
+    return core._modifier == "" and not core.is_named and place.auth.wanted and core._name != "/"
+
+
+def _first(place: Place, guarded: list[Place], severity: Severity) -> list[Hit]:
+    """What is found with the first prefix of which the expression takes URIs."""
+    begins = head(_regex(place).text).lower()
+    for other in guarded:
+        prefix = other[CoreConf]._name
+        low = prefix.lower()
+        if not (low.startswith(begins) or begins.startswith(low)):
+            continue
+        if uri := _taken(place, prefix):
+            related = ((other.statement, "a token is demanded here"),)
+            text = f"{uri} comes to {place}, which needs no token, and not to {other}"
+            hint = f"write location ^~ {prefix}"
+            return [Hit(place.statement, text, hint, related, severity=severity)]
+    return []
+
+
+def _taken(place: Place, prefix: str) -> str:
+    """A URI of the prefix that the expression takes, "" if none is found."""
+    regex = _regex(place)
+    anything, inside = sample(regex.text), prefix.strip("/")
+    fillings = (f"{prefix[1:]}x", f"{prefix}x", inside)
+    tried = (
+        f"{prefix}x{anything}",
+        f"{prefix}{anything}",
+        *(sample(regex.text, f) for f in fillings),
+    )
+    for uri in tried:
+        matches = uri.startswith(prefix) and _matches(regex, uri)
+        if matches and location_of(place.server, uri) is place:
+            return uri
+    return ""
+
+
+def _regex(place: Place) -> Regex:
+    regex = place[CoreConf]._regex
+    assert regex is not None
+    return regex
+
+
+def _matches(regex: Regex, uri: str) -> bool:
+    try:
+        return regex.test(uri)
+    except ValueError:  # it gave up
+        return False

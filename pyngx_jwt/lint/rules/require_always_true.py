@@ -1,0 +1,77 @@
+"""A requirement on tokens is met by every token.
+
+"auth_jwt_require" refuses values that are empty or "0".  A "map" with "default 1", a variable
+that is set to a constant, or text after the variable never are: the check does nothing.
+
+Bad:
+
+    map $jwt_claim_role $ok { default 1; admin 1; }
+    server {
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            auth_jwt_require $ok;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Bad:
+
+    location / {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_require "$jwt_claim_role:$jwt_claim_team";
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    map $jwt_claim_role $ok { default 0; admin 1; }
+    server {
+        location / {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            auth_jwt_require $ok $jwt_claim_team;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...http.template import Template
+from ..demands import required_texts, requiring
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+from ..values import Values
+
+rule = Rule("J26", "require-always-true", Severity.ERROR)
+REFUSED = {"", "0"}
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    flow = Values(conf)
+    for place in conf.answering:
+        if not place.auth.wanted:
+            continue
+        for text in required_texts(place):
+            if _is_always_met(text, place, flow):
+                statement, word = requiring(place, text)
+                yield Hit(
+                    statement,
+                    f'"{text.text}" is never empty and never "0": every token meets this',
+                    word=word,
+                )
+
+
+def _is_always_met(text: Template, place: Place, flow: Values) -> bool:
+    literal = "".join(part for is_variable, part in text.parts if not is_variable)
+    if literal not in REFUSED:
+        return True
+    values = flow.values(text, place)
+    return bool(values) and not values & REFUSED

@@ -1,0 +1,82 @@
+"""Requirements on tokens stand on two levels, and what counts depends on the module.
+
+In NGINX Plus, pyngx and max-lt's module a level with requirements of its own loses all those of
+the levels around it.  In kjdev's they add up, but its version 0.14.2 drops some of the inner ones
+where that level has more.  Either way a requirement that can be read is not looked at.  Keep all
+requirements of a location in one block.
+
+Bad:
+
+    server {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_validate_claim iss https://idp.example.com;
+        location /admin/ {
+            auth_jwt_validate_claim role admin;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    server {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        auth_jwt_validate_claim iss https://idp.example.com;
+        location /admin/ {
+            auth_jwt_validate_claim iss https://idp.example.com;
+            auth_jwt_validate_claim role admin;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ...conf.parse import Statement
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("J25", "require-split-over-levels", Severity.ERROR)
+NAMES = (
+    *("auth_jwt_require", "auth_jwt_require_claim", "auth_jwt_require_header"),
+    "auth_jwt_validate_claim",
+)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    if not place.auth.wanted:
+        return
+    for name in NAMES:
+        levels = [found for around in place.outward() if (found := around.given(name))]
+        for inner, outer in pairwise(levels):
+            lost = outer[0] if place.auth.dialect == "kjdev" else _lost(inner, outer)
+            if lost is not None:
+                yield Hit(
+                    inner[0],
+                    f'"{name}" stands here and in a block around: {_effect(place)}',
+                    "keep all requirements of a location in one block",
+                    ((lost, "this one is outside"),),
+                )
+
+
+def _lost(inner: list[Statement], outer: list[Statement]) -> Statement | None:
+    """One of the outer level that is not repeated on the inner one."""
+    here = {frozenset(statement.args) for statement in inner}
+    words = {word for statement in inner for word in statement.args}
+    for statement in outer:
+        whole = frozenset(statement.args) in here
+        if not whole and not (statement.name == "auth_jwt_require" and words >= {*statement.args}):
+            return statement
+    return None
+
+
+def _effect(place: Place) -> str:
+    if place.auth.dialect == "kjdev":
+        return "kjdev 0.14.2 drops some of the inner ones"
+    return "those around are not looked at"

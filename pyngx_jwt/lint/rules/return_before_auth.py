@@ -1,0 +1,125 @@
+"""A protected location answers, or is left, before any token is looked at.
+
+"return" and "rewrite" run before access is checked, wherever they stand in the block.  What they
+answer needs no token, and a request that they send to an open location arrives there without one.
+Refusals, answers to OPTIONS and redirects under a condition do no harm, and are not told.  Serve
+the answer from a location that the protected one passes requests to, or protect the target, too.
+
+Bad:
+
+    location /report/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        return 200 "the numbers";
+    }
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        rewrite ^/api/(.*)$ /v1/$1 last;
+    }
+    location /v1/ { proxy_pass http://127.0.0.1:9000; }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        if ($request_method = TRACE) { return 405; }
+        rewrite ^/api/(.*)$ /v1/$1 break;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.directive import LOCATION, LOCATION_IF, SERVER, SERVER_IF
+from ...conf.parse import Statement
+from ..auth import SWITCHES
+from ..doors import is_guarded
+from ..finding import Severity
+from ..place import Place
+from ..redirects import LEAVING, error_page_of, find_target
+from ..rule import Hit, Rule
+from ..values import names_in
+
+rule = Rule("J30", "return-before-auth", Severity.ERROR)
+IFS = SERVER_IF | LOCATION_IF
+
+
+@rule.each_place
+def check(place: Place) -> Iterator[Hit]:
+    if not place.context & (SERVER | LOCATION | IFS) or not place.auth.wanted or place.is_internal:
+        return
+    if not _is_preflight(place):
+        for statement in place.given("return"):
+            yield from _check_return(statement, place)
+        yield from _check_rewrites(place)
+
+
+def _is_preflight(place: Place) -> bool:
+    """Whether it is a condition on the method OPTIONS: such requests have no token."""
+    return bool(place.context & IFS) and any("OPTIONS" in arg for arg in place.statement.args)
+
+
+def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:
+    code = int(statement.args[0]) if statement.args[0].isdigit() else 302
+    if code >= 400:
+        target = _error_target(place, code)
+        if target is not None:
+            text = f"{code} is answered by {target}, without a token"
+            yield Hit(statement, text, related=((target.statement, "no token is needed here"),))
+        return
+    own = next((s for s in place.given(*SWITCHES)), None)
+    if code >= 300:
+        if own is not None:
+            text = f"{place} redirects whoever asks, with a token or without"
+            yield Hit(statement, text, severity=Severity.WARN)
+    elif code != 204:
+        related = ((place.set_by(*SWITCHES), "a token is demanded here"),)
+        told = any(names_in(word) for word in statement.args[1:])
+        outer = place.outer if place.context & LOCATION_IF else None
+        is_own = own is not None or (outer is not None and bool(outer.given(*SWITCHES)))
+        yield Hit(
+            statement,
+            f"{place} answers before the token is looked at",
+            related=related,
+            severity=Severity.ERROR if is_own or told else Severity.INFO,
+        )
+
+
+def _error_target(place: Place, code: int) -> Place | None:
+    page = error_page_of(place, code)
+    target = find_target(place.server, page.uri.text) if page is not None else None
+    if target is None or target.target is None or not _is_unprotected(target, place):
+        return None
+    return target
+
+
+def _is_unprotected(target: Place, place: Place) -> bool:
+    if target is place or target.auth.wanted or is_guarded(target):
+        return False
+    return not target.given("return")
+
+
+def _check_rewrites(place: Place) -> Iterator[Hit]:
+    if not place.context & (LOCATION | LOCATION_IF):  # those of servers choose the location
+        return
+    for statement in place.given("rewrite"):
+        replacement, flag = statement.args[1], (*statement.args, "")[2]
+        if flag in ("break", "redirect", "permanent") or replacement.startswith(LEAVING):
+            continue
+        if not flag and place.given("break"):
+            continue
+        target = find_target(place.server, replacement)
+        if target is not None and _is_unprotected(target, place):
+            yield Hit(
+                statement,
+                f"requests go on to {target} before the token is looked at",
+                'demand a token there, too, or rewrite with "break"',
+                ((target.statement, "no token is needed here"),),
+            )

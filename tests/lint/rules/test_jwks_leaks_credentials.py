@@ -1,0 +1,30 @@
+"""What the key server is sent."""
+
+from __future__ import annotations
+
+from ..kit import Linter
+
+RULE = "jwks-leaks-credentials"
+TEXT = """
+    location / { auth_jwt "a"; auth_jwt_key_request /_jwks; }
+    location = /_jwks { internal; %s proxy_pass http://127.0.0.1:1; }
+    """
+
+
+def _told(linter: Linter, inside: str) -> list[str]:
+    return [f.message.rpartition("client's ")[2] for f in linter.of(RULE, TEXT % inside)]
+
+
+def test_each_field(linter: Linter) -> None:
+    none = 'proxy_set_header Authorization ""; proxy_set_header Cookie "";'
+    assert _told(linter, "") == ["Authorization and Cookie"]
+    assert _told(linter, 'proxy_set_header authorization "";') == ["Cookie"]
+    assert _told(linter, none) == []
+    assert _told(linter, "proxy_pass_request_headers off;") == []
+
+
+def test_a_value_of_our_own(linter: Linter) -> None:
+    fields = 'proxy_set_header Authorization "Basic eDp5"; proxy_set_header Cookie %s;'
+    assert _told(linter, fields % '""') == []
+    assert _told(linter, fields % "$http_cookie") == ["Cookie"]
+    assert _told(linter, fields % "s=$cookie_s") == ["Cookie"]
