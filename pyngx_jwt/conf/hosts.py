@@ -17,12 +17,13 @@ LookUp = Callable[..., list[tuple[Any, ...]]]
 LOCAL = {"localhost": ("127.0.0.1", "::1")}
 NOWHERE = "192.0.2.1"  # TEST-NET-1: nobody has this address (RFC 5737)
 
-_look_up: ContextVar[LookUp] = ContextVar("look_up", default=socket.getaddrinfo)
+_look_up: ContextVar[LookUp | None] = ContextVar("look_up", default=None)  # None: the system's
 
 
 def look_up(host: str, *, type: socket.SocketKind, flags: int = 0) -> list[tuple[Any, ...]]:
     """As socket.getaddrinfo(); the host is latin-1.  Raises OSError or UnicodeError."""
-    return _look_up.get()(host.encode("latin-1"), None, type=type, flags=flags)
+    find = _look_up.get() or socket.getaddrinfo
+    return find(host.encode("latin-1"), None, type=type, flags=flags)
 
 
 @contextmanager
