@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from .model import Configuration
 
 C = TypeVar("C", bound=Conf)
-CLAIMS = ("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header")
+CLAIMS = (
+    *("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header"),
+    "auth_jwt_validate_sub",
+)
 
 
 class Place:
@@ -166,12 +169,12 @@ class Place:
 
     @property
     def claims(self) -> list[Statement]:
-        """The statements that demand something of claims with fixed values, as they count: in
-        the dialect of kjdev those of the outer levels first."""
+        """The statements that demand something of claims, as they count: in the dialect of kjdev
+        those of the outer levels first."""
         levels = [place.given(*CLAIMS) for place in self.outward()]
         if self.auth.dialect != "kjdev":
             levels = next(([level] for level in levels if level), [])
-        return [s for level in reversed(levels) for s in level if "$" not in "".join(s.args[1:])]
+        return [statement for level in reversed(levels) for statement in level]
 
     # -- what it does --------------------------------------------------------------------------
 

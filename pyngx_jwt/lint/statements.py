@@ -94,12 +94,12 @@ def _around(level: Level | None, analysis: Analysis) -> Iterator[Statement]:
 
 
 def _anywhere(message: str, analysis: Analysis) -> tuple[Statement, int] | None:
-    found = None
+    found: tuple[Statement, int] | None = None
     for statement in everything(analysis):
         at = named_by(message, statement)
-        if at:
+        if at or (at is not None and found is None):
             found = statement, at
-            if not CONFLICT.search(message):
+            if at and not CONFLICT.search(message):
                 break
     return found
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 from ...http.request import Handler, Status
-from ...jwt import ClaimRequirement, Policy
+from ...jwt import Policy
 from ...jwt.policy import Presence
 from ...log import Level as LogLevel
 from ...log import Log
@@ -81,19 +81,11 @@ def _tell_policy(place: Place, policy: Policy, account: Account) -> None:
     account.say(f"exp {policy.exp}, nbf {policy.nbf}{leeway}", place.find("auth_jwt_leeway"), 2)
     if not policy.check_signature:
         account.say("signatures are not checked", place.find("auth_jwt_validate_sig"), 2)
-    statements = iter(place.claims)
-    for demand in policy.demands:
-        statement = next(statements, None)
-        words = " ".join(statement.args) if statement is not None else _demand(demand)
-        account.say(f"claim {words}", statement, 2)
+    for statement in place.claims:
+        what = "header" if statement.name.endswith("header") else "claim"
+        account.say(f"{what} {' '.join(statement.args)}", statement, 2)
     if policy.exp is Presence.REQUIRED:
         account.say('a token without "exp" is refused', None, 2)
-
-
-def _demand(demand: object) -> str:
-    if isinstance(demand, ClaimRequirement):
-        return f"{demand.name} {' '.join(demand.values)}"
-    return str(getattr(demand, "key", ""))
 
 
 def _verdict(auth: Auth, handler: Handler, r: Traced, account: Account) -> Status | str | None:
