@@ -13,7 +13,7 @@ from ..conf.scope import Scope
 from ..conf.watch import Files
 from ..errors import ConfError
 from ..http.level import Level
-from ..modules.auth_jwt import DEFAULT, Choice, choose_dialect
+from ..modules.auth_jwt import DEFAULT, Choice, MixedDialects, choose_dialect
 from ..modules.main import MainConf
 from ..options import Options
 from ..zones import Zones
@@ -87,7 +87,7 @@ def _choose(options: Options, files: Files, collector: Collector) -> Choice:
         return choose_dialect(options, files)
     except ConfError as error:
         collector.failed(error, None)
-        return Choice(DEFAULT)
+        return Choice(error.witnesses[0].dialect if isinstance(error, MixedDialects) else DEFAULT)
 
 
 def _finish(root: Level, scope: Scope, collector: Collector) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ..conf.known import is_commercial
 from ..conf.parse import Statement
+from ..modules.auth_jwt import MixedDialects
 from . import variables
 from .analysis import Analysis
 from .collect import Trouble
@@ -21,6 +22,7 @@ from .texts import Texts
 
 NOT_RUN = "not-run-by-pyngx"
 _RULES = (  # of the text of an error, the first that fits
+    (r"exists in no JWT module|belongs to .*'s module", "phantom-directive"),
     (r"not supported|^pyngx does not", NOT_RUN),
     (r"unknown directive", "unknown-directive"),
     (r"^unexpected |^too long parameter|is not terminated by|has no opening", "syntax"),
@@ -86,6 +88,14 @@ def _place(statement: Statement | None) -> tuple[str, int]:
     return (statement.file, statement.line) if statement is not None else ("", 0)
 
 
+def told_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
+    """The errors that a rule tells in their place, with their spots."""
+    for trouble in analysis.collector.troubles:
+        if trouble.error.rule == rule:
+            message = str(trouble.error.args[0])
+            yield _spot(trouble, message, analysis)[0], message
+
+
 def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
     message = str(trouble.error.args[0])
     if trouble.is_warning:
@@ -123,6 +133,9 @@ def rule_of(message: str) -> str:
 def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Statement | None]:
     """Where it is, as narrow as can be told, and the statement that it is about."""
     error, statement, texts = trouble.error, trouble.statement, analysis.texts
+    if isinstance(error, MixedDialects):
+        other = error.witnesses[1]
+        return texts.line_spot(other.file, other.line), None
     file, line = place_of(error.place) or ("", 0)
     if error.column:
         return texts.at(file, line, error.column), None

@@ -7,7 +7,7 @@ revocation: keys.  gate, demands, wire, words, variables: requests.
 
 from __future__ import annotations
 
-from .dialects import DEFAULT, Choice, choose_dialect, foreign_directive
+from .dialects import DEFAULT, Choice, MixedDialects, choose_dialect, foreign_directive
 from .kjdev import auth_jwt_kjdev
 from .maxlt import auth_jwt_maxlt
 from .plus import auth_jwt, auth_jwt_pyngx
@@ -29,6 +29,7 @@ __all__ = [
     "DEFAULT",
     "JWT_MODULES",
     "Choice",
+    "MixedDialects",
     "choose_dialect",
     "foreign_directive",
     "prepare_key_sets",

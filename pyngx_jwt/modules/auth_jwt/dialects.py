@@ -105,6 +105,14 @@ _COMMENT = re.compile(r"(?m)^[ \t]*#[^\n]*?kjdev")
 _HEAD = 256  # bytes of a key file that tell its form
 
 
+class MixedDialects(ConfError):
+    """Two dialects have marks; `witnesses` are the first of each."""
+
+    def __init__(self, text: str, witnesses: tuple[Witness, Witness]) -> None:
+        super().__init__(text)
+        self.witnesses = witnesses
+
+
 class Witness(NamedTuple):
     """One place that speaks for a dialect."""
 
@@ -342,11 +350,12 @@ def _by_marks(marks: list[Witness], facts: Facts) -> Choice | None:
         first.pop("plus", None)
     if len(first) > 1:
         one, other, *_ = first.values()
-        raise ConfError(
+        raise MixedDialects(
             f'JWT directives of two dialects: {one.what} of "{one.dialect}" '
             f'({PROJECTS[one.dialect]}) in {one.place} and {other.what} of "{other.dialect}" '
             f'({PROJECTS[other.dialect]}) in {other.place}; "pyngx_jwt_dialect NAME;" in "http" '
-            "says which of them counts"
+            "says which of them counts",
+            (one, other),
         ).nowhere()
     if not first:
         return None

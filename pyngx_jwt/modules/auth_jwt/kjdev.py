@@ -302,7 +302,7 @@ def _check_no_none(
         if expected == "none" or (isinstance(expected, list) and "none" in expected):
             raise ConfError(
                 f'"{directive}" directive admits unsigned tokens ("none"), which are always refused'
-            )
+            ).told_by("unsigned-admitted")
 
 
 def _constant(text: str) -> Json:

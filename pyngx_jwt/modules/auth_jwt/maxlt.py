@@ -20,7 +20,7 @@ from .conf import Required, TokenConf
 from .demands import compile_required
 from .gate import NO_TOKEN, Gate, Plan
 from .keyring import FindSource, Keyring, sources_of
-from .secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here
+from .secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
 from .settings import policy_with
 from .variables import add_member_variables, look_for
 from .wire import compile_challenge, compile_token, exact_bearer, no_challenge
@@ -91,7 +91,8 @@ class MaxltConf(TokenConf):
             raise ConfError("JWT: Invalid key")
         octets = decode(value)
         if not octets:
-            raise ConfError("JWT: Invalid key")
+            self.key = unusable("the key is empty")
+            raise ConfError("JWT: Invalid key").told_by("unsigned-admitted")
         self.key = fixed(octets, self._scope, "auth_jwt_key")
 
     def _file(self, path: str) -> FindSource:

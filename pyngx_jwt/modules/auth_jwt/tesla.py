@@ -43,7 +43,8 @@ Fields = Callable[[Request], Iterable[tuple[str, str]]]
 
 def _algorithm(name: str, text: str) -> str:
     if text not in ALGORITHMS:
-        raise ConfError(f'invalid value "{text}" in "{name}" directive')
+        error = ConfError(f'invalid value "{text}" in "{name}" directive')
+        raise error.told_by("tesla-unknown-algorithm")
     return text
 
 
@@ -182,11 +183,11 @@ def check_keys(conf: TeslaConf, level: Level) -> None:
             level,
             f'a key file needs "auth_jwt_algorithm RS256" or such in {place_of(level)}, with '
             f'"{conf.auth_jwt_algorithm}" every token would be refused',
-        )
+        ).told_by("tesla-key-file-ignored")
     if not conf.auth_jwt_use_keyfile:
         raise _error(
             level, f'"auth_jwt_keyfile_path" without "auth_jwt_use_keyfile on" in {place_of(level)}'
-        )
+        ).told_by("tesla-key-file-ignored")
 
 
 def _error(level: Level, text: str) -> ConfError:

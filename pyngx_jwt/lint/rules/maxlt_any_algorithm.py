@@ -1,0 +1,48 @@
+"""max-lt's module is not told which algorithm tokens must have.
+
+Without "auth_jwt_alg" it is "any": of one secret tokens with HS256, HS384 and HS512 are good, of
+one public key all of its family.  What the issuer uses is known; RFC 8725 asks to allow that and
+nothing else.
+
+Bad:
+
+    location /api/ {
+        auth_jwt on;
+        auth_jwt_key "0123456789abcdef0123456789abcdef!" utf8;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt on;
+        auth_jwt_key "0123456789abcdef0123456789abcdef!" utf8;
+        auth_jwt_alg HS256;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...jwt import MAXLT
+from ...modules.auth_jwt.maxlt import MaxltConf
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("D09", "maxlt-any-algorithm", Severity.WARN)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    conf = place.auth.conf
+    if not isinstance(conf, MaxltConf) or not place.auth.wanted:
+        return
+    if conf.auth_jwt_alg == MAXLT.algorithms:
+        yield Hit(
+            place.set_by("auth_jwt_alg", "auth_jwt"),
+            "tokens of any algorithm that fits the key are accepted",
+            'name the one that the issuer uses with "auth_jwt_alg"',
+        )

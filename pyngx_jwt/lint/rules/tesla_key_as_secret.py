@@ -1,0 +1,51 @@
+"""TeslaGov's module takes tokens that are signed with the public key as if it were a secret.
+
+"auth_jwt_algorithm" only tells it how to read the key; which algorithm counts the token says
+itself.  A token with HS256 whose secret is the text of the public key, which everybody may know,
+is let in.  pyngx refuses such tokens.  Where nginx is to run the configuration too, use a
+module that binds algorithms to keys, as those that read JWK Sets do.
+
+Bad:
+
+    auth_jwt_algorithm ES256;
+    auth_jwt_key "-----BEGIN PUBLIC KEY-----
+    MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE9w/M0wZ0TAf0nam0BWi/5e1uqQQE
+    RAROUc2woQY/w5NpOrXZ8Gx8uaKhce4WLXXCkg97g+F/kjDhmAV4FO93ug==
+    -----END PUBLIC KEY-----";
+    location /api/ { proxy_pass http://127.0.0.1:9000; }
+
+Good:
+
+    auth_jwt_location HEADER=Authorization;
+    auth_jwt_key_file keys/jwks.json;
+    location /api/ { proxy_pass http://127.0.0.1:9000; }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.auth_jwt.tesla import TeslaConf
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("D08", "tesla-key-as-secret", Severity.WARN)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    conf = place.auth.conf
+    if not isinstance(conf, TeslaConf) or not place.is_protected:
+        return
+    if conf.auth_jwt_algorithm.startswith("HS"):
+        return
+    names = ("auth_jwt_keyfile_path",) if conf.auth_jwt_use_keyfile else ("auth_jwt_key",)
+    key = place.find(*names)
+    if key is not None:
+        yield Hit(
+            key,
+            "TeslaGov's module takes tokens with HS256 that are signed with this public key",
+            "pyngx refuses them: mind it if nginx runs this configuration",
+            word=0,
+        )

@@ -1,0 +1,49 @@
+"""TeslaGov's module is told an algorithm that it does not know.
+
+It knows HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384 and ES512, and does not look at
+the name when it starts.  The first request with a token then ends the worker process, and so
+does every one that follows.  pyngx does not start.
+
+Bad:
+
+    location /api/ {
+        auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        auth_jwt_algorithm hs256;
+        auth_jwt_location HEADER=Authorization;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        auth_jwt_algorithm HS256;
+        auth_jwt_location HEADER=Authorization;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...jwt import ALGORITHMS
+from ..diagnose import told_by
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("D03", "tesla-unknown-algorithm", Severity.ERROR)
+KNOWN = {f"{family}{size}" for family in ("HS", "RS", "ES") for size in (256, 384, 512)}
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    hint = "it knows " + ", ".join(sorted(KNOWN))
+    for spot, message in told_by(rule.name, conf.analysis):
+        yield Hit(spot, f"{message}: TeslaGov's module ends at the first token", hint)
+    if conf.scope.dialect == "tesla":
+        for _, statement in conf.statements("auth_jwt_algorithm"):
+            if statement.args[0] in ALGORITHMS.keys() - KNOWN:
+                told = f'TeslaGov\'s module does not know "{statement.args[0]}"'
+                yield Hit(statement, f"{told}: it ends at the first token", hint, word=1)
