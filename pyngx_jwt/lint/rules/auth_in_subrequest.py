@@ -1,0 +1,78 @@
+"""Tokens are demanded in a location that is asked by a subrequest, where nobody looks at them.
+
+Access is checked once, for the request of the client.  In the location of an "auth_request", of a
+"mirror" or of an "auth_jwt_key_request" the directives that restrict access are skipped: such an
+"auth_request" lets everybody in.  Demand the token where the client's request is answered.
+
+Bad:
+
+    location /api/ {
+        auth_request /check;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /check {
+        internal;
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        return 204;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...modules.auth_jwt.kjdev import KjdevConf
+from ...modules.auth_request import AuthRequestConf
+from ...modules.mirror import MirrorConf
+from ..auth import SWITCHES
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..probe import location_of
+from ..rule import Hit, Rule
+
+rule = Rule("D22", "auth-in-subrequest", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for asking in conf.answering:
+        for name, uri in _asked(asking):
+            place = location_of(asking.server, uri.partition("?")[0])
+            switch = _demanding(place) if place is not None else None
+            if switch is not None:
+                yield Hit(
+                    switch,
+                    f"no token is looked at here when {place} is asked by {name}",
+                    "demand it where the client's request is answered",
+                    ((asking.set_by(name), "this is a subrequest"),),
+                )
+
+
+def _asked(place: Place) -> Iterator[tuple[str, str]]:
+    if uri := place[AuthRequestConf].uri:
+        yield "auth_request", uri
+    for uri in place[MirrorConf].uris or ():
+        yield "mirror", uri
+    if place.auth.wanted:
+        for key in place.auth.key_requests:
+            yield "auth_jwt_key_request", key.text.text
+
+
+def _demanding(place: Place) -> Statement | None:
+    """The switch of a place itself, None if it demands no token or does so in time."""
+    auth = place.auth
+    if isinstance(auth.conf, KjdevConf) and auth.conf.auth_jwt_phase == "preaccess":
+        return None
+    own = place.given(*SWITCHES)
+    return own[-1] if own and auth.wanted else None

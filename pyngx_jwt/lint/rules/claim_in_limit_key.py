@@ -1,0 +1,87 @@
+"""Requests are limited by a claim, at a time when the token is not verified yet.
+
+"limit_req" and "limit_conn" count before tokens are looked at.  NGINX Plus then tells what any
+token says: with tokens that are not even signed somebody else's quota can be used up.  In kjdev's
+module the variable is empty unless "auth_jwt_phase preaccess" is set, and an empty key is not
+limited at all.  pyngx verifies the token first, but with keys of an "auth_jwt_key_request" it can
+do so only once these are there.  Limit by address, or let a second server count that is reached
+after the check.
+
+Bad:
+
+    limit_req_zone $jwt_claim_sub zone=users:1m rate=10r/s;
+    server {
+        location / {
+            limit_req zone=users;
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    limit_req_zone $binary_remote_addr zone=users:1m rate=10r/s;
+    server {
+        location / {
+            limit_req zone=users;
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.auth_jwt.kjdev import KjdevConf
+from ...modules.limit_conn import LimitConnConf
+from ...modules.limit_req import LimitReqConf
+from ..claims import token_variable, token_variables
+from ..finding import Severity
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("D15", "claim-in-limit-key", Severity.WARN)
+ZONES = ("limit_req_zone", "limit_conn_zone")
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    dialect = conf.scope.dialect
+    if dialect not in ("plus", "pyngx", "kjdev"):  # the others verify as soon as one asks
+        return
+    known: dict[str, str] | None = None
+    for _, statement in conf.statements(*ZONES):
+        if "$" not in statement.args[0]:
+            continue
+        if known is None:
+            known = token_variables(conf)
+        variable = token_variable(statement.args[0], known)
+        place = _counting(conf, statement.args) if variable else None
+        if place is None:
+            continue
+        used = place.set_by(statement.name.removesuffix("_zone"))
+        if dialect == "kjdev":
+            told = f"{variable} is empty when requests are counted: nothing is limited"
+            hint = 'turn "auth_jwt_phase preaccess" on'
+        else:
+            told = f"{variable} is of a token that is not verified yet when requests are counted"
+            hint = "limit by address, or in a server behind the check"
+        yield Hit(statement, told, hint, ((used, "requests are counted here"),), word=1)
+
+
+def _counting(conf: Configuration, args: tuple[str, ...]) -> Place | None:
+    """A place that counts in the zone before it verifies tokens."""
+    name = next((a[5:].partition(":")[0] for a in args if a.startswith("zone=")), "")
+    for place in conf.answering:
+        auth = place.auth.conf
+        if isinstance(auth, KjdevConf) and auth.auth_jwt_phase == "preaccess":
+            continue
+        limits = (*place[LimitReqConf].limits, *place[LimitConnConf].limits)
+        if any(limit.zone.name == name for limit in limits):
+            return place
+    return None

@@ -1,0 +1,62 @@
+"""A variable of a claim has capitals in its name, and asks for another claim.
+
+nginx keeps names of variables in lower case: "$jwt_claim_userId" is the claim "userid", which
+mostly no token has, so that the value is empty.  An empty value means "header left out" for
+proxy_set_header, and "not let in" for auth_jwt_require.  Where the claim has capitals, set a
+variable with "auth_jwt_claim_set".
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_set_header X-User $jwt_claim_userId;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    auth_jwt_claim_set $user userId;
+    server {
+        location /api/ {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            proxy_set_header X-User $user;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..claims import uses
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("D11", "claim-name-case", Severity.WARN)
+NAME = re.compile(r"jwt_(?:claim|header)_\w*[A-Z]\w*")
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    dialect = conf.scope.dialect
+    if dialect == "tesla":  # its variables are declared with the claim's own name
+        return
+    for use in uses(conf, NAME):
+        member = use.name.split("_", 2)[2]
+        what = "claim" if "_claim_" in use.name else "header"
+        hint = (
+            ""
+            if dialect in ("maxlt", "tizp")
+            else f'write "auth_jwt_{what}_set $variable {member}"'
+        )
+        yield Hit(
+            use.statement,
+            f'"${use.name}" is "{member.lower()}" of the token and not "{member}"',
+            hint,
+            word=use.word,
+        )

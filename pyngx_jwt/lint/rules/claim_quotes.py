@@ -1,0 +1,105 @@
+"""A claim is compared with a text that it can never be, for want of quotes or because of them.
+
+max-lt's module gives claims as JSON: a text has its quotes, "admin" and not admin.  All other
+modules give the bare text.  A comparison that is written for the other kind never holds; in a map
+its default counts for everybody.
+
+Bad:
+
+    map $jwt_claim_role $is_admin {
+        default 0;
+        admin 1;
+    }
+    server {
+        auth_jwt_key "0123456789abcdef0123456789abcdef!" utf8;
+        location / {
+            auth_jwt on;
+            auth_jwt_require $is_admin;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    map $jwt_claim_role $is_admin {
+        default 0;
+        '"admin"' 1;
+    }
+    server {
+        auth_jwt_key "0123456789abcdef0123456789abcdef!" utf8;
+        location / {
+            auth_jwt on;
+            auth_jwt_require $is_admin;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("D12", "claim-quotes", Severity.WARN)
+CLAIM = re.compile(r"\$(?:jwt_claim_\w+|\{jwt_claim_\w+\})")
+WORDS = ("true", "false", "null")
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    is_json = conf.scope.dialect == "maxlt"
+    for _, statement in conf.statements("map"):
+        if CLAIM.fullmatch(statement.args[0]):
+            for entry in conf.entries(statement):
+                if entry.args and entry.name != "default":
+                    yield from _compare(entry, 0, entry.name, is_json=is_json)
+    for _, statement in conf.statements("if"):
+        subject, operator, value = _condition(statement)
+        if CLAIM.fullmatch(subject) and operator:
+            mark = "~" if "~" in operator else ""
+            word = len(statement.args)
+            yield from _compare(statement, word, mark + value, is_json=is_json)
+
+
+def _condition(statement: Statement) -> tuple[str, str, str]:
+    """Subject, operator and value of an "if", empty if it has none."""
+    words = " ".join(statement.args).removeprefix("(").removesuffix(")").split(None, 2)
+    return (words[0], words[1], words[2].strip()) if len(words) == 3 else ("", "", "")
+
+
+def _compare(statement: Statement, word: int, text: str, *, is_json: bool) -> Iterator[Hit]:
+    if not text:
+        return
+    if is_json and _never_json(text):
+        told = "claims are JSON here, with the quotes of a text: this is never equal to one"
+        yield Hit(statement, told, f"write '\"{text.lstrip('~*^')}\"', quotes and all", word=word)
+    elif not is_json and _is_quoted(text):
+        told = "claims are bare texts here: this has quotes and is never equal to one"
+        yield Hit(statement, told, "leave the inner quotes out", word=word)
+
+
+def _never_json(text: str) -> bool:
+    if text.startswith("~"):
+        found = re.match(r"~\*?\^([A-Za-z]+)", text)
+        return found is not None and not any(_begin_alike(found[1].lower(), w) for w in WORDS)
+    try:
+        json.loads(text.removeprefix("\\").lower())
+    except ValueError:
+        return True
+    return False
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _is_quoted(text: str) -> bool:
+    if text.startswith("~"):
+        return re.match(r'~\*?\^\\?"', text) is not None
+    return len(text) > 1 and text[0] == text[-1] == '"'

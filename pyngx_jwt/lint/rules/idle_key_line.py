@@ -1,0 +1,87 @@
+"""A line about keys has no effect.
+
+A location for a JWK Set that no "auth_jwt_key_request" asks, the same source twice on one level,
+or an "auth_jwt_key_cache" where no source can be kept, as URIs with variables are never: it does no
+harm by itself, but mostly something else was meant.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass https://idp.example.com/jwks.json;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_request /_jwks;
+        proxy_pass http://127.0.0.1:9000;
+    }
+    location = /_jwks {
+        internal;
+        proxy_pass https://idp.example.com/jwks.json;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...conf.parse import Statement
+from ...modules.auth_jwt.plus import PlusConf
+from ...modules.core import CoreConf
+from ..finding import Severity
+from ..jwks import REQUEST, key_locations
+from ..model import Configuration
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("D26", "idle-key-line", Severity.INFO)
+SOURCES = ("auth_jwt_key_file", "auth_jwt_key_request")
+
+
+@rule.whole
+def check_locations(conf: Configuration) -> Iterator[Hit]:
+    """Locations that only key requests can reach, and none does."""
+    if not any(True for _ in conf.statements("auth_jwt", *SOURCES)):
+        return
+    if any("$" in statement.args[0] for _, statement in conf.statements(REQUEST)):
+        return
+    asked = {id(found.place) for found in key_locations(conf)}
+    for place in conf.answering:
+        if _is_for_keys(place) and id(place) not in asked:
+            told = f"{place} is not asked for keys by any place that demands tokens"
+            yield Hit(place.statement, told, 'use it with "auth_jwt_key_request"')
+
+
+def _is_for_keys(place: Place) -> bool:
+    """Whether it is there for nothing but keys, by its name."""
+    if not place.is_location or not place.is_internal or place.target is None:
+        return False
+    return "jwks" in place[CoreConf]._name.lower()
+
+
+@rule.each_place
+def check_twice(place: Place) -> Iterator[Hit]:
+    seen: dict[tuple[str, ...], Statement] = {}
+    for statement in place.given(*SOURCES):
+        first = seen.setdefault((statement.name, *statement.args), statement)
+        if first is not statement:
+            told = "this source of keys is named twice"
+            yield Hit(statement, told, related=((first, "here it is named first"),))
+
+
+@rule.each_location
+def check_cache(place: Place) -> Iterator[Hit]:
+    conf = place.auth.conf
+    if not isinstance(conf, PlusConf) or not conf.auth_jwt_key_cache or not conf.has_key_source:
+        return
+    if not any(name.text.is_constant for name in (*conf.key_files, *conf.key_requests)):
+        told = "keys are not kept, their sources have variables in their names"
+        yield Hit(place.set_by("auth_jwt_key_cache"), told)

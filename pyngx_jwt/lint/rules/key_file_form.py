@@ -1,0 +1,75 @@
+"""What "auth_jwt_key_file" names holds keys in a form that the module does not read, or no keys.
+
+NGINX Plus and kjdev's module want a JWK Set: a JSON object with a list "keys".  A single key, a
+key in PEM or an URL is none, and all tokens are refused, or answered with 500.  Put a single key
+into a list; turn a PEM key into a JWK; fetch an URL by "auth_jwt_key_request" and a location that
+passes requests there.
+
+Bad:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file https://idp.example.com/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+from ...modules.auth_jwt.sources import SET_SIZE
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("D23", "key-file-form", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    if conf.scope.dialect == "tizp":  # a secret or PEM
+        return
+    for _, statement in conf.statements("auth_jwt_key_file"):
+        name, *form = statement.args
+        if name.startswith(("http://", "https://")):
+            told = "this is the name of a file, an URL is not fetched"
+            hint = 'use "auth_jwt_key_request", and a location with "proxy_pass" for the URL'
+            yield Hit(statement, told, hint, word=1)
+        elif "$" not in name and form in ([], ["jwks"]):
+            found = _form_of(conf.scope.conf_name(name))
+            if found:
+                yield Hit(statement, f"{found[0]}, and not a JWK Set", found[1], word=1)
+
+
+def _form_of(path: str) -> tuple[str, str] | None:
+    """What the file is instead of a JWK Set, and what to do; None if it is not known to be
+    another thing."""
+    try:
+        if not os.path.isfile(path.encode("latin-1")):
+            return None
+        with open(path.encode("latin-1"), "rb") as file:
+            octets = file.read(SET_SIZE)
+    except (OSError, ValueError):
+        return None
+    if octets.lstrip().startswith(b"-----BEGIN"):
+        return "the file is in PEM", "turn the key into a JWK; in a JWK Set it can have its id, too"
+    try:
+        found = json.loads(octets)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(found, dict) and "kty" in found and "keys" not in found:
+        return "the file is a single key", 'put it into a list: {"keys": [...]}'
+    if isinstance(found, list):
+        return "the file is a bare list", 'it belongs into an object: {"keys": [...]}'
+    return None

@@ -1,0 +1,96 @@
+"""A text in a directive of kjdev's module does not mean what it seems to.
+
+The value of a variable in "auth_jwt_require_claim" and "auth_jwt_require_header" has to be JSON:
+the text idp is none, "idp" with its quotes is, and so is a number.  With a variable that holds
+plain text every token is refused.  The realm, on the other hand, is taken as it stands: a "$" in
+it is shown to clients.
+
+Bad:
+
+    map $host $issuer {
+        default https://idp.example.com;
+    }
+    server {
+        location /api/ {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            auth_jwt_require_claim iss eq $issuer;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+
+Good:
+
+    map $host $issuer {
+        default '"https://idp.example.com"';
+    }
+    server {
+        location /api/ {
+            auth_jwt "api";
+            auth_jwt_key_file keys/jwks.json;
+            auth_jwt_require_claim iss eq $issuer;
+            proxy_pass http://127.0.0.1:9000;
+        }
+    }
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("D20", "kjdev-value-not-json", Severity.WARN)
+REQUIRE = ("auth_jwt_require_claim", "auth_jwt_require_header")
+VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+# Variables that can hold no JSON, whatever the request.
+TEXTS = re.compile(
+    r"host|hostname|server_name|server_addr|remote_addr|remote_user|scheme|request_method|uri"
+    r"|document_uri|request_uri|request_filename|document_root|server_protocol|request_id"
+    r"|http_(host|user_agent|referer|authorization)|jwt_claim_(iss|sub|aud)"
+)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    if conf.scope.dialect != "kjdev":
+        return
+    for _, statement in conf.statements("auth_jwt"):
+        if "$" in statement.args[0]:
+            told = "the realm is shown to clients as it stands, variables have no values in it"
+            yield Hit(statement, told, word=1)
+    for _, statement in conf.statements(*REQUIRE):
+        variable = VARIABLE.fullmatch(statement.args[2])
+        text = _plain_text(conf, variable[1].lower()) if variable else None
+        if variable and text is not None:
+            told = f"${variable[1]} has to be JSON"
+            shown = f', and can be the text {text}: quotes belong to it, "{text}"'
+            yield Hit(statement, told + (shown if text else ", and never is"), word=3)
+
+
+def _plain_text(conf: Configuration, name: str) -> str | None:
+    """A text that is a value of the variable and no JSON, "" for any; None if it is not known
+    to have one."""
+    if TEXTS.fullmatch(name):
+        return ""
+    values = [
+        entry.args[-1]
+        for _, statement in conf.statements("map", "geo", "split_clients")
+        if statement.args[-1][1:].lower() == name
+        for entry in conf.entries(statement)
+        if entry.args
+    ]
+    values += [s.args[1] for _, s in conf.statements("set") if s.args[0][1:].lower() == name]
+    return next((v for v in values if v and "$" not in v and not _is_json(v)), None)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

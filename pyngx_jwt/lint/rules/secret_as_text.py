@@ -1,0 +1,52 @@
+"""A secret stands in the configuration as text.
+
+Configurations are copied, kept in repositories and shown to people who help; whoever has the
+secret makes tokens.  Keep it in a file that only the server reads: "auth_jwt_key FILE file" of
+max-lt's module, or a JWK Set with "auth_jwt_key_file".  A public key is no secret.  And what
+looks like hex is not taken for it by max-lt's module unless "hex" stands behind it: the secret is
+then another one than that of the issuer.
+
+Bad:
+
+    location /api/ {
+        auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        auth_jwt_location HEADER=Authorization;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt_location HEADER=Authorization;
+        auth_jwt_key_file keys/jwks.json;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("D17", "secret-as-text", Severity.WARN)
+HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}")
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    is_maxlt = conf.scope.dialect == "maxlt"
+    for _, statement in conf.statements("auth_jwt_key"):
+        key, encoding = (*statement.args, "utf8")[:2]
+        if not key or "-----BEGIN" in key or encoding == "file":
+            continue
+        hint = 'keep it in a file: "auth_jwt_key_file" with a JWK Set'
+        if is_maxlt:
+            hint = 'keep it in a file: "auth_jwt_key FILE file"'
+        yield Hit(statement, "the secret stands in the configuration", hint, word=1)
+        if is_maxlt and len(statement.args) == 1 and HEX.fullmatch(key):
+            told = f"the secret is these {len(key)} characters, not the bytes that they are hex of"
+            yield Hit(statement, told, 'write "hex" or "utf8" behind it', word=1)

@@ -1,0 +1,66 @@
+"""The redirect to a login page goes wrong in TeslaGov's module.
+
+It appends "?return_url=" to "auth_jwt_loginurl", whether that has a "?" already or not, and the
+port that is listened on.  If that is another one than 80, or 443 with TLS, the module puts parts
+of the server's memory into the "Location" field: of the secret, and of other clients' tokens.
+pyngx does not.  Behind a balancer the port is not that of the clients' URLs in any case.  An empty
+login page leads nowhere, and a relative one depends on where the client is.
+
+Bad:
+
+    listen 8080;
+    location /api/ {
+        auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        auth_jwt_redirect on;
+        auth_jwt_loginurl "https://login.example.com/?app=1";
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    listen 80;
+    location /api/ {
+        auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        auth_jwt_redirect on;
+        auth_jwt_loginurl https://login.example.com/;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...modules.auth_jwt.tesla import TeslaConf
+from ...modules.core import CoreConf
+from ..finding import Severity
+from ..place import Place
+from ..rule import Hit, Rule
+
+rule = Rule("D18", "tesla-login-redirect", Severity.WARN)
+
+
+@rule.each_location
+def check(place: Place) -> Iterator[Hit]:
+    conf = place.auth.conf
+    if not isinstance(conf, TeslaConf) or not place.is_protected or not conf.auth_jwt_redirect:
+        return
+    switch = place.set_by("auth_jwt_redirect")
+    url = conf.auth_jwt_loginurl
+    if not url:
+        yield Hit(switch, "clients are redirected nowhere", 'set "auth_jwt_loginurl"')
+    elif "?" in url:
+        told = 'TeslaGov\'s module appends "?return_url=...", and there is a "?" already'
+        yield Hit(place.set_by("auth_jwt_loginurl"), told, word=1)
+    elif not url.startswith(("/", "http://", "https://")):
+        told = "the login page is relative to whatever the client asked for"
+        yield Hit(place.set_by("auth_jwt_loginurl"), told, word=1)
+    for listen in place.server[CoreConf].listens:
+        if listen.port not in (0, 443 if listen.ssl else 80):
+            yield Hit(
+                switch,
+                "TeslaGov's module puts parts of its memory, secrets too, into redirects from "
+                f"port {listen.port}",
+                "pyngx does not; for nginx, listen on the usual port",
+            )
+            return

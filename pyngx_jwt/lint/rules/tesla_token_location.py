@@ -1,0 +1,46 @@
+"""The place where TeslaGov's module looks for tokens is none, or one with traps.
+
+"auth_jwt_location" is "HEADER=name" or "COOKIE=name", in capitals; any other text is accepted and
+no token is ever found.  Of a cookie there is more to mind: since nginx 1.29.6 the module finds it
+only if the client has no other cookie, and a cookie is sent along with requests that other sites
+cause, so that the application needs a protection against these.
+
+Bad:
+
+    location /api/ {
+        auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        auth_jwt_location Authorization;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    location /api/ {
+        auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;
+        auth_jwt_location HEADER=Authorization;
+        proxy_pass http://127.0.0.1:9000;
+    }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..finding import Severity
+from ..model import Configuration
+from ..rule import Hit, Rule
+
+rule = Rule("D19", "tesla-token-location", Severity.WARN)
+
+
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    for _, statement in conf.statements("auth_jwt_location"):
+        kind, _, name = statement.args[0].partition("=")
+        if kind == "COOKIE" and name:
+            told = f'with nginx from 1.29.6 the cookie "{name}" is found only if it is the only one'
+            hint = "pyngx finds it; mind requests that other sites cause"
+            yield Hit(statement, told, hint, word=1)
+        elif statement.args[0] and (kind != "HEADER" or not name):
+            told = "no token is ever found there, every request is refused"
+            yield Hit(statement, told, "write HEADER=name or COOKIE=name", word=1)
