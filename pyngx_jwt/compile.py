@@ -304,7 +304,9 @@ def check_variables(http: Level) -> None:
     seen: set[int] = set()  # values that levels have from outer ones are looked at once
     for level in walk(http):
         for conf in level.confs.values():
-            for value in list(vars(conf).values()):
+            for name, value in list(vars(conf).items()):
+                if level is http and name in conf.bound_below:
+                    continue
                 if type(value) not in _PLAIN and id(value) not in seen:
                     seen.add(id(value))
                     for template in _templates(value):

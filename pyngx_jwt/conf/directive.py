@@ -81,6 +81,8 @@ class Conf:
     """
 
     directives: ClassVar[dict[str, Directive]] = {}
+    # Values that nginx looks into where servers have them: in "http" itself nobody does.
+    bound_below: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         """A conf has the directives of the conf that it extends, too."""

@@ -242,6 +242,7 @@ class ProxyConf(Conf):
         arity=(1, 4),
     )
 
+    bound_below = frozenset({"set_headers", "proxy_set_body"})
     target: Target | None = None
     set_headers: tuple[tuple[str, Template], ...] = ()
     hidden: tuple[str, ...] = ()
