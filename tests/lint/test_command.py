@@ -47,7 +47,7 @@ def test_status(tmp_path: Path, text: str, options: tuple[str, ...], status: int
 def test_standard_input(tmp_path: Path) -> None:
     told = run(tmp_path, "lint", "-", "--format", "json", stdin=WEAK)
     assert told.returncode == 1
-    assert [f["rule"] for f in json.loads(told.stdout)["findings"]] == ["auth-without-key"]
+    assert "auth-without-key" in [f["rule"] for f in json.loads(told.stdout)["findings"]]
     assert run(tmp_path, "lint", "-").returncode == 2
 
 
