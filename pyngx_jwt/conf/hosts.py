@@ -6,6 +6,7 @@ Tools read configurations of other machines, and without a network: they look na
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from typing import Any
 LookUp = Callable[..., list[tuple[Any, ...]]]
 LOCAL = {"localhost": ("127.0.0.1", "::1")}
 NOWHERE = "192.0.2.1"  # TEST-NET-1: nobody has this address (RFC 5737)
+
+_NAME = re.compile(r"[a-z0-9_.-]+")
 
 _look_up: ContextVar[LookUp | None] = ContextVar("look_up", default=None)  # None: the system's
 
@@ -38,13 +41,29 @@ def no_network() -> Iterator[None]:
 
 def _imagine(host: bytes, port: None, *, type: int, flags: int) -> list[tuple[Any, ...]]:
     name = host.decode("latin-1").rstrip(".").lower()
-    if not name or name.endswith(".invalid") or name == "invalid":  # RFC 6761, section 6.4
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     try:
         texts: tuple[str, ...] = (str(ip_address(name)),)
     except ValueError:
+        if not _is_possible(name):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
         texts = LOCAL.get(name, (NOWHERE,))
     return [_info(text, type) for text in texts]
+
+
+def _is_possible(name: str) -> bool:
+    """Whether it can be a name: of other characters there are none, none has a number as its
+    last part (RFC 3696, section 2), and "invalid" never exists (RFC 6761, section 6.4)."""
+    last = name.rpartition(".")[2]
+    if last.isdigit():  # "127.1" is an address all the same
+        return _is_address(name)
+    return bool(_NAME.fullmatch(name)) and last != "invalid"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        return bool(_NAME.fullmatch(name) and socket.inet_aton(name))
+    except OSError:
+        return False
 
 
 def _info(text: str, type: int) -> tuple[Any, ...]:

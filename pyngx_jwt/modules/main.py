@@ -129,6 +129,8 @@ class MainConf(Conf):
         """Accepted: what a module would add is built in, or reported as unsupported.
 
         The name of a JWT module counts as evidence for its dialect."""
+        if self.has_events or self._level.levels:
+            raise ConfError('"load_module" directive is specified too late')
         self.modules += (file,)
 
     @directive(MAIN | EVERYWHERE, default="logs/error.log error")

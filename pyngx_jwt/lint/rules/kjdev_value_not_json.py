@@ -2,7 +2,7 @@
 
 The value of a variable in "auth_jwt_require_claim" and "auth_jwt_require_header" has to be JSON:
 the text idp is none, "idp" with its quotes is, and so is a number.  With a variable that holds
-plain text every token is refused.  The realm, on the other hand, is taken as it stands: a "$" in
+plain text, or with a mistake behind "json=", every token is refused.  The realm, on the other hand, is taken as it stands: a "$" in
 it is shown to clients.
 
 Bad:
@@ -64,7 +64,10 @@ def check(conf: Configuration) -> Iterator[Hit]:
             told = "the realm is shown to clients as it stands, variables have no values in it"
             yield Hit(statement, told, word=1)
     for _, statement in conf.statements(*REQUIRE):
-        variable = VARIABLE.fullmatch(statement.args[2])
+        expected = statement.args[2]
+        if expected.startswith("json=") and not _is_json(expected[5:]):
+            yield Hit(statement, "this is no JSON: no token is accepted", word=3)
+        variable = VARIABLE.fullmatch(expected)
         text = _plain_text(conf, variable[1].lower()) if variable else None
         if variable and text is not None:
             told = f"${variable[1]} has to be JSON"

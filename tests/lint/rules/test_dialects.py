@@ -217,10 +217,12 @@ def test_values_of_requirements_that_are_no_json(linter: Linter) -> None:
                 auth_jwt_require_claim iss eq ${host};
                 auth_jwt_require_claim iss eq $arg_iss;
                 auth_jwt_require_claim iss eq text;
+                auth_jwt_require_header alg in 'json=["HS256", none]';
+                auth_jwt_require_header alg in 'json=["HS256"]';
             }
         }
         """
-    assert [f.line for f in linter.of("kjdev-value-not-json", text)] == [5, 8, 10, 11]
+    assert [f.line for f in linter.of("kjdev-value-not-json", text)] == [5, 8, 10, 11, 14]
 
 
 def test_requirements_on_dates(linter: Linter) -> None:
