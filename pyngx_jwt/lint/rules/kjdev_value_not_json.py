@@ -63,32 +63,38 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if "$" in statement.args[0]:
             told = "the realm is shown to clients as it stands, variables have no values in it"
             yield Hit(statement, told, word=1)
+    texts = _plain_texts(conf)
     for _, statement in conf.statements(*REQUIRE):
         expected = statement.args[2]
         if expected.startswith("json=") and not _is_json(expected[5:]):
             yield Hit(statement, "this is no JSON: no token is accepted", word=3)
         variable = VARIABLE.fullmatch(expected)
-        text = _plain_text(conf, variable[1].lower()) if variable else None
+        text = texts.get(variable[1].lower()) if variable else None
         if variable and text is not None:
-            told = f"${variable[1]} has to be JSON"
-            shown = f', and can be the text {text}: quotes belong to it, "{text}"'
-            yield Hit(statement, told + (shown if text else ", and never is"), word=3)
+            yield Hit(statement, _told(variable[1], text), word=3)
+        elif variable and TEXTS.fullmatch(variable[1].lower()):
+            yield Hit(statement, f"${variable[1]} has to be JSON, and never is", word=3)
 
 
-def _plain_text(conf: Configuration, name: str) -> str | None:
-    """A text that is a value of the variable and no JSON, "" for any; None if it is not known
-    to have one."""
-    if TEXTS.fullmatch(name):
-        return ""
-    values = [
-        entry.args[-1]
-        for _, statement in conf.statements("map", "geo", "split_clients")
-        if statement.args[-1][1:].lower() == name
-        for entry in conf.entries(statement)
-        if entry.args
-    ]
-    values += [s.args[1] for _, s in conf.statements("set") if s.args[0][1:].lower() == name]
-    return next((v for v in values if v and "$" not in v and not _is_json(v)), None)
+def _told(name: str, text: str) -> str:
+    return f'${name} has to be JSON, and can be the text {text}: quotes belong to it, "{text}"'
+
+
+def _plain_texts(conf: Configuration) -> dict[str, str]:
+    """Variables that can be a text which is no JSON, with one such text."""
+    found: dict[str, str] = {}
+    for _, statement in conf.statements("map", "geo", "split_clients"):
+        for entry in conf.entries(statement):
+            if entry.args and _is_plain(entry.args[-1]):
+                found.setdefault(statement.args[-1][1:].lower(), entry.args[-1])
+    for _, statement in conf.statements("set"):
+        if _is_plain(statement.args[1]):
+            found.setdefault(statement.args[0][1:].lower(), statement.args[1])
+    return found
+
+
+def _is_plain(text: str) -> bool:
+    return bool(text) and "$" not in text and not _is_json(text)
 
 
 def _is_json(text: str) -> bool:
