@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.lint.inputs import InputError
+from pyngx_jwt.lint.includes import InputError
 from pyngx_jwt.lint.rule import rules
 from pyngx_jwt.lint.snippet import guess_context
 

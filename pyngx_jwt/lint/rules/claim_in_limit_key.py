@@ -81,7 +81,8 @@ def _counting(conf: Configuration, args: tuple[str, ...]) -> Place | None:
         auth = place.auth.conf
         if isinstance(auth, KjdevConf) and auth.auth_jwt_phase == "preaccess":
             continue
-        limits = (*place[LimitReqConf].limits, *place[LimitConnConf].limits)
-        if any(limit.zone.name == name for limit in limits):
+        counted = {limit.zone.name for limit in place[LimitReqConf].limits}
+        counted |= {limit.zone.name for limit in place[LimitConnConf].limits}
+        if name in counted:
             return place
     return None

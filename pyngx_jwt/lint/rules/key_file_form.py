@@ -28,7 +28,7 @@ import json
 import os
 from collections.abc import Iterator
 
-from ...modules.auth_jwt.sources import SET_SIZE
+from ...jwt import LIMITS
 from ..finding import Severity
 from ..model import Configuration
 from ..rule import Hit, Rule
@@ -59,7 +59,7 @@ def _form_of(path: str) -> tuple[str, str] | None:
         if not os.path.isfile(path.encode("latin-1")):
             return None
         with open(path.encode("latin-1"), "rb") as file:
-            octets = file.read(SET_SIZE)
+            octets = file.read(LIMITS.set_size)
     except (OSError, ValueError):
         return None
     if octets.lstrip().startswith(b"-----BEGIN"):

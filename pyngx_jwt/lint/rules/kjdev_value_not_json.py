@@ -2,8 +2,8 @@
 
 The value of a variable in "auth_jwt_require_claim" and "auth_jwt_require_header" has to be JSON:
 the text idp is none, "idp" with its quotes is, and so is a number.  With a variable that holds
-plain text, or with a mistake behind "json=", every token is refused.  The realm, on the other hand, is taken as it stands: a "$" in
-it is shown to clients.
+plain text, or with a mistake behind "json=", every token is refused.  The realm, on the other
+hand, is taken as it stands: a "$" in it is shown to clients.
 
 Bad:
 

@@ -111,6 +111,11 @@ class PlusConf(TokenConf):
     claims: tuple[ClaimDemand, ...] = ()
     algorithms = PLUS.algorithms
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody who wrote this expects tokens to be validated."""
+        return self.auth_jwt is not None and self.auth_jwt.enforced
+
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:
         """Sets a variable to the claim that the names lead to, from the outside in.  Arrays

@@ -12,7 +12,7 @@ from ...errors import ConfError
 from ...http.request import Request
 from ...jwt import KeySet, KeySetError, Limits
 from .keyring import FindSource
-from .sources import FixedKeys, KeyFile, KeyForm, Sources
+from .sources import Failure, FixedKeys, KeyFile, KeyForm, Sources
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
@@ -69,6 +69,12 @@ def fixed(octets: bytes, scope: Scope, directive: str, form: KeyForm = KEY) -> F
     for warning in found.warnings:
         scope.warn(f"auth_jwt: {directive}: {warning}")
     source = FixedKeys(found, directive)
+    return lambda r: source
+
+
+def unusable(reason: str) -> FindSource:
+    """A key that lets nobody pass, for those who go on after the error about it."""
+    source = FixedKeys(Failure(reason, reason), "auth_jwt_key")
     return lambda r: source
 
 
