@@ -34,13 +34,15 @@ def identity_fields(place: Place) -> dict[str, str]:
 
 
 def passes_on(place: Place, low: str) -> bool:
-    """Whether a field of the client, named in lower case, reaches the upstream as it is."""
+    """Whether a field of the client, named in lower case, reaches the upstream, or a part."""
     if place.target is None:
         return False
     given = set_fields(place).get(low)
     if given is None:
         return place[ProxyConf].proxy_pass_request_headers and low not in identity_fields(place)
-    return variable_of(low) in place.conf.flow.names(given[1], place)
+    names = place.conf.flow.names(given[1], place)
+    cookies = low == "cookie" and any(name.startswith("cookie_") for name in names)
+    return cookies or variable_of(low) in names
 
 
 def variable_of(low: str) -> str:

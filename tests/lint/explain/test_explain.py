@@ -211,7 +211,7 @@ def test_a_good_token(linter: Linter) -> None:
     assert textwrap.dedent("\n".join(lines)) + "\n" == told("""
           a token is needed, from the Authorization field ("Bearer")    [nginx.conf:6]
             keys of the file keys/jwks.json: k1 HS256    [nginx.conf:7]
-            algorithms: any of 13, as the key allows
+            algorithms: any of 14, as the key allows
             exp checked if present, nbf checked if present
             neither empty nor "0": $jwt_claim_sub, else 403    [nginx.conf:8]
             => lets it pass
