@@ -37,7 +37,7 @@ class Memory:
     Time claims are not a matter of memory; who asks has to look at them each time.
     """
 
-    __slots__ = ("_cache", "_least", "_lifetime")
+    __slots__ = ("_before", "_cache", "_least", "_lifetime", "_recent", "_window")
 
     def __init__(
         self, entries: int = 8192, size: int = 32 * 1024 * 1024, lifetime: float = 300
@@ -46,6 +46,9 @@ class Memory:
         self._cache = _Cache(size, attrgetter("size"))
         self._least = -(-size // entries)
         self._lifetime = lifetime
+        # Hashes of what was asked about lately, in two halves of which the older one is dropped.
+        self._recent, self._before = set[int](), set[int]()
+        self._window = max(entries // 2, 1)
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -65,6 +68,19 @@ class Memory:
         del self._cache[question]
         return None
 
+    def asked_before(self, question: Question) -> bool:
+        """Whether the same was asked among the last questions, as many as there are entries.
+
+        Only then it is worth remembering: what would be forgotten before it is asked for again
+        costs more to keep than some signatures to verify."""
+        mark = hash(question)
+        if mark in self._recent or mark in self._before:
+            return True
+        if len(self._recent) >= self._window:
+            self._recent, self._before = set(), self._recent
+        self._recent.add(mark)
+        return False
+
     def put(self, question: Question, verified: Verified, now: float) -> None:
         """Remembers the answer, unless it takes more than all of the space."""
         size = max(self._least, footprint(question[1], verified))
@@ -73,6 +89,7 @@ class Memory:
 
     def clear(self) -> None:
         self._cache.clear()
+        self._recent, self._before = set(), set()
 
 
 def footprint(token: str, verified: Verified) -> int:

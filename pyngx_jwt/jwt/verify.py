@@ -77,7 +77,7 @@ class Verifier:
                 return verified
             return self.untimely(verified, now)
         outcome = self._examine(text, now)
-        if type(outcome) is Verified:
+        if type(outcome) is Verified and memory.asked_before(question):
             memory.put(question, outcome, now)
         return outcome
 

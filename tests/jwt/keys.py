@@ -14,6 +14,7 @@ from pyngx_jwt.jwt import (
     Policy,
     Refusal,
     Verified,
+    Verifier,
     verify,
 )
 from pyngx_jwt.jwt.algorithms import ALGORITHMS
@@ -93,6 +94,12 @@ def accepted(token: str, *sets: KeySet, policy: Policy = EVERY, now: float = NOW
     result = verify(token, sets, policy, now)
     assert isinstance(result, Verified), result
     return result
+
+
+def known(verifier: Verifier, token: str, now: float = NOW) -> Verified | Refusal:
+    """As verify(), of a token that was asked about before: from then on it is remembered."""
+    verifier.verify(token, now)
+    return verifier.verify(token, now)
 
 
 def refused(token: str, *sets: KeySet, policy: Policy = EVERY, now: float = NOW) -> Refusal:

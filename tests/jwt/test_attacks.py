@@ -33,6 +33,7 @@ from .keys import (
     hs,
     jwks,
     key_set,
+    known,
     outcome,
     refused,
     secret,
@@ -185,8 +186,8 @@ def test_the_other_signature_is_no_other_answer(alg: str) -> None:
     other = f"{signed}.{encode_base64url(twin).decode()}"
     memory = Memory()
     verifier = Verifier(EVERY, [key_set(key)], memory)
-    assert not isinstance(verifier.verify(token, NOW), Refusal)
-    assert verifier.verify(other, NOW) == verifier.verify(token, NOW)
+    assert not isinstance(known(verifier, token), Refusal)
+    assert known(verifier, other) == verifier.verify(token, NOW)
     assert len(memory) == 2
 
 
@@ -384,7 +385,7 @@ def test_memory_does_not_mix_policies_or_keys() -> None:
     memory = Memory()
     token = hs({"iss": "a"}, {"alg": "HS512"})
     lax = Verifier(Policy(), [HS], memory)
-    assert not isinstance(lax.verify(token, NOW), Refusal)
+    assert not isinstance(known(lax, token), Refusal)
     only = Policy(algorithms=frozenset({"HS256"}))
     assert isinstance(Verifier(only, [HS], memory).verify(token, NOW), Refusal)
     rotated = key_set(secret(b"new" * 11))

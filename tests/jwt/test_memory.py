@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyngx_jwt.jwt import Form, Json, Memory, Policy, Refusal, Verified, Verifier, verify
 from pyngx_jwt.jwt.memory import footprint
 
-from .keys import EVERY, NOW, enc_set, encryption_key, hs, key_set, secret, signing_key
+from .keys import EVERY, NOW, enc_set, encryption_key, hs, key_set, known, secret, signing_key
 
 HS = key_set(secret())
 
@@ -20,7 +20,7 @@ HS = key_set(secret())
 def test_same_answer_again() -> None:
     verifier = Verifier(EVERY, [HS], Memory())
     token = hs({"sub": "u"})
-    first = verifier.verify(token, NOW)
+    first = known(verifier, token)
     assert isinstance(first, Verified)
     assert verifier.verify("".join(list(token)), NOW + 1) is first
 
@@ -28,7 +28,7 @@ def test_same_answer_again() -> None:
 def test_shared_between_equal_verifiers_only() -> None:
     memory = Memory()
     token = hs({"sub": "u"})
-    first = Verifier(Policy(leeway=1), [HS], memory).verify(token, NOW)
+    first = known(Verifier(Policy(leeway=1), [HS], memory), token)
     assert Verifier(Policy(leeway=1), [key_set(secret())], memory).verify(token, NOW) is first
     others = [
         Verifier(Policy(leeway=2), [HS], memory),
@@ -45,7 +45,7 @@ def test_refusals_are_not_remembered() -> None:
     memory = Memory()
     verifier = Verifier(Policy(), [HS], memory)
     for token in ("x", hs({}, None, b"bad"), hs({"exp": NOW}), hs({"nbf": NOW + 1})):
-        assert isinstance(verifier.verify(token, NOW), Refusal)
+        assert isinstance(known(verifier, token), Refusal)
     assert len(memory) == 0 == memory.size
 
 
@@ -63,7 +63,7 @@ def test_lifetime() -> None:
     memory = Memory(lifetime=10)
     verifier = Verifier(Policy(), [HS], memory)
     token = hs({})
-    first = verifier.verify(token, NOW)
+    first = known(verifier, token)
     assert verifier.verify(token, NOW + 9.9) is first
     second = verifier.verify(token, NOW + 10)
     assert second is not first and second == first
@@ -76,9 +76,9 @@ def test_flood_of_good_tokens_stays_within_bounds() -> None:
     memory = Memory(entries=50, size=1_000_000)
     verifier = Verifier(Policy(), [HS], memory)
     regular = hs({"sub": "regular"})
-    first = verifier.verify(regular, NOW)
+    first = known(verifier, regular)
     for n in range(300):
-        assert isinstance(verifier.verify(hs({"sub": n}), NOW), Verified)
+        assert isinstance(known(verifier, hs({"sub": n})), Verified)
         assert verifier.verify(regular, NOW) is first  # who comes often is not driven out
         assert len(memory) <= 50 and memory.size <= 1_000_000
     assert len(memory) == 50
@@ -88,7 +88,7 @@ def test_bound_in_bytes() -> None:
     memory = Memory(entries=1000, size=100_000)
     verifier = Verifier(Policy(), [HS], memory)
     for n in range(100):
-        verifier.verify(hs({"sub": "x" * 5000, "n": n}), NOW)
+        known(verifier, hs({"sub": "x" * 5000, "n": n}))
         assert memory.size <= 100_000
     assert 0 < len(memory) < 10
 
@@ -96,7 +96,7 @@ def test_bound_in_bytes() -> None:
 def test_token_larger_than_the_space() -> None:
     memory = Memory(entries=10, size=10_000)
     verifier = Verifier(Policy(), [HS], memory)
-    small = verifier.verify(hs({}), NOW)
+    small = known(verifier, hs({}))
     large = hs({"a": [[] for _ in range(4000)]})
     for _ in range(2):
         assert isinstance(verifier.verify(large, NOW), Verified)
@@ -107,9 +107,22 @@ def test_token_larger_than_the_space() -> None:
 def test_clear() -> None:
     memory = Memory()
     verifier = Verifier(Policy(), [HS], memory)
-    verifier.verify(hs({}), NOW)
+    known(verifier, hs({}))
+    assert len(memory) == 1
     memory.clear()
     assert len(memory) == 0 == memory.size
+
+
+def test_remembered_from_the_second_time_on() -> None:
+    """What comes once, or too seldom to be found again, is not worth its place."""
+    memory = Memory(entries=10)
+    verifier = Verifier(Policy(), [HS], memory)
+    for n in (*range(100), *range(100)):
+        assert isinstance(verifier.verify(hs({"sub": n}), NOW), Verified)
+    assert len(memory) == 0
+    for n in (*range(4), *range(4)):
+        verifier.verify(hs({"sub": n}), NOW)
+    assert len(memory) == 4
 
 
 def test_no_memory_at_all() -> None:
