@@ -2,7 +2,8 @@
 
 dialects: which one that is.  plus, kjdev, tesla, maxlt, tizp: the directives of each, and what
 they mean, as a plan.  conf, settings: what they share.  sources, keyring, sharing, secrets,
-revocation: keys.  gate, demands, wire, words, variables: requests.
+revocation: keys.  conditions: the language of kjdev's module.  gate, demands, wire, words,
+variables, watch: requests.
 """
 
 from __future__ import annotations

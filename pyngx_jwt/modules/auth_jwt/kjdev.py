@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import Self
 
 from ...conf.directive import EVERYWHERE, HTTP, directive, enum, flag
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module, Phase
-from ...http.regex import Regex
 from ...http.request import OK, Handler, Request, Status
 from ...http.template import Template
 from ...http.variables import Getter, variable_name
@@ -25,31 +24,28 @@ from ...jwt import (
     Presence,
     Reason,
     Refusal,
-    Requirement,
     Token,
     Verified,
     Verifier,
     find,
-    parse_operator,
-    parse_path,
     read,
     render_flat,
     render_plain,
     render_sorted,
-    split_name,
-    with_leeway,
 )
-from ...jwt.encoding import decode_json, latin1, unicode
 from ...jwt.requirements import (
-    EXPECTED_SIZE,
-    MATCH,
     MISSING,
-    PATTERN_SIZE,
-    Match,
     Step,
-    missing,
 )
 from ...log import Level as LogLevel
+from .conditions import (
+    Nesting,
+    Wanted,
+    fixed_requirement,
+    parse_wanted,
+    utf8,
+    varying_requirement,
+)
 from .conf import INSIDE, KeyName, Required, TokenConf
 from .demands import Demand, Denial, compile_required, told
 from .gate import Gate, Plan
@@ -63,30 +59,6 @@ from .wire import Challenger, compile_challenge, compile_token, exact_bearer, qu
 from .words import kjdev_words
 
 KEYVAL = KeyForm("key", KeySet.parse_pem_map)
-JSON = "json="
-LIMITS = "(*LIMIT_MATCH=10000)(*LIMIT_DEPTH=5000)"
-
-
-class Nesting(NamedTuple):
-    """What parts and quotes the names of nested members; an empty delimiter: nothing does."""
-
-    delimiter: str = ""
-    mark: str = ""
-
-    def path(self, name: str) -> tuple[Step, ...] | None:
-        """The steps of a name, None if it leads to nothing."""
-        return split_name(name, self.delimiter, self.mark) if self.delimiter else (name,)
-
-
-class Wanted(NamedTuple):
-    """One auth_jwt_require_claim or auth_jwt_require_header, as it was written."""
-
-    field: str
-    path: tuple[Step, ...] | None  # of a field that is a path; a name depends on the level
-    operator: str
-    expected: Template
-    in_header: bool
-    match: Match | None  # of an expression without variables
 
 
 class KjdevConf(TokenConf):
@@ -168,7 +140,7 @@ class KjdevConf(TokenConf):
     ) -> None:
         if not variable.startswith("$"):
             raise ConfError(f'"{directive}" directive not a variable specified')
-        self._level.variables.define(variable_name(variable), make(_utf8(name), render))
+        self._level.variables.define(variable_name(variable), make(utf8(name), render))
 
     @directive(INSIDE, syntax="auth_jwt_require $value ... [error=status];")
     def auth_jwt_require(self, value: str, *values: str) -> None:
@@ -188,13 +160,13 @@ class KjdevConf(TokenConf):
         match, with "!" before it the opposite.  The value is text, JSON after "json=", or a
         variable that holds JSON."""
         name = "auth_jwt_require_claim"
-        self._add("wanted", _wanted(name, field, operator, expected, in_header=False))
+        self._add("wanted", parse_wanted(name, field, operator, expected, in_header=False))
 
     @directive(INSIDE)
     def auth_jwt_require_header(self, field: str, operator: str, expected: str) -> None:
         """Demands something of a member of the JOSE header, as auth_jwt_require_claim."""
         name = "auth_jwt_require_header"
-        self._add("wanted", _wanted(name, field, operator, expected, in_header=True))
+        self._add("wanted", parse_wanted(name, field, operator, expected, in_header=True))
 
     @directive(INSIDE)
     def auth_jwt_revocation_list_sub(self, file: str) -> None:
@@ -226,9 +198,9 @@ class KjdevConf(TokenConf):
                 continue
             name, _, text = parameter.partition("=")
             if name == "delimiter" and text:
-                delimiter = _utf8(text)
+                delimiter = utf8(text)
             elif name == "quote" and text:
-                mark = _utf8(text)
+                mark = utf8(text)
             else:
                 raise ConfError(f'"auth_jwt_allow_nested" invalid parameter "{parameter}"')
         self.nesting = Nesting(delimiter, mark)
@@ -247,13 +219,6 @@ def _form(directive: str, name: str, form: str) -> KeyForm:
     return JWKS
 
 
-def _utf8(text: str) -> str:
-    try:
-        return unicode(text)
-    except ValueError:
-        raise ConfError(f'"{text}" is not UTF-8') from None
-
-
 def _status(text: str) -> int:
     code = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
     if not 400 <= code <= 599 or code in (444, 499):
@@ -262,89 +227,6 @@ def _status(text: str) -> int:
             f'(excluding 444 and 499): "{text}"'
         )
     return code
-
-
-def _wanted(directive: str, field: str, operator: str, expected: str, *, in_header: bool) -> Wanted:
-    def fail(text: str) -> ConfError:
-        return ConfError(f'"{directive}" directive {text}')
-
-    if not field:
-        raise fail("first argument should not be empty")
-    path = None
-    if field[0] in ".[":
-        try:
-            path = parse_path(field)
-        except ValueError:
-            raise fail("invalid JQ-like field path syntax") from None
-    if not operator:
-        raise fail("second argument should not be empty")
-    try:
-        name, _ = parse_operator(operator)
-    except ValueError:
-        raise fail("second argument should be one of available require operators") from None
-    if not expected:
-        raise fail("third argument should be variable")
-    value = Template(expected)
-    match = None
-    if name == MATCH and value.is_constant:
-        match = _expression(expected, fail)
-    if value.is_constant:
-        _check_no_none(directive, field, name, value, in_header=in_header)
-    return Wanted(field, path, operator, value, in_header, match)
-
-
-def _check_no_none(
-    directive: str, field: str, operator: str, value: Template, *, in_header: bool
-) -> None:
-    """Unsigned tokens are refused whatever is written; who writes it should know."""
-    if in_header and field in ("alg", ".alg") and operator in ("eq", "in", "any", "intersect"):
-        expected = _constant(value.text)
-        if expected == "none" or (isinstance(expected, list) and "none" in expected):
-            raise ConfError(
-                f'"{directive}" directive admits unsigned tokens ("none"), which are always refused'
-            ).told_by("unsigned-admitted")
-
-
-def _constant(text: str) -> Json:
-    """The value that a text without variables stands for, None if it is no JSON and should be."""
-    if not text.startswith(JSON) or text == JSON:
-        return text
-    try:
-        return decode_json(text[len(JSON) :].encode("latin-1"))
-    except ValueError:
-        return None
-
-
-def _expression(expected: str, fail: Callable[[str], ConfError]) -> Match:
-    pattern = expected
-    if expected.startswith(JSON) and len(expected) > len(JSON):
-        try:
-            decoded = decode_json(expected[len(JSON) :].encode("latin-1"))
-        except ValueError:
-            decoded = None
-        if not isinstance(decoded, str):
-            raise fail("match operator requires a JSON string pattern")
-        pattern = latin1(decoded)
-    if len(pattern) > PATTERN_SIZE:
-        raise fail("regex pattern too large")
-    return _compiled(pattern)
-
-
-def _compiled(pattern: str) -> Match:
-    if len(pattern) > PATTERN_SIZE:
-        raise ConfError(f"regex pattern too large: {len(pattern)} bytes")
-    try:
-        regex = Regex(pattern, limits=LIMITS)
-    except ConfError as error:
-        raise ConfError(f"regex compile failed: {error.args[0]}") from None
-
-    def match(text: str) -> bool:
-        try:
-            return regex.test(latin1(text))
-        except ValueError:
-            raise ValueError("regex match limit exceeded") from None
-
-    return match
 
 
 # -- building ---------------------------------------------------------------------------------
@@ -359,7 +241,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
         level.scope.warn(f'"auth_jwt_validate_sig off" in {place_of(level)}: {text}')
     demands = (
         *(revocation(file) for file in reversed(conf.revoked)),
-        *(_requirement(wanted, conf, level) for wanted in _varying(conf)),
+        *(varying_requirement(wanted, conf, level) for wanted in _varying(conf)),
         *compile_required(conf.required, level),
     )
     gate = conf._gate = Gate(
@@ -400,7 +282,9 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
     dates = Verifier(policy, ())
     revoked = [revocation(file) for file in reversed(conf.revoked)]
     wanted = {
-        in_header: [_requirement(w, conf, level) for w in conf.wanted if w.in_header is in_header]
+        in_header: [
+            varying_requirement(w, conf, level) for w in conf.wanted if w.in_header is in_header
+        ]
         for in_header in (False, True)
     }
 
@@ -447,7 +331,7 @@ def policy_of(conf: KjdevConf, level: Level) -> Policy:
             leeway=conf.auth_jwt_leeway,
             exp=Presence.REQUIRED if conf.auth_jwt_validate_exp else Presence.IGNORED,
             check_signature=conf.auth_jwt_validate_sig,
-            demands=tuple(_fixed(wanted, conf) for wanted in constant),
+            demands=tuple(fixed_requirement(wanted, conf) for wanted in constant),
         ),
         level,
     )
@@ -455,105 +339,6 @@ def policy_of(conf: KjdevConf, level: Level) -> Policy:
 
 def _varying(conf: KjdevConf) -> tuple[Wanted, ...]:
     return tuple(wanted for wanted in conf.wanted if not wanted.expected.is_constant)
-
-
-def _fixed(wanted: Wanted, conf: KjdevConf) -> Requirement | Broken:
-    return _made(wanted, conf, wanted.expected.text, lambda expected: wanted.match)
-
-
-class Broken(NamedTuple):
-    """A requirement whose value cannot be used: nothing meets it.  A member that is missing is
-    told first, if it is known which one that is."""
-
-    text: str
-    name: str = ""
-    path: tuple[Step, ...] | None = None
-    in_header: bool = False
-
-    @property
-    def key(self) -> str:
-        return repr(self)
-
-    def refusal(self, header: dict[str, Json], claims: dict[str, Json]) -> Refusal:
-        members = header if self.in_header else claims
-        if self.path is not None and find(members, self.path) is MISSING:
-            return missing(self.name, in_header=self.in_header)
-        return Refusal(Reason.CLAIM, self.text, {"error": self.text})
-
-
-NOWHERE: tuple[Step, ...] = (0,)  # neither claims nor header are arrays
-
-
-def _place(wanted: Wanted, conf: KjdevConf) -> tuple[str, tuple[Step, ...]]:
-    """The name by which a member is told, and what leads to it."""
-    if wanted.path is None:
-        path = conf.nesting.path(_utf8(wanted.field))
-        return wanted.field, NOWHERE if path is None else path
-    if len(wanted.path) == 1 and isinstance(wanted.path[0], str):
-        return wanted.path[0], wanted.path
-    return wanted.field, wanted.path
-
-
-def _made(
-    wanted: Wanted, conf: KjdevConf, text: str, match: Callable[[Json], Match | None]
-) -> Requirement | Broken:
-    """The requirement with this value; `match` makes an expression of the value."""
-    name, path = _place(wanted, conf)
-    in_header = wanted.in_header
-    kind = "header" if in_header else "claim"
-    is_json = wanted.expected.text.startswith("$")
-    if not is_json and text.startswith(JSON) and len(text) > len(JSON):
-        is_json, text = True, text[len(JSON) :]
-    if len(text) > EXPECTED_SIZE:
-        return Broken(f"{kind} requirement value too large: {name} ({len(text)} bytes)")
-    try:
-        expected = decode_json(text.encode("latin-1")) if is_json else unicode(text)
-    except ValueError:
-        fault = f"failed to json load {kind} requirement: {name}"
-        return Broken(fault, name, path, in_header)
-    try:
-        found = match(expected)
-    except ValueError as error:
-        return Broken(str(error), name, path, in_header)
-    if not in_header:
-        expected = with_leeway(path, expected, conf.auth_jwt_leeway)
-    return Requirement(name, path, wanted.operator, expected, in_header, found, _shown(text))
-
-
-def _shown(text: str) -> str:
-    try:
-        return unicode(text)
-    except ValueError:
-        return text
-
-
-def _requirement(wanted: Wanted, conf: KjdevConf, level: Level) -> Demand:
-    tell = wanted.expected.bind(level.variables)
-    is_match = wanted.match is None and parse_operator(wanted.operator)[0] == MATCH
-    absent = Broken(f"require variable specified was not provided: {wanted.expected.text}")
-
-    def match(expected: Json) -> Match | None:
-        return _told_expression(expected) if is_match else wanted.match
-
-    def check(r: Request, token: Verified) -> Denial | None:
-        text = tell(r)
-        requirement = _made(wanted, conf, text, match) if text else absent
-        refusal = requirement.refusal(token.header, token.claims)
-        return None if refusal is None else Denial(401, refusal)
-
-    directive = f"auth_jwt_require_{'header' if wanted.in_header else 'claim'}"
-    return told(check, directive, wanted.field, wanted.operator, wanted.expected.text)
-
-
-def _told_expression(expected: Json) -> Match | None:
-    """None for what is no text: nothing matches it.  Raises ValueError for what is no
-    expression."""
-    if not isinstance(expected, str):
-        return None
-    try:
-        return _compiled(latin1(expected))
-    except ConfError as error:
-        raise ValueError(str(error.args[0])) from None
 
 
 def revocation(file: RevocationFile) -> Demand:
