@@ -17,7 +17,7 @@ from ..modules.auth_jwt import DEFAULT, Choice, MixedDialects, choose_dialect
 from ..modules.main import MainConf
 from ..options import Options
 from ..zones import Zones
-from .collect import Collector
+from .collect import Collector, Trouble
 from .target import Target
 from .texts import Texts
 
@@ -78,7 +78,7 @@ def analyse(options: Options, files: Files, target: Target) -> Analysis:
         except ConfError as error:
             collector.failed(error, None)
         else:
-            _finish(root, scope, collector)
+            _finish(root, scope, collector, target)
     return Analysis(options, root, scope, collector, texts, choice)
 
 
@@ -90,11 +90,12 @@ def _choose(options: Options, files: Files, collector: Collector) -> Choice:
         return Choice(error.witnesses[0].dialect if isinstance(error, MixedDialects) else DEFAULT)
 
 
-def _finish(root: Level, scope: Scope, collector: Collector) -> None:
+def _finish(root: Level, scope: Scope, collector: Collector, target: Target) -> None:
     """What nginx looks at once all is read."""
     if not root[MainConf].has_events:
-        error = ConfError('no "events" section in configuration')
-        collector.failed(error.nowhere(), root)
+        error = ConfError('no "events" section in configuration').nowhere()
+        only_nginx = target.name == "pyngx"  # which starts all the same
+        collector.troubles.append(Trouble(error, root, None, is_warning=only_nginx))
     for zone in scope.shared(Zones).zones.values():
         if not zone.size:
             error = ConfError(f'zero size shared memory zone "{zone.name}"')

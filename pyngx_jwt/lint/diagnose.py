@@ -30,7 +30,8 @@ _RULES = (  # of the text of an error, the first that fits
     (r"^invalid number of (arguments|the map)", "wrong-arguments"),
     (r"JWT directives of two dialects|belongs to", "mixed-dialects"),
     (r"duplicate|conflict|already", "duplicate"),
-    (r'^unknown |is unknown$|^zero size|^no servers|^host not found|^no "events"', "unknown-name"),
+    (r"^unknown |is unknown$|^zero size|^no servers|^host not found", "unknown-name"),
+    (r'^no "events"', "missing-block"),
     (r"failed|cannot load|cannot be used", "unusable-file"),
     (r"invalid|must be|cannot have|no host|missing", "invalid-value"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyngx_jwt.lint.finding import Severity
+
 from .kit import Linter
 
 MANY = """\
@@ -190,3 +192,11 @@ http { server { location / {
 """
     found = [f for f in linter.findings(text) if f.rule == "mixed-dialects"]
     assert found and found[0].is_error
+
+
+def test_no_events_where_pyngx_is_to_run_it(linter: Linter) -> None:
+    """nginx does not start without, pyngx does."""
+    (finding,) = linter.of("nginx-warning", "http { }", target="pyngx")
+    assert (finding.severity, finding.is_error) == (Severity.WARN, False)
+    (finding,) = linter.of("missing-block", "http { }")
+    assert finding.is_error
