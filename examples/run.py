@@ -74,6 +74,8 @@ def tokens(key: SigningKey, issuer: str) -> Iterator[tuple[str, str]]:
 @contextmanager
 def serving(conf: Path, folder: Path, address: tuple[str, int]) -> Iterator[None]:
     """The server, from its first connection to its end."""
+    if reachable(address):
+        raise SystemExit("something else listens on {}:{} already".format(*address))
     user = "user root; " if os.geteuid() == 0 else ""
     command = [sys.executable, "-m", "pyngx_jwt", "-p", str(folder), "-c", str(conf)]
     process = subprocess.Popen([*command, "-g", f"{user}daemon off;"])

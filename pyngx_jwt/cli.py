@@ -55,8 +55,10 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
                        they restrict access
   --jwt-dialect name   read auth_jwt directives as this module does
 
-       pyngx dump [-h] [--format json|conf] FILE
-       pyngx token [-h] [OPTION ...]
+       pyngx lint [-h] [OPTION ...] [PATH ...]     tell what is wrong
+       pyngx explain [-h] -c FILE METHOD URL       tell what becomes of a request
+       pyngx token [-h] [OPTION ...]               make a token, or explain one
+       pyngx dump [-h] [--format json|conf] FILE   print as JSON, or formatted
 
 """
 

@@ -140,6 +140,13 @@ class Nginx:
         if line is not None:
             assert int(found[2] or 0) == (line and line + self._offset(server or http or main))
 
+    def refused(self, server: str = "", *, http: str = "", main: str = "") -> str:
+        """Expects "nginx -t" to fail, and returns all that it wrote."""
+        self._configure(server, http, main)
+        status, output = self._test()
+        assert status == 1, output
+        return output
+
     def accepts(
         self, server: str = "", *, http: str = "", main: str = "", options: Sequence[str] = ()
     ) -> str:

@@ -50,7 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     add("-X", dest="method", metavar="METHOD", default="GET", help="(default: GET)")
     add("-H", dest="field", metavar="FIELD", action="append", default=[], help='"Name: value"')
     add("--from", dest="client", metavar="ADDRESS", default="127.0.0.1", help="of the client")
-    add("--now", metavar="TIME", help='the time that counts: "+1h", "-1d", "@SECONDS" or a date')
+    add(
+        "--now",
+        metavar="TIME",
+        help='the time that counts: "+1h", "=-1d" (with "="), "@SECONDS" or a date',
+    )
     add("--jwks", metavar="FILE", help="what key requests are answered with")
     add("--jwt-dialect", metavar="NAME", default="", help="as of pyngx itself")
     add("--allow-unsupported", action="store_true", help="as of pyngx itself")

@@ -22,7 +22,7 @@ Makes a token for development and prints it. A key that no file has is made for 
 should be issued tokens this way. "pyngx token --explain -h" tells about the other half of this
 command.
 """
-TIMES = 'from now, such as 1h, 30d or -5m, "@SECONDS" since the epoch, a date, or none'
+TIMES = 'from now, such as 1h, 30d or (with "=") -5m, "@SECONDS" since the epoch, a date, or none'
 
 
 def parser() -> argparse.ArgumentParser:

@@ -23,6 +23,17 @@ def status(nginx: Nginx, target: str, *lines: str) -> int:
     return nginx.request(f"GET {target}", *lines).status
 
 
+@pytest.mark.nginx_differs("the module adds the field for each location that looks at the token")
+def test_challenge_once(nginx: Nginx) -> None:
+    """The index is another request for the locations, but not for the client."""
+    nginx(
+        f'{KEYS} auth_jwt "A"; auth_jwt_phase access; root html; index a;',
+        files=PAGES,
+    )
+    answer = nginx.request("GET /", bearer())
+    assert (answer.status, answer.get("WWW-Authenticate")) == (200, 'Bearer realm="A"')
+
+
 def test_challenge(nginx: Nginx) -> None:
     """Of who sent "Bearer", and that with an accepted token, too."""
     nginx(f'{KEYS} auth_jwt "my $realm"; auth_jwt_phase access; root html;', files=PAGES)
@@ -351,7 +362,7 @@ def holding(nginx: Nginx, texts: list[str]) -> list[int]:
 
 
 def claim(value: str) -> str:
-    return KEY.sign(f'{{"exp":{NOW + 600},"x":{value}}}'.encode())
+    return KEY.sign(f'{{"exp":{NOW + 36000},"x":{value}}}'.encode())
 
 
 def test_tokens(nginx: Nginx) -> None:
@@ -389,7 +400,7 @@ def test_only_the_whole_is_limited(nginx: Nginx) -> None:
 def test_what_readers_disagree_about(nginx: Nginx) -> None:
     late = KEY.sign({"exp": 2**53 + 2})
     headers: list[dict[str, Json]] = [{"crit": ["x"], "x": 1}, {"b64": False}]
-    texts = [late, *(KEY.sign({"exp": NOW + 600}, header) for header in headers), token() + "=="]
+    texts = [late, *(KEY.sign({"exp": NOW + 36000}, header) for header in headers), token() + "=="]
     assert holding(nginx, texts) == [401] * 4
 
 
@@ -474,6 +485,8 @@ def test_algorithms(nginx: Nginx) -> None:
     )
     for key in keys:
         assert status(nginx, "/a", bearer(key)) == 200, key.alg
-        text = key.sign({"exp": NOW + 60}, {"kid": keys[0].alg if key is not keys[0] else "PS384"})
+        text = key.sign(
+            {"exp": NOW + 36000}, {"kid": keys[0].alg if key is not keys[0] else "PS384"}
+        )
         assert status(nginx, "/a", f"Authorization: Bearer {text}") == 401, key.alg
     assert status(nginx, "/a", bearer(KEY)) == 401

@@ -576,3 +576,15 @@ def test_list_that_is_too_large(nginx: Nginx) -> None:
     )
     nginx.write("list.json", "{" + " " * (2**20 - 2) + "}")
     nginx.accepts("auth_jwt_revocation_list_sub list.json;")
+
+
+@pytest.mark.pyngx_only("about our words")
+def test_what_is_wrong_with_a_file_is_told(nginx: Nginx) -> None:
+    nginx.write("list", "[]")
+    for text, why in (
+        ("auth_jwt_key_file none.json jwks;", "(2: No such file or directory)"),
+        ("auth_jwt_key_file list jwks;", 'JWK Set is not an object with an array "keys"'),
+        ("auth_jwt_revocation_list_sub list;", "not a JSON object"),
+    ):
+        told = nginx.refused(text)
+        assert "nginx: [warn] auth_jwt: " in told and f"cannot be used: {why}" in told

@@ -162,7 +162,7 @@ def tokens(setup: Setup) -> dict[str, str]:
         "unsigned": f"{_part({'alg': 'none'})}.{_part(CLAIMS)}.",
         "expired": key.sign({**CLAIMS, "exp": NOW - 60}),
         "without exp": key.sign(without_exp),
-        "early": key.sign({**CLAIMS, "nbf": NOW + 600}),
+        "early": key.sign({**CLAIMS, "nbf": NOW + 36000}),
         "with a date that is none": key.sign({**CLAIMS, "exp": "soon"}),
         "of somebody": key.sign({**CLAIMS, "sub": 5, "iss": "you", "n": 1}),
         "revoked": key.sign({**CLAIMS, "sub": "bob"}),

@@ -38,6 +38,7 @@ from ...jwt.requirements import (
     Step,
 )
 from ...log import Level as LogLevel
+from .blocks import place_of, warn
 from .conditions import (
     Nesting,
     Wanted,
@@ -50,7 +51,6 @@ from .conf import INSIDE, KeyName, Required, TokenConf
 from .demands import Demand, Denial, compile_required, told
 from .gate import Gate, Plan
 from .keyring import Keyring, keyring_of
-from .plus import place_of
 from .revocation import RevocationFile, RevocationFiles
 from .settings import policy_with
 from .sources import JWKS, KeyForm, Sources
@@ -110,7 +110,8 @@ class KjdevConf(TokenConf):
         kind = _form("auth_jwt_key_file", file, form)
         if "$" not in file:
             full = self._scope.conf_name(file)
-            if self._scope.shared(Sources).file(full, kind).read(self._scope):
+            if failure := self._scope.shared(Sources).file(full, kind).read(self._scope):
+                self._scope.warn(f"auth_jwt: {failure.text}")
                 raise ConfError(
                     f'"auth_jwt_key_file" directive failed to load {kind.name} file: "{full}"'
                 )
@@ -185,7 +186,8 @@ class KjdevConf(TokenConf):
             raise ConfError(f'"{directive}" directive is empty')
         full = self._scope.conf_name(file)
         found = self._scope.shared(RevocationFiles).file(full, in_header)
-        if not found.load():
+        if failure := found.load():
+            self._scope.warn(f'auth_jwt: revocation list "{full}" cannot be used: {failure}')
             raise ConfError(f'"{directive}" directive failed to load file: "{full}"')
         self._add("revoked", found)
 
@@ -238,7 +240,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
         return None
     if not conf.auth_jwt_validate_sig:
         text = "anybody can make the tokens that are accepted"
-        level.scope.warn(f'"auth_jwt_validate_sig off" in {place_of(level)}: {text}')
+        warn(level, f'"auth_jwt_validate_sig off" in {place_of(level)}: {text}')
     demands = (
         *(revocation(file) for file in reversed(conf.revoked)),
         *(varying_requirement(wanted, conf, level) for wanted in _varying(conf)),
@@ -373,7 +375,8 @@ def _challenged(conf: KjdevConf, level: Level) -> Callable[[Request, Verified], 
     challenge = _challenge(conf, level)
 
     def accepted(r: Request, token: Verified) -> None:
-        if field := challenge(r, "token", OK):
+        field = challenge(r, "token", OK)
+        if field and ("WWW-Authenticate", field) not in r.headers_out:  # after a redirect it is
             r.add_header("WWW-Authenticate", field)
 
     return accepted

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from ...conf.directive import HTTP, LOCATION, SERVER, directive, slot, time
+from ...conf.directive import HTTP, directive, slot, time
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import AnyModule, Module, Phase
@@ -32,7 +32,7 @@ from ...jwt import (
     getter,
     render_payload,
 )
-from ..core import CoreConf
+from .blocks import answers, opened_at, place_of
 from .conf import INSIDE, Required, TokenConf
 from .demands import Demand, Denial, compile_required, told
 from .gate import Gate, Plan
@@ -198,26 +198,6 @@ def refuse_without_keys(conf: PlusConf, level: Level) -> None:
         '"auth_jwt_key_request", or accept unsigned tokens with "pyngx_allow_unsigned on"'
     )
     raise error.at(*opened_at(level)).told_by("auth-without-key")
-
-
-def answers(level: Level) -> bool:
-    """Whether clients' requests are answered by this level's own configuration."""
-    if level.context is SERVER:
-        return not level.inner(LOCATION)
-    return level.context is not HTTP and not level[CoreConf]._internal
-
-
-def place_of(level: Level) -> str:
-    """The block, as an error names it."""
-    if level.context is SERVER:
-        return "server"
-    conf = level[CoreConf]
-    return f"location {conf._modifier} {conf._name}".replace("  ", " ")
-
-
-def opened_at(level: Level) -> tuple[str, int]:
-    assert level.statement is not None
-    return level.statement.file, level.statement.line
 
 
 def build(conf: PlusConf, level: Level) -> Handler | None:

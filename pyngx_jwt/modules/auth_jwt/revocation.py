@@ -26,9 +26,9 @@ class RevocationFile:
         self._identity: tuple[int, int, int] | None = None
         self._until = 0.0
 
-    def load(self) -> bool:
-        """Reads the file with the configuration; False if it cannot be used."""
-        return not self._read()
+    def load(self) -> str:
+        """Reads the file with the configuration, and says what is wrong with it, if anything."""
+        return self._read()
 
     def current(self, r: Request) -> Revocation:
         """What is revoked; the file is looked at not more than once in a second."""

@@ -23,11 +23,11 @@ from ...log import Level as LogLevel
 from ...log import errno_text
 from ..core import CoreConf
 from ..rewrite import RewriteConf
+from .blocks import answers, opened_at, place_of, warn
 from .conf import TokenConf
 from .gate import Gate, Plan
 from .keyring import FindSource, Keyring, sources_of
-from .plus import answers, opened_at, place_of
-from .secrets import PEM, decode_hex, find_file, fixed, from_file, here
+from .secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
 from .settings import JwtConf, policy_with
 from .variables import claim_getter, look_for
 from .wire import FindToken, compile_challenge, no_challenge, sole_cookie
@@ -185,9 +185,12 @@ def check_keys(conf: TeslaConf, level: Level) -> None:
             f'"{conf.auth_jwt_algorithm}" every token would be refused',
         ).told_by("tesla-key-file-ignored")
     if not conf.auth_jwt_use_keyfile:
-        raise _error(
-            level, f'"auth_jwt_keyfile_path" without "auth_jwt_use_keyfile on" in {place_of(level)}'
-        ).told_by("tesla-key-file-ignored")
+        raise _unused_keyfile(level)
+
+
+def _unused_keyfile(level: Level) -> ConfError:
+    text = f'"auth_jwt_keyfile_path" without "auth_jwt_use_keyfile on" in {place_of(level)}'
+    return _error(level, text).told_by("tesla-key-file-ignored")
 
 
 def _error(level: Level, text: str) -> ConfError:
@@ -271,6 +274,8 @@ def _keyfile(path: str, level: Level) -> FindSource:
 def _key(conf: TeslaConf, level: Level) -> FindSource | None:
     text = conf.auth_jwt_key
     if not conf.auth_jwt_algorithm.startswith("HS"):
+        if conf.auth_jwt_keyfile_path and not is_pem(text.encode("latin-1")):
+            raise _unused_keyfile(level)
         try:
             return fixed(text.encode("latin-1"), level.scope, "auth_jwt_key", PEM)
         except ConfError as error:
@@ -278,7 +283,7 @@ def _key(conf: TeslaConf, level: Level) -> FindSource | None:
     octets = decode_hex(text)
     if octets:
         return fixed(octets, level.scope, "auth_jwt_key")
-    level.scope.warn(f'"auth_jwt_key" is no hex in {place_of(level)}, every token is refused')
+    warn(level, f'"auth_jwt_key" is no hex in {place_of(level)}, every token is refused')
     return None
 
 
@@ -292,9 +297,10 @@ def _find_token(conf: TeslaConf, level: Level) -> FindToken:
         return lambda r: sole_cookie(r, name)
     if kind == "HEADER" and name:
         return lambda r: _bare(r.index.get(name) or "")
-    level.scope.warn(
+    warn(
+        level,
         f'"auth_jwt_location {conf.auth_jwt_location}" is neither HEADER=name nor COOKIE=name in '
-        f"{place_of(level)}, no token will be found"
+        f"{place_of(level)}, no token will be found",
     )
     return lambda r: ""
 

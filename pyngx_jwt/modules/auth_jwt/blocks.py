@@ -1,0 +1,34 @@
+"""Blocks of the configuration, as errors and warnings about them name them."""
+
+from __future__ import annotations
+
+from ...conf.directive import HTTP, LOCATION, SERVER
+from ...http.level import Level
+from ..core import CoreConf
+
+
+def answers(level: Level) -> bool:
+    """Whether clients' requests are answered by this level's own configuration."""
+    if level.context is SERVER:
+        return not level.inner(LOCATION)
+    return level.context is not HTTP and not level[CoreConf]._internal
+
+
+def place_of(level: Level) -> str:
+    """The block, as an error names it."""
+    if level.context is SERVER:
+        return "server"
+    conf = level[CoreConf]
+    return f"location {conf._modifier} {conf._name}".replace("  ", " ")
+
+
+def opened_at(level: Level) -> tuple[str, int]:
+    """File and line of the block."""
+    assert level.statement is not None
+    return level.statement.file, level.statement.line
+
+
+def warn(level: Level, text: str) -> None:
+    """A warning about the block, with its place."""
+    file, line = opened_at(level)
+    level.scope.warn_at(f"{text} in {file}:{line}")
