@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from ..jwt.keys import jwks
 from ..nginx import Nginx
 from .plain_keys import HEX, RSA, pem
 
@@ -130,3 +133,18 @@ def test_accepted(nginx: Nginx) -> None:
     assert "secret of 5 bytes is weak" in told
     nginx.accepts(f"auth_jwt off; auth_jwt_key {HEX};")
     nginx.accepts("auth_jwt off;", http="pyngx_jwt_dialect maxlt;")
+
+
+def test_a_jwk_is_no_secret(nginx: Nginx) -> None:
+    """If it is public, everybody could make tokens."""
+    nginx.write("jwks.json", jwks(RSA))
+    nginx.write("jwk.json", json.dumps(RSA.members()))
+    for name in ("jwks.json", "jwk.json"):
+        nginx.rejects(
+            f"auth_jwt on; auth_jwt_key %%DIR%%/{name} file;",
+            f'JWT: Invalid key: key file "%%DIR%%/{name}" cannot be used: a JWK is no secret, name '
+            'its file with "auth_jwt_key_file"',
+            line=1,
+        )
+    nginx.write("other", '{"a": 1}')
+    nginx.accepts("auth_jwt on; auth_jwt_key %%DIR%%/other file;")

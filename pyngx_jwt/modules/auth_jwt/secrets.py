@@ -11,6 +11,7 @@ from ...conf.scope import Scope
 from ...errors import ConfError
 from ...http.request import Request
 from ...jwt import KeySet, KeySetError, Limits
+from ...jwt.encoding import decode_json
 from .keyring import FindSource
 from .sources import Failure, FixedKeys, KeyFile, KeyForm, Sources
 
@@ -29,7 +30,20 @@ def parse_key(source: bytes, *, limits: Limits) -> KeySet:
         raise KeySetError(f"key is longer than {limits.set_size} bytes")
     if is_pem(source):
         return KeySet.parse_pem(source, limits=limits)
+    if _is_jwk(source, limits):
+        raise KeySetError('a JWK is no secret, name its file with "auth_jwt_key_file"')
     return KeySet.of_secret(source)
+
+
+def _is_jwk(source: bytes, limits: Limits) -> bool:
+    """Whether it is a JWK, or a set of them: often public, and then everybody's secret."""
+    if source.lstrip()[:1] != b"{":
+        return False
+    try:
+        found = decode_json(source, limits.depth)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and ("kty" in found or "keys" in found)
 
 
 def parse_line(source: bytes, *, limits: Limits) -> KeySet:
