@@ -25,7 +25,7 @@ def is_personal(text: Template | None, place: Place) -> bool:
     """Whether a text is another one for another user or token."""
     if text is None or text.is_constant:
         return False
-    names = place.conf.flow.influences(text, place)
+    names = place.conf.flow.influences(text.names, place)
     return any(
         name in PERSONAL or name in carriers(place) or name.startswith(PERSONAL_PREFIXES)
         for name in names

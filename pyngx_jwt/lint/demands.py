@@ -6,8 +6,8 @@ from typing import Any
 
 from ..conf.parse import Statement
 from ..http.template import Template
+from .expression import names_in_condition
 from .place import Place
-from .values import Values, names_in
 
 REQUIRE = "auth_jwt_require"
 WHOLE = {"jwt_claims", "jwt_payload"}  # variables with all claims
@@ -30,7 +30,7 @@ def requiring(place: Place, text: Template) -> tuple[Statement, int]:
     return place.set_by(REQUIRE), 0
 
 
-def claims_looked_at(place: Place, flow: Values) -> set[str]:
+def claims_looked_at(place: Place) -> set[str]:
     """The names of claims on which it depends whether a request passes: of requirements, and of
     conditions in the blocks around.  "*" is there if all claims are handed to somebody."""
     conf: Any = place.auth.conf
@@ -40,21 +40,12 @@ def claims_looked_at(place: Place, flow: Values) -> set[str]:
     for demand in (*getattr(conf, "claims", ()), *getattr(conf, "wanted", ())):
         texts = demand.values if hasattr(demand, "values") else (demand.expected,)
         names += [name for text in texts for name in text.names]
-    names += _in_conditions(place)
-    behind = flow.behind(names)
+    for around in place.outward():
+        names += [name for one in around.given("if") for name in names_in_condition(one)]
+    behind = place.conf.flow.influences(names, place)
     if behind & WHOLE:
         found.add("*")
     return found | {n.removeprefix(_CLAIM) for n in behind if n.startswith(_CLAIM)}
-
-
-def _in_conditions(place: Place) -> list[str]:
-    return [
-        name
-        for around in place.outward()
-        for condition in around.given("if")
-        for word in condition.args
-        for name in names_in(word.strip("()"))
-    ]
 
 
 def _name(field: str) -> str:

@@ -2,28 +2,27 @@
 
 A text expands to alternatives; each is a row of literal texts and of ``Origin``, a variable
 that nothing in the configuration makes.  What a "map" chooses by is no part of its value, and
-told apart: see ``influences``.
+told apart: see ``influences``.  Where all values are constants, ``values`` has each of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..conf.directive import LOCATION_IF, SERVER_IF
-from ..conf.parse import Statement
-from ..errors import ConfError
 from ..http.template import Template
-from ..modules.core import CoreConf
-from .pattern import Group, Node, PatternError, groups, parse_pattern
+from .expression import Expression, location_regex, names_in_condition, rewrite_regexes
+from .made import Given, Made
+from .pattern import Group
 
 if TYPE_CHECKING:
     from .model import Configuration
     from .place import Place
 
 MOST = 32  # alternatives of a text that are looked at
+MOST_VALUES = 256
 DEEP = 8  # variables made of variables
-ANYTHING = Group(parse_pattern("(?s).*"), 0, "")
 CLAIMS = ("jwt_claim_", "jwt_payload", "jwt_claims")
 URIS = frozenset({"uri", "document_uri"})
 CHOSEN = URIS | {
@@ -31,6 +30,15 @@ CHOSEN = URIS | {
     *("ssl_server_name", "ssl_preread_server_name"),
 }
 CHOSEN_PREFIXES = ("http_", "arg_", "cookie_")
+# Variables of requests that always have a value, and never "0".
+ALWAYS = frozenset(
+    {
+        *("binary_remote_addr", "connection", "document_root", "host", "hostname", "msec"),
+        *("jwt_nowtime", "nginx_version", "pid", "realpath_root", "remote_addr", "remote_port"),
+        *("request", "request_id", "request_length", "request_method", "request_uri", "scheme"),
+        *("server_addr", "server_port", "server_protocol", "time_iso8601", "time_local", "uri"),
+    }
+)
 
 
 class Origin(NamedTuple):
@@ -53,49 +61,11 @@ class Origin(NamedTuple):
 Row = tuple[str | Origin, ...]
 
 
-class Expression(NamedTuple):
-    """A regular expression and the variables that it is held against."""
-
-    text: str
-    caseless: bool
-    subjects: tuple[str, ...]
-
-    @property
-    def tree(self) -> Node | None:
-        """None if it is not understood."""
-        try:
-            return parse_pattern(self.text, caseless=self.caseless)
-        except (PatternError, RecursionError):
-            return None
-
-    def capture(self, number: int) -> Group | None:
-        """One of its groups; None if it has no such one."""
-        tree = self.tree
-        if tree is None:
-            return ANYTHING
-        return next((group for group in groups(tree) if group.number == number), None)
-
-
-class Mapped(NamedTuple):
-    """A value of a "map", and the expression that chooses it."""
-
-    value: Template
-    expression: Expression | None
-
-
 class Flow:
-    """The variables that a configuration makes."""
+    """The values of the variables that a configuration makes."""
 
     def __init__(self, conf: Configuration) -> None:
-        self.conf = conf
-        self.maps: dict[str, tuple[Mapped, ...]] = {}
-        self.chosen_by: dict[str, tuple[str, ...]] = {}
-        self.constant: set[str] = set()
-        self.claims: dict[str, str] = {}
-        self.sets: dict[str, dict[Place, list[Template]]] = {}
-        self.captured: dict[str, list[tuple[Expression, Group]]] = {}
-        self._by_server: dict[tuple[str, Place], list[Template]] = {}
-        self._read()
+        self.made = Made(conf)
 
     # -- what is asked ---------------------------------------------------------------------
 
@@ -115,11 +85,22 @@ class Flow:
         """The names of those that can be in it as a whole."""
         return frozenset(o.name for o in self.origins(text, place) if o.part is None)
 
-    def influences(self, text: Template, place: Place) -> frozenset[str]:
-        """The names of variables that it depends on, what "map" chooses by included."""
-        found: set[str] = set()
-        self._influences(text, place, found)
-        return frozenset(found)
+    def influences(self, names: Iterable[str], place: Place) -> frozenset[str]:
+        """The variables, and all that they depend on: what "map" chooses by, and conditions of
+        "set", included."""
+        found: set[tuple[str, Place]] = set()
+        left = [(name, place) for name in names]
+        while left:
+            one = left.pop()
+            if one not in found:
+                found.add(one)
+                left += self._sources(*one)
+        return frozenset(name for name, _ in found)
+
+    def values(self, text: Template, place: Place) -> frozenset[str]:
+        """All values that it can have, none if that is not known; a variable that always has
+        some stands for its value."""
+        return self._values(text, place, 0) or frozenset()
 
     def has_claims(self, text: Template, place: Place) -> bool:
         """Whether what a token says can be in it."""
@@ -143,26 +124,18 @@ class Flow:
             return [(Origin(name),)]
         if name.startswith("$"):
             return self._numbered(int(name[1:]), place, own, depth)
-        if name in self.claims:
-            return [(Origin(self.claims[name]),)]
-        if name in self.constant:
-            return [("",)]
+        if name in self.made.claims:
+            return [(Origin(self.made.claims[name]),)]
         rows: list[Row] = []
-        for value in self._values_of(name, place):
-            rows += self._expand(value, place, None, depth + 1)
-        for mapped in self.maps.get(name, ()):
-            rows += self._expand(mapped.value, place, mapped.expression, depth + 1)
-        for expression, group in self.captured.get(name, ()):
+        for value, where in self.made.given(name, place):
+            rows += self._expand(value, where, None, depth + 1)
+        if (table := self.made.tables.get(name)) is not None:
+            rows += [(text,) for text in table.constants[:1]]  # one of them stands for all
+            for value, expression in table.mapped:
+                rows += self._expand(value, place, expression, depth + 1)
+        for expression, group in self.made.captured.get(name, ()):
             rows += self._part(expression, group, place, depth)
         return list(dict.fromkeys(rows))[:MOST] or [(Origin(name),)]
-
-    def _values_of(self, name: str, place: Place) -> list[Template]:
-        """What "set" gives it: on the way to the place; if nowhere there, in its server."""
-        sets = self.sets.get(name)
-        if not sets:
-            return []
-        near = [value for outer in place.outward() for value in sets.get(outer, ())]
-        return near or self._by_server.get((name, place.server), [])
 
     def _numbered(self, number: int, place: Place, own: Expression | None, depth: int) -> list[Row]:
         rows: list[Row] = []
@@ -183,141 +156,63 @@ class Flow:
         """What numbered captures of a place can be of: its own rewrites and conditions, or
         what led to it."""
         for outer in place.outward():
-            own = [x for s in outer.given("rewrite") if (x := rewriting(s)) is not None]
-            if outer.context & (LOCATION_IF | SERVER_IF):
-                own += [x for x in (condition(outer.statement),) if x is not None]
-            core = outer[CoreConf]
-            if not own and outer.is_location and core._regex is not None:
-                own = [Expression(core._name, core._modifier == "~*", ("uri",))]
+            own = rewrite_regexes(outer) or location_regex(outer)
             if own or outer.is_server:
                 return own
         return []
 
-    def _influences(self, text: Template, place: Place, found: set[str]) -> None:
-        for name in text.names:
-            if name in found:
-                continue
-            found.add(name)
-            if name in self.claims:
-                found.add(self.claims[name])
-            for value in self._values_of(name, place):
-                self._influences(value, place, found)
-            for mapped in self.maps.get(name, ()):
-                self._influences(mapped.value, place, found)
-            for other in self.chosen_by.get(name, ()):
-                self._influences(Template(f"${other}"), place, found)
-            for expression, _ in self.captured.get(name, ()):
-                for other in expression.subjects:
-                    self._influences(Template(f"${other}"), place, found)
-        if any(name.startswith("$") for name in text.names):
-            for expression in self.expressions(place):
-                for other in expression.subjects:
-                    self._influences(Template(f"${other}"), place, found)
+    # -- what depends on what --------------------------------------------------------------
 
-    # -- reading ---------------------------------------------------------------------------
+    def _sources(self, name: str, place: Place) -> Iterator[tuple[str, Place]]:
+        """The variables that make a variable, and where."""
+        made = self.made
+        if name in made.claims:
+            yield made.claims[name], place
+        for value, where in made.given(name, place):
+            condition = names_in_condition(where.statement) if where.is_condition else ()
+            yield from ((other, where) for other in (*value.names, *condition))
+        if (table := made.tables.get(name)) is not None:
+            others = [other for mapped in table.mapped for other in mapped.value.names]
+            yield from ((other, place) for other in (*table.chosen_by, *others))
+        expressions = [expression for expression, _ in made.captured.get(name, ())]
+        if name.startswith("$"):
+            expressions += self.expressions(place)
+        yield from ((other, place) for expression in expressions for other in expression.subjects)
 
-    def _read(self) -> None:
-        for place, statement in self.conf.statements("set"):
-            self._read_set(place, statement)
-        for place, statement in self.conf.statements("map"):
-            self._read_map(statement)
-        for place, statement in self.conf.statements("geo", "split_clients"):
-            self._read_constants(statement)
-        for place, statement in self.conf.statements("auth_jwt_claim_set", "auth_jwt_header_set"):
-            kind = "jwt_claim_" if statement.name == "auth_jwt_claim_set" else "jwt_header_"
-            self.claims[statement.args[0][1:].lower()] = kind + "_".join(statement.args[1:])
-        for place in self.conf.places:
-            for expression in self._named_in(place):
-                self._read_names(expression)
+    # -- all values ------------------------------------------------------------------------
 
-    def _read_set(self, place: Place, statement: Statement) -> None:
-        value = _template(statement.args[1])
-        if value is None:
-            return
-        anchor = place.outer if place.context & (LOCATION_IF | SERVER_IF) else place
-        name = statement.args[0][1:].lower()
-        self.sets.setdefault(name, {}).setdefault(anchor or place, []).append(value)
-        everywhere = self._by_server.setdefault((name, place.server), [])
-        if len(everywhere) < MOST:
-            everywhere.append(value)
+    def _values(self, text: Template, place: Place, depth: int) -> frozenset[str] | None:
+        options: list[frozenset[str]] = []
+        count = 1
+        for is_variable, part in text.parts:
+            found = self._values_of(part, place, depth) if is_variable else frozenset({part})
+            count *= MOST_VALUES + 1 if found is None else len(found)
+            if found is None or count > MOST_VALUES:
+                return None
+            options.append(found)
+        return frozenset(map("".join, product(*options)))
 
-    def _read_map(self, statement: Statement) -> None:
-        source = _template(statement.args[0])
-        subjects = source.names if source is not None else ()
-        found: dict[tuple[str, Expression | None], Mapped] = {}
-        for entry in self.conf.entries(statement):
-            value = _template(entry.args[0]) if len(entry.args) == 1 else None
-            if value is None:
-                continue
-            expression = None
-            if entry.name.startswith("~"):
-                caseless = entry.name.startswith("~*")
-                expression = Expression(entry.name[1 + caseless :], caseless, subjects)
-                self._read_names(expression)
-            if value.is_constant:  # one of them stands for all
-                value, expression = Template(value.text), None
-                found.setdefault(("", None), Mapped(value, None))
-            else:
-                found[value.text, expression] = Mapped(value, expression)
-        name = statement.args[1][1:].lower()
-        self.maps[name] = tuple(found.values())
-        self.chosen_by[name] = subjects
+    def _values_of(self, name: str, place: Place, depth: int) -> frozenset[str] | None:
+        made = self.made
+        if depth > DEEP or name in made.captured:
+            return None
+        if made.is_set(name):
+            near = made.near(name, place)
+            around = set(place.outward())
+            always = any(where in around or not where.is_condition for _, where in near)
+            return self._all(near, () if always else ("",), depth + 1)
+        if (table := made.tables.get(name)) is not None:
+            mapped = [Given(value, place) for value, _ in table.mapped]
+            return self._all(mapped, table.constants, depth + 1)
+        return frozenset({f"${name}"}) if name in ALWAYS else None
 
-    def _read_constants(self, statement: Statement) -> None:
-        """Blocks whose values have no variables."""
-        name = statement.args[-1][1:].lower()
-        self.constant.add(name)
-        source = _template(statement.args[0]) if len(statement.args) > 1 else None
-        self.chosen_by[name] = source.names if source is not None else ("remote_addr",)
-
-    def _named_in(self, place: Place) -> Iterator[Expression]:
-        core = place[CoreConf]
-        if place.is_location and core._regex is not None:
-            yield Expression(core._name, core._modifier == "~*", ("uri",))
-        if place.is_server:
-            for name in core._name_regexes:
-                yield Expression(name[1:], True, ("host",))
-        if place.context & (LOCATION_IF | SERVER_IF):
-            found = condition(place.statement)
-            if found is not None:
-                yield found
-        for statement in place.given("rewrite"):
-            found = rewriting(statement)
-            if found is not None:
-                yield found
-
-    def _read_names(self, expression: Expression) -> None:
-        if "(?" not in expression.text:
-            return
-        tree = expression.tree
-        if tree is None:
-            return
-        for group in groups(tree):
-            if group.name:
-                self.captured.setdefault(group.name.lower(), []).append((expression, group))
-
-
-def rewriting(statement: Statement) -> Expression | None:
-    """The expression of a "rewrite"."""
-    return Expression(statement.args[0], False, ("uri",)) if statement.args else None
-
-
-def condition(statement: Statement) -> Expression | None:
-    """The expression of an "if", None if it has none."""
-    words = [*statement.args]
-    if len(words) < 3 or not words[0].startswith("("):
-        return None
-    words[0], words[-1] = words[0][1:], words[-1][:-1]
-    words = [word for word in words if word]
-    if len(words) != 3 or words[1] not in ("~", "~*", "!~", "!~*"):
-        return None
-    subject = _template(words[0])
-    names = subject.names if subject is not None else ()
-    return Expression(words[2], words[1].endswith("*"), names)
-
-
-def _template(text: str) -> Template | None:
-    try:
-        return Template(text)
-    except ConfError:
-        return None
+    def _all(
+        self, texts: list[Given], constants: tuple[str, ...], depth: int
+    ) -> frozenset[str] | None:
+        found = set(constants)
+        for value, where in texts:
+            options = self._values(value, where, depth)
+            if options is None:
+                return None
+            found |= options
+        return frozenset(found)

@@ -54,7 +54,7 @@ class Place:
         if self.is_server:
             names = self[CoreConf].server_names
             return f"server {names[0]}" if names else "server"
-        if self.outer is not None and self.level.context & (LOCATION_IF | SERVER_IF):
+        if self.outer is not None and self.is_condition:
             return f"if in {self.outer}"
         if self.outer is not None and self.level.context & LIMIT_EXCEPT:
             return f"limit_except in {self.outer}"
@@ -113,6 +113,11 @@ class Place:
     @property
     def is_location(self) -> bool:
         return bool(self.context & LOCATION)
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is the block of an "if"."""
+        return bool(self.context & (LOCATION_IF | SERVER_IF))
 
     @property
     def is_internal(self) -> bool:

@@ -34,20 +34,18 @@ from ..demands import claims_looked_at
 from ..finding import Severity
 from ..model import Configuration
 from ..rule import Hit, Rule
-from ..values import Values
 
 rule = Rule("J23", "exp-not-required", Severity.INFO)
 
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    flow = Values(conf)
     for place in conf.answering:
         policy = place.auth.policy
         if policy is None or policy.exp is not Presence.OPTIONAL:
             continue
         if place.is_protected and not place.is_internal:
-            if claims_looked_at(place, flow) & {"exp", "*"}:
+            if claims_looked_at(place) & {"exp", "*"}:
                 continue
             yield Hit(
                 place.set_by(*SWITCHES),

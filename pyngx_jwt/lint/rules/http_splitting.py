@@ -30,9 +30,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...errors import ConfError
 from ...http.template import Template
 from ...modules.core import CoreConf
+from ..expression import template
 from ..finding import Severity
 from ..flow import Origin
 from ..model import Configuration
@@ -85,13 +85,12 @@ def _headed(statement: Statement) -> tuple[int, str]:
 
 
 def _origins(place: Place, statement: Statement, text: str) -> list[Origin]:
-    try:
-        template = Template(text)
-    except ConfError:
+    found = template(text)
+    if found is None:
         return []
-    if statement.name == "rewrite" and any(n.startswith("$") for n in template.names):
-        template = Template("".join(f"${{{n}}}" for n in template.names if n[0] != "$"))
-    return sorted(place.conf.flow.origins(template, place), key=lambda o: o.name)
+    if statement.name == "rewrite" and any(n.startswith("$") for n in found.names):
+        found = Template("".join(f"${{{n}}}" for n in found.names if n[0] != "$"))
+    return sorted(place.conf.flow.origins(found, place), key=lambda o: o.name)
 
 
 def _has_line_ends(origin: Origin) -> bool:

@@ -52,16 +52,15 @@ from ..finding import Severity
 from ..jwks import key_locations
 from ..model import Configuration
 from ..rule import Hit, Rule
-from ..values import Values
 
 rule = Rule("J11", "jwks-over-http", Severity.ERROR)
 
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    flow = Values(conf)
     for found in key_locations(conf):
-        for url in flow.values(found.place.target.text, found.place) if found.place.target else ():
+        target = found.place.target
+        for url in conf.flow.values(target.text, found.place) if target else ():
             if not url.lower().startswith("http://"):
                 continue
             remote = [name for name in servers_behind(found.place, url) if not is_local(name)]

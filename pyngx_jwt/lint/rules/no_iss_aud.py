@@ -55,7 +55,6 @@ from ..keys import key_set_of, sources_of
 from ..model import Configuration
 from ..place import Place
 from ..rule import Hit, Rule
-from ..values import Values
 
 rule = Rule("J21", "no-iss-aud", Severity.WARN)
 ENOUGH = {"iss", "aud", "*"}
@@ -64,11 +63,10 @@ UNABLE = {"tesla", "tizp"}  # dialects that demand nothing of these claims
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    flow = Values(conf)
     for place in conf.answering:
         if not place.is_protected or place.is_internal or not place.auth.has_keys:
             continue
-        if not claims_looked_at(place, flow) & ENOUGH:
+        if not claims_looked_at(place) & ENOUGH:
             yield Hit(
                 place.set_by(*SWITCHES),
                 'neither "iss" nor "aud" is looked at: a token for another service is accepted',

@@ -36,12 +36,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...errors import ConfError
 from ...http.template import Template
-from ...modules.core import CoreConf
 from ..ambiguity import attack_on
+from ..expression import Expression, condition, location_regex, matched, names_in, rewriting
 from ..finding import Severity
-from ..flow import Expression, condition, rewriting
 from ..model import Configuration
 from ..place import Place
 from ..rule import Hit, Rule
@@ -56,21 +54,14 @@ def check(conf: Configuration) -> Iterator[Hit]:
         for expression, statement, word in _expressions(place):
             yield from _check(conf, place, expression, statement, word)
     for place, statement in conf.statements("map"):
-        try:
-            subjects = Template(statement.args[0]).names
-        except ConfError:
-            continue
+        subjects = names_in(statement.args[0])
         for entry in conf.entries(statement):
             if entry.name.startswith("~"):
-                caseless = entry.name.startswith("~*")
-                expression = Expression(entry.name[1 + caseless :], caseless, subjects)
-                yield from _check(conf, place, expression, entry, 0)
+                yield from _check(conf, place, matched(entry.name, subjects), entry, 0)
 
 
 def _expressions(place: Place) -> Iterator[tuple[Expression, Statement, int]]:
-    core = place[CoreConf]
-    if place.is_location and core._regex is not None and not place.is_internal:
-        expression = Expression(core._name, core._modifier == "~*", ("uri",))
+    for expression in () if place.is_internal else location_regex(place):
         yield expression, place.statement, len(place.statement.args)
     for statement in place.given("rewrite"):
         if found := rewriting(statement):

@@ -47,7 +47,6 @@ from ..finding import Severity
 from ..model import Configuration
 from ..place import Place
 from ..rule import Hit, Rule
-from ..values import Values
 
 rule = Rule("J26", "require-always-true", Severity.ERROR)
 REFUSED = {"", "0"}
@@ -55,12 +54,11 @@ REFUSED = {"", "0"}
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    flow = Values(conf)
     for place in conf.answering:
         if not place.auth.wanted:
             continue
         for text in required_texts(place):
-            if _is_always_met(text, place, flow):
+            if _is_always_met(text, place):
                 statement, word = requiring(place, text)
                 yield Hit(
                     statement,
@@ -69,9 +67,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 )
 
 
-def _is_always_met(text: Template, place: Place, flow: Values) -> bool:
+def _is_always_met(text: Template, place: Place) -> bool:
     literal = "".join(part for is_variable, part in text.parts if not is_variable)
     if literal not in REFUSED:
         return True
-    values = flow.values(text, place)
+    values = place.conf.flow.values(text, place)
     return bool(values) and not values & REFUSED

@@ -37,23 +37,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...conf.directive import LOCATION, LOCATION_IF, SERVER, SERVER_IF
+from ...conf.directive import LOCATION, LOCATION_IF
 from ...conf.parse import Statement
 from ..auth import SWITCHES
 from ..doors import is_guarded
+from ..expression import names_in
 from ..finding import Severity
 from ..place import Place
 from ..redirects import LEAVING, error_page_of, find_target
 from ..rule import Hit, Rule
-from ..values import names_in
 
 rule = Rule("J30", "return-before-auth", Severity.ERROR)
-IFS = SERVER_IF | LOCATION_IF
 
 
 @rule.each_place
 def check(place: Place) -> Iterator[Hit]:
-    if not place.context & (SERVER | LOCATION | IFS) or not place.auth.wanted or place.is_internal:
+    if (
+        not (place.is_server or place.is_location or place.is_condition)
+        or not place.auth.wanted
+        or place.is_internal
+    ):
         return
     if not _is_preflight(place):
         for statement in place.given("return"):
@@ -63,7 +66,7 @@ def check(place: Place) -> Iterator[Hit]:
 
 def _is_preflight(place: Place) -> bool:
     """Whether it is a condition on the method OPTIONS: such requests have no token."""
-    return bool(place.context & IFS) and any("OPTIONS" in arg for arg in place.statement.args)
+    return place.is_condition and any("OPTIONS" in arg for arg in place.statement.args)
 
 
 def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:

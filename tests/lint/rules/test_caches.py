@@ -38,6 +38,12 @@ class TestKey:
         )
         assert not linter.of(self.RULE, text)
 
+    def test_conditions_on_claims_tell_users_apart(self, linter: Linter) -> None:
+        for variable, found in (("$jwt_claim_sub", 0), ("$arg_a", 1)):
+            key = f"set $k a; if ({variable} = b) {{ set $k b; }} proxy_cache_key $uri$k;"
+            text = http(f"location / {{ {AUTH} {CACHE} {key} {PASS} }}")
+            assert len(linter.of(self.RULE, text)) == found
+
     def test_the_cookie_that_tokens_come_in_tells_users_apart(self, linter: Linter) -> None:
         auth = 'auth_jwt "api" token=$cookie_t; auth_jwt_key_file keys/jwks.json;'
         for key, found in (("$uri$cookie_t", 0), ("$uri", 1)):

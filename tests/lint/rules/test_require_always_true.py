@@ -45,3 +45,12 @@ def test_texts(linter: Linter) -> None:
     assert not _fires(linter, "", "", "$jwt_claim_a$jwt_claim_b")
     assert _fires(linter, "", "", "$request_method")
     assert not _fires(linter, "", "", "$jwt_claim_a")
+
+
+def test_captures(linter: Linter) -> None:
+    assert not _fires(linter, "", "if ($arg_a ~ (?<ok>x*)) { }", "$ok")
+    assert not _fires(linter, "", "set $ok 1; if ($arg_a ~ (?<ok>x*)) { }", "$ok")
+
+
+def test_made_of_itself(linter: Linter) -> None:
+    assert not _fires(linter, "", "set $ok 1; set $ok $ok$ok;", "$ok")

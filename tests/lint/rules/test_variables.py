@@ -51,6 +51,11 @@ class TestSsrf:
             ("location ~ ^/([^/]+)/ { proxy_pass http://app.$1; }", True),
             ("location ~ ^/(?<to>one|two)/ { proxy_pass http://$to; }", False),
             ("location ~ ^/(.*) { internal; proxy_pass http://$1; }", False),
+            ("if ($arg_b ~ (.+)) { set $b $1; } location / { proxy_pass http://$b; }", True),
+            (
+                "if ($arg_b ~ ^(a|b)$) { set $b $1; } location ~ (.+) { proxy_pass http://$b; }",
+                False,
+            ),
         ],
     )
     def test_hosts(self, linter: Linter, how: str, found: bool) -> None:
