@@ -25,6 +25,7 @@ from .conf.directive import (
 )
 from .conf.parse import END_BLOCK, Source, Statement, command_line
 from .conf.scope import Scope
+from .conf.shape import check_shape
 from .errors import ConfError
 from .http.auth_delay import delayed
 from .http.level import Level
@@ -194,7 +195,7 @@ class Reader:
         declared = self.table.get(name)
         for kind, directive in declared or ():
             if directive.contexts & level.context:
-                _check_shape(statement, directive)
+                check_shape(statement, (directive,))
                 return kind, directive
         if self.scope.watch.foreign(statement, source, level):
             return None
@@ -232,16 +233,6 @@ def _skip_block(source: Source) -> None:
             depth -= 1
         elif isinstance(statement, Statement) and statement.opens:
             depth += 1
-
-
-def _check_shape(statement: Statement, directive: Directive) -> None:
-    name = statement.name
-    if statement.opens and not directive.is_block:
-        raise ConfError(f'directive "{name}" is not terminated by ";"')
-    if directive.is_block and not statement.opens:
-        raise ConfError(f'directive "{name}" has no opening "{{"')
-    if not directive.fewest <= len(statement.args) <= directive.most:
-        raise ConfError(f'invalid number of arguments in "{name}" directive')
 
 
 # -- merging and building -------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ..conf.directive import (
 from ..conf.known import Known, contexts, declarations
 from ..conf.parse import Source, Statement
 from ..conf.scope import Scope
+from ..conf.shape import check_shape
 from ..conf.watch import Files
 from ..errors import ConfError
 from ..http.level import Level
@@ -62,26 +63,20 @@ class Foreign:
         if not declared or not self._target.runs_all or _is_dialect(statement.name):
             return False
         context = BLOCKS[level.context]
-        if not any(known.allows(context) for known in declared):
-            raise ConfError(f'"{statement.name}" directive is not allowed here')
         self._apply(statement, source, context, declared)
         return True
 
     def _apply(
         self, statement: Statement, source: Source, context: str, declared: tuple[Known, ...]
     ) -> None:
-        name = statement.name
         known = [found for found in declared if found.allows(context)]
-        if statement.opens and not any(found.is_block for found in known):
-            raise ConfError(f'directive "{name}" is not terminated by ";"')
-        if not statement.opens and all(found.is_block for found in known):
-            raise ConfError(f'directive "{name}" has no opening "{{"')
-        if not any(found.fewest <= len(statement.args) <= found.most for found in known):
-            raise ConfError(f'invalid number of arguments in "{name}" directive')
+        if not known:
+            raise ConfError(f'"{statement.name}" directive is not allowed here')
+        check_shape(statement, known)
         self._note(statement, "" if self._inner else known[0].module)
         if statement.opens:
             self._inner += 1
-            self._read(source, _inside(name, context))
+            self._read(source, _inside(statement.name, context))
             self._inner -= 1
 
     def _read(self, source: Source, context: str) -> None:
@@ -111,8 +106,6 @@ class Foreign:
         declared = declarations(name)
         if not declared or not self._target.has(name):
             raise ConfError(f'unknown directive "{name}"')
-        if not any(known.allows(context) for known in declared):
-            raise ConfError(f'"{name}" directive is not allowed here')
         self._apply(statement, source, context, declared)
 
     def _include(self, statement: Statement, context: str) -> None:
