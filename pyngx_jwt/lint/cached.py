@@ -11,9 +11,14 @@ PERSONAL = frozenset({"http_authorization", "http_cookie", "remote_user", "ssl_c
 PERSONAL_PREFIXES = ("jwt_", "cookie_", "ssl_client_")
 
 
+def has_cache(place: Place) -> bool:
+    """Whether there is a cache for what an upstream answers here."""
+    return place.target is not None and zone_of(place) is not None
+
+
 def is_cached(place: Place) -> bool:
     """Whether what is answered here, to clients, is kept in a cache."""
-    return place.target is not None and not place.is_internal and zone_of(place) is not None
+    return has_cache(place) and not place.is_internal
 
 
 def zone_of(place: Place) -> Template | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..conf.parse import Statement
+from ..http.listen import parse_listen
 from .model import Configuration
 from .place import Place
 
@@ -14,3 +16,11 @@ def open_servers(conf: Configuration) -> frozenset[Place]:
         for level, server in address.levels
         if server is address.names.default
     )
+
+
+def listening(server: Place, text: str) -> Statement:
+    """The "listen" of an address; what opens the server if there is none."""
+    for statement in server.given("listen"):
+        if text in {listen.text for listen in parse_listen(statement.args[0], ())}:
+            return statement
+    return server.statement

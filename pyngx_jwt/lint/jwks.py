@@ -9,9 +9,11 @@ from ..cache.freshness import valid_seconds
 from ..conf.parse import Statement
 from ..modules.core import CoreConf
 from ..modules.proxy.cache_conf import CacheConf
+from .backends import passing
 from .model import Configuration
 from .place import Place
 from .probe import location_of
+from .rule import Hit
 
 REQUEST = "auth_jwt_key_request"
 
@@ -28,6 +30,10 @@ class KeyLocation(NamedTuple):
     def asked(self) -> tuple[tuple[Statement, str], ...]:
         """What a finding about the location refers to."""
         return ((self.request, "the keys are asked for here"),)
+
+    def fault(self, message: str, hint: str) -> Hit:
+        """A finding about the way in which the location fetches them."""
+        return Hit(passing(self.place), message, hint, self.asked)
 
 
 class KeyRequested(NamedTuple):

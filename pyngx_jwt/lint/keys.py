@@ -77,8 +77,7 @@ class KeySource:
         """Those with which some place accepts signatures of a key."""
         allowed: set[str] = set()
         for place in self.places:
-            policy = policy_of(place)
-            allowed |= key.checks.keys() & policy.algorithms
+            allowed |= allowed_for(key, place)
         return allowed
 
 
@@ -87,6 +86,11 @@ def policy_of(place: Place) -> Policy:
     policy = place.auth.policy
     assert policy is not None
     return policy
+
+
+def allowed_for(key: Key, place: Place) -> set[str]:
+    """The algorithms of a key that a place accepts."""
+    return key.checks.keys() & policy_of(place).algorithms
 
 
 def is_private(jwk: Jwk) -> bool:
@@ -120,6 +124,11 @@ def sources_of(place: Place) -> tuple[Source, ...]:
     """Where a place has its keys from; nothing if variables tell that."""
     plan = place.auth.plan
     return plan.keyring.constant_sources if plan is not None and plan.keyring is not None else ()
+
+
+def key_sets_of(place: Place) -> list[KeySet | None]:
+    """The keys that a place has without asking anybody; None for those it asks for."""
+    return [key_set_of(source) for source in sources_of(place)]
 
 
 def key_set_of(source: Source) -> KeySet | None:

@@ -24,7 +24,7 @@ from ..http.listen import Listen
 from ..modules.access import AccessConf
 from ..modules.core import CoreConf
 from ..modules.proxy.conf import ProxyConf, Target
-from .auth import Auth, auth_of
+from .auth import SWITCHES, Auth, auth_of
 
 if TYPE_CHECKING:
     from .model import Configuration
@@ -171,6 +171,11 @@ class Place:
             if found:
                 return found[-1]
         return None
+
+    @property
+    def switch(self) -> Statement:
+        """The statement by which tokens are demanded here."""
+        return self.set_by(*SWITCHES)
 
     @property
     def claims(self) -> list[Statement]:

@@ -10,7 +10,7 @@ from ...jwt import Policy
 from ...jwt.policy import Presence
 from ...log import Level as LogLevel
 from ...log import Log
-from ..auth import SWITCHES, Auth, key_set
+from ..auth import Auth, key_set
 from ..place import Place
 from ..probe import location_of
 from .account import Account
@@ -36,7 +36,7 @@ def tell_token(place: Place, handler: Handler, r: Traced, account: Account) -> S
     """Tells of the demands on tokens, and what becomes of the request's own."""
     auth = place.auth
     source = auth.token.text if auth.token is not None else 'the Authorization field ("Bearer")'
-    account.say(f"a token is needed, from {source}", place.set_by(*SWITCHES))
+    account.say(f"a token is needed, from {source}", place.switch)
     _tell_keys(place, auth, account)
     if auth.policy is not None:
         _tell_policy(place, auth.policy, account)

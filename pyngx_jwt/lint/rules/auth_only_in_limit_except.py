@@ -29,7 +29,6 @@ from collections.abc import Iterator
 
 from ...conf.directive import LIMIT_EXCEPT
 from ...modules.core import CoreConf
-from ..auth import SWITCHES
 from ..doors import is_open
 from ..finding import Severity
 from ..place import Place
@@ -45,7 +44,7 @@ def check(place: Place) -> Iterator[Hit]:
     methods = sorted(place[CoreConf]._methods - {"OPTIONS"})  # which tell what is allowed
     if methods and is_open(place.outer):
         yield Hit(
-            place.set_by(*SWITCHES),
+            place.switch,
             f"{', '.join(methods)} need no token in {place.outer}",
             'turn "auth_jwt" on outside of "limit_except"',
             ((place.statement, "what is inside counts for other methods"),),

@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.auth_jwt.settings import JwtConf
-from ..auth import SWITCHES
 from ..finding import Severity
 from ..place import Place
 from ..rule import Hit, Rule
@@ -41,7 +40,7 @@ def check(place: Place) -> Iterator[Hit]:
     if place[JwtConf].pyngx_allow_unsigned:
         told = "tokens are accepted whoever signed them"
     yield Hit(
-        place.set_by(*SWITCHES),
+        place.switch,
         f"tokens are demanded in {place}, and no keys are named: {told}",
         'name them with "auth_jwt_key_file" or "auth_jwt_key_request"',
     )

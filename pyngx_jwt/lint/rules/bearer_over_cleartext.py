@@ -34,11 +34,10 @@ import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from ...conf.parse import Statement
-from ...http.listen import Listen, parse_listen
+from ...http.listen import Listen
 from ...modules.core import CoreConf
-from ..auth import SWITCHES
 from ..finding import Severity
+from ..hosts import listening
 from ..model import Configuration
 from ..place import Place
 from ..rule import Hit, Rule
@@ -58,10 +57,10 @@ def check(conf: Configuration) -> Iterator[Hit]:
         listens = server[CoreConf].listens
         if open_one := next((listen for listen in listens if _is_open(listen)), None):
             yield Hit(
-                _statement(server, open_one),
+                listening(server, open_one.text),
                 f"{place} demands tokens, and connections to {open_one.text} are not encrypted",
                 'listen with "ssl"',
-                ((place.set_by(*SWITCHES), "tokens are demanded here"),),
+                ((place.switch, "tokens are demanded here"),),
             )
         elif not listens:
             yield Hit(
@@ -75,10 +74,3 @@ def _is_open(listen: Listen) -> bool:
     if listen.ssl or listen.family == socket.AF_UNIX:
         return False
     return not ip_address(listen.host.partition("%")[0]).is_loopback
-
-
-def _statement(server: Place, listen: Listen) -> Statement:
-    for statement in server.given("listen"):
-        if listen.text in {x.text for x in parse_listen(statement.args[0], ())}:
-            return statement
-    return server.statement

@@ -37,7 +37,7 @@ from collections.abc import Iterator
 from ...cache import parse_valid
 from ...conf.parse import Statement
 from ...modules.proxy.cache_conf import CacheConf
-from ..cached import zone_of
+from ..cached import has_cache
 from ..finding import Severity
 from ..once import each_statement
 from ..place import Place
@@ -51,7 +51,7 @@ ANY = 0
 @each_statement
 def check(place: Place) -> Iterator[Hit]:
     valid = place[CacheConf].valid
-    if place.target is None or zone_of(place) is None:
+    if not has_cache(place):
         return
     named = {v.status for v in valid}
     for found in valid:

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from ...modules.proxy.cache_conf import CacheConf
 from ...modules.proxy.conf import ProxyConf
-from ..cached import zone_of
+from ..cached import has_cache
 from ..finding import Severity
 from ..once import each_statement
 from ..place import Place
@@ -46,7 +46,7 @@ TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}
 @rule.whole
 @each_statement
 def check(place: Place) -> Iterator[Hit]:
-    if place.target is None or zone_of(place) is None or place[CacheConf].valid:
+    if not has_cache(place) or place[CacheConf].valid:
         return
     if place[ProxyConf].proxy_ignore_headers >= TELLING:
         yield Hit(

@@ -58,5 +58,5 @@ def check(place: Place) -> Iterator[Hit]:
             f"what one user gets of {place} is kept for all: "
             f"{'the' if key else 'the default'} key of the cache has no part that tells them apart",
             'add a claim to "proxy_cache_key"',
-            ((place.set_by("auth_jwt", "auth_jwt_enabled"), "tokens are demanded here"),),
+            ((place.switch, "tokens are demanded here"),),
         )

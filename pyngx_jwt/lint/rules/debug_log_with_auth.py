@@ -57,7 +57,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
                     statement,
                     "the fields of requests are written to this log, and tokens are in them",
                     "level debug is for looking for a mistake",
-                    ((place.set_by("auth_jwt", "auth_jwt_enabled"), "tokens are demanded here"),),
+                    ((place.switch, "tokens are demanded here"),),
                 )
 
 

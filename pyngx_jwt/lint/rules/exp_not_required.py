@@ -29,7 +29,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...jwt import Presence
-from ..auth import SWITCHES
 from ..demands import claims_looked_at
 from ..finding import Severity
 from ..model import Configuration
@@ -48,7 +47,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             if claims_looked_at(place) & {"exp", "*"}:
                 continue
             yield Hit(
-                place.set_by(*SWITCHES),
+                place.switch,
                 'a token without "exp" is accepted, and good for ever',
                 "auth_jwt_require $jwt_claim_exp",
             )

@@ -35,7 +35,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.gunzip import GunzipConf
-from ..backends import passing
 from ..fields import passes_on
 from ..finding import Severity
 from ..jwks import proxied_key_locations
@@ -50,9 +49,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for found in proxied_key_locations(conf):
         expanded = found.place[GunzipConf].gunzip and found.asking.auth.dialect != "kjdev"
         if passes_on(found.place, "accept-encoding") and not expanded:
-            yield Hit(
-                passing(found.place),
+            yield found.fault(
                 "keys may come compressed, as clients accept that, and are of no use then",
                 'proxy_set_header Accept-Encoding ""',
-                found.asked,
             )

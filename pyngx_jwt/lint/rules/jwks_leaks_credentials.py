@@ -34,7 +34,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import passing
 from ..fields import passes_on
 from ..finding import Severity
 from ..jwks import proxied_key_locations
@@ -49,9 +48,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for found in proxied_key_locations(conf):
         passed = [n for n in ("Authorization", "Cookie") if passes_on(found.place, n.lower())]
         if passed:
-            yield Hit(
-                passing(found.place),
+            yield found.fault(
                 f"the key server is sent the client's {' and '.join(passed)}",
                 "proxy_pass_request_headers off",
-                found.asked,
             )

@@ -54,7 +54,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.proxy.cache_conf import CacheConf
-from ..backends import passing
 from ..finding import Severity
 from ..jwks import kept_by_module, kept_in_cache, proxied_key_locations
 from ..model import Configuration
@@ -69,11 +68,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if kept_by_module(found.asking) or kept_in_cache(found.place):
             continue
         if found.place[CacheConf].zone is None:
-            yield Hit(
-                passing(found.place),
+            yield found.fault(
                 "keys are fetched for every request",
                 'keep them with "proxy_cache" and "proxy_cache_valid"',
-                found.asked,
             )
         else:
             yield Hit(

@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import is_local, passing, servers_behind
+from ..backends import is_local, servers_behind
 from ..finding import Severity
 from ..jwks import key_locations
 from ..model import Configuration
@@ -65,10 +65,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 continue
             remote = [name for name in servers_behind(found.place, url) if not is_local(name)]
             if remote:
-                yield Hit(
-                    passing(found.place),
+                yield found.fault(
                     f"keys come from {remote[0]} without TLS",
                     "fetch them with https",
-                    found.asked,
                 )
                 break

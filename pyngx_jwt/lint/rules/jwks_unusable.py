@@ -38,7 +38,7 @@ from collections.abc import Iterator
 
 from ...jwt import Form, KeySet, KeySetError
 from ..finding import Severity
-from ..keys import KeySource, key_set_of, key_sources, policy_of, sources_of
+from ..keys import KeySource, allowed_for, key_sets_of, key_sources, policy_of
 from ..model import Configuration
 from ..place import Place
 from ..rule import Hit, Rule
@@ -72,10 +72,9 @@ def _verifies(place: Place) -> bool:
     policy = policy_of(place)
     if policy.form is not Form.SIGNED or not policy.check_signature:
         return True
-    sets = [key_set_of(source) for source in sources_of(place)]
     return any(
-        key_set is None or any(key.checks.keys() & policy.algorithms for key in key_set.keys)
-        for key_set in sets
+        key_set is None or any(allowed_for(key, place) for key in key_set.keys)
+        for key_set in key_sets_of(place)
     )
 
 

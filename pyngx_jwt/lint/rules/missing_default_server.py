@@ -39,11 +39,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...conf.parse import Statement
-from ...http.listen import parse_listen
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..hosts import open_servers
+from ..hosts import listening, open_servers
 from ..model import Configuration
 from ..place import Place
 from ..rule import Hit, Rule
@@ -64,15 +62,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
             found.setdefault(first, []).append(address.listen.text)
     for server, texts in found.items():
         yield Hit(
-            _statement(server, texts[0]),
+            listening(server, texts[0]),
             f"{server} answers for all hosts that nobody has named on {', '.join(texts)}, only "
             "because it is read first",
             'say "default_server" with one of the servers',
         )
-
-
-def _statement(server: Place, text: str) -> Statement:
-    for statement in server.given("listen"):
-        if text in {listen.text for listen in parse_listen(statement.args[0], ())}:
-            return statement
-    return server.statement

@@ -48,10 +48,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..auth import SWITCHES
 from ..demands import claims_looked_at
 from ..finding import Severity
-from ..keys import key_set_of, sources_of
+from ..keys import key_sets_of
 from ..model import Configuration
 from ..place import Place
 from ..rule import Hit, Rule
@@ -68,7 +67,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             continue
         if not claims_looked_at(place) & ENOUGH:
             yield Hit(
-                place.set_by(*SWITCHES),
+                place.switch,
                 'neither "iss" nor "aud" is looked at: a token for another service is accepted',
                 'demand "iss" and "aud"',
                 severity=_severity(place),
@@ -82,7 +81,7 @@ def _severity(place: Place) -> Severity:
 
 def _own_secret(place: Place) -> bool:
     """Whether tokens are made with secrets, which fewer issue and share than public keys."""
-    sets = [key_set_of(source) for source in sources_of(place)]
+    sets = key_sets_of(place)
     return bool(sets) and all(
         key_set is not None and all(key.kty == "oct" for key in key_set.keys) for key_set in sets
     )

@@ -83,7 +83,7 @@ def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:
             text = f"{place} redirects whoever asks, with a token or without"
             yield Hit(statement, text, severity=Severity.WARN)
     elif code != 204:
-        related = ((place.set_by(*SWITCHES), "a token is demanded here"),)
+        related = ((place.switch, "a token is demanded here"),)
         told = any(names_in(word) for word in statement.args[1:])
         outer = place.outer if place.context & LOCATION_IF else None
         is_own = own is not None or (outer is not None and bool(outer.given(*SWITCHES)))

@@ -37,7 +37,6 @@ from collections.abc import Iterator
 
 from ...conf.parse import Statement
 from ...modules.log import AccessLog, Formats, LogConf
-from ..auth import SWITCHES
 from ..fields import carriers
 from ..finding import Severity
 from ..model import Configuration
@@ -59,7 +58,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             continue
         logs = place[LogConf].logs
         for log in (DEFAULT,) if logs is None else logs:
-            key = log.format, carriers(place), log.statement or place.set_by(*SWITCHES)
+            key = log.format, carriers(place), log.statement or place.switch
             if key not in seen:
                 seen.add(key)
                 yield from _check(place, log, formats.get(log.format))
@@ -74,7 +73,7 @@ def _check(place: Place, log: AccessLog, declared: Statement | None) -> Iterator
     found = sorted(name for name in names if name in tokens)
     if not found:
         return
-    switch = place.set_by(*SWITCHES)
+    switch = place.switch
     told = "what tokens say is" if found[0] in PAYLOAD else "tokens are"
     yield Hit(
         log.statement or switch,

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..auth import SWITCHES
 from ..finding import Severity
 from ..place import Place
 from ..rule import Hit, Rule
@@ -43,7 +42,7 @@ def check(place: Place) -> Iterator[Hit]:
     found = [name for name in names if name in QUERY or name.startswith("arg_")]
     if found:
         yield Hit(
-            place.set_by(*SWITCHES),
+            place.switch,
             f"tokens are taken from ${found[0]}: they end up in logs, histories and Referer fields",
             'take them from "Authorization" or from a cookie',
         )
