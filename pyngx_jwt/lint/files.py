@@ -64,13 +64,15 @@ def is_dump(text: str) -> bool:
     return _HEAD.search(text[: 1 << 16]) is not None
 
 
-def split_dump(text: str) -> dict[str, str]:
-    """The files of a dump by path, the main one first.
+def split_dump(text: str, folder: str) -> dict[str, str]:
+    """The files of a dump by path, the main one first; with a relative prefix, names are
+    relative to the folder that the dump was made in, for which `folder` is taken.
 
     nginx puts a line before each file and an empty one behind it."""
     heads = list(_HEAD.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     found: dict[str, str] = {}
     for head, end in zip(heads, ends, strict=True):
-        found.setdefault(head[1], text[head.end() + 1 : end].removesuffix("\n"))
+        name = full_name(head[1], folder)
+        found.setdefault(name, text[head.end() + 1 : end].removesuffix("\n"))
     return found

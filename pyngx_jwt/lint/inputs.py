@@ -69,7 +69,7 @@ class Request:
         return len(self._contexts) > 1 and self._contexts.get(path) == ENTRIES
 
     def _dump(self, path: str) -> Input:
-        texts = split_dump(self._read(path))
+        texts = split_dump(self._read(path), os.getcwdb().decode("latin-1"))
         return Input(self._options(next(iter(texts))), Dump(texts), path=path)
 
     def _snippet(self, path: str, context: str, read: Collection[str]) -> Iterator[Input]:

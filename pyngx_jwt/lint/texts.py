@@ -29,7 +29,7 @@ class Texts:
         starts = self._line_starts(path)
         if not 0 < number < len(starts):
             return ""
-        text = self.by_path[path][starts[number - 1] : starts[number]]
+        text = self.by_path.get(path, "")[starts[number - 1] : starts[number]]
         return shown(text.rstrip("\r\n"))
 
     def spot(self, path: str, start: int, end: int) -> Spot:

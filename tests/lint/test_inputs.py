@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pyngx_jwt.lint.includes import InputError
@@ -108,6 +110,20 @@ def test_a_dump_is_split_into_its_files(linter: Linter) -> None:
         ("/etc/nginx/conf.d/a.conf", 3, 19, RULE),
         ("/etc/nginx/conf.d/a.conf", 4, 5, "unknown-directive"),
     ]
+
+
+def test_a_dump_of_a_relative_prefix_has_names_from_here(linter: Linter) -> None:
+    found = linter.findings(paths=["-"], stdin=DUMP.replace("/etc/nginx/", "te/"))
+    assert [(f.file, f.line, f.rule) for f in found] == [
+        (f"{Path.cwd()}/te/conf.d/a.conf", 3, RULE),
+        (f"{Path.cwd()}/te/conf.d/a.conf", 4, "unknown-directive"),
+    ]
+
+
+def test_a_dump_without_a_file_that_it_includes_is_read(linter: Linter) -> None:
+    dump = "# configuration file te/a.conf:\nevents { }\ninclude b;\n"
+    (error,) = linter.findings(paths=["-"], stdin=dump)
+    assert error.rule == "unusable-file"
 
 
 def test_a_dump_can_be_a_file(linter: Linter) -> None:
