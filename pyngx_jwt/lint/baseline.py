@@ -20,15 +20,18 @@ def read_baseline(path: str) -> frozenset[str]:
 
 def write_baseline(path: str, findings: list[Finding]) -> None:
     """Writes the fingerprints of findings, with what helps people to tell them; errors of the
-    configuration itself cannot be got used to."""
+    configuration itself cannot be got used to.  Raises SettingsError."""
     rows = [
         {"fingerprint": f.fingerprint, "rule": f.rule, "file": f.file, "message": f.message}
         for f in findings
         if not f.is_error
     ]
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump({"findings": rows}, file, indent=1)
-        file.write("\n")
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"findings": rows}, file, indent=1)
+            file.write("\n")
+    except OSError as error:
+        raise SettingsError(f'cannot write the baseline "{path}": {error.strerror}') from None
 
 
 def without_known(findings: list[Finding], known: frozenset[str]) -> list[Finding]:

@@ -55,6 +55,9 @@ def test_baseline(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text(WEAK)
     assert run(tmp_path, "lint", "nginx.conf", "--write-baseline", "known.json").returncode == 0
     assert run(tmp_path, "lint", "nginx.conf", "--baseline", "known.json").returncode == 0
+    told = run(tmp_path, "lint", "nginx.conf", "--write-baseline", "nope/known.json")
+    assert told.returncode == 4 and "Traceback" not in told.stderr
+    assert 'cannot write the baseline "nope/known.json": No such file' in told.stderr
 
 
 def test_page_of_a_rule(tmp_path: Path) -> None:
