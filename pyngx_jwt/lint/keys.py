@@ -145,10 +145,10 @@ def _described(source: KeyFile | FixedKeys, place: Place) -> KeySource:
     key_set = key_set_of(source)
     if isinstance(source, FixedKeys):
         return KeySource(place.set_by("auth_jwt_key"), "", False, key_set)
-    return KeySource(_naming(source.path, place), source.path, source.is_jwk_set, key_set)
+    return KeySource(naming(source.path, place), source.path, source.is_jwk_set, key_set)
 
 
-def _naming(path: str, place: Place) -> Statement:
+def naming(path: str, place: Place) -> Statement:
     """The statement that names a file."""
     full = place.level.scope.conf_name
     for around in place.outward():

@@ -18,6 +18,7 @@ from pyngx_jwt.lint.target import Target
 
 from ..kit import PAIRS, Linter
 
+PEM = Path(__file__).parents[1] / "rules" / "public.pem"
 SEED = Path(__file__).parents[2] / "data" / "seed.conf"
 
 
@@ -211,7 +212,7 @@ def test_a_good_token(linter: Linter) -> None:
     assert textwrap.dedent("\n".join(lines)) + "\n" == told("""
           a token is needed, from the Authorization field ("Bearer")    [nginx.conf:6]
             keys of the file keys/jwks.json: k1 HS256    [nginx.conf:7]
-            algorithms: any of 14, as the key allows
+            algorithms: HS256
             exp checked if present, nbf checked if present
             neither empty nor "0": $jwt_claim_sub, else 403    [nginx.conf:8]
             => lets it pass
@@ -231,6 +232,73 @@ def test_a_bad_token(linter: Linter) -> None:
     account = ask(linter, PROXY, "GET", "http://a/api/", f"Authorization: Bearer {token()}")
     assert 'auth_jwt_require value "$jwt_claim_sub" is empty or "0"' in account
     assert account.endswith("    => refuses with 403\n  answers 403\n")
+
+
+@pytest.mark.parametrize(
+    ("directives", "lines"),
+    [
+        (
+            "auth_jwt_key 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff;\n"
+            "auth_jwt_enabled on; auth_jwt_location COOKIE=jwt;\n"
+            "auth_jwt_validate_sub on;",
+            """
+            a token is needed, from the cookie jwt    [nginx.conf:3]
+              a key of the configuration itself    [nginx.conf:2]
+              algorithms: HS256, HS384, HS512
+              exp has to be present, nbf checked if present
+              "sub" has to be a string    [nginx.conf:4]
+            """,
+        ),
+        (
+            "auth_jwt_use_keyfile on; auth_jwt_keyfile_path {keys}/key.pem;\n"
+            "auth_jwt_algorithm ES256; auth_jwt_enabled on;\n"
+            "auth_jwt_location HEADER=X-Token; auth_jwt_validate_sub off;",
+            """
+            a token is needed, from the X-Token field (with or without "Bearer")    [nginx.conf:3]
+              the key of the file {keys}/key.pem    [nginx.conf:2]
+              algorithms: ES256    [nginx.conf:3]
+              exp has to be present, nbf checked if present
+              a token without "exp" is refused
+            """,
+        ),
+        (
+            "auth_jwt $cookie_jwt;\n"
+            "auth_jwt_key {keys}/key.pem file;\n"
+            "auth_jwt_require $jwt_claim_a $jwt_claim_b error=403;",
+            """
+            a token is needed, from $cookie_jwt    [nginx.conf:2]
+              the key of the file {keys}/key.pem    [nginx.conf:3]
+              algorithms: ES256
+              exp checked if present, nbf checked if present
+              neither empty nor "0": $jwt_claim_a $jwt_claim_b, else 403    [nginx.conf:4]
+            """,
+        ),
+        (
+            'auth_jwt "x" token=$arg_t; auth_jwt_key_file keys/jwks.json;\n'
+            "auth_jwt_key_file keys/nope.json;",
+            """
+            a token is needed, from $arg_t    [nginx.conf:2]
+              keys of the file keys/jwks.json: k1 HS256    [nginx.conf:2]
+              keys of the file keys/nope.json: it cannot be used    [nginx.conf:3]
+              algorithms: any that a key allows
+            """,
+        ),
+        (
+            'auth_jwt "x"; auth_jwt_algorithm ES256; auth_jwt_key_file keys/jwks.json;',
+            """
+            a token is needed, from the Authorization field ("Bearer")    [nginx.conf:2]
+              keys of the file keys/jwks.json: k1 HS256    [nginx.conf:2]
+              algorithms: none, no key allows one that is accepted    [nginx.conf:2]
+            """,
+        ),
+    ],
+)
+def test_what_tokens_are_held_against(linter: Linter, directives: str, lines: str) -> None:
+    keys = f"{linter.folder}/keys"
+    text = directives.replace("{keys}", keys)
+    linter.write({"keys/key.pem": PEM.read_bytes()})
+    account = ask(linter, f"\nserver {{ {text} location / {{ }} }}", "GET", "http://a/")
+    assert textwrap.indent(told(lines), "  ").replace("{keys}", keys) in account
 
 
 def test_keys_are_not_fetched(linter: Linter) -> None:
