@@ -72,6 +72,13 @@ def proxied_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
             yield found
 
 
+def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
+    """As proxied_key_locations(), none if only pyngx can run the configuration: it passes no
+    field but "User-Agent" to key servers, and requests share what these answer."""
+    only_pyngx = "pyngx" in (conf.scope.dialect, conf.analysis.collector.target.name)
+    return iter(()) if only_pyngx else proxied_key_locations(conf)
+
+
 def falls_through(place: Place, uri: str) -> bool:
     """Whether a URI comes to a place only because no other location takes it."""
     if not place.is_location:

@@ -44,6 +44,11 @@ def test_status(tmp_path: Path, text: str, options: tuple[str, ...], status: int
     assert run(tmp_path, "lint", "nginx.conf", *options).returncode == status
 
 
+def test_the_example_is_clean(tmp_path: Path) -> None:
+    told = run(tmp_path, "lint", f"{ROOT}/examples/nginx.conf")
+    assert told.returncode == 0, told.stdout
+
+
 def test_standard_input(tmp_path: Path) -> None:
     told = run(tmp_path, "lint", "-", "--format", "json", stdin=WEAK)
     assert told.returncode == 1

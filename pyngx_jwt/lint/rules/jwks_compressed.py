@@ -2,7 +2,8 @@
 
 "Accept-Encoding" of the client's request is passed on with the subrequest.  kjdev's module
 refuses compressed keys, and others cannot read them: browsers then get 401, and curl does not.
-Pass none: "proxy_pass_request_headers off", or set that field to an empty text.
+Pass none: "proxy_pass_request_headers off", or set that field to an empty text.  pyngx itself
+passes "User-Agent" alone.
 
 Bad:
 
@@ -37,7 +38,7 @@ from collections.abc import Iterator
 from ...modules.gunzip import GunzipConf
 from ..fields import passes_on
 from ..finding import Severity
-from ..jwks import proxied_key_locations
+from ..jwks import nginx_key_locations
 from ..model import Configuration
 from ..rule import Hit, Rule
 
@@ -46,7 +47,7 @@ rule = Rule("J15", "jwks-compressed", Severity.INFO)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in proxied_key_locations(conf):
+    for found in nginx_key_locations(conf):
         expanded = found.place[GunzipConf].gunzip and found.asking.auth.dialect != "kjdev"
         if passes_on(found.place, "accept-encoding") and not expanded:
             yield found.fault(

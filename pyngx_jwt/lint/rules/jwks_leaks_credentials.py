@@ -2,7 +2,7 @@
 
 The subrequest that fetches keys has the fields of the client's request, and they are passed on:
 whoever runs the key server, or logs its requests, can use them.  It needs none of them:
-"proxy_pass_request_headers off".
+"proxy_pass_request_headers off".  pyngx itself passes "User-Agent" alone.
 
 Bad:
 
@@ -36,7 +36,7 @@ from collections.abc import Iterator
 
 from ..fields import passes_on
 from ..finding import Severity
-from ..jwks import proxied_key_locations
+from ..jwks import nginx_key_locations
 from ..model import Configuration
 from ..rule import Hit, Rule
 
@@ -45,7 +45,7 @@ rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in proxied_key_locations(conf):
+    for found in nginx_key_locations(conf):
         passed = [n for n in ("Authorization", "Cookie") if passes_on(found.place, n.lower())]
         if passed:
             yield found.fault(

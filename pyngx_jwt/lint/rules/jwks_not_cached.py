@@ -1,6 +1,7 @@
 """Keys are fetched anew for every request.
 
 Each request with a token waits for the key server, and when that does not answer, nobody gets in.
+(pyngx itself keeps keys for a second where it can.)
 Keep the keys: with "proxy_cache" and "proxy_cache_valid" in the location that fetches them, or
 with "auth_jwt_key_cache" where tokens are demanded.  "proxy_cache" alone keeps only what the
 server itself says how long to keep.
@@ -55,7 +56,7 @@ from collections.abc import Iterator
 
 from ...modules.proxy.cache_conf import CacheConf
 from ..finding import Severity
-from ..jwks import kept_by_module, kept_in_cache, proxied_key_locations
+from ..jwks import kept_by_module, kept_in_cache, nginx_key_locations
 from ..model import Configuration
 from ..rule import Hit, Rule
 
@@ -64,7 +65,7 @@ rule = Rule("J13", "jwks-not-cached", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in proxied_key_locations(conf):
+    for found in nginx_key_locations(conf):
         if kept_by_module(found.asking) or kept_in_cache(found.place):
             continue
         if found.place[CacheConf].zone is None:

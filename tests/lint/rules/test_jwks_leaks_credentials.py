@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..kit import Linter
 
 RULE = "jwks-leaks-credentials"
@@ -21,6 +23,14 @@ def test_each_field(linter: Linter) -> None:
     assert _told(linter, 'proxy_set_header authorization "";') == ["Cookie"]
     assert _told(linter, none) == []
     assert _told(linter, "proxy_pass_request_headers off;") == []
+
+
+@pytest.mark.parametrize("rule", ["jwks-not-cached", RULE, "jwks-compressed"])
+def test_pyngx_has_none_of_these_faults(linter: Linter, rule: str) -> None:
+    assert linter.of(rule, TEXT % "") and linter.of(rule, TEXT % "", target="plus")
+    assert not linter.of(rule, TEXT % "", target="pyngx")
+    claim = f"auth_jwt_validate_claim iss x; {TEXT % ''}"
+    assert not linter.of(rule, claim, context="http.server")
 
 
 def test_a_value_of_our_own(linter: Linter) -> None:
