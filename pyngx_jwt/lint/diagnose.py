@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ..conf.known import is_commercial
 from ..conf.parse import Statement
+from ..http.level import Level
 from ..modules.auth_jwt import MixedDialects
 from . import variables
 from .analysis import Analysis
@@ -74,6 +75,13 @@ def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
     if message.startswith(_NO_CERTIFICATE):  # the server itself has been told of
         others = (str(t.error.args[0]) for t in analysis.collector.troubles)
         return any(other.startswith('no "ssl_certificate" is defined for') for other in others)
+    if message == "JWT: key not set":  # of max-lt's module; the key itself has been told of
+        level = trouble.level
+        return level is not None and any(
+            s.name == "auth_jwt_key" and s.args[:1] != ("",)
+            for around in _outward(level)
+            for s in analysis.collector.statements.get(around, ())
+        )
     if message != "no servers are inside upstream":
         return variables.is_defined_elsewhere(trouble, analysis)
     place = place_of(trouble.error.place)
@@ -83,6 +91,13 @@ def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
         and any(statement.name == "state" for statement in statements)
         for level, statements in analysis.collector.foreign_by_level.items()
     )
+
+
+def _outward(level: Level) -> Iterator[Level]:
+    around: Level | None = level
+    while around is not None:
+        yield around
+        around = around.outer
 
 
 def _place(statement: Statement | None) -> tuple[str, int]:

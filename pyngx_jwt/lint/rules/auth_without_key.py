@@ -1,8 +1,10 @@
 """A location demands tokens, and no keys are named to verify them with.
 
 Every request is refused then, valid token or not: an outage.  NGINX Plus does worse and takes
-tokens with any signature.  "nginx -t" has nothing to say of it.  Name a file with
-"auth_jwt_key_file" or a location with "auth_jwt_key_request", on the same level or around it.
+tokens with any signature, and TeslaGov's module lets everybody pass.  "nginx -t" has nothing to
+say of it, but for max-lt's module, with which nginx does not start.  Name a file with
+"auth_jwt_key_file" or a location with "auth_jwt_key_request", on the same level or around it; of
+TeslaGov's and max-lt's modules it is "auth_jwt_key".
 
 Bad:
 
@@ -26,21 +28,44 @@ from collections.abc import Iterator
 
 from ...modules.auth_jwt.settings import JwtConf
 from ..finding import Severity
+from ..keys import NAMES
 from ..place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J01", "auth-without-key", Severity.ERROR)
 
 
+_HINT = 'name them with "auth_jwt_key_file" or "auth_jwt_key_request"'
+_HINTS = {
+    "tesla": 'name one with "auth_jwt_key" or "auth_jwt_keyfile_path"',
+    "maxlt": 'name one with "auth_jwt_key"',
+    "tizp": 'name one with "auth_jwt_key_file"',
+}
+
+
 @rule.each_location
 def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.wanted or place.auth.has_keys or place.is_internal:
+    auth = place.auth
+    if not auth.wanted or auth.has_keys or place.is_internal:
         return
-    told = "every token is refused"
-    if place[JwtConf].pyngx_allow_unsigned:
-        told = "tokens are accepted whoever signed them"
+    named = place.find(*NAMES)
+    if named is not None and any(named.args[:1]):  # it is an error itself
+        return
+    is_unsigned = bool(place[JwtConf].pyngx_allow_unsigned)
+    if auth.dialect == "kjdev" and auth.policy is not None and not auth.policy.check_signature:
+        return
     yield Hit(
         place.switch,
-        f"tokens are demanded in {place}, and no keys are named: {told}",
-        'name them with "auth_jwt_key_file" or "auth_jwt_key_request"',
+        f"tokens are demanded in {place}, and no keys are named: "
+        + _outcome(auth.dialect, is_unsigned=is_unsigned),
+        _HINTS.get(auth.dialect, _HINT),
     )
+
+
+def _outcome(dialect: str, *, is_unsigned: bool) -> str:
+    if dialect == "tesla":
+        told = "TeslaGov's module lets everybody pass"
+        return told if is_unsigned else f"{told}, and pyngx does not start"
+    if dialect == "maxlt":
+        return "nginx does not start"
+    return "tokens are accepted whoever signed them" if is_unsigned else "every token is refused"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ..kit import Linter
 
 SECRET = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -48,6 +50,42 @@ def test_a_key_file_beside_the_default_algorithm(linter: Linter) -> None:
     assert linter.of(rule, f"location / {{ {file} }}")
     assert not linter.of(rule, f"location / {{ {file} auth_jwt_algorithm ES256; }}")
     assert not linter.of(rule, f"location / {{ {file} auth_jwt_enabled off; }}")
+
+
+@pytest.mark.parametrize(
+    ("directives", "outcome", "hint"),
+    [
+        ('auth_jwt "x"; auth_jwt_phase access;', "every token is refused", "auth_jwt_key_file"),
+        ("auth_jwt_enabled on;", "everybody pass, and pyngx does not", "auth_jwt_keyfile_path"),
+        ('auth_jwt_enabled on; auth_jwt_key "";', "lets everybody pass", "auth_jwt_key"),
+        ("pyngx_allow_unsigned on; auth_jwt_enabled on;", "lets everybody pass", "auth_jwt_key"),
+        ("auth_jwt on;", "nginx does not start", '"auth_jwt_key"'),
+    ],
+)
+def test_no_key(linter: Linter, directives: str, outcome: str, hint: str) -> None:
+    found = linter.findings(f"location / {{ {directives} }}", only="auth-without-key")
+    (hit,) = [finding for finding in found if finding.rule == "auth-without-key"]
+    assert outcome in hit.message and hint in hit.hint
+
+
+@pytest.mark.parametrize(
+    "directives",
+    [
+        'auth_jwt "x"; auth_jwt_phase access; auth_jwt_key_file nope.json;',
+        'auth_jwt "x"; auth_jwt_alg HS256; auth_jwt_key_file nope.key;',
+        "auth_jwt_enabled on; auth_jwt_keyfile_path /nope; auth_jwt_use_keyfile on;",
+        "auth_jwt on; auth_jwt_key /nope file;",
+    ],
+)
+def test_a_key_that_cannot_be_used_is_one_error(linter: Linter, directives: str) -> None:
+    found = linter.findings(f"location / {{ {directives} }}")
+    assert [f.rule for f in found if f.is_error] == ["unusable-file"]
+    assert "auth-without-key" not in [f.rule for f in found]
+
+
+def test_no_key_is_needed_where_signatures_are_not_checked(linter: Linter) -> None:
+    text = 'location / { auth_jwt "x"; auth_jwt_validate_sig off; }'
+    assert not linter.of("auth-without-key", text)
 
 
 def test_realms_on_inner_levels_are_told_each(linter: Linter) -> None:
