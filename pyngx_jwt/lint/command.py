@@ -15,6 +15,7 @@ from .analysis import analyse
 from .arguments import lint_parser
 from .baseline import read_baseline, without_known, write_baseline
 from .diagnose import findings
+from .errors import ERRORS
 from .includes import InputError
 from .inputs import Request
 from .model import Configuration
@@ -129,6 +130,9 @@ def _default_path(prefix: str | None) -> str:
 
 def _explain(name: str) -> int:
     rule = rule_named(name)
+    if rule is None and name in ERRORS:
+        print_text(f"{name}\n\n{ERRORS[name]}\n")
+        return CLEAN
     if rule is None:
         return say(f'there is no rule "{name}"', USAGE)
     print_text(f"{rule.name} ({rule.id}, {rule.severity.word})\n\n{rule.page}\n")

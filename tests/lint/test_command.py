@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pyngx_jwt.lint.errors import ERRORS
+from pyngx_jwt.lint.rule import rule_named
+from pyngx_jwt.lint.suppress import OTHERS
+
 ROOT = Path(__file__).parents[2]
 GOOD = "events { }\nhttp { server { listen 8080; return 204; } }\n"
 WEAK = GOOD.replace("return 204;", 'auth_jwt "x"; return 204;')
@@ -69,6 +73,14 @@ def test_page_of_a_rule(tmp_path: Path) -> None:
     told = run(tmp_path, "lint", "--explain", "satisfy-any")
     assert told.returncode == 0 and told.stdout.startswith("satisfy-any (J28, error)\n\n")
     assert run(tmp_path, "lint", "--explain", "nope").returncode == 4
+
+
+def test_each_name_that_is_no_rule_has_a_page_too(tmp_path: Path) -> None:
+    told = run(tmp_path, "lint", "--explain", "unusable-file")
+    assert told.returncode == 0 and told.stdout.startswith("unusable-file\n\nA file that")
+    assert {name for name in OTHERS if rule_named(name) is None} == ERRORS.keys()
+    text = (ROOT / "docs/linting.md").read_text()
+    assert not [name for name in ERRORS if f"`{name}`" not in text]
 
 
 def test_list_of_rules(tmp_path: Path) -> None:
