@@ -41,10 +41,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _spot(spot: Spot) -> dict[str, Any]:
-    return {
-        "file": shown(spot.file),
-        "line": spot.line,
-        "column": spot.column,
-        "end_line": spot.end_line,
-        "end_column": spot.end_column,
-    }
+    found: dict[str, Any] = {"file": shown(spot.file), "line": spot.line, "column": spot.column}
+    if spot.end_line:
+        found |= {"end_line": spot.end_line, "end_column": spot.end_column}
+    return found

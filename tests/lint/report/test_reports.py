@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pyngx_jwt.lint.finding import Finding, Severity, Spot
 from pyngx_jwt.lint.report import REPORTERS
 from pyngx_jwt.lint.run import Report
 
@@ -59,6 +60,12 @@ def test_json(report: Report) -> None:
         "suppressed": 0,
         "invalid": True,
     }
+
+
+def test_json_of_a_finding_without_an_end() -> None:
+    finding = Finding("x", Severity.WARN, Spot("a.conf", 1, 1), "text")
+    (row,) = json.loads(REPORTERS["json"](Report([finding]), False))["findings"]
+    assert row["line"] == 1 and not {"end_line", "end_column"} & row.keys()
 
 
 def test_text(report: Report) -> None:
