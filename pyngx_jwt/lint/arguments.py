@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import NoReturn
 
-from .output import CLEAN, USAGE, print_text
+from ..features import PATHS
+from .output import CLEAN, misused, print_text
 from .report import REPORTERS
 from .rule import rules
 from .settings import SEVERITIES
 from .snippet import CONTEXTS
 from .target import TARGETS
 
+PROGRAM = "pyngx lint"
 DESCRIPTION = """\
 Tells what is wrong with configurations, before it is a hole. Reads them as the server would and
 touches nothing: no file is written, no name looked up, no privileges needed."""
@@ -20,13 +21,15 @@ EPILOG = """\
 exit status: 0 nothing found at or above --fail-on, 1 something found, 2 the configuration is
 invalid or cannot be read, 3 internal error, 4 wrong usage"""
 
+_PATHS = f"""\
+files, folders, patterns; "-" is stdin; none: {PATHS["conf"]}, or nginx.conf in PREFIX"""
+
 
 class Parser(argparse.ArgumentParser):
     """Wrong usage has a status of its own."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\n")
+        self.exit(misused(self.prog, f"{message} (see {self.prog} -h)"))
 
 
 class _Rules(argparse.Action):
@@ -41,9 +44,9 @@ def _list_rules() -> str:
 
 def lint_parser() -> argparse.ArgumentParser:
     """Of ``pyngx lint``."""
-    parser = Parser(prog="pyngx lint", description=DESCRIPTION, epilog=EPILOG)
+    parser = Parser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG)
     add = parser.add_argument
-    add("paths", nargs="*", metavar="PATH", help='files, folders, patterns; "-" is stdin')
+    add("paths", nargs="*", metavar="PATH", help=_PATHS)
     add("-p", dest="prefix", metavar="PREFIX", help="folder of all relative names")
     add("--stdin-filename", metavar="NAME", help="what stdin is called, and where it is")
     add("--context", choices=sorted(CONTEXTS), help="the block that a snippet stands in")

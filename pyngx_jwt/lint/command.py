@@ -12,7 +12,7 @@ import traceback
 from dataclasses import replace
 
 from .analysis import analyse
-from .arguments import lint_parser
+from .arguments import PROGRAM, lint_parser
 from .baseline import read_baseline, without_known, write_baseline
 from .diagnose import findings
 from .errors import ERRORS
@@ -24,8 +24,8 @@ from .output import (
     FOUND,
     INTERNAL,
     INVALID,
-    USAGE,
     is_terminal,
+    misused,
     print_text,
     say,
     standard_input,
@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
         settings = _settings(asked)
         return _lint(asked, settings)
     except SettingsError as error:
-        return say(str(error), USAGE)
+        return misused(PROGRAM, str(error))
     except InputError as error:
         return say(str(error), INVALID)
     except Exception:
@@ -134,6 +134,6 @@ def _explain(name: str) -> int:
         print_text(f"{name}\n\n{ERRORS[name]}\n")
         return CLEAN
     if rule is None:
-        return say(f'there is no rule "{name}"', USAGE)
+        return misused(PROGRAM, f'there is no rule "{name}"')
     print_text(f"{rule.name} ({rule.id}, {rule.severity.word})\n\n{rule.page}\n")
     return CLEAN

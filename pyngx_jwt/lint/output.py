@@ -23,6 +23,13 @@ def say(text: str, status: int) -> int:
     return status
 
 
+def misused(command: str, text: str) -> int:
+    """Tells of wrong usage of "pyngx lint" or another command; the status."""
+    data = f"{command}: {text}\n".encode("utf-8", "surrogateescape")
+    os.write(2, data)
+    return USAGE
+
+
 def is_terminal() -> bool:
     """Whether colours make sense."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ

@@ -71,9 +71,15 @@ def reachability(conf: Configuration) -> str:
     return shown("\n".join(lines) or "nothing is passed on\n")
 
 
+def _excuses_options(conf: Configuration) -> bool:
+    """Whether the JWT module lets OPTIONS pass whatever its token."""
+    return conf.scope.dialect in ("tesla", "maxlt")
+
+
 def _told(state: str, found: list[Way], conf: Configuration) -> Iterator[str]:
     if found:
-        yield f"  {state}:"
+        options = " (OPTIONS without one)" if state == TOKEN and _excuses_options(conf) else ""
+        yield f"  {state}{options}:"
     for way in found:
         statement = passing(way.place)
         file = statement.file.removeprefix(conf.options.conf_prefix)

@@ -102,6 +102,43 @@ def test_reachability(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "directives",
+    ["auth_jwt on; auth_jwt_key secret;", "auth_jwt_enabled on; auth_jwt_key 00112233;"],
+)
+def test_reachability_by_options(tmp_path: Path, directives: str) -> None:
+    inside = f"location / {{ {directives} proxy_pass http://127.0.0.1:9000; }}"
+    (tmp_path / "nginx.conf").write_text(GOOD.replace("return 204;", inside))
+    told = run(tmp_path, "lint", "--reachability", "nginx.conf")
+    assert "  with a token (OPTIONS without one):\n" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("lint", "--nope"), "pyngx lint: unrecognized arguments: --nope"),
+        (("lint", "--ignore", "nope"), 'pyngx lint: there is no rule "nope"'),
+        (("lint", "--explain", "nope"), 'pyngx lint: there is no rule "nope"'),
+        (("explain", "GET"), "pyngx explain: the following arguments are required"),
+        (("explain", "-c", "nginx.conf", "GET", "ftp://x/"), 'pyngx explain: "ftp://x/" is'),
+    ],
+)
+def test_wrong_usage_is_told_in_one_style(
+    tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    (tmp_path / "nginx.conf").write_text(GOOD)
+    found = run(tmp_path, *words)
+    assert found.returncode == 4
+    assert found.stderr.startswith(told) and found.stderr.count("\n") == 1
+
+
+def test_help(tmp_path: Path) -> None:
+    told = " ".join(run(tmp_path, "lint", "--help").stdout.split())
+    assert "none: /etc/nginx/nginx.conf" in told
+    told = " ".join(run(tmp_path, "explain", "-h").stdout.split())
+    assert "exit status: 0 the request is explained" in told
+
+
 def test_explain_needs_a_question(tmp_path: Path) -> None:
     (tmp_path / "nginx.conf").write_text(GOOD)
     assert run(tmp_path, "explain", "-c", "nginx.conf", "GET").returncode == 4

@@ -10,14 +10,18 @@ from ..diagnose import findings
 from ..includes import InputError
 from ..inputs import Request
 from ..model import Configuration
-from ..output import CLEAN, INVALID, USAGE, print_text, say
+from ..output import CLEAN, INVALID, misused, print_text, say
 from ..target import TARGETS, Target
 from .journey import explain
 from .request import Asked, Wrong
 
+PROGRAM = "pyngx explain"
 DESCRIPTION = """\
 Tells what becomes of a request: server and location and why the others lost, rewrites, access
 checks, tokens, cache, upstream, each with its place in the configuration. Nothing is sent."""
+EPILOG = """\
+exit status: 0 the request is explained, whatever becomes of it, 2 the configuration is invalid or
+cannot be read, 4 wrong usage"""
 
 
 def main(words: list[str]) -> int:
@@ -37,7 +41,7 @@ def main(words: list[str]) -> int:
     except InputError as error:
         return say(str(error), INVALID)
     except Wrong as error:
-        return say(str(error), USAGE)
+        return misused(PROGRAM, str(error))
     print_text(account.text(analysis.options.conf_prefix))
     return INVALID if any("events" not in f.message for f in errors) else CLEAN
 
@@ -50,7 +54,7 @@ def _field(text: str) -> tuple[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="pyngx explain", description=DESCRIPTION)
+    parser = Parser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG)
     add = parser.add_argument
     add("-c", dest="conf", metavar="FILE", required=True, help="the configuration")
     add("-p", dest="prefix", metavar="PREFIX", help="folder of all relative names")
