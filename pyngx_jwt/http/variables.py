@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from ..errors import ConfError
 
@@ -15,6 +16,16 @@ Setter = Callable[["Request", str], None]
 Factory = Callable[[str], Getter]
 Unset = Callable[["Request", str], None]
 Build = Callable[["Variables"], Getter]
+Finder = Callable[["Variables"], Callable[["Request"], str]]
+
+_unsettled: WeakSet[Getter] = WeakSet()
+
+
+def unsettled(get: Getter) -> Getter:
+    """Marks a getter whose value may be another later in the request, such as a claim, which
+    is empty before the token is verified: what is made of it is never remembered."""
+    _unsettled.add(get)
+    return get
 
 
 class Variables:
@@ -27,6 +38,7 @@ class Variables:
         self.defined: dict[str, Getter] = {}
         self.used: set[str] = set()
         self._unbuilt: dict[str, Build] = {}
+        self._unsettled_uses = 0
 
     def define(self, name: str, get: Getter) -> None:
         """Adds a variable of a directive such as "map"; a module's own cannot be replaced."""
@@ -42,6 +54,22 @@ class Variables:
         defined = self.defined
         self.define(name, lambda r: defined[name](r))  # what a circle of variables meets
         self._unbuilt[name] = build
+
+    def define_remembered(
+        self, name: str, make: Finder, is_volatile: Callable[[], bool] = lambda: False
+    ) -> None:
+        """As define_built(), for a getter whose value is found once a request, and each time
+        if it is volatile or made of something unsettled.  A value that was stored under the
+        name counts first."""
+
+        def build(variables: Variables) -> Getter:
+            before = self._unsettled_uses
+            find = make(variables)
+            if self._unsettled_uses > before:
+                return unsettled(_remembered(name, find, volatile=True))
+            return _remembered(name, find, volatile=is_volatile())
+
+        self.define_built(name, build)
 
     def build_all(self) -> None:
         """Builds what is left; raises ConfError for an unknown variable."""
@@ -76,8 +104,13 @@ class Variables:
         if name in self._unbuilt:
             self._build(name)
         found = self.defined.get(name) or self.builtin.get(name)
-        if found:
-            return found
+        if found is None:
+            found = self._made_of_prefix(name)
+        if found in _unsettled:
+            self._unsettled_uses += 1
+        return found
+
+    def _made_of_prefix(self, name: str) -> Getter:
         for prefix, factory in self.prefixes.items():
             if name.startswith(prefix):
                 return factory(name[len(prefix) :])
@@ -91,10 +124,7 @@ def variable_name(text: str) -> str:
     return text[1:].lower()
 
 
-def remembered(name: str, find: Callable[[Request], str], *, volatile: bool = False) -> Getter:
-    """A getter whose value is found once a request, each time if it is volatile; a value that
-    was stored under the name counts first."""
-
+def _remembered(name: str, find: Callable[[Request], str], *, volatile: bool) -> Getter:
     def get(r: Request) -> str:
         value = r.variables.get(name)
         if value is None:

@@ -21,7 +21,7 @@ from ..http.cidr import (
 )
 from ..http.module import Module
 from ..http.request import Request
-from ..http.variables import Getter, Variables, remembered, variable_name
+from ..http.variables import Getter, Variables, variable_name
 
 Find = Callable[[bytes], str]
 
@@ -259,10 +259,10 @@ class GeoConf(Conf):
             name, source = variable_name(variable), name
         base = Base(self._scope)
 
-        def build(variables: Variables) -> Getter:
-            return remembered(name, _lookup(base, source, variables), volatile=base.volatile)
+        def make(variables: Variables) -> Callable[[Request], str]:
+            return _lookup(base, source, variables)
 
-        self._level.variables.define_built(name, build)
+        self._level.variables.define_remembered(name, make, lambda: base.volatile)
         for entry in entries:
             with located(entry):
                 base.add(entry)

@@ -14,7 +14,7 @@ from ..http.names import Names, ascii_lower
 from ..http.regex import Regex
 from ..http.request import Request
 from ..http.template import Template, Text
-from ..http.variables import Getter, Variables, remembered, variable_name
+from ..http.variables import Variables, variable_name
 
 TABLES = "the tables grow as needed"
 
@@ -44,11 +44,10 @@ class MapConf(Conf):
         variables: Variables = self._level.variables
         table = Table()
 
-        def build(variables: Variables) -> Getter:
-            find = _lookup(source, table, variables)
-            return remembered(name, find, volatile=table.volatile)
+        def make(variables: Variables) -> Text:
+            return _lookup(source, table, variables)
 
-        variables.define_built(name, build)
+        variables.define_remembered(name, make, lambda: table.volatile)
         for entry in entries:
             with located(entry):
                 _add(table, entry, variables)

@@ -12,8 +12,8 @@ from ..conf.values import parse_fixed
 from ..errors import ConfError
 from ..http.module import Module
 from ..http.request import Request
-from ..http.template import Template
-from ..http.variables import Getter, Variables, remembered, variable_name
+from ..http.template import Template, Text
+from ..http.variables import Variables, variable_name
 
 ALL = 10000  # hundredths of a percent
 MASK = 0xFFFFFFFF
@@ -30,10 +30,10 @@ class SplitClientsConf(Conf):
         source, name = Template(string), variable_name(variable)
         parts: list[Part] = []
 
-        def build(variables: Variables) -> Getter:
-            return _build(name, source, parts, variables)
+        def make(variables: Variables) -> Text:
+            return _lookup(source, parts, variables)
 
-        self._level.variables.define_built(name, build)
+        self._level.variables.define_remembered(name, make)
         for entry in entries:
             with located(entry):
                 parts.append((_percent(entry.name), entry.args[0] if entry.args else ""))
@@ -74,14 +74,14 @@ def thresholds(parts: list[Part]) -> list[int]:
 split_clients = Module("split_clients", SplitClientsConf)
 
 
-def _build(name: str, source: Template, parts: list[Part], variables: Variables) -> Getter:
+def _lookup(source: Template, parts: list[Part], variables: Variables) -> Text:
     subject = source.bind(variables)
     ends, values = thresholds(parts), [value for _, value in parts] + [""]
 
     def find(r: Request) -> str:
         return values[bisect_right(ends, murmur_hash2(subject(r).encode("latin-1")))]
 
-    return remembered(name, find)
+    return find
 
 
 def murmur_hash2(data: bytes) -> int:

@@ -318,3 +318,28 @@ def test_subrequests_look_for_themselves(nginx: Nginx) -> None:
     )
     assert nginx.request("GET /a", f"Authorization: Bearer {tampered(token())}").status == 200
     assert passed(backend)["x-sub"] == "[]"
+
+
+@pytest.mark.pyngx_only("as nginx has it, what is found before the token is verified stays")
+@pytest.mark.parametrize(
+    "http",
+    [
+        "map $jwt_claim_sub $allowed { default 1; banned 0; }",
+        "map $jwt_claim_sub $banned { default no; banned yes; }"
+        " map $banned $allowed { default 1; yes 0; }",
+        "map x $allowed { default $again; } map $jwt_payload $again { default 1; ~banned 0; }",
+    ],
+)
+def test_a_map_of_claims_is_not_stale(nginx: Nginx, http: str) -> None:
+    nginx.backend("issuer", Issuer())
+    nginx(
+        """
+        root html; if ($allowed = 9) { return 418; }
+        location /a { auth_jwt A; auth_jwt_key_request /_jwks; auth_jwt_require $allowed; }
+        location = /_jwks { internal; proxy_pass http://127.0.0.1:%%PORT_issuer%%; }
+        """,
+        http=http,
+        files=PAGES,
+    )
+    assert nginx.request("GET /a", bearer(sub="banned")).status == 401
+    assert nginx.request("GET /a", bearer()).status == 200

@@ -15,7 +15,7 @@ from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import OK, Handler, Request, Status
 from ...http.template import Template
-from ...http.variables import Getter, variable_name
+from ...http.variables import Getter, unsettled, variable_name
 from ...jwt import (
     KJDEV,
     Json,
@@ -410,7 +410,7 @@ def _getter(
         value = MISSING if path is None else find(members(token), path)
         return None if value is MISSING else render(value)  # type: ignore[arg-type]
 
-    return get
+    return unsettled(get)
 
 
 auth_jwt_kjdev = Module("auth_jwt_kjdev", KjdevConf, {"kjdev"})
@@ -442,6 +442,7 @@ def jwt_header(name: str) -> Getter:
 
 
 @auth_jwt_kjdev.variable("jwt_claims")
+@unsettled
 def jwt_claims(r: Request) -> str | None:
     """The claims as JSON, members in the order of their names."""
     token = look(r)

@@ -15,6 +15,7 @@ from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request
 from ...http.template import Template
+from ...http.variables import unsettled
 from ...jwt import ALGORITHMS, MAXLT, Json, Policy, Reason, Refusal, render_sorted
 from .conf import Required, TokenConf
 from .demands import compile_required
@@ -226,6 +227,7 @@ add_member_variables(auth_jwt_maxlt, look, _find)
 
 
 @auth_jwt_maxlt.variable("jwt_headers")
+@unsettled
 def jwt_headers(r: Request) -> str | None:
     """The JOSE header as JSON, members in the order of their names."""
     token = look(r)
@@ -233,6 +235,7 @@ def jwt_headers(r: Request) -> str | None:
 
 
 @auth_jwt_maxlt.variable("jwt_payload")
+@unsettled
 def jwt_payload(r: Request) -> str | None:
     """The claims as JSON, members in the order of their names."""
     token = look(r)

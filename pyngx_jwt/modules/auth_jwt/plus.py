@@ -17,7 +17,7 @@ from ...http.level import Level
 from ...http.module import AnyModule, Module, Phase
 from ...http.request import Handler, Request
 from ...http.template import Template
-from ...http.variables import variable_name
+from ...http.variables import unsettled, variable_name
 from ...jwt import (
     ALGORITHMS,
     PLUS,
@@ -271,6 +271,7 @@ def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
     add_member_variables(module, look, getter)
 
     @module.variable("jwt_payload")
+    @unsettled
     def jwt_payload(r: Request) -> str | None:
         """The token's payload: its claims as JSON, as they were signed or encrypted; of a
         nested token the enclosed JWS."""

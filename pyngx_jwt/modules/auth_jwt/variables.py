@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from ...http.module import AnyModule
 from ...http.request import Request
-from ...http.variables import Getter
+from ...http.variables import Getter, unsettled
 from ...jwt import Json, Token, Verified
 from .conf import TokenConf
 
@@ -69,7 +69,7 @@ def claim_getter(look: Look, find: Callable[[dict[str, Json]], str]) -> Getter:
         token = look(r)
         return (find(token.claims) or None) if token is not None else None
 
-    return get
+    return unsettled(get)
 
 
 def header_getter(look: Look, find: Callable[[dict[str, Json]], str]) -> Getter:
@@ -79,7 +79,7 @@ def header_getter(look: Look, find: Callable[[dict[str, Json]], str]) -> Getter:
         token = look(r)
         return (find(token.header) or None) if token is not None else None
 
-    return get
+    return unsettled(get)
 
 
 def add_member_variables(
