@@ -62,6 +62,11 @@ def dialect(nginx: Nginx, server: str, *, http: str = "", main: str = "") -> tup
         ("auth_jwt A; auth_jwt_key_request /k;", "plus", '"auth_jwt A"'),
         # as built by kjdev/nginx-auth-jwt
         ("# as kjdev/nginx-auth-jwt wants it\nauth_jwt A; KEYS", "kjdev", "a comment"),
+        (
+            "auth_jwt A; KEYS set $a '\n# kjdev/nginx-auth-jwt';  # not kjdev's",
+            "plus",
+            '"auth_jwt A"',
+        ),
     ],
 )
 def test_recognized(
@@ -87,6 +92,13 @@ ipk+Vbi+S4b1IM06lRrscHrwOw5RbDVUnwpYyARt4HoqN33HeJNGfUsoCw==
 def test_none(nginx: Nginx) -> None:
     assert dialect(nginx, "return 200;") == ("none", [])
     assert dialect(nginx, "auth_jwt off;") == ("none", [])
+
+
+def test_a_key_and_only_off_is_unclear(nginx: Nginx) -> None:
+    """TeslaGov's module has no "auth_jwt"; with max-lt's everybody would pass."""
+    text = f"location / {{ auth_jwt off; }} auth_jwt_key {SECRET};"
+    nginx.rejects(text, re.compile('JWT dialect unclear: with "auth_jwt_key" .*'), line=1)
+    nginx.accepts(text, http="pyngx_jwt_dialect maxlt;")
 
 
 def test_a_loaded_module_is_not_that_of_plus(nginx: Nginx) -> None:

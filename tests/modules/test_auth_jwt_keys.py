@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -116,6 +117,12 @@ def test_bad_file(nginx: Nginx) -> None:
     eventually(nginx, bearer(), 200)
     (nginx.prefix / "jwks.json").unlink()
     eventually(nginx, bearer(), 500)
+    nginx.write("jwks.json", jwks(KEY))
+    eventually(nginx, bearer(), 200)
+    (nginx.prefix / "jwks.json").unlink()
+    os.mkfifo(nginx.prefix / "jwks.json")  # reading it would never end
+    eventually(nginx, bearer(), 500)
+    assert 'jwks.json" cannot be used: not a regular file' in nginx.error_log()
 
 
 @pytest.mark.pyngx_only("kjdev's module does not start without its keys")

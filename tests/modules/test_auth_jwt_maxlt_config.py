@@ -131,7 +131,7 @@ def test_accepted(nginx: Nginx) -> None:
         """
     )
     assert "secret of 5 bytes is weak" in told
-    nginx.accepts(f"auth_jwt off; auth_jwt_key {HEX};")
+    nginx.accepts(f"auth_jwt off; auth_jwt_key {HEX};", http="pyngx_jwt_dialect maxlt;")
     nginx.accepts("auth_jwt off;", http="pyngx_jwt_dialect maxlt;")
 
 

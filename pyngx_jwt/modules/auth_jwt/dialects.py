@@ -101,7 +101,10 @@ _ENCODINGS = ("hex", "utf8", "base64", "file")
 _VARIABLES = {"jwt_headers": "maxlt", "jwt_claims": "kjdev", "jwt_nowtime": "kjdev"}
 _VARIABLE = re.compile(r"\$\{?(jwt_headers|jwt_claims|jwt_nowtime)(?![A-Za-z0-9_])")
 _EXPORTED = re.compile(r"\$\{?(?:sent_)?http_jwt_")
-_COMMENT = re.compile(r"(?m)^[ \t]*#[^\n]*?kjdev")
+_REPOSITORY = "kjdev/nginx-auth-jwt"  # in a comment
+_WORD = re.compile(
+    r"""#[^\n]*+|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|(?:[^ \t\r\n;{}\\]|\\.?)++""", re.DOTALL
+)
 _HEAD = 256  # bytes of a key file that tell its form
 
 
@@ -366,6 +369,13 @@ def _by_marks(marks: list[Witness], facts: Facts) -> Choice | None:
 
 def _by_shape(facts: Facts, found: Scan, options: Options) -> Choice:
     if facts.keys:
+        key = facts.keys[0]
+        if facts.any_switch and not facts.switches:
+            raise ConfError(
+                'JWT dialect unclear: with "auth_jwt_key" and no "auth_jwt" but "off", max-lt\'s '
+                "module lets everybody pass and TeslaGov's has to be told of it; "
+                '"pyngx_jwt_dialect NAME;" in "http" says which of them counts'
+            ).at(key.file, key.line)
         name = "maxlt" if facts.any_switch else "tesla"
         return Choice(name, tuple(_witness(name, s) for s in facts.keys))
     if facts.key_files and (form := _sniff(facts.key_files, options)):
@@ -384,11 +394,19 @@ def _by_shape(facts: Facts, found: Scan, options: Options) -> Choice:
     if facts.module is not None:
         return Choice("kjdev", (_witness("kjdev", facts.module, facts.module.args[0]),))
     for path, text in found.texts.items():
-        if comment := _COMMENT.search(text):
-            line = text.count("\n", 0, comment.end()) + 1
+        if line := _credit(text):
             return Choice("kjdev", (Witness("kjdev", "a comment", path, line),))
     evidence = tuple(_witness("plus", s, " ".join(s.args[:1])) for s in facts.common)
     return Choice("plus", evidence, ambiguous=True)
+
+
+def _credit(text: str) -> int:
+    """The line of a comment, not of a string, that names the repository of kjdev's module."""
+    if _REPOSITORY in text:
+        for word in _WORD.finditer(text):
+            if word[0].startswith("#") and _REPOSITORY in word[0]:
+                return text.count("\n", 0, word.start()) + 1
+    return 0
 
 
 def _sniff(key_files: list[Statement], options: Options) -> tuple[Statement, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Mapping
 
@@ -44,6 +45,8 @@ class RevocationFile:
         """Reads what is new in the file, and says what is wrong with it."""
         try:
             status = os.stat(self._path)
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError("not a regular file")
             identity = status.st_mtime_ns, status.st_ino, status.st_size
             if identity == self._identity:
                 return ""

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import math
 import os
+import stat
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -141,6 +142,8 @@ class KeyFile:
     def _look(self, now: float, report: Report) -> None:
         try:
             status = os.stat(self._path)
+            if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+                raise ValueError("not a regular file")
             identity = status.st_mtime_ns, status.st_ino, status.st_size
             if identity == self._identity:
                 return
