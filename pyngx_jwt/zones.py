@@ -12,6 +12,7 @@ first would wait with the interpreter's own lock in its hand.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import random
@@ -29,7 +30,10 @@ from .errors import ConfError
 T = TypeVar("T")
 
 IN_MEMORY = "/dev/shm"
-MAX_READERS = 512  # processes that read at one time, times the transactions each keeps at hand
+# Places for processes that read, times the transactions each keeps at hand.  A process takes
+# one when it opens the zone, and one that is killed leaves its own taken until somebody looks.
+MAX_READERS = 1024
+NO_ROOM = (lmdb.MapFullError, lmdb.DiskError)  # of the zone, of the folder it is in
 SPARE_TRANSACTIONS = 4
 SMALLEST_MAP = 1 << 20
 SAMPLE = 16
@@ -83,17 +87,31 @@ class _Memory:
         self.environment: lmdb.Environment | None = None
         self.begin: Callable[..., lmdb.Transaction[bytes]] | None = None
 
+    def create(self) -> None:
+        """Makes the files, and takes the room of the lock table, which is mapped: a page of it
+        that could not be had later would kill the process.  Raises OSError."""
+        try:
+            self.open()
+        except lmdb.Error as error:
+            code = errno.ENOSPC if isinstance(error, lmdb.DiskError) else errno.EIO
+            raise OSError(code, str(error)) from None
+        self.close()
+        owner = os.stat(os.path.dirname(self.path))
+        for path in (self.path, self.path + "-lock"):
+            if os.geteuid() == 0:
+                os.chown(path, owner.st_uid, owner.st_gid)
+        with open(self.path + "-lock", "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+
     def open(self) -> Callable[..., lmdb.Transaction[bytes]]:
-        # writemap: changes are made in the shared pages, without a copy and a system call.
-        # No fsync of any kind: the folder does not outlive the master.
+        # No writemap: a write to a mapped page that the full folder cannot give is a SIGBUS, a
+        # write to the file an error.  No fsync of any kind: the folder ends with the master.
         self.environment = lmdb.open(
             self.path,
             map_size=self.map_size,
             subdir=False,
             sync=False,
             metasync=False,
-            map_async=True,
-            writemap=True,
             meminit=False,
             readahead=False,
             mode=0o600,
@@ -104,7 +122,8 @@ class _Memory:
         return self.begin
 
     def reader_check(self) -> None:
-        """Frees the places of readers that were killed, for they keep old pages from reuse."""
+        """Frees the places of readers that were killed: there are not many, and they keep old
+        pages from reuse."""
         if self.environment is not None:
             self.environment.reader_check()
 
@@ -138,7 +157,7 @@ class Zone:
     # -- one key ---------------------------------------------------------------------------
 
     def get(self, key: bytes) -> bytes | None:
-        transaction = self._begin()()
+        transaction = self._reading()
         try:
             return transaction.get(key)
         finally:
@@ -160,11 +179,11 @@ class Zone:
         """
         try:
             return self._update(key, change)
-        except lmdb.MapFullError:
+        except NO_ROOM:
             self._require().reader_check()
         try:
             return self._update(key, change)
-        except lmdb.MapFullError:
+        except NO_ROOM:
             return False
 
     def _update(self, key: bytes, change: Callable[[bytes | None], bytes | None]) -> bool:
@@ -197,7 +216,7 @@ class Zone:
 
     def read(self, look: Callable[[Transaction], T]) -> T:
         """Runs ``look`` on one state of the zone; it must not wait for anything."""
-        transaction = self._begin()()
+        transaction = self._reading()
         try:
             return look(transaction)
         finally:
@@ -211,11 +230,11 @@ class Zone:
         """
         try:
             return self._write(change)
-        except lmdb.MapFullError:
+        except NO_ROOM:
             self._require().reader_check()
         try:
             return self._write(change)
-        except lmdb.MapFullError:
+        except NO_ROOM:
             raise ZoneFull(self.name) from None
 
     def _write(self, change: Callable[[Transaction], T]) -> T:
@@ -241,8 +260,9 @@ class Zone:
                 return
             start = batch[-1][0] + b"\0"
 
-    def __len__(self) -> int:
-        transaction = self._begin()()
+    def count(self) -> int:
+        """How many keys there are."""
+        transaction = self._reading()
         try:
             return transaction.stat()["entries"]
         finally:
@@ -259,11 +279,14 @@ class Zone:
             self._memory.close()
 
     def place(self, path: str, old: Zone | None = None) -> None:
-        """Gives the zone its memory: that of ``old`` if it can be kept, else the path."""
+        """Gives the zone its memory: that of ``old`` if it can be kept, else the path.
+
+        Raises OSError."""
         if old is not None and old._memory is not None and self._continues(old):
             self._memory = old._memory
         else:
             self._memory = _Memory(path, self.size)
+            self._memory.create()
 
     def _continues(self, old: Zone) -> bool:
         return (self.name, self.size, self.tag) == (old.name, old.size, old.tag) and (
@@ -276,6 +299,24 @@ class Zone:
             successor is None or successor._memory is not self._memory
         ):
             self._memory.remove()
+
+    def check_readers(self) -> None:
+        """Frees what processes that were killed have left; the zone may be closed."""
+        memory = self._require()
+        if memory.environment is not None:
+            memory.reader_check()
+        else:
+            memory.open()
+            memory.reader_check()
+            memory.close()
+
+    def _reading(self) -> lmdb.Transaction[bytes]:
+        begin = self._begin()
+        try:
+            return begin()
+        except lmdb.ReadersFullError:
+            self._require().reader_check()
+            return begin()
 
     def _begin(self) -> Callable[..., lmdb.Transaction[bytes]]:
         memory = self._memory or self._require()
@@ -365,7 +406,9 @@ class Zones:
         return sum(zone.size for zone in self.zones.values())
 
     def start(self, folder: Folder, old: Zones | None = None) -> None:
-        """Gives every zone its memory; those that ``old`` has alike go on with what they hold."""
+        """Gives every zone its memory; those that ``old`` has alike go on with what they hold.
+
+        Raises OSError where there is no room for one."""
         self._serial = 1 + (old._serial if old else 0)
         for number, zone in enumerate(self.zones.values()):
             path = os.path.join(folder.path, f"{self._serial}.{number}")
@@ -379,8 +422,14 @@ class Zones:
         for zone in self.zones.values():
             zone.open()
 
+    def check_readers(self) -> None:
+        """To be called when a process that used the zones has been killed."""
+        for zone in self.zones.values():
+            zone.check_readers()
+
     def close(self) -> None:
-        """Also done before a fork; what is used again is opened again."""
+        """Also done before a fork, and at the end of a process, whose places in the zones would
+        be taken otherwise; what is used again is opened again."""
         for zone in self.zones.values():
             zone.close()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,7 +15,17 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.errors import ConfError
-from pyngx_jwt.zones import BATCH, Folder, Transaction, Zone, ZoneFull, Zones, evict_oldest, first
+from pyngx_jwt.zones import (
+    BATCH,
+    MAX_READERS,
+    Folder,
+    Transaction,
+    Zone,
+    ZoneFull,
+    Zones,
+    evict_oldest,
+    first,
+)
 
 MEGABYTE = 1 << 20
 
@@ -64,7 +76,7 @@ def kill_me(value: object = None) -> None:
 def test_values_by_key(zone: Zone) -> None:
     assert zone.get(b"a") is None
     assert zone.put(b"a", b"1") and zone.put(b"a", b"2")
-    assert zone.get(b"a") == b"2" and len(zone) == 1
+    assert zone.get(b"a") == b"2" and zone.count() == 1
     assert zone.delete(b"a") and not zone.delete(b"a")
     assert zone.get(b"a") is None
 
@@ -111,7 +123,7 @@ def test_deleting_while_iterating(zone: Zone) -> None:
         zone.put(b"%04d" % n, b"")
     for key, _ in zone.iterate():
         zone.delete(key)
-    assert len(zone) == 0
+    assert zone.count() == 0
 
 
 def test_used_too_early() -> None:
@@ -143,11 +155,11 @@ def test_a_full_zone_refuses_new_keys_and_takes_old_ones(zone: Zone) -> None:
 
 def test_evict_makes_room(zone: Zone) -> None:
     fill(zone)
-    full = len(zone)
+    full = zone.count()
     zone.evict = evict_oldest(lambda value: value[0])
     for _ in range(2000):
         assert zone.put(random.randbytes(16), b"\xff" * 48)
-    assert len(zone) == full
+    assert zone.count() == full
     # The young ones are the last to go: nearly all of them are left.
     assert sum(value[0] == 255 for _, value in zone.iterate()) > 1900
 
@@ -163,7 +175,7 @@ def test_exhausted_memory_is_told_and_survived(folder: Folder) -> None:
 
     with pytest.raises(ZoneFull):
         zone.write(flood)
-    assert len(zone) == 0 and zone.put(b"a", b"1") and zone.get(b"a") == b"1"
+    assert zone.count() == 0 and zone.put(b"a", b"1") and zone.get(b"a") == b"1"
     assert not zone.put(b"big", bytes(2 * MEGABYTE))
     assert zone.get(b"a") == b"1"
     zones.close()
@@ -250,6 +262,64 @@ def test_killed_readers_do_not_keep_old_pages(zone: Zone) -> None:
     for fd in (*ready, *end):
         os.close(fd)
     assert os.waitpid(keeper, 0)[1] == 0
+
+
+def test_places_of_killed_readers_are_taken_again(zone: Zone) -> None:
+    """More processes than there are places, and none of them closes the zone."""
+    zone.put(b"k", b"1")
+    zone.close()
+    ready, end = os.pipe(), os.pipe()
+
+    def keep_open() -> None:
+        os.close(end[1])
+        zone.open()
+        os.write(ready[1], b"x")
+        os.read(end[0], 1)
+
+    keeper = fork(keep_open)
+    os.read(ready[0], 1)
+    for number in range(MAX_READERS + 100):
+        assert in_child(lambda: zone.get(b"k")) == 0
+        if number % 100 == 0:
+            zone.check_readers()
+    assert zone.get(b"k") == b"1"
+    for fd in (*ready, *end):
+        os.close(fd)
+    assert os.waitpid(keeper, 0)[1] == 0
+
+
+FULL_FOLDER = """
+import os, sys
+from pyngx_jwt.zones import Folder, Zones
+zones = Zones()
+zone = zones.add("one", 10 << 20, "test")
+zones.start(Folder.make(base=sys.argv[1]))
+zone.put(b"before", b"1")
+filler = os.open(sys.argv[1] + "/filler", os.O_CREAT | os.O_WRONLY)
+try:
+    while os.write(filler, bytes(4096)):
+        pass
+except OSError:
+    os.close(filler)
+put = [zone.put(b"%d" % n, bytes(300)) for n in range(3000)]
+assert zone.get(b"before") == b"1" and not all(put), "there was room"
+os.unlink(sys.argv[1] + "/filler")
+assert zone.put(b"after", b"1") and zone.get(b"after") == b"1"
+print("survived")
+"""
+
+
+def test_a_full_folder_is_a_full_zone(tmp_path: Path) -> None:
+    """Memory that cannot be had is an error of the one request that wants it."""
+    mount = f'mount -t tmpfs -o size=2m none {tmp_path} && exec {sys.executable} -c "$0" {tmp_path}'
+    command = ["unshare", "-rm", "sh", "-c", mount, FULL_FOLDER]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("unshare is missing")
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip(f"no file system of one's own: {done.stderr}")
+    assert (done.returncode, done.stdout) == (0, "survived\n"), done.stderr
 
 
 # -- configurations ----------------------------------------------------------------------------

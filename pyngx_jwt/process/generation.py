@@ -81,7 +81,7 @@ def _prepare_files(cycle: Cycle, user: User | None) -> None:
 
 
 def _start_zones(cycle: Cycle, user: User | None, old: Generation | None) -> Folder | None:
-    """Nothing is in the zones' files before a worker opens them."""
+    """Makes the zones that the old configuration has not left."""
     if old is not None:
         cycle.check_continues(old.cycle)
     try:
@@ -92,7 +92,9 @@ def _start_zones(cycle: Cycle, user: User | None, old: Generation | None) -> Fol
             old=old.cycle.zones if old else None,
         )
     except OSError as error:
-        raise ConfError(f"mkdtemp() failed {errno_text(error)}").nowhere() from None
+        raise ConfError(
+            f"cannot make the shared memory zones {errno_text(error)}"
+        ).nowhere() from None
 
 
 def _take_place(

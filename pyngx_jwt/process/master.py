@@ -160,7 +160,10 @@ class Master:
         return [x for x in self.children if x.pid and not x.detached]
 
     def _reap(self) -> None:
-        for child in reap(self.children, self.log):
+        ended = reap(self.children, self.log)
+        if any(not child.detached for child in ended):
+            self._clean_up_after_workers()
+        for child in ended:
             child.close_channel()
             if child.pid == self.new_binary:
                 self._new_binary_ended()
@@ -170,6 +173,13 @@ class Master:
                 child.respawn_at = max(time.monotonic(), child.started_at + RESPAWN_PAUSE)
             child.pid = 0
         self.children = [x for x in self.children if x.pid or x.respawn_at is not None]
+
+    def _clean_up_after_workers(self) -> None:
+        """They may have been killed; what they held of the zones would be missed one day."""
+        try:
+            self.generation.cycle.zones.check_readers()
+        except Exception as error:  # the master outlives whatever is wrong with a zone
+            log_exception(error, self.log)
 
     def _respawn(self) -> None:
         if self.terminate or self.quit:

@@ -53,6 +53,7 @@ class Worker:
             return FATAL
         if code == 0:
             log.write(Level.NOTICE, "exiting")
+        self.cycle.zones.close()
         self.cycle.open_files.flush(log)
         log.write(Level.NOTICE, "exit")
         return code

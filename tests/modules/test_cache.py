@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import struct
 import threading
 import time
 from pathlib import Path
 
+import lmdb
 import pytest
 
 from ..backend import Backend, Peer, Script
@@ -616,3 +619,37 @@ def test_shared_by_workers(nginx: Nginx) -> None:
     assert told(nginx) == "MISS 1"
     cached_files(nginx, 1)
     assert {told(nginx) for _ in range(10)} == {"HIT 1"}
+
+
+@pytest.mark.pyngx_only("how the zones are kept")
+@pytest.mark.trouble("a worker is killed")
+def test_workers_that_end_leave_no_place_taken(nginx: Nginx) -> None:
+    """Otherwise a zone could be opened by no more workers after so many reloads."""
+    nginx.backend("b", counting())
+    snippet = f"location / {{ {BASE} {UP} }}"
+    nginx(snippet, http=ZONE)
+    for _ in range(3):
+        assert told(nginx).endswith(" 1")
+        nginx.reload(snippet, http=ZONE)
+    assert told(nginx) == "HIT 1"
+    nginx.wait_for_log(r"worker process \d+ exited with code 0", 3)
+    (killed,) = _workers(nginx)
+    os.kill(killed, signal.SIGKILL)
+    nginx.wait_for_log(r"\[notice\] .*start worker process", 5)
+    assert told(nginx) == "HIT 1"
+    (worker,) = _workers(nginx)
+    assert {reader for reader in _readers(worker) if reader != os.getpid()} == {worker}
+
+
+def _workers(nginx: Nginx) -> list[int]:
+    pid = nginx.pid()
+    return [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _readers(worker: int) -> set[int]:
+    """The processes that have a place in the zone that the worker has open."""
+    files = [os.readlink(f"/proc/{worker}/fd/{fd}") for fd in os.listdir(f"/proc/{worker}/fd")]
+    (zone,) = {name for name in files if "/pyngx." in name and name[-1].isdigit()}
+    with lmdb.open(zone, subdir=False, readonly=True) as environment:
+        lines = environment.readers().splitlines()[1:]
+    return {int(line.split()[0]) for line in lines}
