@@ -18,7 +18,7 @@ from aiohttp import web
 
 from .compile import Address, Built, Cycle, load
 from .errors import ConfError
-from .http.engine import answer, begin
+from .http.engine import answer, begin, conclude
 from .http.location import ServerNames
 from .http.request import Request
 from .http.status import CLIENT_CLOSED
@@ -257,9 +257,4 @@ async def _finish(r: Request, sink: Sink, rest: Coroutine[Any, Any, None] | None
         if isinstance(error, asyncio.CancelledError):
             raise
     finally:
-        for log in r.location.log_handlers:
-            log(r)
-        for clean in r.cleanups:
-            clean()
-        if r.body is not None:
-            r.body.close()
+        conclude(r)

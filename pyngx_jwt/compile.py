@@ -449,7 +449,7 @@ def _content(level: Level, location: Location) -> tuple[Handler, ...]:
     for module in level.scope.modules:
         build = module.exclusive_content
         if build and (handler := _built(build, level[module.conf], level)):
-            location.auto_redirect = location.name.endswith("/")
+            location.auto_redirect = module.adds_slash and location.name.endswith("/")
             return (handler,)
     location.auto_redirect = False
     return _handlers(level, Phase.CONTENT)

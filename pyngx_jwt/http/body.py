@@ -59,10 +59,9 @@ async def read_body(r: Request) -> KeptBody:
     r.continue_client()
     body = r.body = KeptBody()
     source = r.body_in  # a subrequest has none: it gets what its main request has read
-    if source is None:
+    if source is None or r.discards_body:
         return body
-    core = r.location.core
-    in_memory = 0 if core.client_body_in_file_only != "off" else core.client_body_buffer_size
+    in_memory = _memory_for(r)
     while data := await source.read():
         check_size(r, source.received, len(data))
         _keep(r, body, data, in_memory)
@@ -81,12 +80,22 @@ async def take_body(r: Request) -> KeptBody | None:
     if r.body is not None or source is None or not source.complete:
         kept: KeptBody | None = r.body
         return kept
-    if source.received > r.location.core.client_body_buffer_size:
+    if source.received > _memory_for(r):
         return None
     data = await source.read()
     check_size(r, source.received, len(data))
     body = r.body = KeptBody(data, length=len(data))
     return body
+
+
+def _memory_for(r: Request) -> int:
+    """The bytes of the body that stay in memory.  As in nginx a body of known length that is
+    less than a quarter longer than client_body_buffer_size does so as a whole."""
+    core = r.location.core
+    if core.client_body_in_file_only != "off":
+        return 0
+    size: int = core.client_body_buffer_size
+    return max(size, r.content_length_in) if r.content_length_in < size + size // 4 else size
 
 
 def check_size(r: Request, received: int, last: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ..log import Level
 from .browser import is_chrome, is_msie
 from .location import Tree
+from .regex import RegexFailed
 from .request import BodyError, Handler, HeaderRefused, Request, Status
 from .status import CHANGED, CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
@@ -85,12 +86,33 @@ async def _failed(r: Request, error: Exception) -> None:
     """The one place where exceptions become answers."""
     if isinstance(error, (BodyError, HeaderRefused)):
         await answer(r, error.status)
+    elif isinstance(error, RegexFailed):  # which is in the log
+        await answer(r, 500)
     elif isinstance(error, ConnectionResetError):
         r.sink.abort()
     else:
         told = "".join(traceback.format_exception(error))
         r.log(Level.ERR, f"unexpected error: {told}")
         await answer(r, 500)
+
+
+def log_request(r: Request) -> None:
+    """Runs the log handlers; one that fails costs its own line only."""
+    r.logged = True
+    for log in r.location.log_handlers:
+        try:
+            log(r)
+        except Exception:
+            r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
+
+
+def conclude(r: Request) -> None:
+    """What follows the last byte of an answer: logs, and lets go of what the request held."""
+    log_request(r)
+    for clean in r.cleanups:
+        clean()
+    if r.body is not None:
+        r.body.close()
 
 
 async def answer(r: Request, status: Status) -> None:
@@ -108,6 +130,11 @@ async def answer(r: Request, status: Status) -> None:
                 rc = await finalize(r, rc)
     except (BodyError, HeaderRefused) as error:
         await answer(r, error.status)
+    except RegexFailed:
+        if status == 500:  # a page that needs the expression cannot be made at all
+            r.sink.abort()
+        else:
+            await answer(r, 500)
     except Exception:
         r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
         r.sink.abort()
@@ -185,9 +212,10 @@ def find_location(r: Request) -> Status | None:
         location = r.location = location.limit_except[1]
     core = location.core
     limit = core.client_max_body_size
-    if r.content_length_in > limit > 0 and r.parent is None and r.body is None:
+    looks = r.parent is None and r.body is None and not r.discards_body
+    if r.content_length_in > limit > 0 and looks:
         r.log(Level.ERR, f"client intended to send too large body: {r.content_length_in} bytes")
-        r.expect_continue = False
+        r.expect_continue, r.discards_body = False, True
         return 413
     if rc == DONE:
         r.location_out = location.core.escaped_name + (f"?{r.args}" if r.args else "")

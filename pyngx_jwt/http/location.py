@@ -251,7 +251,7 @@ class ServerNames:
         return None
 
     def _by_head(self, host: str) -> Server | None:
-        at = host.find(".", 1)
+        at = host.find(".")
         while at >= 0:
             if found := self._heads.get(host[at:]):
                 return found

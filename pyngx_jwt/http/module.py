@@ -43,6 +43,7 @@ class Module(Generic[C]):
         self.name, self.conf, self.dialects = name, conf, dialects
         self.handlers: dict[Phase, BuildHandler[C]] = {}
         self.exclusive_content: BuildHandler[C] | None = None
+        self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
         self.log_builder: BuildLog[C] | None = None
         self.check: Check[C] | None = None
@@ -61,9 +62,14 @@ class Module(Generic[C]):
         return register
 
     def content(self, build: BuildHandler[C]) -> BuildHandler[C]:
-        """The builder of a content handler that leaves no room for others ("proxy_pass")."""
+        """The builder of a content handler that leaves no room for others ("empty_gif")."""
         self.exclusive_content = build
         return build
+
+    def upstream_content(self, build: BuildHandler[C]) -> BuildHandler[C]:
+        """The same of one that passes requests on ("proxy_pass")."""
+        self.adds_slash = True
+        return self.content(build)
 
     def header_filter(self, build: BuildFilter[C]) -> BuildFilter[C]:
         """The builder of the header filter; it may hang a body filter into the request."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pcre2  # type: ignore[import-untyped]
 
@@ -35,6 +35,17 @@ def _why(message: str, text: str) -> str:
     return f'pcre2_compile() failed: {found[2]} in "{text}"{place}'
 
 
+JIT_STACK_LIMIT = -46  # PCRE2_ERROR_JIT_STACKLIMIT
+
+
+class RegexFailed(Exception):
+    """An expression gave up on its subject, so nobody knows whether it matches.
+
+    It may guard something: whatever asked must not go on as if there were no match.  The
+    failure is in the log already; the request ends with status 500.
+    """
+
+
 class Match(Protocol):
     """The part of a match that variables need."""
 
@@ -45,7 +56,7 @@ class Match(Protocol):
 class Regex:
     """A compiled expression; a match leaves $1..$9 and the named captures in the request."""
 
-    __slots__ = ("_search", "groups", "names", "text")
+    __slots__ = ("_interpret", "_search", "_words", "groups", "names", "text")
 
     def __init__(self, text: str, *, caseless: bool = False, limits: str = "") -> None:
         """Raises ConfError in nginx's words.  `limits` are PCRE2's, such as
@@ -58,6 +69,8 @@ class Regex:
             raise ConfError(_why(str(error), text)) from None
         self.text = text
         self._search = pattern.search
+        self._words = words, flags
+        self._interpret: Any = None  # the expression without JIT, once it was needed
         self.groups: int = pattern.groups
         self.names = tuple(
             name.decode("latin-1") if isinstance(name, bytes) else name
@@ -65,7 +78,7 @@ class Regex:
         )
 
     def match(self, r: Request, subject: str) -> bool:
-        """Searches; raises nothing: an exhausted match limit is logged and is no match."""
+        """Whether it matches, and then leaves its captures; raises RegexFailed."""
         found = self.search(r, subject)
         if found is None:
             return False
@@ -76,17 +89,39 @@ class Regex:
         return True
 
     def search(self, r: Request, subject: str) -> Match | None:
-        """The match alone, without leaving captures."""
+        """The match alone, without leaving captures; logs a failure and raises RegexFailed."""
+        data = subject.encode("latin-1")
         try:
-            found: Match | None = self._search(subject.encode("latin-1"))
+            found: Match | None = self._search(data)
         except pcre2.LibraryError as error:
-            r.log(Level.ALERT, f'pcre2_match() failed: {error} on "{subject}" using "{self.text}"')
-            return None
+            try:
+                return self._search_again(data, error)
+            except pcre2.LibraryError as final:
+                text = f'pcre2_match() failed: {final} on "{subject}" using "{self.text}"'
+                r.log(Level.ALERT, text)
+                if r.logged:  # there is nothing left to guard, and the line is to be written
+                    return None
+                raise RegexFailed(text) from None
         return found
 
     def test(self, subject: str) -> bool:
-        """Whether it matches, for use outside a request; ValueError if it gives up."""
+        """Whether it matches, for use outside a request; raises RegexFailed."""
+        data = subject.encode("latin-1")
         try:
-            return self._search(subject.encode("latin-1")) is not None
+            return self._search(data) is not None
         except pcre2.LibraryError as error:
-            raise ValueError(str(error)) from None
+            try:
+                return self._search_again(data, error) is not None
+            except pcre2.LibraryError as final:
+                raise RegexFailed(str(final)) from None
+
+    def _search_again(self, data: bytes, error: pcre2.LibraryError) -> Match | None:
+        """Searches without JIT, whose stack of 32 KB a subject of 2 KB can exhaust; the
+        interpreter takes its memory from the heap.  Raises LibraryError."""
+        if error.code != JIT_STACK_LIMIT:
+            raise error
+        if self._interpret is None:
+            words, flags = self._words
+            self._interpret = pcre2.compile(words, flags, jit=False).search
+        found: Match | None = self._interpret(data)
+        return found

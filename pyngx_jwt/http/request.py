@@ -160,6 +160,7 @@ class Request:
     expect_continue = False  # the client waits to be told to send the body
     body_in: RequestBody | None = None
     body: Any = None  # what read_body() kept
+    discards_body = False  # it is too large, and nobody gets any of it
     internal = False
     uri_changed = False
     uri_changes = MAX_URI_CHANGES + 1
@@ -168,7 +169,7 @@ class Request:
     subrequest_in_memory = False
     in_background = False  # updates a cache, and nobody waits for it
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
-    logged = False
+    logged = False  # the answer is over
     limit_rate: int | None = None  # what "set", X-Accel-Limit-Rate or the location said
     rate = 0  # bytes per second the body is sent at, 0 is no limit
     remote_user: str | None = None

@@ -6,7 +6,7 @@ import asyncio
 
 from ..log import Level
 from .body import KeptBody
-from .engine import run
+from .engine import log_request, run
 from .request import Request
 
 MAX_DEPTH = 50
@@ -98,8 +98,7 @@ async def subrequest(
         return sub
     await run(sub)
     if sub.location.core.log_subrequest:
-        for log in sub.location.log_handlers:
-            log(sub)
+        log_request(sub)
     return sub
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ..errors import ConfError
-from ..http.regex import Regex
+from ..http.regex import Regex, RegexFailed
 from .pattern import Chars, Choice, Group, Mark, Node, PatternError, Repeat, Sequence, parse_pattern
 
 TURNS = 30
@@ -48,7 +48,7 @@ def attack_on(text: str, *, caseless: bool = False, beginning: str = "") -> str:
 def _gives_up(text: str, caseless: bool, subject: str) -> bool:
     try:
         Regex(text, caseless=caseless, limits=LIMIT).test(subject)
-    except ValueError:
+    except RegexFailed:
         return True
     except ConfError:
         pass

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..conf.directive import EVERYWHERE, UNLIMITED, Conf, bitmask, directive, enum, flag
 from ..http.date import parse_http_time
 from ..http.level import Level
 from ..http.module import Module
-from ..http.regex import Regex
+from ..http.regex import Regex, RegexFailed
 from ..http.request import Request
 
 PROXIED = (
@@ -95,9 +95,17 @@ def _compile(conf: GzipOkConf) -> GzipOk:
             return False
         if r.http_version < least or ("via" in r.index and not _proxied_ok(r, proxied)):
             return False
-        return agent is None or not any(regex.search(r, agent) for regex in regexes)
+        return agent is None or not _is_disabled(r, agent, regexes)
 
     return test
+
+
+def _is_disabled(r: Request, agent: str, regexes: Iterable[Regex]) -> bool:
+    """Whether gzip_disable has the browser; if that cannot be found out it is as if it had."""
+    try:
+        return any(regex.search(r, agent) for regex in regexes)
+    except RegexFailed:
+        return True
 
 
 def accepts(text: str) -> bool:

@@ -26,7 +26,7 @@ class Fed(NamedTuple):
 
     chunks: list[bytes]  # of the body
     done: bool = False
-    rest: bytes = b""  # what follows the body, once done
+    end: int = 0  # where in the bytes that were fed the body ended, once done
     status: int = 0  # 400: log "client sent invalid chunked body", close
 
 
@@ -42,11 +42,15 @@ class ChunkedDecoder:
         self._trailers = 0  # bytes of trailers seen
         self.announced = 0  # sum of the sizes seen, for client_max_body_size
 
-    def feed(self, data: bytes) -> Fed:
+    def feed(self, data: bytes, position: int = 0) -> Fed:
+        """Takes the bytes from a position on."""
+        kept = 0
         if self._pending:
-            data, self._pending = self._pending + data, b""
+            kept = len(self._pending) - position
+            data, position = self._pending + data[position:], 0
+            self._pending = b""
         chunks: list[bytes] = []
-        position, size = 0, len(data)
+        size = len(data)
         while position < size:
             if self._left:
                 chunk = data[position : position + self._left]
@@ -56,7 +60,7 @@ class ChunkedDecoder:
                 continue
             end = self._step(self, data, position)
             if end == _DONE:
-                return Fed(chunks, True, data[position + 2 :])
+                return Fed(chunks, True, position + 2 - kept)
             if end == _MORE:
                 self._pending = data[position:]
                 break

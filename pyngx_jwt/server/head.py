@@ -1,7 +1,7 @@
 """The head of an HTTP/1 request: request line and header lines.
 
-``find_head_end`` says where a head ends, ``parse_head`` reads a whole one, and
-``check_partial`` finds what can be refused before the rest has come. All are pure.
+``find_head_end`` says where a head ends, ``parse_head`` reads a whole one, and a
+``PartialHead`` watches one that arrives in pieces. None of them touches a socket.
 Sources: ngx_http_parse_request_line, ngx_http_parse_header_line,
 ngx_http_process_request_line, ngx_http_process_request_headers and what they call.
 
@@ -22,8 +22,6 @@ Otherwise than nginx
 
 from __future__ import annotations
 
-import re
-
 from .head_types import DEFAULTS, BadRequest, Head, HeadOptions, Refusal, new_head, refuse
 from .header_lines import KNOWN, TOO_MANY, join_repeated, read_odd_header, too_long, wrong_header
 from .host import validate_host
@@ -33,7 +31,7 @@ __all__ = [
     "BadRequest",
     "Head",
     "HeadOptions",
-    "check_partial",
+    "PartialHead",
     "find_head_end",
     "parse_head",
     "skip_empty_lines",
@@ -49,21 +47,23 @@ def skip_empty_lines(buffer: bytes | bytearray, start: int = 0) -> int:
     return start
 
 
-def find_head_end(buffer: bytes | bytearray, start: int = 0) -> int:
+def find_head_end(buffer: bytes | bytearray, start: int = 0, most: int = 1 << 62) -> int:
     """The index after the empty line that ends the head, -1 while there is none.
 
-    A first line that names no protocol ends the head too: HTTP/0.9, or an error.
+    A first line that names no protocol ends the head too: HTTP/0.9, or an error.  No more
+    than `most` bytes are looked at: what follows the head is not searched for its end.
     """
     if start < len(buffer) and buffer[start] < 14:
         start = skip_empty_lines(buffer, start)
-    found = _EMPTY_LINE(buffer, start)
-    if found is not None:
-        return found.end()
-    end = buffer.find(b"\n", start) + 1
+    stop = min(start + most, len(buffer))
+    end = buffer.find(b"\n\r\n", start, stop)
+    lone = buffer.find(b"\n\n", start, stop if end < 0 else end + 1)
+    if lone >= 0:
+        return lone + 2
+    if end >= 0:
+        return end + 3
+    end = buffer.find(b"\n", start, stop) + 1
     return end if end and buffer.find(b" HTTP/", start, end) < 0 else -1
-
-
-_EMPTY_LINE = re.compile(rb"\n\r?\n").search
 
 
 def parse_head(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> Head | BadRequest:
@@ -110,22 +110,70 @@ def parse_next(line: bytes, previous: Head, options: HeadOptions = DEFAULTS) -> 
     return head
 
 
-def check_partial(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> BadRequest | None:
-    """Finds what is wrong with the beginning of a head that is not complete.
+class PartialHead:
+    """A head that arrives in pieces, from its first byte on; no byte is read twice.
 
-    That is a wrong method or request line, or a line too long for the buffers.
+    It finds the end, and what can be refused before: a wrong method or request line, a line
+    too long for the buffers, a control character.
     """
-    text = data.decode("latin-1").lstrip("\r\n")
-    line, end, _ = text.partition("\n")
-    if not end and not method_beginning(line):
-        return refuse(INVALID_METHOD, "line", new_head(0, line))
-    lines, refusal, length = _split_lines(text, options)
-    if refusal is not None:
-        found = _parse_odd(text, options)
-        return found if isinstance(found, BadRequest) else None
-    head = new_head(length, lines[0])
-    wrong = read_request_line(head, options) if end else None
-    return refuse(wrong, "line", head) if wrong is not None else None
+
+    __slots__ = ("_large", "_line", "_options", "_room", "_searched")
+
+    def __init__(self, options: HeadOptions = DEFAULTS) -> None:
+        self._options = options
+        self._line = self._searched = 0  # where the line begins; what is known to hold no LF
+        self._room = options.client_header_buffer_size  # in the buffer that is being filled
+        self._large = options.large_client_header_buffers[0]  # buffers that are left
+
+    def feed(self, buffer: bytes | bytearray) -> int | BadRequest:
+        """Takes all that has come so far; the index of the head's end, -1 while it is open."""
+        while True:
+            start = self._line
+            newline = buffer.find(b"\n", self._searched)
+            end = len(buffer) if newline < 0 else newline
+            if start and newline >= 0 and buffer[start:end] in (b"", b"\r"):
+                return newline + 1
+            if not self._fits(end + 1 - start, keep=newline >= 0) or self._is_wrong(buffer, end):
+                refused = _parse_odd(bytes(buffer).decode("latin-1"), self._options)
+                if isinstance(refused, BadRequest):
+                    return refused
+            if newline < 0:
+                self._searched = end
+                return -1
+            self._line = self._searched = newline + 1
+            if not start:
+                found = self._read_request_line(buffer[:newline])
+                if found is None:
+                    continue
+                return newline + 1 if isinstance(found, Head) else found
+
+    def _fits(self, needed: int, *, keep: bool) -> bool:
+        """Whether the buffers hold the line; one that does not fit moves to the next."""
+        room, large = self._room, self._large
+        size = self._options.large_client_header_buffers[1]
+        if needed > room:
+            if needed > size or not large:
+                return False
+            large, room = large - 1, size
+        if keep:
+            self._room, self._large = room - needed, large
+        return True
+
+    def _is_wrong(self, buffer: bytes | bytearray, end: int) -> bool:
+        """Whether the line, as far as it has come, has a character that cannot be there."""
+        start = self._line
+        if not start:
+            return end == len(buffer) and not method_beginning(buffer[:end].decode("latin-1"))
+        return buffer.find(b"\0", start, end) >= 0 or 0 <= buffer.find(b"\r", start, end) < end - 1
+
+    def _read_request_line(self, line: bytes | bytearray) -> Head | BadRequest | None:
+        """A refusal, or the head where the request line is all of it (HTTP/0.9)."""
+        text = line.decode("latin-1").removesuffix("\r")
+        head = new_head(len(line) + 1, text)
+        wrong = read_request_line(head, self._options)
+        if wrong is not None:
+            return refuse(wrong, "line", head)
+        return head if head.http_version == 9 else None
 
 
 def _fits(length: int, options: HeadOptions) -> bool:

@@ -19,6 +19,12 @@ class HeadOptions:
     merge_slashes: bool = True
     allow_connect: bool = False
 
+    @property
+    def most(self) -> int:
+        """The largest head that the buffers hold, in bytes."""
+        number, size = self.large_client_header_buffers
+        return self.client_header_buffer_size + number * size
+
 
 DEFAULTS = HeadOptions()
 Refusal = tuple[int, str]  # status and nginx's message, without " while reading ..."

@@ -12,8 +12,9 @@ from itertools import count
 from typing import Any
 
 from ..compile import Address, Port
-from ..http.engine import answer, begin
+from ..http.engine import answer, begin, conclude
 from ..http.location import Server
+from ..http.regex import RegexFailed
 from ..http.request import Request
 from ..http.runner import Runner, run_eagerly
 from ..http.status import CLIENT_CLOSED
@@ -23,7 +24,7 @@ from .head import (
     BadRequest,
     Head,
     HeadOptions,
-    check_partial,
+    PartialHead,
     find_head_end,
     parse_head,
     parse_next,
@@ -36,8 +37,9 @@ from .response import Clock, build_head
 NEVER = float("inf")
 CLIENT_GONE = "client prematurely closed connection"
 TIMED_OUT = "client timed out (110: Connection timed out)"
-NOTHING = object()  # equal to no bytes
 PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
+WRITE_BUFFER = 1  # bytes that wait for the kernel before the transport says so
+TURN = 32  # pipelined requests served before other connections have their turn
 TCP_INFO = (socket.IPPROTO_TCP, getattr(socket, "TCP_INFO", 11))
 KEPT = "Connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -111,19 +113,25 @@ class HttpProtocol(asyncio.Protocol):
         self.requests = 0
         self.sent = 0
         self.closed = False
-        self.buffer = b""
+        self.buffer = b""  # what has come and was not taken begins at `at`; b"" if all was
+        self.at = 0
+        self.partial: PartialHead | None = None  # of a head that has not come whole
         self.request: Request | None = None
         self.task: Runner | None = None
         self.body: ClientBody | None = None
         self.head_out: bytes = b""
         self.must_close = False
-        self.head_begun = False
-        self.last_data: bytes | object = NOTHING
+        self.last_data: bytes | None = None
         self.last_lines = b""
         self.last_head: Head | None = None
         self.last_fields: dict[str, Any] = {}
         self.lingering = 0.0
-        self.paused = False
+        self.discards_until = 0.0  # the rest of a request body that nobody wants
+        self.paused = False  # the kernel has not taken all that was written
+        self.unsent = 0  # bytes of that when the clock was last looked at
+        self.answered = False  # the answer is made; it is over when all of it is sent
+        self.turn: asyncio.Handle | None = None  # more pipelined requests are to be served
+        self.half_closed = False  # the client sends no more
         self.pipelined = False  # the request came while the one before it was served
         self.held_back = False  # too much was pipelined: reading is paused
         self.upgraded: Any = None
@@ -137,6 +145,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        # Without a buffer of its own the transport says at once what the kernel has not taken:
+        # the next request waits for that, and so does the end of the connection.
+        transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self.start = time.time()
         self.worker.connections.add(self)
         self.worker.accepted += 1
@@ -174,6 +185,8 @@ class HttpProtocol(asyncio.Protocol):
             self._drain_waiter.set_result(None)
         if self.upgraded is not None:
             self.upgraded.client_closed()
+        if self.answered:
+            self._finished()
         self._client_gone()
 
     def eof_received(self) -> bool:
@@ -188,6 +201,9 @@ class HttpProtocol(asyncio.Protocol):
             self.must_close = True
             self.body.fail(400)
             return self.request is not None
+        if self.turn is not None:
+            self.half_closed = True
+            return True
         if self.request is None:
             if self.buffer and not self.lingering:
                 self._give_up(400, CLIENT_GONE)
@@ -269,6 +285,10 @@ class HttpProtocol(asyncio.Protocol):
             self._reset() if self._resets else self.close()
             return
         if self.paused:
+            unsent = self.transport.get_write_buffer_size()
+            if unsent < self.unsent:
+                self._await_sending(r)
+                return
             r.log(Level.INFO, f"{TIMED_OUT} while sending response to client")
             self.must_close = self.closed = True
             self._reset() if r.location.core.reset_timedout_connection else self.transport.abort()
@@ -282,12 +302,15 @@ class HttpProtocol(asyncio.Protocol):
 
     def _give_up(self, status: int, why: str) -> None:
         """Ends a connection whose request head has not come whole; it is logged as a request."""
-        part = "headers" if b"\n" in self.buffer else "line"
-        head = new_head(len(self.buffer), self._partial_line())
+        unread = self.buffer[self.at :]
+        part = "headers" if b"\n" in unread else "line"
+        line = unread.partition(b"\n")[0].decode("latin-1").rstrip("\r")
+        head = new_head(len(unread), line)
         r = self._new_request(head)
         r.status, r.keep_alive = status, False
         r.log(Level.INFO, f"{why} while reading client request {part}")
-        self.buffer, self.must_close, self.request = b"", True, r
+        self._forget_input()
+        self.must_close, self.request = True, r
         self.requests += 1
         self._finished()
 
@@ -295,9 +318,6 @@ class HttpProtocol(asyncio.Protocol):
     def _resets(self) -> bool:
         reset: bool = self.address.names.default.core.reset_timedout_connection
         return reset
-
-    def _partial_line(self) -> str:
-        return self.buffer.partition(b"\n")[0].decode("latin-1").rstrip("\r")
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -307,22 +327,42 @@ class HttpProtocol(asyncio.Protocol):
                 data = self._throw_away(data)
                 if not data:
                     return
-            self.buffer = self.buffer + data if self.buffer else data
-            self._process()
+            self._keep(data)
+            if self.turn is None:
+                self._process()
             return
         if self.upgraded is not None:
             self.upgraded.client_data(data)
             return
         body = self.body
         if body is not None and not body.complete:
-            data = body.feed(data)
+            data = data[body.feed(data) :]
             if not body.complete and self.deadline != NEVER:
                 self.deadline = self.worker.loop.time() + self._body_timeout
         if data:
-            self.buffer += data
-            if len(self.buffer) > PIPELINE_LIMIT and not self.held_back:
-                self.held_back = True
-                self.transport.pause_reading()
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keeps bytes until they can be served; of those that wait there is a limit."""
+        self.buffer = self.buffer[self.at :] + data if self.buffer else data
+        self.at = 0
+        waits = self.request is not None or self.turn is not None
+        if waits and len(self.buffer) > PIPELINE_LIMIT:
+            self.held_back = True
+            self.transport.pause_reading()
+
+    def _take(self, length: int) -> bytes:
+        """The next bytes of the buffer; they are read then."""
+        buffer, start = self.buffer, self.at
+        end = start + length
+        if end < len(buffer):
+            self.at = end
+            return buffer[start:end]
+        self._forget_input()
+        return buffer[start:] if start else buffer
+
+    def _forget_input(self) -> None:
+        self.buffer, self.at = b"", 0
 
     def _throw_away(self, data: bytes) -> bytes:
         """What comes after the answer: the rest of a body, or whatever, before closing."""
@@ -333,15 +373,16 @@ class HttpProtocol(asyncio.Protocol):
             return b""
         body = self.body
         assert body is not None
-        rest = body.feed(data)
-        if body.failed:
-            self.close()
-        elif body.complete:
+        end = body.feed(data)
+        left = self.discards_until - time.time()
+        if body.complete:
             self.body = None
             self._set_deadline(self.keepalive_timeout)
-            return rest
+            return data[end:]
+        if body.failed or left <= 0:
+            self.close()
         else:
-            self._set_deadline(self.lingering_timeout)
+            self._set_deadline(min(self.lingering_timeout, left))
         return b""
 
     @property
@@ -351,84 +392,112 @@ class HttpProtocol(asyncio.Protocol):
         return timeout
 
     def _process(self) -> None:
-        """Serves the requests in the buffer as far as they need no waiting."""
+        """Serves the requests in the buffer as far as they need no waiting, some at a time."""
         if self._processing:
             return
         self._processing = True
+        self.turn = None
         try:
-            while self.request is None and self.buffer and not self.closed and not self.lingering:
+            for _ in range(TURN):
+                if self.request is not None or not self.buffer or self.closed or self.lingering:
+                    break
                 if not self._next_request():
                     break
+            else:
+                if self.request is None and self.buffer:
+                    self.turn = self.worker.loop.call_soon(self._process)
         finally:
             self._processing = False
+        if self.request is not None or self.turn is not None:
+            return
+        if self.held_back and not self.closed:
+            self.held_back = False
+            self.transport.resume_reading()
+        if self.half_closed:
+            self.close()
 
     def _next_request(self) -> bool:
         """Starts one request; False when its head is not complete."""
-        buffer = self.buffer
-        if buffer == self.last_data:  # the same request again, and nothing but that
-            self.buffer = b""
+        same = self.last_data
+        if same is not None and self.buffer.startswith(same, self.at):  # the same request again
+            self._take(len(same))
             self.requests += 1
             r = Request()
             r.__dict__.update(self.last_fields)
+            if self.pipelined:
+                r.pipelined = True
             self._start(r)
             return True
-        head = self._read_head(buffer)
+        head = self._read_head()
         if head is None:
             return False
-        self.head_begun = False
         self.requests += 1
-        if not (isinstance(head, BadRequest) or self.address.names.only_default):
-            head = self._read_as_chosen(head, buffer)
         if isinstance(head, BadRequest):
-            self._refuse(head)
+            self._refuse(head, len(self.buffer) - self.at)
             return False
-        rest = buffer[head.length :]
-        self._remember(head, buffer, rest)
-        self.buffer = rest
+        data = self._take(head.length)
+        if not self.address.names.only_default:
+            chosen = self._read_as_chosen(head, data)
+            if isinstance(chosen, BadRequest):
+                self._refuse(chosen, head.length)
+                return False
+            head = chosen
+        self._remember(head, data)
         self._begin(head)
         return True
 
-    def _read_head(self, buffer: bytes) -> Head | BadRequest | None:
+    def _read_head(self) -> Head | BadRequest | None:
         """The head the buffer begins with, None if it is not complete."""
+        if self.partial is not None:
+            return self._read_more(self.partial)
+        buffer, at = self.buffer, self.at
         if self.last_head is not None:
-            end = buffer.find(b"\n") + 1
-            if end and buffer[end:] == self.last_lines:
-                head = parse_next(buffer[:end], self.last_head, self.options)
+            end = buffer.find(b"\n", at) + 1
+            if end and buffer.startswith(self.last_lines, end):
+                head = parse_next(buffer[at:end], self.last_head, self.options)
                 if head is not None:
                     return head
-        if buffer[0] < 14:
-            buffer = self.buffer = buffer[skip_empty_lines(buffer) :]
-        if buffer[-4:] == b"\r\n\r\n" or find_head_end(buffer) >= 0:
-            return parse_head(buffer, self.options)
-        refused = check_partial(buffer, self.options) if buffer else None
-        if refused is not None:
-            self.requests -= 1
-            return refused
-        if not self.head_begun:
-            self.head_begun = True
-            self._set_deadline(self.address.names.default.core.client_header_timeout)
-        return None
+        if buffer[at] < 14:
+            at = self.at = skip_empty_lines(buffer, at)
+            if at == len(buffer):
+                self._forget_input()
+                return None
+        end = find_head_end(buffer, at, self.options.most)
+        if end >= 0:
+            return parse_head(buffer[at:end], self.options)
+        self.buffer, self.at = buffer[at:], 0
+        self.partial = PartialHead(self.options)
+        self._set_deadline(self.address.names.default.core.client_header_timeout)
+        return self._read_more(self.partial)
 
-    def _read_as_chosen(self, head: Head, buffer: bytes) -> Head | BadRequest:
+    def _read_more(self, partial: PartialHead) -> Head | BadRequest | None:
+        """Goes on with a head that comes in pieces."""
+        end = partial.feed(self.buffer)
+        if end == -1:
+            return None
+        self.partial = None
+        return parse_head(self.buffer[:end], self.options) if isinstance(end, int) else end
+
+    def _read_as_chosen(self, head: Head, data: bytes) -> Head | BadRequest:
         """The server that Host names may take other header names than the default one."""
         server = self.address.names.find(head.host, None)
         if server is None or server is self.address.names.default:
             return head
         options = self.worker.options_of(server)
-        return head if options == self.options else parse_head(buffer, options)
+        return head if options == self.options else parse_head(data, options)
 
-    def _remember(self, head: Head, buffer: bytes, rest: bytes) -> None:
+    def _remember(self, head: Head, data: bytes) -> None:
         """Keeps what a client that repeats itself will send again: most send the same
         header lines with every request of a connection."""
-        plain = not (rest or head.content_length > 0 or head.chunked or head.dropped)
+        plain = not (head.content_length > 0 or head.chunked or head.dropped)
         # a host in the request line is not that of the header lines
         plain = plain and head.request_line.startswith("/", len(head.method) + 1)
         if not plain or self.names_capture:
-            self.last_head, self.last_data = None, NOTHING
+            self.last_head = self.last_data = None
             return
         if head.headers is not (self.last_head and self.last_head.headers):
-            self.last_lines = buffer[buffer.find(b"\n") + 1 :]
-        self.last_head, self.last_data = head, buffer
+            self.last_lines = data[data.find(b"\n") + 1 :]
+        self.last_head, self.last_data = head, data
         self.last_fields = self._fields(head)
 
     def _fields(self, head: Head) -> dict[str, Any]:
@@ -461,17 +530,17 @@ class HttpProtocol(asyncio.Protocol):
             fields["quoted_uri"], fields["plus_in_uri"] = head.quoted_uri, head.plus_in_uri
         if head.port:
             fields["port"] = head.port
+        if head.content_length >= 0 or head.chunked:
+            fields["content_length_in"], fields["chunked_in"] = head.content_length, head.chunked
         if "expect" in head.index:
             fields["expect_continue"] = head.expect_continue
         return fields
 
     def _begin(self, head: Head) -> None:
         r = self._new_request(head)
-        if self.names_capture:
-            found = self.address.names.find(head.host, r)
-            if found is not None:
-                r.server = found
-                r.location = found.location
+        if self.names_capture and not self._choose_server(r, head.host):
+            self._answer(r, 500)
+            return
         if head.content_length > 0 or head.chunked:
             self._take_body(r, head)
         for line in head.dropped:
@@ -481,19 +550,38 @@ class HttpProtocol(asyncio.Protocol):
             )
         self._start(r)
 
+    def _choose_server(self, r: Request, host: str) -> bool:
+        """Finds the server by expressions that capture; False if one gave up."""
+        try:
+            found = self.address.names.find(host, r)
+        except RegexFailed:
+            return False
+        if found is not None:
+            r.server, r.location = found, found.location
+        return True
+
     def _start(self, r: Request) -> None:
         self.deadline = NEVER
         self.request = r
         rest = begin(r)
         if rest is None:
-            self._finished()
+            self._end_request()
         else:
             self._continue(rest)
 
     def _continue(self, rest: Coroutine[Any, Any, None]) -> None:
         self.task = run_eagerly(rest, self.worker.loop, self._task_done)
         if self.task is None:
-            self._finished()
+            self._end_request()
+
+    def _answer(self, r: Request, status: int) -> None:
+        """Answers a request that is not served, and closes."""
+        r.keep_alive = False
+        self._forget_input()
+        self.must_close = True
+        self.deadline = NEVER
+        self.request = r
+        self._continue(answer(r, status))
 
     @property
     def names_capture(self) -> bool:
@@ -503,7 +591,6 @@ class HttpProtocol(asyncio.Protocol):
     def _new_request(self, head: Head) -> Request:
         r = Request()
         r.__dict__.update(self._fields(head))
-        r.content_length_in, r.chunked_in = head.content_length, head.chunked
         r.pipelined = self.pipelined
         return r
 
@@ -511,20 +598,18 @@ class HttpProtocol(asyncio.Protocol):
         body = self.body = ClientBody(self, -1 if head.chunked else head.content_length)
         r.body_in = body
         if self.buffer:
-            self.buffer = body.feed(self.buffer)
+            self._take(body.feed(self.buffer, self.at) - self.at)
 
-    def _refuse(self, refused: BadRequest) -> None:
-        """Answers a head that cannot be served, and closes."""
+    def _refuse(self, refused: BadRequest, length: int) -> None:
+        """Answers a head that cannot be served, and closes.
+
+        Its body is not read, so none is announced to where an error page may lead."""
         r = self._new_request(refused.head)
-        r.header_length = len(self.buffer)
-        r.keep_alive = False
-        self.buffer = b""
-        self.must_close = True
-        self.deadline = NEVER
-        self.request = r
+        r.header_length = length
+        r.content_length_in, r.chunked_in = -1, False
         if refused.message:
             r.log(Level.INFO, refused.message)
-        self._continue(answer(r, refused.status))
+        self._answer(r, refused.status)
 
     # -- the body --------------------------------------------------------------------------
 
@@ -533,7 +618,7 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.closed:
+        if not (self.closed or self.held_back):
             self.transport.resume_reading()
 
     def before_read(self) -> None:
@@ -555,7 +640,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         if r.keep_alive and not self._keeps_alive(r):
             r.keep_alive = False
-        if r.status in (204, 304) or r.status < 200:
+        if r.status in (204, 304) or 100 <= r.status < 200:
             r.header_only = True
             if r.status != 304:
                 r.content_length = r.last_modified = -1
@@ -627,8 +712,7 @@ class HttpProtocol(asyncio.Protocol):
         """From now on the client's bytes go to `side`."""
         self.upgraded = side
         if self.buffer:
-            data, self.buffer = self.buffer, b""
-            side.client_data(data)
+            side.client_data(self._take(len(self.buffer) - self.at))
 
     def stop_tunnel(self) -> None:
         self.upgraded = None
@@ -640,7 +724,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         r = self.request
         assert r is not None
-        self._set_deadline(r.location.core.send_timeout)
+        self._await_sending(r)
         self._drain_waiter = self.worker.loop.create_future()
         try:
             await self._drain_waiter
@@ -648,6 +732,11 @@ class HttpProtocol(asyncio.Protocol):
             self._drain_waiter, self.deadline = None, NEVER
         if self.closed:
             raise ConnectionResetError
+
+    def _await_sending(self, r: Request) -> None:
+        """The client has its time to take some more."""
+        self.unsent = self.transport.get_write_buffer_size()
+        self._set_deadline(r.location.core.send_timeout)
 
     def end(self) -> None:
         r = self.request
@@ -677,6 +766,9 @@ class HttpProtocol(asyncio.Protocol):
         self.paused = False
         if self._drain_waiter is not None and not self._drain_waiter.done():
             self._drain_waiter.set_result(None)
+        if self.answered:
+            self._finished()
+            self._process()
 
     # -- between requests ------------------------------------------------------------------
 
@@ -685,19 +777,25 @@ class HttpProtocol(asyncio.Protocol):
         if error is not None and not isinstance(error, asyncio.CancelledError):
             self._log(Level.ALERT, f"a request failed: {error!r}")
             self.must_close = True
-        self._finished()
-        self._process()
+        self._end_request()
+        if self.request is None:
+            self._process()
+
+    def _end_request(self) -> None:
+        """The answer is made; it is over once the kernel has all of it."""
+        if self.paused and not self.closed:
+            assert self.request is not None
+            self.answered = True
+            self._await_sending(self.request)
+        else:
+            self._finished()
 
     def _finished(self) -> None:
         """The answer is on its way: log, and get ready for what comes next."""
         r, body = self.request, self.body
         assert r is not None
-        for log in r.location.log_handlers:
-            log(r)
-        for clean in r.cleanups:
-            clean()
-        if r.body is not None and hasattr(r.body, "close"):
-            r.body.close()
+        conclude(r)
+        self.answered, self.deadline = False, NEVER
         self.request = self.body = None
         self.pipelined = bool(self.buffer)
         if self.closed:
@@ -710,13 +808,11 @@ class HttpProtocol(asyncio.Protocol):
         self.keepalive_timeout = core.keepalive_timeout[0]
         if core.keepalive_min_timeout:
             self.idle_until = self.worker.loop.time() + core.keepalive_min_timeout
-        if self.held_back:
-            self.held_back = False
-            self.transport.resume_reading()
         if unread and body is not None:
             body.discard()
             self.body, self.lingering_timeout = body, core.lingering_timeout
-            self._set_deadline(core.lingering_timeout)
+            self.discards_until = time.time() + core.lingering_time
+            self._set_deadline(min(core.lingering_timeout, core.lingering_time))
             return
         self._set_deadline(self.keepalive_timeout)
 
@@ -731,7 +827,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         self.lingering_timeout = core.lingering_timeout
         self.lingering = time.time() + core.lingering_time
-        self.buffer = b""
+        self._forget_input()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.transport.resume_reading()

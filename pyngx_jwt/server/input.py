@@ -55,34 +55,33 @@ class ClientBody:
         self.complete = length == 0
         self.discarding = False
 
-    def feed(self, data: bytes) -> bytes:
-        """Takes bytes of the connection; returns those beyond the body's end."""
-        rest = b""
+    def feed(self, data: bytes, at: int = 0) -> int:
+        """Takes bytes of the connection from a position on; where the body's bytes end."""
         if self._decoder is None:
-            data, rest = data[: self.left], data[self.left :]
-            self.left -= len(data)
+            end = min(at + self.left, len(data))
+            self.left -= end - at
             self.complete = self.left == 0
-            self._take(data)
+            self._take(data[at:end])
         else:
-            rest = self._feed_chunks(data)
+            end = self._feed_chunks(data, at)
         if self.waiting_bytes > HIGH_WATER and not self._paused:
             self._paused = True
             self._feed.pause_reading()
         self._wake()
-        return rest
+        return end
 
-    def _feed_chunks(self, data: bytes) -> bytes:
+    def _feed_chunks(self, data: bytes, at: int) -> int:
         assert self._decoder is not None
-        result = self._decoder.feed(data)
+        result = self._decoder.feed(data, at)
         for part in result.chunks:
             self._take(part)
         if result.status:
             self.fail(result.status)
         elif result.done:
             self.complete = True
-            rest: bytes = result.rest
-            return rest
-        return b""
+            end: int = result.end
+            return end
+        return len(data)
 
     def _take(self, data: bytes) -> None:
         self.received += len(data)

@@ -90,7 +90,16 @@ def _build(r: Request, clock: Clock, connection: str) -> bytes:
     if r.headers_out:
         parts += [f"{name}: {value}\r\n" for name, value in r.headers_out]
     parts.append("\r\n")
-    return "".join(parts).encode("latin-1", "replace")
+    head = "".join(parts)
+    if head.count("\n") != len(parts) - 2 + start.count("\n") + connection.count("\n"):
+        head = "".join(part if part in (start, connection) else _one_line(part) for part in parts)
+    return head.encode("latin-1", "replace")
+
+
+def _one_line(field: str) -> str:
+    """A variable in the value may hold a line break, with which a client could write fields of
+    its own into the answer."""
+    return field[:-2].replace("\r", " ").replace("\n", " ") + "\r\n"
 
 
 def _own_start(r: Request, signature: str) -> str:

@@ -603,3 +603,79 @@ def test_stderr_of_a_location(nginx: Nginx) -> None:
     nginx("location / { error_log stderr; }")
     nginx.request("GET /none")
     assert "[error]" in nginx.read("logs/stderr")
+
+
+# Expressions that give up.
+
+
+LONG = "/x" * 1500  # more than the stack of a compiled expression holds
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "^/admin(/[^/]*)*$",
+        "^/admin(?:/[^/]*)*$",
+        "/admin(.|\\n)*$",
+        "^/([a-z0-9]|-|/)+/x$",
+    ],
+)
+def test_a_long_uri_does_not_leave_its_location(nginx: Nginx, expression: str) -> None:
+    nginx(f"""
+        location / {{ return 200 public; }}
+        location ~ "{expression}" {{ return 403; }}
+        """)
+    for uri in ("/admin/x", f"/admin{LONG}"):
+        assert nginx.request(f"GET {uri}").status == 403
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        'location ~ "^/(x+x+)+y$" { return 403; } location / { return 200 public; }',
+        'if ($uri ~ "^/(x+x+)+y$") { return 403; } return 200 public;',
+        'rewrite "^/(x+x+)+y$" /private last; location / { return 200 public; }',
+    ],
+)
+@pytest.mark.trouble("pcre2_match() failed is an alert")
+def test_an_expression_that_gives_up_lets_nobody_in(nginx: Nginx, server: str) -> None:
+    """Whether it matches is not known: the request ends."""
+    nginx(server, http='map $uri $guarded { "~^/(x+x+)+y$" 1; default 0; }')
+    assert nginx.request(f"GET /{'x' * 7000}y!").status == 500
+    nginx.wait_for_log(r"\[alert\] .*pcre2?_(?:match|exec)\(\) failed")
+
+
+@pytest.mark.nginx_differs("it takes the default of the map")
+@pytest.mark.trouble("pcre2_match() failed is an alert")
+def test_a_map_that_gives_up_lets_nobody_in(nginx: Nginx) -> None:
+    nginx(
+        "if ($guarded) { return 403; } return 200 public;",
+        http='map $uri $guarded { "~^/(x+x+)+y$" 1; default 0; }',
+    )
+    assert nginx.request(f"GET /{'x' * 7000}y!").status == 500
+
+
+@pytest.mark.trouble("pcre2_match() failed is an alert")
+def test_a_server_name_that_gives_up_lets_nobody_in(nginx: Nginx) -> None:
+    host = "x" * 3000 + "!"
+    nginx(
+        "server_name open; return 200 public;",
+        servers=[
+            'listen 127.0.0.1:%%PORT%%; server_name "~^(x+x+)+(?<y>y)$"; return 403;',
+        ],
+    )
+    got = nginx.raw(f"GET / HTTP/1.1\r\nHost: {'x' * 3000}y-\r\n\r\n".encode())
+    assert got.startswith(b"HTTP/1.1 500 ") or not got, host
+
+
+@pytest.mark.trouble("pcre2_match() failed is an alert")
+def test_an_expression_that_gives_up_hides_nothing_from_the_log(nginx: Nginx) -> None:
+    nginx(
+        "access_log logs/access.log guarded; return 204;",
+        http="""
+            map $uri $guarded { "~^/(x+x+)+y$" 1; default 0; }
+            log_format guarded "$status $guarded";
+            """,
+    )
+    assert nginx.request(f"GET /{'x' * 7000}y!").status == 204
+    assert nginx.access_log(1) == ["204 0"]

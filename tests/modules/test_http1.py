@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
 import time
 
 import pytest
@@ -712,3 +714,158 @@ def test_repeated_heads_are_told_apart(nginx: Nginx) -> None:
             client.wire.send((line + rest).encode())
             answer = client.wire.answer()
             assert answer and answer.body.decode() == body
+
+
+# What an attacker sends.
+
+
+OK_AND_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+REFUSED = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("empty", [b"", b"\r\n", b"\n", b"\r\n" * 14, b"\n\r\r\n"])
+def test_empty_lines_before_a_request_shift_nothing(nginx: Nginx, empty: bytes) -> None:
+    """The body begins behind its head, and the next request behind the body."""
+    nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    upstream = nginx.backend("b", OK_AND_CLOSE)
+    post = b"POST /%b HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n0123456789"
+    last = (
+        b"GET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Line: GET /hidden HTTP/1.0\r\n\r\n"
+    )
+    got = nginx.raw(empty + post % b"a" + empty + post % b"b" + empty + last)
+    assert got.count(b"HTTP/1.1 200 OK") == 3 == got.count(b"HTTP/1.1")
+    first, second, third = upstream.connections(3)
+    assert first.startswith("POST /a ") and first.endswith("\r\n\r\n0123456789")
+    assert second.startswith("POST /b ") and second.endswith("\r\n\r\n0123456789")
+    assert third.startswith("GET /c ") and third.endswith("\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "refused", [REFUSED, b"TRACE / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n"]
+)
+def test_an_error_page_announces_no_body_it_does_not_send(nginx: Nginx, refused: bytes) -> None:
+    """Otherwise the next request on the upstream's connection would be read as that body."""
+    nginx("""
+        error_page 400 405 @errors;
+        location @errors { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        """)
+    upstream = nginx.backend("b", OK_AND_CLOSE)
+    nginx.raw(refused + b"0123456")
+    head, _, body = upstream.connections(1)[0].partition("\r\n\r\n")
+    assert ("Content-Length: 7" in head) == bool(body)
+
+
+def test_an_error_page_gets_no_body_that_is_too_large(nginx: Nginx) -> None:
+    nginx("""
+        client_max_body_size 3;
+        error_page 413 /too-large;
+        location = /too-large { return 200 "sorry"; }
+        """)
+    got = nginx.raw(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n1234567")
+    assert got.startswith(b"HTTP/1.1 413 ") and got.endswith(b"sorry")
+
+
+def test_the_empty_body_of_a_repeated_request_is_announced(nginx: Nginx) -> None:
+    nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    upstream = nginx.backend("b", OK_AND_CLOSE)
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    with nginx.connect() as client:
+        for _ in range(3):
+            client.wire.send(post)
+            assert client.wire.answer("POST")
+    assert [asked.count("Content-Length: 0\r\n") for asked in upstream.connections(3)] == [1] * 3
+
+
+def test_many_pipelined_requests(nginx: Nginx) -> None:
+    """Their cost does not grow with what is in the buffer behind them."""
+    nginx("keepalive_requests 100000; location / { return 200 $uri; }")
+    requests = [b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(20_000)]
+    requests.append(b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    with nginx.connect() as client:
+        sender = threading.Thread(target=client.wire.send, args=(b"".join(requests),))
+        sender.start()
+        got = client.wire.rest(60)
+        sender.join()
+    assert got.count(b"HTTP/1.1 200 OK") == 20_001 and got.endswith(b"/last")
+
+
+def test_many_requests_with_bodies_in_one_piece(nginx: Nginx) -> None:
+    nginx("""
+        keepalive_requests 100000;
+        location / { return 200 $content_length; }
+        """)
+    plain = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with nginx.connect() as client:
+        data = (plain + chunked) * 3000 + last
+        sender = threading.Thread(target=client.wire.send, args=(data,))
+        sender.start()
+        got = client.wire.rest(60)
+        sender.join()
+    assert got.count(b"HTTP/1.1 200 OK") == 6001
+
+
+def test_a_head_that_comes_byte_by_byte(nginx: Nginx) -> None:
+    nginx("large_client_header_buffers 4 8k; return 200 $http_x_last;")
+    lines = b"".join(b"X-%d: %b\r\n" % (n, b"v" * 200) for n in range(20))
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n" + lines + b"X-Last: end\r\nConnection: close\r\n\r\n"
+    with nginx.connect() as client:
+        client.wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in head:
+            client.wire.send(bytes([byte]))
+        answer = client.wire.answer()
+    assert answer and answer.body == b"end"
+
+
+def test_pipelined_answers_wait_for_the_client(nginx: Nginx) -> None:
+    """Requests are not served while their predecessors' answers are not taken."""
+    nginx(
+        "access_log logs/access.log; keepalive_requests 100000; location / { return 200 %s; }"
+        % ("x" * 3000)
+    )
+    with nginx.connect() as client:
+        client.wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.wire.socket.setblocking(False)
+        request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
+        sent, stalled = 0, 0
+        while stalled < 10:  # until neither side takes any more
+            try:
+                sent += client.wire.socket.send(request)
+                stalled = 0
+            except BlockingIOError:
+                stalled += 1
+                time.sleep(0.05)
+        served = len(nginx.access_log())
+        assert served * 3000 < 30_000_000  # the buffers of the kernel, at the most
+        assert served < sent // 28
+
+
+def test_send_timeout_of_an_answer_that_fits_the_buffers(nginx: Nginx) -> None:
+    """A client that takes nothing loses its connection, however small the answer."""
+    nginx(
+        "send_timeout 200ms; keepalive_timeout 60s;",
+        files={"html/some": b"x" * 60_000},
+        listen="127.0.0.1:%%PORT%% sndbuf=4k",
+    )
+    with nginx.connect() as client:
+        client.wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.wire.send(b"GET /some HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+        nginx.wait_for_log(
+            r"\[info\] .*client timed out \(110: [\w ]+\) while sending response to cli"
+        )
+
+
+def test_a_refused_body_is_read_for_a_limited_time(nginx: Nginx) -> None:
+    """A client that drips it does not keep the connection for ever."""
+    nginx("""
+        lingering_time 1s; lingering_timeout 500ms; client_max_body_size 0;
+        location / { return 403; }
+        """)
+    with nginx.connect() as client:
+        client.wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        assert client.wire.answer("POST")
+        with pytest.raises(ConnectionError):
+            for _ in range(100):
+                client.wire.send(b"x")
+                time.sleep(0.1)

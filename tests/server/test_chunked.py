@@ -97,7 +97,7 @@ def decoded(*pieces: bytes) -> tuple[bytes | str, bytes]:
             return BAD, b""
         if fed.done:
             assert decoder.announced == len(body)
-            return body, fed.rest + b"".join(pieces[number:])
+            return body, piece[fed.end :] + b"".join(pieces[number:])
     return MORE, b""
 
 

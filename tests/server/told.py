@@ -12,7 +12,7 @@ from pyngx_jwt.server.head import (
     BadRequest,
     Head,
     HeadOptions,
-    check_partial,
+    PartialHead,
     find_head_end,
     parse_head,
 )
@@ -27,7 +27,7 @@ SERVER = """
 
 def told_by_us(raw: bytes, options: HeadOptions = DEFAULTS) -> str:
     end = find_head_end(raw)
-    found = parse_head(raw[:end], options) if end >= 0 else check_partial(raw, options)
+    found = parse_head(raw[:end], options) if end >= 0 else PartialHead(options).feed(raw)
     if isinstance(found, BadRequest):
         return _short(f"{found.status} {found.message}")
     assert isinstance(found, Head)

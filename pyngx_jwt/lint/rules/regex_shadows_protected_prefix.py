@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...http.regex import Regex
+from ...http.regex import Regex, RegexFailed
 from ...modules.core import CoreConf
 from ..doors import contents_of, is_open
 from ..finding import Severity
@@ -101,5 +101,5 @@ def _regex(place: Place) -> Regex:
 def _matches(regex: Regex, uri: str) -> bool:
     try:
         return regex.test(uri)
-    except ValueError:  # it gave up
+    except RegexFailed:
         return False

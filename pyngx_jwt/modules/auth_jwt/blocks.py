@@ -11,7 +11,7 @@ def answers(level: Level) -> bool:
     """Whether clients' requests are answered by this level's own configuration."""
     if level.context is SERVER:
         return not level.inner(LOCATION)
-    return level.context is not HTTP and not level[CoreConf]._internal
+    return level.context is not HTTP and not level[CoreConf].internal_only
 
 
 def place_of(level: Level) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from ...errors import ConfError
 from ...http.level import Level
-from ...http.regex import Regex
+from ...http.regex import Regex, RegexFailed
 from ...http.request import Request
 from ...http.template import Template
 from ...jwt import (
@@ -161,7 +161,7 @@ def _compiled(pattern: str) -> Match:
     def match(text: str) -> bool:
         try:
             return regex.test(latin1(text))
-        except ValueError:
+        except RegexFailed:
             raise ValueError("regex match limit exceeded") from None
 
     return match

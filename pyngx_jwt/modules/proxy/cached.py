@@ -20,6 +20,7 @@ from ...cache import (
 )
 from ...http.body import read_body
 from ...http.date import http_date
+from ...http.engine import log_request
 from ...http.level import Level
 from ...http.request import Handler, Request, Status
 from ...http.subrequest import clone
@@ -41,7 +42,7 @@ def check(conf: ProxyConf, level: Level) -> None:
     check_buffers(conf)
 
 
-@proxy.content
+@proxy.upstream_content
 def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
     """The content handler of a location with proxy_pass."""
     if conf._target is None:
@@ -257,8 +258,7 @@ class CachedProxy(Proxy):
         finally:
             hold.free()
         if r.location.core.log_subrequest:
-            for log in r.location.log_handlers:
-                log(r)
+            log_request(r)
 
 
 CacheOf = Callable[[Request], Cache | Status | None]
