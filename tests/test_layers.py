@@ -125,3 +125,18 @@ def test_modules_do_not_import_each_other(path: Path) -> None:
     if mine != "__init__":
         borrowed = {other for importer, other in BORROWED if importer == mine}
         assert others <= {mine} | COMMON | borrowed
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_objects_are_always_true(path: Path) -> None:
+    """A test of an object that may be missing must not be one of what it holds.
+
+    So none has a length or a truth of its own."""
+    found = [
+        f"{kind.name}.{item.name}"
+        for kind in ast.walk(ast.parse(path.read_text()))
+        if isinstance(kind, ast.ClassDef)
+        for item in kind.body
+        if isinstance(item, ast.FunctionDef) and item.name in ("__len__", "__bool__")
+    ]
+    assert found == []

@@ -50,7 +50,9 @@ class Memory:
         self._recent, self._before = set[int](), set[int]()
         self._window = max(entries // 2, 1)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many tokens are remembered."""
         return len(self._cache)
 
     @property

@@ -338,7 +338,7 @@ class CoreConf(Conf):
     _modifier = ""
     _regex: Regex | None = None
     _methods: frozenset[str] = frozenset()
-    _internal = False
+    internal_only = False
     _name_regexes: Mapping[str, Regex] = MappingProxyType({})
     error_pages: tuple[ErrorPage, ...] = ()
     type_table: dict[str, str] | None = None
@@ -417,8 +417,9 @@ class CoreConf(Conf):
 
     @directive(LOCATION)
     def internal(self) -> None:
-        """Specifies that a location can only be used for internal requests."""
-        self._internal = True
+        """Specifies that a location, with those inside it, can only be used for internal
+        requests."""
+        self.internal_only = True
 
     @directive(LOCATION, opens=LIMIT_EXCEPT)
     def limit_except(self, method: str, *methods: str) -> None:
@@ -694,7 +695,7 @@ def compile_core(level: Level, location: Location) -> None:
     """Fills in what the core module gives to a location."""
     conf = level[CoreConf]
     location.name, location.core = conf._name, conf
-    location.internal = (conf._internal and bool(level.context & LOCATION)) or conf.is_named
+    location.internal = (conf.internal_only and bool(level.context & LOCATION)) or conf.is_named
     location.limit_rate = bind_size(conf.limit_rate_value, level)
     location.limit_rate_after = bind_size(conf.limit_rate_start, level)
     location.signature = conf.signature

@@ -9,12 +9,12 @@ Nothing here knows requests or directives.  How a proxy uses it, without its err
     upstream = make_upstream("by key", [server], Keepalive(), ConsistentHash, key=function)
     upstream = address_upstream(url.host, server)                 # no "upstream" block
     settings = Settings(read_timeout=60.0, buffer_size=4096)       # one for each location
-    tag = upstream.pool.keepalive.tag(id(conf), tls_context)       # if upstream.pool
+    tag = upstream.pool.keepalive.tag(id(conf), tls_context)       # if there is a pool
 
     # for a request; each further try starts at get() while choice.tries
     choice = upstream.balancer.choose(upstream.key(request))
     peer = choice.get(int(time.time()))        # None: "no live upstreams" (502)
-    connection = upstream.pool.get(peer.name, tag)                 # if upstream.pool
+    connection = upstream.pool.get(peer.name, tag)                 # if there is a pool
     if connection is None:
         connection = await connect(peer.address, settings, ssl=Handshake(...))  # or None
     connection.begin(head, settings, head=method == "HEAD", more=has_body)

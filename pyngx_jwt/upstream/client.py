@@ -36,6 +36,7 @@ from .waiting import Waiting
 _BODILESS = frozenset({204, 304})
 _AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
 _AFTER_CHUNKS = "upstream sent data after final chunk"
+MOST_INTERIM = 1000  # responses before the final one
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Connection(Waiting):
         "_error",
         "_head_request",
         "_head_wanted",
+        "_interim",
         "_more",
         "_paused",
         "_pending",
@@ -94,6 +96,7 @@ class Connection(Waiting):
         # reading
         self._head_wanted = False
         self._head_request = False
+        self._interim = 0  # responses of this exchange that were not the final one
         self._pending = b""  # the beginning of a head
         self._decoder: Decoder | None = None
         self._chunks: list[bytes] = []
@@ -116,7 +119,7 @@ class Connection(Waiting):
         will bring the rest.  Never raises: what fails is told by receive()."""
         self._settings, self._head_request, self._more = settings, head, more
         self.response, self._ended = None, False
-        self.bytes_received = 0
+        self.bytes_received = self._interim = 0
         self.requests += 1
         if self._error is not None:
             return
@@ -283,24 +286,27 @@ class Connection(Waiting):
     def _feed_head(self, data: bytes) -> None:
         if self._pending:
             data, self._pending = self._pending + data, b""
+        at, size = 0, self._settings.buffer_size
         try:
-            response = parse_head(data, self._settings.buffer_size)
-            while response is not None and response.status < 200:
-                if response.status == SWITCHING_PROTOCOLS:
-                    break
+            response = parse_head(data, size)
+            while response is not None and response.is_interim:
+                self._interim += 1
+                if self._interim > MOST_INTERIM:
+                    raise BadResponse("upstream sent too many interim responses")
                 if response.status == EARLY_HINTS and self.on_early_hints is not None:
                     self.on_early_hints(response)
-                data = data[response.size :]
-                response = parse_head(data, self._settings.buffer_size)
+                at += response.size
+                response = parse_head(data, size, at)
         except BadResponse as error:
             self._fail(error)
             return
         if response is None:
-            self._pending = data
+            self._pending = data[at:]
         else:
+            end = at + response.size
             if self._settings.keep_head:
-                response.raw = data[: response.size]
-            self._take_head(response, data[response.size :])
+                response.raw = data[at:end]
+            self._take_head(response, data[end:])
 
     def _take_head(self, response: Response, rest: bytes) -> None:
         self._head_wanted = False

@@ -41,7 +41,10 @@ _BLANK_LINE = re.compile(rb"\n\r?\n").search
 
 @dataclass(slots=True)
 class Response:
-    """The head of a response, and of its body what came with it."""
+    """The head of a response, and of its body what came with it.
+
+    An answer that is not HTTP has status 0: it is no verdict, and nobody may take it for one.
+    """
 
     status: int
     status_line: str  # "404 Not Found"; "" for HTTP/0.9
@@ -58,27 +61,32 @@ class Response:
     raw: bytes = b""  # the head as it came, if that was asked for
 
     @property
+    def is_interim(self) -> bool:
+        """Whether another response follows (RFC 9110, section 15.2)."""
+        return 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS
+
+    @property
     def reason(self) -> str:
         return self.status_line[4:]
 
 
-def parse_head(data: bytes, buffer_size: int) -> Response | None:
-    """Reads the head that the data begin with; None if they do not hold all of it.
+def parse_head(data: bytes, buffer_size: int, at: int = 0) -> Response | None:
+    """Reads the head that begins at `at`; None if the data do not hold all of it.
 
     Raises BadResponse: a field cannot be, fields contradict each other, or the head is
     longer than the buffer.  Data that do not begin as HTTP become an HTTP/0.9 response.
     """
-    end = data.find(b"\r\n\r\n")
-    if end < 0 or end + 4 > buffer_size:
-        return _parse_unusual(data, buffer_size)
-    text = data[: end + 2].decode("latin-1")
+    end = data.find(b"\r\n\r\n", at, at + buffer_size)
+    if end < 0:
+        return _parse_unusual(data[at : at + buffer_size], buffer_size)
+    text = data[at : end + 2].decode("latin-1")
     first, _, fields = text.partition("\r\n")
     start = _COMMON.get(first) or _parse_status(first)
     headers = _FIELDS(fields)
     # a line that was not taken, or a blank to be cut off
     if start is None or len(headers) != fields.count("\n") or " \r\n" in fields:
-        return _parse_unusual(data, buffer_size)
-    return _response(start, headers, end + 4)
+        return _parse_unusual(data[at : at + buffer_size], buffer_size)
+    return _response(start, headers, end + 4 - at)
 
 
 def parse_fields(lines: list[str]) -> Headers:
@@ -95,11 +103,10 @@ def parse_fields(lines: list[str]) -> Headers:
 
 
 def _parse_unusual(data: bytes, buffer_size: int) -> Response | None:
-    data = data[:buffer_size]
     first, line_end, _ = data.partition(b"\n")
     start = _parse_status(first.decode("latin-1")) if line_end else None
     if start is None and (line_end or not _STATUS_START(data)):
-        return Response(200, "", HTTP_09, [], [], 0, close=True)
+        return Response(0, "", HTTP_09, [], [], 0, close=True)
     blank = _BLANK_LINE(data)
     if start is None or blank is None:
         if len(data) == buffer_size:

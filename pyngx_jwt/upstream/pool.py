@@ -42,7 +42,9 @@ class Pool:
         self._idle: dict[Connection, Key] = {}  # the longest idle first
         self._stacks: dict[Key, list[Connection]] = {}
 
-    def __len__(self) -> int:
+    @property
+    def idle(self) -> int:
+        """How many connections wait for a request."""
         return len(self._idle)
 
     def get(self, address: str, tag: Hashable) -> Connection | None:

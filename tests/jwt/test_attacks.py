@@ -188,7 +188,7 @@ def test_the_other_signature_is_no_other_answer(alg: str) -> None:
     verifier = Verifier(EVERY, [key_set(key)], memory)
     assert not isinstance(known(verifier, token), Refusal)
     assert known(verifier, other) == verifier.verify(token, NOW)
-    assert len(memory) == 2
+    assert memory.count == 2
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ def test_memory_does_not_mix_policies_or_keys() -> None:
     rotated = key_set(secret(b"new" * 11))
     assert isinstance(Verifier(Policy(), [rotated], memory).verify(token, NOW), Refusal)
     assert isinstance(Verifier(Policy(), [], memory).verify(token, NOW), Refusal)
-    assert len(memory) == 1
+    assert memory.count == 1
 
 
 SOURCES = [(key, key_set(key)) for key in (signing_key("HS256"), signing_key("ES256", "k"))]

@@ -206,3 +206,45 @@ def test_cached_answer(nginx: Nginx) -> None:
     for token in ("a", "a", "b"):
         nginx.exchange(f"> GET /f\n> Authorization: {token}\n< 200")
     assert backend.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\x15\x03\x03\x00\x02\x02\x0a",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"garbage",
+        b"\r\n",
+        b"<html>no</html>",
+        b"HTTP/1.1 2x0 OK\r\n\r\n",
+        b"http/1.1 401 no\r\n\r\n",
+        b"HTTP/1.1 099 Less\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 000 Nothing\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_what_is_no_verdict_admits_nobody(nginx: Nginx, answer: bytes) -> None:
+    nginx.backend("auth", answer)
+    nginx(
+        """
+        location / { auth_request /_auth; return 200 admitted; }
+        location /file { auth_request /_auth; }
+        location = /_auth { internal; proxy_pass http://127.0.0.1:%%PORT_auth%%; }
+        """,
+        files={"html/file": "admitted"},
+    )
+    assert nginx.request("GET /file").status == 500
+
+
+def test_a_line_break_in_the_uri_admits_nobody(nginx: Nginx) -> None:
+    """It would make another request of the one to the auth service."""
+    nginx.backend("auth", b"no such request")
+    nginx(
+        """
+        location ~ ^/tenant/(?<tenant>[^/]+)/ { auth_request /_auth; return 200 admitted; }
+        location = /_auth { internal; proxy_pass http://127.0.0.1:%%PORT_auth%%/check/$tenant; }
+        location ~ ^/file/(?<tenant2>[^/]+)/ { auth_request /_auth2; alias %%DIR%%/html/file; }
+        location = /_auth2 { internal; proxy_pass http://127.0.0.1:%%PORT_auth%%/check/$tenant2; }
+        """,
+        files={"html/file": "admitted"},
+    )
+    assert nginx.request("GET /file/a%0A/").status == 500

@@ -831,3 +831,34 @@ def test_types(nginx: Nginx) -> None:
     ]:
         nginx.exchange(f"> GET {path}\n< 200\n< Content-Type: {kind}")
     assert not nginx.request("GET /none/a.html").get("Content-Type")
+
+
+def test_locations_inside_an_internal_one_are_internal(nginx: Nginx) -> None:
+    nginx(
+        """
+        location /private/ {
+            internal;
+            location ~ \\.txt$ { expires 1h; }
+            location /private/deep/ { location /private/deep/er/ { expires 1h; } }
+            location ^~ /private/no-regex/ { return 200 no-regex; }
+            location = /private/exact { return 200 exact; }
+            location /private/passed { proxy_pass http://127.0.0.1:%%PORT_none%%; }
+        }
+        location /open/ { rewrite ^/open(.*) /private$1 last; }
+        """,
+        files={"html/private/a.txt": "text", "html/private/deep/er/b": "deeper"},
+    )
+    for uri in ("a.txt", "deep/er/b", "no-regex/x", "exact", "passed", "deep/"):
+        assert nginx.request(f"GET /private/{uri}").status == 404
+    assert nginx.request("GET /open/a.txt").text == "text"
+    assert nginx.request("GET /open/deep/er/b").text == "deeper"
+    assert nginx.request("GET /open/exact").text == "exact"
+
+
+def test_a_wildcard_takes_an_empty_label(nginx: Nginx) -> None:
+    nginx(
+        "return 200 default;",
+        servers=["listen 127.0.0.1:%%PORT%%; server_name *.c.d; return 200 wildcard;"],
+    )
+    got = nginx.raw(b"GET / HTTP/1.1\r\nHost: .c.d\r\nConnection: close\r\n\r\n")
+    assert got.endswith(b"wildcard")

@@ -44,3 +44,9 @@ def test_rejected(nginx: Nginx) -> None:
     nginx.rejects(
         "location / { empty_gif on; }", 'invalid number of arguments in "empty_gif" directive'
     )
+
+
+def test_no_slash_is_added(nginx: Nginx) -> None:
+    """Only what is passed on to an upstream is redirected to the location's name."""
+    nginx("location /gif/ { empty_gif; } location / { return 404; }")
+    assert nginx.request("GET /gif").status == 404

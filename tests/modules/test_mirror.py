@@ -119,3 +119,11 @@ def test_rejected(nginx: Nginx) -> None:
         "mirror_request_body maybe;",
         'invalid value "maybe" in "mirror_request_body" directive, it must be "on" or "off"',
     )
+
+
+def test_no_body_is_announced_where_there_is_none(nginx: Nginx) -> None:
+    main, mirror = nginx.backend("main", MAIN), nginx.backend("mirror", OK)
+    nginx(LOCATIONS)
+    assert nginx.request("GET /").status == 200
+    for backend in (main, mirror):
+        assert "Content-Length" not in backend.connections(1)[0]

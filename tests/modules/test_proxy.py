@@ -1095,3 +1095,71 @@ def test_variables(nginx: Nginx) -> None:
     assert told[6] == "73"
     assert told[7:10] == ["1", "2", "-"]
     assert all(re.fullmatch(r"\d+\.\d{3}", t) for t in told[10:]), told
+
+
+def test_a_flood_of_interim_answers_ends(nginx: Nginx) -> None:
+    """Upstreams send few of them; other requests wait while they are read."""
+
+    def flood(peer: Peer) -> None:
+        peer.request()
+        for _ in range(20_000):
+            peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+
+    nginx.backend("b", flood)
+    nginx("proxy_read_timeout 1s; location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    assert nginx.request("GET /").status in (502, 504)
+
+
+@pytest.mark.parametrize("status", ["000", "099"])
+def test_odd_status_is_final(nginx: Nginx, status: str) -> None:
+    nginx.backend("b", f"HTTP/1.1 {status} Odd\r\nContent-Length: 2\r\n\r\nok".encode())
+    nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    got = nginx.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert got.startswith(f"HTTP/1.1 {status} Odd\r\n".encode()) and got.endswith(b"\r\n\r\nok")
+
+
+def test_what_is_not_http_is_never_kept(nginx: Nginx) -> None:
+    upstream = nginx.backend("b", b"just text")
+    nginx(
+        """
+        proxy_cache one; proxy_cache_key $uri; proxy_cache_valid 200 10m;
+        location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        """,
+        http="proxy_cache_path %%DIR%%/cache keys_zone=one:1m;",
+    )
+    for _ in range(2):
+        nginx.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    upstream.connections(2)
+
+
+@pytest.mark.nginx_differs("it sends what the variable holds")
+def test_a_line_break_in_a_field_is_not_sent(nginx: Nginx) -> None:
+    upstream = nginx.backend("b", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    nginx("""
+        location /field { proxy_set_header X-Uri $uri; proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /uri { set $u $uri; proxy_pass http://127.0.0.1:%%PORT_b%%$u; }
+        location /answer { add_header X-Uri $uri; return 302 http://x$uri; }
+        """)
+    assert nginx.request("GET /field%0d%0aX-Admin:%201").status == 500
+    assert nginx.request("GET /uri%0d%0aX-Admin:%201").status == 500
+    assert upstream.accepted == 0
+    answer = nginx.request("GET /answer%0d%0aX-Admin:%201")
+    assert answer.get("X-Admin") is None
+    assert answer.get("X-Uri") == "/answer  X-Admin: 1"
+
+
+@pytest.mark.parametrize("size, kept", [(8191, True), (10239, True), (12288, False)])
+def test_request_body_up_to_a_quarter_above_the_buffer(nginx: Nginx, size: int, kept: bool) -> None:
+    nginx(
+        """
+        client_body_buffer_size 8k;
+        location / { proxy_pass http://127.0.0.1:%%PORT_b%%; add_header X-Body $request_body; }
+        """,
+        http="large_client_header_buffers 4 32k;",
+    )
+    nginx.backend("b", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    with nginx.connect() as client:
+        client.wire.send(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+        client.wire.send(b"x" * size)
+        answer = client.wire.answer("POST")
+    assert answer and (len(answer.get("X-Body") or "") == size) == kept

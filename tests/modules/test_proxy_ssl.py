@@ -15,6 +15,7 @@ from ..nginx import Nginx
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
 PEM = serialization.Encoding.PEM
+ONLY_HERE = pytest.mark.nginx_differs("it shares them, whatever their TLS settings are")
 
 
 class Authority:
@@ -263,3 +264,80 @@ def test_rejected(nginx: Nginx) -> None:
         'no "proxy_ssl_certificate_key" is defined for certificate "client.pem"',
         line=0,
     )
+
+
+DIFFERENT = {
+    "plain": "proxy_pass http://u;",
+    "tls": "proxy_pass https://u;",
+    "verified": "proxy_pass https://u; proxy_ssl_verify on; proxy_ssl_name site.example; "
+    "proxy_ssl_trusted_certificate root.pem;",
+    "named": "proxy_pass https://u; proxy_ssl_server_name on; proxy_ssl_name site.example;",
+    "named by variable": "proxy_pass https://u; proxy_ssl_server_name on; "
+    "proxy_ssl_name $arg_name;",
+    "with a certificate": "proxy_pass https://u; proxy_ssl_certificate site.pem; "
+    "proxy_ssl_certificate_key site.key;",
+    "protocols": "proxy_pass https://u; proxy_ssl_protocols TLSv1.2;",
+    "bound": "proxy_pass https://u; proxy_bind 127.0.0.2;",
+    "bound by variable": "proxy_pass https://u; proxy_bind $arg_bind;",
+    "by variable": "set $where u; proxy_pass https://$where;",
+}
+PAIRS = [(a, b) for a in DIFFERENT for b in DIFFERENT if a != b and "plain" not in (a, b)]
+
+
+@pytest.mark.parametrize("keepalive", ["8 local", pytest.param("8", marks=ONLY_HERE)])
+@pytest.mark.parametrize("first, second", PAIRS)
+def test_locations_do_not_share_connections(
+    nginx: Nginx, keepalive: str, first: str, second: str
+) -> None:
+    """What was agreed upon for one location says nothing about another."""
+    nginx.write("site.pem", SITE.pem)
+    nginx.write("site.key", SITE.key_pem())
+    nginx.write("root.pem", ROOT.pem)
+    nginx(
+        f"""
+        proxy_ssl_session_reuse off;
+        location /1 {{ {DIFFERENT[first]} }}
+        location /2 {{ {DIFFERENT[second]} }}
+        """,
+        http=f"upstream u {{ server 127.0.0.1:%%PORT_tls%%; keepalive {keepalive}; }}",
+        servers=[TLS.replace("$ssl_session_reused $ssl_protocol", "$connection")],
+    )
+    query = "?name=other.example&bind=127.0.0.3"
+    one = [nginx.request(f"GET /1{query}").text for _ in range(2)]
+    two = [nginx.request(f"GET /2{query}").text for _ in range(2)]
+    assert one[0] == one[1] and two[0] == two[1] and one[0] != two[0]
+
+
+@pytest.mark.nginx_differs("it does not look at what the name or the address was")
+@pytest.mark.parametrize("argument", ["name", "bind"])
+def test_requests_of_a_location_may_differ(nginx: Nginx, argument: str) -> None:
+    nginx.write("site.pem", SITE.pem)
+    nginx.write("site.key", SITE.key_pem())
+    both = f"{DIFFERENT['named by variable']} proxy_bind $arg_bind;"
+    nginx(
+        f"location / {{ {both} }}",
+        http="upstream u { server 127.0.0.1:%%PORT_tls%%; keepalive 8; }",
+        servers=[TLS.replace("$ssl_session_reused $ssl_protocol", "$connection")],
+    )
+    values = {"name": ("a.example", "b.example"), "bind": ("127.0.0.2", "127.0.0.3")}[argument]
+    found = [nginx.request(f"GET /?{argument}={value}").text for value in (*values, *values)]
+    assert found[:2] == found[2:] and found[0] != found[1]
+
+
+def test_an_unverified_connection_does_not_serve_who_wants_it_verified(nginx: Nginx) -> None:
+    nginx.write("site.pem", SITE.pem)
+    nginx.write("site.key", SITE.key_pem())
+    nginx.write("other.pem", Authority("other").pem)
+    nginx(
+        """
+        location /loose { proxy_pass https://u; }
+        location /strict {
+            proxy_ssl_verify on; proxy_ssl_trusted_certificate other.pem;
+            proxy_pass https://u;
+        }
+        """,
+        http="upstream u { server 127.0.0.1:%%PORT_tls%%; }",
+        servers=[TLS],
+    )
+    assert nginx.request("GET /loose").status == 200
+    assert nginx.request("GET /strict").status == 502

@@ -75,7 +75,7 @@ def test_the_longest_idle_makes_room() -> None:
         here = Made(connections=2)
         one, two, three = here.make(port=81), here.make(), here.make()
         here.put(one, two, three)
-        assert (one.closed, len(here.pool)) == (True, 2)
+        assert (one.closed, here.pool.idle) == (True, 2)
         assert here.pool.get("127.0.0.1:81", None) is None
         assert here.pool.get(NAME, None) is three
 
@@ -91,7 +91,7 @@ def test_requests() -> None:
         connection.begin(GET, SETTINGS)
         connection.data_received(OK)
         here.put(connection)
-        assert connection.closed and not len(here.pool)
+        assert connection.closed and not here.pool.idle
 
     run(main())
 
@@ -128,7 +128,7 @@ def test_not_kept(answer: bytes) -> None:
         here = Made()
         connection = here.make(answer)
         here.put(connection)
-        assert connection.closed and not len(here.pool)
+        assert connection.closed and not here.pool.idle
 
     run(main())
 
@@ -167,7 +167,7 @@ def test_a_connection_in_use_is_none_of_the_pools_business() -> None:
         here.put(connection)
         assert here.pool.get(NAME, None) is connection
         connection.connection_lost(None)
-        assert not len(here.pool)
+        assert not here.pool.idle
 
     run(main())
 
@@ -180,9 +180,9 @@ def test_idle_timeout() -> None:
             connection.begin(GET, SETTINGS)
             await connection.receive()
             pool.put(connection, None, asyncio.get_running_loop().time())
-            assert len(pool) == 1
+            assert pool.idle == 1
             await server.ended.get()
-            assert not len(pool) and connection.closed
+            assert not pool.idle and connection.closed
 
     run(main())
 
@@ -202,9 +202,9 @@ def test_a_server_that_closes_idle_connections() -> None:
             connection.begin(GET, SETTINGS)
             await connection.receive()
             pool.put(connection, None, asyncio.get_running_loop().time())
-            assert len(pool) == 1
+            assert pool.idle == 1
             release.set()
-            while len(pool):
+            while pool.idle:
                 await asyncio.sleep(0)
             assert connection.closed
 
@@ -219,6 +219,6 @@ def test_close() -> None:
         here.pool.close()
         here.put(late)
         assert one.closed and two.closed and late.closed
-        assert not len(here.pool)
+        assert not here.pool.idle
 
     run(main())

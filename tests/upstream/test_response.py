@@ -287,7 +287,9 @@ CASES |= {
     for name, (sent, message) in BAD_HEADS.items()
 }
 CASES |= {
-    f"no head: {sent!r}": Case(sent, line="", version=9, headers=(), body=sent, reusable=False)
+    f"no head: {sent!r}": Case(
+        sent, status=0, line="", version=9, headers=(), body=sent, reusable=False
+    )
     for sent in NO_HEADS[3:] + NO_HEADS[:1]
 }
 # What may still become a head when the connection closes is an early close.

@@ -9,7 +9,7 @@ from ...http.date import parse_http_time
 from ...http.request import DONE, Request, Status
 from ...http.template import Text
 from ...upstream.errors import UpstreamError
-from ...upstream.head import Response
+from ...upstream.head import HTTP_09, Response
 from . import target
 from .follower import Follower
 from .handler import NEXT_STATUS, Exchange
@@ -129,6 +129,8 @@ class CachingExchange(Exchange):
         """A writer for the response, if it may be kept."""
         proxy, fresh = self.proxy, self.fresh
         if not self.keeps or not self._buffers(response) or any_tells(proxy.no_cache, self.r):
+            return None
+        if response.version == HTTP_09:  # it has no status that could be valid for a time
             return None
         if not fresh.decide(response.status, proxy.cache.valid):
             return None

@@ -23,7 +23,7 @@ from ..core import bind_size
 from ..upstream import State
 from .conf import ProxyConf
 from .hints import compile_hints
-from .request import BuildHead, Outgoing, compile_head
+from .request import BuildHead, Outgoing, SplitHead, compile_head
 from .response import compile_copy, compile_redirected, limit_rate_of
 from .target import FindTarget, Found, compile_target
 from .tunnel import tunnel
@@ -91,6 +91,7 @@ class Exchange:
         "doing",
         "found",
         "head",
+        "local",
         "name",
         "out",
         "peer",
@@ -121,11 +122,16 @@ class Exchange:
         self.doing = CONNECTING  # for the log
         self.head = b""
         self.name = ""  # of the server, for TLS
+        self.local: tuple[str, int] | None = None  # the address that proxy_bind sets
 
     async def run(self) -> Status:
         r = self.r
         await self._prepare_body()
-        self.head = self._head()
+        try:
+            self.head = self._head()
+        except SplitHead:
+            r.log(LogLevel.ERR, "line break in a request to upstream, the request is not sent")
+            return 500
         if not self.out.uri:
             r.log(LogLevel.ERR, "zero length URI to proxy")
             return 500
@@ -157,8 +163,8 @@ class Exchange:
             out.body_length = len(data)
             return
         main = r.main
-        if main.body_in is None and main.body is None:
-            out.body_length = main.content_length_in if r is main else -1
+        if main.discards_body or (main.body_in is None and main.body is None):
+            out.body_length = 0 if r is main and main.content_length_in == 0 else -1
             return
         if not conf.proxy_request_buffering and r.parent is None:
             await take_body(r)
@@ -170,7 +176,8 @@ class Exchange:
                 self.streamed = False
             return
         body = await read_body(r)
-        if r.parent is None or body.length:
+        has_body = main.chunked_in or main.content_length_in >= 0
+        if body.length or (r is main and has_body):
             out.body_length = body.length
         if conf.proxy_pass_request_body:
             self.body = body
@@ -199,6 +206,7 @@ class Exchange:
         state.response = response
         state.bytes_received = connection.bytes_received
         if response.version == HTTP_09:
+            state.status = 200  # so nginx has it in $upstream_status
             self._log(LogLevel.ERR, "upstream sent no valid HTTP/1.0 header")
         return response, ""
 
@@ -220,23 +228,26 @@ class Exchange:
         upstream, tls = self.found.upstream, self.found.tls
         handshake = tls.at(self.r, peer.name) if tls is not None else None
         self.name = handshake.name if handshake is not None else ""
+        self.local = self._local_address()
         if upstream.pool is not None:
             kept = upstream.pool.get(peer.name, self._tag())
             if kept is not None:
                 self.connection = kept
                 return kept
-        local = self._local_address()
         self.connection = await connect(
             peer.address,
             self.settings,
             ssl=handshake,
-            local=local,
+            local=self.local,
         )
         return self.connection
 
     def _tag(self) -> Hashable:
-        """What a kept connection must have in common: if TLS, the name it was made for, too."""
-        return (self.found.tag, self.name) if self.name else self.found.tag
+        """What a kept connection must have in common with this request's: what the load knows,
+        the TLS name that was sent or verified, and the local address."""
+        if self.name or self.local is not None:
+            return self.found.tag, self.name, self.local
+        return self.found.tag
 
     def _local_address(self) -> tuple[str, int] | None:
         text = self.proxy.bind(self.r) if self.proxy.bind else ""

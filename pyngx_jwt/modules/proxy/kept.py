@@ -69,13 +69,12 @@ class KeptResponses:
 
 
 def parse_kept(head: bytes) -> Response | None:
-    """The response as it was stored; without a head it is one of HTTP/0.9."""
-    if not head:
-        return Response(200, "", HTTP_09, [], [], 0)
+    """The response as it was stored; None if the file holds none, as one without a status."""
     try:
-        return parse_head(head, len(head))
+        response = parse_head(head, len(head)) if head else None
     except BadResponse:
         return None
+    return None if response is None or response.version == HTTP_09 else response
 
 
 async def _send_file(r: Request, entry: Entry, hold: Hold) -> Status:

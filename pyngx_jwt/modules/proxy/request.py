@@ -55,6 +55,10 @@ class Outgoing:
         self.uri = ""  # that is asked for, once it is known
 
 
+class SplitHead(Exception):
+    """A variable holds a line break: the upstream would read other fields, or two requests."""
+
+
 BuildHead = Callable[[Request, Outgoing], bytes]
 
 
@@ -74,7 +78,7 @@ def build_uri(r: Request, vars: Vars, location: str) -> str:
 
 
 def compile_head(conf: ProxyConf, level: Level, *, cached: bool) -> BuildHead:
-    """A function that writes the head of the upstream request."""
+    """A function that writes the head of the upstream request; it raises SplitHead."""
     fields = _fields(conf, level, cached)
     named = frozenset(name.lower() for name, _ in _all_fields(conf, cached))
     method_of = _method_of(conf, level, cached)
@@ -94,7 +98,10 @@ def compile_head(conf: ProxyConf, level: Level, *, cached: bool) -> BuildHead:
                 if field.lower() not in named:
                     parts.append(f"{field}: {text}\r\n")
         parts.append("\r\n")
-        return "".join(parts).encode("latin-1")
+        head = "".join(parts)
+        if not head.count("\r") == head.count("\n") == len(parts):
+            raise SplitHead
+        return head.encode("latin-1")
 
     return build
 

@@ -43,8 +43,15 @@ def compile_target(conf: ProxyConf, level: Level) -> FindTarget:
     vars = vars_of(target.scheme, target.url, from_variables=False)
     upstream = level.scope.shared(Upstreams).of_url(target.url, target.statement)
     tls = compile_tls(conf, level) if target.scheme == "https" else None
-    tag = upstream.pool.keepalive.tag(id(conf), id(tls) if tls else None) if upstream.pool else None
+    tag = _tag(upstream, conf, tls)
     return lambda r: Found(upstream, Outgoing(vars), tls, tag)
+
+
+def _tag(upstream: Upstream, conf: ProxyConf, tls: Tls | None) -> Hashable:
+    """What the load knows of a location's connections that tells them from others'."""
+    if upstream.pool is None:
+        return None
+    return upstream.pool.keepalive.tag(id(conf), None if tls is None else id(tls))
 
 
 def vars_of(scheme: str, url: Url, *, from_variables: bool) -> Vars:
@@ -95,12 +102,7 @@ def _by_variables(conf: ProxyConf, level: Level) -> FindTarget:
         )
         group = groups.find(url)
         if group is not None:
-            tag = (
-                group.pool.keepalive.tag(id(conf), id(used) if used else None)
-                if group.pool
-                else None
-            )
-            return Found(group, out, used, tag)
+            return Found(group, out, used, _tag(group, conf, used))
         if url.addresses:
             key = (url.host, url.port)
             upstream = known.get(key)
