@@ -48,10 +48,10 @@ def application(
 ) -> web.Application:
     """The servers of a configuration as an application to run, mount or test.
 
-    ``conf_file`` and ``prefix`` are what -c and -p are on the command line.  A request goes to
-    the server that its Host names, among all servers of the file, otherwise to the default
-    server of the first one's address.  With ``listen``, such as "0.0.0.0:443", it is as if it
-    had come in on that address.  Warnings are written to stderr.
+    ``conf_file`` and ``prefix`` are what -c and -p are on the command line.  A request is
+    served as if it had come in on the address ``listen``, such as "0.0.0.0:443"; without it,
+    on the first address that the first server of the file listens on.  Servers of other
+    addresses cannot be reached, whatever the Host.  Warnings are written to stderr.
 
     Raises ConfError for a configuration that cannot be served, ValueError if nothing in it
     listens on ``listen``.  "user", "worker_processes" and the other directives of processes
@@ -75,7 +75,7 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
 
 
 def _names(cycle: Cycle, listen: str | None) -> ServerNames:
-    """The servers by name, of one address or of all; of equal names the first counts."""
+    """The servers of one address by name; of equal names the first counts."""
     addresses: dict[str, Address] = {}
     for port in cycle.ports.values():
         for address in (port.address, *port.others.values()):
@@ -87,11 +87,10 @@ def _names(cycle: Cycle, listen: str | None) -> ServerNames:
         chosen = next(x for x in addresses.values() if servers[0] in x.levels)
     elif listen in addresses:
         chosen = addresses[listen]
-        servers = chosen.levels
     else:
         raise ValueError(f"nothing listens on {listen!r}, only on {', '.join(addresses)}")
     names = ServerNames(chosen.names.default)
-    for level, server in servers:
+    for level, server in chosen.levels:
         core = level[CoreConf]
         for name in core.server_names:
             if name.startswith("~"):

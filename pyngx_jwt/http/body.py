@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..log import Level
+from ..log import Level, errno_text
 from .request import BodyError, Request
 
 CHUNK = 65536
@@ -116,8 +116,12 @@ def _keep(r: Request, body: KeptBody, data: bytes, in_memory: int) -> None:
         _open_file(r, body)
         data, body.parts = b"".join(body.parts), []
     view = memoryview(data)
-    while view:
-        view = view[os.write(body.fd, view) :]
+    try:
+        while view:
+            view = view[os.write(body.fd, view) :]
+    except OSError as error:
+        r.log(Level.CRIT, f'write() "{body.path}" failed {errno_text(error)}')
+        raise BodyError(500) from None
 
 
 def _open_file(r: Request, body: KeptBody) -> None:
@@ -126,7 +130,7 @@ def _open_file(r: Request, body: KeptBody) -> None:
     try:
         body.fd, body.path = tempfile.mkstemp(dir=folder)
     except OSError as error:
-        r.log(Level.CRIT, f'open() "{folder}" failed ({error.errno}: {error.strerror})')
+        r.log(Level.CRIT, f'open() "{folder}" failed {errno_text(error)}')
         raise BodyError(500) from None
     body.keep = core.client_body_in_file_only == "on"
     r.log(Level.WARN, f"a client request body is buffered to a temporary file {body.path}")

@@ -91,8 +91,7 @@ async def _failed(r: Request, error: Exception) -> None:
     elif isinstance(error, ConnectionResetError):
         r.sink.abort()
     else:
-        told = "".join(traceback.format_exception(error))
-        r.log(Level.ERR, f"unexpected error: {told}")
+        log_failure(r, error)
         await answer(r, 500)
 
 
@@ -102,8 +101,15 @@ def log_request(r: Request) -> None:
     for log in r.location.log_handlers:
         try:
             log(r)
-        except Exception:
-            r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
+        except Exception as error:
+            log_failure(r, error)
+
+
+def log_failure(r: Request, error: Exception) -> None:
+    """A bug: what it was doing in one line, then how it came to it."""
+    r.log(Level.ERR, f"unexpected error: {error!r}")
+    trace = "".join(traceback.format_exception(error)).rstrip("\n")
+    r.error_log.write(Level.ERR, trace, r.connection.number, lines=True)
 
 
 def conclude(r: Request) -> None:
@@ -135,8 +141,8 @@ async def answer(r: Request, status: Status) -> None:
             r.sink.abort()
         else:
             await answer(r, 500)
-    except Exception:
-        r.log(Level.ERR, f"unexpected error: {traceback.format_exc()}")
+    except Exception as error:
+        log_failure(r, error)
         r.sink.abort()
 
 

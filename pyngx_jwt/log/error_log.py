@@ -6,6 +6,7 @@ A line is written before ``write`` returns, so that a reader sees it before the 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ from .level import LEVEL_NAMES, STDERR_FD, Level, errno_text, write_stderr
 from .syslog import SyslogPeer
 
 MAX_ERROR_STR = 2048  # bytes; a longer line is cut, as nginx cuts it
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\x{ord(found[0]):02X}"
 
 
 class Target(Protocol):
@@ -96,10 +104,15 @@ class Log:
         log.level, log._forced = Level.DEBUG, True
         return log
 
-    def write(self, level: Level, text: str, connection: int = 0) -> None:
-        """Logs ``text``; ``connection`` is the number told as ``*1``, 0 for none."""
+    def write(self, level: Level, text: str, connection: int = 0, *, lines: bool = False) -> None:
+        """Logs ``text``; ``connection`` is the number told as ``*1``, 0 for none.
+
+        Control characters, which a client may have put there to forge lines, are escaped;
+        a traceback has ``lines``."""
         if level > self.level:
             return
+        if not lines:
+            text = _CONTROL.sub(_escaped, text)
         now, number = time.time(), f"*{connection} " if connection else ""
         head = f"{_log_time(int(now))} [{LEVEL_NAMES[level]}] {os.getpid()}"
         line = f"{head}#{threading.get_native_id()}: {number}{text}".encode(

@@ -20,7 +20,8 @@ def new_event_loop(log: Log) -> asyncio.AbstractEventLoop:
     def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         lines = traceback.format_exception(error) if error else []
-        log.write(Level.ERR, "".join([f"{context['message']}\n", *lines]).rstrip("\n"))
+        text = "".join([f"{context['message']}\n", *lines]).rstrip("\n")
+        log.write(Level.ERR, text, lines=True)
 
     loop.set_exception_handler(tell)
     return loop

@@ -60,4 +60,4 @@ class Serving:
 
 def log_exception(error: BaseException, log: Log) -> None:
     """A bug, with its traceback, in one entry of the log."""
-    log.write(Level.ERR, "".join(traceback.format_exception(error)).rstrip("\n"))
+    log.write(Level.ERR, "".join(traceback.format_exception(error)).rstrip("\n"), lines=True)

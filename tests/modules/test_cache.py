@@ -607,6 +607,19 @@ def test_truncated_answers_are_not_kept(nginx: Nginx) -> None:
     assert told(nginx) == "HIT good"
 
 
+@pytest.mark.nginx_differs("it sends what is there")
+@pytest.mark.parametrize("change", [-1, 1])
+def test_a_file_that_is_cut_is_fetched_again(nginx: Nginx, change: int) -> None:
+    serve(nginx)
+    assert told(nginx) == "MISS 1"
+    (file,) = cached_files(nginx, 1)
+    nginx.reload(f"location / {{ {BASE} {UP} }}", http=ZONE)  # forgets what is in memory
+    data = file.read_bytes()
+    file.write_bytes(data[:change] if change < 0 else data + b"x")
+    assert told(nginx) == "MISS 2"
+    assert told(nginx) == "HIT 2"
+
+
 def test_age_is_not_added(nginx: Nginx) -> None:
     serve(nginx)
     told(nginx)

@@ -255,3 +255,12 @@ def test_subrequests(nginx: Nginx) -> None:
     )
     nginx.exchange("> GET /a\n< 404\n\n> GET /quiet\n< 404")
     assert nginx.access_log(3) == ["/auth", "/a", "/quiet"]
+
+
+@pytest.mark.nginx_differs("it writes what came")
+def test_no_client_writes_lines_of_its_own(nginx: Nginx) -> None:
+    nginx("location / { root %%DIR%%/html; }")
+    forged = "2026/01/01 00:00:00 [notice] forged"
+    assert nginx.request(f"GET /a%0a{forged.replace(' ', '%20')}").status == 404
+    nginx.wait_for_log(r"\\x0A2026/01/01 00:00:00 \[notice\] forged\" failed")
+    assert not re.search("^2026/01/01", nginx.error_log(), re.M)

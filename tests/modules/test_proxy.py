@@ -1163,3 +1163,21 @@ def test_request_body_up_to_a_quarter_above_the_buffer(nginx: Nginx, size: int, 
         client.wire.send(b"x" * size)
         answer = client.wire.answer("POST")
     assert answer and (len(answer.get("X-Body") or "") == size) == kept
+
+
+BAD_CHUNK = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+
+
+@pytest.mark.parametrize("buffering", ["on", "off"])
+def test_bad_chunk_of_a_request(nginx: Nginx, buffering: str) -> None:
+    """It is refused with the page for it before an upstream hears of the request."""
+    upstream = nginx.backend("b", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    nginx(f"""
+        proxy_request_buffering {buffering};
+        error_page 400 /bad;
+        location = /bad {{ return 200 "bad it was"; }}
+        location / {{ proxy_pass http://127.0.0.1:%%PORT_b%%; }}
+        """)
+    got = nginx.raw(BAD_CHUNK)
+    assert got.startswith(b"HTTP/1.1 400 ") and got.endswith(b"bad it was")
+    assert upstream.accepted == 0

@@ -30,7 +30,9 @@ class Loud(Log):
         self.level = LogLevel.INFO
         self.lines: list[str] = []
 
-    def write(self, level: LogLevel, text: str, connection: int = 0) -> None:
+    def write(
+        self, level: LogLevel, text: str, connection: int = 0, *, lines: bool = False
+    ) -> None:
         self.lines.append(text.partition(", client: ")[0])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable
 from functools import reduce
 from operator import or_
@@ -20,7 +19,7 @@ from ...cache import (
 )
 from ...http.body import read_body
 from ...http.date import http_date
-from ...http.engine import log_request
+from ...http.engine import log_failure, log_request
 from ...http.level import Level
 from ...http.request import Handler, Request, Status
 from ...http.subrequest import clone
@@ -253,8 +252,8 @@ class CachedProxy(Proxy):
         try:
             rc = self.handle(r)
             r.status = r.status or (rc if isinstance(rc, int) else await rc)
-        except Exception:
-            r.log(LogLevel.ERR, f"unexpected error: {traceback.format_exc()}")
+        except Exception as error:
+            log_failure(r, error)
         finally:
             hold.free()
         if r.location.core.log_subrequest:

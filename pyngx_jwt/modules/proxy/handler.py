@@ -168,6 +168,8 @@ class Exchange:
             return
         if not conf.proxy_request_buffering and r.parent is None:
             await take_body(r)
+            if main.body_in is not None and main.body_in.failed:
+                raise BodyError(main.body_in.failed)
         if main.body is None and not conf.proxy_request_buffering and r.parent is None:
             self.streamed = True
             out.chunked, out.body_length = main.chunked_in, main.content_length_in

@@ -34,7 +34,7 @@ class KeptResponses:
         entry = hold.entry
         assert entry is not None
         response = self.parse(entry.head)
-        if response is None:
+        if response is None or not _is_whole(r, response, entry):
             text = f'cache file "{entry.path}" contains invalid header'
             r.log(Level.CRIT, text)
             return None
@@ -66,6 +66,14 @@ class KeptResponses:
         if "x-accel-limit-rate" in response.names and not self.rate_ignored:
             position = response.names.index("x-accel-limit-rate")
             r.limit_rate = limit_rate_of(response.headers[position][1])
+
+
+def _is_whole(r: Request, response: Response, entry: Entry) -> bool:
+    """Whether the file holds as much as its head announces: after a crash it may hold less, and
+    the next answer on the connection would be read as the rest."""
+    length = response.length
+    bodiless = r.method == "HEAD" or response.status in (204, 304)
+    return length < 0 or bodiless or length == entry.length - entry.header.body_start
 
 
 def parse_kept(head: bytes) -> Response | None:
