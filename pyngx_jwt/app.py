@@ -22,16 +22,15 @@ from .http.engine import answer, begin, conclude
 from .http.location import ServerNames
 from .http.request import Request
 from .http.status import CLIENT_CLOSED
+from .http1.head import BadRequest, Head, parse_head
+from .http1.requests import head_options, request_of
+from .http1.response_head import Clock
 from .log import FileTarget, Level, Log, OpenFile
 from .modules.core import CoreConf
 from .modules.stub_status import Counts
 from .modules.upstream import Upstreams
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
-from .server.head import BadRequest, Head, parse_head
-from .server.http1 import head_options
-from .server.requests import request_of
-from .server.response import Clock
 from .zones import start_zones
 
 CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)

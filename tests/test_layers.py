@@ -22,7 +22,7 @@ LAYERS = [
     {"log"},
     {"conf"},
     {"http"},
-    {"zones", "jwt", "upstream"},
+    {"zones", "jwt", "upstream", "http1"},
     {"cache"},
     {"modules"},
     {"compile"},
@@ -35,7 +35,7 @@ LAYERS = [
 READERS = {"lint", "docs"}
 READ = {
     *("errors", "features", "options", "log", "conf", "http", "zones", "jwt", "upstream"),
-    *("cache", "modules", "compile"),
+    *("cache", "modules", "compile", "http1"),
 }
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.

@@ -1,1 +1,1 @@
-"""Sockets in, requests out: listening, request heads, HTTP/1, TLS, PROXY protocol."""
+"""Sockets in, requests out: listening, HTTP/1 connections, TLS, the PROXY protocol."""

@@ -13,8 +13,8 @@ from weakref import ref
 from aiohttp import web
 
 from ..http.request import BodyError, Request
+from ..http1.response_head import Clock, build_head
 from ..log import Level
-from .response import Clock, build_head
 from .tcp_info import tcp_info_of
 
 HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait

@@ -18,9 +18,7 @@ from ..http.regex import RegexFailed
 from ..http.request import Request
 from ..http.runner import Runner, run_eagerly
 from ..http.status import CLIENT_CLOSED
-from ..log import Level
-from ..modules.stub_status import Counts
-from .head import (
+from ..http1.head import (
     BadRequest,
     Head,
     HeadOptions,
@@ -30,9 +28,12 @@ from .head import (
     parse_next,
     skip_empty_lines,
 )
-from .head_types import new_head
+from ..http1.head_types import new_head
+from ..http1.requests import head_options
+from ..http1.response_head import Clock, build_head
+from ..log import Level
+from ..modules.stub_status import Counts
 from .input import ClientBody
-from .response import Clock, build_head
 
 NEVER = float("inf")
 CLIENT_GONE = "client prematurely closed connection"
@@ -79,19 +80,6 @@ class Worker:
             accepted=self.accepted,
             requests=self.requests_before + requests + reading,
         )
-
-
-def head_options(server: Server) -> HeadOptions:
-    """The limits and switches under which a server's request heads are read."""
-    core = server.core
-    return HeadOptions(
-        client_header_buffer_size=core.client_header_buffer_size,
-        large_client_header_buffers=core.large_client_header_buffers,
-        max_headers=core.max_headers,
-        ignore_invalid_headers=core.ignore_invalid_headers,
-        underscores_in_headers=core.underscores_in_headers,
-        merge_slashes=core.merge_slashes,
-    )
 
 
 class HttpProtocol(asyncio.Protocol):

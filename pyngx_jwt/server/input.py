@@ -44,7 +44,7 @@ class ClientBody:
         self._feed, self.left = feed, length
         self._decoder: Any = None
         if length < 0:
-            from .chunked import ChunkedDecoder
+            from ..http1.chunked import ChunkedDecoder
 
             self._decoder = ChunkedDecoder()
         self._parts: deque[bytes] = deque()

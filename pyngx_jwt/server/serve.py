@@ -10,8 +10,9 @@ from typing import Any
 from ..cache import Caches
 from ..compile import Cycle, Port
 from ..http.listen import Listen
+from ..http1.requests import head_options
 from .accept import Acceptor
-from .http1 import HttpProtocol, Worker, head_options
+from .http1 import HttpProtocol, Worker
 
 GC_THRESHOLD = 10_000  # objects; a request leaves no circles behind
 

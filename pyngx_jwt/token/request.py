@@ -11,9 +11,8 @@ from ..compile import Address, Cycle
 from ..errors import ConfError
 from ..http.request import Request
 from ..http.subrequest import Kept
-from ..server.head import BadRequest, Head, parse_head
-from ..server.http1 import head_options
-from ..server.requests import request_of
+from ..http1.head import BadRequest, Head, parse_head
+from ..http1.requests import head_options, request_of
 
 PORTS = {"http": 80, "https": 443}
 BODY_SIZE = 1 << 20  # bytes of an answer that are kept

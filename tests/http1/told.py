@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pyngx_jwt.server.head import (
+from pyngx_jwt.http1.head import (
     BadRequest,
     Head,
     HeadOptions,

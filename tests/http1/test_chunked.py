@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyngx_jwt.server.chunked import MAX_LINE, MAX_TRAILERS, ChunkedDecoder
+from pyngx_jwt.http1.chunked import MAX_LINE, MAX_TRAILERS, ChunkedDecoder
 
 from .oracle import Oracle
 

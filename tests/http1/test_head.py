@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyngx_jwt.server.head import (
+from pyngx_jwt.http1.head import (
     BadRequest,
     Head,
     HeadOptions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyngx_jwt.server.head import HeadOptions
+from pyngx_jwt.http1.head import HeadOptions
 
 G = b"GET / HTTP/1.1\r\n"
 H = b"Host: a\r\n\r\n"
