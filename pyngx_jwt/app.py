@@ -18,6 +18,7 @@ from aiohttp import web
 
 from .compile import Address, Built, Cycle, load
 from .errors import ConfError
+from .gateway.groups import Upstreams
 from .http.engine import answer, begin, conclude
 from .http.location import ServerNames
 from .http.request import Request
@@ -28,7 +29,6 @@ from .http1.response_head import Clock
 from .log import FileTarget, Level, Log, OpenFile
 from .modules.core import CoreConf
 from .modules.stub_status import Counts
-from .modules.upstream import Upstreams
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
 from .zones import start_zones

@@ -19,9 +19,13 @@ Script = Callable[["Peer"], None]
 class Peer(Wire):
     """The upstream's end of one connection."""
 
+    on_head: Callable[[], None] = lambda: None
+
     def head(self) -> str:
         """The next request head, with its empty line."""
-        return self.until(b"\r\n\r\n").decode("latin-1")
+        head = self.until(b"\r\n\r\n").decode("latin-1")
+        self.on_head()
+        return head
 
     def request(self) -> str:
         """The next request with its body as it was sent."""
@@ -56,6 +60,7 @@ class Backend:
     scripts: tuple[bytes | Script, ...]
     accepted: int = 0  # connections so far
     failures: list[BaseException] = field(default_factory=list)
+    _asked: int = 0  # request heads so far
     _received: dict[int, str] = field(default_factory=dict)
     _arrived: threading.Condition = field(default_factory=threading.Condition)
 
@@ -72,6 +77,16 @@ class Backend:
         """All that came on each connection that has ended, in the order of their beginning."""
         with self._arrived:
             return [self._received[number] for number in sorted(self._received)]
+
+    def wait_until_asked(self, count: int = 1, seconds: float = 5) -> None:
+        """Waits until so many request heads have come in all."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: self._asked >= count, seconds), self._asked
+
+    def _note_head(self) -> None:
+        with self._arrived:
+            self._asked += 1
+            self._arrived.notify_all()
 
     def connections(self, count: int, seconds: float = 5) -> list[str]:
         """What came on each of the first connections, once they have ended."""
@@ -93,7 +108,7 @@ class Backend:
             threading.Thread(target=self._serve, args=arguments, daemon=True).start()
 
     def _serve(self, number: int, connection: socket.socket, script: bytes | Script) -> None:
-        peer = Peer(connection)
+        peer = Peer(connection, on_head=self._note_head)
         try:
             if isinstance(script, bytes):
                 peer.request()

@@ -24,6 +24,7 @@ LAYERS = [
     {"http"},
     {"zones", "jwt", "upstream", "http1"},
     {"cache"},
+    {"gateway"},
     {"modules"},
     {"compile"},
     {"server"},
@@ -35,7 +36,7 @@ LAYERS = [
 READERS = {"lint", "docs"}
 READ = {
     *("errors", "features", "options", "log", "conf", "http", "zones", "jwt", "upstream"),
-    *("cache", "modules", "compile", "http1"),
+    *("cache", "gateway", "modules", "compile", "http1"),
 }
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.

@@ -66,6 +66,7 @@ class Directive:
     opens: Context | None = None
     raw: bool = False
     noop: bool = False
+    attribute: str = ""  # of the conf that keeps its value, where it is but one value
 
     @property
     def is_block(self) -> bool:
@@ -89,6 +90,13 @@ class Conf:
         inherited = cls.__mro__[1].__dict__.get("directives", {})
         cls.directives = {**inherited, **vars(cls).get("directives", {})}
 
+    @classmethod
+    def declare(cls, name: str, declaration: Declaration) -> None:
+        """Takes a directive that the body of the class declares."""
+        if "directives" not in vars(cls):
+            cls.directives = {}
+        cls.directives[name] = declaration.declare(name, name)
+
     def __init__(self, scope: Scope, level: Any = None) -> None:
         self._scope = scope
         self._level = level
@@ -111,16 +119,16 @@ class Conf:
             raise ConfError(f'"{directive or attribute}" directive is duplicate')
 
 
-class _Declaration:
-    """Leaves a Directive in the owner's table and a plain attribute in its place."""
+class Declaration:
+    """Leaves a Directive in the owner's table and a plain attribute in its place.
 
-    def __init__(self, attribute: object, declare: Callable[[str], Directive]) -> None:
+    ``declare`` makes the Directive of its name and that of the attribute it sets."""
+
+    def __init__(self, attribute: object, declare: Callable[[str, str], Directive]) -> None:
         self.attribute, self.declare = attribute, declare
 
     def __set_name__(self, owner: type[Conf], name: str) -> None:
-        if "directives" not in vars(owner):
-            owner.directives = {}
-        owner.directives[name.rstrip("_")] = self.declare(name.rstrip("_"))
+        owner.declare(name.rstrip("_"), self)
         setattr(owner, name, self.attribute)
 
 
@@ -136,15 +144,16 @@ def slot(
 ) -> T:
     """A directive kept as one value, inherited when unset, an error when repeated."""
 
-    def declare(name: str) -> Directive:
+    def declare(name: str, attribute: str) -> Directive:
         def set_slot(conf: Conf, *texts: str) -> None:
-            conf.once(name)
-            setattr(conf, name, parse(name, *texts))
+            conf.once(attribute, name)
+            setattr(conf, attribute, parse(name, *texts))
 
         text = str(default) if shown is None else shown
-        return Directive(name, contexts, set_slot, *arity, f"{name} {syntax};", text, doc)
+        shape = f"{name} {syntax};"
+        return Directive(name, contexts, set_slot, *arity, shape, text, doc, attribute=attribute)
 
-    return cast(T, _Declaration(default, declare))
+    return cast(T, Declaration(default, declare))
 
 
 def flag(default: bool, contexts: Context, doc: str) -> bool:
@@ -177,9 +186,9 @@ def bitmask(
 ) -> frozenset[str]:
     """A set of words; repeated directives of one level add up, as nginx's bitmasks do."""
 
-    def declare(name: str) -> Directive:
+    def declare(name: str, attribute: str) -> Directive:
         def set_mask(conf: Conf, *texts: str) -> None:
-            mask = set(vars(conf).get(name, ()))
+            mask = set(vars(conf).get(attribute, ()))
             for text in texts:
                 found = next((v for v in values if v.lower() == text.lower()), None)
                 if found is None:
@@ -187,12 +196,14 @@ def bitmask(
                 if found in mask:
                     conf._scope.warn(f'duplicate value "{text}"')
                 mask.add(found)
-            setattr(conf, name, frozenset(mask))
+            setattr(conf, attribute, frozenset(mask))
 
         syntax = f"{name} {' | '.join(values)} ...;"
-        return Directive(name, contexts, set_mask, 1, UNLIMITED, syntax, shown, doc)
+        return Directive(
+            name, contexts, set_mask, 1, UNLIMITED, syntax, shown, doc, attribute=attribute
+        )
 
-    return cast(frozenset[str], _Declaration(default, declare))
+    return cast(frozenset[str], Declaration(default, declare))
 
 
 def string(default: str, contexts: Context, doc: str, *, syntax: str = "string") -> str:
@@ -268,21 +279,21 @@ def accepted(
 
     `like` is a slot such as flag(...) whose values are the directive's."""
     doc = f"Accepted and without effect: {why}."
-    if isinstance(like, _Declaration):
+    if isinstance(like, Declaration):
         alike = like.declare
 
-        def declare_alike(name: str) -> Directive:
-            return replace(alike(name), contexts=contexts, doc=doc, noop=True)
+        def declare_alike(name: str, attribute: str) -> Directive:
+            return replace(alike(name, attribute), contexts=contexts, doc=doc, noop=True)
 
-        return _Declaration(like.attribute, declare_alike)
+        return Declaration(like.attribute, declare_alike)
 
-    def declare(name: str) -> Directive:
+    def declare(name: str, attribute: str) -> Directive:
         def ignore(conf: Conf, *texts: str) -> None:
             """Nothing to keep."""
 
         return Directive(name, contexts, ignore, fewest, most, f"{name} ...;", "—", doc, noop=True)
 
-    return _Declaration(None, declare)
+    return Declaration(None, declare)
 
 
 def directive(
@@ -296,7 +307,8 @@ def directive(
 ) -> Callable[[F], F]:
     """A directive set by a method; its signature is the shape of its arguments.
 
-    A `raw` directive's method also gets `entries`, the statements of its block."""
+    A `raw` directive's method also gets `entries`, the statements of its block.  In `syntax`
+    "{name}" stands for the directive's name."""
 
     def decorate(method: F) -> F:
         parameters = list(inspect.signature(method).parameters.values())[1:]
@@ -308,20 +320,20 @@ def directive(
         words += [f"{p.name} ..." for p in parameters if p.kind is p.VAR_POSITIONAL]
         ends = " { ... }" if opens or raw else ";"
 
-        def declare(name: str) -> Directive:
+        def declare(name: str, attribute: str) -> Directive:
             shape = arity or (fewest, UNLIMITED if many else len(named))
             return Directive(
                 name,
                 contexts,
                 method,
                 *shape,
-                syntax or " ".join([name, *words]) + ends,
+                (syntax or " ".join(["{name}", *words]) + ends).replace("{name}", name),
                 default,
                 inspect.getdoc(method) or "",
                 opens,
                 raw,
             )
 
-        return cast(F, _Declaration(method, declare))
+        return cast(F, Declaration(method, declare))
 
     return decorate

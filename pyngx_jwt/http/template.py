@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..conf.directive import Context, slot
+from ..conf.values import parse_size
 from ..errors import ConfError
 from .variables import Getter, Variables, numbered
 
@@ -109,3 +110,18 @@ def template(
     return slot(
         default, lambda name, text: Template(text), contexts, doc, syntax=syntax, shown=shown
     )
+
+
+def bind_size(value: Template | None, variables: Variables) -> Callable[[Request], int] | None:
+    """A size in bytes that can depend on the request, None where there is none."""
+    if value is None or value.text == "0":
+        return None
+    text = value.bind(variables)
+
+    def size_of(r: Request) -> int:
+        try:
+            return parse_size(text(r))
+        except ValueError:
+            return 0
+
+    return size_of

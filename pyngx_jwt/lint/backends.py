@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 from ..conf.parse import Statement
 from ..errors import ConfError
-from ..modules.proxy.conf import split_scheme
-from ..modules.upstream import UpstreamConf, Upstreams
+from ..gateway.conf import TlsConf
+from ..gateway.groups import Upstreams
+from ..gateway.target import split_scheme
+from ..modules.proxy.conf import SCHEMES
+from ..modules.upstream import UpstreamConf
 from ..upstream.address import AddressError, Url, parse_url
 from .place import Place
 
@@ -39,7 +42,8 @@ def declared(place: Place, url: Url) -> UpstreamConf | None:
     """The "upstream" block that a URL means, None if it means an address."""
     if not url.no_port:
         return None
-    return place.level.scope.shared(Upstreams).declared.get(url.host.lower())
+    found = place.level.scope.shared(Upstreams).declared.get(url.host.lower())
+    return found if isinstance(found, UpstreamConf) else None
 
 
 def servers_of(group: UpstreamConf) -> Iterator[str]:
@@ -74,20 +78,26 @@ def guarded_backends(places: Iterable[Place]) -> dict[str, Place]:
 
 
 def passing(place: Place) -> Statement:
-    """The proxy_pass of a place."""
-    return place.set_by("proxy_pass")
+    """The proxy_pass, or its like, of a place."""
+    return place.set_by(f"{place.gateway.prefix}_pass")
 
 
 def servers_behind(place: Place, text: str) -> list[str]:
     """The hosts that a URL without variables leads to, as they are written."""
     try:
-        url = parse_url(split_scheme(text)[1], uri_part=True, resolve=False)
+        url = parse_url(split_scheme(text, SCHEMES)[1], uri_part=True, resolve=False)
     except (AddressError, ConfError):
         return []
     group = declared(place, url)
     if group is None:
         return [url.host]
     return [server.name for server in group._servers]
+
+
+def verifies(place: Place) -> bool:
+    """Whether the certificate of the upstream is checked."""
+    conf = place.gateway
+    return isinstance(conf, TlsConf) and conf.ssl_verify
 
 
 def is_local(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..http.template import Template
-from ..modules.proxy.cache_conf import CacheConf
 from .fields import carriers
 from .place import Place
 
@@ -23,7 +22,7 @@ def is_cached(place: Place) -> bool:
 
 def zone_of(place: Place) -> Template | None:
     """The zone of the cache, None without one."""
-    return place[CacheConf].zone
+    return place.caching.zone
 
 
 def is_personal(text: Template | None, place: Place) -> bool:
@@ -40,7 +39,7 @@ def is_personal(text: Template | None, place: Place) -> bool:
 def keeps_apart(place: Place) -> bool:
     """Whether no user is answered with what was kept for another: by the key, or because
     nothing is kept of requests with tokens."""
-    conf = place[CacheConf]
-    if is_personal(conf.proxy_cache_key, place):
+    conf = place.caching
+    if is_personal(conf.cache_key, place):
         return True
-    return any(is_personal(text, place) for text in conf.no_cache)
+    return any(is_personal(text, place) for text in conf.not_kept)

@@ -39,7 +39,7 @@ def passes_on(place: Place, low: str) -> bool:
         return False
     given = set_fields(place).get(low)
     if given is None:
-        return place[ProxyConf].proxy_pass_request_headers and low not in identity_fields(place)
+        return place.gateway.pass_request_headers and low not in identity_fields(place)
     names = place.conf.flow.names(given[1], place)
     cookies = low == "cookie" and any(name.startswith("cookie_") for name in names)
     return cookies or variable_of(low) in names

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from ..cache.freshness import valid_seconds
 from ..conf.parse import Statement
 from ..modules.core import CoreConf
-from ..modules.proxy.cache_conf import CacheConf
 from .backends import passing
 from .model import Configuration
 from .place import Place
@@ -97,7 +96,7 @@ def _asked(asking: Place, uri: str) -> Statement:
 
 def kept_in_cache(place: Place) -> int:
     """The seconds that a cache keeps the keys which a place fetches; 0: not, or who knows."""
-    cache = place[CacheConf]
+    cache = place.caching
     return valid_seconds(cache.valid, 200) if cache.zone is not None else 0
 
 

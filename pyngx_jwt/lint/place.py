@@ -19,11 +19,13 @@ from ..conf.directive import (
     Context,
 )
 from ..conf.parse import Statement
+from ..gateway.cache_conf import CachedConf
+from ..gateway.conf import GatewayConf, Target, gateway_of
 from ..http.level import Level
 from ..http.listen import Listen
 from ..modules.access import AccessConf
 from ..modules.core import CoreConf
-from ..modules.proxy.conf import ProxyConf, Target
+from ..modules.proxy.conf import ProxyConf
 from .auth import SWITCHES, Auth, auth_of
 
 if TYPE_CHECKING:
@@ -204,4 +206,16 @@ class Place:
     @cached_property
     def target(self) -> Target | None:
         """Where requests are passed to by this block itself, None if they are not."""
-        return self[ProxyConf]._target
+        return self.gateway.target
+
+    @cached_property
+    def gateway(self) -> GatewayConf:
+        """The conf of the protocol by which this block passes requests on; where it does not,
+        that of proxying."""
+        return gateway_of(self.level) or self[ProxyConf]
+
+    @property
+    def caching(self) -> CachedConf:
+        """What is said of caching for the requests that are passed on."""
+        conf = self.gateway
+        return conf if isinstance(conf, CachedConf) else CachedConf(self.level.scope, self.level)

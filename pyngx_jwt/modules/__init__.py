@@ -27,7 +27,7 @@ from .main import main
 from .map import map_
 from .mirror import mirror
 from .not_modified import not_modified
-from .proxy import proxy, proxy_cache
+from .proxy import proxy
 from .range import range_
 from .realip import realip
 from .referer import referer
@@ -66,7 +66,6 @@ MODULES: tuple[AnyModule, ...] = (
     referer,
     rewrite,
     proxy,
-    proxy_cache,
     empty_gif,
     stub_status,
     *JWT_MODULES,

@@ -45,7 +45,7 @@ from ..http.module import Module
 from ..http.names import ascii_lower
 from ..http.regex import Regex
 from ..http.request import Request
-from ..http.template import Template, Text
+from ..http.template import Template, Text, bind_size
 from ..http.uri import escape_uri
 
 METHODS = frozenset(
@@ -696,8 +696,8 @@ def compile_core(level: Level, location: Location) -> None:
     conf = level[CoreConf]
     location.name, location.core = conf._name, conf
     location.internal = (conf.internal_only and bool(level.context & LOCATION)) or conf.is_named
-    location.limit_rate = bind_size(conf.limit_rate_value, level)
-    location.limit_rate_after = bind_size(conf.limit_rate_start, level)
+    location.limit_rate = bind_size(conf.limit_rate_value, level.variables)
+    location.limit_rate_after = bind_size(conf.limit_rate_start, level.variables)
     location.signature = conf.signature
     allowed = conf.keepalive_requests if conf.keepalive_timeout[0] > 0 else 0
     location.keepalive = (allowed, conf.keepalive_time, _disables(conf.keepalive_disable))
@@ -717,18 +717,3 @@ def _size_template(directive: str, text: str) -> Template:
         except ValueError:
             raise ConfError(f'"{directive}" directive invalid value') from None
     return template
-
-
-def bind_size(value: Template | None, level: Level) -> Callable[[Request], int] | None:
-    """A size in bytes that can depend on the request, None where there is none."""
-    if value is None or value.text == "0":
-        return None
-    text = value.bind(level.variables)
-
-    def size_of(r: Request) -> int:
-        try:
-            return parse_size(text(r))
-        except ValueError:
-            return 0
-
-    return size_of

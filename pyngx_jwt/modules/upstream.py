@@ -12,22 +12,29 @@ from ..conf.directive import HTTP, UPSTREAM, Conf, directive, number, time
 from ..conf.parse import Statement
 from ..conf.values import parse_number, parse_sec, parse_size
 from ..errors import ConfError
+from ..gateway.cache_conf import CachedConf
+from ..gateway.cached import gateway_to
+from ..gateway.conf import GatewayConf
+from ..gateway.exchange import Gateway, Surroundings
+from ..gateway.groups import Upstreams
+from ..gateway.state import State
+from ..gateway.wire import Wire
 from ..http.level import Level
 from ..http.module import Module
-from ..http.request import Request
+from ..http.request import Handler, Request
 from ..http.template import Template
 from ..http.variables import Getter
 from ..upstream.address import Address, AddressError, Url, parse_upstream, resolve_host
 from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.hash import ConsistentHash, Hash, IpHash
-from ..upstream.head import Response
 from ..upstream.least_conn import LeastConn
 from ..upstream.peer import Peers, Server
 from ..upstream.pool import Keepalive
 from ..upstream.random import Random
 from ..upstream.shared import Shared
-from ..upstream.upstream import Upstream, address_upstream, make_upstream
+from ..upstream.upstream import Upstream, make_upstream
 from ..zones import Zone, Zones
+from .core import CoreConf
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down"})
 ALL = WEIGHTS | {"backup"}
@@ -227,54 +234,16 @@ def _parsed(parse: Callable[[str], int], text: str, parameter: str) -> int:
         raise ConfError(f'invalid parameter "{parameter}"') from None
 
 
-class Upstreams:
-    """The groups of a configuration, declared and implied by addresses."""
-
-    def __init__(self) -> None:
-        self.declared: dict[str, UpstreamConf] = {}  # names in lower case
-        self._built: dict[str, Upstream] = {}
-        self._implied: dict[tuple[str, int], Upstream] = {}
-
-    def get(self, name: str) -> Upstream | None:
-        """A declared group, which may be declared after its use."""
-        name = name.lower()
-        conf = self.declared.get(name)
-        if conf is None:
-            return None
-        if name not in self._built:
-            self._built[name] = conf.build()
-        return self._built[name]
-
-    def find(self, url: Url) -> Upstream | None:
-        """The group that a URL with variables comes to: one that was declared or implied by
-        another URL (ngx_http_upstream_init_request)."""
-        found = self.get(url.host) if url.no_port else None
-        return found or self._implied.get((url.host.lower(), url.port))
-
-    def of_url(self, url: Url, statement: Statement | None) -> Upstream:
-        """The group an address stands for; resolving it can fail with nginx's error."""
-        found = self.get(url.host)
-        if found is not None:
-            if not url.no_port:
-                raise _placed(f'upstream "{url.host}" may not have port {url.port}', statement)
-            return found
-        key = (url.host.lower(), url.port)
-        found = self._implied.get(key)
-        if found is None:
-            try:
-                addresses = url.addresses or resolve_host(url.host, url.port)
-            except AddressError as error:
-                raise _placed(f'{error} in upstream "{url.host}"', statement) from None
-            found = self._implied[key] = address_upstream(url.host, Server(url.host, addresses))
-        return found
-
-
-def _placed(message: str, statement: Statement | None) -> ConfError:
-    error = ConfError(message)
-    return error.at(statement.file, statement.line) if statement else error
-
-
 upstream = Module("upstream", UpstreamConf)
+
+
+def pass_to(conf: GatewayConf, level: Level, wire: Wire) -> Handler:
+    """The content handler of a location that passes its requests on."""
+    core = level[CoreConf]
+    around = Surroundings(bool(core.resolver), core.early_hints_of)
+    if isinstance(conf, CachedConf):
+        return gateway_to(conf, level, wire, around).handle
+    return Gateway(conf, level, wire, around).handle
 
 
 @upstream.after_merge
@@ -284,42 +253,6 @@ def build_groups(conf: UpstreamConf, level: Level) -> None:
         groups = level.scope.shared(Upstreams)
         for name in groups.declared:
             groups.get(name)
-
-
-class State:
-    """What became of a request at one server (ngx_http_upstream_state_t); times in seconds,
-    -1 where it did not come to that."""
-
-    status = 0
-    started = 0.0
-    connect_time = -1.0
-    header_time = -1.0
-    response_time = -1.0
-    response_length = 0
-    bytes_received = 0
-    bytes_sent = 0
-    response: Response | None = None
-
-    def __init__(self, peer: str, url: str = "", *, status: int = 0, started: float = 0.0) -> None:
-        self.peer, self.url = peer, url
-        self.status, self.started = status, started
-
-    def field(self, name: str) -> str | None:
-        """A field of the response by its lower-case name, repeated ones joined by ", "."""
-        values = self.fields(name)
-        return ", ".join(values) if values else None
-
-    def fields(self, name: str) -> list[str]:
-        """The values of a field of the response by its lower-case name."""
-        response = self.response
-        if response is None or name not in response.names:
-            return []
-        headers = zip(response.names, response.headers, strict=True)
-        return [value for key, (_, value) in headers if key == name]
-
-    def particulars(self) -> str:
-        """What log lines say about the server."""
-        return f', upstream: "{self.url}"' if self.url else ""
 
 
 def _each(r: Request, tell: Callable[[State], str]) -> str | None:
@@ -446,3 +379,17 @@ def upstream_cookie(name: str) -> Getter:
         return None
 
     return get
+
+
+@upstream.variable("upstream_cache_last_modified")
+def upstream_cache_last_modified(r: Request) -> str | None:
+    """Last-Modified of a cached response that is being revalidated."""
+    value: str | None = r.contexts.get("cache_last_modified")
+    return value
+
+
+@upstream.variable("upstream_cache_etag")
+def upstream_cache_etag(r: Request) -> str | None:
+    """ETag of a cached response that is being revalidated."""
+    value: str | None = r.contexts.get("cache_etag")
+    return value

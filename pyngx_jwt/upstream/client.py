@@ -15,7 +15,7 @@ from typing import cast
 
 from ..log import errno_text
 from .address import Address
-from .body import Chunked, Counted, Decoder, UntilClose
+from .body import Counted, Decoder
 from .errors import (
     TIMED_OUT,
     BadResponse,
@@ -24,18 +24,11 @@ from .errors import (
     SendTimeout,
     UpstreamError,
 )
-from .head import (
-    EARLY_HINTS,
-    HTTP_09,
-    SWITCHING_PROTOCOLS,
-    Response,
-    parse_head,
-)
+from .head import EARLY_HINTS, SWITCHING_PROTOCOLS, Response
+from .reader import HTTP1, Reader
 from .waiting import Waiting
 
 _BODILESS = frozenset({204, 304})
-_AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
-_AFTER_CHUNKS = "upstream sent data after final chunk"
 MOST_INTERIM = 1000  # responses before the final one
 
 
@@ -54,7 +47,9 @@ class Settings:
 
 
 class Connection(Waiting):
-    """An HTTP/1 client connection, for one exchange after the other."""
+    """A connection to an upstream, for one exchange after the other.
+
+    What its bytes mean a Reader knows: responses of HTTP/1, unless another one is given."""
 
     __slots__ = (
         "_buffered",
@@ -68,6 +63,7 @@ class Connection(Waiting):
         "_more",
         "_paused",
         "_pending",
+        "_reader",
         "_settings",
         "_spoiled",
         "_transport",
@@ -82,6 +78,7 @@ class Connection(Waiting):
         "started",
     )
     _settings: Settings  # of the exchange
+    _reader: Reader
     _transport: asyncio.Transport
 
     def __init__(self, loop: asyncio.AbstractEventLoop, address: Address) -> None:
@@ -113,10 +110,17 @@ class Connection(Waiting):
     # -- for the user --
 
     def begin(
-        self, data: bytes, settings: Settings, *, head: bool = False, more: bool = False
+        self,
+        data: bytes,
+        settings: Settings,
+        *,
+        head: bool = False,
+        more: bool = False,
+        reader: Reader = HTTP1,
     ) -> None:
         """Sends a request or its beginning; `head`: its method is HEAD, `more`: write()
         will bring the rest.  Never raises: what fails is told by receive()."""
+        self._reader = reader
         self._settings, self._head_request, self._more = settings, head, more
         self.response, self._ended = None, False
         self.bytes_received = self._interim = 0
@@ -286,7 +290,7 @@ class Connection(Waiting):
     def _feed_head(self, data: bytes) -> None:
         if self._pending:
             data, self._pending = self._pending + data, b""
-        at, size = 0, self._settings.buffer_size
+        at, size, parse_head = 0, self._settings.buffer_size, self._reader.parse_head
         try:
             response = parse_head(data, size)
             while response is not None and response.is_interim:
@@ -313,7 +317,8 @@ class Connection(Waiting):
         self.response = response
         bodiless = self._head_request or response.status in _BODILESS
         length = 0 if bodiless else response.length
-        if length == len(rest) and response.status != SWITCHING_PROTOCOLS:
+        known = length == len(rest) and response.status != SWITCHING_PROTOCOLS
+        if known and not self._reader.trailed:
             response.body = rest
             self._ended = True
         else:
@@ -334,12 +339,10 @@ class Connection(Waiting):
             self._chunks.clear()
 
     def _decoder_for(self, response: Response) -> Decoder:
-        if response.status == SWITCHING_PROTOCOLS or response.version == HTTP_09:
-            return UntilClose()
-        if response.chunked:
-            trailers = response.trailers if self._settings.pass_trailers else None
-            return Chunked(trailers, self._settings.buffer_size)
-        return UntilClose() if response.length < 0 else Counted(response.length)
+        settings = self._settings
+        return self._reader.decoder(
+            response, settings.buffer_size, keeps_trailers=settings.pass_trailers
+        )
 
     def _feed_body(self, decoder: Decoder, data: bytes) -> None:
         try:
@@ -373,7 +376,7 @@ class Connection(Waiting):
             return
         elif self.response is not None:
             self._spoiled = True
-            self.response.warning = _AFTER_CHUNKS if self.response.chunked else _AFTER_LENGTH
+            self.response.warning = self._reader.excess(self.response)
         else:
             self._pending += data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
@@ -667,11 +668,12 @@ def test_big_answer(nginx: Nginx) -> None:
 
 def test_buffering_off_streams(nginx: Nginx) -> None:
     parts: list[bytes] = []
+    arrived = threading.Event()
 
     def late(peer: Peer) -> None:
         peer.head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + parts[0] + b"\r\none")
-        assert peer.silent(0.2)
+        assert arrived.wait(10)
         peer.send(b"two")
 
     nginx.backend("b", late)
@@ -681,9 +683,11 @@ def test_buffering_off_streams(nginx: Nginx) -> None:
         """)
     for path, extra in (("/off", b""), ("/by-header", b"X-Accel-Buffering: no\r\n")):
         parts[:] = [extra]
+        arrived.clear()
         with nginx.connect() as client:
             client.wire.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            assert client.wire.until(b"one", 0.15).endswith(b"\r\n\r\none")
+            assert client.wire.until(b"one").endswith(b"\r\n\r\none")
+            arrived.set()
             assert client.wire.exactly(3) == b"two"
 
 
@@ -898,7 +902,7 @@ def test_client_leaves(nginx: Nginx) -> None:
     nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
     with nginx.connect() as client:
         client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert client.wire.silent(0.1)
+        backend.wait_until_asked()
     backend.connections(1)
     nginx.wait_for_log(r"\[info\] .*client prematurely closed connection")
 
@@ -913,7 +917,7 @@ def test_ignore_client_abort(nginx: Nginx) -> None:
     nginx("location / { proxy_ignore_client_abort on; proxy_pass http://127.0.0.1:%%PORT_b%%; }")
     with nginx.connect() as client:
         client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert client.wire.silent(0.1)
+        backend.wait_until_asked()
     backend.connections(1)
 
 

@@ -558,7 +558,7 @@ def test_max_conns(nginx: Nginx) -> None:
         peer.request()
         peer.closed()
 
-    nginx.backend("slow", slow)
+    backend = nginx.backend("slow", slow)
     nginx(
         "location / { proxy_pass http://u; } location /a { proxy_pass http://v; }",
         http="""
@@ -569,9 +569,9 @@ def test_max_conns(nginx: Nginx) -> None:
     )
     with nginx.connect() as client:
         client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert client.wire.silent(0.1)
+        backend.wait_until_asked()
         nginx.exchange("> GET /\n< 502")
     with nginx.connect() as client:
         client.wire.send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert client.wire.silent(0.1)
+        backend.wait_until_asked(2)
         assert chosen(nginx, 3, "/a") == "aaa"

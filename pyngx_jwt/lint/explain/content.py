@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...gateway.cached import CachedGateway
+from ...gateway.exchange import Gateway
+from ...gateway.target import Found
+from ...gateway.wire import KEY
 from ...http.request import Status
 from ...modules.mirror import MirrorConf
-from ...modules.proxy.cached import CachedProxy
-from ...modules.proxy.handler import Proxy
-from ...modules.proxy.target import Found
 from ...modules.try_files import TryFilesConf, find_file
 from ..backends import declared
 from ..place import Place
@@ -36,17 +37,17 @@ def run_content(place: Place, r: Traced, account: Account) -> Status | None:
     return None
 
 
-def _proxy(place: Place) -> Proxy | None:
+def _proxy(place: Place) -> Gateway | None:
     location = place.level.location
     assert location is not None
     for handler in location.handlers:
         owner = getattr(handler, "__self__", None)
-        if isinstance(owner, Proxy):
+        if isinstance(owner, Gateway):
             return owner
     return None
 
 
-def _tell_proxy(place: Place, proxy: Proxy, r: Traced, account: Account) -> Status | None:
+def _tell_proxy(place: Place, proxy: Gateway, r: Traced, account: Account) -> Status | None:
     where = place.set_by("proxy_pass")
     found: Any = proxy.find(r)
     if not isinstance(found, Found):
@@ -56,9 +57,9 @@ def _tell_proxy(place: Place, proxy: Proxy, r: Traced, account: Account) -> Stat
             return None
         account.say(f"cannot be passed on: {'; '.join(r.told[-1:])}", where)
         return int(found)
-    r.contexts["proxy"] = found.out
-    head = proxy.build_head(r, found.out).decode("latin-1").split("\r\n")
-    if isinstance(proxy, CachedProxy):
+    r.contexts[KEY] = found.out
+    head = _head(proxy, r, found, validates=False)
+    if isinstance(proxy, CachedGateway):
         head = _tell_cache(place, proxy, r, found, account, head)
     vars = found.out.vars
     account.say(f"passed to {vars.scheme}://{vars.key_host}: {head[0]}", where)
@@ -70,7 +71,7 @@ def _tell_proxy(place: Place, proxy: Proxy, r: Traced, account: Account) -> Stat
 
 
 def _tell_cache(
-    place: Place, proxy: CachedProxy, r: Traced, found: Found, account: Account, head: list[str]
+    place: Place, proxy: CachedGateway, r: Traced, found: Found, account: Account, head: list[str]
 ) -> list[str]:
     zone = proxy.cache.zone
     name = zone.text if zone is not None else "off"
@@ -78,8 +79,8 @@ def _tell_cache(
     if r.method not in proxy.methods:
         account.say(f"not with the method {r.method}", place.find("proxy_cache_methods"), 2)
         return head
-    key: Callable[[Traced], str] = proxy.key or (lambda r: proxy._default_key(r, found.out))
-    head = proxy.build_cached_head(r, found.out).decode("latin-1").split("\r\n")
+    key: Callable[[Traced], str] = proxy.key or (lambda r: proxy.wire.key(r, found.out))
+    head = _head(proxy, r, found, validates=True)
     account.say(f"by the key {key(r)}", place.find("proxy_cache_key"), 2)
     for valid in place.outward():
         for statement in valid.given("proxy_cache_valid"):
@@ -87,6 +88,10 @@ def _tell_cache(
         if valid.given("proxy_cache_valid"):
             break
     return head
+
+
+def _head(proxy: Gateway, r: Traced, found: Found, *, validates: bool) -> list[str]:
+    return proxy.wire.build(r, found.out, validates=validates).decode("latin-1").split("\r\n")
 
 
 def _tell_servers(place: Place, account: Account) -> None:

@@ -36,7 +36,6 @@ from collections.abc import Iterator
 
 from ...cache import parse_valid
 from ...conf.parse import Statement
-from ...modules.proxy.cache_conf import CacheConf
 from ..cached import has_cache
 from ..finding import Severity
 from ..once import each_statement
@@ -50,7 +49,7 @@ ANY = 0
 @rule.whole
 @each_statement
 def check(place: Place) -> Iterator[Hit]:
-    valid = place[CacheConf].valid
+    valid = place.caching.valid
     if not has_cache(place):
         return
     named = {v.status for v in valid}

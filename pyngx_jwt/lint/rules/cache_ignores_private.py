@@ -40,7 +40,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.proxy.conf import ProxyConf
 from ..cached import is_cached
 from ..finding import Severity
 from ..once import each_statement
@@ -60,7 +59,7 @@ EFFECTS = {
 def check(place: Place) -> Iterator[Hit]:
     if not place.auth.wanted or not is_cached(place):
         return
-    ignored = [n for n in EFFECTS if n in place[ProxyConf].proxy_ignore_headers]
+    ignored = [n for n in EFFECTS if n in place.gateway.ignore_headers]
     if ignored:
         yield Hit(
             place.set_by("proxy_ignore_headers"),

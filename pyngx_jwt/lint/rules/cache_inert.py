@@ -31,8 +31,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.proxy.cache_conf import CacheConf
-from ...modules.proxy.conf import ProxyConf
 from ..cached import has_cache
 from ..finding import Severity
 from ..once import each_statement
@@ -46,9 +44,9 @@ TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}
 @rule.whole
 @each_statement
 def check(place: Place) -> Iterator[Hit]:
-    if not has_cache(place) or place[CacheConf].valid:
+    if not has_cache(place) or place.caching.valid:
         return
-    if place[ProxyConf].proxy_ignore_headers >= TELLING:
+    if place.gateway.ignore_headers >= TELLING:
         yield Hit(
             place.set_by("proxy_cache"),
             f'nothing is ever kept of {place}: there is no "proxy_cache_valid", and what the '

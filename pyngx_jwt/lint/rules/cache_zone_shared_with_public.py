@@ -58,7 +58,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ...modules.core import CoreConf
-from ...modules.proxy.cache_conf import CacheConf
 from ..cached import is_cached, is_personal, zone_of
 from ..finding import Severity
 from ..model import Configuration
@@ -103,7 +102,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     groups: dict[tuple[str, str], Group] = {}
     cached = [place for place in conf.answering if is_cached(place)]
     for place in cached:
-        if place.auth.wanted and not is_personal(place[CacheConf].proxy_cache_key, place):
+        if place.auth.wanted and not is_personal(place.caching.cache_key, place):
             groups.setdefault(_key(place), Group()).add(place)
     for place in cached if groups else ():
         group = None if place.auth.wanted else groups.get(_key(place))
@@ -113,7 +112,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
 
 def _key(place: Place) -> tuple[str, str]:
     """The zone, and the key as it is written; with the default one also where it goes."""
-    zone, key, target = zone_of(place), place[CacheConf].proxy_cache_key, place.target
+    zone, key, target = zone_of(place), place.caching.cache_key, place.target
     assert zone is not None and target is not None
     if key is not None:
         return zone.text, key.text
@@ -134,7 +133,7 @@ def _check(place: Place, group: Group) -> Iterator[Hit]:
 
 def _can_meet(place: Place, other: Place) -> bool:
     """Whether some request to each of them has the same key."""
-    key = place[CacheConf].proxy_cache_key
+    key = place.caching.cache_key
     names = set(key.names) if key is not None else URIS
     if place.server is not other.server:
         if names & SERVERS or (names & HOSTS and not _share_a_name(place.server, other.server)):

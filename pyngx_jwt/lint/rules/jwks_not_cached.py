@@ -54,7 +54,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.proxy.cache_conf import CacheConf
 from ..finding import Severity
 from ..jwks import kept_by_module, kept_in_cache, nginx_key_locations
 from ..model import Configuration
@@ -68,7 +67,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for found in nginx_key_locations(conf):
         if kept_by_module(found.asking) or kept_in_cache(found.place):
             continue
-        if found.place[CacheConf].zone is None:
+        if found.place.caching.zone is None:
             yield found.fault(
                 "keys are fetched for every request",
                 'keep them with "proxy_cache" and "proxy_cache_valid"',

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.proxy.conf import ProxyConf
+from ..backends import verifies
 from ..finding import Severity
 from ..jwks import key_locations
 from ..model import Configuration
@@ -51,7 +51,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         target = found.place.target
         if target is None or not target.text.text.startswith("https:"):
             continue
-        if not found.place[ProxyConf].proxy_ssl_verify:
+        if not verifies(found.place):
             yield found.fault(
                 f"keys come from {target.text.text}, and its certificate is not checked",
                 'turn "proxy_ssl_verify" on and name the "proxy_ssl_trusted_certificate"',

@@ -27,8 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.proxy.conf import ProxyConf
-from ..backends import backends_of, passing
+from ..backends import backends_of, passing, verifies
 from ..fields import forwarded, shown
 from ..finding import Severity
 from ..place import Place
@@ -41,7 +40,7 @@ NEAR = ("127.", "localhost:", "[::1]", "unix:")
 @rule.each_location
 def check(place: Place) -> Iterator[Hit]:
     target = place.target
-    if target is None or not place.auth.wanted or place[ProxyConf].proxy_ssl_verify:
+    if target is None or not place.auth.wanted or verifies(place):
         return
     if not target.text.text.lower().startswith("https:"):
         return

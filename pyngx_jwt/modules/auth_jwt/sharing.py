@@ -10,7 +10,6 @@ from ...http.engine import find_location
 from ...http.location import Location
 from ...http.request import Request
 from ...http.template import Template
-from ..proxy.cache_conf import CacheConf
 from ..proxy.conf import ProxyConf
 from ..rewrite import RewriteConf
 
@@ -49,15 +48,14 @@ def _rewrites(location: Location) -> bool:
 def _asks_the_same(location: Location) -> bool:
     """Whether the upstream is asked the same, or a cache answers all from one entry."""
     proxy: ProxyConf = location.conf(ProxyConf)
-    target = proxy._target
+    target = proxy.target
     if target is None or target.url is None:
         return False
     texts = [proxy.proxy_method, proxy.proxy_set_body, *(v for _, v in proxy.set_headers)]
     if not any(_varies(text) for text in texts):
         return True
-    cache: CacheConf = location.conf(CacheConf)
-    one_entry = cache.zone is not None and not _varies(cache.zone)
-    return one_entry and not _varies(cache.proxy_cache_key) and not cache.bypass
+    one_entry = proxy.zone is not None and not _varies(proxy.zone)
+    return one_entry and not _varies(proxy.cache_key) and not proxy.bypass
 
 
 def _varies(text: Template | None) -> bool:

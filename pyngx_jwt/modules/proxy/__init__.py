@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from .cache_conf import cache as proxy_cache
-from .cached import pass_request
 from .conf import ProxyConf
-from .handler import proxy
+from .module import pass_request, proxy
 
-__all__ = ["ProxyConf", "pass_request", "proxy", "proxy_cache"]
+__all__ = ["ProxyConf", "pass_request", "proxy"]

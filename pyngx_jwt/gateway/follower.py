@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 
-from ...cache import Writer
-from ...http.request import Request
-from ...log import Level
+from ..cache import Writer
+from ..http.request import Request
+from ..log import Level
 
 CHUNK = 131072  # bytes read from the file and sent at once
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from functools import lru_cache
 
-from ...cache import Entry, Hold
-from ...http.request import DONE, Request, Status
-from ...log import Level
-from ...upstream.errors import BadResponse
-from ...upstream.head import HTTP_09, Response, parse_head
-from .conf import ProxyConf
-from .response import CopyHeaders, limit_rate_of
+from ..cache import Entry, Hold
+from ..http.request import DONE, Request, Status
+from ..log import Level
+from ..upstream.errors import BadResponse
+from ..upstream.head import HTTP_09, Response
+from ..upstream.reader import Reader
+from .answer import CopyHeaders, limit_rate_of
+from .conf import GatewayConf
+from .wire import Wire
 
 CHUNK = 131072  # bytes read from a file and sent at once
 HEADS = 256  # heads that are not parsed again
@@ -20,11 +22,12 @@ HEADS = 256  # heads that are not parsed again
 class KeptResponses:
     """How a location sends what it has kept."""
 
-    def __init__(self, copy_headers: CopyHeaders, conf: ProxyConf) -> None:
+    def __init__(self, copy_headers: CopyHeaders, conf: GatewayConf, wire: Wire) -> None:
         self.copy_headers = copy_headers
-        self.force_ranges = conf.proxy_force_ranges
-        self.rate_ignored = "X-Accel-Limit-Rate" in conf.proxy_ignore_headers
-        self.parse = lru_cache(HEADS)(parse_kept)
+        self.force_ranges = conf.force_ranges
+        self.rate_ignored = "X-Accel-Limit-Rate" in conf.ignore_headers
+        reader = wire.reader(None)
+        self.parse = lru_cache(HEADS)(lambda head: parse_kept(head, reader))
 
     def send(self, r: Request, hold: Hold) -> Awaitable[Status] | Status | None:
         """Sends the entry of the hold and closes it; what is not long is sent at once.
@@ -76,10 +79,10 @@ def _is_whole(r: Request, response: Response, entry: Entry) -> bool:
     return length < 0 or bodiless or length == entry.length - entry.header.body_start
 
 
-def parse_kept(head: bytes) -> Response | None:
+def parse_kept(head: bytes, reader: Reader) -> Response | None:
     """The response as it was stored; None if the file holds none, as one without a status."""
     try:
-        response = parse_head(head, len(head)) if head else None
+        response = reader.parse_head(head, len(head)) if head else None
     except BadResponse:
         return None
     return None if response is None or response.version == HTTP_09 else response

@@ -7,88 +7,77 @@ from collections.abc import Awaitable, Callable
 from functools import reduce
 from operator import or_
 
-from ...cache import (
+from ..cache import (
     IGNORABLE,
     Cache,
     Caches,
     Found,
+    HashedPath,
     Hold,
     Ignore,
     Key,
     Policy,
 )
-from ...http.body import read_body
-from ...http.date import http_date
-from ...http.engine import log_failure, log_request
-from ...http.level import Level
-from ...http.request import Handler, Request, Status
-from ...http.subrequest import clone
-from ...log import Level as LogLevel
+from ..http.body import read_body
+from ..http.date import http_date
+from ..http.engine import log_failure, log_request
+from ..http.level import Level
+from ..http.request import Request, Status
+from ..http.subrequest import clone
+from ..log import Level as LogLevel
 from . import target
-from .cache_conf import ANY_OFFSET, CacheConf, temp_path
-from .conf import ProxyConf, check_buffers
-from .fetch import CachingExchange, any_tells
-from .handler import Exchange, Proxy, proxy
+from .cache_conf import ANY_OFFSET, CachedConf
+from .exchange import Exchange, Gateway, Surroundings
+from .keeping import CacheKeeper, any_tells
 from .kept import KeptResponses
-from .request import Outgoing, build_uri, compile_head
+from .wire import KEY, Wire
 
-ROOM_FOR_HEAD = 256  # bytes that proxy_buffer_size must have beyond the key
-
-
-@proxy.after_merge
-def check(conf: ProxyConf, level: Level) -> None:
-    """Buffers that do not fit together are refused even where nothing is passed."""
-    check_buffers(conf)
+ROOM_FOR_HEAD = 256  # bytes that the buffer of a head must have beyond the key
 
 
-@proxy.upstream_content
-def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
-    """The content handler of a location with proxy_pass."""
-    if conf._target is None:
-        return None
-    if level[CacheConf].zone is None:
-        return Proxy(conf, level).handle
-    return CachedProxy(conf, level).handle
+def gateway_to(conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> Gateway:
+    """A location's way to its upstream, with a cache before it if there is one."""
+    if conf.zone is None:
+        return Gateway(conf, level, wire, around)
+    return CachedGateway(conf, level, wire, around)
 
 
-class CachedProxy(Proxy):
+class CachedGateway(Gateway):
     """A location's way to its upstream, with a cache before it."""
 
-    def __init__(self, conf: ProxyConf, level: Level) -> None:
-        super().__init__(conf, level, cached=True)
-        cache = self.cache = level[CacheConf]
-        self.build_cached_head = compile_head(conf, level, cached=True)
+    def __init__(self, conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> None:
+        super().__init__(conf, level, wire, around, keeps_heads=True)
+        cache = self.cache = conf
         self.cache_of = _compile_zone(cache, level)
-        self.key = cache.proxy_cache_key.bind(level.variables) if cache.proxy_cache_key else None
-        self.location = conf._target.location if conf._target else ""
-        self.methods = cache.proxy_cache_methods | {"GET", "HEAD"}
+        self.key = cache.cache_key.bind(level.variables) if cache.cache_key else None
+        self.methods = cache.cache_methods | {"GET", "HEAD"}
         self.stale = cache.stale
         self.bypass = tuple(x.bind(level.variables) for x in cache.bypass)
-        self.no_cache = tuple(x.bind(level.variables) for x in cache.no_cache)
-        ignored = (IGNORABLE[x] for x in conf.proxy_ignore_headers if x in IGNORABLE)
+        self.not_kept = tuple(x.bind(level.variables) for x in cache.not_kept)
+        ignored = (IGNORABLE[x] for x in conf.ignore_headers if x in IGNORABLE)
         self.ignore = reduce(or_, ignored, Ignore.NONE)
         self.policy = Policy(
-            temp_path(level),
-            conf.proxy_buffer_size,
-            cache.proxy_cache_min_uses,
-            cache.proxy_cache_lock,
-            cache.proxy_cache_lock_timeout,
-            cache.proxy_cache_lock_age,
+            HashedPath(conf.temp_folder),
+            conf.buffer_size,
+            cache.cache_min_uses,
+            cache.cache_lock,
+            cache.cache_lock_timeout,
+            cache.cache_lock_age,
         )
-        self.kept = KeptResponses(self.copy_headers, conf)
+        self.kept = KeptResponses(self.copy_headers, conf, wire)
         self.caches = level.scope.shared(Caches)
 
     def handle(self, r: Request) -> Awaitable[Status] | Status:
         """Plain calls as long as nothing has to wait."""
         if r.method not in self.methods:
             return self.pass_on(r)
-        r.ignore_abort = self.conf.proxy_ignore_client_abort
+        r.ignore_abort = self.conf.ignore_client_abort
         if r.cache_status is not None:
             r.forget_cache()
         found = self.find(r)
         if isinstance(found, int):
             return found
-        buffers = self.conf.proxy_request_buffering
+        buffers = self.conf.request_buffering
         if isinstance(found, target.Found) and (r.body_in is None or r.body or not buffers):
             return self._look_up(r, found)
         return self._prepare(r, found)
@@ -101,7 +90,7 @@ class CachedProxy(Proxy):
             if isinstance(resolved, int):
                 return resolved
             found = resolved
-        if r.body_in is not None and self.conf.proxy_request_buffering:
+        if r.body_in is not None and self.conf.request_buffering:
             await read_body(r)
         rc = self._look_up(r, found)
         return rc if isinstance(rc, int) else await rc
@@ -113,8 +102,11 @@ class CachedProxy(Proxy):
             return self._exchange(Exchange(self, r, found))
         if isinstance(cache, int):
             return cache
-        r.contexts["proxy"] = found.out
-        key = Key.of(self.key(r) if self.key else self._default_key(r, found.out))
+        r.contexts[KEY] = found.out
+        text = self.key(r) if self.key else self.wire.key(r, found.out)
+        if not text and not self.key:
+            return self._exchange(Exchange(self, r, found))
+        key = Key.of(text)
         if key.header_start + ROOM_FOR_HEAD > self.policy.buffer_size:
             self._report_long_key(r, key)
             return self._exchange(Exchange(self, r, found))
@@ -128,15 +120,12 @@ class CachedProxy(Proxy):
             return self._wait(r, found, hold)
         return self._go_on(r, found, hold, state)
 
-    def _default_key(self, r: Request, out: Outgoing) -> str:
-        vars = out.vars
-        return f"{vars.scheme}://{vars.key_host}{build_uri(r, vars, self.location)}"
-
     def _report_long_key(self, r: Request, key: Key) -> None:
         needed = -(-(key.header_start + ROOM_FOR_HEAD) // 1024) * 1024
+        name, size = f"{self.conf.prefix}_buffer_size", self.policy.buffer_size
         r.log(
             LogLevel.ERR,
-            f"proxy_buffer_size {self.policy.buffer_size} is not enough for cache key, "
+            f"{name} {size} is not enough for cache key, "
             f"it should be increased to at least {needed}",
         )
 
@@ -184,15 +173,15 @@ class CachedProxy(Proxy):
         usable = ("updating" in self.stale or entry.stale_updating) and not r.in_background
         if usable and state is Found.UPDATING:
             return self._answer(r, found, hold, "UPDATING")
-        if usable and self.cache.proxy_cache_background_update:
+        if usable and self.cache.cache_background_update:
             self._update(r, hold)
             return self._answer(r, found, hold, "STALE")
         r.cache_status = "EXPIRED"
-        if self.cache.proxy_cache_revalidate:
+        if self.cache.cache_revalidate:
             modified = entry.header.last_modified
             if modified >= 0:
-                r.contexts["proxy_cache_last_modified"] = http_date(modified)
-            r.contexts["proxy_cache_etag"] = entry.header.etag or None
+                r.contexts["cache_last_modified"] = http_date(modified)
+            r.contexts["cache_etag"] = entry.header.etag or None
         return self._fetch(r, found, hold)
 
     def _answer(
@@ -214,9 +203,9 @@ class CachedProxy(Proxy):
         exchange = None
         try:
             keeps = keeps and self._keeps_range(r)
-            if keeps and r.method == "HEAD" and self.cache.proxy_cache_convert_head:
-                r.contexts["proxy_cache_converts"] = True
-            exchange = CachingExchange(self, r, found, hold, keeps)
+            if keeps and r.method == "HEAD" and self.cache.cache_convert_head:
+                r.contexts["cache_converts"] = True
+            exchange = Exchange(self, r, found, CacheKeeper(self, hold, keeps))
             return await exchange.run()
         finally:
             if exchange is not None:
@@ -226,7 +215,7 @@ class CachedProxy(Proxy):
 
     def _keeps_range(self, r: Request) -> bool:
         """Whether all is fetched for a part (ngx_http_upstream_cache_check_range)."""
-        limit, text = self.cache.proxy_cache_max_range_offset, r.index.get("range")
+        limit, text = self.cache.cache_max_range_offset, r.index.get("range")
         if text is None or limit == ANY_OFFSET:
             return True
         if not limit:
@@ -263,7 +252,7 @@ class CachedProxy(Proxy):
 CacheOf = Callable[[Request], Cache | Status | None]
 
 
-def _compile_zone(conf: CacheConf, level: Level) -> CacheOf:
+def _compile_zone(conf: CachedConf, level: Level) -> CacheOf:
     """A function that finds the cache; None is "off", a status an error."""
     assert conf.zone is not None
     caches = level.scope.shared(Caches).by_name

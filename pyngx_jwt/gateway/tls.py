@@ -1,18 +1,18 @@
-"""TLS to upstreams: proxy_ssl_* as a context of the ssl module."""
+"""TLS to upstreams: the *_ssl_* directives as a context of the ssl module."""
 
 from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
 
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.request import Request
-from ...http.template import Template, Text
-from ...http.tls import cannot_load, load_chain, set_protocols
-from ...log import errno_text
-from ...upstream.tls import Handshake
-from .conf import ProxyConf
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.request import Request
+from ..http.template import Template, Text
+from ..http.tls import cannot_load, load_chain, set_protocols
+from ..log import errno_text
+from ..upstream.tls import Handshake
+from .conf import GatewayConf, TlsConf
 
 MOST_SESSIONS = 1000  # of one location
 
@@ -47,40 +47,40 @@ class Tls:
             del self.sessions[next(iter(self.sessions))]
 
 
-def compile_tls(conf: ProxyConf, level: Level) -> Tls:
+def compile_tls(conf: GatewayConf, level: Level) -> Tls:
     """Raises ConfError in nginx's words for files that cannot be used."""
+    assert isinstance(conf, TlsConf)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    set_protocols(context, conf.proxy_ssl_protocols)
-    _set_ciphers(context, conf.proxy_ssl_ciphers)
+    set_protocols(context, conf.ssl_protocols)
+    _set_ciphers(context, conf.ssl_ciphers)
     _load_certificate(context, conf)
-    if conf.proxy_ssl_verify:
+    if conf.ssl_verify:
         _verify(context, conf)
     return Tls(
         context,
-        (conf.proxy_ssl_name or Template("$proxy_host")).bind(level.variables),
-        conf.proxy_ssl_server_name,
-        conf.proxy_ssl_verify_depth if conf.proxy_ssl_verify else -1,
-        conf.proxy_ssl_session_reuse,
+        (conf.ssl_name or Template("$proxy_host")).bind(level.variables),
+        conf.ssl_server_name,
+        conf.ssl_verify_depth if conf.ssl_verify else -1,
+        conf.ssl_session_reuse,
     )
 
 
-def _load_certificate(context: ssl.SSLContext, conf: ProxyConf) -> None:
-    certificate, key = conf.proxy_ssl_certificate, conf.proxy_ssl_certificate_key
+def _load_certificate(context: ssl.SSLContext, conf: TlsConf) -> None:
+    certificate, key = conf.ssl_certificate, conf.ssl_certificate_key
     if certificate is None or not certificate.text:
         return
     if key is None:
-        raise ConfError(
-            f'no "proxy_ssl_certificate_key" is defined for certificate "{certificate.text}"'
-        ).nowhere()
+        missing = f'no "{conf.prefix}_ssl_certificate_key"'
+        raise ConfError(f'{missing} is defined for certificate "{certificate.text}"').nowhere()
     if not (certificate.is_constant and key.is_constant):
-        raise ConfError('variables in "proxy_ssl_certificate" are not supported').nowhere()
+        raise ConfError(f'variables in "{conf.prefix}_ssl_certificate" are not supported').nowhere()
     files = conf._scope.conf_name(certificate.text), conf._scope.conf_name(key.text)
-    if not conf.proxy_ssl_password_file:
+    if not conf.ssl_password_file:
         load_chain(context, *files)
         return
-    for password in _passwords(conf._scope.conf_name(conf.proxy_ssl_password_file)):
+    for password in _passwords(conf._scope.conf_name(conf.ssl_password_file)):
         try:
             context.load_cert_chain(*files, password=password)
             return
@@ -98,13 +98,14 @@ def _passwords(name: str) -> list[bytes]:
         raise ConfError(f'open() "{name}" failed {errno_text(error)}') from None
 
 
-def _verify(context: ssl.SSLContext, conf: ProxyConf) -> None:
-    if not conf.proxy_ssl_trusted_certificate:
-        raise ConfError("no proxy_ssl_trusted_certificate for proxy_ssl_verify").nowhere()
+def _verify(context: ssl.SSLContext, conf: TlsConf) -> None:
+    if not conf.ssl_trusted_certificate:
+        name = f"{conf.prefix}_ssl"
+        raise ConfError(f"no {name}_trusted_certificate for {name}_verify").nowhere()
     context.verify_mode = ssl.CERT_REQUIRED
-    _load_trusted(context, conf._scope.conf_name(conf.proxy_ssl_trusted_certificate))
-    if conf.proxy_ssl_crl:
-        _load_trusted(context, conf._scope.conf_name(conf.proxy_ssl_crl))
+    _load_trusted(context, conf._scope.conf_name(conf.ssl_trusted_certificate))
+    if conf.ssl_crl:
+        _load_trusted(context, conf._scope.conf_name(conf.ssl_crl))
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from ...http.level import Level
-from ...http.request import Request
-from ...log import Level as LogLevel
-from ...upstream.head import Response
-from ..core import CoreConf
-from .conf import ProxyConf
-from .response import HIDDEN
+from ..http.level import Level
+from ..http.request import Request
+from ..http.template import Template
+from ..log import Level as LogLevel
+from ..upstream.head import Response
+from .conf import GatewayConf
 
 PassHints = Callable[[Response], None]
 
 
-def compile_hints(conf: ProxyConf, level: Level) -> Callable[[Request], PassHints] | None:
+def compile_hints(
+    conf: GatewayConf, level: Level, values: Iterable[Template], hidden: frozenset[str]
+) -> Callable[[Request], PassHints] | None:
     """A function that gives what passes the hints of one upstream on; None if they are not to
-    be passed on."""
-    predicates = [value.bind(level.variables) for value in level[CoreConf].early_hints_of]
-    hidden = (HIDDEN | set(conf.hidden)) - set(conf.passed)
+    be passed on, as the `values` of "early_hints" say."""
+    predicates = [value.bind(level.variables) for value in values]
+    hidden = (hidden | set(conf.hidden)) - set(conf.passed)
     if not predicates:
         return None
 
@@ -29,7 +30,7 @@ def compile_hints(conf: ProxyConf, level: Level) -> Callable[[Request], PassHint
         def pass_on(response: Response) -> None:
             nonlocal size
             size += response.size
-            if size > conf.proxy_buffer_size:
+            if size > conf.buffer_size:
                 r.log(LogLevel.INFO, "upstream sent too big early hints")
             elif r.parent is None and any(told(r) not in ("", "0") for told in predicates):
                 fields = zip(response.names, response.headers, strict=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ...http.request import Request
-from ...log import Level
-from ...upstream.client import Connection
-from ...upstream.errors import UpstreamError
+from ..http.request import Request
+from ..log import Level
+from ..upstream.client import Connection
+from ..upstream.errors import UpstreamError
 
 PROXYING = "while proxying upgraded connection"
 

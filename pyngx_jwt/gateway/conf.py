@@ -1,0 +1,342 @@
+"""Directives that several upstream protocols share, each under its own prefix.
+
+A class with a table ``shared`` declares directives without a prefix: their values are attributes of
+the same name.  A protocol's conf extends such classes and says its prefix:
+
+    class ScgiConf(BufferedConf, prefix="scgi"): ...
+
+has scgi_buffering, kept as ``conf.buffering``.  What a protocol lacks has the default value.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from ..conf.directive import (
+    EVERYWHERE,
+    LIMIT_EXCEPT,
+    LOCATION_IF,
+    Conf,
+    Declaration,
+    accepted,
+    bitmask,
+    buffers,
+    directive,
+    flag,
+    number,
+    offset,
+    size,
+    slot,
+    string,
+    time,
+)
+from ..conf.parse import Statement
+from ..conf.values import parse_size
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.template import Template, template
+from ..upstream.address import Url, parse_local
+
+NEXT = (
+    "error",
+    "timeout",
+    "denied",
+    "invalid_header",
+    "non_idempotent",
+    "http_500",
+    "http_502",
+    "http_503",
+    "http_504",
+    "http_403",
+    "http_404",
+    "http_429",
+    "off",
+)
+IGNORABLE = (
+    "X-Accel-Redirect",
+    "X-Accel-Expires",
+    "X-Accel-Limit-Rate",
+    "X-Accel-Buffering",
+    "X-Accel-Charset",
+    "Expires",
+    "Cache-Control",
+    "Set-Cookie",
+    "Vary",
+)
+PAGE = 4096  # bytes: nginx takes the memory page of x86
+SOCKETS = "the kernel's sizes are used"
+NO_TEXTS: frozenset[str] = frozenset()
+
+
+class Target(NamedTuple):
+    """Where a location passes its requests: `url` is None where variables decide per request."""
+
+    text: Template
+    url: Url | None
+    scheme: str  # "" for protocols without
+    statement: Statement | None
+    location: str  # the part of the URI that the target's URI replaces
+
+
+def _temp_path(name: str, path: str, *levels: str) -> str:
+    if any(not level.isdigit() or int(level) == 0 for level in levels):
+        raise ConfError(f'"{name}" directive invalid value')
+    return path
+
+
+def _rate(name: str, text: str) -> Template | None:
+    template = Template(text)
+    if template.is_constant:
+        try:
+            parse_size(text)
+        except ValueError:
+            raise ConfError(f'"{name}" directive invalid value') from None
+    return template if text != "0" else None
+
+
+def _bind(name: str, text: str, *options: str) -> Template | None:
+    """An address, or text with variables; raises ConfError in nginx's words."""
+    template = Template(text)
+    for option in options:
+        if option != "transparent":
+            raise ConfError(f'invalid parameter "{option}"')
+        raise ConfError("transparent proxying is not supported")
+    if text == "off" or not template.is_constant:
+        return None if text == "off" else template
+    if parse_local(text) is None:
+        raise ConfError(f'invalid address "{text}"')
+    return template
+
+
+class GatewayConf(Conf):
+    """What every protocol has."""
+
+    prefix: ClassVar[str] = ""
+    shared: ClassVar[dict[str, Declaration]] = {}
+
+    bind = slot(
+        None,
+        _bind,
+        EVERYWHERE,
+        "Makes connections to the upstream come from a local address.",
+        syntax="address | off",
+        shown="—",
+        arity=(1, 2),
+    )
+    buffer_size = size(
+        PAGE, EVERYWHERE, "Sets the largest response head that is accepted.", shown="4k|8k"
+    )
+    connect_timeout = time(60, EVERYWHERE, "Limits the time of connecting.", shown="60s")
+    next_upstream = bitmask(
+        frozenset({"error", "timeout"}),
+        NEXT,
+        EVERYWHERE,
+        "Tells when a request is passed to the next server.",
+        "error timeout",
+    )
+    next_upstream_timeout = time(
+        0, EVERYWHERE, "Limits the time in which a request can be passed on.", shown="0"
+    )
+    next_upstream_tries = number(
+        0, EVERYWHERE, "Limits how often a request is passed on.", shown="0"
+    )
+    read_timeout = time(60, EVERYWHERE, "Sets the time between two reads.", shown="60s")
+    send_timeout = time(60, EVERYWHERE, "Sets the time between two writes.", shown="60s")
+    socket_keepalive = flag(False, EVERYWHERE, "Turns SO_KEEPALIVE on.")
+    socket_rcvbuf = accepted(EVERYWHERE, SOCKETS)
+    socket_sndbuf = accepted(EVERYWHERE, SOCKETS)
+
+    # Of protocols that do not declare them.
+    buffering: bool = True
+    buffers: tuple[int, int] = (8, PAGE)
+    busy_buffers_size: int = 2 * PAGE
+    force_ranges: bool = False
+    ignore_client_abort: bool = False
+    ignore_headers: frozenset[str] = NO_TEXTS
+    intercept_errors: bool = False
+    limit_rate: Template | None = None
+    max_temp_file_size: int = 1 << 30
+    pass_request_body: bool = True
+    pass_request_headers: bool = True
+    pass_trailers: bool = False
+    request_buffering: bool = True
+    temp_file_write_size: int = 2 * PAGE
+    temp_path: str = ""
+    hidden: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+
+    _target: Target | None = None  # of a block that passes its requests on
+
+    @classmethod
+    def declare(cls, name: str, declaration: Declaration) -> None:
+        """Keeps what is shared for the confs of the protocols."""
+        if "shared" in vars(cls):
+            cls.shared[name] = declaration
+        else:
+            super().declare(name, declaration)
+
+    def __init_subclass__(cls, prefix: str = "", without: frozenset[str] = NO_TEXTS) -> None:
+        """Declares what its bases share, but for what is named, under the prefix."""
+        super().__init_subclass__()
+        if not prefix:
+            return
+        cls.prefix = prefix
+        for base in reversed(cls.__mro__):
+            for name, declaration in vars(base).get("shared", {}).items():
+                if name not in without:
+                    full = f"{prefix}_{name}"
+                    cls.directives[full] = declaration.declare(full, name)
+
+    @property
+    def target(self) -> Target | None:
+        """Where this very block passes its requests, None if it does not."""
+        return self._target
+
+    def merge(self, outer: GatewayConf) -> None:
+        """The target itself is taken over by "if" and "limit_except" blocks only."""
+        super().merge(outer)
+        if self._target is None and self._level.context & (LOCATION_IF | LIMIT_EXCEPT):
+            self._target = outer._target
+
+    @property
+    def temp_folder(self) -> str:
+        """The directory of temporary files, its full name."""
+        name = self.temp_path
+        if not self.is_set("temp_path"):
+            name = self._scope.options.layout.temp(f"{self.prefix}_temp")
+        return self._scope.full_name(name)
+
+
+class HeadersConf(GatewayConf):
+    """Of protocols whose responses have headers."""
+
+    shared: ClassVar[dict[str, Declaration]] = {}
+
+    ignore_headers = bitmask(
+        NO_TEXTS, IGNORABLE, EVERYWHERE, "Takes no notice of fields of the response.", "—"
+    )
+    intercept_errors = flag(
+        False, EVERYWHERE, "Lets error_page answer responses with codes from 300 on."
+    )
+
+    @directive(EVERYWHERE)
+    def hide_header(self, field: str) -> None:
+        """Keeps a field of the response from the client."""
+        self.hidden = (*vars(self).get("hidden", ()), field.lower())
+
+    @directive(EVERYWHERE)
+    def pass_header(self, field: str) -> None:
+        """Passes a field of the response that is otherwise hidden."""
+        self.passed = (*vars(self).get("passed", ()), field.lower())
+
+
+class BufferedConf(HeadersConf):
+    """Of protocols that buffer: HTTP/1 and those of application servers."""
+
+    shared: ClassVar[dict[str, Declaration]] = {}
+
+    buffering = flag(True, EVERYWHERE, "Reads the response as fast as it comes.")
+    buffers = buffers((8, PAGE), EVERYWHERE, "Sets the buffers of a response.", shown="8 4k|8k")
+    busy_buffers_size = size(
+        2 * PAGE, EVERYWHERE, "Limits what waits for the client.", shown="8k|16k"
+    )
+    force_ranges = flag(False, EVERYWHERE, "Enables byte ranges for all responses.")
+    ignore_client_abort = flag(
+        False, EVERYWHERE, "Goes on with the upstream when the client has gone."
+    )
+    limit_rate = slot(
+        None,
+        _rate,
+        EVERYWHERE,
+        "Limits the rate of reading from the upstream, in bytes per second.",
+        syntax="rate",
+        shown="0",
+    )
+    max_temp_file_size = offset(
+        1 << 30,
+        EVERYWHERE,
+        "Limits the temporary file of a response; 0 keeps to memory.",
+        shown="1024m",
+    )
+    pass_request_body = flag(True, EVERYWHERE, "Passes the request body.")
+    pass_request_headers = flag(True, EVERYWHERE, "Passes the fields of the request.")
+    request_buffering = flag(True, EVERYWHERE, "Reads the whole request body first.")
+    temp_file_write_size = size(
+        2 * PAGE, EVERYWHERE, "Limits a write to a temporary file.", shown="8k|16k"
+    )
+    temp_path = slot(
+        "",
+        _temp_path,
+        EVERYWHERE,
+        "Sets the directory of temporary files.",
+        syntax="path [level1 [level2 [level3]]]",
+        shown="PREFIX_temp",
+        arity=(1, 4),
+    )
+
+
+class TlsConf(GatewayConf):
+    """Of protocols that can be spoken over TLS."""
+
+    shared: ClassVar[dict[str, Declaration]] = {}
+
+    ssl_certificate = template(None, EVERYWHERE, "Sets the client certificate file.")
+    ssl_certificate_key = template(None, EVERYWHERE, "Sets the client certificate's key.")
+    ssl_certificate_cache = accepted(EVERYWHERE, "certificates are loaded once", most=4)
+    ssl_ciphers = string("DEFAULT", EVERYWHERE, "Sets the ciphers, in OpenSSL's format.")
+    ssl_crl = string("", EVERYWHERE, "Sets a file with revoked certificates.", syntax="file")
+    ssl_name = template(
+        Template("$proxy_host"), EVERYWHERE, "Sets the name the certificate is checked for."
+    )
+    ssl_password_file = string(
+        "", EVERYWHERE, "Sets a file with passphrases of keys.", syntax="file"
+    )
+    ssl_protocols = bitmask(
+        frozenset({"TLSv1.2", "TLSv1.3"}),
+        ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+        EVERYWHERE,
+        "Enables the protocols.",
+        "TLSv1.2 TLSv1.3",
+    )
+    ssl_server_name = flag(False, EVERYWHERE, "Sends the name of the server (SNI).")
+    ssl_session_reuse = flag(True, EVERYWHERE, "Reuses TLS sessions.")
+    ssl_trusted_certificate = string(
+        "", EVERYWHERE, "Sets the file with trusted CA certificates.", syntax="file"
+    )
+    ssl_verify = flag(False, EVERYWHERE, "Verifies the upstream's certificate.")
+    ssl_verify_depth = number(1, EVERYWHERE, "Sets the depth of the certificate chain.")
+
+
+def gateway_of(level: Level) -> GatewayConf | None:
+    """The conf of the protocol by which this very block passes its requests on."""
+    for module in level.scope.modules:
+        if issubclass(module.conf, GatewayConf):
+            conf: GatewayConf = level[module.conf]
+            if conf.target is not None:
+                return conf
+    return None
+
+
+def check_buffers(conf: GatewayConf) -> None:
+    """What nginx says of buffers that do not fit together (ngx_http_proxy_merge_loc_conf)."""
+    count, length = conf.buffers
+    prefix = conf.prefix
+    if count < 2:
+        raise ConfError(f'there must be at least 2 "{prefix}_buffers"')
+    most = max(conf.buffer_size, length)
+    of = f'the maximum of the value of "{prefix}_buffer_size" and one of the "{prefix}_buffers"'
+    busy = conf.busy_buffers_size if conf.is_set("busy_buffers_size") else 2 * most
+    if busy < most:
+        raise ConfError(f'"{prefix}_busy_buffers_size" must be equal to or greater than {of}')
+    if busy > (count - 1) * length:
+        raise ConfError(
+            f'"{prefix}_busy_buffers_size" must be less than the size of all "{prefix}_buffers" '
+            "minus one buffer"
+        )
+    if conf.is_set("temp_file_write_size") and conf.temp_file_write_size < most:
+        raise ConfError(f'"{prefix}_temp_file_write_size" must be equal to or greater than {of}')
+    if 0 < conf.max_temp_file_size < most:
+        raise ConfError(
+            f'"{prefix}_max_temp_file_size" must be equal to zero to disable temporary files usage '
+            f"or must be equal to or greater than {of}"
+        )

@@ -1,0 +1,66 @@
+"""The groups of upstream servers of a configuration, declared and implied by addresses."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..conf.parse import Statement
+from ..errors import ConfError
+from ..upstream.address import AddressError, Url, resolve_host
+from ..upstream.peer import Server
+from ..upstream.upstream import Upstream, address_upstream
+
+
+class Declared(Protocol):
+    """An "upstream" block."""
+
+    def build(self) -> Upstream: ...
+
+
+class Upstreams:
+    """All of them, by name or address."""
+
+    def __init__(self) -> None:
+        self.declared: dict[str, Declared] = {}  # names in lower case
+        self._built: dict[str, Upstream] = {}
+        self._implied: dict[tuple[str, int], Upstream] = {}
+
+    def get(self, name: str) -> Upstream | None:
+        """A declared group, which may be declared after its use."""
+        name = name.lower()
+        conf = self.declared.get(name)
+        if conf is None:
+            return None
+        if name not in self._built:
+            self._built[name] = conf.build()
+        return self._built[name]
+
+    def find(self, url: Url) -> Upstream | None:
+        """The group that a URL with variables comes to: one that was declared or implied by
+        another URL (ngx_http_upstream_init_request)."""
+        found = self.get(url.host) if url.no_port else None
+        return found or self._implied.get((url.host.lower(), url.port))
+
+    def of_url(self, url: Url, statement: Statement | None) -> Upstream:
+        """The group an address stands for; resolving it can fail with nginx's error."""
+        found = self.get(url.host)
+        if found is not None:
+            if not url.no_port:
+                raise _placed(f'upstream "{url.host}" may not have port {url.port}', statement)
+            return found
+        key = (url.host.lower(), url.port)
+        found = self._implied.get(key)
+        if found is None:
+            if not url.port and not url.text.startswith("unix:"):
+                raise _placed(f'no port in upstream "{url.host}"', statement)
+            try:
+                addresses = url.addresses or resolve_host(url.host, url.port)
+            except AddressError as error:
+                raise _placed(f'{error} in upstream "{url.host}"', statement) from None
+            found = self._implied[key] = address_upstream(url.host, Server(url.host, addresses))
+        return found
+
+
+def _placed(message: str, statement: Statement | None) -> ConfError:
+    error = ConfError(message)
+    return error.at(statement.file, statement.line) if statement else error

@@ -1,0 +1,186 @@
+"""Keeps what an exchange brings in the cache (the cache's part of ngx_http_upstream.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from ..cache import Freshness, Hold, Writer, valid_seconds
+from ..http.date import parse_http_time
+from ..http.request import DONE, Request, Status
+from ..http.template import Text
+from ..upstream.errors import UpstreamError
+from ..upstream.head import HTTP_09, Response
+from .exchange import NEXT_STATUS, Exchange
+from .follower import Follower
+
+if TYPE_CHECKING:
+    from .cached import CachedGateway
+
+WITH_VALIDATORS = (200, 206)
+
+
+class CacheKeeper:
+    """The place in the cache that an exchange fills, if it may (``keeps``)."""
+
+    __slots__ = ("client", "fresh", "gateway", "hold", "keeps", "writer")
+
+    def __init__(self, gateway: CachedGateway, hold: Hold, keeps: bool) -> None:
+        self.gateway, self.hold, self.keeps = gateway, hold, keeps
+        self.fresh = self._new_freshness()
+        self.writer: Writer | None = None
+        self.client: Follower | None = None
+
+    @property
+    def validates(self) -> bool:
+        return self.keeps
+
+    def _new_freshness(self) -> Freshness:
+        return Freshness(int(self.hold.cache.clock.time()), self.gateway.ignore)
+
+    async def give_up(self, exchange: Exchange, status: Status, failure: str) -> Status:
+        """The old response may do, or the failure is remembered for a while."""
+        entry = self.hold.entry
+        expired = exchange.r.cache_status == "EXPIRED" and entry is not None
+        if expired and (failure in self.gateway.stale or (entry and entry.stale_error)):
+            return await self._answer_kept(exchange.r, "STALE")
+        seconds = valid_seconds(self.gateway.cache.valid, status) if self.keeps else 0
+        if seconds:
+            self.hold.free(error=status, valid_sec=self.fresh.now + seconds)
+        return status
+
+    async def _answer_kept(self, r: Request, status: str) -> Status:
+        """The old response, where a new one was wanted."""
+        r.cache_status = status
+        sent = self.gateway.kept.send(r, self.hold)
+        if sent is None:
+            return 500
+        return sent if isinstance(sent, int) else await sent
+
+    def instead_of(self, exchange: Exchange, response: Response) -> Awaitable[Status] | None:
+        """The old response, where the new one says that it is still good, or is an error."""
+        r = exchange.r
+        fresh = self.fresh = self._new_freshness()
+        fresh.feed(response.headers)
+        if r.cache_status != "EXPIRED" or self.hold.entry is None:
+            return None
+        status = response.status
+        if status in NEXT_STATUS and f"http_{status}" in self.gateway.stale:
+            exchange.put_aside(response)
+            return self._answer_kept(r, "STALE")
+        if status == 304 and self.gateway.cache.cache_revalidate:
+            exchange.put_aside(response)
+            self._revalidate()
+            return self._answer_kept(r, "REVALIDATED")
+        return None
+
+    def _revalidate(self) -> None:
+        """Gives the old response a new time to live."""
+        entry = self.hold.entry
+        assert entry is not None
+        kept = self.gateway.kept.parse(entry.head)
+        if kept is None:
+            return
+        if self.fresh.revalidate(kept.headers, kept.status, self.gateway.cache.valid):
+            self.hold.update_header(self.fresh)
+
+    def intercepted(self, status: Status) -> None:
+        """An error page answers: its cause may be remembered for a while."""
+        if self.keeps and self.fresh.decide(status, self.gateway.cache.valid):
+            self.hold.free(error=status, valid_sec=self.fresh.valid_sec)
+
+    def head_copied(self, exchange: Exchange, response: Response) -> None:
+        """Decides whether the response is kept, as far as its head tells."""
+        r, fresh = exchange.r, self.fresh
+        if fresh.no_cache or fresh.expired or not fresh.cacheable:
+            self.keeps = False
+        r.disable_not_modified = not self.keeps
+        if self.keeps and "accept-ranges" in response.names:
+            if not self.gateway.conf.force_ranges:
+                r.clear_header("accept-ranges")
+            r.allow_ranges = r.single_range = True
+
+    async def send_body(self, exchange: Exchange, response: Response) -> Status:
+        """Sends the body to the client, and keeps it."""
+        r, whole = exchange.r, response.body
+        writer = self.writer = self._begin(exchange, response)
+        if writer is None:
+            self.hold.free()
+            if r.header_only and whole is None:
+                exchange.leave(failed=False)
+                return r.finish()
+            return await exchange.send_body(response)
+        r.ignore_abort = True
+        if whole is None:
+            return await self._store(exchange, response, writer)
+        writer.write(whole)
+        self.hold.commit(writer)
+        return await exchange.send_body(response)
+
+    def _begin(self, exchange: Exchange, response: Response) -> Writer | None:
+        """A writer for the response, if it may be kept."""
+        gateway, fresh = self.gateway, self.fresh
+        if not self.keeps or not exchange.buffers(response):
+            return None
+        if any_tells(gateway.not_kept, exchange.r):
+            return None
+        if response.version == HTTP_09:  # it has no status that could be valid for a time
+            return None
+        if not fresh.decide(response.status, gateway.cache.valid):
+            return None
+        modified, etag = -1, ""
+        if response.status in WITH_VALIDATORS:
+            state = exchange.state
+            found = parse_http_time(state.field("last-modified") or "")
+            modified, etag = -1 if found is None else found, state.field("etag") or ""
+        return self.hold.begin(response.raw, fresh, last_modified=modified, etag=etag)
+
+    async def _store(self, exchange: Exchange, response: Response, writer: Writer) -> Status:
+        """Writes to the cache and the client what comes, to the end even if the client goes."""
+        r, connection = exchange.r, exchange.connection
+        assert connection is not None
+        total, client = 0, Follower(r, writer)
+        self.client = client
+        if r.header_only:
+            r.sink.flush()
+        try:
+            while (data := await connection.read()) is not None:
+                total += len(data)
+                if not writer.write(data) and client.needs_file:
+                    return _give_up_storing(exchange)
+                client.take(data)
+                if writer.failed and r.sink.paused:
+                    await r.sink.drain()
+        except UpstreamError as error:
+            exchange.failed(error)
+            exchange.state.response_length = total
+            exchange.leave(failed=False)
+            await client.finish()
+            r.sink.abort()
+            return DONE
+        exchange.finished(total)
+        self.hold.commit(writer)
+        await client.finish()
+        r.trailers = tuple(response.trailers)
+        return r.finish()
+
+    def close(self) -> None:
+        """Lets go of what an abandoned exchange still holds."""
+        if self.writer is not None:
+            self.hold.free(self.writer)
+        if self.client is not None:
+            self.client.close()
+
+
+def _give_up_storing(exchange: Exchange) -> Status:
+    """The disk failed, and there is nobody, or nowhere else, to get the rest from."""
+    exchange.leave(failed=False)
+    if exchange.r.header_only:
+        return exchange.r.finish()
+    exchange.r.sink.abort()
+    return DONE
+
+
+def any_tells(predicates: tuple[Text, ...], r: Request) -> bool:
+    """Whether one of the values is neither empty nor "0" (ngx_http_test_predicates)."""
+    return any(predicate(r) not in ("", "0") for predicate in predicates)

@@ -1,0 +1,131 @@
+"""Where a request goes: an upstream known at load, or named by variables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.request import Request, Status
+from ..log import Level as LogLevel
+from ..upstream.address import AddressError, Url, parse_url, resolve_host
+from ..upstream.peer import Server
+from ..upstream.upstream import Upstream, address_upstream
+from .conf import GatewayConf
+from .groups import Upstreams
+from .tls import Tls, compile_tls
+from .wire import Outgoing, Scheme, Wire
+
+
+@dataclass(slots=True)  # one a request: frozen would cost a microsecond
+class Found:
+    """The upstream for a request; `tag` is what its connections must have in common."""
+
+    upstream: Upstream
+    out: Outgoing
+    tls: Tls | None
+    tag: Hashable
+
+
+FindTarget = Callable[[Request], "Found | Status | Awaitable[Found | Status]"]
+MOST_KNOWN = 1000  # addresses named by variables that are remembered
+
+
+def split_scheme(text: str, schemes: Mapping[str, Scheme]) -> tuple[str, str]:
+    """The scheme of a target and the address behind it; raises nginx's error."""
+    if "" in schemes:
+        return "", text
+    scheme, mark, address = text.partition("://")
+    if not mark or scheme.lower() not in schemes:
+        raise ConfError("invalid URL prefix")
+    return scheme.lower(), address
+
+
+def compile_target(conf: GatewayConf, level: Level, wire: Wire, *, resolves: bool) -> FindTarget:
+    """A function that finds the upstream; raises ConfError if a fixed one cannot be had.
+
+    `resolves`: names that variables give are looked up ("resolver")."""
+    target = conf.target
+    assert target is not None
+    if target.url is None:
+        return _by_variables(conf, level, wire, resolves)
+    vars = wire.describe(target.scheme, target.url, from_variables=False)
+    upstream = level.scope.shared(Upstreams).of_url(target.url, target.statement)
+    tls = compile_tls(conf, level) if wire.schemes[target.scheme].tls else None
+    tag = _tag(upstream, conf, tls)
+    return lambda r: Found(upstream, Outgoing(vars), tls, tag)
+
+
+def _tag(upstream: Upstream, conf: GatewayConf, tls: Tls | None) -> Hashable:
+    """What the load knows of a location's connections that tells them from others'."""
+    if upstream.pool is None:
+        return None
+    return upstream.pool.keepalive.tag(id(conf), None if tls is None else id(tls))
+
+
+def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -> FindTarget:
+    target = conf.target
+    assert target is not None
+    text = target.text.bind(level.variables)
+    groups = level.scope.shared(Upstreams)
+    for name in groups.declared:
+        groups.get(name)
+    any_tls = any(scheme.tls for scheme in wire.schemes.values())
+    tls_of_all = compile_tls(conf, level) if any_tls else None
+    known: dict[tuple[str, int], Upstream] = {}
+
+    def find(r: Request) -> Found | Status | Awaitable[Found | Status]:
+        value = text(r)
+        try:
+            scheme, address = split_scheme(value, wire.schemes)
+            if not address:
+                raise ConfError("invalid URL prefix")
+        except ConfError:
+            r.log(LogLevel.ERR, f'invalid URL prefix in "{value}"')
+            return 500
+        port = wire.schemes[scheme].port
+        try:
+            url = parse_url(address, default_port=port, uri_part=wire.uri_part, resolve=False)
+        except AddressError as error:
+            r.log(LogLevel.ERR, f'{error} in upstream "{address}"')
+            return 500
+        tls = tls_of_all if wire.schemes[scheme].tls else None
+        out = Outgoing(wire.describe(scheme, url, from_variables=True))
+        group = groups.find(url)
+        if group is not None:
+            return Found(group, out, tls, _tag(group, conf, tls))
+        if not url.port and not url.text.startswith("unix:"):
+            r.log(LogLevel.ERR, f'no port in upstream "{address}"')
+            return 500
+        if url.addresses:
+            return Found(_remembered(known, url), out, tls, None)
+        if not resolves:
+            r.log(LogLevel.ERR, f"no resolver defined to resolve {url.host}")
+            return 502
+        return _resolve(r, url, out, tls)
+
+    return find
+
+
+def _remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
+    """The upstream of an address, with what became of earlier requests to it."""
+    key = (url.host, url.port)
+    upstream = known.get(key)
+    if upstream is None:
+        upstream = address_upstream(url.host, Server(url.host, url.addresses))
+        if len(known) < MOST_KNOWN:
+            known[key] = upstream
+    return upstream
+
+
+async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Found | Status:
+    loop = asyncio.get_running_loop()
+    try:
+        addresses = await loop.run_in_executor(None, resolve_host, url.host, url.port)
+    except AddressError as error:
+        r.log(LogLevel.ERR, f"{url.host} could not be resolved ({error})")
+        return 502
+    upstream = address_upstream(url.host, Server(url.host, addresses))
+    return Found(upstream, out, tls, None)

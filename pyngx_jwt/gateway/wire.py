@@ -1,0 +1,90 @@
+"""What a protocol has of its own: how requests are written and responses are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from ..http.request import Request
+from ..upstream.address import Url
+from ..upstream.reader import Reader
+from .answer import Copy
+
+KEY = "gateway"  # of the Outgoing among a request's contexts
+
+
+class Scheme(NamedTuple):
+    """What stands before an address, and what it means."""
+
+    port: int  # where none is given; 0: there must be one
+    tls: bool = False
+
+
+class Outgoing:
+    """A request on its way to an upstream; variables of the protocol read it."""
+
+    __slots__ = ("body_length", "chunked", "is_head", "uri", "vars")
+
+    def __init__(self, vars: Any) -> None:
+        self.vars = vars  # what the protocol knows of the target
+        self.body_length = -1
+        self.chunked = False  # the body is passed on as it comes, its length unknown
+        self.is_head = False  # the method is HEAD: no body follows the response's head
+        self.uri = ""  # that is asked for, for the log
+
+
+class BadRequest(Exception):
+    """The request cannot be written: why, for the log; it is answered 500."""
+
+
+class SplitHead(BadRequest):
+    """A variable holds a line break: the upstream would read other headers, or two requests."""
+
+    def __init__(self) -> None:
+        super().__init__("line break in a request to upstream, the request is not sent")
+
+
+class Wire(Protocol):
+    """One location's way of speaking a protocol; made when the configuration is loaded."""
+
+    uri_part: bool  # whether an address may have a URI behind it
+    hidden: frozenset[str]  # response headers that clients do not get
+    streams_unknown_length: bool  # whether a body can be passed on before its length is known
+    upgrades: bool  # whether a response can make a tunnel of the connection
+
+    @property
+    def schemes(self) -> Mapping[str, Scheme]:
+        """What can stand before an address; "" for protocols whose addresses have none."""
+
+    @property
+    def special(self) -> Mapping[str, Copy]:
+        """Response headers that are not just copied."""
+
+    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Any:
+        """What the protocol's variables tell of a target: `Outgoing.vars`."""
+
+    def name(self, out: Outgoing) -> str:
+        """The protocol as log lines have it: "http", "scgi"."""
+
+    def reader(self, out: Outgoing | None) -> Reader:
+        """What reads the response to a request that was built, or one that was kept."""
+
+    def body(self, r: Request) -> str | None:
+        """What is sent in the place of the client's body, None if that is."""
+
+    def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
+        """What is sent before the body; `validates`: with the fields by which a cache asks
+        whether its response is still good.  Sets `out.uri`; raises BadRequest."""
+
+    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
+        """Bytes of a body that is passed on as it comes, as they are sent."""
+
+    def key(self, r: Request, out: Outgoing) -> str:
+        """The key under which a cache keeps the response where none is configured; "": such a
+        response is not kept."""
+
+
+def outgoing(r: Request) -> Outgoing | None:
+    """What is on its way to an upstream, for variables."""
+    found: Outgoing | None = r.contexts.get(KEY)
+    return found

@@ -1,0 +1,63 @@
+"""The module: its content handler and its variables."""
+
+from __future__ import annotations
+
+from ...gateway.cache_conf import note_temp_folder
+from ...gateway.conf import check_buffers
+from ...gateway.wire import outgoing
+from ...http.level import Level
+from ...http.module import Module
+from ...http.request import Handler, Request
+from ..upstream import pass_to
+from .conf import ProxyConf
+from .wire import HttpWire, Vars
+
+proxy = Module("proxy", ProxyConf)
+
+
+@proxy.after_merge
+def check(conf: ProxyConf, level: Level) -> None:
+    """Buffers that do not fit together are refused even where nothing is passed."""
+    check_buffers(conf)
+    note_temp_folder(conf, level)
+
+
+@proxy.upstream_content
+def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
+    """The content handler of a location with proxy_pass."""
+    return pass_to(conf, level, HttpWire(conf, level)) if conf.target else None
+
+
+@proxy.variable("proxy_host")
+def proxy_host(r: Request) -> str | None:
+    """Name and port of the proxied server, as proxy_pass tells them."""
+    out = outgoing(r)
+    return out.vars.host_header if out and isinstance(out.vars, Vars) else None
+
+
+@proxy.variable("proxy_port")
+def proxy_port(r: Request) -> str | None:
+    """Port of the proxied server, or the protocol's default port."""
+    out = outgoing(r)
+    return out.vars.port if out and isinstance(out.vars, Vars) else None
+
+
+@proxy.variable("proxy_add_x_forwarded_for")
+def proxy_add_x_forwarded_for(r: Request) -> str:
+    """X-Forwarded-For of the request with $remote_addr appended."""
+    forwarded = r.index.get("x-forwarded-for")
+    return f"{forwarded}, {r.connection.remote_addr}" if forwarded else r.connection.remote_addr
+
+
+@proxy.variable("proxy_internal_body_length")
+def proxy_internal_body_length(r: Request) -> str | None:
+    """Length of the body passed on; for the default Content-Length only."""
+    out = outgoing(r)
+    return str(out.body_length) if out and out.body_length >= 0 else None
+
+
+@proxy.variable("proxy_internal_chunked")
+def proxy_internal_chunked(r: Request) -> str | None:
+    """ "chunked" if the body is passed on in chunks; for the default Transfer-Encoding only."""
+    out = outgoing(r)
+    return "chunked" if out and out.chunked else None

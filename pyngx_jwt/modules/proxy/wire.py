@@ -1,0 +1,178 @@
+"""Requests to HTTP/1 upstreams: method, URI, headers (ngx_http_proxy_create_request)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ...gateway.answer import ACCEL, Copy
+from ...gateway.wire import BadRequest, Outgoing, SplitHead
+from ...http.level import Level
+from ...http.request import Request
+from ...http.template import Template, Text
+from ...http.uri import escape_uri
+from ...upstream.address import Url
+from ...upstream.reader import HTTP1, Reader
+from .conf import SCHEMES, ProxyConf
+from .cookies import compile_cookies
+from .redirects import compile_redirects
+
+DEFAULTS = (
+    ("Host", "$proxy_host"),
+    ("Connection", ""),
+    ("Proxy-Connection", ""),
+    ("Content-Length", "$proxy_internal_body_length"),
+    ("Transfer-Encoding", "$proxy_internal_chunked"),
+    ("TE", ""),
+    ("Keep-Alive", ""),
+    ("Expect", ""),
+    ("Upgrade", ""),
+)
+CACHE_DEFAULTS = (
+    ("If-Modified-Since", "$upstream_cache_last_modified"),
+    ("If-Unmodified-Since", ""),
+    ("If-None-Match", "$upstream_cache_etag"),
+    ("If-Match", ""),
+    ("Range", ""),
+    ("If-Range", ""),
+)
+HIDDEN = ACCEL | {"date", "server", "x-pad"}
+
+
+class Vars(NamedTuple):
+    """What the proxied URL comes to for a request; $proxy_host and $proxy_port tell parts."""
+
+    scheme: str
+    host_header: str
+    port: str
+    uri: str
+    from_variables: bool
+    key_host: str  # as the default key of the cache tells it
+
+
+class HttpWire:
+    """HTTP/1 as a location speaks it to its upstream."""
+
+    schemes = SCHEMES
+    uri_part = True
+    hidden = HIDDEN
+    streams_unknown_length = True
+    upgrades = True
+
+    def __init__(self, conf: ProxyConf, level: Level) -> None:
+        self.conf = conf
+        self.special: dict[str, Copy] = {
+            **compile_redirects(conf, level),
+            "set-cookie": compile_cookies(conf, level),
+        }
+        variables = level.variables
+        self.set_body = conf.proxy_set_body.bind(variables) if conf.proxy_set_body else None
+        self.method = conf.proxy_method.bind(variables) if conf.proxy_method else None
+        self.plain = _compile_fields(conf, level, validates=False)
+        self.validating = _compile_fields(conf, level, validates=True)
+        target = conf.target
+        assert target is not None
+        self.location = target.location
+        self.version = f" HTTP/{conf.proxy_http_version}\r\n"
+
+    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Vars:
+        """The parts that $proxy_host, $proxy_port and the request line tell."""
+        port = str(SCHEMES[scheme].port)
+        if url.text.startswith("unix:"):
+            key_host = f"unix:{url.host}:"
+            return Vars(scheme, "localhost", "", url.uri, from_variables, key_host)
+        uri = url.uri
+        if uri.startswith("?"):
+            uri = "/" + uri
+        if url.no_port or str(url.port) == port:
+            return Vars(scheme, url.host, port, uri, from_variables, url.host)
+        host = f"{url.host}:{url.port}"
+        return Vars(scheme, host, str(url.port), uri, from_variables, host)
+
+    def name(self, out: Outgoing) -> str:
+        scheme: str = out.vars.scheme
+        return scheme
+
+    def reader(self, out: Outgoing | None) -> Reader:
+        return HTTP1
+
+    def body(self, r: Request) -> str | None:
+        return None if self.set_body is None else self.set_body(r)
+
+    def key(self, r: Request, out: Outgoing) -> str:
+        vars = out.vars
+        return f"{vars.scheme}://{vars.key_host}{build_uri(r, vars, self.location)}"
+
+    def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
+        """The head of the request; raises BadRequest."""
+        out.uri = build_uri(r, out.vars, self.location)
+        if not out.uri:
+            raise BadRequest("zero length URI to proxy")
+        if self.method is not None:
+            method = self.method(r)
+        elif validates and r.method == "HEAD" and converts_head(r):
+            method = "GET"
+        else:
+            method = r.method
+        out.is_head = method == "HEAD"
+        fields, named = self.validating if validates else self.plain
+        parts = [f"{method} {out.uri}{self.version}"]
+        for name, value in fields:
+            text = value(r)
+            if text:
+                parts.append(f"{name}{text}\r\n")
+        if self.conf.pass_request_headers:
+            for field, text in r.headers_in:
+                if field.lower() not in named:
+                    parts.append(f"{field}: {text}\r\n")
+        parts.append("\r\n")
+        head = "".join(parts)
+        if not head.count("\r") == head.count("\n") == len(parts):
+            raise SplitHead
+        return head.encode("latin-1")
+
+    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
+        """Chunks, where the length is not known."""
+        if not out.chunked:
+            return data
+        data = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        return data + b"0\r\n\r\n" if last else data
+
+
+def build_uri(r: Request, vars: Any, location: str) -> str:
+    """The URI that is asked for; "" is an error."""
+    uri: str = vars.uri
+    if vars.from_variables and uri:
+        return uri
+    if not uri and r.valid_unparsed_uri:
+        return r.unparsed_uri
+    replaced = len(location) if r.valid_location and uri else 0
+    rest = r.uri[replaced:]
+    if r.quoted_uri or r.internal:
+        rest = escape_uri(rest)
+    prefix = uri if r.valid_location else ""
+    return f"{prefix}{rest}?{r.args}" if r.args else prefix + rest
+
+
+def converts_head(r: Request) -> bool:
+    """Whether the cache turned a HEAD into a GET (proxy_cache_convert_head)."""
+    return bool(r.contexts.get("cache_converts"))
+
+
+Fields = tuple[list[tuple[str, Text]], frozenset[str]]  # to be sent; names that are not copied
+
+
+def _compile_fields(conf: ProxyConf, level: Level, *, validates: bool) -> Fields:
+    """The fields that can have a value, as "Name: " and its text, Host first; and the names of
+    all that are set, which are not passed on as the client sent them."""
+    fields = _all_fields(conf, validates)
+    texts = [(f"{name}: ", value.bind(level.variables)) for name, value in fields if value.text]
+    texts.sort(key=lambda field: field[0].lower() != "host: ")
+    return texts, frozenset(name.lower() for name, _ in fields)
+
+
+def _all_fields(conf: ProxyConf, validates: bool) -> list[tuple[str, Template]]:
+    """The level's own fields, then the defaults it does not name."""
+    own = list(conf.set_headers)
+    given = {name.lower() for name, _ in own}
+    defaults = DEFAULTS + (CACHE_DEFAULTS if validates else ())
+    return own + [(n, Template(v)) for n, v in defaults if n.lower() not in given]

@@ -1,0 +1,46 @@
+"""How a protocol's responses are read; a connection is handed a reader for each exchange."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .body import Chunked, Counted, Decoder, UntilClose
+from .head import HTTP_09, SWITCHING_PROTOCOLS, Response, parse_head
+
+_AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
+_AFTER_CHUNKS = "upstream sent data after final chunk"
+
+
+class Reader(Protocol):
+    """Knows where a head ends and what follows it."""
+
+    trailed: bool  # something stands behind a body of known length, and belongs to it
+
+    def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> Response | None:
+        """The head that begins at `at`, None while it is not whole; raises BadResponse."""
+
+    def decoder(self, response: Response, limit: int, *, keeps_trailers: bool) -> Decoder:
+        """What finds the end of the body; `limit` are the bytes that a line may have."""
+
+    def excess(self, response: Response) -> str:
+        """What is wrong with data behind the end, for the log."""
+
+
+class Http1Reader:
+    """Responses of HTTP/1."""
+
+    trailed = False
+    parse_head = staticmethod(parse_head)
+
+    def decoder(self, response: Response, limit: int, *, keeps_trailers: bool) -> Decoder:
+        if response.status == SWITCHING_PROTOCOLS or response.version == HTTP_09:
+            return UntilClose()
+        if response.chunked:
+            return Chunked(response.trailers if keeps_trailers else None, limit)
+        return UntilClose() if response.length < 0 else Counted(response.length)
+
+    def excess(self, response: Response) -> str:
+        return _AFTER_CHUNKS if response.chunked else _AFTER_LENGTH
+
+
+HTTP1 = Http1Reader()
