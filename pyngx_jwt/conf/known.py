@@ -65,13 +65,18 @@ class Known(NamedTuple):
         return context in self.contexts or "any" in self.contexts
 
 
+def modules() -> dict[str, list[str]]:
+    """The modules, each with the names of its directives."""
+    found: dict[str, list[str]] = _known()["modules"]
+    return found
+
+
 def module_of(name: str) -> str | None:
     """The modules that have a directive, as in "ngx_http_log_module, ngx_stream_log_module".
 
     None when nobody is known to have it.
     """
-    modules: dict[str, list[str]] = _known()["modules"]
-    return ", ".join(module for module, names in modules.items() if name in names) or None
+    return ", ".join(module for module, names in modules().items() if name in names) or None
 
 
 def is_commercial(name: str) -> bool:

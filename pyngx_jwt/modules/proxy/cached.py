@@ -39,6 +39,7 @@ ROOM_FOR_HEAD = 256  # bytes that proxy_buffer_size must have beyond the key
 def check(conf: ProxyConf, level: Level) -> None:
     """Buffers that do not fit together are refused even where nothing is passed."""
     check_buffers(conf)
+    target.warn_of_resolver(conf, level)
 
 
 @proxy.upstream_content

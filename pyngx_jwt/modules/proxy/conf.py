@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...conf.directive import (
+    A_NUMBER,
+    A_SIZE,
     EVERYWHERE,
     LIMIT_EXCEPT,
     LOCATION,
@@ -148,8 +150,10 @@ class ProxyConf(Conf):
     )
     proxy_connect_timeout = time(60, EVERYWHERE, "Limits the time of connecting.", shown="60s")
     proxy_force_ranges = flag(False, EVERYWHERE, "Enables byte ranges for all responses.")
-    proxy_headers_hash_bucket_size = accepted(EVERYWHERE, "the tables grow as needed")
-    proxy_headers_hash_max_size = accepted(EVERYWHERE, "the tables grow as needed")
+    proxy_headers_hash_bucket_size = accepted(
+        EVERYWHERE, "the tables grow as needed", like=A_NUMBER
+    )
+    proxy_headers_hash_max_size = accepted(EVERYWHERE, "the tables grow as needed", like=A_NUMBER)
     proxy_http_version = slot(
         "1.1",
         _http_version,
@@ -199,12 +203,12 @@ class ProxyConf(Conf):
     proxy_pass_trailers = flag(False, EVERYWHERE, "Passes trailer fields of the response.")
     proxy_read_timeout = time(60, EVERYWHERE, "Sets the time between two reads.", shown="60s")
     proxy_request_buffering = flag(True, EVERYWHERE, "Reads the whole request body first.")
-    proxy_send_lowat = accepted(EVERYWHERE, "the kernel decides")
+    proxy_send_lowat = accepted(EVERYWHERE, "the kernel decides", like=A_SIZE)
     proxy_send_timeout = time(60, EVERYWHERE, "Sets the time between two writes.", shown="60s")
     proxy_set_body = template(None, EVERYWHERE, "Sets the body of requests to the upstream.")
     proxy_socket_keepalive = flag(False, EVERYWHERE, "Turns SO_KEEPALIVE on.")
-    proxy_socket_rcvbuf = accepted(EVERYWHERE, SOCKETS)
-    proxy_socket_sndbuf = accepted(EVERYWHERE, SOCKETS)
+    proxy_socket_rcvbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
+    proxy_socket_sndbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
     proxy_ssl_certificate = template(None, EVERYWHERE, "Sets the client certificate file.")
     proxy_ssl_certificate_key = template(None, EVERYWHERE, "Sets the client certificate's key.")
     proxy_ssl_certificate_cache = accepted(EVERYWHERE, "certificates are loaded once", most=4)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
+from ...conf.parse import Statement
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.request import Request, Status
@@ -67,6 +68,26 @@ def vars_of(scheme: str, url: Url, *, from_variables: bool) -> Vars:
         return Vars(scheme, url.host, port, uri, from_variables, url.host)
     host = f"{url.host}:{url.port}"
     return Vars(scheme, host, str(url.port), uri, from_variables, host)
+
+
+class Warned(set[Statement]):
+    """The "resolver" directives of which a warning has told."""
+
+
+def warn_of_resolver(conf: ProxyConf, level: Level) -> None:
+    """A warning where names will be looked up, but not at the servers that are given."""
+    scope, given = level.scope, level.set_by("resolver")
+    if conf._target is None or conf._target.url is not None or not given:
+        return
+    warned, before = scope.shared(Warned), scope.statement
+    if given[-1] not in warned:
+        warned.add(given[-1])
+        scope.statement = given[-1]
+        scope.warn(
+            'the servers of "resolver" are not asked, the system\'s resolver looks up what the '
+            'variables of "proxy_pass" name'
+        )
+        scope.statement = before
 
 
 def _by_variables(conf: ProxyConf, level: Level) -> FindTarget:
