@@ -8,14 +8,15 @@ from ..nginx import Nginx
 
 FLAGS = [
     *("aio_write", "client_body_in_single_buffer", "http2", "msie_refresh"),
-    "open_file_cache_errors",
+    *("open_file_cache_errors", "ssl_certificate_compression", "ssl_early_data", "ssl_stapling"),
+    "ssl_stapling_verify",
 ]
 NUMBERS = ["open_file_cache_min_uses", "proxy_headers_hash_bucket_size"]
 NUMBERS += ["proxy_headers_hash_max_size", "referer_hash_bucket_size", "referer_hash_max_size"]
 VALUES = [
     *("directio_alignment", "open_file_cache_valid", "postpone_gzipping", "postpone_output"),
     *("proxy_send_lowat", "proxy_socket_rcvbuf", "proxy_socket_sndbuf", "send_lowat"),
-    "sendfile_max_chunk",
+    *("sendfile_max_chunk", "ssl_buffer_size"),
 ]
 EVENTS = {
     "accept_mutex maybe;": 'invalid value "maybe" in "accept_mutex" directive, it must be "on" or '
