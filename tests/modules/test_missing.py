@@ -13,6 +13,7 @@ LENIENT = ("--allow-unsupported",)
 SOURCE = "<?php $password = 'hunter2'; ?>"
 FILES = {"html/config.php": SOURCE, "html/index.html": "index", "html/sub/config.php": SOURCE}
 PHP = pytest.mark.pyngx_only("nginx has FastCGI")
+NOT_ANSWERED = "what it would answer gets 501"
 SUPPORTED = pytest.mark.nginx_differs("it has these directives")
 
 
@@ -223,27 +224,34 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
         nginx.process = None
 
 
-@PHP
+@pytest.mark.pyngx_only("nginx has them, or does not know them")
 @pytest.mark.parametrize(
-    "snippet",
+    ("snippet", "consequence"),
     [
-        "location / { fastcgi_pass 127.0.0.1:9000; }",
-        "location @named { uwsgi_pass 127.0.0.1:9000; }",
-        "location / { location /in { grpc_pass 127.0.0.1:9000; } }",
-        "location / { if ($arg_x) { scgi_pass 127.0.0.1:9000; } }",
-        "location / { limit_except GET { js_content main.answer; } }",
-        "location / { mp4; }",
-        "location / { echo hello; }",
-        "dav_methods PUT;",
+        ("location / { fastcgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
+        ("location @named { uwsgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
+        ("location / { location /in { grpc_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
+        ("location / { if ($arg_x) { scgi_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
+        ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
+        ("location / { mp4; }", NOT_ANSWERED),
+        ("location / { echo hello; }", NOT_ANSWERED),
+        ("dav_methods PUT;", NOT_ANSWERED),
+        ("sub_filter a b;", "ignored"),
+        ("ssi on;", "ignored"),
+        ("location / { image_filter test; }", "ignored"),
+        ("location / { add_before_body /x; }", "ignored"),
+        ("userid on;", "ignored"),
+        ("location / { slice 1m; }", "ignored"),
+        ("more_set_headers X:1;", "ignored"),
     ],
 )
-def test_handlers(nginx: Nginx, snippet: str) -> None:
+def test_what_is_left_out(nginx: Nginx, snippet: str, consequence: str) -> None:
     """An error, and with the option a warning that names the place."""
     name = re.split(r"[ ;]", snippet.rpartition("{ ")[2])[0]
     missing = rf'the "{name}" directive of \S+ is not supported, '
     nginx.rejects(snippet, re.compile(missing + "remove it or .* --allow-unsupported"), line=1)
     told = nginx.accepts(snippet, options=LENIENT)
-    assert re.search(rf"\[warn\] {missing}what it would answer gets 501 in \S+nginx\.conf:\d", told)
+    assert re.search(rf"\[warn\] {missing}{consequence} in \S+nginx\.conf:\d", told)
 
 
 @SUPPORTED
@@ -279,27 +287,6 @@ def test_guards_of_addresses(nginx: Nginx) -> None:
     for text in ("geoip_country x;", "keyval $arg_x $y zone=z;", "js_set $x main.x;"):
         found = nginx.refused(http=text)
         assert "cannot be left out, it sets variables by which requests may be judged" in found
-
-
-@SUPPORTED
-@pytest.mark.parametrize(
-    "snippet",
-    [
-        "sub_filter a b;",
-        "ssi on;",
-        "location / { image_filter test; }",
-        "location / { add_before_body /x; }",
-        "userid on;",
-        "location / { slice 1m; }",
-        "more_set_headers X:1;",
-    ],
-)
-def test_effects(nginx: Nginx, snippet: str) -> None:
-    name = re.split(r"[ ;]", snippet.rpartition("{ ")[2])[0]
-    missing = rf'the "{name}" directive of \S+ is not supported, '
-    nginx.rejects(snippet, re.compile(missing + "remove it or .* --allow-unsupported"), line=1)
-    told = nginx.accepts(snippet, options=LENIENT)
-    assert re.search(rf"\[warn\] {missing}ignored in \S+nginx\.conf:\d", told)
 
 
 def test_tuning_is_accepted(nginx: Nginx) -> None:
