@@ -51,8 +51,8 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
   -e filename          error log until the configuration is read (default: {error_log})
   -c filename          configuration file (default: {conf})
   -g directives        global directives besides those of the file
-  --allow-unsupported  warn about directives that are not supported, unless
-                       they restrict access
+  --allow-unsupported  leave out what is not supported, with a warning each,
+                       unless it guards something; what would answer gets 501
   --jwt-dialect name   read auth_jwt directives as this module does
 
        pyngx lint [-h] [OPTION ...] [PATH ...]     tell what is wrong
@@ -225,6 +225,7 @@ def server_options(arguments: Arguments) -> Options:
         quiet="q" in flags,
         verbose=bool(flags & set("vV")),
         signal=values.get("s", ""),
-        allow_unsupported="allow-unsupported" in flags,
+        # Who sends a signal only wants to know the pid: the master has been started already.
+        allow_unsupported="allow-unsupported" in flags or "s" in values,
         jwt_dialect=values.get("jwt-dialect", ""),
     )

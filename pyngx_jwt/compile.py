@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from .conf.directive import (
     Context,
     Directive,
 )
+from .conf.known import BLOCKS, declarations, declared_in
 from .conf.parse import END_BLOCK, Source, Statement, command_line
 from .conf.scope import Scope
 from .conf.shape import check_shape
@@ -45,6 +45,7 @@ from .modules.core import CoreConf, compile_core
 from .modules.limit_conn import LimitConnZones
 from .modules.limit_req import LimitReqZones
 from .modules.main import Logs, MainConf
+from .modules.missing import leave_out
 from .modules.ssl import SslConf, build_context, choose_by_name
 from .modules.stub_status import Statistics
 from .modules.stub_status import prepare as prepare_statistics
@@ -56,12 +57,6 @@ B = TypeVar("B")
 C = TypeVar("C", bound=Conf)
 Table = dict[str, list[tuple[type[Conf], Directive]]]
 MAX_INCLUDES = 64  # deeper ones can only be a circle
-
-# Even --allow-unsupported does not leave out what keeps somebody out.
-_GUARDS = re.compile(
-    r"auth_|access_|oidc|secure_link|limit_|valid_referers|ssl_(verify|client|ocsp|crl)|deny"
-    r"|app_protect|modsecurity|naxsi|js_access|perl|internal_redirect|referer|.*_by_lua"
-)
 
 
 def directives_of(modules: tuple[AnyModule, ...]) -> Table:
@@ -201,26 +196,18 @@ class Reader:
             return None
         if declared:
             raise ConfError(f'"{name}" directive is not allowed here')
-        self._unknown(statement, source)
+        self._unknown(statement, source, level)
         return None
 
-    def _unknown(self, statement: Statement, source: Source) -> None:
-        """Raises, or leaves out what nginx has and we do not, if that was asked for."""
-        from .conf.known import module_of
-
+    def _unknown(self, statement: Statement, source: Source, level: Level) -> None:
+        """Raises, or leaves out what nginx has and we do not, if that may be."""
         name = statement.name
         if advice := foreign_directive(name, self.scope.dialect):
             raise ConfError(advice)
-        module = module_of(name)
-        if module is None:
+        if not declarations(name):
             raise ConfError(f'unknown directive "{name}"')
-        text = f'the "{name}" directive of {module} is not supported'
-        if not self.scope.options.allow_unsupported:
-            raise ConfError(f"{text}, remove it or start with --allow-unsupported")
-        if _GUARDS.match(name):
-            raise ConfError(f"{text}, and it restricts access: it cannot be left out")
-        self.scope.statement = statement
-        self.scope.warn(f"{text}, ignored")
+        declared_in(statement, BLOCKS[level.context])
+        leave_out(statement, level)
         if statement.opens:
             _skip_block(source)
 
@@ -446,13 +433,24 @@ def _built(build: Callable[[C, Level], B | None], conf: C, level: Level) -> B | 
 
 
 def _content(level: Level, location: Location) -> tuple[Handler, ...]:
-    for module in level.scope.modules:
-        build = module.exclusive_content
-        if build and (handler := _built(build, level[module.conf], level)):
-            location.auto_redirect = module.adds_slash and location.name.endswith("/")
-            return (handler,)
+    found = _exclusive(level, level)
+    if found is None and level.context & LOCATION_IF and level.outer:
+        found = _exclusive(level.outer, level)  # what answers is not changed by "if" alone
     location.auto_redirect = False
-    return _handlers(level, Phase.CONTENT)
+    if found is None:
+        return _handlers(level, Phase.CONTENT)
+    module, handler = found
+    location.auto_redirect = module.adds_slash and location.name.endswith("/")
+    return (handler,)
+
+
+def _exclusive(given: Level, level: Level) -> tuple[AnyModule, Handler] | None:
+    """The content handler that `given` has and that leaves no room for others, for `level`."""
+    for module in reversed(level.scope.modules):
+        build = module.exclusive_content
+        if build and (handler := _built(build, given[module.conf], level)):
+            return module, handler
+    return None
 
 
 def _check_locations(level: Level) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from importlib import resources
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from . import NGINX_VERSION
+from .conf import known
 from .conf.directive import CONTEXT_NAMES, Directive
+from .conf.known import Class
 from .http.module import AnyModule
 from .lint.rule import Rule, rules
 from .modules import MODULES
@@ -36,13 +36,46 @@ DIFFERENCES = f"""\
 # What there is of nginx
 
 The modules of nginx {NGINX_VERSION} and NGINX Plus, and which of their directives are missing
-here. A missing directive is an error that names its module; with `--allow-unsupported` it is
-a warning, unless it restricts access. Directives that are accepted and without effect are not
-missing: the pages of [directives](directives/README.md) name them. There are no `mail` and no
-`stream` servers. Parameters of directives are not listed here.
+here. [What is not supported](unsupported.md) tells of each what happens where it is used: it is
+accepted without effect, or an error that `--allow-unsupported` makes a warning, or always an error.
+Directives of modules that are there, and that have no effect, are not missing: the pages of
+[directives](directives/README.md) name them. There are no `mail` and no `stream` servers.
+Parameters of directives are not listed here.
 
 | module | missing |
 |---|---|"""
+
+UNSUPPORTED = """\
+# What is not supported
+
+Directives of nginx, of NGINX Plus and of some modules by others that pyngx does not have, by what
+it would do to leave them out. Their place and the number of their arguments are checked in any
+case. A directive of none of the modules below is an unknown directive, which is an error. So is
+every `*_by_lua_block {`, as what follows is Lua, not words.
+
+A directive whose only argument is `off` is accepted, where that is what it is without."""
+CLASSES = {
+    Class.HANDLER: """\
+## What answers requests
+
+Without it a location would hand out its files, sources of programs among them. It is an error; with
+`--allow-unsupported` a warning, and what it would answer gets 501. That goes for the location,
+and for `if` and `limit_except` blocks in it. Those that nginx hands down to inner levels, such as
+`dav_methods`, are handed down here, and answer where nothing passes requests on.""",
+    Class.GUARD: """\
+## What guards
+
+It is always an error: without it, a door might be open.""",
+    Class.EFFECT: """\
+## What has another effect
+
+Without it answers are others, and nothing is opened. It is an error; with `--allow-unsupported` a
+warning, and it is left out. A block, such as `stream`, is left out with all that is in it.""",
+    Class.TUNING: """\
+## What is accepted
+
+It has no effect: it is tuning, or it only matters to another directive of its module.""",
+}
 
 
 def pages() -> dict[str, str]:
@@ -51,6 +84,7 @@ def pages() -> dict[str, str]:
         "directives/README.md": index_page(),
         "variables.md": variables_page(),
         "differences.md": differences_page(),
+        "unsupported.md": unsupported_page(),
         "lint/README.md": rules_page(),
     }
     for module in MODULES:
@@ -156,9 +190,8 @@ def variables_page() -> str:
 
 def differences_page() -> str:
     """nginx's modules and what is here of the directives of each."""
-    known = json.loads(resources.files("pyngx_jwt.conf").joinpath("known.json").read_bytes())
-    modules = {name: names for name, names in known["modules"].items() if _concerns_us(name)}
-    ours = {name for module in MODULES for name in module.conf.directives} | {"include"}
+    modules = {name: names for name, names in known.modules().items() if _concerns_us(name)}
+    ours = _ours()
     # A name that several modules have, such as "resolver", is no sign of any of them.
     shared = Counter(name for names in modules.values() for name in names)
     lines = [DIFFERENCES]
@@ -168,6 +201,37 @@ def differences_page() -> str:
         told = ", ".join(f"`{name}`" for name in missing) or "nothing"
         lines.append(f"| {module} | {told if ours & {*own} else 'all'} |")
     return "\n".join(lines)
+
+
+def unsupported_page() -> str:
+    """What is missing, by what it would do to leave it out."""
+    lines = [UNSUPPORTED]
+    for kind, text in CLASSES.items():
+        names = frozenset(known.classed(kind)) - _ours()
+        lines += ["", text, ""]
+        if kind is Class.GUARD:
+            reasons = dict.fromkeys(known.reason_of(name) for name in sorted(names))
+            for why in reasons:
+                lines += [f"Because {why}:", ""]
+                lines += [*_by_module({n for n in names if known.reason_of(n) == why}), ""]
+        else:
+            lines += _by_module(names)
+    return "\n".join(lines)
+
+
+def _by_module(names: Set[str]) -> Iterator[str]:
+    """A table of directives; one that several modules have stands with the first."""
+    yield from ("| module | directives |", "|---|---|")
+    rest = set(names)
+    for module, its in known.modules().items():
+        found = sorted(rest.intersection(its))
+        rest.difference_update(found)
+        if found:
+            yield f"| {module} | {', '.join(f'`{name}`' for name in found)} |"
+
+
+def _ours() -> frozenset[str]:
+    return frozenset(name for module in MODULES for name in module.conf.directives) | {"include"}
 
 
 def rules_page() -> str:

@@ -75,12 +75,13 @@ class Nginx:
         files: Mapping[str, str | bytes] | None = None,
         servers: Sequence[str] = (),
         listen: str = "127.0.0.1:%%PORT%%",
+        options: Sequence[str] = (),
     ) -> None:
         """Serves the snippets, after writing the files (paths relative to the prefix)."""
         for path, content in (files or {}).items():
             self.write(path, content)
         self._configure(server, http, main, events, servers, listen)
-        self.process = start(self._arguments(), self.prefix / "logs/stderr")
+        self.process = start([*options, *self._arguments()], self.prefix / "logs/stderr")
         self._wait(self._has_started, "nginx did not start", START)
 
     # What is asked of a running server.
@@ -124,13 +125,15 @@ class Nginx:
         line: int | None = None,
         http: str = "",
         main: str = "",
+        events: str = "",
+        options: Sequence[str] = (),
     ) -> None:
         """Expects "nginx -t" to fail with exactly this message.
 
         ``line`` is that of the snippet, counted from 1; None takes any place, 0 wants none.
         """
-        self._configure(server, http, main)
-        status, output = self._test()
+        self._configure(server, http, main, events)
+        status, output = self._test(options)
         found = REFUSAL.search(output)
         assert status == 1 and found, f"not rejected:\n{output}"
         if isinstance(message, str):

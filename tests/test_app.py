@@ -256,11 +256,22 @@ def test_configuration_errors_are_raised_at_once(folder: Folder) -> None:
 def test_unsupported_directives_can_be_left_out(
     folder: Folder, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    snippet = "listen 8000; image_filter off;"
-    with pytest.raises(ConfError, match="image_filter"):
+    snippet = "listen 8000; root .; location ~ php$ { fastcgi_pass 127.0.0.1:9; } ssi on;"
+    folder.path.joinpath("config.php").write_text("<?php")
+    with pytest.raises(ConfError, match="fastcgi_pass"):
         folder.application(snippet)
-    folder.application(snippet, allow_unsupported=True)
-    assert "[warn]" in capfd.readouterr().err
+    with pytest.raises(ConfError, match=r"secure_link.*cannot be left out"):
+        folder.application(f"{snippet} secure_link $arg_a;", allow_unsupported=True)
+
+    async def talk(client: Client) -> None:
+        assert (await get(client, "/config.php"))[0] == 501
+        assert (await get(client, "/nginx.conf"))[0] == 200
+
+    capfd.readouterr()
+    folder.talk(talk, snippet, allow_unsupported=True)
+    told = capfd.readouterr().err
+    assert told.count("[warn]") == 2
+    assert 'the "fastcgi_pass" directive' in told and 'the "ssi" directive' in told
 
 
 # -- request bodies -------------------------------------------------------------------------

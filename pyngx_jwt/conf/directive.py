@@ -272,6 +272,13 @@ def buffers(
     return slot(default, parse, contexts, doc, syntax="number size", shown=shown, arity=(2, 2))
 
 
+# What accepted directives are like.
+A_FLAG = flag(False, EVERYWHERE, "")
+A_NUMBER = number(0, EVERYWHERE, "")
+A_SIZE = size(0, EVERYWHERE, "", shown="0")
+A_TIME = time(0, EVERYWHERE, "", shown="0")
+
+
 def accepted(
     contexts: Context, why: str, *, fewest: int = 1, most: float = 1, like: Any = None
 ) -> Any:

@@ -1,15 +1,55 @@
 """What nginx has: directives with their modules, contexts and numbers of arguments.
 
 From nginx's documentation and source, with names from a few modules by others (those are named
-by their project).  The server reads it when it meets an unknown directive, and for nothing else.
+by their project).  Those that are missing here are classed by what leaving them out would do.
+The server reads it when it meets an unknown directive, and for nothing else.
 """
 
 from __future__ import annotations
 
+import enum
 import json
 from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
+
+from ..errors import ConfError
+from .directive import (
+    EVENTS,
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    MAIN,
+    SERVER,
+    SERVER_IF,
+    UPSTREAM,
+)
+from .parse import Statement
+from .shape import check_shape
+
+# The contexts of the declarations, as this table calls them.
+BLOCKS = {
+    MAIN: "main",
+    EVENTS: "events",
+    HTTP: "http",
+    UPSTREAM: "http.upstream",
+    SERVER: "http.server",
+    LOCATION: "http.location",
+    LIMIT_EXCEPT: "http.limit_except",
+    SERVER_IF: "http.server.if",
+    LOCATION_IF: "http.location.if",
+}
+ENTRY = "it decides who is let in"  # the reason of guards that ask for credentials, or the like
+
+
+class Class(enum.Enum):
+    """What it would do to leave a directive out."""
+
+    TUNING = "tuning"  # nothing that a client could tell, or nothing without another directive
+    HANDLER = "handler"  # a location would have nothing that answers
+    EFFECT = "effect"  # answers would be others, and open nothing
+    GUARD = "guard"  # it might open a door
 
 
 class Known(NamedTuple):
@@ -25,18 +65,40 @@ class Known(NamedTuple):
         return context in self.contexts or "any" in self.contexts
 
 
+def modules() -> dict[str, list[str]]:
+    """The modules, each with the names of its directives."""
+    found: dict[str, list[str]] = _known()["modules"]
+    return found
+
+
 def module_of(name: str) -> str | None:
     """The modules that have a directive, as in "ngx_http_log_module, ngx_stream_log_module".
 
     None when nobody is known to have it.
     """
-    modules: dict[str, list[str]] = _known()["modules"]
-    return ", ".join(module for module, names in modules.items() if name in names) or None
+    return ", ".join(module for module, names in modules().items() if name in names) or None
 
 
 def is_commercial(name: str) -> bool:
     """Whether a directive exists in NGINX Plus only."""
     return name in _known()["commercial"]
+
+
+def class_of(name: str, args: tuple[str, ...] = ()) -> Class:
+    """The class of a directive; one that "off" turns off is but tuning with it."""
+    if args == ("off",) and name in _known()["off"]:
+        return Class.TUNING
+    return _classes().get(name, (Class.GUARD, ""))[0]
+
+
+def reason_of(name: str) -> str:
+    """Why a guard cannot be left out."""
+    return _classes().get(name, (Class.GUARD, ""))[1] or ENTRY
+
+
+def classed(kind: Class) -> tuple[str, ...]:
+    """The directives of a class, by name."""
+    return tuple(sorted(name for name, (found, _) in _classes().items() if found is kind))
 
 
 def names() -> frozenset[str]:
@@ -47,6 +109,17 @@ def names() -> frozenset[str]:
 def declarations(name: str) -> tuple[Known, ...]:
     """The directives of this name, one a module."""
     return _declarations().get(name, ())
+
+
+def declared_in(statement: Statement, block: str) -> Known:
+    """What a directive is in a block such as "http.location".
+
+    Raises ConfError if it cannot stand there, or not with these arguments."""
+    known = [found for found in declarations(statement.name) if found.allows(block)]
+    if not known:
+        raise ConfError(f'"{statement.name}" directive is not allowed here')
+    check_shape(statement, known)
+    return known[0]
 
 
 def module_of_variable(name: str) -> str:
@@ -68,6 +141,16 @@ def contexts() -> frozenset[str]:
 def _declarations() -> dict[str, tuple[Known, ...]]:
     rows: dict[str, list[Any]] = _known()["directives"]
     return {name: tuple(_declaration(*row) for row in found) for name, found in rows.items()}
+
+
+@cache
+def _classes() -> dict[str, tuple[Class, str]]:
+    """The class of each name, and of guards the reason."""
+    table = _known()["classes"]
+    found = {name: (Class.GUARD, why) for why, names in table["guard"].items() for name in names}
+    for kind in (Class.HANDLER, Class.EFFECT, Class.TUNING):
+        found.update(dict.fromkeys(table[kind.value], (kind, "")))
+    return found
 
 
 def _declaration(module: str, where: str, fewest: int, most: int | None, block: int) -> Known:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 from ..conf.directive import (
+    A_SIZE,
     EVERYWHERE,
     LIMIT_EXCEPT,
     LOCATION_IF,
@@ -143,8 +144,8 @@ class GatewayConf(Conf):
     read_timeout = time(60, EVERYWHERE, "Sets the time between two reads.", shown="60s")
     send_timeout = time(60, EVERYWHERE, "Sets the time between two writes.", shown="60s")
     socket_keepalive = flag(False, EVERYWHERE, "Turns SO_KEEPALIVE on.")
-    socket_rcvbuf = accepted(EVERYWHERE, SOCKETS)
-    socket_sndbuf = accepted(EVERYWHERE, SOCKETS)
+    socket_rcvbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
+    socket_sndbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
 
     # Of protocols that do not declare them.
     buffering: bool = True

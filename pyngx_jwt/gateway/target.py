@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 
+from ..conf.parse import Statement
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.request import Request, Status
@@ -63,6 +64,26 @@ def _tag(upstream: Upstream, conf: GatewayConf, tls: Tls | None) -> Hashable:
     if upstream.pool is None:
         return None
     return upstream.pool.keepalive.tag(id(conf), None if tls is None else id(tls))
+
+
+class Warned(set[Statement]):
+    """The "resolver" directives of which a warning has told."""
+
+
+def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
+    """A warning where names will be looked up, but not at the servers that are given."""
+    scope, given = level.scope, level.set_by("resolver")
+    if conf.target is None or conf.target.url is not None or not given:
+        return
+    warned, before = scope.shared(Warned), scope.statement
+    if given[-1] not in warned:
+        warned.add(given[-1])
+        scope.statement = given[-1]
+        scope.warn(
+            'the servers of "resolver" are not asked, the system\'s resolver looks up what the '
+            f'variables of "{conf.prefix}_pass" name'
+        )
+        scope.statement = before
 
 
 def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -> FindTarget:

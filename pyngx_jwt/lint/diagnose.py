@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..conf.known import is_commercial
+from ..conf.known import Class, class_of, is_commercial, reason_of
 from ..conf.parse import Statement
 from ..http.level import Level
 from ..modules.auth_jwt import MixedDialects
@@ -24,7 +24,7 @@ from .texts import Texts
 NOT_RUN = "not-run-by-pyngx"
 _RULES = (  # of the text of an error, the first that fits
     (r"exists in no JWT module|belongs to .*'s module", "phantom-directive"),
-    (r"not supported|^pyngx does not", NOT_RUN),
+    (r"not supported|^pyngx does not|are not asked, the system", NOT_RUN),
     (r"unknown directive", "unknown-directive"),
     (r"^unexpected |^too long parameter|is not terminated by|has no opening", "syntax"),
     (r"is not allowed here|cannot be inside|is outside location", "misplaced-directive"),
@@ -36,6 +36,10 @@ _RULES = (  # of the text of an error, the first that fits
     (r"failed|cannot load|cannot be used", "unusable-file"),
     (r"invalid|must be|cannot have|no host|missing", "invalid-value"),
 )
+_LEFT_OUT = {
+    Class.HANDLER: "with --allow-unsupported, what it would answer gets 501",
+    Class.EFFECT: "--allow-unsupported leaves it out",
+}
 _NO_CERTIFICATE = 'no "ssl_certificate" is defined in server listening on'
 _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "ssl_certificate'
@@ -60,12 +64,16 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
             seen.add((finding.message, finding.spot))
             yield finding
     for statement, module in analysis.collector.notes:
-        kind = "NGINX Plus only, " if is_commercial(statement.name) else ""
+        kind = class_of(statement.name, statement.args)
+        if kind is Class.TUNING:
+            continue
+        edition = "NGINX Plus only, " if is_commercial(statement.name) else ""
         yield Finding(
             NOT_RUN,
             Severity.INFO,
             analysis.texts.word(statement),
-            f'pyngx does not run "{statement.name}" yet ({kind}{module})',
+            f'pyngx does not run "{statement.name}" yet ({edition}{module})',
+            _LEFT_OUT.get(kind) or f"it cannot be left out, {reason_of(statement.name)}",
         )
 
 
@@ -137,7 +145,9 @@ def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
 
 
 def _warning(message: str) -> str:
-    """nginx has no words for what is wrong with keys."""
+    """nginx has no words for what is wrong with keys, nor for what is missing here."""
+    if rule_of(message) == NOT_RUN:
+        return NOT_RUN
     return "unusable-file" if message.startswith("auth_jwt: ") else "nginx-warning"
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
+from ..conf.known import ENTRY, Class, class_of, reason_of
 from ..conf.parse import Statement
 from ..modules.core import CoreConf
 from .backends import backends_of
 from .place import Place
 
-# What another module passes requests to, and what may ask for credentials of its own.
-_PASSES = frozenset({"fastcgi_pass", "grpc_pass", "memcached_pass", "scgi_pass", "uwsgi_pass"})
 _FOLDER = "root "
-_GUARDS = re.compile(r"access_by_lua|auth_|js_access|oauth|oidc|phantom_token|secure_link|jwt_")
 
 
 def is_open(place: Place) -> bool:
@@ -28,7 +24,13 @@ def is_guarded(place: Place) -> bool:
     location = place.level.location
     if location is not None and len(location.handlers) > len(location.subrequest_handlers):
         return True  # handlers of the access phase
-    return any(_GUARDS.match(s.name) for around in place.outward() for s in notes_of(around))
+    return any(is_guard(s) for around in place.outward() for s in notes_of(around))
+
+
+def is_guard(statement: Statement) -> bool:
+    """Whether a directive that is not run would decide who is let in."""
+    kind = class_of(statement.name, statement.args)
+    return kind is Class.GUARD and reason_of(statement.name) == ENTRY
 
 
 def notes_of(place: Place) -> list[Statement]:
@@ -41,10 +43,15 @@ def contents_of(place: Place) -> frozenset[str]:
     backends = backends_of(place)
     if backends:
         return frozenset(backend.key for backend in backends)
-    passed = [s for s in notes_of(place) if s.name in _PASSES]
+    passed = [s for s in notes_of(place) if passes(s)]
     if passed:
         return frozenset(f"{s.name} {s.args[:1]}" for s in passed)
     return frozenset({f"{_FOLDER}{place[CoreConf].root_path.text}"})
+
+
+def passes(statement: Statement) -> bool:
+    """Whether a directive that is not run would pass requests on."""
+    return class_of(statement.name) is Class.HANDLER and statement.name.endswith("_pass")
 
 
 def serves_files(place: Place) -> bool:

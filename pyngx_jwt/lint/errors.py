@@ -12,7 +12,9 @@ ERRORS = {
 A directive that nginx has and pyngx does not run.
 
 It is a note, as nginx may be meant to run the configuration; with "--target pyngx" it is an error,
-as it is for "pyngx -t".""",
+as it is for "pyngx -t".  The hint says what "--allow-unsupported" does: it leaves the directive
+out, or answers 501 where it would answer requests; what guards something is never left out.  What
+is only tuning is accepted, and no note is made.""",
     "unknown-directive": f"""\
 No module that is known here has a directive of that name.
 

@@ -5,38 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..conf.directive import (
-    EVENTS,
-    HTTP,
-    LIMIT_EXCEPT,
-    LOCATION,
-    LOCATION_IF,
-    MAIN,
-    SERVER,
-    SERVER_IF,
-    UPSTREAM,
-)
-from ..conf.known import Known, contexts, declarations
+from ..conf.known import BLOCKS, contexts, declarations, declared_in
 from ..conf.parse import Source, Statement
 from ..conf.scope import Scope
-from ..conf.shape import check_shape
 from ..conf.watch import Files
 from ..errors import ConfError
 from ..http.level import Level
+from ..modules.missing import MissingConf
 from .target import Target
 
-# The contexts of the declarations, as the table of all of nginx calls them.
-BLOCKS = {
-    MAIN: "main",
-    EVENTS: "events",
-    HTTP: "http",
-    UPSTREAM: "http.upstream",
-    SERVER: "http.server",
-    LOCATION: "http.location",
-    LIMIT_EXCEPT: "http.limit_except",
-    SERVER_IF: "http.server.if",
-    LOCATION_IF: "http.location.if",
-}
 MAX_INCLUDES = 64
 _OWN = {"oidc_provider", "acme_issuer"}  # blocks whose context is called like themselves
 
@@ -57,23 +34,18 @@ class Foreign:
     def take(self, statement: Statement, source: Source, level: Level) -> bool:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
         as is known."""
-        declared = declarations(statement.name)
+        known = bool(declarations(statement.name)) and not _is_dialect(statement.name)
         if not self._target.has(statement.name):
             raise ConfError(f'unknown directive "{statement.name}"')
-        if not declared or not self._target.runs_all or _is_dialect(statement.name):
+        if not known or not self._target.runs_all:
             return False
-        context = BLOCKS[level.context]
-        self._apply(statement, source, context, declared)
+        self._apply(statement, source, BLOCKS[level.context])
+        level[MissingConf].note(statement)
         return True
 
-    def _apply(
-        self, statement: Statement, source: Source, context: str, declared: tuple[Known, ...]
-    ) -> None:
-        known = [found for found in declared if found.allows(context)]
-        if not known:
-            raise ConfError(f'"{statement.name}" directive is not allowed here')
-        check_shape(statement, known)
-        self._note(statement, "" if self._inner else known[0].module)
+    def _apply(self, statement: Statement, source: Source, context: str) -> None:
+        module = declared_in(statement, context).module
+        self._note(statement, "" if self._inner else module)
         if statement.opens:
             self._inner += 1
             self._read(source, _inside(statement.name, context))
@@ -103,10 +75,9 @@ class Foreign:
         if name == "include" and not statement.opens and len(statement.args) == 1:
             self._include(statement, context)
             return
-        declared = declarations(name)
-        if not declared or not self._target.has(name):
+        if not declarations(name) or not self._target.has(name):
             raise ConfError(f'unknown directive "{name}"')
-        self._apply(statement, source, context, declared)
+        self._apply(statement, source, context)
 
     def _include(self, statement: Statement, context: str) -> None:
         if self._depth == MAX_INCLUDES:

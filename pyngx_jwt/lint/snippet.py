@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..conf.known import declarations
+from ..conf.known import BLOCKS, declarations
 from ..conf.parse import Source, Statement
 from ..errors import ConfError
 from ..modules import MODULES
-from .foreign import BLOCKS
 
 FRAME = "(frame)"  # the name of the text around a snippet, beside it; no such file is looked for
 _OPENINGS = {

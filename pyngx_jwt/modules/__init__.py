@@ -26,6 +26,7 @@ from .log import log
 from .main import main
 from .map import map_
 from .mirror import mirror
+from .missing import missing
 from .not_modified import not_modified
 from .proxy import proxy
 from .range import range_
@@ -75,4 +76,5 @@ MODULES: tuple[AnyModule, ...] = (
     gunzip,
     headers,
     not_modified,
+    missing,  # before all that answers, see compile.py
 )

@@ -11,6 +11,9 @@ from types import MappingProxyType
 
 from .. import NGINX_VERSION
 from ..conf.directive import (
+    A_FLAG,
+    A_NUMBER,
+    A_SIZE,
     EVERYWHERE,
     HTTP,
     LIMIT_EXCEPT,
@@ -28,6 +31,7 @@ from ..conf.directive import (
     flag,
     number,
     offset,
+    seconds,
     size,
     slot,
     string,
@@ -69,7 +73,6 @@ METHODS = frozenset(
 DEFAULT_TYPES = {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"}
 TUNING = "memory is managed by the interpreter"
 TABLES = "the tables grow as needed"
-A_NUMBER = number(0, HTTP, "")
 NO_WORDS: tuple[str, ...] = ()
 MIN_POOL_SIZE = 112  # NGX_MIN_POOL_SIZE, bytes
 
@@ -178,7 +181,7 @@ def _check_resolver_address(word: str) -> None:
 class CoreConf(Conf):
     absolute_redirect = flag(True, EVERYWHERE, "Makes redirects issued by the server absolute.")
     aio = accepted(EVERYWHERE, "files are read by the event loop", like=slot("off", _aio, HTTP, ""))
-    aio_write = accepted(EVERYWHERE, "files are written by the event loop")
+    aio_write = accepted(EVERYWHERE, "files are written by the event loop", like=A_FLAG)
     auth_delay = time(
         0, EVERYWHERE, "Delays answers with code 401, against timing attacks.", shown="0s"
     )
@@ -191,7 +194,9 @@ class CoreConf(Conf):
     client_body_in_file_only = enum(
         "off", ("off", "on", "clean"), EVERYWHERE, "Saves the whole request body into a file."
     )
-    client_body_in_single_buffer = accepted(EVERYWHERE, "a body in memory is always one buffer")
+    client_body_in_single_buffer = accepted(
+        EVERYWHERE, "a body in memory is always one buffer", like=A_FLAG
+    )
     client_body_timeout = time(
         60, EVERYWHERE, "Sets the time between two reads of a request body.", shown="60s"
     )
@@ -209,9 +214,11 @@ class CoreConf(Conf):
     directio = accepted(
         EVERYWHERE, "files are read through the page cache", like=slot(0, _directio, HTTP, "")
     )
-    directio_alignment = accepted(EVERYWHERE, "files are read through the page cache")
+    directio_alignment = accepted(
+        EVERYWHERE, "files are read through the page cache", like=offset(512, HTTP, "", shown="512")
+    )
     etag = flag(True, EVERYWHERE, "Enables the ETag field for static files.")
-    http2 = accepted(HTTP | SERVER, "clients are offered HTTP/1.1 only")
+    http2 = accepted(HTTP | SERVER, "clients are offered HTTP/1.1 only", like=A_FLAG)
     if_modified_since = enum(
         "exact", ("off", "exact", "before"), EVERYWHERE, "Tells how If-Modified-Since is compared."
     )
@@ -260,22 +267,28 @@ class CoreConf(Conf):
     merge_slashes = flag(True, HTTP | SERVER, "Compresses adjacent slashes in a URI.")
     max_ranges = number(1 << 31, EVERYWHERE, "Limits the ranges of one request.", shown="—")
     msie_padding = flag(True, EVERYWHERE, "Pads error pages for MSIE clients.")
-    msie_refresh = accepted(EVERYWHERE, "redirects are always answered with the status")
+    msie_refresh = accepted(
+        EVERYWHERE, "redirects are always answered with the status", like=A_FLAG
+    )
     open_file_cache = accepted(
         EVERYWHERE,
         "files are opened for each request",
         like=slot(NO_WORDS, _open_file_cache, HTTP, "", arity=(1, 2)),
     )
-    open_file_cache_errors = accepted(EVERYWHERE, "files are opened for each request")
-    open_file_cache_min_uses = accepted(EVERYWHERE, "files are opened for each request")
-    open_file_cache_valid = accepted(EVERYWHERE, "files are opened for each request")
+    open_file_cache_errors = accepted(EVERYWHERE, "files are opened for each request", like=A_FLAG)
+    open_file_cache_min_uses = accepted(
+        EVERYWHERE, "files are opened for each request", like=A_NUMBER
+    )
+    open_file_cache_valid = accepted(
+        EVERYWHERE, "files are opened for each request", like=seconds(60, HTTP, "", shown="60s")
+    )
     output_buffers = accepted(
         EVERYWHERE,
         "files are read in pieces of one size",
         like=buffers((2, 32768), HTTP, "", shown="2 32k"),
     )
     port_in_redirect = flag(True, EVERYWHERE, "Tells the port in absolute redirects.")
-    postpone_output = accepted(EVERYWHERE, "output is sent as soon as there is any")
+    postpone_output = accepted(EVERYWHERE, "output is sent as soon as there is any", like=A_SIZE)
     read_ahead = accepted(EVERYWHERE, "the kernel reads ahead", like=size(0, HTTP, "", shown="0"))
     recursive_error_pages = flag(False, EVERYWHERE, "Allows several redirects by error_page.")
     request_pool_size = accepted(HTTP | SERVER, TUNING, like=slot(512, _pool_size, HTTP, ""))
@@ -299,14 +312,14 @@ class CoreConf(Conf):
     satisfy = enum(
         "all", ("all", "any"), EVERYWHERE, "Allows access if all or any access modules allow it."
     )
-    send_lowat = accepted(EVERYWHERE, "the kernel decides")
+    send_lowat = accepted(EVERYWHERE, "the kernel decides", like=A_SIZE)
     send_timeout = time(
         60, EVERYWHERE, "Sets the time between two writes to the client.", shown="60s"
     )
     sendfile = accepted(
         EVERYWHERE | LOCATION_IF, "files are read and written", like=flag(False, HTTP, "")
     )
-    sendfile_max_chunk = accepted(EVERYWHERE, "files are read and written")
+    sendfile_max_chunk = accepted(EVERYWHERE, "files are read and written", like=A_SIZE)
     server_name_in_redirect = flag(
         False, EVERYWHERE, "Uses the server's first name in absolute redirects."
     )

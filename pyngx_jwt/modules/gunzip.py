@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from ..conf.directive import EVERYWHERE, Conf, accepted, flag
+from ..conf.directive import EVERYWHERE, Conf, accepted, buffers, flag
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, Request
@@ -19,7 +19,11 @@ class GunzipConf(Conf):
     gunzip = flag(
         False, EVERYWHERE, "Enables decompression of gzipped responses for clients without gzip."
     )
-    gunzip_buffers = accepted(EVERYWHERE, "what zlib gives out is sent at once", fewest=2, most=2)
+    gunzip_buffers = accepted(
+        EVERYWHERE,
+        "what zlib gives out is sent at once",
+        like=buffers((32, 4096), EVERYWHERE, "", shown="32 4k"),
+    )
 
 
 gunzip = Module("gunzip", GunzipConf)

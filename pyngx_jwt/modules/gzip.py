@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 
 from ..conf.directive import (
+    A_SIZE,
     EVERYWHERE,
     LOCATION_IF,
     Conf,
@@ -89,7 +90,7 @@ class GzipConf(Conf):
         syntax="size",
         shown="64k",
     )
-    postpone_gzipping = accepted(EVERYWHERE, "what zlib gives out is held back anyway")
+    postpone_gzipping = accepted(EVERYWHERE, "what zlib gives out is held back anyway", like=A_SIZE)
     gzip_no_buffer = flag(False, EVERYWHERE, "Sends what zlib gives out at once.")
     gzip_min_length = size(
         20,

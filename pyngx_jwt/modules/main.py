@@ -7,6 +7,9 @@ import pwd
 import socket
 
 from ..conf.directive import (
+    A_FLAG,
+    A_NUMBER,
+    A_TIME,
     EVENTS,
     EVERYWHERE,
     MAIN,
@@ -14,8 +17,11 @@ from ..conf.directive import (
     Context,
     accepted,
     directive,
+    enum,
     flag,
     number,
+    offset,
+    slot,
     string,
     time,
 )
@@ -35,6 +41,25 @@ from ..log import (
 )
 
 SCHEDULING = "the event loop schedules connections itself"
+METHODS = ("epoll", "poll", "select", "kqueue", "eventport", "/dev/poll")
+
+
+def _method(name: str, text: str) -> str:
+    if text not in METHODS:
+        raise ConfError(f'invalid event type "{text}"')
+    return text
+
+
+def _priority(name: str, text: str) -> int:
+    try:
+        return parse_number(text.removeprefix("-"))
+    except ValueError:
+        raise ConfError(f'"{name}" directive invalid number') from None
+
+
+A_METHOD = slot("", _method, EVENTS, "")
+A_POINT = enum("", ("stop", "abort"), MAIN, "")
+A_PRIORITY = slot(0, _priority, MAIN, "")
 
 
 class MainConf(Conf):
@@ -61,29 +86,33 @@ class MainConf(Conf):
     workers = 1
     error_log_lines: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    accept_mutex = accepted(EVENTS, SCHEDULING)
-    accept_mutex_delay = accepted(EVENTS, SCHEDULING)
-    multi_accept = accepted(EVENTS, SCHEDULING)
-    use = accepted(EVENTS, "the event loop chooses the method")
-    worker_aio_requests = accepted(EVENTS, SCHEDULING)
+    accept_mutex = accepted(EVENTS, SCHEDULING, like=A_FLAG)
+    accept_mutex_delay = accepted(EVENTS, SCHEDULING, like=A_TIME)
+    multi_accept = accepted(EVENTS, SCHEDULING, like=A_FLAG)
+    use = accepted(EVENTS, "the event loop chooses the method", like=A_METHOD)
+    worker_aio_requests = accepted(EVENTS, SCHEDULING, like=A_NUMBER)
     worker_connections = accepted(
         EVENTS, "the limit is that of open files", like=number(512, EVENTS, "")
     )
     debug_connection = accepted(EVENTS, "there are few debug messages to choose from", most=1)
-    debug_points = accepted(MAIN, "there are no debug points")
+    debug_points = accepted(MAIN, "there are no debug points", like=A_POINT)
     lock_file = accepted(MAIN, "no lock file is used")
     pcre_jit = accepted(
         MAIN, "expressions are always compiled to machine code", like=flag(False, MAIN, "")
     )
     ssl_engine = accepted(MAIN, "OpenSSL chooses its engine")
-    ssl_object_cache_inheritable = accepted(MAIN, "TLS objects are loaded once per configuration")
-    thread_pool = accepted(MAIN, "no thread pools are used", most=3)
+    ssl_object_cache_inheritable = accepted(
+        MAIN, "TLS objects are loaded once per configuration", like=A_FLAG
+    )
+    thread_pool = accepted(MAIN, "no thread pools are used", fewest=2, most=3)
     timer_resolution = accepted(
         MAIN, "timers follow the event loop", like=time(0, MAIN, "", shown="—")
     )
     worker_cpu_affinity = accepted(MAIN, "the kernel places the workers", most=float("inf"))
-    worker_priority = accepted(MAIN, "priorities are left to the service manager")
-    worker_rlimit_core = accepted(MAIN, "core files are left to the service manager")
+    worker_priority = accepted(MAIN, "priorities are left to the service manager", like=A_PRIORITY)
+    worker_rlimit_core = accepted(
+        MAIN, "core files are left to the service manager", like=offset(0, MAIN, "", shown="—")
+    )
 
     @directive(MAIN, opens=Context.EVENTS)
     def events(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..conf.directive import HTTP, Conf, accepted, directive, number
+from ..conf.directive import A_NUMBER, HTTP, Conf, accepted, directive
 from ..conf.parse import Statement
 from ..conf.scope import located
 from ..errors import ConfError
@@ -31,8 +31,8 @@ class Table:
 
 
 class MapConf(Conf):
-    map_hash_bucket_size = accepted(HTTP, TABLES, like=number(0, HTTP, ""))
-    map_hash_max_size = accepted(HTTP, TABLES, like=number(0, HTTP, ""))
+    map_hash_bucket_size = accepted(HTTP, TABLES, like=A_NUMBER)
+    map_hash_max_size = accepted(HTTP, TABLES, like=A_NUMBER)
 
     @directive(HTTP, raw=True, syntax="map string $variable { ... }")
     def map(self, string: str, variable: str, *, entries: Iterable[Statement]) -> None:

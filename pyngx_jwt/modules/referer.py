@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import LOCATION, SERVER, Conf, accepted, directive
+from ..conf.directive import A_NUMBER, LOCATION, SERVER, Conf, accepted, directive
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.module import Module
@@ -53,8 +53,8 @@ class Referers:
 
 
 class RefererConf(Conf):
-    referer_hash_bucket_size = accepted(SERVER | LOCATION, TABLES)
-    referer_hash_max_size = accepted(SERVER | LOCATION, TABLES)
+    referer_hash_bucket_size = accepted(SERVER | LOCATION, TABLES, like=A_NUMBER)
+    referer_hash_max_size = accepted(SERVER | LOCATION, TABLES, like=A_NUMBER)
 
     referers: Referers | None = None
     regexes: tuple[Regex, ...] = ()

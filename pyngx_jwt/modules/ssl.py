@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl as tls
 
 from ..conf.directive import (
+    A_FLAG,
+    A_SIZE,
     HTTP,
     SERVER,
     UNLIMITED,
@@ -29,12 +31,12 @@ SCHEMES = ("data:", "engine:", "store:")  # what nginx takes besides files
 
 
 class SslConf(Conf):
-    ssl_buffer_size = accepted(HERE, "the TLS library chooses its records")
+    ssl_buffer_size = accepted(HERE, "the TLS library chooses its records", like=A_SIZE)
     ssl_certificate_cache = accepted(HERE, "certificates are loaded once", most=4)
-    ssl_certificate_compression = accepted(HERE, "certificates are sent as they are")
+    ssl_certificate_compression = accepted(HERE, "certificates are sent as they are", like=A_FLAG)
     ssl_ciphers = string("HIGH:!aNULL:!MD5", HERE, "Sets the ciphers, in OpenSSL's format.")
     ssl_dhparam = accepted(HERE, "DHE ciphers use OpenSSL's own parameters")
-    ssl_early_data = accepted(HERE, "early data is never accepted")
+    ssl_early_data = accepted(HERE, "early data is never accepted", like=A_FLAG)
     ssl_ecdh_curve = accepted(HERE, "the curves are OpenSSL's own choice")
     ssl_prefer_server_ciphers = flag(False, HERE, "Prefers the server's order of ciphers.")
     ssl_protocols = bitmask(
@@ -50,10 +52,10 @@ class SslConf(Conf):
     ssl_session_timeout = accepted(
         HERE, "the TLS library keeps to its own", like=seconds(300, HERE, "", shown="5m")
     )
-    ssl_stapling = accepted(HERE, "no OCSP responses are stapled")
+    ssl_stapling = accepted(HERE, "no OCSP responses are stapled", like=A_FLAG)
     ssl_stapling_file = accepted(HERE, "no OCSP responses are stapled")
     ssl_stapling_responder = accepted(HERE, "no OCSP responses are stapled")
-    ssl_stapling_verify = accepted(HERE, "no OCSP responses are stapled")
+    ssl_stapling_verify = accepted(HERE, "no OCSP responses are stapled", like=A_FLAG)
     ssl_trusted_certificate = accepted(HERE, "client certificates are not asked for")
 
     certificates: tuple[str, ...] = ()

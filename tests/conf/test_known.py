@@ -2,9 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
-from pyngx_jwt.conf.known import is_commercial, module_of
+from pyngx_jwt.conf import known
+from pyngx_jwt.conf.known import (
+    Class,
+    class_of,
+    classed,
+    is_commercial,
+    module_of,
+    names,
+    reason_of,
+)
+from pyngx_jwt.modules import MODULES
+
+DATA = Path(known.__file__).with_name("known.json")
+# What only matters to a guard, which is always an error, or to a handler, which answers 501.
+HARMLESS = {
+    *("access_by_lua_no_postpone", "auth_http_header", "auth_http_pass_client_cert"),
+    *("auth_http_timeout", "auth_pam_service_name", "auth_pam_set_pam_env", "dav_access"),
+    *("fastcgi_allow_upstream", "fastcgi_store_access", "grpc_allow_upstream"),
+    *("memcached_allow_upstream", "modsecurity_transaction_id", "modsecurity_use_error_log"),
+    *("proxy_store_access", "scgi_allow_upstream", "scgi_store_access"),
+    *("tunnel_allow_upstream", "upload_store_access", "uwsgi_allow_upstream"),
+    "uwsgi_store_access",
+}
 
 
 @pytest.mark.parametrize(
@@ -20,6 +46,54 @@ from pyngx_jwt.conf.known import is_commercial, module_of
 )
 def test_module_of(name: str, module: str | None) -> None:
     assert module_of(name) == module
+
+
+OURS = {name for module in MODULES for name in module.conf.directives} | {"include"}
+
+
+def test_each_directive_is_there_or_in_one_class() -> None:
+    found = [name for kind in Class for name in classed(kind)]
+    assert names() - OURS - {*found} == set()
+    assert {*found} - names() == set()
+    listed = json.loads(DATA.read_text())["classes"]
+    each = [name for kind in ("handler", "effect", "tuning") for name in listed[kind]]
+    each += [name for group in listed["guard"].values() for name in group]
+    assert sorted(each) == sorted(found)  # none twice
+
+
+def test_what_passes_requests_on_is_a_handler() -> None:
+    missing = {name for name in names() - OURS if re.search(r"_pass$|^content_by|_content$", name)}
+    assert missing - {"nchan_redis_pass"} <= {*classed(Class.HANDLER)}
+
+
+def test_what_sounds_like_a_guard_is_one() -> None:
+    sounds = r"auth|access|secure|verify_client|reject|oidc|modsecurity|naxsi|allow_upstream"
+    missing = {name for name in names() - OURS if re.search(sounds, name)}
+    settings = {name for name in missing if class_of(name) is Class.TUNING}
+    assert settings == HARMLESS
+    assert missing - settings == {name for name in missing if class_of(name) is Class.GUARD}
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kind"),
+    [
+        ("fastcgi_temp_path", ("x",), Class.TUNING),
+        ("fastcgi_pass", ("x",), Class.HANDLER),
+        ("sub_filter", ("a", "b"), Class.EFFECT),
+        ("ssl_reject_handshake", ("on",), Class.GUARD),
+        ("ssl_reject_handshake", ("off",), Class.TUNING),
+        ("ssl_reject_handshake", ("off", "off"), Class.GUARD),
+        ("secure_link", ("off",), Class.GUARD),
+        ("unheard_of", (), Class.GUARD),
+    ],
+)
+def test_class_of(name: str, args: tuple[str, ...], kind: Class) -> None:
+    assert class_of(name, args) is kind
+
+
+def test_reason_of() -> None:
+    assert reason_of("ssl_reject_handshake").startswith("it decides which TLS clients")
+    assert reason_of("unheard_of") == "it decides who is let in"
 
 
 def test_is_commercial() -> None:

@@ -103,6 +103,25 @@ mail { server { listen 25; } }
     found = linter.findings(text)
     assert {f.rule for f in found} == {"not-run-by-pyngx"}
     assert {f.severity.word for f in found} == {"info"}
+    hints = {f.message.partition('"')[2].partition('"')[0]: f.hint for f in found}
+    assert not {"brotli", "fastcgi_param"} & {*hints}  # these are accepted
+    assert hints["fastcgi_pass"] == "with --allow-unsupported, what it would answer gets 501"
+    assert hints["sticky"] == "--allow-unsupported leaves it out"
+    assert hints["geoip2"].startswith("it cannot be left out, it sets variables by which")
+
+
+def test_servers_of_resolver_that_are_not_asked(linter: Linter) -> None:
+    used = "location / { proxy_pass http://$arg_x; }"
+    unused = "location / { proxy_pass http://127.0.0.1:1; }"
+    text = "events {{ }}\nhttp {{ server {{\nresolver 127.0.0.1;\n{} }} }}\n"
+
+    def told(location: str, target: str) -> list[tuple[int, str]]:
+        found = linter.findings(text.format(location), target=target)
+        return [(f.line, f.severity.word) for f in found if '"resolver" are not asked' in f.message]
+
+    assert told(used, "") == [(3, "info")]
+    assert told(used, "pyngx") == [(3, "warn")]
+    assert told(unused, "pyngx") == []
 
 
 def test_modules_that_are_loaded_may_have_more(linter: Linter) -> None:
@@ -140,6 +159,7 @@ events { }
 http {
     pyngx_jwt_max_keys 9;
     server { auth_jwt "x"; auth_jwt_key_file keys/jwks.json; status_zone z; fastcgi_index a; }
+    server { listen 81; ssi on; location / { uwsgi_pass a:1; } }
 }
 """
 

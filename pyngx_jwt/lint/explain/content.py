@@ -11,6 +11,7 @@ from ...gateway.target import Found
 from ...gateway.wire import KEY
 from ...http.request import Status
 from ...modules.mirror import MirrorConf
+from ...modules.missing import Refusal
 from ...modules.try_files import TryFilesConf, find_file
 from ..backends import declared
 from ..place import Place
@@ -30,6 +31,12 @@ def run_content(place: Place, r: Traced, account: Account) -> Status | None:
             account.say(f"try_files: no file exists, goes on with {r.uri}", where)
             return int(rc)
         account.say(f"try_files: {r.uri} exists", where)
+    location = place.level.location
+    assert location is not None
+    refusal = next((h for h in location.handlers if isinstance(h, Refusal)), None)
+    if refusal is not None:
+        account.say(f"pyngx does not run {refusal.statement.name}", refusal.statement)
+        return 501
     proxy = _proxy(place)
     if proxy is not None:
         return _tell_proxy(place, proxy, r, account)
@@ -120,11 +127,6 @@ def _setter(place: Place, line: str) -> Any:
 
 
 def _tell_files(place: Place, r: Traced, account: Account) -> None:
-    foreign = [s for s in place.conf.analysis.collector.notes_of(place.level) if "_pass" in s.name]
-    for statement in foreign:
-        account.say(f"pyngx does not run {statement.name}", statement)
-    if foreign:
-        return
     location = place.level.location
     assert location is not None
     for handler in location.handlers:

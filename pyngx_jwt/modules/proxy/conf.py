@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...conf.directive import (
+    A_NUMBER,
+    A_SIZE,
     EVERYWHERE,
     LIMIT_EXCEPT,
     LOCATION,
@@ -55,8 +57,10 @@ def _http_version(name: str, text: str) -> str:
 
 class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
     proxy_cache_convert_head = flag(True, EVERYWHERE, "Fetches with GET what HEAD asks for.")
-    proxy_headers_hash_bucket_size = accepted(EVERYWHERE, "the tables grow as needed")
-    proxy_headers_hash_max_size = accepted(EVERYWHERE, "the tables grow as needed")
+    proxy_headers_hash_bucket_size = accepted(
+        EVERYWHERE, "the tables grow as needed", like=A_NUMBER
+    )
+    proxy_headers_hash_max_size = accepted(EVERYWHERE, "the tables grow as needed", like=A_NUMBER)
     proxy_http_version = slot(
         "1.1",
         _http_version,
@@ -66,7 +70,7 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
     )
     proxy_method = template(None, EVERYWHERE, "Sets the method of requests to the upstream.")
     proxy_pass_trailers = flag(False, EVERYWHERE, "Passes trailer fields of the response.")
-    proxy_send_lowat = accepted(EVERYWHERE, "the kernel decides")
+    proxy_send_lowat = accepted(EVERYWHERE, "the kernel decides", like=A_SIZE)
     proxy_set_body = template(None, EVERYWHERE, "Sets the body of requests to the upstream.")
 
     bound_below = frozenset({"set_headers", "proxy_set_body"})

@@ -358,3 +358,23 @@ def test_questions_that_cannot_be_asked(linter: Linter) -> None:
             ask(linter, NAMES, "GET", url)
     with pytest.raises(Wrong, match="no server"):
         ask(linter, "", "GET", "http://a/")
+
+
+def test_what_is_not_run_answers_501(linter: Linter) -> None:
+    text = """
+    server {
+        error_page 404 /x;
+        location / {
+            uwsgi_pass a:1;
+            if ($arg_a) { set $b 1; }
+        }
+        location /passenger { passenger_enabled on; }
+        location /off { passenger_enabled off; return 204; }
+    }
+    """
+    for url in ("http://a/", "http://a/?a=1"):
+        told = ask(linter, text, "GET", url)
+        assert "  pyngx does not run uwsgi_pass    [nginx.conf:5]\n  answers 501\n" in told
+        assert "served from" not in told
+    assert "  answers 501\n" in ask(linter, text, "GET", "http://a/passenger/x")
+    assert "  answers 204\n" in ask(linter, text, "GET", "http://a/off")

@@ -1,0 +1,377 @@
+"""What nginx has and pyngx has not: left out without ever opening a door."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ..launch import start
+from ..nginx import Nginx
+
+LENIENT = ("--allow-unsupported",)
+SOURCE = "<?php $password = 'hunter2'; ?>"
+FILES = {"html/config.php": SOURCE, "html/index.html": "index", "html/sub/config.php": SOURCE}
+PHP = pytest.mark.pyngx_only("nginx has FastCGI")
+NOT_ANSWERED = "what it would answer gets 501"
+SUPPORTED = pytest.mark.nginx_differs("it has these directives")
+
+
+@PHP
+def test_sources_are_never_handed_out(nginx: Nginx) -> None:
+    nginx(
+        r"""
+        root html;
+        index config.php index.html;
+        location / { try_files $uri $uri/ @app; }
+        location ~ \.php$ {
+            fastcgi_split_path_info ^(.+\.php)(/.+)$;
+            fastcgi_param SCRIPT_FILENAME $document_root$uri;
+            fastcgi_pass 127.0.0.1:9000;
+        }
+        location @app { uwsgi_pass 127.0.0.1:9000; }
+        """,
+        files=FILES,
+        options=LENIENT,
+    )
+    nginx.exchange("""
+        > GET /config.php
+        < 501
+
+        > HEAD /config.php
+        < 501
+
+        > POST /config.php
+        > Content-Length: 3
+        >
+        > a=b
+        < 501
+
+        > GET /
+        < 501
+
+        > GET /sub/
+        < 501
+
+        > GET /index.html
+        < 200
+        <
+        < index
+
+        > GET /nowhere
+        < 501
+        """)
+    nginx.wait_for_log(r'\[error\] .*"fastcgi_pass" is not supported in \S+nginx\.conf:\d+, client')
+
+
+@PHP
+def test_what_is_in_the_location_of_a_missing_handler(nginx: Nginx) -> None:
+    """ "if" and "limit_except" take it over, nested locations do not, as in nginx."""
+    nginx(
+        """
+        root html;
+        location /a {
+            fastcgi_pass 127.0.0.1:9000;
+            if ($arg_x) { set $y 1; }
+            limit_except GET { deny all; }
+            location /a/inner { return 200 inner; }
+            location /a/files { alias html/; }
+        }
+        location /b {
+            alias html/;
+            if ($arg_x) { fastcgi_pass 127.0.0.1:9000; }
+            limit_except GET { allow all; }
+        }
+        location /d {
+            proxy_pass http://127.0.0.1:%%PORT%%/a/inner;
+            if ($arg_x) { uwsgi_pass 127.0.0.1:9000; }
+            limit_except GET { js_content main.answer; }
+        }
+        location /e { fastcgi_pass 127.0.0.1:9000; limit_except GET { allow all; } }
+        location /f { perl Module::handler; return 204; }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_up%%; return 200 up;"],
+        files=FILES,
+        options=LENIENT,
+    )
+    answers = {
+        "GET /a/config.php": 501,
+        "GET /a/config.php?x=1": 501,
+        "POST /a/config.php": 403,
+        "GET /a/inner": 200,
+        "GET /a/files/index.html": 200,
+        "GET /b/config.php": 200,
+        "GET /b/config.php?x=1": 501,
+        "GET /d": 200,
+        "GET /d?x=1": 501,
+        "POST /d": 501,
+        "GET /e": 501,
+        "POST /e": 501,
+        "GET /f": 204,
+    }
+    assert {ask: nginx.request(ask).status for ask in answers} == answers
+
+
+@PHP
+def test_an_if_may_pass_requests_on_in_its_place(nginx: Nginx) -> None:
+    nginx(
+        """
+        location / {
+            fastcgi_pass 127.0.0.1:9000;
+            if ($arg_x) { proxy_pass http://127.0.0.1:%%PORT_up%%; }
+            limit_except GET { proxy_pass http://127.0.0.1:%%PORT_up%%; }
+        }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_up%%; return 200 up;"],
+        options=LENIENT,
+    )
+    nginx.exchange("""
+        > GET /
+        < 501
+
+        > GET /?x=1
+        < 200
+        <
+        < up
+
+        > PUT /
+        < 200
+        <
+        < up
+        """)
+
+
+@PHP
+def test_handlers_of_inner_levels(nginx: Nginx) -> None:
+    """What nginx hands down is handed down, and answers where nothing passes requests on."""
+    nginx(
+        """
+        root html;
+        passenger_enabled on;
+        location /off/ { passenger_enabled off; alias html/; }
+        location /passed { proxy_pass http://127.0.0.1:%%PORT_up%%; }
+        location /returned { return 200 returned; }
+        location /nested/ { location /nested/deep { } }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_up%%; return 200 up;"],
+        files=FILES,
+        options=LENIENT,
+    )
+    answers = {
+        "GET /config.php": 501,
+        "GET /": 501,
+        "GET /off/config.php": 200,
+        "GET /passed": 200,
+        "GET /returned": 200,
+        "GET /nested/deep": 501,
+    }
+    assert {ask: nginx.request(ask).status for ask in answers} == answers
+
+
+@PHP
+def test_checks_come_before_and_error_pages_after(nginx: Nginx) -> None:
+    nginx(
+        """
+        error_page 501 /sorry;
+        location /sorry { return 200 sorry; }
+        location /denied { deny all; fastcgi_pass 127.0.0.1:9000; }
+        location /asked { auth_request /auth; return 200; }
+        location /guarded { auth_request /auth; alias html/; }
+        location = /auth { internal; fastcgi_pass 127.0.0.1:9000; }
+        location / { fastcgi_pass 127.0.0.1:9000; }
+        """,
+        files=FILES,
+        options=LENIENT,
+    )
+    nginx.exchange("""
+        > GET /denied
+        < 403
+
+        > GET /guarded/config.php
+        < 500
+
+        > GET /
+        < 501
+        <
+        < sorry
+        """)
+
+
+def test_an_if_keeps_what_answers(nginx: Nginx) -> None:
+    nginx("location /picture { empty_gif; if ($arg_x) { add_header X-If 1; } }")
+    nginx.exchange("""
+        > GET /picture?x=1
+        < 200
+        < Content-Type: image/gif
+        < X-If: 1
+        """)
+
+
+@PHP
+@pytest.mark.parametrize("word", ["reload", "reopen", "quit"])
+def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
+    nginx("location / { fastcgi_pass 127.0.0.1:9000; }", options=LENIENT)
+    sent = start(["-s", word, *nginx._arguments()], nginx.prefix / "logs/sent")
+    assert sent.wait(20) == 0, nginx.read("logs/sent")
+    words = {
+        "reload": "gracefully shutting down",
+        "reopen": "reopening logs",
+        "quit": "shutting down",
+    }
+    nginx.wait_for_log(words[word])
+    if word == "quit":
+        assert nginx.process and nginx.process.wait(20) == 0
+        nginx.process = None
+
+
+@pytest.mark.pyngx_only("nginx has them, or does not know them")
+@pytest.mark.parametrize(
+    ("snippet", "consequence"),
+    [
+        ("location / { fastcgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
+        ("location @named { uwsgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
+        ("location / { location /in { grpc_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
+        ("location / { if ($arg_x) { scgi_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
+        ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
+        ("location / { mp4; }", NOT_ANSWERED),
+        ("location / { echo hello; }", NOT_ANSWERED),
+        ("dav_methods PUT;", NOT_ANSWERED),
+        ("sub_filter a b;", "ignored"),
+        ("ssi on;", "ignored"),
+        ("location / { image_filter test; }", "ignored"),
+        ("location / { add_before_body /x; }", "ignored"),
+        ("userid on;", "ignored"),
+        ("location / { slice 1m; }", "ignored"),
+        ("more_set_headers X:1;", "ignored"),
+    ],
+)
+def test_what_is_left_out(nginx: Nginx, snippet: str, consequence: str) -> None:
+    """An error, and with the option a warning that names the place."""
+    name = re.split(r"[ ;]", snippet.rpartition("{ ")[2])[0]
+    missing = rf'the "{name}" directive of \S+ is not supported, '
+    nginx.rejects(snippet, re.compile(missing + "remove it or .* --allow-unsupported"), line=1)
+    told = nginx.accepts(snippet, options=LENIENT)
+    assert re.search(rf"\[warn\] {missing}{consequence} in \S+nginx\.conf:\d", told)
+
+
+@SUPPORTED
+@pytest.mark.parametrize(
+    ("snippet", "why"),
+    [
+        ("secure_link $arg_md5,$arg_expires;", "it decides who is let in"),
+        ('auth_require $arg_x;', "it decides who is let in"),
+        ("location / { internal_redirect /x; }", "it decides who is let in"),
+        ("location / { js_access main.check; }", "it decides who is let in"),
+        ("access_by_lua_file x.lua;", "it decides who is let in"),
+        ("modsecurity on;", "it decides who is let in"),
+        ("location / { SecRulesEnabled; }", "it decides who is let in"),
+        ("location / { rewrite_by_lua_file x.lua; }",
+         "its code may judge requests and change what is passed on"),
+        ("location / { set_md5 $x a; }", "it sets variables by which requests may be judged"),
+        ("ssl on;", "it decides which TLS clients and connections are accepted"),
+        ("location / { more_clear_input_headers X-User; }",
+         "it decides which fields of clients reach what stands behind"),
+    ],
+)  # fmt: skip
+def test_guards(nginx: Nginx, snippet: str, why: str) -> None:
+    """Always an error."""
+    pattern = re.compile(
+        rf'the "\w+" directive of .+ is not supported and cannot be left out, {why}'
+    )
+    nginx.rejects(snippet, pattern, line=1)
+    nginx.rejects(snippet, pattern, line=1, options=LENIENT)
+
+
+@SUPPORTED
+def test_guards_of_addresses(nginx: Nginx) -> None:
+    for text in ("geoip_country x;", "keyval $arg_x $y zone=z;", "js_set $x main.x;"):
+        found = nginx.refused(http=text)
+        assert "cannot be left out, it sets variables by which requests may be judged" in found
+
+
+def test_tuning_is_accepted(nginx: Nginx) -> None:
+    nginx(
+        """
+        root html;
+        location / { fastcgi_read_timeout 5s; fastcgi_param A b; uwsgi_param A b; }
+        """,
+        http="""
+            fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi 1 2;
+            fastcgi_buffers 8 8k; uwsgi_busy_buffers_size 8k; scgi_connect_timeout 5s;
+            grpc_buffer_size 8k; memcached_read_timeout 5s; http2_max_concurrent_streams 64;
+            """,
+        files=FILES,
+    )
+    nginx.exchange("""
+        > GET /index.html
+        < 200
+        <
+        < index
+        """)
+    assert "[warn]" not in nginx.read("logs/stderr")
+
+
+@SUPPORTED
+@pytest.mark.parametrize(
+    "snippet",
+    [
+        "status_zone z;",
+        "otel_trace on;",
+        "http3 on; quic_retry on;",
+        "brotli on; brotli_types text/css;",
+        "vhost_traffic_status_zone;",
+    ],
+)
+def test_tuning_of_others(nginx: Nginx, snippet: str) -> None:
+    at = {"server": snippet} if "zone;" not in snippet else {"http": snippet}
+    assert "[warn]" not in nginx.accepts(**at)
+
+
+def test_what_is_turned_off_is_no_more_than_tuning(nginx: Nginx) -> None:
+    nginx.accepts("ssi off; ssl_reject_handshake off; ssl_verify_client off; userid off;")
+    nginx.accepts("location / { proxy_store off; }")
+
+
+@pytest.mark.needs("http_dav_module")
+def test_dav_that_is_turned_off(nginx: Nginx) -> None:
+    nginx.accepts("location / { dav_methods off; }")
+
+
+def test_its_place_and_arguments_are_checked(nginx: Nginx) -> None:
+    nginx.rejects("fastcgi_pass a:1;", '"fastcgi_pass" directive is not allowed here')
+    nginx.rejects(
+        "fastcgi_buffers 8;", 'invalid number of arguments in "fastcgi_buffers" directive'
+    )
+    nginx.rejects(
+        "location / { fastcgi_pass; }", 'invalid number of arguments in "fastcgi_pass" directive'
+    )
+    nginx.rejects("fastcgi_param A b { }", 'directive "fastcgi_param" is not terminated by ";"')
+    nginx.rejects(
+        main="scgi_temp_path x;", message='"scgi_temp_path" directive is not allowed here'
+    )
+
+
+@SUPPORTED
+def test_other_servers_are_left_out_with_all_that_is_in_them(nginx: Nginx) -> None:
+    main = "stream { server { listen 1; ssl_verify_client on; map a b { c d; } proxy_pass u; } }"
+    found = nginx.refused(main=main)
+    assert 'the "stream" directive of ngx_stream_core_module is not supported, remove it' in found
+    told = nginx.accepts(main=main, options=LENIENT)
+    assert "is not supported, ignored, with all that is in its block in " in told
+
+
+@SUPPORTED
+def test_the_servers_of_resolver_are_not_asked(nginx: Nginx) -> None:
+    told = nginx.accepts("""
+        location / { proxy_pass http://$arg_x; }
+        location /b { proxy_pass http://$arg_y; if ($arg_z) { } }
+        location /c { resolver 127.0.0.1; }
+        resolver 127.0.0.1;
+        """)
+    (line,) = [line for line in told.splitlines() if "[warn]" in line]
+    assert 'the servers of "resolver" are not asked, the system\'s resolver looks up' in line
+    text = nginx.read("nginx.conf")
+    number = text[: text.rindex("resolver")].count("\n") + 1
+    assert line.endswith(f"nginx.conf:{number}")
+    unused = "resolver 127.0.0.1; location / { proxy_pass http://127.0.0.1:%%PORT%%; }"
+    assert "[warn]" not in nginx.accepts(unused)
