@@ -23,9 +23,11 @@ check: $(ready)
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy --strict pyngx_jwt tests bench
 
-# The same behaviour tests against a real nginx.
+# The same behaviour tests against a real nginx, and some generated input for both.
 oracle: $(ready)
-	nginx=$${NGINX:-$$($(PYTHON) -m tests.oracle)} && TEST_NGINX_BINARY=$$nginx $(PYTHON) -m pytest -q tests/modules
+	nginx=$${NGINX:-$$($(PYTHON) -m tests.oracle)} && \
+	TEST_NGINX_BINARY=$$nginx $(PYTHON) -m pytest -q tests/modules && \
+	$(PYTHON) -m tests.fuzz --nginx $$nginx --seed 1 --count 800
 
 bench: $(ready)
 	$(PYTHON) -m bench.bench

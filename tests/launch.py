@@ -55,11 +55,11 @@ class Fork:
         return self._process.exitcode
 
 
-def start(arguments: list[str], stderr: Path) -> Process:
-    """Runs nginx or pyngx with these arguments, and its error output appended to the file."""
-    if BINARY:
+def start(arguments: list[str], stderr: Path, binary: str | None = BINARY) -> Process:
+    """Runs that nginx, or pyngx, with these arguments; its error output goes to the file's end."""
+    if binary:
         with stderr.open("ab") as output:
-            return subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL, stderr=output)
+            return subprocess.Popen([binary, *arguments], stdin=subprocess.DEVNULL, stderr=output)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__, "tests.preloaded"])
     process = context.Process(target=run, args=(arguments, str(stderr)))

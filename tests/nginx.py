@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .backend import Backend, Script
-from .launch import Process, start
+from .launch import BINARY, Process, start
 from .transcript import compose, exchanges
 from .wire import DEADLINE, Answer, Wire
 
@@ -55,8 +55,9 @@ class Conversation:
 class Nginx:
     """A server with a prefix of its own; started by a call, stopped by the fixture."""
 
-    def __init__(self, prefix: Path) -> None:
+    def __init__(self, prefix: Path, binary: str | None = BINARY) -> None:
         self.prefix = prefix
+        self.binary = binary
         self.process: Process | None = None
         self.trouble_is_expected = False
         self._ports: dict[str, socket.socket] = {}
@@ -81,7 +82,8 @@ class Nginx:
         for path, content in (files or {}).items():
             self.write(path, content)
         self._configure(server, http, main, events, servers, listen)
-        self.process = start([*options, *self._arguments()], self.prefix / "logs/stderr")
+        arguments = [*options, *self._arguments()]
+        self.process = start(arguments, self.prefix / "logs/stderr", self.binary)
         self._wait(self._has_started, "nginx did not start", START)
 
     # What is asked of a running server.
@@ -302,7 +304,7 @@ class Nginx:
         output = self.prefix / "logs/test"
         output.unlink(missing_ok=True)
         arguments = ["-t", *options, *self._arguments("test.log")]
-        status = start(arguments, output).wait(START)
+        status = start(arguments, output, self.binary).wait(START)
         return status, self.read("logs/test")
 
     def _has_started(self) -> tuple[bool, None]:

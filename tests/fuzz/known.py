@@ -1,0 +1,342 @@
+"""The differences that are known: each is as narrow as it can be said, and has its reason.
+
+MEANT are those that stay. FAULTS are to be mended: whoever mends one deletes it here, and the
+fuzzer watches over it from then on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from .case import Answer, Case, Outcome
+
+CRS = re.compile(rb"\r\r\n")
+CONNECTION = re.compile(rb"\nConnection *:", re.I)
+NAMED = re.compile(rb"Host:[ \t]*(?:h\b|x?\.c\.d)|://[hH]\b")
+CHUNKED = re.compile(rb"transfer-encoding", re.I)
+EXTENSION = re.compile(
+    rb"\n[0-9a-fA-F]+(?:[ \t]*;[^\r\n]*[\0-\x08\x0b-\x1f\x7f]|[ \t]+[^ \t;\r\n])"
+)
+EXTENSION_WITH_CR = re.compile(rb"\n[0-9a-fA-F]+[ \t]*(?:;[^\n]*)?\r[^\n]")
+STATUS_LINE = re.compile(rb"HTTP/[1-9]\d*\.\d+ +\d{3}(?:[ .][^\r\n\0]*)?\r?\n")
+INTERIM = re.compile(rb"(?:HTTP/\d+\.\d+ +1\d\d(?:[ .].*)?\r*\n(?:[^\r\n].*\n)*\r*\n)+")
+CODE = re.compile(rb"^HTTP/\S+ +(\d+)", re.M)
+BELOW_100 = re.compile(rb"HTTP/\d+\.\d+ +0\d\d")
+QUANTIFIED = re.compile(r"[*+]\)[*+]|\|.*\)[*+]|\?\)\+")
+REFUSED = {"400", "405", "408", "411", "413", "414", "416", "501", "505"}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    reason: str
+    explains: Callable[[Case, Outcome, Outcome], bool]  # what pyngx did, what nginx did
+
+
+@dataclass(frozen=True, slots=True)
+class KnownField:
+    """Fields that are left out of the comparison of two answers."""
+
+    reason: str
+    pattern: re.Pattern[str]
+    where: Callable[[Case, Answer, Answer], bool]
+    meant: bool = False
+
+
+def known(case: Case, ours: Outcome, theirs: Outcome) -> Known | KnownField | None:
+    """What explains a difference; the fields that are known may come on top."""
+    ours, theirs, field = _without_fields(case, ours, theirs)
+    if ours == theirs:
+        return field
+    return next((k for k in (*MEANT, *FAULTS) if k.explains(case, ours, theirs)), None)
+
+
+def is_meant(entry: Known | KnownField) -> bool:
+    return entry.meant if isinstance(entry, KnownField) else entry in MEANT
+
+
+def _without_fields(
+    case: Case, ours: Outcome, theirs: Outcome
+) -> tuple[Outcome, Outcome, KnownField | None]:
+    first = None
+    left, right = list(ours.answers), list(theirs.answers)
+    for n, (a, b) in enumerate(zip(left, right, strict=False)):
+        for rule in FIELDS:
+            if a != b and rule.where(case, a, b):
+                left[n], right[n] = a, b = _without(a, rule.pattern), _without(b, rule.pattern)
+                first = first or rule
+    return replace(ours, answers=tuple(left)), replace(theirs, answers=tuple(right)), first
+
+
+def _without(answer: Answer, pattern: re.Pattern[str]) -> Answer:
+    """Without the chunks, too, if they are no longer announced."""
+    fields = tuple(field for field in answer.fields if not pattern.fullmatch(field))
+    chunked = "Transfer-Encoding: chunked"
+    cut = chunked in answer.fields and chunked not in fields and answer.body == b"..."
+    return replace(answer, fields=fields, body=b"" if cut else answer.body)
+
+
+FIELDS = (
+    KnownField(
+        "Transfer-Encoding in answers to HEAD",
+        re.compile("Transfer-Encoding: chunked"),
+        lambda case, a, b: case.script is not None and case.sent.startswith(b"HEAD"),
+    ),
+    KnownField(
+        "Upgrade of a response is not passed on",
+        re.compile("Upgrade: x"),
+        lambda case, a, b: case.script is not None and "Upgrade: x" not in a.fields,
+    ),
+    KnownField(
+        "Content-Length and Content-Type of an upstream's 204 are not passed on",
+        re.compile("Content-(?:Length|Type): .*"),
+        lambda case, a, b: (a.code, b.code) == ("204", "204"),
+    ),
+    KnownField(
+        "Last-Modified is kept in an error_page",
+        re.compile("Last-Modified: .*"),
+        lambda case, a, b: "error_page" in case.about,
+    ),
+    KnownField(
+        "$upstream_status changes when the body of a subrequest breaks off",
+        re.compile("X-Found: .*"),
+        lambda case, a, b: (
+            case.script is not None and {"X-Found: 502", "X-Found: 504"} & {*a.fields} != set()
+        ),
+    ),
+    KnownField(
+        "$upstream_status is 103 in nginx, whatever follows",
+        re.compile("X-(?:Found|Status): .*"),
+        lambda case, a, b: {"X-Found: 103", "X-Status: 103"} & {*b.fields} != set(),
+        meant=True,
+    ),
+    KnownField(
+        "Accept-Ranges of the upstream is kept after X-Accel-Redirect",
+        re.compile("Accept-Ranges: bytes"),
+        lambda case, a, b: a.fields.count("Accept-Ranges: bytes") > 1,
+    ),
+)
+
+
+def _first(ours: Outcome, theirs: Outcome) -> tuple[Answer | None, Answer | None]:
+    """The first answers that differ."""
+    pairs: Iterator[tuple[Answer | None, Answer | None]]
+    pairs = zip_longest(ours.answers, theirs.answers)
+    return next(((a, b) for a, b in pairs if a != b), (None, None))
+
+
+def _refused(ours: Outcome, theirs: Outcome) -> bool:
+    """Whether pyngx answered 400, or hung up after answering, where nginx went on."""
+    a, _ = _first(ours, theirs)
+    return len(ours.answers) <= len(theirs.answers) and (a is None or a.code == "400")
+
+
+def _crs(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    return bool(CRS.search(case.sent)) and _refused(ours, theirs)
+
+
+def _extension(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    found = EXTENSION.search(case.sent) or EXTENSION_WITH_CR.search(case.sent)
+    return bool(CHUNKED.search(case.sent) and found) and _refused(ours, theirs)
+
+
+def _connection(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    if not a or not b or len(CONNECTION.findall(case.sent)) < 2:
+        return False
+    closes, stays = "Connection: close", "Connection: keep-alive"
+    return closes in a.fields and stays in b.fields and a.code == b.code
+
+
+def _late(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    too_late = a is None or a.code in ("414", "400")
+    return too_late and b is not None and b.code == "400" and b is theirs.answers[-1] and a != b
+
+
+def _discarded(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """One has answered when the body is found to be wrong, or not to come."""
+    if len(case.packets) == 1 or not CHUNKED.search(case.sent):
+        return False
+    a, b = _first(ours, theirs)
+    if a is None or b is None or a is not ours.answers[-1] or b is not theirs.answers[-1]:
+        return False
+    return "400" in (a.code, b.code)
+
+
+def _precondition(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """With an error_page it closes even without a word."""
+    a, b = _first(ours, theirs)
+    return a is not None and b is None and "412" in (a.code, *theirs.codes[-1:])
+
+
+def _interim(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    codes = set(CODE.findall(_leading(case)))
+    return bool(codes - {b"101", b"103"}) and None not in _first(ours, theirs)
+
+
+def _switching(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    return b"101" in CODE.findall(_leading(case))
+
+
+def _without_version(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    line = case.sent.lstrip(b"\r\n").partition(b"\n")[0]
+    return a is None and b is not None and not b.status and b"HTTP/" not in line
+
+
+def _leading(case: Case) -> bytes:
+    """The interim heads that the script begins with."""
+    found = INTERIM.match(b"".join(case.script.pieces)) if case.script else None
+    return found[0] if found else b""
+
+
+def _headless(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    answer = b"".join(case.script.pieces)[len(_leading(case)) :] if case.script else b""
+    if case.script is None or STATUS_LINE.match(answer):
+        return False
+    a, b = _first(ours, theirs)
+    if a is None or b is None:
+        return a is None or a is ours.answers[-1]
+    same = a.status == b.status and a.fields == b.fields and a is ours.answers[-1]
+    return same and (b.body.startswith(a.body) or a.body.startswith(b.body))
+
+
+def _broken_off(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """The last answer of both, or only of ours."""
+    a, b = _first(ours, theirs)
+    if case.script is None or a is None or a is not ours.answers[-1] or not _is_cut(a):
+        return False
+    return b is None or (a.status == b.status and a.fields == b.fields and _is_cut(b))
+
+
+def _is_cut(answer: Answer) -> bool:
+    """Whether the end of the answer is missing."""
+    for field in answer.fields:
+        name, _, value = field.partition(": ")
+        if name == "Content-Length" and value.isdecimal():
+            return len(answer.body) < int(value)
+        if name == "Transfer-Encoding":
+            return answer.body.endswith(b"...")
+    return False
+
+
+def _announced(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Where nothing else differs, unless nginx's upstream waits for the body."""
+    if "auth_request" in case.about and b"\r\nContent-Length: 4\r\n" in case.sent:
+        return "500" in theirs.codes and len(ours.upstream) > len(theirs.upstream)
+    without = [re.sub(r"Content-Length: \d+ \| ", "", request) for request in theirs.upstream]
+    return ours.answers == theirs.answers and list(ours.upstream) == without
+
+
+def _cache_head(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    if case.script is None or case.sent.split()[1][:3] not in (b"/c/", b"/h/", b"/ac"):
+        return False
+    size = b"".join(case.script.pieces).find(b"\r\n\r\n")
+    return 500 < size < 1024 and theirs.codes[:1] in (["502"], ["500"])
+
+
+def _named(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    line = case.sent.partition(b"\n")[0]
+    odd = len(line) > 200 or re.search(rb"//|%2f|\n[^:\n]*_|\n[^-\w]+[\n:]", case.sent)
+    return bool(NAMED.search(case.sent) and odd)
+
+
+def _bad_chunk(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    if a is None or b is None or not CHUNKED.search(case.sent):
+        return False
+    closing = tuple(f.replace("Connection: keep-alive", "Connection: close") for f in a.fields)
+    return a.status == b.status and closing == b.fields and a is ours.answers[-1]
+
+
+def _broken_verdict(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    return case.sent.split()[1][:4] == b"/ac/" and case.script is not None and not theirs.answers
+
+
+def _cached_error(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    if a is None or b is None or (a.code, b.code) != ("502", "502"):
+        return False
+    return "X-Cache: HIT" in a.fields and "X-Cache: MISS" in b.fields
+
+
+def _line_end(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    end = re.search(rb"%0[aAdD]", case.sent)
+    return (
+        bool(end) and a is not None and b is not None and a.status == b.status and a.code == "302"
+    )
+
+
+def _gives_up(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """With 500, for which the configuration may have a page."""
+    _, b = _first(ours, theirs)
+    if b is None or len(case.sent) < 1000 or not QUANTIFIED.search(case.about):
+        return False
+    return b.code == "500" or bool(re.search(r"error_page [^;]*\b500\b", case.about))
+
+
+def _below_100(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    if case.script is None or not BELOW_100.match(b"".join(case.script.pieces)):
+        return False
+    return a is not None and b is not None and a.status == b.status
+
+
+def _refused_body(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """nginx's upstream gets it, or waits for it."""
+    a, b = _first(ours, theirs)
+    if "@refused" not in case.about or a is None or b is None or a.code not in REFUSED:
+        return False
+    return b.code == "504" or b.code in REFUSED
+
+
+def _announced_in_vain(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    wrong = CHUNKED.search(case.sent) and a is not None and a.code == "504"
+    return "@refused" in case.about and bool(wrong) and a is ours.answers[-1] and b is not None
+
+
+def _refusals_page(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """The page is built in: its length tells."""
+    a, _ = _first(ours, theirs)
+    if "@refused" not in case.about or a is None or not CHUNKED.search(case.sent):
+        return False
+    return a.code == "400" and "Content-Length: 150" in a.fields
+
+
+MEANT = (
+    Known("a line of the head that ends in more than one CR is refused", _crs),
+    Known(
+        "control characters, or blanks and more, behind the size of a chunk are refused", _extension
+    ),
+    Known('"close" in any of several Connection lines closes', _connection),
+    Known("a wrong line is looked at when the head has come, or is too large", _late),
+    Known("it is up to packets whether a wrong body or an answer comes first", _discarded),
+    Known("nginx closes after a 412, though it has announced keep-alive", _precondition),
+    Known("interim responses of an upstream are not passed on as final ones", _interim),
+    Known("line ends do not get into Location", _line_end),
+    Known("where nginx's expressions give up, with 500, ours need not", _gives_up),
+    Known("the body of a response with a status below 100 has an end", _below_100),
+    Known("the body of a refused request is not passed on by error_page", _refused_body),
+    Known("a connection is closed after a response that has no head", _headless),
+    Known("in nginx the head of a cache file takes a part of proxy_buffer_size", _cache_head),
+    Known("nginx drops what it has not sent when an upstream's response breaks off", _broken_off),
+    Known("nginx announces to auth_request's upstream a body that it does not send", _announced),
+)
+
+FAULTS = (
+    Known("a 101 that nobody asked for, or that ends, is answered with silence", _switching),
+    Known("error_page is not used for a bad request without a version", _without_version),
+    Known(
+        "error_page passes on the length of a body that was found to be wrong", _announced_in_vain
+    ),
+    Known("error_page is not used for a wrong chunk of a body that nobody reads", _refusals_page),
+    Known("merge_slashes and others of a named server count before nginx knows the name", _named),
+    Known("keep-alive is announced though the body has been found to be wrong", _bad_chunk),
+    Known("a cached verdict whose body breaks off is used", _broken_verdict),
+    Known("a 502 is cached though the head that broke off forbade it", _cached_error),
+)
