@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_LENGTH = 16384  # of a record, and of the hello that OpenSSL takes
-HANDSHAKE, CLIENT_HELLO = 22, 1
+HANDSHAKE, CLIENT_HELLO, MAJOR = 22, 1, 3
 SERVER_NAME, ALPN, HOST_NAME = 0, 16, 0
 MAX_NAME = 255  # of a host (TLSEXT_MAXLEN_host_name)
 
@@ -38,7 +38,7 @@ class HelloReader:
             if len(records) < 5:
                 return None
             length = int.from_bytes(records[3:5])
-            if not 0 < length <= MAX_LENGTH:
+            if records[1] != MAJOR or not 0 < length <= MAX_LENGTH:
                 return Hello()
             if len(records) < 5 + length:
                 return None

@@ -305,6 +305,7 @@ class HttpProtocol(asyncio.Protocol):
         line = unread.partition(b"\n")[0].decode("latin-1").rstrip("\r")
         head = new_head(len(unread), line)
         r = self._new_request(head)
+        r.server, r.location = self.server, self.server.location
         r.status, r.keep_alive = status, False
         r.log(Level.INFO, f"{why} while reading client request {part}")
         self._forget_input()
@@ -501,7 +502,7 @@ class HttpProtocol(asyncio.Protocol):
     def _fields(self, head: Head) -> dict[str, Any]:
         """What a head makes of a request, as its attributes."""
         names = self.address.names
-        server = self.server
+        server = names.default
         if not (names.only_default or self.names_capture):
             server = names.find(head.host, None) or server
         fields = {
