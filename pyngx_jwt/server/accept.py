@@ -14,7 +14,7 @@ from typing import Any
 from ..compile import Address, Port
 from ..log import Level, errno_text
 from .handshake import first_protocol
-from .http1 import Worker
+from .http1 import TIMED_OUT, Worker
 from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
 
 PAUSE = 0.5  # seconds without accepting when the system is out of something
@@ -57,6 +57,10 @@ class Acceptor:
             if address.listen.proxy_protocol:
                 async with asyncio.timeout(core.client_header_timeout):
                     header = await self._header(sock, peer, address)
+        except TimeoutError:
+            self._report(TIMED_OUT, peer, address, Level.INFO)
+            sock.close()
+            return
         except (BrokenHeader, OSError):
             sock.close()
             return
@@ -72,7 +76,7 @@ class Acceptor:
                 raise BrokenHeader("")
             header, length = read_header(data)
         except BrokenHeader as error:
-            self._report(str(error), sock, peer, address)
+            self._report(str(error), peer, address)
             raise
         sock.recv(length)
         return header
@@ -89,11 +93,11 @@ class Acceptor:
             finally:
                 loop.remove_reader(sock.fileno())
 
-    def _report(self, text: str, sock: socket.socket, peer: Any, address: Address) -> None:
+    def _report(self, text: str, peer: Any, address: Address, level: Level = Level.ERR) -> None:
         if text:
             self.port.log(
                 address.names.default,
-                Level.ERR,
+                level,
                 f"{text} while reading PROXY protocol",
                 peer,
                 next(self.worker.numbers),

@@ -14,19 +14,22 @@ from typing import Any
 
 from ..compile import Address, Port
 from ..http.location import Server
+from ..http.regex import RegexFailed
+from ..http1.host import validate_host
 from ..log import Level, errno_text
 from ..modules.ssl import ALPN
 from .hello import HANDSHAKE, Hello, HelloReader
-from .host import validate_host
 from .http1 import TIMED_OUT, HttpProtocol, Worker
 from .proxy_protocol import ProxyProtocol
 from .tls import Pipe, TlsTransport, open_pipe
 from .tls_errors import describe, text_of
 
 SSLV2 = 0x80  # a bit of the first byte
-UNRECOGNIZED_NAME, NO_APPLICATION_PROTOCOL = 112, 120  # alerts (RFC 8446, 6)
+# Alerts (RFC 8446, 6).
+INTERNAL_ERROR, UNRECOGNIZED_NAME, NO_APPLICATION_PROTOCOL = 80, 112, 120
 CLOSED = "peer closed connection in SSL handshake"
 FAILED = "SSL_do_handshake() failed"
+CALLBACK_FAILED = f"{FAILED} {text_of(234, 'callback failed')}"
 NO_PROTOCOL = f"{FAILED} {text_of(235, 'no application protocol')}"
 
 
@@ -100,7 +103,12 @@ class Handshake(asyncio.Protocol):
         """Takes the server that the client names, unless that one refuses."""
         assert self.address.tls is not None
         named = validate_host(hello.host)
-        found = self.address.names.find(named[0], None) if named else None
+        try:
+            found = self.address.names.find_at_handshake(named[0]) if named else None
+        except RegexFailed as error:
+            self._log(Level.ALERT, f'pcre2_match() failed: {error} on "{hello.host}"')
+            self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
+            return False
         if found is not None:
             self.server = found
         context = self.address.tls.get(self.server)

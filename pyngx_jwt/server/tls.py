@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..http.location import Server
-from ..log import Level
 from .http1 import HttpProtocol
 from .tls_errors import describe
 
@@ -41,8 +40,7 @@ class TlsTransport(asyncio.Protocol):
     def __init__(self, transport: Any, pipe: Pipe, protocol: HttpProtocol) -> None:
         self._transport, self._pipe, self._protocol = transport, pipe, protocol
         self._paused = self._ended = self._closed = False
-        self._stuck: asyncio.TimerHandle | None = None
-        self._unsent = 0
+        self._last_call: asyncio.TimerHandle | None = None
 
     def start(self, server: Server) -> None:
         """Takes over from the handshake, in which the client has named this server."""
@@ -102,8 +100,8 @@ class TlsTransport(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closed = True
-        if self._stuck is not None:
-            self._stuck.cancel()
+        if self._last_call is not None:
+            self._last_call.cancel()
         self._protocol.connection_lost(error)
 
     def pause_writing(self) -> None:
@@ -120,7 +118,7 @@ class TlsTransport(asyncio.Protocol):
             self._flush()
 
     def _flush(self) -> None:
-        if self._pipe.outgoing.pending:
+        if self._pipe.outgoing.pending and not self._transport.is_closing():
             self._transport.write(self._pipe.outgoing.read())
 
     def pause_reading(self) -> None:
@@ -137,6 +135,9 @@ class TlsTransport(asyncio.Protocol):
         if name == "ssl_object":
             return self._pipe.tls
         return self._transport.get_extra_info(name, default)
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        self._transport.set_write_buffer_limits(high=high)
 
     def get_write_buffer_size(self) -> int:
         size: int = self._transport.get_write_buffer_size()
@@ -159,20 +160,11 @@ class TlsTransport(asyncio.Protocol):
         self._close()
 
     def _close(self) -> None:
+        """A client that reads nothing does not take the last alert either."""
         self._closed = True
         self._transport.close()
-        self._abort_if_stuck()
-
-    def _abort_if_stuck(self) -> None:
-        """A client that reads nothing for send_timeout is not waited for."""
-        unsent = self.get_write_buffer_size()
-        if unsent and unsent == self._unsent:
-            self._protocol.log(Level.INFO, "client timed out (110: Connection timed out)")
-            self._transport.abort()
-        elif unsent:
-            self._unsent = unsent
-            timeout = self._protocol.server.core.send_timeout
-            self._stuck = self._protocol.worker.loop.call_later(timeout, self._abort_if_stuck)
+        loop, timeout = self._protocol.worker.loop, self._protocol.server.core.send_timeout
+        self._last_call = loop.call_later(timeout, self._transport.abort)
 
     def abort(self) -> None:
         self._closed = True

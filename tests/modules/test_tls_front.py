@@ -404,6 +404,21 @@ def test_bodies(nginx: Nginx) -> None:
     assert backend.connections(1)[0].encode().endswith(b"\r\n\r\n" + big)
 
 
+@pytest.mark.parametrize("keepalive", [0, 75])
+def test_client_that_never_reads(nginx: Nginx, keepalive: int) -> None:
+    nginx(
+        f"{FRONT_CERTIFICATE} send_timeout 100ms; keepalive_timeout {keepalive};"
+        f"return 200 {'x' * 4000}$request_uri$request_uri$request_uri;",
+        http="large_client_header_buffers 4 64k;",
+        listen=f"{LISTEN} sndbuf=4k",
+        files=FILES,
+    )
+    with shaken(nginx) as (client, wire):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.send(b"GET /" + b"x" * 60_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        nginx.wait_for_log(r"\[info\] .*\*1 client timed out \(110: \w+ timed out\).*, client: ")
+
+
 # -- plain HTTP -----------------------------------------------------------------------------
 
 
