@@ -112,6 +112,13 @@ def test_protocols(nginx: Nginx, default: str, named: str, told: str) -> None:
     assert " ".join(found) == told
 
 
+@pytest.mark.parametrize("names", ["SSLv3", "TLSv1.1 TLSv1.3"])
+def test_no_other_protocols(nginx: Nginx, names: str) -> None:
+    """Not even if none is left, or one between."""
+    nginx(f"{FRONT_CERTIFICATE} ssl_protocols {names}; return 200 ok;", listen=LISTEN, files=FILES)
+    assert "ALERT" in get(nginx, version=TLS12)
+
+
 @pytest.mark.parametrize("prefer, told", [("on", "AES256"), ("off", "AES128")])
 def test_ciphers(nginx: Nginx, prefer: str, told: str) -> None:
     """The default server would have none in common with the client."""
