@@ -236,6 +236,18 @@ def test_named_server_rejects(nginx: Nginx) -> None:
     assert get(nginx) == "other"
 
 
+def test_expression_that_gives_up(nginx: Nginx) -> None:
+    """Nobody knows which server is meant, so there is no handshake."""
+    nginx.trouble_is_expected = True
+    two(nginx, "", "return 200 front;", '"~(*LIMIT_MATCH=1)^(?:f|fr)+ont$"')
+    assert get(nginx, "front.example") == "TLSV1_ALERT_INTERNAL_ERROR"
+    nginx.wait_for_log(r'\[alert\] .*\*1 pcre\w+\(\) failed: .* on "front\.example"')
+    nginx.wait_for_log(
+        r"\[info\] .*\*1 SSL_do_handshake\(\) failed "
+        rf"\(SSL: error:0A0000EA:SSL routines::callback failed\){SHAKING}"
+    )
+
+
 def test_inherited_rejection_is_turned_off(nginx: Nginx) -> None:
     nginx(
         f"ssl_reject_handshake off; {FRONT_CERTIFICATE} return 200 ok;",
