@@ -46,7 +46,7 @@ from .modules.limit_conn import LimitConnZones
 from .modules.limit_req import LimitReqZones
 from .modules.main import Logs, MainConf
 from .modules.missing import leave_out
-from .modules.ssl import SslConf, build_context, choose_by_name
+from .modules.ssl import SslConf
 from .modules.stub_status import Statistics
 from .modules.stub_status import prepare as prepare_statistics
 from .modules.upstream import UpstreamConf
@@ -337,7 +337,7 @@ class Address:
     names: ServerNames
     default_given: bool = False
     levels: list[tuple[Level, Server]] = field(default_factory=list)
-    tls: ssl.SSLContext | None = None
+    tls: dict[Server, ssl.SSLContext] | None = None  # without those that refuse handshakes
 
 
 @dataclass(slots=True)
@@ -347,6 +347,22 @@ class Port:
     listen: Listen
     address: Address
     others: dict[str, Address] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return self.address, *self.others.values()
+
+    def address_of(self, name: Any) -> Address:
+        """The address that a connection has come to; `name` is its socket's own."""
+        host = name[0] if isinstance(name, tuple) else ""
+        return self.others.get(host, self.address)
+
+    def log(self, server: Server, level: LogLevel, text: str, peer: Any, number: int) -> None:
+        """Logs what happened to a connection before it brought a request."""
+        client = peer[0] if isinstance(peer, tuple) else "unix:"
+        server.location.log.write(
+            level, f"{text}, client: {client}, server: {self.listen.text}", number
+        )
 
 
 def compile_server(level: Level) -> Server:
@@ -565,17 +581,28 @@ def _add_names(address: Address, scope: Scope) -> None:
 
 
 def _add_tls(address: Address) -> None:
-    contexts = {
-        server: build_context(level[SslConf])
-        for level, server in address.levels
-        if level[SslConf].certificates
-    }
-    address.tls = contexts.get(address.names.default)
-    if address.tls is None:
-        raise ConfError(
-            f'no "ssl_certificate" is defined in server listening on {address.listen.text}'
-        )
-    choose_by_name(address.tls, address.names, contexts)
+    """Finds the contexts; a server without certificates shows those of the default server
+    (ngx_http_ssl_init)."""
+    confs = {server: level[SslConf] for level, server in address.levels}
+    default = confs[address.names.default]
+    if not default.certificates:
+        _check_certificates(address)
+    address.tls = {}
+    for server, conf in confs.items():
+        context = conf._context or default._context
+        if context is not None and not conf.ssl_reject_handshake:
+            address.tls[server] = context
+
+
+def _check_certificates(address: Address) -> None:
+    default = address.names.default
+    for level, _ in sorted(address.levels, key=lambda x: x[1] is not default):
+        conf, statement = level[SslConf], level.statement
+        assert statement is not None
+        if not (conf.ssl_reject_handshake or conf.certificates):
+            raise ConfError(
+                'no "ssl_certificate" is defined for the "listen ... ssl" directive'
+            ).at(statement.file, statement.start_line)
 
 
 def _group(addresses: dict[str, Address]) -> dict[str, Port]:

@@ -50,8 +50,7 @@ UNTESTED = {
     *("proxy_cache_lock_age", "proxy_cache_max_range_offset"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
     *("proxy_send_timeout", "proxy_socket_keepalive", "proxy_ssl_ciphers"),
-    *("proxy_temp_file_write_size", "ssl_ciphers"),
-    *("ssl_prefer_server_ciphers", "ssl_session_tickets"),
+    *("proxy_temp_file_write_size", "ssl_session_tickets"),
 }
 
 REFUSED = ": not supported yet."  # what directives of other JWT modules have for documentation

@@ -199,10 +199,10 @@ class Exchange:
         r, conf, out = self.r, self.gateway.conf, self.out
         if r.expect_continue:
             r.continue_client()
-        own = self.gateway.wire.body(r)
+        own = self.gateway.wire.own_body
         if own is not None:
-            await read_body(r)
-            data = own.encode("latin-1")
+            await read_body(r)  # which the text may contain
+            data = own(r).encode("latin-1")
             self.body = KeptBody(data, length=len(data))
             out.body_length = len(data)
             return

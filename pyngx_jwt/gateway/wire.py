@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..http.request import Request
+from ..http.template import Text
 from ..upstream.address import Url
 from ..upstream.reader import Reader
 from .answer import Copy
@@ -57,6 +58,10 @@ class Wire(Protocol):
         """What can stand before an address; "" for protocols whose addresses have none."""
 
     @property
+    def own_body(self) -> Text | None:
+        """What is sent in the place of the client's body, None if that is."""
+
+    @property
     def special(self) -> Mapping[str, Copy]:
         """Response headers that are not just copied."""
 
@@ -68,9 +73,6 @@ class Wire(Protocol):
 
     def reader(self, out: Outgoing | None) -> Reader:
         """What reads the response to a request that was built, or one that was kept."""
-
-    def body(self, r: Request) -> str | None:
-        """What is sent in the place of the client's body, None if that is."""
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """What is sent before the body; `validates`: with the fields by which a cache asks

@@ -250,6 +250,13 @@ class ServerNames:
                     return server
         return None
 
+    def find_at_handshake(self, host: str) -> Server | None:
+        """The server of a host when there is no request yet; raises RegexFailed."""
+        found = self.find(host, None)
+        if found is not None:
+            return found
+        return next((server for regex, server in self._regexes if regex.test(host)), None)
+
     def _by_head(self, host: str) -> Server | None:
         at = host.find(".")
         while at >= 0:

@@ -24,12 +24,11 @@ _OFF = {
 def set_protocols(context: ssl.SSLContext, names: frozenset[str]) -> None:
     """Enables exactly these protocols; SSLv2 and SSLv3 do not exist any more."""
     wanted = [version for name, version in VERSIONS if name in names]
-    if wanted:
-        with warnings.catch_warnings():  # whoever asks for TLSv1 gets it
-            warnings.simplefilter("ignore", DeprecationWarning)
+    with warnings.catch_warnings():  # whoever asks for TLSv1 gets it
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if wanted:
             context.minimum_version, context.maximum_version = wanted[0], wanted[-1]
-        between = [n for n, v in VERSIONS if wanted[0] < v < wanted[-1] and n not in names]
-        for name in between:
+        for name in _OFF.keys() - names:
             context.options |= _OFF[name]
 
 

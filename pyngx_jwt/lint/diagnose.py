@@ -40,7 +40,6 @@ _LEFT_OUT = {
     Class.HANDLER: "with --allow-unsupported, what it would answer gets 501",
     Class.EFFECT: "--allow-unsupported leaves it out",
 }
-_NO_CERTIFICATE = 'no "ssl_certificate" is defined in server listening on'
 _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "ssl_certificate'
 )
@@ -80,9 +79,6 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
 def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
     """Whether what pyngx does not run explains an error."""
     message = str(trouble.error.args[0])
-    if message.startswith(_NO_CERTIFICATE):  # the server itself has been told of
-        others = (str(t.error.args[0]) for t in analysis.collector.troubles)
-        return any(other.startswith('no "ssl_certificate" is defined for') for other in others)
     if message == "JWT: key not set":  # of max-lt's module; the key itself has been told of
         level = trouble.level
         return level is not None and any(

@@ -20,14 +20,13 @@ from ..conf.directive import (
 )
 from ..errors import ConfError
 from ..http.level import Level
-from ..http.location import Server, ServerNames
 from ..http.module import Module
 from ..http.request import Request
 from ..http.tls import load_chain, set_protocols
-from .core import CoreConf
 
 HERE = HTTP | SERVER
 SCHEMES = ("data:", "engine:", "store:")  # what nginx takes besides files
+ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")
 
 
 class SslConf(Conf):
@@ -46,6 +45,9 @@ class SslConf(Conf):
         "Enables the protocols.",
         "TLSv1.2 TLSv1.3",
     )
+    ssl_reject_handshake = flag(
+        False, HERE, "Refuses the handshakes of clients that ask for this server."
+    )
     ssl_session_cache = accepted(HERE, "each worker keeps its own sessions", most=UNLIMITED)
     ssl_session_ticket_key = accepted(HERE, "each worker has its own ticket keys")
     ssl_session_tickets = flag(True, HERE, "Enables session resumption by tickets.")
@@ -60,6 +62,8 @@ class SslConf(Conf):
 
     certificates: tuple[str, ...] = ()
     certificate_keys: tuple[str, ...] = ()
+    _context: tls.SSLContext | None = None
+    _verify = ""
 
     @directive(HERE)
     def ssl_certificate(self, file: str) -> None:
@@ -72,27 +76,36 @@ class SslConf(Conf):
         """Sets the file with the certificate's secret key, in PEM."""
         self.certificate_keys = (*vars(self).get("certificate_keys", ()), file)
 
+    @directive(HERE, default="off", syntax="ssl_verify_client off;")
+    def ssl_verify_client(self, value: str) -> None:
+        """Says that clients need no certificate, as they never do here; asking them for one
+        is an error."""
+        self.once("_verify", "ssl_verify_client")
+        if value.lower() in ("on", "optional", "optional_no_ca"):
+            raise ConfError(
+                f'"ssl_verify_client {value}" is not supported, and it restricts access'
+            )
+        if value.lower() != "off":
+            raise ConfError(f'invalid value "{value}"')
+        self._verify = "off"
+
 
 ssl = Module("ssl", SslConf)
 
 
 @ssl.after_merge
-def check_certificates(conf: SslConf, level: Level) -> None:
-    """Every server that listens with TLS needs a certificate with a key."""
-    if not level.context & SERVER or not any(listen.ssl for listen in level[CoreConf].listens):
+def prepare_context(conf: SslConf, level: Level) -> None:
+    """Every server that has certificates needs their keys, whether it listens with TLS or not
+    (ngx_http_ssl_merge_srv_conf)."""
+    if not level.context & SERVER:
         return
-    statement = level.statement
-    assert statement is not None
-    place = (statement.file, statement.start_line)
-    if not conf.certificates:
-        raise ConfError('no "ssl_certificate" is defined for the "listen ... ssl" directive').at(
-            *place
-        )
     if len(conf.certificate_keys) < len(conf.certificates):
-        missing = conf.certificates[len(conf.certificate_keys)]
-        raise ConfError(f'no "ssl_certificate_key" is defined for certificate "{missing}"').at(
-            *place
-        )
+        missing = conf.certificates[-1]
+        raise ConfError(
+            f'no "ssl_certificate_key" is defined for certificate "{missing}"'
+        ).nowhere()
+    if conf.certificates or conf.ssl_reject_handshake:
+        conf._context = build_context(conf)
 
 
 def build_context(conf: SslConf) -> tls.SSLContext:
@@ -111,25 +124,13 @@ def build_context(conf: SslConf) -> tls.SSLContext:
         context.options &= ~tls.OP_CIPHER_SERVER_PREFERENCE
     if not conf.ssl_session_tickets:
         context.options |= tls.OP_NO_TICKET
-    context.set_alpn_protocols(["http/1.1", "http/1.0"])
+    context.options |= tls.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols([name.decode() for name in ALPN])
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
         if "$" in certificate + key or certificate.startswith(SCHEMES):
             raise ConfError('such a "ssl_certificate" is not supported, only a file').nowhere()
         load_chain(context, conf._scope.conf_name(certificate), conf._scope.conf_name(key))
     return context
-
-
-def choose_by_name(
-    default: tls.SSLContext, names: ServerNames, contexts: dict[Server, tls.SSLContext]
-) -> None:
-    """Makes a handshake take the context of the server that the client names (SNI)."""
-
-    def choose(handshake: tls.SSLObject, name: str | None, context: tls.SSLContext) -> None:
-        found = names.find(name.lower(), None) if name else None
-        if found is not None and found in contexts:
-            handshake.context = contexts[found]
-
-    default.sni_callback = choose
 
 
 @ssl.variable("ssl_protocol")

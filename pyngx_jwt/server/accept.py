@@ -13,7 +13,8 @@ from typing import Any
 
 from ..compile import Address, Port
 from ..log import Level, errno_text
-from .http1 import HttpProtocol, Worker
+from .handshake import first_protocol
+from .http1 import TIMED_OUT, Worker
 from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
 
 PAUSE = 0.5  # seconds without accepting when the system is out of something
@@ -24,6 +25,7 @@ class Acceptor:
 
     def __init__(self, worker: Worker, port: Port, bound: socket.socket) -> None:
         self.worker, self.port, self.bound = worker, port, bound
+        self.make = first_protocol(worker, port)
         bound.setblocking(False)
         self.task = worker.loop.create_task(self._accept())
 
@@ -46,13 +48,8 @@ class Acceptor:
             self.worker.handshakes.add(task)
             task.add_done_callback(self.worker.handshakes.discard)
 
-    def _address_of(self, sock: socket.socket) -> Address:
-        name = sock.getsockname()
-        host = name[0] if isinstance(name, tuple) else ""
-        return self.port.others.get(host, self.port.address)
-
     async def _welcome(self, sock: socket.socket, peer: Any) -> None:
-        address = self._address_of(sock)
+        address = self.port.address_of(sock.getsockname())
         core = address.names.default.core
         header: ProxyProtocol | None = None
         sock.setblocking(False)
@@ -60,22 +57,15 @@ class Acceptor:
             if address.listen.proxy_protocol:
                 async with asyncio.timeout(core.client_header_timeout):
                     header = await self._header(sock, peer, address)
+        except TimeoutError:
+            self._report(TIMED_OUT, peer, address, Level.INFO)
+            sock.close()
+            return
         except (BrokenHeader, OSError):
             sock.close()
             return
-        with contextlib.suppress(OSError):  # TLS that fails
-            await self.worker.loop.connect_accepted_socket(
-                lambda: self._protocol(address, header),
-                sock,
-                ssl=address.tls,
-                ssl_handshake_timeout=core.client_header_timeout if address.tls else None,
-            )
-
-    def _protocol(self, address: Address, header: ProxyProtocol | None) -> HttpProtocol:
-        options = self.worker.options_of(address.names.default)
-        protocol = HttpProtocol(self.worker, self.port, options)
-        protocol.proxy_protocol = header
-        return protocol
+        with contextlib.suppress(OSError):  # the client is gone
+            await self.worker.loop.connect_accepted_socket(lambda: self.make(header), sock)
 
     async def _header(
         self, sock: socket.socket, peer: Any, address: Address
@@ -86,7 +76,7 @@ class Acceptor:
                 raise BrokenHeader("")
             header, length = read_header(data)
         except BrokenHeader as error:
-            self._report(str(error), sock, peer, address)
+            self._report(str(error), peer, address)
             raise
         sock.recv(length)
         return header
@@ -103,16 +93,15 @@ class Acceptor:
             finally:
                 loop.remove_reader(sock.fileno())
 
-    def _report(self, text: str, sock: socket.socket, peer: Any, address: Address) -> None:
-        if not text:
-            return
-        client = peer[0] if isinstance(peer, tuple) else "unix:"
-        address.names.default.location.log.write(
-            Level.ERR,
-            f"{text} while reading PROXY protocol, client: {client}, "
-            f"server: {self.port.listen.text}",
-            next(self.worker.numbers),
-        )
+    def _report(self, text: str, peer: Any, address: Address, level: Level = Level.ERR) -> None:
+        if text:
+            self.port.log(
+                address.names.default,
+                level,
+                f"{text} while reading PROXY protocol",
+                peer,
+                next(self.worker.numbers),
+            )
 
 
 def _wake(readable: asyncio.Future[None]) -> None:

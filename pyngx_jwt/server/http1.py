@@ -17,7 +17,7 @@ from ..http.location import Server
 from ..http.regex import RegexFailed
 from ..http.request import Request
 from ..http.runner import Runner, run_eagerly
-from ..http.status import CLIENT_CLOSED
+from ..http.status import CLIENT_CLOSED, TO_HTTPS
 from ..http1.head import (
     BadRequest,
     Head,
@@ -53,7 +53,7 @@ class Worker:
     loop: asyncio.AbstractEventLoop
     clock: Clock = field(default_factory=Clock)
     connections: set[HttpProtocol] = field(default_factory=set)
-    handshakes: set[asyncio.Task[None]] = field(default_factory=set)  # not connections yet
+    handshakes: set[Any] = field(default_factory=set)  # what will be connections
     numbers: Any = field(default_factory=lambda: count(1))
     stopping: bool = False
     accepted: int = 0
@@ -71,13 +71,14 @@ class Worker:
         """The connections by what they do now."""
         writing = sum(c.request is not None or c.lingering > 0 for c in self.connections)
         reading = sum(c.reads_head for c in self.connections)
-        active, requests = len(self.connections), sum(c.requests for c in self.connections)
+        active = len(self.connections) + len(self.handshakes)
+        requests = sum(c.requests for c in self.connections)
         return Counts(
             active=active,
             reading=reading,
             writing=writing,
             waiting=active - reading - writing,
-            accepted=self.accepted,
+            accepted=self.accepted + len(self.handshakes),
             requests=self.requests_before + requests + reading,
         )
 
@@ -97,6 +98,8 @@ class HttpProtocol(asyncio.Protocol):
     def __init__(self, worker: Worker, port: Port, options: HeadOptions) -> None:
         self.worker, self.port, self.options = worker, port, options
         self.address: Address = port.address
+        self.server: Server = port.address.names.default  # until Host is known
+        self.is_mistaken = False  # plain HTTP where TLS is spoken
         self.number = next(worker.numbers)
         self.requests = 0
         self.sent = 0
@@ -145,7 +148,13 @@ class HttpProtocol(asyncio.Protocol):
             self._take_addresses(peer, transport.get_extra_info("sockname"))
         elif self.port.listen.family == socket.AF_UNIX:
             self.server_addr = f"unix:{self.port.listen.host}"
-        self._set_deadline(self.address.names.default.core.client_header_timeout)
+        self.is_mistaken = self.address.tls is not None and self.ssl is None
+        self._set_deadline(self.server.core.client_header_timeout)
+
+    def choose_server(self, server: Server) -> None:
+        """Takes the server that the client has named in its handshake."""
+        self.server, self.options = server, self.worker.options_of(server)
+        self._set_deadline(server.core.client_header_timeout)
 
     def _take_addresses(self, peer: tuple[Any, ...], own: tuple[Any, ...]) -> None:
         self.remote_addr, self.remote_port = peer[0], str(peer[1])
@@ -153,8 +162,9 @@ class HttpProtocol(asyncio.Protocol):
         family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
         self.binary_remote_addr = socket.inet_pton(family, peer[0].partition("%")[0])
         if self.port.others:
-            self.address = self.port.others.get(own[0], self.port.address)
-            self.options = head_options(self.address.names.default)
+            self.address = self.port.address_of(own)
+            self.server = self.address.names.default
+            self.options = self.worker.options_of(self.server)
 
     @property
     def reads_head(self) -> bool:
@@ -295,6 +305,7 @@ class HttpProtocol(asyncio.Protocol):
         line = unread.partition(b"\n")[0].decode("latin-1").rstrip("\r")
         head = new_head(len(unread), line)
         r = self._new_request(head)
+        r.server, r.location = self.server, self.server.location
         r.status, r.keep_alive = status, False
         r.log(Level.INFO, f"{why} while reading client request {part}")
         self._forget_input()
@@ -304,7 +315,7 @@ class HttpProtocol(asyncio.Protocol):
 
     @property
     def _resets(self) -> bool:
-        reset: bool = self.address.names.default.core.reset_timedout_connection
+        reset: bool = self.server.core.reset_timedout_connection
         return reset
 
     # -- reading ---------------------------------------------------------------------------
@@ -455,7 +466,7 @@ class HttpProtocol(asyncio.Protocol):
             return parse_head(buffer[at:end], self.options)
         self.buffer, self.at = buffer[at:], 0
         self.partial = PartialHead(self.options)
-        self._set_deadline(self.address.names.default.core.client_header_timeout)
+        self._set_deadline(self.server.core.client_header_timeout)
         return self._read_more(self.partial)
 
     def _read_more(self, partial: PartialHead) -> Head | BadRequest | None:
@@ -467,9 +478,9 @@ class HttpProtocol(asyncio.Protocol):
         return parse_head(self.buffer[:end], self.options) if isinstance(end, int) else end
 
     def _read_as_chosen(self, head: Head, data: bytes) -> Head | BadRequest:
-        """The server that Host names may take other header names than the default one."""
+        """The server that Host names may take other header names than the one before it."""
         server = self.address.names.find(head.host, None)
-        if server is None or server is self.address.names.default:
+        if server is None or server is self.server:
             return head
         options = self.worker.options_of(server)
         return head if options == self.options else parse_head(data, options)
@@ -536,7 +547,18 @@ class HttpProtocol(asyncio.Protocol):
                 Level.INFO,
                 f'client sent invalid header line: "{line}" while reading client request headers',
             )
-        self._start(r)
+        if self.is_mistaken:
+            self._refuse_plain(r)
+        else:
+            self._start(r)
+
+    def _refuse_plain(self, r: Request) -> None:
+        """Answers plain HTTP on a TLS port (ngx_http_process_request)."""
+        text = "client sent plain HTTP request to HTTPS port"
+        r.log(Level.INFO, f"{text} while reading client request headers")
+        r.keep_alive, self.must_close = False, True
+        self.deadline, self.request = NEVER, r
+        self._continue(answer(r, TO_HTTPS))
 
     def _choose_server(self, r: Request, host: str) -> bool:
         """Finds the server by expressions that capture; False if one gave up."""
@@ -763,7 +785,7 @@ class HttpProtocol(asyncio.Protocol):
     def _task_done(self, error: BaseException | None) -> None:
         self.task = None
         if error is not None and not isinstance(error, asyncio.CancelledError):
-            self._log(Level.ALERT, f"a request failed: {error!r}")
+            self.log(Level.ALERT, f"a request failed: {error!r}")
             self.must_close = True
         self._end_request()
         if self.request is None:
@@ -838,8 +860,6 @@ class HttpProtocol(asyncio.Protocol):
     keepalive_timeout = 75.0
     idle_until = 0.0  # keepalive_min_timeout: not closed before, even if the worker is to quit
 
-    def _log(self, level: Level, text: str) -> None:
-        log = self.address.names.default.location.log
-        log.write(
-            level, f"{text}, client: {self.remote_addr}, server: {self.server_addr}", self.number
-        )
+    def log(self, level: Level, text: str) -> None:
+        """Logs what concerns the connection and no request."""
+        self.port.log(self.server, level, text, (self.remote_addr,), self.number)

@@ -10,9 +10,9 @@ from typing import Any
 from ..cache import Caches
 from ..compile import Cycle, Port
 from ..http.listen import Listen
-from ..http1.requests import head_options
 from .accept import Acceptor
-from .http1 import HttpProtocol, Worker
+from .handshake import first_protocol
+from .http1 import Worker
 
 GC_THRESHOLD = 10_000  # objects; a request leaves no circles behind
 
@@ -48,18 +48,10 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
 async def _listen(
     worker: Worker, port: Port, bound: socket.socket
 ) -> asyncio.AbstractServer | Acceptor:
-    addresses = (port.address, *port.others.values())
-    if any(address.listen.proxy_protocol for address in addresses):
+    if any(address.listen.proxy_protocol for address in port.addresses):
         return Acceptor(worker, port, bound)
-    options = head_options(port.address.names.default)
     return await worker.loop.create_server(
-        lambda: HttpProtocol(worker, port, options),
-        sock=bound,
-        backlog=port.listen.backlog,
-        ssl=port.address.tls,
-        ssl_handshake_timeout=port.address.names.default.core.client_header_timeout
-        if port.address.tls
-        else None,
+        first_protocol(worker, port), sock=bound, backlog=port.listen.backlog
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ..authority import Authority
 from ..nginx import Nginx
 from .plain_keys import HEX, PAGE, auth, good, status
-from .test_proxy_ssl import Authority
 
 pytestmark = pytest.mark.pyngx_only("no test nginx has TeslaGov's module")
 KEY = f"auth_jwt_key {HEX};"

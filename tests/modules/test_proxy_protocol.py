@@ -123,3 +123,12 @@ def test_other_addresses_of_the_port(nginx: Nginx) -> None:
         while data := client.recv(4096):
             received += data
     assert received.endswith(b"\r\n\r\n192.0.2.1 1 192.0.2.2 2 127.0.0.1")
+
+
+def test_header_that_never_comes(nginx: Nginx) -> None:
+    nginx("client_header_timeout 100ms;", listen=LISTEN)
+    assert nginx.raw(b"") == b""
+    nginx.wait_for_log(
+        r"\[info\] .*\*1 client timed out \(110: \w+ timed out\) while reading PROXY protocol, "
+        r"client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+$"
+    )

@@ -65,7 +65,8 @@ class HttpWire:
             "set-cookie": compile_cookies(conf, level),
         }
         variables = level.variables
-        self.set_body = conf.proxy_set_body.bind(variables) if conf.proxy_set_body else None
+        body = conf.proxy_set_body
+        self.own_body: Text | None = body.bind(variables) if body else None
         self.method = conf.proxy_method.bind(variables) if conf.proxy_method else None
         self.plain = _compile_fields(conf, level, validates=False)
         self.validating = _compile_fields(conf, level, validates=True)
@@ -94,9 +95,6 @@ class HttpWire:
 
     def reader(self, out: Outgoing | None) -> Reader:
         return HTTP1
-
-    def body(self, r: Request) -> str | None:
-        return None if self.set_body is None else self.set_body(r)
 
     def key(self, r: Request, out: Outgoing) -> str:
         vars = out.vars

@@ -1,0 +1,117 @@
+"""What a client says first in TLS: which server it wants, and which protocols (RFC 8446, 4.1.2).
+
+Only OpenSSL decides whether a hello is good. What this reader cannot follow is an empty hello,
+and the handshake with the default server says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_LENGTH = 16384  # of a record, and of the hello that OpenSSL takes
+HANDSHAKE, CLIENT_HELLO, MAJOR = 22, 1, 3
+SERVER_NAME, ALPN, HOST_NAME = 0, 16, 0
+MAX_NAME = 255  # of a host (TLSEXT_MAXLEN_host_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The host is "" if none is named."""
+
+    host: str = ""
+    protocols: frozenset[bytes] = frozenset()
+
+
+class HelloReader:
+    """Puts the hello together from the records in which it comes."""
+
+    def __init__(self) -> None:
+        self._records, self._message = bytearray(), bytearray()
+
+    def feed(self, data: bytes) -> Hello | None:
+        """The hello when it is whole, None before."""
+        records, message = self._records, self._message
+        records += data
+        while records:
+            if records[0] != HANDSHAKE:  # SSLv2, or anything
+                return Hello()
+            if len(records) < 5:
+                return None
+            length = int.from_bytes(records[3:5])
+            if records[1] != MAJOR or not 0 < length <= MAX_LENGTH:
+                return Hello()
+            if len(records) < 5 + length:
+                return None
+            message += records[5 : 5 + length]
+            del records[: 5 + length]
+            if (hello := _whole(message)) is not None:
+                return hello
+        return None
+
+
+def _whole(message: bytearray) -> Hello | None:
+    if len(message) < 4:
+        return None
+    length = int.from_bytes(message[1:4])
+    if message[0] != CLIENT_HELLO or length > MAX_LENGTH:
+        return Hello()
+    if len(message) < 4 + length:
+        return None
+    try:
+        return _read(_Bytes(bytes(message[4 : 4 + length])))
+    except ValueError:
+        return Hello()
+
+
+class _Bytes:
+    """Takes a structure apart from its beginning; ValueError where it is too short."""
+
+    def __init__(self, data: bytes) -> None:
+        self.left = data
+
+    def take(self, length: int) -> bytes:
+        taken, self.left = self.left[:length], self.left[length:]
+        if len(taken) < length:
+            raise ValueError
+        return taken
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size))
+
+    def vector(self, size: int) -> bytes:
+        """A vector whose length is a number of `size` bytes."""
+        return self.take(self.number(size))
+
+
+def _read(hello: _Bytes) -> Hello:
+    hello.take(2 + 32)  # version, random
+    hello.vector(1)  # session
+    hello.vector(2)  # ciphers
+    hello.vector(1)  # compression
+    if not hello.left:
+        return Hello()
+    host, protocols = "", frozenset[bytes]()
+    extensions = _Bytes(hello.vector(2))
+    while extensions.left:
+        kind, data = extensions.number(2), _Bytes(extensions.vector(2))
+        if kind == SERVER_NAME:
+            host = _host(_Bytes(data.vector(2)))
+        elif kind == ALPN:
+            protocols = _protocols(_Bytes(data.vector(2)))
+    return Hello(host, protocols)
+
+
+def _host(names: _Bytes) -> str:
+    if names.number(1) != HOST_NAME:
+        raise ValueError
+    host = names.vector(2)
+    if names.left or len(host) > MAX_NAME:
+        raise ValueError
+    return host.decode("latin-1")
+
+
+def _protocols(names: _Bytes) -> frozenset[bytes]:
+    found = set()
+    while names.left:
+        found.add(names.vector(1))
+    return frozenset(found)
