@@ -271,6 +271,10 @@ def finish_http(http: Level) -> None:
             break
         except ConfError as error:
             failed(error, http)
+    for circle in http.variables.circles:
+        http.scope.statement = circle.statement
+        http.scope.warn(circle.text)
+    http.scope.statement = None
     built = http.scope.shared(Built)
     for level in http.inner(SERVER):
         built.servers.append((level, compile_server(level)))
