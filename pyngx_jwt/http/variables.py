@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from ..conf.parse import Statement
@@ -13,6 +13,7 @@ from ..log import Level
 if TYPE_CHECKING:
     from .request import Request
 
+T = TypeVar("T")
 Getter = Callable[["Request"], "str | None"]
 Setter = Callable[["Request", str], None]
 Factory = Callable[[str], Getter]
@@ -175,12 +176,12 @@ def _remembered(name: str, find: Callable[[Request], str], *, volatile: bool) ->
     return get
 
 
-def once_at_a_time(name: str, get: Getter) -> Getter:
+def once_at_a_time(name: str, get: Callable[[Request], T | None]) -> Callable[[Request], T | None]:
     """A variable that may need itself: where it does it is empty, as nginx's is in the end
     (ngx_http_get_indexed_variable), and the log is told."""
     mark = f"variable {name}"  # in r.contexts
 
-    def get_once(r: Request) -> str | None:
+    def get_once(r: Request) -> T | None:
         if mark in r.contexts:
             r.log(Level.ERR, f'cycle while evaluating variable "{name}"')
             return None
