@@ -20,12 +20,14 @@ from ...http.body import KeptBody
 from ...http.location import Location
 from ...http.request import Request
 from ...http.subrequest import Kept, subrequest
-from ...jwt import KeySet, KeySetError, Limits
+from ...jwt import KeySet, KeySetError, Limits, NoUsableKey
 from ...log import Level, errno_text
 from .sharing import shared_location
 
 LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
-REFRESH = 10.0  # seconds between two fetches on account of unknown kids
+REFRESH = 10.0  # seconds between two fetches past the caches on the way
+FETCH = 60.0  # seconds that a fetch takes at most, from its beginning to the end of the answer
+GRACE = 60.0  # seconds that keys outlast an answer which cannot be read
 REMEMBERED = 64  # parsed key sets
 # Of the client's fields a key server is passed these only: an answer that many requests use
 # must not depend on one of them, and neither tokens nor cookies are its business.
@@ -52,11 +54,14 @@ JWKS = KeyForm("jwks", KeySet.parse)
 
 class Failure(NamedTuple):
     """Why a source has no keys; `sentence` is what kjdev's module says of it.  Fatal is what
-    other sources do not make up for."""
+    other sources do not make up for, `unreadable` an answer that says nothing of keys, `kept`
+    one that a cache has given."""
 
     text: str
     sentence: str = ""
     fatal: bool = False
+    unreadable: bool = False
+    kept: bool = False
 
 
 Found = KeySet | Failure
@@ -182,6 +187,8 @@ class KeyRequest:
         "_fetching",
         "_form",
         "_found",
+        "_good",
+        "_is_bad",
         "_lifetime",
         "_location",
         "_refreshed",
@@ -203,6 +210,8 @@ class KeyRequest:
         self._location: Location | None = None  # the one by which it is shared
         self._found: Found = NOTHING
         self._since = self.until = 0.0
+        self._good: tuple[KeySet, float] | None = None  # the last keys, and until when they may do
+        self._is_bad = False  # whether they have outlived an answer
         self._refreshed = 0.0
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -220,7 +229,7 @@ class KeyRequest:
         self._since, self.until = -math.inf, math.inf
 
     def may_refresh(self, now: float) -> bool:
-        """Whether an unknown kid is worth asking for newer keys."""
+        """Whether it is time to ask past caches, or that is being done."""
         return self._refreshing is not None or not 0 <= now - self._refreshed < REFRESH
 
     async def fetch(self, r: Request) -> Found:
@@ -232,7 +241,7 @@ class KeyRequest:
             if self._fetching is None:  # a task of its own: others wait for it even if r is gone
                 self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
             await asyncio.shield(self._fetching)
-        return self._found if self._shared else await self._ask(r)
+        return self._found if self._shared else await self._ask_well(r)
 
     async def refresh(self, r: Request) -> Found:
         """The answer of the location's upstream, whatever a cache holds.  What is at hand
@@ -248,11 +257,14 @@ class KeyRequest:
     async def _fetch(self, r: Request) -> None:
         began = time.time()
         try:
-            found = await self._ask(r)
+            found = await self._ask_well(r)
         finally:
             self._fetching = None
         if self._shared and self._since <= began:  # not if a refresh brought keys meanwhile
-            self._keep(found, self._lifetime if isinstance(found, KeySet) else LOOK)
+            if isinstance(found, KeySet):
+                self._accept(found)
+            else:
+                self._fail(r, found)
 
     async def _refresh(self, r: Request) -> None:
         try:
@@ -262,13 +274,51 @@ class KeyRequest:
         if isinstance(found, Failure):
             r.log(Level.WARN, f"auth_jwt: {found.text}; the last keys are still used")
         elif self._shared:
-            self._keep(found, self._lifetime)
+            self._accept(found)
 
     def _keep(self, found: Found, seconds: float) -> None:
         now = time.time()
         self._found, self._since, self.until = found, now, now + seconds
 
+    def _accept(self, keys: KeySet) -> None:
+        self._good, self._is_bad = (keys, time.time() + max(self._lifetime, GRACE)), False
+        self._keep(keys, self._lifetime)
+
+    def _fail(self, r: Request, failure: Failure) -> None:
+        """What cannot be read withdraws no keys: the last ones may do for a while."""
+        if self._good is None or not failure.unreadable or time.time() >= self._good[1]:
+            self._keep(failure, LOOK)
+            return
+        if not self._is_bad:
+            self._is_bad = True
+            r.log(Level.ERR, f"auth_jwt: {failure.text}; the last keys are still used")
+        self._keep(self._good[0], LOOK)
+
+    async def _ask_well(self, r: Request) -> Found:
+        """The location's answer; if a cache gives one that is of no use, that of its upstream."""
+        found = await self._ask(r)
+        if isinstance(found, Failure) and found.kept and self.may_refresh(time.time()):
+            self._refreshed = time.time()
+            newer = await self._ask(r, refresh=True)
+            return newer if isinstance(newer, KeySet) else found
+        return found
+
     async def _ask(self, r: Request, *, refresh: bool = False) -> Found:
+        """An answer, in the time there is for it, in a task that ends with whoever waits."""
+        task = asyncio.get_running_loop().create_task(self._answer(r, refresh))
+        try:
+            await asyncio.wait([task], timeout=FETCH)
+            if task.done():
+                return task.result()
+        finally:
+            task.cancel()
+        return Failure(f"{self.place} failed: no end in {FETCH:g} seconds", self._sentence)
+
+    @property
+    def _sentence(self) -> str:
+        return f'failed to load {self._form.name}: "{self._uri}"'
+
+    async def _answer(self, r: Request, refresh: bool) -> Found:
         sub = await subrequest(
             r,
             self._uri,
@@ -282,19 +332,21 @@ class KeyRequest:
             self._shared = False
         place, sink = self.place, sub.sink
         assert isinstance(sink, Kept)
-        sentence = f'failed to load {self._form.name}: "{self._uri}"'
+        sentence, is_ok = self._sentence, sub.status == 200
         if reason := _fault(sub, sink, self._sets.limits.set_size):
             coding = sub.sent_header("content-encoding")
             if coding:
                 what = "JWKS" if self._form is JWKS else "key"
                 returned = f"{what} subrequest returned compressed response"
                 sentence = f"{returned} (Content-Encoding: {coding}), rejecting"
-            return Failure(f"{place} failed: {reason}", sentence, fatal=bool(coding))
+            text = f"{place} failed: {reason}"
+            return Failure(text, sentence, bool(coding), is_ok, is_ok and sub.cached)
         try:
             report: Report = lambda text: r.log(Level.WARN, text)  # noqa: E731
             return self._sets.parse(sink.body, self._form, place, report)
         except KeySetError as error:
-            return Failure(f"{place} failed: {error}", sentence)
+            unreadable = not isinstance(error, NoUsableKey)
+            return Failure(f"{place} failed: {error}", sentence, False, unreadable, sub.cached)
 
 
 def _fault(sub: Request, sink: Kept, most: int) -> str:
