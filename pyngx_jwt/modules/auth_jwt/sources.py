@@ -7,6 +7,7 @@ that counts without another look.  Times are seconds since the epoch.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import math
 import os
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...http.body import KeptBody
 from ...http.location import Location
@@ -28,6 +30,7 @@ LOOK = 1.0  # seconds between two looks at a file, or at a location without auth
 REFRESH = 10.0  # seconds between two fetches past the caches on the way
 FETCH = 60.0  # seconds that a fetch takes at most, from its beginning to the end of the answer
 GRACE = 60.0  # seconds that keys outlast an answer which cannot be read
+GONE = (errno.ENOENT, errno.ENOTDIR)
 REMEMBERED = 64  # parsed key sets
 # Of the client's fields a key server is passed these only: an answer that many requests use
 # must not depend on one of them, and neither tokens nor cookies are its business.
@@ -94,12 +97,13 @@ class KeyFile:
 
     __slots__ = (
         *("_bad", "_form", "_found", "_identity", "_path", "_sentence", "_sets", "_since"),
-        *("place", "until"),
+        *("place", "statement", "until"),
     )
 
     def __init__(self, path: str, sets: KeySets, form: KeyForm = JWKS) -> None:
         self._path, self._sets, self._form = path.encode("latin-1"), sets, form
         self.place = f'key file "{path}"'
+        self.statement: Statement | None = None  # that names it first
         self._sentence = f'failed to load {form.name} file: "{path}"'
         self._since = self.until = 0.0
         self._found: Found = NOTHING
@@ -115,7 +119,8 @@ class KeyFile:
 
     def read(self, scope: Scope) -> Failure | None:
         """Reads the file with the configuration; what is wrong with it, None if nothing is."""
-        self._look(time.time(), scope.warn)
+        self.statement = self.statement or scope.statement
+        self._look(time.time(), scope.warn, scope.warn)
         return self._found if isinstance(self._found, Failure) else None
 
     @property
@@ -137,14 +142,16 @@ class KeyFile:
         """What is in the file; it is looked at not more than once in a second."""
         if not self._since <= now < self.until:
             self._since, self.until = now, now + LOOK
-            self._look(now, lambda text: r.log(Level.WARN, text))
+            self._look(
+                now, lambda text: r.log(Level.WARN, text), lambda text: r.log(Level.ERR, text)
+            )
         return self._found
 
     def look_again(self) -> None:
         """Has the next request look at the file."""
         self._since = self.until = 0.0
 
-    def _look(self, now: float, report: Report) -> None:
+    def _look(self, now: float, report: Report, complain: Report) -> None:
         try:
             status = os.stat(self._path)
             if not stat.S_ISREG(status.st_mode):  # a pipe would never end
@@ -156,22 +163,24 @@ class KeyFile:
                 octets = file.read(self._sets.limits.set_size + 1)
             self._found = self._sets.parse(octets, self._form, self.place, report)
         except OSError as error:
-            self._fail(errno_text(error), now, report)
+            self._fail(errno_text(error), now, complain, lasts=error.errno not in GONE)
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
-            self._fail(str(error), now, report)
+            self._fail(str(error), now, complain)
         else:
             self._identity, self._bad = identity, 0.0
 
-    def _fail(self, reason: str, now: float, report: Report) -> None:
+    def _fail(self, reason: str, now: float, complain: Report, *, lasts: bool = False) -> None:
         """The file may be in the middle of being written: only if a later look finds it bad
-        again the keys from before are given up."""
+        again the keys from before are given up.  What cannot be read at all has not changed,
+        as far as can be known: then they last."""
         failure = Failure(f"{self.place} cannot be used: {reason}", self._sentence)
         self._identity = None
-        if not isinstance(self._found, KeySet) or (self._bad and now - self._bad >= LOOK):
+        is_over = self._bad and now - self._bad >= LOOK and not lasts
+        if not isinstance(self._found, KeySet) or is_over:
             self._found = failure
         elif not self._bad:
             self._bad = now
-            report(f"auth_jwt: {failure.text}; its last keys are still used")
+            complain(f"auth_jwt: {failure.text}; its last keys are still used")
 
 
 class KeyRequest:
@@ -392,6 +401,11 @@ class Sources:
     def file(self, path: str, form: KeyForm = JWKS) -> KeyFile:
         """The file of this full path."""
         return self._files.setdefault((path, form.name), KeyFile(path, self.sets, form))
+
+    @property
+    def usable_files(self) -> list[KeyFile]:
+        """Those with keys in them."""
+        return [file for file in self._files.values() if file.key_set is not None]
 
     def request(self, server: int, uri: str, cache: float, form: KeyForm = JWKS) -> KeyRequest:
         """What answers this URI in a server."""
