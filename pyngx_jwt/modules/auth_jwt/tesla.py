@@ -83,12 +83,15 @@ class TeslaConf(TokenConf):
 
     var_claims: tuple[str, ...] = ()
     request_claims: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()  # claims whose fields are none of the client's
     response_claims: tuple[str, ...] = ()
 
     def merge(self, outer: Self) -> None:
-        """An empty text is as good as none."""
+        """An empty text is as good as none.  An inner list of claims to pass replaces the outer
+        one, but a client gains no field by that."""
         for name in [name for name, value in vars(self).items() if value == ""]:
             delattr(self, name)
+        self.dropped = (*self.dropped, *outer.dropped)
         super().merge(outer)
 
     @directive(EVERYWHERE)
@@ -104,6 +107,7 @@ class TeslaConf(TokenConf):
         name.  Such fields of the client are dropped."""
         names = self._sendable(name, *names)
         self._add("request_claims", *names)
+        self._add("dropped", *names)
         self._show("http_", lambda r: r.index.items(), *names)
 
     @directive(EVERYWHERE)
@@ -201,7 +205,7 @@ def _error(level: Level, text: str) -> ConfError:
 def drop_fields(conf: TeslaConf, level: Level) -> Handler | None:
     """Takes away what a client says in the fields that claims are passed in, before anything
     can read it, and where tokens are not validated, too."""
-    names = _exported(conf)
+    names = _fields_of(conf.dropped)
     if not names or (level.context is SERVER and not level[RewriteConf]._operations):
         return None
     return lambda r: _drop(r, names)
@@ -317,8 +321,8 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _exported(conf: TeslaConf) -> frozenset[str]:
-    return frozenset(_plain(EXPORTED + name) for name in conf.request_claims)
+def _fields_of(claims: Iterable[str]) -> frozenset[str]:
+    return frozenset(_plain(EXPORTED + name) for name in claims)
 
 
 class Vouched(tuple[str, str]):
@@ -346,7 +350,7 @@ def _export(r: Request, names: frozenset[str], fields: list[tuple[str, str]]) ->
 def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
     algorithm = conf.auth_jwt_algorithm
     told = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
-    names = _exported(conf)
+    names = _fields_of(conf.request_claims)
 
     def accepted(r: Request, token: Verified) -> None:
         if told and token.header.get("alg") != algorithm:
