@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from ...conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
@@ -15,7 +16,7 @@ from ...http.level import Level
 from ...http.location import Server, ServerNames
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request, Status
-from ...http.template import Template
+from ...http.template import Template, without_variables
 from ...http.uri import escape_args
 from ...http.variables import Getter
 from ...jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
@@ -48,8 +49,14 @@ def _algorithm(name: str, text: str) -> str:
     return text
 
 
-def _text(doc: str, *, syntax: str = "string", shown: str = "—") -> str:
-    return slot("", lambda name, text: text, EVERYWHERE, doc, syntax=syntax, shown=shown)
+def _text(
+    doc: str,
+    *,
+    syntax: str = "string",
+    shown: str = "—",
+    parse: Callable[[str, str], str] = lambda name, text: text,
+) -> str:
+    return slot("", parse, EVERYWHERE, doc, syntax=syntax, shown=shown)
 
 
 class TeslaConf(TokenConf):
@@ -61,7 +68,10 @@ class TeslaConf(TokenConf):
         syntax="on | off | string",
         shown="on",
     )
-    auth_jwt_key = _text("Sets the key: the secret in hex, or the public key in PEM.")
+    auth_jwt_key = _text(
+        "Sets the key: the secret in hex, or the public key in PEM.",
+        parse=partial(without_variables, is_file=False),
+    )
     auth_jwt_algorithm = slot(
         HMAC,
         _algorithm,
@@ -76,7 +86,9 @@ class TeslaConf(TokenConf):
         shown="HEADER=Authorization",
     )
     auth_jwt_use_keyfile = flag(False, EVERYWHERE, "Takes the key from auth_jwt_keyfile_path.")
-    auth_jwt_keyfile_path = _text("Names a file with the public key in PEM.", syntax="file")
+    auth_jwt_keyfile_path = _text(
+        "Names a file with the public key in PEM.", syntax="file", parse=without_variables
+    )
     auth_jwt_validate_sub = flag(False, EVERYWHERE, 'Demands a "sub" that is a string.')
     auth_jwt_redirect = flag(False, EVERYWHERE, "Answers 302 to auth_jwt_loginurl instead of 401.")
     auth_jwt_loginurl = _text("Sets where to send clients without a valid token.", syntax="url")
