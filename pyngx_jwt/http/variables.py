@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from weakref import WeakSet
 
@@ -149,6 +149,13 @@ class Variables:
         if found in _unsettled:
             self._unsettled_uses += 1
         return found
+
+    def depends_on_unsettled(self, names: Iterable[str]) -> bool:
+        """Whether one of the variables is unsettled, or is made of one that is."""
+        before = self._unsettled_uses
+        for name in names:
+            self.resolve(name)
+        return self._unsettled_uses > before
 
     def _made_of_prefix(self, name: str) -> Getter:
         for prefix, factory in self.prefixes.items():

@@ -111,6 +111,7 @@ def test_claim_that_tells_where_the_token_is(nginx: Nginx) -> None:
     assert nginx.request(f"GET /a?t={token()}").status == 200
     assert nginx.request("GET /a").status == 401
     nginx.wait_for_log(r'\[error\].* cycle while evaluating variable "jwt_claim_"')
+    assert 'the token "$where" depends on a claim of the token itself' in nginx.read("logs/stderr")
 
 
 @pytest.mark.parametrize(

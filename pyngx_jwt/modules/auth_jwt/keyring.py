@@ -17,6 +17,7 @@ from .sources import Failure, KeyFile, KeyRequest, Source, Sources
 from .variables import choosing_keys
 
 FindSource = Callable[[Request], Source]
+VERIFIERS = 64  # that are kept where variables choose the keys
 TOLD = 1000  # sources that are kept of those whose names variables tell
 
 
@@ -35,6 +36,7 @@ class Keyring:
         "_policy",
         "_reads",
         "_sets",
+        "_verifiers",
         "since",
         "until",
         "verifier",
@@ -54,6 +56,7 @@ class Keyring:
         self._constant = not any(isinstance(find, _Told) for find in self._find)
         self._reads, self._lenient = reads, lenient
         self._sets: tuple[KeySet, ...] = ()
+        self._verifiers: dict[tuple[KeySet, ...], Verifier] = {}
         self.verifier = Verifier(policy, ())
         self.since = self.until = 0.0
 
@@ -151,9 +154,17 @@ class Keyring:
     def _verifier(self, sets: list[KeySet]) -> Verifier:
         found = tuple(sets)
         if found != self._sets:  # compared by identity
-            self._sets, self.verifier = found, Verifier(self._policy, found, self._memory)
+            self._sets, self.verifier = found, self._known(found)
             self.since = self.until = 0.0
         return self.verifier
+
+    def _known(self, sets: tuple[KeySet, ...]) -> Verifier:
+        """Requests that choose their keys take turns with a few sets."""
+        verifier = self._verifiers.pop(sets, None) or Verifier(self._policy, sets, self._memory)
+        if len(self._verifiers) >= (1 if self._constant else VERIFIERS):
+            del self._verifiers[next(iter(self._verifiers))]
+        self._verifiers[sets] = verifier  # the latest stands last
+        return verifier
 
 
 def keyring_of(

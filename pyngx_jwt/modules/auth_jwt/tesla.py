@@ -259,6 +259,13 @@ def policy_of(conf: TeslaConf, level: Level) -> Policy:
 def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
     if conf.auth_jwt_enabled is None or conf.auth_jwt_enabled.is_constant:
         return None
+    names = [name for name in conf.auth_jwt_enabled.names if not name.startswith("$")]
+    if level.variables.depends_on_unsettled(names):
+        raise _error(
+            level,
+            f'"auth_jwt_enabled {conf.auth_jwt_enabled.text}" depends on a claim in '
+            f"{place_of(level)}: what a token says cannot turn off its own validation",
+        )
     text = conf.auth_jwt_enabled.bind(level.variables)
     return lambda r: not text(r).startswith("off")
 
