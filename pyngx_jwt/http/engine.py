@@ -141,6 +141,8 @@ async def answer(r: Request, status: Status) -> None:
             r.sink.abort()
         else:
             await answer(r, 500)
+    except AnswerTooBig:
+        r.sink.abort()
     except Exception as error:
         log_failure(r, error)
         r.sink.abort()
