@@ -40,11 +40,17 @@ from .http.variables import Variables
 from .log import Level as LogLevel
 from .log import Log, OpenFiles
 from .modules import MODULES
-from .modules.auth_jwt import Choice, choose_dialect, foreign_directive, prepare_key_sets
+from .modules.auth_jwt import (
+    Choice,
+    check_readable,
+    choose_dialect,
+    foreign_directive,
+    prepare_key_sets,
+)
 from .modules.core import CoreConf, compile_core
 from .modules.limit_conn import LimitConnZones
 from .modules.limit_req import LimitReqZones
-from .modules.main import Logs, MainConf
+from .modules.main import Logs, MainConf, User
 from .modules.missing import leave_out
 from .modules.ssl import SslConf
 from .modules.stub_status import Statistics
@@ -271,6 +277,10 @@ def finish_http(http: Level) -> None:
             break
         except ConfError as error:
             failed(error, http)
+    for circle in http.variables.circles:
+        http.scope.statement = circle.statement
+        http.scope.warn(circle.text)
+    http.scope.statement = None
     built = http.scope.shared(Built)
     for level in http.inner(SERVER):
         built.servers.append((level, compile_server(level)))
@@ -680,6 +690,10 @@ class Cycle:
     def caches(self) -> Caches:
         """One worker looks after them."""
         return self.scope.shared(Caches)
+
+    def check_user(self, user: User) -> None:
+        """Raises ConfError if the workers, who are that user, cannot read what they have to."""
+        check_readable(self.scope, user)
 
     def check_continues(self, old: Cycle) -> None:
         """Raises ConfError if a reload cannot put this in the place of ``old``."""

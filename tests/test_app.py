@@ -702,3 +702,37 @@ def test_package_imports_nothing_before_it_is_asked() -> None:
     assert ran.stdout.splitlines() == ["['pyngx_jwt']", "pyngx_jwt.app"]
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = pyngx_jwt.nothing
+
+
+def test_a_fetch_of_keys_has_an_end(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the issuer goes on to send something now and then."""
+    monkeypatch.setattr("pyngx_jwt.modules.auth_jwt.sources.FETCH", 0.3)
+    ended = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        gone = asyncio.ensure_future(reader.read())
+        while not gone.done():
+            writer.write(b" ")
+            await asyncio.wait([gone], timeout=0.01)
+        writer.close()
+        ended.set()
+
+    async def talk(client: Client) -> None:
+        issuer = await asyncio.start_server(drip, "127.0.0.1", port)
+        async with issuer:
+            answer = await client.get("/", headers={"Authorization": "Bearer e30.e30.e30"})
+            assert answer.status == 500
+            await asyncio.wait_for(ended.wait(), 5)
+        assert 'key request "/_jwks" failed: no end in 0.3 seconds' in folder.read("error.log")
+
+    port = free_port()
+    folder.talk(
+        talk,
+        f"""
+        listen 127.0.0.1:8000;
+        location / {{ auth_jwt A; auth_jwt_key_request /_jwks; }}
+        location = /_jwks {{ internal; proxy_pass http://127.0.0.1:{port}; }}
+        """,
+    )

@@ -35,7 +35,7 @@ from ..conf.parse import Statement
 from ..conf.values import parse_size
 from ..errors import ConfError
 from ..http.level import Level
-from ..http.template import Template, template
+from ..http.template import Template, template, without_variables
 from ..upstream.address import Url, parse_local
 
 NEXT = (
@@ -289,8 +289,13 @@ class TlsConf(GatewayConf):
     ssl_name = template(
         Template("$proxy_host"), EVERYWHERE, "Sets the name the certificate is checked for."
     )
-    ssl_password_file = string(
-        "", EVERYWHERE, "Sets a file with passphrases of keys.", syntax="file"
+    ssl_password_file = slot(
+        "",
+        without_variables,
+        EVERYWHERE,
+        "Sets a file with passphrases of keys.",
+        syntax="file",
+        shown="",
     )
     ssl_protocols = bitmask(
         frozenset({"TLSv1.2", "TLSv1.3"}),

@@ -490,6 +490,9 @@ class Exchange:
     async def _stream_response(self, response: Response) -> Status:
         r, connection = self.r, self.connection
         assert connection is not None
+        if r.header_only:  # the rest of the body is of no use, and may have no end
+            self.leave(failed=False)
+            return r.finish()
         state = self.state
         rate = self._rate(response)
         if not self.buffers(response):
@@ -500,7 +503,7 @@ class Exchange:
                 state.response_length += len(data)
                 if rate:
                     await self._send_slowly(data, rate)
-                elif not r.header_only:
+                else:
                     await r.send(data)
         except UpstreamError as error:
             if r.body_in is None or not r.body_in.failed:  # else _stream_rest() closed it
@@ -522,8 +525,7 @@ class Exchange:
             if allowed <= 0:
                 await asyncio.sleep(-allowed / rate + 0.001)
                 continue
-            if not r.header_only:
-                await r.send(data[:allowed])
+            await r.send(data[:allowed])
             passed += min(allowed, len(data))
             data = data[allowed:]
 

@@ -106,9 +106,6 @@ class CacheKeeper:
         writer = self.writer = self._begin(exchange, response)
         if writer is None:
             self.hold.free()
-            if r.header_only and whole is None:
-                exchange.leave(failed=False)
-                return r.finish()
             return await exchange.send_body(response)
         r.ignore_abort = True
         if whole is None:

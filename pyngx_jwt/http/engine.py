@@ -11,7 +11,7 @@ from ..log import Level
 from .browser import is_chrome, is_msie
 from .location import Tree
 from .regex import RegexFailed
-from .request import BodyError, Handler, HeaderRefused, Request, Status
+from .request import AnswerTooBig, BodyError, Handler, HeaderRefused, Request, Status
 from .status import CHANGED, CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
 
@@ -88,7 +88,7 @@ async def _failed(r: Request, error: Exception) -> None:
         await answer(r, error.status)
     elif isinstance(error, RegexFailed):  # which is in the log
         await answer(r, 500)
-    elif isinstance(error, ConnectionResetError):
+    elif isinstance(error, (ConnectionResetError, AnswerTooBig)):
         r.sink.abort()
     else:
         log_failure(r, error)
@@ -141,6 +141,8 @@ async def answer(r: Request, status: Status) -> None:
             r.sink.abort()
         else:
             await answer(r, 500)
+    except AnswerTooBig:
+        r.sink.abort()
     except Exception as error:
         log_failure(r, error)
         r.sink.abort()

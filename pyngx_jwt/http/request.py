@@ -111,6 +111,10 @@ class BodyError(Exception):
         self.status = status
 
 
+class AnswerTooBig(Exception):
+    """Whoever a response is for does not want more of it: it ends here."""
+
+
 class HeaderRefused(Exception):
     """A header filter refuses the response: the status that takes its place."""
 

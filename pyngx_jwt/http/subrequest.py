@@ -7,13 +7,14 @@ import asyncio
 from ..log import Level
 from .body import KeptBody
 from .engine import log_request, run
-from .request import Request
+from .request import AnswerTooBig, Request
 
 MAX_DEPTH = 50
 
 
 class Kept:
-    """The sink of a subrequest: keeps the answer, up to `limit` bytes of body.
+    """The sink of a subrequest: keeps the answer, up to `limit` bytes of body.  A longer one is
+    ended, as ngx_http_postpone_filter_in_memory does.
 
     With a limit of 0 the body is dropped and only the header counts.
     """
@@ -32,13 +33,19 @@ class Kept:
 
     def header(self, r: Request) -> None:
         """The header stays in the subrequest."""
+        if r.content_length > self.limit > 0 and not r.header_only:
+            self._refuse()
 
     def write(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size > self.limit:
-            self.too_big = True
-        else:
+        if self._size <= self.limit:
             self._parts.append(data)
+        elif self.limit:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        self.too_big, self._parts = True, []
+        raise AnswerTooBig
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -125,3 +125,20 @@ def bind_size(value: Template | None, variables: Variables) -> Callable[[Request
             return 0
 
     return size_of
+
+
+_WHOLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{\w+\})\Z|.*\$\{\w+\}", re.ASCII | re.DOTALL)
+_ANY = re.compile(r".*\$(?:[A-Za-z_]\w*|\{\w+\})", re.ASCII | re.DOTALL)
+
+
+def without_variables(directive: str, text: str, *, is_file: bool = True) -> str:
+    """The name of a file with a secret, or the secret itself, of a directive that nginx takes no
+    variables in: there the name of a variable would be what everybody can guess.
+
+    Raises ConfError.  In a secret "$" may be a character like others, as in "pa$word"."""
+    if (_ANY if is_file else _WHOLE).match(text):
+        what = "file name" if is_file else "secret"
+        raise ConfError(
+            f'variables are not supported in "{directive}", its {what} would be taken as it stands'
+        )
+    return text

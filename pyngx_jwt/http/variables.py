@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from weakref import WeakSet
 
+from ..conf.parse import Statement
 from ..errors import ConfError
+from ..log import Level
 
 if TYPE_CHECKING:
     from .request import Request
 
+T = TypeVar("T")
 Getter = Callable[["Request"], "str | None"]
 Setter = Callable[["Request", str], None]
 Factory = Callable[[str], Getter]
 Unset = Callable[["Request", str], None]
 Build = Callable[["Variables"], Getter]
 Finder = Callable[["Variables"], Callable[["Request"], str]]
+
+
+class Circle(NamedTuple):
+    """Variables of which each needs the next one, and the last one the first."""
+
+    names: tuple[str, ...]
+    statement: Statement | None  # what makes the first one
+
+    @property
+    def text(self) -> str:
+        """What is wrong, as a warning says it."""
+        needed = (*self.names[1:], self.names[0])
+        pairs = zip(self.names, needed, strict=True)
+        return "cycle of variables: " + ", ".join(f'"${a}" needs "${b}"' for a, b in pairs)
+
 
 _unsettled: WeakSet[Getter] = WeakSet()
 
@@ -37,7 +55,9 @@ class Variables:
         self.setters: dict[str, Setter] = {}
         self.defined: dict[str, Getter] = {}
         self.used: set[str] = set()
-        self._unbuilt: dict[str, Build] = {}
+        self.circles: list[Circle] = []
+        self._unbuilt: dict[str, tuple[Build, Statement | None]] = {}
+        self._building: dict[str, Statement | None] = {}  # each needs the next one
         self._unsettled_uses = 0
 
     def define(self, name: str, get: Getter) -> None:
@@ -47,16 +67,20 @@ class Variables:
             raise ConfError(f'the duplicate "{name}" variable')
         self.defined[name] = get
 
-    def define_built(self, name: str, build: Build) -> None:
+    def define_built(self, name: str, build: Build, statement: Statement | None = None) -> None:
         """As define(), for a getter that is made of other variables: it is built once all of
-        the configuration has been read, on first use or by build_all()."""
+        the configuration has been read, on first use or by build_all().  `statement` is what
+        defines it."""
         name = name.lower()
-        defined = self.defined
-        self.define(name, lambda r: defined[name](r))  # what a circle of variables meets
-        self._unbuilt[name] = build
+        self.define(name, lambda r: None)
+        self._unbuilt[name] = (build, statement)
 
     def define_remembered(
-        self, name: str, make: Finder, is_volatile: Callable[[], bool] = lambda: False
+        self,
+        name: str,
+        make: Finder,
+        is_volatile: Callable[[], bool] = lambda: False,
+        statement: Statement | None = None,
     ) -> None:
         """As define_built(), for a getter whose value is found once a request, and each time
         if it is volatile or made of something unsettled.  A value that was stored under the
@@ -69,7 +93,7 @@ class Variables:
                 return unsettled(_remembered(name, find, volatile=True))
             return _remembered(name, find, volatile=is_volatile())
 
-        self.define_built(name, build)
+        self.define_built(name, build, statement)
 
     def build_all(self) -> None:
         """Builds what is left; raises ConfError for an unknown variable."""
@@ -77,8 +101,23 @@ class Variables:
             self._build(next(iter(self._unbuilt)))
 
     def _build(self, name: str) -> None:
-        build = self._unbuilt.pop(name)
-        self.defined[name] = build(self)
+        build, statement = self._unbuilt.pop(name)
+        self._building[name] = statement
+        try:
+            get = build(self)
+        finally:
+            del self._building[name]
+        if any(circle.names[0] == name for circle in self.circles):
+            get = unsettled(once_at_a_time(name, get))
+        self.defined[name] = get
+
+    def _circular(self, name: str) -> Getter:
+        """What stands for a variable that is being built of others which need it."""
+        names = tuple(self._building)
+        names = names[names.index(name) :]
+        self.circles.append(Circle(names, self._building[name]))
+        defined = self.defined
+        return unsettled(lambda r: defined[name](r))
 
     def define_stored(self, name: str, unset: Unset | None = None) -> Setter:
         """Adds a variable that holds what was last stored ("set", named captures).
@@ -103,12 +142,20 @@ class Variables:
         self.used.add(name)
         if name in self._unbuilt:
             self._build(name)
-        found = self.defined.get(name) or self.builtin.get(name)
+        found: Getter | None = self._circular(name) if name in self._building else None
+        found = found or self.defined.get(name) or self.builtin.get(name)
         if found is None:
             found = self._made_of_prefix(name)
         if found in _unsettled:
             self._unsettled_uses += 1
         return found
+
+    def depends_on_unsettled(self, names: Iterable[str]) -> bool:
+        """Whether one of the variables is unsettled, or is made of one that is."""
+        before = self._unsettled_uses
+        for name in names:
+            self.resolve(name)
+        return self._unsettled_uses > before
 
     def _made_of_prefix(self, name: str) -> Getter:
         for prefix, factory in self.prefixes.items():
@@ -134,6 +181,24 @@ def _remembered(name: str, find: Callable[[Request], str], *, volatile: bool) ->
         return value
 
     return get
+
+
+def once_at_a_time(name: str, get: Callable[[Request], T | None]) -> Callable[[Request], T | None]:
+    """A variable that may need itself: where it does it is empty, as nginx's is in the end
+    (ngx_http_get_indexed_variable), and the log is told."""
+    mark = f"variable {name}"  # in r.contexts
+
+    def get_once(r: Request) -> T | None:
+        if mark in r.contexts:
+            r.log(Level.ERR, f'cycle while evaluating variable "{name}"')
+            return None
+        r.contexts[mark] = True
+        try:
+            return get(r)
+        finally:
+            del r.contexts[mark]
+
+    return get_once
 
 
 def _stored(name: str, unset: Unset | None) -> Getter:

@@ -41,7 +41,7 @@ from .claims import (
 )
 from .encoding import Json
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
-from .key import SIG, SIG_AND_ENC, Key, KeySetError, Use
+from .key import SIG, SIG_AND_ENC, Key, KeySetError, NoUsableKey, Use
 from .keys import KeySet
 from .limits import LIMITS, Limits
 from .memory import Memory
@@ -85,6 +85,7 @@ __all__ = [
     "KeySetError",
     "Limits",
     "Memory",
+    "NoUsableKey",
     "Policy",
     "Presence",
     "Reason",

@@ -24,6 +24,10 @@ class KeySetError(Exception):
     """A text holds no keys, or none that can be used; says why."""
 
 
+class NoUsableKey(KeySetError):
+    """A text is well-formed, and holds none."""
+
+
 class Use(StrEnum):
     """What keys are for: the values of "use" (RFC 7517, section 4.2)."""
 

@@ -12,7 +12,7 @@ from typing import Self
 from .algorithms import ALGORITHMS
 from .encoding import Json, decode_json, quote
 from .jwk import read_key
-from .key import SIG, Key, KeySetError, Use
+from .key import SIG, Key, KeySetError, NoUsableKey, Use
 from .limits import LIMITS, Limits
 from .pem import read_pem
 
@@ -51,7 +51,7 @@ class KeySet:
             warnings.extend(remarks)
         keys = _unambiguous(keys, warnings)
         if not keys:
-            raise KeySetError("; ".join(["no usable key in the JWK Set", *warnings]))
+            raise NoUsableKey("; ".join(["no usable key in the JWK Set", *warnings]))
         return cls.of(keys, _generation(octets, "JWK Set", *sorted(uses)), tuple(warnings))
 
     @classmethod
@@ -90,7 +90,7 @@ class KeySet:
                 keys.append(key)
                 warnings += [f"{place}: {remark}" for remark in remarks]
         if not keys:
-            raise KeySetError("; ".join(["no usable key in the key map", *warnings]))
+            raise NoUsableKey("; ".join(["no usable key in the key map", *warnings]))
         return cls.of(keys, _generation(octets, "key map"), tuple(warnings))
 
     @classmethod

@@ -107,11 +107,12 @@ def parse_signed(
 
 
 def remember_header(token: Signed, known: Headers, most: int) -> None:
-    """Keeps the header of an accepted token, if there are less than ``most``."""
-    if len(known) < most:
-        first = token.signed[: token.signed.index(b".")]
-        if first not in known:
-            known[first] = Signed(token.header, b"", b"", b"", token.alg, token.kid)
+    """Keeps the header of an accepted token in the place of the oldest of ``most``."""
+    first = token.signed[: token.signed.index(b".")]
+    if first not in known:
+        if len(known) >= most:
+            del known[next(iter(known))]
+        known[first] = Signed(token.header, b"", b"", b"", token.alg, token.kid)
 
 
 def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | Refusal:

@@ -13,8 +13,8 @@ from ..conf.scope import Scope
 from ..conf.watch import Files
 from ..errors import ConfError
 from ..http.level import Level
-from ..modules.auth_jwt import DEFAULT, Choice, MixedDialects, choose_dialect
-from ..modules.main import MainConf
+from ..modules.auth_jwt import DEFAULT, Choice, MixedDialects, choose_dialect, warn_of_unreadable
+from ..modules.main import MainConf, workers_user
 from ..options import Options
 from ..zones import Zones
 from .collect import Collector, Trouble
@@ -96,6 +96,11 @@ def _finish(root: Level, scope: Scope, collector: Collector, target: Target) -> 
         error = ConfError('no "events" section in configuration').nowhere()
         only_nginx = target.name == "pyngx"  # which starts all the same
         collector.troubles.append(Trouble(error, root, None, is_warning=only_nginx))
+    try:
+        if (user := workers_user(root[MainConf].user_ids)) is not None:
+            warn_of_unreadable(scope, user)
+    except ConfError as unknown:
+        collector.failed(unknown, None)
     for zone in scope.shared(Zones).zones.values():
         if not zone.size:
             error = ConfError(f'zero size shared memory zone "{zone.name}"')

@@ -61,7 +61,8 @@ Any other error of the configuration.
 
 {_NGINX_T}""",
     "nginx-warning": """\
-What "nginx -t" warns of, in its words.
+What "nginx -t" warns of, in its words, and what nginx would only find out by the first request,
+such as variables that need each other.
 
 The server starts all the same.""",
     "not-read": """\

@@ -51,6 +51,7 @@ from ..http.regex import Regex
 from ..http.request import Request
 from ..http.template import Template, Text, bind_size
 from ..http.uri import escape_uri
+from ..http.variables import once_at_a_time
 
 METHODS = frozenset(
     [
@@ -682,8 +683,8 @@ def bind_root(level: Level) -> Callable[[Request], str]:
     if conf.root_path.is_constant:
         root = full(conf.root_path.text)
         return lambda r: root
-    text = conf.root_path.bind(level.variables)
-    return lambda r: full(text(r))
+    text = once_at_a_time("document_root", conf.root_path.bind(level.variables))
+    return lambda r: full(text(r) or "")
 
 
 def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Request], str]:

@@ -262,7 +262,8 @@ class GeoConf(Conf):
         def make(variables: Variables) -> Callable[[Request], str]:
             return _lookup(base, source, variables)
 
-        self._level.variables.define_remembered(name, make, lambda: base.volatile)
+        made = self._scope.statement
+        self._level.variables.define_remembered(name, make, lambda: base.volatile, made)
         for entry in entries:
             with located(entry):
                 base.add(entry)

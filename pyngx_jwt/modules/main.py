@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 import socket
 
@@ -40,6 +41,8 @@ from ..log import (
     parse_syslog,
 )
 
+User = tuple[int, int]  # uid and gid
+DEFAULT_USER = "nobody"
 SCHEDULING = "the event loop schedules connections itself"
 METHODS = ("epoll", "poll", "select", "kqueue", "eventport", "/dev/poll")
 
@@ -80,7 +83,7 @@ class MainConf(Conf):
     worker_rlimit_nofile = number(
         0, MAIN, "Limits the number of files a worker can open.", shown="—"
     )
-    user_ids: tuple[int, int] | None = None
+    user_ids: User | None = None
     environment: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     workers = 1
@@ -233,3 +236,17 @@ def syslog_server(text: str) -> SyslogServer:
         raise ConfError("host not found") from None
     address = (str(found[4][0]), number)
     return SyslogServer(found[0], address, f"{address[0]}:{address[1]}")
+
+
+def workers_user(told: User | None) -> User | None:
+    """Whom the workers run as, by what "user" says; None is "as they are started".  Raises
+    ConfError."""
+    if os.geteuid() != 0:
+        return None
+    if told is not None:
+        return told
+    try:
+        found = pwd.getpwnam(DEFAULT_USER)
+    except KeyError:
+        raise ConfError(f'getpwnam("{DEFAULT_USER}") failed').nowhere() from None
+    return found.pw_uid, found.pw_gid

@@ -47,7 +47,8 @@ class MapConf(Conf):
         def make(variables: Variables) -> Text:
             return _lookup(source, table, variables)
 
-        variables.define_remembered(name, make, lambda: table.volatile)
+        made = self._scope.statement
+        variables.define_remembered(name, make, lambda: table.volatile, made)
         for entry in entries:
             with located(entry):
                 _add(table, entry, variables)

@@ -85,6 +85,9 @@ class Cycle(Protocol):
     @property
     def understanding(self) -> str: ...  # how it was read, for -t -v
 
+    def check_user(self, user: tuple[int, int]) -> None:
+        """Raises ConfError if workers of this uid and gid cannot serve it."""
+
     def check_continues(self, old: Any) -> None:
         """Raises ConfError if it cannot take the place of another cycle."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfError
 from ..log import Level, Log, errno_text, write_stderr
+from ..modules.main import User, workers_user
 from ..options import Options
 from ..zones import Folder, start_zones
 from .cycle import Cycle, Load
@@ -24,7 +25,6 @@ from .sockets import (
     plan,
     take_over,
 )
-from .worker import User, workers_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ def load_generation(
             write_stderr(f"the configuration file {options.conf_file} syntax is ok")
         if options.signal:
             return Generation(cycle, [], None)
-        user = workers_user(cycle.main)
+        user = workers_user(cycle.main.user)
+        if user is not None and cycle.main.master_process:
+            cycle.check_user(user)
         cycle.log.open_default(cycle.open_files, options.error_log)
         _prepare_files(cycle, user)
         cycle.zones.check()

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import ConfError
 from ..log import Level, Log, errno_text
+from ..modules.main import User
 from .cycle import Cycle, MainSettings, Serve
 from .loop import new_event_loop
 from .serving import Serving, log_exception
@@ -23,8 +23,6 @@ from .sockets import Listening
 
 # What master and worker say to each other over their channel, a byte each.
 QUIT, TERMINATE, REOPEN, READY = b"Q", b"T", b"R", b"+"
-User = tuple[int, int]  # uid and gid
-DEFAULT_USER = "nobody"
 FATAL = 2  # the exit code of a worker that would end again if it were started again
 
 
@@ -159,19 +157,6 @@ def init_worker(
             reason = errno_text(error) if isinstance(error, OSError) else f"({error})"
             log.write(Level.ALERT, f"setrlimit(RLIMIT_NOFILE, {limit}) failed {reason}")
     return _become_user(user, log) and _change_folder(main.working_directory, log)
-
-
-def workers_user(main: MainSettings) -> User | None:
-    """Whom the workers run as; None is "as they are started".  Raises ConfError."""
-    if os.geteuid() != 0:
-        return None
-    if main.user is not None:
-        return main.user
-    try:
-        found = pwd.getpwnam(DEFAULT_USER)
-    except KeyError:
-        raise ConfError(f'getpwnam("{DEFAULT_USER}") failed').nowhere() from None
-    return found.pw_uid, found.pw_gid
 
 
 def _become_user(user: User | None, log: Log) -> bool:

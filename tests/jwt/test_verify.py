@@ -22,7 +22,9 @@ from pyngx_jwt.jwt import (
     Verifier,
     read,
 )
-from pyngx_jwt.jwt.encoding import encode_base64url
+from pyngx_jwt.jwt.claims import Members
+from pyngx_jwt.jwt.encoding import encode_base64url, encode_json
+from pyngx_jwt.jwt.token import Headers, Signed, parse_signed, remember_header
 from pyngx_jwt.jwt.trial import select
 
 from .keys import NOW, accepted, hs, key_set, outcome, refused, secret, signing_key
@@ -310,3 +312,17 @@ def test_headers_of_accepted_tokens_are_read_once() -> None:
             answer = verifier.verify(hs({"n": n}, header, octets), NOW)
             assert isinstance(answer, Verified) == (octets == B)
             assert isinstance(answer, Refusal) or answer.header == header
+
+
+def test_headers_seen_last_are_remembered() -> None:
+    """However many others came before."""
+    known: Headers = {}
+    for number in range(5):
+        token = parse_signed(hs_token({"alg": "HS256", "n": number}))
+        assert isinstance(token, Signed)
+        remember_header(token, known, 3)
+    assert [like.header["n"] for like in known.values()] == [2, 3, 4]
+
+
+def hs_token(header: Members) -> str:
+    return ".".join([encode_base64url(encode_json(header).encode()).decode(), "e30", "AA"])

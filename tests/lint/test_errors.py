@@ -220,3 +220,18 @@ def test_no_events_where_pyngx_is_to_run_it(linter: Linter) -> None:
     assert (finding.severity, finding.is_error) == (Severity.WARN, False)
     (finding,) = linter.of("missing-block", "http { }")
     assert finding.is_error
+
+
+def test_variables_that_need_each_other(linter: Linter) -> None:
+    """Which nginx finds out by the first request."""
+    text = """
+    events { }
+    http {
+        map $arg_x $fine { default $host; }
+        map $a $b { default $a; }
+        map $b $a { default $b; }
+    }
+    """
+    (finding,) = linter.of("nginx-warning", text)
+    assert finding.message == 'cycle of variables: "$b" needs "$a", "$a" needs "$b"'
+    assert finding.spot.line == 5

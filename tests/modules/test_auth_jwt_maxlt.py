@@ -187,7 +187,7 @@ def test_switch_in_http_and_key_in_server(nginx: Nginx) -> None:
         ("c2VjcmV0cw== base64", b"secrets"),
         ("c2VjcmV0cw base64", b"secrets"),
         ("'+/+/' base64", b"\xfb\xff\xbf"),
-        ("$uri", b"$uri"),
+        ("pa$uri", b"pa$uri"),
         ("%%DIR%%/key file", b"from a file\n"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -494,3 +495,15 @@ def test_without_a_key(nginx: Nginx) -> None:
     )
     assert status(nginx, "/a") == 200
     assert status(nginx, "/b") == 401
+
+
+def test_token_that_would_turn_off_its_own_validation(nginx: Nginx) -> None:
+    """TeslaGov's module goes in circles, until it takes the claim for an empty one."""
+    nginx.rejects(
+        f"{KEY} auth_jwt_extract_var_claims sub; auth_jwt_enabled $on; location / {{ }}",
+        re.compile(
+            r'"auth_jwt_enabled \$on" depends on a claim in .*: '
+            "what a token says cannot turn off its own validation"
+        ),
+        http='map $jwt_claim_sub $on { "" off; default on; }',
+    )

@@ -251,6 +251,22 @@ def test_fields_of_the_client(
     assert exported(backend) == ["JWT-other: kept", *left]
 
 
+@pytest.mark.parametrize("place", ["", "http", "location"])
+def test_fields_of_the_client_that_an_outer_list_has(nginx: Nginx, place: str) -> None:
+    """An inner list replaces it for what is passed, not for what is taken from clients."""
+    inner = f"location /in {{ auth_jwt_extract_request_claims role; {UP} }}"
+    outer = "auth_jwt_extract_request_claims sub;"
+    server = f"location / {{ {outer} {inner} {UP} }}"
+    if place != "location":
+        server = f"{outer if not place else ''} {inner} location / {{ {UP} }}"
+    backend = nginx.backend("b", OK)
+    nginx(f"{KEY} {server}", http=outer if place == "http" else "")
+    for number, (uri, left) in enumerate({"/in": [], "/": ["JWT-role: admin"]}.items()):
+        claims = {"sub": None, "role": None}
+        assert status(nginx, uri, *SPOOFED[:4], auth(good(**claims))) == 200
+        assert exported(backend, number) == left
+
+
 def test_fields_of_the_client_before_the_access_phase(nginx: Nginx) -> None:
     nginx(
         f"""

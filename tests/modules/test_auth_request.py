@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from ..backend import Peer
 from ..nginx import Nginx
 
 
@@ -248,3 +251,32 @@ def test_a_line_break_in_the_uri_admits_nobody(nginx: Nginx) -> None:
         files={"html/file": "admitted"},
     )
     assert nginx.request("GET /file/a%0A/").status == 500
+
+
+def test_body_without_end(nginx: Nginx) -> None:
+    """Only the head counts: nothing waits for the rest, and the connection is closed."""
+    closed = threading.Event()
+
+    def endless(peer: Peer) -> None:
+        peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                peer.send(b" " * 4096)
+        except OSError:
+            closed.set()
+
+    nginx.backend("auth", endless)
+    nginx(
+        """
+        root html;
+        location / { auth_request /_auth; }
+        location = /_auth { internal; proxy_pass http://127.0.0.1:%%PORT_auth%%; }
+        """,
+        files={"html/a": "content"},
+    )
+    nginx.exchange("""
+        > GET /a
+        < 200
+        """)
+    assert closed.wait(5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ..nginx import Nginx
@@ -191,3 +193,67 @@ def test_many_entries(nginx: Nginx) -> None:
         <
         < value-4999
         """)
+
+
+CIRCLES = """
+    map $a $b { default $a; }
+    map $b $a { default $b; }
+    map $own $own { default "$own"; }
+    map $first $third { volatile; default $first; }
+    split_clients $third $second { 50% a; * ""; }
+    geo $second $first { default x; }
+    map $arg_t $sometimes { 1 $sometimes; default fine; }
+    map $document_root $folder { default none; "" "$document_root"; }
+"""
+
+
+def test_variables_that_need_themselves(nginx: Nginx) -> None:
+    """Each is empty where it meets itself, and the request goes on."""
+    nginx(
+        """
+        location /two { return 200 "[$a|$b]"; }
+        location /own { return 200 "[$own]"; }
+        location /three { return 200 "[$third]"; }
+        location /some { return 200 "[$sometimes]"; }
+        location /root { root $folder; }
+        """,
+        http=CIRCLES,
+    )
+    nginx.exchange("""
+        > GET /two
+        < 200
+        <
+        < [|]
+
+        > GET /own
+        < 200
+        <
+        < []
+
+        > GET /three
+        < 200
+        <
+        < [x]
+
+        > GET /some
+        < 200
+        <
+        < [fine]
+
+        > GET /root/x
+        < 404
+        """)
+    for name in ("own", "[ab]", "(folder|document_root)"):
+        nginx.wait_for_log(rf'\[error\].* cycle while evaluating variable "{name}"')
+
+
+@pytest.mark.pyngx_only("nginx finds circles when they are met")
+def test_circles_are_told_of_at_load(nginx: Nginx) -> None:
+    told = nginx.accepts("location / { return 200; }", http=CIRCLES)
+    for text in (
+        r'"\$b" needs "\$a", "\$a" needs "\$b" in .*nginx\.conf:\d+',
+        r'"\$own" needs "\$own" in ',
+        r'"\$third" needs "\$first", "\$first" needs "\$second", "\$second" needs "\$third" in ',
+        r'"\$sometimes" needs "\$sometimes" in ',
+    ):
+        assert re.search(rf"\[warn\].* cycle of variables: {text}", told), told

@@ -72,6 +72,9 @@ class FakeCycle:
     zones: Zones = field(default_factory=Zones)
     understanding: str = "as it stands"
 
+    def check_user(self, user: tuple[int, int]) -> None:
+        """It can be anybody."""
+
     def check_continues(self, old: FakeCycle) -> None:
         """It always can."""
 

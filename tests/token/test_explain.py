@@ -121,6 +121,22 @@ def test_three_ways_in_which_keys_fail(folder: Path) -> None:
     assert name == "key" and text.startswith('wrong type of key for "HS256": there is "k1"')
 
 
+def test_keys_that_the_token_chooses(folder: Path) -> None:
+    server = "auth_jwt A; auth_jwt_key_file $keys; root html;"
+    http = "map $jwt_claim_iss $keys { me jwks.json; default missing.json; }"
+    told = ask(folder, server, KEY.sign({**CLAIMS, "iss": "me"}), http=http)
+    assert told.verdict == LET_IN
+    ((mark, text, statement),) = lines(told, "keys")
+    assert (mark, statement) == ("passed", "auth_jwt_key_file $keys")
+    assert text.startswith(f'key file "{folder}/jwks.json": "k1"')
+    name, text, _ = because(ask(folder, server, FORGED.sign({**CLAIMS, "iss": "me"}), http=http))
+    assert name == "signature"
+    name, text, _ = because(ask(folder, server, KEY.sign({**CLAIMS, "iss": "you"}), http=http))
+    assert name == "keys" and "missing.json" in text
+    name, _, _ = because(ask(folder, server, "x.y.z", http=http))
+    assert name == "form"
+
+
 def test_claims_that_are_demanded(folder: Path) -> None:
     server = f"{PLUS} auth_jwt_validate_claim iss you; auth_jwt_validate_claim roles a b;"
     told = ask(folder, server, GOOD)

@@ -87,8 +87,10 @@ def _tell_keys(place: Place, auth: Auth, account: Account) -> tuple[Key, ...] | 
     known: list[KeySet | None] = [key_set_of(source) for source in sources]
     for name in auth.key_files:
         path = place.level.scope.conf_name(name.text.text)
-        what, found = f"keys of the file {name.text.text}", key_set(name, place.level)
-        account.say(f"{what}: {_keys(found)}", naming(path, place), 2)
+        what = f"keys of the file {name.text.text}"
+        if name.text.is_constant:
+            what = f"{what}: {_keys(key_set(name, place.level))}"
+        account.say(what, naming(path, place), 2)
     named = {place.level.scope.conf_name(name.text.text) for name in auth.key_files}
     for source, found in zip(sources, known, strict=True):
         if isinstance(source, FixedKeys):

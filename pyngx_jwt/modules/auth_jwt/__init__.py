@@ -12,6 +12,7 @@ from .dialects import DEFAULT, Choice, MixedDialects, choose_dialect, foreign_di
 from .kjdev import auth_jwt_kjdev
 from .maxlt import auth_jwt_maxlt
 from .plus import auth_jwt, auth_jwt_pyngx
+from .readable import check_readable, warn_of_unreadable
 from .settings import jwt_settings, prepare_key_sets
 from .tesla import auth_jwt_tesla
 from .tizp import auth_jwt_tizp
@@ -31,7 +32,9 @@ __all__ = [
     "JWT_MODULES",
     "Choice",
     "MixedDialects",
+    "check_readable",
     "choose_dialect",
     "foreign_directive",
     "prepare_key_sets",
+    "warn_of_unreadable",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive, seconds, slot
+from ...errors import ConfError
 from ...http.template import Template
 from .sources import JWKS, KeyForm, Sources
 
@@ -44,6 +45,17 @@ def _challenge(name: str, text: str) -> Challenge:
     return Challenge(Template(text))
 
 
+def _check_begin(directive: str, text: Template) -> None:
+    """A token that names the whole path names a file, or location, that it has its own keys
+    in."""
+    variable, name = text.parts[0] if text.parts else (False, "")
+    if variable and name.startswith("jwt_"):
+        raise ConfError(
+            f'"{directive}" begins with "${name}": tokens would name any file or location that '
+            'their keys come from, put a folder before it or choose by a "map"'
+        )
+
+
 class TokenConf(Conf):
     auth_jwt_leeway = seconds(
         0, EVERYWHERE, 'Sets the clock skew that is allowed for in "exp" and "nbf".', shown="0s"
@@ -76,14 +88,16 @@ class TokenConf(Conf):
 
     def add_file(self, file: str, form: KeyForm) -> None:
         path = Template(file)
+        _check_begin("auth_jwt_key_file", path)
         if path.is_constant:
             source = self._scope.shared(Sources).file(self._scope.conf_name(file), form)
             source.load(self._scope)
         self.key_files = (*vars(self).get("key_files", ()), KeyName(path, form))
 
     def add_request(self, uri: str, form: KeyForm) -> None:
-        requests = vars(self).get("key_requests", ())
-        self.key_requests = (*requests, KeyName(Template(uri), form))
+        requests, text = vars(self).get("key_requests", ()), Template(uri)
+        _check_begin("auth_jwt_key_request", text)
+        self.key_requests = (*requests, KeyName(text, form))
 
     @property
     def has_key_source(self) -> bool:

@@ -80,13 +80,13 @@ class Gate:
         now = time()
         if keyring.since <= now < keyring.until:
             return self._judge(r, token, keyring.verifier, now)
-        verifier = keyring.at_hand(r, now)
+        verifier = keyring.at_hand(r, token, now)
         if verifier is None:
             return self._fetch(r, token, keyring)
         return self._judge(r, token, verifier, now)
 
     async def _fetch(self, r: Request, token: str, keyring: Keyring) -> Status | None:
-        verifier = await keyring.fetched(r)
+        verifier = await keyring.fetched(r, token)
         answer = self._judge(r, token, verifier, time())
         return answer if answer is None or isinstance(answer, int) else await answer
 
@@ -115,20 +115,20 @@ class Gate:
         """Perhaps the keys have changed: of an unknown kid nothing else can be told."""
         keyring, now = self.plan.keyring, time()
         assert keyring is not None
-        newer = keyring.newer(r, now)
+        newer = keyring.newer(r, token, now)
         if isinstance(newer, Verifier) and newer is not verifier:
             outcome = newer.verify(token, now)
             if isinstance(outcome, Verified):
                 return self._accept(r, token, outcome)
             refusal = outcome
-        if refusal.reason is Reason.UNKNOWN_KID and keyring.may_refresh(r, now):
+        if refusal.reason is Reason.UNKNOWN_KID and keyring.may_refresh(r, token, now):
             return self._refresh(r, token, keyring, refusal)
         return self._refuse(r, token, 401, refusal)
 
     async def _refresh(
         self, r: Request, token: str, keyring: Keyring, refusal: Refusal
     ) -> Status | None:
-        newer = await keyring.fetched(r, refresh=True)
+        newer = await keyring.fetched(r, token, refresh=True)
         if isinstance(newer, Verifier):
             outcome = newer.verify(token, time())
             if isinstance(outcome, Verified):
@@ -177,8 +177,8 @@ class Gate:
     async def prepare(self, r: Request) -> None:
         """Fetches the keys with which the variables of a token are verified."""
         keyring = self.plan.keyring
-        if keyring is not None and self.plan.find_token(r):
-            found = await keyring.fetched(r)
+        if keyring is not None and (token := self.plan.find_token(r)):
+            found = await keyring.fetched(r, token)
             if isinstance(found, Failure):
                 r.log(LogLevel.ERR, f"auth_jwt: {found.text}")
 
@@ -198,7 +198,7 @@ class Gate:
             return None if plan.enforced else _kept(r, read(text, limits))
         now = time()
         hot = keyring.since <= now < keyring.until
-        verifier = keyring.verifier if hot else keyring.at_hand(r, now)
+        verifier = keyring.verifier if hot else keyring.at_hand(r, text, now)
         if not isinstance(verifier, Verifier):
             return None
         return self._fit(r, _kept(r, verifier.verify(text, now)))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable
 
 from ...conf.directive import SERVER
 from ...http.level import Level
 from ...http.request import Request
-from ...jwt import KeySet, Memory, Policy, Verifier
+from ...jwt import KeySet, Memory, Policy, Refusal, Verifier, read
 from ...log import Level as LogLevel
 from .conf import KeyName, TokenConf
 from .sources import Failure, KeyFile, KeyRequest, Source, Sources
+from .variables import choosing_keys
 
 FindSource = Callable[[Request], Source]
+VERIFIERS = 64  # that are kept where variables choose the keys
 TOLD = 1000  # sources that are kept of those whose names variables tell
 
 
@@ -22,7 +25,8 @@ class Keyring:
     """The verifier counts from `since` until `until` without another look at the sources.
 
     If it is `lenient`, sources that cannot be had are logged and left out; otherwise one of
-    them is as bad as all."""
+    them is as bad as all.  If it `reads` tokens, what they say of themselves can choose the
+    sources: then a token is held against those that it has chosen, and no others."""
 
     __slots__ = (
         "_constant",
@@ -30,7 +34,9 @@ class Keyring:
         "_lenient",
         "_memory",
         "_policy",
+        "_reads",
         "_sets",
+        "_verifiers",
         "since",
         "until",
         "verifier",
@@ -42,13 +48,15 @@ class Keyring:
         policy: Policy,
         sources: Iterable[FindSource],
         *,
-        constant: bool = True,
+        reads: bool = False,
         lenient: bool = False,
     ) -> None:
         self._policy, self._find = policy, tuple(sources)
         self._memory = level.scope.shared(Memory)
-        self._constant, self._lenient = constant, lenient
+        self._constant = not any(isinstance(find, _Told) for find in self._find)
+        self._reads, self._lenient = reads, lenient
         self._sets: tuple[KeySet, ...] = ()
+        self._verifiers: dict[tuple[KeySet, ...], Verifier] = {}
         self.verifier = Verifier(policy, ())
         self.since = self.until = 0.0
 
@@ -63,11 +71,11 @@ class Keyring:
         r = Request()
         return tuple(find(r) for find in self._find) if self._constant else ()
 
-    def at_hand(self, r: Request, now: float) -> Verifier | Failure | None:
+    def at_hand(self, r: Request, token: str, now: float) -> Verifier | Failure | None:
         """The verifier, or why there is none; None if keys have to be fetched."""
         sets: list[KeySet] = []
         until = math.inf
-        for source in self.sources(r):
+        for source in self.sources(r, token):
             found = source.current(r, now)
             if found is None:
                 return None
@@ -80,11 +88,11 @@ class Keyring:
             self.since, self.until = now, until
         return verifier
 
-    async def fetched(self, r: Request, *, refresh: bool = False) -> Verifier | Failure:
+    async def fetched(self, r: Request, token: str, *, refresh: bool = False) -> Verifier | Failure:
         """As at_hand(), after fetching what is not; with `refresh` what is, too, as far as it
         has not been fetched anew a moment ago."""
         sets: list[KeySet] = []
-        for source in self.sources(r):
+        for source in self.sources(r, token):
             now = time.time()
             found = source.current(r, now)
             if isinstance(source, KeyRequest):
@@ -98,27 +106,40 @@ class Keyring:
                 return found
         return self._verifier(sets)
 
-    def newer(self, r: Request, now: float) -> Verifier | Failure | None:
+    def newer(self, r: Request, token: str, now: float) -> Verifier | Failure | None:
         """As at_hand(), after a look at all files."""
-        for source in self.sources(r):
+        for source in self.sources(r, token):
             if isinstance(source, KeyFile):
                 source.look_again()
-        return self.at_hand(r, now)
+        return self.at_hand(r, token, now)
 
-    def may_refresh(self, r: Request, now: float) -> bool:
+    def may_refresh(self, r: Request, token: str, now: float) -> bool:
         """Whether fetching anew may bring keys that are not known yet."""
-        sources = self.sources(r)
+        sources = self.sources(r, token)
         return any(isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources)
 
-    def sources(self, r: Request) -> list[Source]:
-        """Where keys come from.  The same for all of a request: a subrequest for keys may change
-        variables."""
+    def sources(self, r: Request, token: str) -> list[Source]:
+        """Where the keys for a token come from.  The same for all of a request: a subrequest for
+        keys may change variables."""
         if self._constant:
             return [find(r) for find in self._find]
-        found: list[Source] | None = r.contexts.get(self)
-        if found is None:
-            found = r.contexts[self] = [find(r) for find in self._find]
-        return found
+        chosen: tuple[str, list[Source]] | None = r.contexts.get(self)
+        if chosen is None or chosen[0] != token:
+            chosen = r.contexts[self] = token, self._choose(r, token)
+        return chosen[1]
+
+    def _choose(self, r: Request, token: str) -> list[Source]:
+        """None for a token that chooses and cannot be read, or says what cannot be meant: it
+        will be refused without them."""
+        seen = read(token, self._policy.limits) if self._reads else None
+        if isinstance(seen, Refusal):
+            return []
+        try:
+            with choosing_keys(r, seen):
+                return [find(r) for find in self._find]
+        except UnfitName as error:
+            r.log(LogLevel.WARN, f"auth_jwt: {error}")
+            return []
 
     def _take(self, r: Request, found: KeySet | Failure, sets: list[KeySet]) -> bool:
         """Adds the keys; False if that is the end of it."""
@@ -133,18 +154,31 @@ class Keyring:
     def _verifier(self, sets: list[KeySet]) -> Verifier:
         found = tuple(sets)
         if found != self._sets:  # compared by identity
-            self._sets, self.verifier = found, Verifier(self._policy, found, self._memory)
+            self._sets, self.verifier = found, self._known(found)
             self.since = self.until = 0.0
         return self.verifier
 
+    def _known(self, sets: tuple[KeySet, ...]) -> Verifier:
+        """Requests that choose their keys take turns with a few sets."""
+        verifier = self._verifiers.pop(sets, None) or Verifier(self._policy, sets, self._memory)
+        if len(self._verifiers) >= (1 if self._constant else VERIFIERS):
+            del self._verifiers[next(iter(self._verifiers))]
+        self._verifiers[sets] = verifier  # the latest stands last
+        return verifier
+
 
 def keyring_of(
-    conf: TokenConf, level: Level, policy: Policy, *, cache: float = 0, lenient: bool = False
+    conf: TokenConf,
+    level: Level,
+    policy: Policy,
+    *,
+    cache: float = 0,
+    reads: bool = False,
+    lenient: bool = False,
 ) -> Keyring | None:
     """The keys of the level's files and requests, files first; None if it has none."""
     found = sources_of(conf, level, cache)
-    constant = all(n.text.is_constant for n in (*conf.key_files, *conf.key_requests))
-    return Keyring(level, policy, found, constant=constant, lenient=lenient) if found else None
+    return Keyring(level, policy, found, reads=reads, lenient=lenient) if found else None
 
 
 def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSource, ...]:
@@ -174,15 +208,41 @@ def _finder(name: KeyName, level: Level, make: Callable[[KeyName, str], Source])
     if name.text.is_constant:
         source = make(name, name.text.text)
         return lambda r: source
-    tell, known = name.text.bind(level.variables), dict[str, Source]()
+    return _Told(name, level, make)
 
-    def find(r: Request) -> Source:
-        told = tell(r)
-        source = known.get(told)
+
+class UnfitName(Exception):
+    """A token that chooses keys says what is no part of a name."""
+
+
+class _Told:
+    """Finds a source whose name variables tell; those used last are kept."""
+
+    __slots__ = ("_known", "_make", "_name", "_of_token", "_tell")
+
+    def __init__(self, name: KeyName, level: Level, make: Callable[[KeyName, str], Source]) -> None:
+        self._name, self._make = name, make
+        self._tell = name.text.bind(level.variables)
+        self._of_token = [
+            (told, level.variables.resolve(told))
+            for told in name.text.names
+            if told.startswith("jwt_")
+        ]
+        self._known: dict[str, Source] = {}
+
+    def __call__(self, r: Request) -> Source:
+        for name, get in self._of_token:
+            if _UNFIT.search(get(r) or ""):
+                raise UnfitName(f'"${name}" of the token is no part of "{self._name.text.text}"')
+        told, known = self._tell(r), self._known
+        source = known.pop(told, None)
         if source is None:
             if len(known) >= TOLD:
                 del known[next(iter(known))]
-            source = known[told] = make(name, told)
+            source = self._make(self._name, told)
+        known[told] = source  # the latest stands last
         return source
 
-    return find
+
+# What leads out of a folder, or ends the name: anybody can make up a token.
+_UNFIT = re.compile(r"(?:^|/)\.\.(?:/|\Z)|[?#]")

@@ -185,7 +185,7 @@ class KjdevConf(TokenConf):
         if not file:
             raise ConfError(f'"{directive}" directive is empty')
         full = self._scope.conf_name(file)
-        found = self._scope.shared(RevocationFiles).file(full, in_header)
+        found = self._scope.shared(RevocationFiles).file(full, in_header, self._scope.statement)
         if failure := found.load():
             self._scope.warn(f'auth_jwt: revocation list "{full}" cannot be used: {failure}')
             raise ConfError(f'"{directive}" directive failed to load file: "{full}"')

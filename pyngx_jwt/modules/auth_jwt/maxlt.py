@@ -14,7 +14,7 @@ from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request
-from ...http.template import Template
+from ...http.template import Template, without_variables
 from ...http.variables import unsettled
 from ...jwt import ALGORITHMS, MAXLT, Json, Policy, Reason, Refusal, render_sorted
 from .conf import Required, TokenConf
@@ -82,6 +82,7 @@ class MaxltConf(TokenConf):
     def auth_jwt_key(self, value: str, encoding: str = "utf8") -> None:
         """Sets the key: a secret, or a public key in PEM, as text or in a file."""
         self.once("key", "auth_jwt_key")
+        without_variables("auth_jwt_key", value, is_file=encoding == "file")
         if encoding == "file":
             self.key = self._file(value)
             return
@@ -94,6 +95,8 @@ class MaxltConf(TokenConf):
         if not octets:
             self.key = unusable("the key is empty")
             raise ConfError("JWT: Invalid key").told_by("unsigned-admitted")
+        if "$" in value:
+            self._scope.warn('"$" in "auth_jwt_key" is taken as it stands, as part of the secret')
         self.key = fixed(octets, self._scope, "auth_jwt_key")
 
     def _file(self, path: str) -> FindSource:

@@ -224,7 +224,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
 
 def _keyring(conf: PlusConf, level: Level, switch: Switch) -> Keyring | None:
     policy = policy_of(conf, level)
-    found = keyring_of(conf, level, policy, cache=conf.auth_jwt_key_cache)
+    found = keyring_of(conf, level, policy, cache=conf.auth_jwt_key_cache, reads=True)
     if found is None and switch.enforced and level[JwtConf].pyngx_allow_unsigned:
         return Keyring(level, replace(policy, check_signature=False), ())
     return found

@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Mapping
 
+from ...conf.parse import Statement
 from ...http.request import Request
 from ...jwt import Json, Revocation
 from ...jwt.encoding import decode_json
@@ -19,13 +20,20 @@ LOOK = 1.0  # seconds between two looks
 class RevocationFile:
     """What a file revokes.  A file that becomes bad leaves in force what it held before."""
 
-    __slots__ = ("_found", "_identity", "_path", "_until", "in_header", "name")
+    __slots__ = ("_bad", "_found", "_identity", "_path", "_until", "in_header", "name", "statement")
 
-    def __init__(self, path: str, in_header: bool) -> None:
+    def __init__(self, path: str, in_header: bool, statement: Statement | None) -> None:
         self.name, self._path, self.in_header = path, path.encode("latin-1"), in_header
+        self.statement = statement  # that names it first
+        self._bad = ""  # what is wrong with it, as the log has been told
         self._found = Revocation(in_header, {})
         self._identity: tuple[int, int, int] | None = None
         self._until = 0.0
+
+    @property
+    def path(self) -> str:
+        """The full path."""
+        return self.name
 
     def load(self) -> str:
         """Reads the file with the configuration, and says what is wrong with it, if anything."""
@@ -36,7 +44,9 @@ class RevocationFile:
         now = time.time()
         if not 0 <= self._until - now <= LOOK:
             self._until = now + LOOK
-            if failure := self._read():
+            failure, before = self._read(), self._bad
+            self._bad = failure
+            if failure and failure != before:
                 text = f'revocation list "{self.name}" cannot be used: {failure}'
                 r.log(Level.ERR, f"auth_jwt: {text}; what it held before is still refused")
         return self._found
@@ -73,7 +83,14 @@ class RevocationFiles:
     def __init__(self) -> None:
         self._files: dict[tuple[str, bool], RevocationFile] = {}
 
-    def file(self, path: str, in_header: bool) -> RevocationFile:
-        """The list in the file of this full path."""
+    def file(
+        self, path: str, in_header: bool, statement: Statement | None = None
+    ) -> RevocationFile:
+        """The list in the file of this full path, as a statement names it."""
         key = (path, in_header)
-        return self._files.setdefault(key, RevocationFile(path, in_header))
+        return self._files.setdefault(key, RevocationFile(path, in_header, statement))
+
+    @property
+    def files(self) -> list[RevocationFile]:
+        """All of them."""
+        return list(self._files.values())

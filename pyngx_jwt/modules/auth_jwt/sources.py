@@ -7,6 +7,7 @@ that counts without another look.  Times are seconds since the epoch.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import math
 import os
@@ -15,17 +16,21 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...http.body import KeptBody
 from ...http.location import Location
 from ...http.request import Request
 from ...http.subrequest import Kept, subrequest
-from ...jwt import KeySet, KeySetError, Limits
+from ...jwt import KeySet, KeySetError, Limits, NoUsableKey
 from ...log import Level, errno_text
 from .sharing import shared_location
 
 LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
-REFRESH = 10.0  # seconds between two fetches on account of unknown kids
+REFRESH = 10.0  # seconds between two fetches past the caches on the way
+FETCH = 60.0  # seconds that a fetch takes at most, from its beginning to the end of the answer
+GRACE = 60.0  # seconds that keys outlast an answer which cannot be read
+GONE = (errno.ENOENT, errno.ENOTDIR)
 REMEMBERED = 64  # parsed key sets
 # Of the client's fields a key server is passed these only: an answer that many requests use
 # must not depend on one of them, and neither tokens nor cookies are its business.
@@ -52,11 +57,14 @@ JWKS = KeyForm("jwks", KeySet.parse)
 
 class Failure(NamedTuple):
     """Why a source has no keys; `sentence` is what kjdev's module says of it.  Fatal is what
-    other sources do not make up for."""
+    other sources do not make up for, `unreadable` an answer that says nothing of keys, `kept`
+    one that a cache has given."""
 
     text: str
     sentence: str = ""
     fatal: bool = False
+    unreadable: bool = False
+    kept: bool = False
 
 
 Found = KeySet | Failure
@@ -89,12 +97,13 @@ class KeyFile:
 
     __slots__ = (
         *("_bad", "_form", "_found", "_identity", "_path", "_sentence", "_sets", "_since"),
-        *("place", "until"),
+        *("place", "statement", "until"),
     )
 
     def __init__(self, path: str, sets: KeySets, form: KeyForm = JWKS) -> None:
         self._path, self._sets, self._form = path.encode("latin-1"), sets, form
         self.place = f'key file "{path}"'
+        self.statement: Statement | None = None  # that names it first
         self._sentence = f'failed to load {form.name} file: "{path}"'
         self._since = self.until = 0.0
         self._found: Found = NOTHING
@@ -110,7 +119,8 @@ class KeyFile:
 
     def read(self, scope: Scope) -> Failure | None:
         """Reads the file with the configuration; what is wrong with it, None if nothing is."""
-        self._look(time.time(), scope.warn)
+        self.statement = self.statement or scope.statement
+        self._look(time.time(), scope.warn, scope.warn)
         return self._found if isinstance(self._found, Failure) else None
 
     @property
@@ -132,14 +142,16 @@ class KeyFile:
         """What is in the file; it is looked at not more than once in a second."""
         if not self._since <= now < self.until:
             self._since, self.until = now, now + LOOK
-            self._look(now, lambda text: r.log(Level.WARN, text))
+            self._look(
+                now, lambda text: r.log(Level.WARN, text), lambda text: r.log(Level.ERR, text)
+            )
         return self._found
 
     def look_again(self) -> None:
         """Has the next request look at the file."""
         self._since = self.until = 0.0
 
-    def _look(self, now: float, report: Report) -> None:
+    def _look(self, now: float, report: Report, complain: Report) -> None:
         try:
             status = os.stat(self._path)
             if not stat.S_ISREG(status.st_mode):  # a pipe would never end
@@ -151,22 +163,24 @@ class KeyFile:
                 octets = file.read(self._sets.limits.set_size + 1)
             self._found = self._sets.parse(octets, self._form, self.place, report)
         except OSError as error:
-            self._fail(errno_text(error), now, report)
+            self._fail(errno_text(error), now, complain, lasts=error.errno not in GONE)
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
-            self._fail(str(error), now, report)
+            self._fail(str(error), now, complain)
         else:
             self._identity, self._bad = identity, 0.0
 
-    def _fail(self, reason: str, now: float, report: Report) -> None:
+    def _fail(self, reason: str, now: float, complain: Report, *, lasts: bool = False) -> None:
         """The file may be in the middle of being written: only if a later look finds it bad
-        again the keys from before are given up."""
+        again the keys from before are given up.  What cannot be read at all has not changed,
+        as far as can be known: then they last."""
         failure = Failure(f"{self.place} cannot be used: {reason}", self._sentence)
         self._identity = None
-        if not isinstance(self._found, KeySet) or (self._bad and now - self._bad >= LOOK):
+        is_over = self._bad and now - self._bad >= LOOK and not lasts
+        if not isinstance(self._found, KeySet) or is_over:
             self._found = failure
         elif not self._bad:
             self._bad = now
-            report(f"auth_jwt: {failure.text}; its last keys are still used")
+            complain(f"auth_jwt: {failure.text}; its last keys are still used")
 
 
 class KeyRequest:
@@ -182,6 +196,8 @@ class KeyRequest:
         "_fetching",
         "_form",
         "_found",
+        "_good",
+        "_is_bad",
         "_lifetime",
         "_location",
         "_refreshed",
@@ -203,6 +219,8 @@ class KeyRequest:
         self._location: Location | None = None  # the one by which it is shared
         self._found: Found = NOTHING
         self._since = self.until = 0.0
+        self._good: tuple[KeySet, float] | None = None  # the last keys, and until when they may do
+        self._is_bad = False  # whether they have outlived an answer
         self._refreshed = 0.0
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -220,7 +238,7 @@ class KeyRequest:
         self._since, self.until = -math.inf, math.inf
 
     def may_refresh(self, now: float) -> bool:
-        """Whether an unknown kid is worth asking for newer keys."""
+        """Whether it is time to ask past caches, or that is being done."""
         return self._refreshing is not None or not 0 <= now - self._refreshed < REFRESH
 
     async def fetch(self, r: Request) -> Found:
@@ -232,7 +250,7 @@ class KeyRequest:
             if self._fetching is None:  # a task of its own: others wait for it even if r is gone
                 self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
             await asyncio.shield(self._fetching)
-        return self._found if self._shared else await self._ask(r)
+        return self._found if self._shared else await self._ask_well(r)
 
     async def refresh(self, r: Request) -> Found:
         """The answer of the location's upstream, whatever a cache holds.  What is at hand
@@ -248,11 +266,14 @@ class KeyRequest:
     async def _fetch(self, r: Request) -> None:
         began = time.time()
         try:
-            found = await self._ask(r)
+            found = await self._ask_well(r)
         finally:
             self._fetching = None
         if self._shared and self._since <= began:  # not if a refresh brought keys meanwhile
-            self._keep(found, self._lifetime if isinstance(found, KeySet) else LOOK)
+            if isinstance(found, KeySet):
+                self._accept(found)
+            else:
+                self._fail(r, found)
 
     async def _refresh(self, r: Request) -> None:
         try:
@@ -262,13 +283,51 @@ class KeyRequest:
         if isinstance(found, Failure):
             r.log(Level.WARN, f"auth_jwt: {found.text}; the last keys are still used")
         elif self._shared:
-            self._keep(found, self._lifetime)
+            self._accept(found)
 
     def _keep(self, found: Found, seconds: float) -> None:
         now = time.time()
         self._found, self._since, self.until = found, now, now + seconds
 
+    def _accept(self, keys: KeySet) -> None:
+        self._good, self._is_bad = (keys, time.time() + max(self._lifetime, GRACE)), False
+        self._keep(keys, self._lifetime)
+
+    def _fail(self, r: Request, failure: Failure) -> None:
+        """What cannot be read withdraws no keys: the last ones may do for a while."""
+        if self._good is None or not failure.unreadable or time.time() >= self._good[1]:
+            self._keep(failure, LOOK)
+            return
+        if not self._is_bad:
+            self._is_bad = True
+            r.log(Level.ERR, f"auth_jwt: {failure.text}; the last keys are still used")
+        self._keep(self._good[0], LOOK)
+
+    async def _ask_well(self, r: Request) -> Found:
+        """The location's answer; if a cache gives one that is of no use, that of its upstream."""
+        found = await self._ask(r)
+        if isinstance(found, Failure) and found.kept and self.may_refresh(time.time()):
+            self._refreshed = time.time()
+            newer = await self._ask(r, refresh=True)
+            return newer if isinstance(newer, KeySet) else found
+        return found
+
     async def _ask(self, r: Request, *, refresh: bool = False) -> Found:
+        """An answer, in the time there is for it, in a task that ends with whoever waits."""
+        task = asyncio.get_running_loop().create_task(self._answer(r, refresh))
+        try:
+            await asyncio.wait([task], timeout=FETCH)
+            if task.done():
+                return task.result()
+        finally:
+            task.cancel()
+        return Failure(f"{self.place} failed: no end in {FETCH:g} seconds", self._sentence)
+
+    @property
+    def _sentence(self) -> str:
+        return f'failed to load {self._form.name}: "{self._uri}"'
+
+    async def _answer(self, r: Request, refresh: bool) -> Found:
         sub = await subrequest(
             r,
             self._uri,
@@ -282,19 +341,21 @@ class KeyRequest:
             self._shared = False
         place, sink = self.place, sub.sink
         assert isinstance(sink, Kept)
-        sentence = f'failed to load {self._form.name}: "{self._uri}"'
+        sentence, is_ok = self._sentence, sub.status == 200
         if reason := _fault(sub, sink, self._sets.limits.set_size):
             coding = sub.sent_header("content-encoding")
             if coding:
                 what = "JWKS" if self._form is JWKS else "key"
                 returned = f"{what} subrequest returned compressed response"
                 sentence = f"{returned} (Content-Encoding: {coding}), rejecting"
-            return Failure(f"{place} failed: {reason}", sentence, fatal=bool(coding))
+            text = f"{place} failed: {reason}"
+            return Failure(text, sentence, bool(coding), is_ok, is_ok and sub.cached)
         try:
             report: Report = lambda text: r.log(Level.WARN, text)  # noqa: E731
             return self._sets.parse(sink.body, self._form, place, report)
         except KeySetError as error:
-            return Failure(f"{place} failed: {error}", sentence)
+            unreadable = not isinstance(error, NoUsableKey)
+            return Failure(f"{place} failed: {error}", sentence, False, unreadable, sub.cached)
 
 
 def _fault(sub: Request, sink: Kept, most: int) -> str:
@@ -340,6 +401,11 @@ class Sources:
     def file(self, path: str, form: KeyForm = JWKS) -> KeyFile:
         """The file of this full path."""
         return self._files.setdefault((path, form.name), KeyFile(path, self.sets, form))
+
+    @property
+    def usable_files(self) -> list[KeyFile]:
+        """Those with keys in them."""
+        return [file for file in self._files.values() if file.key_set is not None]
 
     def request(self, server: int, uri: str, cache: float, form: KeyForm = JWKS) -> KeyRequest:
         """What answers this URI in a server."""

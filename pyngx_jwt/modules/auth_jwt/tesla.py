@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from ...conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
@@ -15,7 +16,7 @@ from ...http.level import Level
 from ...http.location import Server, ServerNames
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request, Status
-from ...http.template import Template
+from ...http.template import Template, without_variables
 from ...http.uri import escape_args
 from ...http.variables import Getter
 from ...jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
@@ -48,8 +49,14 @@ def _algorithm(name: str, text: str) -> str:
     return text
 
 
-def _text(doc: str, *, syntax: str = "string", shown: str = "—") -> str:
-    return slot("", lambda name, text: text, EVERYWHERE, doc, syntax=syntax, shown=shown)
+def _text(
+    doc: str,
+    *,
+    syntax: str = "string",
+    shown: str = "—",
+    parse: Callable[[str, str], str] = lambda name, text: text,
+) -> str:
+    return slot("", parse, EVERYWHERE, doc, syntax=syntax, shown=shown)
 
 
 class TeslaConf(TokenConf):
@@ -61,7 +68,10 @@ class TeslaConf(TokenConf):
         syntax="on | off | string",
         shown="on",
     )
-    auth_jwt_key = _text("Sets the key: the secret in hex, or the public key in PEM.")
+    auth_jwt_key = _text(
+        "Sets the key: the secret in hex, or the public key in PEM.",
+        parse=partial(without_variables, is_file=False),
+    )
     auth_jwt_algorithm = slot(
         HMAC,
         _algorithm,
@@ -76,19 +86,24 @@ class TeslaConf(TokenConf):
         shown="HEADER=Authorization",
     )
     auth_jwt_use_keyfile = flag(False, EVERYWHERE, "Takes the key from auth_jwt_keyfile_path.")
-    auth_jwt_keyfile_path = _text("Names a file with the public key in PEM.", syntax="file")
+    auth_jwt_keyfile_path = _text(
+        "Names a file with the public key in PEM.", syntax="file", parse=without_variables
+    )
     auth_jwt_validate_sub = flag(False, EVERYWHERE, 'Demands a "sub" that is a string.')
     auth_jwt_redirect = flag(False, EVERYWHERE, "Answers 302 to auth_jwt_loginurl instead of 401.")
     auth_jwt_loginurl = _text("Sets where to send clients without a valid token.", syntax="url")
 
     var_claims: tuple[str, ...] = ()
     request_claims: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()  # claims whose fields are none of the client's
     response_claims: tuple[str, ...] = ()
 
     def merge(self, outer: Self) -> None:
-        """An empty text is as good as none."""
+        """An empty text is as good as none.  An inner list of claims to pass replaces the outer
+        one, but a client gains no field by that."""
         for name in [name for name, value in vars(self).items() if value == ""]:
             delattr(self, name)
+        self.dropped = (*self.dropped, *outer.dropped)
         super().merge(outer)
 
     @directive(EVERYWHERE)
@@ -104,6 +119,7 @@ class TeslaConf(TokenConf):
         name.  Such fields of the client are dropped."""
         names = self._sendable(name, *names)
         self._add("request_claims", *names)
+        self._add("dropped", *names)
         self._show("http_", lambda r: r.index.items(), *names)
 
     @directive(EVERYWHERE)
@@ -201,7 +217,7 @@ def _error(level: Level, text: str) -> ConfError:
 def drop_fields(conf: TeslaConf, level: Level) -> Handler | None:
     """Takes away what a client says in the fields that claims are passed in, before anything
     can read it, and where tokens are not validated, too."""
-    names = _exported(conf)
+    names = _fields_of(conf.dropped)
     if not names or (level.context is SERVER and not level[RewriteConf]._operations):
         return None
     return lambda r: _drop(r, names)
@@ -243,6 +259,13 @@ def policy_of(conf: TeslaConf, level: Level) -> Policy:
 def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
     if conf.auth_jwt_enabled is None or conf.auth_jwt_enabled.is_constant:
         return None
+    names = [name for name in conf.auth_jwt_enabled.names if not name.startswith("$")]
+    if level.variables.depends_on_unsettled(names):
+        raise _error(
+            level,
+            f'"auth_jwt_enabled {conf.auth_jwt_enabled.text}" depends on a claim in '
+            f"{place_of(level)}: what a token says cannot turn off its own validation",
+        )
     text = conf.auth_jwt_enabled.bind(level.variables)
     return lambda r: not text(r).startswith("off")
 
@@ -317,8 +340,8 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _exported(conf: TeslaConf) -> frozenset[str]:
-    return frozenset(_plain(EXPORTED + name) for name in conf.request_claims)
+def _fields_of(claims: Iterable[str]) -> frozenset[str]:
+    return frozenset(_plain(EXPORTED + name) for name in claims)
 
 
 class Vouched(tuple[str, str]):
@@ -346,7 +369,7 @@ def _export(r: Request, names: frozenset[str], fields: list[tuple[str, str]]) ->
 def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
     algorithm = conf.auth_jwt_algorithm
     told = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
-    names = _exported(conf)
+    names = _fields_of(conf.request_claims)
 
     def accepted(r: Request, token: Verified) -> None:
         if told and token.header.get("alg") != algorithm:

@@ -10,6 +10,7 @@ from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler
+from ...http.template import without_variables
 from ...jwt import ALGORITHMS, TIZP, Policy, getter
 from .conf import TokenConf
 from .gate import Gate, Plan
@@ -54,6 +55,7 @@ class TizpConf(TokenConf):
         """Names a file with a secret, or with a public key in PEM.  A line end at its end is not
         part of the secret."""
         self.once("key", "auth_jwt_key_file")
+        without_variables("auth_jwt_key_file", file)
         self.key = from_file(here(file), LINE, self._scope)
         if failure := find_file(self.key).read(self._scope):
             raise ConfError(f'"auth_jwt_key_file" cannot be used: {failure.text}')

@@ -6,11 +6,12 @@ Dialects differ in how a value is written; a renderer makes text of what a path 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ...http.module import AnyModule
 from ...http.request import Request
-from ...http.variables import Getter, unsettled
+from ...http.variables import Getter, once_at_a_time, unsettled
 from ...jwt import Json, Token, Verified
 from .conf import TokenConf
 
@@ -25,13 +26,19 @@ def look_for(kind: type[TokenConf]) -> Look:
     """A function that finds the token which the request's location accepts, by the conf of a
     dialect.  Before the access phase it is verified on demand, if that needs no waiting."""
 
+    def peek(r: Request) -> Verified | Token | None:
+        gate = r.location.conf(kind)._gate
+        return gate.peek(r) if gate is not None else None
+
+    # Where the token is may be told by a claim of it.
+    peek_once: Look = once_at_a_time("jwt_claim_", peek)
+
     def look(r: Request) -> Verified | Token | None:
         found = r.contexts.get(KEY)
         if found is not None and found[0] is r.location:
             token: Verified | Token | None = found[1]
             return token
-        gate = r.location.conf(kind)._gate
-        return gate.peek(r) if gate is not None else None
+        return peek_once(r)
 
     return look
 
@@ -52,6 +59,21 @@ def look_after_check(kind: type[TokenConf]) -> Look:
         return look(r)
 
     return find
+
+
+@contextmanager
+def choosing_keys(r: Request, token: Token | None) -> Iterator[None]:
+    """Meanwhile variables tell what the token says of itself, though nobody has verified it:
+    that chooses the keys it is verified with, and counts for nothing else."""
+    before = r.contexts.get(KEY)
+    r.contexts[KEY] = (r.location, token)
+    try:
+        yield
+    finally:
+        if before is None:
+            del r.contexts[KEY]
+        else:
+            r.contexts[KEY] = before
 
 
 def remember(r: Request, token: Verified | Token | None) -> None:

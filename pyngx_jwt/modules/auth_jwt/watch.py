@@ -61,23 +61,23 @@ class OfflineKeyring(Keyring):
             setattr(self, name, getattr(keyring, name))
         self._now, self._answer, self._seen = now, answer, seen
 
-    def at_hand(self, r: Request, now: float) -> Verifier | Failure | None:
+    def at_hand(self, r: Request, token: str, now: float) -> Verifier | Failure | None:
         seen = self._seen()
-        seen.sources = tuple(self.sources(r))
+        seen.sources = tuple(self.sources(r, token))
         seen.fetched = tuple(s for s in seen.sources if isinstance(s, KeyRequest))
         for source in seen.fetched:
             source.stand_in(self._answer)
-        found = super().at_hand(r, now)
+        found = super().at_hand(r, token, now)
         self.since = self.until = 0.0  # next time, too, it is asked
         if isinstance(found, Verifier):
             found = _AtATime(found.policy, found.key_sets, self._now)
         seen.keys = found
         return found
 
-    async def fetched(self, r: Request, *, refresh: bool = False) -> Verifier | Failure:
+    async def fetched(self, r: Request, token: str, *, refresh: bool = False) -> Verifier | Failure:
         raise KeySetError("keys cannot be fetched")  # at_hand() has stood in for them
 
-    def may_refresh(self, r: Request, now: float) -> bool:
+    def may_refresh(self, r: Request, token: str, now: float) -> bool:
         self._seen().would_refresh = bool(self._seen().fetched)
         return False
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ...http.level import Level
 from ...http.request import Request, Status
 from ...http.template import Template, Text
+from .blocks import place_of, warn
 from .conf import TokenConf
 
 FindToken = Callable[[Request], str]
@@ -34,6 +35,11 @@ def exact_bearer(r: Request) -> str:
 
 def compile_token(token: Template, level: Level) -> FindToken:
     """The token of a variable; of a cookie only if all of that name have the same value."""
+    names = [name for name in token.names if not name.startswith("$")]
+    if level.scope.dialect != "kjdev" and level.variables.depends_on_unsettled(names):
+        # In kjdev's dialect it may be the claim of a token that another location has accepted.
+        text = f'the token "{token.text}" depends on a claim of the token itself, which is empty'
+        warn(level, f"{text}, in {place_of(level)}")
     if len(token.parts) == 1 and token.names[0].startswith("cookie_"):
         name = token.names[0].removeprefix("cookie_")
         return lambda r: sole_cookie(r, name)

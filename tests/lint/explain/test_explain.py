@@ -284,6 +284,14 @@ def test_a_bad_token(linter: Linter) -> None:
             """,
         ),
         (
+            'auth_jwt "x"; auth_jwt_key_file keys/$jwt_claim_iss.json;',
+            """
+            a token is needed, from the Authorization field ("Bearer")    [nginx.conf:2]
+              keys of the file keys/$jwt_claim_iss.json    [nginx.conf:2]
+              algorithms: any that a key allows
+            """,
+        ),
+        (
             'auth_jwt "x"; auth_jwt_algorithm ES256; auth_jwt_key_file keys/jwks.json;',
             """
             a token is needed, from the Authorization field ("Bearer")    [nginx.conf:2]
