@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from .http.listen import Listen
 from .http.location import Location, Server, ServerNames, Tree, is_server_name
 from .http.module import AnyModule, Phase
 from .http.regex import Regex
-from .http.request import Handler
+from .http.request import Handler, Request, Settle, Status
 from .http.satisfy import satisfy_any
 from .http.template import Template
 from .http.variables import Variables
@@ -46,6 +46,7 @@ from .modules.limit_conn import LimitConnZones
 from .modules.limit_req import LimitReqZones
 from .modules.main import Logs, MainConf
 from .modules.missing import leave_out
+from .modules.rewrite import may_answer
 from .modules.ssl import SslConf, build_context, choose_by_name
 from .modules.stub_status import Statistics
 from .modules.stub_status import prepare as prepare_statistics
@@ -379,14 +380,17 @@ def compile_location(level: Level) -> Location:
         location.log = level.scope.shared(Logs).of(level[MainConf])
     except ConfError as error:
         level.scope.watch.failed(error, level)
+    uses = level.variables
     location.rewrite = () if level.context & LOCATION_IF else _handlers(level, Phase.REWRITE)
+    at_first = uses.unsettled_uses
     before = _handlers(level, Phase.PREACCESS)
+    early = uses.unsettled_uses > at_first
     access = satisfying(_handlers(level, Phase.ACCESS), level)
     if delay := level[CoreConf].auth_delay:
         access = tuple(delayed(handler, delay) for handler in access)
+    at_access = uses.unsettled_uses
     after = (*_handlers(level, Phase.PRECONTENT), *_content(level, location))
-    location.handlers = (*before, *access, *after)
-    location.subrequest_handlers = (*before, *after)
+    at_end = uses.unsettled_uses
     location.header_filters = tuple(
         built
         for module in reversed(level.scope.modules)
@@ -398,12 +402,52 @@ def compile_location(level: Level) -> Location:
         for module in reversed(level.scope.modules)
         if module.log_builder and (built := _built(module.log_builder, level[module.conf], level))
     )
+    location.tells_late = uses.unsettled_uses > at_end
+    location.handlers = (*before, *access, *after)
+    location.subrequest_handlers = (*before, *after)
+    location.settle = _settle(level)
+    if location.settle is not None:
+        late = uses.unsettled_uses > at_access
+        _settle_early(level, location, preaccess=early, content=late)
     limits = [inner for inner in level.levels if inner.context & LIMIT_EXCEPT]
     location.limit_except = None
     if limits and limits[-1].location:
         location.limit_except = (limits[-1][CoreConf]._methods, limits[-1].location)
     location.tree = build_tree(level)
     return location
+
+
+def _settle(level: Level) -> Settle | None:
+    """What finds out what unsettled variables tell; at most one module has such."""
+    built = (
+        _built(module.settle_builder, level[module.conf], level)
+        for module in level.scope.modules
+        if module.settle_builder
+    )
+    return next((settle for settle in built if settle is not None), None)
+
+
+def _settle_early(level: Level, location: Location, *, preaccess: bool, content: bool) -> None:
+    """Puts that in front of what uses such variables though the access phase, which settles
+    them, has not been: it comes later, or not at all as a "return" has answered, or in
+    subrequests.  In the rewrite phase each operation sees to itself."""
+    inner = [level, *level.inner(LOCATION_IF | SERVER_IF)]
+    if may_answer(level) and any(at.location and at.location.tells_late for at in inner):
+        location.rewrite = (_note, *location.rewrite)
+    if preaccess:
+        location.handlers = (_settled, *location.handlers)
+    if preaccess or content:
+        location.subrequest_handlers = (_settled, *location.subrequest_handlers)
+
+
+def _settled(r: Request) -> Awaitable[Status | None] | Status | None:
+    settle = r.location.settle
+    return settle(r, True) if settle is not None else None
+
+
+def _note(r: Request) -> Awaitable[Status | None] | Status | None:
+    settle = r.location.settle
+    return settle(r, False) if settle is not None else None
 
 
 def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]:

@@ -68,7 +68,7 @@ class Keyring:
         sets: list[KeySet] = []
         until = math.inf
         for source in self.sources(r):
-            found = source.current(r, now)
+            found = _at_hand(r, source, now)
             if found is None:
                 return None
             if not self._take(r, found, sets):
@@ -81,17 +81,22 @@ class Keyring:
         return verifier
 
     async def fetched(self, r: Request, *, refresh: bool = False) -> Verifier | Failure:
-        """As at_hand(), after fetching what is not; with `refresh` what is, too, as far as it
-        has not been fetched anew a moment ago."""
+        """As at_hand(), after fetching what is not, once for a request; with `refresh` what is,
+        too, as far as it has not been fetched anew a moment ago."""
         sets: list[KeySet] = []
         for source in self.sources(r):
             now = time.time()
-            found = source.current(r, now)
+            found = _at_hand(r, source, now)
             if isinstance(source, KeyRequest):
-                if refresh and source.may_refresh(now):
+                refreshes = refresh and source.may_refresh(now)
+                if (refreshes or found is None) and _asks_for_keys(r):
+                    return Failure(f"{source.place} is asked for while keys are: cycle", fatal=True)
+                if refreshes:
                     found = await source.refresh(r)
                 elif found is None:
                     found = await source.fetch(r)
+                if isinstance(found, KeySet) or not refresh:
+                    r.contexts[source.asked] = found
             assert found is not None
             if not self._take(r, found, sets):
                 assert isinstance(found, Failure)
@@ -108,7 +113,13 @@ class Keyring:
     def may_refresh(self, r: Request, now: float) -> bool:
         """Whether fetching anew may bring keys that are not known yet."""
         sources = self.sources(r)
-        return any(isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources)
+        return not _asks_for_keys(r) and any(
+            isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources
+        )
+
+    def lacks(self, verifier: Verifier) -> bool:
+        """Whether it has the keys of some sources only."""
+        return len(verifier.key_sets) < len(self._find)
 
     def sources(self, r: Request) -> list[Source]:
         """Where keys come from.  The same for all of a request: a subrequest for keys may change
@@ -126,7 +137,9 @@ class Keyring:
             sets.append(found)
             return True
         if self._lenient and not found.fatal:
-            r.log(LogLevel.ERR, f"auth_jwt: {found.sentence} ({found.text})")
+            if found not in r.contexts:
+                r.contexts[found] = True
+                r.log(LogLevel.ERR, f"auth_jwt: {found.sentence} ({found.text})")
             return True
         return False
 
@@ -136,6 +149,21 @@ class Keyring:
             self._sets, self.verifier = found, Verifier(self._policy, found, self._memory)
             self.since = self.until = 0.0
         return self.verifier
+
+
+def _at_hand(r: Request, source: Source, now: float) -> KeySet | Failure | None:
+    found = source.current(r, now)
+    if found is None and isinstance(source, KeyRequest):
+        found = r.contexts.get(source.asked)
+    return found
+
+
+def _asks_for_keys(r: Request) -> bool:
+    """Whether a token waits for what the request comes to."""
+    at: Request | None = r
+    while at is not None and not at.asks_for_keys:
+        at = at.parent
+    return at is not None
 
 
 def keyring_of(
