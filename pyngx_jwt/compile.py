@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -33,8 +33,9 @@ from .http.listen import Listen
 from .http.location import Location, Server, ServerNames, Tree, is_server_name
 from .http.module import AnyModule, Phase
 from .http.regex import Regex
-from .http.request import Handler, Request, Settle, Status
+from .http.request import Handler, Settle
 from .http.satisfy import satisfy_any
+from .http.settle import noted, settled
 from .http.template import Template
 from .http.variables import Variables
 from .log import Level as LogLevel
@@ -433,21 +434,11 @@ def _settle_early(level: Level, location: Location, *, preaccess: bool, content:
     subrequests.  In the rewrite phase each operation sees to itself."""
     inner = [level, *level.inner(LOCATION_IF | SERVER_IF)]
     if may_answer(level) and any(at.location and at.location.tells_late for at in inner):
-        location.rewrite = (_note, *location.rewrite)
+        location.rewrite = (noted, *location.rewrite)
     if preaccess:
-        location.handlers = (_settled, *location.handlers)
+        location.handlers = (settled, *location.handlers)
     if preaccess or content:
-        location.subrequest_handlers = (_settled, *location.subrequest_handlers)
-
-
-def _settled(r: Request) -> Awaitable[Status | None] | Status | None:
-    settle = r.location.settle
-    return settle(r, True) if settle is not None else None
-
-
-def _note(r: Request) -> Awaitable[Status | None] | Status | None:
-    settle = r.location.settle
-    return settle(r, False) if settle is not None else None
+        location.subrequest_handlers = (settled, *location.subrequest_handlers)
 
 
 def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]:

@@ -24,6 +24,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.regex import Regex
 from ..http.request import Handler, Request, Status
+from ..http.settle import settled
 from ..http.template import Template, Text, getter_of
 from ..http.uri import escape_args, unescape_redirect
 from ..http.variables import Variables
@@ -214,12 +215,9 @@ def _once_settled(operation: Operation, *, while_keys_are_asked_for: bool = True
     as it would decide about the keys, not about the client."""
 
     def run(r: Request) -> Answer:
-        settle = r.location.settle
-        if settle is None:
-            return operation(r)
-        if r.asks_for_keys:
+        if r.asks_for_keys and r.location.settle is not None:
             return operation(r) if while_keys_are_asked_for else None
-        rc = settle(r, True)
+        rc = settled(r)
         if rc is None:
             return operation(r)
         return rc if isinstance(rc, int) else _go_on(rc, iter((operation,)), r)

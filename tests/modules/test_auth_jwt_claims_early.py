@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
+
+from pyngx_jwt.compile import load
+from pyngx_jwt.conf.directive import LOCATION, SERVER
+from pyngx_jwt.log import Log
+from pyngx_jwt.options import Options, resolve_options
 
 from ..backend import Peer
 from ..jwt.keys import jwks
@@ -437,3 +445,132 @@ def test_mirrors(nginx: Nginx, dialect: str) -> None:
     assert statuses(nginx, "/a", bearer()) == [200]
     backend.connections(1)
     assert "X-Sub: [u1]" in mirrored[0]
+
+
+@pytest.mark.pyngx_only("of pyngx")
+@pytest.mark.parametrize("dialect", ["plus", "maxlt"])
+def test_what_the_target_of_auth_request_verifies(nginx: Nginx, dialect: str) -> None:
+    """It enforces nothing itself; whoever asks for its claims waits for its keys."""
+    issuer, on = Issuer(), {"plus": "auth_jwt A;", "maxlt": "auth_jwt on;"}[dialect]
+    nginx.backend("issuer", issuer)
+    nginx.backend("b", OK)
+    nginx(
+        f"""
+        root html; {OWN}
+        location / {{
+            auth_request /asked; auth_request_set $who $jwt_claim_sub;
+            add_header X-Who "[$who]" always; {A}
+        }}
+        location = /asked {{
+            internal; {on} auth_jwt_key_request /_jwks; proxy_pass http://127.0.0.1:%%PORT_b%%;
+        }}
+        """,
+        http=f"pyngx_jwt_dialect {dialect};",
+        files=PAGES,
+    )
+    answer = nginx.request("GET /a", bearer())
+    assert (answer.status, (answer.get("X-Who") or "").replace('"', "")) == (200, "[u1]")
+    answer = nginx.request("GET /a", f"Authorization: Bearer {tampered(token())}")
+    assert (answer.status, answer.get("X-Who")) == (200, "[]")
+    issuer.status = "500 Oops"
+    answer = nginx.request("GET /a", bearer())
+    assert answer.status == {"plus": 500, "maxlt": 401}[dialect]
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        "# written for kjdev/nginx-auth-jwt\n",
+        pytest.param(PLUS, marks=pytest.mark.pyngx_only("not in the test nginx")),
+    ],
+)
+def test_updates_in_the_background(nginx: Nginx, dialect: str) -> None:
+    """A cache that asks anew asks for the same client."""
+    asked: list[str] = []
+
+    def answer(peer: Peer) -> None:
+        asked.append(peer.request())
+        peer.send(b"HTTP/1.1 200 OK\r\nCache-Control: max-age=1\r\nContent-Length: 0\r\n\r\n")
+
+    nginx.backend("b", answer)
+    nginx.backend("issuer", Issuer())
+    nginx(
+        f"""
+        {OWN} root html;
+        location / {{
+            {ON} proxy_cache c; proxy_cache_use_stale updating; proxy_cache_background_update on;
+            proxy_cache_key $uri; proxy_set_header X-Sub "[$jwt_claim_sub]";
+            proxy_pass http://127.0.0.1:%%PORT_b%%; add_header X-Cache $upstream_cache_status;
+        }}
+        """,
+        http=f"{dialect} proxy_cache_path cache keys_zone=c:1m;",
+        files=PAGES,
+    )
+    deadline = time.monotonic() + 5
+    while nginx.request("GET /a", bearer()).get("X-Cache") != "STALE":
+        assert time.monotonic() < deadline
+    while len(asked) < 2:
+        assert time.monotonic() < deadline
+    assert all("\r\nX-Sub: [u1]\r\n" in head for head in asked)
+
+
+# What is added to a configuration for that.
+
+PLACES = """
+    location /plain { auth_jwt A; proxy_set_header X-Sub $jwt_claim_sub; proxy_pass $to; }
+    location /set { auth_jwt A; set $who $jwt_claim_sub; }
+    location /limit { auth_jwt A; limit_req zone=users; }
+    location /map { auth_jwt A; limit_req zone=mapped; }
+    location /address { auth_jwt A; limit_req zone=addresses; return 204; }
+    location /field { auth_jwt A; add_header X-Sub $jwt_claim_sub; return 204; }
+    location /later { auth_jwt A; add_header X-Sub $jwt_claim_sub; set $any thing; }
+    location /open { limit_req zone=users; set $who $jwt_claim_sub; }
+"""
+ZONES = """
+    limit_req_zone $jwt_claim_sub zone=users:1m rate=1r/s;
+    limit_req_zone $of_map zone=mapped:1m rate=1r/s;
+    limit_req_zone $remote_addr zone=addresses:1m rate=1r/s;
+    map $split $of_map { default x; }
+    split_clients $jwt_claim_sub $split { * y; }
+"""
+
+
+@pytest.mark.parametrize(
+    "keys, added",
+    [
+        (KEYS, {}),
+        (
+            "auth_jwt_key_request /_jwks;",
+            {
+                "/plain": ["subrequests"],
+                "/limit": ["handlers", "subrequests"],
+                "/map": ["handlers", "subrequests"],
+                "/field": ["rewrite", "subrequests"],
+                "/later": ["subrequests"],
+            },
+        ),
+    ],
+)
+def test_nothing_is_added_where_nothing_waits(
+    tmp_path: Path, keys: str, added: dict[str, list[str]]
+) -> None:
+    conf = tmp_path / "nginx.conf"
+    (tmp_path / "jwks.json").write_text(FILES["jwks.json"])
+    conf.write_text(
+        f"pid nginx.pid; events {{ }} http {{ {PLUS} access_log off; {ZONES}"
+        f"server {{ listen 1; set $to http://127.0.0.1; {keys} {PLACES} }} }}"
+    )
+    options = Options(*resolve_options(str(tmp_path), str(conf), "stderr"))
+    (http,) = load(options, Log()).root.levels
+    found: dict[str, list[str]] = {}
+    for level in http.inner(SERVER)[0].inner(LOCATION):
+        at = level.location
+        assert at is not None
+        for name, handlers in (
+            ("rewrite", at.rewrite),
+            ("handlers", at.handlers),
+            ("subrequests", at.subrequest_handlers),
+        ):
+            if any(handler.__module__ == "pyngx_jwt.http.settle" for handler in handlers):
+                found.setdefault(at.name, []).append(name)
+    assert found == added

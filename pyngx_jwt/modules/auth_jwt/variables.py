@@ -28,6 +28,8 @@ def look_for(kind: type[TokenConf]) -> Look:
 
     def look(r: Request) -> Verified | Token | None:
         found = r.contexts.get(KEY)
+        if found is None and r.in_background and r.parent is not None:  # in the place of that
+            found = r.parent.contexts.get(KEY)
         if found is not None and found[0] is r.location:
             token: Verified | Token | None = found[1]
             return token
