@@ -91,6 +91,13 @@ class Gate:
             return self._refuse(r, "", 401, plan.no_token(r))
         if keyring is None:
             return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, plan.no_keys))
+        now = time()
+        if keyring.since <= now < keyring.until:
+            verifier = keyring.verifier
+            outcome = verifier.verify(token, now)
+            if type(outcome) is Verified:
+                return self._accept(r, token, outcome)
+            return self._weigh(r, token, outcome, verifier, now, self._decide)
         return self._find_out(r, token, keyring, self._decide)
 
     def _decide(
@@ -108,7 +115,7 @@ class Gate:
     def _give_up(self, r: Request, token: str, failure: Failure) -> Status | None:
         status = self.plan.broken_keys
         if status != 401:
-            self._keep(r, None)
+            self._forget(r)
             r.log(LogLevel.ERR, f"auth_jwt: {failure.text}")
             return status
         r.log(LogLevel.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
@@ -116,7 +123,9 @@ class Gate:
 
     def _accept(self, r: Request, token: str, verified: Verified) -> Status | None:
         plan = self.plan
-        self._keep(r, verified)
+        r.contexts[KEY] = (r.location, verified)
+        if plan.lasting:
+            remember(r, verified)
         for demand in plan.demands:
             denial = demand(r, verified)
             if denial is not None:
@@ -125,16 +134,15 @@ class Gate:
             plan.accepted(r, verified)
         return None if plan.excused and r.method in plan.excused else plan.success
 
-    def _keep(self, r: Request, token: Verified | None) -> None:
-        """What variables tell of from now on; None: of nothing."""
-        r.contexts[KEY] = (r.location, token)
+    def _forget(self, r: Request) -> None:
+        r.contexts[KEY] = (r.location, None)
         if self.plan.lasting:
-            remember(r, token)
+            remember(r, None)
 
     def _refuse(self, r: Request, token: str, status: Status, refusal: Refusal) -> Status | None:
         plan = self.plan
         if refusal.reason is not Reason.CONDITION:
-            self._keep(r, None)
+            self._forget(r)
         if plan.explain is not None and token and r.location.log.level >= LogLevel.ERR:
             refusal = plan.explain(r, token, refusal)
         log_refusal(r, token, refusal, plan.words)
@@ -170,7 +178,18 @@ class Gate:
     ) -> Answer:
         if isinstance(verifier, Failure):
             return decide(r, token, verifier, verifier)
-        outcome = verifier.verify(token, now)
+        return self._weigh(r, token, verifier.verify(token, now), verifier, now, decide)
+
+    def _weigh(
+        self,
+        r: Request,
+        token: str,
+        outcome: Verified | Refusal,
+        verifier: Verifier,
+        now: float,
+        decide: Decide,
+    ) -> Answer:
+        """Other keys may lead to another outcome."""
         if isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID:
             outcome, verifier = self._look_again(r, token, verifier, outcome, now)
             keyring = self.plan.keyring
@@ -228,17 +247,20 @@ class Gate:
     def _note(
         self, r: Request, token: str, outcome: Outcome, verifier: Verifier | Failure
     ) -> Status | None:
-        self._told(r, None if isinstance(outcome, Failure) else outcome)
+        if not self._lacks_keys(outcome, verifier):
+            assert not isinstance(outcome, Failure)
+            self._told(r, outcome)
         return None
 
     def _end(
         self, r: Request, token: str, outcome: Outcome, verifier: Verifier | Failure
     ) -> Status | None:
-        self._note(r, token, outcome, verifier)
-        if self.plan.enforced:
-            if self._lacks_keys(outcome, verifier) and not self._is_one_of_several(r, outcome):
-                return self._decide(r, token, outcome, verifier)
-        elif isinstance(outcome, Failure):
+        if not self._lacks_keys(outcome, verifier):
+            return self._note(r, token, outcome, verifier)
+        if self.plan.enforced and not self._is_one_of_several(r, outcome):
+            return self._decide(r, token, outcome, verifier)
+        self._forget(r)
+        if isinstance(outcome, Failure) and not self.plan.enforced:
             r.log(LogLevel.ERR, f"auth_jwt: {outcome.text}")
         return None
 
@@ -280,11 +302,9 @@ class Gate:
         outcome = verifier.verify(text, now)
         if isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID:
             outcome, _ = self._look_again(r, text, verifier, outcome, now)
-        return self._told(r, outcome)
+        return None if self._lacks_keys(outcome, verifier) else self._told(r, outcome)
 
-    def _told(
-        self, r: Request, outcome: Verified | Token | Refusal | None
-    ) -> Verified | Token | None:
+    def _told(self, r: Request, outcome: Verified | Token | Refusal) -> Verified | Token | None:
         """What variables may tell of: a token of which nothing is wanted but what it is."""
         token = None if isinstance(outcome, Refusal) else outcome
         r.contexts[KEY] = (r.location, token)

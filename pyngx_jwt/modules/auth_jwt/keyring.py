@@ -90,7 +90,7 @@ class Keyring:
             if isinstance(source, KeyRequest):
                 refreshes = refresh and source.may_refresh(now)
                 if (refreshes or found is None) and _asks_for_keys(r):
-                    return Failure(f"{source.place} is asked for while keys are: cycle", fatal=True)
+                    return _cycle(source)
                 if refreshes:
                     found = await source.refresh(r)
                 elif found is None:
@@ -156,6 +156,12 @@ def _at_hand(r: Request, source: Source, now: float) -> KeySet | Failure | None:
     if found is None and isinstance(source, KeyRequest):
         found = r.contexts.get(source.asked)
     return found
+
+
+def _cycle(source: KeyRequest) -> Failure:
+    uri, form = source.asked
+    text = f"{source.place} is asked for while keys are: cycle"
+    return Failure(text, f'failed to load {form}: "{uri}"', fatal=True)
 
 
 def _asks_for_keys(r: Request) -> bool:
