@@ -260,6 +260,20 @@ def test_keys_cannot_be_had(
 
 
 @pytest.mark.pyngx_only("of pyngx")
+def test_a_file_that_cannot_be_had(nginx: Nginx) -> None:
+    serve(
+        nginx,
+        f"""
+        auth_jwt A; auth_jwt_key_file none.json;
+        {BROKEN.replace("OFF", "auth_jwt off;")}
+        """,
+        http="limit_req_zone $jwt_claim_sub zone=users:1m rate=1r/m;",
+    )
+    found = statuses(nginx, "/a /told /only /limited /own /sub", bearer(role="banned"))
+    assert found == [500] * 6
+
+
+@pytest.mark.pyngx_only("of pyngx")
 def test_one_of_two_key_locations(nginx: Nginx) -> None:
     """Where the other's keys would do, too: a token of them passes, others are in doubt."""
     nginx.backend("issuer", Issuer())
@@ -547,16 +561,19 @@ ZONES = """
 @pytest.mark.parametrize(
     "keys, added",
     [
-        (KEYS, {}),
-        (
-            "auth_jwt_key_request /_jwks;",
-            {
-                "/plain": ["subrequests"],
-                "/limit": ["handlers", "subrequests"],
-                "/map": ["handlers", "subrequests"],
-                "/field": ["rewrite", "subrequests"],
-                "/later": ["subrequests"],
-            },
+        ("pyngx_allow_unsigned on;", {}),
+        *(
+            (
+                keys,
+                {
+                    "/plain": ["subrequests"],
+                    "/limit": ["handlers", "subrequests"],
+                    "/map": ["handlers", "subrequests"],
+                    "/field": ["rewrite", "subrequests"],
+                    "/later": ["subrequests"],
+                },
+            )
+            for keys in (KEYS, "auth_jwt_key_request /_jwks;")
         ),
     ],
 )

@@ -320,9 +320,11 @@ class Gate:
 
 
 def settles(module: AnyModule) -> None:
-    """Has what needs claims before the access phase wait for keys that have to be fetched."""
+    """Has what needs claims before the access phase wait for keys that have to be fetched, and
+    end the request without any."""
 
     @module.settles
     def settle(conf: TokenConf, level: Level) -> Settle | None:
         gate = conf._gate
-        return gate.settle if gate is not None and conf.key_requests else None
+        keyring = gate.plan.keyring if gate is not None else None
+        return gate.settle if gate is not None and keyring and keyring.has_sources else None

@@ -117,6 +117,10 @@ class Keyring:
             isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources
         )
 
+    @property
+    def has_sources(self) -> bool:
+        return bool(self._find)
+
     def lacks(self, verifier: Verifier) -> bool:
         """Whether it has the keys of some sources only."""
         return len(verifier.key_sets) < len(self._find)
