@@ -29,6 +29,7 @@ from ..http.request import (
     Status,
 )
 from ..http.status import REASONS
+from ..jwt import KeySetError
 from ..jwt.examine import Examination
 from ..log import LEVEL_NAMES, Log
 from ..log import Level as LogLevel
@@ -127,9 +128,13 @@ class Walk:
     def _stand_in(self, gate: Gate, r: Request, ends: bool) -> None:
         """What is needed before the access phase is verified with the keys that are given."""
         assert gate.plan.keyring is not None
-        for source in gate.plan.keyring.sources(r):
-            if isinstance(source, KeyRequest):
-                source.stand_in(self._keys)
+        try:
+            for source in gate.plan.keyring.sources(r):
+                if isinstance(source, KeyRequest):
+                    source.stand_in(self._keys)
+        except KeySetError as error:
+            self._error = error
+            raise
 
     def go(self, made: Made, given: str) -> tuple[Trip, Request]:
         """Sends the request on its way; `given` is the token in question."""
