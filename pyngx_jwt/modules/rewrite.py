@@ -24,7 +24,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.regex import Regex
 from ..http.request import Handler, Request, Status
-from ..http.settle import settled
+from ..http.settle import noted, settled
 from ..http.template import Template, Text, getter_of
 from ..http.uri import escape_args, unescape_redirect
 from ..http.variables import Variables
@@ -82,7 +82,8 @@ class RewriteConf(Conf):
         444 closes the connection without an answer."""
         status, template = _parse_return(code, text)
         self._answers = True
-        self._operations.append(_settled(lambda variables: _return(status, template, variables)))
+        build = _settled(lambda variables: _return(status, template, variables), noted)
+        self._operations.append(build)
 
     @directive(HERE, syntax="rewrite regex replacement [flag]")
     def rewrite(self, regex: str, replacement: str, flag: str = "") -> None:
@@ -199,25 +200,30 @@ def _if(build: BuildCondition, level: Level, variables: Variables) -> Operation:
 # -- what is not settled before the access phase ----------------------------------------------
 
 
-def _settled(build: Build) -> Build:
-    """An operation with variables such as claims waits until it is known what they tell."""
+def _settled(build: Build, find_out: Handler = settled) -> Build:
+    """An operation with variables such as claims waits until it is known what they tell; one
+    that tells them only is no reason to end the request."""
 
     def build_settled(variables: Variables) -> Operation:
         before = variables.unsettled_uses
         operation = build(variables)
-        return operation if variables.unsettled_uses == before else _once_settled(operation)
+        if variables.unsettled_uses == before:
+            return operation
+        return _once_settled(operation, find_out)
 
     return build_settled
 
 
-def _once_settled(operation: Operation, *, while_keys_are_asked_for: bool = True) -> Operation:
+def _once_settled(
+    operation: Operation, find_out: Handler = settled, *, while_keys_are_asked_for: bool = True
+) -> Operation:
     """Nothing is known in the subrequest that asks for keys: a condition does not count there,
     as it would decide about the keys, not about the client."""
 
     def run(r: Request) -> Answer:
         if r.asks_for_keys and r.location.settle is not None:
             return operation(r) if while_keys_are_asked_for else None
-        rc = settled(r)
+        rc = find_out(r)
         if rc is None:
             return operation(r)
         return rc if isinstance(rc, int) else _go_on(rc, iter((operation,)), r)

@@ -192,6 +192,7 @@ def test_fields_and_log_of_early_answers(nginx: Nginx) -> None:
         location /if {{ if ($arg_a) {{ add_header X-Sub "[$jwt_claim_sub]"; return 204; }} }}
         location /log {{ access_log logs/claims.log claims; return 204; }}
         location /none {{ return 204; }}
+        location /text {{ return 200 "[$jwt_claim_sub]"; }}
         """,
         http="log_format claims '[$jwt_claim_sub]';",
     )
@@ -204,6 +205,7 @@ def test_fields_and_log_of_early_answers(nginx: Nginx) -> None:
     issuer.status = "500 Oops"
     answer = nginx.request("GET /field", bearer())
     assert (answer.status, answer.get("X-Sub")) == (204, "[]")  # nothing is decided by it
+    assert nginx.request("GET /text", bearer()).text == "[]"
     nginx.request("GET /log", bearer())
     assert nginx.access_log(2, "claims.log") == ["[u1]", "[-]"]
 
