@@ -33,8 +33,9 @@ from .http.listen import Listen
 from .http.location import Location, Server, ServerNames, Tree, is_server_name
 from .http.module import AnyModule, Phase
 from .http.regex import Regex
-from .http.request import Handler
+from .http.request import Handler, Settle
 from .http.satisfy import satisfy_any
+from .http.settle import noted, settled
 from .http.template import Template
 from .http.variables import Variables
 from .log import Level as LogLevel
@@ -52,6 +53,7 @@ from .modules.limit_conn import LimitConnZones
 from .modules.limit_req import LimitReqZones
 from .modules.main import Logs, MainConf, User
 from .modules.missing import leave_out
+from .modules.rewrite import may_answer
 from .modules.ssl import SslConf
 from .modules.stub_status import Statistics
 from .modules.stub_status import prepare as prepare_statistics
@@ -405,14 +407,17 @@ def compile_location(level: Level) -> Location:
         location.log = level.scope.shared(Logs).of(level[MainConf])
     except ConfError as error:
         level.scope.watch.failed(error, level)
+    uses = level.variables
     location.rewrite = () if level.context & LOCATION_IF else _handlers(level, Phase.REWRITE)
+    at_first = uses.unsettled_uses
     before = _handlers(level, Phase.PREACCESS)
+    early = uses.unsettled_uses > at_first
     access = satisfying(_handlers(level, Phase.ACCESS), level)
     if delay := level[CoreConf].auth_delay:
         access = tuple(delayed(handler, delay) for handler in access)
+    at_access = uses.unsettled_uses
     after = (*_handlers(level, Phase.PRECONTENT), *_content(level, location))
-    location.handlers = (*before, *access, *after)
-    location.subrequest_handlers = (*before, *after)
+    at_end = uses.unsettled_uses
     location.header_filters = tuple(
         built
         for module in reversed(level.scope.modules)
@@ -424,12 +429,42 @@ def compile_location(level: Level) -> Location:
         for module in reversed(level.scope.modules)
         if module.log_builder and (built := _built(module.log_builder, level[module.conf], level))
     )
+    location.tells_late = uses.unsettled_uses > at_end
+    location.handlers = (*before, *access, *after)
+    location.subrequest_handlers = (*before, *after)
+    location.settle = _settle(level)
+    if location.settle is not None:
+        late = uses.unsettled_uses > at_access
+        _settle_early(level, location, preaccess=early, content=late)
     limits = [inner for inner in level.levels if inner.context & LIMIT_EXCEPT]
     location.limit_except = None
     if limits and limits[-1].location:
         location.limit_except = (limits[-1][CoreConf]._methods, limits[-1].location)
     location.tree = build_tree(level)
     return location
+
+
+def _settle(level: Level) -> Settle | None:
+    """What finds out what unsettled variables tell; at most one module has such."""
+    built = (
+        _built(module.settle_builder, level[module.conf], level)
+        for module in level.scope.modules
+        if module.settle_builder
+    )
+    return next((settle for settle in built if settle is not None), None)
+
+
+def _settle_early(level: Level, location: Location, *, preaccess: bool, content: bool) -> None:
+    """Puts that in front of what uses such variables though the access phase, which settles
+    them, has not been: it comes later, or not at all as a "return" has answered, or in
+    subrequests.  In the rewrite phase each operation sees to itself."""
+    inner = [level, *level.inner(LOCATION_IF | SERVER_IF)]
+    if may_answer(level) and any(at.location and at.location.tells_late for at in inner):
+        location.rewrite = (noted, *location.rewrite)
+    if preaccess:
+        location.handlers = (settled, *location.handlers)
+    if preaccess or content:
+        location.subrequest_handlers = (settled, *location.subrequest_handlers)
 
 
 def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]:
@@ -466,6 +501,7 @@ def _content(level: Level, location: Location) -> tuple[Handler, ...]:
     if found is None:
         return _handlers(level, Phase.CONTENT)
     module, handler = found
+    level.handlers[Phase.CONTENT] = [(module.name, handler)]
     location.auto_redirect = module.adds_slash and location.name.endswith("/")
     return (handler,)
 

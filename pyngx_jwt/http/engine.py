@@ -33,10 +33,13 @@ def begin(r: Request) -> Coroutine[Any, Any, None] | None:
     try:
         rc: Any = find_location(r)
         if rc is None:
-            for handler in r.location.rewrite:
+            rest = iter(r.location.rewrite)
+            for handler in rest:
                 rc = handler(r)
                 if rc:
                     break
+            if rc and type(rc) is not int:
+                return run(r, waiting=rc, rest=rest, rewriting=True)
             if not rc:
                 if r.uri_changed:
                     return run(r, CHANGED)
@@ -60,14 +63,17 @@ async def run(
     *,
     waiting: Any = None,
     rest: Iterator[Handler] | None = None,
+    rewriting: bool = False,
 ) -> None:
     """Serves a request to its end; nothing escapes but cancellation.
 
     `rc` is what the phases so far came to; `waiting` is what a handler waits for, and
-    `rest` the handlers after it."""
+    `rest` the handlers after it, which are those of the location's rewrite phase if
+    `rewriting`."""
     try:
         if waiting is not None and rest is not None:
-            rc = await waiting or await _handlers(r, rest)
+            then = _location_phases if rewriting else _handlers
+            rc = await waiting or await then(r, rest)
         while rc != DONE:
             if rc == REDIRECT:
                 rc = await _server_phases(r)
@@ -159,14 +165,16 @@ async def _server_phases(r: Request) -> Status:
     return rc if rc is not None else await _location_phases(r)
 
 
-async def _location_phases(r: Request) -> Status:
+async def _location_phases(r: Request, rest: Iterator[Handler] | None = None) -> Status:
+    """Begins with the rewrite phase, or with what is left of it."""
     while True:
-        if r.uri_changed:
+        if r.uri_changed and rest is None:
             r.uri_changed = False
             rc = _find_again(r)
             if rc is not None:
                 return rc
-        for handler in r.location.rewrite:
+        rewrite, rest = rest or iter(r.location.rewrite), None
+        for handler in rewrite:
             found = handler(r)
             if found is not None and not isinstance(found, int):
                 found = await found

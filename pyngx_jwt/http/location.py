@@ -11,7 +11,7 @@ from .regex import Regex
 from .status import DONE
 
 if TYPE_CHECKING:
-    from .request import Handler, HeaderFilter, Request, Status
+    from .request import Handler, HeaderFilter, Request, Settle, Status
 
 MAX_KNOWN, MAX_KNOWN_URI = 1024, 256  # URIs whose location is remembered, and their length
 
@@ -43,8 +43,10 @@ class Location:
         "path_of",
         "rewrite",
         "root_of",
+        "settle",
         "signature",
         "subrequest_handlers",
+        "tells_late",
         "tree",
     )
 
@@ -66,6 +68,8 @@ class Location:
     signature: str
     log: Log
     limit_except: tuple[frozenset[str], Location] | None
+    settle: Settle | None  # what is to be run before unsettled variables are used early
+    tells_late: bool  # whether header filters or log handlers use such variables
     tree: Tree | None
     internal: bool
     no_regex: bool

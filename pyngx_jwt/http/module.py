@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..conf.directive import Conf
-from .request import Handler, HeaderFilter, Request
+from .request import Handler, HeaderFilter, Request, Settle
 from .variables import Factory, Getter, Setter
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Phase(IntEnum):
 BuildHandler = Callable[[C, "Level"], Handler | None]
 BuildFilter = Callable[[C, "Level"], HeaderFilter | None]
 BuildLog = Callable[[C, "Level"], "Callable[[Request], None] | None"]
+BuildSettle = Callable[[C, "Level"], Settle | None]
 Check = Callable[[C, "Level"], None]
 
 
@@ -46,6 +47,7 @@ class Module(Generic[C]):
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
         self.log_builder: BuildLog[C] | None = None
+        self.settle_builder: BuildSettle[C] | None = None
         self.check: Check[C] | None = None
         self.variables: dict[str, Getter] = {}
         self.setters: dict[str, Setter] = {}
@@ -79,6 +81,12 @@ class Module(Generic[C]):
     def log(self, build: BuildLog[C]) -> BuildLog[C]:
         """The builder of what runs once a request is over."""
         self.log_builder = build
+        return build
+
+    def settles(self, build: BuildSettle[C]) -> BuildSettle[C]:
+        """The builder of what finds out before the access phase what the module's unsettled
+        variables tell, if that can take a wait; it runs after the builders of handlers."""
+        self.settle_builder = build
         return build
 
     def after_merge(self, check: Check[C]) -> Check[C]:

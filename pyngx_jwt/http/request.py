@@ -19,6 +19,9 @@ __all__ = ["DONE", "NAMED", "OK", "REDIRECT", "Handler", "HeaderFilter", "Reques
 Status = int
 Handler = Callable[["Request"], "Awaitable[Status | None] | Status | None"]
 HeaderFilter = Callable[["Request"], None]
+# Finds out what unsettled variables tell; False: without a word, and without a status if it
+# cannot be found out.
+Settle = Callable[["Request", bool], "Awaitable[Status | None] | Status | None"]
 MAX_URI_CHANGES = 10
 SMALL = 4096  # bytes that can be given to a filter that makes a thousand times as much of them
 
@@ -172,6 +175,7 @@ class Request:
     captures: Match | None = None
     subrequest_in_memory = False
     in_background = False  # updates a cache, and nobody waits for it
+    asks_for_keys = False  # a subrequest for what tokens are verified with
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
     logged = False  # the answer is over
     limit_rate: int | None = None  # what "set", X-Accel-Limit-Rate or the location said
@@ -213,7 +217,7 @@ class Request:
     file_segments: Any = None
     upstream_states: Any = None
     cache_status: str | None = None
-    lasting: Any = None  # contexts of a main request that internal redirects leave alone
+    lasting: Any = None  # contexts that internal redirects leave alone
 
     def __init__(self) -> None:
         self.headers_in: list[tuple[str, str]]

@@ -74,13 +74,15 @@ async def subrequest(
     header_only: bool = False,
     passed: frozenset[str] | None = None,
     refresh: bool = False,
+    asks_for_keys: bool = False,
 ) -> Request:
     """Runs `uri` as ngx_http_subrequest; the answer is in the returned request: status,
     headers_out, and `sink`, a Kept, with at most `limit` bytes of body, none if `header_only`.
 
     Without a body of its own it has the one that its main request has read, if any.  Of the
     client's fields only those `passed` (lower-case names; None: all) go to an upstream; as
-    variables all can be had.  `refresh` asks caches on the way for a new answer."""
+    variables all can be had.  `refresh` asks caches on the way for a new answer;
+    `asks_for_keys` says that tokens wait for this one, so that it must not wait for them."""
     sub = Request()
     sub.parent, sub.root = r, r.main
     sub.server, sub.connection = r.server, r.connection
@@ -90,7 +92,7 @@ async def subrequest(
     sub.headers_in, sub.index = r.headers_in, r.index
     if passed is not None:
         sub.headers_in = [field for field in r.headers_in if field[0].lower() in passed]
-    sub.refresh = refresh
+    sub.refresh, sub.asks_for_keys = refresh, asks_for_keys
     sub.host, sub.port, sub.host_header = r.host, r.port, r.host_header
     sub.unparsed_uri = r.unparsed_uri
     sub.uri, sub.args = uri, args

@@ -136,6 +136,12 @@ class Variables:
 
         return store
 
+    @property
+    def unsettled_uses(self) -> int:
+        """How many unsettled variables have been bound: what is bound between two looks at it
+        needs one if it has grown."""
+        return self._unsettled_uses
+
     def resolve(self, name: str) -> Getter:
         """The getter of a variable; raises nginx's error, which has no place."""
         name = name.lower()

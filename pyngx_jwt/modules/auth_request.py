@@ -8,6 +8,7 @@ from ..http.body import KeptBody
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status
+from ..http.settle import settled
 from ..http.subrequest import subrequest
 from ..http.template import Template
 from ..http.variables import Setter, variable_name
@@ -43,11 +44,18 @@ auth_request = Module("auth_request", AuthRequestConf)
 def ask(conf: AuthRequestConf, level: Level) -> Handler | None:
     if not conf.uri:
         return None
-    uri = conf.uri
-    assignments = [(store, value.bind(level.variables)) for store, value in conf.assignments]
+    uri, variables = conf.uri, level.variables
+    before = variables.unsettled_uses
+    assignments = [(store, value.bind(variables)) for store, value in conf.assignments]
+    waits = variables.unsettled_uses > before
 
     async def handle(r: Request) -> Status | None:
         sub = await subrequest(r, uri, body=KeptBody(), header_only=True)
+        if waits:
+            rc = settled(sub)
+            if rc is not None and not isinstance(rc, int):
+                rc = await rc
+            sub.status = rc or sub.status
         for store, value in assignments:
             store(r, value(sub))
         return _judge(r, sub)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from ..conf.directive import (
@@ -24,6 +24,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.regex import Regex
 from ..http.request import Handler, Request, Status
+from ..http.settle import noted, settled
 from ..http.template import Template, Text, getter_of
 from ..http.uri import escape_args, unescape_redirect
 from ..http.variables import Variables
@@ -31,7 +32,8 @@ from ..log import Level as LogLevel
 
 HERE = SERVER | SERVER_IF | LOCATION | LOCATION_IF
 EXIT = -100  # stop this list of operations; never leaves this file
-Operation = Callable[[Request], "Status | None"]
+Answer = Awaitable[Status | None] | Status | None
+Operation = Callable[[Request], Answer]
 Build = Callable[[Variables], Operation]
 Condition = Callable[[Request], bool]
 BuildCondition = Callable[[Variables], Condition]
@@ -51,6 +53,7 @@ class RewriteConf(Conf):
     def __init__(self, scope: Any, level: Any = None) -> None:
         super().__init__(scope, level)
         self._operations: list[Build] = []
+        self._answers = False  # whether one of them can end the request
 
     @directive(HERE)
     def break_(self) -> None:
@@ -70,7 +73,7 @@ class RewriteConf(Conf):
         build = _parse_condition(self._level, condition)
         level = self._level
         outer = level.outer[RewriteConf]
-        outer._operations.append(lambda variables: _if(build(variables), level))
+        outer._operations.append(lambda variables: _if(build, level, variables))
 
     @directive(HERE, syntax="return code [text] | return code URL | return URL")
     def return_(self, code: str, text: str | None = None) -> None:
@@ -78,14 +81,17 @@ class RewriteConf(Conf):
 
         444 closes the connection without an answer."""
         status, template = _parse_return(code, text)
-        self._operations.append(lambda variables: _return(status, template, variables))
+        self._answers = True
+        build = _settled(lambda variables: _return(status, template, variables), noted)
+        self._operations.append(build)
 
     @directive(HERE, syntax="rewrite regex replacement [flag]")
     def rewrite(self, regex: str, replacement: str, flag: str = "") -> None:
         """Replaces a URI that matches; the flag is last, break, redirect or permanent."""
         rule = _Rewrite(regex, replacement, flag)
         _declare_captures(self._level, rule.regex)
-        self._operations.append(rule.build)
+        self._answers = self._answers or bool(rule.redirect)
+        self._operations.append(_settled(rule.build))
 
     @directive(HERE, syntax="set $variable value")
     def set(self, variable: str, value: str) -> None:
@@ -103,7 +109,7 @@ class RewriteConf(Conf):
 
             return run
 
-        self._operations.append(build)
+        self._operations.append(_settled(build))
 
 
 rewrite = Module("rewrite", RewriteConf)
@@ -137,29 +143,90 @@ def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
         return None
     operations = _operations_of(level)
 
-    def handle(r: Request) -> Status | None:
-        for operation in operations:
-            rc = operation(r)
-            if rc is not None:
-                return None if rc == EXIT else rc
-        return None
+    def handle(r: Request) -> Answer:
+        rc = _run(iter(operations), r)
+        if rc is None or isinstance(rc, int):
+            return None if rc == EXIT else rc
+        return _left(rc)
 
     return handle
 
 
-def _if(holds: Condition, level: Level) -> Operation:
+def may_answer(level: Level) -> bool:
+    """Whether the level's operations, or those of an "if" in it, can end a request."""
+    inner = level.inner(SERVER_IF | LOCATION_IF)
+    return level[RewriteConf]._answers or any(may_answer(condition) for condition in inner)
+
+
+def _run(operations: Iterator[Operation], r: Request) -> Answer:
+    for operation in operations:
+        rc = operation(r)
+        if rc is not None:
+            return rc if isinstance(rc, int) else _go_on(rc, operations, r)
+    return None
+
+
+async def _go_on(
+    waiting: Awaitable[Status | None], operations: Iterator[Operation], r: Request
+) -> Status | None:
+    rc = await waiting
+    if rc is not None:
+        return rc
+    answer = _run(operations, r)
+    return answer if answer is None or isinstance(answer, int) else await answer
+
+
+async def _left(waiting: Awaitable[Status | None]) -> Status | None:
+    rc = await waiting
+    return None if rc == EXIT else rc
+
+
+def _if(build: BuildCondition, level: Level, variables: Variables) -> Operation:
+    before = variables.unsettled_uses
+    holds = build(variables)
+    waits = variables.unsettled_uses > before
     operations = _operations_of(level)
 
-    def run(r: Request) -> Status | None:
+    def run(r: Request) -> Answer:
         if not holds(r):
             return None
         if level.location is not None:
             r.location = level.location
-        for operation in operations:
-            rc = operation(r)
-            if rc is not None:
-                return rc
-        return None
+        return _run(iter(operations), r)
+
+    return _once_settled(run, while_keys_are_asked_for=False) if waits else run
+
+
+# -- what is not settled before the access phase ----------------------------------------------
+
+
+def _settled(build: Build, find_out: Handler = settled) -> Build:
+    """An operation with variables such as claims waits until it is known what they tell; one
+    that tells them only is no reason to end the request."""
+
+    def build_settled(variables: Variables) -> Operation:
+        before = variables.unsettled_uses
+        operation = build(variables)
+        if variables.unsettled_uses == before:
+            return operation
+        return _once_settled(operation, find_out)
+
+    return build_settled
+
+
+def _once_settled(
+    operation: Operation, find_out: Handler = settled, *, while_keys_are_asked_for: bool = True
+) -> Operation:
+    """Nothing is known in the subrequest that asks for keys: a condition does not count there,
+    as it would decide about the keys, not about the client."""
+
+    def run(r: Request) -> Answer:
+        if r.asks_for_keys and r.location.settle is not None:
+            return operation(r) if while_keys_are_asked_for else None
+        rc = find_out(r)
+        if rc is None:
+            return operation(r)
+        return rc if isinstance(rc, int) else _go_on(rc, iter((operation,)), r)
 
     return run
 

@@ -30,6 +30,7 @@ from ..jwt.examine import Check, Examination, Trial, examine
 from ..jwt.requirements import MISSING
 from ..jwt.requirements import Demand as TokenDemand
 from ..modules.auth_jwt.demands import Demand, Denial
+from ..modules.auth_jwt.gate import KEYLESS
 from ..modules.auth_jwt.sources import Failure, Source
 from ..modules.auth_jwt.variables import KEY
 from ..modules.auth_jwt.watch import Watch
@@ -51,10 +52,6 @@ from .lines import (
 from .places import KEYS, place_of_token, switch_statements, token_conf
 
 # Refusals that other keys might turn round.
-KEYLESS = (
-    *(Reason.NO_KEY, Reason.UNKNOWN_KID, Reason.SIGNATURE, Reason.DECRYPTION),
-    Reason.NO_SOURCE,
-)
 ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
 UNVERIFIED = " (not verified)"
 

@@ -29,10 +29,12 @@ from ..http.request import (
     Status,
 )
 from ..http.status import REASONS
+from ..jwt import KeySetError
 from ..jwt.examine import Examination
 from ..log import LEVEL_NAMES, Log
 from ..log import Level as LogLevel
 from ..modules.auth_jwt.gate import Gate
+from ..modules.auth_jwt.sources import KeyRequest
 from ..modules.auth_jwt.variables import NOW
 from ..modules.auth_jwt.watch import Watch
 from ..modules.core import CoreConf
@@ -117,9 +119,22 @@ class Walk:
         gate = token_conf(level)._gate
         if gate is not None:
             self._watches[gate] = Watch(gate, self.now, self._keys)
+            if location.settle is not None:
+                location.settle = partial(self._stand_in, gate)
         location.rewrite = tuple(self._noted(handler, level) for handler in location.rewrite)
         location.handlers = (partial(self._handle, level),)
         location.subrequest_handlers = ()
+
+    def _stand_in(self, gate: Gate, r: Request, ends: bool) -> None:
+        """What is needed before the access phase is verified with the keys that are given."""
+        assert gate.plan.keyring is not None
+        try:
+            for source in gate.plan.keyring.sources(r, gate.plan.find_token(r)):
+                if isinstance(source, KeyRequest):
+                    source.stand_in(self._keys)
+        except KeySetError as error:
+            self._error = error
+            raise
 
     def go(self, made: Made, given: str) -> tuple[Trip, Request]:
         """Sends the request on its way; `given` is the token in question."""

@@ -54,7 +54,11 @@ def handlers(level: Level, depth: int = 0) -> Iterator[str]:
     if level.context is SERVER:
         name = conf.listens[0].text
     all_of_them = (*location.rewrite, *location.handlers, *location.log_handlers)
-    modules = [getattr(handler, "__module__", "").split(".")[2] for handler in all_of_them]
+    named = {handler: name for phase in level.handlers.values() for name, handler in phase}
+    modules = [
+        named.get(handler) or getattr(handler, "__module__", "").split(".")[2]
+        for handler in all_of_them
+    ]
     yield f"{'  ' * depth}{name}: {' '.join(modules)}"
     for inner in level.inner(LOCATION):
         yield from handlers(inner, depth + 1)

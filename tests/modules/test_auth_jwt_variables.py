@@ -244,25 +244,6 @@ def test_before_the_access_phase(nginx: Nginx) -> None:
         """)
 
 
-@pytest.mark.pyngx_only("in kjdev's module claims have no values before the access phase")
-def test_a_variable_never_fetches(nginx: Nginx) -> None:
-    issuer = Issuer()
-    nginx.backend("issuer", issuer)
-    nginx(
-        """
-        auth_jwt "A"; auth_jwt_key_request /_jwks; auth_jwt_key_cache 1h; root html;
-        location = /_jwks { internal; proxy_pass http://127.0.0.1:%%PORT_issuer%%; }
-        location /early { return 200 "[$jwt_claim_sub]"; }
-        """,
-        files=PAGES,
-    )
-    assert nginx.request("GET /early", bearer()).text == "[]"
-    assert not issuer.asked
-    assert nginx.request("GET /a", bearer()).status == 200
-    assert nginx.request("GET /early", bearer()).text == "[u1]"
-    assert len(issuer.asked) == 1
-
-
 @pytest.mark.pyngx_only("of NGINX Plus")
 def test_off_with_a_token(nginx: Nginx) -> None:
     """Nothing is enforced; without keys nothing is verified either, as NGINX Plus has it."""

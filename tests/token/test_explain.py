@@ -271,6 +271,18 @@ def test_keys_by_hand(folder: Path) -> None:
         ask(folder, REQUEST, GOOD, url, keys=b"{}")
 
 
+def test_keys_by_hand_before_the_access_phase(folder: Path) -> None:
+    server = f"{REQUEST} if ($jwt_claim_sub = alice) {{ return 403; }} auth_jwt A;"
+    server += " auth_jwt_key_request /_k;"
+    text = KEY.sign({"sub": "alice"})
+    told = ask(folder, server, text, "http://localhost/a?x=1", keys=jwks(KEY).encode())
+    assert because(told)[0] == "return"
+    told = ask(folder, server, text, "http://localhost/a?x=1", keys=jwks(OTHER).encode())
+    assert because(told)[0] == "key"
+    with pytest.raises(KeySetError):
+        ask(folder, server, text, keys=b"{}")
+
+
 def test_keys_by_hand_in_the_form_that_is_asked_for(folder: Path) -> None:
     server = "auth_jwt A; auth_jwt_key_request /_k keyval; location = /_k { proxy_pass http://k; }"
     keys = (folder / "map.json").read_bytes()

@@ -32,6 +32,8 @@ class Journey:
 
     def __init__(self, conf: Configuration, server: Place, r: Traced, account: Account) -> None:
         self.conf, self.server, self.r, self.account = conf, server, r, account
+        for location in conf.by_location:
+            location.settle = None  # keys are not fetched for an explanation
 
     def run(self) -> None:
         rc: Status | None = REDIRECT

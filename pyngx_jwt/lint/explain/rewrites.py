@@ -18,6 +18,7 @@ def run_rewrites(place: Place, r: Traced, account: Account) -> Status | None:
     for build, statement in zip(builds, statements, strict=False):
         uri, args, location, before = r.uri, r.args, r.location, dict(r.variables)
         rc = build(place.level.variables)(r)
+        assert rc is None or isinstance(rc, int)  # nothing waits for keys here
         words = " ".join((statement.name, *statement.args))
         changed = _changes(r, uri, args, before)
         if r.location is not location:

@@ -3,8 +3,8 @@
 "limit_req" and "limit_conn" count before tokens are looked at.  NGINX Plus then tells what any
 token says: with tokens that are not even signed somebody else's quota can be used up.  In kjdev's
 module the variable is empty unless "auth_jwt_phase preaccess" is set, and an empty key is not
-limited at all.  pyngx verifies the token first, but with keys of an "auth_jwt_key_request" it can
-do so only once these are there.  Limit by address, or let a second server count that is reached
+limited at all.  pyngx verifies the token first, and fetches keys for that if it has to, which other
+servers with this configuration do not.  Limit by address, or in a named location that is reached
 after the check.
 
 Bad:
@@ -70,7 +70,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             hint = 'turn "auth_jwt_phase preaccess" on'
         else:
             told = f"{variable} is of a token that is not verified yet when requests are counted"
-            hint = "limit by address, or in a server behind the check"
+            hint = "limit by address, or in a named location behind the check"
         yield Hit(statement, told, hint, ((used, "requests are counted here"),), word=1)
 
 

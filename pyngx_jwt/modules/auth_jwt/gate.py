@@ -9,20 +9,28 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import time
 
-from ...http.request import OK, Request, Status
+from ...http.level import Level
+from ...http.module import AnyModule
+from ...http.request import OK, Request, Settle, Status
 from ...jwt import Reason, Refusal, Token, Verified, Verifier, read
 from ...log import Level as LogLevel
+from .conf import TokenConf
 from .demands import Demand
 from .keyring import Keyring
 from .settings import JwtConf
 from .sources import Failure
-from .variables import KEY, remember
+from .variables import KEY, remember, remembered
 from .wire import Challenger, FindToken
 from .words import Words, log_refusal
 
 Answer = Awaitable[Status | None] | Status | None
 
 NO_TOKEN = Refusal(Reason.MISSING, "")
+# What a token is refused for that would perhaps be accepted if there were more keys.
+KEYLESS = (
+    *(Reason.NO_KEY, Reason.UNKNOWN_KID, Reason.SIGNATURE, Reason.DECRYPTION),
+    Reason.NO_SOURCE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,18 @@ class Plan:
     # Methods whose requests pass with whatever token, which is looked at nonetheless.
     excused: frozenset[str] = frozenset()
     lasting: bool = False  # whether variables tell of the token in other locations, too
+    early: bool = True  # whether they tell of it before the phase in which it is checked
     before: Callable[[Request], None] | None = None  # runs for each request
     accepted: Callable[[Request, Verified], None] | None = None
     # What answers instead of a refusal's status.
     answer: Callable[[Request, Status], Status] | None = None
     # Which of several reasons the log is told.
     explain: Callable[[Request, str, Refusal], Refusal] | None = None
+
+
+Outcome = Verified | Refusal | Failure
+# Says what an outcome comes to; the verifier is what it is of.
+Decide = Callable[[Request, str, Outcome, "Verifier | Failure"], "Status | None"]
 
 
 class Gate:
@@ -79,26 +93,21 @@ class Gate:
             return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, plan.no_keys))
         now = time()
         if keyring.since <= now < keyring.until:
-            return self._judge(r, token, keyring.verifier, now)
-        verifier = keyring.at_hand(r, token, now)
-        if verifier is None:
-            return self._fetch(r, token, keyring)
-        return self._judge(r, token, verifier, now)
+            verifier = keyring.verifier
+            outcome = verifier.verify(token, now)
+            if type(outcome) is Verified:
+                return self._accept(r, token, outcome)
+            return self._weigh(r, token, outcome, verifier, now, self._decide)
+        return self._find_out(r, token, keyring, self._decide)
 
-    async def _fetch(self, r: Request, token: str, keyring: Keyring) -> Status | None:
-        verifier = await keyring.fetched(r, token)
-        answer = self._judge(r, token, verifier, time())
-        return answer if answer is None or isinstance(answer, int) else await answer
-
-    def _judge(self, r: Request, token: str, verifier: Verifier | Failure, now: float) -> Answer:
-        if isinstance(verifier, Failure):
-            return self._give_up(r, token, verifier)
-        outcome = verifier.verify(token, now)
+    def _decide(
+        self, r: Request, token: str, outcome: Outcome, verifier: Verifier | Failure
+    ) -> Status | None:
         if type(outcome) is Verified:
             return self._accept(r, token, outcome)
-        assert isinstance(outcome, Refusal)
-        if outcome.reason is Reason.UNKNOWN_KID:
-            return self._look_again(r, token, verifier, outcome)
+        if isinstance(outcome, Failure):
+            return self._give_up(r, token, outcome)
+        assert isinstance(outcome, Refusal) and isinstance(verifier, Verifier)
         if outcome.reason is Reason.NO_KEY and not verifier.key_sets:
             outcome = Refusal(Reason.NO_SOURCE, self.plan.no_keys)
         return self._refuse(r, token, 401, outcome)
@@ -106,35 +115,11 @@ class Gate:
     def _give_up(self, r: Request, token: str, failure: Failure) -> Status | None:
         status = self.plan.broken_keys
         if status != 401:
+            self._forget(r)
             r.log(LogLevel.ERR, f"auth_jwt: {failure.text}")
             return status
         r.log(LogLevel.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
         return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, failure.text))
-
-    def _look_again(self, r: Request, token: str, verifier: Verifier, refusal: Refusal) -> Answer:
-        """Perhaps the keys have changed: of an unknown kid nothing else can be told."""
-        keyring, now = self.plan.keyring, time()
-        assert keyring is not None
-        newer = keyring.newer(r, token, now)
-        if isinstance(newer, Verifier) and newer is not verifier:
-            outcome = newer.verify(token, now)
-            if isinstance(outcome, Verified):
-                return self._accept(r, token, outcome)
-            refusal = outcome
-        if refusal.reason is Reason.UNKNOWN_KID and keyring.may_refresh(r, token, now):
-            return self._refresh(r, token, keyring, refusal)
-        return self._refuse(r, token, 401, refusal)
-
-    async def _refresh(
-        self, r: Request, token: str, keyring: Keyring, refusal: Refusal
-    ) -> Status | None:
-        newer = await keyring.fetched(r, token, refresh=True)
-        if isinstance(newer, Verifier):
-            outcome = newer.verify(token, time())
-            if isinstance(outcome, Verified):
-                return self._accept(r, token, outcome)
-            refusal = outcome
-        return self._refuse(r, token, 401, refusal)
 
     def _accept(self, r: Request, token: str, verified: Verified) -> Status | None:
         plan = self.plan
@@ -144,8 +129,6 @@ class Gate:
         for demand in plan.demands:
             denial = demand(r, verified)
             if denial is not None:
-                if denial.refusal.reason is not Reason.CONDITION:
-                    self._forget(r)
                 return self._refuse(r, token, *denial)
         if plan.accepted is not None:
             plan.accepted(r, verified)
@@ -158,8 +141,7 @@ class Gate:
 
     def _refuse(self, r: Request, token: str, status: Status, refusal: Refusal) -> Status | None:
         plan = self.plan
-        found = r.contexts.get(KEY)
-        if found is None or found[0] is not r.location:
+        if refusal.reason is not Reason.CONDITION:
             self._forget(r)
         if plan.explain is not None and token and r.location.log.level >= LogLevel.ERR:
             refusal = plan.explain(r, token, refusal)
@@ -172,15 +154,131 @@ class Gate:
             r.add_header("WWW-Authenticate", field)
         return status
 
-    # -- without enforcement ---------------------------------------------------------------
+    # -- keys ------------------------------------------------------------------------------
 
-    async def prepare(self, r: Request) -> None:
-        """Fetches the keys with which the variables of a token are verified."""
+    def _find_out(self, r: Request, token: str, keyring: Keyring, decide: Decide) -> Answer:
+        """Verifies the token, and has decided what comes of it."""
+        now = time()
+        if keyring.since <= now < keyring.until:
+            return self._judge(r, token, keyring.verifier, now, decide)
+        verifier = keyring.at_hand(r, token, now)
+        if verifier is None:
+            return self._fetch(r, token, keyring, decide)
+        return self._judge(r, token, verifier, now, decide)
+
+    async def _fetch(
+        self, r: Request, token: str, keyring: Keyring, decide: Decide
+    ) -> Status | None:
+        verifier = await keyring.fetched(r, token)
+        answer = self._judge(r, token, verifier, time(), decide)
+        return answer if answer is None or isinstance(answer, int) else await answer
+
+    def _judge(
+        self, r: Request, token: str, verifier: Verifier | Failure, now: float, decide: Decide
+    ) -> Answer:
+        if isinstance(verifier, Failure):
+            return decide(r, token, verifier, verifier)
+        return self._weigh(r, token, verifier.verify(token, now), verifier, now, decide)
+
+    def _weigh(
+        self,
+        r: Request,
+        token: str,
+        outcome: Verified | Refusal,
+        verifier: Verifier,
+        now: float,
+        decide: Decide,
+    ) -> Answer:
+        """Other keys may lead to another outcome."""
+        if isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID:
+            outcome, verifier = self._look_again(r, token, verifier, outcome, now)
+            keyring = self.plan.keyring
+            assert keyring is not None
+            unknown = isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID
+            if unknown and keyring.may_refresh(r, token, now):
+                return self._refresh(r, token, keyring, outcome, verifier, decide)
+        return decide(r, token, outcome, verifier)
+
+    def _look_again(
+        self, r: Request, token: str, verifier: Verifier, refusal: Refusal, now: float
+    ) -> tuple[Verified | Refusal, Verifier]:
+        """Perhaps the keys have changed: of an unknown kid nothing else can be told."""
         keyring = self.plan.keyring
-        if keyring is not None and (token := self.plan.find_token(r)):
-            found = await keyring.fetched(r, token)
-            if isinstance(found, Failure):
-                r.log(LogLevel.ERR, f"auth_jwt: {found.text}")
+        assert keyring is not None
+        newer = keyring.newer(r, token, now)
+        if isinstance(newer, Verifier) and newer is not verifier:
+            return newer.verify(token, now), newer
+        return refusal, verifier
+
+    async def _refresh(
+        self,
+        r: Request,
+        token: str,
+        keyring: Keyring,
+        outcome: Verified | Refusal,
+        verifier: Verifier,
+        decide: Decide,
+    ) -> Status | None:
+        newer = await keyring.fetched(r, token, refresh=True)
+        if isinstance(newer, Verifier):
+            outcome, verifier = newer.verify(token, time()), newer
+        return decide(r, token, outcome, verifier)
+
+    # -- before the access phase, and without enforcement ----------------------------------
+
+    def prepare(self, r: Request) -> Answer:
+        """Finds out what variables tell of a token that is not demanded."""
+        return self.settle(r, True)
+
+    def settle(self, r: Request, ends: bool) -> Answer:
+        """Finds out what variables tell of the token before it is due; keys may have to be
+        fetched for that.  If they cannot be had it `ends` the request as the access phase
+        would: what depends on a claim is not to be decided without it."""
+        plan, found = self.plan, r.contexts.get(KEY)
+        if plan.keyring is None or r.asks_for_keys or (found and found[0] is r.location):
+            return None
+        if plan.applies is not None and not plan.applies(r):
+            return None
+        token = plan.find_token(r) if plan.early or remembered(r) is not None else ""
+        if not token:
+            return None
+        return self._find_out(r, token, plan.keyring, self._end if ends else self._note)
+
+    def _note(
+        self, r: Request, token: str, outcome: Outcome, verifier: Verifier | Failure
+    ) -> Status | None:
+        if not self._lacks_keys(outcome, verifier):
+            assert not isinstance(outcome, Failure)
+            self._told(r, outcome)
+        return None
+
+    def _end(
+        self, r: Request, token: str, outcome: Outcome, verifier: Verifier | Failure
+    ) -> Status | None:
+        if not self._lacks_keys(outcome, verifier):
+            return self._note(r, token, outcome, verifier)
+        if self.plan.enforced and not self._is_one_of_several(r, outcome):
+            return self._decide(r, token, outcome, verifier)
+        self._forget(r)
+        if isinstance(outcome, Failure) and not self.plan.enforced:
+            r.log(LogLevel.ERR, f"auth_jwt: {outcome.text}")
+        return None
+
+    def _lacks_keys(self, outcome: Outcome, verifier: Verifier | Failure) -> bool:
+        """Whether more keys might have led to another outcome."""
+        if isinstance(outcome, Failure) or isinstance(verifier, Failure):
+            return True
+        keyring = self.plan.keyring
+        assert keyring is not None
+        return (
+            isinstance(outcome, Refusal) and outcome.reason in KEYLESS and keyring.lacks(verifier)
+        )
+
+    def _is_one_of_several(self, r: Request, outcome: Outcome) -> bool:
+        """Whether another permission would be as good: with "satisfy any", for a plain 401."""
+        plan = self.plan
+        status = plan.broken_keys if isinstance(outcome, Failure) else 401
+        return r.location.core.satisfy == "any" and status == 401 and plan.answer is None
 
     def peek(self, r: Request) -> Verified | Token | None:
         """The token as far as variables may tell of it, without waiting for anything.
@@ -195,26 +293,38 @@ class Gate:
         keyring = plan.keyring
         if keyring is None:
             limits = r.location.conf(JwtConf).limits
-            return None if plan.enforced else _kept(r, read(text, limits))
+            return None if plan.enforced else self._told(r, read(text, limits))
         now = time()
         hot = keyring.since <= now < keyring.until
         verifier = keyring.verifier if hot else keyring.at_hand(r, text, now)
         if not isinstance(verifier, Verifier):
             return None
-        return self._fit(r, _kept(r, verifier.verify(text, now)))
+        outcome = verifier.verify(text, now)
+        if isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID:
+            outcome, _ = self._look_again(r, text, verifier, outcome, now)
+        return None if self._lacks_keys(outcome, verifier) else self._told(r, outcome)
 
-    def _fit(self, r: Request, token: Verified | Token | None) -> Verified | Token | None:
-        """The token, unless more than a signature is wanted of it and is not there."""
+    def _told(self, r: Request, outcome: Verified | Token | Refusal) -> Verified | Token | None:
+        """What variables may tell of: a token of which nothing is wanted but what it is."""
+        token = None if isinstance(outcome, Refusal) else outcome
+        r.contexts[KEY] = (r.location, token)
         if isinstance(token, Verified):
             for demand in self.plan.demands:
                 denial = demand(r, token)
                 if denial is not None and denial.refusal.reason is not Reason.CONDITION:
                     r.contexts[KEY] = (r.location, None)
                     return None
+            if self.plan.enforced and self.plan.lasting:
+                remember(r, token)
         return token
 
 
-def _kept(r: Request, outcome: Verified | Token | Refusal) -> Verified | Token | None:
-    found = None if isinstance(outcome, Refusal) else outcome
-    r.contexts[KEY] = (r.location, found)
-    return found
+def settles(module: AnyModule) -> None:
+    """Has what needs claims before the access phase wait for keys that have to be fetched, and
+    end the request without any."""
+
+    @module.settles
+    def settle(conf: TokenConf, level: Level) -> Settle | None:
+        gate = conf._gate
+        keyring = gate.plan.keyring if gate is not None else None
+        return gate.settle if gate is not None and keyring and keyring.has_sources else None

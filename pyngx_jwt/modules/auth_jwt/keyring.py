@@ -76,7 +76,7 @@ class Keyring:
         sets: list[KeySet] = []
         until = math.inf
         for source in self.sources(r, token):
-            found = source.current(r, now)
+            found = _at_hand(r, source, now)
             if found is None:
                 return None
             if not self._take(r, found, sets):
@@ -89,17 +89,22 @@ class Keyring:
         return verifier
 
     async def fetched(self, r: Request, token: str, *, refresh: bool = False) -> Verifier | Failure:
-        """As at_hand(), after fetching what is not; with `refresh` what is, too, as far as it
-        has not been fetched anew a moment ago."""
+        """As at_hand(), after fetching what is not, once for a request; with `refresh` what is,
+        too, as far as it has not been fetched anew a moment ago."""
         sets: list[KeySet] = []
         for source in self.sources(r, token):
             now = time.time()
-            found = source.current(r, now)
+            found = _at_hand(r, source, now)
             if isinstance(source, KeyRequest):
-                if refresh and source.may_refresh(now):
+                refreshes = refresh and source.may_refresh(now)
+                if (refreshes or found is None) and _asks_for_keys(r):
+                    return _cycle(source)
+                if refreshes:
                     found = await source.refresh(r)
                 elif found is None:
                     found = await source.fetch(r)
+                if isinstance(found, KeySet) or not refresh:
+                    r.contexts[source.asked] = found
             assert found is not None
             if not self._take(r, found, sets):
                 assert isinstance(found, Failure)
@@ -116,7 +121,17 @@ class Keyring:
     def may_refresh(self, r: Request, token: str, now: float) -> bool:
         """Whether fetching anew may bring keys that are not known yet."""
         sources = self.sources(r, token)
-        return any(isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources)
+        return not _asks_for_keys(r) and any(
+            isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources
+        )
+
+    @property
+    def has_sources(self) -> bool:
+        return bool(self._find)
+
+    def lacks(self, verifier: Verifier) -> bool:
+        """Whether it has the keys of some sources only."""
+        return len(verifier.key_sets) < len(self._find)
 
     def sources(self, r: Request, token: str) -> list[Source]:
         """Where the keys for a token come from.  The same for all of a request: a subrequest for
@@ -147,7 +162,9 @@ class Keyring:
             sets.append(found)
             return True
         if self._lenient and not found.fatal:
-            r.log(LogLevel.ERR, f"auth_jwt: {found.sentence} ({found.text})")
+            if found not in r.contexts:
+                r.contexts[found] = True
+                r.log(LogLevel.ERR, f"auth_jwt: {found.sentence} ({found.text})")
             return True
         return False
 
@@ -165,6 +182,27 @@ class Keyring:
             del self._verifiers[next(iter(self._verifiers))]
         self._verifiers[sets] = verifier  # the latest stands last
         return verifier
+
+
+def _at_hand(r: Request, source: Source, now: float) -> KeySet | Failure | None:
+    found = source.current(r, now)
+    if found is None and isinstance(source, KeyRequest):
+        found = r.contexts.get(source.asked)
+    return found
+
+
+def _cycle(source: KeyRequest) -> Failure:
+    uri, form = source.asked
+    text = f"{source.place} is asked for while keys are: cycle"
+    return Failure(text, f'failed to load {form}: "{uri}"', fatal=True)
+
+
+def _asks_for_keys(r: Request) -> bool:
+    """Whether a token waits for what the request comes to."""
+    at: Request | None = r
+    while at is not None and not at.asks_for_keys:
+        at = at.parent
+    return at is not None
 
 
 def keyring_of(

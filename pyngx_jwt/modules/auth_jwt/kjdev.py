@@ -49,7 +49,7 @@ from .conditions import (
 )
 from .conf import INSIDE, KeyName, Required, TokenConf
 from .demands import Demand, Denial, compile_required, told
-from .gate import Gate, Plan
+from .gate import Gate, Plan, settles
 from .keyring import Keyring, keyring_of
 from .revocation import RevocationFile, RevocationFiles
 from .settings import policy_with
@@ -256,6 +256,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
             no_token=_no_token(conf, level),
             broken_keys=401,
             lasting=True,
+            early=False,
             before=_ignored(phase),
             accepted=_challenged(conf, level),
             explain=_explain(conf, level),
@@ -414,6 +415,7 @@ def _getter(
 
 
 auth_jwt_kjdev = Module("auth_jwt_kjdev", KjdevConf, {"kjdev"})
+settles(auth_jwt_kjdev)
 
 
 @auth_jwt_kjdev.handler(Phase.PREACCESS)

@@ -19,7 +19,7 @@ from ...http.variables import unsettled
 from ...jwt import ALGORITHMS, MAXLT, Json, Policy, Reason, Refusal, render_sorted
 from .conf import Required, TokenConf
 from .demands import compile_required
-from .gate import NO_TOKEN, Gate, Plan
+from .gate import NO_TOKEN, Gate, Plan, settles
 from .keyring import FindSource, Keyring, sources_of
 from .secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
 from .settings import policy_with
@@ -165,6 +165,7 @@ _ENCODINGS: dict[str, Callable[[str], bytes]] = {
 }
 
 auth_jwt_maxlt = Module("auth_jwt_maxlt", MaxltConf, {"maxlt"})
+settles(auth_jwt_maxlt)
 look = look_for(MaxltConf)
 
 

@@ -35,11 +35,11 @@ from ...jwt import (
 from .blocks import answers, opened_at, place_of
 from .conf import INSIDE, Required, TokenConf
 from .demands import Demand, Denial, compile_required, told
-from .gate import Gate, Plan
+from .gate import Gate, Plan, settles
 from .keyring import Keyring, keyring_of
 from .settings import JwtConf, policy_with
 from .sources import KeyForm
-from .variables import add_member_variables, claim_getter, header_getter, look_for
+from .variables import add_member_variables, claim_getter, header_getter, look_lasting
 from .wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
 from .words import plus_words
 
@@ -133,7 +133,7 @@ class PlusConf(TokenConf):
             find = getter(*names)
         except ValueError:
             raise ConfError(f'invalid name "{".".join(names)}"') from None
-        self._level.variables.define(name, make(look_for(type(self)), find))
+        self._level.variables.define(name, make(look_lasting(type(self)), find))
 
     @directive(INSIDE, syntax="auth_jwt_require $value ... [error=401 | 403];")
     def auth_jwt_require(self, value: str, *values: str) -> None:
@@ -215,6 +215,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
             words=plus_words,
             demands=(*_claims(conf, level), *compile_required(conf.required, level)),
             enforced=switch.enforced,
+            lasting=True,
         )
     )
     if switch.enforced:
@@ -266,8 +267,9 @@ def _claim(demand: ClaimDemand, level: Level) -> Demand:
 
 def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
     module = Module("auth_jwt" if dialect == "plus" else f"auth_jwt_{dialect}", kind, {dialect})
-    look = look_for(kind)
+    look = look_lasting(kind)
     module.handler(Phase.ACCESS)(build)
+    settles(module)
     add_member_variables(module, look, getter)
 
     @module.variable("jwt_payload")

@@ -206,12 +206,14 @@ class KeyRequest:
         "_shared",
         "_since",
         "_uri",
+        "asked",
         "place",
         "until",
     )
 
     def __init__(self, uri: str, cache: float, sets: KeySets, form: KeyForm = JWKS) -> None:
         self._uri, _, self._args = uri.partition("?")
+        self.asked = (uri, form.name)  # in r.contexts: what this was answered for the request
         self.place = f'key request "{self._uri}"'
         self._sets, self._form = sets, form
         self._lifetime = cache or LOOK
@@ -336,6 +338,7 @@ class KeyRequest:
             body=KeptBody(),
             passed=PASSED,
             refresh=refresh,
+            asks_for_keys=True,
         )
         if self._location not in (None, sub.location):  # it was redirected: who knows why
             self._shared = False

@@ -26,7 +26,7 @@ from ..core import CoreConf
 from ..rewrite import RewriteConf
 from .blocks import answers, opened_at, place_of, warn
 from .conf import TokenConf
-from .gate import Gate, Plan
+from .gate import Gate, Plan, settles
 from .keyring import FindSource, Keyring, sources_of
 from .secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
 from .settings import JwtConf, policy_with
@@ -174,6 +174,7 @@ def _field(fields: Fields, plain: str) -> Getter:
 
 
 auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf, {"tesla"})
+settles(auth_jwt_tesla)
 look = look_for(TeslaConf)
 
 

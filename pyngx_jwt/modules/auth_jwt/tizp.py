@@ -13,12 +13,12 @@ from ...http.request import Handler
 from ...http.template import without_variables
 from ...jwt import ALGORITHMS, TIZP, Policy, getter
 from .conf import TokenConf
-from .gate import Gate, Plan
+from .gate import Gate, Plan, settles
 from .keyring import FindSource, Keyring, sources_of
 from .plus import Switch, parse_switch
 from .secrets import LINE, find_file, from_file, here
 from .settings import policy_with
-from .variables import add_member_variables, look_for
+from .variables import add_member_variables, look_lasting
 from .wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
 from .words import plus_words
 
@@ -62,7 +62,8 @@ class TizpConf(TokenConf):
 
 
 auth_jwt_tizp = Module("auth_jwt_tizp", TizpConf, {"tizp"})
-add_member_variables(auth_jwt_tizp, look_for(TizpConf), getter)
+add_member_variables(auth_jwt_tizp, look_lasting(TizpConf), getter)
+settles(auth_jwt_tizp)
 
 
 @auth_jwt_tizp.handler(Phase.ACCESS)
@@ -80,6 +81,7 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
             challenge=compile_challenge(conf, level, usual),
             words=plus_words,
             success=None,
+            lasting=True,
         )
     )
     return gate.handle

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ...http.module import AnyModule
 from ...http.request import Request
@@ -35,6 +36,8 @@ def look_for(kind: type[TokenConf]) -> Look:
 
     def look(r: Request) -> Verified | Token | None:
         found = r.contexts.get(KEY)
+        if found is None and r.in_background and r.parent is not None:  # in the place of that
+            found = r.parent.contexts.get(KEY)
         if found is not None and found[0] is r.location:
             token: Verified | Token | None = found[1]
             return token
@@ -43,22 +46,25 @@ def look_for(kind: type[TokenConf]) -> Look:
     return look
 
 
-def look_after_check(kind: type[TokenConf]) -> Look:
-    """As look_for(), but nothing is told before a location has looked at the request's token,
-    and a location that demands none tells what the last one has accepted, be it before an
-    internal redirect or in the request whose subrequest this is."""
+def look_lasting(kind: type[TokenConf]) -> Look:
+    """As look_for(), but a location that demands no token tells what the last one that did has
+    verified, be it before an internal redirect or in the request whose subrequest this is."""
     look = look_for(kind)
 
     def find(r: Request) -> Verified | Token | None:
-        lasting = r.main.lasting
-        if lasting is None or KEY not in lasting:
-            return None
-        if r.location.conf(kind)._gate is None:
-            token: Verified | Token | None = lasting[KEY]
-            return token
-        return look(r)
+        if r.location.conf(kind)._gate is not None:
+            return look(r)
+        lasting = remembered(r)
+        token: Verified | Token | None = lasting[KEY] if lasting is not None else None
+        return token
 
     return find
+
+
+def look_after_check(kind: type[TokenConf]) -> Look:
+    """As look_lasting(), but nothing is told before a location has looked at the token."""
+    look = look_lasting(kind)
+    return lambda r: look(r) if remembered(r) is not None else None
 
 
 @contextmanager
@@ -77,11 +83,22 @@ def choosing_keys(r: Request, token: Token | None) -> Iterator[None]:
 
 
 def remember(r: Request, token: Verified | Token | None) -> None:
-    """Keeps what look_after_check() tells; None of a token that was refused."""
-    main = r.main
-    if main.lasting is None:
-        main.lasting = {}
-    main.lasting[KEY] = token
+    """Keeps what look_lasting() tells; None of a token that was refused."""
+    if r.lasting is None:
+        r.lasting = {}
+    r.lasting[KEY] = token
+
+
+def remembered(r: Request) -> dict[str, Any] | None:
+    """Where that is kept, of the request or else of that whose subrequest it is; None if no
+    location has looked at a token."""
+    at: Request | None = r
+    while at is not None:
+        lasting: dict[str, Any] | None = at.lasting
+        if lasting is not None and KEY in lasting:
+            return lasting
+        at = at.parent
+    return None
 
 
 def claim_getter(look: Look, find: Callable[[dict[str, Json]], str]) -> Getter:
