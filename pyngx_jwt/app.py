@@ -189,7 +189,7 @@ class _Door:
         if server not in self.options_of:
             self.options_of[server] = head_options(server)
         options = self.options_of[server]
-        return head if options == self.options else parse_head(data, options)
+        return head if options == self.options else parse_head(data, options, self.options)
 
     def count(self) -> Counts:
         """The connections by what they do now; aiohttp reads their heads."""

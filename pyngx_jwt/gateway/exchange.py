@@ -374,10 +374,10 @@ class Exchange:
         if error.handshaking:
             self.doing = "SSL handshaking to upstream"
         self.log(LogLevel.CRIT if error.critical else LogLevel.ERR, str(error))
+        if self.state.response is None:  # else it has a status
+            self.state.status = 504 if error.timed_out else 502
         if error.timed_out:
-            self.state.status = 504
             return "timeout"
-        self.state.status = 502
         return "invalid_header" if isinstance(error, BadResponse) else "error"
 
     def _next(self, failure: str) -> bool:
@@ -438,7 +438,9 @@ class Exchange:
         if response.status == 101 and self.gateway.wire.upgrades:
             if "upgrade" in self.r.index:
                 return await self._upgrade(response)
-            return await self._drop(response)
+            self.log(LogLevel.ERR, "upstream switched protocols though nobody asked for it")
+            self.leave(failed=False)
+            return 502
         self._copy_head(response)
         self.doing = READING
         return await self._send_response(response)
@@ -615,20 +617,6 @@ class Exchange:
         await tunnel(r, connection)
         self.leave(failed=False)
         return r.finish()
-
-    async def _drop(self, response: Response) -> Status:
-        """An upgrade that nobody asked for: the client gets nothing of it."""
-        r, connection = self.r, self.connection
-        assert connection is not None
-        r.status, self.doing = response.status, READING
-        try:
-            while await connection.read() is not None:
-                pass
-        except UpstreamError as error:
-            self.failed(error)
-        self.leave(failed=False)
-        r.sink.abort()
-        return DONE
 
     def close(self) -> None:
         """Lets go of what an abandoned exchange still holds."""

@@ -53,13 +53,15 @@ async def read_body(r: Request) -> KeptBody:
 
     More than client_body_buffer_size goes into a file below client_body_temp_path.
     """
+    if r.discards_body:
+        return KeptBody()
     if r.body is not None:
         kept: KeptBody = r.body
         return kept
     r.continue_client()
     body = r.body = KeptBody()
     source = r.body_in  # a subrequest has none: it gets what its main request has read
-    if source is None or r.discards_body:
+    if source is None:
         return body
     in_memory = _memory_for(r)
     while data := await source.read():

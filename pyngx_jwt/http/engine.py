@@ -91,6 +91,8 @@ async def run(
 async def _failed(r: Request, error: Exception) -> None:
     """The one place where exceptions become answers."""
     if isinstance(error, (BodyError, HeaderRefused)):
+        if isinstance(error, BodyError):  # what came of it goes nowhere
+            r.main.discards_body = True
         await answer(r, error.status)
     elif isinstance(error, RegexFailed):  # which is in the log
         await answer(r, 500)

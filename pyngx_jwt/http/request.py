@@ -167,7 +167,7 @@ class Request:
     expect_continue = False  # the client waits to be told to send the body
     body_in: RequestBody | None = None
     body: Any = None  # what read_body() kept
-    discards_body = False  # it is too large, and nobody gets any of it
+    discards_body = False  # it is too large or wrong, and nobody gets any of it
     internal = False
     uri_changed = False
     uri_changes = MAX_URI_CHANGES + 1

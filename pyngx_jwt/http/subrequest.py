@@ -111,6 +111,11 @@ async def subrequest(
     return sub
 
 
+def is_whole(sub: Request) -> bool:
+    """Whether the answer has come to its end, as far as it was wanted."""
+    return isinstance(sub.sink, Kept) and sub.sink.complete
+
+
 def start_subrequest(r: Request, uri: str, args: str = "", *, method: str = "GET") -> None:
     """Begins a subrequest whose answer is of no interest.  The request goes on meanwhile, but
     its connection takes no other one until this is done, as in nginx."""

@@ -15,7 +15,6 @@ Otherwise than nginx
 --------------------
 - A wrong header line is answered when the head is complete (or too large), not when
   the line has come. A wrong request line is answered at its end.
-- Every limit and switch is the default server's, also after "Host" chose another one.
 - Of several things that are wrong, another one may be logged.
 - A pipelined request may use all large buffers, whatever the one before it used.
 """
@@ -66,8 +65,11 @@ def find_head_end(buffer: bytes | bytearray, start: int = 0, most: int = 1 << 62
     return end if end and buffer.find(b" HTTP/", start, end) < 0 else -1
 
 
-def parse_head(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> Head | BadRequest:
-    """Reads the head at the beginning of ``data``, which holds a whole one.
+def parse_head(
+    data: bytes | bytearray, options: HeadOptions = DEFAULTS, before: HeadOptions | None = None
+) -> Head | BadRequest:
+    """Reads the head at the beginning of ``data``, which holds a whole one; ``before`` are the
+    options up to the line that names the host, and for sizes, if they are not the same.
 
     ``find_head_end`` says so; or ``data`` is all that came and ends in CRLF CRLF: then what
     is behind ``Head.length`` is body or the next request. Empty lines alone are no head:
@@ -79,13 +81,14 @@ def parse_head(data: bytes | bytearray, options: HeadOptions = DEFAULTS) -> Head
     # shows without a search.
     lines = text.split("\r")
     if lines.pop() != "\n" or lines.pop() != "\n" or "\0" in text:
-        return _parse_odd(text, options)
-    if length > options.client_header_buffer_size and not _fits(length, options):
-        return _parse_odd(text, options)
-    found = _parse_lines(lines, length, options)
+        return _parse_odd(text, options, before)
+    sizes = before or options
+    if length > sizes.client_header_buffer_size and not _fits(length, sizes):
+        return _parse_odd(text, options, before)
+    found = _parse_lines(lines, length, options, before=before)
     if type(found) is Head and found.http_version != 9:
         return found
-    return _parse_odd(text, options)  # once more, strictly: it finds out what is wrong
+    return _parse_odd(text, options, before)  # once more, strictly: it finds out what is wrong
 
 
 def parse_next(line: bytes, previous: Head, options: HeadOptions = DEFAULTS) -> Head | None:
@@ -181,15 +184,17 @@ def _fits(length: int, options: HeadOptions) -> bool:
     return number > 0 and length <= size
 
 
-def _parse_odd(text: str, options: HeadOptions) -> Head | BadRequest:
+def _parse_odd(
+    text: str, options: HeadOptions, before: HeadOptions | None = None
+) -> Head | BadRequest:
     """Reads a head with lone LFs, empty lines before it, or something to refuse."""
-    lines, refusal, length = _split_lines(text, options)
+    lines, refusal, length = _split_lines(text, before or options)
     if not lines and refusal:
         head = new_head(length, text.lstrip("\r\n").partition("\n")[0])
         head.method = head.request_line.partition(" ")[0]
         is_method = method_beginning(head.request_line)
         return refuse(refusal if is_method else INVALID_METHOD, "line", head)
-    return _parse_lines(lines, length, options, refusal)
+    return _parse_lines(lines, length, options, refusal, before)
 
 
 def _split_lines(text: str, options: HeadOptions) -> tuple[list[str], Refusal | None, int]:
@@ -221,11 +226,15 @@ def _split_lines(text: str, options: HeadOptions) -> tuple[list[str], Refusal | 
 
 
 def _parse_lines(
-    lines: list[str], length: int, options: HeadOptions, refusal: Refusal | None = None
+    lines: list[str],
+    length: int,
+    options: HeadOptions,
+    refusal: Refusal | None = None,
+    before: HeadOptions | None = None,
 ) -> Head | BadRequest:
     """Reads lines without their ends; the refusal is that of the line behind the last one."""
     head = new_head(length, lines[0])
-    wrong = read_request_line(head, options)
+    wrong = read_request_line(head, before or options)
     if wrong is not None:
         return refuse(wrong, "line", head)
     if head.http_version == 9:
@@ -236,7 +245,8 @@ def _parse_lines(
         name, _, value = line.partition(": ")
         known = KNOWN.get(name)
         if known is None or "\n" in value:
-            wrong = read_odd_header(head, line, options)
+            applies = before if before is not None and "host" not in index else options
+            wrong = read_odd_header(head, line, applies)
             if wrong is not None:
                 refusal = wrong
                 break

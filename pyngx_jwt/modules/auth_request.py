@@ -9,7 +9,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status
 from ..http.settle import settled
-from ..http.subrequest import subrequest
+from ..http.subrequest import is_whole, subrequest
 from ..http.template import Template
 from ..http.variables import Setter, variable_name
 from ..log import Level as LogLevel
@@ -68,7 +68,7 @@ def _judge(r: Request, sub: Request) -> Status:
         r.headers_out += [pair for pair in sub.headers_out if pair[0].lower() == CHALLENGE]
     if sub.status in (401, 403):
         return sub.status
-    if 200 <= sub.status < 300:
+    if 200 <= sub.status < 300 and is_whole(sub):
         return OK
     doing = " while sending to client" if sub.upstream_states else ""
     r.log(LogLevel.ERR, f"auth request unexpected status: {sub.status}{doing}")

@@ -483,7 +483,7 @@ class HttpProtocol(asyncio.Protocol):
         if server is None or server is self.server:
             return head
         options = self.worker.options_of(server)
-        return head if options == self.options else parse_head(data, options)
+        return head if options == self.options else parse_head(data, options, self.options)
 
     def _remember(self, head: Head, data: bytes) -> None:
         """Keeps what a client that repeats itself will send again: most send the same
@@ -654,19 +654,20 @@ class HttpProtocol(asyncio.Protocol):
             r.header_only = True
             if r.status != 304:
                 r.content_length = r.last_modified = -1
-                r.content_type = None
+                if r.status_line is None:  # an upstream's is passed on
+                    r.content_type = None
         elif (r.content_length < 0 or r.expect_trailers) and not r.header_only:
             if r.http_version > 1000 and r.location.core.chunked_transfer_encoding:
                 r.chunked_out, r.content_length = True, -1
             elif r.content_length < 0:
                 r.keep_alive = False
-        elif r.content_length < 0 and r.http_version > 1000 and not r.upgraded:
-            r.chunked_out = r.location.core.chunked_transfer_encoding
         self.head_out = build_head(r, self.worker.clock, self._connection_line(r))
         r.header_size = len(self.head_out)
 
     def _keeps_alive(self, r: Request) -> bool:
         if self.must_close or self.worker.stopping:
+            return False
+        if self.body is not None and self.body.failed:
             return False
         requests, seconds, disabled = r.location.keepalive
         return (

@@ -37,8 +37,8 @@ SEED = ROOT / "tests/data/seed.conf"
 HANDLERS = """
 127.0.0.1:18080: index static log
   location = /: rewrite index static log
-  location /api/: auth_jwt proxy log
-    location /api/write/: auth_jwt proxy log
+  location /api/: auth_jwt_pyngx proxy log
+    location /api/write/: auth_jwt_pyngx proxy log
   location = /_jwks: proxy log
 127.0.0.1:18081: index static
   location /: rewrite index static

@@ -280,3 +280,21 @@ def test_body_without_end(nginx: Nginx) -> None:
         < 200
         """)
     assert closed.wait(5)
+
+
+@pytest.mark.nginx_differs("it closes the connection without an answer")
+def test_a_verdict_that_is_kept_and_breaks_off_admits_nobody(nginx: Nginx) -> None:
+    nginx.backend("auth", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+    nginx(
+        """
+        location / { auth_request /_auth; return 200 admitted; }
+        location /file { auth_request /_auth; }
+        location = /_auth {
+            internal; proxy_cache one; proxy_cache_key $uri; proxy_cache_valid 200 1m;
+            proxy_pass http://127.0.0.1:%%PORT_auth%%;
+        }
+        """,
+        files={"html/file": "admitted"},
+        http="proxy_cache_path %%DIR%%/cache keys_zone=one:1m;",
+    )
+    assert nginx.request("GET /file").status == 500

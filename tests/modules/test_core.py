@@ -862,3 +862,20 @@ def test_a_wildcard_takes_an_empty_label(nginx: Nginx) -> None:
     )
     got = nginx.raw(b"GET / HTTP/1.1\r\nHost: .c.d\r\nConnection: close\r\n\r\n")
     assert got.endswith(b"wildcard")
+
+
+def test_what_is_read_before_host_is_read_as_by_the_default_server(nginx: Nginx) -> None:
+    """The URI, and the lines before Host; what stands behind it the named server reads."""
+    nginx(
+        "return 200 default;",
+        servers=[
+            """
+            listen 127.0.0.1:%%PORT%%; server_name named;
+            merge_slashes off; underscores_in_headers on; large_client_header_buffers 4 1k;
+            return 200 "$uri [$http_a_b][$http_c_d]";
+            """
+        ],
+    )
+    head = b"GET /s//x%b HTTP/1.1\r\nA_b: 1\r\nHost: named\r\nC_d: 2\r\nConnection: close\r\n\r\n"
+    assert nginx.raw(head % b"").endswith(b"/s/x [][2]")
+    assert nginx.raw(head % (b"y" * 2000)).endswith(b"y [][2]")

@@ -869,3 +869,24 @@ def test_a_refused_body_is_read_for_a_limited_time(nginx: Nginx) -> None:
             for _ in range(100):
                 client.wire.send(b"x")
                 time.sleep(0.1)
+
+
+@pytest.mark.nginx_differs("it announces the seven bytes and sends none")
+def test_a_body_that_was_found_wrong_is_announced_nowhere(nginx: Nginx) -> None:
+    nginx("""
+        error_page 400 @errors;
+        location / { proxy_pass http://127.0.0.1:%%PORT_none%%; }
+        location @errors { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        """)
+    upstream = nginx.backend("b", OK_AND_CLOSE)
+    nginx.raw(
+        b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nGET /p/\r\nxx\r\n"
+    )
+    head, _, body = upstream.connections(1)[0].partition("\r\n\r\n")
+    assert "Content-Length: 7" not in head and not body
+
+
+def test_no_chunks_are_announced_to_head(nginx: Nginx) -> None:
+    nginx.backend("b", b"HTTP/1.1 200 OK\r\n\r\n")
+    nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    nginx.exchange("> HEAD /\n< 200\n< !Transfer-Encoding")
