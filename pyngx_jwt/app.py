@@ -20,17 +20,20 @@ from .compile import Address, Built, Cycle, load
 from .errors import ConfError
 from .gateway.groups import Upstreams
 from .http.engine import answer, begin, conclude
+from .http.head import Head
 from .http.location import ServerNames
 from .http.request import Request
 from .http.status import CLIENT_CLOSED
-from .http1.head import BadRequest, Head, parse_head
-from .http1.requests import head_options, request_of
+from .http1.head import parse_head
+from .http1.head_types import BadRequest
+from .http1.requests import choose_server, head_options, request_of
 from .http1.response_head import Clock
 from .log import FileTarget, Level, Log, OpenFile
 from .modules.core import CoreConf
 from .modules.stub_status import Counts
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
+from .server.lifecycle import note_absence, note_dropped
 from .zones import start_zones
 
 CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)
@@ -226,10 +229,11 @@ class _Door:
 
     def _new_request(self, head: Head, client: Client, sink: Sink) -> Request:
         r = request_of(head, client, sink, self.names)
+        if self.names.has_regexes:
+            choose_server(r, self.names)
         if head.content_length > 0 or head.chunked:
             r.body_in = Body(r, sink)
-        for line in head.dropped:
-            r.log(Level.INFO, f'client sent invalid header line: "{line}"')
+        note_dropped(r)
         return r
 
 
@@ -247,10 +251,10 @@ async def _finish(r: Request, sink: Sink, rest: Coroutine[Any, Any, None] | None
             await rest
         await sink.finish()
     except (ConnectionResetError, asyncio.CancelledError) as error:
-        if not r.header_sent:
-            r.status = CLIENT_CLOSED
         if r.connection.closed:
-            r.log(Level.INFO, "client prematurely closed connection")
+            note_absence(r)
+        elif not r.header_sent:
+            r.status = CLIENT_CLOSED
         sink.cut()
         if isinstance(error, asyncio.CancelledError):
             raise

@@ -17,7 +17,7 @@ NAMES = {path.relative_to(ROOT / "modules").with_suffix("").parts[0] for path in
 
 # Each may import what stands above it; what stands in one line is independent of each other.
 LAYERS = [
-    {"errors", "features"},
+    {"errors", "features", "deadline"},
     {"options"},
     {"log"},
     {"conf"},

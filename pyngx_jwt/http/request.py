@@ -1,4 +1,4 @@
-"""One request and the response being built for it."""
+"""One request; the response being built for it is a part of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..log import Level, Log
+from .head import Head
+from .response import Response
 from .status import DONE, NAMED, OK, REDIRECT, REDIRECTS
 
 if TYPE_CHECKING:
@@ -81,14 +83,6 @@ class Sink(Protocol):
         """Whether drain() would wait."""
 
 
-class BodyFilter(Protocol):
-    """Changes the body on its way out."""
-
-    def feed(self, data: bytes) -> bytes: ...
-
-    def end(self) -> bytes: ...
-
-
 class RequestBody(Protocol):
     """The request body as it arrives."""
 
@@ -126,12 +120,14 @@ class HeaderRefused(Exception):
         self.status = status
 
 
-class Request:
+class Request(Response):
     """A request being processed.
 
     Class attributes are what most requests never change.  Text is latin-1 throughout.
     """
 
+    head: Head
+    http_version: int  # 9 for HTTP/0.9, 1000, 1001
     parent: Request | None = None
     root: Request | None = None  # the request that a subrequest is made for
     server: Server
@@ -139,24 +135,13 @@ class Request:
     connection: Connection
     sink: Sink
 
-    request_line = ""
-    method = "GET"
-    original_method = "GET"
     pipelined = False
-    http_version = 1001  # 9 for HTTP/0.9, 1000, 1001
-    unparsed_uri = ""
-    uri = ""
-    args = ""
-    host = ""
-    port = 0  # the one named with the host, 0 is none
-    host_header = ""
     keep_alive = False
     valid_unparsed_uri = False
     add_uri_to_alias = False  # an alias in a regex location is a folder: try_files chose
     quoted_uri = False  # the URI came with a "%"
     plus_in_uri = False
     valid_location = True  # the URI still begins as its location does
-    header_length = 0  # bytes of the request head
     bytes_sent = 0
     header_size = 0  # bytes of the response head
     cleanups: tuple[Callable[[], None], ...] = ()  # run once the request is over and logged
@@ -173,7 +158,6 @@ class Request:
     uri_changes = MAX_URI_CHANGES + 1
     error_page_used = False
     captures: Match | None = None
-    subrequest_in_memory = False
     in_background = False  # updates a cache, and nobody waits for it
     asks_for_keys = False  # a subrequest for what tokens are verified with
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
@@ -182,50 +166,46 @@ class Request:
     rate = 0  # bytes per second the body is sent at, 0 is no limit
     remote_user: str | None = None
     upgraded = False
-
-    status = 0
-    err_status = 0
-    reason = ""
-    status_line: str | None = None
-    content_type: str | None = None
-    charset = ""
-    override_charset = ""  # what an upstream wants the response converted to
-    content_encoding: str | None = None  # the field is among headers_out already
-    gzip_vary = False  # the response depends on Accept-Encoding, and says so
-    unbuffered = False  # each piece of the body is to reach the client at once
-    inflates = False  # a body filter makes much out of little
-    content_length = -1
-    last_modified = -1  # seconds since the epoch
-    own_last_modified = False  # the field is among headers_out already
-    cached = False  # the response comes from a cache
-    cached_response: Any = None  # then: the upstream's Response
-    disable_not_modified = False  # whether it is the client's is not ours to say
-    etag: str | None = None
-    location_out: str | None = None
-    allow_ranges = False
-    single_range = False
-    header_only = False
-    header_sent = False
-    bypass_filters = False
-    response_done = False
-    chunked_out = False
-    own_server = False  # the response brings its own Server and Date fields
-    own_date = False
-    expect_trailers = False
-    trailers: tuple[tuple[str, str], ...] = ()
-    body_filters: tuple[BodyFilter, ...] = ()
-    file_segments: Any = None
     upstream_states: Any = None
-    cache_status: str | None = None
     lasting: Any = None  # contexts that internal redirects leave alone
 
-    def __init__(self) -> None:
-        self.headers_in: list[tuple[str, str]]
-        self.index: dict[str, str]
-        self.headers_out: list[tuple[str, str]] = []
+    def __init__(self, head: Head, connection: Connection, sink: Sink, server: Server) -> None:
+        """A request for what the head names, at a server; what only the client's own request
+        has, its body above all, is `http1.requests.request_of`'s to add."""
+        self.head, self.connection, self.sink = head, connection, sink
+        self.server, self.location = server, server.location
+        self.method, self.http_version = head.method, head.http_version
+        self.unparsed_uri, self.uri, self.args = head.unparsed_uri, head.uri, head.args
+        self.host, self.headers_in, self.index = head.host, head.headers, head.index
+        self.headers_out = []
         self.variables: dict[str, str] = {}
         self.contexts: dict[Any, Any] = {}
         self.start = time.time()
+
+    @property
+    def request_line(self) -> str:
+        """The client's request line."""
+        return self.head.request_line
+
+    @property
+    def original_method(self) -> str:
+        """The method that the client sent; error pages are asked for with GET."""
+        return self.head.method
+
+    @property
+    def port(self) -> int:
+        """The port that the client named with the host, 0 if none."""
+        return self.head.port
+
+    @property
+    def host_header(self) -> str:
+        """The Host header as it was sent."""
+        return self.head.index.get("host", "")
+
+    @property
+    def header_length(self) -> int:
+        """Bytes of the request head."""
+        return self.head.length
 
     @property
     def main(self) -> Request:
@@ -305,30 +285,6 @@ class Request:
         return NAMED
 
     # -- answering -------------------------------------------------------------------------
-
-    def add_header(self, name: str, value: str) -> None:
-        self.headers_out.append((name, value))
-
-    def sent_header(self, name: str) -> str | None:
-        """Values of a response header by its lower-case name, joined by ", "."""
-        values = [v for n, v in self.headers_out if n.lower() == name]
-        return ", ".join(values) if values else None
-
-    def clear_header(self, name: str) -> None:
-        """Removes a response header by its lower-case name."""
-        self.headers_out = [(n, v) for n, v in self.headers_out if n.lower() != name]
-
-    def forget_cache(self) -> None:
-        """Starts over with another upstream."""
-        self.cache_status, self.cached, self.cached_response = None, False, None
-
-    def clear_validators(self) -> None:
-        """Forgets what describes a body that is not sent after all."""
-        if self.own_last_modified:
-            self.clear_header("last-modified")
-        self.last_modified, self.etag, self.allow_ranges = -1, None, False
-        self.clear_header("accept-ranges")
-        self.content_length = -1
 
     def continue_client(self) -> None:
         """Tells a client that asked whether it should go on to do so, once; nginx does even

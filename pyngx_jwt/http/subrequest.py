@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from ..log import Level
 from .body import KeptBody
 from .engine import log_request, run
+from .head import new_head
+from .location import Location, Server
 from .request import AnswerTooBig, Request
 
 MAX_DEPTH = 50
@@ -83,24 +86,19 @@ async def subrequest(
     client's fields only those `passed` (lower-case names; None: all) go to an upstream; as
     variables all can be had.  `refresh` asks caches on the way for a new answer;
     `asks_for_keys` says that tokens wait for this one, so that it must not wait for them."""
-    sub = Request()
+    sub = Request(r.head, r.connection, Kept(limit), r.server)
     sub.parent, sub.root = r, r.main
-    sub.server, sub.connection = r.server, r.connection
-    sub.location = r.server.location
     sub.method, sub.header_only = method, header_only
-    sub.request_line, sub.http_version = r.request_line, r.http_version
-    sub.headers_in, sub.index = r.headers_in, r.index
+    sub.http_version = r.http_version
     if passed is not None:
         sub.headers_in = [field for field in r.headers_in if field[0].lower() in passed]
     sub.refresh, sub.asks_for_keys = refresh, asks_for_keys
-    sub.host, sub.port, sub.host_header = r.host, r.port, r.host_header
-    sub.unparsed_uri = r.unparsed_uri
+    sub.unparsed_uri, sub.host = r.unparsed_uri, r.host
     sub.uri, sub.args = uri, args
     sub.variables = r.variables
     sub.internal = True
     sub.body = body or r.main.body
     sub.start = r.start
-    sub.sink = Kept(limit)
     if _depth(r) >= MAX_DEPTH:
         r.log(Level.ERR, f'subrequests cycle while processing "{uri}"')
         sub.status = 500
@@ -126,30 +124,16 @@ def start_subrequest(r: Request, uri: str, args: str = "", *, method: str = "GET
 def clone(r: Request) -> Request:
     """A request for the same thing in the background, whose answer goes nowhere; it is to be
     run from where its original stands (NGX_HTTP_SUBREQUEST_CLONE)."""
-    sub = Request()
+    sub = Request(r.head, r.connection, Kept(0), r.server)
     sub.parent, sub.root = r, r.main
-    for name in _CLONED:
-        setattr(sub, name, getattr(r, name))
+    sub.location, sub.method, sub.http_version = r.location, r.method, r.http_version
+    sub.headers_in, sub.host, sub.unparsed_uri = r.headers_in, r.host, r.unparsed_uri
+    sub.uri, sub.args, sub.start = r.uri, r.args, r.start
+    sub.variables, sub.captures, sub.body = r.variables, r.captures, r.body
+    sub.valid_unparsed_uri, sub.valid_location = r.valid_unparsed_uri, r.valid_location
+    sub.quoted_uri = r.quoted_uri
     sub.in_background = sub.internal = sub.header_only = True
-    sub.sink = Kept(0)
     return sub
-
-
-_CLONED = (
-    *("server", "connection", "location", "method", "request_line", "http_version", "headers_in"),
-    *(
-        "index",
-        "host",
-        "port",
-        "host_header",
-        "unparsed_uri",
-        "uri",
-        "args",
-        "variables",
-        "captures",
-    ),
-    *("valid_unparsed_uri", "valid_location", "quoted_uri", "body", "start"),
-)
 
 
 def _depth(r: Request) -> int:
@@ -157,3 +141,11 @@ def _depth(r: Request) -> int:
     while at is not None:
         depth, at = depth + 1, at.parent
     return depth
+
+
+def no_request(location: Location | None = None) -> Request:
+    """A request that nobody made, for what is asked of one and does not depend on any."""
+    server = Server()
+    server.location = Location() if location is None else location
+    nobody: Any = None
+    return Request(new_head(0, ""), nobody, nobody, server)

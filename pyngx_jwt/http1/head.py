@@ -21,7 +21,8 @@ Otherwise than nginx
 
 from __future__ import annotations
 
-from .head_types import DEFAULTS, BadRequest, Head, HeadOptions, Refusal, new_head, refuse
+from ..http.head import Head, new_head
+from .head_types import DEFAULTS, BadRequest, HeadOptions, Refusal, refuse
 from .header_lines import KNOWN, TOO_MANY, join_repeated, read_odd_header, too_long, wrong_header
 from .host import validate_host
 from .request_line import INVALID_METHOD, method_beginning, read_request_line, read_usual_line
@@ -99,12 +100,11 @@ def parse_next(line: bytes, previous: Head, options: HeadOptions = DEFAULTS) -> 
     """
     text = line.decode("latin-1")
     head = Head()
-    known = head.__dict__
-    known.update(previous.__dict__)
-    head.length += len(text) - len(previous.request_line) - 2
+    head.length = previous.length + len(text) - len(previous.request_line) - 2
     head.request_line = text[:-2]
-    known.pop("quoted_uri", None)
-    known.pop("plus_in_uri", None)
+    head.headers, head.index = previous.headers, previous.index
+    head.host, head.port, head.keep_alive = previous.host, previous.port, previous.keep_alive
+    head.content_length = previous.content_length
     fits = head.length <= options.client_header_buffer_size or _fits(head.length, options)
     if text[-2:] != "\r\n" or not fits:
         return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ..http.head import Head
 from ..http.names import ascii_lower
-from .head_types import Head, HeadOptions, Refusal
+from .head_types import HeadOptions, Refusal
 
 
 def read_odd_header(head: Head, line: str, options: HeadOptions) -> Refusal | None:

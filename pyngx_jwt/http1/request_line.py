@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ..http.head import Head
 from ..http.uri import normalize
-from .head_types import Head, HeadOptions, Refusal
+from .head_types import HeadOptions, Refusal
 from .host import LITERAL, validate_host
 
 

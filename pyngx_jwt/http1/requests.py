@@ -1,10 +1,11 @@
-"""A Request of a head that has been read, for those who have no connection of our own."""
+"""The Request of a head that has been read: the one maker of what clients send."""
 
 from __future__ import annotations
 
+from ..http.head import Head
 from ..http.location import Server, ServerNames
 from ..http.request import Connection, Request, Sink
-from .head_types import Head, HeadOptions
+from .head_types import HeadOptions
 
 
 def head_options(server: Server) -> HeadOptions:
@@ -21,21 +22,25 @@ def head_options(server: Server) -> HeadOptions:
 
 
 def request_of(head: Head, connection: Connection, sink: Sink, names: ServerNames) -> Request:
-    """The request, at the server that its Host names, or at the default one; without a body."""
-    r = Request()
-    r.connection, r.sink = connection, sink
-    for name in _SAME_IN_HEAD:
-        setattr(r, name, getattr(head, name))
-    r.original_method, r.headers_in = head.method, head.headers
-    r.host_header, r.header_length = head.index.get("host", ""), head.length
-    r.content_length_in, r.chunked_in = head.content_length, head.chunked
-    r.server, r.location = names.default, names.default.location
-    if found := names.find(head.host, r):
-        r.server, r.location = found, found.location
+    """The client's request, at the server that its Host names, or at the default one; without
+    its body.  Where names are expressions `choose_server` comes next."""
+    server = names.default
+    if not names.only_default and not names.has_regexes:
+        server = names.find(head.host, None) or server
+    r = Request(head, connection, sink, server)
+    r.keep_alive, r.valid_unparsed_uri = head.keep_alive, head.valid_unparsed_uri
+    if head.quoted_uri or head.plus_in_uri:
+        r.quoted_uri, r.plus_in_uri = head.quoted_uri, head.plus_in_uri
+    if head.content_length >= 0 or head.chunked:
+        r.content_length_in, r.chunked_in = head.content_length, head.chunked
+    if "expect" in head.index:
+        r.expect_continue = head.expect_continue
     return r
 
 
-_SAME_IN_HEAD = (
-    *("request_line", "method", "http_version", "unparsed_uri", "uri", "args", "host", "index"),
-    *("port", "expect_continue", "keep_alive", "valid_unparsed_uri", "quoted_uri", "plus_in_uri"),
-)
+def choose_server(r: Request, names: ServerNames) -> None:
+    """Finds the server by expressions, which leave their captures in the request; raises
+    RegexFailed where one gives up."""
+    found = names.find(r.host, r)
+    if found is not None:
+        r.server, r.location = found, found.location

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..conf.parse import Statement
-from ..http.request import Request
+from ..http.subrequest import no_request
 from ..jwt import Json, Key, KeySet, Policy
 from ..jwt.encoding import decode_json
 from ..jwt.limits import LIMITS
@@ -136,7 +136,7 @@ def key_set_of(source: Source) -> KeySet | None:
     if isinstance(source, KeyFile):
         return source.key_set
     if isinstance(source, FixedKeys):
-        found = source.current(Request(), time.time())
+        found = source.current(no_request(), time.time())
         return found if isinstance(found, KeySet) else None
     return None
 

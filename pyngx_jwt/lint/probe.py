@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..http.location import Location
+from typing import Any
+
+from ..http.head import new_head
+from ..http.location import Location, Server
 from ..http.request import Request
 from ..http.status import DONE
 from ..log import Level as LogLevel
@@ -13,12 +16,12 @@ class Probe(Request):
     """A request that goes nowhere and tells nobody."""
 
     def __init__(self, server: Place, uri: str, method: str = "GET") -> None:
-        super().__init__()
-        self.headers_in, self.index = [], {}
+        found = Server()
+        nobody: Any = None
+        assert server.level.location is not None
+        found.location = server.level.location
+        super().__init__(new_head(0, ""), nobody, nobody, found)
         self.uri, self.method = uri, method
-        found = server.level.location
-        assert found is not None
-        self.location = found
 
     def log(self, level: LogLevel, text: str) -> None:
         """A match limit is no matter here."""

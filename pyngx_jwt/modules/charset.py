@@ -14,7 +14,8 @@ from ..errors import ConfError
 from ..http.content_types import HTML, Types, add_types, has_type
 from ..http.level import Level
 from ..http.module import Module
-from ..http.request import BodyFilter, HeaderFilter, Request
+from ..http.request import HeaderFilter, Request
+from ..http.response import BodyFilter
 from ..http.template import Text
 from ..http.variables import Variables
 from ..log import Level as LogLevel

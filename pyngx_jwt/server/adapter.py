@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
 from typing import Any, cast
 from weakref import ref
@@ -15,7 +13,8 @@ from aiohttp import web
 from ..http.request import BodyError, Request
 from ..http1.response_head import Clock, build_head
 from ..log import Level
-from .tcp_info import tcp_info_of
+from .connection import ClientConnection, tcp_info_of
+from .framing import drop_body
 
 HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait
 ADDED = frozenset({"Server", "Content-Type"})  # by aiohttp, where we have none
@@ -32,10 +31,8 @@ def head_bytes(request: web.Request) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-class Client:
-    """The Connection of a request: what aiohttp's transport tells."""
-
-    proxy_protocol: Any = None
+class Client(ClientConnection):
+    """The Connection of a request, of what aiohttp's transport knows."""
 
     def __init__(self, transport: asyncio.Transport, number: int) -> None:
         self._transport = ref(transport)
@@ -43,16 +40,9 @@ class Client:
         self.requests = self.sent = 0
         self.start = time.time()
         self.ssl = transport.get_extra_info("ssl_object")
-        self.remote_addr, self.remote_port, self.binary_remote_addr = "unix:", "", b""
-        self.server_addr = self.server_port = ""
-        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        if isinstance(peer, tuple) and isinstance(own, tuple):
-            self.remote_addr, self.remote_port = peer[0], str(peer[1])
-            self.server_addr, self.server_port = own[0], str(own[1])
-            family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
-            self.binary_remote_addr = socket.inet_pton(family, peer[0].partition("%")[0])
-        elif own:
-            self.server_addr = f"unix:{os.fsencode(own).decode('latin-1')}"
+        self.take_addresses(
+            transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        )
 
     @property
     def closed(self) -> bool:
@@ -161,11 +151,7 @@ class Sink:
     # -- for the engine --------------------------------------------------------------------
 
     def header(self, r: Request) -> None:
-        if r.status in (204, 304) or r.status < 200:
-            r.header_only = True
-            if r.status != 304:
-                r.content_length = r.last_modified = -1
-                r.content_type = None
+        drop_body(r)
         r.chunked_out = r.content_length < 0 and r.http_version > 1000 and not r.header_only
         head = build_head(r, self._clock, "Connection: upgrade\r\n" if r.upgraded else "")
         self._r, self._head = r, _Head(head, r.keep_alive)

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from ..compile import Address, Cycle
 from ..errors import ConfError
+from ..http.head import Head
 from ..http.request import Request
 from ..http.subrequest import Kept
-from ..http1.head import BadRequest, Head, parse_head
-from ..http1.requests import head_options, request_of
+from ..http1.head import BadRequest, parse_head
+from ..http1.requests import choose_server, head_options, request_of
 
 PORTS = {"http": 80, "https": 443}
 BODY_SIZE = 1 << 20  # bytes of an answer that are kept
@@ -135,6 +136,8 @@ def make_request(cycle: Cycle, ask: Ask) -> Made:
     client = Nobody(ask.client, listen.host, str(listen.port), tls)
     understood = head.head if isinstance(head, BadRequest) else head
     r = request_of(understood, client, Kept(BODY_SIZE), address.names)
+    if address.names.has_regexes:
+        choose_server(r, address.names)
     return Made(r, address, refused, remarks)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 
 import pytest
@@ -298,8 +299,11 @@ def test_streamed_body_leaves_with_the_head(nginx: Nginx, coding: str) -> None:
     chunked = coding.endswith("chunked")
     parts = [b"3\r\none\r\n", b"3\r\ntwo\r\n0\r\n\r\n"] if chunked else [b"one", b"two"]
 
+    first = threading.Event()
+
     def script(peer: Peer) -> None:
         head = peer.until(parts[0])
+        first.set()
         assert coding.encode() in head
         assert peer.exactly(len(parts[1])) == parts[1]
         peer.send(OK)
@@ -308,7 +312,7 @@ def test_streamed_body_leaves_with_the_head(nginx: Nginx, coding: str) -> None:
     nginx(f"proxy_request_buffering off; {UPSTREAM}")
     with nginx.connect() as client:
         client.wire.send(f"POST / HTTP/1.1\r\nHost: x\r\n{coding}\r\n\r\n".encode() + parts[0])
-        assert client.wire.silent(0.1)
+        assert first.wait(10)
         client.wire.send(parts[1])
         answer = client.wire.answer()
         assert answer and answer.text == "ok"

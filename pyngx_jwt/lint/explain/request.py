@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ...compile import Address
+from ...http.head import Head, new_head
 from ...http.location import Server
 from ...http.request import Request, Status
 from ...http.status import DONE
@@ -63,8 +64,9 @@ class Client:
 class Traced(Request):
     """A request that keeps what it would have logged, and sends nothing."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, head: Head, connection: Client, server: Server) -> None:
+        nowhere: Any = None
+        super().__init__(head, connection, nowhere, server)
         self.told: list[str] = []
         self.answer: bytes | None = None
 
@@ -84,18 +86,21 @@ def make_request(conf: Configuration, asked: Asked) -> tuple[Traced, Address, st
     """The request, the address that it comes in on, and what had to be guessed."""
     scheme, host, port, target = _parts(asked)
     address, guess = _address(conf, port, scheme)
-    r = Traced()
     try:
-        r.connection = Client(asked.client, address.listen.port, tls=address.listen.ssl)
+        client = Client(asked.client, address.listen.port, tls=address.listen.ssl)
     except OSError:
         raise Wrong(f'"{asked.client}" is no address') from None
-    _fill(r, asked, host, address.names.default)
+    head = new_head(0, f"{asked.method} {target} HTTP/1.1")
+    head.method, head.http_version = asked.method, 1001
+    _fill(head, asked, host)
+    r = Traced(head, client, address.names.default)
+    length = r.index.get("content-length", "")
+    r.content_length_in = int(length) if length.isdigit() else -1
     normal = normalize(target, address.names.default.core.merge_slashes)
     if normal is None:
         raise Wrong(f'nginx answers 400 to "{target}": the URI cannot be decoded')
     r.uri, r.args, r.quoted_uri, r.plus_in_uri = normal
     r.unparsed_uri, r.valid_unparsed_uri = target, True
-    r.request_line = f"{asked.method} {target} HTTP/1.1"
     return r, address, guess
 
 
@@ -132,16 +137,12 @@ def _address(conf: Configuration, port: int, scheme: str) -> tuple[Address, str]
     return addresses[0], ""
 
 
-def _fill(r: Traced, asked: Asked, host: str, server: Server) -> None:
-    r.method = r.original_method = asked.method
+def _fill(head: Head, asked: Asked, host: str) -> None:
     given = [(n, v) for n, v in asked.fields if n.lower() != "host"]
     named = next((v for n, v in asked.fields if n.lower() == "host"), host)
-    r.headers_in = [*([("Host", named)] if named else []), *given]
-    r.index = _index(r.headers_in)
-    r.host, r.host_header = named.partition(":")[0].lower(), named
-    r.server, r.location = server, server.location
-    length = r.index.get("content-length", "")
-    r.content_length_in = int(length) if length.isdigit() else -1
+    head.headers = [*([("Host", named)] if named else []), *given]
+    head.index = _index(head.headers)
+    head.host = named.partition(":")[0].lower()
 
 
 def _index(fields: Iterable[tuple[str, str]]) -> dict[str, str]:

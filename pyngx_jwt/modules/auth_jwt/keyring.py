@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from ...conf.directive import SERVER
 from ...http.level import Level
 from ...http.request import Request
+from ...http.subrequest import no_request
 from ...jwt import KeySet, Memory, Policy, Refusal, Verifier, read
 from ...log import Level as LogLevel
 from .conf import KeyName, TokenConf
@@ -68,7 +69,7 @@ class Keyring:
     @property
     def constant_sources(self) -> tuple[Source, ...]:
         """Where the keys come from, if that is the same for all requests; else nothing."""
-        r = Request()
+        r = no_request()
         return tuple(find(r) for find in self._find) if self._constant else ()
 
     def at_hand(self, r: Request, token: str, now: float) -> Verifier | Failure | None:

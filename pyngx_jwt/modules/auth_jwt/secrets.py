@@ -9,7 +9,7 @@ from base64 import b64decode
 
 from ...conf.scope import Scope
 from ...errors import ConfError
-from ...http.request import Request
+from ...http.subrequest import no_request
 from ...jwt import KeySet, KeySetError, Limits
 from ...jwt.encoding import decode_json
 from .keyring import FindSource
@@ -94,7 +94,7 @@ def unusable(reason: str) -> FindSource:
 
 def find_file(find: FindSource) -> KeyFile:
     """The file behind what from_file() made."""
-    source = find(Request())
+    source = find(no_request())
     assert isinstance(source, KeyFile)
     return source
 

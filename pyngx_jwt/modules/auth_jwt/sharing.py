@@ -7,6 +7,7 @@ requests would be told the same: one tenant's keys must not come to serve anothe
 from __future__ import annotations
 
 from ...http.engine import find_location
+from ...http.head import new_head
 from ...http.location import Location
 from ...http.request import Request
 from ...http.template import Template
@@ -28,10 +29,8 @@ HARMLESS = frozenset(
 def shared_location(r: Request, uri: str, args: str) -> Location | None:
     """The location that answers a subrequest of `r` to this URI, if it is proxied, to a place
     and with fields that are the same for all requests.  None if it is not, or in doubt."""
-    probe = Request()
-    probe.server, probe.location, probe.connection = r.server, r.server.location, r.connection
+    probe = Request(new_head(0, ""), r.connection, r.sink, r.server)
     probe.uri, probe.args, probe.internal = uri, args, True
-    probe.headers_in, probe.index = [], {}
     if _rewrites(probe.location) or find_location(probe) is not None:
         return None
     location = probe.location

@@ -1,0 +1,81 @@
+"""What a request is answered: status, headers, and how the body goes out."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class BodyFilter(Protocol):
+    """Changes the body on its way out."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+class Response:
+    """The response's part of a Request, for filters, sinks and logs.
+
+    Class attributes are what most responses never change; `status` is what the engine came to,
+    `err_status` what the client is told instead.  A part and not an object of its own: it would
+    be one more to make and one more step to each field, for every request.
+    """
+
+    status = 0
+    err_status = 0
+    status_line: str | None = None
+    content_type: str | None = None
+    charset = ""
+    override_charset = ""  # what an upstream wants the response converted to
+    content_encoding: str | None = None  # the field is among headers_out already
+    gzip_vary = False  # the response depends on Accept-Encoding, and says so
+    unbuffered = False  # each piece of the body is to reach the client at once
+    inflates = False  # a body filter makes much out of little
+    content_length = -1
+    last_modified = -1  # seconds since the epoch
+    own_last_modified = False  # the field is among headers_out already
+    cached = False  # the response comes from a cache
+    cached_response: Any = None  # then: the upstream's Response
+    disable_not_modified = False  # whether it is the client's is not ours to say
+    etag: str | None = None
+    location_out: str | None = None
+    allow_ranges = False
+    single_range = False
+    header_only = False
+    header_sent = False
+    response_done = False
+    chunked_out = False
+    own_server = False  # the response brings its own Server and Date fields
+    own_date = False
+    file_segments: Any = None  # the parts of a file that are sent
+    expect_trailers = False
+    trailers: tuple[tuple[str, str], ...] = ()
+    body_filters: tuple[BodyFilter, ...] = ()
+    cache_status: str | None = None
+
+    def __init__(self) -> None:
+        self.headers_out: list[tuple[str, str]] = []
+
+    def add_header(self, name: str, value: str) -> None:
+        self.headers_out.append((name, value))
+
+    def sent_header(self, name: str) -> str | None:
+        """Values of a response header by its lower-case name, joined by ", "."""
+        values = [v for n, v in self.headers_out if n.lower() == name]
+        return ", ".join(values) if values else None
+
+    def clear_header(self, name: str) -> None:
+        """Removes a response header by its lower-case name."""
+        self.headers_out = [(n, v) for n, v in self.headers_out if n.lower() != name]
+
+    def forget_cache(self) -> None:
+        """Starts over with another upstream."""
+        self.cache_status, self.cached, self.cached_response = None, False, None
+
+    def clear_validators(self) -> None:
+        """Forgets what describes a body that is not sent after all."""
+        if self.own_last_modified:
+            self.clear_header("last-modified")
+        self.last_modified, self.etag, self.allow_ranges = -1, None, False
+        self.clear_header("accept-ranges")
+        self.content_length = -1

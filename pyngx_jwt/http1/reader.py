@@ -1,0 +1,122 @@
+"""Takes request heads out of the bytes of a connection, one after the other.
+
+There is one read position: what has been taken is behind it, and no byte is split or copied again
+for the requests before.  Most clients send the same header lines with every request of a
+connection, and many the same request: that is noticed, and read again without being parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..http.head import Head
+from .head import PartialHead, find_head_end, parse_head, parse_next, skip_empty_lines
+from .head_types import BadRequest, HeadOptions
+
+OptionsOf = Callable[[str], HeadOptions]  # by the name of the host
+
+
+class HeadReader:
+    """The unread bytes of a connection; they begin at `at`, and `buffer` is b"" if there are
+    none."""
+
+    __slots__ = ("_last", "_last_data", "_last_lines", "_options_of", "_partial", "at", "buffer")
+
+    def __init__(self, options_of: OptionsOf | None) -> None:
+        """`options_of`: how the server of a host wants its heads to be read, for addresses with
+        more than one server."""
+        self._options_of = options_of
+        self.buffer, self.at = b"", 0
+        self._partial: PartialHead | None = None  # of a head that has not come whole
+        self._last: Head | None = None
+        self._last_data = self._last_lines = b""
+
+    def add(self, data: bytes) -> None:
+        """Takes what has come on the connection."""
+        self.buffer = self.buffer[self.at :] + data if self.buffer else data
+        self.at = 0
+
+    def take(self, length: int) -> bytes:
+        """The next bytes; they are read then."""
+        buffer, start = self.buffer, self.at
+        end = start + length
+        if end < len(buffer):
+            self.at = end
+            return buffer[start:end]
+        self.forget()
+        return buffer[start:] if start else buffer
+
+    def forget(self) -> None:
+        """Drops what has come."""
+        self.buffer, self.at = b"", 0
+
+    @property
+    def unread(self) -> int:
+        """How many bytes wait to be read."""
+        return len(self.buffer) - self.at
+
+    def next(self, options: HeadOptions) -> Head | BadRequest | None:
+        """The next head, which is read then; None if it is not complete.
+
+        One that is refused stays where it is, its length is that of all there is."""
+        last = self._last
+        if last is not None and self.buffer.startswith(self._last_data, self.at):
+            self.take(last.length)
+            return last
+        head = self._read(options)
+        if head is None:
+            return None
+        if isinstance(head, BadRequest):
+            head.head.length = self.unread
+            return head
+        data = self.take(head.length)
+        if self._options_of is not None:
+            chosen = self._options_of(head.host)
+            if chosen is not options and chosen != options:
+                again = parse_head(data, chosen, options)
+                if isinstance(again, BadRequest):
+                    again.head.length = head.length
+                    return again
+                head = again
+        self._remember(head, data)
+        return head
+
+    def _read(self, options: HeadOptions) -> Head | BadRequest | None:
+        if self._partial is not None:
+            return self._read_more(self._partial, options)
+        buffer, at = self.buffer, self.at
+        if self._last is not None:
+            end = buffer.find(b"\n", at) + 1
+            if end and buffer.startswith(self._last_lines, end):
+                head = parse_next(buffer[at:end], self._last, options)
+                if head is not None:
+                    return head
+        if buffer[at] < 14:
+            at = self.at = skip_empty_lines(buffer, at)
+            if at == len(buffer):
+                self.forget()
+                return None
+        end = find_head_end(buffer, at, options.most)
+        if end >= 0:
+            return parse_head(buffer[at:end], options)
+        self.buffer, self.at = buffer[at:], 0
+        self._partial = PartialHead(options)
+        return self._read_more(self._partial, options)
+
+    def _read_more(self, partial: PartialHead, options: HeadOptions) -> Head | BadRequest | None:
+        """Goes on with a head that comes in pieces."""
+        end = partial.feed(self.buffer)
+        if end == -1:
+            return None
+        self._partial = None
+        return parse_head(self.buffer[:end], options) if isinstance(end, int) else end
+
+    def _remember(self, head: Head, data: bytes) -> None:
+        plain = not (head.content_length > 0 or head.chunked or head.dropped)
+        # a host in the request line is not that of the header lines
+        if not plain or not head.request_line.startswith("/", len(head.method) + 1):
+            self._last = None
+            return
+        if head.headers is not (self._last and self._last.headers):
+            self._last_lines = data[data.find(b"\n") + 1 :]
+        self._last, self._last_data = head, data
