@@ -96,6 +96,12 @@ FIELDS = (
         lambda case, a, b: "error_page" in case.about,
     ),
     KnownField(
+        "Accept-Ranges is sent once, also after X-Accel-Redirect",
+        re.compile("Accept-Ranges: bytes"),
+        lambda case, a, b: b.fields.count("Accept-Ranges: bytes") > 1,
+        meant=True,
+    ),
+    KnownField(
         "$upstream_status is 103 in nginx, whatever follows",
         re.compile("X-(?:Found|Status): .*"),
         lambda case, a, b: {"X-Found: 103", "X-Status: 103"} & {*b.fields} != set(),
@@ -123,7 +129,11 @@ def _crs(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def _extension(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     found = EXTENSION.search(case.sent) or EXTENSION_WITH_CR.search(case.sent)
-    return bool(CHUNKED.search(case.sent) and found) and _refused(ours, theirs)
+    if not (CHUNKED.search(case.sent) and found):
+        return False
+    a, _ = _first(ours, theirs)
+    ends = a is not None and "Connection: close" in a.fields and a is ours.answers[-1]
+    return _refused(ours, theirs) or ends
 
 
 def _connection(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -183,7 +193,7 @@ def _headless(case: Case, ours: Outcome, theirs: Outcome) -> bool:
         return False
     a, b = _first(ours, theirs)
     if a is None or b is None:
-        return a is None or a is ours.answers[-1]
+        return True
     same = a.status == b.status and a.fields == b.fields and a is ours.answers[-1]
     return same and (b.body.startswith(a.body) or a.body.startswith(b.body))
 
@@ -194,6 +204,29 @@ def _broken_off(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     if case.script is None or a is None or a is not ours.answers[-1] or not _is_cut(a):
         return False
     return b is None or (a.status == b.status and a.fields == b.fields and _is_cut(b))
+
+
+def _followed(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """What comes behind an answer that breaks off looks like one more."""
+    length = len(theirs.answers)
+    same = case.script is not None and ours.answers[:length] == theirs.answers
+    return same and bool(length) and _is_cut(theirs.answers[-1])
+
+
+def _huge(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    return b"Content-Length: 9223372036854775807" in case.sent and len(ours.codes) == 1
+
+
+def _redirected(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    wrong = CHUNKED.search(case.sent) and a is not None and a.code in ("301", "302")
+    return bool(wrong) and a is ours.answers[-1] and b is not None and b.code == "400"
+
+
+def _blank_behind_protocol(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    a, b = _first(ours, theirs)
+    spaced = re.search(rb"HTTP/1\.\d +\r?\n", case.sent)
+    return bool(spaced) and a is not None and b is not None and a.status == b.status
 
 
 def _is_cut(answer: Answer) -> bool:
@@ -210,7 +243,7 @@ def _is_cut(answer: Answer) -> bool:
 def _announced(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """Where nothing else differs, unless nginx's upstream waits for the body."""
     if "auth_request" in case.about and b"\r\nContent-Length: 4\r\n" in case.sent:
-        return "500" in theirs.codes and len(ours.upstream) > len(theirs.upstream)
+        return len(ours.upstream) > len(theirs.upstream)
     without = [re.sub(r"Content-Length: \d+ \| ", "", request) for request in theirs.upstream]
     return ours.answers == theirs.answers and list(ours.upstream) == without
 
@@ -224,7 +257,7 @@ def _cache_head(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def _broken_verdict(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     asked = case.sent.split()[1][:4] == b"/ac/" and case.script is not None
-    return asked and not theirs.answers and ours.codes == ["500"]
+    return asked and not theirs.answers and {*ours.codes} <= {"200", "401", "403", "500"}
 
 
 def _cached_error(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -238,7 +271,9 @@ def _line_end(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     a, b = _first(ours, theirs)
     end = re.search(rb"%0[aAdD]", case.sent)
     return (
-        bool(end) and a is not None and b is not None and a.status == b.status and a.code == "302"
+        (bool(end) and a is not None and b is not None and a.status == b.status)
+        and a is not None
+        and a.code in ("301", "302")
     )
 
 
@@ -274,6 +309,10 @@ def _refusals_page(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 
 MEANT = (
+    Known("an answer that breaks off ends the connection", _followed),
+    Known("a body of all there can be is refused with 413, whatever serves that", _huge),
+    Known("a redirect is sent though the body of its request is wrong; it closes", _redirected),
+    Known("$server_protocol has no spaces behind it", _blank_behind_protocol),
     Known("a cached verdict whose body breaks off is 500", _broken_verdict),
     Known("a 101 that nobody asked for is 502", _switching),
     Known("a line of the head that ends in more than one CR is refused", _crs),
