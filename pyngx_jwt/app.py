@@ -21,19 +21,19 @@ from .errors import ConfError
 from .gateway.groups import Upstreams
 from .http.engine import answer, begin, conclude
 from .http.head import Head
+from .http.incoming import choose_server, request_of
+from .http.lifecycle import note_absence, note_dropped
 from .http.location import ServerNames
 from .http.request import Request
 from .http.status import CLIENT_CLOSED
 from .http1.head import parse_head
-from .http1.head_types import BadRequest
-from .http1.requests import choose_server, head_options, request_of
+from .http1.head_types import BadRequest, head_options
 from .http1.response_head import Clock
 from .log import FileTarget, Level, Log, OpenFile
 from .modules.core import CoreConf
 from .modules.stub_status import Counts
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
-from .server.lifecycle import note_absence, note_dropped
 from .zones import start_zones
 
 CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)

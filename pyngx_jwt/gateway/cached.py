@@ -22,7 +22,7 @@ from ..http.body import read_body
 from ..http.date import http_date
 from ..http.engine import log_failure, log_request
 from ..http.level import Level
-from ..http.request import Request, Status
+from ..http.request import Handler, Request, Status
 from ..http.subrequest import clone
 from ..log import Level as LogLevel
 from . import target
@@ -35,11 +35,11 @@ from .wire import KEY, Wire
 ROOM_FOR_HEAD = 256  # bytes that the buffer of a head must have beyond the key
 
 
-def gateway_to(conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> Gateway:
+def gateway_to(conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> Handler:
     """A location's way to its upstream, with a cache before it if there is one."""
     if conf.zone is None:
-        return Gateway(conf, level, wire, around)
-    return CachedGateway(conf, level, wire, around)
+        return Gateway(conf, level, wire, around).pass_on
+    return CachedGateway(conf, level, wire, around).handle
 
 
 class CachedGateway(Gateway):

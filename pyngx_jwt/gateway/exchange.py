@@ -31,6 +31,7 @@ from .wire import KEY, BadRequest, Outgoing, Wire
 
 NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
 CONNECTING, READING = "connecting to upstream", "reading upstream"
+READING_HEADER = "reading response header from upstream"
 NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
 
 
@@ -72,12 +73,8 @@ class Gateway:
         self.hints = compile_hints(conf, level, around.early_hints, wire.hidden)
         self.limit_rate = bind_size(conf.limit_rate, level.variables)
 
-    def handle(self, r: Request) -> Awaitable[Status] | Status:
-        """Runs the exchange; what cannot be answered is a status."""
-        return self.pass_on(r)
-
     async def pass_on(self, r: Request) -> Status:
-        """To the upstream, past any cache."""
+        """To the upstream, past any cache; what cannot be answered is a status."""
         r.ignore_abort = self.conf.ignore_client_abort
         if r.cache_status is not None:
             r.forget_cache()
@@ -151,7 +148,8 @@ class Exchange:
         self.out: Outgoing = found.out
         self.reader: Reader = HTTP1
         r.contexts[KEY] = self.out
-        self.choice: Choice = found.upstream.balancer.choose(found.upstream.key(r))
+        key = found.upstream.key
+        self.choice: Choice = found.upstream.balancer.choose(key(r) if key else "")
         self.connection: Connection | None = None
         self.peer: Peer | None = None
         self.body: KeptBody | None = None
@@ -206,7 +204,7 @@ class Exchange:
             self.body = KeptBody(data, length=len(data))
             out.body_length = len(data)
             return
-        main = r.main
+        main = r.root or r
         if main.discards_body or (main.body_in is None and main.body is None):
             out.body_length = 0 if r is main and main.content_length_in == 0 else -1
             return
@@ -245,10 +243,18 @@ class Exchange:
             hints = self.gateway.hints
             connection.on_early_hints = hints(self.r) if hints else None
             state.connect_time = time.monotonic() - state.started
-            self.doing = "sending request to upstream"
-            await self._send(connection)
-            self.doing = "reading response header from upstream"
-            response = await connection.receive()
+            body = self.body
+            if self.streamed or (body is not None and body.length):
+                self.doing = "sending request to upstream"
+                await self._send(connection)
+                self.doing = READING_HEADER
+                response = await connection.receive()
+            else:
+                self.doing, head = READING_HEADER, self.head
+                state.bytes_sent = len(head)
+                response = await connection.ask(
+                    head, self.settings, head=self.out.is_head, reader=self.reader
+                )
         except UpstreamError as error:
             return None, self.failed(error)
         state.header_time = time.monotonic() - state.started
@@ -315,9 +321,7 @@ class Exchange:
             await self._stream_body(connection, head)
             return
         body = self.body
-        if body is None or not body.length:
-            self._begin(connection, head)
-            return
+        assert body is not None
         self.state.bytes_sent += body.length
         chunks = body.chunks()
         if body.fd < 0:
@@ -460,10 +464,16 @@ class Exchange:
             self.keeper.head_copied(self, response)
 
     async def _send_response(self, response: Response) -> Status:
-        self.r.send_header()
+        r, whole = self.r, response.body
         if self.keeper is not None:
+            r.send_header()
             return await self.keeper.send_body(self, response)
-        return await self.send_body(response)
+        if whole is None or response.trailers or len(whole) > self.settings.buffer_size:
+            r.send_header()
+            return await self.send_body(response)
+        rest = r.send_whole(whole)
+        self.finished(len(whole))
+        return rest if isinstance(rest, int) else await rest
 
     async def send_body(self, response: Response) -> Status:
         """Sends the body to the client."""
@@ -551,14 +561,10 @@ class Exchange:
             state.bytes_received = connection.bytes_received
             if self.found.tls is not None:
                 self.found.tls.keep_session(self.name, state.peer, connection.ssl_object)
-            pool = self.found.upstream.pool
-            if pool is not None:
-                pool.put(connection, self._tag(), now)
-            else:
-                connection.close()
-            self.connection = None
-        if self.peer is not None:
-            self.choice.free(False, int(time.monotonic()))
+            self.found.upstream.release(self.choice, connection, self._tag(), now)
+            self.connection = self.peer = None
+        elif self.peer is not None:
+            self.choice.free(False, int(now))
             self.peer = None
 
     def _intercepted(self, response: Response) -> Status:

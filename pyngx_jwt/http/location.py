@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..log import Log
 from .regex import Regex
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from .request import Handler, HeaderFilter, Request, Settle, Status
 
 MAX_KNOWN, MAX_KNOWN_URI = 1024, 256  # URIs whose location is remembered, and their length
+
+
+class KeepAlive(NamedTuple):
+    """How long a client's connection lives on after a request of a location."""
+
+    requests: int  # of the connection, 0 closes it after each
+    seconds: float  # since it was opened
+    disabled: Callable[[Request], bool] | None  # for the client's browser
+    any_method: bool  # which counts for POST only, if not
 
 
 class Location:
@@ -62,7 +71,7 @@ class Location:
     path_of: Callable[[Request], str]
     root_of: Callable[[Request], str]
     error_pages: dict[int, Any]
-    keepalive: tuple[int, float, Callable[[Request], bool] | None]
+    keepalive: KeepAlive
     limit_rate: Callable[[Request], int] | None
     limit_rate_after: Callable[[Request], int] | None
     signature: str
@@ -201,7 +210,15 @@ def is_server_name(name: str) -> bool:
 class ServerNames:
     """The servers of one listening address by name, as ngx_http_find_virtual_server."""
 
-    __slots__ = ("_exact", "_heads", "_regexes", "_tails", "default")
+    __slots__ = (
+        "_exact",
+        "_heads",
+        "_regexes",
+        "_tails",
+        "default",
+        "has_regexes",
+        "only_default",
+    )
 
     def __init__(self, default: Server) -> None:
         self.default = default
@@ -209,6 +226,8 @@ class ServerNames:
         self._heads: dict[str, Server] = {}  # "*.example.com", kept as ".example.com"
         self._tails: dict[str, Server] = {}  # "www.example.*", kept as "www.example."
         self._regexes: list[tuple[Regex, Server]] = []
+        self.has_regexes = False
+        self.only_default = True  # there is no name at all
 
     def add(self, name: str, server: Server) -> bool:
         """Adds a name in lower case; False if it has been added before (ngx_hash_add_key)."""
@@ -226,18 +245,12 @@ class ServerNames:
         if name in table:
             return False
         table[name] = server
+        self.only_default = False
         return True
 
     def add_regex(self, regex: Regex, server: Server) -> None:
         self._regexes.append((regex, server))
-
-    @property
-    def has_regexes(self) -> bool:
-        return bool(self._regexes)
-
-    @property
-    def only_default(self) -> bool:
-        return not (self._exact or self._heads or self._tails or self._regexes)
+        self.has_regexes, self.only_default = True, False
 
     def find(self, host: str, r: Request | None) -> Server | None:
         """The server of a validated, lower-case host, None if no name matches."""

@@ -69,6 +69,9 @@ class Sink(Protocol):
     def end(self) -> None:
         """The body is complete."""
 
+    def whole(self, r: Request, data: bytes) -> None:
+        """Takes status, headers and all of the body at once: header(), write() and end()."""
+
     def abort(self) -> None:
         """The body will not be complete."""
 
@@ -171,7 +174,7 @@ class Request(Response):
 
     def __init__(self, head: Head, connection: Connection, sink: Sink, server: Server) -> None:
         """A request for what the head names, at a server; what only the client's own request
-        has, its body above all, is `http1.requests.request_of`'s to add."""
+        has, its body above all, is `incoming.request_of`'s to add."""
         self.head, self.connection, self.sink = head, connection, sink
         self.server, self.location = server, server.location
         self.method, self.http_version = head.method, head.http_version
@@ -295,6 +298,10 @@ class Request(Response):
 
     def send_header(self) -> None:
         """Runs the header filters and hands the header to the sink."""
+        self._filter_header()
+        self.sink.header(self)
+
+    def _filter_header(self) -> None:
         if self.expect_continue:
             self.continue_client()
         if self.body_in is not None and self.body_in.failed and not self.err_status:
@@ -310,7 +317,6 @@ class Request(Response):
         elif self.location.limit_rate is not None:
             self.rate = self.location.limit_rate(self)
         self.header_sent = True
-        self.sink.header(self)
 
     def write(self, data: bytes) -> None:
         """Sends bytes of the body through the body filters."""
@@ -350,6 +356,21 @@ class Request(Response):
             if data:
                 await asyncio.sleep((max(self.bytes_sent, after) - max(sent, after)) / rate)
 
+    def send_whole(self, data: bytes) -> Awaitable[Status] | Status:
+        """The header and all of the body."""
+        self._filter_header()
+        if self.body_filters or self.rate:
+            self.sink.header(self)
+            return self._send_rest(data)
+        self.response_done = True
+        self.sink.whole(self, b"" if self.header_only else data)
+        return DONE
+
+    async def _send_rest(self, data: bytes) -> Status:
+        if data and not self.header_only:
+            await self.send(data)
+        return self.finish()
+
     def finish(self) -> Status:
         """Ends the response."""
         if self.body_filters:
@@ -378,7 +399,12 @@ class Request(Response):
         self.content_type = (
             content_type or self.content_type or self.location.content_type_of(self.uri)
         )
-        self.send_header()
-        if not self.header_only and body:
-            self.write(body)
-        return self.finish()
+        self._filter_header()
+        if self.body_filters:
+            self.sink.header(self)
+            if not self.header_only and body:
+                self.write(body)
+            return self.finish()
+        self.response_done = True
+        self.sink.whole(self, b"" if self.header_only else body)
+        return DONE

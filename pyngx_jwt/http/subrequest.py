@@ -62,6 +62,12 @@ class Kept:
     def end(self) -> None:
         self.body, self.complete = b"".join(self._parts), True
 
+    def whole(self, r: Request, data: bytes) -> None:
+        self.header(r)
+        if data:
+            self.write(data)
+        self.end()
+
     def abort(self) -> None:
         self.body, self.complete = b"".join(self._parts), False
 

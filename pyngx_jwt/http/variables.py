@@ -234,3 +234,10 @@ def numbered(index: int) -> Getter:
         return None if value is None else value.decode("latin-1")
 
     return get
+
+
+def field_of(fields: Iterable[tuple[str, str]], name: str) -> str | None:
+    """The header or trailer fields that a variable's name means, joined by ", ": in the name
+    "_" stands for "-" and for itself (ngx_http_variable_unknown_header)."""
+    found = [value for key, value in fields if key.lower().replace("-", "_") == name]
+    return ", ".join(found) if found else None

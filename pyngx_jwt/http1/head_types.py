@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..http.head import Head
+from ..http.location import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,19 @@ class HeadOptions:
         """The largest head that the buffers hold, in bytes."""
         number, size = self.large_client_header_buffers
         return self.client_header_buffer_size + number * size
+
+
+def head_options(server: Server) -> HeadOptions:
+    """The limits and switches under which a server's request heads are read."""
+    core = server.core
+    return HeadOptions(
+        client_header_buffer_size=core.client_header_buffer_size,
+        large_client_header_buffers=core.large_client_header_buffers,
+        max_headers=core.max_headers,
+        ignore_invalid_headers=core.ignore_invalid_headers,
+        underscores_in_headers=core.underscores_in_headers,
+        merge_slashes=core.merge_slashes,
+    )
 
 
 DEFAULTS = HeadOptions()

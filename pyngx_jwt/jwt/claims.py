@@ -73,6 +73,8 @@ def getter(*names: str) -> Callable[[Members], str]:
         value = members.get(first)
         for name in rest:
             value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str) and value.isascii() and value.isprintable():
+            return value  # as render() would
         return render(value)
 
     return get

@@ -44,7 +44,7 @@ from ..errors import ConfError
 from ..http.browser import is_msie6, is_safari
 from ..http.level import Level
 from ..http.listen import Listen, parse_listen
-from ..http.location import Location
+from ..http.location import KeepAlive, Location
 from ..http.module import Module
 from ..http.names import ascii_lower
 from ..http.regex import Regex
@@ -714,7 +714,9 @@ def compile_core(level: Level, location: Location) -> None:
     location.limit_rate_after = bind_size(conf.limit_rate_start, level.variables)
     location.signature = conf.signature
     allowed = conf.keepalive_requests if conf.keepalive_timeout[0] > 0 else 0
-    location.keepalive = (allowed, conf.keepalive_time, _disables(conf.keepalive_disable))
+    browsers = conf.keepalive_disable
+    disabled, any_method = _disables(browsers), "safari" in browsers
+    location.keepalive = KeepAlive(allowed, conf.keepalive_time, disabled, any_method)
     location.exact = conf._modifier == "="
     location.no_regex = conf._modifier == "^~"
     location.content_type_of = bind_content_type(level)

@@ -16,7 +16,7 @@ from ..http.body import KeptBody
 from ..http.date import iso8601, local_time
 from ..http.module import Module
 from ..http.request import Request
-from ..http.variables import Getter
+from ..http.variables import Getter, field_of
 from ..log import Level
 
 
@@ -465,8 +465,10 @@ def request_field(name: str) -> Getter:
         return lambda r: r.index.get(field)
 
     def get(r: Request) -> str | None:
-        value = r.index.get(field)
-        return value if value is not None else r.index.get(name)
+        core = r.server.core
+        if core.underscores_in_headers or not core.ignore_invalid_headers:
+            return field_of(r.headers_in, name)
+        return r.index.get(field)
 
     return get
 
@@ -477,19 +479,15 @@ def response_field(name: str) -> Getter:
     field = name.replace("_", "-")
     if field == "etag":
         return lambda r: r.etag or r.sent_header(field)
-    return lambda r: r.sent_header(field)
+    if "_" not in name:
+        return lambda r: r.sent_header(field)
+    return lambda r: field_of(r.headers_out, name)
 
 
 @prefix("sent_trailer_")
 def response_trailer(name: str) -> Getter:
     """Any field sent at the end of the response."""
-    field = name.replace("_", "-")
-
-    def get(r: Request) -> str | None:
-        found = [value for key, value in r.trailers if key.lower() == field]
-        return ", ".join(found) if found else None
-
-    return get
+    return lambda r: field_of(r.trailers, name)
 
 
 @prefix("arg_")

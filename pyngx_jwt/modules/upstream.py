@@ -23,7 +23,7 @@ from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request
 from ..http.template import Template
-from ..http.variables import Getter
+from ..http.variables import Getter, field_of
 from ..upstream.address import Address, AddressError, Url, parse_upstream, resolve_host
 from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.hash import ConsistentHash, Hash, IpHash
@@ -175,7 +175,7 @@ class UpstreamConf(Conf):
             self.keepalive_timeout,
         )
         text = self._method.key if self._method else None
-        key = text.bind(self._level.variables) if text else _no_key
+        key = text.bind(self._level.variables) if text else None
         try:
             if not self._servers:
                 raise ConfError("no servers are inside upstream")
@@ -189,10 +189,6 @@ class UpstreamConf(Conf):
         if self._zone is None:
             return balancer
         return Shared(balancer, peers, self._zone, self._name)
-
-
-def _no_key(r: Request) -> str:
-    return ""
 
 
 def _resolved(url: Url, address: str) -> tuple[Address, ...]:
@@ -242,8 +238,8 @@ def pass_to(conf: GatewayConf, level: Level, wire: Wire) -> Handler:
     core = level[CoreConf]
     around = Surroundings(bool(core.resolver), core.early_hints_of)
     if isinstance(conf, CachedConf):
-        return gateway_to(conf, level, wire, around).handle
-    return Gateway(conf, level, wire, around).handle
+        return gateway_to(conf, level, wire, around)
+    return Gateway(conf, level, wire, around).pass_on
 
 
 @upstream.after_merge
@@ -341,11 +337,14 @@ def _last(r: Request) -> State | None:
 @upstream.prefix("upstream_http_")
 def upstream_http(name: str) -> Getter:
     """Any field of the last server's response."""
-    field = name.replace("_", "-")
 
     def get(r: Request) -> str | None:
         state = _last(r)
-        return state.field(field) if state else None
+        if state is None or state.response is None:
+            return None
+        if "_" in name:
+            return field_of(state.response.headers, name)
+        return state.field(name)
 
     return get
 
@@ -353,14 +352,12 @@ def upstream_http(name: str) -> Getter:
 @upstream.prefix("upstream_trailer_")
 def upstream_trailer(name: str) -> Getter:
     """Any field at the end of the last server's response, with proxy_pass_trailers."""
-    field = name.replace("_", "-")
 
     def get(r: Request) -> str | None:
         state = _last(r)
         if state is None or state.response is None:
             return None
-        found = [value for key, value in state.response.trailers if key.lower() == field]
-        return ", ".join(found) if found else None
+        return field_of(state.response.trailers, name)
 
     return get
 

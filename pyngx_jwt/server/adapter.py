@@ -203,6 +203,12 @@ class Sink:
         if self._r is not None and self._r.background:  # finish() has to wait for that
             self._start_flush()
 
+    def whole(self, r: Request, data: bytes) -> None:
+        self.header(r)
+        if data:
+            self.write(data)
+        self.end()
+
     def abort(self) -> None:
         self._ended = False
 

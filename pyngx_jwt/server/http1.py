@@ -12,24 +12,24 @@ from math import inf
 from typing import Any
 
 from ..compile import Address, Port
-from ..deadline import Deadline
 from ..http.engine import conclude
 from ..http.head import Head, new_head
+from ..http.incoming import choose_server, request_of
+from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
 from ..http.location import Server
 from ..http.regex import RegexFailed
 from ..http.request import Request
 from ..http.runner import Runner
 from ..http.status import TO_HTTPS
-from ..http1.head_types import BadRequest, HeadOptions
+from ..http1.head_types import BadRequest, HeadOptions, head_options
 from ..http1.reader import HeadReader
-from ..http1.requests import choose_server, head_options, request_of
 from ..http1.response_head import Clock, build_head
 from ..log import Level
 from ..modules.stub_status import Counts
 from .connection import ClientConnection, tcp_info_of
+from .deadline import Deadline
 from .framing import delimit
 from .input import ClientBody
-from .lifecycle import CLIENT_GONE, leave, note_dropped, start
 
 TIMED_OUT = "client timed out (110: Connection timed out)"
 PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
@@ -285,7 +285,11 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
                 data = self._throw_away(data)
                 if not data:
                     return
-            self._keep(data)
+            reader = self.reader
+            if reader.buffer:
+                self._keep(data)
+            else:
+                reader.buffer = data  # add() for the many
             if self.turn is None:
                 self._process()
             return
@@ -475,11 +479,11 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             return False
         if self.body is not None and self.body.failed:
             return False
-        requests, seconds, disabled = r.location.keepalive
+        requests, seconds, disabled, any_method = r.location.keepalive
         return (
             self.requests < requests
             and r.start - self.start < seconds
-            and not (disabled is not None and disabled(r))
+            and (disabled is None or not (any_method or r.head.method == "POST") or not disabled(r))
         )
 
     def _connection_line(self, r: Request) -> str:
@@ -570,6 +574,19 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self._put(data)
         elif self.head_out:
             self.flush()
+
+    def whole(self, r: Request, data: bytes) -> None:
+        self.header(r)
+        if not self.head_out or r.chunked_out:
+            if data:
+                self.write(data)
+            self.end()
+            return
+        data, self.head_out = self.head_out + data, b""
+        self.sent += len(data)
+        r.bytes_sent += len(data)
+        if not (self.closed or self.transport.is_closing()):
+            self.transport.write(data)
 
     def abort(self) -> None:
         self.must_close = True

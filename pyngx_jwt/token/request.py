@@ -10,10 +10,11 @@ from typing import NamedTuple
 from ..compile import Address, Cycle
 from ..errors import ConfError
 from ..http.head import Head
+from ..http.incoming import choose_server, request_of
 from ..http.request import Request
 from ..http.subrequest import Kept
 from ..http1.head import BadRequest, parse_head
-from ..http1.requests import choose_server, head_options, request_of
+from ..http1.head_types import head_options
 
 PORTS = {"http": 80, "https": 443}
 BODY_SIZE = 1 << 20  # bytes of an answer that are kept

@@ -12,7 +12,7 @@ Nothing here knows requests or directives.  How a proxy uses it, without its err
     tag = upstream.pool.keepalive.tag(id(conf), tls_context)       # if there is a pool
 
     # for a request; each further try starts at get() while choice.tries
-    choice = upstream.balancer.choose(upstream.key(request))
+    choice = upstream.balancer.choose(upstream.key(request) if upstream.key else "")
     peer = choice.get(int(time.time()))        # None: "no live upstreams" (502)
     connection = upstream.pool.get(peer.name, tag)                 # if there is a pool
     if connection is None:

@@ -133,6 +133,13 @@ class Connection(Waiting):
             early, self._pending = self._pending, b""
             self.data_received(early)
 
+    async def ask(
+        self, data: bytes, settings: Settings, *, head: bool = False, reader: Reader = HTTP1
+    ) -> Response:
+        """Sends a whole request and waits for the response: begin() and receive()."""
+        self.begin(data, settings, head=head, reader=reader)
+        return await self.receive()
+
     def write(self, data: bytes, *, more: bool = True) -> None:
         """Sends more of the request body, or of the other protocol after a 101.
 

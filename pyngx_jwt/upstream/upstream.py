@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfError
-from .balancer import Balancer, RoundRobin
+from .balancer import Balancer, Choice, RoundRobin
+from .client import Connection
 from .peer import Peers, Server, make_peers
 from .pool import Keepalive, Pool
-
-
-def _no_key(request: object) -> str:
-    return ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +21,18 @@ class Upstream:
     peers: Peers
     balancer: Balancer
     pool: Pool | None  # None: every request has its own connection
-    key: Callable[[Any], str] = _no_key  # of a request, for methods that hash
+    key: Callable[[Any], str] | None = None  # of a request, for methods that hash
+
+    def release(self, choice: Choice, connection: Connection, tag: Hashable, now: float) -> None:
+        """A peer has done its work: its connection is kept for others, or closed.
+
+        `now` is the loop's time.
+        """
+        if self.pool is not None:
+            self.pool.put(connection, tag, now)
+        else:
+            connection.close()
+        choice.free(False, int(now))
 
 
 def make_upstream(
@@ -32,7 +40,7 @@ def make_upstream(
     servers: Iterable[Server],
     keepalive: Keepalive,
     method: Callable[[Peers], Balancer] = RoundRobin,
-    key: Callable[[Any], str] = _no_key,
+    key: Callable[[Any], str] | None = None,
 ) -> Upstream:
     """An "upstream" block; ConfError, to be placed at the block, if it has no servers."""
     peers = make_peers(servers)

@@ -28,6 +28,11 @@ def site(module_nginx: Nginx) -> Nginx:
         location /up { proxy_pass http://127.0.0.1:%%PORT_up%%; }
         location /stream { proxy_request_buffering off; proxy_pass http://127.0.0.1:%%PORT_up%%; }
         location /host { return 200 "[$host][$http_host]"; }
+        location /both {
+            add_header X-Upstream $upstream_http_x_own;
+            add_header X-Own $sent_http_x_own;
+            proxy_pass http://127.0.0.1:%%PORT_up%%;
+        }
         location /field { return 200 "[$http_x_a][$http_x_b][$http_x_c]"; }
         location /no-chunks { chunked_transfer_encoding off; add_trailer X ""; return 200 text; }
         """,
@@ -39,6 +44,7 @@ def site(module_nginx: Nginx) -> Nginx:
                 proxy_set_body $request_body;
             }
             location /sink { return 200 "$content_length"; }
+            location /both { add_header X-Own 1; add_header X_Own 2; return 204; }
         }
         server {
             listen 127.0.0.1:%%PORT_lax%%;
@@ -412,6 +418,16 @@ def test_invalid_names(site: Nginx) -> None:
     request = b"GET /field HTTP/1.1\r\nHost: x\r\nX_A: 1\r\nX.B: 2\r\nX-C: 3\r\n" + CLOSE
     assert answered(site, request) == (200, "[][][3]")
     assert answered(site, request.replace(b"X.B", b"X_B"), "lax") == (200, "[1][2][3]")
+
+
+def test_a_variable_means_fields_with_dashes_and_with_underscores(site: Nginx) -> None:
+    """In requests, and in the responses that an upstream or a directive makes."""
+    fields = b"X-A: 1\r\nX_A: 2\r\nX-B: \r\nX_B: 3\r\n"
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + fields + b"\r\n"
+    assert answered(site, request, "lax") == (200, "[1, 2][, 3][]")
+    head = site.raw(b"GET /both HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert b"\r\nX-Own: 1, 2\r\n" in head
+    assert b"\r\nX-Upstream: 1, 2\r\n" in head
     site.wait_for_log(r'\[info\] .*client sent invalid header line: "X_A: 1" while reading client')
 
 

@@ -52,11 +52,14 @@ def look_lasting(kind: type[TokenConf]) -> Look:
     look = look_for(kind)
 
     def find(r: Request) -> Verified | Token | None:
+        found = r.contexts.get(KEY)
+        if found is not None and found[0] is r.location:
+            token: Verified | Token | None = found[1]
+            return token
         if r.location.conf(kind)._gate is not None:
             return look(r)
         lasting = remembered(r)
-        token: Verified | Token | None = lasting[KEY] if lasting is not None else None
-        return token
+        return lasting[KEY] if lasting is not None else None
 
     return find
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...gateway.answer import ACCEL, Copy
-from ...gateway.wire import BadRequest, Outgoing, SplitHead
+from ...gateway.wire import KEY, BadRequest, Outgoing, SplitHead
 from ...http.level import Level
 from ...http.request import Request
-from ...http.template import Template, Text
+from ...http.template import Template, Text, getter_of
 from ...http.uri import escape_uri
+from ...http.variables import Getter, Variables
 from ...upstream.address import Url
 from ...upstream.reader import HTTP1, Reader
 from .conf import SCHEMES, ProxyConf
@@ -115,8 +116,9 @@ class HttpWire:
         fields, named = self.validating if validates else self.plain
         parts = [f"{method} {out.uri}{self.version}"]
         for name, value in fields:
-            text = value(r)
-            if text:
+            if value is None:
+                parts.append(name)
+            elif text := value(r):
                 parts.append(f"{name}{text}\r\n")
         if self.conf.pass_request_headers:
             for field, text in r.headers_in:
@@ -156,16 +158,47 @@ def converts_head(r: Request) -> bool:
     return bool(r.contexts.get("cache_converts"))
 
 
-Fields = tuple[list[tuple[str, Text]], frozenset[str]]  # to be sent; names that are not copied
+Field = tuple[str, Getter | None]  # "Name: " and what follows, or a line that is always the same
+Fields = tuple[list[Field], frozenset[str]]  # to be sent; names that are not copied
 
 
 def _compile_fields(conf: ProxyConf, level: Level, *, validates: bool) -> Fields:
-    """The fields that can have a value, as "Name: " and its text, Host first; and the names of
-    all that are set, which are not passed on as the client sent them."""
+    """The fields that can have a value, Host first; and the names of all that are set, which are
+    not passed on as the client sent them."""
     fields = _all_fields(conf, validates)
-    texts = [(f"{name}: ", value.bind(level.variables)) for name, value in fields if value.text]
-    texts.sort(key=lambda field: field[0].lower() != "host: ")
-    return texts, frozenset(name.lower() for name, _ in fields)
+    sent = [_field(name, value, level.variables) for name, value in fields if value.text]
+    sent.sort(key=lambda field: not field[0].lower().startswith("host: "))
+    return sent, frozenset(name.lower() for name, _ in fields)
+
+
+def _field(name: str, value: Template, variables: Variables) -> Field:
+    if value.is_constant:
+        return f"{name}: {value.text}\r\n", None
+    if own := OWN.get(value.text):
+        return f"{name}: ", own
+    getters = [getter_of(part, variables) for part in value.parts]
+    return f"{name}: ", getters[0] if len(getters) == 1 else value.bind(variables)
+
+
+def _host(r: Request) -> str:
+    host: str = r.contexts[KEY].vars.host_header
+    return host
+
+
+def _body_length(r: Request) -> str | None:
+    length: int = r.contexts[KEY].body_length
+    return str(length) if length >= 0 else None
+
+
+def _chunked(r: Request) -> str | None:
+    return "chunked" if r.contexts[KEY].chunked else None
+
+
+OWN: dict[str, Getter] = {  # of the request that is written, with no step through the variables
+    "$proxy_host": _host,
+    "$proxy_internal_body_length": _body_length,
+    "$proxy_internal_chunked": _chunked,
+}
 
 
 def _all_fields(conf: ProxyConf, validates: bool) -> list[tuple[str, Template]]:

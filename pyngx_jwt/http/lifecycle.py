@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from ..http.engine import answer, begin
-from ..http.request import Request, Status
-from ..http.runner import Done, Runner, run_eagerly
-from ..http.status import CLIENT_CLOSED
 from ..log import Level
+from .engine import answer, begin
+from .request import Request, Status
+from .runner import Done, Runner, run_eagerly
+from .status import CLIENT_CLOSED
 
 CLIENT_GONE = "client prematurely closed connection"
 

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from ..http.head import Head
-from ..http.location import Server, ServerNames
-from ..http.request import Connection, Request, Sink
-from .head_types import HeadOptions
-
-
-def head_options(server: Server) -> HeadOptions:
-    """The limits and switches under which a server's request heads are read."""
-    core = server.core
-    return HeadOptions(
-        client_header_buffer_size=core.client_header_buffer_size,
-        large_client_header_buffers=core.large_client_header_buffers,
-        max_headers=core.max_headers,
-        ignore_invalid_headers=core.ignore_invalid_headers,
-        underscores_in_headers=core.underscores_in_headers,
-        merge_slashes=core.merge_slashes,
-    )
+from .head import Head
+from .location import ServerNames
+from .request import Connection, Request, Sink
 
 
 def request_of(head: Head, connection: Connection, sink: Sink, names: ServerNames) -> Request:
