@@ -30,11 +30,11 @@ from .http1.requests import choose_server, head_options, request_of
 from .http1.response_head import Clock
 from .log import FileTarget, Level, Log, OpenFile
 from .modules.core import CoreConf
-from .modules.stub_status import Counts
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
 from .server.lifecycle import note_absence, note_dropped
 from .zones import start_zones
+from .zones.store import Counts
 
 CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)
 UNSUPPORTED_MEDIA_TYPE = 415

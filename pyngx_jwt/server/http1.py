@@ -25,7 +25,7 @@ from ..http1.reader import HeadReader
 from ..http1.requests import choose_server, head_options, request_of
 from ..http1.response_head import Clock, build_head
 from ..log import Level
-from ..modules.stub_status import Counts
+from ..zones.store import Counts
 from .connection import ClientConnection, tcp_info_of
 from .framing import delimit
 from .input import ClientBody
