@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -220,31 +221,10 @@ def test_killed_at_any_moment(table: Table) -> None:
         table.write(both)
 
 
-def test_killed_readers_do_not_keep_old_pages(zone: Zone, table: Table) -> None:
-    table.put(b"k", b"1")
-    ready, end = os.pipe(), os.pipe()
-
-    def keep_open() -> None:  # the last one to close a zone would clear it of dead readers
-        os.close(end[1])
-        zone.open()
-        os.write(ready[1], b"x")
-        os.read(end[0], 1)
-
-    keeper = fork(keep_open)
-    os.read(ready[0], 1)
-    for _ in range(3):
-        assert in_child(lambda: table.read(kill_me)) == signal.SIGKILL
-    for n in range(20_000):
-        assert table.put(b"%d" % (n % 50), random.randbytes(300))
-    for fd in (*ready, *end):
-        os.close(fd)
-    assert os.waitpid(keeper, 0)[1] == 0
-
-
-def test_places_of_killed_readers_are_taken_again(zone: Zone, table: Table) -> None:
-    """More processes than there are places, and none of them closes the zone."""
-    table.put(b"k", b"1")
-    zone.close()
+@contextmanager
+def kept_open(zone: Zone) -> Iterator[None]:
+    """Another process has the zone open: the last one to close it would clear it of dead
+    readers."""
     ready, end = os.pipe(), os.pipe()
 
     def keep_open() -> None:
@@ -255,14 +235,31 @@ def test_places_of_killed_readers_are_taken_again(zone: Zone, table: Table) -> N
 
     keeper = fork(keep_open)
     os.read(ready[0], 1)
-    for number in range(MAX_READERS + 100):
-        assert in_child(lambda: table.get(b"k")) == 0
-        if number % 100 == 0:
-            zone.check_readers()
-    assert table.get(b"k") == b"1"
+    yield
     for fd in (*ready, *end):
         os.close(fd)
     assert os.waitpid(keeper, 0)[1] == 0
+
+
+def test_killed_readers_do_not_keep_old_pages(zone: Zone, table: Table) -> None:
+    table.put(b"k", b"1")
+    with kept_open(zone):
+        for _ in range(3):
+            assert in_child(lambda: table.read(kill_me)) == signal.SIGKILL
+        for n in range(20_000):
+            assert table.put(b"%d" % (n % 50), random.randbytes(300))
+
+
+def test_places_of_killed_readers_are_taken_again(zone: Zone, table: Table) -> None:
+    """More processes than there are places, and none of them closes the zone."""
+    table.put(b"k", b"1")
+    zone.close()
+    with kept_open(zone):
+        for number in range(MAX_READERS + 100):
+            assert in_child(lambda: table.get(b"k")) == 0
+            if number % 100 == 0:
+                zone.check_readers()
+        assert table.get(b"k") == b"1"
 
 
 FULL_FOLDER = """
