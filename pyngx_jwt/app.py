@@ -31,10 +31,10 @@ from .http1.head_types import BadRequest, head_options
 from .http1.response_head import Clock
 from .log import FileTarget, Level, Log, OpenFile
 from .modules.core import CoreConf
-from .modules.stub_status import Counts
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
 from .zones import start_zones
+from .zones.store import Counts
 
 CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)
 UNSUPPORTED_MEDIA_TYPE = 415

@@ -26,6 +26,7 @@ from .conf.known import BLOCKS, declarations, declared_in
 from .conf.parse import END_BLOCK, Source, Statement, command_line
 from .conf.scope import Scope
 from .conf.shape import check_shape
+from .conf.watch import Nesting
 from .errors import ConfError
 from .http.auth_delay import delayed
 from .http.level import Level
@@ -64,7 +65,6 @@ from .zones import Zones
 B = TypeVar("B")
 C = TypeVar("C", bound=Conf)
 Table = dict[str, list[tuple[type[Conf], Directive]]]
-MAX_INCLUDES = 64  # deeper ones can only be a circle
 
 
 def directives_of(modules: tuple[AnyModule, ...]) -> Table:
@@ -86,7 +86,7 @@ class Reader:
     scope: Scope
     table: Table
     files: dict[str, str] = field(default_factory=dict)
-    depth: int = 0
+    nesting: Nesting = field(default_factory=Nesting)
 
     def run(self, source: Source, level: Level) -> None:
         """Runs a file, or a block of it, to its end."""
@@ -141,14 +141,9 @@ class Reader:
         level.statements.setdefault(statement.name, []).append(statement)
 
     def _include(self, statement: Statement, level: Level) -> None:
-        if self.depth == MAX_INCLUDES:
-            raise ConfError(f'too many nested includes, "{statement.args[0]}" includes itself')
-        self.depth += 1
-        try:
+        with self.nesting.include(statement.args[0]):
             for included in self._included(statement):
                 self.run(included, level)
-        finally:
-            self.depth -= 1
 
     def _open(
         self,

@@ -22,7 +22,8 @@ LAYERS = [
     {"log"},
     {"conf"},
     {"http"},
-    {"zones", "jwt", "upstream", "http1"},
+    {"zones"},
+    {"jwt", "upstream", "http1"},
     {"cache"},
     {"gateway"},
     {"modules"},
@@ -126,6 +127,22 @@ def test_modules_do_not_import_each_other(path: Path) -> None:
     if mine != "__init__":
         borrowed = {other for importer, other in BORROWED if importer == mine}
         assert others <= {mine} | COMMON | borrowed
+
+
+OUTSIDE = [path for path in FILES if part(path) != "zones"]
+# What an engine offers to the stores, and no store to those who use it.
+OF_ENGINES = {"_table", "cursor", "set_range", "iterate", "transaction", "has_room"}
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_stores_hide_their_engine(path: Path) -> None:
+    """Another engine can stand behind a store whose users know only what it is for."""
+    inner = {name for name in imports(path) if name.startswith("pyngx_jwt.zones.")}
+    files = {f"pyngx_jwt.zones.{file.stem}" for file in (ROOT / "zones").glob("*.py")}
+    reached = {file for file in files for name in inner if f"{name}.".startswith(f"{file}.")}
+    assert reached <= {"pyngx_jwt.zones.store"}
+    used = {x.attr for x in ast.walk(ast.parse(path.read_text())) if isinstance(x, ast.Attribute)}
+    assert not used & OF_ENGINES
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,7 +1,7 @@
 """The proxy cache's storage: nginx's files, its index in a zone, its rules of freshness.
 
 At load: ``settings = parse_settings(...)``, ``zone = zones.add(settings.zone,
-settings.zone_size, "proxy")``, ``cache = Cache(settings, zone, report)``, and
+settings.zone_size, "proxy")``, ``cache = Cache(settings, zone.cache_index(), report)``, and
 ``cache.check_continues(old)`` on a reload.  The master calls ``cache.create_path(uid)``; one
 process runs ``manage(caches)`` and ``load(caches)``.
 

@@ -26,7 +26,7 @@ class Caches:
 
     def add(self, settings: Settings, zone: Zone) -> None:
         """A cache in a zone that is not in use yet."""
-        self.by_name[settings.zone] = Cache(settings, zone, self.report)
+        self.by_name[settings.zone] = Cache(settings, zone.cache_index(), self.report)
 
     def report(self, level: Level, text: str) -> None:
         """Logs what no request is to blame for."""

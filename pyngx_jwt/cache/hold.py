@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..log import Level, errno_text
-from ..zones import ZoneFull
+from ..zones.store import CacheIndex, Node, State, ZoneFull
 from . import files
 from .entry import HEADER_SIZE, Fault, Header, Key, check, key_line, new_header, pack, unpack
 from .files import Report, Writer
 from .freshness import Freshness, variant
-from .index import Index, Node, State
 from .store import Cache, Headers, Policy
 
 READ_SIZE = 65536  # bytes; a file that is not larger is read at once
@@ -366,7 +365,7 @@ class Hold:
             self._lock_time = None
             self.cache.wake(self.md5)
 
-    def _index(self, change: Callable[[Index], None]) -> None:
+    def _index(self, change: Callable[[CacheIndex], None]) -> None:
         try:
             change(self.cache.index)
         except ZoneFull:

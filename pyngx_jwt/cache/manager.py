@@ -14,10 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..log import Level, errno_text
-from ..zones import ZoneFull
+from ..zones.store import MICRO, Head, ZoneFull
 from . import files
 from .entry import HEADER_SIZE
-from .index import Head
 from .store import Cache
 
 LOADER_DELAY = 60.0  # seconds after the start, as nginx
@@ -85,7 +84,7 @@ def expire_inactive(cache: Cache, turn: _Turn) -> int:
     """
     while oldest := cache.index.oldest():
         md5, node = oldest
-        wait = node.access // 1_000_000 + cache.settings.inactive - int(cache.clock.time())
+        wait = node.access // MICRO + cache.settings.inactive - int(cache.clock.time())
         if wait > 0:
             return min(wait, _LONGEST_WAIT)
         cache.expire(md5, node)

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 
 from ..errors import ConfError
 from ..log import Level
-from ..zones import Zone
+from ..zones.store import CacheIndex, Node, State, Visit
 from . import files
 from .files import Report
-from .index import Index, Node, State, Visit, is_alive
 from .settings import HashedPath, Settings
 
 _FORCED_TRIES = 20
@@ -56,10 +55,10 @@ class Cache:
     """One proxy_cache_path, as one process sees it; the index is shared, ``report`` logs."""
 
     def __init__(
-        self, settings: Settings, zone: Zone, report: Report, clock: Clock | None = None
+        self, settings: Settings, index: CacheIndex, report: Report, clock: Clock | None = None
     ) -> None:
         self.settings = settings
-        self.index = Index(zone)
+        self.index = index
         self.report = report
         self.clock = clock or Clock()
         self._block = 0
@@ -154,7 +153,7 @@ class Cache:
 
     def expire(self, md5: bytes, node: Node) -> bool:
         """Deletes an entry, or passes it over if a living process is fetching it."""
-        if node.owner and is_alive(node.owner):
+        if node.owner:
             text = f"ignore long locked inactive cache entry {md5.hex()}, count:1"
             self.report(Level.ALERT, text)
             self.index.requeue(md5, self.clock.time())

@@ -6,10 +6,14 @@ go on: they extend these classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ConfError
 from .parse import Source, Statement, expand, read_source
+
+MAX_INCLUDES = 64  # deeper ones can only be a circle
 
 
 class Files:
@@ -22,6 +26,24 @@ class Files:
     def expand(self, pattern: str, folder: str) -> list[str]:
         """The files that an ``include`` names, in nginx's order."""
         return expand(pattern, folder)
+
+
+class Nesting:
+    """How deep a reader is in files that include others."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    @contextmanager
+    def include(self, pattern: str) -> Iterator[None]:
+        """While the files of an ``include`` are read; raises ConfError if they are too deep."""
+        if self._depth == MAX_INCLUDES:
+            raise ConfError(f'too many nested includes, "{pattern}" includes itself')
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
 
 class Watch:

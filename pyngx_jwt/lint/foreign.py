@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from ..conf.known import BLOCKS, contexts, declarations, declared_in
 from ..conf.parse import Source, Statement
 from ..conf.scope import Scope
-from ..conf.watch import Files
+from ..conf.watch import Files, Nesting
 from ..errors import ConfError
 from ..http.level import Level
 from ..modules.missing import MissingConf
 from .target import Target
 
-MAX_INCLUDES = 64
 _OWN = {"oidc_provider", "acme_issuer"}  # blocks whose context is called like themselves
 
 NoteDown = Callable[[Statement, str], None]
@@ -29,7 +28,7 @@ class Foreign:
     ) -> None:
         self._target, self._scope, self._files = target, scope, files
         self._note, self._fail = note, fail
-        self._depth = self._inner = 0
+        self._nesting, self._inner = Nesting(), 0
 
     def take(self, statement: Statement, source: Source, level: Level) -> bool:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
@@ -80,15 +79,10 @@ class Foreign:
         self._apply(statement, source, context)
 
     def _include(self, statement: Statement, context: str) -> None:
-        if self._depth == MAX_INCLUDES:
-            raise ConfError(f'too many nested includes, "{statement.args[0]}" includes itself')
-        self._depth += 1
-        try:
+        with self._nesting.include(statement.args[0]):
             for path in self._files.expand(statement.args[0], self._scope.options.conf_prefix):
                 self._scope.watch.included(statement, path)
                 self._read(self._files.read(path), context)
-        finally:
-            self._depth -= 1
 
 
 def _is_dialect(name: str) -> bool:

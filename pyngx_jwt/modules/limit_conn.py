@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import struct
 from dataclasses import dataclass
 
 from ..conf.directive import EVERYWHERE, HTTP, Conf, directive, flag
@@ -14,12 +12,12 @@ from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
 from ..log import Level as LogLevel
 from ..zones import Zone, Zones
+from ..zones.store import Connections
 from .limits import DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
 
 LONGEST_KEY = 255
 MOST = 65535
 STATUS = "limit_conn_status"
-_COUNT = struct.Struct("<IH")  # a process and its requests
 
 
 class LimitConnZones(KeyedZones):
@@ -92,6 +90,7 @@ class Counter:
     """A limit with its key bound."""
 
     limit: Limit
+    connections: Connections
     key: Text
     key_text: str
 
@@ -104,49 +103,16 @@ class Counter:
             return None
         return text.encode("latin-1") or None
 
-    def enter(self, key: bytes) -> bool | None:
-        """Counts one more, or refuses; None if there is no memory to count in."""
-        entered = False
 
-        def change(found: bytes | None) -> bytes:
-            nonlocal entered
-            counts = _unpack(found)
-            if sum(counts.values()) >= self.limit.most:
-                counts = {pid: n for pid, n in counts.items() if _lives(pid)}
-            entered = sum(counts.values()) < self.limit.most
-            if entered:
-                pid = os.getpid()
-                counts[pid] = counts.get(pid, 0) + 1
-            return _pack(counts)
-
-        return entered if self.limit.zone.update(key, change) else None
-
-    def leave(self, key: bytes) -> None:
-        def change(found: bytes | None) -> bytes | None:
-            counts, pid = _unpack(found), os.getpid()
-            counts[pid] = counts.get(pid, 1) - 1
-            return _pack(counts) or None
-
-        self.limit.zone.update(key, change)
+Entered = list[tuple[Counter, bytes]]
 
 
-def _unpack(found: bytes | None) -> dict[int, int]:
-    return dict(_COUNT.iter_unpack(found)) if found else {}
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """By which limit, or for want of memory to count in."""
 
-
-def _pack(counts: dict[int, int]) -> bytes:
-    return b"".join(_COUNT.pack(pid, count) for pid, count in counts.items() if count)
-
-
-def _lives(pid: int) -> bool:
-    """A worker that was killed took its requests with it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    counter: Counter
+    full: bool
 
 
 @limit_conn.handler(Phase.PREACCESS)
@@ -158,19 +124,13 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     def handle(r: Request) -> Status | None:
         if STATUS in r.variables:
             return None
-        entered: list[tuple[Counter, bytes]] = []
-        for counter in counters:
-            key = counter.key_of(r)
-            if key is None:
-                continue
-            r.variables[STATUS] = PASSED
-            may_enter = counter.enter(key)
-            if not may_enter:
-                _leave(entered)
-                return _refuse(r, conf, counter, full=may_enter is None)
-            entered.append((counter, key))
-        if entered:
-            r.main.cleanups += (lambda: _leave(entered),)
+        return go_on(r, _enter(r, counters))
+
+    def go_on(r: Request, found: Entered | Refused) -> Status | None:
+        if isinstance(found, Refused):
+            return _refuse(r, conf, found)
+        if found:
+            r.main.cleanups += (lambda: _leave(found),)
         return None
 
     return handle
@@ -181,18 +141,35 @@ def _counter(limit: Limit, level: Level) -> Counter | None:
     keyed = level.scope.shared(LimitConnZones).by_name.get(limit.zone.name)
     if keyed is None:
         return None
-    return Counter(limit, keyed.key.bind(level.variables), keyed.key.text)
+    key = keyed.key.bind(level.variables)
+    return Counter(limit, limit.zone.connections(), key, keyed.key.text)
 
 
-def _leave(entered: list[tuple[Counter, bytes]]) -> None:
+def _enter(r: Request, counters: list[Counter]) -> Entered | Refused:
+    """Counts the request in all zones, or in none if one of them refuses it."""
+    entered: Entered = []
+    for counter in counters:
+        key = counter.key_of(r)
+        if key is None:
+            continue
+        r.variables[STATUS] = PASSED
+        may_enter = counter.connections.enter(key, counter.limit.most)
+        if not may_enter:
+            _leave(entered)
+            return Refused(counter, full=may_enter is None)
+        entered.append((counter, key))
+    return entered
+
+
+def _leave(entered: Entered) -> None:
     for counter, key in entered:
-        counter.leave(key)
+        counter.connections.leave(key)
 
 
-def _refuse(r: Request, conf: LimitConnConf, counter: Counter, *, full: bool) -> Status | None:
+def _refuse(r: Request, conf: LimitConnConf, found: Refused) -> Status | None:
     dry_run = conf.limit_conn_dry_run
-    if not full:
+    if not found.full:
         doing = f"limiting connections{', dry run,' if dry_run else ''} by zone"
-        r.log(conf.limit_conn_log_level, f'{doing} "{counter.limit.zone.name}"')
+        r.log(conf.limit_conn_log_level, f'{doing} "{found.counter.limit.zone.name}"')
     r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
     return None if dry_run else conf.limit_conn_status

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import struct
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
 from ..log import Level as LogLevel
-from ..zones import Zone, Zones, evict_oldest
+from ..zones import Zone, Zones
+from ..zones.store import Rates
 from .limits import DELAYED, DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
 
 NO_DELAY = 2**53  # an excess that nothing has
 LONGEST_KEY = 65535
 STATUS = "limit_req_status"
-_STATE = struct.Struct("<qq")  # excess in thousandths of a request; when, in milliseconds
 
 
 class LimitReqZones(KeyedZones):
@@ -118,7 +117,6 @@ def bind_keys(conf: LimitReqConf, level: Level) -> None:
     if level.context is HTTP:
         for keyed in level.scope.shared(LimitReqZones).by_name.values():
             keyed.key.bind(level.variables)
-            keyed.zone.evict = evict_oldest(lambda value: _STATE.unpack(value)[1])
 
 
 @limit_req.variable("limit_req_status")
@@ -130,9 +128,10 @@ def limit_req_status(r: Request) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A limit with its key bound."""
+    """A limit with its key bound; excesses are in thousandths of a request."""
 
     limit: Limit
+    rates: Rates
     key: Text
     key_text: str
     rate: int
@@ -146,34 +145,11 @@ class Bucket:
             return None
         return hashlib.blake2b(text.encode("latin-1"), digest_size=16).digest() if text else None
 
-    def look(self, key: bytes) -> int:
-        """The excess that this request makes, without counting it."""
-        found = self.limit.zone.get(key)
-        return self._pour(found, _now())[0] if found else 0
+    def look(self, key: bytes, now: int) -> int:
+        return self.rates.look(key, now, self.rate)
 
-    def take(self, key: bytes, burst: int) -> int:
-        """Counts the request, unless the excess is more than `burst`, and returns the excess;
-        -1 if there is no memory to count in."""
-        excess, now = 0, _now()
-
-        def change(found: bytes | None) -> bytes:
-            nonlocal excess
-            if found is None:
-                excess = 0
-                return _STATE.pack(0, now)
-            excess, last = self._pour(found, now)
-            return found if excess > burst else _STATE.pack(excess, last)
-
-        return excess if self.limit.zone.update(key, change) else -1
-
-    def _pour(self, state: bytes, now: int) -> tuple[int, int]:
-        """The bucket with one request more, after what has leaked since."""
-        excess, last = _STATE.unpack(state)
-        passed = now - last
-        if passed < 0:  # another process has a later idea of now, or the clock was set
-            passed = 1 if passed < -60000 else 0
-        excess = max(excess - self.rate * passed // 1000 + 1000, 0)
-        return excess, now if passed else last
+    def take(self, key: bytes, now: int, burst: int) -> int | None:
+        return self.rates.take(key, now, self.rate, burst)
 
     def wait(self, excess: int) -> int:
         """Milliseconds."""
@@ -198,7 +174,9 @@ def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
         keyed = [(bucket, key) for bucket in buckets if (key := bucket.key_of(r)) is not None]
         if not keyed:
             return None
-        found = _account(keyed)
+        return go_on(r, _account(keyed, _now()))
+
+    def go_on(r: Request, found: Refused | Delayed) -> Awaitable[Status | None] | Status | None:
         if isinstance(found, Refused):
             return refuse(r, found)
         if not found.wait:
@@ -214,13 +192,14 @@ def _bucket(limit: Limit, level: Level) -> Bucket | None:
     keyed = level.scope.shared(LimitReqZones).by_name.get(limit.zone.name)
     if keyed is None:
         return None
-    return Bucket(limit, keyed.key.bind(level.variables), keyed.key.text, keyed.rate)
+    key = keyed.key.bind(level.variables)
+    return Bucket(limit, limit.zone.rates(), key, keyed.key.text, keyed.rate)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     zone: str
-    excess: int  # -1 if the zone is full
+    excess: int | None  # None if the zone is full
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,20 +209,19 @@ class Delayed:
     wait: int  # milliseconds; 0 is not at all
 
 
-def _account(keyed: list[tuple[Bucket, bytes]]) -> Refused | Delayed:
+def _account(keyed: list[tuple[Bucket, bytes]], now: int) -> Refused | Delayed:
     """Counts the request in all zones, or in none if one of them refuses it."""
     *others, (last, key) = keyed
     for bucket, other in others:
-        excess = bucket.look(other)
-        if excess > bucket.limit.burst:
-            return Refused(bucket.limit.zone.name, excess)
-    excess = last.take(key, last.limit.burst)
+        if (seen := bucket.look(other, now)) > bucket.limit.burst:
+            return Refused(bucket.limit.zone.name, seen)
+    excess = last.take(key, now, last.limit.burst)
     name = last.limit.zone.name
-    if excess < 0 or excess > last.limit.burst:
+    if excess is None or excess > last.limit.burst:
         return Refused(name, excess)
     worst = Delayed(name, excess, last.wait(excess))
     for bucket, other in reversed(others):
-        excess = max(bucket.take(other, NO_DELAY), 0)
+        excess = bucket.take(other, now, NO_DELAY) or 0
         if (wait := bucket.wait(excess)) > worst.wait:
             worst = Delayed(bucket.limit.zone.name, excess, wait)
     return worst
@@ -254,7 +232,7 @@ def _refusal(conf: LimitReqConf) -> Callable[[Request, Refused], Status | None]:
     doing = f"limiting requests{', dry run' if dry_run else ''}, excess: "
 
     def refuse(r: Request, found: Refused) -> Status | None:
-        if found.excess >= 0:
+        if found.excess is not None:
             r.log(level, f'{doing}{_shown(found.excess)} by zone "{found.zone}"')
         else:
             r.log(LogLevel.ALERT, f'could not allocate node in limit_req zone "{found.zone}"')

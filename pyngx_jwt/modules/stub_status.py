@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import struct
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..conf.directive import LOCATION, SERVER, Conf, directive
 from ..conf.scope import Scope
@@ -14,100 +11,45 @@ from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request, Status
 from ..http.variables import Variables
-from ..zones import Transaction, Zone, Zones
+from ..zones import Zones
+from ..zones.store import Counters, Counts
 
 # No directive can refer to a zone of this name.
 ZONE, ZONE_SIZE = "stub_status:", 65536
 VARIABLES = frozenset(f"connections_{name}" for name in ("active", "reading", "writing", "waiting"))
 INTERVAL = 1.0  # seconds: how old at most is what other workers have told
-_RECORD = struct.Struct("<6q")
-_KEY = struct.Struct("<q")  # the process
-_ENDED = _KEY.pack(0)
-
-
-class Counts(NamedTuple):
-    """Connections by what they do, and what there has been since the start."""
-
-    active: int = 0
-    reading: int = 0
-    writing: int = 0
-    waiting: int = 0
-    accepted: int = 0
-    requests: int = 0
-
-    def plus(self, other: Counts) -> Counts:
-        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 class Statistics:
-    """The counts of all workers: each tells its own regularly, in a zone if there is one."""
+    """The counts of all workers: each reports its own regularly, if they are wanted."""
 
     def __init__(self) -> None:
         self.wanted = False
-        self.zone: Zone | None = None
+        self.counters: Counters | None = None
         self.count: Callable[[], Counts] = Counts  # of this process; the server's to set
 
     def total(self) -> Counts:
         """This process's counts as they are now, the others' as they were told last."""
-        own, zone = self.count(), self.zone
-        if zone is None:
-            return own
-        return zone.write(lambda t: _add_up(t, own))
+        own = self.count()
+        return own if self.counters is None else self.counters.total(own)
 
     async def report(self) -> None:
-        """Tells this process's counts until cancelled; returns if nobody wants to know."""
-        told, key, zone = None, _KEY.pack(os.getpid()), self.zone
-        while zone is not None:
+        """Reports this process's counts until cancelled; returns if they are not wanted."""
+        reported, counters = None, self.counters
+        while counters is not None:
             own = self.count()
-            if own != told:
-                told = own
-                zone.put(key, _RECORD.pack(*own))
+            if own != reported:
+                reported = own
+                counters.report(own)
             await asyncio.sleep(INTERVAL)
-
-
-def _add_up(t: Transaction, own: Counts) -> Counts:
-    """All records with this process's new one; those of processes that have ended become one."""
-    me, total, ended = os.getpid(), own, Counts()
-    for process, counts in _records(t):
-        if process == me:
-            continue
-        if process and not _lives(process):
-            t.delete(_KEY.pack(process))
-            counts = Counts(accepted=counts.accepted, requests=counts.requests)
-        elif process:
-            total = total.plus(counts)
-            continue
-        ended = ended.plus(counts)
-    t.put(_KEY.pack(me), _RECORD.pack(*own))
-    t.put(_ENDED, _RECORD.pack(*ended))
-    return total.plus(ended)
-
-
-def _records(t: Transaction) -> list[tuple[int, Counts]]:
-    cursor, found = t.cursor(), []
-    more = cursor.first()
-    while more:
-        (process,) = _KEY.unpack(cursor.key())
-        found.append((process, Counts(*_RECORD.unpack(cursor.value()))))
-        more = cursor.next()
-    return found
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def prepare(scope: Scope) -> Statistics:
     """Called once all is read: declares the zone if anybody wants to know the counts."""
     statistics = scope.shared(Statistics)
     if statistics.wanted or VARIABLES & scope.shared(Variables).used:
-        statistics.zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
+        zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
+        statistics.counters = zone.counters()
     return statistics
 
 

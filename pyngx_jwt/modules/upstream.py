@@ -188,7 +188,7 @@ class UpstreamConf(Conf):
         balancer = (self._method or Method()).make(peers)
         if self._zone is None:
             return balancer
-        return Shared(balancer, peers, self._zone, self._name)
+        return Shared(balancer, peers, self._zone.peers(self._name))
 
 
 def _resolved(url: Url, address: str) -> tuple[Address, ...]:

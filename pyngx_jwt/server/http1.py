@@ -25,7 +25,7 @@ from ..http1.head_types import BadRequest, HeadOptions, head_options
 from ..http1.reader import HeadReader
 from ..http1.response_head import Clock, build_head
 from ..log import Level
-from ..modules.stub_status import Counts
+from ..zones.store import Counts
 from .connection import ClientConnection, tcp_info_of
 from .deadline import Deadline
 from .framing import delimit

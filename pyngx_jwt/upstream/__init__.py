@@ -36,7 +36,7 @@ try that is not counted, as it may only have been closed while it idled.
 - `Response.version` is 9 for an answer that is not HTTP: nginx logs "upstream sent no
   valid HTTP/1.0 header" and passes all of it on as a body.
 - Balancers: RoundRobin, LeastConn, Random, IpHash, Hash, ConsistentHash; Shared puts one of
-  them over a zone of zones.py, so that all workers know the same of the servers.
+  them over a store of zones/, so that all workers know the same of the servers.
 - A Handshake tells connect() which name to send, what to verify and which session to resume.
 - Interim responses are skipped; connection.on_early_hints gets the head of a 103.
 - After a 101 read() and write() carry the raw bytes, both ways at once if need be.

@@ -1,55 +1,42 @@
 """Peers whose state all workers share (the "zone" directive).
 
-Each choice is one transaction on the zone: the state is read into this worker's peers, the
-balancer decides, and what it changed is written back, with the other workers kept out.
+Each choice is one step of the store: the state is read into this worker's peers, the balancer
+decides, and what it changed is written back, with the other workers kept out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
+from ..zones.store import PeerState, PeerStates, SharedPeers
 from .balancer import Balancer, Choice
 from .peer import Peer, Peers
 
 T = TypeVar("T")
-_STATE = Struct("=6q")
-
-
-class Zone(Protocol):
-    """Memory that processes share (zones.py)."""
-
-    def update(self, key: bytes, change: Callable[[bytes | None], bytes | None]) -> bool:
-        """Replaces a value, with the other processes kept out; False: there is no room."""
 
 
 class Shared:
-    """A balancer over a zone; without room there the workers go on by themselves."""
+    """A balancer over a store; without room there the workers go on by themselves."""
 
-    __slots__ = ("balancer", "key", "peers", "zone")
+    __slots__ = ("balancer", "peers", "store")
 
-    def __init__(self, balancer: Balancer, peers: Peers, zone: Zone, name: str) -> None:
-        self.balancer, self.zone = balancer, zone
-        self.key = name.encode("latin-1")[:511]
+    def __init__(self, balancer: Balancer, peers: Peers, store: SharedPeers) -> None:
+        self.balancer, self.store = balancer, store
         self.peers = (*peers.peers, *(peers.next.peers if peers.next else ()))
 
     def choose(self, key: str = "") -> SharedChoice:
         return SharedChoice(self.balancer.choose(key), self)
 
     def run(self, act: Callable[[], T]) -> T:
-        """Runs a change of the peers, once, on the state that all workers share."""
-        found: list[T] = []
+        """Runs a change of the peers on the state that all workers share."""
 
-        def change(old: bytes | None) -> bytes:
-            if not found:  # else this is another try to write
-                if old is not None:
-                    _load(self.peers, old)
-                found.append(act())
-            return b"".join(map(_dump, self.peers))
+        def decide(states: PeerStates | None) -> tuple[T, PeerStates]:
+            if states is not None:
+                _load(self.peers, states)
+            return act(), map(_state, self.peers)
 
-        self.zone.update(self.key, change)
-        return found[0]
+        return self.store.transact(decide)
 
 
 class SharedChoice:
@@ -75,14 +62,18 @@ class SharedChoice:
         return self.shared.run(lambda: self.choice.free(failed, now))
 
 
-def _load(peers: tuple[Peer, ...], state: bytes) -> None:
-    for peer, values in zip(peers, _STATE.iter_unpack(state), strict=True):
+def _load(peers: tuple[Peer, ...], states: PeerStates) -> None:
+    for peer, values in zip(peers, states, strict=True):
         peer.current_weight, peer.effective_weight, peer.conns = values[:3]
         peer.fails, peer.accessed, peer.checked = values[3:]
 
 
-def _dump(peer: Peer) -> bytes:
-    return _STATE.pack(
-        *(peer.current_weight, peer.effective_weight, peer.conns),
-        *(peer.fails, peer.accessed, peer.checked),
+def _state(peer: Peer) -> PeerState:
+    return (
+        peer.current_weight,
+        peer.effective_weight,
+        peer.conns,
+        peer.fails,
+        peer.accessed,
+        peer.checked,
     )

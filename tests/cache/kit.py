@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from pyngx_jwt.cache import (
     parse_settings,
 )
 from pyngx_jwt.log import Level
-from pyngx_jwt.zones import Folder, Zones
+from pyngx_jwt.zones import Folder, Zone, Zones
+from pyngx_jwt.zones.store import CacheIndex
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
 Headers = Sequence[tuple[str, str]]
@@ -44,6 +45,7 @@ class Kit:
     hands: Hands = field(default_factory=Hands)
     log: list[str] = field(default_factory=list)
     zones: list[Zones] = field(default_factory=list)
+    index: Callable[[Zone], CacheIndex] = Zone.cache_index
     policy: Policy = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +69,7 @@ class Kit:
         zone.noreuse = True
         zones.start(self.folder, self.zones[-1] if self.zones else None)
         self.zones.append(zones)
-        cache = Cache(settings, zone, self.report, self.hands.clock())
+        cache = Cache(settings, self.index(zone), self.report, self.hands.clock())
         cache.create_path()
         return cache
 

@@ -12,8 +12,9 @@ import pytest
 
 from pyngx_jwt.cache import Cache, Found, Freshness, Hold, Key, Policy, Writer, pack, unpack
 from pyngx_jwt.cache.entry import HEADER_SIZE
-from pyngx_jwt.cache.index import capacity
 from pyngx_jwt.errors import ConfError
+from pyngx_jwt.zones.rules import capacity
+from tests.stores import MemoryCacheIndex
 
 from .kit import HEAD, Kit
 
@@ -28,6 +29,14 @@ def path_of(cache: Cache, key: str = "k") -> Path:
 def files_of(kit: Kit) -> list[str]:
     """All files of the test, the index apart."""
     return sorted(x.name for x in kit.path.rglob("*") if x.is_file())
+
+
+@pytest.fixture(params=["lmdb", "memory"])
+def kit(kit: Kit, request: pytest.FixtureRequest) -> Kit:
+    """Caches whose index is shared by processes, and such as know nothing of any."""
+    if request.param == "memory":
+        kit.index = lambda zone: MemoryCacheIndex(zone.size)
+    return kit
 
 
 # -- misses and hits ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.cache import Cache, Found, Key, files, load, load_one, manage, manage_once
-from pyngx_jwt.cache.index import capacity
+from pyngx_jwt.zones.rules import capacity
 
 from .kit import Kit
 

@@ -23,9 +23,9 @@ from pyngx_jwt.cache import (
     unpack,
     variant,
 )
-from pyngx_jwt.cache.index import capacity
 from pyngx_jwt.http.date import parse_http_time
 from pyngx_jwt.zones import Folder
+from pyngx_jwt.zones.rules import capacity
 
 from .kit import Headers, Kit
 from .nginx import RealNginx, Upstream

@@ -6,29 +6,14 @@ import asyncio
 import os
 import signal
 import time
-import traceback
-from collections.abc import Callable
 from dataclasses import replace
 
 from pyngx_jwt.cache import Clock, Found, load_one, manage_once
+from tests.forks import fork
 
 from .kit import HEAD, Hands, Kit
 
 DEADLINE = 20.0  # seconds
-
-
-def fork(work: Callable[[], object]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    return pid
 
 
 def succeeded(pid: int) -> bool:
@@ -120,8 +105,9 @@ def test_workers_killed_at_random_leave_a_good_index(kit: Kit) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-    nodes = [value for _, value in cache.index.zone.iterate(b"k")]
-    queue = [key for key, _ in cache.index.zone.iterate(b"q")]
+    table = kit.zones[-1].zones[cache.name]._table
+    nodes = [value for _, value in table.iterate(b"k")]
+    queue = [key for key, _ in table.iterate(b"q")]
     assert cache.index.head().entries == len(nodes) == len(queue) <= 40
     for number in range(40):
         assert kit.ask(cache, str(number))[0] in (Found.HIT, Found.MISS)

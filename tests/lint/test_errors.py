@@ -235,3 +235,12 @@ def test_variables_that_need_each_other(linter: Linter) -> None:
     (finding,) = linter.of("nginx-warning", text)
     assert finding.message == 'cycle of variables: "$b" needs "$a", "$a" needs "$b"'
     assert finding.spot.line == 5
+
+
+def test_files_that_include_themselves(linter: Linter) -> None:
+    """In blocks that are run and in those that are not."""
+    for name, text in (("http.conf", "http {{ {} }}"), ("mail.conf", "http {{ }}\nmail {{ {} }}")):
+        files = {"nginx.conf": f"events {{ }}\n{text.format(f'include {name};')}\n"}
+        files[name] = f"include {name};\n"
+        found = [f.message for f in linter.findings(files=files) if f.is_error]
+        assert found == [f'too many nested includes, "{name}" includes itself']

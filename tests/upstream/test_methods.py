@@ -25,6 +25,7 @@ from pyngx_jwt.upstream import (
     make_peers,
 )
 from pyngx_jwt.upstream.address import inet_address, unix_address
+from tests.stores import MemoryPeers
 
 Method = Callable[[Peers], Balancer]
 NOW = 1000
@@ -236,38 +237,30 @@ def test_random_is_random() -> None:
 # zone
 
 
-class Memory:
-    """What zones.Zone is to this: one value a key; `tries` is how often it has to write."""
+class Workers:
+    """Groups of servers in one zone."""
 
-    def __init__(self, tries: int = 1, *, full: bool = False) -> None:
-        self.values: dict[bytes, bytes] = {}
-        self.tries, self.full = tries, full
+    def __init__(self, *, full: bool = False) -> None:
+        self.full = full
+        self.groups: dict[str, MemoryPeers] = {}
 
-    def update(self, key: bytes, change: Callable[[bytes | None], bytes | None]) -> bool:
-        for _ in range(self.tries):
-            new = change(self.values.get(key))
-        if not self.full:
-            self.values[key] = new or b""
-        return not self.full
-
-
-def sharing(memory: Memory, servers: list[Server], name: str = "u") -> Shared:
-    """One worker's balancer."""
-    peers = make_peers(servers)
-    return Shared(LeastConn(peers), peers, memory, name)
+    def sharing(self, servers: list[Server], name: str = "u") -> Shared:
+        """One worker's balancer."""
+        peers = make_peers(servers)
+        store = self.groups.setdefault(name, MemoryPeers(full=self.full))
+        return Shared(LeastConn(peers), peers, store)
 
 
-@pytest.mark.parametrize("tries", [1, 2])
-def test_workers_share(tries: int) -> None:
-    memory, servers = Memory(tries), [server(1), server(2), server(3)]
-    one, other = sharing(memory, servers), sharing(memory, servers)
+def test_workers_share() -> None:
+    workers, servers = Workers(), [server(1), server(2), server(3)]
+    one, other = workers.sharing(servers), workers.sharing(servers)
     assert hold(one, 1) + hold(other, 1) + hold(one, 1) == "123"
-    assert hold(sharing(memory, servers, "v"), 1) == "1"
+    assert hold(workers.sharing(servers, "v"), 1) == "1"
 
 
 def test_workers_share_failures_and_backups() -> None:
-    memory, servers = Memory(), [server(1), server(2), backup(3)]
-    one, other = sharing(memory, servers), sharing(memory, servers)
+    workers, servers = Workers(), [server(1), server(2), backup(3)]
+    one, other = workers.sharing(servers), workers.sharing(servers)
     assert chosen(one, "a", "12") == "123"
     assert chosen(other, "aa") == "3 3"
     held = one.choose()
@@ -277,6 +270,6 @@ def test_workers_share_failures_and_backups() -> None:
 
 
 def test_without_room_workers_go_on_alone() -> None:
-    memory, servers = Memory(full=True), [server(1), server(2)]
-    one, other = sharing(memory, servers), sharing(memory, servers)
+    workers, servers = Workers(full=True), [server(1), server(2)]
+    one, other = workers.sharing(servers), workers.sharing(servers)
     assert hold(one, 2) + hold(other, 2) == "1212"

@@ -1,0 +1,125 @@
+"""Values by key in LMDB.
+
+A record is kept under a digest of its key, which may be longer than LMDB's.  What expires has a
+place in a queue by its time as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .lmdb_table import Table, Transaction, first
+from .store import ZoneFull
+
+_START = struct.Struct(">QI")  # when it expires, in milliseconds, and the length of the key
+_WHEN = struct.Struct(">Q")
+_RECORD_PREFIX, _QUEUE_PREFIX = b"k", b"q"
+_MOST_AT_ONCE = 1000
+
+
+class _Record(NamedTuple):
+    expires: int  # milliseconds; 0 is never
+    key: bytes
+    value: bytes
+
+    def has_expired(self, now: float) -> bool:
+        return 0 < self.expires <= _milliseconds(now)
+
+
+class LmdbKeyVal:
+    __slots__ = ("_table",)
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self, key: bytes, now: float) -> bytes | None:
+        raw = self._table.get(_name(key))
+        if raw is None:
+            return None
+        record = _unpack(raw)
+        return None if record.has_expired(now) else record.value
+
+    def set(self, key: bytes, value: bytes, expires: float = 0.0) -> bool:
+        name, when = _name(key), _milliseconds(expires)
+
+        def change(t: Transaction) -> bool:
+            raw = t.get(name)
+            if raw is None and not self._table.has_room(t):
+                return False
+            if raw is not None:
+                _leave_queue(t, name, raw)
+            t.put(name, _START.pack(when, len(key)) + key + value)
+            if when:
+                t.put(_place(name, when), b"")
+            return True
+
+        try:
+            return self._table.write(change)
+        except ZoneFull:
+            return False
+
+    def delete(self, key: bytes) -> bool:
+        name = _name(key)
+
+        def change(t: Transaction) -> bool:
+            raw = t.get(name)
+            if raw is None:
+                return False
+            _leave_queue(t, name, raw)
+            return t.delete(name)
+
+        return self._table.write(change)
+
+    def expire(self, now: float) -> int:
+        count = deleted = self._expire_some(now)
+        while deleted == _MOST_AT_ONCE:  # others get their turn in between
+            deleted = self._expire_some(now)
+            count += deleted
+        return count
+
+    def _expire_some(self, now: float) -> int:
+        until = _WHEN.pack(_milliseconds(now))
+
+        def change(t: Transaction) -> int:
+            for count in range(_MOST_AT_ONCE):
+                found = first(t, _QUEUE_PREFIX)
+                if found is None or found[0][1:9] > until:
+                    return count
+                t.delete(found[0])
+                t.delete(_RECORD_PREFIX + found[0][9:])
+            return _MOST_AT_ONCE
+
+        return self._table.write(change)
+
+    def items(self, now: float) -> Iterator[tuple[bytes, bytes]]:
+        for _, raw in self._table.iterate(_RECORD_PREFIX):
+            record = _unpack(raw)
+            if not record.has_expired(now):
+                yield record.key, record.value
+
+
+def _name(key: bytes) -> bytes:
+    return _RECORD_PREFIX + hashlib.blake2b(key, digest_size=16).digest()
+
+
+def _place(name: bytes, when: int) -> bytes:
+    return _QUEUE_PREFIX + _WHEN.pack(when) + name[1:]
+
+
+def _leave_queue(t: Transaction, name: bytes, raw: bytes) -> None:
+    when, _ = _START.unpack_from(raw)
+    if when:
+        t.delete(_place(name, when))
+
+
+def _unpack(raw: bytes) -> _Record:
+    when, length = _START.unpack_from(raw)
+    end = _START.size + length
+    return _Record(when, raw[_START.size : end], raw[end:])
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
