@@ -26,7 +26,7 @@ from .conf import GatewayConf
 from .hints import compile_hints
 from .state import State
 from .target import FindTarget, Found, compile_target
-from .tunnel import tunnel
+from .tunnel import pass_both_ways
 from .wire import KEY, BadRequest, Outgoing, Wire
 
 NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
@@ -614,7 +614,13 @@ class Exchange:
         r.keep_alive = False
         self.gateway.copy_headers(r, response.names, response.headers)
         r.send_header()
-        await tunnel(r, connection)
+        tunnel = r.sink.tunnel
+        if tunnel is None:
+            r.log(LogLevel.ERR, "connection upgrade in subrequest")
+            self.leave(failed=False)
+            r.sink.abort()
+            return DONE
+        await pass_both_ways(r, tunnel, connection)
         self.leave(failed=False)
         return r.finish()
 
