@@ -68,7 +68,7 @@ class Gateway:
             keep_head=keeps_heads,
         )
         self.bind = conf.bind.bind(level.variables) if conf.bind else None
-        self.next = conf.next_upstream
+        self.next = conf.next_kinds
         self.hints = compile_hints(conf, level, around.early_hints, wire.hidden)
         self.limit_rate = bind_size(conf.limit_rate, level.variables)
 
@@ -199,6 +199,8 @@ class Exchange:
         r, conf, out = self.r, self.gateway.conf, self.out
         if r.expect_continue:
             r.continue_client()
+        if not self.gateway.wire.takes_body:
+            return
         own = self.gateway.wire.own_body
         if own is not None:
             await read_body(r)  # which the text may contain
@@ -544,7 +546,7 @@ class Exchange:
         state, connection = self.state, self.connection
         now = time.monotonic()  # the loop's own clock
         if state.response is not None and state.response.warning:
-            self.log(LogLevel.WARN, state.response.warning)
+            self.log(self.reader.excess_level, state.response.warning)
         state.response_time = now - state.started
         state.response_length = length
         if connection is not None:
@@ -564,7 +566,8 @@ class Exchange:
     def _intercepted(self, response: Response) -> Status:
         """The status for error_page, 0 where none is configured for it."""
         r = self.r
-        if response.status not in r.location.error_pages:
+        own_page = response.status == 404 and self.gateway.conf.intercepts_404
+        if response.status not in r.location.error_pages and not own_page:
             return 0
         for name, field in zip(response.names, response.headers, strict=True):
             if name == "www-authenticate" and response.status == 401:

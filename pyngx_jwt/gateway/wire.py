@@ -27,7 +27,7 @@ class Outgoing:
     __slots__ = ("body_length", "chunked", "is_head", "uri", "vars")
 
     def __init__(self, vars: Any) -> None:
-        self.vars = vars  # what the protocol knows of the target
+        self.vars = vars  # what the protocol knows of the target, and of the request
         self.body_length = -1
         self.chunked = False  # the body is passed on as it comes, its length unknown
         self.is_head = False  # the method is HEAD: no body follows the response's head
@@ -50,6 +50,7 @@ class Wire(Protocol):
 
     uri_part: bool  # whether an address may have a URI behind it
     hidden: frozenset[str]  # response headers that clients do not get
+    takes_body: bool  # whether requests can have one
     streams_unknown_length: bool  # whether a body can be passed on before its length is known
     upgrades: bool  # whether a response can make a tunnel of the connection
 
@@ -77,6 +78,12 @@ class Wire(Protocol):
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """What is sent before the body; `validates`: with the fields by which a cache asks
         whether its response is still good.  Sets `out.uri`; raises BadRequest."""
+
+    def lines(self, head: bytes) -> list[str]:
+        """What was built, for people: what is asked for, then a line for each field."""
+
+    def address(self, out: Outgoing) -> str:
+        """Where it goes, for people: "http://backend"."""
 
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
         """Bytes of a body that is passed on as it comes, as they are sent."""

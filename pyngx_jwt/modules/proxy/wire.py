@@ -55,6 +55,7 @@ class HttpWire:
     schemes = SCHEMES
     uri_part = True
     hidden = HIDDEN
+    takes_body = True
     streams_unknown_length = True
     upgrades = True
 
@@ -127,6 +128,12 @@ class HttpWire:
         if not head.count("\r") == head.count("\n") == len(parts):
             raise SplitHead
         return head.encode("latin-1")
+
+    def lines(self, head: bytes) -> list[str]:
+        return head.decode("latin-1").split("\r\n")
+
+    def address(self, out: Outgoing) -> str:
+        return f"{out.vars.scheme}://{out.vars.key_host}"
 
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
         """Chunks, where the length is not known."""

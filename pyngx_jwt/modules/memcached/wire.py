@@ -1,0 +1,73 @@
+"""Requests to memcached servers: "get" and a key (ngx_http_memcached_create_request)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ...gateway.answer import Copy
+from ...gateway.wire import BadRequest, Outgoing, Scheme
+from ...http.level import Level
+from ...http.request import Request
+from ...http.template import Text
+from ...http.uri import escape_memcached
+from ...upstream.address import Url
+from ...upstream.reader import Reader
+from .conf import KEY, MemcachedConf
+from .reader import MemcachedReader
+
+
+class Vars(NamedTuple):
+    """What is known of a request: where it goes, the key it is for, and whether it is HEAD."""
+
+    address: str
+    key: str = ""
+    is_head: bool = False
+
+
+class MemcachedWire:
+    """memcached's text protocol."""
+
+    schemes: Mapping[str, Scheme] = {"": Scheme(0)}
+    uri_part = False
+    hidden: frozenset[str] = frozenset()
+    takes_body = False
+    streams_unknown_length = False
+    upgrades = False
+    own_body: Text | None = None
+    special: Mapping[str, Copy] = {}
+
+    def __init__(self, conf: MemcachedConf, level: Level) -> None:
+        self.text = KEY.bind(level.variables)
+        self.gzip_flag = conf.gzip_flag
+
+    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Vars:
+        return Vars(url.text)
+
+    def name(self, out: Outgoing) -> str:
+        return "memcached"
+
+    def reader(self, out: Outgoing | None) -> Reader:
+        vars = Vars("") if out is None else out.vars
+        return MemcachedReader(vars.key, self.gzip_flag, wanted=not vars.is_head)
+
+    def key(self, r: Request, out: Outgoing) -> str:
+        """Nothing is kept: that is what memcached does."""
+        return ""
+
+    def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
+        """Raises BadRequest.  The key has neither blanks nor control characters."""
+        key = escape_memcached(self.text(r))
+        if not key:
+            raise BadRequest('the "$memcached_key" variable is not set')
+        out.vars = Vars(out.vars.address, key, r.method == "HEAD")
+        return f"get {key}\r\n".encode("latin-1")
+
+    def lines(self, head: bytes) -> list[str]:
+        return head.decode("latin-1").split("\r\n")
+
+    def address(self, out: Outgoing) -> str:
+        return f"memcached://{out.vars.address}"
+
+    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
+        return data
