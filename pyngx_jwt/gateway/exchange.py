@@ -55,7 +55,7 @@ class Gateway:
     ) -> None:
         self.conf, self.wire = conf, wire
         self.find: FindTarget = compile_target(conf, level, wire, resolves=around.resolves)
-        self.copy_headers = compile_copy(conf, wire.special, wire.hidden)
+        self.copy_headers = compile_copy(conf, wire.special, wire.hidden, whole=wire.whole_heads)
         self.copy_redirected = compile_redirected(conf, wire.special)
         self.settings = Settings(
             connect_timeout=conf.connect_timeout,

@@ -50,6 +50,7 @@ class Wire(Protocol):
 
     uri_part: bool  # whether an address may have a URI behind it
     hidden: frozenset[str]  # response headers that clients do not get
+    whole_heads: bool  # whether a response that names no Server and Date shall have none
     takes_body: bool  # whether requests can have one
     streams_unknown_length: bool  # whether a body can be passed on before its length is known
     upgrades: bool  # whether a response can make a tunnel of the connection

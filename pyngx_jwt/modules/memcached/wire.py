@@ -31,6 +31,7 @@ class MemcachedWire:
     schemes: Mapping[str, Scheme] = {"": Scheme(0)}
     uri_part = False
     hidden: frozenset[str] = frozenset()
+    whole_heads = False
     takes_body = False
     streams_unknown_length = False
     upgrades = False

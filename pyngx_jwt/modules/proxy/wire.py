@@ -55,6 +55,7 @@ class HttpWire:
     schemes = SCHEMES
     uri_part = True
     hidden = HIDDEN
+    whole_heads = True
     takes_body = True
     streams_unknown_length = True
     upgrades = True

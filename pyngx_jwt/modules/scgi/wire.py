@@ -31,6 +31,7 @@ class ScgiWire:
     schemes: Mapping[str, Scheme] = {"": Scheme(0)}
     uri_part = False
     hidden = HIDDEN
+    whole_heads = False
     takes_body = True
     streams_unknown_length = False
     upgrades = True
