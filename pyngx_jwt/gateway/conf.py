@@ -81,6 +81,15 @@ class Target(NamedTuple):
     location: str  # the part of the URI that the target's URI replaces
 
 
+class Field(NamedTuple):
+    """What takes the place of a field of the client: that field in lower case, the name by which
+    it is set, and its value."""
+
+    low: str
+    name: str
+    value: Template
+
+
 def _temp_path(name: str, path: str, *levels: str) -> str:
     if any(not level.isdigit() or int(level) == 0 for level in levels):
         raise ConfError(f'"{name}" directive invalid value')
@@ -209,6 +218,11 @@ class GatewayConf(Conf):
         """The failures after which the next server is tried."""
         words = self.next_upstream
         return NO_TEXTS if "off" in words else frozenset(self.next_names.get(x, x) for x in words)
+
+    @property
+    def fields(self) -> Iterable[Field]:
+        """What is sent in the place of fields of the client."""
+        return ()
 
     @property
     def sent(self) -> Iterable[Template | None]:

@@ -12,7 +12,7 @@ from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template, Text
 from .cache_conf import CachedConf
-from .conf import AddressConf
+from .conf import AddressConf, Field
 
 FAILURES = (
     *("error", "timeout", "denied", "invalid_header", "non_idempotent", "http_500", "http_503"),
@@ -75,6 +75,13 @@ class ParamsConf(AddressConf, CachedConf):
         found = vars(self).get("params", ())
         param = Param(parameter, Template(value), if_not_empty is not None)
         self.params = (*found, param)
+
+    @property
+    def fields(self) -> Iterable[Field]:
+        """The parameters that are called HTTP_NAME."""
+        for name, value, _ in self.params:
+            if _is_field(name):
+                yield Field(name[5:].lower().replace("_", "-"), name, value)
 
     @property
     def sent(self) -> Iterable[Template | None]:

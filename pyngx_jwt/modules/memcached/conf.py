@@ -22,6 +22,7 @@ class MemcachedConf(AddressConf, prefix="memcached", without=LACKS):
         "not_found": "http_404",
     }
     buffering = False
+    pass_request_headers = pass_request_body = False
     force_ranges = True
     intercept_errors = intercepts_404 = True
 

@@ -19,7 +19,7 @@ from ...conf.directive import (
 )
 from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
-from ...gateway.conf import Target, TlsConf
+from ...gateway.conf import Field, Target, TlsConf
 from ...gateway.target import split_scheme
 from ...gateway.wire import Scheme
 from ...http.regex import Regex
@@ -203,6 +203,11 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         for captured in regex.names:
             self._level.variables.define_stored(captured)
         return regex
+
+    @property
+    def fields(self) -> Iterable[Field]:
+        """Those of proxy_set_header."""
+        return (Field(name.lower(), name, value) for name, value in self.set_headers)
 
     @property
     def sent(self) -> Iterable[Template | None]:
