@@ -75,7 +75,10 @@ class CachedConf(BufferedConf):
         "Fetches a stale response anew in the background while the old one is sent.",
     )
     cache_key = template(
-        None, EVERYWHERE, "Sets the key of the cache; by default scheme, host and URI proxied to."
+        None,
+        EVERYWHERE,
+        "Sets the key of the cache.  proxy_cache has one: scheme, host and URI proxied to; others "
+        "keep nothing without it.",
     )
     cache_lock = flag(
         False, EVERYWHERE, "Lets one request at a time fetch what others then find in the cache."

@@ -178,6 +178,7 @@ class GatewayConf(Conf):
     hidden: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
 
+    adds_slash: bool = True  # "/x" is redirected to a location "/x/" that passes requests on
     next_names: ClassVar[Mapping[str, str]] = {}  # of failures, where they are not usual
     set_by: ClassVar[str] = ""  # the directive, without its prefix, that sets what is sent
 
@@ -364,6 +365,11 @@ class AddressConf(GatewayConf):
         if text.is_constant or not self.takes_variables:
             url = parse_upstream(address, resolve=False)
         self.pass_to(Target(text, url, "", self._scope.statement, ""))
+
+    @property
+    def adds_slash(self) -> bool:  # type: ignore[override]
+        """Not where variables name the address, as in nginx."""
+        return self.target is not None and self.target.url is not None
 
 
 def _passing(level: Level) -> type[GatewayConf] | None:

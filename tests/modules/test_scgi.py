@@ -455,6 +455,7 @@ def test_servers(nginx: Nginx) -> None:
         location / { scgi_pass u; add_header X-Status $upstream_status; }
         location /variable { scgi_pass $arg_to; }
         location /slash/ { scgi_pass u; }
+        location /named/ { scgi_pass $arg_to; }
         location /if { if ($arg_x) { scgi_pass u; } return 404; }
         location /port { scgi_pass $arg_to; }
         """.replace("return 404;", ""),
@@ -484,13 +485,17 @@ def test_servers(nginx: Nginx) -> None:
         > GET /slash
         < 301
 
+        > GET /named?to=u
+        < 200
+        < X-Status: 502, 200
+
         > GET /port?to=127.0.0.1
         < 500
 
         > GET /port?to=
         < 500
         """)
-    assert len(backend.connections(4)) == 4
+    assert len(backend.connections(5)) == 5
     nginx.wait_for_log(r'\[error\] .*no port in upstream "127\.0\.0\.1"')
     nginx.wait_for_log(r'\[error\] .*no host in upstream ""')
 
