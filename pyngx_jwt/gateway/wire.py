@@ -94,6 +94,29 @@ class Wire(Protocol):
         response is not kept."""
 
 
+BARE: Mapping[str, Scheme] = {"": Scheme(0)}
+NOTHING_SPECIAL: Mapping[str, Copy] = {}
+
+
+class AddressWire:
+    """Of protocols whose targets are addresses and nothing else, and whose bodies go as they
+    are: what such wires have in common."""
+
+    schemes: Mapping[str, Scheme] = {"": Scheme(0)}  # nobody changes it
+    uri_part = False
+    whole_heads = False
+    streams_unknown_length = False
+    own_body: Text | None = None
+    special: Mapping[str, Copy] = {}
+
+    def key(self, r: Request, out: Outgoing) -> str:
+        """There is none by default: nothing is kept without a configured one."""
+        return ""
+
+    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
+        return data
+
+
 def outgoing(r: Request) -> Outgoing | None:
     """What is on its way to an upstream, for variables."""
     found: Outgoing | None = r.contexts.get(KEY)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...gateway.answer import Copy
-from ...gateway.wire import BadRequest, Outgoing, Scheme
+from ...gateway.wire import AddressWire, BadRequest, Outgoing
 from ...http.level import Level
 from ...http.request import Request
-from ...http.template import Text
 from ...http.uri import escape_memcached
 from ...upstream.address import Url
 from ...upstream.reader import Reader
@@ -25,18 +22,12 @@ class Vars(NamedTuple):
     is_head: bool = False
 
 
-class MemcachedWire:
+class MemcachedWire(AddressWire):
     """memcached's text protocol."""
 
-    schemes: Mapping[str, Scheme] = {"": Scheme(0)}
-    uri_part = False
     hidden: frozenset[str] = frozenset()
-    whole_heads = False
     takes_body = False
-    streams_unknown_length = False
     upgrades = False
-    own_body: Text | None = None
-    special: Mapping[str, Copy] = {}
 
     def __init__(self, conf: MemcachedConf, level: Level) -> None:
         self.text = KEY.bind(level.variables)
@@ -52,10 +43,6 @@ class MemcachedWire:
         vars = Vars("") if out is None else out.vars
         return MemcachedReader(vars.key, self.gzip_flag, wanted=not vars.is_head)
 
-    def key(self, r: Request, out: Outgoing) -> str:
-        """Nothing is kept: that is what memcached does."""
-        return ""
-
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """Raises BadRequest.  The key has neither blanks nor control characters."""
         key = escape_memcached(self.text(r))
@@ -69,6 +56,3 @@ class MemcachedWire:
 
     def address(self, out: Outgoing) -> str:
         return f"memcached://{out.vars.address}"
-
-    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
-        return data

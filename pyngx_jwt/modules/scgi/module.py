@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ...gateway.cache_conf import note_temp_folder, warn_of_key
-from ...gateway.conf import check_buffers
-from ...gateway.target import warn_of_resolver
+from ...gateway.cached import check_passing
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Handler
@@ -13,15 +11,7 @@ from .conf import ScgiConf
 from .wire import ScgiWire
 
 scgi = Module("scgi", ScgiConf)
-
-
-@scgi.after_merge
-def check(conf: ScgiConf, level: Level) -> None:
-    """As for proxy_pass; and here a cache has no key of its own."""
-    check_buffers(conf)
-    note_temp_folder(conf, level)
-    warn_of_key(conf, level)
-    warn_of_resolver(conf, level)
+scgi.after_merge(check_passing)
 
 
 @scgi.upstream_content

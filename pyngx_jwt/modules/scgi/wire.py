@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...gateway.answer import Copy
 from ...gateway.cgi import CGI, CGI_HEAD, HIDDEN
 from ...gateway.params import Environment
-from ...gateway.wire import BadRequest, Outgoing, Scheme
+from ...gateway.wire import AddressWire, BadRequest, Outgoing
 from ...http.level import Level
 from ...http.request import Request
-from ...http.template import Text
 from ...upstream.address import Url
 from ...upstream.reader import Reader
 from .conf import ScgiConf
@@ -25,18 +22,12 @@ class Vars(NamedTuple):
     is_head: bool = False
 
 
-class ScgiWire:
+class ScgiWire(AddressWire):
     """SCGI as a location speaks it to its upstream."""
 
-    schemes: Mapping[str, Scheme] = {"": Scheme(0)}
-    uri_part = False
     hidden = HIDDEN
-    whole_heads = False
     takes_body = True
-    streams_unknown_length = False
     upgrades = True
-    own_body: Text | None = None
-    special: Mapping[str, Copy] = {}
 
     def __init__(self, conf: ScgiConf, level: Level) -> None:
         self.plain = Environment(conf, level, validates=False)
@@ -51,10 +42,6 @@ class ScgiWire:
 
     def reader(self, out: Outgoing | None) -> Reader:
         return CGI_HEAD if out is not None and out.vars.is_head else CGI
-
-    def key(self, r: Request, out: Outgoing) -> str:
-        """As there is none by default, nothing is kept without "scgi_cache_key"."""
-        return ""
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """Raises BadRequest."""
@@ -75,6 +62,3 @@ class ScgiWire:
 
     def address(self, out: Outgoing) -> str:
         return f"scgi://{out.vars.address}"
-
-    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
-        return data
