@@ -28,6 +28,7 @@ from .conf.scope import Scope
 from .conf.shape import check_shape
 from .conf.watch import Nesting
 from .errors import ConfError
+from .gateway.conf import GatewayConf
 from .http.auth_delay import delayed
 from .http.level import Level
 from .http.listen import Listen
@@ -497,7 +498,9 @@ def _content(level: Level, location: Location) -> tuple[Handler, ...]:
         return _handlers(level, Phase.CONTENT)
     module, handler = found
     level.handlers[Phase.CONTENT] = [(module.name, handler)]
-    location.auto_redirect = module.adds_slash and location.name.endswith("/")
+    conf = level[module.conf]
+    adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash
+    location.auto_redirect = adds_slash and location.name.endswith("/")
     return (handler,)
 
 

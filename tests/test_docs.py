@@ -29,6 +29,7 @@ NOOPS = {
     *("open_log_file_cache", "pcre_jit", "postpone_gzipping", "postpone_output"),
     *("proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "proxy_send_lowat"),
     *("proxy_socket_rcvbuf", "proxy_socket_sndbuf", "proxy_ssl_certificate_cache"),
+    *("scgi_socket_rcvbuf", "scgi_socket_sndbuf"),
     *("read_ahead", "referer_hash_bucket_size", "referer_hash_max_size", "request_pool_size"),
     *("send_lowat", "sendfile", "sendfile_max_chunk", "server_names_hash_bucket_size"),
     *("server_names_hash_max_size", "ssl_buffer_size", "ssl_certificate_cache"),

@@ -43,8 +43,9 @@ READ = {
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
 COMMON = {"core", "main", "files", "gzip_ok", "limits"}
 BORROWED = {  # importer, imported: a declared service or one helper
-    ("auth_jwt", "proxy"),
+    ("memcached", "upstream"),
     ("proxy", "upstream"),
+    ("scgi", "upstream"),
     ("range", "headers"),
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),

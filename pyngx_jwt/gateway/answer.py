@@ -33,16 +33,18 @@ Fields = Sequence[tuple[str, str]]
 CopyHeaders = Callable[[Request, Sequence[str], Fields], None]
 
 
-def compile_copy(conf: GatewayConf, own: Mapping[str, Copy], hides: frozenset[str]) -> CopyHeaders:
+def compile_copy(
+    conf: GatewayConf, own: Mapping[str, Copy], hides: frozenset[str], *, whole: bool
+) -> CopyHeaders:
     """A function that gives the upstream's fields to the response; `own` is how the protocol
-    copies some of them, `hides` what it hides."""
+    copies some of them, `hides` what it hides; `whole`: no Server and Date are added."""
     hidden = (hides | set(conf.hidden)) - set(conf.passed)
     special: dict[str, Copy] = {name: _ignore for name in hidden}
     for name, copy in {**_special(conf), **own}.items():
         special.setdefault(name, copy)
     if "X-Accel-Charset" not in conf.ignore_headers:
         special["x-accel-charset"] = _take_charset(passed="x-accel-charset" not in hidden)
-    own_server, own_date = "server" not in hidden, "date" not in hidden
+    own_server, own_date = whole and "server" not in hidden, whole and "date" not in hidden
 
     def copy_headers(r: Request, names: Sequence[str], fields: Fields) -> None:
         out = r.headers_out

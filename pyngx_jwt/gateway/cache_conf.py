@@ -47,6 +47,7 @@ class CachedConf(BufferedConf):
 
     shared: ClassVar[dict[str, Declaration]] = {}
 
+    default_key: ClassVar[bool] = False  # whether there is one
     zone: Template | None = None  # None is "off"
     valid: tuple[Valid, ...] = ()
     cache_convert_head: bool = False  # of protocols that do not declare it
@@ -74,7 +75,10 @@ class CachedConf(BufferedConf):
         "Fetches a stale response anew in the background while the old one is sent.",
     )
     cache_key = template(
-        None, EVERYWHERE, "Sets the key of the cache; by default scheme, host and URI proxied to."
+        None,
+        EVERYWHERE,
+        "Sets the key of the cache.  proxy_cache has one: scheme, host and URI proxied to; others "
+        "keep nothing without it.",
     )
     cache_lock = flag(
         False, EVERYWHERE, "Lets one request at a time fetch what others then find in the cache."
@@ -145,6 +149,11 @@ class CachedConf(BufferedConf):
             raise ConfError(f'"{self.prefix}_cache" zone "{zone.text}" is unknown')
 
     @property
+    def keeps(self) -> bool:
+        """Whether there is a cache for responses, and a key to find them by."""
+        return self.zone is not None and (self.default_key or self.cache_key is not None)
+
+    @property
     def stale(self) -> frozenset[str]:
         """When a stale response is better than none."""
         return frozenset() if "off" in self.cache_use_stale else self.cache_use_stale
@@ -166,6 +175,21 @@ class Paths:
         assert scope.statement is not None
         self.places[path.name] = scope.statement
         scope.folders[path.name] = None
+
+
+class Keyless(set[Statement]):
+    """The directives of a cache without a key of which a warning has told."""
+
+
+def warn_of_key(conf: CachedConf, level: Level) -> None:
+    """A warning where a cache has no key, of a protocol that has no default one."""
+    scope, given = level.scope, level.set_by(f"{conf.prefix}_cache")
+    if conf.zone is None or conf.keeps or given[-1] in scope.shared(Keyless):
+        return
+    scope.shared(Keyless).add(given[-1])
+    before, scope.statement = scope.statement, given[-1]
+    scope.warn(f'no "{conf.prefix}_cache_key" for "{conf.prefix}_cache"')
+    scope.statement = before
 
 
 def note_temp_folder(conf: CachedConf, level: Level) -> None:

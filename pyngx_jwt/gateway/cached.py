@@ -26,10 +26,12 @@ from ..http.request import Handler, Request, Status
 from ..http.subrequest import clone
 from ..log import Level as LogLevel
 from . import target
-from .cache_conf import ANY_OFFSET, CachedConf
+from .cache_conf import ANY_OFFSET, CachedConf, note_temp_folder, warn_of_key
+from .conf import check_buffers
 from .exchange import Exchange, Gateway, Surroundings
 from .keeping import CacheKeeper, any_tells
 from .kept import KeptResponses
+from .target import warn_of_resolver
 from .wire import KEY, Wire
 
 ROOM_FOR_HEAD = 256  # bytes that the buffer of a head must have beyond the key
@@ -40,6 +42,14 @@ def gateway_to(conf: CachedConf, level: Level, wire: Wire, around: Surroundings)
     if conf.zone is None:
         return Gateway(conf, level, wire, around).pass_on
     return CachedGateway(conf, level, wire, around).handle
+
+
+def check_passing(conf: CachedConf, level: Level) -> None:
+    """What is wrong with a level, or odd, even where nothing is passed on."""
+    check_buffers(conf)
+    note_temp_folder(conf, level)
+    warn_of_key(conf, level)
+    warn_of_resolver(conf, level)
 
 
 class CachedGateway(Gateway):

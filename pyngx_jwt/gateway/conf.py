@@ -10,12 +10,14 @@ has scgi_buffering, kept as ``conf.buffering``.  What a protocol lacks has the d
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, NamedTuple
 
 from ..conf.directive import (
     A_SIZE,
     EVERYWHERE,
     LIMIT_EXCEPT,
+    LOCATION,
     LOCATION_IF,
     Conf,
     Declaration,
@@ -36,7 +38,7 @@ from ..conf.values import parse_size
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.template import Template, template, without_variables
-from ..upstream.address import Url, parse_local
+from ..upstream.address import Url, parse_local, parse_upstream
 
 NEXT = (
     "error",
@@ -77,6 +79,15 @@ class Target(NamedTuple):
     scheme: str  # "" for protocols without
     statement: Statement | None
     location: str  # the part of the URI that the target's URI replaces
+
+
+class Field(NamedTuple):
+    """What takes the place of a field of the client: that field in lower case, the name by which
+    it is set, and its value."""
+
+    low: str
+    name: str
+    value: Template
 
 
 def _temp_path(name: str, path: str, *levels: str) -> str:
@@ -155,6 +166,7 @@ class GatewayConf(Conf):
     ignore_client_abort: bool = False
     ignore_headers: frozenset[str] = NO_TEXTS
     intercept_errors: bool = False
+    intercepts_404: bool = False  # even without an error_page
     limit_rate: Template | None = None
     max_temp_file_size: int = 1 << 30
     pass_request_body: bool = True
@@ -165,6 +177,10 @@ class GatewayConf(Conf):
     temp_path: str = ""
     hidden: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
+
+    adds_slash: bool = True  # "/x" is redirected to a location "/x/" that passes requests on
+    next_names: ClassVar[Mapping[str, str]] = {}  # of failures, where they are not usual
+    set_by: ClassVar[str] = ""  # the directive, without its prefix, that sets what is sent
 
     _target: Target | None = None  # of a block that passes its requests on
 
@@ -190,8 +206,29 @@ class GatewayConf(Conf):
 
     @property
     def target(self) -> Target | None:
-        """Where this very block passes its requests, None if it does not."""
-        return self._target
+        """Where this block passes its requests by this protocol, None if it does not."""
+        return self._target if _passing(self._level) is type(self) else None
+
+    def pass_to(self, target: Target) -> None:
+        """Of several directives of a block that pass requests on the last one counts."""
+        self._target = target
+        self._level.passes = type(self)
+
+    @property
+    def next_kinds(self) -> frozenset[str]:
+        """The failures after which the next server is tried."""
+        words = self.next_upstream
+        return NO_TEXTS if "off" in words else frozenset(self.next_names.get(x, x) for x in words)
+
+    @property
+    def fields(self) -> Iterable[Field]:
+        """What is sent in the place of fields of the client."""
+        return ()
+
+    @property
+    def sent(self) -> Iterable[Template | None]:
+        """The texts that decide what an upstream is sent, besides the client's own fields."""
+        return ()
 
     def merge(self, outer: GatewayConf) -> None:
         """The target itself is taken over by "if" and "limit_except" blocks only."""
@@ -313,14 +350,40 @@ class TlsConf(GatewayConf):
     ssl_verify_depth = number(1, EVERYWHERE, "Sets the depth of the certificate chain.")
 
 
+class AddressConf(GatewayConf):
+    """Of protocols whose targets are addresses and nothing else."""
+
+    shared: ClassVar[dict[str, Declaration]] = {}
+    takes_variables: ClassVar[bool] = True
+
+    @directive(LOCATION | LOCATION_IF)
+    def pass_(self, address: str) -> None:
+        """Sets the server requests are passed to: an address and a port, a unix socket, or an
+        upstream."""
+        self.once("_target", f"{self.prefix}_pass")
+        text, url = Template(address), None
+        if text.is_constant or not self.takes_variables:
+            url = parse_upstream(address, resolve=False)
+        self.pass_to(Target(text, url, "", self._scope.statement, ""))
+
+    @property
+    def adds_slash(self) -> bool:  # type: ignore[override]
+        """Not where variables name the address, as in nginx."""
+        return self.target is not None and self.target.url is not None
+
+
+def _passing(level: Level) -> type[GatewayConf] | None:
+    """By which protocol a block passes its requests on; "if" and "limit_except" do as the block
+    around them, where they have none of their own."""
+    while level.passes is None and level.context & (LOCATION_IF | LIMIT_EXCEPT) and level.outer:
+        level = level.outer
+    return level.passes
+
+
 def gateway_of(level: Level) -> GatewayConf | None:
     """The conf of the protocol by which this very block passes its requests on."""
-    for module in level.scope.modules:
-        if issubclass(module.conf, GatewayConf):
-            conf: GatewayConf = level[module.conf]
-            if conf.target is not None:
-                return conf
-    return None
+    kind = _passing(level)
+    return None if kind is None else level[kind]
 
 
 def check_buffers(conf: GatewayConf) -> None:

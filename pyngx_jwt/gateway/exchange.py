@@ -20,13 +20,12 @@ from ..upstream.connect import connect
 from ..upstream.errors import BadResponse, UpstreamError
 from ..upstream.head import HTTP_09, Response
 from ..upstream.peer import Peer
-from ..upstream.reader import HTTP1, Reader
 from .answer import compile_copy, compile_redirected, limit_rate_of
 from .conf import GatewayConf
 from .hints import compile_hints
 from .state import State
 from .target import FindTarget, Found, compile_target
-from .tunnel import tunnel
+from .tunnel import pass_both_ways
 from .wire import KEY, BadRequest, Outgoing, Wire
 
 NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
@@ -56,7 +55,7 @@ class Gateway:
     ) -> None:
         self.conf, self.wire = conf, wire
         self.find: FindTarget = compile_target(conf, level, wire, resolves=around.resolves)
-        self.copy_headers = compile_copy(conf, wire.special, wire.hidden)
+        self.copy_headers = compile_copy(conf, wire.special, wire.hidden, whole=wire.whole_heads)
         self.copy_redirected = compile_redirected(conf, wire.special)
         self.settings = Settings(
             connect_timeout=conf.connect_timeout,
@@ -69,7 +68,7 @@ class Gateway:
             keep_head=keeps_heads,
         )
         self.bind = conf.bind.bind(level.variables) if conf.bind else None
-        self.next = conf.next_upstream
+        self.next = conf.next_kinds
         self.hints = compile_hints(conf, level, around.early_hints, wire.hidden)
         self.limit_rate = bind_size(conf.limit_rate, level.variables)
 
@@ -133,7 +132,6 @@ class Exchange:
         "out",
         "peer",
         "r",
-        "reader",
         "sender",
         "settings",
         "started",
@@ -146,7 +144,6 @@ class Exchange:
     ) -> None:
         self.gateway, self.r, self.found, self.keeper = gateway, r, found, keeper
         self.out: Outgoing = found.out
-        self.reader: Reader = HTTP1
         r.contexts[KEY] = self.out
         key = found.upstream.key
         self.choice: Choice = found.upstream.balancer.choose(key(r) if key else "")
@@ -175,7 +172,6 @@ class Exchange:
         except BadRequest as error:
             r.log(LogLevel.ERR, str(error))
             return 500
-        self.reader = wire.reader(self.out)
         if r.upstream_states:
             r.upstream_states.append(State(""))  # between this and an earlier location
         else:
@@ -197,6 +193,8 @@ class Exchange:
         r, conf, out = self.r, self.gateway.conf, self.out
         if r.expect_continue:
             r.continue_client()
+        if not self.gateway.wire.takes_body:
+            return
         own = self.gateway.wire.own_body
         if own is not None:
             await read_body(r)  # which the text may contain
@@ -253,7 +251,7 @@ class Exchange:
                 self.doing, head = READING_HEADER, self.head
                 state.bytes_sent = len(head)
                 response = await connection.ask(
-                    head, self.settings, head=self.out.is_head, reader=self.reader
+                    head, self.settings, head=self.out.is_head, reader=self.out.reader
                 )
         except UpstreamError as error:
             return None, self.failed(error)
@@ -270,7 +268,7 @@ class Exchange:
     def _url_at(self, name: str) -> str:
         """What is asked for there, for the log."""
         colon = ":" if name.startswith("unix:") else ""
-        return f"{self.gateway.wire.name(self.out)}://{name}{colon}{self.out.uri}"
+        return f"{self.out.scheme}://{name}{colon}{self.out.uri}"
 
     def _none_is_left(self) -> str:
         self.state.status = 502
@@ -332,7 +330,9 @@ class Exchange:
         await _send_chunks(connection, chunks)
 
     def _begin(self, connection: Connection, data: bytes, *, more: bool = False) -> None:
-        connection.begin(data, self.settings, head=self.out.is_head, more=more, reader=self.reader)
+        connection.begin(
+            data, self.settings, head=self.out.is_head, more=more, reader=self.out.reader
+        )
 
     async def _stream_body(self, connection: Connection, head: bytes) -> None:
         """Passes the body on as it comes in; once begun, no other server can have it."""
@@ -554,7 +554,7 @@ class Exchange:
         state, connection = self.state, self.connection
         now = time.monotonic()  # the loop's own clock
         if state.response is not None and state.response.warning:
-            self.log(LogLevel.WARN, state.response.warning)
+            self.log(self.out.reader.excess_level, state.response.warning)
         state.response_time = now - state.started
         state.response_length = length
         if connection is not None:
@@ -570,7 +570,8 @@ class Exchange:
     def _intercepted(self, response: Response) -> Status:
         """The status for error_page, 0 where none is configured for it."""
         r = self.r
-        if response.status not in r.location.error_pages:
+        own_page = response.status == 404 and self.gateway.conf.intercepts_404
+        if response.status not in r.location.error_pages and not own_page:
             return 0
         for name, field in zip(response.names, response.headers, strict=True):
             if name == "www-authenticate" and response.status == 401:
@@ -620,7 +621,13 @@ class Exchange:
         r.keep_alive = False
         self.gateway.copy_headers(r, response.names, response.headers)
         r.send_header()
-        await tunnel(r, connection)
+        tunnel = r.sink.tunnel
+        if tunnel is None:
+            r.log(LogLevel.ERR, "connection upgrade in subrequest")
+            self.leave(failed=False)
+            r.sink.abort()
+            return DONE
+        await pass_both_ways(r, tunnel, connection)
         self.leave(failed=False)
         return r.finish()
 

@@ -156,7 +156,8 @@ class CacheKeeper:
             r.sink.abort()
             return DONE
         exchange.finished(total)
-        self.hold.commit(writer)
+        if response.length in (-1, total) or exchange.out.is_head:
+            self.hold.commit(writer)
         await client.finish()
         r.trailers = tuple(response.trailers)
         return r.finish()

@@ -26,7 +26,7 @@ class KeptResponses:
         self.copy_headers = copy_headers
         self.force_ranges = conf.force_ranges
         self.rate_ignored = "X-Accel-Limit-Rate" in conf.ignore_headers
-        reader = wire.reader(None)
+        reader = wire.kept
         self.parse = lru_cache(HEADS)(lambda head: parse_kept(head, reader))
 
     def send(self, r: Request, hold: Hold) -> Awaitable[Status] | Status | None:

@@ -101,7 +101,7 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
         value = text(r)
         try:
             scheme, address = split_scheme(value, wire.schemes)
-            if not address:
+            if scheme and not address:
                 raise ConfError("invalid URL prefix")
         except ConfError:
             r.log(LogLevel.ERR, f'invalid URL prefix in "{value}"')

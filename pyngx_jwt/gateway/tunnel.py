@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from ..http.request import Request
+from ..http.request import Request, Tunnel
 from ..log import Level
 from ..upstream.client import Connection
 from ..upstream.errors import UpstreamError
@@ -13,12 +12,11 @@ from ..upstream.errors import UpstreamError
 PROXYING = "while proxying upgraded connection"
 
 
-async def tunnel(r: Request, upstream: Connection) -> None:
+async def pass_both_ways(r: Request, tunnel: Tunnel, upstream: Connection) -> None:
     """Passes bytes until a side closes, or nothing came from either for too long."""
-    client = ClientSide(r, upstream)
-    sink: Any = r.sink
+    client, sink = ClientSide(tunnel, upstream), r.sink
     sink.flush()
-    sink.start_tunnel(client)
+    tunnel.start_tunnel(client)
     try:
         while (data := await upstream.read()) is not None:
             sink.write(data)
@@ -28,15 +26,15 @@ async def tunnel(r: Request, upstream: Connection) -> None:
         if not client.gone:
             r.log(Level.ERR, f"{error} {PROXYING}")
     finally:
-        sink.stop_tunnel()
+        tunnel.stop_tunnel()
         client.stop()
 
 
 class ClientSide:
     """What the client sends goes to the upstream."""
 
-    def __init__(self, r: Request, upstream: Connection) -> None:
-        self.r, self.upstream = r, upstream
+    def __init__(self, tunnel: Tunnel, upstream: Connection) -> None:
+        self.tunnel, self.upstream = tunnel, upstream
         self.gone = False  # nginx closes both sides when one has ended
         self.task: asyncio.Task[None] | None = None
 
@@ -47,14 +45,13 @@ class ClientSide:
             self.task = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        sink: Any = self.r.sink
-        sink.pause_reading()
+        self.tunnel.pause_reading()
         try:
             await self.upstream.drain()
         except UpstreamError:
             self.upstream.close()  # whoever reads is told why
         finally:
-            sink.resume_reading()
+            self.tunnel.resume_reading()
 
     def client_eof(self) -> None:
         """What the client has sent before is still delivered."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ..http.request import Request
 from ..http.template import Text
 from ..upstream.address import Url
-from ..upstream.reader import Reader
+from ..upstream.reader import HTTP1, Reader
 from .answer import Copy
 
 KEY = "gateway"  # of the Outgoing among a request's contexts
@@ -24,14 +24,15 @@ class Scheme(NamedTuple):
 class Outgoing:
     """A request on its way to an upstream; variables of the protocol read it."""
 
-    __slots__ = ("body_length", "chunked", "is_head", "uri", "vars")
+    __slots__ = ("body_length", "chunked", "is_head", "reader", "scheme", "uri", "vars")
 
     def __init__(self, vars: Any) -> None:
-        self.vars = vars  # what the protocol knows of the target
+        self.vars = vars  # what the protocol knows of the target, and of the request
         self.body_length = -1
         self.chunked = False  # the body is passed on as it comes, its length unknown
         self.is_head = False  # the method is HEAD: no body follows the response's head
-        self.uri = ""  # that is asked for, for the log
+        self.scheme = self.uri = ""  # the protocol and what is asked for, for the log
+        self.reader: Reader = HTTP1  # of the response
 
 
 class BadRequest(Exception):
@@ -50,8 +51,11 @@ class Wire(Protocol):
 
     uri_part: bool  # whether an address may have a URI behind it
     hidden: frozenset[str]  # response headers that clients do not get
+    whole_heads: bool  # whether a response that names no Server and Date shall have none
+    takes_body: bool  # whether requests can have one
     streams_unknown_length: bool  # whether a body can be passed on before its length is known
     upgrades: bool  # whether a response can make a tunnel of the connection
+    kept: Reader  # of a response that a cache has kept
 
     @property
     def schemes(self) -> Mapping[str, Scheme]:
@@ -68,15 +72,16 @@ class Wire(Protocol):
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Any:
         """What the protocol's variables tell of a target: `Outgoing.vars`."""
 
-    def name(self, out: Outgoing) -> str:
-        """The protocol as log lines have it: "http", "scgi"."""
-
-    def reader(self, out: Outgoing | None) -> Reader:
-        """What reads the response to a request that was built, or one that was kept."""
-
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """What is sent before the body; `validates`: with the fields by which a cache asks
-        whether its response is still good.  Sets `out.uri`; raises BadRequest."""
+        whether its response is still good.  Sets `out.scheme`, and what else of `out` the
+        protocol has; raises BadRequest."""
+
+    def lines(self, head: bytes) -> list[str]:
+        """What was built, for people: what is asked for, then a line for each field."""
+
+    def address(self, out: Outgoing) -> str:
+        """Where it goes, for people: "http://backend"."""
 
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
         """Bytes of a body that is passed on as it comes, as they are sent."""
@@ -84,6 +89,29 @@ class Wire(Protocol):
     def key(self, r: Request, out: Outgoing) -> str:
         """The key under which a cache keeps the response where none is configured; "": such a
         response is not kept."""
+
+
+BARE: Mapping[str, Scheme] = {"": Scheme(0)}
+NOTHING_SPECIAL: Mapping[str, Copy] = {}
+
+
+class AddressWire:
+    """Of protocols whose targets are addresses and nothing else, and whose bodies go as they
+    are: what such wires have in common."""
+
+    schemes: Mapping[str, Scheme] = {"": Scheme(0)}  # nobody changes it
+    uri_part = False
+    whole_heads = False
+    streams_unknown_length = False
+    own_body: Text | None = None
+    special: Mapping[str, Copy] = {}
+
+    def key(self, r: Request, out: Outgoing) -> str:
+        """There is none by default: nothing is kept without a configured one."""
+        return ""
+
+    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
+        return data
 
 
 def outgoing(r: Request) -> Outgoing | None:

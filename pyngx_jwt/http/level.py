@@ -19,11 +19,12 @@ class Level:
 
     Who has to say why a request fared as it did finds here which statements of the block set
     what (`statements`, by name), and by which module's handlers it goes (`handlers`, by phase).
+    `passes` is the conf of the protocol whose directive came last of those that pass requests on.
     """
 
     __slots__ = (
         *("confs", "context", "handlers", "levels", "location", "outer", "scope", "statement"),
-        "statements",
+        *("passes", "statements"),
     )
 
     def __init__(self, context: Context, scope: Scope, outer: Level | None = None) -> None:
@@ -31,6 +32,7 @@ class Level:
         self.confs: dict[type[Any], Any] = {}
         self.levels: list[Level] = []
         self.location: Location | None = None
+        self.passes: type[Any] | None = None
         self.statement = scope.statement  # what opened the block
         self.statements: dict[str, list[Statement]] = {}
         self.handlers: dict[int, list[tuple[str, Handler]]] = {}

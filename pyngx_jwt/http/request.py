@@ -51,8 +51,41 @@ class Connection(Protocol):
         """The kernel's struct tcp_info about the connection, b"" where there is none."""
 
 
+class TunnelSide(Protocol):
+    """What gets the client's bytes once they are no requests any more."""
+
+    def client_data(self, data: bytes) -> None:
+        """The client has sent something."""
+
+    def client_eof(self) -> None:
+        """The client sends no more."""
+
+    def client_closed(self) -> None:
+        """The client is gone."""
+
+
+class Tunnel(Protocol):
+    """A client's connection as a way for the bytes of another protocol."""
+
+    def start_tunnel(self, side: TunnelSide) -> None:
+        """From now on the client's bytes go to `side`."""
+
+    def stop_tunnel(self) -> None:
+        """The connection is to end."""
+
+    def pause_reading(self) -> None:
+        """Leaves the client's bytes with the kernel."""
+
+    def resume_reading(self) -> None:
+        """Takes them again."""
+
+
 class Sink(Protocol):
     """Where a response goes: the client, or the memory of whoever made a subrequest."""
+
+    @property
+    def tunnel(self) -> Tunnel | None:
+        """The client's own connection, None where there is none to make a tunnel of."""
 
     def send_continue(self) -> None:
         """Tells the client that its request body is welcome."""

@@ -23,6 +23,7 @@ class Kept:
     """
 
     paused = False
+    tunnel = None  # nobody is there whose bytes it could carry
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

@@ -78,8 +78,8 @@ def guarded_backends(places: Iterable[Place]) -> dict[str, Place]:
 
 
 def passing(place: Place) -> Statement:
-    """The proxy_pass, or its like, of a place."""
-    return place.set_by(f"{place.gateway.prefix}_pass")
+    """What passes the requests of a place on: proxy_pass or its like."""
+    return place.set_by(place.named("pass"))
 
 
 def servers_behind(place: Place, text: str) -> list[str]:

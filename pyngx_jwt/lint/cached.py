@@ -12,7 +12,7 @@ PERSONAL_PREFIXES = ("jwt_", "cookie_", "ssl_client_")
 
 def has_cache(place: Place) -> bool:
     """Whether there is a cache for what an upstream answers here."""
-    return place.target is not None and zone_of(place) is not None
+    return place.target is not None and place.caching.keeps
 
 
 def is_cached(place: Place) -> bool:

@@ -6,17 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..conf.parse import Statement
+from ..gateway.conf import Field, GatewayConf
 from ..http.template import Template
 from ..modules.auth_jwt.tesla import TeslaConf
-from ..modules.proxy.conf import ProxyConf
 from .place import Place
 
 BEARER = frozenset({"http_authorization"})
 
 
 def set_fields(place: Place) -> dict[str, tuple[str, Template]]:
-    """What proxy_set_header says here, inherited or not: by the name in lower case."""
-    return {name.lower(): (name, value) for name, value in place[ProxyConf].set_headers}
+    """What proxy_set_header or its like says here, inherited or not: by the field's name in
+    lower case."""
+    return {low: (name, value) for low, name, value in place.gateway.fields}
 
 
 def identity_fields(place: Place) -> dict[str, str]:
@@ -88,24 +89,32 @@ def lost_fields(place: Place) -> Iterator[tuple[str, Statement]]:
     lower case, and what sets them."""
     if place.target is None or place.is_internal:
         return
-    levels = [outer for outer in place.outward() if own_fields(outer)]
-    known = {name.lower() for outer in levels[:1] for name, _ in own_fields(outer)}
+    kind = type(place.gateway)
+    levels = [outer for outer in place.outward() if own_fields(outer, kind)]
+    known = {field.low for outer in levels[:1] for field in own_fields(outer, kind)}
     for outer in levels[1:]:
-        for name, value in own_fields(outer):
-            low = name.lower()
+        for low, name, value in own_fields(outer, kind):
             if low not in known and place.conf.flow.has_claims(value, place):
                 known.add(low)
-                yield low, statement_of(outer, name)
+                yield low, statement_of(outer, name, kind)
 
 
-def own_fields(place: Place) -> tuple[tuple[str, Template], ...]:
-    """What a level itself sets: what its own conf does not share with the one around it."""
-    own = place[ProxyConf].set_headers
-    around = place.outer[ProxyConf].set_headers if place.outer is not None else ()
-    return () if own is around else own
+def protocols(place: Place) -> list[type[GatewayConf]]:
+    """All by which requests can be passed on."""
+    confs = (module.conf for module in place.level.scope.modules)
+    return [conf for conf in confs if issubclass(conf, GatewayConf)]
 
 
-def statement_of(place: Place, name: str) -> Statement:
+def own_fields(place: Place, kind: type[GatewayConf]) -> list[Field]:
+    """What a level itself sets, by a protocol's directive."""
+    return [*place[kind].fields] if place.given(_setter(kind)) else []
+
+
+def statement_of(place: Place, name: str, kind: type[GatewayConf]) -> Statement:
     """What sets a field on a level."""
-    given = place.given("proxy_set_header")
+    given = place.given(_setter(kind))
     return next((s for s in given if s.args[0] == name), place.statement)
+
+
+def _setter(kind: type[GatewayConf]) -> str:
+    return f"{kind.prefix}_{kind.set_by}"

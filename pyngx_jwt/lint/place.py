@@ -214,6 +214,11 @@ class Place:
         that of proxying."""
         return gateway_of(self.level) or self[ProxyConf]
 
+    def named(self, name: str) -> str:
+        """The full name of a directive that each protocol has under its own prefix, as the one
+        by which this block passes requests on has it: "cache" is "proxy_cache"."""
+        return f"{self.gateway.prefix}_{name}"
+
     @property
     def caching(self) -> CachedConf:
         """What is said of caching for the requests that are passed on."""

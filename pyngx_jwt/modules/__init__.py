@@ -25,6 +25,7 @@ from .limit_req import limit_req
 from .log import log
 from .main import main
 from .map import map_
+from .memcached import memcached
 from .mirror import mirror
 from .missing import missing
 from .not_modified import not_modified
@@ -33,6 +34,7 @@ from .range import range_
 from .realip import realip
 from .referer import referer
 from .rewrite import rewrite
+from .scgi import scgi
 from .split_clients import split_clients
 from .ssl import ssl
 from .static import static
@@ -67,6 +69,8 @@ MODULES: tuple[AnyModule, ...] = (
     referer,
     rewrite,
     proxy,
+    scgi,
+    memcached,
     empty_gif,
     stub_status,
     *JWT_MODULES,

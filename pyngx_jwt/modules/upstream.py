@@ -233,13 +233,16 @@ def _parsed(parse: Callable[[str], int], text: str, parameter: str) -> int:
 upstream = Module("upstream", UpstreamConf)
 
 
-def pass_to(conf: GatewayConf, level: Level, wire: Wire) -> Handler:
-    """The content handler of a location that passes its requests on."""
+def pass_to(
+    conf: GatewayConf, level: Level, wire: Wire, gateway: type[Gateway] = Gateway
+) -> Handler:
+    """The content handler of a location that passes its requests on; `gateway` is that of a
+    protocol which has more to say of them, and no cache."""
     core = level[CoreConf]
     around = Surroundings(bool(core.resolver), core.early_hints_of)
     if isinstance(conf, CachedConf):
         return gateway_to(conf, level, wire, around)
-    return Gateway(conf, level, wire, around).pass_on
+    return gateway(conf, level, wire, around).pass_on
 
 
 @upstream.after_merge

@@ -10,7 +10,7 @@ from weakref import ref
 
 from aiohttp import web
 
-from ..http.request import BodyError, Request
+from ..http.request import BodyError, Request, Tunnel, TunnelSide
 from ..http1.response_head import Clock, build_head
 from ..log import Level
 from .connection import ClientConnection, tcp_info_of
@@ -214,7 +214,11 @@ class Sink:
 
     # -- tunnels ---------------------------------------------------------------------------
 
-    def start_tunnel(self, side: Any) -> None:
+    @property
+    def tunnel(self) -> Tunnel:
+        return self
+
+    def start_tunnel(self, side: TunnelSide) -> None:
         """From now on the client's bytes go to ``side``."""
         self.request.protocol.set_parser(cast(Any, _Tunnel(side)))
 
@@ -286,7 +290,7 @@ class Sink:
 class _Tunnel:
     """What aiohttp feeds with the bytes of an upgraded connection."""
 
-    def __init__(self, side: Any) -> None:
+    def __init__(self, side: TunnelSide) -> None:
         self._side = side
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:

@@ -18,7 +18,7 @@ from ..http.incoming import choose_server, request_of
 from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
 from ..http.location import Server
 from ..http.regex import RegexFailed
-from ..http.request import Request
+from ..http.request import Request, Tunnel, TunnelSide
 from ..http.runner import Runner
 from ..http.status import TO_HTTPS
 from ..http1.head_types import BadRequest, HeadOptions, head_options
@@ -122,7 +122,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.half_closed = False  # the client sends no more
         self.pipelined = False  # the request came while the one before it was served
         self.held_back = False  # too much was pipelined: reading is paused
-        self.upgraded: Any = None
+        self.upgraded: TunnelSide | None = None
         self.deadline = Deadline(worker.loop, self._timed_out)
         self._drain_waiter: asyncio.Future[None] | None = None
         self._processing = False
@@ -529,7 +529,11 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         r.bytes_sent += len(data)
         self._put(data)
 
-    def start_tunnel(self, side: Any) -> None:
+    @property
+    def tunnel(self) -> Tunnel:
+        return self
+
+    def start_tunnel(self, side: TunnelSide) -> None:
         """From now on the client's bytes go to `side`."""
         self.upgraded = side
         if self.reader.buffer:

@@ -325,7 +325,7 @@ class Connection(Waiting):
         bodiless = self._head_request or response.status in _BODILESS
         length = 0 if bodiless else response.length
         known = length == len(rest) and response.status != SWITCHING_PROTOCOLS
-        if known and not self._reader.trailed:
+        if known and not response.trailed:
             response.body = rest
             self._ended = True
         else:

@@ -56,6 +56,7 @@ class Response:
     length: int = -1  # Content-Length, -1 if there is none
     chunked: bool = False
     close: bool = False  # the connection ends with this response
+    trailed: bool = False  # something stands behind the body, and belongs to it
     body: bytes | None = None  # the whole body if it is here, None: it is to be read()
     trailers: Headers = field(default_factory=list)  # filled when the body has ended
     warning: str = ""  # an oddity after the body that nginx warns of
@@ -83,7 +84,7 @@ def parse_head(data: bytes, buffer_size: int, at: int = 0) -> Response | None:
         return _parse_unusual(data[at : at + buffer_size], buffer_size)
     text = data[at : end + 2].decode("latin-1")
     first, _, fields = text.partition("\r\n")
-    start = _COMMON.get(first) or _parse_status(first)
+    start = _COMMON.get(first) or parse_status(first)
     headers = _FIELDS(fields)
     # a line that was not taken, or a blank to be cut off
     if start is None or len(headers) != fields.count("\n") or " \r\n" in fields:
@@ -106,7 +107,7 @@ def parse_fields(lines: list[str]) -> Headers:
 
 def _parse_unusual(data: bytes, buffer_size: int) -> Response | None:
     first, line_end, _ = data.partition(b"\n")
-    start = _parse_status(first.decode("latin-1")) if line_end else None
+    start = parse_status(first.decode("latin-1")) if line_end else None
     if start is None and (line_end or not _STATUS_START(data)):
         remark = (Level.ERR, "upstream sent no valid HTTP/1.0 header")
         return Response(0, "", HTTP_09, [], [], 0, close=True, remark=remark)
@@ -119,7 +120,8 @@ def _parse_unusual(data: bytes, buffer_size: int) -> Response | None:
     return _response(start, parse_fields(text.split("\n")[:-1]), blank.end())
 
 
-def _parse_status(line: str) -> Start | None:
+def parse_status(line: str) -> Start | None:
+    """Reads a status line of HTTP/1; None if it is none (ngx_http_parse_status_line)."""
     match = _STATUS(line)
     if match is None:
         return None
@@ -137,12 +139,13 @@ def _response(start: Start, headers: Headers, size: int) -> Response:
             raise BadResponse("upstream sent HTTP/1.0 response with early hints")
         response.close = True
     if status != EARLY_HINTS:
-        _apply_framing(response, headers, names)
+        apply_framing(response)
     return response
 
 
-def _apply_framing(response: Response, headers: Headers, names: list[str]) -> None:
-    """Takes in the fields that tell where the response ends."""
+def apply_framing(response: Response) -> None:
+    """Takes in the fields that tell where the response ends; raises BadResponse."""
+    headers, names = response.headers, response.names
     lengths, codings = names.count("content-length"), names.count("transfer-encoding")
     if lengths + codings > 1:
         raise BadResponse(_contradiction(headers, names))

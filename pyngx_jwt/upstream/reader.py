@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..log import Level
 from .body import Chunked, Counted, Decoder, UntilClose
 from .head import HTTP_09, SWITCHING_PROTOCOLS, Response, parse_head
 
-_AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
+AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
 _AFTER_CHUNKS = "upstream sent data after final chunk"
 
 
 class Reader(Protocol):
     """Knows where a head ends and what follows it."""
-
-    trailed: bool  # something stands behind a body of known length, and belongs to it
 
     def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> Response | None:
         """The head that begins at `at`, None while it is not whole; raises BadResponse."""
@@ -22,14 +21,18 @@ class Reader(Protocol):
     def decoder(self, response: Response, limit: int, *, keeps_trailers: bool) -> Decoder:
         """What finds the end of the body; `limit` are the bytes that a line may have."""
 
+    @property
+    def excess_level(self) -> Level:
+        """How the log tells of data behind the end."""
+
     def excess(self, response: Response) -> str:
-        """What is wrong with data behind the end, for the log."""
+        """What is wrong with them."""
 
 
 class Http1Reader:
     """Responses of HTTP/1."""
 
-    trailed = False
+    excess_level = Level.WARN
     parse_head = staticmethod(parse_head)
 
     def decoder(self, response: Response, limit: int, *, keeps_trailers: bool) -> Decoder:
@@ -40,7 +43,7 @@ class Http1Reader:
         return UntilClose() if response.length < 0 else Counted(response.length)
 
     def excess(self, response: Response) -> str:
-        return _AFTER_CHUNKS if response.chunked else _AFTER_LENGTH
+        return _AFTER_CHUNKS if response.chunked else AFTER_LENGTH
 
 
 HTTP1 = Http1Reader()

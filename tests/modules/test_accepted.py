@@ -16,6 +16,7 @@ NUMBERS += ["proxy_headers_hash_max_size", "referer_hash_bucket_size", "referer_
 VALUES = [
     *("directio_alignment", "open_file_cache_valid", "postpone_gzipping", "postpone_output"),
     *("proxy_send_lowat", "proxy_socket_rcvbuf", "proxy_socket_sndbuf", "send_lowat"),
+    *("scgi_socket_rcvbuf", "scgi_socket_sndbuf"),
     *("sendfile_max_chunk", "ssl_buffer_size"),
 ]
 EVENTS = {

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ..backend import Peer
 from ..jwt.keys import jwks, secret, without
 from ..nginx import Nginx
 from .tokens import FILES, KEY, OTHER, Issuer, bearer, tampered, token
@@ -19,6 +20,9 @@ JWKS = """
     location = /_jwks { internal; proxy_pass http://127.0.0.1:%%PORT_issuer%%/jwks.json; }
 """
 REQUEST = f'root html; auth_jwt "A"; auth_jwt_key_request /_jwks; {JWKS}'
+
+
+KEYS = "map $host $memcached_key { default keys; }"
 
 
 def status(nginx: Nginx, line: str, target: str = "/a") -> int:
@@ -406,6 +410,41 @@ def test_what_a_server_can_share(nginx: Nginx, server: str, shared: bool) -> Non
         assert status(nginx, bearer()) == 200
     assert time.monotonic() - began < 1, "too slow to tell"
     assert len(issuer.asked) == (1 if shared else 3)
+
+
+@pytest.mark.pyngx_only(KJDEV)
+@pytest.mark.parametrize(
+    ("location", "shared"),
+    [
+        ("scgi_pass 127.0.0.1:%%PORT_scgi%%;", False),  # the application is told the client's host
+        ("scgi_param HTTP_HOST keys; scgi_pass 127.0.0.1:%%PORT_scgi%%;", True),
+        (
+            "scgi_param HTTP_HOST keys; scgi_param A $request_uri;"
+            "scgi_pass 127.0.0.1:%%PORT_scgi%%;",
+            False,
+        ),
+        ("memcached_pass 127.0.0.1:%%PORT_memcached%%;", False),
+    ],
+)
+def test_what_other_protocols_can_share(nginx: Nginx, location: str, shared: bool) -> None:
+    keys = jwks(KEY).encode()
+
+    def scgi(peer: Peer) -> None:
+        peer.exactly(int(peer.until(b":")[:-1]) + 1)
+        peer.send(b"\r\n" + keys)
+
+    def memcached(peer: Peer) -> None:
+        peer.until(b"\r\n")
+        peer.send(b"VALUE keys 0 %d\r\n%b\r\nEND\r\n" % (len(keys), keys))
+
+    backends = nginx.backend("scgi", scgi), nginx.backend("memcached", memcached)
+    server = REQUEST.replace("proxy_pass http://127.0.0.1:%%PORT_issuer%%/jwks.json;", location)
+    nginx(server, files=PAGES, http=KEYS)
+    began = time.monotonic()
+    for _ in range(3):
+        assert status(nginx, bearer()) == 200
+    assert time.monotonic() - began < 1, "too slow to tell"
+    assert sum(backend.accepted for backend in backends) == (1 if shared else 3)
 
 
 @pytest.mark.pyngx_only(KJDEV)

@@ -298,3 +298,24 @@ def test_a_verdict_that_is_kept_and_breaks_off_admits_nobody(nginx: Nginx) -> No
         http="proxy_cache_path %%DIR%%/cache keys_zone=one:1m;",
     )
     assert nginx.request("GET /file").status == 500
+
+
+UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbytes"
+
+
+def test_upgrade_in_a_subrequest(nginx: Nginx) -> None:
+    """Nobody is there whose connection could become a tunnel: it is no permission."""
+    backend = nginx.backend("auth", UPGRADED)
+    nginx(
+        """
+        location /files/ { auth_request /_auth; }
+        location = /_auth { internal; proxy_pass http://127.0.0.1:%%PORT_auth%%; }
+        """,
+        files={"html/files/a": "admitted"},
+    )
+    answer = nginx.raw(
+        b"GET /files/a HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: close\r\n\r\n"
+    )
+    assert answer[:12] in (b"", b"HTTP/1.1 500")  # nginx just closes
+    nginx.wait_for_log("connection upgrade in subrequest")
+    assert len(backend.connections(1)) == 1  # closed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from ..backend import Peer
 from ..nginx import Nginx
 
@@ -127,3 +129,20 @@ def test_no_body_is_announced_where_there_is_none(nginx: Nginx) -> None:
     assert nginx.request("GET /").status == 200
     for backend in (main, mirror):
         assert "Content-Length" not in backend.connections(1)[0]
+
+
+@pytest.mark.nginx_differs("it closes the client's connection")
+def test_upgrade_of_a_copy(nginx: Nginx) -> None:
+    """The copy's tunnel leads nowhere; the request itself is answered."""
+    mirror = nginx.backend("mirror", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
+    nginx.backend("main", MAIN)
+    nginx(LOCATIONS)
+    nginx.exchange("""
+        > GET /x
+        > Upgrade: x
+        < 200
+        <
+        < main
+        """)
+    nginx.wait_for_log("connection upgrade in subrequest")
+    assert len(mirror.connections(1)) == 1  # closed

@@ -231,7 +231,7 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
         ("location / { fastcgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
         ("location @named { uwsgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
         ("location / { location /in { grpc_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
-        ("location / { if ($arg_x) { scgi_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
+        ("location / { if ($arg_x) { uwsgi_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
         ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { mp4; }", NOT_ANSWERED),
         ("location / { echo hello; }", NOT_ANSWERED),
@@ -296,9 +296,9 @@ def test_tuning_is_accepted(nginx: Nginx) -> None:
         location / { fastcgi_read_timeout 5s; fastcgi_param A b; uwsgi_param A b; }
         """,
         http="""
-            fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi 1 2;
-            fastcgi_buffers 8 8k; uwsgi_busy_buffers_size 8k; scgi_connect_timeout 5s;
-            grpc_buffer_size 8k; memcached_read_timeout 5s; http2_max_concurrent_streams 64;
+            fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi 1 2;
+            fastcgi_buffers 8 8k; uwsgi_busy_buffers_size 8k; fastcgi_connect_timeout 5s;
+            grpc_buffer_size 8k; grpc_read_timeout 5s; http2_max_concurrent_streams 64;
             """,
         files=FILES,
     )
@@ -347,7 +347,7 @@ def test_its_place_and_arguments_are_checked(nginx: Nginx) -> None:
     )
     nginx.rejects("fastcgi_param A b { }", 'directive "fastcgi_param" is not terminated by ";"')
     nginx.rejects(
-        main="scgi_temp_path x;", message='"scgi_temp_path" directive is not allowed here'
+        main="uwsgi_temp_path x;", message='"uwsgi_temp_path" directive is not allowed here'
     )
 
 

@@ -13,7 +13,7 @@ from ...http.request import Status
 from ...modules.mirror import MirrorConf
 from ...modules.missing import Refusal
 from ...modules.try_files import TryFilesConf, find_file
-from ..backends import declared
+from ..backends import declared, passing
 from ..place import Place
 from .account import Account
 from .request import Traced
@@ -55,7 +55,7 @@ def _proxy(place: Place) -> Gateway | None:
 
 
 def _tell_proxy(place: Place, proxy: Gateway, r: Traced, account: Account) -> Status | None:
-    where = place.set_by("proxy_pass")
+    where = passing(place)
     found: Any = proxy.find(r)
     if not isinstance(found, Found):
         if hasattr(found, "close"):
@@ -68,8 +68,8 @@ def _tell_proxy(place: Place, proxy: Gateway, r: Traced, account: Account) -> St
     head = _head(proxy, r, found, validates=False)
     if isinstance(proxy, CachedGateway):
         head = _tell_cache(place, proxy, r, found, account, head)
-    vars = found.out.vars
-    account.say(f"passed to {vars.scheme}://{vars.key_host}: {head[0]}", where)
+    asked = f": {head[0]}" if head[0] else ""
+    account.say(f"passed to {proxy.wire.address(found.out)}{asked}", where)
     _tell_servers(place, account)
     for line in head[1:]:
         if line:
@@ -82,23 +82,24 @@ def _tell_cache(
 ) -> list[str]:
     zone = proxy.cache.zone
     name = zone.text if zone is not None else "off"
-    account.say(f"looked for in the cache {name}", place.find("proxy_cache"))
+    account.say(f"looked for in the cache {name}", place.find(place.named("cache")))
     if r.method not in proxy.methods:
-        account.say(f"not with the method {r.method}", place.find("proxy_cache_methods"), 2)
+        account.say(f"not with the method {r.method}", place.find(place.named("cache_methods")), 2)
         return head
     key: Callable[[Traced], str] = proxy.key or (lambda r: proxy.wire.key(r, found.out))
     head = _head(proxy, r, found, validates=True)
-    account.say(f"by the key {key(r)}", place.find("proxy_cache_key"), 2)
+    account.say(f"by the key {key(r)}", place.find(place.named("cache_key")), 2)
     for valid in place.outward():
-        for statement in valid.given("proxy_cache_valid"):
+        for statement in valid.given(place.named("cache_valid")):
             account.say(f"kept {' '.join(statement.args)}", statement, 2)
-        if valid.given("proxy_cache_valid"):
+        if valid.given(place.named("cache_valid")):
             break
     return head
 
 
 def _head(proxy: Gateway, r: Traced, found: Found, *, validates: bool) -> list[str]:
-    return proxy.wire.build(r, found.out, validates=validates).decode("latin-1").split("\r\n")
+    wire = proxy.wire
+    return wire.lines(wire.build(r, found.out, validates=validates))
 
 
 def _tell_servers(place: Place, account: Account) -> None:
@@ -117,7 +118,7 @@ def _tell_servers(place: Place, account: Account) -> None:
 def _setter(place: Place, line: str) -> Any:
     name = line.partition(":")[0].lower()
     for around in place.outward():
-        given = around.given("proxy_set_header")
+        given = around.given(place.named(place.gateway.set_by))
         for statement in given:
             if statement.args[0].lower() == name:
                 return statement

@@ -71,7 +71,7 @@ def _is_error(status: int) -> bool:
 
 def _statement(place: Place, status: int) -> Statement:
     for outer in place.outward():
-        for statement in outer.given("proxy_cache_valid"):
+        for statement in outer.given(place.named("cache_valid")):
             if status in {found.status for found in parse_valid(*statement.args)}:
                 return statement
-    return place.set_by("proxy_cache")
+    return place.set_by(place.named("cache"))

@@ -62,7 +62,7 @@ def check(place: Place) -> Iterator[Hit]:
     ignored = [n for n in EFFECTS if n in place.gateway.ignore_headers]
     if ignored:
         yield Hit(
-            place.set_by("proxy_ignore_headers"),
+            place.set_by(place.named("ignore_headers")),
             f'{EFFECTS[ignored[0]]}: "{", ".join(ignored)}" of responses is ignored in {place}',
-            related=((place.set_by("proxy_cache"), "responses are kept here"),),
+            related=((place.set_by(place.named("cache")), "responses are kept here"),),
         )

@@ -46,16 +46,17 @@ TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}
 def check(place: Place) -> Iterator[Hit]:
     if not has_cache(place) or place.caching.valid:
         return
+    valid = place.named("cache_valid")
     if place.gateway.ignore_headers >= TELLING:
         yield Hit(
-            place.set_by("proxy_cache"),
-            f'nothing is ever kept of {place}: there is no "proxy_cache_valid", and what the '
+            place.set_by(place.named("cache")),
+            f'nothing is ever kept of {place}: there is no "{valid}", and what the '
             "upstream says is ignored",
             severity=Severity.WARN,
         )
         return
     yield Hit(
-        place.set_by("proxy_cache"),
+        place.set_by(place.named("cache")),
         f"nothing is kept of {place}, unless the upstream says for how long",
-        'add "proxy_cache_valid"',
+        f'add "{valid}"',
     )

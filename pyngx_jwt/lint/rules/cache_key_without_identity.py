@@ -52,11 +52,11 @@ rule = Rule("J50", "cache-key-without-identity", Severity.ERROR)
 @each_statement
 def check(place: Place) -> Iterator[Hit]:
     if place.auth.wanted and is_cached(place) and not keeps_apart(place):
-        key = place.find("proxy_cache_key")
+        key = place.find(place.named("cache_key"))
         yield Hit(
-            key or place.set_by("proxy_cache"),
+            key or place.set_by(place.named("cache")),
             f"what one user gets of {place} is kept for all: "
             f"{'the' if key else 'the default'} key of the cache has no part that tells them apart",
-            'add a claim to "proxy_cache_key"',
+            f'add a claim to "{place.named("cache_key")}"',
             ((place.switch, "tokens are demanded here"),),
         )

@@ -124,10 +124,10 @@ def _check(place: Place, group: Group) -> Iterator[Hit]:
     other = next((other for other in group.near(place) if _can_meet(place, other)), None)
     if other is not None:
         yield Hit(
-            place.set_by("proxy_cache"),
+            place.set_by(place.named("cache")),
             f"{place} answers everybody with what {other} keeps for requests with tokens: "
             "zone and key of the cache are the same",
-            related=((other.set_by("proxy_cache"), "tokens are demanded here"),),
+            related=((other.set_by(other.named("cache")), "tokens are demanded here"),),
         )
 
 

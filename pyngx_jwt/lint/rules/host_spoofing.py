@@ -42,7 +42,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..fields import own_fields, statement_of
+from ...conf.parse import Statement
+from ..fields import own_fields, protocols, statement_of
 from ..finding import Severity
 from ..hosts import open_servers
 from ..model import Configuration
@@ -57,21 +58,21 @@ WRITTEN = ("http_", "arg_", "cookie_")
 def check(conf: Configuration) -> Iterator[Hit]:
     open_ones = open_servers(conf)
     for place in conf.places:
-        for name, value in own_fields(place):
-            if name.lower() == "host" and not value.is_constant and not place.is_internal:
+        for kind in [] if place.is_internal else protocols(place):
+            for low, name, value in own_fields(place, kind):
                 names = sorted(o.name for o in conf.flow.origins(value, place))
                 written = [n for n in names if n.startswith(WRITTEN)]
-                if written:
-                    yield _hit(place, name, written[0], open_ones)
+                if low == "host" and written:
+                    yield _hit(place, statement_of(place, name, kind), written[0], open_ones)
 
 
-def _hit(place: Place, field: str, variable: str, open_ones: frozenset[Place]) -> Hit:
+def _hit(place: Place, statement: Statement, variable: str, open_ones: frozenset[Place]) -> Hit:
     servers = [place.server] if place.server.is_server else [*place.conf.servers]
     severity = None
     if variable == "http_host" and all(server in open_ones for server in servers):
         severity = Severity.INFO
     return Hit(
-        statement_of(place, field),
+        statement,
         f"the upstream is told the host that the client writes in ${variable}",
         "$host is the one by which the server was chosen",
         severity=severity,

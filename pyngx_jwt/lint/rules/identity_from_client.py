@@ -27,7 +27,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ...modules.proxy.conf import ProxyConf
 from ..fields import carriers
 from ..finding import Severity
 from ..model import Configuration
@@ -47,23 +46,22 @@ def check(conf: Configuration) -> Iterator[Hit]:
     claimed: set[str] = set()
     places = [p for p in conf.answering if p.target is not None and p.auth.wanted]
     for place in places:
-        for name, value in place[ProxyConf].set_headers:
+        for low, _, value in place.gateway.fields:
             if conf.flow.has_claims(value, place):
-                claimed.add(name.lower())
+                claimed.add(low)
     for place in places:
         yield from _check(place, claimed)
 
 
 def _check(place: Place, claimed: set[str]) -> Iterator[Hit]:
-    for name, value in place[ProxyConf].set_headers:
-        low = name.lower()
+    for low, name, value in place.gateway.fields:
         if value.is_constant or not (low in claimed or NAME.search(low)):
             continue
         origins = place.conf.flow.origins(value, place)
         written = sorted(o.name for o in origins if o.name.startswith(WRITTEN))
         written = [w for w in written if w not in carriers(place)]
         if written and not any(o.is_claim for o in origins):
-            given = [s for p in place.outward() for s in p.given("proxy_set_header")]
+            given = [s for p in place.outward() for s in p.given(place.named(place.gateway.set_by))]
             yield Hit(
                 next((s for s in given if s.args[0] == name), place.statement),
                 f'"{name}" tells the upstream of {place} who somebody is, and the client writes '

@@ -41,9 +41,10 @@ rule = Rule("J41", "identity-header-inheritance-lost", Severity.ERROR)
 def check(place: Place) -> Iterator[Hit]:
     for low, lost in lost_fields(place):
         if passes_on(place, low):
+            setter = place.named(place.gateway.set_by)
             yield Hit(
-                place.set_by("proxy_set_header"),
-                f'"{lost.args[0]}" is not set in {place}, whose own "proxy_set_header" replace '
+                place.set_by(setter),
+                f'"{lost.args[0]}" is not set in {place}, whose own "{setter}" replace '
                 "those around it: the upstream gets what the client sends",
                 "repeat it here",
                 ((lost, "this is not inherited"),),

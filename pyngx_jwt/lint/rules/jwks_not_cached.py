@@ -74,7 +74,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             )
         else:
             yield Hit(
-                found.place.set_by("proxy_cache"),
+                found.place.set_by(found.place.named("cache")),
                 "keys are kept only if the key server says for how long",
                 'add "proxy_cache_valid 200 10m"',
                 found.asked,

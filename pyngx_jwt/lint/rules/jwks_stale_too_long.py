@@ -66,7 +66,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for found in key_locations(conf):
         seconds = kept_in_cache(found.place)
         if seconds > DAY:
-            yield Hit(found.place.set_by("proxy_cache_valid"), _told(seconds), related=found.asked)
+            where = found.place.set_by(found.place.named("cache_valid"))
+            yield Hit(where, _told(seconds), related=found.asked)
         seconds = int(kept_by_module(found.asking))
         if seconds > DAY:
             yield Hit(

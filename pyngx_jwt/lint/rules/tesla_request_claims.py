@@ -30,7 +30,6 @@ from collections.abc import Iterator
 
 from ...modules.auth_jwt.tesla import TeslaConf
 from ...modules.core import CoreConf
-from ...modules.proxy.conf import ProxyConf
 from ..finding import Severity
 from ..place import Place
 from ..rule import Hit, Rule
@@ -43,7 +42,7 @@ def check(place: Place) -> Iterator[Hit]:
     conf = place.auth.conf
     if not isinstance(conf, TeslaConf) or not place.is_protected:
         return
-    replaced = {name.lower() for name, _ in place[ProxyConf].set_headers}
+    replaced = {field.low for field in place.gateway.fields}
     names = [name for name in conf.request_claims if f"jwt-{name}".lower() not in replaced]
     if not names:
         return

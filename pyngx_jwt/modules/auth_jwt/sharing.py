@@ -6,12 +6,13 @@ requests would be told the same: one tenant's keys must not come to serve anothe
 
 from __future__ import annotations
 
+from ...gateway.cache_conf import CachedConf
+from ...gateway.conf import gateway_of
 from ...http.engine import find_location
 from ...http.head import new_head
 from ...http.location import Location
 from ...http.request import Request
 from ...http.template import Template
-from ..proxy.conf import ProxyConf
 from ..rewrite import RewriteConf
 
 # Variables by which no server chooses its keys, or which are the same for all that ask.
@@ -46,15 +47,14 @@ def _rewrites(location: Location) -> bool:
 
 def _asks_the_same(location: Location) -> bool:
     """Whether the upstream is asked the same, or a cache answers all from one entry."""
-    proxy: ProxyConf = location.conf(ProxyConf)
-    target = proxy.target
-    if target is None or target.url is None:
+    conf = gateway_of(location.core._level)
+    if conf is None or conf.target is None or conf.target.url is None:
         return False
-    texts = [proxy.proxy_method, proxy.proxy_set_body, *(v for _, v in proxy.set_headers)]
-    if not any(_varies(text) for text in texts):
+    if not any(_varies(text) for text in conf.sent):
         return True
-    one_entry = proxy.zone is not None and not _varies(proxy.zone)
-    return one_entry and not _varies(proxy.cache_key) and not proxy.bypass
+    if not isinstance(conf, CachedConf) or not conf.keeps or conf.bypass:
+        return False
+    return not _varies(conf.zone) and not _varies(conf.cache_key)
 
 
 def _varies(text: Template | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...conf.directive import (
@@ -18,7 +19,7 @@ from ...conf.directive import (
 )
 from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
-from ...gateway.conf import Target, TlsConf
+from ...gateway.conf import Field, Target, TlsConf
 from ...gateway.target import split_scheme
 from ...gateway.wire import Scheme
 from ...http.regex import Regex
@@ -74,6 +75,8 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
     proxy_set_body = template(None, EVERYWHERE, "Sets the body of requests to the upstream.")
 
     bound_below = frozenset({"set_headers", "proxy_set_body"})
+    set_by = "set_header"
+    default_key = True
     set_headers: tuple[tuple[str, Template], ...] = ()
     redirects: tuple[Redirect, ...] | None = None
     cookie_domains: tuple[CookieRule, ...] = ()
@@ -91,14 +94,14 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         inner = bool(self._level.context & (LOCATION_IF | LIMIT_EXCEPT))
         name = outer if inner else core
         if not text.is_constant:
-            self._target = Target(text, None, "", self._scope.statement, name._name)
+            self.pass_to(Target(text, None, "", self._scope.statement, name._name))
             return
         scheme, address = split_scheme(url, SCHEMES)
         port = SCHEMES[scheme].port
         parsed = parse_upstream(address, default_port=port, uri_part=True, resolve=False)
         if parsed.uri and (inner or name._regex or name.is_named):
             raise ConfError(NO_URI)
-        self._target = Target(text, parsed, scheme, self._scope.statement, name._name)
+        self.pass_to(Target(text, parsed, scheme, self._scope.statement, name._name))
 
     @directive(EVERYWHERE, default="Host $proxy_host")
     def proxy_set_header(self, field: str, value: str) -> None:
@@ -200,6 +203,16 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         for captured in regex.names:
             self._level.variables.define_stored(captured)
         return regex
+
+    @property
+    def fields(self) -> Iterable[Field]:
+        """Those of proxy_set_header."""
+        return (Field(name.lower(), name, value) for name, value in self.set_headers)
+
+    @property
+    def sent(self) -> Iterable[Template | None]:
+        """The method, the body and the values of fields."""
+        return self.proxy_method, self.proxy_set_body, *(value for _, value in self.set_headers)
 
     @property
     def cache_convert_head(self) -> bool:  # type: ignore[override]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ...gateway.cache_conf import note_temp_folder
-from ...gateway.conf import check_buffers
-from ...gateway.target import warn_of_resolver
+from ...gateway.cached import check_passing
 from ...gateway.wire import outgoing
 from ...http.level import Level
 from ...http.module import Module
@@ -14,14 +12,7 @@ from .conf import ProxyConf
 from .wire import HttpWire, Vars
 
 proxy = Module("proxy", ProxyConf)
-
-
-@proxy.after_merge
-def check(conf: ProxyConf, level: Level) -> None:
-    """Buffers that do not fit together are refused even where nothing is passed."""
-    check_buffers(conf)
-    note_temp_folder(conf, level)
-    warn_of_resolver(conf, level)
+proxy.after_merge(check_passing)
 
 
 @proxy.upstream_content

@@ -56,8 +56,11 @@ class HttpWire:
     schemes = SCHEMES
     uri_part = True
     hidden = HIDDEN
+    whole_heads = True
+    takes_body = True
     streams_unknown_length = True
     upgrades = True
+    kept: Reader = HTTP1
 
     def __init__(self, conf: ProxyConf, level: Level) -> None:
         self.conf = conf
@@ -90,20 +93,13 @@ class HttpWire:
         host = f"{url.host}:{url.port}"
         return Vars(scheme, host, str(url.port), uri, from_variables, host)
 
-    def name(self, out: Outgoing) -> str:
-        scheme: str = out.vars.scheme
-        return scheme
-
-    def reader(self, out: Outgoing | None) -> Reader:
-        return HTTP1
-
     def key(self, r: Request, out: Outgoing) -> str:
         vars = out.vars
         return f"{vars.scheme}://{vars.key_host}{build_uri(r, vars, self.location)}"
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """The head of the request; raises BadRequest."""
-        out.uri = build_uri(r, out.vars, self.location)
+        out.scheme, out.uri = out.vars.scheme, build_uri(r, out.vars, self.location)
         if not out.uri:
             raise BadRequest("zero length URI to proxy")
         if self.method is not None:
@@ -129,6 +125,12 @@ class HttpWire:
         if not head.count("\r") == head.count("\n") == len(parts):
             raise SplitHead
         return head.encode("latin-1")
+
+    def lines(self, head: bytes) -> list[str]:
+        return head.decode("latin-1").split("\r\n")
+
+    def address(self, out: Outgoing) -> str:
+        return f"{out.vars.scheme}://{out.vars.key_host}"
 
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
         """Chunks, where the length is not known."""

@@ -65,6 +65,29 @@ def test_server(linter: Linter, url: str, server: str, answer: str) -> None:
     assert account.endswith(f"answers {answer}\n")
 
 
+def test_other_protocols(linter: Linter) -> None:
+    """What an application is told, and what memcached is asked for."""
+    text = """\
+
+        scgi_cache_path cache keys_zone=z:1m;
+        server {
+            listen 80; set $memcached_key $uri;
+            location / { scgi_pass 127.0.0.1:9; scgi_param A $request_uri;
+                         scgi_cache z; scgi_cache_key $uri; scgi_cache_valid 1m; }
+            location /m { memcached_pass 127.0.0.1:8; }
+        }
+        """
+    account = ask(linter, text, "GET", "http://h/x?y", "X-User: me")
+    assert "looked for in the cache z    [nginx.conf:6]" in account
+    assert "by the key /x    [nginx.conf:6]" in account
+    assert "kept 1m    [nginx.conf:6]" in account
+    assert "passed to scgi://127.0.0.1:9    [nginx.conf:5]" in account
+    assert "CONTENT_LENGTH: 0\n" in account and "HTTP_X_USER: me\n" in account
+    assert "A: /x?y    [nginx.conf:5]\n" in account
+    account = ask(linter, text, "GET", "http://h/m?y")
+    assert "passed to memcached://127.0.0.1:8: get /m    [nginx.conf:7]" in account
+
+
 def test_why_other_servers_lost(linter: Linter) -> None:
     account = ask(linter, NAMES, "GET", "http://a.example/")
     assert account == told("""

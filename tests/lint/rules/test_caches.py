@@ -20,6 +20,23 @@ class TestKey:
     RULE = "cache-key-without-identity"
 
     @pytest.mark.parametrize(
+        ("key", "found"),
+        [
+            ("", False),  # without a key nothing is kept
+            ("scgi_cache_key $uri;", True),
+            ("scgi_cache_key $uri$jwt_claim_sub;", False),
+        ],
+    )
+    def test_scgi(self, linter: Linter, key: str, found: bool) -> None:
+        text = http(
+            f"""location / {{ {AUTH} scgi_cache s; scgi_cache_valid 1m; {key}
+                              scgi_pass 127.0.0.1:9000; }}""",
+            maps="scgi_cache_path s keys_zone=s:1m;",
+        )
+        hits = linter.of(self.RULE, text)
+        assert [hit.hint for hit in hits] == (['add a claim to "scgi_cache_key"'] if found else [])
+
+    @pytest.mark.parametrize(
         "more",
         [
             "proxy_cache_key $uri$jwt_claim_sub;",

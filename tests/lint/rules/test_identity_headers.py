@@ -41,6 +41,27 @@ class TestSpoofable:
         assert "through location /b" in found[0].message
 
     @pytest.mark.parametrize(
+        ("other", "found"),
+        [
+            ("scgi_pass 127.0.0.1:9000;", True),
+            ('scgi_param HTTP_X_SUB ""; scgi_pass 127.0.0.1:9000;', False),
+            ("scgi_pass_request_headers off; scgi_pass 127.0.0.1:9000;", False),
+            ('proxy_set_header X-Sub ""; scgi_pass 127.0.0.1:9000;', True),
+            ("memcached_pass 127.0.0.1:9000;", False),
+        ],
+    )
+    def test_parameters(self, linter: Linter, other: str, found: bool) -> None:
+        """Those of CGI, of an application behind SCGI."""
+        text = server(f"""
+            set $memcached_key $uri;
+            location /a {{
+                {PLUS} scgi_param HTTP_X_SUB $jwt_claim_sub; scgi_pass 127.0.0.1:9000;
+            }}
+            location /b {{ {other} }}
+            """)
+        assert bool(linter.of(self.RULE, text)) is found
+
+    @pytest.mark.parametrize(
         "other",
         [
             "proxy_pass http://127.0.0.1:9001;",

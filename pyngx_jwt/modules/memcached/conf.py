@@ -1,0 +1,45 @@
+"""Answers with what a memcached server keeps under the key in $memcached_key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from ...conf.directive import EVERYWHERE, Declaration, bitmask, number
+from ...gateway.conf import AddressConf
+from ...http.template import Template
+
+KEY = Template("$memcached_key")
+# What other protocols can have set and this one has not.
+LACKS = frozenset({"socket_rcvbuf", "socket_sndbuf"})
+
+
+class MemcachedConf(AddressConf, prefix="memcached", without=LACKS):
+    shared: ClassVar[dict[str, Declaration]] = {}
+    takes_variables = False
+    next_names: ClassVar[dict[str, str]] = {
+        "invalid_response": "invalid_header",
+        "not_found": "http_404",
+    }
+    buffering = False
+    pass_request_headers = pass_request_body = False
+    force_ranges = True
+    intercept_errors = intercepts_404 = True
+
+    gzip_flag = number(
+        0,
+        EVERYWHERE,
+        "Adds Content-Encoding: gzip to values with one of these bits among their flags.",
+    )
+    next_upstream = bitmask(
+        frozenset({"error", "timeout"}),
+        ("error", "timeout", "denied", "invalid_response", "not_found", "off"),
+        EVERYWHERE,
+        "Tells when a request is passed to the next server.",
+        "error timeout",
+    )
+
+    @property
+    def sent(self) -> Iterable[Template | None]:
+        """The key."""
+        return (KEY,)

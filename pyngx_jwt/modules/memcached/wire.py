@@ -1,0 +1,51 @@
+"""Requests to memcached servers: "get" and a key (ngx_http_memcached_create_request)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...gateway.wire import AddressWire, BadRequest, Outgoing
+from ...http.level import Level
+from ...http.request import Request
+from ...http.uri import escape_memcached
+from ...upstream.address import Url
+from ...upstream.reader import Reader
+from .conf import KEY, MemcachedConf
+from .reader import MemcachedReader
+
+
+class Vars(NamedTuple):
+    """What is known of a request: where it goes."""
+
+    address: str
+
+
+class MemcachedWire(AddressWire):
+    """memcached's text protocol."""
+
+    hidden: frozenset[str] = frozenset()
+    takes_body = False
+    upgrades = False
+
+    def __init__(self, conf: MemcachedConf, level: Level) -> None:
+        self.text = KEY.bind(level.variables)
+        self.gzip_flag = conf.gzip_flag
+        self.kept: Reader = MemcachedReader("", conf.gzip_flag, wanted=True)
+
+    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Vars:
+        return Vars(url.text)
+
+    def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
+        """Raises BadRequest.  The key has neither blanks nor control characters."""
+        key = escape_memcached(self.text(r))
+        if not key:
+            raise BadRequest('the "$memcached_key" variable is not set')
+        out.scheme = "memcached"
+        out.reader = MemcachedReader(key, self.gzip_flag, wanted=r.method != "HEAD")
+        return f"get {key}\r\n".encode("latin-1")
+
+    def lines(self, head: bytes) -> list[str]:
+        return head.decode("latin-1").split("\r\n")
+
+    def address(self, out: Outgoing) -> str:
+        return f"memcached://{out.vars.address}"
