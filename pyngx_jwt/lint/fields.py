@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..conf.parse import Statement
 from ..http.template import Template
-from ..modules.auth_jwt.tesla import TeslaConf
+from ..modules.auth_jwt.dialects.tesla import TeslaConf
 from ..modules.proxy.conf import ProxyConf
 from .place import Place
 

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...modules.auth_jwt.kjdev import KjdevConf
+from ...modules.auth_jwt.dialects.kjdev import KjdevConf
 from ...modules.auth_request import AuthRequestConf
 from ...modules.mirror import MirrorConf
 from ..auth import SWITCHES

@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.auth_jwt.kjdev import KjdevConf
+from ...modules.auth_jwt.dialects.kjdev import KjdevConf
 from ...modules.limit_conn import LimitConnConf
 from ...modules.limit_req import LimitReqConf
 from ..claims import token_variable, token_variables

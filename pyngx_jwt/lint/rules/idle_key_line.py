@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...modules.auth_jwt.plus import PlusConf
+from ...modules.auth_jwt.dialects.plus import PlusConf
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..jwks import REQUEST, key_locations

@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...jwt import MAXLT
-from ...modules.auth_jwt.maxlt import MaxltConf
+from ...modules.auth_jwt.dialects.maxlt import MaxltConf
 from ..finding import Severity
 from ..place import Place
 from ..rule import Hit, Rule

@@ -8,14 +8,14 @@ variables, watch: requests.
 
 from __future__ import annotations
 
-from .dialects import DEFAULT, Choice, MixedDialects, choose_dialect, foreign_directive
-from .kjdev import auth_jwt_kjdev
-from .maxlt import auth_jwt_maxlt
-from .plus import auth_jwt, auth_jwt_pyngx
+from .dialects.choose import DEFAULT, Choice, MixedDialects, choose_dialect, foreign_directive
+from .dialects.kjdev import auth_jwt_kjdev
+from .dialects.maxlt import auth_jwt_maxlt
+from .dialects.plus import auth_jwt, auth_jwt_pyngx
+from .dialects.tesla import auth_jwt_tesla
+from .dialects.tizp import auth_jwt_tizp
 from .readable import check_readable, warn_of_unreadable
 from .settings import jwt_settings, prepare_key_sets
-from .tesla import auth_jwt_tesla
-from .tizp import auth_jwt_tizp
 
 JWT_MODULES = (
     auth_jwt,

@@ -14,7 +14,7 @@ from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module
 from ...jwt import Limits, Policy, Presence
-from .dialects import Choice
+from .dialects.choose import Choice
 from .sources import Sources
 
 LIMITS = Limits()

@@ -10,29 +10,29 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from ...conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.location import Server, ServerNames
-from ...http.module import Module, Phase
-from ...http.request import Handler, Request, Status
-from ...http.template import Template, without_variables
-from ...http.uri import escape_args
-from ...http.variables import Getter
-from ...jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
-from ...log import Level as LogLevel
-from ...log import errno_text
-from ..core import CoreConf
-from ..rewrite import RewriteConf
-from .blocks import answers, opened_at, place_of, warn
-from .conf import TokenConf
-from .gate import Gate, Plan, settles
-from .keyring import FindSource, Keyring, sources_of
-from .secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
-from .settings import JwtConf, policy_with
-from .variables import claim_getter, look_for
-from .wire import FindToken, compile_challenge, no_challenge, sole_cookie
-from .words import NO_HEX, tesla_words
+from ....conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.location import Server, ServerNames
+from ....http.module import Module, Phase
+from ....http.request import Handler, Request, Status
+from ....http.template import Template, without_variables
+from ....http.uri import escape_args
+from ....http.variables import Getter
+from ....jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
+from ....log import Level as LogLevel
+from ....log import errno_text
+from ...core import CoreConf
+from ...rewrite import RewriteConf
+from ..blocks import answers, opened_at, place_of, warn
+from ..conf import TokenConf
+from ..gate import Gate, Plan, settles
+from ..keyring import FindSource, Keyring, sources_of
+from ..secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
+from ..settings import JwtConf, policy_with
+from ..variables import claim_getter, look_for
+from ..wire import FindToken, compile_challenge, no_challenge, sole_cookie
+from ..words import NO_HEX, tesla_words
 
 HMAC = "HS256"
 EXPORTED = "JWT-"

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from ...conf.parse import Statement, full_name
-from ...conf.scan import Scan, scan
-from ...conf.watch import Files
-from ...errors import ConfError
-from ...options import Options
+from ....conf.parse import Statement, full_name
+from ....conf.scan import Scan, scan
+from ....conf.watch import Files
+from ....errors import ConfError
+from ....options import Options
 
 PROJECTS = {
     "plus": "NGINX Plus",

@@ -5,22 +5,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, directive, slot
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.module import Module, Phase
-from ...http.request import Handler
-from ...http.template import without_variables
-from ...jwt import ALGORITHMS, TIZP, Policy, getter
-from .conf import TokenConf
-from .gate import Gate, Plan, settles
-from .keyring import FindSource, Keyring, sources_of
+from ....conf.directive import EVERYWHERE, LIMIT_EXCEPT, directive, slot
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import Module, Phase
+from ....http.request import Handler
+from ....http.template import without_variables
+from ....jwt import ALGORITHMS, TIZP, Policy, getter
+from ..conf import TokenConf
+from ..gate import Gate, Plan, settles
+from ..keyring import FindSource, Keyring, sources_of
+from ..secrets import LINE, find_file, from_file, here
+from ..settings import policy_with
+from ..variables import add_member_variables, look_lasting
+from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from ..words import plus_words
 from .plus import Switch, parse_switch
-from .secrets import LINE, find_file, from_file, here
-from .settings import policy_with
-from .variables import add_member_variables, look_lasting
-from .wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
-from .words import plus_words
 
 
 def _alg(name: str, text: str) -> frozenset[str]:

@@ -9,23 +9,23 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ...conf.directive import EVERYWHERE, HTTP, directive, slot
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.module import Module, Phase
-from ...http.request import Handler, Request
-from ...http.template import Template, without_variables
-from ...http.variables import unsettled
-from ...jwt import ALGORITHMS, MAXLT, Json, Policy, Reason, Refusal, render_sorted
-from .conf import Required, TokenConf
-from .demands import compile_required
-from .gate import NO_TOKEN, Gate, Plan, settles
-from .keyring import FindSource, Keyring, sources_of
-from .secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
-from .settings import policy_with
-from .variables import add_member_variables, look_for
-from .wire import compile_challenge, compile_token, exact_bearer, no_challenge
-from .words import maxlt_words
+from ....conf.directive import EVERYWHERE, HTTP, directive, slot
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import Module, Phase
+from ....http.request import Handler, Request
+from ....http.template import Template, without_variables
+from ....http.variables import unsettled
+from ....jwt import ALGORITHMS, MAXLT, Json, Policy, Reason, Refusal, render_sorted
+from ..conf import Required, TokenConf
+from ..demands import compile_required
+from ..gate import NO_TOKEN, Gate, Plan, settles
+from ..keyring import FindSource, Keyring, sources_of
+from ..secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
+from ..settings import policy_with
+from ..variables import add_member_variables, look_for
+from ..wire import compile_challenge, compile_token, exact_bearer, no_challenge
+from ..words import maxlt_words
 
 ANY = "any"
 

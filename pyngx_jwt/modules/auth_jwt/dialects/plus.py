@@ -11,14 +11,14 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from ...conf.directive import HTTP, directive, slot, time
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.module import AnyModule, Module, Phase
-from ...http.request import Handler, Request
-from ...http.template import Template
-from ...http.variables import unsettled, variable_name
-from ...jwt import (
+from ....conf.directive import HTTP, directive, slot, time
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import AnyModule, Module, Phase
+from ....http.request import Handler, Request
+from ....http.template import Template
+from ....http.variables import unsettled, variable_name
+from ....jwt import (
     ALGORITHMS,
     PLUS,
     SIG_AND_ENC,
@@ -32,16 +32,16 @@ from ...jwt import (
     getter,
     render_payload,
 )
-from .blocks import answers, opened_at, place_of
-from .conf import INSIDE, Required, TokenConf
-from .demands import Demand, Denial, compile_required, told
-from .gate import Gate, Plan, settles
-from .keyring import Keyring, keyring_of
-from .settings import JwtConf, policy_with
-from .sources import KeyForm
-from .variables import add_member_variables, claim_getter, header_getter, look_lasting
-from .wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
-from .words import plus_words
+from ..blocks import answers, opened_at, place_of
+from ..conf import INSIDE, Required, TokenConf
+from ..demands import Demand, Denial, compile_required, told
+from ..gate import Gate, Plan, settles
+from ..keyring import Keyring, keyring_of
+from ..settings import JwtConf, policy_with
+from ..sources import KeyForm
+from ..variables import add_member_variables, claim_getter, header_getter, look_lasting
+from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from ..words import plus_words
 
 
 class Switch(NamedTuple):

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
-from ...conf.directive import EVERYWHERE, HTTP, directive, enum, flag
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.module import Module, Phase
-from ...http.request import OK, Handler, Request, Status
-from ...http.template import Template
-from ...http.variables import Getter, unsettled, variable_name
-from ...jwt import (
+from ....conf.directive import EVERYWHERE, HTTP, directive, enum, flag
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import Module, Phase
+from ....http.request import OK, Handler, Request, Status
+from ....http.template import Template
+from ....http.variables import Getter, unsettled, variable_name
+from ....jwt import (
     KJDEV,
     Json,
     KeySet,
@@ -33,13 +33,13 @@ from ...jwt import (
     render_plain,
     render_sorted,
 )
-from ...jwt.requirements import (
+from ....jwt.requirements import (
     MISSING,
     Step,
 )
-from ...log import Level as LogLevel
-from .blocks import place_of, warn
-from .conditions import (
+from ....log import Level as LogLevel
+from ..blocks import place_of, warn
+from ..conditions import (
     Nesting,
     Wanted,
     fixed_requirement,
@@ -47,16 +47,16 @@ from .conditions import (
     utf8,
     varying_requirement,
 )
-from .conf import INSIDE, KeyName, Required, TokenConf
-from .demands import Demand, Denial, compile_required, told
-from .gate import Gate, Plan, settles
-from .keyring import Keyring, keyring_of
-from .revocation import RevocationFile, RevocationFiles
-from .settings import policy_with
-from .sources import JWKS, KeyForm, Sources
-from .variables import Render, look_after_check, now_of, now_text
-from .wire import Challenger, compile_challenge, compile_token, exact_bearer, quoted
-from .words import kjdev_words
+from ..conf import INSIDE, KeyName, Required, TokenConf
+from ..demands import Demand, Denial, compile_required, told
+from ..gate import Gate, Plan, settles
+from ..keyring import Keyring, keyring_of
+from ..revocation import RevocationFile, RevocationFiles
+from ..settings import policy_with
+from ..sources import JWKS, KeyForm, Sources
+from ..variables import Render, look_after_check, now_of, now_text
+from ..wire import Challenger, compile_challenge, compile_token, exact_bearer, quoted
+from ..words import kjdev_words
 
 KEYVAL = KeyForm("key", KeySet.parse_pem_map)
 
