@@ -5,11 +5,13 @@ Lists of keys, conditions and revoked values add up from the outer levels to the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Self
 
 from ....conf.directive import EVERYWHERE, HTTP, directive, enum, flag
+from ....conf.parse import Statement
 from ....errors import ConfError
 from ....http.level import Level
 from ....http.module import Module, Phase
@@ -17,7 +19,6 @@ from ....http.request import OK, Handler, Request, Status
 from ....http.template import Template
 from ....http.variables import Getter, unsettled, variable_name
 from ....jwt import (
-    KJDEV,
     Json,
     KeySet,
     Policy,
@@ -49,13 +50,14 @@ from ..conditions import (
 )
 from ..conf import INSIDE, KeyName, Required, TokenConf
 from ..demands import Demand, Denial, compile_required, told
+from ..dialect import Clue, Dialect, Facts, Mark, clue
 from ..gate import Gate, Plan, settles
 from ..keyring import Keyring, keyring_of
 from ..revocation import RevocationFile, RevocationFiles
 from ..settings import policy_with
 from ..sources import JWKS, KeyForm, Sources
 from ..variables import Render, look_after_check, now_of, now_text
-from ..wire import Challenger, compile_challenge, compile_token, exact_bearer, quoted
+from ..wire import Challenger, FindToken, compile_challenge, compile_token, exact_bearer, quoted
 from ..words import kjdev_words
 
 KEYVAL = KeyForm("key", KeySet.parse_pem_map)
@@ -248,10 +250,10 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
     )
     gate = conf._gate = Gate(
         Plan(
-            find_token=compile_token(conf.token, level) if conf.token else exact_bearer,
+            find_token=_find_token(conf, level),
             keyring=_keyring(conf, level),
             challenge=_challenge(conf, level),
-            words=kjdev_words,
+            words=KJDEV.words,
             demands=demands,
             no_token=_no_token(conf, level),
             broken_keys=401,
@@ -263,6 +265,10 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
         )
     )
     return gate.handle
+
+
+def _find_token(conf: KjdevConf, level: Level) -> FindToken:
+    return compile_token(conf.token, level, of_another=True) if conf.token else exact_bearer
 
 
 def _no_token(conf: KjdevConf, level: Level) -> Callable[[Request], Refusal]:
@@ -330,7 +336,7 @@ def policy_of(conf: KjdevConf, level: Level) -> Policy:
     constant = (w for w in conf.wanted if w.expected.is_constant)
     return policy_with(
         replace(
-            KJDEV,
+            KJDEV.policy,
             leeway=conf.auth_jwt_leeway,
             exp=Presence.REQUIRED if conf.auth_jwt_validate_exp else Presence.IGNORED,
             check_signature=conf.auth_jwt_validate_sig,
@@ -414,7 +420,7 @@ def _getter(
     return unsettled(get)
 
 
-auth_jwt_kjdev = Module("auth_jwt_kjdev", KjdevConf, {"kjdev"})
+auth_jwt_kjdev = Module("auth_jwt_kjdev", KjdevConf)
 settles(auth_jwt_kjdev)
 
 
@@ -455,3 +461,77 @@ def jwt_claims(r: Request) -> str | None:
 def jwt_nowtime(r: Request) -> str:
     """Seconds since the epoch."""
     return now_text(r)
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+_REPOSITORY = "kjdev/nginx-auth-jwt"  # in a comment
+_WORD = re.compile(
+    r"""#[^\n]*+|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|(?:[^ \t\r\n;{}\\]|\\.?)++""", re.DOTALL
+)
+
+
+def _with_form(statement: Statement, facts: Facts) -> str | None:
+    """A source of keys with their form."""
+    return " ".join(statement.args) if len(statement.args) == 2 else None
+
+
+def _foreign_status(statement: Statement, facts: Facts) -> str | None:
+    """A status that NGINX Plus does not take."""
+    word = statement.args[-1] if statement.args else ""
+    is_status = word.startswith("error=") and word[6:].isdigit()
+    return word if is_status and word not in ("error=401", "error=403") else None
+
+
+def _shape(facts: Facts) -> Iterator[Clue]:
+    """NGINX Plus loads no such module, nor has comments about it."""
+    if not facts.common:
+        return
+    if facts.module is not None:
+        yield clue(facts.module, facts.module.args[0])
+        return
+    for path, text in facts.texts.items():
+        if line := _credit(text):
+            yield Clue("a comment", path, line)
+            return
+
+
+def _credit(text: str) -> int:
+    """The line of a comment, not of a string, that names the repository of kjdev's module."""
+    if _REPOSITORY in text:
+        for word in _WORD.finditer(text):
+            if word[0].startswith("#") and _REPOSITORY in word[0]:
+                return text.count("\n", 0, word.start()) + 1
+    return 0
+
+
+def _instead(text: str) -> str:
+    return f"belongs to kjdev's module before 0.5: {text}"
+
+
+KJDEV = Dialect(
+    name="kjdev",
+    project=_REPOSITORY,
+    module=auth_jwt_kjdev,
+    policy=Policy(exp=Presence.REQUIRED),
+    words=kjdev_words,
+    target="kjdev",
+    marks=(Mark(frozenset({"auth_jwt_key_file", "auth_jwt_key_request"}), _with_form),),
+    weak_marks=(
+        Mark(frozenset({"auth_jwt_require"}), _foreign_status, rank=0),
+        Mark(frozenset({"auth_jwt_www_authenticate"}), rank=1),
+    ),
+    variables=frozenset({"jwt_claims", "jwt_nowtime"}),
+    shape=_shape,
+    advice={
+        "auth_jwt_validate_alg": _instead('write "auth_jwt_require_header alg eq NAME"'),
+        "auth_jwt_validate_aud": _instead('write "auth_jwt_require_claim aud eq VALUE"'),
+        "auth_jwt_validate_iss": _instead('write "auth_jwt_require_claim iss eq VALUE"'),
+        "auth_jwt_validate_iat": _instead('write "auth_jwt_require_claim iat le $jwt_nowtime"'),
+        "auth_jwt_validate_nbf": _instead('leave it out, "nbf" is checked if the token has it'),
+        "auth_jwt_validate_nonce": _instead('write "auth_jwt_require_claim nonce eq VALUE"'),
+    },
+    key_directives=("auth_jwt_key_file", "auth_jwt_key_request"),
+    expands_keys=False,
+    adds_up=True,
+)

@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ....conf.directive import HTTP, directive, slot, time
+from ....conf.parse import Statement
 from ....errors import ConfError
 from ....http.level import Level
 from ....http.module import AnyModule, Module, Phase
@@ -19,8 +20,6 @@ from ....http.request import Handler, Request
 from ....http.template import Template
 from ....http.variables import unsettled, variable_name
 from ....jwt import (
-    ALGORITHMS,
-    PLUS,
     SIG_AND_ENC,
     ClaimRequirement,
     Form,
@@ -35,6 +34,7 @@ from ....jwt import (
 from ..blocks import answers, opened_at, place_of
 from ..conf import INSIDE, Required, TokenConf
 from ..demands import Demand, Denial, compile_required, told
+from ..dialect import Dialect, Facts, Mark, clue, is_plain_switch
 from ..gate import Gate, Plan, settles
 from ..keyring import Keyring, keyring_of
 from ..settings import JwtConf, policy_with
@@ -109,7 +109,7 @@ class PlusConf(TokenConf):
 
     jwk_set = KeyForm("jwks", partial(KeySet.parse, uses=SIG_AND_ENC))
     claims: tuple[ClaimDemand, ...] = ()
-    algorithms = PLUS.algorithms
+    algorithms = Policy().algorithms
 
     @property
     def is_wanted(self) -> bool:
@@ -156,33 +156,6 @@ def _status(text: str) -> int:
     return int(text[6:])
 
 
-class PyngxConf(PlusConf):
-    @directive(INSIDE)
-    def auth_jwt_algorithm(self, algorithm: str, *algorithms: str) -> None:
-        """Allows these algorithms and no others.  By default any that fits the key."""
-        if "algorithms" in vars(self):
-            raise ConfError('"auth_jwt_algorithm" directive is duplicate')
-        names = frozenset({algorithm, *algorithms})
-        if unknown := sorted(names - ALGORITHMS.keys()):
-            raise ConfError(f'invalid value "{unknown[0]}"')
-        self.algorithms = names
-
-    @directive(INSIDE)
-    def auth_jwt_validate_claim(self, name: str, value: str, *values: str) -> None:
-        """Demands a claim with one of the values; of an array one element must have it.
-        Several demands must all be met."""
-        texts = tuple(Template(text) for text in (value, *values))
-        constant = None
-        try:
-            if all(text.is_constant for text in texts):
-                constant = ClaimRequirement.of(name, [text.text for text in texts])
-            else:
-                ClaimRequirement.of(name, [])
-        except ValueError:
-            raise ConfError(f'"{name}" or its value is not UTF-8') from None
-        self.claims = (*vars(self).get("claims", ()), ClaimDemand(name, texts, constant))
-
-
 # -- building ---------------------------------------------------------------------------------
 
 
@@ -212,7 +185,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
             find_token=compile_token(switch.token, level) if switch.token else bearer,
             keyring=_keyring(conf, level, switch),
             challenge=compile_challenge(conf, level, usual),
-            words=plus_words,
+            words=PLUS.words,
             demands=(*_claims(conf, level), *compile_required(conf.required, level)),
             enforced=switch.enforced,
             lasting=True,
@@ -235,7 +208,7 @@ def policy_of(conf: PlusConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
     return policy_with(
         replace(
-            PLUS,
+            PLUS.policy,
             algorithms=conf.algorithms,
             leeway=conf.auth_jwt_leeway,
             form=conf.auth_jwt_type,
@@ -265,8 +238,9 @@ def _claim(demand: ClaimDemand, level: Level) -> Demand:
     return told(check, "auth_jwt_validate_claim", name, *(text.text for text in demand.values))
 
 
-def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
-    module = Module("auth_jwt" if dialect == "plus" else f"auth_jwt_{dialect}", kind, {dialect})
+def declare(kind: type[PlusConf], name: str) -> AnyModule:
+    """The module of a conf that has all that NGINX Plus has."""
+    module = Module(name, kind)
     look = look_lasting(kind)
     module.handler(Phase.ACCESS)(build)
     settles(module)
@@ -283,5 +257,44 @@ def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
     return module
 
 
-auth_jwt = _declare(PlusConf, "plus")
-auth_jwt_pyngx = _declare(PyngxConf, "pyngx")
+auth_jwt = declare(PlusConf, "auth_jwt")
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+
+def _claim_path(statement: Statement, facts: Facts) -> str | None:
+    """A path of several names; kjdev's module takes but one."""
+    return " ".join(statement.args) if len(statement.args) > 2 else None
+
+
+def _realm_with_variables(statement: Statement, facts: Facts) -> str | None:
+    realm = statement.args[0] if statement.args else ""
+    return realm if "$" in realm and not is_plain_switch(statement) else None
+
+
+PLUS = Dialect(
+    name="plus",
+    project="NGINX Plus",
+    module=auth_jwt,
+    policy=Policy(),
+    words=plus_words,
+    target="plus",
+    marks=(Mark(frozenset({"auth_jwt_claim_set", "auth_jwt_header_set"}), _claim_path),),
+    weak_marks=(
+        Mark(frozenset({"auth_jwt"}), _realm_with_variables, rank=2),
+        Mark(
+            frozenset({"auth_oidc", "oidc_provider", "keyval_zone", "zone_sync"})
+            | {"health_check", "mgmt"},
+            rank=3,
+        ),
+    ),
+    shape=lambda facts: [clue(s, " ".join(s.args[:1])) for s in facts.common],
+    unsure='"kjdev" has these directives, too, and differs: it refuses tokens without "exp", '
+    'never looks at "nbf" by itself, and answers 401 instead of 500 if keys cannot be had; '
+    '"pyngx_jwt_dialect" names one of them',
+    is_loaded=False,
+    shared=frozenset({"auth_jwt", "auth_jwt_claim_set", "auth_jwt_header_set", "auth_jwt_require"}),
+    key_directives=("auth_jwt_key_file", "auth_jwt_key_request"),
+    rereads_keys=True,
+)

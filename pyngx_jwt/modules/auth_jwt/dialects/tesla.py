@@ -11,6 +11,7 @@ from functools import partial
 from typing import Self
 
 from ....conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
+from ....conf.parse import Statement
 from ....errors import ConfError
 from ....http.level import Level
 from ....http.location import Server, ServerNames
@@ -19,13 +20,14 @@ from ....http.request import Handler, Request, Status
 from ....http.template import Template, without_variables
 from ....http.uri import escape_args
 from ....http.variables import Getter
-from ....jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
+from ....jwt import ALGORITHMS, Json, Policy, Presence, TextRequirement, Verified, render_string
 from ....log import Level as LogLevel
 from ....log import errno_text
 from ...core import CoreConf
 from ...rewrite import RewriteConf
 from ..blocks import answers, opened_at, place_of, warn
 from ..conf import TokenConf
+from ..dialect import Clue, Dialect, Facts, Keyless, Mark, clue
 from ..gate import Gate, Plan, settles
 from ..keyring import FindSource, Keyring, sources_of
 from ..secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
@@ -173,7 +175,7 @@ def _field(fields: Fields, plain: str) -> Getter:
     return lambda r: next((value for name, value in fields(r) if _plain(name) == plain), None)
 
 
-auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf, {"tesla"})
+auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf)
 settles(auth_jwt_tesla)
 look = look_for(TeslaConf)
 
@@ -237,10 +239,10 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
             find_token=_find_token(conf, level),
             keyring=Keyring(level, policy, sources, lenient=True) if sources else None,
             challenge=compile_challenge(conf, level, no_challenge),
-            words=tesla_words,
+            words=TESLA.words,
             no_keys="no keys can be had" if sources else NO_HEX,
             applies=_enabled(conf, level),
-            excused=frozenset({"OPTIONS"}),
+            excused=TESLA.excused,
             accepted=_accepted(conf),
             answer=_redirect(conf, level) if conf.auth_jwt_redirect else None,
         )
@@ -250,11 +252,13 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
 
 def policy_of(conf: TeslaConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
-    algorithms = TESLA.algorithms
+    algorithms = TESLA.policy.algorithms
     if conf.auth_jwt_key or conf.auth_jwt_keyfile_path or conf.is_set("auth_jwt_algorithm"):
         family = conf.auth_jwt_algorithm[:2]
         algorithms = frozenset(name for name in algorithms if name[:2] == family)
-    return policy_with(replace(TESLA, algorithms=algorithms, leeway=conf.auth_jwt_leeway), level)
+    return policy_with(
+        replace(TESLA.policy, algorithms=algorithms, leeway=conf.auth_jwt_leeway), level
+    )
 
 
 def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
@@ -429,3 +433,62 @@ def _host(level: Level) -> Callable[[Request], str]:
     whole = [name.removeprefix(".") for name in names if name[0] != "~" and "*" not in name]
     first = whole[0] if whole else ""
     return lambda r: r.host if known.find(r.host, r) is not None else first
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+_EXPORTED = re.compile(r"\$\{?(?:sent_)?http_jwt_")
+
+
+def _algorithm_alone(statement: Statement, facts: Facts) -> str | None:
+    """Beside none of what NGINX Plus has, or beside auth_jwt_key and no switch."""
+    return "" if not facts.switches and (facts.keys or not facts.common) else None
+
+
+def _reads_exported(statement: Statement, facts: Facts) -> str | None:
+    """The fields that claims are passed in."""
+    read = any(_EXPORTED.search(word) for word in statement.args)
+    return " ".join(statement.args) if read else None
+
+
+def _shape(facts: Facts) -> list[Clue]:
+    """A key and no auth_jwt at all."""
+    return [] if facts.any_switch else [clue(s) for s in facts.keys]
+
+
+def _instead(text: str) -> str:
+    return f"belongs to TeslaGov's module before 2.0: {text}"
+
+
+TESLA = Dialect(
+    name="tesla",
+    project="TeslaGov/ngx-http-auth-jwt-module",
+    module=auth_jwt_tesla,
+    policy=Policy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
+    words=tesla_words,
+    target="teslagov",
+    shared_marks=(Mark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
+    weak_marks=(Mark(frozenset(), _reads_exported, rank=3),),
+    shape=_shape,
+    advice={
+        "auth_jwt_validation_type": _instead(
+            'write "auth_jwt_location HEADER=Authorization" or "auth_jwt_location COOKIE=name"'
+        ),
+        "auth_jwt_validate_email": _instead(
+            'write "auth_jwt_extract_response_claims emailAddress", which adds "JWT-emailAddress"'
+        ),
+        "auth_jwt_extract_sub": _instead(
+            'write "auth_jwt_extract_response_claims sub", which adds "JWT-sub"'
+        ),
+    },
+    switches=("auth_jwt_enabled", "auth_jwt_key", "auth_jwt_keyfile_path"),
+    has_realm=False,
+    key_directives=("auth_jwt_key_file", "auth_jwt_key", "auth_jwt_keyfile_path"),
+    own_keys=("auth_jwt_key", "auth_jwt_keyfile_path"),
+    demands_claims=False,
+    pins_algorithms=False,
+    exact_variables=True,
+    verifies_on_demand=True,
+    excused=frozenset({"OPTIONS"}),
+    keyless=Keyless.ADMITS,
+)

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from ....conf.directive import EVERYWHERE, LIMIT_EXCEPT, directive, slot
+from ....conf.parse import Statement, full_name
 from ....errors import ConfError
 from ....http.level import Level
 from ....http.module import Module, Phase
 from ....http.request import Handler
 from ....http.template import without_variables
-from ....jwt import ALGORITHMS, TIZP, Policy, getter
+from ....jwt import ALGORITHMS, Policy, Presence, getter
 from ..conf import TokenConf
+from ..dialect import Clue, Dialect, Facts, Mark, clue
 from ..gate import Gate, Plan, settles
 from ..keyring import FindSource, Keyring, sources_of
 from ..secrets import LINE, find_file, from_file, here
@@ -61,7 +64,7 @@ class TizpConf(TokenConf):
             raise ConfError(f'"auth_jwt_key_file" cannot be used: {failure.text}')
 
 
-auth_jwt_tizp = Module("auth_jwt_tizp", TizpConf, {"tizp"})
+auth_jwt_tizp = Module("auth_jwt_tizp", TizpConf)
 add_member_variables(auth_jwt_tizp, look_lasting(TizpConf), getter)
 settles(auth_jwt_tizp)
 
@@ -79,7 +82,7 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
             find_token=compile_token(switch.token, level) if switch.token else bearer,
             keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
             challenge=compile_challenge(conf, level, usual),
-            words=plus_words,
+            words=TIZP.words,
             success=None,
             lasting=True,
         )
@@ -89,5 +92,70 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
 
 def policy_of(conf: TizpConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
-    policy = replace(TIZP, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
+    policy = replace(TIZP.policy, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
     return policy_with(policy, level)
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+_HEAD = 256  # bytes of a key file that tell its form
+
+
+def _algorithm(statement: Statement, facts: Facts) -> str | None:
+    """Beside a key file, and not beside max-lt's auth_jwt_key."""
+    is_maxlt = facts.keys or statement.args == ("any",)
+    return "" if facts.key_files and not is_maxlt else None
+
+
+def _shape(facts: Facts) -> list[Clue]:
+    """A key file that is no JWK Set."""
+    form = None if facts.keys else _sniff(facts)
+    if form is None:
+        return []
+    statement, what = form
+    if not facts.realms:
+        raise ConfError(
+            f'"auth_jwt_key_file" with a {what} belongs to max-lt\'s module before 3.0: '
+            f'write "auth_jwt_key {statement.args[0]} file"'
+        ).at(statement.file, statement.line)
+    return [clue(statement, f"with a {what}")]
+
+
+def _sniff(facts: Facts) -> tuple[Statement, str] | None:
+    """The first key file that is not JSON, if one can be read, and what it is."""
+    for statement in facts.key_files:
+        name = statement.args[0] if statement.args else "$"
+        if "$" in name:
+            continue
+        for folder in (facts.conf_prefix, "."):
+            head = _head_of(full_name(name, folder))
+            if head.startswith(b"-----BEGIN"):
+                return statement, "PEM"
+            if not head:
+                continue
+            if head.lstrip().startswith(b"{") or PurePosixPath(name).suffix == ".json":
+                break
+            return statement, "raw secret"
+    return None
+
+
+def _head_of(path: str) -> bytes:
+    try:
+        with open(path.encode("latin-1"), "rb") as file:
+            return file.read(_HEAD)
+    except (OSError, ValueError):
+        return b""
+
+
+TIZP = Dialect(
+    name="tizp",
+    project="tizpuppi/ngx_http_auth_jwt_module",
+    module=auth_jwt_tizp,
+    policy=Policy(exp=Presence.REQUIRED, whole_dates=True),
+    words=plus_words,
+    marks=(Mark(frozenset({"auth_jwt_alg"}), _algorithm),),
+    shape=_shape,
+    own_keys=("auth_jwt_key_file",),
+    demands_claims=False,
+    verifies_on_demand=True,
+)
