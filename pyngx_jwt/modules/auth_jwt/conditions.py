@@ -36,7 +36,7 @@ from ...jwt.requirements import (
     Step,
     missing,
 )
-from .demands import Demand, Denial, told
+from .demands import Demand, Denial
 
 JSON = "json="
 LIMITS = "(*LIMIT_MATCH=10000)(*LIMIT_DEPTH=5000)"
@@ -251,7 +251,8 @@ def varying_requirement(wanted: Wanted, conf: Surroundings, level: Level) -> Dem
         return None if refusal is None else Denial(401, refusal)
 
     directive = f"auth_jwt_require_{'header' if wanted.in_header else 'claim'}"
-    return told(check, directive, wanted.field, wanted.operator, wanted.expected.text)
+    words = (wanted.field, wanted.operator, wanted.expected.text)
+    return Demand(directive, words, check)
 
 
 def _told_expression(expected: Json) -> Match | None:

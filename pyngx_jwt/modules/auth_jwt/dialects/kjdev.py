@@ -49,7 +49,7 @@ from ..conditions import (
     varying_requirement,
 )
 from ..conf import INSIDE, KeyName, Required, TokenConf
-from ..demands import Demand, Denial, compile_required, told
+from ..demands import Demand, Denial, compile_required
 from ..dialect import Clue, Dialect, Facts, Mark, clue
 from ..gate import Gate, Plan, settles
 from ..keyring import Keyring, keyring_of
@@ -303,13 +303,13 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
             return refusal
         seen = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
         for demand in (*revoked, *wanted[False]):
-            if denial := demand(r, seen):
+            if denial := demand.check(r, seen):
                 return denial.refusal
         outcome = dates.verify(text, now_of(r))
         if isinstance(outcome, Refusal) and outcome.reason is not Reason.ALGORITHM:
             return outcome
         for demand in wanted[True]:
-            if denial := demand(r, seen):
+            if denial := demand.check(r, seen):
                 return denial.refusal
         return refusal
 
@@ -358,7 +358,7 @@ def revocation(file: RevocationFile) -> Demand:
         return None if refusal is None else Denial(401, refusal)
 
     kind = "kid" if file.in_header else "sub"
-    return told(check, f"auth_jwt_revocation_list_{kind}", file.name)
+    return Demand(f"auth_jwt_revocation_list_{kind}", (file.name,), check)
 
 
 def _challenge(conf: KjdevConf, level: Level) -> Challenger:

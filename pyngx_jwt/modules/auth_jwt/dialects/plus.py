@@ -33,7 +33,7 @@ from ....jwt import (
 )
 from ..blocks import answers, opened_at, place_of
 from ..conf import INSIDE, Required, TokenConf
-from ..demands import Demand, Denial, compile_required, told
+from ..demands import Demand, Denial, compile_required
 from ..dialect import Dialect, Facts, Mark, clue, is_plain_switch
 from ..gate import Gate, Plan, settles
 from ..keyring import Keyring, keyring_of
@@ -235,7 +235,8 @@ def _claim(demand: ClaimDemand, level: Level) -> Demand:
             return denial
         return None if required.met(token.claims) else denial
 
-    return told(check, "auth_jwt_validate_claim", name, *(text.text for text in demand.values))
+    words = (name, *(text.text for text in demand.values))
+    return Demand("auth_jwt_validate_claim", words, check)
 
 
 def declare(kind: type[PlusConf], name: str) -> AnyModule:
