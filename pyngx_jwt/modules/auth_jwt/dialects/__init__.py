@@ -32,7 +32,9 @@ def choose_dialect(
 __all__ = [
     "DEFAULT",
     "DIALECTS",
+    "KJDEV",
     "PROJECTS",
+    "TESLA",
     "MixedDialects",
     "choose_dialect",
     "foreign_directive",

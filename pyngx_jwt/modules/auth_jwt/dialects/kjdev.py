@@ -48,7 +48,7 @@ from ..conditions import (
     utf8,
     varying_requirement,
 )
-from ..conf import INSIDE, KeyName, Required, TokenConf
+from ..conf import INSIDE, KeyName, MemberDemanded, Required, TokenConf
 from ..demands import Demand, Denial, compile_required
 from ..dialect import Clue, Dialect, Facts, Mark, clue
 from ..gate import Gate, Plan, settles
@@ -81,6 +81,21 @@ class KjdevConf(TokenConf):
     wanted: tuple[Wanted, ...] = ()
     revoked: tuple[RevocationFile, ...] = ()
     nesting = Nesting()
+
+    @property
+    def needs_keys(self) -> bool:
+        return self.auth_jwt_validate_sig
+
+    @property
+    def is_early(self) -> bool:
+        return self.auth_jwt_phase == "preaccess"
+
+    @property
+    def demanded_members(self) -> tuple[MemberDemanded, ...]:
+        return tuple(
+            MemberDemanded("" if one.in_header else _outermost(one.field), (one.expected,))
+            for one in self.wanted
+        )
 
     def merge(self, outer: Self) -> None:
         """Lists add up, those of the outer level first."""
@@ -211,6 +226,11 @@ class KjdevConf(TokenConf):
 
 
 look = look_after_check(KjdevConf)
+
+
+def _outermost(field: str) -> str:
+    """The member that a field such as "aud", ".aud[0]" or '."aud"' is in."""
+    return field.lstrip(".").partition("[")[0].partition(".")[0].strip('"')
 
 
 def _form(directive: str, name: str, form: str) -> KeyForm:

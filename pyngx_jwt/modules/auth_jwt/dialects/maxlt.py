@@ -81,6 +81,19 @@ class MaxltConf(TokenConf):
     required_values: tuple[Template, ...] = ()
     required_status = 401
 
+    @property
+    def has_key(self) -> bool:
+        return self.key is not None or self.has_key_source
+
+    @property
+    def token(self) -> Template | None:
+        return self.auth_jwt.token
+
+    @property
+    def demanded_values(self) -> tuple[Required, ...]:
+        values = self.required_values
+        return (Required(values, self.required_status),) if values else ()
+
     @directive(EVERYWHERE, syntax="auth_jwt_key value [utf8 | hex | base64 | file];")
     def auth_jwt_key(self, value: str, encoding: str = "utf8") -> None:
         """Sets the key: a secret, or a public key in PEM, as text or in a file."""
@@ -177,7 +190,7 @@ def check_key(conf: MaxltConf, level: Level) -> None:
     """There has to be one wherever a token is demanded."""
     if level.context is HTTP or not conf.auth_jwt.enforced:
         return
-    if conf.key is None and not conf.has_key_source:
+    if not conf.has_key:
         raise ConfError("JWT: key not set")
 
 
@@ -187,7 +200,6 @@ def check_token(conf: MaxltConf, level: Level) -> Handler | None:
     switch = conf.auth_jwt
     if not switch.enforced:
         return None
-    required = Required(conf.required_values, conf.required_status)
     sources = (*([conf.key] if conf.key else []), *sources_of(conf, level))
     gate = conf._gate = Gate(
         Plan(
@@ -197,7 +209,7 @@ def check_token(conf: MaxltConf, level: Level) -> Handler | None:
             words=MAXLT.words,
             no_token=_no_variable if switch.token else _no_bearer,
             no_keys="no keys can be had",
-            demands=compile_required([required], level),
+            demands=compile_required(conf.demanded_values, level),
             applies=lambda r: r.method not in MAXLT.exempt,
         )
     )

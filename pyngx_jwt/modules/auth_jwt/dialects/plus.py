@@ -32,7 +32,7 @@ from ....jwt import (
     render_payload,
 )
 from ..blocks import answers, opened_at, place_of
-from ..conf import INSIDE, Required, TokenConf
+from ..conf import INSIDE, MemberDemanded, Required, TokenConf
 from ..demands import Demand, Denial, compile_required
 from ..dialect import Dialect, Facts, Mark, clue, is_plain_switch
 from ..gate import Gate, Plan, settles
@@ -115,6 +115,18 @@ class PlusConf(TokenConf):
     def is_wanted(self) -> bool:
         """Whether somebody who wrote this expects tokens to be validated."""
         return self.auth_jwt is not None and self.auth_jwt.enforced
+
+    @property
+    def token(self) -> Template | None:
+        return self.auth_jwt.token if self.auth_jwt is not None else None
+
+    @property
+    def key_lifetime(self) -> float:
+        return self.auth_jwt_key_cache
+
+    @property
+    def demanded_members(self) -> tuple[MemberDemanded, ...]:
+        return tuple(MemberDemanded(demand.name, demand.values) for demand in self.claims)
 
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:

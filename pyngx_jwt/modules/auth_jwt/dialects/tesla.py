@@ -38,6 +38,7 @@ from ..words import NO_HEX, tesla_words
 
 HMAC = "HS256"
 EXPORTED = "JWT-"
+BEARER_LOCATION = "HEADER=Authorization"
 RETURN = "?return_url="
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -165,6 +166,20 @@ class TeslaConf(TokenConf):
         names = ("auth_jwt_enabled", "auth_jwt_redirect", "auth_jwt_validate_sub")
         lists = (self.var_claims, self.request_claims, self.response_claims)
         return not self.is_off and (any(self.is_set(name) for name in names) or any(lists))
+
+    @property
+    def carriers(self) -> frozenset[str]:
+        kind, _, name = (self.auth_jwt_location or BEARER_LOCATION).partition("=")
+        low = name.lower()
+        return frozenset({f"cookie_{low}" if kind == "COOKIE" else f"http_{low.replace('-', '_')}"})
+
+    @property
+    def condition(self) -> Template | None:
+        return self.auth_jwt_enabled
+
+    @property
+    def claim_fields(self) -> tuple[str, ...]:
+        return tuple(EXPORTED + name for name in self.request_claims)
 
 
 def _string(claim: str) -> Callable[[dict[str, Json]], str]:
@@ -319,7 +334,7 @@ def _key(conf: TeslaConf, level: Level) -> FindSource | None:
 
 
 def _find_token(conf: TeslaConf, level: Level) -> FindToken:
-    kind, _, name = (conf.auth_jwt_location or "HEADER=Authorization").partition("=")
+    kind, _, name = (conf.auth_jwt_location or BEARER_LOCATION).partition("=")
     name = name.lower()
     if kind == "COOKIE" and name:
         return lambda r: sole_cookie(r, name)

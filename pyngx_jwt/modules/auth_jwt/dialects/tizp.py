@@ -12,7 +12,7 @@ from ....errors import ConfError
 from ....http.level import Level
 from ....http.module import Module, Phase
 from ....http.request import Handler
-from ....http.template import without_variables
+from ....http.template import Template, without_variables
 from ....jwt import ALGORITHMS, Policy, Presence, getter
 from ..conf import TokenConf
 from ..dialect import Clue, Dialect, Facts, Mark, clue
@@ -52,6 +52,14 @@ class TizpConf(TokenConf):
     )
 
     key: FindSource | None = None
+
+    @property
+    def has_key(self) -> bool:
+        return self.key is not None or self.has_key_source
+
+    @property
+    def token(self) -> Template | None:
+        return self.auth_jwt.token if self.auth_jwt is not None else None
 
     @directive(EVERYWHERE | LIMIT_EXCEPT)
     def auth_jwt_key_file(self, file: str) -> None:
