@@ -42,7 +42,9 @@ from .log import Level as LogLevel
 from .log import Log, OpenFiles
 from .modules import modules_with
 from .modules.auth_jwt import (
+    DIALECTS,
     Choice,
+    Dialect,
     check_readable,
     choose_dialect,
     foreign_directive,
@@ -738,9 +740,10 @@ class Cycle:
             self.scope.shared(kind).check_continues(old.scope.shared(kind))
 
 
-def load(options: Options, log: Log) -> Cycle:
+def load(options: Options, log: Log, dialects: tuple[Dialect, ...] = DIALECTS) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    scope = scope_of(options, choose_dialect(options), lambda text: log.write(LogLevel.WARN, text))
+    choice = choose_dialect(options, known=dialects)
+    scope = scope_of(options, choice, lambda text: log.write(LogLevel.WARN, text))
     root, reader = read(scope)
     main = root[MainConf]
     if not main.has_events:
