@@ -29,7 +29,7 @@ def requiring(place: Place, text: Template) -> tuple[Statement, int]:
 def claims_looked_at(place: Place) -> set[str]:
     """The names of claims on which it depends whether a request passes: of requirements, and of
     conditions in the blocks around.  "*" is there if all claims are handed to somebody."""
-    members = place.auth.conf.demanded_members
+    members = place.auth.conf.compared
     found = {member.claim for member in members if member.claim}
     texts = [*required_texts(place), *(text for member in members for text in member.values)]
     names = [name for text in texts for name in text.names]

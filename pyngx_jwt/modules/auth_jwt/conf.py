@@ -33,7 +33,7 @@ class Required(NamedTuple):
     status: int
 
 
-class MemberDemanded(NamedTuple):
+class Compared(NamedTuple):
     """A member of the token that is held against values, and these."""
 
     claim: str  # "" if it is one of the JOSE header
@@ -159,7 +159,7 @@ class TokenConf(Conf):
         return self.required
 
     @property
-    def demanded_members(self) -> tuple[MemberDemanded, ...]:
+    def compared(self) -> tuple[Compared, ...]:
         """The claims and header members that are held against values."""
         return ()
 

@@ -41,14 +41,14 @@ from ....jwt.requirements import (
 from ....log import Level as LogLevel
 from ..blocks import place_of, warn
 from ..conditions import (
+    MemberDemand,
     Nesting,
-    Wanted,
     fixed_requirement,
-    parse_wanted,
+    parse_demand,
     utf8,
-    varying_requirement,
+    varying_demand,
 )
-from ..conf import INSIDE, KeyName, MemberDemanded, Required, TokenConf
+from ..conf import INSIDE, Compared, KeyName, Required, TokenConf
 from ..demands import Demand, Denial, compile_required
 from ..dialect import Clue, Dialect, Facts, Mark, clue
 from ..gate import Gate, Plan, settles
@@ -78,7 +78,7 @@ class KjdevConf(TokenConf):
     realm = ""
     enabled = False
     token: Template | None = None
-    wanted: tuple[Wanted, ...] = ()
+    members: tuple[MemberDemand, ...] = ()
     revoked: tuple[RevocationFile, ...] = ()
     nesting = Nesting()
 
@@ -91,15 +91,15 @@ class KjdevConf(TokenConf):
         return self.auth_jwt_phase == "preaccess"
 
     @property
-    def demanded_members(self) -> tuple[MemberDemanded, ...]:
+    def compared(self) -> tuple[Compared, ...]:
         return tuple(
-            MemberDemanded("" if one.in_header else _outermost(one.field), (one.expected,))
-            for one in self.wanted
+            Compared("" if one.in_header else _outermost(one.field), (one.expected,))
+            for one in self.members
         )
 
     def merge(self, outer: Self) -> None:
         """Lists add up, those of the outer level first."""
-        for name in ("key_files", "key_requests", "required", "wanted", "revoked"):
+        for name in ("key_files", "key_requests", "required", "members", "revoked"):
             if name in vars(self) and name in vars(outer):
                 setattr(self, name, (*getattr(outer, name), *getattr(self, name)))
         super().merge(outer)
@@ -178,13 +178,13 @@ class KjdevConf(TokenConf):
         match, with "!" before it the opposite.  The value is text, JSON after "json=", or a
         variable that holds JSON."""
         name = "auth_jwt_require_claim"
-        self._add("wanted", parse_wanted(name, field, operator, expected, in_header=False))
+        self._add("members", parse_demand(name, field, operator, expected, in_header=False))
 
     @directive(INSIDE)
     def auth_jwt_require_header(self, field: str, operator: str, expected: str) -> None:
         """Demands something of a member of the JOSE header, as auth_jwt_require_claim."""
         name = "auth_jwt_require_header"
-        self._add("wanted", parse_wanted(name, field, operator, expected, in_header=True))
+        self._add("members", parse_demand(name, field, operator, expected, in_header=True))
 
     @directive(INSIDE)
     def auth_jwt_revocation_list_sub(self, file: str) -> None:
@@ -265,7 +265,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
         warn(level, f'"auth_jwt_validate_sig off" in {place_of(level)}: {text}')
     demands = (
         *(revocation(file) for file in reversed(conf.revoked)),
-        *(varying_requirement(wanted, conf, level) for wanted in _varying(conf)),
+        *(varying_demand(demand, conf, level) for demand in _varying(conf)),
         *compile_required(conf.required, level),
     )
     gate = conf._gate = Gate(
@@ -310,9 +310,9 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
         policy = replace(policy, nbf=Presence.IGNORED)
     dates = Verifier(policy, ())
     revoked = [revocation(file) for file in reversed(conf.revoked)]
-    wanted = {
+    members = {
         in_header: [
-            varying_requirement(w, conf, level) for w in conf.wanted if w.in_header is in_header
+            varying_demand(w, conf, level) for w in conf.members if w.in_header is in_header
         ]
         for in_header in (False, True)
     }
@@ -322,13 +322,13 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
         if isinstance(token, Refusal) or refusal.reason is Reason.CONDITION:
             return refusal
         seen = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
-        for demand in (*revoked, *wanted[False]):
+        for demand in (*revoked, *members[False]):
             if denial := demand.check(r, seen):
                 return denial.refusal
         outcome = dates.verify(text, now_of(r))
         if isinstance(outcome, Refusal) and outcome.reason is not Reason.ALGORITHM:
             return outcome
-        for demand in wanted[True]:
+        for demand in members[True]:
             if denial := demand.check(r, seen):
                 return denial.refusal
         return refusal
@@ -353,21 +353,21 @@ def _keyring(conf: KjdevConf, level: Level) -> Keyring:
 
 def policy_of(conf: KjdevConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
-    constant = (w for w in conf.wanted if w.expected.is_constant)
+    constant = (w for w in conf.members if w.expected.is_constant)
     return policy_with(
         replace(
             KJDEV.policy,
             leeway=conf.auth_jwt_leeway,
             exp=Presence.REQUIRED if conf.auth_jwt_validate_exp else Presence.IGNORED,
             check_signature=conf.auth_jwt_validate_sig,
-            demands=tuple(fixed_requirement(wanted, conf) for wanted in constant),
+            demands=tuple(fixed_requirement(demand, conf) for demand in constant),
         ),
         level,
     )
 
 
-def _varying(conf: KjdevConf) -> tuple[Wanted, ...]:
-    return tuple(wanted for wanted in conf.wanted if not wanted.expected.is_constant)
+def _varying(conf: KjdevConf) -> tuple[MemberDemand, ...]:
+    return tuple(demand for demand in conf.members if not demand.expected.is_constant)
 
 
 def revocation(file: RevocationFile) -> Demand:

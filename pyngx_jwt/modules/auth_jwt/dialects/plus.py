@@ -32,7 +32,7 @@ from ....jwt import (
     render_payload,
 )
 from ..blocks import answers, opened_at, place_of
-from ..conf import INSIDE, MemberDemanded, Required, TokenConf
+from ..conf import INSIDE, Compared, Required, TokenConf
 from ..demands import Demand, Denial, compile_required
 from ..dialect import Dialect, Facts, Mark, clue, is_plain_switch
 from ..gate import Gate, Plan, settles
@@ -125,8 +125,8 @@ class PlusConf(TokenConf):
         return self.auth_jwt_key_cache
 
     @property
-    def demanded_members(self) -> tuple[MemberDemanded, ...]:
-        return tuple(MemberDemanded(demand.name, demand.values) for demand in self.claims)
+    def compared(self) -> tuple[Compared, ...]:
+        return tuple(Compared(demand.name, demand.values) for demand in self.claims)
 
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:
