@@ -141,7 +141,7 @@ class Dialect:
     # -- what its directives mean
     switches: tuple[str, ...] = ("auth_jwt",)  # say whether tokens are demanded; the first alone
     has_realm: bool = True
-    key_directives: tuple[str, ...] = ("auth_jwt_key_file",)  # that name keys
+    key_directives: tuple[str, ...] = ("auth_jwt_key_file",)  # for keys and files of them
     own_keys: tuple[str, ...] = ()  # those of them that name one key in its module's own form
     encodes_keys: bool = False  # auth_jwt_key has an encoding
     rereads_keys: bool = False  # reads key files with each request

@@ -551,7 +551,6 @@ KJDEV = Dialect(
         "auth_jwt_validate_nbf": _instead('leave it out, "nbf" is checked if the token has it'),
         "auth_jwt_validate_nonce": _instead('write "auth_jwt_require_claim nonce eq VALUE"'),
     },
-    key_directives=("auth_jwt_key_file", "auth_jwt_key_request"),
     expands_keys=False,
     adds_up=True,
 )

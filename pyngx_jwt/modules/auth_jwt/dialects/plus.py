@@ -308,6 +308,5 @@ PLUS = Dialect(
     '"pyngx_jwt_dialect" names one of them',
     is_loaded=False,
     shared=frozenset({"auth_jwt", "auth_jwt_claim_set", "auth_jwt_header_set", "auth_jwt_require"}),
-    key_directives=("auth_jwt_key_file", "auth_jwt_key_request"),
     rereads_keys=True,
 )
