@@ -42,9 +42,11 @@ from .http.template import Template
 from .http.variables import Variables
 from .log import Level as LogLevel
 from .log import Log, OpenFiles
-from .modules import MODULES
+from .modules import modules_with
 from .modules.auth_jwt import (
+    DIALECTS,
     Choice,
+    Dialect,
     check_readable,
     choose_dialect,
     foreign_directive,
@@ -206,7 +208,7 @@ class Reader:
     def _unknown(self, statement: Statement, source: Source, level: Level) -> None:
         """Raises, or leaves out what nginx has and we do not, if that may be."""
         name = statement.name
-        if advice := foreign_directive(name, self.scope.dialect):
+        if advice := foreign_directive(name, self.scope.things[Choice]):
             raise ConfError(advice)
         if not declarations(name):
             raise ConfError(f'unknown directive "{name}"')
@@ -736,9 +738,10 @@ class Cycle:
             self.scope.shared(kind).check_continues(old.scope.shared(kind))
 
 
-def load(options: Options, log: Log) -> Cycle:
+def load(options: Options, log: Log, dialects: tuple[Dialect, ...] = DIALECTS) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    scope = scope_of(options, choose_dialect(options), lambda text: log.write(LogLevel.WARN, text))
+    choice = choose_dialect(options, known=dialects)
+    scope = scope_of(options, choice, lambda text: log.write(LogLevel.WARN, text))
     root, reader = read(scope)
     main = root[MainConf]
     if not main.has_events:
@@ -749,8 +752,7 @@ def load(options: Options, log: Log) -> Cycle:
 
 def scope_of(options: Options, choice: Choice, warn: Callable[[str], None]) -> Scope:
     """What a configuration of this dialect is read with."""
-    modules = tuple(m for m in MODULES if not m.dialects or choice.name in m.dialects)
-    scope = Scope(options, warn, choice.name, modules)
+    scope = Scope(options, warn, choice.name, modules_with(choice.dialect))
     scope.things[Choice] = choice
     prepare_key_sets(scope, choice)
     return scope

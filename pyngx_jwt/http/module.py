@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -39,9 +39,8 @@ Check = Callable[[C, "Level"], None]
 class Module(Generic[C]):
     """Gathers what one file declares; building it costs nothing at request time."""
 
-    def __init__(self, name: str, conf: type[C], dialects: Collection[str] = ()) -> None:
-        """`dialects`: the JWT dialects to which its directives belong; none: to all."""
-        self.name, self.conf, self.dialects = name, conf, dialects
+    def __init__(self, name: str, conf: type[C]) -> None:
+        self.name, self.conf = name, conf
         self.handlers: dict[Phase, BuildHandler[C]] = {}
         self.exclusive_content: BuildHandler[C] | None = None
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content

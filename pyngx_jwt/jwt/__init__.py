@@ -45,7 +45,7 @@ from .key import SIG, SIG_AND_ENC, Key, KeySetError, NoUsableKey, Use
 from .keys import KeySet
 from .limits import LIMITS, Limits
 from .memory import Memory
-from .policy import KJDEV, MAXLT, PLUS, TESLA, TIZP, Form, Policy, Presence
+from .policy import Form, Policy, Presence
 from .refusal import Reason, Refusal
 from .requirements import (
     ClaimRequirement,
@@ -67,14 +67,9 @@ __all__ = [
     "ALGORITHMS",
     "CONTENT_ENCRYPTION",
     "KEY_MANAGEMENT",
-    "KJDEV",
     "LIMITS",
-    "MAXLT",
-    "PLUS",
     "SIG",
     "SIG_AND_ENC",
-    "TESLA",
-    "TIZP",
     "ClaimRequirement",
     "Demand",
     "Encrypted",

@@ -76,11 +76,3 @@ class Policy:
             self.limits,
         )
         object.__setattr__(self, "id", hashlib.sha256(repr(parts).encode()).hexdigest())
-
-
-# What each dialect demands by itself; "nbf" is checked in all of them.
-PLUS = Policy()
-KJDEV = Policy(exp=Presence.REQUIRED)
-TESLA = Policy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True)
-MAXLT = Policy(exp_inclusive=True)
-TIZP = Policy(exp=Presence.REQUIRED, whole_dates=True)

@@ -13,7 +13,14 @@ from ..conf.scope import Scope
 from ..conf.watch import Files
 from ..errors import ConfError
 from ..http.level import Level
-from ..modules.auth_jwt import DEFAULT, Choice, MixedDialects, choose_dialect, warn_of_unreadable
+from ..modules.auth_jwt import (
+    DEFAULT,
+    DIALECTS,
+    Choice,
+    MixedDialects,
+    choose_dialect,
+    warn_of_unreadable,
+)
 from ..modules.main import MainConf, workers_user
 from ..options import Options
 from ..zones import Zones
@@ -87,7 +94,8 @@ def _choose(options: Options, files: Files, collector: Collector) -> Choice:
         return choose_dialect(options, files)
     except ConfError as error:
         collector.failed(error, None)
-        return Choice(error.witnesses[0].dialect if isinstance(error, MixedDialects) else DEFAULT)
+        dialect = error.witnesses[0].dialect if isinstance(error, MixedDialects) else DEFAULT
+        return Choice(dialect, DIALECTS)
 
 
 def _finish(root: Level, scope: Scope, collector: Collector, target: Target) -> None:

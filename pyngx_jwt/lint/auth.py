@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ..http.level import Level
 from ..http.template import Template
 from ..jwt import KeySet, Policy
+from ..modules.auth_jwt import Dialect, dialect_of
 from ..modules.auth_jwt.conf import KeyName, Required, TokenConf
 from ..modules.auth_jwt.gate import Plan
 from ..modules.auth_jwt.sources import Sources
-
-SWITCHES = ("auth_jwt", "auth_jwt_enabled")
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
     """`conf` is the merged one of the dialect; `plan` is None where tokens are no matter."""
 
-    dialect: str
-    conf: TokenConf | None
+    dialect: Dialect
+    conf: TokenConf
     plan: Plan | None
 
     @property
@@ -31,28 +29,25 @@ class Auth:
     @property
     def wanted(self) -> bool:
         """Whether the configuration says that tokens are demanded, keys or no keys."""
-        return self.demanded or (self.conf is not None and bool(getattr(self.conf, "is_wanted", 0)))
+        return self.demanded or self.conf.is_wanted
 
     @property
     def has_keys(self) -> bool:
         """Whether any source of keys is named."""
-        conf: Any = self.conf
-        if conf is None:
-            return False
-        return bool(conf.has_key_source or getattr(conf, "key", 0) or getattr(conf, "has_key", 0))
+        return self.conf.has_key
 
     @property
     def key_files(self) -> tuple[KeyName, ...]:
-        return self.conf.key_files if self.conf is not None else ()
+        return self.conf.key_files
 
     @property
     def key_requests(self) -> tuple[KeyName, ...]:
-        return self.conf.key_requests if self.conf is not None else ()
+        return self.conf.key_requests
 
     @property
     def required(self) -> tuple[Required, ...]:
         """The conditions of auth_jwt_require."""
-        return self.conf.required if self.conf is not None else ()
+        return self.conf.required
 
     @property
     def policy(self) -> Policy | None:
@@ -63,23 +58,15 @@ class Auth:
     @property
     def token(self) -> Template | None:
         """The variable that tokens are taken from, None for the Authorization field."""
-        conf: Any = self.conf
-        switch = getattr(conf, "auth_jwt", None)
-        found: Template | None = getattr(switch, "token", None) or getattr(conf, "token", None)
-        return found if self.plan is not None else None
-
-
-NOTHING = Auth("", None, None)
+        return self.conf.token if self.plan is not None else None
 
 
 def auth_of(level: Level) -> Auth:
     """Of the dialect that the configuration is read in."""
-    for module in level.scope.modules:
-        if issubclass(module.conf, TokenConf):
-            conf = level[module.conf]
-            gate = conf._gate
-            return Auth(level.scope.dialect, conf, gate.plan if gate is not None else None)
-    return NOTHING
+    dialect = dialect_of(level.scope)
+    conf = level[dialect.conf]
+    gate = conf._gate
+    return Auth(dialect, conf, gate.plan if gate is not None else None)
 
 
 def key_set(name: KeyName, level: Level) -> KeySet | None:

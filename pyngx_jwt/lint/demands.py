@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..conf.parse import Statement
 from ..http.template import Template
 from .expression import names_in_condition
@@ -16,9 +14,7 @@ _CLAIM = "jwt_claim_"
 
 def required_texts(place: Place) -> list[Template]:
     """The texts of auth_jwt_require that count in a place."""
-    conf: Any = place.auth.conf
-    found = [text for one in place.auth.required for text in one.values]
-    return [*found, *getattr(conf, "required_values", ())]  # as max-lt's module has them
+    return [text for one in place.auth.conf.demanded_values for text in one.values]
 
 
 def requiring(place: Place, text: Template) -> tuple[Statement, int]:
@@ -33,21 +29,13 @@ def requiring(place: Place, text: Template) -> tuple[Statement, int]:
 def claims_looked_at(place: Place) -> set[str]:
     """The names of claims on which it depends whether a request passes: of requirements, and of
     conditions in the blocks around.  "*" is there if all claims are handed to somebody."""
-    conf: Any = place.auth.conf
-    found = {demand.name for demand in getattr(conf, "claims", ())}
-    found |= {_name(w.field) for w in getattr(conf, "wanted", ()) if not w.in_header}
-    names = [name for text in required_texts(place) for name in text.names]
-    for demand in (*getattr(conf, "claims", ()), *getattr(conf, "wanted", ())):
-        texts = demand.values if hasattr(demand, "values") else (demand.expected,)
-        names += [name for text in texts for name in text.names]
+    members = place.auth.conf.compared
+    found = {member.claim for member in members if member.claim}
+    texts = [*required_texts(place), *(text for member in members for text in member.values)]
+    names = [name for text in texts for name in text.names]
     for around in place.outward():
         names += [name for one in around.given("if") for name in names_in_condition(one)]
     behind = place.conf.flow.influences(names, place)
     if behind & WHOLE:
         found.add("*")
     return found | {n.removeprefix(_CLAIM) for n in behind if n.startswith(_CLAIM)}
-
-
-def _name(field: str) -> str:
-    """The outermost member of a field such as "aud", ".aud[0]" or '."aud"'."""
-    return field.lstrip(".").partition("[")[0].partition(".")[0].strip('"')

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from ..conf.parse import Statement
 from ..gateway.conf import Field, GatewayConf
 from ..http.template import Template
-from ..modules.auth_jwt.tesla import TeslaConf
 from .place import Place
 
 BEARER = frozenset({"http_authorization"})
@@ -28,9 +27,8 @@ def identity_fields(place: Place) -> dict[str, str]:
         for low, (name, value) in set_fields(place).items()
         if flow.has_claims(value, place) and low != "authorization"
     }
-    conf = place.auth.conf
-    if isinstance(conf, TeslaConf) and place.target is not None:
-        found |= {f"jwt-{claim}".lower(): f"JWT-{claim}" for claim in conf.request_claims}
+    if place.target is not None:
+        found |= {name.lower(): name for name in place.auth.conf.claim_fields}
     return found
 
 
@@ -53,13 +51,10 @@ def variable_of(low: str) -> str:
 
 def carriers(place: Place) -> frozenset[str]:
     """The variables that tokens come in: $http_authorization, $cookie_NAME, $arg_NAME..."""
-    conf = place.auth.conf
-    if isinstance(conf, TeslaConf):
-        kind, _, name = (conf.auth_jwt_location or "HEADER=Authorization").partition("=")
-        low = name.lower()
-        return frozenset({f"cookie_{low}" if kind == "COOKIE" else variable_of(low)})
     token = place.auth.token
-    return BEARER if token is None else place.conf.flow.names(token, place)
+    if token is not None:
+        return place.conf.flow.names(token, place)
+    return place.auth.conf.carriers or BEARER
 
 
 def field_of(variable: str) -> str:

@@ -74,7 +74,7 @@ def proxied_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
 def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """As proxied_key_locations(), none if only pyngx can run the configuration: it passes no
     field but "User-Agent" to key servers, and requests share what these answer."""
-    only_pyngx = "pyngx" in (conf.scope.dialect, conf.analysis.collector.target.name)
+    only_pyngx = conf.dialect.only_pyngx or not conf.analysis.collector.target.runs_all
     return iter(()) if only_pyngx else proxied_key_locations(conf)
 
 
@@ -102,4 +102,4 @@ def kept_in_cache(place: Place) -> int:
 
 def kept_by_module(asking: Place) -> float:
     """The seconds of auth_jwt_key_cache, 0 where the dialect has none."""
-    return float(getattr(asking.auth.conf, "auth_jwt_key_cache", 0))
+    return asking.auth.conf.key_lifetime

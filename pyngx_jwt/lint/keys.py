@@ -12,12 +12,14 @@ from ..http.subrequest import no_request
 from ..jwt import Json, Key, KeySet, Policy
 from ..jwt.encoding import decode_json
 from ..jwt.limits import LIMITS
+from ..modules.auth_jwt import DIALECTS
 from ..modules.auth_jwt.secrets import here
 from ..modules.auth_jwt.sources import FixedKeys, KeyFile, KeyRequest, Source
 from .model import Configuration
 from .place import Place
 
-NAMES = ("auth_jwt_key_file", "auth_jwt_key", "auth_jwt_keyfile_path")
+# The directives that name keys in files and in the configuration itself, of all dialects.
+NAMES = tuple(dict.fromkeys(name for dialect in DIALECTS for name in dialect.key_directives))
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})  # of RSA, EC and OKP keys
 # Remarks of the server about keys that rules tell, and better.
 _TOLD = re.compile(

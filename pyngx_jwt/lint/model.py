@@ -10,6 +10,7 @@ from ..conf.directive import HTTP, SERVER
 from ..conf.parse import Statement
 from ..http.level import Level
 from ..http.location import Location
+from ..modules.auth_jwt import Dialect
 from .analysis import Analysis
 from .flow import Flow
 from .place import Place
@@ -24,6 +25,11 @@ class Configuration:
         self.scope = analysis.scope
         self.options = analysis.options
         self._places: dict[Level, Place] = {}
+
+    @property
+    def dialect(self) -> Dialect:
+        """That of its JWT directives."""
+        return self.analysis.choice.dialect
 
     @property
     def texts(self) -> Texts:

@@ -26,7 +26,7 @@ from ..http.listen import Listen
 from ..modules.access import AccessConf
 from ..modules.core import CoreConf
 from ..modules.proxy.conf import ProxyConf
-from .auth import SWITCHES, Auth, auth_of
+from .auth import Auth, auth_of
 
 if TYPE_CHECKING:
     from .model import Configuration
@@ -177,14 +177,14 @@ class Place:
     @property
     def switch(self) -> Statement:
         """The statement by which tokens are demanded here."""
-        return self.set_by(*SWITCHES)
+        return self.set_by(self.auth.dialect.switch)
 
     @property
     def claims(self) -> list[Statement]:
-        """The statements that demand something of claims, as they count: in the dialect of kjdev
-        those of the outer levels first."""
+        """The statements that demand something of claims, as they count: where those of all
+        levels add up, those of the outer ones first."""
         levels = [place.given(*CLAIMS) for place in self.outward()]
-        if self.auth.dialect != "kjdev":
+        if not self.auth.dialect.adds_up:
             levels = next(([level] for level in levels if level), [])
         return [statement for level in reversed(levels) for statement in level]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..conf.known import is_commercial
+from ..modules.auth_jwt import DIALECTS
 
 _PYNGX = "pyngx_"
 
@@ -34,9 +35,6 @@ class Target:
 
 TARGETS = {
     "nginx": Target("nginx"),
-    "plus": Target("plus", "plus"),
-    "kjdev": Target("kjdev", "kjdev"),
-    "teslagov": Target("teslagov", "tesla"),
-    "max-lt": Target("max-lt", "maxlt"),
+    **{one.target: Target(one.target, one.name) for one in DIALECTS if one.target},
     "pyngx": Target("pyngx"),
 }

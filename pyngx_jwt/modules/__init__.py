@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..http.module import AnyModule
 from .access import access
 from .auth_basic import auth_basic
-from .auth_jwt import JWT_MODULES
+from .auth_jwt import JWT_MODULES, Dialect, jwt_settings
 from .auth_request import auth_request
 from .autoindex import autoindex
 from .charset import charset
@@ -42,7 +42,7 @@ from .stub_status import stub_status
 from .try_files import try_files
 from .upstream import upstream
 
-MODULES: tuple[AnyModule, ...] = (
+_BEFORE_JWT: tuple[AnyModule, ...] = (
     main,
     core,
     log,
@@ -73,7 +73,8 @@ MODULES: tuple[AnyModule, ...] = (
     memcached,
     empty_gif,
     stub_status,
-    *JWT_MODULES,
+)
+_AFTER_JWT: tuple[AnyModule, ...] = (
     range_,
     gzip,
     charset,
@@ -82,3 +83,9 @@ MODULES: tuple[AnyModule, ...] = (
     not_modified,
     missing,  # before all that answers, see compile.py
 )
+MODULES = (*_BEFORE_JWT, *JWT_MODULES, *_AFTER_JWT)
+
+
+def modules_with(dialect: Dialect) -> tuple[AnyModule, ...]:
+    """The modules of a configuration, of which JWT directives have but one dialect."""
+    return (*_BEFORE_JWT, dialect.module, jwt_settings, *_AFTER_JWT)

@@ -373,7 +373,7 @@ class _Teller:
         return self._by_latin(directive, demand.name)
 
     def _demand(self, demand: Demand, denial: Denial | None, *, vouched: bool) -> None:
-        directive, *words = (demand.__doc__ or "auth_jwt").split(" ")
+        directive, words = demand.directive, demand.words
         mark = Mark.PASSED if denial is None else Mark.FAILED
         text = shown(" ".join(words))
         if directive == "auth_jwt_require":
@@ -387,7 +387,7 @@ class _Teller:
             text += UNVERIFIED
         self.add(mark, directive.removeprefix("auth_jwt_"), text, self._named(directive, words))
 
-    def _named(self, directive: str, words: list[str]) -> Statement | None:
+    def _named(self, directive: str, words: tuple[str, ...]) -> Statement | None:
         found = statements_of(self.level, directive, every=self.every)
         if directive.startswith("auth_jwt_revocation"):
             path = " ".join(words)

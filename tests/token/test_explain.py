@@ -161,6 +161,23 @@ def test_values_that_are_required(folder: Path) -> None:
     assert ask(folder, server, GOOD, "http://localhost/?x=1").verdict == LET_IN
 
 
+def test_words_with_spaces_in_demands(folder: Path) -> None:
+    """The statement that is named is the one with these words, and not the first of its name."""
+    server = f"""{PLUS} auth_jwt_validate_claim iss $arg_x;
+        auth_jwt_validate_claim "full name" "$arg_x B" other;
+        auth_jwt_require $jwt_claim_sub; auth_jwt_require "$arg_x of it";"""
+    token = KEY.sign({**CLAIMS, "full name": "me B"})
+    told = ask(folder, server, token, "http://localhost/a?x=me")
+    assert [statement for _, _, statement in lines(told, "validate_claim")] == [
+        "auth_jwt_validate_claim iss $arg_x",
+        "auth_jwt_validate_claim full name $arg_x B other",
+    ]
+    assert lines(told, "require") == [
+        ("passed", '$jwt_claim_sub is "alice"', "auth_jwt_require $jwt_claim_sub"),
+        ("passed", '$arg_x of it is "me of it"', "auth_jwt_require $arg_x of it"),
+    ]
+
+
 def test_requirements_of_kjdev_add_up_over_levels(folder: Path) -> None:
     server = "auth_jwt_require_claim .sub eq bob; location / { auth_jwt A; "
     server += "auth_jwt_key_file jwks.json; auth_jwt_require_header kid ne k1; }"

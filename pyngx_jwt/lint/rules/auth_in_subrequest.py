@@ -31,10 +31,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...modules.auth_jwt.kjdev import KjdevConf
 from ...modules.auth_request import AuthRequestConf
 from ...modules.mirror import MirrorConf
-from ..auth import SWITCHES
 from ..finding import Severity
 from ..model import Configuration
 from ..place import Place
@@ -72,7 +70,7 @@ def _asked(place: Place) -> Iterator[tuple[str, str]]:
 def _demanding(place: Place) -> Statement | None:
     """The switch of a place itself, None if it demands no token or does so in time."""
     auth = place.auth
-    if isinstance(auth.conf, KjdevConf) and auth.conf.auth_jwt_phase == "preaccess":
+    if auth.conf.is_early:
         return None
-    own = place.given(*SWITCHES)
+    own = place.given(auth.dialect.switch)
     return own[-1] if own and auth.wanted else None

@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..auth import SWITCHES
 from ..finding import Severity
 from ..place import Place
 from ..rule import Hit, Rule
@@ -42,12 +41,13 @@ rule = Rule("J31", "auth-off-nested", Severity.WARN)
 
 @rule.each_place
 def check(place: Place) -> Iterator[Hit]:
-    off = [s for s in place.given(*SWITCHES) if s.args[:1] == ("off",)]
+    switch = place.auth.dialect.switch
+    off = [s for s in place.given(switch) if s.args[:1] == ("off",)]
     if not off or place.outer is None or place.is_internal or place.auth.wanted:
         return
     if place.given("return"):
         return
-    around = place.outer.find(*SWITCHES)
+    around = place.outer.find(switch)
     if around is not None and around.args[:1] != ("off",):
         yield Hit(
             off[-1],

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...modules.auth_jwt.dialect import Dialect, Keyless
 from ...modules.auth_jwt.settings import JwtConf
 from ..finding import Severity
 from ..keys import NAMES
@@ -36,11 +37,6 @@ rule = Rule("J01", "auth-without-key", Severity.ERROR)
 
 
 _HINT = 'name them with "auth_jwt_key_file" or "auth_jwt_key_request"'
-_HINTS = {
-    "tesla": 'name one with "auth_jwt_key" or "auth_jwt_keyfile_path"',
-    "maxlt": 'name one with "auth_jwt_key"',
-    "tizp": 'name one with "auth_jwt_key_file"',
-}
 
 
 @rule.each_location
@@ -52,20 +48,25 @@ def check(place: Place) -> Iterator[Hit]:
     if named is not None and any(named.args[:1]):  # it is an error itself
         return
     is_unsigned = bool(place[JwtConf].pyngx_allow_unsigned)
-    if auth.dialect == "kjdev" and auth.policy is not None and not auth.policy.check_signature:
+    if not auth.conf.needs_keys:
         return
     yield Hit(
         place.switch,
         f"tokens are demanded in {place}, and no keys are named: "
         + _outcome(auth.dialect, is_unsigned=is_unsigned),
-        _HINTS.get(auth.dialect, _HINT),
+        _hint(auth.dialect),
     )
 
 
-def _outcome(dialect: str, *, is_unsigned: bool) -> str:
-    if dialect == "tesla":
+def _hint(dialect: Dialect) -> str:
+    names = " or ".join(f'"{name}"' for name in dialect.own_keys)
+    return f"name one with {names}" if names else _HINT
+
+
+def _outcome(dialect: Dialect, *, is_unsigned: bool) -> str:
+    if dialect.keyless is Keyless.ADMITS:
         told = "TeslaGov's module lets everybody pass"
         return told if is_unsigned else f"{told}, and pyngx does not start"
-    if dialect == "maxlt":
+    if dialect.keyless is Keyless.STOPS:
         return "nginx does not start"
     return "tokens are accepted whoever signed them" if is_unsigned else "every token is refused"

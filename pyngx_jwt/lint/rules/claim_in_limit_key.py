@@ -36,7 +36,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.auth_jwt.kjdev import KjdevConf
 from ...modules.limit_conn import LimitConnConf
 from ...modules.limit_req import LimitReqConf
 from ..claims import token_variable, token_variables
@@ -51,8 +50,7 @@ ZONES = ("limit_req_zone", "limit_conn_zone")
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    dialect = conf.scope.dialect
-    if dialect not in ("plus", "pyngx", "kjdev"):  # the others verify as soon as one asks
+    if conf.dialect.verifies_on_demand:
         return
     known: dict[str, str] | None = None
     for _, statement in conf.statements(*ZONES):
@@ -65,7 +63,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if place is None:
             continue
         used = place.set_by(statement.name.removesuffix("_zone"))
-        if dialect == "kjdev":
+        if conf.dialect.has("auth_jwt_phase"):
             told = f"{variable} is empty when requests are counted: nothing is limited"
             hint = 'turn "auth_jwt_phase preaccess" on'
         else:
@@ -78,8 +76,7 @@ def _counting(conf: Configuration, args: tuple[str, ...]) -> Place | None:
     """A place that counts in the zone before it verifies tokens."""
     name = next((a[5:].partition(":")[0] for a in args if a.startswith("zone=")), "")
     for place in conf.answering:
-        auth = place.auth.conf
-        if isinstance(auth, KjdevConf) and auth.auth_jwt_phase == "preaccess":
+        if place.auth.conf.is_early:
             continue
         counted = {limit.zone.name for limit in place[LimitReqConf].limits}
         counted |= {limit.zone.name for limit in place[LimitConnConf].limits}

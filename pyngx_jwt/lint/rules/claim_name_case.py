@@ -43,16 +43,15 @@ NAME = re.compile(r"jwt_(?:claim|header)_\w*[A-Z]\w*")
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    dialect = conf.scope.dialect
-    if dialect == "tesla":  # its variables are declared with the claim's own name
+    if conf.dialect.exact_variables:  # they are declared with the claim's own name
         return
     for use in uses(conf, NAME):
         member = use.name.split("_", 2)[2]
         what = "claim" if "_claim_" in use.name else "header"
         hint = (
-            ""
-            if dialect in ("maxlt", "tizp")
-            else f'write "auth_jwt_{what}_set $variable {member}"'
+            f'write "auth_jwt_{what}_set $variable {member}"'
+            if conf.dialect.has(f"auth_jwt_{what}_set")
+            else ""
         )
         yield Hit(
             use.statement,

@@ -53,7 +53,7 @@ WORDS = ("true", "false", "null")
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    is_json = conf.scope.dialect == "maxlt"
+    is_json = conf.dialect.json_variables
     for _, statement in conf.statements("map"):
         if CLAIM.fullmatch(statement.args[0]):
             for entry in conf.entries(statement):

@@ -34,7 +34,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...modules.auth_jwt.plus import PlusConf
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..jwks import REQUEST, key_locations
@@ -80,7 +79,7 @@ def check_twice(place: Place) -> Iterator[Hit]:
 @rule.each_location
 def check_cache(place: Place) -> Iterator[Hit]:
     conf = place.auth.conf
-    if not isinstance(conf, PlusConf) or not conf.auth_jwt_key_cache or not conf.has_key_source:
+    if not conf.key_lifetime or not conf.has_key_source:
         return
     if not any(name.text.is_constant for name in (*conf.key_files, *conf.key_requests)):
         told = "keys are not kept, their sources have variables in their names"

@@ -48,7 +48,7 @@ rule = Rule("J15", "jwks-compressed", Severity.INFO)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for found in nginx_key_locations(conf):
-        expanded = found.place[GunzipConf].gunzip and found.asking.auth.dialect != "kjdev"
+        expanded = found.place[GunzipConf].gunzip and conf.dialect.expands_keys
         if passes_on(found.place, "accept-encoding") and not expanded:
             yield found.fault(
                 "keys may come compressed, as clients accept that, and are of no use then",

@@ -47,7 +47,7 @@ rule = Rule("J03", "key-alg-unpinned", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    if conf.scope.dialect == "tesla":  # whose directive tells no more than the family
+    if not conf.dialect.pins_algorithms:  # its directive tells no more than the family
         return
     for source in key_sources(conf):
         if all(_demands_alg(place) for place in source.places):

@@ -38,7 +38,7 @@ rule = Rule("D23", "key-file-form", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    if conf.scope.dialect == "tizp":  # a secret or PEM
+    if "auth_jwt_key_file" in conf.dialect.own_keys:  # of another form
         return
     for _, statement in conf.statements("auth_jwt_key_file"):
         name, *form = statement.args

@@ -40,6 +40,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from ...modules.auth_jwt.dialects import KJDEV
 from ..finding import Severity
 from ..model import Configuration
 from ..rule import Hit, Rule
@@ -57,7 +58,7 @@ TEXTS = re.compile(
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    if conf.scope.dialect != "kjdev":
+    if conf.dialect is not KJDEV:
         return
     for _, statement in conf.statements("auth_jwt"):
         if "$" in statement.args[0]:

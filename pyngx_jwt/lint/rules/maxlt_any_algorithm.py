@@ -26,8 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...jwt import MAXLT
-from ...modules.auth_jwt.maxlt import MaxltConf
+from ...modules.auth_jwt.dialects.maxlt import ANY_ALGORITHM, MaxltConf
 from ..finding import Severity
 from ..place import Place
 from ..rule import Hit, Rule
@@ -40,7 +39,7 @@ def check(place: Place) -> Iterator[Hit]:
     conf = place.auth.conf
     if not isinstance(conf, MaxltConf) or not place.auth.wanted:
         return
-    if conf.auth_jwt_alg == MAXLT.algorithms:
+    if conf.auth_jwt_alg == ANY_ALGORITHM:
         yield Hit(
             place.set_by("auth_jwt_alg", "auth_jwt"),
             "tokens of any algorithm that fits the key are accepted",

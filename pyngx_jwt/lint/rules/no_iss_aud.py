@@ -57,7 +57,6 @@ from ..rule import Hit, Rule
 
 rule = Rule("J21", "no-iss-aud", Severity.WARN)
 ENOUGH = {"iss", "aud", "*"}
-UNABLE = {"tesla", "tizp"}  # dialects that demand nothing of these claims
 
 
 @rule.whole
@@ -75,8 +74,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
 
 
 def _severity(place: Place) -> Severity:
-    unable = place.auth.dialect in UNABLE
-    return Severity.INFO if unable or _own_secret(place) else Severity.WARN
+    able = place.auth.dialect.demands_claims
+    return Severity.INFO if not able or _own_secret(place) else Severity.WARN
 
 
 def _own_secret(place: Place) -> bool:

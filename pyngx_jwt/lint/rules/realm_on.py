@@ -34,7 +34,7 @@ rule = Rule("D07", "realm-on", Severity.WARN)
 
 @rule.each_place
 def check(place: Place) -> Iterator[Hit]:
-    if place.auth.dialect == "maxlt":
+    if not place.auth.dialect.has_realm:
         return
     for statement in place.given("auth_jwt"):
         if statement.args[:1] == ("on",):

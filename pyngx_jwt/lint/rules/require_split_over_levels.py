@@ -55,7 +55,7 @@ def check(place: Place) -> Iterator[Hit]:
     for name in NAMES:
         levels = [found for around in place.outward() if (found := around.given(name))]
         for inner, outer in pairwise(levels):
-            lost = outer[0] if place.auth.dialect == "kjdev" else _lost(inner, outer)
+            lost = outer[0] if place.auth.dialect.adds_up else _lost(inner, outer)
             if lost is not None:
                 yield Hit(
                     inner[0],
@@ -77,6 +77,6 @@ def _lost(inner: list[Statement], outer: list[Statement]) -> Statement | None:
 
 
 def _effect(place: Place) -> str:
-    if place.auth.dialect == "kjdev":
+    if place.auth.dialect.adds_up:
         return "kjdev 0.14.2 drops some of the inner ones"
     return "those around are not looked at"

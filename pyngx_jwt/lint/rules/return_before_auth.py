@@ -39,7 +39,6 @@ from collections.abc import Iterator
 
 from ...conf.directive import LOCATION, LOCATION_IF
 from ...conf.parse import Statement
-from ..auth import SWITCHES
 from ..doors import is_guarded
 from ..expression import names_in
 from ..finding import Severity
@@ -77,7 +76,7 @@ def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:
             text = f"{code} is answered by {target}, without a token"
             yield Hit(statement, text, related=((target.statement, "no token is needed here"),))
         return
-    own = next((s for s in place.given(*SWITCHES)), None)
+    own = next((s for s in place.given(place.auth.dialect.switch)), None)
     if code >= 300:
         if own is not None:
             text = f"{place} redirects whoever asks, with a token or without"
@@ -86,7 +85,9 @@ def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:
         related = ((place.switch, "a token is demanded here"),)
         told = any(names_in(word) for word in statement.args[1:])
         outer = place.outer if place.context & LOCATION_IF else None
-        is_own = own is not None or (outer is not None and bool(outer.given(*SWITCHES)))
+        is_own = own is not None or (
+            outer is not None and bool(outer.given(place.auth.dialect.switch))
+        )
         yield Hit(
             statement,
             f"{place} answers before the token is looked at",

@@ -38,15 +38,15 @@ HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}")
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    is_maxlt = conf.scope.dialect == "maxlt"
+    has_encodings = conf.dialect.encodes_keys
     for _, statement in conf.statements("auth_jwt_key"):
         key, encoding = (*statement.args, "utf8")[:2]
         if not key or "-----BEGIN" in key or encoding == "file":
             continue
         hint = 'keep it in a file: "auth_jwt_key_file" with a JWK Set'
-        if is_maxlt:
+        if has_encodings:
             hint = 'keep it in a file: "auth_jwt_key FILE file"'
         yield Hit(statement, "the secret stands in the configuration", hint, word=1)
-        if is_maxlt and len(statement.args) == 1 and HEX.fullmatch(key):
+        if has_encodings and len(statement.args) == 1 and HEX.fullmatch(key):
             told = f"the secret is these {len(key)} characters, not the bytes that they are hex of"
             yield Hit(statement, told, 'write "hex" or "utf8" behind it', word=1)

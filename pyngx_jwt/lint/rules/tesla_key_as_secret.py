@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.auth_jwt.tesla import TeslaConf
+from ...modules.auth_jwt.dialects.tesla import TeslaConf
 from ..finding import Severity
 from ..place import Place
 from ..rule import Hit, Rule

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.auth_jwt.tesla import TeslaConf
+from ...modules.auth_jwt.dialects.tesla import TeslaConf
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..place import Place

@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...jwt import ALGORITHMS
+from ...modules.auth_jwt.dialects import TESLA
 from ..diagnose import told_by
 from ..finding import Severity
 from ..model import Configuration
@@ -42,7 +43,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     hint = "it knows " + ", ".join(sorted(KNOWN))
     for spot, message in told_by(rule.name, conf.analysis):
         yield Hit(spot, f"{message}: TeslaGov's module ends at the first token", hint)
-    if conf.scope.dialect == "tesla":
+    if conf.dialect is TESLA:
         for _, statement in conf.statements("auth_jwt_algorithm"):
             if statement.args[0] in ALGORITHMS.keys() - KNOWN:
                 told = f'TeslaGov\'s module does not know "{statement.args[0]}"'

@@ -1,40 +1,32 @@
 """Validates JSON Web Tokens, in the words of whichever nginx module a configuration is for.
 
-dialects: which one that is.  plus, kjdev, tesla, maxlt, tizp: the directives of each, and what
-they mean, as a plan.  conf, settings: what they share.  sources, keyring, sharing, secrets,
-revocation: keys.  conditions: the language of kjdev's module.  gate, demands, wire, words,
-variables, watch: requests.
+dialects: those modules, each in a file with its directives, what they mean, as a plan, and what
+sets it apart, as a value (dialect); and which one it is.  conf, settings: what they share.
+sources, keyring, sharing, secrets, revocation: keys.  conditions: the language of kjdev's module.
+gate, demands, wire, words, variables, watch: requests.
 """
 
 from __future__ import annotations
 
-from .dialects import DEFAULT, Choice, MixedDialects, choose_dialect, foreign_directive
-from .kjdev import auth_jwt_kjdev
-from .maxlt import auth_jwt_maxlt
-from .plus import auth_jwt, auth_jwt_pyngx
+from .dialect import Choice, Dialect, dialect_of
+from .dialects import DEFAULT, DIALECTS, MixedDialects, choose_dialect, foreign_directive
 from .readable import check_readable, warn_of_unreadable
 from .settings import jwt_settings, prepare_key_sets
-from .tesla import auth_jwt_tesla
-from .tizp import auth_jwt_tizp
 
-JWT_MODULES = (
-    auth_jwt,
-    auth_jwt_pyngx,
-    auth_jwt_kjdev,
-    auth_jwt_tesla,
-    auth_jwt_maxlt,
-    auth_jwt_tizp,
-    jwt_settings,
-)
+JWT_MODULES = (*(dialect.module for dialect in DIALECTS), jwt_settings)
 
 __all__ = [
     "DEFAULT",
+    "DIALECTS",
     "JWT_MODULES",
     "Choice",
+    "Dialect",
     "MixedDialects",
     "check_readable",
     "choose_dialect",
+    "dialect_of",
     "foreign_directive",
+    "jwt_settings",
     "prepare_key_sets",
     "warn_of_unreadable",
 ]

@@ -36,7 +36,7 @@ from ...jwt.requirements import (
     Step,
     missing,
 )
-from .demands import Demand, Denial, told
+from .demands import Demand, Denial
 
 JSON = "json="
 LIMITS = "(*LIMIT_MATCH=10000)(*LIMIT_DEPTH=5000)"
@@ -61,7 +61,7 @@ class Surroundings(Protocol):
     auth_jwt_leeway: int
 
 
-class Wanted(NamedTuple):
+class MemberDemand(NamedTuple):
     """One auth_jwt_require_claim or auth_jwt_require_header, as it was written."""
 
     field: str
@@ -80,9 +80,9 @@ def utf8(text: str) -> str:
         raise ConfError(f'"{text}" is not UTF-8') from None
 
 
-def parse_wanted(
+def parse_demand(
     directive: str, field: str, operator: str, expected: str, *, in_header: bool
-) -> Wanted:
+) -> MemberDemand:
     """One directive's words; raises ConfError in the module's."""
 
     def fail(text: str) -> ConfError:
@@ -110,7 +110,7 @@ def parse_wanted(
         match = _expression(expected, fail)
     if value.is_constant:
         _check_no_none(directive, field, name, value, in_header=in_header)
-    return Wanted(field, path, operator, value, in_header, match)
+    return MemberDemand(field, path, operator, value, in_header, match)
 
 
 def _check_no_none(
@@ -167,9 +167,9 @@ def _compiled(pattern: str) -> Match:
     return match
 
 
-def fixed_requirement(wanted: Wanted, conf: Surroundings) -> Requirement | Broken:
+def fixed_requirement(demand: MemberDemand, conf: Surroundings) -> Requirement | Broken:
     """The demand of a value without variables."""
-    return _made(wanted, conf, wanted.expected.text, lambda expected: wanted.match)
+    return _made(demand, conf, demand.expected.text, lambda expected: demand.match)
 
 
 class Broken(NamedTuple):
@@ -192,24 +192,24 @@ class Broken(NamedTuple):
         return Refusal(Reason.CLAIM, self.text, {"error": self.text})
 
 
-def _place(wanted: Wanted, conf: Surroundings) -> tuple[str, tuple[Step, ...]]:
+def _place(demand: MemberDemand, conf: Surroundings) -> tuple[str, tuple[Step, ...]]:
     """The name by which a member is told, and what leads to it."""
-    if wanted.path is None:
-        path = conf.nesting.path(utf8(wanted.field))
-        return wanted.field, NOWHERE if path is None else path
-    if len(wanted.path) == 1 and isinstance(wanted.path[0], str):
-        return wanted.path[0], wanted.path
-    return wanted.field, wanted.path
+    if demand.path is None:
+        path = conf.nesting.path(utf8(demand.field))
+        return demand.field, NOWHERE if path is None else path
+    if len(demand.path) == 1 and isinstance(demand.path[0], str):
+        return demand.path[0], demand.path
+    return demand.field, demand.path
 
 
 def _made(
-    wanted: Wanted, conf: Surroundings, text: str, match: Callable[[Json], Match | None]
+    demand: MemberDemand, conf: Surroundings, text: str, match: Callable[[Json], Match | None]
 ) -> Requirement | Broken:
     """The requirement with this value; `match` makes an expression of the value."""
-    name, path = _place(wanted, conf)
-    in_header = wanted.in_header
+    name, path = _place(demand, conf)
+    in_header = demand.in_header
     kind = "header" if in_header else "claim"
-    is_json = wanted.expected.text.startswith("$")
+    is_json = demand.expected.text.startswith("$")
     if not is_json and text.startswith(JSON) and len(text) > len(JSON):
         is_json, text = True, text[len(JSON) :]
     if len(text) > EXPECTED_SIZE:
@@ -225,7 +225,7 @@ def _made(
         return Broken(str(error), name, path, in_header)
     if not in_header:
         expected = with_leeway(path, expected, conf.auth_jwt_leeway)
-    return Requirement(name, path, wanted.operator, expected, in_header, found, _shown(text))
+    return Requirement(name, path, demand.operator, expected, in_header, found, _shown(text))
 
 
 def _shown(text: str) -> str:
@@ -235,23 +235,24 @@ def _shown(text: str) -> str:
         return text
 
 
-def varying_requirement(wanted: Wanted, conf: Surroundings, level: Level) -> Demand:
+def varying_demand(demand: MemberDemand, conf: Surroundings, level: Level) -> Demand:
     """The demand of a value that is told for each request."""
-    tell = wanted.expected.bind(level.variables)
-    is_match = wanted.match is None and parse_operator(wanted.operator)[0] == MATCH
-    absent = Broken(f"require variable specified was not provided: {wanted.expected.text}")
+    tell = demand.expected.bind(level.variables)
+    is_match = demand.match is None and parse_operator(demand.operator)[0] == MATCH
+    absent = Broken(f"require variable specified was not provided: {demand.expected.text}")
 
     def match(expected: Json) -> Match | None:
-        return _told_expression(expected) if is_match else wanted.match
+        return _told_expression(expected) if is_match else demand.match
 
     def check(r: Request, token: Verified) -> Denial | None:
         text = tell(r)
-        requirement = _made(wanted, conf, text, match) if text else absent
+        requirement = _made(demand, conf, text, match) if text else absent
         refusal = requirement.refusal(token.header, token.claims)
         return None if refusal is None else Denial(401, refusal)
 
-    directive = f"auth_jwt_require_{'header' if wanted.in_header else 'claim'}"
-    return told(check, directive, wanted.field, wanted.operator, wanted.expected.text)
+    directive = f"auth_jwt_require_{'header' if demand.in_header else 'claim'}"
+    words = (demand.field, demand.operator, demand.expected.text)
+    return Demand(directive, words, check)
 
 
 def _told_expression(expected: Json) -> Match | None:

@@ -1,6 +1,7 @@
 """What the JWT dialects have in common: sources of keys, leeway, challenge, conditions.
 
-Each dialect's conf extends ``TokenConf`` by what is its own.
+Each dialect's conf extends ``TokenConf`` by what is its own, and says by its properties what any
+reader of a configuration may ask.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ class Required(NamedTuple):
 
     values: tuple[Template, ...]
     status: int
+
+
+class Compared(NamedTuple):
+    """A member of the token that is held against values, and these."""
+
+    claim: str  # "" if it is one of the JOSE header
+    values: tuple[Template, ...]
 
 
 class Challenge(NamedTuple):
@@ -102,3 +110,60 @@ class TokenConf(Conf):
     @property
     def has_key_source(self) -> bool:
         return bool(self.key_files or self.key_requests)
+
+    # -- what is alike in all dialects -------------------------------------------------------
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody who wrote this expects tokens to be validated, compiled or not."""
+        return False
+
+    @property
+    def has_key(self) -> bool:
+        """Whether any source of keys is named."""
+        return self.has_key_source
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether nothing can be accepted without keys."""
+        return True
+
+    @property
+    def key_lifetime(self) -> float:
+        """The seconds for which the module itself keeps keys that it has fetched."""
+        return 0
+
+    @property
+    def token(self) -> Template | None:
+        """The variable that tokens are taken from, None for fields and cookies."""
+        return None
+
+    @property
+    def carriers(self) -> frozenset[str] | None:
+        """The variables of the field or cookie that tokens come in; None if `token` says it."""
+        return None if self.token is not None else frozenset({"http_authorization"})
+
+    @property
+    def condition(self) -> Template | None:
+        """What decides for each request whether it is validated at all."""
+        return None
+
+    @property
+    def is_early(self) -> bool:
+        """Whether tokens are validated before the access phase."""
+        return False
+
+    @property
+    def demanded_values(self) -> tuple[Required, ...]:
+        """What must be neither empty nor "0"."""
+        return self.required
+
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        """The claims and header members that are held against values."""
+        return ()
+
+    @property
+    def claim_fields(self) -> tuple[str, ...]:
+        """The fields in which the module itself passes claims to upstreams."""
+        return ()

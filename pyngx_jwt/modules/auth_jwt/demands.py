@@ -20,14 +20,12 @@ class Denial(NamedTuple):
     refusal: Refusal
 
 
-Demand = Callable[[Request, Verified], "Denial | None"]
+class Demand(NamedTuple):
+    """One demand, and the words of its directive, by which a refusal is explained."""
 
-
-def told(check: Demand, directive: str, *words: str) -> Demand:
-    """The demand, with the words of its directive as its docstring: what explains a refusal
-    reads them there."""
-    check.__doc__ = " ".join((directive, *words))
-    return check
+    directive: str
+    words: tuple[str, ...]
+    check: Callable[[Request, Verified], Denial | None]
 
 
 def compile_required(required: Iterable[Required], level: Level) -> tuple[Demand, ...]:
@@ -43,4 +41,4 @@ def _value(text: Template, status: Status, level: Level) -> Demand:
     def check(r: Request, token: Verified) -> Denial | None:
         return denial if value(r) in ("", "0") else None
 
-    return told(check, "auth_jwt_require", text.text)
+    return Demand("auth_jwt_require", (text.text,), check)

@@ -127,7 +127,7 @@ class Gate:
         if plan.lasting:
             remember(r, verified)
         for demand in plan.demands:
-            denial = demand(r, verified)
+            denial = demand.check(r, verified)
             if denial is not None:
                 return self._refuse(r, token, *denial)
         if plan.accepted is not None:
@@ -310,7 +310,7 @@ class Gate:
         r.contexts[KEY] = (r.location, token)
         if isinstance(token, Verified):
             for demand in self.plan.demands:
-                denial = demand(r, token)
+                denial = demand.check(r, token)
                 if denial is not None and denial.refusal.reason is not Reason.CONDITION:
                     r.contexts[KEY] = (r.location, None)
                     return None

@@ -15,20 +15,20 @@ from ...conf.scope import Scope
 from ...errors import ConfError
 from ...log import errno_text
 from ..main import User
+from .dialect import dialect_of
 from .revocation import RevocationFile, RevocationFiles
 from .sources import KeyFile, Sources
-
-# Dialects whose module reads key files with each request; the others' modules read them with the
-# configuration, so that files of root alone are usual, and changes wait for a reload.
-LIVE = frozenset({"plus", "pyngx"})
 
 
 def check_readable(scope: Scope, user: User) -> None:
     """Raises ConfError of the first file that the user cannot read, or warns of all of them,
-    as far as this process may act as that user."""
+    as far as this process may act as that user.
+
+    Modules that do not read key files with each request read them with the configuration, so that
+    files of root alone are usual, and changes wait for a reload."""
     for text, statement in _unreadable(scope, user, by_themselves=False):
         scope.statement = statement
-        if scope.dialect in LIVE:
+        if dialect_of(scope).rereads_keys:
             place = (statement.file, statement.line) if statement is not None else ("", 0)
             raise ConfError(text).at(*place)
         scope.warn(f"{text}, changes are seen by a reload only")

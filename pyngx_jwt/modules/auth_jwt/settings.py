@@ -3,18 +3,19 @@ limits, and switches for what is refused by default."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
-from ...conf.directive import EVERYWHERE, HTTP, Conf, flag, slot
+from ...conf.directive import EVERYWHERE, HTTP, Conf, Declaration, flag, slot
 from ...conf.scope import Scope
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module
 from ...jwt import Limits, Policy, Presence
-from .dialects import Choice
+from .dialect import Choice
 from .sources import Sources
 
 LIMITS = Limits()
@@ -35,14 +36,6 @@ def _limit(parse: Callable[[str], int], default: int, doc: str, shown: str | Non
 
 
 class JwtConf(Conf):
-    pyngx_jwt_dialect = slot(
-        "",
-        lambda name, text: text,  # looked at before anything else is read
-        HTTP,
-        "Names the module whose JWT directives these are; without it they tell themselves.",
-        syntax="plus | pyngx | kjdev | tesla | maxlt | tizp",
-        shown="—",
-    )
     pyngx_allow_unsigned = flag(
         False,
         EVERYWHERE,
@@ -86,6 +79,19 @@ class JwtConf(Conf):
 
 
 jwt_settings = Module("jwt_settings", JwtConf)
+
+
+def declare_dialects(names: Iterable[str]) -> None:
+    """Declares pyngx_jwt_dialect: only who has all dialects knows their names."""
+    slot_of = slot(
+        "",
+        lambda name, text: text,  # looked at before anything else is read
+        HTTP,
+        "Names the module whose JWT directives these are; without it they tell themselves.",
+        syntax=" | ".join(names),
+        shown="—",
+    )
+    JwtConf.declare("pyngx_jwt_dialect", cast(Declaration, slot_of))
 
 
 def prepare_key_sets(scope: Scope, choice: Choice) -> None:

@@ -101,7 +101,7 @@ class Watch:
 
     def deny(self, r: Request, token: Verified) -> tuple[tuple[Demand, Denial | None], ...]:
         """What each demand beyond the token's own says, whatever the others do."""
-        return tuple((demand, demand(r, token)) for demand in self.plan.demands)
+        return tuple((demand, demand.check(r, token)) for demand in self.plan.demands)
 
     def _watched(self, plan: Plan, answer: bytes | None) -> Plan:
         keyring = plan.keyring
@@ -131,13 +131,13 @@ class Watch:
     def _demand(self, demand: Demand) -> Demand:
         def check(r: Request, token: Verified) -> Denial | None:
             self.seen.verified = token
-            denial = demand(r, token)
+            denial = demand.check(r, token)
             self.seen.denials += ((demand, denial),)
             if denial is not None:
                 self.seen.refusal = denial.refusal
             return denial
 
-        return check
+        return demand._replace(check=check)
 
     def _accepted(self, r: Request, token: Verified) -> None:
         self.seen.verified = token

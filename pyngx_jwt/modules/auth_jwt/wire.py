@@ -33,11 +33,11 @@ def exact_bearer(r: Request) -> str:
     return text[7:] if text is not None and text.startswith("Bearer ") else ""
 
 
-def compile_token(token: Template, level: Level) -> FindToken:
-    """The token of a variable; of a cookie only if all of that name have the same value."""
+def compile_token(token: Template, level: Level, *, of_another: bool = False) -> FindToken:
+    """The token of a variable; of a cookie only if all of that name have the same value.
+    `of_another`: it may be a claim of a token that another location has accepted."""
     names = [name for name in token.names if not name.startswith("$")]
-    if level.scope.dialect != "kjdev" and level.variables.depends_on_unsettled(names):
-        # In kjdev's dialect it may be the claim of a token that another location has accepted.
+    if not of_another and level.variables.depends_on_unsettled(names):
         text = f'the token "{token.text}" depends on a claim of the token itself, which is empty'
         warn(level, f"{text}, in {place_of(level)}")
     if len(token.parts) == 1 and token.names[0].startswith("cookie_"):

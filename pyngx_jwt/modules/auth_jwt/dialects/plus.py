@@ -11,16 +11,15 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from ...conf.directive import HTTP, directive, slot, time
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.module import AnyModule, Module, Phase
-from ...http.request import Handler, Request
-from ...http.template import Template
-from ...http.variables import unsettled, variable_name
-from ...jwt import (
-    ALGORITHMS,
-    PLUS,
+from ....conf.directive import HTTP, directive, slot, time
+from ....conf.parse import Statement
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import AnyModule, Module, Phase
+from ....http.request import Handler, Request
+from ....http.template import Template
+from ....http.variables import unsettled, variable_name
+from ....jwt import (
     SIG_AND_ENC,
     ClaimRequirement,
     Form,
@@ -32,16 +31,17 @@ from ...jwt import (
     getter,
     render_payload,
 )
-from .blocks import answers, opened_at, place_of
-from .conf import INSIDE, Required, TokenConf
-from .demands import Demand, Denial, compile_required, told
-from .gate import Gate, Plan, settles
-from .keyring import Keyring, keyring_of
-from .settings import JwtConf, policy_with
-from .sources import KeyForm
-from .variables import add_member_variables, claim_getter, header_getter, look_lasting
-from .wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
-from .words import plus_words
+from ..blocks import answers, opened_at, place_of
+from ..conf import INSIDE, Compared, Required, TokenConf
+from ..demands import Demand, Denial, compile_required
+from ..dialect import Dialect, Facts, Mark, clue, is_plain_switch
+from ..gate import Gate, Plan, settles
+from ..keyring import Keyring, keyring_of
+from ..settings import JwtConf, policy_with
+from ..sources import KeyForm
+from ..variables import add_member_variables, claim_getter, header_getter, look_lasting
+from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from ..words import plus_words
 
 
 class Switch(NamedTuple):
@@ -109,12 +109,24 @@ class PlusConf(TokenConf):
 
     jwk_set = KeyForm("jwks", partial(KeySet.parse, uses=SIG_AND_ENC))
     claims: tuple[ClaimDemand, ...] = ()
-    algorithms = PLUS.algorithms
+    algorithms = Policy().algorithms
 
     @property
     def is_wanted(self) -> bool:
         """Whether somebody who wrote this expects tokens to be validated."""
         return self.auth_jwt is not None and self.auth_jwt.enforced
+
+    @property
+    def token(self) -> Template | None:
+        return self.auth_jwt.token if self.auth_jwt is not None else None
+
+    @property
+    def key_lifetime(self) -> float:
+        return self.auth_jwt_key_cache
+
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        return tuple(Compared(demand.name, demand.values) for demand in self.claims)
 
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:
@@ -156,33 +168,6 @@ def _status(text: str) -> int:
     return int(text[6:])
 
 
-class PyngxConf(PlusConf):
-    @directive(INSIDE)
-    def auth_jwt_algorithm(self, algorithm: str, *algorithms: str) -> None:
-        """Allows these algorithms and no others.  By default any that fits the key."""
-        if "algorithms" in vars(self):
-            raise ConfError('"auth_jwt_algorithm" directive is duplicate')
-        names = frozenset({algorithm, *algorithms})
-        if unknown := sorted(names - ALGORITHMS.keys()):
-            raise ConfError(f'invalid value "{unknown[0]}"')
-        self.algorithms = names
-
-    @directive(INSIDE)
-    def auth_jwt_validate_claim(self, name: str, value: str, *values: str) -> None:
-        """Demands a claim with one of the values; of an array one element must have it.
-        Several demands must all be met."""
-        texts = tuple(Template(text) for text in (value, *values))
-        constant = None
-        try:
-            if all(text.is_constant for text in texts):
-                constant = ClaimRequirement.of(name, [text.text for text in texts])
-            else:
-                ClaimRequirement.of(name, [])
-        except ValueError:
-            raise ConfError(f'"{name}" or its value is not UTF-8') from None
-        self.claims = (*vars(self).get("claims", ()), ClaimDemand(name, texts, constant))
-
-
 # -- building ---------------------------------------------------------------------------------
 
 
@@ -212,7 +197,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
             find_token=compile_token(switch.token, level) if switch.token else bearer,
             keyring=_keyring(conf, level, switch),
             challenge=compile_challenge(conf, level, usual),
-            words=plus_words,
+            words=PLUS.words,
             demands=(*_claims(conf, level), *compile_required(conf.required, level)),
             enforced=switch.enforced,
             lasting=True,
@@ -235,7 +220,7 @@ def policy_of(conf: PlusConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
     return policy_with(
         replace(
-            PLUS,
+            PLUS.policy,
             algorithms=conf.algorithms,
             leeway=conf.auth_jwt_leeway,
             form=conf.auth_jwt_type,
@@ -262,11 +247,13 @@ def _claim(demand: ClaimDemand, level: Level) -> Demand:
             return denial
         return None if required.met(token.claims) else denial
 
-    return told(check, "auth_jwt_validate_claim", name, *(text.text for text in demand.values))
+    words = (name, *(text.text for text in demand.values))
+    return Demand("auth_jwt_validate_claim", words, check)
 
 
-def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
-    module = Module("auth_jwt" if dialect == "plus" else f"auth_jwt_{dialect}", kind, {dialect})
+def declare(kind: type[PlusConf], name: str) -> AnyModule:
+    """The module of a conf that has all that NGINX Plus has."""
+    module = Module(name, kind)
     look = look_lasting(kind)
     module.handler(Phase.ACCESS)(build)
     settles(module)
@@ -283,5 +270,43 @@ def _declare(kind: type[PlusConf], dialect: str) -> AnyModule:
     return module
 
 
-auth_jwt = _declare(PlusConf, "plus")
-auth_jwt_pyngx = _declare(PyngxConf, "pyngx")
+auth_jwt = declare(PlusConf, "auth_jwt")
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+
+def _claim_path(statement: Statement, facts: Facts) -> str | None:
+    """A path of several names; kjdev's module takes but one."""
+    return " ".join(statement.args) if len(statement.args) > 2 else None
+
+
+def _realm_with_variables(statement: Statement, facts: Facts) -> str | None:
+    realm = statement.args[0] if statement.args else ""
+    return realm if "$" in realm and not is_plain_switch(statement) else None
+
+
+PLUS = Dialect(
+    name="plus",
+    project="NGINX Plus",
+    module=auth_jwt,
+    policy=Policy(),
+    words=plus_words,
+    target="plus",
+    marks=(Mark(frozenset({"auth_jwt_claim_set", "auth_jwt_header_set"}), _claim_path),),
+    weak_marks=(
+        Mark(frozenset({"auth_jwt"}), _realm_with_variables, rank=2),
+        Mark(
+            frozenset({"auth_oidc", "oidc_provider", "keyval_zone", "zone_sync"})
+            | {"health_check", "mgmt"},
+            rank=3,
+        ),
+    ),
+    shape=lambda facts: [clue(s, " ".join(s.args[:1])) for s in facts.common],
+    unsure='"kjdev" has these directives, too, and differs: it refuses tokens without "exp", '
+    'never looks at "nbf" by itself, and answers 401 instead of 500 if keys cannot be had; '
+    '"pyngx_jwt_dialect" names one of them',
+    is_loaded=False,
+    shared=frozenset({"auth_jwt", "auth_jwt_claim_set", "auth_jwt_header_set", "auth_jwt_require"}),
+    rereads_keys=True,
+)

@@ -9,25 +9,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ...conf.directive import EVERYWHERE, HTTP, directive, slot
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.module import Module, Phase
-from ...http.request import Handler, Request
-from ...http.template import Template, without_variables
-from ...http.variables import unsettled
-from ...jwt import ALGORITHMS, MAXLT, Json, Policy, Reason, Refusal, render_sorted
-from .conf import Required, TokenConf
-from .demands import compile_required
-from .gate import NO_TOKEN, Gate, Plan, settles
-from .keyring import FindSource, Keyring, sources_of
-from .secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
-from .settings import policy_with
-from .variables import add_member_variables, look_for
-from .wire import compile_challenge, compile_token, exact_bearer, no_challenge
-from .words import maxlt_words
+from ....conf.directive import EVERYWHERE, HTTP, directive, slot
+from ....conf.parse import Statement
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import Module, Phase
+from ....http.request import Handler, Request
+from ....http.template import Template, without_variables
+from ....http.variables import unsettled
+from ....jwt import ALGORITHMS, Json, Policy, Reason, Refusal, render_sorted
+from ..conf import Required, TokenConf
+from ..demands import compile_required
+from ..dialect import Clue, Dialect, Facts, Keyless, Mark, clue
+from ..gate import NO_TOKEN, Gate, Plan, settles
+from ..keyring import FindSource, Keyring, sources_of
+from ..secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
+from ..settings import policy_with
+from ..variables import add_member_variables, look_for
+from ..wire import compile_challenge, compile_token, exact_bearer, no_challenge
+from ..words import maxlt_words
 
 ANY = "any"
+ANY_ALGORITHM = Policy().algorithms
 
 
 class Switch(NamedTuple):
@@ -52,7 +55,7 @@ def _alg(name: str, text: str) -> frozenset[str]:
         if known.lower() == text.lower():
             return frozenset({known})
     if text.lower() == ANY:
-        return MAXLT.algorithms
+        return ANY_ALGORITHM
     raise ConfError(f'invalid value "{text}"')
 
 
@@ -66,7 +69,7 @@ class MaxltConf(TokenConf):
         shown="off",
     )
     auth_jwt_alg = slot(
-        MAXLT.algorithms,
+        ANY_ALGORITHM,
         _alg,
         EVERYWHERE,
         "Allows one algorithm, or any that fits the key.",
@@ -77,6 +80,19 @@ class MaxltConf(TokenConf):
     key: FindSource | None = None
     required_values: tuple[Template, ...] = ()
     required_status = 401
+
+    @property
+    def has_key(self) -> bool:
+        return self.key is not None or self.has_key_source
+
+    @property
+    def token(self) -> Template | None:
+        return self.auth_jwt.token
+
+    @property
+    def demanded_values(self) -> tuple[Required, ...]:
+        values = self.required_values
+        return (Required(values, self.required_status),) if values else ()
 
     @directive(EVERYWHERE, syntax="auth_jwt_key value [utf8 | hex | base64 | file];")
     def auth_jwt_key(self, value: str, encoding: str = "utf8") -> None:
@@ -164,7 +180,7 @@ _ENCODINGS: dict[str, Callable[[str], bytes]] = {
     "base64": _base64,
 }
 
-auth_jwt_maxlt = Module("auth_jwt_maxlt", MaxltConf, {"maxlt"})
+auth_jwt_maxlt = Module("auth_jwt_maxlt", MaxltConf)
 settles(auth_jwt_maxlt)
 look = look_for(MaxltConf)
 
@@ -174,7 +190,7 @@ def check_key(conf: MaxltConf, level: Level) -> None:
     """There has to be one wherever a token is demanded."""
     if level.context is HTTP or not conf.auth_jwt.enforced:
         return
-    if conf.key is None and not conf.has_key_source:
+    if not conf.has_key:
         raise ConfError("JWT: key not set")
 
 
@@ -184,18 +200,17 @@ def check_token(conf: MaxltConf, level: Level) -> Handler | None:
     switch = conf.auth_jwt
     if not switch.enforced:
         return None
-    required = Required(conf.required_values, conf.required_status)
     sources = (*([conf.key] if conf.key else []), *sources_of(conf, level))
     gate = conf._gate = Gate(
         Plan(
             find_token=compile_token(switch.token, level) if switch.token else exact_bearer,
             keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
             challenge=compile_challenge(conf, level, no_challenge),
-            words=maxlt_words,
+            words=MAXLT.words,
             no_token=_no_variable if switch.token else _no_bearer,
             no_keys="no keys can be had",
-            demands=compile_required([required], level),
-            applies=lambda r: r.method != "OPTIONS",
+            demands=compile_required(conf.demanded_values, level),
+            applies=lambda r: r.method not in MAXLT.exempt,
         )
     )
     return gate.handle
@@ -219,7 +234,7 @@ def _no_bearer(r: Request) -> Refusal:
 
 def policy_of(conf: MaxltConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
-    policy = replace(MAXLT, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
+    policy = replace(MAXLT.policy, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
     return policy_with(policy, level)
 
 
@@ -244,3 +259,60 @@ def jwt_payload(r: Request) -> str | None:
     """The claims as JSON, members in the order of their names."""
     token = look(r)
     return render_sorted(token.claims) if token is not None else None
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+
+def _encoding(statement: Statement, facts: Facts) -> str | None:
+    """A key with the encoding that it has."""
+    known = (*_ENCODINGS, "file")
+    words = statement.args
+    return words[1] if len(words) == 2 and words[1] in known else None
+
+
+def _any_algorithm(statement: Statement, facts: Facts) -> str | None:
+    """Beside auth_jwt_key, which tizpuppi's module has not, nor "any"."""
+    return "" if facts.keys or statement.args == ("any",) else None
+
+
+def _shape(facts: Facts) -> list[Clue]:
+    """A switch beside the key, or "on" alone, of which the error is then what is missing."""
+    if facts.keys and facts.any_switch:
+        key = facts.keys[0]
+        if not facts.switches:
+            raise ConfError(
+                'JWT dialect unclear: with "auth_jwt_key" and no "auth_jwt" but "off", max-lt\'s '
+                "module lets everybody pass and TeslaGov's has to be told of it; "
+                '"pyngx_jwt_dialect NAME;" in "http" says which of them counts'
+            ).at(key.file, key.line)
+        return [clue(s) for s in facts.keys]
+    bare = [s for s in facts.switches if s.args == ("on",)]
+    if bare and not (facts.keys or facts.realms or facts.key_files or facts.key_requests):
+        return [clue(bare[0], "on")]
+    return []
+
+
+MAXLT = Dialect(
+    name="maxlt",
+    project="max-lt/nginx-jwt-module",
+    module=auth_jwt_maxlt,
+    policy=Policy(exp_inclusive=True),
+    words=maxlt_words,
+    target="max-lt",
+    marks=(
+        Mark(frozenset({"auth_jwt_key"}), _encoding),
+        Mark(frozenset({"auth_jwt_alg"}), _any_algorithm),
+    ),
+    variables=frozenset({"jwt_headers"}),
+    shape=_shape,
+    shared=frozenset({"auth_jwt_alg", "auth_jwt_key"}),
+    has_realm=False,
+    key_directives=("auth_jwt_key_file", "auth_jwt_key"),
+    own_keys=("auth_jwt_key",),
+    encodes_keys=True,
+    json_variables=True,
+    verifies_on_demand=True,
+    exempt=frozenset({"OPTIONS"}),
+    keyless=Keyless.STOPS,
+)

@@ -10,32 +10,35 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from ...conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.location import Server, ServerNames
-from ...http.module import Module, Phase
-from ...http.request import Handler, Request, Status
-from ...http.template import Template, without_variables
-from ...http.uri import escape_args
-from ...http.variables import Getter
-from ...jwt import ALGORITHMS, TESLA, Json, Policy, TextRequirement, Verified, render_string
-from ...log import Level as LogLevel
-from ...log import errno_text
-from ..core import CoreConf
-from ..rewrite import RewriteConf
-from .blocks import answers, opened_at, place_of, warn
-from .conf import TokenConf
-from .gate import Gate, Plan, settles
-from .keyring import FindSource, Keyring, sources_of
-from .secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
-from .settings import JwtConf, policy_with
-from .variables import claim_getter, look_for
-from .wire import FindToken, compile_challenge, no_challenge, sole_cookie
-from .words import NO_HEX, tesla_words
+from ....conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
+from ....conf.parse import Statement
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.location import Server, ServerNames
+from ....http.module import Module, Phase
+from ....http.request import Handler, Request, Status
+from ....http.template import Template, without_variables
+from ....http.uri import escape_args
+from ....http.variables import Getter
+from ....jwt import ALGORITHMS, Json, Policy, Presence, TextRequirement, Verified, render_string
+from ....log import Level as LogLevel
+from ....log import errno_text
+from ...core import CoreConf
+from ...rewrite import RewriteConf
+from ..blocks import answers, opened_at, place_of, warn
+from ..conf import TokenConf
+from ..dialect import Clue, Dialect, Facts, Keyless, Mark, clue
+from ..gate import Gate, Plan, settles
+from ..keyring import FindSource, Keyring, sources_of
+from ..secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
+from ..settings import JwtConf, policy_with
+from ..variables import claim_getter, look_for
+from ..wire import FindToken, compile_challenge, no_challenge, sole_cookie
+from ..words import NO_HEX, tesla_words
 
 HMAC = "HS256"
 EXPORTED = "JWT-"
+BEARER_LOCATION = "HEADER=Authorization"
 RETURN = "?return_url="
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -164,6 +167,20 @@ class TeslaConf(TokenConf):
         lists = (self.var_claims, self.request_claims, self.response_claims)
         return not self.is_off and (any(self.is_set(name) for name in names) or any(lists))
 
+    @property
+    def carriers(self) -> frozenset[str]:
+        kind, _, name = (self.auth_jwt_location or BEARER_LOCATION).partition("=")
+        low = name.lower()
+        return frozenset({f"cookie_{low}" if kind == "COOKIE" else f"http_{low.replace('-', '_')}"})
+
+    @property
+    def condition(self) -> Template | None:
+        return self.auth_jwt_enabled
+
+    @property
+    def claim_fields(self) -> tuple[str, ...]:
+        return tuple(EXPORTED + name for name in self.request_claims)
+
 
 def _string(claim: str) -> Callable[[dict[str, Json]], str]:
     return lambda claims: render_string(claims.get(claim))
@@ -173,7 +190,7 @@ def _field(fields: Fields, plain: str) -> Getter:
     return lambda r: next((value for name, value in fields(r) if _plain(name) == plain), None)
 
 
-auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf, {"tesla"})
+auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf)
 settles(auth_jwt_tesla)
 look = look_for(TeslaConf)
 
@@ -237,10 +254,10 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
             find_token=_find_token(conf, level),
             keyring=Keyring(level, policy, sources, lenient=True) if sources else None,
             challenge=compile_challenge(conf, level, no_challenge),
-            words=tesla_words,
+            words=TESLA.words,
             no_keys="no keys can be had" if sources else NO_HEX,
             applies=_enabled(conf, level),
-            excused=frozenset({"OPTIONS"}),
+            excused=TESLA.excused,
             accepted=_accepted(conf),
             answer=_redirect(conf, level) if conf.auth_jwt_redirect else None,
         )
@@ -250,11 +267,13 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
 
 def policy_of(conf: TeslaConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
-    algorithms = TESLA.algorithms
+    algorithms = TESLA.policy.algorithms
     if conf.auth_jwt_key or conf.auth_jwt_keyfile_path or conf.is_set("auth_jwt_algorithm"):
         family = conf.auth_jwt_algorithm[:2]
         algorithms = frozenset(name for name in algorithms if name[:2] == family)
-    return policy_with(replace(TESLA, algorithms=algorithms, leeway=conf.auth_jwt_leeway), level)
+    return policy_with(
+        replace(TESLA.policy, algorithms=algorithms, leeway=conf.auth_jwt_leeway), level
+    )
 
 
 def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
@@ -315,7 +334,7 @@ def _key(conf: TeslaConf, level: Level) -> FindSource | None:
 
 
 def _find_token(conf: TeslaConf, level: Level) -> FindToken:
-    kind, _, name = (conf.auth_jwt_location or "HEADER=Authorization").partition("=")
+    kind, _, name = (conf.auth_jwt_location or BEARER_LOCATION).partition("=")
     name = name.lower()
     if kind == "COOKIE" and name:
         return lambda r: sole_cookie(r, name)
@@ -429,3 +448,62 @@ def _host(level: Level) -> Callable[[Request], str]:
     whole = [name.removeprefix(".") for name in names if name[0] != "~" and "*" not in name]
     first = whole[0] if whole else ""
     return lambda r: r.host if known.find(r.host, r) is not None else first
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+_EXPORTED = re.compile(r"\$\{?(?:sent_)?http_jwt_")
+
+
+def _algorithm_alone(statement: Statement, facts: Facts) -> str | None:
+    """Beside none of what NGINX Plus has, or beside auth_jwt_key and no switch."""
+    return "" if not facts.switches and (facts.keys or not facts.common) else None
+
+
+def _reads_exported(statement: Statement, facts: Facts) -> str | None:
+    """The fields that claims are passed in."""
+    read = any(_EXPORTED.search(word) for word in statement.args)
+    return " ".join(statement.args) if read else None
+
+
+def _shape(facts: Facts) -> list[Clue]:
+    """A key and no auth_jwt at all."""
+    return [] if facts.any_switch else [clue(s) for s in facts.keys]
+
+
+def _instead(text: str) -> str:
+    return f"belongs to TeslaGov's module before 2.0: {text}"
+
+
+TESLA = Dialect(
+    name="tesla",
+    project="TeslaGov/ngx-http-auth-jwt-module",
+    module=auth_jwt_tesla,
+    policy=Policy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
+    words=tesla_words,
+    target="teslagov",
+    shared_marks=(Mark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
+    weak_marks=(Mark(frozenset(), _reads_exported, rank=3),),
+    shape=_shape,
+    advice={
+        "auth_jwt_validation_type": _instead(
+            'write "auth_jwt_location HEADER=Authorization" or "auth_jwt_location COOKIE=name"'
+        ),
+        "auth_jwt_validate_email": _instead(
+            'write "auth_jwt_extract_response_claims emailAddress", which adds "JWT-emailAddress"'
+        ),
+        "auth_jwt_extract_sub": _instead(
+            'write "auth_jwt_extract_response_claims sub", which adds "JWT-sub"'
+        ),
+    },
+    switches=("auth_jwt_enabled", "auth_jwt_key", "auth_jwt_keyfile_path"),
+    has_realm=False,
+    key_directives=("auth_jwt_key_file", "auth_jwt_key", "auth_jwt_keyfile_path"),
+    own_keys=("auth_jwt_key", "auth_jwt_keyfile_path"),
+    demands_claims=False,
+    pins_algorithms=False,
+    exact_variables=True,
+    verifies_on_demand=True,
+    excused=frozenset({"OPTIONS"}),
+    keyless=Keyless.ADMITS,
+)

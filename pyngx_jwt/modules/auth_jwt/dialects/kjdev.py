@@ -5,19 +5,20 @@ Lists of keys, conditions and revoked values add up from the outer levels to the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Self
 
-from ...conf.directive import EVERYWHERE, HTTP, directive, enum, flag
-from ...errors import ConfError
-from ...http.level import Level
-from ...http.module import Module, Phase
-from ...http.request import OK, Handler, Request, Status
-from ...http.template import Template
-from ...http.variables import Getter, unsettled, variable_name
-from ...jwt import (
-    KJDEV,
+from ....conf.directive import EVERYWHERE, HTTP, directive, enum, flag
+from ....conf.parse import Statement
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import Module, Phase
+from ....http.request import OK, Handler, Request, Status
+from ....http.template import Template
+from ....http.variables import Getter, unsettled, variable_name
+from ....jwt import (
     Json,
     KeySet,
     Policy,
@@ -33,30 +34,31 @@ from ...jwt import (
     render_plain,
     render_sorted,
 )
-from ...jwt.requirements import (
+from ....jwt.requirements import (
     MISSING,
     Step,
 )
-from ...log import Level as LogLevel
-from .blocks import place_of, warn
-from .conditions import (
+from ....log import Level as LogLevel
+from ..blocks import place_of, warn
+from ..conditions import (
+    MemberDemand,
     Nesting,
-    Wanted,
     fixed_requirement,
-    parse_wanted,
+    parse_demand,
     utf8,
-    varying_requirement,
+    varying_demand,
 )
-from .conf import INSIDE, KeyName, Required, TokenConf
-from .demands import Demand, Denial, compile_required, told
-from .gate import Gate, Plan, settles
-from .keyring import Keyring, keyring_of
-from .revocation import RevocationFile, RevocationFiles
-from .settings import policy_with
-from .sources import JWKS, KeyForm, Sources
-from .variables import Render, look_after_check, now_of, now_text
-from .wire import Challenger, compile_challenge, compile_token, exact_bearer, quoted
-from .words import kjdev_words
+from ..conf import INSIDE, Compared, KeyName, Required, TokenConf
+from ..demands import Demand, Denial, compile_required
+from ..dialect import Clue, Dialect, Facts, Mark, clue
+from ..gate import Gate, Plan, settles
+from ..keyring import Keyring, keyring_of
+from ..revocation import RevocationFile, RevocationFiles
+from ..settings import policy_with
+from ..sources import JWKS, KeyForm, Sources
+from ..variables import Render, look_after_check, now_of, now_text
+from ..wire import Challenger, FindToken, compile_challenge, compile_token, exact_bearer, quoted
+from ..words import kjdev_words
 
 KEYVAL = KeyForm("key", KeySet.parse_pem_map)
 
@@ -76,13 +78,28 @@ class KjdevConf(TokenConf):
     realm = ""
     enabled = False
     token: Template | None = None
-    wanted: tuple[Wanted, ...] = ()
+    members: tuple[MemberDemand, ...] = ()
     revoked: tuple[RevocationFile, ...] = ()
     nesting = Nesting()
 
+    @property
+    def needs_keys(self) -> bool:
+        return self.auth_jwt_validate_sig
+
+    @property
+    def is_early(self) -> bool:
+        return self.auth_jwt_phase == "preaccess"
+
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        return tuple(
+            Compared("" if one.in_header else _outermost(one.field), (one.expected,))
+            for one in self.members
+        )
+
     def merge(self, outer: Self) -> None:
         """Lists add up, those of the outer level first."""
-        for name in ("key_files", "key_requests", "required", "wanted", "revoked"):
+        for name in ("key_files", "key_requests", "required", "members", "revoked"):
             if name in vars(self) and name in vars(outer):
                 setattr(self, name, (*getattr(outer, name), *getattr(self, name)))
         super().merge(outer)
@@ -161,13 +178,13 @@ class KjdevConf(TokenConf):
         match, with "!" before it the opposite.  The value is text, JSON after "json=", or a
         variable that holds JSON."""
         name = "auth_jwt_require_claim"
-        self._add("wanted", parse_wanted(name, field, operator, expected, in_header=False))
+        self._add("members", parse_demand(name, field, operator, expected, in_header=False))
 
     @directive(INSIDE)
     def auth_jwt_require_header(self, field: str, operator: str, expected: str) -> None:
         """Demands something of a member of the JOSE header, as auth_jwt_require_claim."""
         name = "auth_jwt_require_header"
-        self._add("wanted", parse_wanted(name, field, operator, expected, in_header=True))
+        self._add("members", parse_demand(name, field, operator, expected, in_header=True))
 
     @directive(INSIDE)
     def auth_jwt_revocation_list_sub(self, file: str) -> None:
@@ -211,6 +228,11 @@ class KjdevConf(TokenConf):
 look = look_after_check(KjdevConf)
 
 
+def _outermost(field: str) -> str:
+    """The member that a field such as "aud", ".aud[0]" or '."aud"' is in."""
+    return field.lstrip(".").partition("[")[0].partition(".")[0].strip('"')
+
+
 def _form(directive: str, name: str, form: str) -> KeyForm:
     if not name:
         raise ConfError(f'"{directive}" directive is empty')
@@ -243,15 +265,15 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
         warn(level, f'"auth_jwt_validate_sig off" in {place_of(level)}: {text}')
     demands = (
         *(revocation(file) for file in reversed(conf.revoked)),
-        *(varying_requirement(wanted, conf, level) for wanted in _varying(conf)),
+        *(varying_demand(demand, conf, level) for demand in _varying(conf)),
         *compile_required(conf.required, level),
     )
     gate = conf._gate = Gate(
         Plan(
-            find_token=compile_token(conf.token, level) if conf.token else exact_bearer,
+            find_token=_find_token(conf, level),
             keyring=_keyring(conf, level),
             challenge=_challenge(conf, level),
-            words=kjdev_words,
+            words=KJDEV.words,
             demands=demands,
             no_token=_no_token(conf, level),
             broken_keys=401,
@@ -263,6 +285,10 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
         )
     )
     return gate.handle
+
+
+def _find_token(conf: KjdevConf, level: Level) -> FindToken:
+    return compile_token(conf.token, level, of_another=True) if conf.token else exact_bearer
 
 
 def _no_token(conf: KjdevConf, level: Level) -> Callable[[Request], Refusal]:
@@ -284,9 +310,9 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
         policy = replace(policy, nbf=Presence.IGNORED)
     dates = Verifier(policy, ())
     revoked = [revocation(file) for file in reversed(conf.revoked)]
-    wanted = {
+    members = {
         in_header: [
-            varying_requirement(w, conf, level) for w in conf.wanted if w.in_header is in_header
+            varying_demand(w, conf, level) for w in conf.members if w.in_header is in_header
         ]
         for in_header in (False, True)
     }
@@ -296,14 +322,14 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
         if isinstance(token, Refusal) or refusal.reason is Reason.CONDITION:
             return refusal
         seen = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
-        for demand in (*revoked, *wanted[False]):
-            if denial := demand(r, seen):
+        for demand in (*revoked, *members[False]):
+            if denial := demand.check(r, seen):
                 return denial.refusal
         outcome = dates.verify(text, now_of(r))
         if isinstance(outcome, Refusal) and outcome.reason is not Reason.ALGORITHM:
             return outcome
-        for demand in wanted[True]:
-            if denial := demand(r, seen):
+        for demand in members[True]:
+            if denial := demand.check(r, seen):
                 return denial.refusal
         return refusal
 
@@ -327,21 +353,21 @@ def _keyring(conf: KjdevConf, level: Level) -> Keyring:
 
 def policy_of(conf: KjdevConf, level: Level) -> Policy:
     """What a level demands of a token apart from what variables tell."""
-    constant = (w for w in conf.wanted if w.expected.is_constant)
+    constant = (w for w in conf.members if w.expected.is_constant)
     return policy_with(
         replace(
-            KJDEV,
+            KJDEV.policy,
             leeway=conf.auth_jwt_leeway,
             exp=Presence.REQUIRED if conf.auth_jwt_validate_exp else Presence.IGNORED,
             check_signature=conf.auth_jwt_validate_sig,
-            demands=tuple(fixed_requirement(wanted, conf) for wanted in constant),
+            demands=tuple(fixed_requirement(demand, conf) for demand in constant),
         ),
         level,
     )
 
 
-def _varying(conf: KjdevConf) -> tuple[Wanted, ...]:
-    return tuple(wanted for wanted in conf.wanted if not wanted.expected.is_constant)
+def _varying(conf: KjdevConf) -> tuple[MemberDemand, ...]:
+    return tuple(demand for demand in conf.members if not demand.expected.is_constant)
 
 
 def revocation(file: RevocationFile) -> Demand:
@@ -352,7 +378,7 @@ def revocation(file: RevocationFile) -> Demand:
         return None if refusal is None else Denial(401, refusal)
 
     kind = "kid" if file.in_header else "sub"
-    return told(check, f"auth_jwt_revocation_list_{kind}", file.name)
+    return Demand(f"auth_jwt_revocation_list_{kind}", (file.name,), check)
 
 
 def _challenge(conf: KjdevConf, level: Level) -> Challenger:
@@ -414,7 +440,7 @@ def _getter(
     return unsettled(get)
 
 
-auth_jwt_kjdev = Module("auth_jwt_kjdev", KjdevConf, {"kjdev"})
+auth_jwt_kjdev = Module("auth_jwt_kjdev", KjdevConf)
 settles(auth_jwt_kjdev)
 
 
@@ -455,3 +481,76 @@ def jwt_claims(r: Request) -> str | None:
 def jwt_nowtime(r: Request) -> str:
     """Seconds since the epoch."""
     return now_text(r)
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+_REPOSITORY = "kjdev/nginx-auth-jwt"  # in a comment
+_WORD = re.compile(
+    r"""#[^\n]*+|"(?:[^"\\]|\\.)*+"?|'(?:[^'\\]|\\.)*+'?|(?:[^ \t\r\n;{}\\]|\\.?)++""", re.DOTALL
+)
+
+
+def _with_form(statement: Statement, facts: Facts) -> str | None:
+    """A source of keys with their form."""
+    return " ".join(statement.args) if len(statement.args) == 2 else None
+
+
+def _foreign_status(statement: Statement, facts: Facts) -> str | None:
+    """A status that NGINX Plus does not take."""
+    word = statement.args[-1] if statement.args else ""
+    is_status = word.startswith("error=") and word[6:].isdigit()
+    return word if is_status and word not in ("error=401", "error=403") else None
+
+
+def _shape(facts: Facts) -> Iterator[Clue]:
+    """NGINX Plus loads no such module, nor has comments about it."""
+    if not facts.common:
+        return
+    if facts.module is not None:
+        yield clue(facts.module, facts.module.args[0])
+        return
+    for path, text in facts.texts.items():
+        if line := _credit(text):
+            yield Clue("a comment", path, line)
+            return
+
+
+def _credit(text: str) -> int:
+    """The line of a comment, not of a string, that names the repository of kjdev's module."""
+    if _REPOSITORY in text:
+        for word in _WORD.finditer(text):
+            if word[0].startswith("#") and _REPOSITORY in word[0]:
+                return text.count("\n", 0, word.start()) + 1
+    return 0
+
+
+def _instead(text: str) -> str:
+    return f"belongs to kjdev's module before 0.5: {text}"
+
+
+KJDEV = Dialect(
+    name="kjdev",
+    project=_REPOSITORY,
+    module=auth_jwt_kjdev,
+    policy=Policy(exp=Presence.REQUIRED),
+    words=kjdev_words,
+    target="kjdev",
+    marks=(Mark(frozenset({"auth_jwt_key_file", "auth_jwt_key_request"}), _with_form),),
+    weak_marks=(
+        Mark(frozenset({"auth_jwt_require"}), _foreign_status, rank=0),
+        Mark(frozenset({"auth_jwt_www_authenticate"}), rank=1),
+    ),
+    variables=frozenset({"jwt_claims", "jwt_nowtime"}),
+    shape=_shape,
+    advice={
+        "auth_jwt_validate_alg": _instead('write "auth_jwt_require_header alg eq NAME"'),
+        "auth_jwt_validate_aud": _instead('write "auth_jwt_require_claim aud eq VALUE"'),
+        "auth_jwt_validate_iss": _instead('write "auth_jwt_require_claim iss eq VALUE"'),
+        "auth_jwt_validate_iat": _instead('write "auth_jwt_require_claim iat le $jwt_nowtime"'),
+        "auth_jwt_validate_nbf": _instead('leave it out, "nbf" is checked if the token has it'),
+        "auth_jwt_validate_nonce": _instead('write "auth_jwt_require_claim nonce eq VALUE"'),
+    },
+    expands_keys=False,
+    adds_up=True,
+)

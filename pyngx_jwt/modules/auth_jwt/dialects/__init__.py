@@ -1,0 +1,41 @@
+"""The JWT dialects, each declared in a file of its own, and which one a configuration is in."""
+
+from __future__ import annotations
+
+from ....conf.watch import Files
+from ....options import Options
+from ..dialect import Choice, Dialect
+from ..settings import declare_dialects
+from .choose import MixedDialects, choose, foreign_directive
+from .kjdev import KJDEV
+from .maxlt import MAXLT
+from .plus import PLUS
+from .pyngx import PYNGX
+from .tesla import TESLA
+from .tizp import TIZP
+
+DIALECTS = (PLUS, PYNGX, KJDEV, TESLA, MAXLT, TIZP)
+DEFAULT = PLUS  # of a configuration without JWT: its variables exist all the same
+declare_dialects(dialect.name for dialect in DIALECTS)
+PROJECTS = {dialect.name: dialect.project for dialect in DIALECTS}
+
+
+def choose_dialect(
+    options: Options, files: Files | None = None, known: tuple[Dialect, ...] = DIALECTS
+) -> Choice:
+    """The dialect of a configuration that is about to be read, from the disk or other files.
+
+    Raises ConfError for an unknown name, and for marks of two dialects, with both places."""
+    return choose(options, files or Files(), known, DEFAULT)
+
+
+__all__ = [
+    "DEFAULT",
+    "DIALECTS",
+    "KJDEV",
+    "PROJECTS",
+    "TESLA",
+    "MixedDialects",
+    "choose_dialect",
+    "foreign_directive",
+]

@@ -1,0 +1,70 @@
+"""Validates JSON Web Tokens, as ngx_http_auth_jwt_module of NGINX Plus does.
+
+The directives of NGINX Plus (dialect "plus"), and with "auth_jwt_validate_claim" and
+"auth_jwt_algorithm" those of pyngx (dialect "pyngx").
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....conf.directive import directive
+from ....conf.parse import Statement
+from ....errors import ConfError
+from ....http.template import Template
+from ....jwt import ALGORITHMS, ClaimRequirement
+from ..conf import INSIDE
+from ..dialect import Facts, Mark
+from .plus import PLUS, ClaimDemand, PlusConf, declare
+
+
+class PyngxConf(PlusConf):
+    @directive(INSIDE)
+    def auth_jwt_algorithm(self, algorithm: str, *algorithms: str) -> None:
+        """Allows these algorithms and no others.  By default any that fits the key."""
+        if "algorithms" in vars(self):
+            raise ConfError('"auth_jwt_algorithm" directive is duplicate')
+        names = frozenset({algorithm, *algorithms})
+        if unknown := sorted(names - ALGORITHMS.keys()):
+            raise ConfError(f'invalid value "{unknown[0]}"')
+        self.algorithms = names
+
+    @directive(INSIDE)
+    def auth_jwt_validate_claim(self, name: str, value: str, *values: str) -> None:
+        """Demands a claim with one of the values; of an array one element must have it.
+        Several demands must all be met."""
+        texts = tuple(Template(text) for text in (value, *values))
+        constant = None
+        try:
+            if all(text.is_constant for text in texts):
+                constant = ClaimRequirement.of(name, [text.text for text in texts])
+            else:
+                ClaimRequirement.of(name, [])
+        except ValueError:
+            raise ConfError(f'"{name}" or its value is not UTF-8') from None
+        self.claims = (*vars(self).get("claims", ()), ClaimDemand(name, texts, constant))
+
+
+auth_jwt_pyngx = declare(PyngxConf, "auth_jwt_pyngx")
+
+
+def _algorithm(statement: Statement, facts: Facts) -> str | None:
+    """Beside what NGINX Plus has; TeslaGov's module has auth_jwt_key."""
+    return "" if facts.common and not facts.keys else None
+
+
+PYNGX = replace(
+    PLUS,
+    name="pyngx",
+    project="NGINX Plus and pyngx",
+    module=auth_jwt_pyngx,
+    extends=PLUS,
+    target="",
+    marks=(),
+    shared_marks=(Mark(frozenset({"auth_jwt_algorithm"}), _algorithm),),
+    weak_marks=(),
+    shape=lambda facts: (),
+    unsure="",
+    shared=frozenset({"auth_jwt_algorithm"}),
+    only_pyngx=True,
+)

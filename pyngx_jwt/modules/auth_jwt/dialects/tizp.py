@@ -1,0 +1,169 @@
+"""Validates JSON Web Tokens, as the module tizpuppi/ngx_http_auth_jwt_module does (dialect
+"tizp")."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from ....conf.directive import EVERYWHERE, LIMIT_EXCEPT, directive, slot
+from ....conf.parse import Statement, full_name
+from ....errors import ConfError
+from ....http.level import Level
+from ....http.module import Module, Phase
+from ....http.request import Handler
+from ....http.template import Template, without_variables
+from ....jwt import ALGORITHMS, Policy, Presence, getter
+from ..conf import TokenConf
+from ..dialect import Clue, Dialect, Facts, Mark, clue
+from ..gate import Gate, Plan, settles
+from ..keyring import FindSource, Keyring, sources_of
+from ..secrets import LINE, find_file, from_file, here
+from ..settings import policy_with
+from ..variables import add_member_variables, look_lasting
+from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from ..words import plus_words
+from .plus import Switch, parse_switch
+
+
+def _alg(name: str, text: str) -> frozenset[str]:
+    if text not in ALGORITHMS:
+        raise ConfError(f'invalid value "{text}"')
+    return frozenset({text})
+
+
+class TizpConf(TokenConf):
+    auth_jwt: Switch | None = slot(
+        None,
+        parse_switch,
+        EVERYWHERE | LIMIT_EXCEPT,
+        "Demands a valid token, of the Authorization field or of a variable.",
+        syntax="realm [token=$variable] | off",
+        shown="off",
+        arity=(1, 2),
+    )
+    auth_jwt_alg: frozenset[str] = slot(
+        frozenset(),
+        _alg,
+        EVERYWHERE | LIMIT_EXCEPT,
+        "Sets the algorithm; without it all tokens are refused.",
+        syntax="HS256 | RS256 | ...",
+        shown="—",
+    )
+
+    key: FindSource | None = None
+
+    @property
+    def has_key(self) -> bool:
+        return self.key is not None or self.has_key_source
+
+    @property
+    def token(self) -> Template | None:
+        return self.auth_jwt.token if self.auth_jwt is not None else None
+
+    @directive(EVERYWHERE | LIMIT_EXCEPT)
+    def auth_jwt_key_file(self, file: str) -> None:
+        """Names a file with a secret, or with a public key in PEM.  A line end at its end is not
+        part of the secret."""
+        self.once("key", "auth_jwt_key_file")
+        without_variables("auth_jwt_key_file", file)
+        self.key = from_file(here(file), LINE, self._scope)
+        if failure := find_file(self.key).read(self._scope):
+            raise ConfError(f'"auth_jwt_key_file" cannot be used: {failure.text}')
+
+
+auth_jwt_tizp = Module("auth_jwt_tizp", TizpConf)
+add_member_variables(auth_jwt_tizp, look_lasting(TizpConf), getter)
+settles(auth_jwt_tizp)
+
+
+@auth_jwt_tizp.handler(Phase.ACCESS)
+def check_token(conf: TizpConf, level: Level) -> Handler | None:
+    """Enforces auth_jwt."""
+    switch = conf.auth_jwt
+    if switch is None or not switch.enforced:
+        return None
+    usual = with_realm(compile_realm(switch.realm, level))
+    sources = (*([conf.key] if conf.key else []), *sources_of(conf, level))
+    gate = conf._gate = Gate(
+        Plan(
+            find_token=compile_token(switch.token, level) if switch.token else bearer,
+            keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
+            challenge=compile_challenge(conf, level, usual),
+            words=TIZP.words,
+            success=None,
+            lasting=True,
+        )
+    )
+    return gate.handle
+
+
+def policy_of(conf: TizpConf, level: Level) -> Policy:
+    """What a level demands of a token apart from what variables tell."""
+    policy = replace(TIZP.policy, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
+    return policy_with(policy, level)
+
+
+# -- the dialect ------------------------------------------------------------------------------
+
+_HEAD = 256  # bytes of a key file that tell its form
+
+
+def _algorithm(statement: Statement, facts: Facts) -> str | None:
+    """Beside a key file, and not beside max-lt's auth_jwt_key."""
+    is_maxlt = facts.keys or statement.args == ("any",)
+    return "" if facts.key_files and not is_maxlt else None
+
+
+def _shape(facts: Facts) -> list[Clue]:
+    """A key file that is no JWK Set."""
+    form = None if facts.keys else _sniff(facts)
+    if form is None:
+        return []
+    statement, what = form
+    if not facts.realms:
+        raise ConfError(
+            f'"auth_jwt_key_file" with a {what} belongs to max-lt\'s module before 3.0: '
+            f'write "auth_jwt_key {statement.args[0]} file"'
+        ).at(statement.file, statement.line)
+    return [clue(statement, f"with a {what}")]
+
+
+def _sniff(facts: Facts) -> tuple[Statement, str] | None:
+    """The first key file that is not JSON, if one can be read, and what it is."""
+    for statement in facts.key_files:
+        name = statement.args[0] if statement.args else "$"
+        if "$" in name:
+            continue
+        for folder in (facts.conf_prefix, "."):
+            head = _head_of(full_name(name, folder))
+            if head.startswith(b"-----BEGIN"):
+                return statement, "PEM"
+            if not head:
+                continue
+            if head.lstrip().startswith(b"{") or PurePosixPath(name).suffix == ".json":
+                break
+            return statement, "raw secret"
+    return None
+
+
+def _head_of(path: str) -> bytes:
+    try:
+        with open(path.encode("latin-1"), "rb") as file:
+            return file.read(_HEAD)
+    except (OSError, ValueError):
+        return b""
+
+
+TIZP = Dialect(
+    name="tizp",
+    project="tizpuppi/ngx_http_auth_jwt_module",
+    module=auth_jwt_tizp,
+    policy=Policy(exp=Presence.REQUIRED, whole_dates=True),
+    words=plus_words,
+    marks=(Mark(frozenset({"auth_jwt_alg"}), _algorithm),),
+    shape=_shape,
+    own_keys=("auth_jwt_key_file",),
+    demands_claims=False,
+    verifies_on_demand=True,
+)
