@@ -477,8 +477,8 @@ def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
     named = level.handlers[phase] = [
         (module.name, handler)
         for module in reversed(level.scope.modules)
-        if phase in module.handlers
-        and (handler := _built(module.handlers[phase], level[module.conf], level))
+        for build in module.handlers.get(phase, ())
+        if (handler := _built(build, level[module.conf], level))
     ]
     return tuple(handler for _, handler in named)
 

@@ -42,7 +42,7 @@ class Module(Generic[C]):
     def __init__(self, name: str, conf: type[C], dialects: Collection[str] = ()) -> None:
         """`dialects`: the JWT dialects to which its directives belong; none: to all."""
         self.name, self.conf, self.dialects = name, conf, dialects
-        self.handlers: dict[Phase, BuildHandler[C]] = {}
+        self.handlers: dict[Phase, tuple[BuildHandler[C], ...]] = {}
         self.exclusive_content: BuildHandler[C] | None = None
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
@@ -54,17 +54,23 @@ class Module(Generic[C]):
         self.prefixes: dict[str, Factory] = {}
         self.variable_docs: dict[str, str] = {}
 
+    def _first(self, registered: object) -> None:
+        """Of the others a module has one: a second must not silently take its place."""
+        if registered is not None:
+            raise TypeError(f'the module "{self.name}" has one already: {registered!r}')
+
     def handler(self, phase: Phase) -> Callable[[BuildHandler[C]], BuildHandler[C]]:
-        """The builder of this module's handler in a phase."""
+        """The builder of a handler in a phase; several of a module run in their order here."""
 
         def register(build: BuildHandler[C]) -> BuildHandler[C]:
-            self.handlers[phase] = build
+            self.handlers[phase] = (*self.handlers.get(phase, ()), build)
             return build
 
         return register
 
     def content(self, build: BuildHandler[C]) -> BuildHandler[C]:
         """The builder of a content handler that leaves no room for others ("empty_gif")."""
+        self._first(self.exclusive_content)
         self.exclusive_content = build
         return build
 
@@ -75,25 +81,26 @@ class Module(Generic[C]):
 
     def header_filter(self, build: BuildFilter[C]) -> BuildFilter[C]:
         """The builder of the header filter; it may hang a body filter into the request."""
+        self._first(self.header_filter_builder)
         self.header_filter_builder = build
         return build
 
     def log(self, build: BuildLog[C]) -> BuildLog[C]:
         """The builder of what runs once a request is over."""
+        self._first(self.log_builder)
         self.log_builder = build
         return build
 
     def settles(self, build: BuildSettle[C]) -> BuildSettle[C]:
         """The builder of what finds out before the access phase what the module's unsettled
         variables tell, if that can take a wait; it runs after the builders of handlers."""
+        self._first(self.settle_builder)
         self.settle_builder = build
         return build
 
     def after_merge(self, check: Check[C]) -> Check[C]:
-        """What looks at every merged level before anything is built; may raise ConfError.
-
-        One of a module: a second would take the place of the first."""
-        assert self.check is None, f"{self.name} has a check already"
+        """What looks at every merged level before anything is built; may raise ConfError."""
+        self._first(self.check)
         self.check = check
         return check
 

@@ -75,10 +75,10 @@ def _handlers(place: Place, phase: Phase) -> list[tuple[AnyModule, Handler]]:
     level = place.level
     found = []
     for module in reversed(level.scope.modules):
-        build = module.handlers.get(phase)
-        handler = build(level[module.conf], level) if build is not None else None
-        if handler is not None:
-            found.append((module, handler))
+        for build in module.handlers.get(phase, ()):
+            handler = build(level[module.conf], level)
+            if handler is not None:
+                found.append((module, handler))
     return found
 
 
