@@ -19,10 +19,9 @@ from .conf.directive import (
     SERVER,
     SERVER_IF,
     Conf,
-    Context,
     Directive,
 )
-from .conf.known import BLOCKS, declarations, declared_in
+from .conf.known import declarations, declared_in
 from .conf.parse import END_BLOCK, Source, Statement, command_line
 from .conf.scope import Scope
 from .conf.shape import check_shape
@@ -57,7 +56,6 @@ from .modules.rewrite import may_answer
 from .modules.ssl import SslConf
 from .modules.stub_status import Statistics
 from .modules.stub_status import prepare as prepare_statistics
-from .modules.upstream import UpstreamConf
 from .options import Options
 from .zones import Zones
 
@@ -159,25 +157,20 @@ class Reader:
         level: Level,
     ) -> None:
         assert directive.opens is not None
-        opens = directive.opens
-        if opens is LOCATION_IF and level.context is SERVER:
-            opens = SERVER_IF
+        opens = directive.opens.within(level.context)
         inner = Level(opens, self.scope, level)
-        if opens is Context.EVENTS:
+        if opens.shares:
             inner.confs = level.confs
         try:
             directive.set(inner[kind], *statement.args)
         except ConfError as error:
             self._fail(error, source, level, statement)
         else:
-            if opens is not Context.EVENTS:
+            if not opens.shares:
                 level.levels.append(inner)
         self.scope.watch.opened(inner)
         self.run(source, inner)
-        if opens is Context.UPSTREAM and not inner[UpstreamConf]._servers:
-            raise ConfError("no servers are inside upstream")
-        if opens is HTTP:
-            finish_http(inner)
+        opens.close(inner)
 
     def _entries(self, block: Statement, source: Source) -> Iterator[Statement]:
         while (entry := source.next_entry()) is not None and entry is not END_BLOCK:
@@ -214,7 +207,7 @@ class Reader:
             raise ConfError(advice)
         if not declarations(name):
             raise ConfError(f'unknown directive "{name}"')
-        declared_in(statement, BLOCKS[level.context])
+        declared_in(statement, level.context.path)
         leave_out(statement, level)
         if statement.opens:
             _skip_block(source)
@@ -245,7 +238,7 @@ def merge(level: Level, outer: Level) -> None:
         except ConfError as error:
             level.scope.watch.failed(error, level)
     for inner in level.levels:
-        if not inner.context & Context.UPSTREAM:
+        if not inner.context.apart:
             merge(inner, level)
 
 
@@ -253,10 +246,11 @@ def walk(level: Level) -> Iterator[Level]:
     """A level and all inside it, from the outside in."""
     yield level
     for inner in level.levels:
-        if not inner.context & Context.UPSTREAM:
+        if not inner.context.apart:
             yield from walk(inner)
 
 
+@HTTP.closes
 def finish_http(http: Level) -> None:
     """What ngx_http_block does at the end of http: merging, checks, locations."""
     for server in http.inner(SERVER):

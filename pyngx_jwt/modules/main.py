@@ -15,7 +15,6 @@ from ..conf.directive import (
     EVERYWHERE,
     MAIN,
     Conf,
-    Context,
     accepted,
     directive,
     enum,
@@ -117,7 +116,7 @@ class MainConf(Conf):
         MAIN, "core files are left to the service manager", like=offset(0, MAIN, "", shown="—")
     )
 
-    @directive(MAIN, opens=Context.EVENTS)
+    @directive(MAIN, opens=EVENTS)
     def events(self) -> None:
         """Holds the directives that affect connection processing."""
         self.once("has_events", "events")

@@ -15,7 +15,6 @@ from ..conf.directive import (
     SERVER,
     SERVER_IF,
     Conf,
-    Context,
     directive,
     flag,
 )
@@ -62,7 +61,7 @@ class RewriteConf(Conf):
 
     @directive(
         SERVER | LOCATION,
-        opens=Context.LOCATION_IF,
+        opens=SERVER_IF | LOCATION_IF,
         syntax="if (condition)",
         arity=(1, float("inf")),
     )

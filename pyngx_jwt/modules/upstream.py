@@ -246,6 +246,12 @@ def pass_to(conf: GatewayConf, level: Level, wire: Wire) -> Handler:
     return Gateway(conf, level, wire, around).handle
 
 
+@UPSTREAM.closes
+def check_servers(level: Level) -> None:
+    if not level[UpstreamConf]._servers:
+        raise ConfError("no servers are inside upstream")
+
+
 @upstream.after_merge
 def build_groups(conf: UpstreamConf, level: Level) -> None:
     """Builds groups that nothing refers to, too: they may be wrong."""
