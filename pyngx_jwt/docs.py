@@ -13,7 +13,7 @@ from . import NGINX_VERSION
 from .conf import known
 from .conf.directive import Directive
 from .conf.known import Class
-from .http.module import AnyModule
+from .core.module import AnyModule
 from .lint.rule import Rule, rules
 from .modules import MODULES
 

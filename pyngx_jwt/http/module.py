@@ -1,12 +1,16 @@
-"""What an nginx module is made of."""
+"""What a module of the HTTP server is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..conf.directive import Conf
+from ..conf.scope import Scope
+from ..core.module import Hook
+from ..core.module import Module as CoreModule
+from .ports import Address
 from .request import Handler, HeaderFilter, Request, Settle
 from .variables import Factory, Getter, Setter
 
@@ -36,23 +40,28 @@ BuildSettle = Callable[[C, "Level"], Settle | None]
 Check = Callable[[C, "Level"], None]
 
 
-class Module(Generic[C]):
-    """Gathers what one file declares; building it costs nothing at request time."""
+class Module(CoreModule[C]):
+    """Its handlers, filters and variables; what is built from them is all that requests meet."""
 
     def __init__(self, name: str, conf: type[C], dialects: Collection[str] = ()) -> None:
         """`dialects`: the JWT dialects to which its directives belong; none: to all."""
-        self.name, self.conf, self.dialects = name, conf, dialects
+        super().__init__(name, conf, dialects)
         self.handlers: dict[Phase, tuple[BuildHandler[C], ...]] = {}
         self.exclusive_content: BuildHandler[C] | None = None
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
         self.log_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
-        self.check: Check[C] | None = None
         self.variables: dict[str, Getter] = {}
         self.setters: dict[str, Setter] = {}
         self.prefixes: dict[str, Factory] = {}
-        self.variable_docs: dict[str, str] = {}
+
+        # Looks at every merged level before anything is built; may raise ConfError.
+        self.after_merge = Hook[Check[C]]()
+        # Whether the module's rewrite handler can end requests of this level.
+        self.may_answer = Hook[Callable[[C, "Level"], bool]]()
+        # An address is listened on, whose servers are known; may raise ConfError.
+        self.listens = Hook[Callable[[Address], None]]()
 
     def _first(self, registered: object) -> None:
         """Of the others a module has one: a second must not silently take its place."""
@@ -98,12 +107,6 @@ class Module(Generic[C]):
         self.settle_builder = build
         return build
 
-    def after_merge(self, check: Check[C]) -> Check[C]:
-        """What looks at every merged level before anything is built; may raise ConfError."""
-        self._first(self.check)
-        self.check = check
-        return check
-
     def variable(self, name: str, *, set: Setter | None = None) -> Callable[[G], G]:
         """A variable; its getter's docstring is its documentation."""
 
@@ -128,3 +131,8 @@ class Module(Generic[C]):
 
 
 AnyModule = Module[Any]
+
+
+def http_modules(scope: Scope) -> tuple[AnyModule, ...]:
+    """Those of the modules that count which are HTTP's, in nginx's order."""
+    return tuple(module for module in scope.modules if isinstance(module, Module))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..http.module import AnyModule
+from ..core.main import main
+from ..core.module import AnyModule
 from .access import access
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
@@ -23,7 +24,6 @@ from .index import index
 from .limit_conn import limit_conn
 from .limit_req import limit_req
 from .log import log
-from .main import main
 from .map import map_
 from .mirror import mirror
 from .missing import missing
@@ -76,5 +76,5 @@ MODULES: tuple[AnyModule, ...] = (
     gunzip,
     headers,
     not_modified,
-    missing,  # before all that answers, see compile.py
+    missing,  # before all that answers, as handlers run from the last
 )

@@ -151,10 +151,11 @@ def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
     return handle
 
 
-def may_answer(level: Level) -> bool:
+@rewrite.may_answer
+def may_answer(conf: RewriteConf, level: Level) -> bool:
     """Whether the level's operations, or those of an "if" in it, can end a request."""
     inner = level.inner(SERVER_IF | LOCATION_IF)
-    return level[RewriteConf]._answers or any(may_answer(condition) for condition in inner)
+    return conf._answers or any(may_answer(at[RewriteConf], at) for at in inner)
 
 
 def _run(operations: Iterator[Operation], r: Request) -> Answer:

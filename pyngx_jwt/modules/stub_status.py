@@ -6,10 +6,10 @@ import asyncio
 import os
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
 
 from ..conf.directive import LOCATION, SERVER, Conf, directive
 from ..conf.scope import Scope
+from ..core.worker import Counts, WorkerLife
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request, Status
@@ -23,20 +23,6 @@ INTERVAL = 1.0  # seconds: how old at most is what other workers have told
 _RECORD = struct.Struct("<6q")
 _KEY = struct.Struct("<q")  # the process
 _ENDED = _KEY.pack(0)
-
-
-class Counts(NamedTuple):
-    """Connections by what they do, and what there has been since the start."""
-
-    active: int = 0
-    reading: int = 0
-    writing: int = 0
-    waiting: int = 0
-    accepted: int = 0
-    requests: int = 0
-
-    def plus(self, other: Counts) -> Counts:
-        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 class Statistics:
@@ -103,14 +89,6 @@ def _lives(process: int) -> bool:
     return True
 
 
-def prepare(scope: Scope) -> Statistics:
-    """Called once all is read: declares the zone if anybody wants to know the counts."""
-    statistics = scope.shared(Statistics)
-    if statistics.wanted or VARIABLES & scope.shared(Variables).used:
-        statistics.zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
-    return statistics
-
-
 class StubStatusConf(Conf):
     _on = False
 
@@ -121,6 +99,21 @@ class StubStatusConf(Conf):
 
 
 stub_status = Module("stub_status", StubStatusConf)
+
+
+@stub_status.after_read
+def prepare(scope: Scope) -> None:
+    """Declares the zone if anybody wants to know the counts."""
+    statistics = scope.shared(Statistics)
+    if statistics.wanted or VARIABLES & scope.shared(Variables).used:
+        statistics.zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
+
+
+@stub_status.worker_starts
+def report(scope: Scope, life: WorkerLife) -> None:
+    statistics = scope.shared(Statistics)
+    statistics.count = life.count
+    life.until_end(statistics.report())
 
 
 @stub_status.content

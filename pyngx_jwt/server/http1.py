@@ -11,11 +11,12 @@ from itertools import count
 from math import inf
 from typing import Any
 
-from ..compile import Address, Port
+from ..core.worker import Counts
 from ..deadline import Deadline
 from ..http.engine import conclude
 from ..http.head import Head, new_head
 from ..http.location import Server
+from ..http.ports import Address, Port
 from ..http.regex import RegexFailed
 from ..http.request import Request
 from ..http.runner import Runner
@@ -25,7 +26,6 @@ from ..http1.reader import HeadReader
 from ..http1.requests import choose_server, head_options, request_of
 from ..http1.response_head import Clock, build_head
 from ..log import Level
-from ..modules.stub_status import Counts
 from .connection import ClientConnection, tcp_info_of
 from .framing import delimit
 from .input import ClientBody

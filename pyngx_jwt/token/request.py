@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from ..compile import Address, Cycle
+from ..compile import Cycle
 from ..errors import ConfError
 from ..http.head import Head
+from ..http.ports import Address
 from ..http.request import Request
 from ..http.subrequest import Kept
 from ..http1.head import BadRequest, parse_head

@@ -140,7 +140,6 @@ REGISTERED: dict[str, Callable[[Module[Conf]], Any]] = {
     "header filter": lambda module: module.header_filter(build),
     "log": lambda module: module.log(build),
     "settles": lambda module: module.settles(build),
-    "after_merge": lambda module: module.after_merge(build),
 }
 
 

@@ -8,12 +8,12 @@ variables, watch: requests.
 
 from __future__ import annotations
 
-from .dialects import DEFAULT, Choice, MixedDialects, choose_dialect, foreign_directive
+from .dialects import DEFAULT, Choice, MixedDialects, choose_dialect
 from .kjdev import auth_jwt_kjdev
 from .maxlt import auth_jwt_maxlt
 from .plus import auth_jwt, auth_jwt_pyngx
-from .readable import check_readable, warn_of_unreadable
-from .settings import jwt_settings, prepare_key_sets
+from .readable import warn_of_unreadable
+from .settings import jwt_settings
 from .tesla import auth_jwt_tesla
 from .tizp import auth_jwt_tizp
 
@@ -32,9 +32,6 @@ __all__ = [
     "JWT_MODULES",
     "Choice",
     "MixedDialects",
-    "check_readable",
     "choose_dialect",
-    "foreign_directive",
-    "prepare_key_sets",
     "warn_of_unreadable",
 ]

@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ...conf.directive import EVERYWHERE, HTTP, Conf, flag, slot
+from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module
 from ...jwt import Limits, Policy, Presence
-from .dialects import Choice
+from .dialects import Choice, choose_dialect, foreign_directive
 from .sources import Sources
 
 LIMITS = Limits()
@@ -88,7 +89,31 @@ class JwtConf(Conf):
 jwt_settings = Module("jwt_settings", JwtConf)
 
 
-def prepare_key_sets(scope: Scope, choice: Choice) -> None:
+@jwt_settings.before_read
+def choose(scope: Scope) -> None:
+    """Finds out the dialect, unless that has been done."""
+    if Choice not in scope.things:
+        scope.things[Choice] = choose_dialect(scope.options, scope.files)
+    choice: Choice = scope.things[Choice]
+    scope.dialect = choice.name
+    _prepare_key_sets(scope, choice)
+
+
+@jwt_settings.understanding
+def tell_dialect(scope: Scope) -> str:
+    choice: Choice = scope.things[Choice]
+    return choice.text
+
+
+@jwt_settings.unknown
+def advise(statement: Statement, level: Level) -> bool:
+    """A directive of another dialect, or of no module, is an error that names its like."""
+    if advice := foreign_directive(statement.name, level.scope.dialect):
+        raise ConfError(advice)
+    return False
+
+
+def _prepare_key_sets(scope: Scope, choice: Choice) -> None:
     """Makes limits count that are yet to be read: key files are read as soon as they are named.
     Errors are left to whoever runs the directives."""
     conf = JwtConf(scope)
