@@ -16,14 +16,15 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from .compile import Address, Built, Cycle, load
+from .compile import Cycle, load
+from .core.worker import WorkerLife
 from .errors import ConfError
-from .gateway.groups import Upstreams
 from .http.engine import answer, begin, conclude
 from .http.head import Head
 from .http.incoming import choose_server, request_of
 from .http.lifecycle import note_absence, note_dropped
 from .http.location import ServerNames
+from .http.ports import Address, Built
 from .http.request import Request
 from .http.status import CLIENT_CLOSED
 from .http1.head import parse_head
@@ -118,8 +119,6 @@ class _Door:
         self.accepted = self.requests = self.running = 0
         self.clients: WeakKeyDictionary[asyncio.Transport, Client] = WeakKeyDictionary()
         self.abandoned: set[asyncio.Task[None]] = set()  # requests that outlive their clients
-        groups = cycle.scope.shared(Upstreams)
-        self.upstreams = [groups.get(name) for name in groups.declared]
 
     def handler_args(self) -> Mapping[str, Any]:
         """What aiohttp's connections take of the default server's directives."""
@@ -143,19 +142,12 @@ class _Door:
                 os.mkdir(folder.encode("latin-1"), 0o700)
         cycle.open_files.open()
         memory = start_zones(cycle.zones)
-        cycle.zones.open()
-        cycle.statistics.count = self.count
-        keepers = cycle.caches.look_after()
-        keepers.append(asyncio.create_task(cycle.statistics.report()))
+        life = WorkerLife(cycle.scope, self.count)
+        life.finishes(self.abandoned)
+        life.start()
         yield
-        tasks = (*keepers, *self.abandoned, *cycle.caches.updates)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for upstream in self.upstreams:
-            if upstream is not None and upstream.pool is not None:
-                upstream.pool.close()
-        cycle.zones.close()
+        await life.end()
+        cycle.exit()
         if memory is not None:
             memory.remove()
         cycle.open_files.flush(cycle.log)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from . import NGINX_VERSION
 from .conf import known
-from .conf.directive import CONTEXT_NAMES, Directive
+from .conf.directive import Directive
 from .conf.known import Class
-from .http.module import AnyModule
+from .core.module import AnyModule
 from .lint.rule import Rule, rules
 from .modules import MODULES
 
@@ -139,7 +139,7 @@ def _shape(d: Directive) -> list[str]:
 
 
 def _contexts(d: Directive) -> str:
-    return ", ".join(name for context, name in CONTEXT_NAMES.items() if context in d.contexts)
+    return ", ".join(context.name for context in d.contexts)
 
 
 def _reason(d: Directive) -> str:

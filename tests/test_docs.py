@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pyngx_jwt import docs
-from pyngx_jwt.http.module import AnyModule
+from pyngx_jwt.core.module import AnyModule
 from pyngx_jwt.modules import MODULES
 
 ROOT = Path(__file__).parent.parent

@@ -13,6 +13,11 @@ import pytest
 ROOT = Path(__file__).parent.parent / "pyngx_jwt"
 FILES = sorted(ROOT.rglob("*.py"))
 MODULES = sorted((ROOT / "modules").rglob("*.py"))
+CENTRE = [
+    path
+    for path in FILES
+    if path.relative_to(ROOT).parts[0] in ("compile", "server", "process", "app.py")
+]
 NAMES = {path.relative_to(ROOT / "modules").with_suffix("").parts[0] for path in MODULES}
 
 # Each may import what stands above it; what stands in one line is independent of each other.
@@ -20,9 +25,9 @@ LAYERS = [
     {"errors", "features", "deadline"},
     {"options"},
     {"log"},
-    {"conf"},
+    {"conf", "zones"},
+    {"core"},
     {"http"},
-    {"zones"},
     {"jwt", "upstream", "http1"},
     {"cache"},
     {"gateway"},
@@ -36,12 +41,12 @@ LAYERS = [
 # These read what is below the server, and nothing reads them.
 READERS = {"lint", "docs"}
 READ = {
-    *("errors", "features", "options", "log", "conf", "http", "zones", "jwt", "upstream"),
-    *("cache", "gateway", "modules", "compile", "http1"),
+    *("errors", "features", "options", "log", "conf", "core", "http", "zones", "jwt"),
+    *("upstream", "cache", "gateway", "modules", "compile", "http1"),
 }
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
-COMMON = {"core", "main", "files", "gzip_ok", "limits"}
+COMMON = {"core", "files", "gzip_ok", "limits"}
 BORROWED = {  # importer, imported: a declared service or one helper
     ("memcached", "upstream"),
     ("proxy", "upstream"),
@@ -144,6 +149,15 @@ def test_stores_hide_their_engine(path: Path) -> None:
     assert reached <= {"pyngx_jwt.zones.store"}
     used = {x.attr for x in ast.walk(ast.parse(path.read_text())) if isinstance(x, ast.Attribute)}
     assert not used & OF_ENGINES
+
+
+@pytest.mark.parametrize("path", CENTRE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_centre_knows_no_module_by_name(path: Path) -> None:
+    """What reads, compiles, serves and runs a configuration calls the hooks of its modules."""
+    named = {
+        tuple(name.split(".")[2:]) for name in imports(path) if name.startswith("pyngx_jwt.modules")
+    }
+    assert {name for name in named if name[0] not in ("MODULES", "core")} == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

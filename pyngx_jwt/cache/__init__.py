@@ -3,7 +3,7 @@
 At load: ``settings = parse_settings(...)``, ``zone = zones.add(settings.zone,
 settings.zone_size, "proxy")``, ``cache = Cache(settings, zone.cache_index(), report)``, and
 ``cache.check_continues(old)`` on a reload.  The master calls ``cache.create_path(uid)``; one
-process runs ``manage(caches)`` and ``load(caches)``.
+process runs ``manage(caches)`` and ``load(caches)`` (`Caches.keepers`).
 
 A request, in the order of ngx_http_upstream.c::
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from ..log import Level, Log
 from ..zones import Zone
@@ -39,10 +41,7 @@ class Caches:
             if name in old.by_name:
                 cache.check_continues(old.by_name[name])
 
-    def look_after(self) -> list[asyncio.Task[None]]:
-        """Starts loader and manager, in one process of all; they are to be cancelled."""
-        if not self.by_name:
-            return []
+    def keepers(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """Loader and manager, which one process of all is to run, until it cancels them."""
         caches = tuple(self.by_name.values())
-        loop = asyncio.get_running_loop()
-        return [loop.create_task(load(caches)), loop.create_task(manage(caches))]
+        return (load(caches), manage(caches)) if caches else ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Flag, auto
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from ..errors import ConfError
+from .context import Context, Contexts
 from .values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
 
 if TYPE_CHECKING:
@@ -19,36 +19,16 @@ F = TypeVar("F", bound=Callable[..., None])
 UNLIMITED = float("inf")
 
 
-class Context(Flag):
-    """The blocks a directive can stand in."""
-
-    MAIN = auto()
-    EVENTS = auto()
-    HTTP = auto()
-    UPSTREAM = auto()
-    SERVER = auto()
-    LOCATION = auto()
-    LIMIT_EXCEPT = auto()
-    SERVER_IF = auto()
-    LOCATION_IF = auto()
-
-
-MAIN, EVENTS, HTTP, UPSTREAM = Context.MAIN, Context.EVENTS, Context.HTTP, Context.UPSTREAM
-SERVER, LOCATION, LIMIT_EXCEPT = Context.SERVER, Context.LOCATION, Context.LIMIT_EXCEPT
-SERVER_IF, LOCATION_IF = Context.SERVER_IF, Context.LOCATION_IF
+MAIN = Context("main", "main")
+EVENTS = Context("events", "events", MAIN, shares=True)
+HTTP = Context("http", "http", MAIN)
+UPSTREAM = Context("upstream", "http.upstream", HTTP, apart=True)
+SERVER = Context("server", "http.server", HTTP)
+LOCATION = Context("location", "http.location", SERVER, nests=True)
+LIMIT_EXCEPT = Context("limit_except", "http.limit_except", LOCATION)
+SERVER_IF = Context("if in server", "http.server.if", SERVER)
+LOCATION_IF = Context("if in location", "http.location.if", LOCATION)
 EVERYWHERE = HTTP | SERVER | LOCATION  # nginx's usual triple
-
-CONTEXT_NAMES = {
-    MAIN: "main",
-    EVENTS: "events",
-    HTTP: "http",
-    UPSTREAM: "upstream",
-    SERVER: "server",
-    LOCATION: "location",
-    LIMIT_EXCEPT: "limit_except",
-    SERVER_IF: "if in server",
-    LOCATION_IF: "if in location",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +36,14 @@ class Directive:
     """One declared directive; `raw` ones are handed their block unread by other directives."""
 
     name: str
-    contexts: Context
+    contexts: Contexts
     set: Callable[..., None]
     fewest: int
     most: float
     syntax: str
     default: str
     doc: str
-    opens: Context | None = None
+    opens: Contexts | None = None
     raw: bool = False
     noop: bool = False
     attribute: str = ""  # of the conf that keeps its value, where it is but one value
@@ -135,7 +115,7 @@ class Declaration:
 def slot(
     default: T,
     parse: Callable[..., T],
-    contexts: Context,
+    contexts: Contexts,
     doc: str,
     *,
     syntax: str = "value",
@@ -156,7 +136,7 @@ def slot(
     return cast(T, Declaration(default, declare))
 
 
-def flag(default: bool, contexts: Context, doc: str) -> bool:
+def flag(default: bool, contexts: Contexts, doc: str) -> bool:
     """on | off."""
 
     def parse(name: str, text: str) -> bool:
@@ -169,7 +149,7 @@ def flag(default: bool, contexts: Context, doc: str) -> bool:
     return slot(default, parse, contexts, doc, syntax="on | off", shown="on" if default else "off")
 
 
-def enum(default: str, values: tuple[str, ...], contexts: Context, doc: str) -> str:
+def enum(default: str, values: tuple[str, ...], contexts: Contexts, doc: str) -> str:
     """One of the values, in any case, kept in lower case."""
 
     def parse(name: str, text: str) -> str:
@@ -182,7 +162,7 @@ def enum(default: str, values: tuple[str, ...], contexts: Context, doc: str) -> 
 
 
 def bitmask(
-    default: frozenset[str], values: tuple[str, ...], contexts: Context, doc: str, shown: str
+    default: frozenset[str], values: tuple[str, ...], contexts: Contexts, doc: str, shown: str
 ) -> frozenset[str]:
     """A set of words; repeated directives of one level add up, as nginx's bitmasks do."""
 
@@ -206,7 +186,7 @@ def bitmask(
     return cast(frozenset[str], Declaration(default, declare))
 
 
-def string(default: str, contexts: Context, doc: str, *, syntax: str = "string") -> str:
+def string(default: str, contexts: Contexts, doc: str, *, syntax: str = "string") -> str:
     """Text taken as it stands: no variables."""
     return slot(default, lambda name, text: text, contexts, doc, syntax=syntax, shown=default)
 
@@ -221,7 +201,7 @@ def _number_of(parse: Callable[[str], T], complaint: str) -> Callable[[str, str]
     return parse_slot
 
 
-def number(default: int, contexts: Context, doc: str, *, shown: str | None = None) -> int:
+def number(default: int, contexts: Contexts, doc: str, *, shown: str | None = None) -> int:
     """A whole number that is not negative."""
     parse = _number_of(parse_number, '"{name}" directive invalid number')
     return slot(default, parse, contexts, doc, syntax="number", shown=shown)
@@ -230,33 +210,33 @@ def number(default: int, contexts: Context, doc: str, *, shown: str | None = Non
 _INVALID = '"{name}" directive invalid value'
 
 
-def size(default: int, contexts: Context, doc: str, *, shown: str) -> int:
+def size(default: int, contexts: Contexts, doc: str, *, shown: str) -> int:
     """Bytes, with k and m."""
     return slot(
         default, _number_of(parse_size, _INVALID), contexts, doc, syntax="size", shown=shown
     )
 
 
-def offset(default: int, contexts: Context, doc: str, *, shown: str) -> int:
+def offset(default: int, contexts: Contexts, doc: str, *, shown: str) -> int:
     """Bytes, with k, m and g."""
     return slot(
         default, _number_of(parse_offset, _INVALID), contexts, doc, syntax="size", shown=shown
     )
 
 
-def seconds(default: int, contexts: Context, doc: str, *, shown: str) -> int:
+def seconds(default: int, contexts: Contexts, doc: str, *, shown: str) -> int:
     """Whole seconds."""
     return slot(default, _number_of(parse_sec, _INVALID), contexts, doc, syntax="time", shown=shown)
 
 
-def time(default: float, contexts: Context, doc: str, *, shown: str) -> float:
+def time(default: float, contexts: Contexts, doc: str, *, shown: str) -> float:
     """Seconds, to the millisecond."""
     parse = _number_of(lambda text: parse_msec(text) / 1000, _INVALID)
     return slot(default, parse, contexts, doc, syntax="time", shown=shown)
 
 
 def buffers(
-    default: tuple[int, int], contexts: Context, doc: str, *, shown: str
+    default: tuple[int, int], contexts: Contexts, doc: str, *, shown: str
 ) -> tuple[int, int]:
     """A number of buffers and the size of each in bytes."""
 
@@ -280,7 +260,7 @@ A_TIME = time(0, EVERYWHERE, "", shown="0")
 
 
 def accepted(
-    contexts: Context, why: str, *, fewest: int = 1, most: float = 1, like: Any = None
+    contexts: Contexts, why: str, *, fewest: int = 1, most: float = 1, like: Any = None
 ) -> Any:
     """Tuning that cannot matter here: read, checked for its place and arity, and left aside.
 
@@ -304,8 +284,8 @@ def accepted(
 
 
 def directive(
-    contexts: Context,
-    opens: Context | None = None,
+    contexts: Contexts,
+    opens: Contexts | None = None,
     *,
     raw: bool = False,
     default: str = "—",

@@ -14,32 +14,9 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from ..errors import ConfError
-from .directive import (
-    EVENTS,
-    HTTP,
-    LIMIT_EXCEPT,
-    LOCATION,
-    LOCATION_IF,
-    MAIN,
-    SERVER,
-    SERVER_IF,
-    UPSTREAM,
-)
 from .parse import Statement
 from .shape import check_shape
 
-# The contexts of the declarations, as this table calls them.
-BLOCKS = {
-    MAIN: "main",
-    EVENTS: "events",
-    HTTP: "http",
-    UPSTREAM: "http.upstream",
-    SERVER: "http.server",
-    LOCATION: "http.location",
-    LIMIT_EXCEPT: "http.limit_except",
-    SERVER_IF: "http.server.if",
-    LOCATION_IF: "http.location.if",
-}
 ENTRY = "it decides who is let in"  # the reason of guards that ask for credentials, or the like
 
 

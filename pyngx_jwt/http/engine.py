@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from typing import Any, Protocol
 
 from ..log import Level
@@ -12,8 +12,13 @@ from .browser import is_chrome, is_msie
 from .location import Tree
 from .regex import RegexFailed
 from .request import AnswerTooBig, BodyError, Handler, HeaderRefused, Request, Status
-from .status import CHANGED, CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
+from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
+
+# Where a request stands: among the handlers of its server, of its location's rewrite phase, or
+# of the location's other phases.
+SERVER, REWRITE, HANDLERS = range(3)
+Outcome = Awaitable[Status | None] | Status
 
 
 class ErrorPage(Protocol):
@@ -28,64 +33,67 @@ def begin(r: Request) -> Coroutine[Any, Any, None] | None:
     """Serves a request as far as nothing waits, without so much as a coroutine.
 
     None if that was all of it; otherwise the rest, to be awaited.  Nothing escapes."""
-    if r.server.rewrite:
-        return run(r)
     try:
-        rc: Any = find_location(r)
-        if rc is None:
-            rest = iter(r.location.rewrite)
-            for handler in rest:
-                rc = handler(r)
-                if rc:
-                    break
-            if rc and type(rc) is not int:
-                return run(r, waiting=rc, rest=rest, rewriting=True)
-            if not rc:
-                if r.uri_changed:
-                    return run(r, CHANGED)
-                rest = iter(r.location.handlers)
-                for handler in rest:
-                    rc = handler(r)
-                    if rc:
-                        break
-                else:
-                    rc = _nothing_found(r)
-                if type(rc) is not int:
-                    return run(r, waiting=rc, rest=rest)
+        if r.server.rewrite:
+            rc = _enter(r, REDIRECT)
+        else:  # as nearly always
+            rc = find_location(r) or _advance(r, REWRITE, iter(r.location.rewrite))
         return None if rc == DONE and not r.background else run(r, rc)
     except Exception as error:
         return _failed(r, error)
 
 
-async def run(
-    r: Request,
-    rc: Status = REDIRECT,
-    *,
-    waiting: Any = None,
-    rest: Iterator[Handler] | None = None,
-    rewriting: bool = False,
-) -> None:
+async def run(r: Request, rc: Outcome = REDIRECT) -> None:
     """Serves a request to its end; nothing escapes but cancellation.
 
-    `rc` is what the phases so far came to; `waiting` is what a handler waits for, and
-    `rest` the handlers after it, which are those of the location's rewrite phase if
-    `rewriting`."""
+    `rc` is the outcome of the phases so far."""
     try:
-        if waiting is not None and rest is not None:
-            then = _location_phases if rewriting else _handlers
-            rc = await waiting or await then(r, rest)
-        while rc != DONE:
-            if rc == REDIRECT:
-                rc = await _server_phases(r)
-            elif rc in (NAMED, CHANGED):
-                rc = await _location_phases(r)
-            else:
-                rc = await finalize(r, rc)
+        await _complete(r, rc)
         if r.background:
             r.ignore_abort = True
             await asyncio.gather(*r.background)
     except Exception as error:
         await _failed(r, error)
+
+
+async def _complete(r: Request, rc: Outcome) -> None:
+    """Waits, enters phases again or sends a page, whatever the outcome, until all is answered."""
+    while rc != DONE:
+        if not isinstance(rc, int):
+            rc = await rc or _advance(r, r.stage, r.rest)
+        elif rc in (REDIRECT, NAMED):
+            rc = _enter(r, rc)
+        else:
+            rc = await finalize(r, rc)
+
+
+def _enter(r: Request, rc: Status) -> Outcome:
+    """Begins with the server's phases, or with those of the location that was named."""
+    if rc == REDIRECT:
+        return _advance(r, SERVER, iter(r.server.rewrite))
+    return _advance(r, REWRITE, iter(() if r.uri_changed else r.location.rewrite))
+
+
+def _advance(r: Request, stage: int, rest: Iterator[Handler]) -> Outcome:
+    """Runs the rest of the handlers, and those after them, up to the first that has an opinion
+    or waits; where it waits, the request remembers what is left."""
+    while True:
+        for handler in rest:
+            rc = handler(r)
+            if rc:
+                if type(rc) is not int:
+                    r.stage, r.rest = stage, rest
+                return rc
+        if stage == REWRITE and not r.uri_changed:
+            stage, location = HANDLERS, r.location
+            rest = iter(location.handlers if r.parent is None else location.subrequest_handlers)
+        elif stage == HANDLERS:
+            return _nothing_found(r)
+        else:
+            found = find_location(r) if stage == SERVER else _find_again(r)
+            if found is not None:
+                return found
+            stage, rest = REWRITE, iter(r.location.rewrite)
 
 
 async def _failed(r: Request, error: Exception) -> None:
@@ -135,13 +143,7 @@ async def answer(r: Request, status: Status) -> None:
         r.sink.abort()
         return
     try:
-        rc = await finalize(r, status)
-        while rc != DONE:
-            if rc in (REDIRECT, NAMED):
-                phases = _server_phases if rc == REDIRECT else _location_phases
-                rc = await phases(r)
-            else:
-                rc = await finalize(r, rc)
+        await _complete(r, status)
     except (BodyError, HeaderRefused) as error:
         await answer(r, error.status)
     except RegexFailed:
@@ -156,57 +158,15 @@ async def answer(r: Request, status: Status) -> None:
         r.sink.abort()
 
 
-async def _server_phases(r: Request) -> Status:
-    for handler in r.server.rewrite:
-        rc = handler(r)
-        if rc is not None and not isinstance(rc, int):
-            rc = await rc
-        if rc:
-            return rc
-    rc = find_location(r)
-    return rc if rc is not None else await _location_phases(r)
-
-
-async def _location_phases(r: Request, rest: Iterator[Handler] | None = None) -> Status:
-    """Begins with the rewrite phase, or with what is left of it."""
-    while True:
-        if r.uri_changed and rest is None:
-            r.uri_changed = False
-            rc = _find_again(r)
-            if rc is not None:
-                return rc
-        rewrite, rest = rest or iter(r.location.rewrite), None
-        for handler in rewrite:
-            found = handler(r)
-            if found is not None and not isinstance(found, int):
-                found = await found
-            if found:
-                return found
-        if not r.uri_changed:
-            break
-    location = r.location
-    handlers = location.handlers if r.parent is None else location.subrequest_handlers
-    return await _handlers(r, iter(handlers))
-
-
 def _find_again(r: Request) -> Status | None:
     """A rewrite changed the URI: another location may serve it."""
+    r.uri_changed = False
     r.uri_changes -= 1
     if r.uri_changes == 0:
         r.log(Level.ERR, f'rewrite or internal redirection cycle while processing "{r.uri}"')
         return 500
     r.location = r.server.location
     return find_location(r)
-
-
-async def _handlers(r: Request, handlers: Iterator[Handler]) -> Status:
-    for handler in handlers:
-        rc = handler(r)
-        if rc is not None and not isinstance(rc, int):
-            rc = await rc
-        if rc:
-            return rc
-    return _nothing_found(r)
 
 
 def _nothing_found(r: Request) -> Status:

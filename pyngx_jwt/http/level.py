@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ..conf.directive import Conf, Context
+from ..conf.context import Context, Contexts
+from ..conf.directive import Conf
 from ..conf.parse import Statement
 from ..conf.scope import Scope
 from .location import Location
@@ -49,8 +50,8 @@ class Level:
     def variables(self) -> Variables:
         return self.scope.shared(Variables)
 
-    def inner(self, context: Context) -> list[Level]:
-        return [level for level in self.levels if level.context & context]
+    def inner(self, contexts: Contexts) -> list[Level]:
+        return [level for level in self.levels if level.context & contexts]
 
     def set_by(self, name: str) -> list[Statement]:
         """The statements of this name that count here: this block's own, or else those of the

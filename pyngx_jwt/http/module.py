@@ -1,12 +1,16 @@
-"""What an nginx module is made of."""
+"""What a module of the HTTP server is made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..conf.directive import Conf
+from ..conf.scope import Scope
+from ..core.module import Hook
+from ..core.module import Module as CoreModule
+from .ports import Address
 from .request import Handler, HeaderFilter, Request, Settle
 from .variables import Factory, Getter, Setter
 
@@ -36,34 +40,45 @@ BuildSettle = Callable[[C, "Level"], Settle | None]
 Check = Callable[[C, "Level"], None]
 
 
-class Module(Generic[C]):
-    """Gathers what one file declares; building it costs nothing at request time."""
+class Module(CoreModule[C]):
+    """Its handlers, filters and variables; what is built from them is all that requests meet."""
 
     def __init__(self, name: str, conf: type[C]) -> None:
-        self.name, self.conf = name, conf
-        self.handlers: dict[Phase, BuildHandler[C]] = {}
+        super().__init__(name, conf)
+        self.handlers: dict[Phase, tuple[BuildHandler[C], ...]] = {}
         self.exclusive_content: BuildHandler[C] | None = None
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
         self.log_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
-        self.check: Check[C] | None = None
         self.variables: dict[str, Getter] = {}
         self.setters: dict[str, Setter] = {}
         self.prefixes: dict[str, Factory] = {}
-        self.variable_docs: dict[str, str] = {}
+
+        # Looks at every merged level before anything is built; may raise ConfError.
+        self.after_merge = Hook[Check[C]]()
+        # Whether the module's rewrite handler can end requests of this level.
+        self.may_answer = Hook[Callable[[C, "Level"], bool]]()
+        # An address is listened on, whose servers are known; may raise ConfError.
+        self.listens = Hook[Callable[[Address], None]]()
+
+    def _first(self, registered: object) -> None:
+        """Of the others a module has one: a second must not silently take its place."""
+        if registered is not None:
+            raise TypeError(f'the module "{self.name}" has one already: {registered!r}')
 
     def handler(self, phase: Phase) -> Callable[[BuildHandler[C]], BuildHandler[C]]:
-        """The builder of this module's handler in a phase."""
+        """The builder of a handler in a phase; several of a module run in their order here."""
 
         def register(build: BuildHandler[C]) -> BuildHandler[C]:
-            self.handlers[phase] = build
+            self.handlers[phase] = (*self.handlers.get(phase, ()), build)
             return build
 
         return register
 
     def content(self, build: BuildHandler[C]) -> BuildHandler[C]:
         """The builder of a content handler that leaves no room for others ("empty_gif")."""
+        self._first(self.exclusive_content)
         self.exclusive_content = build
         return build
 
@@ -74,27 +89,22 @@ class Module(Generic[C]):
 
     def header_filter(self, build: BuildFilter[C]) -> BuildFilter[C]:
         """The builder of the header filter; it may hang a body filter into the request."""
+        self._first(self.header_filter_builder)
         self.header_filter_builder = build
         return build
 
     def log(self, build: BuildLog[C]) -> BuildLog[C]:
         """The builder of what runs once a request is over."""
+        self._first(self.log_builder)
         self.log_builder = build
         return build
 
     def settles(self, build: BuildSettle[C]) -> BuildSettle[C]:
         """The builder of what finds out before the access phase what the module's unsettled
         variables tell, if that can take a wait; it runs after the builders of handlers."""
+        self._first(self.settle_builder)
         self.settle_builder = build
         return build
-
-    def after_merge(self, check: Check[C]) -> Check[C]:
-        """What looks at every merged level before anything is built; may raise ConfError.
-
-        One of a module: a second would take the place of the first."""
-        assert self.check is None, f"{self.name} has a check already"
-        self.check = check
-        return check
 
     def variable(self, name: str, *, set: Setter | None = None) -> Callable[[G], G]:
         """A variable; its getter's docstring is its documentation."""
@@ -120,3 +130,8 @@ class Module(Generic[C]):
 
 
 AnyModule = Module[Any]
+
+
+def http_modules(scope: Scope) -> tuple[AnyModule, ...]:
+    """Those of the modules that count which are HTTP's, in nginx's order."""
+    return tuple(module for module in scope.modules if isinstance(module, Module))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..log import Level, Log
@@ -170,6 +170,8 @@ class Request(Response):
     location: Location
     connection: Connection
     sink: Sink
+    stage: int  # of the engine, while a handler waits
+    rest: Iterator[Handler]  # then: those that come after it
 
     pipelined = False
     keep_alive = False

@@ -6,7 +6,6 @@ OK = 0  # "go on, and this was allowed"; None is "no opinion"
 DONE = -4  # the response has been sent, or will be by whoever said so
 REDIRECT = -10  # the request has a new URI or server: run all phases again
 NAMED = -11  # the request has a named location: run the phases from its rewrites
-CHANGED = -12  # a rewrite has changed the URI: find another location
 CLOSE = 444  # close the connection without an answer
 TO_HTTPS = 497  # plain HTTP where TLS is spoken
 CLIENT_CLOSED = 499

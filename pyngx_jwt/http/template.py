@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..conf.directive import Context, slot
+from ..conf.context import Contexts
+from ..conf.directive import slot
 from ..conf.values import parse_size
 from ..errors import ConfError
 from .variables import Getter, Variables, numbered
@@ -103,7 +104,7 @@ def _variable_name(found: re.Match[str]) -> str:
 
 
 def template(
-    default: Template | None, contexts: Context, doc: str, *, syntax: str = "string"
+    default: Template | None, contexts: Contexts, doc: str, *, syntax: str = "string"
 ) -> Template | None:
     """A directive whose one value can contain variables."""
     shown = default.text if default else "—"

@@ -7,6 +7,7 @@ import warnings
 
 from ..errors import ConfError
 
+ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")  # what clients can be served
 VERSIONS = (
     ("TLSv1", ssl.TLSVersion.TLSv1),
     ("TLSv1.1", ssl.TLSVersion.TLSv1_1),

@@ -11,6 +11,7 @@ from ..conf.hosts import no_network
 from ..conf.parse import Source, Statement
 from ..conf.scope import Scope
 from ..conf.watch import Files
+from ..core.main import MainConf, workers_user
 from ..errors import ConfError
 from ..http.level import Level
 from ..modules.auth_jwt import (
@@ -21,7 +22,6 @@ from ..modules.auth_jwt import (
     choose_dialect,
     warn_of_unreadable,
 )
-from ..modules.main import MainConf, workers_user
 from ..options import Options
 from ..zones import Zones
 from .collect import Collector, Trouble
@@ -76,7 +76,7 @@ def analyse(options: Options, files: Files, target: Target) -> Analysis:
     texts, collector = Texts(), Collector(target)
     recorded = Recorded(files, texts)
     choice = _choose(options, files, collector)
-    scope = scope_of(options, choice, lambda text: collector.warn(text, lambda: scope))
+    scope = scope_of(options, lambda text: collector.warn(text, lambda: scope), (choice,))
     collector.begin(scope, recorded)
     root = Level(MAIN, scope)
     with no_network():

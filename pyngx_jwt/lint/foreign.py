@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..conf.known import BLOCKS, contexts, declarations, declared_in
+from ..conf.known import contexts, declarations, declared_in
 from ..conf.parse import Source, Statement
 from ..conf.scope import Scope
 from ..conf.watch import Files, Nesting
@@ -38,7 +38,7 @@ class Foreign:
             raise ConfError(f'unknown directive "{statement.name}"')
         if not known or not self._target.runs_all:
             return False
-        self._apply(statement, source, BLOCKS[level.context])
+        self._apply(statement, source, level.context.path)
         level[MissingConf].note(statement)
         return True
 

@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 from functools import cache, lru_cache
 
-from ..conf.directive import CONTEXT_NAMES, Directive
+from ..conf.directive import Directive
 from ..conf.known import declarations, is_commercial, module_of, names
 from ..conf.parse import Statement
 from ..modules import MODULES
@@ -98,10 +98,9 @@ def _directives(statement: Statement, analysis: Analysis) -> list[Directive]:
 
 def _contexts(statement: Statement, analysis: Analysis) -> str:
     found = {
-        name
+        context.name
         for directive in _directives(statement, analysis)
-        for context, name in CONTEXT_NAMES.items()
-        if context & directive.contexts
+        for context in directive.contexts
     }
     if not found:
         found = {c.rpartition(".")[2] for k in declarations(statement.name) for c in k.contexts}

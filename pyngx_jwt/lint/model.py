@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from ..compile import Address, Built
 from ..conf.directive import HTTP, SERVER
 from ..conf.parse import Statement
 from ..http.level import Level
 from ..http.location import Location
+from ..http.ports import Address, Built
 from ..modules.auth_jwt import Dialect
 from .analysis import Analysis
 from .flow import Flow

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from ..conf.context import Context, Contexts
 from ..conf.directive import (
-    CONTEXT_NAMES,
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
@@ -16,7 +16,6 @@ from ..conf.directive import (
     SERVER_IF,
     UPSTREAM,
     Conf,
-    Context,
 )
 from ..conf.parse import Statement
 from ..gateway.cache_conf import CachedConf
@@ -60,7 +59,7 @@ class Place:
             return f"if in {self.outer}"
         if self.outer is not None and self.level.context & LIMIT_EXCEPT:
             return f"limit_except in {self.outer}"
-        return CONTEXT_NAMES.get(self.level.context, "main")
+        return self.level.context.name
 
     # -- where it is ---------------------------------------------------------------------------
 
@@ -87,9 +86,9 @@ class Place:
             yield place
             place = place.outer
 
-    def inner(self, context: Context) -> Iterator[Place]:
+    def inner(self, contexts: Contexts) -> Iterator[Place]:
         """The blocks in it of a kind."""
-        return (self.conf.place(level) for level in self.level.inner(context))
+        return (self.conf.place(level) for level in self.level.inner(contexts))
 
     def walk(self) -> Iterator[Place]:
         """It and all in it, from the outside in, without upstreams."""

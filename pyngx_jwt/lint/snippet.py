@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..conf.known import BLOCKS, declarations
+from ..conf.known import declarations
 from ..conf.parse import Source, Statement
 from ..errors import ConfError
 from ..modules import MODULES
@@ -84,5 +84,5 @@ def _allowed(statement: Statement) -> set[str]:
     for module in MODULES:
         directive = module.conf.directives.get(statement.name)
         if directive is not None and directive.is_block == statement.opens:
-            found |= {name for context, name in BLOCKS.items() if context & directive.contexts}
+            found |= {context.path for context in directive.contexts}
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..http.module import AnyModule
+from ..core.main import main
+from ..core.module import AnyModule
 from .access import access
 from .auth_basic import auth_basic
-from .auth_jwt import JWT_MODULES, Dialect, jwt_settings
+from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
 from .autoindex import autoindex
 from .charset import charset
@@ -23,7 +24,6 @@ from .index import index
 from .limit_conn import limit_conn
 from .limit_req import limit_req
 from .log import log
-from .main import main
 from .map import map_
 from .memcached import memcached
 from .mirror import mirror
@@ -42,7 +42,7 @@ from .stub_status import stub_status
 from .try_files import try_files
 from .upstream import upstream
 
-_BEFORE_JWT: tuple[AnyModule, ...] = (
+MODULES: tuple[AnyModule, ...] = (
     main,
     core,
     log,
@@ -73,19 +73,12 @@ _BEFORE_JWT: tuple[AnyModule, ...] = (
     memcached,
     empty_gif,
     stub_status,
-)
-_AFTER_JWT: tuple[AnyModule, ...] = (
+    *JWT_MODULES,
     range_,
     gzip,
     charset,
     gunzip,
     headers,
     not_modified,
-    missing,  # before all that answers, see compile.py
+    missing,  # before all that answers, as handlers run from the last
 )
-MODULES = (*_BEFORE_JWT, *JWT_MODULES, *_AFTER_JWT)
-
-
-def modules_with(dialect: Dialect) -> tuple[AnyModule, ...]:
-    """The modules of a configuration, of which JWT directives have but one dialect."""
-    return (*_BEFORE_JWT, dialect.module, jwt_settings, *_AFTER_JWT)

@@ -21,6 +21,7 @@ from ..conf.directive import (
     LOCATION_IF,
     MAIN,
     SERVER,
+    SERVER_IF,
     UNLIMITED,
     Conf,
     accepted,
@@ -541,7 +542,10 @@ class CoreConf(Conf):
         return self._name.startswith("@") and not self._modifier
 
     def merge(self, outer: CoreConf) -> None:
-        """ "types" come with "default_type"; a root and the alias flag go together."""
+        """ "types" come with "default_type"; a root and the alias flag go together.  A block
+        inside a location is called like it."""
+        if self._level.context & (SERVER_IF | LOCATION_IF | LIMIT_EXCEPT):
+            self._name, self._modifier, self._regex = outer._name, outer._modifier, outer._regex
         if "root_path" in vars(self) and "alias_of" not in vars(self):
             self.alias_of = None
         super().merge(outer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..conf.directive import EVERYWHERE, HTTP, Conf, directive, flag
+from ..conf.scope import Scope
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.module import Module, Phase
@@ -69,6 +70,11 @@ class LimitConnConf(Conf):
 
 
 limit_conn = Module("limit_conn", LimitConnConf)
+
+
+@limit_conn.check_continues
+def check_keys(scope: Scope, old: Scope) -> None:
+    scope.shared(LimitConnZones).check_continues(old.shared(LimitConnZones))
 
 
 @limit_conn.after_merge

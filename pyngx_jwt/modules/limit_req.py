@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..conf.directive import EVERYWHERE, HTTP, Conf, directive, flag
+from ..conf.scope import Scope
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.module import Module, Phase
@@ -109,6 +110,11 @@ def _rate(text: str) -> int:
 
 
 limit_req = Module("limit_req", LimitReqConf)
+
+
+@limit_req.check_continues
+def check_keys(scope: Scope, old: Scope) -> None:
+    scope.shared(LimitReqZones).check_continues(old.shared(LimitReqZones))
 
 
 @limit_req.after_merge

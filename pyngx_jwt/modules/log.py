@@ -22,6 +22,7 @@ from ..conf.directive import (
 )
 from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_size
+from ..core.logs import syslog_server
 from ..errors import ConfError
 from ..http.escape import escape_json
 from ..http.level import Level
@@ -31,7 +32,6 @@ from ..http.template import Template, Text, getter_of
 from ..http.variables import Getter, Variables
 from ..log import Buffer, OpenFile, OpenFiles, errno_text, parse_syslog
 from ..log import Level as LogLevel
-from .main import syslog_server
 
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..conf.directive import LIMIT_EXCEPT, Conf
-from ..conf.known import Class, class_of, declarations, module_of, reason_of
+from ..conf.known import Class, class_of, declarations, declared_in, module_of, reason_of
 from ..conf.parse import Statement
 from ..errors import ConfError
 from ..gateway.conf import gateway_of
@@ -46,13 +46,17 @@ class MissingConf(Conf):
 missing = Module("missing", MissingConf)
 
 
-def leave_out(statement: Statement, level: Level) -> None:
+@missing.unknown
+def leave_out(statement: Statement, level: Level) -> bool:
     """Goes on without a directive of nginx; raises ConfError if that may not be."""
     name, scope = statement.name, level.scope
+    if not declarations(name):
+        return False
+    declared_in(statement, level.context.path)
     kind = class_of(name, statement.args)
     level[MissingConf].note(statement)
     if kind is Class.TUNING:
-        return
+        return True
     text = f'the "{name}" directive of {module_of(name)} is not supported'
     if kind is Class.GUARD:
         raise ConfError(f"{text} and cannot be left out, {reason_of(name)}")
@@ -61,6 +65,7 @@ def leave_out(statement: Statement, level: Level) -> None:
     scope.statement = statement
     block = ", with all that is in its block" if statement.opens else ""
     scope.warn(f"{text}, {CONSEQUENCES[kind]}{block}")
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from ..conf.directive import (
     SERVER,
     SERVER_IF,
     Conf,
-    Context,
     directive,
     flag,
 )
@@ -62,7 +61,7 @@ class RewriteConf(Conf):
 
     @directive(
         SERVER | LOCATION,
-        opens=Context.LOCATION_IF,
+        opens=SERVER_IF | LOCATION_IF,
         syntax="if (condition)",
         arity=(1, float("inf")),
     )
@@ -152,10 +151,11 @@ def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
     return handle
 
 
-def may_answer(level: Level) -> bool:
+@rewrite.may_answer
+def may_answer(conf: RewriteConf, level: Level) -> bool:
     """Whether the level's operations, or those of an "if" in it, can end a request."""
     inner = level.inner(SERVER_IF | LOCATION_IF)
-    return level[RewriteConf]._answers or any(may_answer(condition) for condition in inner)
+    return conf._answers or any(may_answer(at[RewriteConf], at) for at in inner)
 
 
 def _run(operations: Iterator[Operation], r: Request) -> Answer:

@@ -21,12 +21,12 @@ from ..conf.directive import (
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.module import Module
+from ..http.ports import Address
 from ..http.request import Request
-from ..http.tls import load_chain, set_protocols
+from ..http.tls import ALPN, load_chain, set_protocols
 
 HERE = HTTP | SERVER
 SCHEMES = ("data:", "engine:", "store:")  # what nginx takes besides files
-ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")
 
 
 class SslConf(Conf):
@@ -131,6 +131,34 @@ def build_context(conf: SslConf) -> tls.SSLContext:
             raise ConfError('such a "ssl_certificate" is not supported, only a file').nowhere()
         load_chain(context, conf._scope.conf_name(certificate), conf._scope.conf_name(key))
     return context
+
+
+@ssl.listens
+def add_contexts(address: Address) -> None:
+    """Finds the contexts; a server without certificates shows those of the default server
+    (ngx_http_ssl_init)."""
+    if not address.listen.ssl:
+        return
+    confs = {server: level[SslConf] for level, server in address.levels}
+    default = confs[address.names.default]
+    if not default.certificates:
+        _check_certificates(address)
+    address.tls = {}
+    for server, conf in confs.items():
+        context = conf._context or default._context
+        if context is not None and not conf.ssl_reject_handshake:
+            address.tls[server] = context
+
+
+def _check_certificates(address: Address) -> None:
+    default = address.names.default
+    for level, _ in sorted(address.levels, key=lambda x: x[1] is not default):
+        conf, statement = level[SslConf], level.statement
+        assert statement is not None
+        if not (conf.ssl_reject_handshake or conf.certificates):
+            raise ConfError(
+                'no "ssl_certificate" is defined for the "listen ... ssl" directive'
+            ).at(statement.file, statement.start_line)
 
 
 @ssl.variable("ssl_protocol")

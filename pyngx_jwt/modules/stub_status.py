@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..conf.directive import LOCATION, SERVER, Conf, directive
 from ..conf.scope import Scope
+from ..core.worker import WorkerLife
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request, Status
@@ -44,15 +45,6 @@ class Statistics:
             await asyncio.sleep(INTERVAL)
 
 
-def prepare(scope: Scope) -> Statistics:
-    """Called once all is read: declares the zone if anybody wants to know the counts."""
-    statistics = scope.shared(Statistics)
-    if statistics.wanted or VARIABLES & scope.shared(Variables).used:
-        zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
-        statistics.counters = zone.counters()
-    return statistics
-
-
 class StubStatusConf(Conf):
     _on = False
 
@@ -63,6 +55,22 @@ class StubStatusConf(Conf):
 
 
 stub_status = Module("stub_status", StubStatusConf)
+
+
+@stub_status.after_read
+def prepare(scope: Scope) -> None:
+    """Declares the zone if anybody wants to know the counts."""
+    statistics = scope.shared(Statistics)
+    if statistics.wanted or VARIABLES & scope.shared(Variables).used:
+        zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
+        statistics.counters = zone.counters()
+
+
+@stub_status.worker_starts
+def report(scope: Scope, life: WorkerLife) -> None:
+    statistics = scope.shared(Statistics)
+    statistics.count = life.count
+    life.until_end(statistics.report())
 
 
 @stub_status.content

@@ -8,9 +8,13 @@ from functools import partial
 from mmap import PAGESIZE
 from typing import NamedTuple
 
+from ..cache import Caches
 from ..conf.directive import HTTP, UPSTREAM, Conf, directive, number, time
 from ..conf.parse import Statement
+from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec, parse_size
+from ..core.logs import Logs
+from ..core.worker import WorkerLife
 from ..errors import ConfError
 from ..gateway.cache_conf import CachedConf
 from ..gateway.cached import gateway_to
@@ -233,6 +237,34 @@ def _parsed(parse: Callable[[str], int], text: str, parameter: str) -> int:
 upstream = Module("upstream", UpstreamConf)
 
 
+@upstream.after_read
+def log_of_caches(scope: Scope) -> None:
+    scope.shared(Caches).log = scope.shared(Logs).main
+
+
+@upstream.check_continues
+def check_caches(scope: Scope, old: Scope) -> None:
+    scope.shared(Caches).check_continues(old.shared(Caches))
+
+
+@upstream.worker_starts
+def look_after_caches(scope: Scope, life: WorkerLife) -> None:
+    """One worker does; each finishes the updates of what it serves from a cache."""
+    caches = scope.shared(Caches)
+    for work in caches.keepers() if life.number == 0 else ():
+        life.until_quit(work)
+    life.finishes(caches.updates)
+
+
+@upstream.worker_ends
+def close_connections(scope: Scope) -> None:
+    groups = scope.shared(Upstreams)
+    for name in groups.declared:
+        group = groups.get(name)
+        if group is not None and group.pool is not None:
+            group.pool.close()
+
+
 def pass_to(
     conf: GatewayConf, level: Level, wire: Wire, gateway: type[Gateway] = Gateway
 ) -> Handler:
@@ -243,6 +275,12 @@ def pass_to(
     if isinstance(conf, CachedConf):
         return gateway_to(conf, level, wire, around)
     return gateway(conf, level, wire, around).pass_on
+
+
+@UPSTREAM.closes
+def check_servers(level: Level) -> None:
+    if not level[UpstreamConf]._servers:
+        raise ConfError("no servers are inside upstream")
 
 
 @upstream.after_merge

@@ -91,6 +91,9 @@ class Cycle(Protocol):
     def check_continues(self, old: Any) -> None:
         """Raises ConfError if it cannot take the place of another cycle."""
 
+    def exit(self) -> None:
+        """Called where the process ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

@@ -7,9 +7,10 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..core.main import workers_user
+from ..core.module import User
 from ..errors import ConfError
 from ..log import Level, Log, errno_text, write_stderr
-from ..modules.main import User, workers_user
 from ..options import Options
 from ..zones import Folder, start_zones
 from .cycle import Cycle, Load

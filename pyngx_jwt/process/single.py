@@ -53,7 +53,7 @@ class Single:
         delete_pidfile(self.generation.cycle.main.pid, self.log)
         self.log.write(Level.NOTICE, "exit")
         self._close_sockets()
-        self.generation.cycle.zones.close()
+        self.generation.cycle.exit()
         if self.generation.folder is not None:
             self.generation.folder.remove()
         return code

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..core.module import User
 from ..log import Level, Log, errno_text
-from ..modules.main import User
 from .cycle import Cycle, MainSettings, Serve
 from .loop import new_event_loop
 from .serving import Serving, log_exception
@@ -51,7 +51,7 @@ class Worker:
             return FATAL
         if code == 0:
             log.write(Level.NOTICE, "exiting")
-        self.cycle.zones.close()
+        self.cycle.exit()
         self.cycle.open_files.flush(log)
         log.write(Level.NOTICE, "exit")
         return code

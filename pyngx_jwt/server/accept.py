@@ -11,7 +11,7 @@ import contextlib
 import socket
 from typing import Any
 
-from ..compile import Address, Port
+from ..http.ports import Address, Port
 from ..log import Level, errno_text
 from .handshake import first_protocol
 from .http1 import TIMED_OUT, Worker

@@ -12,12 +12,12 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from ..compile import Address, Port
 from ..http.location import Server
+from ..http.ports import Address, Port
 from ..http.regex import RegexFailed
+from ..http.tls import ALPN
 from ..http1.host import validate_host
 from ..log import Level, errno_text
-from ..modules.ssl import ALPN
 from .hello import HANDSHAKE, Hello, HelloReader
 from .http1 import TIMED_OUT, HttpProtocol, Worker
 from .proxy_protocol import ProxyProtocol

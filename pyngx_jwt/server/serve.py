@@ -7,9 +7,10 @@ import gc
 import socket
 from typing import Any
 
-from ..cache import Caches
-from ..compile import Cycle, Port
+from ..compile import Cycle
+from ..core.worker import WorkerLife
 from ..http.listen import Listen
+from ..http.ports import Port
 from .accept import Acceptor
 from .handshake import first_protocol
 from .http1 import Worker
@@ -21,10 +22,8 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
     worker = Worker(loop)
-    cycle.zones.open()  # before a reload can take their files away
-    keepers = cycle.caches.look_after() if control.worker == 0 else []
-    cycle.statistics.count = worker.count
-    reports = loop.create_task(cycle.statistics.report())
+    life = WorkerLife(cycle.scope, worker.count, control.worker)
+    life.start()
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again
     gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -34,15 +33,12 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
     await asyncio.wait({quit_wait, terminate_wait}, return_when=asyncio.FIRST_COMPLETED)
     for server in servers:
         server.close()
-    for keeper in keepers:
-        keeper.cancel()
+    life.quit()
     if not control.terminate.is_set():
-        await _finish(worker, cycle.caches, terminate_wait)
-    for update in tuple(cycle.caches.updates):
-        update.cancel()
+        await _finish(worker, life, terminate_wait)
     quit_wait.cancel()
     terminate_wait.cancel()
-    reports.cancel()
+    await life.end()
 
 
 async def _listen(
@@ -55,9 +51,9 @@ async def _listen(
     )
 
 
-async def _finish(worker: Worker, caches: Caches, terminate: asyncio.Task[Any]) -> None:
+async def _finish(worker: Worker, life: WorkerLife, terminate: asyncio.Task[Any]) -> None:
     worker.stopping = True
     for connection in list(worker.connections):
         connection.shut_down()
-    while (worker.connections or worker.handshakes or caches.updates) and not terminate.done():
+    while (worker.connections or worker.handshakes or life.is_busy) and not terminate.done():
         await asyncio.wait({terminate}, timeout=0.05)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from ..compile import Address, Cycle
+from ..compile import Cycle
 from ..errors import ConfError
 from ..http.head import Head
 from ..http.incoming import choose_server, request_of
+from ..http.ports import Address
 from ..http.request import Request
 from ..http.subrequest import Kept
 from ..http1.head import BadRequest, parse_head

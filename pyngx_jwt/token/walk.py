@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..compile import Built, Cycle, satisfying, walk
+from ..compile import Cycle, satisfying, walk
 from ..conf.directive import LIMIT_EXCEPT, LOCATION_IF, SERVER
 from ..conf.parse import Statement
 from ..http.engine import answer, run
 from ..http.level import Level
 from ..http.module import Phase
+from ..http.ports import Built
 from ..http.request import (
     DONE,
     OK,

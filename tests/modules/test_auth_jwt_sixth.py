@@ -20,7 +20,7 @@ from pyngx_jwt.http.request import Handler, Request
 from pyngx_jwt.jwt import Policy, Reason, Refusal, Verified, getter
 from pyngx_jwt.log import Level as LogLevel
 from pyngx_jwt.log import Log
-from pyngx_jwt.modules.auth_jwt import DIALECTS, choose_dialect, dialect_of
+from pyngx_jwt.modules.auth_jwt import DIALECTS, Known, choose_dialect, dialect_of
 from pyngx_jwt.modules.auth_jwt.conf import TokenConf
 from pyngx_jwt.modules.auth_jwt.demands import Demand, Denial
 from pyngx_jwt.modules.auth_jwt.dialect import Clue, Dialect, Facts, Mark, clue
@@ -123,7 +123,7 @@ def test_sixth_dialect_serves_beside_a_configuration_of_five(
     folder.write("jwks.json", FILES["jwks.json"])
     folder.write("html/a", "a")
     with monkeypatch.context() as patched:
-        patched.setattr(app, "load", partial(load, dialects=SIX))
+        patched.setattr(app, "load", partial(load, things=(Known(SIX),)))
         served = folder.application(SERVER)
     assert dialect_of(served[app.CYCLE].scope) is TINY
     with pytest.raises(ConfError, match='unknown directive "auth_jwt_tiny"'):
@@ -175,7 +175,7 @@ def test_errors_name_it(tmp_path: Path) -> None:
         ("pyngx_jwt_dialect nix;", "known are plus, pyngx, kjdev, tesla, maxlt, tizp, tiny"),
     ):
         with pytest.raises(ConfError, match=text):
-            load(options(tmp_path, server), Log(), SIX)
+            load(options(tmp_path, server), Log(), things=(Known(SIX),))
 
 
 def options(prefix: Path, server: str) -> Options:

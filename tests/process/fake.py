@@ -78,6 +78,9 @@ class FakeCycle:
     def check_continues(self, old: FakeCycle) -> None:
         """It always can."""
 
+    def exit(self) -> None:
+        self.zones.close()
+
 
 def load(options: Options, log: Log) -> FakeCycle:
     with open(options.conf_file) as file:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ...http.module import AnyModule, Phase
+from ...http.module import AnyModule, Phase, http_modules
 from ...http.request import OK, Handler, Status
 from ...modules.access import AccessConf, limit_access
 from ...modules.auth_basic import AuthBasicConf
@@ -71,14 +71,14 @@ def _word(verdict: Status | None) -> str:
 
 
 def _handlers(place: Place, phase: Phase) -> list[tuple[AnyModule, Handler]]:
-    """As compile.py makes them, with their modules."""
+    """As compile/locations.py makes them, with their modules."""
     level = place.level
     found = []
-    for module in reversed(level.scope.modules):
-        build = module.handlers.get(phase)
-        handler = build(level[module.conf], level) if build is not None else None
-        if handler is not None:
-            found.append((module, handler))
+    for module in reversed(http_modules(level.scope)):
+        for build in module.handlers.get(phase, ()):
+            handler = build(level[module.conf], level)
+            if handler is not None:
+                found.append((module, handler))
     return found
 
 

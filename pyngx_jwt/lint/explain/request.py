@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ...compile import Address
 from ...http.head import Head, new_head
 from ...http.location import Server
+from ...http.ports import Address
 from ...http.request import Request, Status
 from ...http.status import DONE
 from ...http.uri import normalize

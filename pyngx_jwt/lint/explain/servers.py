@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...compile import Address
 from ...conf.parse import Statement
 from ...http.location import Server
+from ...http.ports import Address
 from ...modules.core import CoreConf
 from ..model import Configuration
 from ..place import Place

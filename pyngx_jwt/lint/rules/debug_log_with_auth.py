@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.main import MainConf
+from ...core.main import MainConf
 from ..finding import Severity
 from ..model import Configuration
 from ..place import Place

@@ -9,9 +9,10 @@ gate, demands, wire, words, variables, watch: requests.
 from __future__ import annotations
 
 from .dialect import Choice, Dialect, dialect_of
-from .dialects import DEFAULT, DIALECTS, MixedDialects, choose_dialect, foreign_directive
-from .readable import check_readable, warn_of_unreadable
-from .settings import jwt_settings, prepare_key_sets
+from .dialects import DEFAULT, DIALECTS, MixedDialects, choose_dialect
+from .readable import warn_of_unreadable
+from .reading import Known
+from .settings import jwt_settings
 
 JWT_MODULES = (*(dialect.module for dialect in DIALECTS), jwt_settings)
 
@@ -21,12 +22,9 @@ __all__ = [
     "JWT_MODULES",
     "Choice",
     "Dialect",
+    "Known",
     "MixedDialects",
-    "check_readable",
     "choose_dialect",
     "dialect_of",
-    "foreign_directive",
-    "jwt_settings",
-    "prepare_key_sets",
     "warn_of_unreadable",
 ]

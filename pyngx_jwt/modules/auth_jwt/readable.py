@@ -12,14 +12,16 @@ from contextlib import contextmanager
 
 from ...conf.parse import Statement
 from ...conf.scope import Scope
+from ...core.module import User
 from ...errors import ConfError
 from ...log import errno_text
-from ..main import User
 from .dialect import dialect_of
 from .revocation import RevocationFile, RevocationFiles
+from .settings import jwt_settings
 from .sources import KeyFile, Sources
 
 
+@jwt_settings.check_user
 def check_readable(scope: Scope, user: User) -> None:
     """Raises ConfError of the first file that the user cannot read, or warns of all of them,
     as far as this process may act as that user.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import socket
 
 from ..conf.directive import (
     A_FLAG,
@@ -15,7 +14,6 @@ from ..conf.directive import (
     EVERYWHERE,
     MAIN,
     Conf,
-    Context,
     accepted,
     directive,
     enum,
@@ -26,22 +24,14 @@ from ..conf.directive import (
     string,
     time,
 )
-from ..conf.hosts import look_up
+from ..conf.scope import Scope
 from ..conf.values import parse_number
 from ..errors import ConfError
-from ..http.module import Module
-from ..log import (
-    FileTarget,
-    Log,
-    MemoryTarget,
-    OpenFiles,
-    SyslogServer,
-    SyslogTarget,
-    parse_levels,
-    parse_syslog,
-)
+from ..log import parse_levels
+from ..zones import Zones
+from .module import Module, User
+from .worker import WorkerLife
 
-User = tuple[int, int]  # uid and gid
 DEFAULT_USER = "nobody"
 SCHEDULING = "the event loop schedules connections itself"
 METHODS = ("epoll", "poll", "select", "kqueue", "eventport", "/dev/poll")
@@ -117,7 +107,7 @@ class MainConf(Conf):
         MAIN, "core files are left to the service manager", like=offset(0, MAIN, "", shown="—")
     )
 
-    @directive(MAIN, opens=Context.EVENTS)
+    @directive(MAIN, opens=EVENTS)
     def events(self) -> None:
         """Holds the directives that affect connection processing."""
         self.once("has_events", "events")
@@ -178,64 +168,15 @@ class MainConf(Conf):
 main = Module("main", MainConf)
 
 
-class Logs:
-    """The Log of each set of error_log lines; their files are opened with all others."""
-
-    def __init__(self) -> None:
-        self.main = Log()
-        self._logs: dict[tuple[tuple[str, tuple[str, ...]], ...], Log] = {}
-
-    def of(self, conf: MainConf) -> Log:
-        """The log of a level; the main one, which may be configured later, if it has no lines."""
-        lines = conf.error_log_lines
-        if not lines:
-            return self.main
-        if lines not in self._logs:
-            self._logs[lines] = _add_targets(Log(), conf)
-        return self._logs[lines]
-
-    def finish(self, conf: MainConf, default: str) -> Log:
-        """Gives the main log its targets once the main level has been read."""
-        files = conf._scope.shared(OpenFiles)
-        _add_targets(self.main, conf)
-        self.main.open_default(files, default)
-        self.main.keeps_stderr = files.has_stderr
-        return self.main
+@main.worker_starts
+def open_zones(scope: Scope, life: WorkerLife) -> None:
+    """Before a reload can take their files away."""
+    scope.shared(Zones).open()
 
 
-def _add_targets(log: Log, conf: MainConf) -> Log:
-    files = conf._scope.shared(OpenFiles)
-    for name, words in conf.error_log_lines:
-        level = parse_levels(words)
-        if name == "stderr":
-            log.add(FileTarget(files.add(""), level))
-        elif name.startswith("syslog:"):
-            log.add(
-                SyslogTarget(parse_syslog(name[7:], socket.gethostname(), syslog_server), level)
-            )
-        elif name.startswith("memory:"):
-            log.add(MemoryTarget(level))
-        else:
-            log.add(FileTarget(files.add(conf._scope.full_name(name)), level))
-    return log
-
-
-def syslog_server(text: str) -> SyslogServer:
-    """Where "server=" of a syslog target points; raises ConfError with the reason only."""
-    if text.startswith("unix:"):
-        return SyslogServer(socket.AF_UNIX, text[5:], text)
-    host, _, port = text.partition(":")
-    if not host:
-        raise ConfError("no host")
-    try:
-        number = int(port or 514)
-        found = look_up(host, type=socket.SOCK_DGRAM)[0]
-    except ValueError:
-        raise ConfError("invalid port") from None
-    except OSError:
-        raise ConfError("host not found") from None
-    address = (str(found[4][0]), number)
-    return SyslogServer(found[0], address, f"{address[0]}:{address[1]}")
+@main.process_exits
+def close_zones(scope: Scope) -> None:
+    scope.shared(Zones).close()
 
 
 def workers_user(told: User | None) -> User | None:

@@ -1,0 +1,160 @@
+"""A whole configuration: read, compiled, and ready for a process to serve."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..conf.directive import MAIN
+from ..conf.parse import command_line
+from ..conf.scope import Scope
+from ..core.logs import Logs
+from ..core.main import MainConf
+from ..core.module import AnyModule, User
+from ..http.level import Level
+from ..http.listen import Listen
+from ..http.ports import Built, Port
+from ..log import Level as LogLevel
+from ..log import Log, OpenFiles
+from ..modules import MODULES
+from ..options import Options
+from ..zones import Zones
+from .reader import Reader, directives_of
+from .variables import declare_variables
+
+
+@dataclass(frozen=True, slots=True)
+class MainSettings:
+    """The main directives that concern processes; times in seconds, paths full."""
+
+    daemon: bool
+    master_process: bool
+    pid: str
+    worker_processes: int
+    worker_rlimit_nofile: int
+    worker_shutdown_timeout: float
+    working_directory: str
+    user: tuple[int, int] | None
+    env: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A loaded configuration: what the process, the server and the linter read."""
+
+    main: MainSettings
+    listens: tuple[Listen, ...]
+    ports: dict[str, Port]
+    log: Log
+    open_files: OpenFiles
+    folders: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
+    root: Level
+    options: Options
+
+    @property
+    def scope(self) -> Scope:
+        return self.root.scope
+
+    @property
+    def understanding(self) -> str:
+        """How the configuration was read, where that was not plain."""
+        told = (tell(self.scope) for m in self.scope.modules for tell in m.understanding)
+        return "\n".join(told)
+
+    @property
+    def zones(self) -> Zones:
+        """What the workers share; started by whoever starts them."""
+        return self.scope.shared(Zones)
+
+    def check_user(self, user: User) -> None:
+        """Raises ConfError if the workers, who are that user, cannot read what they have to."""
+        for module in self.scope.modules:
+            for check in module.check_user:
+                check(self.scope, user)
+
+    def check_continues(self, old: Cycle) -> None:
+        """Raises ConfError if a reload cannot put this in the place of ``old``."""
+        for module in self.scope.modules:
+            for check in module.check_continues:
+                check(self.scope, old.scope)
+
+    def exit(self) -> None:
+        """The process ends, or has nothing to do with this configuration any more."""
+        for module in self.scope.modules:
+            for act in module.process_exits:
+                act(self.scope)
+
+
+def load(
+    options: Options,
+    log: Log,
+    modules: tuple[AnyModule, ...] = MODULES,
+    things: Iterable[object] = (),
+) -> Cycle:
+    """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
+    scope = scope_of(options, lambda text: log.write(LogLevel.WARN, text), things, modules)
+    root, reader = read(scope)
+    if not root[MainConf].has_events:
+        scope.statement = None
+        scope.warn('no "events" section in configuration, nginx refuses to start without one')
+    return _cycle(scope, root, reader)
+
+
+def scope_of(
+    options: Options,
+    warn: Callable[[str], None],
+    things: Iterable[object] = (),
+    modules: tuple[AnyModule, ...] = MODULES,
+) -> Scope:
+    """What a configuration is read with; `things` are shared objects that are known already."""
+    scope = Scope(options, warn, modules=modules, things={type(thing): thing for thing in things})
+    for module in modules:
+        for act in module.before_read:
+            act(scope)
+    return scope
+
+
+def read(scope: Scope) -> tuple[Level, Reader]:
+    """Reads a configuration and compiles what is in its http block."""
+    options = scope.options
+    declare_variables(scope)
+    reader, root = Reader(scope, directives_of(scope.modules)), Level(MAIN, scope)
+    if options.directives:
+        reader.run(command_line(options.directives), root)
+    reader.run(reader.open(options.conf_file), root)
+    return root, reader
+
+
+def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
+    conf, options = root[MainConf], scope.options
+    ports = scope.shared(Built).ports
+    pid = options.full_name(conf.pid if conf.is_set("pid") else options.layout.pid_path)
+    settings = MainSettings(
+        conf.daemon,
+        conf.master_process,
+        pid,
+        conf.workers or os.cpu_count() or 1,
+        conf.worker_rlimit_nofile,
+        conf.worker_shutdown_timeout,
+        conf.working_directory,
+        conf.user_ids,
+        conf.environment,
+    )
+    files = scope.shared(OpenFiles)
+    log = scope.shared(Logs).finish(conf, options.error_log)
+    for module in scope.modules:
+        for act in module.after_read:
+            act(scope)
+    return Cycle(
+        settings,
+        tuple(port.listen for port in ports.values()),
+        ports,
+        log,
+        files,
+        tuple(scope.folders),
+        tuple(reader.files.items()),
+        root,
+        options,
+    )

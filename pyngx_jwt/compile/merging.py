@@ -1,0 +1,62 @@
+"""What levels have from the ones around them, and whether what is in them can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..conf.directive import LOCATION
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.module import http_modules
+from ..modules.core import CoreConf
+
+
+def merge(level: Level, outer: Level) -> None:
+    """Hands down what is not set, from the outside in."""
+    for module in level.scope.modules:
+        try:
+            level[module.conf].merge(outer[module.conf])
+        except ConfError as error:
+            level.scope.watch.failed(error, level)
+    for inner in level.levels:
+        if not inner.context.apart:
+            merge(inner, level)
+
+
+def walk(level: Level) -> Iterator[Level]:
+    """A level and all inside it, from the outside in."""
+    yield level
+    for inner in level.levels:
+        if not inner.context.apart:
+            yield from walk(inner)
+
+
+def check(http: Level) -> None:
+    """Has every module look at every merged level."""
+    checks = [(m.conf, look) for m in http_modules(http.scope) for look in m.after_merge]
+    for level in walk(http):
+        for conf, look in checks:
+            try:
+                look(level[conf], level)
+            except ConfError as error:
+                level.scope.watch.failed(error, level)
+
+
+def check_locations(level: Level) -> None:
+    seen: set[tuple[bool, str]] = set()
+    for inner in level.inner(LOCATION):
+        conf = inner[CoreConf]
+        check_locations(inner)
+        if conf._regex or conf.is_named:
+            continue
+        key = (conf._modifier == "=", conf._name)
+        if key in seen:
+            error = ConfError(f'duplicate location "{conf._name}"')
+            level.scope.watch.failed(error.at(*place_of(inner)), inner)
+        seen.add(key)
+
+
+def place_of(level: Level) -> tuple[str, int]:
+    """The file and the line of the statement that opened a level."""
+    assert level.statement is not None
+    return level.statement.file, level.statement.line

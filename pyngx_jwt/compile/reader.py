@@ -1,0 +1,166 @@
+"""Runs statements as they are read: finds their directives, and opens and closes blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..conf.directive import Conf, Directive
+from ..conf.parse import END_BLOCK, Source, Statement
+from ..conf.scope import Scope
+from ..conf.shape import check_shape
+from ..conf.watch import Nesting
+from ..core.module import AnyModule
+from ..errors import ConfError
+from ..http.level import Level
+
+Table = dict[str, list[tuple[type[Conf], Directive]]]
+
+
+def directives_of(modules: tuple[AnyModule, ...]) -> Table:
+    """What each name means to these modules, in different contexts perhaps."""
+    table: Table = {}
+    for module in modules:
+        for name, directive in module.conf.directives.items():
+            table.setdefault(name, []).append((module.conf, directive))
+    return table
+
+
+@dataclass(slots=True)
+class Reader:
+    """Runs statements as they are read, file by file, level by level."""
+
+    scope: Scope
+    table: Table
+    files: dict[str, str] = field(default_factory=dict)
+    nesting: Nesting = field(default_factory=Nesting)
+
+    def run(self, source: Source, level: Level) -> None:
+        """Runs a file, or a block of it, to its end."""
+        while True:
+            depth, statement = source.depth, None
+            try:
+                found = source.next()
+                if not isinstance(found, Statement):
+                    return
+                statement = found
+                self._apply(statement, source, level)
+            except ConfError as error:
+                self._fail(error, source, level, statement)
+                if source.recover(depth, statement):
+                    return
+
+    def _fail(
+        self, error: ConfError, source: Source, level: Level, statement: Statement | None
+    ) -> None:
+        self.scope.watch.failed(source.locate(error), level, statement)
+
+    def open(self, path: str) -> Source:
+        source = self.scope.files.read(path)
+        self.files.setdefault(path, source.text)
+        return source
+
+    def _included(self, statement: Statement) -> Iterator[Source]:
+        if len(statement.args) != 1:
+            raise ConfError('invalid number of arguments in "include" directive')
+        for path in self.scope.files.expand(statement.args[0], self.scope.options.conf_prefix):
+            self.scope.watch.included(statement, path)
+            yield self.open(path)
+
+    def _apply(self, statement: Statement, source: Source, level: Level) -> None:
+        if statement.name == "include" and not statement.opens:
+            self._include(statement, level)
+            return
+        found = self._find(statement, source, level)
+        if found is None:
+            return
+        kind, directive = found
+        self.scope.statement = statement
+        self.scope.watch.seen(statement, level)
+        if directive.raw:
+            entries = self._entries(statement, source)
+            directive.set(level[kind], *statement.args, entries=entries)
+        elif directive.opens:
+            self._open(statement, directive, kind, source, level)
+            return
+        else:
+            directive.set(level[kind], *statement.args)
+        level.statements.setdefault(statement.name, []).append(statement)
+
+    def _include(self, statement: Statement, level: Level) -> None:
+        with self.nesting.include(statement.args[0]):
+            for included in self._included(statement):
+                self.run(included, level)
+
+    def _open(
+        self,
+        statement: Statement,
+        directive: Directive,
+        kind: type[Any],
+        source: Source,
+        level: Level,
+    ) -> None:
+        assert directive.opens is not None
+        opens = directive.opens.within(level.context)
+        inner = Level(opens, self.scope, level)
+        if opens.shares:
+            inner.confs = level.confs
+        try:
+            directive.set(inner[kind], *statement.args)
+        except ConfError as error:
+            self._fail(error, source, level, statement)
+        else:
+            if not opens.shares:
+                level.levels.append(inner)
+        self.scope.watch.opened(inner)
+        self.run(source, inner)
+        opens.close(inner)
+
+    def _entries(self, block: Statement, source: Source) -> Iterator[Statement]:
+        while (entry := source.next_entry()) is not None and entry is not END_BLOCK:
+            assert isinstance(entry, Statement)
+            if entry.name == "include" and len(entry.args) == 1:
+                for included in self._included(entry):
+                    yield from self._entries(block, included)
+            else:
+                self.scope.statement = entry
+                self.scope.watch.seen_entry(entry, block)
+                yield entry
+
+    def _find(
+        self, statement: Statement, source: Source, level: Level
+    ) -> tuple[type[Conf], Directive] | None:
+        """The checks of ngx_conf_handler(), in its order and its words."""
+        name = statement.name
+        declared = self.table.get(name)
+        for kind, directive in declared or ():
+            if directive.contexts & level.context:
+                check_shape(statement, (directive,))
+                return kind, directive
+        if self.scope.watch.foreign(statement, source, level):
+            return None
+        if declared:
+            raise ConfError(f'"{name}" directive is not allowed here')
+        self._unknown(statement, source, level)
+        return None
+
+    def _unknown(self, statement: Statement, source: Source, level: Level) -> None:
+        """Raises, unless a module leaves the directive out."""
+        for module in self.scope.modules:
+            for leaves_out in module.unknown:
+                if leaves_out(statement, level):
+                    if statement.opens:
+                        _skip_block(source)
+                    return
+        raise ConfError(f'unknown directive "{statement.name}"')
+
+
+def _skip_block(source: Source) -> None:
+    depth = 1
+    while depth:
+        statement = source.next()
+        if statement is END_BLOCK:
+            depth -= 1
+        elif isinstance(statement, Statement) and statement.opens:
+            depth += 1

@@ -1,0 +1,82 @@
+"""Every variable that is named exists, used or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+
+from ..conf.scope import Scope
+from ..errors import ConfError
+from ..http.level import Level
+from ..http.module import http_modules
+from ..http.template import Template
+from ..http.variables import Variables
+from .merging import walk
+
+
+def declare_variables(scope: Scope) -> None:
+    """Makes the variables of all modules known."""
+    variables = scope.shared(Variables)
+    for module in http_modules(scope):
+        variables.builtin.update(module.variables)
+        variables.setters.update(module.setters)
+        variables.prefixes.update(module.prefixes)
+
+
+def build_variables(http: Level) -> None:
+    """Builds those that are used, and warns of circles."""
+    http.scope.statement = None
+    while True:
+        try:
+            http.variables.build_all()
+            break
+        except ConfError as error:
+            http.scope.watch.failed(error, http)
+    for circle in http.variables.circles:
+        http.scope.statement = circle.statement
+        http.scope.warn(circle.text)
+    http.scope.statement = None
+
+
+def check_variables(http: Level) -> None:
+    """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
+    seen: set[int] = set()  # values that levels have from outer ones are looked at once
+    for level in walk(http):
+        for conf in level.confs.values():
+            for name, value in list(vars(conf).items()):
+                if level is http and name in conf.bound_below:
+                    continue
+                if type(value) not in _PLAIN and id(value) not in seen:
+                    seen.add(id(value))
+                    for template in _templates(value):
+                        _check_template(template, level)
+    for thing in list(http.scope.things.values()):
+        for template in _templates(vars(thing) if hasattr(thing, "__dict__") else ()):
+            _check_template(template, http)
+
+
+def _check_template(template: Template, level: Level) -> None:
+    for name in template.names:
+        if not name.startswith("$"):
+            try:
+                level.variables.resolve(name)
+            except ConfError as error:
+                level.scope.watch.failed(error, level)
+                level.variables.defined[name.lower()] = lambda r: None
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None), frozenset, Level, Scope})
+
+
+def _templates(value: object) -> Iterator[Template]:
+    """The templates in a value of a conf, however deep in its tuples and records."""
+    if isinstance(value, Template):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _templates(tuple(value.values()))
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _templates(item)
+    elif is_dataclass(value) and not isinstance(value, (type, Scope)):
+        for field_of in fields(value):
+            yield from _templates(getattr(value, field_of.name))

@@ -1,0 +1,66 @@
+"""A worker as modules see it: what they have it do beside serving, and how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
+
+from ..conf.scope import Scope
+from ..zones.store import Counts
+
+Work = Coroutine[Any, Any, None]
+
+
+class WorkerLife:
+    """From the start to the end of a worker, or of whatever else serves a configuration.
+
+    `number` is which of the workers it is; a job for one of them is for 0.  `count` counts its
+    connections."""
+
+    def __init__(self, scope: Scope, count: Callable[[], Counts], number: int = 0) -> None:
+        self.count, self.number = count, number
+        self._scope = scope
+        self._until_quit: list[asyncio.Task[None]] = []
+        self._until_end: list[asyncio.Task[None]] = []
+        self._unfinished: list[Collection[asyncio.Task[None]]] = []
+
+    def start(self) -> None:
+        """Runs on the loop of the worker, before it accepts connections."""
+        for module in self._scope.modules:
+            for act in module.worker_starts:
+                act(self._scope, self)
+
+    def until_quit(self, work: Work) -> None:
+        """Runs beside the requests as long as new ones are accepted."""
+        self._until_quit.append(asyncio.get_running_loop().create_task(work))
+
+    def until_end(self, work: Work) -> None:
+        """Runs until the last request is over."""
+        self._until_end.append(asyncio.get_running_loop().create_task(work))
+
+    def finishes(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        """The worker does not end before these tasks, if it has the time; they may change."""
+        self._unfinished.append(tasks)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is still work that should be finished."""
+        return any(self._unfinished)
+
+    def quit(self) -> None:
+        """No more connections are accepted."""
+        for task in self._until_quit:
+            task.cancel()
+
+    async def end(self) -> None:
+        """All requests are over, or are given up."""
+        self.quit()
+        unfinished = [task for tasks in self._unfinished for task in tasks]
+        for task in (*self._until_end, *unfinished):
+            task.cancel()
+        tasks = (*self._until_quit, *self._until_end, *unfinished)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for module in self._scope.modules:
+            for act in module.worker_ends:
+                act(self._scope)

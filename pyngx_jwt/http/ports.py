@@ -1,0 +1,58 @@
+"""What a server listens with: its sockets, and the servers and names of each address."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..log import Level as LogLevel
+from .listen import Listen
+from .location import Server, ServerNames
+
+if TYPE_CHECKING:
+    from .level import Level
+
+
+@dataclass(slots=True)
+class Built:
+    """The compiled http block; empty if there is none."""
+
+    servers: list[tuple[Level, Server]] = field(default_factory=list)
+    ports: dict[str, Port] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Address:
+    """The servers of one address that is listened on."""
+
+    listen: Listen
+    names: ServerNames
+    default_given: bool = False
+    levels: list[tuple[Level, Server]] = field(default_factory=list)
+    tls: dict[Server, ssl.SSLContext] | None = None  # without those that refuse handshakes
+
+
+@dataclass(slots=True)
+class Port:
+    """A socket: its own address, and others that a wildcard takes in."""
+
+    listen: Listen
+    address: Address
+    others: dict[str, Address] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return self.address, *self.others.values()
+
+    def address_of(self, name: Any) -> Address:
+        """The address that a connection has come to; `name` is its socket's own."""
+        host = name[0] if isinstance(name, tuple) else ""
+        return self.others.get(host, self.address)
+
+    def log(self, server: Server, level: LogLevel, text: str, peer: Any, number: int) -> None:
+        """Logs what happened to a connection before it brought a request."""
+        client = peer[0] if isinstance(peer, tuple) else "unix:"
+        server.location.log.write(
+            level, f"{text}, client: {client}, server: {self.listen.text}", number
+        )

@@ -1,0 +1,60 @@
+"""Before a configuration is read: in which dialect its JWT directives are, and whose modules
+read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...conf.parse import Statement
+from ...conf.scope import Scope
+from ...core.module import AnyModule
+from ...errors import ConfError
+from ...http.level import Level
+from .dialect import Choice, Dialect
+from .dialects import DIALECTS, choose_dialect, foreign_directive
+from .settings import jwt_settings, prepare_key_sets
+
+
+@dataclass(frozen=True)
+class Known:
+    """Among the things of a scope: the dialects to choose from, if not those of this package."""
+
+    dialects: tuple[Dialect, ...]
+
+
+@jwt_settings.before_read
+def choose(scope: Scope) -> None:
+    """Finds out the dialect, unless that has been done; the other dialects' modules go."""
+    if Choice not in scope.things:
+        known: Known | None = scope.things.get(Known)
+        dialects = known.dialects if known is not None else DIALECTS
+        scope.things[Choice] = choose_dialect(scope.options, scope.files, dialects)
+    choice: Choice = scope.things[Choice]
+    scope.dialect = choice.name
+    scope.modules = tuple(_modules_with(choice.dialect, scope.modules))
+    prepare_key_sets(scope, choice)
+
+
+def _modules_with(dialect: Dialect, modules: tuple[AnyModule, ...]) -> Iterator[AnyModule]:
+    """One dialect's module stands in the place of all of them, before that of the settings."""
+    all_dialects = {one.module for one in DIALECTS}
+    for module in modules:
+        if module is jwt_settings:
+            yield dialect.module
+        if module not in all_dialects:
+            yield module
+
+
+@jwt_settings.understanding
+def describe_dialect(scope: Scope) -> str:
+    choice: Choice = scope.things[Choice]
+    return choice.text
+
+
+@jwt_settings.unknown
+def advise(statement: Statement, level: Level) -> bool:
+    """A directive of another dialect, or of no module, is an error that names its like."""
+    if advice := foreign_directive(statement.name, level.scope.things[Choice]):
+        raise ConfError(advice)
+    return False
