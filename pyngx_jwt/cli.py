@@ -31,7 +31,7 @@ LONG_VALUES = {"jwt-dialect": "name"}
 # "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
 COMMANDS = {
     "dump": "conf.dump",
-    "explain": "lint.explain",
+    "explain": "explain",
     "lint": "lint.command",
     "token": "token",
 }

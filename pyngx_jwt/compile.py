@@ -26,6 +26,7 @@ from .conf.known import BLOCKS, declarations, declared_in
 from .conf.parse import END_BLOCK, Source, Statement, command_line
 from .conf.scope import Scope
 from .conf.shape import check_shape
+from .conf.watch import Watch
 from .errors import ConfError
 from .http.auth_delay import delayed
 from .http.level import Level
@@ -475,7 +476,7 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
 
 def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
     named = level.handlers[phase] = [
-        (module.name, handler)
+        (module.name, level.scope.watch.built(handler, level, module.name, phase))
         for module in reversed(level.scope.modules)
         if phase in module.handlers
         and (handler := _built(module.handlers[phase], level[module.conf], level))
@@ -501,6 +502,7 @@ def _content(level: Level, location: Location) -> tuple[Handler, ...]:
     if found is None:
         return _handlers(level, Phase.CONTENT)
     module, handler = found
+    handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
     level.handlers[Phase.CONTENT] = [(module.name, handler)]
     location.auto_redirect = module.adds_slash and location.name.endswith("/")
     return (handler,)
@@ -738,9 +740,11 @@ class Cycle:
             self.scope.shared(kind).check_continues(old.scope.shared(kind))
 
 
-def load(options: Options, log: Log) -> Cycle:
+def load(options: Options, log: Log, watch: Watch | None = None) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
     scope = scope_of(options, choose_dialect(options), lambda text: log.write(LogLevel.WARN, text))
+    if watch is not None:
+        scope.watch = watch
     root, reader = read(scope)
     main = root[MainConf]
     if not main.has_events:

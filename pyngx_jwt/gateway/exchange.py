@@ -169,15 +169,9 @@ class Exchange:
 
     async def run(self) -> Status:
         r = self.r
-        await self._prepare_body()
-        wire = self.gateway.wire
         validates = self.keeper is not None and self.keeper.validates
-        try:
-            self.head = wire.build(r, self.out, validates=validates)
-        except BadRequest as error:
-            r.log(LogLevel.ERR, str(error))
+        if not await self.prepare(validates=validates):
             return 500
-        self.reader = wire.reader(self.out)
         if r.upstream_states:
             r.upstream_states.append(State(""))  # between this and an earlier location
         else:
@@ -193,6 +187,19 @@ class Exchange:
                 return await self._give_up(504 if failure == "timeout" else 502, failure)
 
     # -- the request -----------------------------------------------------------------------
+
+    async def prepare(self, *, validates: bool) -> bool:
+        """Makes the head that is sent, once the body's length is known; False if it cannot be
+        written.  `validates`: asks whether a response that was kept is still good."""
+        await self._prepare_body()
+        wire = self.gateway.wire
+        try:
+            self.head = wire.build(self.r, self.out, validates=validates)
+        except BadRequest as error:
+            self.r.log(LogLevel.ERR, str(error))
+            return False
+        self.reader = wire.reader(self.out)
+        return True
 
     async def _prepare_body(self) -> None:
         """Reads the body, unless it is to be streamed, and knows its length."""

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from pyngx_jwt.token.explain import LET_IN, Explainer, Explanation, final_status
-from pyngx_jwt.token.places import place_of_token, put_token
-from pyngx_jwt.token.request import Ask, parse_url
+from pyngx_jwt.explain.explainer import LET_IN, Explainer, Explanation, final_status
+from pyngx_jwt.explain.places import place_of_token, put_token
+from pyngx_jwt.explain.request import Ask, parse_url
 
 from ..nginx import Nginx
 from ..wire import Answer

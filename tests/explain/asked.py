@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pyngx_jwt.explain.explainer import Explainer, Explanation
+from pyngx_jwt.explain.request import Ask, parse_field, parse_url
 from pyngx_jwt.options import Options, resolve_options
-from pyngx_jwt.token.explain import Explainer, Explanation
-from pyngx_jwt.token.request import Ask, parse_field, parse_url
 
 from .setups import NOW
 

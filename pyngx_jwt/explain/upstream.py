@@ -1,0 +1,62 @@
+"""What is sent to an upstream, which is not asked."""
+
+from __future__ import annotations
+
+from ..conf.parse import Statement
+from ..gateway.cached import CachedGateway
+from ..gateway.exchange import Exchange, Gateway
+from ..gateway.target import Found
+from ..http.level import Level
+from ..http.request import Request, Status
+from .lines import Mark, shown
+from .request import take_given_body
+from .trip import Passed, Trip
+
+
+async def pass_on(gateway: Gateway, r: Request) -> Passed | Status:
+    """Goes as far as the gateway can alone, up to the bytes of the request's head."""
+    found = gateway.find(r)
+    if not isinstance(found, Found):
+        found = await found if not isinstance(found, int) else found
+        if isinstance(found, int):
+            return found
+    take_given_body(r)
+    statement = gateway.conf.target.statement if gateway.conf.target else None
+    zone = key = ""
+    keeps = False
+    if isinstance(gateway, CachedGateway) and r.method in gateway.methods:
+        entry = gateway.entry_of(r, found)
+        if isinstance(entry, int):
+            return entry
+        if entry is not None:
+            zone, key = entry[0].settings.zone, entry[1].text.decode("latin-1")
+            keeps = gateway.begin_fetch(r, True)
+            r.cache_status = "MISS"
+    exchange = Exchange(gateway, r, found)
+    if not await exchange.prepare(validates=keeps):
+        return 500
+    to = f"{gateway.wire.name(found.out)}://{found.upstream.name}"
+    return Passed(to, exchange.head, statement, zone, key)
+
+
+def tell_upstream(passed: Passed, level: Level, trip: Trip) -> None:
+    """Adds where the request goes, and what is sent."""
+    if passed.cache:
+        caches = level.set_by("proxy_cache")
+        text = f'{shown(passed.cache)}: looked for by the key "{shown(passed.key)}"'
+        trip.add(Mark.NOTE, "cache", text, *caches)
+        for statement in level.set_by("proxy_cache_valid"):
+            trip.add(Mark.NOTE, "", f"kept {shown(' '.join(statement.args))}", statement)
+    first, *lines = passed.head.decode("latin-1").split("\r\n")
+    text = f"the request is passed to {shown(passed.to)}"
+    trip.last = trip.add(Mark.NOTE, "content", text, passed.statement)
+    trip.add(Mark.NOTE, "upstream", shown(first), passed.statement)
+    for line in filter(None, lines):
+        trip.add(Mark.NOTE, "", shown(line), _setter(level, line))
+
+
+def _setter(level: Level, line: str) -> Statement | None:
+    """The proxy_set_header that gives this line."""
+    name = line.partition(":")[0].lower()
+    found = (s for s in level.set_by("proxy_set_header") if s.args[0].lower() == name)
+    return next(found, None)
