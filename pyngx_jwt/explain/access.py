@@ -31,7 +31,9 @@ def tell_limits(module: str, level: Level, r: Request, trip: Trip) -> None:
 def tell_access(module: str, level: Level, r: Request, rc: Status | None, trip: Trip) -> None:
     """Adds what a handler of the access phase said."""
     who = f"client {r.connection.remote_addr}" if module == "access" else "user"
+    logged = len(trip.log)
     found = _rule(level, r, rc) if module == "access" else level.set_by(module)
+    del trip.log[logged:]  # it was said when the rules were asked together
     if rc == OK:
         trip.add(Mark.PASSED, module, f"{who} is allowed", *found)
     elif rc is None:

@@ -35,6 +35,12 @@ class Way:
         return final_status(self.r, self.trip)
 
     @property
+    def body(self) -> bytes:
+        """What the answer that is made here says, if that is not too long."""
+        body: bytes = getattr(self.r.sink, "body", b"")
+        return body
+
+    @property
     def is_refused(self) -> bool:
         """A check refuses the request, and no error page takes it to an upstream."""
         return self.trip.refused is not None and self.trip.upstream is None

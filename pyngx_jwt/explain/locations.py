@@ -21,7 +21,8 @@ def tell_location(level: Level, r: Request, trip: Trip) -> None:
     if level.context & LIMIT_EXCEPT:
         trip.add(Mark.NOTE, "", f"the method {r.method} is not excepted", level.statement)
     for inner in _chain(level):
-        trip.add(Mark.NOTE, "", f"{location_text(inner)}: {_why(inner)}", inner.statement)
+        around = "" if inner is level else f"in {location_text(inner)}: "
+        trip.add(Mark.NOTE, "", f"{around}{_why(inner)}", inner.statement)
         _tell_losers(inner, r, trip)
 
 

@@ -52,7 +52,7 @@ def _evidence(told: Explanation) -> str:
 
 
 def _answer_row(way: Way) -> str:
-    body: bytes = getattr(way.r.sink, "body", b"")
+    body = way.body
     if way.trip.upstream is not None or way.status is None or not body or way.r.err_status:
         return answer_text(way)
     text = shown(body[:SHOWN_BODY].decode("latin-1"))
@@ -64,6 +64,9 @@ def _outcome(told: Explanation) -> Iterator[str]:
     if told.verdict == REFUSED:
         yield f"refused: {status_text(way.status)}"
         yield from _because(way)
+        if told.denied is not None:
+            yield f"  or {answer_text(told.denied)}: that depends on"
+            yield from (f"    {question}" for question in way.trip.questions)
     elif told.verdict == UNKNOWN:
         assert told.denied is not None
         yield "unknown: nothing that can be seen here refuses the request, but it depends on"

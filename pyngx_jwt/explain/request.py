@@ -128,6 +128,20 @@ class Nobody:
         return b""
 
 
+class Received(Kept):
+    """What a client gets, as far as it is kept."""
+
+    has_body = True
+
+    def header(self, r: Request) -> None:
+        self.has_body = not (r.header_only or r.status in (204, 304))
+        super().header(r)
+
+    def write(self, data: bytes) -> None:
+        if self.has_body:
+            super().write(data)
+
+
 @dataclass(slots=True)
 class GivenBody:
     """A request body of which only the length is known; it has come with the head."""
@@ -188,7 +202,7 @@ def make_request(cycle: Cycle, ask: Ask) -> Made:
     host = (ask.url.host.strip("[]") if _is_ip(ask.url.host) else LOOPBACK) or LOOPBACK
     client = Nobody(ask.client, host if listen.wildcard else listen.host, str(listen.port), tls)
     understood = head.head if isinstance(head, BadRequest) else head
-    r = request_of(understood, client, Kept(BODY_SIZE), address.names, Traced)
+    r = request_of(understood, client, Received(BODY_SIZE), address.names, Traced)
     assert isinstance(r, Traced)
     if address.names.has_regexes:
         choose_server(r, address.names)

@@ -193,8 +193,6 @@ class _Teller:
         if verified is not None:
             for demand, denial in self.watch.deny(self.r, verified):
                 self._demand(demand, denial, vouched=seen.verified is not None)
-                if denial is not None:
-                    question = ""
         if seen.would_refresh:
             self.add(Mark.NOTE, "keys", "the server would now fetch these keys anew, and try again")
         return Told(self.lines, exam, question, as_if)

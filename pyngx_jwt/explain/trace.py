@@ -362,7 +362,7 @@ class Trace(Watch):
         trip.examination = trip.examination or told.examination
         if told.open_question:
             trip.questions.append(told.open_question)
-        if told.as_if is not None and (self.grants or not told.open_question):
+        if told.as_if is not None and self.grants:
             r.clear_header("www-authenticate")
             del trip.log[logged:]  # nobody knows which lines there will be
             rc = watch.accept(r, told.as_if)

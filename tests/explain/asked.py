@@ -13,7 +13,7 @@ from .setups import NOW
 
 def options_of(folder: Path) -> Options:
     conf = folder / "nginx.conf"
-    return Options(*resolve_options(str(folder), str(conf), None))
+    return Options(*resolve_options(str(folder), str(conf), None), allow_unsupported=True)
 
 
 def ask(
