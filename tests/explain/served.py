@@ -26,7 +26,6 @@ class Group:
     http: str = ""
     servers: tuple[str, ...] = ()
     files: Mapping[str, str | bytes] = field(default_factory=dict)
-    compares_body: bool = True
 
     @property
     def lines(self) -> list[str]:
@@ -48,7 +47,7 @@ def bearers(*names: str) -> tuple[str, ...]:
 
 
 CODES = (204, 307, 400, 410, 499, 500, 599, 408)
-HTML = {
+HTML: dict[str, str | bytes] = {
     "html/index.html": "home",
     "html/a.html": "<p>a",
     "html/a.txt": "text" * 100,
@@ -225,8 +224,8 @@ REWRITES = Group(
         (
             products(
                 "GET POST HEAD",
-                "/ /old/x?q=1 /moved/y?a=b /?q=nno /a.txt /r/a.txt /b/a.txt /t?z /s?y=1 /red/q /to?u"
-                " /url /in-if /in-if?x=1 /last /last?a=1 /mapped",
+                "/ /old/x?q=1 /moved/y?a=b /?q=nno /a.txt /r/a.txt /b/a.txt /t?z /s?y=1 /red/q"
+                " /to?u /url /in-if /in-if?x=1 /last /last?a=1 /mapped",
             ),
             products("GET", " ".join(f"/codes/{code}" for code in CODES)),
             products("GET", "/cycle/a /absolute /port /name /?server=1 /red/a%20b /moved/a%20b"),
@@ -354,7 +353,8 @@ ACCESS = Group(
     location /real { set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; allow 10.0.0.1;
         deny all; alias %%DIR%%/html/a.txt; }
     location /forwarded { set_real_ip_from 127.0.0.0/8; set_real_ip_from 10.0.0.0/8;
-        real_ip_header X-Forwarded-For; real_ip_recursive on; deny 192.0.2.7; return 200 "r $remote_addr"; }
+        real_ip_header X-Forwarded-For; real_ip_recursive on; deny 192.0.2.7;
+        return 200 "r $remote_addr"; }
     location /referer { valid_referers none blocked *.example; if ($invalid_referer) {
         return 403; } return 200 "came"; }
     location /geo { if ($near) { return 200 near; } return 403; }
@@ -422,9 +422,12 @@ PROXY = Group(
     location /badvar { set $to "ftp://x"; proxy_pass $to; }
     location /headers { proxy_pass http://app; proxy_set_header Host $host;
         proxy_set_header X-Uri $uri;
-        proxy_set_header X-Args "$args"; proxy_set_header X-Empty ""; proxy_set_header X-Method $request_method;
-        proxy_set_header X-Real-IP $remote_addr; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        proxy_set_header X-Scheme $scheme; proxy_set_header X-Port $server_port; proxy_set_header X-Name $server_name;
+        proxy_set_header X-Args "$args"; proxy_set_header X-Empty "";
+        proxy_set_header X-Method $request_method;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Scheme $scheme; proxy_set_header X-Port $server_port;
+        proxy_set_header X-Name $server_name;
         proxy_set_header X-Up $proxy_host:$proxy_port; proxy_set_header Accept-Encoding ""; }
     location /http10 { proxy_pass http://app; proxy_http_version 1.0; }
     location /upgrade { proxy_pass http://app; proxy_set_header Upgrade $http_upgrade;
@@ -541,15 +544,18 @@ TOKENS = Group(
     """,
     products(
         "GET HEAD POST",
-        "/a /claim /roles?ok=1 /roles /roles403 /roles403?ok=1 /any /badkeys /cookie /both /redirect"
-        " /excepted /keys /keysfile /keysany /keysreq /keysreq?x=1 /keyslogin",
+        "/a /claim /roles?ok=1 /roles /roles403 /roles403?ok=1 /any /badkeys /cookie /both"
+        " /redirect /excepted /keys /keysfile /keysany /keysreq /keysreq?x=1 /keyslogin",
         *bearers("", "good", "bad", "late", "broken"),
     )
     + "\n"
     + products("GET", "/cookie", f"Cookie: t={GOOD}", f"Cookie: t={BAD}", f"Cookie: t={GOOD}; t=x")
     + "\n"
     + products("GET", "/cached/1", *bearers("", "good", "bad")),
-    http="map $jwt_claim_sub$arg_ok $ok { alice1 1; default 0; } proxy_cache_path cache keys_zone=z:1m;",
+    http="""
+    map $jwt_claim_sub$arg_ok $ok { alice1 1; default 0; }
+    proxy_cache_path cache keys_zone=z:1m;
+    """,
     files=HTML,
 )
 
