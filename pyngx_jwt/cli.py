@@ -56,7 +56,7 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
   --jwt-dialect name   read auth_jwt directives as this module does
 
        pyngx lint [-h] [OPTION ...] [PATH ...]     tell what is wrong
-       pyngx explain [-h] -c FILE METHOD URL       tell what becomes of a request
+       pyngx explain [-h] -c FILE [OPTION] URL     show how a request would be handled
        pyngx token [-h] [OPTION ...]               make a token, or explain one
        pyngx dump [-h] [--format json|conf] FILE   print as JSON, or formatted
 

@@ -318,9 +318,10 @@ class Trace(Watch):
             return passed
         self.trip.upstream = passed
         tell_upstream(passed, level, self.trip)
-        if r.parent is not None:
-            r.status = GRANTED if self.grants else DENIED
-        return DONE
+        if r.parent is None:
+            return DONE
+        r.status = GRANTED if self.grants else DENIED
+        return r.finish()
 
     async def _ask(self, handler: Handler, level: Level, r: Request) -> Status | None:
         """The subrequest of auth_request, with a story of its own."""
