@@ -1,13 +1,14 @@
-"""Follows a request through the engine: its handlers are the real ones, and each is looked on at.
+"""Follows a request through the engine with its real handlers, and notes what each comes to.
 
-Nothing is fetched, counted or written: what asks an upstream ends the walk, limits are told and
-not counted, and subrequests are served as far as that can be done alone.  What they would have
-to be told by an upstream is assumed (`grants`), and noted as a question.
+Nothing is fetched, counted or written: a request to an upstream ends the walk, limits are
+reported and not counted, and subrequests are served as far as no upstream is needed.  What an
+upstream would have to say about access is assumed (`grants`), and noted as a question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -19,9 +20,19 @@ from ..gateway.exchange import Gateway
 from ..http.engine import answer, run
 from ..http.level import Level
 from ..http.module import Phase
-from ..http.request import DONE, BodyError, Handler, HeaderRefused, Request, Settle, Status
+from ..http.regex import RegexFailed
+from ..http.request import (
+    DONE,
+    AnswerTooBig,
+    BodyError,
+    Handler,
+    HeaderRefused,
+    Request,
+    Settle,
+    Status,
+)
 from ..http.status import NAMED, REDIRECT, TO_HTTPS
-from ..jwt import KeySetError, Verifier
+from ..jwt import Verifier
 from ..jwt.examine import examine
 from ..log import LEVEL_NAMES, Log
 from ..log import Level as LogLevel
@@ -44,6 +55,8 @@ from .upstream import pass_on, tell_upstream
 
 GRANTED, DENIED = 200, 401  # what upstreams that decide about access are taken to answer
 ASKS = "auth_request"
+# What the engine makes answers of.
+ANSWERED = (BodyError, HeaderRefused, RegexFailed, AnswerTooBig, ConnectionResetError)
 ANSWERS = ("proxy_pass", "stub_status", "empty_gif", "autoindex", "root", "alias")
 
 
@@ -154,9 +167,12 @@ class Trace(Watch):
 
     def begins_page(self, r: Request, status: Status) -> None:
         """A status is about to be made a page; if no handler has come to it the engine has."""
+        if not self.trip.begin_page(status):
+            with self._faults():
+                self._engine_answers(r, status)
+
+    def _engine_answers(self, r: Request, status: Status) -> None:
         trip = self.trip
-        if trip.begin_page(status):
-            return
         level = level_of(r.location)
         self._enter(level, r)
         text, found = self._engine_text(r, level, status)
@@ -225,13 +241,19 @@ class Trace(Watch):
         if phase > Phase.ACCESS:
             self.trip.pending.clear()  # one permission was enough
         self.trip.logged = len(self.trip.log)
-        try:
+        with self._faults():
             rc = handler(r)
             return rc if rc is None or isinstance(rc, int) else await rc
-        except (BodyError, HeaderRefused):
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Keeps errors that are no answers of a server: bad keys that were given, and bugs."""
+        try:
+            yield
+        except ANSWERED:
             raise
-        except KeySetError as error:
-            self.error = error
+        except Exception as error:
+            self.error = self.error or error
             raise
 
     # -- each kind of handler --------------------------------------------------------------
@@ -308,7 +330,7 @@ class Trace(Watch):
 
     async def _pass(self, gateway: Gateway, level: Level, r: Request) -> Status:
         """Here an upstream would be asked."""
-        passed = await pass_on(gateway, r)
+        passed = await pass_on(gateway, level, r)
         if isinstance(passed, int):
             text = f"the request cannot be passed on: {status_text(passed)}"
             if len(self.trip.log) > self.trip.logged:
@@ -387,13 +409,10 @@ class Trace(Watch):
         keyring = gate.plan.keyring
         assert keyring is not None
         token = gate.plan.find_token(r)
-        try:
+        with self._faults():
             requests = [s for s in keyring.sources(r, token) if isinstance(s, KeyRequest)]
             for source in requests:
                 source.stand_in(self.keys)
-        except KeySetError as error:
-            self.error = error
-            raise
         if not requests or self.keys is not None:
             return settle(r, ends)
         verifier = keyring.at_hand(r, token, self.now) if token else None

@@ -13,7 +13,7 @@ from .request import take_given_body
 from .trip import Passed, Trip
 
 
-async def pass_on(gateway: Gateway, r: Request) -> Passed | Status:
+async def pass_on(gateway: Gateway, level: Level, r: Request) -> Passed | Status:
     """Goes as far as the gateway can alone, up to the bytes of the request's head."""
     found = gateway.find(r)
     if not isinstance(found, Found):
@@ -21,7 +21,8 @@ async def pass_on(gateway: Gateway, r: Request) -> Passed | Status:
         if isinstance(found, int):
             return found
     take_given_body(r)
-    statement = gateway.conf.target.statement if gateway.conf.target else None
+    target = gateway.conf.target
+    assert target is not None
     zone = key = ""
     keeps = False
     if isinstance(gateway, CachedGateway) and r.method in gateway.methods:
@@ -35,8 +36,8 @@ async def pass_on(gateway: Gateway, r: Request) -> Passed | Status:
     exchange = Exchange(gateway, r, found)
     if not await exchange.prepare(validates=keeps):
         return 500
-    to = f"{gateway.wire.name(found.out)}://{found.upstream.name}"
-    return Passed(to, exchange.head, statement, zone, key)
+    to = target.text.bind(level.variables)(r)
+    return Passed(to, exchange.head, target.statement, zone, key)
 
 
 def tell_upstream(passed: Passed, level: Level, trip: Trip) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from pyngx_jwt.errors import WrongWords
+from pyngx_jwt.explain.command import main
 from pyngx_jwt.explain.explainer import LET_IN, UNKNOWN, Explainer, Explanation
-from pyngx_jwt.explain.report import as_text
+from pyngx_jwt.explain.report import as_json, as_text
 from pyngx_jwt.explain.request import Ask, parse_field, parse_url
 from pyngx_jwt.options import Options, resolve_options
 
@@ -253,7 +255,7 @@ def test_head_that_is_sent_upstream(folder: Path) -> None:
         'require: $jwt_claim_sub is "alice" [8]',
         'cache: z: looked for by the key "alice/api/x" [10]',
         "  kept 200 1m [12]",
-        "content: the request is passed to http://app [13]",
+        "content: the request is passed to http://app/v1/ [13]",
         "upstream: GET /v1/x?y HTTP/1.1 [13]",
         "  Host: app",
         "  X-Sub: alice [9]",
@@ -439,6 +441,89 @@ def test_body_that_is_too_large(folder: Path) -> None:
     asked = Ask(parse_url("http://a/"), "POST", ("Transfer-Encoding: chunked",), body=6)
     found = Options(*resolve_options(str(folder), str(folder / "nginx.conf"), None))
     assert Explainer(found, NOW).explain(asked, "").way.status == 413
+
+
+DECISIONS = """\
+
+root html; auth_jwt_key_file jwks.json;
+server {
+    location /e401 { auth_jwt A; error_page 401 = @e401; }
+    location @e401 { return 401 '{}'; }
+    location /door { auth_jwt A; error_page 401 = /open; }
+    location /open { proxy_pass http://127.0.0.1:9; }
+    location /gone { error_page 404 = @named; }
+    location @named { auth_jwt A; proxy_pass http://127.0.0.1:9; }
+    location /again { deny all; error_page 403 /again/page; location /again/page { deny all; } }
+    location /none { error_page 404 /404; }
+    location = /404 { return 200 "nothing"; }
+    location /loop { rewrite ^ /loop last; }
+    location /to { return 301 /x; }
+    location /dir/ { alias %s/html/; index none; }
+    location /any { satisfy any; deny all; auth_jwt A; }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("uri", "method", "decided", "line", "text"),
+    [
+        ("/e401", "GET", "token", 4, "refused: 401 Unauthorized"),
+        ("/door", "GET", "token", 6, "let in, though refused: an error_page leads to an upstream"),
+        ("/gone", "GET", "token", 9, "refused: 401 Unauthorized"),
+        ("/again", "GET", "access", 10, "refused: 403 Forbidden"),
+        ("/none", "GET", "content", 2, "let in: no token was asked for\n  404 Not Found"),
+        ("/loop", "GET", "location", None, "refused: 500 Internal Server Error"),
+        ("/to", "GET", "return", 14, "let in: no token was asked for\n  301 Moved Permanently"),
+        ("/dir/", "GET", "location", None, "let in: no token was asked for\n  403 Forbidden"),
+        ("/a", "PUT", "content", 2, "let in: no token was asked for\n  405 Not Allowed"),
+        ("/any", "GET", "token", 16, "refused: 401 Unauthorized"),
+    ],
+)
+def test_what_decided(
+    folder: Path, uri: str, method: str, decided: str, line: int | None, text: str
+) -> None:
+    told = ask(folder, DECISIONS % folder, f"http://a{uri}", method=method)
+    found = told.trip.decided
+    assert found is not None
+    statement = found.statement
+    shown = as_text(told)
+    assert (found.name, statement and statement.line, f"\n\n{text}\n" in shown) == (
+        decided,
+        line,
+        True,
+    ), shown
+
+
+def test_json(folder: Path) -> None:
+    told = ask(folder, PROXY, "http://a/api/x", token=GOOD)
+    outcome = json.loads(as_json(told))["outcome"]
+    assert (outcome["verdict"], outcome["status"], outcome["otherwise"]) == ("let in", None, None)
+    assert outcome["answered_by"] == "upstream"
+    assert outcome["upstream"] == {
+        "to": "http://app/v1/",
+        "head": told.trip.upstream.head.decode() if told.trip.upstream is not None else "",
+        "cache": "z",
+        "cache_key": "alice/api/x",
+    }
+    closed = ask(folder, "server { return 444; }", "http://a/")
+    assert json.loads(as_json(closed))["outcome"]["answered_by"] == "closed"
+
+
+def test_command(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    ask(folder, PROXY, "http://a/")  # writes the file
+    conf = ["-c", str(folder / "nginx.conf"), "-p", str(folder)]
+    for words in (
+        ["POST", "http://a/api/x", "--body", "5"],
+        ["-X", "POST", "http://a/api/x", "-H", "Content-Length: 5"],
+        ["/api/x", "-X", "POST", "--body=5", "--format", "json"],
+    ):
+        assert main([*conf, *words, "--token", GOOD, "--client", "10.0.0.1"]) == 0
+        out = capfdbinary.readouterr().out
+        assert b"POST" in out and b"Content-Length: 5" in out
+    assert main([*conf, "/api/", "--token", GOOD, "--now", "+2h"]) == 0
+    assert b"refused: 401" in capfdbinary.readouterr().out
+    assert main([*conf, "/api/", "--now", "soon"]) == 4
+    assert main([*conf, "/api/", "--jwks", "none"]) == 2
 
 
 def test_connection_that_is_closed(folder: Path) -> None:
