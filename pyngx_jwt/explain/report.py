@@ -152,7 +152,7 @@ def as_json(told: Explanation) -> str:
         "outcome": {
             "verdict": told.verdict,
             **_way(told.way),
-            "depends_on": trip.questions if told.verdict == UNKNOWN else [],
+            "depends_on": [] if told.denied is None else trip.questions,
             "otherwise": None if told.denied is None else _way(told.denied),
             "log": [
                 {"level": e.level, "text": shown(e.text), "written": e.written} for e in trip.log

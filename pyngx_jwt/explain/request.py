@@ -11,6 +11,7 @@ from ..compile import Address, Cycle
 from ..errors import ConfError, WrongWords
 from ..http.body import KeptBody, check_size
 from ..http.head import Head
+from ..http.regex import RegexFailed
 from ..http.request import Request, Status
 from ..http.subrequest import Kept
 from ..http1.head import BadRequest, parse_head
@@ -204,8 +205,11 @@ def make_request(cycle: Cycle, ask: Ask) -> Made:
     understood = head.head if isinstance(head, BadRequest) else head
     r = request_of(understood, client, Received(BODY_SIZE), address.names, Traced)
     assert isinstance(r, Traced)
-    if address.names.has_regexes:
-        choose_server(r, address.names)
+    try:
+        if address.names.has_regexes:
+            choose_server(r, address.names)
+    except RegexFailed as error:
+        refused = BadRequest(500, f"server_name: {error}", understood)
     if refused is not None:
         r.content_length_in, r.chunked_in = -1, False
     elif r.content_length_in > 0 or r.chunked_in:

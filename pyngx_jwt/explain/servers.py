@@ -14,7 +14,7 @@ def tell_server(made: Made, trip: Trip) -> None:
     """Adds the server, and the others of its address."""
     names, server = made.address.names, made.r.server
     level = trip.at = level_of(server.location)
-    found = names.find(made.r.host, made.r)
+    found = None if made.refused is not None else names.find(made.r.host, made.r)
     text = f"{shown(server.name or 'without a name')}, on {made.address.listen.text}"
     if found is None and (server.name != made.r.host):
         text += ", the default server there"

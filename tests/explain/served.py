@@ -379,7 +379,7 @@ ACCESS = Group(
                 "GET HEAD",
                 "/deny /allow /deny1 /nofile /basicoff /ask204 /ask401 /ask403 /ask404 /ask302"
                 " /askfile /asknone /askyes /askno /askany /askproxied /yes /no /split /limits /gif"
-                " /mirror /tokens /geo /errors /errors/page",
+                " /mirror /tokens /geo /errors /errors/page /status",
             ),
             products(
                 "GET POST PUT",

@@ -430,6 +430,13 @@ def test_plain_http_where_tls_is_spoken(folder: Path) -> None:
     assert told.way.status == 302 and "  Location: https://a/x\n" in as_text(told)
 
 
+def test_expression_of_a_server_name_that_fails(folder: Path) -> None:
+    text = "server { server_name ~^(a+)+(a+)+(a+)+$; } server { server_name b; }"
+    told = ask(folder, text, f"http://{'a' * 60}b/")
+    assert told.way.status == 500
+    assert told.trip.decided is not None and told.trip.decided.name == "request"
+
+
 def test_body_that_is_too_large(folder: Path) -> None:
     text = "server { client_max_body_size 5; location / { proxy_pass http://127.0.0.1:9; } }"
     for fields, status in (
