@@ -42,8 +42,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(words: list[str]) -> int:
     """Runs ``pyngx explain`` with `words` (latin-1)."""
-    asked = _parser().parse_args(words)
+    parser = _parser()
+    asked = parser.parse_intermixed_args(words)
     *method, asked.url = asked.words
+    if len(method) > 1:
+        parser.error(f'one URL is wanted, not "{" ".join(asked.words)}"')
     if method:
         asked.method = method[0]
     return _guarded(PROGRAM, USAGE, lambda: _explained(asked))
@@ -97,10 +100,13 @@ def _run(asked: argparse.Namespace, token: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(PROGRAM, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
+    usage = f"{PROGRAM} [-h] -c FILE [OPTION ...] [METHOD] URL"
+    parser = _Parser(
+        PROGRAM, usage=usage, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
+    )
     add = parser.add_argument
     add("-c", dest="conf", metavar="FILE", required=True, help="configuration file")
-    add("words", nargs="+", metavar="[METHOD] URL", help="http://name/path, or /path")
+    add("words", nargs="+", metavar="URL", help="http://name/path, or /path")
     add("--token", default="", metavar="TOKEN", help='is put where it is looked for; "-": stdin')
     _add_common(parser)
     return parser

@@ -520,7 +520,7 @@ def test_command(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Non
     ask(folder, PROXY, "http://a/")  # writes the file
     conf = ["-c", str(folder / "nginx.conf"), "-p", str(folder)]
     for words in (
-        ["POST", "http://a/api/x", "--body", "5"],
+        ["POST", "--body", "5", "http://a/api/x"],
         ["-X", "POST", "http://a/api/x", "-H", "Content-Length: 5"],
         ["/api/x", "-X", "POST", "--body=5", "--format", "json"],
     ):
@@ -530,6 +530,8 @@ def test_command(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Non
     assert main([*conf, "/api/", "--token", GOOD, "--now", "+2h"]) == 0
     assert b"refused: 401" in capfdbinary.readouterr().out
     assert main([*conf, "/api/", "--now", "soon"]) == 4
+    with pytest.raises(SystemExit, match="4"):
+        main([*conf, "GET", "/api/", "/a"])
     assert main([*conf, "/api/", "--jwks", "none"]) == 2
 
 
