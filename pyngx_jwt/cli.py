@@ -31,7 +31,7 @@ LONG_VALUES = {"jwt-dialect": "name"}
 # "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
 COMMANDS = {
     "dump": "conf.dump",
-    "explain": "lint.explain",
+    "explain": "explain",
     "lint": "lint.command",
     "token": "token",
 }
@@ -56,7 +56,7 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
   --jwt-dialect name   read auth_jwt directives as this module does
 
        pyngx lint [-h] [OPTION ...] [PATH ...]     tell what is wrong
-       pyngx explain [-h] -c FILE METHOD URL       tell what becomes of a request
+       pyngx explain [-h] -c FILE [OPTION] URL     show how a request would be handled
        pyngx token [-h] [OPTION ...]               make a token, or explain one
        pyngx dump [-h] [--format json|conf] FILE   print as JSON, or formatted
 

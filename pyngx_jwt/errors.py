@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Self
 
 
+class WrongWords(Exception):
+    """A command line that makes no sense, and why."""
+
+
 class ConfError(Exception):
     """A configuration error in nginx's words; whoever knows the place adds it.
 

@@ -47,8 +47,7 @@ NOOPS = {
 UNTESTED = {
     *("add_trailer_inherit", "client_body_in_file_only", "gzip_no_buffer"),
     *("keepalive_min_timeout", "lingering_close"),
-    *("proxy_busy_buffers_size", "proxy_cache_convert_head"),
-    *("proxy_cache_lock_age", "proxy_cache_max_range_offset"),
+    *("proxy_busy_buffers_size", "proxy_cache_lock_age"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
     *("proxy_send_timeout", "proxy_socket_keepalive", "proxy_ssl_ciphers"),
     *("proxy_temp_file_write_size", "ssl_session_tickets"),

@@ -33,7 +33,7 @@ LAYERS = [
     {"gateway"},
     {"modules"},
     {"compile"},
-    {"server"},
+    {"server", "explain"},
     {"app", "process", "token"},
     {"cli"},
     {"__main__"},

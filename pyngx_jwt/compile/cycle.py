@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
+from ..conf.watch import Watch
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
@@ -92,9 +93,12 @@ def load(
     log: Log,
     modules: tuple[AnyModule, ...] = MODULES,
     things: Iterable[object] = (),
+    watch: Watch | None = None,
 ) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
     scope = scope_of(options, lambda text: log.write(LogLevel.WARN, text), things, modules)
+    if watch is not None:
+        scope.watch = watch
     root, reader = read(scope)
     if not root[MainConf].has_events:
         scope.statement = None

@@ -131,7 +131,7 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
 
 def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
     named = level.handlers[phase] = [
-        (module.name, handler)
+        (module.name, level.scope.watch.built(handler, level, module.name, phase))
         for module in reversed(http_modules(level.scope))
         for build in module.handlers.get(phase, ())
         if (handler := _built(build, level[module.conf], level))
@@ -157,6 +157,7 @@ def _content(level: Level, location: Location) -> tuple[Handler, ...]:
     if found is None:
         return _handlers(level, Phase.CONTENT)
     module, handler = found
+    handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
     level.handlers[Phase.CONTENT] = [(module.name, handler)]
     conf = level[module.conf]
     adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash

@@ -30,9 +30,10 @@ def look_up(host: str, *, type: socket.SocketKind, flags: int = 0) -> list[tuple
 
 
 @contextmanager
-def no_network() -> Iterator[None]:
-    """Every name is taken to have an address, but for those that cannot have one."""
-    token = _look_up.set(_imagine)
+def no_network(*, any_name: bool = False) -> Iterator[None]:
+    """Every name is taken to have an address, but for those that cannot have one; with
+    `any_name` these, too."""
+    token = _look_up.set(_imagine_any if any_name else _imagine)
     try:
         yield
     finally:
@@ -48,6 +49,13 @@ def _imagine(host: bytes, port: None, *, type: int, flags: int) -> list[tuple[An
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
         texts = LOCAL.get(name, (NOWHERE,))
     return [_info(text, type) for text in texts]
+
+
+def _imagine_any(host: bytes, port: None, *, type: int, flags: int) -> list[tuple[Any, ...]]:
+    try:
+        return _imagine(host, port, type=type, flags=flags)
+    except socket.gaierror:
+        return [_info(NOWHERE, type)]
 
 
 def _is_possible(name: str) -> bool:

@@ -6,13 +6,14 @@ go on: they extend these classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ConfError
 from .parse import Source, Statement, expand, read_source
 
+H = TypeVar("H", bound=Callable[..., Any])
 MAX_INCLUDES = 64  # deeper ones can only be a circle
 
 
@@ -68,6 +69,14 @@ class Watch:
     def failed(self, error: Exception, level: Any, statement: Statement | None = None) -> None:
         """Something is wrong; if this returns, the rest of the configuration is read."""
         raise error
+
+    def built(self, handler: H, level: Any, module: str, phase: int) -> H:
+        """A handler of a module has been built for a level; what stands in its place."""
+        return handler
+
+    def operation(self, operation: H, level: Any, statement: Statement | None) -> H:
+        """The same of what a directive of the rewrite module does."""
+        return operation
 
     def foreign(self, statement: Statement, source: Source, level: Any) -> bool:
         """A directive has no meaning here; whether that is all right, and its block was read."""

@@ -107,20 +107,12 @@ class CachedGateway(Gateway):
 
     def _look_up(self, r: Request, found: target.Found) -> Awaitable[Status] | Status:
         """ngx_http_upstream_cache, up to its first look into the cache."""
-        cache = self.cache_of(r)
-        if cache is None:
+        entry = self.entry_of(r, found)
+        if entry is None:
             return self._exchange(Exchange(self, r, found))
-        if isinstance(cache, int):
-            return cache
-        r.contexts[KEY] = found.out
-        text = self.key(r) if self.key else self.wire.key(r, found.out)
-        if not text and not self.key:
-            return self._exchange(Exchange(self, r, found))
-        key = Key.of(text)
-        if key.header_start + ROOM_FOR_HEAD > self.policy.buffer_size:
-            self._report_long_key(r, key)
-            return self._exchange(Exchange(self, r, found))
-        hold = Hold(cache, key, self.policy, r.headers_in, r.log)
+        if isinstance(entry, int):
+            return entry
+        hold = Hold(*entry, self.policy, r.headers_in, r.log)
         if r.refresh or any_tells(self.bypass, r):
             r.cache_status = "BYPASS"
             return self._fetch(r, found, hold)
@@ -129,6 +121,22 @@ class CachedGateway(Gateway):
         if state is Found.WAIT:
             return self._wait(r, found, hold)
         return self._go_on(r, found, hold, state)
+
+    def entry_of(self, r: Request, found: target.Found) -> tuple[Cache, Key] | Status | None:
+        """The cache and the key under which it keeps the response; None: it does not, a status
+        is an error."""
+        cache = self.cache_of(r)
+        if cache is None or isinstance(cache, int):
+            return cache
+        r.contexts[KEY] = found.out
+        text = self.key(r) if self.key else self.wire.key(r, found.out)
+        if not text and not self.key:
+            return None
+        key = Key.of(text)
+        if key.header_start + ROOM_FOR_HEAD > self.policy.buffer_size:
+            self._report_long_key(r, key)
+            return None
+        return cache, key
 
     def _report_long_key(self, r: Request, key: Key) -> None:
         needed = -(-(key.header_start + ROOM_FOR_HEAD) // 1024) * 1024
@@ -212,9 +220,7 @@ class CachedGateway(Gateway):
     ) -> Status:
         exchange = None
         try:
-            keeps = keeps and self._keeps_range(r)
-            if keeps and r.method == "HEAD" and self.cache.cache_convert_head:
-                r.contexts["cache_converts"] = True
+            keeps = self.begin_fetch(r, keeps)
             exchange = Exchange(self, r, found, CacheKeeper(self, hold, keeps))
             return await exchange.run()
         finally:
@@ -222,6 +228,13 @@ class CachedGateway(Gateway):
                 exchange.close()
             hold.free()
             hold.close()
+
+    def begin_fetch(self, r: Request, keeps: bool) -> bool:
+        """Chooses the method with which the upstream is asked; whether the response is kept."""
+        keeps = keeps and self._keeps_range(r)
+        if keeps and r.method == "HEAD" and self.cache.cache_convert_head:
+            r.contexts["cache_converts"] = True
+        return keeps
 
     def _keeps_range(self, r: Request) -> bool:
         """Whether all is fetched for a part (ngx_http_upstream_cache_check_range)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import NamedTuple, Protocol
 
 from ..http.body import KeptBody, check_size, read_body, take_body
@@ -72,8 +72,12 @@ class Gateway:
         self.hints = compile_hints(conf, level, around.early_hints, wire.hidden)
         self.limit_rate = bind_size(conf.limit_rate, level.variables)
 
+    admits: Callable[[Request], Status] | None = None  # of what is not for every request
+
     async def pass_on(self, r: Request) -> Status:
         """To the upstream, past any cache; what cannot be answered is a status."""
+        if self.admits is not None and (refused := self.admits(r)):
+            return refused
         r.ignore_abort = self.conf.ignore_client_abort
         if r.cache_status is not None:
             r.forget_cache()
@@ -164,13 +168,8 @@ class Exchange:
 
     async def run(self) -> Status:
         r = self.r
-        await self._prepare_body()
-        wire = self.gateway.wire
         validates = self.keeper is not None and self.keeper.validates
-        try:
-            self.head = wire.build(r, self.out, validates=validates)
-        except BadRequest as error:
-            r.log(LogLevel.ERR, str(error))
+        if not await self.prepare(validates=validates):
             return 500
         if r.upstream_states:
             r.upstream_states.append(State(""))  # between this and an earlier location
@@ -187,6 +186,18 @@ class Exchange:
                 return await self._give_up(504 if failure == "timeout" else 502, failure)
 
     # -- the request -----------------------------------------------------------------------
+
+    async def prepare(self, *, validates: bool) -> bool:
+        """Makes the head that is sent, once the body's length is known; False if it cannot be
+        written.  `validates`: asks whether a response that was kept is still good."""
+        await self._prepare_body()
+        wire = self.gateway.wire
+        try:
+            self.head = wire.build(self.r, self.out, validates=validates)
+        except BadRequest as error:
+            self.r.log(LogLevel.ERR, str(error))
+            return False
+        return True
 
     async def _prepare_body(self) -> None:
         """Reads the body, unless it is to be streamed, and knows its length."""

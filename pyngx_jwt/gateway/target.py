@@ -142,9 +142,8 @@ def _remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
 
 
 async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Found | Status:
-    loop = asyncio.get_running_loop()
     try:
-        addresses = await loop.run_in_executor(None, resolve_host, url.host, url.port)
+        addresses = await asyncio.to_thread(resolve_host, url.host, url.port)
     except AddressError as error:
         r.log(LogLevel.ERR, f"{url.host} could not be resolved ({error})")
         return 502

@@ -209,7 +209,7 @@ async def finalize(r: Request, status: Status) -> Status:
         return DONE
     if status == OK:
         status = 200
-    r.err_status = status
+    r.begin_page(status)
     r.contexts["special"] = True
     if status in (400, 413, 414, 495, 496, 497, 500, 501):
         r.keep_alive = False

@@ -7,13 +7,19 @@ from .location import ServerNames
 from .request import Connection, Request, Sink
 
 
-def request_of(head: Head, connection: Connection, sink: Sink, names: ServerNames) -> Request:
+def request_of(
+    head: Head,
+    connection: Connection,
+    sink: Sink,
+    names: ServerNames,
+    kind: type[Request] = Request,
+) -> Request:
     """The client's request, at the server that its Host names, or at the default one; without
     its body.  Where names are expressions `choose_server` comes next."""
     server = names.default
     if not names.only_default and not names.has_regexes:
         server = names.find(head.host, None) or server
-    r = Request(head, connection, sink, server)
+    r = kind(head, connection, sink, server)
     r.keep_alive, r.valid_unparsed_uri = head.keep_alive, head.valid_unparsed_uri
     if head.quoted_uri or head.plus_in_uri:
         r.quoted_uri, r.plus_in_uri = head.quoted_uri, head.plus_in_uri

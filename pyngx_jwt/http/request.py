@@ -324,6 +324,10 @@ class Request(Response):
 
     # -- answering -------------------------------------------------------------------------
 
+    def begin_page(self, status: Status) -> None:
+        """Takes the status for which an error page, or the built-in one, is to be sent."""
+        self.err_status = status
+
     def continue_client(self) -> None:
         """Tells a client that asked whether it should go on to do so, once; nginx does even
         if it throws away the body (ngx_http_test_expect)."""

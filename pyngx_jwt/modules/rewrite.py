@@ -57,7 +57,7 @@ class RewriteConf(Conf):
     @directive(HERE)
     def break_(self) -> None:
         """Stops processing the current set of rewrite directives."""
-        self._operations.append(lambda variables: _break)
+        self._add(lambda variables: _break)
 
     @directive(
         SERVER | LOCATION,
@@ -71,8 +71,7 @@ class RewriteConf(Conf):
         negations."""
         build = _parse_condition(self._level, condition)
         level = self._level
-        outer = level.outer[RewriteConf]
-        outer._operations.append(lambda variables: _if(build, level, variables))
+        level.outer[RewriteConf]._add(lambda variables: _if(build, level, variables))
 
     @directive(HERE, syntax="return code [text] | return code URL | return URL")
     def return_(self, code: str, text: str | None = None) -> None:
@@ -81,8 +80,7 @@ class RewriteConf(Conf):
         444 closes the connection without an answer."""
         status, template = _parse_return(code, text)
         self._answers = True
-        build = _settled(lambda variables: _return(status, template, variables), noted)
-        self._operations.append(build)
+        self._add(_settled(lambda variables: _return(status, template, variables), noted))
 
     @directive(HERE, syntax="rewrite regex replacement [flag]")
     def rewrite(self, regex: str, replacement: str, flag: str = "") -> None:
@@ -90,7 +88,7 @@ class RewriteConf(Conf):
         rule = _Rewrite(regex, replacement, flag)
         _declare_captures(self._level, rule.regex)
         self._answers = self._answers or bool(rule.redirect)
-        self._operations.append(_settled(rule.build))
+        self._add(_settled(rule.build))
 
     @directive(HERE, syntax="set $variable value")
     def set(self, variable: str, value: str) -> None:
@@ -108,7 +106,14 @@ class RewriteConf(Conf):
 
             return run
 
-        self._operations.append(_settled(build))
+        self._add(_settled(build))
+
+    def _add(self, build: Build) -> None:
+        """Takes on an operation; tools can look on while it is run."""
+        statement, watch, level = self._scope.statement, self._scope.watch, self._level
+        self._operations.append(
+            lambda variables: watch.operation(build(variables), level, statement)
+        )
 
 
 rewrite = Module("rewrite", RewriteConf)

@@ -1,35 +1,24 @@
-"""``pyngx token``: makes tokens for development, and explains what becomes of one."""
+"""``pyngx token``: makes tokens for development; ``--explain`` is ``pyngx explain`` for one."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
 
-from ..errors import ConfError
+from ..errors import ConfError, WrongWords
 from ..log import errno_text
-from .words import WrongWords, parse_time
-
-if TYPE_CHECKING:
-    from ..options import Options
-
-DESCRIPTION = """\
-Says, check by check, what would become of a request with a token, and which statement of the
-configuration decided. No server is asked, nothing is fetched and nothing is written. The exit
-status is 0 if the request is let in, 1 if it is refused, 3 if that depends on what cannot be
-known here, and 2 if nothing can be told.
-"""
 
 
 def main(words: list[str]) -> int:
     """Does what ``words`` (latin-1) ask for."""
-    try:
-        if any(word == "--explain" or word.startswith("--explain=") for word in words):
-            return _explain(words)
-        from .minting import mint
+    if any(word == "--explain" or word.startswith("--explain=") for word in words):
+        from ..explain.command import run_alias
 
+        return run_alias(words)
+    from .minting import mint
+
+    try:
         _print(mint(words, time.time()) + "\n")
     except (WrongWords, ConfError) as error:
         return _fail(str(error))
@@ -38,75 +27,6 @@ def main(words: list[str]) -> int:
         path = name.decode("latin-1") if isinstance(name, bytes) else name
         return _fail(f'"{path}": {errno_text(error)}' if path else errno_text(error))
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("pyngx token", description=DESCRIPTION, allow_abbrev=False)
-    add = parser.add_argument
-    add("--explain", required=True, metavar="TOKEN", help='"-": from stdin; "": there is none')
-    add("--url", required=True, help="what is asked for: http://host:port/path")
-    add("-c", dest="conf", metavar="FILE", help="configuration file")
-    add("-p", dest="prefix", metavar="FOLDER", help="folder of all relative names")
-    add("-X", dest="method", metavar="METHOD", default="GET", help="(default: GET)")
-    add("-H", dest="field", metavar="FIELD", action="append", default=[], help='"Name: value"')
-    add("--from", dest="client", metavar="ADDRESS", default="127.0.0.1", help="of the client")
-    add(
-        "--now",
-        metavar="TIME",
-        help='the time that counts: "+1h", "=-1d" (with "="), "@SECONDS" or a date',
-    )
-    add("--jwks", metavar="FILE", help="what key requests are answered with")
-    add("--jwt-dialect", metavar="NAME", default="", help="as of pyngx itself")
-    add("--allow-unsupported", action="store_true", help="as of pyngx itself")
-    add("--format", choices=("text", "json"), default="text")
-    return parser
-
-
-def _explain(words: list[str]) -> int:
-    # "--explain -h" asks for help, and "-h" is no token
-    asked = _parser().parse_args(["-h"] if "-h" in words or "--help" in words else words)
-    from ..jwt import KeySetError
-    from .explain import STATUS, Explainer, as_json, as_text
-    from .request import Ask, AskError, parse_client, parse_field, parse_url
-
-    token = asked.explain
-    if token == "-":
-        token = sys.stdin.buffer.read(1 << 20).decode("latin-1")
-    now = time.time() if asked.now is None else parse_time(asked.now, time.time(), "--now")
-    try:
-        ask = Ask(
-            parse_url(asked.url),
-            asked.method,
-            tuple(parse_field(text) for text in asked.field),
-            parse_client(asked.client),
-        )
-        keys = None if asked.jwks is None else _read(asked.jwks)
-        told = Explainer(_options(asked), now, keys).explain(ask, token.strip())
-    except AskError as error:
-        raise WrongWords(str(error)) from None
-    except KeySetError as error:
-        raise WrongWords(f'--jwks "{asked.jwks}": {error}') from None
-    _print(as_json(told) if asked.format == "json" else as_text(told))
-    return STATUS[told.verdict]
-
-
-def _options(asked: argparse.Namespace) -> Options:
-    from ..options import Options, resolve_options
-
-    prefix, conf_file, error_log, layout = resolve_options(asked.prefix, asked.conf, None)
-    return Options(
-        prefix,
-        conf_file,
-        error_log,
-        layout,
-        allow_unsupported=asked.allow_unsupported,
-        jwt_dialect=asked.jwt_dialect,
-    )
-
-
-def _read(path: str) -> bytes:
-    with open(path.encode("latin-1"), "rb") as file:
-        return file.read()
 
 
 def _print(text: str) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..conf.moment import parse_time
+from ..errors import WrongWords
 from ..jwt import ALGORITHMS, CONTENT_ENCRYPTION, KEY_MANAGEMENT, Json
 from ..jwt.encoding import decode_json
 from ..jwt.mint import EncryptionKey, SigningKey, key_set
-from .words import WrongWords, parse_time
 
 DESCRIPTION = """\
 Makes a token for development and prints it. A key that no file has is made for it; nobody

@@ -120,7 +120,10 @@ def test_reachability_by_options(tmp_path: Path, directives: str) -> None:
         (("lint", "--ignore", "nope"), 'pyngx lint: there is no rule "nope"'),
         (("lint", "--explain", "nope"), 'pyngx lint: there is no rule "nope"'),
         (("explain", "GET"), "pyngx explain: the following arguments are required"),
-        (("explain", "-c", "nginx.conf", "GET", "ftp://x/"), 'pyngx explain: "ftp://x/" is'),
+        (
+            ("explain", "-c", "nginx.conf", "GET", "ftp://x/"),
+            "pyngx explain: no http:// or https:// URL",
+        ),
     ],
 )
 def test_wrong_usage_is_told_in_one_style(

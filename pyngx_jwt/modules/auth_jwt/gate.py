@@ -96,7 +96,7 @@ class Gate:
             verifier = keyring.verifier
             outcome = verifier.verify(token, now)
             if type(outcome) is Verified:
-                return self._accept(r, token, outcome)
+                return self.accept(r, token, outcome)
             return self._weigh(r, token, outcome, verifier, now, self._decide)
         return self._find_out(r, token, keyring, self._decide)
 
@@ -104,7 +104,7 @@ class Gate:
         self, r: Request, token: str, outcome: Outcome, verifier: Verifier | Failure
     ) -> Status | None:
         if type(outcome) is Verified:
-            return self._accept(r, token, outcome)
+            return self.accept(r, token, outcome)
         if isinstance(outcome, Failure):
             return self._give_up(r, token, outcome)
         assert isinstance(outcome, Refusal) and isinstance(verifier, Verifier)
@@ -121,7 +121,8 @@ class Gate:
         r.log(LogLevel.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
         return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, failure.text))
 
-    def _accept(self, r: Request, token: str, verified: Verified) -> Status | None:
+    def accept(self, r: Request, token: str, verified: Verified) -> Status | None:
+        """Holds a verified token against the demands."""
         plan = self.plan
         r.contexts[KEY] = (r.location, verified)
         if plan.lasting:

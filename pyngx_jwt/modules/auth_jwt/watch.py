@@ -99,6 +99,11 @@ class Watch:
         self.seen.rc = answer if answer is None or isinstance(answer, int) else await answer
         return self.seen.rc
 
+    def accept(self, r: Request, token: Verified) -> Status | None:
+        """What the gate does with a request whose token is taken to be good."""
+        self.seen.rc = self._gate.accept(r, self.seen.token or "", token)
+        return self.seen.rc
+
     def deny(self, r: Request, token: Verified) -> tuple[tuple[Demand, Denial | None], ...]:
         """What each demand beyond the token's own says, whatever the others do."""
         return tuple((demand, demand.check(r, token)) for demand in self.plan.demands)

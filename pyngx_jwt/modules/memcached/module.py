@@ -16,11 +16,11 @@ memcached = Module("memcached", MemcachedConf)
 class MemcachedGateway(Gateway):
     """What is got has no head: its type is that of the URI."""
 
-    async def pass_on(self, r: Request) -> Status:
+    def admits(self, r: Request) -> Status:
         if r.method not in ("GET", "HEAD"):
             return 405
         r.content_type = r.content_type or r.location.content_type_of(r.uri)
-        return await super().pass_on(r)
+        return 0
 
 
 @memcached.upstream_content

@@ -13,17 +13,16 @@ from typing import Any
 import pytest
 
 from pyngx_jwt import token as command
-from pyngx_jwt.jwt import KeySetError
-from pyngx_jwt.token.explain import (
+from pyngx_jwt.explain.explainer import (
     LET_IN,
     REFUSED,
     UNKNOWN,
     Explainer,
     Explanation,
-    as_json,
-    as_text,
 )
-from pyngx_jwt.token.request import Ask, AskError, parse_url
+from pyngx_jwt.explain.report import as_json, as_text
+from pyngx_jwt.explain.request import Ask, AskError, parse_url
+from pyngx_jwt.jwt import KeySetError
 
 from ..jwt.keys import encryption_key, jwks, signing_key
 from .asked import ask, options_of
@@ -406,14 +405,28 @@ def test_satisfy_any(folder: Path) -> None:
     assert because(told)[::2] == ("access", "deny") and told.r.status == 403
 
 
-def test_somebody_else_has_a_say(folder: Path) -> None:
-    server = f"location /a {{ {PLUS} auth_request /ask; }} location = /ask {{ return 200; }}"
+def test_upstream_has_a_say(folder: Path) -> None:
+    server = f"location /a {{ {PLUS} auth_request /ask; }}"
+    server += "location = /ask { proxy_pass http://127.0.0.1:1; }"
     told = ask(folder, server, GOOD)
-    assert (told.verdict, told.trip.questions) == (UNKNOWN, ["what auth_request /ask says"])
+    assert (told.verdict, told.trip.questions) == (UNKNOWN, ["the answer of auth_request /ask"])
+    assert told.way.status == 200 and told.denied is not None and told.denied.status == 401
     assert ask(folder, server, "").verdict == REFUSED
     server = server.replace("auth_request", "satisfy any; auth_request", 1)
     assert ask(folder, server, GOOD).verdict == LET_IN
     assert ask(folder, server, "").verdict == UNKNOWN
+
+
+def test_subrequest_that_is_answered_here(folder: Path) -> None:
+    server = "location /a { auth_request /ask; } location = /ask { %s }"
+    told = ask(folder, server % "return 204;", "")
+    assert told.verdict == LET_IN and lines(told, "auth_request")[0][0] == "passed"
+    told = ask(folder, server % "return 403;", "")
+    assert because(told)[::2] == ("auth_request", "auth_request") and told.way.status == 403
+    told = ask(folder, server % "return 404;", "")
+    assert because(told)[0] == "auth_request" and told.way.status == 500
+    told = ask(folder, server % "deny all; root html;", "")
+    assert told.way.status == 500  # the file is looked for, and access is not checked again
 
 
 def test_methods(folder: Path) -> None:
@@ -455,7 +468,7 @@ def test_error_page_answers_in_the_place_of_the_refusal(folder: Path) -> None:
     server = f"location /a {{ {PLUS} error_page 401 = @in; }} location @in {{ return 302 /in; }}"
     told = ask(folder, server, "")
     assert because(told)[0] == "token" and told.r.status == 302
-    assert "  Location: /in" in as_text(told)
+    assert "  Location: http://localhost/in\n" in as_text(told)
 
 
 def test_server_by_name_and_port(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Where a level looks for tokens, in whatever dialect, and how to put one there."""
+"""Where a level looks for tokens, in any dialect, and how to put one there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..http.level import Level
 from ..http.template import Template
 from ..modules.auth_jwt.conf import TokenConf
-from .lines import statements_of
+from .lines import place_of, shown, statement_with, statements_of
 from .request import Ask
 
 # What says whether tokens are demanded, by dialect.
@@ -84,3 +84,12 @@ def put_token(ask: Ask, token: str, place: Place) -> Ask:
 
 def switch_statements(level: Level) -> list[Any]:
     return statements_of(level, *switch_of(level))
+
+
+def switch_words(level: Level) -> str:
+    """The directive that demands tokens here, with its place."""
+    statement = statement_with(switch_statements(level))
+    if statement is None:
+        return "auth_jwt"
+    words = shown(" ".join([statement.name, *statement.args[:1]]))
+    return f"{words} ({place_of(statement)})"

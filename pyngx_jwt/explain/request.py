@@ -1,34 +1,41 @@
-"""A request without a client: what would arrive if somebody asked for a URL."""
+"""A request without a client: what would arrive if a URL were requested."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..compile import Cycle
-from ..errors import ConfError
+from ..errors import ConfError, WrongWords
+from ..http.body import KeptBody, check_size
 from ..http.head import Head
 from ..http.incoming import choose_server, request_of
 from ..http.ports import Address
-from ..http.request import Request
+from ..http.regex import RegexFailed
+from ..http.request import Request, Status
 from ..http.subrequest import Kept
 from ..http1.head import BadRequest, parse_head
 from ..http1.head_types import head_options
 
+if TYPE_CHECKING:
+    from .trace import Trace
+
 PORTS = {"http": 80, "https": 443}
+LOOPBACK = "127.0.0.1"
 BODY_SIZE = 1 << 20  # bytes of an answer that are kept
 _URL = re.compile(r"(https?)://(\[[^\]/?#]+\]|[^:/?#\[\]]+)(?::([0-9]{1,5}))?([^#]*)", re.I)
 _FIELD = re.compile(r"([^\s:\0]+):[ \t]*([^\r\n\0]*)\Z")
 
 
-class AskError(Exception):
+class AskError(WrongWords):
     """What was asked for makes no request, and why."""
 
 
 class Url(NamedTuple):
-    """``host`` is as written, without a port."""
+    """``host`` is as written, without a port; of a path alone ``scheme`` and ``host`` are "" and
+    ``port`` is 0."""
 
     scheme: str
     host: str
@@ -39,22 +46,27 @@ class Url(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who asks for what; ``fields`` are lines "Name: value"."""
+    """Who asks for what; ``fields`` are lines "Name: value", ``body`` is a length in bytes."""
 
     url: Url
     method: str = "GET"
     fields: tuple[str, ...] = ()
     client: str = "127.0.0.1"
+    body: int = 0
 
     @property
     def text(self) -> str:
         url = self.url
+        if not url.scheme:
+            return f"{self.method} {url.target}"
         port = f":{url.port}" if url.has_port else ""
         return f"{self.method} {url.scheme}://{url.host}{port}{url.target}"
 
 
 def parse_url(text: str) -> Url:
-    """The parts of an absolute URL; raises AskError."""
+    """The parts of an absolute URL, or of a path; raises AskError."""
+    if text.startswith("/"):
+        return Url("", "", 0, text.partition("#")[0], False)
     found = _URL.fullmatch(text)
     if found is None or int(found[3] or 1) not in range(1, 65536):
         raise AskError(f'no http:// or https:// URL: "{text}"')
@@ -119,13 +131,67 @@ class Nobody:
         return b""
 
 
+class Received(Kept):
+    """What a client gets, as far as it is kept."""
+
+    has_body = True
+
+    def header(self, r: Request) -> None:
+        self.has_body = not (r.header_only or r.status in (204, 304))
+        super().header(r)
+
+    def write(self, data: bytes) -> None:
+        if self.has_body:
+            super().write(data)
+
+
+@dataclass(slots=True)
+class GivenBody:
+    """A request body of which only the length is known; it has come with the head."""
+
+    received: int
+    complete: bool = True
+    failed: Status = 0
+
+    async def read(self) -> bytes:
+        return b""
+
+    def at_hand(self) -> bytes:
+        return b""
+
+
+class Traced(Request):
+    """A request that is followed."""
+
+    trace: Trace
+
+    def begin_page(self, status: Status) -> None:
+        self.trace.begins_page(self, status)
+        super().begin_page(status)
+
+    async def send(self, data: bytes) -> None:
+        """There is no client that "limit_rate" could be for."""
+        self.write(data)
+
+
+def take_given_body(r: Request) -> None:
+    """Has the body kept as if it had been read, without bytes that could be written to a file;
+    raises BodyError if it is too large."""
+    main = r.main
+    if isinstance(main.body_in, GivenBody) and main.body is None and not main.discards_body:
+        length = main.body_in.received
+        check_size(main, length, length)
+        main.body = KeptBody(length=length)
+
+
 class Made(NamedTuple):
     """A request, where it came in, and remarks on that; a refused head has its refusal."""
 
-    r: Request
+    r: Traced
     address: Address
     refused: BadRequest | None
     remarks: tuple[str, ...]
+    is_mistaken: bool  # plain HTTP where TLS is spoken
 
 
 def make_request(cycle: Cycle, ask: Ask) -> Made:
@@ -134,20 +200,39 @@ def make_request(cycle: Cycle, ask: Ask) -> Made:
     head = _read(ask, address)
     refused = head if isinstance(head, BadRequest) else None
     listen = address.listen
-    tls = _Tls() if listen.ssl else None
-    client = Nobody(ask.client, listen.host, str(listen.port), tls)
+    is_mistaken = bool(listen.ssl) and ask.url.scheme == "http"
+    tls = _Tls() if listen.ssl and not is_mistaken else None
+    host = (ask.url.host.strip("[]") if _is_ip(ask.url.host) else LOOPBACK) or LOOPBACK
+    client = Nobody(ask.client, host if listen.wildcard else listen.host, str(listen.port), tls)
     understood = head.head if isinstance(head, BadRequest) else head
-    r = request_of(understood, client, Kept(BODY_SIZE), address.names)
-    if address.names.has_regexes:
-        choose_server(r, address.names)
-    return Made(r, address, refused, remarks)
+    r = request_of(understood, client, Received(BODY_SIZE), address.names, Traced)
+    assert isinstance(r, Traced)
+    try:
+        if address.names.has_regexes:
+            choose_server(r, address.names)
+    except RegexFailed as error:
+        refused = BadRequest(500, f"server_name: {error}", understood)
+    if refused is not None:
+        r.content_length_in, r.chunked_in = -1, False
+    elif r.content_length_in > 0 or r.chunked_in:
+        r.body_in = GivenBody(ask.body if r.chunked_in else r.content_length_in)
+    return Made(r, address, refused, remarks, is_mistaken)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return bool(ip_address(host.strip("[]")))
+    except ValueError:
+        return False
 
 
 def _read(ask: Ask, address: Address) -> Head | BadRequest:
-    lines = list(ask.fields)
-    if not any(line.lower().startswith("host:") for line in lines):
-        url = ask.url
-        lines.insert(0, f"Host: {url.host}:{url.port}" if url.has_port else f"Host: {url.host}")
+    lines, url = list(ask.fields), ask.url
+    if not _has(lines, "host"):
+        host = url.host or "localhost"
+        lines.insert(0, f"Host: {host}:{url.port}" if url.has_port else f"Host: {host}")
+    if ask.body and not (_has(lines, "content-length") or _has(lines, "transfer-encoding")):
+        lines.append(f"Content-Length: {ask.body}")
     text = "\r\n".join([f"{ask.method} {ask.url.target} HTTP/1.1", *lines, "", ""])
     data = text.encode("latin-1")
     default = address.names.default
@@ -158,6 +243,10 @@ def _read(ask: Ask, address: Address) -> Head | BadRequest:
     return head if server is default else parse_head(data, head_options(server))
 
 
+def _has(lines: list[str], name: str) -> bool:
+    return any(line.lower().startswith(f"{name}:") for line in lines)
+
+
 def choose_address(cycle: Cycle, ask: Ask) -> tuple[Address, tuple[str, ...]]:
     """Where the request comes in: by port, then by address, then by name."""
     every = [a for port in cycle.ports.values() for a in (port.address, *port.others.values())]
@@ -166,19 +255,27 @@ def choose_address(cycle: Cycle, ask: Ask) -> tuple[Address, tuple[str, ...]]:
         raise AskError("the configuration has no server that listens on a port")
     url, remarks = ask.url, []
     found = [address for address in every if address.listen.port == url.port]
-    host = url.host.strip("[]")
+    host = (url.host or _named(ask)).strip("[]")
     if not found:
         found = every
     exact = [address for address in found if address.listen.host == host]
     known = [address for address in found if _knows(address, host)]
     chosen = (exact or known or [a for a in found if a.listen.wildcard] or found)[0]
+    if not url.scheme:
+        return chosen, ()
     if chosen.listen.port != url.port:
         remarks.append(f"nothing listens on port {url.port}: taken as on {chosen.listen.text}")
     elif chosen.listen.ssl and url.scheme == "http":
-        remarks.append(f"{chosen.listen.text} wants TLS and answers 400 to plain HTTP")
+        remarks.append(f"{chosen.listen.text} wants TLS, this is plain HTTP")
     elif not chosen.listen.ssl and url.scheme == "https":
         remarks.append(f"{chosen.listen.text} is without TLS: taken as if that ended before it")
     return chosen, tuple(remarks)
+
+
+def _named(ask: Ask) -> str:
+    """The host of the Host line."""
+    lines = (line for line in ask.fields if line.lower().startswith("host:"))
+    return next(lines, "").partition(":")[2].strip(" \t").partition(":")[0]
 
 
 def _knows(address: Address, host: str) -> bool:

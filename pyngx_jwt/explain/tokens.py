@@ -51,7 +51,6 @@ from .lines import (
 )
 from .places import KEYS, place_of_token, switch_statements, token_conf
 
-# Refusals that other keys might turn round.
 ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
 UNVERIFIED = " (not verified)"
 
@@ -62,6 +61,7 @@ class Told(NamedTuple):
     lines: list[Line]
     examination: Examination | None = None
     open_question: str = ""
+    as_if: Verified | None = None  # the token, taken to be good, where that is the question
 
 
 def tell(level: Level, r: Request, watch: Watch, given: str, now: float) -> Told:
@@ -184,31 +184,18 @@ class _Teller:
         self.missing = listed(s.place for s in self.seen.fetched if not self._keys_of(s))
         for check in exam.checks:
             self._check(check, exam, verifier)
-        seen, question = self.seen, self._open_question(exam)
-        verified = seen.verified
-        if verified is None and question:
-            verified = self._as_if_verified(exam)
+        seen = self.seen
+        as_if = None
+        if seen.verified is None and self.missing and lacks_keys_only(exam):
+            as_if = take_as_verified(self.r, exam)
+        question = f"the keys of {self.missing}" if as_if is not None else ""
+        verified = seen.verified or as_if
         if verified is not None:
             for demand, denial in self.watch.deny(self.r, verified):
                 self._demand(demand, denial, vouched=seen.verified is not None)
-                if denial is not None:
-                    question = ""
         if seen.would_refresh:
             self.add(Mark.NOTE, "keys", "the server would now fetch these keys anew, and try again")
-        return Told(self.lines, exam, question)
-
-    def _open_question(self, exam: Examination) -> str:
-        """What would have to be known, if nothing that is known refuses the token."""
-        refusals = [check.refusal for check in exam.checks if check.refusal is not None]
-        if not self.missing or not refusals or any(x.reason not in KEYLESS for x in refusals):
-            return ""
-        return f"the keys of {self.missing}"
-
-    def _as_if_verified(self, exam: Examination) -> Verified:
-        r = self.r
-        as_if = Verified(exam.claims, exam.header, exam.payload, 0, 0, exam.payload)
-        r.contexts[KEY] = (r.location, as_if)
-        return as_if
+        return Told(self.lines, exam, question, as_if)
 
     def _check(self, check: Check, exam: Examination, verifier: Verifier) -> None:
         if self.missing and check.refusal is not None and check.refusal.reason in KEYLESS:
@@ -393,6 +380,19 @@ class _Teller:
             path = " ".join(words)
             return next((s for s in found if path.endswith(s.args[0])), None)
         return statement_with(found, *words)
+
+
+def lacks_keys_only(exam: Examination) -> bool:
+    """Whether other keys might turn every refusal round."""
+    refusals = [check.refusal for check in exam.checks if check.refusal is not None]
+    return bool(refusals) and all(refusal.reason in KEYLESS for refusal in refusals)
+
+
+def take_as_verified(r: Request, exam: Examination) -> Verified:
+    """The token as it would be if a key verified it; variables tell of it."""
+    as_if = Verified(exam.claims, exam.header, exam.payload, 0, 0, exam.payload)
+    r.contexts[KEY] = (r.location, as_if)
+    return as_if
 
 
 def _kids(trial: Trial) -> set[str | None]:

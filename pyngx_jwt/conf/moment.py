@@ -1,18 +1,15 @@
-"""Words of the command line that both halves of it have."""
+"""Moments as command lines give them."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
 
-from ..conf.values import parse_sec
+from ..errors import WrongWords
+from .values import parse_sec
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _SECONDS = re.compile(r"@(-?[0-9]{1,15}(?:\.[0-9]+)?)")
-
-
-class WrongWords(Exception):
-    """A command line that makes no sense, and why."""
 
 
 def parse_time(text: str, now: float, option: str) -> float:

@@ -1,0 +1,182 @@
+"""The command lines of ``pyngx explain`` and ``pyngx token --explain``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from ..conf.moment import parse_time
+from ..errors import ConfError, WrongWords
+from ..jwt import KeySetError
+from ..log import errno_text
+from ..options import Options, resolve_options
+from .explainer import LET_IN, REFUSED, UNKNOWN, Explainer
+from .report import as_json, as_text
+from .request import Ask, parse_client, parse_field, parse_url
+
+PROGRAM, ALIAS = "pyngx explain", "pyngx token"
+CLEAN, INVALID, USAGE = 0, 2, 4
+STATUS = {LET_IN: 0, REFUSED: 1, UNKNOWN: 3}  # of the alias
+DESCRIPTION = """\
+Shows how a request would be handled, and which statement of the configuration decides: server,
+location, rewrites, access checks, the token check by check, cache, and what is sent upstream.
+No server, upstream or issuer is contacted, and nothing is written."""
+EPILOG = """\
+exit status: 0 the request is explained, whatever its outcome, 2 the configuration is invalid or
+cannot be read, 4 wrong usage"""
+ALIAS_EPILOG = """\
+exit status: 0 the request is let in, 1 it is refused, 3 that depends on what cannot be known here,
+2 nothing can be explained"""
+
+
+class _Parser(argparse.ArgumentParser):
+    status = USAGE
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(self.status, f"{self.prog}: {message} (see {self.prog} -h)\n")
+
+
+def main(words: list[str]) -> int:
+    """Runs ``pyngx explain`` with `words` (latin-1)."""
+    parser = _parser()
+    asked = parser.parse_intermixed_args(words)
+    *method, asked.url = asked.words
+    if len(method) > 1:
+        parser.error(f'one URL is wanted, not "{" ".join(asked.words)}"')
+    if method:
+        asked.method = method[0]
+    return _guarded(PROGRAM, USAGE, lambda: _explained(asked))
+
+
+def _explained(asked: argparse.Namespace) -> int:
+    _run(asked, asked.token)
+    return CLEAN
+
+
+def run_alias(words: list[str]) -> int:
+    """Runs ``pyngx token --explain``."""
+    # "--explain -h" asks for help, and "-h" is no token
+    asked = _alias_parser().parse_args(["-h"] if "-h" in words or "--help" in words else words)
+    return _guarded(ALIAS, INVALID, lambda: STATUS[_run(asked, asked.explain)])
+
+
+def _guarded(program: str, usage: int, run: Callable[[], int]) -> int:
+    try:
+        return run()
+    except WrongWords as error:
+        return _fail(program, str(error), usage)
+    except ConfError as error:
+        return _fail(program, str(error), INVALID)
+    except OSError as error:
+        name = error.filename
+        path = name.decode("latin-1") if isinstance(name, bytes) else name
+        text = errno_text(error)
+        return _fail(program, f'"{path}": {text}' if path else text, INVALID)
+
+
+def _run(asked: argparse.Namespace, token: str) -> str:
+    """Prints the explanation; its verdict."""
+    if token == "-":
+        token = sys.stdin.buffer.read(1 << 20).decode("latin-1")
+    now = time.time() if asked.now is None else parse_time(asked.now, time.time(), "--now")
+    ask = Ask(
+        parse_url(asked.url),
+        asked.method,
+        tuple(parse_field(text) for text in asked.field),
+        parse_client(asked.client),
+        asked.body,
+    )
+    keys = None if asked.jwks is None else _read(asked.jwks)
+    try:
+        told = Explainer(_options(asked), now, keys).explain(ask, token.strip())
+    except KeySetError as error:
+        raise WrongWords(f'--jwks "{asked.jwks}": {error}') from None
+    _print(as_json(told) if asked.format == "json" else as_text(told))
+    return told.verdict
+
+
+def _parser() -> argparse.ArgumentParser:
+    usage = f"{PROGRAM} [-h] -c FILE [OPTION ...] [METHOD] URL"
+    parser = _Parser(
+        PROGRAM, usage=usage, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("-c", dest="conf", metavar="FILE", required=True, help="configuration file")
+    add("words", nargs="+", metavar="URL", help="http://name/path, or /path")
+    add("--token", default="", metavar="TOKEN", help='is put where it is looked for; "-": stdin')
+    _add_common(parser)
+    return parser
+
+
+def _alias_parser() -> argparse.ArgumentParser:
+    parser = _Parser(ALIAS, description=DESCRIPTION, epilog=ALIAS_EPILOG, allow_abbrev=False)
+    parser.status = INVALID
+    add = parser.add_argument
+    add("--explain", required=True, metavar="TOKEN", help='"-": from stdin; "": there is none')
+    add("--url", required=True, help="the URL that is requested: http://host:port/path")
+    add("-c", dest="conf", metavar="FILE", help="configuration file")
+    _add_common(parser)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("-p", dest="prefix", metavar="DIRECTORY", help="directory of all relative names")
+    add("-X", dest="method", metavar="METHOD", default="GET", help="(default: GET)")
+    add("-H", dest="field", metavar="HEADER", action="append", default=[], help='"Name: value"')
+    add(
+        "--client",
+        "--from",
+        dest="client",
+        metavar="ADDRESS",
+        default="127.0.0.1",
+        help="address of the client (127.0.0.1)",
+    )
+    add("--body", type=_length, default=0, metavar="N", help="length of the request body in bytes")
+    add(
+        "--now",
+        metavar="TIME",
+        help='the time that counts: "+1h", "=-1d" (with "="), "@SECONDS" or a date',
+    )
+    add("--jwks", metavar="FILE", help="what key requests are answered with")
+    add("--jwt-dialect", metavar="NAME", default="", help="as of pyngx itself")
+    add("--allow-unsupported", action="store_true", help="as of pyngx itself")
+    add("--format", choices=("text", "json"), default="text")
+
+
+def _length(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f'not a length in bytes: "{text}"')
+    return int(text)
+
+
+def _options(asked: argparse.Namespace) -> Options:
+    prefix, conf_file, error_log, layout = resolve_options(asked.prefix, asked.conf, None)
+    return Options(
+        prefix,
+        conf_file,
+        error_log,
+        layout,
+        allow_unsupported=asked.allow_unsupported,
+        jwt_dialect=asked.jwt_dialect,
+    )
+
+
+def _read(path: str) -> bytes:
+    with open(path.encode("latin-1"), "rb") as file:
+        return file.read()
+
+
+def _print(text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def _fail(program: str, text: str, status: int) -> int:
+    sys.stderr.buffer.write(f"{program}: {text}\n".encode("latin-1", "backslashreplace"))
+    return status

@@ -1,0 +1,435 @@
+"""Follows a request through the engine with its real handlers, and notes what each comes to.
+
+Nothing is fetched, counted or written: a request to an upstream ends the walk, limits are
+reported and not counted, and subrequests are served as far as no upstream is needed.  What an
+upstream would have to say about access is assumed (`grants`), and noted as a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from ..compile import Cycle, walk
+from ..conf.directive import LOCATION_IF, SERVER, SERVER_IF
+from ..conf.parse import Statement
+from ..conf.watch import H, Watch
+from ..gateway.exchange import Gateway
+from ..http.engine import answer, run
+from ..http.level import Level
+from ..http.module import Phase
+from ..http.regex import RegexFailed
+from ..http.request import (
+    DONE,
+    AnswerTooBig,
+    BodyError,
+    Handler,
+    HeaderRefused,
+    Request,
+    Settle,
+    Status,
+)
+from ..http.status import NAMED, REDIRECT, TO_HTTPS
+from ..jwt import Verifier
+from ..jwt.examine import examine
+from ..log import LEVEL_NAMES, Log
+from ..log import Level as LogLevel
+from ..modules.auth_jwt.gate import Gate
+from ..modules.auth_jwt.sources import KeyRequest
+from ..modules.auth_jwt.variables import NOW
+from ..modules.auth_jwt.watch import Watch as GateWatch
+from ..modules.missing import Refusal
+from ..modules.stub_status import Statistics
+from .access import ZONES, tell_access, tell_limits
+from .lines import Line, Mark, shown, statement_with, statements_of
+from .locations import tell_location
+from .places import switch_statements, token_conf
+from .request import Made, Traced
+from .rewrites import Step
+from .servers import tell_server
+from .tokens import lacks_keys_only, take_as_verified, tell
+from .trip import Memory, Told, Trip, level_of, location_text, status_text
+from .upstream import pass_on, tell_upstream
+
+GRANTED, DENIED = 200, 401  # what upstreams that decide about access are taken to answer
+ASKS = "auth_request"
+# What the engine makes answers of.
+ANSWERED = (BodyError, HeaderRefused, RegexFailed, AnswerTooBig, ConnectionResetError)
+ANSWERS = (
+    "proxy_pass",
+    "scgi_pass",
+    "memcached_pass",
+    "stub_status",
+    "empty_gif",
+    "autoindex",
+    "root",
+    "alias",
+)
+
+
+class Trace(Watch):
+    """Looks on while a configuration is compiled, and then while requests are served."""
+
+    def __init__(self) -> None:
+        self.trip, self.given, self.grants, self.now = Trip(), "", True, 0.0
+        self.keys: bytes | None = None
+        self.error: Exception | None = None  # which the engine would make a page of
+        self._watches: dict[Gate, GateWatch] = {}
+        self._gates: dict[Level, list[Gate]] = {}
+        self._logs: dict[Log, Log] = {}
+
+    # -- while the configuration is compiled -----------------------------------------------
+
+    def built(self, handler: H, level: Level, module: str, phase: int) -> H:
+        run = partial(self._run, phase, level, self._kind(handler, level, module, phase))
+        return run  # type: ignore[return-value]
+
+    def _kind(self, handler: Handler, level: Level, module: str, phase: int) -> Handler:
+        """How handlers of this kind are run."""
+        owner = getattr(handler, "__self__", None)
+        if isinstance(owner, Gate) and getattr(handler, "__name__", "") == "handle":
+            self._gates.setdefault(level, []).append(owner)
+            return partial(self._gate, owner, level)
+        if isinstance(owner, Gateway):
+            return partial(self._pass, owner, level)
+        if module in ZONES:
+            return partial(self._limit, module, level)
+        if module == "mirror":
+            return partial(self._mirror, level)
+        if module == ASKS:
+            return partial(self._ask, handler, level)
+        return partial(self._try, module, phase, handler, level)
+
+    def operation(self, operation: H, level: Level, statement: Statement | None) -> H:
+        def traced(r: Request) -> Awaitable[Status | None] | Status | None:
+            assert statement is not None
+            if not level.context & (SERVER | SERVER_IF):
+                self._enter(level, r)
+            step = Step(self, r, level, statement)
+            rc = operation(r)
+            return step.done(rc) if rc is None or isinstance(rc, int) else step.wait(rc)
+
+        return traced  # type: ignore[return-value]
+
+    def prepare(self, cycle: Cycle, now: float, keys: bytes | None) -> None:
+        """What is left to do once all is compiled; `keys` is what key requests bring."""
+        self.now, self.keys = now, keys
+        cycle.scope.shared(Statistics).counters = None
+        for level in walk(cycle.root):
+            if level.location is not None:
+                self._prepare(level)
+
+    def _prepare(self, level: Level) -> None:
+        location = level.location
+        assert location is not None
+        real = location.log
+        if real not in self._logs:
+            self._logs[real] = Log(Memory(real.level, self._logged))
+        location.log, location.log_handlers = self._logs[real], ()
+        gate = token_conf(level)._gate
+        if gate is not None:
+            self._watches[gate] = GateWatch(gate, self.now, self.keys)
+            if location.settle is not None:
+                location.settle = partial(self._settle, gate, location.settle)
+        location.error_pages = {
+            code: replace(page, uri=partial(self._page, level, code, page.uri))
+            for code, page in location.error_pages.items()
+        }
+
+    def _logged(self, level: LogLevel, real: LogLevel, text: str) -> None:
+        at = self.trip.at
+        statement = statement_with(at.set_by("error_log")) if at is not None else None
+        name, taken = LEVEL_NAMES[level], LEVEL_NAMES[real]
+        self.trip.log.append(Told(name, text, level <= real, taken, statement))
+
+    # -- while a request is served ---------------------------------------------------------
+
+    async def go(self, made: Made, given: str) -> Trip:
+        """Serves the request; `given` is the token in question."""
+        trip = self.trip = Trip()
+        self.given, self.error = given, None
+        r = made.r
+        r.trace = self
+        r.contexts[NOW] = self.now
+        tell_server(made, trip)
+        if made.refused is not None:
+            await self._refuse(r, made.refused.message, made.refused.status)
+        elif made.is_mistaken:
+            await self._refuse(r, "client sent plain HTTP request to HTTPS port", TO_HTTPS)
+        else:
+            await run(r)
+        if self.error is not None:
+            raise self.error
+        return trip
+
+    async def _refuse(self, r: Traced, text: str, status: Status) -> None:
+        r.log(LogLevel.INFO, text)
+        self.trip.refuse(self.trip.add(Mark.FAILED, "request", text), status)
+        r.keep_alive = False
+        await answer(r, status)
+
+    def gates_of(self, level: Level) -> list[Gate]:
+        """What demands a token here."""
+        return self._gates.get(level, [])
+
+    def begins_page(self, r: Request, status: Status) -> None:
+        """A status is about to be made a page; if no handler has come to it the engine has."""
+        if not self.trip.begin_page(status):
+            with self._faults():
+                self._engine_answers(r, status)
+
+    def _engine_answers(self, r: Request, status: Status) -> None:
+        trip = self.trip
+        level = level_of(r.location)
+        self._enter(level, r)
+        text, found = self._engine_text(r, level, status)
+        name = found[0].name if found else "location"
+        arrived = trip.arrived == trip.entered
+        line = trip.add(Mark.NOTE, name, f"{text}: {status_text(status)}", *found)
+        if status >= 400 and not arrived:
+            trip.refuse(line, status)
+        else:
+            trip.answer(line, status)
+        trip.begin_page(status)
+
+    def _engine_text(self, r: Request, level: Level, status: Status) -> tuple[str, list[Statement]]:
+        trip = self.trip
+        if r.location.internal and not r.internal and status == 404:
+            return "only internal requests come here", level.set_by("internal")
+        if status == 413:
+            return "the body is too large", level.set_by("client_max_body_size")
+        if status == 301:
+            return "the URI lacks the location's last slash", []
+        if len(trip.log) > trip.logged:
+            return shown(trip.log[-1].text), []
+        return "the engine answers", []
+
+    def _page(self, level: Level, code: int, uri: Handler, r: Request) -> str:
+        """The URI of an error page."""
+        text: str = uri(r)  # type: ignore[assignment]
+        found = (s for s in level.set_by("error_page") if str(code) in s.args)
+        told = f"of {code}: goes on at {shown(text)}"
+        if not text.startswith(("/", "@")):
+            told = f"of {code}: redirects to {shown(text)}"
+        self.trip.add(Mark.NOTE, "error_page", told, *found)
+        return text
+
+    def _enter(self, level: Level, r: Request) -> None:
+        """Tells of a location, once while the request is there."""
+        self.trip.at = level
+        while level.context & LOCATION_IF and level.outer is not None:
+            level = level.outer
+        if self.trip.entered == (level, r.uri_changes):
+            return
+        self.trip.entered = (level, r.uri_changes)
+        tell_location(level, r, self.trip)
+
+    def _arrive(self, level: Level, r: Request) -> None:
+        """Access is about to be checked, or something to answer where nothing restricts it."""
+        self._enter(level, r)
+        if self.trip.arrived != self.trip.entered:
+            self.trip.arrived = self.trip.entered
+            if not self.gates_of(level):
+                self._no_gate(level)
+
+    def _no_gate(self, level: Level) -> None:
+        statement = statement_with(switch_statements(level))
+        text = "nothing demands a token here"
+        if statement is not None:
+            text = f"no token is demanded: {shown(' '.join([statement.name, *statement.args[:1]]))}"
+        self.trip.add(Mark.SKIPPED, "auth_jwt", text, statement)
+
+    async def _run(self, phase: int, level: Level, handler: Handler, r: Request) -> Status | None:
+        """Runs a handler of any module."""
+        if phase > Phase.REWRITE:
+            self._arrive(level, r)
+        elif not level.context & SERVER:
+            self._enter(level, r)
+        if phase > Phase.ACCESS:
+            self.trip.pending.clear()  # one permission was enough
+        self.trip.logged = len(self.trip.log)
+        with self._faults():
+            rc = handler(r)
+            return rc if rc is None or isinstance(rc, int) else await rc
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Keeps errors that are no answers of a server: bad keys that were given, and bugs."""
+        try:
+            yield
+        except ANSWERED:
+            raise
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    # -- each kind of handler --------------------------------------------------------------
+
+    def _limit(self, module: str, level: Level, r: Request) -> None:
+        tell_limits(module, level, r, self.trip)
+
+    def _mirror(self, level: Level, r: Request) -> None:
+        for statement in level.set_by("mirror"):
+            text = f"a copy of the request goes to {shown(statement.args[0])}"
+            self.trip.add(Mark.NOTE, "mirror", text, statement)
+
+    async def _try(
+        self, module: str, phase: int, handler: Handler, level: Level, r: Request
+    ) -> Status | None:
+        uri, path = r.uri, r.location.path_of(r) if phase == Phase.CONTENT else ""
+        before = r.connection.remote_addr
+        answered = handler(r)
+        rc = answered if answered is None or isinstance(answered, int) else await answered
+        if r.connection.remote_addr != before:
+            text = f"the client is {r.connection.remote_addr}"
+            self.trip.add(Mark.NOTE, module, text, *level.set_by("set_real_ip_from"))
+        if phase in (Phase.PREACCESS, Phase.ACCESS) and (rc or phase == Phase.ACCESS):
+            tell_access(module, level, r, rc, self.trip)
+        elif phase == Phase.PRECONTENT:
+            self._tried(module, level, r, rc, uri)
+        elif phase == Phase.CONTENT and rc:
+            if rc in (REDIRECT, NAMED):
+                self._lead(module, level, r, rc)
+            else:
+                statement = self._answering(handler, level)
+                self._answered(module, statement, r, rc, path)
+        return rc
+
+    def _tried(self, module: str, level: Level, r: Request, rc: Status | None, uri: str) -> None:
+        found = level.set_by(module)
+        if rc in (REDIRECT, NAMED):
+            self._lead(module, level, r, rc)
+        elif rc:
+            text = f"answers {status_text(rc)}"
+            self.trip.answer(self.trip.add(Mark.NOTE, module, text, *found), rc)
+        elif module == "try_files":
+            text = f'"{shown(r.uri)}" is there' if r.uri != uri else "the file is there"
+            self.trip.add(Mark.NOTE, module, text, *found)
+
+    def _lead(self, module: str, level: Level, r: Request, rc: Status) -> None:
+        where = r.location.core._name if rc == NAMED else r.uri
+        text = f'leads to "{shown(where)}"'
+        self.trip.add(Mark.NOTE, module, text, *level.set_by(module))
+
+    def _answered(
+        self, module: str, statement: Statement | None, r: Request, rc: Status, path: str
+    ) -> None:
+        """The content phase has an answer."""
+        text = "the request is answered"
+        if module == "missing":
+            text = f"pyngx does not run {statement.name if statement else 'what answers'}"
+        elif statement is not None:
+            text += f" by {shown(' '.join([statement.name, *statement.args]))}"
+        if module in ("static", "gzip_static"):
+            text += f", the file {shown(path)}"
+        status = r.status if rc == DONE else rc
+        line = self.trip.add(Mark.NOTE, "content", f"{text}: {status_text(status)}", statement)
+        self.trip.answer(line, status if rc != DONE else 0)
+
+    def _answering(self, handler: Handler, level: Level) -> Statement | None:
+        """The statement of what answers."""
+        if isinstance(handler, Refusal):
+            return handler.statement
+        for name in ANSWERS:
+            if statement := statement_with(level.statements.get(name, ())):
+                return statement
+        return statement_with(statements_of(level, *ANSWERS[-2:]))
+
+    async def _pass(self, gateway: Gateway, level: Level, r: Request) -> Status:
+        """Here an upstream would be asked."""
+        passed = await pass_on(gateway, level, r)
+        if isinstance(passed, int):
+            text = f"the request cannot be passed on: {status_text(passed)}"
+            if len(self.trip.log) > self.trip.logged:
+                text = f"{shown(self.trip.log[-1].text)}: {status_text(passed)}"
+            found = gateway.conf.target.statement if gateway.conf.target else None
+            self.trip.answer(self.trip.add(Mark.NOTE, "content", text, found), passed)
+            return passed
+        self.trip.upstream = passed
+        tell_upstream(passed, level, self.trip)
+        if r.parent is None:
+            return DONE
+        r.status = GRANTED if self.grants else DENIED
+        return r.finish()
+
+    async def _ask(self, handler: Handler, level: Level, r: Request) -> Status | None:
+        """The subrequest of auth_request, with a story of its own."""
+        outer, inner = self.trip, Trip()
+        self.trip = inner
+        try:
+            answered = handler(r)
+            rc = answered if answered is None or isinstance(answered, int) else await answered
+        finally:
+            self.trip = outer
+        outer.log += [] if inner.upstream is not None else inner.log
+        found = level.set_by(ASKS)
+        words = shown(" ".join(found[0].args))
+        place = location_text(inner.entered[0]) if inner.entered else "the server"
+        if inner.upstream is not None:
+            outer.questions.append(f"the answer of {ASKS} {words}")
+            text = f"location {place} passes it to {shown(inner.upstream.to)}, which is not asked"
+            line = outer.add(Mark.UNKNOWN, ASKS, text, *found)
+        else:
+            outer.questions += inner.questions
+            text = f"location {place} answers {words}: {'allowed' if not rc else status_text(rc)}"
+            line = outer.add(Mark.FAILED if rc else Mark.PASSED, ASKS, text, *found)
+        if inner.decided is not None:
+            by = inner.decided
+            outer.add(Mark.NOTE, "", f"{by.name}: {by.text}", by.statement)
+        if rc:
+            outer.refuse(line, rc)
+        return rc
+
+    # -- tokens ----------------------------------------------------------------------------
+
+    async def _gate(self, gate: Gate, level: Level, r: Request) -> Status | None:
+        trip, watch = self.trip, self._watches[gate]
+        trip.gated = trip.gated or level
+        logged = len(trip.log)
+        rc = await watch.handle(r)
+        told = tell(level, r, watch, self.given, self.now)
+        trip.lines += told.lines
+        trip.examination = trip.examination or told.examination
+        if told.open_question:
+            trip.questions.append(told.open_question)
+        if told.as_if is not None and self.grants:
+            r.clear_header("www-authenticate")
+            del trip.log[logged:]  # nobody knows which lines there will be
+            rc = watch.accept(r, told.as_if)
+        if rc:
+            trip.refuse(self._first_failure(told.lines, level), rc)
+        return rc
+
+    def _first_failure(self, lines: list[Line], level: Level) -> Line:
+        failed = [line for line in lines if line.mark in (Mark.FAILED, Mark.UNKNOWN)]
+        failed.sort(key=lambda line: line.mark is Mark.UNKNOWN)
+        first = failed[0] if failed else lines[-1]
+        if first.statement is None:
+            first = first._replace(statement=statement_with(switch_statements(level)))
+        return first
+
+    def _settle(
+        self, gate: Gate, settle: Settle, r: Request, ends: bool
+    ) -> Awaitable[Status | None] | Status | None:
+        """What is needed before the access phase is verified with the keys that are given, or
+        taken to be good."""
+        keyring = gate.plan.keyring
+        assert keyring is not None
+        token = gate.plan.find_token(r)
+        with self._faults():
+            requests = [s for s in keyring.sources(r, token) if isinstance(s, KeyRequest)]
+            for source in requests:
+                source.stand_in(self.keys)
+        if not requests or self.keys is not None:
+            return settle(r, ends)
+        verifier = keyring.at_hand(r, token, self.now) if token else None
+        if self.grants and isinstance(verifier, Verifier):
+            exam = examine(verifier, token, self.now)
+            if lacks_keys_only(exam):
+                take_as_verified(r, exam)
+                names = ", ".join(source.place for source in requests)
+                if (question := f"the keys of {names}") not in self.trip.questions:
+                    self.trip.questions.append(question)
+        return None

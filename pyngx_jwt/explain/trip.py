@@ -1,0 +1,156 @@
+"""What one request met on its way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..conf.directive import LIMIT_EXCEPT
+from ..conf.parse import Statement
+from ..gateway.conf import GatewayConf
+from ..http.level import Level
+from ..http.request import Request, Status
+from ..http.status import CLOSE, REASONS
+from ..jwt.examine import Examination
+from ..log import Level as LogLevel
+from ..modules.core import CoreConf
+from .lines import Line, Mark, shown
+
+_HEAD = re.compile(r"\S+ \S+ \[\w+\] \d+#\d+: (?:\*\d+ )?")
+_PARTICULARS = re.compile(r", client: \S+, server: .*", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A line of the error log; `written` says whether the level of the location's log takes it."""
+
+    level: str
+    text: str
+    written: bool
+    taken: str  # the level that the log has
+    statement: Statement | None  # the error_log that gave it
+
+
+class Memory:
+    """A log target that keeps what it is given."""
+
+    level = LogLevel.INFO
+    file = None
+
+    def __init__(self, real: LogLevel, told: Callable[[LogLevel, LogLevel, str], None]) -> None:
+        self._real, self._told = real, told
+
+    def write(self, level: LogLevel, line: bytes) -> None:
+        text = _HEAD.sub("", line.decode("latin-1").rstrip("\n"), count=1)
+        self._told(level, self._real, _PARTICULARS.sub("", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request that came to an upstream: where to, and the head that is sent there."""
+
+    to: str
+    head: bytes
+    lines: list[str]  # of that, for people: what is asked for, then the fields
+    conf: GatewayConf
+    statement: Statement | None
+    cache: str = ""  # the zone, if a cache is asked first
+    key: str = ""
+
+
+class Pending(NamedTuple):
+    """A status that a handler has come to."""
+
+    line: Line
+    status: Status
+    refuses: bool
+
+
+@dataclass(slots=True)
+class Trip:
+    """The facts in their order, and what they come to."""
+
+    lines: list[Line] = field(default_factory=list)
+    log: list[Told] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)  # what would have to be known
+    refused: Line | None = None  # the check that first refused
+    failed: Line | None = None  # what first answered with an error though nothing refused
+    last: Line | None = None  # what answered last
+    upstream: Passed | None = None  # which is what answers, if not None
+    gated: Level | None = None  # the first level that demands a token
+    examination: Examination | None = None
+    at: Level | None = None  # where the request is
+    entered: tuple[Level, int] | None = None  # the location that was told last
+    arrived: tuple[Level, int] | None = None  # where access was last about to be checked
+    pending: list[Pending] = field(default_factory=list)  # of which no page has begun yet
+    logged: int = 0  # lines of the log when the last handler began
+
+    def add(
+        self, mark: Mark, name: str, text: str, *statements: Statement | None, at: int | None = None
+    ) -> Line:
+        """Adds a fact, with the first of the statements; `at` is its place among the others."""
+        line = Line(mark, name, text, next(iter(statements), None))
+        self.lines.insert(len(self.lines) if at is None else at, line)
+        return line
+
+    def refuse(self, line: Line, status: Status) -> None:
+        """A check would end the request, unless another one is enough."""
+        self.pending.append(Pending(line, status, refuses=True))
+        if status == CLOSE:
+            self.begin_page(status)
+
+    def answer(self, line: Line, status: Status) -> None:
+        """Something answers."""
+        self.last = line
+        self.pending.append(Pending(line, status, refuses=False))
+
+    def begin_page(self, status: Status) -> bool:
+        """A page of this status is made; whether it is known why."""
+        found = next((p for p in self.pending if p.status == status), None)
+        self.pending.clear()
+        if found is None:
+            return False
+        self.last = found.line
+        if found.refuses:
+            self.refused = self.refused or found.line
+        elif status >= 400:
+            self.failed = self.failed or found.line
+        return True
+
+    @property
+    def decided(self) -> Line | None:
+        """What decided the final status; an error page does not, unless it checks on its own."""
+        pending = self.pending[0].line if self.pending else None
+        return self.refused or self.failed or pending or self.last
+
+
+def final_status(r: Request, trip: Trip) -> Status | None:
+    """What the client sees; None where the upstream says it, or the connection is closed."""
+    if trip.upstream is not None:
+        return r.err_status or None
+    return r.status if r.header_sent else None
+
+
+def level_of(location: object) -> Level:
+    """The level that a location was compiled from."""
+    level: Level = location.conf(CoreConf)._level  # type: ignore[attr-defined]
+    return level
+
+
+def location_text(level: Level) -> str:
+    """The block as it is written."""
+    if level.context & LIMIT_EXCEPT:
+        outer = level.outer
+        assert outer is not None and level.statement is not None
+        methods = " ".join(level.statement.args)
+        return f"{location_text(outer)}, limit_except {shown(methods)}"
+    conf = level[CoreConf]
+    return " ".join(word for word in (conf._modifier, shown(conf._name)) if word)
+
+
+def status_text(status: Status | None) -> str:
+    if status in (None, CLOSE):
+        return "the connection is closed"
+    return f"{status} {REASONS[status]}" if status in REASONS else str(status)

@@ -1,0 +1,541 @@
+"""What is reported of a request on its way: server, location, rewrites, access, upstream."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pyngx_jwt.errors import WrongWords
+from pyngx_jwt.explain.command import main
+from pyngx_jwt.explain.explainer import LET_IN, UNKNOWN, Explainer, Explanation
+from pyngx_jwt.explain.report import as_json, as_text
+from pyngx_jwt.explain.request import Ask, parse_field, parse_url
+from pyngx_jwt.options import Options, resolve_options
+
+from ..authority import Authority
+from .setups import CLAIMS, KEY, NOW, files
+
+SEED = Path(__file__).parents[1] / "data" / "seed.conf"
+GOOD = KEY.sign(CLAIMS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with keys and files."""
+    for name, content in files().items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return tmp_path
+
+
+def ask(
+    folder: Path, text: str, url: str, *fields: str, method: str = "GET", token: str = ""
+) -> Explanation:
+    """What is reported of a request; the text is the inside of http, from its line 1 on."""
+    conf = folder / "nginx.conf"
+    conf.write_text(f"events {{ }} http {{ {textwrap.dedent(text)} }}\n")
+    return ask_file(conf, url, *fields, method=method, token=token)
+
+
+def ask_file(
+    conf: Path, url: str, *fields: str, method: str = "GET", token: str = ""
+) -> Explanation:
+    found = resolve_options(str(conf.parent), str(conf), None)
+    options = Options(*found, allow_unsupported=True)
+    asked = Ask(parse_url(url), method, tuple(map(parse_field, fields)))
+    return Explainer(options, NOW).explain(asked, token)
+
+
+def rows(told: Explanation, *names: str) -> list[str]:
+    """Name, text and line of the facts with these names, and of those that belong to them."""
+    found, taken = list[str](), False
+    for line in told.trip.lines:
+        taken = line.name in names or (not line.name and taken)
+        if taken:
+            at = f" [{line.statement.line}]" if line.statement is not None else ""
+            found.append(f"{line.name}: {line.text}{at}" if line.name else f"  {line.text}{at}")
+    return found
+
+
+def answer(told: Explanation) -> str:
+    """The row of the report that says what the client gets."""
+    (row,) = (x for x in as_text(told).splitlines() if x.split()[:1] == ["answer"])
+    return row.partition("answer")[2].strip()
+
+
+NAMES = """\
+
+server { listen 80; server_name a.example; return 200 a; }
+server { listen 80; server_name *.b.example; return 200 b; }
+server { listen 80 default_server; server_name ~^c\\d; return 200 "c $host"; }
+server { listen 81; return 301 https://$host$request_uri; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "lines", "text"),
+    [
+        (
+            "http://a.example/",
+            ["a.example, on 0.0.0.0:80 [2]", "the exact name a.example [2]"],
+            "a",
+        ),
+        ("http://x.b.example/", ["*.b.example, on", "the wildcard name *.b.example [3]"], "b"),
+        ("http://c1/", ["~^c\\d, on 0.0.0.0:80 [4]", "the expression ~^c\\d [4]"], "c c1"),
+        ("http://d/", ["the default server there [4]", 'no server_name matches "d"'], "c d"),
+    ],
+)
+def test_server(folder: Path, url: str, lines: list[str], text: str) -> None:
+    told = ask(folder, NAMES, url)
+    found = rows(told, "server")
+    assert lines[0] in found[0] and lines[1] in found[1]
+    assert answer(told) == f"200 OK: {text}"
+
+
+def test_only_server_of_an_address(folder: Path) -> None:
+    told = ask(folder, NAMES, "http://a.example:81/x?y")
+    assert rows(told, "server") == [
+        "server: without a name, on 0.0.0.0:81, the default server there [5]"
+    ]
+    assert answer(told) == "301 Moved Permanently"
+    assert "  Location: https://a.example/x?y\n" in as_text(told)
+
+
+def test_why_other_servers_lost(folder: Path) -> None:
+    assert rows(ask(folder, NAMES, "http://a.example/"), "server", "return") == [
+        "server: a.example, on 0.0.0.0:80 [2]",
+        "  the exact name a.example [2]",
+        "  not server *.b.example [3]",
+        "  not server ~^c\\d [4]",
+        "return: answers 200 before the access phase [2]",
+    ]
+
+
+LOCATIONS = """\
+
+server {
+    location / { return 200 root; }
+    location /a { return 200 a; }
+    location ^~ /a/b { return 200 b; }
+    location = /a/e { return 200 e; }
+    location ~ \\.x$ { return 200 x; }
+    location ~ ^/a { return 200 second; }
+    location /in { internal; }
+    location /n { location /n/m { return 200; } }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("uri", "lines"),
+    [
+        (
+            "/a/z.x",
+            """
+            location: ~ \\.x$ [7]
+              the first regular expression that matches [7]
+              not /: a regular expression wins over a prefix [3]
+              not /a: a regular expression wins over a prefix [4]
+              not ~ ^/a: it stands behind the one that matched [8]
+            """,
+        ),
+        (
+            "/a/b.x",
+            """
+            location: ^~ /a/b [5]
+              the longest prefix, and ^~ rules out regular expressions [5]
+              not /: a shorter prefix [3]
+              not /a: a shorter prefix [4]
+              not ~ \\.x$: ^~ rules out regular expressions [7]
+              not ~ ^/a: ^~ rules out regular expressions [8]
+            """,
+        ),
+        (
+            "/a/e",
+            """
+            location: = /a/e [6]
+              equal to the URI [6]
+              not /: a shorter prefix [3]
+              not /a: a shorter prefix [4]
+              not ~ ^/a: regular expressions are not tried once a URI is equal [8]
+            """,
+        ),
+        (
+            "/n/m",
+            """
+            location: /n/m [10]
+              in /n: the longest prefix [10]
+              not /: a shorter prefix [3]
+              the longest prefix [10]
+            """,
+        ),
+    ],
+)
+def test_location(folder: Path, uri: str, lines: str) -> None:
+    told = ask(folder, LOCATIONS, f"http://a{uri}")
+    assert rows(told, "location") == textwrap.dedent(lines).strip("\n").splitlines()
+
+
+def test_internal_location(folder: Path) -> None:
+    told = ask(folder, LOCATIONS, "http://a/in")
+    assert rows(told, "internal") == [
+        "internal: only internal requests come here: 404 Not Found [9]"
+    ]
+    assert told.trip.decided is not None and told.trip.decided.name == "internal"
+    assert answer(told).startswith("404 Not Found")
+
+
+def test_rewrites_step_by_step(folder: Path) -> None:
+    text = """\
+
+    server {
+        set $a 1;
+        rewrite ^/old/(.*)$ /new/$1 last;
+        rewrite ^/never /x;
+        location / {
+            if ($arg_q = 1) { set $b 2; }
+            if ($arg_q = 2) { return 403; }
+            return 200 "$a $b $uri";
+        }
+    }
+    """
+    told = ask(folder, text, "http://a/old/x?q=1")
+    assert rows(told, "set", "rewrite", "if", "return") == [
+        'set: $a is "1" [3]',
+        'rewrite: the URI is now "/new/x?q=1" [4]',
+        "if: ($arg_q = 1) holds [7]",
+        '  $arg_q is "1"',
+        'set: $b is "2" [7]',
+        "if: ($arg_q = 2) does not hold [8]",
+        '  $arg_q is "1"',
+        "return: answers 200 before the access phase [9]",
+    ]
+    assert answer(told) == "200 OK: 1 2 /new/x"
+    told = ask(folder, text, "http://a/never")
+    assert rows(told, "rewrite")[1:] == ['rewrite: the URI is now "/x" [5]']
+
+
+def test_seed(folder: Path) -> None:
+    conf = folder / "nginx.conf"
+    conf.write_bytes(SEED.read_bytes())
+    told = ask_file(conf, "http://api.example.com/protected")
+    assert rows(told, "location")[0] == "location: /protected [16]"
+    assert rows(told, "auth_jwt")[0].startswith("auth_jwt: a token is demanded: auth_jwt ")
+    assert answer(told).startswith("401 Unauthorized")
+    assert answer(ask_file(conf, "http://api.example.com/_jwks")).startswith("404 Not Found")
+
+
+PROXY = """\
+
+proxy_cache_path cache keys_zone=z:1m;
+upstream app { server 127.0.0.1:9000; server 127.0.0.1:9001 backup; }
+server {
+    location /api/ {
+        auth_jwt "api";
+        auth_jwt_key_file jwks.json;
+        auth_jwt_require $jwt_claim_sub error=403;
+        proxy_set_header X-Sub $jwt_claim_sub;
+        proxy_cache z;
+        proxy_cache_key "$jwt_claim_sub$uri";
+        proxy_cache_valid 200 1m;
+        proxy_pass http://app/v1/;
+    }
+}
+"""
+
+
+def test_head_that_is_sent_upstream(folder: Path) -> None:
+    told = ask(folder, PROXY, "http://a/api/x?y", "X-Sub: root", token=GOOD)
+    assert told.verdict == LET_IN
+    assert rows(told, "require", "cache", "content", "upstream")[:-1] == [
+        'require: $jwt_claim_sub is "alice" [8]',
+        'cache: z: looked for by the key "alice/api/x" [10]',
+        "  kept 200 1m [12]",
+        "content: the request is passed to http://app/v1/ [13]",
+        "upstream: GET /v1/x?y HTTP/1.1 [13]",
+        "  Host: app",
+        "  X-Sub: alice [9]",
+    ]
+    assert answer(told) == "the upstream answers"
+    assert as_text(told).endswith("\nlet in\n  the upstream answers\n")
+
+
+def test_value_that_is_required(folder: Path) -> None:
+    token = KEY.sign({"iss": "me"})
+    told = ask(folder, PROXY, "http://a/api/", token=token)
+    assert rows(told, "require") == [
+        'require: $jwt_claim_sub is "", which is answered 403 [8]',
+    ]
+    assert answer(told).startswith("403 Forbidden")
+
+
+def test_keys_are_not_fetched(folder: Path) -> None:
+    text = """\
+
+    server {
+        auth_jwt_key_request /_jwks;
+        location / { auth_jwt x; proxy_set_header X-User $jwt_claim_sub;
+            error_page 401 = /login; proxy_pass http://127.0.0.1:9; }
+        location = /_jwks { internal; proxy_pass http://idp.example/keys; }
+        location /login { auth_jwt off; return 302 /in; }
+    }
+    """
+    told = ask(folder, text, "http://a/", token=GOOD)
+    assert told.verdict == UNKNOWN and told.denied is not None
+    assert told.trip.upstream is not None and b"\r\nX-User: alice\r\n" in told.trip.upstream.head
+    assert told.denied.status == 302 and told.trip.log == []
+    shown = as_text(told)
+    assert (
+        '\n  the keys of key request "/_jwks"\nif that lets it in: the upstream answers\n' in shown
+    )
+    assert "\nif not: 302 Moved Temporarily\n" in shown and "\n  Location: http://a/in\n" in shown
+
+
+def test_claims_are_known_before_the_access_phase(folder: Path) -> None:
+    text = """\
+
+    server {
+        auth_jwt_key_request /_jwks;
+        location / { auth_jwt x; if ($jwt_claim_sub = alice) { return 204; } return 403; }
+        location = /_jwks { internal; proxy_pass http://idp.example/keys; }
+    }
+    """
+    told = ask(folder, text, "http://a/", token=GOOD)
+    assert told.verdict == UNKNOWN and told.denied is not None
+    assert (told.way.status, told.denied.status) == (204, 403)
+
+
+def test_checks_in_order(folder: Path) -> None:
+    text = """\
+
+    server {
+        satisfy any;
+        allow 10.0.0.0/8;
+        deny all;
+        auth_basic "x"; auth_basic_user_file users;
+        location / { root /srv; }
+        location /l { satisfy all; allow all; limit_req zone=r; limit_conn c 5; return 200; }
+        location /m { limit_req zone=r; limit_conn c 5; satisfy all; }
+    }
+    limit_req_zone $arg_k zone=r:1m rate=1r/s;
+    limit_conn_zone $remote_addr zone=c:1m;
+    """
+    (folder / "users").write_text("")
+    told = ask(folder, text, "http://a/f")
+    assert rows(told, "access", "auth_basic") == [
+        "access: client 127.0.0.1 is refused: 403 Forbidden [5]",
+        "auth_basic: user is refused: 401 Unauthorized [6]",
+    ]
+    assert answer(told).startswith("401 Unauthorized")
+    assert told.trip.decided is not None and told.trip.decided.name == "auth_basic"
+    told = ask(folder, text, "http://a/m?k=v")
+    assert sorted(rows(told, "limit_req", "limit_conn")) == [
+        'limit_conn: not counted here: c 5, by $remote_addr, which is "127.0.0.1" [9]',
+        'limit_req: not counted here: zone=r, by $arg_k, which is "v" [9]',
+    ]
+
+
+def test_subrequest_with_its_reasons(folder: Path) -> None:
+    text = """\
+
+    server {
+        location / { auth_request /ask/x; return 404; }
+        location /b { auth_request /ask/x; }
+        location /ask { if ($arg_ok) { return 204; } return 403; }
+        location /c { auth_request /far; }
+        location /far { proxy_pass http://far.example; }
+    }
+    """
+    told = ask(folder, text, "http://a/b")
+    assert rows(told, "auth_request") == [
+        "auth_request: location /ask answers /ask/x: 403 Forbidden [4]",
+        "  return: answers 403 before the access phase [5]",
+    ]
+    told = ask(folder, text, "http://a/c")
+    assert rows(told, "auth_request")[0] == (
+        "auth_request: location /far passes it to http://far.example, which is not asked [6]"
+    )
+    assert told.trip.questions == ["the answer of auth_request /far"]
+
+
+def test_error_pages_and_named_locations(folder: Path) -> None:
+    text = """\
+
+    server {
+        location / { deny all; error_page 403 = @open; }
+        location @open { proxy_pass http://127.0.0.1:9; }
+        location /t { try_files $uri @open; }
+    }
+    """
+    told = ask(folder, text, "http://a/x")
+    assert rows(told, "error_page") == ["error_page: of 403: goes on at @open [3]"]
+    assert rows(told, "location")[-2:] == ["location: @open [4]", "  by its name [4]"]
+    assert told.verdict == LET_IN and told.trip.refused is not None
+    assert "let in, though refused: an error_page leads to an upstream\n" in as_text(told)
+    told = ask(folder, text, "http://a/t")
+    assert rows(told, "try_files") == ['try_files: leads to "@open" [5]']
+
+
+def test_what_cannot_be_asked(folder: Path) -> None:
+    for url in ("ftp://a/", "nope"):
+        with pytest.raises(WrongWords):
+            ask(folder, NAMES, url)
+    with pytest.raises(WrongWords, match="no server"):
+        ask(folder, "", "http://a/")
+    assert answer(ask(folder, NAMES, "http://a/%zz")).startswith("400 Bad Request")
+
+
+def test_path_alone_comes_to_the_host_of_the_header(folder: Path) -> None:
+    told = ask(folder, NAMES, "/x", "Host: x.b.example")
+    assert answer(told) == "200 OK: b"
+    assert answer(ask(folder, NAMES, "/x")) == "200 OK: c localhost"
+
+
+def test_what_is_not_run_answers_501(folder: Path) -> None:
+    text = """
+    server {
+        error_page 404 /x;
+        location / {
+            uwsgi_pass a:1;
+            if ($arg_a) { set $b 1; }
+        }
+        location /passenger { passenger_enabled on; }
+        location /off { passenger_enabled off; return 204; }
+    }
+    """
+    for url in ("http://a/", "http://a/?a=1"):
+        told = ask(folder, text, url)
+        assert rows(told, "content") == [
+            "content: pyngx does not run uwsgi_pass: 501 Not Implemented [5]"
+        ]
+        assert told.way.status == 501
+    assert ask(folder, text, "http://a/passenger/x").way.status == 501
+    assert ask(folder, text, "http://a/off").way.status == 204
+
+
+def test_plain_http_where_tls_is_spoken(folder: Path) -> None:
+    pem = Authority("a")
+    (folder / "a.pem").write_text(pem.pem + pem.key_pem())
+    text = """
+    server { listen 443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem;
+        error_page 497 https://$host$request_uri; return 200 "$https $server_addr"; }
+    """
+    told = ask(folder, text, "https://a/x")
+    assert answer(told) == "200 OK: on 127.0.0.1"
+    told = ask(folder, text, "http://a:443/x")
+    assert told.way.status == 302 and "  Location: https://a/x\n" in as_text(told)
+
+
+def test_expression_of_a_server_name_that_fails(folder: Path) -> None:
+    text = "server { server_name ~^(a+)+(a+)+(a+)+$; } server { server_name b; }"
+    told = ask(folder, text, f"http://{'a' * 60}b/")
+    assert told.way.status == 500
+    assert told.trip.decided is not None and told.trip.decided.name == "request"
+
+
+def test_body_that_is_too_large(folder: Path) -> None:
+    text = "server { client_max_body_size 5; location / { proxy_pass http://127.0.0.1:9; } }"
+    for fields, status in (
+        (("Content-Length: 5",), None),
+        (("Content-Length: 6",), 413),
+        (("Transfer-Encoding: chunked",), None),
+    ):
+        assert ask(folder, text, "http://a/", *fields, method="POST").way.status == status
+    asked = Ask(parse_url("http://a/"), "POST", ("Transfer-Encoding: chunked",), body=6)
+    found = Options(*resolve_options(str(folder), str(folder / "nginx.conf"), None))
+    assert Explainer(found, NOW).explain(asked, "").way.status == 413
+
+
+DECISIONS = """\
+
+root html; auth_jwt_key_file jwks.json;
+server {
+    location /e401 { auth_jwt A; error_page 401 = @e401; }
+    location @e401 { return 401 '{}'; }
+    location /door { auth_jwt A; error_page 401 = /open; }
+    location /open { proxy_pass http://127.0.0.1:9; }
+    location /gone { error_page 404 = @named; }
+    location @named { auth_jwt A; proxy_pass http://127.0.0.1:9; }
+    location /again { deny all; error_page 403 /again/page; location /again/page { deny all; } }
+    location /none { error_page 404 /404; }
+    location = /404 { return 200 "nothing"; }
+    location /loop { rewrite ^ /loop last; }
+    location /to { return 301 /x; }
+    location /dir/ { alias %s/html/; index none; }
+    location /any { satisfy any; deny all; auth_jwt A; }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("uri", "method", "decided", "line", "text"),
+    [
+        ("/e401", "GET", "token", 4, "refused: 401 Unauthorized"),
+        ("/door", "GET", "token", 6, "let in, though refused: an error_page leads to an upstream"),
+        ("/gone", "GET", "token", 9, "refused: 401 Unauthorized"),
+        ("/again", "GET", "access", 10, "refused: 403 Forbidden"),
+        ("/none", "GET", "content", 2, "let in: no token was asked for\n  404 Not Found"),
+        ("/loop", "GET", "location", None, "refused: 500 Internal Server Error"),
+        ("/to", "GET", "return", 14, "let in: no token was asked for\n  301 Moved Permanently"),
+        ("/dir/", "GET", "location", None, "let in: no token was asked for\n  403 Forbidden"),
+        ("/a", "PUT", "content", 2, "let in: no token was asked for\n  405 Not Allowed"),
+        ("/any", "GET", "token", 16, "refused: 401 Unauthorized"),
+    ],
+)
+def test_what_decided(
+    folder: Path, uri: str, method: str, decided: str, line: int | None, text: str
+) -> None:
+    told = ask(folder, DECISIONS % folder, f"http://a{uri}", method=method)
+    found = told.trip.decided
+    assert found is not None
+    statement = found.statement
+    shown = as_text(told)
+    assert (found.name, statement and statement.line, f"\n\n{text}\n" in shown) == (
+        decided,
+        line,
+        True,
+    ), shown
+
+
+def test_json(folder: Path) -> None:
+    told = ask(folder, PROXY, "http://a/api/x", token=GOOD)
+    outcome = json.loads(as_json(told))["outcome"]
+    assert (outcome["verdict"], outcome["status"], outcome["otherwise"]) == ("let in", None, None)
+    assert outcome["answered_by"] == "upstream"
+    assert outcome["upstream"] == {
+        "to": "http://app/v1/",
+        "head": told.trip.upstream.head.decode() if told.trip.upstream is not None else "",
+        "cache": "z",
+        "cache_key": "alice/api/x",
+    }
+    closed = ask(folder, "server { return 444; }", "http://a/")
+    assert json.loads(as_json(closed))["outcome"]["answered_by"] == "closed"
+
+
+def test_command(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    ask(folder, PROXY, "http://a/")  # writes the file
+    conf = ["-c", str(folder / "nginx.conf"), "-p", str(folder)]
+    for words in (
+        ["POST", "--body", "5", "http://a/api/x"],
+        ["-X", "POST", "http://a/api/x", "-H", "Content-Length: 5"],
+        ["/api/x", "-X", "POST", "--body=5", "--format", "json"],
+    ):
+        assert main([*conf, *words, "--token", GOOD, "--client", "10.0.0.1"]) == 0
+        out = capfdbinary.readouterr().out
+        assert b"POST" in out and b"Content-Length: 5" in out
+    assert main([*conf, "/api/", "--token", GOOD, "--now", "+2h"]) == 0
+    assert b"refused: 401" in capfdbinary.readouterr().out
+    assert main([*conf, "/api/", "--now", "soon"]) == 4
+    with pytest.raises(SystemExit, match="4"):
+        main([*conf, "GET", "/api/", "/a"])
+    assert main([*conf, "/api/", "--jwks", "none"]) == 2
+
+
+def test_connection_that_is_closed(folder: Path) -> None:
+    told = ask(folder, "server { location / { return 444; } }", "http://a/")
+    assert (told.way.status, told.verdict) == (None, "refused")
+    assert answer(told) == "the connection is closed"
