@@ -40,7 +40,7 @@ BLOCKS = {
     SERVER_IF: "http.server.if",
     LOCATION_IF: "http.location.if",
 }
-ENTRY = "it decides who is let in"  # the reason of guards that ask for credentials, or the like
+ENTRY = "it controls access"  # the reason of guards that ask for credentials, or the like
 
 
 class Class(enum.Enum):

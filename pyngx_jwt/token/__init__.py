@@ -1,4 +1,4 @@
-"""``pyngx token``: makes tokens for development, and explains what becomes of one."""
+"""``pyngx token``: creates tokens for development, and explains how one would be judged."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from ..options import Options
 
 DESCRIPTION = """\
-Says, check by check, what would become of a request with a token, and which statement of the
-configuration decided. No server is asked, nothing is fetched and nothing is written. The exit
-status is 0 if the request is let in, 1 if it is refused, 3 if that depends on what cannot be
-known here, and 2 if nothing can be told.
+Show how a request with a token would be handled, check by check, and which line of the
+configuration decides. Works offline: no server, no requests, no files written. Exit status: 0 the
+request is admitted, 1 it is refused, 2 error, 3 the outcome depends on something that is not known
+offline.
 """
 
 
@@ -43,21 +43,26 @@ def main(words: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("pyngx token", description=DESCRIPTION, allow_abbrev=False)
     add = parser.add_argument
-    add("--explain", required=True, metavar="TOKEN", help='"-": from stdin; "": there is none')
-    add("--url", required=True, help="what is asked for: http://host:port/path")
+    add(
+        "--explain",
+        required=True,
+        metavar="TOKEN",
+        help='the token; "-" reads stdin, "" means no token',
+    )
+    add("--url", required=True, help="URL of the request: http://host:port/path")
     add("-c", dest="conf", metavar="FILE", help="configuration file")
-    add("-p", dest="prefix", metavar="FOLDER", help="folder of all relative names")
-    add("-X", dest="method", metavar="METHOD", default="GET", help="(default: GET)")
-    add("-H", dest="field", metavar="FIELD", action="append", default=[], help='"Name: value"')
-    add("--from", dest="client", metavar="ADDRESS", default="127.0.0.1", help="of the client")
+    add("-p", dest="prefix", metavar="DIRECTORY", help="directory for relative names")
+    add("-X", dest="method", metavar="METHOD", default="GET", help="request method (default: GET)")
+    add("-H", dest="field", metavar="HEADER", action="append", default=[], help='"Name: value"')
+    add("--from", dest="client", metavar="ADDRESS", default="127.0.0.1", help="client address")
     add(
         "--now",
         metavar="TIME",
-        help='the time that counts: "+1h", "=-1d" (with "="), "@SECONDS" or a date',
+        help='time of the request: "+1h", "-1d" (as --now=-1d), "@SECONDS" or a date',
     )
-    add("--jwks", metavar="FILE", help="what key requests are answered with")
-    add("--jwt-dialect", metavar="NAME", default="", help="as of pyngx itself")
-    add("--allow-unsupported", action="store_true", help="as of pyngx itself")
+    add("--jwks", metavar="FILE", help="response to key requests")
+    add("--jwt-dialect", metavar="NAME", default="", help="see pyngx -h")
+    add("--allow-unsupported", action="store_true", help="see pyngx -h")
     add("--format", choices=("text", "json"), default="text")
     return parser
 
