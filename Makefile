@@ -1,5 +1,5 @@
-# make test, make run: everything needed is put into .venv first.
-# With VENV=folder that virtual environment is used as it is.
+# Targets create the virtual environment .venv first.
+# VENV=directory uses an existing virtual environment instead.
 
 ifdef VENV
 ready :=
@@ -35,8 +35,13 @@ bench: $(ready)
 docs: $(ready)
 	$(PYTHON) -m pyngx_jwt.docs docs
 
+# The documentation as a site in build/site; --strict fails on broken links.
+docs-site: docs
+	$(PYTHON) -m pip install -q -e '.[docs]'
+	$(PYTHON) -m zensical build --strict
+
 clean:
-	rm -rf .venv build dist run *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .cache build dist run *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml
@@ -44,4 +49,4 @@ clean:
 	.venv/bin/python -m pip install -q -e '.[dev]'
 	touch $@
 
-.PHONY: run test check oracle bench docs clean
+.PHONY: run test check oracle bench docs docs-site clean

@@ -40,25 +40,26 @@ HELP = """\
 Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
              [-c filename] [-g directives] [--option ...]
 
-  -?, -h               show this help
-  -v                   show the version
-  -V                   show the version and the modules
-  -t                   test the configuration; with -v, tell how it is understood
-  -T                   test the configuration and print it
+  -?, -h               print this help
+  -v                   print the version
+  -V                   print the version and the modules
+  -t                   check the configuration; with -v, print the JWT dialect
+  -T                   check the configuration and print it
   -q                   with -t, print errors only
-  -s signal            signal the running master: stop, quit, reopen, reload
-  -p prefix            folder of all relative names (default: {prefix})
-  -e filename          error log until the configuration is read (default: {error_log})
+  -s signal            send stop, quit, reopen or reload to the running master
+  -p prefix            directory for relative names (default: {prefix})
+  -e filename          error log until the configuration is read
+                       (default: {error_log})
   -c filename          configuration file (default: {conf})
-  -g directives        global directives besides those of the file
-  --allow-unsupported  leave out what is not supported, with a warning each,
-                       unless it guards something; what would answer gets 501
-  --jwt-dialect name   read auth_jwt directives as this module does
+  -g directives        additional directives of the main level
+  --allow-unsupported  ignore unsupported directives with a warning, unless they
+                       restrict access; content handlers answer 501
+  --jwt-dialect name   dialect of the auth_jwt directives (default: detected)
 
-       pyngx lint [-h] [OPTION ...] [PATH ...]     tell what is wrong
-       pyngx explain [-h] -c FILE [OPTION] URL     show how a request would be handled
-       pyngx token [-h] [OPTION ...]               make a token, or explain one
-       pyngx dump [-h] [--format json|conf] FILE   print as JSON, or formatted
+       pyngx lint [-h] [OPTION ...] [PATH ...]     find errors and security problems
+       pyngx explain [-h] -c FILE [OPTION ...] URL show how a request would be handled
+       pyngx token [-h] [OPTION ...]               create or explain a token
+       pyngx dump [-h] [--format json|conf] FILE   print as JSON or formatted
 
 """
 

@@ -116,7 +116,7 @@ def test_noops_are_declared() -> None:
     assert declared >= NOOPS
 
 
-def test_differences_tell_of_every_module_of_nginx() -> None:
+def test_differences_list_every_module_of_nginx() -> None:
     page = docs.differences_page()
     assert "| ngx_http_access_module | nothing |" in page
     assert "| ngx_http_perl_module | all |" in page
@@ -131,7 +131,7 @@ def test_page_shows_shape_and_reason() -> None:
         "    Syntax:  daemon on | off;\n"
         "    Default: on\n"
         "    Context: main\n\n"
-        "Determines whether the server becomes a daemon.\n"
+        "Runs the server in the background. Turn it off under a supervisor such as systemd.\n"
     ) in page
     assert "\n- `lock_file` (main): no lock file is used\n" in page
 
@@ -146,7 +146,7 @@ def test_example_of_a_module_works() -> None:
     assert [*module.variables] == ["hello_name"] and module.exclusive_content
 
 
-def test_what_nothing_reads_is_told() -> None:
+def test_unused_values_are_documented() -> None:
     """A value that a directive sets and no code asks for is no support of it."""
     texts = [path.read_text() for path in (ROOT / "pyngx_jwt").rglob("*.py")]
     used = {word for text in texts for word in re.findall(r"""[."'](\w+)\b""", text)}
@@ -166,3 +166,30 @@ def test_links_lead_somewhere(page: Path) -> None:
         path = target.partition("#")[0]
         if path and not target.startswith(("http:", "https:")):
             assert (page.parent / path).exists(), target
+
+
+WRITTEN = [page for page in MARKDOWN if docs.WRITTEN.strip() not in page.read_text()]
+PERSONS = "whoever|whomever|somebody|nobody|everybody|anybody"
+AVOIDED = re.compile(rf"\b({PERSONS}|anew|what becomes of|tells? (of|what|how))\b", re.IGNORECASE)
+CODE = re.compile(r"```.*?```|`[^`]*`|^ {4}[^\n]*$", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_words_of_the_style_guide(page: Path) -> None:
+    """The words that docs/style.md lists as wrong; code and examples of output are left out."""
+    found = [match[0] for match in AVOIDED.finditer(CODE.sub("", page.read_text()))]
+    assert page.name == "style.md" or not found
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """Of the documentation site; pages of directives, rules and decisions have indexes."""
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").glob("*.md")}
+    pages |= {f"jwt/{page.name}" for page in (ROOT / "docs/jwt").glob("*.md")}
+    named = {*re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text())}
+    assert pages - named == set()
+
+
+def test_every_decision_is_listed() -> None:
+    listed = (ROOT / "docs/decisions/README.md").read_text()
+    pages = {page.name for page in (ROOT / "docs/decisions").glob("0*.md")}
+    assert {name for name in pages if f"({name})" not in listed} == set()

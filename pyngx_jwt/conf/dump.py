@@ -16,8 +16,8 @@ from .parse import full_name
 from .payload import build, payload
 
 DESCRIPTION = """\
-Prints a configuration and all that it includes: as JSON in crossplane's shape, or as one
-formatted file. Directives are not checked ("pyngx -t -c FILE" does that), comments are lost.
+Print a configuration with its included files: as JSON in crossplane's format, or as one formatted
+file. Directives are not checked ("pyngx -t -c FILE" does that), comments are dropped.
 """
 
 
@@ -45,9 +45,9 @@ def main(words: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pyngx dump", description=DESCRIPTION)
-    parser.add_argument("file", metavar="FILE", help="the configuration file")
+    parser.add_argument("file", metavar="FILE", help="configuration file")
     parser.add_argument(
-        "--format", choices=("json", "conf"), default="json", help="json (default) or conf"
+        "--format", choices=("json", "conf"), default="json", help="output format (default: json)"
     )
     return parser
 

@@ -17,7 +17,7 @@ from ..errors import ConfError
 from .parse import Statement
 from .shape import check_shape
 
-ENTRY = "it decides who is let in"  # the reason of guards that ask for credentials, or the like
+ENTRY = "it controls access"  # the reason of guards that ask for credentials, or the like
 
 
 class Class(enum.Enum):

@@ -1,4 +1,4 @@
-"""The process: workers, user, pid file, error log."""
+"""Controls the server process: workers, user, pid file and error log."""
 
 from __future__ import annotations
 
@@ -56,22 +56,41 @@ A_PRIORITY = slot(0, _priority, MAIN, "")
 
 
 class MainConf(Conf):
-    daemon = flag(True, MAIN, "Determines whether the server becomes a daemon.")
-    master_process = flag(True, MAIN, "Determines whether worker processes are started.")
+    daemon = flag(
+        True,
+        MAIN,
+        "Runs the server in the background. Turn it off under a supervisor such as systemd.",
+    )
+    master_process = flag(
+        True,
+        MAIN,
+        "Starts worker processes. If off, a single process serves requests, which is useful for"
+        " development.",
+    )
     pid = string(
         "logs/nginx.pid",
         MAIN,
-        "Defines the file that stores the process ID of the master.",
+        'Sets the file with the process ID of the master, which "-s" uses.',
         syntax="file",
     )
     worker_shutdown_timeout = time(
-        0, MAIN, "Limits the time in which old workers finish their connections.", shown="—"
+        0,
+        MAIN,
+        "Limits the time of a graceful shutdown. Connections that are still open are then closed.",
+        shown="—",
     )
     working_directory = string(
-        "", MAIN, "Defines the current working directory of a worker.", syntax="directory"
+        "",
+        MAIN,
+        "Sets the current directory of the workers, where core files are written.",
+        syntax="directory",
     )
     worker_rlimit_nofile = number(
-        0, MAIN, "Limits the number of files a worker can open.", shown="—"
+        0,
+        MAIN,
+        "Sets the limit of open files for a worker (RLIMIT_NOFILE). This also limits the number"
+        ' of connections, because "worker_connections" has no effect here.',
+        shown="—",
     )
     user_ids: User | None = None
     environment: tuple[str, ...] = ()
@@ -109,14 +128,15 @@ class MainConf(Conf):
 
     @directive(MAIN, opens=EVENTS)
     def events(self) -> None:
-        """Holds the directives that affect connection processing."""
+        """Contains directives for connection processing.  Unlike in nginx, a missing block is only
+        a warning."""
         self.once("has_events", "events")
         self.has_events = True
 
     @directive(MAIN)
     def user(self, user: str, group: str = "") -> None:
-        """Defines user and group of the worker processes; without the group, it has the
-        user's name."""
+        """Sets the user and group of the worker processes if the master runs as root.  If the group
+        is omitted, it has the name of the user.  Has no effect without root privileges."""
         if "user_ids" in vars(self):
             raise ConfError('"user" directive is duplicate')
         try:
@@ -131,7 +151,8 @@ class MainConf(Conf):
 
     @directive(MAIN)
     def worker_processes(self, number: str) -> None:
-        """Defines the number of worker processes; "auto" is the number of CPU cores."""
+        """Sets the number of worker processes; "auto" is the number of processor cores.  Each
+        worker uses one core."""
         self.once("workers", "worker_processes")
         if number == "auto":
             self.workers = 0
@@ -143,22 +164,24 @@ class MainConf(Conf):
 
     @directive(MAIN)
     def env(self, variable: str) -> None:
-        """Keeps an environment variable for the workers, or sets it to a value."""
+        """Keeps an environment variable for the workers, or sets it to a value.  All other
+        variables except TZ are removed."""
         self.environment += (variable,)
 
     @directive(MAIN)
     def load_module(self, file: str) -> None:
-        """Accepted: what a module would add is built in, or reported as unsupported.
-
-        The name of a JWT module counts as evidence for its dialect."""
+        """Accepted for compatibility.  Modules are built in; directives of other modules are
+        reported as unsupported.  The name of a JWT module helps to detect the dialect."""
         if self.has_events or self._level.levels:
             raise ConfError('"load_module" directive is specified too late')
         self.modules += (file,)
 
     @directive(MAIN | EVERYWHERE, default="logs/error.log error")
     def error_log(self, file: str, *level: str) -> None:
-        """Configures logging of errors: a file, "stderr", "syslog:..." or "memory:...", and
-        the least severe level that is logged."""
+        """Sets the destination of the error log and the lowest severity that is logged: debug,
+        info, notice, warn, error, crit, alert or emerg.  The destination is a file, "stderr" or
+        "syslog:...".  "memory:..." is accepted, but cannot be read.  Several logs can be configured
+        on a level."""
         parse_levels(level)
         self.error_log_lines = (*vars(self).get("error_log_lines", ()), (file, level))
 

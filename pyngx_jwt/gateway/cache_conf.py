@@ -56,7 +56,9 @@ class CachedConf(BufferedConf):
 
     @directive(EVERYWHERE, default="off", syntax="{name} zone | off")
     def cache(self, zone: str) -> None:
-        """Defines the zone of the cache that responses are kept in; it can contain variables."""
+        """Sets the zone of the cache for responses, which "PREFIX_cache_path" defines.  The value
+        can contain variables; "off" cancels an inherited value.  Without "PREFIX_cache_valid", only
+        responses with a caching header are cached."""
         if "zone" in vars(self):
             raise ConfError(f'"{self.prefix}_cache" directive is duplicate')
         self.zone = None if zone == "off" else Template(zone)
@@ -65,44 +67,62 @@ class CachedConf(BufferedConf):
 
     @directive(EVERYWHERE, arity=(1, UNLIMITED))
     def cache_bypass(self, *strings: str) -> None:
-        """Takes the response from the upstream, not from the cache, if one of the values is
-        neither empty nor "0"; it can be kept all the same."""
+        """Skips the lookup in the cache if at least one of the values is neither empty nor "0".
+        The response can still be cached; see "PREFIX_no_cache"."""
         self.bypass = (*vars(self).get("bypass", ()), *map(Template, strings))
 
     cache_background_update = flag(
         False,
         EVERYWHERE,
-        "Fetches a stale response anew in the background while the old one is sent.",
+        "Refreshes an expired entry with a background subrequest while the client gets the "
+        'stale response. Requires "updating" in "PREFIX_cache_use_stale", or a response with '
+        "stale-while-revalidate.",
     )
     cache_key = template(
         None,
         EVERYWHERE,
-        "Sets the key of the cache.  proxy_cache has one: scheme, host and URI proxied to; others "
-        "keep nothing without it.",
+        "Sets the key of cache entries. proxy_cache has a default key, made of scheme, upstream"
+        " and URI; other protocols cache nothing without this directive. Neither identifies the"
+        " client: add a claim if responses depend on the token.",
     )
     cache_lock = flag(
-        False, EVERYWHERE, "Lets one request at a time fetch what others then find in the cache."
+        False,
+        EVERYWHERE,
+        "Lets only one request at a time fetch a new entry. Other requests for the same key "
+        'wait for it, up to "PREFIX_cache_lock_timeout".',
     )
     cache_lock_age = time(
-        5, EVERYWHERE, "Sets the time after which one more request may fetch.", shown="5s"
+        5,
+        EVERYWHERE,
+        "Allows one more request to the upstream if the one that holds the lock has not "
+        "finished within this time.",
+        shown="5s",
     )
     cache_lock_timeout = time(
-        5, EVERYWHERE, "Limits the time of waiting for the one that fetches.", shown="5s"
+        5,
+        EVERYWHERE,
+        'Limits the time to wait for "PREFIX_cache_lock". The request is then passed to the '
+        "upstream, and its response is not cached.",
+        shown="5s",
     )
     cache_max_range_offset = offset(
         ANY_OFFSET,
         EVERYWHERE,
-        "Sets the offset from which on ranges are passed to the upstream and not kept.",
+        "Sets the offset above which range requests are passed to the upstream and their "
+        "responses not cached. By default every range request fetches and caches the whole "
+        "response.",
         shown="—",
     )
     cache_methods = bitmask(
         frozenset({"GET", "HEAD"}),
         ("GET", "HEAD", "POST"),
         EVERYWHERE,
-        "Sets the methods whose responses are kept; GET and HEAD always are.",
+        "Sets the methods whose responses are cached. GET and HEAD are always included.",
         "GET HEAD",
     )
-    cache_min_uses = number(1, EVERYWHERE, "Sets the requests before a response is kept.")
+    cache_min_uses = number(
+        1, EVERYWHERE, "Sets the number of requests after which a response is cached."
+    )
 
     @directive(
         HTTP,
@@ -113,7 +133,10 @@ class CachedConf(BufferedConf):
         arity=(2, UNLIMITED),
     )
     def cache_path(self, path: str, *parameters: str) -> None:
-        """Defines a cache: its directory, its zone and its limits."""
+        """Defines a cache: the directory, the zone for its index, and limits.  Entries that are
+        unused for "inactive" are removed, and the least recently used ones if the cache exceeds
+        "max_size" or free space falls below "min_free".  The files have nginx's format.  Do not
+        share the directory with another running server."""
         full = self._scope.full_name(path.removesuffix("/"))
         settings = parse_settings(f"{self.prefix}_cache_path", full, *parameters)
         self._scope.shared(Paths).add(settings.path, self._scope)
@@ -124,20 +147,32 @@ class CachedConf(BufferedConf):
         caches.add(settings, zone)
 
     cache_revalidate = flag(
-        False, EVERYWHERE, "Asks the upstream whether an expired response is still good."
+        False,
+        EVERYWHERE,
+        "Refreshes expired entries with a conditional request (If-Modified-Since, "
+        "If-None-Match), so that an unchanged response is not sent again.",
     )
     cache_use_stale = bitmask(
-        frozenset(), STALE, EVERYWHERE, "Tells when a stale response is better than none.", "off"
+        frozenset(),
+        STALE,
+        EVERYWHERE,
+        "Sets the conditions under which a stale response is served: errors and codes of the "
+        'upstream, or "updating" while another request refreshes it. The same entry can also be'
+        " served because of stale-if-error or stale-while-revalidate in Cache-Control.",
+        "off",
     )
 
     @directive(EVERYWHERE, arity=(1, UNLIMITED), syntax="{name} [code ...] time")
     def cache_valid(self, *words: str) -> None:
-        """Sets how long responses with these codes are kept; 200, 301 and 302 without any."""
+        """Sets the caching time for responses with the given codes; "any" is all codes, and without
+        a code it applies to 200, 301 and 302.  The response headers X-Accel-Expires, Cache-Control
+        and Expires have precedence.  0 disables caching."""
         self.valid = (*vars(self).get("valid", ()), *parse_valid(*words))
 
     @directive(EVERYWHERE, arity=(1, UNLIMITED))
     def no_cache(self, *strings: str) -> None:
-        """Keeps no response if one of the values is neither empty nor "0"."""
+        """Does not cache the response if at least one of the values is neither empty nor "0".  See
+        also "PREFIX_cache_bypass"."""
         self.not_kept = (*vars(self).get("not_kept", ()), *map(Template, strings))
 
     def merge(self, outer: GatewayConf) -> None:

@@ -130,31 +130,68 @@ class GatewayConf(Conf):
         None,
         _bind,
         EVERYWHERE,
-        "Makes connections to the upstream come from a local address.",
+        "Sets the local address of connections to the upstream. The value can contain "
+        'variables; "off" cancels an inherited value. Unlike in nginx, "transparent" is not '
+        "supported.",
         syntax="address | off",
         shown="—",
         arity=(1, 2),
     )
     buffer_size = size(
-        PAGE, EVERYWHERE, "Sets the largest response head that is accepted.", shown="4k|8k"
+        PAGE,
+        EVERYWHERE,
+        "Limits the size of the response head. A larger one is an error, answered with 502. "
+        "Unlike in nginx, the header of a cache file need not fit.",
+        shown="4k|8k",
     )
-    connect_timeout = time(60, EVERYWHERE, "Limits the time of connecting.", shown="60s")
+    connect_timeout = time(
+        60,
+        EVERYWHERE,
+        "Limits the time to connect to the upstream, including the TLS handshake.",
+        shown="60s",
+    )
     next_upstream = bitmask(
         frozenset({"error", "timeout"}),
         NEXT,
         EVERYWHERE,
-        "Tells when a request is passed to the next server.",
+        "Sets the errors and response codes after which a request is passed to the next server."
+        " A request that was sent with POST, LOCK or PATCH is repeated only with "
+        '"non_idempotent". No other server is tried once part of the response has been sent to '
+        "the client.",
         "error timeout",
     )
     next_upstream_timeout = time(
-        0, EVERYWHERE, "Limits the time in which a request can be passed on.", shown="0"
+        0,
+        EVERYWHERE,
+        "Limits the time during which a request can be passed to the next server. 0 disables "
+        "the limit.",
+        shown="0",
     )
     next_upstream_tries = number(
-        0, EVERYWHERE, "Limits how often a request is passed on.", shown="0"
+        0,
+        EVERYWHERE,
+        "Limits the number of servers that are tried, including the first one. 0 disables the "
+        "limit.",
+        shown="0",
     )
-    read_timeout = time(60, EVERYWHERE, "Sets the time between two reads.", shown="60s")
-    send_timeout = time(60, EVERYWHERE, "Sets the time between two writes.", shown="60s")
-    socket_keepalive = flag(False, EVERYWHERE, "Turns SO_KEEPALIVE on.")
+    read_timeout = time(
+        60,
+        EVERYWHERE,
+        "Limits the time between two reads from the upstream, not the time for the whole "
+        "response. The response is 504 if nothing was sent to the client yet.",
+        shown="60s",
+    )
+    send_timeout = time(
+        60,
+        EVERYWHERE,
+        "Limits the time between two writes to the upstream, not the time for the whole request.",
+        shown="60s",
+    )
+    socket_keepalive = flag(
+        False,
+        EVERYWHERE,
+        "Enables TCP keep-alive probes (SO_KEEPALIVE) for connections to the upstream.",
+    )
     socket_rcvbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
     socket_sndbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
 
@@ -251,20 +288,31 @@ class HeadersConf(GatewayConf):
     shared: ClassVar[dict[str, Declaration]] = {}
 
     ignore_headers = bitmask(
-        NO_TEXTS, IGNORABLE, EVERYWHERE, "Takes no notice of fields of the response.", "—"
+        NO_TEXTS,
+        IGNORABLE,
+        EVERYWHERE,
+        "Disables the processing of the listed response headers, for example caching headers or"
+        " X-Accel-Redirect. Ignoring Set-Cookie or Cache-Control can put private responses into"
+        " the cache.",
+        "—",
     )
     intercept_errors = flag(
-        False, EVERYWHERE, "Lets error_page answer responses with codes from 300 on."
+        False,
+        EVERYWHERE,
+        'Passes responses with code 300 and above to "error_page". Codes without an error page '
+        "are sent to the client unchanged.",
     )
 
     @directive(EVERYWHERE)
     def hide_header(self, field: str) -> None:
-        """Keeps a field of the response from the client."""
+        """Does not pass a response header of the upstream to the client, in addition to those that
+        are hidden by default.  "PREFIX_pass_header" does the opposite."""
         self.hidden = (*vars(self).get("hidden", ()), field.lower())
 
     @directive(EVERYWHERE)
     def pass_header(self, field: str) -> None:
-        """Passes a field of the response that is otherwise hidden."""
+        """Passes a response header to the client that is hidden by default, such as Date, Server
+        and X-Accel-Redirect."""
         self.passed = (*vars(self).get("passed", ()), field.lower())
 
 
@@ -273,40 +321,85 @@ class BufferedConf(HeadersConf):
 
     shared: ClassVar[dict[str, Declaration]] = {}
 
-    buffering = flag(True, EVERYWHERE, "Reads the response as fast as it comes.")
-    buffers = buffers((8, PAGE), EVERYWHERE, "Sets the buffers of a response.", shown="8 4k|8k")
-    busy_buffers_size = size(
-        2 * PAGE, EVERYWHERE, "Limits what waits for the client.", shown="8k|16k"
+    buffering = flag(
+        True,
+        EVERYWHERE,
+        "Reads the response into buffers while the client receives it, so that a slow client "
+        "does not delay the upstream. If off, each piece is passed on as it arrives, and the "
+        "response is not cached. The response header X-Accel-Buffering has precedence.",
     )
-    force_ranges = flag(False, EVERYWHERE, "Enables byte ranges for all responses.")
+    buffers = buffers(
+        (8, PAGE),
+        EVERYWHERE,
+        "Sets number and size of the buffers that are used to read a response ahead of the "
+        "client. Unlike in nginx, this is all that is read ahead: a response that is not cached"
+        " does not use temporary files.",
+        shown="8 4k|8k",
+    )
+    busy_buffers_size = size(
+        2 * PAGE,
+        EVERYWHERE,
+        "Limits the part of the buffers that can be waiting for the client in nginx. Here the "
+        "value is only checked against the other sizes and has no effect.",
+        shown="8k|16k",
+    )
+    force_ranges = flag(
+        False,
+        EVERYWHERE,
+        "Enables byte ranges for responses of the upstream even if it does not announce them in"
+        " Accept-Ranges.",
+    )
     ignore_client_abort = flag(
-        False, EVERYWHERE, "Goes on with the upstream when the client has gone."
+        False,
+        EVERYWHERE,
+        "Lets the request to the upstream finish if the client closes the connection. By "
+        "default it is cancelled.",
     )
     limit_rate = slot(
         None,
         _rate,
         EVERYWHERE,
-        "Limits the rate of reading from the upstream, in bytes per second.",
+        "Limits the rate of reading from the upstream, in bytes per second, for each request. "
+        'Requires "PREFIX_buffering on". 0 disables the limit.',
         syntax="rate",
         shown="0",
     )
     max_temp_file_size = offset(
         1 << 30,
         EVERYWHERE,
-        "Limits the temporary file of a response; 0 keeps to memory.",
+        "Limits the temporary file of a response in nginx. Here the value is only checked "
+        "against the buffer sizes and has no effect, because responses are not written to "
+        "temporary files.",
         shown="1024m",
     )
-    pass_request_body = flag(True, EVERYWHERE, "Passes the request body.")
-    pass_request_headers = flag(True, EVERYWHERE, "Passes the fields of the request.")
-    request_buffering = flag(True, EVERYWHERE, "Reads the whole request body first.")
+    pass_request_body = flag(True, EVERYWHERE, "Passes the request body to the upstream.")
+    pass_request_headers = flag(
+        True,
+        EVERYWHERE,
+        "Passes the client's request headers to the upstream. Headers that the configuration "
+        "sets are sent in any case.",
+    )
+    request_buffering = flag(
+        True,
+        EVERYWHERE,
+        "Reads the whole request body before a server is contacted. If off, the body is passed "
+        "on as it arrives, and the request cannot be passed to another server once sending has "
+        "started.",
+    )
     temp_file_write_size = size(
-        2 * PAGE, EVERYWHERE, "Limits a write to a temporary file.", shown="8k|16k"
+        2 * PAGE,
+        EVERYWHERE,
+        "Limits a write to a temporary file in nginx. Here the value is only checked against "
+        "the buffer sizes and has no effect.",
+        shown="8k|16k",
     )
     temp_path = slot(
         "",
         _temp_path,
         EVERYWHERE,
-        "Sets the directory of temporary files.",
+        "Sets the directory for cache entries that are being written, unless the cache has "
+        '"use_temp_path=off". It should be on the same file system as the cache: otherwise '
+        "entries are copied instead of renamed.",
         syntax="path [level1 [level2 [level3]]]",
         shown="PREFIX_temp",
         arity=(1, 4),
@@ -318,19 +411,43 @@ class TlsConf(GatewayConf):
 
     shared: ClassVar[dict[str, Declaration]] = {}
 
-    ssl_certificate = template(None, EVERYWHERE, "Sets the client certificate file.")
-    ssl_certificate_key = template(None, EVERYWHERE, "Sets the client certificate's key.")
+    ssl_certificate = template(
+        None,
+        EVERYWHERE,
+        "Sets the PEM file with the client certificate for upstreams that require one. Unlike "
+        "in nginx, variables are not supported.",
+    )
+    ssl_certificate_key = template(
+        None,
+        EVERYWHERE,
+        "Sets the PEM file with the key of the client certificate. Unlike in nginx, variables "
+        "are not supported.",
+    )
     ssl_certificate_cache = accepted(EVERYWHERE, "certificates are loaded once", most=4)
-    ssl_ciphers = string("DEFAULT", EVERYWHERE, "Sets the ciphers, in OpenSSL's format.")
-    ssl_crl = string("", EVERYWHERE, "Sets a file with revoked certificates.", syntax="file")
+    ssl_ciphers = string(
+        "DEFAULT",
+        EVERYWHERE,
+        "Sets the ciphers for connections to the upstream, in OpenSSL's format.",
+    )
+    ssl_crl = string(
+        "",
+        EVERYWHERE,
+        "Sets a PEM file with certificate revocation lists that the upstream's certificate is "
+        'checked against. Requires "PREFIX_ssl_verify on".',
+        syntax="file",
+    )
     ssl_name = template(
-        Template("$proxy_host"), EVERYWHERE, "Sets the name the certificate is checked for."
+        Template("$proxy_host"),
+        EVERYWHERE,
+        "Sets the host name that the upstream's certificate is verified against and that is "
+        "sent with SNI. The port is removed.",
     )
     ssl_password_file = slot(
         "",
         without_variables,
         EVERYWHERE,
-        "Sets a file with passphrases of keys.",
+        "Sets a file with passphrases for the key of the client certificate, one per line; all "
+        "are tried. Unlike in nginx, a variable is an error.",
         syntax="file",
         shown="",
     )
@@ -338,16 +455,37 @@ class TlsConf(GatewayConf):
         frozenset({"TLSv1.2", "TLSv1.3"}),
         ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
         EVERYWHERE,
-        "Enables the protocols.",
+        "Enables TLS versions for connections to the upstream.",
         "TLSv1.2 TLSv1.3",
     )
-    ssl_server_name = flag(False, EVERYWHERE, "Sends the name of the server (SNI).")
-    ssl_session_reuse = flag(True, EVERYWHERE, "Reuses TLS sessions.")
-    ssl_trusted_certificate = string(
-        "", EVERYWHERE, "Sets the file with trusted CA certificates.", syntax="file"
+    ssl_server_name = flag(
+        False,
+        EVERYWHERE,
+        "Sends the name of the server in the TLS handshake (SNI). It is off by default, as in "
+        "nginx; servers with several certificates usually need it.",
     )
-    ssl_verify = flag(False, EVERYWHERE, "Verifies the upstream's certificate.")
-    ssl_verify_depth = number(1, EVERYWHERE, "Sets the depth of the certificate chain.")
+    ssl_session_reuse = flag(
+        True,
+        EVERYWHERE,
+        "Resumes TLS sessions, which makes handshakes cheaper. Each worker has its own sessions.",
+    )
+    ssl_trusted_certificate = string(
+        "",
+        EVERYWHERE,
+        "Sets a PEM file with the CA certificates that the upstream's certificate is verified "
+        'with. Required for "PREFIX_ssl_verify on".',
+        syntax="file",
+    )
+    ssl_verify = flag(
+        False,
+        EVERYWHERE,
+        "Verifies the upstream's certificate: chain and host name. It is off by default, as in "
+        "nginx: without it, a token can be sent to any server that responds in the upstream's "
+        "place.",
+    )
+    ssl_verify_depth = number(
+        1, EVERYWHERE, "Limits the length of the upstream's certificate chain."
+    )
 
 
 class AddressConf(GatewayConf):
@@ -358,8 +496,8 @@ class AddressConf(GatewayConf):
 
     @directive(LOCATION | LOCATION_IF)
     def pass_(self, address: str) -> None:
-        """Sets the server requests are passed to: an address and a port, a unix socket, or an
-        upstream."""
+        """Sets the server that requests are passed to: an address with a port, a unix socket, or
+        the name of an "upstream" block."""
         self.once("_target", f"{self.prefix}_pass")
         text, url = Template(address), None
         if text.is_constant or not self.takes_variables:

@@ -51,13 +51,20 @@ class ParamsConf(AddressConf, CachedConf):
     params: tuple[Param, ...] = ()
 
     cache_use_stale = bitmask(
-        frozenset(), FAILURES, EVERYWHERE, "Tells when a stale response is better than none.", "off"
+        frozenset(),
+        FAILURES,
+        EVERYWHERE,
+        "Sets the conditions under which a stale response is served: errors and codes of the "
+        'upstream, or "updating" while another request refreshes it. The same entry can also be'
+        " served because of stale-if-error or stale-while-revalidate in Cache-Control.",
+        "off",
     )
     next_upstream = bitmask(
         frozenset({"error", "timeout"}),
         FAILURES,
         EVERYWHERE,
-        "Tells when a request is passed to the next server.",
+        "Sets the errors and responses after which a request is passed to the next server. "
+        '"not_found" is a missing key.',
         "error timeout",
     )
 

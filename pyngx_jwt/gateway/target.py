@@ -80,8 +80,8 @@ def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
         warned.add(given[-1])
         scope.statement = given[-1]
         scope.warn(
-            'the servers of "resolver" are not asked, the system\'s resolver looks up what the '
-            f'variables of "{conf.prefix}_pass" name'
+            'the servers of "resolver" are not used, the system\'s resolver resolves host names '
+            f'from variables of "{conf.prefix}_pass"'
         )
         scope.statement = before
 
@@ -131,7 +131,7 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
 
 
 def _remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
-    """The upstream of an address, with what became of earlier requests to it."""
+    """The upstream of an address, with the results of earlier requests to it."""
     key = (url.host, url.port)
     upstream = known.get(key)
     if upstream is None:

@@ -140,6 +140,6 @@ def without_variables(directive: str, text: str, *, is_file: bool = True) -> str
     if (_ANY if is_file else _WHOLE).match(text):
         what = "file name" if is_file else "secret"
         raise ConfError(
-            f'variables are not supported in "{directive}", its {what} would be taken as it stands'
+            f'variables are not supported in "{directive}", its {what} would be used literally'
         )
     return text

@@ -108,13 +108,13 @@ class SigningKey:
 
 def _private(members: Members) -> JWK:
     if "kty" not in members:
-        raise ValueError('it is no JWK: it has no "kty"')
+        raise ValueError('not a JWK: there is no "kty"')
     try:
         jwk = JWK(**members)
     except (JWException, TypeError, ValueError) as error:
-        raise ValueError(f"it is no JWK: {error}") from None
+        raise ValueError(f"not a JWK: {error}") from None
     if not (jwk.is_symmetric or jwk.has_private):
-        raise ValueError("it has no private part")
+        raise ValueError("not a private key")
     return jwk
 
 

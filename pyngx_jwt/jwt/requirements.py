@@ -77,7 +77,7 @@ class ClaimRequirement:
     def refusal(self, header: Members, claims: Members) -> Refusal | None:
         if self.met(claims):
             return None
-        fault = "has none of the values asked for" if self.name in claims else "is missing"
+        fault = "has none of the required values" if self.name in claims else "is missing"
         return Refusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
 
     def _equals(self, value: Json) -> bool:

@@ -1,8 +1,8 @@
-"""Tells what is wrong with a configuration, before it is a hole.
+"""Finds errors and security problems in configurations.
 
-command: ``pyngx lint``.  inputs, files, snippet: what is read.  analysis, collect, foreign,
-target: it is compiled as for serving, and everything that is wrong is taken down; diagnose,
-statements, conflicts, guess: as findings.  model, place, auth, jwks, backends, probe: a compiled
-configuration as rules look at it.  rule, rules: the rules, one a file.  run, suppress, baseline,
-settings, report: from rules to what is told.
+command: ``pyngx lint``.  inputs, files, snippet: reading the input.  analysis, collect, foreign,
+target: compiling it as for serving, and collecting all errors; diagnose, statements, conflicts,
+guess: errors as findings.  model, place, auth, jwks, backends, probe: the compiled configuration as
+rules see it.  rule, rules: the rules, one per file.  run, suppress, baseline, settings, report:
+from rules to output.
 """

@@ -15,18 +15,18 @@ from .target import TARGETS
 
 PROGRAM = "pyngx lint"
 DESCRIPTION = """\
-Tells what is wrong with configurations, before it is a hole. Reads them as the server would and
-touches nothing: no file is written, no name looked up, no privileges needed."""
+Find errors and security problems in nginx configurations. Configurations are read as the server
+reads them, offline and without privileges: no host name is resolved, no connection is made."""
 EPILOG = """\
-exit status: 0 nothing found at or above --fail-on, 1 something found, 2 the configuration is
-invalid or cannot be read, 3 internal error, 4 wrong usage"""
+exit status: 0 no finding at or above --fail-on, 1 at least one, 2 the configuration is invalid or
+cannot be read, 3 internal error, 4 usage error"""
 
 _PATHS = f"""\
-files, folders, patterns; "-" is stdin; none: {PATHS["conf"]}, or nginx.conf in PREFIX"""
+files, directories or patterns; "-" is stdin (default: {PATHS["conf"]}, or nginx.conf in PREFIX)"""
 
 
 class Parser(argparse.ArgumentParser):
-    """Wrong usage has a status of its own."""
+    """Usage errors have their own exit status."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(misused(self.prog, f"{message} (see {self.prog} -h)"))
@@ -43,23 +43,36 @@ def _list_rules() -> str:
 
 
 def lint_parser() -> argparse.ArgumentParser:
-    """Of ``pyngx lint``."""
+    """The parser of ``pyngx lint``."""
     parser = Parser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG)
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help=_PATHS)
-    add("-p", dest="prefix", metavar="PREFIX", help="folder of all relative names")
-    add("--stdin-filename", metavar="NAME", help="what stdin is called, and where it is")
-    add("--context", choices=sorted(CONTEXTS), help="the block that a snippet stands in")
-    add("--target", choices=sorted(TARGETS), help="whose rules of grammar hold")
-    add("--format", choices=sorted(REPORTERS), default="text", help="how to tell (text)")
-    add("--fail-on", choices=sorted(SEVERITIES), help="the least severity that fails (warn)")
-    add("--select", action="append", default=[], metavar="RULES", help="only these rules")
-    add("--ignore", action="append", default=[], metavar="RULES", help="not these rules")
-    add("--config", metavar="FILE", help="settings (.pyngx.toml or pyproject.toml above)")
-    add("--baseline", metavar="FILE", help="leave out what is in it")
-    add("--write-baseline", metavar="FILE", help="write what is found now, and succeed")
-    add("--color", choices=("auto", "always", "never"), default="auto", help="colour (auto)")
-    add("--reachability", action="store_true", help="tell how each upstream is reached")
-    add("--explain", metavar="RULE", help="print the page of a rule")
+    add("-p", dest="prefix", metavar="PREFIX", help="directory for relative names")
+    add("--stdin-filename", metavar="NAME", help="path to report for stdin")
+    add("--context", choices=sorted(CONTEXTS), help="block that a snippet belongs to")
+    add("--target", choices=sorted(TARGETS), help="server that will run the configuration")
+    add("--format", choices=sorted(REPORTERS), default="text", help="output format (default: text)")
+    add(
+        "--fail-on",
+        choices=sorted(SEVERITIES),
+        help="exit 1 at or above this severity (default: warn)",
+    )
+    add("--select", action="append", default=[], metavar="RULES", help="run only these rules")
+    add("--ignore", action="append", default=[], metavar="RULES", help="skip these rules")
+    add(
+        "--config",
+        metavar="FILE",
+        help="settings file (default: nearest .pyngx.toml or pyproject.toml)",
+    )
+    add("--baseline", metavar="FILE", help="do not report findings that are in FILE")
+    add("--write-baseline", metavar="FILE", help="write the current findings to FILE and exit 0")
+    add(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="use colours (default: auto)",
+    )
+    add("--reachability", action="store_true", help="show how each upstream is reached")
+    add("--explain", metavar="RULE", help="print the documentation of a rule")
     add("--rules", action=_Rules, nargs=0, help="list the rules")
     return parser

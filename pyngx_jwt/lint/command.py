@@ -1,7 +1,6 @@
-"""``pyngx lint [PATH...]``: what is wrong with a configuration, before it is a hole.
+"""``pyngx lint [PATH...]``: finds errors and security problems in configurations.
 
-Reads configurations as the server would and touches nothing: no file is written, no name looked
-up, no privileges needed.
+Configurations are read as the server reads them, offline and without privileges.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from .target import TARGETS
 
 
 def main(words: list[str]) -> int:
-    """Lints what `words` (latin-1) ask for."""
+    """Runs ``pyngx lint`` with the arguments `words` (latin-1)."""
     asked = lint_parser().parse_args(words)
     if asked.explain is not None:
         return _explain(asked.explain)
@@ -81,7 +80,7 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
 
 
 def _reachability(request: Request, settings: Settings) -> int:
-    """Valid or not, a configuration is told as far as it goes."""
+    """An invalid configuration is reported as far as it could be read."""
     status = CLEAN
     for found in request.inputs(frozenset()):
         analysis = analyse(found.options, found.files, settings.target)

@@ -24,7 +24,7 @@ from .texts import Texts
 NOT_RUN = "not-run-by-pyngx"
 _RULES = (  # of the text of an error, the first that fits
     (r"exists in no JWT module|belongs to .*'s module", "phantom-directive"),
-    (r"not supported|^pyngx does not|are not asked, the system", NOT_RUN),
+    (r"not supported|^pyngx does not|are not used, the system", NOT_RUN),
     (r"unknown directive", "unknown-directive"),
     (r"^unexpected |^too long parameter|is not terminated by|has no opening", "syntax"),
     (r"is not allowed here|cannot be inside|is outside location", "misplaced-directive"),

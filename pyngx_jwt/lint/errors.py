@@ -1,80 +1,81 @@
-"""Pages of what is found by other names than those of rules: errors of the configuration itself,
-warnings, and what concerns the linter's own doing."""
+"""Pages of findings that do not come from rules: errors of the configuration, warnings, and
+findings about the linter's own input."""
 
 from __future__ import annotations
 
-_NGINX_T = """It is what "nginx -t" tells, in nginx's words, and the server does not start with it.
-It cannot be silenced."""
+_NGINX_T = """"nginx -t" reports this error in the same words, and the server does not start.
+It cannot be suppressed."""
 
-# By name: what it means, and what to do.
+# By name: meaning and remedy.
 ERRORS = {
     "not-run-by-pyngx": """\
-A directive that nginx has and pyngx does not run.
+nginx has this directive, and pyngx does not support it.
 
-It is a note, as nginx may be meant to run the configuration; with "--target pyngx" it is an error,
-as it is for "pyngx -t".  The hint says what "--allow-unsupported" does: it leaves the directive
-out, or answers 501 where it would answer requests; what guards something is never left out.  What
-is only tuning is accepted, and no note is made.""",
+This is a note, because the configuration may be meant for nginx; with "--target pyngx" it is an
+error, as it is for "pyngx -t".  The hint describes the effect of "--allow-unsupported": it ignores
+the directive, or answers 501 if the directive is a content handler; a directive that restricts
+access is never ignored.  Directives that only tune performance are accepted without a note.""",
     "unknown-directive": f"""\
-No module that is known here has a directive of that name.
+No known module has a directive of that name.
 
-It is misspelled, or of a module that is neither nginx's own nor widespread; if the configuration
-has "load_module" it may be of what is loaded there, and is but a warning.  {_NGINX_T}""",
+It is misspelled, or belongs to a third-party module that the linter does not know.  If the
+configuration has "load_module", the directive may belong to that module, and the finding is only a
+warning.  {_NGINX_T}""",
     "syntax": f"""\
-The text cannot be read as statements and blocks.
+The text cannot be parsed into directives and blocks.
 
-A ";" or a brace is missing or one too many, or a quoted word has no end.  {_NGINX_T}""",
+A ";" or a brace is missing or superfluous, or a quoted string is not terminated.  {_NGINX_T}""",
     "misplaced-directive": f"""\
-A directive or a block stands in a block that it cannot be in.
+A directive or a block is not allowed in this block.
 
-The hint says where it can be.  {_NGINX_T}""",
+The hint lists the blocks where it is allowed.  {_NGINX_T}""",
     "wrong-arguments": f"""\
 A directive has too few or too many arguments.
 
-Often the ";" of the line before is missing, or a value with blanks has no quotes.  {_NGINX_T}""",
+Often the ";" of the previous line is missing, or a value with spaces is not quoted.  {_NGINX_T}""",
     "duplicate": f"""\
 Something is set, named or listened on twice, or two lines contradict each other.
 
-The place of the other one is told, where it is known.  {_NGINX_T}""",
+The finding shows the other line if it is known.  {_NGINX_T}""",
     "unknown-name": f"""\
-Something is referred to that is defined nowhere: a variable, a log format, a zone.
+A name is used that is not defined: a variable, a log format, a zone.
 
-Of a snippet it is a note, as it may be defined in what includes the snippet.  No name is looked up
-here, so a host that does not exist is not found.  {_NGINX_T}""",
+In a snippet this is a note, because the file that includes the snippet may define the name.  Host
+names are not resolved, so a host that does not exist is not reported.  {_NGINX_T}""",
     "missing-block": f"""\
 The configuration has no "events" block.
 
-nginx demands one, if an empty one; pyngx does not.  {_NGINX_T}""",
+nginx requires one, even if it is empty; pyngx does not.  {_NGINX_T}""",
     "unusable-file": f"""\
-A file that the configuration names cannot be used: it is not there, cannot be read, or is not
-what it should be.
+A file that the configuration names cannot be used: it is missing, unreadable, or not of the
+expected kind.
 
-Keys of tokens that can still be mended before the first request are a warning; a file that the
-server needs to start is an error.  If the configuration is for another machine, the file may be
-there.  {_NGINX_T}""",
+For key files of tokens, which can still be fixed before the first request, this is a warning; for a
+file that the server needs to start, it is an error.  If the configuration is for another machine,
+the file may exist there.  {_NGINX_T}""",
     "invalid-value": f"""\
-A directive has an argument that it does not take.
+A directive has an invalid argument.
 
-The hint tells its syntax, where it is known.  {_NGINX_T}""",
+The hint shows the syntax if it is known.  {_NGINX_T}""",
     "invalid-configuration": f"""\
 Any other error of the configuration.
 
 {_NGINX_T}""",
     "nginx-warning": """\
-What "nginx -t" warns of, in its words, and what nginx would only find out by the first request,
-such as variables that need each other.
+"nginx -t" warns about this, in the same words; or nginx would only notice at the first request, for
+example that variables refer to each other.
 
-The server starts all the same.""",
+The server starts nevertheless.""",
     "not-read": """\
-A file among several has nothing in it that nginx knows, and was not read.
+One of several files contains no nginx configuration and was skipped.
 
-Name it alone if it is nginx's all the same.""",
+If it is one, pass it as the only PATH.""",
     "bad-suppression": """\
-A comment that silences findings names no rule, names an unknown one, or gives no reason.
+An "ignore" comment names no rule or an unknown one, or gives no reason.
 
     # pyngx: ignore[rule] reason""",
     "unused-suppression": """\
-A comment silences a finding that there is not.
+An "ignore" comment suppresses nothing.
 
-It can be left out, before it hides another one some day.""",
+Remove it before it hides another finding.""",
 }

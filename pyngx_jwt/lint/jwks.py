@@ -28,7 +28,7 @@ class KeyLocation(NamedTuple):
     @property
     def asked(self) -> tuple[tuple[Statement, str], ...]:
         """What a finding about the location refers to."""
-        return ((self.request, "the keys are asked for here"),)
+        return ((self.request, "the keys are requested here"),)
 
     def fault(self, message: str, hint: str) -> Hit:
         """A finding about the way in which the location fetches them."""

@@ -1,8 +1,8 @@
-"""Settings: of the command line, and of ``.pyngx.toml`` or ``pyproject.toml``.
+"""Settings from the command line and from ``.pyngx.toml`` or ``pyproject.toml``.
 
-In the file they stand under ``[tool.pyngx.lint]`` (of ``.pyngx.toml``: ``[lint]``, or without a
-heading): ``fail-on``, ``target``, ``baseline``, ``select`` and ``ignore`` (lists of rules), and
-``severity`` (a table of rules and severities).
+The file has a table ``[tool.pyngx.lint]`` (in ``.pyngx.toml`` also ``[lint]`` or no table):
+``fail-on``, ``target``, ``baseline``, ``select`` and ``ignore`` (lists of rules), and ``severity``
+(a table of rules and severities).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ NAMES = (".pyngx.toml", "pyproject.toml")
 
 
 class SettingsError(Exception):
-    """A setting that cannot be understood."""
+    """A setting is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the findings are held against."""
+    """Which rules run, and how findings are judged."""
 
     fail_on: Severity = Severity.WARN
     target: Target = field(default_factory=Target)
@@ -35,7 +35,7 @@ class Settings:
     severities: tuple[tuple[str, Severity], ...] = ()
 
     def wants(self, rule: str) -> bool:
-        """Whether a rule is to be run."""
+        """Whether a rule is enabled."""
         from .rule import rule_named
 
         found = rule_named(rule)
@@ -48,7 +48,7 @@ class Settings:
 
 
 def find_settings(folder: str) -> str:
-    """The file with settings of a folder or of the nearest above it, "" if there is none."""
+    """The settings file of a directory or its nearest parent, "" if there is none."""
     while True:
         for name in NAMES:
             path = os.path.join(folder, name)
@@ -61,7 +61,7 @@ def find_settings(folder: str) -> str:
 
 
 def read_settings(path: str) -> Settings:
-    """Raises SettingsError, with the file's name."""
+    """The settings of a file; raises SettingsError with the file's name."""
     settings, table = Settings(), _table(path)
     for key, value in table.items():
         try:

@@ -1,7 +1,7 @@
 """Comments that silence findings: ``# pyngx: ignore[rule] reason``.
 
-One behind a statement counts for its lines, one on a line of its own for the statement that
-follows; if that opens a block, for all of the block.
+After a statement, a comment applies to the statement's lines; on a line of its own, to the next
+statement; if that opens a block, to the whole block.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OTHERS = (*ERROR_RULES, "nginx-warning", "not-read", BAD, UNUSED)
 
 @dataclass(slots=True)
 class Suppression:
-    """One comment: the rules that it names, and the lines that it counts for."""
+    """One comment: its rules, and the lines that it applies to."""
 
     spot: Spot
     rules: tuple[str, ...]
@@ -47,7 +47,7 @@ class Suppression:
 def apply(
     findings: list[Finding], analysis: Analysis, settings: Settings, only: frozenset[str]
 ) -> tuple[list[Finding], int]:
-    """The findings that are left, with those about the comments; how many were silenced."""
+    """The remaining findings, with those about comments, and the number of suppressed ones."""
     found = [s for path in analysis.texts.by_path for s in _suppressions(path, analysis)]
     found = [s for s in found if not only or s.spot.file in only]
     if not found:
@@ -71,19 +71,19 @@ def _is_silenced(finding: Finding, suppressions: list[Suppression] | tuple[()]) 
 
 
 def _about(suppression: Suppression) -> Iterator[Finding]:
-    """What is wrong with a comment itself."""
+    """Findings about a comment itself."""
     unknown = [name for name in suppression.rules if not is_rule(name)]
     if not suppression.rules:
-        text = "a comment that silences findings names the rule: # pyngx: ignore[rule] reason"
+        text = "a suppression must name a rule: # pyngx: ignore[rule] reason"
         yield Finding(BAD, Severity.WARN, suppression.spot, text)
     elif unknown:
         text = f'there is no rule "{unknown[0]}"'
         yield Finding(BAD, Severity.WARN, suppression.spot, text)
     elif not suppression.reason:
-        text = "a comment that silences findings needs a reason behind the rule"
+        text = "a suppression must give a reason after the rule"
         yield Finding(BAD, Severity.WARN, suppression.spot, text)
     elif not suppression.used:
-        text = f'nothing here is found by "{", ".join(suppression.rules)}", the comment can go'
+        text = f'"{", ".join(suppression.rules)}" reports nothing here, remove the comment'
         yield Finding(UNUSED, Severity.WARN, suppression.spot, text)
 
 

@@ -1,4 +1,4 @@
-"""Whose rules of grammar hold: what --target names."""
+"""The server that a configuration is for: the values of --target."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PYNGX = "pyngx_"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Who is to run a configuration; without a name: whoever has all that is in it."""
+    """The server that runs a configuration; without a name, one that has every known directive."""
 
     name: str = ""
     dialect: str = ""  # of JWT directives; "" is told by the configuration

@@ -28,12 +28,14 @@ class AccessConf(Conf):
 
     @directive(HERE, syntax="allow address | CIDR | unix: | all")
     def allow(self, address: str) -> None:
-        """Allows access for the network or address; of all rules the first that fits counts."""
+        """Permits an address or network.  Rules are checked in their order, and the first one that
+        matches applies.  Inherited if and only if the level has none of its own."""
         self._add(address, deny=False)
 
     @directive(HERE, syntax="deny address | CIDR | unix: | all")
     def deny(self, address: str) -> None:
-        """Denies access for the network or address."""
+        """Denies an address or network, with code 403.  Rules are checked in their order, and the
+        first one that matches applies."""
         self._add(address, deny=True)
 
     def _add(self, text: str, *, deny: bool) -> None:

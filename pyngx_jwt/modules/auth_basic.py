@@ -26,16 +26,18 @@ class AuthBasicConf(Conf):
 
     @directive(HERE, default="off", syntax="auth_basic string | off")
     def auth_basic(self, realm: str) -> None:
-        """Asks for a user name and a password in the realm; "off" undoes what was inherited."""
+        """Requires a user name and password; the realm is sent to the client.  "off" cancels an
+        inherited value.  Requires "auth_basic_user_file"."""
         if "realm" in vars(self):
             raise ConfError('"auth_basic" directive is duplicate')
         self.realm = Template(realm)
 
     @directive(HERE)
     def auth_basic_user_file(self, file: str) -> None:
-        """Sets the file with lines "name:password", the password encrypted by crypt(3), or as
-        {SHA}, {SSHA}, {PLAIN} or $apr1$; a relative name is taken from the configuration's
-        folder."""
+        """Sets the file with lines "name:password".  Passwords can be hashed by crypt(3) of the C
+        library, or have the form {SHA}, {SSHA}, {PLAIN} or $apr1$.  A relative name starts from the
+        directory of the configuration file.  Unlike in nginx, successful checks of slow hashes are
+        cached."""
         if "user_file" in vars(self):
             raise ConfError('"auth_basic_user_file" directive is duplicate')
         self.user_file = Template(file)

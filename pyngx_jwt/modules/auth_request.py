@@ -23,16 +23,17 @@ class AuthRequestConf(Conf):
 
     @directive(EVERYWHERE, default="off", syntax="auth_request uri | off")
     def auth_request(self, uri: str) -> None:
-        """Allows access if a subrequest to the URI answers 2xx, denies it with its 401 or 403;
-        any other answer is an error."""
+        """Admits a request if a subrequest to the URI returns 2xx.  401 and 403 are passed on, and
+        any other code is an error (500).  Inherited; "off" cancels it.  The subrequest's location
+        is not subject to access checks itself."""
         if "uri" in vars(self):
             raise ConfError('"auth_request" directive is duplicate')
         self.uri = "" if uri == "off" else uri
 
     @directive(EVERYWHERE, syntax="auth_request_set $variable value")
     def auth_request_set(self, variable: str, value: str) -> None:
-        """Sets the variable once the subrequest is done; the value can contain its variables,
-        such as $upstream_http_*."""
+        """Sets a variable after the subrequest of "auth_request".  The value can use variables of
+        the subrequest, such as $upstream_http_NAME."""
         store = self._level.variables.define_stored(variable_name(variable))
         self.assignments = (*vars(self).get("assignments", ()), (store, Template(value)))
 

@@ -43,14 +43,16 @@ class Entry:
 
 
 class AutoindexConf(Conf):
-    autoindex = flag(False, EVERYWHERE, "Lists directories that have no index file.")
+    autoindex = flag(False, EVERYWHERE, "Lists the directory if it has no index file.")
     autoindex_exact_size = flag(
-        True, EVERYWHERE, "Tells sizes in HTML to the byte instead of rounded."
+        True, EVERYWHERE, "Shows exact sizes in HTML listings; if off, rounded ones."
     )
     autoindex_format = enum(
-        "html", ("html", "json", "jsonp", "xml"), EVERYWHERE, "Sets the format of a listing."
+        "html", ("html", "json", "jsonp", "xml"), EVERYWHERE, "Sets the format of listings."
     )
-    autoindex_localtime = flag(False, EVERYWHERE, "Tells times in HTML in the local time zone.")
+    autoindex_localtime = flag(
+        False, EVERYWHERE, "Shows times in HTML listings in the local time zone; if off, in UTC."
+    )
 
 
 autoindex = Module("autoindex", AutoindexConf)

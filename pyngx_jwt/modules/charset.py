@@ -1,4 +1,4 @@
-"""Tells the character set of responses, and converts them from one to another."""
+"""Adds the character set to responses and converts between character sets."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class CharsetConf(Conf):
 
     @directive(HERE, default="off", syntax="charset charset | off")
     def charset(self, charset: str) -> None:
-        """Adds the character set to Content-Type; if it is not the one of "source_charset",
-        converts the response. It can be a variable."""
+        """Adds the character set to the Content-Type header.  If "source_charset" is different, the
+        response is converted.  The value can be a variable; "off" cancels an inherited value."""
         self._set("charset_name", "charset", "" if charset == "off" else charset)
 
     @directive(HTTP, raw=True, syntax="charset_map charset1 charset2 { ... }")
     def charset_map(self, first: str, second: str, *, entries: Iterable[Statement]) -> None:
-        """Describes a conversion, in both directions: a line holds the codes of a character in
-        both sets, in hexadecimal; utf-8 can only be the second."""
+        """Describes a conversion between two character sets, in both directions.  Each line has the
+        codes of a character in both sets, in hexadecimal.  UTF-8 can only be the second set."""
         charsets = self._scope.shared(Charsets)
         one, other = charsets.add(first), charsets.add(second)
         if one == other:
@@ -90,16 +90,19 @@ class CharsetConf(Conf):
 
     @directive(HERE, default="text/html text/xml text/plain ...", syntax="charset_types type ...")
     def charset_types(self, type: str, *types: str) -> None:
-        """Enables the module for these types besides "text/html"; "*" stands for any."""
+        """Sets the MIME types that the module applies to, in addition to text/html.  "*" means all
+        types."""
         self.types = add_types(self, vars(self).get("types", HTML), (type, *types))
 
     override_charset = flag(
-        False, HERE, "Converts responses of an upstream that tell their character set, too."
+        False,
+        HERE,
+        "Converts responses of an upstream even if their Content-Type already has a character set.",
     )
 
     @directive(HERE)
     def source_charset(self, charset: str) -> None:
-        """Defines the character set that responses are in; it can be a variable."""
+        """Sets the character set of responses before conversion.  The value can be a variable."""
         self._set("source_name", "source_charset", charset)
 
     def _set(self, attribute: str, name: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""Servers, locations and what every request goes by."""
+"""Servers, locations and the settings that apply to every request."""
 
 from __future__ import annotations
 
@@ -181,71 +181,138 @@ def _check_resolver_address(word: str) -> None:
 
 
 class CoreConf(Conf):
-    absolute_redirect = flag(True, EVERYWHERE, "Makes redirects issued by the server absolute.")
+    absolute_redirect = flag(
+        True,
+        EVERYWHERE,
+        "Makes redirects that the server generates absolute: scheme, host and port are added to"
+        ' the path. "server_name_in_redirect" and "port_in_redirect" select host and port.',
+    )
     aio = accepted(EVERYWHERE, "files are read by the event loop", like=slot("off", _aio, HTTP, ""))
     aio_write = accepted(EVERYWHERE, "files are written by the event loop", like=A_FLAG)
     auth_delay = time(
-        0, EVERYWHERE, "Delays answers with code 401, against timing attacks.", shown="0s"
+        0,
+        EVERYWHERE,
+        "Delays responses with code 401, to slow down guessing of passwords and tokens. 0 "
+        "disables the delay.",
+        shown="0s",
     )
     chunked_transfer_encoding = flag(
-        True, EVERYWHERE, "Allows chunked transfer encoding in HTTP/1.1 answers."
+        True,
+        EVERYWHERE,
+        "Allows chunked transfer encoding in HTTP/1.1 responses. If off, the end of a response "
+        "of unknown length is marked by closing the connection.",
     )
     client_body_buffer_size = size(
-        8192, EVERYWHERE, "Sets how much of a request body is kept in memory.", shown="8k|16k"
+        8192,
+        EVERYWHERE,
+        "Sets the part of a request body that is kept in memory. A larger body is written to a "
+        'file in the directory of "client_body_temp_path".',
+        shown="8k|16k",
     )
     client_body_in_file_only = enum(
-        "off", ("off", "on", "clean"), EVERYWHERE, "Saves the whole request body into a file."
+        "off",
+        ("off", "on", "clean"),
+        EVERYWHERE,
+        'Saves every request body to a file. With "on", the file is kept after the request, '
+        'with "clean" it is removed.',
     )
     client_body_in_single_buffer = accepted(
         EVERYWHERE, "a body in memory is always one buffer", like=A_FLAG
     )
     client_body_timeout = time(
-        60, EVERYWHERE, "Sets the time between two reads of a request body.", shown="60s"
+        60,
+        EVERYWHERE,
+        "Limits the time between two reads of a request body, not the time for the whole body. "
+        "The connection is then closed, with 408 in access_log.",
+        shown="60s",
     )
     client_header_buffer_size = size(
-        1024, HTTP | SERVER, "Sets the buffer a request head is read into first.", shown="1k"
+        1024,
+        HTTP | SERVER,
+        "Sets the size of the first buffer for a request head. Heads that do not fit use "
+        '"large_client_header_buffers".',
+        shown="1k",
     )
     client_header_timeout = time(
-        60, HTTP | SERVER, "Sets the time in which a request head must arrive.", shown="60s"
+        60,
+        HTTP | SERVER,
+        "Limits the time in which a request head must be received completely. The connection is"
+        " then closed, with 408 in access_log if a request had begun.",
+        shown="60s",
     )
     client_max_body_size = offset(
-        1 << 20, EVERYWHERE, "Sets the largest request body; 0 is no limit.", shown="1m"
+        1 << 20,
+        EVERYWHERE,
+        "Limits the size of a request body; a larger one is answered with 413. 0 disables the "
+        "limit. Also applies to chunked bodies, as they are read.",
+        shown="1m",
     )
     connection_pool_size = accepted(HTTP | SERVER, TUNING, like=slot(512, _pool_size, HTTP, ""))
-    default_type = string("text/plain", EVERYWHERE, "Defines the MIME type of files with no other.")
+    default_type = string(
+        "text/plain",
+        EVERYWHERE,
+        'Sets the MIME type of responses whose file name extension is not listed in "types".',
+    )
     directio = accepted(
         EVERYWHERE, "files are read through the page cache", like=slot(0, _directio, HTTP, "")
     )
     directio_alignment = accepted(
         EVERYWHERE, "files are read through the page cache", like=offset(512, HTTP, "", shown="512")
     )
-    etag = flag(True, EVERYWHERE, "Enables the ETag field for static files.")
+    etag = flag(
+        True,
+        EVERYWHERE,
+        "Adds the ETag header to responses from static files. It is made of the modification "
+        "time and the size.",
+    )
     http2 = accepted(HTTP | SERVER, "clients are offered HTTP/1.1 only", like=A_FLAG)
     if_modified_since = enum(
-        "exact", ("off", "exact", "before"), EVERYWHERE, "Tells how If-Modified-Since is compared."
+        "exact",
+        ("off", "exact", "before"),
+        EVERYWHERE,
+        "Sets how the modification time of a response is compared with the request's "
+        'If-Modified-Since: an "exact" match, "before" for not later than that, or "off" to '
+        "ignore the header.",
     )
     ignore_invalid_headers = flag(
-        True, HTTP | SERVER, "Drops request fields with names that are not valid."
+        True,
+        HTTP | SERVER,
+        "Drops request headers with invalid names instead of passing them on. Names with "
+        'underscores depend on "underscores_in_headers".',
     )
     keepalive_disable = bitmask(
         frozenset({"msie6"}),
         ("none", "msie6", "safari"),
         EVERYWHERE,
-        "Disables keep-alive connections with misbehaving browsers.",
+        'Disables keep-alive connections for browsers that handle them incorrectly: "msie6" '
+        'after a POST request, "safari" on macOS.',
         "msie6",
     )
     keepalive_min_timeout = time(
-        0, EVERYWHERE, "Sets how long idle connections stay open on shutdown.", shown="0"
+        0,
+        EVERYWHERE,
+        "Keeps idle connections open for at least this time when a worker shuts down. 0 closes "
+        "them immediately.",
+        shown="0",
     )
-    keepalive_requests = number(1000, EVERYWHERE, "Limits the requests of one connection.")
+    keepalive_requests = number(
+        1000,
+        EVERYWHERE,
+        "Limits the number of requests on one connection. Then the connection is closed.",
+    )
     keepalive_time = time(
-        3600, EVERYWHERE, "Limits the time of one keep-alive connection.", shown="1h"
+        3600,
+        EVERYWHERE,
+        "Limits the time during which a connection accepts requests. After that, the connection"
+        " is closed with the next response.",
+        shown="1h",
     )
     keepalive_timeout = slot(
         (75.0, 0),
         _keepalive_timeout,
         EVERYWHERE,
-        "Sets how long an idle connection stays open; the second value is told to the client.",
+        "Sets how long an idle connection stays open; 0 disables keep-alive. The second "
+        "parameter is sent to the client in a Keep-Alive header.",
         syntax="timeout [header_timeout]",
         shown="75s",
         arity=(1, 2),
@@ -253,22 +320,55 @@ class CoreConf(Conf):
     large_client_header_buffers = buffers(
         (4, 8192),
         HTTP | SERVER,
-        "Sets the buffers for long request lines and fields.",
+        "Sets number and size of the buffers for large request heads. A request line must fit "
+        "into one buffer, or the response is 414; so must a header line, or the response is "
+        "400.",
         shown="4 8k",
     )
     lingering_close = enum(
-        "on", ("off", "on", "always"), EVERYWHERE, "Reads on for a while before closing."
+        "on",
+        ("off", "on", "always"),
+        EVERYWHERE,
+        "Sets whether a connection is read for a while before it is closed, so that the client "
+        'gets the response even if it is still sending. "on" does so if data may be unread, '
+        '"always" in any case, "off" never.',
     )
-    lingering_time = time(30, EVERYWHERE, "Limits the time of lingering.", shown="30s")
+    lingering_time = time(
+        30, EVERYWHERE, 'Limits the total time of lingering, see "lingering_close".', shown="30s"
+    )
     lingering_timeout = time(
-        5, EVERYWHERE, "Sets the time between two lingering reads.", shown="5s"
+        5,
+        EVERYWHERE,
+        'Limits the time between two reads while lingering, see "lingering_close".',
+        shown="5s",
     )
-    log_not_found = flag(True, EVERYWHERE, "Logs files that are not found.")
-    log_subrequest = flag(False, EVERYWHERE, "Logs subrequests into access_log.")
-    max_headers = number(1000, HTTP | SERVER, "Limits the number of request fields.")
-    merge_slashes = flag(True, HTTP | SERVER, "Compresses adjacent slashes in a URI.")
-    max_ranges = number(1 << 31, EVERYWHERE, "Limits the ranges of one request.", shown="—")
-    msie_padding = flag(True, EVERYWHERE, "Pads error pages for MSIE clients.")
+    log_not_found = flag(True, EVERYWHERE, "Logs files that are not found to error_log.")
+    log_subrequest = flag(False, EVERYWHERE, "Writes subrequests to access_log.")
+    max_headers = number(
+        1000,
+        HTTP | SERVER,
+        "Limits the number of headers of a request. A request with more is answered with 400.",
+    )
+    merge_slashes = flag(
+        True,
+        HTTP | SERVER,
+        "Replaces adjacent slashes in a URI with one, before locations are selected. Turning "
+        'this off can bypass protected locations, because many applications treat "//" like '
+        '"/".',
+    )
+    max_ranges = number(
+        1 << 31,
+        EVERYWHERE,
+        "Limits the number of ranges in a request. If there are more, the whole response is "
+        "sent. 0 disables ranges.",
+        shown="—",
+    )
+    msie_padding = flag(
+        True,
+        EVERYWHERE,
+        "Pads error pages for old versions of Internet Explorer, which otherwise replace short "
+        "ones with their own.",
+    )
     msie_refresh = accepted(
         EVERYWHERE, "redirects are always answered with the status", like=A_FLAG
     )
@@ -289,13 +389,21 @@ class CoreConf(Conf):
         "files are read in pieces of one size",
         like=buffers((2, 32768), HTTP, "", shown="2 32k"),
     )
-    port_in_redirect = flag(True, EVERYWHERE, "Tells the port in absolute redirects.")
+    port_in_redirect = flag(True, EVERYWHERE, "Adds the server's port to absolute redirects.")
     postpone_output = accepted(EVERYWHERE, "output is sent as soon as there is any", like=A_SIZE)
     read_ahead = accepted(EVERYWHERE, "the kernel reads ahead", like=size(0, HTTP, "", shown="0"))
-    recursive_error_pages = flag(False, EVERYWHERE, "Allows several redirects by error_page.")
+    recursive_error_pages = flag(
+        False,
+        EVERYWHERE,
+        'Allows "error_page" to apply again to the response of an error page. Otherwise only '
+        "the first one applies.",
+    )
     request_pool_size = accepted(HTTP | SERVER, TUNING, like=slot(512, _pool_size, HTTP, ""))
     reset_timedout_connection = flag(
-        False, EVERYWHERE, "Resets timed out connections instead of closing them."
+        False,
+        EVERYWHERE,
+        "Resets timed out connections, and those closed with 444, instead of closing them. This"
+        " frees their memory immediately.",
     )
     resolver_timeout = accepted(
         EVERYWHERE,
@@ -306,24 +414,38 @@ class CoreConf(Conf):
         NO_WORDS,
         _resolver,
         EVERYWHERE,
-        "Accepted: names in variables are resolved by the system's resolver.",
+        "Names servers for DNS. Unlike in nginx, these servers are not queried: host names in "
+        "variables are resolved by the system's resolver, in a thread. Without the directive, "
+        "such names are an error, as in nginx.",
         syntax="address ...",
         shown="—",
         arity=(1, UNLIMITED),
     )
     satisfy = enum(
-        "all", ("all", "any"), EVERYWHERE, "Allows access if all or any access modules allow it."
+        "all",
+        ("all", "any"),
+        EVERYWHERE,
+        "Sets whether a request needs the permission of all access modules or of any of them: "
+        '"allow" and "deny", "auth_basic", "auth_request" and "auth_jwt". With "any", a '
+        "permitted address makes a token unnecessary.",
     )
     send_lowat = accepted(EVERYWHERE, "the kernel decides", like=A_SIZE)
     send_timeout = time(
-        60, EVERYWHERE, "Sets the time between two writes to the client.", shown="60s"
+        60,
+        EVERYWHERE,
+        "Limits the time between two writes to the client, not the time for the whole response."
+        " Then the connection is closed.",
+        shown="60s",
     )
     sendfile = accepted(
         EVERYWHERE | LOCATION_IF, "files are read and written", like=flag(False, HTTP, "")
     )
     sendfile_max_chunk = accepted(EVERYWHERE, "files are read and written", like=A_SIZE)
     server_name_in_redirect = flag(
-        False, EVERYWHERE, "Uses the server's first name in absolute redirects."
+        False,
+        EVERYWHERE,
+        'Uses the first "server_name" in absolute redirects. Otherwise the Host header of the '
+        "request is used.",
     )
     server_names_hash_bucket_size = accepted(HTTP, TABLES, like=A_NUMBER)
     server_names_hash_max_size = accepted(HTTP, TABLES, like=A_NUMBER)
@@ -331,12 +453,13 @@ class CoreConf(Conf):
         "on",
         _server_tokens,
         EVERYWHERE,
-        "Tells the version in the Server field and on error pages.",
+        'Sets whether the version is shown in the Server header and on error pages. "build" '
+        "shows the build name as well.",
         syntax="on | off | build",
     )
     subrequest_output_buffer_size = accepted(
         EVERYWHERE,
-        "whoever makes a subrequest says how much of its answer is kept",
+        "the size depends on the module that makes the subrequest",
         like=size(4096, HTTP, "", shown="4k|8k"),
     )
     tcp_nodelay = accepted(EVERYWHERE, "it is always on", like=flag(True, HTTP, ""))
@@ -345,7 +468,13 @@ class CoreConf(Conf):
     )
     types_hash_bucket_size = accepted(EVERYWHERE, TABLES, like=A_NUMBER)
     types_hash_max_size = accepted(EVERYWHERE, TABLES, like=A_NUMBER)
-    underscores_in_headers = flag(False, HTTP | SERVER, "Allows underscores in names of fields.")
+    underscores_in_headers = flag(
+        False,
+        HTTP | SERVER,
+        "Allows underscores in names of request headers. Otherwise, such a header is invalid, "
+        'and dropped if "ignore_invalid_headers" is on. Many applications cannot distinguish '
+        '"X_User" from "X-User".',
+    )
     variables_hash_bucket_size = accepted(HTTP, TABLES, like=A_NUMBER)
     variables_hash_max_size = accepted(HTTP, TABLES, like=A_NUMBER)
 
@@ -369,20 +498,21 @@ class CoreConf(Conf):
 
     @directive(MAIN, opens=HTTP)
     def http(self) -> None:
-        """Holds the directives of the HTTP server."""
+        """Contains the configuration of the HTTP server."""
         self._level.outer[CoreConf].once("has_http", "http")
         self._level.outer[CoreConf].has_http = True
 
     @directive(HTTP, opens=SERVER)
     def server(self) -> None:
-        """Sets configuration for a virtual server."""
+        """Contains the configuration of a virtual server."""
 
     @directive(SERVER, default="*:80 | *:8000")
     def listen(self, address: str, *parameters: str) -> None:
-        """Sets the address and port, or the unix socket, the server accepts requests on.
-
-        Parameters: default_server, ssl, proxy_protocol, backlog, rcvbuf, sndbuf, bind,
-        reuseport, deferred, ipv6only, so_keepalive, fastopen."""
+        """Sets the address and port, or the unix socket, that the server accepts connections on.
+        The server with "default_server", or the first one of the address, handles requests with an
+        unknown host.  Parameters: default_server, ssl, proxy_protocol, backlog, rcvbuf, sndbuf,
+        bind, reuseport, deferred, ipv6only, so_keepalive, fastopen.  "http2" is accepted, but
+        clients are offered HTTP/1.1 only."""
         found = parse_listen(address, parameters)
         if "http2" in parameters:
             self._scope.warn(
@@ -396,7 +526,9 @@ class CoreConf(Conf):
 
     @directive(SERVER, default='""')
     def server_name(self, name: str, *names: str) -> None:
-        """Sets names of a virtual server: exact, "*.wildcard", "wildcard.*" or "~regex"."""
+        """Sets the names of a virtual server: exact, "*.example.com", "www.example.*" or "~regex".
+        The order of precedence is exact names, the longest leading wildcard, the longest trailing
+        wildcard, and the first matching regular expression."""
         for word in (name, *names):
             if word.startswith("~"):
                 self._add_name_regex(word)
@@ -418,7 +550,10 @@ class CoreConf(Conf):
 
     @directive(SERVER | LOCATION, opens=LOCATION, syntax="location [ = | ~ | ~* | ^~ ] uri")
     def location(self, modifier: str, uri: str = "") -> None:
-        """Sets configuration depending on a request URI, or names a location with "@name"."""
+        """Sets the configuration for requests with a URI that starts with the prefix, equals it
+        ("="), or matches a regular expression ("~", and "~*" for any case).  The longest prefix is
+        selected first; regular expressions are then tried in their order, unless the prefix is
+        marked with "^~".  "@name" defines a named location for internal redirects."""
         self._modifier, self._name = _split_location(modifier, uri)
         if self._modifier in ("~", "~*"):
             self._regex = Regex(self._name, caseless=self._modifier == "~*")
@@ -432,13 +567,15 @@ class CoreConf(Conf):
 
     @directive(LOCATION)
     def internal(self) -> None:
-        """Specifies that a location, with those inside it, can only be used for internal
-        requests."""
+        """Restricts a location to internal requests: error pages, "index", "try_files", "rewrite",
+        X-Accel-Redirect and subrequests.  Client requests get 404.  Unlike in nginx, nested
+        locations inherit it."""
         self.internal_only = True
 
     @directive(LOCATION, opens=LIMIT_EXCEPT)
     def limit_except(self, method: str, *methods: str) -> None:
-        """Limits the allowed methods; allowing GET allows HEAD too."""
+        """Contains directives that apply to all methods except the listed ones, usually "allow" and
+        "deny", or "auth_jwt".  GET includes HEAD."""
         allowed = set()
         for name in (method, *methods):
             if name.upper() not in METHODS:
@@ -450,13 +587,15 @@ class CoreConf(Conf):
 
     @directive(EVERYWHERE, arity=(1, UNLIMITED))
     def early_hints(self, *values: str) -> None:
-        """Passes on early hints (103) of upstreams if a value is neither empty nor "0"."""
+        """Passes early hints (103) of an upstream on to the client if at least one of the values is
+        neither empty nor "0".  By default they are dropped."""
         told = tuple(Template(value) for value in values)
         self.early_hints_of = (*vars(self).get("early_hints_of", ()), *told)
 
     @directive(EVERYWHERE | LOCATION_IF, default="html")
     def root(self, path: str) -> None:
-        """Sets the directory that the request URI is looked up in."""
+        """Sets the directory that files are served from: the path is this value with the whole URI
+        appended.  Compare "alias", which replaces the location's prefix."""
         if "root_path" in vars(self):
             kind = "alias" if "alias_of" in vars(self) else "root"
             if kind == "alias":
@@ -471,7 +610,9 @@ class CoreConf(Conf):
 
     @directive(LOCATION)
     def alias(self, path: str) -> None:
-        """Defines what replaces the location in the path of a file."""
+        """Replaces the location's prefix with a path to find the file for a request.  In a location
+        with a regular expression, the value must contain captures that make up the whole path.
+        Compare "root", which appends the whole URI."""
         if "root_path" in vars(self):
             earlier = "alias" if "alias_of" in vars(self) else "root"
             text = "" if earlier == "alias" else ', "root" directive was specified earlier'
@@ -482,7 +623,8 @@ class CoreConf(Conf):
 
     @directive(EVERYWHERE, raw=True, syntax="types")
     def types(self, *, entries: Iterable[Statement]) -> None:
-        """Maps file name extensions to MIME types."""
+        """Maps file name extensions to MIME types.  Extensions are compared in any case.  Usually
+        the file "mime.types" is included here."""
         table = dict(vars(self).get("type_table") or {})
         for entry in entries:
             for extension in entry.args:
@@ -491,7 +633,10 @@ class CoreConf(Conf):
 
     @directive(EVERYWHERE | LOCATION_IF, syntax="error_page code ... [=[response]] uri")
     def error_page(self, code: str, *codes_and_uri: str) -> None:
-        """Defines the URI shown for errors: a file, a named location or a redirect."""
+        """Sets the URI that is shown for the given codes: an internal redirect, a named location,
+        or a redirect to another site if it is a complete URL.  "=code" changes the response code,
+        and a bare "=" uses the code of the error page's own response.  Inherited if and only if the
+        level has none of its own."""
         words = (code, *codes_and_uri)
         if len(words) < 2:
             raise ConfError('invalid number of arguments in "error_page" directive')
@@ -500,19 +645,21 @@ class CoreConf(Conf):
 
     @directive(EVERYWHERE | LOCATION_IF, default="0")
     def limit_rate(self, rate: str) -> None:
-        """Limits the rate of the response, in bytes per second; 0 is no limit."""
+        """Limits the rate of a response, in bytes per second.  The limit is per request, so a
+        client with several connections gets a multiple of it.  0 disables the limit."""
         self.once("limit_rate_value")
         self.limit_rate_value = _size_template("limit_rate", rate)
 
     @directive(EVERYWHERE | LOCATION_IF, default="0")
     def limit_rate_after(self, size: str) -> None:
-        """Sets the bytes that are sent before the rate is limited."""
+        """Sets the number of bytes that are sent before "limit_rate" applies."""
         self.once("limit_rate_start")
         self.limit_rate_start = _size_template("limit_rate_after", size)
 
     @directive(EVERYWHERE, default="client_body_temp")
     def client_body_temp_path(self, path: str, *levels: str) -> None:
-        """Defines the directory for files with request bodies."""
+        """Sets the directory for temporary files with request bodies.  Up to three levels of
+        subdirectories can be configured."""
         self.once("temp_path")
         self.temp_path = path
 

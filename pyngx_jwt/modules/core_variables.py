@@ -70,7 +70,7 @@ def is_args(r: Request) -> str:
 
 @variable("request_method")
 def request_method(r: Request) -> str:
-    """Request method; where error_page or X-Accel-Redirect led elsewhere it is GET."""
+    """Request method; GET after a redirect by error_page or X-Accel-Redirect."""
     return r.main.method
 
 
@@ -132,7 +132,7 @@ def request_filename(r: Request) -> str:
 
 @variable("document_root")
 def document_root(r: Request) -> str:
-    """The root or alias of the request."""
+    """The root or alias for the request."""
     return r.location.root_of(r)
 
 
@@ -144,7 +144,7 @@ def realpath_root(r: Request) -> str:
 
 @variable("host")
 def host(r: Request) -> str:
-    """Host of the request line, of the Host field, or the server's name."""
+    """Host of the request line, of the Host header, or the server's name."""
     return r.host or r.server.name
 
 
@@ -174,7 +174,7 @@ def server_port(r: Request) -> str:
 
 @variable("request_port")
 def request_port(r: Request) -> str:
-    """Port of the request line's host or of the Host field, or an empty string."""
+    """Port of the request line's host or of the Host header, or an empty string."""
     return str(r.port) if r.port else ""
 
 
@@ -232,13 +232,13 @@ def https(r: Request) -> str:
 
 @variable("content_length")
 def content_length(r: Request) -> str | None:
-    """Content-Length request field."""
+    """The Content-Length request header."""
     return r.index.get("content-length")
 
 
 @variable("content_type")
 def content_type(r: Request) -> str | None:
-    """Content-Type request field."""
+    """The Content-Type request header."""
     return r.index.get("content-type")
 
 
@@ -440,13 +440,13 @@ def sent_http_last_modified(r: Request) -> str | None:
 
 @variable("sent_http_connection")
 def sent_http_connection(r: Request) -> str:
-    """Connection field of the response."""
+    """The Connection header of the response."""
     return "upgrade" if r.status == 101 else "keep-alive" if r.keep_alive else "close"
 
 
 @variable("sent_http_keep_alive")
 def sent_http_keep_alive(r: Request) -> str | None:
-    """Keep-Alive field of the response."""
+    """The Keep-Alive header of the response."""
     seconds = r.location.core.keepalive_timeout[1] if r.keep_alive else 0
     return f"timeout={seconds}" if seconds else None
 
@@ -459,7 +459,7 @@ def sent_http_transfer_encoding(r: Request) -> str | None:
 
 @prefix("http_")
 def request_field(name: str) -> Getter:
-    """Any request field; the name is in lower case with dashes replaced by underscores."""
+    """Any request header; the name is in lower case with dashes replaced by underscores."""
     field = name.replace("_", "-")
     if "_" not in name:
         return lambda r: r.index.get(field)
@@ -475,7 +475,7 @@ def request_field(name: str) -> Getter:
 
 @prefix("sent_http_")
 def response_field(name: str) -> Getter:
-    """Any response field."""
+    """Any response header."""
     field = name.replace("_", "-")
     if field == "etag":
         return lambda r: r.etag or r.sent_header(field)
@@ -486,7 +486,7 @@ def response_field(name: str) -> Getter:
 
 @prefix("sent_trailer_")
 def response_trailer(name: str) -> Getter:
-    """Any field sent at the end of the response."""
+    """Any trailer of the response."""
     return lambda r: field_of(r.trailers, name)
 
 

@@ -1,4 +1,4 @@
-"""Answers with a transparent picture of one pixel."""
+"""Returns a transparent image of one pixel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EmptyGifConf(Conf):
 
     @directive(LOCATION)
     def empty_gif(self) -> None:
-        """Answers requests for this location with the picture."""
+        """Returns a transparent image of one pixel for requests in this location."""
         self._on = True
 
 

@@ -1,4 +1,4 @@
-"""How locations open files: a part of nginx's core module."""
+"""Opens files for locations; part of nginx's core module."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class FilesConf(Conf):
         EVERYWHERE, default="off", syntax="disable_symlinks off | on | if_not_owner [from=part]"
     )
     def disable_symlinks(self, mode: str, part: str = "") -> None:
-        """Refuses files below symbolic links, or below those that belong to somebody else than
-        what they lead to; with "from=", only what follows that part of the path is checked."""
+        """Refuses to open files through symbolic links: with "on" through any, with "if_not_owner"
+        through those that belong to a different user than their target.  With "from=", only the
+        rest of the path after that part is checked."""
         if "symlinks" in vars(self):
             raise ConfError('"disable_symlinks" directive is duplicate')
         modes = [word for word in (mode, part) if word in {kind.value for kind in Symlinks}]

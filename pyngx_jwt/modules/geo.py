@@ -249,11 +249,10 @@ class GeoConf(Conf):
     def geo(
         self, address: str, variable: str | None = None, *, entries: Iterable[Statement]
     ) -> None:
-        """Creates a variable whose value depends on the client address, or on the address in
-        another variable: networks, or ranges after "ranges".
-
-        Other parameters: "default" value, "delete" network, "proxy" network,
-        "proxy_recursive", "volatile", "include" file."""
+        """Creates a variable that depends on the client address, or on the address in another
+        variable: networks, or address ranges after "ranges".  The most specific network applies.
+        Other parameters: "default", "delete", "proxy" and "proxy_recursive" for addresses in
+        X-Forwarded-For, "volatile", "include"."""
         name, source = variable_name(address), None
         if variable is not None:
             name, source = variable_name(variable), name

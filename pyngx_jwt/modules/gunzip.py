@@ -17,7 +17,10 @@ Z_DATA_ERROR, Z_BUF_ERROR = -3, -5
 
 class GunzipConf(Conf):
     gunzip = flag(
-        False, EVERYWHERE, "Enables decompression of gzipped responses for clients without gzip."
+        False,
+        EVERYWHERE,
+        "Decompresses gzipped responses for clients that do not accept gzip. Useful with cached"
+        " or precompressed responses.",
     )
     gunzip_buffers = accepted(
         EVERYWHERE,

@@ -57,28 +57,39 @@ HASHES = (*WINDOWS, "64k", "128k")
 
 
 class GzipConf(Conf):
-    gzip = flag(False, EVERYWHERE | LOCATION_IF, "Enables gzipping of responses.")
+    gzip = flag(
+        False,
+        EVERYWHERE | LOCATION_IF,
+        "Compresses responses for clients that accept gzip. Compression runs in the worker; "
+        'consider "gzip_static" for static files.',
+    )
     gzip_buffers = buffers(
         (32, 4096),
         EVERYWHERE,
-        "Sets the size of the pieces in which a compressed response is sent.",
+        "Sets number and size of buffers for compressed data. Here the size is that of the "
+        "pieces that are sent.",
         shown="32 4k",
     )
     types: Types = HTML
 
     @directive(EVERYWHERE, default="text/html", syntax="gzip_types mime-type ...")
     def gzip_types(self, mime_type: str, *more: str) -> None:
-        """Gzips responses of these types besides "text/html"; "*" stands for any."""
+        """Sets the MIME types of responses that are compressed, in addition to text/html.  "*"
+        means all types."""
         self.types = add_types(self, vars(self).get("types", HTML), (mime_type, *more))
 
     gzip_comp_level = slot(
-        1, _parse_level, EVERYWHERE, "Sets the level of compression, 1 to 9.", syntax="level"
+        1,
+        _parse_level,
+        EVERYWHERE,
+        "Sets the compression level from 1 (fast) to 9.",
+        syntax="level",
     )
     gzip_window = slot(
         MAX_BITS,
         lambda name, text: _parse_bits(name, text, WINDOWS, MAX_BITS),
         EVERYWHERE,
-        "Sets how far back zlib looks for repetitions.",
+        "Sets the size of zlib's window.",
         syntax="size",
         shown="32k",
     )
@@ -91,11 +102,12 @@ class GzipConf(Conf):
         shown="64k",
     )
     postpone_gzipping = accepted(EVERYWHERE, "what zlib gives out is held back anyway", like=A_SIZE)
-    gzip_no_buffer = flag(False, EVERYWHERE, "Sends what zlib gives out at once.")
+    gzip_no_buffer = flag(False, EVERYWHERE, "Sends the output of zlib immediately.")
     gzip_min_length = size(
         20,
         EVERYWHERE,
-        'Sets the length of a response, by its "Content-Length", that is worth gzipping.',
+        "Sets the minimum Content-Length of responses that are compressed. Responses without a "
+        "Content-Length are always compressed.",
         shown="20",
     )
 

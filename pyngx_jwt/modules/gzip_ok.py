@@ -1,4 +1,4 @@
-"""Which clients get gzipped responses: a part of nginx's core module."""
+"""Determines which clients get compressed responses; part of nginx's core module."""
 
 from __future__ import annotations
 
@@ -29,16 +29,21 @@ class GzipOkConf(Conf):
     gzip_vary = flag(
         False,
         EVERYWHERE,
-        'Adds "Vary: Accept-Encoding" where "gzip", "gzip_static" or "gunzip" apply.',
+        'Adds "Vary: Accept-Encoding" to responses that "gzip", "gzip_static" or "gunzip" '
+        "apply to, so that caches keep both forms.",
     )
     gzip_http_version = enum(
-        "1.1", ("1.0", "1.1"), EVERYWHERE, "Sets the least HTTP version of gzipped responses."
+        "1.1",
+        ("1.0", "1.1"),
+        EVERYWHERE,
+        "Sets the lowest HTTP version of requests whose responses are compressed.",
     )
     gzip_proxied = bitmask(
         frozenset({"off"}),
         PROXIED,
         EVERYWHERE,
-        'Sets which responses to proxied requests, those with a "Via" field, are gzipped.',
+        "Sets which responses to proxied requests (those with a Via header) are compressed, "
+        "depending on the response's caching headers and the request's Authorization header.",
         shown="off",
     )
     disabled: tuple[Regex, ...] = ()
@@ -46,8 +51,8 @@ class GzipOkConf(Conf):
 
     @directive(EVERYWHERE, syntax="gzip_disable regex ...", arity=(1, UNLIMITED))
     def gzip_disable(self, *patterns: str) -> None:
-        """Leaves responses to clients whose "User-Agent" matches as they are; "msie6" stands
-        for the browsers that could not read them."""
+        """Disables compression for clients whose User-Agent matches one of the regular expressions.
+        "msie6" stands for browsers that cannot read compressed responses."""
         regexes = vars(self).get("disabled", ())
         for pattern in patterns:
             if pattern == "msie6":

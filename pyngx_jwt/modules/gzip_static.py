@@ -23,7 +23,9 @@ class GzipStaticConf(Conf):
         "off",
         ("off", "on", "always"),
         EVERYWHERE,
-        'Looks for files that end in ".gz"; with "always", for clients without gzip too.',
+        'Sends the file with the extension ".gz", if it exists, to clients that accept gzip. '
+        'With "always", it is sent to all clients. This costs less than "gzip", which '
+        "compresses in the worker for each request.",
     )
 
 

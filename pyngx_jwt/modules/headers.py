@@ -1,4 +1,4 @@
-"""Adds fields to the header and the trailer of responses, and tells how long they are fresh."""
+"""Adds headers and trailers to responses, and sets their expiry."""
 
 from __future__ import annotations
 
@@ -61,15 +61,16 @@ class HeadersConf(Conf):
 
     @directive(HERE, syntax="add_header name value [always]")
     def add_header(self, name: str, value: str, always: str | None = None) -> None:
-        """Adds the field to responses with code 200, 201, 204, 206, 301, 302, 303, 304, 307 or
-        308; with "always", to every response.
-
-        Fields are inherited from the outer level if and only if none is added on this one."""
+        """Adds a header to responses with code 200, 201, 204, 206, 301, 302, 303, 304, 307 or 308,
+        with "always" to all responses.  Inherited if and only if the level has none of its own: one
+        header in a location loses all inherited ones, unless "add_header_inherit merge" is set.  An
+        empty value adds nothing.  Unlike in nginx, a line break in a value is replaced by a space.
+        """
         self.fields = (*vars(self).get("fields", ()), _field(name, value, always))
 
     @directive(HERE, syntax="add_trailer name value [always]")
     def add_trailer(self, name: str, value: str, always: str | None = None) -> None:
-        """Adds the field to the end of responses, under the conditions of "add_header"."""
+        """Adds a trailer to responses, under the same conditions as "add_header"."""
         fields = vars(self).get("trailer_fields", ())
         self.trailer_fields = (*fields, _field(name, value, always))
 
@@ -77,19 +78,21 @@ class HeadersConf(Conf):
         "on",
         ("off", "on", "merge"),
         HERE,
-        "Sets how fields are taken from the outer level: never, if none is added here, or always.",
+        'Sets how headers are inherited: "on" if the level has none of its own, "merge" always,'
+        ' "off" never.',
     )
     add_trailer_inherit = enum(
         "on",
         ("off", "on", "merge"),
         HERE,
-        "Sets how trailer fields are taken from the outer level.",
+        'Sets how trailers are inherited, as "add_header_inherit" does for headers.',
     )
 
     @directive(HERE, default="off", syntax="expires [modified] time | expires epoch | max | off")
     def expires(self, time: str, modified_time: str | None = None) -> None:
-        """Sets "Expires" and "Cache-Control" of successful responses, counted from now, from
-        the modification of the file, or, with "@", as a time of day."""
+        """Sets the headers Expires and Cache-Control of successful responses.  The time counts from
+        now, with "modified" from the modification of the file, or is a time of day after "@".  A
+        negative time sets "no-cache".  The value can be a variable."""
         if "expiry" in vars(self):
             raise ConfError('"expires" directive is duplicate')
         start, text = Start.ACCESS, time

@@ -27,8 +27,9 @@ class IndexConf(Conf):
 
     @directive(EVERYWHERE, default="index.html", syntax="index file ...")
     def index(self, file: str, *files: str) -> None:
-        """Defines files that are looked for in this order; the last can be an absolute URI,
-        which is redirected to internally."""
+        """Sets the files that are tried, in this order, for requests that end with a slash.  The
+        last one can be an absolute URI.  A file that exists causes an internal redirect, which may
+        select another location."""
         words = (file, *files)
         for word in words:
             if word.startswith("/") and word is not words[-1]:

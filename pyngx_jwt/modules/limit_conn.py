@@ -1,4 +1,4 @@
-"""Limits the number of requests that are processed at one time, by a key."""
+"""Limits the number of concurrent requests per key."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ class LimitConnConf(Conf):
 
     @directive(EVERYWHERE)
     def limit_conn(self, zone: str, number: str) -> None:
-        """Sets the zone and how many requests with one value of its key may be processed at one
-        time; a connection counts once its request has been read."""
+        """Limits the number of requests with the same key that are processed at a time.  A
+        connection is counted when its request head has been read.  Several limits can be combined;
+        they are inherited if and only if the level has none of its own."""
         memory = self._scope.shared(Zones).add(zone, 0, "limit_conn")
         limits = vars(self).get("limits", ())
         if any(limit.zone is memory for limit in limits):
@@ -53,13 +54,17 @@ class LimitConnConf(Conf):
             raise ConfError("connection limit must be less 65536")
         self.limits = (*limits, Limit(memory, most))
 
-    limit_conn_dry_run = flag(False, EVERYWHERE, "Counts and logs, but does not refuse.")
-    limit_conn_log_level = log_level("Sets the level for refused requests.")
+    limit_conn_dry_run = flag(
+        False, EVERYWHERE, "Logs requests that would be refused, without refusing them."
+    )
+    limit_conn_log_level = log_level("Sets the log level for refused requests.")
     limit_conn_status = status("Sets the status of refused requests.")
 
     @directive(HTTP, syntax="limit_conn_zone key zone=name:size")
     def limit_conn_zone(self, key: str, zone: str) -> None:
-        """Declares a zone that keeps the number of requests for each value of the key."""
+        """Defines a zone with the counter of each key, shared by all workers.  The key can contain
+        variables; requests with an empty key are not counted.  Unlike in nginx, requests of a
+        killed worker are no longer counted."""
         template = Template(key)
         if not zone.startswith("zone="):
             raise ConfError(f'invalid parameter "{zone}"')
@@ -87,7 +92,7 @@ def bind_keys(conf: LimitConnConf, level: Level) -> None:
 
 @limit_conn.variable("limit_conn_status")
 def limit_conn_status(r: Request) -> str | None:
-    """What became of the request: PASSED, REJECTED or REJECTED_DRY_RUN."""
+    """Result of the limit: PASSED, REJECTED or REJECTED_DRY_RUN."""
     return r.variables.get(STATUS)
 
 

@@ -1,4 +1,4 @@
-"""Limits the rate of requests by a key, with a leaky bucket."""
+"""Limits the rate of requests per key, with the leaky bucket method."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ class LimitReqConf(Conf):
 
     @directive(EVERYWHERE, syntax="limit_req zone=name [burst=number] [nodelay | delay=number]")
     def limit_req(self, zone: str, parameter: str = "", another: str = "") -> None:
-        """Sets the zone and how many requests may come before their time: more than "burst" are
-        refused, more than "delay" are delayed."""
+        """Limits the rate of requests with the same key.  "burst" requests above the rate are
+        delayed to match it, further ones are refused.  With "nodelay" they are not delayed, with
+        "delay=number" only those above that number.  Several limits can be combined; they are
+        inherited if and only if the level has none of its own."""
         name, burst, delay = "", 0, 0
         for text in filter(None, (zone, parameter, another)):
             word, _, value = text.partition("=")
@@ -67,16 +69,22 @@ class LimitReqConf(Conf):
             raise ConfError('"limit_req" directive is duplicate')
         self.limits = (*limits, Limit(memory, burst * 1000, delay))
 
-    limit_req_dry_run = flag(False, EVERYWHERE, "Counts and logs, but neither refuses nor delays.")
+    limit_req_dry_run = flag(
+        False,
+        EVERYWHERE,
+        "Logs requests that would be delayed or refused, without delaying or refusing them.",
+    )
     limit_req_log_level = log_level(
-        "Sets the level for refused requests; delayed ones are logged one level below."
+        "Sets the log level for refused requests. Delayed requests are logged one level lower."
     )
     limit_req_status = status("Sets the status of refused requests.")
 
     @directive(HTTP, syntax="limit_req_zone key zone=name:size rate=rate")
     def limit_req_zone(self, key: str, zone: str, rate: str) -> None:
-        """Declares a zone that keeps how often each value of the key came; the rate is in
-        requests per second (r/s) or minute (r/m)."""
+        """Defines a zone with the state of each key, shared by all workers.  The rate is in
+        requests per second (r/s) or per minute (r/m).  The key can contain variables; requests with
+        an empty key are not limited.  If the zone is full, the least recently used states are
+        removed."""
         template, parameter, speed = Template(key), "", 1000
         for text in (zone, rate):
             if text.startswith("zone="):
@@ -127,7 +135,7 @@ def bind_keys(conf: LimitReqConf, level: Level) -> None:
 
 @limit_req.variable("limit_req_status")
 def limit_req_status(r: Request) -> str | None:
-    """What became of the request: PASSED, DELAYED, REJECTED, DELAYED_DRY_RUN or
+    """Result of the limit: PASSED, DELAYED, REJECTED, DELAYED_DRY_RUN or
     REJECTED_DRY_RUN."""
     return r.variables.get(STATUS)
 

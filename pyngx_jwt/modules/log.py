@@ -1,4 +1,4 @@
-"""Writes a line for each request."""
+"""Writes access logs."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ class LogConf(Conf):
 
     @directive(EVERYWHERE | LOCATION_IF | LIMIT_EXCEPT, default="logs/access.log combined")
     def access_log(self, path: str, *parameters: str) -> None:
-        """Sets the file, or the syslog server, requests are logged to, and the format; "off"
-        ends all logs of this level.
-
-        Parameters: a format's name, buffer=size, flush=time, gzip[=level], if=condition."""
+        """Sets the destination and format of the access log: a file or a syslog server.  "off"
+        cancels all logs of the level.  Parameters: the name of a format, "buffer=size" and
+        "flush=time", "gzip[=level]", "if=condition".  Without a buffer, every request makes a
+        system call."""
         if path == "off":
             if parameters:
                 raise ConfError(f'invalid parameter "{parameters[0]}"')
@@ -127,7 +127,8 @@ class LogConf(Conf):
 
     @directive(HTTP, default='combined "..."')
     def log_format(self, name: str, string: str, *strings: str) -> None:
-        """Defines a format: text with variables, and escape=default, json or none before it."""
+        """Defines a log format with variables.  "escape=json" or "escape=none" changes how
+        characters in the values are escaped."""
         formats = self._scope.shared(Formats).by_name
         if name == "combined" or name in formats:
             if name in formats and name != "combined":

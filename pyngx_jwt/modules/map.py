@@ -36,10 +36,11 @@ class MapConf(Conf):
 
     @directive(HTTP, raw=True, syntax="map string $variable { ... }")
     def map(self, string: str, variable: str, *, entries: Iterable[Statement]) -> None:
-        """Creates a variable whose value depends on the string: the parameter equal to it in
-        any case, matching it as a host name ("hostnames") or as a regular expression ("~").
-
-        Other parameters: "default" value, "volatile", "include" file."""
+        """Creates a variable that depends on a string: exact values in any case, host names with
+        wildcards ("hostnames"), and regular expressions ("~", "~*").  Exact values take precedence,
+        then wildcards, then regular expressions in their order.  Other parameters: "default",
+        "volatile", "include".  The value is evaluated when it is used and then kept for the
+        request, except for maps of claims."""
         source, name = Template(string), variable_name(variable)
         variables: Variables = self._level.variables
         table = Table()

@@ -1,4 +1,4 @@
-"""Mirrors requests: makes background subrequests and ignores their answers."""
+"""Mirrors requests: makes background subrequests and ignores their responses."""
 
 from __future__ import annotations
 
@@ -16,13 +16,19 @@ class MirrorConf(Conf):
 
     @directive(EVERYWHERE, default="off", syntax="mirror uri | off")
     def mirror(self, uri: str) -> None:
-        """Sets the URI that requests are mirrored to; several can be given on a level."""
+        """Sends a copy of each request to the URI, with a background subrequest whose response is
+        ignored.  Several can be set on a level.  The copy contains the token; remove it in the
+        mirror location if it is not needed."""
         uris = vars(self).get("uris", ())
         if uris is None or (uri == "off" and uris):
             raise ConfError('"mirror" directive is duplicate')
         self.uris = None if uri == "off" else (*uris, uri)
 
-    mirror_request_body = flag(True, EVERYWHERE, "Reads the request body first and mirrors it too.")
+    mirror_request_body = flag(
+        True,
+        EVERYWHERE,
+        "Mirrors the request body too. It is then read completely before the request is processed.",
+    )
 
 
 mirror = Module("mirror", MirrorConf)

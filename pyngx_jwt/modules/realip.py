@@ -1,4 +1,4 @@
-"""Changes the client address to the one that a trusted proxy tells."""
+"""Replaces the client address with the one that a trusted proxy reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class RealIpConf(Conf):
 
     @directive(EVERYWHERE, syntax="set_real_ip_from address | CIDR | unix: | hostname")
     def set_real_ip_from(self, address: str) -> None:
-        """Trusts what the address tells of its clients."""
+        """Trusts an address, network or host name to report the client address.  Do not trust
+        networks that clients can connect from directly."""
         self.trusted = (*vars(self).get("trusted", ()), *self._networks(address))
 
     @directive(
@@ -32,13 +33,18 @@ class RealIpConf(Conf):
         syntax="real_ip_header field | X-Real-IP | X-Forwarded-For | proxy_protocol",
     )
     def real_ip_header(self, field: str) -> None:
-        """Sets the field, or the PROXY protocol, that tells the client address."""
+        """Sets the request header that contains the client address, or "proxy_protocol" for the
+        address of the PROXY protocol header.  Applies to connections from addresses in
+        "set_real_ip_from" only."""
         if "field" in vars(self):
             raise ConfError('"real_ip_header" directive is duplicate')
         self.field = field
 
     real_ip_recursive = flag(
-        False, EVERYWHERE, "Skips trusted addresses when several are told, from the last one on."
+        False,
+        EVERYWHERE,
+        "If the header has several addresses, skips those that are trusted, starting with the "
+        "last one. If off, the last address is used.",
     )
 
     def _networks(self, text: str) -> list[Network]:

@@ -1,4 +1,4 @@
-"""Tells requests with wrong values of the Referer field."""
+"""Detects requests with invalid values of the Referer header."""
 
 from __future__ import annotations
 
@@ -69,9 +69,10 @@ class RefererConf(Conf):
         syntax="valid_referers none | blocked | server_names | string | ~regex ...",
     )
     def valid_referers(self, word: str, *words: str) -> None:
-        """Lists the values of Referer with which $invalid_referer is empty: hosts with the
-        beginning of a path, wildcards, and regular expressions for what follows the scheme;
-        "none" is no field at all, "blocked" a value without a scheme."""
+        """Lists the values of the Referer header for which $invalid_referer is empty: host names
+        with an optional path prefix, wildcards, and regular expressions for the part after the
+        scheme.  "none" is a missing header, "blocked" a value without a scheme.  Clients can send
+        any Referer, so this is not an access control."""
         self._names = self._names or Names()
         for text in (word, *words):
             if not text:
@@ -130,7 +131,7 @@ def set_invalid_referer(r: Request, value: str) -> None:
 
 @referer.variable("invalid_referer", set=set_invalid_referer)
 def invalid_referer(r: Request) -> str:
-    """Empty if the Referer field is valid, otherwise "1"."""
+    """Empty if the Referer header is valid, otherwise "1"."""
     value = r.variables.get("invalid_referer")
     if value is None:
         referers: Referers | None = r.location.conf(RefererConf).referers

@@ -41,12 +41,14 @@ _TARGETS = ("http://", "https://", "$scheme")
 
 class RewriteConf(Conf):
     rewrite_log = flag(
-        False, EVERYWHERE | SERVER_IF | LOCATION_IF, "Logs rewrites at level notice."
+        False,
+        EVERYWHERE | SERVER_IF | LOCATION_IF,
+        "Logs the steps of rewrite directives to error_log at level notice.",
     )
     uninitialized_variable_warn = flag(
         True,
         EVERYWHERE | SERVER_IF | LOCATION_IF,
-        "Logs warnings about variables that have not been set.",
+        "Logs a warning if a variable is used that has not been set.",
     )
 
     def __init__(self, scope: Any, level: Any = None) -> None:
@@ -56,7 +58,8 @@ class RewriteConf(Conf):
 
     @directive(HERE)
     def break_(self) -> None:
-        """Stops processing the current set of rewrite directives."""
+        """Stops the rewrite directives of this level.  Processing of the request continues in the
+        location."""
         self._add(lambda variables: _break)
 
     @directive(
@@ -66,25 +69,31 @@ class RewriteConf(Conf):
         arity=(1, float("inf")),
     )
     def if_(self, *condition: str) -> None:
-        """Runs the directives inside, and uses the configuration inside, if the condition holds:
-        a variable, = and !=, ~ ~* !~ !~* with a regular expression, -f -d -e -x and their
-        negations."""
+        """Runs the rewrite directives in the block, and uses its configuration, if the condition is
+        true.  Conditions: a variable that is neither empty nor "0", "=" and "!=", "~" and "~*" with
+        a regular expression, "-f", "-d", "-e", "-x" for files, and their negations with "!".  In a
+        location, only the last true block applies, and some directives, such as "try_files", are
+        not inherited into it."""
         build = _parse_condition(self._level, condition)
         level = self._level
         level.outer[RewriteConf]._add(lambda variables: _if(build, level, variables))
 
     @directive(HERE, syntax="return code [text] | return code URL | return URL")
     def return_(self, code: str, text: str | None = None) -> None:
-        """Stops processing and returns the code: with a text, a redirect, or an error page.
-
-        444 closes the connection without an answer."""
+        """Stops processing and returns the code, with a text or, for 301, 302, 303, 307 and 308, a
+        URL.  A URL without a code is a 302.  Code 444 closes the connection without a response.
+        Access checks such as "auth_jwt" run later, so they do not protect the response."""
         status, template = _parse_return(code, text)
         self._answers = True
         self._add(_settled(lambda variables: _return(status, template, variables), noted))
 
     @directive(HERE, syntax="rewrite regex replacement [flag]")
     def rewrite(self, regex: str, replacement: str, flag: str = "") -> None:
-        """Replaces a URI that matches; the flag is last, break, redirect or permanent."""
+        """Replaces the URI if it matches the regular expression.  Directives run in their order;
+        "last" then selects a new location, "break" stays in this one, "redirect" (302) and
+        "permanent" (301) redirect the client.  A replacement that starts with "http://", "https://"
+        or "$scheme" also redirects.  The arguments are appended unless the replacement ends with
+        "?"."""
         rule = _Rewrite(regex, replacement, flag)
         _declare_captures(self._level, rule.regex)
         self._answers = self._answers or bool(rule.redirect)
@@ -92,7 +101,7 @@ class RewriteConf(Conf):
 
     @directive(HERE, syntax="set $variable value")
     def set(self, variable: str, value: str) -> None:
-        """Sets a value for a variable: text, variables, or both."""
+        """Sets a variable to a value, which can contain text and variables."""
         if not variable.startswith("$") or len(variable) == 1:
             raise ConfError(f'invalid variable name "{variable}"')
         store = self._level.variables.define_stored(variable[1:], warns_unset)

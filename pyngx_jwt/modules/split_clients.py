@@ -24,9 +24,8 @@ Part = tuple[int, str]  # hundredths of a percent, 0 is the rest; and the value
 class SplitClientsConf(Conf):
     @directive(HTTP, raw=True, syntax="split_clients string $variable { ... }")
     def split_clients(self, string: str, variable: str, *, entries: Iterable[Statement]) -> None:
-        """Creates a variable whose value depends on a hash of the string.
-
-        Each parameter is a percentage, or "*" for the rest, and a value."""
+        """Creates a variable that depends on a hash of the string, for example for A/B tests.  Each
+        line has a percentage, or "*" for the rest, and a value."""
         source, name = Template(string), variable_name(variable)
         parts: list[Part] = []
 

@@ -33,32 +33,46 @@ class SslConf(Conf):
     ssl_buffer_size = accepted(HERE, "the TLS library chooses its records", like=A_SIZE)
     ssl_certificate_cache = accepted(HERE, "certificates are loaded once", most=4)
     ssl_certificate_compression = accepted(HERE, "certificates are sent as they are", like=A_FLAG)
-    ssl_ciphers = string("HIGH:!aNULL:!MD5", HERE, "Sets the ciphers, in OpenSSL's format.")
+    ssl_ciphers = string(
+        "HIGH:!aNULL:!MD5",
+        HERE,
+        "Sets the ciphers, in OpenSSL's format. It does not affect TLS 1.3.",
+    )
     ssl_dhparam = accepted(HERE, "DHE ciphers use OpenSSL's own parameters")
     ssl_early_data = accepted(HERE, "early data is never accepted", like=A_FLAG)
     ssl_ecdh_curve = accepted(HERE, "the curves are OpenSSL's own choice")
-    ssl_prefer_server_ciphers = flag(False, HERE, "Prefers the server's order of ciphers.")
+    ssl_prefer_server_ciphers = flag(
+        False, HERE, "Prefers the server's order of ciphers over the client's."
+    )
     ssl_protocols = bitmask(
         frozenset({"TLSv1.2", "TLSv1.3"}),
         ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
         HERE,
-        "Enables the protocols.",
+        "Enables TLS versions. Those of the server that the client names with SNI apply.",
         "TLSv1.2 TLSv1.3",
     )
     ssl_reject_handshake = flag(
-        False, HERE, "Refuses the handshakes of clients that ask for this server."
+        False,
+        HERE,
+        "Rejects TLS handshakes for this server. In a default server, this rejects unknown "
+        "names, and no certificate is needed.",
     )
     ssl_session_cache = accepted(HERE, "each worker keeps its own sessions", most=UNLIMITED)
     ssl_session_ticket_key = accepted(HERE, "each worker has its own ticket keys")
-    ssl_session_tickets = flag(True, HERE, "Enables session resumption by tickets.")
+    ssl_session_tickets = flag(
+        True,
+        HERE,
+        "Enables session resumption with tickets. Unlike in nginx, each worker has its own "
+        "ticket keys.",
+    )
     ssl_session_timeout = accepted(
-        HERE, "the TLS library keeps to its own", like=seconds(300, HERE, "", shown="5m")
+        HERE, "the timeout of the TLS library applies", like=seconds(300, HERE, "", shown="5m")
     )
     ssl_stapling = accepted(HERE, "no OCSP responses are stapled", like=A_FLAG)
     ssl_stapling_file = accepted(HERE, "no OCSP responses are stapled")
     ssl_stapling_responder = accepted(HERE, "no OCSP responses are stapled")
     ssl_stapling_verify = accepted(HERE, "no OCSP responses are stapled", like=A_FLAG)
-    ssl_trusted_certificate = accepted(HERE, "client certificates are not asked for")
+    ssl_trusted_certificate = accepted(HERE, "client certificates are not requested")
 
     certificates: tuple[str, ...] = ()
     certificate_keys: tuple[str, ...] = ()
@@ -67,19 +81,19 @@ class SslConf(Conf):
 
     @directive(HERE)
     def ssl_certificate(self, file: str) -> None:
-        """Sets a file with the certificate and its chain, in PEM; may be given for each type
-        of key."""
+        """Sets the PEM file with the server's certificate, followed by intermediate certificates.
+        Can be repeated for keys of different types (RSA and ECDSA)."""
         self.certificates = (*vars(self).get("certificates", ()), file)
 
     @directive(HERE)
     def ssl_certificate_key(self, file: str) -> None:
-        """Sets the file with the certificate's secret key, in PEM."""
+        """Sets the PEM file with the key of the certificate."""
         self.certificate_keys = (*vars(self).get("certificate_keys", ()), file)
 
     @directive(HERE, default="off", syntax="ssl_verify_client off;")
     def ssl_verify_client(self, value: str) -> None:
-        """Says that clients need no certificate, as they never do here; asking them for one
-        is an error."""
+        """Accepted with "off" only.  Client certificates are not supported; any other value is an
+        error."""
         self.once("_verify", "ssl_verify_client")
         if value.lower() in ("on", "optional", "optional_no_ca"):
             raise ConfError(

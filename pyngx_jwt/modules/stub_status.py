@@ -1,4 +1,4 @@
-"""Tells how many connections and requests there are."""
+"""Reports the numbers of connections and requests."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class StubStatusConf(Conf):
 
     @directive(SERVER | LOCATION, syntax="stub_status")
     def stub_status(self, ignored: str | None = None) -> None:
-        """Answers requests for this location with the counts."""
+        """Returns the numbers of connections and requests of all workers for requests in this
+        location.  The numbers can be one second old.  Restrict access to it."""
         self._on = self._scope.shared(Statistics).wanted = True
 
 
@@ -101,7 +102,7 @@ def _counts(r: Request) -> Counts:
 
 @stub_status.variable("connections_active")
 def connections_active(r: Request) -> str:
-    """Connections of clients."""
+    """Client connections."""
     return str(_counts(r).active)
 
 
@@ -113,11 +114,11 @@ def connections_reading(r: Request) -> str:
 
 @stub_status.variable("connections_writing")
 def connections_writing(r: Request) -> str:
-    """Connections with a request that is being served."""
+    """Connections with a request that is being processed."""
     return str(_counts(r).writing)
 
 
 @stub_status.variable("connections_waiting")
 def connections_waiting(r: Request) -> str:
-    """Connections that wait for a request."""
+    """Idle connections."""
     return str(_counts(r).waiting)

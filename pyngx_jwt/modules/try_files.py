@@ -43,9 +43,9 @@ class TryFilesConf(Conf):
         arity=(2, UNLIMITED),
     )
     def try_files(self, file: str, *files: str) -> None:
-        """Checks the files, or directories if they end with a slash, and uses the first that
-        exists; if there is none, redirects internally to the last parameter, a URI or a named
-        location, or answers with its code."""
+        """Checks files, or directories if the name ends with a slash, in this order and uses the
+        first that exists.  If none exists, redirects internally to the last parameter, a URI or a
+        named location, or returns its code.  The target has its own access checks."""
         if self._candidates:
             raise ConfError('"try_files" directive is duplicate')
         *names, last = file, *files

@@ -56,9 +56,20 @@ class Method(NamedTuple):
 class UpstreamConf(Conf):
     """Of an "upstream" block; nothing in it is inherited."""
 
-    keepalive_requests = number(1000, UPSTREAM, "Limits the requests of one idle connection.")
-    keepalive_time = time(3600.0, UPSTREAM, "Limits the age of a connection.", shown="1h")
-    keepalive_timeout = time(60.0, UPSTREAM, "Limits the time a connection idles.", shown="60s")
+    keepalive_requests = number(
+        1000,
+        UPSTREAM,
+        "Limits the number of requests on a connection to a server. Then the connection is closed.",
+    )
+    keepalive_time = time(
+        3600.0,
+        UPSTREAM,
+        "Limits the time during which a connection to a server is used.",
+        shown="1h",
+    )
+    keepalive_timeout = time(
+        60.0, UPSTREAM, "Limits the time that a connection to a server stays idle.", shown="60s"
+    )
 
     _name = ""
     _servers: tuple[Server, ...] = ()
@@ -70,7 +81,8 @@ class UpstreamConf(Conf):
 
     @directive(HTTP, opens=UPSTREAM)
     def upstream(self, name: str) -> None:
-        """Defines a group of servers."""
+        """Defines a group of servers that "proxy_pass" can use by its name.  Requests are
+        distributed by weighted round robin unless another method is set."""
         groups = self._scope.shared(Upstreams)
         if name.lower() in groups.declared:
             raise ConfError(f'duplicate upstream "{name}"')
@@ -79,10 +91,11 @@ class UpstreamConf(Conf):
 
     @directive(UPSTREAM)
     def server(self, address: str, *parameters: str) -> None:
-        """Defines a server: an address with an optional port, a name or a unix socket.
-
-        Parameters: weight, max_conns, max_fails, fail_timeout, backup, down.  Methods that
-        stand before it may not know all of them."""
+        """Defines a server of the group: an address, a host name or a unix socket.  A name with
+        several addresses is several servers.  Parameters: "weight"; "max_conns"; "max_fails" and
+        "fail_timeout", after which a failing server is not used for a while; "backup"; "down".
+        Unlike in nginx, "resolve" is not supported: names are resolved when the configuration is
+        loaded."""
         allowed = self._method.allowed if self._method else ALL
         for parameter in parameters:
             if parameter.partition("=")[0] in MISSING:
@@ -101,9 +114,9 @@ class UpstreamConf(Conf):
 
     @directive(UPSTREAM)
     def zone(self, name: str, size: str = "") -> None:
-        """Lets all workers share what they know of the servers.
-
-        Several groups may share a zone; one of them tells its size."""
+        """Shares the state of the servers (failures, connection counts, position) between all
+        workers.  Without it, each worker has its own.  Several groups can use one zone; one of them
+        sets the size."""
         if not name:
             raise ConfError(f'invalid zone name "{name}"')
         try:
@@ -117,9 +130,8 @@ class UpstreamConf(Conf):
 
     @directive(UPSTREAM)
     def hash(self, key: str, consistent: str = "") -> None:
-        """Chooses servers by a key, a text with variables.
-
-        With "consistent" few keys move when a server comes or goes (ketama)."""
+        """Selects the server by a key, which can contain variables.  With "consistent", adding or
+        removing a server moves only few keys (ketama)."""
         text = Template(key)
         self._set_method(Method(Hash, key=text))
         if consistent:
@@ -129,18 +141,19 @@ class UpstreamConf(Conf):
 
     @directive(UPSTREAM)
     def ip_hash(self) -> None:
-        """Chooses servers by the client's address; clients of one IPv4 network of 24 bits
-        go to the same server."""
+        """Selects the server by the client's address, so that a client stays on one server.  For
+        IPv4, only the first three octets are used."""
         self._set_method(Method(IpHash, key=Template("$binary_remote_addr")))
 
     @directive(UPSTREAM)
     def least_conn(self) -> None:
-        """Chooses the server with the fewest active requests for its weight."""
+        """Selects the server with the fewest active requests in proportion to its weight."""
         self._set_method(Method(LeastConn, ALL))
 
     @directive(UPSTREAM, syntax="random [two [least_conn]];")
     def random(self, two: str = "", method: str = "") -> None:
-        """Chooses servers by chance; with "two" the less busy of two."""
+        """Selects servers at random, in proportion to their weight.  With "two", two are drawn and
+        the one with fewer active requests is used."""
         self._set_method(Method(Random))
         if two:
             if two != "two":
@@ -151,8 +164,10 @@ class UpstreamConf(Conf):
 
     @directive(UPSTREAM, default="32 local")
     def keepalive(self, connections: str, local: str = "") -> None:
-        """Sets the number of idle connections kept in each worker; with "local", for the
-        location that opened them.  0 keeps none."""
+        """Sets the number of idle connections to the servers that each worker keeps open.  By
+        default, 32 are kept, separately for each location ("local").  0 disables keep-alive.
+        Unlike in nginx, connections are shared only if TLS settings and "proxy_bind" are the same.
+        """
         if self._connections is not None:
             raise ConfError('"keepalive" directive is duplicate')
         try:
@@ -313,7 +328,7 @@ def _seconds(value: float) -> str:
 
 @upstream.variable("upstream_addr")
 def upstream_addr(r: Request) -> str | None:
-    """Address of the server, or of several that were tried, separated by commas."""
+    """Address of the server; if several were tried, all of them, separated by commas."""
     return _each(r, lambda state: state.peer)
 
 
@@ -325,25 +340,25 @@ def upstream_status(r: Request) -> str | None:
 
 @upstream.variable("upstream_connect_time")
 def upstream_connect_time(r: Request) -> str | None:
-    """Seconds, with milliseconds, until a connection was there."""
+    """Seconds, with milliseconds, until the connection was established."""
     return _each(r, lambda state: _seconds(state.connect_time))
 
 
 @upstream.variable("upstream_header_time")
 def upstream_header_time(r: Request) -> str | None:
-    """Seconds, with milliseconds, until the response's header was there."""
+    """Seconds, with milliseconds, until the response's head was received."""
     return _each(r, lambda state: _seconds(state.header_time))
 
 
 @upstream.variable("upstream_response_time")
 def upstream_response_time(r: Request) -> str | None:
-    """Seconds, with milliseconds, until the response was there."""
+    """Seconds, with milliseconds, until the response was received."""
     return _each(r, lambda state: _seconds(state.response_time))
 
 
 @upstream.variable("upstream_response_length")
 def upstream_response_length(r: Request) -> str | None:
-    """Bytes of the response's body."""
+    """Length of the response's body in bytes."""
     return _each(r, lambda state: str(state.response_length))
 
 
@@ -377,7 +392,7 @@ def _last(r: Request) -> State | None:
 
 @upstream.prefix("upstream_http_")
 def upstream_http(name: str) -> Getter:
-    """Any field of the last server's response."""
+    """Any header of the last server's response."""
 
     def get(r: Request) -> str | None:
         state = _last(r)
@@ -392,7 +407,7 @@ def upstream_http(name: str) -> Getter:
 
 @upstream.prefix("upstream_trailer_")
 def upstream_trailer(name: str) -> Getter:
-    """Any field at the end of the last server's response, with proxy_pass_trailers."""
+    """Any trailer of the last server's response; requires proxy_pass_trailers."""
 
     def get(r: Request) -> str | None:
         state = _last(r)

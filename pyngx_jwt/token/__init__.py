@@ -1,4 +1,4 @@
-"""``pyngx token``: makes tokens for development; ``--explain`` is ``pyngx explain`` for one."""
+"""``pyngx token``: creates tokens for development; ``--explain`` is ``pyngx explain`` for one."""
 
 from __future__ import annotations
 

@@ -19,39 +19,60 @@ from ..jwt.encoding import decode_json
 from ..jwt.mint import EncryptionKey, SigningKey, key_set
 
 DESCRIPTION = """\
-Makes a token for development and prints it. A key that no file has is made for it; nobody
-should be issued tokens this way. "pyngx token --explain -h" tells about the other half of this
-command.
+Create a token and print it. A missing key file is created. For development only. See also "pyngx
+token --explain -h".
 """
-TIMES = 'from now, such as 1h, 30d or (with "=") -5m, "@SECONDS" since the epoch, a date, or none'
+TIMES = 'relative to now (1h, 30d; -5m as --exp=-5m), "@SECONDS", a date, or "none"'
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("pyngx token", description=DESCRIPTION, allow_abbrev=False)
-    add = parser.add_argument_group("the token").add_argument
-    add("--claim", action="append", default=[], metavar="NAME=TEXT", help="a claim of text")
-    add("--claim-json", action="append", default=[], metavar="NAME=JSON", help="any other claim")
+    add = parser.add_argument_group("token").add_argument
+    add("--claim", action="append", default=[], metavar="NAME=TEXT", help="add a string claim")
+    add(
+        "--claim-json",
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="add a claim of any type",
+    )
     add("--exp", default="1h", metavar="TIME", help=f"{TIMES} (default: 1h)")
-    add("--nbf", default="none", metavar="TIME", help="the same (default: none)")
-    add("--iat", default="0", metavar="TIME", help="the same (default: now)")
-    add("--header", action="append", default=[], metavar="NAME=TEXT", help="a header member")
-    add("--header-json", action="append", default=[], metavar="NAME=JSON", help="any other")
-    add = parser.add_argument_group("the key that signs").add_argument
+    add("--nbf", default="none", metavar="TIME", help="same format (default: none)")
+    add("--iat", default="0", metavar="TIME", help="same format (default: now)")
+    add(
+        "--header",
+        action="append",
+        default=[],
+        metavar="NAME=TEXT",
+        help="add a string to the header",
+    )
+    add(
+        "--header-json",
+        action="append",
+        default=[],
+        metavar="NAME=JSON",
+        help="add any value to the header",
+    )
+    add = parser.add_argument_group("signing key").add_argument
     add("--alg", choices=ALGORITHMS, metavar="ALG", help=", ".join(ALGORITHMS))
-    add("--key", metavar="FILE", help="its private JWK; made, readable by you alone, if absent")
-    add("--secret", metavar="SECRET", help="hex:..., base64:..., text:..., or just the text")
-    add("--kid", help="the name of a new key")
-    add("--bits", type=int, default=2048, help="of a new RSA key (default: 2048)")
-    add("--crv", help="of a new key, where its algorithm has several curves")
+    add("--key", metavar="FILE", help="private JWK; created, readable by you only, if missing")
+    add(
+        "--secret",
+        metavar="SECRET",
+        help="HMAC secret: hex:..., base64:..., text:... or the text itself",
+    )
+    add("--kid", help="kid of a new key")
+    add("--bits", type=int, default=2048, help="size of a new RSA key (default: 2048)")
+    add("--crv", help="curve of a new key, if the algorithm has several")
     add = parser.add_argument_group("encryption").add_argument
     managed = ", ".join(KEY_MANAGEMENT)
-    add("--encrypt", choices=KEY_MANAGEMENT, metavar="ALG", help=f"encrypts: {managed}")
+    add("--encrypt", choices=KEY_MANAGEMENT, metavar="ALG", help=f"encrypt the token: {managed}")
     add("--enc", choices=CONTENT_ENCRYPTION, metavar="ENC", help=", ".join(CONTENT_ENCRYPTION))
-    add("--encrypt-key", metavar="FILE", help="private JWK to encrypt for; made if absent")
-    add("--nested", action="store_true", help="signs first, and encrypts the signed token")
-    add = parser.add_argument_group("what others need").add_argument
-    add("--jwks-out", metavar="FILE", help="writes the JWK Set for auth_jwt_key_file")
-    add("--pem-out", metavar="FILE", help="writes the public key in PEM")
+    add("--encrypt-key", metavar="FILE", help="private JWK to encrypt for; created if missing")
+    add("--nested", action="store_true", help="sign first, then encrypt the signed token")
+    add = parser.add_argument_group("output").add_argument
+    add("--jwks-out", metavar="FILE", help="write a JWK Set for auth_jwt_key_file")
+    add("--pem-out", metavar="FILE", help="write the public key as PEM")
     return parser
 
 
@@ -217,9 +238,9 @@ def _read(path: str) -> dict[str, Json] | None:
     except FileNotFoundError:
         return None
     if not isinstance(members, dict):
-        raise ValueError("it is no JWK")
+        raise ValueError("not a JWK")
     if "keys" in members:
-        raise ValueError("it is a JWK Set, and a single private JWK is wanted")
+        raise ValueError("a JWK Set, not a single private JWK")
     return members
 
 
@@ -232,7 +253,7 @@ def _secret(text: str) -> bytes:
             plain = rest.replace("-", "+").replace("_", "/").rstrip("=")
             return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (ValueError, binascii.Error):
-        raise ValueError(f"the secret is no {kind}") from None
+        raise ValueError(f"the secret is not {kind}") from None
     return (rest if sign and kind == "text" else text).encode("latin-1")
 
 

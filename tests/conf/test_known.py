@@ -93,7 +93,7 @@ def test_class_of(name: str, args: tuple[str, ...], kind: Class) -> None:
 
 def test_reason_of() -> None:
     assert reason_of("ssl_reject_handshake").startswith("it decides which TLS clients")
-    assert reason_of("unheard_of") == "it decides who is let in"
+    assert reason_of("unheard_of") == "it controls access"
 
 
 def test_is_commercial() -> None:

@@ -56,11 +56,11 @@ def test_public_key_in_pem() -> None:
 @pytest.mark.parametrize(
     "members, reason",
     [
-        ({"kty": "EC"}, "it is no JWK"),
-        ({}, "it is no JWK"),
+        ({"kty": "EC"}, "not a JWK"),
+        ({}, "not a JWK"),
         ({"kty": "oct", "k": "AAAA"}, 'it is not a key for "alg" null'),
         ({"kty": "oct", "k": "AAAA", "alg": "RS256"}, 'it is not a key for "alg" "RS256"'),
-        (SigningKey.generate("ES256").members(), "it has no private part"),
+        (SigningKey.generate("ES256").members(), "not a private key"),
     ],
 )
 def test_no_signing_key(members: dict[str, Json], reason: str) -> None:

@@ -88,7 +88,7 @@ def test_all_requirements_have_to_be_met() -> None:
     demand = Policy(demands=(ClaimRequirement("iss", ("i",)), ClaimRequirement("aud", ("a", "b"))))
     assert accepted(hs({"iss": "i", "aud": ["b"]}), HS, policy=demand)
     assert refused(hs({"iss": "i"}), HS, policy=demand).detail == '"aud" is missing'
-    text = '"iss" has none of the values asked for'
+    text = '"iss" has none of the required values'
     assert refused(hs({"iss": "j", "aud": "a"}), HS, policy=demand).detail == text
 
 

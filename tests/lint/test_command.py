@@ -137,7 +137,7 @@ def test_wrong_usage_is_told_in_one_style(
 
 def test_help(tmp_path: Path) -> None:
     told = " ".join(run(tmp_path, "lint", "--help").stdout.split())
-    assert "none: /etc/nginx/nginx.conf" in told
+    assert "default: /etc/nginx/nginx.conf" in told
     told = " ".join(run(tmp_path, "explain", "-h").stdout.split())
     assert "exit status: 0 the request is explained" in told
 

@@ -107,7 +107,7 @@ mail { server { listen 25; } }
     assert not {"brotli", "fastcgi_param"} & {*hints}  # these are accepted
     assert hints["fastcgi_pass"] == "with --allow-unsupported, what it would answer gets 501"
     assert hints["sticky"] == "--allow-unsupported leaves it out"
-    assert hints["geoip2"].startswith("it cannot be left out, it sets variables by which")
+    assert hints["geoip2"].startswith("it cannot be left out, its variables may control access")
 
 
 def test_servers_of_resolver_that_are_not_asked(linter: Linter) -> None:
@@ -117,7 +117,7 @@ def test_servers_of_resolver_that_are_not_asked(linter: Linter) -> None:
 
     def told(location: str, target: str) -> list[tuple[int, str]]:
         found = linter.findings(text.format(location), target=target)
-        return [(f.line, f.severity.word) for f in found if '"resolver" are not asked' in f.message]
+        return [(f.line, f.severity.word) for f in found if '"resolver" are not used' in f.message]
 
     assert told(used, "") == [(3, "info")]
     assert told(used, "pyngx") == [(3, "warn")]

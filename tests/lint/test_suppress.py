@@ -35,10 +35,10 @@ def test_silenced(linter: Linter, text: str) -> None:
 @pytest.mark.parametrize(
     ("comment", "rule", "words"),
     [
-        (f"# pyngx: ignore[{RULE}]", "bad-suppression", "needs a reason"),
+        (f"# pyngx: ignore[{RULE}]", "bad-suppression", "give a reason"),
         ("# pyngx: ignore[nope] why", "bad-suppression", 'no rule "nope"'),
-        ("# pyngx: ignore why", "bad-suppression", "names the rule"),
-        ("# pyngx: ignore[satisfy-any] why", "unused-suppression", "can go"),
+        ("# pyngx: ignore why", "bad-suppression", "name a rule"),
+        ("# pyngx: ignore[satisfy-any] why", "unused-suppression", "remove the comment"),
     ],
 )
 def test_wrong_comments_are_told(linter: Linter, comment: str, rule: str, words: str) -> None:

@@ -555,5 +555,5 @@ def test_validate_claim(nginx: Nginx) -> None:
     for target, claims, status in cases:
         answer = nginx.request(f"GET {target}", bearer(KEY, **claims))
         assert answer.status == status, (target, claims)
-    nginx.wait_for_log('refused: claim mismatch: "aud" has none of the values asked for')
-    nginx.wait_for_log('"org" has none of the values that auth_jwt_validate_claim demands')
+    nginx.wait_for_log('refused: claim mismatch: "aud" has none of the required values')
+    nginx.wait_for_log('"org" has none of the values of auth_jwt_validate_claim')

@@ -137,7 +137,7 @@ def test_two_dialects(nginx: Nginx) -> None:
         'JWT directives of two dialects: "auth_jwt_redirect" of "tesla" '
         "(TeslaGov/ngx-http-auth-jwt-module) in %%DIR%%/nginx.conf:9 and "
         '"auth_jwt_phase" of "kjdev" (kjdev/nginx-auth-jwt) in %%DIR%%/nginx.conf:11; '
-        '"pyngx_jwt_dialect NAME;" in "http" says which of them counts',
+        '"pyngx_jwt_dialect NAME;" in "http" sets the dialect',
         line=0,
     )
     nginx.rejects(

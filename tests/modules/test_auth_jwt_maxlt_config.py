@@ -142,8 +142,8 @@ def test_a_jwk_is_no_secret(nginx: Nginx) -> None:
     for name in ("jwks.json", "jwk.json"):
         nginx.rejects(
             f"auth_jwt on; auth_jwt_key %%DIR%%/{name} file;",
-            f'JWT: Invalid key: key file "%%DIR%%/{name}" cannot be used: a JWK is no secret, name '
-            'its file with "auth_jwt_key_file"',
+            f'JWT: Invalid key: key file "%%DIR%%/{name}" cannot be used: a JWK is not a secret, '
+            'use "auth_jwt_key_file" for its file',
             line=1,
         )
     nginx.write("other", '{"a": 1}')

@@ -296,7 +296,7 @@ def test_nbf(nginx: Nginx, dialect: str) -> None:
     [
         ("plus", 'auth_jwt "A";', '"auth_jwt" is on without keys in location /: name an *'),
         ("pyngx", 'auth_jwt "A";', '"auth_jwt" is on without keys in location /: name an *'),
-        ("tesla", "auth_jwt_enabled on;", "auth_jwt is on without a key in location /, where *"),
+        ("tesla", "auth_jwt_enabled on;", "auth_jwt is on without a key in location /, every *"),
         ("maxlt", "auth_jwt on;", "JWT: key not set"),
     ],
 )

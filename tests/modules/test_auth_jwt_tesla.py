@@ -479,8 +479,8 @@ def test_without_a_key(nginx: Nginx) -> None:
     for text in ("auth_jwt_enabled on;", "auth_jwt_redirect on;", "auth_jwt_validate_sub on;"):
         nginx.rejects(
             f"location / {{ {text} }}",
-            "auth_jwt is on without a key in location /, where everybody would pass: name one, or "
-            'say "auth_jwt_enabled off" or "pyngx_allow_unsigned on"',
+            "auth_jwt is on without a key in location /, every request would be admitted: "
+            'add one, or set "auth_jwt_enabled off" or "pyngx_allow_unsigned on"',
             line=1,
         )
     nginx.accepts("location / { auth_jwt_enabled off; auth_jwt_redirect on; }")
@@ -503,7 +503,7 @@ def test_token_that_would_turn_off_its_own_validation(nginx: Nginx) -> None:
         f"{KEY} auth_jwt_extract_var_claims sub; auth_jwt_enabled $on; location / {{ }}",
         re.compile(
             r'"auth_jwt_enabled \$on" depends on a claim in .*: '
-            "what a token says cannot turn off its own validation"
+            "a token must not disable its own validation"
         ),
         http='map $jwt_claim_sub $on { "" off; default on; }',
     )

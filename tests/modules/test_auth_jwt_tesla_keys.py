@@ -47,7 +47,7 @@ def test_secret_that_is_no_hex(nginx: Nginx, key: str) -> None:
     told = "error: failed to turn hex key into binary"
     assert sentences(nginx) == [told, told, told, "error: failed to find a JWT"]
     told = nginx.accepts(f"location /x {{ auth_jwt_key '{key}'; }}")
-    assert '"auth_jwt_key" is no hex in location /x, every token is refused' in told
+    assert '"auth_jwt_key" is not hexadecimal in location /x, every token is refused' in told
 
 
 @pytest.mark.parametrize("configured", ["HS256", "HS384", "HS512", None])

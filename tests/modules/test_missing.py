@@ -258,19 +258,19 @@ def test_what_is_left_out(nginx: Nginx, snippet: str, consequence: str) -> None:
 @pytest.mark.parametrize(
     ("snippet", "why"),
     [
-        ("secure_link $arg_md5,$arg_expires;", "it decides who is let in"),
-        ('auth_require $arg_x;', "it decides who is let in"),
-        ("location / { internal_redirect /x; }", "it decides who is let in"),
-        ("location / { js_access main.check; }", "it decides who is let in"),
-        ("access_by_lua_file x.lua;", "it decides who is let in"),
-        ("modsecurity on;", "it decides who is let in"),
-        ("location / { SecRulesEnabled; }", "it decides who is let in"),
+        ("secure_link $arg_md5,$arg_expires;", "it controls access"),
+        ('auth_require $arg_x;', "it controls access"),
+        ("location / { internal_redirect /x; }", "it controls access"),
+        ("location / { js_access main.check; }", "it controls access"),
+        ("access_by_lua_file x.lua;", "it controls access"),
+        ("modsecurity on;", "it controls access"),
+        ("location / { SecRulesEnabled; }", "it controls access"),
         ("location / { rewrite_by_lua_file x.lua; }",
-         "its code may judge requests and change what is passed on"),
-        ("location / { set_md5 $x a; }", "it sets variables by which requests may be judged"),
+         "its code may control access or change requests"),
+        ("location / { set_md5 $x a; }", "its variables may control access"),
         ("ssl on;", "it decides which TLS clients and connections are accepted"),
         ("location / { more_clear_input_headers X-User; }",
-         "it decides which fields of clients reach what stands behind"),
+         "it controls which client headers reach the upstream"),
     ],
 )  # fmt: skip
 def test_guards(nginx: Nginx, snippet: str, why: str) -> None:
@@ -286,7 +286,7 @@ def test_guards(nginx: Nginx, snippet: str, why: str) -> None:
 def test_guards_of_addresses(nginx: Nginx) -> None:
     for text in ("geoip_country x;", "keyval $arg_x $y zone=z;", "js_set $x main.x;"):
         found = nginx.refused(http=text)
-        assert "cannot be left out, it sets variables by which requests may be judged" in found
+        assert "cannot be left out, its variables may control access" in found
 
 
 def test_tuning_is_accepted(nginx: Nginx) -> None:
@@ -369,7 +369,7 @@ def test_the_servers_of_resolver_are_not_asked(nginx: Nginx) -> None:
         resolver 127.0.0.1;
         """)
     (line,) = [line for line in told.splitlines() if "[warn]" in line]
-    assert 'the servers of "resolver" are not asked, the system\'s resolver looks up' in line
+    assert 'the servers of "resolver" are not used, the system\'s resolver resolves' in line
     text = nginx.read("nginx.conf")
     number = text[: text.rindex("resolver")].count("\n") + 1
     assert line.endswith(f"nginx.conf:{number}")

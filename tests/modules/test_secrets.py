@@ -11,7 +11,7 @@ from ..nginx import Nginx
 pytestmark = pytest.mark.nginx_differs(
     "the modules, and nginx, take a variable's name as it stands"
 )
-TOLD = 'variables are not supported in "{}", its {} would be taken as it stands'
+TOLD = 'variables are not supported in "{}", its {} would be used literally'
 
 
 @pytest.mark.parametrize(
@@ -40,5 +40,5 @@ def test_variables(nginx: Nginx, dialect: str, line: str, what: str) -> None:
 def test_dollars_of_a_secret(nginx: Nginx) -> None:
     """Which is text; but it is told how it was understood, and not which it is."""
     told = nginx.accepts('auth_jwt_key "pa$word-and-$2024-of-32-characters" utf8;')
-    assert re.search(r'\[warn\] .*"\$" in "auth_jwt_key" is taken as it stands', told)
+    assert re.search(r'\[warn\] .*"\$" in "auth_jwt_key" is literal', told)
     assert "pa$word" not in told

@@ -1,8 +1,8 @@
-"""A block with "add_header" of its own loses the fields for security that outer blocks add.
+"""A block with its own "add_header" loses the security headers of outer blocks.
 
-nginx takes over the outer "add_header" if and only if there is none on the level: one more field
-in a location, and "Strict-Transport-Security" or "Content-Security-Policy" is gone there.  Repeat
-them, put them into a file that is included, or say "add_header_inherit merge".
+nginx inherits "add_header" if and only if the level has none of its own: one more header in a
+location, and "Strict-Transport-Security" or "Content-Security-Policy" is missing there.  Repeat
+the headers, include a file that sets them, or set "add_header_inherit merge".
 
 Bad:
 
@@ -57,8 +57,8 @@ def check(place: Place) -> Iterator[Hit]:
     if lost:
         yield Hit(
             given[0],
-            f'{place} does not add {_listed(lost)} any more, as it has an "add_header" of its own',
-            'repeat it, or say "add_header_inherit merge"',
+            f'{place} does not send {_listed(lost)}, because it has its own "add_header"',
+            'repeat it, or set "add_header_inherit merge"',
             ((_adding(outer, lost[0]), "this is not inherited"),),
         )
 

@@ -1,8 +1,8 @@
-"""A location without a slash at its end has an alias with one: files beside the folder are served.
+"""A location without a trailing slash has an alias with one: files outside the alias are served.
 
-What follows the location's name is put behind the alias.  Of "/img../secret" with "location /img"
-that is "../secret", and the file is taken from the folder above.  End both with a slash, or
-neither.
+The rest of the URI after the location's name is appended to the alias.  For "/img../secret" and
+"location /img" this is "../secret", which is served from the parent directory.  End both with a
+slash, or neither.
 
 Bad:
 
@@ -42,9 +42,9 @@ def check(place: Place) -> Iterator[Hit]:
     if core.root_path.text.endswith("/") and _reaches(place, uri):
         yield Hit(
             given[-1],
-            f"{uri} is answered with {core.root_path.text}../x, which is outside of the alias",
+            f"{uri} maps to {core.root_path.text}../x, which is outside the alias",
             f"end the location with a slash: location {core._name}/",
-            ((place.statement, "this has no slash at its end"),),
+            ((place.statement, "there is no trailing slash here"),),
             word=1,
         )
 

@@ -1,9 +1,9 @@
-"""NGINX Plus and kjdev's module both have all of the JWT directives here, and differ.
+"""All JWT directives here exist in both NGINX Plus and kjdev's module, which differ.
 
-pyngx takes the configuration for one of NGINX Plus.  kjdev's module refuses tokens without "exp",
-which NGINX Plus takes; it never looks at "nbf" by itself; and it answers 401 and not 500 if
-keys cannot be had.  "pyngx_jwt_dialect" says which of them is meant; nginx does not know it, so
-leave it out of what is to run there.
+pyngx reads the configuration in the dialect of NGINX Plus.  kjdev's module refuses tokens
+without "exp", which NGINX Plus accepts; it does not check "nbf"; and it answers 401 instead of
+500 if keys are not available.  Set "pyngx_jwt_dialect" to choose.  nginx does not know this
+directive, so leave it out of configurations that nginx runs.
 
 Bad:
 
@@ -44,8 +44,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for _, statement in conf.statements(*COMMON):
         yield Hit(
             statement,
-            'read as NGINX Plus means it; kjdev\'s module demands "exp", leaves "nbf" unchecked '
-            "and answers 401 instead of 500 without keys",
-            'say which is meant with "pyngx_jwt_dialect"',
+            'read in the dialect of NGINX Plus; kjdev\'s module requires "exp", does not check '
+            '"nbf" and answers 401 instead of 500 if keys are not available',
+            'set "pyngx_jwt_dialect"',
         )
         return

@@ -1,8 +1,8 @@
-"""Tokens are demanded in a location that is asked by a subrequest, where nobody looks at them.
+"""Tokens are required in a location that serves subrequests, where they are not checked.
 
-Access is checked once, for the request of the client.  In the location of an "auth_request", of a
-"mirror" or of an "auth_jwt_key_request" the directives that restrict access are skipped: such an
-"auth_request" lets everybody in.  Demand the token where the client's request is answered.
+Access is checked once, for the client's request.  In a location that is used by "auth_request",
+"mirror" or "auth_jwt_key_request", access directives are skipped, so that such an "auth_request"
+admits every request.  Require the token in the location that answers the client.
 
 Bad:
 
@@ -51,9 +51,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
             if switch is not None:
                 yield Hit(
                     switch,
-                    f"no token is looked at here when {place} is asked by {name}",
-                    "demand it where the client's request is answered",
-                    ((asking.set_by(name), "this is a subrequest"),),
+                    f"tokens are not checked here: {place} is used by {name}",
+                    "require the token in the location that answers the client",
+                    ((asking.set_by(name), "this makes a subrequest"),),
                 )
 
 

@@ -1,8 +1,8 @@
-"""Tokens are turned off inside of a block that demands them.
+"""Tokens are turned off inside a block that requires them.
 
-Such holes are easily forgotten, and whoever reads the outer block does not see them.  If one is
-meant, say why in a comment: # pyngx: ignore[auth-off-nested] health checks have no token.  A
-location that does nothing but "return" is no hole.
+Such exceptions are easily forgotten, and are not visible in the outer block.  If one is
+intended, give the reason in a comment: # pyngx: ignore[auth-off-nested] health checks have no
+token.  A location that contains only "return" is not reported.
 
 Bad:
 
@@ -51,7 +51,7 @@ def check(place: Place) -> Iterator[Hit]:
     if around is not None and around.args[:1] != ("off",):
         yield Hit(
             off[-1],
-            f"{place} is open, although it is in a block that demands tokens",
-            "if that is meant, say why: # pyngx: ignore[auth-off-nested] reason",
-            ((around, "tokens are demanded here"),),
+            f"{place} requires no token, although the block around it does",
+            "if this is intended, say why: # pyngx: ignore[auth-off-nested] reason",
+            ((around, "tokens are required here"),),
         )

@@ -1,8 +1,8 @@
-"""Tokens are demanded inside of "limit_except" only, so that reading needs none.
+"""Tokens are required only inside "limit_except", so reading requires none.
 
-"limit_except GET" holds what counts for all methods but GET and HEAD.  With "auth_jwt" in it
-writing is protected and reading is open to everybody.  If that is meant, say so in a comment;
-otherwise turn tokens on in the location itself.
+"limit_except GET" contains the configuration for all methods except GET and HEAD.  With
+"auth_jwt" inside, writing is protected and reading is open.  If this is intended, say so in a
+comment; otherwise require tokens in the location itself.
 
 Bad:
 
@@ -45,7 +45,7 @@ def check(place: Place) -> Iterator[Hit]:
     if methods and is_open(place.outer):
         yield Hit(
             place.switch,
-            f"{', '.join(methods)} need no token in {place.outer}",
-            'turn "auth_jwt" on outside of "limit_except"',
-            ((place.statement, "what is inside counts for other methods"),),
+            f"{', '.join(methods)} require no token in {place.outer}",
+            'use "auth_jwt" outside "limit_except"',
+            ((place.statement, "this block applies to other methods"),),
         )

@@ -1,10 +1,10 @@
-"""A location demands tokens, and no keys are named to verify them with.
+"""A location requires tokens, but no keys are configured.
 
-Every request is refused then, valid token or not: an outage.  NGINX Plus does worse and takes
-tokens with any signature, and TeslaGov's module lets everybody pass.  "nginx -t" has nothing to
-say of it, but for max-lt's module, with which nginx does not start.  Name a file with
-"auth_jwt_key_file" or a location with "auth_jwt_key_request", on the same level or around it; of
-TeslaGov's and max-lt's modules it is "auth_jwt_key".
+Every request is then refused, with a valid token or not.  In NGINX Plus it is worse: tokens with
+any signature are accepted.  TeslaGov's module admits every request.  "nginx -t" reports nothing,
+except with max-lt's module, where nginx does not start.  Configure "auth_jwt_key_file" or
+"auth_jwt_key_request" on the same or an outer level; for TeslaGov's and max-lt's modules it is
+"auth_jwt_key".
 
 Bad:
 
@@ -36,7 +36,7 @@ from ..rule import Hit, Rule
 rule = Rule("J01", "auth-without-key", Severity.ERROR)
 
 
-_HINT = 'name them with "auth_jwt_key_file" or "auth_jwt_key_request"'
+_HINT = 'add "auth_jwt_key_file" or "auth_jwt_key_request"'
 
 
 @rule.each_location
@@ -52,7 +52,7 @@ def check(place: Place) -> Iterator[Hit]:
         return
     yield Hit(
         place.switch,
-        f"tokens are demanded in {place}, and no keys are named: "
+        f"{place} requires tokens, but no keys are configured: "
         + _outcome(auth.dialect, is_unsigned=is_unsigned),
         _hint(auth.dialect),
     )
@@ -60,13 +60,13 @@ def check(place: Place) -> Iterator[Hit]:
 
 def _hint(dialect: Dialect) -> str:
     names = " or ".join(f'"{name}"' for name in dialect.own_keys)
-    return f"name one with {names}" if names else _HINT
+    return f"add {names}" if names else _HINT
 
 
 def _outcome(dialect: Dialect, *, is_unsigned: bool) -> str:
     if dialect.keyless is Keyless.ADMITS:
-        told = "TeslaGov's module lets everybody pass"
+        told = "TeslaGov's module admits every request"
         return told if is_unsigned else f"{told}, and pyngx does not start"
     if dialect.keyless is Keyless.STOPS:
         return "nginx does not start"
-    return "tokens are accepted whoever signed them" if is_unsigned else "every token is refused"
+    return "tokens with any signature are accepted" if is_unsigned else "every token is refused"

@@ -1,9 +1,9 @@
-"""Tokens are demanded of clients whose connections are not encrypted.
+"""Clients send tokens over connections that are not encrypted.
 
-A bearer token is good for whoever has it, and without TLS everybody on the way can read it.
-Sockets on the loopback address and unix sockets are no matter.  If something in front of the
-server ends TLS, on a network that is trusted, say so in a comment:
-# pyngx: ignore[bearer-over-cleartext] the load balancer ends TLS.
+Anyone who reads a bearer token can use it, and without TLS anyone on the network path can read
+it.  Listen sockets on the loopback address and unix sockets are not reported.  If TLS ends at a
+proxy in front of this server, on a trusted network, say so in a comment: # pyngx:
+ignore[bearer-over-cleartext] the load balancer ends TLS.
 
 Bad:
 
@@ -58,14 +58,14 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if open_one := next((listen for listen in listens if _is_open(listen)), None):
             yield Hit(
                 listening(server, open_one.text),
-                f"{place} demands tokens, and connections to {open_one.text} are not encrypted",
+                f"{place} requires tokens, but connections to {open_one.text} are not encrypted",
                 'listen with "ssl"',
-                ((place.switch, "tokens are demanded here"),),
+                ((place.switch, "tokens are required here"),),
             )
         elif not listens:
             yield Hit(
                 server.statement,
-                f"{place} demands tokens, and connections to port 80 are not encrypted",
+                f"{place} requires tokens, but connections to port 80 are not encrypted",
                 'add "listen 443 ssl"',
             )
 

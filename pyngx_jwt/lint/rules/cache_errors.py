@@ -1,8 +1,8 @@
-"""Errors and refusals of the upstream are kept in a cache, and sent to everybody.
+"""Errors and refusals of the upstream are cached and served to other clients.
 
-"proxy_cache_valid any", or one with 401, 403 or a code from 500 on, makes one client's refusal the
-answer to all others, and a failure of a second last as long as the entry.  Name the codes that
-are worth keeping.
+"proxy_cache_valid any", or a code of 401, 403 or 500 and above, serves the refusal of one client
+to all others, and makes a brief failure last as long as the cache entry.  List the codes that
+should be cached.
 
 Bad:
 
@@ -59,8 +59,8 @@ def check(place: Place) -> Iterator[Hit]:
             told = "errors and refusals are" if found.status == ANY else f"{found.status} is"
             yield Hit(
                 _statement(place, found.status),
-                f"{told} kept for {found.seconds} s and sent to everybody, see {place}",
-                "name the codes that are worth keeping",
+                f"{told} cached for {found.seconds} s and served to all clients of {place}",
+                "list the codes that should be cached",
             )
             return
 

@@ -1,8 +1,8 @@
-"""The cache of a protected location does not heed what the application says of its responses.
+"""The cache of a protected location ignores caching headers of the application.
 
-"proxy_ignore_headers" with Cache-Control keeps what was marked "private" or "no-store"; with
-Set-Cookie it keeps session cookies and sends them to others; with Vary it sends one client's
-variant to another one.
+With Cache-Control in "proxy_ignore_headers", responses that are marked "private" or "no-store"
+are cached; with Set-Cookie, session cookies are cached and sent to other clients; with Vary, one
+client's variant is sent to another.
 
 Bad:
 
@@ -48,7 +48,7 @@ from ..rule import Hit, Rule
 
 rule = Rule("J51", "cache-ignores-private", Severity.ERROR)
 EFFECTS = {
-    "Cache-Control": "responses that are marked private are kept",
+    "Cache-Control": "responses that are marked private are cached",
     "Set-Cookie": "cookies of one user are sent to others",
     "Vary": "the variant of one client is sent to others",
 }
@@ -63,6 +63,6 @@ def check(place: Place) -> Iterator[Hit]:
     if ignored:
         yield Hit(
             place.set_by(place.named("ignore_headers")),
-            f'{EFFECTS[ignored[0]]}: "{", ".join(ignored)}" of responses is ignored in {place}',
-            related=((place.set_by(place.named("cache")), "responses are kept here"),),
+            f'{EFFECTS[ignored[0]]}: "{", ".join(ignored)}" headers are ignored in {place}',
+            related=((place.set_by(place.named("cache")), "responses are cached here"),),
         )

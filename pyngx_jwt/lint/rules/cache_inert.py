@@ -1,7 +1,7 @@
-"""A cache keeps nothing, unless the upstream says for how long.
+"""A cache stores nothing unless the upstream sets a caching time.
 
-Without "proxy_cache_valid" a response is kept only if it has "X-Accel-Expires", "Expires" or
-"Cache-Control" with a time.  Most often the line has been forgotten.
+Without "proxy_cache_valid", a response is cached only if it has "X-Accel-Expires", "Expires" or
+"Cache-Control" with a time.  Usually the directive was forgotten.
 
 Bad:
 
@@ -50,13 +50,13 @@ def check(place: Place) -> Iterator[Hit]:
     if place.gateway.ignore_headers >= TELLING:
         yield Hit(
             place.set_by(place.named("cache")),
-            f'nothing is ever kept of {place}: there is no "{valid}", and what the '
-            "upstream says is ignored",
+            f'nothing is ever cached in {place}: there is no "{valid}", and the '
+            "caching headers of the upstream are ignored",
             severity=Severity.WARN,
         )
         return
     yield Hit(
         place.set_by(place.named("cache")),
-        f"nothing is kept of {place}, unless the upstream says for how long",
+        f"nothing is cached in {place} unless the upstream sets a caching time",
         f'add "{valid}"',
     )

@@ -1,9 +1,9 @@
-"""Responses to requests with tokens are kept in a cache whose key says nothing of the user.
+"""Responses to requests with tokens are cached under a key that does not identify the user.
 
-The default key is scheme, upstream and URI: what one user got is sent to the next one who asks
-for the same URI, if the application does not forbid it in each response.  Put the claim into the
-key, or keep nothing: proxy_no_cache $http_authorization.  If all users see the same, say so in a
-comment: # pyngx: ignore[cache-key-without-identity] reason.
+The default key consists of scheme, upstream and URI: a response to one user is sent to the next
+one who requests the same URI, unless the application forbids caching in every response.  Add a
+claim to the key, or do not cache: proxy_no_cache $http_authorization.  If all users get the same
+response, say so in a comment: # pyngx: ignore[cache-key-without-identity] reason.
 
 Bad:
 
@@ -55,8 +55,8 @@ def check(place: Place) -> Iterator[Hit]:
         key = place.find(place.named("cache_key"))
         yield Hit(
             key or place.set_by(place.named("cache")),
-            f"what one user gets of {place} is kept for all: "
-            f"{'the' if key else 'the default'} key of the cache has no part that tells them apart",
+            f"responses of {place} to one user are cached for all: "
+            f"{'the' if key else 'the default'} cache key does not identify the user",
             f'add a claim to "{place.named("cache_key")}"',
-            ((place.switch, "tokens are demanded here"),),
+            ((place.switch, "tokens are required here"),),
         )

@@ -1,7 +1,8 @@
-"""A protected and a public location keep their responses under the same keys of one cache.
+"""A protected and a public location cache responses under the same keys.
 
-What was answered to somebody with a token is then sent to everybody who asks the public location
-for the same URI.  Give them different zones, or put into the key what tells them apart.
+A response to a client with a token is then served to any client that requests the same URI from
+the public location.  Use different zones, or add a part to the key that distinguishes the
+locations.
 
 Bad:
 
@@ -125,9 +126,9 @@ def _check(place: Place, group: Group) -> Iterator[Hit]:
     if other is not None:
         yield Hit(
             place.set_by(place.named("cache")),
-            f"{place} answers everybody with what {other} keeps for requests with tokens: "
-            "zone and key of the cache are the same",
-            related=((other.set_by(other.named("cache")), "tokens are demanded here"),),
+            f"{place} serves to all clients what {other} caches for requests with tokens: "
+            "both use the same zone and cache key",
+            related=((other.set_by(other.named("cache")), "tokens are required here"),),
         )
 
 

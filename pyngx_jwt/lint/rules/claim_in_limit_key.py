@@ -1,9 +1,9 @@
-"""Requests are limited by a claim, at a time when the token is not verified yet.
+"""Requests are limited by a claim before the token is verified.
 
-"limit_req" and "limit_conn" count before tokens are looked at.  NGINX Plus then tells what any
-token says: with tokens that are not even signed somebody else's quota can be used up.  In kjdev's
+"limit_req" and "limit_conn" run before tokens are checked.  In NGINX Plus, the claim is then
+that of any token: with unsigned tokens, an attacker can use up another user's quota.  In kjdev's
 module the variable is empty unless "auth_jwt_phase preaccess" is set, and an empty key is not
-limited at all.  pyngx verifies the token first, and fetches keys for that if it has to, which other
+limited at all.  pyngx verifies the token first, and fetches keys for it if necessary, but other
 servers with this configuration do not.  Limit by address, or in a named location that is reached
 after the check.
 
@@ -64,11 +64,11 @@ def check(conf: Configuration) -> Iterator[Hit]:
             continue
         used = place.set_by(statement.name.removesuffix("_zone"))
         if conf.dialect.has("auth_jwt_phase"):
-            told = f"{variable} is empty when requests are counted: nothing is limited"
-            hint = 'turn "auth_jwt_phase preaccess" on'
+            told = f"{variable} is empty when requests are counted, so nothing is limited"
+            hint = 'set "auth_jwt_phase preaccess"'
         else:
-            told = f"{variable} is of a token that is not verified yet when requests are counted"
-            hint = "limit by address, or in a named location behind the check"
+            told = f"{variable} comes from an unverified token when requests are counted"
+            hint = "limit by address, or in a named location after the check"
         yield Hit(statement, told, hint, ((used, "requests are counted here"),), word=1)
 
 

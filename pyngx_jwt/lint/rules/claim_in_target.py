@@ -1,8 +1,8 @@
-"""What a token says chooses the server, the path or the file that a request comes to.
+"""A claim of the token selects the server, path or file for a request.
 
-A claim is what somebody had the issuer write into it: a user name such as "../admin", or a tenant
-"evil.example.com".  In "proxy_pass", "root" or "alias" it leads requests where nobody meant them
-to go.  Let a "map" choose among constant values.
+A claim can contain whatever a user had the issuer put into it: a user name such as "../admin",
+or a tenant "evil.example.com".  In "proxy_pass", "root" or "alias" it can direct requests to
+unintended places.  Use a "map" to select from constant values.
 
 Bad:
 
@@ -56,9 +56,9 @@ def check(place: Place) -> Iterator[Hit]:
             if origin.is_claim and not _is_tame(origin):
                 yield Hit(
                     where,
-                    f'${origin.name} is part of "{where.name}" in {place}: who writes the claim '
-                    "chooses where requests go",
-                    'choose among constant values with a "map"',
+                    f'${origin.name} is part of "{where.name}" in {place}: the claim '
+                    "selects where requests go",
+                    'select from constant values with a "map"',
                     word=1,
                 )
                 break

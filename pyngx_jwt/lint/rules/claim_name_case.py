@@ -1,9 +1,9 @@
-"""A variable of a claim has capitals in its name, and asks for another claim.
+"""The name of a claim variable has capital letters, so it refers to another claim.
 
-nginx keeps names of variables in lower case: "$jwt_claim_userId" is the claim "userid", which
-mostly no token has, so that the value is empty.  An empty value means "header left out" for
-proxy_set_header, and "not let in" for auth_jwt_require.  Where the claim has capitals, set a
-variable with "auth_jwt_claim_set".
+nginx converts variable names to lower case: "$jwt_claim_userId" is the claim "userid", which
+most tokens do not have, so the value is empty.  With an empty value, proxy_set_header removes
+the header and auth_jwt_require refuses the request.  If the claim's name has capital letters,
+define a variable with "auth_jwt_claim_set".
 
 Bad:
 
@@ -55,7 +55,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         )
         yield Hit(
             use.statement,
-            f'"${use.name}" is "{member.lower()}" of the token and not "{member}"',
+            f'"${use.name}" is the {what} "{member.lower()}", not "{member}"',
             hint,
             word=use.word,
         )

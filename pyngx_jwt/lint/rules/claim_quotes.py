@@ -1,8 +1,8 @@
-"""A claim is compared with a text that it can never be, for want of quotes or because of them.
+"""A claim is compared with a text that it can never equal, because of quotes.
 
-max-lt's module gives claims as JSON: a text has its quotes, "admin" and not admin.  All other
-modules give the bare text.  A comparison that is written for the other kind never holds; in a map
-its default counts for everybody.
+In max-lt's module claims are JSON: a string includes its quotes, "admin" and not admin.  In all
+other modules it is the bare text.  A comparison written for the other kind never matches; in a
+map, its default applies to every request.
 
 Bad:
 
@@ -77,11 +77,13 @@ def _compare(statement: Statement, word: int, text: str, *, is_json: bool) -> It
     if not text:
         return
     if is_json and _never_json(text):
-        told = "claims are JSON here, with the quotes of a text: this is never equal to one"
-        yield Hit(statement, told, f"write '\"{text.lstrip('~*^')}\"', quotes and all", word=word)
+        told = "claims are JSON in this dialect: a string has quotes, so this never matches"
+        yield Hit(
+            statement, told, f"write '\"{text.lstrip('~*^')}\"', including the quotes", word=word
+        )
     elif not is_json and _is_quoted(text):
-        told = "claims are bare texts here: this has quotes and is never equal to one"
-        yield Hit(statement, told, "leave the inner quotes out", word=word)
+        told = "claims are bare text in this dialect: this has quotes and never matches"
+        yield Hit(statement, told, "remove the inner quotes", word=word)
 
 
 def _never_json(text: str) -> bool:

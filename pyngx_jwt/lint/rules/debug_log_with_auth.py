@@ -1,8 +1,8 @@
-"""The error log is told everything, while tokens are demanded: it has the tokens in it.
+"""The error log has level "debug" while tokens are required, so it contains the tokens.
 
-At level "debug" nginx writes the fields of every request, "Authorization" and "Cookie" among
-them.  It is meant for an hour of looking for a mistake, for some addresses
-("debug_connection"), and not to be left on.
+At level "debug", nginx logs all headers of every request, including "Authorization" and
+"Cookie".  Use it for a short time, for some addresses ("debug_connection"), and turn it off
+again.
 
 Bad:
 
@@ -55,9 +55,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
             if statement is not None and _is_debug(words):
                 yield Hit(
                     statement,
-                    "the fields of requests are written to this log, and tokens are in them",
-                    "level debug is for looking for a mistake",
-                    ((place.switch, "tokens are demanded here"),),
+                    "this log contains request headers, including tokens",
+                    "use level debug for troubleshooting only",
+                    ((place.switch, "tokens are required here"),),
                 )
 
 

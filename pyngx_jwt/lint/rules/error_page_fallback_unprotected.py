@@ -1,9 +1,9 @@
-"""A request that is refused, or finds no file, goes on to an open location with the same content.
+"""A refused request, or one without a file, is answered by an open location with the same content.
 
-"error_page 401 = @app" sends whoever has no token to "@app": where that passes requests to the
-application as well, it answers them.  A fallback of "try_files" that clients can ask for by its
-own URI is a second door to it.  Let refusals end at a page that tells of them, and demand tokens
-in the fallback, too.
+"error_page 401 = @app" sends requests without a token to "@app": if that location passes
+requests to the same application, it answers them.  A fallback of "try_files" that clients can
+request directly is a second entrance to it.  Let refusals end at an error page, and require
+tokens in the fallback too.
 
 Bad:
 
@@ -67,8 +67,9 @@ def check(place: Place) -> Iterator[Hit]:
             severity = Severity.INFO
         yield Hit(
             error_page_statement(place, page),
-            f"what {place} refuses with {code} is answered by {target}, with the same content",
-            related=((target.statement, "no token is needed here"),),
+            f"requests that {place} refuses with {code} are answered by {target} with the same "
+            "content",
+            related=((target.statement, "no token is required here"),),
             severity=severity,
         )
 
@@ -99,7 +100,7 @@ def check_try_files(place: Place) -> Iterator[Hit]:
     if target is not None and target is not place and is_open(target) and not serves_files(target):
         yield Hit(
             place.set_by("try_files"),
-            f"{place} falls back to {target}, which clients can ask for without a token",
-            'write "internal" into it, or demand a token there, too',
-            ((target.statement, "no token is needed here"),),
+            f"{place} falls back to {target}, which clients can request without a token",
+            'add "internal" to it, or require a token there too',
+            ((target.statement, "no token is required here"),),
         )

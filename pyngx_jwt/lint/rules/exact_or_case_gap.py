@@ -1,9 +1,9 @@
-"""One spelling of a URI is protected, and others that mean the same are not.
+"""One spelling of a URI is protected, and equivalent ones are not.
 
-"location = /admin" guards this URI alone: "/admin/" goes to another location.  A prefix is
-compared letter by letter: "/ADMIN/" is not "/admin/".  Where that other location passes requests
-to the same application without a token, and the application does not tell the spellings apart,
-the protection is gone.  Protect what takes the rest, too.
+"location = /admin" protects this URI only: "/admin/" goes to another location.  Prefixes are
+case-sensitive: "/ADMIN/" is not "/admin/".  If the other location passes requests to the same
+application without a token, and the application treats the spellings alike, the protection is
+bypassed.  Protect the location that gets the other spellings too.
 
 Bad:
 
@@ -48,9 +48,9 @@ def check(place: Place) -> Iterator[Hit]:
         if is_shared(place, other):
             yield Hit(
                 place.statement,
-                f"{place} demands a token, and {uri} goes to {other} of the same upstream "
+                f"{place} requires a token, but {uri} goes to {other} of the same upstream "
                 "without one",
-                related=((passing(other), "no token is needed here"),),
+                related=((passing(other), "no token is required here"),),
             )
             return
 

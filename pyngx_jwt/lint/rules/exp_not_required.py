@@ -1,8 +1,8 @@
-"""A token that never expires is accepted.
+"""Tokens that never expire are accepted.
 
-The module of NGINX Plus and that of max-lt look at "exp" only where a token has one; those of
-kjdev, TeslaGov and tizpuppi refuse a token without it.  A mistake of the issuer then makes tokens
-that are good for ever, and none of them can be called back.  Demand it.
+The modules of NGINX Plus and max-lt check "exp" only if a token has one; those of kjdev,
+TeslaGov and tizpuppi refuse a token without it.  By a mistake of the issuer, tokens can then be
+valid forever, without a way to revoke them.  Require the claim.
 
 Bad:
 
@@ -48,6 +48,6 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 continue
             yield Hit(
                 place.switch,
-                'a token without "exp" is accepted, and good for ever',
+                'a token without "exp" is accepted and never expires',
                 "auth_jwt_require $jwt_claim_exp",
             )

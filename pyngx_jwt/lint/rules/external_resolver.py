@@ -1,10 +1,10 @@
-"""Names are looked up at a public server, over plain DNS.
+"""Names are resolved by a public DNS server, without encryption.
 
-Answers come unauthenticated from the internet, and whoever can forge one decides which server
-requests are passed to.  Ask a resolver of your own on the same machine or in the same network.
+The responses cross the internet unauthenticated, and an attacker who can forge one determines
+the server that requests are passed to.  Use your own resolver on the same machine or network.
 
-Where no "proxy_pass" has variables, names are looked up for OCSP at most, and this is for
-information.
+If no "proxy_pass" has variables, names are resolved for OCSP at most, and the finding is
+informational.
 
 Bad:
 
@@ -51,8 +51,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if public:
             yield Hit(
                 statement,
-                f"names are looked up at {public[0]}, in the internet",
-                "ask a resolver of your own",
+                f"names are resolved by {public[0]}, a public server",
+                "use your own resolver",
                 word=1 + statement.args.index(public[0]),
                 severity=None if statement.args in used else Severity.INFO,
             )

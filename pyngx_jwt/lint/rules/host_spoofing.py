@@ -1,11 +1,11 @@
-"""The upstream is told a host that the client makes up.
+"""The upstream gets a Host that the client chooses.
 
-"$http_host" is the Host field as it was sent.  A request line with a whole URL chooses the server
-by the host in there, and the field can have another one: an application that builds links, keys of
-caches or tenants from it is led astray.  "$host" is the host by which the server was chosen.
+"$http_host" is the Host header as it was sent.  If the request line has a complete URL, the
+server is selected by its host, and the header can have another one: an application that uses it
+for links, cache keys or tenants is misled.  "$host" is the host that selected the server.
 
-Where a server answers for any host anyway, both are the client's choice, and this is for
-information; give it a "server_name" and a default server beside it.
+If the server accepts any host, the client chooses both, and the finding is informational; set a
+"server_name" and add a default server.
 
 Bad:
 
@@ -73,7 +73,7 @@ def _hit(place: Place, statement: Statement, variable: str, open_ones: frozenset
         severity = Severity.INFO
     return Hit(
         statement,
-        f"the upstream is told the host that the client writes in ${variable}",
-        "$host is the one by which the server was chosen",
+        f"the upstream gets the host that the client sends in ${variable}",
+        "$host is the host that selected the server",
         severity=severity,
     )

@@ -1,9 +1,9 @@
-"""A line end in a URI becomes a line end in a header: clients can add fields, or requests.
+"""A line break in a URI becomes a line break in a header: clients can inject headers or requests.
 
-"$uri" is decoded, "%0a" is a line end in it, and so it is in what an expression takes of it with a
-set such as "[^/]*".  In "return" and "add_header" clients make up fields of the response that
-others are sent; in "proxy_pass" and "proxy_set_header" they write to the upstream what they like.
-"$request_uri" is as it was sent, and "." takes no line end.
+"$uri" is decoded, so "%0a" in a URI is a line break in it, and also in a capture such as
+"[^/]*".  In "return" and "add_header", clients inject response headers that others receive; in
+"proxy_pass" and "proxy_set_header" they inject data into upstream requests.  "$request_uri" is
+not decoded, and "." does not match a line break.
 
 Bad:
 
@@ -61,8 +61,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 part = "a part of it" if origin.part is not None else "it"
                 yield Hit(
                     statement,
-                    f"${origin.name} is decoded, and {part} can hold line ends: clients write "
-                    f'header lines with "{statement.name}"',
+                    f"${origin.name} is decoded, and {part} can hold line breaks: clients inject "
+                    f'headers with "{statement.name}"',
                     "$request_uri is not decoded",
                     word=word,
                 )

@@ -1,7 +1,7 @@
-"""A field that is to tell who somebody is takes its value from the client.
+"""An identity header is set from client input.
 
-proxy_set_header X-User $http_x_user looks as if an identity were passed on, and it passes on what
-the client claims to be, whatever the token says.  Take it from the token.
+proxy_set_header X-User $http_x_user looks as if it passed on an identity, but it passes on
+whatever the client claims to be, regardless of the token.  Use a claim of the token.
 
 Bad:
 
@@ -64,7 +64,7 @@ def _check(place: Place, claimed: set[str]) -> Iterator[Hit]:
             given = [s for p in place.outward() for s in p.given(place.named(place.gateway.set_by))]
             yield Hit(
                 next((s for s in given if s.args[0] == name), place.statement),
-                f'"{name}" tells the upstream of {place} who somebody is, and the client writes '
+                f'"{name}" identifies the user to the upstream of {place}, but the client controls '
                 f"${written[0]}",
-                "take it from a claim of the token",
+                "use a claim of the token",
             )

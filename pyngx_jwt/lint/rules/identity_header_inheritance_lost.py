@@ -1,8 +1,8 @@
-"""A block with "proxy_set_header" of its own does not inherit the field that tells who somebody is.
+"""A block with its own "proxy_set_header" does not inherit the identity header.
 
-nginx takes over the outer "proxy_set_header" if and only if there is none on the level.  One for
-"Host" or "Connection" is enough to lose the field with the claim, and then what the client sends
-in its place reaches the application.  Repeat all of them.
+nginx inherits "proxy_set_header" if and only if the level has none of its own.  One for "Host"
+or "Connection" is enough to lose the header with the claim, and the application then gets the
+value that the client sends.  Repeat all of them.
 
 Bad:
 
@@ -44,8 +44,8 @@ def check(place: Place) -> Iterator[Hit]:
             setter = place.named(place.gateway.set_by)
             yield Hit(
                 place.set_by(setter),
-                f'"{lost.args[0]}" is not set in {place}, whose own "{setter}" replace '
-                "those around it: the upstream gets what the client sends",
+                f'"{lost.args[0]}" is not set in {place}: its own "{setter}" replaces '
+                "the inherited ones, so the upstream gets the client's value",
                 "repeat it here",
                 ((lost, "this is not inherited"),),
             )

@@ -1,8 +1,8 @@
-"""A field that tells the upstream who somebody is can be written by clients, on another way.
+"""Clients can set an identity header through another location.
 
-One location sets it to a claim of the token.  Another one that passes requests to the same
-upstream does not, and what a client sends in this field reaches the application unchanged.  Set
-or empty the field wherever requests go there: proxy_set_header X-JWT-Sub "".
+One location sets the header to a claim of the token.  Another location that passes requests to
+the same upstream does not set it, so the client's value reaches the application.  Set or clear
+the header in every location that passes requests there: proxy_set_header X-JWT-Sub "".
 
 Bad:
 
@@ -67,7 +67,7 @@ def _check(place: Place, told: dict[str, dict[str, tuple[str, Place]]]) -> Itera
                 yield Hit(
                     passing(place),
                     f'clients can send "{name}" to {backend.name} through {place}, '
-                    f"and {other} tells it who somebody is with it",
+                    f"where {other} sends the user's identity",
                     f'proxy_set_header {name} "";',
                     ((passing(other), f'"{name}" is a claim of the token here'),),
                 )

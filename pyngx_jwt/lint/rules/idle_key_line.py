@@ -1,8 +1,8 @@
-"""A line about keys has no effect.
+"""A directive about keys has no effect.
 
-A location for a JWK Set that no "auth_jwt_key_request" asks, the same source twice on one level,
-or an "auth_jwt_key_cache" where no source can be kept, as URIs with variables are never: it does no
-harm by itself, but mostly something else was meant.
+A key location that no "auth_jwt_key_request" uses, a key source that is configured twice on one
+level, or an "auth_jwt_key_cache" without a source that can be cached (URIs with variables never
+are).  This is harmless by itself, but usually something else was intended.
 
 Bad:
 
@@ -55,7 +55,7 @@ def check_locations(conf: Configuration) -> Iterator[Hit]:
     asked = {id(found.place) for found in key_locations(conf)}
     for place in conf.answering:
         if _is_for_keys(place) and id(place) not in asked:
-            told = f"{place} is not asked for keys by any place that demands tokens"
+            told = f"no block that requires tokens uses {place} for keys"
             yield Hit(place.statement, told, 'use it with "auth_jwt_key_request"')
 
 
@@ -72,8 +72,8 @@ def check_twice(place: Place) -> Iterator[Hit]:
     for statement in place.given(*SOURCES):
         first = seen.setdefault((statement.name, *statement.args), statement)
         if first is not statement:
-            told = "this source of keys is named twice"
-            yield Hit(statement, told, related=((first, "here it is named first"),))
+            told = "this key source is configured twice"
+            yield Hit(statement, told, related=((first, "first configured here"),))
 
 
 @rule.each_location
@@ -82,5 +82,5 @@ def check_cache(place: Place) -> Iterator[Hit]:
     if not conf.key_lifetime or not conf.has_key_source:
         return
     if not any(name.text.is_constant for name in (*conf.key_files, *conf.key_requests)):
-        told = "keys are not kept, their sources have variables in their names"
+        told = "keys are not cached, because their sources have variables in their names"
         yield Hit(place.set_by("auth_jwt_key_cache"), told)

@@ -1,9 +1,9 @@
-"""An "if" in a location takes the place of the location, and loses some of it.
+"""An "if" in a location replaces the location's configuration and loses some of it.
 
-Where the condition holds, requests are served by the configuration inside of the "if".  Most of it
-is inherited, but "try_files" is not; and of several that hold, only the last one counts, whatever
-the others say of fields, limits or upstreams.  "return" and "rewrite ... last" in it are safe, for
-they leave the location; use a "map" for the rest.
+If the condition is true, the configuration inside the "if" serves the request.  Most of the
+location is inherited, but "try_files" is not; and if several conditions are true, only the last
+block applies, whatever headers, limits or upstreams the others set.  "return" and "rewrite ...
+last" are safe, because they leave the location.  Use a "map" for other cases.
 
 Bad:
 
@@ -61,8 +61,8 @@ def check(place: Place) -> Iterator[Hit]:
     for block in blocks if tries else ():
         yield Hit(
             block.statement,
-            f'"try_files" of {place} is not looked at where this condition holds',
-            'put the condition into a "map"',
+            f'"try_files" of {place} has no effect if this condition is true',
+            'use a "map" for the condition',
             ((tries[-1], "this is not inherited"),),
         )
     settings = [(block, found) for block in blocks if (found := _settings(block))]
@@ -70,9 +70,9 @@ def check(place: Place) -> Iterator[Hit]:
         if not _exclude(block, other):
             yield Hit(
                 earlier[0],
-                f'"{earlier[0].name}" does not count in {place} where a later condition holds, too',
-                'put the conditions into a "map"',
-                ((later[0], "then only this counts"),),
+                f'"{earlier[0].name}" has no effect in {place} if a later condition is also true',
+                'use a "map" for the conditions',
+                ((later[0], "then only this applies"),),
             )
             return
 

@@ -1,9 +1,9 @@
-"""The key server may send keys compressed, as the client accepts that.
+"""The key server may send compressed keys, because the client accepts compression.
 
-"Accept-Encoding" of the client's request is passed on with the subrequest.  kjdev's module
-refuses compressed keys, and others cannot read them: browsers then get 401, and curl does not.
-Pass none: "proxy_pass_request_headers off", or set that field to an empty text.  pyngx itself
-passes "User-Agent" alone.
+The client's "Accept-Encoding" is passed on with the subrequest.  kjdev's module refuses
+compressed keys, and others cannot read them: browsers then get 401, while curl works.  Do not
+pass it on: use "proxy_pass_request_headers off", or set the header to an empty value.  pyngx
+itself passes on only "User-Agent".
 
 Bad:
 
@@ -51,6 +51,6 @@ def check(conf: Configuration) -> Iterator[Hit]:
         expanded = found.place[GunzipConf].gunzip and conf.dialect.expands_keys
         if passes_on(found.place, "accept-encoding") and not expanded:
             yield found.fault(
-                "keys may come compressed, as clients accept that, and are of no use then",
+                "keys may be compressed, because clients accept that, and then cannot be used",
                 'proxy_set_header Accept-Encoding ""',
             )

@@ -1,8 +1,8 @@
-"""The key server is sent the token and the cookies of every client.
+"""The key server gets every client's token and cookies.
 
-The subrequest that fetches keys has the fields of the client's request, and they are passed on:
-whoever runs the key server, or logs its requests, can use them.  It needs none of them:
-"proxy_pass_request_headers off".  pyngx itself passes "User-Agent" alone.
+The subrequest that fetches keys has the headers of the client's request, and they are passed on:
+the operator of the key server, or anyone who reads its logs, can use them.  The key server needs
+none of them: "proxy_pass_request_headers off".  pyngx itself passes on only "User-Agent".
 
 Bad:
 
@@ -49,6 +49,6 @@ def check(conf: Configuration) -> Iterator[Hit]:
         passed = [n for n in ("Authorization", "Cookie") if passes_on(found.place, n.lower())]
         if passed:
             yield found.fault(
-                f"the key server is sent the client's {' and '.join(passed)}",
+                f"the client's {' and '.join(passed)} is sent to the key server",
                 "proxy_pass_request_headers off",
             )

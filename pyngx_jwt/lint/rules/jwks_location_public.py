@@ -1,8 +1,8 @@
-"""Clients can ask for the location that keys are fetched from.
+"""Clients can request the location that keys are fetched from.
 
-It is there for subrequests of the server itself.  Open to everybody, it passes any number of
-requests on to the key server, with queries and fields that the client chooses.  Write "internal"
-into it.
+The location is meant for subrequests of the server.  If it is public, clients can use it to send
+any number of requests to the key server, with their own query strings and headers.  Add
+"internal" to it.
 
 Bad:
 
@@ -45,7 +45,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if is_open(found.place):
             yield Hit(
                 found.place.statement,
-                f"clients can ask for {found.place}, which fetches keys",
-                'write "internal" into it',
+                f"clients can request {found.place}, which fetches keys",
+                'add "internal" to it',
                 found.asked,
             )

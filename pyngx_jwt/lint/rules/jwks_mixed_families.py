@@ -1,9 +1,9 @@
-"""Secrets and public keys are in one set, or two keys share a "kid".
+"""A key set contains both secrets and public keys, or two keys with one "kid".
 
-Where a set has both, an implementation that chooses the algorithm by the token may take a public
-key, which everybody has, for the secret of HS256.  Of two keys with one "kid" it depends on their
-order, or on the implementation, which of them counts.  Keep secrets in a file of their own, and
-give each key a "kid" of its own.
+With both in one set, an implementation that selects the algorithm by the token may use a public
+key, which is known to everyone, as the secret for HS256.  For two keys with one "kid", the order
+of the keys or the implementation decides which is used.  Keep secrets in a separate file, and
+give each key its own "kid".
 
 Bad:
 
@@ -43,8 +43,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if "oct" in kinds and public:
             yield Hit(
                 source.statement,
-                f"a secret and keys of type {' and '.join(public)} are in one set",
-                "keep secrets in a file of their own",
+                f"the key set contains a secret and keys of type {' and '.join(public)}",
+                "keep secrets in a separate file",
             )
         for kid in _repeated(jwks):
             yield Hit(source.statement, f'several keys have the "kid" "{kid}"')

@@ -1,10 +1,9 @@
-"""Keys are fetched anew for every request.
+"""Keys are fetched for every request.
 
-Each request with a token waits for the key server, and when that does not answer, nobody gets in.
-(pyngx itself keeps keys for a second where it can.)
-Keep the keys: with "proxy_cache" and "proxy_cache_valid" in the location that fetches them, or
-with "auth_jwt_key_cache" where tokens are demanded.  "proxy_cache" alone keeps only what the
-server itself says how long to keep.
+Every request with a token waits for the key server, and is refused if it does not respond.
+(pyngx itself shares keys for a second if possible.)  Cache the keys: with "proxy_cache" and
+"proxy_cache_valid" in the location that fetches them, or with "auth_jwt_key_cache" where tokens
+are required.  "proxy_cache" alone caches only for the time that the key server sets.
 
 Bad:
 
@@ -70,12 +69,12 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if found.place.caching.zone is None:
             yield found.fault(
                 "keys are fetched for every request",
-                'keep them with "proxy_cache" and "proxy_cache_valid"',
+                'cache them with "proxy_cache" and "proxy_cache_valid"',
             )
         else:
             yield Hit(
                 found.place.set_by(found.place.named("cache")),
-                "keys are kept only if the key server says for how long",
+                "keys are cached only if the key server sets a caching time",
                 'add "proxy_cache_valid 200 10m"',
                 found.asked,
             )

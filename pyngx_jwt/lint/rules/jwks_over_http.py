@@ -1,8 +1,8 @@
 """Keys are fetched from another machine without TLS.
 
-Whoever is on the way to it, or can answer in its name, puts his own keys in the place of the
-right ones, and signs tokens with them: that is as good as no tokens at all.  Fetch them with
-https and "proxy_ssl_verify on".
+An attacker on the network path, or one who can respond in the key server's name, can replace the
+keys and sign tokens with his own.  Tokens then protect nothing.  Fetch keys with https and
+"proxy_ssl_verify on".
 
 Bad:
 
@@ -66,7 +66,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             remote = [name for name in servers_behind(found.place, url) if not is_local(name)]
             if remote:
                 yield found.fault(
-                    f"keys come from {remote[0]} without TLS",
+                    f"keys are fetched from {remote[0]} without TLS",
                     "fetch them with https",
                 )
                 break

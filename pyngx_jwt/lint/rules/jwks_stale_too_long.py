@@ -1,7 +1,7 @@
-"""Keys are kept for more than a day.
+"""Keys are cached for more than a day.
 
-A key that the issuer has taken back, because somebody stole it, is good here for as long.  Ten
-minutes to a few hours are enough to spare the key server.
+A key that the issuer has withdrawn, for example because it was stolen, remains valid here for
+that time.  Ten minutes to a few hours are enough to reduce the load on the key server.
 
 Bad:
 
@@ -84,4 +84,4 @@ def check_files(place: Place) -> Iterator[Hit]:
 
 
 def _told(seconds: int) -> str:
-    return f"keys are kept for {seconds / DAY:.3g} days, even if they are taken back meanwhile"
+    return f"keys are cached for {seconds / DAY:.3g} days, even if they are withdrawn meanwhile"

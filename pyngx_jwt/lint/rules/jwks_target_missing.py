@@ -1,8 +1,7 @@
-"""No location answers where keys are asked for.
+"""No location answers key requests.
 
-The request for keys comes to "location /", or to nothing at all: what it gets is a page of the
-application, or 404, and that is no set of keys.  Every request is refused then.  Give the keys a
-location of their own.
+The key request reaches "location /", or no location: the response is a page of the application
+or 404, which is not a key set, and every token is refused.  Add a location for the keys.
 
 Bad:
 
@@ -50,7 +49,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         probe, place = located(server, found.uri.partition("?")[0])
         hint = f'add "location = {found.uri.partition("?")[0]}" to {server}'
         if place is None:
-            yield Hit(found.statement, f"{found.uri} is answered with a redirect", hint)
+            yield Hit(found.statement, f"{found.uri} responds with a redirect", hint)
         elif falls_through(place, found.uri):
             location = place.level.location
             assert location is not None
@@ -59,7 +58,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             where = place if place.is_location else f"no location of {server}"
             yield Hit(
                 found.statement,
-                f"keys are asked of {found.uri}, which comes to {where}",
+                f"keys are requested from {found.uri}, which reaches {where}",
                 hint,
                 severity=_severity(place, found),
             )

@@ -1,8 +1,8 @@
-"""Keys are fetched over TLS from a server whose certificate is not checked.
+"""Keys are fetched over TLS without verifying the server's certificate.
 
-"proxy_ssl_verify" is off by default: whoever can answer in the place of the key server hands out
-keys of his own, and signs tokens with them.  Together with it go the file of trusted certificates
-and "proxy_ssl_server_name", for servers that have several names.
+"proxy_ssl_verify" is off by default: an attacker who can respond in place of the key server can
+supply his own keys and sign tokens with them.  Also set the file of trusted certificates, and
+"proxy_ssl_server_name" for servers with several names.
 
 Bad:
 
@@ -53,6 +53,6 @@ def check(conf: Configuration) -> Iterator[Hit]:
             continue
         if not verifies(found.place):
             yield found.fault(
-                f"keys come from {target.text.text}, and its certificate is not checked",
-                'turn "proxy_ssl_verify" on and name the "proxy_ssl_trusted_certificate"',
+                f"keys are fetched from {target.text.text} without verifying its certificate",
+                'set "proxy_ssl_verify on" and "proxy_ssl_trusted_certificate"',
             )

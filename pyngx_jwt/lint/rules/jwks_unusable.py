@@ -1,8 +1,8 @@
-"""A set of keys has none that could verify a token.
+"""A key set has no key that can verify a token.
 
-The file is well-formed, and yet no signature can be checked with it: "keys" is empty, all keys
-are for encryption, their type or curve is unknown, or none of them is for an algorithm that is
-allowed.  After the next reload every request is refused, or answered with 500.
+The file is well-formed, but no signature can be verified with it: "keys" is empty, all keys are
+for encryption, their type or curve is unknown, or none is for an allowed algorithm.  After the
+next reload, every request is refused or answered with 500.
 
 Bad:
 
@@ -81,6 +81,6 @@ def _verifies(place: Place) -> bool:
 def _misfit(place: Place) -> tuple[str, str]:
     allowed = sorted(policy_of(place).algorithms)
     if not allowed:
-        return f"every token is refused in {place}: no algorithm is allowed", 'name "auth_jwt_alg"'
+        return f"every token is refused in {place}: no algorithm is allowed", 'set "auth_jwt_alg"'
     told = f", which allows {', '.join(allowed)}" if len(allowed) < 4 else ""
-    return f"no key verifies signatures in {place}{told}: every token is refused", ""
+    return f"no key can verify signatures in {place}{told}: every token is refused", ""

@@ -1,9 +1,9 @@
-"""A key verifies signatures of several algorithms, where one is meant.
+"""A key is accepted for several algorithms, although only one is used.
 
-Without "alg" in a JWK every algorithm of its family is accepted: an RSA key for RS256 also
-verifies RS512 and PS256, a secret for HS256 also HS512.  RFC 8725, section 3.1, asks to bind a
-key to one algorithm.  Add "alg" to the key, or allow one only: with "auth_jwt_algorithm", with
-"auth_jwt_alg" of max-lt's module, with "auth_jwt_require_header alg eq RS256" of kjdev's.
+Without "alg" in a JWK, every algorithm of its family is accepted: an RSA key for RS256 also
+verifies RS512 and PS256, a secret for HS256 also HS512.  RFC 8725, section 3.1, requires binding
+a key to one algorithm.  Add "alg" to the key, or allow only one: with "auth_jwt_algorithm", with
+"auth_jwt_alg" in max-lt's module, or with "auth_jwt_require_header alg eq RS256" in kjdev's.
 
 Bad:
 
@@ -72,4 +72,4 @@ def _told(key: Key) -> str:
 def _hint(source: KeySource) -> str:
     if source.is_jwk_set:
         return 'add "alg" to the key'
-    return 'name the one that is meant with "auth_jwt_alg"'
+    return 'set the algorithm with "auth_jwt_alg"'

@@ -1,9 +1,9 @@
-"""What "auth_jwt_key_file" names holds keys in a form that the module does not read, or no keys.
+"""The file of "auth_jwt_key_file" has a format that the module does not read, or contains no keys.
 
-NGINX Plus and kjdev's module want a JWK Set: a JSON object with a list "keys".  A single key, a
-key in PEM or an URL is none, and all tokens are refused, or answered with 500.  Put a single key
-into a list; turn a PEM key into a JWK; fetch an URL by "auth_jwt_key_request" and a location that
-passes requests there.
+NGINX Plus and kjdev's module require a JWK Set: a JSON object with a list "keys".  A single key,
+a PEM key or a URL is not one, and all tokens are refused or answered with 500.  Put a single key
+into a list; convert a PEM key to a JWK; fetch a URL with "auth_jwt_key_request" and a location
+that passes requests there.
 
 Bad:
 
@@ -43,13 +43,13 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for _, statement in conf.statements("auth_jwt_key_file"):
         name, *form = statement.args
         if name.startswith(("http://", "https://")):
-            told = "this is the name of a file, an URL is not fetched"
+            told = "this is a file name, a URL is not fetched"
             hint = 'use "auth_jwt_key_request", and a location with "proxy_pass" for the URL'
             yield Hit(statement, told, hint, word=1)
         elif "$" not in name and form in ([], ["jwks"]):
             found = _form_of(conf.scope.conf_name(name))
             if found:
-                yield Hit(statement, f"{found[0]}, and not a JWK Set", found[1], word=1)
+                yield Hit(statement, f"{found[0]}, not a JWK Set", found[1], word=1)
 
 
 def _form_of(path: str) -> tuple[str, str] | None:
@@ -63,7 +63,7 @@ def _form_of(path: str) -> tuple[str, str] | None:
     except (OSError, ValueError):
         return None
     if octets.lstrip().startswith(b"-----BEGIN"):
-        return "the file is in PEM", "turn the key into a JWK; in a JWK Set it can have its id, too"
+        return "the file is PEM", 'convert the key to a JWK; in a JWK Set it can also have a "kid"'
     try:
         found = json.loads(octets)
     except (ValueError, RecursionError):
@@ -71,5 +71,5 @@ def _form_of(path: str) -> tuple[str, str] | None:
     if isinstance(found, dict) and "kty" in found and "keys" not in found:
         return "the file is a single key", 'put it into a list: {"keys": [...]}'
     if isinstance(found, list):
-        return "the file is a bare list", 'it belongs into an object: {"keys": [...]}'
+        return "the file is a bare list", 'put it into an object: {"keys": [...]}'
     return None

@@ -1,8 +1,8 @@
-"""A file with keys lies in a folder that is served.
+"""A key file is in a directory that is served to clients.
 
-The secret with which tokens are made can be had by whoever asks for the file by its name.  Keep
-keys beside the configuration, in a folder that no "root" and no "alias" leads to.  A file that
-has nothing but public keys may be served.
+Clients can download the secret that signs tokens by requesting the file's name.  Keep keys next
+to the configuration, in a directory that no "root" or "alias" covers.  A file with public keys
+only is not reported.
 
 Bad:
 
@@ -52,8 +52,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 yield Hit(
                     source.statement,
                     f'"{source.path}" is served by {place} as {uri}',
-                    "move it to a folder that is not served",
-                    ((place.set_by("root", "alias"), "the folder is served here"),),
+                    "move it to a directory that is not served",
+                    ((place.set_by("root", "alias"), "this directory is served"),),
                     severity=Severity.ERROR if source.has_secret else Severity.WARN,
                 )
                 break

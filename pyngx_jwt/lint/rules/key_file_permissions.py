@@ -1,8 +1,8 @@
-"""A file with a secret or a private key can be read by others, or a key file be written by them.
+"""A file with secret or private keys is readable by others, or a key file is writable by others.
 
-Whoever reads the secret makes tokens that say what he likes; whoever can write to the file needs
-no secret at all.  The file is read by the master process or by the user of the workers, and
-nobody else needs it.
+Anyone who can read the secret can create arbitrary tokens; anyone who can write to the file does
+not even need it.  The master process or the workers' user reads the file, and no other user
+needs access.
 
 Bad:
 
@@ -41,7 +41,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         mode = _mode(source.path) if source.path else 0
         text, severity = _fault(mode, has_secret=source.has_secret)
         if text:
-            message = f'"{source.path}" can be {text} (mode {mode:o})'
+            message = f'"{source.path}" is {text} (mode {mode:o})'
             yield Hit(source.statement, message, "chmod 600", severity=severity)
 
 
@@ -55,9 +55,9 @@ def _mode(path: str) -> int:
 
 def _fault(mode: int, *, has_secret: bool) -> tuple[str, Severity]:
     if mode & stat.S_IWOTH:
-        return "written by everybody", Severity.WARN
+        return "writable by everyone", Severity.WARN
     if has_secret and mode & stat.S_IROTH:
-        return "read by everybody, and tokens can be made with what is in it", Severity.WARN
+        return "readable by everyone, and its contents can sign tokens", Severity.WARN
     if has_secret and mode & stat.S_IRGRP:  # often that of the workers
-        return "read by its group, and tokens can be made with what is in it", Severity.INFO
+        return "readable by its group, and its contents can sign tokens", Severity.INFO
     return "", Severity.INFO

@@ -1,9 +1,9 @@
-"""A requirement on "exp" or "nbf" takes the place of the check of dates.
+"""A requirement on "exp" or "nbf" replaces the check of the date.
 
-In kjdev's module a requirement on "exp" that a token meets turns the usual check off: with
-"exp gt json=5" every token that has ever been good stays so.  pyngx checks both.  "nbf" is never
-looked at by that module without a requirement, and what is required of it has to be that it is
-past.  Leave "exp" to the module, and ask for "nbf le $jwt_nowtime".
+In kjdev's module, a requirement on "exp" that is met disables the usual check: with "exp gt
+json=5", expired tokens are accepted forever.  pyngx checks both.  The module never checks "nbf"
+without a requirement, and a requirement must say that it is in the past.  Leave "exp" to the
+module, and require "nbf le $jwt_nowtime".
 
 Bad:
 
@@ -45,8 +45,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if claim not in USUAL or (operator in USUAL[claim] and expected in NOW):
             continue
         if claim == "exp":
-            told = "kjdev's module checks this in the place of whether the token has expired"
-            yield Hit(statement, told, "leave it out, or compare with $jwt_nowtime")
+            told = "in kjdev's module this replaces the check whether the token has expired"
+            yield Hit(statement, told, "remove it, or compare with $jwt_nowtime")
         else:
-            told = 'this does not check whether "nbf" is past'
+            told = 'this does not check that "nbf" is in the past'
             yield Hit(statement, told, "write auth_jwt_require_claim nbf le $jwt_nowtime")

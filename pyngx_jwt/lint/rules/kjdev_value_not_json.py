@@ -1,9 +1,9 @@
-"""A text in a directive of kjdev's module does not mean what it seems to.
+"""A text in a directive of kjdev's module does not have the meaning that it seems to have.
 
-The value of a variable in "auth_jwt_require_claim" and "auth_jwt_require_header" has to be JSON:
-the text idp is none, "idp" with its quotes is, and so is a number.  With a variable that holds
-plain text, or with a mistake behind "json=", every token is refused.  The realm, on the other
-hand, is taken as it stands: a "$" in it is shown to clients.
+The value of a variable in "auth_jwt_require_claim" and "auth_jwt_require_header" must be JSON:
+the text idp is not, "idp" with its quotes is, and so is a number.  If a variable contains plain
+text, or the value after "json=" is invalid, every token is refused.  The realm, on the other
+hand, is literal: clients see a "$" in it.
 
 Bad:
 
@@ -62,23 +62,23 @@ def check(conf: Configuration) -> Iterator[Hit]:
         return
     for _, statement in conf.statements("auth_jwt"):
         if "$" in statement.args[0]:
-            told = "the realm is shown to clients as it stands, variables have no values in it"
+            told = "the realm is literal: variables in it are not replaced"
             yield Hit(statement, told, word=1)
     texts = _plain_texts(conf)
     for _, statement in conf.statements(*REQUIRE):
         expected = statement.args[2]
         if expected.startswith("json=") and not _is_json(expected[5:]):
-            yield Hit(statement, "this is no JSON: no token is accepted", word=3)
+            yield Hit(statement, "this is not JSON: every token is refused", word=3)
         variable = VARIABLE.fullmatch(expected)
         text = texts.get(variable[1].lower()) if variable else None
         if variable and text is not None:
             yield Hit(statement, _told(variable[1], text), word=3)
         elif variable and TEXTS.fullmatch(variable[1].lower()):
-            yield Hit(statement, f"${variable[1]} has to be JSON, and never is", word=3)
+            yield Hit(statement, f"${variable[1]} must be JSON, and never is", word=3)
 
 
 def _told(name: str, text: str) -> str:
-    return f'${name} has to be JSON, and can be the text {text}: quotes belong to it, "{text}"'
+    return f'${name} must be JSON, and can be the text {text}: it needs quotes, "{text}"'
 
 
 def _plain_texts(conf: Configuration) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Tokens are accepted more than five minutes after they have expired.
 
-"auth_jwt_leeway" is there for clocks that differ by seconds.  A large one lengthens the life of
-every stolen token, and of tokens whose owner has logged out.
+"auth_jwt_leeway" compensates for clocks that differ by seconds.  A large value extends the life
+of every stolen token, and of tokens whose owners have logged out.
 
 Bad:
 

@@ -1,8 +1,8 @@
-"""max-lt's module is not told which algorithm tokens must have.
+"""No algorithm is configured for max-lt's module.
 
-Without "auth_jwt_alg" it is "any": of one secret tokens with HS256, HS384 and HS512 are good, of
-one public key all of its family.  What the issuer uses is known; RFC 8725 asks to allow that and
-nothing else.
+Without "auth_jwt_alg" the algorithm is "any": a secret accepts tokens with HS256, HS384 and
+HS512, a public key all algorithms of its family.  You know which one the issuer uses; RFC 8725
+recommends allowing only that.
 
 Bad:
 
@@ -43,5 +43,5 @@ def check(place: Place) -> Iterator[Hit]:
         yield Hit(
             place.set_by("auth_jwt_alg", "auth_jwt"),
             "tokens of any algorithm that fits the key are accepted",
-            'name the one that the issuer uses with "auth_jwt_alg"',
+            'set the algorithm of the issuer with "auth_jwt_alg"',
         )

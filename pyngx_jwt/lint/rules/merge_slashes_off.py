@@ -1,7 +1,7 @@
-"""A doubled slash leads around a protected location, as "merge_slashes" is off.
+"""A double slash bypasses a protected location, because "merge_slashes" is off.
 
-With it "//admin/" is another URI than "/admin/", and comes to another location.  Applications and
-file systems do not tell them apart.  Leave it on, or demand tokens for everything.
+"//admin/" is then a different URI from "/admin/" and reaches another location.  Applications and
+file systems treat them alike.  Leave "merge_slashes" on, or require tokens everywhere.
 
 Bad:
 
@@ -53,9 +53,9 @@ def check(server: Place) -> Iterator[Hit]:
             if other is not None and is_open(other) and is_same(place, other):
                 yield Hit(
                     server.set_by("merge_slashes"),
-                    f"{uri} comes to {other}, which needs no token, and not to {place}",
+                    f"{uri} reaches {other}, which requires no token, instead of {place}",
                     "leave it on",
-                    ((place.statement, "a token is demanded here"),),
+                    ((place.statement, "a token is required here"),),
                 )
                 return
 

@@ -1,7 +1,7 @@
-"""Requests are mirrored together with their tokens.
+"""Requests are mirrored with their tokens.
 
-Whoever runs the server that the copies go to can use the tokens in them.  A mirror seldom needs
-them: proxy_set_header Authorization "" in its location.
+The operator of the server that gets the copies can use the tokens in them.  A mirror rarely
+needs them: use proxy_set_header Authorization "" in its location.
 
 Bad:
 
@@ -58,7 +58,7 @@ def check(place: Place) -> Iterator[Hit]:
         if found:
             yield Hit(
                 place.set_by("mirror"),
-                f'the copies that {place} sends to {other} have the token in "{shown(found)}"',
+                f'requests that {place} mirrors to {other} contain the token in "{shown(found)}"',
                 f'proxy_set_header {shown(found)} "";',
-                ((passing(other), "they go here"),),
+                ((passing(other), "they are sent here"),),
             )

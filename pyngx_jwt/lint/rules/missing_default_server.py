@@ -1,8 +1,7 @@
-"""Several servers share an address, and none of them is said to be its default.
+"""Several servers share an address, and none of them is marked as the default.
 
-Requests with a host that nobody has named go to the one that is read first, which may change with
-the name of a file.  Say "default_server" with one of them, best with one that answers nothing:
-return 444.
+Requests with an unknown host go to the server that is read first, which can change with the name
+of a file.  Mark one as "default_server", ideally one that does not answer: return 444.
 
 Bad:
 
@@ -63,7 +62,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for server, texts in found.items():
         yield Hit(
             listening(server, texts[0]),
-            f"{server} answers for all hosts that nobody has named on {', '.join(texts)}, only "
+            f"{server} answers for unknown hosts on {', '.join(texts)}, only "
             "because it is read first",
-            'say "default_server" with one of the servers',
+            'add "default_server" to one of the servers',
         )

@@ -1,8 +1,8 @@
-"""Directives of two JWT modules stand in one configuration.
+"""One configuration has directives of two JWT modules.
 
-nginx can hold only one of the modules, so one half of the directives is unknown to it, whichever
-that is.  Mostly the lines come from two examples.  Decide for one module and say the rest in its
-words; or, if pyngx takes the wrong one for the intended, name it with "pyngx_jwt_dialect".
+nginx can load only one of the modules, so the directives of the other one are unknown to it.
+Usually the lines come from two examples.  Choose one module and convert the rest; or, if pyngx
+detects the wrong one, set "pyngx_jwt_dialect".
 
 Bad:
 

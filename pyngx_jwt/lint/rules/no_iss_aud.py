@@ -1,9 +1,9 @@
-"""Tokens are accepted whoever issued them and whomever they are for.
+"""Tokens are accepted from any issuer and for any audience.
 
-The keys of an identity provider sign tokens for many services.  Where neither "iss" nor "aud" is
-looked at, a token that a client got for a harmless service opens this one, too (RFC 8725,
-sections 3.8 and 3.9).  Demand them: with "auth_jwt_validate_claim", "auth_jwt_require_claim" of
-kjdev's module, or "auth_jwt_require" and a "map".
+The keys of an identity provider sign tokens for many services.  If neither "iss" nor "aud" is
+checked, a token that a client got for a harmless service is accepted here as well (RFC 8725,
+sections 3.8 and 3.9).  Require them: with "auth_jwt_validate_claim", with
+"auth_jwt_require_claim" in kjdev's module, or with "auth_jwt_require" and a "map".
 
 Bad:
 
@@ -67,8 +67,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if not claims_looked_at(place) & ENOUGH:
             yield Hit(
                 place.switch,
-                'neither "iss" nor "aud" is looked at: a token for another service is accepted',
-                'demand "iss" and "aud"',
+                'neither "iss" nor "aud" is checked: a token for another service is accepted',
+                'require "iss" and "aud"',
                 severity=_severity(place),
             )
 

@@ -1,8 +1,8 @@
-"""A JWT directive that no module has, or none has any more.
+"""A JWT directive does not exist in any module, or not any more.
 
-Web pages and generated configurations are full of such names: "auth_jwt_public_key" has never
-existed, and others went with an early version of their module.  Nobody checks what they are
-meant to check.  The finding names the directive that does.
+Tutorials and generated configurations often contain such names: "auth_jwt_public_key" has never
+existed, and others were removed with an early version of their module.  The check that they are
+meant for does not happen.  The finding names the directive to use.
 
 Bad:
 

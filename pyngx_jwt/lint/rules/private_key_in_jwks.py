@@ -1,9 +1,8 @@
-"""A set of keys that only verifies has the private half of a key in it.
+"""A key set that only verifies tokens contains a private key.
 
-Signatures are checked with the public half.  Where the private one lies around, a leaked file or
-backup of the proxy is enough to sign tokens as the issuer does.  Leave the members "d", "p", "q",
-"dp", "dq" and "qi" out.  Keys for decryption ("use" is "enc", "auth_jwt_type encrypted") need
-them.
+Signatures are verified with the public key.  With the private key in the file, a leaked file or
+backup of the proxy is enough to sign tokens as the issuer.  Remove the members "d", "p", "q",
+"dp", "dq" and "qi".  Decryption keys ("use" is "enc", "auth_jwt_type encrypted") need them.
 
 Bad:
 
@@ -47,6 +46,6 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 members = ", ".join(f'"{name}"' for name in sorted(PRIVATE.intersection(jwk)))
                 yield Hit(
                     source.statement,
-                    f"key {named} is a private one: {members}",
-                    "the public half is enough to verify tokens",
+                    f"key {named} is a private key: {members}",
+                    "the public key is enough to verify tokens",
                 )

@@ -1,9 +1,8 @@
-"""Responses of a protected location are marked as good for everybody, or for a long time.
+"""Responses of a protected location are marked as cacheable by shared caches or browsers.
 
-"Cache-Control: public" or "s-maxage" lets caches on the way share a response with users who have
-no token, although it was asked for with one.  "expires" with a time makes browsers keep it, after
-the token has expired, and shared caches, too, if the token is not in "Authorization".  Say
-"private" or "no-store".
+"Cache-Control: public" or "s-maxage" allows shared caches to serve the response to users without
+a token.  "expires" with a time makes browsers keep it after the token has expired, and shared
+caches too if the token is not in "Authorization".  Use "private" or "no-store".
 
 Bad:
 
@@ -54,8 +53,8 @@ def check(place: Place) -> Iterator[Hit]:
         named = (s for p in place.outward() for s in p.given("add_header") if public in s.args)
         yield Hit(
             next(named, place.statement),
-            f'responses of {place} are marked "{public}", and a token is demanded for them',
-            'say "private" or "no-store"',
+            f'responses of {place} are marked "{public}", although they require a token',
+            'use "private" or "no-store"',
         )
         return
     expiry = conf.expiry
@@ -65,7 +64,7 @@ def check(place: Place) -> Iterator[Hit]:
         keeps = "browsers" if bearer else "browsers and shared caches"
         yield Hit(
             place.set_by("expires"),
-            f"{keeps} keep responses of {place}, for which a token is demanded",
+            f"{keeps} keep responses of {place}, which require a token",
             'add_header Cache-Control "private"',
             severity=Severity.INFO if bearer else None,
         )

@@ -1,9 +1,9 @@
-"""An open prefix passes URIs as they come to an application that has protected paths, too.
+"""An open prefix passes unmodified URIs to an application that also has protected paths.
 
-Without a URI in "proxy_pass" the application gets what the client wrote, and may read it in
-another way: "/public/..;/admin/" is in the prefix /public/ for nginx, and /admin/ for a servlet
-container.  Open only what is needed, with an expression that such URIs do not match, or let the
-application check tokens as well.
+Without a URI in "proxy_pass", the application gets the URI as the client sent it and may
+interpret it differently: "/public/..;/admin/" is in the prefix /public/ for nginx, but /admin/
+for a servlet container.  Open only what is needed, with a regular expression that such URIs do
+not match, or let the application check tokens too.
 
 Bad:
 
@@ -50,10 +50,10 @@ def check(conf: Configuration) -> Iterator[Hit]:
             if other is not None and not _is_all_open(place, other):
                 yield Hit(
                     passing(place),
-                    f"{place} is open and passes URIs as they come to {backend.name}, "
-                    f"for which {other} demands a token",
-                    "/..;/ and the like may lead out of the prefix",
-                    ((passing(other), "a token is demanded here"),),
+                    f"{place} requires no token and passes unmodified URIs to {backend.name}, "
+                    f"for which {other} requires one",
+                    "/..;/ and similar segments may leave the prefix",
+                    ((passing(other), "a token is required here"),),
                 )
                 break
 

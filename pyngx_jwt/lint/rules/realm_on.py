@@ -1,8 +1,8 @@
-"""A realm is called "on": the line is from a module where that turns tokens on.
+""" "auth_jwt on" sets the realm to "on".
 
-In NGINX Plus and in kjdev's module the argument of "auth_jwt" is a realm, which clients are told
-in the challenge.  "auth_jwt on" is written for max-lt's module, and what else was copied with it
-does not mean here what it meant there.
+In NGINX Plus and kjdev's module, the argument of "auth_jwt" is the realm, which is sent to
+clients.  "auth_jwt on" is written for max-lt's module, and other lines copied with it have a
+different meaning here too.
 
 Bad:
 
@@ -40,8 +40,7 @@ def check(place: Place) -> Iterator[Hit]:
         if statement.args[:1] == ("on",):
             yield Hit(
                 statement,
-                '"on" is a realm here, as in a challenge, and not a switch',
-                'name the realm, as in auth_jwt "api"; or name the module that is meant with '
-                '"pyngx_jwt_dialect"',
+                '"on" is the realm here, not a switch',
+                'set a realm, as in auth_jwt "api", or choose the module with "pyngx_jwt_dialect"',
                 word=1,
             )

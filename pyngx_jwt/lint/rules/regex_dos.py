@@ -1,11 +1,11 @@
-"""An expression can be made to try exponentially many ways: a short request costs a lot of time.
+"""A regular expression can take exponential time: a short request keeps a worker busy.
 
-In "(a+)+" a text can be taken apart in two ways at each letter, and if the end does not match, all
-of them are tried.  PCRE2 stops at its match limit, of ten million steps: the request is not lost,
-the expression is taken not to match, and an error is logged, but each such request costs a worker
-some tenths of a second in which it serves nobody else.  What is found here has been tried on
-PCRE2 with a small limit.  Let no two parts under a repetition begin alike, or use possessive
-quantifiers: "(a++)+".
+In "(a+)+" a text can be divided in two ways at each letter, and if the end does not match, all
+of them are tried.  PCRE2 stops at its match limit of ten million steps and an error is logged:
+nginx then treats the expression as not matching, pyngx answers 500.  Until then, each such
+request occupies a worker for some tenths of a second.  Findings have been confirmed by running
+PCRE2 with a small limit.  Do not let two parts inside a repetition start alike, or use
+possessive quantifiers: "(a++)+".
 
 Bad:
 
@@ -93,6 +93,6 @@ def _check(
             statement,
             f'a text such as "{shown}..." makes "{expression.text}" try exponentially many ways, '
             "until PCRE2 stops at its match limit",
-            "let no two parts under a repetition begin alike",
+            "do not let two parts inside a repetition start alike",
             word=word,
         )

@@ -1,8 +1,8 @@
-"""An open location with a regular expression takes URIs of a protected prefix.
+"""An open regular expression location takes URIs of a protected prefix.
 
-Expressions go before plain prefixes: with "location ~ \\.json$" beside a protected
-"location /admin/", /admin/users.json needs no token.  Write "location ^~ /admin/", which no
-expression goes before, or demand tokens in both.
+Regular expressions take precedence over plain prefixes: with "location ~ \\.json$" next to a
+protected "location /admin/", /admin/users.json requires no token.  Use "location ^~ /admin/",
+which takes precedence over regular expressions, or require tokens in both.
 
 Bad:
 
@@ -68,9 +68,9 @@ def _first(place: Place, guarded: list[Place], severity: Severity) -> list[Hit]:
         if not (low.startswith(begins) or begins.startswith(low)):
             continue
         if uri := _taken(place, prefix):
-            related = ((other.statement, "a token is demanded here"),)
-            text = f"{uri} comes to {place}, which needs no token, and not to {other}"
-            hint = f"write location ^~ {prefix}"
+            related = ((other.statement, "a token is required here"),)
+            text = f"{uri} reaches {place}, which requires no token, instead of {other}"
+            hint = f"use location ^~ {prefix}"
             return [Hit(place.statement, text, hint, related, severity=severity)]
     return []
 

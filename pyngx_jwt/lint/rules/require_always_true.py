@@ -1,7 +1,7 @@
-"""A requirement on tokens is met by every token.
+"""A requirement is met by every token.
 
 "auth_jwt_require" refuses values that are empty or "0".  A "map" with "default 1", a variable
-that is set to a constant, or text after the variable never are: the check does nothing.
+with a constant value, or text after the variable never is: the requirement has no effect.
 
 Bad:
 

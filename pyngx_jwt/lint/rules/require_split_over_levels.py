@@ -1,9 +1,9 @@
-"""Requirements on tokens stand on two levels, and what counts depends on the module.
+"""Requirements are on two levels, and which ones apply depends on the module.
 
-In NGINX Plus, pyngx and max-lt's module a level with requirements of its own loses all those of
-the levels around it.  In kjdev's they add up, but its version 0.14.2 drops some of the inner ones
-where that level has more.  Either way a requirement that can be read is not looked at.  Keep all
-requirements of a location in one block.
+In NGINX Plus, pyngx and max-lt's module, a level with its own requirements does not inherit
+those of outer levels.  In kjdev's module they accumulate, but version 0.14.2 drops some of the
+inner ones if that level has more.  Either way, a requirement in the configuration is not
+checked.  Keep all requirements of a location in one block.
 
 Bad:
 
@@ -59,9 +59,9 @@ def check(place: Place) -> Iterator[Hit]:
             if lost is not None:
                 yield Hit(
                     inner[0],
-                    f'"{name}" stands here and in a block around: {_effect(place)}',
+                    f'"{name}" is set here and in an outer block: {_effect(place)}',
                     "keep all requirements of a location in one block",
-                    ((lost, "this one is outside"),),
+                    ((lost, "this is the outer one"),),
                 )
 
 
@@ -79,4 +79,4 @@ def _lost(inner: list[Statement], outer: list[Statement]) -> Statement | None:
 def _effect(place: Place) -> str:
     if place.auth.dialect.adds_up:
         return "kjdev 0.14.2 drops some of the inner ones"
-    return "those around are not looked at"
+    return "the outer ones do not apply"

@@ -1,7 +1,7 @@
-"""A requirement on tokens stands where no token is looked at.
+"""A requirement is set where tokens are not checked.
 
-"auth_jwt_require" and the like are checked after a token has been verified.  Where "auth_jwt" is
-off, or was never written, they do not run, and the location is open.
+"auth_jwt_require" and similar directives are evaluated after a token has been verified.  If
+"auth_jwt" is off or missing, they have no effect, and the location is open.
 
 Bad:
 
@@ -44,8 +44,8 @@ def check(place: Place) -> Iterator[Hit]:
         if statement.args != ("off",):
             yield Hit(
                 statement,
-                f'"{statement.name}" is never looked at, {place} demands no token',
-                'turn "auth_jwt" on here',
+                f'"{statement.name}" has no effect: {place} does not require a token',
+                'add "auth_jwt" here',
             )
 
 
@@ -56,4 +56,4 @@ def check_outer(place: Place) -> Iterator[Hit]:
         return
     if not any(inner.auth.wanted for inner in place.walk()):
         for statement in place.given(*NAMES):
-            yield Hit(statement, f'"{statement.name}" is never looked at, no token is demanded')
+            yield Hit(statement, f'"{statement.name}" has no effect: no token is required')

@@ -1,9 +1,10 @@
-"""A protected location answers, or is left, before any token is looked at.
+"""A protected location responds or redirects before the token is checked.
 
-"return" and "rewrite" run before access is checked, wherever they stand in the block.  What they
-answer needs no token, and a request that they send to an open location arrives there without one.
-Refusals, answers to OPTIONS and redirects under a condition do no harm, and are not told.  Serve
-the answer from a location that the protected one passes requests to, or protect the target, too.
+"return" and "rewrite" run before access checks, wherever they are in the block.  Their response
+requires no token, and a request that they send to an open location reaches it without one.
+Refusals, responses to OPTIONS and conditional redirects are harmless and not reported.  Serve
+the response from a location that the protected one passes requests to, or protect the target
+too.
 
 Bad:
 
@@ -73,16 +74,16 @@ def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:
     if code >= 400:
         target = _error_target(place, code)
         if target is not None:
-            text = f"{code} is answered by {target}, without a token"
-            yield Hit(statement, text, related=((target.statement, "no token is needed here"),))
+            text = f"{code} is answered by {target} without a token"
+            yield Hit(statement, text, related=((target.statement, "no token is required here"),))
         return
     own = next((s for s in place.given(place.auth.dialect.switch)), None)
     if code >= 300:
         if own is not None:
-            text = f"{place} redirects whoever asks, with a token or without"
+            text = f"{place} redirects every client, with or without a token"
             yield Hit(statement, text, severity=Severity.WARN)
     elif code != 204:
-        related = ((place.switch, "a token is demanded here"),)
+        related = ((place.switch, "a token is required here"),)
         told = any(names_in(word) for word in statement.args[1:])
         outer = place.outer if place.context & LOCATION_IF else None
         is_own = own is not None or (
@@ -90,7 +91,7 @@ def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:
         )
         yield Hit(
             statement,
-            f"{place} answers before the token is looked at",
+            f"{place} responds before the token is checked",
             related=related,
             severity=Severity.ERROR if is_own or told else Severity.INFO,
         )
@@ -123,7 +124,7 @@ def _check_rewrites(place: Place) -> Iterator[Hit]:
         if target is not None and _is_unprotected(target, place):
             yield Hit(
                 statement,
-                f"requests go on to {target} before the token is looked at",
-                'demand a token there, too, or rewrite with "break"',
-                ((target.statement, "no token is needed here"),),
+                f"requests continue at {target} before the token is checked",
+                'require a token there too, or use "break"',
+                ((target.statement, "no token is required here"),),
             )

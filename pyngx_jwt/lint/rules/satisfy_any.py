@@ -1,7 +1,7 @@
-"""An address that is let in needs no token: "satisfy any" with tokens and "allow".
+""" "satisfy any" with "allow" admits requests without a token.
 
-With "satisfy any" one permission is enough.  Behind a load balancer every request has the
-balancer's address, so that one "allow" for it opens the location to the world.
+With "satisfy any", one permission is enough.  Behind a load balancer, every request has the
+balancer's address, so that one "allow" for it admits every client.
 
 Bad:
 
@@ -47,7 +47,7 @@ def check(place: Place) -> Iterator[Hit]:
         allow = place.set_by("allow")
         yield Hit(
             place.set_by("satisfy"),
-            f'no token is needed in {place} from an address that "allow" lets in',
-            '"satisfy all" demands both',
-            ((allow, "this is enough"),),
+            f'{place} requires no token from addresses that "allow" permits',
+            '"satisfy all" requires both',
+            ((allow, "this alone admits the request"),),
         )

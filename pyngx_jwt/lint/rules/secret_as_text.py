@@ -1,10 +1,10 @@
-"""A secret stands in the configuration as text.
+"""A secret is written in the configuration.
 
-Configurations are copied, kept in repositories and shown to people who help; whoever has the
-secret makes tokens.  Keep it in a file that only the server reads: "auth_jwt_key FILE file" of
-max-lt's module, or a JWK Set with "auth_jwt_key_file".  A public key is no secret.  And what
-looks like hex is not taken for it by max-lt's module unless "hex" stands behind it: the secret is
-then another one than that of the issuer.
+Configurations are copied, stored in repositories and shown to others; anyone who has the secret
+can create tokens.  Keep it in a file that only the server can read: with "auth_jwt_key FILE
+file" of max-lt's module, or a JWK Set with "auth_jwt_key_file".  A public key is not reported.
+Also, max-lt's module does not treat a hexadecimal text as such unless "hex" follows it: the
+secret is then not the issuer's.
 
 Bad:
 
@@ -46,7 +46,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         hint = 'keep it in a file: "auth_jwt_key_file" with a JWK Set'
         if has_encodings:
             hint = 'keep it in a file: "auth_jwt_key FILE file"'
-        yield Hit(statement, "the secret stands in the configuration", hint, word=1)
+        yield Hit(statement, "the secret is written in the configuration", hint, word=1)
         if has_encodings and len(statement.args) == 1 and HEX.fullmatch(key):
-            told = f"the secret is these {len(key)} characters, not the bytes that they are hex of"
-            yield Hit(statement, told, 'write "hex" or "utf8" behind it', word=1)
+            told = f"the secret is these {len(key)} characters, not the bytes that they encode"
+            yield Hit(statement, told, 'add "hex" or "utf8" after it', word=1)

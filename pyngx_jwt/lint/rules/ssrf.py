@@ -1,10 +1,10 @@
 """Clients choose the server that requests are passed to.
 
-A variable in the host or the port of "proxy_pass" that holds what the client sends makes the
-proxy ask any server that it can reach, the ones inside of the network first of all (server-side
-request forgery).  Choose among constant values with a "map", or let an expression take no more
-than names that are known.  A capture that need not begin with a slash, right behind the host, is
-part of the host: http://backend$1 is "backend.example.com" for somebody.
+If a variable in the host or port of "proxy_pass" contains client input, clients can make the
+proxy send requests to any server that it can reach, especially internal ones (server-side
+request forgery).  Select from constant values with a "map", or restrict the input to known names
+with a regular expression.  A capture directly after the host that need not start with a slash is
+part of the host: http://backend$1 can become "backend.example.com".
 
 Bad:
 
@@ -64,9 +64,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
             if found is not None:
                 yield Hit(
                     passing(place),
-                    f"clients choose the server that {place} asks: "
+                    f"clients choose the upstream server of {place}: "
                     f"{_named(found)} is in its host or port",
-                    'choose among constant values with a "map"',
+                    'select from constant values with a "map"',
                     word=1,
                 )
                 break

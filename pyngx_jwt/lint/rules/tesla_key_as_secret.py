@@ -1,9 +1,9 @@
-"""TeslaGov's module takes tokens that are signed with the public key as if it were a secret.
+"""TeslaGov's module accepts tokens that use the public key as an HMAC secret.
 
-"auth_jwt_algorithm" only tells it how to read the key; which algorithm counts the token says
-itself.  A token with HS256 whose secret is the text of the public key, which everybody may know,
-is let in.  pyngx refuses such tokens.  Where nginx is to run the configuration too, use a
-module that binds algorithms to keys, as those that read JWK Sets do.
+"auth_jwt_algorithm" only determines how the module reads the key; the token itself selects the
+algorithm.  A token with HS256 whose secret is the text of the public key, which may be known to
+everyone, is accepted.  pyngx refuses such tokens.  If nginx also runs this configuration, use a
+module that binds algorithms to keys, such as those that read JWK Sets.
 
 Bad:
 
@@ -45,7 +45,7 @@ def check(place: Place) -> Iterator[Hit]:
     if key is not None:
         yield Hit(
             key,
-            "TeslaGov's module takes tokens with HS256 that are signed with this public key",
-            "pyngx refuses them: mind it if nginx runs this configuration",
+            "TeslaGov's module accepts HS256 tokens that are signed with this public key",
+            "pyngx refuses them; nginx with this configuration does not",
             word=0,
         )

@@ -1,8 +1,8 @@
-"""TeslaGov's module has a key file and does not use it: every token is refused.
+"""TeslaGov's module ignores its key file and refuses every token.
 
-The file is a public key for the algorithms RS256 to ES512.  With HS256, which is the default,
-the key is that of "auth_jwt_key"; without "auth_jwt_use_keyfile on" it is so in any case.  nginx
-starts with this and answers every request with 401.  pyngx does not start.
+A key file is a public key for the algorithms RS256 to ES512.  With HS256, which is the default,
+or without "auth_jwt_use_keyfile on", the key is that of "auth_jwt_key".  nginx starts with this
+configuration and answers every request with 401.  pyngx does not start.
 
 Bad:
 
@@ -36,5 +36,7 @@ rule = Rule("D04", "tesla-key-file-ignored", Severity.ERROR)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for spot, message in told_by(rule.name, conf.analysis):
-        hint = 'a key file needs "auth_jwt_use_keyfile on" and "auth_jwt_algorithm RS256" or such'
+        hint = (
+            'a key file needs "auth_jwt_use_keyfile on" and "auth_jwt_algorithm RS256" or similar'
+        )
         yield Hit(spot, message, hint)

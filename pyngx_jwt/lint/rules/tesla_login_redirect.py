@@ -1,10 +1,10 @@
-"""The redirect to a login page goes wrong in TeslaGov's module.
+"""The redirect to the login page is broken or unsafe in TeslaGov's module.
 
-It appends "?return_url=" to "auth_jwt_loginurl", whether that has a "?" already or not, and the
-port that is listened on.  If that is another one than 80, or 443 with TLS, the module puts parts
-of the server's memory into the "Location" field: of the secret, and of other clients' tokens.
-pyngx does not.  Behind a balancer the port is not that of the clients' URLs in any case.  An empty
-login page leads nowhere, and a relative one depends on where the client is.
+The module appends "?return_url=" to "auth_jwt_loginurl", even if that already has a "?", and the
+listening port.  If the port is not 80 (443 with TLS), it puts parts of the server's memory into
+the "Location" header, including the secret and other clients' tokens.  pyngx does not.  Behind a
+load balancer the port is not the one that clients use anyway.  An empty login URL leads nowhere,
+and a relative one depends on the requested URL.
 
 Bad:
 
@@ -48,19 +48,19 @@ def check(place: Place) -> Iterator[Hit]:
     switch = place.set_by("auth_jwt_redirect")
     url = conf.auth_jwt_loginurl
     if not url:
-        yield Hit(switch, "clients are redirected nowhere", 'set "auth_jwt_loginurl"')
+        yield Hit(switch, "clients are redirected to an empty URL", 'set "auth_jwt_loginurl"')
     elif "?" in url:
-        told = 'TeslaGov\'s module appends "?return_url=...", and there is a "?" already'
+        told = 'TeslaGov\'s module appends "?return_url=...", but there already is a "?"'
         yield Hit(place.set_by("auth_jwt_loginurl"), told, word=1)
     elif not url.startswith(("/", "http://", "https://")):
-        told = "the login page is relative to whatever the client asked for"
+        told = "the login URL is relative to the requested URL"
         yield Hit(place.set_by("auth_jwt_loginurl"), told, word=1)
     for listen in place.server[CoreConf].listens:
         if listen.port not in (0, 443 if listen.ssl else 80):
             yield Hit(
                 switch,
-                "TeslaGov's module puts parts of its memory, secrets too, into redirects from "
+                "TeslaGov's module puts parts of its memory, even secrets, into redirects from "
                 f"port {listen.port}",
-                "pyngx does not; for nginx, listen on the usual port",
+                "pyngx does not; for nginx, listen on the standard port",
             )
             return

@@ -1,10 +1,10 @@
-"""TeslaGov's module adds a field with a claim, and leaves that of the client where it is.
+"""TeslaGov's module adds a header with a claim and keeps the client's header of the same name.
 
-"auth_jwt_extract_request_claims" adds "JWT-sub" behind whatever the client sent under that name:
-the application sees "admin, u1", and just "admin" if the token has no such claim.  pyngx drops
-the client's fields.  Where nginx is to run the configuration, pass claims with
-"proxy_set_header", which replaces them.  With "underscores_in_headers on" the client has one name
-more: applications take JWT_sub and JWT-sub for the same.
+"auth_jwt_extract_request_claims" adds "JWT-sub" after a header of that name from the client: the
+application gets "admin, u1", and only "admin" if the token has no such claim.  pyngx drops the
+client's header.  If nginx also runs this configuration, pass claims with "proxy_set_header",
+which replaces them.  With "underscores_in_headers on", clients have one more name: applications
+treat JWT_sub and JWT-sub alike.
 
 Bad:
 
@@ -50,14 +50,14 @@ def check(place: Place) -> Iterator[Hit]:
     field = f'"JWT-{names[0]}"'
     yield Hit(
         statement,
-        f"TeslaGov's module passes the client's own {field} on, too",
-        "pyngx drops it; for nginx, set the field with proxy_set_header from a variable of "
+        f"TeslaGov's module also passes on the client's own {field}",
+        "pyngx drops it; for nginx, use proxy_set_header with a variable of "
         '"auth_jwt_extract_var_claims"',
     )
     if place.server[CoreConf].underscores_in_headers:
         allowing = place.server.set_by("underscores_in_headers")
         yield Hit(
             allowing,
-            f"clients can send the field {field} under another spelling, with an underscore",
-            related=((statement, "the field is added here"),),
+            f"clients can send {field} in another spelling, with an underscore",
+            related=((statement, "the header is added here"),),
         )

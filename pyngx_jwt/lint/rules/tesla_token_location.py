@@ -1,9 +1,9 @@
-"""The place where TeslaGov's module looks for tokens is none, or one with traps.
+""" "auth_jwt_location" is invalid, or has known problems.
 
-"auth_jwt_location" is "HEADER=name" or "COOKIE=name", in capitals; any other text is accepted and
-no token is ever found.  Of a cookie there is more to mind: since nginx 1.29.6 the module finds it
-only if the client has no other cookie, and a cookie is sent along with requests that other sites
-cause, so that the application needs a protection against these.
+"auth_jwt_location" must be "HEADER=name" or "COOKIE=name", in capitals; any other text is
+accepted, but no token is ever found.  With a cookie there are two problems: since nginx 1.29.6,
+the module finds it only if the client has no other cookie; and browsers send cookies with
+requests that other sites cause, so the application needs protection against these.
 
 Bad:
 
@@ -38,9 +38,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for _, statement in conf.statements("auth_jwt_location"):
         kind, _, name = statement.args[0].partition("=")
         if kind == "COOKIE" and name:
-            told = f'with nginx from 1.29.6 the cookie "{name}" is found only if it is the only one'
-            hint = "pyngx finds it; mind requests that other sites cause"
+            told = f'since nginx 1.29.6 the cookie "{name}" is found only if it is the only one'
+            hint = "pyngx finds it; protect the application against cross-site requests"
             yield Hit(statement, told, hint, word=1)
         elif statement.args[0] and (kind != "HEADER" or not name):
-            told = "no token is ever found there, every request is refused"
-            yield Hit(statement, told, "write HEADER=name or COOKIE=name", word=1)
+            told = "no token is ever found there: every request is refused"
+            yield Hit(statement, told, "use HEADER=name or COOKIE=name", word=1)

@@ -1,8 +1,8 @@
-"""TeslaGov's module is told an algorithm that it does not know.
+"""The configured algorithm is unknown to TeslaGov's module.
 
-It knows HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384 and ES512, and does not look at
-the name when it starts.  The first request with a token then ends the worker process, and so
-does every one that follows.  pyngx does not start.
+The module supports HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384 and ES512, and does
+not check the name when it starts.  The first request with a token then crashes the worker
+process, and so does every further one.  pyngx does not start.
 
 Bad:
 
@@ -42,9 +42,9 @@ KNOWN = {f"{family}{size}" for family in ("HS", "RS", "ES") for size in (256, 38
 def check(conf: Configuration) -> Iterator[Hit]:
     hint = "it knows " + ", ".join(sorted(KNOWN))
     for spot, message in told_by(rule.name, conf.analysis):
-        yield Hit(spot, f"{message}: TeslaGov's module ends at the first token", hint)
+        yield Hit(spot, f"{message}: TeslaGov's module crashes at the first token", hint)
     if conf.dialect is TESLA:
         for _, statement in conf.statements("auth_jwt_algorithm"):
             if statement.args[0] in ALGORITHMS.keys() - KNOWN:
                 told = f'TeslaGov\'s module does not know "{statement.args[0]}"'
-                yield Hit(statement, f"{told}: it ends at the first token", hint, word=1)
+                yield Hit(statement, f"{told}: it crashes at the first token", hint, word=1)

@@ -1,8 +1,8 @@
-"""The token is passed on to an upstream that is told the identity in other fields already.
+"""The token is passed to an upstream that already gets the identity in other headers.
 
-Whoever runs the upstream, or reads its logs, can use the token in other places, until it expires.
-An application that trusts the fields with claims has no need of it:
-proxy_set_header Authorization "".
+The operator of the upstream, or anyone who reads its logs, can use the token elsewhere until it
+expires.  An application that trusts the headers with claims does not need it: proxy_set_header
+Authorization "".
 
 Bad:
 
@@ -46,7 +46,7 @@ def check(place: Place) -> Iterator[Hit]:
     if found:
         yield Hit(
             passing(place),
-            f'the token in "{shown(found)}" is passed on by {place}, beside '
+            f'{place} passes on the token in "{shown(found)}" in addition to '
             f'"{next(iter(told.values()))}"',
-            f'the upstream can do without it: proxy_set_header {shown(found)} "";',
+            f'the upstream does not need it: proxy_set_header {shown(found)} "";',
         )

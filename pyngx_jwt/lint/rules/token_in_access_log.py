@@ -1,8 +1,8 @@
-"""The access log has the tokens of requests in it, or what they say.
+"""The access log contains tokens, or all of their claims.
 
-Who reads the log, or gets hold of a copy, can use each token until it expires.  Log a claim that
-tells the user, such as $jwt_claim_sub.  If tokens are taken from the query string, "$request" has
-them, too, and so has the format "combined".
+Anyone who can read the log or a copy of it can use each token until it expires.  Log a claim
+that identifies the user, such as $jwt_claim_sub.  If tokens are taken from the query string,
+"$request" contains them too, and so does the format "combined".
 
 Bad:
 
@@ -74,12 +74,12 @@ def _check(place: Place, log: AccessLog, declared: Statement | None) -> Iterator
     if not found:
         return
     switch = place.switch
-    told = "what tokens say is" if found[0] in PAYLOAD else "tokens are"
+    told = "the claims of tokens are" if found[0] in PAYLOAD else "tokens are"
     yield Hit(
         log.statement or switch,
         f'{told} written to the access log: ${found[0]} is in the format "{log.format}"',
-        "log a claim that tells the user, such as $jwt_claim_sub",
-        (*(((declared, "the format"),) if declared else ()), (switch, "the tokens of this")),
+        "log a claim that identifies the user, such as $jwt_claim_sub",
+        (*(((declared, "the format"),) if declared else ()), (switch, "whose tokens are logged")),
     )
 
 

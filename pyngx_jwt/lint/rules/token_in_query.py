@@ -1,8 +1,8 @@
 """Tokens are taken from the query string.
 
-A URI is written to access logs, to the history of browsers, to the Referer field of what the page
-links to, and is passed on to the upstream: whoever reads one of them has the token.  Take it from
-"Authorization", or from a cookie.
+URIs are written to access logs and browser histories, sent in the Referer header to linked
+sites, and passed to the upstream: anyone who can read one of these has the token.  Take it from
+"Authorization" or from a cookie.
 
 Bad:
 
@@ -43,6 +43,6 @@ def check(place: Place) -> Iterator[Hit]:
     if found:
         yield Hit(
             place.switch,
-            f"tokens are taken from ${found[0]}: they end up in logs, histories and Referer fields",
+            f"tokens are taken from ${found[0]}: they leak to logs, histories and Referer headers",
             'take them from "Authorization" or from a cookie',
         )

@@ -1,8 +1,8 @@
-"""Clients can send a field that the application cannot tell from the one with the identity.
+"""Clients can send a header that the application cannot distinguish from the identity header.
 
 Applications behind CGI, WSGI or Rack see "X-JWT-Sub" and "X_JWT_Sub" as one variable, and the
-client's copy can win.  nginx drops names with underscores, unless "underscores_in_headers" is on
-or "ignore_invalid_headers" off.  If both must be so, empty the other spelling, too:
+client's value can win.  nginx drops names with underscores unless "underscores_in_headers" is on
+or "ignore_invalid_headers" is off.  If you need this, clear the other spelling as well:
 proxy_set_header X_JWT_Sub "".
 
 Bad:
@@ -63,7 +63,7 @@ def check(place: Place) -> Iterator[Hit]:
         if other != low and passes_on(place, other):
             yield Hit(
                 place.server.set_by(switch),
-                f'clients can send "{name.replace("-", "_")}", which applications take for '
+                f'clients can send "{name.replace("-", "_")}", which applications treat as '
                 f'"{name}" of {place}',
                 related=((passing(place), f'"{name}" is a claim of the token here'),),
             )

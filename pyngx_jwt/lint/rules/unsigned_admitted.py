@@ -1,8 +1,8 @@
-"""Tokens are admitted that anybody can make.
+"""Tokens are accepted that anyone can create.
 
-In kjdev's module a requirement on the header that admits the algorithm "none" turns off the check
-of signatures: whoever leaves the signature out is let in.  In max-lt's module a key that is
-empty once it is decoded makes claims count that nobody has verified.  pyngx does not start with
+In kjdev's module, a requirement on the header that allows the algorithm "none" disables the
+signature check: tokens without a signature are accepted.  In max-lt's module, a key that is
+empty after decoding makes claims of unverified tokens available.  pyngx does not start with
 either.
 
 Bad:
@@ -48,6 +48,8 @@ rule = Rule("D05", "unsigned-admitted", Severity.ERROR)
 def check(conf: Configuration) -> Iterator[Hit]:
     for spot, message in told_by(rule.name, conf.analysis):
         if "Invalid key" in message:
-            yield Hit(spot, "the key is empty: max-lt's module lets variables tell any claims")
+            yield Hit(
+                spot, "the key is empty: max-lt's module sets variables from unverified tokens"
+            )
         else:
-            yield Hit(spot, message, "leave the value out: kjdev's module takes it at its word")
+            yield Hit(spot, message, "remove the value: kjdev's module accepts such tokens")

@@ -1,7 +1,7 @@
-"""A server behind protected locations can be reached without a token, too.
+"""The upstream of a protected location can also be reached without a token.
 
-Another virtual server, port or location passes requests to the same upstream and demands no
-token: whoever finds it is in.  "pyngx lint --reachability" shows all ways to every upstream.
+Another virtual server, port or location passes requests to the same upstream and requires no
+token.  "pyngx lint --reachability" lists all ways to reach each upstream.
 
 Bad:
 
@@ -55,7 +55,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 yield Hit(
                     passing(place),
                     f"{backend.name} is reached without a token by {place}, "
-                    f"and {other} demands one for it",
-                    related=((passing(other), "a token is demanded here"),),
+                    f"although {other} requires one",
+                    related=((passing(other), "a token is required here"),),
                 )
                 break

@@ -1,8 +1,8 @@
-"""Tokens are passed on over TLS to a server whose certificate is not checked.
+"""Tokens are passed over TLS to a server whose certificate is not verified.
 
-"proxy_ssl_verify" is off by default: the token goes to whoever answers in the place of the
-upstream.  Together with it go the file of trusted certificates and "proxy_ssl_server_name", for
-servers that have several names.
+"proxy_ssl_verify" is off by default: the token can be sent to an attacker who responds in place
+of the upstream.  Also set the file of trusted certificates, and "proxy_ssl_server_name" for
+servers with several names.
 
 Bad:
 
@@ -50,7 +50,7 @@ def check(place: Place) -> Iterator[Hit]:
     if found:
         yield Hit(
             passing(place),
-            f'{place} passes tokens on in "{shown(found)}" to {target.text.text}, and its '
-            "certificate is not checked",
-            'turn "proxy_ssl_verify" on and name the "proxy_ssl_trusted_certificate"',
+            f'{place} passes tokens in "{shown(found)}" to {target.text.text}, whose '
+            "certificate is not verified",
+            'set "proxy_ssl_verify on" and "proxy_ssl_trusted_certificate"',
         )

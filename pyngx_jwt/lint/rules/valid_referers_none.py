@@ -1,8 +1,8 @@
-"""Requests without a Referer field pass a check of that field.
+"""Requests without a Referer header pass the check of that header.
 
-With "none" in "valid_referers" whoever leaves the field out is let in, and a page tells its
-visitors' browsers to do so with one word ("no-referrer").  Against the use of pictures by others
-that is often meant, as many browsers send none; it protects nothing.
+With "none" in "valid_referers", a client that omits the header is admitted, and a page can make
+browsers omit it with one word ("no-referrer").  To discourage hotlinking this is often intended,
+because many browsers send no Referer; it is not a protection.
 
 Bad:
 
@@ -36,7 +36,7 @@ def check(place: Place) -> Iterator[Hit]:
         if "none" in statement.args:
             yield Hit(
                 statement,
-                f"requests without a Referer field pass the check in {place}",
-                "it keeps out nobody who leaves the field out",
+                f"requests without a Referer header pass the check in {place}",
+                "any client can omit the header",
                 word=1 + statement.args.index("none"),
             )

@@ -1,7 +1,7 @@
 """Signatures or expiry dates of tokens are not checked.
 
-Without "auth_jwt_validate_sig" anybody can write a token that says whatever he likes.  Without
-"auth_jwt_validate_exp" a stolen token is good for ever.
+With "auth_jwt_validate_sig off", anyone can create a token with arbitrary claims.  With
+"auth_jwt_validate_exp off", a stolen token is valid forever.
 
 Bad:
 
@@ -42,8 +42,8 @@ def check(place: Place) -> Iterator[Hit]:
     if not policy.check_signature and place.auth.has_keys:
         where = place.find("auth_jwt_validate_sig")
         if where is not None:
-            yield Hit(where, "signatures are not checked: anybody can make a token")
+            yield Hit(where, "signatures are not checked: anyone can create a token")
     if policy.exp is Presence.IGNORED:
         where = place.find("auth_jwt_validate_exp")
         if where is not None:
-            yield Hit(where, '"exp" is not checked: a token that was stolen is good for ever')
+            yield Hit(where, '"exp" is not checked: a stolen token is valid forever')

@@ -1,9 +1,9 @@
-"""A key is too short: a secret below the size of its hash, an RSA key below 2048 bits.
+"""A key is too short: a secret shorter than its hash, or an RSA key below 2048 bits.
 
-Whoever has a single token can try secrets on it at home, billions in a second: a password of
-eight letters does not last a day.  RFC 7518 demands at least as many bytes as the hash has
-(32 for HS256, 48 for HS384, 64 for HS512), and 2048 bits for RSA.  Make the secret with
-"openssl rand", not by hand.
+Anyone who has a single token can try secrets offline, billions per second: a password of eight
+letters does not last a day.  RFC 7518 requires at least as many bytes as the hash has (32 for
+HS256, 48 for HS384, 64 for HS512), and 2048 bits for RSA.  Create the secret with "openssl
+rand", not by hand.
 
 Bad:
 
@@ -52,7 +52,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
             least, what = _least(key, source)
             if key.bits < least:
                 named = "" if key.kid is None else f' of kid "{key.kid}"'
-                text = f"the key{named} has {key.bits} bits, and {what} needs {least} at least"
+                text = f"the key{named} has {key.bits} bits, but {what} needs at least {least}"
                 yield Hit(source.statement, text)
 
 

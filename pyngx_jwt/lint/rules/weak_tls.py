@@ -1,8 +1,8 @@
-"""A server speaks TLS in versions, or with ciphers, that are broken.
+"""A server accepts TLS versions or ciphers that are broken.
 
-SSLv3, TLS 1.0 and TLS 1.1 are not to be used any more (RFC 7568, RFC 8996); ciphers without
-encryption or authentication, RC4, DES and export ciphers protect nothing.  Without a line nginx
-has TLS 1.2 and 1.3.
+SSLv3, TLS 1.0 and TLS 1.1 are deprecated (RFC 7568, RFC 8996); ciphers without encryption or
+authentication, RC4, DES and export ciphers protect nothing.  The default of nginx is TLS 1.2 and
+1.3.
 
 Bad:
 
@@ -62,12 +62,12 @@ def check(place: Place) -> Iterator[Hit]:
         statement = place.set_by("ssl_protocols")
         yield Hit(
             statement,
-            f"{', '.join(old)} {'are' if len(old) > 1 else 'is'} spoken with clients",
+            f"{', '.join(old)} {'are' if len(old) > 1 else 'is'} enabled",
             "TLSv1.2 TLSv1.3",
             word=1 + statement.args.index(old[0]) if old[0] in statement.args else None,
         )
     if weak := weak_ciphers(conf.ssl_ciphers):
-        yield Hit(place.set_by("ssl_ciphers"), f'"{weak[0]}" is among the ciphers', "remove it")
+        yield Hit(place.set_by("ssl_ciphers"), f'"{weak[0]}" is an accepted cipher', "remove it")
 
 
 def weak_ciphers(text: str) -> list[str]:

@@ -59,20 +59,24 @@ def _check_begin(directive: str, text: Template) -> None:
     variable, name = text.parts[0] if text.parts else (False, "")
     if variable and name.startswith("jwt_"):
         raise ConfError(
-            f'"{directive}" begins with "${name}": tokens would name any file or location that '
-            'their keys come from, put a folder before it or choose by a "map"'
+            f'"{directive}" begins with "${name}": tokens could name the file or location of their '
+            'own keys, put a directory before it or use a "map"'
         )
 
 
 class TokenConf(Conf):
     auth_jwt_leeway = seconds(
-        0, EVERYWHERE, 'Sets the clock skew that is allowed for in "exp" and "nbf".', shown="0s"
+        0,
+        EVERYWHERE,
+        'Sets the clock skew that is tolerated when "exp" and "nbf" are checked.',
+        shown="0s",
     )
     auth_jwt_www_authenticate: Challenge | None = slot(
         None,
         _challenge,
         INSIDE,
-        'Sets the "WWW-Authenticate" field: "on" for the usual one, "off" for none, or a text.',
+        'Sets the WWW-Authenticate header of 401 responses: "on" for the dialect\'s own, "off" '
+        "for none, or a text.",
         syntax="on | off | string",
         shown="on",
     )
@@ -85,13 +89,17 @@ class TokenConf(Conf):
 
     @directive(INSIDE)
     def auth_jwt_key_file(self, file: str) -> None:
-        """Names a file with a JWK Set, beside the configuration file unless its path is
-        absolute.  Several are used together; a change is seen within a second."""
+        """Sets a file with a JWK Set.  A relative name starts from the directory of the
+        configuration file.  The keys of all files and key requests of a level are used together.
+        Workers check the file once a second and re-read it after a change, without a reload."""
         self.add_file(file, self.jwk_set)
 
     @directive(INSIDE)
     def auth_jwt_key_request(self, uri: str) -> None:
-        """Fetches a JWK Set by a subrequest.  Several are used together, and with files."""
+        """Fetches a JWK Set with a subrequest to the URI, which a location with "proxy_pass" and
+        "proxy_cache" should answer.  The keys of all requests and files of a level are used
+        together.  Unlike in nginx, requests share a response for one second if it cannot depend on
+        the client, and an unknown "kid" triggers a refresh."""
         self.add_request(uri, self.jwk_set)
 
     def add_file(self, file: str, form: KeyForm) -> None:

@@ -31,7 +31,7 @@ def parse_key(source: bytes, *, limits: Limits) -> KeySet:
     if is_pem(source):
         return KeySet.parse_pem(source, limits=limits)
     if _is_jwk(source, limits):
-        raise KeySetError('a JWK is no secret, name its file with "auth_jwt_key_file"')
+        raise KeySetError('a JWK is not a secret, use "auth_jwt_key_file" for its file')
     return KeySet.of_secret(source)
 
 

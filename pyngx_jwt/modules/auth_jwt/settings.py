@@ -1,5 +1,5 @@
-"""What is our own about tokens, whatever dialect the configuration has: which dialect that is,
-limits, and switches for what is refused by default."""
+"""Settings of pyngx for tokens in all dialects: the dialect itself, limits, and switches for
+behaviour that is refused by default."""
 
 from __future__ import annotations
 
@@ -39,31 +39,35 @@ class JwtConf(Conf):
     pyngx_allow_unsigned = flag(
         False,
         EVERYWHERE,
-        "Lets a configuration demand tokens without naming keys: where NGINX Plus takes tokens "
-        "with any signature, so does pyngx, and where TeslaGov's module lets everybody pass.",
+        "Allows a configuration to require tokens without configuring keys. In the dialect of "
+        "NGINX Plus, tokens with any signature are then accepted; in TeslaGov's, every request "
+        "is admitted. Use it only where a trusted server in front has verified the tokens.",
     )
     pyngx_jwt_validate_nbf = flag(
         True,
         EVERYWHERE,
-        'Refuses tokens before their "nbf".  The modules of kjdev, TeslaGov and max-lt do not '
-        "look at it.",
+        'Refuses tokens before their "nbf". The modules of kjdev, TeslaGov, max-lt and tizpuppi'
+        " do not check it; turn it off to behave like them.",
     )
     pyngx_jwt_max_token_size = _limit(
-        parse_size, LIMITS.token_size, "Sets the largest size of a token.", "16k"
+        parse_size, LIMITS.token_size, "Limits the size of a token. A larger one is refused.", "16k"
     )
     pyngx_jwt_max_header_size = _limit(
-        parse_size, LIMITS.header_size, "Sets the largest size of a token's header.", "8k"
+        parse_size, LIMITS.header_size, "Limits the size of a token's header.", "8k"
     )
     pyngx_jwt_max_depth = _limit(
         parse_number,
         LIMITS.depth,
-        "Sets how deep JSON values in tokens and key sets may be nested.",
+        "Limits the nesting depth of JSON in tokens and key sets.",
     )
     pyngx_jwt_max_key_set_size = _limit(
-        parse_size, LIMITS.set_size, "Sets the largest size of a set of keys.", "256k"
+        parse_size,
+        LIMITS.set_size,
+        "Limits the size of a key set. A larger one cannot be used.",
+        "256k",
     )
     pyngx_jwt_max_keys = _limit(
-        parse_number, LIMITS.set_keys, "Sets the largest number of keys of a set."
+        parse_number, LIMITS.set_keys, "Limits the number of keys in a key set."
     )
 
     @property
@@ -87,7 +91,8 @@ def declare_dialects(names: Iterable[str]) -> None:
         "",
         lambda name, text: text,  # looked at before anything else is read
         HTTP,
-        "Names the module whose JWT directives these are; without it they tell themselves.",
+        "Sets the dialect of the JWT directives. By default it is detected from the directives "
+        'that are used; "pyngx -t -v" prints it. nginx does not know this directive.',
         syntax=" | ".join(names),
         shown="—",
     )

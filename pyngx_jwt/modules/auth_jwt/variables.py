@@ -131,13 +131,13 @@ def add_member_variables(
 
     @module.prefix("jwt_claim_")
     def jwt_claim(name: str) -> Getter:
-        """A claim of the token, once that is verified.  The name is in lower case, as nginx
-        keeps names of variables so."""
+        """A claim of the verified token.  The name is in lower case, as in
+        all nginx variables."""
         return claim_getter(look, find(name))
 
     @module.prefix("jwt_header_")
     def jwt_header(name: str) -> Getter:
-        """A member of the token's JOSE header, once the token is verified."""
+        """A member of the verified token's JOSE header."""
         return header_getter(look, find(name))
 
 

@@ -1,4 +1,4 @@
-"""Answers with what a memcached server keeps under the key in $memcached_key."""
+"""Responds with the value of the key $memcached_key from a memcached server."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ class MemcachedConf(AddressConf, prefix="memcached", without=LACKS):
     gzip_flag = number(
         0,
         EVERYWHERE,
-        "Adds Content-Encoding: gzip to values with one of these bits among their flags.",
+        'Adds "Content-Encoding: gzip" to values that have one of these bits in their flags.',
     )
     next_upstream = bitmask(
         frozenset({"error", "timeout"}),
         ("error", "timeout", "denied", "invalid_response", "not_found", "off"),
         EVERYWHERE,
-        "Tells when a request is passed to the next server.",
+        "Sets the errors and responses after which a request is passed to the next server. "
+        '"not_found" is a missing key.',
         "error timeout",
     )
 

@@ -57,7 +57,12 @@ def _http_version(name: str, text: str) -> str:
 
 
 class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
-    proxy_cache_convert_head = flag(True, EVERYWHERE, "Fetches with GET what HEAD asks for.")
+    proxy_cache_convert_head = flag(
+        True,
+        EVERYWHERE,
+        "Sends GET to the upstream for a HEAD request, so that the response can be cached. If "
+        "off, add $request_method to the cache key.",
+    )
     proxy_headers_hash_bucket_size = accepted(
         EVERYWHERE, "the tables grow as needed", like=A_NUMBER
     )
@@ -66,13 +71,24 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         "1.1",
         _http_version,
         EVERYWHERE,
-        "Sets the HTTP version spoken to the upstream.",
+        "Sets the HTTP version of requests to the upstream. Keep-alive connections require 1.1."
+        " Unlike in nginx, version 2 is not supported.",
         syntax="1.0 | 1.1",
     )
-    proxy_method = template(None, EVERYWHERE, "Sets the method of requests to the upstream.")
-    proxy_pass_trailers = flag(False, EVERYWHERE, "Passes trailer fields of the response.")
+    proxy_method = template(
+        None,
+        EVERYWHERE,
+        "Sets the method of requests to the upstream instead of the client's. The value can "
+        "contain variables.",
+    )
+    proxy_pass_trailers = flag(False, EVERYWHERE, "Passes trailers of the response to the client.")
     proxy_send_lowat = accepted(EVERYWHERE, "the kernel decides", like=A_SIZE)
-    proxy_set_body = template(None, EVERYWHERE, "Sets the body of requests to the upstream.")
+    proxy_set_body = template(
+        None,
+        EVERYWHERE,
+        "Sets the body of requests to the upstream instead of the client's. The value can "
+        "contain variables.",
+    )
 
     bound_below = frozenset({"set_headers", "proxy_set_body"})
     set_by = "set_header"
@@ -85,8 +101,11 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
 
     @directive(LOCATION | LOCATION_IF | LIMIT_EXCEPT, syntax="proxy_pass URL")
     def proxy_pass(self, url: str) -> None:
-        """Sets the server requests are passed to: http:// or https://, an address, a name or an
-        upstream, and optionally a URI that replaces the location's part of the request's."""
+        """Sets the server that requests are passed to: a URL with http:// or https:// and an
+        address, a host name or the name of an "upstream" block.  If the URL has a URI part, it
+        replaces the location's part of the request URI; without one, the URI is passed as the
+        client sent it.  With variables, the server is determined for each request; host names then
+        need a "resolver"."""
         self.once("_target", "proxy_pass")
         text = Template(url)
         core = self._level[CoreConf]
@@ -105,8 +124,10 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
 
     @directive(EVERYWHERE, default="Host $proxy_host")
     def proxy_set_header(self, field: str, value: str) -> None:
-        """Sets or appends a field of requests to the upstream; one with an empty value is not
-        passed.  Inherited if and only if none is set on this level."""
+        """Sets a header of requests to the upstream, or removes the client's if the value is empty.
+        Inherited if and only if the level has none of its own: one header in a location loses all
+        inherited ones.  By default, Host is $proxy_host and Connection is removed.  Unlike in
+        nginx, a line break in a value is an error (500)."""
         found = vars(self).get("set_headers", ())
         self.set_headers = (*found, (field, Template(value)))
 
@@ -114,7 +135,10 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         EVERYWHERE, default="default", syntax="proxy_redirect default | off | redirect replacement"
     )
     def proxy_redirect(self, redirect: str, replacement: str | None = None) -> None:
-        """Rewrites Location and Refresh fields of the response."""
+        """Replaces text in the Location and Refresh headers of the response.  "default" replaces
+        the URL of "proxy_pass" with the location's prefix, so that redirects of the upstream stay
+        in the location.  A text that starts with "~" is a regular expression, with "~*" in any
+        case."""
         found: tuple[Redirect, ...] = vars(self).get("redirects") or ()
         if replacement is None:
             if redirect == "off":
@@ -140,8 +164,8 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
 
     @directive(EVERYWHERE, default="off", syntax="proxy_cookie_domain off | domain replacement")
     def proxy_cookie_domain(self, domain: str, replacement: str | None = None) -> None:
-        """Changes the domain attribute of Set-Cookie fields; "~" before the domain makes it a
-        regular expression, in any case."""
+        """Replaces the domain attribute in Set-Cookie headers of the response.  A domain that
+        starts with "~" is a regular expression, in any case.  The first matching rule applies."""
         if self._is_off("proxy_cookie_domain", "cookie_domains", domain, alone=replacement is None):
             self.cookie_domains = ()
             return
@@ -154,8 +178,9 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
 
     @directive(EVERYWHERE, default="off", syntax="proxy_cookie_path off | path replacement")
     def proxy_cookie_path(self, path: str, replacement: str | None = None) -> None:
-        """Changes the path attribute of Set-Cookie fields; "~" and "~*" before the path make it
-        a regular expression."""
+        """Replaces the path attribute in Set-Cookie headers of the response.  A path that starts
+        with "~" is a regular expression, with "~*" in any case.  The first matching rule applies.
+        """
         if self._is_off("proxy_cookie_path", "cookie_paths", path, alone=replacement is None):
             self.cookie_paths = ()
             return
@@ -170,9 +195,9 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         syntax="proxy_cookie_flags off | cookie [flag ...]",
     )
     def proxy_cookie_flags(self, cookie: str, *flags: str) -> None:
-        """Sets flags of cookies: secure, httponly, samesite=strict, samesite=lax, samesite=none,
-        and removes them: nosecure, nohttponly, nosamesite; "~" before the cookie's name makes it
-        a regular expression, in any case."""
+        """Changes the flags of cookies in the response: secure, httponly, samesite=strict,
+        samesite=lax and samesite=none add a flag, nosecure, nohttponly and nosamesite remove it.  A
+        cookie name that starts with "~" is a regular expression, in any case."""
         if self._is_off("proxy_cookie_flags", "cookie_flags", cookie, alone=not flags):
             self.cookie_flags = ()
             return

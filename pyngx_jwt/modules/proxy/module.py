@@ -23,7 +23,7 @@ def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
 
 @proxy.variable("proxy_host")
 def proxy_host(r: Request) -> str | None:
-    """Name and port of the proxied server, as proxy_pass tells them."""
+    """Name and port of the proxied server, as set in proxy_pass."""
     out = outgoing(r)
     return out.vars.host_header if out and isinstance(out.vars, Vars) else None
 
@@ -37,20 +37,20 @@ def proxy_port(r: Request) -> str | None:
 
 @proxy.variable("proxy_add_x_forwarded_for")
 def proxy_add_x_forwarded_for(r: Request) -> str:
-    """X-Forwarded-For of the request with $remote_addr appended."""
+    """The X-Forwarded-For header of the request with $remote_addr appended."""
     forwarded = r.index.get("x-forwarded-for")
     return f"{forwarded}, {r.connection.remote_addr}" if forwarded else r.connection.remote_addr
 
 
 @proxy.variable("proxy_internal_body_length")
 def proxy_internal_body_length(r: Request) -> str | None:
-    """Length of the body passed on; for the default Content-Length only."""
+    """Length of the body that is passed on; used for the default Content-Length."""
     out = outgoing(r)
     return str(out.body_length) if out and out.body_length >= 0 else None
 
 
 @proxy.variable("proxy_internal_chunked")
 def proxy_internal_chunked(r: Request) -> str | None:
-    """ "chunked" if the body is passed on in chunks; for the default Transfer-Encoding only."""
+    """ "chunked" if the body is passed on in chunks; used for the default Transfer-Encoding."""
     out = outgoing(r)
     return "chunked" if out and out.chunked else None

@@ -71,13 +71,13 @@ def test_json_of_a_finding_without_an_end() -> None:
 def test_text(report: Report) -> None:
     lines = REPORTERS["text"](report, False).splitlines()
     assert lines[0].endswith(
-        "/é.conf:2:2: error: no token is needed in location / from an address "
-        'that "allow" lets in [satisfy-any]'
+        "/é.conf:2:2: error: location / requires no token from addresses "
+        'that "allow" permits [satisfy-any]'
     )
     assert lines[1:4] == [
         "    2 | \tsatisfy any; allow 10.0.0.0/8; # é",
         "      | \t^^^^^^^^^^^",
-        '  = "satisfy all" demands both',
+        '  = "satisfy all" requires both',
     ]
     assert lines[-1] == "2 errors, 1 note in 1 file"
     assert "\x1b[1;31merror\x1b[0m" in REPORTERS["text"](report, True)
@@ -90,7 +90,7 @@ def test_text_of_nothing() -> None:
 def test_github(report: Report) -> None:
     first, *_ = REPORTERS["github"](report, False).splitlines()
     assert first.startswith(
-        "::error file=é.conf,line=2,endLine=2,col=2,endColumn=13,title=satisfy-any::no token"
+        "::error file=é.conf,line=2,endLine=2,col=2,endColumn=13,title=satisfy-any::location"
     )
 
 

@@ -56,9 +56,9 @@ def test_a_key_file_beside_the_default_algorithm(linter: Linter) -> None:
     ("directives", "outcome", "hint"),
     [
         ('auth_jwt "x"; auth_jwt_phase access;', "every token is refused", "auth_jwt_key_file"),
-        ("auth_jwt_enabled on;", "everybody pass, and pyngx does not", "auth_jwt_keyfile_path"),
-        ('auth_jwt_enabled on; auth_jwt_key "";', "lets everybody pass", "auth_jwt_key"),
-        ("pyngx_allow_unsigned on; auth_jwt_enabled on;", "lets everybody pass", "auth_jwt_key"),
+        ("auth_jwt_enabled on;", "every request, and pyngx does not", "auth_jwt_keyfile_path"),
+        ('auth_jwt_enabled on; auth_jwt_key "";', "admits every request", "auth_jwt_key"),
+        ("pyngx_allow_unsigned on; auth_jwt_enabled on;", "admits every request", "auth_jwt_key"),
         ("auth_jwt on;", "nginx does not start", '"auth_jwt_key"'),
     ],
 )

@@ -145,7 +145,7 @@ def _by_marks(
             f'JWT directives of two dialects: {one.what} of "{one.dialect.name}" '
             f"({one.dialect.project}) in {one.place} and {other.what} of "
             f'"{other.dialect.name}" ({other.dialect.project}) in {other.place}; '
-            '"pyngx_jwt_dialect NAME;" in "http" says which of them counts',
+            '"pyngx_jwt_dialect NAME;" in "http" sets the dialect',
             (one, other),
         ).nowhere()
     if not first:

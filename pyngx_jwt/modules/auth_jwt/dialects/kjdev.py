@@ -1,6 +1,6 @@
 """Validates JSON Web Tokens, as the module kjdev/nginx-auth-jwt does (dialect "kjdev").
 
-Lists of keys, conditions and revoked values add up from the outer levels to the inner ones.
+Lists of keys, requirements and revoked values accumulate from outer to inner levels.
 """
 
 from __future__ import annotations
@@ -64,15 +64,21 @@ KEYVAL = KeyForm("key", KeySet.parse_pem_map)
 
 
 class KjdevConf(TokenConf):
-    auth_jwt_validate_exp = flag(True, INSIDE, 'Demands an "exp" that is not past.')
+    auth_jwt_validate_exp = flag(
+        True,
+        INSIDE,
+        'Requires an "exp" that is in the future. If off, "exp" is not checked, and a stolen '
+        "token is valid forever.",
+    )
     auth_jwt_validate_sig = flag(
-        True, INSIDE, "Checks signatures.  Without, anybody can make the tokens that are accepted."
+        True, INSIDE, "Checks signatures. If off, anyone can create valid tokens."
     )
     auth_jwt_phase = enum(
         "access",
         ("preaccess", "access"),
         EVERYWHERE,
-        "Sets the phase in which tokens are validated.",
+        'Sets the phase in which tokens are checked. In "preaccess" they are checked before '
+        '"limit_req" and "limit_conn", and regardless of "satisfy".',
     )
 
     realm = ""
@@ -106,8 +112,9 @@ class KjdevConf(TokenConf):
 
     @directive(INSIDE, syntax="auth_jwt realm [token=$variable] | off;", default="off")
     def auth_jwt(self, realm: str, parameter: str = "") -> None:
-        """Demands a valid token, of the Authorization field ("Bearer") or of a variable.  The
-        realm is taken as it stands."""
+        """Requires a valid token, from the Authorization header ("Bearer", in exactly this
+        spelling) or from the variable of "token=".  "exp" is required in this dialect.  The realm
+        is literal: variables in it are not replaced.  "off" cancels an inherited value."""
         self.enabled = realm != "off"
         if not self.enabled:
             return
@@ -122,8 +129,9 @@ class KjdevConf(TokenConf):
 
     @directive(INSIDE, syntax="auth_jwt_key_file file [jwks | keyval];")
     def auth_jwt_key_file(self, file: str, form: str = "jwks") -> None:
-        """Names a file with keys: a JWK Set, or with "keyval" a JSON object of key ids and PEM
-        texts.  Several are used together; a change is seen within a second."""
+        """Sets a file with keys: a JWK Set, or with "keyval" a JSON object of key IDs and PEM keys.
+        All files and key requests of a level and its outer levels are used together.  Unlike in the
+        module, the file is re-read within a second after a change."""
         kind = _form("auth_jwt_key_file", file, form)
         if "$" not in file:
             full = self._scope.conf_name(file)
@@ -136,7 +144,10 @@ class KjdevConf(TokenConf):
 
     @directive(INSIDE, syntax="auth_jwt_key_request uri [jwks | keyval];")
     def auth_jwt_key_request(self, uri: str, form: str = "jwks") -> None:
-        """Fetches keys by a subrequest.  Several are used together, and with files."""
+        """Fetches keys with a subrequest to the URI, as a JWK Set or, with "keyval", as a JSON
+        object of key IDs and PEM keys.  Keys from all sources are used together.  Unlike in the
+        module, the status must be 200, requests share a response for a second if it cannot depend
+        on the client, and an unknown "kid" triggers a refresh."""
         kind = _form("auth_jwt_key_request", uri, form)
         self._add("key_requests", KeyName(Template(uri), kind))
 
@@ -145,12 +156,14 @@ class KjdevConf(TokenConf):
 
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str) -> None:
-        """Sets a variable to a claim."""
+        """Sets a variable to a claim.  With "auth_jwt_allow_nested", the name can address a nested
+        member."""
         self._define("auth_jwt_claim_set", variable, _claim, name, render_flat)
 
     @directive(HTTP)
     def auth_jwt_header_set(self, variable: str, name: str) -> None:
-        """Sets a variable to a member of the JOSE header."""
+        """Sets a variable to a member of the JOSE header.  With "auth_jwt_allow_nested", the name
+        can address a nested member."""
         self._define("auth_jwt_header_set", variable, _member, name, render_plain)
 
     def _define(
@@ -162,7 +175,9 @@ class KjdevConf(TokenConf):
 
     @directive(INSIDE, syntax="auth_jwt_require $value ... [error=status];")
     def auth_jwt_require(self, value: str, *values: str) -> None:
-        """Demands that the values, which begin with a variable, be neither empty nor "0"."""
+        """Requires that all values are neither empty nor "0", after the token has been verified.
+        Each value must start with a variable.  "error=" sets the status.  Requirements of all
+        levels apply."""
         texts, status = [value, *values], 401
         if texts[-1].startswith("error="):
             status = _status(texts.pop().removeprefix("error="))
@@ -174,28 +189,31 @@ class KjdevConf(TokenConf):
 
     @directive(INSIDE)
     def auth_jwt_require_claim(self, field: str, operator: str, expected: str) -> None:
-        """Demands something of a claim: eq, ne, gt, ge, lt, le, any, nintersect, in, nin or
-        match, with "!" before it the opposite.  The value is text, JSON after "json=", or a
-        variable that holds JSON."""
+        """Requires a condition on a claim: eq, ne, gt, ge, lt, le, any, intersect, nintersect, in,
+        nin or match, negated by a preceding "!".  The expected value is text, JSON after "json=",
+        or a variable that contains JSON.  Requirements of all levels apply.  Unlike in the module,
+        a requirement on "exp" does not replace the check of "exp"."""
         name = "auth_jwt_require_claim"
         self._add("members", parse_demand(name, field, operator, expected, in_header=False))
 
     @directive(INSIDE)
     def auth_jwt_require_header(self, field: str, operator: str, expected: str) -> None:
-        """Demands something of a member of the JOSE header, as auth_jwt_require_claim."""
+        """Requires a condition on a member of the JOSE header, in the format of
+        "auth_jwt_require_claim".  Unlike in the module, a requirement that allows "alg" none is an
+        error."""
         name = "auth_jwt_require_header"
         self._add("members", parse_demand(name, field, operator, expected, in_header=True))
 
     @directive(INSIDE)
     def auth_jwt_revocation_list_sub(self, file: str) -> None:
-        """Names a file with a JSON object whose names are refused values of "sub".  A change is
-        seen within a second."""
+        """Sets a file with a JSON object; tokens whose "sub" is one of its names are refused.
+        Unlike in the module, the file is re-read within a second after a change."""
         self._revoke("auth_jwt_revocation_list_sub", file, in_header=False)
 
     @directive(INSIDE)
     def auth_jwt_revocation_list_kid(self, file: str) -> None:
-        """Names a file with a JSON object whose names are refused values of "kid".  A change is
-        seen within a second."""
+        """Sets a file with a JSON object; tokens whose "kid" is one of its names are refused.
+        Unlike in the module, the file is re-read within a second after a change."""
         self._revoke("auth_jwt_revocation_list_kid", file, in_header=True)
 
     def _revoke(self, directive: str, file: str, *, in_header: bool) -> None:
@@ -210,7 +228,8 @@ class KjdevConf(TokenConf):
 
     @directive(EVERYWHERE, syntax="auth_jwt_allow_nested [delimiter=text] [quote=text];")
     def auth_jwt_allow_nested(self, first: str | None = None, second: str | None = None) -> None:
-        """Lets names of claims and header members lead inside of objects."""
+        """Lets the names of claims and header members address nested objects, separated by the
+        delimiter.  A name that contains the delimiter can be quoted."""
         delimiter, mark = vars(self).get("nesting", Nesting(".", '"'))
         for parameter in (first, second):
             if parameter is None:
@@ -261,7 +280,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
     if not conf.enabled or phase.name != conf.auth_jwt_phase.upper():
         return None
     if not conf.auth_jwt_validate_sig:
-        text = "anybody can make the tokens that are accepted"
+        text = "anyone can create tokens that are accepted"
         warn(level, f'"auth_jwt_validate_sig off" in {place_of(level)}: {text}')
     demands = (
         *(revocation(file) for file in reversed(conf.revoked)),
@@ -446,33 +465,33 @@ settles(auth_jwt_kjdev)
 
 @auth_jwt_kjdev.handler(Phase.PREACCESS)
 def check_before(conf: KjdevConf, level: Level) -> Handler | None:
-    """Where auth_jwt_phase says so."""
+    """Checks tokens in the preaccess phase, if auth_jwt_phase is "preaccess"."""
     return build(conf, level, Phase.PREACCESS)
 
 
 @auth_jwt_kjdev.handler(Phase.ACCESS)
 def check_token(conf: KjdevConf, level: Level) -> Handler | None:
-    """Else."""
+    """Checks tokens in the access phase, the default."""
     return build(conf, level, Phase.ACCESS)
 
 
 @auth_jwt_kjdev.prefix("jwt_claim_")
 def jwt_claim(name: str) -> Getter:
-    """A claim of the token, once that is verified.  The name is in lower case.  Strings are as
+    """A claim of the verified token.  The name is in lower case.  Strings are as
     they are; other values are JSON without brackets and quotes."""
     return _claim(name, render_flat)
 
 
 @auth_jwt_kjdev.prefix("jwt_header_")
 def jwt_header(name: str) -> Getter:
-    """A member of the token's JOSE header, once the token is verified."""
+    """A member of the verified token's JOSE header."""
     return _member(name, render_plain)
 
 
 @auth_jwt_kjdev.variable("jwt_claims")
 @unsettled
 def jwt_claims(r: Request) -> str | None:
-    """The claims as JSON, members in the order of their names."""
+    """The claims as JSON, members sorted by name."""
     token = look(r)
     return render_sorted(token.claims) if token is not None else None
 

@@ -1,6 +1,6 @@
 """Validates JSON Web Tokens, as the module max-lt/nginx-jwt-module does (dialect "maxlt").
 
-Values of variables are JSON: strings have their quotes.
+Values of variables are JSON: strings include their quotes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class MaxltConf(TokenConf):
         Switch(False),
         _switch,
         EVERYWHERE,
-        "Demands a valid token, of the Authorization field or of a variable.",
+        'Requires a valid token: with "on" from the Authorization header ("Bearer", in exactly '
+        "this spelling), with a variable from its value. OPTIONS requests are admitted without "
+        "a token.",
         syntax="on | off | $variable",
         shown="off",
     )
@@ -72,7 +74,7 @@ class MaxltConf(TokenConf):
         ANY_ALGORITHM,
         _alg,
         EVERYWHERE,
-        "Allows one algorithm, or any that fits the key.",
+        'Allows one algorithm. With "any", all algorithms that fit the key are allowed.',
         syntax="any | HS256 | RS256 | ...",
         shown="any",
     )
@@ -96,7 +98,9 @@ class MaxltConf(TokenConf):
 
     @directive(EVERYWHERE, syntax="auth_jwt_key value [utf8 | hex | base64 | file];")
     def auth_jwt_key(self, value: str, encoding: str = "utf8") -> None:
-        """Sets the key: a secret, or a public key in PEM, as text or in a file."""
+        """Sets the key: a secret or a PEM public key, as text, hexadecimal, base64 or in a file.  A
+        relative file name starts from the working directory.  Unlike in the module, an empty key, a
+        private key or a variable is an error."""
         self.once("key", "auth_jwt_key")
         without_variables("auth_jwt_key", value, is_file=encoding == "file")
         if encoding == "file":
@@ -112,7 +116,7 @@ class MaxltConf(TokenConf):
             self.key = unusable("the key is empty")
             raise ConfError("JWT: Invalid key").told_by("unsigned-admitted")
         if "$" in value:
-            self._scope.warn('"$" in "auth_jwt_key" is taken as it stands, as part of the secret')
+            self._scope.warn('"$" in "auth_jwt_key" is literal, it is part of the secret')
         self.key = fixed(octets, self._scope, "auth_jwt_key")
 
     def _file(self, path: str) -> FindSource:
@@ -132,7 +136,9 @@ class MaxltConf(TokenConf):
 
     @directive(EVERYWHERE, syntax="auth_jwt_require $value ... [error=401 | 403];")
     def auth_jwt_require(self, value: str, *values: str) -> None:
-        """Demands that the variables be neither empty nor 0."""
+        """Requires that the variables are neither empty nor the number 0, after the token has been
+        verified.  Claims are JSON in this dialect, so the strings "" and "0" meet the requirement.
+        The response is 401, or 403 with "error=403"."""
         self.once("required_values", "auth_jwt_require")
         texts = [value, *values]
         for at, text in enumerate(texts):
@@ -248,7 +254,7 @@ add_member_variables(auth_jwt_maxlt, look, _find)
 @auth_jwt_maxlt.variable("jwt_headers")
 @unsettled
 def jwt_headers(r: Request) -> str | None:
-    """The JOSE header as JSON, members in the order of their names."""
+    """The JOSE header as JSON, members sorted by name."""
     token = look(r)
     return render_sorted(token.header) if token is not None else None
 
@@ -256,7 +262,7 @@ def jwt_headers(r: Request) -> str | None:
 @auth_jwt_maxlt.variable("jwt_payload")
 @unsettled
 def jwt_payload(r: Request) -> str | None:
-    """The claims as JSON, members in the order of their names."""
+    """The claims as JSON, members sorted by name."""
     token = look(r)
     return render_sorted(token.claims) if token is not None else None
 
@@ -283,8 +289,8 @@ def _shape(facts: Facts) -> list[Clue]:
         if not facts.switches:
             raise ConfError(
                 'JWT dialect unclear: with "auth_jwt_key" and no "auth_jwt" but "off", max-lt\'s '
-                "module lets everybody pass and TeslaGov's has to be told of it; "
-                '"pyngx_jwt_dialect NAME;" in "http" says which of them counts'
+                "module requires no token and TeslaGov's module does; "
+                '"pyngx_jwt_dialect NAME;" in "http" sets the dialect'
             ).at(key.file, key.line)
         return [clue(s) for s in facts.keys]
     bare = [s for s in facts.switches if s.args == ("on",)]

@@ -86,8 +86,11 @@ class PlusConf(TokenConf):
         None,
         parse_switch,
         INSIDE,
-        'Demands a valid token, of the Authorization field ("Bearer") or of a variable; "off" '
-        "demands none, but with token= the variables of that token have values.",
+        'Requires a valid token, from the Authorization header ("Bearer") or from the variable'
+        ' of "token=". The realm is sent in the WWW-Authenticate header and can contain '
+        'variables. "off" cancels an inherited value; with "token=", the variables then have '
+        "the values of that token, which is verified if keys are configured. Unlike in NGINX "
+        "Plus, a missing key is an error.",
         syntax="realm [token=$variable] | off [token=$variable]",
         shown="off",
         arity=(1, 2),
@@ -95,15 +98,17 @@ class PlusConf(TokenConf):
     auth_jwt_key_cache = time(
         0,
         INSIDE,
-        "Keeps the keys of an auth_jwt_key_request without variables for that time.",
+        'Caches the keys of "auth_jwt_key_request" for this time, unless its URI has variables.'
+        " 0 leaves caching to the location that answers the request. Unlike in NGINX Plus, key "
+        "files are checked every second regardless.",
         shown="0",
     )
     auth_jwt_type = slot(
         Form.SIGNED,
         _type,
         INSIDE,
-        "Tells the form of tokens that are expected: signed (JWS), encrypted (JWE), or signed "
-        "and then encrypted.",
+        'Sets the type of tokens: "signed" (JWS), "encrypted" (JWE), or "nested", which is '
+        "signed and then encrypted. A token of another type is refused.",
         syntax="signed | encrypted | nested",
     )
 
@@ -130,13 +135,14 @@ class PlusConf(TokenConf):
 
     @directive(HTTP)
     def auth_jwt_claim_set(self, variable: str, name: str, *names: str) -> None:
-        """Sets a variable to the claim that the names lead to, from the outside in.  Arrays
-        become comma-separated lists."""
+        """Sets a variable to a claim.  Several names address a member of a nested object, from the
+        outside in.  Elements of arrays are joined with commas, objects are JSON."""
         self._define(variable, claim_getter, name, *names)
 
     @directive(HTTP)
     def auth_jwt_header_set(self, variable: str, name: str, *names: str) -> None:
-        """Sets a variable to the member of the JOSE header that the names lead to."""
+        """Sets a variable to a member of the JOSE header.  Several names address a member of a
+        nested object."""
         self._define(variable, header_getter, name, *names)
 
     def _define(self, variable: str, make: Callable[..., object], *names: str) -> None:
@@ -149,7 +155,9 @@ class PlusConf(TokenConf):
 
     @directive(INSIDE, syntax="auth_jwt_require $value ... [error=401 | 403];")
     def auth_jwt_require(self, value: str, *values: str) -> None:
-        """Demands that the values, which begin with a variable, be neither empty nor "0"."""
+        """Requires that all values are neither empty nor "0", after the token has been verified.
+        Each value must start with a variable, usually one set by "map".  The response is 401, or
+        403 with "error=403".  Inherited if and only if the level has none of its own."""
         texts, status = [value, *values], 401
         if texts[-1].startswith("error="):
             status = _status(texts.pop())
@@ -237,7 +245,7 @@ def _claims(conf: PlusConf, level: Level) -> tuple[Demand, ...]:
 def _claim(demand: ClaimDemand, level: Level) -> Demand:
     name = demand.name
     texts = [text.bind(level.variables) for text in demand.values]
-    text = "has none of the values that auth_jwt_validate_claim demands"
+    text = "has none of the values of auth_jwt_validate_claim"
     denial = Denial(401, Refusal(Reason.CLAIM, f'"{name}" {text}'))
 
     def check(r: Request, token: Verified) -> Denial | None:

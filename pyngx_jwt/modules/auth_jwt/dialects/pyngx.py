@@ -21,7 +21,8 @@ from .plus import PLUS, ClaimDemand, PlusConf, declare
 class PyngxConf(PlusConf):
     @directive(INSIDE)
     def auth_jwt_algorithm(self, algorithm: str, *algorithms: str) -> None:
-        """Allows these algorithms and no others.  By default any that fits the key."""
+        """Allows only these signature algorithms.  By default, all algorithms that fit the key are
+        allowed.  An addition of pyngx."""
         if "algorithms" in vars(self):
             raise ConfError('"auth_jwt_algorithm" directive is duplicate')
         names = frozenset({algorithm, *algorithms})
@@ -31,8 +32,9 @@ class PyngxConf(PlusConf):
 
     @directive(INSIDE)
     def auth_jwt_validate_claim(self, name: str, value: str, *values: str) -> None:
-        """Demands a claim with one of the values; of an array one element must have it.
-        Several demands must all be met."""
+        """Requires a claim with one of the values; for an array, one element must match.  All such
+        directives must be met, or the response is 401.  Inherited if and only if the level has none
+        of its own.  An addition of pyngx."""
         texts = tuple(Template(text) for text in (value, *values))
         constant = None
         try:

@@ -67,34 +67,52 @@ class TeslaConf(TokenConf):
         None,
         lambda name, text: Template(text),
         EVERYWHERE,
-        'Turns validation off for requests for which the value begins with "off".',
+        'Disables validation for requests for which the value starts with "off". The value can '
+        "contain variables, but no claims. Without a key, nothing is validated.",
         syntax="on | off | string",
         shown="on",
     )
     auth_jwt_key = _text(
-        "Sets the key: the secret in hex, or the public key in PEM.",
+        "Sets the key: a hexadecimal secret for HS algorithms, or a PEM public key for others. "
+        "A key protects the location. Unlike in the module, protection without a key is an "
+        "error.",
         parse=partial(without_variables, is_file=False),
     )
     auth_jwt_algorithm = slot(
         HMAC,
         _algorithm,
         EVERYWHERE,
-        "Sets the algorithm; others of its family, such as HS512 beside HS256, are accepted.",
+        "Sets the algorithm of the key, and thereby the allowed family: HS512 is also accepted "
+        "if HS256 is set, but not RS256. Unlike in the module, an algorithm of another family "
+        "is never accepted, and an unknown name is an error.",
         syntax="HS256 | RS256 | ES256 | ...",
         shown="HS256",
     )
     auth_jwt_location = _text(
-        "Tells where tokens are.",
+        'Sets where the token is: "HEADER=name", with or without "Bearer ", or "COOKIE=name". '
+        "Any other value is accepted with a warning, but no token is ever found.",
         syntax="HEADER=name | COOKIE=name",
         shown="HEADER=Authorization",
     )
-    auth_jwt_use_keyfile = flag(False, EVERYWHERE, "Takes the key from auth_jwt_keyfile_path.")
-    auth_jwt_keyfile_path = _text(
-        "Names a file with the public key in PEM.", syntax="file", parse=without_variables
+    auth_jwt_use_keyfile = flag(
+        False, EVERYWHERE, 'Uses the key of "auth_jwt_keyfile_path" instead of "auth_jwt_key".'
     )
-    auth_jwt_validate_sub = flag(False, EVERYWHERE, 'Demands a "sub" that is a string.')
-    auth_jwt_redirect = flag(False, EVERYWHERE, "Answers 302 to auth_jwt_loginurl instead of 401.")
-    auth_jwt_loginurl = _text("Sets where to send clients without a valid token.", syntax="url")
+    auth_jwt_keyfile_path = _text(
+        'Sets a file with a PEM public key, which is used if "auth_jwt_use_keyfile" is on. A '
+        "relative name starts from the working directory. Unlike in the module, the file is "
+        "re-read after a change.",
+        syntax="file",
+        parse=without_variables,
+    )
+    auth_jwt_validate_sub = flag(False, EVERYWHERE, 'Requires a "sub" claim that is a string.')
+    auth_jwt_redirect = flag(
+        False, EVERYWHERE, 'Answers 302 to "auth_jwt_loginurl" instead of 401.'
+    )
+    auth_jwt_loginurl = _text(
+        "Sets the URL that clients without a valid token are redirected to, if "
+        '"auth_jwt_redirect" is on. "?return_url=" is appended for GET requests.',
+        syntax="url",
+    )
 
     var_claims: tuple[str, ...] = ()
     request_claims: tuple[str, ...] = ()
@@ -111,15 +129,17 @@ class TeslaConf(TokenConf):
 
     @directive(EVERYWHERE)
     def auth_jwt_extract_var_claims(self, name: str, *names: str) -> None:
-        """Makes variables $jwt_claim_NAME of claims that are strings."""
+        """Defines variables $jwt_claim_NAME for string claims.  Names keep their case.  A list on
+        an inner level replaces the outer one."""
         self._add("var_claims", name, *names)
         for claim in (name, *names):
             self._level.variables.define(f"jwt_claim_{claim}", claim_getter(look, _string(claim)))
 
     @directive(EVERYWHERE)
     def auth_jwt_extract_request_claims(self, name: str, *names: str) -> None:
-        """Passes claims that are strings to upstreams, in fields named "JWT-" and the claim's
-        name.  Such fields of the client are dropped."""
+        """Sends string claims to the upstream, in headers named "JWT-" and the claim's name.  A
+        list on an inner level replaces the outer one.  Unlike in the module, headers of these names
+        from the client are dropped."""
         names = self._sendable(name, *names)
         self._add("request_claims", *names)
         self._add("dropped", *names)
@@ -127,8 +147,8 @@ class TeslaConf(TokenConf):
 
     @directive(EVERYWHERE)
     def auth_jwt_extract_response_claims(self, name: str, *names: str) -> None:
-        """Tells clients of claims that are strings, in fields named "JWT-" and the claim's
-        name."""
+        """Sends string claims to the client, in response headers named "JWT-" and the claim's name.
+        A list on an inner level replaces the outer one."""
         names = self._sendable(name, *names)
         self._add("response_claims", *names)
         self._show("sent_http_", lambda r: r.headers_out, *names)
@@ -137,7 +157,7 @@ class TeslaConf(TokenConf):
         """Those that can be in the name of a field (RFC 9110, section 5.1)."""
         for name in names:
             if not _TOKEN.fullmatch(name):
-                self._scope.warn(f'no field can be named "{EXPORTED}{name}", it is not sent')
+                self._scope.warn(f'"{EXPORTED}{name}" is not a valid header name, it is not sent')
         return tuple(name for name in names if _TOKEN.fullmatch(name))
 
     def _show(self, prefix: str, fields: Fields, *names: str) -> None:
@@ -162,7 +182,7 @@ class TeslaConf(TokenConf):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody who wrote this expects tokens to be validated."""
+        """Whether the directives show that tokens are expected to be validated."""
         names = ("auth_jwt_enabled", "auth_jwt_redirect", "auth_jwt_validate_sub")
         lists = (self.var_claims, self.request_claims, self.response_claims)
         return not self.is_off and (any(self.is_set(name) for name in names) or any(lists))
@@ -197,7 +217,7 @@ look = look_for(TeslaConf)
 
 @auth_jwt_tesla.after_merge
 def check_keys(conf: TeslaConf, level: Level) -> None:
-    """What TeslaGov's module starts with, to let everybody pass or nobody."""
+    """Keys with which TeslaGov's module starts, and then admits or refuses every request."""
     if level.context is not HTTP and conf.auth_jwt_use_keyfile and not conf.auth_jwt_keyfile_path:
         raise _error(level, "keyfile_path not specified")
     if conf.is_off or not answers(level):
@@ -206,8 +226,8 @@ def check_keys(conf: TeslaConf, level: Level) -> None:
         if conf.is_wanted and not level[JwtConf].pyngx_allow_unsigned:
             raise _error(
                 level,
-                f"auth_jwt is on without a key in {place_of(level)}, where everybody would pass: "
-                'name one, or say "auth_jwt_enabled off" or "pyngx_allow_unsigned on"',
+                f"auth_jwt is on without a key in {place_of(level)}, every request would be "
+                'admitted: add one, or set "auth_jwt_enabled off" or "pyngx_allow_unsigned on"',
             ).told_by("auth-without-key")
         return
     if conf.has_key_source or (conf.auth_jwt_key and not conf.auth_jwt_use_keyfile):
@@ -284,7 +304,7 @@ def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
         raise _error(
             level,
             f'"auth_jwt_enabled {conf.auth_jwt_enabled.text}" depends on a claim in '
-            f"{place_of(level)}: what a token says cannot turn off its own validation",
+            f"{place_of(level)}: a token must not disable its own validation",
         )
     text = conf.auth_jwt_enabled.bind(level.variables)
     return lambda r: not text(r).startswith("off")
@@ -326,7 +346,7 @@ def _key(conf: TeslaConf, level: Level) -> FindSource | None:
     octets = decode_hex(text)
     if octets:
         return fixed(octets, level.scope, "auth_jwt_key")
-    warn(level, f'"auth_jwt_key" is no hex in {place_of(level)}, every token is refused')
+    warn(level, f'"auth_jwt_key" is not hexadecimal in {place_of(level)}, every token is refused')
     return None
 
 

@@ -37,7 +37,9 @@ class TizpConf(TokenConf):
         None,
         parse_switch,
         EVERYWHERE | LIMIT_EXCEPT,
-        "Demands a valid token, of the Authorization field or of a variable.",
+        'Requires a valid token, from the Authorization header ("Bearer") or from the variable '
+        'of "token=". "exp" is required in this dialect. The realm is sent in the '
+        "WWW-Authenticate header.",
         syntax="realm [token=$variable] | off",
         shown="off",
         arity=(1, 2),
@@ -46,7 +48,7 @@ class TizpConf(TokenConf):
         frozenset(),
         _alg,
         EVERYWHERE | LIMIT_EXCEPT,
-        "Sets the algorithm; without it all tokens are refused.",
+        "Sets the only allowed algorithm. Without it, every token is refused.",
         syntax="HS256 | RS256 | ...",
         shown="—",
     )
@@ -63,8 +65,9 @@ class TizpConf(TokenConf):
 
     @directive(EVERYWHERE | LIMIT_EXCEPT)
     def auth_jwt_key_file(self, file: str) -> None:
-        """Names a file with a secret, or with a public key in PEM.  A line end at its end is not
-        part of the secret."""
+        """Sets a file with a secret or a PEM public key.  A relative name starts from the working
+        directory.  Unlike in the module, only a line end is removed at the end of the file, and the
+        file is re-read after a change."""
         self.once("key", "auth_jwt_key_file")
         without_variables("auth_jwt_key_file", file)
         self.key = from_file(here(file), LINE, self._scope)
