@@ -65,7 +65,7 @@ class Kept:
 
     def whole(self, r: Request, data: bytes) -> None:
         self.header(r)
-        if data:
+        if data and not r.header_only:
             self.write(data)
         self.end()
 

@@ -581,6 +581,8 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
 
     def whole(self, r: Request, data: bytes) -> None:
         self.header(r)
+        if r.header_only:  # the status may say so
+            data = b""
         if not self.head_out or r.chunked_out:
             if data:
                 self.write(data)
