@@ -9,14 +9,24 @@ ready := $(VENV)/ready
 endif
 
 PYTHON := $(VENV)/bin/python
+# A file is run by one process: its tests may share a server.  JOBS=0 runs all in this one.
+JOBS   := auto
+PYTEST := $(PYTHON) -m pytest -q -n $(JOBS) --dist loadfile
+# The packages by themselves, and of the behaviour what most changes break first.
+QUICK  := tests/cache tests/conf tests/core tests/http tests/http1 tests/jwt tests/upstream \
+	tests/zones tests/test_layers.py tests/modules/test_core.py tests/modules/test_rewrite.py \
+	tests/modules/test_proxy.py tests/modules/test_auth_jwt.py
 
 run: $(ready)
 	$(PYTHON) examples/run.py
 
 # The oracle is a static Linux x86-64 program.
 test: $(ready)
-	$(PYTHON) -m pytest -q
+	$(PYTEST)
 	if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(MAKE) oracle; fi
+
+quick: $(ready)
+	$(PYTEST) $(QUICK)
 
 check: $(ready)
 	$(PYTHON) -m ruff check .
@@ -26,7 +36,7 @@ check: $(ready)
 # The same behaviour tests against a real nginx, and some generated input for both.
 oracle: $(ready)
 	nginx=$${NGINX:-$$($(PYTHON) -m tests.oracle)} && \
-	TEST_NGINX_BINARY=$$nginx $(PYTHON) -m pytest -q tests/modules && \
+	TEST_NGINX_BINARY=$$nginx $(PYTEST) tests/modules && \
 	$(PYTHON) -m tests.fuzz --nginx $$nginx --seed 1 --count 800
 
 bench: $(ready)
@@ -49,4 +59,4 @@ clean:
 	.venv/bin/python -m pip install -q -e '.[dev]'
 	touch $@
 
-.PHONY: run test check oracle bench docs docs-site clean
+.PHONY: run test quick check oracle bench docs docs-site clean

@@ -22,7 +22,7 @@ LAX = pytest.mark.pyngx_only("kjdev's module lets it pass")
 RSA, EC = signing_key("RS256", "rsa"), signing_key("ES256", "ec")
 EC384 = signing_key("ES384", "ec384")
 SET = jwks(RSA, without(EC, "alg"), without(EC384, "alg"), secret(alg="HS256", kid="hs"))
-EXP = int(time.time()) + 3600
+EXP = 4_102_444_800  # the year 2100
 GOOD: dict[str, Json] = {"sub": "u1", "exp": EXP}
 PAYLOAD = json.dumps(GOOD).encode()
 
@@ -206,7 +206,7 @@ def test_no_verdict_serves_elsewhere(nginx: Nginx, dialect: str) -> None:
         http=f"pyngx_jwt_dialect {dialect};",
         files={"jwks.json": SET, "other.json": jwks(OTHER), "html/a": "content"},
     )
-    late = EC.sign({**GOOD, "exp": EXP - 3700})
+    late = EC.sign({**GOOD, "exp": int(time.time()) - 100})
     for _ in range(2):
         for target, text, wanted in (
             ("/a", EC.sign(GOOD), 200),

@@ -262,7 +262,7 @@ def play(seed: Seed) -> None:
         < WWW-Authenticate: Bearer realm="API", error="invalid_token"
 
         > GET /protected/x
-        > {bearer(exp=EXP - 7200)}
+        > {bearer(exp=1_700_000_000)}
         < 401
 
         > GET /protected/x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,8 +15,8 @@ from .tokens import FILES, KEY, KEYS, OTHER, bearer, tampered, token
 
 pytestmark = pytest.mark.needs("auth-jwt")
 A = "try_files /a =404;"
-EXP = int(time.time()) + 3600
-PAST = EXP - 7200
+EXP = 4_102_444_800  # the year 2100
+PAST = 1_700_000_000
 FAILED = "rejected due to missing signature key or signature validate failure"
 UNSIGNED = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1MSIsImV4cCI6NDEwMjQ0NDgwMH0."
 

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 A = "try_files /a =404;"
 PAGES = {**FILES, "html/a": "content"}
-EXP = int(time.time()) + 3600
+EXP = 4_102_444_800  # the year 2100
 CLAIMS: dict[str, Json] = {"sub": "u1", "exp": EXP, "aud": ["a", "b"]}
 BODY = json.dumps(CLAIMS, separators=(",", ":"))
 

@@ -19,6 +19,7 @@ KEY = "auth_jwt_key_file %%DIR%%/secret; auth_jwt_alg HS256;"
 REALM = 'Bearer realm="A"'
 INVALID = f'{REALM}, error="invalid_token"'
 NOW = int(time.time())
+FAR = 4_102_444_800  # the year 2100
 
 
 def test_secret(nginx: Nginx) -> None:
@@ -57,10 +58,10 @@ def test_secret(nginx: Nginx) -> None:
         ({}, 200),
         ({"exp": None}, 401),
         ({"exp": NOW - 9}, 401),
-        ({"exp": NOW + 3600.5}, 401),
-        ({"exp": str(NOW + 3600)}, 401),
+        ({"exp": FAR + 0.5}, 401),
+        ({"exp": str(FAR)}, 401),
         ({"exp": True}, 401),
-        ({"nbf": NOW + 3600}, 401),
+        ({"nbf": FAR}, 401),
     ],
 )
 def test_times(nginx: Nginx, claims: dict[str, Json], found: int) -> None:
@@ -198,7 +199,7 @@ def test_what_is_ours(nginx: Nginx) -> None:
     )
     key = signing_key("RS256", "k")
     assert status(nginx, "/a", auth(key.sign(claims_of()))) == 200
-    assert status(nginx, "/a", auth(key.sign(claims_of(exp=NOW - 60)))) == 200
+    assert status(nginx, "/a", auth(key.sign(claims_of(exp=int(time.time()) - 60)))) == 200
     answer = nginx.request("GET /a", auth(tampered(key.sign(claims_of()))))
     assert (answer.status, answer.get("WWW-Authenticate")) == (401, "localhost")
 
