@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..conf.directive import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER_IF, Conf
 from ..core.logs import Logs
@@ -13,9 +13,9 @@ from ..gateway.conf import GatewayConf
 from ..http.auth_delay import delayed
 from ..http.level import Level
 from ..http.location import Location, Server, Tree
-from ..http.module import AnyModule, Phase, http_modules
+from ..http.module import AnyModule, BuildFilter, Phase, http_modules
 from ..http.regex import Regex
-from ..http.request import Handler, Settle
+from ..http.request import Handler, HeaderFilter, Settle
 from ..http.satisfy import satisfy_any
 from ..http.settle import noted, settled
 from ..modules.core import CoreConf, compile_core
@@ -65,12 +65,9 @@ def compile_location(level: Level) -> Location:
     at_access = uses.unsettled_uses
     after = (*_handlers(level, Phase.PRECONTENT), *_content(level, location))
     at_end = uses.unsettled_uses
-    location.header_filters = tuple(
-        built
-        for module in reversed(http_modules(level.scope))
-        if module.header_filter_builder
-        and (built := _built(module.header_filter_builder, level[module.conf], level))
-    )
+    location.header_filters = _filters(level, lambda module: module.header_filter_builder)
+    location.validating_filters = _filters(level, lambda module: module.validation_builder)
+    location.range_filters = _filters(level, lambda module: module.ranges_builder)
     location.log_handlers = tuple(
         built
         for module in reversed(http_modules(level.scope))
@@ -127,6 +124,18 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
     """The handlers of the access phase, as one if one permission is enough."""
     any_is_enough = access and level[CoreConf].satisfy == "any"
     return (satisfy_any(access),) if any_is_enough else access
+
+
+def _filters(
+    level: Level,
+    builder_of: Callable[[AnyModule], Callable[[Any, Level], HeaderFilter | None] | None],
+) -> tuple[HeaderFilter, ...]:
+    found = ((module, builder_of(module)) for module in reversed(http_modules(level.scope)))
+    return tuple(
+        built
+        for module, build in found
+        if build is not None and (built := _built(build, level[module.conf], level))
+    )
 
 
 def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:

@@ -21,7 +21,6 @@ class Scope:
 
     options: Options
     warn_at: Callable[[str], None]
-    dialect: str = ""  # whose JWT directives the configuration has
     modules: tuple[Any, ...] = ()  # those that count, in nginx's order
     statement: Statement | None = None  # the one being applied
     things: dict[type[Any], Any] = field(default_factory=dict)

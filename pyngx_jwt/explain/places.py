@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ..conf.parse import Statement
 from ..http.level import Level
-from ..http.template import Template
+from ..modules.auth_jwt import dialect_of
 from ..modules.auth_jwt.conf import TokenConf
 from .lines import place_of, shown, statement_with, statements_of
 from .request import Ask
 
-# What says whether tokens are demanded, by dialect.
-SWITCHES = {"tesla": ("auth_jwt_enabled", "auth_jwt_key", "auth_jwt_keyfile_path")}
-KEYS = ("auth_jwt_key_file", "auth_jwt_key_request", "auth_jwt_key", "auth_jwt_keyfile_path")
 _VARIABLES = {"http_": "header", "cookie_": "cookie", "arg_": "arg"}
 
 
@@ -28,40 +26,33 @@ class Place(NamedTuple):
 BEARER = Place("bearer", "authorization", "Authorization: Bearer")
 
 
-def token_conf(level: Level) -> Any:
+def token_conf(level: Level) -> TokenConf:
     """The conf of the configuration's dialect."""
-    kinds = (module.conf for module in level.scope.modules)
-    return level[next(kind for kind in kinds if issubclass(kind, TokenConf))]
+    return level[dialect_of(level.scope).conf]
 
 
 def switch_of(level: Level) -> tuple[str, ...]:
     """The directives that say whether tokens are demanded."""
-    return SWITCHES.get(level.scope.dialect, ("auth_jwt",))
+    return dialect_of(level.scope).switches
 
 
 def place_of_token(level: Level) -> Place:
     """Where this level's token is."""
-    if level.scope.dialect == "tesla":
-        return _tesla(token_conf(level).auth_jwt_location)
     conf = token_conf(level)
-    template: Template | None = getattr(conf, "token", None)
-    if level.scope.dialect != "kjdev":
-        template = getattr(conf.auth_jwt, "token", None)
+    template, carriers = conf.token, conf.carriers
     if template is None:
-        return BEARER
+        (name,) = carriers or ("http_authorization",)
+        return BEARER if name == "http_authorization" else _place_of(name, f"${name}")
     if len(template.parts) == 1 and len(template.names) == 1:
-        for prefix, kind in _VARIABLES.items():
-            if template.names[0].startswith(prefix):
-                return Place(kind, template.names[0].removeprefix(prefix), template.text)
+        return _place_of(template.names[0], template.text)
     return Place("variable", "", template.text)
 
 
-def _tesla(location: str) -> Place:
-    kind, _, name = (location or "HEADER=Authorization").partition("=")
-    if kind == "HEADER" and name.lower() == "authorization":
-        return BEARER
-    kinds = {"HEADER": "header", "COOKIE": "cookie"}
-    return Place(kinds.get(kind, "variable"), name.lower(), f"{kind}={name}")
+def _place_of(variable: str, text: str) -> Place:
+    for prefix, kind in _VARIABLES.items():
+        if variable.startswith(prefix):
+            return Place(kind, variable.removeprefix(prefix), text)
+    return Place("variable", "", text)
 
 
 def put_token(ask: Ask, token: str, place: Place) -> Ask:
@@ -82,7 +73,7 @@ def put_token(ask: Ask, token: str, place: Place) -> Ask:
     return replace(ask, fields=(*ask.fields, f"Authorization: Bearer {token}"))
 
 
-def switch_statements(level: Level) -> list[Any]:
+def switch_statements(level: Level) -> list[Statement]:
     return statements_of(level, *switch_of(level))
 
 

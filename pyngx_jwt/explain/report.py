@@ -8,7 +8,6 @@ from typing import Any
 
 from ..http.request import Request
 from ..http1.response_head import absolute_location
-from ..modules.auth_jwt.dialects import PROJECTS
 from .explainer import REFUSED, UNKNOWN, Explanation, Way
 from .lines import Line, Mark, place_of, shown
 from .trip import status_text
@@ -29,7 +28,7 @@ SHOWN_BODY = 60  # bytes
 def as_text(told: Explanation) -> str:
     """A column of marks, of checks, of facts, and where it is written so."""
     rows = [
-        ("", "dialect", f'"{told.choice.name}" ({PROJECTS[told.choice.name]})', _evidence(told)),
+        ("", "dialect", f'"{told.choice.name}" ({told.choice.dialect.project})', _evidence(told)),
         ("", "request", shown(told.ask.text), ""),
     ]
     rows += [(MARKS[x.mark], x.name, x.text, place_of(x.statement)) for x in told.trip.lines]
@@ -136,7 +135,7 @@ def as_json(told: Explanation) -> str:
         "configuration": shown(told.options.conf_file),
         "dialect": {
             "name": choice.name,
-            "project": PROJECTS[choice.name],
+            "project": choice.dialect.project,
             "evidence": [
                 {"what": shown(w.what), "file": shown(w.file), "line": w.line}
                 for w in choice.evidence

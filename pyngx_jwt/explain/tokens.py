@@ -29,6 +29,7 @@ from ..jwt.encoding import decode_base64url
 from ..jwt.examine import Check, Examination, Trial, examine
 from ..jwt.requirements import MISSING
 from ..jwt.requirements import Demand as TokenDemand
+from ..modules.auth_jwt import dialect_of
 from ..modules.auth_jwt.demands import Demand, Denial
 from ..modules.auth_jwt.gate import KEYLESS
 from ..modules.auth_jwt.sources import Failure, Source
@@ -49,9 +50,10 @@ from .lines import (
     statements_of,
     value_text,
 )
-from .places import KEYS, place_of_token, switch_statements, token_conf
+from .places import place_of_token, switch_statements, token_conf
 
 ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
+ASKED = "auth_jwt_key_request"
 UNVERIFIED = " (not verified)"
 
 
@@ -74,7 +76,7 @@ class _Teller:
         self.level, self.r, self.watch, self.seen = level, r, watch, watch.seen
         self.now, self.lines = now, list[Line]()
         self.missing = ""  # key requests that nothing stands in for
-        self.every = level.scope.dialect == "kjdev"  # there, lists of all levels add up
+        self.every = dialect_of(level.scope).adds_up
 
     def add(self, mark: Mark, name: str, text: str, statement: Statement | None = None) -> None:
         self.lines.append(Line(mark, name, text, statement))
@@ -98,7 +100,7 @@ class _Teller:
     def _tell(self, given: str) -> Told:
         switch = statement_with(switch_statements(self.level))
         words = " ".join([switch.name, *switch.args[:1]]) if switch is not None else "auth_jwt"
-        if switch is not None and switch.name in ("auth_jwt_key", "auth_jwt_keyfile_path"):
+        if switch is not None and switch.name in dialect_of(self.level.scope).own_keys:
             words = switch.name
         if not self.seen.applied:
             self.add(Mark.SKIPPED, "auth_jwt", f"not for this request: {self._why_not()}", switch)
@@ -116,9 +118,9 @@ class _Teller:
         return self._judged(keys)
 
     def _why_not(self) -> str:
-        if self.r.method == "OPTIONS" and self.level.scope.dialect == "maxlt":
-            return "OPTIONS needs no token in this dialect"
-        enabled: Template | None = getattr(token_conf(self.level), "auth_jwt_enabled", None)
+        if self.r.method in dialect_of(self.level.scope).exempt:
+            return f"{self.r.method} needs no token in this dialect"
+        enabled = token_conf(self.level).condition
         if enabled is None:
             return "its conditions are not met"
         value = enabled.bind(self.level.variables)(self.r)
@@ -165,7 +167,9 @@ class _Teller:
 
     def statement_of(self, source: Source) -> Statement | None:
         """The statement that names this source."""
-        found = statements_of(self.level, *KEYS, every=True)
+        found = statements_of(
+            self.level, *dialect_of(self.level.scope).key_directives, ASKED, every=True
+        )
         name = source.place.partition('"')[2].rstrip('"')
         for statement in reversed(found):
             word = statement.args[0]

@@ -50,6 +50,7 @@ class Location:
         "name",
         "no_regex",
         "path_of",
+        "range_filters",
         "rewrite",
         "root_of",
         "settle",
@@ -57,6 +58,7 @@ class Location:
         "subrequest_handlers",
         "tells_late",
         "tree",
+        "validating_filters",
     )
 
     name: str
@@ -66,6 +68,8 @@ class Location:
     handlers: tuple[Handler, ...]
     subrequest_handlers: tuple[Handler, ...]
     header_filters: tuple[HeaderFilter, ...]
+    validating_filters: tuple[HeaderFilter, ...]  # before those
+    range_filters: tuple[HeaderFilter, ...]  # after those
     log_handlers: tuple[Callable[[Request], None], ...]
     content_type_of: Callable[[str], str]
     path_of: Callable[[Request], str]

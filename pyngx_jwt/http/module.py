@@ -49,6 +49,8 @@ class Module(CoreModule[C]):
         self.exclusive_content: BuildHandler[C] | None = None
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
+        self.validation_builder: BuildFilter[C] | None = None
+        self.ranges_builder: BuildFilter[C] | None = None
         self.log_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
         self.variables: dict[str, Getter] = {}
@@ -91,6 +93,20 @@ class Module(CoreModule[C]):
         """The builder of the header filter; it may hang a body filter into the request."""
         self._first(self.header_filter_builder)
         self.header_filter_builder = build
+        return build
+
+    def validates(self, build: BuildFilter[C]) -> BuildFilter[C]:
+        """The builder of a header filter that compares the response with what the client has.
+        It runs before all others, unless the response says `disable_not_modified`."""
+        self._first(self.validation_builder)
+        self.validation_builder = build
+        return build
+
+    def cuts(self, build: BuildFilter[C]) -> BuildFilter[C]:
+        """The builder of a header filter that sends parts of responses.  It runs after all
+        others, for responses that say `allow_ranges`."""
+        self._first(self.ranges_builder)
+        self.ranges_builder = build
         return build
 
     def log(self, build: BuildLog[C]) -> BuildLog[C]:

@@ -349,8 +349,15 @@ class Request(Response):
             self.status, self.status_line = self.err_status, None
         if self.method == "HEAD":
             self.header_only = True
-        for header_filter in self.location.header_filters:
+        location = self.location
+        if not self.disable_not_modified:
+            for header_filter in location.validating_filters:
+                header_filter(self)
+        for header_filter in location.header_filters:
             header_filter(self)
+        if self.allow_ranges:
+            for header_filter in location.range_filters:
+                header_filter(self)
         if self.limit_rate is not None:
             self.rate = self.limit_rate
         elif self.location.limit_rate is not None:

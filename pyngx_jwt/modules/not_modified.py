@@ -22,13 +22,12 @@ class NotModifiedConf(Conf):
 not_modified = Module("not_modified", NotModifiedConf)
 
 
-@not_modified.header_filter
+@not_modified.validates
 def check_conditions(conf: NotModifiedConf, level: Level) -> HeaderFilter:
-    """The first filter of all."""
     how = level[CoreConf].if_modified_since
 
     def filter_header(r: Request) -> None:
-        if r.status != 200 or r.parent is not None or r.disable_not_modified:
+        if r.status != 200 or r.parent is not None:
             return
         fields = r.index
         if "if-unmodified-since" in fields and not _unmodified(r, fields["if-unmodified-since"]):

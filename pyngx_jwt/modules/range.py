@@ -39,22 +39,15 @@ class Boundaries:
         return f"{next(self.numbers):020d}"
 
 
-@range_.header_filter
+@range_.cuts
 def filter_ranges(conf: RangeConf, level: Level) -> HeaderFilter | None:
-    """The last filter but those that frame the response."""
     most = level[CoreConf].max_ranges
     boundaries = level.scope.shared(Boundaries)
     if not most:
         return None
 
     def filter_header(r: Request) -> None:
-        if (
-            not r.allow_ranges
-            or r.status != 200
-            or r.parent is not None
-            or r.content_length < 0
-            or r.http_version < 1000
-        ):
+        if r.status != 200 or r.parent is not None or r.content_length < 0 or r.http_version < 1000:
             return
         if "range" in r.index and _if_range(r):
             found = parse_ranges(_range_field(r), r.content_length, 1 if r.single_range else most)

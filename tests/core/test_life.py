@@ -89,7 +89,7 @@ def test_modules_of_other_dialects_have_no_part_in_it(tmp_path: Path) -> None:
     conf = options(tmp_path, 'server { auth_jwt_enabled on; auth_jwt_key "00"; }')
     scope = scope_of(conf, lambda text: None)
     names = {module.name for module in scope.modules}
-    assert scope.dialect == "tesla" and "auth_jwt_tesla" in names
+    assert "auth_jwt_tesla" in names
     assert not names & {"auth_jwt", "auth_jwt_kjdev", "auth_jwt_maxlt"}
 
 

@@ -31,7 +31,6 @@ def choose(scope: Scope) -> None:
         dialects = known.dialects if known is not None else DIALECTS
         scope.things[Choice] = choose_dialect(scope.options, scope.files, dialects)
     choice: Choice = scope.things[Choice]
-    scope.dialect = choice.name
     scope.modules = tuple(_modules_with(choice.dialect, scope.modules))
     prepare_key_sets(scope, choice)
 

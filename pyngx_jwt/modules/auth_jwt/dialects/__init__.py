@@ -17,7 +17,6 @@ from .tizp import TIZP
 DIALECTS = (PLUS, PYNGX, KJDEV, TESLA, MAXLT, TIZP)
 DEFAULT = PLUS  # of a configuration without JWT: its variables exist all the same
 declare_dialects(dialect.name for dialect in DIALECTS)
-PROJECTS = {dialect.name: dialect.project for dialect in DIALECTS}
 
 
 def choose_dialect(
@@ -33,7 +32,6 @@ __all__ = [
     "DEFAULT",
     "DIALECTS",
     "KJDEV",
-    "PROJECTS",
     "TESLA",
     "MixedDialects",
     "choose_dialect",
