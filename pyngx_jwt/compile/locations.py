@@ -127,8 +127,7 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
 
 
 def _filters(
-    level: Level,
-    builder_of: Callable[[AnyModule], Callable[[Any, Level], HeaderFilter | None] | None],
+    level: Level, builder_of: Callable[[AnyModule], BuildFilter[Any] | None]
 ) -> tuple[HeaderFilter, ...]:
     found = ((module, builder_of(module)) for module in reversed(http_modules(level.scope)))
     return tuple(
