@@ -25,13 +25,14 @@ class ClientConnection:
     ssl: Any = None
 
     def take_addresses(self, peer: Any, own: Any) -> None:
-        """Notes both ends, as the socket has them; a unix socket has no peer."""
+        """Notes both ends, as the socket has them; a unix socket has no peer, nor has one whose
+        client is gone."""
         if isinstance(peer, tuple) and isinstance(own, tuple):
             self.remote_addr, self.remote_port = peer[0], str(peer[1])
             self.server_addr, self.server_port = own[0], str(own[1])
             family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
             self.binary_remote_addr = socket.inet_pton(family, peer[0].partition("%")[0])
-        elif own:
+        elif isinstance(own, str | bytes) and own:
             self.server_addr = f"unix:{os.fsencode(own).decode('latin-1')}"
 
 

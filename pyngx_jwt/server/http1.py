@@ -141,8 +141,11 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         if self.port.listen.family == socket.AF_UNIX:
             self.take_addresses(None, self.port.listen.host)
         else:
-            own = transport.get_extra_info("sockname")
-            self.take_addresses(transport.get_extra_info("peername"), own)
+            own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+            if peer is None:  # the client is gone already, and nobody can say who it was
+                transport.abort()
+                return
+            self.take_addresses(peer, own)
             if self.port.others and own:
                 self.address = self.port.address_of(own)
                 self.server = self.address.names.default
