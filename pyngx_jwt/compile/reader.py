@@ -89,7 +89,7 @@ class Reader:
         level.statements.setdefault(statement.name, []).append(statement)
 
     def _include(self, statement: Statement, level: Level) -> None:
-        with self.nesting.include(statement.args[0]):
+        with self.nesting.include(statement):
             for included in self._included(statement):
                 self.run(included, level)
 

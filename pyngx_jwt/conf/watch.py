@@ -36,10 +36,11 @@ class Nesting:
         self._depth = 0
 
     @contextmanager
-    def include(self, pattern: str) -> Iterator[None]:
+    def include(self, statement: Statement) -> Iterator[None]:
         """While the files of an ``include`` are read; raises ConfError if they are too deep."""
         if self._depth == MAX_INCLUDES:
-            raise ConfError(f'too many nested includes, "{pattern}" includes itself')
+            name = "".join(statement.args[:1])
+            raise ConfError(f'too many nested includes, "{name}" includes itself')
         self._depth += 1
         try:
             yield

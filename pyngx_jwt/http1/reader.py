@@ -48,7 +48,7 @@ class HeadReader:
 
     def forget(self) -> None:
         """Drops what has come."""
-        self.buffer, self.at = b"", 0
+        self.buffer, self.at, self._partial = b"", 0, None
 
     @property
     def unread(self) -> int:
@@ -61,6 +61,7 @@ class HeadReader:
         One that is refused stays where it is, its length is that of all there is."""
         last = self._last
         if last is not None and self.buffer.startswith(self._last_data, self.at):
+            self._partial = None  # it has come whole
             self.take(last.length)
             return last
         head = self._read(options)

@@ -79,7 +79,7 @@ class Foreign:
         self._apply(statement, source, context)
 
     def _include(self, statement: Statement, context: str) -> None:
-        with self._nesting.include(statement.args[0]):
+        with self._nesting.include(statement):
             for path in self._files.expand(statement.args[0], self._scope.options.conf_prefix):
                 self._scope.watch.included(statement, path)
                 self._read(self._files.read(path), context)
