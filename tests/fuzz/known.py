@@ -118,9 +118,11 @@ def _first(ours: Outcome, theirs: Outcome) -> tuple[Answer | None, Answer | None
 
 
 def _refused(ours: Outcome, theirs: Outcome) -> bool:
-    """Whether pyngx answered 400, or hung up after answering, where nginx went on."""
-    a, _ = _first(ours, theirs)
-    return len(ours.answers) <= len(theirs.answers) and (a is None or a.code == "400")
+    """Whether pyngx answered 400, or hung up after answering, where nginx went on, or has closed
+    without a word."""
+    a, b = _first(ours, theirs)
+    ended = b is None and a is not None and a is ours.answers[-1] and a.code == "400"
+    return ended or (len(ours.answers) <= len(theirs.answers) and (a is None or a.code == "400"))
 
 
 def _crs(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -168,7 +170,7 @@ def _precondition(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def _interim(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     codes = set(CODE.findall(_leading(case)))
-    return bool(codes - {b"101", b"103"}) and None not in _first(ours, theirs)
+    return bool(codes - {b"101", b"103"}) and _first(ours, theirs)[0] is not None
 
 
 def _switching(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -177,8 +179,8 @@ def _switching(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def _without_version(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     a, b = _first(ours, theirs)
-    line = case.sent.lstrip(b"\r\n").partition(b"\n")[0]
-    return a is None and b is not None and not b.status and b"HTTP/" not in line
+    without = re.search(rb"(?:\A|\n)[A-Z]+ [^ \r\n]+ *\r?\n", case.sent)
+    return a is None and b is not None and not b.status and without is not None
 
 
 def _leading(case: Case) -> bytes:
@@ -188,14 +190,17 @@ def _leading(case: Case) -> bytes:
 
 
 def _headless(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    answer = b"".join(case.script.pieces)[len(_leading(case)) :] if case.script else b""
-    if case.script is None or STATUS_LINE.match(answer):
+    if case.script is None:
+        return False
+    answer = b"".join(case.script.pieces)
+    if STATUS_LINE.match(answer) and STATUS_LINE.match(answer[len(_leading(case)) :]):
         return False
     a, b = _first(ours, theirs)
-    if a is None or b is None:
+    if a is None or b is None or not b.status:
         return True
     same = a.status == b.status and a.fields == b.fields and a is ours.answers[-1]
-    return same and (b.body.startswith(a.body) or a.body.startswith(b.body))
+    ours_sent, theirs_sent = a.body.removesuffix(b"..."), b.body.removesuffix(b"...")
+    return same and (theirs_sent.startswith(ours_sent) or ours_sent.startswith(theirs_sent))
 
 
 def _broken_off(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -260,6 +265,13 @@ def _broken_verdict(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return asked and not theirs.answers and {*ours.codes} <= {"200", "401", "403", "500"}
 
 
+def _reset(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """The kernel drops what came before a reset, if nobody has read it yet."""
+    a, b = _first(ours, theirs)
+    codes = (a.code if a else "", b.code if b else "")
+    return case.script is not None and case.script.end == "reset" and "502" in codes
+
+
 def _cached_error(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     a, b = _first(ours, theirs)
     if a is None or b is None or (a.code, b.code) != ("502", "502"):
@@ -278,11 +290,13 @@ def _line_end(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 
 def _gives_up(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    """With 500, for which the configuration may have a page."""
+    """With 500, for which the configuration may have a page; or it goes on as if a nested
+    location did not match."""
     _, b = _first(ours, theirs)
     if b is None or len(case.sent) < 1000 or not QUANTIFIED.search(case.about):
         return False
-    return b.code == "500" or bool(re.search(r"error_page [^;]*\b500\b", case.about))
+    nested = re.search(r"^    +location ~", case.about, re.M) is not None
+    return nested or b.code == "500" or bool(re.search(r"error_page [^;]*\b500\b", case.about))
 
 
 def _below_100(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -295,8 +309,10 @@ def _below_100(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 def _refused_body(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """nginx's upstream gets it, or waits for it."""
     a, b = _first(ours, theirs)
-    if "@refused" not in case.about or a is None or b is None or a.code not in REFUSED:
+    if "@refused" not in case.about or a is None or a.code not in REFUSED:
         return False
+    if b is None:
+        return b"Content-Length" in case.sent or bool(CHUNKED.search(case.sent))
     return b.code == "504" or b.code in REFUSED
 
 
@@ -329,6 +345,7 @@ MEANT = (
     Known("the body of a response with a status below 100 has an end", _below_100),
     Known("the body of a refused request is not passed on by error_page", _refused_body),
     Known("a connection is closed after a response that has no head", _headless),
+    Known("it is up to packets whether a reset or a response comes first", _reset),
     Known("in nginx the head of a cache file takes a part of proxy_buffer_size", _cache_head),
     Known("nginx drops what it has not sent when an upstream's response breaks off", _broken_off),
     Known("nginx announces to auth_request's upstream a body that it does not send", _announced),
