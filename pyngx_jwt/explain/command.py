@@ -14,13 +14,13 @@ from ..errors import ConfError, WrongWords
 from ..jwt import KeySetError
 from ..log import errno_text
 from ..options import Options, resolve_options
-from .explainer import LET_IN, REFUSED, UNKNOWN, Explainer
+from .explainer import ADMITTED, REFUSED, UNKNOWN, Explainer
 from .report import as_json, as_text
 from .request import Ask, parse_client, parse_field, parse_url
 
 PROGRAM, ALIAS = "pyngx explain", "pyngx token"
 CLEAN, INVALID, USAGE = 0, 2, 4
-STATUS = {LET_IN: 0, REFUSED: 1, UNKNOWN: 3}  # of the alias
+STATUS = {ADMITTED: 0, REFUSED: 1, UNKNOWN: 3}  # of the alias
 DESCRIPTION = """\
 Shows how a request would be handled, and which statement of the configuration decides: server,
 location, rewrites, access checks, the token check by check, cache, and what is sent upstream.
@@ -29,8 +29,8 @@ EPILOG = """\
 exit status: 0 the request is explained, whatever its outcome, 2 the configuration is invalid or
 cannot be read, 4 wrong usage"""
 ALIAS_EPILOG = """\
-exit status: 0 the request is let in, 1 it is refused, 3 that depends on what cannot be known here,
-2 nothing can be explained"""
+exit status: 0 the request is admitted, 1 it is refused, 3 the outcome cannot be determined offline,
+2 errors, including invalid arguments"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,7 +46,7 @@ def main(words: list[str]) -> int:
     asked = parser.parse_intermixed_args(words)
     *method, asked.url = asked.words
     if len(method) > 1:
-        parser.error(f'one URL is wanted, not "{" ".join(asked.words)}"')
+        parser.error(f'one URL is required, not "{" ".join(asked.words)}"')
     if method:
         asked.method = method[0]
     return _guarded(PROGRAM, USAGE, lambda: _explained(asked))
@@ -107,7 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("-c", dest="conf", metavar="FILE", required=True, help="configuration file")
     add("words", nargs="+", metavar="URL", help="http://name/path, or /path")
-    add("--token", default="", metavar="TOKEN", help='is put where it is looked for; "-": stdin')
+    add(
+        "--token",
+        default="",
+        metavar="TOKEN",
+        help='placed where the location looks for it; "-": stdin',
+    )
     _add_common(parser)
     return parser
 
@@ -140,11 +145,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add(
         "--now",
         metavar="TIME",
-        help='the time that counts: "+1h", "=-1d" (with "="), "@SECONDS" or a date',
+        help='time of the request: "+1h", "=-1d" (with "="), "@SECONDS" or a date',
     )
-    add("--jwks", metavar="FILE", help="what key requests are answered with")
-    add("--jwt-dialect", metavar="NAME", default="", help="as of pyngx itself")
-    add("--allow-unsupported", action="store_true", help="as of pyngx itself")
+    add("--jwks", metavar="FILE", help="response to key requests")
+    add("--jwt-dialect", metavar="NAME", default="", help="same as for pyngx")
+    add("--allow-unsupported", action="store_true", help="same as for pyngx")
     add("--format", choices=("text", "json"), default="text")
 
 

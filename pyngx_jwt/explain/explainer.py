@@ -18,7 +18,7 @@ from .request import Ask, AskError, make_request
 from .trace import Trace
 from .trip import Trip, final_status
 
-LET_IN, REFUSED, UNKNOWN = "let in", "refused", "unknown"
+ADMITTED, REFUSED, UNKNOWN = "admitted", "refused", "unknown"
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 
 
@@ -75,7 +75,7 @@ class Explanation:
     def verdict(self) -> str:
         if self.way.is_refused:
             return REFUSED
-        return LET_IN if self.denied is None else UNKNOWN
+        return ADMITTED if self.denied is None else UNKNOWN
 
 
 class _Hasty(asyncio.SelectorEventLoop):
@@ -90,7 +90,7 @@ class _Hasty(asyncio.SelectorEventLoop):
 class Explainer:
     """Explains requests to a configuration; raises ConfError if that cannot be loaded.
 
-    `now` is the time that counts, and `keys` what key requests are answered with."""
+    `now` is the time of the request, and `keys` the response to key requests."""
 
     def __init__(self, options: Options, now: float, keys: bytes | None = None) -> None:
         self._trace = Trace()

@@ -78,9 +78,17 @@ def switch_statements(level: Level) -> list[Statement]:
 
 
 def switch_words(level: Level) -> str:
-    """The directive that demands tokens here, with its place."""
+    """The directive that requires tokens here, with its place."""
     statement = statement_with(switch_statements(level))
     if statement is None:
         return "auth_jwt"
-    words = shown(" ".join([statement.name, *statement.args[:1]]))
-    return f"{words} ({place_of(statement)})"
+    return f"{switch_text(statement)} ({place_of(statement)})"
+
+
+def switch_text(statement: Statement) -> str:
+    """The directive with its first argument: a realm in quotes, flags and variables without."""
+    if not statement.args:
+        return shown(statement.name)
+    word = statement.args[0]
+    bare = word in ("on", "off") or word.startswith("$")
+    return shown(f"{statement.name} {word}" if bare else f'{statement.name} "{word}"')

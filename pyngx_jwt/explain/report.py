@@ -68,13 +68,13 @@ def _outcome(told: Explanation) -> Iterator[str]:
             yield from (f"    {question}" for question in way.trip.questions)
     elif told.verdict == UNKNOWN:
         assert told.denied is not None
-        yield "unknown: nothing that can be seen here refuses the request, but it depends on"
+        yield "unknown: no check refuses the request, but the outcome depends on"
         yield from (f"  {question}" for question in way.trip.questions)
-        yield f"if that lets it in: {answer_text(way)}"
+        yield f"if it is admitted: {answer_text(way)}"
         yield f"if not: {answer_text(told.denied)}"
         way = told.denied
     else:
-        yield from _let_in(told)
+        yield from _admitted(told)
     for name, value in (("WWW-Authenticate", challenge(way.r)), ("Location", location(way.r))):
         if value:
             yield f"  {name}: {shown(value)}"
@@ -85,13 +85,13 @@ def _outcome(told: Explanation) -> Iterator[str]:
             yield f'    not written: error_log{place} takes "{entry.taken}" and worse'
 
 
-def _let_in(told: Explanation) -> Iterator[str]:
+def _admitted(told: Explanation) -> Iterator[str]:
     trip = told.trip
     if trip.refused is not None:
-        yield "let in, though refused: an error_page leads to an upstream"
+        yield "admitted despite the refusal: error_page leads to an upstream"
         yield from _because(told.way)
     else:
-        yield "let in" if trip.gated is not None else "let in: no token was asked for"
+        yield "admitted" if trip.gated is not None else "admitted: no token was checked"
     if trip.upstream is not None or told.way.status != 200:
         yield f"  {answer_text(told.way)}"
         if trip.upstream is None and told.way.trip.decided is not None and told.way.status != 200:

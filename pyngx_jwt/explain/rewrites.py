@@ -94,7 +94,7 @@ class Step:
         at = level_of(r.location)
         for level in (at, self.level):
             if level.location is not None and self.trace.gates_of(level):
-                text += f": the token that {switch_words(level)} demands is not looked at"
+                text += f": the token that {switch_words(level)} requires is not checked"
                 break
         if status == 500 and len(trip.log) > trip.logged:
             text = f"{shown(trip.log[-1].text)}: {status_text(status)}"

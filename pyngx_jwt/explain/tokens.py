@@ -50,7 +50,7 @@ from .lines import (
     statements_of,
     value_text,
 )
-from .places import place_of_token, switch_statements, token_conf
+from .places import place_of_token, switch_statements, switch_text, token_conf
 
 ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
 ASKED = "auth_jwt_key_request"
@@ -99,13 +99,13 @@ class _Teller:
 
     def _tell(self, given: str) -> Told:
         switch = statement_with(switch_statements(self.level))
-        words = " ".join([switch.name, *switch.args[:1]]) if switch is not None else "auth_jwt"
+        words = switch_text(switch) if switch is not None else "auth_jwt"
         if switch is not None and switch.name in dialect_of(self.level.scope).own_keys:
             words = switch.name
         if not self.seen.applied:
             self.add(Mark.SKIPPED, "auth_jwt", f"not for this request: {self._why_not()}", switch)
             return Told(self.lines)
-        self.add(Mark.PASSED, "auth_jwt", f"a token is demanded: {shown(words)}", switch)
+        self.add(Mark.PASSED, "auth_jwt", f"token required: {words}", switch)
         if not self._token(given):
             return Told(self.lines)
         keys = self.seen.keys
@@ -130,13 +130,15 @@ class _Teller:
         place, token = place_of_token(self.level), self.seen.token or ""
         where = self.one("auth_jwt_location") or statement_with(switch_statements(self.level))
         if not token:
-            told = "none" if not given else "none there, though one was given"
-            self.add(Mark.FAILED, "token", f"{told}: {place.text} is looked at", where)
+            text = f'no token in "{place.text}"'
+            if given:
+                text += ", although one was given"
+            self.add(Mark.FAILED, "token", text, where)
             return False
         digest = hashlib.sha256(token.encode("latin-1", "replace")).hexdigest()[:8]
         text = f"in {place.text}: {len(token)} bytes, sha256:{digest}"
         if given and token != given:
-            text += ", which is another one than was given"
+            text += ", not the given token"
         self.add(Mark.PASSED, "token", text, where)
         return True
 
@@ -224,7 +226,7 @@ class _Teller:
         if check.refusal is None:
             self.add(Mark.PASSED, "form", form, statement)
             return
-        self.add(Mark.FAILED, "form", f"{form} is wanted: {check.refusal.text}", statement)
+        self.add(Mark.FAILED, "form", f"expected {form}: {check.refusal.text}", statement)
         for name, octets in legible_parts(self.seen.token or ""):
             self.add(Mark.NOTE, name, printable(octets.decode("utf-8", "replace")) + UNVERIFIED)
 
@@ -258,7 +260,7 @@ class _Teller:
             names = listed(f'"{printable(name)}"' for name in known)
             text = f"no key has kid {value_text(kid)}; known: {names}"
             if trial.tried:
-                text += f"; keys without kid do not do it either: {len(trial.tried)} tried"
+                text += f"; keys without kid do not match either: {len(trial.tried)} tried"
         elif trial.candidates:
             kinds = listed(key_text(key) for key in trial.candidates)
             what = f"kid {value_text(kid)} is of" if kid in _kids(trial) else "there is"
@@ -277,7 +279,7 @@ class _Teller:
         name = check.name
         if not check.made:
             why = self.one("auth_jwt_validate_sig", "pyngx_allow_unsigned")
-            self.add(Mark.SKIPPED, name, "not checked: whoever writes a token is believed", why)
+            self.add(Mark.SKIPPED, name, "not checked: a forged token is accepted", why)
         elif check.refusal is None:
             self.add(Mark.PASSED, name, "good")
         else:
@@ -310,7 +312,7 @@ class _Teller:
         unverified = "" if exam.vouched else UNVERIFIED
         if not check.made:
             off = self.one({"exp": "auth_jwt_validate_exp", "nbf": "pyngx_jwt_validate_nbf"}[name])
-            why = "not looked at" if off is not None else "not reached"
+            why = "not checked" if off is not None else "not reached"
             self.add(Mark.SKIPPED, name, f"{text}: {why}", off)
         elif check.refusal is None:
             mark = Mark.PASSED if name in exam.claims else Mark.SKIPPED
@@ -330,18 +332,18 @@ class _Teller:
             wanted = listed(value_text(value) for value in demand.values)
             found = found_text(exam.claims.get(demand.name, MISSING))
             statement = self._by_latin("auth_jwt_validate_claim", demand.name, *demand.values)
-            text = f"{printable(demand.name)} is {found}, wanted is {wanted}"
+            text = f"{printable(demand.name)} is {found}, expected {wanted}"
         elif isinstance(demand, Requirement):
             members = exam.header if demand.in_header else exam.claims
             directive = f"auth_jwt_require_{demand.kind}"
             statement = self._required(directive, demand)
             wanted = printable(demand.shown or "")
             found = found_text(find(members, demand.path))
-            text = f"{printable(demand.name)} is {found}, wanted is {demand.operator} {wanted}"
+            text = f"{printable(demand.name)} is {found}, expected {demand.operator} {wanted}"
         elif isinstance(demand, TextRequirement):
             statement = self.one("auth_jwt_validate_sub")
             value = found_text(exam.claims.get(demand.name, MISSING))
-            text = f"{demand.name} is {value}, wanted is text"
+            text = f"{demand.name} is {value}, expected text"
         else:
             statement, text = None, "" if refusal is None else printable(refusal.text)
         self.add(
@@ -373,7 +375,7 @@ class _Teller:
         elif denial is not None:
             text += f": {printable(denial.refusal.text)}"
         if denial is not None and denial.status != 401:
-            text += f", which is answered {denial.status}"
+            text += f", so the status is {denial.status}"
         if not vouched:
             text += UNVERIFIED
         self.add(mark, directive.removeprefix("auth_jwt_"), text, self._named(directive, words))

@@ -45,7 +45,7 @@ from ..modules.stub_status import Statistics
 from .access import ZONES, tell_access, tell_limits
 from .lines import Line, Mark, shown, statement_with, statements_of
 from .locations import tell_location
-from .places import switch_statements, token_conf
+from .places import switch_statements, switch_text, token_conf
 from .request import Made, Traced
 from .rewrites import Step
 from .servers import tell_server
@@ -236,9 +236,9 @@ class Trace(Watch):
 
     def _no_gate(self, level: Level) -> None:
         statement = statement_with(switch_statements(level))
-        text = "nothing demands a token here"
+        text = "no token required"
         if statement is not None:
-            text = f"no token is demanded: {shown(' '.join([statement.name, *statement.args[:1]]))}"
+            text = f"no token required: {switch_text(statement)}"
         self.trip.add(Mark.SKIPPED, "auth_jwt", text, statement)
 
     async def _run(self, phase: int, level: Level, handler: Handler, r: Request) -> Status | None:

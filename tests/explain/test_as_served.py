@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.explain.explainer import LET_IN, Explainer, Way
+from pyngx_jwt.explain.explainer import ADMITTED, Explainer, Way
 from pyngx_jwt.explain.places import place_of_token, put_token
 from pyngx_jwt.explain.report import challenge, location
 from pyngx_jwt.explain.request import Ask, parse_url
@@ -148,7 +148,7 @@ def test_as_served(name: str, line: str, served_by: Callable[[str], Served]) -> 
         assert answer.body == sent.body or "/status" in line, sent.trip.lines
     ways = [way for way in (blind.way, blind.denied) if way is not None]
     assert found in [told(way) for way in ways], blind.trip.lines
-    if BEARER["good"] in line and blind.verdict != LET_IN:
+    if BEARER["good"] in line and blind.verdict != ADMITTED:
         assert found == told(blind.way), blind.trip.lines
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pyngx_jwt.errors import WrongWords
 from pyngx_jwt.explain.command import main
-from pyngx_jwt.explain.explainer import LET_IN, UNKNOWN, Explainer, Explanation
+from pyngx_jwt.explain.explainer import ADMITTED, UNKNOWN, Explainer, Explanation
 from pyngx_jwt.explain.report import as_json, as_text
 from pyngx_jwt.explain.request import Ask, parse_field, parse_url
 from pyngx_jwt.options import Options, resolve_options
@@ -224,7 +224,7 @@ def test_seed(folder: Path) -> None:
     conf.write_bytes(SEED.read_bytes())
     told = ask_file(conf, "http://api.example.com/protected")
     assert rows(told, "location")[0] == "location: /protected [16]"
-    assert rows(told, "auth_jwt")[0].startswith("auth_jwt: a token is demanded: auth_jwt ")
+    assert rows(told, "auth_jwt")[0].startswith("auth_jwt: token required: auth_jwt ")
     assert answer(told).startswith("401 Unauthorized")
     assert answer(ask_file(conf, "http://api.example.com/_jwks")).startswith("404 Not Found")
 
@@ -250,7 +250,7 @@ server {
 
 def test_head_that_is_sent_upstream(folder: Path) -> None:
     told = ask(folder, PROXY, "http://a/api/x?y", "X-Sub: root", token=GOOD)
-    assert told.verdict == LET_IN
+    assert told.verdict == ADMITTED
     assert rows(told, "require", "cache", "content", "upstream")[:-1] == [
         'require: $jwt_claim_sub is "alice" [8]',
         'cache: z: looked for by the key "alice/api/x" [10]',
@@ -261,14 +261,14 @@ def test_head_that_is_sent_upstream(folder: Path) -> None:
         "  X-Sub: alice [9]",
     ]
     assert answer(told) == "the upstream answers"
-    assert as_text(told).endswith("\nlet in\n  the upstream answers\n")
+    assert as_text(told).endswith("\nadmitted\n  the upstream answers\n")
 
 
 def test_value_that_is_required(folder: Path) -> None:
     token = KEY.sign({"iss": "me"})
     told = ask(folder, PROXY, "http://a/api/", token=token)
     assert rows(told, "require") == [
-        'require: $jwt_claim_sub is "", which is answered 403 [8]',
+        'require: $jwt_claim_sub is "", so the status is 403 [8]',
     ]
     assert answer(told).startswith("403 Forbidden")
 
@@ -290,7 +290,7 @@ def test_keys_are_not_fetched(folder: Path) -> None:
     assert told.denied.status == 302 and told.trip.log == []
     shown = as_text(told)
     assert (
-        '\n  the keys of key request "/_jwks"\nif that lets it in: the upstream answers\n' in shown
+        '\n  the keys of key request "/_jwks"\nif it is admitted: the upstream answers\n' in shown
     )
     assert "\nif not: 302 Moved Temporarily\n" in shown and "\n  Location: http://a/in\n" in shown
 
@@ -374,8 +374,8 @@ def test_error_pages_and_named_locations(folder: Path) -> None:
     told = ask(folder, text, "http://a/x")
     assert rows(told, "error_page") == ["error_page: of 403: goes on at @open [3]"]
     assert rows(told, "location")[-2:] == ["location: @open [4]", "  by its name [4]"]
-    assert told.verdict == LET_IN and told.trip.refused is not None
-    assert "let in, though refused: an error_page leads to an upstream\n" in as_text(told)
+    assert told.verdict == ADMITTED and told.trip.refused is not None
+    assert "admitted despite the refusal: error_page leads to an upstream\n" in as_text(told)
     told = ask(folder, text, "http://a/t")
     assert rows(told, "try_files") == ['try_files: leads to "@open" [5]']
 
@@ -475,14 +475,20 @@ server {
     ("uri", "method", "decided", "line", "text"),
     [
         ("/e401", "GET", "token", 4, "refused: 401 Unauthorized"),
-        ("/door", "GET", "token", 6, "let in, though refused: an error_page leads to an upstream"),
+        (
+            "/door",
+            "GET",
+            "token",
+            6,
+            "admitted despite the refusal: error_page leads to an upstream",
+        ),
         ("/gone", "GET", "token", 9, "refused: 401 Unauthorized"),
         ("/again", "GET", "access", 10, "refused: 403 Forbidden"),
-        ("/none", "GET", "content", 2, "let in: no token was asked for\n  404 Not Found"),
+        ("/none", "GET", "content", 2, "admitted: no token was checked\n  404 Not Found"),
         ("/loop", "GET", "location", None, "refused: 500 Internal Server Error"),
-        ("/to", "GET", "return", 14, "let in: no token was asked for\n  301 Moved Permanently"),
-        ("/dir/", "GET", "location", None, "let in: no token was asked for\n  403 Forbidden"),
-        ("/a", "PUT", "content", 2, "let in: no token was asked for\n  405 Not Allowed"),
+        ("/to", "GET", "return", 14, "admitted: no token was checked\n  301 Moved Permanently"),
+        ("/dir/", "GET", "location", None, "admitted: no token was checked\n  403 Forbidden"),
+        ("/a", "PUT", "content", 2, "admitted: no token was checked\n  405 Not Allowed"),
         ("/any", "GET", "token", 16, "refused: 401 Unauthorized"),
     ],
 )
@@ -504,7 +510,7 @@ def test_what_decided(
 def test_json(folder: Path) -> None:
     told = ask(folder, PROXY, "http://a/api/x", token=GOOD)
     outcome = json.loads(as_json(told))["outcome"]
-    assert (outcome["verdict"], outcome["status"], outcome["otherwise"]) == ("let in", None, None)
+    assert (outcome["verdict"], outcome["status"], outcome["otherwise"]) == ("admitted", None, None)
     assert outcome["answered_by"] == "upstream"
     assert outcome["upstream"] == {
         "to": "http://app/v1/",
