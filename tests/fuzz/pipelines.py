@@ -29,6 +29,8 @@ def setting(r: Random, batch: int) -> Setting:
 
 def case(r: Random, setting: Setting, number: int) -> Case:
     requests = [_request(r, n) for n in range(r.randrange(2, 6))]
+    if r.random() < 0.2:  # a server may know requests again
+        requests = [request for request in requests for _ in range(r.choice((1, 2, 3)))]
     return Case(split(r, b"".join(requests)), about=raw.refusals(setting))
 
 
