@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyngx_jwt.lint.rule import rules
+from pyngx_jwt.lint.rules import rules
 from tests.lint.kit import PAIRS, Linter
 
 TIMEOUT = 60  # seconds

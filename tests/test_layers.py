@@ -56,6 +56,20 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("not_modified", "headers"),
 }
 
+# The rooms of lint; each may import from those above it, for types as well.
+ROOMS = [
+    {"finding"},
+    {"read"},
+    {"model"},
+    {"rule"},
+    {"flow"},
+    {"errors"},
+    {"rules"},
+    {"report"},
+    {"run", "arguments"},
+    {"command"},
+]
+
 # Libraries known to one file or package; jwt hands out cryptography's keys itself.
 OWNERS = {
     "aiohttp": {"app", "server", "upstream"},
@@ -74,20 +88,29 @@ def layer(name: str) -> int:
 
 
 @cache
-def imports(path: Path) -> frozenset[str]:
-    """The full names that a file imports, wherever it does."""
+def imports(path: Path, *, for_types: bool = True) -> frozenset[str]:
+    """The full names that a file imports, wherever it does; `for_types`: also those that only
+    a type checker reads."""
     package = ("pyngx_jwt", *path.relative_to(ROOT).parts[:-1])
-    return frozenset(_imports(ast.parse(path.read_text()), package))
+    return frozenset(_imports(ast.parse(path.read_text()), package, for_types))
 
 
-def _imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(tree: ast.Module, package: tuple[str, ...], for_types: bool) -> Iterator[str]:
+    for node in _nodes(tree, for_types):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else ()
             source = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def _nodes(node: ast.AST, for_types: bool) -> Iterator[ast.AST]:
+    yield node
+    for inner in ast.iter_child_nodes(node):
+        is_of_types = isinstance(inner, ast.If) and "TYPE_CHECKING" in ast.unparse(inner.test)
+        if for_types or not is_of_types:
+            yield from _nodes(inner, for_types)
 
 
 def part(path: Path) -> str:
@@ -133,6 +156,95 @@ def test_modules_do_not_import_each_other(path: Path) -> None:
     if mine != "__init__":
         borrowed = {other for importer, other in BORROWED if importer == mine}
         assert others <= {mine} | COMMON | borrowed
+
+
+def package(path: Path) -> str:
+    """The package that a file is part of: a module of its own, or the first folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[: 2 if parts[0] == "modules" else 1])
+
+
+def name_of(path: Path) -> str:
+    """The name by which a file is imported."""
+    parts = ("pyngx_jwt", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+BY_NAME = {name_of(path): path for path in FILES}
+
+
+def file_of(name: str) -> Path | None:
+    """The file that an imported name is from."""
+    return BY_NAME.get(name) or BY_NAME.get(name.rpartition(".")[0])
+
+
+@cache
+def neighbours(path: Path, *, for_types: bool) -> frozenset[Path]:
+    """The files of its own package that a file imports."""
+    found = {file_of(name) for name in imports(path, for_types=for_types)} - {None, path}
+    return frozenset(file for file in found if file and package(file) == package(path))
+
+
+def circle(path: Path, *, for_types: bool) -> set[str]:
+    """The files that a file both leads to and is reached from, itself included; none if it
+    is in no circle."""
+    reached: dict[Path, set[Path]] = {}
+    for start in (path, *_reach(path, for_types)):
+        reached[start] = _reach(start, for_types)
+    return {name_of(file) for file in reached[path] if path in reached.get(file, ())}
+
+
+def _reach(path: Path, for_types: bool) -> set[Path]:
+    found: set[Path] = set()
+    left = [path]
+    while left:
+        new = neighbours(left.pop(), for_types=for_types) - found
+        found |= new
+        left += new
+    return found
+
+
+# Packages in which types of different files know each other; no file of them needs another one
+# that needs it in order to be imported.
+KNOW_EACH_OTHER = {"explain", "gateway", "http", "jwt", "lint", "log", "modules.auth_jwt"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_circles_inside_a_package(path: Path) -> None:
+    """Imports within functions count as well."""
+    known = package(path) in KNOW_EACH_OTHER
+    assert circle(path, for_types=not known) == set()
+
+
+@pytest.mark.parametrize("name", KNOW_EACH_OTHER)
+def test_known_circles_exist(name: str) -> None:
+    assert any(circle(path, for_types=True) for path in FILES if package(path) == name)
+
+
+def test_circles_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two files as of three; one that only leads to a circle is in none."""
+    one, two, three, outside = FILES[:4]
+    after = {one: {two}, two: {three}, three: {one}, outside: {one}}
+    monkeypatch.setitem(globals(), "neighbours", lambda path, for_types: after[path])
+    assert circle(two, for_types=True) == {name_of(path) for path in (one, two, three)}
+    assert circle(outside, for_types=True) == set()
+
+
+LINT = [path for path in FILES if part(path) == "lint" and path != ROOT / "lint/__init__.py"]
+
+
+@pytest.mark.parametrize("path", LINT, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_of_lint_point_one_way(path: Path) -> None:
+    floors = {name: number for number, names in enumerate(ROOMS) for name in names}
+    mine = room(path)
+    files = {file_of(name) for name in imports(path)}
+    theirs = {room(file) for file in files if file and part(file) == "lint"} - {mine, "__init__"}
+    assert {name for name in theirs if floors[name] >= floors[mine]} == set()
+
+
+def room(path: Path) -> str:
+    """The room of a file of lint: a folder in it, or a file beside them."""
+    return path.relative_to(ROOT / "lint").with_suffix("").parts[0]
 
 
 OUTSIDE = [path for path in FILES if part(path) != "zones"]

@@ -6,12 +6,12 @@ import argparse
 from typing import NoReturn
 
 from ..features import PATHS
-from .output import CLEAN, misused, print_text
+from .read.snippet import CONTEXTS
+from .read.target import TARGETS
 from .report import REPORTERS
-from .rule import rules
-from .settings import SEVERITIES
-from .snippet import CONTEXTS
-from .target import TARGETS
+from .report.output import CLEAN, misused, print_text
+from .report.settings import SEVERITIES
+from .rules import rules
 
 PROGRAM = "pyngx lint"
 DESCRIPTION = """\

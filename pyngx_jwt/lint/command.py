@@ -10,15 +10,20 @@ import os
 import traceback
 from dataclasses import replace
 
-from .analysis import analyse
 from .arguments import PROGRAM, lint_parser
-from .baseline import read_baseline, without_known, write_baseline
-from .diagnose import findings
-from .errors import ERRORS
-from .includes import InputError
-from .inputs import Request
-from .model import Configuration
-from .output import (
+from .errors.diagnose import findings
+from .errors.pages import ERRORS
+from .flow.reach import reachability
+from .model.configuration import Configuration
+from .read.analysis import analyse
+from .read.includes import InputError
+from .read.inputs import Request
+from .read.snippet import CONTEXTS
+from .read.target import TARGETS
+from .report import REPORTERS
+from .report.baseline import read_baseline, without_known, write_baseline
+from .report.names import is_rule
+from .report.output import (
     CLEAN,
     FOUND,
     INTERNAL,
@@ -29,14 +34,10 @@ from .output import (
     say,
     standard_input,
 )
-from .reach import reachability
-from .report import REPORTERS
-from .rule import rule_named
-from .run import Report, lint
-from .settings import SEVERITIES, Settings, SettingsError, find_settings, read_settings
-from .snippet import CONTEXTS
-from .suppress import is_rule
-from .target import TARGETS
+from .report.result import Report
+from .report.settings import SEVERITIES, Settings, SettingsError, find_settings, read_settings
+from .rules import rule_named
+from .run import lint
 
 
 def main(words: list[str]) -> int:

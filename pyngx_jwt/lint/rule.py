@@ -1,4 +1,4 @@
-"""What a rule is, and how the rules are found.
+"""What a rule is.
 
 A rule is a file in ``rules``: its docstring is the rule's page, ``rule`` its declaration, and a
 function that ``rule`` decorates looks at each place, each server, or the whole configuration, and
@@ -11,18 +11,13 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from textwrap import dedent
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..conf.parse import Statement
 from .finding import Severity, Spot
-
-if TYPE_CHECKING:
-    from .model import Configuration
-    from .place import Place
+from .model.configuration import Configuration
+from .model.place import Place
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _EXAMPLE = re.compile(r"^(Bad|Good):\n\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
@@ -40,8 +35,8 @@ class Hit(NamedTuple):
     severity: Severity | None = None  # where it is not that of the rule
 
 
-Check = Callable[["Configuration"], Iterator[Hit]]
-CheckPlace = Callable[["Place"], Iterator[Hit]]
+Check = Callable[[Configuration], Iterator[Hit]]
+CheckPlace = Callable[[Place], Iterator[Hit]]
 
 
 class Rule:
@@ -105,19 +100,15 @@ class Rule:
         return [dedent(text).strip("\n") + "\n" for what, text in found if what == kind]
 
 
-@cache
-def rules() -> tuple[Rule, ...]:
-    """All rules, in the order of their ids."""
-    from . import rules as package
+def each_statement(check: CheckPlace) -> Check:
+    """A check of the places that answer requests; of each statement, what it tells first."""
 
-    found = [
-        import_module(f"{package.__name__}.{info.name}").rule
-        for info in iter_modules(package.__path__)
-        if not info.name.startswith("_")
-    ]
-    return tuple(sorted(found, key=lambda rule: (rule.id, rule.name)))
+    def run(conf: Configuration) -> Iterator[Hit]:
+        seen: set[object] = set()
+        for place in conf.answering:
+            for hit in check(place):
+                if hit.where not in seen:
+                    seen.add(hit.where)
+                    yield hit
 
-
-def rule_named(name: str) -> Rule | None:
-    """A rule by its name or its id."""
-    return next((rule for rule in rules() if name in (rule.name, rule.id)), None)
+    return run

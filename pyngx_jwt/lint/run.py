@@ -6,40 +6,23 @@ import hashlib
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ..conf.parse import Statement
-from . import diagnose, suppress
-from .analysis import Analysis, analyse
+from .errors import diagnose
 from .finding import Finding, Related, Severity, Spot
-from .inputs import Input, Request
-from .model import Configuration
-from .rule import Hit, Rule, rules
-from .settings import Settings
-from .snippet import FRAME
-from .texts import Texts
+from .model.configuration import Configuration
+from .read.analysis import Analysis, analyse
+from .read.inputs import Input, Request
+from .read.snippet import FRAME
+from .read.texts import Texts
+from .report import suppress
+from .report.result import Report
+from .report.settings import Settings
+from .rule import Hit, Rule
+from .rules import rules
 
 NOT_READ = "not-read"
-
-
-@dataclass(slots=True)
-class Report:
-    """What was found in all that was asked for."""
-
-    findings: list[Finding] = field(default_factory=list)
-    suppressed: int = 0
-    configurations: int = 0
-    files: set[str] = field(default_factory=set)
-    texts: dict[str, Texts] = field(default_factory=dict)
-    crashes: list[str] = field(default_factory=list)
-
-    @property
-    def is_invalid(self) -> bool:
-        """Whether nginx would refuse one of the configurations."""
-        return any(finding.is_error for finding in self.findings)
-
-    def worst(self) -> int:
-        return max((finding.severity for finding in self.findings), default=0)
 
 
 def lint(request: Request, settings: Settings) -> Report:

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyngx_jwt.lint.finding import Finding
-from pyngx_jwt.lint.inputs import Request
-from pyngx_jwt.lint.run import Report, lint
-from pyngx_jwt.lint.settings import Settings
-from pyngx_jwt.lint.target import TARGETS
+from pyngx_jwt.lint.read.inputs import Request
+from pyngx_jwt.lint.read.target import TARGETS
+from pyngx_jwt.lint.report.result import Report
+from pyngx_jwt.lint.report.settings import Settings
+from pyngx_jwt.lint.run import lint
 
 ASIDE = frozenset({"ambiguous-dialect"})  # nearly any short text has it
 PAIRS = Path(__file__).parent.parent / "data" / "lint_rules"

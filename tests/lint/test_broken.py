@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.lint.includes import InputError
-from pyngx_jwt.lint.rule import rules
-from pyngx_jwt.lint.snippet import guess_context
+from pyngx_jwt.lint.read.includes import InputError
+from pyngx_jwt.lint.read.snippet import guess_context
+from pyngx_jwt.lint.rules import rules
 
 from .kit import PAIRS, Linter
 

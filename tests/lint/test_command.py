@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.lint.errors import ERRORS
-from pyngx_jwt.lint.rule import rule_named
-from pyngx_jwt.lint.suppress import OTHERS
+from pyngx_jwt.lint.errors.pages import ERRORS
+from pyngx_jwt.lint.report.names import OTHERS
+from pyngx_jwt.lint.rules import rule_named
 
 ROOT = Path(__file__).parents[2]
 GOOD = "events { }\nhttp { server { listen 8080; return 204; } }\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.lint.includes import InputError
+from pyngx_jwt.lint.read.includes import InputError
 
 from .kit import Linter
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.lint.rule import Rule, rules
+from pyngx_jwt.lint.rule import Rule
+from pyngx_jwt.lint.rules import rules
 
 from .kit import PAIRS, Linter
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.lint.baseline import read_baseline, without_known, write_baseline
 from pyngx_jwt.lint.finding import Severity
-from pyngx_jwt.lint.settings import Settings, SettingsError, find_settings, read_settings
+from pyngx_jwt.lint.report.baseline import read_baseline, without_known, write_baseline
+from pyngx_jwt.lint.report.settings import Settings, SettingsError, find_settings, read_settings
 
 from .kit import Linter
 

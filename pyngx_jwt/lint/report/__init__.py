@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..run import Report
 from .checkstyle import checkstyle
 from .github import github
 from .json import json_report
+from .result import Report
 from .sarif import sarif
 from .text import text
 

@@ -7,8 +7,8 @@ from itertools import groupby
 from xml.sax.saxutils import quoteattr
 
 from ..finding import Finding, Severity
-from ..run import Report
-from ..texts import shown
+from ..read.texts import shown
+from .result import Report
 
 WORDS = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "info"}
 _FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # in XML 1.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..finding import Finding, Severity
-from ..run import Report
-from ..texts import shown
+from ..read.texts import shown
+from .result import Report
 
 COMMANDS = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "notice"}
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from ..finding import Finding, Spot
-from ..run import Report
-from ..texts import shown
+from ..read.texts import shown
+from .result import Report
 
 
 def json_report(report: Report, colour: bool) -> str:

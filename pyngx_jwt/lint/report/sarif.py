@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from ... import __version__
 from ..finding import Finding, Severity, Spot
-from ..rule import rule_named
-from ..run import Report
-from ..texts import shown
+from ..read.texts import shown
+from ..rules import rule_named
+from .result import Report
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "note"}

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..finding import Finding, Severity, Spot
-from ..run import Report
-from ..texts import shown
+from ..read.texts import shown
+from .result import Report
 
 COLOURS = {Severity.ERROR: "1;31", Severity.WARN: "1;33", Severity.INFO: "1;36"}
 DIM, BOLD = "2", "1"

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ...modules.headers import HeadersConf
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G05", "add-header-redefinition", Severity.WARN)

@@ -23,8 +23,8 @@ from collections.abc import Iterator
 
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..place import Place
-from ..probe import location_of
+from ..model.place import Place
+from ..model.probe import location_of
 from ..rule import Hit, Rule
 
 rule = Rule("G01", "alias-traversal", Severity.ERROR)

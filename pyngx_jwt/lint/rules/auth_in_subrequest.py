@@ -34,9 +34,9 @@ from ...conf.parse import Statement
 from ...modules.auth_request import AuthRequestConf
 from ...modules.mirror import MirrorConf
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
-from ..probe import location_of
+from ..model.configuration import Configuration
+from ..model.place import Place
+from ..model.probe import location_of
 from ..rule import Hit, Rule
 
 rule = Rule("D22", "auth-in-subrequest", Severity.WARN)

@@ -29,9 +29,9 @@ from collections.abc import Iterator
 
 from ...conf.directive import LIMIT_EXCEPT
 from ...modules.core import CoreConf
-from ..doors import is_open
 from ..finding import Severity
-from ..place import Place
+from ..flow.doors import is_open
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J27", "auth-only-in-limit-except", Severity.WARN)

@@ -29,8 +29,8 @@ from collections.abc import Iterator
 from ...modules.auth_jwt.dialect import Dialect, Keyless
 from ...modules.auth_jwt.settings import JwtConf
 from ..finding import Severity
-from ..keys import NAMES
-from ..place import Place
+from ..model.keys import NAMES
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J01", "auth-without-key", Severity.ERROR)

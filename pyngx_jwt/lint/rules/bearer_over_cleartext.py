@@ -37,9 +37,9 @@ from ipaddress import ip_address
 from ...http.listen import Listen
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..hosts import listening
-from ..model import Configuration
-from ..place import Place
+from ..model.configuration import Configuration
+from ..model.hosts import listening
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J63", "bearer-over-cleartext", Severity.WARN)

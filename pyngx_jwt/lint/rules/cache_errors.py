@@ -36,11 +36,10 @@ from collections.abc import Iterator
 
 from ...cache import parse_valid
 from ...conf.parse import Statement
-from ..cached import has_cache
 from ..finding import Severity
-from ..once import each_statement
-from ..place import Place
-from ..rule import Hit, Rule
+from ..flow.cached import has_cache
+from ..model.place import Place
+from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J54", "cache-errors", Severity.WARN)
 ANY = 0

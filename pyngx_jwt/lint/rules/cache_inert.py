@@ -31,11 +31,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..cached import has_cache
 from ..finding import Severity
-from ..once import each_statement
-from ..place import Place
-from ..rule import Hit, Rule
+from ..flow.cached import has_cache
+from ..model.place import Place
+from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J53", "cache-inert", Severity.INFO)
 TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}

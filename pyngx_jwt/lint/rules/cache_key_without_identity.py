@@ -39,11 +39,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..cached import is_cached, keeps_apart
 from ..finding import Severity
-from ..once import each_statement
-from ..place import Place
-from ..rule import Hit, Rule
+from ..flow.cached import is_cached, keeps_apart
+from ..model.place import Place
+from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J50", "cache-key-without-identity", Severity.ERROR)
 

@@ -59,11 +59,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ...modules.core import CoreConf
-from ..cached import is_cached, is_personal, zone_of
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
-from ..probe import location_of
+from ..flow.cached import is_cached, is_personal, zone_of
+from ..model.configuration import Configuration
+from ..model.place import Place
+from ..model.probe import location_of
 from ..rule import Hit, Rule
 
 rule = Rule("J52", "cache-zone-shared-with-public", Severity.ERROR)

@@ -38,10 +38,10 @@ from collections.abc import Iterator
 
 from ...modules.limit_conn import LimitConnConf
 from ...modules.limit_req import LimitReqConf
-from ..claims import token_variable, token_variables
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..flow.claims import token_variable, token_variables
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("D15", "claim-in-limit-key", Severity.WARN)

@@ -36,11 +36,11 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ...http.template import Template
 from ...modules.core import CoreConf
-from ..backends import passing
 from ..finding import Severity
-from ..flow import Origin
-from ..pattern import MANY, chars_of, count, mask_of
-from ..place import Place
+from ..flow.flow import Origin, flow_of
+from ..flow.pattern import MANY, chars_of, count, mask_of
+from ..model.backends import passing
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J44", "claim-in-target", Severity.ERROR)
@@ -52,7 +52,7 @@ def check(place: Place) -> Iterator[Hit]:
     for text, where in _targets(place):
         if text.is_constant:
             continue
-        for origin in sorted(place.conf.flow.origins(text, place), key=lambda o: o.name):
+        for origin in sorted(flow_of(place.conf).origins(text, place), key=lambda o: o.name):
             if origin.is_claim and not _is_tame(origin):
                 yield Hit(
                     where,

@@ -32,9 +32,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..claims import uses
 from ..finding import Severity
-from ..model import Configuration
+from ..flow.claims import uses
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D11", "claim-name-case", Severity.WARN)

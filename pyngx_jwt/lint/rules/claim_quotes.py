@@ -43,7 +43,7 @@ from collections.abc import Iterator
 
 from ...conf.parse import Statement
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D12", "claim-quotes", Severity.WARN)

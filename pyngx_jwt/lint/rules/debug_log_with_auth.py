@@ -35,8 +35,8 @@ from collections.abc import Iterator
 
 from ...core.main import MainConf
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J62", "debug-log-with-auth", Severity.WARN)

@@ -42,10 +42,10 @@ from collections.abc import Iterator
 
 from ...modules.core import CoreConf
 from ...modules.try_files import TryFilesConf
-from ..doors import is_guarded, is_open, is_same, serves_files
 from ..finding import Severity
-from ..place import Place
-from ..redirects import error_page_of, error_page_statement, find_target
+from ..flow.doors import is_guarded, is_open, is_same, serves_files
+from ..flow.redirects import error_page_of, error_page_statement, find_target
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J34", "error-page-fallback-unprotected", Severity.ERROR)

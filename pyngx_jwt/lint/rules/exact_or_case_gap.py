@@ -27,10 +27,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.core import CoreConf
-from ..backends import is_shared, passing
 from ..finding import Severity
-from ..place import Place
-from ..probe import location_of
+from ..model.backends import is_shared, passing
+from ..model.place import Place
+from ..model.probe import location_of
 from ..rule import Hit, Rule
 
 rule = Rule("J33", "exact-or-case-gap", Severity.ERROR)

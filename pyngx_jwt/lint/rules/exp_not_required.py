@@ -29,9 +29,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...jwt import Presence
-from ..demands import claims_looked_at
 from ..finding import Severity
-from ..model import Configuration
+from ..flow.demands import claims_looked_at
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J23", "exp-not-required", Severity.INFO)

@@ -36,7 +36,7 @@ from ipaddress import ip_address
 
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("G08", "external-resolver", Severity.WARN)

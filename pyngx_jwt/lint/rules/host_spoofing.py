@@ -43,11 +43,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ..fields import own_fields, protocols, statement_of
 from ..finding import Severity
-from ..hosts import open_servers
-from ..model import Configuration
-from ..place import Place
+from ..flow.fields import own_fields, protocols, statement_of
+from ..flow.flow import flow_of
+from ..model.configuration import Configuration
+from ..model.hosts import open_servers
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G02", "host-spoofing", Severity.WARN)
@@ -60,7 +61,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for place in conf.places:
         for kind in [] if place.is_internal else protocols(place):
             for low, name, value in own_fields(place, kind):
-                names = sorted(o.name for o in conf.flow.origins(value, place))
+                names = sorted(o.name for o in flow_of(conf).origins(value, place))
                 written = [n for n in names if n.startswith(WRITTEN)]
                 if low == "host" and written:
                     yield _hit(place, statement_of(place, name, kind), written[0], open_ones)

@@ -32,12 +32,12 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ...http.template import Template
 from ...modules.core import CoreConf
-from ..expression import template
 from ..finding import Severity
-from ..flow import Origin
-from ..model import Configuration
-from ..pattern import LINE_END, chars_of
-from ..place import Place
+from ..flow.expression import template
+from ..flow.flow import Origin, flow_of
+from ..flow.pattern import LINE_END, chars_of
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G04", "http-splitting", Severity.ERROR)
@@ -90,7 +90,7 @@ def _origins(place: Place, statement: Statement, text: str) -> list[Origin]:
         return []
     if statement.name == "rewrite" and any(n.startswith("$") for n in found.names):
         found = Template("".join(f"${{{n}}}" for n in found.names if n[0] != "$"))
-    return sorted(place.conf.flow.origins(found, place), key=lambda o: o.name)
+    return sorted(flow_of(place.conf).origins(found, place), key=lambda o: o.name)
 
 
 def _has_line_ends(origin: Origin) -> bool:

@@ -27,10 +27,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..fields import carriers
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..flow.fields import carriers
+from ..flow.flow import flow_of
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J45", "identity-from-client", Severity.ERROR)
@@ -47,7 +48,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     places = [p for p in conf.answering if p.target is not None and p.auth.wanted]
     for place in places:
         for low, _, value in place.gateway.fields:
-            if conf.flow.has_claims(value, place):
+            if flow_of(conf).has_claims(value, place):
                 claimed.add(low)
     for place in places:
         yield from _check(place, claimed)
@@ -57,7 +58,7 @@ def _check(place: Place, claimed: set[str]) -> Iterator[Hit]:
     for low, name, value in place.gateway.fields:
         if value.is_constant or not (low in claimed or NAME.search(low)):
             continue
-        origins = place.conf.flow.origins(value, place)
+        origins = flow_of(place.conf).origins(value, place)
         written = sorted(o.name for o in origins if o.name.startswith(WRITTEN))
         written = [w for w in written if w not in carriers(place)]
         if written and not any(o.is_claim for o in origins):

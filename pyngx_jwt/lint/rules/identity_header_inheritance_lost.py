@@ -29,9 +29,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..fields import lost_fields, passes_on
 from ..finding import Severity
-from ..place import Place
+from ..flow.fields import lost_fields, passes_on
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J41", "identity-header-inheritance-lost", Severity.ERROR)

@@ -34,11 +34,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import backends_of, passing
-from ..fields import identity_fields, lost_fields, passes_on
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..flow.fields import identity_fields, lost_fields, passes_on
+from ..model.backends import backends_of, passing
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J40", "identity-header-spoofable", Severity.ERROR)

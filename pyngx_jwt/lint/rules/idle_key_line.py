@@ -36,9 +36,9 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..jwks import REQUEST, key_locations
-from ..model import Configuration
-from ..place import Place
+from ..flow.jwks import REQUEST, key_locations
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("D26", "idle-key-line", Severity.INFO)

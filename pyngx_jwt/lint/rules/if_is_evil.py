@@ -43,7 +43,7 @@ from itertools import pairwise
 from ...conf.directive import LOCATION_IF
 from ...conf.parse import Statement
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G10", "if-is-evil", Severity.WARN)

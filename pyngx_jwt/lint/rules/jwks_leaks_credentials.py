@@ -34,10 +34,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..fields import passes_on
 from ..finding import Severity
-from ..jwks import nginx_key_locations
-from ..model import Configuration
+from ..flow.fields import passes_on
+from ..flow.jwks import nginx_key_locations
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN)

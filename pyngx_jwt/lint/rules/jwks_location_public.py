@@ -30,10 +30,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..doors import is_open
 from ..finding import Severity
-from ..jwks import proxied_key_locations
-from ..model import Configuration
+from ..flow.doors import is_open
+from ..flow.jwks import proxied_key_locations
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J10", "jwks-location-public", Severity.WARN)

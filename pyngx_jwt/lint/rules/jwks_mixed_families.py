@@ -27,8 +27,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..keys import Jwk, is_for_signatures, key_sources
-from ..model import Configuration
+from ..model.configuration import Configuration
+from ..model.keys import Jwk, is_for_signatures, key_sources
 from ..rule import Hit, Rule
 
 rule = Rule("J08", "jwks-mixed-families", Severity.WARN)

@@ -54,8 +54,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..jwks import kept_by_module, kept_in_cache, nginx_key_locations
-from ..model import Configuration
+from ..flow.jwks import kept_by_module, kept_in_cache, nginx_key_locations
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J13", "jwks-not-cached", Severity.WARN)

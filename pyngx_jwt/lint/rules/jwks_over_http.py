@@ -47,10 +47,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import is_local, servers_behind
 from ..finding import Severity
-from ..jwks import key_locations
-from ..model import Configuration
+from ..flow.flow import flow_of
+from ..flow.jwks import key_locations
+from ..model.backends import is_local, servers_behind
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J11", "jwks-over-http", Severity.ERROR)
@@ -60,7 +61,7 @@ rule = Rule("J11", "jwks-over-http", Severity.ERROR)
 def check(conf: Configuration) -> Iterator[Hit]:
     for found in key_locations(conf):
         target = found.place.target
-        for url in conf.flow.values(target.text, found.place) if target else ():
+        for url in flow_of(conf).values(target.text, found.place) if target else ():
             if not url.lower().startswith("http://"):
                 continue
             remote = [name for name in servers_behind(found.place, url) if not is_local(name)]

@@ -52,9 +52,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..jwks import kept_by_module, kept_in_cache, key_locations
-from ..model import Configuration
-from ..place import Place
+from ..flow.jwks import kept_by_module, kept_in_cache, key_locations
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J16", "jwks-stale-too-long", Severity.WARN)

@@ -29,12 +29,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from ..doors import is_same
 from ..finding import Severity
-from ..jwks import KeyRequested, falls_through, key_requests
-from ..model import Configuration
-from ..place import Place
-from ..probe import located
+from ..flow.doors import is_same
+from ..flow.jwks import KeyRequested, falls_through, key_requests
+from ..model.configuration import Configuration
+from ..model.place import Place
+from ..model.probe import located
 from ..rule import Hit, Rule
 
 rule = Rule("J17", "jwks-target-missing", Severity.ERROR)

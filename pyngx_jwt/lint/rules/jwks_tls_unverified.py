@@ -36,10 +36,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import verifies
 from ..finding import Severity
-from ..jwks import key_locations
-from ..model import Configuration
+from ..flow.jwks import key_locations
+from ..model.backends import verifies
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J12", "jwks-tls-unverified", Severity.ERROR)

@@ -38,9 +38,9 @@ from collections.abc import Iterator
 
 from ...jwt import Form, KeySet, KeySetError
 from ..finding import Severity
-from ..keys import KeySource, allowed_for, key_sets_of, key_sources, policy_of
-from ..model import Configuration
-from ..place import Place
+from ..model.configuration import Configuration
+from ..model.keys import KeySource, allowed_for, key_sets_of, key_sources, policy_of
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J02", "jwks-unusable", Severity.ERROR)

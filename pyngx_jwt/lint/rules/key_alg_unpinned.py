@@ -37,9 +37,9 @@ from collections.abc import Iterator
 
 from ...jwt import Key, Requirement
 from ..finding import Severity
-from ..keys import KeySource, key_sources, policy_of
-from ..model import Configuration
-from ..place import Place
+from ..model.configuration import Configuration
+from ..model.keys import KeySource, key_sources, policy_of
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J03", "key-alg-unpinned", Severity.WARN)

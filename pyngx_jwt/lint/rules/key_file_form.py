@@ -30,7 +30,7 @@ from collections.abc import Iterator
 
 from ...jwt import LIMITS
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D23", "key-file-form", Severity.WARN)

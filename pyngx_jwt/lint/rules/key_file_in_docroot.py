@@ -29,12 +29,12 @@ import os
 from collections.abc import Iterator
 
 from ...modules.core import CoreConf
-from ..doors import is_guarded, serves_files
 from ..finding import Severity
-from ..keys import KeySource, key_sources
-from ..model import Configuration
-from ..place import Place
-from ..probe import located
+from ..flow.doors import is_guarded, serves_files
+from ..model.configuration import Configuration
+from ..model.keys import KeySource, key_sources
+from ..model.place import Place
+from ..model.probe import located
 from ..rule import Hit, Rule
 
 rule = Rule("J07", "key-file-in-docroot", Severity.ERROR)

@@ -28,8 +28,8 @@ import stat
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..keys import key_sources
-from ..model import Configuration
+from ..model.configuration import Configuration
+from ..model.keys import key_sources
 from ..rule import Hit, Rule
 
 rule = Rule("J05", "key-file-permissions", Severity.WARN)

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D21", "kjdev-dates-replaced", Severity.WARN)

@@ -42,7 +42,7 @@ from collections.abc import Iterator
 
 from ...modules.auth_jwt.dialects import KJDEV
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D20", "kjdev-value-not-json", Severity.WARN)

@@ -28,7 +28,7 @@ from collections.abc import Iterator
 
 from ...modules.auth_jwt.dialects.maxlt import ANY_ALGORITHM, MaxltConf
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("D09", "maxlt-any-algorithm", Severity.WARN)

@@ -31,10 +31,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.core import CoreConf
-from ..doors import is_open, is_same
 from ..finding import Severity
-from ..place import Place
-from ..probe import location_of
+from ..flow.doors import is_open, is_same
+from ..model.place import Place
+from ..model.probe import location_of
 from ..rule import Hit, Rule
 
 rule = Rule("J36", "merge-slashes-off", Severity.ERROR)

@@ -36,11 +36,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.mirror import MirrorConf
-from ..backends import is_shared, passing
-from ..fields import forwarded, shown
 from ..finding import Severity
-from ..place import Place
-from ..probe import location_of
+from ..flow.fields import forwarded, shown
+from ..model.backends import is_shared, passing
+from ..model.place import Place
+from ..model.probe import location_of
 from ..rule import Hit, Rule
 
 rule = Rule("J65", "mirror-duplicates-token", Severity.INFO)

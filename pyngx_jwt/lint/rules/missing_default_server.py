@@ -40,9 +40,9 @@ from collections.abc import Iterator
 
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..hosts import listening, open_servers
-from ..model import Configuration
-from ..place import Place
+from ..model.configuration import Configuration
+from ..model.hosts import listening, open_servers
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G09", "missing-default-server", Severity.INFO)

@@ -48,11 +48,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..demands import claims_looked_at
 from ..finding import Severity
-from ..keys import key_sets_of
-from ..model import Configuration
-from ..place import Place
+from ..flow.demands import claims_looked_at
+from ..model.configuration import Configuration
+from ..model.keys import key_sets_of
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J21", "no-iss-aud", Severity.WARN)

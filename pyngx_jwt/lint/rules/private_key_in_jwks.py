@@ -27,8 +27,8 @@ from collections.abc import Iterator
 
 from ...jwt import Form
 from ..finding import Severity
-from ..keys import PRIVATE, is_for_signatures, is_private, key_sources, policy_of
-from ..model import Configuration
+from ..model.configuration import Configuration
+from ..model.keys import PRIVATE, is_for_signatures, is_private, key_sources, policy_of
 from ..rule import Hit, Rule
 
 rule = Rule("J06", "private-key-in-jwks", Severity.ERROR)

@@ -29,11 +29,10 @@ import re
 from collections.abc import Iterator
 
 from ...modules.headers import HeadersConf, Start
-from ..fields import BEARER, carriers
 from ..finding import Severity
-from ..once import each_statement
-from ..place import Place
-from ..rule import Hit, Rule
+from ..flow.fields import BEARER, carriers
+from ..model.place import Place
+from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J55", "protected-public-cacheable", Severity.WARN)
 PUBLIC = re.compile(r"\bpublic\b|\bs-maxage\s*=\s*[1-9]", re.IGNORECASE)

@@ -29,11 +29,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.core import CoreConf
-from ..backends import backends_of, guarded_backends, passing
-from ..doors import is_open
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..flow.doors import is_open
+from ..model.backends import backends_of, guarded_backends, passing
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J37", "raw-uri-to-upstream", Severity.WARN)

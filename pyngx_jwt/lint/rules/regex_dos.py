@@ -37,11 +37,12 @@ from collections.abc import Iterator
 
 from ...conf.parse import Statement
 from ...http.template import Template
-from ..ambiguity import attack_on
-from ..expression import Expression, condition, location_regex, matched, names_in, rewriting
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..flow.ambiguity import attack_on
+from ..flow.expression import Expression, condition, location_regex, matched, names_in, rewriting
+from ..flow.flow import flow_of
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G07", "regex-dos", Severity.WARN)
@@ -81,7 +82,7 @@ def _check(
     origins = [
         origin
         for subject in expression.subjects
-        for origin in conf.flow.origins(Template(f"${{{subject.removeprefix('$')}}}"), place)
+        for origin in flow_of(conf).origins(Template(f"${{{subject.removeprefix('$')}}}"), place)
     ]
     if not any(origin.is_chosen for origin in origins):
         return

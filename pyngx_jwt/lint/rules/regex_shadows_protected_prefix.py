@@ -29,12 +29,12 @@ from collections.abc import Iterator
 
 from ...http.regex import Regex, RegexFailed
 from ...modules.core import CoreConf
-from ..doors import contents_of, is_open
 from ..finding import Severity
-from ..place import Place
-from ..probe import location_of
+from ..flow.doors import contents_of, is_open
+from ..flow.samples import head, sample
+from ..model.place import Place
+from ..model.probe import location_of
 from ..rule import Hit, Rule
-from ..samples import head, sample
 
 rule = Rule("J32", "regex-shadows-protected-prefix", Severity.ERROR)
 

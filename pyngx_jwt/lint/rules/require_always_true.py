@@ -42,10 +42,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...http.template import Template
-from ..demands import required_texts, requiring
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..flow.demands import required_texts, requiring
+from ..flow.flow import flow_of
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J26", "require-always-true", Severity.ERROR)
@@ -71,5 +72,5 @@ def _is_always_met(text: Template, place: Place) -> bool:
     literal = "".join(part for is_variable, part in text.parts if not is_variable)
     if literal not in REFUSED:
         return True
-    values = place.conf.flow.values(text, place)
+    values = flow_of(place.conf).values(text, place)
     return bool(values) and not values & REFUSED

@@ -38,7 +38,7 @@ from itertools import pairwise
 
 from ...conf.parse import Statement
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J25", "require-split-over-levels", Severity.ERROR)

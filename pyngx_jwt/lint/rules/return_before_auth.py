@@ -40,11 +40,11 @@ from collections.abc import Iterator
 
 from ...conf.directive import LOCATION, LOCATION_IF
 from ...conf.parse import Statement
-from ..doors import is_guarded
-from ..expression import names_in
 from ..finding import Severity
-from ..place import Place
-from ..redirects import LEAVING, error_page_of, find_target
+from ..flow.doors import is_guarded
+from ..flow.expression import names_in
+from ..flow.redirects import LEAVING, error_page_of, find_target
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J30", "return-before-auth", Severity.ERROR)

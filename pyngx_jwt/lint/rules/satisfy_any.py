@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from ...modules.access import AccessConf
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J28", "satisfy-any", Severity.ERROR)

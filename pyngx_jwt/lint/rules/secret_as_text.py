@@ -29,7 +29,7 @@ import re
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D17", "secret-as-text", Severity.WARN)

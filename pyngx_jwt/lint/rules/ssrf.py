@@ -35,12 +35,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import passing
 from ..finding import Severity
-from ..flow import Origin, Row
-from ..hosts import open_servers
-from ..model import Configuration
-from ..pattern import ALL, chars_of, count, firsts, mask_of
+from ..flow.flow import Origin, Row, flow_of
+from ..flow.pattern import ALL, chars_of, count, firsts, mask_of
+from ..model.backends import passing
+from ..model.configuration import Configuration
+from ..model.hosts import open_servers
 from ..rule import Hit, Rule
 
 rule = Rule("G03", "ssrf", Severity.ERROR)
@@ -59,7 +59,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if target is None or target.url is not None or place.is_internal:
             continue
         is_open = place.server in open_ones
-        for row in conf.flow.expand(target.text, place):
+        for row in flow_of(conf).expand(target.text, place):
             found = chosen(_authority(row, is_open), is_open)
             if found is not None:
                 yield Hit(

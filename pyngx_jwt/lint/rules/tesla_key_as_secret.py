@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 from ...modules.auth_jwt.dialects.tesla import TeslaConf
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("D08", "tesla-key-as-secret", Severity.WARN)

@@ -25,9 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..diagnose import told_by
+from ..errors.diagnose import told_by
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D04", "tesla-key-file-ignored", Severity.ERROR)

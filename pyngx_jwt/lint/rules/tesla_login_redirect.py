@@ -34,7 +34,7 @@ from collections.abc import Iterator
 from ...modules.auth_jwt.dialects.tesla import TeslaConf
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("D18", "tesla-login-redirect", Severity.WARN)

@@ -29,9 +29,9 @@ from collections.abc import Iterator
 
 from ...jwt import ALGORITHMS
 from ...modules.auth_jwt.dialects import TESLA
-from ..diagnose import told_by
+from ..errors.diagnose import told_by
 from ..finding import Severity
-from ..model import Configuration
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D03", "tesla-unknown-algorithm", Severity.ERROR)

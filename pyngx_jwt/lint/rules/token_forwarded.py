@@ -28,10 +28,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import passing
-from ..fields import forwarded, identity_fields, shown
 from ..finding import Severity
-from ..place import Place
+from ..flow.fields import forwarded, identity_fields, shown
+from ..model.backends import passing
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J43", "token-forwarded", Severity.INFO)

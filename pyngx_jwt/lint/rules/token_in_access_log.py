@@ -37,10 +37,11 @@ from collections.abc import Iterator
 
 from ...conf.parse import Statement
 from ...modules.log import AccessLog, Formats, LogConf
-from ..fields import carriers
 from ..finding import Severity
-from ..model import Configuration
-from ..place import Place
+from ..flow.fields import carriers
+from ..flow.flow import flow_of
+from ..model.configuration import Configuration
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J61", "token-in-access-log", Severity.ERROR)
@@ -69,7 +70,7 @@ def _check(place: Place, log: AccessLog, declared: Statement | None) -> Iterator
     if format is None:
         return
     tokens = _telling(place)
-    names = place.conf.flow.names(format.template, place)
+    names = flow_of(place.conf).names(format.template, place)
     found = sorted(name for name in names if name in tokens)
     if not found:
         return

@@ -26,7 +26,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..place import Place
+from ..flow.flow import flow_of
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J60", "token-in-query", Severity.WARN)
@@ -38,7 +39,7 @@ def check(place: Place) -> Iterator[Hit]:
     token = place.auth.token
     if token is None or not place.auth.wanted or place.is_internal:
         return
-    names = sorted(origin.name for origin in place.conf.flow.origins(token, place))
+    names = sorted(origin.name for origin in flow_of(place.conf).origins(token, place))
     found = [name for name in names if name in QUERY or name.startswith("arg_")]
     if found:
         yield Hit(

@@ -36,12 +36,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.core import CoreConf
-from ..backends import passing
-from ..fields import identity_fields, passes_on
 from ..finding import Severity
-from ..once import each_statement
-from ..place import Place
-from ..rule import Hit, Rule
+from ..flow.fields import identity_fields, passes_on
+from ..model.backends import passing
+from ..model.place import Place
+from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J42", "underscore-header-smuggling", Severity.WARN)
 

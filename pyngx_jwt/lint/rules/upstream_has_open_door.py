@@ -35,9 +35,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import backends_of, guarded_backends, passing
 from ..finding import Severity
-from ..model import Configuration
+from ..model.backends import backends_of, guarded_backends, passing
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J35", "upstream-has-open-door", Severity.WARN)

@@ -27,10 +27,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backends import backends_of, passing, verifies
-from ..fields import forwarded, shown
 from ..finding import Severity
-from ..place import Place
+from ..flow.fields import forwarded, shown
+from ..model.backends import backends_of, passing, verifies
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J64", "upstream-tls-unverified", Severity.WARN)

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G06", "valid-referers-none", Severity.INFO)

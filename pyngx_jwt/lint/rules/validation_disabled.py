@@ -28,7 +28,7 @@ from collections.abc import Iterator
 
 from ...jwt import Presence
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J20", "validation-disabled", Severity.ERROR)

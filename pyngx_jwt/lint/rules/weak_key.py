@@ -36,8 +36,8 @@ from collections.abc import Iterator
 
 from ...jwt import Key
 from ..finding import Severity
-from ..keys import KeySource, key_sources
-from ..model import Configuration
+from ..model.configuration import Configuration
+from ..model.keys import KeySource, key_sources
 from ..rule import Hit, Rule
 
 rule = Rule("J04", "weak-key", Severity.ERROR)

@@ -41,7 +41,7 @@ from collections.abc import Iterator
 from ...modules.core import CoreConf
 from ...modules.ssl import SslConf
 from ..finding import Severity
-from ..place import Place
+from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G11", "weak-tls", Severity.WARN)

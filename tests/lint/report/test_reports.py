@@ -12,7 +12,7 @@ import pytest
 
 from pyngx_jwt.lint.finding import Finding, Severity, Spot
 from pyngx_jwt.lint.report import REPORTERS
-from pyngx_jwt.lint.run import Report
+from pyngx_jwt.lint.report.result import Report
 
 from ..kit import Linter
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pyngx_jwt.lint.ambiguity import attack_on
-from pyngx_jwt.lint.pattern import (
+from pyngx_jwt.lint.flow.ambiguity import attack_on
+from pyngx_jwt.lint.flow.pattern import (
     LINE_END,
     MANY,
     PatternError,

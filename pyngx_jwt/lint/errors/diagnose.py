@@ -1,0 +1,207 @@
+"""Errors and warnings of the configuration itself, as findings: nginx's text with a better place,
+what it conflicts with, and what was perhaps meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ...conf.known import Class, class_of, is_commercial, reason_of
+from ...conf.parse import Statement
+from ...http.level import Level
+from ...modules.auth_jwt import MixedDialects
+from ..finding import Finding, Related, Severity, Spot
+from ..model.keys import is_told
+from ..read.analysis import Analysis
+from ..read.collect import Trouble
+from ..read.statements import named_by, quoted_in, search
+from ..read.texts import Texts
+from . import variables
+from .conflicts import earlier
+from .guess import hint_for, may_be_loaded
+
+NOT_RUN = "not-run-by-pyngx"
+_RULES = (  # of the text of an error, the first that fits
+    (r"exists in no JWT module|belongs to .*'s module", "phantom-directive"),
+    (r"not supported|^pyngx does not|are not used, the system", NOT_RUN),
+    (r"unknown directive", "unknown-directive"),
+    (r"^unexpected |^too long parameter|is not terminated by|has no opening", "syntax"),
+    (r"is not allowed here|cannot be inside|is outside location", "misplaced-directive"),
+    (r"^invalid number of (arguments|the map)", "wrong-arguments"),
+    (r"JWT directives of two dialects|belongs to", "mixed-dialects"),
+    (r"duplicate|conflict|already", "duplicate"),
+    (r"^unknown |is unknown$|^zero size|^no servers|^host not found", "unknown-name"),
+    (r'^no "events"', "missing-block"),
+    (r"failed|cannot load|cannot be used", "unusable-file"),
+    (r"invalid|must be|cannot have|no host|missing", "invalid-value"),
+)
+_LEFT_OUT = {
+    Class.HANDLER: "with --allow-unsupported, what it would answer gets 501",
+    Class.EFFECT: "--allow-unsupported leaves it out",
+}
+_ELSEWHERE = re.compile(
+    r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "ssl_certificate'
+)
+_VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
+_PLACE = re.compile(r" in (\S.*):(\d+)\Z")
+ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), "invalid-configuration")))
+
+
+def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Finding]:
+    """What is wrong, each thing once; what a snippet refers to may be elsewhere."""
+    seen: set[tuple[str, Spot]] = set()
+    for trouble in analysis.collector.troubles:
+        if trouble.error.rule or _is_none(trouble, analysis):
+            continue
+        if trouble.is_warning and is_told(str(trouble.error.args[0])):
+            continue
+        finding = _finding(trouble, analysis)
+        if is_snippet and _ELSEWHERE.search(finding.message):
+            finding = replace(finding, severity=Severity.INFO, is_error=False)
+        if (finding.message, finding.spot) not in seen:
+            seen.add((finding.message, finding.spot))
+            yield finding
+    for statement, module in analysis.collector.notes:
+        kind = class_of(statement.name, statement.args)
+        if kind is Class.TUNING:
+            continue
+        edition = "NGINX Plus only, " if is_commercial(statement.name) else ""
+        yield Finding(
+            NOT_RUN,
+            Severity.INFO,
+            analysis.texts.word(statement),
+            f'pyngx does not run "{statement.name}" yet ({edition}{module})',
+            _LEFT_OUT.get(kind) or f"it cannot be left out, {reason_of(statement.name)}",
+        )
+
+
+def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
+    """Whether what pyngx does not run explains an error."""
+    message = str(trouble.error.args[0])
+    if message == "JWT: key not set":  # of max-lt's module; the key itself has been told of
+        level = trouble.level
+        return level is not None and any(
+            s.name == "auth_jwt_key" and s.args[:1] != ("",)
+            for around in _outward(level)
+            for s in analysis.collector.statements.get(around, ())
+        )
+    if message != "no servers are inside upstream":
+        return variables.is_defined_elsewhere(trouble, analysis)
+    place = place_of(trouble.error.place)
+    return any(
+        level.statement is not None
+        and (level.statement.file, level.statement.line) in (place, _place(trouble.statement))
+        and any(statement.name == "state" for statement in statements)
+        for level, statements in analysis.collector.foreign_by_level.items()
+    )
+
+
+def _outward(level: Level) -> Iterator[Level]:
+    around: Level | None = level
+    while around is not None:
+        yield around
+        around = around.outer
+
+
+def _place(statement: Statement | None) -> tuple[str, int]:
+    return (statement.file, statement.line) if statement is not None else ("", 0)
+
+
+def told_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
+    """The errors that a rule tells in their place, with their spots."""
+    for trouble in analysis.collector.troubles:
+        if trouble.error.rule == rule:
+            message = str(trouble.error.args[0])
+            yield _spot(trouble, message, analysis)[0], message
+
+
+def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
+    message = str(trouble.error.args[0])
+    if trouble.is_warning:
+        message = _PLACE.sub("", message)
+    spot, statement = _spot(trouble, message, analysis)
+    message = variables.not_here(message) or message
+    rule = rule_of(message)
+    severity = Severity.WARN if trouble.is_warning else Severity.ERROR
+    if rule == NOT_RUN and analysis.collector.target.runs_all:
+        severity = Severity.INFO
+    elif may_be_loaded(message, analysis) and not analysis.collector.target.name:
+        severity = Severity.WARN
+    related = earlier(message, statement, analysis)
+    return Finding(
+        _warning(message) if trouble.is_warning else rule,
+        severity,
+        spot,
+        message,
+        hint_for(rule, message, trouble, analysis),
+        tuple(Related(analysis.texts.whole(found), what) for found, what in related),
+        is_error=severity is Severity.ERROR,
+    )
+
+
+def _warning(message: str) -> str:
+    """nginx has no words for what is wrong with keys, nor for what is missing here."""
+    if rule_of(message) == NOT_RUN:
+        return NOT_RUN
+    return "unusable-file" if message.startswith("auth_jwt: ") else "nginx-warning"
+
+
+def rule_of(message: str) -> str:
+    """The name under which an error is told."""
+    return next((rule for text, rule in _RULES if re.search(text, message)), ERROR_RULES[-1])
+
+
+def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Statement | None]:
+    """Where it is, as narrow as can be told, and the statement that it is about."""
+    error, statement, texts = trouble.error, trouble.statement, analysis.texts
+    if isinstance(error, MixedDialects):
+        other = error.witnesses[1]
+        return texts.line_spot(other.file, other.line), None
+    file, line = place_of(error.place) or ("", 0)
+    if error.column:
+        return texts.at(file, line, error.column), None
+    entry = None
+    if statement is not None and file:
+        entry = _entry_at(file, line, statement, analysis)
+    if entry is not None:
+        return _mark(message, entry, texts), entry
+    if statement is not None and (not statement.opens or _is_about(message, statement)):
+        return _mark(message, statement, texts), statement
+    opening = trouble.level.statement if trouble.level is not None else None
+    if opening is not None and (opening.file, opening.line) == (file, line):
+        return _mark(message, opening, texts), opening
+    found = search(message, trouble.level, analysis)
+    if found is not None:
+        return _mark(message, found[0], texts, found[1]), found[0]
+    if opening is not None or statement is not None:
+        opening = statement or opening
+        assert opening is not None
+        return texts.word(opening), opening
+    if file:
+        return texts.line_spot(file, line), None
+    return Spot(analysis.options.conf_file, 1, 1), None
+
+
+def _mark(message: str, statement: Statement, texts: Texts, word: int | None = None) -> Spot:
+    """The word of a statement that an error is about, or the variable in it."""
+    number = (named_by(message, statement) or 0) if word is None else word
+    if found := _VARIABLE.search(message):
+        return texts.variable(statement, number, found[1])
+    return texts.word(statement, number)
+
+
+def _is_about(message: str, statement: Statement) -> bool:
+    """Of a block: whether it is itself that is wrong, and not something in it."""
+    return named_by(message, statement) is not None or not quoted_in(message)
+
+
+def _entry_at(file: str, line: int, statement: Statement, analysis: Analysis) -> Statement | None:
+    entries = analysis.collector.entries.get(statement, [])
+    return next((e for e in reversed(entries) if (e.file, e.line) == (file, line)), None)
+
+
+def place_of(place: str | None) -> tuple[str, int] | None:
+    """File and line of " in FILE:LINE"."""
+    found = _PLACE.match(place or "")
+    return (found[1], int(found[2])) if found else None

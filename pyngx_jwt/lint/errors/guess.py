@@ -1,0 +1,122 @@
+"""What was perhaps meant."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import cache, lru_cache
+
+from ...conf.directive import Directive
+from ...conf.known import declarations, is_commercial, module_of, names
+from ...conf.parse import Statement
+from ...modules import MODULES
+from ..read.analysis import Analysis
+from ..read.collect import Trouble
+
+_UNKNOWN = re.compile(r'^unknown directive "(.*?)"', re.S)
+_VARIABLE = re.compile(r'^unknown "(\w+)" variable')
+ENDING = 4  # letters that count as much as the first
+_WORDS = re.compile(r"[A-Za-z0-9_]+\Z")
+
+
+def hint_for(rule: str, message: str, trouble: Trouble, analysis: Analysis) -> str:
+    """A sentence that helps to mend an error, "" if there is none."""
+    if found := _UNKNOWN.match(message):
+        return _other_directive(found[1])
+    if found := _VARIABLE.match(message):
+        return _other_variable(found[1], analysis)
+    statement = trouble.statement
+    if statement is None:
+        return _syntax(message)
+    if swallowed := _swallowed(statement, analysis):
+        return f'perhaps a ";" is missing before "{swallowed}"'
+    if message.endswith("directive is not allowed here"):
+        return _contexts(statement, analysis)
+    if rule in ("wrong-arguments", "invalid-value"):
+        return _shape(statement, analysis)
+    return _syntax(message)
+
+
+def _swallowed(statement: Statement, analysis: Analysis) -> str:
+    """A directive that begins a line and has become an argument of the one before it."""
+    text = analysis.texts.by_path.get(statement.file, "")
+    known = frozenset(_names())
+    for word, (start, _) in zip(statement.args, analysis.texts.spans(statement)[1:], strict=False):
+        margin = text[text.rfind("\n", 0, start) + 1 : start]
+        if word in known and not margin.strip() and "\n" in text[:start]:
+            return word
+    return ""
+
+
+def _other_directive(name: str) -> str:
+    module = module_of(name)
+    if module is not None:
+        edition = " of NGINX Plus" if is_commercial(name) else ""
+        return f"{name} belongs to {module}{edition}"
+    if not _WORDS.match(name):
+        return "a word with { or ; in it needs quotes" if re.search(r"[{}\d]", name) else ""
+    close = _closest(name)
+    if not close:
+        return "if it is of a module that nginx loads, pyngx does not have it"
+    return f'did you mean "{close}"?'
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    """Every directive of nginx and of ours."""
+    ours = (name for module in MODULES for name in module.conf.directives)
+    return tuple(sorted({*names(), *ours}))
+
+
+@lru_cache(maxsize=1024)
+def _closest(name: str) -> str:
+    """The directive that is spelled most alike, "" if none is near."""
+    alike = [n for n in _names() if n[0] == name[0] or n[-ENDING:] == name[-ENDING:]]
+    found = get_close_matches(name, alike, 1, 0.75)
+    return found[0] if found else ""
+
+
+def may_be_loaded(message: str, analysis: Analysis) -> bool:
+    """Whether an unknown directive is perhaps of a module that "load_module" names."""
+    found = _UNKNOWN.match(message)
+    if found is None or not analysis.named("load_module") or not _WORDS.match(found[1]):
+        return False
+    return _other_directive(found[1]).startswith("if it is of a module")
+
+
+def _other_variable(name: str, analysis: Analysis) -> str:
+    variables = analysis.root.variables
+    known = [*variables.builtin, *variables.defined]
+    close = [word for word in get_close_matches(name, known, 2, 0.75) if word != name]
+    return f'did you mean "${close[0]}"?' if close else ""
+
+
+def _directives(statement: Statement, analysis: Analysis) -> list[Directive]:
+    tables = (module.conf.directives for module in analysis.scope.modules)
+    return [table[statement.name] for table in tables if statement.name in table]
+
+
+def _contexts(statement: Statement, analysis: Analysis) -> str:
+    found = {
+        context.name
+        for directive in _directives(statement, analysis)
+        for context in directive.contexts
+    }
+    if not found:
+        found = {c.rpartition(".")[2] for k in declarations(statement.name) for c in k.contexts}
+    return f'"{statement.name}" belongs in: {", ".join(sorted(found))}' if found else ""
+
+
+def _shape(statement: Statement, analysis: Analysis) -> str:
+    found = _directives(statement, analysis)
+    return f"its syntax is: {found[0].syntax}" if found else ""
+
+
+def _syntax(message: str) -> str:
+    if message.endswith('is not terminated by ";"'):
+        return "a word with { in it needs quotes"
+    if message == 'unexpected "}"':
+        return 'perhaps a ";" is missing before it, or there is one "}" too many'
+    if message.startswith("unexpected end of file"):
+        return "a block or a quoted word is not closed"
+    return ""

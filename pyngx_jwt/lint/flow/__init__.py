@@ -1,0 +1,1 @@
+"""What follows from the model: values of variables, redirects, header fields, open doors."""

@@ -1,0 +1,221 @@
+"""What texts with variables can hold: followed through "set", "map", captures and claims.
+
+A text expands to alternatives; each is a row of literal texts and of ``Origin``, a variable
+that nothing in the configuration makes.  What a "map" chooses by is no part of its value, and
+told apart: see ``influences``.  Where all values are constants, ``values`` has each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import NamedTuple
+
+from ...http.template import Template
+from ..model.configuration import Configuration
+from ..model.place import Place
+from .expression import Expression, location_regex, names_in_condition, rewrite_regexes
+from .made import Given, Made
+from .pattern import Group
+
+MOST = 32  # alternatives of a text that are looked at
+MOST_VALUES = 256
+DEEP = 8  # variables made of variables
+CLAIMS = ("jwt_claim_", "jwt_payload", "jwt_claims")
+URIS = frozenset({"uri", "document_uri"})
+CHOSEN = URIS | {
+    *("host", "http_host", "request_uri", "args", "query_string", "request", "request_body"),
+    *("ssl_server_name", "ssl_preread_server_name"),
+}
+CHOSEN_PREFIXES = ("http_", "arg_", "cookie_")
+# Variables of requests that always have a value, and never "0".
+ALWAYS = frozenset(
+    {
+        *("binary_remote_addr", "connection", "document_root", "host", "hostname", "msec"),
+        *("jwt_nowtime", "nginx_version", "pid", "realpath_root", "remote_addr", "remote_port"),
+        *("request", "request_id", "request_length", "request_method", "request_uri", "scheme"),
+        *("server_addr", "server_port", "server_protocol", "time_iso8601", "time_local", "uri"),
+    }
+)
+
+
+class Origin(NamedTuple):
+    """A variable of a module; `part` is the capture that takes a part of its value."""
+
+    name: str
+    part: Group | None = None
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it tells what a token says."""
+        return self.name.startswith(CLAIMS)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether clients write it as they like."""
+        return self.name in CHOSEN or self.name.startswith(CHOSEN_PREFIXES)
+
+
+Row = tuple[str | Origin, ...]
+
+
+class Flow:
+    """The values of the variables that a configuration makes."""
+
+    def __init__(self, conf: Configuration) -> None:
+        self.made = Made(conf)
+
+    # -- what is asked ---------------------------------------------------------------------
+
+    def expand(self, text: Template, place: Place, *, own: Expression | None = None) -> list[Row]:
+        """The alternatives; `own` is the expression that numbered captures are of, if the
+        statement has one itself."""
+        return self._expand(text, place, own, 0)
+
+    def origins(
+        self, text: Template, place: Place, *, own: Expression | None = None
+    ) -> frozenset[Origin]:
+        """All variables that can be in it."""
+        rows = self.expand(text, place, own=own)
+        return frozenset(part for row in rows for part in row if isinstance(part, Origin))
+
+    def names(self, text: Template, place: Place) -> frozenset[str]:
+        """The names of those that can be in it as a whole."""
+        return frozenset(o.name for o in self.origins(text, place) if o.part is None)
+
+    def influences(self, names: Iterable[str], place: Place) -> frozenset[str]:
+        """The variables, and all that they depend on: what "map" chooses by, and conditions of
+        "set", included."""
+        found: set[tuple[str, Place]] = set()
+        left = [(name, place) for name in names]
+        while left:
+            one = left.pop()
+            if one not in found:
+                found.add(one)
+                left += self._sources(*one)
+        return frozenset(name for name, _ in found)
+
+    def values(self, text: Template, place: Place) -> frozenset[str]:
+        """All values that it can have, none if that is not known; a variable that always has
+        some stands for its value."""
+        return self._values(text, place, 0) or frozenset()
+
+    def has_claims(self, text: Template, place: Place) -> bool:
+        """Whether what a token says can be in it."""
+        return not text.is_constant and any(o.is_claim for o in self.origins(text, place))
+
+    # -- expanding -------------------------------------------------------------------------
+
+    def _expand(
+        self, text: Template, place: Place, own: Expression | None, depth: int
+    ) -> list[Row]:
+        rows: list[Row] = [()]
+        for variable, name in text.parts:
+            found: list[Row] = [(name,)]
+            if variable:
+                found = self._variable(name, place, own, depth)
+            rows = [(*row, *tail) for row in rows for tail in found][:MOST]
+        return rows
+
+    def _variable(self, name: str, place: Place, own: Expression | None, depth: int) -> list[Row]:
+        if depth > DEEP:
+            return [(Origin(name),)]
+        if name.startswith("$"):
+            return self._numbered(int(name[1:]), place, own, depth)
+        if name in self.made.claims:
+            return [(Origin(self.made.claims[name]),)]
+        rows: list[Row] = []
+        for value, where in self.made.given(name, place):
+            rows += self._expand(value, where, None, depth + 1)
+        if (table := self.made.tables.get(name)) is not None:
+            rows += [(text,) for text in table.constants[:1]]  # one of them stands for all
+            for value, expression in table.mapped:
+                rows += self._expand(value, place, expression, depth + 1)
+        for expression, group in self.made.captured.get(name, ()):
+            rows += self._part(expression, group, place, depth)
+        return list(dict.fromkeys(rows))[:MOST] or [(Origin(name),)]
+
+    def _numbered(self, number: int, place: Place, own: Expression | None, depth: int) -> list[Row]:
+        rows: list[Row] = []
+        for expression in (own,) if own is not None else self.expressions(place):
+            group = expression.capture(number)
+            if group is not None:
+                rows += self._part(expression, group, place, depth)
+        return rows or [("",)]
+
+    def _part(self, expression: Expression, group: Group, place: Place, depth: int) -> list[Row]:
+        rows: list[Row] = []
+        for subject in expression.subjects:
+            for row in self._variable(subject, place, None, depth + 1):
+                rows += [(Origin(o.name, group),) for o in row if isinstance(o, Origin)]
+        return rows or [("",)]
+
+    def expressions(self, place: Place) -> list[Expression]:
+        """What numbered captures of a place can be of: its own rewrites and conditions, or
+        what led to it."""
+        for outer in place.outward():
+            own = rewrite_regexes(outer) or location_regex(outer)
+            if own or outer.is_server:
+                return own
+        return []
+
+    # -- what depends on what --------------------------------------------------------------
+
+    def _sources(self, name: str, place: Place) -> Iterator[tuple[str, Place]]:
+        """The variables that make a variable, and where."""
+        made = self.made
+        if name in made.claims:
+            yield made.claims[name], place
+        for value, where in made.given(name, place):
+            condition = names_in_condition(where.statement) if where.is_condition else ()
+            yield from ((other, where) for other in (*value.names, *condition))
+        if (table := made.tables.get(name)) is not None:
+            others = [other for mapped in table.mapped for other in mapped.value.names]
+            yield from ((other, place) for other in (*table.chosen_by, *others))
+        expressions = [expression for expression, _ in made.captured.get(name, ())]
+        if name.startswith("$"):
+            expressions += self.expressions(place)
+        yield from ((other, place) for expression in expressions for other in expression.subjects)
+
+    # -- all values ------------------------------------------------------------------------
+
+    def _values(self, text: Template, place: Place, depth: int) -> frozenset[str] | None:
+        options: list[frozenset[str]] = []
+        count = 1
+        for is_variable, part in text.parts:
+            found = self._values_of(part, place, depth) if is_variable else frozenset({part})
+            count *= MOST_VALUES + 1 if found is None else len(found)
+            if found is None or count > MOST_VALUES:
+                return None
+            options.append(found)
+        return frozenset(map("".join, product(*options)))
+
+    def _values_of(self, name: str, place: Place, depth: int) -> frozenset[str] | None:
+        made = self.made
+        if depth > DEEP or name in made.captured:
+            return None
+        if made.is_set(name):
+            near = made.near(name, place)
+            around = set(place.outward())
+            always = any(where in around or not where.is_condition for _, where in near)
+            return self._all(near, () if always else ("",), depth + 1)
+        if (table := made.tables.get(name)) is not None:
+            mapped = [Given(value, place) for value, _ in table.mapped]
+            return self._all(mapped, table.constants, depth + 1)
+        return frozenset({f"${name}"}) if name in ALWAYS else None
+
+    def _all(
+        self, texts: list[Given], constants: tuple[str, ...], depth: int
+    ) -> frozenset[str] | None:
+        found = set(constants)
+        for value, where in texts:
+            options = self._values(value, where, depth)
+            if options is None:
+                return None
+            found |= options
+        return frozenset(found)
+
+
+def flow_of(conf: Configuration) -> Flow:
+    """The flow of a configuration, which is read once."""
+    return conf.once(Flow)

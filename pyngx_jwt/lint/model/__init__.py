@@ -1,0 +1,1 @@
+"""The compiled configuration as rules see it."""

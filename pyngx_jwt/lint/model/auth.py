@@ -1,0 +1,77 @@
+"""What a level demands of tokens, told alike for all JWT dialects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...http.level import Level
+from ...http.template import Template
+from ...jwt import KeySet, Policy
+from ...modules.auth_jwt import Dialect, dialect_of
+from ...modules.auth_jwt.conf import KeyName, Required, TokenConf
+from ...modules.auth_jwt.gate import Plan
+from ...modules.auth_jwt.sources import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """`conf` is the merged one of the dialect; `plan` is None where tokens are no matter."""
+
+    dialect: Dialect
+    conf: TokenConf
+    plan: Plan | None
+
+    @property
+    def demanded(self) -> bool:
+        """Whether requests without a valid token are refused."""
+        return self.plan is not None and self.plan.enforced
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the configuration says that tokens are demanded, keys or no keys."""
+        return self.demanded or self.conf.is_wanted
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether any source of keys is named."""
+        return self.conf.has_key
+
+    @property
+    def key_files(self) -> tuple[KeyName, ...]:
+        return self.conf.key_files
+
+    @property
+    def key_requests(self) -> tuple[KeyName, ...]:
+        return self.conf.key_requests
+
+    @property
+    def required(self) -> tuple[Required, ...]:
+        """The conditions of auth_jwt_require."""
+        return self.conf.required
+
+    @property
+    def policy(self) -> Policy | None:
+        """What a token is held against, None where tokens are no matter."""
+        keyring = self.plan.keyring if self.plan is not None else None
+        return keyring.policy if keyring is not None else None
+
+    @property
+    def token(self) -> Template | None:
+        """The variable that tokens are taken from, None for the Authorization field."""
+        return self.conf.token if self.plan is not None else None
+
+
+def auth_of(level: Level) -> Auth:
+    """Of the dialect that the configuration is read in."""
+    dialect = dialect_of(level.scope)
+    conf = level[dialect.conf]
+    gate = conf._gate
+    return Auth(dialect, conf, gate.plan if gate is not None else None)
+
+
+def key_set(name: KeyName, level: Level) -> KeySet | None:
+    """The keys of a file whose name has no variables, None if they cannot be had."""
+    if not name.text.is_constant:
+        return None
+    source = level.scope.shared(Sources).file(level.scope.conf_name(name.text.text), name.form)
+    return source.key_set

@@ -1,0 +1,116 @@
+"""What requests are passed to: which places lead to the same upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from ...conf.parse import Statement
+from ...errors import ConfError
+from ...gateway.conf import TlsConf
+from ...gateway.groups import Upstreams
+from ...gateway.target import split_scheme
+from ...modules.proxy.conf import SCHEMES
+from ...modules.upstream import UpstreamConf
+from ...upstream.address import AddressError, Url, parse_url
+from .place import Place
+
+
+class Backend(NamedTuple):
+    """A server, or a text with variables that tells one; `name` is what the configuration
+    calls it."""
+
+    key: str
+    name: str
+
+
+def backends_of(place: Place) -> frozenset[Backend]:
+    """The servers that a place passes requests to; none if it does not."""
+    target = place.target
+    if target is None:
+        return frozenset()
+    if target.url is None:
+        return frozenset({Backend(target.text.text, target.text.text)})
+    group = declared(place, target.url)
+    if group is not None:
+        return frozenset(Backend(key, group._name) for key in servers_of(group))
+    return frozenset({Backend(_address(target.url), target.url.host)})
+
+
+def declared(place: Place, url: Url) -> UpstreamConf | None:
+    """The "upstream" block that a URL means, None if it means an address."""
+    if not url.no_port:
+        return None
+    found = place.level.scope.shared(Upstreams).declared.get(url.host.lower())
+    return found if isinstance(found, UpstreamConf) else None
+
+
+def servers_of(group: UpstreamConf) -> Iterator[str]:
+    """The addresses of a group, as they are written, with their ports."""
+    for server in group._servers:
+        try:
+            yield _address(parse_url(server.name, default_port=80, resolve=False))
+        except AddressError:
+            yield server.name
+
+
+def _address(url: Url) -> str:
+    if url.text.startswith("unix:"):
+        return f"unix:{url.host}"
+    return f"{url.host.lower()}:{url.port}"
+
+
+def is_shared(one: Place, other: Place) -> bool:
+    """Whether both lead to one server."""
+    keys = {backend.key for backend in backends_of(one)}
+    return bool(keys & {backend.key for backend in backends_of(other)})
+
+
+def guarded_backends(places: Iterable[Place]) -> dict[str, Place]:
+    """The servers that need a token somewhere, each with the first place that demands one."""
+    found: dict[str, Place] = {}
+    for place in places:
+        if place.auth.wanted:
+            for backend in backends_of(place):
+                found.setdefault(backend.key, place)
+    return found
+
+
+def passing(place: Place) -> Statement:
+    """What passes the requests of a place on: proxy_pass or its like."""
+    return place.set_by(place.named("pass"))
+
+
+def servers_behind(place: Place, text: str) -> list[str]:
+    """The hosts that a URL without variables leads to, as they are written."""
+    try:
+        url = parse_url(split_scheme(text, SCHEMES)[1], uri_part=True, resolve=False)
+    except (AddressError, ConfError):
+        return []
+    group = declared(place, url)
+    if group is None:
+        return [url.host]
+    return [server.name for server in group._servers]
+
+
+def verifies(place: Place) -> bool:
+    """Whether the certificate of the upstream is checked."""
+    conf = place.gateway
+    return isinstance(conf, TlsConf) and conf.ssl_verify
+
+
+def is_local(name: str) -> bool:
+    """Whether a host, with or without a port, is this machine itself."""
+    if name[:5].lower() == "unix:" or name.startswith("/"):
+        return True
+    try:
+        host = parse_url(name, default_port=80, resolve=False).host.strip("[]").lower()
+    except AddressError:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

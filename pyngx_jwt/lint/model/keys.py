@@ -1,0 +1,160 @@
+"""The keys that tokens are verified with, as far as files and the configuration tell them."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ...conf.parse import Statement
+from ...http.subrequest import no_request
+from ...jwt import Json, Key, KeySet, Policy
+from ...jwt.encoding import decode_json
+from ...jwt.limits import LIMITS
+from ...modules.auth_jwt import DIALECTS
+from ...modules.auth_jwt.secrets import here
+from ...modules.auth_jwt.sources import FixedKeys, KeyFile, KeyRequest, Source
+from .configuration import Configuration
+from .place import Place
+
+# The directives that name keys in files and in the configuration itself, of all dialects.
+NAMES = tuple(dict.fromkeys(name for dialect in DIALECTS for name in dialect.key_directives))
+PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})  # of RSA, EC and OKP keys
+# Remarks of the server about keys that rules tell, and better.
+_TOLD = re.compile(
+    r"auth_jwt(:|_key: ).*( is weak|; only its public part is used|: more than one"
+    r"|no usable key in the JWK Set.*)\Z",
+    re.DOTALL,
+)
+
+Jwk = dict[str, Json]
+
+
+def is_told(warning: str) -> bool:
+    """Whether a rule about keys says the same as a warning."""
+    return _TOLD.match(re.sub(r" in \S+:\d+\Z", "", warning)) is not None
+
+
+@dataclass(eq=False)
+class KeySource:
+    """A file, or a directive, with keys; all places that verify tokens with them."""
+
+    statement: Statement
+    path: str  # "" if the configuration itself has them
+    is_jwk_set: bool
+    key_set: KeySet | None  # None if they are of no use
+    places: list[Place] = field(default_factory=list)
+
+    @cached_property
+    def jwks(self) -> list[Jwk]:
+        """The members of the JWK Set as they are written; none if it is no such set."""
+        found = self.document.get("keys") if isinstance(self.document, dict) else None
+        return [jwk for jwk in found if isinstance(jwk, dict)] if isinstance(found, list) else []
+
+    @cached_property
+    def document(self) -> Json:
+        """The text of the file as JSON, None if it is none or cannot be read."""
+        if not (self.path and self.is_jwk_set):
+            return None
+        try:
+            with open(self.path.encode("latin-1"), "rb") as file:
+                return decode_json(file.read(LIMITS.set_size), LIMITS.depth)
+        except (OSError, ValueError):
+            return None
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The usable keys that verify signatures."""
+        return tuple(key for key in self.key_set.keys if key.checks) if self.key_set else ()
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether tokens can be made with what is in it."""
+        if any(isinstance(key.material, bytes) for key in self.keys):
+            return True
+        return any("k" in jwk or is_private(jwk) for jwk in self.jwks)
+
+    def algorithms(self, key: Key) -> set[str]:
+        """Those with which some place accepts signatures of a key."""
+        allowed: set[str] = set()
+        for place in self.places:
+            allowed |= allowed_for(key, place)
+        return allowed
+
+
+def policy_of(place: Place) -> Policy:
+    """What a place with keys holds tokens against."""
+    policy = place.auth.policy
+    assert policy is not None
+    return policy
+
+
+def allowed_for(key: Key, place: Place) -> set[str]:
+    """The algorithms of a key that a place accepts."""
+    return key.checks.keys() & policy_of(place).algorithms
+
+
+def is_private(jwk: Jwk) -> bool:
+    """Whether a member of a JWK Set is the private half of a key pair."""
+    return jwk.get("kty") != "oct" and not PRIVATE.isdisjoint(jwk)
+
+
+def is_for_signatures(jwk: Jwk) -> bool:
+    """Whether nothing says that it is for encryption alone."""
+    operations = jwk.get("key_ops")
+    if isinstance(operations, list) and not {"sign", "verify"}.intersection(map(str, operations)):
+        return False
+    return jwk.get("use") in (None, "sig")
+
+
+def key_sources(conf: Configuration) -> list[KeySource]:
+    """The files and directives with keys, each once, in the order of their use."""
+    found: dict[Source, KeySource] = {}
+    for place in conf.answering:
+        if place.auth.wanted:
+            for source in sources_of(place):
+                if isinstance(source, KeyRequest):
+                    continue
+                if source not in found:
+                    found[source] = _described(source, place)
+                found[source].places.append(place)
+    return list(found.values())
+
+
+def sources_of(place: Place) -> tuple[Source, ...]:
+    """Where a place has its keys from; nothing if variables tell that."""
+    plan = place.auth.plan
+    return plan.keyring.constant_sources if plan is not None and plan.keyring is not None else ()
+
+
+def key_sets_of(place: Place) -> list[KeySet | None]:
+    """The keys that a place has without asking anybody; None for those it asks for."""
+    return [key_set_of(source) for source in sources_of(place)]
+
+
+def key_set_of(source: Source) -> KeySet | None:
+    """The keys that a source has without asking anybody."""
+    if isinstance(source, KeyFile):
+        return source.key_set
+    if isinstance(source, FixedKeys):
+        found = source.current(no_request(), time.time())
+        return found if isinstance(found, KeySet) else None
+    return None
+
+
+def _described(source: KeyFile | FixedKeys, place: Place) -> KeySource:
+    key_set = key_set_of(source)
+    if isinstance(source, FixedKeys):
+        return KeySource(place.set_by("auth_jwt_key"), "", False, key_set)
+    return KeySource(naming(source.path, place), source.path, source.is_jwk_set, key_set)
+
+
+def naming(path: str, place: Place) -> Statement:
+    """The statement that names a file."""
+    full = place.level.scope.conf_name
+    for around in place.outward():
+        for statement in around.given(*NAMES):
+            if path in (full(statement.args[0]), here(statement.args[0])):
+                return statement
+    return place.set_by(*NAMES)

@@ -1,0 +1,225 @@
+"""A block of the http server as rules look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from ...conf.context import Context, Contexts
+from ...conf.directive import (
+    HTTP,
+    LIMIT_EXCEPT,
+    LOCATION,
+    LOCATION_IF,
+    SERVER,
+    SERVER_IF,
+    UPSTREAM,
+    Conf,
+)
+from ...conf.parse import Statement
+from ...gateway.cache_conf import CachedConf
+from ...gateway.conf import GatewayConf, Target, gateway_of
+from ...http.level import Level
+from ...http.listen import Listen
+from ...modules.access import AccessConf
+from ...modules.core import CoreConf
+from ...modules.proxy.conf import ProxyConf
+from .auth import Auth, auth_of
+
+if TYPE_CHECKING:
+    from .configuration import Configuration
+
+C = TypeVar("C", bound=Conf)
+CLAIMS = (
+    *("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header"),
+    "auth_jwt_validate_sub",
+)
+
+
+class Place:
+    """One level: its merged configuration, and the statements that it comes from."""
+
+    def __init__(self, level: Level, conf: Configuration) -> None:
+        self.level, self.conf = level, conf
+
+    def __getitem__(self, kind: type[C]) -> C:
+        """The merged conf of a module."""
+        return self.level[kind]
+
+    def __str__(self) -> str:
+        """As messages name it: "location /api/", "server", "if in location /"."""
+        if self.is_location:
+            core = self[CoreConf]
+            return f"location {core._modifier} {core._name}".replace("  ", " ")
+        if self.is_server:
+            names = self[CoreConf].server_names
+            return f"server {names[0]}" if names else "server"
+        if self.outer is not None and self.is_condition:
+            return f"if in {self.outer}"
+        if self.outer is not None and self.level.context & LIMIT_EXCEPT:
+            return f"limit_except in {self.outer}"
+        return self.level.context.name
+
+    # -- where it is ---------------------------------------------------------------------------
+
+    @property
+    def context(self) -> Context:
+        return self.level.context
+
+    @property
+    def statement(self) -> Statement:
+        """What opens the block."""
+        assert self.level.statement is not None
+        return self.level.statement
+
+    @cached_property
+    def outer(self) -> Place | None:
+        """The block around it, None for http."""
+        outer = self.level.outer
+        return None if outer is None or self.context & HTTP else self.conf.place(outer)
+
+    def outward(self) -> Iterator[Place]:
+        """It and the blocks around it, up to http."""
+        place: Place | None = self
+        while place is not None:
+            yield place
+            place = place.outer
+
+    def inner(self, contexts: Contexts) -> Iterator[Place]:
+        """The blocks in it of a kind."""
+        return (self.conf.place(level) for level in self.level.inner(contexts))
+
+    def walk(self) -> Iterator[Place]:
+        """It and all in it, from the outside in, without upstreams."""
+        yield self
+        for level in self.level.levels:
+            if not level.context & UPSTREAM:
+                yield from self.conf.place(level).walk()
+
+    @cached_property
+    def server(self) -> Place:
+        """The server it is in; http is its own."""
+        return next((place for place in self.outward() if place.is_server), self)
+
+    @property
+    def server_listens(self) -> tuple[Listen, ...]:
+        """What the server it is in listens on."""
+        return self.server[CoreConf].listens
+
+    @property
+    def is_server(self) -> bool:
+        return bool(self.context & SERVER)
+
+    @property
+    def is_location(self) -> bool:
+        return bool(self.context & LOCATION)
+
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is the block of an "if"."""
+        return bool(self.context & (LOCATION_IF | SERVER_IF))
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether clients cannot ask for it: "internal", or a named location."""
+        location = self.level.location
+        return location is not None and location.internal
+
+    @cached_property
+    def answers(self) -> bool:
+        """Whether requests can end here: a location, a block in one, or a server without any
+        that takes every URI."""
+        if self.context & (LOCATION | LIMIT_EXCEPT | LOCATION_IF):
+            return True
+        return self.is_server and not any(
+            place[CoreConf]._name == "/" and place[CoreConf]._modifier in ("", "^~")
+            for place in self.inner(LOCATION)
+        )
+
+    # -- what is said --------------------------------------------------------------------------
+
+    @property
+    def own(self) -> list[Statement]:
+        """The statements of this block itself."""
+        return self.conf.analysis.collector.statements.get(self.level, [])
+
+    def given(self, *names: str) -> list[Statement]:
+        """Those of this block that have one of the names, in their order."""
+        by_name = self._by_name
+        if len(names) == 1:
+            return by_name.get(names[0], [])
+        if not any(name in by_name for name in names):
+            return []
+        return [statement for statement in self.own if statement.name in names]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Statement]]:
+        found: dict[str, list[Statement]] = {}
+        for statement in self.own:
+            found.setdefault(statement.name, []).append(statement)
+        return found
+
+    def set_by(self, *names: str) -> Statement:
+        """The statement that counts here: of this block, or of the nearest around it that has
+        one; what opens the block if there is none."""
+        return self.find(*names) or self.statement
+
+    def find(self, *names: str) -> Statement | None:
+        """As set_by(); None if there is none."""
+        for place in self.outward():
+            found = place.given(*names)
+            if found:
+                return found[-1]
+        return None
+
+    @property
+    def switch(self) -> Statement:
+        """The statement by which tokens are demanded here."""
+        return self.set_by(self.auth.dialect.switch)
+
+    @property
+    def claims(self) -> list[Statement]:
+        """The statements that demand something of claims, as they count: where those of all
+        levels add up, those of the outer ones first."""
+        levels = [place.given(*CLAIMS) for place in self.outward()]
+        if not self.auth.dialect.adds_up:
+            levels = next(([level] for level in levels if level), [])
+        return [statement for level in reversed(levels) for statement in level]
+
+    # -- what it does --------------------------------------------------------------------------
+
+    @cached_property
+    def auth(self) -> Auth:
+        """What is demanded of tokens here, whatever the dialect."""
+        return auth_of(self.level)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether every request that is answered here has a valid token: one is demanded, and
+        with "satisfy any" no address is let in without one."""
+        any_is_enough = self[CoreConf].satisfy == "any"
+        lets_in = any_is_enough and any(not rule.deny for rule in self[AccessConf].rules)
+        return self.auth.demanded and not lets_in
+
+    @cached_property
+    def target(self) -> Target | None:
+        """Where requests are passed to by this block itself, None if they are not."""
+        return self.gateway.target
+
+    @cached_property
+    def gateway(self) -> GatewayConf:
+        """The conf of the protocol by which this block passes requests on; where it does not,
+        that of proxying."""
+        return gateway_of(self.level) or self[ProxyConf]
+
+    def named(self, name: str) -> str:
+        """The full name of a directive that each protocol has under its own prefix, as the one
+        by which this block passes requests on has it: "cache" is "proxy_cache"."""
+        return f"{self.gateway.prefix}_{name}"
+
+    @property
+    def caching(self) -> CachedConf:
+        """What is said of caching for the requests that are passed on."""
+        conf = self.gateway
+        return conf if isinstance(conf, CachedConf) else CachedConf(self.level.scope, self.level)

@@ -1,0 +1,1 @@
+"""Reads configurations, compiles them as for serving, and collects all errors."""

@@ -1,0 +1,115 @@
+"""A configuration as the linter has it: compiled as for serving, with everything that is wrong
+taken down, and every statement kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...compile import read, scope_of
+from ...conf.directive import MAIN
+from ...conf.hosts import no_network
+from ...conf.parse import Source, Statement
+from ...conf.scope import Scope
+from ...conf.watch import Files
+from ...core.main import MainConf, workers_user
+from ...errors import ConfError
+from ...http.level import Level
+from ...modules.auth_jwt import (
+    DEFAULT,
+    DIALECTS,
+    Choice,
+    MixedDialects,
+    choose_dialect,
+    warn_of_unreadable,
+)
+from ...options import Options
+from ...zones import Zones
+from .collect import Collector, Trouble
+from .target import Target
+from .texts import Texts
+
+
+class Recorded(Files):
+    """Files whose texts are kept."""
+
+    def __init__(self, files: Files, texts: Texts) -> None:
+        self._files, self._texts = files, texts
+
+    def read(self, path: str) -> Source:
+        source = self._files.read(path)
+        self._texts.add(path, source.text)
+        return source
+
+    def expand(self, pattern: str, folder: str) -> list[str]:
+        return self._files.expand(pattern, folder)
+
+
+@dataclass(slots=True)
+class Analysis:
+    """What was read."""
+
+    options: Options
+    root: Level
+    scope: Scope
+    collector: Collector
+    texts: Texts
+    choice: Choice
+    by_name: dict[str, list[tuple[Level, Statement]]] = field(default_factory=dict)
+    variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
+
+    def named(self, *names: str) -> list[tuple[Level, Statement]]:
+        """All statements of these names, with the levels they stand on."""
+        if not self.by_name:
+            for level, statements in self.collector.statements.items():
+                for statement in statements:
+                    self.by_name.setdefault(statement.name, []).append((level, statement))
+        return [found for name in names for found in self.by_name.get(name, ())]
+
+    @property
+    def has_http(self) -> bool:
+        return any(True for _ in self.named("http"))
+
+
+def analyse(options: Options, files: Files, target: Target) -> Analysis:
+    """Reads and compiles a configuration without touching anything; whatever is wrong with it is
+    in the collector."""
+    texts, collector = Texts(), Collector(target)
+    recorded = Recorded(files, texts)
+    choice = _choose(options, files, collector)
+    scope = scope_of(options, lambda text: collector.warn(text, lambda: scope), (choice,))
+    collector.begin(scope, recorded)
+    root = Level(MAIN, scope)
+    with no_network():
+        try:
+            root, _ = read(scope)
+        except ConfError as error:
+            collector.failed(error, None)
+        else:
+            _finish(root, scope, collector, target)
+    return Analysis(options, root, scope, collector, texts, choice)
+
+
+def _choose(options: Options, files: Files, collector: Collector) -> Choice:
+    try:
+        return choose_dialect(options, files)
+    except ConfError as error:
+        collector.failed(error, None)
+        dialect = error.witnesses[0].dialect if isinstance(error, MixedDialects) else DEFAULT
+        return Choice(dialect, DIALECTS)
+
+
+def _finish(root: Level, scope: Scope, collector: Collector, target: Target) -> None:
+    """What nginx looks at once all is read."""
+    if not root[MainConf].has_events:
+        error = ConfError('no "events" section in configuration').nowhere()
+        only_nginx = target.name == "pyngx"  # which starts all the same
+        collector.troubles.append(Trouble(error, root, None, is_warning=only_nginx))
+    try:
+        if (user := workers_user(root[MainConf].user_ids)) is not None:
+            warn_of_unreadable(scope, user)
+    except ConfError as unknown:
+        collector.failed(unknown, None)
+    for zone in scope.shared(Zones).zones.values():
+        if not zone.size:
+            error = ConfError(f'zero size shared memory zone "{zone.name}"')
+            collector.failed(error.nowhere(), None)

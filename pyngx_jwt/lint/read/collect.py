@@ -1,0 +1,100 @@
+"""Takes down everything that is wrong with a configuration, where a server stops at the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ...conf.parse import Source, Statement
+from ...conf.scope import Scope
+from ...conf.watch import Files, Watch
+from ...errors import ConfError
+from ...http.level import Level
+from .foreign import Foreign
+from .target import Target
+
+
+class Trouble(NamedTuple):
+    """An error, or a warning, with what was being done."""
+
+    error: ConfError
+    level: Level | None
+    statement: Statement | None
+    is_warning: bool = False
+
+
+class Note(NamedTuple):
+    """A directive that nginx has and pyngx does not run, and whose it is."""
+
+    statement: Statement
+    module: str
+
+
+class Collector(Watch):
+    """Remembers errors, and which statements stand on which level."""
+
+    caught = (Exception,)
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.troubles: list[Trouble] = []
+        self.notes: list[Note] = []
+        self.statements: dict[Level, list[Statement]] = {}
+        self.entries: dict[Statement, list[Statement]] = {}
+        self.foreign_statements: list[Statement] = []
+        self.foreign_by_level: dict[Level, list[Statement]] = {}
+        self.includes: list[tuple[Statement, str]] = []
+        self._foreign: Foreign | None = None
+
+    def begin(self, scope: Scope, files: Files) -> None:
+        """Before anything is read."""
+        scope.watch, scope.files = self, files
+        self._foreign = Foreign(self.target, scope, files, self._note, self._error)
+
+    def seen(self, statement: Statement, level: Level) -> None:
+        if self.target.name and not self.target.has(statement.name):
+            raise ConfError(f'unknown directive "{statement.name}"')
+        found = self.statements.get(level)
+        if found is None:
+            self.statements[level] = [statement]
+        else:
+            found.append(statement)
+
+    def seen_entry(self, entry: Statement, block: Statement) -> None:
+        self.entries.setdefault(block, []).append(entry)
+
+    def included(self, statement: Statement, path: str) -> None:
+        self.includes.append((statement, path))
+
+    def failed(
+        self, error: Exception, level: Level | None, statement: Statement | None = None
+    ) -> None:
+        if isinstance(error, ConfError):
+            self.troubles.append(Trouble(error, level, statement))
+        elif not self.troubles:
+            raise error
+
+    def warn(self, text: str, scope: Callable[[], Scope | None]) -> None:
+        """A [warn] of the configuration, with nginx's place at its end."""
+        found = scope()
+        statement = found.statement if found is not None else None
+        self.troubles.append(Trouble(ConfError(text), None, statement, is_warning=True))
+
+    def foreign(self, statement: Statement, source: Source, level: Level) -> bool:
+        assert self._foreign is not None
+        if not self._foreign.take(statement, source, level):
+            return False
+        self.foreign_by_level.setdefault(level, []).append(statement)
+        return True
+
+    def notes_of(self, level: Level) -> list[Statement]:
+        """The directives of a level that are known and not run."""
+        return self.foreign_by_level.get(level, [])
+
+    def _note(self, statement: Statement, module: str) -> None:
+        self.foreign_statements.append(statement)
+        if module:
+            self.notes.append(Note(statement, module))
+
+    def _error(self, error: ConfError, statement: Statement | None) -> None:
+        self.failed(error, None, statement)

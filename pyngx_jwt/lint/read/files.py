@@ -1,0 +1,78 @@
+"""Files that are not on the disk: standard input, dumps of "nginx -T", the frames of snippets."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+
+from ...conf.parse import Source, full_name
+from ...conf.watch import Files
+from ...errors import ConfError
+
+_HEAD = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
+_GLOB = re.compile(r"[*?\[]")
+
+
+class Overlay(Files):
+    """Texts by path that stand before the files of the disk."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def read(self, path: str) -> Source:
+        text = self.texts.get(path)
+        return super().read(path) if text is None else Source(path, text)
+
+    def expand(self, pattern: str, folder: str) -> list[str]:
+        found = super().expand(pattern, folder)
+        if not _GLOB.search(full_name(pattern, folder)):
+            return found
+        return sorted({*found, *_matching(full_name(pattern, folder), self.texts)})
+
+
+class Dump(Files):
+    """What "nginx -T" printed; nothing of this machine belongs to it."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def read(self, path: str) -> Source:
+        if path not in self.texts:
+            raise ConfError(f'open() "{path}" failed (2: No such file or directory)')
+        return Source(path, self.texts[path])
+
+    def expand(self, pattern: str, folder: str) -> list[str]:
+        name = full_name(pattern, folder)
+        return _matching(name, self.texts) if _GLOB.search(name) else [name]
+
+
+def _matching(pattern: str, texts: dict[str, str]) -> list[str]:
+    """As glob(3): "*" does not match "/", nor a leading dot."""
+    parts = pattern.split("/")
+    return sorted(path for path in texts if _matches(path.split("/"), parts))
+
+
+def _matches(names: list[str], patterns: list[str]) -> bool:
+    return len(names) == len(patterns) and all(
+        fnmatch.fnmatchcase(name, pattern) and (not name.startswith(".") or pattern.startswith("."))
+        for name, pattern in zip(names, patterns, strict=True)
+    )
+
+
+def is_dump(text: str) -> bool:
+    """Whether it was printed by "nginx -T"."""
+    return _HEAD.search(text[: 1 << 16]) is not None
+
+
+def split_dump(text: str, folder: str) -> dict[str, str]:
+    """The files of a dump by path, the main one first; with a relative prefix, names are
+    relative to the folder that the dump was made in, for which `folder` is taken.
+
+    nginx puts a line before each file and an empty one behind it."""
+    heads = list(_HEAD.finditer(text))
+    ends = [head.start() for head in heads[1:]] + [len(text)]
+    found: dict[str, str] = {}
+    for head, end in zip(heads, ends, strict=True):
+        name = full_name(head[1], folder)
+        found.setdefault(name, text[head.end() + 1 : end].removesuffix("\n"))
+    return found

@@ -1,0 +1,164 @@
+"""What is to be linted: the configurations that the paths of a command line come to."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from ...conf.parse import read_source
+from ...conf.watch import Files
+from ...errors import ConfError
+from ...options import Options, resolve_options
+from .files import Dump, Overlay, is_dump, split_dump
+from .includes import MAIN_NAME, InputError, below, home, included, included_by
+from .snippet import EMPTY, ENTRIES, FRAME, frame, guess_context
+
+DUMP = "dump"  # the context of what "nginx -T" printed
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One configuration; `only` are the paths whose findings are wanted, none for all."""
+
+    options: Options
+    files: Files
+    only: frozenset[str] = frozenset()
+    path: str = ""  # as it was asked for
+    is_snippet: bool = False  # in a frame: much that it refers to is elsewhere
+
+
+@dataclass(slots=True)
+class Request:
+    """What a command line asks for."""
+
+    paths: list[str]
+    prefix: str | None = None
+    context: str = ""  # of snippets; "" is told by who includes them, or by what is in them
+    stdin: str | None = None
+    stdin_name: str = ""
+    dialect: str = ""
+    _texts: dict[str, str] = field(default_factory=dict)
+    _given: dict[str, str] = field(default_factory=dict)  # texts that stand before the disk's
+    _contexts: dict[str, str] = field(default_factory=dict)
+
+    def inputs(self, read: Collection[str]) -> Iterator[Input]:
+        """First whole configurations and dumps, then what none of these has read: `read` is looked
+        at while this goes on.  Raises InputError for what is not there."""
+        asked = list(dict.fromkeys(path for name in self.paths for path in self._files_of(name)))
+        self._contexts = {path: self._context(path, self._read(path)) for path in asked}
+        for path, context in self._contexts.items():
+            if context == DUMP:
+                yield self._dump(path)
+            elif context == "main":
+                yield Input(self._options(path), Overlay(self._given), path=path)
+        for path, context in self._contexts.items():
+            if context not in (DUMP, "main") and path not in read:
+                yield from self._snippet(path, context, read)
+
+    @property
+    def asked(self) -> Collection[str]:
+        """The paths of the files that are asked for, once inputs() has begun."""
+        return self._contexts
+
+    def is_foreign(self, path: str) -> bool:
+        """Whether a file of several has nothing in it that nginx knows."""
+        return len(self._contexts) > 1 and self._contexts.get(path) == ENTRIES
+
+    def _dump(self, path: str) -> Input:
+        texts = split_dump(self._read(path), os.getcwdb().decode("latin-1"))
+        return Input(self._options(next(iter(texts))), Dump(texts), path=path)
+
+    def _snippet(self, path: str, context: str, read: Collection[str]) -> Iterator[Input]:
+        """Within what includes it, or else in a frame."""
+        files = Overlay(self._given)
+        includer = "" if self.context else self._includer(path)
+        if includer:
+            yield Input(self._options(includer), files, frozenset({path}), path)
+        if path in read or self.is_foreign(path):
+            return
+        outer = f"{home(path)}/{FRAME}"
+        text = frame("http" if context == ENTRIES else context, path)
+        framed = Overlay({**self._given, outer: text})
+        yield Input(self._options(outer), framed, path=path, is_snippet=True)
+
+    def _files_of(self, path: str) -> list[str]:
+        if path == "-":
+            return [self._standard_input()]
+        name = self._full(path)
+        if os.path.isdir(name.encode("latin-1")):
+            found = sorted(below(name))
+            if not found:
+                raise InputError(f'no configuration files in "{path}"')
+            return found
+        if os.path.exists(name.encode("latin-1")) or not _GLOB.search(path):
+            return [name]
+        found = sorted(n.decode("latin-1") for n in glob.glob(name.encode("latin-1")))
+        if not found:
+            raise InputError(f'no file matches "{path}"')
+        return found
+
+    def _standard_input(self) -> str:
+        text = self.stdin or ""
+        if not self.stdin_name and not text.strip():
+            raise InputError("standard input is empty")
+        name = self._full(self.stdin_name or "stdin")
+        self._texts[name] = self._given[name] = text
+        return name
+
+    def _context(self, path: str, text: str) -> str:
+        """As given, or as told by what is in a file, or in what it includes."""
+        if is_dump(text):
+            return DUMP
+        context = self.context or guess_context(text)
+        if context != EMPTY:
+            return context
+        names = [
+            name for name in included_by(text, home(path)) if os.path.isfile(name.encode("latin-1"))
+        ]
+        found = guess_context("\n".join(map(self._read, names)))
+        if found not in (EMPTY, ENTRIES):
+            return found
+        return "main" if os.path.basename(path) == MAIN_NAME else "http"
+
+    def _includer(self, path: str) -> str:
+        """The nginx.conf of a folder above that includes a file, "" if there is none."""
+        folder = os.path.dirname(path)
+        while folder not in ("", "/"):
+            main = f"{folder}/{MAIN_NAME}"
+            if main != path and os.path.isfile(main.encode("latin-1")):
+                return main if path in included(main, self._read) else ""
+            folder = os.path.dirname(folder)
+        return ""
+
+    def _read(self, path: str) -> str:
+        if path not in self._texts:
+            try:
+                self._texts[path] = read_source(path).text
+            except ConfError as error:
+                raise InputError(str(error.args[0])) from None
+        return self._texts[path]
+
+    def _full(self, path: str) -> str:
+        """From the current folder if it is there, else from the prefix, as the server has it."""
+        if path.startswith("/"):
+            return os.path.normpath(path)
+        here = os.path.normpath(os.path.join(os.getcwdb().decode("latin-1"), path))
+        if self.prefix is None or os.path.exists(here.encode("latin-1")):
+            return here
+        return os.path.normpath(os.path.join(self._prefix(), path))
+
+    def _prefix(self) -> str:
+        return os.path.join(os.getcwdb().decode("latin-1"), self.prefix or "")
+
+    def _options(self, path: str) -> Options:
+        """As the server has them: without -p, a relative path makes the current folder the
+        prefix, and a full one leaves it that of an installed nginx."""
+        prefix = self._prefix() if self.prefix is not None else None
+        if prefix is None and not any(p.startswith("/") for p in self.paths):
+            prefix = os.getcwdb().decode("latin-1")
+        found = resolve_options(prefix, path, "stderr")
+        return Options(found[0], found[1], found[2], found[3], test=True, jwt_dialect=self.dialect)

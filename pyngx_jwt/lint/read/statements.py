@@ -1,0 +1,112 @@
+"""Finding the statement that an error or a rule is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from ...conf.parse import Statement
+from ...http.level import Level
+from .analysis import Analysis
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_USE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
+NEAR = 100  # uses that are looked at for one on the level itself
+CONFLICT = re.compile(r"duplicate|conflict|already|specified earlier")
+_VARIABLE = re.compile(r'unknown "(\w+)" variable')
+
+
+def quoted_in(message: str) -> list[str]:
+    """What an error names."""
+    return [word for word in _QUOTED.findall(message) if word]
+
+
+def named_by(message: str, statement: Statement) -> int | None:
+    """The word of a statement that an error is about, None if it names none of them."""
+    if found := _VARIABLE.search(message):
+        return _word_with_variable(found[1], statement)
+    quoted = quoted_in(message)
+    for word in quoted:
+        for at, arg in enumerate(statement.args, 1):
+            if arg == word:
+                return at
+    for word in quoted:
+        for at, arg in enumerate(statement.args, 1):
+            if _mentions(arg, word):
+                return at
+    return 0 if statement.name in quoted else None
+
+
+def _mentions(arg: str, word: str) -> bool:
+    """Whether an argument is about a word: "zone=word:1m", "http://word/"; letters are in any
+    text."""
+    if len(word) == 1:
+        return f"={word}" in arg
+    return re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", arg) is not None
+
+
+def _word_with_variable(name: str, statement: Statement) -> int | None:
+    pattern = re.compile(rf"\$(?:{name}(?!\w)|\{{{name}\}})", re.IGNORECASE)
+    words = (statement.name, *statement.args)
+    return next((at for at, word in enumerate(words) if pattern.search(word)), None)
+
+
+def search(message: str, level: Level | None, analysis: Analysis) -> tuple[Statement, int] | None:
+    """The statement that an error without a place is about, and the word of it: on the level,
+    on those around it, or anywhere."""
+    if found := _VARIABLE.search(message):
+        return _with_variable(found[1].lower(), level, analysis)
+    best: tuple[Statement, int] | None = None
+    quoted = quoted_in(message)
+    for statement in _around(level, analysis):
+        at = named_by(message, statement)
+        if at is None:
+            continue
+        if statement.name in quoted and at:
+            return statement, at
+        if best is None or (at and not best[1]):
+            best = statement, at
+    if best is None or not best[1]:
+        return _anywhere(message, analysis) or best
+    return best
+
+
+def _with_variable(
+    name: str, level: Level | None, analysis: Analysis
+) -> tuple[Statement, int] | None:
+    """The first use of a variable, on the level if it is used there."""
+    if not analysis.variable_uses:
+        for statement in everything(analysis):
+            for at, word in enumerate((statement.name, *statement.args)):
+                for found in _USE.finditer(word):
+                    uses = analysis.variable_uses.setdefault((found[1] or found[2]).lower(), [])
+                    uses.append((statement, at))
+    uses = analysis.variable_uses.get(name, [])
+    here = analysis.collector.statements.get(level, []) if level is not None else []
+    near = (use for use in uses[:NEAR] if any(use[0] is statement for statement in here))
+    return next(near, uses[0] if uses else None)
+
+
+def _around(level: Level | None, analysis: Analysis) -> Iterator[Statement]:
+    while level is not None:
+        yield from analysis.collector.statements.get(level, ())
+        level = level.outer
+
+
+def _anywhere(message: str, analysis: Analysis) -> tuple[Statement, int] | None:
+    found: tuple[Statement, int] | None = None
+    for statement in everything(analysis):
+        at = named_by(message, statement)
+        if at or (at is not None and found is None):
+            found = statement, at
+            if at and not CONFLICT.search(message):
+                break
+    return found
+
+
+def everything(analysis: Analysis) -> Iterable[Statement]:
+    """All statements, and the entries of their blocks."""
+    for statements in analysis.collector.statements.values():
+        yield from statements
+    for entries in analysis.collector.entries.values():
+        yield from entries

@@ -1,0 +1,40 @@
+"""The server that a configuration is for: the values of --target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...conf.known import is_commercial
+from ...modules.auth_jwt import DIALECTS
+
+_PYNGX = "pyngx_"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server that runs a configuration; without a name, one that has every known directive."""
+
+    name: str = ""
+    dialect: str = ""  # of JWT directives; "" is told by the configuration
+
+    @property
+    def runs_all(self) -> bool:
+        """Whether what pyngx does not run is but worth a note."""
+        return self.name != "pyngx"
+
+    def has(self, name: str) -> bool:
+        """Whether a directive exists there, if its modules are loaded."""
+        if self.name in ("", "pyngx", "plus"):
+            return self.name != "plus" or not name.startswith(_PYNGX)
+        if name.startswith(_PYNGX):
+            return False
+        if name.startswith("auth_jwt"):
+            return self.name != "nginx"
+        return not is_commercial(name)
+
+
+TARGETS = {
+    "nginx": Target("nginx"),
+    **{one.target: Target(one.target, one.name) for one in DIALECTS if one.target},
+    "pyngx": Target("pyngx"),
+}

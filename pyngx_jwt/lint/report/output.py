@@ -1,0 +1,40 @@
+"""Exit statuses, and writing to standard output and error."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ...log import write_stderr
+
+CLEAN, FOUND, INVALID, INTERNAL, USAGE = range(5)
+
+
+def print_text(text: str) -> None:
+    """Writes to standard output."""
+    data = text.encode("utf-8", "surrogateescape")
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def say(text: str, status: int) -> int:
+    """Tells of an error; the status, to be returned."""
+    write_stderr("[emerg] " + text.encode("utf-8", "surrogateescape").decode("latin-1"))
+    return status
+
+
+def misused(command: str, text: str) -> int:
+    """Tells of wrong usage of "pyngx lint" or another command; the status."""
+    data = f"{command}: {text}\n".encode("utf-8", "surrogateescape")
+    os.write(2, data)
+    return USAGE
+
+
+def is_terminal() -> bool:
+    """Whether colours make sense."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def standard_input() -> str:
+    """All of it, as latin-1."""
+    return sys.stdin.buffer.read().decode("latin-1")

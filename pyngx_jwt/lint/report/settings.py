@@ -1,0 +1,109 @@
+"""Settings from the command line and from ``.pyngx.toml`` or ``pyproject.toml``.
+
+The file has a table ``[tool.pyngx.lint]`` (in ``.pyngx.toml`` also ``[lint]`` or no table):
+``fail-on``, ``target``, ``baseline``, ``select`` and ``ignore`` (lists of rules), and ``severity``
+(a table of rules and severities).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..finding import Severity
+from ..read.target import TARGETS, Target
+from ..rules import rule_named
+from .names import is_rule
+
+SEVERITIES = {severity.word: severity for severity in Severity}
+NAMES = (".pyngx.toml", "pyproject.toml")
+
+
+class SettingsError(Exception):
+    """A setting is invalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which rules run, and how findings are judged."""
+
+    fail_on: Severity = Severity.WARN
+    target: Target = field(default_factory=Target)
+    baseline: str = ""
+    select: frozenset[str] = frozenset()
+    ignore: frozenset[str] = frozenset()
+    severities: tuple[tuple[str, Severity], ...] = ()
+
+    def wants(self, rule: str) -> bool:
+        """Whether a rule is enabled."""
+        found = rule_named(rule)
+        names = {rule, found.id} if found is not None else {rule}
+        return not names & self.ignore and (not self.select or bool(names & self.select))
+
+    def severity(self, rule: str, severity: Severity) -> Severity:
+        """The severity of a rule's findings."""
+        return dict(self.severities).get(rule, severity)
+
+
+def find_settings(folder: str) -> str:
+    """The settings file of a directory or its nearest parent, "" if there is none."""
+    while True:
+        for name in NAMES:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and (name != NAMES[1] or _table(path)):
+                return path
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return ""
+        folder = parent
+
+
+def read_settings(path: str) -> Settings:
+    """The settings of a file; raises SettingsError with the file's name."""
+    settings, table = Settings(), _table(path)
+    for key, value in table.items():
+        try:
+            settings = _with(settings, key, value, os.path.dirname(path))
+        except (KeyError, TypeError, AttributeError):
+            raise SettingsError(f'{path}: invalid value of "{key}"') from None
+        except SettingsError as error:
+            raise SettingsError(f"{path}: {error}") from None
+    return settings
+
+
+def _with(settings: Settings, key: str, value: Any, folder: str) -> Settings:
+    if key == "fail-on":
+        return replace(settings, fail_on=SEVERITIES[value])
+    if key == "target":
+        return replace(settings, target=TARGETS[value])
+    if key == "baseline":
+        return replace(settings, baseline=os.path.join(folder, value))
+    if key == "select":
+        return replace(settings, select=frozenset(map(_known, value)))
+    if key == "ignore":
+        return replace(settings, ignore=frozenset(map(_known, value)))
+    if key == "severity":
+        found = tuple((_known(rule), SEVERITIES[word]) for rule, word in value.items())
+        return replace(settings, severities=found)
+    raise SettingsError(f'unknown setting "{key}"')
+
+
+def _known(name: str) -> str:
+    if not is_rule(name):
+        raise SettingsError(f'there is no rule "{name}"')
+    return name
+
+
+def _table(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    if path.endswith(NAMES[0]) and "tool" not in found:
+        lint: dict[str, Any] = found.get("lint", found)
+        return lint
+    table: dict[str, Any] = found.get("tool", {}).get("pyngx", {}).get("lint", {})
+    return table
