@@ -97,7 +97,7 @@ def _names(cycle: Cycle, listen: str | None) -> ServerNames:
         core = level[CoreConf]
         for name in core.server_names:
             if name.startswith("~"):
-                names.add_regex(core._name_regexes[name], server)
+                names.add_regex(core.name_regexes[name], server)
             else:
                 names.add(name, server)
     return names

@@ -230,6 +230,76 @@ def test_circles_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert circle(outside, for_types=True) == set()
 
 
+# Names with an underscore that are public all the same: those of named tuples.
+PUBLIC = {"_replace", "_make"}
+# Private names of libraries, and why they are used.
+FOREIGN = {
+    (
+        "http.basic",
+        "_NamedFuncPointer",
+    ),  # the type of a C function; ctypes has no other name for it
+    ("http.runner", "_asyncio_future_blocking"),  # the protocol between futures and their tasks
+    ("lint.flow.samples", "_constants"),  # re's parser of expressions
+    ("lint.flow.samples", "_parser"),
+    ("lint.rule", "_getframe"),  # the file that declares a rule
+    ("upstream.tls", "_sslobj"),  # what ssl keeps of a handshake
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_private_names_stay_in_their_package(path: Path) -> None:
+    """What starts with an underscore is used in the package that defines it."""
+    mine = name_of(path).removeprefix("pyngx_jwt.")
+    allowed = PUBLIC | {name for user, name in FOREIGN if user == mine}
+    assert used_privates(path) - allowed - defined(package(path)) == set()
+
+
+def test_private_names_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "x.py"
+    file.write_text("from .y import _a\nself._b\nother._c\nother.d._e = self.__f\nself.g._h()\n")
+    assert used_privates(file) == {"_a", "_c", "_e", "_h"}
+
+
+def test_foreign_names_are_used() -> None:
+    for user, name in FOREIGN:
+        assert name in used_privates(BY_NAME[f"pyngx_jwt.{user}"])
+
+
+def used_privates(path: Path) -> set[str]:
+    """The private names that a file imports or asks of other objects than "self" and "cls"."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    asked = {node.attr for node in nodes if isinstance(node, ast.Attribute) and not is_own(node)}
+    taken = {a.name for node in nodes if isinstance(node, ast.ImportFrom) for a in node.names}
+    return {name for name in asked | taken if is_private(name)}
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+@cache
+def defined(name: str) -> frozenset[str]:
+    """The private names that a package defines: of functions, classes, variables, and
+    attributes that are set on "self" or "cls"."""
+    files = (path for path in FILES if package(path) == name)
+    nodes = (node for path in files for node in ast.walk(ast.parse(path.read_text())))
+    return frozenset(found for node in nodes for found in _defines(node) if is_private(found))
+
+
+def _defines(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and is_own(node):
+        yield node.attr
+
+
+def is_own(node: ast.Attribute) -> bool:
+    """Whether it is an attribute of "self" or "cls"."""
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
 LINT = [path for path in FILES if part(path) == "lint" and path != ROOT / "lint/__init__.py"]
 
 

@@ -72,13 +72,13 @@ def _with_flags(listen: Listen, other: Listen) -> Listen:
 def _add_names(address: Address, scope: Scope) -> None:
     """A single server needs no names, unless its expressions capture."""
     if len(address.levels) == 1:
-        regexes = tuple(address.levels[0][0][CoreConf]._name_regexes.values())
+        regexes = tuple(address.levels[0][0][CoreConf].name_regexes.values())
         if not regexes or not regexes[-1].groups:
             return
     for level, server in address.levels:
         for name in level[CoreConf].server_names or ("",):
             if name.startswith("~"):
-                address.names.add_regex(level[CoreConf]._name_regexes[name], server)
+                address.names.add_regex(level[CoreConf].name_regexes[name], server)
                 continue
             told = f'"{name}" on {address.listen.text}'
             if not is_server_name(name):

@@ -39,7 +39,7 @@ def compile_server(level: Level) -> Server:
     for inner in level.inner(LOCATION):
         conf = inner[CoreConf]
         if conf.is_named and inner.location:
-            server.named[conf._name] = inner.location
+            server.named[conf.name] = inner.location
     return server
 
 
@@ -83,7 +83,7 @@ def compile_location(level: Level) -> Location:
     limits = [inner for inner in level.levels if inner.context & LIMIT_EXCEPT]
     location.limit_except = None
     if limits and limits[-1].location:
-        location.limit_except = (limits[-1][CoreConf]._methods, limits[-1].location)
+        location.limit_except = (limits[-1][CoreConf].methods, limits[-1].location)
     location.tree = build_tree(level)
     return location
 
@@ -190,12 +190,12 @@ def build_tree(level: Level) -> Tree | None:
     for inner in level.inner(LOCATION):
         conf, location = inner[CoreConf], inner.location
         assert location is not None
-        if conf._regex:
-            regexes.append((conf._regex, location))
-        elif conf._modifier == "=":
-            exact[conf._name] = location
+        if conf.regex:
+            regexes.append((conf.regex, location))
+        elif conf.modifier == "=":
+            exact[conf.name] = location
         elif not conf.is_named:
-            prefixes[conf._name] = location
+            prefixes[conf.name] = location
     if not (exact or prefixes or regexes):
         return None
     return Tree(exact, prefixes, tuple(regexes))

@@ -47,11 +47,11 @@ def check_locations(level: Level) -> None:
     for inner in level.inner(LOCATION):
         conf = inner[CoreConf]
         check_locations(inner)
-        if conf._regex or conf.is_named:
+        if conf.regex or conf.is_named:
             continue
-        key = (conf._modifier == "=", conf._name)
+        key = (conf.modifier == "=", conf.name)
         if key in seen:
-            error = ConfError(f'duplicate location "{conf._name}"')
+            error = ConfError(f'duplicate location "{conf.name}"')
             level.scope.watch.failed(error.at(*place_of(inner)), inner)
         seen.add(key)
 

@@ -58,10 +58,11 @@ class Conf:
 
     A value is "unset" while it is absent from the instance; the class attribute
     is the directive's default.  Merging is therefore the same for every module.
-    Attributes that start with an underscore belong to the level and are not inherited.
+    Attributes declared with own() belong to their level and are not inherited.
     """
 
     directives: ClassVar[dict[str, Directive]] = {}
+    own_names: ClassVar[frozenset[str]] = frozenset({"scope", "level"})
     # Values that nginx looks into where servers have them: in "http" itself nobody does.
     bound_below: ClassVar[frozenset[str]] = frozenset()
 
@@ -69,6 +70,9 @@ class Conf:
         """A conf has the directives of the conf that it extends, too."""
         inherited = cls.__mro__[1].__dict__.get("directives", {})
         cls.directives = {**inherited, **vars(cls).get("directives", {})}
+        cls.own_names = frozenset().union(
+            *(vars(kind).get("own_names", ()) for kind in cls.__mro__)
+        )
 
     @classmethod
     def declare(cls, name: str, declaration: Declaration) -> None:
@@ -78,14 +82,14 @@ class Conf:
         cls.directives[name] = declaration.declare(name, name)
 
     def __init__(self, scope: Scope, level: Any = None) -> None:
-        self._scope = scope
-        self._level = level
+        self.scope = scope
+        self.level = level
 
     def merge(self, outer: Self) -> None:
         """Takes from the outer level what is not set here."""
         mine = vars(self)
         for name, value in vars(outer).items():
-            if name not in mine and name[0] != "_":
+            if name not in mine and name not in self.own_names:
                 mine[name] = value
 
     def is_set(self, name: str) -> bool:
@@ -110,6 +114,22 @@ class Declaration:
     def __set_name__(self, owner: type[Conf], name: str) -> None:
         owner.declare(name.rstrip("_"), self)
         setattr(owner, name, self.attribute)
+
+
+class Own:
+    """Leaves a plain attribute in its place, which merging passes over."""
+
+    def __init__(self, default: object) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type[Conf], name: str) -> None:
+        owner.own_names = owner.own_names | {name}
+        setattr(owner, name, self.default)
+
+
+def own(default: T) -> T:
+    """A value that belongs to its level and is not inherited."""
+    return cast(T, Own(default))
 
 
 def slot(
@@ -174,7 +194,7 @@ def bitmask(
                 if found is None:
                     raise ConfError(f'invalid value "{text}"')
                 if found in mask:
-                    conf._scope.warn(f'duplicate value "{text}"')
+                    conf.scope.warn(f'duplicate value "{text}"')
                 mask.add(found)
             setattr(conf, attribute, frozenset(mask))
 

@@ -37,7 +37,7 @@ class Logs:
 
     def finish(self, conf: MainConf, default: str) -> Log:
         """Gives the main log its targets once the main level has been read."""
-        files = conf._scope.shared(OpenFiles)
+        files = conf.scope.shared(OpenFiles)
         _add_targets(self.main, conf)
         self.main.open_default(files, default)
         self.main.keeps_stderr = files.has_stderr
@@ -45,7 +45,7 @@ class Logs:
 
 
 def _add_targets(log: Log, conf: MainConf) -> Log:
-    files = conf._scope.shared(OpenFiles)
+    files = conf.scope.shared(OpenFiles)
     for name, words in conf.error_log_lines:
         level = parse_levels(words)
         if name == "stderr":
@@ -57,7 +57,7 @@ def _add_targets(log: Log, conf: MainConf) -> Log:
         elif name.startswith("memory:"):
             log.add(MemoryTarget(level))
         else:
-            log.add(FileTarget(files.add(conf._scope.full_name(name)), level))
+            log.add(FileTarget(files.add(conf.scope.full_name(name)), level))
     return log
 
 

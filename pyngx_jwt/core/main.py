@@ -172,7 +172,7 @@ class MainConf(Conf):
     def load_module(self, file: str) -> None:
         """Accepted for compatibility.  Modules are built in; directives of other modules are
         reported as unsupported.  The name of a JWT module helps to detect the dialect."""
-        if self.has_events or self._level.levels:
+        if self.has_events or self.level.levels:
             raise ConfError('"load_module" directive is specified too late')
         self.modules += (file,)
 

@@ -38,13 +38,13 @@ def _chain(level: Level) -> list[Level]:
 
 def _why(level: Level) -> str:
     core = level[CoreConf]
-    if core._regex:
+    if core.regex:
         return "the first regular expression that matches"
     if core.is_named:
         return "by its name"
-    if core._modifier == "=":
+    if core.modifier == "=":
         return "equal to the URI"
-    if core._modifier == "^~":
+    if core.modifier == "^~":
         return "the longest prefix, and ^~ rules out regular expressions"
     return "the longest prefix"
 
@@ -70,16 +70,16 @@ def _losers(chosen: Level, r: Request) -> Iterator[tuple[Level, str]]:
 def _reason(core: CoreConf, winner: CoreConf, r: Request, *, passed: bool) -> str:
     if core.is_named:
         return ""
-    if core._regex:
-        if core._regex.search(r, r.uri) is None:
+    if core.regex:
+        if core.regex.search(r, r.uri) is None:
             return ""
-        if winner._regex:
+        if winner.regex:
             return "it stands behind the one that matched" if passed else ""
-        if winner._modifier == "=":
+        if winner.modifier == "=":
             return "regular expressions are not tried once a URI is equal"
         return "^~ rules out regular expressions"
-    if core._modifier == "=" or not r.uri.startswith(core._name):
+    if core.modifier == "=" or not r.uri.startswith(core.name):
         return ""
-    if winner._regex:
+    if winner.regex:
         return "a regular expression wins over a prefix"
     return "a shorter prefix"

@@ -128,7 +128,7 @@ class Trace(Watch):
         if real not in self._logs:
             self._logs[real] = Log(Memory(real.level, self._logged))
         location.log, location.log_handlers = self._logs[real], ()
-        gate = token_conf(level)._gate
+        gate = token_conf(level).gate
         if gate is not None:
             self._watches[gate] = GateWatch(gate, self.now, self.keys)
             if location.settle is not None:
@@ -309,7 +309,7 @@ class Trace(Watch):
             self.trip.add(Mark.NOTE, module, text, *found)
 
     def _lead(self, module: str, level: Level, r: Request, rc: Status) -> None:
-        where = r.location.core._name if rc == NAMED else r.uri
+        where = r.location.core.name if rc == NAMED else r.uri
         text = f'leads to "{shown(where)}"'
         self.trip.add(Mark.NOTE, module, text, *level.set_by(module))
 

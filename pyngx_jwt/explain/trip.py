@@ -135,7 +135,7 @@ def final_status(r: Request, trip: Trip) -> Status | None:
 
 def level_of(location: object) -> Level:
     """The level that a location was compiled from."""
-    level: Level = location.conf(CoreConf)._level  # type: ignore[attr-defined]
+    level: Level = location.conf(CoreConf).level  # type: ignore[attr-defined]
     return level
 
 
@@ -147,7 +147,7 @@ def location_text(level: Level) -> str:
         methods = " ".join(level.statement.args)
         return f"{location_text(outer)}, limit_except {shown(methods)}"
     conf = level[CoreConf]
-    return " ".join(word for word in (conf._modifier, shown(conf._name)) if word)
+    return " ".join(word for word in (conf.modifier, shown(conf.name)) if word)
 
 
 def status_text(status: Status | None) -> str:

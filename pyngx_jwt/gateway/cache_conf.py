@@ -63,7 +63,7 @@ class CachedConf(BufferedConf):
             raise ConfError(f'"{self.prefix}_cache" directive is duplicate')
         self.zone = None if zone == "off" else Template(zone)
         if self.zone is not None and self.zone.is_constant:
-            self._scope.shared(Zones).add(zone, 0, self.prefix)
+            self.scope.shared(Zones).add(zone, 0, self.prefix)
 
     @directive(EVERYWHERE, arity=(1, UNLIMITED))
     def cache_bypass(self, *strings: str) -> None:
@@ -137,11 +137,11 @@ class CachedConf(BufferedConf):
         unused for "inactive" are removed, and the least recently used ones if the cache exceeds
         "max_size" or free space falls below "min_free".  The files have nginx's format.  Do not
         share the directory with another running server."""
-        full = self._scope.full_name(path.removesuffix("/"))
+        full = self.scope.full_name(path.removesuffix("/"))
         settings = parse_settings(f"{self.prefix}_cache_path", full, *parameters)
-        self._scope.shared(Paths).add(settings.path, self._scope)
-        zone = self._scope.shared(Zones).add(settings.zone, settings.zone_size, self.prefix)
-        caches = self._scope.shared(Caches)
+        self.scope.shared(Paths).add(settings.path, self.scope)
+        zone = self.scope.shared(Zones).add(settings.zone, settings.zone_size, self.prefix)
+        caches = self.scope.shared(Caches)
         if settings.zone in caches.by_name:
             raise ConfError(f'duplicate zone "{settings.zone}"')
         caches.add(settings, zone)
@@ -180,7 +180,7 @@ class CachedConf(BufferedConf):
         zone = self.zone
         if zone is None or not zone.is_constant:
             return
-        if zone.text not in self._scope.shared(Caches).by_name:
+        if zone.text not in self.scope.shared(Caches).by_name:
             raise ConfError(f'"{self.prefix}_cache" zone "{zone.text}" is unknown')
 
     @property

@@ -28,6 +28,7 @@ from ..conf.directive import (
     flag,
     number,
     offset,
+    own,
     size,
     slot,
     string,
@@ -219,7 +220,7 @@ class GatewayConf(Conf):
     next_names: ClassVar[Mapping[str, str]] = {}  # of failures, where they are not usual
     set_by: ClassVar[str] = ""  # the directive, without its prefix, that sets what is sent
 
-    _target: Target | None = None  # of a block that passes its requests on
+    _target: Target | None = own(None)  # of a block that passes its requests on
 
     @classmethod
     def declare(cls, name: str, declaration: Declaration) -> None:
@@ -244,12 +245,12 @@ class GatewayConf(Conf):
     @property
     def target(self) -> Target | None:
         """Where this block passes its requests by this protocol, None if it does not."""
-        return self._target if _passing(self._level) is type(self) else None
+        return self._target if _passing(self.level) is type(self) else None
 
     def pass_to(self, target: Target) -> None:
         """Of several directives of a block that pass requests on the last one counts."""
         self._target = target
-        self._level.passes = type(self)
+        self.level.passes = type(self)
 
     @property
     def next_kinds(self) -> frozenset[str]:
@@ -270,7 +271,7 @@ class GatewayConf(Conf):
     def merge(self, outer: GatewayConf) -> None:
         """The target itself is taken over by "if" and "limit_except" blocks only."""
         super().merge(outer)
-        if self._target is None and self._level.context & (LOCATION_IF | LIMIT_EXCEPT):
+        if self._target is None and self.level.context & (LOCATION_IF | LIMIT_EXCEPT):
             self._target = outer._target
 
     @property
@@ -278,8 +279,8 @@ class GatewayConf(Conf):
         """The directory of temporary files, its full name."""
         name = self.temp_path
         if not self.is_set("temp_path"):
-            name = self._scope.options.layout.temp(f"{self.prefix}_temp")
-        return self._scope.full_name(name)
+            name = self.scope.options.layout.temp(f"{self.prefix}_temp")
+        return self.scope.full_name(name)
 
 
 class HeadersConf(GatewayConf):
@@ -502,7 +503,7 @@ class AddressConf(GatewayConf):
         text, url = Template(address), None
         if text.is_constant or not self.takes_variables:
             url = parse_upstream(address, resolve=False)
-        self.pass_to(Target(text, url, "", self._scope.statement, ""))
+        self.pass_to(Target(text, url, "", self.scope.statement, ""))
 
     @property
     def adds_slash(self) -> bool:  # type: ignore[override]

@@ -76,11 +76,11 @@ def _load_certificate(context: ssl.SSLContext, conf: TlsConf) -> None:
         raise ConfError(f'{missing} is defined for certificate "{certificate.text}"').nowhere()
     if not (certificate.is_constant and key.is_constant):
         raise ConfError(f'variables in "{conf.prefix}_ssl_certificate" are not supported').nowhere()
-    files = conf._scope.conf_name(certificate.text), conf._scope.conf_name(key.text)
+    files = conf.scope.conf_name(certificate.text), conf.scope.conf_name(key.text)
     if not conf.ssl_password_file:
         load_chain(context, *files)
         return
-    for password in _passwords(conf._scope.conf_name(conf.ssl_password_file)):
+    for password in _passwords(conf.scope.conf_name(conf.ssl_password_file)):
         try:
             context.load_cert_chain(*files, password=password)
             return
@@ -103,9 +103,9 @@ def _verify(context: ssl.SSLContext, conf: TlsConf) -> None:
         name = f"{conf.prefix}_ssl"
         raise ConfError(f"no {name}_trusted_certificate for {name}_verify").nowhere()
     context.verify_mode = ssl.CERT_REQUIRED
-    _load_trusted(context, conf._scope.conf_name(conf.ssl_trusted_certificate))
+    _load_trusted(context, conf.scope.conf_name(conf.ssl_trusted_certificate))
     if conf.ssl_crl:
-        _load_trusted(context, conf._scope.conf_name(conf.ssl_crl))
+        _load_trusted(context, conf.scope.conf_name(conf.ssl_crl))
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
 
 

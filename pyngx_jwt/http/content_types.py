@@ -21,7 +21,7 @@ def add_types(conf: Conf, given: Types, added: tuple[str, ...]) -> Types:
         if word == "*":
             return None
         if word.lower() in found:
-            conf._scope.warn(f'duplicate MIME type "{word.lower()}"')
+            conf.scope.warn(f'duplicate MIME type "{word.lower()}"')
         found.add(word.lower())
     return frozenset(found)
 

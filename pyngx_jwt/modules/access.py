@@ -52,7 +52,7 @@ class AccessConf(Conf):
         except ValueError:
             raise ConfError(f'invalid parameter "{text}"') from None
         if cut:
-            self._scope.warn(f"low address bits of {text} are meaningless")
+            self.scope.warn(f"low address bits of {text} are meaningless")
         return (network,)
 
 

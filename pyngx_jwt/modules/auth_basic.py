@@ -74,7 +74,7 @@ def check_password(conf: AuthBasicConf, level: Level) -> Handler | None:
     if conf.realm is None or conf.user_file is None or conf.realm.text == "off":
         return None
     realm_of, file_of = conf.realm.bind(level.variables), conf.user_file.bind(level.variables)
-    full_name, known = conf._scope.conf_name, level.scope.shared(Known)
+    full_name, known = conf.scope.conf_name, level.scope.shared(Known)
 
     def handle(r: Request) -> Status | None:
         realm = realm_of(r)

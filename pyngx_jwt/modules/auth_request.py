@@ -34,7 +34,7 @@ class AuthRequestConf(Conf):
     def auth_request_set(self, variable: str, value: str) -> None:
         """Sets a variable after the subrequest of "auth_request".  The value can use variables of
         the subrequest, such as $upstream_http_NAME."""
-        store = self._level.variables.define_stored(variable_name(variable))
+        store = self.level.variables.define_stored(variable_name(variable))
         self.assignments = (*vars(self).get("assignments", ()), (store, Template(value)))
 
 

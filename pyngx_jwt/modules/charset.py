@@ -70,7 +70,7 @@ class CharsetConf(Conf):
     def charset_map(self, first: str, second: str, *, entries: Iterable[Statement]) -> None:
         """Describes a conversion between two character sets, in both directions.  Each line has the
         codes of a character in both sets, in hexadecimal.  UTF-8 can only be the second set."""
-        charsets = self._scope.shared(Charsets)
+        charsets = self.scope.shared(Charsets)
         one, other = charsets.add(first), charsets.add(second)
         if one == other:
             told = f'"{first}" and "{second}"'
@@ -109,7 +109,7 @@ class CharsetConf(Conf):
         if attribute in vars(self):
             raise ConfError(f'"{name}" directive is duplicate')
         if value and not value.startswith("$"):
-            self._scope.shared(Charsets).add(value)
+            self.scope.shared(Charsets).add(value)
         setattr(self, attribute, value)
 
 

@@ -32,6 +32,7 @@ from ..conf.directive import (
     flag,
     number,
     offset,
+    own,
     seconds,
     size,
     slot,
@@ -478,12 +479,12 @@ class CoreConf(Conf):
     variables_hash_bucket_size = accepted(HTTP, TABLES, like=A_NUMBER)
     variables_hash_max_size = accepted(HTTP, TABLES, like=A_NUMBER)
 
-    _name = ""
-    _modifier = ""
-    _regex: Regex | None = None
-    _methods: frozenset[str] = frozenset()
+    name = own("")
+    modifier = own("")
+    regex: Regex | None = own(None)
+    methods: frozenset[str] = own(frozenset())
     internal_only = False
-    _name_regexes: Mapping[str, Regex] = MappingProxyType({})
+    name_regexes: Mapping[str, Regex] = own(MappingProxyType({}))
     error_pages: tuple[ErrorPage, ...] = ()
     type_table: dict[str, str] | None = None
     root_path: Template = Template("html")
@@ -499,8 +500,8 @@ class CoreConf(Conf):
     @directive(MAIN, opens=HTTP)
     def http(self) -> None:
         """Contains the configuration of the HTTP server."""
-        self._level.outer[CoreConf].once("has_http", "http")
-        self._level.outer[CoreConf].has_http = True
+        self.level.outer[CoreConf].once("has_http", "http")
+        self.level.outer[CoreConf].has_http = True
 
     @directive(HTTP, opens=SERVER)
     def server(self) -> None:
@@ -515,7 +516,7 @@ class CoreConf(Conf):
         clients are offered HTTP/1.1 only."""
         found = parse_listen(address, parameters)
         if "http2" in parameters:
-            self._scope.warn(
+            self.scope.warn(
                 'the "listen ... http2" directive is deprecated, use the "http2" directive instead'
             )
         known = {listen.text for listen in vars(self).get("listens", ())}
@@ -535,7 +536,7 @@ class CoreConf(Conf):
             elif word.startswith(("*", ".")) and not _WILDCARD.match(word):
                 raise ConfError(f'server name "{word}" is invalid')
             if "/" in word:
-                self._scope.warn(f'server name "{word}" has suspicious symbols')
+                self.scope.warn(f'server name "{word}" has suspicious symbols')
             if word.lower() == "$hostname":
                 word = socket.gethostname()
             self.server_names = (*vars(self).get("server_names", ()), _lower_name(word))
@@ -544,9 +545,9 @@ class CoreConf(Conf):
         if len(word) == 1:
             raise ConfError(f'empty regex in server name "{word}"')
         regex = Regex(word[1:], caseless=word != ascii_lower(word))
-        self._name_regexes = {**self._name_regexes, word: regex}
+        self.name_regexes = {**self.name_regexes, word: regex}
         for captured in regex.names:
-            self._level.variables.define_stored(captured)
+            self.level.variables.define_stored(captured)
 
     @directive(SERVER | LOCATION, opens=LOCATION, syntax="location [ = | ~ | ~* | ^~ ] uri")
     def location(self, modifier: str, uri: str = "") -> None:
@@ -554,16 +555,16 @@ class CoreConf(Conf):
         ("="), or matches a regular expression ("~", and "~*" for any case).  The longest prefix is
         selected first; regular expressions are then tried in their order, unless the prefix is
         marked with "^~".  "@name" defines a named location for internal redirects."""
-        self._modifier, self._name = _split_location(modifier, uri)
-        if self._modifier in ("~", "~*"):
-            self._regex = Regex(self._name, caseless=self._modifier == "~*")
-            for name in self._regex.names:
-                self._level.variables.define_stored(name)
-        outer = self._level.outer
+        self.modifier, self.name = _split_location(modifier, uri)
+        if self.modifier in ("~", "~*"):
+            self.regex = Regex(self.name, caseless=self.modifier == "~*")
+            for name in self.regex.names:
+                self.level.variables.define_stored(name)
+        outer = self.level.outer
         if outer.context & LOCATION:
             _check_nesting(self, outer[CoreConf])
-        elif self._name.startswith("@") and not outer.context & SERVER:
-            raise ConfError(f'named location "{self._name}" can be on the server level only')
+        elif self.name.startswith("@") and not outer.context & SERVER:
+            raise ConfError(f'named location "{self.name}" can be on the server level only')
 
     @directive(LOCATION)
     def internal(self) -> None:
@@ -583,7 +584,7 @@ class CoreConf(Conf):
             allowed.add(name.upper())
         if "GET" in allowed:
             allowed.add("HEAD")
-        self._methods = frozenset(allowed)
+        self.methods = frozenset(allowed)
 
     @directive(EVERYWHERE, arity=(1, UNLIMITED))
     def early_hints(self, *values: str) -> None:
@@ -617,9 +618,9 @@ class CoreConf(Conf):
             earlier = "alias" if "alias_of" in vars(self) else "root"
             text = "" if earlier == "alias" else ', "root" directive was specified earlier'
             raise ConfError(f'"alias" directive is duplicate{text}')
-        if self._name.startswith("@"):
+        if self.name.startswith("@"):
             raise ConfError('the "alias" directive cannot be used inside the named location')
-        self.root_path, self.alias_of = Template(path), self._level
+        self.root_path, self.alias_of = Template(path), self.level
 
     @directive(EVERYWHERE, raw=True, syntax="types")
     def types(self, *, entries: Iterable[Statement]) -> None:
@@ -676,23 +677,23 @@ class CoreConf(Conf):
     def temp_folder(self) -> str:
         """The directory of client_body_temp_path."""
         if not self.is_set("temp_path"):
-            return self._scope.full_name(self._scope.options.layout.temp("client_body_temp"))
-        return self._scope.full_name(self.temp_path)
+            return self.scope.full_name(self.scope.options.layout.temp("client_body_temp"))
+        return self.scope.full_name(self.temp_path)
 
     @property
     def escaped_name(self) -> str:
         """The location's name as a redirect tells it."""
-        return escape_uri(self._name)
+        return escape_uri(self.name)
 
     @property
     def is_named(self) -> bool:
-        return self._name.startswith("@") and not self._modifier
+        return self.name.startswith("@") and not self.modifier
 
     def merge(self, outer: CoreConf) -> None:
         """ "types" come with "default_type"; a root and the alias flag go together.  A block
         inside a location is called like it."""
-        if self._level.context & (SERVER_IF | LOCATION_IF | LIMIT_EXCEPT):
-            self._name, self._modifier, self._regex = outer._name, outer._modifier, outer._regex
+        if self.level.context & (SERVER_IF | LOCATION_IF | LIMIT_EXCEPT):
+            self.name, self.modifier, self.regex = outer.name, outer.modifier, outer.regex
         if "root_path" in vars(self) and "alias_of" not in vars(self):
             self.alias_of = None
         super().merge(outer)
@@ -703,7 +704,7 @@ class CoreConf(Conf):
         if self.alias_of is None:
             return 0
         declared = self.alias_of[CoreConf]
-        return -1 if declared._regex else len(declared._name)
+        return -1 if declared.regex else len(declared.name)
 
 
 _WILDCARD = re.compile(r"\*\..|\..", re.S)
@@ -742,14 +743,14 @@ def _split_location(modifier: str, uri: str) -> tuple[str, str]:
 
 
 def _check_nesting(inner: CoreConf, outer: CoreConf) -> None:
-    name, around = inner._name, outer._name
-    if outer._modifier == "=":
+    name, around = inner.name, outer.name
+    if outer.modifier == "=":
         raise ConfError(f'location "{name}" cannot be inside the exact location "{around}"')
     if outer.is_named:
         raise ConfError(f'location "{name}" cannot be inside the named location "{around}"')
     if inner.is_named:
         raise ConfError(f'named location "{name}" can be on the server level only')
-    if not inner._regex and not name.startswith(around):
+    if not inner.regex and not name.startswith(around):
         raise ConfError(f'location "{name}" is outside location "{around}"')
 
 
@@ -830,7 +831,7 @@ def bind_content_type(level: Level) -> Callable[[str], str]:
 def bind_root(level: Level) -> Callable[[Request], str]:
     """A function from a request to its root or alias."""
     conf = level[CoreConf]
-    full = conf._scope.full_name
+    full = conf.scope.full_name
     if conf.root_path.is_constant:
         root = full(conf.root_path.text)
         return lambda r: root
@@ -843,7 +844,7 @@ def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Requ
     conf = level[CoreConf]
     length = conf.alias_length
     constant = conf.root_path.is_constant
-    root = conf._scope.full_name(conf.root_path.text) if constant else ""
+    root = conf.scope.full_name(conf.root_path.text) if constant else ""
 
     def by_root(r: Request) -> str:
         return (root if constant else root_of(r)) + r.uri
@@ -859,7 +860,7 @@ def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Requ
 def compile_core(level: Level, location: Location) -> None:
     """Fills in what the core module gives to a location."""
     conf = level[CoreConf]
-    location.name, location.core = conf._name, conf
+    location.name, location.core = conf.name, conf
     location.internal = (conf.internal_only and bool(level.context & LOCATION)) or conf.is_named
     location.limit_rate = bind_size(conf.limit_rate_value, level.variables)
     location.limit_rate_after = bind_size(conf.limit_rate_start, level.variables)
@@ -868,8 +869,8 @@ def compile_core(level: Level, location: Location) -> None:
     browsers = conf.keepalive_disable
     disabled, any_method = _disables(browsers), "safari" in browsers
     location.keepalive = KeepAlive(allowed, conf.keepalive_time, disabled, any_method)
-    location.exact = conf._modifier == "="
-    location.no_regex = conf._modifier == "^~"
+    location.exact = conf.modifier == "="
+    location.no_regex = conf.modifier == "^~"
     location.content_type_of = bind_content_type(level)
     location.root_of = bind_root(level)
     location.path_of = bind_path(level, location.root_of)

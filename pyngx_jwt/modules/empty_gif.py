@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..conf.directive import LOCATION, Conf, directive
+from ..conf.directive import LOCATION, Conf, directive, own
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request, Status
@@ -19,7 +19,7 @@ PICTURE = (
 
 
 class EmptyGifConf(Conf):
-    _on = False
+    _on = own(False)
 
     @directive(LOCATION)
     def empty_gif(self) -> None:

@@ -256,13 +256,13 @@ class GeoConf(Conf):
         name, source = variable_name(address), None
         if variable is not None:
             name, source = variable_name(variable), name
-        base = Base(self._scope)
+        base = Base(self.scope)
 
         def make(variables: Variables) -> Callable[[Request], str]:
             return _lookup(base, source, variables)
 
-        made = self._scope.statement
-        self._level.variables.define_remembered(name, make, lambda: base.volatile, made)
+        made = self.scope.statement
+        self.level.variables.define_remembered(name, make, lambda: base.volatile, made)
         for entry in entries:
             with located(entry):
                 base.add(entry)

@@ -33,7 +33,7 @@ class IndexConf(Conf):
         words = (file, *files)
         for word in words:
             if word.startswith("/") and word is not words[-1]:
-                self._scope.warn('only the last index in "index" directive should be absolute')
+                self.scope.warn('only the last index in "index" directive should be absolute')
             if not word:
                 raise ConfError(f'index "{word}" in "index" directive is invalid')
         self.names = (*vars(self).get("names", ()), *map(Template, words))

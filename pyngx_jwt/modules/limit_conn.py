@@ -42,7 +42,7 @@ class LimitConnConf(Conf):
         """Limits the number of requests with the same key that are processed at a time.  A
         connection is counted when its request head has been read.  Several limits can be combined;
         they are inherited if and only if the level has none of its own."""
-        memory = self._scope.shared(Zones).add(zone, 0, "limit_conn")
+        memory = self.scope.shared(Zones).add(zone, 0, "limit_conn")
         limits = vars(self).get("limits", ())
         if any(limit.zone is memory for limit in limits):
             raise ConfError('"limit_conn" directive is duplicate')
@@ -70,8 +70,8 @@ class LimitConnConf(Conf):
             raise ConfError(f'invalid parameter "{zone}"')
         if zone.startswith("zone=:"):
             raise ConfError('"limit_conn_zone" must have "zone" parameter')
-        zones = self._scope.shared(LimitConnZones)
-        zones.add(self._scope.shared(Zones), "limit_conn", zone, template)
+        zones = self.scope.shared(LimitConnZones)
+        zones.add(self.scope.shared(Zones), "limit_conn", zone, template)
 
 
 limit_conn = Module("limit_conn", LimitConnConf)

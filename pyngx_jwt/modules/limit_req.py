@@ -63,7 +63,7 @@ class LimitReqConf(Conf):
                 raise ConfError(f'invalid parameter "{text}"')
         if not name:
             raise ConfError('"limit_req" must have "zone" parameter')
-        memory = self._scope.shared(Zones).add(name, 0, "limit_req")
+        memory = self.scope.shared(Zones).add(name, 0, "limit_req")
         limits = vars(self).get("limits", ())
         if any(limit.zone is memory for limit in limits):
             raise ConfError('"limit_req" directive is duplicate')
@@ -95,8 +95,8 @@ class LimitReqConf(Conf):
                 raise ConfError(f'invalid parameter "{text}"')
         if not parameter.removeprefix("zone=").partition(":")[0]:
             raise ConfError('"limit_req_zone" must have "zone" parameter')
-        zones = self._scope.shared(LimitReqZones)
-        zones.add(self._scope.shared(Zones), "limit_req", parameter, template, speed)
+        zones = self.scope.shared(LimitReqZones)
+        zones.add(self.scope.shared(Zones), "limit_req", parameter, template, speed)
 
 
 def _number(text: str, value: str, what: str) -> int:

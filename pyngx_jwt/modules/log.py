@@ -18,6 +18,7 @@ from ..conf.directive import (
     Conf,
     accepted,
     directive,
+    own,
     slot,
 )
 from ..conf.parse import Statement
@@ -97,7 +98,7 @@ class LogConf(Conf):
     )
 
     logs: tuple[AccessLog, ...] | None = None
-    _off = False  # whatever else this level has
+    _off = own(False)  # whatever else this level has
 
     @directive(EVERYWHERE | LOCATION_IF | LIMIT_EXCEPT, default="logs/access.log combined")
     def access_log(self, path: str, *parameters: str) -> None:
@@ -114,14 +115,14 @@ class LogConf(Conf):
         if parameters:
             name, *rest = parameters
             parameters = tuple(rest)
-        if name not in self._scope.shared(Formats).by_name:
+        if name not in self.scope.shared(Formats).by_name:
             raise ConfError(f'unknown log format "{name}"')
-        log = _parse_parameters(path, name, parameters, self._scope.statement)
+        log = _parse_parameters(path, name, parameters, self.scope.statement)
         if path.startswith("syslog:"):
             parse_syslog(path[7:], socket.gethostname(), syslog_server)
         elif log.buffer is not None:
-            full_name = self._scope.full_name(path)
-            self._scope.shared(OpenFiles).add(full_name).set_buffer(log.buffer, path)
+            full_name = self.scope.full_name(path)
+            self.scope.shared(OpenFiles).add(full_name).set_buffer(log.buffer, path)
         if not self._off:
             self.logs = (*(vars(self).get("logs") or ()), log)
 
@@ -129,7 +130,7 @@ class LogConf(Conf):
     def log_format(self, name: str, string: str, *strings: str) -> None:
         """Defines a log format with variables.  "escape=json" or "escape=none" changes how
         characters in the values are escaped."""
-        formats = self._scope.shared(Formats).by_name
+        formats = self.scope.shared(Formats).by_name
         if name == "combined" or name in formats:
             if name in formats and name != "combined":
                 raise ConfError(f'duplicate "log_format" name "{name}"')

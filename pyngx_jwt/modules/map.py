@@ -42,13 +42,13 @@ class MapConf(Conf):
         "volatile", "include".  The value is evaluated when it is used and then kept for the
         request, except for maps of claims."""
         source, name = Template(string), variable_name(variable)
-        variables: Variables = self._level.variables
+        variables: Variables = self.level.variables
         table = Table()
 
         def make(variables: Variables) -> Text:
             return _lookup(source, table, variables)
 
-        made = self._scope.statement
+        made = self.scope.statement
         variables.define_remembered(name, make, lambda: table.volatile, made)
         for entry in entries:
             with located(entry):

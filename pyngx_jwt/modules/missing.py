@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import LIMIT_EXCEPT, Conf
+from ..conf.directive import LIMIT_EXCEPT, Conf, own
 from ..conf.known import Class, class_of, declarations, declared_in, module_of, reason_of
 from ..conf.parse import Statement
 from ..errors import ConfError
@@ -22,7 +22,7 @@ CONSEQUENCES = {Class.HANDLER: "what it would answer gets 501", Class.EFFECT: "i
 
 
 class MissingConf(Conf):
-    _own: Statement | None = None  # of one location, such as "fastcgi_pass"
+    _own: Statement | None = own(None)  # of one location, such as "fastcgi_pass"
     common: Statement | None = None  # given for inner levels too, such as "passenger_enabled"
 
     def note(self, statement: Statement) -> None:
@@ -38,7 +38,7 @@ class MissingConf(Conf):
     def merge(self, outer: MissingConf) -> None:
         """ "limit_except" takes over what answers, if it does not pass requests on itself."""
         super().merge(outer)
-        level = self._level
+        level = self.level
         if level.context & LIMIT_EXCEPT and self._own is None:
             self._own = None if gateway_of(level) else outer._own
 

@@ -55,7 +55,7 @@ class RealIpConf(Conf):
         except ValueError:
             return _resolve(text)
         if cut:
-            self._scope.warn(f"low address bits of {text} are meaningless")
+            self.scope.warn(f"low address bits of {text} are meaningless")
         return [network]
 
 

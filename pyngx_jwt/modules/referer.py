@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import A_NUMBER, LOCATION, SERVER, Conf, accepted, directive
+from ..conf.directive import A_NUMBER, LOCATION, SERVER, Conf, accepted, directive, own
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.module import Module
@@ -59,10 +59,10 @@ class RefererConf(Conf):
     referers: Referers | None = None
     regexes: tuple[Regex, ...] = ()
     host_regexes: tuple[Regex, ...] = ()
-    _names: Names[str] | None = None
-    _none = False
-    _blocked = False
-    _server_names = False
+    _names: Names[str] | None = own(None)
+    _none = own(False)
+    _blocked = own(False)
+    _server_names = own(False)
 
     @directive(
         SERVER | LOCATION,
@@ -111,12 +111,12 @@ class RefererConf(Conf):
             )
 
     def _add_server_names(self, names: Names[str]) -> None:
-        level: Level = self._level
+        level: Level = self.level
         while not level.context & SERVER and level.outer is not None:
             level = level.outer
         core = level[CoreConf]
         for name in core.server_names or ("",):
-            if regex := core._name_regexes.get(name):
+            if regex := core.name_regexes.get(name):
                 self.host_regexes = (*vars(self).get("host_regexes", ()), regex)
             else:
                 names.add(name, "", wildcards=True)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
 
 from ..conf.directive import (
     EVERYWHERE,
@@ -17,6 +16,7 @@ from ..conf.directive import (
     Conf,
     directive,
     flag,
+    own,
 )
 from ..errors import ConfError
 from ..http.level import Level
@@ -51,10 +51,8 @@ class RewriteConf(Conf):
         "Logs a warning if a variable is used that has not been set.",
     )
 
-    def __init__(self, scope: Any, level: Any = None) -> None:
-        super().__init__(scope, level)
-        self._operations: list[Build] = []
-        self._answers = False  # whether one of them can end the request
+    operations: tuple[Build, ...] = own(())
+    answers = own(False)  # whether one of them can end the request
 
     @directive(HERE)
     def break_(self) -> None:
@@ -74,8 +72,8 @@ class RewriteConf(Conf):
         a regular expression, "-f", "-d", "-e", "-x" for files, and their negations with "!".  In a
         location, only the last true block applies, and some directives, such as "try_files", are
         not inherited into it."""
-        build = _parse_condition(self._level, condition)
-        level = self._level
+        build = _parse_condition(self.level, condition)
+        level = self.level
         level.outer[RewriteConf]._add(lambda variables: _if(build, level, variables))
 
     @directive(HERE, syntax="return code [text] | return code URL | return URL")
@@ -84,7 +82,7 @@ class RewriteConf(Conf):
         URL.  A URL without a code is a 302.  Code 444 closes the connection without a response.
         Access checks such as "auth_jwt" run later, so they do not protect the response."""
         status, template = _parse_return(code, text)
-        self._answers = True
+        self.answers = True
         self._add(_settled(lambda variables: _return(status, template, variables), noted))
 
     @directive(HERE, syntax="rewrite regex replacement [flag]")
@@ -95,8 +93,8 @@ class RewriteConf(Conf):
         or "$scheme" also redirects.  The arguments are appended unless the replacement ends with
         "?"."""
         rule = _Rewrite(regex, replacement, flag)
-        _declare_captures(self._level, rule.regex)
-        self._answers = self._answers or bool(rule.redirect)
+        _declare_captures(self.level, rule.regex)
+        self.answers = self.answers or bool(rule.redirect)
         self._add(_settled(rule.build))
 
     @directive(HERE, syntax="set $variable value")
@@ -104,7 +102,7 @@ class RewriteConf(Conf):
         """Sets a variable to a value, which can contain text and variables."""
         if not variable.startswith("$") or len(variable) == 1:
             raise ConfError(f'invalid variable name "{variable}"')
-        store = self._level.variables.define_stored(variable[1:], warns_unset)
+        store = self.level.variables.define_stored(variable[1:], warns_unset)
         template = Template(value)
 
         def build(variables: Variables) -> Operation:
@@ -119,10 +117,8 @@ class RewriteConf(Conf):
 
     def _add(self, build: Build) -> None:
         """Takes on an operation; tools can look on while it is run."""
-        statement, watch, level = self._scope.statement, self._scope.watch, self._level
-        self._operations.append(
-            lambda variables: watch.operation(build(variables), level, statement)
-        )
+        statement, watch, level = self.scope.statement, self.scope.watch, self.level
+        self.operations += (lambda variables: watch.operation(build(variables), level, statement),)
 
 
 rewrite = Module("rewrite", RewriteConf)
@@ -146,13 +142,13 @@ def _break(r: Request) -> Status:
 
 
 def _operations_of(level: Level) -> tuple[Operation, ...]:
-    return tuple(build(level.variables) for build in level[RewriteConf]._operations)
+    return tuple(build(level.variables) for build in level[RewriteConf].operations)
 
 
 @rewrite.handler(Phase.REWRITE)
 def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
     """Stands in the server's and in the location's rewrite phase."""
-    if not conf._operations:
+    if not conf.operations:
         return None
     operations = _operations_of(level)
 
@@ -169,7 +165,7 @@ def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
 def may_answer(conf: RewriteConf, level: Level) -> bool:
     """Whether the level's operations, or those of an "if" in it, can end a request."""
     inner = level.inner(SERVER_IF | LOCATION_IF)
-    return conf._answers or any(may_answer(at[RewriteConf], at) for at in inner)
+    return conf.answers or any(may_answer(at[RewriteConf], at) for at in inner)
 
 
 def _run(operations: Iterator[Operation], r: Request) -> Answer:
@@ -368,7 +364,7 @@ def _file_condition(test: str, path: Template) -> BuildCondition:
         text = path.bind(variables)
 
         def holds(r: Request) -> bool:
-            name = r.server.core._scope.full_name(text(r)).encode("latin-1")
+            name = r.server.core.scope.full_name(text(r)).encode("latin-1")
             try:
                 return probe(os.fsdecode(name)) is not negative
             except (OSError, ValueError):

@@ -32,8 +32,8 @@ class SplitClientsConf(Conf):
         def make(variables: Variables) -> Text:
             return _lookup(source, parts, variables)
 
-        made = self._scope.statement
-        self._level.variables.define_remembered(name, make, statement=made)
+        made = self.scope.statement
+        self.level.variables.define_remembered(name, make, statement=made)
         for entry in entries:
             with located(entry):
                 parts.append((_percent(entry.name), entry.args[0] if entry.args else ""))

@@ -15,6 +15,7 @@ from ..conf.directive import (
     bitmask,
     directive,
     flag,
+    own,
     seconds,
     string,
 )
@@ -76,8 +77,8 @@ class SslConf(Conf):
 
     certificates: tuple[str, ...] = ()
     certificate_keys: tuple[str, ...] = ()
-    _context: tls.SSLContext | None = None
-    _verify = ""
+    _context: tls.SSLContext | None = own(None)
+    _verify = own("")
 
     @directive(HERE)
     def ssl_certificate(self, file: str) -> None:
@@ -143,7 +144,7 @@ def build_context(conf: SslConf) -> tls.SSLContext:
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
         if "$" in certificate + key or certificate.startswith(SCHEMES):
             raise ConfError('such a "ssl_certificate" is not supported, only a file').nowhere()
-        load_chain(context, conf._scope.conf_name(certificate), conf._scope.conf_name(key))
+        load_chain(context, conf.scope.conf_name(certificate), conf.scope.conf_name(key))
     return context
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ..conf.directive import LOCATION, SERVER, Conf, directive
+from ..conf.directive import LOCATION, SERVER, Conf, directive, own
 from ..conf.scope import Scope
 from ..core.worker import WorkerLife
 from ..http.level import Level
@@ -46,13 +46,13 @@ class Statistics:
 
 
 class StubStatusConf(Conf):
-    _on = False
+    _on = own(False)
 
     @directive(SERVER | LOCATION, syntax="stub_status")
     def stub_status(self, ignored: str | None = None) -> None:
         """Returns the numbers of connections and requests of all workers for requests in this
         location.  The numbers can be one second old.  Restrict access to it."""
-        self._on = self._scope.shared(Statistics).wanted = True
+        self._on = self.scope.shared(Statistics).wanted = True
 
 
 stub_status = Module("stub_status", StubStatusConf)
@@ -97,7 +97,7 @@ def tell_counts(conf: StubStatusConf, level: Level) -> Handler | None:
 
 def _counts(r: Request) -> Counts:
     conf: StubStatusConf = r.location.conf(StubStatusConf)
-    return conf._scope.shared(Statistics).total()
+    return conf.scope.shared(Statistics).total()
 
 
 @stub_status.variable("connections_active")

@@ -6,7 +6,7 @@ import errno
 import stat
 from dataclasses import dataclass
 
-from ..conf.directive import LOCATION, SERVER, UNLIMITED, Conf, directive
+from ..conf.directive import LOCATION, SERVER, UNLIMITED, Conf, directive, own
 from ..conf.values import parse_number
 from ..errors import ConfError
 from ..http.files import Files
@@ -33,9 +33,9 @@ class Candidate:
 class TryFilesConf(Conf):
     """Nothing of it is inherited, not even by an "if" inside the location."""
 
-    _candidates: tuple[Candidate, ...] = ()
-    _fallback = Template("")
-    _code = 0
+    candidates: tuple[Candidate, ...] = own(())
+    fallback = own(Template(""))
+    code = own(0)
 
     @directive(
         SERVER | LOCATION,
@@ -46,13 +46,13 @@ class TryFilesConf(Conf):
         """Checks files, or directories if the name ends with a slash, in this order and uses the
         first that exists.  If none exists, redirects internally to the last parameter, a URI or a
         named location, or returns its code.  The target has its own access checks."""
-        if self._candidates:
+        if self.candidates:
             raise ConfError('"try_files" directive is duplicate')
         *names, last = file, *files
-        self._candidates = tuple(
+        self.candidates = tuple(
             Candidate(Template(name.removesuffix("/")), name.endswith("/")) for name in names
         )
-        self._fallback, self._code = Template(last), _code(last)
+        self.fallback, self.code = Template(last), _code(last)
 
 
 def _code(text: str) -> int:
@@ -72,11 +72,11 @@ try_files = Module("try_files", TryFilesConf)
 
 @try_files.handler(Phase.PRECONTENT)
 def find_file(conf: TryFilesConf, level: Level) -> Handler | None:
-    if not conf._candidates:
+    if not conf.candidates:
         return None
     names, files = Names(level), bind_files(level)
-    tests = [(names.bind(c.name, level), c.is_dir) for c in conf._candidates]
-    fallback, code = names.bind(conf._fallback, level), conf._code
+    tests = [(names.bind(c.name, level), c.is_dir) for c in conf.candidates]
+    fallback, code = names.bind(conf.fallback, level), conf.code
 
     def handle(r: Request) -> Status | None:
         root = names.root(r)

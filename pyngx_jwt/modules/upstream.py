@@ -9,7 +9,7 @@ from mmap import PAGESIZE
 from typing import NamedTuple
 
 from ..cache import Caches
-from ..conf.directive import HTTP, UPSTREAM, Conf, directive, number, time
+from ..conf.directive import HTTP, UPSTREAM, Conf, directive, number, own, time
 from ..conf.parse import Statement
 from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec, parse_size
@@ -71,22 +71,22 @@ class UpstreamConf(Conf):
         60.0, UPSTREAM, "Limits the time that a connection to a server stays idle.", shown="60s"
     )
 
-    _name = ""
-    _servers: tuple[Server, ...] = ()
-    _connections: int | None = None
-    _local = True
-    _method: Method | None = None
-    _zone: Zone | None = None
-    _statement: Statement | None = None
+    name = own("")
+    servers: tuple[Server, ...] = own(())
+    _connections: int | None = own(None)
+    _local = own(True)
+    _method: Method | None = own(None)
+    _zone: Zone | None = own(None)
+    _statement: Statement | None = own(None)
 
     @directive(HTTP, opens=UPSTREAM)
     def upstream(self, name: str) -> None:
         """Defines a group of servers that "proxy_pass" can use by its name.  Requests are
         distributed by weighted round robin unless another method is set."""
-        groups = self._scope.shared(Upstreams)
+        groups = self.scope.shared(Upstreams)
         if name.lower() in groups.declared:
             raise ConfError(f'duplicate upstream "{name}"')
-        self._name, self._statement = name, self._scope.statement
+        self.name, self._statement = name, self.scope.statement
         groups.declared[name.lower()] = self
 
     @directive(UPSTREAM)
@@ -106,11 +106,11 @@ class UpstreamConf(Conf):
         if url.uri:
             raise ConfError(f'invalid host in upstream "{address}"')
         addresses = url.addresses or _resolved(url, address)
-        self._servers += (Server(address, addresses, **values),)  # type: ignore[arg-type]
+        self.servers += (Server(address, addresses, **values),)  # type: ignore[arg-type]
 
     def _lacks(self, parameter: str) -> None:
         error = ConfError(f'the "{parameter}" parameter of "server" is not supported')
-        self._scope.watch.failed(error, self._level, self._scope.statement)
+        self.scope.watch.failed(error, self.level, self.scope.statement)
 
     @directive(UPSTREAM)
     def zone(self, name: str, size: str = "") -> None:
@@ -125,7 +125,7 @@ class UpstreamConf(Conf):
             raise ConfError(f'invalid zone size "{size}"') from None
         if size and length < 8 * PAGESIZE:
             raise ConfError(f'zone "{name}" is too small')
-        self._zone = self._scope.shared(Zones).add(name, length, "upstream")
+        self._zone = self.scope.shared(Zones).add(name, length, "upstream")
         self._zone.noreuse = True
 
     @directive(UPSTREAM)
@@ -180,7 +180,7 @@ class UpstreamConf(Conf):
 
     def _set_method(self, method: Method) -> None:
         if self._method:
-            self._scope.warn("load balancing method redefined")
+            self.scope.warn("load balancing method redefined")
         self._method = method
 
     def build(self) -> Upstream:
@@ -194,11 +194,11 @@ class UpstreamConf(Conf):
             self.keepalive_timeout,
         )
         text = self._method.key if self._method else None
-        key = text.bind(self._level.variables) if text else None
+        key = text.bind(self.level.variables) if text else None
         try:
-            if not self._servers:
+            if not self.servers:
                 raise ConfError("no servers are inside upstream")
-            return make_upstream(self._name, self._servers, keepalive, self._balancer, key)
+            return make_upstream(self.name, self.servers, keepalive, self._balancer, key)
         except ConfError as error:
             assert self._statement is not None
             raise error.at(self._statement.file, self._statement.line) from None
@@ -207,7 +207,7 @@ class UpstreamConf(Conf):
         balancer = (self._method or Method()).make(peers)
         if self._zone is None:
             return balancer
-        return Shared(balancer, peers, self._zone.peers(self._name))
+        return Shared(balancer, peers, self._zone.peers(self.name))
 
 
 def _resolved(url: Url, address: str) -> tuple[Address, ...]:
@@ -294,7 +294,7 @@ def pass_to(
 
 @UPSTREAM.closes
 def check_servers(level: Level) -> None:
-    if not level[UpstreamConf]._servers:
+    if not level[UpstreamConf].servers:
         raise ConfError("no servers are inside upstream")
 
 

@@ -50,7 +50,7 @@ def handlers(level: Level, depth: int = 0) -> Iterator[str]:
     """The modules that a request meets at a level and inside of it, in their order."""
     location, conf = level.location, level[CoreConf]
     assert location is not None
-    name = f"location {conf._modifier} {conf._name}".replace("  ", " ")
+    name = f"location {conf.modifier} {conf.name}".replace("  ", " ")
     if level.context is SERVER:
         name = conf.listens[0].text
     all_of_them = (*location.rewrite, *location.handlers, *location.log_handlers)

@@ -62,7 +62,7 @@ def check_token(conf: TinyConf, level: Level) -> Handler | None:
     def check(r: Request, verified: Verified) -> Denial | None:
         return denial if verified.claims.get("sub") != wanted else None
 
-    gate = conf._gate = Gate(
+    gate = conf.gate = Gate(
         Plan(
             find_token=bearer,
             keyring=keyring_of(conf, level, policy_with(TINY.policy, level)),

@@ -52,9 +52,9 @@ def matched(key: str, subjects: tuple[str, ...]) -> Expression:
 def location_regex(place: Place) -> list[Expression]:
     """The expression that a location is chosen by, if it is."""
     core = place[CoreConf]
-    if not place.is_location or core._regex is None:
+    if not place.is_location or core.regex is None:
         return []
-    return [Expression(core._name, core._modifier == "~*", ("uri",))]
+    return [Expression(core.name, core.modifier == "~*", ("uri",))]
 
 
 def rewrite_regexes(place: Place) -> list[Expression]:

@@ -83,7 +83,7 @@ def falls_through(place: Place, uri: str) -> bool:
     if not place.is_location:
         return place.is_server
     core = place[CoreConf]
-    return core._name == "/" and core._modifier in ("", "^~") and uri.partition("?")[0] != "/"
+    return core.name == "/" and core.modifier in ("", "^~") and uri.partition("?")[0] != "/"
 
 
 def _asked(asking: Place, uri: str) -> Statement:

@@ -122,6 +122,6 @@ def _expressions_of(place: Place) -> Iterator[Expression]:
     """Those of a block: of its names, its condition and its rewrites."""
     yield from location_regex(place)
     if place.is_server:
-        for name in place[CoreConf]._name_regexes:
+        for name in place[CoreConf].name_regexes:
             yield Expression(name[1:], True, ("host",))
     yield from rewrite_regexes(place)

@@ -81,7 +81,7 @@ def _to(
 def find_target(server: Place, uri: str) -> Place | None:
     """The place of a named location, or of a URI as far as it has no variables."""
     if uri.startswith("@"):
-        return next((p for p in server.inner(LOCATION) if p[CoreConf]._name == uri), None)
+        return next((p for p in server.inner(LOCATION) if p[CoreConf].name == uri), None)
     path = uri.partition("?")[0]
     fixed = path.partition("$")[0]
     if not fixed.startswith("/"):

@@ -65,7 +65,7 @@ def auth_of(level: Level) -> Auth:
     """Of the dialect that the configuration is read in."""
     dialect = dialect_of(level.scope)
     conf = level[dialect.conf]
-    gate = conf._gate
+    gate = conf.gate
     return Auth(dialect, conf, gate.plan if gate is not None else None)
 
 

@@ -34,7 +34,7 @@ def backends_of(place: Place) -> frozenset[Backend]:
         return frozenset({Backend(target.text.text, target.text.text)})
     group = declared(place, target.url)
     if group is not None:
-        return frozenset(Backend(key, group._name) for key in servers_of(group))
+        return frozenset(Backend(key, group.name) for key in servers_of(group))
     return frozenset({Backend(_address(target.url), target.url.host)})
 
 
@@ -48,7 +48,7 @@ def declared(place: Place, url: Url) -> UpstreamConf | None:
 
 def servers_of(group: UpstreamConf) -> Iterator[str]:
     """The addresses of a group, as they are written, with their ports."""
-    for server in group._servers:
+    for server in group.servers:
         try:
             yield _address(parse_url(server.name, default_port=80, resolve=False))
         except AddressError:
@@ -91,7 +91,7 @@ def servers_behind(place: Place, text: str) -> list[str]:
     group = declared(place, url)
     if group is None:
         return [url.host]
-    return [server.name for server in group._servers]
+    return [server.name for server in group.servers]
 
 
 def verifies(place: Place) -> bool:

@@ -51,7 +51,7 @@ class Place:
         """As messages name it: "location /api/", "server", "if in location /"."""
         if self.is_location:
             core = self[CoreConf]
-            return f"location {core._modifier} {core._name}".replace("  ", " ")
+            return f"location {core.modifier} {core.name}".replace("  ", " ")
         if self.is_server:
             names = self[CoreConf].server_names
             return f"server {names[0]}" if names else "server"
@@ -133,7 +133,7 @@ class Place:
         if self.context & (LOCATION | LIMIT_EXCEPT | LOCATION_IF):
             return True
         return self.is_server and not any(
-            place[CoreConf]._name == "/" and place[CoreConf]._modifier in ("", "^~")
+            place[CoreConf].name == "/" and place[CoreConf].modifier in ("", "^~")
             for place in self.inner(LOCATION)
         )
 

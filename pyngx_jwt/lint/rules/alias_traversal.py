@@ -33,17 +33,17 @@ rule = Rule("G01", "alias-traversal", Severity.ERROR)
 @rule.each_place
 def check(place: Place) -> Iterator[Hit]:
     core = place[CoreConf]
-    if not place.is_location or core._regex is not None or core._modifier == "=":
+    if not place.is_location or core.regex is not None or core.modifier == "=":
         return
     given = place.given("alias")
-    if not given or place.is_internal or core._name.endswith("/"):
+    if not given or place.is_internal or core.name.endswith("/"):
         return
-    uri = f"{core._name}../x"
+    uri = f"{core.name}../x"
     if core.root_path.text.endswith("/") and _reaches(place, uri):
         yield Hit(
             given[-1],
             f"{uri} maps to {core.root_path.text}../x, which is outside the alias",
-            f"end the location with a slash: location {core._name}/",
+            f"end the location with a slash: location {core.name}/",
             ((place.statement, "there is no trailing slash here"),),
             word=1,
         )

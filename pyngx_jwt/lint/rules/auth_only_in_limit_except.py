@@ -41,7 +41,7 @@ rule = Rule("J27", "auth-only-in-limit-except", Severity.WARN)
 def check(place: Place) -> Iterator[Hit]:
     if not place.context & LIMIT_EXCEPT or not place.auth.wanted or place.outer is None:
         return
-    methods = sorted(place[CoreConf]._methods - {"OPTIONS"})  # which tell what is allowed
+    methods = sorted(place[CoreConf].methods - {"OPTIONS"})  # which tell what is allowed
     if methods and is_open(place.outer):
         yield Hit(
             place.switch,

@@ -86,7 +86,7 @@ class Group:
         for name in place.server[CoreConf].server_names or ("",):
             self.by_host.setdefault(name, place)
         core = _around(place)[CoreConf]
-        self.by_location.setdefault((core._modifier, core._name), place)
+        self.by_location.setdefault((core.modifier, core.name), place)
 
     def near(self, place: Place) -> Iterator[Place]:
         """Those that a public place could meet: of its server, of a server with one of its
@@ -160,7 +160,7 @@ def _share_a_uri(one: Place, other: Place) -> bool:
     one, other = _around(one), _around(other)
     if one is other:
         return True
-    for uri in {one[CoreConf]._name or "/", other[CoreConf]._name or "/"}:
+    for uri in {one[CoreConf].name or "/", other[CoreConf].name or "/"}:
         if not uri.startswith("/"):
             continue
         for text in (uri, f"{uri.removesuffix('/')}/x"):

@@ -62,7 +62,7 @@ def check(place: Place) -> Iterator[Hit]:
             continue
         severity = Severity.ERROR
         if page.uri.is_constant and not target[CoreConf].is_named:
-            if serves_files(target) or target[CoreConf]._modifier == "=" or code not in (401, 403):
+            if serves_files(target) or target[CoreConf].modifier == "=" or code not in (401, 403):
                 continue  # a page that tells of the refusal
             severity = Severity.INFO
         yield Hit(
@@ -94,9 +94,9 @@ def _answers_the_same(target: Place, place: Place) -> bool:
 @rule.each_location
 def check_try_files(place: Place) -> Iterator[Hit]:
     tried = place[TryFilesConf]
-    if not place.auth.wanted or not tried._candidates or tried._code:
+    if not place.auth.wanted or not tried.candidates or tried.code:
         return
-    target = find_target(place.server, tried._fallback.text)
+    target = find_target(place.server, tried.fallback.text)
     if target is not None and target is not place and is_open(target) and not serves_files(target):
         yield Hit(
             place.set_by("try_files"),

@@ -39,9 +39,9 @@ rule = Rule("J33", "exact-or-case-gap", Severity.ERROR)
 @rule.each_location
 def check(place: Place) -> Iterator[Hit]:
     core = place[CoreConf]
-    if not place.is_location or not place.auth.wanted or core._regex or core.is_named:
+    if not place.is_location or not place.auth.wanted or core.regex or core.is_named:
         return
-    for uri in _spellings(core._name, exact=core._modifier == "="):
+    for uri in _spellings(core.name, exact=core.modifier == "="):
         other = location_of(place.server, uri)
         if other is None or other is place or other.auth.wanted:
             continue

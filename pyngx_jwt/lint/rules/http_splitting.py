@@ -99,4 +99,4 @@ def _has_line_ends(origin: Origin) -> bool:
 
 def _is_exact(place: Place) -> bool:
     """Whether the URI is known here."""
-    return any(p.is_location and p[CoreConf]._modifier == "=" for p in place.outward())
+    return any(p.is_location and p[CoreConf].modifier == "=" for p in place.outward())

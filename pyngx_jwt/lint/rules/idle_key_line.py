@@ -63,7 +63,7 @@ def _is_for_keys(place: Place) -> bool:
     """Whether it is there for nothing but keys, by its name."""
     if not place.is_location or not place.is_internal or place.target is None:
         return False
-    return "jwks" in place[CoreConf]._name.lower()
+    return "jwks" in place[CoreConf].name.lower()
 
 
 @rule.each_place

@@ -71,7 +71,7 @@ def _folders(conf: Configuration) -> Iterator[tuple[Place, str, str]]:
         core = place[CoreConf]
         if not core.root_path.is_constant or core.alias_length < 0:
             continue
-        around = "" if core.alias_of is None else core.alias_of[CoreConf]._name
+        around = "" if core.alias_of is None else core.alias_of[CoreConf].name
         folder = conf.scope.full_name(core.root_path.text)
         if (id(place.server), folder, around) not in seen:
             seen.add((id(place.server), folder, around))

@@ -46,9 +46,9 @@ def check(server: Place) -> Iterator[Hit]:
         return
     for place in server.walk():
         core = place[CoreConf]
-        if not place.is_location or not place.auth.wanted or core._regex or core.is_named:
+        if not place.is_location or not place.auth.wanted or core.regex or core.is_named:
             continue
-        for uri in _doubled(core._name):
+        for uri in _doubled(core.name):
             other = location_of(server, uri)
             if other is not None and is_open(other) and is_same(place, other):
                 yield Hit(

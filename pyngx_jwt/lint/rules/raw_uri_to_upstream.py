@@ -60,7 +60,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
 
 def _passes_as_it_comes(place: Place) -> bool:
     core, target = place[CoreConf], place.target
-    if not place.is_location or core._modifier not in ("", "^~") or target is None:
+    if not place.is_location or core.modifier not in ("", "^~") or target is None:
         return False
     if any(around.given("rewrite") for around in place.outward()):
         return False
@@ -71,5 +71,5 @@ def _passes_as_it_comes(place: Place) -> bool:
 
 def _is_all_open(place: Place, other: Place) -> bool:
     """Whether clients need not lead out of the prefix: another server is open as a whole."""
-    inside = other[CoreConf]._name.startswith(place[CoreConf]._name)
+    inside = other[CoreConf].name.startswith(place[CoreConf].name)
     return place.server is not other.server and inside

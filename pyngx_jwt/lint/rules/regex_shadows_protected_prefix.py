@@ -46,7 +46,7 @@ def check(server: Place) -> Iterator[Hit]:
     if not guarded:
         return
     for place in locations:
-        if place[CoreConf]._regex is None or not is_open(place):
+        if place[CoreConf].regex is None or not is_open(place):
             continue
         contents = contents_of(place)
         same = [other for other, others in guarded if contents & others]
@@ -56,14 +56,14 @@ def check(server: Place) -> Iterator[Hit]:
 
 def _is_guarded_prefix(place: Place) -> bool:
     core = place[CoreConf]
-    return core._modifier == "" and not core.is_named and place.auth.wanted and core._name != "/"
+    return core.modifier == "" and not core.is_named and place.auth.wanted and core.name != "/"
 
 
 def _first(place: Place, guarded: list[Place], severity: Severity) -> list[Hit]:
     """What is found with the first prefix of which the expression takes URIs."""
     begins = head(_regex(place).text).lower()
     for other in guarded:
-        prefix = other[CoreConf]._name
+        prefix = other[CoreConf].name
         low = prefix.lower()
         if not (low.startswith(begins) or begins.startswith(low)):
             continue
@@ -93,7 +93,7 @@ def _taken(place: Place, prefix: str) -> str:
 
 
 def _regex(place: Place) -> Regex:
-    regex = place[CoreConf]._regex
+    regex = place[CoreConf].regex
     assert regex is not None
     return regex
 

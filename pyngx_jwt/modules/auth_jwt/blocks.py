@@ -19,7 +19,7 @@ def place_of(level: Level) -> str:
     if level.context is SERVER:
         return "server"
     conf = level[CoreConf]
-    return f"location {conf._modifier} {conf._name}".replace("  ", " ")
+    return f"location {conf.modifier} {conf.name}".replace("  ", " ")
 
 
 def opened_at(level: Level) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive, seconds, slot
+from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive, own, seconds, slot
 from ...errors import ConfError
 from ...http.template import Template
 from .sources import JWKS, KeyForm, Sources
@@ -85,7 +85,7 @@ class TokenConf(Conf):
     key_files: tuple[KeyName, ...] = ()
     key_requests: tuple[KeyName, ...] = ()
     required: tuple[Required, ...] = ()
-    _gate: Gate | None = None  # what this level compiles to
+    gate: Gate | None = own(None)  # what this level compiles to
 
     @directive(INSIDE)
     def auth_jwt_key_file(self, file: str) -> None:
@@ -106,8 +106,8 @@ class TokenConf(Conf):
         path = Template(file)
         _check_begin("auth_jwt_key_file", path)
         if path.is_constant:
-            source = self._scope.shared(Sources).file(self._scope.conf_name(file), form)
-            source.load(self._scope)
+            source = self.scope.shared(Sources).file(self.scope.conf_name(file), form)
+            source.load(self.scope)
         self.key_files = (*vars(self).get("key_files", ()), KeyName(path, form))
 
     def add_request(self, uri: str, form: KeyForm) -> None:

@@ -326,6 +326,6 @@ def settles(module: AnyModule) -> None:
 
     @module.settles
     def settle(conf: TokenConf, level: Level) -> Settle | None:
-        gate = conf._gate
+        gate = conf.gate
         keyring = gate.plan.keyring if gate is not None else None
         return gate.settle if gate is not None and keyring and keyring.has_sources else None

@@ -42,12 +42,12 @@ def shared_location(r: Request, uri: str, args: str) -> Location | None:
 
 def _rewrites(location: Location) -> bool:
     rewrite: RewriteConf = location.conf(RewriteConf)
-    return bool(rewrite._operations)
+    return bool(rewrite.operations)
 
 
 def _asks_the_same(location: Location) -> bool:
     """Whether the upstream is asked the same, or a cache answers all from one entry."""
-    conf = gateway_of(location.core._level)
+    conf = gateway_of(location.core.level)
     if conf is None or conf.target is None or conf.target.url is None:
         return False
     if not any(_varies(text) for text in conf.sent):

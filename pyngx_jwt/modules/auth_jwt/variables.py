@@ -28,7 +28,7 @@ def look_for(kind: type[TokenConf]) -> Look:
     dialect.  Before the access phase it is verified on demand, if that needs no waiting."""
 
     def peek(r: Request) -> Verified | Token | None:
-        gate = r.location.conf(kind)._gate
+        gate = r.location.conf(kind).gate
         return gate.peek(r) if gate is not None else None
 
     # Where the token is may be told by a claim of it.
@@ -56,7 +56,7 @@ def look_lasting(kind: type[TokenConf]) -> Look:
         if found is not None and found[0] is r.location:
             token: Verified | Token | None = found[1]
             return token
-        if r.location.conf(kind)._gate is not None:
+        if r.location.conf(kind).gate is not None:
             return look(r)
         lasting = remembered(r)
         return lasting[KEY] if lasting is not None else None

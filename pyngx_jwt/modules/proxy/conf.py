@@ -108,19 +108,19 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         need a "resolver"."""
         self.once("_target", "proxy_pass")
         text = Template(url)
-        core = self._level[CoreConf]
-        outer = self._level.outer[CoreConf]
-        inner = bool(self._level.context & (LOCATION_IF | LIMIT_EXCEPT))
+        core = self.level[CoreConf]
+        outer = self.level.outer[CoreConf]
+        inner = bool(self.level.context & (LOCATION_IF | LIMIT_EXCEPT))
         name = outer if inner else core
         if not text.is_constant:
-            self.pass_to(Target(text, None, "", self._scope.statement, name._name))
+            self.pass_to(Target(text, None, "", self.scope.statement, name.name))
             return
         scheme, address = split_scheme(url, SCHEMES)
         port = SCHEMES[scheme].port
         parsed = parse_upstream(address, default_port=port, uri_part=True, resolve=False)
-        if parsed.uri and (inner or name._regex or name.is_named):
+        if parsed.uri and (inner or name.regex or name.is_named):
             raise ConfError(NO_URI)
-        self.pass_to(Target(text, parsed, scheme, self._scope.statement, name._name))
+        self.pass_to(Target(text, parsed, scheme, self.scope.statement, name.name))
 
     @directive(EVERYWHERE, default="Host $proxy_host")
     def proxy_set_header(self, field: str, value: str) -> None:
@@ -226,7 +226,7 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
             starred = text.startswith("~*")
             regex = Regex(text[2 if starred else 1 :], caseless=starred)
         for captured in regex.names:
-            self._level.variables.define_stored(captured)
+            self.level.variables.define_stored(captured)
         return regex
 
     @property

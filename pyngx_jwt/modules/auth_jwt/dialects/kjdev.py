@@ -134,9 +134,9 @@ class KjdevConf(TokenConf):
         module, the file is re-read within a second after a change."""
         kind = _form("auth_jwt_key_file", file, form)
         if "$" not in file:
-            full = self._scope.conf_name(file)
-            if failure := self._scope.shared(Sources).file(full, kind).read(self._scope):
-                self._scope.warn(f"auth_jwt: {failure.text}")
+            full = self.scope.conf_name(file)
+            if failure := self.scope.shared(Sources).file(full, kind).read(self.scope):
+                self.scope.warn(f"auth_jwt: {failure.text}")
                 raise ConfError(
                     f'"auth_jwt_key_file" directive failed to load {kind.name} file: "{full}"'
                 )
@@ -171,7 +171,7 @@ class KjdevConf(TokenConf):
     ) -> None:
         if not variable.startswith("$"):
             raise ConfError(f'"{directive}" directive not a variable specified')
-        self._level.variables.define(variable_name(variable), make(utf8(name), render))
+        self.level.variables.define(variable_name(variable), make(utf8(name), render))
 
     @directive(INSIDE, syntax="auth_jwt_require $value ... [error=status];")
     def auth_jwt_require(self, value: str, *values: str) -> None:
@@ -219,10 +219,10 @@ class KjdevConf(TokenConf):
     def _revoke(self, directive: str, file: str, *, in_header: bool) -> None:
         if not file:
             raise ConfError(f'"{directive}" directive is empty')
-        full = self._scope.conf_name(file)
-        found = self._scope.shared(RevocationFiles).file(full, in_header, self._scope.statement)
+        full = self.scope.conf_name(file)
+        found = self.scope.shared(RevocationFiles).file(full, in_header, self.scope.statement)
         if failure := found.load():
-            self._scope.warn(f'auth_jwt: revocation list "{full}" cannot be used: {failure}')
+            self.scope.warn(f'auth_jwt: revocation list "{full}" cannot be used: {failure}')
             raise ConfError(f'"{directive}" directive failed to load file: "{full}"')
         self._add("revoked", found)
 
@@ -287,7 +287,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
         *(varying_demand(demand, conf, level) for demand in _varying(conf)),
         *compile_required(conf.required, level),
     )
-    gate = conf._gate = Gate(
+    gate = conf.gate = Gate(
         Plan(
             find_token=_find_token(conf, level),
             keyring=_keyring(conf, level),

@@ -116,8 +116,8 @@ class MaxltConf(TokenConf):
             self.key = unusable("the key is empty")
             raise ConfError("JWT: Invalid key").told_by("unsigned-admitted")
         if "$" in value:
-            self._scope.warn('"$" in "auth_jwt_key" is literal, it is part of the secret')
-        self.key = fixed(octets, self._scope, "auth_jwt_key")
+            self.scope.warn('"$" in "auth_jwt_key" is literal, it is part of the secret')
+        self.key = fixed(octets, self.scope, "auth_jwt_key")
 
     def _file(self, path: str) -> FindSource:
         full = here(path)
@@ -129,8 +129,8 @@ class MaxltConf(TokenConf):
             raise ConfError(f'JWT: stat() "{path}" failed ({number}: {error.strerror})') from None
         if empty:
             raise ConfError(f'JWT: key file "{path}" is empty')
-        find = from_file(full, KEY, self._scope)
-        if failure := find_file(find).read(self._scope):
+        find = from_file(full, KEY, self.scope)
+        if failure := find_file(find).read(self.scope):
             raise ConfError(f"JWT: Invalid key: {failure.text}")
         return find
 
@@ -207,7 +207,7 @@ def check_token(conf: MaxltConf, level: Level) -> Handler | None:
     if not switch.enforced:
         return None
     sources = (*([conf.key] if conf.key else []), *sources_of(conf, level))
-    gate = conf._gate = Gate(
+    gate = conf.gate = Gate(
         Plan(
             find_token=compile_token(switch.token, level) if switch.token else exact_bearer,
             keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),

@@ -151,7 +151,7 @@ class PlusConf(TokenConf):
             find = getter(*names)
         except ValueError:
             raise ConfError(f'invalid name "{".".join(names)}"') from None
-        self._level.variables.define(name, make(look_lasting(type(self)), find))
+        self.level.variables.define(name, make(look_lasting(type(self)), find))
 
     @directive(INSIDE, syntax="auth_jwt_require $value ... [error=401 | 403];")
     def auth_jwt_require(self, value: str, *values: str) -> None:
@@ -200,7 +200,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
         return None
     refuse_without_keys(conf, level)
     usual = with_realm(compile_realm(switch.realm, level))
-    gate = conf._gate = Gate(
+    gate = conf.gate = Gate(
         Plan(
             find_token=compile_token(switch.token, level) if switch.token else bearer,
             keyring=_keyring(conf, level, switch),

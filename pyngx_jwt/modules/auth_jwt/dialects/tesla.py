@@ -133,7 +133,7 @@ class TeslaConf(TokenConf):
         an inner level replaces the outer one."""
         self._add("var_claims", name, *names)
         for claim in (name, *names):
-            self._level.variables.define(f"jwt_claim_{claim}", claim_getter(look, _string(claim)))
+            self.level.variables.define(f"jwt_claim_{claim}", claim_getter(look, _string(claim)))
 
     @directive(EVERYWHERE)
     def auth_jwt_extract_request_claims(self, name: str, *names: str) -> None:
@@ -157,7 +157,7 @@ class TeslaConf(TokenConf):
         """Those that can be in the name of a field (RFC 9110, section 5.1)."""
         for name in names:
             if not _TOKEN.fullmatch(name):
-                self._scope.warn(f'"{EXPORTED}{name}" is not a valid header name, it is not sent')
+                self.scope.warn(f'"{EXPORTED}{name}" is not a valid header name, it is not sent')
         return tuple(name for name in names if _TOKEN.fullmatch(name))
 
     def _show(self, prefix: str, fields: Fields, *names: str) -> None:
@@ -165,7 +165,7 @@ class TeslaConf(TokenConf):
         for claim in names:
             if "_" in claim:
                 get = _field(fields, _plain(EXPORTED + claim))
-                self._level.variables.define(f"{prefix}jwt_{claim}", get)
+                self.level.variables.define(f"{prefix}jwt_{claim}", get)
 
     def _add(self, attribute: str, *names: str) -> None:
         setattr(self, attribute, (*vars(self).get(attribute, ()), *names))
@@ -256,7 +256,7 @@ def drop_fields(conf: TeslaConf, level: Level) -> Handler | None:
     """Takes away what a client says in the fields that claims are passed in, before anything
     can read it, and where tokens are not validated, too."""
     names = _fields_of(conf.dropped)
-    if not names or (level.context is SERVER and not level[RewriteConf]._operations):
+    if not names or (level.context is SERVER and not level[RewriteConf].operations):
         return None
     return lambda r: _drop(r, names)
 
@@ -269,7 +269,7 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
     sources = _sources(conf, level)
     demands = (TextRequirement("sub"),) if conf.auth_jwt_validate_sub else ()
     policy = replace(policy_of(conf, level), demands=demands)
-    gate = conf._gate = Gate(
+    gate = conf.gate = Gate(
         Plan(
             find_token=_find_token(conf, level),
             keyring=Keyring(level, policy, sources, lenient=True) if sources else None,
@@ -462,7 +462,7 @@ def _host(level: Level) -> Callable[[Request], str]:
     known = ServerNames(Server())
     for name in names:
         if name.startswith("~"):
-            known.add_regex(conf._name_regexes[name], Server())
+            known.add_regex(conf.name_regexes[name], Server())
         else:
             known.add(name, Server())
     whole = [name.removeprefix(".") for name in names if name[0] != "~" and "*" not in name]

@@ -70,8 +70,8 @@ class TizpConf(TokenConf):
         file is re-read after a change."""
         self.once("key", "auth_jwt_key_file")
         without_variables("auth_jwt_key_file", file)
-        self.key = from_file(here(file), LINE, self._scope)
-        if failure := find_file(self.key).read(self._scope):
+        self.key = from_file(here(file), LINE, self.scope)
+        if failure := find_file(self.key).read(self.scope):
             raise ConfError(f'"auth_jwt_key_file" cannot be used: {failure.text}')
 
 
@@ -88,7 +88,7 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
         return None
     usual = with_realm(compile_realm(switch.realm, level))
     sources = (*([conf.key] if conf.key else []), *sources_of(conf, level))
-    gate = conf._gate = Gate(
+    gate = conf.gate = Gate(
         Plan(
             find_token=compile_token(switch.token, level) if switch.token else bearer,
             keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
