@@ -78,6 +78,12 @@ class Backend:
         with self._arrived:
             return [self._received[number] for number in sorted(self._received)]
 
+    @property
+    def asked(self) -> int:
+        """How many request heads have come so far."""
+        with self._arrived:
+            return self._asked
+
     def wait_until_asked(self, count: int = 1, seconds: float = 5) -> None:
         """Waits until so many request heads have come in all."""
         with self._arrived:

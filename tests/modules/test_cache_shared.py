@@ -74,7 +74,9 @@ def test_nginx_and_we_share_a_directory(nginx: Nginx, field: str) -> None:
     serve(nginx, "proxy_ignore_headers Expires;", field)
     with real_nginx(nginx, "proxy_ignore_headers Expires;"):
         assert told_by_real(nginx, "/theirs", accepts) == "MISS 1"
+        cached_files(nginx, 1)  # the answer comes first
         assert told(nginx, "/ours", accepts) == "MISS 2"
+        cached_files(nginx, 2)
         assert told(nginx, "/theirs", accepts) == "HIT 1"
         assert told_by_real(nginx, "/ours", accepts) == "HIT 2"
 

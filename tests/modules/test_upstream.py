@@ -97,9 +97,9 @@ def test_least_conn_in_order(nginx: Nginx, weights: tuple[str, ...], sequence: s
         for count in range(1, len(sequence) + 1):
             client = clients.enter_context(nginx.connect())
             client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            while sum(backend.accepted for backend in backends.values()) < count:
+            while sum(backend.asked for backend in backends.values()) < count:
                 time.sleep(0.01)
-            found += next(n for n, b in backends.items() if b.accepted > found.count(n))
+            found += next(n for n, b in backends.items() if b.asked > found.count(n))
     assert found == sequence
 
 
