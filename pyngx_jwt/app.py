@@ -30,7 +30,7 @@ from .http.status import CLIENT_CLOSED
 from .http1.head import parse_head
 from .http1.head_types import BadRequest, head_options
 from .http1.response_head import Clock
-from .log import FileTarget, Level, Log, OpenFile
+from .log import FileTarget, Log, OpenFile, Severity
 from .modules.core import CoreConf
 from .options import Options, resolve_options
 from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
@@ -62,7 +62,7 @@ def application(
     """
     paths = resolve_options(_path(prefix), _path(conf_file), None)
     options = Options(*paths, allow_unsupported=allow_unsupported, jwt_dialect=jwt_dialect)
-    cycle = load(options, Log(FileTarget(OpenFile(""), Level.WARN)))
+    cycle = load(options, Log(FileTarget(OpenFile(""), Severity.WARN)))
     cycle.zones.check()
     door = _Door(cycle, _names(cycle, listen))
     app = web.Application(handler_args=door.handler_args())
@@ -162,7 +162,7 @@ class _Door:
         r = self._new_request(refused.head if refused else cast(Head, head), client, sink)
         status = refused.status if refused else _refusal(request, r)
         if refused is not None and refused.message:
-            r.log(Level.INFO, refused.message)
+            r.log(Severity.INFO, refused.message)
         self.requests += 1
         self.running += 1
         try:

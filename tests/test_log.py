@@ -15,11 +15,11 @@ from pyngx_jwt.errors import ConfError
 from pyngx_jwt.log import (
     Buffer,
     FileTarget,
-    Level,
     Log,
     MemoryTarget,
     OpenFile,
     OpenFiles,
+    Severity,
     SyslogPeer,
     SyslogServer,
     SyslogTarget,
@@ -52,7 +52,7 @@ def messages(path: str) -> list[tuple[str, str]]:
 
 def test_line_has_nginx_form(path: str) -> None:
     _, file = opened(path)
-    Log(FileTarget(file, Level.ERR)).write(Level.ERR, 'message, server: ""', 3)
+    Log(FileTarget(file, Severity.ERR)).write(Severity.ERR, 'message, server: ""', 3)
     line = LINE.fullmatch(Path(path).read_text().rstrip("\n"))
     assert line
     assert (line[1], int(line[2]), line[3]) == ("error", os.getpid(), '*3 message, server: ""')
@@ -61,11 +61,11 @@ def test_line_has_nginx_form(path: str) -> None:
 def test_every_target_takes_its_level_and_less(tmp_path: Path) -> None:
     files = OpenFiles()
     log = Log()
-    for name, level in (("info", Level.INFO), ("crit", Level.CRIT), ("crit2", Level.CRIT)):
+    for name, level in (("info", Severity.INFO), ("crit", Severity.CRIT), ("crit2", Severity.CRIT)):
         log.add(FileTarget(files.add(str(tmp_path / name)), level))
     files.open()
-    assert log.level == Level.INFO
-    for level in list(Level)[1:]:
+    assert log.level == Severity.INFO
+    for level in list(Severity)[1:]:
         log.write(level, level.name)
     told = [[text for _, text in messages(str(tmp_path / x))] for x in ("info", "crit", "crit2")]
     assert told[0] == ["EMERG", "ALERT", "CRIT", "ERR", "WARN", "NOTICE", "INFO"]
@@ -75,15 +75,15 @@ def test_every_target_takes_its_level_and_less(tmp_path: Path) -> None:
 def test_one_target_twice_writes_twice(path: str) -> None:
     files, file = opened(path)
     assert files.add(path) is file
-    Log(FileTarget(file, Level.ERR), FileTarget(file, Level.ERR)).write(Level.ERR, "x")
+    Log(FileTarget(file, Severity.ERR), FileTarget(file, Severity.ERR)).write(Severity.ERR, "x")
     assert messages(path) == [("error", "x")] * 2
 
 
 def test_bytes_pass_and_long_lines_are_cut(path: str) -> None:
     _, file = opened(path)
-    log = Log(FileTarget(file, Level.ERR))
-    log.write(Level.ERR, "\xe9\x80 \u20ac")
-    log.write(Level.ERR, "x" * 4000)
+    log = Log(FileTarget(file, Severity.ERR))
+    log.write(Severity.ERR, "\xe9\x80 \u20ac")
+    log.write(Severity.ERR, "x" * 4000)
     first, second = Path(path).read_bytes().splitlines()
     assert first.endswith(b": \xe9\x80 \\u20ac")
     assert len(second) == 2047
@@ -91,9 +91,9 @@ def test_bytes_pass_and_long_lines_are_cut(path: str) -> None:
 
 def test_debug_for_one_client(path: str) -> None:
     _, file = opened(path)
-    log = Log(FileTarget(file, Level.ERR))
-    log.with_debug().write(Level.DEBUG, "seen", 1)
-    log.write(Level.DEBUG, "not seen", 2)
+    log = Log(FileTarget(file, Severity.ERR))
+    log.with_debug().write(Severity.DEBUG, "seen", 1)
+    log.write(Severity.DEBUG, "not seen", 2)
     assert messages(path) == [("debug", "*1 seen")]
 
 
@@ -101,18 +101,18 @@ def test_console_hears_warnings_until_the_start(
     path: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _, file = opened(path)
-    log = Log(FileTarget(file, Level.NOTICE), console=True)
-    log.write(Level.NOTICE, "a notice")
-    log.write(Level.WARN, "a warning", 7)
+    log = Log(FileTarget(file, Severity.NOTICE), console=True)
+    log.write(Severity.NOTICE, "a notice")
+    log.write(Severity.WARN, "a warning", 7)
     log.console = False
-    log.write(Level.EMERG, "later")
+    log.write(Severity.EMERG, "later")
     assert capfd.readouterr().err == "nginx: [warn] a warning\n"
     assert [text for _, text in messages(path)] == ["a notice", "*7 a warning", "later"]
 
 
 def test_a_log_on_stderr_is_not_said_twice(capfd: pytest.CaptureFixture[str]) -> None:
-    log = Log(FileTarget(OpenFile(""), Level.NOTICE), console=True)
-    log.write(Level.EMERG, "once")
+    log = Log(FileTarget(OpenFile(""), Severity.NOTICE), console=True)
+    log.write(Severity.EMERG, "once")
     assert LINE.fullmatch(capfd.readouterr().err.rstrip("\n"))
 
 
@@ -120,7 +120,7 @@ def test_initial_log_falls_back_to_stderr(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     log, file = initial_log(f"{tmp_path}/none/error.log")
-    log.write(Level.EMERG, "x")
+    log.write(Severity.EMERG, "x")
     first, second = capfd.readouterr().err.splitlines()
     reason = f'open() "{tmp_path}/none/error.log" failed (2: No such file or directory)'
     assert first == f"nginx: [alert] could not open error log file: {reason}"
@@ -130,11 +130,14 @@ def test_initial_log_falls_back_to_stderr(
 
 def test_default_file_only_when_no_line_names_one(tmp_path: Path) -> None:
     files, default = OpenFiles(), str(tmp_path / "default")
-    named, unnamed = Log(FileTarget(files.add("/x"), Level.WARN)), Log(MemoryTarget(Level.DEBUG))
+    named, unnamed = (
+        Log(FileTarget(files.add("/x"), Severity.WARN)),
+        Log(MemoryTarget(Severity.DEBUG)),
+    )
     named.open_default(files, default)
     unnamed.open_default(files, default)
     assert [x.name for x in files] == ["/x", default]
-    assert (unnamed.level, unnamed.targets[1].level) == (Level.DEBUG, Level.ERR)
+    assert (unnamed.level, unnamed.targets[1].level) == (Severity.DEBUG, Severity.ERR)
 
 
 def test_files_that_do_not_open_leave_none_open(tmp_path: Path) -> None:
@@ -150,22 +153,22 @@ def test_files_that_do_not_open_leave_none_open(tmp_path: Path) -> None:
 
 def test_reopen_follows_a_rename(path: str) -> None:
     files, file = opened(path)
-    log = Log(FileTarget(file, Level.NOTICE))
-    log.write(Level.NOTICE, "old")
+    log = Log(FileTarget(file, Severity.NOTICE))
+    log.write(Severity.NOTICE, "old")
     os.rename(path, path + ".1")
     files.reopen(log)
-    log.write(Level.NOTICE, "new")
+    log.write(Severity.NOTICE, "new")
     assert messages(path + ".1") == [("notice", "old")]
     assert messages(path) == [("notice", "new")]
 
 
 def test_reopen_keeps_the_file_when_it_cannot(path: str) -> None:
     files, file = opened(path)
-    log = Log(FileTarget(file, Level.NOTICE))
+    log = Log(FileTarget(file, Severity.NOTICE))
     os.rename(path, path + ".1")
     os.mkdir(path)
     files.reopen(log)
-    log.write(Level.NOTICE, "still here")
+    log.write(Severity.NOTICE, "still here")
     told = messages(path + ".1")
     assert told == [
         ("emerg", f'open() "{path}" failed (21: Is a directory)'),
@@ -177,7 +180,7 @@ def test_reopen_keeps_the_file_when_it_cannot(path: str) -> None:
 def test_reopen_gives_the_file_to_the_workers_user(path: str) -> None:
     files, file = opened(path)
     os.chmod(path, 0o400)
-    files.reopen(Log(FileTarget(file, Level.ERR)), user=65534)
+    files.reopen(Log(FileTarget(file, Severity.ERR)), user=65534)
     info = os.stat(path)
     assert (info.st_uid, info.st_mode & 0o777) == (65534, 0o600)
 
@@ -234,7 +237,7 @@ def test_failed_write_is_told_once_a_minute(path: str) -> None:
     broken = OpenFile("/pipe")
     reader, broken.fd = os.pipe()
     os.close(reader)
-    log = Log(FileTarget(file, Level.ALERT))
+    log = Log(FileTarget(file, Severity.ALERT))
     for _ in range(3):
         broken.write(b"x\n", log)
     broken.close()
@@ -255,13 +258,13 @@ def test_full_disk_is_left_alone_for_a_second(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("words", "level"),
     [
-        ((), Level.ERR),
-        (("debug",), Level.DEBUG),
-        (("debug_http", "debug_core"), Level.DEBUG),
-        (("error",), Level.ERR),
+        ((), Severity.ERR),
+        (("debug",), Severity.DEBUG),
+        (("debug_http", "debug_core"), Severity.DEBUG),
+        (("error",), Severity.ERR),
     ],
 )
-def test_levels(words: tuple[str, ...], level: Level) -> None:
+def test_levels(words: tuple[str, ...], level: Severity) -> None:
     assert parse_levels(words) == level
 
 
@@ -293,7 +296,7 @@ def test_syslog_datagram(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
         daemon.bind(path)
         peer = SyslogPeer(SyslogServer(socket.AF_UNIX, path, f"unix:{path}"), 23, 6, "tag", "host")
-        Log(SyslogTarget(peer, Level.ERR)).write(Level.CRIT, "bad", 1)
+        Log(SyslogTarget(peer, Severity.ERR)).write(Severity.CRIT, "bad", 1)
         assert peer.send(b"GET /")
         error, access = daemon.recv(4096).decode(), daemon.recv(4096).decode()
         peer.close()
@@ -305,8 +308,8 @@ def test_syslog_datagram(tmp_path: Path) -> None:
 def test_syslog_trouble_is_told_elsewhere(path: str) -> None:
     _, file = opened(path)
     peer = SyslogPeer(SyslogServer(socket.AF_UNIX, "/none", "unix:/none"), 23, 6, "nginx", "")
-    log = peer.log = Log(SyslogTarget(peer, Level.ERR), FileTarget(file, Level.ERR))
-    log.write(Level.ERR, "x")
+    log = peer.log = Log(SyslogTarget(peer, Severity.ERR), FileTarget(file, Severity.ERR))
+    log.write(Severity.ERR, "x")
     reason = "(2: No such file or directory) while logging to syslog, server: unix:/none"
     assert messages(path) == [("alert", f"connect() failed {reason}"), ("error", "x")]
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from ..log import Level, Log
+from ..log import Log, Severity
 from ..zones import Zone
 from .manager import load, manage
 from .settings import Settings
@@ -30,7 +30,7 @@ class Caches:
         """A cache in a zone that is not in use yet."""
         self.by_name[settings.zone] = Cache(settings, zone.cache_index(), self.report)
 
-    def report(self, level: Level, text: str) -> None:
+    def report(self, level: Severity, text: str) -> None:
         """Logs what no request is to blame for."""
         if self.log is not None:
             self.log.write(level, text)

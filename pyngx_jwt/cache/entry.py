@@ -13,7 +13,7 @@ from enum import Enum
 from hashlib import md5
 from typing import NamedTuple
 
-from ..log import Level
+from ..log import Severity
 
 VERSION = 5
 MAX_ETAG = MAX_VARY = 128  # bytes
@@ -76,16 +76,16 @@ class Key:
 class Fault(Enum):
     """Why a file is of no use, with the level and nginx's words."""
 
-    SMALL = (Level.CRIT, "is too small")
-    VERSION = (Level.INFO, "version mismatch")
-    COLLISION = (Level.CRIT, "has md5 collision")
-    LONG_HEADER = (Level.CRIT, "has too long header")
-    VARY_LENGTH = (Level.CRIT, "has incorrect vary length")
-    VARY_HASH = (Level.CRIT, "has incorrect vary hash")
-    INVALID_HEADER = (Level.CRIT, "contains invalid header")
+    SMALL = (Severity.CRIT, "is too small")
+    VERSION = (Severity.INFO, "version mismatch")
+    COLLISION = (Severity.CRIT, "has md5 collision")
+    LONG_HEADER = (Severity.CRIT, "has too long header")
+    VARY_LENGTH = (Severity.CRIT, "has incorrect vary length")
+    VARY_HASH = (Severity.CRIT, "has incorrect vary hash")
+    INVALID_HEADER = (Severity.CRIT, "contains invalid header")
 
     @property
-    def level(self) -> Level:
+    def level(self) -> Severity:
         return self.value[0]
 
     @property

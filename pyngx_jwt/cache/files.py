@@ -12,9 +12,9 @@ import shutil
 import stat
 from collections.abc import Callable
 
-from ..log import Level, errno_text
+from ..log import Severity, errno_text
 
-Report = Callable[[Level, str], None]
+Report = Callable[[Severity, str], None]
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 WRITE_SIZE = 65536  # bytes that are gathered before they are written
@@ -57,16 +57,16 @@ def open_file(path: str, report: Report) -> tuple[int, os.stat_result] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        report(Level.CRIT, f'open() "{path}" failed {_reason(error)}')
+        report(Severity.CRIT, f'open() "{path}" failed {_reason(error)}')
         return None
     try:
         info = os.fstat(fd)
     except OSError as error:
-        report(Level.CRIT, f'fstat() "{path}" failed {errno_text(error)}')
+        report(Severity.CRIT, f'fstat() "{path}" failed {errno_text(error)}')
         os.close(fd)
         return None
     if not stat.S_ISREG(info.st_mode):
-        report(Level.CRIT, f'"{path}" is not a regular file')
+        report(Severity.CRIT, f'"{path}" is not a regular file')
         os.close(fd)
         return None
     return fd, info
@@ -77,7 +77,7 @@ def read(fd: int, size: int, offset: int, path: str, report: Report) -> bytes | 
     try:
         return os.pread(fd, size, offset)
     except OSError as error:
-        report(Level.CRIT, f'pread() "{path}" failed {errno_text(error)}')
+        report(Severity.CRIT, f'pread() "{path}" failed {errno_text(error)}')
         return None
 
 
@@ -88,7 +88,7 @@ def unlink(path: str, report: Report) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        report(Level.CRIT, f'unlink() "{path}" failed {errno_text(error)}')
+        report(Severity.CRIT, f'unlink() "{path}" failed {errno_text(error)}')
 
 
 def _reason(error: Exception) -> str:
@@ -138,7 +138,7 @@ class Writer:
         try:
             _write_all(self.fd, data)
         except OSError as error:
-            self._report(Level.CRIT, f'pwrite() "{self.path}" failed {errno_text(error)}')
+            self._report(Severity.CRIT, f'pwrite() "{self.path}" failed {errno_text(error)}')
             self.abort()
             return False
         return True
@@ -160,7 +160,7 @@ class Writer:
         while error := self._try_create():
             tries -= 1
             if error.errno != errno.EEXIST or not tries:
-                self._report(Level.CRIT, f'open() "{self.path}" failed {errno_text(error)}')
+                self._report(Severity.CRIT, f'open() "{self.path}" failed {errno_text(error)}')
                 self.abort()
                 return False
         return True
@@ -189,7 +189,7 @@ def make_folders(path: str, report: Report) -> bool:
     try:
         os.makedirs(os.path.dirname(path), FOLDER_MODE, exist_ok=True)
     except OSError as error:
-        report(Level.CRIT, f'mkdir() "{path}" failed {errno_text(error)}')
+        report(Severity.CRIT, f'mkdir() "{path}" failed {errno_text(error)}')
         return False
     return True
 
@@ -209,7 +209,7 @@ def move(source: str, target: str, report: Report) -> bool:
         error = _copy(source, target, report)
     if error is None:
         return True
-    report(Level.CRIT, f'rename() "{source}" to "{target}" failed {errno_text(error)}')
+    report(Severity.CRIT, f'rename() "{source}" to "{target}" failed {errno_text(error)}')
     unlink(source, report)
     return False
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from ..log import Level, errno_text
+from ..log import Severity, errno_text
 from ..zones.store import CacheIndex, Node, State, ZoneFull
 from . import files
 from .entry import HEADER_SIZE, Fault, Header, Key, check, key_line, new_header, pack, unpack
@@ -214,7 +214,7 @@ class Hold:
             left = self._wait_until - clock.monotonic()
             await self.cache.released(self.md5, max(0.0, min(left, _POLL)))
             if clock.monotonic() >= self._wait_until:
-                self.report(Level.INFO, "cache lock timeout")
+                self.report(Severity.INFO, "cache lock timeout")
                 self._lock_timeout = 0.0
                 return
             if not self.cache.index.is_locked(self.md5, clock.milliseconds()):
@@ -243,7 +243,7 @@ class Hold:
             return None
         header = self._header(self.key.header_start + len(head), fresh, last_modified, etag)
         if header is None:
-            self.report(Level.CRIT, f'cache file "{self.path}" has too long header')
+            self.report(Severity.CRIT, f'cache file "{self.path}" has too long header')
             return None
         self.close_entry()
         start = pack(header) + key_line(self.key) + head
@@ -302,7 +302,7 @@ class Hold:
         try:
             info = os.stat(path)
         except OSError as error:
-            self.report(Level.CRIT, f'fstat() "{path}" failed {errno_text(error)}')
+            self.report(Severity.CRIT, f'fstat() "{path}" failed {errno_text(error)}')
             return None
         return info.st_ino, files.blocks(info, self.cache.block)
 
@@ -319,12 +319,12 @@ class Hold:
         except FileNotFoundError:
             return False
         except OSError as error:
-            self.report(Level.CRIT, f'open() "{entry.path}" failed {errno_text(error)}')
+            self.report(Severity.CRIT, f'open() "{entry.path}" failed {errno_text(error)}')
             return False
         try:
             return self._update_header(fd, entry, fresh)
         except OSError as error:
-            self.report(Level.CRIT, f'pwrite() "{entry.path}" failed {errno_text(error)}')
+            self.report(Severity.CRIT, f'pwrite() "{entry.path}" failed {errno_text(error)}')
             return False
         finally:
             os.close(fd)
@@ -376,7 +376,7 @@ class Hold:
         if not self._done:
             if self._lock_time is not None and not self.background:
                 text = f"stalled cache updating, error:{self.error}"
-                self.report(Level.ALERT, text)
+                self.report(Severity.ALERT, text)
             self.free()
         self.close_entry()
 

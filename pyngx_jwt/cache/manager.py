@@ -13,7 +13,7 @@ import stat
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..log import Level, errno_text
+from ..log import Severity, errno_text
 from ..zones.store import MICRO, Head, ZoneFull
 from . import files
 from .entry import HEADER_SIZE
@@ -133,7 +133,7 @@ async def load_one(cache: Cache, sleep: Sleep = asyncio.sleep) -> None:
     if complete:
         size = cache.index.head().size * cache.block / (1024 * 1024)
         text = f"http file cache: {cache.path} {size:.3f}M, bsize: {cache.block}"
-        cache.report(Level.NOTICE, text)
+        cache.report(Severity.NOTICE, text)
 
 
 async def _load(cache: Cache, sleep: Sleep) -> None:
@@ -154,14 +154,14 @@ def walk(path: str, report: files.Report) -> Iterator[tuple[str, os.stat_result]
     try:
         names = os.listdir(path)
     except OSError as error:
-        report(Level.CRIT, f'opendir() "{path}" failed {errno_text(error)}')
+        report(Severity.CRIT, f'opendir() "{path}" failed {errno_text(error)}')
         return
     for name in names:
         file = f"{path}/{name}"
         try:
             info = os.stat(file)
         except OSError as error:
-            report(Level.CRIT, f'stat() "{file}" failed {errno_text(error)}')
+            report(Severity.CRIT, f'stat() "{file}" failed {errno_text(error)}')
             continue
         if not stat.S_ISDIR(info.st_mode):
             yield file, info
@@ -180,7 +180,7 @@ def add_file(cache: Cache, path: str, info: os.stat_result) -> bool:
     if len(path) >= _TEMPORARY_LENGTH and path[-11] == ".":
         return True
     if info.st_size < HEADER_SIZE:
-        cache.report(Level.CRIT, f'cache file "{path}" is too small')
+        cache.report(Severity.CRIT, f'cache file "{path}" is too small')
         return False
     found = _DIGEST_AT_END.search(path)
     if found is None:

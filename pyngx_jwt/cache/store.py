@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import ConfError
-from ..log import Level
+from ..log import Severity
 from ..zones.store import CacheIndex, Node, State, Visit
 from . import files
 from .files import Report
@@ -124,7 +124,7 @@ class Cache:
         if now == self._full_at:
             return
         self._full_at = now
-        self.report(Level.ALERT, f'could not allocate node in cache keys zone "{self.name}"')
+        self.report(Severity.ALERT, f'could not allocate node in cache keys zone "{self.name}"')
 
     def delete(self, md5: bytes) -> bool:
         """Purges an entry, of a main key or a variant; whether its file was there."""
@@ -155,7 +155,7 @@ class Cache:
         """Deletes an entry, or passes it over if a living process is fetching it."""
         if node.owner:
             text = f"ignore long locked inactive cache entry {md5.hex()}, count:1"
-            self.report(Level.ALERT, text)
+            self.report(Severity.ALERT, text)
             self.index.requeue(md5, self.clock.time())
             return False
         if node.exists:

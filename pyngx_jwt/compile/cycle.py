@@ -16,8 +16,7 @@ from ..core.module import AnyModule, User
 from ..http.level import Level
 from ..http.listen import Listen
 from ..http.ports import Built, Port
-from ..log import Level as LogLevel
-from ..log import Log, OpenFiles
+from ..log import Log, OpenFiles, Severity
 from ..modules import MODULES
 from ..options import Options
 from ..zones import Zones
@@ -96,7 +95,7 @@ def load(
     watch: Watch | None = None,
 ) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    scope = scope_of(options, lambda text: log.write(LogLevel.WARN, text), things, modules)
+    scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules)
     if watch is not None:
         scope.watch = watch
     root, reader = read(scope)

@@ -10,7 +10,7 @@ from typing import Any
 from ..compile import load
 from ..conf.hosts import no_network
 from ..http.request import Request, Status
-from ..log import FileTarget, Level, Log, OpenFile
+from ..log import FileTarget, Log, OpenFile, Severity
 from ..modules.auth_jwt import Choice
 from ..options import Options
 from .places import BEARER, place_of_token, put_token
@@ -95,7 +95,7 @@ class Explainer:
     def __init__(self, options: Options, now: float, keys: bytes | None = None) -> None:
         self._trace = Trace()
         with no_network(any_name=True):
-            log = Log(FileTarget(OpenFile(""), Level.ERR))
+            log = Log(FileTarget(OpenFile(""), Severity.ERR))
             self._cycle = load(options, log, watch=self._trace)
         self._trace.prepare(self._cycle, now, keys)
         self._options, self._now = options, now

@@ -34,8 +34,7 @@ from ..http.request import (
 from ..http.status import NAMED, REDIRECT, TO_HTTPS
 from ..jwt import Verifier
 from ..jwt.examine import examine
-from ..log import LEVEL_NAMES, Log
-from ..log import Level as LogLevel
+from ..log import LEVEL_NAMES, Log, Severity
 from ..modules.auth_jwt.gate import Gate
 from ..modules.auth_jwt.sources import KeyRequest
 from ..modules.auth_jwt.variables import NOW
@@ -138,7 +137,7 @@ class Trace(Watch):
             for code, page in location.error_pages.items()
         }
 
-    def _logged(self, level: LogLevel, real: LogLevel, text: str) -> None:
+    def _logged(self, level: Severity, real: Severity, text: str) -> None:
         at = self.trip.at
         statement = statement_with(at.set_by("error_log")) if at is not None else None
         name, taken = LEVEL_NAMES[level], LEVEL_NAMES[real]
@@ -165,7 +164,7 @@ class Trace(Watch):
         return trip
 
     async def _refuse(self, r: Traced, text: str, status: Status) -> None:
-        r.log(LogLevel.INFO, text)
+        r.log(Severity.INFO, text)
         self.trip.refuse(self.trip.add(Mark.FAILED, "request", text), status)
         r.keep_alive = False
         await answer(r, status)

@@ -14,7 +14,7 @@ from ..http.level import Level
 from ..http.request import Request, Status
 from ..http.status import CLOSE, REASONS
 from ..jwt.examine import Examination
-from ..log import Level as LogLevel
+from ..log import Severity
 from ..modules.core import CoreConf
 from .lines import Line, Mark, shown
 
@@ -36,13 +36,13 @@ class Told:
 class Memory:
     """A log target that keeps what it is given."""
 
-    level = LogLevel.INFO
+    level = Severity.INFO
     file = None
 
-    def __init__(self, real: LogLevel, told: Callable[[LogLevel, LogLevel, str], None]) -> None:
+    def __init__(self, real: Severity, told: Callable[[Severity, Severity, str], None]) -> None:
         self._real, self._told = real, told
 
-    def write(self, level: LogLevel, line: bytes) -> None:
+    def write(self, level: Severity, line: bytes) -> None:
         text = _HEAD.sub("", line.decode("latin-1").rstrip("\n"), count=1)
         self._told(level, self._real, _PARTICULARS.sub("", text))
 

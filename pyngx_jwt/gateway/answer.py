@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..conf.values import parse_size
 from ..http.date import parse_http_time
 from ..http.request import Request
-from ..log import Level as LogLevel
+from ..log import Severity
 from .conf import GatewayConf
 
 ACCEL = frozenset(
@@ -89,7 +89,7 @@ def _without_duplicates(
             kept.append((name, field))
             continue
         r.log(
-            LogLevel.WARN,
+            Severity.WARN,
             f'upstream sent duplicate header line: "{field[0]}: {field[1]}", '
             f'previous value: "{previous[0]}: {previous[1]}", ignored '
             "while reading response header from upstream",

@@ -24,7 +24,7 @@ from ..http.engine import log_failure, log_request
 from ..http.level import Level
 from ..http.request import Handler, Request, Status
 from ..http.subrequest import clone
-from ..log import Level as LogLevel
+from ..log import Severity
 from . import target
 from .cache_conf import ANY_OFFSET, CachedConf, note_temp_folder, warn_of_key
 from .conf import check_buffers
@@ -142,7 +142,7 @@ class CachedGateway(Gateway):
         needed = -(-(key.header_start + ROOM_FOR_HEAD) // 1024) * 1024
         name, size = f"{self.conf.prefix}_buffer_size", self.policy.buffer_size
         r.log(
-            LogLevel.ERR,
+            Severity.ERR,
             f"{name} {size} is not enough for cache key, "
             f"it should be increased to at least {needed}",
         )
@@ -290,7 +290,7 @@ def _compile_zone(conf: CachedConf, level: Level) -> CacheOf:
             return None
         found = caches.get(name)
         if found is None:
-            r.log(LogLevel.ERR, f'cache "{name}" not found')
+            r.log(Severity.ERR, f'cache "{name}" not found')
             return 500
         return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..log import Level
+from ..log import Severity
 from ..upstream.body import Counted, Decoder, UntilClose
 from ..upstream.errors import BadResponse
 from ..upstream.head import (
@@ -30,7 +30,7 @@ class CgiReader:
     `is_head`: an application may send a body all the same, or only its length.
     """
 
-    excess_level = Level.WARN
+    excess_level = Severity.WARN
 
     def __init__(self, *, is_head: bool = False) -> None:
         self.is_head = is_head

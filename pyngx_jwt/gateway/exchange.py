@@ -12,7 +12,7 @@ from ..http.level import Level
 from ..http.request import DONE, BodyError, Request, RequestBody, Status
 from ..http.template import Template, bind_size
 from ..http.uri import parse_unsafe_uri
-from ..log import Level as LogLevel
+from ..log import Severity
 from ..upstream.address import parse_local
 from ..upstream.balancer import Choice
 from ..upstream.client import Connection, Settings
@@ -195,7 +195,7 @@ class Exchange:
         try:
             self.head = wire.build(self.r, self.out, validates=validates)
         except BadRequest as error:
-            self.r.log(LogLevel.ERR, str(error))
+            self.r.log(Severity.ERR, str(error))
             return False
         return True
 
@@ -283,11 +283,11 @@ class Exchange:
 
     def _none_is_left(self) -> str:
         self.state.status = 502
-        self.log(LogLevel.ERR, "no live upstreams")
+        self.log(Severity.ERR, "no live upstreams")
         self.choice.tries = 0
         return "error"
 
-    def log(self, level: LogLevel, text: str) -> None:
+    def log(self, level: Severity, text: str) -> None:
         self.r.log(level, f"{text} while {self.doing}")
 
     async def _connect(self, peer: Peer) -> Connection:
@@ -320,7 +320,7 @@ class Exchange:
         text = bind(self.r) if bind else ""
         found = parse_local(text) if text else None
         if text and found is None:
-            self.r.log(LogLevel.ERR, f'invalid local address "{text}"')
+            self.r.log(Severity.ERR, f'invalid local address "{text}"')
         return found
 
     async def _send(self, connection: Connection) -> None:
@@ -388,7 +388,7 @@ class Exchange:
     def failed(self, error: UpstreamError) -> str:
         if error.handshaking:
             self.doing = "SSL handshaking to upstream"
-        self.log(LogLevel.CRIT if error.critical else LogLevel.ERR, str(error))
+        self.log(Severity.CRIT if error.critical else Severity.ERR, str(error))
         if self.state.response is None:  # else it has a status
             self.state.status = 504 if error.timed_out else 502
         if error.timed_out:
@@ -430,7 +430,7 @@ class Exchange:
             self.connection.close()
             self.connection = None
         if self.peer is not None and self.choice.free(failed, int(time.monotonic())):
-            self.log(LogLevel.WARN, "upstream server temporarily disabled")
+            self.log(Severity.WARN, "upstream server temporarily disabled")
         self.peer = None
 
     # -- the response ----------------------------------------------------------------------
@@ -453,7 +453,7 @@ class Exchange:
         if response.status == 101 and self.gateway.wire.upgrades:
             if "upgrade" in self.r.index:
                 return await self._upgrade(response)
-            self.log(LogLevel.ERR, "upstream switched protocols though nobody asked for it")
+            self.log(Severity.ERR, "upstream switched protocols though nobody asked for it")
             self.leave(failed=False)
             return 502
         self._copy_head(response)
@@ -611,7 +611,7 @@ class Exchange:
             return r.go_named(target)
         parsed = parse_unsafe_uri(target)
         if parsed is None:
-            r.log(LogLevel.ERR, f'unsafe URI "{target}" was detected')
+            r.log(Severity.ERR, f'unsafe URI "{target}" was detected')
             return 404
         if r.method != "HEAD":
             r.method = "GET"
@@ -634,7 +634,7 @@ class Exchange:
         r.send_header()
         tunnel = r.sink.tunnel
         if tunnel is None:
-            r.log(LogLevel.ERR, "connection upgrade in subrequest")
+            r.log(Severity.ERR, "connection upgrade in subrequest")
             self.leave(failed=False)
             r.sink.abort()
             return DONE

@@ -7,7 +7,7 @@ import os
 
 from ..cache import Writer
 from ..http.request import Request
-from ..log import Level
+from ..log import Severity
 
 CHUNK = 131072  # bytes read from the file and sent at once
 
@@ -69,7 +69,7 @@ class Follower:
         except OSError as error:
             self.gone = True
             if not isinstance(error, ConnectionResetError):
-                r.log(Level.CRIT, f'pread() "{self.writer.path}" failed: {error}')
+                r.log(Severity.CRIT, f'pread() "{self.writer.path}" failed: {error}')
         self.task = None
 
     async def finish(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template
-from ..log import Level as LogLevel
+from ..log import Severity
 from ..upstream.head import Response
 from .conf import GatewayConf
 
@@ -31,7 +31,7 @@ def compile_hints(
             nonlocal size
             size += response.size
             if size > conf.buffer_size:
-                r.log(LogLevel.INFO, "upstream sent too big early hints")
+                r.log(Severity.INFO, "upstream sent too big early hints")
             elif r.parent is None and any(told(r) not in ("", "0") for told in predicates):
                 fields = zip(response.names, response.headers, strict=True)
                 r.sink.hint([field for name, field in fields if name not in hidden])

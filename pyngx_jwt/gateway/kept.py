@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from ..cache import Entry, Hold
 from ..http.request import DONE, Request, Status
-from ..log import Level
+from ..log import Severity
 from ..upstream.errors import BadResponse
 from ..upstream.head import HTTP_09, Response
 from ..upstream.reader import Reader
@@ -39,7 +39,7 @@ class KeptResponses:
         response = self.parse(entry.head)
         if response is None or not _is_whole(r, response, entry):
             text = f'cache file "{entry.path}" contains invalid header'
-            r.log(Level.CRIT, text)
+            r.log(Severity.CRIT, text)
             return None
         waits = False
         try:
@@ -96,7 +96,7 @@ async def _send_file(r: Request, entry: Entry, hold: Hold) -> Status:
             wanted = min(CHUNK, end - at)
             data = entry.read(at, wanted, r.log)
             if data is None or len(data) < wanted:
-                r.log(Level.ALERT, f'pread() read less than {wanted} from "{entry.path}"')
+                r.log(Severity.ALERT, f'pread() read less than {wanted} from "{entry.path}"')
                 r.sink.abort()
                 return DONE
             await r.send(data)

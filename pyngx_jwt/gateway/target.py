@@ -10,7 +10,7 @@ from ..conf.parse import Statement
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.request import Request, Status
-from ..log import Level as LogLevel
+from ..log import Severity
 from ..upstream.address import AddressError, Url, parse_url, resolve_host
 from ..upstream.peer import Server
 from ..upstream.upstream import Upstream, address_upstream
@@ -104,13 +104,13 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
             if scheme and not address:
                 raise ConfError("invalid URL prefix")
         except ConfError:
-            r.log(LogLevel.ERR, f'invalid URL prefix in "{value}"')
+            r.log(Severity.ERR, f'invalid URL prefix in "{value}"')
             return 500
         port = wire.schemes[scheme].port
         try:
             url = parse_url(address, default_port=port, uri_part=wire.uri_part, resolve=False)
         except AddressError as error:
-            r.log(LogLevel.ERR, f'{error} in upstream "{address}"')
+            r.log(Severity.ERR, f'{error} in upstream "{address}"')
             return 500
         tls = tls_of_all if wire.schemes[scheme].tls else None
         out = Outgoing(wire.describe(scheme, url, from_variables=True))
@@ -118,12 +118,12 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
         if group is not None:
             return Found(group, out, tls, _tag(group, conf, tls))
         if not url.port and not url.text.startswith("unix:"):
-            r.log(LogLevel.ERR, f'no port in upstream "{address}"')
+            r.log(Severity.ERR, f'no port in upstream "{address}"')
             return 500
         if url.addresses:
             return Found(_remembered(known, url), out, tls, None)
         if not resolves:
-            r.log(LogLevel.ERR, f"no resolver defined to resolve {url.host}")
+            r.log(Severity.ERR, f"no resolver defined to resolve {url.host}")
             return 502
         return _resolve(r, url, out, tls)
 
@@ -145,7 +145,7 @@ async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Foun
     try:
         addresses = await asyncio.to_thread(resolve_host, url.host, url.port)
     except AddressError as error:
-        r.log(LogLevel.ERR, f"{url.host} could not be resolved ({error})")
+        r.log(Severity.ERR, f"{url.host} could not be resolved ({error})")
         return 502
     upstream = address_upstream(url.host, Server(url.host, addresses))
     return Found(upstream, out, tls, None)

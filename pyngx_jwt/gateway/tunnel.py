@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..http.request import Request, Tunnel
-from ..log import Level
+from ..log import Severity
 from ..upstream.client import Connection
 from ..upstream.errors import UpstreamError
 
@@ -24,7 +24,7 @@ async def pass_both_ways(r: Request, tunnel: Tunnel, upstream: Connection) -> No
                 await sink.drain()
     except UpstreamError as error:
         if not client.gone:
-            r.log(Level.ERR, f"{error} {PROXYING}")
+            r.log(Severity.ERR, f"{error} {PROXYING}")
     finally:
         tunnel.stop_tunnel()
         client.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from ..log import Level
+from ..log import Severity
 from .request import Handler, Request, Status
 
 REFUSALS = frozenset({401, 407})
@@ -24,7 +24,7 @@ def delayed(handler: Handler, seconds: float) -> Handler:
         if rc is not None and not isinstance(rc, int):
             rc = await rc
         if rc in REFUSALS:
-            r.log(Level.INFO, "delaying unauthorized request")
+            r.log(Severity.INFO, "delaying unauthorized request")
             await asyncio.sleep(seconds)
         return rc
 

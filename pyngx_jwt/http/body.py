@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..log import Level, errno_text
+from ..log import Severity, errno_text
 from .request import BodyError, Request
 
 CHUNK = 65536
@@ -105,7 +105,7 @@ def check_size(r: Request, received: int, last: int) -> None:
     limit = r.location.core.client_max_body_size
     if received > limit > 0:
         told = f"{received - last}+{last}"
-        r.log(Level.ERR, f"client intended to send too large chunked body: {told} bytes")
+        r.log(Severity.ERR, f"client intended to send too large chunked body: {told} bytes")
         raise BodyError(413)
 
 
@@ -122,7 +122,7 @@ def _keep(r: Request, body: KeptBody, data: bytes, in_memory: int) -> None:
         while view:
             view = view[os.write(body.fd, view) :]
     except OSError as error:
-        r.log(Level.CRIT, f'write() "{body.path}" failed {errno_text(error)}')
+        r.log(Severity.CRIT, f'write() "{body.path}" failed {errno_text(error)}')
         raise BodyError(500) from None
 
 
@@ -132,7 +132,7 @@ def _open_file(r: Request, body: KeptBody) -> None:
     try:
         body.fd, body.path = tempfile.mkstemp(dir=folder)
     except OSError as error:
-        r.log(Level.CRIT, f'open() "{folder}" failed {errno_text(error)}')
+        r.log(Severity.CRIT, f'open() "{folder}" failed {errno_text(error)}')
         raise BodyError(500) from None
     body.keep = core.client_body_in_file_only == "on"
-    r.log(Level.WARN, f"a client request body is buffered to a temporary file {body.path}")
+    r.log(Severity.WARN, f"a client request body is buffered to a temporary file {body.path}")

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Awaitable, Coroutine, Iterator
 from typing import Any, Protocol
 
-from ..log import Level
+from ..log import Severity
 from .browser import is_chrome, is_msie
 from .location import Tree
 from .regex import RegexFailed
@@ -123,9 +123,9 @@ def log_request(r: Request) -> None:
 
 def log_failure(r: Request, error: Exception) -> None:
     """A bug: what it was doing in one line, then how it came to it."""
-    r.log(Level.ERR, f"unexpected error: {error!r}")
+    r.log(Severity.ERR, f"unexpected error: {error!r}")
     trace = "".join(traceback.format_exception(error)).rstrip("\n")
-    r.error_log.write(Level.ERR, trace, r.connection.number, lines=True)
+    r.error_log.write(Severity.ERR, trace, r.connection.number, lines=True)
 
 
 def conclude(r: Request) -> None:
@@ -163,7 +163,7 @@ def _find_again(r: Request) -> Status | None:
     r.uri_changed = False
     r.uri_changes -= 1
     if r.uri_changes == 0:
-        r.log(Level.ERR, f'rewrite or internal redirection cycle while processing "{r.uri}"')
+        r.log(Severity.ERR, f'rewrite or internal redirection cycle while processing "{r.uri}"')
         return 500
     r.location = r.server.location
     return find_location(r)
@@ -172,7 +172,7 @@ def _find_again(r: Request) -> Status | None:
 def _nothing_found(r: Request) -> Status:
     if r.uri.endswith("/"):
         root = r.location.path_of(r)
-        r.log(Level.ERR, f'directory index of "{root}" is forbidden')
+        r.log(Severity.ERR, f'directory index of "{root}" is forbidden')
         return 403
     return 404
 
@@ -192,7 +192,7 @@ def find_location(r: Request) -> Status | None:
     limit = core.client_max_body_size
     looks = r.parent is None and r.body is None and not r.discards_body
     if r.content_length_in > limit > 0 and looks:
-        r.log(Level.ERR, f"client intended to send too large body: {r.content_length_in} bytes")
+        r.log(Severity.ERR, f"client intended to send too large body: {r.content_length_in} bytes")
         r.expect_continue, r.discards_body = False, True
         return 413
     if rc == DONE:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from ..log import Level
+from ..log import Severity
 from .request import Request, Status
 from .status import DONE
 from .template import Text
@@ -164,6 +164,6 @@ async def _send_parts(r: Request, fd: int, segments: tuple[Segment, ...], path: 
 
 def _cut(r: Request, read: int, wanted: int, path: str) -> Status:
     """The file became shorter than the header says."""
-    r.log(Level.ALERT, f'pread() read only {read} of {wanted} from "{path}"')
+    r.log(Severity.ALERT, f'pread() read only {read} of {wanted} from "{path}"')
     r.sink.abort()
     return DONE

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from ..log import Level
+from ..log import Severity
 from .engine import answer, begin
 from .request import Request, Status
 from .runner import Done, Runner, run_eagerly
@@ -23,7 +23,7 @@ def note_dropped(r: Request) -> None:
     """Logs the header lines that were not taken for headers."""
     for line in r.head.dropped:
         text = f'client sent invalid header line: "{line}"'
-        r.log(Level.INFO, f"{text} while reading client request headers")
+        r.log(Severity.INFO, f"{text} while reading client request headers")
 
 
 class Cancellable(Protocol):
@@ -58,4 +58,4 @@ def note_absence(r: Request) -> None:
     """Logs that the client has left, which is the status if it has not been sent another."""
     if not r.header_sent:
         r.status = CLIENT_CLOSED
-    r.log(Level.INFO, CLIENT_GONE)
+    r.log(Severity.INFO, CLIENT_GONE)

@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..log import Level as LogLevel
+from ..log import Severity
 from .listen import Listen
 from .location import Server, ServerNames
 
@@ -50,7 +50,7 @@ class Port:
         host = name[0] if isinstance(name, tuple) else ""
         return self.others.get(host, self.address)
 
-    def log(self, server: Server, level: LogLevel, text: str, peer: Any, number: int) -> None:
+    def log(self, server: Server, level: Severity, text: str, peer: Any, number: int) -> None:
         """Logs what happened to a connection before it brought a request."""
         client = peer[0] if isinstance(peer, tuple) else "unix:"
         server.location.log.write(

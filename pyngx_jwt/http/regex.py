@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pcre2  # type: ignore[import-untyped]
 
 from ..errors import ConfError
-from ..log import Level
+from ..log import Severity
 
 if TYPE_CHECKING:
     from .request import Request
@@ -98,7 +98,7 @@ class Regex:
                 return self._search_again(data, error)
             except pcre2.LibraryError as final:
                 text = f'pcre2_match() failed: {final} on "{subject}" using "{self.text}"'
-                r.log(Level.ALERT, text)
+                r.log(Severity.ALERT, text)
                 if r.logged:  # there is nothing left to guard, and the line is to be written
                     return None
                 raise RegexFailed(text) from None

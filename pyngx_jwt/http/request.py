@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..log import Level, Log
+from ..log import Log, Severity
 from .head import Head
 from .response import Response
 from .status import DONE, NAMED, OK, REDIRECT, REDIRECTS
@@ -256,7 +256,7 @@ class Request(Response):
         """A request header by its lower-case name; repeated ones joined by ", "."""
         return self.index.get(name)
 
-    def log(self, level: Level, text: str) -> None:
+    def log(self, level: Severity, text: str) -> None:
         """Logs to the location's error_log with the request's particulars."""
         log = self.location.log
         if log.level >= level:
@@ -289,7 +289,7 @@ class Request(Response):
         self.uri_changes -= 1
         if self.uri_changes == 0:
             self.log(
-                Level.ERR,
+                Severity.ERR,
                 f'rewrite or internal redirection cycle while internally redirecting to "{uri}"',
             )
             return 500
@@ -306,16 +306,16 @@ class Request(Response):
         self.uri_changes -= 1
         if self.uri_changes == 0:
             self.log(
-                Level.ERR,
+                Severity.ERR,
                 f'rewrite or internal redirection cycle while redirect to named location "{name}"',
             )
             return 500
         if not self.uri:
-            self.log(Level.ERR, f'empty URI in redirect to named location "{name}"')
+            self.log(Severity.ERR, f'empty URI in redirect to named location "{name}"')
             return 500
         found = self.server.named.get(name)
         if found is None:
-            self.log(Level.ERR, f'could not find named location "{name}"')
+            self.log(Severity.ERR, f'could not find named location "{name}"')
             return 500
         self.internal, self.add_uri_to_alias = True, False
         self.contexts = {}

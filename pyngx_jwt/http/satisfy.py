@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..log import Level
+from ..log import Severity
 from .request import Handler, Request, Status
 from .status import OK
 
@@ -24,7 +24,7 @@ def satisfy_any(handlers: tuple[Handler, ...]) -> Handler:
             if rc and refusal not in (401, 407):
                 refusal = rc
         if refusal == 403:
-            r.log(Level.ERR, "access forbidden by rule")
+            r.log(Severity.ERR, "access forbidden by rule")
         return refusal
 
     return handle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..log import Level
+from ..log import Severity
 from .body import KeptBody
 from .engine import log_request, run
 from .head import new_head
@@ -107,7 +107,7 @@ async def subrequest(
     sub.body = body or r.main.body
     sub.start = r.start
     if _depth(r) >= MAX_DEPTH:
-        r.log(Level.ERR, f'subrequests cycle while processing "{uri}"')
+        r.log(Severity.ERR, f'subrequests cycle while processing "{uri}"')
         sub.status = 500
         return sub
     await run(sub)

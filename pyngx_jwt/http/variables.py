@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from ..conf.parse import Statement
 from ..errors import ConfError
-from ..log import Level
+from ..log import Severity
 
 if TYPE_CHECKING:
     from .request import Request
@@ -196,7 +196,7 @@ def once_at_a_time(name: str, get: Callable[[Request], T | None]) -> Callable[[R
 
     def get_once(r: Request) -> T | None:
         if mark in r.contexts:
-            r.log(Level.ERR, f'cycle while evaluating variable "{name}"')
+            r.log(Severity.ERR, f'cycle while evaluating variable "{name}"')
             return None
         r.contexts[mark] = True
         try:

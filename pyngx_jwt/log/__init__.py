@@ -5,18 +5,18 @@ Text is str with one character per byte (latin-1), as everywhere.
 
 from .error_log import FileTarget, Log, MemoryTarget, SyslogTarget, Target, initial_log
 from .files import Buffer, OpenFile, OpenFiles
-from .level import LEVEL_NAMES, Level, errno_text, parse_levels, write_stderr
+from .severity import LEVEL_NAMES, Severity, errno_text, parse_levels, write_stderr
 from .syslog import SyslogPeer, SyslogServer, parse_syslog
 
 __all__ = [
     "LEVEL_NAMES",
     "Buffer",
     "FileTarget",
-    "Level",
     "Log",
     "MemoryTarget",
     "OpenFile",
     "OpenFiles",
+    "Severity",
     "SyslogPeer",
     "SyslogServer",
     "SyslogTarget",

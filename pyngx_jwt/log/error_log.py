@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from .files import OpenFile, OpenFiles
-from .level import LEVEL_NAMES, STDERR_FD, Level, errno_text, write_stderr
+from .severity import LEVEL_NAMES, STDERR_FD, Severity, errno_text, write_stderr
 from .syslog import SyslogPeer
 
 MAX_ERROR_STR = 2048  # bytes; a longer line is cut, as nginx cuts it
@@ -31,30 +31,30 @@ class Target(Protocol):
     """Where one error_log line writes to."""
 
     @property
-    def level(self) -> Level: ...
+    def level(self) -> Severity: ...
 
     @property
     def file(self) -> OpenFile | None: ...
 
-    def write(self, level: Level, line: bytes) -> None: ...
+    def write(self, level: Severity, line: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
     file: OpenFile
-    level: Level
+    level: Severity
 
-    def write(self, level: Level, line: bytes) -> None:
+    def write(self, level: Severity, line: bytes) -> None:
         self.file.append(line)
 
 
 @dataclass(frozen=True, slots=True)
 class SyslogTarget:
     peer: SyslogPeer
-    level: Level
+    level: Severity
     file: None = None
 
-    def write(self, level: Level, line: bytes) -> None:
+    def write(self, level: Severity, line: bytes) -> None:
         self.peer.log_line(level, line)
 
 
@@ -62,10 +62,10 @@ class SyslogTarget:
 class MemoryTarget:
     """``error_log memory:SIZE``: a debugger reads it in nginx, nobody can here."""
 
-    level: Level
+    level: Severity
     file: None = None
 
-    def write(self, level: Level, line: bytes) -> None:
+    def write(self, level: Severity, line: bytes) -> None:
         return None
 
 
@@ -77,7 +77,7 @@ def _log_time(second: int) -> str:
 class Log:
     """The error_log lines of one level of the configuration.
 
-    ``level`` is the most verbose of them: ``if log.level >= Level.DEBUG`` keeps a message
+    ``level`` is the most verbose of them: ``if log.level >= Severity.DEBUG`` keeps a message
     from being put together for nobody.  While ``console`` is set, as it is until a
     server has started, warnings and worse are said on stderr too.
     """
@@ -86,7 +86,7 @@ class Log:
 
     def __init__(self, *targets: Target, console: bool = False) -> None:
         self.targets: tuple[Target, ...] = ()
-        self.level = Level.STDERR
+        self.level = Severity.STDERR
         self.console = console
         self.keeps_stderr = False  # stderr is a log itself, maybe of another level
         self._forced = False
@@ -101,10 +101,12 @@ class Log:
     def with_debug(self) -> Log:
         """The same targets taking every message: what debug_connection gives a client."""
         log = Log(*self.targets, console=self.console)
-        log.level, log._forced = Level.DEBUG, True
+        log.level, log._forced = Severity.DEBUG, True
         return log
 
-    def write(self, level: Level, text: str, connection: int = 0, *, lines: bool = False) -> None:
+    def write(
+        self, level: Severity, text: str, connection: int = 0, *, lines: bool = False
+    ) -> None:
         """Logs ``text``; ``connection`` is the number told as ``*1``, 0 for none.
 
         Control characters, which a client may have put there to forge lines, are escaped;
@@ -123,7 +125,7 @@ class Log:
             if level <= target.level or self._forced:
                 target.write(level, line + b"\n")
                 told = told or (target.file is not None and target.file.fd == STDERR_FD)
-        if self.console and not told and level <= Level.WARN:
+        if self.console and not told and level <= Severity.WARN:
             write_stderr(f"[{LEVEL_NAMES[level]}] {text}"[: MAX_ERROR_STR - 1])
 
     @property
@@ -134,7 +136,7 @@ class Log:
     def open_default(self, files: OpenFiles, path: str) -> None:
         """Logs errors to ``path`` unless some error_log line names a file."""
         if self.file is None:
-            self.add(FileTarget(files.add(path), Level.ERR))
+            self.add(FileTarget(files.add(path), Severity.ERR))
 
     def redirect_stderr(self) -> None:
         """Sends what libraries say on stderr to the log, unless stderr is a log itself."""
@@ -143,7 +145,7 @@ class Log:
             os.dup2(file.fd, STDERR_FD)
 
 
-def initial_log(path: str, level: Level = Level.NOTICE) -> tuple[Log, OpenFile]:
+def initial_log(path: str, level: Severity = Severity.NOTICE) -> tuple[Log, OpenFile]:
     """The log used until the configuration is read; "" is stderr (ngx_log_init).
 
     A file that cannot be opened is said on stderr, which then takes its place.

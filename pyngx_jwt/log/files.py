@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import ConfError
-from .level import STDERR_FD, Level, errno_text, write_all
+from .severity import STDERR_FD, Severity, errno_text, write_all
 
 if TYPE_CHECKING:
     from .error_log import Log
@@ -105,7 +105,7 @@ class OpenFile:
         now = int(time.time())
         if now - self._error_time > 59:
             self._error_time = now
-            log.write(Level.ALERT, f'write() to "{self.name}" failed {errno_text(error)}')
+            log.write(Severity.ALERT, f'write() to "{self.name}" failed {errno_text(error)}')
 
     def open(self) -> None:
         """Opens the file; raises OSError."""
@@ -120,7 +120,7 @@ class OpenFile:
         try:
             fd = _open_append(self.name)
         except OSError as error:
-            log.write(Level.EMERG, f'open() "{self.name}" failed {errno_text(error)}')
+            log.write(Severity.EMERG, f'open() "{self.name}" failed {errno_text(error)}')
             return
         if user is not None and not _own(self.name, user, log):
             os.close(fd)
@@ -158,7 +158,7 @@ def _own(name: str, user: int, log: Log) -> bool:
             doing = f'chmod() "{name}" failed'
             os.chmod(path, mode | 0o600)
     except OSError as error:
-        log.write(Level.EMERG, f"{doing} {errno_text(error)}")
+        log.write(Severity.EMERG, f"{doing} {errno_text(error)}")
         return False
     return True
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..errors import ConfError
-from .level import LEVEL_NAMES, Level, errno_text
+from .severity import LEVEL_NAMES, Severity, errno_text
 
 if TYPE_CHECKING:
     from .error_log import Log
@@ -52,7 +52,7 @@ class SyslogPeer:
         self._socket: socket.socket | None = None
         self._busy = False
 
-    def log_line(self, level: Level, line: bytes) -> None:
+    def log_line(self, level: Severity, line: bytes) -> None:
         """Sends a line of an error_log with the severity of its level."""
         if self._busy:  # our own trouble must not be told to ourselves
             return
@@ -94,7 +94,7 @@ class SyslogPeer:
             self._socket.close()
             self._socket = None
         if self.log is not None:
-            level = Level.ERR if doing == "send()" else Level.ALERT
+            level = Severity.ERR if doing == "send()" else Severity.ALERT
             place = f"while logging to syslog, server: {self.server.name}"
             self.log.write(level, f"{doing} failed {errno_text(error)} {place}")
 

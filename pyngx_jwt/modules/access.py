@@ -10,7 +10,7 @@ from ..http.cidr import UNIX, Network, parse_network, plain
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status
-from ..log import Level as LogLevel
+from ..log import Severity
 from .core import CoreConf
 
 HERE = EVERYWHERE | LIMIT_EXCEPT
@@ -83,7 +83,7 @@ def limit_access(conf: AccessConf, level: Level) -> Handler | None:
                 if not deny:
                     return OK
                 if log_denied:
-                    r.log(LogLevel.ERR, "access forbidden by rule")
+                    r.log(Severity.ERR, "access forbidden by rule")
                 return 403
         return None
 

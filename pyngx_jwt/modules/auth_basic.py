@@ -14,8 +14,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status
 from ..http.template import Template
-from ..log import Level as LogLevel
-from ..log import errno_text
+from ..log import Severity, errno_text
 
 HERE = EVERYWHERE | LIMIT_EXCEPT
 
@@ -82,7 +81,7 @@ def check_password(conf: AuthBasicConf, level: Level) -> Handler | None:
             return None
         given = credentials(r)
         if given is None:
-            r.log(LogLevel.INFO, "no user/password was provided for basic authentication")
+            r.log(Severity.INFO, "no user/password was provided for basic authentication")
             return _ask(r, realm)
         return _check(r, realm, given, full_name(file_of(r)), known)
 
@@ -96,19 +95,19 @@ def _check(r: Request, realm: str, given: tuple[str, str], path: str, known: Kno
             kept = find_user(file.read().decode("latin-1"), user)
     except OSError as error:
         missing = error.errno == errno.ENOENT
-        level = LogLevel.ERR if missing else LogLevel.CRIT
+        level = Severity.ERR if missing else Severity.CRIT
         r.log(level, f'open() "{path}" failed {errno_text(error)}')
         return 403 if missing else 500
     if kept is None:
-        r.log(LogLevel.ERR, f'user "{user}" was not found in "{path}"')
+        r.log(Severity.ERR, f'user "{user}" was not found in "{path}"')
         return _ask(r, realm)
     try:
         if known.matches(password, kept):
             return OK
     except OSError as error:
-        r.log(LogLevel.CRIT, f"crypt_r() failed {errno_text(error)}")
+        r.log(Severity.CRIT, f"crypt_r() failed {errno_text(error)}")
         return 500
-    r.log(LogLevel.ERR, f'user "{user}": password mismatch')
+    r.log(Severity.ERR, f'user "{user}": password mismatch')
     return _ask(r, realm)
 
 

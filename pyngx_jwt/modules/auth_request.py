@@ -12,7 +12,7 @@ from ..http.settle import settled
 from ..http.subrequest import is_whole, subrequest
 from ..http.template import Template
 from ..http.variables import Setter, variable_name
-from ..log import Level as LogLevel
+from ..log import Severity
 
 CHALLENGE = "www-authenticate"
 
@@ -72,5 +72,5 @@ def _judge(r: Request, sub: Request) -> Status:
     if 200 <= sub.status < 300 and is_whole(sub):
         return OK
     doing = " while sending to client" if sub.upstream_states else ""
-    r.log(LogLevel.ERR, f"auth request unexpected status: {sub.status}{doing}")
+    r.log(Severity.ERR, f"auth request unexpected status: {sub.status}{doing}")
     return 500

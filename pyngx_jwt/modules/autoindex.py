@@ -16,8 +16,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.uri import escape_uri_component
-from ..log import Level as LogLevel
-from ..log import errno_text
+from ..log import Severity, errno_text
 
 METHODS = frozenset({"GET", "HEAD"})
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
@@ -85,20 +84,20 @@ def list_directory(conf: AutoindexConf, level: Level) -> Handler | None:
 
 def _is_name(r: Request, callback: str) -> bool:
     if len(callback) > 128:
-        r.log(LogLevel.INFO, f'client sent too long callback name: "{callback}"')
+        r.log(Severity.INFO, f'client sent too long callback name: "{callback}"')
         return False
     if not _CALLBACK.fullmatch(callback):
-        r.log(LogLevel.INFO, f'client sent invalid callback name: "{callback}"')
+        r.log(Severity.INFO, f'client sent invalid callback name: "{callback}"')
         return False
     return True
 
 
 def _failed(r: Request, path: str, error: OSError) -> Status:
-    level, status = LogLevel.CRIT, 500
+    level, status = Severity.CRIT, 500
     if error.errno in MISSING:
-        level, status = LogLevel.ERR, 404
+        level, status = Severity.ERR, 404
     elif error.errno == errno.EACCES:
-        level, status = LogLevel.ERR, 403
+        level, status = Severity.ERR, 403
     r.log(level, f'opendir() "{path}" failed {errno_text(error)}')
     return status
 

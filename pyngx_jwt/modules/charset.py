@@ -18,7 +18,7 @@ from ..http.request import HeaderFilter, Request
 from ..http.response import BodyFilter
 from ..http.template import Text
 from ..http.variables import Variables
-from ..log import Level as LogLevel
+from ..log import Severity
 
 HERE = EVERYWHERE | LOCATION_IF
 DEFAULT_TYPES: Types = frozenset(
@@ -212,7 +212,7 @@ def _choice(
         if r.override_charset:
             if r.override_charset.lower() in charsets.names:
                 return r.override_charset
-            r.log(LogLevel.ERR, f'unknown charset "{r.override_charset}" to override')
+            r.log(Severity.ERR, f'unknown charset "{r.override_charset}" to override')
             return None
         if off or not (override if told else has_type(r, types)):
             return None
@@ -253,7 +253,7 @@ def _convert(r: Request, charsets: Charsets, bare: str, given: str, wanted: str)
     table = charsets.tables.get((one, other))
     if table is None:
         told = f'no "charset_map" between the charsets "{given}" and "{wanted}"'
-        r.log(LogLevel.ERR, told)
+        r.log(Severity.ERR, told)
         return
     _tell(r, bare, charsets.names[other])
     r.body_filters += (_recoder(table, one, other),)

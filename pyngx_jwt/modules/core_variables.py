@@ -17,7 +17,7 @@ from ..http.date import iso8601, local_time
 from ..http.module import Module
 from ..http.request import Request
 from ..http.variables import Getter, field_of
-from ..log import Level
+from ..log import Severity
 
 
 class CoreVariablesConf(Conf):
@@ -403,7 +403,7 @@ def proxy_protocol_tlv(name: str) -> Getter:
         try:
             value: str | None = told.tlv(name) if told else None
         except ValueError as error:
-            r.log(Level.ERR, str(error))
+            r.log(Severity.ERR, str(error))
             return None
         return value
 

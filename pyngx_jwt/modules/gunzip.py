@@ -8,7 +8,7 @@ from ..conf.directive import EVERYWHERE, Conf, accepted, buffers, flag
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, Request
-from ..log import Level as LogLevel
+from ..log import Severity
 from .gzip_ok import bind_gzip_ok, bind_vary, change_length
 
 BITS = zlib.MAX_WBITS + 16  # the gzip format
@@ -79,5 +79,5 @@ class Inflate:
         return b""
 
     def _fail(self, text: str) -> None:
-        self.r.log(LogLevel.ERR, text)
+        self.r.log(Severity.ERR, text)
         raise ConnectionResetError

@@ -11,8 +11,7 @@ from ..http.files import FORBIDDEN, MISSING, send_file
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
-from ..log import Level as LogLevel
-from ..log import errno_text
+from ..log import Severity, errno_text
 from .core import CoreConf
 from .files import bind_files
 from .gzip_ok import GzipOkConf, bind_gzip_ok, bind_vary
@@ -83,10 +82,10 @@ def _serve(
 
 def _tell(r: Request, path: str, error: OSError, call: str) -> None:
     if error.errno not in MISSING:
-        level = LogLevel.ERR if error.errno in FORBIDDEN else LogLevel.CRIT
+        level = Severity.ERR if error.errno in FORBIDDEN else Severity.CRIT
         r.log(level, f'{call} "{path}" failed {errno_text(error)}')
 
 
 def _not_regular(r: Request, path: str) -> Status:
-    r.log(LogLevel.CRIT, f'"{path}" is not a regular file')
+    r.log(Severity.CRIT, f'"{path}" is not a regular file')
     return 404

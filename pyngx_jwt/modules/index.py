@@ -12,8 +12,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template
-from ..log import Level as LogLevel
-from ..log import errno_text
+from ..log import Severity, errno_text
 from .core import CoreConf
 from .files import bind_files
 
@@ -93,7 +92,7 @@ class Folder:
                 return rc
         if error.errno == errno.ENOENT:
             return None
-        r.log(LogLevel.CRIT, f'{self.files.stat_call} "{full}" failed {errno_text(error)}')
+        r.log(Severity.CRIT, f'{self.files.stat_call} "{full}" failed {errno_text(error)}')
         return 500
 
     def _test(self, r: Request, path: str, full: str) -> Status | None:
@@ -108,17 +107,17 @@ class Folder:
                 return self._error(r, full, error)
             if error.errno == errno.EACCES:
                 return None
-            r.log(LogLevel.CRIT, f'{self.files.stat_call} "{folder}" failed {errno_text(error)}')
+            r.log(Severity.CRIT, f'{self.files.stat_call} "{folder}" failed {errno_text(error)}')
             return 500
         if stat.S_ISDIR(info.st_mode):
             return None
-        r.log(LogLevel.ALERT, f'"{full}" is not a directory')
+        r.log(Severity.ALERT, f'"{full}" is not a directory')
         return 500
 
     def _error(self, r: Request, full: str, error: OSError) -> Status:
         if error.errno == errno.EACCES:
-            r.log(LogLevel.ERR, f'"{full}" is forbidden {errno_text(error)}')
+            r.log(Severity.ERR, f'"{full}" is forbidden {errno_text(error)}')
             return 403
         if self.log_not_found:
-            r.log(LogLevel.ERR, f'"{full}" is not found {errno_text(error)}')
+            r.log(Severity.ERR, f'"{full}" is not found {errno_text(error)}')
         return 404

@@ -11,7 +11,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
-from ..log import Level as LogLevel
+from ..log import Severity
 from ..zones import Zone, Zones
 from ..zones.store import Connections
 from .limits import DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
@@ -110,7 +110,7 @@ class Counter:
         text = self.key(r)
         if len(text) > LONGEST_KEY:
             told = f'the value of the "{self.key_text}" key is more than 255 bytes: "{text}"'
-            r.log(LogLevel.ERR, told)
+            r.log(Severity.ERR, told)
             return None
         return text.encode("latin-1") or None
 

@@ -15,7 +15,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
-from ..log import Level as LogLevel
+from ..log import Severity
 from ..zones import Zone, Zones
 from ..zones.store import Rates
 from .limits import DELAYED, DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
@@ -155,7 +155,7 @@ class Bucket:
         text = self.key(r)
         if len(text) > LONGEST_KEY:
             told = f'the value of the "{self.key_text}" key is more than 65535 bytes: "{text}"'
-            r.log(LogLevel.ERR, told)
+            r.log(Severity.ERR, told)
             return None
         return hashlib.blake2b(text.encode("latin-1"), digest_size=16).digest() if text else None
 
@@ -249,7 +249,7 @@ def _refusal(conf: LimitReqConf) -> Callable[[Request, Refused], Status | None]:
         if found.excess is not None:
             r.log(level, f'{doing}{_shown(found.excess)} by zone "{found.zone}"')
         else:
-            r.log(LogLevel.ALERT, f'could not allocate node in limit_req zone "{found.zone}"')
+            r.log(Severity.ALERT, f'could not allocate node in limit_req zone "{found.zone}"')
         r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
         return None if dry_run else code
 
@@ -260,7 +260,7 @@ def _delay(
     conf: LimitReqConf,
 ) -> Callable[[Request, Delayed], Awaitable[Status | None] | Status | None]:
     dry_run, level = conf.limit_req_dry_run, conf.limit_req_log_level
-    level = LogLevel(min(level + 1, LogLevel.INFO))
+    level = Severity(min(level + 1, Severity.INFO))
     doing = f"delaying request{', dry run' if dry_run else ''}, excess: "
 
     def delay(r: Request, found: Delayed) -> Awaitable[Status | None] | Status | None:

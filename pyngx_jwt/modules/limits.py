@@ -8,11 +8,16 @@ from ..conf.directive import EVERYWHERE, slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
 from ..http.template import Template
-from ..log import Level
+from ..log import Severity
 from ..zones import Zone, Zones
 
 SMALLEST = 8 * 4096  # bytes
-LEVELS = {"info": Level.INFO, "notice": Level.NOTICE, "warn": Level.WARN, "error": Level.ERR}
+LEVELS = {
+    "info": Severity.INFO,
+    "notice": Severity.NOTICE,
+    "warn": Severity.WARN,
+    "error": Severity.ERR,
+}
 PASSED, DELAYED, REJECTED, DRY_RUN = "PASSED", "DELAYED", "REJECTED", "_DRY_RUN"
 
 
@@ -68,15 +73,15 @@ def parse_zone(parameter: str) -> tuple[str, int]:
     return name, size
 
 
-def log_level(doc: str) -> Level:
+def log_level(doc: str) -> Severity:
     """info | notice | warn | error."""
 
-    def parse(name: str, text: str) -> Level:
+    def parse(name: str, text: str) -> Severity:
         if text.lower() not in LEVELS:
             raise ConfError(f'invalid value "{text}"')
         return LEVELS[text.lower()]
 
-    return slot(Level.ERR, parse, EVERYWHERE, doc, syntax=" | ".join(LEVELS), shown="error")
+    return slot(Severity.ERR, parse, EVERYWHERE, doc, syntax=" | ".join(LEVELS), shown="error")
 
 
 def status(doc: str) -> int:

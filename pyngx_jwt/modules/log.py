@@ -31,8 +31,7 @@ from ..http.module import Module
 from ..http.request import Request
 from ..http.template import Template, Text, getter_of
 from ..http.variables import Getter, Variables
-from ..log import Buffer, OpenFile, OpenFiles, errno_text, parse_syslog
-from ..log import Level as LogLevel
+from ..log import Buffer, OpenFile, OpenFiles, Severity, errno_text, parse_syslog
 
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
@@ -260,7 +259,7 @@ def _variable_writer(path: Text) -> Write:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             fd = os.open(name.encode("latin-1"), flags, 0o644)
         except OSError as error:
-            r.log(LogLevel.CRIT, f'open() "{name}" failed {errno_text(error)}')
+            r.log(Severity.CRIT, f'open() "{name}" failed {errno_text(error)}')
             return
         try:
             os.write(fd, line)
@@ -277,7 +276,7 @@ def _has_root(r: Request) -> bool:
             return True
         raise NotADirectoryError(errno.ENOTDIR, "")
     except OSError as error:
-        r.log(LogLevel.ERR, f'testing "{root}" existence failed {errno_text(error)}')
+        r.log(Severity.ERR, f'testing "{root}" existence failed {errno_text(error)}')
         return False
 
 

@@ -16,7 +16,7 @@ from ..gateway.conf import gateway_of
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
-from ..log import Level as LogLevel
+from ..log import Severity
 
 CONSEQUENCES = {Class.HANDLER: "what it would answer gets 501", Class.EFFECT: "ignored"}
 
@@ -76,7 +76,7 @@ class Refusal:
 
     def __call__(self, r: Request) -> Status:
         told = self.statement
-        r.log(LogLevel.ERR, f'"{told.name}" is not supported in {told.file}:{told.line}')
+        r.log(Severity.ERR, f'"{told.name}" is not supported in {told.file}:{told.line}')
         return 501
 
 

@@ -27,7 +27,7 @@ from ..http.settle import noted, settled
 from ..http.template import Template, Text, getter_of
 from ..http.uri import escape_args, unescape_redirect
 from ..http.variables import Variables
-from ..log import Level as LogLevel
+from ..log import Severity
 
 HERE = SERVER | SERVER_IF | LOCATION | LOCATION_IF
 EXIT = -100  # stop this list of operations; never leaves this file
@@ -127,7 +127,7 @@ rewrite = Module("rewrite", RewriteConf)
 def warns_unset(r: Request, name: str) -> None:
     """What reading a variable that no "set" has reached says."""
     if r.location.conf(RewriteConf).uninitialized_variable_warn:
-        r.log(LogLevel.WARN, f'using uninitialized "{name}" variable')
+        r.log(Severity.WARN, f'using uninitialized "{name}" variable')
 
 
 def _declare_captures(level: Level, regex: Regex) -> None:
@@ -444,7 +444,7 @@ class _Rewrite:
             self._log(r, "rewritten data", uri)
             r.uri = uri
             if not uri:
-                r.log(LogLevel.ERR, "the rewritten URI has a zero length")
+                r.log(Severity.ERR, "the rewritten URI has a zero length")
                 return 500
             return EXIT if self.last else None
 
@@ -454,12 +454,12 @@ class _Rewrite:
         found = _match(self.regex, r, r.uri)
         if r.location.conf(RewriteConf).rewrite_log:
             told = "matches" if found else "does not match"
-            r.log(LogLevel.NOTICE, f'"{self.regex.text}" {told} "{r.uri}"')
+            r.log(Severity.NOTICE, f'"{self.regex.text}" {told} "{r.uri}"')
         return found
 
     def _log(self, r: Request, what: str, target: str) -> None:
         if r.location.conf(RewriteConf).rewrite_log:
-            r.log(LogLevel.NOTICE, f'{what}: "{target}", args: "{r.args}"')
+            r.log(Severity.NOTICE, f'{what}: "{target}", args: "{r.args}"')
 
 
 def _escaping(template: Template, variables: Variables, quoted: bool) -> Text:

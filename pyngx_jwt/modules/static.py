@@ -12,8 +12,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.uri import escape_uri
-from ..log import Level as LogLevel
-from ..log import errno_text
+from ..log import Severity, errno_text
 from .core import CoreConf
 from .files import bind_files
 
@@ -74,16 +73,16 @@ def _cannot_serve(r: Request, info: os.stat_result, path: str) -> Status:
         return 301
     if stat.S_ISREG(info.st_mode):
         return 405
-    r.log(LogLevel.CRIT, f'"{path}" is not a regular file')
+    r.log(Severity.CRIT, f'"{path}" is not a regular file')
     return 404
 
 
 def _failed(r: Request, path: str, error: OSError, files: Files, log_not_found: bool) -> Status:
-    level, status = LogLevel.CRIT, 500
+    level, status = Severity.CRIT, 500
     if error.errno in MISSING:
-        level, status = LogLevel.ERR, 404
+        level, status = Severity.ERR, 404
     elif error.errno in FORBIDDEN:
-        level, status = LogLevel.ERR, 403
+        level, status = Severity.ERR, 403
     if status != 404 or log_not_found:
         r.log(level, f'{files.open_call} "{path}" failed {errno_text(error)}')
     return status

@@ -14,8 +14,7 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
-from ..log import Level as LogLevel
-from ..log import errno_text
+from ..log import Severity, errno_text
 from .core import CoreConf
 from .files import bind_files
 
@@ -101,7 +100,7 @@ def _exists(r: Request, files: Files, path: str, is_dir: bool) -> bool:
         return stat.S_ISDIR(files.stat(r, path).st_mode) is is_dir
     except OSError as error:
         if error.errno not in MISSING:
-            r.log(LogLevel.CRIT, f'{files.stat_call} "{path}" failed {errno_text(error)}')
+            r.log(Severity.CRIT, f'{files.stat_call} "{path}" failed {errno_text(error)}')
         return False
 
 

@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 
-from ..log import Level, Log, errno_text
+from ..log import Log, Severity, errno_text
 from .worker import FATAL, READY
 
 
@@ -66,7 +66,7 @@ class Child:
                 os.kill(self.pid, number)
             except OSError as error:
                 what = f"kill({self.pid}, {number.value}) failed"
-                log.write(Level.ALERT, f"{what} {errno_text(error)}")
+                log.write(Severity.ALERT, f"{what} {errno_text(error)}")
         if number is not signal.SIGUSR1:
             self.exiting, self.may_respawn = True, False
 
@@ -101,7 +101,7 @@ def reap(children: list[Child], log: Log) -> list[Child]:
             continue
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == FATAL and child.may_respawn:
             what = f"{name} {pid} exited with fatal code {FATAL} and cannot be respawned"
-            log.write(Level.ALERT, what)
+            log.write(Severity.ALERT, what)
             child.may_respawn = False
         ended.append(child)
 
@@ -109,6 +109,6 @@ def reap(children: list[Child], log: Log) -> list[Child]:
 def _tell_end(name: str, pid: int, status: int, log: Log) -> None:
     if os.WIFSIGNALED(status):
         core = " (core dumped)" if os.WCOREDUMP(status) else ""
-        log.write(Level.ALERT, f"{name} {pid} exited on signal {os.WTERMSIG(status)}{core}")
+        log.write(Severity.ALERT, f"{name} {pid} exited on signal {os.WTERMSIG(status)}{core}")
     else:
-        log.write(Level.NOTICE, f"{name} {pid} exited with code {os.WEXITSTATUS(status)}")
+        log.write(Severity.NOTICE, f"{name} {pid} exited with code {os.WEXITSTATUS(status)}")

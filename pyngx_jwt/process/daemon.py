@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Self
 
-from ..log import Level, Log, errno_text
+from ..log import Log, Severity, errno_text
 
 
 class Daemon:
@@ -24,7 +24,7 @@ class Daemon:
         try:
             pid = os.fork()
         except OSError as error:
-            log.write(Level.EMERG, f"fork() failed {errno_text(error)}")
+            log.write(Severity.EMERG, f"fork() failed {errno_text(error)}")
             return None
         if pid:
             os.close(writer)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..core.main import workers_user
 from ..core.module import User
 from ..errors import ConfError
-from ..log import Level, Log, errno_text, write_stderr
+from ..log import Log, Severity, errno_text, write_stderr
 from ..options import Options
 from ..zones import Folder, start_zones
 from .cycle import Cycle, Load
@@ -63,7 +63,7 @@ def load_generation(
         cycle.zones.check()
         folder = None if options.test else _start_zones(cycle, user, old)
     except ConfError as error:
-        log.write(Level.EMERG, str(error))
+        log.write(Severity.EMERG, str(error))
         return None
     except Exception as error:  # a bug in a module must not end a server that is running
         log_exception(error, log)
@@ -117,7 +117,7 @@ def _take_place(
     if test:
         return True
     configure_sockets(new.sockets, new.log)
-    new.log.write(Level.NOTICE, f'using the "{event_method()}" event method')
+    new.log.write(Severity.NOTICE, f'using the "{event_method()}" event method')
     close_dropped(present, new.log)
     if old:
         old.cycle.open_files.close()

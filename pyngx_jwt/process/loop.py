@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 
-from ..log import Level, Log
+from ..log import Log, Severity
 
 
 def new_event_loop(log: Log) -> asyncio.AbstractEventLoop:
@@ -21,7 +21,7 @@ def new_event_loop(log: Log) -> asyncio.AbstractEventLoop:
         error = context.get("exception")
         lines = traceback.format_exception(error) if error else []
         text = "".join([f"{context['message']}\n", *lines]).rstrip("\n")
-        log.write(Level.ERR, text, lines=True)
+        log.write(Severity.ERR, text, lines=True)
 
     loop.set_exception_handler(tell)
     return loop

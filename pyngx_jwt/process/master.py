@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from ..log import Level, Log, errno_text
+from ..log import Log, Severity, errno_text
 from .boot import Boot
 from .children import Child, reap
 from .generation import Generation, load_generation
@@ -97,7 +97,7 @@ class Master:
         self._number += 1
         gc.collect()
         gc.freeze()  # what the children share must not be copied by their collectors
-        self.log.write(Level.NOTICE, "start worker processes")
+        self.log.write(Severity.NOTICE, "start worker processes")
         for index in range(self.generation.cycle.main.worker_processes):
             child = Child("worker process", index, self._number)
             self.children.append(child)
@@ -110,7 +110,7 @@ class Master:
             pid = os.fork()
         except OSError as error:
             self.log.write(
-                Level.ALERT, f'fork() failed while spawning "{child.name}" {errno_text(error)}'
+                Severity.ALERT, f'fork() failed while spawning "{child.name}" {errno_text(error)}'
             )
             child.respawn_at = time.monotonic() + RESPAWN_PAUSE
             pid = -1
@@ -122,7 +122,7 @@ class Master:
         if pid == -1:
             ours.close()
             return
-        self.log.write(Level.NOTICE, f"start {child.name} {pid}")
+        self.log.write(Severity.NOTICE, f"start {child.name} {pid}")
         child.started(pid, ours)
 
     def _become_worker(self, child: Child, channel: socket.socket) -> NoReturn:
@@ -214,7 +214,7 @@ class Master:
             self._start_workers()
             self.noaccepting = False
             return
-        self.log.write(Level.NOTICE, "reconfiguring")
+        self.log.write(Severity.NOTICE, "reconfiguring")
         gc.unfreeze()
         options, load = self.boot.options, self.boot.load
         generation = load_generation(options, load, self.log, self.generation, [])
@@ -236,13 +236,13 @@ class Master:
             return
         self._retire_at = None
         if self.generation.cycle.main.worker_processes and not any(x.ready for x in new):
-            self.log.write(Level.ALERT, "no new worker process serves, old ones are kept")
+            self.log.write(Severity.ALERT, "no new worker process serves, old ones are kept")
             return
         old = [x for x in self._workers() if x.generation != self._number and not x.exiting]
         self._tell(QUIT, signal.SIGQUIT, old)
 
     def _reopen(self) -> None:
-        self.log.write(Level.NOTICE, "reopening logs")
+        self.log.write(Severity.NOTICE, "reopening logs")
         user = self.generation.user
         self.generation.cycle.open_files.reopen(self.log, user[0] if user else None)
         self.log.redirect_stderr()
@@ -256,13 +256,13 @@ class Master:
 
     def _refuse_change(self) -> None:
         self.log.write(
-            Level.CRIT,
+            Severity.CRIT,
             "the changing binary signal is ignored: you should shutdown or terminate "
             "before either old or new binary's process",
         )
 
     def _change_binary(self) -> None:
-        self.log.write(Level.NOTICE, "changing binary")
+        self.log.write(Severity.NOTICE, "changing binary")
         main = self.generation.cycle.main
         if not rename_pidfile(
             main.pid, main.pid + OLD, f"to {main.pid}{OLD} failed before a new binary", self.log
@@ -299,7 +299,7 @@ class Master:
     def _exit(self) -> int:
         path = self.generation.cycle.main.pid
         delete_pidfile(path + OLD if self.new_binary else path, self.log)
-        self.log.write(Level.NOTICE, "exit")
+        self.log.write(Severity.NOTICE, "exit")
         self._close_sockets()
         with contextlib.suppress(OSError):
             self.generation.cycle.open_files.flush(self.log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from ..log import Level, Log, errno_text
+from ..log import Log, Severity, errno_text
 
 OLD = ".oldbin"  # the name while a new binary runs beside the old one
 SIGNALS = {
@@ -29,7 +29,7 @@ def create_pidfile(path: str, log: Log, test: bool = False) -> bool:
         finally:
             os.close(fd)
     except OSError as error:
-        log.write(Level.EMERG, f'{doing} "{path}" failed {errno_text(error)}')
+        log.write(Severity.EMERG, f'{doing} "{path}" failed {errno_text(error)}')
         return False
     return True
 
@@ -38,7 +38,7 @@ def delete_pidfile(path: str, log: Log) -> None:
     try:
         os.unlink(path.encode("latin-1"))
     except OSError as error:
-        log.write(Level.ALERT, f'unlink() "{path}" failed {errno_text(error)}')
+        log.write(Severity.ALERT, f'unlink() "{path}" failed {errno_text(error)}')
 
 
 def rename_pidfile(old: str, new: str, when: str, log: Log) -> bool:
@@ -46,27 +46,27 @@ def rename_pidfile(old: str, new: str, when: str, log: Log) -> bool:
     try:
         os.rename(old.encode("latin-1"), new.encode("latin-1"))
     except OSError as error:
-        log.write(Level.ALERT, f"rename() {old} {when} {errno_text(error)}")
+        log.write(Severity.ALERT, f"rename() {old} {when} {errno_text(error)}")
         return False
     return True
 
 
 def signal_process(path: str, name: str, log: Log) -> int:
     """``-s name``: the exit status (ngx_signal_process)."""
-    log.write(Level.NOTICE, "signal process started")
+    log.write(Severity.NOTICE, "signal process started")
     try:
         with open(path.encode("latin-1"), "rb") as file:
             text = file.read(32).rstrip(b"\r\n").decode("latin-1")
     except OSError as error:
-        log.write(Level.ERR, f'open() "{path}" failed {errno_text(error)}')
+        log.write(Severity.ERR, f'open() "{path}" failed {errno_text(error)}')
         return 1
     if not (text.isascii() and text.isdigit()):
-        log.write(Level.ERR, f'invalid PID number "{text}" in "{path}"')
+        log.write(Severity.ERR, f'invalid PID number "{text}" in "{path}"')
         return 1
     try:
         os.kill(int(text), SIGNALS[name])
     except (OSError, OverflowError) as error:
         reason = errno_text(error) if isinstance(error, OSError) else "(3: No such process)"
-        log.write(Level.ALERT, f"kill({text}, {SIGNALS[name].value}) failed {reason}")
+        log.write(Severity.ALERT, f"kill({text}, {SIGNALS[name].value}) failed {reason}")
         return 1
     return 0

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import traceback
 
-from ..log import Level, Log
+from ..log import Log, Severity
 from .cycle import Control, Cycle, Listen, Serve
 
 PATIENCE = 1.0  # seconds that a server has to return once it was told to terminate
@@ -54,10 +54,10 @@ class Serving:
             log_exception(error, self._log)
             return False
         if not self.told:
-            self._log.write(Level.ERR, "the server returned although nobody told it to")
+            self._log.write(Severity.ERR, "the server returned although nobody told it to")
         return self.told
 
 
 def log_exception(error: BaseException, log: Log) -> None:
     """A bug, with its traceback, in one entry of the log."""
-    log.write(Level.ERR, "".join(traceback.format_exception(error)).rstrip("\n"), lines=True)
+    log.write(Severity.ERR, "".join(traceback.format_exception(error)).rstrip("\n"), lines=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Protocol
 
-from ..log import Level, Log
+from ..log import Log, Severity
 
 # Those that mean something to a process, in the order a master acts on them.
 HANDLED = (
@@ -86,4 +86,4 @@ def unblock_signals() -> None:
 def log_signal(number: signal.Signals, action: str, log: Log) -> None:
     """``signal 1 (SIGHUP) received, reconfiguring``."""
     ending = f", {action}" if action else ""
-    log.write(Level.NOTICE, f"signal {number.value} ({number.name}) received{ending}")
+    log.write(Severity.NOTICE, f"signal {number.value} ({number.name}) received{ending}")

@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Callable
 
-from ..log import Level, Log
+from ..log import Log, Severity
 from .boot import Boot
 from .generation import Generation, load_generation
 from .loop import new_event_loop
@@ -51,7 +51,7 @@ class Single:
                 loop.close()
         self.generation.cycle.open_files.flush(self.log)
         delete_pidfile(self.generation.cycle.main.pid, self.log)
-        self.log.write(Level.NOTICE, "exit")
+        self.log.write(Severity.NOTICE, "exit")
         self._close_sockets()
         self.generation.cycle.exit()
         if self.generation.folder is not None:
@@ -92,7 +92,7 @@ class Single:
             server.terminate()
 
     def _quit(self) -> None:
-        self.log.write(Level.NOTICE, "gracefully shutting down")
+        self.log.write(Severity.NOTICE, "gracefully shutting down")
         for server in self.servers:
             server.quit()
         self._close_sockets()
@@ -100,7 +100,7 @@ class Single:
     def _reconfigure(self) -> None:
         if self.servers[-1].told:
             return
-        self.log.write(Level.NOTICE, "reconfiguring")
+        self.log.write(Severity.NOTICE, "reconfiguring")
         options, load = self.boot.options, self.boot.load
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
@@ -113,7 +113,7 @@ class Single:
         old.task.add_done_callback(lambda _: former.cycle.zones.retire(self.generation.cycle.zones))
 
     def _reopen(self) -> None:
-        self.log.write(Level.NOTICE, "reopening logs")
+        self.log.write(Severity.NOTICE, "reopening logs")
         self.generation.cycle.open_files.reopen(self.log)
         self.log.redirect_stderr()
 

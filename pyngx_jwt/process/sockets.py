@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from ..conf.values import parse_sec
-from ..log import Level, Log, errno_text
+from ..log import Log, Severity, errno_text
 from .cycle import Listen
 
 TRIES = 5
@@ -57,7 +57,7 @@ class Listening:
         try:
             self.socket.close()
         except OSError as error:
-            log.write(Level.EMERG, f"close() {self.listen.text} failed {errno_text(error)}")
+            log.write(Severity.EMERG, f"close() {self.listen.text} failed {errno_text(error)}")
         self.socket = None
 
     def unlink(self, log: Log) -> None:
@@ -67,7 +67,7 @@ class Listening:
         try:
             os.unlink(self.path.encode("latin-1"))
         except OSError as error:
-            log.write(Level.EMERG, f"unlink() {self.path} failed {errno_text(error)}")
+            log.write(Severity.EMERG, f"unlink() {self.path} failed {errno_text(error)}")
 
 
 def address_key(family: int, host: str, port: int) -> Key:
@@ -137,9 +137,9 @@ def open_sockets(sockets: list[Listening], log: Log, test: bool = False) -> bool
             failed = failed or (error is not None and not test)
         if not failed:
             return True
-        log.write(Level.NOTICE, "try again to bind() after 500ms")
+        log.write(Severity.NOTICE, "try again to bind() after 500ms")
         time.sleep(BETWEEN_TRIES)
-    log.write(Level.EMERG, "still could not bind()")
+    log.write(Severity.EMERG, "still could not bind()")
     return False
 
 
@@ -165,7 +165,7 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
         if opened is not None:
             opened.close()
         if error.errno != errno.EADDRINUSE or not test:
-            log.write(Level.EMERG, f"{doing} {errno_text(error)}")
+            log.write(Severity.EMERG, f"{doing} {errno_text(error)}")
         return error
     listening.socket = opened
     if listening.path:
@@ -194,7 +194,7 @@ def _settle_unix(listening: Listening, log: Log, test: bool) -> None:
     try:
         os.chmod(listening.path.encode("latin-1"), 0o666)
     except OSError as error:
-        log.write(Level.EMERG, f'chmod() "{listening.path}" failed {errno_text(error)}')
+        log.write(Severity.EMERG, f'chmod() "{listening.path}" failed {errno_text(error)}')
     if test:
         listening.unlink(log)
 
@@ -254,7 +254,7 @@ def _option(listening: Listening, level: int, number: int, value: int, name: str
         listening.socket.setsockopt(level, number, value)
     except OSError as error:
         what = f"setsockopt({name}, {value}) {listening.listen.text} failed, ignored"
-        log.write(Level.ALERT, f"{what} {errno_text(error)}")
+        log.write(Severity.ALERT, f"{what} {errno_text(error)}")
 
 
 def close_dropped(old: list[Listening], log: Log) -> None:
@@ -264,5 +264,5 @@ def close_dropped(old: list[Listening], log: Log) -> None:
             continue
         listening.close(log)
         if listening.path:
-            log.write(Level.WARN, f"deleting socket {listening.path}")
+            log.write(Severity.WARN, f"deleting socket {listening.path}")
             listening.unlink(log)

@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 
 from .. import NGINX_VERSION, __version__
-from ..log import Level, Log, OpenFile, initial_log, write_stderr
+from ..log import Log, OpenFile, Severity, initial_log, write_stderr
 from ..options import Options
 from .boot import Boot
 from .cycle import Load, Serve
@@ -27,7 +27,7 @@ from .upgrade import VARIABLE, inherited_sockets
 def run(options: Options, load: Load, serve: Serve) -> int:
     """Tests, signals or serves; the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no KeyboardInterrupt in the middle of things
-    log, file = initial_log(options.error_log, Level.INFO if options.test else Level.NOTICE)
+    log, file = initial_log(options.error_log, Severity.INFO if options.test else Severity.NOTICE)
     environ = dict(os.environ)
     variable = environ.pop(VARIABLE, "")
     inherited = inherited_sockets(variable, log) if variable else []
@@ -91,7 +91,7 @@ def _log_status(log: Log) -> None:
     """Who we are and what we may use (ngx_os_status)."""
     system = os.uname()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    log.write(Level.NOTICE, f"nginx/{NGINX_VERSION}")
-    log.write(Level.NOTICE, f"pyngx/{__version__}, Python {sys.version.split()[0]}")
-    log.write(Level.NOTICE, f"OS: {system.sysname} {system.release}")
-    log.write(Level.NOTICE, f"getrlimit(RLIMIT_NOFILE): {soft}:{hard}")
+    log.write(Severity.NOTICE, f"nginx/{NGINX_VERSION}")
+    log.write(Severity.NOTICE, f"pyngx/{__version__}, Python {sys.version.split()[0]}")
+    log.write(Severity.NOTICE, f"OS: {system.sysname} {system.release}")
+    log.write(Severity.NOTICE, f"getrlimit(RLIMIT_NOFILE): {soft}:{hard}")

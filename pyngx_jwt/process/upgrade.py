@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..log import Level, Log, errno_text
+from ..log import Log, Severity, errno_text
 from .sockets import Listening
 from .worker import environment
 
@@ -37,20 +37,20 @@ class InheritedListen:
 
 def inherited_sockets(variable: str, log: Log) -> list[Listening]:
     """The sockets that the variable names (ngx_add_inherited_sockets)."""
-    log.write(Level.NOTICE, f'using inherited sockets from "{variable}"')
+    log.write(Severity.NOTICE, f'using inherited sockets from "{variable}"')
     found: list[Listening] = []
     *numbers, rest = variable.replace(":", ";").split(";")
     for text in numbers:
         if not (text.isascii() and text.isdigit()):
             what = f'invalid socket number "{text}" in {VARIABLE} environment variable'
-            log.write(Level.EMERG, f"{what}, ignoring the rest of the variable")
+            log.write(Severity.EMERG, f"{what}, ignoring the rest of the variable")
             return found
         listening = _inherit(int(text), log)
         if listening is not None:
             found.append(listening)
     if rest:
         what = f'invalid socket number "{rest}" in {VARIABLE} environment variable'
-        log.write(Level.EMERG, f"{what}, ignoring")
+        log.write(Severity.EMERG, f"{what}, ignoring")
     return found
 
 
@@ -62,7 +62,7 @@ def _inherit(number: int, log: Log) -> Listening | None:
         listen = _describe(inherited)
     except OSError as error:
         what = f"getsockname() of the inherited socket #{number} failed"
-        log.write(Level.CRIT, f"{what} {errno_text(error)}")
+        log.write(Severity.CRIT, f"{what} {errno_text(error)}")
         return None
     listening = Listening(listen)
     listening.socket, listening.inherited = inherited, True
@@ -95,10 +95,10 @@ def execute_new_binary(
         pid = os.fork()
     except OSError as error:
         what = 'fork() failed while spawning "new binary process"'
-        log.write(Level.ALERT, f"{what} {errno_text(error)}")
+        log.write(Severity.ALERT, f"{what} {errno_text(error)}")
         return -1
     if pid:
-        log.write(Level.NOTICE, f"start new binary process {pid}")
+        log.write(Severity.NOTICE, f"start new binary process {pid}")
         return pid
     try:
         for number in numbers:
@@ -106,6 +106,6 @@ def execute_new_binary(
         os.execve(words[0], words, given)
     except OSError as error:
         what = f'execve() failed while executing new binary process "{words[0]}"'
-        log.write(Level.ALERT, f"{what} {errno_text(error)}")
+        log.write(Severity.ALERT, f"{what} {errno_text(error)}")
     finally:
         os._exit(1)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.module import User
-from ..log import Level, Log, errno_text
+from ..log import Log, Severity, errno_text
 from .cycle import Cycle, MainSettings, Serve
 from .loop import new_event_loop
 from .serving import Serving, log_exception
@@ -50,10 +50,10 @@ class Worker:
             log_exception(error, log)
             return FATAL
         if code == 0:
-            log.write(Level.NOTICE, "exiting")
+            log.write(Severity.NOTICE, "exiting")
         self.cycle.exit()
         self.cycle.open_files.flush(log)
-        log.write(Level.NOTICE, "exit")
+        log.write(Severity.NOTICE, "exit")
         return code
 
     def _serve(self) -> int:
@@ -118,7 +118,7 @@ class _Running:
             heard = b""
         if not heard:
             asyncio.get_running_loop().remove_reader(self.worker.channel)
-            self.log.write(Level.NOTICE, "the master process is gone, shutting down")
+            self.log.write(Severity.NOTICE, "the master process is gone, shutting down")
             self.quit()
         for word, act in ((REOPEN, self.reopen), (QUIT, self.quit), (TERMINATE, self.terminate)):
             if word in heard:
@@ -133,14 +133,14 @@ class _Running:
 
     def quit(self) -> None:
         if not self.serving.told:
-            self.log.write(Level.NOTICE, "gracefully shutting down")
+            self.log.write(Severity.NOTICE, "gracefully shutting down")
         self.serving.quit()
 
     def terminate(self) -> None:
         self.serving.terminate()
 
     def reopen(self) -> None:
-        self.log.write(Level.NOTICE, "reopening logs")
+        self.log.write(Severity.NOTICE, "reopening logs")
         self.worker.cycle.open_files.reopen(self.log)
 
 
@@ -155,7 +155,7 @@ def init_worker(
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         except (OSError, ValueError) as error:
             reason = errno_text(error) if isinstance(error, OSError) else f"({error})"
-            log.write(Level.ALERT, f"setrlimit(RLIMIT_NOFILE, {limit}) failed {reason}")
+            log.write(Severity.ALERT, f"setrlimit(RLIMIT_NOFILE, {limit}) failed {reason}")
     return _become_user(user, log) and _change_folder(main.working_directory, log)
 
 
@@ -171,7 +171,7 @@ def _become_user(user: User | None, log: Log) -> bool:
         doing = f"setuid({uid})"
         os.setuid(uid)
     except OSError as error:
-        log.write(Level.EMERG, f"{doing} failed {errno_text(error)}")
+        log.write(Severity.EMERG, f"{doing} failed {errno_text(error)}")
         return False
     return True
 
@@ -188,7 +188,7 @@ def _change_folder(folder: str, log: Log) -> bool:
         if folder:
             os.chdir(folder.encode("latin-1"))
     except OSError as error:
-        log.write(Level.ALERT, f'chdir("{folder}") failed {errno_text(error)}')
+        log.write(Severity.ALERT, f'chdir("{folder}") failed {errno_text(error)}')
         return False
     return True
 

@@ -12,7 +12,7 @@ import socket
 from typing import Any
 
 from ..http.ports import Address, Port
-from ..log import Level, errno_text
+from ..log import Severity, errno_text
 from .handshake import first_protocol
 from .http1 import TIMED_OUT, Worker
 from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
@@ -41,7 +41,7 @@ class Acceptor:
                 sock, peer = await loop.sock_accept(self.bound)
             except OSError as error:
                 log = self.port.address.names.default.location.log
-                log.write(Level.CRIT, f"accept4() failed {errno_text(error)}")
+                log.write(Severity.CRIT, f"accept4() failed {errno_text(error)}")
                 await asyncio.sleep(PAUSE)
                 continue
             task = loop.create_task(self._welcome(sock, peer))
@@ -58,7 +58,7 @@ class Acceptor:
                 async with asyncio.timeout(core.client_header_timeout):
                     header = await self._header(sock, peer, address)
         except TimeoutError:
-            self._report(TIMED_OUT, peer, address, Level.INFO)
+            self._report(TIMED_OUT, peer, address, Severity.INFO)
             sock.close()
             return
         except (BrokenHeader, OSError):
@@ -93,7 +93,9 @@ class Acceptor:
             finally:
                 loop.remove_reader(sock.fileno())
 
-    def _report(self, text: str, peer: Any, address: Address, level: Level = Level.ERR) -> None:
+    def _report(
+        self, text: str, peer: Any, address: Address, level: Severity = Severity.ERR
+    ) -> None:
         if text:
             self.port.log(
                 address.names.default,

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from ..http.request import BodyError, Request, Tunnel, TunnelSide
 from ..http1.response_head import Clock, build_head
-from ..log import Level
+from ..log import Severity
 from .connection import ClientConnection, tcp_info_of
 from .framing import drop_body
 
@@ -72,10 +72,10 @@ class Body:
             async with asyncio.timeout(r.location.core.client_body_timeout):
                 data = await self._content.readany()
         except TimeoutError:
-            r.log(Level.INFO, "client timed out (110: Connection timed out)")
+            r.log(Severity.INFO, "client timed out (110: Connection timed out)")
             raise BodyError(408) from None
         except (web.RequestPayloadError, ConnectionError):
-            r.log(Level.INFO, "client sent invalid or incomplete body")
+            r.log(Severity.INFO, "client sent invalid or incomplete body")
             raise BodyError(400) from None
         return self._taken(data)
 
@@ -181,7 +181,7 @@ class Sink:
             await self._push()
         except TimeoutError:
             assert self._r is not None
-            self._r.log(Level.INFO, "client timed out (110: Connection timed out)")
+            self._r.log(Severity.INFO, "client timed out (110: Connection timed out)")
             raise ConnectionResetError from None
 
     def hint(self, fields: list[tuple[str, str]]) -> None:

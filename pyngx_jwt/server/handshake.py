@@ -17,7 +17,7 @@ from ..http.ports import Address, Port
 from ..http.regex import RegexFailed
 from ..http.tls import ALPN
 from ..http1.host import validate_host
-from ..log import Level, errno_text
+from ..log import Severity, errno_text
 from .hello import HANDSHAKE, Hello, HelloReader
 from .http1 import TIMED_OUT, HttpProtocol, Worker
 from .proxy_protocol import ProxyProtocol
@@ -106,7 +106,7 @@ class Handshake(asyncio.Protocol):
         try:
             found = self.address.names.find_at_handshake(named[0]) if named else None
         except RegexFailed as error:
-            self._log(Level.ALERT, f'pcre2_match() failed: {error} on "{hello.host}"')
+            self._log(Severity.ALERT, f'pcre2_match() failed: {error} on "{hello.host}"')
             self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
             return False
         if found is not None:
@@ -145,16 +145,16 @@ class Handshake(asyncio.Protocol):
     def _refuse(self, alert: int, text: str) -> None:
         """Sends a fatal alert, before any version has been agreed upon."""
         self.transport.write(bytes((21, 3, 3, 0, 2, 2, alert)))
-        self._give_up(Level.INFO, text)
+        self._give_up(Severity.INFO, text)
 
     def _fail(self, error: ssl.SSLError) -> None:
         if isinstance(error, ssl.SSLZeroReturnError):
-            self._give_up(Level.INFO, CLOSED)
+            self._give_up(Severity.INFO, CLOSED)
             return
         level, why = describe(error)
         self._give_up(level, f"{FAILED} {why}")
 
-    def _give_up(self, level: Level, text: str) -> None:
+    def _give_up(self, level: Severity, text: str) -> None:
         """The timer runs on, for a client that does not take the alert."""
         self.over = True
         self._log(level, text)
@@ -163,7 +163,7 @@ class Handshake(asyncio.Protocol):
     def _timed_out(self) -> None:
         if not self.over:
             self.over = True
-            self._log(Level.INFO, TIMED_OUT)
+            self._log(Severity.INFO, TIMED_OUT)
         self.transport.abort()
 
     def eof_received(self) -> bool:
@@ -180,11 +180,11 @@ class Handshake(asyncio.Protocol):
             return
         self.over = True
         if self.begun:
-            self._log(Level.INFO, CLOSED + why)
+            self._log(Severity.INFO, CLOSED + why)
         else:
-            self._log(Level.INFO, f"recv() failed{why}" if why else "client closed connection")
+            self._log(Severity.INFO, f"recv() failed{why}" if why else "client closed connection")
 
-    def _log(self, level: Level, text: str) -> None:
+    def _log(self, level: Severity, text: str) -> None:
         self.protocol.port.log(
             self.server,
             level,

@@ -24,7 +24,7 @@ from ..http.status import TO_HTTPS
 from ..http1.head_types import BadRequest, HeadOptions, head_options
 from ..http1.reader import HeadReader
 from ..http1.response_head import Clock, build_head
-from ..log import Level
+from ..log import Severity
 from ..zones.store import Counts
 from .connection import ClientConnection, tcp_info_of
 from .deadline import Deadline
@@ -193,7 +193,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         if self.body is not None and not self.body.complete:
             r = self.request
             if r is not None:
-                r.log(Level.INFO, CLIENT_GONE)
+                r.log(Severity.INFO, CLIENT_GONE)
             self.must_close = True
             self.body.fail(400)
             return self.request is not None
@@ -250,12 +250,12 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             if unsent < self.unsent:
                 self._await_sending(r)
                 return
-            r.log(Level.INFO, f"{TIMED_OUT} while sending response to client")
+            r.log(Severity.INFO, f"{TIMED_OUT} while sending response to client")
             self.must_close = self.closed = True
             self._reset() if r.location.core.reset_timedout_connection else self.transport.abort()
             self.resume_writing()
             return
-        r.log(Level.INFO, TIMED_OUT)
+        r.log(Severity.INFO, TIMED_OUT)
         if self.body is None:
             return
         self.must_close = True
@@ -270,7 +270,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         r = self._new_request(head)
         r.server, r.location = self.server, self.server.location
         r.status, r.keep_alive = status, False
-        r.log(Level.INFO, f"{why} while reading client request {part}")
+        r.log(Severity.INFO, f"{why} while reading client request {part}")
         self.must_close, self.request = True, r
         self.requests += 1
         self._finished()
@@ -409,7 +409,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
     def _refuse_plain(self, r: Request) -> None:
         """Answers plain HTTP on a TLS port (ngx_http_process_request)."""
         text = "client sent plain HTTP request to HTTPS port"
-        r.log(Level.INFO, f"{text} while reading client request headers")
+        r.log(Severity.INFO, f"{text} while reading client request headers")
         r.keep_alive, self.must_close = False, True
         self._start(r, TO_HTTPS)
 
@@ -441,7 +441,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         r = self._new_request(refused.head)
         r.content_length_in, r.chunked_in = -1, False
         if refused.message:
-            r.log(Level.INFO, refused.message)
+            r.log(Severity.INFO, refused.message)
         self._answer(r, refused.status)
 
     # -- the body --------------------------------------------------------------------------
@@ -620,7 +620,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         """The request waited, and has come to its end."""
         self.running = None
         if error is not None and not isinstance(error, asyncio.CancelledError):
-            self.log(Level.ALERT, f"a request failed: {error!r}")
+            self.log(Severity.ALERT, f"a request failed: {error!r}")
             self.must_close = True
         self._end_request()
         if self.request is None:
@@ -696,6 +696,6 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
     keepalive_timeout = 75.0
     idle_until = 0.0  # keepalive_min_timeout: not closed before, even if the worker is to quit
 
-    def log(self, level: Level, text: str) -> None:
+    def log(self, level: Severity, text: str) -> None:
         """Logs what concerns the connection and no request."""
         self.port.log(self.server, level, text, (self.remote_addr,), self.number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 
-from ..log import Level
+from ..log import Severity
 
 # Reasons that are a client's fault, with OpenSSL's numbers; others are of level crit.
 _REASONS = {
@@ -88,19 +88,19 @@ _SSL = 20 << 23  # the library's part of an error's number
 _WORDS = re.compile(r"(?:\[.*?\] )?(.*?)(?: \(_ssl\.c:\d+\))?")
 
 
-def describe(error: ssl.SSLError) -> tuple[Level, str]:
+def describe(error: ssl.SSLError) -> tuple[Severity, str]:
     """The level of an error, and "(SSL: error:...)"."""
     name, words = error.reason or "", _words(error)
     alert = _ALERT.fullmatch(name)
     if alert is not None:
         number = _ALERTS.get(alert[1], 0)
         return (
-            Level.INFO,
+            Severity.INFO,
             f"{text_of(_ALERT_OFFSET + number, words)[:-1]}:SSL alert number {number})",
         )
     if name in _REASONS:
-        return Level.INFO, text_of(_REASONS[name], words)
-    return Level.CRIT, f"(SSL: {words})"
+        return Severity.INFO, text_of(_REASONS[name], words)
+    return Severity.CRIT, f"(SSL: {words})"
 
 
 def text_of(number: int, words: str) -> str:

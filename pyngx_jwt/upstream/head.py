@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeAlias
 
-from ..log import Level
+from ..log import Severity
 from .errors import BadResponse
 
 HTTP_09, HTTP_10, HTTP_11 = 9, 1000, 1001  # as nginx numbers versions
@@ -60,7 +60,7 @@ class Response:
     body: bytes | None = None  # the whole body if it is here, None: it is to be read()
     trailers: Headers = field(default_factory=list)  # filled when the body has ended
     warning: str = ""  # an oddity after the body that nginx warns of
-    remark: tuple[Level, str] | None = None  # an oddity of the head, for the log
+    remark: tuple[Severity, str] | None = None  # an oddity of the head, for the log
     raw: bytes = b""  # the head as it came, if that was asked for
 
     @property
@@ -109,7 +109,7 @@ def _parse_unusual(data: bytes, buffer_size: int) -> Response | None:
     first, line_end, _ = data.partition(b"\n")
     start = parse_status(first.decode("latin-1")) if line_end else None
     if start is None and (line_end or not _STATUS_START(data)):
-        remark = (Level.ERR, "upstream sent no valid HTTP/1.0 header")
+        remark = (Severity.ERR, "upstream sent no valid HTTP/1.0 header")
         return Response(0, "", HTTP_09, [], [], 0, close=True, remark=remark)
     blank = _BLANK_LINE(data)
     if start is None or blank is None:

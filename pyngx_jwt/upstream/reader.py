@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..log import Level
+from ..log import Severity
 from .body import Chunked, Counted, Decoder, UntilClose
 from .head import HTTP_09, SWITCHING_PROTOCOLS, Response, parse_head
 
@@ -22,7 +22,7 @@ class Reader(Protocol):
         """What finds the end of the body; `limit` are the bytes that a line may have."""
 
     @property
-    def excess_level(self) -> Level:
+    def excess_level(self) -> Severity:
         """How the log tells of data behind the end."""
 
     def excess(self, response: Response) -> str:
@@ -32,7 +32,7 @@ class Reader(Protocol):
 class Http1Reader:
     """Responses of HTTP/1."""
 
-    excess_level = Level.WARN
+    excess_level = Severity.WARN
     parse_head = staticmethod(parse_head)
 
     def decoder(self, response: Response, limit: int, *, keeps_trailers: bool) -> Decoder:

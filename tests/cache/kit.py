@@ -17,7 +17,7 @@ from pyngx_jwt.cache import (
     Policy,
     parse_settings,
 )
-from pyngx_jwt.log import Level
+from pyngx_jwt.log import Severity
 from pyngx_jwt.zones import Folder, Zone, Zones
 from pyngx_jwt.zones.store import CacheIndex
 
@@ -56,7 +56,7 @@ class Kit:
             zones.close()
         self.folder.remove()
 
-    def report(self, level: Level, text: str) -> None:
+    def report(self, level: Severity, text: str) -> None:
         self.log.append(f"[{level.name.lower()}] {text}")
 
     def cache(self, *parameters: str, name: str = "one", size: str = "1m") -> Cache:

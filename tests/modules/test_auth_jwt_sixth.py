@@ -18,8 +18,7 @@ from pyngx_jwt.http.level import Level
 from pyngx_jwt.http.module import Module, Phase
 from pyngx_jwt.http.request import Handler, Request
 from pyngx_jwt.jwt import Policy, Reason, Refusal, Verified, getter
-from pyngx_jwt.log import Level as LogLevel
-from pyngx_jwt.log import Log
+from pyngx_jwt.log import Log, Severity
 from pyngx_jwt.modules.auth_jwt import DIALECTS, Known, choose_dialect, dialect_of
 from pyngx_jwt.modules.auth_jwt.conf import TokenConf
 from pyngx_jwt.modules.auth_jwt.demands import Demand, Denial
@@ -87,7 +86,7 @@ TINY = Dialect(
     project="test/tiny",
     module=tiny,
     policy=Policy(),
-    words=lambda refusal: Told(LogLevel.ERR, ("tiny says no",)),
+    words=lambda refusal: Told(Severity.ERR, ("tiny says no",)),
     marks=(Mark(frozenset({"auth_jwt_leeway"}), with_x),),
     shape=shape,
     advice={"auth_jwt_tinier": 'was never there: write "auth_jwt_tiny"'},

@@ -17,7 +17,7 @@ from typing import Any
 
 from pyngx_jwt.cli import open_standard_files, parse, server_options
 from pyngx_jwt.errors import ConfError
-from pyngx_jwt.log import FileTarget, Level, Log, OpenFile, OpenFiles
+from pyngx_jwt.log import FileTarget, Log, OpenFile, OpenFiles, Severity
 from pyngx_jwt.options import Options
 from pyngx_jwt.process import Control, run
 from pyngx_jwt.zones import Zones
@@ -91,7 +91,7 @@ def load(options: Options, log: Log) -> FakeCycle:
     if "bug" in conf:
         raise RuntimeError(conf["bug"])
     if "warn" in conf:
-        log.write(Level.WARN, conf["warn"])
+        log.write(Severity.WARN, conf["warn"])
     files = OpenFiles()
     target = files.add(options.full_name(conf.get("error_log", "error.log")))
     access = files.add(options.full_name(conf["access_log"])) if "access_log" in conf else None
@@ -101,7 +101,7 @@ def load(options: Options, log: Log) -> FakeCycle:
     return FakeCycle(
         FakeMain(**main),
         tuple(FakeListen(**x) for x in conf.get("listen", ())),
-        Log(FileTarget(target, Level.DEBUG)),
+        Log(FileTarget(target, Severity.DEBUG)),
         files,
         tuple(options.full_name(x) for x in conf.get("folders", ())),
         ((options.conf_file, text),),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.log import FileTarget, Level, Log, OpenFiles
+from pyngx_jwt.log import FileTarget, Log, OpenFiles, Severity
 from pyngx_jwt.process.sockets import (
     Listening,
     address_key,
@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def log(path: Path) -> Iterator[Log]:
     files = OpenFiles()
-    log = Log(FileTarget(files.add(str(path)), Level.DEBUG))
+    log = Log(FileTarget(files.add(str(path)), Severity.DEBUG))
     files.open()
     yield log
     files.close()

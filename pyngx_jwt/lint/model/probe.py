@@ -8,7 +8,7 @@ from ...http.head import new_head
 from ...http.location import Location, Server
 from ...http.request import Request
 from ...http.status import DONE
-from ...log import Level as LogLevel
+from ...log import Severity
 from .place import Place
 
 
@@ -23,7 +23,7 @@ class Probe(Request):
         super().__init__(new_head(0, ""), nobody, nobody, found)
         self.uri, self.method = uri, method
 
-    def log(self, level: LogLevel, text: str) -> None:
+    def log(self, level: Severity, text: str) -> None:
         """A match limit is no matter here."""
 
 

@@ -13,7 +13,7 @@ from ...http.level import Level
 from ...http.module import AnyModule
 from ...http.request import OK, Request, Settle, Status
 from ...jwt import Reason, Refusal, Token, Verified, Verifier, read
-from ...log import Level as LogLevel
+from ...log import Severity
 from .conf import TokenConf
 from .demands import Demand
 from .keyring import Keyring
@@ -116,9 +116,9 @@ class Gate:
         status = self.plan.broken_keys
         if status != 401:
             self._forget(r)
-            r.log(LogLevel.ERR, f"auth_jwt: {failure.text}")
+            r.log(Severity.ERR, f"auth_jwt: {failure.text}")
             return status
-        r.log(LogLevel.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
+        r.log(Severity.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
         return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, failure.text))
 
     def accept(self, r: Request, token: str, verified: Verified) -> Status | None:
@@ -144,7 +144,7 @@ class Gate:
         plan = self.plan
         if refusal.reason is not Reason.CONDITION:
             self._forget(r)
-        if plan.explain is not None and token and r.location.log.level >= LogLevel.ERR:
+        if plan.explain is not None and token and r.location.log.level >= Severity.ERR:
             refusal = plan.explain(r, token, refusal)
         log_refusal(r, token, refusal, plan.words)
         if r.method in plan.excused:
@@ -262,7 +262,7 @@ class Gate:
             return self._decide(r, token, outcome, verifier)
         self._forget(r)
         if isinstance(outcome, Failure) and not self.plan.enforced:
-            r.log(LogLevel.ERR, f"auth_jwt: {outcome.text}")
+            r.log(Severity.ERR, f"auth_jwt: {outcome.text}")
         return None
 
     def _lacks_keys(self, outcome: Outcome, verifier: Verifier | Failure) -> bool:

@@ -12,7 +12,7 @@ from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
 from ...jwt import KeySet, Memory, Policy, Refusal, Verifier, read
-from ...log import Level as LogLevel
+from ...log import Severity
 from .conf import KeyName, TokenConf
 from .sources import Failure, KeyFile, KeyRequest, Source, Sources
 from .variables import choosing_keys
@@ -154,7 +154,7 @@ class Keyring:
             with choosing_keys(r, seen):
                 return [find(r) for find in self._find]
         except UnfitName as error:
-            r.log(LogLevel.WARN, f"auth_jwt: {error}")
+            r.log(Severity.WARN, f"auth_jwt: {error}")
             return []
 
     def _take(self, r: Request, found: KeySet | Failure, sets: list[KeySet]) -> bool:
@@ -165,7 +165,7 @@ class Keyring:
         if self._lenient and not found.fatal:
             if found not in r.contexts:
                 r.contexts[found] = True
-                r.log(LogLevel.ERR, f"auth_jwt: {found.sentence} ({found.text})")
+                r.log(Severity.ERR, f"auth_jwt: {found.sentence} ({found.text})")
             return True
         return False
 

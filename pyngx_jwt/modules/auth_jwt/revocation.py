@@ -11,7 +11,7 @@ from ...conf.parse import Statement
 from ...http.request import Request
 from ...jwt import Json, Revocation
 from ...jwt.encoding import decode_json
-from ...log import Level
+from ...log import Severity
 
 LIST_SIZE = 1024 * 1024  # bytes
 LOOK = 1.0  # seconds between two looks
@@ -48,7 +48,7 @@ class RevocationFile:
             self._bad = failure
             if failure and failure != before:
                 text = f'revocation list "{self.name}" cannot be used: {failure}'
-                r.log(Level.ERR, f"auth_jwt: {text}; what it held before is still refused")
+                r.log(Severity.ERR, f"auth_jwt: {text}; what it held before is still refused")
         return self._found
 
     def _read(self) -> str:

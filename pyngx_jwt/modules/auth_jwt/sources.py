@@ -23,7 +23,7 @@ from ...http.location import Location
 from ...http.request import Request
 from ...http.subrequest import Kept, subrequest
 from ...jwt import KeySet, KeySetError, Limits, NoUsableKey
-from ...log import Level, errno_text
+from ...log import Severity, errno_text
 from .sharing import shared_location
 
 LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
@@ -143,7 +143,7 @@ class KeyFile:
         if not self._since <= now < self.until:
             self._since, self.until = now, now + LOOK
             self._look(
-                now, lambda text: r.log(Level.WARN, text), lambda text: r.log(Level.ERR, text)
+                now, lambda text: r.log(Severity.WARN, text), lambda text: r.log(Severity.ERR, text)
             )
         return self._found
 
@@ -283,7 +283,7 @@ class KeyRequest:
         finally:
             self._refreshing = None
         if isinstance(found, Failure):
-            r.log(Level.WARN, f"auth_jwt: {found.text}; the last keys are still used")
+            r.log(Severity.WARN, f"auth_jwt: {found.text}; the last keys are still used")
         elif self._shared:
             self._accept(found)
 
@@ -302,7 +302,7 @@ class KeyRequest:
             return
         if not self._is_bad:
             self._is_bad = True
-            r.log(Level.ERR, f"auth_jwt: {failure.text}; the last keys are still used")
+            r.log(Severity.ERR, f"auth_jwt: {failure.text}; the last keys are still used")
         self._keep(self._good[0], LOOK)
 
     async def _ask_well(self, r: Request) -> Found:
@@ -354,7 +354,7 @@ class KeyRequest:
             text = f"{place} failed: {reason}"
             return Failure(text, sentence, bool(coding), is_ok, is_ok and sub.cached)
         try:
-            report: Report = lambda text: r.log(Level.WARN, text)  # noqa: E731
+            report: Report = lambda text: r.log(Severity.WARN, text)  # noqa: E731
             return self._sets.parse(sink.body, self._form, place, report)
         except KeySetError as error:
             unreadable = not isinstance(error, NoUsableKey)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...http.request import Request
 from ...jwt import ALGORITHMS, Json, Reason, Refusal
 from ...jwt.encoding import encode_json
-from ...log import Level
+from ...log import Severity
 
 SECRET = 16  # characters from which on something may be worth stealing
 
@@ -19,7 +19,7 @@ SECRET = 16  # characters from which on something may be worth stealing
 class Told(NamedTuple):
     """Lines of a module; our reason is added to the last, and stands alone if there is none."""
 
-    level: Level
+    level: Severity
     lines: tuple[str, ...] = ()
 
 
@@ -28,7 +28,7 @@ Words = Callable[[Refusal], Told]
 
 def plus_words(refusal: Refusal) -> Told:
     """The sentences of NGINX Plus are not known."""
-    return Told(Level.INFO)
+    return Told(Severity.INFO)
 
 
 _TESLA = {
@@ -43,12 +43,12 @@ def tesla_words(refusal: Refusal) -> Told:
     """TeslaGov's module knows no "nbf"."""
     reason = refusal.reason
     if reason is Reason.NOT_YET_VALID:
-        return Told(Level.ERR)
+        return Told(Severity.ERR)
     if reason is Reason.DATE:
-        return Told(Level.ERR, () if "nbf" in refusal.facts else ("the JWT has expired",))
+        return Told(Severity.ERR, () if "nbf" in refusal.facts else ("the JWT has expired",))
     if reason is Reason.NO_SOURCE and refusal.detail == NO_HEX:
-        return Told(Level.ERR, (NO_HEX,))
-    return Told(Level.ERR, (_TESLA.get(reason, "failed to parse JWT"),))
+        return Told(Severity.ERR, (NO_HEX,))
+    return Told(Severity.ERR, (_TESLA.get(reason, "failed to parse JWT"),))
 
 
 _NO_CONTEXT = "JWT: failed to get jwt from module context"
@@ -59,22 +59,22 @@ def maxlt_words(refusal: Refusal) -> Told:
     reason, facts = refusal.reason, refusal.facts
     alg, exp = facts.get("alg"), facts.get("exp")
     if reason is Reason.EXPIRED and _whole(exp):
-        return Told(Level.INFO, (f"JWT: the jwt has expired [exp={_whole(exp)}]",))
+        return Told(Severity.INFO, (f"JWT: the jwt has expired [exp={_whole(exp)}]",))
     if reason is Reason.CONDITION:
-        return Told(Level.INFO)
+        return Told(Severity.INFO)
     if reason is Reason.NOT_YET_VALID or "nbf" in facts:
-        return Told(Level.WARN)
+        return Told(Severity.WARN)
     if reason in (Reason.EXPIRED, Reason.DATE):
-        return Told(Level.WARN, (f"JWT: invalid exp date in jwt {_short(exp)}",))
+        return Told(Severity.WARN, (f"JWT: invalid exp date in jwt {_short(exp)}",))
     if reason is Reason.ALGORITHM and (alg in ALGORITHMS or alg == "none"):
-        return Told(Level.WARN, (f"JWT: invalid algorithm in jwt {alg}",))
+        return Told(Severity.WARN, (f"JWT: invalid algorithm in jwt {alg}",))
     if reason is Reason.MISSING:
         why = (str(facts["why"]),) if "why" in facts else ()
-        return Told(Level.WARN, (*why, "JWT: failed to find a jwt", _NO_CONTEXT))
+        return Told(Severity.WARN, (*why, "JWT: failed to find a jwt", _NO_CONTEXT))
     if reason is Reason.NO_KEY and str(alg).startswith("HS"):
         told = f"JWT: {alg} algorithm cannot be used with a PEM key"
-        return Told(Level.WARN, (told, _NO_CONTEXT))
-    return Told(Level.WARN, ("JWT: failed to parse jwt", _NO_CONTEXT))
+        return Told(Severity.WARN, (told, _NO_CONTEXT))
+    return Told(Severity.WARN, ("JWT: failed to parse jwt", _NO_CONTEXT))
 
 
 def _whole(value: Json) -> int:
@@ -97,24 +97,24 @@ _UNVERIFIED = "rejected due to missing signature key or signature validate failu
 def kjdev_words(refusal: Refusal) -> Told:
     reason, facts = refusal.reason, refusal.facts
     if reason is Reason.MISSING and facts:
-        return _at(Level.ERR, "token variable specified was not provided")
+        return _at(Severity.ERR, "token variable specified was not provided")
     if reason is Reason.EXPIRED and _is_unreadable(facts.get("exp")):
-        return _at(Level.ERR, "rejected due to exp claim could not be obtained")
+        return _at(Severity.ERR, "rejected due to exp claim could not be obtained")
     if reason is Reason.EXPIRED or facts.get("absent") == "exp":
-        return _at(Level.INFO, _expired(refusal))
+        return _at(Severity.INFO, _expired(refusal))
     if reason is Reason.DATE:
         name = refusal.detail.partition(" ")[0]
-        return _at(Level.ERR, f"rejected due to {name} claim could not be obtained")
+        return _at(Severity.ERR, f"rejected due to {name} claim could not be obtained")
     if reason in (Reason.SIGNATURE, Reason.NO_KEY) and "kid" in facts:
         failed = f'rejected due to signature validate failure: kid="{facts["kid"]}"'
-        return _at(Level.INFO, failed, _UNVERIFIED)
+        return _at(Severity.INFO, failed, _UNVERIFIED)
     if reason is Reason.ALGORITHM and facts.get("alg") == "none":
-        return _at(Level.INFO, "rejected due to none algorithm")
+        return _at(Severity.INFO, "rejected due to none algorithm")
     if reason is Reason.CONDITION:
-        return _at(Level.INFO, f"rejected due to {facts.get('variable')} variable invalid")
+        return _at(Severity.INFO, f"rejected due to {facts.get('variable')} variable invalid")
     if reason in (Reason.CLAIM, Reason.REVOKED):
         return _unmet(refusal)
-    return _at(Level.INFO, _KJDEV.get(reason, _UNVERIFIED))
+    return _at(Severity.INFO, _KJDEV.get(reason, _UNVERIFIED))
 
 
 def _is_unreadable(value: Json) -> bool:
@@ -122,7 +122,7 @@ def _is_unreadable(value: Json) -> bool:
     return value == -1 or (isinstance(value, float) and value < 0)
 
 
-def _at(level: Level, *sentences: str) -> Told:
+def _at(level: Severity, *sentences: str) -> Told:
     return Told(level, tuple(f"auth_jwt: {sentence}" for sentence in sentences))
 
 
@@ -141,20 +141,20 @@ def _unmet(refusal: Refusal) -> Told:
     facts = refusal.facts
     name = facts.get("name")
     if kind := facts.get("missing"):
-        return _at(Level.ERR, f"rejected due to missing {kind}: {name}")
+        return _at(Severity.ERR, f"rejected due to missing {kind}: {name}")
     if kind := facts.get("unmet"):
         value, operator, expected = (facts.get(k) for k in ("value", "operator", "expected"))
         told = f'"{value}" is not "{operator}" "{expected}"'
-        return _at(Level.INFO, f"rejected due to {name} {kind} requirement: {told}")
+        return _at(Severity.INFO, f"rejected due to {name} {kind} requirement: {told}")
     if revoked := facts.get("revoked"):
         told = f'{revoked}="{facts.get("value")}" {facts.get("note")}'
-        return _at(Level.INFO, f"rejected due to {revoked} in revocation list: {told}")
+        return _at(Severity.INFO, f"rejected due to {revoked} in revocation list: {told}")
     if unnamed := facts.get("unnamed"):
         text = f"rejected due to {unnamed} cannot be empty when revocation_{unnamed}s set"
-        return _at(Level.INFO, text)
+        return _at(Severity.INFO, text)
     if error := facts.get("error"):
-        return _at(Level.ERR, str(error))
-    return _at(Level.INFO, f"rejected due to {refusal.detail}")
+        return _at(Severity.ERR, str(error))
+    return _at(Severity.INFO, f"rejected due to {refusal.detail}")
 
 
 def log_refusal(r: Request, token: str, refusal: Refusal, words: Words) -> None:

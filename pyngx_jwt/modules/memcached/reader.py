@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...log import Level
+from ...log import Severity
 from ...upstream.body import Counted, Decoder
 from ...upstream.errors import BadResponse
 from ...upstream.head import HTTP_10, MAX_LENGTH, Response
@@ -13,7 +13,7 @@ END = b"\r\nEND\r\n"  # behind a value
 class MemcachedReader:
     """Reads the value of a key; the connection of one that is not wanted is closed."""
 
-    excess_level = Level.ERR
+    excess_level = Severity.ERR
 
     def __init__(self, key: str, gzip_flag: int, *, wanted: bool) -> None:
         self.key, self.gzip_flag, self.wanted = key, gzip_flag, wanted
@@ -32,7 +32,7 @@ class MemcachedReader:
 
     def _response(self, line: str, size: int) -> Response:
         if line == "END":
-            told = Level.INFO, f'key: "{self.key}" was not found by memcached'
+            told = Severity.INFO, f'key: "{self.key}" was not found by memcached'
             return Response(404, "", HTTP_10, [], [], size, length=0, remark=told)
         if not line.startswith("VALUE "):
             raise _invalid(line)

@@ -38,7 +38,7 @@ from ....jwt.requirements import (
     MISSING,
     Step,
 )
-from ....log import Level as LogLevel
+from ....log import Severity
 from ..blocks import place_of, warn
 from ..conditions import (
     MemberDemand,
@@ -359,7 +359,7 @@ def _ignored(phase: Phase) -> Callable[[Request], None]:
     """What kjdev's module says in the phase that was not chosen."""
     other = Phase.ACCESS if phase is Phase.PREACCESS else Phase.PREACCESS
     text = f"auth_jwt: ignore phase: {other.name}"
-    return lambda r: r.log(LogLevel.DEBUG, text)
+    return lambda r: r.log(Severity.DEBUG, text)
 
 
 def _keyring(conf: KjdevConf, level: Level) -> Keyring:

@@ -21,8 +21,7 @@ from ....http.template import Template, without_variables
 from ....http.uri import escape_args
 from ....http.variables import Getter
 from ....jwt import ALGORITHMS, Json, Policy, Presence, TextRequirement, Verified, render_string
-from ....log import Level as LogLevel
-from ....log import errno_text
+from ....log import Severity, errno_text
 from ...core import CoreConf
 from ...rewrite import RewriteConf
 from ..blocks import answers, opened_at, place_of, warn
@@ -414,7 +413,7 @@ def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
     def accepted(r: Request, token: Verified) -> None:
         if told and token.header.get("alg") != algorithm:
             text = f'auth_jwt: token with "alg" {token.header.get("alg")} accepted, as {algorithm}'
-            r.log(LogLevel.INFO, text)
+            r.log(Severity.INFO, text)
         if conf.request_claims:
             _export(r, names, _fields(conf.request_claims, token))
         for name, value in _fields(conf.response_claims, token):

@@ -10,8 +10,8 @@ from ..errors import ConfError
 STDERR_FD = 2
 
 
-class Level(IntEnum):
-    """The level of a message; a log takes those that are not above its own."""
+class Severity(IntEnum):
+    """The severity of a message; a log takes those not above its own level."""
 
     STDERR = 0
     EMERG = 1
@@ -30,21 +30,21 @@ LEVEL_NAMES = ("", "emerg", "alert", "crit", "error", "warn", "notice", "info", 
 _DEBUG_PARTS = ("core", "alloc", "mutex", "event", "http", "mail", "stream")
 
 
-def parse_levels(words: tuple[str, ...]) -> Level:
+def parse_levels(words: tuple[str, ...]) -> Severity:
     """The level that ``error_log FILE words`` asks for (ngx_log_set_levels)."""
-    found: Level | None = None
+    found: Severity | None = None
     for word in words:
         if word in LEVEL_NAMES[1:]:
             if found is not None:
                 raise ConfError(f'duplicate log level "{word}"')
-            found = Level(LEVEL_NAMES.index(word))
+            found = Severity(LEVEL_NAMES.index(word))
         elif word in (f"debug_{part}" for part in _DEBUG_PARTS):
-            if found not in (None, Level.DEBUG):
+            if found not in (None, Severity.DEBUG):
                 raise ConfError(f'invalid log level "{word}"')
-            found = Level.DEBUG
+            found = Severity.DEBUG
         else:
             raise ConfError(f'invalid log level "{word}"')
-    return Level.ERR if found is None else found
+    return Severity.ERR if found is None else found
 
 
 def errno_text(error: OSError) -> str:
