@@ -39,7 +39,7 @@ from ..modules.auth_jwt.gate import Gate
 from ..modules.auth_jwt.sources import KeyRequest
 from ..modules.auth_jwt.variables import NOW
 from ..modules.auth_jwt.watch import Watch as GateWatch
-from ..modules.missing import Refusal
+from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, tell_access, tell_limits
 from .lines import Line, Mark, shown, statement_with, statements_of
@@ -329,7 +329,7 @@ class Trace(Watch):
 
     def _answering(self, handler: Handler, level: Level) -> Statement | None:
         """The statement of what answers."""
-        if isinstance(handler, Refusal):
+        if isinstance(handler, UnsupportedHandler):
             return handler.statement
         for name in ANSWERS:
             if statement := statement_with(level.statements.get(name, ())):

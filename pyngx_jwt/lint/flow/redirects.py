@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...conf.directive import LOCATION
 from ...conf.parse import Statement
-from ...modules.core import CoreConf, ErrorPage
+from ...modules.core import CoreConf, DeclaredErrorPage
 from ..model.configuration import Configuration
 from ..model.place import Place
 from ..model.probe import location_of
@@ -53,13 +53,13 @@ def _with_ifs(place: Place) -> Iterator[Place]:
             yield place.conf.place(level)
 
 
-def error_page_of(place: Place, code: int) -> ErrorPage | None:
+def error_page_of(place: Place, code: int) -> DeclaredErrorPage | None:
     """The error_page that counts for a code."""
     pages = place[CoreConf].error_pages
     return next((page for page in pages if code in page.codes), None)
 
 
-def error_page_statement(place: Place, page: ErrorPage) -> Statement:
+def error_page_statement(place: Place, page: DeclaredErrorPage) -> Statement:
     """Where it is written."""
     for around in place.outward():
         for statement in around.given("error_page"):

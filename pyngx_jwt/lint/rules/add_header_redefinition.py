@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...modules.headers import HeadersConf
+from ...modules.headers import HeadersFilterConf
 from ..finding import Severity
 from ..model.place import Place
 from ..rule import Hit, Rule
@@ -51,8 +51,8 @@ def check(place: Place) -> Iterator[Hit]:
     given = place.given("add_header") if outer is not None else []
     if not given or outer is None:
         return
-    own = {field.name.lower() for field in place[HeadersConf].fields}
-    around = outer[HeadersConf].fields
+    own = {field.name.lower() for field in place[HeadersFilterConf].fields}
+    around = outer[HeadersFilterConf].fields
     lost = [f.name for f in around if f.name.lower() in SECURITY - own and f.value.text]
     if lost:
         yield Hit(

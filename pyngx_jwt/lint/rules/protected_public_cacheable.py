@@ -28,7 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ...modules.headers import HeadersConf, Start
+from ...modules.headers import HeadersFilterConf, Start
 from ..finding import Severity
 from ..flow.fields import BEARER, carriers
 from ..model.place import Place
@@ -45,7 +45,7 @@ LASTING = (Start.ACCESS, Start.MODIFIED, Start.DAILY)
 def check(place: Place) -> Iterator[Hit]:
     if not place.auth.wanted or place.is_internal:
         return
-    conf = place[HeadersConf]
+    conf = place[HeadersFilterConf]
     given = [field.value.text for field in conf.fields if field.name.lower() == "cache-control"]
     public = next((text for text in given if PUBLIC.search(text)), "")
     if public:
