@@ -26,7 +26,7 @@ from pyngx_jwt.core.module import AnyModule, Module
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.modules import MODULES
-from pyngx_jwt.options import FOLDER, Options
+from pyngx_jwt.options import DIRECTORY, Options
 
 OPENING = [d for module in MODULES for d in module.conf.directives.values() if d.opens]
 
@@ -53,7 +53,7 @@ class StreamConf(Conf):
 
 def read_file(conf: Path, *more: AnyModule) -> Level:
     """The main level of a configuration that a few more modules than usual read."""
-    options = Options(f"{conf.parent}/", str(conf), "", FOLDER)
+    options = Options(f"{conf.parent}/", str(conf), "", DIRECTORY)
     root, _ = read(scope_of(options, lambda text: None, modules=(*MODULES, *more)))
     return root
 
