@@ -17,7 +17,7 @@ from .flow.reach import reachability
 from .model.configuration import Configuration
 from .read.analysis import analyse
 from .read.includes import InputError
-from .read.inputs import Request
+from .read.inputs import Inputs
 from .read.snippet import CONTEXTS
 from .read.target import TARGETS
 from .report import REPORTERS
@@ -35,7 +35,7 @@ from .report.output import (
     standard_input,
 )
 from .report.result import Report
-from .report.settings import SEVERITIES, Settings, SettingsError, find_settings, read_settings
+from .report.settings import SEVERITIES, LintSettings, SettingsError, find_settings, read_settings
 from .rules import rule_named
 from .run import lint
 
@@ -56,8 +56,8 @@ def main(words: list[str]) -> int:
         return say(f"internal error: {traceback.format_exc()}", INTERNAL)
 
 
-def _lint(asked: argparse.Namespace, settings: Settings) -> int:
-    request = Request(
+def _lint(asked: argparse.Namespace, settings: LintSettings) -> int:
+    inputs = Inputs(
         asked.paths or [_default_path(asked.prefix)],
         asked.prefix,
         CONTEXTS.get(asked.context, ""),
@@ -66,8 +66,8 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
         settings.target.dialect,
     )
     if asked.reachability:
-        return _reachability(request, settings)
-    report = lint(request, settings)
+        return _reachability(inputs, settings)
+    report = lint(inputs, settings)
     if asked.write_baseline:
         write_baseline(asked.write_baseline, report.findings)
         return CLEAN
@@ -80,10 +80,10 @@ def _lint(asked: argparse.Namespace, settings: Settings) -> int:
     return _status(report, settings)
 
 
-def _reachability(request: Request, settings: Settings) -> int:
+def _reachability(inputs: Inputs, settings: LintSettings) -> int:
     """An invalid configuration is reported as far as it could be read."""
     status = CLEAN
-    for found in request.inputs(frozenset()):
+    for found in inputs.configurations(frozenset()):
         analysis = analyse(found.options, found.files, settings.target)
         if any(finding.is_error for finding in findings(analysis)):
             status = say(f"the configuration {found.path} is invalid", INVALID)
@@ -91,7 +91,7 @@ def _reachability(request: Request, settings: Settings) -> int:
     return status
 
 
-def _status(report: Report, settings: Settings) -> int:
+def _status(report: Report, settings: LintSettings) -> int:
     if report.crashes:
         return INTERNAL
     if report.is_invalid:
@@ -99,9 +99,9 @@ def _status(report: Report, settings: Settings) -> int:
     return FOUND if report.worst() >= settings.fail_on else CLEAN
 
 
-def _settings(asked: argparse.Namespace) -> Settings:
+def _settings(asked: argparse.Namespace) -> LintSettings:
     path = asked.config or find_settings(os.getcwd())
-    settings = read_settings(path) if path else Settings()
+    settings = read_settings(path) if path else LintSettings()
     if asked.fail_on:
         settings = replace(settings, fail_on=SEVERITIES[asked.fail_on])
     if asked.target:

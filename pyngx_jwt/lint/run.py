@@ -13,32 +13,32 @@ from .errors import diagnose
 from .finding import Finding, Related, Severity, Spot
 from .model.configuration import Configuration
 from .read.analysis import Analysis, analyse
-from .read.inputs import Input, Request
+from .read.inputs import Input, Inputs
 from .read.snippet import FRAME
 from .read.texts import Texts
 from .report import suppress
 from .report.result import Report
-from .report.settings import Settings
+from .report.settings import LintSettings
 from .rule import Hit, Rule
 from .rules import rules
 
 NOT_READ = "not-read"
 
 
-def lint(request: Request, settings: Settings) -> Report:
+def lint(inputs: Inputs, settings: LintSettings) -> Report:
     """Lints what is asked for; the findings are in the order of files and lines."""
     report = Report()
-    for asked in request.inputs(report.files):
+    for asked in inputs.configurations(report.files):
         _lint_one(asked, settings, report)
-    for path in request.asked:
-        if request.is_foreign(path) and path not in report.files:
+    for path in inputs.asked:
+        if inputs.is_foreign(path) and path not in report.files:
             text = "nothing in it is a directive of nginx, it was not read"
             report.findings.append(Finding(NOT_READ, Severity.WARN, Spot(path, 1, 1), text))
     report.findings = _numbered(sorted(set(report.findings), key=_order))
     return report
 
 
-def _lint_one(asked: Input, settings: Settings, report: Report) -> None:
+def _lint_one(asked: Input, settings: LintSettings, report: Report) -> None:
     analysis = analyse(asked.options, asked.files, settings.target)
     report.configurations += 1
     found = [*diagnose.findings(analysis, is_snippet=asked.is_snippet)]

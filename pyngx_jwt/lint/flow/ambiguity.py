@@ -13,7 +13,17 @@ from functools import lru_cache
 
 from ...errors import ConfError
 from ...http.regex import Regex, RegexFailed
-from .pattern import Chars, Choice, Group, Mark, Node, PatternError, Repeat, Sequence, parse_pattern
+from .pattern import (
+    Alternation,
+    Assertion,
+    Capture,
+    Chars,
+    Node,
+    PatternError,
+    Repeat,
+    Sequence,
+    parse_pattern,
+)
 
 TURNS = 30
 LIMIT = "(*LIMIT_MATCH=100000)"
@@ -70,11 +80,11 @@ class Machine:
             self.follow.append(Counter())
             here = Counter({len(self.masks) - 1: 1})
             return here, here, False
-        if isinstance(node, Group):
+        if isinstance(node, Capture):
             return self._add(node.item)
         if isinstance(node, Repeat):
             return self._add_repeat(node)
-        if isinstance(node, Choice):
+        if isinstance(node, Alternation):
             parts = [self._add(item) for item in node.items]
             first, last = Counter[int](), Counter[int]()
             for begin, end, _ in parts:
@@ -94,7 +104,7 @@ class Machine:
     def _add_sequence(self, items: tuple[Node, ...]) -> tuple[Counter[int], Counter[int], bool]:
         first, last, empty = Counter[int](), Counter[int](), True
         for item in items:
-            if isinstance(item, Mark):
+            if isinstance(item, Assertion):
                 continue
             begin, end, nothing = self._add(item)
             self._join(last, begin)

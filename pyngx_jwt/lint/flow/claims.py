@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\{?([A-Za-z0-9_]+)")
 _SETS = ("auth_jwt_claim_set", "auth_jwt_header_set")
 
 
-class Use(NamedTuple):
+class VariableUse(NamedTuple):
     """A variable in a word of a statement or an entry; `name` is in the case it is written in."""
 
     statement: Statement
@@ -23,7 +23,7 @@ class Use(NamedTuple):
     name: str
 
 
-def uses(conf: Configuration, names: re.Pattern[str]) -> Iterator[Use]:
+def uses(conf: Configuration, names: re.Pattern[str]) -> Iterator[VariableUse]:
     """The variables whose names match (case counts), in the order of the statements."""
     if not any(_PREFIX in text for text in conf.texts.by_path.values()):
         return
@@ -34,7 +34,7 @@ def uses(conf: Configuration, names: re.Pattern[str]) -> Iterator[Use]:
             for at, word in enumerate((statement.name, *statement.args)):
                 if "$" in word:
                     for found in pattern.finditer(word):
-                        yield Use(statement, at, found[1])
+                        yield VariableUse(statement, at, found[1])
 
 
 def token_variables(conf: Configuration) -> dict[str, str]:

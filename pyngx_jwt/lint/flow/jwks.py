@@ -9,8 +9,8 @@ from ...cache.freshness import valid_seconds
 from ...conf.parse import Statement
 from ...modules.core import CoreConf
 from ..model.backends import passing
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..model.probe import location_of
 from ..rule import Hit
 
@@ -18,12 +18,12 @@ REQUEST = "auth_jwt_key_request"
 
 
 class KeyLocation(NamedTuple):
-    """A place that answers with keys, and the statement that asks it."""
+    """A block that answers with keys, and the statement that asks it."""
 
-    place: Place
+    block: Block
     request: Statement
     uri: str
-    asking: Place
+    asking: Block
 
     @property
     def asked(self) -> tuple[tuple[Statement, str], ...]:
@@ -32,19 +32,19 @@ class KeyLocation(NamedTuple):
 
     def fault(self, message: str, hint: str) -> Hit:
         """A finding about the way in which the location fetches them."""
-        return Hit(passing(self.place), message, hint, self.asked)
+        return Hit(passing(self.block), message, hint, self.asked)
 
 
 class KeyRequested(NamedTuple):
-    """A URI that keys are asked of, by a place that demands tokens."""
+    """A URI that keys are asked of, by a block that demands tokens."""
 
     uri: str
     statement: Statement
-    asking: Place
+    asking: Block
 
 
 def key_requests(conf: Configuration) -> Iterator[KeyRequested]:
-    """The constant URIs that protected places fetch keys from."""
+    """The constant URIs that protected blocks fetch keys from."""
     for asking in conf.answering:
         if not asking.auth.wanted:
             continue
@@ -58,16 +58,16 @@ def key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """The locations behind these, each once."""
     seen: set[tuple[int, Statement]] = set()
     for found in key_requests(conf):
-        place = location_of(found.asking.server, found.uri.partition("?")[0])
-        if place is not None and (id(place), found.statement) not in seen:
-            seen.add((id(place), found.statement))
-            yield KeyLocation(place, found.statement, found.uri, found.asking)
+        block = location_of(found.asking.server, found.uri.partition("?")[0])
+        if block is not None and (id(block), found.statement) not in seen:
+            seen.add((id(block), found.statement))
+            yield KeyLocation(block, found.statement, found.uri, found.asking)
 
 
 def proxied_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """Those of them that are for this purpose and ask another server."""
     for found in key_locations(conf):
-        if found.place.target is not None and not falls_through(found.place, found.uri):
+        if found.block.target is not None and not falls_through(found.block, found.uri):
             yield found
 
 
@@ -78,28 +78,28 @@ def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     return iter(()) if only_pyngx else proxied_key_locations(conf)
 
 
-def falls_through(place: Place, uri: str) -> bool:
-    """Whether a URI comes to a place only because no other location takes it."""
-    if not place.is_location:
-        return place.is_server
-    core = place[CoreConf]
+def falls_through(block: Block, uri: str) -> bool:
+    """Whether a URI comes to a block only because no other location takes it."""
+    if not block.is_location:
+        return block.is_server
+    core = block[CoreConf]
     return core.name == "/" and core.modifier in ("", "^~") and uri.partition("?")[0] != "/"
 
 
-def _asked(asking: Place, uri: str) -> Statement:
-    for place in asking.outward():
-        for statement in place.given(REQUEST):
+def _asked(asking: Block, uri: str) -> Statement:
+    for block in asking.outward():
+        for statement in block.given(REQUEST):
             if statement.args[:1] == (uri,):
                 return statement
     return asking.set_by(REQUEST)
 
 
-def kept_in_cache(place: Place) -> int:
-    """The seconds that a cache keeps the keys which a place fetches; 0: not, or who knows."""
-    cache = place.caching
+def kept_in_cache(block: Block) -> int:
+    """The seconds that a cache keeps the keys which a block fetches; 0: not, or who knows."""
+    cache = block.caching
     return valid_seconds(cache.valid, 200) if cache.zone is not None else 0
 
 
-def kept_by_module(asking: Place) -> float:
+def kept_by_module(asking: Block) -> float:
     """The seconds of auth_jwt_key_cache, 0 where the dialect has none."""
     return asking.auth.conf.key_lifetime

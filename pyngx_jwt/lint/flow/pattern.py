@@ -30,7 +30,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Alternation:
     items: tuple[Node, ...]
 
 
@@ -45,7 +45,7 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Capture:
     """A capture: its number and its name."""
 
     item: Node
@@ -54,13 +54,13 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Assertion:
     """What takes no characters: "^", "$", boundaries, what is looked at ahead or behind."""
 
     kind: str
 
 
-Node = Chars | Sequence | Choice | Repeat | Group | Mark
+Node = Chars | Sequence | Alternation | Repeat | Capture | Assertion
 
 
 def mask_of(characters: str) -> int:
@@ -110,10 +110,10 @@ _UPPER, _LOWER = mask_of(ascii_letters[26:]), mask_of(ascii_letters[:26])
 @lru_cache(maxsize=4096)
 def parse_pattern(text: str, *, caseless: bool = False) -> Node:
     """Raises PatternError."""
-    return _Parser(text, caseless).whole()
+    return _PatternParser(text, caseless).whole()
 
 
-class _Parser:
+class _PatternParser:
     def __init__(self, text: str, caseless: bool) -> None:
         self.text, self.at, self.groups = text, 0, 0
         self.caseless, self.dots_all = caseless, False
@@ -130,7 +130,7 @@ class _Parser:
         items = [self.sequence()]
         while self._take("|"):
             items.append(self.sequence())
-        return items[0] if len(items) == 1 else Choice(tuple(items))
+        return items[0] if len(items) == 1 else Alternation(tuple(items))
 
     def sequence(self) -> Node:
         items: list[Node] = []
@@ -169,7 +169,7 @@ class _Parser:
         if c == ".":
             return Chars(ALL if self.dots_all else ALL & ~LINE_END)
         if c in "^$":
-            return Mark(c)
+            return Assertion(c)
         if c == "\\":
             return self.escape()
         if c in "*+?":
@@ -194,7 +194,7 @@ class _Parser:
             return self._captured(found["name"] or found["quoted"])
         if found["look"]:
             self._inner()
-            return Mark(f"?{found['look']}")
+            return Assertion(f"?{found['look']}")
         if found["reset"]:
             raise PatternError("a branch reset")
         if found["atomic"]:
@@ -218,7 +218,7 @@ class _Parser:
     def _captured(self, name: str) -> Node:
         self.groups += 1
         number = self.groups
-        return Group(self._inner(), number, name)
+        return Capture(self._inner(), number, name)
 
     def _inner(self) -> Node:
         before = self.caseless, self.dots_all
@@ -237,7 +237,7 @@ class _Parser:
         if c in _CLASSES:
             return Chars(_CLASSES[c])
         if c in "bBAzZGK":
-            return Mark({"A": "^", "z": "$", "Z": "$"}.get(c, f"\\{c}"))
+            return Assertion({"A": "^", "z": "$", "Z": "$"}.get(c, f"\\{c}"))
         if c == "Q":
             end = self.text.find("\\E", self.at)
             literal = self.text[self.at : end if end >= 0 else None]
@@ -346,13 +346,13 @@ def _both_cases(mask: int) -> int:
 # -- what trees tell ------------------------------------------------------------------------
 
 
-def groups(node: Node) -> Iterator[Group]:
+def groups(node: Node) -> Iterator[Capture]:
     """The captures of a tree, in the order of their numbers."""
-    if isinstance(node, Group):
+    if isinstance(node, Capture):
         yield node
-    if isinstance(node, Group | Repeat):
+    if isinstance(node, Capture | Repeat):
         yield from groups(node.item)
-    elif isinstance(node, Sequence | Choice):
+    elif isinstance(node, Sequence | Alternation):
         for item in node.items:
             yield from groups(item)
 
@@ -361,9 +361,9 @@ def chars_of(node: Node) -> int:
     """All characters that can be in what a tree takes."""
     if isinstance(node, Chars):
         return node.mask
-    if isinstance(node, Group | Repeat):
+    if isinstance(node, Capture | Repeat):
         return chars_of(node.item)
-    if isinstance(node, Sequence | Choice):
+    if isinstance(node, Sequence | Alternation):
         mask = 0
         for item in node.items:
             mask |= chars_of(item)
@@ -377,21 +377,21 @@ def is_nullable(node: Node) -> bool:
         return False
     if isinstance(node, Repeat):
         return node.least == 0 or is_nullable(node.item)
-    if isinstance(node, Group):
+    if isinstance(node, Capture):
         return is_nullable(node.item)
     if isinstance(node, Sequence):
         return all(is_nullable(item) for item in node.items)
-    return not isinstance(node, Choice) or any(is_nullable(item) for item in node.items)
+    return not isinstance(node, Alternation) or any(is_nullable(item) for item in node.items)
 
 
 def firsts(node: Node) -> int:
     """The characters that what it takes can begin with."""
     if isinstance(node, Chars):
         return node.mask
-    if isinstance(node, Group | Repeat):
+    if isinstance(node, Capture | Repeat):
         return firsts(node.item)
     mask = 0
-    if isinstance(node, Sequence | Choice):
+    if isinstance(node, Sequence | Alternation):
         for item in node.items:
             mask |= firsts(item)
             if isinstance(node, Sequence) and not is_nullable(item):
@@ -406,9 +406,9 @@ def count(node: Node) -> int:
     """How many texts it can take; MANY for more than can be told."""
     if isinstance(node, Chars):
         return node.mask.bit_count()
-    if isinstance(node, Group):
+    if isinstance(node, Capture):
         return count(node.item)
-    if isinstance(node, Choice):
+    if isinstance(node, Alternation):
         return min(MANY, sum(count(item) for item in node.items))
     if isinstance(node, Sequence):
         product = 1

@@ -11,7 +11,7 @@ from ...conf.watch import Files, Watch
 from ...errors import ConfError
 from ...http.level import Level
 from .foreign import Foreign
-from .target import Target
+from .target import TargetServer
 
 
 class Trouble(NamedTuple):
@@ -35,7 +35,7 @@ class Collector(Watch):
 
     caught = (Exception,)
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: TargetServer) -> None:
         self.target = target
         self.troubles: list[Trouble] = []
         self.notes: list[Note] = []

@@ -32,7 +32,7 @@ class Input:
 
 
 @dataclass(slots=True)
-class Request:
+class Inputs:
     """What a command line asks for."""
 
     paths: list[str]
@@ -45,7 +45,7 @@ class Request:
     _given: dict[str, str] = field(default_factory=dict)  # texts that stand before the disk's
     _contexts: dict[str, str] = field(default_factory=dict)
 
-    def inputs(self, read: Collection[str]) -> Iterator[Input]:
+    def configurations(self, read: Collection[str]) -> Iterator[Input]:
         """First whole configurations and dumps, then what none of these has read: `read` is looked
         at while this goes on.  Raises InputError for what is not there."""
         asked = list(dict.fromkeys(path for name in self.paths for path in self._files_of(name)))

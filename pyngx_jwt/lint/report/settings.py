@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..finding import Severity
-from ..read.target import TARGETS, Target
+from ..read.target import TARGETS, TargetServer
 from ..rules import rule_named
 from .names import is_rule
 
@@ -26,11 +26,11 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LintSettings:
     """Which rules run, and how findings are judged."""
 
     fail_on: Severity = Severity.WARN
-    target: Target = field(default_factory=Target)
+    target: TargetServer = field(default_factory=TargetServer)
     baseline: str = ""
     select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
@@ -60,9 +60,9 @@ def find_settings(folder: str) -> str:
         folder = parent
 
 
-def read_settings(path: str) -> Settings:
+def read_settings(path: str) -> LintSettings:
     """The settings of a file; raises SettingsError with the file's name."""
-    settings, table = Settings(), _table(path)
+    settings, table = LintSettings(), _table(path)
     for key, value in table.items():
         try:
             settings = _with(settings, key, value, os.path.dirname(path))
@@ -73,7 +73,7 @@ def read_settings(path: str) -> Settings:
     return settings
 
 
-def _with(settings: Settings, key: str, value: Any, folder: str) -> Settings:
+def _with(settings: LintSettings, key: str, value: Any, folder: str) -> LintSettings:
     if key == "fail-on":
         return replace(settings, fail_on=SEVERITIES[value])
     if key == "target":

@@ -18,7 +18,7 @@ from ..read.analysis import Analysis
 from ..read.texts import Texts, shown
 from ..rules import rule_named
 from .names import BAD, UNUSED, is_rule
-from .settings import Settings
+from .settings import LintSettings
 
 WORD = "pyngx: ignore"
 _COMMENT = re.compile(r"#\s*pyngx:\s*ignore\s*(?:\[([^\]]*)\])?\s*(.*)", re.DOTALL)
@@ -43,7 +43,7 @@ class Suppression:
 
 
 def apply(
-    findings: list[Finding], analysis: Analysis, settings: Settings, only: frozenset[str]
+    findings: list[Finding], analysis: Analysis, settings: LintSettings, only: frozenset[str]
 ) -> tuple[list[Finding], int]:
     """The remaining findings, with those about comments, and the number of suppressed ones."""
     found = [s for path in analysis.texts.by_path for s in _suppressions(path, analysis)]

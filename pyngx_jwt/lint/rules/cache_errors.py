@@ -38,7 +38,7 @@ from ...cache import parse_valid
 from ...conf.parse import Statement
 from ..finding import Severity
 from ..flow.cached import has_cache
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J54", "cache-errors", Severity.WARN)
@@ -47,9 +47,9 @@ ANY = 0
 
 @rule.whole
 @each_statement
-def check(place: Place) -> Iterator[Hit]:
-    valid = place.caching.valid
-    if not has_cache(place):
+def check(block: Block) -> Iterator[Hit]:
+    valid = block.caching.valid
+    if not has_cache(block):
         return
     named = {v.status for v in valid}
     for found in valid:
@@ -57,8 +57,8 @@ def check(place: Place) -> Iterator[Hit]:
         if found.seconds and (_is_error(found.status) or (found.status == ANY and refusals)):
             told = "errors and refusals are" if found.status == ANY else f"{found.status} is"
             yield Hit(
-                _statement(place, found.status),
-                f"{told} cached for {found.seconds} s and served to all clients of {place}",
+                _statement(block, found.status),
+                f"{told} cached for {found.seconds} s and served to all clients of {block}",
                 "list the codes that should be cached",
             )
             return
@@ -68,9 +68,9 @@ def _is_error(status: int) -> bool:
     return status in (401, 403, 407, 429) or status >= 500
 
 
-def _statement(place: Place, status: int) -> Statement:
-    for outer in place.outward():
-        for statement in outer.given(place.named("cache_valid")):
+def _statement(block: Block, status: int) -> Statement:
+    for outer in block.outward():
+        for statement in outer.given(block.named("cache_valid")):
             if status in {found.status for found in parse_valid(*statement.args)}:
                 return statement
-    return place.set_by(place.named("cache"))
+    return block.set_by(block.named("cache"))

@@ -56,7 +56,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     is_json = conf.dialect.json_variables
     for _, statement in conf.statements("map"):
         if CLAIM.fullmatch(statement.args[0]):
-            for entry in conf.entries(statement):
+            for entry in conf.analysis.entries(statement):
                 if entry.args and entry.name != "default":
                     yield from _compare(entry, 0, entry.name, is_json=is_json)
     for _, statement in conf.statements("if"):

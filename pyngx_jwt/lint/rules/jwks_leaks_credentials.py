@@ -46,7 +46,7 @@ rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for found in nginx_key_locations(conf):
-        passed = [n for n in ("Authorization", "Cookie") if passes_on(found.place, n.lower())]
+        passed = [n for n in ("Authorization", "Cookie") if passes_on(found.block, n.lower())]
         if passed:
             yield found.fault(
                 f"the client's {' and '.join(passed)} is sent to the key server",

@@ -42,10 +42,10 @@ rule = Rule("J10", "jwks-location-public", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for found in proxied_key_locations(conf):
-        if is_open(found.place):
+        if is_open(found.block):
             yield Hit(
-                found.place.statement,
-                f"clients can request {found.place}, which fetches keys",
+                found.block.statement,
+                f"clients can request {found.block}, which fetches keys",
                 'add "internal" to it',
                 found.asked,
             )

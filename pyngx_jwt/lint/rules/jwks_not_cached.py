@@ -64,16 +64,16 @@ rule = Rule("J13", "jwks-not-cached", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for found in nginx_key_locations(conf):
-        if kept_by_module(found.asking) or kept_in_cache(found.place):
+        if kept_by_module(found.asking) or kept_in_cache(found.block):
             continue
-        if found.place.caching.zone is None:
+        if found.block.caching.zone is None:
             yield found.fault(
                 "keys are fetched for every request",
                 'cache them with "proxy_cache" and "proxy_cache_valid"',
             )
         else:
             yield Hit(
-                found.place.set_by(found.place.named("cache")),
+                found.block.set_by(found.block.named("cache")),
                 "keys are cached only if the key server sets a caching time",
                 'add "proxy_cache_valid 200 10m"',
                 found.asked,

@@ -60,11 +60,11 @@ rule = Rule("J11", "jwks-over-http", Severity.ERROR)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for found in key_locations(conf):
-        target = found.place.target
-        for url in flow_of(conf).values(target.text, found.place) if target else ():
+        target = found.block.target
+        for url in flow_of(found.block).values(target.text, found.block) if target else ():
             if not url.lower().startswith("http://"):
                 continue
-            remote = [name for name in servers_behind(found.place, url) if not is_local(name)]
+            remote = [name for name in servers_behind(found.block, url) if not is_local(name)]
             if remote:
                 yield found.fault(
                     f"keys are fetched from {remote[0]} without TLS",

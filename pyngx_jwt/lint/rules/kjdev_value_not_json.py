@@ -85,7 +85,7 @@ def _plain_texts(conf: Configuration) -> dict[str, str]:
     """Variables that can be a text which is no JSON, with one such text."""
     found: dict[str, str] = {}
     for _, statement in conf.statements("map", "geo", "split_clients"):
-        for entry in conf.entries(statement):
+        for entry in conf.analysis.entries(statement):
             if entry.args and _is_plain(entry.args[-1]):
                 found.setdefault(statement.args[-1][1:].lower(), entry.args[-1])
     for _, statement in conf.statements("set"):

@@ -54,17 +54,17 @@ Piece = str | Origin
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     open_ones = open_servers(conf)
-    for place in conf.answering:
-        target = place.target
-        if target is None or target.url is not None or place.is_internal:
+    for block in conf.answering:
+        target = block.target
+        if target is None or target.url is not None or block.is_internal:
             continue
-        is_open = place.server in open_ones
-        for row in flow_of(conf).expand(target.text, place):
+        is_open = block.server in open_ones
+        for row in flow_of(block).expand(target.text, block):
             found = chosen(_authority(row, is_open), is_open)
             if found is not None:
                 yield Hit(
-                    passing(place),
-                    f"clients choose the upstream server of {place}: "
+                    passing(block),
+                    f"clients choose the upstream server of {block}: "
                     f"{_named(found)} is in its host or port",
                     'select from constant values with a "map"',
                     word=1,
