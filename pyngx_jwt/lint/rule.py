@@ -76,12 +76,12 @@ class Rule:
 
     def run(self, conf: Configuration) -> Iterator[Hit]:
         """All that the rule finds, each block with the same words once."""
-        seen: set[tuple[object, str, int | None]] = set()
+        reported: set[tuple[object, str, int | None]] = set()
         for check in self._checks:
             for hit in check(conf):
                 key = (hit.where, hit.message, hit.word)
-                if key not in seen:
-                    seen.add(key)
+                if key not in reported:
+                    reported.add(key)
                     yield hit
 
     @property
@@ -96,19 +96,19 @@ class Rule:
 
     def examples(self, kind: str) -> list[str]:
         """The configurations after "Bad:" or "Good:" on its page."""
-        found = _EXAMPLE.findall(self.page + "\n")
-        return [dedent(text).strip("\n") + "\n" for what, text in found if what == kind]
+        examples = _EXAMPLE.findall(self.page + "\n")
+        return [dedent(text).strip("\n") + "\n" for what, text in examples if what == kind]
 
 
 def each_statement(check: CheckBlock) -> Check:
-    """A check of the blocks that answer requests; of each statement, what it tells first."""
+    """A check of the blocks that answer requests; of each statement, the first finding."""
 
     def run(conf: Configuration) -> Iterator[Hit]:
-        seen: set[object] = set()
+        reported: set[object] = set()
         for block in conf.answering:
             for hit in check(block):
-                if hit.where not in seen:
-                    seen.add(hit.where)
+                if hit.where not in reported:
+                    reported.add(hit.where)
                     yield hit
 
     return run

@@ -1,4 +1,4 @@
-"""What blocks demand of claims, told alike for all JWT dialects."""
+"""What blocks require of claims, in the same terms for all JWT dialects."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def requiring(block: Block, text: Template) -> tuple[Statement, int]:
 
 def claims_looked_at(block: Block) -> set[str]:
     """The names of claims on which it depends whether a request passes: of requirements, and of
-    conditions in the blocks around.  "*" is there if all claims are handed to somebody."""
+    conditions in the blocks around.  "*" is there if all claims are passed on."""
     members = block.auth.conf.compared
-    found = {member.claim for member in members if member.claim}
+    claims = {member.claim for member in members if member.claim}
     texts = [*required_texts(block), *(text for member in members for text in member.values)]
     names = [name for text in texts for name in text.names]
     for around in block.outward():
         names += [name for one in around.given("if") for name in names_in_condition(one)]
     behind = flow_of(block).influences(names, block)
     if behind & WHOLE:
-        found.add("*")
-    return found | {n.removeprefix(_CLAIM) for n in behind if n.startswith(_CLAIM)}
+        claims.add("*")
+    return claims | {n.removeprefix(_CLAIM) for n in behind if n.startswith(_CLAIM)}

@@ -1,4 +1,4 @@
-"""Which blocks let everybody in, and which of them lead to the same thing."""
+"""Which blocks admit every client, and which of them lead to the same thing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ...modules.core import CoreConf
 from ..model.backends import backends_of
 from ..model.block import Block
 
-_FOLDER = "root "
+_DIRECTORY = "root "
 
 
 def is_open(block: Block) -> bool:
-    """Whether everybody gets there, and something there, without credentials of any kind."""
+    """Whether every client is answered there without credentials of any kind."""
     location = block.level.location
     if location is None or location.internal or block.auth.wanted or block.given("return"):
         return False
@@ -39,14 +39,14 @@ def notes_of(block: Block) -> list[Statement]:
 
 
 def contents_of(block: Block) -> frozenset[str]:
-    """What answers: servers that requests are passed to, else a folder of files."""
+    """What answers: servers that requests are passed to, else a directory of files."""
     backends = backends_of(block)
     if backends:
         return frozenset(backend.key for backend in backends)
     passed = [s for s in notes_of(block) if passes(s)]
     if passed:
         return frozenset(f"{s.name} {s.args[:1]}" for s in passed)
-    return frozenset({f"{_FOLDER}{block[CoreConf].root_path.text}"})
+    return frozenset({f"{_DIRECTORY}{block[CoreConf].root_path.text}"})
 
 
 def passes(statement: Statement) -> bool:
@@ -55,8 +55,8 @@ def passes(statement: Statement) -> bool:
 
 
 def serves_files(block: Block) -> bool:
-    """Whether it passes requests to nobody."""
-    return all(content.startswith(_FOLDER) for content in contents_of(block))
+    """Whether it passes no requests on."""
+    return all(content.startswith(_DIRECTORY) for content in contents_of(block))
 
 
 def is_same(one: Block, other: Block) -> bool:

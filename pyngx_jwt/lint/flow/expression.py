@@ -59,10 +59,10 @@ def location_regex(block: Block) -> list[Expression]:
 
 def rewrite_regexes(block: Block) -> list[Expression]:
     """The expressions of its own condition and its own rewrites."""
-    found = [rewriting(statement) for statement in block.given("rewrite")]
+    expressions = [rewriting(statement) for statement in block.given("rewrite")]
     if block.is_condition:
-        found.append(condition(block.statement))
-    return [expression for expression in found if expression is not None]
+        expressions.append(condition(block.statement))
+    return [expression for expression in expressions if expression is not None]
 
 
 def rewriting(statement: Statement) -> Expression | None:
@@ -94,8 +94,8 @@ def template(text: str) -> Template | None:
 
 def names_in(text: str) -> tuple[str, ...]:
     """The variables of a text."""
-    found = template(text)
-    return found.names if found is not None else ()
+    value = template(text)
+    return value.names if value is not None else ()
 
 
 def names_in_condition(statement: Statement) -> tuple[str, ...]:

@@ -21,16 +21,16 @@ def set_fields(block: Block) -> dict[str, tuple[str, Template]]:
 
 
 def identity_fields(block: Block) -> dict[str, str]:
-    """The names of fields that tell upstreams what a token says, by themselves in lower case."""
+    """The names of fields that pass claims to upstreams, by themselves in lower case."""
     flow = flow_of(block)
-    found = {
+    fields = {
         low: name
         for low, (name, value) in set_fields(block).items()
         if flow.has_claims(value, block) and low != "authorization"
     }
     if block.target is not None:
-        found |= {name.lower(): name for name in block.auth.conf.claim_fields}
-    return found
+        fields |= {name.lower(): name for name in block.auth.conf.claim_fields}
+    return fields
 
 
 def passes_on(block: Block, low: str) -> bool:

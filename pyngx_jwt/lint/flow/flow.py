@@ -1,8 +1,8 @@
 """What texts with variables can hold: followed through "set", "map", captures and claims.
 
 A text expands to alternatives; each is a row of literal texts and of ``Origin``, a variable
-that nothing in the configuration makes.  What a "map" chooses by is no part of its value, and
-told apart: see ``influences``.  Where all values are constants, ``values`` has each of them.
+that nothing in the configuration makes.  What a "map" chooses by is not part of its value, and
+is kept apart: see ``influences``.  Where all values are constants, ``values`` has each of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Origin(NamedTuple):
 
     @property
     def is_claim(self) -> bool:
-        """Whether it tells what a token says."""
+        """Whether its value is from a token."""
         return self.name.startswith(CLAIMS)
 
     @property
@@ -64,7 +64,7 @@ class Flow:
     def __init__(self, http: Block) -> None:
         self.definitions = Definitions(http)
 
-    # -- what is asked ---------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------
 
     def expand(self, text: Template, block: Block, *, own: Expression | None = None) -> list[Row]:
         """The alternatives; `own` is the expression that numbered captures are of, if the
@@ -85,14 +85,14 @@ class Flow:
     def influences(self, names: Iterable[str], block: Block) -> frozenset[str]:
         """The variables, and all that they depend on: what "map" chooses by, and conditions of
         "set", included."""
-        found: set[tuple[str, Block]] = set()
+        reached: set[tuple[str, Block]] = set()
         left = [(name, block) for name in names]
         while left:
             one = left.pop()
-            if one not in found:
-                found.add(one)
+            if one not in reached:
+                reached.add(one)
                 left += self._sources(*one)
-        return frozenset(name for name, _ in found)
+        return frozenset(name for name, _ in reached)
 
     def values(self, text: Template, block: Block) -> frozenset[str]:
         """All values that it can have, none if that is not known; a variable that always has
@@ -110,10 +110,10 @@ class Flow:
     ) -> list[Row]:
         rows: list[Row] = [()]
         for variable, name in text.parts:
-            found: list[Row] = [(name,)]
+            tails: list[Row] = [(name,)]
             if variable:
-                found = self._variable(name, block, own, depth)
-            rows = [(*row, *tail) for row in rows for tail in found][:MOST]
+                tails = self._variable(name, block, own, depth)
+            rows = [(*row, *tail) for row in rows for tail in tails][:MOST]
         return rows
 
     def _variable(self, name: str, block: Block, own: Expression | None, depth: int) -> list[Row]:
@@ -182,11 +182,11 @@ class Flow:
         options: list[frozenset[str]] = []
         count = 1
         for is_variable, part in text.parts:
-            found = self._values_of(part, block, depth) if is_variable else frozenset({part})
-            count *= MOST_VALUES + 1 if found is None else len(found)
-            if found is None or count > MOST_VALUES:
+            values = self._values_of(part, block, depth) if is_variable else frozenset({part})
+            count *= MOST_VALUES + 1 if values is None else len(values)
+            if values is None or count > MOST_VALUES:
                 return None
-            options.append(found)
+            options.append(values)
         return frozenset(map("".join, product(*options)))
 
     def _values_of(self, name: str, block: Block, depth: int) -> frozenset[str] | None:
@@ -206,13 +206,13 @@ class Flow:
     def _all(
         self, texts: list[Assigned], constants: tuple[str, ...], depth: int
     ) -> frozenset[str] | None:
-        found = set(constants)
+        values = set(constants)
         for value, where in texts:
             options = self._values(value, where, depth)
             if options is None:
                 return None
-            found |= options
-        return frozenset(found)
+            values |= options
+        return frozenset(values)
 
 
 def flow_of(block: Block) -> Flow:

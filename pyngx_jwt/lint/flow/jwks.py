@@ -26,13 +26,13 @@ class KeyLocation(NamedTuple):
     asking: Block
 
     @property
-    def asked(self) -> tuple[tuple[Statement, str], ...]:
+    def related(self) -> tuple[tuple[Statement, str], ...]:
         """What a finding about the location refers to."""
         return ((self.request, "the keys are requested here"),)
 
     def fault(self, message: str, hint: str) -> Hit:
         """A finding about the way in which the location fetches them."""
-        return Hit(passing(self.block), message, hint, self.asked)
+        return Hit(passing(self.block), message, hint, self.related)
 
 
 class KeyRequested(NamedTuple):
@@ -50,25 +50,27 @@ def key_requests(conf: Configuration) -> Iterator[KeyRequested]:
             continue
         for name in asking.auth.key_requests:
             if name.text.is_constant:
-                statement = _asked(asking, name.text.text)
+                statement = _requesting(asking, name.text.text)
                 yield KeyRequested(name.text.text, statement, asking)
 
 
 def key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """The locations behind these, each once."""
-    seen: set[tuple[int, Statement]] = set()
-    for found in key_requests(conf):
-        block = location_of(found.asking.server, found.uri.partition("?")[0])
-        if block is not None and (id(block), found.statement) not in seen:
-            seen.add((id(block), found.statement))
-            yield KeyLocation(block, found.statement, found.uri, found.asking)
+    known: set[tuple[int, Statement]] = set()
+    for key_request in key_requests(conf):
+        block = location_of(key_request.asking.server, key_request.uri.partition("?")[0])
+        if block is not None and (id(block), key_request.statement) not in known:
+            known.add((id(block), key_request.statement))
+            yield KeyLocation(block, key_request.statement, key_request.uri, key_request.asking)
 
 
 def proxied_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """Those of them that are for this purpose and ask another server."""
-    for found in key_locations(conf):
-        if found.block.target is not None and not falls_through(found.block, found.uri):
-            yield found
+    for key_location in key_locations(conf):
+        if key_location.block.target is not None and not falls_through(
+            key_location.block, key_location.uri
+        ):
+            yield key_location
 
 
 def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
@@ -86,7 +88,7 @@ def falls_through(block: Block, uri: str) -> bool:
     return core.name == "/" and core.modifier in ("", "^~") and uri.partition("?")[0] != "/"
 
 
-def _asked(asking: Block, uri: str) -> Statement:
+def _requesting(asking: Block, uri: str) -> Statement:
     for block in asking.outward():
         for statement in block.given(REQUEST):
             if statement.args[:1] == (uri,):

@@ -140,8 +140,8 @@ class _PatternParser:
 
     def repeated(self) -> Node:
         node = self.atom()
-        while (found := self._quantifier()) is not None:
-            least, most = found
+        while (limits := self._quantifier()) is not None:
+            least, most = limits
             keeps = self._take("+")
             if not keeps:
                 self._take("?")
@@ -152,12 +152,12 @@ class _PatternParser:
         for mark, limits in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
             if self._take(mark):
                 return limits
-        found = _QUANTIFIER.match(self.text, self.at)
-        if found is None or not (found[1] or (found[2] and found[3])):
+        match = _QUANTIFIER.match(self.text, self.at)
+        if match is None or not (match[1] or (match[2] and match[3])):
             return None
-        self.at = found.end()
-        least = int(found[1] or 0)
-        return least, int(found[3]) if found[3] else None if found[2] else least
+        self.at = match.end()
+        least = int(match[1] or 0)
+        return least, int(match[3]) if match[3] else None if match[2] else least
 
     def atom(self) -> Node:
         c = self.text[self.at]
@@ -184,22 +184,22 @@ class _PatternParser:
         return self._captured("")
 
     def special(self) -> Node:
-        found = _OPENING.match(self.text, self.at)
-        if found is None:
+        match = _OPENING.match(self.text, self.at)
+        if match is None:
             raise PatternError("an unknown group")
-        self.at = found.end()
-        if found["comment"] is not None:
+        self.at = match.end()
+        if match["comment"] is not None:
             return Sequence(())
-        if found["name"] or found["quoted"]:
-            return self._captured(found["name"] or found["quoted"])
-        if found["look"]:
+        if match["name"] or match["quoted"]:
+            return self._captured(match["name"] or match["quoted"])
+        if match["look"]:
             self._inner()
-            return Assertion(f"?{found['look']}")
-        if found["reset"]:
+            return Assertion(f"?{match['look']}")
+        if match["reset"]:
             raise PatternError("a branch reset")
-        if found["atomic"]:
+        if match["atomic"]:
             return Repeat(self._inner(), 1, 1, keeps=True)
-        return self._flagged(found["flags"] or "", found["end"])
+        return self._flagged(match["flags"] or "", match["end"])
 
     def _flagged(self, flags: str, end: str) -> Node:
         before = self.caseless, self.dots_all
@@ -260,17 +260,17 @@ class _PatternParser:
             self.at += 1
             return chr(ord(self.text[self.at - 1 : self.at].upper() or "@") ^ 64)
         if c == "x":
-            found = re.compile(r"\{([0-9A-Fa-f]{1,2})\}|([0-9A-Fa-f]{0,2})").match(
+            match = re.compile(r"\{([0-9A-Fa-f]{1,2})\}|([0-9A-Fa-f]{0,2})").match(
                 self.text, self.at
             )
-            assert found is not None
-            self.at = found.end()
-            return chr(int(found[1] or found[2] or "0", 16))
+            assert match is not None
+            self.at = match.end()
+            return chr(int(match[1] or match[2] or "0", 16))
         if c == "0":
-            found = re.compile(r"[0-7]{0,2}").match(self.text, self.at)
-            assert found is not None
-            self.at = found.end()
-            return chr(int(found[0] or "0", 8))
+            match = re.compile(r"[0-7]{0,2}").match(self.text, self.at)
+            assert match is not None
+            self.at = match.end()
+            return chr(int(match[0] or "0", 8))
         if c.isalnum():
             raise PatternError(f"an unknown escape \\{c}")
         return c
@@ -290,11 +290,11 @@ class _PatternParser:
         return Chars(ALL & ~mask if negative else mask)
 
     def _member(self) -> int:
-        if found := re.compile(r"\[:(\^?)(\w+):\]").match(self.text, self.at):
-            if found[2] not in _NAMED:
+        if match := re.compile(r"\[:(\^?)(\w+):\]").match(self.text, self.at):
+            if match[2] not in _NAMED:
                 raise PatternError("an unknown class")
-            self.at = found.end()
-            return ALL & ~_NAMED[found[2]] if found[1] else _NAMED[found[2]]
+            self.at = match.end()
+            return ALL & ~_NAMED[match[2]] if match[1] else _NAMED[match[2]]
         low = self._set_character()
         ranged = self.text.startswith("-", self.at) and not self.text.startswith("-]", self.at)
         if isinstance(low, int) or not ranged:
@@ -328,9 +328,9 @@ class _PatternParser:
         return Chars(_both_cases(mask) if self.caseless else mask)
 
     def _take(self, text: str) -> bool:
-        found = self.text.startswith(text, self.at)
-        self.at += found * len(text)
-        return found
+        is_there = self.text.startswith(text, self.at)
+        self.at += is_there * len(text)
+        return is_there
 
     def _behind(self, text: str) -> int:
         end = self.text.find(text, self.at)
@@ -343,7 +343,7 @@ def _both_cases(mask: int) -> int:
     return mask | (mask & _UPPER) << 32 | (mask & _LOWER) >> 32
 
 
-# -- what trees tell ------------------------------------------------------------------------
+# -- properties of trees --------------------------------------------------------------------
 
 
 def groups(node: Node) -> Iterator[Capture]:
@@ -403,7 +403,7 @@ MANY = 10_000
 
 
 def count(node: Node) -> int:
-    """How many texts it can take; MANY for more than can be told."""
+    """How many texts it can take; MANY for more than can be counted."""
     if isinstance(node, Chars):
         return node.mask.bit_count()
     if isinstance(node, Capture):

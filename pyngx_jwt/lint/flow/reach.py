@@ -27,12 +27,12 @@ OPEN, TOKEN, INTERNAL = "without a token", "with a token", "not by clients"
 def routes(conf: Configuration) -> dict[str, list[Route]]:
     """The ways to each server, by its address."""
     exposed = _exposed(conf)
-    found: dict[str, list[Route]] = {}
+    by_backend: dict[str, list[Route]] = {}
     for block in conf.answering:
         for backend in sorted(backends_of(block)):
             route = Route(block, backend.name, _state(block, exposed))
-            found.setdefault(backend.key, []).append(route)
-    return found
+            by_backend.setdefault(backend.key, []).append(route)
+    return by_backend
 
 
 def _state(block: Block, exposed: set[Block]) -> str:
@@ -44,29 +44,29 @@ def _state(block: Block, exposed: set[Block]) -> str:
 def _exposed(conf: Configuration) -> set[Block]:
     """Internal blocks that requests without a token are redirected to: from open blocks, or
     when a token is refused."""
-    found: set[Block] = set()
+    exposed: set[Block] = set()
     edges = [edge for edge in redirects(conf) if edge.target.is_internal]
     while True:
         new = {
             edge.target
             for edge in edges
-            if edge.target not in found
+            if edge.target not in exposed
             and (edge.denied or not edge.source.is_protected)
-            and (not edge.source.is_internal or edge.source in found)
+            and (not edge.source.is_internal or edge.source in exposed)
         }
         if not new:
-            return found
-        found |= new
+            return exposed
+        exposed |= new
 
 
 def reachability(conf: Configuration) -> str:
     """A text for people: the servers, and the ways to each."""
     lines: list[str] = []
-    for key, found in sorted(routes(conf).items()):
-        names = sorted({route.name for route in found} - {key})
+    for key, ways in sorted(routes(conf).items()):
+        names = sorted({route.name for route in ways} - {key})
         lines.append(f"{key}" + (f" ({', '.join(names)})" if names else ""))
         for state in (OPEN, TOKEN, INTERNAL):
-            lines += _told(state, [route for route in found if route.state == state], conf)
+            lines += _listed(state, [route for route in ways if route.state == state], conf)
         lines.append("")
     return shown("\n".join(lines) or "nothing is passed on\n")
 
@@ -76,11 +76,11 @@ def _excuses_options(conf: Configuration) -> bool:
     return "OPTIONS" in conf.dialect.excused | conf.dialect.exempt
 
 
-def _told(state: str, found: list[Route], conf: Configuration) -> Iterator[str]:
-    if found:
+def _listed(state: str, ways: list[Route], conf: Configuration) -> Iterator[str]:
+    if ways:
         options = " (OPTIONS without one)" if state == TOKEN and _excuses_options(conf) else ""
         yield f"  {state}{options}:"
-    for route in found:
+    for route in ways:
         statement = passing(route.block)
         file = statement.file.removeprefix(conf.options.conf_prefix)
         listens = ", ".join(listen.text for listen in route.block.server_listens)

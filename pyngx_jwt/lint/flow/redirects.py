@@ -26,7 +26,7 @@ class InternalRedirect(NamedTuple):
 
 
 def redirects(conf: Configuration) -> Iterator[InternalRedirect]:
-    """All ways that can be told from the configuration alone."""
+    """All redirects that follow from the configuration alone."""
     for block in conf.answering:
         yield from redirects_from(block)
 

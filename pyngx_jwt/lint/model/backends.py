@@ -18,7 +18,7 @@ from .block import Block
 
 
 class Backend(NamedTuple):
-    """A server, or a text with variables that tells one; `name` is what the configuration
+    """A server, or a text with variables that selects one; `name` is what the configuration
     calls it."""
 
     key: str
@@ -42,8 +42,8 @@ def declared(block: Block, url: Url) -> UpstreamConf | None:
     """The "upstream" block that a URL means, None if it means an address."""
     if not url.no_port:
         return None
-    found = block.level.scope.shared(Upstreams).declared.get(url.host.lower())
-    return found if isinstance(found, UpstreamConf) else None
+    group = block.level.scope.shared(Upstreams).declared.get(url.host.lower())
+    return group if isinstance(group, UpstreamConf) else None
 
 
 def servers_of(group: UpstreamConf) -> Iterator[str]:
@@ -69,12 +69,12 @@ def is_shared(one: Block, other: Block) -> bool:
 
 def guarded_backends(blocks: Iterable[Block]) -> dict[str, Block]:
     """The servers that need a token somewhere, each with the first block that demands one."""
-    found: dict[str, Block] = {}
+    guarded: dict[str, Block] = {}
     for block in blocks:
         if block.auth.wanted:
             for backend in backends_of(block):
-                found.setdefault(backend.key, block)
-    return found
+                guarded.setdefault(backend.key, block)
+    return guarded
 
 
 def passing(block: Block) -> Statement:

@@ -166,10 +166,10 @@ class Block:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Statement]]:
-        found: dict[str, list[Statement]] = {}
+        by_name: dict[str, list[Statement]] = {}
         for statement in self.own:
-            found.setdefault(statement.name, []).append(statement)
-        return found
+            by_name.setdefault(statement.name, []).append(statement)
+        return by_name
 
     def set_by(self, *names: str) -> Statement:
         """The statement that counts here: of this block, or of the nearest around it that has
@@ -179,9 +179,9 @@ class Block:
     def find(self, *names: str) -> Statement | None:
         """As set_by(); None if there is none."""
         for block in self.outward():
-            found = block.given(*names)
-            if found:
-                return found[-1]
+            statements = block.given(*names)
+            if statements:
+                return statements[-1]
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""Which servers answer for hosts that nobody has named."""
+"""Which servers answer for hosts that no "server_name" lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys that tokens are verified with, as far as files and the configuration tell them."""
+"""The keys that tokens are verified with, as far as files and the configuration contain them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .configuration import Configuration
 # The directives that name keys in files and in the configuration itself, of all dialects.
 NAMES = tuple(dict.fromkeys(name for dialect in DIALECTS for name in dialect.key_directives))
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})  # of RSA, EC and OKP keys
-# Remarks of the server about keys that rules tell, and better.
-_TOLD = re.compile(
+# Warnings of the server about keys that rules report in more detail.
+_COVERED = re.compile(
     r"auth_jwt(:|_key: ).*( is weak|; only its public part is used|: more than one"
     r"|no usable key in the JWK Set.*)\Z",
     re.DOTALL,
@@ -31,9 +31,9 @@ _TOLD = re.compile(
 Jwk = dict[str, Json]
 
 
-def is_told(warning: str) -> bool:
+def is_covered(warning: str) -> bool:
     """Whether a rule about keys says the same as a warning."""
-    return _TOLD.match(re.sub(r" in \S+:\d+\Z", "", warning)) is not None
+    return _COVERED.match(re.sub(r" in \S+:\d+\Z", "", warning)) is not None
 
 
 @dataclass(eq=False)
@@ -48,9 +48,11 @@ class KeySource:
 
     @cached_property
     def jwks(self) -> list[Jwk]:
-        """The members of the JWK Set as they are written; none if it is no such set."""
-        found = self.document.get("keys") if isinstance(self.document, dict) else None
-        return [jwk for jwk in found if isinstance(jwk, dict)] if isinstance(found, list) else []
+        """The members of the JWK Set as they are written; none if it is not such a set."""
+        members = self.document.get("keys") if isinstance(self.document, dict) else None
+        return (
+            [jwk for jwk in members if isinstance(jwk, dict)] if isinstance(members, list) else []
+        )
 
     @cached_property
     def document(self) -> Json:
@@ -110,36 +112,36 @@ def is_for_signatures(jwk: Jwk) -> bool:
 
 def key_sources(conf: Configuration) -> list[KeySource]:
     """The files and directives with keys, each once, in the order of their use."""
-    found: dict[Source, KeySource] = {}
+    described: dict[Source, KeySource] = {}
     for block in conf.answering:
         if block.auth.wanted:
             for source in sources_of(block):
                 if isinstance(source, KeyRequest):
                     continue
-                if source not in found:
-                    found[source] = _described(source, block)
-                found[source].blocks.append(block)
-    return list(found.values())
+                if source not in described:
+                    described[source] = _described(source, block)
+                described[source].blocks.append(block)
+    return list(described.values())
 
 
 def sources_of(block: Block) -> tuple[Source, ...]:
-    """Where a block has its keys from; nothing if variables tell that."""
+    """Where a block has its keys from; nothing if that depends on variables."""
     plan = block.auth.plan
     return plan.keyring.constant_sources if plan is not None and plan.keyring is not None else ()
 
 
 def key_sets_of(block: Block) -> list[KeySet | None]:
-    """The keys that a block has without asking anybody; None for those it asks for."""
+    """The keys that a block has without a request; None for those that are requested."""
     return [key_set_of(source) for source in sources_of(block)]
 
 
 def key_set_of(source: Source) -> KeySet | None:
-    """The keys that a source has without asking anybody."""
+    """The keys that a source has without a request."""
     if isinstance(source, KeyFile):
         return source.key_set
     if isinstance(source, FixedKeys):
-        found = source.current(no_request(), time.time())
-        return found if isinstance(found, KeySet) else None
+        key_set = source.current(no_request(), time.time())
+        return key_set if isinstance(key_set, KeySet) else None
     return None
 
 

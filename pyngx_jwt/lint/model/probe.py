@@ -13,18 +13,18 @@ from .block import Block
 
 
 class Probe(Request):
-    """A request that goes nowhere and tells nobody."""
+    """A request that is located, and neither logged nor answered."""
 
     def __init__(self, server: Block, uri: str, method: str = "GET") -> None:
-        found = Server()
-        nobody: Any = None
+        virtual_server = Server()
+        nothing: Any = None
         assert server.level.location is not None
-        found.location = server.level.location
-        super().__init__(new_head(0, ""), nobody, nobody, found)
+        virtual_server.location = server.level.location
+        super().__init__(new_head(0, ""), nothing, nothing, virtual_server)
         self.uri, self.method = uri, method
 
     def log(self, level: Severity, text: str) -> None:
-        """A match limit is no matter here."""
+        """A match limit does not matter here."""
 
 
 def location_of(server: Block, uri: str, method: str = "GET") -> Block | None:

@@ -63,7 +63,7 @@ class Analysis:
             for level, statements in self.collector.statements.items():
                 for statement in statements:
                     self.by_name.setdefault(statement.name, []).append((level, statement))
-        return [found for name in names for found in self.by_name.get(name, ())]
+        return [entry for name in names for entry in self.by_name.get(name, ())]
 
     def entries(self, block: Statement) -> list[Statement]:
         """The entries of a block such as ``map``."""

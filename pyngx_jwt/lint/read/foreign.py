@@ -92,6 +92,6 @@ def _inside(name: str, context: str) -> str:
 def _entries(source: Source) -> Iterator[Statement]:
     """Goes through a block of entries."""
     depth = source.depth
-    while source.depth >= depth and (found := source.next()) is not None:
-        if isinstance(found, Statement):
-            yield found
+    while source.depth >= depth and (entry := source.next()) is not None:
+        if isinstance(entry, Statement):
+            yield entry

@@ -15,7 +15,7 @@ class TargetServer:
     """The server that runs a configuration; without a name, one that has every known directive."""
 
     name: str = ""
-    dialect: str = ""  # of JWT directives; "" is told by the configuration
+    dialect: str = ""  # of JWT directives; "" is determined by the configuration
 
     @property
     def runs_all(self) -> bool:

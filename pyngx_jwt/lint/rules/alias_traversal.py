@@ -51,5 +51,5 @@ def check(block: Block) -> Iterator[Hit]:
 
 def _reaches(block: Block, uri: str) -> bool:
     """Whether the location, or one in it, takes such a URI."""
-    found = location_of(block.server, uri)
-    return found is not None and any(outer is block for outer in found.outward())
+    location = location_of(block.server, uri)
+    return location is not None and any(outer is block for outer in location.outward())

@@ -45,7 +45,7 @@ rule = Rule("D22", "auth-in-subrequest", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for asking in conf.answering:
-        for name, uri in _asked(asking):
+        for name, uri in _subrequests(asking):
             block = location_of(asking.server, uri.partition("?")[0])
             switch = _demanding(block) if block is not None else None
             if switch is not None:
@@ -57,7 +57,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 )
 
 
-def _asked(block: Block) -> Iterator[tuple[str, str]]:
+def _subrequests(block: Block) -> Iterator[tuple[str, str]]:
     if uri := block[AuthRequestConf].uri:
         yield "auth_request", uri
     for uri in block[MirrorConf].uris or ():

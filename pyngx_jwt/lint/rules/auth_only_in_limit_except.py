@@ -41,7 +41,7 @@ rule = Rule("J27", "auth-only-in-limit-except", Severity.WARN)
 def check(block: Block) -> Iterator[Hit]:
     if not block.context & LIMIT_EXCEPT or not block.auth.wanted or block.outer is None:
         return
-    methods = sorted(block[CoreConf].methods - {"OPTIONS"})  # which tell what is allowed
+    methods = sorted(block[CoreConf].methods - {"OPTIONS"})  # which only say what is allowed
     if methods and is_open(block.outer):
         yield Hit(
             block.switch,

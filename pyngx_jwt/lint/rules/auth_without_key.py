@@ -65,8 +65,8 @@ def _hint(dialect: Dialect) -> str:
 
 def _outcome(dialect: Dialect, *, is_unsigned: bool) -> str:
     if dialect.keyless is Keyless.ADMITS:
-        told = "TeslaGov's module admits every request"
-        return told if is_unsigned else f"{told}, and pyngx does not start"
+        message = "TeslaGov's module admits every request"
+        return message if is_unsigned else f"{message}, and pyngx does not start"
     if dialect.keyless is Keyless.STOPS:
         return "nginx does not start"
     return "tokens with any signature are accepted" if is_unsigned else "every token is refused"

@@ -52,13 +52,17 @@ def check(block: Block) -> Iterator[Hit]:
     if not has_cache(block):
         return
     named = {v.status for v in valid}
-    for found in valid:
+    for validity in valid:
         refusals = [s for s in (401, 403, 500, 502, 503, 504) if s not in named]
-        if found.seconds and (_is_error(found.status) or (found.status == ANY and refusals)):
-            told = "errors and refusals are" if found.status == ANY else f"{found.status} is"
+        if validity.seconds and (
+            _is_error(validity.status) or (validity.status == ANY and refusals)
+        ):
+            subject = (
+                "errors and refusals are" if validity.status == ANY else f"{validity.status} is"
+            )
             yield Hit(
-                _statement(block, found.status),
-                f"{told} cached for {found.seconds} s and served to all clients of {block}",
+                _statement(block, validity.status),
+                f"{subject} cached for {validity.seconds} s and served to all clients of {block}",
                 "list the codes that should be cached",
             )
             return
@@ -71,6 +75,6 @@ def _is_error(status: int) -> bool:
 def _statement(block: Block, status: int) -> Statement:
     for outer in block.outward():
         for statement in outer.given(block.named("cache_valid")):
-            if status in {found.status for found in parse_valid(*statement.args)}:
+            if status in {validity.status for validity in parse_valid(*statement.args)}:
                 return statement
     return block.set_by(block.named("cache"))

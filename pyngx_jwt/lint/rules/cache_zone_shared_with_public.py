@@ -164,7 +164,7 @@ def _share_a_uri(one: Block, other: Block) -> bool:
         if not uri.startswith("/"):
             continue
         for text in (uri, f"{uri.removesuffix('/')}/x"):
-            found = location_of(one.server, text), location_of(other.server, text)
-            if found == (one, other):
+            locations = location_of(one.server, text), location_of(other.server, text)
+            if locations == (one, other):
                 return True
     return False

@@ -64,12 +64,12 @@ def check(conf: Configuration) -> Iterator[Hit]:
             continue
         used = block.set_by(statement.name.removesuffix("_zone"))
         if conf.dialect.has("auth_jwt_phase"):
-            told = f"{variable} is empty when requests are counted, so nothing is limited"
+            message = f"{variable} is empty when requests are counted, so nothing is limited"
             hint = 'set "auth_jwt_phase preaccess"'
         else:
-            told = f"{variable} comes from an unverified token when requests are counted"
+            message = f"{variable} comes from an unverified token when requests are counted"
             hint = "limit by address, or in a named location after the check"
-        yield Hit(statement, told, hint, ((used, "requests are counted here"),), word=1)
+        yield Hit(statement, message, hint, ((used, "requests are counted here"),), word=1)
 
 
 def _counting(conf: Configuration, args: tuple[str, ...]) -> Block | None:

@@ -63,7 +63,7 @@ def check(block: Block) -> Iterator[Hit]:
         severity = Severity.ERROR
         if page.uri.is_constant and not target[CoreConf].is_named:
             if serves_files(target) or target[CoreConf].modifier == "=" or code not in (401, 403):
-                continue  # a page that tells of the refusal
+                continue  # a page about the refusal
             severity = Severity.INFO
         yield Hit(
             error_page_statement(block, page),
@@ -76,12 +76,12 @@ def check(block: Block) -> Iterator[Hit]:
 
 def _refusals(block: Block) -> set[int]:
     """The codes that answer before a token has been found to be good."""
-    found = {401, 403} | {required.status for required in block.auth.required}
+    codes = {401, 403} | {required.status for required in block.auth.required}
     if block.auth.plan is not None:
-        found.add(block.auth.plan.broken_keys)
+        codes.add(block.auth.plan.broken_keys)
     if block.is_internal:
-        found.add(404)
-    return found
+        codes.add(404)
+    return codes
 
 
 def _answers_the_same(target: Block, block: Block) -> bool:

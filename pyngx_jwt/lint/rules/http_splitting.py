@@ -85,12 +85,12 @@ def _headed(statement: Statement) -> tuple[int, str]:
 
 
 def _origins(block: Block, statement: Statement, text: str) -> list[Origin]:
-    found = template(text)
-    if found is None:
+    text_template = template(text)
+    if text_template is None:
         return []
-    if statement.name == "rewrite" and any(n.startswith("$") for n in found.names):
-        found = Template("".join(f"${{{n}}}" for n in found.names if n[0] != "$"))
-    return sorted(flow_of(block).origins(found, block), key=lambda o: o.name)
+    if statement.name == "rewrite" and any(n.startswith("$") for n in text_template.names):
+        text_template = Template("".join(f"${{{n}}}" for n in text_template.names if n[0] != "$"))
+    return sorted(flow_of(block).origins(text_template, block), key=lambda o: o.name)
 
 
 def _has_line_ends(origin: Origin) -> bool:

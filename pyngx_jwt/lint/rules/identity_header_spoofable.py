@@ -46,22 +46,22 @@ rule = Rule("J40", "identity-header-spoofable", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    told: dict[str, dict[str, tuple[str, Block]]] = {}  # backends, fields
+    identities: dict[str, dict[str, tuple[str, Block]]] = {}  # backends, fields
     for block in conf.answering:
         fields = identity_fields(block) if block.target is not None else {}
         for backend in backends_of(block) if fields else ():
-            of_backend = told.setdefault(backend.key, {})
+            of_backend = identities.setdefault(backend.key, {})
             for low, name in fields.items():
                 of_backend.setdefault(low, (name, block))
-    for block in conf.answering if told else ():
+    for block in conf.answering if identities else ():
         if not block.is_internal:
-            yield from _check(block, told)
+            yield from _check(block, identities)
 
 
-def _check(block: Block, told: dict[str, dict[str, tuple[str, Block]]]) -> Iterator[Hit]:
+def _check(block: Block, identities: dict[str, dict[str, tuple[str, Block]]]) -> Iterator[Hit]:
     known = {low for low, _ in lost_fields(block)}
     for backend in backends_of(block):
-        for low, (name, other) in told.get(backend.key, {}).items():
+        for low, (name, other) in identities.get(backend.key, {}).items():
             if low not in known and passes_on(block, low):
                 known.add(low)
                 yield Hit(

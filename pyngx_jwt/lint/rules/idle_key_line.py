@@ -52,11 +52,11 @@ def check_locations(conf: Configuration) -> Iterator[Hit]:
         return
     if any("$" in statement.args[0] for _, statement in conf.statements(REQUEST)):
         return
-    asked = {id(found.block) for found in key_locations(conf)}
+    used = {id(key_location.block) for key_location in key_locations(conf)}
     for block in conf.answering:
-        if _is_for_keys(block) and id(block) not in asked:
-            told = f"no block that requires tokens uses {block} for keys"
-            yield Hit(block.statement, told, 'use it with "auth_jwt_key_request"')
+        if _is_for_keys(block) and id(block) not in used:
+            message = f"no block that requires tokens uses {block} for keys"
+            yield Hit(block.statement, message, 'use it with "auth_jwt_key_request"')
 
 
 def _is_for_keys(block: Block) -> bool:
@@ -68,12 +68,12 @@ def _is_for_keys(block: Block) -> bool:
 
 @rule.each_block
 def check_twice(block: Block) -> Iterator[Hit]:
-    seen: dict[tuple[str, ...], Statement] = {}
+    first_uses: dict[tuple[str, ...], Statement] = {}
     for statement in block.given(*SOURCES):
-        first = seen.setdefault((statement.name, *statement.args), statement)
+        first = first_uses.setdefault((statement.name, *statement.args), statement)
         if first is not statement:
-            told = "this key source is configured twice"
-            yield Hit(statement, told, related=((first, "first configured here"),))
+            message = "this key source is configured twice"
+            yield Hit(statement, message, related=((first, "first configured here"),))
 
 
 @rule.each_location
@@ -82,5 +82,5 @@ def check_cache(block: Block) -> Iterator[Hit]:
     if not conf.key_lifetime or not conf.has_key_source:
         return
     if not any(name.text.is_constant for name in (*conf.key_files, *conf.key_requests)):
-        told = "keys are not cached, because their sources have variables in their names"
-        yield Hit(block.set_by("auth_jwt_key_cache"), told)
+        message = "keys are not cached, because their sources have variables in their names"
+        yield Hit(block.set_by("auth_jwt_key_cache"), message)

@@ -65,7 +65,7 @@ def check(block: Block) -> Iterator[Hit]:
             'use a "map" for the condition',
             ((tries[-1], "this is not inherited"),),
         )
-    settings = [(block, found) for block in blocks if (found := _settings(block))]
+    settings = [(block, statements) for block in blocks if (statements := _settings(block))]
     for (block, earlier), (other, later) in pairwise(settings):
         if not _exclude(block, other):
             yield Hit(

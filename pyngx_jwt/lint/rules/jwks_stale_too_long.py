@@ -63,15 +63,17 @@ DAY = 24 * 60 * 60  # seconds
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in key_locations(conf):
-        seconds = kept_in_cache(found.block)
+    for fetched in key_locations(conf):
+        seconds = kept_in_cache(fetched.block)
         if seconds > DAY:
-            where = found.block.set_by(found.block.named("cache_valid"))
-            yield Hit(where, _told(seconds), related=found.asked)
-        seconds = int(kept_by_module(found.asking))
+            where = fetched.block.set_by(fetched.block.named("cache_valid"))
+            yield Hit(where, _message(seconds), related=fetched.related)
+        seconds = int(kept_by_module(fetched.asking))
         if seconds > DAY:
             yield Hit(
-                found.asking.set_by("auth_jwt_key_cache"), _told(seconds), related=found.asked
+                fetched.asking.set_by("auth_jwt_key_cache"),
+                _message(seconds),
+                related=fetched.related,
             )
 
 
@@ -80,8 +82,8 @@ def check_files(block: Block) -> Iterator[Hit]:
     """In NGINX Plus keys of a file are kept as well."""
     seconds = int(kept_by_module(block))
     if block.auth.wanted and block.auth.key_files and seconds > DAY:
-        yield Hit(block.set_by("auth_jwt_key_cache"), _told(seconds))
+        yield Hit(block.set_by("auth_jwt_key_cache"), _message(seconds))
 
 
-def _told(seconds: int) -> str:
+def _message(seconds: int) -> str:
     return f"keys are cached for {seconds / DAY:.3g} days, even if they are withdrawn meanwhile"

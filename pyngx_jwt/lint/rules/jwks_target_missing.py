@@ -42,30 +42,30 @@ rule = Rule("J17", "jwks-target-missing", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in key_requests(conf):
-        server = found.asking.server
+    for key_request in key_requests(conf):
+        server = key_request.asking.server
         if server.given("rewrite", "return", "if"):  # which may lead elsewhere
             continue
-        probe, block = located(server, found.uri.partition("?")[0])
-        hint = f'add "location = {found.uri.partition("?")[0]}" to {server}'
+        probe, block = located(server, key_request.uri.partition("?")[0])
+        hint = f'add "location = {key_request.uri.partition("?")[0]}" to {server}'
         if block is None:
-            yield Hit(found.statement, f"{found.uri} responds with a redirect", hint)
-        elif falls_through(block, found.uri):
+            yield Hit(key_request.statement, f"{key_request.uri} responds with a redirect", hint)
+        elif falls_through(block, key_request.uri):
             location = block.level.location
             assert location is not None
             if block.target is None and os.path.exists(location.path_of(probe)):
                 continue
             where = block if block.is_location else f"no location of {server}"
             yield Hit(
-                found.statement,
-                f"keys are requested from {found.uri}, which reaches {where}",
+                key_request.statement,
+                f"keys are requested from {key_request.uri}, which reaches {where}",
                 hint,
-                severity=_severity(block, found),
+                severity=_severity(block, key_request),
             )
 
 
-def _severity(block: Block, found: KeyRequested) -> Severity:
+def _severity(block: Block, key_request: KeyRequested) -> Severity:
     """Another server than the application's may well have keys."""
-    if block.target is None or block.auth.wanted or is_same(block, found.asking):
+    if block.target is None or block.auth.wanted or is_same(block, key_request.asking):
         return Severity.ERROR
     return Severity.WARN

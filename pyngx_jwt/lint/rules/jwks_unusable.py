@@ -82,5 +82,5 @@ def _misfit(block: Block) -> tuple[str, str]:
     allowed = sorted(policy_of(block).algorithms)
     if not allowed:
         return f"every token is refused in {block}: no algorithm is allowed", 'set "auth_jwt_alg"'
-    told = f", which allows {', '.join(allowed)}" if len(allowed) < 4 else ""
-    return f"no key can verify signatures in {block}{told}: every token is refused", ""
+    allowance = f", which allows {', '.join(allowed)}" if len(allowed) < 4 else ""
+    return f"no key can verify signatures in {block}{allowance}: every token is refused", ""

@@ -47,7 +47,7 @@ rule = Rule("J03", "key-alg-unpinned", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    if not conf.dialect.pins_algorithms:  # its directive tells no more than the family
+    if not conf.dialect.pins_algorithms:  # its directive names the family only
         return
     for source in key_sources(conf):
         if all(_demands_alg(block) for block in source.blocks):
@@ -55,7 +55,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         loose = [key for key in source.keys if len(source.algorithms(key)) > 1]
         if loose:
             names = ", ".join(sorted(source.algorithms(loose[0])))
-            yield Hit(source.statement, f"{_told(loose[0])} verifies {names}", _hint(source))
+            yield Hit(source.statement, f"{_named(loose[0])} verifies {names}", _hint(source))
 
 
 def _demands_alg(block: Block) -> bool:
@@ -65,7 +65,7 @@ def _demands_alg(block: Block) -> bool:
     )
 
 
-def _told(key: Key) -> str:
+def _named(key: Key) -> str:
     return "the key" if key.kid is None else f'the key "{key.kid}"'
 
 

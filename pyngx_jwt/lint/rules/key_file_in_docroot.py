@@ -43,10 +43,10 @@ rule = Rule("J07", "key-file-in-docroot", Severity.ERROR)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     sources = [source for source in key_sources(conf) if source.path and _matters(source)]
-    folders = list(_folders(conf)) if sources else []
+    directories = list(_directories(conf)) if sources else []
     for source in sources:
-        for server, folder, around in folders:
-            uri = _uri(source.path, folder, around)
+        for server, directory, around in directories:
+            uri = _uri(source.path, directory, around)
             block = _serving(server, uri, source.path) if uri else None
             if block is not None:
                 yield Hit(
@@ -64,25 +64,25 @@ def _matters(source: KeySource) -> bool:
     return source.has_secret or not source.keys
 
 
-def _folders(conf: Configuration) -> Iterator[tuple[Block, str, str]]:
-    """The folders that are served, each with its server and the URI that leads to it."""
-    seen: set[tuple[int, str, str]] = set()
+def _directories(conf: Configuration) -> Iterator[tuple[Block, str, str]]:
+    """The directories that are served, each with its server and the URI that leads to it."""
+    reported: set[tuple[int, str, str]] = set()
     for block in conf.answering:
         core = block[CoreConf]
         if not core.root_path.is_constant or core.alias_length < 0:
             continue
         around = "" if core.alias_of is None else core.alias_of[CoreConf].name
-        folder = conf.scope.full_name(core.root_path.text)
-        if (id(block.server), folder, around) not in seen:
-            seen.add((id(block.server), folder, around))
-            yield block.server, folder, around
+        directory = conf.scope.full_name(core.root_path.text)
+        if (id(block.server), directory, around) not in reported:
+            reported.add((id(block.server), directory, around))
+            yield block.server, directory, around
 
 
-def _uri(path: str, folder: str, around: str) -> str:
-    """The URI of a file, "" if it is not in the folder."""
+def _uri(path: str, directory: str, around: str) -> str:
+    """The URI of a file, "" if it is not in the directory."""
     for name, base in (
-        (os.path.normpath(path), os.path.normpath(folder)),
-        (_real(path), _real(folder)),
+        (os.path.normpath(path), os.path.normpath(directory)),
+        (_real(path), _real(directory)),
     ):
         if name.startswith(f"{base.rstrip('/')}/"):
             rest = name[len(base.rstrip("/")) :]

@@ -54,11 +54,11 @@ def check(block: Block) -> Iterator[Hit]:
         other = location_of(block.server, uri)
         if other is None or other is block or is_shared(block, other):
             continue
-        found = next(forwarded(block, other), "")
-        if found:
+        field = next(forwarded(block, other), "")
+        if field:
             yield Hit(
                 block.set_by("mirror"),
-                f'requests that {block} mirrors to {other} contain the token in "{shown(found)}"',
-                f'proxy_set_header {shown(found)} "";',
+                f'requests that {block} mirrors to {other} contain the token in "{shown(field)}"',
+                f'proxy_set_header {shown(field)} "";',
                 ((passing(other), "they are sent here"),),
             )

@@ -51,15 +51,15 @@ NOBODY = {"", "_", "__", "-", "default_server", "localhost"}
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    found: dict[Block, list[str]] = {}
+    addresses: dict[Block, list[str]] = {}
     open_ones = open_servers(conf)
     for address in conf.addresses:
         if address.default_given or len(address.levels) < 2:
             continue
         first = next(p for level, _ in address.levels if (p := conf.block(level)) in open_ones)
         if not NOBODY & {*(first[CoreConf].server_names or ("",))}:
-            found.setdefault(first, []).append(address.listen.text)
-    for server, texts in found.items():
+            addresses.setdefault(first, []).append(address.listen.text)
+    for server, texts in addresses.items():
         yield Hit(
             listening(server, texts[0]),
             f"{server} answers for unknown hosts on {', '.join(texts)}, only "

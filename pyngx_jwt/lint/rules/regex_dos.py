@@ -65,11 +65,11 @@ def _expressions(block: Block) -> Iterator[tuple[Expression, Statement, int]]:
     for expression in () if block.is_internal else location_regex(block):
         yield expression, block.statement, len(block.statement.args)
     for statement in block.given("rewrite"):
-        if found := rewriting(statement):
-            yield found, statement, 1
+        if pattern := rewriting(statement):
+            yield pattern, statement, 1
     for statement in block.given("if"):
-        if found := condition(statement):
-            yield found, statement, len(statement.args)
+        if pattern := condition(statement):
+            yield pattern, statement, len(statement.args)
     for statement in block.given("server_name"):
         for at, name in enumerate(statement.args, 1):
             if name.startswith("~"):

@@ -53,7 +53,7 @@ def check(block: Block) -> Iterator[Hit]:
     if not block.auth.wanted:
         return
     for name in NAMES:
-        levels = [found for around in block.outward() if (found := around.given(name))]
+        levels = [statements for around in block.outward() if (statements := around.given(name))]
         for inner, outer in pairwise(levels):
             lost = outer[0] if block.auth.dialect.adds_up else _lost(inner, outer)
             if lost is not None:

@@ -84,7 +84,7 @@ def _check_return(statement: Statement, block: Block) -> Iterator[Hit]:
             yield Hit(statement, text, severity=Severity.WARN)
     elif code != 204:
         related = ((block.switch, "a token is required here"),)
-        told = any(names_in(word) for word in statement.args[1:])
+        has_variables = any(names_in(word) for word in statement.args[1:])
         outer = block.outer if block.context & LOCATION_IF else None
         is_own = own is not None or (
             outer is not None and bool(outer.given(block.auth.dialect.switch))
@@ -93,7 +93,7 @@ def _check_return(statement: Statement, block: Block) -> Iterator[Hit]:
             statement,
             f"{block} responds before the token is checked",
             related=related,
-            severity=Severity.ERROR if is_own or told else Severity.INFO,
+            severity=Severity.ERROR if is_own or has_variables else Severity.INFO,
         )
 
 

@@ -43,7 +43,7 @@ rule = Rule("J28", "satisfy-any", Severity.ERROR)
 def check(block: Block) -> Iterator[Hit]:
     if not block.auth.wanted or block[CoreConf].satisfy != "any":
         return
-    if any(not found.deny for found in block[AccessConf].rules):
+    if any(not entry.deny for entry in block[AccessConf].rules):
         allow = block.set_by("allow")
         yield Hit(
             block.set_by("satisfy"),

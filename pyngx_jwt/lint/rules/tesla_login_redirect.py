@@ -50,11 +50,11 @@ def check(block: Block) -> Iterator[Hit]:
     if not url:
         yield Hit(switch, "clients are redirected to an empty URL", 'set "auth_jwt_loginurl"')
     elif "?" in url:
-        told = 'TeslaGov\'s module appends "?return_url=...", but there already is a "?"'
-        yield Hit(block.set_by("auth_jwt_loginurl"), told, word=1)
+        message = 'TeslaGov\'s module appends "?return_url=...", but there already is a "?"'
+        yield Hit(block.set_by("auth_jwt_loginurl"), message, word=1)
     elif not url.startswith(("/", "http://", "https://")):
-        told = "the login URL is relative to the requested URL"
-        yield Hit(block.set_by("auth_jwt_loginurl"), told, word=1)
+        message = "the login URL is relative to the requested URL"
+        yield Hit(block.set_by("auth_jwt_loginurl"), message, word=1)
     for listen in block.server[CoreConf].listens:
         if listen.port not in (0, 443 if listen.ssl else 80):
             yield Hit(

@@ -41,12 +41,12 @@ rule = Rule("J43", "token-forwarded", Severity.INFO)
 def check(block: Block) -> Iterator[Hit]:
     if block.target is None or not block.auth.wanted:
         return
-    told = identity_fields(block)
-    found = next(forwarded(block, block), "") if told else ""
-    if found:
+    identity = identity_fields(block)
+    field = next(forwarded(block, block), "") if identity else ""
+    if field:
         yield Hit(
             passing(block),
-            f'{block} passes on the token in "{shown(found)}" in addition to '
-            f'"{next(iter(told.values()))}"',
-            f'the upstream does not need it: proxy_set_header {shown(found)} "";',
+            f'{block} passes on the token in "{shown(field)}" in addition to '
+            f'"{next(iter(identity.values()))}"',
+            f'the upstream does not need it: proxy_set_header {shown(field)} "";',
         )

@@ -40,10 +40,11 @@ def check(block: Block) -> Iterator[Hit]:
     if token is None or not block.auth.wanted or block.is_internal:
         return
     names = sorted(origin.name for origin in flow_of(block).origins(token, block))
-    found = [name for name in names if name in QUERY or name.startswith("arg_")]
-    if found:
+    parameters = [name for name in names if name in QUERY or name.startswith("arg_")]
+    if parameters:
         yield Hit(
             block.switch,
-            f"tokens are taken from ${found[0]}: they leak to logs, histories and Referer headers",
+            f"tokens are taken from ${parameters[0]}: "
+            "they leak to logs, histories and Referer headers",
             'take them from "Authorization" or from a cookie',
         )

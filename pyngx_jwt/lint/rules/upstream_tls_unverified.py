@@ -46,11 +46,11 @@ def check(block: Block) -> Iterator[Hit]:
         return
     if target.url is not None and all(b.key.startswith(NEAR) for b in backends_of(block)):
         return
-    found = next(forwarded(block, block), "")
-    if found:
+    field = next(forwarded(block, block), "")
+    if field:
         yield Hit(
             passing(block),
-            f'{block} passes tokens in "{shown(found)}" to {target.text.text}, whose '
+            f'{block} passes tokens in "{shown(field)}" to {target.text.text}, whose '
             "certificate is not verified",
             'set "proxy_ssl_verify on" and "proxy_ssl_trusted_certificate"',
         )
