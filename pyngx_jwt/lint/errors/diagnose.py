@@ -66,12 +66,12 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
         kind = class_of(statement.name, statement.args)
         if kind is Class.TUNING:
             continue
-        edition = "NGINX Plus only, " if is_commercial(statement.name) else ""
+        edition = "NGINX Plus, " if is_commercial(statement.name) else ""
         yield Finding(
             NOT_RUN,
             Severity.INFO,
             analysis.texts.word(statement),
-            f'pyngx does not run "{statement.name}" yet ({edition}{module})',
+            f'pyngx does not support "{statement.name}" ({edition}{module})',
             _LEFT_OUT.get(kind) or f"it cannot be left out, {reason_of(statement.name)}",
         )
 

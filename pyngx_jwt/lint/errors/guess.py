@@ -51,14 +51,24 @@ def _swallowed(statement: Statement, analysis: Analysis) -> str:
 def _other_directive(name: str) -> str:
     module = module_of(name)
     if module is not None:
-        edition = " of NGINX Plus" if is_commercial(name) else ""
-        return f"{name} belongs to {module}{edition}"
+        return f"{name} belongs to {_owners(name, module)}"
     if not _WORDS.match(name):
         return "a word with { or ; in it needs quotes" if re.search(r"[{}\d]", name) else ""
     close = _closest(name)
     if not close:
         return "if it is of a module that nginx loads, pyngx does not have it"
+    if close == name:
+        return f"only pyngx has {name}"
     return f'did you mean "{close}"?'
+
+
+def _owners(name: str, modules: str) -> str:
+    """Modules that have a directive; if nginx's own are those of NGINX Plus, it says so."""
+    if not is_commercial(name):
+        return modules
+    names = modules.split(", ")
+    own = ", ".join(module for module in names if "/" not in module)
+    return ", ".join([f"NGINX Plus ({own})", *(module for module in names if "/" in module)])
 
 
 @cache

@@ -16,9 +16,9 @@ def not_here(message: str) -> str:
     """What to say in the place of an error about a variable that nginx has; "" if it has not."""
     match = _UNKNOWN.match(message)
     module = module_of_variable(match[1].lower()) if match else ""
-    return (
-        f'pyngx does not have the variable "${match[1]}" yet ({module})' if match and module else ""
-    )
+    if match is None or not module:
+        return ""
+    return f'pyngx does not support the variable "${match[1]}" ({module})'
 
 
 def is_defined_elsewhere(trouble: Trouble, analysis: Analysis) -> bool:
