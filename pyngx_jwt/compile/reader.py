@@ -10,7 +10,7 @@ from ..conf.directive import Conf, Directive
 from ..conf.parse import END_BLOCK, Source, Statement
 from ..conf.scope import Scope
 from ..conf.shape import check_shape
-from ..conf.watch import Nesting
+from ..conf.watch import Nesting, run_block
 from ..core.module import AnyModule
 from ..errors import ConfError
 from ..http.level import Level
@@ -38,23 +38,14 @@ class Reader:
 
     def run(self, source: Source, level: Level) -> None:
         """Runs a file, or a block of it, to its end."""
-        while True:
-            depth, statement = source.depth, None
-            try:
-                found = source.next()
-                if not isinstance(found, Statement):
-                    return
-                statement = found
-                self._apply(statement, source, level)
-            except ConfError as error:
-                self._fail(error, source, level, statement)
-                if source.recover(depth, statement):
-                    return
 
-    def _fail(
-        self, error: ConfError, source: Source, level: Level, statement: Statement | None
-    ) -> None:
-        self.scope.watch.failed(source.locate(error), level, statement)
+        def take(statement: Statement) -> None:
+            self._apply(statement, source, level)
+
+        def fail(error: ConfError, statement: Statement | None) -> None:
+            self.scope.watch.failed(error, level, statement)
+
+        run_block(source, take, fail)
 
     def open(self, path: str) -> Source:
         source = self.scope.files.read(path)
@@ -109,7 +100,7 @@ class Reader:
         try:
             directive.set(inner[kind], *statement.args)
         except ConfError as error:
-            self._fail(error, source, level, statement)
+            self.scope.watch.failed(source.locate(error), level, statement)
         else:
             if not opens.shares:
                 level.levels.append(inner)

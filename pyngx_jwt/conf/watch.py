@@ -48,6 +48,29 @@ class Nesting:
             self._depth -= 1
 
 
+def run_block(
+    source: Source,
+    take: Callable[[Statement], None],
+    fail: Callable[[ConfError, Statement | None], None],
+) -> None:
+    """Hands the statements of a file, or of a block of it, to `take`, up to its end.
+
+    An error goes to `fail` with its place; if that returns, reading goes on behind the statement
+    and the blocks that it opened."""
+    while True:
+        depth, statement = source.depth, None
+        try:
+            token = source.next()
+            if not isinstance(token, Statement):
+                return
+            statement = token
+            take(statement)
+        except ConfError as error:
+            fail(source.locate(error), statement)
+            if source.recover(depth, statement):
+                return
+
+
 class Watch:
     """Looks on while a configuration is read and compiled; `level` is the block (http.level.Level)
     of which something is told."""

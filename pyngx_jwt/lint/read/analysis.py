@@ -25,7 +25,7 @@ from ...modules.auth_jwt import (
 from ...options import Options
 from ...zones import Zones
 from .collect import Collector, Trouble
-from .target import Target
+from .target import TargetServer
 from .texts import Texts
 
 
@@ -63,14 +63,14 @@ class Analysis:
             for level, statements in self.collector.statements.items():
                 for statement in statements:
                     self.by_name.setdefault(statement.name, []).append((level, statement))
-        return [found for name in names for found in self.by_name.get(name, ())]
+        return [entry for name in names for entry in self.by_name.get(name, ())]
 
-    @property
-    def has_http(self) -> bool:
-        return any(True for _ in self.named("http"))
+    def entries(self, block: Statement) -> list[Statement]:
+        """The entries of a block such as ``map``."""
+        return self.collector.entries.get(block, [])
 
 
-def analyse(options: Options, files: Files, target: Target) -> Analysis:
+def analyse(options: Options, files: Files, target: TargetServer) -> Analysis:
     """Reads and compiles a configuration without touching anything; whatever is wrong with it is
     in the collector."""
     texts, collector = Texts(), Collector(target)
@@ -98,7 +98,7 @@ def _choose(options: Options, files: Files, collector: Collector) -> Choice:
         return Choice(dialect, DIALECTS)
 
 
-def _finish(root: Level, scope: Scope, collector: Collector, target: Target) -> None:
+def _finish(root: Level, scope: Scope, collector: Collector, target: TargetServer) -> None:
     """What nginx looks at once all is read."""
     if not root[MainConf].has_events:
         error = ConfError('no "events" section in configuration').nowhere()

@@ -11,7 +11,7 @@ from ...conf.watch import Files, Watch
 from ...errors import ConfError
 from ...http.level import Level
 from .foreign import Foreign
-from .target import Target
+from .target import TargetServer
 
 
 class Trouble(NamedTuple):
@@ -35,7 +35,7 @@ class Collector(Watch):
 
     caught = (Exception,)
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: TargetServer) -> None:
         self.target = target
         self.troubles: list[Trouble] = []
         self.notes: list[Note] = []
@@ -54,11 +54,11 @@ class Collector(Watch):
     def seen(self, statement: Statement, level: Level) -> None:
         if self.target.name and not self.target.has(statement.name):
             raise ConfError(f'unknown directive "{statement.name}"')
-        found = self.statements.get(level)
-        if found is None:
+        statements = self.statements.get(level)
+        if statements is None:
             self.statements[level] = [statement]
         else:
-            found.append(statement)
+            statements.append(statement)
 
     def seen_entry(self, entry: Statement, block: Statement) -> None:
         self.entries.setdefault(block, []).append(entry)
@@ -76,8 +76,8 @@ class Collector(Watch):
 
     def warn(self, text: str, scope: Callable[[], Scope | None]) -> None:
         """A [warn] of the configuration, with nginx's place at its end."""
-        found = scope()
-        statement = found.statement if found is not None else None
+        current = scope()
+        statement = current.statement if current is not None else None
         self.troubles.append(Trouble(ConfError(text), None, statement, is_warning=True))
 
     def foreign(self, statement: Statement, source: Source, level: Level) -> bool:
