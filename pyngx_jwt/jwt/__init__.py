@@ -41,18 +41,18 @@ from .claims import (
 )
 from .encoding import Json
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
-from .key import SIG, SIG_AND_ENC, Key, KeySetError, NoUsableKey, Use
+from .key import SIG, SIG_AND_ENC, Key, KeySetError, KeyUse, NoUsableKey
 from .keys import KeySet
 from .limits import LIMITS, Limits
-from .memory import Memory
-from .policy import Form, Policy, Presence
-from .refusal import Reason, Refusal
+from .memory import TokenMemory
+from .policy import Form, Presence, TokenPolicy
+from .refusal import Reason, TokenRefusal
 from .requirements import (
     ClaimRequirement,
-    Demand,
     Requirement,
     Revocation,
     TextRequirement,
+    TokenDemand,
     find,
     parse_operator,
     parse_path,
@@ -61,7 +61,8 @@ from .requirements import (
 )
 from .token import Encrypted, Signed, Token, parse_encrypted, parse_signed, read
 from .trial import check_signature, open_encrypted
-from .verify import Verified, Verifier, verify
+from .verified import Verified
+from .verify import Verifier, verify
 
 __all__ = [
     "ALGORITHMS",
@@ -71,26 +72,26 @@ __all__ = [
     "SIG",
     "SIG_AND_ENC",
     "ClaimRequirement",
-    "Demand",
     "Encrypted",
     "Form",
     "Json",
     "Key",
     "KeySet",
     "KeySetError",
+    "KeyUse",
     "Limits",
-    "Memory",
     "NoUsableKey",
-    "Policy",
     "Presence",
     "Reason",
-    "Refusal",
     "Requirement",
     "Revocation",
     "Signed",
     "TextRequirement",
     "Token",
-    "Use",
+    "TokenDemand",
+    "TokenMemory",
+    "TokenPolicy",
+    "TokenRefusal",
     "Verified",
     "Verifier",
     "check_signature",

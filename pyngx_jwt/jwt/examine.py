@@ -13,11 +13,12 @@ from .claims import Members
 from .key import Key
 from .keys import KeySet
 from .policy import Form, Presence
-from .refusal import Reason, Refusal
-from .requirements import Demand
+from .refusal import Reason, TokenRefusal
+from .requirements import TokenDemand
 from .token import Encrypted, Signed, parse_claims, parse_encrypted, parse_signed
 from .trial import check_signature, open_encrypted, select
-from .verify import Verified, Verifier, period_of
+from .verified import Verified
+from .verify import Verifier, period_of
 
 _STEPS = {  # of the refusals of a trial of keys: the check that failed
     Reason.ALGORITHM: "algorithm",
@@ -43,9 +44,9 @@ class Check(NamedTuple):
     or "demand"; `refusal` is None if it was passed, or was not made."""
 
     name: str
-    refusal: Refusal | None = None
+    refusal: TokenRefusal | None = None
     made: bool = True
-    demand: Demand | None = None
+    demand: TokenDemand | None = None
     trial: Trial | None = None  # of algorithm, key, signature and decryption
 
 
@@ -63,10 +64,10 @@ class Examination:
     vouched: bool = False
 
     @property
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> TokenRefusal | None:
         return next((c.refusal for c in self.checks if c.refusal is not None), None)
 
-    def _add(self, name: str, refusal: Refusal | None = None, **more: Any) -> bool:
+    def _add(self, name: str, refusal: TokenRefusal | None = None, **more: Any) -> bool:
         self.checks.append(Check(name, refusal, **more))
         return refusal is None
 
@@ -81,9 +82,9 @@ def examine(verifier: Verifier, text: str, now: float) -> Examination:
     if claims_set is None:
         return found
     claims = parse_claims(claims_set, verifier.policy.limits)
-    if not found._add("claims", claims if isinstance(claims, Refusal) else None):
+    if not found._add("claims", claims if isinstance(claims, TokenRefusal) else None):
         return found
-    assert not isinstance(claims, Refusal)
+    assert not isinstance(claims, TokenRefusal)
     found.claims, found.payload = claims, claims_set
     _times(verifier, found, now)
     for demand in verifier.policy.demands:
@@ -95,7 +96,7 @@ def _signed(verifier: Verifier, text: str, found: Examination) -> bytes | None:
     """The payload of a JWS, if it has the form of one."""
     policy = verifier.policy
     token = parse_signed(text, policy.limits)
-    if isinstance(token, Refusal):
+    if isinstance(token, TokenRefusal):
         found._add("form", token)
         return None
     found._add("form")
@@ -110,15 +111,15 @@ def _encrypted(verifier: Verifier, text: str, found: Examination) -> bytes | Non
     """The claims set of a JWE, if it can be decrypted."""
     policy = verifier.policy
     token = parse_encrypted(text, policy.limits)
-    if isinstance(token, Refusal):
+    if isinstance(token, TokenRefusal):
         found._add("form", token)
         return None
     found._add("form")
     found.header = token.header
     plaintext = open_encrypted(token, verifier.key_sets, policy)
-    refusal = plaintext if isinstance(plaintext, Refusal) else None
+    refusal = plaintext if isinstance(plaintext, TokenRefusal) else None
     _add_trial(found, refusal, "decryption", _look_at_keys(verifier, token))
-    if isinstance(plaintext, Refusal):
+    if isinstance(plaintext, TokenRefusal):
         return None
     if policy.form is Form.ENCRYPTED:
         return plaintext
@@ -145,7 +146,7 @@ def _look_at_keys(verifier: Verifier, token: Signed | Encrypted) -> Trial:
 
 
 def _add_trial(
-    found: Examination, refusal: Refusal | None, last: str, trial: Trial, *, made: bool = True
+    found: Examination, refusal: TokenRefusal | None, last: str, trial: Trial, *, made: bool = True
 ) -> None:
     """Algorithm, key and signature: one question to the engine, three to people."""
     failed = _STEPS[refusal.reason] if refusal is not None else ""
@@ -160,7 +161,7 @@ def _add_trial(
 def _times(verifier: Verifier, found: Examination, now: float) -> None:
     policy = verifier.policy
     period = period_of(policy, found.claims)
-    if isinstance(period, Refusal):
+    if isinstance(period, TokenRefusal):
         made, failed, refusal = False, period.detail.partition(" ")[0], period
     else:
         verified = Verified(found.claims, found.header, b"", *period, b"")

@@ -28,15 +28,15 @@ class NoUsableKey(KeySetError):
     """A text is well-formed, and holds none."""
 
 
-class Use(StrEnum):
+class KeyUse(StrEnum):
     """What keys are for: the values of "use" (RFC 7517, section 4.2)."""
 
     SIG = "sig"  # verifying signatures
     ENC = "enc"  # decrypting
 
 
-SIG = frozenset({Use.SIG})
-SIG_AND_ENC = frozenset({Use.SIG, Use.ENC})
+SIG = frozenset({KeyUse.SIG})
+SIG_AND_ENC = frozenset({KeyUse.SIG, KeyUse.ENC})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

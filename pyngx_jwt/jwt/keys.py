@@ -12,7 +12,7 @@ from typing import Self
 from .algorithms import ALGORITHMS
 from .encoding import Json, decode_json, quote
 from .jwk import read_key
-from .key import SIG, Key, KeySetError, NoUsableKey, Use
+from .key import SIG, Key, KeySetError, KeyUse, NoUsableKey
 from .limits import LIMITS, Limits
 from .pem import read_pem
 
@@ -33,7 +33,7 @@ class KeySet:
 
     @classmethod
     def parse(
-        cls, source: bytes | str, uses: frozenset[Use] = SIG, limits: Limits = LIMITS
+        cls, source: bytes | str, uses: frozenset[KeyUse] = SIG, limits: Limits = LIMITS
     ) -> Self:
         """Reads a JWK Set (RFC 7517, section 5), by default of at most 256 KiB and 64 keys.
 

@@ -32,7 +32,7 @@ class Reason(StrEnum):
     CONDITION = "condition not met"  # one that is not about the token alone
 
 
-class Refusal(NamedTuple):
+class TokenRefusal(NamedTuple):
     """The failed check, and its particulars in printable ASCII.
 
     The particulars never contain the token, a key or the value of a claim other than time.

@@ -17,8 +17,8 @@ from ...http.template import Template
 from ...jwt import (
     Json,
     Reason,
-    Refusal,
     Requirement,
+    TokenRefusal,
     Verified,
     find,
     parse_operator,
@@ -36,14 +36,14 @@ from ...jwt.requirements import (
     Step,
     missing,
 )
-from .demands import Demand, Denial
+from .demands import Denial, RequestDemand
 
 JSON = "json="
 LIMITS = "(*LIMIT_MATCH=10000)(*LIMIT_DEPTH=5000)"
 NOWHERE: tuple[Step, ...] = (0,)  # neither claims nor header are arrays
 
 
-class Nesting(NamedTuple):
+class NestedNames(NamedTuple):
     """What parts and quotes the names of nested members; an empty delimiter: nothing does."""
 
     delimiter: str = ""
@@ -54,10 +54,10 @@ class Nesting(NamedTuple):
         return split_name(name, self.delimiter, self.mark) if self.delimiter else (name,)
 
 
-class Surroundings(Protocol):
+class ConditionConf(Protocol):
     """What the level of a requirement says."""
 
-    nesting: Nesting
+    nesting: NestedNames
     auth_jwt_leeway: int
 
 
@@ -167,7 +167,7 @@ def _compiled(pattern: str) -> Match:
     return match
 
 
-def fixed_requirement(demand: MemberDemand, conf: Surroundings) -> Requirement | Broken:
+def fixed_requirement(demand: MemberDemand, conf: ConditionConf) -> Requirement | Broken:
     """The demand of a value without variables."""
     return _made(demand, conf, demand.expected.text, lambda expected: demand.match)
 
@@ -185,14 +185,14 @@ class Broken(NamedTuple):
     def key(self) -> str:
         return repr(self)
 
-    def refusal(self, header: dict[str, Json], claims: dict[str, Json]) -> Refusal:
+    def refusal(self, header: dict[str, Json], claims: dict[str, Json]) -> TokenRefusal:
         members = header if self.in_header else claims
         if self.path is not None and find(members, self.path) is MISSING:
             return missing(self.name, in_header=self.in_header)
-        return Refusal(Reason.CLAIM, self.text, {"error": self.text})
+        return TokenRefusal(Reason.CLAIM, self.text, {"error": self.text})
 
 
-def _place(demand: MemberDemand, conf: Surroundings) -> tuple[str, tuple[Step, ...]]:
+def _place(demand: MemberDemand, conf: ConditionConf) -> tuple[str, tuple[Step, ...]]:
     """The name by which a member is told, and what leads to it."""
     if demand.path is None:
         path = conf.nesting.path(utf8(demand.field))
@@ -203,7 +203,7 @@ def _place(demand: MemberDemand, conf: Surroundings) -> tuple[str, tuple[Step, .
 
 
 def _made(
-    demand: MemberDemand, conf: Surroundings, text: str, match: Callable[[Json], Match | None]
+    demand: MemberDemand, conf: ConditionConf, text: str, match: Callable[[Json], Match | None]
 ) -> Requirement | Broken:
     """The requirement with this value; `match` makes an expression of the value."""
     name, path = _place(demand, conf)
@@ -235,7 +235,7 @@ def _shown(text: str) -> str:
         return text
 
 
-def varying_demand(demand: MemberDemand, conf: Surroundings, level: Level) -> Demand:
+def varying_demand(demand: MemberDemand, conf: ConditionConf, level: Level) -> RequestDemand:
     """The demand of a value that is told for each request."""
     tell = demand.expected.bind(level.variables)
     is_match = demand.match is None and parse_operator(demand.operator)[0] == MATCH
@@ -252,7 +252,7 @@ def varying_demand(demand: MemberDemand, conf: Surroundings, level: Level) -> De
 
     directive = f"auth_jwt_require_{'header' if demand.in_header else 'claim'}"
     words = (demand.field, demand.operator, demand.expected.text)
-    return Demand(directive, words, check)
+    return RequestDemand(directive, words, check)
 
 
 def _told_expression(expected: Json) -> Match | None:

@@ -6,31 +6,16 @@ reader of a configuration may ask.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive, own, seconds, slot
 from ...errors import ConfError
 from ...http.template import Template
-from .sources import JWKS, KeyForm, Sources
-
-if TYPE_CHECKING:
-    from .gate import Gate
+from .demands import Required
+from .gate import Gate
+from .sources import JWKS, KeyForm, KeyName, Sources
 
 INSIDE = EVERYWHERE | LIMIT_EXCEPT
-
-
-class KeyName(NamedTuple):
-    """A file or URI with keys, and the form that they have there."""
-
-    text: Template
-    form: KeyForm
-
-
-class Required(NamedTuple):
-    """One auth_jwt_require: the status that answers if a value is empty or "0"."""
-
-    values: tuple[Template, ...]
-    status: int
 
 
 class Compared(NamedTuple):

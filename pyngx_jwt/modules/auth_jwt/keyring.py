@@ -7,19 +7,17 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from ...conf.directive import SERVER
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
-from ...jwt import KeySet, Memory, Policy, Refusal, Verifier, read
+from ...jwt import KeySet, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
 from ...log import Severity
-from .conf import KeyName, TokenConf
-from .sources import Failure, KeyFile, KeyRequest, Source, Sources
-from .variables import choosing_keys
+from .contexts import choosing_keys
+from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
 
 FindSource = Callable[[Request], Source]
 VERIFIERS = 64  # that are kept where variables choose the keys
-TOLD = 1000  # sources that are kept of those whose names variables tell
+VARIABLE_SOURCES = 1000  # sources that are kept of those whose names variables tell
 
 
 class Keyring:
@@ -46,15 +44,15 @@ class Keyring:
     def __init__(
         self,
         level: Level,
-        policy: Policy,
+        policy: TokenPolicy,
         sources: Iterable[FindSource],
         *,
         reads: bool = False,
         lenient: bool = False,
     ) -> None:
         self._policy, self._find = policy, tuple(sources)
-        self._memory = level.scope.shared(Memory)
-        self._constant = not any(isinstance(find, _Told) for find in self._find)
+        self._memory = level.scope.shared(TokenMemory)
+        self._constant = not any(isinstance(find, VariableSource) for find in self._find)
         self._reads, self._lenient = reads, lenient
         self._sets: tuple[KeySet, ...] = ()
         self._verifiers: dict[tuple[KeySet, ...], Verifier] = {}
@@ -62,7 +60,7 @@ class Keyring:
         self.since = self.until = 0.0
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> TokenPolicy:
         """What tokens are held against."""
         return self._policy
 
@@ -148,7 +146,7 @@ class Keyring:
         """None for a token that chooses and cannot be read, or says what cannot be meant: it
         will be refused without them."""
         seen = read(token, self._policy.limits) if self._reads else None
-        if isinstance(seen, Refusal):
+        if isinstance(seen, TokenRefusal):
             return []
         try:
             with choosing_keys(r, seen):
@@ -206,55 +204,11 @@ def _asks_for_keys(r: Request) -> bool:
     return at is not None
 
 
-def keyring_of(
-    conf: TokenConf,
-    level: Level,
-    policy: Policy,
-    *,
-    cache: float = 0,
-    reads: bool = False,
-    lenient: bool = False,
-) -> Keyring | None:
-    """The keys of the level's files and requests, files first; None if it has none."""
-    found = sources_of(conf, level, cache)
-    return Keyring(level, policy, found, reads=reads, lenient=lenient) if found else None
-
-
-def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSource, ...]:
-    """The level's files and requests."""
-    sources, full = level.scope.shared(Sources), level.scope.conf_name
-    server = level
-    while server.context is not SERVER and server.outer is not None:
-        server = server.outer
-
-    def file(name: KeyName, told: str) -> Source:
-        if name.text.is_constant:
-            return sources.file(full(told), name.form)
-        return KeyFile(full(told), sources.sets, name.form)
-
-    def location(name: KeyName, told: str) -> Source:
-        if name.text.is_constant:
-            return sources.request(id(server), told, cache, name.form)
-        return KeyRequest(told, 0, sources.sets, name.form)
-
-    return (
-        *(_finder(name, level, file) for name in conf.key_files),
-        *(_finder(name, level, location) for name in conf.key_requests),
-    )
-
-
-def _finder(name: KeyName, level: Level, make: Callable[[KeyName, str], Source]) -> FindSource:
-    if name.text.is_constant:
-        source = make(name, name.text.text)
-        return lambda r: source
-    return _Told(name, level, make)
-
-
 class UnfitName(Exception):
     """A token that chooses keys says what is no part of a name."""
 
 
-class _Told:
+class VariableSource:
     """Finds a source whose name variables tell; those used last are kept."""
 
     __slots__ = ("_known", "_make", "_name", "_of_token", "_tell")
@@ -276,7 +230,7 @@ class _Told:
         told, known = self._tell(r), self._known
         source = known.pop(told, None)
         if source is None:
-            if len(known) >= TOLD:
+            if len(known) >= VARIABLE_SOURCES:
                 del known[next(iter(known))]
             source = self._make(self._name, told)
         known[told] = source  # the latest stands last

@@ -14,8 +14,8 @@ from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.level import Level
 from ...http.module import Module
-from ...jwt import Limits, Policy, Presence
-from .dialect import Choice
+from ...jwt import Limits, Presence, TokenPolicy
+from .dialect import DialectChoice
 from .sources import Sources
 
 LIMITS = Limits()
@@ -99,7 +99,7 @@ def declare_dialects(names: Iterable[str]) -> None:
     JwtConf.declare("pyngx_jwt_dialect", cast(Declaration, slot_of))
 
 
-def prepare_key_sets(scope: Scope, choice: Choice) -> None:
+def prepare_key_sets(scope: Scope, choice: DialectChoice) -> None:
     """Makes limits count that are yet to be read: key files are read as soon as they are named.
     Errors are left to whoever runs the directives."""
     conf = JwtConf(scope)
@@ -111,7 +111,7 @@ def prepare_key_sets(scope: Scope, choice: Choice) -> None:
     scope.shared(Sources).sets.limits = conf.limits
 
 
-def policy_with(policy: Policy, level: Level) -> Policy:
+def policy_with(policy: TokenPolicy, level: Level) -> TokenPolicy:
     """A dialect's policy with these settings."""
     nbf = policy.nbf if level[JwtConf].pyngx_jwt_validate_nbf else Presence.IGNORED
     return replace(policy, nbf=nbf, limits=level[JwtConf].limits)

@@ -22,6 +22,7 @@ from ...http.body import KeptBody
 from ...http.location import Location
 from ...http.request import Request
 from ...http.subrequest import Kept, subrequest
+from ...http.template import Template
 from ...jwt import KeySet, KeySetError, Limits, NoUsableKey
 from ...log import Severity, errno_text
 from .sharing import shared_location
@@ -53,6 +54,13 @@ class KeyForm(NamedTuple):
 
 
 JWKS = KeyForm("jwks", KeySet.parse)
+
+
+class KeyName(NamedTuple):
+    """A file or URI with keys, and the form that they have there."""
+
+    text: Template
+    form: KeyForm
 
 
 class Failure(NamedTuple):

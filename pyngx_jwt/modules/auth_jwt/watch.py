@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ...http.request import Request, Status
-from ...jwt import KeySet, KeySetError, Policy, Refusal, Verified, Verifier
-from .demands import Demand, Denial
-from .gate import Gate, Plan
+from ...jwt import KeySet, KeySetError, TokenPolicy, TokenRefusal, Verified, Verifier
+from .contexts import NOW
+from .demands import Denial, RequestDemand
+from .gate import Gate
 from .keyring import Keyring
+from .plan import Plan
 from .sources import Failure, KeyRequest, Source
-from .variables import NOW
-from .words import Told, Words
+from .words import LogLines, Words
 
 
 @dataclass(slots=True)
-class Seen:
+class GateReport:
     """What a gate did with a request, as far as it came."""
 
     applied: bool = True
@@ -30,8 +31,8 @@ class Seen:
     fetched: tuple[KeyRequest, ...] = ()  # sources that the network would have answered
     would_refresh: bool = False  # an unknown kid would have had these asked anew
     verified: Verified | None = None
-    denials: tuple[tuple[Demand, Denial | None], ...] = ()
-    refusal: Refusal | None = None
+    denials: tuple[tuple[RequestDemand, Denial | None], ...] = ()
+    refusal: TokenRefusal | None = None
     rc: Status | None = None
 
 
@@ -40,11 +41,11 @@ class _AtATime(Verifier):
 
     __slots__ = ("now",)
 
-    def __init__(self, policy: Policy, key_sets: Iterable[KeySet], now: float) -> None:
+    def __init__(self, policy: TokenPolicy, key_sets: Iterable[KeySet], now: float) -> None:
         super().__init__(policy, key_sets)
         self.now = now
 
-    def verify(self, text: str, now: float) -> Verified | Refusal:
+    def verify(self, text: str, now: float) -> Verified | TokenRefusal:
         return super().verify(text, self.now)
 
 
@@ -55,7 +56,7 @@ class OfflineKeyring(Keyring):
     __slots__ = ("_answer", "_now", "_seen")
 
     def __init__(
-        self, keyring: Keyring, now: float, answer: bytes | None, seen: Callable[[], Seen]
+        self, keyring: Keyring, now: float, answer: bytes | None, seen: Callable[[], GateReport]
     ) -> None:
         for name in Keyring.__slots__:
             setattr(self, name, getattr(keyring, name))
@@ -82,18 +83,18 @@ class OfflineKeyring(Keyring):
         return False
 
 
-class Watch:
+class GateWatch:
     """Watches a gate.  ``now`` is the time that counts; ``answer`` what key requests bring."""
 
     def __init__(self, gate: Gate, now: float, answer: bytes | None) -> None:
         self.plan = gate.plan
-        self.seen = Seen()
+        self.seen = GateReport()
         self._now, self._gate = now, gate
         gate.plan = self._watched(gate.plan, answer)
 
     async def handle(self, r: Request) -> Status | None:
         """What the gate does with the request."""
-        self.seen = Seen()
+        self.seen = GateReport()
         r.contexts[NOW] = self._now
         answer = self._gate.handle(r)
         self.seen.rc = answer if answer is None or isinstance(answer, int) else await answer
@@ -104,7 +105,7 @@ class Watch:
         self.seen.rc = self._gate.accept(r, self.seen.token or "", token)
         return self.seen.rc
 
-    def deny(self, r: Request, token: Verified) -> tuple[tuple[Demand, Denial | None], ...]:
+    def deny(self, r: Request, token: Verified) -> tuple[tuple[RequestDemand, Denial | None], ...]:
         """What each demand beyond the token's own says, whatever the others do."""
         return tuple((demand, demand.check(r, token)) for demand in self.plan.demands)
 
@@ -133,7 +134,7 @@ class Watch:
         self.seen.token = self.plan.find_token(r)
         return self.seen.token
 
-    def _demand(self, demand: Demand) -> Demand:
+    def _demand(self, demand: RequestDemand) -> RequestDemand:
         def check(r: Request, token: Verified) -> Denial | None:
             self.seen.verified = token
             denial = demand.check(r, token)
@@ -149,14 +150,14 @@ class Watch:
         if self.plan.accepted is not None:
             self.plan.accepted(r, token)
 
-    def _explain(self, r: Request, token: str, refusal: Refusal) -> Refusal:
+    def _explain(self, r: Request, token: str, refusal: TokenRefusal) -> TokenRefusal:
         """The log may be told another reason than the one that decided."""
         self.seen.refusal = refusal
         assert self.plan.explain is not None
         return self.plan.explain(r, token, refusal)
 
     def _words(self, words: Words) -> Words:
-        def tell(refusal: Refusal) -> Told:
+        def tell(refusal: TokenRefusal) -> LogLines:
             if self.seen.refusal is None:
                 self.seen.refusal = refusal
             return words(refusal)

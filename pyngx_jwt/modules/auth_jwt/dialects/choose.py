@@ -16,7 +16,7 @@ from ....conf.scan import Scan, scan
 from ....conf.watch import Files
 from ....errors import ConfError
 from ....options import Options
-from ..dialect import Choice, Dialect, Facts, Witness, clue
+from ..dialect import Dialect, DialectChoice, Facts, Witness, clue
 
 Dialects = tuple[Dialect, ...]
 
@@ -48,29 +48,29 @@ class MixedDialects(ConfError):
         self.witnesses = witnesses
 
 
-def choose(options: Options, files: Files, known: Dialects, default: Dialect) -> Choice:
+def choose(options: Options, files: Files, known: Dialects, default: Dialect) -> DialectChoice:
     """The one of the known dialects that a configuration is written in, which is about to be
     read, from the disk or other files; the default if it is in none.
 
     Raises ConfError for an unknown name, and for marks of two dialects, with both places."""
     found = scan(options.conf_file, options.conf_prefix, "jwt", files)
     limits = tuple(s for s in found.statements if s.name.startswith("pyngx_jwt_max_"))
-    choice = decide(found, options, known) or Choice(default, known)
+    choice = decide(found, options, known) or DialectChoice(default, known)
     return replace(choice, limits=limits)
 
 
-def decide(found: Scan, options: Options, known: Dialects) -> Choice | None:
+def decide(found: Scan, options: Options, known: Dialects) -> DialectChoice | None:
     """The procedure itself, on a configuration that has been looked at."""
     if options.jwt_dialect:
         pinned = _named(options.jwt_dialect, known)
         witness = Witness(pinned, "--jwt-dialect", "the command line", 0)
-        return Choice(pinned, known, (witness,), pinned=True)
+        return DialectChoice(pinned, known, (witness,), pinned=True)
     statements = [s for s in found.statements if _concerns_jwt(s)]
     for statement in statements:
         if statement.name == "pyngx_jwt_dialect" and len(statement.args) == 1:
             pinned = _named(statement.args[0], known, statement)
             witness = Witness(pinned, *clue(statement))
-            return Choice(pinned, known, (witness,), pinned=True)
+            return DialectChoice(pinned, known, (witness,), pinned=True)
     facts = Facts.of(statements, options.conf_prefix, found.texts)
     marks = [*_marks(statements, facts, known), *_variables(found.statements, known)]
     return (
@@ -129,7 +129,7 @@ def _variables(statements: Iterable[Statement], known: Dialects) -> Iterator[Wit
 
 def _by_marks(
     marks: list[Witness], statements: Iterable[Statement], facts: Facts, known: Dialects
-) -> Choice | None:
+) -> DialectChoice | None:
     first: dict[Dialect, Witness] = {}
     for witness in marks:
         first.setdefault(witness.dialect, witness)
@@ -152,7 +152,7 @@ def _by_marks(
         return None
     (dialect,) = first
     found = [w for w in marks if w.dialect is dialect] or [first[dialect]]
-    return Choice(dialect, known, tuple(found))
+    return DialectChoice(dialect, known, tuple(found))
 
 
 def _shared_mark(
@@ -172,7 +172,9 @@ def _shared_mark(
                 return
 
 
-def _by_weak_marks(everything: Iterable[Statement], facts: Facts, known: Dialects) -> Choice | None:
+def _by_weak_marks(
+    everything: Iterable[Statement], facts: Facts, known: Dialects
+) -> DialectChoice | None:
     if facts.keys:  # neither NGINX Plus nor kjdev's module has auth_jwt_key
         return None
     everything = list(everything)
@@ -193,24 +195,24 @@ def _by_weak_marks(everything: Iterable[Statement], facts: Facts, known: Dialect
     dialect = witnesses[0].dialect
     if facts.module and not dialect.is_loaded:
         return None
-    return Choice(dialect, known, tuple(w for w in witnesses if w.dialect is dialect))
+    return DialectChoice(dialect, known, tuple(w for w in witnesses if w.dialect is dialect))
 
 
 # -- by what all of them have -------------------------------------------------------------------
 
 
-def _by_shape(facts: Facts, known: Dialects) -> Choice | None:
+def _by_shape(facts: Facts, known: Dialects) -> DialectChoice | None:
     """The last that the shape speaks for: those before it are for the more usual shapes."""
     for dialect in reversed(known):
         if found := tuple(Witness(dialect, *one) for one in dialect.shape(facts)):
-            return Choice(dialect, known, found, ambiguous=bool(dialect.unsure))
+            return DialectChoice(dialect, known, found, ambiguous=bool(dialect.unsure))
     return None
 
 
 # -- errors -------------------------------------------------------------------------------------
 
 
-def foreign_directive(name: str, choice: Choice) -> str:
+def foreign_directive(name: str, choice: DialectChoice) -> str:
     """What to say of a directive that the dialect does not have, "" if that is nothing."""
     advice = dict(ADVICE)
     for dialect in choice.known:

@@ -20,19 +20,29 @@ from ....http.request import Handler, Request, Status
 from ....http.template import Template, without_variables
 from ....http.uri import escape_args
 from ....http.variables import Getter
-from ....jwt import ALGORITHMS, Json, Policy, Presence, TextRequirement, Verified, render_string
+from ....jwt import (
+    ALGORITHMS,
+    Json,
+    Presence,
+    TextRequirement,
+    TokenPolicy,
+    Verified,
+    render_string,
+)
 from ....log import Severity, errno_text
 from ...core import CoreConf
 from ...rewrite import RewriteConf
 from ..blocks import answers, opened_at, place_of, warn
 from ..conf import TokenConf
-from ..dialect import Clue, Dialect, Facts, Keyless, Mark, clue
-from ..gate import Gate, Plan, settles
-from ..keyring import FindSource, Keyring, sources_of
+from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue
+from ..gate import Gate
+from ..keyring import FindSource, Keyring
+from ..level_keys import sources_of
+from ..plan import FindToken, Plan
 from ..secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
 from ..settings import JwtConf, policy_with
-from ..variables import claim_getter, look_for
-from ..wire import FindToken, compile_challenge, no_challenge, sole_cookie
+from ..variables import claim_getter, look_for, settles
+from ..wire import compile_challenge, no_challenge, sole_cookie
 from ..words import NO_HEX, tesla_words
 
 HMAC = "HS256"
@@ -284,7 +294,7 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
     return gate.handle
 
 
-def policy_of(conf: TeslaConf, level: Level) -> Policy:
+def policy_of(conf: TeslaConf, level: Level) -> TokenPolicy:
     """What a level demands of a token apart from what variables tell."""
     algorithms = TESLA.policy.algorithms
     if conf.auth_jwt_key or conf.auth_jwt_keyfile_path or conf.is_set("auth_jwt_algorithm"):
@@ -498,11 +508,11 @@ TESLA = Dialect(
     name="tesla",
     project="TeslaGov/ngx-http-auth-jwt-module",
     module=auth_jwt_tesla,
-    policy=Policy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
+    policy=TokenPolicy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
     words=tesla_words,
     target="teslagov",
-    shared_marks=(Mark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
-    weak_marks=(Mark(frozenset(), _reads_exported, rank=3),),
+    shared_marks=(DialectMark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
+    weak_marks=(DialectMark(frozenset(), _reads_exported, rank=3),),
     shape=_shape,
     advice={
         "auth_jwt_validation_type": _instead(
@@ -524,5 +534,5 @@ TESLA = Dialect(
     exact_variables=True,
     verifies_on_demand=True,
     excused=frozenset({"OPTIONS"}),
-    keyless=Keyless.ADMITS,
+    keyless=WithoutKeys.ADMITS,
 )
