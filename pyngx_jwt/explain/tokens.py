@@ -72,7 +72,7 @@ def report_gate(level: Level, r: Request, watch: GateWatch, given: str, now: flo
 
 class _GateReporter:
     def __init__(self, level: Level, r: Request, watch: GateWatch, now: float) -> None:
-        self.level, self.r, self.watch, self.seen = level, r, watch, watch.seen
+        self.level, self.r, self.watch, self.seen = level, r, watch, watch.report
         self.now, self.lines = now, list[Line]()
         self.missing = ""  # key requests without a given response
         self.every = dialect_of(level.scope).adds_up
@@ -246,7 +246,7 @@ class _GateReporter:
         self.add(Result.FAILED, "algorithm", text, self.one(*ALGORITHMS))
 
     def _key(self, check: Check, trial: Trial, verifier: Verifier) -> None:
-        if not check.made:
+        if not check.was_run:
             return
         kid, alg = trial.header.get("kid"), value_text(trial.header.get("alg"))
         if check.refusal is None:
@@ -278,7 +278,7 @@ class _GateReporter:
 
     def _trial(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         name = check.name
-        if not check.made:
+        if not check.was_run:
             why = self.one("auth_jwt_validate_sig", "pyngx_allow_unsigned")
             self.add(Result.SKIPPED, name, "not checked: a forged token is accepted", why)
         elif check.refusal is None:
@@ -313,7 +313,7 @@ class _GateReporter:
                 else "the token has none"
             )
         unverified = "" if exam.vouched else UNVERIFIED
-        if not check.made:
+        if not check.was_run:
             off = self.one({"exp": "auth_jwt_validate_exp", "nbf": "pyngx_jwt_validate_nbf"}[name])
             why = "not checked" if off is not None else "not reached"
             self.add(Result.SKIPPED, name, f"{text}: {why}", off)

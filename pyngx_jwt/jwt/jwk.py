@@ -95,8 +95,8 @@ def _allowed(jwk: Members, uses: frozenset[KeyUse]) -> frozenset[KeyUse] | str:
         uses = named
     if "key_ops" in jwk:
         operations = jwk["key_ops"]
-        told = operations if isinstance(operations, list) else []
-        named = frozenset(use for use in uses if any(name in told for name in _OPERATIONS[use]))
+        listed = operations if isinstance(operations, list) else []
+        named = frozenset(use for use in uses if any(name in listed for name in _OPERATIONS[use]))
         if not named:
             wanted = [name for use in sorted(uses, reverse=True) for name in _OPERATIONS[use]]
             return f'"key_ops" has no {_either(wanted)}'

@@ -17,8 +17,8 @@ class Form(StrEnum):
     """What tokens are (``auth_jwt_type``); any other form is refused."""
 
     SIGNED = "signed"
-    # Of a key that is public, such as for RSA-OAEP, whatever can be decrypted is accepted,
-    # whoever made it: such tokens are secret, but prove nothing.
+    # With a public key, such as for RSA-OAEP, anyone can make a token that is accepted: such
+    # tokens are secret, but prove nothing.
     ENCRYPTED = "encrypted"
     NESTED = "nested"  # signed, then encrypted
 

@@ -36,7 +36,7 @@ class TokenRefusal(NamedTuple):
     """The failed check, and its particulars in printable ASCII.
 
     The particulars never contain the token, a key or the value of a claim other than time.
-    The facts may: they are the values that were compared, for those who have to tell them.
+    The facts may: they are the values that were compared, for logs that name them.
     """
 
     reason: Reason

@@ -127,9 +127,9 @@ def parse_path(text: str) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     at = 0
-    while found := _STEP.match(text, at):
-        at = found.end()
-        steps.append(int(found[3]) if found[3] is not None else unicode(found[1] or found[2]))
+    while match := _STEP.match(text, at):
+        at = match.end()
+        steps.append(int(match[3]) if match[3] is not None else unicode(match[1] or match[2]))
     if at < len(text) or not steps:
         raise ValueError("not a path")
     return tuple(steps)
@@ -142,8 +142,8 @@ def split_name(name: str, delimiter: str, mark: str) -> tuple[Step, ...] | None:
     rest = name
     while rest:
         if mark and rest.startswith(mark):
-            step, found, rest = rest[len(mark) :].partition(mark)
-            if not found or (rest and not rest.startswith(delimiter)):
+            step, closed, rest = rest[len(mark) :].partition(mark)
+            if not closed or (rest and not rest.startswith(delimiter)):
                 return None
             rest = rest[len(delimiter) :]
         else:
@@ -200,8 +200,8 @@ def _array(value: Json) -> list[Json]:
 
 def _any(value: Json, expected: Json) -> bool:
     wanted = _array(expected)
-    found = _array(value) if isinstance(value, list) else [value]
-    return any(equal(one, other) for one in found for other in wanted)
+    values = _array(value) if isinstance(value, list) else [value]
+    return any(equal(one, other) for one in values for other in wanted)
 
 
 def _in(value: Json, expected: Json) -> bool:
@@ -248,7 +248,7 @@ class Requirement:
     and values that the operator does not compare, never meet a requirement.
     """
 
-    name: str  # as it is told
+    name: str  # as the log has it
     path: tuple[Step, ...]
     operator: str
     expected: Json

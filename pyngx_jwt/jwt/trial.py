@@ -56,7 +56,7 @@ def open_encrypted(
 ) -> bytes | TokenRefusal:
     """The plaintext, if a key decrypts the token by algorithms that the policy allows.
 
-    Why it does not is not told: Reason.DECRYPTION is all there is to know.
+    Reason.DECRYPTION does not say why decryption failed.
     """
     alg, enc, kid = token.alg, token.enc, token.kid
     if alg not in policy.encryption_algorithms:
@@ -77,7 +77,7 @@ def open_encrypted(
 def _failure(
     alg: str, kid: str | None, key_sets: Iterable[KeySet], tried: int, reason: Reason
 ) -> TokenRefusal:
-    """What to say if no key did.  Facts tell the kid if a key set has it."""
+    """The refusal if no key did.  Its facts have the kid if a key set has it."""
     wanted, facts = f"alg {alg}", dict[str, Json](alg=alg)
     if kid is not None:
         wanted = f"kid {quote(kid)} and {wanted}"

@@ -30,7 +30,7 @@ def checks(verifier: Verifier, token: str, now: float = NOW) -> dict[str, str]:
     """By the name of each check: "ok", "-" if it is not made, or the reason of its refusal."""
     told = {}
     for check in examine(verifier, token, now).checks:
-        outcome = "ok" if check.made else "-"
+        outcome = "ok" if check.was_run else "-"
         told[check.name] = outcome if check.refusal is None else check.refusal.reason.name
     return told
 

@@ -1,9 +1,9 @@
 """Validates JSON Web Tokens, in the words of whichever nginx module a configuration is for.
 
-dialects: those modules, each in a file with its directives, what they mean, as a plan, and what
-sets it apart, as a value (dialect); and which one it is.  conf, settings: what they share.
-sources, keyring, level_keys, sharing, secrets, revocation: keys.  conditions: the language of kjdev's module.
-plan, gate, demands, contexts, wire, words, variables, watch: requests.
+dialects: those modules, each in a file with its directives, their meaning, as a plan, and its
+differences from the others, as a value (dialect); and which one applies.  conf, settings: what
+they share.  sources, keyring, level_keys, sharing, secrets, revocation: keys.  conditions: the
+language of kjdev's module.  plan, gate, demands, contexts, wire, words, variables, watch: requests.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The requirement language of kjdev's module: from the words of a configuration to demands.
 
-What a requirement means is in ``jwt.requirements``; here is how it is written, and what becomes
-of values that are no JSON, or that variables tell for each request.
+What a requirement means is in ``jwt.requirements``; here is how it is written, and how
+values are read that are not JSON, or that depend on the request.
 """
 
 from __future__ import annotations
@@ -169,12 +169,12 @@ def _compiled(pattern: str) -> Match:
 
 def fixed_requirement(demand: MemberDemand, conf: ConditionConf) -> Requirement | Broken:
     """The demand of a value without variables."""
-    return _made(demand, conf, demand.expected.text, lambda expected: demand.match)
+    return _requirement(demand, conf, demand.expected.text, lambda expected: demand.match)
 
 
 class Broken(NamedTuple):
-    """A requirement whose value cannot be used: nothing meets it.  A member that is missing is
-    told first, if it is known which one that is."""
+    """A requirement whose value cannot be used: nothing meets it.  A missing member is
+    reported first, if its path is known."""
 
     text: str
     name: str = ""
@@ -193,7 +193,7 @@ class Broken(NamedTuple):
 
 
 def _place(demand: MemberDemand, conf: ConditionConf) -> tuple[str, tuple[Step, ...]]:
-    """The name by which a member is told, and what leads to it."""
+    """The name of a member in the log, and its path."""
     if demand.path is None:
         path = conf.nesting.path(utf8(demand.field))
         return demand.field, NOWHERE if path is None else path
@@ -202,7 +202,7 @@ def _place(demand: MemberDemand, conf: ConditionConf) -> tuple[str, tuple[Step, 
     return demand.field, demand.path
 
 
-def _made(
+def _requirement(
     demand: MemberDemand, conf: ConditionConf, text: str, match: Callable[[Json], Match | None]
 ) -> Requirement | Broken:
     """The requirement with this value; `match` makes an expression of the value."""
@@ -220,12 +220,12 @@ def _made(
         fault = f"failed to json load {kind} requirement: {name}"
         return Broken(fault, name, path, in_header)
     try:
-        found = match(expected)
+        expression = match(expected)
     except ValueError as error:
         return Broken(str(error), name, path, in_header)
     if not in_header:
         expected = with_leeway(path, expected, conf.auth_jwt_leeway)
-    return Requirement(name, path, demand.operator, expected, in_header, found, _shown(text))
+    return Requirement(name, path, demand.operator, expected, in_header, expression, _shown(text))
 
 
 def _shown(text: str) -> str:
@@ -236,17 +236,17 @@ def _shown(text: str) -> str:
 
 
 def varying_demand(demand: MemberDemand, conf: ConditionConf, level: Level) -> RequestDemand:
-    """The demand of a value that is told for each request."""
-    tell = demand.expected.bind(level.variables)
+    """The demand of a value that depends on the request."""
+    value_of = demand.expected.bind(level.variables)
     is_match = demand.match is None and parse_operator(demand.operator)[0] == MATCH
     absent = Broken(f"require variable specified was not provided: {demand.expected.text}")
 
     def match(expected: Json) -> Match | None:
-        return _told_expression(expected) if is_match else demand.match
+        return _varying_expression(expected) if is_match else demand.match
 
     def check(r: Request, token: Verified) -> Denial | None:
-        text = tell(r)
-        requirement = _made(demand, conf, text, match) if text else absent
+        text = value_of(r)
+        requirement = _requirement(demand, conf, text, match) if text else absent
         refusal = requirement.refusal(token.header, token.claims)
         return None if refusal is None else Denial(401, refusal)
 
@@ -255,7 +255,7 @@ def varying_demand(demand: MemberDemand, conf: ConditionConf, level: Level) -> R
     return RequestDemand(directive, words, check)
 
 
-def _told_expression(expected: Json) -> Match | None:
+def _varying_expression(expected: Json) -> Match | None:
     """None for what is no text: nothing matches it.  Raises ValueError for what is no
     expression."""
     if not isinstance(expected, str):

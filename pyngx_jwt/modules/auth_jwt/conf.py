@@ -108,7 +108,7 @@ class TokenConf(Conf):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody who wrote this expects tokens to be validated, compiled or not."""
+        """Whether the directives show that tokens are expected to be validated, compiled or not."""
         return False
 
     @property

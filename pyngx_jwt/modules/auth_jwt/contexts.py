@@ -16,8 +16,8 @@ NOW = "auth_jwt now"  # in r.contexts: the time that applies, if that is not the
 
 @contextmanager
 def choosing_keys(r: Request, token: Token | None) -> Iterator[None]:
-    """Meanwhile variables tell what the token says of itself, though nobody has verified it:
-    that chooses the keys it is verified with, and counts for nothing else."""
+    """Meanwhile variables have the values of a token that is not verified: they choose the keys
+    that it is verified with, and nothing else."""
     before = r.contexts.get(KEY)
     r.contexts[KEY] = (r.location, token)
     try:
@@ -30,7 +30,7 @@ def choosing_keys(r: Request, token: Token | None) -> Iterator[None]:
 
 
 def remember(r: Request, token: Verified | Token | None) -> None:
-    """Keeps what look_lasting() tells; None of a token that was refused."""
+    """Keeps the token for look_lasting(); None if it was refused."""
     if r.lasting is None:
         r.lasting = {}
     r.lasting[KEY] = token

@@ -170,7 +170,7 @@ class Gate:
     def _look_again(
         self, r: Request, token: str, verifier: Verifier, refusal: TokenRefusal, now: float
     ) -> tuple[Verified | TokenRefusal, Verifier]:
-        """Perhaps the keys have changed: of an unknown kid nothing else can be told."""
+        """The keys may have changed: only then an unknown kid is refused."""
         keyring = self.plan.keyring
         assert keyring is not None
         newer = keyring.newer(r, token, now)
@@ -195,15 +195,15 @@ class Gate:
     # -- before the access phase, and without enforcement ----------------------------------
 
     def prepare(self, r: Request) -> Answer:
-        """Finds out what variables tell of a token that is not demanded."""
+        """Verifies a token that is not demanded, for variables."""
         return self.settle(r, True)
 
     def settle(self, r: Request, ends: bool) -> Answer:
-        """Finds out what variables tell of the token before it is due; keys may have to be
-        fetched for that.  If they cannot be had it `ends` the request as the access phase
+        """Verifies the token before it is due, for variables; keys may have to be fetched
+        for that.  If they cannot be had it `ends` the request as the access phase
         would: what depends on a claim is not to be decided without it."""
-        plan, found = self.plan, r.contexts.get(KEY)
-        if plan.keyring is None or r.asks_for_keys or (found and found[0] is r.location):
+        plan, entry = self.plan, r.contexts.get(KEY)
+        if plan.keyring is None or r.asks_for_keys or (entry and entry[0] is r.location):
             return None
         if plan.applies is not None and not plan.applies(r):
             return None
@@ -217,7 +217,7 @@ class Gate:
     ) -> Status | None:
         if not self._lacks_keys(outcome, verifier):
             assert not isinstance(outcome, Failure)
-            self._told(r, outcome)
+            self._shown(r, outcome)
         return None
 
     def _end(
@@ -251,7 +251,7 @@ class Gate:
         return r.location.core.satisfy == "any" and status == 401 and plan.answer is None
 
     def peek(self, r: Request) -> Verified | Token | None:
-        """The token as far as variables may tell of it, without waiting for anything.
+        """The token as far as variables may have its values, without waiting for anything.
 
         Where nothing is enforced and no keys are configured it is not verified."""
         plan = self.plan
@@ -262,7 +262,7 @@ class Gate:
             return None
         keyring = plan.keyring
         if keyring is None:
-            return None if plan.enforced else self._told(r, read(text, plan.limits))
+            return None if plan.enforced else self._shown(r, read(text, plan.limits))
         now = time()
         hot = keyring.since <= now < keyring.until
         verifier = keyring.verifier if hot else keyring.at_hand(r, text, now)
@@ -271,12 +271,12 @@ class Gate:
         outcome = verifier.verify(text, now)
         if isinstance(outcome, TokenRefusal) and outcome.reason is Reason.UNKNOWN_KID:
             outcome, _ = self._look_again(r, text, verifier, outcome, now)
-        return None if self._lacks_keys(outcome, verifier) else self._told(r, outcome)
+        return None if self._lacks_keys(outcome, verifier) else self._shown(r, outcome)
 
-    def _told(
+    def _shown(
         self, r: Request, outcome: Verified | Token | TokenRefusal
     ) -> Verified | Token | None:
-        """What variables may tell of: a token of which nothing is wanted but what it is."""
+        """The token that variables may have the values of: one that meets all demands on itself."""
         token = None if isinstance(outcome, TokenRefusal) else outcome
         r.contexts[KEY] = (r.location, token)
         if isinstance(token, Verified):

@@ -22,8 +22,8 @@ def keyring_of(
     lenient: bool = False,
 ) -> Keyring | None:
     """The keys of the level's files and requests, files first; None if it has none."""
-    found = sources_of(conf, level, cache)
-    return Keyring(level, policy, found, reads=reads, lenient=lenient) if found else None
+    sources = sources_of(conf, level, cache)
+    return Keyring(level, policy, sources, reads=reads, lenient=lenient) if sources else None
 
 
 def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSource, ...]:

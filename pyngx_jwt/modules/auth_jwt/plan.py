@@ -38,11 +38,11 @@ class Plan:
     applies: Callable[[Request], bool] | None = None
     # Methods whose requests pass with whatever token, which is looked at nonetheless.
     excused: frozenset[str] = frozenset()
-    lasting: bool = False  # whether variables tell of the token in other locations, too
-    early: bool = True  # whether they tell of it before the phase in which it is checked
+    lasting: bool = False  # whether variables have values of the token in other locations, too
+    early: bool = True  # whether they have them before the phase in which it is checked
     before: Callable[[Request], None] | None = None  # runs for each request
     accepted: Callable[[Request, Verified], None] | None = None
     # What answers instead of a refusal's status.
     answer: Callable[[Request, Status], Status] | None = None
-    # Which of several reasons the log is told.
+    # Which of several reasons is logged.
     explain: Callable[[Request, str, TokenRefusal], TokenRefusal] | None = None

@@ -24,12 +24,12 @@ LIMITS = Limits()
 def _limit(parse: Callable[[str], int], default: int, doc: str, shown: str | None = None) -> int:
     def parse_limit(name: str, text: str) -> int:
         try:
-            found = parse(text)
+            limit = parse(text)
         except ValueError:
-            found = 0
-        if not found:
+            limit = 0
+        if not limit:
             raise ConfError(f'"{name}" directive invalid value')
-        return found
+        return limit
 
     kind = "size" if parse is parse_size else "number"
     return slot(default, parse_limit, HTTP, doc, syntax=kind, shown=shown)
@@ -101,13 +101,13 @@ def declare_dialects(names: Iterable[str]) -> None:
 
 def prepare_key_sets(scope: Scope, choice: DialectChoice) -> None:
     """Makes limits count that are yet to be read: key files are read as soon as they are named.
-    Errors are left to whoever runs the directives."""
+    Errors are reported when the directives are run."""
     conf = JwtConf(scope)
     for statement in choice.limits:
-        found = JwtConf.directives.get(statement.name)
-        if found is not None and len(statement.args) == 1:
+        directive = JwtConf.directives.get(statement.name)
+        if directive is not None and len(statement.args) == 1:
             with suppress(ConfError):
-                found.set(conf, *statement.args)
+                directive.set(conf, *statement.args)
     scope.shared(Sources).sets.limits = conf.limits
 
 

@@ -1,4 +1,4 @@
-"""What variables tell of a request's token: nothing before it is verified.
+"""Variables with members of a request's token: empty before it is verified.
 
 Dialects differ in how a value is written; a renderer makes text of what a path leads to.
 """
@@ -27,15 +27,15 @@ def look_for(kind: type[TokenConf]) -> Look:
         gate = r.location.conf(kind).gate
         return gate.peek(r) if gate is not None else None
 
-    # Where the token is may be told by a claim of it.
+    # The variable with the token may depend on a claim of it.
     peek_once: Look = once_at_a_time("jwt_claim_", peek)
 
     def look(r: Request) -> Verified | Token | None:
-        found = r.contexts.get(KEY)
-        if found is None and r.in_background and r.parent is not None:  # in the place of that
-            found = r.parent.contexts.get(KEY)
-        if found is not None and found[0] is r.location:
-            token: Verified | Token | None = found[1]
+        entry = r.contexts.get(KEY)
+        if entry is None and r.in_background and r.parent is not None:  # in the place of that
+            entry = r.parent.contexts.get(KEY)
+        if entry is not None and entry[0] is r.location:
+            token: Verified | Token | None = entry[1]
             return token
         return peek_once(r)
 
@@ -43,14 +43,14 @@ def look_for(kind: type[TokenConf]) -> Look:
 
 
 def look_lasting(kind: type[TokenConf]) -> Look:
-    """As look_for(), but a location that demands no token tells what the last one that did has
-    verified, be it before an internal redirect or in the request whose subrequest this is."""
+    """As look_for(), but in a location that demands no token the one that the last location with
+    a demand has verified, before an internal redirect or in the parent of a subrequest."""
     look = look_for(kind)
 
     def find(r: Request) -> Verified | Token | None:
-        found = r.contexts.get(KEY)
-        if found is not None and found[0] is r.location:
-            token: Verified | Token | None = found[1]
+        entry = r.contexts.get(KEY)
+        if entry is not None and entry[0] is r.location:
+            token: Verified | Token | None = entry[1]
             return token
         if r.location.conf(kind).gate is not None:
             return look(r)
@@ -61,7 +61,7 @@ def look_lasting(kind: type[TokenConf]) -> Look:
 
 
 def look_after_check(kind: type[TokenConf]) -> Look:
-    """As look_lasting(), but nothing is told before a location has looked at the token."""
+    """As look_lasting(), but None before a location has looked at the token."""
     look = look_lasting(kind)
     return lambda r: look(r) if remembered(r) is not None else None
 

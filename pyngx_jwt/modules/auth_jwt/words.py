@@ -1,5 +1,5 @@
-"""What the log is told of a refusal: the sentence of the dialect's own module, at its level,
-and then which check failed and how."""
+"""The log lines of a refusal: the sentence of the dialect's own module, at its severity, and
+then which check failed and how."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def maxlt_words(refusal: TokenRefusal) -> LogLines:
         why = (str(facts["why"]),) if "why" in facts else ()
         return LogLines(Severity.WARN, (*why, "JWT: failed to find a jwt", _NO_CONTEXT))
     if reason is Reason.NO_KEY and str(alg).startswith("HS"):
-        told = f"JWT: {alg} algorithm cannot be used with a PEM key"
-        return LogLines(Severity.WARN, (told, _NO_CONTEXT))
+        sentence = f"JWT: {alg} algorithm cannot be used with a PEM key"
+        return LogLines(Severity.WARN, (sentence, _NO_CONTEXT))
     return LogLines(Severity.WARN, ("JWT: failed to parse jwt", _NO_CONTEXT))
 
 
@@ -144,11 +144,11 @@ def _unmet(refusal: TokenRefusal) -> LogLines:
         return _at(Severity.ERR, f"rejected due to missing {kind}: {name}")
     if kind := facts.get("unmet"):
         value, operator, expected = (facts.get(k) for k in ("value", "operator", "expected"))
-        told = f'"{value}" is not "{operator}" "{expected}"'
-        return _at(Severity.INFO, f"rejected due to {name} {kind} requirement: {told}")
+        particulars = f'"{value}" is not "{operator}" "{expected}"'
+        return _at(Severity.INFO, f"rejected due to {name} {kind} requirement: {particulars}")
     if revoked := facts.get("revoked"):
-        told = f'{revoked}="{facts.get("value")}" {facts.get("note")}'
-        return _at(Severity.INFO, f"rejected due to {revoked} in revocation list: {told}")
+        particulars = f'{revoked}="{facts.get("value")}" {facts.get("note")}'
+        return _at(Severity.INFO, f"rejected due to {revoked} in revocation list: {particulars}")
     if unnamed := facts.get("unnamed"):
         text = f"rejected due to {unnamed} cannot be empty when revocation_{unnamed}s set"
         return _at(Severity.INFO, text)
@@ -161,19 +161,19 @@ def log_refusal(r: Request, token: str, refusal: TokenRefusal, words: Words) -> 
     """Says which check failed.  Of the token it has a few digits of a hash, even if the token
     is in the request line."""
     log = r.location.log
-    told = words(refusal)
-    if log.level < told.level:
+    entry = words(refusal)
+    if log.level < entry.level:
         return
     which, rest = "", r.particulars()
     if token:
         name = f"sha256:{hashlib.sha256(token.encode('latin-1')).hexdigest()[:8]}"
         which, rest = f"token {name} ", _without(token, name, rest)
     reason = f"{which}refused: {refusal.text}"
-    lines = [_printable(line) for line in told.lines]
+    lines = [_printable(line) for line in entry.lines]
     if lines:
         lines[-1] += f" ({reason})"
     for line in lines or [f"auth_jwt: {reason}"]:
-        log.write(told.level, line + rest, r.connection.number)
+        log.write(entry.level, line + rest, r.connection.number)
 
 
 def _printable(text: str) -> str:

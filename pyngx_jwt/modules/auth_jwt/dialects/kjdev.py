@@ -223,11 +223,11 @@ class KjdevConf(TokenConf):
         if not file:
             raise ConfError(f'"{directive}" directive is empty')
         full = self.scope.conf_name(file)
-        found = self.scope.shared(RevocationFiles).file(full, in_header, self.scope.statement)
-        if failure := found.load():
+        revocations = self.scope.shared(RevocationFiles).file(full, in_header, self.scope.statement)
+        if failure := revocations.load():
             self.scope.warn(f'auth_jwt: revocation list "{full}" cannot be used: {failure}')
             raise ConfError(f'"{directive}" directive failed to load file: "{full}"')
-        self._add("revoked", found)
+        self._add("revoked", revocations)
 
     @directive(EVERYWHERE, syntax="auth_jwt_allow_nested [delimiter=text] [quote=text];")
     def auth_jwt_allow_nested(self, first: str | None = None, second: str | None = None) -> None:
@@ -326,10 +326,10 @@ def _no_token(conf: KjdevConf, level: Level) -> Callable[[Request], TokenRefusal
 
 
 def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, TokenRefusal], TokenRefusal]:
-    """kjdev's module looks at the signature last, and tells the first thing that it dislikes.
+    """kjdev's module checks the signature last, and logs the first check that fails.
 
-    Here nothing of a token counts before it is verified; only what is told is found out in
-    that order, of tokens that are refused already."""
+    Here a token is verified first; only the reason that is logged for a refused token is
+    determined in that order."""
     policy = replace(policy_of(conf, level), check_signature=False, demands=())
     if policy.nbf is not Presence.IGNORED:
         policy = replace(policy, nbf=Presence.IGNORED)
@@ -346,15 +346,15 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, TokenRefu
         token = read(text, policy.limits)
         if isinstance(token, TokenRefusal) or refusal.reason is Reason.CONDITION:
             return refusal
-        seen = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
+        unverified = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
         for demand in (*revoked, *members[False]):
-            if denial := demand.check(r, seen):
+            if denial := demand.check(r, unverified):
                 return denial.refusal
         outcome = dates.verify(text, now_of(r))
         if isinstance(outcome, TokenRefusal) and outcome.reason is not Reason.ALGORITHM:
             return outcome
         for demand in members[True]:
-            if denial := demand.check(r, seen):
+            if denial := demand.check(r, unverified):
                 return denial.refusal
         return refusal
 
@@ -370,14 +370,14 @@ def _ignored(phase: Phase) -> Callable[[Request], None]:
 
 def _keyring(conf: KjdevConf, level: Level) -> Keyring:
     policy = policy_of(conf, level)
-    found = None
+    keyring = None
     if policy.check_signature:
-        found = keyring_of(conf, level, policy, lenient=True)
-    return found or Keyring(level, policy, ())
+        keyring = keyring_of(conf, level, policy, lenient=True)
+    return keyring or Keyring(level, policy, ())
 
 
 def policy_of(conf: KjdevConf, level: Level) -> TokenPolicy:
-    """What a level demands of a token apart from what variables tell."""
+    """The requirements of a level that have no variables."""
     constant = (w for w in conf.members if w.expected.is_constant)
     return policy_with(
         replace(
@@ -407,7 +407,7 @@ def revocation(file: RevocationFile) -> RequestDemand:
 
 
 def _challenge(conf: KjdevConf, level: Level) -> Challenger:
-    """Only who sent "Bearer" is challenged, whatever the status."""
+    """Only clients that sent "Bearer" are challenged, whatever the status."""
     realm = quoted(conf.realm)
 
     def usual(r: Request, token: str, status: Status) -> str:

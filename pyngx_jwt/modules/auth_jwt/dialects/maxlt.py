@@ -150,8 +150,8 @@ class MaxltConf(TokenConf):
                         f"{text} must be the last element of jwt_auth_require directive"
                     )
                 if at == 0:
-                    told = f"{text} cannot be the single element of jwt_auth_require directive"
-                    raise ConfError(told)
+                    error = f"{text} cannot be the single element of jwt_auth_require directive"
+                    raise ConfError(error)
                 self.required_status = _status(texts.pop()[6:])
             elif not text.startswith("$"):
                 raise ConfError(f'invalid variable name "{text}"')
@@ -241,7 +241,7 @@ def _no_bearer(r: Request) -> TokenRefusal:
 
 
 def policy_of(conf: MaxltConf, level: Level) -> TokenPolicy:
-    """What a level demands of a token apart from what variables tell."""
+    """The requirements of a level that have no variables."""
     policy = replace(MAXLT.policy, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
     return policy_with(policy, level)
 

@@ -120,7 +120,7 @@ class PlusConf(TokenConf):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody who wrote this expects tokens to be validated."""
+        """Whether the directives show that tokens are expected to be validated."""
         return self.auth_jwt is not None and self.auth_jwt.enforced
 
     @property
@@ -221,14 +221,14 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
 
 def _keyring(conf: PlusConf, level: Level, switch: RealmSwitch) -> Keyring | None:
     policy = policy_of(conf, level)
-    found = keyring_of(conf, level, policy, cache=conf.auth_jwt_key_cache, reads=True)
-    if found is None and switch.enforced and level[JwtConf].pyngx_allow_unsigned:
+    keyring = keyring_of(conf, level, policy, cache=conf.auth_jwt_key_cache, reads=True)
+    if keyring is None and switch.enforced and level[JwtConf].pyngx_allow_unsigned:
         return Keyring(level, replace(policy, check_signature=False), ())
-    return found
+    return keyring
 
 
 def policy_of(conf: PlusConf, level: Level) -> TokenPolicy:
-    """What a level demands of a token apart from what variables tell."""
+    """The requirements of a level that have no variables."""
     return policy_with(
         replace(
             PLUS.policy,

@@ -295,7 +295,7 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
 
 
 def policy_of(conf: TeslaConf, level: Level) -> TokenPolicy:
-    """What a level demands of a token apart from what variables tell."""
+    """The requirements of a level that have no variables."""
     algorithms = TESLA.policy.algorithms
     if conf.auth_jwt_key or conf.auth_jwt_keyfile_path or conf.is_set("auth_jwt_algorithm"):
         family = conf.auth_jwt_algorithm[:2]
@@ -321,11 +321,11 @@ def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
 
 def _sources(conf: TeslaConf, level: Level) -> tuple[FindSource, ...]:
     """None if the key is no hex, and there is nothing else."""
-    found = sources_of(conf, level)
+    sources = sources_of(conf, level)
     if conf.auth_jwt_use_keyfile and conf.auth_jwt_keyfile_path:
-        return (_keyfile(conf.auth_jwt_keyfile_path, level), *found)
+        return (_keyfile(conf.auth_jwt_keyfile_path, level), *sources)
     key = _key(conf, level) if conf.auth_jwt_key else None
-    return (key, *found) if key is not None else found
+    return (key, *sources) if key is not None else sources
 
 
 def _keyfile(path: str, level: Level) -> FindSource:
@@ -394,7 +394,7 @@ def _fields_of(claims: Iterable[str]) -> frozenset[str]:
 
 
 class Vouched(tuple[str, str]):
-    """A field that tells a claim of a verified token: other locations leave it in place."""
+    """A header with a claim of a verified token: other locations leave it in place."""
 
     __slots__ = ()
 
@@ -417,11 +417,11 @@ def _export(r: Request, names: frozenset[str], fields: list[tuple[str, str]]) ->
 
 def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
     algorithm = conf.auth_jwt_algorithm
-    told = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
+    names_algorithm = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
     names = _fields_of(conf.request_claims)
 
     def accepted(r: Request, token: Verified) -> None:
-        if told and token.header.get("alg") != algorithm:
+        if names_algorithm and token.header.get("alg") != algorithm:
             text = f'auth_jwt: token with "alg" {token.header.get("alg")} accepted, as {algorithm}'
             r.log(Severity.INFO, text)
         if conf.request_claims:
@@ -434,8 +434,8 @@ def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
 
 
 def _fields(names: tuple[str, ...], token: Verified) -> list[tuple[str, str]]:
-    found = [(EXPORTED + name, render_string(token.claims.get(name))) for name in names]
-    return [(name, value) for name, value in found if value]
+    fields = [(EXPORTED + name, render_string(token.claims.get(name))) for name in names]
+    return [(name, value) for name, value in fields if value]
 
 
 # -- to the login page ------------------------------------------------------------------------
@@ -459,7 +459,7 @@ def _redirect(conf: TeslaConf, level: Level) -> Callable[[Request, Status], Stat
 
 def _host(level: Level) -> Callable[[Request], str]:
     """The host of a request if it is one of the server's names, else the first of these that
-    is a whole name, if any: nobody is sent to a host that a client made up.  A server without
+    is a whole name, if any: no client is sent to a host that another one made up.  A server without
     names, or with "_" alone, answers for every host."""
     server = level
     while server.context is not SERVER and server.outer is not None:

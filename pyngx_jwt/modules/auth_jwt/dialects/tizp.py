@@ -104,14 +104,14 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
 
 
 def policy_of(conf: TizpConf, level: Level) -> TokenPolicy:
-    """What a level demands of a token apart from what variables tell."""
+    """The requirements of a level that have no variables."""
     policy = replace(TIZP.policy, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
     return policy_with(policy, level)
 
 
 # -- the dialect ------------------------------------------------------------------------------
 
-_HEAD = 256  # bytes of a key file that tell its form
+_HEAD = 256  # bytes of a key file that show its form
 
 
 def _algorithm(statement: Statement, facts: Facts) -> str | None:
@@ -140,8 +140,8 @@ def _sniff(facts: Facts) -> tuple[Statement, str] | None:
         name = statement.args[0] if statement.args else "$"
         if "$" in name:
             continue
-        for folder in (facts.conf_prefix, "."):
-            head = _head_of(full_name(name, folder))
+        for directory in (facts.conf_prefix, "."):
+            head = _head_of(full_name(name, directory))
             if head.startswith(b"-----BEGIN"):
                 return statement, "PEM"
             if not head:
