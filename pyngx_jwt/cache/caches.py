@@ -9,7 +9,7 @@ from typing import Any
 from ..log import Log, Severity
 from ..zones import Zone
 from .manager import load, manage
-from .settings import Settings
+from .settings import CacheSettings
 from .store import Cache
 
 
@@ -26,7 +26,7 @@ class Caches:
         self.updates.add(task)
         task.add_done_callback(self.updates.discard)
 
-    def add(self, settings: Settings, zone: Zone) -> None:
+    def add(self, settings: CacheSettings, zone: Zone) -> None:
         """A cache in a zone that is not in use yet."""
         self.by_name[settings.zone] = Cache(settings, zone.cache_index(), self.report)
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..log import Severity, errno_text
-from ..zones.store import MICRO, Head, ZoneFull
+from ..zones.store import MICRO, IndexTotals, ZoneFull
 from . import files
 from .entry import HEADER_SIZE
 from .store import Cache
@@ -93,7 +93,7 @@ def expire_inactive(cache: Cache, turn: _Turn) -> int:
     return _LONGEST_WAIT
 
 
-def is_over_limits(cache: Cache, head: Head) -> bool:
+def is_over_limits(cache: Cache, head: IndexTotals) -> bool:
     """Whether the files, the nodes or the file system leave too little room."""
     settings = cache.settings
     if head.size >= settings.max_size // cache.block:

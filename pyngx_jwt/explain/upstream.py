@@ -6,7 +6,7 @@ from ..conf.parse import Statement
 from ..gateway.cached import CachedGateway
 from ..gateway.conf import GatewayConf
 from ..gateway.exchange import Exchange, Gateway
-from ..gateway.target import Found
+from ..gateway.target import Destination
 from ..http.level import Level
 from ..http.request import Request, Status
 from .lines import Mark, shown
@@ -19,7 +19,7 @@ async def pass_on(gateway: Gateway, level: Level, r: Request) -> Passed | Status
     if gateway.admits is not None and (refused := gateway.admits(r)):
         return refused
     found = gateway.find(r)
-    if not isinstance(found, Found):
+    if not isinstance(found, Destination):
         found = await found if not isinstance(found, int) else found
         if isinstance(found, int):
             return found

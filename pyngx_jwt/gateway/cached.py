@@ -10,13 +10,13 @@ from operator import or_
 from ..cache import (
     IGNORABLE,
     Cache,
+    CacheKey,
+    CachePolicy,
     Caches,
-    Found,
     HashedPath,
     Hold,
     Ignore,
-    Key,
-    Policy,
+    Lookup,
 )
 from ..http.body import read_body
 from ..http.date import http_date
@@ -28,7 +28,7 @@ from ..log import Severity
 from . import target
 from .cache_conf import ANY_OFFSET, CachedConf, note_temp_folder, warn_of_key
 from .conf import check_buffers
-from .exchange import Exchange, Gateway, Surroundings
+from .exchange import Exchange, Gateway, GatewayOptions
 from .keeping import CacheKeeper, any_tells
 from .kept import KeptResponses
 from .target import warn_of_resolver
@@ -37,7 +37,7 @@ from .wire import KEY, Wire
 ROOM_FOR_HEAD = 256  # bytes that the buffer of a head must have beyond the key
 
 
-def gateway_to(conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> Handler:
+def gateway_to(conf: CachedConf, level: Level, wire: Wire, around: GatewayOptions) -> Handler:
     """A location's way to its upstream, with a cache before it if there is one."""
     if conf.zone is None:
         return Gateway(conf, level, wire, around).pass_on
@@ -55,7 +55,7 @@ def check_passing(conf: CachedConf, level: Level) -> None:
 class CachedGateway(Gateway):
     """A location's way to its upstream, with a cache before it."""
 
-    def __init__(self, conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> None:
+    def __init__(self, conf: CachedConf, level: Level, wire: Wire, around: GatewayOptions) -> None:
         super().__init__(conf, level, wire, around, keeps_heads=True)
         cache = self.cache = conf
         self.cache_of = _compile_zone(cache, level)
@@ -66,7 +66,7 @@ class CachedGateway(Gateway):
         self.not_kept = tuple(x.bind(level.variables) for x in cache.not_kept)
         ignored = (IGNORABLE[x] for x in conf.ignore_headers if x in IGNORABLE)
         self.ignore = reduce(or_, ignored, Ignore.NONE)
-        self.policy = Policy(
+        self.policy = CachePolicy(
             HashedPath(conf.temp_folder),
             conf.buffer_size,
             cache.cache_min_uses,
@@ -88,14 +88,14 @@ class CachedGateway(Gateway):
         if isinstance(found, int):
             return found
         buffers = self.conf.request_buffering
-        if isinstance(found, target.Found) and (r.body_in is None or r.body or not buffers):
+        if isinstance(found, target.Destination) and (r.body_in is None or r.body or not buffers):
             return self._look_up(r, found)
         return self._prepare(r, found)
 
     async def _prepare(
-        self, r: Request, found: target.Found | Awaitable[target.Found | Status]
+        self, r: Request, found: target.Destination | Awaitable[target.Destination | Status]
     ) -> Status:
-        if not isinstance(found, target.Found):
+        if not isinstance(found, target.Destination):
             resolved = await found
             if isinstance(resolved, int):
                 return resolved
@@ -105,7 +105,7 @@ class CachedGateway(Gateway):
         rc = self._look_up(r, found)
         return rc if isinstance(rc, int) else await rc
 
-    def _look_up(self, r: Request, found: target.Found) -> Awaitable[Status] | Status:
+    def _look_up(self, r: Request, found: target.Destination) -> Awaitable[Status] | Status:
         """ngx_http_upstream_cache, up to its first look into the cache."""
         entry = self.entry_of(r, found)
         if entry is None:
@@ -118,11 +118,13 @@ class CachedGateway(Gateway):
             return self._fetch(r, found, hold)
         r.cache_status = "MISS"
         state = hold.open()
-        if state is Found.WAIT:
+        if state is Lookup.WAIT:
             return self._wait(r, found, hold)
         return self._go_on(r, found, hold, state)
 
-    def entry_of(self, r: Request, found: target.Found) -> tuple[Cache, Key] | Status | None:
+    def entry_of(
+        self, r: Request, found: target.Destination
+    ) -> tuple[Cache, CacheKey] | Status | None:
         """The cache and the key under which it keeps the response; None: it does not, a status
         is an error."""
         cache = self.cache_of(r)
@@ -132,13 +134,13 @@ class CachedGateway(Gateway):
         text = self.key(r) if self.key else self.wire.key(r, found.out)
         if not text and not self.key:
             return None
-        key = Key.of(text)
+        key = CacheKey.of(text)
         if key.header_start + ROOM_FOR_HEAD > self.policy.buffer_size:
             self._report_long_key(r, key)
             return None
         return cache, key
 
-    def _report_long_key(self, r: Request, key: Key) -> None:
+    def _report_long_key(self, r: Request, key: CacheKey) -> None:
         needed = -(-(key.header_start + ROOM_FOR_HEAD) // 1024) * 1024
         name, size = f"{self.conf.prefix}_buffer_size", self.policy.buffer_size
         r.log(
@@ -153,11 +155,11 @@ class CachedGateway(Gateway):
         finally:
             exchange.close()
 
-    async def _wait(self, r: Request, found: target.Found, hold: Hold) -> Status:
+    async def _wait(self, r: Request, found: target.Destination, hold: Hold) -> Status:
         """Another request fetches the response: it is worth waiting for."""
         try:
-            state = Found.WAIT
-            while state is Found.WAIT:
+            state = Lookup.WAIT
+            while state is Lookup.WAIT:
                 await hold.wait()
                 state = hold.open()
         except BaseException:
@@ -168,28 +170,28 @@ class CachedGateway(Gateway):
         return rc if isinstance(rc, int) else await rc
 
     def _go_on(
-        self, r: Request, found: target.Found, hold: Hold, state: Found
+        self, r: Request, found: target.Destination, hold: Hold, state: Lookup
     ) -> Awaitable[Status] | Status:
         """Answers, or begins to fetch, as the cache says."""
-        if state is Found.HIT:
+        if state is Lookup.HIT:
             return self._answer(r, found, hold, "HIT")
-        if state is Found.STALE or state is Found.UPDATING:
+        if state is Lookup.STALE or state is Lookup.UPDATING:
             return self._go_on_stale(r, found, hold, state)
-        if state is Found.MISS or state is Found.SCARCE:
-            return self._fetch(r, found, hold, keeps=state is Found.MISS)
-        status = hold.error if state is Found.FAILED else 500
-        if state is Found.FAILED:
+        if state is Lookup.MISS or state is Lookup.SCARCE:
+            return self._fetch(r, found, hold, keeps=state is Lookup.MISS)
+        status = hold.error if state is Lookup.FAILED else 500
+        if state is Lookup.FAILED:
             r.cache_status = "HIT"
         hold.close()
         return status
 
     def _go_on_stale(
-        self, r: Request, found: target.Found, hold: Hold, state: Found
+        self, r: Request, found: target.Destination, hold: Hold, state: Lookup
     ) -> Awaitable[Status] | Status:
         entry = hold.entry
         assert entry is not None
         usable = ("updating" in self.stale or entry.stale_updating) and not r.in_background
-        if usable and state is Found.UPDATING:
+        if usable and state is Lookup.UPDATING:
             return self._answer(r, found, hold, "UPDATING")
         if usable and self.cache.cache_background_update:
             self._update(r, hold)
@@ -203,7 +205,7 @@ class CachedGateway(Gateway):
         return self._fetch(r, found, hold)
 
     def _answer(
-        self, r: Request, found: target.Found, hold: Hold, status: str
+        self, r: Request, found: target.Destination, hold: Hold, status: str
     ) -> Awaitable[Status] | Status:
         """From the cache; a file with an invalid header is fetched anew."""
         r.cache_status = status
@@ -216,7 +218,7 @@ class CachedGateway(Gateway):
     # -- fetching --------------------------------------------------------------------------
 
     async def _fetch(
-        self, r: Request, found: target.Found, hold: Hold, *, keeps: bool = True
+        self, r: Request, found: target.Destination, hold: Hold, *, keeps: bool = True
     ) -> Status:
         exchange = None
         try:

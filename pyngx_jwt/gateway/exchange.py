@@ -14,19 +14,19 @@ from ..http.template import Template, bind_size
 from ..http.uri import parse_unsafe_uri
 from ..log import Severity
 from ..upstream.address import parse_local
-from ..upstream.balancer import Choice
-from ..upstream.client import Connection, Settings
+from ..upstream.balancer import PeerChoice
+from ..upstream.client import PeerConnection, PeerSettings
 from ..upstream.connect import connect
 from ..upstream.errors import BadResponse, UpstreamError
-from ..upstream.head import HTTP_09, Response
+from ..upstream.head import HTTP_09, PeerResponse
 from ..upstream.peer import Peer
 from .answer import compile_copy, compile_redirected, limit_rate_of
 from .conf import GatewayConf
 from .hints import compile_hints
-from .state import State
-from .target import FindTarget, Found, compile_target
+from .state import UpstreamState
+from .target import Destination, FindTarget, compile_target
 from .tunnel import pass_both_ways
-from .wire import KEY, BadRequest, Outgoing, Wire
+from .wire import KEY, Outgoing, UnwritableRequest, Wire
 
 NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
 CONNECTING, READING = "connecting to upstream", "reading upstream"
@@ -34,7 +34,7 @@ READING_HEADER = "reading response header from upstream"
 NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
 
 
-class Surroundings(NamedTuple):
+class GatewayOptions(NamedTuple):
     """What other modules say of a location that passes its requests on."""
 
     resolves: bool  # names that variables give are looked up
@@ -49,7 +49,7 @@ class Gateway:
         conf: GatewayConf,
         level: Level,
         wire: Wire,
-        around: Surroundings,
+        around: GatewayOptions,
         *,
         keeps_heads: bool = False,
     ) -> None:
@@ -57,7 +57,7 @@ class Gateway:
         self.find: FindTarget = compile_target(conf, level, wire, resolves=around.resolves)
         self.copy_headers = compile_copy(conf, wire.special, wire.hidden, whole=wire.whole_heads)
         self.copy_redirected = compile_redirected(conf, wire.special)
-        self.settings = Settings(
+        self.settings = PeerSettings(
             connect_timeout=conf.connect_timeout,
             send_timeout=conf.send_timeout,
             read_timeout=conf.read_timeout,
@@ -82,7 +82,7 @@ class Gateway:
         if r.cache_status is not None:
             r.forget_cache()
         found = self.find(r)
-        if not isinstance(found, Found):
+        if not isinstance(found, Destination):
             found = await found if not isinstance(found, int) else found
             if isinstance(found, int):
                 return found
@@ -103,16 +103,16 @@ class Keeper(Protocol):
     async def give_up(self, exchange: Exchange, status: Status, failure: str) -> Status:
         """No server has answered."""
 
-    def instead_of(self, exchange: Exchange, response: Response) -> Awaitable[Status] | None:
+    def instead_of(self, exchange: Exchange, response: PeerResponse) -> Awaitable[Status] | None:
         """What answers in the place of a response, None if nothing does."""
 
     def intercepted(self, status: Status) -> None:
         """An error page takes the place of a response with this status."""
 
-    def head_copied(self, exchange: Exchange, response: Response) -> None:
+    def head_copied(self, exchange: Exchange, response: PeerResponse) -> None:
         """The client's response has got its head."""
 
-    def send_body(self, exchange: Exchange, response: Response) -> Awaitable[Status]:
+    def send_body(self, exchange: Exchange, response: PeerResponse) -> Awaitable[Status]:
         """Sends the body to the client, and keeps it."""
 
     def close(self) -> None:
@@ -144,21 +144,21 @@ class Exchange:
     )
 
     def __init__(
-        self, gateway: Gateway, r: Request, found: Found, keeper: Keeper | None = None
+        self, gateway: Gateway, r: Request, found: Destination, keeper: Keeper | None = None
     ) -> None:
         self.gateway, self.r, self.found, self.keeper = gateway, r, found, keeper
         self.out: Outgoing = found.out
         r.contexts[KEY] = self.out
         key = found.upstream.key
-        self.choice: Choice = found.upstream.balancer.choose(key(r) if key else "")
-        self.connection: Connection | None = None
+        self.choice: PeerChoice = found.upstream.balancer.choose(key(r) if key else "")
+        self.connection: PeerConnection | None = None
         self.peer: Peer | None = None
         self.body: KeptBody | None = None
         self.streamed = False
         self.started = time.monotonic()
         if limit := gateway.conf.next_upstream_tries:
             self.choice.tries = min(limit, self.choice.tries)
-        self.state: State
+        self.state: UpstreamState
         self.settings = gateway.settings
         self.sender: asyncio.Task[None] | None = None  # passes on what is left of the body
         self.doing = CONNECTING  # for the log
@@ -172,7 +172,7 @@ class Exchange:
         if not await self.prepare(validates=validates):
             return 500
         if r.upstream_states:
-            r.upstream_states.append(State(""))  # between this and an earlier location
+            r.upstream_states.append(UpstreamState(""))  # between this and an earlier location
         else:
             r.upstream_states = []
         while True:
@@ -194,7 +194,7 @@ class Exchange:
         wire = self.gateway.wire
         try:
             self.head = wire.build(self.r, self.out, validates=validates)
-        except BadRequest as error:
+        except UnwritableRequest as error:
             self.r.log(Severity.ERR, str(error))
             return False
         return True
@@ -238,12 +238,12 @@ class Exchange:
         if conf.pass_request_body:
             self.body = body
 
-    async def _try(self) -> tuple[Response | None, str]:
+    async def _try(self) -> tuple[PeerResponse | None, str]:
         """One server: its response, or how it failed ("error", "timeout", "invalid_header")."""
         self.doing = CONNECTING
         self.peer = peer = self.choice.get(int(time.monotonic()))
         name = peer.name if peer is not None else self.found.upstream.name
-        self.state = state = State(name, self._url_at(name), started=time.monotonic())
+        self.state = state = UpstreamState(name, self._url_at(name), started=time.monotonic())
         self.r.upstream_states.append(state)
         if peer is None:
             return None, self._none_is_left()
@@ -290,7 +290,7 @@ class Exchange:
     def log(self, level: Severity, text: str) -> None:
         self.r.log(level, f"{text} while {self.doing}")
 
-    async def _connect(self, peer: Peer) -> Connection:
+    async def _connect(self, peer: Peer) -> PeerConnection:
         upstream, tls = self.found.upstream, self.found.tls
         handshake = tls.at(self.r, peer.name) if tls is not None else None
         self.name = handshake.name if handshake is not None else ""
@@ -323,7 +323,7 @@ class Exchange:
             self.r.log(Severity.ERR, f'invalid local address "{text}"')
         return found
 
-    async def _send(self, connection: Connection) -> None:
+    async def _send(self, connection: PeerConnection) -> None:
         head = self.head
         self.state.bytes_sent = len(head)
         if self.streamed:
@@ -340,12 +340,12 @@ class Exchange:
         self._begin(connection, head, more=True)
         await _send_chunks(connection, chunks)
 
-    def _begin(self, connection: Connection, data: bytes, *, more: bool = False) -> None:
+    def _begin(self, connection: PeerConnection, data: bytes, *, more: bool = False) -> None:
         connection.begin(
             data, self.settings, head=self.out.is_head, more=more, reader=self.out.reader
         )
 
-    async def _stream_body(self, connection: Connection, head: bytes) -> None:
+    async def _stream_body(self, connection: PeerConnection, head: bytes) -> None:
         """Passes the body on as it comes in; once begun, no other server can have it."""
         r = self.r
         source = r.main.body_in
@@ -364,7 +364,7 @@ class Exchange:
         if sender.done():
             sender.result()
 
-    async def _stream_rest(self, connection: Connection, source: RequestBody) -> None:
+    async def _stream_rest(self, connection: PeerConnection, source: RequestBody) -> None:
         """Goes on even when the response is on its way already."""
         last = False
         try:
@@ -435,7 +435,7 @@ class Exchange:
 
     # -- the response ----------------------------------------------------------------------
 
-    async def _answer(self, response: Response) -> Status:
+    async def _answer(self, response: PeerResponse) -> Status:
         if self.keeper is not None:
             kept = self.keeper.instead_of(self, response)
             if kept is not None:
@@ -460,7 +460,7 @@ class Exchange:
         self.doing = READING
         return await self._send_response(response)
 
-    def _copy_head(self, response: Response) -> None:
+    def _copy_head(self, response: PeerResponse) -> None:
         r, conf = self.r, self.gateway.conf
         r.status = response.status
         r.status_line = response.status_line or None
@@ -474,7 +474,7 @@ class Exchange:
         if self.keeper is not None:
             self.keeper.head_copied(self, response)
 
-    async def _send_response(self, response: Response) -> Status:
+    async def _send_response(self, response: PeerResponse) -> Status:
         r, whole = self.r, response.body
         if self.keeper is not None:
             r.send_header()
@@ -486,7 +486,7 @@ class Exchange:
         self.finished(len(whole))
         return rest if isinstance(rest, int) else await rest
 
-    async def send_body(self, response: Response) -> Status:
+    async def send_body(self, response: PeerResponse) -> Status:
         """Sends the body to the client."""
         r, whole = self.r, response.body
         if whole is None:
@@ -505,12 +505,12 @@ class Exchange:
             await r.sink.drain()
         return r.finish()
 
-    def _rate(self, response: Response) -> int:
+    def _rate(self, response: PeerResponse) -> int:
         """The bytes per second of "limit_rate"; it needs buffering, as in nginx."""
         limit = self.gateway.limit_rate
         return limit(self.r) if limit is not None and self.buffers(response) else 0
 
-    async def _stream_response(self, response: Response) -> Status:
+    async def _stream_response(self, response: PeerResponse) -> Status:
         r, connection = self.r, self.connection
         assert connection is not None
         if r.header_only:  # the rest of the body is of no use, and may have no end
@@ -552,7 +552,7 @@ class Exchange:
             passed += min(allowed, len(data))
             data = data[allowed:]
 
-    def buffers(self, response: Response) -> bool:
+    def buffers(self, response: PeerResponse) -> bool:
         """Whether the response is read ahead of the client."""
         told = [value.lower() for value in self.state.fields("x-accel-buffering")]
         told = [value for value in told if value in ("yes", "no")]
@@ -578,7 +578,7 @@ class Exchange:
             self.choice.free(False, int(now))
             self.peer = None
 
-    def _intercepted(self, response: Response) -> Status:
+    def _intercepted(self, response: PeerResponse) -> Status:
         """The status for error_page, 0 where none is configured for it."""
         r = self.r
         own_page = response.status == 404 and self.gateway.conf.intercepts_404
@@ -592,14 +592,14 @@ class Exchange:
             self.keeper.intercepted(response.status)
         return response.status
 
-    def put_aside(self, response: Response) -> None:
+    def put_aside(self, response: PeerResponse) -> None:
         """Lets go of the server; the client will not see its response."""
         if response.body is None:
             self.leave(failed=False)
         else:
             self.finished(len(response.body))
 
-    def _accel_redirect(self, response: Response) -> Status | None:
+    def _accel_redirect(self, response: PeerResponse) -> Status | None:
         targets = self.state.fields("x-accel-redirect")
         if not targets or "X-Accel-Redirect" in self.gateway.conf.ignore_headers:
             return None
@@ -625,7 +625,7 @@ class Exchange:
         if rate is not None:
             self.r.limit_rate = rate
 
-    async def _upgrade(self, response: Response) -> Status:
+    async def _upgrade(self, response: PeerResponse) -> Status:
         r, connection = self.r, self.connection
         assert connection is not None
         r.status, r.upgraded = 101, True
@@ -663,7 +663,7 @@ class Exchange:
         self.peer = None
 
 
-async def _send_chunks(connection: Connection, chunks: Iterator[bytes]) -> None:
+async def _send_chunks(connection: PeerConnection, chunks: Iterator[bytes]) -> None:
     for data in chunks:
         if connection.answered:
             return

@@ -7,7 +7,7 @@ from typing import Protocol
 from ..conf.parse import Statement
 from ..errors import ConfError
 from ..upstream.address import AddressError, Url, resolve_host
-from ..upstream.peer import Server
+from ..upstream.peer import PeerServer
 from ..upstream.upstream import Upstream, address_upstream
 
 
@@ -57,7 +57,7 @@ class Upstreams:
                 addresses = url.addresses or resolve_host(url.host, url.port)
             except AddressError as error:
                 raise _placed(f'{error} in upstream "{url.host}"', statement) from None
-            found = self._implied[key] = address_upstream(url.host, Server(url.host, addresses))
+            found = self._implied[key] = address_upstream(url.host, PeerServer(url.host, addresses))
         return found
 
 

@@ -8,10 +8,10 @@ from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template
 from ..log import Severity
-from ..upstream.head import Response
+from ..upstream.head import PeerResponse
 from .conf import GatewayConf
 
-PassHints = Callable[[Response], None]
+PassHints = Callable[[PeerResponse], None]
 
 
 def compile_hints(
@@ -27,7 +27,7 @@ def compile_hints(
     def begin(r: Request) -> PassHints:
         size = 0
 
-        def pass_on(response: Response) -> None:
+        def pass_on(response: PeerResponse) -> None:
             nonlocal size
             size += response.size
             if size > conf.buffer_size:

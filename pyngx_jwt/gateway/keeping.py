@@ -10,7 +10,7 @@ from ..http.date import parse_http_time
 from ..http.request import DONE, Request, Status
 from ..http.template import Text
 from ..upstream.errors import UpstreamError
-from ..upstream.head import HTTP_09, Response
+from ..upstream.head import HTTP_09, PeerResponse
 from .exchange import NEXT_STATUS, Exchange
 from .follower import Follower
 
@@ -57,7 +57,7 @@ class CacheKeeper:
             return 500
         return sent if isinstance(sent, int) else await sent
 
-    def instead_of(self, exchange: Exchange, response: Response) -> Awaitable[Status] | None:
+    def instead_of(self, exchange: Exchange, response: PeerResponse) -> Awaitable[Status] | None:
         """The old response, where the new one says that it is still good, or is an error."""
         r = exchange.r
         fresh = self.fresh = self._new_freshness()
@@ -89,7 +89,7 @@ class CacheKeeper:
         if self.keeps and self.fresh.decide(status, self.gateway.cache.valid):
             self.hold.free(error=status, valid_sec=self.fresh.valid_sec)
 
-    def head_copied(self, exchange: Exchange, response: Response) -> None:
+    def head_copied(self, exchange: Exchange, response: PeerResponse) -> None:
         """Decides whether the response is kept, as far as its head tells."""
         r, fresh = exchange.r, self.fresh
         if fresh.no_cache or fresh.expired or not fresh.cacheable:
@@ -100,7 +100,7 @@ class CacheKeeper:
                 r.clear_header("accept-ranges")
             r.allow_ranges = r.single_range = True
 
-    async def send_body(self, exchange: Exchange, response: Response) -> Status:
+    async def send_body(self, exchange: Exchange, response: PeerResponse) -> Status:
         """Sends the body to the client, and keeps it."""
         r, whole = exchange.r, response.body
         writer = self.writer = self._begin(exchange, response)
@@ -114,7 +114,7 @@ class CacheKeeper:
         self.hold.commit(writer)
         return await exchange.send_body(response)
 
-    def _begin(self, exchange: Exchange, response: Response) -> Writer | None:
+    def _begin(self, exchange: Exchange, response: PeerResponse) -> Writer | None:
         """A writer for the response, if it may be kept."""
         gateway, fresh = self.gateway, self.fresh
         if not self.keeps or not exchange.buffers(response):
@@ -132,7 +132,7 @@ class CacheKeeper:
             modified, etag = -1 if found is None else found, state.field("etag") or ""
         return self.hold.begin(response.raw, fresh, last_modified=modified, etag=etag)
 
-    async def _store(self, exchange: Exchange, response: Response, writer: Writer) -> Status:
+    async def _store(self, exchange: Exchange, response: PeerResponse, writer: Writer) -> Status:
         """Writes to the cache and the client what comes, to the end even if the client goes."""
         r, connection = exchange.r, exchange.connection
         assert connection is not None

@@ -12,7 +12,7 @@ from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template, Text
 from .cache_conf import CachedConf
-from .conf import AddressConf, Field
+from .conf import AddressConf, SentHeader
 
 FAILURES = (
     *("error", "timeout", "denied", "invalid_header", "non_idempotent", "http_500", "http_503"),
@@ -84,11 +84,11 @@ class ParamsConf(AddressConf, CachedConf):
         self.params = (*found, param)
 
     @property
-    def fields(self) -> Iterable[Field]:
+    def fields(self) -> Iterable[SentHeader]:
         """The parameters that are called HTTP_NAME."""
         for name, value, _ in self.params:
             if _is_field(name):
-                yield Field(name[5:].lower().replace("_", "-"), name, value)
+                yield SentHeader(name[5:].lower().replace("_", "-"), name, value)
 
     @property
     def sent(self) -> Iterable[Template | None]:
@@ -103,7 +103,7 @@ def with_defaults(params: Sequence[Param], defaults: Sequence[Pair]) -> list[Par
     return [*params, *(Param(name, Template(value), True) for name, value in missing)]
 
 
-class Environment:
+class RequestParams:
     """The parameters of a location's requests (ngx_http_scgi_init_params)."""
 
     def __init__(self, conf: ParamsConf, level: Level, *, validates: bool) -> None:

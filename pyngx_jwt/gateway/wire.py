@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ..http.request import Request
 from ..http.template import Text
 from ..upstream.address import Url
-from ..upstream.reader import HTTP1, Reader
+from ..upstream.reader import HTTP1, ResponseReader
 from .answer import Copy
 
 KEY = "gateway"  # of the Outgoing among a request's contexts
@@ -32,14 +32,14 @@ class Outgoing:
         self.chunked = False  # the body is passed on as it comes, its length unknown
         self.is_head = False  # the method is HEAD: no body follows the response's head
         self.scheme = self.uri = ""  # the protocol and what is asked for, for the log
-        self.reader: Reader = HTTP1  # of the response
+        self.reader: ResponseReader = HTTP1  # of the response
 
 
-class BadRequest(Exception):
+class UnwritableRequest(Exception):
     """The request cannot be written: why, for the log; it is answered 500."""
 
 
-class SplitHead(BadRequest):
+class SplitHead(UnwritableRequest):
     """A variable holds a line break: the upstream would read other headers, or two requests."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Wire(Protocol):
     takes_body: bool  # whether requests can have one
     streams_unknown_length: bool  # whether a body can be passed on before its length is known
     upgrades: bool  # whether a response can make a tunnel of the connection
-    kept: Reader  # of a response that a cache has kept
+    kept: ResponseReader  # of a response that a cache has kept
 
     @property
     def schemes(self) -> Mapping[str, Scheme]:
@@ -75,7 +75,7 @@ class Wire(Protocol):
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """What is sent before the body; `validates`: with the fields by which a cache asks
         whether its response is still good.  Sets `out.scheme`, and what else of `out` the
-        protocol has; raises BadRequest."""
+        protocol has; raises UnwritableRequest."""
 
     def lines(self, head: bytes) -> list[str]:
         """What was built, for people: what is asked for, then a line for each field."""

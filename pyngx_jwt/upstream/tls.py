@@ -13,7 +13,7 @@ _TOO_LONG = "(22:certificate chain too long)"
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
+class PeerHandshake:
     """One handshake, for connect() in the place of a context.
 
     `depth` is how many certificates may stand between the server's and a trusted one; -1: the
@@ -39,7 +39,7 @@ class Handshake:
         return self.context.wrap_bio(incoming, outgoing, server_hostname=name, session=self.session)
 
 
-def check_certificate(found: ssl.SSLObject, handshake: Handshake) -> None:
+def check_certificate(found: ssl.SSLObject, handshake: PeerHandshake) -> None:
     """Raises ConnectError in nginx's words if the certificate is not the server's.
 
     The context has verified it already; hosts are OpenSSL's X509_check_host."""

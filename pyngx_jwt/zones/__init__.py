@@ -5,8 +5,8 @@ A configuration declares zones (``Zones.add``), the master makes the folder that
 store (``store.py``), made by the zone: ``zones.add(name, size, "limit_req").rates()``.
 """
 
-from .lifecycle import Folder, Zones, start_zones
+from .lifecycle import ZoneDirectory, Zones, start_zones
 from .store import ZoneFull
 from .zone import Zone
 
-__all__ = ["Folder", "Zone", "ZoneFull", "Zones", "start_zones"]
+__all__ = ["Zone", "ZoneDirectory", "ZoneFull", "Zones", "start_zones"]

@@ -59,7 +59,7 @@ class Zones:
         """Bytes of all zones together."""
         return sum(zone.size for zone in self.zones.values())
 
-    def start(self, folder: Folder, old: Zones | None = None) -> None:
+    def start(self, folder: ZoneDirectory, old: Zones | None = None) -> None:
         """Gives every zone its memory; those that ``old`` has alike go on with what they hold.
 
         Raises OSError where there is no room for one."""
@@ -103,7 +103,7 @@ def _close(reference: weakref.ref[Zones]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class ZoneDirectory:
     """The folder of one master's zones, in memory if possible.
 
     Its name is new at every start.  A lock, which the children inherit, tells whether anybody
@@ -116,7 +116,7 @@ class Folder:
     @classmethod
     def make(
         cls, needed: int = 0, owner: tuple[int, int] | None = None, base: str | None = None
-    ) -> Folder:
+    ) -> ZoneDirectory:
         """Raises OSError.  ``needed`` are the bytes of all zones, ``owner`` the workers' ids."""
         base = base or _base(needed)
         _sweep(base)
@@ -140,16 +140,16 @@ def start_zones(
     zones: Zones,
     owner: tuple[int, int] | None = None,
     *,
-    folder: Folder | None = None,
+    folder: ZoneDirectory | None = None,
     old: Zones | None = None,
-) -> Folder | None:
+) -> ZoneDirectory | None:
     """Gives the zones their memory before anybody uses them; the folder that they are in.
 
     ``folder`` and ``old`` are those before a reload; without one a folder is made, if there
     are zones at all, and the caller has to remove it in the end.  Raises OSError.
     """
     if zones.zones and folder is None:
-        folder = Folder.make(zones.size, owner)
+        folder = ZoneDirectory.make(zones.size, owner)
     if folder is not None:
         zones.start(folder, old)
     return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 
-from .lmdb_table import Table
+from .lmdb_table import LmdbTable
 from .processes import is_alive
 
 _COUNT = struct.Struct("<IH")  # a process and its requests
@@ -14,7 +14,7 @@ _COUNT = struct.Struct("<IH")  # a process and its requests
 class LmdbConnections:
     __slots__ = ("_table",)
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LmdbTable) -> None:
         self._table = table
 
     def enter(self, key: bytes, limit: int) -> bool | None:

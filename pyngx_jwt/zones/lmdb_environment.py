@@ -25,7 +25,7 @@ SMALLEST_MAP = 1 << 20
 Begin = Callable[..., "lmdb.Transaction[bytes]"]
 
 
-class Environment:
+class LmdbEnvironment:
     """The memory of a zone, kept over a reload that keeps the zone."""
 
     __slots__ = ("__weakref__", "begin", "environment", "map_size", "path")

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .lmdb_table import Table, Transaction, first
+from .lmdb_table import LmdbTable, Transaction, first
 from .store import ZoneFull
 
 _START = struct.Struct(">QI")  # when it expires, in milliseconds, and the length of the key
@@ -32,7 +32,7 @@ class _Record(NamedTuple):
 class LmdbKeyVal:
     __slots__ = ("_table",)
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LmdbTable) -> None:
         self._table = table
 
     def get(self, key: bytes, now: float) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from .lmdb_table import Table, evict_oldest
+from .lmdb_table import LmdbTable, evict_oldest
 from .rules import pour
 
 _STATE = struct.Struct("<qq")  # excess in thousandths of a request; when, in milliseconds
@@ -14,7 +14,7 @@ _evict = evict_oldest(lambda value: _STATE.unpack(value)[1])
 class LmdbRates:
     __slots__ = ("_table",)
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LmdbTable) -> None:
         self._table = table
 
     def look(self, key: bytes, now: int, rate: int) -> int:

@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 
 import lmdb
 
-from .lmdb_environment import NO_ROOM, Begin, Environment
+from .lmdb_environment import NO_ROOM, Begin, LmdbEnvironment
 from .store import ZoneFull
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ SAMPLE = 16
 BATCH = 256
 
 
-class Table:
+class LmdbTable:
     """One zone: bytes by key (1 to 511 bytes).
 
     ``size`` is in bytes, as configured; a table is full when the pages of its tree take more.
@@ -31,7 +31,7 @@ class Table:
 
     def __init__(self, name: str) -> None:
         self.name, self.size = name, 0
-        self.environment: Environment | None = None  # until the zone is placed
+        self.environment: LmdbEnvironment | None = None  # until the zone is placed
 
     # -- one key ---------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Table:
             return True
         return evict is not None and evict(t)
 
-    def placed(self) -> Environment:
+    def placed(self) -> LmdbEnvironment:
         """The environment; raises RuntimeError before there is one."""
         if self.environment is None:
             raise RuntimeError(f'zone "{self.name}" is used before Zones.start()')

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...gateway.conf import Field, GatewayConf
+from ...gateway.conf import GatewayConf, SentHeader
 from ...http.template import Template
 from ..model.place import Place
 from .flow import flow_of
@@ -101,7 +101,7 @@ def protocols(place: Place) -> list[type[GatewayConf]]:
     return [conf for conf in confs if issubclass(conf, GatewayConf)]
 
 
-def own_fields(place: Place, kind: type[GatewayConf]) -> list[Field]:
+def own_fields(place: Place, kind: type[GatewayConf]) -> list[SentHeader]:
     """What a level itself sets, by a protocol's directive."""
     return [*place[kind].fields] if place.given(_setter(kind)) else []
 

@@ -19,7 +19,7 @@ from ...conf.directive import (
 )
 from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
-from ...gateway.conf import Field, Target, TlsConf
+from ...gateway.conf import PassTarget, SentHeader, TlsConf
 from ...gateway.target import split_scheme
 from ...gateway.wire import Scheme
 from ...http.regex import Regex
@@ -34,7 +34,7 @@ NO_URI = (
 )
 
 
-class Redirect(NamedTuple):
+class RedirectRule(NamedTuple):
     """One proxy_redirect; without both it is "default"."""
 
     pattern: Template | Regex | None
@@ -94,7 +94,7 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
     set_by = "set_header"
     default_key = True
     set_headers: tuple[tuple[str, Template], ...] = ()
-    redirects: tuple[Redirect, ...] | None = None
+    redirects: tuple[RedirectRule, ...] | None = None
     cookie_domains: tuple[CookieRule, ...] = ()
     cookie_paths: tuple[CookieRule, ...] = ()
     cookie_flags: tuple[tuple[Template | Regex, tuple[Template, ...]], ...] = ()
@@ -113,14 +113,14 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         inner = bool(self.level.context & (LOCATION_IF | LIMIT_EXCEPT))
         name = outer if inner else core
         if not text.is_constant:
-            self.pass_to(Target(text, None, "", self.scope.statement, name.name))
+            self.pass_to(PassTarget(text, None, "", self.scope.statement, name.name))
             return
         scheme, address = split_scheme(url, SCHEMES)
         port = SCHEMES[scheme].port
         parsed = parse_upstream(address, default_port=port, uri_part=True, resolve=False)
         if parsed.uri and (inner or name.regex or name.is_named):
             raise ConfError(NO_URI)
-        self.pass_to(Target(text, parsed, scheme, self.scope.statement, name.name))
+        self.pass_to(PassTarget(text, parsed, scheme, self.scope.statement, name.name))
 
     @directive(EVERYWHERE, default="Host $proxy_host")
     def proxy_set_header(self, field: str, value: str) -> None:
@@ -139,17 +139,17 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         the URL of "proxy_pass" with the location's prefix, so that redirects of the upstream stay
         in the location.  A text that starts with "~" is a regular expression, with "~*" in any
         case."""
-        found: tuple[Redirect, ...] = vars(self).get("redirects") or ()
+        found: tuple[RedirectRule, ...] = vars(self).get("redirects") or ()
         if replacement is None:
             if redirect == "off":
                 self.redirects = found
             elif redirect == "default":
                 self._check_default_redirect()
-                self.redirects = (*found, Redirect(None, None))
+                self.redirects = (*found, RedirectRule(None, None))
             else:
                 raise ConfError(f'invalid parameter "{redirect}"')
             return
-        self.redirects = (*found, Redirect(self._pattern(redirect), Template(replacement)))
+        self.redirects = (*found, RedirectRule(self._pattern(redirect), Template(replacement)))
 
     def _check_default_redirect(self) -> None:
         target = self._target
@@ -230,9 +230,9 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         return regex
 
     @property
-    def fields(self) -> Iterable[Field]:
+    def fields(self) -> Iterable[SentHeader]:
         """Those of proxy_set_header."""
-        return (Field(name.lower(), name, value) for name, value in self.set_headers)
+        return (SentHeader(name.lower(), name, value) for name, value in self.set_headers)
 
     @property
     def sent(self) -> Iterable[Template | None]:
