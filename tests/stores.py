@@ -111,7 +111,7 @@ class MemoryCacheIndex:
         state = NodeState.KNOWN if known else NodeState.SCARCE
         return Visit(state, self._use(md5, node, now), bool(self.cold))
 
-    def found(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
+    def note_file(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
         node = self.nodes.get(md5)
         if node is not None and not node.exists:
             self.nodes[md5] = node._replace(

@@ -10,7 +10,7 @@ A request, in the order of ngx_http_upstream.c::
     key = CacheKey.of(key_text)              # key.header_start + 256 must fit the buffer
     hold = Hold(cache, key, policy, r.headers_in, r.log)
     try:
-        while (found := hold.open()) is Lookup.WAIT:
+        while (lookup := hold.open()) is Lookup.WAIT:
             await hold.wait()
         # HIT, STALE, UPDATING: hold.entry has head, body, header; FAILED: hold.error is a status
 
@@ -30,7 +30,7 @@ A request, in the order of ngx_http_upstream.c::
         hold.close()
 
 ``BYPASS`` is a hold that is begun without being opened.  Nothing of this raises for what it
-finds on the disk: a file that is no good is a MISS and a line in the log.
+finds on the disk: an invalid file is a MISS and a line in the log.
 """
 
 from .caches import Caches

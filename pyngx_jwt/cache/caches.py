@@ -22,7 +22,7 @@ class Caches:
         self.updates: set[asyncio.Task[None]] = set()
 
     def note_update(self, task: asyncio.Task[None]) -> None:
-        """A response is fetched anew while nobody waits for it; a worker should before it ends."""
+        """A response is fetched in the background; a worker finishes it before it ends."""
         self.updates.add(task)
         task.add_done_callback(self.updates.discard)
 

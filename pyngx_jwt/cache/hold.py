@@ -24,7 +24,7 @@ class Lookup(Enum):
 
     HIT = auto()  # NGX_OK
     STALE = auto()  # expired, and it is ours to fetch it again
-    UPDATING = auto()  # expired, and somebody fetches it again
+    UPDATING = auto()  # expired, and another request fetches it again
     MISS = auto()  # NGX_DECLINED: fetch it, and keep it
     SCARCE = auto()  # fetch it for yourself
     WAIT = auto()  # NGX_AGAIN: wait(), then open() again
@@ -138,8 +138,8 @@ class Hold:
         look, missing = node.exists, Lookup.MISS
         if state is NodeState.NEW:
             look, missing = cold, Lookup.SCARCE if min_uses > 1 else Lookup.MISS
-        if look and (found := self._read(node)) is not None:
-            return found
+        if look and (lookup := self._read(node)) is not None:
+            return lookup
         return self._lock() if missing is Lookup.MISS else missing
 
     def _read(self, node: Node) -> Lookup | None:
@@ -163,7 +163,7 @@ class Hold:
         self.entry = CacheEntry(path, header, data, info.st_size, fd, info.st_ino, info.st_mtime_ns)
         if not node.exists:  # nginx notes it below, and so forgets a file for other requests
             size = files.blocks(info, self.cache.block)
-            self.cache.index.found(self.md5, header.body_start, info.st_ino, size)
+            self.cache.index.note_file(self.md5, header.body_start, info.st_ino, size)
         if header.vary_len and header.variant != self._variant(header.vary):
             return self._reopen(header.vary)
         return self._judge(self.entry)
@@ -236,8 +236,8 @@ class Hold:
             return None
 
     def _begin(self, head: bytes, fresh: Freshness, last_modified: int, etag: str) -> Writer | None:
-        found = self._variant(fresh.vary) if fresh.vary else b""
-        if self._secondary and found != self.md5:
+        variant = self._variant(fresh.vary) if fresh.vary else b""
+        if self._secondary and variant != self.md5:
             self._back_to_main()
         if not self._visited and not self._note_use():
             return None

@@ -17,7 +17,7 @@ UNLIMITED = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class HashedPath:
-    """A folder whose files lie in folders named by the last characters of their names."""
+    """A directory whose files are in directories named after the last characters of their names."""
 
     name: str
     levels: tuple[int, ...] = ()

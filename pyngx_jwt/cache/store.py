@@ -101,12 +101,12 @@ class Cache:
             raise ConfError(f'cache "{self.name}" had previously different levels').nowhere()
 
     def create_path(self, user: int | None = None) -> None:
-        """Makes the folder and gives it to the workers' user (ngx_create_paths).
+        """Makes the directory and gives it to the workers' user (ngx_create_paths).
 
         Raises OSError.
         """
         with contextlib.suppress(FileExistsError):
-            os.mkdir(self.path, files.FOLDER_MODE)
+            os.mkdir(self.path, files.DIRECTORY_MODE)
         if user is not None and os.stat(self.path).st_uid != user:
             os.chown(self.path, user, -1)
 

@@ -213,7 +213,7 @@ class Paths:
 
 
 class WarnedCaches(set[Statement]):
-    """The directives of a cache without a key of which a warning has told."""
+    """The directives of a cache without a key that have been warned of."""
 
 
 def warn_of_key(conf: CachedConf, level: Level) -> None:
@@ -227,7 +227,7 @@ def warn_of_key(conf: CachedConf, level: Level) -> None:
     scope.statement = before
 
 
-def note_temp_folder(conf: CachedConf, level: Level) -> None:
+def note_temp_directory(conf: CachedConf, level: Level) -> None:
     """The directory of temporary files is made at start if it is missing."""
     if conf.zone is not None:
-        level.scope.folders[conf.temp_folder] = None
+        level.scope.folders[conf.temp_directory] = None

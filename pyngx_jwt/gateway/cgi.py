@@ -53,8 +53,8 @@ class CgiReader:
         if not start:
             _take_status(response)
         if response.status < 200 and response.status != SWITCHING_PROTOCOLS:
-            told = response.status_line or f"{response.status:03}"
-            raise BadResponse(f'upstream sent invalid status "{told}"')
+            line = response.status_line or f"{response.status:03}"
+            raise BadResponse(f'upstream sent invalid status "{line}"')
         apply_framing(response)
         response.chunked = False  # the body goes on as it is
         return response
@@ -71,7 +71,7 @@ CGI, CGI_HEAD = CgiReader(), CgiReader(is_head=True)
 
 
 def _take_status(response: PeerResponse) -> None:
-    """The status that fields tell."""
+    """The status that the fields give."""
     names, headers = response.names, response.headers
     if "status" in names:
         line = headers[names.index("status")][1]

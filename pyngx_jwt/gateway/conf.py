@@ -265,7 +265,7 @@ class GatewayConf(Conf):
 
     @property
     def sent(self) -> Iterable[Template | None]:
-        """The texts that decide what an upstream is sent, besides the client's own fields."""
+        """The texts that decide what an upstream is sent, beyond the client's own fields."""
         return ()
 
     def merge(self, outer: GatewayConf) -> None:
@@ -275,7 +275,7 @@ class GatewayConf(Conf):
             self._target = outer._target
 
     @property
-    def temp_folder(self) -> str:
+    def temp_directory(self) -> str:
         """The directory of temporary files, its full name."""
         name = self.temp_path
         if not self.is_set("temp_path"):

@@ -32,7 +32,9 @@ def compile_hints(
             size += response.size
             if size > conf.buffer_size:
                 r.log(Severity.INFO, "upstream sent too big early hints")
-            elif r.parent is None and any(told(r) not in ("", "0") for told in predicates):
+            elif r.parent is None and any(
+                predicate(r) not in ("", "0") for predicate in predicates
+            ):
                 fields = zip(response.names, response.headers, strict=True)
                 r.sink.hint([field for name, field in fields if name not in hidden])
 

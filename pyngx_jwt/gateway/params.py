@@ -79,9 +79,9 @@ class ParamsConf(AddressConf, CachedConf):
         Inherited if and only if none is set on this level."""
         if if_not_empty not in (None, "if_not_empty"):
             raise ConfError(f'invalid parameter "{if_not_empty}"')
-        found = vars(self).get("params", ())
+        others = vars(self).get("params", ())
         param = Param(parameter, Template(value), if_not_empty is not None)
-        self.params = (*found, param)
+        self.params = (*others, param)
 
     @property
     def fields(self) -> Iterable[SentHeader]:
@@ -119,26 +119,26 @@ class RequestParams:
 
     def pairs(self, r: Request) -> list[Pair]:
         """The parameters of a request, with the client's fields behind them."""
-        found: list[Pair] = []
+        pairs: list[Pair] = []
         for name, value, skips_empty in self.texts:
             text = value(r)
             if text or not skips_empty:
-                found.append((name, text))
-        return found + self._fields(r) if self.passes_fields else found
+                pairs.append((name, text))
+        return pairs + self._fields(r) if self.passes_fields else pairs
 
     def _fields(self, r: Request) -> list[Pair]:
         """Repeated fields are one; so are those that differ in "-" and "_" alone: no client can
         add a second parameter of a name to the one that is to be believed."""
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         for field, text in r.headers_in:
             name = variable_of(field)
             if name in self.replaced:
                 continue
-            if name in found:
+            if name in values:
                 mark = ";" if name == "HTTP_COOKIE" else ","
-                text = f"{found[name]}{mark} {text}"
-            found[name] = text
-        return [*found.items()]
+                text = f"{values[name]}{mark} {text}"
+            values[name] = text
+        return [*values.items()]
 
 
 def _is_field(name: str) -> bool:

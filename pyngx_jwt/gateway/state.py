@@ -1,4 +1,4 @@
-"""What became of a request at one server, for logs and variables."""
+"""The course of a request at one server, for logs and variables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..upstream.head import PeerResponse
 
 
 class UpstreamState:
-    """What became of a request at one server (ngx_http_upstream_state_t); times in seconds,
+    """The course of a request at one server (ngx_http_upstream_state_t); times in seconds,
     -1 where it did not come to that."""
 
     status = 0

@@ -30,7 +30,7 @@ class Destination:
     tag: Hashable
 
 
-FindTarget = Callable[[Request], "Destination | Status | Awaitable[Destination | Status]"]
+FindDestination = Callable[[Request], "Destination | Status | Awaitable[Destination | Status]"]
 MOST_KNOWN = 1000  # addresses named by variables that are remembered
 
 
@@ -44,7 +44,9 @@ def split_scheme(text: str, schemes: Mapping[str, Scheme]) -> tuple[str, str]:
     return scheme.lower(), address
 
 
-def compile_target(conf: GatewayConf, level: Level, wire: Wire, *, resolves: bool) -> FindTarget:
+def compile_target(
+    conf: GatewayConf, level: Level, wire: Wire, *, resolves: bool
+) -> FindDestination:
     """A function that finds the upstream; raises ConfError if a fixed one cannot be had.
 
     `resolves`: names that variables give are looked up ("resolver")."""
@@ -67,7 +69,7 @@ def _tag(upstream: Upstream, conf: GatewayConf, tls: Tls | None) -> Hashable:
 
 
 class WarnedResolvers(set[Statement]):
-    """The "resolver" directives of which a warning has told."""
+    """The "resolver" directives that have been warned of."""
 
 
 def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
@@ -86,7 +88,7 @@ def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
         scope.statement = before
 
 
-def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -> FindTarget:
+def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -> FindDestination:
     target = conf.target
     assert target is not None
     text = target.text.bind(level.variables)

@@ -36,9 +36,9 @@ class Tls:
         session = self.sessions.get((peer, host))
         return PeerHandshake(self.context, host, sent, self.depth, session)
 
-    def keep_session(self, name: str, peer: str, found: ssl.SSLObject | None) -> None:
+    def keep_session(self, name: str, peer: str, ssl_object: ssl.SSLObject | None) -> None:
         """Keeps what a later connection can resume."""
-        session = found.session if self.reuses and found is not None else None
+        session = ssl_object.session if self.reuses and ssl_object is not None else None
         if session is None or not (session.has_ticket or session.id):
             return
         self.sessions.pop((peer, name), None)

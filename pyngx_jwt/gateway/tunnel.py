@@ -49,7 +49,7 @@ class ClientSide:
         try:
             await self.upstream.drain()
         except UpstreamError:
-            self.upstream.close()  # whoever reads is told why
+            self.upstream.close()  # the reader gets the error
         finally:
             self.tunnel.resume_reading()
 

@@ -19,8 +19,9 @@ from ..errors import ConfError
 from ..gateway.cache_conf import CachedConf
 from ..gateway.cached import gateway_to
 from ..gateway.conf import GatewayConf
-from ..gateway.exchange import Gateway, GatewayOptions
+from ..gateway.exchange import Gateway
 from ..gateway.groups import Upstreams
+from ..gateway.route import GatewayOptions
 from ..gateway.state import UpstreamState
 from ..gateway.wire import Wire
 from ..http.level import Level
@@ -286,10 +287,10 @@ def pass_to(
     """The content handler of a location that passes its requests on; `gateway` is that of a
     protocol which has more to say of them, and no cache."""
     core = level[CoreConf]
-    around = GatewayOptions(bool(core.resolver), core.early_hints_of)
+    options = GatewayOptions(bool(core.resolver), core.early_hints_of)
     if isinstance(conf, CachedConf):
-        return gateway_to(conf, level, wire, around)
-    return gateway(conf, level, wire, around).pass_on
+        return gateway_to(conf, level, wire, options)
+    return gateway(conf, level, wire, options).pass_on
 
 
 @UPSTREAM.closes
@@ -307,8 +308,8 @@ def build_groups(conf: UpstreamConf, level: Level) -> None:
             groups.get(name)
 
 
-def _each(r: Request, tell: Callable[[UpstreamState], str]) -> str | None:
-    """What is to be told of each server; " : " separates what came before an internal
+def _each(r: Request, show: Callable[[UpstreamState], str]) -> str | None:
+    """What `show` gives for each server; " : " separates what came before an internal
     redirect from what came after it."""
     states: list[UpstreamState] | None = r.upstream_states
     if not states:
@@ -316,7 +317,7 @@ def _each(r: Request, tell: Callable[[UpstreamState], str]) -> str | None:
     groups: list[list[str]] = [[]]
     for state in states:
         if state.peer:
-            groups[-1].append(tell(state))
+            groups[-1].append(show(state))
         else:
             groups.append([])
     return " : ".join(map(", ".join, groups))
@@ -426,9 +427,9 @@ def upstream_cookie(name: str) -> Getter:
     def get(r: Request) -> str | None:
         state = _last(r)
         for cookie in state.fields("set-cookie") if state else ():
-            found = set_cookie.match(cookie)
-            if found:
-                return found[1]
+            match = set_cookie.match(cookie)
+            if match:
+                return match[1]
         return None
 
     return get

@@ -91,7 +91,7 @@ def _start_zones(cycle: Cycle, user: User | None, old: Generation | None) -> Zon
         return start_zones(
             cycle.zones,
             user,
-            folder=old.folder if old else None,
+            directory=old.folder if old else None,
             old=old.cycle.zones if old else None,
         )
     except OSError as error:

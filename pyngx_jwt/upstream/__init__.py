@@ -29,7 +29,7 @@ Nothing here knows requests or directives.  How a proxy uses it, without its err
     choice.free(False, int(time.time()))       # True: it failed; before the next get()
 
 Every wait may raise an UpstreamError, see errors.py; str(error) is nginx's log message.
-After an error, or if nobody wants the rest of a response, close() the connection.  A
+After an error, or if the rest is not wanted of a response, close() the connection.  A
 pooled connection that fails before it answered (connection.requests > 1) deserves another
 try that is not counted, as it may only have been closed while it idled.
 

@@ -65,7 +65,7 @@ def parse_url(
 
 
 def parse_local(text: str) -> tuple[str, int] | None:
-    """An address to bind to, its port 0 if none is told; None if it is none
+    """An address to bind to, its port 0 if none is given; None if it is none
     (ngx_parse_addr_port)."""
     host, port = text, 0
     bracketed = text.startswith("[")
@@ -88,12 +88,12 @@ def parse_local(text: str) -> tuple[str, int] | None:
 def resolve_host(host: str, port: int) -> tuple[PeerAddress, ...]:
     """All addresses of a name, in the resolver's order; blocks; raises AddressError."""
     try:
-        found = look_up(host, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        records = look_up(host, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     except (OSError, UnicodeError):
         raise AddressError("host not found") from None
     addresses = tuple(
         inet_address(str(sockaddr[0]), port)
-        for family, _, _, _, sockaddr in found
+        for family, _, _, _, sockaddr in records
         if family in (socket.AF_INET, socket.AF_INET6)
     )
     if not addresses:

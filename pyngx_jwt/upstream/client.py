@@ -1,6 +1,6 @@
 """One connection to an upstream: request bytes out, responses in.
 
-Nothing here blocks or starts a task; whoever awaits receive(), read() or drain() is woken
+Nothing here blocks or starts a task; the task that awaits receive(), read() or drain() is woken
 by the protocol's callbacks.
 """
 
@@ -119,7 +119,7 @@ class PeerConnection(Waiting):
         reader: ResponseReader = HTTP1,
     ) -> None:
         """Sends a request or its beginning; `head`: its method is HEAD, `more`: write()
-        will bring the rest.  Never raises: what fails is told by receive()."""
+        will bring the rest.  Never raises: receive() raises what fails."""
         self._reader = reader
         self._settings, self._head_request, self._more = settings, head, more
         self.response, self._ended = None, False
@@ -129,7 +129,7 @@ class PeerConnection(Waiting):
             return
         self._head_wanted = True
         self._transport.write(data)
-        if self._pending:  # it answered before it was asked
+        if self._pending:  # it answered before the request
             early, self._pending = self._pending, b""
             self.data_received(early)
 
@@ -148,7 +148,7 @@ class PeerConnection(Waiting):
     def write(self, data: bytes, *, more: bool = True) -> None:
         """Sends more of the request body, or of the other protocol after a 101.
 
-        Whoever reads has its time anew: an answer is due when the request is sent, and a
+        The reader has its whole time again: an answer is due when the request is sent, and a
         tunnel is idle if both sides are.
         """
         self._more = more
@@ -173,7 +173,7 @@ class PeerConnection(Waiting):
 
     @property
     def answered(self) -> bool:
-        """Whether receive() has something to tell; nobody wants more of the request then."""
+        """Whether receive() returns or raises at once; no more of the request is wanted then."""
         return self.response is not None or self._error is not None
 
     async def wait(self) -> None:

@@ -14,7 +14,7 @@ from .client import PeerConnection, PeerSettings
 from .errors import TIMED_OUT, ConnectError
 from .tls import PeerHandshake, check_certificate, verify_error
 
-# What connect() itself returns is told in other words than what comes of waiting.
+# What connect() itself returns has other words than what comes of waiting.
 _TOLD_LATER = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH}
 _UNREACHABLE = {
     *(errno.ECONNREFUSED, errno.EAGAIN, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH),
@@ -77,10 +77,10 @@ def _check(
     connection: PeerConnection, ssl: tls.SSLContext | PeerHandshake | None
 ) -> PeerConnection:
     if isinstance(ssl, PeerHandshake) and ssl.depth >= 0:
-        found = connection.ssl_object
-        assert found is not None
+        ssl_object = connection.ssl_object
+        assert ssl_object is not None
         try:
-            check_certificate(found, ssl)
+            check_certificate(ssl_object, ssl)
         except ConnectError:
             connection.close()
             raise

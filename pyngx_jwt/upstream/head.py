@@ -44,7 +44,7 @@ _BLANK_LINE = re.compile(rb"\n\r?\n").search
 class PeerResponse:
     """The head of a response, and of its body what came with it.
 
-    An answer that is not HTTP has status 0: it is no verdict, and nobody may take it for one.
+    An answer that is not HTTP has status 0: it is not a verdict, and must not be taken for one.
     """
 
     status: int
@@ -144,7 +144,7 @@ def _response(start: Start, headers: Headers, size: int) -> PeerResponse:
 
 
 def apply_framing(response: PeerResponse) -> None:
-    """Takes in the fields that tell where the response ends; raises BadResponse."""
+    """Takes in the fields that say where the response ends; raises BadResponse."""
     headers, names = response.headers, response.names
     lengths, codings = names.count("content-length"), names.count("transfer-encoding")
     if lengths + codings > 1:
@@ -164,9 +164,9 @@ def apply_framing(response: PeerResponse) -> None:
 
 
 def _contradiction(headers: Headers, names: list[str]) -> str:
-    """nginx's sentence on the second of the fields that tell a length.
+    """nginx's sentence on the second of the fields that give a length.
 
-    There may be one of one kind: whoever reads two otherwise can be smuggled to.
+    There may be one of one kind: a server that reads two differently can be smuggled to.
     """
     marks = ("content-length", "transfer-encoding")
     first, second = [at for at, name in enumerate(names) if name in marks][:2]

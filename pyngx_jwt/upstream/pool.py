@@ -26,7 +26,7 @@ class Keepalive:
     timeout: float = 60.0
 
     def tag(self, location: Hashable, tls: Hashable = None) -> Hashable:
-        """What connections must have in common to be exchangeable, besides the address:
+        """What connections must have in common to be exchangeable, in addition to the address:
         the TLS settings in any case, the location if `local`."""
         return (location, tls) if self.local else tls
 

@@ -2,7 +2,7 @@
 
 An entry is a node under its digest and a place in a queue by the time of its last use; the head
 holds the sums.  Every method is one transaction, so that a killed process leaves no
-half of a change.  A node names the process that is fetching its response: one that is no more
+half of a change.  A node names the process that is fetching its response: one that has ended
 holds nothing.
 """
 
@@ -62,7 +62,7 @@ class LmdbCacheIndex:
         state = NodeState.KNOWN if known else NodeState.SCARCE
         return Visit(state, _touch(t, md5, node, now), bool(head.cold))
 
-    def found(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
+    def note_file(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
         def change(t: Transaction, node: Node) -> Node:
             if node.exists:
                 return node
@@ -159,10 +159,10 @@ class LmdbCacheIndex:
 
     def oldest(self) -> tuple[bytes, Node] | None:
         def look(t: Transaction) -> tuple[bytes, Node] | None:
-            found = first(t, _QUEUE_PREFIX)
-            if found is None:
+            oldest = first(t, _QUEUE_PREFIX)
+            if oldest is None:
                 return None
-            md5 = found[0][-16:]
+            md5 = oldest[0][-16:]
             node = _node(t, md5) or Node()
             return md5, node if is_alive(node.owner) else node._replace(owner=0)
 
@@ -203,7 +203,7 @@ class LmdbCacheIndex:
         self._table.write(change)
 
     def _change(self, md5: bytes, change: Callable[[Transaction, Node], Node | None]) -> None:
-        """Changes a node in place; one that is not there is nobody's, and stays away."""
+        """Changes a node in place; one that is not there has no owner, and is not added."""
 
         def apply(t: Transaction) -> None:
             old = _node(t, md5)

@@ -46,10 +46,10 @@ def _add_up(t: Transaction, own: Counts) -> Counts:
 
 
 def _records(t: Transaction) -> list[tuple[int, Counts]]:
-    cursor, found = t.cursor(), []
+    cursor, counts = t.cursor(), []
     more = cursor.first()
     while more:
         (process,) = _KEY.unpack(cursor.key())
-        found.append((process, Counts(*_RECORD.unpack(cursor.value()))))
+        counts.append((process, Counts(*_RECORD.unpack(cursor.value()))))
         more = cursor.next()
-    return found
+    return counts

@@ -85,11 +85,11 @@ class LmdbKeyVal:
 
         def change(t: Transaction) -> int:
             for count in range(_MOST_AT_ONCE):
-                found = first(t, _QUEUE_PREFIX)
-                if found is None or found[0][1:9] > until:
+                oldest = first(t, _QUEUE_PREFIX)
+                if oldest is None or oldest[0][1:9] > until:
                     return count
-                t.delete(found[0])
-                t.delete(_RECORD_PREFIX + found[0][9:])
+                t.delete(oldest[0])
+                t.delete(_RECORD_PREFIX + oldest[0][9:])
             return _MOST_AT_ONCE
 
         return self._table.write(change)

@@ -54,7 +54,7 @@ class LmdbTable:
         """Replaces the value by what ``change`` makes of it, with all processes kept out.
 
         None is "no such key" in both directions.  ``change`` must not use the zone itself and
-        may run twice.  ``evict`` is asked for room before a new key is put in a full zone.
+        may run twice.  ``evict`` makes room before a new key is put in a full zone.
         False when a new key does not fit; the zone is as it was.
         """
         try:
@@ -113,12 +113,12 @@ class LmdbTable:
     def _write(self, change: Callable[[Transaction], T]) -> T:
         transaction = self._begin()(None, None, True)
         try:
-            found = change(transaction)
+            value = change(transaction)
             transaction.commit()
         except BaseException:
             transaction.abort()
             raise
-        return found
+        return value
 
     def iterate(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The keys with the prefix in their order, in batches, each of one moment.
@@ -171,12 +171,12 @@ class LmdbTable:
 
 
 def _batch(t: Transaction, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
-    cursor, found = t.cursor(), list[tuple[bytes, bytes]]()
+    cursor, items = t.cursor(), list[tuple[bytes, bytes]]()
     more = cursor.set_range(start) if start else cursor.first()
-    while more and len(found) < BATCH and (key := cursor.key()).startswith(prefix):
-        found.append((key, cursor.value()))
+    while more and len(items) < BATCH and (key := cursor.key()).startswith(prefix):
+        items.append((key, cursor.value()))
         more = cursor.next()
-    return found
+    return items
 
 
 def first(t: Transaction, prefix: bytes) -> tuple[bytes, bytes] | None:

@@ -15,7 +15,7 @@ be awaited, so users keep to a shape that has room for it:
   peer's turn) is called from cleanups, which wait for nothing; nothing later depends on its
   answer, which is at most logged.
 - What variables read (``Counters.total``) cannot wait: an engine answers from what it was
-  told last.
+  reported last.
 - No state is kept by the user between two steps that would be wrong if another worker came
   in between.
 """
@@ -156,7 +156,7 @@ class CacheIndex(Protocol):
         the same second may be left as it is.
         """
 
-    def found(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
+    def note_file(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
         """A request came upon a file that the loader has not reached yet."""
 
     # -- the right to fetch

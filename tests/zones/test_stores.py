@@ -301,7 +301,7 @@ def random_step(chance: random.Random, now: float) -> Step:
     lock_time = chance.choice([None, ticks, ticks - 500, 0])
     steps: list[Step] = [
         lambda x: x.visit(md5, now, number, again=bool(number % 2)).state,
-        lambda x: x.found(md5, 100, number, number),
+        lambda x: x.note_file(md5, 100, number, number),
         lambda x: x.lock(md5, ticks, 500),
         lambda x: x.is_locked(md5, ticks),
         lambda x: x.claim(md5),

@@ -32,8 +32,8 @@ class MemcachedReader:
 
     def _response(self, line: str, size: int) -> PeerResponse:
         if line == "END":
-            told = Severity.INFO, f'key: "{self.key}" was not found by memcached'
-            return PeerResponse(404, "", HTTP_10, [], [], size, length=0, remark=told)
+            remark = Severity.INFO, f'key: "{self.key}" was not found by memcached'
+            return PeerResponse(404, "", HTTP_10, [], [], size, length=0, remark=remark)
         if not line.startswith("VALUE "):
             raise _invalid(line)
         if not line.startswith(self.key, 6):
@@ -53,8 +53,8 @@ class MemcachedReader:
         return response
 
     def _wrong(self, what: str, line: str) -> BadResponse:
-        told = f'memcached sent invalid {what} in response "{line}" for key "{self.key}"'
-        return BadResponse(told)
+        text = f'memcached sent invalid {what} in response "{line}" for key "{self.key}"'
+        return BadResponse(text)
 
     def decoder(self, response: PeerResponse, limit: int, *, keeps_trailers: bool) -> Decoder:
         return Value(response.length) if response.trailed else Counted(0)

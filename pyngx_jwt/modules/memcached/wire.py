@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ...gateway.wire import AddressWire, Outgoing, UnwritableRequest
 from ...http.level import Level
 from ...http.request import Request
 from ...http.uri import escape_memcached
-from ...upstream.address import Url
 from ...upstream.reader import ResponseReader
 from .conf import KEY, MemcachedConf
 from .reader import MemcachedReader
 
 
-class AddressVars(NamedTuple):
-    """What is known of a request: where it goes."""
-
-    address: str
-
-
 class MemcachedWire(AddressWire):
     """memcached's text protocol."""
 
+    scheme = "memcached"
     hidden: frozenset[str] = frozenset()
     takes_body = False
     upgrades = False
@@ -32,20 +24,14 @@ class MemcachedWire(AddressWire):
         self.gzip_flag = conf.gzip_flag
         self.kept: ResponseReader = MemcachedReader("", conf.gzip_flag, wanted=True)
 
-    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> AddressVars:
-        return AddressVars(url.text)
-
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """Raises UnwritableRequest.  The key has neither blanks nor control characters."""
         key = escape_memcached(self.text(r))
         if not key:
             raise UnwritableRequest('the "$memcached_key" variable is not set')
-        out.scheme = "memcached"
+        out.scheme = self.scheme
         out.reader = MemcachedReader(key, self.gzip_flag, wanted=r.method != "HEAD")
         return f"get {key}\r\n".encode("latin-1")
 
     def lines(self, head: bytes) -> list[str]:
         return head.decode("latin-1").split("\r\n")
-
-    def address(self, out: Outgoing) -> str:
-        return f"memcached://{out.vars.address}"

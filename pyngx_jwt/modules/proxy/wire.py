@@ -40,7 +40,7 @@ HIDDEN = ACCEL | {"date", "server", "x-pad"}
 
 
 class ProxyVars(NamedTuple):
-    """What the proxied URL comes to for a request; $proxy_host and $proxy_port tell parts."""
+    """What the proxied URL comes to for a request; $proxy_host and $proxy_port are parts of it."""
 
     scheme: str
     host_header: str
@@ -80,7 +80,7 @@ class HttpWire:
         self.version = f" HTTP/{conf.proxy_http_version}\r\n"
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> ProxyVars:
-        """The parts that $proxy_host, $proxy_port and the request line tell."""
+        """The parts that $proxy_host, $proxy_port and the request line need."""
         port = str(SCHEMES[scheme].port)
         if url.text.startswith("unix:"):
             key_host = f"unix:{url.host}:"
@@ -141,7 +141,7 @@ class HttpWire:
 
 
 def build_uri(r: Request, vars: Any, location: str) -> str:
-    """The URI that is asked for; "" is an error."""
+    """The URI of the request; "" is an error."""
     uri: str = vars.uri
     if vars.from_variables and uri:
         return uri
