@@ -18,7 +18,7 @@ from ...conf.directive import (
 )
 from ...conf.parse import Statement
 from ...gateway.cache_conf import CachedConf
-from ...gateway.conf import GatewayConf, Target, gateway_of
+from ...gateway.conf import GatewayConf, PassTarget, gateway_of
 from ...http.level import Level
 from ...http.listen import Listen
 from ...modules.access import AccessConf
@@ -214,7 +214,7 @@ class Block:
         return self.auth.demanded and not lets_in
 
     @cached_property
-    def target(self) -> Target | None:
+    def target(self) -> PassTarget | None:
         """Where requests are passed to by this block itself, None if they are not."""
         return self.gateway.target
 
