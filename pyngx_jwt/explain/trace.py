@@ -18,9 +18,9 @@ from ..conf.parse import Statement
 from ..conf.watch import H, Watch
 from ..gateway.exchange import Gateway
 from ..http.engine import answer, run
+from ..http.failure import RequestFailed
 from ..http.level import Level
 from ..http.module import Phase
-from ..http.regex import RegexFailed
 from ..http.request import (
     DONE,
     AnswerTooBig,
@@ -54,8 +54,9 @@ from .upstream import pass_on, report_upstream
 
 GRANTED, DENIED = 200, 401  # the assumed responses of upstreams that decide about access
 AUTH_REQUEST = "auth_request"
+FILE_MODULES = ("static", "gzip_static")  # whose response is the file that the URI names
 # The engine turns these into responses.
-ANSWERED = (BodyError, HeaderRefused, RegexFailed, AnswerTooBig, ConnectionResetError)
+ANSWERED = (BodyError, HeaderRefused, RequestFailed, AnswerTooBig, ConnectionResetError)
 ANSWERS = (
     "proxy_pass",
     "scgi_pass",
@@ -275,7 +276,7 @@ class Trace(Watch):
     async def _try(
         self, module: str, phase: int, handler: Handler, level: Level, r: Request
     ) -> Status | None:
-        uri, path = r.uri, r.location.path_of(r) if phase == Phase.CONTENT else ""
+        uri, path = r.uri, r.location.path_of(r) if module in FILE_MODULES else ""
         before = r.connection.remote_addr
         answered = handler(r)
         rc = answered if answered is None or isinstance(answered, int) else await answered
@@ -319,7 +320,7 @@ class Trace(Watch):
             text = f"pyngx does not run {statement.name if statement else 'the content handler'}"
         elif statement is not None:
             text += f" by {shown(' '.join([statement.name, *statement.args]))}"
-        if module in ("static", "gzip_static"):
+        if module in FILE_MODULES:
             text += f", the file {shown(path)}"
         status = r.status if rc == DONE else rc
         line = self.trip.add(Result.NOTE, "content", f"{text}: {status_text(status)}", statement)

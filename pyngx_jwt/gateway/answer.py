@@ -154,7 +154,7 @@ def _copy_etag(r: Request, name: str, value: str) -> None:
 def _copy_accept_ranges(r: Request, name: str, value: str) -> None:
     if r.cached:
         r.allow_ranges = True
-    else:
+    elif r.sent_header(name) is None:  # of several one is enough
         r.add_header(name, value)
 
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from ..log import Severity
 from .browser import is_chrome, is_msie
+from .failure import RequestFailed
 from .location import Tree
-from .regex import RegexFailed
 from .request import AnswerTooBig, BodyError, Handler, HeaderRefused, Request, Status
 from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
@@ -102,7 +102,7 @@ async def _failed(r: Request, error: Exception) -> None:
         if isinstance(error, BodyError):  # what came of it goes nowhere
             r.main.discards_body = True
         await answer(r, error.status)
-    elif isinstance(error, RegexFailed):  # which is in the log
+    elif isinstance(error, RequestFailed):
         await answer(r, 500)
     elif isinstance(error, (ConnectionResetError, AnswerTooBig)):
         r.sink.abort()
@@ -146,8 +146,8 @@ async def answer(r: Request, status: Status) -> None:
         await _complete(r, status)
     except (BodyError, HeaderRefused) as error:
         await answer(r, error.status)
-    except RegexFailed:
-        if status == 500:  # a page that needs the expression cannot be made at all
+    except RequestFailed:
+        if status == 500:  # the error page itself cannot be made
             r.sink.abort()
         else:
             await answer(r, 500)

@@ -118,10 +118,11 @@ class Tree:
         # whether neither this level nor one below it has regular expressions
         self.is_plain: bool = not regexes and all(tree.is_plain for tree in inner)
         self._known: dict[str, tuple[Location, Status | None]] = {}
+        # An exact location stands in for the prefix of the same name, whichever of them redirects.
         self._slashed = {
-            name[:-1]: location
-            for found in (prefixes, exact)
-            for name, location in found.items()
+            name[:-1]: exact.get(name, location)
+            for same_kind in (prefixes, exact)
+            for name, location in same_kind.items()
             if location.auto_redirect and name.endswith("/")
         }
 

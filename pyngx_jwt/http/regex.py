@@ -9,6 +9,7 @@ import pcre2  # type: ignore[import-untyped]
 
 from ..errors import ConfError
 from ..log import Severity
+from .failure import RequestFailed
 
 if TYPE_CHECKING:
     from .request import Request
@@ -38,7 +39,7 @@ def _why(message: str, text: str) -> str:
 JIT_STACK_LIMIT = -46  # PCRE2_ERROR_JIT_STACKLIMIT
 
 
-class RegexFailed(Exception):
+class RegexFailed(RequestFailed):
     """An expression gave up on its subject, so nobody knows whether it matches.
 
     It may guard something: whatever asked must not go on as if there were no match.  The

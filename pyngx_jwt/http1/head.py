@@ -239,6 +239,8 @@ def _parse_lines(
         return refuse(wrong, "line", head)
     if head.http_version == 9:
         return head
+    if head.host:
+        before = None  # the request line has named the server
     del lines[0]
     headers, index = head.headers, head.index
     for line in lines:

@@ -16,6 +16,10 @@ class Script:
     pieces: tuple[bytes, ...]
     end: str
 
+    @property
+    def text(self) -> bytes:
+        return b"".join(self.pieces)
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

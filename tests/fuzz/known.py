@@ -24,6 +24,7 @@ EXTENSION_WITH_CR = re.compile(rb"\n[0-9a-fA-F]+[ \t]*(?:;[^\n]*)?\r[^\n]")
 STATUS_LINE = re.compile(rb"HTTP/[1-9]\d*\.\d+ +\d{3}(?:[ .][^\r\n\0]*)?\r?\n")
 INTERIM = re.compile(rb"(?:HTTP/\d+\.\d+ +1\d\d(?:[ .].*)?\r*\n(?:[^\r\n].*\n)*\r*\n)+")
 CODE = re.compile(rb"^HTTP/\S+ +(\d+)", re.M)
+ACCEPT_RANGES_TWICE = re.compile(rb"Accept-Ranges:.*Accept-Ranges:", re.S | re.I)
 BELOW_100 = re.compile(rb"HTTP/\d+\.\d+ +0\d\d")
 QUANTIFIED = re.compile(r"[*+]\)[*+]|\|.*\)[*+]|\?\)\+")
 REFUSED = {"400", "405", "408", "411", "413", "414", "416", "501", "505"}
@@ -98,7 +99,12 @@ FIELDS = (
     KnownField(
         "Accept-Ranges is sent once, also after X-Accel-Redirect",
         re.compile("Accept-Ranges: bytes"),
-        lambda case, a, b: b.fields.count("Accept-Ranges: bytes") > 1,
+        lambda case, a, b: (
+            b.fields.count("Accept-Ranges: bytes") > 1
+            or (
+                case.script is not None and ACCEPT_RANGES_TWICE.search(case.script.text) is not None
+            )
+        ),
         meant=True,
     ),
     KnownField(
@@ -159,7 +165,7 @@ def _discarded(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     a, b = _first(ours, theirs)
     if a is None or b is None or a is not ours.answers[-1] or b is not theirs.answers[-1]:
         return False
-    return "400" in (a.code, b.code)
+    return "400" in (a.code, b.code) or ("@refused" in case.about and b.code == "504")
 
 
 def _precondition(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -185,20 +191,22 @@ def _without_version(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def _leading(case: Case) -> bytes:
     """The interim heads that the script begins with."""
-    found = INTERIM.match(b"".join(case.script.pieces)) if case.script else None
+    found = INTERIM.match(case.script.text) if case.script else None
     return found[0] if found else b""
 
 
 def _headless(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     if case.script is None:
         return False
-    answer = b"".join(case.script.pieces)
+    answer = case.script.text
     if STATUS_LINE.match(answer) and STATUS_LINE.match(answer[len(_leading(case)) :]):
         return False
     a, b = _first(ours, theirs)
     if a is None or b is None or not b.status:
         return True
-    same = a.status == b.status and a.fields == b.fields and a is ours.answers[-1]
+    if len(ours.upstream) < len(theirs.upstream):
+        return True
+    same = a.status == b.status and a.fields == b.fields
     ours_sent, theirs_sent = a.body.removesuffix(b"..."), b.body.removesuffix(b"...")
     return same and (theirs_sent.startswith(ours_sent) or ours_sent.startswith(theirs_sent))
 
@@ -256,8 +264,37 @@ def _announced(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 def _cache_head(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     if case.script is None or case.sent.split()[1][:3] not in (b"/c/", b"/h/", b"/ac"):
         return False
-    size = b"".join(case.script.pieces).find(b"\r\n\r\n")
+    end = re.search(rb"\n\r*\n", case.script.text)
+    size = end.start() if end else 0
     return 500 < size < 1024 and theirs.codes[:1] in (["502"], ["500"])
+
+
+def _interim_status(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """The body of @failed shows it."""
+    a, b = _first(ours, theirs)
+    if a is None or b is None or a.code != b.code:
+        return False
+    return b"103" in CODE.findall(_leading(case)) and b.body == b"failed 103"
+
+
+def _without_method(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """The response shows the request line; its length tells."""
+    a, b = _first(ours, theirs)
+    if not case.sent.startswith(b"HEAD ") or a is None or b is None or a.status != b.status:
+        return False
+    lengths = [dict(f.split(": ", 1) for f in x.fields).get("Content-Length", "") for x in (a, b)]
+    closes = "Connection: close" in a.fields and all(lengths)
+    return closes and int(lengths[0]) - int(lengths[1]) == len("HEAD")
+
+
+def _kept_refusal(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """auth_request fails after another module has refused; nginx refuses the page of the 500."""
+    a, b = _first(ours, theirs)
+    if a is None or b is None or b.code not in ("401", "403"):
+        return False
+    closes = "Connection: close" in a.fields and "Connection: close" in b.fields
+    asks = "satisfy any" in case.about and "auth_request" in case.about
+    return closes and asks and bool(re.search(r"error_page [^;]*\b500\b", case.about))
 
 
 def _broken_verdict(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -293,15 +330,17 @@ def _gives_up(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """With 500, for which the configuration may have a page; or it goes on as if a nested
     location did not match."""
     _, b = _first(ours, theirs)
-    if b is None or len(case.sent) < 1000 or not QUANTIFIED.search(case.about):
+    if len(case.sent) < 1000 or not QUANTIFIED.search(case.about):
         return False
+    if b is None:
+        return ours.answers == theirs.answers and theirs.codes[-1:] == ["500"]
     nested = re.search(r"^    +location ~", case.about, re.M) is not None
     return nested or b.code == "500" or bool(re.search(r"error_page [^;]*\b500\b", case.about))
 
 
 def _below_100(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     a, b = _first(ours, theirs)
-    if case.script is None or not BELOW_100.match(b"".join(case.script.pieces)):
+    if case.script is None or not BELOW_100.match(case.script.text, len(_leading(case))):
         return False
     return a is not None and b is not None and a.status == b.status
 
@@ -340,6 +379,9 @@ MEANT = (
     Known("it is up to packets whether a wrong body or an answer comes first", _discarded),
     Known("nginx closes after a 412, though it has announced keep-alive", _precondition),
     Known("interim responses of an upstream are not passed on as final ones", _interim),
+    Known("$upstream_status is 103 in nginx, whatever follows", _interim_status),
+    Known("nginx passes the refused line of a HEAD on without a method", _without_method),
+    Known("nginx keeps a refusal of satisfy any for the page of a later error", _kept_refusal),
     Known("line ends do not get into Location", _line_end),
     Known("where nginx's expressions give up, with 500, ours need not", _gives_up),
     Known("the body of a response with a status below 100 has an end", _below_100),

@@ -102,9 +102,17 @@ def test_auto_redirect(nginx: Nginx) -> None:
         location /both/ { proxy_pass http://127.0.0.1:%%PORT_b%%; }
         location = /both { return 200 exact; }
         location /static/ { return 200 static; }
+        location /twice/ { add_header X-Here no always; proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location = /twice/ { add_header X-Here exact always; return 200 exact; }
         """,
         servers=["listen 127.0.0.1:%%PORT_b%%; return 200 $request_uri;"],
     )
+    nginx.exchange("""
+        > GET /twice
+        < 301
+        < Location: http://localhost:%%PORT%%/twice/
+        < X-Here: exact
+        """)
     nginx.exchange("""
         > GET /app?a=b
         < 301
@@ -588,6 +596,39 @@ def test_root_and_alias(nginx: Nginx) -> None:
     nginx.exchange("> GET /var/f?r=none\n< 404\n\n> GET /alias/g\n< 404")
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "",
+        "try_files $uri =404;",
+        "index f;",
+        "autoindex on;",
+        "if (-f $request_filename) { return 200 file; }",
+    ],
+)
+def test_alias_of_a_rewritten_uri(nginx: Nginx, inside: str) -> None:
+    """An alias replaces the location's prefix, which the new URI may not have."""
+    nginx(
+        f"""
+        location /alias/ {{
+            alias %%DIR%%/two/;
+            location /alias/nested/ {{ rewrite ^ /f break; {inside} }}
+            location /alias/nested/kept {{ rewrite ^ /alias/f last; }}
+            rewrite ^/alias/d$ / break;
+            rewrite ^ /f break;
+            {inside}
+        }}
+        """,
+        files={"two/f": "f"},
+    )
+    nginx.trouble_is_expected = True
+    for uri in ("/alias/d", "/alias/f", "/alias/nested/f", "/alias/nested/kept"):
+        nginx.exchange(f"> GET {uri}\n< 500")
+    assert (
+        '"alias" cannot be used in location "/alias/" where URI was rewritten' in nginx.error_log()
+    )
+
+
 def test_satisfy(nginx: Nginx) -> None:
     nginx(
         """
@@ -879,3 +920,6 @@ def test_what_is_read_before_host_is_read_as_by_the_default_server(nginx: Nginx)
     head = b"GET /s//x%b HTTP/1.1\r\nA_b: 1\r\nHost: named\r\nC_d: 2\r\nConnection: close\r\n\r\n"
     assert nginx.raw(head % b"").endswith(b"/s/x [][2]")
     assert nginx.raw(head % (b"y" * 2000)).endswith(b"y [][2]")
+    # The request line of a request to a proxy names the server before any line is read.
+    head = b"GET http://named:80/s//x HTTP/1.1\r\nA_b: 1\r\nHost: other\r\nC_d: 2\r\n"
+    assert nginx.raw(head + b"Connection: close\r\n\r\n").endswith(b"/s/x [1][2]")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...http.failure import RequestFailed
 from ...http.level import Level
 from ...http.request import Request
 from ...http.variables import once_at_a_time
+from ...log import Severity
 from .conf import CoreConf
 
 DEFAULT_TYPES = {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"}
@@ -40,7 +42,10 @@ def bind_root(level: Level) -> Callable[[Request], str]:
 
 
 def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Request], str]:
-    """A function from a request to the file its URI names, by root or alias."""
+    """A function from a request to the file its URI names, by root or alias.
+
+    An alias replaces the beginning of the URI, so the function raises RequestFailed where
+    "rewrite ... break" has put another URI in place (ngx_http_map_uri_to_path)."""
     conf = level[CoreConf]
     length = conf.alias_length
     constant = conf.root_path.is_constant
@@ -50,6 +55,13 @@ def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Requ
         return (root if constant else root_of(r)) + r.uri
 
     def by_alias(r: Request) -> str:
+        if not r.valid_location:
+            name = r.location.name
+            r.log(
+                Severity.ALERT,
+                f'"alias" cannot be used in location "{name}" where URI was rewritten',
+            )
+            raise RequestFailed
         if length < 0:
             return root_of(r) + r.uri if r.add_uri_to_alias else root_of(r)
         return root_of(r) + r.uri[length:]
