@@ -10,9 +10,10 @@ from ..conf.scope import Scope
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.listen import Listen
-from ..http.location import Server, ServerNames, is_server_name
+from ..http.location import ServerNames, is_server_name
 from ..http.module import http_modules
 from ..http.ports import Address, Built, Port
+from ..http.request import Server
 from ..modules.core import CoreConf
 from .merging import place_of
 

@@ -12,10 +12,10 @@ from ..errors import ConfError
 from ..gateway.conf import GatewayConf
 from ..http.auth_delay import delayed
 from ..http.level import Level
-from ..http.location import Location, Server, Tree
+from ..http.location import Tree
 from ..http.module import AnyModule, BuildFilter, Phase, http_modules
 from ..http.regex import Regex
-from ..http.request import Handler, HeaderFilter, Settle
+from ..http.request import Handler, HeaderFilter, Location, Server, Settle
 from ..http.satisfy import satisfy_any
 from ..http.settle import noted, settled
 from ..modules.core import CoreConf, compile_core

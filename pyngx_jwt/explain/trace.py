@@ -17,20 +17,12 @@ from ..conf.directive import LOCATION_IF, SERVER, SERVER_IF
 from ..conf.parse import Statement
 from ..conf.watch import H, Watch
 from ..gateway.exchange import Gateway
+from ..http.client import BodyError
 from ..http.engine import answer, run
 from ..http.level import Level
 from ..http.module import Phase
 from ..http.regex import RegexFailed
-from ..http.request import (
-    DONE,
-    AnswerTooBig,
-    BodyError,
-    Handler,
-    HeaderRefused,
-    Request,
-    Settle,
-    Status,
-)
+from ..http.request import DONE, AnswerTooBig, Handler, HeaderRefused, Request, Settle, Status
 from ..http.status import NAMED, REDIRECT, TO_HTTPS
 from ..jwt import Verifier
 from ..jwt.examine import examine

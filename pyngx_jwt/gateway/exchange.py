@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import NamedTuple, Protocol
 
 from ..http.body import KeptBody, check_size, read_body, take_body
+from ..http.client import BodyError, RequestBody
 from ..http.level import Level
-from ..http.request import DONE, BodyError, Request, RequestBody, Status
+from ..http.request import DONE, Request, Status
 from ..http.template import Template, bind_size
 from ..http.uri import parse_unsafe_uri
 from ..log import Severity

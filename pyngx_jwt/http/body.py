@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..log import Severity, errno_text
-from .request import BodyError, Request
+from .client import BodyError
+from .request import Request
 
 CHUNK = 65536
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from ..log import Severity
 from .browser import is_chrome, is_msie
-from .location import Tree
+from .client import BodyError
 from .regex import RegexFailed
-from .request import AnswerTooBig, BodyError, Handler, HeaderRefused, Request, Status
+from .request import AnswerTooBig, Handler, HeaderRefused, Request, Status
 from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
 
@@ -181,7 +181,7 @@ def find_location(r: Request) -> Status | None:
     """ngx_http_core_find_config_phase: None when r.location may go on."""
     if r.uri_changed:
         r.uri_changed = False
-    tree: Tree | None = r.server.tree
+    tree = r.server.tree
     rc = tree.find(r, r.uri) if tree is not None else None
     location = r.location
     if location.internal and not r.internal:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .client import Connection
 from .head import Head
 from .location import ServerNames
-from .request import Connection, Request, Sink
+from .request import Request, Sink
 
 
 def request_of(

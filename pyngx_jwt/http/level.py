@@ -8,8 +8,7 @@ from ..conf.context import Context, Contexts
 from ..conf.directive import Conf
 from ..conf.parse import Statement
 from ..conf.scope import Scope
-from .location import Location
-from .request import Handler
+from .request import Handler, Location
 from .variables import Variables
 
 C = TypeVar("C", bound=Conf)

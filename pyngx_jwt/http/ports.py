@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..log import Severity
 from .listen import Listen
-from .location import Server, ServerNames
+from .location import ServerNames
+from .request import Server
 
 if TYPE_CHECKING:
     from .level import Level

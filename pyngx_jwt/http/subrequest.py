@@ -9,8 +9,7 @@ from ..log import Severity
 from .body import KeptBody
 from .engine import log_request, run
 from .head import new_head
-from .location import Location, Server
-from .request import AnswerTooBig, Request
+from .request import AnswerTooBig, Location, Request, Server
 
 MAX_DEPTH = 50
 

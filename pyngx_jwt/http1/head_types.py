@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..http.head import Head
-from ..http.location import Server
+from ..http.request import Server
 
 
 @dataclass(frozen=True, slots=True)

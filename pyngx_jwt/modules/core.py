@@ -46,11 +46,10 @@ from ..errors import ConfError
 from ..http.browser import is_msie6, is_safari
 from ..http.level import Level
 from ..http.listen import Listen, parse_listen
-from ..http.location import KeepAlive, Location
 from ..http.module import Module
 from ..http.names import ascii_lower
 from ..http.regex import Regex
-from ..http.request import Request
+from ..http.request import KeepAlive, Location, Request
 from ..http.template import Template, Text, bind_size
 from ..http.uri import escape_uri
 from ..http.variables import once_at_a_time

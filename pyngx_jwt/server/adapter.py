@@ -10,7 +10,8 @@ from weakref import ref
 
 from aiohttp import web
 
-from ..http.request import BodyError, Request, Tunnel, TunnelSide
+from ..http.client import BodyError, Tunnel, TunnelSide
+from ..http.request import Request
 from ..http1.response_head import Clock, build_head
 from ..log import Severity
 from .connection import ClientConnection, tcp_info_of

@@ -12,9 +12,9 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from ..http.location import Server
 from ..http.ports import Address, Port
 from ..http.regex import RegexFailed
+from ..http.request import Server
 from ..http.tls import ALPN
 from ..http1.host import validate_host
 from ..log import Severity, errno_text

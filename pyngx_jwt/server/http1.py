@@ -11,14 +11,14 @@ from itertools import count
 from math import inf
 from typing import Any
 
+from ..http.client import Tunnel, TunnelSide
 from ..http.engine import conclude
 from ..http.head import Head, new_head
 from ..http.incoming import choose_server, request_of
 from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
-from ..http.location import Server
 from ..http.ports import Address, Port
 from ..http.regex import RegexFailed
-from ..http.request import Request, Tunnel, TunnelSide
+from ..http.request import Request, Server
 from ..http.runner import Runner
 from ..http.status import TO_HTTPS
 from ..http1.head_types import BadRequest, HeadOptions, head_options

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any, Protocol
 
-from ..http.request import BodyError
+from ..http.client import BodyError
 
 HIGH_WATER = 65536  # bytes waiting to be read before the client is paused
 

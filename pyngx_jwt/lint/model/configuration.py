@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from ...conf.directive import HTTP, SERVER
 from ...conf.parse import Statement
 from ...http.level import Level
-from ...http.location import Location
 from ...http.ports import Address, Built
+from ...http.request import Location
 from ...modules.auth_jwt import Dialect
 from ..read.analysis import Analysis
 from ..read.texts import Texts
