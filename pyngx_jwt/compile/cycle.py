@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
-from ..conf.watch import Watch
+from ..conf.watch import LoadWatch
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
@@ -20,7 +20,7 @@ from ..log import Log, OpenFiles, Severity
 from ..modules import MODULES
 from ..options import Options
 from ..zones import Zones
-from .reader import Reader, directives_of
+from .reader import StatementReader, directives_of
 from .variables import declare_variables
 
 
@@ -92,7 +92,7 @@ def load(
     log: Log,
     modules: tuple[AnyModule, ...] = MODULES,
     things: Iterable[object] = (),
-    watch: Watch | None = None,
+    watch: LoadWatch | None = None,
 ) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
     scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules)
@@ -119,18 +119,18 @@ def scope_of(
     return scope
 
 
-def read(scope: Scope) -> tuple[Level, Reader]:
+def read(scope: Scope) -> tuple[Level, StatementReader]:
     """Reads a configuration and compiles what is in its http block."""
     options = scope.options
     declare_variables(scope)
-    reader, root = Reader(scope, directives_of(scope.modules)), Level(MAIN, scope)
+    reader, root = StatementReader(scope, directives_of(scope.modules)), Level(MAIN, scope)
     if options.directives:
         reader.run(command_line(options.directives), root)
     reader.run(reader.open(options.conf_file), root)
     return root, reader
 
 
-def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
+def _cycle(scope: Scope, root: Level, reader: StatementReader) -> Cycle:
     conf, options = root[MainConf], scope.options
     ports = scope.shared(Built).ports
     pid = options.full_name(conf.pid if conf.is_set("pid") else options.layout.pid_path)

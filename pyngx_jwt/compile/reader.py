@@ -10,7 +10,7 @@ from ..conf.directive import Conf, Directive
 from ..conf.parse import END_BLOCK, Source, Statement
 from ..conf.scope import Scope
 from ..conf.shape import check_shape
-from ..conf.watch import Nesting
+from ..conf.watch import IncludeNesting
 from ..core.module import AnyModule
 from ..errors import ConfError
 from ..http.level import Level
@@ -28,13 +28,13 @@ def directives_of(modules: tuple[AnyModule, ...]) -> Table:
 
 
 @dataclass(slots=True)
-class Reader:
+class StatementReader:
     """Runs statements as they are read, file by file, level by level."""
 
     scope: Scope
     table: Table
     files: dict[str, str] = field(default_factory=dict)
-    nesting: Nesting = field(default_factory=Nesting)
+    nesting: IncludeNesting = field(default_factory=IncludeNesting)
 
     def run(self, source: Source, level: Level) -> None:
         """Runs a file, or a block of it, to its end."""

@@ -29,7 +29,7 @@ class Class(enum.Enum):
     GUARD = "guard"  # it might open a door
 
 
-class Known(NamedTuple):
+class KnownDirective(NamedTuple):
     """One directive of one module; contexts as in "http.location.if", "any" for all."""
 
     module: str
@@ -83,12 +83,12 @@ def names() -> frozenset[str]:
     return frozenset(_known()["directives"])
 
 
-def declarations(name: str) -> tuple[Known, ...]:
+def declarations(name: str) -> tuple[KnownDirective, ...]:
     """The directives of this name, one a module."""
     return _declarations().get(name, ())
 
 
-def declared_in(statement: Statement, block: str) -> Known:
+def declared_in(statement: Statement, block: str) -> KnownDirective:
     """What a directive is in a block such as "http.location".
 
     Raises ConfError if it cannot stand there, or not with these arguments."""
@@ -115,7 +115,7 @@ def contexts() -> frozenset[str]:
 
 
 @cache
-def _declarations() -> dict[str, tuple[Known, ...]]:
+def _declarations() -> dict[str, tuple[KnownDirective, ...]]:
     rows: dict[str, list[Any]] = _known()["directives"]
     return {name: tuple(_declaration(*row) for row in found) for name, found in rows.items()}
 
@@ -130,9 +130,11 @@ def _classes() -> dict[str, tuple[Class, str]]:
     return found
 
 
-def _declaration(module: str, where: str, fewest: int, most: int | None, block: int) -> Known:
+def _declaration(
+    module: str, where: str, fewest: int, most: int | None, block: int
+) -> KnownDirective:
     limit = float("inf") if most is None else most
-    return Known(module, frozenset(where.split()), fewest, limit, bool(block))
+    return KnownDirective(module, frozenset(where.split()), fewest, limit, bool(block))
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import ConfError
 from .parse import Source, Statement
-from .watch import Files
+from .watch import ConfFiles
 
 _INCLUDE = re.compile(r"\binclude\s+([^;{}]+);")
 _MAX_FILES = 10_000
@@ -25,7 +25,7 @@ class Scan(NamedTuple):
     texts: dict[str, str]
 
 
-def scan(path: str, folder: str, word: str, files: Files) -> Scan:
+def scan(path: str, folder: str, word: str, files: ConfFiles) -> Scan:
     """The statements of a file and all it includes, as far as they can be read; relative
     includes are from `folder`.  There are none if no file contains the word."""
     texts: dict[str, str] = {}
@@ -35,7 +35,7 @@ def scan(path: str, folder: str, word: str, files: Files) -> Scan:
     return Scan(tuple(_statements(path, folder, frozenset(), files)), texts)
 
 
-def _collect(path: str, folder: str, texts: dict[str, str], files: Files) -> None:
+def _collect(path: str, folder: str, texts: dict[str, str], files: ConfFiles) -> None:
     """All that may be included; some of it may be in a comment."""
     if path in texts or len(texts) >= _MAX_FILES:
         return
@@ -48,7 +48,9 @@ def _collect(path: str, folder: str, texts: dict[str, str], files: Files) -> Non
             _collect(included, folder, texts, files)
 
 
-def _statements(path: str, folder: str, above: frozenset[str], files: Files) -> Iterator[Statement]:
+def _statements(
+    path: str, folder: str, above: frozenset[str], files: ConfFiles
+) -> Iterator[Statement]:
     try:
         source = files.read(path)
         while (statement := _next(source)) is not None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..errors import ConfError
 from ..options import Options
 from .parse import Statement
-from .watch import Files, Watch
+from .watch import ConfFiles, LoadWatch
 
 S = TypeVar("S")
 
@@ -25,8 +25,8 @@ class Scope:
     statement: Statement | None = None  # the one being applied
     things: dict[type[Any], Any] = field(default_factory=dict)
     folders: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
-    files: Files = field(default_factory=Files)
-    watch: Watch = field(default_factory=Watch)
+    files: ConfFiles = field(default_factory=ConfFiles)
+    watch: LoadWatch = field(default_factory=LoadWatch)
 
     def shared(self, kind: type[S]) -> S:
         """The one object of this kind that all levels share, made on first use."""

@@ -17,7 +17,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 MAX_INCLUDES = 64  # deeper ones can only be a circle
 
 
-class Files:
+class ConfFiles:
     """The files of a configuration: those on the disk."""
 
     def read(self, path: str) -> Source:
@@ -29,7 +29,7 @@ class Files:
         return expand(pattern, folder)
 
 
-class Nesting:
+class IncludeNesting:
     """How deep a reader is in files that include others."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Nesting:
             self._depth -= 1
 
 
-class Watch:
+class LoadWatch:
     """Looks on while a configuration is read and compiled; `level` is the block (http.level.Level)
     of which something is told."""
 

@@ -29,7 +29,7 @@ from ..conf.values import parse_number
 from ..errors import ConfError
 from ..log import parse_levels
 from ..zones import Zones
-from .module import Module, User
+from .module import CoreModule, User
 from .worker import WorkerLife
 
 DEFAULT_USER = "nobody"
@@ -188,7 +188,7 @@ class MainConf(Conf):
     has_events = False
 
 
-main = Module("main", MainConf)
+main = CoreModule("main", MainConf)
 
 
 @main.worker_starts

@@ -15,7 +15,7 @@ from functools import partial
 from ..compile import Cycle, walk
 from ..conf.directive import LOCATION_IF, SERVER, SERVER_IF
 from ..conf.parse import Statement
-from ..conf.watch import H, Watch
+from ..conf.watch import H, LoadWatch
 from ..gateway.exchange import Gateway
 from ..http.client import BodyError
 from ..http.engine import answer, run
@@ -60,7 +60,7 @@ ANSWERS = (
 )
 
 
-class Trace(Watch):
+class Trace(LoadWatch):
     """Looks on while a configuration is compiled, and then while requests are served."""
 
     def __init__(self) -> None:

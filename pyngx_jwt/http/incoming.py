@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from .client import Connection
-from .head import Head
+from .head import RequestHead
 from .location import ServerNames
 from .request import Request, Sink
 
 
 def request_of(
-    head: Head,
+    head: RequestHead,
     connection: Connection,
     sink: Sink,
     names: ServerNames,

@@ -17,7 +17,7 @@ def ascii_lower(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
-class Names(Generic[V]):
+class WildcardTable(Generic[V]):
     """Values by text in any case, by "*.example.com", ".example.com" and "www.example.*".
 
     (ngx_hash_add_key, ngx_hash_find_combined)
@@ -51,9 +51,9 @@ class Names(Generic[V]):
         else:
             raise _invalid(key)
 
-    def bound(self, bind: Callable[[V], W]) -> Names[W]:
+    def bound(self, bind: Callable[[V], W]) -> WildcardTable[W]:
         """The same names with other values."""
-        names: Names[W] = Names()
+        names: WildcardTable[W] = WildcardTable()
         for mine, its in (
             (self._exact, names._exact),
             (self._heads, names._heads),

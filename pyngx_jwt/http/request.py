@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..log import Log, Severity
 from .client import BodyError, Connection, RequestBody, Tunnel
-from .head import Head
+from .head import RequestHead
 from .regex import Match
 from .response import Response
 from .status import DONE, NAMED, OK, REDIRECT, REDIRECTS
@@ -184,7 +184,7 @@ class Request(Response):
     Class attributes are what most requests never change.  Text is latin-1 throughout.
     """
 
-    head: Head
+    head: RequestHead
     http_version: int  # 9 for HTTP/0.9, 1000, 1001
     parent: Request | None = None
     root: Request | None = None  # the request that a subrequest is made for
@@ -229,7 +229,9 @@ class Request(Response):
     upstream_states: Any = None
     lasting: Any = None  # contexts that internal redirects leave alone
 
-    def __init__(self, head: Head, connection: Connection, sink: Sink, server: Server) -> None:
+    def __init__(
+        self, head: RequestHead, connection: Connection, sink: Sink, server: Server
+    ) -> None:
         """A request for what the head names, at a server; what only the client's own request
         has, its body above all, is `incoming.request_of`'s to add."""
         self.head, self.connection, self.sink = head, connection, sink

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from ..http.head import Head
+from ..http.head import RequestHead
 from ..http.uri import normalize
 from .head_types import HeadOptions, Refusal
 from .host import LITERAL, validate_host
 
 
-def read_request_line(head: Head, options: HeadOptions) -> Refusal | None:
+def read_request_line(head: RequestHead, options: HeadOptions) -> Refusal | None:
     return None if read_usual_line(head, options) else _read_odd_request_line(head, options)
 
 
-def read_usual_line(head: Head, options: HeadOptions) -> bool:
+def read_usual_line(head: RequestHead, options: HeadOptions) -> bool:
     """Reads a request line as nearly all are; False if it is another, whatever its merit."""
     line = head.request_line
     words = line.split(" ")
@@ -38,7 +38,7 @@ _VERSIONS = {"HTTP/1.1": 1001, "HTTP/1.0": 1000}
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 
-def _read_odd_request_line(head: Head, options: HeadOptions) -> Refusal | None:
+def _read_odd_request_line(head: RequestHead, options: HeadOptions) -> Refusal | None:
     """Any request line: all methods and protocols, absolute and authority form."""
     line = head.request_line
     found = _METHOD(line)
@@ -67,7 +67,7 @@ def _read_odd_request_line(head: Head, options: HeadOptions) -> Refusal | None:
     return None
 
 
-def _read_protocol(head: Head, protocol: str) -> Refusal | None:
+def _read_protocol(head: RequestHead, protocol: str) -> Refusal | None:
     if not protocol:
         head.http_version = 9
         if head.method == "GET":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..conf.directive import EVERYWHERE, Conf, directive
 from ..errors import ConfError
-from ..http.files import Files, Symlinks, files_of
+from ..http.files import FileAccess, Symlinks, files_of
 from ..http.level import Level
 from ..http.module import Module
 from ..http.template import Template
@@ -41,7 +41,7 @@ class FilesConf(Conf):
 files = Module("files", FilesConf)
 
 
-def bind_files(level: Level) -> Files:
+def bind_files(level: Level) -> FileAccess:
     """How requests of a level open files."""
     conf = level[FilesConf]
     source = conf.symlinks_from

@@ -7,7 +7,7 @@ import stat
 
 from ..conf.directive import EVERYWHERE, Conf, directive
 from ..errors import ConfError
-from ..http.files import Files
+from ..http.files import FileAccess
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
@@ -74,7 +74,7 @@ class Folder:
     """What it means when an index file cannot be had."""
 
     def __init__(self, level: Level) -> None:
-        self.files: Files = bind_files(level)
+        self.files: FileAccess = bind_files(level)
         self.log_not_found = level[CoreConf].log_not_found
 
     def missing(

@@ -1,6 +1,6 @@
 """Master, workers, signals, pid file, listening sockets, binary upgrade."""
 
-from .cycle import Control, Cycle, Listen, Load, MainSettings, Serve
+from .cycle import Control, ListenOptions, Load, LoadedCycle, ProcessSettings, Serve
 from .start import run
 
-__all__ = ["Control", "Cycle", "Listen", "Load", "MainSettings", "Serve", "run"]
+__all__ = ["Control", "ListenOptions", "Load", "LoadedCycle", "ProcessSettings", "Serve", "run"]

@@ -13,7 +13,7 @@ from ..options import Options
 from ..zones import Zones
 
 
-class MainSettings(Protocol):
+class ProcessSettings(Protocol):
     """The main directives that concern processes; times in seconds, paths full."""
 
     @property
@@ -36,7 +36,7 @@ class MainSettings(Protocol):
     def env(self) -> tuple[str, ...]: ...  # "NAME" or "NAME=value"
 
 
-class Listen(Protocol):
+class ListenOptions(Protocol):
     """One address of the "listen" directives; sizes and numbers are 0 where not told."""
 
     @property
@@ -65,13 +65,13 @@ class Listen(Protocol):
     def fastopen(self) -> int: ...
 
 
-class Cycle(Protocol):
+class LoadedCycle(Protocol):
     """A loaded configuration."""
 
     @property
-    def main(self) -> MainSettings: ...
+    def main(self) -> ProcessSettings: ...
     @property
-    def listens(self) -> Sequence[Listen]: ...
+    def listens(self) -> Sequence[ListenOptions]: ...
     @property
     def log(self) -> Log: ...  # of the main level
     @property
@@ -109,6 +109,6 @@ class Control:
 
 
 # Reads the configuration; raises ConfError. Warnings go to the log as they come.
-Load = Callable[[Options, Log], Cycle]
+Load = Callable[[Options, Log], LoadedCycle]
 # Serves the sockets, which are its own to close, until it is told to stop.
 Serve = Callable[[Any, list[tuple[Any, socket.socket]], Control], Coroutine[Any, Any, None]]

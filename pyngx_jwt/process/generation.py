@@ -13,7 +13,7 @@ from ..errors import ConfError
 from ..log import Log, Severity, errno_text, write_stderr
 from ..options import Options
 from ..zones import Folder, start_zones
-from .cycle import Cycle, Load
+from .cycle import Load, LoadedCycle
 from .loop import event_method
 from .pidfile import create_pidfile, delete_pidfile
 from .serving import log_exception
@@ -32,7 +32,7 @@ from .sockets import (
 class Generation:
     """What workers are started with; ``sockets`` are all of them, other workers' included."""
 
-    cycle: Cycle
+    cycle: LoadedCycle
     sockets: list[Listening]
     user: User | None
     folder: Folder | None = None  # of the zones, kept as long as the process lives
@@ -78,12 +78,12 @@ def load_generation(
     return generation
 
 
-def _prepare_files(cycle: Cycle, user: User | None) -> None:
+def _prepare_files(cycle: LoadedCycle, user: User | None) -> None:
     _make_folders(cycle.folders, user)
     cycle.open_files.open()
 
 
-def _start_zones(cycle: Cycle, user: User | None, old: Generation | None) -> Folder | None:
+def _start_zones(cycle: LoadedCycle, user: User | None, old: Generation | None) -> Folder | None:
     """Makes the zones that the old configuration has not left."""
     if old is not None:
         cycle.check_continues(old.cycle)

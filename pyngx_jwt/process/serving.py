@@ -7,7 +7,7 @@ import socket
 import traceback
 
 from ..log import Log, Severity
-from .cycle import Control, Cycle, Listen, Serve
+from .cycle import Control, ListenOptions, LoadedCycle, Serve
 
 PATIENCE = 1.0  # seconds that a server has to return once it was told to terminate
 
@@ -17,8 +17,8 @@ class Serving:
 
     def __init__(
         self,
-        cycle: Cycle,
-        sockets: list[tuple[Listen, socket.socket]],
+        cycle: LoadedCycle,
+        sockets: list[tuple[ListenOptions, socket.socket]],
         serve: Serve,
         worker: int = 0,
     ) -> None:

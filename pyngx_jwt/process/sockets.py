@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ..conf.values import parse_sec
 from ..log import Log, Severity, errno_text
-from .cycle import Listen
+from .cycle import ListenOptions
 
 TRIES = 5
 BETWEEN_TRIES = 0.5  # seconds
@@ -31,7 +31,7 @@ class Listening:
         "worker",
     )
 
-    def __init__(self, listen: Listen, worker: int = 0) -> None:
+    def __init__(self, listen: ListenOptions, worker: int = 0) -> None:
         self.listen, self.worker = listen, worker
         self.socket: socket.socket | None = None
         self.inherited = False  # from the process that executed this one
@@ -80,7 +80,7 @@ def address_key(family: int, host: str, port: int) -> Key:
         return family, host.encode("latin-1"), port
 
 
-def plan(listens: Iterable[Listen], workers: int) -> list[Listening]:
+def plan(listens: Iterable[ListenOptions], workers: int) -> list[Listening]:
     """The sockets that a configuration asks for, none of them open."""
     return [
         Listening(listen, worker)
@@ -173,7 +173,7 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
     return None
 
 
-def _prepare(opened: socket.socket, listen: Listen, test: bool) -> None:
+def _prepare(opened: socket.socket, listen: ListenOptions, test: bool) -> None:
     opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if listen.reuseport and not test:
@@ -182,7 +182,7 @@ def _prepare(opened: socket.socket, listen: Listen, test: bool) -> None:
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listen.ipv6only)
 
 
-def _bind(opened: socket.socket, listen: Listen) -> None:
+def _bind(opened: socket.socket, listen: ListenOptions) -> None:
     if listen.family == socket.AF_UNIX:
         opened.bind(listen.host.encode("latin-1"))
     else:

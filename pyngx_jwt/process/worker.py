@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ..core.module import User
 from ..log import Log, Severity, errno_text
-from .cycle import Cycle, MainSettings, Serve
+from .cycle import LoadedCycle, ProcessSettings, Serve
 from .loop import new_event_loop
 from .serving import Serving, log_exception
 from .signals import log_signal, unblock_signals
@@ -30,7 +30,7 @@ FATAL = 2  # the exit code of a worker that would end again if it were started a
 class Worker:
     """All that a worker is started with; ``channel`` is its end of the pair."""
 
-    cycle: Cycle
+    cycle: LoadedCycle
     sockets: list[Listening]
     index: int
     user: User | None
@@ -145,7 +145,7 @@ class _Running:
 
 
 def init_worker(
-    main: MainSettings, user: User | None, environ: Mapping[str, str], log: Log
+    main: ProcessSettings, user: User | None, environ: Mapping[str, str], log: Log
 ) -> bool:
     """Limits, user, folder and environment; False after telling why (ngx_worker_process_init)."""
     set_environment(main.env, environ)

@@ -11,10 +11,10 @@ import contextlib
 import socket
 from typing import Any
 
-from ..http.ports import Address, Port
+from ..http.ports import ListenAddress, Port
 from ..log import Severity, errno_text
 from .handshake import first_protocol
-from .http1 import TIMED_OUT, Worker
+from .http1 import TIMED_OUT, FrontEnd
 from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
 
 PAUSE = 0.5  # seconds without accepting when the system is out of something
@@ -23,7 +23,7 @@ PAUSE = 0.5  # seconds without accepting when the system is out of something
 class Acceptor:
     """Stands where the event loop's server stands for other addresses."""
 
-    def __init__(self, worker: Worker, port: Port, bound: socket.socket) -> None:
+    def __init__(self, worker: FrontEnd, port: Port, bound: socket.socket) -> None:
         self.worker, self.port, self.bound = worker, port, bound
         self.make = first_protocol(worker, port)
         bound.setblocking(False)
@@ -68,7 +68,7 @@ class Acceptor:
             await self.worker.loop.connect_accepted_socket(lambda: self.make(header), sock)
 
     async def _header(
-        self, sock: socket.socket, peer: Any, address: Address
+        self, sock: socket.socket, peer: Any, address: ListenAddress
     ) -> ProxyProtocol | None:
         data = await self._peek(sock)
         try:
@@ -94,7 +94,7 @@ class Acceptor:
                 loop.remove_reader(sock.fileno())
 
     def _report(
-        self, text: str, peer: Any, address: Address, level: Severity = Severity.ERR
+        self, text: str, peer: Any, address: ListenAddress, level: Severity = Severity.ERR
     ) -> None:
         if text:
             self.port.log(

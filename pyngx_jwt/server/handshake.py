@@ -12,14 +12,14 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from ..http.ports import Address, Port
+from ..http.ports import ListenAddress, Port
 from ..http.regex import RegexFailed
 from ..http.request import Server
 from ..http.tls import ALPN
 from ..http1.host import validate_host
 from ..log import Severity, errno_text
 from .hello import HANDSHAKE, Hello, HelloReader
-from .http1 import TIMED_OUT, HttpProtocol, Worker
+from .http1 import TIMED_OUT, FrontEnd, HttpProtocol
 from .proxy_protocol import ProxyProtocol
 from .tls import Pipe, TlsTransport, open_pipe
 from .tls_errors import describe, text_of
@@ -33,7 +33,7 @@ CALLBACK_FAILED = f"{FAILED} {text_of(234, 'callback failed')}"
 NO_PROTOCOL = f"{FAILED} {text_of(235, 'no application protocol')}"
 
 
-def first_protocol(worker: Worker, port: Port) -> Callable[..., Handshake | HttpProtocol]:
+def first_protocol(worker: FrontEnd, port: Port) -> Callable[..., Handshake | HttpProtocol]:
     """Makes what a new connection of a port begins with; it takes the PROXY header, if any."""
     options = worker.options_of(port.address.names.default)
     speaks_tls = any(address.tls is not None for address in port.addresses)
@@ -50,7 +50,7 @@ class Handshake(asyncio.Protocol):
     """Stands in the place of a connection's HTTP until the client can be served."""
 
     transport: Any
-    address: Address
+    address: ListenAddress
     server: Server
     timer: asyncio.TimerHandle
 

@@ -13,17 +13,17 @@ from typing import Any
 
 from ..http.client import Tunnel, TunnelSide
 from ..http.engine import conclude
-from ..http.head import Head, new_head
+from ..http.head import RequestHead, new_head
 from ..http.incoming import choose_server, request_of
 from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
-from ..http.ports import Address, Port
+from ..http.ports import ListenAddress, Port
 from ..http.regex import RegexFailed
 from ..http.request import Request, Server
 from ..http.runner import Runner
 from ..http.status import TO_HTTPS
-from ..http1.head_types import BadRequest, HeadOptions, head_options
+from ..http1.head_types import HeadOptions, RefusedHead, head_options
 from ..http1.reader import HeadReader
-from ..http1.response_head import Clock, build_head
+from ..http1.response_head import DateClock, build_head
 from ..log import Severity
 from ..zones.store import Counts
 from .connection import ClientConnection, tcp_info_of
@@ -40,11 +40,11 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(slots=True)
-class Worker:
+class FrontEnd:
     """What all connections of a worker share."""
 
     loop: asyncio.AbstractEventLoop
-    clock: Clock = field(default_factory=Clock)
+    clock: DateClock = field(default_factory=DateClock)
     connections: set[HttpProtocol] = field(default_factory=set)
     handshakes: set[Any] = field(default_factory=set)  # what will be connections
     numbers: Any = field(default_factory=lambda: count(1))
@@ -98,9 +98,9 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
 
     transport: Any
 
-    def __init__(self, worker: Worker, port: Port, options: HeadOptions) -> None:
+    def __init__(self, worker: FrontEnd, port: Port, options: HeadOptions) -> None:
         self.worker, self.port, self.options = worker, port, options
-        self.address: Address = port.address
+        self.address: ListenAddress = port.address
         self.server: Server = port.address.names.default  # until Host is known
         self.is_mistaken = False  # plain HTTP where TLS is spoken
         self.number = next(worker.numbers)
@@ -379,7 +379,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             return False
         self.head_begun = False
         self.requests += 1
-        if isinstance(head, BadRequest):
+        if isinstance(head, RefusedHead):
             self._refuse(head)
             return False
         r = self._new_request(head)
@@ -400,7 +400,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self._start(r)
         return True
 
-    def _new_request(self, head: Head) -> Request:
+    def _new_request(self, head: RequestHead) -> Request:
         r = request_of(head, self, self, self.address.names)
         if self.pipelined:
             r.pipelined = True
@@ -427,14 +427,14 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.reader.forget()
         self._start(r, status)
 
-    def _take_body(self, r: Request, head: Head) -> None:
+    def _take_body(self, r: Request, head: RequestHead) -> None:
         body = self.body = ClientBody(self, -1 if head.chunked else head.content_length)
         r.body_in = body
         reader = self.reader
         if reader.buffer:
             reader.take(body.feed(reader.buffer, reader.at) - reader.at)
 
-    def _refuse(self, refused: BadRequest) -> None:
+    def _refuse(self, refused: RefusedHead) -> None:
         """Answers a head that cannot be served, and closes.
 
         Its body is not read, so none is announced to where an error page may lead."""

@@ -13,7 +13,7 @@ from ..http.listen import Listen
 from ..http.ports import Port
 from .accept import Acceptor
 from .handshake import first_protocol
-from .http1 import Worker
+from .http1 import FrontEnd
 
 GC_THRESHOLD = 10_000  # objects; a request leaves no circles behind
 
@@ -21,7 +21,7 @@ GC_THRESHOLD = 10_000  # objects; a request leaves no circles behind
 async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], control: Any) -> None:
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
-    worker = Worker(loop)
+    worker = FrontEnd(loop)
     life = WorkerLife(cycle.scope, worker.count, control.worker)
     life.start()
     gc.collect()
@@ -42,7 +42,7 @@ async def serve(cycle: Cycle, sockets: list[tuple[Listen, socket.socket]], contr
 
 
 async def _listen(
-    worker: Worker, port: Port, bound: socket.socket
+    worker: FrontEnd, port: Port, bound: socket.socket
 ) -> asyncio.AbstractServer | Acceptor:
     if any(address.listen.proxy_protocol for address in port.addresses):
         return Acceptor(worker, port, bound)
@@ -51,7 +51,7 @@ async def _listen(
     )
 
 
-async def _finish(worker: Worker, life: WorkerLife, terminate: asyncio.Task[Any]) -> None:
+async def _finish(worker: FrontEnd, life: WorkerLife, terminate: asyncio.Task[Any]) -> None:
     worker.stopping = True
     for connection in list(worker.connections):
         connection.shut_down()

@@ -22,7 +22,7 @@ from pyngx_jwt.conf.directive import (
     Directive,
     directive,
 )
-from pyngx_jwt.core.module import AnyModule, Module
+from pyngx_jwt.core.module import AnyModule, CoreModule
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.modules import MODULES
@@ -95,7 +95,7 @@ def test_a_package_brings_blocks_of_its_own(tmp_path: Path) -> None:
     conf.write_text(
         "events { } stream { server { speaks udp; } server { } } http { server { listen 1; } }"
     )
-    root = read_file(conf, Module("stream", StreamConf))
+    root = read_file(conf, CoreModule("stream", StreamConf))
     assert closed == [("stream.server", "udp"), ("stream.server", "tcp"), ("stream", "tcp")]
     (stream,) = root.inner(STREAM)
     assert [level.context for level in stream.levels] == [STREAM_SERVER] * 2

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ...conf.directive import HTTP, SERVER
 from ...conf.parse import Statement
 from ...http.level import Level
-from ...http.ports import Address, Built
+from ...http.ports import Built, ListenAddress
 from ...http.request import Location
 from ...modules.auth_jwt import Dialect
 from ..read.analysis import Analysis
@@ -88,7 +88,7 @@ class Configuration:
         return self.analysis.collector.entries.get(block, [])
 
     @cached_property
-    def addresses(self) -> tuple[Address, ...]:
+    def addresses(self) -> tuple[ListenAddress, ...]:
         """The addresses that are listened on, with their servers."""
         ports = self.scope.shared(Built).ports.values()
         return tuple(a for port in ports for a in (port.address, *port.others.values()))

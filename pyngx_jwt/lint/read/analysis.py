@@ -10,7 +10,7 @@ from ...conf.directive import MAIN
 from ...conf.hosts import no_network
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
-from ...conf.watch import Files
+from ...conf.watch import ConfFiles
 from ...core.main import MainConf, workers_user
 from ...errors import ConfError
 from ...http.level import Level
@@ -29,10 +29,10 @@ from .target import Target
 from .texts import Texts
 
 
-class Recorded(Files):
+class Recorded(ConfFiles):
     """Files whose texts are kept."""
 
-    def __init__(self, files: Files, texts: Texts) -> None:
+    def __init__(self, files: ConfFiles, texts: Texts) -> None:
         self._files, self._texts = files, texts
 
     def read(self, path: str) -> Source:
@@ -70,7 +70,7 @@ class Analysis:
         return any(True for _ in self.named("http"))
 
 
-def analyse(options: Options, files: Files, target: Target) -> Analysis:
+def analyse(options: Options, files: ConfFiles, target: Target) -> Analysis:
     """Reads and compiles a configuration without touching anything; whatever is wrong with it is
     in the collector."""
     texts, collector = Texts(), Collector(target)
@@ -89,7 +89,7 @@ def analyse(options: Options, files: Files, target: Target) -> Analysis:
     return Analysis(options, root, scope, collector, texts, choice)
 
 
-def _choose(options: Options, files: Files, collector: Collector) -> Choice:
+def _choose(options: Options, files: ConfFiles, collector: Collector) -> Choice:
     try:
         return choose_dialect(options, files)
     except ConfError as error:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
-from ...conf.watch import Files, Watch
+from ...conf.watch import ConfFiles, LoadWatch
 from ...errors import ConfError
 from ...http.level import Level
 from .foreign import Foreign
@@ -30,7 +30,7 @@ class Note(NamedTuple):
     module: str
 
 
-class Collector(Watch):
+class Collector(LoadWatch):
     """Remembers errors, and which statements stand on which level."""
 
     caught = (Exception,)
@@ -46,7 +46,7 @@ class Collector(Watch):
         self.includes: list[tuple[Statement, str]] = []
         self._foreign: Foreign | None = None
 
-    def begin(self, scope: Scope, files: Files) -> None:
+    def begin(self, scope: Scope, files: ConfFiles) -> None:
         """Before anything is read."""
         scope.watch, scope.files = self, files
         self._foreign = Foreign(self.target, scope, files, self._note, self._error)

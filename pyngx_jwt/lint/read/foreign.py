@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from ...conf.known import contexts, declarations, declared_in
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
-from ...conf.watch import Files, Nesting
+from ...conf.watch import ConfFiles, IncludeNesting
 from ...errors import ConfError
 from ...http.level import Level
 from ...modules.missing import MissingConf
@@ -24,11 +24,11 @@ class Foreign:
     """Reads what the compiler has no meaning for."""
 
     def __init__(
-        self, target: Target, scope: Scope, files: Files, note: NoteDown, fail: TakeDown
+        self, target: Target, scope: Scope, files: ConfFiles, note: NoteDown, fail: TakeDown
     ) -> None:
         self._target, self._scope, self._files = target, scope, files
         self._note, self._fail = note, fail
-        self._nesting, self._inner = Nesting(), 0
+        self._nesting, self._inner = IncludeNesting(), 0
 
     def take(self, statement: Statement, source: Source, level: Level) -> bool:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
