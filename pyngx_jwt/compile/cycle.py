@@ -60,12 +60,12 @@ class Cycle:
     @property
     def understanding(self) -> str:
         """How the configuration was read, where that was not plain."""
-        told = (tell(self.scope) for m in self.scope.modules for tell in m.understanding)
-        return "\n".join(told)
+        lines = (describe(self.scope) for m in self.scope.modules for describe in m.understanding)
+        return "\n".join(lines)
 
     @property
     def zones(self) -> Zones:
-        """What the workers share; started by whoever starts them."""
+        """What the workers share; started with them."""
         return self.scope.shared(Zones)
 
     def check_user(self, user: User) -> None:

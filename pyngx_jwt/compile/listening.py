@@ -81,12 +81,12 @@ def _add_names(address: ListenAddress, scope: Scope) -> None:
             if name.startswith("~"):
                 address.names.add_regex(level[CoreConf].name_regexes[name], server)
                 continue
-            told = f'"{name}" on {address.listen.text}'
+            shown = f'"{name}" on {address.listen.text}'
             if not is_server_name(name):
-                raise ConfError(f"invalid server name or wildcard {told}").nowhere()
+                raise ConfError(f"invalid server name or wildcard {shown}").nowhere()
             if not address.names.add(name, server):
                 scope.statement = level.statement
-                scope.warn_at(f"conflicting server name {told}, ignored")
+                scope.warn_at(f"conflicting server name {shown}, ignored")
 
 
 def _group(addresses: dict[str, ListenAddress]) -> dict[str, Port]:

@@ -43,17 +43,17 @@ def check(http: Level) -> None:
 
 
 def check_locations(level: Level) -> None:
-    seen: set[tuple[bool, str]] = set()
+    names: set[tuple[bool, str]] = set()
     for inner in level.inner(LOCATION):
         conf = inner[CoreConf]
         check_locations(inner)
         if conf.regex or conf.is_named:
             continue
         key = (conf.modifier == "=", conf.name)
-        if key in seen:
+        if key in names:
             error = ConfError(f'duplicate location "{conf.name}"')
             level.scope.watch.failed(error.at(*place_of(inner)), inner)
-        seen.add(key)
+        names.add(key)
 
 
 def place_of(level: Level) -> tuple[str, int]:

@@ -41,10 +41,10 @@ class StatementReader:
         while True:
             depth, statement = source.depth, None
             try:
-                found = source.next()
-                if not isinstance(found, Statement):
+                entry = source.next()
+                if not isinstance(entry, Statement):
                     return
-                statement = found
+                statement = entry
                 self._apply(statement, source, level)
             except ConfError as error:
                 self._fail(error, source, level, statement)
@@ -72,10 +72,10 @@ class StatementReader:
         if statement.name == "include" and not statement.opens:
             self._include(statement, level)
             return
-        found = self._find(statement, source, level)
-        if found is None:
+        declared = self._find(statement, source, level)
+        if declared is None:
             return
-        kind, directive = found
+        kind, directive = declared
         self.scope.statement = statement
         self.scope.watch.seen(statement, level)
         if directive.raw:

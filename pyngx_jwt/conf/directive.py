@@ -63,7 +63,7 @@ class Conf:
 
     directives: ClassVar[dict[str, Directive]] = {}
     own_names: ClassVar[frozenset[str]] = frozenset({"scope", "level"})
-    # Values that nginx looks into where servers have them: in "http" itself nobody does.
+    # Values that nginx evaluates at server level and below only, not in "http" itself.
     bound_below: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
@@ -190,12 +190,12 @@ def bitmask(
         def set_mask(conf: Conf, *texts: str) -> None:
             mask = set(vars(conf).get(attribute, ()))
             for text in texts:
-                found = next((v for v in values if v.lower() == text.lower()), None)
-                if found is None:
+                word = next((v for v in values if v.lower() == text.lower()), None)
+                if word is None:
                     raise ConfError(f'invalid value "{text}"')
-                if found in mask:
+                if word in mask:
                     conf.scope.warn(f'duplicate value "{text}"')
-                mask.add(found)
+                mask.add(word)
             setattr(conf, attribute, frozenset(mask))
 
         syntax = f"{name} {' | '.join(values)} ...;"
@@ -262,12 +262,12 @@ def buffers(
 
     def parse(name: str, count: str, length: str) -> tuple[int, int]:
         try:
-            found = parse_number(count), parse_size(length)
+            pair = parse_number(count), parse_size(length)
         except ValueError:
-            found = (0, 0)
-        if 0 in found:
+            pair = (0, 0)
+        if 0 in pair:
             raise ConfError(f'"{name}" directive invalid value')
-        return found
+        return pair
 
     return slot(default, parse, contexts, doc, syntax="number size", shown=shown, arity=(2, 2))
 

@@ -43,8 +43,8 @@ def _collect(path: str, folder: str, texts: dict[str, str], files: ConfFiles) ->
         texts[path] = files.read(path).text
     except ConfError:
         return
-    for found in _INCLUDE.finditer(texts[path]):
-        for included in files.expand(found[1].strip(" \t\r\n\"'"), folder):
+    for match in _INCLUDE.finditer(texts[path]):
+        for included in files.expand(match[1].strip(" \t\r\n\"'"), folder):
             _collect(included, folder, texts, files)
 
 
@@ -67,9 +67,9 @@ def _next(source: Source) -> Statement | None:
     """The next directive or entry that can be read, whatever block it stands in."""
     while True:
         try:
-            found = source.next()
+            statement = source.next()
         except ConfError:
             source.recover(source.depth)
         else:
-            if found is None or isinstance(found, Statement):
-                return found
+            if statement is None or isinstance(statement, Statement):
+                return statement

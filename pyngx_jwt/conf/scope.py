@@ -32,8 +32,8 @@ class Scope:
         """The one object of this kind that all levels share, made on first use."""
         if kind not in self.things:
             self.things[kind] = kind()
-        found: S = self.things[kind]
-        return found
+        thing: S = self.things[kind]
+        return thing
 
     def warn(self, text: str) -> None:
         """Reports a [warn] with the place of the statement being applied."""

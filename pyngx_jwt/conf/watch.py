@@ -1,4 +1,4 @@
-"""What stands between a configuration and whoever has it read: its files, and its errors.
+"""What stands between a configuration and its reader: files and errors.
 
 A server reads the disk and stops at the first error.  Tools read what is not on the disk, and
 go on: they extend these classes.

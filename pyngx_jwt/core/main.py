@@ -202,15 +202,15 @@ def close_zones(scope: Scope) -> None:
     scope.shared(Zones).close()
 
 
-def workers_user(told: User | None) -> User | None:
+def workers_user(configured: User | None) -> User | None:
     """Whom the workers run as, by what "user" says; None is "as they are started".  Raises
     ConfError."""
     if os.geteuid() != 0:
         return None
-    if told is not None:
-        return told
+    if configured is not None:
+        return configured
     try:
-        found = pwd.getpwnam(DEFAULT_USER)
+        entry = pwd.getpwnam(DEFAULT_USER)
     except KeyError:
         raise ConfError(f'getpwnam("{DEFAULT_USER}") failed').nowhere() from None
-    return found.pw_uid, found.pw_gid
+    return entry.pw_uid, entry.pw_gid

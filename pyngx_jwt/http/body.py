@@ -105,8 +105,8 @@ def check_size(r: Request, received: int, last: int) -> None:
     """Raises BodyError(413) once more came than client_max_body_size allows."""
     limit = r.location.core.client_max_body_size
     if received > limit > 0:
-        told = f"{received - last}+{last}"
-        r.log(Severity.ERR, f"client intended to send too large chunked body: {told} bytes")
+        size = f"{received - last}+{last}"
+        r.log(Severity.ERR, f"client intended to send too large chunked body: {size} bytes")
         raise BodyError(413)
 
 

@@ -90,9 +90,9 @@ def _advance(r: Request, stage: int, rest: Iterator[Handler]) -> Outcome:
         elif stage == HANDLERS:
             return _nothing_found(r)
         else:
-            found = find_location(r) if stage == SERVER else _find_again(r)
-            if found is not None:
-                return found
+            rc = find_location(r) if stage == SERVER else _find_again(r)
+            if rc is not None:
+                return rc
             stage, rest = REWRITE, iter(r.location.rewrite)
 
 

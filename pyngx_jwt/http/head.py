@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 class RequestHead:
     """A request head; of a refused one, what was understood.  Requests that are repeated to
-    the byte share one: nobody changes it.
+    the byte share one: it is not changed.
 
     Class attributes are what most heads do not change. There is no __init__: it would cost
     as much as two header lines.

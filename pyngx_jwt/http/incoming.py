@@ -34,6 +34,6 @@ def request_of(
 def choose_server(r: Request, names: ServerNames) -> None:
     """Finds the server by expressions, which leave their captures in the request; raises
     RegexFailed where one gives up."""
-    found = names.find(r.host, r)
-    if found is not None:
-        r.server, r.location = found, found.location
+    server = names.find(r.host, r)
+    if server is not None:
+        r.server, r.location = server, server.location

@@ -39,10 +39,10 @@ class Level:
 
     def __getitem__(self, kind: type[C]) -> C:
         """The conf of a module here, made on first use."""
-        found = self.confs.get(kind)
-        if found is None:
-            found = self.confs[kind] = kind(self.scope, self)
-        conf: C = found
+        known = self.confs.get(kind)
+        if known is None:
+            known = self.confs[kind] = kind(self.scope, self)
+        conf: C = known
         return conf
 
     @property

@@ -116,7 +116,7 @@ class Module(CoreModule[C]):
 
     def settles(self, build: BuildSettle[C]) -> BuildSettle[C]:
         """The builder of what finds out before the access phase what the module's unsettled
-        variables tell, if that can take a wait; it runs after the builders of handlers."""
+        variables hold, if that can take a wait; it runs after the builders of handlers."""
         self._first(self.settle_builder)
         self.settle_builder = build
         return build

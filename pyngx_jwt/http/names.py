@@ -73,18 +73,18 @@ class WildcardTable(Generic[V]):
     def find(self, low: str) -> V | None:
         """The value for a text in lower case: exact, then by the longest end, then the
         longest beginning."""
-        found = self._exact.get(low)
-        if found is not None or not self.has_wildcards:
-            return found
+        value = self._exact.get(low)
+        if value is not None or not self.has_wildcards:
+            return value
         at = low.find(".")
         while at >= 0:
-            if (found := self._heads.get(low[at:])) is not None:
-                return found
+            if (value := self._heads.get(low[at:])) is not None:
+                return value
             at = low.find(".", at + 1)
         at = low.rfind(".")
         while at >= 0:
-            if (found := self._tails.get(low[:at])) is not None:
-                return found
+            if (value := self._tails.get(low[:at])) is not None:
+                return value
             at = low.rfind(".", 0, at)
         return None
 

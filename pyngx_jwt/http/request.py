@@ -19,7 +19,7 @@ __all__ = ["DONE", "NAMED", "OK", "REDIRECT", "Handler", "HeaderFilter", "Reques
 Status = int
 Handler = Callable[["Request"], "Awaitable[Status | None] | Status | None"]
 HeaderFilter = Callable[["Request"], None]
-# Finds out what unsettled variables tell; False: without a word, and without a status if it
+# Finds the values of unsettled variables; False: without a word, and without a status if it
 # cannot be found out.
 Settle = Callable[["Request", bool], "Awaitable[Status | None] | Status | None"]
 MAX_URI_CHANGES = 10
@@ -27,14 +27,14 @@ SMALL = 4096  # bytes that can be given to a filter that makes a thousand times 
 
 
 class Sink(Protocol):
-    """Where a response goes: the client, or the memory of whoever made a subrequest."""
+    """Where a response goes: the client, or the memory of a subrequest's parent."""
 
     @property
     def tunnel(self) -> Tunnel | None:
         """The client's own connection, None where there is none to make a tunnel of."""
 
     def send_continue(self) -> None:
-        """Tells the client that its request body is welcome."""
+        """Invites the client to send its request body."""
 
     def header(self, r: Request) -> None:
         """Takes status and headers; may keep them until the first bytes of the body."""
@@ -167,7 +167,7 @@ class Server:
 
 
 class AnswerTooBig(Exception):
-    """Whoever a response is for does not want more of it: it ends here."""
+    """The receiver of a response wants no more of it: it ends here."""
 
 
 class HeaderRefused(Exception):
@@ -198,7 +198,7 @@ class Request(Response):
     pipelined = False
     keep_alive = False
     valid_unparsed_uri = False
-    add_uri_to_alias = False  # an alias in a regex location is a folder: try_files chose
+    add_uri_to_alias = False  # an alias in a regex location is a directory: try_files chose
     quoted_uri = False  # the URI came with a "%"
     plus_in_uri = False
     valid_location = True  # the URI still begins as its location does
@@ -212,13 +212,13 @@ class Request(Response):
     expect_continue = False  # the client waits to be told to send the body
     body_in: RequestBody | None = None
     body: Any = None  # what read_body() kept
-    discards_body = False  # it is too large or wrong, and nobody gets any of it
+    discards_body = False  # it is too large or wrong, and is not read
     internal = False
     uri_changed = False
     uri_changes = MAX_URI_CHANGES + 1
     error_page_used = False
     captures: Match | None = None
-    in_background = False  # updates a cache, and nobody waits for it
+    in_background = False  # updates a cache, and no client waits for it
     asks_for_keys = False  # a subrequest for what tokens are verified with
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
     logged = False  # the answer is over
@@ -337,13 +337,13 @@ class Request(Response):
         if not self.uri:
             self.log(Severity.ERR, f'empty URI in redirect to named location "{name}"')
             return 500
-        found = self.server.named.get(name)
-        if found is None:
+        location = self.server.named.get(name)
+        if location is None:
             self.log(Severity.ERR, f'could not find named location "{name}"')
             return 500
         self.internal, self.add_uri_to_alias = True, False
         self.contexts = {}
-        self.location = found
+        self.location = location
         return NAMED
 
     # -- answering -------------------------------------------------------------------------
@@ -353,7 +353,7 @@ class Request(Response):
         self.err_status = status
 
     def continue_client(self) -> None:
-        """Tells a client that asked whether it should go on to do so, once; nginx does even
+        """Invites a client that expects it to send its body, once; nginx does even
         if it throws away the body (ngx_http_test_expect)."""
         if self.expect_continue:
             self.expect_continue = False

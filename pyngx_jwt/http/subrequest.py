@@ -22,7 +22,7 @@ class Kept:
     """
 
     paused = False
-    tunnel = None  # nobody is there whose bytes it could carry
+    tunnel = None  # there is no client whose bytes it could carry
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -32,7 +32,7 @@ class Kept:
         self._size = 0
 
     def send_continue(self) -> None:
-        """Nobody waits for it."""
+        """No client waits for it."""
 
     def header(self, r: Request) -> None:
         """The header stays in the subrequest."""
@@ -150,8 +150,8 @@ def _depth(r: Request) -> int:
 
 
 def no_request(location: Location | None = None) -> Request:
-    """A request that nobody made, for what is asked of one and does not depend on any."""
+    """A request of no client, for functions that take one and do not depend on it."""
     server = Server()
     server.location = Location() if location is None else location
-    nobody: Any = None
-    return Request(new_head(0, ""), nobody, nobody, server)
+    nothing: Any = None
+    return Request(new_head(0, ""), nothing, nothing, server)

@@ -86,9 +86,9 @@ def parse_head(
     sizes = before or options
     if length > sizes.client_header_buffer_size and not _fits(length, sizes):
         return _parse_odd(text, options, before)
-    found = _parse_lines(lines, length, options, before=before)
-    if type(found) is RequestHead and found.http_version != 9:
-        return found
+    head = _parse_lines(lines, length, options, before=before)
+    if type(head) is RequestHead and head.http_version != 9:
+        return head
     return _parse_odd(text, options, before)  # once more, strictly: it finds out what is wrong
 
 
@@ -98,7 +98,7 @@ def parse_next(
     """Reads the head of a client that repeats itself: another request line, with its CRLF,
     before the very header lines of `previous`.  None where that takes all of parse_head.
 
-    `headers` and `index` are shared with the previous head; nobody changes them.
+    `headers` and `index` are shared with the previous head; they are not changed.
     """
     text = line.decode("latin-1")
     head = RequestHead()
@@ -147,10 +147,10 @@ class PartialHead:
                 return -1
             self._line = self._searched = newline + 1
             if not start:
-                found = self._read_request_line(buffer[:newline])
-                if found is None:
+                head = self._read_request_line(buffer[:newline])
+                if head is None:
                     continue
-                return newline + 1 if isinstance(found, RequestHead) else found
+                return newline + 1 if isinstance(head, RequestHead) else head
 
     def _fits(self, needed: int, *, keep: bool) -> bool:
         """Whether the buffers hold the line; one that does not fit moves to the next."""

@@ -31,7 +31,7 @@ def read_odd_header(head: RequestHead, line: str, options: HeadOptions) -> Refus
 
 
 def join_repeated(head: RequestHead, max_headers: int) -> Refusal | None:
-    """Makes the index anew when a name came more than once."""
+    """Makes the index again when a name came more than once."""
     values: dict[str, list[str]] = {}
     for name, value in head.headers[:max_headers]:
         key = ascii_lower(name)
@@ -52,8 +52,8 @@ def join_repeated(head: RequestHead, max_headers: int) -> Refusal | None:
 
 def wrong_header(line: str) -> Refusal:
     """The line is shown up to the character that is wrong."""
-    found = _NOT_IN_NAME(line.partition(":")[0]) or _NOT_IN_VALUE(line)
-    end = found.start() if found and line[0] != ":" else 0
+    stranger = _NOT_IN_NAME(line.partition(":")[0]) or _NOT_IN_VALUE(line)
+    end = stranger.start() if stranger and line[0] != ":" else 0
     return 400, f'client sent invalid header line: "{line[:end]}\\x{ord(line[end]):02x}..."'
 
 

@@ -32,12 +32,12 @@ class DateClock:
     def head(self, status: int, signature: str) -> str:
         """Status line, Server and Date."""
         second = self._second
-        found = self._heads.get((status, signature))
-        if found is None:
+        head = self._heads.get((status, signature))
+        if head is None:
             line = f"{status:03d} {REASONS.get(status, '')}"
-            found = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {http_date(second)}\r\n"
-            self._heads[status, signature] = found
-        return found
+            head = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {http_date(second)}\r\n"
+            self._heads[status, signature] = head
+        return head
 
 
 def build_head(r: Request, clock: DateClock, connection: str) -> bytes:

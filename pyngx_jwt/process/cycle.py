@@ -31,13 +31,13 @@ class ProcessSettings(Protocol):
     @property
     def working_directory(self) -> str: ...  # "" is "as it is"
     @property
-    def user(self) -> tuple[int, int] | None: ...  # uid and gid; None if not told
+    def user(self) -> tuple[int, int] | None: ...  # uid and gid; None if not set
     @property
     def env(self) -> tuple[str, ...]: ...  # "NAME" or "NAME=value"
 
 
 class ListenOptions(Protocol):
-    """One address of the "listen" directives; sizes and numbers are 0 where not told."""
+    """One address of the "listen" directives; sizes and numbers are 0 where not set."""
 
     @property
     def family(self) -> int: ...
@@ -97,7 +97,7 @@ class LoadedCycle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """How a process tells its server to stop.
+    """How a process stops its server.
 
     ``quit``: stop accepting, close idle connections, finish what is in flight, return.
     ``terminate``: return at once; ``quit`` is then set too, if it was not before.
@@ -110,5 +110,5 @@ class Control:
 
 # Reads the configuration; raises ConfError. Warnings go to the log as they come.
 Load = Callable[[Options, Log], LoadedCycle]
-# Serves the sockets, which are its own to close, until it is told to stop.
+# Serves the sockets, which are its own to close, until it is to stop.
 Serve = Callable[[Any, list[tuple[Any, socket.socket]], Control], Coroutine[Any, Any, None]]

@@ -23,39 +23,39 @@ class Serving:
         worker: int = 0,
     ) -> None:
         self.control = Control(worker)
-        self.told = False
+        self.stopping = False
         self._timeout = cycle.main.worker_shutdown_timeout
         self._log = cycle.log
         self.task = asyncio.get_running_loop().create_task(serve(cycle, sockets, self.control))
 
     def quit(self) -> None:
         """Ends gracefully, in ``worker_shutdown_timeout`` at most."""
-        if self.told:
+        if self.stopping:
             return
-        self.told = True
+        self.stopping = True
         self.control.quit.set()
         if self._timeout:
             asyncio.get_running_loop().call_later(self._timeout, self.terminate)
 
     def terminate(self) -> None:
         """Ends at once, even if the server does not."""
-        self.told = True
+        self.stopping = True
         self.control.terminate.set()
         self.control.quit.set()
         asyncio.get_running_loop().call_later(PATIENCE, self.task.cancel)
 
     async def done(self) -> bool:
-        """Waits for the end; False if it came untold, which is a bug that was logged."""
+        """Waits for the end; False if it was not asked for, which is a bug that was logged."""
         try:
             await self.task
         except asyncio.CancelledError:
-            return self.told
+            return self.stopping
         except Exception as error:
             log_exception(error, self._log)
             return False
-        if not self.told:
-            self._log.write(Severity.ERR, "the server returned although nobody told it to")
-        return self.told
+        if not self.stopping:
+            self._log.write(Severity.ERR, "the server returned without being asked to")
+        return self.stopping
 
 
 def log_exception(error: BaseException, log: Log) -> None:

@@ -123,7 +123,7 @@ def discard(
 
 
 def open_sockets(sockets: list[Listening], log: Log, test: bool = False) -> bool:
-    """Opens those that are not; False after telling why not (ngx_open_listening_sockets).
+    """Opens those that are not; False after reporting why not (ngx_open_listening_sockets).
 
     An address in use is tried again for some seconds.  In a test it does no harm, as the
     running server has it.
@@ -190,7 +190,7 @@ def _bind(opened: socket.socket, listen: ListenOptions) -> None:
 
 
 def _settle_unix(listening: Listening, log: Log, test: bool) -> None:
-    """Lets everybody connect to a unix socket; a test leaves nothing behind."""
+    """Lets any user connect to a unix socket; a test leaves nothing behind."""
     try:
         os.chmod(listening.path.encode("latin-1"), 0o666)
     except OSError as error:
@@ -221,7 +221,7 @@ def _set_tcp(listening: Listening, log: Log) -> None:
     if listen.fastopen:
         _option(listening, tcp, socket.TCP_FASTOPEN, listen.fastopen, "TCP_FASTOPEN", log)
     if hasattr(socket, "TCP_DEFER_ACCEPT") and listening.socket is not None:
-        # One second, as nginx: the kernel does not tell how long a connection waited.
+        # One second, as nginx: the kernel does not say how long a connection waited.
         present = listening.socket.getsockopt(tcp, socket.TCP_DEFER_ACCEPT)
         if bool(present) != listen.deferred:
             value = int(listen.deferred)

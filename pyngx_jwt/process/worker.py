@@ -1,4 +1,4 @@
-"""A worker process: gives up privileges, serves, and ends as its master tells it."""
+"""A worker process: gives up privileges, serves, and ends when its master says so."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class _Running:
             self.worker.channel.send(READY)
 
     def quit(self) -> None:
-        if not self.serving.told:
+        if not self.serving.stopping:
             self.log.write(Severity.NOTICE, "gracefully shutting down")
         self.serving.quit()
 
@@ -147,7 +147,8 @@ class _Running:
 def init_worker(
     main: ProcessSettings, user: User | None, environ: Mapping[str, str], log: Log
 ) -> bool:
-    """Limits, user, folder and environment; False after telling why (ngx_worker_process_init)."""
+    """Sets limits, user, directory and environment; False if one failed
+    (ngx_worker_process_init)."""
     set_environment(main.env, environ)
     if main.worker_rlimit_nofile:
         limit = main.worker_rlimit_nofile
@@ -156,7 +157,7 @@ def init_worker(
         except (OSError, ValueError) as error:
             reason = errno_text(error) if isinstance(error, OSError) else f"({error})"
             log.write(Severity.ALERT, f"setrlimit(RLIMIT_NOFILE, {limit}) failed {reason}")
-    return _become_user(user, log) and _change_folder(main.working_directory, log)
+    return _become_user(user, log) and _change_directory(main.working_directory, log)
 
 
 def _become_user(user: User | None, log: Log) -> bool:
@@ -183,12 +184,12 @@ def _set_groups(uid: int, gid: int) -> None:
         os.setgroups([gid])
 
 
-def _change_folder(folder: str, log: Log) -> bool:
+def _change_directory(directory: str, log: Log) -> bool:
     try:
-        if folder:
-            os.chdir(folder.encode("latin-1"))
+        if directory:
+            os.chdir(directory.encode("latin-1"))
     except OSError as error:
-        log.write(Severity.ALERT, f'chdir("{folder}") failed {errno_text(error)}')
+        log.write(Severity.ALERT, f'chdir("{directory}") failed {errno_text(error)}')
         return False
     return True
 

@@ -85,7 +85,7 @@ class Body:
         try:
             return self._taken(self._content.read_nowait())
         except (web.RequestPayloadError, ConnectionError):
-            return b""  # read() will tell
+            return b""  # read() will raise it
 
     def _taken(self, data: bytes) -> bytes:
         self.received += len(data)
@@ -282,7 +282,7 @@ class WebSink:
             self.cut()
 
     def cut(self) -> None:
-        """Closes, so that nobody takes what was sent for the whole answer."""
+        """Closes, so that what was sent is not taken for the whole answer."""
         self.response.force_close()
         if self.request.transport is not None:
             self.request.transport.close()

@@ -104,13 +104,13 @@ class Handshake(asyncio.Protocol):
         assert self.address.tls is not None
         named = validate_host(hello.host)
         try:
-            found = self.address.names.find_at_handshake(named[0]) if named else None
+            server = self.address.names.find_at_handshake(named[0]) if named else None
         except RegexFailed as error:
             self._log(Severity.ALERT, f'pcre2_match() failed: {error} on "{hello.host}"')
             self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
             return False
-        if found is not None:
-            self.server = found
+        if server is not None:
+            self.server = server
         context = self.address.tls.get(self.server)
         if context is None:
             self._refuse(UNRECOGNIZED_NAME, "handshake rejected")

@@ -55,10 +55,10 @@ class FrontEnd:
 
     def options_of(self, server: Server) -> HeadOptions:
         """How a server wants request heads to be read."""
-        found = self.options.get(server)
-        if found is None:
-            found = self.options[server] = head_options(server)
-        return found
+        options = self.options.get(server)
+        if options is None:
+            options = self.options[server] = head_options(server)
+        return options
 
     def count(self) -> Counts:
         """The connections by what they do now."""
@@ -114,7 +114,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.head_out: bytes = b""
         self.must_close = False
         self.lingering = 0.0  # seconds since the epoch when that ends
-        self.discards_until = 0.0  # the rest of a request body that nobody wants
+        self.discards_until = 0.0  # the rest of a request body that is not wanted
         self.paused = False  # the kernel has not taken all that was written
         self.unsent = 0  # bytes of that when the clock was last looked at
         self.answered = False  # the answer is made; it is over when all of it is sent
@@ -142,7 +142,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self.take_addresses(None, self.port.listen.host)
         else:
             own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-            if peer is None:  # the client is gone already, and nobody can say who it was
+            if peer is None:  # the client is gone already, and its address is unknown
                 transport.abort()
                 return
             self.take_addresses(peer, own)
@@ -455,7 +455,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self.transport.resume_reading()
 
     def before_read(self) -> None:
-        """Somebody waits for the body: watch the clock."""
+        """A reader waits for the body: watch the clock."""
         if self.request is not None:
             self.deadline.set(self._body_timeout)
 
@@ -510,7 +510,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self._put(data)
 
     def _put(self, data: bytes) -> None:
-        """Writes, unless the client is gone: nobody is there to be told."""
+        """Writes, unless the client is gone."""
         if not (self.closed or self.transport.is_closing()):
             self.transport.write(data)
 

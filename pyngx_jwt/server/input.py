@@ -21,7 +21,7 @@ class Feed(Protocol):
 
 
 class ClientBody:
-    """Bytes of the request body, between the connection and whoever reads them.
+    """Bytes of the request body, between the connection and their reader.
 
     `left` is what Content-Length still promises, -1 for a chunked body.
     """

@@ -227,7 +227,7 @@ def test_worker_that_returns_is_replaced_but_not_at_once(server: Server) -> None
     started = time.monotonic()
     server.workers(4)
     assert time.monotonic() - started > 1.0
-    server.logged("the server returned although nobody told it to")
+    server.logged("the server returned without being asked to")
 
 
 # USR2, WINCH
