@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ..conf.block import Block
 from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
@@ -13,7 +14,6 @@ from ..conf.watch import LoadWatch
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
-from ..http.level import Level
 from ..http.listen import Listen
 from ..http.ports import Built, Port
 from ..log import Log, OpenFiles, Severity
@@ -50,7 +50,7 @@ class Cycle:
     open_files: OpenFiles
     folders: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
-    root: Level
+    root: Block
     options: Options
 
     @property
@@ -119,18 +119,18 @@ def scope_of(
     return scope
 
 
-def read(scope: Scope) -> tuple[Level, StatementReader]:
+def read(scope: Scope) -> tuple[Block, StatementReader]:
     """Reads a configuration and compiles what is in its http block."""
     options = scope.options
     declare_variables(scope)
-    reader, root = StatementReader(scope, directives_of(scope.modules)), Level(MAIN, scope)
+    reader, root = StatementReader(scope, directives_of(scope.modules)), Block(MAIN, scope)
     if options.directives:
         reader.run(command_line(options.directives), root)
     reader.run(reader.open(options.conf_file), root)
     return root, reader
 
 
-def _cycle(scope: Scope, root: Level, reader: StatementReader) -> Cycle:
+def _cycle(scope: Scope, root: Block, reader: StatementReader) -> Cycle:
     conf, options = root[MainConf], scope.options
     ports = scope.shared(Built).ports
     pid = options.full_name(conf.pid if conf.is_set("pid") else options.layout.pid_path)

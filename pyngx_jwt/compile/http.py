@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..conf.directive import HTTP, SERVER
+from ..http.contexts import HTTP, SERVER
 from ..http.level import Level
 from ..http.ports import Built
 from .listening import build_ports

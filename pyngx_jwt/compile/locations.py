@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..conf.directive import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER_IF, Conf
+from ..conf.directive import Conf
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..errors import ConfError
 from ..gateway.conf import GatewayConf
 from ..http.auth_delay import delayed
+from ..http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER_IF
 from ..http.level import Level
 from ..http.location import Tree
 from ..http.module import AnyModule, BuildFilter, Phase, http_modules

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
-from ..conf.directive import LOCATION
+from ..conf.block import Block
 from ..errors import ConfError
+from ..http.contexts import LOCATION
 from ..http.level import Level
 from ..http.module import http_modules
 from ..modules.core import CoreConf
+
+B = TypeVar("B", bound=Block)
 
 
 def merge(level: Level, outer: Level) -> None:
@@ -23,7 +27,7 @@ def merge(level: Level, outer: Level) -> None:
             merge(inner, level)
 
 
-def walk(level: Level) -> Iterator[Level]:
+def walk(level: B) -> Iterator[B]:
     """A level and all inside it, from the outside in."""
     yield level
     for inner in level.levels:

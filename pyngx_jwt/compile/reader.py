@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..conf.block import Block
 from ..conf.directive import Conf, Directive
 from ..conf.parse import END_BLOCK, Source, Statement
 from ..conf.scope import Scope
@@ -13,7 +14,6 @@ from ..conf.shape import check_shape
 from ..conf.watch import IncludeNesting
 from ..core.module import AnyModule
 from ..errors import ConfError
-from ..http.level import Level
 
 Table = dict[str, list[tuple[type[Conf], Directive]]]
 
@@ -36,7 +36,7 @@ class StatementReader:
     files: dict[str, str] = field(default_factory=dict)
     nesting: IncludeNesting = field(default_factory=IncludeNesting)
 
-    def run(self, source: Source, level: Level) -> None:
+    def run(self, source: Source, level: Block) -> None:
         """Runs a file, or a block of it, to its end."""
         while True:
             depth, statement = source.depth, None
@@ -52,7 +52,7 @@ class StatementReader:
                     return
 
     def _fail(
-        self, error: ConfError, source: Source, level: Level, statement: Statement | None
+        self, error: ConfError, source: Source, level: Block, statement: Statement | None
     ) -> None:
         self.scope.watch.failed(source.locate(error), level, statement)
 
@@ -68,7 +68,7 @@ class StatementReader:
             self.scope.watch.included(statement, path)
             yield self.open(path)
 
-    def _apply(self, statement: Statement, source: Source, level: Level) -> None:
+    def _apply(self, statement: Statement, source: Source, level: Block) -> None:
         if statement.name == "include" and not statement.opens:
             self._include(statement, level)
             return
@@ -88,7 +88,7 @@ class StatementReader:
             directive.set(level[kind], *statement.args)
         level.statements.setdefault(statement.name, []).append(statement)
 
-    def _include(self, statement: Statement, level: Level) -> None:
+    def _include(self, statement: Statement, level: Block) -> None:
         with self.nesting.include(statement):
             for included in self._included(statement):
                 self.run(included, level)
@@ -99,11 +99,11 @@ class StatementReader:
         directive: Directive,
         kind: type[Any],
         source: Source,
-        level: Level,
+        level: Block,
     ) -> None:
         assert directive.opens is not None
         opens = directive.opens.within(level.context)
-        inner = Level(opens, self.scope, level)
+        inner = level.open(opens)
         if opens.shares:
             inner.confs = level.confs
         try:
@@ -129,7 +129,7 @@ class StatementReader:
                 yield entry
 
     def _find(
-        self, statement: Statement, source: Source, level: Level
+        self, statement: Statement, source: Source, level: Block
     ) -> tuple[type[Conf], Directive] | None:
         """The checks of ngx_conf_handler(), in its order and its words."""
         name = statement.name
@@ -145,7 +145,7 @@ class StatementReader:
         self._unknown(statement, source, level)
         return None
 
-    def _unknown(self, statement: Statement, source: Source, level: Level) -> None:
+    def _unknown(self, statement: Statement, source: Source, level: Block) -> None:
         """Raises, unless a module leaves the directive out."""
         for module in self.scope.modules:
             for leaves_out in module.unknown:

@@ -20,15 +20,6 @@ UNLIMITED = float("inf")
 
 
 MAIN = Context("main", "main")
-EVENTS = Context("events", "events", MAIN, shares=True)
-HTTP = Context("http", "http", MAIN)
-UPSTREAM = Context("upstream", "http.upstream", HTTP, apart=True)
-SERVER = Context("server", "http.server", HTTP)
-LOCATION = Context("location", "http.location", SERVER, nests=True)
-LIMIT_EXCEPT = Context("limit_except", "http.limit_except", LOCATION)
-SERVER_IF = Context("if in server", "http.server.if", SERVER)
-LOCATION_IF = Context("if in location", "http.location.if", LOCATION)
-EVERYWHERE = HTTP | SERVER | LOCATION  # nginx's usual triple
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +264,10 @@ def buffers(
 
 
 # What accepted directives are like.
-A_FLAG = flag(False, EVERYWHERE, "")
-A_NUMBER = number(0, EVERYWHERE, "")
-A_SIZE = size(0, EVERYWHERE, "", shown="0")
-A_TIME = time(0, EVERYWHERE, "", shown="0")
+A_FLAG = flag(False, MAIN, "")
+A_NUMBER = number(0, MAIN, "")
+A_SIZE = size(0, MAIN, "", shown="0")
+A_TIME = time(0, MAIN, "", shown="0")
 
 
 def accepted(

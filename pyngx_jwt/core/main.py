@@ -10,8 +10,6 @@ from ..conf.directive import (
     A_FLAG,
     A_NUMBER,
     A_TIME,
-    EVENTS,
-    EVERYWHERE,
     MAIN,
     Conf,
     accepted,
@@ -29,6 +27,7 @@ from ..conf.values import parse_number
 from ..errors import ConfError
 from ..log import parse_levels
 from ..zones import Zones
+from .contexts import EVENTS, LOGGED
 from .module import CoreModule, User
 from .worker import WorkerLife
 
@@ -176,7 +175,7 @@ class MainConf(Conf):
             raise ConfError('"load_module" directive is specified too late')
         self.modules += (file,)
 
-    @directive(MAIN | EVERYWHERE, default="logs/error.log error")
+    @directive(LOGGED, default="logs/error.log error")
     def error_log(self, file: str, *level: str) -> None:
         """Sets the destination of the error log and the lowest severity that is logged: debug,
         info, notice, warn, error, crit, alert or emerg.  The destination is a file, "stderr" or

@@ -6,8 +6,8 @@ import re
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from ..conf.directive import LOCATION_IF, SERVER_IF
 from ..conf.parse import Statement
+from ..http.contexts import LOCATION_IF, SERVER_IF
 from ..http.level import Level
 from ..http.request import Request, Status
 from ..http.status import DONE

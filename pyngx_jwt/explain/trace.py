@@ -13,11 +13,11 @@ from dataclasses import replace
 from functools import partial
 
 from ..compile import Cycle, walk
-from ..conf.directive import LOCATION_IF, SERVER, SERVER_IF
 from ..conf.parse import Statement
 from ..conf.watch import H, LoadWatch
 from ..gateway.exchange import Gateway
 from ..http.client import BodyError
+from ..http.contexts import LOCATION_IF, SERVER, SERVER_IF, http_levels
 from ..http.engine import answer, run
 from ..http.level import Level
 from ..http.module import Phase
@@ -108,9 +108,10 @@ class Trace(LoadWatch):
         """What is left to do once all is compiled; `keys` is what key requests bring."""
         self.now, self.keys = now, keys
         cycle.scope.shared(Statistics).counters = None
-        for level in walk(cycle.root):
-            if level.location is not None:
-                self._prepare(level)
+        for http in http_levels(cycle.root):
+            for level in walk(http):
+                if level.location is not None:
+                    self._prepare(level)
 
     def _prepare(self, level: Level) -> None:
         location = level.location

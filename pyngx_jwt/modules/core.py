@@ -14,14 +14,7 @@ from ..conf.directive import (
     A_FLAG,
     A_NUMBER,
     A_SIZE,
-    EVERYWHERE,
-    HTTP,
-    LIMIT_EXCEPT,
-    LOCATION,
-    LOCATION_IF,
     MAIN,
-    SERVER,
-    SERVER_IF,
     UNLIMITED,
     Conf,
     accepted,
@@ -44,6 +37,7 @@ from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_offset, parse_sec, parse_size
 from ..errors import ConfError
 from ..http.browser import is_msie6, is_safari
+from ..http.contexts import EVERYWHERE, HTTP, LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from ..http.level import Level
 from ..http.listen import Listen, parse_listen
 from ..http.module import Module

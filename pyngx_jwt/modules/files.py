@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..conf.directive import EVERYWHERE, Conf, directive
+from ..conf.directive import Conf, directive
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE
 from ..http.files import FileAccess, Symlinks, files_of
 from ..http.level import Level
 from ..http.module import Module

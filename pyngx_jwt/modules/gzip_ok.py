@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from ..conf.directive import EVERYWHERE, UNLIMITED, Conf, bitmask, directive, enum, flag
+from ..conf.directive import UNLIMITED, Conf, bitmask, directive, enum, flag
+from ..http.contexts import EVERYWHERE
 from ..http.date import parse_http_time
 from ..http.level import Level
 from ..http.module import Module

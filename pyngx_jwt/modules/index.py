@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import stat
 
-from ..conf.directive import EVERYWHERE, Conf, directive
+from ..conf.directive import Conf, directive
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE
 from ..http.files import FileAccess
 from ..http.level import Level
 from ..http.module import Module, Phase

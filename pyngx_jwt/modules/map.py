@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..conf.directive import A_NUMBER, HTTP, Conf, accepted, directive
+from ..conf.directive import A_NUMBER, Conf, accepted, directive
 from ..conf.parse import Statement
 from ..conf.scope import located
 from ..errors import ConfError
+from ..http.contexts import HTTP
 from ..http.module import Module
 from ..http.names import WildcardTable, ascii_lower
 from ..http.regex import Regex

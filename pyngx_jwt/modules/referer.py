@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import A_NUMBER, LOCATION, SERVER, Conf, accepted, directive, own
+from ..conf.directive import A_NUMBER, Conf, accepted, directive, own
 from ..errors import ConfError
+from ..http.contexts import LOCATION, SERVER
 from ..http.level import Level
 from ..http.module import Module
 from ..http.names import WildcardTable, ascii_lower

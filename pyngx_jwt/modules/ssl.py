@@ -7,8 +7,6 @@ import ssl as tls
 from ..conf.directive import (
     A_FLAG,
     A_SIZE,
-    HTTP,
-    SERVER,
     UNLIMITED,
     Conf,
     accepted,
@@ -20,6 +18,7 @@ from ..conf.directive import (
     string,
 )
 from ..errors import ConfError
+from ..http.contexts import HTTP, SERVER
 from ..http.level import Level
 from ..http.module import Module
 from ..http.ports import ListenAddress

@@ -6,9 +6,10 @@ import errno
 import stat
 from dataclasses import dataclass
 
-from ..conf.directive import LOCATION, SERVER, UNLIMITED, Conf, directive, own
+from ..conf.directive import UNLIMITED, Conf, directive, own
 from ..conf.values import parse_number
 from ..errors import ConfError
+from ..http.contexts import LOCATION, SERVER
 from ..http.files import FileAccess
 from ..http.level import Level
 from ..http.module import Module, Phase

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ...conf.directive import HTTP, SERVER
 from ...conf.parse import Statement
+from ...http.contexts import SERVER, http_levels
 from ...http.level import Level
 from ...http.ports import Built, ListenAddress
 from ...http.request import Location
@@ -48,8 +48,8 @@ class Configuration:
     @cached_property
     def http(self) -> Place | None:
         """The http block, None if there is none."""
-        found = self.analysis.root.inner(HTTP)
-        return self.place(found[0]) if found else None
+        levels = http_levels(self.analysis.root)
+        return self.place(levels[0]) if levels else None
 
     @cached_property
     def servers(self) -> tuple[Place, ...]:
@@ -74,7 +74,8 @@ class Configuration:
     def statements(self, *names: str) -> Iterator[tuple[Place, Statement]]:
         """All statements of these names within http, with their places."""
         for level, statement in self.analysis.named(*names):
-            yield self.place(level), statement
+            if isinstance(level, Level):
+                yield self.place(level), statement
 
     def once(self, make: Callable[[Configuration], T]) -> T:
         """What is made from the whole configuration, once for all who ask for it."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...compile import read, scope_of
+from ...conf.block import Block
 from ...conf.directive import MAIN
 from ...conf.hosts import no_network
 from ...conf.parse import Source, Statement
@@ -13,7 +14,6 @@ from ...conf.scope import Scope
 from ...conf.watch import ConfFiles
 from ...core.main import MainConf, workers_user
 from ...errors import ConfError
-from ...http.level import Level
 from ...modules.auth_jwt import (
     DEFAULT,
     DIALECTS,
@@ -49,15 +49,15 @@ class Analysis:
     """What was read."""
 
     options: Options
-    root: Level
+    root: Block
     scope: Scope
     collector: Collector
     texts: Texts
     choice: Choice
-    by_name: dict[str, list[tuple[Level, Statement]]] = field(default_factory=dict)
+    by_name: dict[str, list[tuple[Block, Statement]]] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
 
-    def named(self, *names: str) -> list[tuple[Level, Statement]]:
+    def named(self, *names: str) -> list[tuple[Block, Statement]]:
         """All statements of these names, with the levels they stand on."""
         if not self.by_name:
             for level, statements in self.collector.statements.items():
@@ -78,7 +78,7 @@ def analyse(options: Options, files: ConfFiles, target: Target) -> Analysis:
     choice = _choose(options, files, collector)
     scope = scope_of(options, lambda text: collector.warn(text, lambda: scope), (choice,))
     collector.begin(scope, recorded)
-    root = Level(MAIN, scope)
+    root = Block(MAIN, scope)
     with no_network():
         try:
             root, _ = read(scope)
@@ -98,7 +98,7 @@ def _choose(options: Options, files: ConfFiles, collector: Collector) -> Choice:
         return Choice(dialect, DIALECTS)
 
 
-def _finish(root: Level, scope: Scope, collector: Collector, target: Target) -> None:
+def _finish(root: Block, scope: Scope, collector: Collector, target: Target) -> None:
     """What nginx looks at once all is read."""
     if not root[MainConf].has_events:
         error = ConfError('no "events" section in configuration').nowhere()

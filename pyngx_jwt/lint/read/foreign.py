@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ...conf.block import Block
 from ...conf.known import contexts, declarations, declared_in
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
 from ...conf.watch import ConfFiles, IncludeNesting
 from ...errors import ConfError
-from ...http.level import Level
 from ...modules.missing import MissingConf
 from .target import Target
 
@@ -30,7 +30,7 @@ class Foreign:
         self._note, self._fail = note, fail
         self._nesting, self._inner = IncludeNesting(), 0
 
-    def take(self, statement: Statement, source: Source, level: Level) -> bool:
+    def take(self, statement: Statement, source: Source, level: Block) -> bool:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
         as is known."""
         known = bool(declarations(statement.name)) and not _is_dialect(statement.name)

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from ...conf.directive import SERVER
+from ...http.contexts import SERVER
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
