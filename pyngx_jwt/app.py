@@ -80,10 +80,11 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
 def _names(cycle: Cycle, listen: str | None) -> ServerNames:
     """The servers of one address by name; of equal names the first counts."""
     addresses: dict[str, ListenAddress] = {}
-    for port in cycle.ports.values():
-        for address in (port.address, *port.others.values()):
+    built = cycle.scope.shared(Built)
+    for port in built.ports.values():
+        for address in port.addresses:
             addresses[address.listen.text] = address
-    servers = cycle.scope.shared(Built).servers
+    servers = built.servers
     if not servers:
         raise ConfError("no servers in the configuration")
     if listen is None:

@@ -14,8 +14,7 @@ from ..conf.watch import LoadWatch
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
-from ..http.listen import Listen
-from ..http.ports import Built, Port
+from ..core.ports import ListeningPort, ListenOptions, Ports
 from ..log import Log, OpenFiles, Severity
 from ..modules import MODULES
 from ..options import Options
@@ -44,8 +43,8 @@ class Cycle:
     """A loaded configuration: what the process, the server and the linter read."""
 
     main: MainSettings
-    listens: tuple[Listen, ...]
-    ports: dict[str, Port]
+    listens: tuple[ListenOptions, ...]
+    ports: dict[str, ListeningPort]
     log: Log
     open_files: OpenFiles
     folders: tuple[str, ...]
@@ -132,7 +131,7 @@ def read(scope: Scope) -> tuple[Block, StatementReader]:
 
 def _cycle(scope: Scope, root: Block, reader: StatementReader) -> Cycle:
     conf, options = root[MainConf], scope.options
-    ports = scope.shared(Built).ports
+    ports = scope.shared(Ports).by_address
     pid = options.full_name(conf.pid if conf.is_set("pid") else options.layout.pid_path)
     settings = MainSettings(
         conf.daemon,

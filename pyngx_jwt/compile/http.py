@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.ports import Ports
 from ..http.contexts import HTTP, SERVER
 from ..http.level import Level
 from ..http.ports import Built
@@ -25,3 +26,4 @@ def finish_http(http: Level) -> None:
     for level in http.inner(SERVER):
         built.servers.append((level, compile_server(level)))
     build_ports(http, built)
+    http.scope.shared(Ports).by_address.update(built.ports)

@@ -12,7 +12,7 @@ from ..errors import ConfError, WrongWords
 from ..http.body import KeptBody, check_size
 from ..http.head import RequestHead
 from ..http.incoming import choose_server, request_of
-from ..http.ports import ListenAddress
+from ..http.ports import Built, ListenAddress
 from ..http.regex import RegexFailed
 from ..http.request import Request, Status
 from ..http.subrequest import Kept
@@ -249,7 +249,8 @@ def _has(lines: list[str], name: str) -> bool:
 
 def choose_address(cycle: Cycle, ask: Ask) -> tuple[ListenAddress, tuple[str, ...]]:
     """Where the request comes in: by port, then by address, then by name."""
-    every = [a for port in cycle.ports.values() for a in (port.address, *port.others.values())]
+    ports = cycle.scope.shared(Built).ports.values()
+    every = [address for port in ports for address in port.addresses]
     every = [address for address in every if address.listen.port]
     if not every:
         raise AskError("the configuration has no server that listens on a port")

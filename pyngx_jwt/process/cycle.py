@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..core.ports import ListenOptions
 from ..log import Log, OpenFiles
 from ..options import Options
 from ..zones import Zones
@@ -34,35 +35,6 @@ class ProcessSettings(Protocol):
     def user(self) -> tuple[int, int] | None: ...  # uid and gid; None if not set
     @property
     def env(self) -> tuple[str, ...]: ...  # "NAME" or "NAME=value"
-
-
-class ListenOptions(Protocol):
-    """One address of the "listen" directives; sizes and numbers are 0 where not set."""
-
-    @property
-    def family(self) -> int: ...
-    @property
-    def host(self) -> str: ...  # an address, or the path of a unix socket
-    @property
-    def port(self) -> int: ...
-    @property
-    def text(self) -> str: ...  # as nginx prints it
-    @property
-    def backlog(self) -> int: ...
-    @property
-    def reuseport(self) -> bool: ...
-    @property
-    def ipv6only(self) -> bool: ...
-    @property
-    def deferred(self) -> bool: ...
-    @property
-    def so_keepalive(self) -> str: ...  # "", "on", "off" or "[idle]:[interval]:[count]"
-    @property
-    def rcvbuf(self) -> int: ...
-    @property
-    def sndbuf(self) -> int: ...
-    @property
-    def fastopen(self) -> int: ...
 
 
 class LoadedCycle(Protocol):

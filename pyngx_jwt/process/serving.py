@@ -6,8 +6,9 @@ import asyncio
 import socket
 import traceback
 
+from ..core.ports import ListenOptions
 from ..log import Log, Severity
-from .cycle import Control, ListenOptions, LoadedCycle, Serve
+from .cycle import Control, LoadedCycle, Serve
 
 PATIENCE = 1.0  # seconds that a server has to return once it was told to terminate
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable
 
 from ..conf.values import parse_sec
+from ..core.ports import ListenOptions
 from ..log import Log, Severity, errno_text
-from .cycle import ListenOptions
 
 TRIES = 5
 BETWEEN_TRIES = 0.5  # seconds

@@ -6,8 +6,6 @@ import asyncio
 import socket
 import struct
 import time
-from dataclasses import dataclass, field
-from itertools import count
 from math import inf
 from typing import Any
 
@@ -21,59 +19,21 @@ from ..http.regex import RegexFailed
 from ..http.request import Request, Server
 from ..http.runner import Runner
 from ..http.status import TO_HTTPS
-from ..http1.head_types import HeadOptions, RefusedHead, head_options
+from ..http1.head_types import HeadOptions, RefusedHead
 from ..http1.reader import HeadReader
-from ..http1.response_head import DateClock, build_head
+from ..http1.response_head import build_head
 from ..log import Severity
-from ..zones.store import Counts
 from .connection import ClientConnection, tcp_info_of
 from .deadline import Deadline
 from .framing import delimit
+from .front_end import TIMED_OUT, FrontEnd
 from .input import ClientBody
 
-TIMED_OUT = "client timed out (110: Connection timed out)"
 PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
 WRITE_BUFFER = 1  # bytes that wait for the kernel before the transport says so
 TURN = 32  # pipelined requests served before other connections have their turn
 KEPT = "Connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-@dataclass(slots=True)
-class FrontEnd:
-    """What all connections of a worker share."""
-
-    loop: asyncio.AbstractEventLoop
-    clock: DateClock = field(default_factory=DateClock)
-    connections: set[HttpProtocol] = field(default_factory=set)
-    handshakes: set[Any] = field(default_factory=set)  # what will be connections
-    numbers: Any = field(default_factory=lambda: count(1))
-    stopping: bool = False
-    accepted: int = 0
-    requests_before: int = 0  # those of connections that have ended
-    options: dict[Server, HeadOptions] = field(default_factory=dict)
-
-    def options_of(self, server: Server) -> HeadOptions:
-        """How a server wants request heads to be read."""
-        options = self.options.get(server)
-        if options is None:
-            options = self.options[server] = head_options(server)
-        return options
-
-    def count(self) -> Counts:
-        """The connections by what they do now."""
-        writing = sum(c.request is not None or c.lingering > 0 for c in self.connections)
-        reading = sum(c.reads_head for c in self.connections)
-        active = len(self.connections) + len(self.handshakes)
-        requests = sum(c.requests for c in self.connections)
-        return Counts(
-            active=active,
-            reading=reading,
-            writing=writing,
-            waiting=active - reading - writing,
-            accepted=self.accepted + len(self.handshakes),
-            requests=self.requests_before + requests + reading,
-        )
 
 
 class HttpProtocol(ClientConnection, asyncio.Protocol):
@@ -98,12 +58,12 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
 
     transport: Any
 
-    def __init__(self, worker: FrontEnd, port: Port, options: HeadOptions) -> None:
+    def __init__(self, worker: FrontEnd, port: Port, options: HeadOptions, number: int) -> None:
         self.worker, self.port, self.options = worker, port, options
         self.address: ListenAddress = port.address
         self.server: Server = port.address.names.default  # until Host is known
         self.is_mistaken = False  # plain HTTP where TLS is spoken
-        self.number = next(worker.numbers)
+        self.number = number
         self.requests = self.sent = 0
         self.closed = False
         self.reader = HeadReader(None)
@@ -164,6 +124,11 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         """Takes the server that the client has named in its handshake."""
         self.server, self.options = server, self.worker.options_of(server)
         self.deadline.set(server.core.client_header_timeout)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a request is being served or answered."""
+        return self.request is not None or self.lingering > 0
 
     @property
     def reads_head(self) -> bool:
