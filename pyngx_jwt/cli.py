@@ -1,7 +1,7 @@
 """The command line: nginx's options in nginx's words, and our own commands.
 
-Started for every ``-V`` of a test suite or script, so nothing is imported before it is
-known to be needed.
+Started for every ``-V`` of a test suite or script, so nothing is imported before it
+is needed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Arguments:
 
 
 def main() -> int:
-    """Runs what ``sys.argv`` asks for and returns the exit status."""
+    """Runs the command of ``sys.argv`` and returns the exit status."""
     open_standard_files()
     words = [os.fsencode(word).decode("latin-1") for word in sys.argv[1:]]
     if words and words[0] in COMMANDS:
@@ -99,7 +99,7 @@ def main() -> int:
 def open_standard_files() -> None:
     """Opens /dev/null for the missing ones of 0, 1 and 2.
 
-    Otherwise a connection would get such a number and whatever is said on stderr.
+    Otherwise a connection could get such a number, and the output for stderr.
     """
     for fd in range(3):
         try:
@@ -111,7 +111,7 @@ def open_standard_files() -> None:
 
 
 def say(text: str) -> None:
-    """Writes to stderr; a closed pipe there is no reason to fail."""
+    """Writes to stderr; a closed pipe there is not an error."""
     try:
         os.write(2, text.encode("latin-1", "backslashreplace"))
     except OSError:
@@ -149,22 +149,22 @@ def _letters(letters: str, rest: Iterator[str], arguments: Arguments) -> None:
 
 
 def _long_option(word: str, rest: Iterator[str], arguments: Arguments) -> bool:
-    """Takes ``--name``, ``--name value`` or ``--name=value`` if it is one of ours."""
+    """Takes ``--name``, ``--name value`` or ``--name=value`` if it is an option of pyngx."""
     name, sign, value = word.partition("=")
     if name in LONG_FLAGS and not sign:
         arguments.flags.add(name)
         return True
     if name not in LONG_VALUES:
         return False
-    given = value if sign else next(rest, None)
-    if given is None:
+    argument = value if sign else next(rest, None)
+    if argument is None:
         raise UsageError(f'option "--{name}" requires {LONG_VALUES[name]}')
-    arguments.values[name] = given
+    arguments.values[name] = argument
     return True
 
 
 def show_version(flags: set[str]) -> None:
-    """Answers -v, -V and -h; all of it goes to stderr, as nginx's does."""
+    """Prints -v, -V and -h to stderr, as nginx does."""
     lines = [f"nginx version: nginx/{NGINX_VERSION}"]
     if flags & set("?h"):
         from .features import PATHS, PREFIX
@@ -193,7 +193,7 @@ def run_command(module: str, words: list[str]) -> int:
     import gc
     from importlib import import_module
 
-    gc.disable()  # nearly all that such a short-lived process makes lives to its end
+    gc.disable()  # almost all objects of such a short-lived process live to its end
     status: int = import_module(f".{module}", __package__).main(words)
     return status
 
@@ -208,7 +208,7 @@ def run_server(arguments: Arguments) -> int:
 
 
 def server_options(arguments: Arguments) -> Options:
-    """What a server gets of the command line, every path resolved."""
+    """The options of a server, every path resolved."""
     from .options import Options, resolve_options
 
     flags, values = arguments.flags, arguments.values
@@ -226,7 +226,7 @@ def server_options(arguments: Arguments) -> Options:
         quiet="q" in flags,
         verbose=bool(flags & set("vV")),
         signal=values.get("s", ""),
-        # Who sends a signal only wants to know the pid: the master has been started already.
+        # A signal needs only the pid: the master is running already.
         allow_unsupported="allow-unsupported" in flags or "s" in values,
         jwt_dialect=values.get("jwt-dialect", ""),
     )

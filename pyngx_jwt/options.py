@@ -1,4 +1,4 @@
-"""What the command line asks for, with every path resolved."""
+"""The options of the command line, with every path resolved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .features import PATHS, PREFIX
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where files are unless the configuration says: nginx's ``configure --...-path``.
+    """Default file names: nginx's ``configure --...-path``.
 
     A relative path is taken from the prefix.
     """
@@ -20,7 +20,7 @@ class Layout:
     http_log_path: str
     pid_path: str
     lock_path: str
-    temp_path: str  # the folder of client_body_temp, proxy_temp, ...
+    temp_path: str  # the directory of client_body_temp, proxy_temp, ...
 
     def temp(self, name: str) -> str:
         """The default of ``client_body_temp_path`` and its like, for "client_body_temp"."""
@@ -35,8 +35,8 @@ SYSTEM = Layout(
     lock_path=PATHS["lock"],
     temp_path="/var/cache/nginx",
 )
-# Everything in one folder of the user's own choice, no privileges needed.
-FOLDER = Layout(
+# Everything in one directory that the user chooses; no privileges are needed.
+DIRECTORY = Layout(
     conf_path="nginx.conf",
     error_log_path="error.log",
     http_log_path="access.log",
@@ -58,18 +58,18 @@ class Options:
     test: bool = False  # -t, -T
     dump: bool = False  # -T
     quiet: bool = False  # -q
-    verbose: bool = False  # -v with -t: how the configuration was understood
+    verbose: bool = False  # -v with -t: print how the configuration is understood
     signal: str = ""  # -s
     allow_unsupported: bool = False
-    jwt_dialect: str = ""  # "" is "told by the configuration"
+    jwt_dialect: str = ""  # "": detected
 
     @property
     def conf_prefix(self) -> str:
-        """The folder of nginx.conf, with its slash."""
+        """The directory of nginx.conf, with its slash."""
         return self.conf_file[: self.conf_file.rindex("/") + 1]
 
     def full_name(self, name: str, *, conf: bool = False) -> str:
-        """``name`` from the prefix, or from the folder of nginx.conf (ngx_conf_full_name)."""
+        """``name`` relative to the prefix, or the directory of nginx.conf (ngx_conf_full_name)."""
         return (self.conf_prefix if conf else self.prefix) + name if name[:1] != "/" else name
 
 
@@ -78,12 +78,12 @@ def resolve_options(
 ) -> tuple[str, str, str, Layout]:
     """The prefix, nginx.conf, first error log and layout for -p, -c and -e.
 
-    ``-p DIR`` means all of DIR, as a relative ``-c FILE`` alone means all of the current
-    folder; otherwise the places are those of an installed nginx.
+    With ``-p DIR`` all files are in DIR, and with a relative ``-c FILE`` alone in the current
+    directory; otherwise they are where an installed nginx has them.
     """
     layout = SYSTEM
     if prefix is not None or (conf_file is not None and conf_file[:1] != "/"):
-        layout = FOLDER
+        layout = DIRECTORY
         prefix = prefix if prefix is not None else os.getcwdb().decode("latin-1")
     prefix = PREFIX if prefix is None else prefix
     if prefix and not prefix.endswith("/"):

@@ -644,7 +644,7 @@ def test_example(folder: Folder) -> None:
     async def main() -> None:
         client = TestClient(door(ports[0]))
         async with asyncio.timeout(20), door(ports[1]), door(ports[2]), client:
-            assert await get(client, "/") == (200, "everybody may see this\n")
+            assert await get(client, "/") == (200, "public\n")
             for label, token in tokens.items():
                 headers = {"Authorization": f"Bearer {token}", "X-JWT-Sub": "root"}
                 status, body = await get(client, "/api/x", headers=headers)

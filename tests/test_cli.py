@@ -14,7 +14,7 @@ import pytest
 from pyngx_jwt import NGINX_VERSION, __version__, cli, features
 from pyngx_jwt.cli import UsageError, parse, server_options
 from pyngx_jwt.modules import MODULES
-from pyngx_jwt.options import FOLDER, SYSTEM, Options
+from pyngx_jwt.options import DIRECTORY, SYSTEM, Options
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,19 +58,19 @@ def test_refused(words: str, message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_refusal_is_told_under_the_name_of_nginx() -> None:
+def test_refusals_carry_the_name_of_nginx() -> None:
     refused = pyngx("-z")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == 'nginx: invalid option: "z"\n'
 
 
 def test_options_in_any_order_and_together() -> None:
-    found = options("-tq", "-p/a", "-gdaemon off;", "-c", "x.conf", "--allow-unsupported", "-T")
-    assert found == Options(
+    result = options("-tq", "-p/a", "-gdaemon off;", "-c", "x.conf", "--allow-unsupported", "-T")
+    assert result == Options(
         "/a/",
         "/a/x.conf",
         "/a/error.log",
-        FOLDER,
+        DIRECTORY,
         directives="daemon off;",
         test=True,
         dump=True,
@@ -86,30 +86,30 @@ def test_value_may_be_empty_or_joined() -> None:
     assert options("--jwt-dialect", "kjdev", "-t").jwt_dialect == "kjdev"
 
 
-def test_places_of_an_installed_nginx() -> None:
-    found = options()
-    assert (found.prefix, found.conf_file) == ("/etc/nginx/", "/etc/nginx/nginx.conf")
-    assert (found.error_log, found.layout) == ("/var/log/nginx/error.log", SYSTEM)
+def test_paths_of_an_installed_nginx() -> None:
+    result = options()
+    assert (result.prefix, result.conf_file) == ("/etc/nginx/", "/etc/nginx/nginx.conf")
+    assert (result.error_log, result.layout) == ("/var/log/nginx/error.log", SYSTEM)
     assert options("-c", "/x/y.conf").prefix == "/etc/nginx/"
 
 
-def test_places_in_a_folder() -> None:
+def test_paths_in_a_directory() -> None:
     for words in (["-p", "/a/b"], ["-p", "/a/b/"]):
-        found = options(*words)
-        assert (found.prefix, found.conf_file) == ("/a/b/", "/a/b/nginx.conf")
-        assert (found.error_log, found.layout) == ("/a/b/error.log", FOLDER)
+        result = options(*words)
+        assert (result.prefix, result.conf_file) == ("/a/b/", "/a/b/nginx.conf")
+        assert (result.error_log, result.layout) == ("/a/b/error.log", DIRECTORY)
 
 
-def test_relative_file_is_in_the_current_folder(
+def test_relative_file_is_in_the_current_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = options("-c", "conf/x.conf")
-    assert (found.prefix, found.conf_file) == (f"{tmp_path}/", f"{tmp_path}/conf/x.conf")
-    assert found.conf_prefix == f"{tmp_path}/conf/"
-    assert found.full_name("a") == f"{tmp_path}/a"
-    assert found.full_name("a", conf=True) == f"{tmp_path}/conf/a"
-    assert found.full_name("/a", conf=True) == "/a"
+    result = options("-c", "conf/x.conf")
+    assert (result.prefix, result.conf_file) == (f"{tmp_path}/", f"{tmp_path}/conf/x.conf")
+    assert result.conf_prefix == f"{tmp_path}/conf/"
+    assert result.full_name("a") == f"{tmp_path}/a"
+    assert result.full_name("a", conf=True) == f"{tmp_path}/conf/a"
+    assert result.full_name("/a", conf=True) == "/a"
 
 
 def test_first_error_log() -> None:
@@ -119,7 +119,7 @@ def test_first_error_log() -> None:
 
 
 def test_bytes_of_a_name_are_kept(tmp_path: Path) -> None:
-    show = "cli.run_server = lambda found: print(ascii(found.values))"
+    show = "cli.run_server = lambda result: print(ascii(result.values))"
     script = f"from pyngx_jwt import cli; {show}; cli.main()"
     ran = subprocess.run(
         [sys.executable.encode(), b"-c", script.encode(), b"-c", b"/\xe9\xc3\xa9"],

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..conf.block import Block
+from ..conf.block import ConfBlock
 from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
@@ -49,7 +49,7 @@ class Cycle:
     open_files: OpenFiles
     folders: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
-    root: Block
+    root: ConfBlock
     options: Options
 
     @property
@@ -118,18 +118,18 @@ def scope_of(
     return scope
 
 
-def read(scope: Scope) -> tuple[Block, StatementReader]:
+def read(scope: Scope) -> tuple[ConfBlock, StatementReader]:
     """Reads a configuration and compiles what is in its http block."""
     options = scope.options
     declare_variables(scope)
-    reader, root = StatementReader(scope, directives_of(scope.modules)), Block(MAIN, scope)
+    reader, root = StatementReader(scope, directives_of(scope.modules)), ConfBlock(MAIN, scope)
     if options.directives:
         reader.run(command_line(options.directives), root)
     reader.run(reader.open(options.conf_file), root)
     return root, reader
 
 
-def _cycle(scope: Scope, root: Block, reader: StatementReader) -> Cycle:
+def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:
     conf, options = root[MainConf], scope.options
     ports = scope.shared(Ports).by_address
     pid = options.full_name(conf.pid if conf.is_set("pid") else options.layout.pid_path)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
-from ..conf.block import Block
+from ..conf.block import ConfBlock
 from ..errors import ConfError
 from ..http.contexts import LOCATION
 from ..http.level import Level
 from ..http.module import http_modules
 from ..modules.core import CoreConf
 
-B = TypeVar("B", bound=Block)
+B = TypeVar("B", bound=ConfBlock)
 
 
 def merge(level: Level, outer: Level) -> None:

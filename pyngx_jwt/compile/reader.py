@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..conf.block import Block
+from ..conf.block import ConfBlock
 from ..conf.directive import Conf, Directive
 from ..conf.parse import END_BLOCK, Source, Statement
 from ..conf.scope import Scope
 from ..conf.shape import check_shape
-from ..conf.watch import IncludeNesting
+from ..conf.watch import IncludeNesting, run_block
 from ..core.module import AnyModule
 from ..errors import ConfError
 
@@ -36,25 +36,16 @@ class StatementReader:
     files: dict[str, str] = field(default_factory=dict)
     nesting: IncludeNesting = field(default_factory=IncludeNesting)
 
-    def run(self, source: Source, level: Block) -> None:
+    def run(self, source: Source, level: ConfBlock) -> None:
         """Runs a file, or a block of it, to its end."""
-        while True:
-            depth, statement = source.depth, None
-            try:
-                entry = source.next()
-                if not isinstance(entry, Statement):
-                    return
-                statement = entry
-                self._apply(statement, source, level)
-            except ConfError as error:
-                self._fail(error, source, level, statement)
-                if source.recover(depth, statement):
-                    return
 
-    def _fail(
-        self, error: ConfError, source: Source, level: Block, statement: Statement | None
-    ) -> None:
-        self.scope.watch.failed(source.locate(error), level, statement)
+        def take(statement: Statement) -> None:
+            self._apply(statement, source, level)
+
+        def fail(error: ConfError, statement: Statement | None) -> None:
+            self.scope.watch.failed(error, level, statement)
+
+        run_block(source, take, fail)
 
     def open(self, path: str) -> Source:
         source = self.scope.files.read(path)
@@ -68,7 +59,7 @@ class StatementReader:
             self.scope.watch.included(statement, path)
             yield self.open(path)
 
-    def _apply(self, statement: Statement, source: Source, level: Block) -> None:
+    def _apply(self, statement: Statement, source: Source, level: ConfBlock) -> None:
         if statement.name == "include" and not statement.opens:
             self._include(statement, level)
             return
@@ -88,7 +79,7 @@ class StatementReader:
             directive.set(level[kind], *statement.args)
         level.statements.setdefault(statement.name, []).append(statement)
 
-    def _include(self, statement: Statement, level: Block) -> None:
+    def _include(self, statement: Statement, level: ConfBlock) -> None:
         with self.nesting.include(statement):
             for included in self._included(statement):
                 self.run(included, level)
@@ -99,7 +90,7 @@ class StatementReader:
         directive: Directive,
         kind: type[Any],
         source: Source,
-        level: Block,
+        level: ConfBlock,
     ) -> None:
         assert directive.opens is not None
         opens = directive.opens.within(level.context)
@@ -109,7 +100,7 @@ class StatementReader:
         try:
             directive.set(inner[kind], *statement.args)
         except ConfError as error:
-            self._fail(error, source, level, statement)
+            self.scope.watch.failed(source.locate(error), level, statement)
         else:
             if not opens.shares:
                 level.levels.append(inner)
@@ -129,7 +120,7 @@ class StatementReader:
                 yield entry
 
     def _find(
-        self, statement: Statement, source: Source, level: Block
+        self, statement: Statement, source: Source, level: ConfBlock
     ) -> tuple[type[Conf], Directive] | None:
         """The checks of ngx_conf_handler(), in its order and its words."""
         name = statement.name
@@ -145,7 +136,7 @@ class StatementReader:
         self._unknown(statement, source, level)
         return None
 
-    def _unknown(self, statement: Statement, source: Source, level: Block) -> None:
+    def _unknown(self, statement: Statement, source: Source, level: ConfBlock) -> None:
         """Raises, unless a module leaves the directive out."""
         for module in self.scope.modules:
             for leaves_out in module.unknown:

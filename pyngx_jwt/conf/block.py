@@ -12,7 +12,7 @@ from .scope import Scope
 C = TypeVar("C", bound=Conf)
 
 
-class Block:
+class ConfBlock:
     """A level of the configuration, whatever kind of block it is.
 
     `statements` are those of the block, by name: they say what set which value.
@@ -36,9 +36,9 @@ class Block:
         conf: C = known
         return conf
 
-    def open(self, context: Context) -> Block:
+    def open(self, context: Context) -> ConfBlock:
         """Makes a block inside; it is added to `levels` once its directive has been run."""
-        kind: type[Block] = context.block or type(self)
+        kind: type[ConfBlock] = context.block or type(self)
         return kind(context, self.scope, self)
 
     def inner(self, contexts: Contexts) -> list[Self]:
@@ -47,7 +47,7 @@ class Block:
     def set_by(self, name: str) -> list[Statement]:
         """The statements of this name that count here: this block's own, or else those of the
         nearest block around it that has any."""
-        level: Block | None = self
+        level: ConfBlock | None = self
         while level is not None:
             if name in level.statements:
                 return level.statements[name]

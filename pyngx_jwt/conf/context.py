@@ -49,7 +49,7 @@ class Context(Contexts):
     `name` is its name in messages, `path` that in conf/known.json.  It opens `inside` blocks of
     other kinds; if it `nests`, in its own, too.  A block that `shares` has the confs of the block
     around it; one that stands `apart` neither inherits anything nor is compiled with it.
-    `block` is the class of its blocks (conf.block.Block) and of those inside, where that is not
+    `block` is the class of its blocks (conf.block.ConfBlock) and of those inside, where that is not
     the class of the block around it."""
 
     __slots__ = ("_closing", "apart", "block", "inside", "name", "number", "path", "shares")

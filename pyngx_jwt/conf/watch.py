@@ -48,9 +48,32 @@ class IncludeNesting:
             self._depth -= 1
 
 
+def run_block(
+    source: Source,
+    take: Callable[[Statement], None],
+    fail: Callable[[ConfError, Statement | None], None],
+) -> None:
+    """Hands the statements of a file, or of a block of it, to `take`, up to its end.
+
+    An error goes to `fail` with its place; if that returns, reading goes on behind the statement
+    and the blocks that it opened."""
+    while True:
+        depth, statement = source.depth, None
+        try:
+            token = source.next()
+            if not isinstance(token, Statement):
+                return
+            statement = token
+            take(statement)
+        except ConfError as error:
+            fail(source.locate(error), statement)
+            if source.recover(depth, statement):
+                return
+
+
 class LoadWatch:
-    """Looks on while a configuration is read and compiled; `level` is the block (http.level.Level)
-    of which something is told."""
+    """Looks on while a configuration is read and compiled; `level` is the conf.block.ConfBlock
+    that is being read or compiled."""
 
     # What builders may raise.  After an error that was passed over they can meet anything.
     caught: tuple[type[Exception], ...] = (ConfError,)

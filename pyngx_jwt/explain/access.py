@@ -1,4 +1,4 @@
-"""What limits access besides tokens: addresses, passwords, rates."""
+"""Access checks other than tokens: addresses, passwords, rates."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from ..http.request import OK, Request, Status
 from ..modules.access import AccessConf, limit_access
 from ..modules.limit_conn import LimitConnZones
 from ..modules.limit_req import LimitReqZones
-from .lines import Mark, shown, statements_of
+from .lines import Result, shown, statements_of
 from .trip import Trip, status_text
 
 ZONES = {"limit_req": LimitReqZones, "limit_conn": LimitConnZones}
 SHOWN_BY = {"access": ("deny", "allow")}
 
 
-def tell_limits(module: str, level: Level, r: Request, trip: Trip) -> None:
-    """Adds the zones and keys of a limit, which nothing is counted for."""
+def report_limits(module: str, level: Level, r: Request, trip: Trip) -> None:
+    """Adds the zones and keys of a limit; no request is counted."""
     zones = level.scope.shared(ZONES[module])
     for statement in level.set_by(module):
         words = [word.removeprefix("zone=") for word in statement.args]
@@ -25,33 +25,33 @@ def tell_limits(module: str, level: Level, r: Request, trip: Trip) -> None:
         if zone is not None:
             key = zone.key.bind(level.variables)(r)
             text += f', by {shown(zone.key.text)}, which is "{shown(key)}"'
-        trip.add(Mark.SKIPPED, module, text, statement)
+        trip.add(Result.SKIPPED, module, text, statement)
 
 
-def tell_access(module: str, level: Level, r: Request, rc: Status | None, trip: Trip) -> None:
-    """Adds what a handler of the access phase said."""
+def report_access(module: str, level: Level, r: Request, rc: Status | None, trip: Trip) -> None:
+    """Adds the decision of a handler of the access phase."""
     who = f"client {r.connection.remote_addr}" if module == "access" else "user"
     logged = len(trip.log)
-    found = _rule(level, r, rc) if module == "access" else level.set_by(module)
-    del trip.log[logged:]  # it was said when the rules were asked together
+    rules = _rule(level, r, rc) if module == "access" else level.set_by(module)
+    del trip.log[logged:]  # the handler itself has logged it
     if rc == OK:
-        trip.add(Mark.PASSED, module, f"{who} is allowed", *found)
+        trip.add(Result.PASSED, module, f"{who} is allowed", *rules)
     elif rc is None:
-        trip.add(Mark.SKIPPED, module, f"no rule for {who}", *found)
+        trip.add(Result.SKIPPED, module, f"no rule for {who}", *rules)
     else:
-        line = trip.add(Mark.FAILED, module, f"{who} is refused: {status_text(rc)}", *found)
+        line = trip.add(Result.FAILED, module, f"{who} is refused: {status_text(rc)}", *rules)
         trip.refuse(line, rc)
 
 
 def _rule(level: Level, r: Request, rc: Status | None) -> list[Statement]:
-    """The first "allow" or "deny" that fits the client; all of them if none does."""
-    given = [s for name in SHOWN_BY["access"] for s in level.set_by(name)]
-    given.sort(key=lambda s: (s.line, s.column))
-    fitting = [s for s in given if _fits(s, level, r) and (s.name == "allow") == (rc == OK)]
-    return fitting or statements_of(level, *SHOWN_BY["access"])
+    """The first "allow" or "deny" that matches the client; all of them if none does."""
+    rules = [s for name in SHOWN_BY["access"] for s in level.set_by(name)]
+    rules.sort(key=lambda s: (s.line, s.column))
+    matching = [s for s in rules if _matches(s, level, r) and (s.name == "allow") == (rc == OK)]
+    return matching or statements_of(level, *SHOWN_BY["access"])
 
 
-def _fits(statement: Statement, level: Level, r: Request) -> bool:
+def _matches(statement: Statement, level: Level, r: Request) -> bool:
     alone = AccessConf(level.scope, level)
     getattr(alone, statement.name)(*statement.args)
     handler = limit_access(alone, level)

@@ -16,7 +16,7 @@ from ..log import errno_text
 from ..options import Options, resolve_options
 from .explainer import ADMITTED, REFUSED, UNKNOWN, Explainer
 from .report import as_json, as_text
-from .request import Ask, parse_client, parse_field, parse_url
+from .request import RequestSpec, parse_client, parse_field, parse_url
 
 PROGRAM, ALIAS = "pyngx explain", "pyngx token"
 CLEAN, INVALID, USAGE = 0, 2, 4
@@ -33,7 +33,7 @@ exit status: 0 the request is admitted, 1 it is refused, 3 the outcome cannot be
 2 errors, including invalid arguments"""
 
 
-class _Parser(argparse.ArgumentParser):
+class _CommandParser(argparse.ArgumentParser):
     status = USAGE
 
     def error(self, message: str) -> NoReturn:
@@ -43,25 +43,25 @@ class _Parser(argparse.ArgumentParser):
 def main(words: list[str]) -> int:
     """Runs ``pyngx explain`` with `words` (latin-1)."""
     parser = _parser()
-    asked = parser.parse_intermixed_args(words)
-    *method, asked.url = asked.words
+    arguments = parser.parse_intermixed_args(words)
+    *method, arguments.url = arguments.words
     if len(method) > 1:
-        parser.error(f'one URL is required, not "{" ".join(asked.words)}"')
+        parser.error(f'one URL is required, not "{" ".join(arguments.words)}"')
     if method:
-        asked.method = method[0]
-    return _guarded(PROGRAM, USAGE, lambda: _explained(asked))
+        arguments.method = method[0]
+    return _guarded(PROGRAM, USAGE, lambda: _explained(arguments))
 
 
-def _explained(asked: argparse.Namespace) -> int:
-    _run(asked, asked.token)
+def _explained(arguments: argparse.Namespace) -> int:
+    _run(arguments, arguments.token)
     return CLEAN
 
 
 def run_alias(words: list[str]) -> int:
     """Runs ``pyngx token --explain``."""
-    # "--explain -h" asks for help, and "-h" is no token
-    asked = _alias_parser().parse_args(["-h"] if "-h" in words or "--help" in words else words)
-    return _guarded(ALIAS, INVALID, lambda: STATUS[_run(asked, asked.explain)])
+    # "--explain -h" asks for help, and "-h" is not a token
+    arguments = _alias_parser().parse_args(["-h"] if "-h" in words or "--help" in words else words)
+    return _guarded(ALIAS, INVALID, lambda: STATUS[_run(arguments, arguments.explain)])
 
 
 def _guarded(program: str, usage: int, run: Callable[[], int]) -> int:
@@ -78,30 +78,30 @@ def _guarded(program: str, usage: int, run: Callable[[], int]) -> int:
         return _fail(program, f'"{path}": {text}' if path else text, INVALID)
 
 
-def _run(asked: argparse.Namespace, token: str) -> str:
-    """Prints the explanation; its verdict."""
+def _run(arguments: argparse.Namespace, token: str) -> str:
+    """Prints the explanation; returns its verdict."""
     if token == "-":
         token = sys.stdin.buffer.read(1 << 20).decode("latin-1")
-    now = time.time() if asked.now is None else parse_time(asked.now, time.time(), "--now")
-    ask = Ask(
-        parse_url(asked.url),
-        asked.method,
-        tuple(parse_field(text) for text in asked.field),
-        parse_client(asked.client),
-        asked.body,
+    now = time.time() if arguments.now is None else parse_time(arguments.now, time.time(), "--now")
+    spec = RequestSpec(
+        parse_url(arguments.url),
+        arguments.method,
+        tuple(parse_field(text) for text in arguments.field),
+        parse_client(arguments.client),
+        arguments.body,
     )
-    keys = None if asked.jwks is None else _read(asked.jwks)
+    keys = None if arguments.jwks is None else _read(arguments.jwks)
     try:
-        told = Explainer(_options(asked), now, keys).explain(ask, token.strip())
+        explanation = Explainer(_options(arguments), now, keys).explain(spec, token.strip())
     except KeySetError as error:
-        raise WrongWords(f'--jwks "{asked.jwks}": {error}') from None
-    _print(as_json(told) if asked.format == "json" else as_text(told))
-    return told.verdict
+        raise WrongWords(f'--jwks "{arguments.jwks}": {error}') from None
+    _print(as_json(explanation) if arguments.format == "json" else as_text(explanation))
+    return explanation.verdict
 
 
 def _parser() -> argparse.ArgumentParser:
     usage = f"{PROGRAM} [-h] -c FILE [OPTION ...] [METHOD] URL"
-    parser = _Parser(
+    parser = _CommandParser(
         PROGRAM, usage=usage, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )
     add = parser.add_argument
@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _alias_parser() -> argparse.ArgumentParser:
-    parser = _Parser(ALIAS, description=DESCRIPTION, epilog=ALIAS_EPILOG, allow_abbrev=False)
+    parser = _CommandParser(ALIAS, description=DESCRIPTION, epilog=ALIAS_EPILOG, allow_abbrev=False)
     parser.status = INVALID
     add = parser.add_argument
     add("--explain", required=True, metavar="TOKEN", help='"-": from stdin; "": there is none')
@@ -159,15 +159,15 @@ def _length(text: str) -> int:
     return int(text)
 
 
-def _options(asked: argparse.Namespace) -> Options:
-    prefix, conf_file, error_log, layout = resolve_options(asked.prefix, asked.conf, None)
+def _options(arguments: argparse.Namespace) -> Options:
+    prefix, conf_file, error_log, layout = resolve_options(arguments.prefix, arguments.conf, None)
     return Options(
         prefix,
         conf_file,
         error_log,
         layout,
-        allow_unsupported=asked.allow_unsupported,
-        jwt_dialect=asked.jwt_dialect,
+        allow_unsupported=arguments.allow_unsupported,
+        jwt_dialect=arguments.jwt_dialect,
     )
 
 

@@ -13,8 +13,8 @@ from ..http.request import Request, Status
 from ..log import FileTarget, Log, OpenFile, Severity
 from ..modules.auth_jwt import Choice
 from ..options import Options
-from .places import BEARER, place_of_token, put_token
-from .request import Ask, AskError, make_request
+from .carriers import BEARER, carrier_of, put_token
+from .request import RequestSpec, RequestSpecError, make_request
 from .trace import Trace
 from .trip import Trip, final_status
 
@@ -23,26 +23,26 @@ _CONTROL = re.compile("[\0-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One way the request may go: its story, and the request with its answer."""
+class Outcome:
+    """One way in which the request may be handled: the facts, and the request with its response."""
 
     trip: Trip
     r: Request
 
     @property
     def status(self) -> Status | None:
-        """What the client sees; None where the upstream says it, or the connection is closed."""
+        """The status that the client gets; None from an upstream or if it closes."""
         return final_status(self.r, self.trip)
 
     @property
     def body(self) -> bytes:
-        """What the answer that is made here says, if that is not too long."""
+        """The body of a response that is made here, unless it is too long."""
         body: bytes = getattr(self.r.sink, "body", b"")
         return body
 
     @property
     def is_refused(self) -> bool:
-        """A check refuses the request, and no error page takes it to an upstream."""
+        """Whether a check refuses the request, and no error page passes it to an upstream."""
         return self.trip.refused is not None and self.trip.upstream is None
 
     @property
@@ -53,15 +53,17 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything there is to report; `denied` is the way the request goes if what cannot be known
-    here turns out against it, None where that makes no difference."""
+    """Everything there is to report.
+
+    `denied` is the outcome if what cannot be known offline turns out against the request, None
+    where that makes no difference."""
 
     options: Options
     choice: Choice
-    ask: Ask
+    spec: RequestSpec
     now: float
-    way: Way
-    denied: Way | None = None
+    way: Outcome
+    denied: Outcome | None = None
 
     @property
     def trip(self) -> Trip:
@@ -78,8 +80,8 @@ class Explanation:
         return ADMITTED if self.denied is None else UNKNOWN
 
 
-class _Hasty(asyncio.SelectorEventLoop):
-    """A loop in which nothing waits for its time, such as that of "auth_delay"."""
+class _ImpatientLoop(asyncio.SelectorEventLoop):
+    """A loop whose timers, such as that of "auth_delay", expire at once."""
 
     def call_at(  # type: ignore[override]
         self, when: float, *args: Any, **more: Any
@@ -100,26 +102,26 @@ class Explainer:
         self._trace.prepare(self._cycle, now, keys)
         self._options, self._now = options, now
 
-    def explain(self, ask: Ask, token: str) -> Explanation:
-        """Follows a request; raises AskError, and KeySetError for bad keys.
+    def explain(self, spec: RequestSpec, token: str) -> Explanation:
+        """Follows a request; raises RequestSpecError, and KeySetError for invalid keys.
 
-        The token is put where the location that the request comes to looks for it."""
+        The token is put where the location that serves the request looks for it."""
         if _CONTROL.search(token):
-            raise AskError("the token has a line break in it, or another control character")
-        asked = put_token(ask, token, BEARER)
-        way = self._go(asked, token, grants=True)
+            raise RequestSpecError("the token contains a line break or another control character")
+        request = put_token(spec, token, BEARER)
+        way = self._go(request, token, grants=True)
         if way.trip.gated is not None:
-            again = put_token(ask, token, place_of_token(way.trip.gated))
-            if again != asked:
-                asked, way = again, self._go(again, token, grants=True)
-        denied = self._go(asked, token, grants=False) if way.trip.questions else None
+            again = put_token(spec, token, carrier_of(way.trip.gated))
+            if again != request:
+                request, way = again, self._go(again, token, grants=True)
+        denied = self._go(request, token, grants=False) if way.trip.questions else None
         if denied is not None and denied.end == way.end:
             denied = None
         choice: Choice = self._cycle.scope.things[Choice]
-        return Explanation(self._options, choice, ask, self._now, way, denied)
+        return Explanation(self._options, choice, spec, self._now, way, denied)
 
-    def _go(self, ask: Ask, token: str, *, grants: bool) -> Way:
-        made = make_request(self._cycle, ask)
+    def _go(self, spec: RequestSpec, token: str, *, grants: bool) -> Outcome:
+        arrival = make_request(self._cycle, spec)
         self._trace.grants = grants
-        with no_network(any_name=True), asyncio.Runner(loop_factory=_Hasty) as runner:
-            return Way(runner.run(self._trace.go(made, token)), made.r)
+        with no_network(any_name=True), asyncio.Runner(loop_factory=_ImpatientLoop) as runner:
+            return Outcome(runner.run(self._trace.go(arrival, token)), arrival.r)

@@ -1,4 +1,4 @@
-"""What is told of a request: one line a fact, with the statement that decided it."""
+"""The lines of an explanation: one fact each, with the statement that decided it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..jwt import Key
 SHOWN = 200  # characters of a value
 
 
-class Mark(StrEnum):
-    """What came of a check."""
+class Result(StrEnum):
+    """The result of a check; a note is not a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -26,9 +26,9 @@ class Mark(StrEnum):
 
 
 class Line(NamedTuple):
-    """One fact; `statement` is what it is so by, None if that is no directive."""
+    """One fact; `statement` is the directive that decides it, if there is one."""
 
-    mark: Mark
+    mark: Result
     name: str
     text: str
     statement: Statement | None = None
@@ -39,16 +39,16 @@ def place_of(statement: Statement | None) -> str:
 
 
 def shown(text: str) -> str:
-    """Text of a configuration or a request, one character per byte, for people's eyes."""
+    """Text of a configuration or a request, one character per byte, as it can be printed."""
     try:
         text = text.encode("latin-1").decode("utf-8", "replace")
-    except UnicodeEncodeError:  # was not of bytes
+    except UnicodeEncodeError:  # not bytes
         return printable(text)
     return printable(text)
 
 
 def printable(text: str) -> str:
-    """Without what a terminal would not print but obey."""
+    """Without control characters that a terminal would act on."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
@@ -59,22 +59,22 @@ def value_text(value: object) -> str:
 
 
 def statements_of(level: Level, *names: str, every: bool = False) -> list[Statement]:
-    """Those that set one of these here; `every`: of all blocks around, as where lists add up."""
+    """Those that set one of `names` here; `every`: in all enclosing blocks too."""
     if not every:
-        return next((found for name in names if (found := level.set_by(name))), [])
-    found, at = list[Statement](), level
+        return next((here for name in names if (here := level.set_by(name))), [])
+    statements, at = list[Statement](), level
     while True:
-        found = [*(s for name in names for s in at.statements.get(name, ())), *found]
+        statements = [*(s for name in names for s in at.statements.get(name, ())), *statements]
         if at.outer is None:
-            return found
+            return statements
         at = at.outer
 
 
-def statement_with(found: Iterable[Statement], *words: str) -> Statement | None:
-    """The first that has all of the words, or else the first at all."""
-    found = list(found)
-    fitting = (s for s in found if all(word in s.args for word in words))
-    return next(fitting, found[0] if found else None)
+def statement_with(statements: Iterable[Statement], *words: str) -> Statement | None:
+    """The first that has all of the words, else the first one."""
+    statements = list(statements)
+    matching = (s for s in statements if all(word in s.args for word in words))
+    return next(matching, statements[0] if statements else None)
 
 
 def key_text(key: Key) -> str:
@@ -91,7 +91,7 @@ def listed(words: Iterable[str], most: int = 8) -> str:
 
 
 def date_text(seconds: float) -> str:
-    """A NumericDate for people."""
+    """A NumericDate in UTC."""
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):

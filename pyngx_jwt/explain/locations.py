@@ -8,22 +8,22 @@ from ..http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER
 from ..http.level import Level
 from ..http.request import Request
 from ..modules.core import CoreConf
-from .lines import Mark
+from .lines import Result
 from .trip import Trip, location_text
 
 
-def tell_location(level: Level, r: Request, trip: Trip) -> None:
+def report_location(level: Level, r: Request, trip: Trip) -> None:
     """Adds the location that the request has come to."""
     if level.context & SERVER:
-        trip.add(Mark.NOTE, "location", "the server itself, no location", level.statement)
+        trip.add(Result.NOTE, "location", "the server itself, no location", level.statement)
         return
-    trip.add(Mark.NOTE, "location", location_text(level), level.statement)
+    trip.add(Result.NOTE, "location", location_text(level), level.statement)
     if level.context & LIMIT_EXCEPT:
-        trip.add(Mark.NOTE, "", f"the method {r.method} is not excepted", level.statement)
+        trip.add(Result.NOTE, "", f"the method {r.method} is not excepted", level.statement)
     for inner in _chain(level):
         around = "" if inner is level else f"in {location_text(inner)}: "
-        trip.add(Mark.NOTE, "", f"{around}{_why(inner)}", inner.statement)
-        _tell_losers(inner, r, trip)
+        trip.add(Result.NOTE, "", f"{around}{_why(inner)}", inner.statement)
+        _report_losers(inner, r, trip)
 
 
 def _chain(level: Level) -> list[Level]:
@@ -49,12 +49,12 @@ def _why(level: Level) -> str:
     return "the longest prefix"
 
 
-def _tell_losers(chosen: Level, r: Request, trip: Trip) -> None:
+def _report_losers(chosen: Level, r: Request, trip: Trip) -> None:
     """Siblings that match, too."""
     if chosen[CoreConf].is_named:
         return
     for level, reason in _losers(chosen, r):
-        trip.add(Mark.NOTE, "", f"not {location_text(level)}: {reason}", level.statement)
+        trip.add(Result.NOTE, "", f"not {location_text(level)}: {reason}", level.statement)
 
 
 def _losers(chosen: Level, r: Request) -> Iterator[tuple[Level, str]]:

@@ -8,16 +8,16 @@ from typing import Any
 
 from ..http.request import Request
 from ..http1.response_head import absolute_location
-from .explainer import REFUSED, UNKNOWN, Explanation, Way
-from .lines import Line, Mark, place_of, shown
+from .explainer import REFUSED, UNKNOWN, Explanation, Outcome
+from .lines import Line, Result, place_of, shown
 from .trip import status_text
 
 MARKS = {
-    Mark.PASSED: "ok",
-    Mark.FAILED: "FAIL",
-    Mark.SKIPPED: "-",
-    Mark.UNKNOWN: "?",
-    Mark.NOTE: "",
+    Result.PASSED: "ok",
+    Result.FAILED: "FAIL",
+    Result.SKIPPED: "-",
+    Result.UNKNOWN: "?",
+    Result.NOTE: "",
 }
 SHOWN_BODY = 60  # bytes
 
@@ -25,24 +25,29 @@ SHOWN_BODY = 60  # bytes
 # -- as text ----------------------------------------------------------------------------------
 
 
-def as_text(told: Explanation) -> str:
-    """A column of marks, of checks, of facts, and where it is written so."""
+def as_text(explanation: Explanation) -> str:
+    """Columns of marks, checks, facts, and the file and line of the statement that decided."""
     rows = [
-        ("", "dialect", f'"{told.choice.name}" ({told.choice.dialect.project})', _evidence(told)),
-        ("", "request", shown(told.ask.text), ""),
+        (
+            "",
+            "dialect",
+            f'"{explanation.choice.name}" ({explanation.choice.dialect.project})',
+            _evidence(explanation),
+        ),
+        ("", "request", shown(explanation.spec.text), ""),
     ]
-    rows += [(MARKS[x.mark], x.name, x.text, place_of(x.statement)) for x in told.trip.lines]
-    rows.append(("", "answer", _answer_row(told.way), ""))
+    rows += [(MARKS[x.mark], x.name, x.text, place_of(x.statement)) for x in explanation.trip.lines]
+    rows.append(("", "answer", _answer_row(explanation.way), ""))
     width = max(len(name) for _, name, _, _ in rows)
     lines = []
     for mark, name, text, place in rows:
         end = f"  [{place}]" if place else ""
         lines.append(f"{mark:4} {name:{width}}  {text}{end}")
-    return "\n".join([*lines, "", *_outcome(told)]) + "\n"
+    return "\n".join([*lines, "", *_outcome(explanation)]) + "\n"
 
 
-def _evidence(told: Explanation) -> str:
-    evidence = told.choice.evidence
+def _evidence(explanation: Explanation) -> str:
+    evidence = explanation.choice.evidence
     if not evidence:
         return ""
     first = evidence[0]
@@ -50,7 +55,7 @@ def _evidence(told: Explanation) -> str:
     return f"{shown(first.what)} in {shown(first.place)}{more}"
 
 
-def _answer_row(way: Way) -> str:
+def _answer_row(way: Outcome) -> str:
     body = way.body
     if way.trip.upstream is not None or way.status is None or not body or way.r.err_status:
         return answer_text(way)
@@ -58,56 +63,60 @@ def _answer_row(way: Way) -> str:
     return f"{answer_text(way)}: {text}{'...' if len(body) > SHOWN_BODY else ''}"
 
 
-def _outcome(told: Explanation) -> Iterator[str]:
-    way = told.way
-    if told.verdict == REFUSED:
+def _outcome(explanation: Explanation) -> Iterator[str]:
+    way = explanation.way
+    if explanation.verdict == REFUSED:
         yield f"refused: {status_text(way.status)}"
         yield from _because(way)
-        if told.denied is not None:
-            yield f"  or {answer_text(told.denied)}: that depends on"
+        if explanation.denied is not None:
+            yield f"  or {answer_text(explanation.denied)}: that depends on"
             yield from (f"    {question}" for question in way.trip.questions)
-    elif told.verdict == UNKNOWN:
-        assert told.denied is not None
+    elif explanation.verdict == UNKNOWN:
+        assert explanation.denied is not None
         yield "unknown: no check refuses the request, but the outcome depends on"
         yield from (f"  {question}" for question in way.trip.questions)
         yield f"if it is admitted: {answer_text(way)}"
-        yield f"if not: {answer_text(told.denied)}"
-        way = told.denied
+        yield f"if not: {answer_text(explanation.denied)}"
+        way = explanation.denied
     else:
-        yield from _admitted(told)
+        yield from _admitted(explanation)
     for name, value in (("WWW-Authenticate", challenge(way.r)), ("Location", location(way.r))):
         if value:
             yield f"  {name}: {shown(value)}"
-    for entry in told.trip.log:
+    for entry in explanation.trip.log:
         yield f"  log [{entry.level}]: {shown(entry.text)}"
         if not entry.written:
             place = f" in {place_of(entry.statement)}" if entry.statement else ""
             yield f'    not written: error_log{place} takes "{entry.taken}" and worse'
 
 
-def _admitted(told: Explanation) -> Iterator[str]:
-    trip = told.trip
+def _admitted(explanation: Explanation) -> Iterator[str]:
+    trip = explanation.trip
     if trip.refused is not None:
         yield "admitted despite the refusal: error_page leads to an upstream"
-        yield from _because(told.way)
+        yield from _because(explanation.way)
     else:
         yield "admitted" if trip.gated is not None else "admitted: no token was checked"
-    if trip.upstream is not None or told.way.status != 200:
-        yield f"  {answer_text(told.way)}"
-        if trip.upstream is None and told.way.trip.decided is not None and told.way.status != 200:
-            yield from _because(told.way)
+    if trip.upstream is not None or explanation.way.status != 200:
+        yield f"  {answer_text(explanation.way)}"
+        if (
+            trip.upstream is None
+            and explanation.way.trip.decided is not None
+            and explanation.way.status != 200
+        ):
+            yield from _because(explanation.way)
 
 
-def _because(way: Way) -> Iterator[str]:
+def _because(way: Outcome) -> Iterator[str]:
     line = way.trip.decided
     assert line is not None
-    found = line.statement
-    place = f"  [{found.name} in {place_of(found)}]" if found else ""
+    statement = line.statement
+    place = f"  [{statement.name} in {place_of(statement)}]" if statement else ""
     yield f"  because of {line.name}: {line.text}{place}"
 
 
-def answer_text(way: Way) -> str:
-    """What the client gets."""
+def answer_text(way: Outcome) -> str:
+    """The response that the client gets."""
     upstream = way.trip.upstream
     if upstream is None:
         return status_text(way.status)
@@ -127,12 +136,12 @@ def location(r: Request) -> str:
 # -- as JSON ----------------------------------------------------------------------------------
 
 
-def as_json(told: Explanation) -> str:
-    """The same for programs."""
-    trip, exam = told.trip, told.trip.examination
-    choice = told.choice
+def as_json(explanation: Explanation) -> str:
+    """The explanation for programs."""
+    trip, exam = explanation.trip, explanation.trip.examination
+    choice = explanation.choice
     document = {
-        "configuration": shown(told.options.conf_file),
+        "configuration": shown(explanation.options.conf_file),
         "dialect": {
             "name": choice.name,
             "project": choice.dialect.project,
@@ -142,17 +151,17 @@ def as_json(told: Explanation) -> str:
             ],
             "ambiguous": choice.ambiguous,
         },
-        "request": shown(told.ask.text),
-        "now": told.now,
+        "request": shown(explanation.spec.text),
+        "now": explanation.now,
         "checks": [_line(line) for line in trip.lines],
         "token": None
         if exam is None
         else {"header": exam.header, "claims": exam.claims, "verified": exam.vouched},
         "outcome": {
-            "verdict": told.verdict,
-            **_way(told.way),
-            "depends_on": [] if told.denied is None else trip.questions,
-            "otherwise": None if told.denied is None else _way(told.denied),
+            "verdict": explanation.verdict,
+            **_way(explanation.way),
+            "depends_on": [] if explanation.denied is None else trip.questions,
+            "otherwise": None if explanation.denied is None else _way(explanation.denied),
             "log": [
                 {"level": e.level, "text": shown(e.text), "written": e.written} for e in trip.log
             ],
@@ -161,7 +170,7 @@ def as_json(told: Explanation) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _way(way: Way) -> dict[str, Any]:
+def _way(way: Outcome) -> dict[str, Any]:
     upstream, decided = way.trip.upstream, way.trip.decided
     return {
         "status": way.status,
@@ -180,19 +189,19 @@ def _way(way: Way) -> dict[str, Any]:
     }
 
 
-def _answered_by(way: Way) -> str:
+def _answered_by(way: Outcome) -> str:
     if way.trip.upstream is not None:
         return "upstream"
     return "closed" if way.status is None else "server"
 
 
 def _line(line: Line) -> dict[str, Any]:
-    found = line.statement
+    statement = line.statement
     return {
         "check": line.name,
         "result": line.mark,
         "text": line.text,
-        "file": None if found is None else shown(found.file),
-        "line": None if found is None else found.line,
-        "directive": None if found is None else shown(found.name),
+        "file": None if statement is None else shown(statement.file),
+        "line": None if statement is None else statement.line,
+        "directive": None if statement is None else shown(statement.name),
     }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..compile import Cycle
 from ..errors import ConfError, WrongWords
@@ -19,9 +20,6 @@ from ..http.subrequest import Kept
 from ..http1.head import RefusedHead, parse_head
 from ..http1.head_types import head_options
 
-if TYPE_CHECKING:
-    from .trace import Trace
-
 PORTS = {"http": 80, "https": 443}
 LOOPBACK = "127.0.0.1"
 BODY_SIZE = 1 << 20  # bytes of an answer that are kept
@@ -29,11 +27,11 @@ _URL = re.compile(r"(https?)://(\[[^\]/?#]+\]|[^:/?#\[\]]+)(?::([0-9]{1,5}))?([^
 _FIELD = re.compile(r"([^\s:\0]+):[ \t]*([^\r\n\0]*)\Z")
 
 
-class AskError(WrongWords):
-    """What was asked for makes no request, and why."""
+class RequestSpecError(WrongWords):
+    """The reason why no request can be made."""
 
 
-class Url(NamedTuple):
+class RequestUrl(NamedTuple):
     """``host`` is as written, without a port; of a path alone ``scheme`` and ``host`` are "" and
     ``port`` is 0."""
 
@@ -45,10 +43,10 @@ class Url(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Who asks for what; ``fields`` are lines "Name: value", ``body`` is a length in bytes."""
+class RequestSpec:
+    """A request to explain; ``fields`` are lines "Name: value", ``body`` is a length in bytes."""
 
-    url: Url
+    url: RequestUrl
     method: str = "GET"
     fields: tuple[str, ...] = ()
     client: str = "127.0.0.1"
@@ -63,37 +61,37 @@ class Ask:
         return f"{self.method} {url.scheme}://{url.host}{port}{url.target}"
 
 
-def parse_url(text: str) -> Url:
-    """The parts of an absolute URL, or of a path; raises AskError."""
+def parse_url(text: str) -> RequestUrl:
+    """The parts of an absolute URL, or of a path; raises RequestSpecError."""
     if text.startswith("/"):
-        return Url("", "", 0, text.partition("#")[0], False)
-    found = _URL.fullmatch(text)
-    if found is None or int(found[3] or 1) not in range(1, 65536):
-        raise AskError(f'no http:// or https:// URL: "{text}"')
-    scheme, target = found[1].lower(), found[4] or "/"
+        return RequestUrl("", "", 0, text.partition("#")[0], False)
+    match = _URL.fullmatch(text)
+    if match is None or int(match[3] or 1) not in range(1, 65536):
+        raise RequestSpecError(f'no http:// or https:// URL: "{text}"')
+    scheme, target = match[1].lower(), match[4] or "/"
     target = target if target.startswith("/") else f"/{target}"
-    port = int(found[3] or PORTS[scheme])
-    return Url(scheme, found[2], port, target, found[3] is not None)
+    port = int(match[3] or PORTS[scheme])
+    return RequestUrl(scheme, match[2], port, target, match[3] is not None)
 
 
 def parse_field(text: str) -> str:
-    """A header line as it will be sent; raises AskError."""
-    found = _FIELD.match(text)
-    if found is None:
-        raise AskError(f'not a header field "Name: value": "{text}"')
-    return f"{found[1]}: {found[2]}"
+    """A header line as it is sent; raises RequestSpecError."""
+    match = _FIELD.match(text)
+    if match is None:
+        raise RequestSpecError(f'not a header field "Name: value": "{text}"')
+    return f"{match[1]}: {match[2]}"
 
 
 def parse_client(text: str) -> str:
-    """An IP address; raises AskError."""
+    """An IP address; raises RequestSpecError."""
     try:
         return str(ip_address(text))
     except ValueError:
-        raise AskError(f'not an IP address: "{text}"') from None
+        raise RequestSpecError(f'not an IP address: "{text}"') from None
 
 
 class _Tls:
-    """What variables ask of a TLS connection."""
+    """The TLS properties that variables read."""
 
     session_reused = False
 
@@ -108,8 +106,8 @@ class _Tls:
 
 
 @dataclass(slots=True)
-class Nobody:
-    """The Connection of a client that is not there."""
+class AbsentClient:
+    """The Connection of a client that does not exist."""
 
     remote_addr: str
     server_addr: str
@@ -132,7 +130,7 @@ class Nobody:
 
 
 class Received(Kept):
-    """What a client gets, as far as it is kept."""
+    """The response that a client gets, up to BODY_SIZE."""
 
     has_body = True
 
@@ -147,7 +145,7 @@ class Received(Kept):
 
 @dataclass(slots=True)
 class GivenBody:
-    """A request body of which only the length is known; it has come with the head."""
+    """A request body of which only the length is known; it has arrived with the head."""
 
     received: int
     complete: bool = True
@@ -163,20 +161,21 @@ class GivenBody:
 class Traced(Request):
     """A request that is followed."""
 
-    trace: Trace
+    page_begins: Callable[[Traced, Status], None]
 
     def begin_page(self, status: Status) -> None:
-        self.trace.begins_page(self, status)
+        self.page_begins(self, status)
         super().begin_page(status)
 
     async def send(self, data: bytes) -> None:
-        """There is no client that "limit_rate" could be for."""
+        """Without a client "limit_rate" does not apply."""
         self.write(data)
 
 
 def take_given_body(r: Request) -> None:
-    """Has the body kept as if it had been read, without bytes that could be written to a file;
-    raises BodyError if it is too large."""
+    """Keeps the body as if it had been read, without any bytes to write to a file.
+
+    Raises BodyError if it is too large."""
     main = r.main
     if isinstance(main.body_in, GivenBody) and main.body is None and not main.discards_body:
         length = main.body_in.received
@@ -184,26 +183,28 @@ def take_given_body(r: Request) -> None:
         main.body = KeptBody(length=length)
 
 
-class Made(NamedTuple):
-    """A request, where it came in, and remarks on that; a refused head has its refusal."""
+class Arrival(NamedTuple):
+    """A request, the address that it arrives at, and remarks; a refused head has its refusal."""
 
     r: Traced
     address: ListenAddress
     refused: RefusedHead | None
     remarks: tuple[str, ...]
-    is_mistaken: bool  # plain HTTP where TLS is spoken
+    is_mistaken: bool  # plain HTTP on a TLS port
 
 
-def make_request(cycle: Cycle, ask: Ask) -> Made:
-    """The request that the servers of a configuration would see; raises AskError."""
-    address, remarks = choose_address(cycle, ask)
-    head = _read(ask, address)
+def make_request(cycle: Cycle, spec: RequestSpec) -> Arrival:
+    """The request that the servers of a configuration would see; raises RequestSpecError."""
+    address, remarks = choose_address(cycle, spec)
+    head = _read(spec, address)
     refused = head if isinstance(head, RefusedHead) else None
     listen = address.listen
-    is_mistaken = bool(listen.ssl) and ask.url.scheme == "http"
+    is_mistaken = bool(listen.ssl) and spec.url.scheme == "http"
     tls = _Tls() if listen.ssl and not is_mistaken else None
-    host = (ask.url.host.strip("[]") if _is_ip(ask.url.host) else LOOPBACK) or LOOPBACK
-    client = Nobody(ask.client, host if listen.wildcard else listen.host, str(listen.port), tls)
+    host = (spec.url.host.strip("[]") if _is_ip(spec.url.host) else LOOPBACK) or LOOPBACK
+    client = AbsentClient(
+        spec.client, host if listen.wildcard else listen.host, str(listen.port), tls
+    )
     understood = head.head if isinstance(head, RefusedHead) else head
     r = request_of(understood, client, Received(BODY_SIZE), address.names, Traced)
     assert isinstance(r, Traced)
@@ -215,8 +216,8 @@ def make_request(cycle: Cycle, ask: Ask) -> Made:
     if refused is not None:
         r.content_length_in, r.chunked_in = -1, False
     elif r.content_length_in > 0 or r.chunked_in:
-        r.body_in = GivenBody(ask.body if r.chunked_in else r.content_length_in)
-    return Made(r, address, refused, remarks, is_mistaken)
+        r.body_in = GivenBody(spec.body if r.chunked_in else r.content_length_in)
+    return Arrival(r, address, refused, remarks, is_mistaken)
 
 
 def _is_ip(host: str) -> bool:
@@ -226,14 +227,14 @@ def _is_ip(host: str) -> bool:
         return False
 
 
-def _read(ask: Ask, address: ListenAddress) -> RequestHead | RefusedHead:
-    lines, url = list(ask.fields), ask.url
+def _read(spec: RequestSpec, address: ListenAddress) -> RequestHead | RefusedHead:
+    lines, url = list(spec.fields), spec.url
     if not _has(lines, "host"):
         host = url.host or "localhost"
         lines.insert(0, f"Host: {host}:{url.port}" if url.has_port else f"Host: {host}")
-    if ask.body and not (_has(lines, "content-length") or _has(lines, "transfer-encoding")):
-        lines.append(f"Content-Length: {ask.body}")
-    text = "\r\n".join([f"{ask.method} {ask.url.target} HTTP/1.1", *lines, "", ""])
+    if spec.body and not (_has(lines, "content-length") or _has(lines, "transfer-encoding")):
+        lines.append(f"Content-Length: {spec.body}")
+    text = "\r\n".join([f"{spec.method} {spec.url.target} HTTP/1.1", *lines, "", ""])
     data = text.encode("latin-1")
     default = address.names.default
     head = parse_head(data, head_options(default))
@@ -247,21 +248,21 @@ def _has(lines: list[str], name: str) -> bool:
     return any(line.lower().startswith(f"{name}:") for line in lines)
 
 
-def choose_address(cycle: Cycle, ask: Ask) -> tuple[ListenAddress, tuple[str, ...]]:
-    """Where the request comes in: by port, then by address, then by name."""
+def choose_address(cycle: Cycle, spec: RequestSpec) -> tuple[ListenAddress, tuple[str, ...]]:
+    """The address that the request arrives at: by port, then by address, then by name."""
     ports = cycle.scope.shared(Built).ports.values()
     every = [address for port in ports for address in port.addresses]
     every = [address for address in every if address.listen.port]
     if not every:
-        raise AskError("the configuration has no server that listens on a port")
-    url, remarks = ask.url, []
-    found = [address for address in every if address.listen.port == url.port]
-    host = (url.host or _named(ask)).strip("[]")
-    if not found:
-        found = every
-    exact = [address for address in found if address.listen.host == host]
-    known = [address for address in found if _knows(address, host)]
-    chosen = (exact or known or [a for a in found if a.listen.wildcard] or found)[0]
+        raise RequestSpecError("the configuration has no server that listens on a port")
+    url, remarks = spec.url, []
+    candidates = [address for address in every if address.listen.port == url.port]
+    host = (url.host or _named(spec)).strip("[]")
+    if not candidates:
+        candidates = every
+    exact = [address for address in candidates if address.listen.host == host]
+    known = [address for address in candidates if _knows(address, host)]
+    chosen = (exact or known or [a for a in candidates if a.listen.wildcard] or candidates)[0]
     if not url.scheme:
         return chosen, ()
     if chosen.listen.port != url.port:
@@ -273,9 +274,9 @@ def choose_address(cycle: Cycle, ask: Ask) -> tuple[ListenAddress, tuple[str, ..
     return chosen, tuple(remarks)
 
 
-def _named(ask: Ask) -> str:
-    """The host of the Host line."""
-    lines = (line for line in ask.fields if line.lower().startswith("host:"))
+def _named(spec: RequestSpec) -> str:
+    """The host of the Host header."""
+    lines = (line for line in spec.fields if line.lower().startswith("host:"))
     return next(lines, "").partition(":")[2].strip(" \t").partition(":")[0]
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from ..conf.parse import Statement
 from ..http.contexts import LOCATION_IF, SERVER_IF
@@ -13,22 +12,26 @@ from ..http.request import Request, Status
 from ..http.status import DONE
 from ..http.template import Template
 from ..modules.rewrite import EXIT
-from .lines import Mark, shown
-from .places import switch_words
+from .carriers import switch_words
+from .lines import Result, shown
 from .trip import Trip, level_of, status_text
-
-if TYPE_CHECKING:
-    from .trace import Trace
 
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 
 
 class Step:
-    """One directive while it is run."""
+    """One directive while it runs; `is_gated` says whether a level requires tokens."""
 
-    def __init__(self, trace: Trace, r: Request, level: Level, statement: Statement) -> None:
-        self.trace, self.r, self.level, self.statement = trace, r, level, statement
-        self.trip: Trip = trace.trip
+    def __init__(
+        self,
+        trip: Trip,
+        is_gated: Callable[[Level], bool],
+        r: Request,
+        level: Level,
+        statement: Statement,
+    ) -> None:
+        self.trip, self.is_gated = trip, is_gated
+        self.r, self.level, self.statement = r, level, statement
         self.values = self._values() if statement.name == "if" else []
         self.at = len(self.trip.lines)
         self.uri, self.args, self.variables = r.uri, r.args, dict(r.variables)
@@ -40,14 +43,14 @@ class Step:
         for name in dict.fromkeys(_VARIABLE.findall(" ".join(self.statement.args))):
             value = Template(name).bind(self.level.variables)(self.r)
             texts.append(f'{name} is "{shown(value)}"')
-        del self.trip.log[logged:]  # the condition says it itself
+        del self.trip.log[logged:]  # evaluating the condition logs it again
         return texts
 
     async def wait(self, answer: Awaitable[Status | None]) -> Status | None:
         return self.done(await answer)
 
     def done(self, rc: Status | None) -> Status | None:
-        """Adds what came of it; inner directives have done so before."""
+        """Adds the effect of the directive; inner directives have added theirs before."""
         name, words = self.statement.name, " ".join(self.statement.args)
         if name == "if":
             self._condition(words)
@@ -58,7 +61,7 @@ class Step:
         elif name == "set":
             self._set()
         else:
-            self.trip.add(Mark.NOTE, name, "ends the directives here", self.statement)
+            self.trip.add(Result.NOTE, name, "ends the directives here", self.statement)
         return rc
 
     def _condition(self, words: str) -> None:
@@ -66,26 +69,26 @@ class Step:
         at = next((i for i in inner if i.statement is self.statement), None)
         holds = at is not None and self.r.location is at.location
         verb = "holds" if holds else "does not hold"
-        mark = Mark.NOTE if holds else Mark.SKIPPED
+        mark = Result.NOTE if holds else Result.SKIPPED
         self.trip.add(mark, "if", f"{shown(words)} {verb}", self.statement, at=self.at)
         for number, text in enumerate(self.values, self.at + 1):
-            self.trip.add(Mark.NOTE, "", text, at=number)
+            self.trip.add(Result.NOTE, "", text, at=number)
 
     def _rewritten(self) -> None:
         r = self.r
         if (r.uri, r.args) == (self.uri, self.args) and not r.uri_changed:
-            self.trip.add(Mark.SKIPPED, "rewrite", "does not match", self.statement)
+            self.trip.add(Result.SKIPPED, "rewrite", "does not match", self.statement)
             return
         uri = f"{r.uri}?{r.args}" if r.args else r.uri
-        self.trip.add(Mark.NOTE, "rewrite", f'the URI is now "{shown(uri)}"', self.statement)
+        self.trip.add(Result.NOTE, "rewrite", f'the URI is now "{shown(uri)}"', self.statement)
 
     def _set(self) -> None:
         name = self.statement.args[0].removeprefix("$").lower()
         text = f'${name} is "{shown(self.r.variables.get(name, ""))}"'
-        self.trip.add(Mark.NOTE, "set", text, self.statement)
+        self.trip.add(Result.NOTE, "set", text, self.statement)
 
     def _answered(self, rc: Status) -> None:
-        """A return or a redirect: the rewrite phase comes before the access phase."""
+        """A "return" or a redirect: the rewrite phase precedes the access phase."""
         r, trip = self.r, self.trip
         status = r.status if rc == DONE else rc
         text = f"answers {status} before the access phase"
@@ -93,12 +96,12 @@ class Step:
             text = "closes the connection without an answer, before the access phase"
         at = level_of(r.location)
         for level in (at, self.level):
-            if level.location is not None and self.trace.gates_of(level):
+            if level.location is not None and self.is_gated(level):
                 text += f": the token that {switch_words(level)} requires is not checked"
                 break
         if status == 500 and len(trip.log) > trip.logged:
             text = f"{shown(trip.log[-1].text)}: {status_text(status)}"
-        line = trip.add(Mark.NOTE, self.statement.name, text, self.statement)
+        line = trip.add(Result.NOTE, self.statement.name, text, self.statement)
         if status >= 400:
             trip.refuse(line, status)
         else:

@@ -1,37 +1,37 @@
-"""Which server a request comes to, and why the others do not get it."""
+"""The server that a request is for, and why the others are not chosen."""
 
 from __future__ import annotations
 
 from ..modules.core import CoreConf
-from .lines import Mark, shown
-from .request import Made
+from .lines import Result, shown
+from .request import Arrival
 from .trip import Trip, level_of
 
 MOST = 8  # servers that are named
 
 
-def tell_server(made: Made, trip: Trip) -> None:
+def report_server(arrival: Arrival, trip: Trip) -> None:
     """Adds the server, and the others of its address."""
-    names, server = made.address.names, made.r.server
+    names, server = arrival.address.names, arrival.r.server
     level = trip.at = level_of(server.location)
-    found = None if made.refused is not None else names.find(made.r.host, made.r)
-    text = f"{shown(server.name or 'without a name')}, on {made.address.listen.text}"
-    if found is None and (server.name != made.r.host):
+    match = None if arrival.refused is not None else names.find(arrival.r.host, arrival.r)
+    text = f"{shown(server.name or 'without a name')}, on {arrival.address.listen.text}"
+    if match is None and (server.name != arrival.r.host):
         text += ", the default server there"
-    trip.add(Mark.NOTE, "server", text, level.statement)
-    for remark in made.remarks:
-        trip.add(Mark.NOTE, "server", remark)
-    others = [inner for inner, other in made.address.levels if other is not server]
-    if found is not None and others:
-        name, kind = _name_of(level[CoreConf].server_names, made.r.host)
-        trip.add(Mark.NOTE, "", f"{kind} {shown(name)}", *level.set_by("server_name"))
+    trip.add(Result.NOTE, "server", text, level.statement)
+    for remark in arrival.remarks:
+        trip.add(Result.NOTE, "server", remark)
+    others = [inner for inner, other in arrival.address.levels if other is not server]
+    if match is not None and others:
+        name, kind = _name_of(level[CoreConf].server_names, arrival.r.host)
+        trip.add(Result.NOTE, "", f"{kind} {shown(name)}", *level.set_by("server_name"))
     elif others:
-        trip.add(Mark.NOTE, "", f'no server_name matches "{shown(made.r.host)}"')
+        trip.add(Result.NOTE, "", f'no server_name matches "{shown(arrival.r.host)}"')
     for other in others[:MOST]:
-        told = ", ".join(map(shown, other[CoreConf].server_names)) or "without a name"
-        trip.add(Mark.NOTE, "", f"not server {told}", other.statement)
+        names_text = ", ".join(map(shown, other[CoreConf].server_names)) or "without a name"
+        trip.add(Result.NOTE, "", f"not server {names_text}", other.statement)
     if len(others) > MOST:
-        trip.add(Mark.NOTE, "", f"nor {len(others) - MOST} more")
+        trip.add(Result.NOTE, "", f"nor {len(others) - MOST} more")
 
 
 def _name_of(names: tuple[str, ...], host: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a gate made of a request, line by line."""
+"""The decision of a gate about a token, line by line."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ from ..modules.auth_jwt.gate import KEYLESS
 from ..modules.auth_jwt.sources import Failure, Source
 from ..modules.auth_jwt.variables import KEY
 from ..modules.auth_jwt.watch import Watch
+from .carriers import carrier_of, switch_statements, switch_text, token_conf
 from .lines import (
     SHOWN,
     Line,
-    Mark,
+    Result,
     date_text,
     distance_text,
     duration_text,
@@ -50,35 +51,34 @@ from .lines import (
     statements_of,
     value_text,
 )
-from .places import place_of_token, switch_statements, switch_text, token_conf
 
 ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
-ASKED = "auth_jwt_key_request"
+KEY_REQUEST = "auth_jwt_key_request"
 UNVERIFIED = " (not verified)"
 
 
-class Told(NamedTuple):
-    """What there is to tell of a gate; `open_question` says what would have to be known."""
+class GateReport(NamedTuple):
+    """The lines of a gate; `open_question` names what the outcome depends on."""
 
     lines: list[Line]
     examination: Examination | None = None
     open_question: str = ""
-    as_if: Verified | None = None  # the token, taken to be good, where that is the question
+    as_if: Verified | None = None  # the token if those keys verify it
 
 
-def tell(level: Level, r: Request, watch: Watch, given: str, now: float) -> Told:
-    """The gate's lines, after it has looked at the request; `given` is the token in question."""
-    return _Teller(level, r, watch, now).tell(given)
+def report_gate(level: Level, r: Request, watch: Watch, given: str, now: float) -> GateReport:
+    """The gate's lines, after it has handled the request; `given` is the token to explain."""
+    return _GateReporter(level, r, watch, now).report(given)
 
 
-class _Teller:
+class _GateReporter:
     def __init__(self, level: Level, r: Request, watch: Watch, now: float) -> None:
         self.level, self.r, self.watch, self.seen = level, r, watch, watch.seen
         self.now, self.lines = now, list[Line]()
-        self.missing = ""  # key requests that nothing stands in for
+        self.missing = ""  # key requests without a given response
         self.every = dialect_of(level.scope).adds_up
 
-    def add(self, mark: Mark, name: str, text: str, statement: Statement | None = None) -> None:
+    def add(self, mark: Result, name: str, text: str, statement: Statement | None = None) -> None:
         self.lines.append(Line(mark, name, text, statement))
 
     def one(self, *names: str) -> Statement | None:
@@ -91,30 +91,30 @@ class _Teller:
 
     # -- the request -----------------------------------------------------------------------
 
-    def tell(self, given: str) -> Told:
-        told, seen = self._tell(given), self.seen
+    def report(self, given: str) -> GateReport:
+        report, seen = self._report(given), self.seen
         if seen.rc is None and seen.refusal and self.r.method in self.watch.plan.excused:
-            self.add(Mark.NOTE, "method", f"{self.r.method} passes with whatever token")
-        return told
+            self.add(Result.NOTE, "method", f"{self.r.method} passes with any token")
+        return report
 
-    def _tell(self, given: str) -> Told:
+    def _report(self, given: str) -> GateReport:
         switch = statement_with(switch_statements(self.level))
         words = switch_text(switch) if switch is not None else "auth_jwt"
         if switch is not None and switch.name in dialect_of(self.level.scope).own_keys:
             words = switch.name
         if not self.seen.applied:
-            self.add(Mark.SKIPPED, "auth_jwt", f"not for this request: {self._why_not()}", switch)
-            return Told(self.lines)
-        self.add(Mark.PASSED, "auth_jwt", f"token required: {words}", switch)
+            self.add(Result.SKIPPED, "auth_jwt", f"not for this request: {self._why_not()}", switch)
+            return GateReport(self.lines)
+        self.add(Result.PASSED, "auth_jwt", f"token required: {words}", switch)
         if not self._token(given):
-            return Told(self.lines)
+            return GateReport(self.lines)
         keys = self.seen.keys
         if keys is None:
-            self.add(Mark.FAILED, "keys", self.watch.plan.no_keys, switch)
-            return Told(self.lines)
+            self.add(Result.FAILED, "keys", self.watch.plan.no_keys, switch)
+            return GateReport(self.lines)
         self._sources()
         if isinstance(keys, Failure):
-            return Told(self.lines)
+            return GateReport(self.lines)
         return self._judged(keys)
 
     def _why_not(self) -> str:
@@ -127,67 +127,69 @@ class _Teller:
         return f'{shown(enabled.text)} is "{shown(value)}"'
 
     def _token(self, given: str) -> bool:
-        place, token = place_of_token(self.level), self.seen.token or ""
+        carrier, token = carrier_of(self.level), self.seen.token or ""
         where = self.one("auth_jwt_location") or statement_with(switch_statements(self.level))
         if not token:
-            text = f'no token in "{place.text}"'
+            text = f'no token in "{carrier.text}"'
             if given:
                 text += ", although one was given"
-            self.add(Mark.FAILED, "token", text, where)
+            self.add(Result.FAILED, "token", text, where)
             return False
         digest = hashlib.sha256(token.encode("latin-1", "replace")).hexdigest()[:8]
-        text = f"in {place.text}: {len(token)} bytes, sha256:{digest}"
+        text = f"in {carrier.text}: {len(token)} bytes, sha256:{digest}"
         if given and token != given:
             text += ", not the given token"
-        self.add(Mark.PASSED, "token", text, where)
+        self.add(Result.PASSED, "token", text, where)
         return True
 
     # -- keys ------------------------------------------------------------------------------
 
     def _sources(self) -> None:
         for source in self.seen.sources:
-            found = self._found(source)
+            keys = self._keys_of(source)
             statement = self.statement_of(source)
-            if isinstance(found, Failure):
+            if isinstance(keys, Failure):
                 others = isinstance(self.seen.keys, Verifier) and bool(self.seen.keys.key_sets)
-                text = f"{shown(found.text)}; the others serve without" if others else found.text
-                self.add(Mark.NOTE if others else Mark.FAILED, "keys", shown(text), statement)
-            elif source in self.seen.fetched and not found.keys:
-                self.add(Mark.UNKNOWN, "keys", f"{source.place} is not made here", statement)
+                text = (
+                    f"{shown(keys.text)}; the other key sources are used" if others else keys.text
+                )
+                self.add(Result.NOTE if others else Result.FAILED, "keys", shown(text), statement)
+            elif source in self.seen.fetched and not keys.keys:
+                self.add(Result.UNKNOWN, "keys", f"{source.place} is not sent here", statement)
             else:
-                keys = listed(key_text(key) for key in found.keys)
-                self.add(Mark.PASSED, "keys", f"{shown(source.place)}: {keys}", statement)
+                names = listed(key_text(key) for key in keys.keys)
+                self.add(Result.PASSED, "keys", f"{shown(source.place)}: {names}", statement)
 
-    def _found(self, source: Source) -> KeySet | Failure:
-        found = source.current(self.r, time.time())
-        assert found is not None  # of requests something stands in
-        return found
+    def _keys_of(self, source: Source) -> KeySet | Failure:
+        keys = source.current(self.r, time.time())
+        assert keys is not None  # requests have a stand-in
+        return keys
 
-    def _keys_of(self, source: Source) -> bool:
-        found = self._found(source)
-        return isinstance(found, KeySet) and bool(found.keys)
+    def _has_keys(self, source: Source) -> bool:
+        keys = self._keys_of(source)
+        return isinstance(keys, KeySet) and bool(keys.keys)
 
     def statement_of(self, source: Source) -> Statement | None:
         """The statement that names this source."""
-        found = statements_of(
-            self.level, *dialect_of(self.level.scope).key_directives, ASKED, every=True
+        statements = statements_of(
+            self.level, *dialect_of(self.level.scope).key_directives, KEY_REQUEST, every=True
         )
         name = source.place.partition('"')[2].rstrip('"')
-        for statement in reversed(found):
+        for statement in reversed(statements):
             word = statement.args[0]
             if name and (name == word.partition("?")[0] or name.endswith(f"/{word}")):
                 return statement
-        fixed = [s for s in found if s.name == source.place]
-        kind = "auth_jwt_key_request" if source in self.seen.fetched else "auth_jwt_key_file"
-        fitting = fixed or [s for s in found if s.name == kind]
-        return fitting[-1] if fitting else None
+        fixed = [s for s in statements if s.name == source.place]
+        kind = KEY_REQUEST if source in self.seen.fetched else "auth_jwt_key_file"
+        matching = fixed or [s for s in statements if s.name == kind]
+        return matching[-1] if matching else None
 
     # -- the token -------------------------------------------------------------------------
 
-    def _judged(self, verifier: Verifier) -> Told:
+    def _judged(self, verifier: Verifier) -> GateReport:
         assert self.seen.token is not None
         exam = examine(verifier, self.seen.token, self.now)
-        self.missing = listed(s.place for s in self.seen.fetched if not self._keys_of(s))
+        self.missing = listed(s.place for s in self.seen.fetched if not self._has_keys(s))
         for check in exam.checks:
             self._check(check, exam, verifier)
         seen = self.seen
@@ -200,18 +202,18 @@ class _Teller:
             for demand, denial in self.watch.deny(self.r, verified):
                 self._demand(demand, denial, vouched=seen.verified is not None)
         if seen.would_refresh:
-            self.add(Mark.NOTE, "keys", "the server would now fetch these keys anew, and try again")
-        return Told(self.lines, exam, question, as_if)
+            self.add(Result.NOTE, "keys", "the server would fetch these keys again, and retry")
+        return GateReport(self.lines, exam, question, as_if)
 
     def _check(self, check: Check, exam: Examination, verifier: Verifier) -> None:
         if self.missing and check.refusal is not None and check.refusal.reason in KEYLESS:
             text = f"not known: the keys of {self.missing} are not here"
-            self.add(Mark.UNKNOWN, check.name, text)
+            self.add(Result.UNKNOWN, check.name, text)
         elif check.name == "form":
             self._form(check, verifier.policy)
         elif check.trial is not None:
-            tell = {"algorithm": self._algorithm, "key": self._key}.get(check.name, self._trial)
-            tell(check, check.trial, verifier)
+            report = {"algorithm": self._algorithm, "key": self._key}.get(check.name, self._trial)
+            report(check, check.trial, verifier)
         elif check.name == "claims":
             self._claims(check, exam)
         elif check.name in ("exp", "nbf"):
@@ -224,25 +226,25 @@ class _Teller:
         inner = any(line.name == "decryption" for line in self.lines)
         form = "the signed token inside" if inner else policy.form.value
         if check.refusal is None:
-            self.add(Mark.PASSED, "form", form, statement)
+            self.add(Result.PASSED, "form", form, statement)
             return
-        self.add(Mark.FAILED, "form", f"expected {form}: {check.refusal.text}", statement)
+        self.add(Result.FAILED, "form", f"expected {form}: {check.refusal.text}", statement)
         for name, octets in legible_parts(self.seen.token or ""):
-            self.add(Mark.NOTE, name, printable(octets.decode("utf-8", "replace")) + UNVERIFIED)
+            self.add(Result.NOTE, name, printable(octets.decode("utf-8", "replace")) + UNVERIFIED)
 
     def _algorithm(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         policy, header = verifier.policy, trial.header
-        self.add(Mark.NOTE, "header", value_text(header))
+        self.add(Result.NOTE, "header", value_text(header))
         if check.refusal is None:
             algs = [header["alg"], header["enc"]] if "enc" in header else [header["alg"]]
             text = f"{' and '.join(map(value_text, algs))} allowed"
-            self.add(Mark.PASSED, "algorithm", text, self.one(*ALGORITHMS))
+            self.add(Result.PASSED, "algorithm", text, self.one(*ALGORITHMS))
             return
         allowed = sorted(policy.algorithms)
         if "enc" in header and policy.form is not Form.SIGNED:
             allowed = [*sorted(policy.encryption_algorithms), *sorted(policy.content_encryptions)]
-        told = f"{check.refusal.text}; allowed: {listed(allowed, 20) or 'none'}"
-        self.add(Mark.FAILED, "algorithm", told, self.one(*ALGORITHMS))
+        text = f"{check.refusal.text}; allowed: {listed(allowed, 20) or 'none'}"
+        self.add(Result.FAILED, "algorithm", text, self.one(*ALGORITHMS))
 
     def _key(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         if not check.made:
@@ -251,9 +253,9 @@ class _Teller:
         if check.refusal is None:
             keys = listed(key_text(key) for key in ([trial.key] if trial.key else trial.tried))
             source = self._source_of(trial.key_set)
-            place = f", of {shown(source.place)}" if source is not None else ""
+            origin = f" from {shown(source.place)}" if source is not None else ""
             statement = None if source is None else self.statement_of(source)
-            self.add(Mark.PASSED, "key", f"{keys} fits{place}", statement)
+            self.add(Result.PASSED, "key", f"{keys}{origin}", statement)
             return
         if check.refusal.reason is Reason.UNKNOWN_KID:
             known = sorted({name for s in verifier.key_sets for name in s.by_kid})
@@ -269,34 +271,34 @@ class _Teller:
             text = f"there is none: {check.refusal.text}"
         sources = self.seen.sources
         statement = self.statement_of(sources[0]) if len(sources) == 1 else None
-        self.add(Mark.FAILED, "key", text, statement)
+        self.add(Result.FAILED, "key", text, statement)
 
     def _source_of(self, key_set: KeySet | None) -> Source | None:
-        found = (s for s in self.seen.sources if key_set and self._found(s) is key_set)
-        return next(found, None)
+        sources = (s for s in self.seen.sources if key_set and self._keys_of(s) is key_set)
+        return next(sources, None)
 
     def _trial(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         name = check.name
         if not check.made:
             why = self.one("auth_jwt_validate_sig", "pyngx_allow_unsigned")
-            self.add(Mark.SKIPPED, name, "not checked: a forged token is accepted", why)
+            self.add(Result.SKIPPED, name, "not checked: a forged token is accepted", why)
         elif check.refusal is None:
-            self.add(Mark.PASSED, name, "good")
+            self.add(Result.PASSED, name, "good")
         else:
             tried = listed(key_text(key) for key in trial.tried)
             what = "does not verify" if name == "signature" else "cannot be decrypted"
-            self.add(Mark.FAILED, name, f"bad: {what} with {tried}")
+            self.add(Result.FAILED, name, f"bad: {what} with {tried}")
 
     def _claims(self, check: Check, exam: Examination) -> None:
         if check.refusal is not None:
-            self.add(Mark.FAILED, "claims", check.refusal.text)
+            self.add(Result.FAILED, "claims", check.refusal.text)
             return
         mark = "" if exam.vouched else UNVERIFIED
-        self.add(Mark.NOTE, "claims", value_text(exam.claims) + mark)
+        self.add(Result.NOTE, "claims", value_text(exam.claims) + mark)
         issued = exam.claims.get("iat")
         if isinstance(issued, int | float) and not isinstance(issued, bool):
             away = distance_text(issued, self.now)
-            self.add(Mark.NOTE, "iat", f"{date_text(issued)}, {away}; not a check")
+            self.add(Result.NOTE, "iat", f"{date_text(issued)}, {away}; not a check")
 
     def _time(self, check: Check, exam: Examination, policy: Policy) -> None:
         name, value = check.name, exam.claims.get(check.name)
@@ -307,42 +309,44 @@ class _Teller:
             text = f"{date_text(value)}, {distance_text(value, self.now)}{leeway}"
         else:
             text = (
-                f"{value_text(value)} is no date" if name in exam.claims else "the token has none"
+                f"{value_text(value)} is not a date"
+                if name in exam.claims
+                else "the token has none"
             )
         unverified = "" if exam.vouched else UNVERIFIED
         if not check.made:
             off = self.one({"exp": "auth_jwt_validate_exp", "nbf": "pyngx_jwt_validate_nbf"}[name])
             why = "not checked" if off is not None else "not reached"
-            self.add(Mark.SKIPPED, name, f"{text}: {why}", off)
+            self.add(Result.SKIPPED, name, f"{text}: {why}", off)
         elif check.refusal is None:
-            mark = Mark.PASSED if name in exam.claims else Mark.SKIPPED
+            mark = Result.PASSED if name in exam.claims else Result.SKIPPED
             self.add(mark, name, text + unverified, statement)
         else:
-            told = f"{check.refusal.reason}: {text}"
+            text = f"{check.refusal.reason}: {text}"
             if name not in exam.claims:
-                told = f"{check.refusal.detail}, and has to be there"
-            self.add(Mark.FAILED, name, told + unverified, statement)
+                text = f"{check.refusal.detail}, and has to be there"
+            self.add(Result.FAILED, name, text + unverified, statement)
 
-    # -- what is demanded of it --------------------------------------------------------------
+    # -- requirements ------------------------------------------------------------------------
 
     def _requirement(self, demand: TokenDemand, refusal: Refusal | None, exam: Examination) -> None:
-        mark = Mark.PASSED if refusal is None else Mark.FAILED
+        mark = Result.PASSED if refusal is None else Result.FAILED
         unverified = "" if exam.vouched else UNVERIFIED
         if isinstance(demand, ClaimRequirement):
-            wanted = listed(value_text(value) for value in demand.values)
-            found = found_text(exam.claims.get(demand.name, MISSING))
+            wanted = listed(map(value_text, demand.values))
+            value = claim_text(exam.claims.get(demand.name, MISSING))
             statement = self._by_latin("auth_jwt_validate_claim", demand.name, *demand.values)
-            text = f"{printable(demand.name)} is {found}, expected {wanted}"
+            text = f"{printable(demand.name)} is {value}, expected {wanted}"
         elif isinstance(demand, Requirement):
             members = exam.header if demand.in_header else exam.claims
             directive = f"auth_jwt_require_{demand.kind}"
             statement = self._required(directive, demand)
             wanted = printable(demand.shown or "")
-            found = found_text(find(members, demand.path))
-            text = f"{printable(demand.name)} is {found}, expected {demand.operator} {wanted}"
+            value = claim_text(find(members, demand.path))
+            text = f"{printable(demand.name)} is {value}, expected {demand.operator} {wanted}"
         elif isinstance(demand, TextRequirement):
             statement = self.one("auth_jwt_validate_sub")
-            value = found_text(exam.claims.get(demand.name, MISSING))
+            value = claim_text(exam.claims.get(demand.name, MISSING))
             text = f"{demand.name} is {value}, expected text"
         else:
             statement, text = None, "" if refusal is None else printable(refusal.text)
@@ -367,7 +371,7 @@ class _Teller:
 
     def _demand(self, demand: Demand, denial: Denial | None, *, vouched: bool) -> None:
         directive, words = demand.directive, demand.words
-        mark = Mark.PASSED if denial is None else Mark.FAILED
+        mark = Result.PASSED if denial is None else Result.FAILED
         text = shown(" ".join(words))
         if directive == "auth_jwt_require":
             value = Template(" ".join(words)).bind(self.level.variables)(self.r)
@@ -381,21 +385,21 @@ class _Teller:
         self.add(mark, directive.removeprefix("auth_jwt_"), text, self._named(directive, words))
 
     def _named(self, directive: str, words: tuple[str, ...]) -> Statement | None:
-        found = statements_of(self.level, directive, every=self.every)
+        statements = statements_of(self.level, directive, every=self.every)
         if directive.startswith("auth_jwt_revocation"):
             path = " ".join(words)
-            return next((s for s in found if path.endswith(s.args[0])), None)
-        return statement_with(found, *words)
+            return next((s for s in statements if path.endswith(s.args[0])), None)
+        return statement_with(statements, *words)
 
 
 def lacks_keys_only(exam: Examination) -> bool:
-    """Whether other keys might turn every refusal round."""
+    """Whether other keys could turn every refusal into a pass."""
     refusals = [check.refusal for check in exam.checks if check.refusal is not None]
     return bool(refusals) and all(refusal.reason in KEYLESS for refusal in refusals)
 
 
 def take_as_verified(r: Request, exam: Examination) -> Verified:
-    """The token as it would be if a key verified it; variables tell of it."""
+    """The token as it would be if a key verified it; variables have its claims."""
     as_if = Verified(exam.claims, exam.header, exam.payload, 0, 0, exam.payload)
     r.contexts[KEY] = (r.location, as_if)
     return as_if
@@ -406,7 +410,7 @@ def _kids(trial: Trial) -> set[str | None]:
 
 
 def legible_parts(token: str) -> Iterator[tuple[str, bytes]]:
-    """Header and payload of what is no token, as far as they can be read at all."""
+    """The header and payload of a malformed token, if they can be read."""
     for name, part in zip(("header", "claims"), token.split(".")[:2], strict=False):
         with suppress(ValueError, UnicodeError):
             octets = decode_base64url(part.rstrip("=").encode("latin-1"), canonical=False)
@@ -414,5 +418,5 @@ def legible_parts(token: str) -> Iterator[tuple[str, bytes]]:
                 yield name, octets[:SHOWN]
 
 
-def found_text(value: object) -> str:
+def claim_text(value: object) -> str:
     return "missing" if value is MISSING else value_text(value)

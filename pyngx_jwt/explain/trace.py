@@ -1,8 +1,8 @@
-"""Follows a request through the engine with its real handlers, and notes what each comes to.
+"""Follows a request through the engine with its real handlers, and notes the result of each.
 
 Nothing is fetched, counted or written: a request to an upstream ends the walk, limits are
-reported and not counted, and subrequests are served as far as no upstream is needed.  What an
-upstream would have to say about access is assumed (`grants`), and noted as a question.
+reported but not counted, and subrequests are served unless an upstream is needed.  The decision
+of an upstream about access is assumed (`grants`), and noted as a question.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from ..modules.auth_jwt.gate import Gate
 from ..modules.auth_jwt.sources import KeyRequest
 from ..modules.auth_jwt.variables import NOW
 from ..modules.auth_jwt.watch import Watch as GateWatch
-from ..modules.missing import Refusal
+from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
-from .access import ZONES, tell_access, tell_limits
-from .lines import Line, Mark, shown, statement_with, statements_of
-from .locations import tell_location
-from .places import switch_statements, switch_text, token_conf
-from .request import Made, Traced
+from .access import ZONES, report_access, report_limits
+from .carriers import switch_statements, switch_text, token_conf
+from .lines import Line, Result, shown, statement_with, statements_of
+from .locations import report_location
+from .request import Arrival, Traced
 from .rewrites import Step
-from .servers import tell_server
-from .tokens import lacks_keys_only, take_as_verified, tell
-from .trip import Memory, Told, Trip, level_of, location_text, status_text
-from .upstream import pass_on, tell_upstream
+from .servers import report_server
+from .tokens import lacks_keys_only, report_gate, take_as_verified
+from .trip import LogEntry, LogRecorder, Trip, level_of, location_text, status_text
+from .upstream import pass_on, report_upstream
 
-GRANTED, DENIED = 200, 401  # what upstreams that decide about access are taken to answer
-ASKS = "auth_request"
-# What the engine makes answers of.
+GRANTED, DENIED = 200, 401  # the assumed responses of upstreams that decide about access
+AUTH_REQUEST = "auth_request"
+# The engine turns these into responses.
 ANSWERED = (BodyError, HeaderRefused, RegexFailed, AnswerTooBig, ConnectionResetError)
 ANSWERS = (
     "proxy_pass",
@@ -61,14 +61,14 @@ ANSWERS = (
 
 
 class Trace(LoadWatch):
-    """Looks on while a configuration is compiled, and then while requests are served."""
+    """Wraps handlers while a configuration is compiled, and then follows requests."""
 
     def __init__(self) -> None:
         self.trip, self.given, self.grants, self.now = Trip(), "", True, 0.0
         self.keys: bytes | None = None
-        self.error: Exception | None = None  # which the engine would make a page of
+        self.error: Exception | None = None  # the engine would turn it into a page
         self._watches: dict[Gate, GateWatch] = {}
-        self._gates: dict[Level, list[Gate]] = {}
+        self._gates = set[Level]()
         self._logs: dict[Log, Log] = {}
 
     # -- while the configuration is compiled -----------------------------------------------
@@ -78,10 +78,10 @@ class Trace(LoadWatch):
         return run  # type: ignore[return-value]
 
     def _kind(self, handler: Handler, level: Level, module: str, phase: int) -> Handler:
-        """How handlers of this kind are run."""
+        """The wrapper that handlers of this kind run in."""
         owner = getattr(handler, "__self__", None)
         if isinstance(owner, Gate) and getattr(handler, "__name__", "") == "handle":
-            self._gates.setdefault(level, []).append(owner)
+            self._gates.add(level)
             return partial(self._gate, owner, level)
         if isinstance(owner, Gateway):
             return partial(self._pass, owner, level)
@@ -89,8 +89,8 @@ class Trace(LoadWatch):
             return partial(self._limit, module, level)
         if module == "mirror":
             return partial(self._mirror, level)
-        if module == ASKS:
-            return partial(self._ask, handler, level)
+        if module == AUTH_REQUEST:
+            return partial(self._auth_request, handler, level)
         return partial(self._try, module, phase, handler, level)
 
     def operation(self, operation: H, level: Level, statement: Statement | None) -> H:
@@ -98,14 +98,14 @@ class Trace(LoadWatch):
             assert statement is not None
             if not level.context & (SERVER | SERVER_IF):
                 self._enter(level, r)
-            step = Step(self, r, level, statement)
+            step = Step(self.trip, self.is_gated, r, level, statement)
             rc = operation(r)
             return step.done(rc) if rc is None or isinstance(rc, int) else step.wait(rc)
 
         return traced  # type: ignore[return-value]
 
     def prepare(self, cycle: Cycle, now: float, keys: bytes | None) -> None:
-        """What is left to do once all is compiled; `keys` is what key requests bring."""
+        """Completes the compiled configuration; `keys` is the response to key requests."""
         self.now, self.keys = now, keys
         cycle.scope.shared(Statistics).counters = None
         for http in http_levels(cycle.root):
@@ -118,7 +118,7 @@ class Trace(LoadWatch):
         assert location is not None
         real = location.log
         if real not in self._logs:
-            self._logs[real] = Log(Memory(real.level, self._logged))
+            self._logs[real] = Log(LogRecorder(real.level, self._logged))
         location.log, location.log_handlers = self._logs[real], ()
         gate = token_conf(level).gate
         if gate is not None:
@@ -134,21 +134,21 @@ class Trace(LoadWatch):
         at = self.trip.at
         statement = statement_with(at.set_by("error_log")) if at is not None else None
         name, taken = LEVEL_NAMES[level], LEVEL_NAMES[real]
-        self.trip.log.append(Told(name, text, level <= real, taken, statement))
+        self.trip.log.append(LogEntry(name, text, level <= real, taken, statement))
 
     # -- while a request is served ---------------------------------------------------------
 
-    async def go(self, made: Made, given: str) -> Trip:
+    async def go(self, arrival: Arrival, given: str) -> Trip:
         """Serves the request; `given` is the token in question."""
         trip = self.trip = Trip()
         self.given, self.error = given, None
-        r = made.r
-        r.trace = self
+        r = arrival.r
+        r.page_begins = self.begins_page
         r.contexts[NOW] = self.now
-        tell_server(made, trip)
-        if made.refused is not None:
-            await self._refuse(r, made.refused.message, made.refused.status)
-        elif made.is_mistaken:
+        report_server(arrival, trip)
+        if arrival.refused is not None:
+            await self._refuse(r, arrival.refused.message, arrival.refused.status)
+        elif arrival.is_mistaken:
             await self._refuse(r, "client sent plain HTTP request to HTTPS port", TO_HTTPS)
         else:
             await run(r)
@@ -158,16 +158,16 @@ class Trace(LoadWatch):
 
     async def _refuse(self, r: Traced, text: str, status: Status) -> None:
         r.log(Severity.INFO, text)
-        self.trip.refuse(self.trip.add(Mark.FAILED, "request", text), status)
+        self.trip.refuse(self.trip.add(Result.FAILED, "request", text), status)
         r.keep_alive = False
         await answer(r, status)
 
-    def gates_of(self, level: Level) -> list[Gate]:
-        """What demands a token here."""
-        return self._gates.get(level, [])
+    def is_gated(self, level: Level) -> bool:
+        """Whether a gate requires a token at this level."""
+        return level in self._gates
 
     def begins_page(self, r: Request, status: Status) -> None:
-        """A status is about to be made a page; if no handler has come to it the engine has."""
+        """The page of a status begins; unless a handler has returned it, the engine has."""
         if not self.trip.begin_page(status):
             with self._faults():
                 self._engine_answers(r, status)
@@ -176,10 +176,10 @@ class Trace(LoadWatch):
         trip = self.trip
         level = level_of(r.location)
         self._enter(level, r)
-        text, found = self._engine_text(r, level, status)
-        name = found[0].name if found else "location"
+        text, statements = self._engine_text(r, level, status)
+        name = statements[0].name if statements else "location"
         arrived = trip.arrived == trip.entered
-        line = trip.add(Mark.NOTE, name, f"{text}: {status_text(status)}", *found)
+        line = trip.add(Result.NOTE, name, f"{text}: {status_text(status)}", *statements)
         if status >= 400 and not arrived:
             trip.refuse(line, status)
         else:
@@ -201,29 +201,27 @@ class Trace(LoadWatch):
     def _page(self, level: Level, code: int, uri: Handler, r: Request) -> str:
         """The URI of an error page."""
         text: str = uri(r)  # type: ignore[assignment]
-        found = (s for s in level.set_by("error_page") if str(code) in s.args)
-        told = f"of {code}: goes on at {shown(text)}"
-        if not text.startswith(("/", "@")):
-            told = f"of {code}: redirects to {shown(text)}"
-        self.trip.add(Mark.NOTE, "error_page", told, *found)
+        statements = (s for s in level.set_by("error_page") if str(code) in s.args)
+        verb = "continues at" if text.startswith(("/", "@")) else "redirects to"
+        self.trip.add(Result.NOTE, "error_page", f"of {code}: {verb} {shown(text)}", *statements)
         return text
 
     def _enter(self, level: Level, r: Request) -> None:
-        """Tells of a location, once while the request is there."""
+        """Adds a location, once while the request is in it."""
         self.trip.at = level
         while level.context & LOCATION_IF and level.outer is not None:
             level = level.outer
         if self.trip.entered == (level, r.uri_changes):
             return
         self.trip.entered = (level, r.uri_changes)
-        tell_location(level, r, self.trip)
+        report_location(level, r, self.trip)
 
     def _arrive(self, level: Level, r: Request) -> None:
-        """Access is about to be checked, or something to answer where nothing restricts it."""
+        """The access phase begins, or the content phase where no access check is configured."""
         self._enter(level, r)
         if self.trip.arrived != self.trip.entered:
             self.trip.arrived = self.trip.entered
-            if not self.gates_of(level):
+            if not self.is_gated(level):
                 self._no_gate(level)
 
     def _no_gate(self, level: Level) -> None:
@@ -231,7 +229,7 @@ class Trace(LoadWatch):
         text = "no token required"
         if statement is not None:
             text = f"no token required: {switch_text(statement)}"
-        self.trip.add(Mark.SKIPPED, "auth_jwt", text, statement)
+        self.trip.add(Result.SKIPPED, "auth_jwt", text, statement)
 
     async def _run(self, phase: int, level: Level, handler: Handler, r: Request) -> Status | None:
         """Runs a handler of any module."""
@@ -240,7 +238,7 @@ class Trace(LoadWatch):
         elif not level.context & SERVER:
             self._enter(level, r)
         if phase > Phase.ACCESS:
-            self.trip.pending.clear()  # one permission was enough
+            self.trip.pending.clear()  # "satisfy any" was satisfied
         self.trip.logged = len(self.trip.log)
         with self._faults():
             rc = handler(r)
@@ -248,7 +246,7 @@ class Trace(LoadWatch):
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """Keeps errors that are no answers of a server: bad keys that were given, and bugs."""
+        """Keeps errors other than responses of a server: invalid given keys, and bugs."""
         try:
             yield
         except ANSWERED:
@@ -260,12 +258,12 @@ class Trace(LoadWatch):
     # -- each kind of handler --------------------------------------------------------------
 
     def _limit(self, module: str, level: Level, r: Request) -> None:
-        tell_limits(module, level, r, self.trip)
+        report_limits(module, level, r, self.trip)
 
     def _mirror(self, level: Level, r: Request) -> None:
         for statement in level.set_by("mirror"):
             text = f"a copy of the request goes to {shown(statement.args[0])}"
-            self.trip.add(Mark.NOTE, "mirror", text, statement)
+            self.trip.add(Result.NOTE, "mirror", text, statement)
 
     async def _try(
         self, module: str, phase: int, handler: Handler, level: Level, r: Request
@@ -276,9 +274,9 @@ class Trace(LoadWatch):
         rc = answered if answered is None or isinstance(answered, int) else await answered
         if r.connection.remote_addr != before:
             text = f"the client is {r.connection.remote_addr}"
-            self.trip.add(Mark.NOTE, module, text, *level.set_by("set_real_ip_from"))
+            self.trip.add(Result.NOTE, module, text, *level.set_by("set_real_ip_from"))
         if phase in (Phase.PREACCESS, Phase.ACCESS) and (rc or phase == Phase.ACCESS):
-            tell_access(module, level, r, rc, self.trip)
+            report_access(module, level, r, rc, self.trip)
         elif phase == Phase.PRECONTENT:
             self._tried(module, level, r, rc, uri)
         elif phase == Phase.CONTENT and rc:
@@ -290,39 +288,39 @@ class Trace(LoadWatch):
         return rc
 
     def _tried(self, module: str, level: Level, r: Request, rc: Status | None, uri: str) -> None:
-        found = level.set_by(module)
+        statements = level.set_by(module)
         if rc in (REDIRECT, NAMED):
             self._lead(module, level, r, rc)
         elif rc:
             text = f"answers {status_text(rc)}"
-            self.trip.answer(self.trip.add(Mark.NOTE, module, text, *found), rc)
+            self.trip.answer(self.trip.add(Result.NOTE, module, text, *statements), rc)
         elif module == "try_files":
             text = f'"{shown(r.uri)}" is there' if r.uri != uri else "the file is there"
-            self.trip.add(Mark.NOTE, module, text, *found)
+            self.trip.add(Result.NOTE, module, text, *statements)
 
     def _lead(self, module: str, level: Level, r: Request, rc: Status) -> None:
         where = r.location.core.name if rc == NAMED else r.uri
         text = f'leads to "{shown(where)}"'
-        self.trip.add(Mark.NOTE, module, text, *level.set_by(module))
+        self.trip.add(Result.NOTE, module, text, *level.set_by(module))
 
     def _answered(
         self, module: str, statement: Statement | None, r: Request, rc: Status, path: str
     ) -> None:
-        """The content phase has an answer."""
+        """The content phase answers."""
         text = "the request is answered"
         if module == "missing":
-            text = f"pyngx does not run {statement.name if statement else 'what answers'}"
+            text = f"pyngx does not run {statement.name if statement else 'the content handler'}"
         elif statement is not None:
             text += f" by {shown(' '.join([statement.name, *statement.args]))}"
         if module in ("static", "gzip_static"):
             text += f", the file {shown(path)}"
         status = r.status if rc == DONE else rc
-        line = self.trip.add(Mark.NOTE, "content", f"{text}: {status_text(status)}", statement)
+        line = self.trip.add(Result.NOTE, "content", f"{text}: {status_text(status)}", statement)
         self.trip.answer(line, status if rc != DONE else 0)
 
     def _answering(self, handler: Handler, level: Level) -> Statement | None:
-        """The statement of what answers."""
-        if isinstance(handler, Refusal):
+        """The statement of the content handler."""
+        if isinstance(handler, UnsupportedHandler):
             return handler.statement
         for name in ANSWERS:
             if statement := statement_with(level.statements.get(name, ())):
@@ -330,24 +328,24 @@ class Trace(LoadWatch):
         return statement_with(statements_of(level, *ANSWERS[-2:]))
 
     async def _pass(self, gateway: Gateway, level: Level, r: Request) -> Status:
-        """Here an upstream would be asked."""
+        """Here an upstream would be contacted."""
         passed = await pass_on(gateway, level, r)
         if isinstance(passed, int):
             text = f"the request cannot be passed on: {status_text(passed)}"
             if len(self.trip.log) > self.trip.logged:
                 text = f"{shown(self.trip.log[-1].text)}: {status_text(passed)}"
-            found = gateway.conf.target.statement if gateway.conf.target else None
-            self.trip.answer(self.trip.add(Mark.NOTE, "content", text, found), passed)
+            statement = gateway.conf.target.statement if gateway.conf.target else None
+            self.trip.answer(self.trip.add(Result.NOTE, "content", text, statement), passed)
             return passed
         self.trip.upstream = passed
-        tell_upstream(passed, level, self.trip)
+        report_upstream(passed, level, self.trip)
         if r.parent is None:
             return DONE
         r.status = GRANTED if self.grants else DENIED
         return r.finish()
 
-    async def _ask(self, handler: Handler, level: Level, r: Request) -> Status | None:
-        """The subrequest of auth_request, with a story of its own."""
+    async def _auth_request(self, handler: Handler, level: Level, r: Request) -> Status | None:
+        """The subrequest of auth_request, with facts of its own."""
         outer, inner = self.trip, Trip()
         self.trip = inner
         try:
@@ -356,20 +354,24 @@ class Trace(LoadWatch):
         finally:
             self.trip = outer
         outer.log += [] if inner.upstream is not None else inner.log
-        found = level.set_by(ASKS)
-        words = shown(" ".join(found[0].args))
+        statements = level.set_by(AUTH_REQUEST)
+        words = shown(" ".join(statements[0].args))
         place = location_text(inner.entered[0]) if inner.entered else "the server"
         if inner.upstream is not None:
-            outer.questions.append(f"the answer of {ASKS} {words}")
-            text = f"location {place} passes it to {shown(inner.upstream.to)}, which is not asked"
-            line = outer.add(Mark.UNKNOWN, ASKS, text, *found)
+            outer.questions.append(f"the answer of {AUTH_REQUEST} {words}")
+            text = (
+                f"location {place} passes it to {shown(inner.upstream.to)}, which is not contacted"
+            )
+            line = outer.add(Result.UNKNOWN, AUTH_REQUEST, text, *statements)
         else:
             outer.questions += inner.questions
             text = f"location {place} answers {words}: {'allowed' if not rc else status_text(rc)}"
-            line = outer.add(Mark.FAILED if rc else Mark.PASSED, ASKS, text, *found)
+            line = outer.add(
+                Result.FAILED if rc else Result.PASSED, AUTH_REQUEST, text, *statements
+            )
         if inner.decided is not None:
             by = inner.decided
-            outer.add(Mark.NOTE, "", f"{by.name}: {by.text}", by.statement)
+            outer.add(Result.NOTE, "", f"{by.name}: {by.text}", by.statement)
         if rc:
             outer.refuse(line, rc)
         return rc
@@ -381,22 +383,22 @@ class Trace(LoadWatch):
         trip.gated = trip.gated or level
         logged = len(trip.log)
         rc = await watch.handle(r)
-        told = tell(level, r, watch, self.given, self.now)
-        trip.lines += told.lines
-        trip.examination = trip.examination or told.examination
-        if told.open_question:
-            trip.questions.append(told.open_question)
-        if told.as_if is not None and self.grants:
+        report = report_gate(level, r, watch, self.given, self.now)
+        trip.lines += report.lines
+        trip.examination = trip.examination or report.examination
+        if report.open_question:
+            trip.questions.append(report.open_question)
+        if report.as_if is not None and self.grants:
             r.clear_header("www-authenticate")
-            del trip.log[logged:]  # nobody knows which lines there will be
-            rc = watch.accept(r, told.as_if)
+            del trip.log[logged:]  # the lines depend on the keys
+            rc = watch.accept(r, report.as_if)
         if rc:
-            trip.refuse(self._first_failure(told.lines, level), rc)
+            trip.refuse(self._first_failure(report.lines, level), rc)
         return rc
 
     def _first_failure(self, lines: list[Line], level: Level) -> Line:
-        failed = [line for line in lines if line.mark in (Mark.FAILED, Mark.UNKNOWN)]
-        failed.sort(key=lambda line: line.mark is Mark.UNKNOWN)
+        failed = [line for line in lines if line.mark in (Result.FAILED, Result.UNKNOWN)]
+        failed.sort(key=lambda line: line.mark is Result.UNKNOWN)
         first = failed[0] if failed else lines[-1]
         if first.statement is None:
             first = first._replace(statement=statement_with(switch_statements(level)))
@@ -405,8 +407,8 @@ class Trace(LoadWatch):
     def _settle(
         self, gate: Gate, settle: Settle, r: Request, ends: bool
     ) -> Awaitable[Status | None] | Status | None:
-        """What is needed before the access phase is verified with the keys that are given, or
-        taken to be good."""
+        """Verifies a token that is needed before the access phase with the given keys, or assumes
+        that it is valid."""
         keyring = gate.plan.keyring
         assert keyring is not None
         token = gate.plan.find_token(r)

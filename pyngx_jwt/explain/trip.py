@@ -1,4 +1,4 @@
-"""What one request met on its way."""
+"""The facts about one request, and the decision that they lead to."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from ..http.status import CLOSE, REASONS
 from ..jwt.examine import Examination
 from ..log import Severity
 from ..modules.core import CoreConf
-from .lines import Line, Mark, shown
+from .lines import Line, Result, shown
 
 _HEAD = re.compile(r"\S+ \S+ \[\w+\] \d+#\d+: (?:\*\d+ )?")
 _PARTICULARS = re.compile(r", client: \S+, server: .*", re.S)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A line of the error log; `written` says whether the level of the location's log takes it."""
+class LogEntry:
+    """A line of the error log; `written`: the severity of the location's log includes it."""
 
     level: str
     text: str
     written: bool
-    taken: str  # the level that the log has
+    taken: str  # the severity of the log
     statement: Statement | None  # the error_log that gave it
 
 
-class Memory:
-    """A log target that keeps what it is given."""
+class LogRecorder:
+    """A log target that passes lines on."""
 
     level = Severity.INFO
     file = None
 
-    def __init__(self, real: Severity, told: Callable[[Severity, Severity, str], None]) -> None:
-        self._real, self._told = real, told
+    def __init__(self, real: Severity, record: Callable[[Severity, Severity, str], None]) -> None:
+        self._real, self._record = real, record
 
     def write(self, level: Severity, line: bytes) -> None:
         text = _HEAD.sub("", line.decode("latin-1").rstrip("\n"), count=1)
-        self._told(level, self._real, _PARTICULARS.sub("", text))
+        self._record(level, self._real, _PARTICULARS.sub("", text))
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A request that came to an upstream: where to, and the head that is sent there."""
+    """A request that is passed to an upstream: its address, and the head that is sent there."""
 
     to: str
     head: bytes
-    lines: list[str]  # of that, for people: what is asked for, then the fields
+    lines: list[str]  # of the head, printable: the request line, then the headers
     conf: GatewayConf
     statement: Statement | None
-    cache: str = ""  # the zone, if a cache is asked first
+    cache: str = ""  # the zone, if a cache comes first
     key: str = ""
 
 
 class Pending(NamedTuple):
-    """A status that a handler has come to."""
+    """A status that a handler has returned."""
 
     line: Line
     status: Status
@@ -70,25 +70,30 @@ class Pending(NamedTuple):
 
 @dataclass(slots=True)
 class Trip:
-    """The facts in their order, and what they come to."""
+    """The facts in their order, and the decision."""
 
     lines: list[Line] = field(default_factory=list)
-    log: list[Told] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)  # what would have to be known
+    log: list[LogEntry] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)  # what the outcome depends on
     refused: Line | None = None  # the check that first refused
-    failed: Line | None = None  # what first answered with an error though nothing refused
+    failed: Line | None = None  # the first error response without a refusal
     last: Line | None = None  # what answered last
-    upstream: Passed | None = None  # which is what answers, if not None
-    gated: Level | None = None  # the first level that demands a token
+    upstream: Passed | None = None  # the upstream that responds
+    gated: Level | None = None  # the first level that requires a token
     examination: Examination | None = None
     at: Level | None = None  # where the request is
-    entered: tuple[Level, int] | None = None  # the location that was told last
+    entered: tuple[Level, int] | None = None  # the location that was added last
     arrived: tuple[Level, int] | None = None  # where access was last about to be checked
-    pending: list[Pending] = field(default_factory=list)  # of which no page has begun yet
+    pending: list[Pending] = field(default_factory=list)  # without a page so far
     logged: int = 0  # lines of the log when the last handler began
 
     def add(
-        self, mark: Mark, name: str, text: str, *statements: Statement | None, at: int | None = None
+        self,
+        mark: Result,
+        name: str,
+        text: str,
+        *statements: Statement | None,
+        at: int | None = None,
     ) -> Line:
         """Adds a fact, with the first of the statements; `at` is its place among the others."""
         line = Line(mark, name, text, next(iter(statements), None))
@@ -96,38 +101,38 @@ class Trip:
         return line
 
     def refuse(self, line: Line, status: Status) -> None:
-        """A check would end the request, unless another one is enough."""
+        """A check would end the request, unless "satisfy any" lets another one pass it."""
         self.pending.append(Pending(line, status, refuses=True))
         if status == CLOSE:
             self.begin_page(status)
 
     def answer(self, line: Line, status: Status) -> None:
-        """Something answers."""
+        """A handler answers."""
         self.last = line
         self.pending.append(Pending(line, status, refuses=False))
 
     def begin_page(self, status: Status) -> bool:
-        """A page of this status is made; whether it is known why."""
-        found = next((p for p in self.pending if p.status == status), None)
+        """A page of this status begins; reports whether the reason is known."""
+        pending = next((p for p in self.pending if p.status == status), None)
         self.pending.clear()
-        if found is None:
+        if pending is None:
             return False
-        self.last = found.line
-        if found.refuses:
-            self.refused = self.refused or found.line
+        self.last = pending.line
+        if pending.refuses:
+            self.refused = self.refused or pending.line
         elif status >= 400:
-            self.failed = self.failed or found.line
+            self.failed = self.failed or pending.line
         return True
 
     @property
     def decided(self) -> Line | None:
-        """What decided the final status; an error page does not, unless it checks on its own."""
+        """The line that decided the final status."""
         pending = self.pending[0].line if self.pending else None
         return self.refused or self.failed or pending or self.last
 
 
 def final_status(r: Request, trip: Trip) -> Status | None:
-    """What the client sees; None where the upstream says it, or the connection is closed."""
+    """The status that the client gets; None from an upstream or if it closes."""
     if trip.upstream is not None:
         return r.err_status or None
     return r.status if r.header_sent else None

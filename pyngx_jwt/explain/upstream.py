@@ -1,4 +1,4 @@
-"""What is sent to an upstream, which is not asked."""
+"""The request as it would be sent to an upstream, which is not contacted."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from ..gateway.exchange import Exchange, Gateway
 from ..gateway.target import Found
 from ..http.level import Level
 from ..http.request import Request, Status
-from .lines import Mark, shown
+from .lines import Result, shown
 from .request import take_given_body
 from .trip import Passed, Trip
 
 
 async def pass_on(gateway: Gateway, level: Level, r: Request) -> Passed | Status:
-    """Goes as far as the gateway can alone, up to the bytes of the request's head."""
+    """Prepares the request up to the bytes of its head, without a connection."""
     if gateway.admits is not None and (refused := gateway.admits(r)):
         return refused
-    found = gateway.find(r)
-    if not isinstance(found, Found):
-        found = await found if not isinstance(found, int) else found
-        if isinstance(found, int):
-            return found
+    server = gateway.find(r)
+    if not isinstance(server, Found):
+        server = await server if not isinstance(server, int) else server
+        if isinstance(server, int):
+            return server
     take_given_body(r)
     target = gateway.conf.target
     assert target is not None
     zone = key = ""
     keeps = False
     if isinstance(gateway, CachedGateway) and r.method in gateway.methods:
-        entry = gateway.entry_of(r, found)
+        entry = gateway.entry_of(r, server)
         if isinstance(entry, int):
             return entry
         if entry is not None:
             zone, key = entry[0].settings.zone, entry[1].text.decode("latin-1")
             keeps = gateway.begin_fetch(r, True)
             r.cache_status = "MISS"
-    exchange = Exchange(gateway, r, found)
+    exchange = Exchange(gateway, r, server)
     if not await exchange.prepare(validates=keeps):
         return 500
     lines = gateway.wire.lines(exchange.head)
@@ -44,26 +44,26 @@ async def pass_on(gateway: Gateway, level: Level, r: Request) -> Passed | Status
     return Passed(to, exchange.head, lines, gateway.conf, target.statement, zone, key)
 
 
-def tell_upstream(passed: Passed, level: Level, trip: Trip) -> None:
-    """Adds where the request goes, and what is sent."""
+def report_upstream(passed: Passed, level: Level, trip: Trip) -> None:
+    """Adds the upstream, and the request that is sent."""
     prefix = passed.conf.prefix
     if passed.cache:
         caches = level.set_by(f"{prefix}_cache")
         text = f'{shown(passed.cache)}: looked for by the key "{shown(passed.key)}"'
-        trip.add(Mark.NOTE, "cache", text, *caches)
+        trip.add(Result.NOTE, "cache", text, *caches)
         for statement in level.set_by(f"{prefix}_cache_valid"):
-            trip.add(Mark.NOTE, "", f"kept {shown(' '.join(statement.args))}", statement)
+            trip.add(Result.NOTE, "", f"kept {shown(' '.join(statement.args))}", statement)
     first, *lines = passed.lines
     text = f"the request is passed to {shown(passed.to)}"
-    trip.last = trip.add(Mark.NOTE, "content", text, passed.statement)
+    trip.last = trip.add(Result.NOTE, "content", text, passed.statement)
     if first:
-        trip.add(Mark.NOTE, "upstream", shown(first), passed.statement)
+        trip.add(Result.NOTE, "upstream", shown(first), passed.statement)
     for line in filter(None, lines):
-        trip.add(Mark.NOTE, "", shown(line), _setter(passed.conf, level, line))
+        trip.add(Result.NOTE, "", shown(line), _setter(passed.conf, level, line))
 
 
 def _setter(conf: GatewayConf, level: Level, line: str) -> Statement | None:
-    """The directive that gives this line, such as proxy_set_header."""
+    """The directive that sets this header, such as proxy_set_header."""
     name = line.partition(":")[0].lower()
-    found = level.set_by(f"{conf.prefix}_{conf.set_by}") if conf.set_by else ()
-    return next((s for s in found if s.args[0].lower() == name), None)
+    setters = level.set_by(f"{conf.prefix}_{conf.set_by}") if conf.set_by else ()
+    return next((s for s in setters if s.args[0].lower() == name), None)

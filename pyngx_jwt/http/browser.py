@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MSIE = re.compile(r"MSIE (.)(.)", re.DOTALL)
+_MSIE = re.compile(r"MSIE (.)(.)(?=.)", re.DOTALL)
 _OTHERS = re.compile(r"Gecko/|Chrome/")
 
 

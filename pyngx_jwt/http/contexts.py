@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..conf.block import Block
+from ..conf.block import ConfBlock
 from ..conf.context import Context
 from ..conf.directive import MAIN
 from ..core.contexts import LOGGED
@@ -19,6 +19,6 @@ EVERYWHERE = HTTP | SERVER | LOCATION  # nginx's usual triple
 LOGGED.include(EVERYWHERE)
 
 
-def http_levels(root: Block) -> list[Level]:
+def http_levels(root: ConfBlock) -> list[Level]:
     """The http block of a configuration, if it has one."""
     return [level for level in root.inner(HTTP) if isinstance(level, Level)]

@@ -21,7 +21,7 @@ SERVER, REWRITE, HANDLERS = range(3)
 Outcome = Awaitable[Status | None] | Status
 
 
-class BoundErrorPage(Protocol):
+class ErrorPage(Protocol):
     """One code of an error_page directive, bound."""
 
     overwrite: int  # -1: keep the code; 0: take the answer's own
@@ -224,7 +224,7 @@ async def finalize(r: Request, status: Status) -> Status:
     return await _send_page(r, status)
 
 
-async def _send_error_page(r: Request, error_page: BoundErrorPage) -> Status:
+async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
     if error_page.overwrite not in (0, 200):
         r.expect_continue = False
     if error_page.overwrite >= 0:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..conf.block import Block
+from ..conf.block import ConfBlock
 from ..conf.context import Context
 from ..conf.scope import Scope
 from .request import Handler, Location
 from .variables import Variables
 
 
-class Level(Block):
+class Level(ConfBlock):
     """Builders see it as the level they build for; `location` is there once it is compiled.
 
     `handlers` are the modules' handlers that requests go through here, by phase.  `passes` is
@@ -20,7 +20,7 @@ class Level(Block):
 
     __slots__ = ("handlers", "location", "passes")
 
-    def __init__(self, context: Context, scope: Scope, outer: Block | None = None) -> None:
+    def __init__(self, context: Context, scope: Scope, outer: ConfBlock | None = None) -> None:
         super().__init__(context, scope, outer)
         self.location: Location | None = None
         self.passes: type[Any] | None = None

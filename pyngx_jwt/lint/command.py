@@ -17,7 +17,7 @@ from .flow.reach import reachability
 from .model.configuration import Configuration
 from .read.analysis import analyse
 from .read.includes import InputError
-from .read.inputs import Request
+from .read.inputs import Inputs
 from .read.snippet import CONTEXTS
 from .read.target import TARGETS
 from .report import REPORTERS
@@ -35,19 +35,19 @@ from .report.output import (
     standard_input,
 )
 from .report.result import Report
-from .report.settings import SEVERITIES, Settings, SettingsError, find_settings, read_settings
+from .report.settings import SEVERITIES, LintSettings, SettingsError, find_settings, read_settings
 from .rules import rule_named
 from .run import lint
 
 
 def main(words: list[str]) -> int:
     """Runs ``pyngx lint`` with the arguments `words` (latin-1)."""
-    asked = lint_parser().parse_args(words)
-    if asked.explain is not None:
-        return _explain(asked.explain)
+    arguments = lint_parser().parse_args(words)
+    if arguments.explain is not None:
+        return _explain(arguments.explain)
     try:
-        settings = _settings(asked)
-        return _lint(asked, settings)
+        settings = _settings(arguments)
+        return _lint(arguments, settings)
     except SettingsError as error:
         return misused(PROGRAM, str(error))
     except InputError as error:
@@ -56,42 +56,42 @@ def main(words: list[str]) -> int:
         return say(f"internal error: {traceback.format_exc()}", INTERNAL)
 
 
-def _lint(asked: argparse.Namespace, settings: Settings) -> int:
-    request = Request(
-        asked.paths or [_default_path(asked.prefix)],
-        asked.prefix,
-        CONTEXTS.get(asked.context, ""),
-        standard_input() if "-" in asked.paths else None,
-        asked.stdin_filename or "",
+def _lint(arguments: argparse.Namespace, settings: LintSettings) -> int:
+    inputs = Inputs(
+        arguments.paths or [_default_path(arguments.prefix)],
+        arguments.prefix,
+        CONTEXTS.get(arguments.context, ""),
+        standard_input() if "-" in arguments.paths else None,
+        arguments.stdin_filename or "",
         settings.target.dialect,
     )
-    if asked.reachability:
-        return _reachability(request, settings)
-    report = lint(request, settings)
-    if asked.write_baseline:
-        write_baseline(asked.write_baseline, report.findings)
+    if arguments.reachability:
+        return _reachability(inputs, settings)
+    report = lint(inputs, settings)
+    if arguments.write_baseline:
+        write_baseline(arguments.write_baseline, report.findings)
         return CLEAN
     if settings.baseline:
         report.findings = without_known(report.findings, read_baseline(settings.baseline))
-    colour = asked.color == "always" or (asked.color == "auto" and is_terminal())
-    print_text(REPORTERS[asked.format](report, colour))
+    colour = arguments.color == "always" or (arguments.color == "auto" and is_terminal())
+    print_text(REPORTERS[arguments.format](report, colour))
     for crash in report.crashes:
         say(f"internal error in the rule {crash}", INTERNAL)
     return _status(report, settings)
 
 
-def _reachability(request: Request, settings: Settings) -> int:
+def _reachability(inputs: Inputs, settings: LintSettings) -> int:
     """An invalid configuration is reported as far as it could be read."""
     status = CLEAN
-    for found in request.inputs(frozenset()):
-        analysis = analyse(found.options, found.files, settings.target)
+    for configuration in inputs.configurations(frozenset()):
+        analysis = analyse(configuration.options, configuration.files, settings.target)
         if any(finding.is_error for finding in findings(analysis)):
-            status = say(f"the configuration {found.path} is invalid", INVALID)
+            status = say(f"the configuration {configuration.path} is invalid", INVALID)
         print_text(reachability(Configuration(analysis)))
     return status
 
 
-def _status(report: Report, settings: Settings) -> int:
+def _status(report: Report, settings: LintSettings) -> int:
     if report.crashes:
         return INTERNAL
     if report.is_invalid:
@@ -99,19 +99,19 @@ def _status(report: Report, settings: Settings) -> int:
     return FOUND if report.worst() >= settings.fail_on else CLEAN
 
 
-def _settings(asked: argparse.Namespace) -> Settings:
-    path = asked.config or find_settings(os.getcwd())
-    settings = read_settings(path) if path else Settings()
-    if asked.fail_on:
-        settings = replace(settings, fail_on=SEVERITIES[asked.fail_on])
-    if asked.target:
-        settings = replace(settings, target=TARGETS[asked.target])
-    if asked.baseline:
-        settings = replace(settings, baseline=asked.baseline)
-    if asked.select:
-        settings = replace(settings, select=_rules(asked.select))
-    if asked.ignore:
-        settings = replace(settings, ignore=_rules(asked.ignore))
+def _settings(arguments: argparse.Namespace) -> LintSettings:
+    path = arguments.config or find_settings(os.getcwd())
+    settings = read_settings(path) if path else LintSettings()
+    if arguments.fail_on:
+        settings = replace(settings, fail_on=SEVERITIES[arguments.fail_on])
+    if arguments.target:
+        settings = replace(settings, target=TARGETS[arguments.target])
+    if arguments.baseline:
+        settings = replace(settings, baseline=arguments.baseline)
+    if arguments.select:
+        settings = replace(settings, select=_rules(arguments.select))
+    if arguments.ignore:
+        settings = replace(settings, ignore=_rules(arguments.ignore))
     return settings
 
 

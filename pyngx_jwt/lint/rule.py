@@ -1,7 +1,7 @@
 """What a rule is.
 
 A rule is a file in ``rules``: its docstring is the rule's page, ``rule`` its declaration, and a
-function that ``rule`` decorates looks at each place, each server, or the whole configuration, and
+function that ``rule`` decorates looks at each block, each server, or the whole configuration, and
 yields what it finds as ``Hit``.
 """
 
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from ..conf.parse import Statement
 from .finding import Severity, Spot
+from .model.block import Block
 from .model.configuration import Configuration
-from .model.place import Place
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _EXAMPLE = re.compile(r"^(Bad|Good):\n\n((?:(?: {4}.*)?\n)+)", re.MULTILINE)
@@ -36,7 +36,7 @@ class Hit(NamedTuple):
 
 
 Check = Callable[[Configuration], Iterator[Hit]]
-CheckPlace = Callable[[Place], Iterator[Hit]]
+CheckBlock = Callable[[Block], Iterator[Hit]]
 
 
 class Rule:
@@ -53,35 +53,35 @@ class Rule:
         self._checks.append(check)
         return check
 
-    def each_place(self, check: CheckPlace) -> CheckPlace:
+    def each_block(self, check: CheckBlock) -> CheckBlock:
         """A check of every block of the http server that can hold directives of its own, from
         the outside in: http, server, location, if, limit_except."""
-        self._checks.append(lambda conf: (hit for place in conf.places for hit in check(place)))
+        self._checks.append(lambda conf: (hit for block in conf.blocks for hit in check(block)))
         return check
 
-    def each_location(self, check: CheckPlace) -> CheckPlace:
-        """A check of every place that answers requests: see ``Place.answers``."""
+    def each_location(self, check: CheckBlock) -> CheckBlock:
+        """A check of every block that answers requests: see ``Block.answers``."""
 
         def run(conf: Configuration) -> Iterator[Hit]:
-            for place in conf.answering:
-                yield from check(place)
+            for block in conf.answering:
+                yield from check(block)
 
         self._checks.append(run)
         return check
 
-    def each_server(self, check: CheckPlace) -> CheckPlace:
+    def each_server(self, check: CheckBlock) -> CheckBlock:
         """A check of every server."""
-        self._checks.append(lambda conf: (hit for place in conf.servers for hit in check(place)))
+        self._checks.append(lambda conf: (hit for block in conf.servers for hit in check(block)))
         return check
 
     def run(self, conf: Configuration) -> Iterator[Hit]:
-        """All that the rule finds, each place with the same words once."""
-        seen: set[tuple[object, str, int | None]] = set()
+        """All that the rule finds, each block with the same words once."""
+        reported: set[tuple[object, str, int | None]] = set()
         for check in self._checks:
             for hit in check(conf):
                 key = (hit.where, hit.message, hit.word)
-                if key not in seen:
-                    seen.add(key)
+                if key not in reported:
+                    reported.add(key)
                     yield hit
 
     @property
@@ -96,19 +96,19 @@ class Rule:
 
     def examples(self, kind: str) -> list[str]:
         """The configurations after "Bad:" or "Good:" on its page."""
-        found = _EXAMPLE.findall(self.page + "\n")
-        return [dedent(text).strip("\n") + "\n" for what, text in found if what == kind]
+        examples = _EXAMPLE.findall(self.page + "\n")
+        return [dedent(text).strip("\n") + "\n" for what, text in examples if what == kind]
 
 
-def each_statement(check: CheckPlace) -> Check:
-    """A check of the places that answer requests; of each statement, what it tells first."""
+def each_statement(check: CheckBlock) -> Check:
+    """A check of the blocks that answer requests; of each statement, the first finding."""
 
     def run(conf: Configuration) -> Iterator[Hit]:
-        seen: set[object] = set()
-        for place in conf.answering:
-            for hit in check(place):
-                if hit.where not in seen:
-                    seen.add(hit.where)
+        reported: set[object] = set()
+        for block in conf.answering:
+            for hit in check(block):
+                if hit.where not in reported:
+                    reported.add(hit.where)
                     yield hit
 
     return run

@@ -13,42 +13,42 @@ from .errors import diagnose
 from .finding import Finding, Related, Severity, Spot
 from .model.configuration import Configuration
 from .read.analysis import Analysis, analyse
-from .read.inputs import Input, Request
+from .read.inputs import Input, Inputs
 from .read.snippet import FRAME
 from .read.texts import Texts
 from .report import suppress
 from .report.result import Report
-from .report.settings import Settings
+from .report.settings import LintSettings
 from .rule import Hit, Rule
 from .rules import rules
 
 NOT_READ = "not-read"
 
 
-def lint(request: Request, settings: Settings) -> Report:
+def lint(inputs: Inputs, settings: LintSettings) -> Report:
     """Lints what is asked for; the findings are in the order of files and lines."""
     report = Report()
-    for asked in request.inputs(report.files):
-        _lint_one(asked, settings, report)
-    for path in request.asked:
-        if request.is_foreign(path) and path not in report.files:
+    for configuration in inputs.configurations(report.files):
+        _lint_one(configuration, settings, report)
+    for path in inputs.paths_read:
+        if inputs.is_foreign(path) and path not in report.files:
             text = "nothing in it is a directive of nginx, it was not read"
             report.findings.append(Finding(NOT_READ, Severity.WARN, Spot(path, 1, 1), text))
     report.findings = _numbered(sorted(set(report.findings), key=_order))
     return report
 
 
-def _lint_one(asked: Input, settings: Settings, report: Report) -> None:
-    analysis = analyse(asked.options, asked.files, settings.target)
+def _lint_one(configuration: Input, settings: LintSettings, report: Report) -> None:
+    analysis = analyse(configuration.options, configuration.files, settings.target)
     report.configurations += 1
-    found = [*diagnose.findings(analysis, is_snippet=asked.is_snippet)]
+    findings = [*diagnose.findings(analysis, is_snippet=configuration.is_snippet)]
     conf = Configuration(analysis)
     for rule in rules():
         if settings.wants(rule.name):
-            found += _run(rule, conf, report)
-    found = [f for f in found if not f.file.endswith(FRAME) and _is_wanted(f, asked)]
-    found = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in found]
-    kept, silenced = suppress.apply(found, analysis, settings, asked.only)
+            findings += _run(rule, conf, report)
+    findings = [f for f in findings if not f.file.endswith(FRAME) and _is_wanted(f, configuration)]
+    findings = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in findings]
+    kept, silenced = suppress.apply(findings, analysis, settings, configuration.only)
     report.suppressed += silenced
     report.findings += [_with_fingerprint(f, analysis) for f in kept]
     for path in analysis.texts.by_path:
@@ -83,8 +83,8 @@ def _spot(where: Statement | Spot, word: int | None, texts: Texts) -> Spot:
     return texts.whole(where) if word is None else texts.word(where, word)
 
 
-def _is_wanted(finding: Finding, asked: Input) -> bool:
-    return not asked.only or finding.file in asked.only
+def _is_wanted(finding: Finding, configuration: Input) -> bool:
+    return not configuration.only or finding.file in configuration.only
 
 
 def _order(finding: Finding) -> tuple[Spot, str, str]:
@@ -101,7 +101,7 @@ def _with_fingerprint(finding: Finding, analysis: Analysis) -> Finding:
 
 
 def _numbered(findings: list[Finding]) -> list[Finding]:
-    """Findings whose fingerprint is the same are told apart by their order."""
+    """Findings whose fingerprint is the same are numbered in their order."""
     counts: Counter[str] = Counter()
     numbered = []
     for finding in findings:

@@ -19,13 +19,13 @@ ALL = (Network(4), Network(16), UNIX)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccessRule:
     network: Network
     deny: bool
 
 
 class AccessConf(Conf):
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[AccessRule, ...] = ()
 
     @directive(HERE, syntax="allow address | CIDR | unix: | all")
     def allow(self, address: str) -> None:
@@ -40,7 +40,7 @@ class AccessConf(Conf):
         self._add(address, deny=True)
 
     def _add(self, text: str, *, deny: bool) -> None:
-        rules = tuple(Rule(network, deny) for network in self._networks(text))
+        rules = tuple(AccessRule(network, deny) for network in self._networks(text))
         self.rules = (*vars(self).get("rules", ()), *rules)
 
     def _networks(self, text: str) -> tuple[Network, ...]:

@@ -46,22 +46,22 @@ class AuthBasicConf(Conf):
 auth_basic = Module("auth_basic", AuthBasicConf)
 
 
-class Known:
-    """Passwords that were found good, so that slow methods are not run for each request.
+class VerifiedPasswords:
+    """Passwords that matched, so that slow methods are not run for each request.
 
-    What is kept is a keyed hash of the password and its line in the file."""
+    Stored is a keyed hash of the password and its line in the file."""
 
     def __init__(self, size: int = 1024) -> None:
         self._size, self._key = size, secrets.token_bytes(32)
         self._known: dict[bytes, None] = {}
 
-    def matches(self, password: str, kept: str) -> bool:
+    def matches(self, password: str, line: str) -> bool:
         """Raises OSError as matches() does."""
-        text = f"{len(kept)}:{kept}{password}".encode("latin-1")
+        text = f"{len(line)}:{line}{password}".encode("latin-1")
         digest = hashlib.blake2b(text, key=self._key).digest()
         if digest in self._known:
             return True
-        if not matches(password, kept):
+        if not matches(password, line):
             return False
         if len(self._known) >= self._size:
             del self._known[next(iter(self._known))]
@@ -74,7 +74,7 @@ def check_password(conf: AuthBasicConf, level: Level) -> Handler | None:
     if conf.realm is None or conf.user_file is None or conf.realm.text == "off":
         return None
     realm_of, file_of = conf.realm.bind(level.variables), conf.user_file.bind(level.variables)
-    full_name, known = conf.scope.conf_name, level.scope.shared(Known)
+    full_name, verified = conf.scope.conf_name, level.scope.shared(VerifiedPasswords)
 
     def handle(r: Request) -> Status | None:
         realm = realm_of(r)
@@ -84,26 +84,28 @@ def check_password(conf: AuthBasicConf, level: Level) -> Handler | None:
         if given is None:
             r.log(Severity.INFO, "no user/password was provided for basic authentication")
             return _ask(r, realm)
-        return _check(r, realm, given, full_name(file_of(r)), known)
+        return _check(r, realm, given, full_name(file_of(r)), verified)
 
     return handle
 
 
-def _check(r: Request, realm: str, given: tuple[str, str], path: str, known: Known) -> Status:
+def _check(
+    r: Request, realm: str, given: tuple[str, str], path: str, verified: VerifiedPasswords
+) -> Status:
     user, password = given
     try:
         with open(path.encode("latin-1"), "rb") as file:
-            kept = find_user(file.read().decode("latin-1"), user)
+            line = find_user(file.read().decode("latin-1"), user)
     except OSError as error:
         missing = error.errno == errno.ENOENT
         level = Severity.ERR if missing else Severity.CRIT
         r.log(level, f'open() "{path}" failed {errno_text(error)}')
         return 403 if missing else 500
-    if kept is None:
+    if line is None:
         r.log(Severity.ERR, f'user "{user}" was not found in "{path}"')
         return _ask(r, realm)
     try:
-        if known.matches(password, kept):
+        if verified.matches(password, line):
             return OK
     except OSError as error:
         r.log(Severity.CRIT, f"crypt_r() failed {errno_text(error)}")
@@ -116,7 +118,7 @@ _END = re.compile(r"[\r\n:]")
 
 
 def find_user(text: str, user: str) -> str | None:
-    """What a password file keeps for a user; lines that begin with "#" are comments."""
+    """The password part of a user's line; lines that begin with "#" are comments."""
     head = f"{user}:"
     if text.startswith(head):
         start = len(head)

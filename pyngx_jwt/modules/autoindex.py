@@ -29,8 +29,8 @@ _UNITS = ((1 << 30, (1 << 30) - 1, "G"), (1 << 20, (1 << 20) - 1, "M"), (1 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What is told of a file; `time` is that of its last modification."""
+class DirectoryEntry:
+    """A file of the listing; `time` is that of its last modification."""
 
     name: str
     kind: str  # "directory", "file" or "other"
@@ -103,11 +103,11 @@ def _failed(r: Request, path: str, error: OSError) -> Status:
     return status
 
 
-def read_directory(path: bytes) -> list[Entry]:
+def read_directory(path: bytes) -> list[DirectoryEntry]:
     """The entries that are not hidden, directories first; raises OSError."""
     entries = []
-    with os.scandir(path) as found:
-        for item in found:
+    with os.scandir(path) as items:
+        for item in items:
             if item.name.startswith(b"."):
                 continue
             try:
@@ -117,7 +117,9 @@ def read_directory(path: bytes) -> list[Entry]:
             except OSError:  # a link that leads nowhere
                 info = item.stat(follow_symlinks=False)
             name = item.name.decode("latin-1")
-            entries.append(Entry(name, _kind(info), info.st_size, int(info[stat.ST_MTIME])))
+            entries.append(
+                DirectoryEntry(name, _kind(info), info.st_size, int(info[stat.ST_MTIME]))
+            )
     return sorted(entries, key=lambda entry: (not entry.is_dir, entry.name))
 
 
@@ -127,7 +129,7 @@ def _kind(info: os.stat_result) -> str:
     return "file" if stat.S_ISREG(info.st_mode) else "other"
 
 
-def _send(r: Request, conf: AutoindexConf, entries: list[Entry], callback: str) -> Status:
+def _send(r: Request, conf: AutoindexConf, entries: list[DirectoryEntry], callback: str) -> Status:
     how = conf.autoindex_format
     if how == "jsonp" and not callback:
         how = "json"
@@ -151,7 +153,7 @@ def _send(r: Request, conf: AutoindexConf, entries: list[Entry], callback: str) 
 # -- formats --------------------------------------------------------------------------------
 
 
-def as_html(r: Request, conf: AutoindexConf, entries: list[Entry]) -> str:
+def as_html(r: Request, conf: AutoindexConf, entries: list[DirectoryEntry]) -> str:
     title = escape_html(r.uri)
     utf8 = r.charset.lower() == "utf-8"
     offset = time.localtime().tm_gmtoff if conf.autoindex_localtime else 0
@@ -167,7 +169,7 @@ def as_html(r: Request, conf: AutoindexConf, entries: list[Entry]) -> str:
     )
 
 
-def _link(entry: Entry, utf8: bool) -> str:
+def _link(entry: DirectoryEntry, utf8: bool) -> str:
     slash = "/" if entry.is_dir else ""
     name = _characters(entry.name) if utf8 else entry.name
     if len(name) > WIDTH:
@@ -175,8 +177,8 @@ def _link(entry: Entry, utf8: bool) -> str:
         label = f"{escape_html(_bytes(shown, utf8))}.{rest}</a>"
     else:
         mark = slash if len(name) < WIDTH else ""
-        blanks = " " * (WIDTH - len(name) - len(mark))
-        label = f"{escape_html(entry.name)}{mark}</a>{blanks}"
+        padding = " " * (WIDTH - len(name) - len(mark))
+        label = f"{escape_html(entry.name)}{mark}</a>{padding}"
     return f'<a href="{escape_uri_component(entry.name)}{slash}">{label}'
 
 
@@ -198,7 +200,7 @@ def _html_time(moment: int) -> str:
     return f"{date} {at.tm_hour:02}:{at.tm_min:02}"
 
 
-def _html_size(entry: Entry, exact: bool) -> str:
+def _html_size(entry: DirectoryEntry, exact: bool) -> str:
     if entry.is_dir:
         return "-".rjust(19 if exact else 7)
     if exact:
@@ -209,7 +211,7 @@ def _html_size(entry: Entry, exact: bool) -> str:
     return f" {entry.size:6}"
 
 
-def as_json(entries: list[Entry]) -> str:
+def as_json(entries: list[DirectoryEntry]) -> str:
     items = []
     for entry in entries:
         size = f', "size":{entry.size}' if entry.kind == "file" else ""
@@ -220,7 +222,7 @@ def as_json(entries: list[Entry]) -> str:
     return f"[{','.join(items)}\r\n]"
 
 
-def as_xml(entries: list[Entry]) -> str:
+def as_xml(entries: list[DirectoryEntry]) -> str:
     items = []
     for entry in entries:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.time))

@@ -30,13 +30,13 @@ DEFAULT_TYPES: Types = frozenset(
 )
 UTF8 = "utf-8"
 UTF8_BYTES = 3  # of a character in a map
-NOT_TOLD = frozenset({301, 302})  # as old browsers took it for that of the next page
+WITHOUT_CHARSET = frozenset({301, 302})  # as old browsers took it for that of the next page
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _CHARSET = re.compile(r"; *charset=(.*)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Table:
+class CharsetTable:
     """One "charset_map" in both directions: byte to bytes, and character to byte."""
 
     to_second: dict[int, str]
@@ -74,8 +74,8 @@ class CharsetConf(Conf):
         charsets = self.scope.shared(Charsets)
         one, other = charsets.add(first), charsets.add(second)
         if one == other:
-            told = f'"{first}" and "{second}"'
-            raise ConfError(f'"charset_map" between the same charsets {told}')
+            both = f'"{first}" and "{second}"'
+            raise ConfError(f'"charset_map" between the same charsets {both}')
         if one == UTF8:
             raise ConfError(
                 '"charset_map" with "utf-8" charset should be given in the second column'
@@ -114,11 +114,11 @@ class CharsetConf(Conf):
         setattr(self, attribute, value)
 
 
-def _empty_table(utf8: bool) -> Table:
+def _empty_table(utf8: bool) -> CharsetTable:
     """What the map does not hold becomes "?", or an entity when it comes from utf-8."""
     same = {code: chr(code) for code in range(128)}
     unknown = dict.fromkeys(range(128, 256), "?")
-    return Table({**same, **unknown}, FromUtf8() if utf8 else {**same, **unknown})
+    return CharsetTable({**same, **unknown}, FromUtf8() if utf8 else {**same, **unknown})
 
 
 class FromUtf8(dict[int, str]):
@@ -130,7 +130,7 @@ class FromUtf8(dict[int, str]):
         return "?" if 0xD800 <= code <= 0xDFFF else f"&#{code};"
 
 
-def _add_entry(table: Table, entry: Statement, utf8: bool) -> None:
+def _add_entry(table: CharsetTable, entry: Statement, utf8: bool) -> None:
     if len(entry.args) != 1:
         raise ConfError("invalid parameters number")
     source, text = _byte(entry.name), entry.args[0]
@@ -189,13 +189,13 @@ def tell_charset(conf: CharsetConf, level: Level) -> HeaderFilter | None:
     def filter_header(r: Request) -> None:
         if r.parent is not None or not r.content_type:
             return
-        bare, told = _own_charset(r)
-        wanted = wanted_for(r, told)
+        bare, own = _own_charset(r)
+        wanted = wanted_for(r, own)
         if wanted is None:
             return
-        given = told or source(r)
+        given = own or source(r)
         if given in ("", wanted) or given.lower() == wanted.lower():
-            _tell(r, bare, wanted)
+            _set_charset(r, bare, wanted)
         else:
             _convert(r, charsets, bare, given, wanted)
 
@@ -205,17 +205,17 @@ def tell_charset(conf: CharsetConf, level: Level) -> HeaderFilter | None:
 def _choice(
     conf: CharsetConf, charsets: Charsets, target: Text
 ) -> Callable[[Request, str], str | None]:
-    """A function from a request and what its upstream told to the character set to send
+    """A function from a request and the character set of its upstream to the character set to send
     (ngx_http_destination_charset); None is to leave all as it is."""
     off, override, types = not conf.charset_name, conf.override_charset, conf.types
 
-    def wanted(r: Request, told: str) -> str | None:
+    def wanted(r: Request, own: str) -> str | None:
         if r.override_charset:
             if r.override_charset.lower() in charsets.names:
                 return r.override_charset
             r.log(Severity.ERR, f'unknown charset "{r.override_charset}" to override')
             return None
-        if off or not (override if told else has_type(r, types)):
+        if off or not (override if own else has_type(r, types)):
             return None
         return target(r)
 
@@ -232,18 +232,18 @@ def _bind(name: str, charsets: Charsets, variables: Variables) -> Text:
 
 def _own_charset(r: Request) -> tuple[str, str]:
     """The type of a response without its character set, and the character set that an
-    upstream tells (ngx_http_upstream_copy_content_type)."""
+    upstream has sent (ngx_http_upstream_copy_content_type)."""
     text = r.content_type or ""
     if r.charset:
         return text, r.charset
-    found = _CHARSET.search(text) if r.upstream_states or r.cached else None
-    if found is None:
+    match = _CHARSET.search(text) if r.upstream_states or r.cached else None
+    if match is None:
         return text, ""
-    return text[: found.start()], found[1].removeprefix('"').removesuffix('"')
+    return text[: match.start()], match[1].removeprefix('"').removesuffix('"')
 
 
-def _tell(r: Request, bare: str, name: str) -> None:
-    r.content_type, r.charset = bare, "" if r.status in NOT_TOLD else name
+def _set_charset(r: Request, bare: str, name: str) -> None:
+    r.content_type, r.charset = bare, "" if r.status in WITHOUT_CHARSET else name
 
 
 def _convert(r: Request, charsets: Charsets, bare: str, given: str, wanted: str) -> None:
@@ -253,10 +253,10 @@ def _convert(r: Request, charsets: Charsets, bare: str, given: str, wanted: str)
         return
     table = charsets.tables.get((one, other))
     if table is None:
-        told = f'no "charset_map" between the charsets "{given}" and "{wanted}"'
-        r.log(Severity.ERR, told)
+        text = f'no "charset_map" between the charsets "{given}" and "{wanted}"'
+        r.log(Severity.ERR, text)
         return
-    _tell(r, bare, charsets.names[other])
+    _set_charset(r, bare, charsets.names[other])
     r.body_filters += (_recoder(table, one, other),)
     if UTF8 in (one, other):
         r.content_length = -1

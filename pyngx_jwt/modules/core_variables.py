@@ -96,10 +96,10 @@ def request_time(r: Request) -> str:
 @variable("request_id")
 def request_id(r: Request) -> str:
     """Unique identifier made of 16 random bytes, in hexadecimal."""
-    found = r.variables.get("request_id")
-    if found is None:
-        found = r.variables["request_id"] = secrets.token_hex(16)
-    return found
+    identifier: str | None = r.variables.get("request_id")
+    if identifier is None:
+        identifier = r.variables["request_id"] = secrets.token_hex(16)
+    return identifier
 
 
 @variable("request_completion")
@@ -363,29 +363,29 @@ def tcpinfo_rcv_space(r: Request) -> str | None:
 @variable("proxy_protocol_addr")
 def proxy_protocol_addr(r: Request) -> str | None:
     """Client address from the PROXY protocol header."""
-    told = r.connection.proxy_protocol
-    return told.source if told else None
+    header = r.connection.proxy_protocol
+    return header.source if header else None
 
 
 @variable("proxy_protocol_port")
 def proxy_protocol_port(r: Request) -> str | None:
     """Client port from the PROXY protocol header."""
-    told = r.connection.proxy_protocol
-    return _port(told.source_port) if told else None
+    header = r.connection.proxy_protocol
+    return _port(header.source_port) if header else None
 
 
 @variable("proxy_protocol_server_addr")
 def proxy_protocol_server_addr(r: Request) -> str | None:
     """Server address from the PROXY protocol header."""
-    told = r.connection.proxy_protocol
-    return told.destination if told else None
+    header = r.connection.proxy_protocol
+    return header.destination if header else None
 
 
 @variable("proxy_protocol_server_port")
 def proxy_protocol_server_port(r: Request) -> str | None:
     """Server port from the PROXY protocol header."""
-    told = r.connection.proxy_protocol
-    return _port(told.destination_port) if told else None
+    header = r.connection.proxy_protocol
+    return _port(header.destination_port) if header else None
 
 
 def _port(number: int) -> str:
@@ -399,9 +399,9 @@ def proxy_protocol_tlv(name: str) -> Getter:
     are those inside of "ssl"."""
 
     def get(r: Request) -> str | None:
-        told = r.connection.proxy_protocol
+        header = r.connection.proxy_protocol
         try:
-            value: str | None = told.tlv(name) if told else None
+            value: str | None = header.tlv(name) if header else None
         except ValueError as error:
             r.log(Severity.ERR, str(error))
             return None

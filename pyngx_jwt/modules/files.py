@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 from ..conf.directive import Conf, directive
+from ..conf.values import parse_number, parse_sec
 from ..errors import ConfError
 from ..http.contexts import EVERYWHERE
 from ..http.files import FileAccess, Symlinks, files_of
 from ..http.level import Level
 from ..http.module import Module
+from ..http.request import Request
 from ..http.template import Template
 
 
@@ -47,3 +52,35 @@ def bind_files(level: Level) -> FileAccess:
     conf = level[FilesConf]
     source = conf.symlinks_from
     return files_of(conf.symlinks, source.bind(level.variables) if source else None)
+
+
+def describe_file(r: Request, info: os.stat_result, has_etag: bool) -> None:
+    """Sets the response's status and headers that a regular file determines."""
+    modified, size = int(info[stat.ST_MTIME]), info.st_size
+    r.status = 200
+    r.content_length, r.last_modified = size, modified
+    if has_etag:
+        r.etag = f'"{modified:x}-{size:x}"'
+    if not r.content_type:
+        r.content_type = r.location.content_type_of(r.uri)
+    r.allow_ranges = True
+
+
+def check_cache_words(
+    name: str, words: tuple[str, ...], numbers: frozenset[str], times: frozenset[str]
+) -> bool:
+    """Checks the parameters of a cache of open files; False if "max" is missing."""
+    most = 0
+    for word in words:
+        key, _, value = word.partition("=")
+        try:
+            if key in numbers:
+                count = parse_number(value)
+                most = count if key == "max" else most
+            elif key in times:
+                parse_sec(value)
+            elif word != "off":
+                raise ValueError
+        except ValueError:
+            raise ConfError(f'invalid "{name}" parameter "{word}"') from None
+    return bool(most) or "off" in words

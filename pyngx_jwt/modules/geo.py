@@ -35,7 +35,7 @@ class Trees:
         self._masks: dict[int, list[tuple[int, dict[int, str]]]] = {4: [], 16: []}
 
     def set(self, network: Network, value: str) -> str | None:
-        """Returns what a lookup of the network's address found if it had a value already."""
+        """Returns the result of a lookup of the network's address if it had a value already."""
         key = (network.size, network.prefix)
         if key not in self._values:
             self._values[key] = {}
@@ -73,7 +73,7 @@ class Range:
 
 
 class Ranges:
-    """Values by ranges of IPv4 addresses, kept by blocks: an error names a block's part."""
+    """Values by ranges of IPv4 addresses, stored by blocks: an error names a block's part."""
 
     def __init__(self) -> None:
         self.default: str | None = None
@@ -85,8 +85,8 @@ class Ranges:
         old = None
         for high, low, last in _blocks(start, end):
             ranges = self._blocks.setdefault(high, [])
-            found = _insert(ranges, Range(low, last, value), high)
-            old = found if found is not None else old
+            previous = _insert(ranges, Range(low, last, value), high)
+            old = previous if previous is not None else old
         return old
 
     def delete(self, start: int, end: int) -> bool:
@@ -96,15 +96,15 @@ class Ranges:
             ranges = self._blocks.get(high, [])
             same = [r for r in ranges if (r.start, r.end) == (low, last)]
             complete = complete and bool(same)
-            for found in same:
-                ranges.remove(found)
+            for duplicate in same:
+                ranges.remove(duplicate)
         return complete
 
     def find(self, packed: bytes) -> str:
         address = int.from_bytes(packed) if len(packed) == 4 else 0xFFFFFFFF
         ranges = self._blocks.get(address >> 16)
         if ranges:
-            at = bisect_right(ranges, address & 0xFFFF, key=lambda found: found.start) - 1
+            at = bisect_right(ranges, address & 0xFFFF, key=lambda part: part.start) - 1
             if at >= 0 and address & 0xFFFF <= ranges[at].end:
                 return ranges[at].value
         return self.default or ""
@@ -220,9 +220,9 @@ class Base:
             if not ranges.delete(*_parse_range(value)):
                 warn(f'no address range "{value}" to delete')
         else:
-            found = self._put_range(ranges, key, value)
-            if found is not None:
-                warn(f'duplicate range "{key}", value: "{value}", old value: "{found}"')
+            previous = self._put_range(ranges, key, value)
+            if previous is not None:
+                warn(f'duplicate range "{key}", value: "{value}", old value: "{previous}"')
 
     @staticmethod
     def _put_range(ranges: Ranges, key: str, value: str) -> str | None:
@@ -262,8 +262,8 @@ class GeoConf(Conf):
         def make(variables: Variables) -> Callable[[Request], str]:
             return _lookup(base, source, variables)
 
-        made = self.scope.statement
-        self.level.variables.define_remembered(name, make, lambda: base.volatile, made)
+        statement = self.scope.statement
+        self.level.variables.define_remembered(name, make, lambda: base.volatile, statement)
         for entry in entries:
             with located(entry):
                 base.add(entry)
@@ -283,8 +283,8 @@ def _lookup(base: Base, source: str | None, variables: Variables) -> Callable[[R
             return find(NONE)
         if trusts and "x-forwarded-for" in r.index:
             texts = [v for n, v in r.headers_in if n.lower() == "x-forwarded-for"]
-            told = forwarded_address(address, texts, proxies, recursive=recursive)
-            address = told[0] if told else address
+            client = forwarded_address(address, texts, proxies, recursive=recursive)
+            address = client[0] if client else address
         return find(plain(address) or NONE)
 
     return look_up

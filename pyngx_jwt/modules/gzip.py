@@ -22,22 +22,22 @@ UNUSED = 262  # bytes of zlib's window that it does not look back into
 
 def _parse_level(name: str, text: str) -> int:
     try:
-        found = parse_number(text)
+        level = parse_number(text)
     except ValueError:
         raise ConfError(f'"{name}" directive invalid number') from None
-    if not 1 <= found <= 9:
+    if not 1 <= level <= 9:
         raise ConfError("value must be between 1 and 9")
-    return found
+    return level
 
 
 def _parse_bits(name: str, text: str, sizes: tuple[str, ...], most: int) -> int:
     """One of zlib's parameters by the size it stands for; the greatest is `most`."""
     try:
-        found = parse_size(text)
+        size = parse_size(text)
     except ValueError:
         raise ConfError(f'"{name}" directive invalid value') from None
     for below, word in enumerate(reversed(sizes)):
-        if parse_size(word) == found:
+        if parse_size(word) == size:
             return most - below
     raise ConfError(f'"{name}" directive must be {", ".join(sizes[:-1])}, or {sizes[-1]}')
 
@@ -108,8 +108,8 @@ gzip = Module("gzip", GzipConf)
 @gzip.variable("gzip_ratio")
 def gzip_ratio(r: Request) -> str | None:
     """Ratio of the response's original size to the compressed one."""
-    found = r.contexts.get(KEY)
-    return found.ratio() if isinstance(found, Deflate) else None
+    deflate = r.contexts.get(KEY)
+    return deflate.ratio() if isinstance(deflate, Deflate) else None
 
 
 @gzip.header_filter
@@ -141,7 +141,7 @@ def compress(conf: GzipConf, level: Level) -> HeaderFilter | None:
 
 
 class Deflate:
-    """The body filter; holds back less than one buffer of output, unless told to flush."""
+    """The body filter; holds back less than one buffer of output, unless it has to flush."""
 
     def __init__(self, r: Request, conf: GzipConf) -> None:
         bits, memory = parameters(conf.gzip_window, conf.gzip_hash, r.content_length)

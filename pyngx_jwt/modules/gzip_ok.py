@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from ..conf.directive import UNLIMITED, Conf, bitmask, directive, enum, flag
+from ..http.browser import is_msie6
 from ..http.contexts import EVERYWHERE
 from ..http.date import parse_http_time
 from ..http.level import Level
@@ -67,20 +68,20 @@ gzip_ok = Module("gzip_ok", GzipOkConf)
 
 
 def bind_gzip_ok(level: Level) -> GzipOk:
-    """Whether the client takes gzip, found once a request (ngx_http_gzip_ok)."""
+    """Whether the client takes gzip, determined once per request (ngx_http_gzip_ok)."""
     test = _compile(level[GzipOkConf])
 
     def ok(r: Request) -> bool:
-        found: bool | None = r.contexts.get(KEY)
-        if found is None:
-            found = r.contexts[KEY] = test(r)
-        return found
+        accepted: bool | None = r.contexts.get(KEY)
+        if accepted is None:
+            accepted = r.contexts[KEY] = test(r)
+        return accepted
 
     return ok
 
 
 def bind_vary(level: Level) -> Callable[[Request], None]:
-    """What tells that the response depends on Accept-Encoding, if "gzip_vary" wants it told."""
+    """Marks the response as dependent on Accept-Encoding, if "gzip_vary" is on."""
     vary = level[GzipOkConf].gzip_vary
 
     def mark(r: Request) -> None:
@@ -107,7 +108,7 @@ def _compile(conf: GzipOkConf) -> GzipOk:
 
 
 def _is_disabled(r: Request, agent: str, regexes: Iterable[Regex]) -> bool:
-    """Whether gzip_disable has the browser; if that cannot be found out it is as if it had."""
+    """Whether "gzip_disable" matches the browser, or cannot be evaluated."""
     try:
         return any(regex.search(r, agent) for regex in regexes)
     except RegexFailed:
@@ -125,23 +126,14 @@ def accepts(text: str) -> bool:
         if at == start or text[at - 1] in ", ":
             break
         start = at + 4
-    found = _QUALITY.match(text, at + 4)
-    if found is None:
+    match = _QUALITY.match(text, at + 4)
+    if match is None:
         return False
-    if found[1] is None:
+    if match[1] is None:
         return True
-    digits = found[2] or ""
-    quality = int(found[1]) * 100 + sum(map(int, digits))
+    digits = match[2] or ""
+    quality = int(match[1]) * 100 + sum(map(int, digits))
     return 0 < quality <= 100 and len(digits) <= 3
-
-
-def is_msie6(agent: str) -> bool:
-    """MSIE 4, 5, and 6 before its second service pack (ngx_http_process_user_agent)."""
-    at = agent.find("MSIE ")
-    if at < 0 or at + 7 >= len(agent) or agent[at + 6] != "." or "Opera" in agent:
-        return False
-    version = agent[at + 5]
-    return version in "45" or (version == "6" and "SV1" not in agent[at + 8 :])
 
 
 def _proxied_ok(r: Request, allowed: frozenset[str]) -> bool:
@@ -182,7 +174,7 @@ def change_length(r: Request) -> None:
 
 
 def _weak(etag: str) -> str | None:
-    """ngx_http_weak_etag: what is not quoted is no etag."""
+    """ngx_http_weak_etag: an unquoted text is not an etag."""
     if etag.startswith("W/"):
         return etag
     return f"W/{etag}" if etag.startswith('"') else None

@@ -14,7 +14,7 @@ from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..log import Severity, errno_text
 from .core import CoreConf
-from .files import bind_files
+from .files import bind_files, describe_file
 from .gzip_ok import GzipOkConf, bind_gzip_ok, bind_vary
 
 
@@ -34,7 +34,7 @@ gzip_static = Module("gzip_static", GzipStaticConf)
 
 @gzip_static.handler(Phase.CONTENT)
 def serve_gzipped(conf: GzipStaticConf, level: Level) -> Handler | None:
-    """Before "static", which serves what is not found here."""
+    """Before "static", which serves all other files."""
     if conf.gzip_static == "off":
         return None
     location, files, has_etag = level.location, bind_files(level), level[CoreConf].etag
@@ -52,36 +52,23 @@ def serve_gzipped(conf: GzipStaticConf, level: Level) -> Handler | None:
         try:
             fd = files.open(r, path)
         except OSError as error:
-            _tell(r, path, error, files.open_call)
+            _log_error(r, path, error, files.open_call)
             return None
         if not always:
             mark_vary(r)
         info = os.fstat(fd)
         if wanted and stat.S_ISREG(info.st_mode):
-            return _serve(r, fd, info, path, has_etag)
+            describe_file(r, info, has_etag)
+            r.content_encoding = "gzip"
+            r.headers_out.append(("Content-Encoding", "gzip"))
+            return send_file(r, fd, info.st_size, path)
         os.close(fd)
         return _not_regular(r, path) if wanted and not stat.S_ISDIR(info.st_mode) else None
 
     return handle
 
 
-def _serve(
-    r: Request, fd: int, info: os.stat_result, path: str, has_etag: bool
-) -> Awaitable[Status] | Status:
-    modified, size = int(info[stat.ST_MTIME]), info.st_size
-    r.status = 200
-    r.content_length, r.last_modified = size, modified
-    if has_etag:
-        r.etag = f'"{modified:x}-{size:x}"'
-    if not r.content_type:
-        r.content_type = r.content_type or r.location.content_type_of(r.uri)
-    r.content_encoding = "gzip"
-    r.headers_out.append(("Content-Encoding", "gzip"))
-    r.allow_ranges = True
-    return send_file(r, fd, size, path)
-
-
-def _tell(r: Request, path: str, error: OSError, call: str) -> None:
+def _log_error(r: Request, path: str, error: OSError, call: str) -> None:
     if error.errno not in MISSING:
         level = Severity.ERR if error.errno in FORBIDDEN else Severity.CRIT
         r.log(level, f'{call} "{path}" failed {errno_text(error)}')

@@ -27,7 +27,7 @@ Change = Callable[[Request], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class AddedHeader:
     """One "add_header" or "add_trailer"."""
 
     name: str
@@ -52,12 +52,12 @@ class Expires:
 
     start: Start = Start.OFF
     seconds: int = 0
-    value: Template | None = None  # read anew for each request if there are variables
+    value: Template | None = None  # read for each request if there are variables
 
 
-class HeadersConf(Conf):
-    fields: tuple[Field, ...] = ()
-    trailer_fields: tuple[Field, ...] = ()
+class HeadersFilterConf(Conf):
+    fields: tuple[AddedHeader, ...] = ()
+    trailer_fields: tuple[AddedHeader, ...] = ()
     expiry = Expires()
 
     @directive(HERE, syntax="add_header name value [always]")
@@ -110,7 +110,7 @@ class HeadersConf(Conf):
         except ValueError as error:
             raise ConfError(f'"expires" directive {error}') from None
 
-    def merge(self, outer: HeadersConf) -> None:
+    def merge(self, outer: HeadersFilterConf) -> None:
         """ "add_header_inherit" and "add_trailer_inherit" say what is taken from outside."""
         added, added_trailers = vars(self).get("fields"), vars(self).get("trailer_fields")
         super().merge(outer)
@@ -120,16 +120,16 @@ class HeadersConf(Conf):
         )
 
 
-def _field(name: str, value: str, always: str | None) -> Field:
+def _field(name: str, value: str, always: str | None) -> AddedHeader:
     template = Template(value)
     if always not in (None, "always"):
         raise ConfError(f'invalid parameter "{always}"')
-    return Field(name, template, always is not None)
+    return AddedHeader(name, template, always is not None)
 
 
 def _inherited(
-    how: str, added: tuple[Field, ...] | None, outer: tuple[Field, ...]
-) -> tuple[Field, ...]:
+    how: str, added: tuple[AddedHeader, ...] | None, outer: tuple[AddedHeader, ...]
+) -> tuple[AddedHeader, ...]:
     if how == "off":
         return added or ()
     if added is None:
@@ -155,11 +155,11 @@ def parse_expires(text: str, start: Start) -> Expires:
     return Expires(start, -seconds if sign == "-" else seconds)
 
 
-headers = Module("headers", HeadersConf)
+headers = Module("headers", HeadersFilterConf)
 
 
 @headers.header_filter
-def add_fields(conf: HeadersConf, level: Level) -> HeaderFilter | None:
+def add_fields(conf: HeadersFilterConf, level: Level) -> HeaderFilter | None:
     """Answers of subrequests are left as they are."""
     variables = level.variables
     expire = _build_expires(conf.expiry, variables)
@@ -186,7 +186,7 @@ def add_fields(conf: HeadersConf, level: Level) -> HeaderFilter | None:
 # -- add_header -----------------------------------------------------------------------------
 
 
-def _build_change(field: Field, variables: Variables) -> Change:
+def _build_change(field: AddedHeader, variables: Variables) -> Change:
     value = field.value.bind(variables)
     name = field.name.lower()
     if name == "etag":
@@ -226,8 +226,8 @@ def _set_last_modified(r: Request, name: str, text: str) -> None:
 def _put(r: Request, name: str, text: str) -> None:
     """Replaces the first field of that name in its place; an empty text removes it."""
     low = name.lower()
-    for index, (found, _) in enumerate(r.headers_out):
-        if found.lower() == low:
+    for index, (field, _) in enumerate(r.headers_out):
+        if field.lower() == low:
             r.headers_out[index : index + 1] = [(name, text)] if text else []
             return
     if text:
@@ -248,11 +248,11 @@ def _build_expires(expires: Expires, variables: Variables) -> Change | None:
 def _build_variable_expires(expires: Expires, value: Text) -> Change:
     def expire(r: Request) -> None:
         try:
-            found = parse_expires(value(r), expires.start)
+            current = parse_expires(value(r), expires.start)
         except ValueError:
             return
-        if found.start is not Start.OFF:
-            _set_expires(r, found, False)
+        if current.start is not Start.OFF:
+            _set_expires(r, current, False)
 
     return expire
 
@@ -284,7 +284,7 @@ def _freshness(r: Request, expires: Expires, past: bool) -> tuple[str, str]:
 
 
 def modified_at(r: Request) -> int:
-    """When what is sent was modified, -1 if nothing tells."""
+    """The modification time of the response, -1 if it is unknown."""
     if r.last_modified >= 0:
         return r.last_modified
     text = r.sent_header("last-modified")
@@ -306,7 +306,7 @@ def _next_time(now: int, seconds: int) -> int:
 def _put_single(r: Request, name: str, text: str) -> None:
     """Gives the first field of that name the value and removes the others."""
     low = name.lower()
-    given = [index for index, (found, _) in enumerate(r.headers_out) if found.lower() == low]
+    given = [index for index, (field, _) in enumerate(r.headers_out) if field.lower() == low]
     if not given:
         r.headers_out.append((name, text))
         return
@@ -337,7 +337,7 @@ class Trailers:
 
 
 def _build_trailers(
-    fields: tuple[Field, ...], variables: Variables
+    fields: tuple[AddedHeader, ...], variables: Variables
 ) -> Callable[[Request, bool], None] | None:
     if not fields:
         return None

@@ -45,7 +45,7 @@ index = Module("index", IndexConf)
 @index.handler(Phase.CONTENT)
 def find_index(conf: IndexConf, level: Level) -> Handler:
     names = [name.bind(level.variables) for name in conf.names]
-    location, folder = level.location, Folder(level)
+    location, errors = level.location, IndexErrors(level)
     assert location is not None
     path_of = location.path_of
 
@@ -58,9 +58,9 @@ def find_index(conf: IndexConf, level: Level) -> Handler:
             if name.startswith("/"):
                 return r.redirect(name, r.args)
             try:
-                folder.files.stat(r, path + name)
+                errors.files.stat(r, path + name)
             except OSError as error:
-                rc = folder.missing(r, path, name, error, tested)
+                rc = errors.missing(r, path, name, error, tested)
                 if rc is not None:
                     return rc
                 tested = True
@@ -71,8 +71,8 @@ def find_index(conf: IndexConf, level: Level) -> Handler:
     return handle
 
 
-class Folder:
-    """What it means when an index file cannot be had."""
+class IndexErrors:
+    """Responses to errors of an index file."""
 
     def __init__(self, level: Level) -> None:
         self.files: FileAccess = bind_files(level)
@@ -97,10 +97,10 @@ class Folder:
         return 500
 
     def _test(self, r: Request, path: str, full: str) -> Status | None:
-        """None if the folder is there (ngx_http_index_test_dir)."""
-        folder = path[:-1] if path.endswith("/") and len(path) > 1 else path
+        """None if the directory is there (ngx_http_index_test_dir)."""
+        directory = path[:-1] if path.endswith("/") and len(path) > 1 else path
         try:
-            info = self.files.stat(r, folder)
+            info = self.files.stat(r, directory)
         except OSError as error:
             if error.errno in LINKS:
                 return 403
@@ -108,7 +108,7 @@ class Folder:
                 return self._error(r, full, error)
             if error.errno == errno.EACCES:
                 return None
-            r.log(Severity.CRIT, f'{self.files.stat_call} "{folder}" failed {errno_text(error)}')
+            r.log(Severity.CRIT, f'{self.files.stat_call} "{directory}" failed {errno_text(error)}')
             return 500
         if stat.S_ISDIR(info.st_mode):
             return None

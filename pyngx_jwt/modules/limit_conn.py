@@ -12,10 +12,9 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
-from ..log import Severity
 from ..zones import Zone, Zones
 from ..zones.store import Connections
-from .limits import DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
+from .limits import DRY_RUN, PASSED, REJECTED, KeyedZones, bind_key, log_level, positive, status
 
 LONGEST_KEY = 255
 MOST = 65535
@@ -28,7 +27,7 @@ class LimitConnZones(KeyedZones):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class ConnectionLimit:
     """One "limit_conn"."""
 
     zone: Zone
@@ -36,7 +35,7 @@ class Limit:
 
 
 class LimitConnConf(Conf):
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[ConnectionLimit, ...] = ()
 
     @directive(EVERYWHERE)
     def limit_conn(self, zone: str, number: str) -> None:
@@ -53,7 +52,7 @@ class LimitConnConf(Conf):
             raise ConfError(f'invalid number of connections "{number}"') from None
         if most > MOST:
             raise ConfError("connection limit must be less 65536")
-        self.limits = (*limits, Limit(memory, most))
+        self.limits = (*limits, ConnectionLimit(memory, most))
 
     limit_conn_dry_run = flag(
         False, EVERYWHERE, "Logs requests that would be refused, without refusing them."
@@ -85,10 +84,8 @@ def check_keys(scope: Scope, old: Scope) -> None:
 
 @limit_conn.after_merge
 def bind_keys(conf: LimitConnConf, level: Level) -> None:
-    """Unknown variables are errors in zones that nobody uses, too."""
     if level.context is HTTP:
-        for keyed in level.scope.shared(LimitConnZones).by_name.values():
-            keyed.key.bind(level.variables)
+        level.scope.shared(LimitConnZones).bind(level.variables)
 
 
 @limit_conn.variable("limit_conn_status")
@@ -101,18 +98,13 @@ def limit_conn_status(r: Request) -> str | None:
 class Counter:
     """A limit with its key bound."""
 
-    limit: Limit
+    limit: ConnectionLimit
     connections: Connections
     key: Text
-    key_text: str
 
     def key_of(self, r: Request) -> bytes | None:
         """None if nothing is counted: the key is empty, or too long."""
         text = self.key(r)
-        if len(text) > LONGEST_KEY:
-            told = f'the value of the "{self.key_text}" key is more than 255 bytes: "{text}"'
-            r.log(Severity.ERR, told)
-            return None
         return text.encode("latin-1") or None
 
 
@@ -120,7 +112,7 @@ Entered = list[tuple[Counter, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ConnectionRefusal:
     """By which limit, or for want of memory to count in."""
 
     counter: Counter
@@ -131,33 +123,33 @@ class Refused:
 def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     if not conf.limits:
         return None
-    counters = [found for limit in conf.limits if (found := _counter(limit, level))]
+    counters = [counter for limit in conf.limits if (counter := _counter(limit, level))]
 
     def handle(r: Request) -> Status | None:
         if STATUS in r.variables:
             return None
         return go_on(r, _enter(r, counters))
 
-    def go_on(r: Request, found: Entered | Refused) -> Status | None:
-        if isinstance(found, Refused):
-            return _refuse(r, conf, found)
-        if found:
-            r.main.cleanups += (lambda: _leave(found),)
+    def go_on(r: Request, outcome: Entered | ConnectionRefusal) -> Status | None:
+        if isinstance(outcome, ConnectionRefusal):
+            return _refuse(r, conf, outcome)
+        if outcome:
+            r.main.cleanups += (lambda: _leave(outcome),)
         return None
 
     return handle
 
 
-def _counter(limit: Limit, level: Level) -> Counter | None:
-    """None for a zone that is declared nowhere: it is refused once the syntax is found ok."""
+def _counter(limit: ConnectionLimit, level: Level) -> Counter | None:
+    """None for a zone that is not declared, which is an error after the syntax check."""
     keyed = level.scope.shared(LimitConnZones).by_name.get(limit.zone.name)
     if keyed is None:
         return None
-    key = keyed.key.bind(level.variables)
-    return Counter(limit, limit.zone.connections(), key, keyed.key.text)
+    key = bind_key(keyed, LONGEST_KEY, level.variables)
+    return Counter(limit, limit.zone.connections(), key)
 
 
-def _enter(r: Request, counters: list[Counter]) -> Entered | Refused:
+def _enter(r: Request, counters: list[Counter]) -> Entered | ConnectionRefusal:
     """Counts the request in all zones, or in none if one of them refuses it."""
     entered: Entered = []
     for counter in counters:
@@ -168,7 +160,7 @@ def _enter(r: Request, counters: list[Counter]) -> Entered | Refused:
         may_enter = counter.connections.enter(key, counter.limit.most)
         if not may_enter:
             _leave(entered)
-            return Refused(counter, full=may_enter is None)
+            return ConnectionRefusal(counter, full=may_enter is None)
         entered.append((counter, key))
     return entered
 
@@ -178,10 +170,10 @@ def _leave(entered: Entered) -> None:
         counter.connections.leave(key)
 
 
-def _refuse(r: Request, conf: LimitConnConf, found: Refused) -> Status | None:
+def _refuse(r: Request, conf: LimitConnConf, refusal: ConnectionRefusal) -> Status | None:
     dry_run = conf.limit_conn_dry_run
-    if not found.full:
+    if not refusal.full:
         doing = f"limiting connections{', dry run,' if dry_run else ''} by zone"
-        r.log(conf.limit_conn_log_level, f'{doing} "{found.counter.limit.zone.name}"')
+        r.log(conf.limit_conn_log_level, f'{doing} "{refusal.counter.limit.zone.name}"')
     r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
     return None if dry_run else conf.limit_conn_status

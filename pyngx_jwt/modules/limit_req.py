@@ -19,7 +19,17 @@ from ..http.template import Template, Text
 from ..log import Severity
 from ..zones import Zone, Zones
 from ..zones.store import Rates
-from .limits import DELAYED, DRY_RUN, PASSED, REJECTED, KeyedZones, log_level, positive, status
+from .limits import (
+    DELAYED,
+    DRY_RUN,
+    PASSED,
+    REJECTED,
+    KeyedZones,
+    bind_key,
+    log_level,
+    positive,
+    status,
+)
 
 NO_DELAY = 2**53  # an excess that nothing has
 LONGEST_KEY = 65535
@@ -32,7 +42,7 @@ class LimitReqZones(KeyedZones):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RequestLimit:
     """One "limit_req"; `burst` and `delay` are in thousandths of a request."""
 
     zone: Zone
@@ -41,7 +51,7 @@ class Limit:
 
 
 class LimitReqConf(Conf):
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[RequestLimit, ...] = ()
 
     @directive(EVERYWHERE, syntax="limit_req zone=name [burst=number] [nodelay | delay=number]")
     def limit_req(self, zone: str, parameter: str = "", another: str = "") -> None:
@@ -68,7 +78,7 @@ class LimitReqConf(Conf):
         limits = vars(self).get("limits", ())
         if any(limit.zone is memory for limit in limits):
             raise ConfError('"limit_req" directive is duplicate')
-        self.limits = (*limits, Limit(memory, burst * 1000, delay))
+        self.limits = (*limits, RequestLimit(memory, burst * 1000, delay))
 
     limit_req_dry_run = flag(
         False,
@@ -128,10 +138,8 @@ def check_keys(scope: Scope, old: Scope) -> None:
 
 @limit_req.after_merge
 def bind_keys(conf: LimitReqConf, level: Level) -> None:
-    """Unknown variables are errors in zones that nobody uses, too."""
     if level.context is HTTP:
-        for keyed in level.scope.shared(LimitReqZones).by_name.values():
-            keyed.key.bind(level.variables)
+        level.scope.shared(LimitReqZones).bind(level.variables)
 
 
 @limit_req.variable("limit_req_status")
@@ -145,19 +153,14 @@ def limit_req_status(r: Request) -> str | None:
 class Bucket:
     """A limit with its key bound; excesses are in thousandths of a request."""
 
-    limit: Limit
+    limit: RequestLimit
     rates: Rates
     key: Text
-    key_text: str
     rate: int
 
     def key_of(self, r: Request) -> bytes | None:
         """None if nothing is counted: the key is empty, or too long."""
         text = self.key(r)
-        if len(text) > LONGEST_KEY:
-            told = f'the value of the "{self.key_text}" key is more than 65535 bytes: "{text}"'
-            r.log(Severity.ERR, told)
-            return None
         return hashlib.blake2b(text.encode("latin-1"), digest_size=16).digest() if text else None
 
     def look(self, key: bytes, now: int) -> int:
@@ -179,8 +182,8 @@ def _now() -> int:
 def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
     if not conf.limits:
         return None
-    buckets = [found for limit in conf.limits if (found := _bucket(limit, level))]
-    refuse = _refusal(conf)
+    buckets = [bucket for limit in conf.limits if (bucket := _bucket(limit, level))]
+    refuse = _refuse(conf)
     delay = _delay(conf)
 
     def handle(r: Request) -> Awaitable[Status | None] | Status | None:
@@ -191,28 +194,30 @@ def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
             return None
         return go_on(r, _account(keyed, _now()))
 
-    def go_on(r: Request, found: Refused | Delayed) -> Awaitable[Status | None] | Status | None:
-        if isinstance(found, Refused):
-            return refuse(r, found)
-        if not found.wait:
+    def go_on(
+        r: Request, outcome: RateRefusal | Delayed
+    ) -> Awaitable[Status | None] | Status | None:
+        if isinstance(outcome, RateRefusal):
+            return refuse(r, outcome)
+        if not outcome.wait:
             r.variables[STATUS] = PASSED
             return None
-        return delay(r, found)
+        return delay(r, outcome)
 
     return handle
 
 
-def _bucket(limit: Limit, level: Level) -> Bucket | None:
-    """None for a zone that is declared nowhere: it is refused once the syntax is found ok."""
+def _bucket(limit: RequestLimit, level: Level) -> Bucket | None:
+    """None for a zone that is not declared, which is an error after the syntax check."""
     keyed = level.scope.shared(LimitReqZones).by_name.get(limit.zone.name)
     if keyed is None:
         return None
-    key = keyed.key.bind(level.variables)
-    return Bucket(limit, limit.zone.rates(), key, keyed.key.text, keyed.rate)
+    key = bind_key(keyed, LONGEST_KEY, level.variables)
+    return Bucket(limit, limit.zone.rates(), key, keyed.rate)
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RateRefusal:
     zone: str
     excess: int | None  # None if the zone is full
 
@@ -224,16 +229,16 @@ class Delayed:
     wait: int  # milliseconds; 0 is not at all
 
 
-def _account(keyed: list[tuple[Bucket, bytes]], now: int) -> Refused | Delayed:
+def _account(keyed: list[tuple[Bucket, bytes]], now: int) -> RateRefusal | Delayed:
     """Counts the request in all zones, or in none if one of them refuses it."""
     *others, (last, key) = keyed
     for bucket, other in others:
-        if (seen := bucket.look(other, now)) > bucket.limit.burst:
-            return Refused(bucket.limit.zone.name, seen)
+        if (expected := bucket.look(other, now)) > bucket.limit.burst:
+            return RateRefusal(bucket.limit.zone.name, expected)
     excess = last.take(key, now, last.limit.burst)
     name = last.limit.zone.name
     if excess is None or excess > last.limit.burst:
-        return Refused(name, excess)
+        return RateRefusal(name, excess)
     worst = Delayed(name, excess, last.wait(excess))
     for bucket, other in reversed(others):
         excess = bucket.take(other, now, NO_DELAY) or 0
@@ -242,15 +247,15 @@ def _account(keyed: list[tuple[Bucket, bytes]], now: int) -> Refused | Delayed:
     return worst
 
 
-def _refusal(conf: LimitReqConf) -> Callable[[Request, Refused], Status | None]:
+def _refuse(conf: LimitReqConf) -> Callable[[Request, RateRefusal], Status | None]:
     dry_run, level, code = conf.limit_req_dry_run, conf.limit_req_log_level, conf.limit_req_status
     doing = f"limiting requests{', dry run' if dry_run else ''}, excess: "
 
-    def refuse(r: Request, found: Refused) -> Status | None:
-        if found.excess is not None:
-            r.log(level, f'{doing}{_shown(found.excess)} by zone "{found.zone}"')
+    def refuse(r: Request, refusal: RateRefusal) -> Status | None:
+        if refusal.excess is not None:
+            r.log(level, f'{doing}{_shown(refusal.excess)} by zone "{refusal.zone}"')
         else:
-            r.log(Severity.ALERT, f'could not allocate node in limit_req zone "{found.zone}"')
+            r.log(Severity.ALERT, f'could not allocate node in limit_req zone "{refusal.zone}"')
         r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
         return None if dry_run else code
 
@@ -264,10 +269,10 @@ def _delay(
     level = Severity(min(level + 1, Severity.INFO))
     doing = f"delaying request{', dry run' if dry_run else ''}, excess: "
 
-    def delay(r: Request, found: Delayed) -> Awaitable[Status | None] | Status | None:
-        r.log(level, f'{doing}{_shown(found.excess)}, by zone "{found.zone}"')
+    def delay(r: Request, delayed: Delayed) -> Awaitable[Status | None] | Status | None:
+        r.log(level, f'{doing}{_shown(delayed.excess)}, by zone "{delayed.zone}"')
         r.variables[STATUS] = DELAYED + DRY_RUN if dry_run else DELAYED
-        return None if dry_run else asyncio.sleep(found.wait / 1000)
+        return None if dry_run else asyncio.sleep(delayed.wait / 1000)
 
     return delay
 

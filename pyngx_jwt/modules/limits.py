@@ -8,7 +8,9 @@ from ..conf.directive import slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
 from ..http.contexts import EVERYWHERE
-from ..http.template import Template
+from ..http.request import Request
+from ..http.template import Template, Text
+from ..http.variables import Variables
 from ..log import Severity
 from ..zones import Zone, Zones
 
@@ -49,6 +51,11 @@ class KeyedZones:
             raise ConfError(f'{self.directive} "{name}" is already bound to key "{bound}"')
         self.by_name[name] = KeyedZone(zone, key, rate)
 
+    def bind(self, variables: Variables) -> None:
+        """Raises ConfError for unknown variables, of unused zones too."""
+        for keyed in self.by_name.values():
+            keyed.key.bind(variables)
+
     def check_continues(self, old: KeyedZones) -> None:
         """Raises ConfError if a reload would count something else in the same zone."""
         for name, new in self.by_name.items():
@@ -58,6 +65,21 @@ class KeyedZones:
                     f'{self.shown} "{name}" uses the "{new.key.text}" key '
                     f'while previously it used the "{before.key.text}" key'
                 ).nowhere()
+
+
+def bind_key(keyed: KeyedZone, longest: int, variables: Variables) -> Text:
+    """A function that returns a request's key; "" if the key is too long."""
+    key, name = keyed.key.bind(variables), keyed.key.text
+
+    def key_of(r: Request) -> str:
+        text = key(r)
+        if len(text) > longest:
+            complaint = f'the value of the "{name}" key is more than {longest} bytes: "{text}"'
+            r.log(Severity.ERR, complaint)
+            return ""
+        return text
+
+    return key_of
 
 
 def parse_zone(parameter: str) -> tuple[str, int]:
@@ -86,7 +108,7 @@ def log_level(doc: str) -> Severity:
 
 
 def status(doc: str) -> int:
-    """A status that tells of an error."""
+    """An error code."""
 
     def parse(name: str, text: str) -> int:
         try:

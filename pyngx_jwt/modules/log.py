@@ -23,6 +23,7 @@ from ..http.request import Request
 from ..http.template import Template, Text, getter_of
 from ..http.variables import Getter, Variables
 from ..log import Buffer, OpenFile, OpenFiles, Severity, errno_text, parse_syslog
+from .files import check_cache_words
 
 COMBINED = (
     '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
@@ -60,19 +61,8 @@ class AccessLog:
 
 
 def _open_log_file_cache(name: str, *words: str) -> tuple[str, ...]:
-    most = 0
-    for word in words:
-        key, _, value = word.partition("=")
-        try:
-            if key in ("max", "min_uses"):
-                most = parse_number(value) if key == "max" else most
-            elif key in ("inactive", "valid"):
-                parse_msec(value)
-            elif word != "off":
-                raise ValueError
-        except ValueError:
-            raise ConfError(f'invalid "{name}" parameter "{word}"') from None
-    if not most and "off" not in words:
+    numbers, times = frozenset({"max", "min_uses"}), frozenset({"inactive", "valid"})
+    if not check_cache_words(name, words, numbers, times):
         raise ConfError(f'"{name}" must have "max" parameter')
     return words
 
@@ -168,12 +158,12 @@ def _parse_parameters(
 
 def _parsed(parse: Callable[[str], int], text: str, complaint: str) -> int:
     try:
-        found = parse(text)
+        value = parse(text)
     except ValueError:
-        found = 0
-    if not found:
+        value = 0
+    if not value:
         raise ConfError(complaint or f'invalid compression level "{text}"')
-    return found
+    return value
 
 
 # -- lines ----------------------------------------------------------------------------------
@@ -208,8 +198,8 @@ def _piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
         return lambda r: escape_json(get(r) or "")
 
     def value(r: Request) -> str:
-        found = get(r)
-        return "-" if found is None else _escape_default(found)
+        text = get(r)
+        return "-" if text is None else _escape_default(text)
 
     return value
 

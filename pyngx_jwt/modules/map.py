@@ -21,7 +21,7 @@ TABLES = "the tables grow as needed"
 
 
 @dataclass(slots=True)
-class Table:
+class MapTable:
     """A "map" block as it is read."""
 
     default: Template | None = None
@@ -44,19 +44,19 @@ class MapConf(Conf):
         request, except for maps of claims."""
         source, name = Template(string), variable_name(variable)
         variables: Variables = self.level.variables
-        table = Table()
+        table = MapTable()
 
         def make(variables: Variables) -> Text:
             return _lookup(source, table, variables)
 
-        made = self.scope.statement
-        variables.define_remembered(name, make, lambda: table.volatile, made)
+        statement = self.scope.statement
+        variables.define_remembered(name, make, lambda: table.volatile, statement)
         for entry in entries:
             with located(entry):
                 _add(table, entry, variables)
 
 
-def _add(table: Table, entry: Statement, variables: Variables) -> None:
+def _add(table: MapTable, entry: Statement, variables: Variables) -> None:
     if not entry.args and entry.name == "hostnames":
         table.hostnames = True
     elif not entry.args and entry.name == "volatile":
@@ -67,7 +67,7 @@ def _add(table: Table, entry: Statement, variables: Variables) -> None:
         _add_value(table, entry.name, Template(entry.args[0]), variables)
 
 
-def _add_value(table: Table, key: str, value: Template, variables: Variables) -> None:
+def _add_value(table: MapTable, key: str, value: Template, variables: Variables) -> None:
     if key == "default":
         if table.default is not None:
             raise ConfError("duplicate default map parameter")
@@ -85,7 +85,7 @@ def _add_value(table: Table, key: str, value: Template, variables: Variables) ->
 map_ = Module("map", MapConf)
 
 
-def _lookup(source: Template, table: Table, variables: Variables) -> Text:
+def _lookup(source: Template, table: MapTable, variables: Variables) -> Text:
     subject = source.bind(variables)
     names = table.names.bound(lambda template: template.bind(variables))
     regexes = [(regex.match, value.bind(variables)) for regex, value in table.regexes]

@@ -70,24 +70,25 @@ def leave_out(statement: Statement, level: Level) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class UnsupportedHandler:
     """The handler of what a missing directive would answer."""
 
     statement: Statement
 
     def __call__(self, r: Request) -> Status:
-        told = self.statement
-        r.log(Severity.ERR, f'"{told.name}" is not supported in {told.file}:{told.line}')
+        statement = self.statement
+        where = f"{statement.file}:{statement.line}"
+        r.log(Severity.ERR, f'"{statement.name}" is not supported in {where}')
         return 501
 
 
 @missing.upstream_content
 def refuse(conf: MissingConf, level: Level) -> Handler | None:
     """In the place of a handler that leaves no room for others; most pass requests on."""
-    return Refusal(conf._own) if conf._own else None
+    return UnsupportedHandler(conf._own) if conf._own else None
 
 
 @missing.handler(Phase.CONTENT)
 def refuse_files(conf: MissingConf, level: Level) -> Handler | None:
     """In the place of one that comes before files, where nothing passes requests on."""
-    return Refusal(conf.common) if conf.common else None
+    return UnsupportedHandler(conf.common) if conf.common else None

@@ -50,11 +50,11 @@ def filter_ranges(conf: RangeConf, level: Level) -> HeaderFilter | None:
         if r.status != 200 or r.parent is not None or r.content_length < 0 or r.http_version < 1000:
             return
         if "range" in r.index and _if_range(r):
-            found = parse_ranges(_range_field(r), r.content_length, 1 if r.single_range else most)
-            if found == []:
+            ranges = parse_ranges(_range_field(r), r.content_length, 1 if r.single_range else most)
+            if ranges == []:
                 _not_satisfiable(r)
-            if found:
-                _send_parts(r, found, boundaries)
+            if ranges:
+                _send_parts(r, ranges, boundaries)
                 return
         if r.sent_header("accept-ranges") is None:
             r.headers_out.append(("Accept-Ranges", "bytes"))
@@ -85,11 +85,11 @@ def parse_ranges(text: str, length: int, most: int) -> list[Range] | None:
     ranges: list[Range] = []
     at, comma = 6, ","
     while comma:
-        found = _RANGE.match(text, at)
-        if not found:
+        match = _RANGE.match(text, at)
+        if not match:
             return []
-        at, comma = found.end(), found[4]
-        bounds = _bounds(found, length)
+        at, comma = match.end(), match[4]
+        bounds = _bounds(match, length)
         if bounds is None:
             return []
         start, end = bounds
@@ -102,9 +102,9 @@ def parse_ranges(text: str, length: int, most: int) -> list[Range] | None:
     return None if _too_much(ranges, length, most) else ranges
 
 
-def _bounds(found: re.Match[str], length: int) -> Range | None:
+def _bounds(match: re.Match[str], length: int) -> Range | None:
     """None for numbers that no file can have."""
-    first, last, suffix = found[1], found[2], found[3]
+    first, last, suffix = match[1], match[2], match[3]
     if max(int(text or 0) for text in (first, last, suffix)) > MAX:
         return None
     if suffix is not None:

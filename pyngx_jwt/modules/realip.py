@@ -16,7 +16,7 @@ from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 
 FORWARDED_FOR = "X-Forwarded-For"  # in this case only, as in nginx
-Told = Callable[[Request], list[str]]
+Addresses = Callable[[Request], list[str]]
 
 
 class RealIpConf(Conf):
@@ -63,13 +63,13 @@ class RealIpConf(Conf):
 
 def _resolve(host: str) -> list[Network]:
     try:
-        found = look_up(host, type=socket.SOCK_STREAM)
+        addresses = look_up(host, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ConfError(f'host not found in set_real_ip_from "{host}"') from None
-    return [parse_network(str(address[4][0]).partition("%")[0])[0] for address in found]
+    return [parse_network(str(address[4][0]).partition("%")[0])[0] for address in addresses]
 
 
-class Seen:
+class RealIpConnection:
     """A connection as a request sees it once the client's own address is known."""
 
     def __init__(self, real: Connection, address: bytes, port: int) -> None:
@@ -113,39 +113,39 @@ def find_client(conf: RealIpConf, level: Level) -> Handler | None:
         return None
     trusted, recursive = Networks(conf.trusted), conf.real_ip_recursive
     by_protocol = conf.field == "proxy_protocol"
-    told = _by_protocol if by_protocol else _by_field(conf.field)
+    addresses_of = _by_protocol if by_protocol else _by_field(conf.field)
 
     def handle(r: Request) -> Status | None:
         connection = r.connection
-        if isinstance(connection, Seen):
+        if isinstance(connection, RealIpConnection):
             return None
-        texts = told(r)
+        texts = addresses_of(r)
         if not texts:
             return None
-        found = forwarded_address(
+        client = forwarded_address(
             connection.binary_remote_addr, texts, trusted, recursive=recursive
         )
-        if found is not None:
-            address, port = found
+        if client is not None:
+            address, port = client
             if by_protocol:
                 port = int(connection.proxy_protocol.source_port)
-            r.connection = Seen(connection, address, port)
+            r.connection = RealIpConnection(connection, address, port)
         return None
 
     return handle
 
 
-def _by_field(name: str) -> Told:
+def _by_field(name: str) -> Addresses:
     """All fields of X-Forwarded-For, the first one of any other name."""
     several, name = name == FORWARDED_FOR, name.lower()
 
-    def told(r: Request) -> list[str]:
+    def addresses(r: Request) -> list[str]:
         if name not in r.index:
             return []
         values = [value for field, value in r.headers_in if field.lower() == name]
         return values if several else values[:1]
 
-    return told
+    return addresses
 
 
 def _by_protocol(r: Request) -> list[str]:
@@ -155,7 +155,7 @@ def _by_protocol(r: Request) -> list[str]:
 
 def _own(r: Request) -> Connection:
     connection = r.connection
-    return connection.real if isinstance(connection, Seen) else connection
+    return connection.real if isinstance(connection, RealIpConnection) else connection
 
 
 @realip.variable("realip_remote_addr")

@@ -46,8 +46,8 @@ class Referers:
         host = ascii_lower(host)
         path = self.names.find(host)
         if path is not None:
-            found = rest.find("/")
-            return not path or (found >= 0 and rest.startswith(path, found))
+            slash = rest.find("/")
+            return not path or (slash >= 0 and rest.startswith(path, slash))
         return any(regex.search(r, host) for regex in self.host_regexes) or any(
             regex.search(r, rest) for regex in self.regexes
         )

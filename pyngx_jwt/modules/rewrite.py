@@ -202,8 +202,8 @@ def _if(build: BuildCondition, level: Level, variables: Variables) -> Operation:
 
 
 def _settled(build: Build, find_out: Handler = settled) -> Build:
-    """An operation with variables such as claims waits until it is known what they tell; one
-    that tells them only is no reason to end the request."""
+    """An operation with variables such as claims waits until they are known. One that only
+    stores them does not end the request."""
 
     def build_settled(variables: Variables) -> Operation:
         before = variables.unsettled_uses
@@ -342,10 +342,10 @@ def _matches(get: Text, regex: Regex, negative: bool) -> Condition:
 
 def _match(regex: Regex, r: Request, subject: str) -> bool:
     """As elsewhere, but a failure also forgets what an earlier expression captured."""
-    found = regex.match(r, subject)
-    if not found:
+    matched = regex.match(r, subject)
+    if not matched:
         r.captures = None
-    return found
+    return matched
 
 
 def _file_condition(test: str, path: Template) -> BuildCondition:
@@ -442,11 +442,11 @@ class _Rewrite:
         return run
 
     def _matches(self, r: Request) -> bool:
-        found = _match(self.regex, r, r.uri)
+        matched = _match(self.regex, r, r.uri)
         if r.location.conf(RewriteConf).rewrite_log:
-            told = "matches" if found else "does not match"
-            r.log(Severity.NOTICE, f'"{self.regex.text}" {told} "{r.uri}"')
-        return found
+            outcome = "matches" if matched else "does not match"
+            r.log(Severity.NOTICE, f'"{self.regex.text}" {outcome} "{r.uri}"')
+        return matched
 
     def _log(self, r: Request, what: str, target: str) -> None:
         if r.location.conf(RewriteConf).rewrite_log:

@@ -33,8 +33,8 @@ class SplitClientsConf(Conf):
         def make(variables: Variables) -> Text:
             return _lookup(source, parts, variables)
 
-        made = self.scope.statement
-        self.level.variables.define_remembered(name, make, statement=made)
+        statement = self.scope.statement
+        self.level.variables.define_remembered(name, make, statement=statement)
         for entry in entries:
             with located(entry):
                 parts.append((_percent(entry.name), entry.args[0] if entry.args else ""))
@@ -64,12 +64,12 @@ def check_total(parts: list[Part]) -> None:
 
 def thresholds(parts: list[Part]) -> list[int]:
     """Below which hash each part ends; the part that completes the hundred takes the rest."""
-    found, total, last = [], 0, 0
+    ends, total, last = [], 0, 0
     for percent, _ in parts:
         total = total + percent if percent else ALL
         last += percent * MASK // ALL
-        found.append(MASK + 1 if total == ALL else last)
-    return found
+        ends.append(MASK + 1 if total == ALL else last)
+    return ends
 
 
 split_clients = Module("split_clients", SplitClientsConf)

@@ -26,7 +26,7 @@ from ..http.request import Request
 from ..http.tls import ALPN, load_chain, set_protocols
 
 HERE = HTTP | SERVER
-SCHEMES = ("data:", "engine:", "store:")  # what nginx takes besides files
+SCHEMES = ("data:", "engine:", "store:")  # what nginx takes in addition to files
 
 
 class SslConf(Conf):

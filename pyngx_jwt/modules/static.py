@@ -14,7 +14,7 @@ from ..http.request import Handler, Request, Status
 from ..http.uri import escape_uri
 from ..log import Severity, errno_text
 from .core import CoreConf
-from .files import bind_files
+from .files import bind_files, describe_file
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 
@@ -45,25 +45,12 @@ def serve_file(conf: StaticConf, level: Level) -> Handler:
             return _failed(r, path, error, files, log_not_found)
         info = os.fstat(fd)
         if stat.S_ISREG(info.st_mode) and r.method != "POST":
-            return _serve(r, fd, info, path, has_etag)
+            describe_file(r, info, has_etag)
+            return send_file(r, fd, info.st_size, path)
         os.close(fd)
         return _cannot_serve(r, info, path)
 
     return handle
-
-
-def _serve(
-    r: Request, fd: int, info: os.stat_result, path: str, has_etag: bool
-) -> Awaitable[Status] | Status:
-    modified, size = int(info[stat.ST_MTIME]), info.st_size
-    r.status = 200
-    r.content_length, r.last_modified = size, modified
-    if has_etag:
-        r.etag = f'"{modified:x}-{size:x}"'
-    if not r.content_type:
-        r.content_type = r.content_type or r.location.content_type_of(r.uri)
-    r.allow_ranges = True
-    return send_file(r, fd, size, path)
 
 
 def _cannot_serve(r: Request, info: os.stat_result, path: str) -> Status:

@@ -19,11 +19,11 @@ from ..zones.store import Counters, Counts
 # No directive can refer to a zone of this name.
 ZONE, ZONE_SIZE = "stub_status:", 65536
 VARIABLES = frozenset(f"connections_{name}" for name in ("active", "reading", "writing", "waiting"))
-INTERVAL = 1.0  # seconds: how old at most is what other workers have told
+INTERVAL = 1.0  # seconds: the greatest age of other workers' counts
 
 
 class Statistics:
-    """The counts of all workers: each reports its own regularly, if they are wanted."""
+    """The counts of all workers: each reports its own regularly, if they are used."""
 
     def __init__(self) -> None:
         self.wanted = False
@@ -31,7 +31,7 @@ class Statistics:
         self.count: Callable[[], Counts] = Counts  # of this process; the server's to set
 
     def total(self) -> Counts:
-        """This process's counts as they are now, the others' as they were told last."""
+        """This process's counts as they are now, the others' as last reported."""
         own = self.count()
         return own if self.counters is None else self.counters.total(own)
 
@@ -61,7 +61,7 @@ stub_status = Module("stub_status", StubStatusConf)
 
 @stub_status.after_read
 def prepare(scope: Scope) -> None:
-    """Declares the zone if anybody wants to know the counts."""
+    """Declares the zone if the counts are used."""
     statistics = scope.shared(Statistics)
     if statistics.wanted or VARIABLES & scope.shared(Variables).used:
         zone = scope.shared(Zones).add(ZONE, ZONE_SIZE, "stub_status")
@@ -76,7 +76,7 @@ def report(scope: Scope, life: WorkerLife) -> None:
 
 
 @stub_status.content
-def tell_counts(conf: StubStatusConf, level: Level) -> Handler | None:
+def send_counts(conf: StubStatusConf, level: Level) -> Handler | None:
     if not conf._on:
         return None
     statistics = level.scope.shared(Statistics)

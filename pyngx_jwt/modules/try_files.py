@@ -74,7 +74,7 @@ try_files = Module("try_files", TryFilesConf)
 def find_file(conf: TryFilesConf, level: Level) -> Handler | None:
     if not conf.candidates:
         return None
-    names, files = Names(level), bind_files(level)
+    names, files = CandidateNames(level), bind_files(level)
     tests = [(names.bind(c.name, level), c.is_dir) for c in conf.candidates]
     fallback, code = names.bind(conf.fallback, level), conf.code
 
@@ -105,7 +105,7 @@ def _exists(r: Request, files: FileAccess, path: str, is_dir: bool) -> bool:
         return False
 
 
-class Names:
+class CandidateNames:
     """Where names lead to: below the root, or, with an alias, without the location's name."""
 
     def __init__(self, level: Level) -> None:
@@ -119,8 +119,8 @@ class Names:
             return text
 
         def stripped(r: Request) -> str:
-            found = text(r)
-            return found[alias:] if found.startswith(r.uri[:alias]) else found
+            name = text(r)
+            return name[alias:] if name.startswith(r.uri[:alias]) else name
 
         return stripped
 
@@ -131,7 +131,7 @@ class Names:
         return path[: len(path) - below] if below > 0 else path
 
     def use(self, r: Request, text: str, is_dir: bool) -> None:
-        """Makes the file found the one of the request."""
+        """Makes the file that exists the one of the request."""
         if self.alias > 0:
             r.uri = r.uri[: self.alias] + text
         elif not self.alias:

@@ -11,7 +11,7 @@ from ..log import errno_text
 
 
 def main(words: list[str]) -> int:
-    """Does what ``words`` (latin-1) ask for."""
+    """Runs ``pyngx token`` with ``words`` (latin-1)."""
     if any(word == "--explain" or word.startswith("--explain=") for word in words):
         from ..explain.command import run_alias
 

@@ -80,17 +80,17 @@ class _File(NamedTuple):
     path: str
     content: bytes
     mode: int
-    is_new: bool  # it must not be there
+    is_new: bool  # it must not exist
 
 
 @dataclass(slots=True)
 class _Files:
-    """What is to be written, once nothing else can go wrong."""
+    """The files to write once everything else has succeeded."""
 
     files: list[_File] = field(default_factory=list)
 
-    def make(self, path: str, members: dict[str, Json]) -> None:
-        """A private key, for its owner's eyes."""
+    def create(self, path: str, members: dict[str, Json]) -> None:
+        """Adds a new private key, readable by its owner only."""
         self.files.append(_File(path, f"{json.dumps(members)}\n".encode(), 0o600, True))
 
     def put(self, path: str, content: bytes, *, private: bool = False) -> None:
@@ -99,16 +99,16 @@ class _Files:
     def write(self) -> None:
         """Writes all of them or none; raises OSError."""
         opened: list[tuple[int, _File]] = []
-        made: list[bytes] = []
+        created: list[bytes] = []
         try:
             for file in self.files:
                 path = file.path.encode("latin-1")
                 is_there = os.path.lexists(path)
                 how = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_EXCL if file.is_new else 0)
                 opened.append((os.open(path, how, file.mode), file))
-                made += [] if is_there else [path]
+                created += [] if is_there else [path]
         except OSError:
-            for path in made:
+            for path in created:
                 os.unlink(path)
             for descriptor, _ in opened:
                 os.close(descriptor)
@@ -128,50 +128,50 @@ def _write(descriptor: int, file: _File) -> None:
 
 
 def mint(words: Sequence[str], now: float) -> str:
-    """The token that ``words`` (latin-1) ask for, after writing the files.
+    """The token for the command line ``words`` (latin-1), after writing the files.
 
     Raises WrongWords, and OSError if a file cannot be read or written."""
-    asked = parser().parse_args(words)
-    _check(asked)
+    arguments = parser().parse_args(words)
+    _check(arguments)
     files = _Files()
-    signing = None if asked.encrypt and not asked.nested else _signing_key(asked, files)
-    encrypting = _encryption_key(asked, files) if asked.encrypt else None
-    claims = _claims(asked, now)
-    header = _members(asked.header, asked.header_json, "header")
+    signing = None if arguments.encrypt and not arguments.nested else _signing_key(arguments, files)
+    encrypting = _encryption_key(arguments, files) if arguments.encrypt else None
+    claims = _claims(arguments, now)
+    header = _members(arguments.header, arguments.header_json, "header")
     token = ""
     if signing is not None:
         token = signing.sign(claims, {} if encrypting else header)
     if encrypting is not None:
         token = encrypting.encrypt(token or claims, header)
-    if asked.jwks_out:
+    if arguments.jwks_out:
         keys = [key for key in (signing, encrypting) if key is not None]
         private = encrypting is not None or any(key.jwk.is_symmetric for key in keys)
-        files.put(asked.jwks_out, f"{key_set(*keys)}\n".encode(), private=private)
-    if asked.pem_out:
+        files.put(arguments.jwks_out, f"{key_set(*keys)}\n".encode(), private=private)
+    if arguments.pem_out:
         assert signing is not None
         try:
-            files.put(asked.pem_out, signing.pem())
+            files.put(arguments.pem_out, signing.pem())
         except ValueError as error:
             raise WrongWords(f"--pem-out: {error}") from None
     files.write()
     return token
 
 
-def _check(asked: argparse.Namespace) -> None:
-    """Raises WrongWords for what does not go together."""
+def _check(arguments: argparse.Namespace) -> None:
+    """Raises WrongWords for options that exclude or require each other."""
     for name in ("enc", "encrypt_key", "nested"):
-        if getattr(asked, name) and not asked.encrypt:
-            raise WrongWords(f"--{name.replace('_', '-')} is of no use without --encrypt")
-    if asked.encrypt and not asked.nested:
+        if getattr(arguments, name) and not arguments.encrypt:
+            raise WrongWords(f"--{name.replace('_', '-')} requires --encrypt")
+    if arguments.encrypt and not arguments.nested:
         for name in ("alg", "key", "secret", "pem_out"):
-            if getattr(asked, name):
+            if getattr(arguments, name):
                 option = name.replace("_", "-")
-                raise WrongWords(f"--{option} is of no use without --nested: nothing is signed")
-    if asked.key and asked.secret is not None:
+                raise WrongWords(f"--{option} requires --nested: nothing is signed")
+    if arguments.key and arguments.secret is not None:
         raise WrongWords("--key or --secret, not both")
     paths: dict[str, str] = {}
     for name in ("key", "encrypt_key", "jwks_out", "pem_out"):
-        if path := getattr(asked, name):
+        if path := getattr(arguments, name):
             real, option = os.path.realpath(path), f"--{name.replace('_', '-')}"
             if real in paths:
                 raise WrongWords(f"{paths[real]} and {option} are the same file")
@@ -181,53 +181,53 @@ def _check(asked: argparse.Namespace) -> None:
 # -- keys -------------------------------------------------------------------------------------
 
 
-def _signing_key(asked: argparse.Namespace, files: _Files) -> SigningKey:
-    kid = _unicode(asked.kid)
+def _signing_key(arguments: argparse.Namespace, files: _Files) -> SigningKey:
+    kid = _unicode(arguments.kid)
     try:
-        if asked.secret is not None:
-            return SigningKey.from_secret(asked.alg or "HS256", _secret(asked.secret), kid)
-        members = _read(asked.key) if asked.key else None
+        if arguments.secret is not None:
+            return SigningKey.from_secret(arguments.alg or "HS256", _secret(arguments.secret), kid)
+        members = _read(arguments.key) if arguments.key else None
         if members is None:
-            alg = asked.alg or "RS256"
-            key = SigningKey.generate(alg, kid, bits=asked.bits, crv=asked.crv)
-            if asked.key:
-                files.make(asked.key, key.members(private=True))
+            alg = arguments.alg or "RS256"
+            key = SigningKey.generate(alg, kid, bits=arguments.bits, crv=arguments.crv)
+            if arguments.key:
+                files.create(arguments.key, key.members(private=True))
             return key
-        alg = members.setdefault("alg", asked.alg)
-        if asked.alg not in (None, alg):
-            raise ValueError(f"it is for {alg}, not for {asked.alg}")
+        alg = members.setdefault("alg", arguments.alg)
+        if arguments.alg not in (None, alg):
+            raise ValueError(f"it is for {alg}, not for {arguments.alg}")
         _check_kid(members, kid)
         return SigningKey.from_members(members)
     except ValueError as error:
-        raise WrongWords(f"{_name_of(asked, 'key')}: {error}") from None
+        raise WrongWords(f"{_name_of(arguments, 'key')}: {error}") from None
 
 
-def _encryption_key(asked: argparse.Namespace, files: _Files) -> EncryptionKey:
-    alg, enc = asked.encrypt, asked.enc or "A256GCM"
-    kid = None if asked.nested else _unicode(asked.kid)
+def _encryption_key(arguments: argparse.Namespace, files: _Files) -> EncryptionKey:
+    alg, enc = arguments.encrypt, arguments.enc or "A256GCM"
+    kid = None if arguments.nested else _unicode(arguments.kid)
     try:
-        members = _read(asked.encrypt_key) if asked.encrypt_key else None
+        members = _read(arguments.encrypt_key) if arguments.encrypt_key else None
         if members is None:
-            key = EncryptionKey.generate(alg, enc, kid, bits=asked.bits)
-            if asked.encrypt_key:
-                files.make(asked.encrypt_key, key.members())
+            key = EncryptionKey.generate(alg, enc, kid, bits=arguments.bits)
+            if arguments.encrypt_key:
+                files.create(arguments.encrypt_key, key.members())
             return key
         _check_kid(members, kid)
         return EncryptionKey.from_members(alg, enc, members)
     except ValueError as error:
-        raise WrongWords(f"{_name_of(asked, 'encrypt_key')}: {error}") from None
+        raise WrongWords(f"{_name_of(arguments, 'encrypt_key')}: {error}") from None
 
 
-def _name_of(asked: argparse.Namespace, option: str) -> str:
-    return getattr(asked, option) or ("--secret" if asked.secret is not None else "a new key")
+def _name_of(arguments: argparse.Namespace, option: str) -> str:
+    return getattr(arguments, option) or (
+        "--secret" if arguments.secret is not None else "a new key"
+    )
 
 
 def _check_kid(members: dict[str, Json], kid: str | None) -> None:
     if kid is not None and members.get("kid") != kid:
-        told = json.dumps(members.get("kid"))
-        raise ValueError(
-            f"its kid is {told}; --header kid=... names another one in the token alone"
-        )
+        name = json.dumps(members.get("kid"))
+        raise ValueError(f"its kid is {name}; --header kid=... sets another one in the token only")
 
 
 def _read(path: str) -> dict[str, Json] | None:
@@ -257,16 +257,16 @@ def _secret(text: str) -> bytes:
     return (rest if sign and kind == "text" else text).encode("latin-1")
 
 
-# -- what is in it ------------------------------------------------------------------------------
+# -- header and claims --------------------------------------------------------------------------
 
 
-def _claims(asked: argparse.Namespace, now: float) -> dict[str, Json]:
+def _claims(arguments: argparse.Namespace, now: float) -> dict[str, Json]:
     claims: dict[str, Json] = {}
     for name in ("iat", "nbf", "exp"):
-        text = getattr(asked, name)
+        text = getattr(arguments, name)
         if text != "none":
             claims[name] = int(parse_time(text, int(now), f"--{name}"))
-    return {**claims, **_members(asked.claim, asked.claim_json, "claim")}
+    return {**claims, **_members(arguments.claim, arguments.claim_json, "claim")}
 
 
 def _members(texts: Iterable[str], documents: Iterable[str], what: str) -> dict[str, Json]:
@@ -279,14 +279,14 @@ def _members(texts: Iterable[str], documents: Iterable[str], what: str) -> dict[
         try:
             members[name] = decode_json(value.encode())
         except ValueError as error:
-            raise WrongWords(f"--{what}-json {name}: no JSON: {error}") from None
+            raise WrongWords(f"--{what}-json {name}: not JSON: {error}") from None
     return members
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name:
-        raise WrongWords(f'{option} wants NAME=VALUE, not "{text}"')
+        raise WrongWords(f'{option} requires NAME=VALUE, not "{text}"')
     return _unicode(name) or "", _unicode(value) or ""
 
 

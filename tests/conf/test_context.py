@@ -9,14 +9,14 @@ import pytest
 
 from pyngx_jwt.compile import read, scope_of
 from pyngx_jwt.conf import known
-from pyngx_jwt.conf.block import Block
+from pyngx_jwt.conf.block import ConfBlock
 from pyngx_jwt.conf.context import Context
 from pyngx_jwt.conf.directive import MAIN, Conf, Directive, directive
 from pyngx_jwt.core.module import AnyModule, CoreModule
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.http.contexts import EVERYWHERE, HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from pyngx_jwt.modules import MODULES
-from pyngx_jwt.options import FOLDER, Options
+from pyngx_jwt.options import DIRECTORY, Options
 
 OPENING = [d for module in MODULES for d in module.conf.directives.values() if d.opens]
 
@@ -41,9 +41,9 @@ class StreamConf(Conf):
         self.protocol = protocol
 
 
-def read_file(conf: Path, *more: AnyModule) -> Block:
+def read_file(conf: Path, *more: AnyModule) -> ConfBlock:
     """The main level of a configuration that a few more modules than usual read."""
-    options = Options(f"{conf.parent}/", str(conf), "", FOLDER)
+    options = Options(f"{conf.parent}/", str(conf), "", DIRECTORY)
     root, _ = read(scope_of(options, lambda text: None, modules=(*MODULES, *more)))
     return root
 

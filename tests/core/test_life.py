@@ -18,7 +18,7 @@ from pyngx_jwt.errors import ConfError
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.log import Log
 from pyngx_jwt.modules import MODULES
-from pyngx_jwt.options import FOLDER, Options
+from pyngx_jwt.options import DIRECTORY, Options
 from pyngx_jwt.zones.store import Counts
 
 
@@ -56,7 +56,7 @@ class Told:
 
 def options(folder: Path, text: str) -> Options:
     (folder / "nginx.conf").write_text(f"events {{ }} http {{ {text} }}")
-    return Options(f"{folder}/", f"{folder}/nginx.conf", "", FOLDER)
+    return Options(f"{folder}/", f"{folder}/nginx.conf", "", DIRECTORY)
 
 
 def loaded(told: Told, folder: Path, text: str = "") -> Cycle:

@@ -1,4 +1,4 @@
-"""What is explained is what a server does: each request is sent, too."""
+"""Explanations agree with the server: each request is also sent."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.explain.explainer import ADMITTED, Explainer, Way
-from pyngx_jwt.explain.places import place_of_token, put_token
+from pyngx_jwt.explain.carriers import carrier_of, put_token
+from pyngx_jwt.explain.explainer import ADMITTED, Explainer, Outcome
 from pyngx_jwt.explain.report import challenge, location
-from pyngx_jwt.explain.request import Ask, parse_url
+from pyngx_jwt.explain.request import RequestSpec, parse_url
 
 from ..backend import Peer, Script
 from ..jwt.keys import jwks
 from ..nginx import Nginx
 from ..wire import Answer
-from .asked import options_of
+from .offline import options_of
 from .served import BEARER, GROUPS, Group
 from .setups import KEY, NOW, SETUPS, files, tokens
 
@@ -31,7 +31,7 @@ PAIRS = [(name, line) for name, group in GROUPS.items() for line in group.lines]
 
 @dataclass(slots=True)
 class Served:
-    """A running server, and what its upstream has seen."""
+    """A running server, and what the requests that its upstream got."""
 
     nginx: Nginx
     group: Group
@@ -39,7 +39,7 @@ class Served:
     without_keys: Explainer = field(init=False)
     heads: list[str] = field(default_factory=list)
 
-    def ask(self, line: str) -> tuple[Ask, bytes]:
+    def spec(self, line: str) -> tuple[RequestSpec, bytes]:
         """The request as a question, and as bytes."""
         first, *parts = self.nginx.filled(line).split(" | ")
         method, _, target = first.partition(" ")
@@ -52,7 +52,9 @@ class Served:
         url = parse_url(f"http://127.0.0.1:{port}/")._replace(target=target.strip())
         lines = [*fields, *([f"Content-Length: {body}"] if body else ())]
         head = "\r\n".join([f"{method} {target.strip()} HTTP/1.1", *lines, "", ""])
-        return Ask(url, method, tuple(fields), body=body), head.encode("latin-1") + b"x" * body
+        return RequestSpec(url, method, tuple(fields), body=body), head.encode(
+            "latin-1"
+        ) + b"x" * body
 
     def send(self, line: str, method: str, data: bytes) -> Answer | None:
         """The server's answer, None if it closes without one; the upstream notes what it sees."""
@@ -81,10 +83,10 @@ class Served:
 def serving(group: Group, folder: Path) -> Iterator[Served]:
     """The server of a group."""
     nginx = Nginx(folder)
-    found = Served(nginx, group)
+    served = Served(nginx, group)
     with contextlib.chdir(nginx.prefix):
         for name in ANSWERS:
-            nginx.backend(name, found.script(name))
+            nginx.backend(name, served.script(name))
         nginx(
             group.server,
             http=group.http,
@@ -92,10 +94,10 @@ def serving(group: Group, folder: Path) -> Iterator[Served]:
             files=group.files,
             options=["--allow-unsupported"],
         )
-        found.explainer = Explainer(options_of(nginx.prefix), NOW, jwks(KEY).encode())
-        found.without_keys = Explainer(options_of(nginx.prefix), NOW)
+        served.explainer = Explainer(options_of(nginx.prefix), NOW, jwks(KEY).encode())
+        served.without_keys = Explainer(options_of(nginx.prefix), NOW)
     try:
-        yield found
+        yield served
     finally:
         nginx.stop()
     nginx.check_logs()
@@ -113,7 +115,7 @@ def served_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
         yield start
 
 
-def told(way: Way) -> tuple[object, ...]:
+def outcome_of(way: Outcome) -> tuple[object, ...]:
     """What the client gets, and what the upstream sees."""
     upstream = way.trip.upstream
     status = way.status or (None if upstream is None else 200)
@@ -121,7 +123,7 @@ def told(way: Way) -> tuple[object, ...]:
     return status, challenge(way.r), location(way.r), head
 
 
-def seen(served: Served, answer: Answer | None) -> tuple[object, ...]:
+def answer_of(served: Served, answer: Answer | None) -> tuple[object, ...]:
     head = "".join(served.heads)
     if answer is None:
         return None, "", "", head
@@ -136,20 +138,20 @@ def seen(served: Served, answer: Answer | None) -> tuple[object, ...]:
 @pytest.mark.parametrize(("name", "line"), PAIRS)
 def test_as_served(name: str, line: str, served_by: Callable[[str], Served]) -> None:
     served = served_by(name)
-    ask, data = served.ask(line)
-    explained = served.explainer.explain(ask, "")
-    blind = served.without_keys.explain(ask, "")
-    answer = served.send(line, ask.method, data)
-    found = seen(served, answer)
+    spec, data = served.spec(line)
+    explained = served.explainer.explain(spec, "")
+    blind = served.without_keys.explain(spec, "")
+    answer = served.send(line, spec.method, data)
+    result = answer_of(served, answer)
     ways = [way for way in (explained.way, explained.denied) if way is not None]
-    assert found in [told(way) for way in ways], explained.trip.lines
+    assert result in [outcome_of(way) for way in ways], explained.trip.lines
     sent = explained.way
     if explained.denied is None and sent.trip.upstream is None and answer is not None:
         assert answer.body == sent.body or "/status" in line, sent.trip.lines
     ways = [way for way in (blind.way, blind.denied) if way is not None]
-    assert found in [told(way) for way in ways], blind.trip.lines
+    assert result in [outcome_of(way) for way in ways], blind.trip.lines
     if BEARER["good"] in line and blind.verdict != ADMITTED:
-        assert found == told(blind.way), blind.trip.lines
+        assert result == outcome_of(blind.way), blind.trip.lines
 
 
 @pytest.mark.parametrize("name", SETUPS)
@@ -162,11 +164,11 @@ def test_tokens_as_served(name: str, nginx: Nginx, monkeypatch: pytest.MonkeyPat
         tokens(setup).items(), setup.paths, ("GET", "OPTIONS")
     ):
         url = parse_url(f"http://127.0.0.1:{port}{path}")
-        ask = Ask(url, method, ("Host: localhost",))
-        explained = explainer.explain(ask, token)
+        spec = RequestSpec(url, method, ("Host: localhost",))
+        explained = explainer.explain(spec, token)
         level = explained.trip.gated
-        sent = put_token(ask, token, place_of_token(level)) if level is not None else ask
+        sent = put_token(spec, token, carrier_of(level)) if level is not None else spec
         answer = nginx.request(f"{method} {sent.url.target}", *sent.fields)
         shown = f"{name}: token {what}, {method} {path}: {explained.trip.lines}"
         given = (answer.status, ", ".join(answer.all("WWW-Authenticate")), answer.get("Location"))
-        assert told(explained.way)[:3] == (*given[:2], given[2] or ""), shown
+        assert outcome_of(explained.way)[:3] == (*given[:2], given[2] or ""), shown

@@ -1,4 +1,4 @@
-"""``pyngx token --explain``: what is told of a request, and by which statement it is so."""
+"""``pyngx token --explain``: what is explanation of a request, and by which statement it is so."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pyngx_jwt.explain.explainer import (
     Explanation,
 )
 from pyngx_jwt.explain.report import as_json, as_text
-from pyngx_jwt.explain.request import Ask, AskError, parse_url
+from pyngx_jwt.explain.request import RequestSpec, RequestSpecError, parse_url
 from pyngx_jwt.jwt import KeySetError
 
 from ..jwt.keys import encryption_key, jwks, signing_key
-from .asked import ask, options_of
+from .offline import explain, options_of
 from .setups import CLAIMS, FORGED, HEX, HMAC, KEY, NOW, OTHER, SETUPS, files, tokens
 
 ROOT = Path(__file__).parent.parent.parent
@@ -44,19 +44,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def lines(told: Explanation, name: str) -> list[tuple[str, str, str]]:
-    """Mark, text, and the statement's words of each line of this name."""
+def lines(explanation: Explanation, name: str) -> list[tuple[str, str, str]]:
+    """Result, text, and the statement's words of each line of this name."""
     return [
         (x.mark, x.text, " ".join([x.statement.name, *x.statement.args]) if x.statement else "")
-        for x in told.trip.lines
+        for x in explanation.trip.lines
         if x.name == name
     ]
 
 
-def because(told: Explanation) -> tuple[str, str, str]:
+def because(explanation: Explanation) -> tuple[str, str, str]:
     """Name, text and statement of what refused the request."""
-    assert told.verdict == REFUSED and told.trip.refused is not None
-    line = told.trip.refused
+    assert explanation.verdict == REFUSED and explanation.trip.refused is not None
+    line = explanation.trip.refused
     return line.name, line.text, line.statement.name if line.statement else ""
 
 
@@ -70,12 +70,12 @@ PLACES = {  # dialect: what looks at the token, and the statement that is named 
     "maxlt": ("/a", "auth_jwt", "auth_jwt_key"),
     "tizp": ("/a", "auth_jwt", "auth_jwt_key_file"),
 }
-KINDS = {  # token: name of the check that fails, a part of what is told
+KINDS = {  # token: name of the check that fails, a part of what is explanation
     "none": ("token", 'no token in "Authorization: Bearer"'),
     "forged": ("signature", "bad: does not verify with"),
     "unsigned": ("algorithm", 'algorithm not allowed: "none"'),
     "expired": ("exp", "expired: "),
-    "with a date that is none": ("exp", 'invalid time claim: "soon" is no date'),
+    "with a date that is none": ("exp", 'invalid time claim: "soon" is not a date'),
     "early": ("nbf", "not yet valid: "),
     "malformed": ("form", "not three segments"),
     "critical": ("form", "unsupported header: critical"),
@@ -88,59 +88,65 @@ KINDS = {  # token: name of the check that fails, a part of what is told
 def test_kinds_of_refusal(dialect: str, kind: str, folder: Path) -> None:
     setup = SETUPS[dialect]
     path, switch, _ = PLACES[dialect]
-    told = ask(folder, setup.server, tokens(setup)[kind], f"http://localhost{path}")
-    name, text, statement = because(told)
-    assert told.choice.name == dialect
+    explanation = explain(folder, setup.server, tokens(setup)[kind], f"http://localhost{path}")
+    name, text, statement = because(explanation)
+    assert explanation.choice.name == dialect
     assert (name, KINDS[kind][1] in text) == (KINDS[kind][0], True), text
     assert statement in (switch, "auth_jwt_algorithm", "auth_jwt_alg", "auth_jwt_type")
-    assert told.r.status == 401
+    assert explanation.r.status == 401
 
 
 @pytest.mark.parametrize("dialect", SETUPS)
 def test_good_token(dialect: str, folder: Path) -> None:
     setup = SETUPS[dialect]
-    told = ask(folder, setup.server, tokens(setup)["good"])
-    assert told.verdict == ADMITTED
-    assert [mark for mark, _, _ in lines(told, "signature")] == ["passed"]
-    assert lines(told, "keys")[0][2].startswith(PLACES[dialect][2])
-    assert lines(told, "content")[0][2] == "root html"
+    explanation = explain(folder, setup.server, tokens(setup)["good"])
+    assert explanation.verdict == ADMITTED
+    assert [mark for mark, _, _ in lines(explanation, "signature")] == ["passed"]
+    assert lines(explanation, "keys")[0][2].startswith(PLACES[dialect][2])
+    assert lines(explanation, "content")[0][2] == "root html"
 
 
 def test_three_ways_in_which_keys_fail(folder: Path) -> None:
     server = "auth_jwt A; auth_jwt_key_file both.json;"
-    name, text, statement = because(ask(folder, server, KEY.sign(CLAIMS, {"kid": "k9"})))
+    name, text, statement = because(explain(folder, server, KEY.sign(CLAIMS, {"kid": "k9"})))
     assert (name, statement) == ("key", "auth_jwt_key_file")
     assert text == 'no key has kid "k9"; known: "e1", "k1"'
-    name, text, _ = because(ask(folder, server, KEY.sign(CLAIMS, {"kid": "e1"})))
+    name, text, _ = because(explain(folder, server, KEY.sign(CLAIMS, {"kid": "e1"})))
     assert name == "key"
     assert text == 'wrong type of key for "RS256": kid "e1" is of "e1" (EC P-256, ES256)'
-    name, text, _ = because(ask(folder, server, FORGED.sign(CLAIMS)))
+    name, text, _ = because(explain(folder, server, FORGED.sign(CLAIMS)))
     assert (name, text) == ("signature", 'bad: does not verify with "k1" (RSA, RS256)')
-    name, text, _ = because(ask(folder, server, HMAC.sign(CLAIMS)))
+    name, text, _ = because(explain(folder, server, HMAC.sign(CLAIMS)))
     assert name == "key" and text.startswith('wrong type of key for "HS256": there is "k1"')
 
 
 def test_keys_that_the_token_chooses(folder: Path) -> None:
     server = "auth_jwt A; auth_jwt_key_file $keys; root html;"
     http = "map $jwt_claim_iss $keys { me jwks.json; default missing.json; }"
-    told = ask(folder, server, KEY.sign({**CLAIMS, "iss": "me"}), http=http)
-    assert told.verdict == ADMITTED
-    ((mark, text, statement),) = lines(told, "keys")
+    explanation = explain(folder, server, KEY.sign({**CLAIMS, "iss": "me"}), http=http)
+    assert explanation.verdict == ADMITTED
+    ((mark, text, statement),) = lines(explanation, "keys")
     assert (mark, statement) == ("passed", "auth_jwt_key_file $keys")
     assert text.startswith(f'key file "{folder}/jwks.json": "k1"')
-    name, text, _ = because(ask(folder, server, FORGED.sign({**CLAIMS, "iss": "me"}), http=http))
+    name, text, _ = because(
+        explain(folder, server, FORGED.sign({**CLAIMS, "iss": "me"}), http=http)
+    )
     assert name == "signature"
-    name, text, _ = because(ask(folder, server, KEY.sign({**CLAIMS, "iss": "you"}), http=http))
+    name, text, _ = because(explain(folder, server, KEY.sign({**CLAIMS, "iss": "you"}), http=http))
     assert name == "keys" and "missing.json" in text
-    name, _, _ = because(ask(folder, server, "x.y.z", http=http))
+    name, _, _ = because(explain(folder, server, "x.y.z", http=http))
     assert name == "form"
 
 
 def test_claims_that_are_demanded(folder: Path) -> None:
     server = f"{PLUS} auth_jwt_validate_claim iss you; auth_jwt_validate_claim roles a b;"
-    told = ask(folder, server, GOOD)
-    assert because(told) == ("claim", 'iss is "me", expected "you"', "auth_jwt_validate_claim")
-    assert lines(told, "claim") == [
+    explanation = explain(folder, server, GOOD)
+    assert because(explanation) == (
+        "claim",
+        'iss is "me", expected "you"',
+        "auth_jwt_validate_claim",
+    )
+    assert lines(explanation, "claim") == [
         ("failed", 'iss is "me", expected "you"', "auth_jwt_validate_claim iss you"),
         (
             "passed",
@@ -152,12 +158,12 @@ def test_claims_that_are_demanded(folder: Path) -> None:
 
 def test_values_that_are_required(folder: Path) -> None:
     server = f"{PLUS} auth_jwt_type signed; auth_jwt_require $jwt_claim_sub $arg_x error=403;"
-    told = ask(folder, server, GOOD)
-    name, text, statement = because(told)
-    assert (name, statement, told.r.status) == ("require", "auth_jwt_require", 403)
+    explanation = explain(folder, server, GOOD)
+    name, text, statement = because(explanation)
+    assert (name, statement, explanation.r.status) == ("require", "auth_jwt_require", 403)
     assert text == '$arg_x is "", so the status is 403'
-    assert lines(told, "require")[0][:2] == ("passed", '$jwt_claim_sub is "alice"')
-    assert ask(folder, server, GOOD, "http://localhost/?x=1").verdict == ADMITTED
+    assert lines(explanation, "require")[0][:2] == ("passed", '$jwt_claim_sub is "alice"')
+    assert explain(folder, server, GOOD, "http://localhost/?x=1").verdict == ADMITTED
 
 
 def test_words_with_spaces_in_demands(folder: Path) -> None:
@@ -166,12 +172,12 @@ def test_words_with_spaces_in_demands(folder: Path) -> None:
         auth_jwt_validate_claim "full name" "$arg_x B" other;
         auth_jwt_require $jwt_claim_sub; auth_jwt_require "$arg_x of it";"""
     token = KEY.sign({**CLAIMS, "full name": "me B"})
-    told = ask(folder, server, token, "http://localhost/a?x=me")
-    assert [statement for _, _, statement in lines(told, "validate_claim")] == [
+    explanation = explain(folder, server, token, "http://localhost/a?x=me")
+    assert [statement for _, _, statement in lines(explanation, "validate_claim")] == [
         "auth_jwt_validate_claim iss $arg_x",
         "auth_jwt_validate_claim full name $arg_x B other",
     ]
-    assert lines(told, "require") == [
+    assert lines(explanation, "require") == [
         ("passed", '$jwt_claim_sub is "alice"', "auth_jwt_require $jwt_claim_sub"),
         ("passed", '$arg_x of it is "me of it"', "auth_jwt_require $arg_x of it"),
     ]
@@ -180,10 +186,10 @@ def test_words_with_spaces_in_demands(folder: Path) -> None:
 def test_requirements_of_kjdev_add_up_over_levels(folder: Path) -> None:
     server = "auth_jwt_require_claim .sub eq bob; location / { auth_jwt A; "
     server += "auth_jwt_key_file jwks.json; auth_jwt_require_header kid ne k1; }"
-    told = ask(folder, server, GOOD)
-    assert because(told)[:2] == ("claim", 'sub is "alice", expected eq bob')
-    assert lines(told, "claim")[0][2] == "auth_jwt_require_claim .sub eq bob"
-    assert lines(told, "header")[-1][1:] == (
+    explanation = explain(folder, server, GOOD)
+    assert because(explanation)[:2] == ("claim", 'sub is "alice", expected eq bob')
+    assert lines(explanation, "claim")[0][2] == "auth_jwt_require_claim .sub eq bob"
+    assert lines(explanation, "header")[-1][1:] == (
         'kid is "k1", expected ne k1',
         "auth_jwt_require_header kid ne k1",
     )
@@ -191,62 +197,70 @@ def test_requirements_of_kjdev_add_up_over_levels(folder: Path) -> None:
 
 def test_revoked(folder: Path) -> None:
     server = f"{PLUS} auth_jwt_revocation_list_sub revoked.json;"
-    told = ask(folder, server, KEY.sign({**CLAIMS, "sub": "bob"}))
-    name, text, statement = because(told)
+    explanation = explain(folder, server, KEY.sign({**CLAIMS, "sub": "bob"}))
+    name, text, statement = because(explanation)
     assert (name, statement) == ("revocation_list_sub", "auth_jwt_revocation_list_sub")
     assert "sub is in a revocation list" in text
 
 
 def test_nbf_that_is_not_looked_at(folder: Path) -> None:
     server = f"{PLUS} pyngx_jwt_validate_nbf off;"
-    told = ask(folder, server, KEY.sign({**CLAIMS, "nbf": NOW + 60}))
-    assert told.verdict == ADMITTED
-    ((mark, text, statement),) = lines(told, "nbf")
+    explanation = explain(folder, server, KEY.sign({**CLAIMS, "nbf": NOW + 60}))
+    assert explanation.verdict == ADMITTED
+    ((mark, text, statement),) = lines(explanation, "nbf")
     assert (mark, statement) == ("skipped", "pyngx_jwt_validate_nbf off")
     assert text.endswith("in 1 min: not checked")
 
 
 def test_leeway(folder: Path) -> None:
-    told = ask(folder, f"{PLUS} auth_jwt_leeway 2m;", KEY.sign({**CLAIMS, "exp": NOW - 60}))
-    ((mark, text, statement),) = lines(told, "exp")
+    explanation = explain(
+        folder, f"{PLUS} auth_jwt_leeway 2m;", KEY.sign({**CLAIMS, "exp": NOW - 60})
+    )
+    ((mark, text, statement),) = lines(explanation, "exp")
     assert (mark, statement) == ("passed", "auth_jwt_leeway 2m")
     assert text.endswith("1 min ago; leeway 2 min")
 
 
 def test_another_time_counts_everywhere(folder: Path) -> None:
-    assert because(ask(folder, PLUS, GOOD, now=NOW + 7200))[0] == "exp"
+    assert because(explain(folder, PLUS, GOOD, now=NOW + 7200))[0] == "exp"
     server = "auth_jwt A; auth_jwt_key_file jwks.json; auth_jwt_require_claim at lt $jwt_nowtime;"
     token = KEY.sign({**CLAIMS, "exp": NOW * 2, "at": NOW + 100})
-    assert because(ask(folder, server, token))[0] == "require_claim"
-    assert ask(folder, server, token, now=NOW + 1000).verdict == ADMITTED
+    assert because(explain(folder, server, token))[0] == "require_claim"
+    assert explain(folder, server, token, now=NOW + 1000).verdict == ADMITTED
 
 
 def test_encrypted_and_nested(folder: Path) -> None:
     key = encryption_key("A256KW", "A256GCM", "e")
     (folder / "jwks.json").write_text(jwks(key, KEY))
-    told = ask(folder, f"{PLUS} auth_jwt_type encrypted;", key.encrypt(CLAIMS))
-    assert told.verdict == ADMITTED and lines(told, "decryption")[0][:2] == ("passed", "good")
-    told = ask(folder, f"{PLUS} auth_jwt_type nested;", key.encrypt(GOOD))
-    assert told.verdict == ADMITTED and len(lines(told, "algorithm")) == 2
-    told = ask(folder, f"{PLUS} auth_jwt_type nested;", key.encrypt(FORGED.sign(CLAIMS)))
-    assert because(told)[0] == "signature"
-    told = ask(folder, f"{PLUS} auth_jwt_type encrypted;", GOOD)
-    assert because(told)[::2] == ("form", "auth_jwt_type")
-    told = ask(folder, PLUS, key.encrypt(CLAIMS))
-    assert "five segments: an encrypted token" in because(told)[1]
+    explanation = explain(folder, f"{PLUS} auth_jwt_type encrypted;", key.encrypt(CLAIMS))
+    assert explanation.verdict == ADMITTED and lines(explanation, "decryption")[0][:2] == (
+        "passed",
+        "good",
+    )
+    explanation = explain(folder, f"{PLUS} auth_jwt_type nested;", key.encrypt(GOOD))
+    assert explanation.verdict == ADMITTED and len(lines(explanation, "algorithm")) == 2
+    explanation = explain(folder, f"{PLUS} auth_jwt_type nested;", key.encrypt(FORGED.sign(CLAIMS)))
+    assert because(explanation)[0] == "signature"
+    explanation = explain(folder, f"{PLUS} auth_jwt_type encrypted;", GOOD)
+    assert because(explanation)[::2] == ("form", "auth_jwt_type")
+    explanation = explain(folder, PLUS, key.encrypt(CLAIMS))
+    assert "five segments: an encrypted token" in because(explanation)[1]
     other = encryption_key("A256KW", "A256GCM", "e", copy=1)
-    told = ask(folder, f"{PLUS} auth_jwt_type encrypted;", other.encrypt(CLAIMS))
-    assert because(told)[:2] == ("decryption", 'bad: cannot be decrypted with "e" (oct, A256KW)')
+    explanation = explain(folder, f"{PLUS} auth_jwt_type encrypted;", other.encrypt(CLAIMS))
+    assert because(explanation)[:2] == (
+        "decryption",
+        'bad: cannot be decrypted with "e" (oct, A256KW)',
+    )
 
 
 def test_what_no_key_vouches_for_is_marked(folder: Path) -> None:
-    told = ask(folder, PLUS, FORGED.sign({**CLAIMS, "exp": NOW - 1}))
-    assert lines(told, "claims")[0][1].endswith("(not verified)")
-    assert lines(told, "exp")[0][1].endswith("(not verified)")
-    told = ask(folder, PLUS, GOOD + "=")
-    assert because(told)[0] == "form"
-    assert '"sub":"alice"' in lines(told, "claims")[0][1]
-    assert lines(told, "claims")[0][1].endswith("(not verified)")
+    explanation = explain(folder, PLUS, FORGED.sign({**CLAIMS, "exp": NOW - 1}))
+    assert lines(explanation, "claims")[0][1].endswith("(not verified)")
+    assert lines(explanation, "exp")[0][1].endswith("(not verified)")
+    explanation = explain(folder, PLUS, GOOD + "=")
+    assert because(explanation)[0] == "form"
+    assert '"sub":"alice"' in lines(explanation, "claims")[0][1]
+    assert lines(explanation, "claims")[0][1].endswith("(not verified)")
 
 
 # -- keys -------------------------------------------------------------------------------------
@@ -258,80 +272,84 @@ REQUEST = """
 
 
 def test_keys_that_cannot_be_fetched_leave_it_open(folder: Path) -> None:
-    told = ask(folder, REQUEST, GOOD, "http://localhost/a?x=1")
-    assert told.verdict == UNKNOWN
-    assert told.trip.questions == ['the keys of key request "/_k"']
-    assert lines(told, "keys")[0] == (
+    explanation = explain(folder, REQUEST, GOOD, "http://localhost/a?x=1")
+    assert explanation.verdict == UNKNOWN
+    assert explanation.trip.questions == ['the keys of key request "/_k"']
+    assert lines(explanation, "keys")[0] == (
         "unknown",
-        'key request "/_k" is not made here',
+        'key request "/_k" is not sent here',
         "auth_jwt_key_request /_k",
     )
-    assert "unknown: no check refuses the request" in as_text(told)
+    assert "unknown: no check refuses the request" in as_text(explanation)
 
 
 def test_without_keys_what_is_wrong_anyway_refuses(folder: Path) -> None:
-    told = ask(folder, REQUEST, KEY.sign({**CLAIMS, "exp": NOW - 1}), "http://localhost/a?x=1")
-    assert told.verdict == REFUSED
-    assert because(ask(folder, REQUEST, GOOD))[0] == "require"
-    assert because(ask(folder, REQUEST, "a.b"))[0] == "form"
+    explanation = explain(
+        folder, REQUEST, KEY.sign({**CLAIMS, "exp": NOW - 1}), "http://localhost/a?x=1"
+    )
+    assert explanation.verdict == REFUSED
+    assert because(explain(folder, REQUEST, GOOD))[0] == "require"
+    assert because(explain(folder, REQUEST, "a.b"))[0] == "form"
 
 
 def test_keys_by_hand(folder: Path) -> None:
     url = "http://localhost/a?x=1"
-    told = ask(folder, REQUEST, GOOD, url, keys=jwks(KEY).encode())
-    assert told.verdict == ADMITTED
-    told = ask(folder, REQUEST, GOOD, url, keys=jwks(OTHER).encode())
-    assert because(told)[0] == "key" and 'known: "k2"' in because(told)[1]
-    assert "would now fetch these keys anew" in lines(told, "keys")[-1][1]
+    explanation = explain(folder, REQUEST, GOOD, url, keys=jwks(KEY).encode())
+    assert explanation.verdict == ADMITTED
+    explanation = explain(folder, REQUEST, GOOD, url, keys=jwks(OTHER).encode())
+    assert because(explanation)[0] == "key" and 'known: "k2"' in because(explanation)[1]
+    assert "would fetch these keys again" in lines(explanation, "keys")[-1][1]
     with pytest.raises(KeySetError):
-        ask(folder, REQUEST, GOOD, url, keys=b"{}")
+        explain(folder, REQUEST, GOOD, url, keys=b"{}")
 
 
 def test_keys_by_hand_before_the_access_phase(folder: Path) -> None:
     server = f"{REQUEST} if ($jwt_claim_sub = alice) {{ return 403; }} auth_jwt A;"
     server += " auth_jwt_key_request /_k;"
     text = KEY.sign({"sub": "alice"})
-    told = ask(folder, server, text, "http://localhost/a?x=1", keys=jwks(KEY).encode())
-    assert because(told)[0] == "return"
-    told = ask(folder, server, text, "http://localhost/a?x=1", keys=jwks(OTHER).encode())
-    assert because(told)[0] == "key"
+    explanation = explain(folder, server, text, "http://localhost/a?x=1", keys=jwks(KEY).encode())
+    assert because(explanation)[0] == "return"
+    explanation = explain(folder, server, text, "http://localhost/a?x=1", keys=jwks(OTHER).encode())
+    assert because(explanation)[0] == "key"
     with pytest.raises(KeySetError):
-        ask(folder, server, text, keys=b"{}")
+        explain(folder, server, text, keys=b"{}")
 
 
 def test_keys_by_hand_in_the_form_that_is_asked_for(folder: Path) -> None:
     server = "auth_jwt A; auth_jwt_key_request /_k keyval; location = /_k { proxy_pass http://k; }"
     keys = (folder / "map.json").read_bytes()
-    assert ask(folder, server, GOOD, keys=keys).verdict == ADMITTED
+    assert explain(folder, server, GOOD, keys=keys).verdict == ADMITTED
 
 
 def test_file_that_is_missing(folder: Path) -> None:
-    told = ask(folder, "auth_jwt A; auth_jwt_key_file no.json; auth_jwt_type signed;", GOOD)
-    name, text, statement = because(told)
-    assert (name, statement, told.r.status) == ("keys", "auth_jwt_key_file", 500)
+    explanation = explain(
+        folder, "auth_jwt A; auth_jwt_key_file no.json; auth_jwt_type signed;", GOOD
+    )
+    name, text, statement = because(explanation)
+    assert (name, statement, explanation.r.status) == ("keys", "auth_jwt_key_file", 500)
     assert "No such file or directory" in text
 
 
 def test_keys_that_are_missing_where_others_serve(folder: Path) -> None:
     server = f"auth_jwt on; auth_jwt_key {HEX} hex; auth_jwt_key_file no.json;"
-    told = ask(folder, server, HMAC.sign(CLAIMS))
-    assert told.verdict == ADMITTED
-    assert [mark for mark, _, _ in lines(told, "keys")] == ["passed", "note"]
-    told = ask(folder, server, KEY.sign(CLAIMS))
-    assert because(told)[0] == "key"
+    explanation = explain(folder, server, HMAC.sign(CLAIMS))
+    assert explanation.verdict == ADMITTED
+    assert [mark for mark, _, _ in lines(explanation, "keys")] == ["passed", "note"]
+    explanation = explain(folder, server, KEY.sign(CLAIMS))
+    assert because(explanation)[0] == "key"
 
 
 def test_file_of_a_variable(folder: Path) -> None:
     server = "auth_jwt A; auth_jwt_key_file $arg_k.json;"
-    told = ask(folder, server, GOOD, "http://localhost/?k=jwks")
-    assert told.verdict == ADMITTED
-    assert lines(told, "keys")[0][2] == "auth_jwt_key_file $arg_k.json"
+    explanation = explain(folder, server, GOOD, "http://localhost/?k=jwks")
+    assert explanation.verdict == ADMITTED
+    assert lines(explanation, "keys")[0][2] == "auth_jwt_key_file $arg_k.json"
 
 
 def test_unsigned_tokens_that_are_allowed(folder: Path) -> None:
-    told = ask(folder, "auth_jwt A; pyngx_allow_unsigned on;", FORGED.sign(CLAIMS))
-    assert told.verdict == ADMITTED
-    assert lines(told, "signature")[0][::2] == ("skipped", "pyngx_allow_unsigned on")
+    explanation = explain(folder, "auth_jwt A; pyngx_allow_unsigned on;", FORGED.sign(CLAIMS))
+    assert explanation.verdict == ADMITTED
+    assert lines(explanation, "signature")[0][::2] == ("skipped", "pyngx_allow_unsigned on")
 
 
 # -- where tokens are ---------------------------------------------------------------------------
@@ -339,45 +357,45 @@ def test_unsigned_tokens_that_are_allowed(folder: Path) -> None:
 
 @pytest.mark.parametrize("place", ["$cookie_t", "$http_x_token", "$arg_t"])
 def test_token_is_put_where_it_is_looked_for(place: str, folder: Path) -> None:
-    told = ask(folder, f"auth_jwt A token={place}; auth_jwt_key_file jwks.json;", GOOD)
-    assert told.verdict == ADMITTED
-    assert lines(told, "token")[0][1].startswith(f"in {place}: ")
+    explanation = explain(folder, f"auth_jwt A token={place}; auth_jwt_key_file jwks.json;", GOOD)
+    assert explanation.verdict == ADMITTED
+    assert lines(explanation, "token")[0][1].startswith(f"in {place}: ")
 
 
 @pytest.mark.parametrize("place, text", [("COOKIE=t", "COOKIE=t"), ("HEADER=X-T", "HEADER=x-t")])
 def test_places_of_teslagovs_module(place: str, text: str, folder: Path) -> None:
     server = f"auth_jwt_key {HEX}; auth_jwt_enabled on; auth_jwt_location {place};"
-    told = ask(folder, server, HMAC.sign(CLAIMS))
-    assert told.verdict == ADMITTED
-    assert lines(told, "token")[0][::2] == ("passed", f"auth_jwt_location {place}")
+    explanation = explain(folder, server, HMAC.sign(CLAIMS))
+    assert explanation.verdict == ADMITTED
+    assert lines(explanation, "token")[0][::2] == ("passed", f"auth_jwt_location {place}")
 
 
 def test_token_that_the_request_brings_along(folder: Path) -> None:
-    told = ask(folder, PLUS, GOOD, "http://localhost/", f"authorization: bearer {GOOD}")
-    assert told.verdict == ADMITTED
-    told = ask(folder, PLUS, GOOD, "http://localhost/", "Authorization: Bearer x.y.z")
-    assert because(told)[0] == "form"
-    assert "not the given token" in lines(told, "token")[0][1]
+    explanation = explain(folder, PLUS, GOOD, "http://localhost/", f"authorization: bearer {GOOD}")
+    assert explanation.verdict == ADMITTED
+    explanation = explain(folder, PLUS, GOOD, "http://localhost/", "Authorization: Bearer x.y.z")
+    assert because(explanation)[0] == "form"
+    assert "not the given token" in lines(explanation, "token")[0][1]
 
 
 def test_place_that_the_token_does_not_get_to(folder: Path) -> None:
     http = 'map $arg_a $where { default ""; }'
     server = "auth_jwt A token=$where; auth_jwt_key_file jwks.json;"
-    told = ask(folder, server, GOOD, http=http)
-    assert because(told)[1] == 'no token in "$where", although one was given'
+    explanation = explain(folder, server, GOOD, http=http)
+    assert because(explanation)[1] == 'no token in "$where", although one was given'
 
 
 # -- which server, which location, and what comes first -------------------------------------------
 
 
 def test_return_comes_first(folder: Path) -> None:
-    told = ask(folder, f"{PLUS} location /a {{ return 200 x; }}", "")
-    assert told.verdict == ADMITTED and told.trip.gated is None
-    ((_, text, statement),) = lines(told, "return")
+    explanation = explain(folder, f"{PLUS} location /a {{ return 200 x; }}", "")
+    assert explanation.verdict == ADMITTED and explanation.trip.gated is None
+    ((_, text, statement),) = lines(explanation, "return")
     assert text.startswith('answers 200 before the access phase: the token that auth_jwt "A" (')
     assert statement == "return 200 x"
-    told = ask(folder, "location /a { return 403; }", GOOD)
-    assert because(told) == ("return", "answers 403 before the access phase", "return")
+    explanation = explain(folder, "location /a { return 403; }", GOOD)
+    assert because(explanation) == ("return", "answers 403 before the access phase", "return")
 
 
 def test_if_and_rewrite(folder: Path) -> None:
@@ -385,116 +403,128 @@ def test_if_and_rewrite(folder: Path) -> None:
         location /a {{ if ($arg_go) {{ return 302 /login; }} rewrite ^ /b last; }}
         location /b {{ {PLUS} }}
     """
-    told = ask(folder, server, GOOD)
-    assert told.verdict == ADMITTED
-    assert [text for _, text, _ in lines(told, "location")] == ["/a", "/b"]
-    assert lines(told, "rewrite")[0][1:] == ('the URI is now "/b"', "rewrite ^ /b last")
-    told = ask(folder, server, GOOD, "http://localhost/a?go=1")
-    assert lines(told, "if")[0][1] == "($arg_go) holds"
-    assert lines(told, "return")[0][2] == "return 302 /login"
+    explanation = explain(folder, server, GOOD)
+    assert explanation.verdict == ADMITTED
+    assert [text for _, text, _ in lines(explanation, "location")] == ["/a", "/b"]
+    assert lines(explanation, "rewrite")[0][1:] == ('the URI is now "/b"', "rewrite ^ /b last")
+    explanation = explain(folder, server, GOOD, "http://localhost/a?go=1")
+    assert lines(explanation, "if")[0][1] == "($arg_go) holds"
+    assert lines(explanation, "return")[0][2] == "return 302 /login"
 
 
 def test_satisfy_any(folder: Path) -> None:
     server = f"{PLUS} satisfy any; allow 10.0.0.0/8; deny all;"
-    told = ask(folder, server, "", client="10.1.2.3")
-    assert told.verdict == ADMITTED
-    assert lines(told, "access")[0][:2] == ("passed", "client 10.1.2.3 is allowed")
-    assert because(ask(folder, server, ""))[0] == "token"
-    assert ask(folder, server, GOOD).verdict == ADMITTED
-    told = ask(folder, f"{PLUS} deny all;", GOOD)
-    assert because(told)[::2] == ("access", "deny") and told.r.status == 403
+    explanation = explain(folder, server, "", client="10.1.2.3")
+    assert explanation.verdict == ADMITTED
+    assert lines(explanation, "access")[0][:2] == ("passed", "client 10.1.2.3 is allowed")
+    assert because(explain(folder, server, ""))[0] == "token"
+    assert explain(folder, server, GOOD).verdict == ADMITTED
+    explanation = explain(folder, f"{PLUS} deny all;", GOOD)
+    assert because(explanation)[::2] == ("access", "deny") and explanation.r.status == 403
 
 
 def test_upstream_has_a_say(folder: Path) -> None:
     server = f"location /a {{ {PLUS} auth_request /ask; }}"
     server += "location = /ask { proxy_pass http://127.0.0.1:1; }"
-    told = ask(folder, server, GOOD)
-    assert (told.verdict, told.trip.questions) == (UNKNOWN, ["the answer of auth_request /ask"])
-    assert told.way.status == 200 and told.denied is not None and told.denied.status == 401
-    assert ask(folder, server, "").verdict == REFUSED
+    explanation = explain(folder, server, GOOD)
+    assert (explanation.verdict, explanation.trip.questions) == (
+        UNKNOWN,
+        ["the answer of auth_request /ask"],
+    )
+    assert (
+        explanation.way.status == 200
+        and explanation.denied is not None
+        and explanation.denied.status == 401
+    )
+    assert explain(folder, server, "").verdict == REFUSED
     server = server.replace("auth_request", "satisfy any; auth_request", 1)
-    assert ask(folder, server, GOOD).verdict == ADMITTED
-    assert ask(folder, server, "").verdict == UNKNOWN
+    assert explain(folder, server, GOOD).verdict == ADMITTED
+    assert explain(folder, server, "").verdict == UNKNOWN
 
 
 def test_subrequest_that_is_answered_here(folder: Path) -> None:
     server = "location /a { auth_request /ask; } location = /ask { %s }"
-    told = ask(folder, server % "return 204;", "")
-    assert told.verdict == ADMITTED and lines(told, "auth_request")[0][0] == "passed"
-    told = ask(folder, server % "return 403;", "")
-    assert because(told)[::2] == ("auth_request", "auth_request") and told.way.status == 403
-    told = ask(folder, server % "return 404;", "")
-    assert because(told)[0] == "auth_request" and told.way.status == 500
-    told = ask(folder, server % "deny all; root html;", "")
-    assert told.way.status == 500  # the file is looked for, and access is not checked again
+    explanation = explain(folder, server % "return 204;", "")
+    assert explanation.verdict == ADMITTED and lines(explanation, "auth_request")[0][0] == "passed"
+    explanation = explain(folder, server % "return 403;", "")
+    assert (
+        because(explanation)[::2] == ("auth_request", "auth_request")
+        and explanation.way.status == 403
+    )
+    explanation = explain(folder, server % "return 404;", "")
+    assert because(explanation)[0] == "auth_request" and explanation.way.status == 500
+    explanation = explain(folder, server % "deny all; root html;", "")
+    assert explanation.way.status == 500  # the file is looked for, and access is not checked again
 
 
 def test_methods(folder: Path) -> None:
     server = f"auth_jwt on; auth_jwt_key {HEX} hex;"
-    told = ask(folder, server, "", method="OPTIONS")
-    assert told.verdict == ADMITTED
-    assert "OPTIONS needs no token" in lines(told, "auth_jwt")[0][1]
+    explanation = explain(folder, server, "", method="OPTIONS")
+    assert explanation.verdict == ADMITTED
+    assert "OPTIONS needs no token" in lines(explanation, "auth_jwt")[0][1]
     server = f"auth_jwt_key {HEX}; auth_jwt_enabled on;"
-    told = ask(folder, server, "", method="OPTIONS")
-    assert told.verdict == ADMITTED and lines(told, "method")[0][0] == "note"
+    explanation = explain(folder, server, "", method="OPTIONS")
+    assert explanation.verdict == ADMITTED and lines(explanation, "method")[0][0] == "note"
     server = f"location /a {{ limit_except GET {{ {PLUS} }} }}"
-    told = ask(folder, server, "", method="POST")
-    assert because(told)[0] == "token"
-    assert lines(told, "location")[0][1] == "/a, limit_except GET"
-    assert ask(folder, server, "").verdict == ADMITTED
+    explanation = explain(folder, server, "", method="POST")
+    assert because(explanation)[0] == "token"
+    assert lines(explanation, "location")[0][1] == "/a, limit_except GET"
+    assert explain(folder, server, "").verdict == ADMITTED
 
 
 def test_switched_off(folder: Path) -> None:
-    told = ask(folder, f"{PLUS} location /a {{ auth_jwt off; }}", "")
-    assert lines(told, "auth_jwt")[0] == (
+    explanation = explain(folder, f"{PLUS} location /a {{ auth_jwt off; }}", "")
+    assert lines(explanation, "auth_jwt")[0] == (
         "skipped",
         "no token required: auth_jwt off",
         "auth_jwt off",
     )
-    assert lines(ask(folder, "root html;", ""), "auth_jwt")[0][1] == "no token required"
+    assert lines(explain(folder, "root html;", ""), "auth_jwt")[0][1] == "no token required"
     server = f"auth_jwt_key {HEX}; auth_jwt_enabled $arg_e;"
-    told = ask(folder, server, "", "http://localhost/?e=off")
-    assert '$arg_e is "off"' in lines(told, "auth_jwt")[0][1]
+    explanation = explain(folder, server, "", "http://localhost/?e=off")
+    assert '$arg_e is "off"' in lines(explanation, "auth_jwt")[0][1]
 
 
 def test_internal_location_and_bad_request(folder: Path) -> None:
-    told = ask(folder, f"location /a {{ internal; {PLUS} }}", GOOD)
-    assert because(told)[::2] == ("internal", "internal") and told.r.status == 404
-    told = ask(folder, PLUS, GOOD, "http://localhost/%00")
-    assert because(told)[0] == "request" and told.r.status == 400
+    explanation = explain(folder, f"location /a {{ internal; {PLUS} }}", GOOD)
+    assert because(explanation)[::2] == ("internal", "internal") and explanation.r.status == 404
+    explanation = explain(folder, PLUS, GOOD, "http://localhost/%00")
+    assert because(explanation)[0] == "request" and explanation.r.status == 400
 
 
 def test_error_page_answers_in_the_place_of_the_refusal(folder: Path) -> None:
     server = f"location /a {{ {PLUS} error_page 401 = @in; }} location @in {{ return 302 /in; }}"
-    told = ask(folder, server, "")
-    assert because(told)[0] == "token" and told.r.status == 302
-    assert "  Location: http://localhost/in\n" in as_text(told)
+    explanation = explain(folder, server, "")
+    assert because(explanation)[0] == "token" and explanation.r.status == 302
+    assert "  Location: http://localhost/in\n" in as_text(explanation)
 
 
 def test_server_by_name_and_port(folder: Path) -> None:
     http = (
         "server { listen 8080; server_name api.example; auth_jwt A; auth_jwt_key_file jwks.json; }"
     )
-    told = ask(folder, "root html;", "", "http://api.example:8080/", http=http)
-    assert lines(told, "server")[0][1] == "api.example, on 0.0.0.0:8080"
-    told = ask(folder, "root html;", "", "https://api.example/", http=http)
-    texts = [text for _, text, _ in lines(told, "server")]
+    explanation = explain(folder, "root html;", "", "http://api.example:8080/", http=http)
+    assert lines(explanation, "server")[0][1] == "api.example, on 0.0.0.0:8080"
+    explanation = explain(folder, "root html;", "", "https://api.example/", http=http)
+    texts = [text for _, text, _ in lines(explanation, "server")]
     assert texts == [
         "api.example, on 0.0.0.0:8080",
         "nothing listens on port 443: taken as on 0.0.0.0:8080",
     ]
-    told = ask(folder, "root html;", "", "http://other.example:8080/", http=http)
-    assert lines(told, "server")[0][1].endswith("the default server there")
-    told = ask(folder, "root html;", "", "http://localhost:8080/", "Host: api.example", http=http)
-    assert lines(told, "server")[0][1].startswith("api.example")
+    explanation = explain(folder, "root html;", "", "http://other.example:8080/", http=http)
+    assert lines(explanation, "server")[0][1].endswith("the default server there")
+    explanation = explain(
+        folder, "root html;", "", "http://localhost:8080/", "Host: api.example", http=http
+    )
+    assert lines(explanation, "server")[0][1].startswith("api.example")
 
 
 # -- what is printed ------------------------------------------------------------------------------
 
 
 def test_text(folder: Path) -> None:
-    told = ask(folder, f"error_log e.log error; {PLUS}", FORGED.sign(CLAIMS))
-    text = as_text(told)
+    explanation = explain(folder, f"error_log e.log error; {PLUS}", FORGED.sign(CLAIMS))
+    text = as_text(explanation)
     conf = folder / "nginx.conf"
     assert text.startswith("     dialect    ")
     assert f'  ["auth_jwt A" in {conf}:4, and 1 more]\n' in text
@@ -507,7 +537,7 @@ def test_text(folder: Path) -> None:
 
 
 def test_json(folder: Path) -> None:
-    document = json.loads(as_json(ask(folder, PLUS, FORGED.sign(CLAIMS))))
+    document = json.loads(as_json(explain(folder, PLUS, FORGED.sign(CLAIMS))))
     assert document["dialect"]["name"] == "plus" and document["dialect"]["ambiguous"]
     assert document["token"]["claims"] == CLAIMS and not document["token"]["verified"]
     outcome = document["outcome"]
@@ -522,7 +552,7 @@ def test_json(folder: Path) -> None:
 def test_nothing_that_a_terminal_obeys_is_printed(folder: Path) -> None:
     evil = "\x1b[2J\x9b\n"
     token = KEY.sign({**CLAIMS, "sub": evil}, {"kid": evil})
-    text = as_text(ask(folder, f"{PLUS} auth_jwt_type signed;", token))
+    text = as_text(explain(folder, f"{PLUS} auth_jwt_type signed;", token))
     assert "\x1b" not in text and "\x9b" not in text
 
 
@@ -542,7 +572,7 @@ def run(*words: str, stdin: str = "", **more: Any) -> subprocess.CompletedProces
 
 
 def test_command(folder: Path) -> None:
-    ask(folder, PLUS, "")  # writes the file
+    explain(folder, PLUS, "")  # writes the file
     url = ["-c", "nginx.conf", "--url", "http://localhost/"]
     ran = run("--explain", GOOD, *url, cwd=folder)
     assert (ran.returncode, ran.stderr) == (0, "") and ran.stdout.endswith("\nadmitted\n")
@@ -554,7 +584,7 @@ def test_command(folder: Path) -> None:
     assert ran.returncode == 1 and "request    POST http" in ran.stdout
     ran = run("--explain", GOOD, *url, "--jwt-dialect", "kjdev", cwd=folder)
     assert ran.returncode == 0 and '"kjdev"' in ran.stdout and "--jwt-dialect" in ran.stdout
-    ask(folder, REQUEST, "")
+    explain(folder, REQUEST, "")
     url[-1] = "http://localhost/a?x=1"
     assert run("--explain", GOOD, *url, cwd=folder).returncode == 3
     assert run("--explain", GOOD, *url, "--jwks", "jwks.json", cwd=folder).returncode == 0
@@ -575,7 +605,7 @@ def test_command(folder: Path) -> None:
 def test_wrong_words(
     words: list[str], message: str, folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    ask(folder, PLUS, "")
+    explain(folder, PLUS, "")
     conf = [] if "-c" in words else ["-c", "nginx.conf"]
     assert command.main(["--explain", GOOD, *conf, *words]) == 2
     out, err = capfd.readouterr()
@@ -583,14 +613,14 @@ def test_wrong_words(
 
 
 def test_token_that_was_broken_by_copying(folder: Path) -> None:
-    with pytest.raises(AskError, match="the token has a line break in it"):
-        ask(folder, PLUS, f"{GOOD[:76]}\n{GOOD[76:]}")
+    with pytest.raises(RequestSpecError, match="the token contains a line break"):
+        explain(folder, PLUS, f"{GOOD[:76]}\n{GOOD[76:]}")
 
 
 def test_configuration_without_servers(folder: Path) -> None:
     (folder / "nginx.conf").write_text("events { }")
-    with pytest.raises(AskError, match="has no server that listens on a port"):
-        Explainer(options_of(folder), NOW).explain(Ask(parse_url("http://x/")), "")
+    with pytest.raises(RequestSpecError, match="has no server that listens on a port"):
+        Explainer(options_of(folder), NOW).explain(RequestSpec(parse_url("http://x/")), "")
 
 
 def test_nobody_is_asked_and_nothing_is_written(
@@ -623,9 +653,9 @@ def test_nobody_is_asked_and_nothing_is_written(
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setattr(socket.socket, "bind", connect)
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    told = ask(folder, server, GOOD, http=http)
-    assert told.verdict == ADMITTED and socket.getaddrinfo is getaddrinfo
-    assert lines(told, "limit_req")[0][0] == "skipped"
+    explanation = explain(folder, server, GOOD, http=http)
+    assert explanation.verdict == ADMITTED and socket.getaddrinfo is getaddrinfo
+    assert lines(explanation, "limit_req")[0][0] == "skipped"
     assert looked_up == []
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     after.pop(folder / "nginx.conf")
@@ -634,6 +664,6 @@ def test_nobody_is_asked_and_nothing_is_written(
 
 def test_keys_of_two_kinds_do_not_confuse(folder: Path) -> None:
     (folder / "jwks.json").write_text(jwks(KEY, signing_key("ES256", "e1")))
-    told = ask(folder, PLUS, signing_key("ES256", "e1").sign(CLAIMS))
-    assert told.verdict == ADMITTED
-    assert lines(told, "key")[0][1].startswith('"e1" (EC P-256, ES256) fits, of key file ')
+    explanation = explain(folder, PLUS, signing_key("ES256", "e1").sign(CLAIMS))
+    assert explanation.verdict == ADMITTED
+    assert lines(explanation, "key")[0][1].startswith('"e1" (EC P-256, ES256) from key file ')

@@ -12,7 +12,7 @@ from pyngx_jwt.errors import WrongWords
 from pyngx_jwt.explain.command import main
 from pyngx_jwt.explain.explainer import ADMITTED, UNKNOWN, Explainer, Explanation
 from pyngx_jwt.explain.report import as_json, as_text
-from pyngx_jwt.explain.request import Ask, parse_field, parse_url
+from pyngx_jwt.explain.request import RequestSpec, parse_field, parse_url
 from pyngx_jwt.options import Options, resolve_options
 
 from ..authority import Authority
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ask(
+def explain(
     folder: Path, text: str, url: str, *fields: str, method: str = "GET", token: str = ""
 ) -> Explanation:
     """What is reported of a request; the text is the inside of http, from its line 1 on."""
@@ -46,14 +46,14 @@ def ask_file(
 ) -> Explanation:
     found = resolve_options(str(conf.parent), str(conf), None)
     options = Options(*found, allow_unsupported=True)
-    asked = Ask(parse_url(url), method, tuple(map(parse_field, fields)))
+    asked = RequestSpec(parse_url(url), method, tuple(map(parse_field, fields)))
     return Explainer(options, NOW).explain(asked, token)
 
 
-def rows(told: Explanation, *names: str) -> list[str]:
+def rows(explanation: Explanation, *names: str) -> list[str]:
     """Name, text and line of the facts with these names, and of those that belong to them."""
     found, taken = list[str](), False
-    for line in told.trip.lines:
+    for line in explanation.trip.lines:
         taken = line.name in names or (not line.name and taken)
         if taken:
             at = f" [{line.statement.line}]" if line.statement is not None else ""
@@ -61,9 +61,9 @@ def rows(told: Explanation, *names: str) -> list[str]:
     return found
 
 
-def answer(told: Explanation) -> str:
+def answer(explanation: Explanation) -> str:
     """The row of the report that says what the client gets."""
-    (row,) = (x for x in as_text(told).splitlines() if x.split()[:1] == ["answer"])
+    (row,) = (x for x in as_text(explanation).splitlines() if x.split()[:1] == ["answer"])
     return row.partition("answer")[2].strip()
 
 
@@ -90,23 +90,23 @@ server { listen 81; return 301 https://$host$request_uri; }
     ],
 )
 def test_server(folder: Path, url: str, lines: list[str], text: str) -> None:
-    told = ask(folder, NAMES, url)
-    found = rows(told, "server")
+    explanation = explain(folder, NAMES, url)
+    found = rows(explanation, "server")
     assert lines[0] in found[0] and lines[1] in found[1]
-    assert answer(told) == f"200 OK: {text}"
+    assert answer(explanation) == f"200 OK: {text}"
 
 
 def test_only_server_of_an_address(folder: Path) -> None:
-    told = ask(folder, NAMES, "http://a.example:81/x?y")
-    assert rows(told, "server") == [
+    explanation = explain(folder, NAMES, "http://a.example:81/x?y")
+    assert rows(explanation, "server") == [
         "server: without a name, on 0.0.0.0:81, the default server there [5]"
     ]
-    assert answer(told) == "301 Moved Permanently"
-    assert "  Location: https://a.example/x?y\n" in as_text(told)
+    assert answer(explanation) == "301 Moved Permanently"
+    assert "  Location: https://a.example/x?y\n" in as_text(explanation)
 
 
 def test_why_other_servers_lost(folder: Path) -> None:
-    assert rows(ask(folder, NAMES, "http://a.example/"), "server", "return") == [
+    assert rows(explain(folder, NAMES, "http://a.example/"), "server", "return") == [
         "server: a.example, on 0.0.0.0:80 [2]",
         "  the exact name a.example [2]",
         "  not server *.b.example [3]",
@@ -176,17 +176,17 @@ server {
     ],
 )
 def test_location(folder: Path, uri: str, lines: str) -> None:
-    told = ask(folder, LOCATIONS, f"http://a{uri}")
-    assert rows(told, "location") == textwrap.dedent(lines).strip("\n").splitlines()
+    explanation = explain(folder, LOCATIONS, f"http://a{uri}")
+    assert rows(explanation, "location") == textwrap.dedent(lines).strip("\n").splitlines()
 
 
 def test_internal_location(folder: Path) -> None:
-    told = ask(folder, LOCATIONS, "http://a/in")
-    assert rows(told, "internal") == [
+    explanation = explain(folder, LOCATIONS, "http://a/in")
+    assert rows(explanation, "internal") == [
         "internal: only internal requests come here: 404 Not Found [9]"
     ]
-    assert told.trip.decided is not None and told.trip.decided.name == "internal"
-    assert answer(told).startswith("404 Not Found")
+    assert explanation.trip.decided is not None and explanation.trip.decided.name == "internal"
+    assert answer(explanation).startswith("404 Not Found")
 
 
 def test_rewrites_step_by_step(folder: Path) -> None:
@@ -203,8 +203,8 @@ def test_rewrites_step_by_step(folder: Path) -> None:
         }
     }
     """
-    told = ask(folder, text, "http://a/old/x?q=1")
-    assert rows(told, "set", "rewrite", "if", "return") == [
+    explanation = explain(folder, text, "http://a/old/x?q=1")
+    assert rows(explanation, "set", "rewrite", "if", "return") == [
         'set: $a is "1" [3]',
         'rewrite: the URI is now "/new/x?q=1" [4]',
         "if: ($arg_q = 1) holds [7]",
@@ -214,18 +214,18 @@ def test_rewrites_step_by_step(folder: Path) -> None:
         '  $arg_q is "1"',
         "return: answers 200 before the access phase [9]",
     ]
-    assert answer(told) == "200 OK: 1 2 /new/x"
-    told = ask(folder, text, "http://a/never")
-    assert rows(told, "rewrite")[1:] == ['rewrite: the URI is now "/x" [5]']
+    assert answer(explanation) == "200 OK: 1 2 /new/x"
+    explanation = explain(folder, text, "http://a/never")
+    assert rows(explanation, "rewrite")[1:] == ['rewrite: the URI is now "/x" [5]']
 
 
 def test_seed(folder: Path) -> None:
     conf = folder / "nginx.conf"
     conf.write_bytes(SEED.read_bytes())
-    told = ask_file(conf, "http://api.example.com/protected")
-    assert rows(told, "location")[0] == "location: /protected [16]"
-    assert rows(told, "auth_jwt")[0].startswith("auth_jwt: token required: auth_jwt ")
-    assert answer(told).startswith("401 Unauthorized")
+    explanation = ask_file(conf, "http://api.example.com/protected")
+    assert rows(explanation, "location")[0] == "location: /protected [16]"
+    assert rows(explanation, "auth_jwt")[0].startswith("auth_jwt: token required: auth_jwt ")
+    assert answer(explanation).startswith("401 Unauthorized")
     assert answer(ask_file(conf, "http://api.example.com/_jwks")).startswith("404 Not Found")
 
 
@@ -249,9 +249,9 @@ server {
 
 
 def test_head_that_is_sent_upstream(folder: Path) -> None:
-    told = ask(folder, PROXY, "http://a/api/x?y", "X-Sub: root", token=GOOD)
-    assert told.verdict == ADMITTED
-    assert rows(told, "require", "cache", "content", "upstream")[:-1] == [
+    explanation = explain(folder, PROXY, "http://a/api/x?y", "X-Sub: root", token=GOOD)
+    assert explanation.verdict == ADMITTED
+    assert rows(explanation, "require", "cache", "content", "upstream")[:-1] == [
         'require: $jwt_claim_sub is "alice" [8]',
         'cache: z: looked for by the key "alice/api/x" [10]',
         "  kept 200 1m [12]",
@@ -260,17 +260,17 @@ def test_head_that_is_sent_upstream(folder: Path) -> None:
         "  Host: app",
         "  X-Sub: alice [9]",
     ]
-    assert answer(told) == "the upstream answers"
-    assert as_text(told).endswith("\nadmitted\n  the upstream answers\n")
+    assert answer(explanation) == "the upstream answers"
+    assert as_text(explanation).endswith("\nadmitted\n  the upstream answers\n")
 
 
 def test_value_that_is_required(folder: Path) -> None:
     token = KEY.sign({"iss": "me"})
-    told = ask(folder, PROXY, "http://a/api/", token=token)
-    assert rows(told, "require") == [
+    explanation = explain(folder, PROXY, "http://a/api/", token=token)
+    assert rows(explanation, "require") == [
         'require: $jwt_claim_sub is "", so the status is 403 [8]',
     ]
-    assert answer(told).startswith("403 Forbidden")
+    assert answer(explanation).startswith("403 Forbidden")
 
 
 def test_keys_are_not_fetched(folder: Path) -> None:
@@ -284,11 +284,14 @@ def test_keys_are_not_fetched(folder: Path) -> None:
         location /login { auth_jwt off; return 302 /in; }
     }
     """
-    told = ask(folder, text, "http://a/", token=GOOD)
-    assert told.verdict == UNKNOWN and told.denied is not None
-    assert told.trip.upstream is not None and b"\r\nX-User: alice\r\n" in told.trip.upstream.head
-    assert told.denied.status == 302 and told.trip.log == []
-    shown = as_text(told)
+    explanation = explain(folder, text, "http://a/", token=GOOD)
+    assert explanation.verdict == UNKNOWN and explanation.denied is not None
+    assert (
+        explanation.trip.upstream is not None
+        and b"\r\nX-User: alice\r\n" in explanation.trip.upstream.head
+    )
+    assert explanation.denied.status == 302 and explanation.trip.log == []
+    shown = as_text(explanation)
     assert (
         '\n  the keys of key request "/_jwks"\nif it is admitted: the upstream answers\n' in shown
     )
@@ -304,9 +307,9 @@ def test_claims_are_known_before_the_access_phase(folder: Path) -> None:
         location = /_jwks { internal; proxy_pass http://idp.example/keys; }
     }
     """
-    told = ask(folder, text, "http://a/", token=GOOD)
-    assert told.verdict == UNKNOWN and told.denied is not None
-    assert (told.way.status, told.denied.status) == (204, 403)
+    explanation = explain(folder, text, "http://a/", token=GOOD)
+    assert explanation.verdict == UNKNOWN and explanation.denied is not None
+    assert (explanation.way.status, explanation.denied.status) == (204, 403)
 
 
 def test_checks_in_order(folder: Path) -> None:
@@ -325,15 +328,15 @@ def test_checks_in_order(folder: Path) -> None:
     limit_conn_zone $remote_addr zone=c:1m;
     """
     (folder / "users").write_text("")
-    told = ask(folder, text, "http://a/f")
-    assert rows(told, "access", "auth_basic") == [
+    explanation = explain(folder, text, "http://a/f")
+    assert rows(explanation, "access", "auth_basic") == [
         "access: client 127.0.0.1 is refused: 403 Forbidden [5]",
         "auth_basic: user is refused: 401 Unauthorized [6]",
     ]
-    assert answer(told).startswith("401 Unauthorized")
-    assert told.trip.decided is not None and told.trip.decided.name == "auth_basic"
-    told = ask(folder, text, "http://a/m?k=v")
-    assert sorted(rows(told, "limit_req", "limit_conn")) == [
+    assert answer(explanation).startswith("401 Unauthorized")
+    assert explanation.trip.decided is not None and explanation.trip.decided.name == "auth_basic"
+    explanation = explain(folder, text, "http://a/m?k=v")
+    assert sorted(rows(explanation, "limit_req", "limit_conn")) == [
         'limit_conn: not counted here: c 5, by $remote_addr, which is "127.0.0.1" [9]',
         'limit_req: not counted here: zone=r, by $arg_k, which is "v" [9]',
     ]
@@ -350,16 +353,16 @@ def test_subrequest_with_its_reasons(folder: Path) -> None:
         location /far { proxy_pass http://far.example; }
     }
     """
-    told = ask(folder, text, "http://a/b")
-    assert rows(told, "auth_request") == [
+    explanation = explain(folder, text, "http://a/b")
+    assert rows(explanation, "auth_request") == [
         "auth_request: location /ask answers /ask/x: 403 Forbidden [4]",
         "  return: answers 403 before the access phase [5]",
     ]
-    told = ask(folder, text, "http://a/c")
-    assert rows(told, "auth_request")[0] == (
-        "auth_request: location /far passes it to http://far.example, which is not asked [6]"
+    explanation = explain(folder, text, "http://a/c")
+    assert rows(explanation, "auth_request")[0] == (
+        "auth_request: location /far passes it to http://far.example, which is not contacted [6]"
     )
-    assert told.trip.questions == ["the answer of auth_request /far"]
+    assert explanation.trip.questions == ["the answer of auth_request /far"]
 
 
 def test_error_pages_and_named_locations(folder: Path) -> None:
@@ -371,28 +374,28 @@ def test_error_pages_and_named_locations(folder: Path) -> None:
         location /t { try_files $uri @open; }
     }
     """
-    told = ask(folder, text, "http://a/x")
-    assert rows(told, "error_page") == ["error_page: of 403: goes on at @open [3]"]
-    assert rows(told, "location")[-2:] == ["location: @open [4]", "  by its name [4]"]
-    assert told.verdict == ADMITTED and told.trip.refused is not None
-    assert "admitted despite the refusal: error_page leads to an upstream\n" in as_text(told)
-    told = ask(folder, text, "http://a/t")
-    assert rows(told, "try_files") == ['try_files: leads to "@open" [5]']
+    explanation = explain(folder, text, "http://a/x")
+    assert rows(explanation, "error_page") == ["error_page: of 403: continues at @open [3]"]
+    assert rows(explanation, "location")[-2:] == ["location: @open [4]", "  by its name [4]"]
+    assert explanation.verdict == ADMITTED and explanation.trip.refused is not None
+    assert "admitted despite the refusal: error_page leads to an upstream\n" in as_text(explanation)
+    explanation = explain(folder, text, "http://a/t")
+    assert rows(explanation, "try_files") == ['try_files: leads to "@open" [5]']
 
 
 def test_what_cannot_be_asked(folder: Path) -> None:
     for url in ("ftp://a/", "nope"):
         with pytest.raises(WrongWords):
-            ask(folder, NAMES, url)
+            explain(folder, NAMES, url)
     with pytest.raises(WrongWords, match="no server"):
-        ask(folder, "", "http://a/")
-    assert answer(ask(folder, NAMES, "http://a/%zz")).startswith("400 Bad Request")
+        explain(folder, "", "http://a/")
+    assert answer(explain(folder, NAMES, "http://a/%zz")).startswith("400 Bad Request")
 
 
 def test_path_alone_comes_to_the_host_of_the_header(folder: Path) -> None:
-    told = ask(folder, NAMES, "/x", "Host: x.b.example")
-    assert answer(told) == "200 OK: b"
-    assert answer(ask(folder, NAMES, "/x")) == "200 OK: c localhost"
+    explanation = explain(folder, NAMES, "/x", "Host: x.b.example")
+    assert answer(explanation) == "200 OK: b"
+    assert answer(explain(folder, NAMES, "/x")) == "200 OK: c localhost"
 
 
 def test_what_is_not_run_answers_501(folder: Path) -> None:
@@ -408,13 +411,13 @@ def test_what_is_not_run_answers_501(folder: Path) -> None:
     }
     """
     for url in ("http://a/", "http://a/?a=1"):
-        told = ask(folder, text, url)
-        assert rows(told, "content") == [
+        explanation = explain(folder, text, url)
+        assert rows(explanation, "content") == [
             "content: pyngx does not run uwsgi_pass: 501 Not Implemented [5]"
         ]
-        assert told.way.status == 501
-    assert ask(folder, text, "http://a/passenger/x").way.status == 501
-    assert ask(folder, text, "http://a/off").way.status == 204
+        assert explanation.way.status == 501
+    assert explain(folder, text, "http://a/passenger/x").way.status == 501
+    assert explain(folder, text, "http://a/off").way.status == 204
 
 
 def test_plain_http_where_tls_is_spoken(folder: Path) -> None:
@@ -424,17 +427,17 @@ def test_plain_http_where_tls_is_spoken(folder: Path) -> None:
     server { listen 443 ssl; ssl_certificate a.pem; ssl_certificate_key a.pem;
         error_page 497 https://$host$request_uri; return 200 "$https $server_addr"; }
     """
-    told = ask(folder, text, "https://a/x")
-    assert answer(told) == "200 OK: on 127.0.0.1"
-    told = ask(folder, text, "http://a:443/x")
-    assert told.way.status == 302 and "  Location: https://a/x\n" in as_text(told)
+    explanation = explain(folder, text, "https://a/x")
+    assert answer(explanation) == "200 OK: on 127.0.0.1"
+    explanation = explain(folder, text, "http://a:443/x")
+    assert explanation.way.status == 302 and "  Location: https://a/x\n" in as_text(explanation)
 
 
 def test_expression_of_a_server_name_that_fails(folder: Path) -> None:
     text = "server { server_name ~^(a+)+(a+)+(a+)+$; } server { server_name b; }"
-    told = ask(folder, text, f"http://{'a' * 60}b/")
-    assert told.way.status == 500
-    assert told.trip.decided is not None and told.trip.decided.name == "request"
+    explanation = explain(folder, text, f"http://{'a' * 60}b/")
+    assert explanation.way.status == 500
+    assert explanation.trip.decided is not None and explanation.trip.decided.name == "request"
 
 
 def test_body_that_is_too_large(folder: Path) -> None:
@@ -444,8 +447,8 @@ def test_body_that_is_too_large(folder: Path) -> None:
         (("Content-Length: 6",), 413),
         (("Transfer-Encoding: chunked",), None),
     ):
-        assert ask(folder, text, "http://a/", *fields, method="POST").way.status == status
-    asked = Ask(parse_url("http://a/"), "POST", ("Transfer-Encoding: chunked",), body=6)
+        assert explain(folder, text, "http://a/", *fields, method="POST").way.status == status
+    asked = RequestSpec(parse_url("http://a/"), "POST", ("Transfer-Encoding: chunked",), body=6)
     found = Options(*resolve_options(str(folder), str(folder / "nginx.conf"), None))
     assert Explainer(found, NOW).explain(asked, "").way.status == 413
 
@@ -495,11 +498,11 @@ server {
 def test_what_decided(
     folder: Path, uri: str, method: str, decided: str, line: int | None, text: str
 ) -> None:
-    told = ask(folder, DECISIONS % folder, f"http://a{uri}", method=method)
-    found = told.trip.decided
+    explanation = explain(folder, DECISIONS % folder, f"http://a{uri}", method=method)
+    found = explanation.trip.decided
     assert found is not None
     statement = found.statement
-    shown = as_text(told)
+    shown = as_text(explanation)
     assert (found.name, statement and statement.line, f"\n\n{text}\n" in shown) == (
         decided,
         line,
@@ -508,22 +511,24 @@ def test_what_decided(
 
 
 def test_json(folder: Path) -> None:
-    told = ask(folder, PROXY, "http://a/api/x", token=GOOD)
-    outcome = json.loads(as_json(told))["outcome"]
+    explanation = explain(folder, PROXY, "http://a/api/x", token=GOOD)
+    outcome = json.loads(as_json(explanation))["outcome"]
     assert (outcome["verdict"], outcome["status"], outcome["otherwise"]) == ("admitted", None, None)
     assert outcome["answered_by"] == "upstream"
     assert outcome["upstream"] == {
         "to": "http://app/v1/",
-        "head": told.trip.upstream.head.decode() if told.trip.upstream is not None else "",
+        "head": explanation.trip.upstream.head.decode()
+        if explanation.trip.upstream is not None
+        else "",
         "cache": "z",
         "cache_key": "alice/api/x",
     }
-    closed = ask(folder, "server { return 444; }", "http://a/")
+    closed = explain(folder, "server { return 444; }", "http://a/")
     assert json.loads(as_json(closed))["outcome"]["answered_by"] == "closed"
 
 
 def test_command(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    ask(folder, PROXY, "http://a/")  # writes the file
+    explain(folder, PROXY, "http://a/")  # writes the file
     conf = ["-c", str(folder / "nginx.conf"), "-p", str(folder)]
     for words in (
         ["POST", "--body", "5", "http://a/api/x"],
@@ -542,6 +547,6 @@ def test_command(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Non
 
 
 def test_connection_that_is_closed(folder: Path) -> None:
-    told = ask(folder, "server { location / { return 444; } }", "http://a/")
-    assert (told.way.status, told.verdict) == (None, "refused")
-    assert answer(told) == "the connection is closed"
+    explanation = explain(folder, "server { location / { return 444; } }", "http://a/")
+    assert (explanation.way.status, explanation.verdict) == (None, "refused")
+    assert answer(explanation) == "the connection is closed"

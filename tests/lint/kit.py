@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyngx_jwt.lint.finding import Finding
-from pyngx_jwt.lint.read.inputs import Request
+from pyngx_jwt.lint.read.inputs import Inputs
 from pyngx_jwt.lint.read.target import TARGETS
 from pyngx_jwt.lint.report.result import Report
-from pyngx_jwt.lint.report.settings import Settings
+from pyngx_jwt.lint.report.settings import LintSettings
 from pyngx_jwt.lint.run import lint
 
 ASIDE = frozenset({"ambiguous-dialect"})  # nearly any short text has it
@@ -70,20 +70,20 @@ class Linter:
         stdin: str | None = None,
         stdin_name: str = "",
         target: str = "",
-        settings: Settings | None = None,
+        settings: LintSettings | None = None,
         only: str = "",
     ) -> Report:
         """Lints "nginx.conf" with this text, or other paths of the folder."""
         self.write({**({"nginx.conf": text} if text else {}), **(files or {})})
         select = frozenset({only} if only else ())
-        chosen = settings or Settings(select=select, ignore=ASIDE - select)
+        chosen = settings or LintSettings(select=select, ignore=ASIDE - select)
         if target:
             chosen = replace(chosen, target=TARGETS[target])
         names = [name if name == "-" else f"{self.folder}/{name}" for name in paths]
         prefix = f"{self.folder}/"
         dialect = chosen.target.dialect
-        request = Request(names, prefix, context, stdin, stdin_name, dialect)
-        return lint(request, chosen)
+        inputs = Inputs(names, prefix, context, stdin, stdin_name, dialect)
+        return lint(inputs, chosen)
 
     def findings(self, text: str = "", **options: object) -> list[Finding]:
         """What is found."""

@@ -176,6 +176,29 @@ http {
     assert errors("") == []
 
 
+def test_unknown_directives_of_a_target(linter: Linter) -> None:
+    """The hint says who has the directive, and never proposes the same name."""
+    text = """\
+events { }
+http {
+    pyngx_jwt_max_keys 9;
+    upstream u { server 127.0.0.1:1; queue 5; }
+    server { auth_jwt "x"; auth_jwt_phase access; status_zone z; }
+}
+"""
+    hints = {f.message.split('"')[1]: f.hint for f in linter.findings(text, target="nginx")}
+    own = "ngx_http_auth_jwt_module"
+    assert hints == {
+        "pyngx_jwt_max_keys": "only pyngx has pyngx_jwt_max_keys",
+        "queue": "queue belongs to NGINX Plus (ngx_http_upstream_module)",
+        "auth_jwt": f"auth_jwt belongs to NGINX Plus ({own}), kjdev/nginx-auth-jwt, "
+        "max-lt/nginx-jwt-module",
+        "auth_jwt_phase": "auth_jwt_phase belongs to kjdev/nginx-auth-jwt",
+        "status_zone": "status_zone belongs to NGINX Plus (ngx_http_api_module, "
+        "ngx_http_status_module)",
+    }
+
+
 def test_no_name_is_looked_up(linter: Linter) -> None:
     text = """\
 events { }

@@ -8,7 +8,7 @@ import pytest
 
 from pyngx_jwt.lint.finding import Severity
 from pyngx_jwt.lint.report.baseline import read_baseline, without_known, write_baseline
-from pyngx_jwt.lint.report.settings import Settings, SettingsError, find_settings, read_settings
+from pyngx_jwt.lint.report.settings import LintSettings, SettingsError, find_settings, read_settings
 
 from .kit import Linter
 
@@ -55,9 +55,9 @@ def test_wrong_ones(tmp_path: Path, text: str) -> None:
 
 def test_rules_and_severities(linter: Linter) -> None:
     assert {f.rule for f in linter.findings(PAIR)} == {"satisfy-any", "auth-without-key"}
-    only = Settings(select=frozenset({"satisfy-any"}))
+    only = LintSettings(select=frozenset({"satisfy-any"}))
     assert {f.rule for f in linter.findings(settings=only)} == {"satisfy-any"}
-    softer = Settings(severities=(("satisfy-any", Severity.INFO),))
+    softer = LintSettings(severities=(("satisfy-any", Severity.INFO),))
     found = {f.rule: f.severity for f in linter.findings(settings=softer)}
     assert found["satisfy-any"] is Severity.INFO
 

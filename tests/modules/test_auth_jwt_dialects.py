@@ -113,7 +113,7 @@ def test_a_loaded_module_is_not_that_of_plus(nginx: Nginx) -> None:
 
 def test_ambiguity_is_told(nginx: Nginx) -> None:
     _, places = dialect(nginx, f"auth_jwt A; {KEYS}")
-    assert places[-1].startswith('"kjdev" has these directives, too, and differs: ')
+    assert places[-1].startswith('ambiguous: "kjdev" has the same directives, but requires "exp", ')
     assert '"exp"' in places[-1] and '"nbf"' in places[-1] and "500" in places[-1]
     _, places = dialect(nginx, f"auth_jwt A; {KEYS}", http="pyngx_jwt_dialect plus;")
     assert places == ['"pyngx_jwt_dialect" 6']

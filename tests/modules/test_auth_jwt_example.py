@@ -129,7 +129,7 @@ def test_example_plays_on(tmp_path: Path, nginx: Nginx) -> None:
             > GET /
             < 200
             <
-            < everybody may see this
+            < public
             <
 
             > GET /api/x

@@ -223,13 +223,13 @@ def test_only_what_was_asked_for_is_written(mint: Minting) -> None:
 @pytest.mark.parametrize(
     "words, reason",
     [
-        (["--claim", "sub"], '--claim wants NAME=VALUE, not "sub"'),
-        (["--claim-json", "a={"], "--claim-json a: no JSON: "),
+        (["--claim", "sub"], '--claim requires NAME=VALUE, not "sub"'),
+        (["--claim-json", "a={"], "--claim-json a: not JSON: "),
         (["--exp", "soon"], "--exp wants a time such as 1h"),
         (["--exp", "2026-13-01"], "--exp wants a time such as 1h"),
-        (["--enc", "A256GCM"], "--enc is of no use without --encrypt"),
-        (["--nested"], "--nested is of no use without --encrypt"),
-        (["--encrypt", "dir", "--alg", "ES256"], "--alg is of no use without --nested"),
+        (["--enc", "A256GCM"], "--enc requires --encrypt"),
+        (["--nested"], "--nested requires --encrypt"),
+        (["--encrypt", "dir", "--alg", "ES256"], "--alg requires --nested"),
         (["--key", "a", "--secret", "b"], "--key or --secret, not both"),
         (["--key", "a", "--jwks-out", "./a"], "--key and --jwks-out are the same file"),
         (["--secret", "hex:0"], "--secret: the secret is not hex"),

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ...conf.block import Block
+from ...conf.block import ConfBlock
 from ...conf.known import Class, class_of, is_commercial, reason_of
 from ...conf.parse import Statement
 from ...modules.auth_jwt import MixedDialects
 from ..finding import Finding, Related, Severity, Spot
-from ..model.keys import is_told
+from ..model.keys import is_covered
 from ..read.analysis import Analysis
 from ..read.collect import Trouble
 from ..read.statements import named_by, quoted_in, search
@@ -50,28 +50,28 @@ ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), "invalid-confi
 
 def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Finding]:
     """What is wrong, each thing once; what a snippet refers to may be elsewhere."""
-    seen: set[tuple[str, Spot]] = set()
+    reported: set[tuple[str, Spot]] = set()
     for trouble in analysis.collector.troubles:
         if trouble.error.rule or _is_none(trouble, analysis):
             continue
-        if trouble.is_warning and is_told(str(trouble.error.args[0])):
+        if trouble.is_warning and is_covered(str(trouble.error.args[0])):
             continue
         finding = _finding(trouble, analysis)
         if is_snippet and _ELSEWHERE.search(finding.message):
             finding = replace(finding, severity=Severity.INFO, is_error=False)
-        if (finding.message, finding.spot) not in seen:
-            seen.add((finding.message, finding.spot))
+        if (finding.message, finding.spot) not in reported:
+            reported.add((finding.message, finding.spot))
             yield finding
     for statement, module in analysis.collector.notes:
         kind = class_of(statement.name, statement.args)
         if kind is Class.TUNING:
             continue
-        edition = "NGINX Plus only, " if is_commercial(statement.name) else ""
+        edition = "NGINX Plus, " if is_commercial(statement.name) else ""
         yield Finding(
             NOT_RUN,
             Severity.INFO,
             analysis.texts.word(statement),
-            f'pyngx does not run "{statement.name}" yet ({edition}{module})',
+            f'pyngx does not support "{statement.name}" ({edition}{module})',
             _LEFT_OUT.get(kind) or f"it cannot be left out, {reason_of(statement.name)}",
         )
 
@@ -79,7 +79,7 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
 def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
     """Whether what pyngx does not run explains an error."""
     message = str(trouble.error.args[0])
-    if message == "JWT: key not set":  # of max-lt's module; the key itself has been told of
+    if message == "JWT: key not set":  # of max-lt's module; the key itself has been reported
         level = trouble.level
         return level is not None and any(
             s.name == "auth_jwt_key" and s.args[:1] != ("",)
@@ -97,8 +97,8 @@ def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
     )
 
 
-def _outward(level: Block) -> Iterator[Block]:
-    around: Block | None = level
+def _outward(level: ConfBlock) -> Iterator[ConfBlock]:
+    around: ConfBlock | None = level
     while around is not None:
         yield around
         around = around.outer
@@ -108,8 +108,8 @@ def _place(statement: Statement | None) -> tuple[str, int]:
     return (statement.file, statement.line) if statement is not None else ("", 0)
 
 
-def told_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
-    """The errors that a rule tells in their place, with their spots."""
+def reported_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
+    """The errors that a rule reports itself, with their spots."""
     for trouble in analysis.collector.troubles:
         if trouble.error.rule == rule:
             message = str(trouble.error.args[0])
@@ -135,7 +135,7 @@ def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
         spot,
         message,
         hint_for(rule, message, trouble, analysis),
-        tuple(Related(analysis.texts.whole(found), what) for found, what in related),
+        tuple(Related(analysis.texts.whole(other), what) for other, what in related),
         is_error=severity is Severity.ERROR,
     )
 
@@ -148,12 +148,12 @@ def _warning(message: str) -> str:
 
 
 def rule_of(message: str) -> str:
-    """The name under which an error is told."""
+    """The name under which an error is reported."""
     return next((rule for text, rule in _RULES if re.search(text, message)), ERROR_RULES[-1])
 
 
 def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Statement | None]:
-    """Where it is, as narrow as can be told, and the statement that it is about."""
+    """Where it is, as narrow as possible, and the statement that it is about."""
     error, statement, texts = trouble.error, trouble.statement, analysis.texts
     if isinstance(error, MixedDialects):
         other = error.witnesses[1]
@@ -171,9 +171,9 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
     opening = trouble.level.statement if trouble.level is not None else None
     if opening is not None and (opening.file, opening.line) == (file, line):
         return _mark(message, opening, texts), opening
-    found = search(message, trouble.level, analysis)
-    if found is not None:
-        return _mark(message, found[0], texts, found[1]), found[0]
+    match = search(message, trouble.level, analysis)
+    if match is not None:
+        return _mark(message, match[0], texts, match[1]), match[0]
     if opening is not None or statement is not None:
         opening = statement or opening
         assert opening is not None
@@ -186,8 +186,8 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
 def _mark(message: str, statement: Statement, texts: Texts, word: int | None = None) -> Spot:
     """The word of a statement that an error is about, or the variable in it."""
     number = (named_by(message, statement) or 0) if word is None else word
-    if found := _VARIABLE.search(message):
-        return texts.variable(statement, number, found[1])
+    if match := _VARIABLE.search(message):
+        return texts.variable(statement, number, match[1])
     return texts.word(statement, number)
 
 
@@ -203,5 +203,5 @@ def _entry_at(file: str, line: int, statement: Statement, analysis: Analysis) ->
 
 def place_of(place: str | None) -> tuple[str, int] | None:
     """File and line of " in FILE:LINE"."""
-    found = _PLACE.match(place or "")
-    return (found[1], int(found[2])) if found else None
+    match = _PLACE.match(place or "")
+    return (match[1], int(match[2])) if match else None

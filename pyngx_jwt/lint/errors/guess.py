@@ -21,11 +21,11 @@ _WORDS = re.compile(r"[A-Za-z0-9_]+\Z")
 
 
 def hint_for(rule: str, message: str, trouble: Trouble, analysis: Analysis) -> str:
-    """A sentence that helps to mend an error, "" if there is none."""
-    if found := _UNKNOWN.match(message):
-        return _other_directive(found[1])
-    if found := _VARIABLE.match(message):
-        return _other_variable(found[1], analysis)
+    """A sentence that helps to correct an error, "" if there is none."""
+    if match := _UNKNOWN.match(message):
+        return _other_directive(match[1])
+    if match := _VARIABLE.match(message):
+        return _other_variable(match[1], analysis)
     statement = trouble.statement
     if statement is None:
         return _syntax(message)
@@ -52,14 +52,24 @@ def _swallowed(statement: Statement, analysis: Analysis) -> str:
 def _other_directive(name: str) -> str:
     module = module_of(name)
     if module is not None:
-        edition = " of NGINX Plus" if is_commercial(name) else ""
-        return f"{name} belongs to {module}{edition}"
+        return f"{name} belongs to {_owners(name, module)}"
     if not _WORDS.match(name):
         return "a word with { or ; in it needs quotes" if re.search(r"[{}\d]", name) else ""
     close = _closest(name)
     if not close:
         return "if it is of a module that nginx loads, pyngx does not have it"
+    if close == name:
+        return f"only pyngx has {name}"
     return f'did you mean "{close}"?'
+
+
+def _owners(name: str, modules: str) -> str:
+    """Modules that have a directive; if nginx's own are those of NGINX Plus, it says so."""
+    if not is_commercial(name):
+        return modules
+    names = modules.split(", ")
+    own = ", ".join(module for module in names if "/" not in module)
+    return ", ".join([f"NGINX Plus ({own})", *(module for module in names if "/" in module)])
 
 
 @cache
@@ -73,16 +83,16 @@ def _names() -> tuple[str, ...]:
 def _closest(name: str) -> str:
     """The directive that is spelled most alike, "" if none is near."""
     alike = [n for n in _names() if n[0] == name[0] or n[-ENDING:] == name[-ENDING:]]
-    found = get_close_matches(name, alike, 1, 0.75)
-    return found[0] if found else ""
+    matches = get_close_matches(name, alike, 1, 0.75)
+    return matches[0] if matches else ""
 
 
 def may_be_loaded(message: str, analysis: Analysis) -> bool:
     """Whether an unknown directive is perhaps of a module that "load_module" names."""
-    found = _UNKNOWN.match(message)
-    if found is None or not analysis.named("load_module") or not _WORDS.match(found[1]):
+    match = _UNKNOWN.match(message)
+    if match is None or not analysis.named("load_module") or not _WORDS.match(match[1]):
         return False
-    return _other_directive(found[1]).startswith("if it is of a module")
+    return _other_directive(match[1]).startswith("if it is of a module")
 
 
 def _other_variable(name: str, analysis: Analysis) -> str:
@@ -98,19 +108,19 @@ def _directives(statement: Statement, analysis: Analysis) -> list[Directive]:
 
 
 def _contexts(statement: Statement, analysis: Analysis) -> str:
-    found = {
+    contexts = {
         context.name
         for directive in _directives(statement, analysis)
         for context in directive.contexts
     }
-    if not found:
-        found = {c.rpartition(".")[2] for k in declarations(statement.name) for c in k.contexts}
-    return f'"{statement.name}" belongs in: {", ".join(sorted(found))}' if found else ""
+    if not contexts:
+        contexts = {c.rpartition(".")[2] for k in declarations(statement.name) for c in k.contexts}
+    return f'"{statement.name}" belongs in: {", ".join(sorted(contexts))}' if contexts else ""
 
 
 def _shape(statement: Statement, analysis: Analysis) -> str:
-    found = _directives(statement, analysis)
-    return f"its syntax is: {found[0].syntax}" if found else ""
+    directives = _directives(statement, analysis)
+    return f"its syntax is: {directives[0].syntax}" if directives else ""
 
 
 def _syntax(message: str) -> str:

@@ -1,4 +1,4 @@
-"""Variables that are unknown here and are none of a mistake: of what pyngx does not run."""
+"""Unknown variables that are not mistakes: those of directives that pyngx does not run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _LUA = re.compile(r"set_by_lua\w*\s+\$(\w+)")
 
 def not_here(message: str) -> str:
     """What to say in the place of an error about a variable that nginx has; "" if it has not."""
-    found = _UNKNOWN.match(message)
-    module = module_of_variable(found[1].lower()) if found else ""
-    return (
-        f'pyngx does not have the variable "${found[1]}" yet ({module})' if found and module else ""
-    )
+    match = _UNKNOWN.match(message)
+    module = module_of_variable(match[1].lower()) if match else ""
+    if match is None or not module:
+        return ""
+    return f'pyngx does not support the variable "${match[1]}" ({module})'
 
 
 def is_defined_elsewhere(trouble: Trouble, analysis: Analysis) -> bool:
     """Whether an unknown variable is one that a directive which is not run defines."""
-    found = _UNKNOWN.match(str(trouble.error.args[0]))
-    return found is not None and found[1].lower() in _defined(analysis)
+    match = _UNKNOWN.match(str(trouble.error.args[0]))
+    return match is not None and match[1].lower() in _defined(analysis)
 
 
 def _defined(analysis: Analysis) -> set[str]:

@@ -2,7 +2,7 @@
 
 An expression is taken as the automaton of its characters.  If in a circle of it one text can be
 read in two ways, each turn doubles the ways; a text of such turns and an end that does not match
-is then tried on PCRE2 itself, with a small limit: what does not reach the limit is no finding.
+is then tried on PCRE2 itself, with a small limit: what does not reach the limit is not reported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,17 @@ from functools import lru_cache
 
 from ...errors import ConfError
 from ...http.regex import Regex, RegexFailed
-from .pattern import Chars, Choice, Group, Mark, Node, PatternError, Repeat, Sequence, parse_pattern
+from .pattern import (
+    Alternation,
+    Assertion,
+    Capture,
+    Chars,
+    Node,
+    PatternError,
+    Repeat,
+    Sequence,
+    parse_pattern,
+)
 
 TURNS = 30
 LIMIT = "(*LIMIT_MATCH=100000)"
@@ -70,11 +80,11 @@ class Machine:
             self.follow.append(Counter())
             here = Counter({len(self.masks) - 1: 1})
             return here, here, False
-        if isinstance(node, Group):
+        if isinstance(node, Capture):
             return self._add(node.item)
         if isinstance(node, Repeat):
             return self._add_repeat(node)
-        if isinstance(node, Choice):
+        if isinstance(node, Alternation):
             parts = [self._add(item) for item in node.items]
             first, last = Counter[int](), Counter[int]()
             for begin, end, _ in parts:
@@ -94,7 +104,7 @@ class Machine:
     def _add_sequence(self, items: tuple[Node, ...]) -> tuple[Counter[int], Counter[int], bool]:
         first, last, empty = Counter[int](), Counter[int](), True
         for item in items:
-            if isinstance(item, Mark):
+            if isinstance(item, Assertion):
                 continue
             begin, end, nothing = self._add(item)
             self._join(last, begin)
@@ -114,7 +124,7 @@ class Machine:
     def doubling(self) -> Iterator[tuple[str, str, str]]:
         """Texts that lead to a circle, a turn of it that can be read in two ways, and what
         could end it."""
-        for circle in _circles([list(found) for found in self.follow]):
+        for circle in _circles([list(after) for after in self.follow]):
             if len(circle) > LARGEST:
                 continue
             inside = set(circle)
@@ -159,15 +169,15 @@ class Machine:
         }
 
     def _path(self, start: int, end: int, inside: set[int]) -> list[int]:
-        return _walk([list(found) for found in self.follow], start, end, inside)
+        return _walk([list(after) for after in self.follow], start, end, inside)
 
     def _path_from_start(self, end: int) -> str:
-        edges = [*(list(found) for found in self.follow), list(self.first)]
+        edges = [*(list(after) for after in self.follow), list(self.first)]
         path = _walk(edges, len(self.masks), end, set(range(len(edges))))
         return self._text(path[1:])
 
     def _path_to_end(self, start: int) -> str:
-        edges = [list(found) for found in self.follow]
+        edges = [list(after) for after in self.follow]
         for at in self.last:
             edges[at].append(len(edges))
         edges.append([])
@@ -235,9 +245,9 @@ def _circles(edges: list[list[int]]) -> Iterator[list[int]]:
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[at])
                 if low[at] == index[at]:
-                    found: list[int] = []
-                    while not found or found[-1] != at:
-                        found.append(stack.pop())
-                        on_stack.discard(found[-1])
-                    if len(found) > 1 or at in edges[at]:
-                        yield found
+                    circle: list[int] = []
+                    while not circle or circle[-1] != at:
+                        circle.append(stack.pop())
+                        on_stack.discard(circle[-1])
+                    if len(circle) > 1 or at in edges[at]:
+                        yield circle

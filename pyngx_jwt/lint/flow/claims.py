@@ -15,7 +15,7 @@ _VARIABLE = re.compile(r"\$\{?([A-Za-z0-9_]+)")
 _SETS = ("auth_jwt_claim_set", "auth_jwt_header_set")
 
 
-class Use(NamedTuple):
+class VariableUse(NamedTuple):
     """A variable in a word of a statement or an entry; `name` is in the case it is written in."""
 
     statement: Statement
@@ -23,7 +23,7 @@ class Use(NamedTuple):
     name: str
 
 
-def uses(conf: Configuration, names: re.Pattern[str]) -> Iterator[Use]:
+def uses(conf: Configuration, names: re.Pattern[str]) -> Iterator[VariableUse]:
     """The variables whose names match (case counts), in the order of the statements."""
     if not any(_PREFIX in text for text in conf.texts.by_path.values()):
         return
@@ -33,33 +33,33 @@ def uses(conf: Configuration, names: re.Pattern[str]) -> Iterator[Use]:
         for statement in statements:
             for at, word in enumerate((statement.name, *statement.args)):
                 if "$" in word:
-                    for found in pattern.finditer(word):
-                        yield Use(statement, at, found[1])
+                    for match in pattern.finditer(word):
+                        yield VariableUse(statement, at, match[1])
 
 
 def token_variables(conf: Configuration) -> dict[str, str]:
-    """The variables that tell of a token, by what else is called so: those of
+    """The variables whose values are from a token, by name without "$": those of
     auth_jwt_claim_set, and maps and sets whose source is one; each with the one it comes from."""
-    found = {s.args[0][1:].lower(): s.args[0] for _, s in conf.statements(*_SETS)}
+    origins = {s.args[0][1:].lower(): s.args[0] for _, s in conf.statements(*_SETS)}
     sources = [
         (statement.args[1], statement.args[0])
         for _, statement in conf.statements("map")
         if len(statement.args) == 2
     ] + [(s.args[0], s.args[1]) for _, s in conf.statements("set") if len(s.args) == 2]
     for _ in sources:
-        before = len(found)
+        before = len(origins)
         for target, source in sources:
-            if (origin := token_variable(source, found)) and target[1:].lower() not in found:
-                found[target[1:].lower()] = origin
-        if len(found) == before:
+            if (origin := token_variable(source, origins)) and target[1:].lower() not in origins:
+                origins[target[1:].lower()] = origin
+        if len(origins) == before:
             break
-    return found
+    return origins
 
 
 def token_variable(text: str, known: dict[str, str]) -> str:
-    """The variable in a text that tells of a token, "" if there is none."""
-    for found in _VARIABLE.finditer(text):
-        name = found[1].lower()
+    """The variable in a text whose value is from a token, "" if there is none."""
+    for match in _VARIABLE.finditer(text):
+        name = match[1].lower()
         if name.startswith(_PREFIX):
             return f"${name}"
         if name in known:

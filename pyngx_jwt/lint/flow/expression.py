@@ -8,10 +8,10 @@ from ...conf.parse import Statement
 from ...errors import ConfError
 from ...http.template import Template
 from ...modules.core import CoreConf
-from ..model.place import Place
-from .pattern import Group, Node, PatternError, groups, parse_pattern
+from ..model.block import Block
+from .pattern import Capture, Node, PatternError, groups, parse_pattern
 
-ANYTHING = Group(parse_pattern("(?s).*"), 0, "")
+ANYTHING = Capture(parse_pattern("(?s).*"), 0, "")
 
 
 class Expression(NamedTuple):
@@ -29,7 +29,7 @@ class Expression(NamedTuple):
         except (PatternError, RecursionError):
             return None
 
-    def capture(self, number: int) -> Group | None:
+    def capture(self, number: int) -> Capture | None:
         """One of its groups; None if it has no such one."""
         tree = self.tree
         if tree is None:
@@ -37,7 +37,7 @@ class Expression(NamedTuple):
         return next((group for group in groups(tree) if group.number == number), None)
 
     @property
-    def named(self) -> list[Group]:
+    def named(self) -> list[Capture]:
         """Its groups that have names."""
         tree = self.tree if "(?" in self.text else None
         return [group for group in groups(tree) if group.name] if tree is not None else []
@@ -49,20 +49,20 @@ def matched(key: str, subjects: tuple[str, ...]) -> Expression:
     return Expression(key[1 + caseless :], caseless, subjects)
 
 
-def location_regex(place: Place) -> list[Expression]:
+def location_regex(block: Block) -> list[Expression]:
     """The expression that a location is chosen by, if it is."""
-    core = place[CoreConf]
-    if not place.is_location or core.regex is None:
+    core = block[CoreConf]
+    if not block.is_location or core.regex is None:
         return []
     return [Expression(core.name, core.modifier == "~*", ("uri",))]
 
 
-def rewrite_regexes(place: Place) -> list[Expression]:
+def rewrite_regexes(block: Block) -> list[Expression]:
     """The expressions of its own condition and its own rewrites."""
-    found = [rewriting(statement) for statement in place.given("rewrite")]
-    if place.is_condition:
-        found.append(condition(place.statement))
-    return [expression for expression in found if expression is not None]
+    expressions = [rewriting(statement) for statement in block.given("rewrite")]
+    if block.is_condition:
+        expressions.append(condition(block.statement))
+    return [expression for expression in expressions if expression is not None]
 
 
 def rewriting(statement: Statement) -> Expression | None:
@@ -94,8 +94,8 @@ def template(text: str) -> Template | None:
 
 def names_in(text: str) -> tuple[str, ...]:
     """The variables of a text."""
-    found = template(text)
-    return found.names if found is not None else ()
+    value = template(text)
+    return value.names if value is not None else ()
 
 
 def names_in_condition(statement: Statement) -> tuple[str, ...]:

@@ -8,39 +8,39 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ...gateway.conf import Field, GatewayConf
 from ...http.template import Template
-from ..model.place import Place
+from ..model.block import Block
 from .flow import flow_of
 
 BEARER = frozenset({"http_authorization"})
 
 
-def set_fields(place: Place) -> dict[str, tuple[str, Template]]:
+def set_fields(block: Block) -> dict[str, tuple[str, Template]]:
     """What proxy_set_header or its like says here, inherited or not: by the field's name in
     lower case."""
-    return {low: (name, value) for low, name, value in place.gateway.fields}
+    return {low: (name, value) for low, name, value in block.gateway.fields}
 
 
-def identity_fields(place: Place) -> dict[str, str]:
-    """The names of fields that tell upstreams what a token says, by themselves in lower case."""
-    flow = flow_of(place.conf)
-    found = {
+def identity_fields(block: Block) -> dict[str, str]:
+    """The names of fields that pass claims to upstreams, by themselves in lower case."""
+    flow = flow_of(block)
+    fields = {
         low: name
-        for low, (name, value) in set_fields(place).items()
-        if flow.has_claims(value, place) and low != "authorization"
+        for low, (name, value) in set_fields(block).items()
+        if flow.has_claims(value, block) and low != "authorization"
     }
-    if place.target is not None:
-        found |= {name.lower(): name for name in place.auth.conf.claim_fields}
-    return found
+    if block.target is not None:
+        fields |= {name.lower(): name for name in block.auth.conf.claim_fields}
+    return fields
 
 
-def passes_on(place: Place, low: str) -> bool:
+def passes_on(block: Block, low: str) -> bool:
     """Whether a field of the client, named in lower case, reaches the upstream, or a part."""
-    if place.target is None:
+    if block.target is None:
         return False
-    given = set_fields(place).get(low)
+    given = set_fields(block).get(low)
     if given is None:
-        return place.gateway.pass_request_headers and low not in identity_fields(place)
-    names = flow_of(place.conf).names(given[1], place)
+        return block.gateway.pass_request_headers and low not in identity_fields(block)
+    names = flow_of(block).names(given[1], block)
     cookies = low == "cookie" and any(name.startswith("cookie_") for name in names)
     return cookies or variable_of(low) in names
 
@@ -50,12 +50,12 @@ def variable_of(low: str) -> str:
     return f"http_{low.replace('-', '_')}"
 
 
-def carriers(place: Place) -> frozenset[str]:
+def carriers(block: Block) -> frozenset[str]:
     """The variables that tokens come in: $http_authorization, $cookie_NAME, $arg_NAME..."""
-    token = place.auth.token
+    token = block.auth.token
     if token is not None:
-        return flow_of(place.conf).names(token, place)
-    return place.auth.conf.carriers or BEARER
+        return flow_of(block).names(token, block)
+    return block.auth.conf.carriers or BEARER
 
 
 def field_of(variable: str) -> str:
@@ -65,14 +65,14 @@ def field_of(variable: str) -> str:
     return variable[5:].replace("_", "-") if variable.startswith("http_") else ""
 
 
-def token_fields(place: Place) -> list[str]:
+def token_fields(block: Block) -> list[str]:
     """The fields in which tokens come."""
-    return sorted({field_of(variable) for variable in carriers(place)} - {""})
+    return sorted({field_of(variable) for variable in carriers(block)} - {""})
 
 
-def forwarded(place: Place, by: Place) -> Iterator[str]:
-    """Those fields with the tokens of a place that another one, or itself, passes on."""
-    return (low for low in token_fields(place) if passes_on(by, low))
+def forwarded(block: Block, by: Block) -> Iterator[str]:
+    """Those fields with the tokens of a block that another one, or itself, passes on."""
+    return (low for low in token_fields(block) if passes_on(by, low))
 
 
 def shown(low: str) -> str:
@@ -80,36 +80,36 @@ def shown(low: str) -> str:
     return "-".join(word.capitalize() for word in low.split("-"))
 
 
-def lost_fields(place: Place) -> Iterator[tuple[str, Statement]]:
+def lost_fields(block: Block) -> Iterator[tuple[str, Statement]]:
     """The fields with claims that outer levels set and that do not count here: their names in
     lower case, and what sets them."""
-    if place.target is None or place.is_internal:
+    if block.target is None or block.is_internal:
         return
-    kind = type(place.gateway)
-    levels = [outer for outer in place.outward() if own_fields(outer, kind)]
+    kind = type(block.gateway)
+    levels = [outer for outer in block.outward() if own_fields(outer, kind)]
     known = {field.low for outer in levels[:1] for field in own_fields(outer, kind)}
     for outer in levels[1:]:
         for low, name, value in own_fields(outer, kind):
-            if low not in known and flow_of(place.conf).has_claims(value, place):
+            if low not in known and flow_of(block).has_claims(value, block):
                 known.add(low)
                 yield low, statement_of(outer, name, kind)
 
 
-def protocols(place: Place) -> list[type[GatewayConf]]:
+def protocols(block: Block) -> list[type[GatewayConf]]:
     """All by which requests can be passed on."""
-    confs = (module.conf for module in place.level.scope.modules)
+    confs = (module.conf for module in block.level.scope.modules)
     return [conf for conf in confs if issubclass(conf, GatewayConf)]
 
 
-def own_fields(place: Place, kind: type[GatewayConf]) -> list[Field]:
+def own_fields(block: Block, kind: type[GatewayConf]) -> list[Field]:
     """What a level itself sets, by a protocol's directive."""
-    return [*place[kind].fields] if place.given(_setter(kind)) else []
+    return [*block[kind].fields] if block.given(_setter(kind)) else []
 
 
-def statement_of(place: Place, name: str, kind: type[GatewayConf]) -> Statement:
+def statement_of(block: Block, name: str, kind: type[GatewayConf]) -> Statement:
     """What sets a field on a level."""
-    given = place.given(_setter(kind))
-    return next((s for s in given if s.args[0] == name), place.statement)
+    given = block.given(_setter(kind))
+    return next((s for s in given if s.args[0] == name), block.statement)
 
 
 def _setter(kind: type[GatewayConf]) -> str:

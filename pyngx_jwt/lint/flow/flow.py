@@ -1,8 +1,8 @@
 """What texts with variables can hold: followed through "set", "map", captures and claims.
 
 A text expands to alternatives; each is a row of literal texts and of ``Origin``, a variable
-that nothing in the configuration makes.  What a "map" chooses by is no part of its value, and
-told apart: see ``influences``.  Where all values are constants, ``values`` has each of them.
+that nothing in the configuration makes.  What a "map" chooses by is not part of its value, and
+is kept apart: see ``influences``.  Where all values are constants, ``values`` has each of them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from itertools import product
 from typing import NamedTuple
 
 from ...http.template import Template
-from ..model.configuration import Configuration
-from ..model.place import Place
+from ..model.block import Block
+from .definitions import Assigned, Definitions
 from .expression import Expression, location_regex, names_in_condition, rewrite_regexes
-from .made import Given, Made
-from .pattern import Group
+from .pattern import Capture
 
 MOST = 32  # alternatives of a text that are looked at
 MOST_VALUES = 256
@@ -43,11 +42,11 @@ class Origin(NamedTuple):
     """A variable of a module; `part` is the capture that takes a part of its value."""
 
     name: str
-    part: Group | None = None
+    part: Capture | None = None
 
     @property
     def is_claim(self) -> bool:
-        """Whether it tells what a token says."""
+        """Whether its value is from a token."""
         return self.name.startswith(CLAIMS)
 
     @property
@@ -62,98 +61,98 @@ Row = tuple[str | Origin, ...]
 class Flow:
     """The values of the variables that a configuration makes."""
 
-    def __init__(self, conf: Configuration) -> None:
-        self.made = Made(conf)
+    def __init__(self, http: Block) -> None:
+        self.definitions = Definitions(http)
 
-    # -- what is asked ---------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------
 
-    def expand(self, text: Template, place: Place, *, own: Expression | None = None) -> list[Row]:
+    def expand(self, text: Template, block: Block, *, own: Expression | None = None) -> list[Row]:
         """The alternatives; `own` is the expression that numbered captures are of, if the
         statement has one itself."""
-        return self._expand(text, place, own, 0)
+        return self._expand(text, block, own, 0)
 
     def origins(
-        self, text: Template, place: Place, *, own: Expression | None = None
+        self, text: Template, block: Block, *, own: Expression | None = None
     ) -> frozenset[Origin]:
         """All variables that can be in it."""
-        rows = self.expand(text, place, own=own)
+        rows = self.expand(text, block, own=own)
         return frozenset(part for row in rows for part in row if isinstance(part, Origin))
 
-    def names(self, text: Template, place: Place) -> frozenset[str]:
+    def names(self, text: Template, block: Block) -> frozenset[str]:
         """The names of those that can be in it as a whole."""
-        return frozenset(o.name for o in self.origins(text, place) if o.part is None)
+        return frozenset(o.name for o in self.origins(text, block) if o.part is None)
 
-    def influences(self, names: Iterable[str], place: Place) -> frozenset[str]:
+    def influences(self, names: Iterable[str], block: Block) -> frozenset[str]:
         """The variables, and all that they depend on: what "map" chooses by, and conditions of
         "set", included."""
-        found: set[tuple[str, Place]] = set()
-        left = [(name, place) for name in names]
+        reached: set[tuple[str, Block]] = set()
+        left = [(name, block) for name in names]
         while left:
             one = left.pop()
-            if one not in found:
-                found.add(one)
+            if one not in reached:
+                reached.add(one)
                 left += self._sources(*one)
-        return frozenset(name for name, _ in found)
+        return frozenset(name for name, _ in reached)
 
-    def values(self, text: Template, place: Place) -> frozenset[str]:
+    def values(self, text: Template, block: Block) -> frozenset[str]:
         """All values that it can have, none if that is not known; a variable that always has
         some stands for its value."""
-        return self._values(text, place, 0) or frozenset()
+        return self._values(text, block, 0) or frozenset()
 
-    def has_claims(self, text: Template, place: Place) -> bool:
+    def has_claims(self, text: Template, block: Block) -> bool:
         """Whether what a token says can be in it."""
-        return not text.is_constant and any(o.is_claim for o in self.origins(text, place))
+        return not text.is_constant and any(o.is_claim for o in self.origins(text, block))
 
     # -- expanding -------------------------------------------------------------------------
 
     def _expand(
-        self, text: Template, place: Place, own: Expression | None, depth: int
+        self, text: Template, block: Block, own: Expression | None, depth: int
     ) -> list[Row]:
         rows: list[Row] = [()]
         for variable, name in text.parts:
-            found: list[Row] = [(name,)]
+            tails: list[Row] = [(name,)]
             if variable:
-                found = self._variable(name, place, own, depth)
-            rows = [(*row, *tail) for row in rows for tail in found][:MOST]
+                tails = self._variable(name, block, own, depth)
+            rows = [(*row, *tail) for row in rows for tail in tails][:MOST]
         return rows
 
-    def _variable(self, name: str, place: Place, own: Expression | None, depth: int) -> list[Row]:
+    def _variable(self, name: str, block: Block, own: Expression | None, depth: int) -> list[Row]:
         if depth > DEEP:
             return [(Origin(name),)]
         if name.startswith("$"):
-            return self._numbered(int(name[1:]), place, own, depth)
-        if name in self.made.claims:
-            return [(Origin(self.made.claims[name]),)]
+            return self._numbered(int(name[1:]), block, own, depth)
+        if name in self.definitions.claims:
+            return [(Origin(self.definitions.claims[name]),)]
         rows: list[Row] = []
-        for value, where in self.made.given(name, place):
+        for value, where in self.definitions.given(name, block):
             rows += self._expand(value, where, None, depth + 1)
-        if (table := self.made.tables.get(name)) is not None:
+        if (table := self.definitions.tables.get(name)) is not None:
             rows += [(text,) for text in table.constants[:1]]  # one of them stands for all
             for value, expression in table.mapped:
-                rows += self._expand(value, place, expression, depth + 1)
-        for expression, group in self.made.captured.get(name, ()):
-            rows += self._part(expression, group, place, depth)
+                rows += self._expand(value, block, expression, depth + 1)
+        for expression, group in self.definitions.captured.get(name, ()):
+            rows += self._part(expression, group, block, depth)
         return list(dict.fromkeys(rows))[:MOST] or [(Origin(name),)]
 
-    def _numbered(self, number: int, place: Place, own: Expression | None, depth: int) -> list[Row]:
+    def _numbered(self, number: int, block: Block, own: Expression | None, depth: int) -> list[Row]:
         rows: list[Row] = []
-        for expression in (own,) if own is not None else self.expressions(place):
+        for expression in (own,) if own is not None else self.expressions(block):
             group = expression.capture(number)
             if group is not None:
-                rows += self._part(expression, group, place, depth)
+                rows += self._part(expression, group, block, depth)
         return rows or [("",)]
 
-    def _part(self, expression: Expression, group: Group, place: Place, depth: int) -> list[Row]:
+    def _part(self, expression: Expression, group: Capture, block: Block, depth: int) -> list[Row]:
         rows: list[Row] = []
         for subject in expression.subjects:
-            for row in self._variable(subject, place, None, depth + 1):
+            for row in self._variable(subject, block, None, depth + 1):
                 rows += [(Origin(o.name, group),) for o in row if isinstance(o, Origin)]
         return rows or [("",)]
 
-    def expressions(self, place: Place) -> list[Expression]:
-        """What numbered captures of a place can be of: its own rewrites and conditions, or
+    def expressions(self, block: Block) -> list[Expression]:
+        """What numbered captures of a block can be of: its own rewrites and conditions, or
         what led to it."""
-        for outer in place.outward():
+        for outer in block.outward():
             own = rewrite_regexes(outer) or location_regex(outer)
             if own or outer.is_server:
                 return own
@@ -161,61 +160,61 @@ class Flow:
 
     # -- what depends on what --------------------------------------------------------------
 
-    def _sources(self, name: str, place: Place) -> Iterator[tuple[str, Place]]:
+    def _sources(self, name: str, block: Block) -> Iterator[tuple[str, Block]]:
         """The variables that make a variable, and where."""
-        made = self.made
-        if name in made.claims:
-            yield made.claims[name], place
-        for value, where in made.given(name, place):
+        definitions = self.definitions
+        if name in definitions.claims:
+            yield definitions.claims[name], block
+        for value, where in definitions.given(name, block):
             condition = names_in_condition(where.statement) if where.is_condition else ()
             yield from ((other, where) for other in (*value.names, *condition))
-        if (table := made.tables.get(name)) is not None:
+        if (table := definitions.tables.get(name)) is not None:
             others = [other for mapped in table.mapped for other in mapped.value.names]
-            yield from ((other, place) for other in (*table.chosen_by, *others))
-        expressions = [expression for expression, _ in made.captured.get(name, ())]
+            yield from ((other, block) for other in (*table.chosen_by, *others))
+        expressions = [expression for expression, _ in definitions.captured.get(name, ())]
         if name.startswith("$"):
-            expressions += self.expressions(place)
-        yield from ((other, place) for expression in expressions for other in expression.subjects)
+            expressions += self.expressions(block)
+        yield from ((other, block) for expression in expressions for other in expression.subjects)
 
     # -- all values ------------------------------------------------------------------------
 
-    def _values(self, text: Template, place: Place, depth: int) -> frozenset[str] | None:
+    def _values(self, text: Template, block: Block, depth: int) -> frozenset[str] | None:
         options: list[frozenset[str]] = []
         count = 1
         for is_variable, part in text.parts:
-            found = self._values_of(part, place, depth) if is_variable else frozenset({part})
-            count *= MOST_VALUES + 1 if found is None else len(found)
-            if found is None or count > MOST_VALUES:
+            values = self._values_of(part, block, depth) if is_variable else frozenset({part})
+            count *= MOST_VALUES + 1 if values is None else len(values)
+            if values is None or count > MOST_VALUES:
                 return None
-            options.append(found)
+            options.append(values)
         return frozenset(map("".join, product(*options)))
 
-    def _values_of(self, name: str, place: Place, depth: int) -> frozenset[str] | None:
-        made = self.made
-        if depth > DEEP or name in made.captured:
+    def _values_of(self, name: str, block: Block, depth: int) -> frozenset[str] | None:
+        definitions = self.definitions
+        if depth > DEEP or name in definitions.captured:
             return None
-        if made.is_set(name):
-            near = made.near(name, place)
-            around = set(place.outward())
+        if definitions.is_set(name):
+            near = definitions.near(name, block)
+            around = set(block.outward())
             always = any(where in around or not where.is_condition for _, where in near)
             return self._all(near, () if always else ("",), depth + 1)
-        if (table := made.tables.get(name)) is not None:
-            mapped = [Given(value, place) for value, _ in table.mapped]
+        if (table := definitions.tables.get(name)) is not None:
+            mapped = [Assigned(value, block) for value, _ in table.mapped]
             return self._all(mapped, table.constants, depth + 1)
         return frozenset({f"${name}"}) if name in ALWAYS else None
 
     def _all(
-        self, texts: list[Given], constants: tuple[str, ...], depth: int
+        self, texts: list[Assigned], constants: tuple[str, ...], depth: int
     ) -> frozenset[str] | None:
-        found = set(constants)
+        values = set(constants)
         for value, where in texts:
             options = self._values(value, where, depth)
             if options is None:
                 return None
-            found |= options
-        return frozenset(found)
+            values |= options
+        return frozenset(values)
 
 
-def flow_of(conf: Configuration) -> Flow:
-    """The flow of a configuration, which is read once."""
-    return conf.once(Flow)
+def flow_of(block: Block) -> Flow:
+    """The flow of the configuration that a block is part of, which is read once."""
+    return block.once(Flow)

@@ -9,8 +9,8 @@ from ...cache.freshness import valid_seconds
 from ...conf.parse import Statement
 from ...modules.core import CoreConf
 from ..model.backends import passing
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..model.probe import location_of
 from ..rule import Hit
 
@@ -18,57 +18,59 @@ REQUEST = "auth_jwt_key_request"
 
 
 class KeyLocation(NamedTuple):
-    """A place that answers with keys, and the statement that asks it."""
+    """A block that answers with keys, and the statement that asks it."""
 
-    place: Place
+    block: Block
     request: Statement
     uri: str
-    asking: Place
+    asking: Block
 
     @property
-    def asked(self) -> tuple[tuple[Statement, str], ...]:
+    def related(self) -> tuple[tuple[Statement, str], ...]:
         """What a finding about the location refers to."""
         return ((self.request, "the keys are requested here"),)
 
     def fault(self, message: str, hint: str) -> Hit:
         """A finding about the way in which the location fetches them."""
-        return Hit(passing(self.place), message, hint, self.asked)
+        return Hit(passing(self.block), message, hint, self.related)
 
 
 class KeyRequested(NamedTuple):
-    """A URI that keys are asked of, by a place that demands tokens."""
+    """A URI that keys are asked of, by a block that demands tokens."""
 
     uri: str
     statement: Statement
-    asking: Place
+    asking: Block
 
 
 def key_requests(conf: Configuration) -> Iterator[KeyRequested]:
-    """The constant URIs that protected places fetch keys from."""
+    """The constant URIs that protected blocks fetch keys from."""
     for asking in conf.answering:
         if not asking.auth.wanted:
             continue
         for name in asking.auth.key_requests:
             if name.text.is_constant:
-                statement = _asked(asking, name.text.text)
+                statement = _requesting(asking, name.text.text)
                 yield KeyRequested(name.text.text, statement, asking)
 
 
 def key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """The locations behind these, each once."""
-    seen: set[tuple[int, Statement]] = set()
-    for found in key_requests(conf):
-        place = location_of(found.asking.server, found.uri.partition("?")[0])
-        if place is not None and (id(place), found.statement) not in seen:
-            seen.add((id(place), found.statement))
-            yield KeyLocation(place, found.statement, found.uri, found.asking)
+    known: set[tuple[int, Statement]] = set()
+    for key_request in key_requests(conf):
+        block = location_of(key_request.asking.server, key_request.uri.partition("?")[0])
+        if block is not None and (id(block), key_request.statement) not in known:
+            known.add((id(block), key_request.statement))
+            yield KeyLocation(block, key_request.statement, key_request.uri, key_request.asking)
 
 
 def proxied_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """Those of them that are for this purpose and ask another server."""
-    for found in key_locations(conf):
-        if found.place.target is not None and not falls_through(found.place, found.uri):
-            yield found
+    for key_location in key_locations(conf):
+        if key_location.block.target is not None and not falls_through(
+            key_location.block, key_location.uri
+        ):
+            yield key_location
 
 
 def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
@@ -78,28 +80,28 @@ def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     return iter(()) if only_pyngx else proxied_key_locations(conf)
 
 
-def falls_through(place: Place, uri: str) -> bool:
-    """Whether a URI comes to a place only because no other location takes it."""
-    if not place.is_location:
-        return place.is_server
-    core = place[CoreConf]
+def falls_through(block: Block, uri: str) -> bool:
+    """Whether a URI comes to a block only because no other location takes it."""
+    if not block.is_location:
+        return block.is_server
+    core = block[CoreConf]
     return core.name == "/" and core.modifier in ("", "^~") and uri.partition("?")[0] != "/"
 
 
-def _asked(asking: Place, uri: str) -> Statement:
-    for place in asking.outward():
-        for statement in place.given(REQUEST):
+def _requesting(asking: Block, uri: str) -> Statement:
+    for block in asking.outward():
+        for statement in block.given(REQUEST):
             if statement.args[:1] == (uri,):
                 return statement
     return asking.set_by(REQUEST)
 
 
-def kept_in_cache(place: Place) -> int:
-    """The seconds that a cache keeps the keys which a place fetches; 0: not, or who knows."""
-    cache = place.caching
+def kept_in_cache(block: Block) -> int:
+    """The seconds that a cache keeps the keys which a block fetches; 0: not, or who knows."""
+    cache = block.caching
     return valid_seconds(cache.valid, 200) if cache.zone is not None else 0
 
 
-def kept_by_module(asking: Place) -> float:
+def kept_by_module(asking: Block) -> float:
     """The seconds of auth_jwt_key_cache, 0 where the dialect has none."""
     return asking.auth.conf.key_lifetime

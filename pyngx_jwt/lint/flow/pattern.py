@@ -30,7 +30,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Alternation:
     items: tuple[Node, ...]
 
 
@@ -45,7 +45,7 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Capture:
     """A capture: its number and its name."""
 
     item: Node
@@ -54,13 +54,13 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Assertion:
     """What takes no characters: "^", "$", boundaries, what is looked at ahead or behind."""
 
     kind: str
 
 
-Node = Chars | Sequence | Choice | Repeat | Group | Mark
+Node = Chars | Sequence | Alternation | Repeat | Capture | Assertion
 
 
 def mask_of(characters: str) -> int:
@@ -110,10 +110,10 @@ _UPPER, _LOWER = mask_of(ascii_letters[26:]), mask_of(ascii_letters[:26])
 @lru_cache(maxsize=4096)
 def parse_pattern(text: str, *, caseless: bool = False) -> Node:
     """Raises PatternError."""
-    return _Parser(text, caseless).whole()
+    return _PatternParser(text, caseless).whole()
 
 
-class _Parser:
+class _PatternParser:
     def __init__(self, text: str, caseless: bool) -> None:
         self.text, self.at, self.groups = text, 0, 0
         self.caseless, self.dots_all = caseless, False
@@ -130,7 +130,7 @@ class _Parser:
         items = [self.sequence()]
         while self._take("|"):
             items.append(self.sequence())
-        return items[0] if len(items) == 1 else Choice(tuple(items))
+        return items[0] if len(items) == 1 else Alternation(tuple(items))
 
     def sequence(self) -> Node:
         items: list[Node] = []
@@ -140,8 +140,8 @@ class _Parser:
 
     def repeated(self) -> Node:
         node = self.atom()
-        while (found := self._quantifier()) is not None:
-            least, most = found
+        while (limits := self._quantifier()) is not None:
+            least, most = limits
             keeps = self._take("+")
             if not keeps:
                 self._take("?")
@@ -152,12 +152,12 @@ class _Parser:
         for mark, limits in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
             if self._take(mark):
                 return limits
-        found = _QUANTIFIER.match(self.text, self.at)
-        if found is None or not (found[1] or (found[2] and found[3])):
+        match = _QUANTIFIER.match(self.text, self.at)
+        if match is None or not (match[1] or (match[2] and match[3])):
             return None
-        self.at = found.end()
-        least = int(found[1] or 0)
-        return least, int(found[3]) if found[3] else None if found[2] else least
+        self.at = match.end()
+        least = int(match[1] or 0)
+        return least, int(match[3]) if match[3] else None if match[2] else least
 
     def atom(self) -> Node:
         c = self.text[self.at]
@@ -169,7 +169,7 @@ class _Parser:
         if c == ".":
             return Chars(ALL if self.dots_all else ALL & ~LINE_END)
         if c in "^$":
-            return Mark(c)
+            return Assertion(c)
         if c == "\\":
             return self.escape()
         if c in "*+?":
@@ -184,22 +184,22 @@ class _Parser:
         return self._captured("")
 
     def special(self) -> Node:
-        found = _OPENING.match(self.text, self.at)
-        if found is None:
+        match = _OPENING.match(self.text, self.at)
+        if match is None:
             raise PatternError("an unknown group")
-        self.at = found.end()
-        if found["comment"] is not None:
+        self.at = match.end()
+        if match["comment"] is not None:
             return Sequence(())
-        if found["name"] or found["quoted"]:
-            return self._captured(found["name"] or found["quoted"])
-        if found["look"]:
+        if match["name"] or match["quoted"]:
+            return self._captured(match["name"] or match["quoted"])
+        if match["look"]:
             self._inner()
-            return Mark(f"?{found['look']}")
-        if found["reset"]:
+            return Assertion(f"?{match['look']}")
+        if match["reset"]:
             raise PatternError("a branch reset")
-        if found["atomic"]:
+        if match["atomic"]:
             return Repeat(self._inner(), 1, 1, keeps=True)
-        return self._flagged(found["flags"] or "", found["end"])
+        return self._flagged(match["flags"] or "", match["end"])
 
     def _flagged(self, flags: str, end: str) -> Node:
         before = self.caseless, self.dots_all
@@ -218,7 +218,7 @@ class _Parser:
     def _captured(self, name: str) -> Node:
         self.groups += 1
         number = self.groups
-        return Group(self._inner(), number, name)
+        return Capture(self._inner(), number, name)
 
     def _inner(self) -> Node:
         before = self.caseless, self.dots_all
@@ -237,7 +237,7 @@ class _Parser:
         if c in _CLASSES:
             return Chars(_CLASSES[c])
         if c in "bBAzZGK":
-            return Mark({"A": "^", "z": "$", "Z": "$"}.get(c, f"\\{c}"))
+            return Assertion({"A": "^", "z": "$", "Z": "$"}.get(c, f"\\{c}"))
         if c == "Q":
             end = self.text.find("\\E", self.at)
             literal = self.text[self.at : end if end >= 0 else None]
@@ -260,17 +260,17 @@ class _Parser:
             self.at += 1
             return chr(ord(self.text[self.at - 1 : self.at].upper() or "@") ^ 64)
         if c == "x":
-            found = re.compile(r"\{([0-9A-Fa-f]{1,2})\}|([0-9A-Fa-f]{0,2})").match(
+            match = re.compile(r"\{([0-9A-Fa-f]{1,2})\}|([0-9A-Fa-f]{0,2})").match(
                 self.text, self.at
             )
-            assert found is not None
-            self.at = found.end()
-            return chr(int(found[1] or found[2] or "0", 16))
+            assert match is not None
+            self.at = match.end()
+            return chr(int(match[1] or match[2] or "0", 16))
         if c == "0":
-            found = re.compile(r"[0-7]{0,2}").match(self.text, self.at)
-            assert found is not None
-            self.at = found.end()
-            return chr(int(found[0] or "0", 8))
+            match = re.compile(r"[0-7]{0,2}").match(self.text, self.at)
+            assert match is not None
+            self.at = match.end()
+            return chr(int(match[0] or "0", 8))
         if c.isalnum():
             raise PatternError(f"an unknown escape \\{c}")
         return c
@@ -290,11 +290,11 @@ class _Parser:
         return Chars(ALL & ~mask if negative else mask)
 
     def _member(self) -> int:
-        if found := re.compile(r"\[:(\^?)(\w+):\]").match(self.text, self.at):
-            if found[2] not in _NAMED:
+        if match := re.compile(r"\[:(\^?)(\w+):\]").match(self.text, self.at):
+            if match[2] not in _NAMED:
                 raise PatternError("an unknown class")
-            self.at = found.end()
-            return ALL & ~_NAMED[found[2]] if found[1] else _NAMED[found[2]]
+            self.at = match.end()
+            return ALL & ~_NAMED[match[2]] if match[1] else _NAMED[match[2]]
         low = self._set_character()
         ranged = self.text.startswith("-", self.at) and not self.text.startswith("-]", self.at)
         if isinstance(low, int) or not ranged:
@@ -328,9 +328,9 @@ class _Parser:
         return Chars(_both_cases(mask) if self.caseless else mask)
 
     def _take(self, text: str) -> bool:
-        found = self.text.startswith(text, self.at)
-        self.at += found * len(text)
-        return found
+        is_there = self.text.startswith(text, self.at)
+        self.at += is_there * len(text)
+        return is_there
 
     def _behind(self, text: str) -> int:
         end = self.text.find(text, self.at)
@@ -343,16 +343,16 @@ def _both_cases(mask: int) -> int:
     return mask | (mask & _UPPER) << 32 | (mask & _LOWER) >> 32
 
 
-# -- what trees tell ------------------------------------------------------------------------
+# -- properties of trees --------------------------------------------------------------------
 
 
-def groups(node: Node) -> Iterator[Group]:
+def groups(node: Node) -> Iterator[Capture]:
     """The captures of a tree, in the order of their numbers."""
-    if isinstance(node, Group):
+    if isinstance(node, Capture):
         yield node
-    if isinstance(node, Group | Repeat):
+    if isinstance(node, Capture | Repeat):
         yield from groups(node.item)
-    elif isinstance(node, Sequence | Choice):
+    elif isinstance(node, Sequence | Alternation):
         for item in node.items:
             yield from groups(item)
 
@@ -361,9 +361,9 @@ def chars_of(node: Node) -> int:
     """All characters that can be in what a tree takes."""
     if isinstance(node, Chars):
         return node.mask
-    if isinstance(node, Group | Repeat):
+    if isinstance(node, Capture | Repeat):
         return chars_of(node.item)
-    if isinstance(node, Sequence | Choice):
+    if isinstance(node, Sequence | Alternation):
         mask = 0
         for item in node.items:
             mask |= chars_of(item)
@@ -377,21 +377,21 @@ def is_nullable(node: Node) -> bool:
         return False
     if isinstance(node, Repeat):
         return node.least == 0 or is_nullable(node.item)
-    if isinstance(node, Group):
+    if isinstance(node, Capture):
         return is_nullable(node.item)
     if isinstance(node, Sequence):
         return all(is_nullable(item) for item in node.items)
-    return not isinstance(node, Choice) or any(is_nullable(item) for item in node.items)
+    return not isinstance(node, Alternation) or any(is_nullable(item) for item in node.items)
 
 
 def firsts(node: Node) -> int:
     """The characters that what it takes can begin with."""
     if isinstance(node, Chars):
         return node.mask
-    if isinstance(node, Group | Repeat):
+    if isinstance(node, Capture | Repeat):
         return firsts(node.item)
     mask = 0
-    if isinstance(node, Sequence | Choice):
+    if isinstance(node, Sequence | Alternation):
         for item in node.items:
             mask |= firsts(item)
             if isinstance(node, Sequence) and not is_nullable(item):
@@ -403,12 +403,12 @@ MANY = 10_000
 
 
 def count(node: Node) -> int:
-    """How many texts it can take; MANY for more than can be told."""
+    """How many texts it can take; MANY for more than can be counted."""
     if isinstance(node, Chars):
         return node.mask.bit_count()
-    if isinstance(node, Group):
+    if isinstance(node, Capture):
         return count(node.item)
-    if isinstance(node, Choice):
+    if isinstance(node, Alternation):
         return min(MANY, sum(count(item) for item in node.items))
     if isinstance(node, Sequence):
         product = 1

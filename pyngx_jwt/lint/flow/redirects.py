@@ -1,4 +1,4 @@
-"""Internal redirects: from which places requests go on to which others."""
+"""Internal redirects: from which blocks requests go on to which others."""
 
 from __future__ import annotations
 
@@ -7,79 +7,77 @@ from typing import NamedTuple
 
 from ...conf.parse import Statement
 from ...http.contexts import LOCATION
-from ...modules.core import CoreConf, ErrorPage
+from ...modules.core import CoreConf, DeclaredErrorPage
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..model.probe import location_of
 
 DENIALS = frozenset({401, 403})
 LEAVING = ("http://", "https://", "$scheme")
 
 
-class Redirect(NamedTuple):
-    """A way from one place to another; `denied` if it is taken when access is refused."""
+class InternalRedirect(NamedTuple):
+    """A way from one block to another; `denied` if it is taken when access is refused."""
 
-    source: Place
-    target: Place
+    source: Block
+    target: Block
     statement: Statement
     denied: bool
 
 
-def redirects(conf: Configuration) -> Iterator[Redirect]:
-    """All ways that can be told from the configuration alone."""
-    for place in conf.answering:
-        yield from from_place(place)
+def redirects(conf: Configuration) -> Iterator[InternalRedirect]:
+    """All redirects that follow from the configuration alone."""
+    for block in conf.answering:
+        yield from redirects_from(block)
 
 
-def from_place(place: Place) -> Iterator[Redirect]:
-    """The ways out of a place: error_page, try_files, rewrite."""
-    for page in place[CoreConf].error_pages:
-        statement = error_page_statement(place, page)
+def redirects_from(block: Block) -> Iterator[InternalRedirect]:
+    """The ways out of a block: error_page, try_files, rewrite."""
+    for page in block[CoreConf].error_pages:
+        statement = error_page_statement(block, page)
         denied = bool(DENIALS & set(page.codes))
-        yield from _to(place, page.uri.text, statement, denied=denied)
-    for statement in place.given("try_files"):
-        yield from _to(place, statement.args[-1], statement)
-    for inner in _with_ifs(place):
+        yield from _to(block, page.uri.text, statement, denied=denied)
+    for statement in block.given("try_files"):
+        yield from _to(block, statement.args[-1], statement)
+    for inner in _with_ifs(block):
         for statement in inner.given("rewrite"):
             flag = statement.args[2:3]
             if len(statement.args) > 1 and flag not in (("redirect",), ("permanent",), ("break",)):
-                yield from _to(place, statement.args[1], statement)
+                yield from _to(block, statement.args[1], statement)
 
 
-def _with_ifs(place: Place) -> Iterator[Place]:
-    yield place
-    for level in place.level.levels:
-        if not level.context & LOCATION:
-            yield place.conf.place(level)
+def _with_ifs(block: Block) -> Iterator[Block]:
+    yield block
+    yield from (inner for inner in block.blocks if not inner.is_location)
 
 
-def error_page_of(place: Place, code: int) -> ErrorPage | None:
+def error_page_of(block: Block, code: int) -> DeclaredErrorPage | None:
     """The error_page that counts for a code."""
-    pages = place[CoreConf].error_pages
+    pages = block[CoreConf].error_pages
     return next((page for page in pages if code in page.codes), None)
 
 
-def error_page_statement(place: Place, page: ErrorPage) -> Statement:
+def error_page_statement(block: Block, page: DeclaredErrorPage) -> Statement:
     """Where it is written."""
-    for around in place.outward():
+    for around in block.outward():
         for statement in around.given("error_page"):
             if statement.args[-1] == page.uri.text:
                 return statement
-    return place.set_by("error_page")
+    return block.set_by("error_page")
 
 
 def _to(
-    place: Place, uri: str, statement: Statement, *, denied: bool = False
-) -> Iterator[Redirect]:
+    block: Block, uri: str, statement: Statement, *, denied: bool = False
+) -> Iterator[InternalRedirect]:
     if uri.startswith(("=", *LEAVING)):
         return
-    target = find_target(place.server, uri)
-    if target is not None and target is not place:
-        yield Redirect(place, target, statement, denied)
+    target = find_target(block.server, uri)
+    if target is not None and target is not block:
+        yield InternalRedirect(block, target, statement, denied)
 
 
-def find_target(server: Place, uri: str) -> Place | None:
-    """The place of a named location, or of a URI as far as it has no variables."""
+def find_target(server: Block, uri: str) -> Block | None:
+    """The block of a named location, or of a URI as far as it has no variables."""
     if uri.startswith("@"):
         return next((p for p in server.inner(LOCATION) if p[CoreConf].name == uri), None)
     path = uri.partition("?")[0]

@@ -22,7 +22,7 @@ def sample(pattern: str, filling: str = "x") -> str:
 
 def head(pattern: str) -> str:
     """What every text that matches begins with, "" if it may be anything."""
-    found = ""
+    beginning = ""
     for number, (op, value) in enumerate(_parsed(pattern)):
         if number == 0:
             if op is not ops.AT or value not in _BEGINS:
@@ -30,8 +30,8 @@ def head(pattern: str) -> str:
         elif op is not ops.LITERAL:
             break
         else:
-            found += chr(value)
-    return found
+            beginning += chr(value)
+    return beginning
 
 
 @lru_cache(maxsize=256)

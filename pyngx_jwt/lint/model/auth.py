@@ -1,4 +1,4 @@
-"""What a level demands of tokens, told alike for all JWT dialects."""
+"""What a level requires of tokens, in the same terms for all JWT dialects."""
 
 from __future__ import annotations
 

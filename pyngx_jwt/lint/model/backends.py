@@ -1,4 +1,4 @@
-"""What requests are passed to: which places lead to the same upstream."""
+"""What requests are passed to: which blocks lead to the same upstream."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from ...gateway.target import split_scheme
 from ...modules.proxy.conf import SCHEMES
 from ...modules.upstream import UpstreamConf
 from ...upstream.address import AddressError, Url, parse_url
-from .place import Place
+from .block import Block
 
 
 class Backend(NamedTuple):
-    """A server, or a text with variables that tells one; `name` is what the configuration
+    """A server, or a text with variables that selects one; `name` is what the configuration
     calls it."""
 
     key: str
     name: str
 
 
-def backends_of(place: Place) -> frozenset[Backend]:
-    """The servers that a place passes requests to; none if it does not."""
-    target = place.target
+def backends_of(block: Block) -> frozenset[Backend]:
+    """The servers that a block passes requests to; none if it does not."""
+    target = block.target
     if target is None:
         return frozenset()
     if target.url is None:
         return frozenset({Backend(target.text.text, target.text.text)})
-    group = declared(place, target.url)
+    group = declared(block, target.url)
     if group is not None:
         return frozenset(Backend(key, group.name) for key in servers_of(group))
     return frozenset({Backend(_address(target.url), target.url.host)})
 
 
-def declared(place: Place, url: Url) -> UpstreamConf | None:
+def declared(block: Block, url: Url) -> UpstreamConf | None:
     """The "upstream" block that a URL means, None if it means an address."""
     if not url.no_port:
         return None
-    found = place.level.scope.shared(Upstreams).declared.get(url.host.lower())
-    return found if isinstance(found, UpstreamConf) else None
+    group = block.level.scope.shared(Upstreams).declared.get(url.host.lower())
+    return group if isinstance(group, UpstreamConf) else None
 
 
 def servers_of(group: UpstreamConf) -> Iterator[str]:
@@ -61,42 +61,42 @@ def _address(url: Url) -> str:
     return f"{url.host.lower()}:{url.port}"
 
 
-def is_shared(one: Place, other: Place) -> bool:
+def is_shared(one: Block, other: Block) -> bool:
     """Whether both lead to one server."""
     keys = {backend.key for backend in backends_of(one)}
     return bool(keys & {backend.key for backend in backends_of(other)})
 
 
-def guarded_backends(places: Iterable[Place]) -> dict[str, Place]:
-    """The servers that need a token somewhere, each with the first place that demands one."""
-    found: dict[str, Place] = {}
-    for place in places:
-        if place.auth.wanted:
-            for backend in backends_of(place):
-                found.setdefault(backend.key, place)
-    return found
+def guarded_backends(blocks: Iterable[Block]) -> dict[str, Block]:
+    """The servers that need a token somewhere, each with the first block that demands one."""
+    guarded: dict[str, Block] = {}
+    for block in blocks:
+        if block.auth.wanted:
+            for backend in backends_of(block):
+                guarded.setdefault(backend.key, block)
+    return guarded
 
 
-def passing(place: Place) -> Statement:
-    """What passes the requests of a place on: proxy_pass or its like."""
-    return place.set_by(place.named("pass"))
+def passing(block: Block) -> Statement:
+    """What passes the requests of a block on: proxy_pass or its like."""
+    return block.set_by(block.named("pass"))
 
 
-def servers_behind(place: Place, text: str) -> list[str]:
+def servers_behind(block: Block, text: str) -> list[str]:
     """The hosts that a URL without variables leads to, as they are written."""
     try:
         url = parse_url(split_scheme(text, SCHEMES)[1], uri_part=True, resolve=False)
     except (AddressError, ConfError):
         return []
-    group = declared(place, url)
+    group = declared(block, url)
     if group is None:
         return [url.host]
     return [server.name for server in group.servers]
 
 
-def verifies(place: Place) -> bool:
+def verifies(block: Block) -> bool:
     """Whether the certificate of the upstream is checked."""
-    conf = place.gateway
+    conf = block.gateway
     return isinstance(conf, TlsConf) and conf.ssl_verify
 
 

@@ -1,24 +1,24 @@
-"""Which servers answer for hosts that nobody has named."""
+"""Which servers answer for hosts that no "server_name" lists."""
 
 from __future__ import annotations
 
 from ...conf.parse import Statement
 from ...http.listen import parse_listen
+from .block import Block
 from .configuration import Configuration
-from .place import Place
 
 
-def open_servers(conf: Configuration) -> frozenset[Place]:
+def open_servers(conf: Configuration) -> frozenset[Block]:
     """The servers that get requests with any Host field: the default ones of addresses."""
     return frozenset(
-        conf.place(level)
+        conf.block(level)
         for address in conf.addresses
         for level, server in address.levels
         if server is address.names.default
     )
 
 
-def listening(server: Place, text: str) -> Statement:
+def listening(server: Block, text: str) -> Statement:
     """The "listen" of an address; what opens the server if there is none."""
     for statement in server.given("listen"):
         if text in {listen.text for listen in parse_listen(statement.args[0], ())}:

@@ -1,4 +1,4 @@
-"""The keys that tokens are verified with, as far as files and the configuration tell them."""
+"""The keys that tokens are verified with, as far as files and the configuration contain them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ...jwt.limits import LIMITS
 from ...modules.auth_jwt import DIALECTS
 from ...modules.auth_jwt.secrets import here
 from ...modules.auth_jwt.sources import FixedKeys, KeyFile, KeyRequest, Source
+from .block import Block
 from .configuration import Configuration
-from .place import Place
 
 # The directives that name keys in files and in the configuration itself, of all dialects.
 NAMES = tuple(dict.fromkeys(name for dialect in DIALECTS for name in dialect.key_directives))
 PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})  # of RSA, EC and OKP keys
-# Remarks of the server about keys that rules tell, and better.
-_TOLD = re.compile(
+# Warnings of the server about keys that rules report in more detail.
+_COVERED = re.compile(
     r"auth_jwt(:|_key: ).*( is weak|; only its public part is used|: more than one"
     r"|no usable key in the JWK Set.*)\Z",
     re.DOTALL,
@@ -31,26 +31,28 @@ _TOLD = re.compile(
 Jwk = dict[str, Json]
 
 
-def is_told(warning: str) -> bool:
+def is_covered(warning: str) -> bool:
     """Whether a rule about keys says the same as a warning."""
-    return _TOLD.match(re.sub(r" in \S+:\d+\Z", "", warning)) is not None
+    return _COVERED.match(re.sub(r" in \S+:\d+\Z", "", warning)) is not None
 
 
 @dataclass(eq=False)
 class KeySource:
-    """A file, or a directive, with keys; all places that verify tokens with them."""
+    """A file, or a directive, with keys; all blocks that verify tokens with them."""
 
     statement: Statement
     path: str  # "" if the configuration itself has them
     is_jwk_set: bool
     key_set: KeySet | None  # None if they are of no use
-    places: list[Place] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
 
     @cached_property
     def jwks(self) -> list[Jwk]:
-        """The members of the JWK Set as they are written; none if it is no such set."""
-        found = self.document.get("keys") if isinstance(self.document, dict) else None
-        return [jwk for jwk in found if isinstance(jwk, dict)] if isinstance(found, list) else []
+        """The members of the JWK Set as they are written; none if it is not such a set."""
+        members = self.document.get("keys") if isinstance(self.document, dict) else None
+        return (
+            [jwk for jwk in members if isinstance(jwk, dict)] if isinstance(members, list) else []
+        )
 
     @cached_property
     def document(self) -> Json:
@@ -76,23 +78,23 @@ class KeySource:
         return any("k" in jwk or is_private(jwk) for jwk in self.jwks)
 
     def algorithms(self, key: Key) -> set[str]:
-        """Those with which some place accepts signatures of a key."""
+        """Those with which some block accepts signatures of a key."""
         allowed: set[str] = set()
-        for place in self.places:
-            allowed |= allowed_for(key, place)
+        for block in self.blocks:
+            allowed |= allowed_for(key, block)
         return allowed
 
 
-def policy_of(place: Place) -> Policy:
-    """What a place with keys holds tokens against."""
-    policy = place.auth.policy
+def policy_of(block: Block) -> Policy:
+    """What a block with keys holds tokens against."""
+    policy = block.auth.policy
     assert policy is not None
     return policy
 
 
-def allowed_for(key: Key, place: Place) -> set[str]:
-    """The algorithms of a key that a place accepts."""
-    return key.checks.keys() & policy_of(place).algorithms
+def allowed_for(key: Key, block: Block) -> set[str]:
+    """The algorithms of a key that a block accepts."""
+    return key.checks.keys() & policy_of(block).algorithms
 
 
 def is_private(jwk: Jwk) -> bool:
@@ -110,51 +112,51 @@ def is_for_signatures(jwk: Jwk) -> bool:
 
 def key_sources(conf: Configuration) -> list[KeySource]:
     """The files and directives with keys, each once, in the order of their use."""
-    found: dict[Source, KeySource] = {}
-    for place in conf.answering:
-        if place.auth.wanted:
-            for source in sources_of(place):
+    described: dict[Source, KeySource] = {}
+    for block in conf.answering:
+        if block.auth.wanted:
+            for source in sources_of(block):
                 if isinstance(source, KeyRequest):
                     continue
-                if source not in found:
-                    found[source] = _described(source, place)
-                found[source].places.append(place)
-    return list(found.values())
+                if source not in described:
+                    described[source] = _described(source, block)
+                described[source].blocks.append(block)
+    return list(described.values())
 
 
-def sources_of(place: Place) -> tuple[Source, ...]:
-    """Where a place has its keys from; nothing if variables tell that."""
-    plan = place.auth.plan
+def sources_of(block: Block) -> tuple[Source, ...]:
+    """Where a block has its keys from; nothing if that depends on variables."""
+    plan = block.auth.plan
     return plan.keyring.constant_sources if plan is not None and plan.keyring is not None else ()
 
 
-def key_sets_of(place: Place) -> list[KeySet | None]:
-    """The keys that a place has without asking anybody; None for those it asks for."""
-    return [key_set_of(source) for source in sources_of(place)]
+def key_sets_of(block: Block) -> list[KeySet | None]:
+    """The keys that a block has without a request; None for those that are requested."""
+    return [key_set_of(source) for source in sources_of(block)]
 
 
 def key_set_of(source: Source) -> KeySet | None:
-    """The keys that a source has without asking anybody."""
+    """The keys that a source has without a request."""
     if isinstance(source, KeyFile):
         return source.key_set
     if isinstance(source, FixedKeys):
-        found = source.current(no_request(), time.time())
-        return found if isinstance(found, KeySet) else None
+        key_set = source.current(no_request(), time.time())
+        return key_set if isinstance(key_set, KeySet) else None
     return None
 
 
-def _described(source: KeyFile | FixedKeys, place: Place) -> KeySource:
+def _described(source: KeyFile | FixedKeys, block: Block) -> KeySource:
     key_set = key_set_of(source)
     if isinstance(source, FixedKeys):
-        return KeySource(place.set_by("auth_jwt_key"), "", False, key_set)
-    return KeySource(naming(source.path, place), source.path, source.is_jwk_set, key_set)
+        return KeySource(block.set_by("auth_jwt_key"), "", False, key_set)
+    return KeySource(naming(source.path, block), source.path, source.is_jwk_set, key_set)
 
 
-def naming(path: str, place: Place) -> Statement:
+def naming(path: str, block: Block) -> Statement:
     """The statement that names a file."""
-    full = place.level.scope.conf_name
-    for around in place.outward():
+    full = block.level.scope.conf_name
+    for around in block.outward():
         for statement in around.given(*NAMES):
             if path in (full(statement.args[0]), here(statement.args[0])):
                 return statement
-    return place.set_by(*NAMES)
+    return block.set_by(*NAMES)

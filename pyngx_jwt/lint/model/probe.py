@@ -8,32 +8,32 @@ from ...http.head import new_head
 from ...http.request import Location, Request, Server
 from ...http.status import DONE
 from ...log import Severity
-from .place import Place
+from .block import Block
 
 
 class Probe(Request):
-    """A request that goes nowhere and tells nobody."""
+    """A request that is located, and neither logged nor answered."""
 
-    def __init__(self, server: Place, uri: str, method: str = "GET") -> None:
-        found = Server()
-        nobody: Any = None
+    def __init__(self, server: Block, uri: str, method: str = "GET") -> None:
+        virtual_server = Server()
+        nothing: Any = None
         assert server.level.location is not None
-        found.location = server.level.location
-        super().__init__(new_head(0, ""), nobody, nobody, found)
+        virtual_server.location = server.level.location
+        super().__init__(new_head(0, ""), nothing, nothing, virtual_server)
         self.uri, self.method = uri, method
 
     def log(self, level: Severity, text: str) -> None:
-        """A match limit is no matter here."""
+        """A match limit does not matter here."""
 
 
-def location_of(server: Place, uri: str, method: str = "GET") -> Place | None:
-    """The place that a URI of a server comes to, None if it is redirected to one with a slash.
+def location_of(server: Block, uri: str, method: str = "GET") -> Block | None:
+    """The block that a URI of a server comes to, None if it is redirected to one with a slash.
 
     Rewrites of the server itself are not looked at."""
     return located(server, uri, method)[1]
 
 
-def located(server: Place, uri: str, method: str = "GET") -> tuple[Probe, Place | None]:
+def located(server: Block, uri: str, method: str = "GET") -> tuple[Probe, Block | None]:
     """As location_of(), with the request that was sent there."""
     probe = Probe(server, uri, method)
     start = probe.location
@@ -42,4 +42,9 @@ def located(server: Place, uri: str, method: str = "GET") -> tuple[Probe, Place 
     location: Location = probe.location
     if location.limit_except is not None and method not in location.limit_except[0]:
         location = location.limit_except[1]
-    return probe, server.conf.by_location.get(location)
+    return probe, server.once(_by_location).get(location)
+
+
+def _by_location(http: Block) -> dict[Location, Block]:
+    """The block that was compiled to a location."""
+    return {p.level.location: p for p in http.walk() if p.level.location is not None}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...compile import read, scope_of
-from ...conf.block import Block
+from ...conf.block import ConfBlock
 from ...conf.directive import MAIN
 from ...conf.hosts import no_network
 from ...conf.parse import Source, Statement
@@ -25,7 +25,7 @@ from ...modules.auth_jwt import (
 from ...options import Options
 from ...zones import Zones
 from .collect import Collector, Trouble
-from .target import Target
+from .target import TargetServer
 from .texts import Texts
 
 
@@ -49,28 +49,28 @@ class Analysis:
     """What was read."""
 
     options: Options
-    root: Block
+    root: ConfBlock
     scope: Scope
     collector: Collector
     texts: Texts
     choice: Choice
-    by_name: dict[str, list[tuple[Block, Statement]]] = field(default_factory=dict)
+    by_name: dict[str, list[tuple[ConfBlock, Statement]]] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
 
-    def named(self, *names: str) -> list[tuple[Block, Statement]]:
+    def named(self, *names: str) -> list[tuple[ConfBlock, Statement]]:
         """All statements of these names, with the levels they stand on."""
         if not self.by_name:
             for level, statements in self.collector.statements.items():
                 for statement in statements:
                     self.by_name.setdefault(statement.name, []).append((level, statement))
-        return [found for name in names for found in self.by_name.get(name, ())]
+        return [entry for name in names for entry in self.by_name.get(name, ())]
 
-    @property
-    def has_http(self) -> bool:
-        return any(True for _ in self.named("http"))
+    def entries(self, block: Statement) -> list[Statement]:
+        """The entries of a block such as ``map``."""
+        return self.collector.entries.get(block, [])
 
 
-def analyse(options: Options, files: ConfFiles, target: Target) -> Analysis:
+def analyse(options: Options, files: ConfFiles, target: TargetServer) -> Analysis:
     """Reads and compiles a configuration without touching anything; whatever is wrong with it is
     in the collector."""
     texts, collector = Texts(), Collector(target)
@@ -78,7 +78,7 @@ def analyse(options: Options, files: ConfFiles, target: Target) -> Analysis:
     choice = _choose(options, files, collector)
     scope = scope_of(options, lambda text: collector.warn(text, lambda: scope), (choice,))
     collector.begin(scope, recorded)
-    root = Block(MAIN, scope)
+    root = ConfBlock(MAIN, scope)
     with no_network():
         try:
             root, _ = read(scope)
@@ -98,7 +98,7 @@ def _choose(options: Options, files: ConfFiles, collector: Collector) -> Choice:
         return Choice(dialect, DIALECTS)
 
 
-def _finish(root: Block, scope: Scope, collector: Collector, target: Target) -> None:
+def _finish(root: ConfBlock, scope: Scope, collector: Collector, target: TargetServer) -> None:
     """What nginx looks at once all is read."""
     if not root[MainConf].has_events:
         error = ConfError('no "events" section in configuration').nowhere()

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ...conf.block import Block
+from ...conf.block import ConfBlock
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
 from ...conf.watch import ConfFiles, LoadWatch
 from ...errors import ConfError
 from .foreign import Foreign
-from .target import Target
+from .target import TargetServer
 
 
 class Trouble(NamedTuple):
     """An error, or a warning, with what was being done."""
 
     error: ConfError
-    level: Block | None
+    level: ConfBlock | None
     statement: Statement | None
     is_warning: bool = False
 
@@ -35,14 +35,14 @@ class Collector(LoadWatch):
 
     caught = (Exception,)
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: TargetServer) -> None:
         self.target = target
         self.troubles: list[Trouble] = []
         self.notes: list[Note] = []
-        self.statements: dict[Block, list[Statement]] = {}
+        self.statements: dict[ConfBlock, list[Statement]] = {}
         self.entries: dict[Statement, list[Statement]] = {}
         self.foreign_statements: list[Statement] = []
-        self.foreign_by_level: dict[Block, list[Statement]] = {}
+        self.foreign_by_level: dict[ConfBlock, list[Statement]] = {}
         self.includes: list[tuple[Statement, str]] = []
         self._foreign: Foreign | None = None
 
@@ -51,14 +51,14 @@ class Collector(LoadWatch):
         scope.watch, scope.files = self, files
         self._foreign = Foreign(self.target, scope, files, self._note, self._error)
 
-    def seen(self, statement: Statement, level: Block) -> None:
+    def seen(self, statement: Statement, level: ConfBlock) -> None:
         if self.target.name and not self.target.has(statement.name):
             raise ConfError(f'unknown directive "{statement.name}"')
-        found = self.statements.get(level)
-        if found is None:
+        statements = self.statements.get(level)
+        if statements is None:
             self.statements[level] = [statement]
         else:
-            found.append(statement)
+            statements.append(statement)
 
     def seen_entry(self, entry: Statement, block: Statement) -> None:
         self.entries.setdefault(block, []).append(entry)
@@ -67,7 +67,7 @@ class Collector(LoadWatch):
         self.includes.append((statement, path))
 
     def failed(
-        self, error: Exception, level: Block | None, statement: Statement | None = None
+        self, error: Exception, level: ConfBlock | None, statement: Statement | None = None
     ) -> None:
         if isinstance(error, ConfError):
             self.troubles.append(Trouble(error, level, statement))
@@ -76,18 +76,18 @@ class Collector(LoadWatch):
 
     def warn(self, text: str, scope: Callable[[], Scope | None]) -> None:
         """A [warn] of the configuration, with nginx's place at its end."""
-        found = scope()
-        statement = found.statement if found is not None else None
+        current = scope()
+        statement = current.statement if current is not None else None
         self.troubles.append(Trouble(ConfError(text), None, statement, is_warning=True))
 
-    def foreign(self, statement: Statement, source: Source, level: Block) -> bool:
+    def foreign(self, statement: Statement, source: Source, level: ConfBlock) -> bool:
         assert self._foreign is not None
         if not self._foreign.take(statement, source, level):
             return False
         self.foreign_by_level.setdefault(level, []).append(statement)
         return True
 
-    def notes_of(self, level: Block) -> list[Statement]:
+    def notes_of(self, level: ConfBlock) -> list[Statement]:
         """The directives of a level that are known and not run."""
         return self.foreign_by_level.get(level, [])
 

@@ -24,10 +24,10 @@ class Overlay(ConfFiles):
         return super().read(path) if text is None else Source(path, text)
 
     def expand(self, pattern: str, folder: str) -> list[str]:
-        found = super().expand(pattern, folder)
+        paths = super().expand(pattern, folder)
         if not _GLOB.search(full_name(pattern, folder)):
-            return found
-        return sorted({*found, *_matching(full_name(pattern, folder), self.texts)})
+            return paths
+        return sorted({*paths, *_matching(full_name(pattern, folder), self.texts)})
 
 
 class Dump(ConfFiles):
@@ -66,13 +66,13 @@ def is_dump(text: str) -> bool:
 
 def split_dump(text: str, folder: str) -> dict[str, str]:
     """The files of a dump by path, the main one first; with a relative prefix, names are
-    relative to the folder that the dump was made in, for which `folder` is taken.
+    relative to the directory that the dump was made in, for which `folder` is taken.
 
     nginx puts a line before each file and an empty one behind it."""
     heads = list(_HEAD.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for head, end in zip(heads, ends, strict=True):
         name = full_name(head[1], folder)
-        found.setdefault(name, text[head.end() + 1 : end].removesuffix("\n"))
-    return found
+        texts.setdefault(name, text[head.end() + 1 : end].removesuffix("\n"))
+    return texts

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ...conf.block import Block
+from ...conf.block import ConfBlock
 from ...conf.known import contexts, declarations, declared_in
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
-from ...conf.watch import ConfFiles, IncludeNesting
+from ...conf.watch import ConfFiles, IncludeNesting, run_block
 from ...errors import ConfError
 from ...modules.missing import MissingConf
-from .target import Target
+from .target import TargetServer
 
 _OWN = {"oidc_provider", "acme_issuer"}  # blocks whose context is called like themselves
 
@@ -24,13 +24,13 @@ class Foreign:
     """Reads what the compiler has no meaning for."""
 
     def __init__(
-        self, target: Target, scope: Scope, files: ConfFiles, note: NoteDown, fail: TakeDown
+        self, target: TargetServer, scope: Scope, files: ConfFiles, note: NoteDown, fail: TakeDown
     ) -> None:
         self._target, self._scope, self._files = target, scope, files
         self._note, self._fail = note, fail
         self._nesting, self._inner = IncludeNesting(), 0
 
-    def take(self, statement: Statement, source: Source, level: Block) -> bool:
+    def take(self, statement: Statement, source: Source, level: ConfBlock) -> bool:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
         as is known."""
         known = bool(declarations(statement.name)) and not _is_dialect(statement.name)
@@ -56,18 +56,11 @@ class Foreign:
             for entry in _entries(source):
                 self._note(entry, "")
             return
-        while True:
-            depth, statement = source.depth, None
-            try:
-                found = source.next()
-                if not isinstance(found, Statement):
-                    return
-                statement = found
-                self._take_inner(statement, source, context)
-            except ConfError as error:
-                self._fail(source.locate(error), statement)
-                if source.recover(depth, statement):
-                    return
+
+        def take(statement: Statement) -> None:
+            self._take_inner(statement, source, context)
+
+        run_block(source, take, self._fail)
 
     def _take_inner(self, statement: Statement, source: Source, context: str) -> None:
         name = statement.name
@@ -99,6 +92,6 @@ def _inside(name: str, context: str) -> str:
 def _entries(source: Source) -> Iterator[Statement]:
     """Goes through a block of entries."""
     depth = source.depth
-    while source.depth >= depth and (found := source.next()) is not None:
-        if isinstance(found, Statement):
-            yield found
+    while source.depth >= depth and (entry := source.next()) is not None:
+        if isinstance(entry, Statement):
+            yield entry

@@ -18,42 +18,42 @@ class InputError(Exception):
     """Something that was asked for cannot be read."""
 
 
-def included_by(text: str, folder: str) -> Iterator[str]:
-    """The paths that a text includes, relative ones from the folder; some may be in comments."""
+def included_by(text: str, directory: str) -> Iterator[str]:
+    """The paths that a text includes, relative ones from the directory; some may be in comments."""
     for include in _INCLUDE.finditer(text):
-        yield from ConfFiles().expand(include[1].strip(_BLANK), folder)
+        yield from ConfFiles().expand(include[1].strip(_BLANK), directory)
 
 
 def included(path: str, read: Callable[[str], str]) -> set[str]:
     """All that a configuration includes, however deep; `read` raises InputError."""
-    folder, found, todo = os.path.dirname(path), set[str](), [path]
+    directory, paths, todo = os.path.dirname(path), set[str](), [path]
     while todo:
         name = todo.pop()
-        if name in found:
+        if name in paths:
             continue
-        found.add(name)
+        paths.add(name)
         try:
-            todo += included_by(read(name), folder)
+            todo += included_by(read(name), directory)
         except InputError:
             continue
-    return found - {path}
+    return paths - {path}
 
 
 def home(path: str) -> str:
-    """The folder that a snippet's relative includes are taken from: that of the nginx.conf
+    """The directory that a snippet's relative includes are taken from: that of the nginx.conf
     above it, or its own."""
-    own = folder = os.path.dirname(path)
-    while folder not in ("", "/"):
-        if os.path.isfile(f"{folder}/{MAIN_NAME}".encode("latin-1")):
-            return folder
-        folder = os.path.dirname(folder)
+    own = directory = os.path.dirname(path)
+    while directory not in ("", "/"):
+        if os.path.isfile(f"{directory}/{MAIN_NAME}".encode("latin-1")):
+            return directory
+        directory = os.path.dirname(directory)
     return own
 
 
-def below(folder: str) -> Iterator[str]:
-    """The configuration files of a folder and of those in it, but for hidden ones."""
-    for root, folders, names in os.walk(folder.encode("latin-1")):
-        folders.sort()
+def below(directory: str) -> Iterator[str]:
+    """The configuration files of a directory and of those in it, but for hidden ones."""
+    for root, directorys, names in os.walk(directory.encode("latin-1")):
+        directorys.sort()
         for name in names:
             if name.endswith(SUFFIX.encode()) and not name.startswith(b"."):
                 yield os.path.join(root, name).decode("latin-1")

@@ -32,12 +32,12 @@ class Input:
 
 
 @dataclass(slots=True)
-class Request:
+class Inputs:
     """What a command line asks for."""
 
     paths: list[str]
     prefix: str | None = None
-    context: str = ""  # of snippets; "" is told by who includes them, or by what is in them
+    context: str = ""  # of snippets; "" is determined by what includes them, or by their contents
     stdin: str | None = None
     stdin_name: str = ""
     dialect: str = ""
@@ -45,11 +45,11 @@ class Request:
     _given: dict[str, str] = field(default_factory=dict)  # texts that stand before the disk's
     _contexts: dict[str, str] = field(default_factory=dict)
 
-    def inputs(self, read: Collection[str]) -> Iterator[Input]:
+    def configurations(self, read: Collection[str]) -> Iterator[Input]:
         """First whole configurations and dumps, then what none of these has read: `read` is looked
         at while this goes on.  Raises InputError for what is not there."""
-        asked = list(dict.fromkeys(path for name in self.paths for path in self._files_of(name)))
-        self._contexts = {path: self._context(path, self._read(path)) for path in asked}
+        paths = list(dict.fromkeys(path for name in self.paths for path in self._files_of(name)))
+        self._contexts = {path: self._context(path, self._read(path)) for path in paths}
         for path, context in self._contexts.items():
             if context == DUMP:
                 yield self._dump(path)
@@ -60,8 +60,8 @@ class Request:
                 yield from self._snippet(path, context, read)
 
     @property
-    def asked(self) -> Collection[str]:
-        """The paths of the files that are asked for, once inputs() has begun."""
+    def paths_read(self) -> Collection[str]:
+        """The paths of the files that are asked for, once configurations() has begun."""
         return self._contexts
 
     def is_foreign(self, path: str) -> bool:
@@ -90,16 +90,16 @@ class Request:
             return [self._standard_input()]
         name = self._full(path)
         if os.path.isdir(name.encode("latin-1")):
-            found = sorted(below(name))
-            if not found:
+            paths = sorted(below(name))
+            if not paths:
                 raise InputError(f'no configuration files in "{path}"')
-            return found
+            return paths
         if os.path.exists(name.encode("latin-1")) or not _GLOB.search(path):
             return [name]
-        found = sorted(n.decode("latin-1") for n in glob.glob(name.encode("latin-1")))
-        if not found:
+        paths = sorted(n.decode("latin-1") for n in glob.glob(name.encode("latin-1")))
+        if not paths:
             raise InputError(f'no file matches "{path}"')
-        return found
+        return paths
 
     def _standard_input(self) -> str:
         text = self.stdin or ""
@@ -110,7 +110,7 @@ class Request:
         return name
 
     def _context(self, path: str, text: str) -> str:
-        """As given, or as told by what is in a file, or in what it includes."""
+        """As given, or as determined by the contents of a file, or of what it includes."""
         if is_dump(text):
             return DUMP
         context = self.context or guess_context(text)
@@ -119,19 +119,19 @@ class Request:
         names = [
             name for name in included_by(text, home(path)) if os.path.isfile(name.encode("latin-1"))
         ]
-        found = guess_context("\n".join(map(self._read, names)))
-        if found not in (EMPTY, ENTRIES):
-            return found
+        context_of_includes = guess_context("\n".join(map(self._read, names)))
+        if context_of_includes not in (EMPTY, ENTRIES):
+            return context_of_includes
         return "main" if os.path.basename(path) == MAIN_NAME else "http"
 
     def _includer(self, path: str) -> str:
-        """The nginx.conf of a folder above that includes a file, "" if there is none."""
-        folder = os.path.dirname(path)
-        while folder not in ("", "/"):
-            main = f"{folder}/{MAIN_NAME}"
+        """The nginx.conf of a directory above that includes a file, "" if there is none."""
+        directory = os.path.dirname(path)
+        while directory not in ("", "/"):
+            main = f"{directory}/{MAIN_NAME}"
             if main != path and os.path.isfile(main.encode("latin-1")):
                 return main if path in included(main, self._read) else ""
-            folder = os.path.dirname(folder)
+            directory = os.path.dirname(directory)
         return ""
 
     def _read(self, path: str) -> str:
@@ -143,7 +143,7 @@ class Request:
         return self._texts[path]
 
     def _full(self, path: str) -> str:
-        """From the current folder if it is there, else from the prefix, as the server has it."""
+        """From the current directory if it is there, else from the prefix, as the server has it."""
         if path.startswith("/"):
             return os.path.normpath(path)
         here = os.path.normpath(os.path.join(os.getcwdb().decode("latin-1"), path))
@@ -155,10 +155,12 @@ class Request:
         return os.path.join(os.getcwdb().decode("latin-1"), self.prefix or "")
 
     def _options(self, path: str) -> Options:
-        """As the server has them: without -p, a relative path makes the current folder the
+        """As the server has them: without -p, a relative path makes the current directory the
         prefix, and a full one leaves it that of an installed nginx."""
         prefix = self._prefix() if self.prefix is not None else None
         if prefix is None and not any(p.startswith("/") for p in self.paths):
             prefix = os.getcwdb().decode("latin-1")
-        found = resolve_options(prefix, path, "stderr")
-        return Options(found[0], found[1], found[2], found[3], test=True, jwt_dialect=self.dialect)
+        resolved = resolve_options(prefix, path, "stderr")
+        return Options(
+            resolved[0], resolved[1], resolved[2], resolved[3], test=True, jwt_dialect=self.dialect
+        )

@@ -39,7 +39,7 @@ def frame(context: str, path: str) -> str:
 
 def first_level(text: str) -> list[Statement]:
     """The statements that stand in no block, as far as they can be read."""
-    source, found = Source("", text), list[Statement]()
+    source, statements = Source("", text), list[Statement]()
     while True:
         depth = source.depth
         try:
@@ -48,19 +48,19 @@ def first_level(text: str) -> list[Statement]:
             source.recover(0)
             continue
         if statement is None:
-            return found
+            return statements
         if isinstance(statement, Statement) and not depth:
-            found.append(statement)
+            statements.append(statement)
 
 
 def guess_context(text: str) -> str:
     """Where the statements of a file can stand: "main" for a whole configuration, EMPTY if there
     are none, ENTRIES for none of nginx's; of several blocks the outermost that allows all, or most,
     of them."""
-    found = first_level(text)
-    statements = [s for s in found if s.name != "include"]
+    outermost = first_level(text)
+    statements = [s for s in outermost if s.name != "include"]
     if not statements:
-        return EMPTY if found or not _COMMENT.sub("", text).strip() else ENTRIES
+        return EMPTY if outermost or not _COMMENT.sub("", text).strip() else ENTRIES
     if any(s.name in _WHOLE and s.opens for s in statements):
         return "main"
     counts = dict.fromkeys(_OPENINGS, 0)
@@ -75,7 +75,7 @@ def guess_context(text: str) -> str:
 
 
 def _allowed(statement: Statement) -> set[str]:
-    found = {
+    contexts = {
         context
         for known in declarations(statement.name)
         if known.is_block == statement.opens and known.fewest <= len(statement.args) <= known.most
@@ -84,5 +84,5 @@ def _allowed(statement: Statement) -> set[str]:
     for module in MODULES:
         directive = module.conf.directives.get(statement.name)
         if directive is not None and directive.is_block == statement.opens:
-            found |= {context.path for context in directive.contexts}
-    return found
+            contexts |= {context.path for context in directive.contexts}
+    return contexts

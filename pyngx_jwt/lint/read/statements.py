@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ...conf.block import Block
+from ...conf.block import ConfBlock
 from ...conf.parse import Statement
 from .analysis import Analysis
 
@@ -23,8 +23,8 @@ def quoted_in(message: str) -> list[str]:
 
 def named_by(message: str, statement: Statement) -> int | None:
     """The word of a statement that an error is about, None if it names none of them."""
-    if found := _VARIABLE.search(message):
-        return _word_with_variable(found[1], statement)
+    if match := _VARIABLE.search(message):
+        return _word_with_variable(match[1], statement)
     quoted = quoted_in(message)
     for word in quoted:
         for at, arg in enumerate(statement.args, 1):
@@ -51,11 +51,13 @@ def _word_with_variable(name: str, statement: Statement) -> int | None:
     return next((at for at, word in enumerate(words) if pattern.search(word)), None)
 
 
-def search(message: str, level: Block | None, analysis: Analysis) -> tuple[Statement, int] | None:
+def search(
+    message: str, level: ConfBlock | None, analysis: Analysis
+) -> tuple[Statement, int] | None:
     """The statement that an error without a place is about, and the word of it: on the level,
     on those around it, or anywhere."""
-    if found := _VARIABLE.search(message):
-        return _with_variable(found[1].lower(), level, analysis)
+    if match := _VARIABLE.search(message):
+        return _with_variable(match[1].lower(), level, analysis)
     best: tuple[Statement, int] | None = None
     quoted = quoted_in(message)
     for statement in _around(level, analysis):
@@ -72,14 +74,14 @@ def search(message: str, level: Block | None, analysis: Analysis) -> tuple[State
 
 
 def _with_variable(
-    name: str, level: Block | None, analysis: Analysis
+    name: str, level: ConfBlock | None, analysis: Analysis
 ) -> tuple[Statement, int] | None:
     """The first use of a variable, on the level if it is used there."""
     if not analysis.variable_uses:
         for statement in everything(analysis):
             for at, word in enumerate((statement.name, *statement.args)):
-                for found in _USE.finditer(word):
-                    uses = analysis.variable_uses.setdefault((found[1] or found[2]).lower(), [])
+                for match in _USE.finditer(word):
+                    uses = analysis.variable_uses.setdefault((match[1] or match[2]).lower(), [])
                     uses.append((statement, at))
     uses = analysis.variable_uses.get(name, [])
     here = analysis.collector.statements.get(level, []) if level is not None else []
@@ -87,21 +89,21 @@ def _with_variable(
     return next(near, uses[0] if uses else None)
 
 
-def _around(level: Block | None, analysis: Analysis) -> Iterator[Statement]:
+def _around(level: ConfBlock | None, analysis: Analysis) -> Iterator[Statement]:
     while level is not None:
         yield from analysis.collector.statements.get(level, ())
         level = level.outer
 
 
 def _anywhere(message: str, analysis: Analysis) -> tuple[Statement, int] | None:
-    found: tuple[Statement, int] | None = None
+    best: tuple[Statement, int] | None = None
     for statement in everything(analysis):
         at = named_by(message, statement)
-        if at or (at is not None and found is None):
-            found = statement, at
+        if at or (at is not None and best is None):
+            best = statement, at
             if at and not CONFLICT.search(message):
                 break
-    return found
+    return best
 
 
 def everything(analysis: Analysis) -> Iterable[Statement]:

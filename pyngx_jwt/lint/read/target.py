@@ -11,11 +11,11 @@ _PYNGX = "pyngx_"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TargetServer:
     """The server that runs a configuration; without a name, one that has every known directive."""
 
     name: str = ""
-    dialect: str = ""  # of JWT directives; "" is told by the configuration
+    dialect: str = ""  # of JWT directives; "" is determined by the configuration
 
     @property
     def runs_all(self) -> bool:
@@ -34,7 +34,7 @@ class Target:
 
 
 TARGETS = {
-    "nginx": Target("nginx"),
-    **{one.target: Target(one.target, one.name) for one in DIALECTS if one.target},
-    "pyngx": Target("pyngx"),
+    "nginx": TargetServer("nginx"),
+    **{one.target: TargetServer(one.target, one.name) for one in DIALECTS if one.target},
+    "pyngx": TargetServer("pyngx"),
 }

@@ -51,8 +51,8 @@ class Texts:
             return self.word(statement, number)
         start, end = spans[number]
         pattern = re.compile(rf"\$(?:{name}(?!\w)|\{{{name}\}})", re.IGNORECASE)
-        found = pattern.search(self.by_path[statement.file], start, end)
-        return self.spot(statement.file, *(found.span() if found else (start, end)))
+        match = pattern.search(self.by_path[statement.file], start, end)
+        return self.spot(statement.file, *(match.span() if match else (start, end)))
 
     def whole(self, statement: Statement) -> Spot:
         """All words of a statement."""
@@ -94,11 +94,11 @@ class Texts:
 
     def _line_starts(self, path: str) -> list[int]:
         """The offset of each line, and of the end."""
-        found = self._starts.get(path)
-        if found is None:
+        starts = self._starts.get(path)
+        if starts is None:
             lines = self.by_path.get(path, "").split("\n")
-            found = self._starts[path] = [0, *accumulate(len(line) + 1 for line in lines)]
-        return found
+            starts = self._starts[path] = [0, *accumulate(len(line) + 1 for line in lines)]
+        return starts
 
 
 def shown(text: str) -> str:

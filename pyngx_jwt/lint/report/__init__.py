@@ -1,4 +1,4 @@
-"""How findings are told: to people, and to other programs."""
+"""Formats of reports: for people, and for other programs."""
 
 from __future__ import annotations
 

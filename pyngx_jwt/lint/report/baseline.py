@@ -12,15 +12,15 @@ def read_baseline(path: str) -> frozenset[str]:
     """The fingerprints of a file; raises SettingsError."""
     try:
         with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        return frozenset(row["fingerprint"] for row in found["findings"])
+            document = json.load(file)
+        return frozenset(row["fingerprint"] for row in document["findings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f'cannot read the baseline "{path}": {error}') from None
 
 
 def write_baseline(path: str, findings: list[Finding]) -> None:
-    """Writes the fingerprints of findings, with what helps people to tell them; errors of the
-    configuration itself cannot be got used to.  Raises SettingsError."""
+    """Writes the fingerprints of findings, with what helps people to identify them, but
+    for errors of the configuration itself.  Raises SettingsError."""
     rows = [
         {"fingerprint": f.fingerprint, "rule": f.rule, "file": f.file, "message": f.message}
         for f in findings

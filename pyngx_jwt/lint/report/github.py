@@ -24,9 +24,9 @@ def _command(finding: Finding) -> str:
         "endColumn": spot.end_column if spot.end_line == spot.line else 0,
         "title": finding.rule,
     }
-    told = ",".join(f"{key}={_property(value)}" for key, value in values.items() if value)
+    properties = ",".join(f"{key}={_property(value)}" for key, value in values.items() if value)
     message = finding.message + (f" ({finding.hint})" if finding.hint else "")
-    return f"::{COMMANDS[finding.severity]} {told}::{_escaped(shown(message))}"
+    return f"::{COMMANDS[finding.severity]} {properties}::{_escaped(shown(message))}"
 
 
 def _escaped(text: str) -> str:
@@ -38,7 +38,7 @@ def _property(value: object) -> str:
 
 
 def relative(path: str) -> str:
-    """A path as seen from the current folder, if it is in there."""
+    """A path as seen from the current directory, if it is in there."""
     import os
 
     return path.removeprefix(f"{os.getcwd()}/")

@@ -12,7 +12,7 @@ from .result import Report
 
 def json_report(report: Report, colour: bool) -> str:
     """All findings, each with its place, and a summary."""
-    found = {
+    document = {
         "version": 1,
         "findings": [_finding(finding) for finding in report.findings],
         "summary": {
@@ -22,7 +22,7 @@ def json_report(report: Report, colour: bool) -> str:
             "invalid": report.is_invalid,
         },
     }
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _spot(spot: Spot) -> dict[str, Any]:
-    found: dict[str, Any] = {"file": shown(spot.file), "line": spot.line, "column": spot.column}
+    row: dict[str, Any] = {"file": shown(spot.file), "line": spot.line, "column": spot.column}
     if spot.end_line:
-        found |= {"end_line": spot.end_line, "end_column": spot.end_column}
-    return found
+        row |= {"end_line": spot.end_line, "end_column": spot.end_column}
+    return row

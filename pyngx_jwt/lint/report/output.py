@@ -18,13 +18,13 @@ def print_text(text: str) -> None:
 
 
 def say(text: str, status: int) -> int:
-    """Tells of an error; the status, to be returned."""
+    """Reports an error; returns the status."""
     write_stderr("[emerg] " + text.encode("utf-8", "surrogateescape").decode("latin-1"))
     return status
 
 
 def misused(command: str, text: str) -> int:
-    """Tells of wrong usage of "pyngx lint" or another command; the status."""
+    """Reports wrong usage of "pyngx lint" or another command; returns the status."""
     data = f"{command}: {text}\n".encode("utf-8", "surrogateescape")
     os.write(2, data)
     return USAGE

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..finding import Severity
-from ..read.target import TARGETS, Target
+from ..read.target import TARGETS, TargetServer
 from ..rules import rule_named
 from .names import is_rule
 
@@ -26,11 +26,11 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LintSettings:
     """Which rules run, and how findings are judged."""
 
     fail_on: Severity = Severity.WARN
-    target: Target = field(default_factory=Target)
+    target: TargetServer = field(default_factory=TargetServer)
     baseline: str = ""
     select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
@@ -38,8 +38,8 @@ class Settings:
 
     def wants(self, rule: str) -> bool:
         """Whether a rule is enabled."""
-        found = rule_named(rule)
-        names = {rule, found.id} if found is not None else {rule}
+        known = rule_named(rule)
+        names = {rule, known.id} if known is not None else {rule}
         return not names & self.ignore and (not self.select or bool(names & self.select))
 
     def severity(self, rule: str, severity: Severity) -> Severity:
@@ -47,22 +47,22 @@ class Settings:
         return dict(self.severities).get(rule, severity)
 
 
-def find_settings(folder: str) -> str:
+def find_settings(directory: str) -> str:
     """The settings file of a directory or its nearest parent, "" if there is none."""
     while True:
         for name in NAMES:
-            path = os.path.join(folder, name)
+            path = os.path.join(directory, name)
             if os.path.isfile(path) and (name != NAMES[1] or _table(path)):
                 return path
-        parent = os.path.dirname(folder)
-        if parent == folder:
+        parent = os.path.dirname(directory)
+        if parent == directory:
             return ""
-        folder = parent
+        directory = parent
 
 
-def read_settings(path: str) -> Settings:
+def read_settings(path: str) -> LintSettings:
     """The settings of a file; raises SettingsError with the file's name."""
-    settings, table = Settings(), _table(path)
+    settings, table = LintSettings(), _table(path)
     for key, value in table.items():
         try:
             settings = _with(settings, key, value, os.path.dirname(path))
@@ -73,20 +73,20 @@ def read_settings(path: str) -> Settings:
     return settings
 
 
-def _with(settings: Settings, key: str, value: Any, folder: str) -> Settings:
+def _with(settings: LintSettings, key: str, value: Any, directory: str) -> LintSettings:
     if key == "fail-on":
         return replace(settings, fail_on=SEVERITIES[value])
     if key == "target":
         return replace(settings, target=TARGETS[value])
     if key == "baseline":
-        return replace(settings, baseline=os.path.join(folder, value))
+        return replace(settings, baseline=os.path.join(directory, value))
     if key == "select":
         return replace(settings, select=frozenset(map(_known, value)))
     if key == "ignore":
         return replace(settings, ignore=frozenset(map(_known, value)))
     if key == "severity":
-        found = tuple((_known(rule), SEVERITIES[word]) for rule, word in value.items())
-        return replace(settings, severities=found)
+        severities = tuple((_known(rule), SEVERITIES[word]) for rule, word in value.items())
+        return replace(settings, severities=severities)
     raise SettingsError(f'unknown setting "{key}"')
 
 
@@ -99,11 +99,11 @@ def _known(name: str) -> str:
 def _table(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            found = tomllib.load(file)
+            document = tomllib.load(file)
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from None
-    if path.endswith(NAMES[0]) and "tool" not in found:
-        lint: dict[str, Any] = found.get("lint", found)
+    if path.endswith(NAMES[0]) and "tool" not in document:
+        lint: dict[str, Any] = document.get("lint", document)
         return lint
-    table: dict[str, Any] = found.get("tool", {}).get("pyngx", {}).get("lint", {})
+    table: dict[str, Any] = document.get("tool", {}).get("pyngx", {}).get("lint", {})
     return table

@@ -18,7 +18,7 @@ from ..read.analysis import Analysis
 from ..read.texts import Texts, shown
 from ..rules import rule_named
 from .names import BAD, UNUSED, is_rule
-from .settings import Settings
+from .settings import LintSettings
 
 WORD = "pyngx: ignore"
 _COMMENT = re.compile(r"#\s*pyngx:\s*ignore\s*(?:\[([^\]]*)\])?\s*(.*)", re.DOTALL)
@@ -43,20 +43,20 @@ class Suppression:
 
 
 def apply(
-    findings: list[Finding], analysis: Analysis, settings: Settings, only: frozenset[str]
+    findings: list[Finding], analysis: Analysis, settings: LintSettings, only: frozenset[str]
 ) -> tuple[list[Finding], int]:
     """The remaining findings, with those about comments, and the number of suppressed ones."""
-    found = [s for path in analysis.texts.by_path for s in _suppressions(path, analysis)]
-    found = [s for s in found if not only or s.spot.file in only]
-    if not found:
+    suppressions = [s for path in analysis.texts.by_path for s in _suppressions(path, analysis)]
+    suppressions = [s for s in suppressions if not only or s.spot.file in only]
+    if not suppressions:
         return findings, 0
     by_file: dict[str, list[Suppression]] = {}
-    for suppression in found:
+    for suppression in suppressions:
         if suppression.reason:
             by_file.setdefault(suppression.spot.file, []).append(suppression)
     kept = [f for f in findings if not _is_silenced(f, by_file.get(f.file, ()))]
     silenced = len(findings) - len(kept)
-    about = [f for s in found for f in _about(s) if settings.wants(f.rule)]
+    about = [f for s in suppressions for f in _about(s) if settings.wants(f.rule)]
     return [*kept, *about], silenced
 
 
@@ -120,7 +120,7 @@ def _lines(spot: Spot, texts: Texts, ranges: list[tuple[int, int, int]]) -> tupl
 def statement_lines(text: str) -> list[tuple[int, int, int]]:
     """For each statement its first line, the line of its end, and that of its block's end."""
     source = Source("", text)
-    found: list[list[int]] = []
+    ranges: list[list[int]] = []
     opened: list[list[int]] = []
     while True:
         try:
@@ -132,10 +132,10 @@ def statement_lines(text: str) -> list[tuple[int, int, int]]:
             if opened:
                 opened.pop()[2] = source.line
         elif isinstance(statement, Statement):
-            found.append([statement.start_line, statement.line, statement.line])
+            ranges.append([statement.start_line, statement.line, statement.line])
             if statement.opens:
-                opened.append(found[-1])
+                opened.append(ranges[-1])
         else:
             for block in opened:
                 block[2] = source.line
-            return [(first, head, last) for first, head, last in found]
+            return [(first, head, last) for first, head, last in ranges]

@@ -42,18 +42,18 @@ def _excerpt(spot: Spot, report: Report, paint: _Paint, colour: str) -> Iterator
     end = spot.end_column if spot.end_line == spot.line else len(line) + 1
     length = max(1, min(end, cut + WIDEST) - spot.column)
     margin = line[cut : spot.column - 1]
-    blank = "".join("\t" if letter == "\t" else " " for letter in margin)
+    indent = "".join("\t" if letter == "\t" else " " for letter in margin)
     yield f"{paint(DIM, f'{number:>5} |')} {line[cut : cut + WIDEST]}"
-    yield f"{paint(DIM, '      |')} {blank}{paint(colour, '^' * length)}"
+    yield f"{paint(DIM, '      |')} {indent}{paint(colour, '^' * length)}"
 
 
 def _summary(report: Report, paint: _Paint) -> str:
     counts = Counter(finding.severity for finding in report.findings)
     words = {Severity.ERROR: "error", Severity.WARN: "warning", Severity.INFO: "note"}
-    told = [_count(counts[s], words[s]) for s in words if counts[s]] or ["nothing found"]
+    totals = [_count(counts[s], words[s]) for s in words if counts[s]] or ["nothing found"]
     files = f"in {_count(len(report.files), 'file')}"
     silenced = f", {report.suppressed} silenced" if report.suppressed else ""
-    return paint(BOLD, f"{', '.join(told)} {files}{silenced}")
+    return paint(BOLD, f"{', '.join(totals)} {files}{silenced}")
 
 
 def _count(number: int, word: str) -> str:

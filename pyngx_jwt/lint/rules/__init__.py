@@ -12,12 +12,12 @@ from ..rule import Rule
 @cache
 def rules() -> tuple[Rule, ...]:
     """All rules, in the order of their ids."""
-    found = [
+    declared = [
         import_module(f"{__name__}.{info.name}").rule
         for info in iter_modules(__path__)
         if not info.name.startswith("_")
     ]
-    return tuple(sorted(found, key=lambda rule: (rule.id, rule.name)))
+    return tuple(sorted(declared, key=lambda rule: (rule.id, rule.name)))
 
 
 def rule_named(name: str) -> Rule | None:

@@ -31,9 +31,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...modules.headers import HeadersConf
+from ...modules.headers import HeadersFilterConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("G05", "add-header-redefinition", Severity.WARN)
@@ -45,19 +45,19 @@ SECURITY = {
 }
 
 
-@rule.each_place
-def check(place: Place) -> Iterator[Hit]:
-    outer = place.outer
-    given = place.given("add_header") if outer is not None else []
+@rule.each_block
+def check(block: Block) -> Iterator[Hit]:
+    outer = block.outer
+    given = block.given("add_header") if outer is not None else []
     if not given or outer is None:
         return
-    own = {field.name.lower() for field in place[HeadersConf].fields}
-    around = outer[HeadersConf].fields
+    own = {field.name.lower() for field in block[HeadersFilterConf].fields}
+    around = outer[HeadersFilterConf].fields
     lost = [f.name for f in around if f.name.lower() in SECURITY - own and f.value.text]
     if lost:
         yield Hit(
             given[0],
-            f'{place} does not send {_listed(lost)}, because it has its own "add_header"',
+            f'{block} does not send {_listed(lost)}, because it has its own "add_header"',
             'repeat it, or set "add_header_inherit merge"',
             ((_adding(outer, lost[0]), "this is not inherited"),),
         )
@@ -67,9 +67,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(f'"{name}"' for name in dict.fromkeys(names))
 
 
-def _adding(place: Place, name: str) -> Statement:
-    for outer in place.outward():
+def _adding(block: Block, name: str) -> Statement:
+    for outer in block.outward():
         for statement in outer.given("add_header"):
             if statement.args[0] == name:
                 return statement
-    return place.statement
+    return block.statement

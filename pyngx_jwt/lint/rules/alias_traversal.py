@@ -23,33 +23,33 @@ from collections.abc import Iterator
 
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
 rule = Rule("G01", "alias-traversal", Severity.ERROR)
 
 
-@rule.each_place
-def check(place: Place) -> Iterator[Hit]:
-    core = place[CoreConf]
-    if not place.is_location or core.regex is not None or core.modifier == "=":
+@rule.each_block
+def check(block: Block) -> Iterator[Hit]:
+    core = block[CoreConf]
+    if not block.is_location or core.regex is not None or core.modifier == "=":
         return
-    given = place.given("alias")
-    if not given or place.is_internal or core.name.endswith("/"):
+    given = block.given("alias")
+    if not given or block.is_internal or core.name.endswith("/"):
         return
     uri = f"{core.name}../x"
-    if core.root_path.text.endswith("/") and _reaches(place, uri):
+    if core.root_path.text.endswith("/") and _reaches(block, uri):
         yield Hit(
             given[-1],
             f"{uri} maps to {core.root_path.text}../x, which is outside the alias",
             f"end the location with a slash: location {core.name}/",
-            ((place.statement, "there is no trailing slash here"),),
+            ((block.statement, "there is no trailing slash here"),),
             word=1,
         )
 
 
-def _reaches(place: Place, uri: str) -> bool:
+def _reaches(block: Block, uri: str) -> bool:
     """Whether the location, or one in it, takes such a URI."""
-    found = location_of(place.server, uri)
-    return found is not None and any(outer is place for outer in found.outward())
+    location = location_of(block.server, uri)
+    return location is not None and any(outer is block for outer in location.outward())

@@ -34,8 +34,8 @@ from ...conf.parse import Statement
 from ...modules.auth_request import AuthRequestConf
 from ...modules.mirror import MirrorConf
 from ..finding import Severity
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
@@ -45,32 +45,32 @@ rule = Rule("D22", "auth-in-subrequest", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for asking in conf.answering:
-        for name, uri in _asked(asking):
-            place = location_of(asking.server, uri.partition("?")[0])
-            switch = _demanding(place) if place is not None else None
+        for name, uri in _subrequests(asking):
+            block = location_of(asking.server, uri.partition("?")[0])
+            switch = _demanding(block) if block is not None else None
             if switch is not None:
                 yield Hit(
                     switch,
-                    f"tokens are not checked here: {place} is used by {name}",
+                    f"tokens are not checked here: {block} is used by {name}",
                     "require the token in the location that answers the client",
                     ((asking.set_by(name), "this makes a subrequest"),),
                 )
 
 
-def _asked(place: Place) -> Iterator[tuple[str, str]]:
-    if uri := place[AuthRequestConf].uri:
+def _subrequests(block: Block) -> Iterator[tuple[str, str]]:
+    if uri := block[AuthRequestConf].uri:
         yield "auth_request", uri
-    for uri in place[MirrorConf].uris or ():
+    for uri in block[MirrorConf].uris or ():
         yield "mirror", uri
-    if place.auth.wanted:
-        for key in place.auth.key_requests:
+    if block.auth.wanted:
+        for key in block.auth.key_requests:
             yield "auth_jwt_key_request", key.text.text
 
 
-def _demanding(place: Place) -> Statement | None:
-    """The switch of a place itself, None if it demands no token or does so in time."""
-    auth = place.auth
+def _demanding(block: Block) -> Statement | None:
+    """The switch of a block itself, None if it demands no token or does so in time."""
+    auth = block.auth
     if auth.conf.is_early:
         return None
-    own = place.given(auth.dialect.switch)
+    own = block.given(auth.dialect.switch)
     return own[-1] if own and auth.wanted else None

@@ -33,25 +33,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J31", "auth-off-nested", Severity.WARN)
 
 
-@rule.each_place
-def check(place: Place) -> Iterator[Hit]:
-    switch = place.auth.dialect.switch
-    off = [s for s in place.given(switch) if s.args[:1] == ("off",)]
-    if not off or place.outer is None or place.is_internal or place.auth.wanted:
+@rule.each_block
+def check(block: Block) -> Iterator[Hit]:
+    switch = block.auth.dialect.switch
+    off = [s for s in block.given(switch) if s.args[:1] == ("off",)]
+    if not off or block.outer is None or block.is_internal or block.auth.wanted:
         return
-    if place.given("return"):
+    if block.given("return"):
         return
-    around = place.outer.find(switch)
+    around = block.outer.find(switch)
     if around is not None and around.args[:1] != ("off",):
         yield Hit(
             off[-1],
-            f"{place} requires no token, although the block around it does",
+            f"{block} requires no token, although the block around it does",
             "if this is intended, say why: # pyngx: ignore[auth-off-nested] reason",
             ((around, "tokens are required here"),),
         )

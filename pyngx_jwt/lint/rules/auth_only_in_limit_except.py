@@ -31,21 +31,21 @@ from ...http.contexts import LIMIT_EXCEPT
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.doors import is_open
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J27", "auth-only-in-limit-except", Severity.WARN)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    if not place.context & LIMIT_EXCEPT or not place.auth.wanted or place.outer is None:
+def check(block: Block) -> Iterator[Hit]:
+    if not block.context & LIMIT_EXCEPT or not block.auth.wanted or block.outer is None:
         return
-    methods = sorted(place[CoreConf].methods - {"OPTIONS"})  # which tell what is allowed
-    if methods and is_open(place.outer):
+    methods = sorted(block[CoreConf].methods - {"OPTIONS"})  # which only say what is allowed
+    if methods and is_open(block.outer):
         yield Hit(
-            place.switch,
-            f"{', '.join(methods)} require no token in {place.outer}",
+            block.switch,
+            f"{', '.join(methods)} require no token in {block.outer}",
             'use "auth_jwt" outside "limit_except"',
-            ((place.statement, "this block applies to other methods"),),
+            ((block.statement, "this block applies to other methods"),),
         )

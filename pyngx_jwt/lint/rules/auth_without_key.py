@@ -29,8 +29,8 @@ from collections.abc import Iterator
 from ...modules.auth_jwt.dialect import Dialect, Keyless
 from ...modules.auth_jwt.settings import JwtConf
 from ..finding import Severity
+from ..model.block import Block
 from ..model.keys import NAMES
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J01", "auth-without-key", Severity.ERROR)
@@ -40,19 +40,19 @@ _HINT = 'add "auth_jwt_key_file" or "auth_jwt_key_request"'
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    auth = place.auth
-    if not auth.wanted or auth.has_keys or place.is_internal:
+def check(block: Block) -> Iterator[Hit]:
+    auth = block.auth
+    if not auth.wanted or auth.has_keys or block.is_internal:
         return
-    named = place.find(*NAMES)
+    named = block.find(*NAMES)
     if named is not None and any(named.args[:1]):  # it is an error itself
         return
-    is_unsigned = bool(place[JwtConf].pyngx_allow_unsigned)
+    is_unsigned = bool(block[JwtConf].pyngx_allow_unsigned)
     if not auth.conf.needs_keys:
         return
     yield Hit(
-        place.switch,
-        f"{place} requires tokens, but no keys are configured: "
+        block.switch,
+        f"{block} requires tokens, but no keys are configured: "
         + _outcome(auth.dialect, is_unsigned=is_unsigned),
         _hint(auth.dialect),
     )
@@ -65,8 +65,8 @@ def _hint(dialect: Dialect) -> str:
 
 def _outcome(dialect: Dialect, *, is_unsigned: bool) -> str:
     if dialect.keyless is Keyless.ADMITS:
-        told = "TeslaGov's module admits every request"
-        return told if is_unsigned else f"{told}, and pyngx does not start"
+        message = "TeslaGov's module admits every request"
+        return message if is_unsigned else f"{message}, and pyngx does not start"
     if dialect.keyless is Keyless.STOPS:
         return "nginx does not start"
     return "tokens with any signature are accepted" if is_unsigned else "every token is refused"

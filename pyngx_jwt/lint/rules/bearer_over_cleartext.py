@@ -37,9 +37,9 @@ from ipaddress import ip_address
 from ...http.listen import Listen
 from ...modules.core import CoreConf
 from ..finding import Severity
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.hosts import listening
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J63", "bearer-over-cleartext", Severity.WARN)
@@ -47,25 +47,25 @@ rule = Rule("J63", "bearer-over-cleartext", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    demanding: dict[Place, Place] = {}
-    for place in conf.answering:
-        if place.auth.wanted and not place.is_internal and not place.given("return"):
-            demanding.setdefault(place.server, place)
-    for server, place in demanding.items():
+    demanding: dict[Block, Block] = {}
+    for block in conf.answering:
+        if block.auth.wanted and not block.is_internal and not block.given("return"):
+            demanding.setdefault(block.server, block)
+    for server, block in demanding.items():
         if server.given("return"):
             continue  # nothing behind it is ever reached
         listens = server[CoreConf].listens
         if open_one := next((listen for listen in listens if _is_open(listen)), None):
             yield Hit(
                 listening(server, open_one.text),
-                f"{place} requires tokens, but connections to {open_one.text} are not encrypted",
+                f"{block} requires tokens, but connections to {open_one.text} are not encrypted",
                 'listen with "ssl"',
-                ((place.switch, "tokens are required here"),),
+                ((block.switch, "tokens are required here"),),
             )
         elif not listens:
             yield Hit(
                 server.statement,
-                f"{place} requires tokens, but connections to port 80 are not encrypted",
+                f"{block} requires tokens, but connections to port 80 are not encrypted",
                 'add "listen 443 ssl"',
             )
 

@@ -38,7 +38,7 @@ from ...cache import parse_valid
 from ...conf.parse import Statement
 from ..finding import Severity
 from ..flow.cached import has_cache
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J54", "cache-errors", Severity.WARN)
@@ -47,18 +47,22 @@ ANY = 0
 
 @rule.whole
 @each_statement
-def check(place: Place) -> Iterator[Hit]:
-    valid = place.caching.valid
-    if not has_cache(place):
+def check(block: Block) -> Iterator[Hit]:
+    valid = block.caching.valid
+    if not has_cache(block):
         return
     named = {v.status for v in valid}
-    for found in valid:
+    for validity in valid:
         refusals = [s for s in (401, 403, 500, 502, 503, 504) if s not in named]
-        if found.seconds and (_is_error(found.status) or (found.status == ANY and refusals)):
-            told = "errors and refusals are" if found.status == ANY else f"{found.status} is"
+        if validity.seconds and (
+            _is_error(validity.status) or (validity.status == ANY and refusals)
+        ):
+            subject = (
+                "errors and refusals are" if validity.status == ANY else f"{validity.status} is"
+            )
             yield Hit(
-                _statement(place, found.status),
-                f"{told} cached for {found.seconds} s and served to all clients of {place}",
+                _statement(block, validity.status),
+                f"{subject} cached for {validity.seconds} s and served to all clients of {block}",
                 "list the codes that should be cached",
             )
             return
@@ -68,9 +72,9 @@ def _is_error(status: int) -> bool:
     return status in (401, 403, 407, 429) or status >= 500
 
 
-def _statement(place: Place, status: int) -> Statement:
-    for outer in place.outward():
-        for statement in outer.given(place.named("cache_valid")):
-            if status in {found.status for found in parse_valid(*statement.args)}:
+def _statement(block: Block, status: int) -> Statement:
+    for outer in block.outward():
+        for statement in outer.given(block.named("cache_valid")):
+            if status in {validity.status for validity in parse_valid(*statement.args)}:
                 return statement
-    return place.set_by(place.named("cache"))
+    return block.set_by(block.named("cache"))

@@ -42,7 +42,7 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.cached import is_cached
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J51", "cache-ignores-private", Severity.ERROR)
@@ -55,13 +55,13 @@ EFFECTS = {
 
 @rule.whole
 @each_statement
-def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.wanted or not is_cached(place):
+def check(block: Block) -> Iterator[Hit]:
+    if not block.auth.wanted or not is_cached(block):
         return
-    ignored = [n for n in EFFECTS if n in place.gateway.ignore_headers]
+    ignored = [n for n in EFFECTS if n in block.gateway.ignore_headers]
     if ignored:
         yield Hit(
-            place.set_by(place.named("ignore_headers")),
-            f'{EFFECTS[ignored[0]]}: "{", ".join(ignored)}" headers are ignored in {place}',
-            related=((place.set_by(place.named("cache")), "responses are cached here"),),
+            block.set_by(block.named("ignore_headers")),
+            f'{EFFECTS[ignored[0]]}: "{", ".join(ignored)}" headers are ignored in {block}',
+            related=((block.set_by(block.named("cache")), "responses are cached here"),),
         )

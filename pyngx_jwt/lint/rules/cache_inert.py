@@ -33,7 +33,7 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.cached import has_cache
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J53", "cache-inert", Severity.INFO)
@@ -42,20 +42,20 @@ TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}
 
 @rule.whole
 @each_statement
-def check(place: Place) -> Iterator[Hit]:
-    if not has_cache(place) or place.caching.valid:
+def check(block: Block) -> Iterator[Hit]:
+    if not has_cache(block) or block.caching.valid:
         return
-    valid = place.named("cache_valid")
-    if place.gateway.ignore_headers >= TELLING:
+    valid = block.named("cache_valid")
+    if block.gateway.ignore_headers >= TELLING:
         yield Hit(
-            place.set_by(place.named("cache")),
-            f'nothing is ever cached in {place}: there is no "{valid}", and the '
+            block.set_by(block.named("cache")),
+            f'nothing is ever cached in {block}: there is no "{valid}", and the '
             "caching headers of the upstream are ignored",
             severity=Severity.WARN,
         )
         return
     yield Hit(
-        place.set_by(place.named("cache")),
-        f"nothing is cached in {place} unless the upstream sets a caching time",
+        block.set_by(block.named("cache")),
+        f"nothing is cached in {block} unless the upstream sets a caching time",
         f'add "{valid}"',
     )

@@ -41,7 +41,7 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.cached import is_cached, keeps_apart
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J50", "cache-key-without-identity", Severity.ERROR)
@@ -49,13 +49,13 @@ rule = Rule("J50", "cache-key-without-identity", Severity.ERROR)
 
 @rule.whole
 @each_statement
-def check(place: Place) -> Iterator[Hit]:
-    if place.auth.wanted and is_cached(place) and not keeps_apart(place):
-        key = place.find(place.named("cache_key"))
+def check(block: Block) -> Iterator[Hit]:
+    if block.auth.wanted and is_cached(block) and not keeps_apart(block):
+        key = block.find(block.named("cache_key"))
         yield Hit(
-            key or place.set_by(place.named("cache")),
-            f"responses of {place} to one user are cached for all: "
+            key or block.set_by(block.named("cache")),
+            f"responses of {block} to one user are cached for all: "
             f"{'the' if key else 'the default'} cache key does not identify the user",
-            f'add a claim to "{place.named("cache_key")}"',
-            ((place.switch, "tokens are required here"),),
+            f'add a claim to "{block.named("cache_key")}"',
+            ((block.switch, "tokens are required here"),),
         )

@@ -61,8 +61,8 @@ from itertools import islice
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.cached import is_cached, is_personal, zone_of
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
@@ -70,29 +70,29 @@ rule = Rule("J52", "cache-zone-shared-with-public", Severity.ERROR)
 URIS = {"request_uri", "uri", "document_uri", "request"}
 HOSTS = {"host", "http_host"}
 SERVERS = {"server_name", "server_port", "server_addr"}
-MOST = 20  # kinds of protected places that are looked at for each public one
+MOST = 20  # kinds of protected blocks that are looked at for each public one
 
 
 @dataclass(slots=True)
-class Group:
-    """Protected places with one zone and one key."""
+class ProtectedCaches:
+    """Protected blocks with one zone and one key."""
 
-    by_server: dict[Place, list[Place]] = field(default_factory=dict)
-    by_host: dict[str, Place] = field(default_factory=dict)
-    by_location: dict[tuple[str, str], Place] = field(default_factory=dict)
+    by_server: dict[Block, list[Block]] = field(default_factory=dict)
+    by_host: dict[str, Block] = field(default_factory=dict)
+    by_location: dict[tuple[str, str], Block] = field(default_factory=dict)
 
-    def add(self, place: Place) -> None:
-        self.by_server.setdefault(place.server, []).append(place)
-        for name in place.server[CoreConf].server_names or ("",):
-            self.by_host.setdefault(name, place)
-        core = _around(place)[CoreConf]
-        self.by_location.setdefault((core.modifier, core.name), place)
+    def add(self, block: Block) -> None:
+        self.by_server.setdefault(block.server, []).append(block)
+        for name in block.server[CoreConf].server_names or ("",):
+            self.by_host.setdefault(name, block)
+        core = _around(block)[CoreConf]
+        self.by_location.setdefault((core.modifier, core.name), block)
 
-    def near(self, place: Place) -> Iterator[Place]:
-        """Those that a public place could meet: of its server, of a server with one of its
+    def near(self, block: Block) -> Iterator[Block]:
+        """Those that a public block could meet: of its server, of a server with one of its
         names, and one of each kind of location."""
-        yield from self.by_server.get(place.server, ())
-        for name in place.server[CoreConf].server_names or ("",):
+        yield from self.by_server.get(block.server, ())
+        for name in block.server[CoreConf].server_names or ("",):
             if name in self.by_host:
                 yield self.by_host[name]
         yield from islice(self.by_location.values(), MOST)
@@ -100,20 +100,20 @@ class Group:
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    groups: dict[tuple[str, str], Group] = {}
-    cached = [place for place in conf.answering if is_cached(place)]
-    for place in cached:
-        if place.auth.wanted and not is_personal(place.caching.cache_key, place):
-            groups.setdefault(_key(place), Group()).add(place)
-    for place in cached if groups else ():
-        group = None if place.auth.wanted else groups.get(_key(place))
+    groups: dict[tuple[str, str], ProtectedCaches] = {}
+    cached = [block for block in conf.answering if is_cached(block)]
+    for block in cached:
+        if block.auth.wanted and not is_personal(block.caching.cache_key, block):
+            groups.setdefault(_key(block), ProtectedCaches()).add(block)
+    for block in cached if groups else ():
+        group = None if block.auth.wanted else groups.get(_key(block))
         if group is not None:
-            yield from _check(place, group)
+            yield from _check(block, group)
 
 
-def _key(place: Place) -> tuple[str, str]:
+def _key(block: Block) -> tuple[str, str]:
     """The zone, and the key as it is written; with the default one also where it goes."""
-    zone, key, target = zone_of(place), place.caching.cache_key, place.target
+    zone, key, target = zone_of(block), block.caching.cache_key, block.target
     assert zone is not None and target is not None
     if key is not None:
         return zone.text, key.text
@@ -121,42 +121,42 @@ def _key(place: Place) -> tuple[str, str]:
     return zone.text, f"{target.text.text}{part}"
 
 
-def _check(place: Place, group: Group) -> Iterator[Hit]:
-    other = next((other for other in group.near(place) if _can_meet(place, other)), None)
+def _check(block: Block, group: ProtectedCaches) -> Iterator[Hit]:
+    other = next((other for other in group.near(block) if _can_meet(block, other)), None)
     if other is not None:
         yield Hit(
-            place.set_by(place.named("cache")),
-            f"{place} serves to all clients what {other} caches for requests with tokens: "
+            block.set_by(block.named("cache")),
+            f"{block} serves to all clients what {other} caches for requests with tokens: "
             "both use the same zone and cache key",
             related=((other.set_by(other.named("cache")), "tokens are required here"),),
         )
 
 
-def _can_meet(place: Place, other: Place) -> bool:
+def _can_meet(block: Block, other: Block) -> bool:
     """Whether some request to each of them has the same key."""
-    key = place.caching.cache_key
+    key = block.caching.cache_key
     names = set(key.names) if key is not None else URIS
-    if place.server is not other.server:
-        if names & SERVERS or (names & HOSTS and not _share_a_name(place.server, other.server)):
+    if block.server is not other.server:
+        if names & SERVERS or (names & HOSTS and not _share_a_name(block.server, other.server)):
             return False
     elif not names & URIS:
         return True
-    elif _around(place) is not _around(other):
+    elif _around(block) is not _around(other):
         return False
-    return not names & URIS or _share_a_uri(place, other)
+    return not names & URIS or _share_a_uri(block, other)
 
 
-def _share_a_name(one: Place, other: Place) -> bool:
+def _share_a_name(one: Block, other: Block) -> bool:
     names, others = one[CoreConf].server_names, other[CoreConf].server_names
     return not names or not others or bool({*names} & {*others})
 
 
-def _around(place: Place) -> Place:
+def _around(block: Block) -> Block:
     """The location that a block is in, or itself."""
-    return next((p for p in place.outward() if p.is_location or p.is_server), place)
+    return next((p for p in block.outward() if p.is_location or p.is_server), block)
 
 
-def _share_a_uri(one: Place, other: Place) -> bool:
+def _share_a_uri(one: Block, other: Block) -> bool:
     one, other = _around(one), _around(other)
     if one is other:
         return True
@@ -164,7 +164,7 @@ def _share_a_uri(one: Place, other: Place) -> bool:
         if not uri.startswith("/"):
             continue
         for text in (uri, f"{uri.removesuffix('/')}/x"):
-            found = location_of(one.server, text), location_of(other.server, text)
-            if found == (one, other):
+            locations = location_of(one.server, text), location_of(other.server, text)
+            if locations == (one, other):
                 return True
     return False

@@ -40,8 +40,8 @@ from ...modules.limit_conn import LimitConnConf
 from ...modules.limit_req import LimitReqConf
 from ..finding import Severity
 from ..flow.claims import token_variable, token_variables
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("D15", "claim-in-limit-key", Severity.WARN)
@@ -59,27 +59,27 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if known is None:
             known = token_variables(conf)
         variable = token_variable(statement.args[0], known)
-        place = _counting(conf, statement.args) if variable else None
-        if place is None:
+        block = _counting(conf, statement.args) if variable else None
+        if block is None:
             continue
-        used = place.set_by(statement.name.removesuffix("_zone"))
+        used = block.set_by(statement.name.removesuffix("_zone"))
         if conf.dialect.has("auth_jwt_phase"):
-            told = f"{variable} is empty when requests are counted, so nothing is limited"
+            message = f"{variable} is empty when requests are counted, so nothing is limited"
             hint = 'set "auth_jwt_phase preaccess"'
         else:
-            told = f"{variable} comes from an unverified token when requests are counted"
+            message = f"{variable} comes from an unverified token when requests are counted"
             hint = "limit by address, or in a named location after the check"
-        yield Hit(statement, told, hint, ((used, "requests are counted here"),), word=1)
+        yield Hit(statement, message, hint, ((used, "requests are counted here"),), word=1)
 
 
-def _counting(conf: Configuration, args: tuple[str, ...]) -> Place | None:
-    """A place that counts in the zone before it verifies tokens."""
+def _counting(conf: Configuration, args: tuple[str, ...]) -> Block | None:
+    """A block that counts in the zone before it verifies tokens."""
     name = next((a[5:].partition(":")[0] for a in args if a.startswith("zone=")), "")
-    for place in conf.answering:
-        if place.auth.conf.is_early:
+    for block in conf.answering:
+        if block.auth.conf.is_early:
             continue
-        counted = {limit.zone.name for limit in place[LimitReqConf].limits}
-        counted |= {limit.zone.name for limit in place[LimitConnConf].limits}
+        counted = {limit.zone.name for limit in block[LimitReqConf].limits}
+        counted |= {limit.zone.name for limit in block[LimitConnConf].limits}
         if name in counted:
-            return place
+            return block
     return None

@@ -40,7 +40,7 @@ from ..finding import Severity
 from ..flow.flow import Origin, flow_of
 from ..flow.pattern import MANY, chars_of, count, mask_of
 from ..model.backends import passing
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J44", "claim-in-target", Severity.ERROR)
@@ -48,15 +48,15 @@ HARMFUL = mask_of("./:?#")
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    for text, where in _targets(place):
+def check(block: Block) -> Iterator[Hit]:
+    for text, where in _targets(block):
         if text.is_constant:
             continue
-        for origin in sorted(flow_of(place.conf).origins(text, place), key=lambda o: o.name):
+        for origin in sorted(flow_of(block).origins(text, block), key=lambda o: o.name):
             if origin.is_claim and not _is_tame(origin):
                 yield Hit(
                     where,
-                    f'${origin.name} is part of "{where.name}" in {place}: the claim '
+                    f'${origin.name} is part of "{where.name}" in {block}: the claim '
                     "selects where requests go",
                     'select from constant values with a "map"',
                     word=1,
@@ -64,12 +64,12 @@ def check(place: Place) -> Iterator[Hit]:
                 break
 
 
-def _targets(place: Place) -> Iterator[tuple[Template, Statement]]:
-    if place.target is not None:
-        yield place.target.text, passing(place)
-    root = place.find("root", "alias")
+def _targets(block: Block) -> Iterator[tuple[Template, Statement]]:
+    if block.target is not None:
+        yield block.target.text, passing(block)
+    root = block.find("root", "alias")
     if root is not None:
-        yield place[CoreConf].root_path, root
+        yield block[CoreConf].root_path, root
 
 
 def _is_tame(origin: Origin) -> bool:

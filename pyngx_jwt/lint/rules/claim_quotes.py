@@ -56,7 +56,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     is_json = conf.dialect.json_variables
     for _, statement in conf.statements("map"):
         if CLAIM.fullmatch(statement.args[0]):
-            for entry in conf.entries(statement):
+            for entry in conf.analysis.entries(statement):
                 if entry.args and entry.name != "default":
                     yield from _compare(entry, 0, entry.name, is_json=is_json)
     for _, statement in conf.statements("if"):
@@ -77,19 +77,19 @@ def _compare(statement: Statement, word: int, text: str, *, is_json: bool) -> It
     if not text:
         return
     if is_json and _never_json(text):
-        told = "claims are JSON in this dialect: a string has quotes, so this never matches"
+        message = "claims are JSON in this dialect: a string has quotes, so this never matches"
         yield Hit(
-            statement, told, f"write '\"{text.lstrip('~*^')}\"', including the quotes", word=word
+            statement, message, f"write '\"{text.lstrip('~*^')}\"', including the quotes", word=word
         )
     elif not is_json and _is_quoted(text):
-        told = "claims are bare text in this dialect: this has quotes and never matches"
-        yield Hit(statement, told, "remove the inner quotes", word=word)
+        message = "claims are bare text in this dialect: this has quotes and never matches"
+        yield Hit(statement, message, "remove the inner quotes", word=word)
 
 
 def _never_json(text: str) -> bool:
     if text.startswith("~"):
-        found = re.match(r"~\*?\^([A-Za-z]+)", text)
-        return found is not None and not any(_begin_alike(found[1].lower(), w) for w in WORDS)
+        match = re.match(r"~\*?\^([A-Za-z]+)", text)
+        return match is not None and not any(_begin_alike(match[1].lower(), w) for w in WORDS)
     try:
         json.loads(text.removeprefix("\\").lower())
     except ValueError:

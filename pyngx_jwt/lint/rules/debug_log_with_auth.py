@@ -35,8 +35,8 @@ from collections.abc import Iterator
 
 from ...core.main import MainConf
 from ..finding import Severity
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J62", "debug-log-with-auth", Severity.WARN)
@@ -47,17 +47,17 @@ def check(conf: Configuration) -> Iterator[Hit]:
     debugging = [s for _, s in conf.analysis.named("error_log") if _is_debug(s.args[1:])]
     if not debugging:
         return
-    for place in conf.answering:
-        if not place.auth.wanted:
+    for block in conf.answering:
+        if not block.auth.wanted:
             continue
-        for file, words in _lines(place):
+        for file, words in _lines(block):
             statement = next((s for s in debugging if s.args == (file, *words)), None)
             if statement is not None and _is_debug(words):
                 yield Hit(
                     statement,
                     "this log contains request headers, including tokens",
                     "use level debug for troubleshooting only",
-                    ((place.switch, "tokens are required here"),),
+                    ((block.switch, "tokens are required here"),),
                 )
 
 
@@ -65,6 +65,6 @@ def _is_debug(words: tuple[str, ...]) -> bool:
     return any(word.startswith("debug") for word in words)
 
 
-def _lines(place: Place) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _lines(block: Block) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The error_log lines that count: those of the main level if there are no others."""
-    return place[MainConf].error_log_lines or place.conf.analysis.root[MainConf].error_log_lines
+    return block[MainConf].error_log_lines or block.analysis.root[MainConf].error_log_lines

@@ -45,62 +45,62 @@ from ...modules.try_files import TryFilesConf
 from ..finding import Severity
 from ..flow.doors import is_guarded, is_open, is_same, serves_files
 from ..flow.redirects import error_page_of, error_page_statement, find_target
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J34", "error-page-fallback-unprotected", Severity.ERROR)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.wanted:
+def check(block: Block) -> Iterator[Hit]:
+    if not block.auth.wanted:
         return
-    for code in sorted(_refusals(place)):
-        page = error_page_of(place, code)
-        target = find_target(place.server, page.uri.text) if page is not None else None
-        if page is None or target is None or not _answers_the_same(target, place):
+    for code in sorted(_refusals(block)):
+        page = error_page_of(block, code)
+        target = find_target(block.server, page.uri.text) if page is not None else None
+        if page is None or target is None or not _answers_the_same(target, block):
             continue
         severity = Severity.ERROR
         if page.uri.is_constant and not target[CoreConf].is_named:
             if serves_files(target) or target[CoreConf].modifier == "=" or code not in (401, 403):
-                continue  # a page that tells of the refusal
+                continue  # a page about the refusal
             severity = Severity.INFO
         yield Hit(
-            error_page_statement(place, page),
-            f"requests that {place} refuses with {code} are answered by {target} with the same "
+            error_page_statement(block, page),
+            f"requests that {block} refuses with {code} are answered by {target} with the same "
             "content",
             related=((target.statement, "no token is required here"),),
             severity=severity,
         )
 
 
-def _refusals(place: Place) -> set[int]:
+def _refusals(block: Block) -> set[int]:
     """The codes that answer before a token has been found to be good."""
-    found = {401, 403} | {required.status for required in place.auth.required}
-    if place.auth.plan is not None:
-        found.add(place.auth.plan.broken_keys)
-    if place.is_internal:
-        found.add(404)
-    return found
+    codes = {401, 403} | {required.status for required in block.auth.required}
+    if block.auth.plan is not None:
+        codes.add(block.auth.plan.broken_keys)
+    if block.is_internal:
+        codes.add(404)
+    return codes
 
 
-def _answers_the_same(target: Place, place: Place) -> bool:
-    if target is place or target.auth.wanted or is_guarded(target) or target.given("return"):
+def _answers_the_same(target: Block, block: Block) -> bool:
+    if target is block or target.auth.wanted or is_guarded(target) or target.given("return"):
         return False
     fixed = [s for s in target.given("rewrite") if "$" not in s.args[1]]
-    return not fixed and is_same(place, target)
+    return not fixed and is_same(block, target)
 
 
 @rule.each_location
-def check_try_files(place: Place) -> Iterator[Hit]:
-    tried = place[TryFilesConf]
-    if not place.auth.wanted or not tried.candidates or tried.code:
+def check_try_files(block: Block) -> Iterator[Hit]:
+    tried = block[TryFilesConf]
+    if not block.auth.wanted or not tried.candidates or tried.code:
         return
-    target = find_target(place.server, tried.fallback.text)
-    if target is not None and target is not place and is_open(target) and not serves_files(target):
+    target = find_target(block.server, tried.fallback.text)
+    if target is not None and target is not block and is_open(target) and not serves_files(target):
         yield Hit(
-            place.set_by("try_files"),
-            f"{place} falls back to {target}, which clients can request without a token",
+            block.set_by("try_files"),
+            f"{block} falls back to {target}, which clients can request without a token",
             'add "internal" to it, or require a token there too',
             ((target.statement, "no token is required here"),),
         )

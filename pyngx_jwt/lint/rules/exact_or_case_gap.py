@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..model.backends import is_shared, passing
-from ..model.place import Place
+from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
@@ -37,18 +37,18 @@ rule = Rule("J33", "exact-or-case-gap", Severity.ERROR)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    core = place[CoreConf]
-    if not place.is_location or not place.auth.wanted or core.regex or core.is_named:
+def check(block: Block) -> Iterator[Hit]:
+    core = block[CoreConf]
+    if not block.is_location or not block.auth.wanted or core.regex or core.is_named:
         return
     for uri in _spellings(core.name, exact=core.modifier == "="):
-        other = location_of(place.server, uri)
-        if other is None or other is place or other.auth.wanted:
+        other = location_of(block.server, uri)
+        if other is None or other is block or other.auth.wanted:
             continue
-        if is_shared(place, other):
+        if is_shared(block, other):
             yield Hit(
-                place.statement,
-                f"{place} requires a token, but {uri} goes to {other} of the same upstream "
+                block.statement,
+                f"{block} requires a token, but {uri} goes to {other} of the same upstream "
                 "without one",
                 related=((passing(other), "no token is required here"),),
             )

@@ -39,15 +39,15 @@ rule = Rule("J23", "exp-not-required", Severity.INFO)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for place in conf.answering:
-        policy = place.auth.policy
+    for block in conf.answering:
+        policy = block.auth.policy
         if policy is None or policy.exp is not Presence.OPTIONAL:
             continue
-        if place.is_protected and not place.is_internal:
-            if claims_looked_at(place) & {"exp", "*"}:
+        if block.is_protected and not block.is_internal:
+            if claims_looked_at(block) & {"exp", "*"}:
                 continue
             yield Hit(
-                place.switch,
+                block.switch,
                 'a token without "exp" is accepted and never expires',
                 "auth_jwt_require $jwt_claim_exp",
             )

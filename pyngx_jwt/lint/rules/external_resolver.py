@@ -44,8 +44,8 @@ rule = Rule("G08", "external-resolver", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    places = (p for p in conf.answering if p.target is not None and p.target.url is None)
-    used = {place[CoreConf].resolver for place in places}
+    blocks = (p for p in conf.answering if p.target is not None and p.target.url is None)
+    used = {block[CoreConf].resolver for block in blocks}
     for _, statement in conf.statements("resolver"):
         public = [word for word in statement.args if _is_public(word)]
         if public:

@@ -43,12 +43,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
+from ...http.contexts import SERVER
 from ..finding import Severity
 from ..flow.fields import own_fields, protocols, statement_of
 from ..flow.flow import flow_of
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.hosts import open_servers
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G02", "host-spoofing", Severity.WARN)
@@ -58,17 +59,17 @@ WRITTEN = ("http_", "arg_", "cookie_")
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     open_ones = open_servers(conf)
-    for place in conf.places:
-        for kind in [] if place.is_internal else protocols(place):
-            for low, name, value in own_fields(place, kind):
-                names = sorted(o.name for o in flow_of(conf).origins(value, place))
+    for block in conf.blocks:
+        for kind in [] if block.is_internal else protocols(block):
+            for low, name, value in own_fields(block, kind):
+                names = sorted(o.name for o in flow_of(block).origins(value, block))
                 written = [n for n in names if n.startswith(WRITTEN)]
                 if low == "host" and written:
-                    yield _hit(place, statement_of(place, name, kind), written[0], open_ones)
+                    yield _hit(block, statement_of(block, name, kind), written[0], open_ones)
 
 
-def _hit(place: Place, statement: Statement, variable: str, open_ones: frozenset[Place]) -> Hit:
-    servers = [place.server] if place.server.is_server else [*place.conf.servers]
+def _hit(block: Block, statement: Statement, variable: str, open_ones: frozenset[Block]) -> Hit:
+    servers = [block.server] if block.server.is_server else [*block.root.inner(SERVER)]
     severity = None
     if variable == "http_host" and all(server in open_ones for server in servers):
         severity = Severity.INFO

@@ -36,8 +36,8 @@ from ..finding import Severity
 from ..flow.expression import template
 from ..flow.flow import Origin, flow_of
 from ..flow.pattern import LINE_END, chars_of
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G04", "http-splitting", Severity.ERROR)
@@ -52,12 +52,12 @@ NAMES = (
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for place, statement in conf.statements(*NAMES):
+    for block, statement in conf.statements(*NAMES):
         word, text = _headed(statement)
-        if not word or "$" not in text or place.is_internal:
+        if not word or "$" not in text or block.is_internal:
             continue
-        for origin in _origins(place, statement, text):
-            if origin.name in DECODED and _has_line_ends(origin) and not _is_exact(place):
+        for origin in _origins(block, statement, text):
+            if origin.name in DECODED and _has_line_ends(origin) and not _is_exact(block):
                 part = "a part of it" if origin.part is not None else "it"
                 yield Hit(
                     statement,
@@ -84,19 +84,19 @@ def _headed(statement: Statement) -> tuple[int, str]:
     return (1, args[0]) if statement.name == "proxy_pass" else (2, args[1])
 
 
-def _origins(place: Place, statement: Statement, text: str) -> list[Origin]:
-    found = template(text)
-    if found is None:
+def _origins(block: Block, statement: Statement, text: str) -> list[Origin]:
+    text_template = template(text)
+    if text_template is None:
         return []
-    if statement.name == "rewrite" and any(n.startswith("$") for n in found.names):
-        found = Template("".join(f"${{{n}}}" for n in found.names if n[0] != "$"))
-    return sorted(flow_of(place.conf).origins(found, place), key=lambda o: o.name)
+    if statement.name == "rewrite" and any(n.startswith("$") for n in text_template.names):
+        text_template = Template("".join(f"${{{n}}}" for n in text_template.names if n[0] != "$"))
+    return sorted(flow_of(block).origins(text_template, block), key=lambda o: o.name)
 
 
 def _has_line_ends(origin: Origin) -> bool:
     return origin.part is None or bool(chars_of(origin.part) & LINE_END)
 
 
-def _is_exact(place: Place) -> bool:
+def _is_exact(block: Block) -> bool:
     """Whether the URI is known here."""
-    return any(p.is_location and p[CoreConf].modifier == "=" for p in place.outward())
+    return any(p.is_location and p[CoreConf].modifier == "=" for p in block.outward())

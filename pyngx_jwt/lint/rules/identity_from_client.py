@@ -30,8 +30,8 @@ from collections.abc import Iterator
 from ..finding import Severity
 from ..flow.fields import carriers
 from ..flow.flow import flow_of
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J45", "identity-from-client", Severity.ERROR)
@@ -45,27 +45,27 @@ WRITTEN = ("http_", "arg_", "cookie_")
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     claimed: set[str] = set()
-    places = [p for p in conf.answering if p.target is not None and p.auth.wanted]
-    for place in places:
-        for low, _, value in place.gateway.fields:
-            if flow_of(conf).has_claims(value, place):
+    blocks = [p for p in conf.answering if p.target is not None and p.auth.wanted]
+    for block in blocks:
+        for low, _, value in block.gateway.fields:
+            if flow_of(block).has_claims(value, block):
                 claimed.add(low)
-    for place in places:
-        yield from _check(place, claimed)
+    for block in blocks:
+        yield from _check(block, claimed)
 
 
-def _check(place: Place, claimed: set[str]) -> Iterator[Hit]:
-    for low, name, value in place.gateway.fields:
+def _check(block: Block, claimed: set[str]) -> Iterator[Hit]:
+    for low, name, value in block.gateway.fields:
         if value.is_constant or not (low in claimed or NAME.search(low)):
             continue
-        origins = flow_of(place.conf).origins(value, place)
+        origins = flow_of(block).origins(value, block)
         written = sorted(o.name for o in origins if o.name.startswith(WRITTEN))
-        written = [w for w in written if w not in carriers(place)]
+        written = [w for w in written if w not in carriers(block)]
         if written and not any(o.is_claim for o in origins):
-            given = [s for p in place.outward() for s in p.given(place.named(place.gateway.set_by))]
+            given = [s for p in block.outward() for s in p.given(block.named(block.gateway.set_by))]
             yield Hit(
-                next((s for s in given if s.args[0] == name), place.statement),
-                f'"{name}" identifies the user to the upstream of {place}, but the client controls '
+                next((s for s in given if s.args[0] == name), block.statement),
+                f'"{name}" identifies the user to the upstream of {block}, but the client controls '
                 f"${written[0]}",
                 "use a claim of the token",
             )

@@ -31,20 +31,20 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.fields import lost_fields, passes_on
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J41", "identity-header-inheritance-lost", Severity.ERROR)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    for low, lost in lost_fields(place):
-        if passes_on(place, low):
-            setter = place.named(place.gateway.set_by)
+def check(block: Block) -> Iterator[Hit]:
+    for low, lost in lost_fields(block):
+        if passes_on(block, low):
+            setter = block.named(block.gateway.set_by)
             yield Hit(
-                place.set_by(setter),
-                f'"{lost.args[0]}" is not set in {place}: its own "{setter}" replaces '
+                block.set_by(setter),
+                f'"{lost.args[0]}" is not set in {block}: its own "{setter}" replaces '
                 "the inherited ones, so the upstream gets the client's value",
                 "repeat it here",
                 ((lost, "this is not inherited"),),

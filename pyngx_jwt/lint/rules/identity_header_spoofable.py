@@ -37,8 +37,8 @@ from collections.abc import Iterator
 from ..finding import Severity
 from ..flow.fields import identity_fields, lost_fields, passes_on
 from ..model.backends import backends_of, passing
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J40", "identity-header-spoofable", Severity.ERROR)
@@ -46,27 +46,27 @@ rule = Rule("J40", "identity-header-spoofable", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    told: dict[str, dict[str, tuple[str, Place]]] = {}  # backends, fields
-    for place in conf.answering:
-        fields = identity_fields(place) if place.target is not None else {}
-        for backend in backends_of(place) if fields else ():
-            of_backend = told.setdefault(backend.key, {})
+    identities: dict[str, dict[str, tuple[str, Block]]] = {}  # backends, fields
+    for block in conf.answering:
+        fields = identity_fields(block) if block.target is not None else {}
+        for backend in backends_of(block) if fields else ():
+            of_backend = identities.setdefault(backend.key, {})
             for low, name in fields.items():
-                of_backend.setdefault(low, (name, place))
-    for place in conf.answering if told else ():
-        if not place.is_internal:
-            yield from _check(place, told)
+                of_backend.setdefault(low, (name, block))
+    for block in conf.answering if identities else ():
+        if not block.is_internal:
+            yield from _check(block, identities)
 
 
-def _check(place: Place, told: dict[str, dict[str, tuple[str, Place]]]) -> Iterator[Hit]:
-    known = {low for low, _ in lost_fields(place)}
-    for backend in backends_of(place):
-        for low, (name, other) in told.get(backend.key, {}).items():
-            if low not in known and passes_on(place, low):
+def _check(block: Block, identities: dict[str, dict[str, tuple[str, Block]]]) -> Iterator[Hit]:
+    known = {low for low, _ in lost_fields(block)}
+    for backend in backends_of(block):
+        for low, (name, other) in identities.get(backend.key, {}).items():
+            if low not in known and passes_on(block, low):
                 known.add(low)
                 yield Hit(
-                    passing(place),
-                    f'clients can send "{name}" to {backend.name} through {place}, '
+                    passing(block),
+                    f'clients can send "{name}" to {backend.name} through {block}, '
                     f"where {other} sends the user's identity",
                     f'proxy_set_header {name} "";',
                     ((passing(other), f'"{name}" is a claim of the token here'),),

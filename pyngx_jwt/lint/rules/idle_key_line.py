@@ -37,8 +37,8 @@ from ...conf.parse import Statement
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.jwks import REQUEST, key_locations
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("D26", "idle-key-line", Severity.INFO)
@@ -52,35 +52,35 @@ def check_locations(conf: Configuration) -> Iterator[Hit]:
         return
     if any("$" in statement.args[0] for _, statement in conf.statements(REQUEST)):
         return
-    asked = {id(found.place) for found in key_locations(conf)}
-    for place in conf.answering:
-        if _is_for_keys(place) and id(place) not in asked:
-            told = f"no block that requires tokens uses {place} for keys"
-            yield Hit(place.statement, told, 'use it with "auth_jwt_key_request"')
+    used = {id(key_location.block) for key_location in key_locations(conf)}
+    for block in conf.answering:
+        if _is_for_keys(block) and id(block) not in used:
+            message = f"no block that requires tokens uses {block} for keys"
+            yield Hit(block.statement, message, 'use it with "auth_jwt_key_request"')
 
 
-def _is_for_keys(place: Place) -> bool:
+def _is_for_keys(block: Block) -> bool:
     """Whether it is there for nothing but keys, by its name."""
-    if not place.is_location or not place.is_internal or place.target is None:
+    if not block.is_location or not block.is_internal or block.target is None:
         return False
-    return "jwks" in place[CoreConf].name.lower()
+    return "jwks" in block[CoreConf].name.lower()
 
 
-@rule.each_place
-def check_twice(place: Place) -> Iterator[Hit]:
-    seen: dict[tuple[str, ...], Statement] = {}
-    for statement in place.given(*SOURCES):
-        first = seen.setdefault((statement.name, *statement.args), statement)
+@rule.each_block
+def check_twice(block: Block) -> Iterator[Hit]:
+    first_uses: dict[tuple[str, ...], Statement] = {}
+    for statement in block.given(*SOURCES):
+        first = first_uses.setdefault((statement.name, *statement.args), statement)
         if first is not statement:
-            told = "this key source is configured twice"
-            yield Hit(statement, told, related=((first, "first configured here"),))
+            message = "this key source is configured twice"
+            yield Hit(statement, message, related=((first, "first configured here"),))
 
 
 @rule.each_location
-def check_cache(place: Place) -> Iterator[Hit]:
-    conf = place.auth.conf
+def check_cache(block: Block) -> Iterator[Hit]:
+    conf = block.auth.conf
     if not conf.key_lifetime or not conf.has_key_source:
         return
     if not any(name.text.is_constant for name in (*conf.key_files, *conf.key_requests)):
-        told = "keys are not cached, because their sources have variables in their names"
-        yield Hit(place.set_by("auth_jwt_key_cache"), told)
+        message = "keys are not cached, because their sources have variables in their names"
+        yield Hit(block.set_by("auth_jwt_key_cache"), message)

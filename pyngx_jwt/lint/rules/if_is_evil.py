@@ -43,7 +43,7 @@ from itertools import pairwise
 from ...conf.parse import Statement
 from ...http.contexts import LOCATION_IF
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("G10", "if-is-evil", Severity.WARN)
@@ -52,32 +52,32 @@ LEAVING = {"last", "redirect", "permanent"}
 COLLECTED = {"access_log", "limit_rate", "limit_rate_after"}
 
 
-@rule.each_place
-def check(place: Place) -> Iterator[Hit]:
-    if not place.is_location:
+@rule.each_block
+def check(block: Block) -> Iterator[Hit]:
+    if not block.is_location:
         return
-    blocks = [block for block in place.inner(LOCATION_IF) if not _leaves(block)]
-    tries = place.given("try_files")
+    blocks = [block for block in block.inner(LOCATION_IF) if not _leaves(block)]
+    tries = block.given("try_files")
     for block in blocks if tries else ():
         yield Hit(
             block.statement,
-            f'"try_files" of {place} has no effect if this condition is true',
+            f'"try_files" of {block} has no effect if this condition is true',
             'use a "map" for the condition',
             ((tries[-1], "this is not inherited"),),
         )
-    settings = [(block, found) for block in blocks if (found := _settings(block))]
+    settings = [(block, statements) for block in blocks if (statements := _settings(block))]
     for (block, earlier), (other, later) in pairwise(settings):
         if not _exclude(block, other):
             yield Hit(
                 earlier[0],
-                f'"{earlier[0].name}" has no effect in {place} if a later condition is also true',
+                f'"{earlier[0].name}" has no effect in {block} if a later condition is also true',
                 'use a "map" for the conditions',
                 ((later[0], "then only this applies"),),
             )
             return
 
 
-def _leaves(block: Place) -> bool:
+def _leaves(block: Block) -> bool:
     """Whether no request that comes in is served by it."""
     return any(
         statement.name == "return" or (statement.name == "rewrite" and _goes_on(statement))
@@ -93,16 +93,16 @@ def _goes_on(statement: Statement) -> bool:
     )
 
 
-def _exclude(one: Place, other: Place) -> bool:
+def _exclude(one: Block, other: Block) -> bool:
     """Whether no request has both conditions: one variable, two values."""
     (name, sign, value), (other_name, other_sign, other_value) = _terms(one), _terms(other)
     return name == other_name and sign == other_sign == "=" and value != other_value
 
 
-def _terms(block: Place) -> tuple[str, str, str]:
+def _terms(block: Block) -> tuple[str, str, str]:
     words = " ".join(block.statement.args).strip("() ").split(" ", 2)
     return words[0], words[1] if len(words) > 1 else "", words[-1]
 
 
-def _settings(block: Place) -> list[Statement]:
+def _settings(block: Block) -> list[Statement]:
     return [s for s in block.own if s.name not in REWRITING | COLLECTED]

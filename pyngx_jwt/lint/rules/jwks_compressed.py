@@ -47,10 +47,10 @@ rule = Rule("J15", "jwks-compressed", Severity.INFO)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in nginx_key_locations(conf):
-        expanded = found.place[GunzipConf].gunzip and conf.dialect.expands_keys
-        if passes_on(found.place, "accept-encoding") and not expanded:
-            yield found.fault(
+    for fetched in nginx_key_locations(conf):
+        expanded = fetched.block[GunzipConf].gunzip and conf.dialect.expands_keys
+        if passes_on(fetched.block, "accept-encoding") and not expanded:
+            yield fetched.fault(
                 "keys may be compressed, because clients accept that, and then cannot be used",
                 'proxy_set_header Accept-Encoding ""',
             )

@@ -45,10 +45,10 @@ rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in nginx_key_locations(conf):
-        passed = [n for n in ("Authorization", "Cookie") if passes_on(found.place, n.lower())]
+    for fetched in nginx_key_locations(conf):
+        passed = [n for n in ("Authorization", "Cookie") if passes_on(fetched.block, n.lower())]
         if passed:
-            yield found.fault(
+            yield fetched.fault(
                 f"the client's {' and '.join(passed)} is sent to the key server",
                 "proxy_pass_request_headers off",
             )

@@ -41,11 +41,11 @@ rule = Rule("J10", "jwks-location-public", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in proxied_key_locations(conf):
-        if is_open(found.place):
+    for fetched in proxied_key_locations(conf):
+        if is_open(fetched.block):
             yield Hit(
-                found.place.statement,
-                f"clients can request {found.place}, which fetches keys",
+                fetched.block.statement,
+                f"clients can request {fetched.block}, which fetches keys",
                 'add "internal" to it',
-                found.asked,
+                fetched.related,
             )

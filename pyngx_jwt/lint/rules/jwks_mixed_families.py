@@ -53,9 +53,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
 def _repeated(jwks: list[Jwk]) -> Iterator[str]:
     """The kids of different keys."""
     first: dict[str, Jwk] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
     for jwk in jwks:
         kid = jwk.get("kid")
-        if isinstance(kid, str) and first.setdefault(kid, jwk) != jwk and kid not in told:
-            told.add(kid)
+        if isinstance(kid, str) and first.setdefault(kid, jwk) != jwk and kid not in reported:
+            reported.add(kid)
             yield kid

@@ -63,18 +63,18 @@ rule = Rule("J13", "jwks-not-cached", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in nginx_key_locations(conf):
-        if kept_by_module(found.asking) or kept_in_cache(found.place):
+    for fetched in nginx_key_locations(conf):
+        if kept_by_module(fetched.asking) or kept_in_cache(fetched.block):
             continue
-        if found.place.caching.zone is None:
-            yield found.fault(
+        if fetched.block.caching.zone is None:
+            yield fetched.fault(
                 "keys are fetched for every request",
                 'cache them with "proxy_cache" and "proxy_cache_valid"',
             )
         else:
             yield Hit(
-                found.place.set_by(found.place.named("cache")),
+                fetched.block.set_by(fetched.block.named("cache")),
                 "keys are cached only if the key server sets a caching time",
                 'add "proxy_cache_valid 200 10m"',
-                found.asked,
+                fetched.related,
             )

@@ -59,14 +59,14 @@ rule = Rule("J11", "jwks-over-http", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in key_locations(conf):
-        target = found.place.target
-        for url in flow_of(conf).values(target.text, found.place) if target else ():
+    for fetched in key_locations(conf):
+        target = fetched.block.target
+        for url in flow_of(fetched.block).values(target.text, fetched.block) if target else ():
             if not url.lower().startswith("http://"):
                 continue
-            remote = [name for name in servers_behind(found.place, url) if not is_local(name)]
+            remote = [name for name in servers_behind(fetched.block, url) if not is_local(name)]
             if remote:
-                yield found.fault(
+                yield fetched.fault(
                     f"keys are fetched from {remote[0]} without TLS",
                     "fetch them with https",
                 )

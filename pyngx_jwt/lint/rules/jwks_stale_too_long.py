@@ -53,8 +53,8 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.jwks import kept_by_module, kept_in_cache, key_locations
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J16", "jwks-stale-too-long", Severity.WARN)
@@ -63,25 +63,27 @@ DAY = 24 * 60 * 60  # seconds
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in key_locations(conf):
-        seconds = kept_in_cache(found.place)
+    for fetched in key_locations(conf):
+        seconds = kept_in_cache(fetched.block)
         if seconds > DAY:
-            where = found.place.set_by(found.place.named("cache_valid"))
-            yield Hit(where, _told(seconds), related=found.asked)
-        seconds = int(kept_by_module(found.asking))
+            where = fetched.block.set_by(fetched.block.named("cache_valid"))
+            yield Hit(where, _message(seconds), related=fetched.related)
+        seconds = int(kept_by_module(fetched.asking))
         if seconds > DAY:
             yield Hit(
-                found.asking.set_by("auth_jwt_key_cache"), _told(seconds), related=found.asked
+                fetched.asking.set_by("auth_jwt_key_cache"),
+                _message(seconds),
+                related=fetched.related,
             )
 
 
 @rule.each_location
-def check_files(place: Place) -> Iterator[Hit]:
+def check_files(block: Block) -> Iterator[Hit]:
     """In NGINX Plus keys of a file are kept as well."""
-    seconds = int(kept_by_module(place))
-    if place.auth.wanted and place.auth.key_files and seconds > DAY:
-        yield Hit(place.set_by("auth_jwt_key_cache"), _told(seconds))
+    seconds = int(kept_by_module(block))
+    if block.auth.wanted and block.auth.key_files and seconds > DAY:
+        yield Hit(block.set_by("auth_jwt_key_cache"), _message(seconds))
 
 
-def _told(seconds: int) -> str:
+def _message(seconds: int) -> str:
     return f"keys are cached for {seconds / DAY:.3g} days, even if they are withdrawn meanwhile"

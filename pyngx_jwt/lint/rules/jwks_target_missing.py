@@ -32,8 +32,8 @@ from collections.abc import Iterator
 from ..finding import Severity
 from ..flow.doors import is_same
 from ..flow.jwks import KeyRequested, falls_through, key_requests
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..model.probe import located
 from ..rule import Hit, Rule
 
@@ -42,30 +42,30 @@ rule = Rule("J17", "jwks-target-missing", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in key_requests(conf):
-        server = found.asking.server
+    for key_request in key_requests(conf):
+        server = key_request.asking.server
         if server.given("rewrite", "return", "if"):  # which may lead elsewhere
             continue
-        probe, place = located(server, found.uri.partition("?")[0])
-        hint = f'add "location = {found.uri.partition("?")[0]}" to {server}'
-        if place is None:
-            yield Hit(found.statement, f"{found.uri} responds with a redirect", hint)
-        elif falls_through(place, found.uri):
-            location = place.level.location
+        probe, block = located(server, key_request.uri.partition("?")[0])
+        hint = f'add "location = {key_request.uri.partition("?")[0]}" to {server}'
+        if block is None:
+            yield Hit(key_request.statement, f"{key_request.uri} responds with a redirect", hint)
+        elif falls_through(block, key_request.uri):
+            location = block.level.location
             assert location is not None
-            if place.target is None and os.path.exists(location.path_of(probe)):
+            if block.target is None and os.path.exists(location.path_of(probe)):
                 continue
-            where = place if place.is_location else f"no location of {server}"
+            where = block if block.is_location else f"no location of {server}"
             yield Hit(
-                found.statement,
-                f"keys are requested from {found.uri}, which reaches {where}",
+                key_request.statement,
+                f"keys are requested from {key_request.uri}, which reaches {where}",
                 hint,
-                severity=_severity(place, found),
+                severity=_severity(block, key_request),
             )
 
 
-def _severity(place: Place, found: KeyRequested) -> Severity:
+def _severity(block: Block, key_request: KeyRequested) -> Severity:
     """Another server than the application's may well have keys."""
-    if place.target is None or place.auth.wanted or is_same(place, found.asking):
+    if block.target is None or block.auth.wanted or is_same(block, key_request.asking):
         return Severity.ERROR
     return Severity.WARN

@@ -47,12 +47,12 @@ rule = Rule("J12", "jwks-tls-unverified", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for found in key_locations(conf):
-        target = found.place.target
+    for fetched in key_locations(conf):
+        target = fetched.block.target
         if target is None or not target.text.text.startswith("https:"):
             continue
-        if not verifies(found.place):
-            yield found.fault(
+        if not verifies(fetched.block):
+            yield fetched.fault(
                 f"keys are fetched from {target.text.text} without verifying its certificate",
                 'set "proxy_ssl_verify on" and "proxy_ssl_trusted_certificate"',
             )

@@ -38,9 +38,9 @@ from collections.abc import Iterator
 
 from ...jwt import Form, KeySet, KeySetError
 from ..finding import Severity
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.keys import KeySource, allowed_for, key_sets_of, key_sources, policy_of
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J02", "jwks-unusable", Severity.ERROR)
@@ -53,9 +53,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
             if isinstance(source.document, dict) and "keys" in source.document:
                 yield Hit(source.statement, _reason(source))
             continue
-        place = next((place for place in source.places if not _verifies(place)), None)
-        if place is not None:
-            yield Hit(source.statement, *_misfit(place))
+        block = next((block for block in source.blocks if not _verifies(block)), None)
+        if block is not None:
+            yield Hit(source.statement, *_misfit(block))
 
 
 def _reason(source: KeySource) -> str:
@@ -67,20 +67,20 @@ def _reason(source: KeySource) -> str:
     return "no usable key in the JWK Set"
 
 
-def _verifies(place: Place) -> bool:
+def _verifies(block: Block) -> bool:
     """Whether a key is for an algorithm that is allowed, as far as that is known."""
-    policy = policy_of(place)
+    policy = policy_of(block)
     if policy.form is not Form.SIGNED or not policy.check_signature:
         return True
     return any(
-        key_set is None or any(allowed_for(key, place) for key in key_set.keys)
-        for key_set in key_sets_of(place)
+        key_set is None or any(allowed_for(key, block) for key in key_set.keys)
+        for key_set in key_sets_of(block)
     )
 
 
-def _misfit(place: Place) -> tuple[str, str]:
-    allowed = sorted(policy_of(place).algorithms)
+def _misfit(block: Block) -> tuple[str, str]:
+    allowed = sorted(policy_of(block).algorithms)
     if not allowed:
-        return f"every token is refused in {place}: no algorithm is allowed", 'set "auth_jwt_alg"'
-    told = f", which allows {', '.join(allowed)}" if len(allowed) < 4 else ""
-    return f"no key can verify signatures in {place}{told}: every token is refused", ""
+        return f"every token is refused in {block}: no algorithm is allowed", 'set "auth_jwt_alg"'
+    allowance = f", which allows {', '.join(allowed)}" if len(allowed) < 4 else ""
+    return f"no key can verify signatures in {block}{allowance}: every token is refused", ""

@@ -37,9 +37,9 @@ from collections.abc import Iterator
 
 from ...jwt import Key, Requirement
 from ..finding import Severity
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.keys import KeySource, key_sources, policy_of
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J03", "key-alg-unpinned", Severity.WARN)
@@ -47,25 +47,25 @@ rule = Rule("J03", "key-alg-unpinned", Severity.WARN)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    if not conf.dialect.pins_algorithms:  # its directive tells no more than the family
+    if not conf.dialect.pins_algorithms:  # its directive names the family only
         return
     for source in key_sources(conf):
-        if all(_demands_alg(place) for place in source.places):
+        if all(_demands_alg(block) for block in source.blocks):
             continue
         loose = [key for key in source.keys if len(source.algorithms(key)) > 1]
         if loose:
             names = ", ".join(sorted(source.algorithms(loose[0])))
-            yield Hit(source.statement, f"{_told(loose[0])} verifies {names}", _hint(source))
+            yield Hit(source.statement, f"{_named(loose[0])} verifies {names}", _hint(source))
 
 
-def _demands_alg(place: Place) -> bool:
+def _demands_alg(block: Block) -> bool:
     return any(
         isinstance(demand, Requirement) and demand.in_header and demand.path == ("alg",)
-        for demand in policy_of(place).demands
+        for demand in policy_of(block).demands
     )
 
 
-def _told(key: Key) -> str:
+def _named(key: Key) -> str:
     return "the key" if key.kid is None else f'the key "{key.kid}"'
 
 

@@ -43,16 +43,16 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for _, statement in conf.statements("auth_jwt_key_file"):
         name, *form = statement.args
         if name.startswith(("http://", "https://")):
-            told = "this is a file name, a URL is not fetched"
+            message = "this is a file name, a URL is not fetched"
             hint = 'use "auth_jwt_key_request", and a location with "proxy_pass" for the URL'
-            yield Hit(statement, told, hint, word=1)
+            yield Hit(statement, message, hint, word=1)
         elif "$" not in name and form in ([], ["jwks"]):
-            found = _form_of(conf.scope.conf_name(name))
-            if found:
-                yield Hit(statement, f"{found[0]}, not a JWK Set", found[1], word=1)
+            mistake = _mistake(conf.scope.conf_name(name))
+            if mistake:
+                yield Hit(statement, f"{mistake[0]}, not a JWK Set", mistake[1], word=1)
 
 
-def _form_of(path: str) -> tuple[str, str] | None:
+def _mistake(path: str) -> tuple[str, str] | None:
     """What the file is instead of a JWK Set, and what to do; None if it is not known to be
     another thing."""
     try:
@@ -65,11 +65,11 @@ def _form_of(path: str) -> tuple[str, str] | None:
     if octets.lstrip().startswith(b"-----BEGIN"):
         return "the file is PEM", 'convert the key to a JWK; in a JWK Set it can also have a "kid"'
     try:
-        found = json.loads(octets)
+        document = json.loads(octets)
     except (ValueError, RecursionError):
         return None
-    if isinstance(found, dict) and "kty" in found and "keys" not in found:
+    if isinstance(document, dict) and "kty" in document and "keys" not in document:
         return "the file is a single key", 'put it into a list: {"keys": [...]}'
-    if isinstance(found, list):
+    if isinstance(document, list):
         return "the file is a bare list", 'put it into an object: {"keys": [...]}'
     return None

@@ -31,9 +31,9 @@ from collections.abc import Iterator
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.doors import is_guarded, serves_files
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.keys import KeySource, key_sources
-from ..model.place import Place
 from ..model.probe import located
 from ..rule import Hit, Rule
 
@@ -43,17 +43,17 @@ rule = Rule("J07", "key-file-in-docroot", Severity.ERROR)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     sources = [source for source in key_sources(conf) if source.path and _matters(source)]
-    folders = list(_folders(conf)) if sources else []
+    directories = list(_directories(conf)) if sources else []
     for source in sources:
-        for server, folder, around in folders:
-            uri = _uri(source.path, folder, around)
-            place = _serving(server, uri, source.path) if uri else None
-            if place is not None:
+        for server, directory, around in directories:
+            uri = _uri(source.path, directory, around)
+            block = _serving(server, uri, source.path) if uri else None
+            if block is not None:
                 yield Hit(
                     source.statement,
-                    f'"{source.path}" is served by {place} as {uri}',
+                    f'"{source.path}" is served by {block} as {uri}',
                     "move it to a directory that is not served",
-                    ((place.set_by("root", "alias"), "this directory is served"),),
+                    ((block.set_by("root", "alias"), "this directory is served"),),
                     severity=Severity.ERROR if source.has_secret else Severity.WARN,
                 )
                 break
@@ -64,25 +64,25 @@ def _matters(source: KeySource) -> bool:
     return source.has_secret or not source.keys
 
 
-def _folders(conf: Configuration) -> Iterator[tuple[Place, str, str]]:
-    """The folders that are served, each with its server and the URI that leads to it."""
-    seen: set[tuple[int, str, str]] = set()
-    for place in conf.answering:
-        core = place[CoreConf]
+def _directories(conf: Configuration) -> Iterator[tuple[Block, str, str]]:
+    """The directories that are served, each with its server and the URI that leads to it."""
+    reported: set[tuple[int, str, str]] = set()
+    for block in conf.answering:
+        core = block[CoreConf]
         if not core.root_path.is_constant or core.alias_length < 0:
             continue
         around = "" if core.alias_of is None else core.alias_of[CoreConf].name
-        folder = conf.scope.full_name(core.root_path.text)
-        if (id(place.server), folder, around) not in seen:
-            seen.add((id(place.server), folder, around))
-            yield place.server, folder, around
+        directory = conf.scope.full_name(core.root_path.text)
+        if (id(block.server), directory, around) not in reported:
+            reported.add((id(block.server), directory, around))
+            yield block.server, directory, around
 
 
-def _uri(path: str, folder: str, around: str) -> str:
-    """The URI of a file, "" if it is not in the folder."""
+def _uri(path: str, directory: str, around: str) -> str:
+    """The URI of a file, "" if it is not in the directory."""
     for name, base in (
-        (os.path.normpath(path), os.path.normpath(folder)),
-        (_real(path), _real(folder)),
+        (os.path.normpath(path), os.path.normpath(directory)),
+        (_real(path), _real(directory)),
     ):
         if name.startswith(f"{base.rstrip('/')}/"):
             rest = name[len(base.rstrip("/")) :]
@@ -94,15 +94,15 @@ def _real(path: str) -> str:
     return os.path.realpath(path.encode("latin-1")).decode("latin-1")
 
 
-def _serving(server: Place, uri: str, path: str) -> Place | None:
-    """The place that gives the file to clients, None if none does."""
-    probe, place = located(server, uri)
-    if place is None or place.is_internal or place.given("return"):
+def _serving(server: Block, uri: str, path: str) -> Block | None:
+    """The block that gives the file to clients, None if none does."""
+    probe, block = located(server, uri)
+    if block is None or block.is_internal or block.given("return"):
         return None
-    if is_guarded(place) and not place.auth.wanted:
+    if is_guarded(block) and not block.auth.wanted:
         return None
-    if not serves_files(place):
+    if not serves_files(block):
         return None
-    location = place.level.location
+    location = block.level.location
     assert location is not None
-    return place if _real(location.path_of(probe)) == _real(path) else None
+    return block if _real(location.path_of(probe)) == _real(path) else None

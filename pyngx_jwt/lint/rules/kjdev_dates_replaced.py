@@ -45,8 +45,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if claim not in USUAL or (operator in USUAL[claim] and expected in NOW):
             continue
         if claim == "exp":
-            told = "in kjdev's module this replaces the check whether the token has expired"
-            yield Hit(statement, told, "remove it, or compare with $jwt_nowtime")
+            message = "in kjdev's module this replaces the check whether the token has expired"
+            yield Hit(statement, message, "remove it, or compare with $jwt_nowtime")
         else:
-            told = 'this does not check that "nbf" is in the past'
-            yield Hit(statement, told, "write auth_jwt_require_claim nbf le $jwt_nowtime")
+            message = 'this does not check that "nbf" is in the past'
+            yield Hit(statement, message, "write auth_jwt_require_claim nbf le $jwt_nowtime")

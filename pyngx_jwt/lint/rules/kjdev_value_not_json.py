@@ -62,8 +62,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
         return
     for _, statement in conf.statements("auth_jwt"):
         if "$" in statement.args[0]:
-            told = "the realm is literal: variables in it are not replaced"
-            yield Hit(statement, told, word=1)
+            message = "the realm is literal: variables in it are not replaced"
+            yield Hit(statement, message, word=1)
     texts = _plain_texts(conf)
     for _, statement in conf.statements(*REQUIRE):
         expected = statement.args[2]
@@ -72,26 +72,26 @@ def check(conf: Configuration) -> Iterator[Hit]:
         variable = VARIABLE.fullmatch(expected)
         text = texts.get(variable[1].lower()) if variable else None
         if variable and text is not None:
-            yield Hit(statement, _told(variable[1], text), word=3)
+            yield Hit(statement, _message(variable[1], text), word=3)
         elif variable and TEXTS.fullmatch(variable[1].lower()):
             yield Hit(statement, f"${variable[1]} must be JSON, and never is", word=3)
 
 
-def _told(name: str, text: str) -> str:
+def _message(name: str, text: str) -> str:
     return f'${name} must be JSON, and can be the text {text}: it needs quotes, "{text}"'
 
 
 def _plain_texts(conf: Configuration) -> dict[str, str]:
-    """Variables that can be a text which is no JSON, with one such text."""
-    found: dict[str, str] = {}
+    """Variables that can be a text that is not JSON, with one such text."""
+    texts: dict[str, str] = {}
     for _, statement in conf.statements("map", "geo", "split_clients"):
-        for entry in conf.entries(statement):
+        for entry in conf.analysis.entries(statement):
             if entry.args and _is_plain(entry.args[-1]):
-                found.setdefault(statement.args[-1][1:].lower(), entry.args[-1])
+                texts.setdefault(statement.args[-1][1:].lower(), entry.args[-1])
     for _, statement in conf.statements("set"):
         if _is_plain(statement.args[1]):
-            found.setdefault(statement.args[0][1:].lower(), statement.args[1])
-    return found
+            texts.setdefault(statement.args[0][1:].lower(), statement.args[1])
+    return texts
 
 
 def _is_plain(text: str) -> bool:

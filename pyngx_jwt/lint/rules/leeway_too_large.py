@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J22", "leeway-too-large", Severity.WARN)
@@ -35,11 +35,11 @@ MOST = 300  # seconds
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    policy = place.auth.policy
-    if place.is_protected and policy is not None and policy.leeway > MOST:
+def check(block: Block) -> Iterator[Hit]:
+    policy = block.auth.policy
+    if block.is_protected and policy is not None and policy.leeway > MOST:
         yield Hit(
-            place.set_by("auth_jwt_leeway"),
+            block.set_by("auth_jwt_leeway"),
             f"tokens are accepted {policy.leeway} seconds after they have expired",
             "clocks differ by seconds: 30s to 60s are enough",
         )

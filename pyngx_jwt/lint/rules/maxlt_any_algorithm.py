@@ -28,20 +28,20 @@ from collections.abc import Iterator
 
 from ...modules.auth_jwt.dialects.maxlt import ANY_ALGORITHM, MaxltConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("D09", "maxlt-any-algorithm", Severity.WARN)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    conf = place.auth.conf
-    if not isinstance(conf, MaxltConf) or not place.auth.wanted:
+def check(block: Block) -> Iterator[Hit]:
+    conf = block.auth.conf
+    if not isinstance(conf, MaxltConf) or not block.auth.wanted:
         return
     if conf.auth_jwt_alg == ANY_ALGORITHM:
         yield Hit(
-            place.set_by("auth_jwt_alg", "auth_jwt"),
+            block.set_by("auth_jwt_alg", "auth_jwt"),
             "tokens of any algorithm that fits the key are accepted",
             'set the algorithm of the issuer with "auth_jwt_alg"',
         )

@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.doors import is_open, is_same
-from ..model.place import Place
+from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
@@ -41,21 +41,21 @@ rule = Rule("J36", "merge-slashes-off", Severity.ERROR)
 
 
 @rule.each_server
-def check(server: Place) -> Iterator[Hit]:
+def check(server: Block) -> Iterator[Hit]:
     if server[CoreConf].merge_slashes:
         return
-    for place in server.walk():
-        core = place[CoreConf]
-        if not place.is_location or not place.auth.wanted or core.regex or core.is_named:
+    for block in server.walk():
+        core = block[CoreConf]
+        if not block.is_location or not block.auth.wanted or core.regex or core.is_named:
             continue
         for uri in _doubled(core.name):
             other = location_of(server, uri)
-            if other is not None and is_open(other) and is_same(place, other):
+            if other is not None and is_open(other) and is_same(block, other):
                 yield Hit(
                     server.set_by("merge_slashes"),
-                    f"{uri} reaches {other}, which requires no token, instead of {place}",
+                    f"{uri} reaches {other}, which requires no token, instead of {block}",
                     "leave it on",
-                    ((place.statement, "a token is required here"),),
+                    ((block.statement, "a token is required here"),),
                 )
                 return
 

@@ -39,7 +39,7 @@ from ...modules.mirror import MirrorConf
 from ..finding import Severity
 from ..flow.fields import forwarded, shown
 from ..model.backends import is_shared, passing
-from ..model.place import Place
+from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
@@ -47,18 +47,18 @@ rule = Rule("J65", "mirror-duplicates-token", Severity.INFO)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.wanted or place.is_internal:
+def check(block: Block) -> Iterator[Hit]:
+    if not block.auth.wanted or block.is_internal:
         return
-    for uri in place[MirrorConf].uris or ():
-        other = location_of(place.server, uri)
-        if other is None or other is place or is_shared(place, other):
+    for uri in block[MirrorConf].uris or ():
+        other = location_of(block.server, uri)
+        if other is None or other is block or is_shared(block, other):
             continue
-        found = next(forwarded(place, other), "")
-        if found:
+        field = next(forwarded(block, other), "")
+        if field:
             yield Hit(
-                place.set_by("mirror"),
-                f'requests that {place} mirrors to {other} contain the token in "{shown(found)}"',
-                f'proxy_set_header {shown(found)} "";',
+                block.set_by("mirror"),
+                f'requests that {block} mirrors to {other} contain the token in "{shown(field)}"',
+                f'proxy_set_header {shown(field)} "";',
                 ((passing(other), "they are sent here"),),
             )

@@ -40,9 +40,9 @@ from collections.abc import Iterator
 
 from ...modules.core import CoreConf
 from ..finding import Severity
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.hosts import listening, open_servers
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G09", "missing-default-server", Severity.INFO)
@@ -51,15 +51,15 @@ NOBODY = {"", "_", "__", "-", "default_server", "localhost"}
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    found: dict[Place, list[str]] = {}
+    addresses: dict[Block, list[str]] = {}
     open_ones = open_servers(conf)
     for address in conf.addresses:
         if address.default_given or len(address.levels) < 2:
             continue
-        first = next(p for level, _ in address.levels if (p := conf.place(level)) in open_ones)
+        first = next(p for level, _ in address.levels if (p := conf.block(level)) in open_ones)
         if not NOBODY & {*(first[CoreConf].server_names or ("",))}:
-            found.setdefault(first, []).append(address.listen.text)
-    for server, texts in found.items():
+            addresses.setdefault(first, []).append(address.listen.text)
+    for server, texts in addresses.items():
         yield Hit(
             listening(server, texts[0]),
             f"{server} answers for unknown hosts on {', '.join(texts)}, only "

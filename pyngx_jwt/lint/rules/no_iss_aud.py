@@ -50,9 +50,9 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.demands import claims_looked_at
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.keys import key_sets_of
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J21", "no-iss-aud", Severity.WARN)
@@ -61,26 +61,26 @@ ENOUGH = {"iss", "aud", "*"}
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for place in conf.answering:
-        if not place.is_protected or place.is_internal or not place.auth.has_keys:
+    for block in conf.answering:
+        if not block.is_protected or block.is_internal or not block.auth.has_keys:
             continue
-        if not claims_looked_at(place) & ENOUGH:
+        if not claims_looked_at(block) & ENOUGH:
             yield Hit(
-                place.switch,
+                block.switch,
                 'neither "iss" nor "aud" is checked: a token for another service is accepted',
                 'require "iss" and "aud"',
-                severity=_severity(place),
+                severity=_severity(block),
             )
 
 
-def _severity(place: Place) -> Severity:
-    able = place.auth.dialect.demands_claims
-    return Severity.INFO if not able or _own_secret(place) else Severity.WARN
+def _severity(block: Block) -> Severity:
+    able = block.auth.dialect.demands_claims
+    return Severity.INFO if not able or _own_secret(block) else Severity.WARN
 
 
-def _own_secret(place: Place) -> bool:
+def _own_secret(block: Block) -> bool:
     """Whether tokens are made with secrets, which fewer issue and share than public keys."""
-    sets = key_sets_of(place)
+    sets = key_sets_of(block)
     return bool(sets) and all(
         key_set is not None and all(key.kty == "oct" for key in key_set.keys) for key_set in sets
     )

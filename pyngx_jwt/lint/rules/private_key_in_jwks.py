@@ -37,7 +37,7 @@ rule = Rule("J06", "private-key-in-jwks", Severity.ERROR)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for source in key_sources(conf):
-        forms = {policy_of(place).form for place in source.places}
+        forms = {policy_of(block).form for block in source.blocks}
         for number, jwk in enumerate(source.jwks):
             unpaired = is_private(jwk) and is_for_signatures(jwk)
             if unpaired and (forms == {Form.SIGNED} or jwk.get("use") == "sig"):

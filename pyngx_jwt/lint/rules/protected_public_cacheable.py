@@ -28,10 +28,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ...modules.headers import HeadersConf, Start
+from ...modules.headers import HeadersFilterConf, Start
 from ..finding import Severity
 from ..flow.fields import BEARER, carriers
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J55", "protected-public-cacheable", Severity.WARN)
@@ -42,28 +42,28 @@ LASTING = (Start.ACCESS, Start.MODIFIED, Start.DAILY)
 
 @rule.whole
 @each_statement
-def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.wanted or place.is_internal:
+def check(block: Block) -> Iterator[Hit]:
+    if not block.auth.wanted or block.is_internal:
         return
-    conf = place[HeadersConf]
+    conf = block[HeadersFilterConf]
     given = [field.value.text for field in conf.fields if field.name.lower() == "cache-control"]
     public = next((text for text in given if PUBLIC.search(text)), "")
     if public:
-        named = (s for p in place.outward() for s in p.given("add_header") if public in s.args)
+        named = (s for p in block.outward() for s in p.given("add_header") if public in s.args)
         yield Hit(
-            next(named, place.statement),
-            f'responses of {place} are marked "{public}", although they require a token',
+            next(named, block.statement),
+            f'responses of {block} are marked "{public}", although they require a token',
             'use "private" or "no-store"',
         )
         return
     expiry = conf.expiry
     lasts = expiry.start is Start.MAX or (expiry.start in LASTING and expiry.seconds > 0)
     if lasts and expiry.value is None and not any(PRIVATE.search(text) for text in given):
-        bearer = carriers(place) == BEARER
+        bearer = carriers(block) == BEARER
         keeps = "browsers" if bearer else "browsers and shared caches"
         yield Hit(
-            place.set_by("expires"),
-            f"{keeps} keep responses of {place}, which require a token",
+            block.set_by("expires"),
+            f"{keeps} keep responses of {block}, which require a token",
             'add_header Cache-Control "private"',
             severity=Severity.INFO if bearer else None,
         )

@@ -32,8 +32,8 @@ from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.doors import is_open
 from ..model.backends import backends_of, guarded_backends, passing
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J37", "raw-uri-to-upstream", Severity.WARN)
@@ -42,15 +42,15 @@ rule = Rule("J37", "raw-uri-to-upstream", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     guarded = guarded_backends(conf.answering)
-    for place in conf.answering:
-        if not _passes_as_it_comes(place) or not is_open(place):
+    for block in conf.answering:
+        if not _passes_as_it_comes(block) or not is_open(block):
             continue
-        for backend in backends_of(place):
+        for backend in backends_of(block):
             other = guarded.get(backend.key)
-            if other is not None and not _is_all_open(place, other):
+            if other is not None and not _is_all_open(block, other):
                 yield Hit(
-                    passing(place),
-                    f"{place} requires no token and passes unmodified URIs to {backend.name}, "
+                    passing(block),
+                    f"{block} requires no token and passes unmodified URIs to {backend.name}, "
                     f"for which {other} requires one",
                     "/..;/ and similar segments may leave the prefix",
                     ((passing(other), "a token is required here"),),
@@ -58,18 +58,18 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 break
 
 
-def _passes_as_it_comes(place: Place) -> bool:
-    core, target = place[CoreConf], place.target
-    if not place.is_location or core.modifier not in ("", "^~") or target is None:
+def _passes_as_it_comes(block: Block) -> bool:
+    core, target = block[CoreConf], block.target
+    if not block.is_location or core.modifier not in ("", "^~") or target is None:
         return False
-    if any(around.given("rewrite") for around in place.outward()):
+    if any(around.given("rewrite") for around in block.outward()):
         return False
     if target.url is None:
         return target.text.text.endswith("$request_uri")
     return not target.url.uri
 
 
-def _is_all_open(place: Place, other: Place) -> bool:
+def _is_all_open(block: Block, other: Block) -> bool:
     """Whether clients need not lead out of the prefix: another server is open as a whole."""
-    inside = other[CoreConf].name.startswith(place[CoreConf].name)
-    return place.server is not other.server and inside
+    inside = other[CoreConf].name.startswith(block[CoreConf].name)
+    return block.server is not other.server and inside

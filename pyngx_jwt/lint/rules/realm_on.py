@@ -26,17 +26,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("D07", "realm-on", Severity.WARN)
 
 
-@rule.each_place
-def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.dialect.has_realm:
+@rule.each_block
+def check(block: Block) -> Iterator[Hit]:
+    if not block.auth.dialect.has_realm:
         return
-    for statement in place.given("auth_jwt"):
+    for statement in block.given("auth_jwt"):
         if statement.args[:1] == ("on",):
             yield Hit(
                 statement,

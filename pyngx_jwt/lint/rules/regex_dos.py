@@ -41,8 +41,8 @@ from ..finding import Severity
 from ..flow.ambiguity import attack_on
 from ..flow.expression import Expression, condition, location_regex, matched, names_in, rewriting
 from ..flow.flow import flow_of
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("G07", "regex-dos", Severity.WARN)
@@ -51,38 +51,38 @@ SHOWN = 24
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for place in conf.places:
-        for expression, statement, word in _expressions(place):
-            yield from _check(conf, place, expression, statement, word)
-    for place, statement in conf.statements("map"):
+    for block in conf.blocks:
+        for expression, statement, word in _expressions(block):
+            yield from _check(conf, block, expression, statement, word)
+    for block, statement in conf.statements("map"):
         subjects = names_in(statement.args[0])
-        for entry in conf.entries(statement):
+        for entry in conf.analysis.entries(statement):
             if entry.name.startswith("~"):
-                yield from _check(conf, place, matched(entry.name, subjects), entry, 0)
+                yield from _check(conf, block, matched(entry.name, subjects), entry, 0)
 
 
-def _expressions(place: Place) -> Iterator[tuple[Expression, Statement, int]]:
-    for expression in () if place.is_internal else location_regex(place):
-        yield expression, place.statement, len(place.statement.args)
-    for statement in place.given("rewrite"):
-        if found := rewriting(statement):
-            yield found, statement, 1
-    for statement in place.given("if"):
-        if found := condition(statement):
-            yield found, statement, len(statement.args)
-    for statement in place.given("server_name"):
+def _expressions(block: Block) -> Iterator[tuple[Expression, Statement, int]]:
+    for expression in () if block.is_internal else location_regex(block):
+        yield expression, block.statement, len(block.statement.args)
+    for statement in block.given("rewrite"):
+        if pattern := rewriting(statement):
+            yield pattern, statement, 1
+    for statement in block.given("if"):
+        if pattern := condition(statement):
+            yield pattern, statement, len(statement.args)
+    for statement in block.given("server_name"):
         for at, name in enumerate(statement.args, 1):
             if name.startswith("~"):
                 yield Expression(name[1:], True, ("host",)), statement, at
 
 
 def _check(
-    conf: Configuration, place: Place, expression: Expression, statement: Statement, word: int
+    conf: Configuration, block: Block, expression: Expression, statement: Statement, word: int
 ) -> Iterator[Hit]:
     origins = [
         origin
         for subject in expression.subjects
-        for origin in flow_of(conf).origins(Template(f"${{{subject.removeprefix('$')}}}"), place)
+        for origin in flow_of(block).origins(Template(f"${{{subject.removeprefix('$')}}}"), block)
     ]
     if not any(origin.is_chosen for origin in origins):
         return

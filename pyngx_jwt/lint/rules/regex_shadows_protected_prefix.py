@@ -32,7 +32,7 @@ from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.doors import contents_of, is_open
 from ..flow.samples import head, sample
-from ..model.place import Place
+from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
@@ -40,44 +40,44 @@ rule = Rule("J32", "regex-shadows-protected-prefix", Severity.ERROR)
 
 
 @rule.each_server
-def check(server: Place) -> Iterator[Hit]:
-    locations = [place for place in server.walk() if place.is_location]
-    guarded = [(place, contents_of(place)) for place in locations if _is_guarded_prefix(place)]
+def check(server: Block) -> Iterator[Hit]:
+    locations = [block for block in server.walk() if block.is_location]
+    guarded = [(block, contents_of(block)) for block in locations if _is_guarded_prefix(block)]
     if not guarded:
         return
-    for place in locations:
-        if place[CoreConf].regex is None or not is_open(place):
+    for block in locations:
+        if block[CoreConf].regex is None or not is_open(block):
             continue
-        contents = contents_of(place)
+        contents = contents_of(block)
         same = [other for other, others in guarded if contents & others]
         rest = [other for other, others in guarded if not contents & others]
-        yield from _first(place, same, Severity.ERROR) or _first(place, rest, Severity.INFO)
+        yield from _first(block, same, Severity.ERROR) or _first(block, rest, Severity.INFO)
 
 
-def _is_guarded_prefix(place: Place) -> bool:
-    core = place[CoreConf]
-    return core.modifier == "" and not core.is_named and place.auth.wanted and core.name != "/"
+def _is_guarded_prefix(block: Block) -> bool:
+    core = block[CoreConf]
+    return core.modifier == "" and not core.is_named and block.auth.wanted and core.name != "/"
 
 
-def _first(place: Place, guarded: list[Place], severity: Severity) -> list[Hit]:
+def _first(block: Block, guarded: list[Block], severity: Severity) -> list[Hit]:
     """What is found with the first prefix of which the expression takes URIs."""
-    begins = head(_regex(place).text).lower()
+    begins = head(_regex(block).text).lower()
     for other in guarded:
         prefix = other[CoreConf].name
         low = prefix.lower()
         if not (low.startswith(begins) or begins.startswith(low)):
             continue
-        if uri := _taken(place, prefix):
+        if uri := _taken(block, prefix):
             related = ((other.statement, "a token is required here"),)
-            text = f"{uri} reaches {place}, which requires no token, instead of {other}"
+            text = f"{uri} reaches {block}, which requires no token, instead of {other}"
             hint = f"use location ^~ {prefix}"
-            return [Hit(place.statement, text, hint, related, severity=severity)]
+            return [Hit(block.statement, text, hint, related, severity=severity)]
     return []
 
 
-def _taken(place: Place, prefix: str) -> str:
+def _taken(block: Block, prefix: str) -> str:
     """A URI of the prefix that the expression takes, "" if none is found."""
-    regex = _regex(place)
+    regex = _regex(block)
     anything, inside = sample(regex.text), prefix.strip("/")
     fillings = (f"{prefix[1:]}x", f"{prefix}x", inside)
     tried = (
@@ -87,13 +87,13 @@ def _taken(place: Place, prefix: str) -> str:
     )
     for uri in tried:
         matches = uri.startswith(prefix) and _matches(regex, uri)
-        if matches and location_of(place.server, uri) is place:
+        if matches and location_of(block.server, uri) is block:
             return uri
     return ""
 
 
-def _regex(place: Place) -> Regex:
-    regex = place[CoreConf].regex
+def _regex(block: Block) -> Regex:
+    regex = block[CoreConf].regex
     assert regex is not None
     return regex
 

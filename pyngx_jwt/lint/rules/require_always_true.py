@@ -45,8 +45,8 @@ from ...http.template import Template
 from ..finding import Severity
 from ..flow.demands import required_texts, requiring
 from ..flow.flow import flow_of
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J26", "require-always-true", Severity.ERROR)
@@ -55,12 +55,12 @@ REFUSED = {"", "0"}
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for place in conf.answering:
-        if not place.auth.wanted:
+    for block in conf.answering:
+        if not block.auth.wanted:
             continue
-        for text in required_texts(place):
-            if _is_always_met(text, place):
-                statement, word = requiring(place, text)
+        for text in required_texts(block):
+            if _is_always_met(text, block):
+                statement, word = requiring(block, text)
                 yield Hit(
                     statement,
                     f'"{text.text}" is never empty and never "0": every token meets this',
@@ -68,9 +68,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 )
 
 
-def _is_always_met(text: Template, place: Place) -> bool:
+def _is_always_met(text: Template, block: Block) -> bool:
     literal = "".join(part for is_variable, part in text.parts if not is_variable)
     if literal not in REFUSED:
         return True
-    values = flow_of(place.conf).values(text, place)
+    values = flow_of(block).values(text, block)
     return bool(values) and not values & REFUSED

@@ -38,7 +38,7 @@ from itertools import pairwise
 
 from ...conf.parse import Statement
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J25", "require-split-over-levels", Severity.ERROR)
@@ -49,17 +49,17 @@ NAMES = (
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.wanted:
+def check(block: Block) -> Iterator[Hit]:
+    if not block.auth.wanted:
         return
     for name in NAMES:
-        levels = [found for around in place.outward() if (found := around.given(name))]
+        levels = [statements for around in block.outward() if (statements := around.given(name))]
         for inner, outer in pairwise(levels):
-            lost = outer[0] if place.auth.dialect.adds_up else _lost(inner, outer)
+            lost = outer[0] if block.auth.dialect.adds_up else _lost(inner, outer)
             if lost is not None:
                 yield Hit(
                     inner[0],
-                    f'"{name}" is set here and in an outer block: {_effect(place)}',
+                    f'"{name}" is set here and in an outer block: {_effect(block)}',
                     "keep all requirements of a location in one block",
                     ((lost, "this is the outer one"),),
                 )
@@ -76,7 +76,7 @@ def _lost(inner: list[Statement], outer: list[Statement]) -> Statement | None:
     return None
 
 
-def _effect(place: Place) -> str:
-    if place.auth.dialect.adds_up:
+def _effect(block: Block) -> str:
+    if block.auth.dialect.adds_up:
         return "kjdev 0.14.2 drops some of the inner ones"
     return "the outer ones do not apply"

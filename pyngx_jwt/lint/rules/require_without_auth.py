@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J24", "require-without-auth", Severity.ERROR)
@@ -37,23 +37,23 @@ NAMES = (
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    if place.auth.wanted:
+def check(block: Block) -> Iterator[Hit]:
+    if block.auth.wanted:
         return
-    for statement in place.given(*NAMES):
+    for statement in block.given(*NAMES):
         if statement.args != ("off",):
             yield Hit(
                 statement,
-                f'"{statement.name}" has no effect: {place} does not require a token',
+                f'"{statement.name}" has no effect: {block} does not require a token',
                 'add "auth_jwt" here',
             )
 
 
-@rule.each_place
-def check_outer(place: Place) -> Iterator[Hit]:
+@rule.each_block
+def check_outer(block: Block) -> Iterator[Hit]:
     """On the outer levels it is wrong if no location below makes use of it."""
-    if place.answers or not place.given(*NAMES):
+    if block.answers or not block.given(*NAMES):
         return
-    if not any(inner.auth.wanted for inner in place.walk()):
-        for statement in place.given(*NAMES):
+    if not any(inner.auth.wanted for inner in block.walk()):
+        for statement in block.given(*NAMES):
             yield Hit(statement, f'"{statement.name}" has no effect: no token is required')

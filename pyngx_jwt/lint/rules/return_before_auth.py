@@ -44,84 +44,84 @@ from ..finding import Severity
 from ..flow.doors import is_guarded
 from ..flow.expression import names_in
 from ..flow.redirects import LEAVING, error_page_of, find_target
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J30", "return-before-auth", Severity.ERROR)
 
 
-@rule.each_place
-def check(place: Place) -> Iterator[Hit]:
+@rule.each_block
+def check(block: Block) -> Iterator[Hit]:
     if (
-        not (place.is_server or place.is_location or place.is_condition)
-        or not place.auth.wanted
-        or place.is_internal
+        not (block.is_server or block.is_location or block.is_condition)
+        or not block.auth.wanted
+        or block.is_internal
     ):
         return
-    if not _is_preflight(place):
-        for statement in place.given("return"):
-            yield from _check_return(statement, place)
-        yield from _check_rewrites(place)
+    if not _is_preflight(block):
+        for statement in block.given("return"):
+            yield from _check_return(statement, block)
+        yield from _check_rewrites(block)
 
 
-def _is_preflight(place: Place) -> bool:
+def _is_preflight(block: Block) -> bool:
     """Whether it is a condition on the method OPTIONS: such requests have no token."""
-    return place.is_condition and any("OPTIONS" in arg for arg in place.statement.args)
+    return block.is_condition and any("OPTIONS" in arg for arg in block.statement.args)
 
 
-def _check_return(statement: Statement, place: Place) -> Iterator[Hit]:
+def _check_return(statement: Statement, block: Block) -> Iterator[Hit]:
     code = int(statement.args[0]) if statement.args[0].isdigit() else 302
     if code >= 400:
-        target = _error_target(place, code)
+        target = _error_target(block, code)
         if target is not None:
             text = f"{code} is answered by {target} without a token"
             yield Hit(statement, text, related=((target.statement, "no token is required here"),))
         return
-    own = next((s for s in place.given(place.auth.dialect.switch)), None)
+    own = next((s for s in block.given(block.auth.dialect.switch)), None)
     if code >= 300:
         if own is not None:
-            text = f"{place} redirects every client, with or without a token"
+            text = f"{block} redirects every client, with or without a token"
             yield Hit(statement, text, severity=Severity.WARN)
     elif code != 204:
-        related = ((place.switch, "a token is required here"),)
-        told = any(names_in(word) for word in statement.args[1:])
-        outer = place.outer if place.context & LOCATION_IF else None
+        related = ((block.switch, "a token is required here"),)
+        has_variables = any(names_in(word) for word in statement.args[1:])
+        outer = block.outer if block.context & LOCATION_IF else None
         is_own = own is not None or (
-            outer is not None and bool(outer.given(place.auth.dialect.switch))
+            outer is not None and bool(outer.given(block.auth.dialect.switch))
         )
         yield Hit(
             statement,
-            f"{place} responds before the token is checked",
+            f"{block} responds before the token is checked",
             related=related,
-            severity=Severity.ERROR if is_own or told else Severity.INFO,
+            severity=Severity.ERROR if is_own or has_variables else Severity.INFO,
         )
 
 
-def _error_target(place: Place, code: int) -> Place | None:
-    page = error_page_of(place, code)
-    target = find_target(place.server, page.uri.text) if page is not None else None
-    if target is None or target.target is None or not _is_unprotected(target, place):
+def _error_target(block: Block, code: int) -> Block | None:
+    page = error_page_of(block, code)
+    target = find_target(block.server, page.uri.text) if page is not None else None
+    if target is None or target.target is None or not _is_unprotected(target, block):
         return None
     return target
 
 
-def _is_unprotected(target: Place, place: Place) -> bool:
-    if target is place or target.auth.wanted or is_guarded(target):
+def _is_unprotected(target: Block, block: Block) -> bool:
+    if target is block or target.auth.wanted or is_guarded(target):
         return False
     return not target.given("return")
 
 
-def _check_rewrites(place: Place) -> Iterator[Hit]:
-    if not place.context & (LOCATION | LOCATION_IF):  # those of servers choose the location
+def _check_rewrites(block: Block) -> Iterator[Hit]:
+    if not block.context & (LOCATION | LOCATION_IF):  # those of servers choose the location
         return
-    for statement in place.given("rewrite"):
+    for statement in block.given("rewrite"):
         replacement, flag = statement.args[1], (*statement.args, "")[2]
         if flag in ("break", "redirect", "permanent") or replacement.startswith(LEAVING):
             continue
-        if not flag and place.given("break"):
+        if not flag and block.given("break"):
             continue
-        target = find_target(place.server, replacement)
-        if target is not None and _is_unprotected(target, place):
+        target = find_target(block.server, replacement)
+        if target is not None and _is_unprotected(target, block):
             yield Hit(
                 statement,
                 f"requests continue at {target} before the token is checked",

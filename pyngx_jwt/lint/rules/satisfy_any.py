@@ -33,21 +33,21 @@ from collections.abc import Iterator
 from ...modules.access import AccessConf
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J28", "satisfy-any", Severity.ERROR)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    if not place.auth.wanted or place[CoreConf].satisfy != "any":
+def check(block: Block) -> Iterator[Hit]:
+    if not block.auth.wanted or block[CoreConf].satisfy != "any":
         return
-    if any(not found.deny for found in place[AccessConf].rules):
-        allow = place.set_by("allow")
+    if any(not entry.deny for entry in block[AccessConf].rules):
+        allow = block.set_by("allow")
         yield Hit(
-            place.set_by("satisfy"),
-            f'{place} requires no token from addresses that "allow" permits',
+            block.set_by("satisfy"),
+            f'{block} requires no token from addresses that "allow" permits',
             '"satisfy all" requires both',
             ((allow, "this alone admits the request"),),
         )

@@ -48,5 +48,5 @@ def check(conf: Configuration) -> Iterator[Hit]:
             hint = 'keep it in a file: "auth_jwt_key FILE file"'
         yield Hit(statement, "the secret is written in the configuration", hint, word=1)
         if has_encodings and len(statement.args) == 1 and HEX.fullmatch(key):
-            told = f"the secret is these {len(key)} characters, not the bytes that they encode"
-            yield Hit(statement, told, 'add "hex" or "utf8" after it', word=1)
+            message = f"the secret is these {len(key)} characters, not the bytes that they encode"
+            yield Hit(statement, message, 'add "hex" or "utf8" after it', word=1)

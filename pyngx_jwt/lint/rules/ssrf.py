@@ -54,18 +54,18 @@ Piece = str | Origin
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     open_ones = open_servers(conf)
-    for place in conf.answering:
-        target = place.target
-        if target is None or target.url is not None or place.is_internal:
+    for block in conf.answering:
+        target = block.target
+        if target is None or target.url is not None or block.is_internal:
             continue
-        is_open = place.server in open_ones
-        for row in flow_of(conf).expand(target.text, place):
-            found = chosen(_authority(row, is_open), is_open)
-            if found is not None:
+        is_open = block.server in open_ones
+        for row in flow_of(block).expand(target.text, block):
+            choice = chosen(_authority(row, is_open), is_open)
+            if choice is not None:
                 yield Hit(
-                    passing(place),
-                    f"clients choose the upstream server of {place}: "
-                    f"{_named(found)} is in its host or port",
+                    passing(block),
+                    f"clients choose the upstream server of {block}: "
+                    f"{_named(choice)} is in its host or port",
                     'select from constant values with a "map"',
                     word=1,
                 )
@@ -91,18 +91,18 @@ def _authority(row: Row, is_open: bool) -> list[Piece]:
         if not sign and head.endswith("/") and len(joined) > 1:
             return joined[1:2]  # "http:/$uri": the first part of the path is the host
         joined[0] = rest
-    found: list[Piece] = []
+    pieces: list[Piece] = []
     for at, piece in enumerate(joined):
         if isinstance(piece, Origin):
             if _begins_a_path(piece):
                 break
-            found.append(piece)
+            pieces.append(piece)
             continue
         end = min((e for mark in "/?" if (e := piece.find(mark)) >= 0), default=-1)
         if end >= 0 and (at or piece):
-            return [*found, piece[:end]]
-        found.append(piece)
-    return found
+            return [*pieces, piece[:end]]
+        pieces.append(piece)
+    return pieces
 
 
 def _begins_a_path(origin: Origin) -> bool:

@@ -27,21 +27,21 @@ from collections.abc import Iterator
 
 from ...modules.auth_jwt.dialects.tesla import TeslaConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("D08", "tesla-key-as-secret", Severity.WARN)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    conf = place.auth.conf
-    if not isinstance(conf, TeslaConf) or not place.is_protected:
+def check(block: Block) -> Iterator[Hit]:
+    conf = block.auth.conf
+    if not isinstance(conf, TeslaConf) or not block.is_protected:
         return
     if conf.auth_jwt_algorithm.startswith("HS"):
         return
     names = ("auth_jwt_keyfile_path",) if conf.auth_jwt_use_keyfile else ("auth_jwt_key",)
-    key = place.find(*names)
+    key = block.find(*names)
     if key is not None:
         yield Hit(
             key,

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors.diagnose import told_by
+from ..errors.diagnose import reported_by
 from ..finding import Severity
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
@@ -35,7 +35,7 @@ rule = Rule("D04", "tesla-key-file-ignored", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for spot, message in told_by(rule.name, conf.analysis):
+    for spot, message in reported_by(rule.name, conf.analysis):
         hint = (
             'a key file needs "auth_jwt_use_keyfile on" and "auth_jwt_algorithm RS256" or similar'
         )

@@ -34,28 +34,28 @@ from collections.abc import Iterator
 from ...modules.auth_jwt.dialects.tesla import TeslaConf
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("D18", "tesla-login-redirect", Severity.WARN)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    conf = place.auth.conf
-    if not isinstance(conf, TeslaConf) or not place.is_protected or not conf.auth_jwt_redirect:
+def check(block: Block) -> Iterator[Hit]:
+    conf = block.auth.conf
+    if not isinstance(conf, TeslaConf) or not block.is_protected or not conf.auth_jwt_redirect:
         return
-    switch = place.set_by("auth_jwt_redirect")
+    switch = block.set_by("auth_jwt_redirect")
     url = conf.auth_jwt_loginurl
     if not url:
         yield Hit(switch, "clients are redirected to an empty URL", 'set "auth_jwt_loginurl"')
     elif "?" in url:
-        told = 'TeslaGov\'s module appends "?return_url=...", but there already is a "?"'
-        yield Hit(place.set_by("auth_jwt_loginurl"), told, word=1)
+        message = 'TeslaGov\'s module appends "?return_url=...", but there already is a "?"'
+        yield Hit(block.set_by("auth_jwt_loginurl"), message, word=1)
     elif not url.startswith(("/", "http://", "https://")):
-        told = "the login URL is relative to the requested URL"
-        yield Hit(place.set_by("auth_jwt_loginurl"), told, word=1)
-    for listen in place.server[CoreConf].listens:
+        message = "the login URL is relative to the requested URL"
+        yield Hit(block.set_by("auth_jwt_loginurl"), message, word=1)
+    for listen in block.server[CoreConf].listens:
         if listen.port not in (0, 443 if listen.ssl else 80):
             yield Hit(
                 switch,

@@ -31,22 +31,22 @@ from collections.abc import Iterator
 from ...modules.auth_jwt.dialects.tesla import TeslaConf
 from ...modules.core import CoreConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("D13", "tesla-request-claims", Severity.WARN)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    conf = place.auth.conf
-    if not isinstance(conf, TeslaConf) or not place.is_protected:
+def check(block: Block) -> Iterator[Hit]:
+    conf = block.auth.conf
+    if not isinstance(conf, TeslaConf) or not block.is_protected:
         return
-    replaced = {field.low for field in place.gateway.fields}
+    replaced = {field.low for field in block.gateway.fields}
     names = [name for name in conf.request_claims if f"jwt-{name}".lower() not in replaced]
     if not names:
         return
-    statement = place.set_by("auth_jwt_extract_request_claims")
+    statement = block.set_by("auth_jwt_extract_request_claims")
     field = f'"JWT-{names[0]}"'
     yield Hit(
         statement,
@@ -54,8 +54,8 @@ def check(place: Place) -> Iterator[Hit]:
         "pyngx drops it; for nginx, use proxy_set_header with a variable of "
         '"auth_jwt_extract_var_claims"',
     )
-    if place.server[CoreConf].underscores_in_headers:
-        allowing = place.server.set_by("underscores_in_headers")
+    if block.server[CoreConf].underscores_in_headers:
+        allowing = block.server.set_by("underscores_in_headers")
         yield Hit(
             allowing,
             f"clients can send {field} in another spelling, with an underscore",

@@ -38,9 +38,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for _, statement in conf.statements("auth_jwt_location"):
         kind, _, name = statement.args[0].partition("=")
         if kind == "COOKIE" and name:
-            told = f'since nginx 1.29.6 the cookie "{name}" is found only if it is the only one'
+            message = f'since nginx 1.29.6 the cookie "{name}" is found only if it is the only one'
             hint = "pyngx finds it; protect the application against cross-site requests"
-            yield Hit(statement, told, hint, word=1)
+            yield Hit(statement, message, hint, word=1)
         elif statement.args[0] and (kind != "HEADER" or not name):
-            told = "no token is ever found there: every request is refused"
-            yield Hit(statement, told, "use HEADER=name or COOKIE=name", word=1)
+            message = "no token is ever found there: every request is refused"
+            yield Hit(statement, message, "use HEADER=name or COOKIE=name", word=1)

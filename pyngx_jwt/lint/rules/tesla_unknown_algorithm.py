@@ -29,7 +29,7 @@ from collections.abc import Iterator
 
 from ...jwt import ALGORITHMS
 from ...modules.auth_jwt.dialects import TESLA
-from ..errors.diagnose import told_by
+from ..errors.diagnose import reported_by
 from ..finding import Severity
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
@@ -41,10 +41,10 @@ KNOWN = {f"{family}{size}" for family in ("HS", "RS", "ES") for size in (256, 38
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     hint = "it knows " + ", ".join(sorted(KNOWN))
-    for spot, message in told_by(rule.name, conf.analysis):
+    for spot, message in reported_by(rule.name, conf.analysis):
         yield Hit(spot, f"{message}: TeslaGov's module crashes at the first token", hint)
     if conf.dialect is TESLA:
         for _, statement in conf.statements("auth_jwt_algorithm"):
             if statement.args[0] in ALGORITHMS.keys() - KNOWN:
-                told = f'TeslaGov\'s module does not know "{statement.args[0]}"'
-                yield Hit(statement, f"{told}: it crashes at the first token", hint, word=1)
+                message = f'TeslaGov\'s module does not know "{statement.args[0]}"'
+                yield Hit(statement, f"{message}: it crashes at the first token", hint, word=1)

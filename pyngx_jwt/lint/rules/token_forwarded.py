@@ -31,22 +31,22 @@ from collections.abc import Iterator
 from ..finding import Severity
 from ..flow.fields import forwarded, identity_fields, shown
 from ..model.backends import passing
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J43", "token-forwarded", Severity.INFO)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    if place.target is None or not place.auth.wanted:
+def check(block: Block) -> Iterator[Hit]:
+    if block.target is None or not block.auth.wanted:
         return
-    told = identity_fields(place)
-    found = next(forwarded(place, place), "") if told else ""
-    if found:
+    identity = identity_fields(block)
+    field = next(forwarded(block, block), "") if identity else ""
+    if field:
         yield Hit(
-            passing(place),
-            f'{place} passes on the token in "{shown(found)}" in addition to '
-            f'"{next(iter(told.values()))}"',
-            f'the upstream does not need it: proxy_set_header {shown(found)} "";',
+            passing(block),
+            f'{block} passes on the token in "{shown(field)}" in addition to '
+            f'"{next(iter(identity.values()))}"',
+            f'the upstream does not need it: proxy_set_header {shown(field)} "";',
         )

@@ -40,8 +40,8 @@ from ...modules.log import AccessLog, Formats, LogConf
 from ..finding import Severity
 from ..flow.fields import carriers
 from ..flow.flow import flow_of
+from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.place import Place
 from ..rule import Hit, Rule
 
 rule = Rule("J61", "token-in-access-log", Severity.ERROR)
@@ -53,42 +53,42 @@ DEFAULT = AccessLog("logs/access.log", "combined")
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     formats = {s.args[0]: s for _, s in conf.statements("log_format")}
-    seen: set[tuple[str, frozenset[str], object]] = set()
-    for place in conf.answering:
-        if not place.auth.wanted or place.is_internal:
+    reported: set[tuple[str, frozenset[str], object]] = set()
+    for block in conf.answering:
+        if not block.auth.wanted or block.is_internal:
             continue
-        logs = place[LogConf].logs
+        logs = block[LogConf].logs
         for log in (DEFAULT,) if logs is None else logs:
-            key = log.format, carriers(place), log.statement or place.switch
-            if key not in seen:
-                seen.add(key)
-                yield from _check(place, log, formats.get(log.format))
+            key = log.format, carriers(block), log.statement or block.switch
+            if key not in reported:
+                reported.add(key)
+                yield from _check(block, log, formats.get(log.format))
 
 
-def _check(place: Place, log: AccessLog, declared: Statement | None) -> Iterator[Hit]:
-    format = place.level.scope.shared(Formats).by_name.get(log.format)
+def _check(block: Block, log: AccessLog, declared: Statement | None) -> Iterator[Hit]:
+    format = block.level.scope.shared(Formats).by_name.get(log.format)
     if format is None:
         return
-    tokens = _telling(place)
-    names = flow_of(place.conf).names(format.template, place)
-    found = sorted(name for name in names if name in tokens)
-    if not found:
+    tokens = _revealing(block)
+    names = flow_of(block).names(format.template, block)
+    variables = sorted(name for name in names if name in tokens)
+    if not variables:
         return
-    switch = place.switch
-    told = "the claims of tokens are" if found[0] in PAYLOAD else "tokens are"
+    switch = block.switch
+    subject = "the claims of tokens are" if variables[0] in PAYLOAD else "tokens are"
     yield Hit(
         log.statement or switch,
-        f'{told} written to the access log: ${found[0]} is in the format "{log.format}"',
+        f'{subject} written to the access log: ${variables[0]} is in the format "{log.format}"',
         "log a claim that identifies the user, such as $jwt_claim_sub",
         (*(((declared, "the format"),) if declared else ()), (switch, "whose tokens are logged")),
     )
 
 
-def _telling(place: Place) -> set[str]:
+def _revealing(block: Block) -> set[str]:
     """The variables that have the token, or all of its claims, in them."""
-    found = {*carriers(place), *PAYLOAD}
-    if any(name.startswith("cookie_") for name in found):
-        found.add("http_cookie")
-    if any(name.startswith("arg_") for name in found):
-        found.update(WITH_QUERY)
-    return found
+    names = {*carriers(block), *PAYLOAD}
+    if any(name.startswith("cookie_") for name in names):
+        names.add("http_cookie")
+    if any(name.startswith("arg_") for name in names):
+        names.update(WITH_QUERY)
+    return names

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.flow import flow_of
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J60", "token-in-query", Severity.WARN)
@@ -35,15 +35,16 @@ QUERY = {"args", "query_string", "request_uri", "request"}
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    token = place.auth.token
-    if token is None or not place.auth.wanted or place.is_internal:
+def check(block: Block) -> Iterator[Hit]:
+    token = block.auth.token
+    if token is None or not block.auth.wanted or block.is_internal:
         return
-    names = sorted(origin.name for origin in flow_of(place.conf).origins(token, place))
-    found = [name for name in names if name in QUERY or name.startswith("arg_")]
-    if found:
+    names = sorted(origin.name for origin in flow_of(block).origins(token, block))
+    parameters = [name for name in names if name in QUERY or name.startswith("arg_")]
+    if parameters:
         yield Hit(
-            place.switch,
-            f"tokens are taken from ${found[0]}: they leak to logs, histories and Referer headers",
+            block.switch,
+            f"tokens are taken from ${parameters[0]}: "
+            "they leak to logs, histories and Referer headers",
             'take them from "Authorization" or from a cookie',
         )

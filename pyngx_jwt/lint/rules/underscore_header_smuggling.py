@@ -39,7 +39,7 @@ from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.fields import identity_fields, passes_on
 from ..model.backends import passing
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
 rule = Rule("J42", "underscore-header-smuggling", Severity.WARN)
@@ -47,23 +47,23 @@ rule = Rule("J42", "underscore-header-smuggling", Severity.WARN)
 
 @rule.whole
 @each_statement
-def check(place: Place) -> Iterator[Hit]:
-    core = place.server[CoreConf]
+def check(block: Block) -> Iterator[Hit]:
+    core = block.server[CoreConf]
     if core.underscores_in_headers:
         switch = "underscores_in_headers"
     elif not core.ignore_invalid_headers:
         switch = "ignore_invalid_headers"
     else:
         return
-    if place.target is None or place.is_internal:
+    if block.target is None or block.is_internal:
         return
-    for low, name in identity_fields(place).items():
+    for low, name in identity_fields(block).items():
         other = low.replace("-", "_")
-        if other != low and passes_on(place, other):
+        if other != low and passes_on(block, other):
             yield Hit(
-                place.server.set_by(switch),
+                block.server.set_by(switch),
                 f'clients can send "{name.replace("-", "_")}", which applications treat as '
-                f'"{name}" of {place}',
-                related=((passing(place), f'"{name}" is a claim of the token here'),),
+                f'"{name}" of {block}',
+                related=((passing(block), f'"{name}" is a claim of the token here'),),
             )
             return

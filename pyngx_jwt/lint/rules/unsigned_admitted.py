@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors.diagnose import told_by
+from ..errors.diagnose import reported_by
 from ..finding import Severity
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
@@ -46,7 +46,7 @@ rule = Rule("D05", "unsigned-admitted", Severity.ERROR)
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for spot, message in told_by(rule.name, conf.analysis):
+    for spot, message in reported_by(rule.name, conf.analysis):
         if "Invalid key" in message:
             yield Hit(
                 spot, "the key is empty: max-lt's module sets variables from unverified tokens"

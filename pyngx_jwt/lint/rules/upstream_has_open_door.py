@@ -46,15 +46,15 @@ rule = Rule("J35", "upstream-has-open-door", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     guarded = guarded_backends(conf.answering)
-    for place in conf.answering:
-        if place.auth.wanted or place.is_internal:
+    for block in conf.answering:
+        if block.auth.wanted or block.is_internal:
             continue
-        for backend in backends_of(place):
+        for backend in backends_of(block):
             if backend.key in guarded:
                 other = guarded[backend.key]
                 yield Hit(
-                    passing(place),
-                    f"{backend.name} is reached without a token by {place}, "
+                    passing(block),
+                    f"{backend.name} is reached without a token by {block}, "
                     f"although {other} requires one",
                     related=((passing(other), "a token is required here"),),
                 )

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from ..finding import Severity
 from ..flow.fields import forwarded, shown
 from ..model.backends import backends_of, passing, verifies
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J64", "upstream-tls-unverified", Severity.WARN)
@@ -38,19 +38,19 @@ NEAR = ("127.", "localhost:", "[::1]", "unix:")
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    target = place.target
-    if target is None or not place.auth.wanted or verifies(place):
+def check(block: Block) -> Iterator[Hit]:
+    target = block.target
+    if target is None or not block.auth.wanted or verifies(block):
         return
     if not target.text.text.lower().startswith("https:"):
         return
-    if target.url is not None and all(b.key.startswith(NEAR) for b in backends_of(place)):
+    if target.url is not None and all(b.key.startswith(NEAR) for b in backends_of(block)):
         return
-    found = next(forwarded(place, place), "")
-    if found:
+    field = next(forwarded(block, block), "")
+    if field:
         yield Hit(
-            passing(place),
-            f'{place} passes tokens in "{shown(found)}" to {target.text.text}, whose '
+            passing(block),
+            f'{block} passes tokens in "{shown(field)}" to {target.text.text}, whose '
             "certificate is not verified",
             'set "proxy_ssl_verify on" and "proxy_ssl_trusted_certificate"',
         )

@@ -24,19 +24,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("G06", "valid-referers-none", Severity.INFO)
 
 
-@rule.each_place
-def check(place: Place) -> Iterator[Hit]:
-    for statement in place.given("valid_referers"):
+@rule.each_block
+def check(block: Block) -> Iterator[Hit]:
+    for statement in block.given("valid_referers"):
         if "none" in statement.args:
             yield Hit(
                 statement,
-                f"requests without a Referer header pass the check in {place}",
+                f"requests without a Referer header pass the check in {block}",
                 "any client can omit the header",
                 word=1 + statement.args.index("none"),
             )

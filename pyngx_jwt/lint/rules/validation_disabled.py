@@ -28,22 +28,22 @@ from collections.abc import Iterator
 
 from ...jwt import Presence
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("J20", "validation-disabled", Severity.ERROR)
 
 
 @rule.each_location
-def check(place: Place) -> Iterator[Hit]:
-    policy = place.auth.policy
-    if not place.is_protected or policy is None:
+def check(block: Block) -> Iterator[Hit]:
+    policy = block.auth.policy
+    if not block.is_protected or policy is None:
         return
-    if not policy.check_signature and place.auth.has_keys:
-        where = place.find("auth_jwt_validate_sig")
+    if not policy.check_signature and block.auth.has_keys:
+        where = block.find("auth_jwt_validate_sig")
         if where is not None:
             yield Hit(where, "signatures are not checked: anyone can create a token")
     if policy.exp is Presence.IGNORED:
-        where = place.find("auth_jwt_validate_exp")
+        where = block.find("auth_jwt_validate_exp")
         if where is not None:
             yield Hit(where, '"exp" is not checked: a stolen token is valid forever')

@@ -41,7 +41,7 @@ from collections.abc import Iterator
 from ...modules.core import CoreConf
 from ...modules.ssl import SslConf
 from ..finding import Severity
-from ..model.place import Place
+from ..model.block import Block
 from ..rule import Hit, Rule
 
 rule = Rule("G11", "weak-tls", Severity.WARN)
@@ -53,13 +53,13 @@ WEAK = re.compile(
 
 
 @rule.each_server
-def check(place: Place) -> Iterator[Hit]:
-    if not any(listen.ssl for listen in place[CoreConf].listens):
+def check(block: Block) -> Iterator[Hit]:
+    if not any(listen.ssl for listen in block[CoreConf].listens):
         return
-    conf = place[SslConf]
+    conf = block[SslConf]
     old = [name for name in OLD if name in conf.ssl_protocols]
     if old:
-        statement = place.set_by("ssl_protocols")
+        statement = block.set_by("ssl_protocols")
         yield Hit(
             statement,
             f"{', '.join(old)} {'are' if len(old) > 1 else 'is'} enabled",
@@ -67,7 +67,7 @@ def check(place: Place) -> Iterator[Hit]:
             word=1 + statement.args.index(old[0]) if old[0] in statement.args else None,
         )
     if weak := weak_ciphers(conf.ssl_ciphers):
-        yield Hit(place.set_by("ssl_ciphers"), f'"{weak[0]}" is an accepted cipher', "remove it")
+        yield Hit(block.set_by("ssl_ciphers"), f'"{weak[0]}" is an accepted cipher', "remove it")
 
 
 def weak_ciphers(text: str) -> list[str]:

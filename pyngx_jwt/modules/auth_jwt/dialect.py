@@ -133,7 +133,7 @@ class Dialect:
     weak_marks: tuple[Mark, ...] = ()  # count if there is nothing better
     variables: frozenset[str] = frozenset()  # that no other dialect has
     shape: Callable[[Facts], Iterable[Clue]] = lambda facts: ()  # of directives all have
-    unsure: str = ""  # what is to be said if the shape alone spoke for it
+    unsure: str = ""  # printed if only the shape of the directives indicates the dialect
     is_loaded: bool = True  # by load_module
     shared: frozenset[str] = frozenset()  # directives that errors call its own
     advice: Mapping[str, str] = field(default_factory=dict)  # for directives of older versions
@@ -186,12 +186,12 @@ class Witness(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-MOST = 8  # places that are told
+MOST = 8  # statements that are named
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The dialect of a configuration, and what spoke for it; ``known`` are all it could be.
+    """The dialect of a configuration, and the evidence for it; ``known`` are all dialects.
 
     ``ambiguous``: NGINX Plus and kjdev's module would both load it.  ``limits``: directives
     that count for what others read at once."""
@@ -212,8 +212,8 @@ class Choice:
         """The lines that "pyngx -t -v" prints."""
         if not self.evidence:
             return "JWT dialect: none, the configuration has no JWT directives"
-        told = f'JWT dialect: "{self.name}" ({self.dialect.project})'
-        lines = [told, *(f"  {w.what} in {w.place}" for w in self.evidence[:MOST])]
+        head = f'JWT dialect: "{self.name}" ({self.dialect.project})'
+        lines = [head, *(f"  {w.what} in {w.place}" for w in self.evidence[:MOST])]
         if len(self.evidence) > MOST:
             lines.append(f"  and {len(self.evidence) - MOST} more")
         if self.ambiguous:

@@ -312,9 +312,8 @@ PLUS = Dialect(
         ),
     ),
     shape=lambda facts: [clue(s, " ".join(s.args[:1])) for s in facts.common],
-    unsure='"kjdev" has these directives, too, and differs: it refuses tokens without "exp", '
-    'never looks at "nbf" by itself, and answers 401 instead of 500 if keys cannot be had; '
-    '"pyngx_jwt_dialect" names one of them',
+    unsure='ambiguous: "kjdev" has the same directives, but requires "exp", does not check "nbf", '
+    'and answers 401 instead of 500 if keys are not available; set "pyngx_jwt_dialect" to choose',
     is_loaded=False,
     shared=frozenset({"auth_jwt", "auth_jwt_claim_set", "auth_jwt_header_set", "auth_jwt_require"}),
     rereads_keys=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyngx_jwt.explain.explainer import Explainer, Explanation
-from pyngx_jwt.explain.request import Ask, parse_field, parse_url
+from pyngx_jwt.explain.request import RequestSpec, parse_field, parse_url
 from pyngx_jwt.options import Options, resolve_options
 
 from .setups import NOW
@@ -16,7 +16,7 @@ def options_of(folder: Path) -> Options:
     return Options(*resolve_options(str(folder), str(conf), None), allow_unsupported=True)
 
 
-def ask(
+def explain(
     folder: Path,
     server: str,
     token: str,
@@ -28,9 +28,9 @@ def ask(
     keys: bytes | None = None,
     client: str = "127.0.0.1",
 ) -> Explanation:
-    """What is told of a request to a server with this in its block."""
+    """What is explanation of a request to a server with this in its block."""
     text = f"events {{ }}\nhttp {{\n{http}\nserver {{ listen 80; {server}\n}} }}\n"
     (folder / "nginx.conf").write_text(text)
     lines = tuple(parse_field(field) for field in fields)
-    asked = Ask(parse_url(url), method, lines, client)
+    asked = RequestSpec(parse_url(url), method, lines, client)
     return Explainer(options_of(folder), now, keys).explain(asked, token)

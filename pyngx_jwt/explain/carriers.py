@@ -1,4 +1,4 @@
-"""Where a level looks for tokens, in any dialect, and how to put one there."""
+"""The part of a request that carries the token at a level, in any dialect."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..http.level import Level
 from ..modules.auth_jwt import dialect_of
 from ..modules.auth_jwt.conf import TokenConf
 from .lines import place_of, shown, statement_with, statements_of
-from .request import Ask
+from .request import RequestSpec
 
 _VARIABLES = {"http_": "header", "cookie_": "cookie", "arg_": "arg"}
 
 
-class Place(NamedTuple):
+class Carrier(NamedTuple):
     """`kind` is "bearer", "header", "cookie", "arg", or "variable" for anything else."""
 
     kind: str
@@ -23,7 +23,7 @@ class Place(NamedTuple):
     text: str
 
 
-BEARER = Place("bearer", "authorization", "Authorization: Bearer")
+BEARER = Carrier("bearer", "authorization", "Authorization: Bearer")
 
 
 def token_conf(level: Level) -> TokenConf:
@@ -32,12 +32,12 @@ def token_conf(level: Level) -> TokenConf:
 
 
 def switch_of(level: Level) -> tuple[str, ...]:
-    """The directives that say whether tokens are demanded."""
+    """The directives that switch the token check on and off."""
     return dialect_of(level.scope).switches
 
 
-def place_of_token(level: Level) -> Place:
-    """Where this level's token is."""
+def carrier_of(level: Level) -> Carrier:
+    """The carrier of this level's token."""
     conf = token_conf(level)
     template, carriers = conf.token, conf.carriers
     if template is None:
@@ -45,32 +45,32 @@ def place_of_token(level: Level) -> Place:
         return BEARER if name == "http_authorization" else _place_of(name, f"${name}")
     if len(template.parts) == 1 and len(template.names) == 1:
         return _place_of(template.names[0], template.text)
-    return Place("variable", "", template.text)
+    return Carrier("variable", "", template.text)
 
 
-def _place_of(variable: str, text: str) -> Place:
+def _place_of(variable: str, text: str) -> Carrier:
     for prefix, kind in _VARIABLES.items():
         if variable.startswith(prefix):
-            return Place(kind, variable.removeprefix(prefix), text)
-    return Place("variable", "", text)
+            return Carrier(kind, variable.removeprefix(prefix), text)
+    return Carrier("variable", "", text)
 
 
-def put_token(ask: Ask, token: str, place: Place) -> Ask:
-    """The request with the token in its place, unless it has it already."""
-    if not token or token in ask.url.target or any(token in line for line in ask.fields):
-        return ask
-    if place.kind == "cookie":
-        return replace(ask, fields=(*ask.fields, f"Cookie: {place.name}={token}"))
-    if place.kind == "header":
-        name = place.name.replace("_", "-")
-        return replace(ask, fields=(*ask.fields, f"{name}: {token}"))
-    if place.kind == "arg":
-        target = ask.url.target
+def put_token(spec: RequestSpec, token: str, carrier: Carrier) -> RequestSpec:
+    """The request with the token in its carrier, unless it has it already."""
+    if not token or token in spec.url.target or any(token in line for line in spec.fields):
+        return spec
+    if carrier.kind == "cookie":
+        return replace(spec, fields=(*spec.fields, f"Cookie: {carrier.name}={token}"))
+    if carrier.kind == "header":
+        name = carrier.name.replace("_", "-")
+        return replace(spec, fields=(*spec.fields, f"{name}: {token}"))
+    if carrier.kind == "arg":
+        target = spec.url.target
         sign = "&" if "?" in target else "?"
-        return replace(ask, url=ask.url._replace(target=f"{target}{sign}{place.name}={token}"))
-    if any(line.lower().startswith("authorization:") for line in ask.fields):
-        return ask
-    return replace(ask, fields=(*ask.fields, f"Authorization: Bearer {token}"))
+        return replace(spec, url=spec.url._replace(target=f"{target}{sign}{carrier.name}={token}"))
+    if any(line.lower().startswith("authorization:") for line in spec.fields):
+        return spec
+    return replace(spec, fields=(*spec.fields, f"Authorization: Bearer {token}"))
 
 
 def switch_statements(level: Level) -> list[Statement]:
@@ -78,7 +78,7 @@ def switch_statements(level: Level) -> list[Statement]:
 
 
 def switch_words(level: Level) -> str:
-    """The directive that requires tokens here, with its place."""
+    """The directive that requires tokens here, with its file and line."""
     statement = statement_with(switch_statements(level))
     if statement is None:
         return "auth_jwt"

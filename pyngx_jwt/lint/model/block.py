@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from ...conf.context import Context, Contexts
 from ...conf.directive import Conf
 from ...conf.parse import Statement
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import GatewayConf, Target, gateway_of
-from ...http.contexts import HTTP, LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER, SERVER_IF, UPSTREAM
+from ...http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER, SERVER_IF, UPSTREAM
 from ...http.level import Level
 from ...http.listen import Listen
 from ...modules.access import AccessConf
 from ...modules.core import CoreConf
 from ...modules.proxy.conf import ProxyConf
+from ..read.analysis import Analysis
 from .auth import Auth, auth_of
 
-if TYPE_CHECKING:
-    from .configuration import Configuration
-
 C = TypeVar("C", bound=Conf)
+T = TypeVar("T")
 CLAIMS = (
     *("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header"),
     "auth_jwt_validate_sub",
 )
 
 
-class Place:
+class Block:
     """One level: its merged configuration, and the statements that it comes from."""
 
-    def __init__(self, level: Level, conf: Configuration) -> None:
-        self.level, self.conf = level, conf
+    def __init__(self, level: Level, outer: Block | None, analysis: Analysis) -> None:
+        self.level, self.outer, self.analysis = level, outer, analysis
+        self._memory: dict[Callable[[Block], Any], Any] = {}
 
     def __getitem__(self, kind: type[C]) -> C:
         """The merged conf of a module."""
@@ -65,34 +65,46 @@ class Place:
         assert self.level.statement is not None
         return self.level.statement
 
-    @cached_property
-    def outer(self) -> Place | None:
-        """The block around it, None for http."""
-        outer = self.level.outer
-        return None if outer is None or self.context & HTTP else self.conf.place(outer)
-
-    def outward(self) -> Iterator[Place]:
+    def outward(self) -> Iterator[Block]:
         """It and the blocks around it, up to http."""
-        place: Place | None = self
-        while place is not None:
-            yield place
-            place = place.outer
+        block: Block | None = self
+        while block is not None:
+            yield block
+            block = block.outer
 
-    def inner(self, contexts: Contexts) -> Iterator[Place]:
+    @property
+    def root(self) -> Block:
+        """The outermost block: http."""
+        return next(block for block in self.outward() if block.outer is None)
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks in it, without upstreams."""
+        levels = (level for level in self.level.levels if not level.context & UPSTREAM)
+        return tuple(Block(level, self, self.analysis) for level in levels)
+
+    def inner(self, contexts: Contexts) -> Iterator[Block]:
         """The blocks in it of a kind."""
-        return (self.conf.place(level) for level in self.level.inner(contexts))
+        return (block for block in self.blocks if block.context & contexts)
 
-    def walk(self) -> Iterator[Place]:
+    def walk(self) -> Iterator[Block]:
         """It and all in it, from the outside in, without upstreams."""
         yield self
-        for level in self.level.levels:
-            if not level.context & UPSTREAM:
-                yield from self.conf.place(level).walk()
+        for block in self.blocks:
+            yield from block.walk()
+
+    def once(self, make: Callable[[Block], T]) -> T:
+        """What is derived from the whole http block, once for all rules."""
+        memory = self.root._memory
+        if make not in memory:
+            memory[make] = make(self.root)
+        value: T = memory[make]
+        return value
 
     @cached_property
-    def server(self) -> Place:
+    def server(self) -> Block:
         """The server it is in; http is its own."""
-        return next((place for place in self.outward() if place.is_server), self)
+        return next((block for block in self.outward() if block.is_server), self)
 
     @property
     def server_listens(self) -> tuple[Listen, ...]:
@@ -125,8 +137,8 @@ class Place:
         if self.context & (LOCATION | LIMIT_EXCEPT | LOCATION_IF):
             return True
         return self.is_server and not any(
-            place[CoreConf].name == "/" and place[CoreConf].modifier in ("", "^~")
-            for place in self.inner(LOCATION)
+            block[CoreConf].name == "/" and block[CoreConf].modifier in ("", "^~")
+            for block in self.inner(LOCATION)
         )
 
     # -- what is said --------------------------------------------------------------------------
@@ -134,7 +146,7 @@ class Place:
     @property
     def own(self) -> list[Statement]:
         """The statements of this block itself."""
-        return self.conf.analysis.collector.statements.get(self.level, [])
+        return self.analysis.collector.statements.get(self.level, [])
 
     def given(self, *names: str) -> list[Statement]:
         """Those of this block that have one of the names, in their order."""
@@ -147,10 +159,10 @@ class Place:
 
     @cached_property
     def _by_name(self) -> dict[str, list[Statement]]:
-        found: dict[str, list[Statement]] = {}
+        by_name: dict[str, list[Statement]] = {}
         for statement in self.own:
-            found.setdefault(statement.name, []).append(statement)
-        return found
+            by_name.setdefault(statement.name, []).append(statement)
+        return by_name
 
     def set_by(self, *names: str) -> Statement:
         """The statement that counts here: of this block, or of the nearest around it that has
@@ -159,10 +171,10 @@ class Place:
 
     def find(self, *names: str) -> Statement | None:
         """As set_by(); None if there is none."""
-        for place in self.outward():
-            found = place.given(*names)
-            if found:
-                return found[-1]
+        for block in self.outward():
+            statements = block.given(*names)
+            if statements:
+                return statements[-1]
         return None
 
     @property
@@ -174,7 +186,7 @@ class Place:
     def claims(self) -> list[Statement]:
         """The statements that demand something of claims, as they count: where those of all
         levels add up, those of the outer ones first."""
-        levels = [place.given(*CLAIMS) for place in self.outward()]
+        levels = [block.given(*CLAIMS) for block in self.outward()]
         if not self.auth.dialect.adds_up:
             levels = next(([level] for level in levels if level), [])
         return [statement for level in reversed(levels) for statement in level]

@@ -1,0 +1,67 @@
+"""The core module: what it gives to locations when they are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from ...errors import ConfError
+from ...http.browser import is_msie6, is_safari
+from ...http.contexts import LOCATION
+from ...http.level import Level
+from ...http.module import Module
+from ...http.request import KeepAlive, Location, Request
+from ...http.template import bind_size
+from .conf import CoreConf
+from .error_pages import bind_error_pages
+from .paths import bind_content_type, bind_path, bind_root
+
+core = Module("core", CoreConf)
+
+
+@core.after_merge
+def check_level(conf: CoreConf, level: Level) -> None:
+    """Large buffers hold at least what a connection's pool does; the directory of request bodies
+    is created at start if it is missing."""
+    if conf.large_client_header_buffers[1] < conf.connection_pool_size:
+        raise ConfError(
+            'the "large_client_header_buffers" size must be equal to or greater than '
+            '"connection_pool_size"'
+        )
+    level.scope.folders[conf.temp_folder()] = None
+
+
+def compile_core(level: Level, location: Location) -> None:
+    """Sets the properties of a location that the core module determines."""
+    conf = level[CoreConf]
+    location.name, location.core = conf.name, conf
+    location.internal = (conf.internal_only and bool(level.context & LOCATION)) or conf.is_named
+    location.limit_rate = bind_size(conf.limit_rate_value, level.variables)
+    location.limit_rate_after = bind_size(conf.limit_rate_start, level.variables)
+    location.signature = conf.signature
+    allowed = conf.keepalive_requests if conf.keepalive_timeout[0] > 0 else 0
+    browsers = conf.keepalive_disable
+    disabled, any_method = _disables(browsers), "safari" in browsers
+    location.keepalive = KeepAlive(allowed, conf.keepalive_time, disabled, any_method)
+    location.exact = conf.modifier == "="
+    location.no_regex = conf.modifier == "^~"
+    location.content_type_of = bind_content_type(level)
+    location.root_of = bind_root(level)
+    location.path_of = bind_path(level, location.root_of)
+    location.error_pages = dict(bind_error_pages(conf.error_pages, level.variables))
+
+
+@lru_cache(maxsize=8)
+def _disables(browsers: frozenset[str]) -> Callable[[Request], bool] | None:
+    if "safari" not in browsers and "msie6" not in browsers:
+        return None
+
+    def disabled(r: Request) -> bool:
+        agent = r.index.get("user-agent")
+        if not agent:
+            return False
+        if "msie6" in browsers and r.original_method == "POST" and is_msie6(agent):
+            return True
+        return "safari" in browsers and is_safari(agent)
+
+    return disabled

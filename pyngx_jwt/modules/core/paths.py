@@ -1,0 +1,57 @@
+"""From URIs to files: root, alias and MIME types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...http.level import Level
+from ...http.request import Request
+from ...http.variables import once_at_a_time
+from .conf import CoreConf
+
+DEFAULT_TYPES = {"html": "text/html", "gif": "image/gif", "jpg": "image/jpeg"}
+
+
+def bind_content_type(level: Level) -> Callable[[str], str]:
+    """A function from a URI to its MIME type, by the extension in any case."""
+    conf = level[CoreConf]
+    table = DEFAULT_TYPES if conf.type_table is None else conf.type_table
+    default = conf.default_type
+
+    def content_type_of(uri: str) -> str:
+        dot = uri.rfind(".")
+        if dot <= 0 or uri[dot - 1] == "/" or uri.find("/", dot) >= 0:
+            return default
+        extension = uri[dot + 1 :]
+        return table.get(extension) or table.get(extension.lower()) or default
+
+    return content_type_of
+
+
+def bind_root(level: Level) -> Callable[[Request], str]:
+    """A function from a request to its root or alias."""
+    conf = level[CoreConf]
+    full = conf.scope.full_name
+    if conf.root_path.is_constant:
+        root = full(conf.root_path.text)
+        return lambda r: root
+    text = once_at_a_time("document_root", conf.root_path.bind(level.variables))
+    return lambda r: full(text(r) or "")
+
+
+def bind_path(level: Level, root_of: Callable[[Request], str]) -> Callable[[Request], str]:
+    """A function from a request to the file its URI names, by root or alias."""
+    conf = level[CoreConf]
+    length = conf.alias_length
+    constant = conf.root_path.is_constant
+    root = conf.scope.full_name(conf.root_path.text) if constant else ""
+
+    def by_root(r: Request) -> str:
+        return (root if constant else root_of(r)) + r.uri
+
+    def by_alias(r: Request) -> str:
+        if length < 0:
+            return root_of(r) + r.uri if r.add_uri_to_alias else root_of(r)
+        return root_of(r) + r.uri[length:]
+
+    return by_alias if length else by_root
