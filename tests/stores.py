@@ -15,11 +15,11 @@ from pyngx_jwt.zones.store import (
     MAX_USES,
     MICRO,
     Counts,
-    Head,
+    IndexTotals,
     Node,
+    NodeState,
     PeerState,
     PeerStates,
-    State,
     Visit,
 )
 
@@ -100,18 +100,18 @@ class MemoryCacheIndex:
         node = self.nodes.get(md5)
         if node is None:
             if not self._has_room():
-                return Visit(State.FULL, Node())
-            return Visit(State.NEW, self._use(md5, Node(uses=1), now), bool(self.cold))
+                return Visit(NodeState.FULL, Node())
+            return Visit(NodeState.NEW, self._use(md5, Node(uses=1), now), bool(self.cold))
         if not again:
             node = node._replace(uses=min(node.uses + 1, MAX_USES))
         if node.error and node.valid_sec < int(now):
             node = Node(uses=node.uses, owner=node.owner, lock_time=node.lock_time)
-            return Visit(State.NEW, self._use(md5, node, now), bool(self.cold))
+            return Visit(NodeState.NEW, self._use(md5, node, now), bool(self.cold))
         known = node.error or node.exists or node.uses >= min_uses
-        state = State.KNOWN if known else State.SCARCE
+        state = NodeState.KNOWN if known else NodeState.SCARCE
         return Visit(state, self._use(md5, node, now), bool(self.cold))
 
-    def found(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
+    def note_file(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
         node = self.nodes.get(md5)
         if node is not None and not node.exists:
             self.nodes[md5] = node._replace(
@@ -182,9 +182,9 @@ class MemoryCacheIndex:
         if md5 in self.nodes and self.nodes[md5].uniq == uniq:
             del self.nodes[md5]
 
-    def head(self) -> Head:
+    def head(self) -> IndexTotals:
         size = sum(node.fs_size for node in self.nodes.values())
-        return Head(size, len(self.nodes), self.watermark, self.cold, self.loading)
+        return IndexTotals(size, len(self.nodes), self.watermark, self.cold, self.loading)
 
     def start_loading(self) -> bool:
         if not self.cold or self.loading:

@@ -7,10 +7,10 @@ process runs ``manage(caches)`` and ``load(caches)`` (`Caches.keepers`).
 
 A request, in the order of ngx_http_upstream.c::
 
-    key = Key.of(key_text)              # key.header_start + 256 must fit the buffer
+    key = CacheKey.of(key_text)              # key.header_start + 256 must fit the buffer
     hold = Hold(cache, key, policy, r.headers_in, r.log)
     try:
-        while (found := hold.open()) is Found.WAIT:
+        while (lookup := hold.open()) is Lookup.WAIT:
             await hold.wait()
         # HIT, STALE, UPDATING: hold.entry has head, body, header; FAILED: hold.error is a status
 
@@ -30,11 +30,11 @@ A request, in the order of ngx_http_upstream.c::
         hold.close()
 
 ``BYPASS`` is a hold that is begun without being opened.  Nothing of this raises for what it
-finds on the disk: a file that is no good is a MISS and a line in the log.
+finds on the disk: an invalid file is a MISS and a line in the log.
 """
 
 from .caches import Caches
-from .entry import Fault, Header, Key, check, key_line, new_header, pack, unpack
+from .entry import CacheKey, Fault, Header, check, key_line, new_header, pack, unpack
 from .files import Writer
 from .freshness import (
     IGNORABLE,
@@ -45,27 +45,27 @@ from .freshness import (
     valid_seconds,
     variant,
 )
-from .hold import Entry, Found, Hold
+from .hold import CacheEntry, Hold, Lookup
 from .manager import load, load_one, manage, manage_once
-from .settings import HashedPath, Settings, parse_levels, parse_settings
-from .store import Cache, Clock, Policy
+from .settings import CacheSettings, HashedPath, parse_levels, parse_settings
+from .store import Cache, CacheClock, CachePolicy
 
 __all__ = [
     "IGNORABLE",
     "Cache",
+    "CacheClock",
+    "CacheEntry",
+    "CacheKey",
+    "CachePolicy",
+    "CacheSettings",
     "Caches",
-    "Clock",
-    "Entry",
     "Fault",
-    "Found",
     "Freshness",
     "HashedPath",
     "Header",
     "Hold",
     "Ignore",
-    "Key",
-    "Policy",
-    "Settings",
+    "Lookup",
     "Valid",
     "Writer",
     "check",

@@ -9,7 +9,7 @@ from typing import Any
 from ..log import Log, Severity
 from ..zones import Zone
 from .manager import load, manage
-from .settings import Settings
+from .settings import CacheSettings
 from .store import Cache
 
 
@@ -22,11 +22,11 @@ class Caches:
         self.updates: set[asyncio.Task[None]] = set()
 
     def note_update(self, task: asyncio.Task[None]) -> None:
-        """A response is fetched anew while nobody waits for it; a worker should before it ends."""
+        """A response is fetched in the background; a worker finishes it before it ends."""
         self.updates.add(task)
         task.add_done_callback(self.updates.discard)
 
-    def add(self, settings: Settings, zone: Zone) -> None:
+    def add(self, settings: CacheSettings, zone: Zone) -> None:
         """A cache in a zone that is not in use yet."""
         self.by_name[settings.zone] = Cache(settings, zone.cache_index(), self.report)
 

@@ -59,7 +59,7 @@ class Header(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class CacheKey:
     """What a response is kept under: the text of proxy_cache_key with its values put in."""
 
     text: bytes
@@ -68,7 +68,7 @@ class Key:
     header_start: int
 
     @classmethod
-    def of(cls, text: str) -> Key:
+    def of(cls, text: str) -> CacheKey:
         data = text.encode("latin-1")
         return cls(data, zlib.crc32(data), md5(data).digest(), _KEY_START + len(data) + 1)
 
@@ -94,7 +94,7 @@ class Fault(Enum):
 
 
 def new_header(
-    key: Key,
+    key: CacheKey,
     body_start: int,
     *,
     valid_sec: int,
@@ -139,7 +139,7 @@ def pack(header: Header) -> bytes:
     return _HEADER.pack(*header)
 
 
-def key_line(key: Key) -> bytes:
+def key_line(key: CacheKey) -> bytes:
     """What stands between the binary header and the response."""
     return b"%s%s\n" % (_KEY_LINE, key.text)
 
@@ -151,7 +151,7 @@ def unpack(data: bytes) -> Header | None:
     return Header._make(_HEADER.unpack_from(data))
 
 
-def check(data: bytes, key: Key, longest: int, length: int) -> Header | Fault:
+def check(data: bytes, key: CacheKey, longest: int, length: int) -> Header | Fault:
     """The header, if the file that begins with ``data`` holds an answer for the key.
 
     ``longest`` is how far the response's header may reach, ``length`` the size of the file;

@@ -1,6 +1,6 @@
-"""The files of a cache: reading one, writing one and the folders they lie in.
+"""The files of a cache: reading one, writing one and the directories they are in.
 
-What goes wrong on a disk is told to ``report`` in nginx's words and answered by a value.
+What goes wrong on a disk is reported to ``report`` in nginx's words and answered by a value.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..log import Severity, errno_text
 
 Report = Callable[[Severity, str], None]
 
-FOLDER_MODE, FILE_MODE = 0o700, 0o600
+DIRECTORY_MODE, FILE_MODE = 0o700, 0o600
 WRITE_SIZE = 65536  # bytes that are gathered before they are written
 _SECTOR = 512
 _TEMP_TRIES = 10
@@ -34,12 +34,12 @@ def block_size(path: str) -> int:
 
 
 def available(path: str) -> int | None:
-    """Free bytes of the file system, None if it does not tell (ngx_fs_available)."""
+    """Free bytes of the file system, None if it does not say (ngx_fs_available)."""
     try:
-        found = os.statvfs(path)
+        info = os.statvfs(path)
     except OSError:
         return None
-    return found.f_bavail * found.f_bsize
+    return info.f_bavail * info.f_bsize
 
 
 def blocks(info: os.stat_result, block: int) -> int:
@@ -82,7 +82,7 @@ def read(fd: int, size: int, offset: int, path: str, report: Report) -> bytes | 
 
 
 def unlink(path: str, report: Report) -> None:
-    """Deletes a file; that somebody else was faster is no failure."""
+    """Deletes a file; that another process was faster is not a failure."""
     try:
         os.unlink(path)
     except FileNotFoundError:
@@ -167,14 +167,14 @@ class Writer:
 
     def _try_create(self) -> OSError | None:
         self.path = self._name(f"{random.getrandbits(32):010d}")
-        for folders_made in (False, True):
+        for has_directories in (False, True):
             try:
                 self.fd = os.open(self.path, _CREATE_FLAGS, FILE_MODE)
                 return None
             except OSError as error:
-                if error.errno != errno.ENOENT or folders_made:
+                if error.errno != errno.ENOENT or has_directories:
                     return error
-                make_folders(self.path, self._report)
+                make_directories(self.path, self._report)
         return None
 
 
@@ -184,10 +184,10 @@ def _write_all(fd: int, data: bytes) -> None:
         done += os.write(fd, memoryview(data)[done:])
 
 
-def make_folders(path: str, report: Report) -> bool:
-    """Makes the folders above the file."""
+def make_directories(path: str, report: Report) -> bool:
+    """Makes the directories above the file."""
     try:
-        os.makedirs(os.path.dirname(path), FOLDER_MODE, exist_ok=True)
+        os.makedirs(os.path.dirname(path), DIRECTORY_MODE, exist_ok=True)
     except OSError as error:
         report(Severity.CRIT, f'mkdir() "{path}" failed {errno_text(error)}')
         return False
@@ -195,13 +195,13 @@ def make_folders(path: str, report: Report) -> bool:
 
 
 def move(source: str, target: str, report: Report) -> bool:
-    """Renames a file, over folders that are missing and other file systems.
+    """Renames a file, into directories that may be missing and other file systems.
 
     If that fails the source is removed (ngx_ext_rename_file).
     """
     error = _rename(source, target)
     if error is not None and error.errno == errno.ENOENT:
-        if not make_folders(target, report):
+        if not make_directories(target, report):
             unlink(source, report)
             return False
         error = _rename(source, target)
@@ -223,7 +223,7 @@ def _rename(source: str, target: str) -> OSError | None:
 
 
 def _copy(source: str, target: str, report: Report) -> OSError | None:
-    """To another file system: under a temporary name first, so that nobody sees half a file."""
+    """To another file system: under a temporary name first, so that no process sees half a file."""
     temporary = f"{target}.{random.getrandbits(32):010d}"
     try:
         shutil.copyfile(source, temporary)

@@ -177,10 +177,10 @@ class Freshness:
 
     def _stale(self, text: str) -> None:
         for name in ("stale-while-revalidate=", "stale-if-error="):
-            found = _after(text, name)
-            if found is None:
+            value = _after(text, name)
+            if value is None:
                 continue
-            seconds = _delta_seconds(found)
+            seconds = _delta_seconds(value)
             if seconds is None:
                 self.cacheable = False
                 return
@@ -241,8 +241,8 @@ _RULES = {
 
 def _after(text: str, name: str) -> str | None:
     """What follows the first occurrence of the name, wherever that is, as nginx looks for it."""
-    found = text.find(name)
-    return None if found < 0 else text[found + len(name) :]
+    at = text.find(name)
+    return None if at < 0 else text[at + len(name) :]
 
 
 def _delta_seconds(text: str) -> int | None:
@@ -250,13 +250,13 @@ def _delta_seconds(text: str) -> int | None:
     digits = _SECONDS_END.split(text, maxsplit=1)[0]
     if not digits:
         return 0
-    found = _LEADING_DIGITS.match(digits)
-    if found is None:
+    match = _LEADING_DIGITS.match(digits)
+    if match is None:
         return None
-    number = found[0].lstrip("0")
+    number = match[0].lstrip("0")
     if len(number) > _MAX_DIGITS or int(number or "0") > MAX:
         return MAX  # nginx stops there and does not see what follows
-    return int(number or "0") if found[0] == digits else None
+    return int(number or "0") if match[0] == digits else None
 
 
 def variant(main: bytes, vary: str, headers: Sequence[tuple[str, str]]) -> bytes:

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..log import Severity, errno_text
-from ..zones.store import CacheIndex, Node, State, ZoneFull
+from ..zones.store import CacheIndex, Node, NodeState, ZoneFull
 from . import files
-from .entry import HEADER_SIZE, Fault, Header, Key, check, key_line, new_header, pack, unpack
+from .entry import HEADER_SIZE, CacheKey, Fault, Header, check, key_line, new_header, pack, unpack
 from .files import Report, Writer
 from .freshness import Freshness, variant
-from .store import Cache, Headers, Policy
+from .store import Cache, CachePolicy, Headers
 
 READ_SIZE = 65536  # bytes; a file that is not larger is read at once
 _POLL = 0.5  # seconds, as nginx
 
 
-class Found(Enum):
+class Lookup(Enum):
     """What ``Hold.open`` found, with nginx's names for it."""
 
     HIT = auto()  # NGX_OK
     STALE = auto()  # expired, and it is ours to fetch it again
-    UPDATING = auto()  # expired, and somebody fetches it again
+    UPDATING = auto()  # expired, and another request fetches it again
     MISS = auto()  # NGX_DECLINED: fetch it, and keep it
     SCARCE = auto()  # fetch it for yourself
     WAIT = auto()  # NGX_AGAIN: wait(), then open() again
@@ -33,7 +33,7 @@ class Found(Enum):
 
 
 @dataclass(slots=True)
-class Entry:
+class CacheEntry:
     """A file of the cache: its header and first bytes, the rest behind ``fd``.
 
     ``fd`` is -1 if ``data`` is all.  ``length`` and offsets are bytes of the file.
@@ -101,12 +101,12 @@ class Hold:
     )
 
     def __init__(
-        self, cache: Cache, key: Key, policy: Policy, headers: Headers, report: Report
+        self, cache: Cache, key: CacheKey, policy: CachePolicy, headers: Headers, report: Report
     ) -> None:
         self.cache, self.key, self.policy = cache, key, policy
         self.headers, self.report = headers, report
         self.md5 = key.md5
-        self.entry: Entry | None = None
+        self.entry: CacheEntry | None = None
         self.error = 0
         self.background = False  # a background request goes on after this one
         self._lock_time: int | None = None  # of the right to fetch, None: not ours
@@ -116,33 +116,33 @@ class Hold:
 
     # -- opening ---------------------------------------------------------------------------
 
-    def open(self) -> Found:
+    def open(self) -> Lookup:
         """Looks for the response (ngx_http_file_cache_open)."""
         try:
             return self._open()
         except ZoneFull:
             self.cache.report_full()
-            return Found.ERROR
+            return Lookup.ERROR
 
-    def _open(self) -> Found:
+    def _open(self) -> Lookup:
         min_uses = self.policy.min_uses
         state, node, cold = self.cache.visit(self.md5, min_uses, again=self._visited)
-        if state is State.FULL:
-            return Found.ERROR
+        if state is NodeState.FULL:
+            return Lookup.ERROR
         self._visited = True
-        if state is State.SCARCE:
-            return Found.SCARCE
-        if state is State.KNOWN and node.error:
+        if state is NodeState.SCARCE:
+            return Lookup.SCARCE
+        if state is NodeState.KNOWN and node.error:
             self.error = node.error
-            return Found.FAILED
-        look, missing = node.exists, Found.MISS
-        if state is State.NEW:
-            look, missing = cold, Found.SCARCE if min_uses > 1 else Found.MISS
-        if look and (found := self._read(node)) is not None:
-            return found
-        return self._lock() if missing is Found.MISS else missing
+            return Lookup.FAILED
+        look, missing = node.exists, Lookup.MISS
+        if state is NodeState.NEW:
+            look, missing = cold, Lookup.SCARCE if min_uses > 1 else Lookup.MISS
+        if look and (lookup := self._read(node)) is not None:
+            return lookup
+        return self._lock() if missing is Lookup.MISS else missing
 
-    def _read(self, node: Node) -> Found | None:
+    def _read(self, node: Node) -> Lookup | None:
         """None if there is no file."""
         path = self.cache.file(self.md5)
         opened = files.open_file(path, self.report)
@@ -156,28 +156,28 @@ class Hold:
             os.close(fd)
             fd = -1
         if data is None:
-            return Found.MISS
+            return Lookup.MISS
         header = check(data, self.key, longest, info.st_size)
         if isinstance(header, Fault):
             return self._refuse(path, fd, header)
-        self.entry = Entry(path, header, data, info.st_size, fd, info.st_ino, info.st_mtime_ns)
+        self.entry = CacheEntry(path, header, data, info.st_size, fd, info.st_ino, info.st_mtime_ns)
         if not node.exists:  # nginx notes it below, and so forgets a file for other requests
             size = files.blocks(info, self.cache.block)
-            self.cache.index.found(self.md5, header.body_start, info.st_ino, size)
+            self.cache.index.note_file(self.md5, header.body_start, info.st_ino, size)
         if header.vary_len and header.variant != self._variant(header.vary):
             return self._reopen(header.vary)
         return self._judge(self.entry)
 
-    def _refuse(self, path: str, fd: int, fault: Fault) -> Found:
+    def _refuse(self, path: str, fd: int, fault: Fault) -> Lookup:
         if fd >= 0:
             os.close(fd)
         self.report(fault.level, f'cache file "{path}" {fault.text}')
-        return Found.MISS
+        return Lookup.MISS
 
     def _variant(self, vary: str) -> bytes:
         return variant(self.key.md5, vary, self.headers)
 
-    def _reopen(self, vary: str) -> Found:
+    def _reopen(self, vary: str) -> Lookup:
         """The file is for other requests: looks under this one's own key."""
         self.close_entry()
         if self._secondary:
@@ -186,25 +186,25 @@ class Hold:
         self.md5 = self._variant(vary)
         return self._open()
 
-    def _judge(self, entry: Entry) -> Found:
+    def _judge(self, entry: CacheEntry) -> Lookup:
         header, now = entry.header, int(self.cache.clock.time())
         if header.valid_sec >= now:
-            return Found.HIT
+            return Lookup.HIT
         entry.stale_updating = header.valid_sec + header.updating_sec >= now
         entry.stale_error = header.valid_sec + header.error_sec >= now
         self._lock_time = self.cache.index.claim(self.md5)
-        return Found.UPDATING if self._lock_time is None else Found.STALE
+        return Lookup.UPDATING if self._lock_time is None else Lookup.STALE
 
     # -- waiting for another that fetches it -----------------------------------------------
 
-    def _lock(self) -> Found:
+    def _lock(self) -> Lookup:
         if not self.policy.lock:
-            return Found.MISS
+            return Lookup.MISS
         now, age = self.cache.clock.milliseconds(), int(self.policy.lock_age * 1000)
         self._lock_time = self.cache.index.lock(self.md5, now, age)
         if self._lock_time is not None:
-            return Found.MISS
-        return Found.WAIT if self._lock_timeout else Found.SCARCE
+            return Lookup.MISS
+        return Lookup.WAIT if self._lock_timeout else Lookup.SCARCE
 
     async def wait(self) -> None:
         """After WAIT: returns when ``open`` is worth another try."""
@@ -236,8 +236,8 @@ class Hold:
             return None
 
     def _begin(self, head: bytes, fresh: Freshness, last_modified: int, etag: str) -> Writer | None:
-        found = self._variant(fresh.vary) if fresh.vary else b""
-        if self._secondary and found != self.md5:
+        variant = self._variant(fresh.vary) if fresh.vary else b""
+        if self._secondary and variant != self.md5:
             self._back_to_main()
         if not self._visited and not self._note_use():
             return None
@@ -259,7 +259,7 @@ class Hold:
     def _note_use(self) -> bool:
         """Makes the entry known (ngx_http_file_cache_create)."""
         visit = self.cache.visit(self.md5, self.policy.min_uses, again=False)
-        self._visited = visit.state is not State.FULL
+        self._visited = visit.state is not NodeState.FULL
         return self._visited
 
     def _header(
@@ -329,7 +329,7 @@ class Hold:
         finally:
             os.close(fd)
 
-    def _update_header(self, fd: int, entry: Entry, fresh: Freshness) -> bool:
+    def _update_header(self, fd: int, entry: CacheEntry, fresh: Freshness) -> bool:
         info, old = os.fstat(fd), entry.header
         if (info.st_ino, info.st_size) != (entry.uniq, entry.length):
             return False

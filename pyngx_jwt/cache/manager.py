@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..log import Severity, errno_text
-from ..zones.store import MICRO, Head, ZoneFull
+from ..zones.store import MICRO, IndexTotals, ZoneFull
 from . import files
 from .entry import HEADER_SIZE
 from .store import Cache
@@ -93,7 +93,7 @@ def expire_inactive(cache: Cache, turn: _Turn) -> int:
     return _LONGEST_WAIT
 
 
-def is_over_limits(cache: Cache, head: Head) -> bool:
+def is_over_limits(cache: Cache, head: IndexTotals) -> bool:
     """Whether the files, the nodes or the file system leave too little room."""
     settings = cache.settings
     if head.size >= settings.max_size // cache.block:
@@ -150,7 +150,7 @@ async def _load(cache: Cache, sleep: Sleep) -> None:
 
 
 def walk(path: str, report: files.Report) -> Iterator[tuple[str, os.stat_result]]:
-    """All that is no folder, at any depth; nginx's own temporary folders are left out."""
+    """All files, at any depth, except those in nginx's own temporary directories."""
     try:
         names = os.listdir(path)
     except OSError as error:
@@ -182,10 +182,10 @@ def add_file(cache: Cache, path: str, info: os.stat_result) -> bool:
     if info.st_size < HEADER_SIZE:
         cache.report(Severity.CRIT, f'cache file "{path}" is too small')
         return False
-    found = _DIGEST_AT_END.search(path)
-    if found is None:
+    match = _DIGEST_AT_END.search(path)
+    if match is None:
         return False
-    md5 = bytes.fromhex(found[0])
+    md5 = bytes.fromhex(match[0])
     if cache.file(md5) != path:
         return True
     if cache.index.add(md5, cache.clock.time(), files.blocks(info, cache.block)):

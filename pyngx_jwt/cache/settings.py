@@ -17,7 +17,7 @@ UNLIMITED = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class HashedPath:
-    """A folder whose files lie in folders named by the last characters of their names."""
+    """A directory whose files are in directories named after the last characters of their names."""
 
     name: str
     levels: tuple[int, ...] = ()
@@ -32,7 +32,7 @@ class HashedPath:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CacheSettings:
     """One proxy_cache_path; sizes are bytes, times seconds."""
 
     path: HashedPath
@@ -50,7 +50,7 @@ class Settings:
     loader_threshold: float = 0.2
 
 
-def parse_settings(directive: str, path: str, *parameters: str) -> Settings:
+def parse_settings(directive: str, path: str, *parameters: str) -> CacheSettings:
     """The directive's arguments; ``path`` is absolute already (ngx_http_file_cache_set_slot)."""
     levels: tuple[int, ...] = ()
     zone: tuple[str, int] = ("", 0)
@@ -68,7 +68,7 @@ def parse_settings(directive: str, path: str, *parameters: str) -> Settings:
     if not zone[0] or not zone[1]:
         raise ConfError(f'"{directive}" must have "keys_zone" parameter')
     hashed = HashedPath(path.removesuffix("/"), levels)
-    return Settings(hashed, *zone, **values)  # type: ignore[arg-type]
+    return CacheSettings(hashed, *zone, **values)  # type: ignore[arg-type]
 
 
 def parse_levels(text: str) -> tuple[int, ...]:

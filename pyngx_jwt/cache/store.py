@@ -16,17 +16,17 @@ from dataclasses import dataclass
 
 from ..errors import ConfError
 from ..log import Severity
-from ..zones.store import CacheIndex, Node, State, Visit
+from ..zones.store import CacheIndex, Node, NodeState, Visit
 from . import files
 from .files import Report
-from .settings import HashedPath, Settings
+from .settings import CacheSettings, HashedPath
 
 _FORCED_TRIES = 20
 Headers = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class CacheClock:
     """Seconds since the epoch, and seconds of a clock that all processes share."""
 
     time: Callable[[], float] = clocks.time
@@ -37,7 +37,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class CachePolicy:
     """What a location says of its cache; times are seconds, ``buffer_size`` is bytes.
 
     ``temp_path`` is proxy_temp_path, used unless the cache says use_temp_path=off.
@@ -55,12 +55,16 @@ class Cache:
     """One proxy_cache_path, as one process sees it; the index is shared, ``report`` logs."""
 
     def __init__(
-        self, settings: Settings, index: CacheIndex, report: Report, clock: Clock | None = None
+        self,
+        settings: CacheSettings,
+        index: CacheIndex,
+        report: Report,
+        clock: CacheClock | None = None,
     ) -> None:
         self.settings = settings
         self.index = index
         self.report = report
-        self.clock = clock or Clock()
+        self.clock = clock or CacheClock()
         self._block = 0
         self._full_at = 0
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
@@ -97,12 +101,12 @@ class Cache:
             raise ConfError(f'cache "{self.name}" had previously different levels').nowhere()
 
     def create_path(self, user: int | None = None) -> None:
-        """Makes the folder and gives it to the workers' user (ngx_create_paths).
+        """Makes the directory and gives it to the workers' user (ngx_create_paths).
 
         Raises OSError.
         """
         with contextlib.suppress(FileExistsError):
-            os.mkdir(self.path, files.FOLDER_MODE)
+            os.mkdir(self.path, files.DIRECTORY_MODE)
         if user is not None and os.stat(self.path).st_uid != user:
             os.chown(self.path, user, -1)
 
@@ -111,10 +115,10 @@ class Cache:
     def visit(self, md5: bytes, min_uses: int, *, again: bool) -> Visit:
         """Notes a use in the index, making room if there is none."""
         visit = self.index.visit(md5, self.clock.time(), min_uses, again=again)
-        if visit.state is State.FULL:
+        if visit.state is NodeState.FULL:
             self.force_expire()
             visit = self.index.visit(md5, self.clock.time(), min_uses, again=again)
-        if visit.state is State.FULL:
+        if visit.state is NodeState.FULL:
             self.report_full()
         return visit
 

@@ -11,7 +11,7 @@ from ..compile import load
 from ..conf.hosts import no_network
 from ..http.request import Request, Status
 from ..log import FileTarget, Log, OpenFile, Severity
-from ..modules.auth_jwt import Choice
+from ..modules.auth_jwt import DialectChoice
 from ..options import Options
 from .carriers import BEARER, carrier_of, put_token
 from .request import RequestSpec, RequestSpecError, make_request
@@ -59,7 +59,7 @@ class Explanation:
     where that makes no difference."""
 
     options: Options
-    choice: Choice
+    choice: DialectChoice
     spec: RequestSpec
     now: float
     way: Outcome
@@ -117,7 +117,7 @@ class Explainer:
         denied = self._go(request, token, grants=False) if way.trip.questions else None
         if denied is not None and denied.end == way.end:
             denied = None
-        choice: Choice = self._cycle.scope.things[Choice]
+        choice: DialectChoice = self._cycle.scope.things[DialectChoice]
         return Explanation(self._options, choice, spec, self._now, way, denied)
 
     def _go(self, spec: RequestSpec, token: str, *, grants: bool) -> Outcome:

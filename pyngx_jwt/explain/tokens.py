@@ -16,25 +16,24 @@ from ..jwt import (
     ClaimRequirement,
     Form,
     KeySet,
-    Policy,
     Reason,
-    Refusal,
     Requirement,
     TextRequirement,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     Verifier,
     find,
 )
 from ..jwt.encoding import decode_base64url
 from ..jwt.examine import Check, Examination, Trial, examine
-from ..jwt.requirements import MISSING
-from ..jwt.requirements import Demand as TokenDemand
+from ..jwt.requirements import MISSING, TokenDemand
 from ..modules.auth_jwt import dialect_of
-from ..modules.auth_jwt.demands import Demand, Denial
+from ..modules.auth_jwt.contexts import KEY
+from ..modules.auth_jwt.demands import Denial, RequestDemand
 from ..modules.auth_jwt.gate import KEYLESS
 from ..modules.auth_jwt.sources import Failure, Source
-from ..modules.auth_jwt.variables import KEY
-from ..modules.auth_jwt.watch import Watch
+from ..modules.auth_jwt.watch import GateWatch
 from .carriers import carrier_of, switch_statements, switch_text, token_conf
 from .lines import (
     SHOWN,
@@ -66,14 +65,14 @@ class GateReport(NamedTuple):
     as_if: Verified | None = None  # the token if those keys verify it
 
 
-def report_gate(level: Level, r: Request, watch: Watch, given: str, now: float) -> GateReport:
+def report_gate(level: Level, r: Request, watch: GateWatch, given: str, now: float) -> GateReport:
     """The gate's lines, after it has handled the request; `given` is the token to explain."""
     return _GateReporter(level, r, watch, now).report(given)
 
 
 class _GateReporter:
-    def __init__(self, level: Level, r: Request, watch: Watch, now: float) -> None:
-        self.level, self.r, self.watch, self.seen = level, r, watch, watch.seen
+    def __init__(self, level: Level, r: Request, watch: GateWatch, now: float) -> None:
+        self.level, self.r, self.watch, self.seen = level, r, watch, watch.report
         self.now, self.lines = now, list[Line]()
         self.missing = ""  # key requests without a given response
         self.every = dialect_of(level.scope).adds_up
@@ -221,7 +220,7 @@ class _GateReporter:
         elif check.demand is not None:
             self._requirement(check.demand, check.refusal, exam)
 
-    def _form(self, check: Check, policy: Policy) -> None:
+    def _form(self, check: Check, policy: TokenPolicy) -> None:
         statement = self.one("auth_jwt_type")
         inner = any(line.name == "decryption" for line in self.lines)
         form = "the signed token inside" if inner else policy.form.value
@@ -247,7 +246,7 @@ class _GateReporter:
         self.add(Result.FAILED, "algorithm", text, self.one(*ALGORITHMS))
 
     def _key(self, check: Check, trial: Trial, verifier: Verifier) -> None:
-        if not check.made:
+        if not check.was_run:
             return
         kid, alg = trial.header.get("kid"), value_text(trial.header.get("alg"))
         if check.refusal is None:
@@ -279,7 +278,7 @@ class _GateReporter:
 
     def _trial(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         name = check.name
-        if not check.made:
+        if not check.was_run:
             why = self.one("auth_jwt_validate_sig", "pyngx_allow_unsigned")
             self.add(Result.SKIPPED, name, "not checked: a forged token is accepted", why)
         elif check.refusal is None:
@@ -300,7 +299,7 @@ class _GateReporter:
             away = distance_text(issued, self.now)
             self.add(Result.NOTE, "iat", f"{date_text(issued)}, {away}; not a check")
 
-    def _time(self, check: Check, exam: Examination, policy: Policy) -> None:
+    def _time(self, check: Check, exam: Examination, policy: TokenPolicy) -> None:
         name, value = check.name, exam.claims.get(check.name)
         leeway = f"; leeway {duration_text(policy.leeway)}" if policy.leeway else ""
         has_leeway = policy.leeway and name in exam.claims
@@ -314,7 +313,7 @@ class _GateReporter:
                 else "the token has none"
             )
         unverified = "" if exam.vouched else UNVERIFIED
-        if not check.made:
+        if not check.was_run:
             off = self.one({"exp": "auth_jwt_validate_exp", "nbf": "pyngx_jwt_validate_nbf"}[name])
             why = "not checked" if off is not None else "not reached"
             self.add(Result.SKIPPED, name, f"{text}: {why}", off)
@@ -329,7 +328,9 @@ class _GateReporter:
 
     # -- requirements ------------------------------------------------------------------------
 
-    def _requirement(self, demand: TokenDemand, refusal: Refusal | None, exam: Examination) -> None:
+    def _requirement(
+        self, demand: TokenDemand, refusal: TokenRefusal | None, exam: Examination
+    ) -> None:
         mark = Result.PASSED if refusal is None else Result.FAILED
         unverified = "" if exam.vouched else UNVERIFIED
         if isinstance(demand, ClaimRequirement):
@@ -369,7 +370,7 @@ class _GateReporter:
                 return s
         return self._by_latin(directive, demand.name)
 
-    def _demand(self, demand: Demand, denial: Denial | None, *, vouched: bool) -> None:
+    def _demand(self, demand: RequestDemand, denial: Denial | None, *, vouched: bool) -> None:
         directive, words = demand.directive, demand.words
         mark = Result.PASSED if denial is None else Result.FAILED
         text = shown(" ".join(words))

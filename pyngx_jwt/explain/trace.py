@@ -27,10 +27,10 @@ from ..http.status import NAMED, REDIRECT, TO_HTTPS
 from ..jwt import Verifier
 from ..jwt.examine import examine
 from ..log import LEVEL_NAMES, Log, Severity
+from ..modules.auth_jwt.contexts import NOW
 from ..modules.auth_jwt.gate import Gate
 from ..modules.auth_jwt.sources import KeyRequest
-from ..modules.auth_jwt.variables import NOW
-from ..modules.auth_jwt.watch import Watch as GateWatch
+from ..modules.auth_jwt.watch import GateWatch
 from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, report_access, report_limits

@@ -6,7 +6,7 @@ from ..conf.parse import Statement
 from ..gateway.cached import CachedGateway
 from ..gateway.conf import GatewayConf
 from ..gateway.exchange import Exchange, Gateway
-from ..gateway.target import Found
+from ..gateway.target import Destination
 from ..http.level import Level
 from ..http.request import Request, Status
 from .lines import Result, shown
@@ -18,25 +18,25 @@ async def pass_on(gateway: Gateway, level: Level, r: Request) -> Passed | Status
     """Prepares the request up to the bytes of its head, without a connection."""
     if gateway.admits is not None and (refused := gateway.admits(r)):
         return refused
-    server = gateway.find(r)
-    if not isinstance(server, Found):
-        server = await server if not isinstance(server, int) else server
-        if isinstance(server, int):
-            return server
+    destination = gateway.find(r)
+    if not isinstance(destination, Destination):
+        destination = await destination if not isinstance(destination, int) else destination
+        if isinstance(destination, int):
+            return destination
     take_given_body(r)
     target = gateway.conf.target
     assert target is not None
     zone = key = ""
     keeps = False
     if isinstance(gateway, CachedGateway) and r.method in gateway.methods:
-        entry = gateway.entry_of(r, server)
+        entry = gateway.entry_of(r, destination)
         if isinstance(entry, int):
             return entry
         if entry is not None:
             zone, key = entry[0].settings.zone, entry[1].text.decode("latin-1")
             keeps = gateway.begin_fetch(r, True)
             r.cache_status = "MISS"
-    exchange = Exchange(gateway, r, server)
+    exchange = Exchange(gateway, r, destination)
     if not await exchange.prepare(validates=keeps):
         return 500
     lines = gateway.wire.lines(exchange.head)

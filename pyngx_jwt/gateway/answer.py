@@ -169,7 +169,7 @@ def _copy_date(r: Request, name: str, value: str) -> None:
 
 
 def limit_rate_of(value: str) -> int | None:
-    """X-Accel-Limit-Rate in bytes per second; None if it is no number."""
+    """X-Accel-Limit-Rate in bytes per second; None if it is not a number."""
     try:
         return parse_size(value)
     except ValueError:

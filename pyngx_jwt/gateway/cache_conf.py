@@ -202,22 +202,22 @@ class Paths:
         scope.folders[path.name] = None
 
 
-class Keyless(set[Statement]):
-    """The directives of a cache without a key of which a warning has told."""
+class WarnedCaches(set[Statement]):
+    """The directives of a cache without a key that have been warned of."""
 
 
 def warn_of_key(conf: CachedConf, level: Level) -> None:
     """A warning where a cache has no key, of a protocol that has no default one."""
     scope, given = level.scope, level.set_by(f"{conf.prefix}_cache")
-    if conf.zone is None or conf.keeps or given[-1] in scope.shared(Keyless):
+    if conf.zone is None or conf.keeps or given[-1] in scope.shared(WarnedCaches):
         return
-    scope.shared(Keyless).add(given[-1])
+    scope.shared(WarnedCaches).add(given[-1])
     before, scope.statement = scope.statement, given[-1]
     scope.warn(f'no "{conf.prefix}_cache_key" for "{conf.prefix}_cache"')
     scope.statement = before
 
 
-def note_temp_folder(conf: CachedConf, level: Level) -> None:
+def note_temp_directory(conf: CachedConf, level: Level) -> None:
     """The directory of temporary files is made at start if it is missing."""
     if conf.zone is not None:
-        level.scope.folders[conf.temp_folder] = None
+        level.scope.folders[conf.temp_directory] = None

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import reduce
-from operator import or_
 
 from ..cache import (
-    IGNORABLE,
     Cache,
+    CacheKey,
+    CachePolicy,
     Caches,
-    Found,
     HashedPath,
     Hold,
-    Ignore,
-    Key,
-    Policy,
+    Lookup,
 )
 from ..http.body import read_body
 from ..http.date import http_date
@@ -25,29 +21,29 @@ from ..http.level import Level
 from ..http.request import Handler, Request, Status
 from ..http.subrequest import clone
 from ..log import Severity
-from . import target
-from .cache_conf import ANY_OFFSET, CachedConf, note_temp_folder, warn_of_key
+from .cache_conf import ANY_OFFSET, CachedConf, note_temp_directory, warn_of_key
 from .conf import check_buffers
-from .exchange import Exchange, Gateway, Surroundings
-from .keeping import CacheKeeper, any_tells
+from .exchange import Exchange, Gateway
+from .keeping import CacheKeeper, KeepingRules, any_is_set
 from .kept import KeptResponses
-from .target import warn_of_resolver
+from .route import GatewayOptions
+from .target import Destination, warn_of_resolver
 from .wire import KEY, Wire
 
 ROOM_FOR_HEAD = 256  # bytes that the buffer of a head must have beyond the key
 
 
-def gateway_to(conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> Handler:
+def gateway_to(conf: CachedConf, level: Level, wire: Wire, options: GatewayOptions) -> Handler:
     """A location's way to its upstream, with a cache before it if there is one."""
     if conf.zone is None:
-        return Gateway(conf, level, wire, around).pass_on
-    return CachedGateway(conf, level, wire, around).handle
+        return Gateway(conf, level, wire, options).pass_on
+    return CachedGateway(conf, level, wire, options).handle
 
 
 def check_passing(conf: CachedConf, level: Level) -> None:
     """What is wrong with a level, or odd, even where nothing is passed on."""
     check_buffers(conf)
-    note_temp_folder(conf, level)
+    note_temp_directory(conf, level)
     warn_of_key(conf, level)
     warn_of_resolver(conf, level)
 
@@ -55,19 +51,15 @@ def check_passing(conf: CachedConf, level: Level) -> None:
 class CachedGateway(Gateway):
     """A location's way to its upstream, with a cache before it."""
 
-    def __init__(self, conf: CachedConf, level: Level, wire: Wire, around: Surroundings) -> None:
-        super().__init__(conf, level, wire, around, keeps_heads=True)
+    def __init__(self, conf: CachedConf, level: Level, wire: Wire, options: GatewayOptions) -> None:
+        super().__init__(conf, level, wire, options, keeps_heads=True)
         cache = self.cache = conf
         self.cache_of = _compile_zone(cache, level)
         self.key = cache.cache_key.bind(level.variables) if cache.cache_key else None
         self.methods = cache.cache_methods | {"GET", "HEAD"}
-        self.stale = cache.stale
         self.bypass = tuple(x.bind(level.variables) for x in cache.bypass)
-        self.not_kept = tuple(x.bind(level.variables) for x in cache.not_kept)
-        ignored = (IGNORABLE[x] for x in conf.ignore_headers if x in IGNORABLE)
-        self.ignore = reduce(or_, ignored, Ignore.NONE)
-        self.policy = Policy(
-            HashedPath(conf.temp_folder),
+        self.policy = CachePolicy(
+            HashedPath(conf.temp_directory),
             conf.buffer_size,
             cache.cache_min_uses,
             cache.cache_lock,
@@ -75,6 +67,7 @@ class CachedGateway(Gateway):
             cache.cache_lock_age,
         )
         self.kept = KeptResponses(self.copy_headers, conf, wire)
+        self.rules = KeepingRules(conf, level, self.kept)
         self.caches = level.scope.shared(Caches)
 
     def handle(self, r: Request) -> Awaitable[Status] | Status:
@@ -84,61 +77,63 @@ class CachedGateway(Gateway):
         r.ignore_abort = self.conf.ignore_client_abort
         if r.cache_status is not None:
             r.forget_cache()
-        found = self.find(r)
-        if isinstance(found, int):
-            return found
+        destination = self.find(r)
+        if isinstance(destination, int):
+            return destination
         buffers = self.conf.request_buffering
-        if isinstance(found, target.Found) and (r.body_in is None or r.body or not buffers):
-            return self._look_up(r, found)
-        return self._prepare(r, found)
+        if isinstance(destination, Destination) and (r.body_in is None or r.body or not buffers):
+            return self._look_up(r, destination)
+        return self._prepare(r, destination)
 
     async def _prepare(
-        self, r: Request, found: target.Found | Awaitable[target.Found | Status]
+        self, r: Request, destination: Destination | Awaitable[Destination | Status]
     ) -> Status:
-        if not isinstance(found, target.Found):
-            resolved = await found
+        if not isinstance(destination, Destination):
+            resolved = await destination
             if isinstance(resolved, int):
                 return resolved
-            found = resolved
+            destination = resolved
         if r.body_in is not None and self.conf.request_buffering:
             await read_body(r)
-        rc = self._look_up(r, found)
+        rc = self._look_up(r, destination)
         return rc if isinstance(rc, int) else await rc
 
-    def _look_up(self, r: Request, found: target.Found) -> Awaitable[Status] | Status:
+    def _look_up(self, r: Request, destination: Destination) -> Awaitable[Status] | Status:
         """ngx_http_upstream_cache, up to its first look into the cache."""
-        entry = self.entry_of(r, found)
+        entry = self.entry_of(r, destination)
         if entry is None:
-            return self._exchange(Exchange(self, r, found))
+            return self._exchange(Exchange(self, r, destination))
         if isinstance(entry, int):
             return entry
         hold = Hold(*entry, self.policy, r.headers_in, r.log)
-        if r.refresh or any_tells(self.bypass, r):
+        if r.refresh or any_is_set(self.bypass, r):
             r.cache_status = "BYPASS"
-            return self._fetch(r, found, hold)
+            return self._fetch(r, destination, hold)
         r.cache_status = "MISS"
         state = hold.open()
-        if state is Found.WAIT:
-            return self._wait(r, found, hold)
-        return self._go_on(r, found, hold, state)
+        if state is Lookup.WAIT:
+            return self._wait(r, destination, hold)
+        return self._go_on(r, destination, hold, state)
 
-    def entry_of(self, r: Request, found: target.Found) -> tuple[Cache, Key] | Status | None:
+    def entry_of(
+        self, r: Request, destination: Destination
+    ) -> tuple[Cache, CacheKey] | Status | None:
         """The cache and the key under which it keeps the response; None: it does not, a status
         is an error."""
         cache = self.cache_of(r)
         if cache is None or isinstance(cache, int):
             return cache
-        r.contexts[KEY] = found.out
-        text = self.key(r) if self.key else self.wire.key(r, found.out)
+        r.contexts[KEY] = destination.out
+        text = self.key(r) if self.key else self.wire.key(r, destination.out)
         if not text and not self.key:
             return None
-        key = Key.of(text)
+        key = CacheKey.of(text)
         if key.header_start + ROOM_FOR_HEAD > self.policy.buffer_size:
             self._report_long_key(r, key)
             return None
         return cache, key
 
-    def _report_long_key(self, r: Request, key: Key) -> None:
+    def _report_long_key(self, r: Request, key: CacheKey) -> None:
         needed = -(-(key.header_start + ROOM_FOR_HEAD) // 1024) * 1024
         name, size = f"{self.conf.prefix}_buffer_size", self.policy.buffer_size
         r.log(
@@ -153,75 +148,75 @@ class CachedGateway(Gateway):
         finally:
             exchange.close()
 
-    async def _wait(self, r: Request, found: target.Found, hold: Hold) -> Status:
+    async def _wait(self, r: Request, destination: Destination, hold: Hold) -> Status:
         """Another request fetches the response: it is worth waiting for."""
         try:
-            state = Found.WAIT
-            while state is Found.WAIT:
+            state = Lookup.WAIT
+            while state is Lookup.WAIT:
                 await hold.wait()
                 state = hold.open()
         except BaseException:
             hold.free()
             hold.close()
             raise
-        rc = self._go_on(r, found, hold, state)
+        rc = self._go_on(r, destination, hold, state)
         return rc if isinstance(rc, int) else await rc
 
     def _go_on(
-        self, r: Request, found: target.Found, hold: Hold, state: Found
+        self, r: Request, destination: Destination, hold: Hold, state: Lookup
     ) -> Awaitable[Status] | Status:
         """Answers, or begins to fetch, as the cache says."""
-        if state is Found.HIT:
-            return self._answer(r, found, hold, "HIT")
-        if state is Found.STALE or state is Found.UPDATING:
-            return self._go_on_stale(r, found, hold, state)
-        if state is Found.MISS or state is Found.SCARCE:
-            return self._fetch(r, found, hold, keeps=state is Found.MISS)
-        status = hold.error if state is Found.FAILED else 500
-        if state is Found.FAILED:
+        if state is Lookup.HIT:
+            return self._answer(r, destination, hold, "HIT")
+        if state is Lookup.STALE or state is Lookup.UPDATING:
+            return self._go_on_stale(r, destination, hold, state)
+        if state is Lookup.MISS or state is Lookup.SCARCE:
+            return self._fetch(r, destination, hold, keeps=state is Lookup.MISS)
+        status = hold.error if state is Lookup.FAILED else 500
+        if state is Lookup.FAILED:
             r.cache_status = "HIT"
         hold.close()
         return status
 
     def _go_on_stale(
-        self, r: Request, found: target.Found, hold: Hold, state: Found
+        self, r: Request, destination: Destination, hold: Hold, state: Lookup
     ) -> Awaitable[Status] | Status:
         entry = hold.entry
         assert entry is not None
-        usable = ("updating" in self.stale or entry.stale_updating) and not r.in_background
-        if usable and state is Found.UPDATING:
-            return self._answer(r, found, hold, "UPDATING")
+        usable = ("updating" in self.rules.stale or entry.stale_updating) and not r.in_background
+        if usable and state is Lookup.UPDATING:
+            return self._answer(r, destination, hold, "UPDATING")
         if usable and self.cache.cache_background_update:
             self._update(r, hold)
-            return self._answer(r, found, hold, "STALE")
+            return self._answer(r, destination, hold, "STALE")
         r.cache_status = "EXPIRED"
         if self.cache.cache_revalidate:
             modified = entry.header.last_modified
             if modified >= 0:
                 r.contexts["cache_last_modified"] = http_date(modified)
             r.contexts["cache_etag"] = entry.header.etag or None
-        return self._fetch(r, found, hold)
+        return self._fetch(r, destination, hold)
 
     def _answer(
-        self, r: Request, found: target.Found, hold: Hold, status: str
+        self, r: Request, destination: Destination, hold: Hold, status: str
     ) -> Awaitable[Status] | Status:
-        """From the cache; a file with an invalid header is fetched anew."""
+        """From the cache; a file with an invalid header is fetched again."""
         r.cache_status = status
         sent = self.kept.send(r, hold)
         if sent is not None:
             return sent
         r.cache_status = "MISS"
-        return self._fetch(r, found, hold)
+        return self._fetch(r, destination, hold)
 
     # -- fetching --------------------------------------------------------------------------
 
     async def _fetch(
-        self, r: Request, found: target.Found, hold: Hold, *, keeps: bool = True
+        self, r: Request, destination: Destination, hold: Hold, *, keeps: bool = True
     ) -> Status:
         exchange = None
         try:
             keeps = self.begin_fetch(r, keeps)
-            exchange = Exchange(self, r, found, CacheKeeper(self, hold, keeps))
+            exchange = Exchange(self, r, destination, CacheKeeper(self.rules, hold, keeps))
             return await exchange.run()
         finally:
             if exchange is not None:
@@ -252,7 +247,7 @@ class CachedGateway(Gateway):
         return not digits or int(digits[:20]) < limit
 
     def _update(self, r: Request, hold: Hold) -> None:
-        """Fetches anew in the background; the right to do so is the answered request's
+        """Fetches again in the background; the right to do so is the answered request's
         (ngx_http_upstream_cache_background_update)."""
         hold.background = True
         task = asyncio.get_running_loop().create_task(self._run_update(clone(r), hold))
@@ -288,10 +283,10 @@ def _compile_zone(conf: CachedConf, level: Level) -> CacheOf:
         name = name_of(r)
         if name in ("", "off"):
             return None
-        found = caches.get(name)
-        if found is None:
+        cache = caches.get(name)
+        if cache is None:
             r.log(Severity.ERR, f'cache "{name}" not found')
             return 500
-        return found
+        return cache
 
     return find

@@ -10,7 +10,7 @@ from ..upstream.errors import BadResponse
 from ..upstream.head import (
     HTTP_10,
     SWITCHING_PROTOCOLS,
-    Response,
+    PeerResponse,
     apply_framing,
     parse_fields,
     parse_status,
@@ -35,7 +35,7 @@ class CgiReader:
     def __init__(self, *, is_head: bool = False) -> None:
         self.is_head = is_head
 
-    def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> Response | None:
+    def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:
         """ngx_http_scgi_process_status_line and _process_header."""
         if at or len(data) > buffer_size:
             data = data[at : at + buffer_size]
@@ -49,29 +49,29 @@ class CgiReader:
         headers = parse_fields(lines[1:] if start else lines)
         names = [name.lower() for name, _ in headers]
         status, line = start[:2] if start else (0, "")
-        response = Response(status, line, HTTP_10, headers, names, end.end(), close=True)
+        response = PeerResponse(status, line, HTTP_10, headers, names, end.end(), close=True)
         if not start:
             _take_status(response)
         if response.status < 200 and response.status != SWITCHING_PROTOCOLS:
-            told = response.status_line or f"{response.status:03}"
-            raise BadResponse(f'upstream sent invalid status "{told}"')
+            line = response.status_line or f"{response.status:03}"
+            raise BadResponse(f'upstream sent invalid status "{line}"')
         apply_framing(response)
         response.chunked = False  # the body goes on as it is
         return response
 
-    def decoder(self, response: Response, limit: int, *, keeps_trailers: bool) -> Decoder:
+    def decoder(self, response: PeerResponse, limit: int, *, keeps_trailers: bool) -> Decoder:
         raw = self.is_head or response.status == SWITCHING_PROTOCOLS
         return UntilClose() if raw or response.length < 0 else Counted(response.length)
 
-    def excess(self, response: Response) -> str:
+    def excess(self, response: PeerResponse) -> str:
         return AFTER_LENGTH
 
 
 CGI, CGI_HEAD = CgiReader(), CgiReader(is_head=True)
 
 
-def _take_status(response: Response) -> None:
-    """The status that fields tell."""
+def _take_status(response: PeerResponse) -> None:
+    """The status that the fields give."""
     names, headers = response.names, response.headers
     if "status" in names:
         line = headers[names.index("status")][1]

@@ -69,7 +69,7 @@ SOCKETS = "the kernel's sizes are used"
 NO_TEXTS: frozenset[str] = frozenset()
 
 
-class Target(NamedTuple):
+class PassTarget(NamedTuple):
     """Where a location passes its requests: `url` is None where variables decide per request."""
 
     text: Template
@@ -79,7 +79,7 @@ class Target(NamedTuple):
     location: str  # the part of the URI that the target's URI replaces
 
 
-class Field(NamedTuple):
+class SentHeader(NamedTuple):
     """What takes the place of a field of the client: that field in lower case, the name by which
     it is set, and its value."""
 
@@ -217,7 +217,7 @@ class GatewayConf(Conf):
     next_names: ClassVar[Mapping[str, str]] = {}  # of failures, where they are not usual
     set_by: ClassVar[str] = ""  # the directive, without its prefix, that sets what is sent
 
-    _target: Target | None = own(None)  # of a block that passes its requests on
+    _target: PassTarget | None = own(None)  # of a block that passes its requests on
 
     @classmethod
     def declare(cls, name: str, declaration: Declaration) -> None:
@@ -240,11 +240,11 @@ class GatewayConf(Conf):
                     cls.directives[full] = declaration.declare(full, name)
 
     @property
-    def target(self) -> Target | None:
+    def target(self) -> PassTarget | None:
         """Where this block passes its requests by this protocol, None if it does not."""
         return self._target if _passing(self.level) is type(self) else None
 
-    def pass_to(self, target: Target) -> None:
+    def pass_to(self, target: PassTarget) -> None:
         """Of several directives of a block that pass requests on the last one counts."""
         self._target = target
         self.level.passes = type(self)
@@ -256,13 +256,13 @@ class GatewayConf(Conf):
         return NO_TEXTS if "off" in words else frozenset(self.next_names.get(x, x) for x in words)
 
     @property
-    def fields(self) -> Iterable[Field]:
+    def fields(self) -> Iterable[SentHeader]:
         """What is sent in the place of fields of the client."""
         return ()
 
     @property
     def sent(self) -> Iterable[Template | None]:
-        """The texts that decide what an upstream is sent, besides the client's own fields."""
+        """The texts that decide what an upstream is sent, beyond the client's own fields."""
         return ()
 
     def merge(self, outer: GatewayConf) -> None:
@@ -272,7 +272,7 @@ class GatewayConf(Conf):
             self._target = outer._target
 
     @property
-    def temp_folder(self) -> str:
+    def temp_directory(self) -> str:
         """The directory of temporary files, its full name."""
         name = self.temp_path
         if not self.is_set("temp_path"):
@@ -280,7 +280,7 @@ class GatewayConf(Conf):
         return self.scope.full_name(name)
 
 
-class HeadersConf(GatewayConf):
+class HiddenHeadersConf(GatewayConf):
     """Of protocols whose responses have headers."""
 
     shared: ClassVar[dict[str, Declaration]] = {}
@@ -314,7 +314,7 @@ class HeadersConf(GatewayConf):
         self.passed = (*vars(self).get("passed", ()), field.lower())
 
 
-class BufferedConf(HeadersConf):
+class BufferedConf(HiddenHeadersConf):
     """Of protocols that buffer: HTTP/1 and those of application servers."""
 
     shared: ClassVar[dict[str, Declaration]] = {}
@@ -500,7 +500,7 @@ class AddressConf(GatewayConf):
         text, url = Template(address), None
         if text.is_constant or not self.takes_variables:
             url = parse_upstream(address, resolve=False)
-        self.pass_to(Target(text, url, "", self.scope.statement, ""))
+        self.pass_to(PassTarget(text, url, "", self.scope.statement, ""))
 
     @property
     def adds_slash(self) -> bool:  # type: ignore[override]

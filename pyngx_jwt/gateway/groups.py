@@ -7,7 +7,7 @@ from typing import Protocol
 from ..conf.parse import Statement
 from ..errors import ConfError
 from ..upstream.address import AddressError, Url, resolve_host
-from ..upstream.peer import Server
+from ..upstream.peer import PeerServer
 from ..upstream.upstream import Upstream, address_upstream
 
 
@@ -38,27 +38,29 @@ class Upstreams:
     def find(self, url: Url) -> Upstream | None:
         """The group that a URL with variables comes to: one that was declared or implied by
         another URL (ngx_http_upstream_init_request)."""
-        found = self.get(url.host) if url.no_port else None
-        return found or self._implied.get((url.host.lower(), url.port))
+        upstream = self.get(url.host) if url.no_port else None
+        return upstream or self._implied.get((url.host.lower(), url.port))
 
     def of_url(self, url: Url, statement: Statement | None) -> Upstream:
         """The group an address stands for; resolving it can fail with nginx's error."""
-        found = self.get(url.host)
-        if found is not None:
+        upstream = self.get(url.host)
+        if upstream is not None:
             if not url.no_port:
                 raise _placed(f'upstream "{url.host}" may not have port {url.port}', statement)
-            return found
+            return upstream
         key = (url.host.lower(), url.port)
-        found = self._implied.get(key)
-        if found is None:
+        upstream = self._implied.get(key)
+        if upstream is None:
             if not url.port and not url.text.startswith("unix:"):
                 raise _placed(f'no port in upstream "{url.host}"', statement)
             try:
                 addresses = url.addresses or resolve_host(url.host, url.port)
             except AddressError as error:
                 raise _placed(f'{error} in upstream "{url.host}"', statement) from None
-            found = self._implied[key] = address_upstream(url.host, Server(url.host, addresses))
-        return found
+            upstream = self._implied[key] = address_upstream(
+                url.host, PeerServer(url.host, addresses)
+            )
+        return upstream
 
 
 def _placed(message: str, statement: Statement | None) -> ConfError:

@@ -8,10 +8,10 @@ from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template
 from ..log import Severity
-from ..upstream.head import Response
+from ..upstream.head import PeerResponse
 from .conf import GatewayConf
 
-PassHints = Callable[[Response], None]
+PassHints = Callable[[PeerResponse], None]
 
 
 def compile_hints(
@@ -27,12 +27,14 @@ def compile_hints(
     def begin(r: Request) -> PassHints:
         size = 0
 
-        def pass_on(response: Response) -> None:
+        def pass_on(response: PeerResponse) -> None:
             nonlocal size
             size += response.size
             if size > conf.buffer_size:
                 r.log(Severity.INFO, "upstream sent too big early hints")
-            elif r.parent is None and any(told(r) not in ("", "0") for told in predicates):
+            elif r.parent is None and any(
+                predicate(r) not in ("", "0") for predicate in predicates
+            ):
                 fields = zip(response.names, response.headers, strict=True)
                 r.sink.hint([field for name, field in fields if name not in hidden])
 

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from functools import reduce
+from operator import or_
 
-from ..cache import Freshness, Hold, Writer, valid_seconds
+from ..cache import IGNORABLE, Freshness, Hold, Ignore, Writer, valid_seconds
 from ..http.date import parse_http_time
+from ..http.level import Level
 from ..http.request import DONE, Request, Status
 from ..http.template import Text
 from ..upstream.errors import UpstreamError
-from ..upstream.head import HTTP_09, Response
-from .exchange import NEXT_STATUS, Exchange
+from ..upstream.head import HTTP_09, PeerResponse
+from .attempts import NEXT_STATUS
+from .cache_conf import CachedConf
 from .follower import Follower
-
-if TYPE_CHECKING:
-    from .cached import CachedGateway
+from .kept import KeptResponses
+from .response_side import ResponseSide
 
 WITH_VALIDATORS = (200, 206)
+
+
+class KeepingRules:
+    """When a location keeps a response, and when it is content with an old one."""
+
+    def __init__(self, conf: CachedConf, level: Level, kept: KeptResponses) -> None:
+        self.valid, self.stale = conf.valid, conf.stale
+        self.revalidates, self.force_ranges = conf.cache_revalidate, conf.force_ranges
+        self.not_kept = tuple(text.bind(level.variables) for text in conf.not_kept)
+        ignored = (IGNORABLE[name] for name in conf.ignore_headers if name in IGNORABLE)
+        self.ignore = reduce(or_, ignored, Ignore.NONE)
+        self.kept = kept
 
 
 class CacheKeeper:
     """The place in the cache that an exchange fills, if it may (``keeps``)."""
 
-    __slots__ = ("client", "fresh", "gateway", "hold", "keeps", "writer")
+    __slots__ = ("client", "fresh", "hold", "keeps", "rules", "writer")
 
-    def __init__(self, gateway: CachedGateway, hold: Hold, keeps: bool) -> None:
-        self.gateway, self.hold, self.keeps = gateway, hold, keeps
+    def __init__(self, rules: KeepingRules, hold: Hold, keeps: bool) -> None:
+        self.rules, self.hold, self.keeps = rules, hold, keeps
         self.fresh = self._new_freshness()
         self.writer: Writer | None = None
         self.client: Follower | None = None
@@ -36,15 +50,15 @@ class CacheKeeper:
         return self.keeps
 
     def _new_freshness(self) -> Freshness:
-        return Freshness(int(self.hold.cache.clock.time()), self.gateway.ignore)
+        return Freshness(int(self.hold.cache.clock.time()), self.rules.ignore)
 
-    async def give_up(self, exchange: Exchange, status: Status, failure: str) -> Status:
+    async def give_up(self, exchange: ResponseSide, status: Status, failure: str) -> Status:
         """The old response may do, or the failure is remembered for a while."""
         entry = self.hold.entry
         expired = exchange.r.cache_status == "EXPIRED" and entry is not None
-        if expired and (failure in self.gateway.stale or (entry and entry.stale_error)):
+        if expired and (failure in self.rules.stale or (entry and entry.stale_error)):
             return await self._answer_kept(exchange.r, "STALE")
-        seconds = valid_seconds(self.gateway.cache.valid, status) if self.keeps else 0
+        seconds = valid_seconds(self.rules.valid, status) if self.keeps else 0
         if seconds:
             self.hold.free(error=status, valid_sec=self.fresh.now + seconds)
         return status
@@ -52,12 +66,14 @@ class CacheKeeper:
     async def _answer_kept(self, r: Request, status: str) -> Status:
         """The old response, where a new one was wanted."""
         r.cache_status = status
-        sent = self.gateway.kept.send(r, self.hold)
+        sent = self.rules.kept.send(r, self.hold)
         if sent is None:
             return 500
         return sent if isinstance(sent, int) else await sent
 
-    def instead_of(self, exchange: Exchange, response: Response) -> Awaitable[Status] | None:
+    def instead_of(
+        self, exchange: ResponseSide, response: PeerResponse
+    ) -> Awaitable[Status] | None:
         """The old response, where the new one says that it is still good, or is an error."""
         r = exchange.r
         fresh = self.fresh = self._new_freshness()
@@ -65,10 +81,10 @@ class CacheKeeper:
         if r.cache_status != "EXPIRED" or self.hold.entry is None:
             return None
         status = response.status
-        if status in NEXT_STATUS and f"http_{status}" in self.gateway.stale:
+        if status in NEXT_STATUS and f"http_{status}" in self.rules.stale:
             exchange.put_aside(response)
             return self._answer_kept(r, "STALE")
-        if status == 304 and self.gateway.cache.cache_revalidate:
+        if status == 304 and self.rules.revalidates:
             exchange.put_aside(response)
             self._revalidate()
             return self._answer_kept(r, "REVALIDATED")
@@ -78,29 +94,29 @@ class CacheKeeper:
         """Gives the old response a new time to live."""
         entry = self.hold.entry
         assert entry is not None
-        kept = self.gateway.kept.parse(entry.head)
+        kept = self.rules.kept.parse(entry.head)
         if kept is None:
             return
-        if self.fresh.revalidate(kept.headers, kept.status, self.gateway.cache.valid):
+        if self.fresh.revalidate(kept.headers, kept.status, self.rules.valid):
             self.hold.update_header(self.fresh)
 
     def intercepted(self, status: Status) -> None:
         """An error page answers: its cause may be remembered for a while."""
-        if self.keeps and self.fresh.decide(status, self.gateway.cache.valid):
+        if self.keeps and self.fresh.decide(status, self.rules.valid):
             self.hold.free(error=status, valid_sec=self.fresh.valid_sec)
 
-    def head_copied(self, exchange: Exchange, response: Response) -> None:
+    def head_copied(self, exchange: ResponseSide, response: PeerResponse) -> None:
         """Decides whether the response is kept, as far as its head tells."""
         r, fresh = exchange.r, self.fresh
         if fresh.no_cache or fresh.expired or not fresh.cacheable:
             self.keeps = False
         r.disable_not_modified = not self.keeps
         if self.keeps and "accept-ranges" in response.names:
-            if not self.gateway.conf.force_ranges:
+            if not self.rules.force_ranges:
                 r.clear_header("accept-ranges")
             r.allow_ranges = r.single_range = True
 
-    async def send_body(self, exchange: Exchange, response: Response) -> Status:
+    async def send_body(self, exchange: ResponseSide, response: PeerResponse) -> Status:
         """Sends the body to the client, and keeps it."""
         r, whole = exchange.r, response.body
         writer = self.writer = self._begin(exchange, response)
@@ -114,25 +130,27 @@ class CacheKeeper:
         self.hold.commit(writer)
         return await exchange.send_body(response)
 
-    def _begin(self, exchange: Exchange, response: Response) -> Writer | None:
+    def _begin(self, exchange: ResponseSide, response: PeerResponse) -> Writer | None:
         """A writer for the response, if it may be kept."""
-        gateway, fresh = self.gateway, self.fresh
+        rules, fresh = self.rules, self.fresh
         if not self.keeps or not exchange.buffers(response):
             return None
-        if any_tells(gateway.not_kept, exchange.r):
+        if any_is_set(rules.not_kept, exchange.r):
             return None
         if response.version == HTTP_09:  # it has no status that could be valid for a time
             return None
-        if not fresh.decide(response.status, gateway.cache.valid):
+        if not fresh.decide(response.status, rules.valid):
             return None
         modified, etag = -1, ""
         if response.status in WITH_VALIDATORS:
             state = exchange.state
-            found = parse_http_time(state.field("last-modified") or "")
-            modified, etag = -1 if found is None else found, state.field("etag") or ""
+            seconds = parse_http_time(state.field("last-modified") or "")
+            modified, etag = -1 if seconds is None else seconds, state.field("etag") or ""
         return self.hold.begin(response.raw, fresh, last_modified=modified, etag=etag)
 
-    async def _store(self, exchange: Exchange, response: Response, writer: Writer) -> Status:
+    async def _store(
+        self, exchange: ResponseSide, response: PeerResponse, writer: Writer
+    ) -> Status:
         """Writes to the cache and the client what comes, to the end even if the client goes."""
         r, connection = exchange.r, exchange.connection
         assert connection is not None
@@ -170,8 +188,8 @@ class CacheKeeper:
             self.client.close()
 
 
-def _give_up_storing(exchange: Exchange) -> Status:
-    """The disk failed, and there is nobody, or nowhere else, to get the rest from."""
+def _give_up_storing(exchange: ResponseSide) -> Status:
+    """The disk failed, and the client can get the rest from nowhere else."""
     exchange.leave(failed=False)
     if exchange.r.header_only:
         return exchange.r.finish()
@@ -179,6 +197,6 @@ def _give_up_storing(exchange: Exchange) -> Status:
     return DONE
 
 
-def any_tells(predicates: tuple[Text, ...], r: Request) -> bool:
+def any_is_set(predicates: tuple[Text, ...], r: Request) -> bool:
     """Whether one of the values is neither empty nor "0" (ngx_http_test_predicates)."""
     return any(predicate(r) not in ("", "0") for predicate in predicates)

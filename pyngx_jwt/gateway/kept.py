@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from functools import lru_cache
 
-from ..cache import Entry, Hold
+from ..cache import CacheEntry, Hold
 from ..http.request import DONE, Request, Status
 from ..log import Severity
 from ..upstream.errors import BadResponse
-from ..upstream.head import HTTP_09, Response
-from ..upstream.reader import Reader
+from ..upstream.head import HTTP_09, PeerResponse
+from ..upstream.reader import ResponseReader
 from .answer import CopyHeaders, limit_rate_of
 from .conf import GatewayConf
 from .wire import Wire
@@ -58,7 +58,7 @@ class KeptResponses:
             if not waits:
                 _close(hold)
 
-    def _copy_head(self, r: Request, response: Response) -> None:
+    def _copy_head(self, r: Request, response: PeerResponse) -> None:
         r.cached, r.cached_response = True, response
         r.status, r.status_line = response.status, response.status_line or None
         self.copy_headers(r, response.names, response.headers)
@@ -71,7 +71,7 @@ class KeptResponses:
             r.limit_rate = limit_rate_of(response.headers[position][1])
 
 
-def _is_whole(r: Request, response: Response, entry: Entry) -> bool:
+def _is_whole(r: Request, response: PeerResponse, entry: CacheEntry) -> bool:
     """Whether the file holds as much as its head announces: after a crash it may hold less, and
     the next answer on the connection would be read as the rest."""
     length = response.length
@@ -79,7 +79,7 @@ def _is_whole(r: Request, response: Response, entry: Entry) -> bool:
     return length < 0 or bodiless or length == entry.length - entry.header.body_start
 
 
-def parse_kept(head: bytes, reader: Reader) -> Response | None:
+def parse_kept(head: bytes, reader: ResponseReader) -> PeerResponse | None:
     """The response as it was stored; None if the file holds none, as one without a status."""
     try:
         response = reader.parse_head(head, len(head)) if head else None
@@ -88,7 +88,7 @@ def parse_kept(head: bytes, reader: Reader) -> Response | None:
     return None if response is None or response.version == HTTP_09 else response
 
 
-async def _send_file(r: Request, entry: Entry, hold: Hold) -> Status:
+async def _send_file(r: Request, entry: CacheEntry, hold: Hold) -> Status:
     """Sends a body that is not in memory, as fast as the client takes it."""
     at, end = entry.header.body_start, entry.length
     try:

@@ -13,7 +13,7 @@ from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template, Text
 from .cache_conf import CachedConf
-from .conf import AddressConf, Field
+from .conf import AddressConf, SentHeader
 
 FAILURES = (
     *("error", "timeout", "denied", "invalid_header", "non_idempotent", "http_500", "http_503"),
@@ -80,16 +80,16 @@ class ParamsConf(AddressConf, CachedConf):
         Inherited if and only if none is set on this level."""
         if if_not_empty not in (None, "if_not_empty"):
             raise ConfError(f'invalid parameter "{if_not_empty}"')
-        found = vars(self).get("params", ())
+        others = vars(self).get("params", ())
         param = Param(parameter, Template(value), if_not_empty is not None)
-        self.params = (*found, param)
+        self.params = (*others, param)
 
     @property
-    def fields(self) -> Iterable[Field]:
+    def fields(self) -> Iterable[SentHeader]:
         """The parameters that are called HTTP_NAME."""
         for name, value, _ in self.params:
             if _is_field(name):
-                yield Field(name[5:].lower().replace("_", "-"), name, value)
+                yield SentHeader(name[5:].lower().replace("_", "-"), name, value)
 
     @property
     def sent(self) -> Iterable[Template | None]:
@@ -104,7 +104,7 @@ def with_defaults(params: Sequence[Param], defaults: Sequence[Pair]) -> list[Par
     return [*params, *(Param(name, Template(value), True) for name, value in missing)]
 
 
-class Environment:
+class RequestParams:
     """The parameters of a location's requests (ngx_http_scgi_init_params)."""
 
     def __init__(self, conf: ParamsConf, level: Level, *, validates: bool) -> None:
@@ -120,26 +120,26 @@ class Environment:
 
     def pairs(self, r: Request) -> list[Pair]:
         """The parameters of a request, with the client's fields behind them."""
-        found: list[Pair] = []
+        pairs: list[Pair] = []
         for name, value, skips_empty in self.texts:
             text = value(r)
             if text or not skips_empty:
-                found.append((name, text))
-        return found + self._fields(r) if self.passes_fields else found
+                pairs.append((name, text))
+        return pairs + self._fields(r) if self.passes_fields else pairs
 
     def _fields(self, r: Request) -> list[Pair]:
         """Repeated fields are one; so are those that differ in "-" and "_" alone: no client can
         add a second parameter of a name to the one that is to be believed."""
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         for field, text in r.headers_in:
             name = variable_of(field)
             if name in self.replaced:
                 continue
-            if name in found:
+            if name in values:
                 mark = ";" if name == "HTTP_COOKIE" else ","
-                text = f"{found[name]}{mark} {text}"
-            found[name] = text
-        return [*found.items()]
+                text = f"{values[name]}{mark} {text}"
+            values[name] = text
+        return [*values.items()]
 
 
 def _is_field(name: str) -> bool:

@@ -1,12 +1,12 @@
-"""What became of a request at one server, for logs and variables."""
+"""The course of a request at one server, for logs and variables."""
 
 from __future__ import annotations
 
-from ..upstream.head import Response
+from ..upstream.head import PeerResponse
 
 
-class State:
-    """What became of a request at one server (ngx_http_upstream_state_t); times in seconds,
+class UpstreamState:
+    """The course of a request at one server (ngx_http_upstream_state_t); times in seconds,
     -1 where it did not come to that."""
 
     status = 0
@@ -17,7 +17,7 @@ class State:
     response_length = 0
     bytes_received = 0
     bytes_sent = 0
-    response: Response | None = None
+    response: PeerResponse | None = None
 
     def __init__(self, peer: str, url: str = "", *, status: int = 0, started: float = 0.0) -> None:
         self.peer, self.url = peer, url

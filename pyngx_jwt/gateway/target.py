@@ -12,7 +12,7 @@ from ..http.level import Level
 from ..http.request import Request, Status
 from ..log import Severity
 from ..upstream.address import AddressError, Url, parse_url, resolve_host
-from ..upstream.peer import Server
+from ..upstream.peer import PeerServer
 from ..upstream.upstream import Upstream, address_upstream
 from .conf import GatewayConf
 from .groups import Upstreams
@@ -21,7 +21,7 @@ from .wire import Outgoing, Scheme, Wire
 
 
 @dataclass(slots=True)  # one a request: frozen would cost a microsecond
-class Found:
+class Destination:
     """The upstream for a request; `tag` is what its connections must have in common."""
 
     upstream: Upstream
@@ -30,7 +30,7 @@ class Found:
     tag: Hashable
 
 
-FindTarget = Callable[[Request], "Found | Status | Awaitable[Found | Status]"]
+FindDestination = Callable[[Request], "Destination | Status | Awaitable[Destination | Status]"]
 MOST_KNOWN = 1000  # addresses named by variables that are remembered
 
 
@@ -44,7 +44,9 @@ def split_scheme(text: str, schemes: Mapping[str, Scheme]) -> tuple[str, str]:
     return scheme.lower(), address
 
 
-def compile_target(conf: GatewayConf, level: Level, wire: Wire, *, resolves: bool) -> FindTarget:
+def compile_target(
+    conf: GatewayConf, level: Level, wire: Wire, *, resolves: bool
+) -> FindDestination:
     """A function that finds the upstream; raises ConfError if a fixed one cannot be had.
 
     `resolves`: names that variables give are looked up ("resolver")."""
@@ -56,7 +58,7 @@ def compile_target(conf: GatewayConf, level: Level, wire: Wire, *, resolves: boo
     upstream = level.scope.shared(Upstreams).of_url(target.url, target.statement)
     tls = compile_tls(conf, level) if wire.schemes[target.scheme].tls else None
     tag = _tag(upstream, conf, tls)
-    return lambda r: Found(upstream, Outgoing(vars), tls, tag)
+    return lambda r: Destination(upstream, Outgoing(vars), tls, tag)
 
 
 def _tag(upstream: Upstream, conf: GatewayConf, tls: Tls | None) -> Hashable:
@@ -66,8 +68,8 @@ def _tag(upstream: Upstream, conf: GatewayConf, tls: Tls | None) -> Hashable:
     return upstream.pool.keepalive.tag(id(conf), None if tls is None else id(tls))
 
 
-class Warned(set[Statement]):
-    """The "resolver" directives of which a warning has told."""
+class WarnedResolvers(set[Statement]):
+    """The "resolver" directives that have been warned of."""
 
 
 def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
@@ -75,7 +77,7 @@ def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
     scope, given = level.scope, level.set_by("resolver")
     if conf.target is None or conf.target.url is not None or not given:
         return
-    warned, before = scope.shared(Warned), scope.statement
+    warned, before = scope.shared(WarnedResolvers), scope.statement
     if given[-1] not in warned:
         warned.add(given[-1])
         scope.statement = given[-1]
@@ -86,7 +88,7 @@ def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
         scope.statement = before
 
 
-def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -> FindTarget:
+def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -> FindDestination:
     target = conf.target
     assert target is not None
     text = target.text.bind(level.variables)
@@ -97,7 +99,7 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
     tls_of_all = compile_tls(conf, level) if any_tls else None
     known: dict[tuple[str, int], Upstream] = {}
 
-    def find(r: Request) -> Found | Status | Awaitable[Found | Status]:
+    def find(r: Request) -> Destination | Status | Awaitable[Destination | Status]:
         value = text(r)
         try:
             scheme, address = split_scheme(value, wire.schemes)
@@ -116,12 +118,12 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
         out = Outgoing(wire.describe(scheme, url, from_variables=True))
         group = groups.find(url)
         if group is not None:
-            return Found(group, out, tls, _tag(group, conf, tls))
+            return Destination(group, out, tls, _tag(group, conf, tls))
         if not url.port and not url.text.startswith("unix:"):
             r.log(Severity.ERR, f'no port in upstream "{address}"')
             return 500
         if url.addresses:
-            return Found(_remembered(known, url), out, tls, None)
+            return Destination(_remembered(known, url), out, tls, None)
         if not resolves:
             r.log(Severity.ERR, f"no resolver defined to resolve {url.host}")
             return 502
@@ -135,17 +137,17 @@ def _remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
     key = (url.host, url.port)
     upstream = known.get(key)
     if upstream is None:
-        upstream = address_upstream(url.host, Server(url.host, url.addresses))
+        upstream = address_upstream(url.host, PeerServer(url.host, url.addresses))
         if len(known) < MOST_KNOWN:
             known[key] = upstream
     return upstream
 
 
-async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Found | Status:
+async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Destination | Status:
     try:
         addresses = await asyncio.to_thread(resolve_host, url.host, url.port)
     except AddressError as error:
         r.log(Severity.ERR, f"{url.host} could not be resolved ({error})")
         return 502
-    upstream = address_upstream(url.host, Server(url.host, addresses))
-    return Found(upstream, out, tls, None)
+    upstream = address_upstream(url.host, PeerServer(url.host, addresses))
+    return Destination(upstream, out, tls, None)

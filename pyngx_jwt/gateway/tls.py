@@ -11,7 +11,7 @@ from ..http.request import Request
 from ..http.template import Template, Text
 from ..http.tls import cannot_load, load_chain, set_protocols
 from ..log import errno_text
-from ..upstream.tls import Handshake
+from ..upstream.tls import PeerHandshake
 from .conf import GatewayConf, TlsConf
 
 MOST_SESSIONS = 1000  # of one location
@@ -28,17 +28,17 @@ class Tls:
     reuses: bool
     sessions: dict[tuple[str, str], ssl.SSLSession] = field(default_factory=dict)
 
-    def at(self, r: Request, peer: str) -> Handshake:
+    def at(self, r: Request, peer: str) -> PeerHandshake:
         """A handshake with the server; its name has no port (ngx_http_upstream_ssl_name)."""
         text = self.text(r)
         host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
         sent = self.sends_name and host.isascii() and host[:1] not in ("", ".")
         session = self.sessions.get((peer, host))
-        return Handshake(self.context, host, sent, self.depth, session)
+        return PeerHandshake(self.context, host, sent, self.depth, session)
 
-    def keep_session(self, name: str, peer: str, found: ssl.SSLObject | None) -> None:
+    def keep_session(self, name: str, peer: str, ssl_object: ssl.SSLObject | None) -> None:
         """Keeps what a later connection can resume."""
-        session = found.session if self.reuses and found is not None else None
+        session = ssl_object.session if self.reuses and ssl_object is not None else None
         if session is None or not (session.has_ticket or session.id):
             return
         self.sessions.pop((peer, name), None)

@@ -7,13 +7,13 @@ import asyncio
 from ..http.client import Tunnel
 from ..http.request import Request
 from ..log import Severity
-from ..upstream.client import Connection
+from ..upstream.client import PeerConnection
 from ..upstream.errors import UpstreamError
 
 PROXYING = "while proxying upgraded connection"
 
 
-async def pass_both_ways(r: Request, tunnel: Tunnel, upstream: Connection) -> None:
+async def pass_both_ways(r: Request, tunnel: Tunnel, upstream: PeerConnection) -> None:
     """Passes bytes until a side closes, or nothing came from either for too long."""
     client, sink = ClientSide(tunnel, upstream), r.sink
     sink.flush()
@@ -34,7 +34,7 @@ async def pass_both_ways(r: Request, tunnel: Tunnel, upstream: Connection) -> No
 class ClientSide:
     """What the client sends goes to the upstream."""
 
-    def __init__(self, tunnel: Tunnel, upstream: Connection) -> None:
+    def __init__(self, tunnel: Tunnel, upstream: PeerConnection) -> None:
         self.tunnel, self.upstream = tunnel, upstream
         self.gone = False  # nginx closes both sides when one has ended
         self.task: asyncio.Task[None] | None = None
@@ -50,7 +50,7 @@ class ClientSide:
         try:
             await self.upstream.drain()
         except UpstreamError:
-            self.upstream.close()  # whoever reads is told why
+            self.upstream.close()  # the reader gets the error
         finally:
             self.tunnel.resume_reading()
 

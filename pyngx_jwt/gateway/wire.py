@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ..http.request import Request
 from ..http.template import Text
 from ..upstream.address import Url
-from ..upstream.reader import HTTP1, Reader
+from ..upstream.reader import HTTP1, ResponseReader
 from .answer import Copy
 
 KEY = "gateway"  # of the Outgoing among a request's contexts
@@ -31,15 +31,15 @@ class Outgoing:
         self.body_length = -1
         self.chunked = False  # the body is passed on as it comes, its length unknown
         self.is_head = False  # the method is HEAD: no body follows the response's head
-        self.scheme = self.uri = ""  # the protocol and what is asked for, for the log
-        self.reader: Reader = HTTP1  # of the response
+        self.scheme = self.uri = ""  # the protocol and its URI, for the log
+        self.reader: ResponseReader = HTTP1  # of the response
 
 
-class BadRequest(Exception):
+class UnwritableRequest(Exception):
     """The request cannot be written: why, for the log; it is answered 500."""
 
 
-class SplitHead(BadRequest):
+class SplitHead(UnwritableRequest):
     """A variable holds a line break: the upstream would read other headers, or two requests."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Wire(Protocol):
     takes_body: bool  # whether requests can have one
     streams_unknown_length: bool  # whether a body can be passed on before its length is known
     upgrades: bool  # whether a response can make a tunnel of the connection
-    kept: Reader  # of a response that a cache has kept
+    kept: ResponseReader  # of a response that a cache has kept
 
     @property
     def schemes(self) -> Mapping[str, Scheme]:
@@ -70,15 +70,15 @@ class Wire(Protocol):
         """Response headers that are not just copied."""
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Any:
-        """What the protocol's variables tell of a target: `Outgoing.vars`."""
+        """What the protocol's variables say of a target: `Outgoing.vars`."""
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """What is sent before the body; `validates`: with the fields by which a cache asks
         whether its response is still good.  Sets `out.scheme`, and what else of `out` the
-        protocol has; raises BadRequest."""
+        protocol has; raises UnwritableRequest."""
 
     def lines(self, head: bytes) -> list[str]:
-        """What was built, for people: what is asked for, then a line for each field."""
+        """What was built, for people: the request line, then a line for each field."""
 
     def address(self, out: Outgoing) -> str:
         """Where it goes, for people: "http://backend"."""
@@ -91,20 +91,29 @@ class Wire(Protocol):
         response is not kept."""
 
 
-BARE: Mapping[str, Scheme] = {"": Scheme(0)}
-NOTHING_SPECIAL: Mapping[str, Copy] = {}
+class AddressVars(NamedTuple):
+    """What such a protocol knows of a request: where it goes."""
+
+    address: str
 
 
 class AddressWire:
     """Of protocols whose targets are addresses and nothing else, and whose bodies go as they
     are: what such wires have in common."""
 
-    schemes: Mapping[str, Scheme] = {"": Scheme(0)}  # nobody changes it
+    scheme: str  # for the log
+    schemes: Mapping[str, Scheme] = {"": Scheme(0)}  # never changed
     uri_part = False
     whole_heads = False
     streams_unknown_length = False
     own_body: Text | None = None
     special: Mapping[str, Copy] = {}
+
+    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> AddressVars:
+        return AddressVars(url.text)
+
+    def address(self, out: Outgoing) -> str:
+        return f"{self.scheme}://{out.vars.address}"
 
     def key(self, r: Request, out: Outgoing) -> str:
         """There is none by default: nothing is kept without a configured one."""
@@ -116,5 +125,5 @@ class AddressWire:
 
 def outgoing(r: Request) -> Outgoing | None:
     """What is on its way to an upstream, for variables."""
-    found: Outgoing | None = r.contexts.get(KEY)
-    return found
+    out: Outgoing | None = r.contexts.get(KEY)
+    return out

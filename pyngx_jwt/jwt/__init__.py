@@ -3,29 +3,29 @@
 A key set and a policy make a verifier::
 
     key_set = KeySet.parse(jwks_json)  # KeySetError; log key_set.warnings
-    policy = Policy(leeway=10, demands=(ClaimRequirement.of("iss", ["https://issuer"]),))
-    verifier = Verifier(policy, [key_set], memory)  # one Memory for all of a process
+    policy = TokenPolicy(leeway=10, demands=(ClaimRequirement.of("iss", ["https://issuer"]),))
+    verifier = Verifier(policy, [key_set], memory)  # one TokenMemory for all of a process
 
     outcome = verifier.verify(token, now)
-    if isinstance(outcome, Refusal):
+    if isinstance(outcome, TokenRefusal):
         log(outcome.text)  # which check failed, and how
     else:
         sub = getter("sub")(outcome.claims)
 
-Tokens are signed, encrypted, or signed and then encrypted, as ``Policy.form`` says; keys that
+Tokens are signed, encrypted, or signed and then encrypted, as ``TokenPolicy.form`` says; keys that
 decrypt have to be asked for: ``KeySet.parse(jwks_json, SIG_AND_ENC)``.  There are also
 ``KeySet.parse_pem``, ``KeySet.parse_pem_map`` and ``KeySet.of_secret``.
 
 Outcomes are values: only making key sets, policies and limits raises.
 
 - ``Reason.UNKNOWN_KID`` says that no key set has the token's kid: the caller may fetch newer
-  ones (seldom: anybody can send such a token), make another ``Verifier`` and ask again.
+  ones (seldom: any client can send such a token), make another ``Verifier`` and ask again.
 - A ``Verified`` may be handed out many times; its contents are not to be changed.
 - ``read(token)`` takes a token apart without verifying anything.
 - Text of tokens and of configuration, and rendered claims, are one character per byte;
   claims, headers and kids inside of ``Verified``, ``Token`` and ``KeySet`` are Unicode.
 - ``check_signature`` and ``open_encrypted`` do for any content what a verifier does for claims.
-- ``pyngx_jwt.jwt.examine`` tells each check of a token, for somebody who wants to know why.
+- ``pyngx_jwt.jwt.examine`` reports each check of a token, to explain a refusal.
 - ``pyngx_jwt.jwt.mint`` makes keys and tokens for development.
 """
 
@@ -41,18 +41,18 @@ from .claims import (
 )
 from .encoding import Json
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
-from .key import SIG, SIG_AND_ENC, Key, KeySetError, NoUsableKey, Use
+from .key import SIG, SIG_AND_ENC, Key, KeySetError, KeyUse, NoUsableKey
 from .keys import KeySet
 from .limits import LIMITS, Limits
-from .memory import Memory
-from .policy import Form, Policy, Presence
-from .refusal import Reason, Refusal
+from .memory import TokenMemory
+from .policy import Form, Presence, TokenPolicy
+from .refusal import Reason, TokenRefusal
 from .requirements import (
     ClaimRequirement,
-    Demand,
     Requirement,
     Revocation,
     TextRequirement,
+    TokenDemand,
     find,
     parse_operator,
     parse_path,
@@ -61,7 +61,8 @@ from .requirements import (
 )
 from .token import Encrypted, Signed, Token, parse_encrypted, parse_signed, read
 from .trial import check_signature, open_encrypted
-from .verify import Verified, Verifier, verify
+from .verified import Verified
+from .verify import Verifier, verify
 
 __all__ = [
     "ALGORITHMS",
@@ -71,26 +72,26 @@ __all__ = [
     "SIG",
     "SIG_AND_ENC",
     "ClaimRequirement",
-    "Demand",
     "Encrypted",
     "Form",
     "Json",
     "Key",
     "KeySet",
     "KeySetError",
+    "KeyUse",
     "Limits",
-    "Memory",
     "NoUsableKey",
-    "Policy",
     "Presence",
     "Reason",
-    "Refusal",
     "Requirement",
     "Revocation",
     "Signed",
     "TextRequirement",
     "Token",
-    "Use",
+    "TokenDemand",
+    "TokenMemory",
+    "TokenPolicy",
+    "TokenRefusal",
     "Verified",
     "Verifier",
     "check_signature",

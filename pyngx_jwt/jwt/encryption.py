@@ -65,7 +65,7 @@ def decrypt(token: Encrypted, unwrap: Unwrap) -> bytes | None:
     """The plaintext, None if the token was not made with this key.
 
     Whatever is wrong with the encrypted key, the content is looked at all the same, with a
-    random key: nobody is to learn which of the two was bad (RFC 7516, section 11.5).
+    random key: a client must not learn which of the two was bad (RFC 7516, section 11.5).
 
     Raises KeyError for an unknown "enc".
     """

@@ -1,4 +1,4 @@
-"""What a verifier makes of a token, check by check, for somebody who wants to know why.
+"""The outcome of each check of a verifier, to explain why a token was refused.
 
 Nothing is decided here: each check is the verifier's own, asked one at a time.  Checks that the
 verifier would not come to any more are made all the same, of contents that nothing vouches for.
@@ -13,11 +13,12 @@ from .claims import Members
 from .key import Key
 from .keys import KeySet
 from .policy import Form, Presence
-from .refusal import Reason, Refusal
-from .requirements import Demand
+from .refusal import Reason, TokenRefusal
+from .requirements import TokenDemand
 from .token import Encrypted, Signed, parse_claims, parse_encrypted, parse_signed
 from .trial import check_signature, open_encrypted, select
-from .verify import Verified, Verifier, period_of
+from .verified import Verified
+from .verify import Verifier, period_of
 
 _STEPS = {  # of the refusals of a trial of keys: the check that failed
     Reason.ALGORITHM: "algorithm",
@@ -43,9 +44,9 @@ class Check(NamedTuple):
     or "demand"; `refusal` is None if it was passed, or was not made."""
 
     name: str
-    refusal: Refusal | None = None
-    made: bool = True
-    demand: Demand | None = None
+    refusal: TokenRefusal | None = None
+    was_run: bool = True
+    demand: TokenDemand | None = None
     trial: Trial | None = None  # of algorithm, key, signature and decryption
 
 
@@ -63,66 +64,66 @@ class Examination:
     vouched: bool = False
 
     @property
-    def refusal(self) -> Refusal | None:
+    def refusal(self) -> TokenRefusal | None:
         return next((c.refusal for c in self.checks if c.refusal is not None), None)
 
-    def _add(self, name: str, refusal: Refusal | None = None, **more: Any) -> bool:
+    def _add(self, name: str, refusal: TokenRefusal | None = None, **more: Any) -> bool:
         self.checks.append(Check(name, refusal, **more))
         return refusal is None
 
 
 def examine(verifier: Verifier, text: str, now: float) -> Examination:
     """The checks of ``verifier.verify(text, now)``."""
-    found = Examination()
+    exam = Examination()
     form = verifier.policy.form
-    claims_set = _signed(verifier, text, found) if form is Form.SIGNED else None
+    claims_set = _signed(verifier, text, exam) if form is Form.SIGNED else None
     if form is not Form.SIGNED:
-        claims_set = _encrypted(verifier, text, found)
+        claims_set = _encrypted(verifier, text, exam)
     if claims_set is None:
-        return found
+        return exam
     claims = parse_claims(claims_set, verifier.policy.limits)
-    if not found._add("claims", claims if isinstance(claims, Refusal) else None):
-        return found
-    assert not isinstance(claims, Refusal)
-    found.claims, found.payload = claims, claims_set
-    _times(verifier, found, now)
+    if not exam._add("claims", claims if isinstance(claims, TokenRefusal) else None):
+        return exam
+    assert not isinstance(claims, TokenRefusal)
+    exam.claims, exam.payload = claims, claims_set
+    _times(verifier, exam, now)
     for demand in verifier.policy.demands:
-        found._add("demand", demand.refusal(found.header, claims), demand=demand)
-    return found
+        exam._add("demand", demand.refusal(exam.header, claims), demand=demand)
+    return exam
 
 
-def _signed(verifier: Verifier, text: str, found: Examination) -> bytes | None:
+def _signed(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
     """The payload of a JWS, if it has the form of one."""
     policy = verifier.policy
     token = parse_signed(text, policy.limits)
-    if isinstance(token, Refusal):
-        found._add("form", token)
+    if isinstance(token, TokenRefusal):
+        exam._add("form", token)
         return None
-    found._add("form")
-    found.header = found.header or token.header
+    exam._add("form")
+    exam.header = exam.header or token.header
     refusal = check_signature(token, verifier.key_sets, policy)
     trial = _look_at_keys(verifier, token)
-    _add_trial(found, refusal, "signature", trial, made=policy.check_signature)
+    _add_trial(exam, refusal, "signature", trial, was_run=policy.check_signature)
     return token.payload
 
 
-def _encrypted(verifier: Verifier, text: str, found: Examination) -> bytes | None:
+def _encrypted(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
     """The claims set of a JWE, if it can be decrypted."""
     policy = verifier.policy
     token = parse_encrypted(text, policy.limits)
-    if isinstance(token, Refusal):
-        found._add("form", token)
+    if isinstance(token, TokenRefusal):
+        exam._add("form", token)
         return None
-    found._add("form")
-    found.header = token.header
+    exam._add("form")
+    exam.header = token.header
     plaintext = open_encrypted(token, verifier.key_sets, policy)
-    refusal = plaintext if isinstance(plaintext, Refusal) else None
-    _add_trial(found, refusal, "decryption", _look_at_keys(verifier, token))
-    if isinstance(plaintext, Refusal):
+    refusal = plaintext if isinstance(plaintext, TokenRefusal) else None
+    _add_trial(exam, refusal, "decryption", _look_at_keys(verifier, token))
+    if isinstance(plaintext, TokenRefusal):
         return None
     if policy.form is Form.ENCRYPTED:
         return plaintext
-    return _signed(verifier, plaintext.decode("latin-1"), found)
+    return _signed(verifier, plaintext.decode("latin-1"), exam)
 
 
 def _look_at_keys(verifier: Verifier, token: Signed | Encrypted) -> Trial:
@@ -145,30 +146,35 @@ def _look_at_keys(verifier: Verifier, token: Signed | Encrypted) -> Trial:
 
 
 def _add_trial(
-    found: Examination, refusal: Refusal | None, last: str, trial: Trial, *, made: bool = True
+    exam: Examination,
+    refusal: TokenRefusal | None,
+    last: str,
+    trial: Trial,
+    *,
+    was_run: bool = True,
 ) -> None:
     """Algorithm, key and signature: one question to the engine, three to people."""
     failed = _STEPS[refusal.reason] if refusal is not None else ""
     for name in ("algorithm", "key", last):
         wrong = refusal if name == failed else None
-        found._add(name, wrong, made=made or name == "algorithm", trial=trial)
+        exam._add(name, wrong, was_run=was_run or name == "algorithm", trial=trial)
         if wrong is not None:
             break
-    found.vouched = refusal is None and made
+    exam.vouched = refusal is None and was_run
 
 
-def _times(verifier: Verifier, found: Examination, now: float) -> None:
+def _times(verifier: Verifier, exam: Examination, now: float) -> None:
     policy = verifier.policy
-    period = period_of(policy, found.claims)
-    if isinstance(period, Refusal):
-        made, failed, refusal = False, period.detail.partition(" ")[0], period
+    period = period_of(policy, exam.claims)
+    if isinstance(period, TokenRefusal):
+        was_run, failed, refusal = False, period.detail.partition(" ")[0], period
     else:
-        verified = Verified(found.claims, found.header, b"", *period, b"")
+        verified = Verified(exam.claims, exam.header, b"", *period, b"")
         early, late = now < verified.starts, now >= verified.ends
-        made, failed = not early, "nbf" if early else "exp" if late else ""
+        was_run, failed = not early, "nbf" if early else "exp" if late else ""
         refusal = verifier.untimely(verified, now)
     for name, presence in (("nbf", policy.nbf), ("exp", policy.exp)):
         if name == failed:
-            found._add(name, refusal)
+            exam._add(name, refusal)
         else:
-            found._add(name, made=made and presence is not Presence.IGNORED)
+            exam._add(name, was_run=was_run and presence is not Presence.IGNORED)

@@ -14,12 +14,12 @@ from .algorithms import Material
 from .claims import Members
 from .encoding import Json, decode_base64url, encode_base64url, quote
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private
-from .key import Key, KeySetError, Use, unfit_rsa
+from .key import Key, KeySetError, KeyUse, unfit_rsa
 
 _SIZES = {"P-256": 32, "P-384": 48, "P-521": 66, "secp256k1": 32, "Ed25519": 32, "Ed448": 57}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _CRT = ("p", "q", "dp", "dq", "qi")
-_OPERATIONS = {Use.SIG: ("verify",), Use.ENC: ("decrypt", "unwrapKey", "deriveKey")}
+_OPERATIONS = {KeyUse.SIG: ("verify",), KeyUse.ENC: ("decrypt", "unwrapKey", "deriveKey")}
 
 
 class _Pair(NamedTuple):
@@ -29,7 +29,7 @@ class _Pair(NamedTuple):
     private: Private | None = None
 
 
-def read_key(jwk: Json, number: int, uses: frozenset[Use]) -> tuple[list[Key], list[str]]:
+def read_key(jwk: Json, number: int, uses: frozenset[KeyUse]) -> tuple[list[Key], list[str]]:
     """The key of a member of "keys", if it is usable, and remarks about it.
 
     Raises KeySetError if it is malformed.
@@ -49,7 +49,7 @@ def read_key(jwk: Json, number: int, uses: frozenset[Use]) -> tuple[list[Key], l
     return [key], [f"{place}: {remark}" for remark in remarks]
 
 
-def _key(jwk: Json, uses: frozenset[Use]) -> Key | str:
+def _key(jwk: Json, uses: frozenset[KeyUse]) -> Key | str:
     """The key, or why it is skipped."""
     if not isinstance(jwk, dict):
         return "not an object"
@@ -60,14 +60,14 @@ def _key(jwk: Json, uses: frozenset[Use]) -> Key | str:
     read = _READERS.get(kty or "")
     if read is None or kty is None:
         return f"unsupported key type {quote(kty or '')}"
-    decrypts = Use.ENC in allowed
+    decrypts = KeyUse.ENC in allowed
     pair = read(jwk, decrypts)
     if isinstance(pair, str):
         return pair
     if kty not in ("EC", "OKP"):
         crv = None
     public, private = pair
-    verifies = Use.SIG in allowed
+    verifies = KeyUse.SIG in allowed
     key = Key.of(public, kty, crv, kid, alg, verifies=verifies, private=private)
     return key or _useless(kty, alg, public, decrypts)
 
@@ -82,7 +82,7 @@ def _useless(kty: str, alg: str | None, public: Material, decrypts: bool) -> str
     return f"unsupported algorithm {quote(alg or '')}"
 
 
-def _allowed(jwk: Members, uses: frozenset[Use]) -> frozenset[Use] | str:
+def _allowed(jwk: Members, uses: frozenset[KeyUse]) -> frozenset[KeyUse] | str:
     """What the common members (RFC 7517, section 4) let the key be used for, or why nothing."""
     if any(not isinstance(jwk.get(name, ""), str) for name in ("kty", "use", "alg", "kid")):
         return '"kty", "use", "alg" or "kid" is not a string'
@@ -95,8 +95,8 @@ def _allowed(jwk: Members, uses: frozenset[Use]) -> frozenset[Use] | str:
         uses = named
     if "key_ops" in jwk:
         operations = jwk["key_ops"]
-        told = operations if isinstance(operations, list) else []
-        named = frozenset(use for use in uses if any(name in told for name in _OPERATIONS[use]))
+        listed = operations if isinstance(operations, list) else []
+        named = frozenset(use for use in uses if any(name in listed for name in _OPERATIONS[use]))
         if not named:
             wanted = [name for use in sorted(uses, reverse=True) for name in _OPERATIONS[use]]
             return f'"key_ops" has no {_either(wanted)}'
@@ -104,7 +104,7 @@ def _allowed(jwk: Members, uses: frozenset[Use]) -> frozenset[Use] | str:
     return uses
 
 
-def _either(names: list[str] | list[Use]) -> str:
+def _either(names: list[str] | list[KeyUse]) -> str:
     return " or ".join([f'"{name}"' for name in names])
 
 

@@ -28,15 +28,15 @@ class NoUsableKey(KeySetError):
     """A text is well-formed, and holds none."""
 
 
-class Use(StrEnum):
+class KeyUse(StrEnum):
     """What keys are for: the values of "use" (RFC 7517, section 4.2)."""
 
     SIG = "sig"  # verifying signatures
     ENC = "enc"  # decrypting
 
 
-SIG = frozenset({Use.SIG})
-SIG_AND_ENC = frozenset({Use.SIG, Use.ENC})
+SIG = frozenset({KeyUse.SIG})
+SIG_AND_ENC = frozenset({KeyUse.SIG, KeyUse.ENC})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +86,7 @@ class Key:
 
     @property
     def identity(self) -> bytes:
-        """The same octets for the same key, and never told to anybody."""
+        """The same octets for the same key.  They are secret if the key is."""
         material = self.material
         if isinstance(material, bytes):
             return material
@@ -94,7 +94,7 @@ class Key:
 
     @property
     def bits(self) -> int:
-        """The size of a secret, or of an RSA modulus; 0 of keys whose curve tells it."""
+        """The size of a secret, or of an RSA modulus; 0 of keys whose curve implies it."""
         material = self.material
         if isinstance(material, bytes):
             return 8 * len(material)
@@ -112,7 +112,7 @@ class Key:
 
 
 def _decrypts(private: Private, alg: str | None) -> dict[str, Unwrap]:
-    found = {
+    unwraps = {
         name: management.make(private)
         for name, management in KEY_MANAGEMENT.items()
         if management.fits(private) and alg in (None, name)
@@ -120,8 +120,8 @@ def _decrypts(private: Private, alg: str | None) -> dict[str, Unwrap]:
     # A secret that encrypts content itself may name the algorithm of that (RFC 7517, 4.4).
     content = CONTENT_ENCRYPTION.get(alg or "")
     if content and isinstance(private, bytes) and len(private) == content.key_size:
-        found["dir"] = pinned(KEY_MANAGEMENT["dir"].make(private), content.name)
-    return found
+        unwraps["dir"] = pinned(KEY_MANAGEMENT["dir"].make(private), content.name)
+    return unwraps
 
 
 def unfit_rsa(n: int, e: int) -> str | None:
@@ -136,11 +136,11 @@ def unfit_rsa(n: int, e: int) -> str | None:
 
 
 def _powers(prime: int) -> frozenset[int]:
-    power, found = 1, set[int]()
-    while power not in found:
-        found.add(power)
+    power, powers = 1, set[int]()
+    while power not in powers:
+        powers.add(power)
         power = power * 65537 % prime
-    return frozenset(found)
+    return frozenset(powers)
 
 
 # Moduli of CVE-2017-15361 are powers of 65537 modulo all small primes; of others, one in

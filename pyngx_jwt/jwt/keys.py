@@ -12,7 +12,7 @@ from typing import Self
 from .algorithms import ALGORITHMS
 from .encoding import Json, decode_json, quote
 from .jwk import read_key
-from .key import SIG, Key, KeySetError, NoUsableKey, Use
+from .key import SIG, Key, KeySetError, KeyUse, NoUsableKey
 from .limits import LIMITS, Limits
 from .pem import read_pem
 
@@ -33,7 +33,7 @@ class KeySet:
 
     @classmethod
     def parse(
-        cls, source: bytes | str, uses: frozenset[Use] = SIG, limits: Limits = LIMITS
+        cls, source: bytes | str, uses: frozenset[KeyUse] = SIG, limits: Limits = LIMITS
     ) -> Self:
         """Reads a JWK Set (RFC 7517, section 5), by default of at most 256 KiB and 64 keys.
 
@@ -121,8 +121,8 @@ class KeySet:
 
 
 def _unambiguous(keys: list[Key], warnings: list[str]) -> list[Key]:
-    """Without keys that share their kid and an algorithm with another: of a token with that
-    kid nobody could tell which of them is meant."""
+    """Without keys that share their kid and an algorithm with another: a token with that
+    kid does not say which of them is meant."""
     uses = Counter((key.kid, name) for key in _distinct(keys) for name in key.uses)
     shared = {kid for (kid, _), count in uses.items() if kid is not None and count > 1}
     warnings += [f"keys of kid {quote(kid)} are skipped: more than one" for kid in sorted(shared)]
@@ -131,10 +131,10 @@ def _unambiguous(keys: list[Key], warnings: list[str]) -> list[Key]:
 
 def _distinct(keys: Iterable[Key]) -> list[Key]:
     """One of those that are the same under the same name."""
-    found: dict[object, Key] = {}
+    distinct: dict[object, Key] = {}
     for key in keys:
-        found.setdefault((key.kid, key.alg, key.identity), key)
-    return list(found.values())
+        distinct.setdefault((key.kid, key.alg, key.identity), key)
+    return list(distinct.values())
 
 
 def _octets(source: bytes | str, what: str, limits: Limits) -> bytes:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
-if TYPE_CHECKING:
-    from .verify import Verified
+from .verified import Verified
 
 Question = tuple[str, str]  # (who asks: policy and key sets, token)
 
@@ -29,7 +28,7 @@ class _Cache(LRUCache[Question, _Entry | None]):
         """Instead of a KeyError, which takes a microsecond."""
 
 
-class Memory:
+class TokenMemory:
     """Remembers accepted tokens, the least recently used being forgotten first.
 
     Only accepted ones: what is refused costs the sender's connection, not our space.  The

@@ -1,6 +1,6 @@
 """Keys and tokens for development; ``pyngx token`` is its command.
 
-Not for issuing tokens to anybody: keys are kept in plain files.
+Not for issuing tokens: keys are kept in plain files.
 """
 
 from __future__ import annotations

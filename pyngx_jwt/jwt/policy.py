@@ -10,15 +10,15 @@ from enum import StrEnum
 from .algorithms import ALGORITHMS
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from .limits import LIMITS, Limits
-from .requirements import Demand
+from .requirements import TokenDemand
 
 
 class Form(StrEnum):
     """What tokens are (``auth_jwt_type``); any other form is refused."""
 
     SIGNED = "signed"
-    # Of a key that is public, such as for RSA-OAEP, whatever can be decrypted is accepted,
-    # whoever made it: such tokens are secret, but prove nothing.
+    # With a public key, such as for RSA-OAEP, anyone can make a token that is accepted: such
+    # tokens are secret, but prove nothing.
     ENCRYPTED = "encrypted"
     NESTED = "nested"  # signed, then encrypted
 
@@ -32,7 +32,7 @@ class Presence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class TokenPolicy:
     """Demands on a token.  The defaults are those of NGINX Plus.
 
     Not a matter of policy, ever: "none", and an algorithm that does not fit the key.
@@ -45,7 +45,7 @@ class Policy:
     nbf: Presence = Presence.OPTIONAL
     exp_inclusive: bool = False  # whether the token is still good at the second of "exp"
     whole_dates: bool = False  # whether numbers with a fraction are no dates
-    demands: tuple[Demand, ...] = ()  # all of them have to be met
+    demands: tuple[TokenDemand, ...] = ()  # all of them have to be met
     check_signature: bool = True  # False: the caller answers for where tokens come from
     form: Form = Form.SIGNED
     encryption_algorithms: frozenset[str] = frozenset(KEY_MANAGEMENT)  # "alg" if encrypted

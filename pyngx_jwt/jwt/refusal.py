@@ -32,11 +32,11 @@ class Reason(StrEnum):
     CONDITION = "condition not met"  # one that is not about the token alone
 
 
-class Refusal(NamedTuple):
+class TokenRefusal(NamedTuple):
     """The failed check, and its particulars in printable ASCII.
 
     The particulars never contain the token, a key or the value of a claim other than time.
-    The facts may: they are the values that were compared, for those who have to tell them.
+    The facts may: they are the values that were compared, for logs that name them.
     """
 
     reason: Reason

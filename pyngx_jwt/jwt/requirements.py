@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Protocol, Self
 
 from .encoding import Json, decode_json, encode_json, ordered, quote, unicode
-from .refusal import Reason, Refusal
+from .refusal import Reason, TokenRefusal
 
 Members = dict[str, Json]
 Match = Callable[[str], bool]  # a regular expression; raises ValueError if it gives up
@@ -23,14 +23,14 @@ PATTERN_SIZE = 1024  # bytes of a regular expression
 ARRAY_SIZE = 1024  # elements that are compared
 
 
-class Demand(Protocol):
+class TokenDemand(Protocol):
     """Anything that a policy can demand."""
 
     @property
     def key(self) -> str:
         """The same text for equal demands only."""
 
-    def refusal(self, header: Members, claims: Members) -> Refusal | None:
+    def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
         """Why it is not met, None if it is."""
 
 
@@ -74,11 +74,11 @@ class ClaimRequirement:
             return any(self._equals(element) for element in value)
         return self._equals(value)
 
-    def refusal(self, header: Members, claims: Members) -> Refusal | None:
+    def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
         if self.met(claims):
             return None
         fault = "has none of the required values" if self.name in claims else "is missing"
-        return Refusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
+        return TokenRefusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
 
     def _equals(self, value: Json) -> bool:
         if isinstance(value, str):
@@ -107,11 +107,11 @@ class TextRequirement:
     def key(self) -> str:
         return f"text {self.name!r}"
 
-    def refusal(self, header: Members, claims: Members) -> Refusal | None:
+    def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
         if isinstance(claims.get(self.name), str):
             return None
         fault = "is not a string" if self.name in claims else "is missing"
-        return Refusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
+        return TokenRefusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
 
 
 # -- the language of kjdev/nginx-auth-jwt ----------------------------------------------------
@@ -127,9 +127,9 @@ def parse_path(text: str) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     at = 0
-    while found := _STEP.match(text, at):
-        at = found.end()
-        steps.append(int(found[3]) if found[3] is not None else unicode(found[1] or found[2]))
+    while match := _STEP.match(text, at):
+        at = match.end()
+        steps.append(int(match[3]) if match[3] is not None else unicode(match[1] or match[2]))
     if at < len(text) or not steps:
         raise ValueError("not a path")
     return tuple(steps)
@@ -142,8 +142,8 @@ def split_name(name: str, delimiter: str, mark: str) -> tuple[Step, ...] | None:
     rest = name
     while rest:
         if mark and rest.startswith(mark):
-            step, found, rest = rest[len(mark) :].partition(mark)
-            if not found or (rest and not rest.startswith(delimiter)):
+            step, closed, rest = rest[len(mark) :].partition(mark)
+            if not closed or (rest and not rest.startswith(delimiter)):
                 return None
             rest = rest[len(delimiter) :]
         else:
@@ -200,8 +200,8 @@ def _array(value: Json) -> list[Json]:
 
 def _any(value: Json, expected: Json) -> bool:
     wanted = _array(expected)
-    found = _array(value) if isinstance(value, list) else [value]
-    return any(equal(one, other) for one in found for other in wanted)
+    values = _array(value) if isinstance(value, list) else [value]
+    return any(equal(one, other) for one in values for other in wanted)
 
 
 def _in(value: Json, expected: Json) -> bool:
@@ -248,7 +248,7 @@ class Requirement:
     and values that the operator does not compare, never meet a requirement.
     """
 
-    name: str  # as it is told
+    name: str  # as the log has it
     path: tuple[Step, ...]
     operator: str
     expected: Json
@@ -264,7 +264,7 @@ class Requirement:
     def kind(self) -> str:
         return "header" if self.in_header else "claim"
 
-    def refusal(self, header: Members, claims: Members) -> Refusal | None:
+    def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
         value: Json = find(header if self.in_header else claims, self.path)  # type: ignore[assignment]
         if value is MISSING:
             return missing(self.name, in_header=self.in_header)
@@ -277,7 +277,7 @@ class Requirement:
         except _Unfit:
             pass
         except ValueError as error:
-            return Refusal(Reason.CLAIM, str(error), {"error": str(error)})
+            return TokenRefusal(Reason.CLAIM, str(error), {"error": str(error)})
         return self._unmet(value)
 
     def _matches(self, value: Json) -> bool:
@@ -285,7 +285,7 @@ class Requirement:
             raise _Unfit
         return self.match(value)
 
-    def _unmet(self, value: Json) -> Refusal:
+    def _unmet(self, value: Json) -> TokenRefusal:
         expected = encode_json(self.expected) if self.shown is None else self.shown
         facts: Members = {
             "unmet": self.kind,
@@ -295,14 +295,14 @@ class Requirement:
             "expected": expected,
         }
         text = f'{self.kind} {quote(self.name)} is not "{self.operator}" what is demanded'
-        return Refusal(Reason.CLAIM, text, facts)
+        return TokenRefusal(Reason.CLAIM, text, facts)
 
 
-def missing(name: str, *, in_header: bool) -> Refusal:
+def missing(name: str, *, in_header: bool) -> TokenRefusal:
     """What is said of a member that is not there."""
     kind = "header" if in_header else "claim"
     facts: Members = {"missing": kind, "name": name}
-    return Refusal(Reason.CLAIM, f"{kind} {quote(name)} is missing", facts)
+    return TokenRefusal(Reason.CLAIM, f"{kind} {quote(name)} is missing", facts)
 
 
 def with_leeway(path: tuple[Step, ...], expected: Json, leeway: float) -> Json:
@@ -325,13 +325,13 @@ class Revocation:
     def name(self) -> str:
         return "kid" if self.in_header else "sub"
 
-    def refusal(self, header: Members, claims: Members) -> Refusal | None:
+    def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
         value = (header if self.in_header else claims).get(self.name)
         if not isinstance(value, str) or (self.in_header and not value):
             facts: Members = {"unnamed": self.name}
-            return Refusal(Reason.REVOKED, f"{self.name} is missing or no string", facts)
+            return TokenRefusal(Reason.REVOKED, f"{self.name} is missing or no string", facts)
         if value in self.values:
             note = encode_json(self.values[value])
             facts = {"revoked": self.name, "value": value, "note": note}
-            return Refusal(Reason.REVOKED, f"{self.name} is in a revocation list", facts)
+            return TokenRefusal(Reason.REVOKED, f"{self.name} is in a revocation list", facts)
         return None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .claims import Members
 from .encoding import decode_base64url, decode_json, quote
 from .limits import LIMITS, Limits
-from .refusal import Reason, Refusal
+from .refusal import Reason, TokenRefusal
 
 
 class Signed(NamedTuple):
@@ -48,16 +48,20 @@ class Token(NamedTuple):
     payload: bytes  # the claims as they were signed; empty if the token is encrypted
 
 
-def read(text: str, limits: Limits = LIMITS) -> Token | Refusal:
+def read(text: str, limits: Limits = LIMITS) -> Token | TokenRefusal:
     """An unverified look at a token (RFC 7519, section 7.2): of an encrypted one, its header."""
     if len(text) <= limits.token_size and text.count(".") == 4:
         encrypted = parse_encrypted(text, limits)
-        return encrypted if isinstance(encrypted, Refusal) else Token(encrypted.header, {}, b"")
+        return (
+            encrypted if isinstance(encrypted, TokenRefusal) else Token(encrypted.header, {}, b"")
+        )
     signed = parse_signed(text, limits)
-    if isinstance(signed, Refusal):
+    if isinstance(signed, TokenRefusal):
         return signed
     claims = parse_claims(signed.payload, limits)
-    return claims if isinstance(claims, Refusal) else Token(signed.header, claims, signed.payload)
+    return (
+        claims if isinstance(claims, TokenRefusal) else Token(signed.header, claims, signed.payload)
+    )
 
 
 Headers = dict[bytes, Signed]  # by the segment: a token with that header, and nothing else
@@ -66,7 +70,7 @@ _NONE: Mapping[bytes, Signed] = MappingProxyType({})
 
 def parse_signed(
     text: str, limits: Limits = LIMITS, known: Mapping[bytes, Signed] = _NONE
-) -> Signed | Refusal:
+) -> Signed | TokenRefusal:
     """Takes a compact JWS apart (RFC 7515, section 5.2, steps 1 to 7).  Headers that are
     ``known`` are not read again.
 
@@ -99,7 +103,7 @@ def parse_signed(
     if not isinstance(alg, str):
         return _malformed('"alg" is not a string')
     if "crit" in header or header.get("b64", True) is not True:
-        return Refusal(Reason.UNSUPPORTED, "critical or unencoded-payload extension")
+        return TokenRefusal(Reason.UNSUPPORTED, "critical or unencoded-payload extension")
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         kid = None
@@ -115,7 +119,7 @@ def remember_header(token: Signed, known: Headers, most: int) -> None:
         known[first] = Signed(token.header, b"", b"", b"", token.alg, token.kid)
 
 
-def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | Refusal:
+def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | TokenRefusal:
     """Takes a compact JWE apart (RFC 7516, section 5.2, steps 1 to 5).
 
     As ``parse_signed``; what is compressed ("zip") is refused, too.
@@ -139,14 +143,14 @@ def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | Refusal:
     if not isinstance(alg, str) or not isinstance(enc, str):
         return _malformed('"alg" or "enc" is not a string')
     if "crit" in header or "zip" in header:
-        return Refusal(Reason.UNSUPPORTED, "critical extension or compression")
+        return TokenRefusal(Reason.UNSUPPORTED, "critical extension or compression")
     kid = header.get("kid")
     if not isinstance(kid, str) or not kid:
         kid = None
     return Encrypted(header, encrypted_key, iv, ciphertext, tag, aad, alg, enc, kid)
 
 
-def parse_claims(octets: bytes, limits: Limits = LIMITS) -> Members | Refusal:
+def parse_claims(octets: bytes, limits: Limits = LIMITS) -> Members | TokenRefusal:
     """The claims set (RFC 7519, section 7.2, step 10): a JSON object."""
     try:
         claims = decode_json(octets, limits.depth)
@@ -158,17 +162,17 @@ def parse_claims(octets: bytes, limits: Limits = LIMITS) -> Members | Refusal:
 _SEGMENTS = {5: "five segments: an encrypted token"}
 
 
-def too_long(limits: Limits) -> Refusal:
+def too_long(limits: Limits) -> TokenRefusal:
     """The refusal of a token that is longer than the limit."""
     return _malformed(f"longer than {limits.token_size} bytes")
 
 
-def _long_header(limits: Limits) -> Refusal:
+def _long_header(limits: Limits) -> TokenRefusal:
     return _malformed(f"header longer than {limits.header_size} bytes")
 
 
-def _malformed(detail: str) -> Refusal:
-    return Refusal(Reason.MALFORMED, detail)
+def _malformed(detail: str) -> TokenRefusal:
+    return TokenRefusal(Reason.MALFORMED, detail)
 
 
 def _sentence(error: ValueError) -> str:

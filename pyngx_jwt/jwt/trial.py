@@ -8,8 +8,8 @@ from .encoding import Json, quote
 from .encryption import decrypt
 from .key import Key
 from .keys import KeySet
-from .policy import Policy
-from .refusal import Reason, Refusal
+from .policy import TokenPolicy
+from .refusal import Reason, TokenRefusal
 from .token import Encrypted, Signed
 
 
@@ -32,11 +32,13 @@ def select(key_sets: Iterable[KeySet], kid: str | None) -> list[Key]:
     return owned + others
 
 
-def check_signature(token: Signed, key_sets: Sequence[KeySet], policy: Policy) -> Refusal | None:
+def check_signature(
+    token: Signed, key_sets: Sequence[KeySet], policy: TokenPolicy
+) -> TokenRefusal | None:
     """Whether a key verifies the signature, by an algorithm that the policy allows."""
     alg, kid = token.alg, token.kid
     if alg not in policy.algorithms:
-        return Refusal(Reason.ALGORITHM, quote(alg), {"alg": alg})
+        return TokenRefusal(Reason.ALGORITHM, quote(alg), {"alg": alg})
     if not policy.check_signature:
         return None
     tried = 0
@@ -49,16 +51,18 @@ def check_signature(token: Signed, key_sets: Sequence[KeySet], policy: Policy) -
     return _failure(alg, kid, key_sets, tried, Reason.SIGNATURE)
 
 
-def open_encrypted(token: Encrypted, key_sets: Sequence[KeySet], policy: Policy) -> bytes | Refusal:
+def open_encrypted(
+    token: Encrypted, key_sets: Sequence[KeySet], policy: TokenPolicy
+) -> bytes | TokenRefusal:
     """The plaintext, if a key decrypts the token by algorithms that the policy allows.
 
-    Why it does not is not told: Reason.DECRYPTION is all there is to know.
+    Reason.DECRYPTION does not say why decryption failed.
     """
     alg, enc, kid = token.alg, token.enc, token.kid
     if alg not in policy.encryption_algorithms:
-        return Refusal(Reason.ALGORITHM, quote(alg))
+        return TokenRefusal(Reason.ALGORITHM, quote(alg))
     if enc not in policy.content_encryptions:
-        return Refusal(Reason.ALGORITHM, quote(enc))
+        return TokenRefusal(Reason.ALGORITHM, quote(enc))
     tried = 0
     for key in select(key_sets, kid):
         unwrap = key.decrypts.get(alg)
@@ -72,8 +76,8 @@ def open_encrypted(token: Encrypted, key_sets: Sequence[KeySet], policy: Policy)
 
 def _failure(
     alg: str, kid: str | None, key_sets: Iterable[KeySet], tried: int, reason: Reason
-) -> Refusal:
-    """What to say if no key did.  Facts tell the kid if a key set has it."""
+) -> TokenRefusal:
+    """The refusal if no key did.  Its facts have the kid if a key set has it."""
     wanted, facts = f"alg {alg}", dict[str, Json](alg=alg)
     if kid is not None:
         wanted = f"kid {quote(kid)} and {wanted}"
@@ -82,7 +86,7 @@ def _failure(
         if any(kid in key_set.by_kid for key_set in key_sets):
             facts["kid"] = kid
         elif named:
-            return Refusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
+            return TokenRefusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
     if not tried:
-        return Refusal(Reason.NO_KEY, wanted, facts)
-    return Refusal(reason, f"{wanted}, {tried} keys tried", facts)
+        return TokenRefusal(Reason.NO_KEY, wanted, facts)
+    return TokenRefusal(reason, f"{wanted}, {tried} keys tried", facts)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from .claims import Members
 from .encoding import Json
 from .keys import KeySet
-from .memory import Memory
-from .policy import Form, Policy, Presence
-from .refusal import Reason, Refusal
+from .memory import TokenMemory
+from .policy import Form, Presence, TokenPolicy
+from .refusal import Reason, TokenRefusal
 from .token import (
     Headers,
     Signed,
@@ -23,21 +22,11 @@ from .token import (
     too_long,
 )
 from .trial import check_signature, open_encrypted
+from .verified import Verified
 
 HEADERS = 16  # that a verifier remembers: most tokens of an issuer have the same
 
 _Opened = tuple[Members, bytes, bytes]  # header, payload, claims set, as keys vouch for them
-
-
-class Verified(NamedTuple):
-    """An accepted token.  It may be shared between requests: nobody changes its contents."""
-
-    claims: Members  # the innermost ones
-    header: Members  # the outermost one
-    payload: bytes  # what was signed or encrypted: of a nested token, the inner one
-    starts: float  # accepted in starts <= now < ends: "nbf" and "exp" with leeway and all
-    ends: float
-    claims_set: bytes  # the claims as JSON; the payload, but of a nested token
 
 
 class Verifier:
@@ -50,7 +39,7 @@ class Verifier:
     __slots__ = ("_headers", "_id", "_memory", "key_sets", "policy")
 
     def __init__(
-        self, policy: Policy, key_sets: Iterable[KeySet], memory: Memory | None = None
+        self, policy: TokenPolicy, key_sets: Iterable[KeySet], memory: TokenMemory | None = None
     ) -> None:
         self.policy = policy
         self.key_sets = tuple(key_sets)
@@ -59,7 +48,7 @@ class Verifier:
         self._memory = memory
         self._headers: Headers = {}
 
-    def verify(self, text: str, now: float) -> Verified | Refusal:
+    def verify(self, text: str, now: float) -> Verified | TokenRefusal:
         """What is in the token if it is good at ``now``, in seconds since the epoch.
 
         The order is that of RFC 7519, section 7.2: form, algorithm, key, signature, then
@@ -81,17 +70,17 @@ class Verifier:
             memory.put(question, outcome, now)
         return outcome
 
-    def _examine(self, text: str, now: float) -> Verified | Refusal:
+    def _examine(self, text: str, now: float) -> Verified | TokenRefusal:
         policy = self.policy
         opened = self._open(text)
-        if isinstance(opened, Refusal):
+        if isinstance(opened, TokenRefusal):
             return opened
         header, payload, claims_set = opened
         claims = parse_claims(claims_set, policy.limits)
-        if isinstance(claims, Refusal):
+        if isinstance(claims, TokenRefusal):
             return claims
         period = period_of(policy, claims)
-        if isinstance(period, Refusal):
+        if isinstance(period, TokenRefusal):
             return period
         starts, ends = period
         verified = Verified(claims, header, payload, starts, ends, claims_set)
@@ -102,29 +91,29 @@ class Verifier:
                 return refusal
         return verified
 
-    def _open(self, text: str) -> _Opened | Refusal:
+    def _open(self, text: str) -> _Opened | TokenRefusal:
         policy = self.policy
         if policy.form is Form.SIGNED:
             signed = self._open_signed(text)
-            if isinstance(signed, Refusal):
+            if isinstance(signed, TokenRefusal):
                 return signed
             return signed.header, signed.payload, signed.payload
         encrypted = parse_encrypted(text, policy.limits)
-        if isinstance(encrypted, Refusal):
+        if isinstance(encrypted, TokenRefusal):
             return encrypted
         plaintext = open_encrypted(encrypted, self.key_sets, policy)
-        if isinstance(plaintext, Refusal):
+        if isinstance(plaintext, TokenRefusal):
             return plaintext
         if policy.form is Form.ENCRYPTED:
             return encrypted.header, plaintext, plaintext
         signed = self._open_signed(plaintext.decode("latin-1"))
-        if isinstance(signed, Refusal):
+        if isinstance(signed, TokenRefusal):
             return signed
         return encrypted.header, plaintext, signed.payload
 
-    def _open_signed(self, text: str) -> Signed | Refusal:
+    def _open_signed(self, text: str) -> Signed | TokenRefusal:
         token = parse_signed(text, self.policy.limits, self._headers)
-        if isinstance(token, Refusal):
+        if isinstance(token, TokenRefusal):
             return token
         refusal = check_signature(token, self.key_sets, self.policy)
         if refusal is not None:
@@ -132,28 +121,30 @@ class Verifier:
         remember_header(token, self._headers, HEADERS)
         return token
 
-    def untimely(self, verified: Verified, now: float) -> Refusal:
+    def untimely(self, verified: Verified, now: float) -> TokenRefusal:
         """The refusal of a token before it starts or after it ends."""
         early = now < verified.starts
         name = "nbf" if early else "exp"
         reason = Reason.NOT_YET_VALID if early else Reason.EXPIRED
         value, leeway = verified.claims.get(name), self.policy.leeway
         facts = {name: value, "now": now, "leeway": leeway}
-        return Refusal(reason, f"{name}={value} now={now} leeway={leeway}", facts)
+        return TokenRefusal(reason, f"{name}={value} now={now} leeway={leeway}", facts)
 
 
-def verify(text: str, key_sets: Iterable[KeySet], policy: Policy, now: float) -> Verified | Refusal:
+def verify(
+    text: str, key_sets: Iterable[KeySet], policy: TokenPolicy, now: float
+) -> Verified | TokenRefusal:
     """``Verifier.verify`` for a single token, without memory."""
     return Verifier(policy, key_sets).verify(text, now)
 
 
-def period_of(policy: Policy, claims: dict[str, Json]) -> tuple[float, float] | Refusal:
+def period_of(policy: TokenPolicy, claims: dict[str, Json]) -> tuple[float, float] | TokenRefusal:
     """When the token may be accepted: [starts, ends) in seconds since the epoch."""
     starts = _date(policy, claims, "nbf", policy.nbf, -math.inf)
-    if isinstance(starts, Refusal):
+    if isinstance(starts, TokenRefusal):
         return starts
     ends = _date(policy, claims, "exp", policy.exp, math.inf)
-    if isinstance(ends, Refusal):
+    if isinstance(ends, TokenRefusal):
         return ends
     ends += policy.leeway
     if policy.exp_inclusive and ends < math.inf:
@@ -162,14 +153,14 @@ def period_of(policy: Policy, claims: dict[str, Json]) -> tuple[float, float] | 
 
 
 def _date(
-    policy: Policy, claims: dict[str, Json], name: str, presence: Presence, absent: float
-) -> float | Refusal:
+    policy: TokenPolicy, claims: dict[str, Json], name: str, presence: Presence, absent: float
+) -> float | TokenRefusal:
     """A NumericDate (RFC 7519, section 2): a number that a double holds to the second."""
     if presence is Presence.IGNORED:
         return absent
     if name not in claims:
         if presence is Presence.REQUIRED:
-            return Refusal(
+            return TokenRefusal(
                 Reason.DATE, f"{name} is missing", {"absent": name, "leeway": policy.leeway}
             )
         return absent
@@ -183,4 +174,4 @@ def _date(
         fault = "is out of range"
     else:
         return float(value)
-    return Refusal(Reason.DATE, f"{name} {fault}", {name: value})
+    return TokenRefusal(Reason.DATE, f"{name} {fault}", {name: value})

@@ -19,9 +19,10 @@ from ..errors import ConfError
 from ..gateway.cache_conf import CachedConf
 from ..gateway.cached import gateway_to
 from ..gateway.conf import GatewayConf
-from ..gateway.exchange import Gateway, Surroundings
+from ..gateway.exchange import Gateway
 from ..gateway.groups import Upstreams
-from ..gateway.state import State
+from ..gateway.route import GatewayOptions
+from ..gateway.state import UpstreamState
 from ..gateway.wire import Wire
 from ..http.contexts import HTTP, UPSTREAM
 from ..http.level import Level
@@ -29,11 +30,11 @@ from ..http.module import Module
 from ..http.request import Handler, Request
 from ..http.template import Template
 from ..http.variables import Getter, field_of
-from ..upstream.address import Address, AddressError, Url, parse_upstream, resolve_host
+from ..upstream.address import AddressError, PeerAddress, Url, parse_upstream, resolve_host
 from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.hash import ConsistentHash, Hash, IpHash
 from ..upstream.least_conn import LeastConn
-from ..upstream.peer import Peers, Server
+from ..upstream.peer import Peers, PeerServer
 from ..upstream.pool import Keepalive
 from ..upstream.random import Random
 from ..upstream.shared import Shared
@@ -73,7 +74,7 @@ class UpstreamConf(Conf):
     )
 
     name = own("")
-    servers: tuple[Server, ...] = own(())
+    servers: tuple[PeerServer, ...] = own(())
     _connections: int | None = own(None)
     _local = own(True)
     _method: Method | None = own(None)
@@ -107,7 +108,7 @@ class UpstreamConf(Conf):
         if url.uri:
             raise ConfError(f'invalid host in upstream "{address}"')
         addresses = url.addresses or _resolved(url, address)
-        self.servers += (Server(address, addresses, **values),)  # type: ignore[arg-type]
+        self.servers += (PeerServer(address, addresses, **values),)  # type: ignore[arg-type]
 
     def _lacks(self, parameter: str) -> None:
         error = ConfError(f'the "{parameter}" parameter of "server" is not supported')
@@ -211,7 +212,7 @@ class UpstreamConf(Conf):
         return Shared(balancer, peers, self._zone.peers(self.name))
 
 
-def _resolved(url: Url, address: str) -> tuple[Address, ...]:
+def _resolved(url: Url, address: str) -> tuple[PeerAddress, ...]:
     try:
         return resolve_host(url.host, url.port)
     except AddressError as error:
@@ -287,10 +288,10 @@ def pass_to(
     """The content handler of a location that passes its requests on; `gateway` is that of a
     protocol which has more to say of them, and no cache."""
     core = level[CoreConf]
-    around = Surroundings(bool(core.resolver), core.early_hints_of)
+    options = GatewayOptions(bool(core.resolver), core.early_hints_of)
     if isinstance(conf, CachedConf):
-        return gateway_to(conf, level, wire, around)
-    return gateway(conf, level, wire, around).pass_on
+        return gateway_to(conf, level, wire, options)
+    return gateway(conf, level, wire, options).pass_on
 
 
 @UPSTREAM.closes
@@ -308,16 +309,16 @@ def build_groups(conf: UpstreamConf, level: Level) -> None:
             groups.get(name)
 
 
-def _each(r: Request, tell: Callable[[State], str]) -> str | None:
-    """What is to be told of each server; " : " separates what came before an internal
+def _each(r: Request, show: Callable[[UpstreamState], str]) -> str | None:
+    """What `show` gives for each server; " : " separates what came before an internal
     redirect from what came after it."""
-    states: list[State] | None = r.upstream_states
+    states: list[UpstreamState] | None = r.upstream_states
     if not states:
         return None
     groups: list[list[str]] = [[]]
     for state in states:
         if state.peer:
-            groups[-1].append(tell(state))
+            groups[-1].append(show(state))
         else:
             groups.append([])
     return " : ".join(map(", ".join, groups))
@@ -381,13 +382,13 @@ def upstream_cache_status(r: Request) -> str | None:
     return r.cache_status
 
 
-def _last(r: Request) -> State | None:
+def _last(r: Request) -> UpstreamState | None:
     """The state with the response that is sent, which can come from a cache."""
     if r.cached_response is not None:
-        state = State("")
+        state = UpstreamState("")
         state.response = r.cached_response
         return state
-    states: list[State] | None = r.upstream_states
+    states: list[UpstreamState] | None = r.upstream_states
     return states[-1] if states else None
 
 
@@ -427,9 +428,9 @@ def upstream_cookie(name: str) -> Getter:
     def get(r: Request) -> str | None:
         state = _last(r)
         for cookie in state.fields("set-cookie") if state else ():
-            found = set_cookie.match(cookie)
-            if found:
-                return found[1]
+            match = set_cookie.match(cookie)
+            if match:
+                return match[1]
         return None
 
     return get

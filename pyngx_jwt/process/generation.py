@@ -12,7 +12,7 @@ from ..core.module import User
 from ..errors import ConfError
 from ..log import Log, Severity, errno_text, write_stderr
 from ..options import Options
-from ..zones import Folder, start_zones
+from ..zones import ZoneDirectory, start_zones
 from .cycle import Load, LoadedCycle
 from .loop import event_method
 from .pidfile import create_pidfile, delete_pidfile
@@ -35,7 +35,7 @@ class Generation:
     cycle: LoadedCycle
     sockets: list[Listening]
     user: User | None
-    folder: Folder | None = None  # of the zones, kept as long as the process lives
+    folder: ZoneDirectory | None = None  # of the zones, kept as long as the process lives
 
     @property
     def log(self) -> Log:
@@ -83,7 +83,9 @@ def _prepare_files(cycle: LoadedCycle, user: User | None) -> None:
     cycle.open_files.open()
 
 
-def _start_zones(cycle: LoadedCycle, user: User | None, old: Generation | None) -> Folder | None:
+def _start_zones(
+    cycle: LoadedCycle, user: User | None, old: Generation | None
+) -> ZoneDirectory | None:
     """Makes the zones that the old configuration has not left."""
     if old is not None:
         cycle.check_continues(old.cycle)
@@ -91,7 +93,7 @@ def _start_zones(cycle: LoadedCycle, user: User | None, old: Generation | None) 
         return start_zones(
             cycle.zones,
             user,
-            folder=old.folder if old else None,
+            directory=old.folder if old else None,
             old=old.cycle.zones if old else None,
         )
     except OSError as error:

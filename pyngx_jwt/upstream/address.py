@@ -13,7 +13,7 @@ _UNIX_PATH_MAX = 108  # sizeof(sockaddr_un.sun_path), with the final NUL
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class PeerAddress:
     """One socket address; `name` is what $upstream_addr tells and what tells two apart."""
 
     name: str
@@ -32,7 +32,7 @@ class Url:
     no_port: bool = False
     uri: str = ""
     family: socket.AddressFamily = socket.AF_INET
-    addresses: tuple[Address, ...] = ()  # empty where a name was left unresolved
+    addresses: tuple[PeerAddress, ...] = ()  # empty where a name was left unresolved
 
 
 class AddressError(ValueError):
@@ -65,7 +65,7 @@ def parse_url(
 
 
 def parse_local(text: str) -> tuple[str, int] | None:
-    """An address to bind to, its port 0 if none is told; None if it is none
+    """An address to bind to, its port 0 if none is given; None if it is none
     (ngx_parse_addr_port)."""
     host, port = text, 0
     bracketed = text.startswith("[")
@@ -85,15 +85,15 @@ def parse_local(text: str) -> tuple[str, int] | None:
         return None
 
 
-def resolve_host(host: str, port: int) -> tuple[Address, ...]:
+def resolve_host(host: str, port: int) -> tuple[PeerAddress, ...]:
     """All addresses of a name, in the resolver's order; blocks; raises AddressError."""
     try:
-        found = look_up(host, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        records = look_up(host, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     except (OSError, UnicodeError):
         raise AddressError("host not found") from None
     addresses = tuple(
         inet_address(str(sockaddr[0]), port)
-        for family, _, _, _, sockaddr in found
+        for family, _, _, _, sockaddr in records
         if family in (socket.AF_INET, socket.AF_INET6)
     )
     if not addresses:
@@ -101,15 +101,15 @@ def resolve_host(host: str, port: int) -> tuple[Address, ...]:
     return addresses
 
 
-def inet_address(ip: str, port: int) -> Address:
+def inet_address(ip: str, port: int) -> PeerAddress:
     """The address of an IP literal in its canonical form, IPv6 without brackets."""
     if ":" in ip:
-        return Address(f"[{ip}]:{port}", ip, port, socket.AF_INET6)
-    return Address(f"{ip}:{port}", ip, port)
+        return PeerAddress(f"[{ip}]:{port}", ip, port, socket.AF_INET6)
+    return PeerAddress(f"{ip}:{port}", ip, port)
 
 
-def unix_address(path: str) -> Address:
-    return Address(f"unix:{path}", path, 0, socket.AF_UNIX)
+def unix_address(path: str) -> PeerAddress:
+    return PeerAddress(f"unix:{path}", path, 0, socket.AF_UNIX)
 
 
 def _parse_unix(text: str, uri_part: bool) -> Url:
@@ -147,7 +147,7 @@ def _parse_inet(text: str, default_port: int, uri_part: bool, resolve: bool) -> 
     port = _port(digits) if colon else default_port
     if not host:
         raise AddressError("no host")
-    addresses: tuple[Address, ...] = ()
+    addresses: tuple[PeerAddress, ...] = ()
     if ip := _inet_addr(host):
         addresses = (inet_address(ip, port),)
     elif resolve:

@@ -1,6 +1,6 @@
 """Which peer gets a request.
 
-A `Balancer` belongs to an upstream, a `Choice` to one request: it remembers what was
+A `Balancer` belongs to an upstream, a `PeerChoice` to one request: it remembers what was
 tried, as nginx's peer data does.  `now` is whole seconds of any clock that only grows.
 """
 
@@ -13,7 +13,7 @@ from .peer import Peer, Peers
 MOST_TRIES = 20  # of methods that may hit what cannot be used; then round robin decides
 
 
-class Choice(Protocol):
+class PeerChoice(Protocol):
     """The peers tried for one request."""
 
     tries: int  # peers that may still be tried, the current one included
@@ -29,7 +29,7 @@ class Choice(Protocol):
 class Balancer(Protocol):
     """A load balancing method with the peers it is for."""
 
-    def choose(self, key: str = "") -> Choice:
+    def choose(self, key: str = "") -> PeerChoice:
         """Starts choosing for a request; methods that hash take the key."""
 
 

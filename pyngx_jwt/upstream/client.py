@@ -1,6 +1,6 @@
 """One connection to an upstream: request bytes out, responses in.
 
-Nothing here blocks or starts a task; whoever awaits receive(), read() or drain() is woken
+Nothing here blocks or starts a task; the task that awaits receive(), read() or drain() is woken
 by the protocol's callbacks.
 """
 
@@ -14,7 +14,7 @@ from math import inf
 from typing import cast
 
 from ..log import errno_text
-from .address import Address
+from .address import PeerAddress
 from .body import Counted, Decoder
 from .errors import (
     TIMED_OUT,
@@ -24,8 +24,8 @@ from .errors import (
     SendTimeout,
     UpstreamError,
 )
-from .head import EARLY_HINTS, SWITCHING_PROTOCOLS, Response
-from .reader import HTTP1, Reader
+from .head import EARLY_HINTS, SWITCHING_PROTOCOLS, PeerResponse
+from .reader import HTTP1, ResponseReader
 from .waiting import Waiting
 
 _BODILESS = frozenset({204, 304})
@@ -33,7 +33,7 @@ MOST_INTERIM = 1000  # responses before the final one
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PeerSettings:
     """What a location says about its upstream connections.  Times are seconds."""
 
     connect_timeout: float = 60.0  # TLS handshake included
@@ -46,10 +46,10 @@ class Settings:
     keep_head: bool = False  # the response's bytes are wanted, too
 
 
-class Connection(Waiting):
+class PeerConnection(Waiting):
     """A connection to an upstream, for one exchange after the other.
 
-    What its bytes mean a Reader knows: responses of HTTP/1, unless another one is given."""
+    What its bytes mean a ResponseReader knows: responses of HTTP/1, unless another one is given."""
 
     __slots__ = (
         "_buffered",
@@ -77,19 +77,19 @@ class Connection(Waiting):
         "response",
         "started",
     )
-    _settings: Settings  # of the exchange
-    _reader: Reader
+    _settings: PeerSettings  # of the exchange
+    _reader: ResponseReader
     _transport: asyncio.Transport
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, address: Address) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, address: PeerAddress) -> None:
         super().__init__(loop)
         self.address = address
         self.started = loop.time()
         self.requests = 0  # begun on this connection
         self.bytes_received = 0  # in this exchange
-        self.response: Response | None = None
-        self.on_early_hints: Callable[[Response], None] | None = None
-        self.on_idle_end: Callable[[Connection], None] | None = None
+        self.response: PeerResponse | None = None
+        self.on_early_hints: Callable[[PeerResponse], None] | None = None
+        self.on_idle_end: Callable[[PeerConnection], None] | None = None
         # reading
         self._head_wanted = False
         self._head_request = False
@@ -112,14 +112,14 @@ class Connection(Waiting):
     def begin(
         self,
         data: bytes,
-        settings: Settings,
+        settings: PeerSettings,
         *,
         head: bool = False,
         more: bool = False,
-        reader: Reader = HTTP1,
+        reader: ResponseReader = HTTP1,
     ) -> None:
         """Sends a request or its beginning; `head`: its method is HEAD, `more`: write()
-        will bring the rest.  Never raises: what fails is told by receive()."""
+        will bring the rest.  Never raises: receive() raises what fails."""
         self._reader = reader
         self._settings, self._head_request, self._more = settings, head, more
         self.response, self._ended = None, False
@@ -129,13 +129,18 @@ class Connection(Waiting):
             return
         self._head_wanted = True
         self._transport.write(data)
-        if self._pending:  # it answered before it was asked
+        if self._pending:  # it answered before the request
             early, self._pending = self._pending, b""
             self.data_received(early)
 
     async def ask(
-        self, data: bytes, settings: Settings, *, head: bool = False, reader: Reader = HTTP1
-    ) -> Response:
+        self,
+        data: bytes,
+        settings: PeerSettings,
+        *,
+        head: bool = False,
+        reader: ResponseReader = HTTP1,
+    ) -> PeerResponse:
         """Sends a whole request and waits for the response: begin() and receive()."""
         self.begin(data, settings, head=head, reader=reader)
         return await self.receive()
@@ -143,7 +148,7 @@ class Connection(Waiting):
     def write(self, data: bytes, *, more: bool = True) -> None:
         """Sends more of the request body, or of the other protocol after a 101.
 
-        Whoever reads has its time anew: an answer is due when the request is sent, and a
+        The reader has its whole time again: an answer is due when the request is sent, and a
         tunnel is idle if both sides are.
         """
         self._more = more
@@ -168,7 +173,7 @@ class Connection(Waiting):
 
     @property
     def answered(self) -> bool:
-        """Whether receive() has something to tell; nobody wants more of the request then."""
+        """Whether receive() returns or raises at once; no more of the request is wanted then."""
         return self.response is not None or self._error is not None
 
     async def wait(self) -> None:
@@ -177,7 +182,7 @@ class Connection(Waiting):
             self._read_waiter = waiter = self._loop.create_future()
             await waiter
 
-    async def receive(self) -> Response:
+    async def receive(self) -> PeerResponse:
         """The response's head, and its body if that came along.
 
         Raises ReadTimeout, PrematureClose, BadResponse.
@@ -248,7 +253,7 @@ class Connection(Waiting):
 
     # -- for the pool --
 
-    def park(self, timeout: float, on_end: Callable[[Connection], None]) -> None:
+    def park(self, timeout: float, on_end: Callable[[PeerConnection], None]) -> None:
         """Lets the connection idle; it closes at the timeout, and at whatever it receives."""
         self.on_idle_end = on_end
         self._read_deadline = self._loop.time() + timeout
@@ -319,7 +324,7 @@ class Connection(Waiting):
                 response.raw = data[at:end]
             self._take_head(response, data[end:])
 
-    def _take_head(self, response: Response, rest: bytes) -> None:
+    def _take_head(self, response: PeerResponse, rest: bytes) -> None:
         self._head_wanted = False
         self.response = response
         bodiless = self._head_request or response.status in _BODILESS
@@ -336,7 +341,7 @@ class Connection(Waiting):
         if self._write_waiter is not None:
             self._wake_writer()
 
-    def _begin_body(self, response: Response, decoder: Decoder, rest: bytes) -> None:
+    def _begin_body(self, response: PeerResponse, decoder: Decoder, rest: bytes) -> None:
         self._decoder = decoder
         self._buffered = 0
         if rest:
@@ -345,7 +350,7 @@ class Connection(Waiting):
             response.body = b"".join(self._chunks)
             self._chunks.clear()
 
-    def _decoder_for(self, response: Response) -> Decoder:
+    def _decoder_for(self, response: PeerResponse) -> Decoder:
         settings = self._settings
         return self._reader.decoder(
             response, settings.buffer_size, keeps_trailers=settings.pass_trailers

@@ -9,12 +9,12 @@ import ssl as tls
 from typing import Any
 
 from ..log import errno_text
-from .address import Address
-from .client import Connection, Settings
+from .address import PeerAddress
+from .client import PeerConnection, PeerSettings
 from .errors import TIMED_OUT, ConnectError
-from .tls import Handshake, check_certificate, verify_error
+from .tls import PeerHandshake, check_certificate, verify_error
 
-# What connect() itself returns is told in other words than what comes of waiting.
+# What connect() itself returns has other words than what comes of waiting.
 _TOLD_LATER = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH}
 _UNREACHABLE = {
     *(errno.ECONNREFUSED, errno.EAGAIN, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH),
@@ -24,16 +24,16 @@ _SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer our close_notify
 
 
 async def connect(
-    address: Address,
-    settings: Settings,
+    address: PeerAddress,
+    settings: PeerSettings,
     *,
-    ssl: tls.SSLContext | Handshake | None = None,
+    ssl: tls.SSLContext | PeerHandshake | None = None,
     server_hostname: str = "",
     local: tuple[str, int] | None = None,
-) -> Connection:
+) -> PeerConnection:
     """Opens a connection; an empty server_hostname sends no SNI.  Raises ConnectError.
 
-    A Handshake knows the name itself.
+    A PeerHandshake knows the name itself.
     It has a task of its own: the caller need not be one.
     """
     opening = asyncio.ensure_future(_open(address, settings, ssl, server_hostname, local))
@@ -52,14 +52,14 @@ async def connect(
 
 
 async def _open(
-    address: Address,
-    settings: Settings,
-    ssl: tls.SSLContext | Handshake | None,
+    address: PeerAddress,
+    settings: PeerSettings,
+    ssl: tls.SSLContext | PeerHandshake | None,
     server_hostname: str,
     local: tuple[str, int] | None,
-) -> Connection:
+) -> PeerConnection:
     loop = asyncio.get_running_loop()
-    connection = Connection(loop, address)
+    connection = PeerConnection(loop, address)
     security = _security(settings, ssl, server_hostname)
     if address.family == socket.AF_UNIX:
         await loop.create_unix_connection(lambda: connection, address.host, **security)
@@ -73,12 +73,14 @@ async def _open(
     return connection
 
 
-def _check(connection: Connection, ssl: tls.SSLContext | Handshake | None) -> Connection:
-    if isinstance(ssl, Handshake) and ssl.depth >= 0:
-        found = connection.ssl_object
-        assert found is not None
+def _check(
+    connection: PeerConnection, ssl: tls.SSLContext | PeerHandshake | None
+) -> PeerConnection:
+    if isinstance(ssl, PeerHandshake) and ssl.depth >= 0:
+        ssl_object = connection.ssl_object
+        assert ssl_object is not None
         try:
-            check_certificate(found, ssl)
+            check_certificate(ssl_object, ssl)
         except ConnectError:
             connection.close()
             raise
@@ -86,7 +88,7 @@ def _check(connection: Connection, ssl: tls.SSLContext | Handshake | None) -> Co
 
 
 def _security(
-    settings: Settings, ssl: tls.SSLContext | Handshake | None, name: str
+    settings: PeerSettings, ssl: tls.SSLContext | PeerHandshake | None, name: str
 ) -> dict[str, Any]:
     if ssl is None:
         return {}
@@ -98,21 +100,21 @@ def _security(
     }
 
 
-def _abandon(opening: asyncio.Future[Connection]) -> None:
+def _abandon(opening: asyncio.Future[PeerConnection]) -> None:
     """Closes the connection, should it come all the same."""
     opening.add_done_callback(_close)
     opening.cancel()
 
 
-def _close(opening: asyncio.Future[Connection]) -> None:
+def _close(opening: asyncio.Future[PeerConnection]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 
 
 def _worded(
     error: BaseException,
-    address: Address,
-    ssl: tls.SSLContext | Handshake | None,
+    address: PeerAddress,
+    ssl: tls.SSLContext | PeerHandshake | None,
     local: tuple[str, int] | None,
 ) -> BaseException:
     """The error in nginx's words; anything but OSError is a bug and stays what it is."""

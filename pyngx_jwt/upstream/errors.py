@@ -21,7 +21,7 @@ class UpstreamError(Exception):
 
 
 class ConnectError(UpstreamError):
-    """No connection was made: refused, unreachable, a failed handshake, or in time none."""
+    """No connection: refused, unreachable, a failed handshake, or a timeout."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class PrematureClose(UpstreamError):
 
 
 class BadResponse(UpstreamError):
-    """The upstream sent something that is no response."""
+    """The upstream sent something that is not a response."""
 
 
 _TIMEOUT = OSError(errno.ETIMEDOUT, "")

@@ -156,17 +156,17 @@ class ConsistentChoice(HashChoice):
     def _best_of(self, server: str, now: int) -> int | None:
         """Round robin among the addresses of a server."""
         best: Peer | None = None
-        found: int | None = None
+        best_index: int | None = None
         total = 0
         for index, peer in enumerate(self.peers.peers):
             if peer.server.name != server or not self.is_open(index, now):
                 continue
             total += weigh(peer)
             if best is None or peer.current_weight > best.current_weight:
-                best, found = peer, index
+                best, best_index = peer, index
         if best is not None:
             best.current_weight -= total
-        return found
+        return best_index
 
 
 def _points(server: str, weight: int) -> Iterator[int]:

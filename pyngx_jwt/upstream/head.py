@@ -41,10 +41,10 @@ _BLANK_LINE = re.compile(rb"\n\r?\n").search
 
 
 @dataclass(slots=True)
-class Response:
+class PeerResponse:
     """The head of a response, and of its body what came with it.
 
-    An answer that is not HTTP has status 0: it is no verdict, and nobody may take it for one.
+    An answer that is not HTTP has status 0: it is not a verdict, and must not be taken for one.
     """
 
     status: int
@@ -73,7 +73,7 @@ class Response:
         return self.status_line[4:]
 
 
-def parse_head(data: bytes, buffer_size: int, at: int = 0) -> Response | None:
+def parse_head(data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:
     """Reads the head that begins at `at`; None if the data do not hold all of it.
 
     Raises BadResponse: a field cannot be, fields contradict each other, or the head is
@@ -105,12 +105,12 @@ def parse_fields(lines: list[str]) -> Headers:
     return headers
 
 
-def _parse_unusual(data: bytes, buffer_size: int) -> Response | None:
+def _parse_unusual(data: bytes, buffer_size: int) -> PeerResponse | None:
     first, line_end, _ = data.partition(b"\n")
     start = parse_status(first.decode("latin-1")) if line_end else None
     if start is None and (line_end or not _STATUS_START(data)):
         remark = (Severity.ERR, "upstream sent no valid HTTP/1.0 header")
-        return Response(0, "", HTTP_09, [], [], 0, close=True, remark=remark)
+        return PeerResponse(0, "", HTTP_09, [], [], 0, close=True, remark=remark)
     blank = _BLANK_LINE(data)
     if start is None or blank is None:
         if len(data) == buffer_size:
@@ -130,10 +130,10 @@ def parse_status(line: str) -> Start | None:
     return int(digits), text, int(match[1]) * 1000 + int(match[2])
 
 
-def _response(start: Start, headers: Headers, size: int) -> Response:
+def _response(start: Start, headers: Headers, size: int) -> PeerResponse:
     status, line, version = start
     names = [name.lower() for name, _ in headers]
-    response = Response(status, line, version, headers, names, size)
+    response = PeerResponse(status, line, version, headers, names, size)
     if version < HTTP_11:
         if status == EARLY_HINTS:
             raise BadResponse("upstream sent HTTP/1.0 response with early hints")
@@ -143,8 +143,8 @@ def _response(start: Start, headers: Headers, size: int) -> Response:
     return response
 
 
-def apply_framing(response: Response) -> None:
-    """Takes in the fields that tell where the response ends; raises BadResponse."""
+def apply_framing(response: PeerResponse) -> None:
+    """Takes in the fields that say where the response ends; raises BadResponse."""
     headers, names = response.headers, response.names
     lengths, codings = names.count("content-length"), names.count("transfer-encoding")
     if lengths + codings > 1:
@@ -164,9 +164,9 @@ def apply_framing(response: Response) -> None:
 
 
 def _contradiction(headers: Headers, names: list[str]) -> str:
-    """nginx's sentence on the second of the fields that tell a length.
+    """nginx's sentence on the second of the fields that give a length.
 
-    There may be one of one kind: whoever reads two otherwise can be smuggled to.
+    There may be one of one kind: a server that reads two differently can be smuggled to.
     """
     marks = ("content-length", "transfer-encoding")
     first, second = [at for at, name in enumerate(names) if name in marks][:2]

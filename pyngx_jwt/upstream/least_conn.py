@@ -30,7 +30,7 @@ class LeastConnChoice(RoundRobinChoice):
         total = 0
         index = tied[0]
         best = self.peers.peers[index]
-        if len(tied) > 1:  # weights do not change while nobody ties
+        if len(tied) > 1:  # weights do not change while there is no tie
             for other in tied:
                 peer = self.peers.peers[other]
                 total += weigh(peer)

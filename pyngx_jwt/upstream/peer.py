@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from .address import Address
+from .address import PeerAddress
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class PeerServer:
     """One "server" directive; an address that is a name may stand for several addresses."""
 
     name: str  # as it is written in the configuration
-    addresses: tuple[Address, ...]
+    addresses: tuple[PeerAddress, ...]
     weight: int = 1
     max_conns: int = 0  # 0 is no limit
     max_fails: int = 1  # 0 is never disabled
@@ -28,8 +28,8 @@ class Server:
 class Peer:
     """One address of a server, and how it has behaved in this worker."""
 
-    address: Address
-    server: Server
+    address: PeerAddress
+    server: PeerServer
     name: str  # of the address, as $upstream_addr tells it
     weight: int
     effective_weight: int
@@ -83,7 +83,7 @@ class Peers:
         return bisect_right(self.ends, share)
 
 
-def make_peers(servers: Iterable[Server]) -> Peers:
+def make_peers(servers: Iterable[PeerServer]) -> Peers:
     """One peer for each address (ngx_http_upstream_init_round_robin)."""
     servers = tuple(servers)
     primary = tuple(p for s in servers if not s.backup for p in _peers_of(s))
@@ -93,7 +93,7 @@ def make_peers(servers: Iterable[Server]) -> Peers:
     return Peers(primary, single=False, next=Peers(backup, single=False))
 
 
-def _peers_of(server: Server) -> Iterable[Peer]:
+def _peers_of(server: PeerServer) -> Iterable[Peer]:
     for address in server.addresses:
         yield Peer(
             address,

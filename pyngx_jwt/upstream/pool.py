@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .client import Connection
+from .client import PeerConnection
 
 Key: TypeAlias = tuple[str, Hashable]
 
@@ -26,7 +26,7 @@ class Keepalive:
     timeout: float = 60.0
 
     def tag(self, location: Hashable, tls: Hashable = None) -> Hashable:
-        """What connections must have in common to be exchangeable, besides the address:
+        """What connections must have in common to be exchangeable, in addition to the address:
         the TLS settings in any case, the location if `local`."""
         return (location, tls) if self.local else tls
 
@@ -39,15 +39,15 @@ class Pool:
     def __init__(self, keepalive: Keepalive) -> None:
         self.keepalive = keepalive
         self.closing = False
-        self._idle: dict[Connection, Key] = {}  # the longest idle first
-        self._stacks: dict[Key, list[Connection]] = {}
+        self._idle: dict[PeerConnection, Key] = {}  # the longest idle first
+        self._stacks: dict[Key, list[PeerConnection]] = {}
 
     @property
     def idle(self) -> int:
         """How many connections wait for a request."""
         return len(self._idle)
 
-    def get(self, address: str, tag: Hashable) -> Connection | None:
+    def get(self, address: str, tag: Hashable) -> PeerConnection | None:
         """The connection to the address that was used last, if one idles."""
         stack = self._stacks.get((address, tag))
         if not stack:
@@ -57,7 +57,7 @@ class Pool:
         connection.unpark()
         return connection
 
-    def put(self, connection: Connection, tag: Hashable, now: float) -> None:
+    def put(self, connection: PeerConnection, tag: Hashable, now: float) -> None:
         """Keeps the connection, or closes it if it is of no more use.
 
         `now` is the loop's time.  For a newcomer the longest idle one has to go.
@@ -78,7 +78,7 @@ class Pool:
         for connection in tuple(self._idle):
             self._close(connection)
 
-    def _accepts(self, connection: Connection, now: float) -> bool:
+    def _accepts(self, connection: PeerConnection, now: float) -> bool:
         keepalive = self.keepalive
         return (
             connection.reusable
@@ -88,12 +88,12 @@ class Pool:
             and not self.closing
         )
 
-    def _close(self, connection: Connection) -> None:
+    def _close(self, connection: PeerConnection) -> None:
         self._forget(connection)
         connection.unpark()
         connection.close()
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: PeerConnection) -> None:
         key = self._idle.pop(connection)
         stack = self._stacks[key]
         stack.remove(connection)

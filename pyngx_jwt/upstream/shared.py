@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..zones.store import PeerState, PeerStates, SharedPeers
-from .balancer import Balancer, Choice
+from .balancer import Balancer, PeerChoice
 from .peer import Peer, Peers
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class SharedChoice:
 
     __slots__ = ("choice", "shared")
 
-    def __init__(self, choice: Choice, shared: Shared) -> None:
+    def __init__(self, choice: PeerChoice, shared: Shared) -> None:
         self.choice, self.shared = choice, shared
 
     @property

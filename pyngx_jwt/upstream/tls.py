@@ -13,7 +13,7 @@ _TOO_LONG = "(22:certificate chain too long)"
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
+class PeerHandshake:
     """One handshake, for connect() in the place of a context.
 
     `depth` is how many certificates may stand between the server's and a trusted one; -1: the
@@ -39,21 +39,21 @@ class Handshake:
         return self.context.wrap_bio(incoming, outgoing, server_hostname=name, session=self.session)
 
 
-def check_certificate(found: ssl.SSLObject, handshake: Handshake) -> None:
+def check_certificate(ssl_object: ssl.SSLObject, handshake: PeerHandshake) -> None:
     """Raises ConnectError in nginx's words if the certificate is not the server's.
 
     The context has verified it already; hosts are OpenSSL's X509_check_host."""
     # None for a resumed session, which was looked at when it was new
-    chain: list[Any] | None = cast(Any, found)._sslobj.get_verified_chain()
+    chain: list[Any] | None = cast(Any, ssl_object)._sslobj.get_verified_chain()
     if chain and len(chain) - 2 > handshake.depth:
         raise _refused(f"upstream SSL certificate verify error: {_TOO_LONG}")
-    certificate = found.getpeercert()
+    certificate = ssl_object.getpeercert()
     if not certificate or not names_host(certificate, handshake.name):
         raise _refused(f'upstream SSL certificate does not match "{handshake.name}"')
 
 
 def verify_error(error: ssl.SSLCertVerificationError) -> ConnectError:
-    """What the handshake found wrong, in nginx's words."""
+    """The error of the handshake, in nginx's words."""
     reason = f"({error.verify_code}:{error.verify_message})"
     return _refused(f"upstream SSL certificate verify error: {reason}")
 

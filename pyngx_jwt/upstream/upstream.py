@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfError
-from .balancer import Balancer, Choice, RoundRobin
-from .client import Connection
-from .peer import Peers, Server, make_peers
+from .balancer import Balancer, PeerChoice, RoundRobin
+from .client import PeerConnection
+from .peer import Peers, PeerServer, make_peers
 from .pool import Keepalive, Pool
 
 
@@ -23,7 +23,9 @@ class Upstream:
     pool: Pool | None  # None: every request has its own connection
     key: Callable[[Any], str] | None = None  # of a request, for methods that hash
 
-    def release(self, choice: Choice, connection: Connection, tag: Hashable, now: float) -> None:
+    def release(
+        self, choice: PeerChoice, connection: PeerConnection, tag: Hashable, now: float
+    ) -> None:
         """A peer has done its work: its connection is kept for others, or closed.
 
         `now` is the loop's time.
@@ -37,7 +39,7 @@ class Upstream:
 
 def make_upstream(
     name: str,
-    servers: Iterable[Server],
+    servers: Iterable[PeerServer],
     keepalive: Keepalive,
     method: Callable[[Peers], Balancer] = RoundRobin,
     key: Callable[[Any], str] | None = None,
@@ -50,7 +52,7 @@ def make_upstream(
     return Upstream(name, peers, method(peers), pool, key)
 
 
-def address_upstream(name: str, server: Server) -> Upstream:
+def address_upstream(name: str, server: PeerServer) -> Upstream:
     """Addresses that no "upstream" block names: of proxy_pass, or resolved for a request.
 
     Their connections are not kept, as in nginx.

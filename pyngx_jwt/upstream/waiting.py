@@ -42,7 +42,7 @@ class Waiting(asyncio.Protocol):
         raise NotImplementedError
 
     def _send_expired(self) -> None:
-        """The send deadline has passed; whoever does not move it, wakes the writer."""
+        """The send deadline has passed: it is moved, or the writer is woken."""
         raise NotImplementedError
 
     def _readable(self, timeout: float) -> Waiter:

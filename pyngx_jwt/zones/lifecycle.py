@@ -1,4 +1,4 @@
-"""The zones of a configuration and the folder of their memory, from the start to a reload."""
+"""The zones of a configuration and the directory of their memory, from the start to a reload."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Zones:
     """The zones of one configuration.
 
     ``add`` while it is read, ``check`` and ``start`` when it is used, ``close`` in a process
-    that is done; the folder is the master's to remove.
+    that is done; the directory is the master's to remove.
     """
 
     def __init__(self) -> None:
@@ -59,13 +59,13 @@ class Zones:
         """Bytes of all zones together."""
         return sum(zone.size for zone in self.zones.values())
 
-    def start(self, folder: Folder, old: Zones | None = None) -> None:
+    def start(self, directory: ZoneDirectory, old: Zones | None = None) -> None:
         """Gives every zone its memory; those that ``old`` has alike go on with what they hold.
 
         Raises OSError where there is no room for one."""
         self._serial = 1 + (old._serial if old else 0)
         for number, zone in enumerate(self.zones.values()):
-            path = os.path.join(folder.path, f"{self._serial}.{number}")
+            path = os.path.join(directory.path, f"{self._serial}.{number}")
             zone.place(path, old.zones.get(zone.name) if old else None)
         # An environment must not live on in two processes, not even to be closed in one.
         reference = weakref.ref(self)
@@ -103,8 +103,8 @@ def _close(reference: weakref.ref[Zones]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """The folder of one master's zones, in memory if possible.
+class ZoneDirectory:
+    """The directory of one master's zones, in memory if possible.
 
     Its name is new at every start.  A lock, which the children inherit, tells whether anybody
     still lives there: what a killed master left is removed by the next one.
@@ -116,12 +116,12 @@ class Folder:
     @classmethod
     def make(
         cls, needed: int = 0, owner: tuple[int, int] | None = None, base: str | None = None
-    ) -> Folder:
+    ) -> ZoneDirectory:
         """Raises OSError.  ``needed`` are the bytes of all zones, ``owner`` the workers' ids."""
         base = base or _base(needed)
         _sweep(base)
         path = tempfile.mkdtemp(prefix="pyngx.", dir=base)
-        # Locked before it has its name, so that nobody takes it for a dead one's.
+        # Locked before it has its name, so that no process takes it for a dead one's.
         fd = os.open(os.path.join(path, "new"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX)
         os.rename(os.path.join(path, "new"), os.path.join(path, "lock"))
@@ -130,7 +130,7 @@ class Folder:
         return cls(path, fd)
 
     def remove(self) -> None:
-        """Removes the folder; processes that have a zone open keep it to themselves."""
+        """Removes the directory; processes that have a zone open keep it to themselves."""
         shutil.rmtree(self.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.close(self.lock)
@@ -140,19 +140,19 @@ def start_zones(
     zones: Zones,
     owner: tuple[int, int] | None = None,
     *,
-    folder: Folder | None = None,
+    directory: ZoneDirectory | None = None,
     old: Zones | None = None,
-) -> Folder | None:
-    """Gives the zones their memory before anybody uses them; the folder that they are in.
+) -> ZoneDirectory | None:
+    """Gives the zones their memory before they are used; the directory that they are in.
 
-    ``folder`` and ``old`` are those before a reload; without one a folder is made, if there
-    are zones at all, and the caller has to remove it in the end.  Raises OSError.
+    ``directory`` and ``old`` are those before a reload; without one a directory is created, if
+    there are zones, and the caller has to remove it in the end.  Raises OSError.
     """
-    if zones.zones and folder is None:
-        folder = Folder.make(zones.size, owner)
-    if folder is not None:
-        zones.start(folder, old)
-    return folder
+    if zones.zones and directory is None:
+        directory = ZoneDirectory.make(zones.size, owner)
+    if directory is not None:
+        zones.start(directory, old)
+    return directory
 
 
 def _base(needed: int) -> str:
@@ -165,7 +165,7 @@ def _base(needed: int) -> str:
 
 
 def _sweep(base: str) -> None:
-    for entry in _folders(base):
+    for entry in _directories(base):
         with contextlib.suppress(OSError):
             fd = os.open(os.path.join(entry, "lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
@@ -175,7 +175,7 @@ def _sweep(base: str) -> None:
                 os.close(fd)
 
 
-def _folders(base: str) -> Iterable[str]:
+def _directories(base: str) -> Iterable[str]:
     """Folders of the kind that we may remove; those of our workers' user are root's too."""
     mine = os.geteuid()
     with os.scandir(base) as entries:

@@ -2,7 +2,7 @@
 
 An entry is a node under its digest and a place in a queue by the time of its last use; the head
 holds the sums.  Every method is one transaction, so that a killed process leaves no
-half of a change.  A node names the process that is fetching its response: one that is no more
+half of a change.  A node names the process that is fetching its response: one that has ended
 holds nothing.
 """
 
@@ -12,10 +12,10 @@ import os
 import struct
 from collections.abc import Callable
 
-from .lmdb_table import Table, Transaction, first
+from .lmdb_table import LmdbTable, Transaction, first
 from .processes import is_alive
 from .rules import capacity
-from .store import MAX_USES, MICRO, Head, Node, State, Visit
+from .store import MAX_USES, MICRO, IndexTotals, Node, NodeState, Visit
 
 _NODE = struct.Struct("<QQqQQIIHHB")
 _HEAD = struct.Struct("<qqqBI")
@@ -27,7 +27,7 @@ class LmdbCacheIndex:
 
     __slots__ = ("_table", "capacity")
 
-    def __init__(self, table: Table, size: int) -> None:
+    def __init__(self, table: LmdbTable, size: int) -> None:
         self._table = table
         self.capacity = capacity(size)
 
@@ -40,7 +40,7 @@ class LmdbCacheIndex:
         if raw is not None:
             node = Node._make(_NODE.unpack(raw))
             if node.exists and not node.error and node.access // MICRO == int(now):
-                return Visit(State.KNOWN, node)
+                return Visit(NodeState.KNOWN, node)
         return self._table.write(lambda t: self._visit(t, md5, now, min_uses, again))
 
     def _visit(self, t: Transaction, md5: bytes, now: float, min_uses: int, again: bool) -> Visit:
@@ -48,21 +48,21 @@ class LmdbCacheIndex:
         if node is None:
             if head.entries >= self.capacity:
                 _put_head(t, head._replace(watermark=head.entries - head.entries // 8))
-                return Visit(State.FULL, Node())
+                return Visit(NodeState.FULL, Node())
             node = Node(uses=1)
             _put_head(t, head._replace(entries=head.entries + 1))
-            return Visit(State.NEW, _touch(t, md5, node, now), bool(head.cold))
+            return Visit(NodeState.NEW, _touch(t, md5, node, now), bool(head.cold))
         if not again:
             node = node._replace(uses=min(node.uses + 1, MAX_USES))
         if node.error and node.valid_sec < int(now):
             _put_head(t, head._replace(size=head.size - node.fs_size))
             node = Node(node.access, uses=node.uses, owner=node.owner, lock_time=node.lock_time)
-            return Visit(State.NEW, _touch(t, md5, node, now), bool(head.cold))
+            return Visit(NodeState.NEW, _touch(t, md5, node, now), bool(head.cold))
         known = node.error or node.exists or node.uses >= min_uses
-        state = State.KNOWN if known else State.SCARCE
+        state = NodeState.KNOWN if known else NodeState.SCARCE
         return Visit(state, _touch(t, md5, node, now), bool(head.cold))
 
-    def found(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
+    def note_file(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
         def change(t: Transaction, node: Node) -> Node:
             if node.exists:
                 return node
@@ -159,10 +159,10 @@ class LmdbCacheIndex:
 
     def oldest(self) -> tuple[bytes, Node] | None:
         def look(t: Transaction) -> tuple[bytes, Node] | None:
-            found = first(t, _QUEUE_PREFIX)
-            if found is None:
+            oldest = first(t, _QUEUE_PREFIX)
+            if oldest is None:
                 return None
-            md5 = found[0][-16:]
+            md5 = oldest[0][-16:]
             node = _node(t, md5) or Node()
             return md5, node if is_alive(node.owner) else node._replace(owner=0)
 
@@ -182,7 +182,7 @@ class LmdbCacheIndex:
     def remove(self, md5: bytes, uniq: int) -> None:
         self._change(md5, lambda t, node: node if node.uniq != uniq else None)
 
-    def head(self) -> Head:
+    def head(self) -> IndexTotals:
         return self._table.read(_head)
 
     def start_loading(self) -> bool:
@@ -203,7 +203,7 @@ class LmdbCacheIndex:
         self._table.write(change)
 
     def _change(self, md5: bytes, change: Callable[[Transaction, Node], Node | None]) -> None:
-        """Changes a node in place; one that is not there is nobody's, and stays away."""
+        """Changes a node in place; one that is not there has no owner, and is not added."""
 
         def apply(t: Transaction) -> None:
             old = _node(t, md5)
@@ -257,12 +257,12 @@ def _place(node: Node, md5: bytes) -> bytes:
     return _QUEUE_PREFIX + node.access.to_bytes(8, "big") + md5
 
 
-def _head(t: Transaction) -> Head:
+def _head(t: Transaction) -> IndexTotals:
     raw = t.get(_HEAD_KEY)
-    return Head() if raw is None else Head._make(_HEAD.unpack(raw))
+    return IndexTotals() if raw is None else IndexTotals._make(_HEAD.unpack(raw))
 
 
-def _put_head(t: Transaction, head: Head) -> None:
+def _put_head(t: Transaction, head: IndexTotals) -> None:
     t.put(_HEAD_KEY, _HEAD.pack(*head))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 
-from .lmdb_table import Table, Transaction
+from .lmdb_table import LmdbTable, Transaction
 from .processes import is_alive
 from .store import Counts
 
@@ -17,7 +17,7 @@ _ENDED = _KEY.pack(0)
 class LmdbCounters:
     __slots__ = ("_table",)
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LmdbTable) -> None:
         self._table = table
 
     def report(self, own: Counts) -> None:
@@ -46,10 +46,10 @@ def _add_up(t: Transaction, own: Counts) -> Counts:
 
 
 def _records(t: Transaction) -> list[tuple[int, Counts]]:
-    cursor, found = t.cursor(), []
+    cursor, counts = t.cursor(), []
     more = cursor.first()
     while more:
         (process,) = _KEY.unpack(cursor.key())
-        found.append((process, Counts(*_RECORD.unpack(cursor.value()))))
+        counts.append((process, Counts(*_RECORD.unpack(cursor.value()))))
         more = cursor.next()
-    return found
+    return counts

@@ -1,7 +1,7 @@
 """An LMDB environment: a memory-mapped tree of byte strings, in a file that lives in memory.
 
 Every change is one transaction: a process that is killed in the middle of one leaves nothing
-behind and blocks nobody, for the lock is a robust mutex.  Every process opens for itself what
+behind and blocks no process, for the lock is a robust mutex.  Every process opens for itself what
 it uses, and uses it from one thread: a second thread that waited for the lock of the first
 would wait with the interpreter's own lock in its hand.
 """
@@ -16,16 +16,16 @@ from collections.abc import Callable
 import lmdb
 
 # Places for processes that read, times the transactions each keeps at hand.  A process takes
-# one when it opens the zone, and one that is killed leaves its own taken until somebody looks.
+# one when it opens the zone, and one that is killed leaves its own taken until another looks.
 MAX_READERS = 1024
-NO_ROOM = (lmdb.MapFullError, lmdb.DiskError)  # of the zone, of the folder it is in
+NO_ROOM = (lmdb.MapFullError, lmdb.DiskError)  # of the zone, of the directory it is in
 SPARE_TRANSACTIONS = 4
 SMALLEST_MAP = 1 << 20
 
 Begin = Callable[..., "lmdb.Transaction[bytes]"]
 
 
-class Environment:
+class LmdbEnvironment:
     """The memory of a zone, kept over a reload that keeps the zone."""
 
     __slots__ = ("__weakref__", "begin", "environment", "map_size", "path")
@@ -55,8 +55,8 @@ class Environment:
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
     def open(self) -> Begin:
-        # No writemap: a write to a mapped page that the full folder cannot give is a SIGBUS, a
-        # write to the file an error.  No fsync of any kind: the folder ends with the master.
+        # No writemap: a write to a mapped page that the full directory cannot give is a SIGBUS, a
+        # write to the file an error.  No fsync of any kind: the directory ends with the master.
         self.environment = lmdb.open(
             self.path,
             map_size=self.map_size,

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .lmdb_table import Table, Transaction, first
+from .lmdb_table import LmdbTable, Transaction, first
 from .store import ZoneFull
 
 _START = struct.Struct(">QI")  # when it expires, in milliseconds, and the length of the key
@@ -32,7 +32,7 @@ class _Record(NamedTuple):
 class LmdbKeyVal:
     __slots__ = ("_table",)
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LmdbTable) -> None:
         self._table = table
 
     def get(self, key: bytes, now: float) -> bytes | None:
@@ -85,11 +85,11 @@ class LmdbKeyVal:
 
         def change(t: Transaction) -> int:
             for count in range(_MOST_AT_ONCE):
-                found = first(t, _QUEUE_PREFIX)
-                if found is None or found[0][1:9] > until:
+                oldest = first(t, _QUEUE_PREFIX)
+                if oldest is None or oldest[0][1:9] > until:
                     return count
-                t.delete(found[0])
-                t.delete(_RECORD_PREFIX + found[0][9:])
+                t.delete(oldest[0])
+                t.delete(_RECORD_PREFIX + oldest[0][9:])
             return _MOST_AT_ONCE
 
         return self._table.write(change)

@@ -7,7 +7,7 @@ from itertools import starmap
 from struct import Struct
 from typing import TypeVar, cast
 
-from .lmdb_table import Table
+from .lmdb_table import LmdbTable
 from .store import PeerStates
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ _LONGEST_KEY = 511
 class LmdbPeers:
     __slots__ = ("_key", "_table")
 
-    def __init__(self, table: Table, group: str) -> None:
+    def __init__(self, table: LmdbTable, group: str) -> None:
         self._table = table
         self._key = group.encode("latin-1")[:_LONGEST_KEY]
 

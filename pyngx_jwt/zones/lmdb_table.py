@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 
 import lmdb
 
-from .lmdb_environment import NO_ROOM, Begin, Environment
+from .lmdb_environment import NO_ROOM, Begin, LmdbEnvironment
 from .store import ZoneFull
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ SAMPLE = 16
 BATCH = 256
 
 
-class Table:
+class LmdbTable:
     """One zone: bytes by key (1 to 511 bytes).
 
     ``size`` is in bytes, as configured; a table is full when the pages of its tree take more.
@@ -31,7 +31,7 @@ class Table:
 
     def __init__(self, name: str) -> None:
         self.name, self.size = name, 0
-        self.environment: Environment | None = None  # until the zone is placed
+        self.environment: LmdbEnvironment | None = None  # until the zone is placed
 
     # -- one key ---------------------------------------------------------------------------
 
@@ -54,7 +54,7 @@ class Table:
         """Replaces the value by what ``change`` makes of it, with all processes kept out.
 
         None is "no such key" in both directions.  ``change`` must not use the zone itself and
-        may run twice.  ``evict`` is asked for room before a new key is put in a full zone.
+        may run twice.  ``evict`` makes room before a new key is put in a full zone.
         False when a new key does not fit; the zone is as it was.
         """
         try:
@@ -113,12 +113,12 @@ class Table:
     def _write(self, change: Callable[[Transaction], T]) -> T:
         transaction = self._begin()(None, None, True)
         try:
-            found = change(transaction)
+            value = change(transaction)
             transaction.commit()
         except BaseException:
             transaction.abort()
             raise
-        return found
+        return value
 
     def iterate(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """The keys with the prefix in their order, in batches, each of one moment.
@@ -151,7 +151,7 @@ class Table:
             return True
         return evict is not None and evict(t)
 
-    def placed(self) -> Environment:
+    def placed(self) -> LmdbEnvironment:
         """The environment; raises RuntimeError before there is one."""
         if self.environment is None:
             raise RuntimeError(f'zone "{self.name}" is used before Zones.start()')
@@ -171,12 +171,12 @@ class Table:
 
 
 def _batch(t: Transaction, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
-    cursor, found = t.cursor(), list[tuple[bytes, bytes]]()
+    cursor, items = t.cursor(), list[tuple[bytes, bytes]]()
     more = cursor.set_range(start) if start else cursor.first()
-    while more and len(found) < BATCH and (key := cursor.key()).startswith(prefix):
-        found.append((key, cursor.value()))
+    while more and len(items) < BATCH and (key := cursor.key()).startswith(prefix):
+        items.append((key, cursor.value()))
         more = cursor.next()
-    return found
+    return items
 
 
 def first(t: Transaction, prefix: bytes) -> tuple[bytes, bytes] | None:

@@ -15,7 +15,7 @@ be awaited, so users keep to a shape that has room for it:
   peer's turn) is called from cleanups, which wait for nothing; nothing later depends on its
   answer, which is at most logged.
 - What variables read (``Counters.total``) cannot wait: an engine answers from what it was
-  told last.
+  reported last.
 - No state is kept by the user between two steps that would be wrong if another worker came
   in between.
 """
@@ -107,7 +107,7 @@ class Node(NamedTuple):
     exists: int = 0
 
 
-class Head(NamedTuple):
+class IndexTotals(NamedTuple):
     """The sums: ``size`` in blocks; above ``watermark`` entries (-1: none) some have to go.
 
     ``cold`` until all files are known, ``loading`` is the process that looks for them.
@@ -120,7 +120,7 @@ class Head(NamedTuple):
     loading: int = 0
 
 
-class State(Enum):
+class NodeState(Enum):
     """What ``visit`` found, with nginx's names for it."""
 
     KNOWN = auto()  # NGX_OK: there is a file or an error, or enough uses to fetch it
@@ -130,7 +130,7 @@ class State(Enum):
 
 
 class Visit(NamedTuple):
-    state: State
+    state: NodeState
     node: Node
     cold: bool = False
 
@@ -156,7 +156,7 @@ class CacheIndex(Protocol):
         the same second may be left as it is.
         """
 
-    def found(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
+    def note_file(self, md5: bytes, body_start: int, uniq: int, fs_size: int) -> None:
         """A request came upon a file that the loader has not reached yet."""
 
     # -- the right to fetch
@@ -207,7 +207,7 @@ class CacheIndex(Protocol):
     def remove(self, md5: bytes, uniq: int) -> None:
         """Forgets an entry whose file is gone, unless it has got another one meanwhile."""
 
-    def head(self) -> Head:
+    def head(self) -> IndexTotals:
         """The sums."""
 
     def start_loading(self) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from .lmdb_cache import LmdbCacheIndex
 from .lmdb_connections import LmdbConnections
 from .lmdb_counters import LmdbCounters
-from .lmdb_environment import Environment
+from .lmdb_environment import LmdbEnvironment
 from .lmdb_keyval import LmdbKeyVal
 from .lmdb_peers import LmdbPeers
 from .lmdb_rates import LmdbRates
-from .lmdb_table import Table
+from .lmdb_table import LmdbTable
 from .store import CacheIndex, Connections, Counters, KeyVal, Rates, SharedPeers
 
 
@@ -24,7 +24,7 @@ class Zone:
     def __init__(self, name: str, size: int, tag: str) -> None:
         self.name, self.size, self.tag = name, size, tag
         self.noreuse = False  # a reload starts this zone afresh
-        self._table = Table(name)
+        self._table = LmdbTable(name)
 
     # -- stores ----------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ class Zone:
         Raises OSError."""
         memory = old._table.environment if old is not None and self._continues(old) else None
         if memory is None:
-            memory = Environment(path, self.size)
+            memory = LmdbEnvironment(path, self.size)
             memory.create()
         self._table.environment, self._table.size = memory, self.size
 

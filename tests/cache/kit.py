@@ -8,17 +8,17 @@ from pathlib import Path
 
 from pyngx_jwt.cache import (
     Cache,
-    Clock,
-    Found,
+    CacheClock,
+    CacheKey,
+    CachePolicy,
     Freshness,
     HashedPath,
     Hold,
-    Key,
-    Policy,
+    Lookup,
     parse_settings,
 )
 from pyngx_jwt.log import Severity
-from pyngx_jwt.zones import Folder, Zone, Zones
+from pyngx_jwt.zones import Zone, ZoneDirectory, Zones
 from pyngx_jwt.zones.store import CacheIndex
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
@@ -32,8 +32,8 @@ class Hands:
     now: float = 1_700_000_000.0
     ticks: float = 1000.0
 
-    def clock(self) -> Clock:
-        return Clock(lambda: self.now, lambda: self.ticks)
+    def clock(self) -> CacheClock:
+        return CacheClock(lambda: self.now, lambda: self.ticks)
 
 
 @dataclass(slots=True)
@@ -41,15 +41,15 @@ class Kit:
     """A folder with caches; ``log`` is what they report."""
 
     path: Path
-    folder: Folder
+    folder: ZoneDirectory
     hands: Hands = field(default_factory=Hands)
     log: list[str] = field(default_factory=list)
     zones: list[Zones] = field(default_factory=list)
     index: Callable[[Zone], CacheIndex] = Zone.cache_index
-    policy: Policy = field(init=False)
+    policy: CachePolicy = field(init=False)
 
     def __post_init__(self) -> None:
-        self.policy = Policy(HashedPath(f"{self.path}/temp", (1, 2)))
+        self.policy = CachePolicy(HashedPath(f"{self.path}/temp", (1, 2)))
 
     def close(self) -> None:
         for zones in self.zones:
@@ -74,9 +74,9 @@ class Kit:
         return cache
 
     def hold(
-        self, cache: Cache, key: str = "k", headers: Headers = (), policy: Policy | None = None
+        self, cache: Cache, key: str = "k", headers: Headers = (), policy: CachePolicy | None = None
     ) -> Hold:
-        return Hold(cache, Key.of(key), policy or self.policy, list(headers), self.report)
+        return Hold(cache, CacheKey.of(key), policy or self.policy, list(headers), self.report)
 
     def fresh(self, *headers: tuple[str, str], seconds: int = 60) -> Freshness:
         """What a response with these headers, and that much of max-age, says."""
@@ -97,15 +97,15 @@ class Kit:
         key: str = "k",
         headers: Headers = (),
         *,
-        policy: Policy | None = None,
+        policy: CachePolicy | None = None,
         answer: bytes = b"body",
         vary: str = "",
-    ) -> tuple[Found, bytes]:
+    ) -> tuple[Lookup, bytes]:
         """A whole request, which keeps the answer if it has to fetch one."""
         hold = self.hold(cache, key, headers, policy)
         found = hold.open()
         body = hold.entry.body if hold.entry else b""
-        if found in (Found.MISS, Found.STALE):
+        if found in (Lookup.MISS, Lookup.STALE):
             self.keep(hold, answer, *([("Vary", vary)] if vary else ()))
         else:
             hold.free()

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyngx_jwt.cache import Fault, Header, Key, check, key_line, new_header, pack, unpack
+from pyngx_jwt.cache import CacheKey, Fault, Header, check, key_line, new_header, pack, unpack
 from pyngx_jwt.cache.entry import HEADER_SIZE
 
 LONG = 65535
-KEY = Key.of("http://127.0.0.1/a?b\xe9")
+KEY = CacheKey.of("http://127.0.0.1/a?b\xe9")
 HEAD = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
 seconds = st.integers(-(2**63), 2**63 - 1)
 latin = st.text(st.characters(max_codepoint=255))
 
 
-def stored(key: Key = KEY, **fields: int) -> bytes:
+def stored(key: CacheKey = KEY, **fields: int) -> bytes:
     """A whole file."""
     header = new_header(key, key.header_start + len(HEAD), valid_sec=2**40)
     assert header is not None
@@ -27,7 +27,7 @@ def stored(key: Key = KEY, **fields: int) -> bytes:
     return pack(changed) + key_line(key) + HEAD + b"body"
 
 
-def judged(data: bytes, key: Key = KEY, longest: int = LONG) -> Header | Fault:
+def judged(data: bytes, key: CacheKey = KEY, longest: int = LONG) -> Header | Fault:
     return check(data, key, longest, len(data))
 
 
@@ -67,7 +67,7 @@ def test_round_trip(
     variant: bytes,
     head: int,
 ) -> None:
-    key = Key.of(text)
+    key = CacheKey.of(text)
     valid, updating, error, modified, date = times
     header = new_header(
         key,

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.cache import Cache, Found, Freshness, Hold, Key, Policy, Writer, pack, unpack
+from pyngx_jwt.cache import (
+    Cache,
+    CacheKey,
+    CachePolicy,
+    Freshness,
+    Hold,
+    Lookup,
+    Writer,
+    pack,
+    unpack,
+)
 from pyngx_jwt.cache.entry import HEADER_SIZE
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.zones.rules import capacity
@@ -18,12 +28,12 @@ from tests.stores import MemoryCacheIndex
 
 from .kit import HEAD, Kit
 
-HIT, MISS, STALE, UPDATING = Found.HIT, Found.MISS, Found.STALE, Found.UPDATING
-SCARCE, WAIT, FAILED = Found.SCARCE, Found.WAIT, Found.FAILED
+HIT, MISS, STALE, UPDATING = Lookup.HIT, Lookup.MISS, Lookup.STALE, Lookup.UPDATING
+SCARCE, WAIT, FAILED = Lookup.SCARCE, Lookup.WAIT, Lookup.FAILED
 
 
 def path_of(cache: Cache, key: str = "k") -> Path:
-    return Path(cache.file(Key.of(key).md5))
+    return Path(cache.file(CacheKey.of(key).md5))
 
 
 def files_of(kit: Kit) -> list[str]:
@@ -286,7 +296,7 @@ def test_over_file_systems(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(18, "Invalid cross-device link")
         rename(source, target)
 
-    Path(cache.file(Key.of("k").md5)).parent.mkdir()
+    Path(cache.file(CacheKey.of("k").md5)).parent.mkdir()
     monkeypatch.setattr(os, "rename", refuse)
     assert kit.ask(cache)[0] is MISS and kit.ask(cache)[0] is HIT
     assert files_of(kit) == [path_of(cache).name] and kit.log == []
@@ -523,16 +533,16 @@ def test_lost_variants_are_noted_once(kit: Kit) -> None:
 
 
 @pytest.fixture
-def locking(kit: Kit) -> Policy:
+def locking(kit: Kit) -> CachePolicy:
     return replace(kit.policy, lock=True)
 
 
-def test_one_fetches_and_the_others_wait(kit: Kit, locking: Policy) -> None:
+def test_one_fetches_and_the_others_wait(kit: Kit, locking: CachePolicy) -> None:
     cache = kit.cache()
     one, two = (kit.hold(cache, policy=locking) for _ in range(2))
     assert (one.open(), two.open()) == (MISS, WAIT)
 
-    async def wait() -> Found:
+    async def wait() -> Lookup:
         task = asyncio.create_task(two.wait())
         await asyncio.sleep(0)
         assert not task.done()
@@ -547,12 +557,12 @@ def test_one_fetches_and_the_others_wait(kit: Kit, locking: Policy) -> None:
     assert cache._waiting == {}
 
 
-def test_when_the_first_fails_another_one_tries(kit: Kit, locking: Policy) -> None:
+def test_when_the_first_fails_another_one_tries(kit: Kit, locking: CachePolicy) -> None:
     cache = kit.cache()
     holds = [kit.hold(cache, policy=locking) for _ in range(4)]
     assert [hold.open() for hold in holds] == [MISS, WAIT, WAIT, WAIT]
 
-    async def wait() -> list[Found]:
+    async def wait() -> list[Lookup]:
         tasks = [asyncio.create_task(hold.wait()) for hold in holds[1:]]
         await asyncio.sleep(0)
         holds[0].free()
@@ -565,7 +575,7 @@ def test_when_the_first_fails_another_one_tries(kit: Kit, locking: Policy) -> No
         hold.close()
 
 
-def test_lock_timeout(kit: Kit, locking: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_timeout(kit: Kit, locking: CachePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = kit.cache()
     one, two = (kit.hold(cache, policy=locking) for _ in range(2))
     assert (one.open(), two.open()) == (MISS, WAIT)
@@ -588,7 +598,7 @@ def test_lock_timeout(kit: Kit, locking: Policy, monkeypatch: pytest.MonkeyPatch
 
 
 def test_looks_every_half_second(
-    kit: Kit, locking: Policy, monkeypatch: pytest.MonkeyPatch
+    kit: Kit, locking: CachePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = kit.cache()
     one = kit.hold(cache, policy=locking)
@@ -608,7 +618,7 @@ def test_looks_every_half_second(
         hold.close()
 
 
-def test_no_waiting_with_a_timeout_of_nothing(kit: Kit, locking: Policy) -> None:
+def test_no_waiting_with_a_timeout_of_nothing(kit: Kit, locking: CachePolicy) -> None:
     cache = kit.cache()
     one = kit.hold(cache, policy=locking)
     two = kit.hold(cache, policy=replace(locking, lock_timeout=0))
@@ -619,7 +629,7 @@ def test_no_waiting_with_a_timeout_of_nothing(kit: Kit, locking: Policy) -> None
     assert cache.index.head().entries == 0
 
 
-def test_lock_age(kit: Kit, locking: Policy) -> None:
+def test_lock_age(kit: Kit, locking: CachePolicy) -> None:
     cache = kit.cache()
     one, two = (kit.hold(cache, policy=locking) for _ in range(2))
     assert one.open() is MISS
@@ -636,7 +646,7 @@ def test_lock_age(kit: Kit, locking: Policy) -> None:
     assert kit.log == []
 
 
-def test_cancelled_while_waiting(kit: Kit, locking: Policy) -> None:
+def test_cancelled_while_waiting(kit: Kit, locking: CachePolicy) -> None:
     cache = kit.cache()
     one, two = (kit.hold(cache, policy=locking) for _ in range(2))
     assert (one.open(), two.open()) == (MISS, WAIT)
@@ -674,7 +684,7 @@ def test_bypassed_and_kept(kit: Kit) -> None:
 def test_purged(kit: Kit) -> None:
     cache = kit.cache()
     kit.ask(cache)
-    assert cache.delete(Key.of("k").md5) and not cache.delete(Key.of("k").md5)
+    assert cache.delete(CacheKey.of("k").md5) and not cache.delete(CacheKey.of("k").md5)
     assert cache.index.head()[:2] == (0, 0) and files_of(kit) == []
     assert kit.ask(cache)[0] is MISS
 
@@ -711,7 +721,7 @@ def test_a_full_zone_of_busy_entries(kit: Kit) -> None:
         kit.hands.now += 1
         assert hold.open() is MISS
     last = kit.hold(cache, "last", policy=policy)
-    assert last.open() is Found.ERROR
+    assert last.open() is Lookup.ERROR
     assert kit.log[-1] == '[alert] could not allocate node in cache keys zone "one"'
     assert kit.log[0].startswith("[alert] ignore long locked inactive cache entry ")
     for hold in [*holds, last]:
@@ -738,7 +748,7 @@ def test_a_reload_must_keep_the_place(kit: Kit) -> None:
 def test_all_responses_a_clock_can_tell(kit: Kit) -> None:
     """The moment itself is fresh: valid_sec is the last good second."""
     cache = kit.cache()
-    hold = Hold(cache, Key.of("k"), kit.policy, [], kit.report)
+    hold = Hold(cache, CacheKey.of("k"), kit.policy, [], kit.report)
     assert hold.open() is MISS
     fresh = Freshness(int(kit.hands.now))
     fresh.feed([("X-Accel-Expires", "@1700000000")])

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.cache import Cache, Found, Key, files, load, load_one, manage, manage_once
+from pyngx_jwt.cache import Cache, CacheKey, Lookup, files, load, load_one, manage, manage_once
 from pyngx_jwt.zones.rules import capacity
 
 from .kit import Kit
 
-HIT, MISS = Found.HIT, Found.MISS
+HIT, MISS = Lookup.HIT, Lookup.MISS
 
 
 def names(cache: Cache) -> list[str]:
@@ -26,7 +26,7 @@ def filled(kit: Kit, cache: Cache, count: int) -> list[str]:
     for n in range(count):
         kit.ask(cache, str(n))
         kit.hands.now += 1
-    return [os.path.basename(cache.file(Key.of(str(n)).md5)) for n in range(count)]
+    return [os.path.basename(cache.file(CacheKey.of(str(n)).md5)) for n in range(count)]
 
 
 class Naps:
@@ -231,7 +231,7 @@ def test_entries_that_are_being_fetched_stay(kit: Kit) -> None:
     (name,) = filled(kit, cache, 1)
     kit.hands.now += 100
     hold = kit.hold(cache, "0")
-    assert hold.open() is Found.STALE
+    assert hold.open() is Lookup.STALE
     kit.hands.now += 100
     assert manage_once(cache) == 10 and names(cache) == [name]
     text = f"[alert] ignore long locked inactive cache entry {name}, count:1"
@@ -248,7 +248,7 @@ def test_room_is_made_behind_the_busy_ones(kit: Kit) -> None:
     busy, *_ = filled(kit, cache, 3)
     kit.hands.now += 100
     hold = kit.hold(cache, "0")
-    assert hold.open() is Found.STALE
+    assert hold.open() is Lookup.STALE
     for number in ("1", "2"):
         kit.hands.now += 1
         kit.ask(cache, number)
@@ -263,7 +263,7 @@ def test_what_a_dead_process_fetched_goes(kit: Kit) -> None:
     kit.hands.now += 100
     pid = os.fork()
     if pid == 0:
-        os._exit(kit.hold(cache, "0").open() is not Found.STALE)
+        os._exit(kit.hold(cache, "0").open() is not Lookup.STALE)
     assert os.waitpid(pid, 0)[1] == 0
     kit.hands.now += 100
     manage_once(cache)

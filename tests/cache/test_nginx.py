@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.cache import (
-    Found,
+    CacheKey,
     Freshness,
     HashedPath,
     Hold,
     Ignore,
-    Key,
+    Lookup,
     Valid,
     pack,
     unpack,
     variant,
 )
 from pyngx_jwt.http.date import parse_http_time
-from pyngx_jwt.zones import Folder
+from pyngx_jwt.zones import ZoneDirectory
 from pyngx_jwt.zones.rules import capacity
 
 from .kit import Headers, Kit
@@ -55,7 +55,7 @@ def real(tmp_path: Path, upstream: Upstream) -> Iterator[RealNginx]:
 @pytest.fixture
 def ours(tmp_path: Path, real: RealNginx) -> Iterator[Kit]:
     """Our cache over nginx's folder, at nginx's time."""
-    kit = Kit(real.prefix, Folder.make())
+    kit = Kit(real.prefix, ZoneDirectory.make())
     kit.hands.now = float(int(time.time()))
     kit.policy = replace(kit.policy, buffer_size=8192, temp_path=HashedPath(f"{tmp_path}/temp"))
     yield kit
@@ -109,7 +109,7 @@ def test_every_byte_that_nginx_writes(real: RealNginx, upstream: Upstream, ours:
     theirs = {x.name: x.read_bytes() for x in real.files()}
     assert len(theirs) == len(ANSWERS)
     for path, answer in ANSWERS.items():
-        key = Key.of(path.replace("%e9", "\xe9"))
+        key = CacheKey.of(path.replace("%e9", "\xe9"))
         head, _, body = answer.partition(b"\r\n\r\n")
         head += b"\r\n\r\n"
         data = theirs.pop(key.md5.hex())
@@ -119,7 +119,7 @@ def test_every_byte_that_nginx_writes(real: RealNginx, upstream: Upstream, ours:
         assert mine.read_bytes() == data
         cold = ours.cache(LEVELS, name="cache")
         hold = Hold(cache=cold, key=key, policy=ours.policy, headers=REQUEST, report=ours.report)
-        assert hold.open() is Found.HIT and hold.entry is not None
+        assert hold.open() is Lookup.HIT and hold.entry is not None
         assert hold.entry.head == head
         start = hold.entry.header.body_start
         assert hold.entry.read(start, len(body) + 1, ours.report) == body
@@ -128,7 +128,7 @@ def test_every_byte_that_nginx_writes(real: RealNginx, upstream: Upstream, ours:
     assert not theirs and ours.log == []
 
 
-def rewritten(ours: Kit, key: Key, head: bytes, body: bytes, date: int) -> Path:
+def rewritten(ours: Kit, key: CacheKey, head: bytes, body: bytes, date: int) -> Path:
     """The file that we make of the response in a cache of our own."""
     status, headers = int(head.split()[1]), parsed(head)
     fresh = Freshness(date)
@@ -137,7 +137,7 @@ def rewritten(ours: Kit, key: Key, head: bytes, body: bytes, date: int) -> Path:
     etag = dict(headers).get("ETag", "") if status == 200 else ""
     hold = Hold(ours.cache(LEVELS, name="mine"), key, ours.policy, REQUEST, ours.report)
     found = hold.open()
-    assert found is Found.MISS
+    assert found is Lookup.MISS
     writer = hold.begin(head, fresh, last_modified=last_modified(headers, status), etag=etag)
     assert writer is not None and writer.write(body) and hold.commit(writer)
     hold.close()
@@ -152,8 +152,8 @@ def test_variants_that_nginx_writes(real: RealNginx, upstream: Upstream, ours: K
     assert len(real.files()) == 3
     cache = ours.cache(LEVELS, name="cache")
     for value in "cba":
-        assert ours.ask(cache, "/v", [("X", value)]) == (Found.HIT, b"v")
-    assert ours.ask(cache, "/v", [("X", "d")], answer=b"mine", vary="X")[0] is Found.MISS
+        assert ours.ask(cache, "/v", [("X", value)]) == (Lookup.HIT, b"v")
+    assert ours.ask(cache, "/v", [("X", "d")], answer=b"mine", vary="X")[0] is Lookup.MISS
     assert real.get("/v", [("X", "d")])[::2] == ("HIT", "mine")  # it looks, as it is cold
 
 
@@ -185,7 +185,7 @@ def test_variant_digests(real: RealNginx, upstream: Upstream) -> None:
         ]
         upstream.answers[path] = head_of("Cache-Control: max-age=1000", f"Vary: {vary}")
         assert real.get(path, headers)[0] == "MISS"
-        key = Key.of(path)
+        key = CacheKey.of(path)
         header = unpack(Path(HashedPath(str(real.cache), (1, 2)).file(key.md5.hex())).read_bytes())
         assert header is not None
         assert header.variant == variant(key.md5, header.vary, headers), (vary, headers)
@@ -196,7 +196,7 @@ def test_variant_digests(real: RealNginx, upstream: Upstream) -> None:
 
 def kept(real: RealNginx, path: str) -> tuple[int, int, int, int, str] | None:
     """date, valid_sec, updating_sec, error_sec and Vary of nginx's file."""
-    file = Path(HashedPath(str(real.cache), (1, 2)).file(Key.of(path).md5.hex()))
+    file = Path(HashedPath(str(real.cache), (1, 2)).file(CacheKey.of(path).md5.hex()))
     if not file.exists():
         return None
     header = unpack(file.read_bytes())
@@ -306,7 +306,7 @@ def test_any_mixture_of_headers_of_a_304(real: RealNginx, ours: Kit, upstream: U
         path = f"/{number}"
         kept_fields, fields = (chance.choices(FIELDS, k=chance.randrange(4)) for _ in range(2))
         hold = ours.hold(cache, path)
-        assert hold.open() is Found.MISS
+        assert hold.open() is Lookup.MISS
         old = Freshness(1, valid_sec=1, vary="A")
         writer = hold.begin(head_of(*kept_fields), old)
         assert writer is not None and hold.commit(writer)
@@ -359,7 +359,7 @@ def test_nginx_serves_what_we_revalidated(real: RealNginx, ours: Kit, upstream: 
     cache = ours.cache(LEVELS, name="cache")
     ours.hands.now -= 1000
     hold = ours.hold(cache, "/a")
-    assert hold.open() is Found.MISS
+    assert hold.open() is Lookup.MISS
     head = head_of('ETag: "e"', "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT")
     writer = hold.begin(head, ours.fresh(), last_modified=784111777, etag='"e"')
     assert writer is not None and writer.write(b"ours") and hold.commit(writer)
@@ -381,7 +381,7 @@ def test_nginx_serves_what_we_revalidated(real: RealNginx, ours: Kit, upstream: 
         header = unpack(by_nginx)
         assert header is not None
         file.write(pack(header._replace(valid_sec=1, date=1)))
-    assert hold.open() is Found.STALE and hold.update_header(ours.fresh(seconds=50))
+    assert hold.open() is Lookup.STALE and hold.update_header(ours.fresh(seconds=50))
     assert real.files()[0].read_bytes() == by_nginx
     hold.free()
     hold.close()
@@ -402,7 +402,7 @@ def test_nginx_refuses_what_we_refuse(real: RealNginx, ours: Kit, upstream: Upst
     damage = {"/small": (0, None), "/version": (0, 4), "/crc": (48, 1), "/key": (344, 1)}
     for path in damage:
         ours.ask(cache, path)
-        file = Path(cache.file(Key.of(path).md5))
+        file = Path(cache.file(CacheKey.of(path).md5))
         data = bytearray(file.read_bytes())
         offset, value = damage[path]
         if value is None:
@@ -414,7 +414,7 @@ def test_nginx_refuses_what_we_refuse(real: RealNginx, ours: Kit, upstream: Upst
     ours.log.clear()
     for path in damage:
         hold = ours.hold(ours.cache(LEVELS, name="cache"), path)
-        assert hold.open() is Found.MISS
+        assert hold.open() is Lookup.MISS
         hold.free()
         hold.close()
     real.start()

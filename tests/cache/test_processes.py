@@ -8,7 +8,7 @@ import signal
 import time
 from dataclasses import replace
 
-from pyngx_jwt.cache import Clock, Found, load_one, manage_once
+from pyngx_jwt.cache import CacheClock, Lookup, load_one, manage_once
 from tests.forks import fork
 
 from .kit import HEAD, Hands, Kit
@@ -22,20 +22,20 @@ def succeeded(pid: int) -> bool:
 
 def test_what_one_keeps_another_finds(kit: Kit) -> None:
     cache = kit.cache()
-    assert kit.ask(cache, "here")[0] is Found.MISS
+    assert kit.ask(cache, "here")[0] is Lookup.MISS
 
     def there() -> None:
-        assert kit.ask(cache, "here") == (Found.HIT, b"body")
-        assert kit.ask(cache, "there", answer=b"there")[0] is Found.MISS
+        assert kit.ask(cache, "here") == (Lookup.HIT, b"body")
+        assert kit.ask(cache, "there", answer=b"there")[0] is Lookup.MISS
 
     assert succeeded(fork(there))
-    assert kit.ask(cache, "there") == (Found.HIT, b"there")
+    assert kit.ask(cache, "there") == (Lookup.HIT, b"there")
     assert cache.index.head()[:2] == (2, 2)
 
 
 class RunningClocks(Hands):
-    def clock(self) -> Clock:
-        return Clock()
+    def clock(self) -> CacheClock:
+        return CacheClock()
 
 
 def test_waiting_for_another_process(kit: Kit) -> None:
@@ -45,7 +45,7 @@ def test_waiting_for_another_process(kit: Kit) -> None:
 
     def fetch() -> None:
         hold = kit.hold(cache, policy=policy)
-        assert hold.open() is Found.MISS
+        assert hold.open() is Lookup.MISS
         os.write(ready[1], b"x")
         os.read(go[0], 1)
         kit.keep(hold)
@@ -54,7 +54,7 @@ def test_waiting_for_another_process(kit: Kit) -> None:
     pid = fork(fetch)
     os.read(ready[0], 1)
     hold = kit.hold(cache, policy=policy)
-    assert hold.open() is Found.WAIT
+    assert hold.open() is Lookup.WAIT
 
     async def wait() -> None:
         task = asyncio.create_task(hold.wait())
@@ -64,7 +64,7 @@ def test_waiting_for_another_process(kit: Kit) -> None:
         await asyncio.wait_for(task, 3)
 
     asyncio.run(wait())
-    assert hold.open() is Found.HIT
+    assert hold.open() is Lookup.HIT
     hold.free()
     hold.close()
 
@@ -76,15 +76,15 @@ def test_a_killed_fetcher_holds_nobody_up(kit: Kit) -> None:
 
     def die() -> None:
         fetching, renewing = kit.hold(cache, policy=policy), kit.hold(cache, "old")
-        assert (fetching.open(), renewing.open()) == (Found.MISS, Found.STALE)
+        assert (fetching.open(), renewing.open()) == (Lookup.MISS, Lookup.STALE)
         writer = fetching.begin(HEAD, kit.fresh())
         assert writer is not None and writer.write(bytes(100_000))
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert os.waitpid(fork(die), 0)[1] == signal.SIGKILL
-    assert kit.ask(cache, policy=policy)[0] is Found.MISS
-    assert kit.ask(cache, "old")[0] is Found.STALE
-    assert kit.ask(cache)[0] is kit.ask(cache, "old")[0] is Found.HIT
+    assert kit.ask(cache, policy=policy)[0] is Lookup.MISS
+    assert kit.ask(cache, "old")[0] is Lookup.STALE
+    assert kit.ask(cache)[0] is kit.ask(cache, "old")[0] is Lookup.HIT
 
 
 def test_workers_killed_at_random_leave_a_good_index(kit: Kit) -> None:
@@ -110,7 +110,7 @@ def test_workers_killed_at_random_leave_a_good_index(kit: Kit) -> None:
     queue = [key for key, _ in table.iterate(b"q")]
     assert cache.index.head().entries == len(nodes) == len(queue) <= 40
     for number in range(40):
-        assert kit.ask(cache, str(number))[0] in (Found.HIT, Found.MISS)
+        assert kit.ask(cache, str(number))[0] in (Lookup.HIT, Lookup.MISS)
     head = cache.index.head()
     cold = kit.cache("levels=1", "use_temp_path=off")
     asyncio.run(load_one(cold))

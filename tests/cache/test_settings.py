@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyngx_jwt.cache import HashedPath, Settings, parse_settings
+from pyngx_jwt.cache import CacheSettings, HashedPath, parse_settings
 from pyngx_jwt.errors import ConfError
 
 ZONE = "keys_zone=one:10m"
@@ -12,7 +12,7 @@ ZONE = "keys_zone=one:10m"
 
 def test_defaults() -> None:
     settings = parse_settings("proxy_cache_path", "/cache/", ZONE)
-    assert settings == Settings(HashedPath("/cache"), "one", 10 << 20)
+    assert settings == CacheSettings(HashedPath("/cache"), "one", 10 << 20)
     assert settings.use_temp_path and settings.inactive == 600 and not settings.min_free
     assert (settings.manager_files, settings.loader_files) == (100, 100)
     assert settings.manager_sleep == settings.loader_sleep == 0.05
@@ -24,7 +24,7 @@ def test_all_parameters() -> None:
         "levels=1:2:2 use_temp_path=off inactive=1h max_size=2g min_free=1m manager_files=1 "
         "manager_sleep=2 manager_threshold=3ms loader_files=4 loader_sleep=5s loader_threshold=6"
     )
-    assert parse_settings("proxy_cache_path", "/c", *text.split(), ZONE) == Settings(
+    assert parse_settings("proxy_cache_path", "/c", *text.split(), ZONE) == CacheSettings(
         HashedPath("/c", (1, 2, 2)),
         "one",
         10 << 20,

@@ -26,9 +26,9 @@ from pyngx_jwt.jwt import (
     KEY_MANAGEMENT,
     Form,
     Json,
-    Memory,
-    Policy,
-    Refusal,
+    TokenMemory,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     Verifier,
 )
@@ -109,7 +109,7 @@ class Source:
 
 
 def make_sources() -> list[Source]:
-    memory = Memory()
+    memory = TokenMemory()
     signers = [SigningKey.generate(alg, f"k-{alg}") for alg in ALGORITHMS]
     signers.append(SigningKey.generate("EdDSA", "k-Ed448", crv="Ed448"))
     encrypters = [EncryptionKey.generate(alg, enc, f"k-{alg}-{enc}") for alg, enc in KINDS]
@@ -121,7 +121,7 @@ def make_sources() -> list[Source]:
     for signer in signers:
         members = without(signer, "kid", "alg", "use")
         keys = [("", _import(signer))]
-        policy = Policy(algorithms=algorithms)
+        policy = TokenPolicy(algorithms=algorithms)
         unnamed = Verifier(policy, [enc_set(members)], memory)
         named = Verifier(policy, [whole], memory)
         header: dict[str, Json] = {"alg": signer.alg, "kid": signer.jwk.get("kid")}
@@ -138,7 +138,7 @@ def make_sources() -> list[Source]:
             (Form.ENCRYPTED, claims),
             (Form.NESTED, signer.sign(claims).encode()),
         ):
-            policy = Policy(algorithms=algorithms, form=form)
+            policy = TokenPolicy(algorithms=algorithms, form=form)
             verifier = Verifier(policy, [whole], memory)
             found.append(Source(f"{name} {form}", seal(header, content), verifier, every, seal))
     return found
@@ -383,7 +383,7 @@ def judge(source: Source, token: str) -> str:
         answer = source.verifier.verify(token, NOW)
     except Exception as error:
         raise Unsafe(f"{source.name}: {type(error).__name__} for {token!r}") from error
-    if isinstance(answer, Refusal):
+    if isinstance(answer, TokenRefusal):
         if not (answer.text.isascii() and answer.text.isprintable() and len(answer.text) < 300):
             raise Unsafe(f"{source.name}: refusal {answer.text!r}")
         return answer.reason.name

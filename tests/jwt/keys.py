@@ -11,8 +11,8 @@ from pyngx_jwt.jwt import (
     Form,
     Json,
     KeySet,
-    Policy,
-    Refusal,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     Verifier,
     verify,
@@ -22,9 +22,9 @@ from pyngx_jwt.jwt.encoding import encode_base64url, encode_json
 from pyngx_jwt.jwt.mint import EncryptionKey, SigningKey
 
 NOW = 1_800_000_000
-EVERY = Policy(algorithms=frozenset(ALGORITHMS))
-ENCRYPTED = Policy(form=Form.ENCRYPTED)
-NESTED = Policy(algorithms=frozenset(ALGORITHMS), form=Form.NESTED)
+EVERY = TokenPolicy(algorithms=frozenset(ALGORITHMS))
+ENCRYPTED = TokenPolicy(form=Form.ENCRYPTED)
+NESTED = TokenPolicy(algorithms=frozenset(ALGORITHMS), form=Form.NESTED)
 SECRET = b"a secret that two services share"
 
 
@@ -84,25 +84,27 @@ def hs(
     return (signed + b"." + encode_base64url(hmac.digest(octets, signed, digest))).decode()
 
 
-def outcome(token: str, *sets: KeySet, policy: Policy = EVERY, now: float = NOW) -> str:
+def outcome(token: str, *sets: KeySet, policy: TokenPolicy = EVERY, now: float = NOW) -> str:
     """The reason of the refusal, by name, or ACCEPTED."""
     result = verify(token, sets, policy, now)
-    return result.reason.name if isinstance(result, Refusal) else "ACCEPTED"
+    return result.reason.name if isinstance(result, TokenRefusal) else "ACCEPTED"
 
 
-def accepted(token: str, *sets: KeySet, policy: Policy = EVERY, now: float = NOW) -> Verified:
+def accepted(token: str, *sets: KeySet, policy: TokenPolicy = EVERY, now: float = NOW) -> Verified:
     result = verify(token, sets, policy, now)
     assert isinstance(result, Verified), result
     return result
 
 
-def known(verifier: Verifier, token: str, now: float = NOW) -> Verified | Refusal:
+def known(verifier: Verifier, token: str, now: float = NOW) -> Verified | TokenRefusal:
     """As verify(), of a token that was asked about before: from then on it is remembered."""
     verifier.verify(token, now)
     return verifier.verify(token, now)
 
 
-def refused(token: str, *sets: KeySet, policy: Policy = EVERY, now: float = NOW) -> Refusal:
+def refused(
+    token: str, *sets: KeySet, policy: TokenPolicy = EVERY, now: float = NOW
+) -> TokenRefusal:
     result = verify(token, sets, policy, now)
-    assert isinstance(result, Refusal), result
+    assert isinstance(result, TokenRefusal), result
     return result

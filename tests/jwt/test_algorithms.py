@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 from jwcrypto.jws import JWS  # type: ignore[import-untyped]
 
-from pyngx_jwt.jwt import ALGORITHMS, Refusal, read
+from pyngx_jwt.jwt import ALGORITHMS, TokenRefusal, read
 from pyngx_jwt.jwt.algorithms import Check
 from pyngx_jwt.jwt.encoding import decode_base64url, decode_json
 
@@ -169,5 +169,5 @@ def test_none_is_no_algorithm() -> None:
 
 def test_reading_needs_no_key() -> None:
     token = read(signing_key("ES256", "k").sign({"exp": NOW}))
-    assert not isinstance(token, Refusal)
+    assert not isinstance(token, TokenRefusal)
     assert (token.header["kid"], token.claims) == ("k", {"exp": NOW})

@@ -17,9 +17,9 @@ from pyngx_jwt.jwt import (
     ClaimRequirement,
     Json,
     KeySet,
-    Memory,
-    Policy,
-    Refusal,
+    TokenMemory,
+    TokenPolicy,
+    TokenRefusal,
     Verifier,
     verify,
 )
@@ -79,9 +79,9 @@ def test_no_algorithm(name: str, keys: KeySet) -> None:
     unsigned = (first + b"." + encode_base64url(b"{}") + b".").decode()
     for token in (unsigned, f"{unsigned}AA", hs({}, {"alg": name})):
         assert outcome(token, keys) == "ALGORITHM"
-        assert outcome(token, keys, policy=Policy(check_signature=False)) == "ALGORITHM"
+        assert outcome(token, keys, policy=TokenPolicy(check_signature=False)) == "ALGORITHM"
     with pytest.raises(ValueError, match='unknown algorithm "none"'):
-        Policy(algorithms=frozenset({"HS256", "none"}))
+        TokenPolicy(algorithms=frozenset({"HS256", "none"}))
 
 
 @pytest.mark.parametrize("name", ["hs256", "Hs256", "HS256 ", "HS1", "HS256\0", "SHA256"])
@@ -91,7 +91,7 @@ def test_algorithm_names_are_exact(name: str) -> None:
 
 def test_another_hash_under_the_same_secret() -> None:
     pinned = key_set(secret(alg="HS256"))
-    only = Policy(algorithms=frozenset({"HS256"}))
+    only = TokenPolicy(algorithms=frozenset({"HS256"}))
     token = hs({}, {"alg": "HS512"})
     assert outcome(token, HS) == "ACCEPTED"  # the key does not say
     assert outcome(token, pinned) == "NO_KEY"
@@ -184,9 +184,9 @@ def test_the_other_signature_is_no_other_answer(alg: str) -> None:
     half = len(octets) // 2
     twin = octets[:half] + (order - int.from_bytes(octets[half:])).to_bytes(half)
     other = f"{signed}.{encode_base64url(twin).decode()}"
-    memory = Memory()
+    memory = TokenMemory()
     verifier = Verifier(EVERY, [key_set(key)], memory)
-    assert not isinstance(known(verifier, token), Refusal)
+    assert not isinstance(known(verifier, token), TokenRefusal)
     assert known(verifier, other) == verifier.verify(token, NOW)
     assert memory.count == 2
 
@@ -204,7 +204,7 @@ def test_the_other_signature_is_no_other_answer(alg: str) -> None:
     ],
 )
 def test_text_is_compared_by_code_points(sent: str, wanted: str) -> None:
-    policy = Policy(demands=(ClaimRequirement("sub", (wanted,)),))
+    policy = TokenPolicy(demands=(ClaimRequirement("sub", (wanted,)),))
     assert outcome(hs({"sub": sent}), HS, policy=policy) == "CLAIM"
     assert outcome(hs({sent: wanted}), HS, policy=policy) == "CLAIM"
     assert outcome(hs({"sub": wanted}), HS, policy=policy) == "ACCEPTED"
@@ -213,7 +213,7 @@ def test_text_is_compared_by_code_points(sent: str, wanted: str) -> None:
 
 
 def test_no_key_at_all() -> None:
-    for policy in (EVERY, Policy()):
+    for policy in (EVERY, TokenPolicy()):
         assert outcome(hs({}), policy=policy) == "NO_KEY"
         assert outcome(hs({}, {"alg": "HS256", "kid": "x"}), policy=policy) == "NO_KEY"
 
@@ -367,7 +367,7 @@ LABELLED = key_set(secret(kid="k"))
 )
 def test_log_text_holds_no_token(token: str) -> None:
     results = [verify(token, [keys], EVERY, NOW) for keys in (HS, OTHER, LABELLED)]
-    texts = [result.text for result in results if isinstance(result, Refusal)]
+    texts = [result.text for result in results if isinstance(result, TokenRefusal)]
     assert len(texts) >= 2
     for text in texts:
         assert "SECRETSUB" not in text
@@ -382,15 +382,15 @@ def test_kid_cannot_write_log_lines() -> None:
 
 
 def test_memory_does_not_mix_policies_or_keys() -> None:
-    memory = Memory()
+    memory = TokenMemory()
     token = hs({"iss": "a"}, {"alg": "HS512"})
-    lax = Verifier(Policy(), [HS], memory)
-    assert not isinstance(known(lax, token), Refusal)
-    only = Policy(algorithms=frozenset({"HS256"}))
-    assert isinstance(Verifier(only, [HS], memory).verify(token, NOW), Refusal)
+    lax = Verifier(TokenPolicy(), [HS], memory)
+    assert not isinstance(known(lax, token), TokenRefusal)
+    only = TokenPolicy(algorithms=frozenset({"HS256"}))
+    assert isinstance(Verifier(only, [HS], memory).verify(token, NOW), TokenRefusal)
     rotated = key_set(secret(b"new" * 11))
-    assert isinstance(Verifier(Policy(), [rotated], memory).verify(token, NOW), Refusal)
-    assert isinstance(Verifier(Policy(), [], memory).verify(token, NOW), Refusal)
+    assert isinstance(Verifier(TokenPolicy(), [rotated], memory).verify(token, NOW), TokenRefusal)
+    assert isinstance(Verifier(TokenPolicy(), [], memory).verify(token, NOW), TokenRefusal)
     assert memory.count == 1
 
 
@@ -422,7 +422,7 @@ def test_changed_tokens_are_refused(
         place %= len(changed) + 1
         changed = changed[:place] + inserted + changed[place + removed :]
     result = verify(changed, [keys], EVERY, NOW)
-    assert (changed == token) == (not isinstance(result, Refusal))
+    assert (changed == token) == (not isinstance(result, TokenRefusal))
 
 
 @settings(max_examples=300, deadline=None)
@@ -431,20 +431,20 @@ def test_any_flipped_bit_is_noticed(source: tuple[str, KeySet], bit: int) -> Non
     token, keys = source
     octets = bytearray(token.encode())
     octets[bit // 8 % len(octets)] ^= 1 << bit % 8
-    assert isinstance(verify(octets.decode("latin-1"), [keys], EVERY, NOW), Refusal)
+    assert isinstance(verify(octets.decode("latin-1"), [keys], EVERY, NOW), TokenRefusal)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60) | st.text("eyJ0.-_A=", max_size=60))
 def test_any_text_is_refused_and_nothing_is_raised(text: str) -> None:
-    assert isinstance(verify(text, [HS], EVERY, NOW), Refusal)
+    assert isinstance(verify(text, [HS], EVERY, NOW), TokenRefusal)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=70))
 def test_any_segments_are_refused_and_nothing_is_raised(a: bytes, b: bytes, c: bytes) -> None:
     token = b".".join(encode_base64url(part) for part in (a, b, c)).decode()
-    assert isinstance(verify(token, [HS, GOOD[1][1]], EVERY, NOW), Refusal)
+    assert isinstance(verify(token, [HS, GOOD[1][1]], EVERY, NOW), TokenRefusal)
 
 
 JSON_VALUES = st.recursive(
@@ -464,7 +464,7 @@ def test_signed_nonsense_raises_nothing(header: dict[str, Json], claims: dict[st
     first = json.dumps({"alg": "HS256", **header}).encode()
     token = hs(json.dumps(claims).encode(), first)
     result = verify(token, [HS], EVERY, NOW)
-    if not isinstance(result, Refusal):
+    if not isinstance(result, TokenRefusal):
         assert {**header, "alg": "HS256"} == result.header and claims == result.claims
         assert result.starts <= NOW < result.ends
         assert hmac.compare_digest(json.dumps(claims).encode(), result.payload)

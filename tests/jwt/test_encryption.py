@@ -20,10 +20,10 @@ from pyngx_jwt.jwt import (
     Json,
     KeySet,
     KeySetError,
-    Memory,
-    Policy,
-    Refusal,
-    Use,
+    KeyUse,
+    TokenMemory,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     Verifier,
     open_encrypted,
@@ -93,7 +93,7 @@ def test_tokens_of_jwcrypto(alg: str, enc: str) -> None:
 @pytest.mark.parametrize("source, jwk, token, plaintext", EXAMPLES, ids=[e[0] for e in EXAMPLES])
 def test_examples(source: str, jwk: dict[str, Json], token: str, plaintext: bytes) -> None:
     parsed = parse_encrypted(token)
-    assert not isinstance(parsed, Refusal)
+    assert not isinstance(parsed, TokenRefusal)
     keys = [enc_set(dict(jwk))]
     assert open_encrypted(parsed, keys, ENCRYPTED) == plaintext
     for name in ("encrypted_key", "iv", "ciphertext", "tag", "aad"):
@@ -103,7 +103,7 @@ def test_examples(source: str, jwk: dict[str, Json], token: str, plaintext: byte
             changed[n] ^= 1
             bad = parsed._replace(**{name: bytes(changed)})  # type: ignore[arg-type]
             result = open_encrypted(bad, keys, ENCRYPTED)
-            assert isinstance(result, Refusal) and result.reason.name == "DECRYPTION"
+            assert isinstance(result, TokenRefusal) and result.reason.name == "DECRYPTION"
 
 
 @pytest.mark.parametrize("source, why, token", REFUSED, ids=[e[0] for e in REFUSED])
@@ -144,7 +144,7 @@ def test_unverified_look(form: Form) -> None:
         Form.NESTED: key.encrypt(signer.sign({"a": 1})),
     }[form]
     seen = read(token)
-    assert not isinstance(seen, Refusal)
+    assert not isinstance(seen, TokenRefusal)
     assert seen.header["alg"] == ("ES256" if form is Form.SIGNED else "A128KW")
     assert seen.claims == ({"a": 1} if form is Form.SIGNED else {})
 
@@ -175,26 +175,26 @@ TOKENS = {
 @pytest.mark.parametrize("remembered", [False, True])
 def test_only_the_form_asked_for(sent: Form, wanted: Form, remembered: bool) -> None:
     """Even with a memory in which the token is, accepted as what it is."""
-    memory = Memory()
+    memory = TokenMemory()
     if remembered:
-        first = Verifier(Policy(form=sent), [BOTH], memory)
+        first = Verifier(TokenPolicy(form=sent), [BOTH], memory)
         assert isinstance(known(first, TOKENS[sent]), Verified)
-    answer = Verifier(Policy(form=wanted), [BOTH], memory).verify(TOKENS[sent], NOW)
+    answer = Verifier(TokenPolicy(form=wanted), [BOTH], memory).verify(TOKENS[sent], NOW)
     if sent is wanted:
         assert isinstance(answer, Verified)
     else:
-        assert isinstance(answer, Refusal) and answer.reason.name == "MALFORMED"
+        assert isinstance(answer, TokenRefusal) and answer.reason.name == "MALFORMED"
 
 
 @pytest.mark.parametrize("form", Form)
 def test_remembered(form: Form) -> None:
-    memory = Memory()
-    verifier = Verifier(Policy(form=form), [BOTH], memory)
+    memory = TokenMemory()
+    verifier = Verifier(TokenPolicy(form=form), [BOTH], memory)
     first = known(verifier, TOKENS[form])
     assert isinstance(first, Verified)
     assert verifier.verify("".join(list(TOKENS[form])), NOW + 1) is first
     late = verifier.verify(TOKENS[form], NOW + 60)
-    assert isinstance(late, Refusal) and late.reason.name == "EXPIRED"
+    assert isinstance(late, TokenRefusal) and late.reason.name == "EXPIRED"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_nested_token_that_is_bad_inside(inner: str, reason: str) -> None:
 
 def test_decrypting_is_no_signature_check() -> None:
     """Without check_signature the key of the encryption is still needed."""
-    lax = Policy(form=Form.NESTED, check_signature=False)
+    lax = TokenPolicy(form=Form.NESTED, check_signature=False)
     unsigned = KEY.encrypt(hs({"sub": "x"}, None, b"whatever"))
     assert outcome(unsigned, BOTH, policy=lax) == "ACCEPTED"
     assert outcome(unsigned, policy=lax) == "NO_KEY"
@@ -349,7 +349,7 @@ def test_one_form_only(change: Callable[[str], str]) -> None:
 def test_after_a_bad_encrypted_key_the_content_is_looked_at() -> None:
     """RFC 7516, section 11.5."""
     parsed = parse_encrypted(encryption_key("RSA-OAEP", "A128GCM").encrypt({}))
-    assert not isinstance(parsed, Refusal)
+    assert not isinstance(parsed, TokenRefusal)
     seen: list[bytes] = []
     for bad in (None, b"", b"short"):
 
@@ -488,14 +488,14 @@ def test_keys_that_only_decrypt_do_not_verify() -> None:
     for jwk in (KEY.members(), encryption_key("RSA-OAEP", "A128GCM").members()):
         with pytest.raises(KeySetError, match='"use" is not "sig"'):
             key_set(jwk)
-    only = KeySet.parse(jwks(KEY, SIGNER), frozenset({Use.ENC}))
+    only = KeySet.parse(jwks(KEY, SIGNER), frozenset({KeyUse.ENC}))
     assert [key.kid for key in only.keys] == ["e"]
 
 
 def test_uses_make_another_generation() -> None:
     listed = jwks(secret(bytes(32)))
     generations = {
-        KeySet.parse(listed, uses).generation for uses in (SIG_AND_ENC, SIG_AND_ENC - {Use.SIG})
+        KeySet.parse(listed, uses).generation for uses in (SIG_AND_ENC, SIG_AND_ENC - {KeyUse.SIG})
     }
     assert len({*generations, KeySet.parse(listed).generation}) == 3
 
@@ -532,7 +532,7 @@ def test_keys_are_chosen_by_kid() -> None:
 
 
 def test_policy_narrows_algorithms() -> None:
-    only = Policy(
+    only = TokenPolicy(
         form=Form.ENCRYPTED,
         encryption_algorithms=frozenset({"dir"}),
         content_encryptions=frozenset({"A128GCM"}),
@@ -549,7 +549,7 @@ def test_policy_narrows_algorithms() -> None:
 def test_rejected_policies() -> None:
     for bad in ({"encryption_algorithms": {"RSA1_5"}}, {"content_encryptions": {"A128CBC"}}):
         with pytest.raises(ValueError, match="unknown algorithm"):
-            Policy(**{name: frozenset(values) for name, values in bad.items()})  # type: ignore[arg-type]
+            TokenPolicy(**{name: frozenset(values) for name, values in bad.items()})  # type: ignore[arg-type]
 
 
 def test_minted_key_survives() -> None:

@@ -11,10 +11,10 @@ from pyngx_jwt.jwt import (
     ClaimRequirement,
     Form,
     Json,
-    Policy,
     Presence,
     Reason,
-    Refusal,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     Verifier,
 )
@@ -30,7 +30,7 @@ def checks(verifier: Verifier, token: str, now: float = NOW) -> dict[str, str]:
     """By the name of each check: "ok", "-" if it is not made, or the reason of its refusal."""
     told = {}
     for check in examine(verifier, token, now).checks:
-        outcome = "ok" if check.made else "-"
+        outcome = "ok" if check.was_run else "-"
         told[check.name] = outcome if check.refusal is None else check.refusal.reason.name
     return told
 
@@ -64,13 +64,13 @@ def test_first_refusal_is_the_verifiers() -> None:
         replace(EVERY, leeway=1, whole_dates=True, nbf=Presence.REQUIRED),
     ],
 )
-def test_times_are_the_verifiers(nbf: Json, exp: Json, policy: Policy) -> None:
+def test_times_are_the_verifiers(nbf: Json, exp: Json, policy: TokenPolicy) -> None:
     claims = {name: value for name, value in (("nbf", nbf), ("exp", exp)) if value is not None}
     verifier = Verifier(policy, [key_set(KEY)])
     token = KEY.sign(claims)
     outcome = verifier.verify(token, NOW)
     told = examine(verifier, token, NOW).refusal
-    assert told == (outcome if isinstance(outcome, Refusal) else None)
+    assert told == (outcome if isinstance(outcome, TokenRefusal) else None)
 
 
 def test_all_checks_of_a_good_token() -> None:

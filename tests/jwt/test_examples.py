@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyngx_jwt.jwt import Json, KeySet, KeySetError, Refusal, check_signature, parse_signed
+from pyngx_jwt.jwt import Json, KeySet, KeySetError, TokenRefusal, check_signature, parse_signed
 
 from .jwk_examples import KEY_SETS, REFUSED
 from .keys import ENCRYPTED, EVERY, NESTED, enc_set, key_set, outcome
@@ -40,6 +40,6 @@ def test_payload_that_is_no_claims_set() -> None:
     """RFC 7797, section 4.1: a JWS, but no JWT."""
     token = "eyJhbGciOiJIUzI1NiJ9.JC4wMg.5mvfOroL-g7HyqJoozehmsaqmvTYGEq5jTI1gVvoEoQ"
     signed = parse_signed(token)
-    assert not isinstance(signed, Refusal)
+    assert not isinstance(signed, TokenRefusal)
     assert signed.payload == b"$.02" and check_signature(signed, [EVERY_KEY], EVERY) is None
     assert outcome(token, EVERY_KEY) == "MALFORMED"

@@ -12,9 +12,9 @@ from pyngx_jwt.jwt import (
     KeySet,
     KeySetError,
     Limits,
-    Memory,
-    Policy,
-    Refusal,
+    TokenMemory,
+    TokenPolicy,
+    TokenRefusal,
     Verifier,
     read,
 )
@@ -51,12 +51,12 @@ def nothing_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("form", Form)
-@pytest.mark.parametrize("memory", [None, Memory()])
+@pytest.mark.parametrize("memory", [None, TokenMemory()])
 @pytest.mark.usefixtures("nothing_decoded")
-def test_huge_token(form: Form, memory: Memory | None) -> None:
+def test_huge_token(form: Form, memory: TokenMemory | None) -> None:
     for text in ("a" * 1_000_000, "." * 16385, "\u20ac." * 10_000):
-        answer = Verifier(Policy(form=form), [HS], memory).verify(Untouchable(text), NOW)
-        assert isinstance(answer, Refusal)
+        answer = Verifier(TokenPolicy(form=form), [HS], memory).verify(Untouchable(text), NOW)
+        assert isinstance(answer, TokenRefusal)
         assert answer.text == "malformed token: longer than 16384 bytes"
         assert read(Untouchable(text)) == answer
 
@@ -64,8 +64,8 @@ def test_huge_token(form: Form, memory: Memory | None) -> None:
 @pytest.mark.usefixtures("nothing_decoded")
 def test_huge_header() -> None:
     for form, dots in ((Form.SIGNED, ".."), (Form.ENCRYPTED, "....")):
-        answer = Verifier(Policy(form=form), [HS]).verify("a" * 8193 + dots, NOW)
-        assert isinstance(answer, Refusal)
+        answer = Verifier(TokenPolicy(form=form), [HS]).verify("a" * 8193 + dots, NOW)
+        assert isinstance(answer, TokenRefusal)
         assert answer.detail == "header longer than 8192 bytes"
 
 
@@ -98,10 +98,10 @@ def test_other_limits_of_tokens() -> None:
         (Limits(depth=1), "MALFORMED"),
         (Limits(token_size=10**6, header_size=10**6, depth=10**6), "ACCEPTED"),
     ):
-        policy = Policy(limits=limits)
+        policy = TokenPolicy(limits=limits)
         assert outcome(token, HS, policy=policy) == result
         seen = read(token, limits)
-        assert isinstance(seen, Refusal) == (result != "ACCEPTED")
+        assert isinstance(seen, TokenRefusal) == (result != "ACCEPTED")
 
 
 def test_other_limits_of_encrypted_tokens() -> None:
@@ -113,7 +113,7 @@ def test_other_limits_of_encrypted_tokens() -> None:
         (Limits(header_size=token.index(".") - 1), "MALFORMED"),
         (Limits(depth=1), "MALFORMED"),
     ):
-        policy = Policy(form=Form.ENCRYPTED, limits=limits)
+        policy = TokenPolicy(form=Form.ENCRYPTED, limits=limits)
         assert outcome(token, keys, policy=policy) == result
 
 
@@ -139,9 +139,9 @@ def test_depth(depth: int) -> None:
 
 
 def test_limits_are_part_of_a_policy() -> None:
-    assert Policy().id == Policy(limits=Limits()).id == Policy(limits=LIMITS).id
+    assert TokenPolicy().id == TokenPolicy(limits=Limits()).id == TokenPolicy(limits=LIMITS).id
     others = [Limits(token_size=1), Limits(header_size=1), Limits(depth=1)]
-    assert len({Policy(limits=limits).id for limits in (LIMITS, *others)}) == 4
+    assert len({TokenPolicy(limits=limits).id for limits in (LIMITS, *others)}) == 4
 
 
 @pytest.mark.parametrize("name", ["token_size", "header_size", "depth", "set_size", "set_keys"])

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pyngx_jwt.jwt import Form, Json, Memory, Policy, Refusal, Verified, Verifier, verify
+from pyngx_jwt.jwt import (
+    Form,
+    Json,
+    TokenMemory,
+    TokenPolicy,
+    TokenRefusal,
+    Verified,
+    Verifier,
+    verify,
+)
 from pyngx_jwt.jwt.memory import footprint
 
 from .keys import EVERY, NOW, enc_set, encryption_key, hs, key_set, known, secret, signing_key
@@ -18,7 +27,7 @@ HS = key_set(secret())
 
 
 def test_same_answer_again() -> None:
-    verifier = Verifier(EVERY, [HS], Memory())
+    verifier = Verifier(EVERY, [HS], TokenMemory())
     token = hs({"sub": "u"})
     first = known(verifier, token)
     assert isinstance(first, Verified)
@@ -26,15 +35,15 @@ def test_same_answer_again() -> None:
 
 
 def test_shared_between_equal_verifiers_only() -> None:
-    memory = Memory()
+    memory = TokenMemory()
     token = hs({"sub": "u"})
-    first = known(Verifier(Policy(leeway=1), [HS], memory), token)
-    assert Verifier(Policy(leeway=1), [key_set(secret())], memory).verify(token, NOW) is first
+    first = known(Verifier(TokenPolicy(leeway=1), [HS], memory), token)
+    assert Verifier(TokenPolicy(leeway=1), [key_set(secret())], memory).verify(token, NOW) is first
     others = [
-        Verifier(Policy(leeway=2), [HS], memory),
-        Verifier(Policy(leeway=1), [HS, HS], memory),
-        Verifier(Policy(leeway=1), [HS, key_set(secret(b"x" * 32))], memory),
-        Verifier(Policy(leeway=1), [HS]),
+        Verifier(TokenPolicy(leeway=2), [HS], memory),
+        Verifier(TokenPolicy(leeway=1), [HS, HS], memory),
+        Verifier(TokenPolicy(leeway=1), [HS, key_set(secret(b"x" * 32))], memory),
+        Verifier(TokenPolicy(leeway=1), [HS]),
     ]
     for other in others:
         answer = other.verify(token, NOW)
@@ -42,26 +51,26 @@ def test_shared_between_equal_verifiers_only() -> None:
 
 
 def test_refusals_are_not_remembered() -> None:
-    memory = Memory()
-    verifier = Verifier(Policy(), [HS], memory)
+    memory = TokenMemory()
+    verifier = Verifier(TokenPolicy(), [HS], memory)
     for token in ("x", hs({}, None, b"bad"), hs({"exp": NOW}), hs({"nbf": NOW + 1})):
-        assert isinstance(known(verifier, token), Refusal)
+        assert isinstance(known(verifier, token), TokenRefusal)
     assert memory.count == 0 == memory.size
 
 
 def test_times_are_looked_at_each_time() -> None:
-    verifier = Verifier(Policy(leeway=2), [HS], Memory(lifetime=1000))
+    verifier = Verifier(TokenPolicy(leeway=2), [HS], TokenMemory(lifetime=1000))
     token = hs({"exp": NOW + 10, "nbf": NOW})
     reasons = []
     for now in (NOW, NOW + 11, NOW + 12, NOW - 2, NOW + 11, NOW - 3):
         answer = verifier.verify(token, now)
-        reasons.append(answer.reason.name if isinstance(answer, Refusal) else "")
+        reasons.append(answer.reason.name if isinstance(answer, TokenRefusal) else "")
     assert reasons == ["", "", "EXPIRED", "", "", "NOT_YET_VALID"]
 
 
 def test_lifetime() -> None:
-    memory = Memory(lifetime=10)
-    verifier = Verifier(Policy(), [HS], memory)
+    memory = TokenMemory(lifetime=10)
+    verifier = Verifier(TokenPolicy(), [HS], memory)
     token = hs({})
     first = known(verifier, token)
     assert verifier.verify(token, NOW + 9.9) is first
@@ -73,8 +82,8 @@ def test_lifetime() -> None:
 
 
 def test_flood_of_good_tokens_stays_within_bounds() -> None:
-    memory = Memory(entries=50, size=1_000_000)
-    verifier = Verifier(Policy(), [HS], memory)
+    memory = TokenMemory(entries=50, size=1_000_000)
+    verifier = Verifier(TokenPolicy(), [HS], memory)
     regular = hs({"sub": "regular"})
     first = known(verifier, regular)
     for n in range(300):
@@ -85,8 +94,8 @@ def test_flood_of_good_tokens_stays_within_bounds() -> None:
 
 
 def test_bound_in_bytes() -> None:
-    memory = Memory(entries=1000, size=100_000)
-    verifier = Verifier(Policy(), [HS], memory)
+    memory = TokenMemory(entries=1000, size=100_000)
+    verifier = Verifier(TokenPolicy(), [HS], memory)
     for n in range(100):
         known(verifier, hs({"sub": "x" * 5000, "n": n}))
         assert memory.size <= 100_000
@@ -94,8 +103,8 @@ def test_bound_in_bytes() -> None:
 
 
 def test_token_larger_than_the_space() -> None:
-    memory = Memory(entries=10, size=10_000)
-    verifier = Verifier(Policy(), [HS], memory)
+    memory = TokenMemory(entries=10, size=10_000)
+    verifier = Verifier(TokenPolicy(), [HS], memory)
     small = known(verifier, hs({}))
     large = hs({"a": [[] for _ in range(4000)]})
     for _ in range(2):
@@ -105,8 +114,8 @@ def test_token_larger_than_the_space() -> None:
 
 
 def test_clear() -> None:
-    memory = Memory()
-    verifier = Verifier(Policy(), [HS], memory)
+    memory = TokenMemory()
+    verifier = Verifier(TokenPolicy(), [HS], memory)
     known(verifier, hs({}))
     assert memory.count == 1
     memory.clear()
@@ -115,8 +124,8 @@ def test_clear() -> None:
 
 def test_remembered_from_the_second_time_on() -> None:
     """What comes once, or too seldom to be found again, is not worth its place."""
-    memory = Memory(entries=10)
-    verifier = Verifier(Policy(), [HS], memory)
+    memory = TokenMemory(entries=10)
+    verifier = Verifier(TokenPolicy(), [HS], memory)
     for n in (*range(100), *range(100)):
         assert isinstance(verifier.verify(hs({"sub": n}), NOW), Verified)
     assert memory.count == 0
@@ -126,7 +135,7 @@ def test_remembered_from_the_second_time_on() -> None:
 
 
 def test_no_memory_at_all() -> None:
-    verifier = Verifier(Policy(), [HS], Memory(entries=1, size=0))
+    verifier = Verifier(TokenPolicy(), [HS], TokenMemory(entries=1, size=0))
     assert isinstance(verifier.verify(hs({}), NOW), Verified)
 
 
@@ -179,7 +188,7 @@ def test_footprint_is_an_upper_bound(
     token = hs(second.encode(), first.encode())
     verified = verify(token, [HS], EVERY, NOW)
     if isinstance(verified, Verified):
-        memory = Memory(entries=10_000_000)
+        memory = TokenMemory(entries=10_000_000)
         memory.put(("x" * 64, token), verified, NOW)
         taken = deep_size((verified, "x" * 64, token)) + 600  # 600: what cachetools adds
         assert taken <= memory.size == footprint(token, verified)
@@ -190,7 +199,7 @@ def test_footprint_is_an_upper_bound(
 def test_footprint_of_other_forms(form: Form, claims: dict[str, Json]) -> None:
     key, signer = encryption_key("dir", "A128GCM"), signing_key("HS256")
     token = key.encrypt(claims if form is Form.ENCRYPTED else signer.sign(claims))
-    verified = verify(token, [enc_set(key, signer)], Policy(form=form), NOW)
+    verified = verify(token, [enc_set(key, signer)], TokenPolicy(form=form), NOW)
     assert isinstance(verified, Verified)
     assert deep_size((verified, "x" * 64, token)) + 600 <= footprint(token, verified)
 

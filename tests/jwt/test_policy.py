@@ -13,14 +13,14 @@ from pyngx_jwt.jwt import (
     Form,
     Json,
     Limits,
-    Policy,
     Presence,
+    TokenPolicy,
 )
 
 from .keys import accepted, hs, key_set, refused, secret
 
 HS = key_set(secret())
-PLAIN = Policy()
+PLAIN = TokenPolicy()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,9 @@ def test_requirement_from_configuration() -> None:
 
 
 def test_all_requirements_have_to_be_met() -> None:
-    demand = Policy(demands=(ClaimRequirement("iss", ("i",)), ClaimRequirement("aud", ("a", "b"))))
+    demand = TokenPolicy(
+        demands=(ClaimRequirement("iss", ("i",)), ClaimRequirement("aud", ("a", "b")))
+    )
     assert accepted(hs({"iss": "i", "aud": ["b"]}), HS, policy=demand)
     assert refused(hs({"iss": "i"}), HS, policy=demand).detail == '"aud" is missing'
     text = '"iss" has none of the required values'
@@ -93,45 +95,49 @@ def test_all_requirements_have_to_be_met() -> None:
 
 
 def test_equal_policies_share_their_id() -> None:
-    assert Policy() == PLAIN and PLAIN.id == Policy().id and hash(PLAIN) == hash(Policy())
-    assert Policy(leeway=5).id == Policy(leeway=5.0).id
-    assert Policy(algorithms=frozenset(sorted(ALGORITHMS))).id == PLAIN.id
+    assert (
+        TokenPolicy() == PLAIN
+        and PLAIN.id == TokenPolicy().id
+        and hash(PLAIN) == hash(TokenPolicy())
+    )
+    assert TokenPolicy(leeway=5).id == TokenPolicy(leeway=5.0).id
+    assert TokenPolicy(algorithms=frozenset(sorted(ALGORITHMS))).id == PLAIN.id
 
 
 def test_different_policies_have_different_ids() -> None:
     iss, aud = ClaimRequirement("iss", ("a",)), ClaimRequirement("aud", ("a",))
     policies = [
         PLAIN,
-        Policy(algorithms=frozenset({"RS256"})),
-        Policy(algorithms=frozenset({"RS256", "HS256"})),
-        Policy(leeway=1),
-        Policy(leeway=0.5),
-        Policy(exp=Presence.REQUIRED),
-        Policy(exp=Presence.IGNORED),
-        Policy(nbf=Presence.REQUIRED),
-        Policy(nbf=Presence.IGNORED),
-        Policy(exp_inclusive=True),
-        Policy(check_signature=False),
-        Policy(form=Form.ENCRYPTED),
-        Policy(form=Form.NESTED),
-        Policy(encryption_algorithms=frozenset({"dir"})),
-        Policy(content_encryptions=frozenset({"A128GCM"})),
-        Policy(limits=Limits(depth=9)),
-        Policy(demands=(iss,)),
-        Policy(demands=(aud,)),
-        Policy(demands=(iss, aud)),
-        Policy(demands=(ClaimRequirement("iss", ("b",)),)),
-        Policy(demands=(ClaimRequirement("iss", ("a", "b")),)),
-        Policy(demands=(ClaimRequirement("iss", ("a', 'b",)),)),
-        Policy(demands=(ClaimRequirement("iss", ()),)),
+        TokenPolicy(algorithms=frozenset({"RS256"})),
+        TokenPolicy(algorithms=frozenset({"RS256", "HS256"})),
+        TokenPolicy(leeway=1),
+        TokenPolicy(leeway=0.5),
+        TokenPolicy(exp=Presence.REQUIRED),
+        TokenPolicy(exp=Presence.IGNORED),
+        TokenPolicy(nbf=Presence.REQUIRED),
+        TokenPolicy(nbf=Presence.IGNORED),
+        TokenPolicy(exp_inclusive=True),
+        TokenPolicy(check_signature=False),
+        TokenPolicy(form=Form.ENCRYPTED),
+        TokenPolicy(form=Form.NESTED),
+        TokenPolicy(encryption_algorithms=frozenset({"dir"})),
+        TokenPolicy(content_encryptions=frozenset({"A128GCM"})),
+        TokenPolicy(limits=Limits(depth=9)),
+        TokenPolicy(demands=(iss,)),
+        TokenPolicy(demands=(aud,)),
+        TokenPolicy(demands=(iss, aud)),
+        TokenPolicy(demands=(ClaimRequirement("iss", ("b",)),)),
+        TokenPolicy(demands=(ClaimRequirement("iss", ("a", "b")),)),
+        TokenPolicy(demands=(ClaimRequirement("iss", ("a', 'b",)),)),
+        TokenPolicy(demands=(ClaimRequirement("iss", ()),)),
     ]
     assert len({policy.id for policy in policies}) == len(set(policies)) == len(policies)
-    assert replace(PLAIN, leeway=1).id == Policy(leeway=1).id
+    assert replace(PLAIN, leeway=1).id == TokenPolicy(leeway=1).id
 
 
 def test_rejected() -> None:
     with pytest.raises(ValueError, match=r'^unknown algorithm "RS255"$'):
-        Policy(algorithms=frozenset({"RS255", "RS256"}))
+        TokenPolicy(algorithms=frozenset({"RS255", "RS256"}))
     for leeway in (-1, math.inf, math.nan):
         with pytest.raises(ValueError, match=r"^leeway is out of range$"):
-            Policy(leeway=leeway)
+            TokenPolicy(leeway=leeway)

@@ -13,11 +13,11 @@ from pyngx_jwt.jwt import (
     ClaimRequirement,
     Json,
     KeySet,
-    Memory,
-    Policy,
     Presence,
     Reason,
-    Refusal,
+    TokenMemory,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     Verifier,
     read,
@@ -139,7 +139,7 @@ def test_refusal_says_why(token: str, keys: list[KeySet], expected: str) -> None
 
 def test_every_reason_before_the_next() -> None:
     """A token with all faults, mended one by one."""
-    demand = Policy(
+    demand = TokenPolicy(
         algorithms=frozenset({"HS256"}),
         demands=(ClaimRequirement("iss", ("i",)), ClaimRequirement("aud", ("a",))),
     )
@@ -172,53 +172,53 @@ NOT_FINITE_NUMBERS: list[Json] = ["1", "", True, False, None, [], {}, [NOW], {"a
 def test_unusable_dates(name: str, value: Json) -> None:
     token = hs({name: value})
     assert outcome(token, HS) == "DATE"
-    ignoring = Policy(exp=Presence.IGNORED, nbf=Presence.IGNORED)
+    ignoring = TokenPolicy(exp=Presence.IGNORED, nbf=Presence.IGNORED)
     assert outcome(token, HS, policy=ignoring) == "ACCEPTED"
 
 
 @pytest.mark.parametrize(
     "claims, policy, result",
     [
-        ({}, Policy(), "ACCEPTED"),
-        ({"exp": NOW}, Policy(), "EXPIRED"),
-        ({"exp": NOW + 1}, Policy(), "ACCEPTED"),
-        ({"exp": NOW + 0.5}, Policy(), "ACCEPTED"),
-        ({"exp": NOW - 0.5}, Policy(), "EXPIRED"),
-        ({"exp": 0}, Policy(), "EXPIRED"),
-        ({"exp": -5}, Policy(), "EXPIRED"),
-        ({"exp": -0.0}, Policy(), "EXPIRED"),
-        ({"exp": 2**53 - 1}, Policy(), "ACCEPTED"),
-        ({"exp": 1e15}, Policy(), "ACCEPTED"),
-        ({"exp": NOW - 9}, Policy(leeway=10), "ACCEPTED"),
-        ({"exp": NOW - 10}, Policy(leeway=10), "EXPIRED"),
-        ({"exp": NOW}, Policy(exp_inclusive=True), "ACCEPTED"),
-        ({"exp": NOW - 1}, Policy(exp_inclusive=True), "EXPIRED"),
-        ({"exp": NOW - 10}, Policy(exp_inclusive=True, leeway=10), "ACCEPTED"),
-        ({"exp": NOW - 11}, Policy(exp_inclusive=True, leeway=10), "EXPIRED"),
-        ({}, Policy(exp=Presence.REQUIRED), "DATE"),
-        ({"exp": NOW}, Policy(exp=Presence.REQUIRED), "EXPIRED"),
-        ({"exp": NOW + 1}, Policy(exp=Presence.REQUIRED), "ACCEPTED"),
-        ({"exp": 1}, Policy(exp=Presence.IGNORED), "ACCEPTED"),
-        ({"nbf": NOW}, Policy(), "ACCEPTED"),
-        ({"nbf": NOW + 1}, Policy(), "NOT_YET_VALID"),
-        ({"nbf": NOW + 10}, Policy(leeway=10), "ACCEPTED"),
-        ({"nbf": NOW + 11}, Policy(leeway=10), "NOT_YET_VALID"),
-        ({"nbf": -(2**53) + 1}, Policy(), "ACCEPTED"),
-        ({"nbf": 2**53 - 1}, Policy(), "NOT_YET_VALID"),
-        ({"nbf": NOW + 1}, Policy(nbf=Presence.IGNORED), "ACCEPTED"),
-        ({}, Policy(nbf=Presence.REQUIRED), "DATE"),
-        ({"nbf": 1}, Policy(nbf=Presence.REQUIRED), "ACCEPTED"),
-        ({"iat": NOW + 1000}, Policy(), "ACCEPTED"),
+        ({}, TokenPolicy(), "ACCEPTED"),
+        ({"exp": NOW}, TokenPolicy(), "EXPIRED"),
+        ({"exp": NOW + 1}, TokenPolicy(), "ACCEPTED"),
+        ({"exp": NOW + 0.5}, TokenPolicy(), "ACCEPTED"),
+        ({"exp": NOW - 0.5}, TokenPolicy(), "EXPIRED"),
+        ({"exp": 0}, TokenPolicy(), "EXPIRED"),
+        ({"exp": -5}, TokenPolicy(), "EXPIRED"),
+        ({"exp": -0.0}, TokenPolicy(), "EXPIRED"),
+        ({"exp": 2**53 - 1}, TokenPolicy(), "ACCEPTED"),
+        ({"exp": 1e15}, TokenPolicy(), "ACCEPTED"),
+        ({"exp": NOW - 9}, TokenPolicy(leeway=10), "ACCEPTED"),
+        ({"exp": NOW - 10}, TokenPolicy(leeway=10), "EXPIRED"),
+        ({"exp": NOW}, TokenPolicy(exp_inclusive=True), "ACCEPTED"),
+        ({"exp": NOW - 1}, TokenPolicy(exp_inclusive=True), "EXPIRED"),
+        ({"exp": NOW - 10}, TokenPolicy(exp_inclusive=True, leeway=10), "ACCEPTED"),
+        ({"exp": NOW - 11}, TokenPolicy(exp_inclusive=True, leeway=10), "EXPIRED"),
+        ({}, TokenPolicy(exp=Presence.REQUIRED), "DATE"),
+        ({"exp": NOW}, TokenPolicy(exp=Presence.REQUIRED), "EXPIRED"),
+        ({"exp": NOW + 1}, TokenPolicy(exp=Presence.REQUIRED), "ACCEPTED"),
+        ({"exp": 1}, TokenPolicy(exp=Presence.IGNORED), "ACCEPTED"),
+        ({"nbf": NOW}, TokenPolicy(), "ACCEPTED"),
+        ({"nbf": NOW + 1}, TokenPolicy(), "NOT_YET_VALID"),
+        ({"nbf": NOW + 10}, TokenPolicy(leeway=10), "ACCEPTED"),
+        ({"nbf": NOW + 11}, TokenPolicy(leeway=10), "NOT_YET_VALID"),
+        ({"nbf": -(2**53) + 1}, TokenPolicy(), "ACCEPTED"),
+        ({"nbf": 2**53 - 1}, TokenPolicy(), "NOT_YET_VALID"),
+        ({"nbf": NOW + 1}, TokenPolicy(nbf=Presence.IGNORED), "ACCEPTED"),
+        ({}, TokenPolicy(nbf=Presence.REQUIRED), "DATE"),
+        ({"nbf": 1}, TokenPolicy(nbf=Presence.REQUIRED), "ACCEPTED"),
+        ({"iat": NOW + 1000}, TokenPolicy(), "ACCEPTED"),
     ],
 )
 @pytest.mark.parametrize("remembered", [False, True])
-def test_times(claims: Json, policy: Policy, result: str, remembered: bool) -> None:
+def test_times(claims: Json, policy: TokenPolicy, result: str, remembered: bool) -> None:
     """What a memory knows from an earlier, or later, second changes nothing."""
     token = hs(claims)
-    verifier = Verifier(policy, [HS], Memory(lifetime=math.inf) if remembered else None)
+    verifier = Verifier(policy, [HS], TokenMemory(lifetime=math.inf) if remembered else None)
     for now in (0, NOW - 20, NOW):
         answer = verifier.verify(token, now)
-    name = answer.reason.name if isinstance(answer, Refusal) else "ACCEPTED"
+    name = answer.reason.name if isinstance(answer, TokenRefusal) else "ACCEPTED"
     assert name == result
 
 
@@ -226,7 +226,7 @@ def test_times(claims: Json, policy: Policy, result: str, remembered: bool) -> N
 def test_expiry_is_the_comparison_it_claims_to_be(
     exp: float, leeway: float, now: float, inclusive: bool
 ) -> None:
-    policy = Policy(leeway=leeway, exp_inclusive=inclusive, algorithms=frozenset({"HS256"}))
+    policy = TokenPolicy(leeway=leeway, exp_inclusive=inclusive, algorithms=frozenset({"HS256"}))
     end = exp + leeway
     good = math.floor(now) <= end if inclusive else now < end
     assert (outcome(hs({"exp": exp}), HS, policy=policy, now=now) == "ACCEPTED") == good
@@ -234,7 +234,7 @@ def test_expiry_is_the_comparison_it_claims_to_be(
 
 def test_what_is_verified() -> None:
     payload = b' {"sub":"\xc3\xa9",\r\n "exp":1800000100, "nbf":1799999990}'
-    verified = accepted(hs(payload), HS, policy=Policy(leeway=5))
+    verified = accepted(hs(payload), HS, policy=TokenPolicy(leeway=5))
     assert verified == Verified(
         {"sub": "é", "exp": NOW + 100, "nbf": NOW - 10},
         {"alg": "HS256"},
@@ -246,7 +246,7 @@ def test_what_is_verified() -> None:
 
 
 def test_signature_not_asked_for() -> None:
-    policy = Policy(check_signature=False)
+    policy = TokenPolicy(check_signature=False)
     token = hs({"exp": NOW + 1}, None, b"whatever")
     assert outcome(token, policy=policy) == "ACCEPTED"
     assert outcome(hs({"exp": NOW}), policy=policy) == "EXPIRED"
@@ -283,21 +283,21 @@ def test_alg_that_is_no_string(alg: Json) -> None:
 def test_reading_alone_does_not_judge_the_algorithm() -> None:
     unsigned = encode_base64url(b'{"alg":"none"}') + b"." + encode_base64url(b'{"a":1}') + b"."
     token = read(unsigned.decode())
-    assert not isinstance(token, Refusal)
+    assert not isinstance(token, TokenRefusal)
     assert (token.header, token.claims) == ({"alg": "none"}, {"a": 1})
 
 
 def test_algorithms_of_a_policy() -> None:
     key = signing_key("ES256K")
-    some = Policy(algorithms=frozenset(ALGORITHMS) - {"ES256K"})
+    some = TokenPolicy(algorithms=frozenset(ALGORITHMS) - {"ES256K"})
     assert outcome(key.sign({}), key_set(key), policy=some) == "ALGORITHM"
-    assert outcome(key.sign({}), key_set(key), policy=Policy()) == "ACCEPTED"
+    assert outcome(key.sign({}), key_set(key), policy=TokenPolicy()) == "ACCEPTED"
 
 
 def test_headers_of_accepted_tokens_are_read_once() -> None:
     """What is remembered of a header changes nothing but the time that it takes."""
     keys = sets("A:1 B:2")
-    verifier = Verifier(Policy(), keys)
+    verifier = Verifier(TokenPolicy(), keys)
     first = verifier.verify(hs({}, {"alg": "HS256", "kid": "1"}, A), NOW)
     again = verifier.verify(hs({"sub": "x"}, {"alg": "HS256", "kid": "1"}, A), NOW)
     assert isinstance(first, Verified) and isinstance(again, Verified)
@@ -305,13 +305,13 @@ def test_headers_of_accepted_tokens_are_read_once() -> None:
     for octets, reason in ((B, Reason.SIGNATURE), (A, None)):
         token = hs({}, {"alg": "HS256", "kid": "1"}, octets)
         answer = verifier.verify(token, NOW)
-        assert (answer.reason if isinstance(answer, Refusal) else None) is reason
+        assert (answer.reason if isinstance(answer, TokenRefusal) else None) is reason
     for n in range(40):
         header: dict[str, Json] = {"alg": "HS256", "kid": "2", "n": n}
         for octets in (C, B, C, B):
             answer = verifier.verify(hs({"n": n}, header, octets), NOW)
             assert isinstance(answer, Verified) == (octets == B)
-            assert isinstance(answer, Refusal) or answer.header == header
+            assert isinstance(answer, TokenRefusal) or answer.header == header
 
 
 def test_headers_seen_last_are_remembered() -> None:

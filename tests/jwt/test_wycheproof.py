@@ -15,7 +15,7 @@ from pyngx_jwt.jwt import (
     SIG_AND_ENC,
     KeySet,
     KeySetError,
-    Refusal,
+    TokenRefusal,
     check_signature,
     open_encrypted,
     parse_encrypted,
@@ -84,7 +84,7 @@ class Vector(NamedTuple):
 
     def _header(self) -> list[str]:
         parsed = parse_encrypted(self.token)
-        told = isinstance(parsed, Refusal) and "compression" in parsed.detail
+        told = isinstance(parsed, TokenRefusal) and "compression" in parsed.detail
         return ["zip"] if told else []
 
 
@@ -122,17 +122,21 @@ def outcome(vector: Vector) -> str:
     keys = key_set(json.dumps(listed))
     if keys is None:
         return "KEY"
-    refusal: Refusal | None = None
+    refusal: TokenRefusal | None = None
     if vector.encrypted:
         sealed = parse_encrypted(vector.token)
-        opened = sealed if isinstance(sealed, Refusal) else open_encrypted(sealed, [keys], EVERY)
-        if isinstance(opened, Refusal):
+        opened = (
+            sealed if isinstance(sealed, TokenRefusal) else open_encrypted(sealed, [keys], EVERY)
+        )
+        if isinstance(opened, TokenRefusal):
             refusal = opened
         elif vector.plaintext is not None:
             assert opened.hex() == vector.plaintext
     else:
         signed = parse_signed(vector.token)
-        refusal = signed if isinstance(signed, Refusal) else check_signature(signed, [keys], EVERY)
+        refusal = (
+            signed if isinstance(signed, TokenRefusal) else check_signature(signed, [keys], EVERY)
+        )
     if ACCEPTED_THOUGH_INVALID.get((vector.file, vector.number)) is WEAK:
         assert any("is weak" in warning for warning in keys.warnings)
     return "ACCEPTED" if refusal is None else refusal.reason.name

@@ -18,18 +18,19 @@ from pyngx_jwt.http.contexts import EVERYWHERE
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.http.module import Module, Phase
 from pyngx_jwt.http.request import Handler, Request
-from pyngx_jwt.jwt import Policy, Reason, Refusal, Verified, getter
+from pyngx_jwt.jwt import Reason, TokenPolicy, TokenRefusal, Verified, getter
 from pyngx_jwt.log import Log, Severity
-from pyngx_jwt.modules.auth_jwt import DIALECTS, Known, choose_dialect, dialect_of
+from pyngx_jwt.modules.auth_jwt import DIALECTS, KnownDialects, choose_dialect, dialect_of
 from pyngx_jwt.modules.auth_jwt.conf import TokenConf
-from pyngx_jwt.modules.auth_jwt.demands import Demand, Denial
-from pyngx_jwt.modules.auth_jwt.dialect import Clue, Dialect, Facts, Mark, clue
-from pyngx_jwt.modules.auth_jwt.gate import Gate, Plan, settles
-from pyngx_jwt.modules.auth_jwt.keyring import keyring_of
+from pyngx_jwt.modules.auth_jwt.demands import Denial, RequestDemand
+from pyngx_jwt.modules.auth_jwt.dialect import Clue, Dialect, DialectMark, Facts, clue
+from pyngx_jwt.modules.auth_jwt.gate import Gate
+from pyngx_jwt.modules.auth_jwt.level_keys import keyring_of
+from pyngx_jwt.modules.auth_jwt.plan import Plan
 from pyngx_jwt.modules.auth_jwt.settings import policy_with
-from pyngx_jwt.modules.auth_jwt.variables import add_member_variables, look_for
+from pyngx_jwt.modules.auth_jwt.variables import add_member_variables, look_for, settles
 from pyngx_jwt.modules.auth_jwt.wire import bearer, no_challenge
-from pyngx_jwt.modules.auth_jwt.words import Told
+from pyngx_jwt.modules.auth_jwt.words import LogLines
 from pyngx_jwt.options import Options, resolve_options
 
 from ..test_app import Client, Folder, folder, get, play
@@ -57,7 +58,7 @@ def check_token(conf: TinyConf, level: Level) -> Handler | None:
     if not conf.auth_jwt_tiny:
         return None
     wanted = conf.auth_jwt_tiny_sub
-    denial = Denial(403, Refusal(Reason.CLAIM, "it is another"))
+    denial = Denial(403, TokenRefusal(Reason.CLAIM, "it is another"))
 
     def check(r: Request, verified: Verified) -> Denial | None:
         return denial if verified.claims.get("sub") != wanted else None
@@ -68,7 +69,7 @@ def check_token(conf: TinyConf, level: Level) -> Handler | None:
             keyring=keyring_of(conf, level, policy_with(TINY.policy, level)),
             challenge=no_challenge,
             words=TINY.words,
-            demands=(Demand("auth_jwt_tiny_sub", (wanted,), check),) if wanted else (),
+            demands=(RequestDemand("auth_jwt_tiny_sub", (wanted,), check),) if wanted else (),
         )
     )
     return gate.handle
@@ -86,9 +87,9 @@ TINY = Dialect(
     name="tiny",
     project="test/tiny",
     module=tiny,
-    policy=Policy(),
-    words=lambda refusal: Told(Severity.ERR, ("tiny says no",)),
-    marks=(Mark(frozenset({"auth_jwt_leeway"}), with_x),),
+    policy=TokenPolicy(),
+    words=lambda refusal: LogLines(Severity.ERR, ("tiny says no",)),
+    marks=(DialectMark(frozenset({"auth_jwt_leeway"}), with_x),),
     shape=shape,
     advice={"auth_jwt_tinier": 'was never there: write "auth_jwt_tiny"'},
     switches=("auth_jwt_tiny",),
@@ -123,7 +124,7 @@ def test_sixth_dialect_serves_beside_a_configuration_of_five(
     folder.write("jwks.json", FILES["jwks.json"])
     folder.write("html/a", "a")
     with monkeypatch.context() as patched:
-        patched.setattr(app, "load", partial(load, things=(Known(SIX),)))
+        patched.setattr(app, "load", partial(load, things=(KnownDialects(SIX),)))
         served = folder.application(SERVER)
     assert dialect_of(served[app.CYCLE].scope) is TINY
     with pytest.raises(ConfError, match='unknown directive "auth_jwt_tiny"'):
@@ -175,7 +176,7 @@ def test_errors_name_it(tmp_path: Path) -> None:
         ("pyngx_jwt_dialect nix;", "known are plus, pyngx, kjdev, tesla, maxlt, tizp, tiny"),
     ):
         with pytest.raises(ConfError, match=text):
-            load(options(tmp_path, server), Log(), things=(Known(SIX),))
+            load(options(tmp_path, server), Log(), things=(KnownDialects(SIX),))
 
 
 def options(prefix: Path, server: str) -> Options:

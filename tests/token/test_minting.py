@@ -20,7 +20,7 @@ from pyngx_jwt.jwt import (
     Form,
     Json,
     KeySet,
-    Policy,
+    TokenPolicy,
     Verified,
     verify,
 )
@@ -73,7 +73,7 @@ def mint(
 
 
 def accepted(token: str, keys: KeySet, form: Form = Form.SIGNED) -> Verified:
-    outcome = verify(token, [keys], Policy(EVERY, form=form), time.time())
+    outcome = verify(token, [keys], TokenPolicy(EVERY, form=form), time.time())
     assert isinstance(outcome, Verified), outcome
     return outcome
 

@@ -16,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from pyngx_jwt.upstream import Keepalive, Pool, Settings, connect
+from pyngx_jwt.upstream import Keepalive, PeerSettings, Pool, connect
 from pyngx_jwt.upstream.address import inet_address
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Real-IP: 127.0.0.1\r\n\r\n"
@@ -61,7 +61,7 @@ async def raw(port: int, requests: int) -> None:
 
 
 def pooled() -> Client:
-    pool, settings = Pool(Keepalive(requests=10**9)), Settings()
+    pool, settings = Pool(Keepalive(requests=10**9)), PeerSettings()
 
     async def run(port: int, requests: int) -> None:
         loop = asyncio.get_running_loop()

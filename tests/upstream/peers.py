@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import uvloop
 
-from pyngx_jwt.upstream import Address, Connection
+from pyngx_jwt.upstream import PeerAddress, PeerConnection
 from pyngx_jwt.upstream.address import inet_address, unix_address
 
 T = TypeVar("T")
@@ -56,8 +56,8 @@ class Transport(asyncio.Transport):
         self.closed = True
 
 
-def connected() -> tuple[Connection, Transport]:
-    connection = Connection(asyncio.get_running_loop(), ADDRESS)
+def connected() -> tuple[PeerConnection, Transport]:
+    connection = PeerConnection(asyncio.get_running_loop(), ADDRESS)
     transport = Transport()
     connection.connection_made(transport)
     return connection, transport
@@ -66,7 +66,7 @@ def connected() -> tuple[Connection, Transport]:
 class Served:
     """A running server: its address, and how its connections ended."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: PeerAddress) -> None:
         self.address = address
         self.connections = 0
         self.ended: asyncio.Queue[None] = asyncio.Queue()
@@ -136,7 +136,7 @@ def closing(answer: bytes) -> Script:
     return script
 
 
-async def read_all(connection: Connection) -> bytes:
+async def read_all(connection: PeerConnection) -> bytes:
     """The body of the response, however it comes."""
     response = await connection.receive()
     if response.body is not None:

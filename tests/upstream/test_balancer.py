@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pyngx_jwt.errors import ConfError
-from pyngx_jwt.upstream import Keepalive, Peer, RoundRobin, Server, make_peers, make_upstream
+from pyngx_jwt.upstream import Keepalive, Peer, PeerServer, RoundRobin, make_peers, make_upstream
 from pyngx_jwt.upstream.address import inet_address
 from pyngx_jwt.upstream.balancer import RoundRobinChoice
 
@@ -22,9 +22,9 @@ def server(
     backup: bool = False,
     down: bool = False,
     addresses: int = 1,
-) -> Server:
+) -> PeerServer:
     found = tuple(inet_address(name, port) for port in range(1, addresses + 1))
-    return Server(name, found, weight, max_conns, max_fails, fail_timeout, backup, down)
+    return PeerServer(name, found, weight, max_conns, max_fails, fail_timeout, backup, down)
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Clients:
         return ", ".join(self.request() for _ in range(number))
 
 
-def clients(*servers: Server, broken: str = "") -> Clients:
+def clients(*servers: PeerServer, broken: str = "") -> Clients:
     return Clients(RoundRobin(make_peers(servers)), set(broken.split()))
 
 
@@ -77,7 +77,7 @@ A, B, C = server("a"), server("b"), server("c")
         ([server("a", down=True), server("b", backup=True), server("c", backup=True)], "b, c, b"),
     ],
 )
-def test_healthy(servers: list[Server], expected: str) -> None:
+def test_healthy(servers: list[PeerServer], expected: str) -> None:
     assert clients(*servers).requests(expected.count(",") + 1) == expected
 
 
@@ -99,7 +99,7 @@ def test_healthy(servers: list[Server], expected: str) -> None:
         ([A, server("b", backup=True)], "a b", "a b, -, -"),
     ],
 )
-def test_failing(servers: list[Server], broken: str, expected: str) -> None:
+def test_failing(servers: list[PeerServer], broken: str, expected: str) -> None:
     assert clients(*servers, broken=broken).requests(expected.count(",") + 1) == expected
 
 
@@ -196,7 +196,7 @@ def test_upstream() -> None:
 
 
 @pytest.mark.parametrize("servers", [[], [server("a", backup=True)]])
-def test_no_servers(servers: list[Server]) -> None:
+def test_no_servers(servers: list[PeerServer]) -> None:
     with pytest.raises(ConfError, match='no servers in upstream "u"'):
         make_upstream("u", servers, Keepalive())
 

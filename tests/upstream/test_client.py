@@ -12,11 +12,11 @@ import pytest
 
 from pyngx_jwt.upstream import (
     BadResponse,
-    Connection,
+    PeerConnection,
+    PeerSettings,
     PrematureClose,
     ReadTimeout,
     SendTimeout,
-    Settings,
     connect,
 )
 
@@ -33,8 +33,8 @@ from .peers import (
     served,
 )
 
-SETTINGS = Settings()
-HASTY = Settings(connect_timeout=0.05, send_timeout=0.05, read_timeout=0.05)
+SETTINGS = PeerSettings()
+HASTY = PeerSettings(connect_timeout=0.05, send_timeout=0.05, read_timeout=0.05)
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MEGABYTE = b"x" * 2**20
@@ -115,7 +115,7 @@ def test_a_large_body_is_held_back() -> None:
 
     async def main() -> None:
         async with served(script) as server:
-            settings = Settings(buffers=buffers)
+            settings = PeerSettings(buffers=buffers)
             connection = await connect(server.address, settings)
             connection.begin(GET, settings)
             await connection.receive()
@@ -242,7 +242,7 @@ def test_upgrade_is_raw_both_ways() -> None:
 def test_an_upgraded_connection_is_idle_if_both_sides_are() -> None:
     async def main() -> None:
         clock = Clock(asyncio.get_running_loop())
-        connection = Connection(clock, ADDRESS)  # type: ignore[arg-type]
+        connection = PeerConnection(clock, ADDRESS)  # type: ignore[arg-type]
         connection.connection_made(Transport())
         connection.begin(GET, SETTINGS)
         connection.data_received(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
@@ -448,7 +448,7 @@ def test_send_timeout_counts_from_the_last_progress() -> None:
             return self.unsent.pop(0) if self.unsent else 0
 
     async def main() -> None:
-        connection = Connection(asyncio.get_running_loop(), ADDRESS)
+        connection = PeerConnection(asyncio.get_running_loop(), ADDRESS)
         transport = Slow()
         connection.connection_made(transport)
         connection.begin(POST, HASTY, more=True)
@@ -463,7 +463,7 @@ def test_send_timeout_counts_from_the_last_progress() -> None:
 def test_a_deadline_costs_no_timer() -> None:
     async def main() -> None:
         loop = Clock(asyncio.get_running_loop())
-        connection = Connection(loop, ADDRESS)  # type: ignore[arg-type]
+        connection = PeerConnection(loop, ADDRESS)  # type: ignore[arg-type]
         connection.connection_made(Transport())
         for _ in range(100):
             connection.begin(GET, SETTINGS)

@@ -15,13 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pyngx_jwt.upstream import Address, ConnectError, Connection, Settings, connect
+from pyngx_jwt.upstream import ConnectError, PeerAddress, PeerConnection, PeerSettings, connect
 from pyngx_jwt.upstream.address import inet_address, unix_address
 
 from .peers import ADDRESS, GET, answering, connected, read_all, run, served
 
-SETTINGS = Settings()
-HASTY = Settings(connect_timeout=0.05)
+SETTINGS = PeerSettings()
+HASTY = PeerSettings(connect_timeout=0.05)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -84,7 +84,7 @@ def test_keepalive_of_the_socket() -> None:
         found = []
         async with served(answering(OK)) as server:
             for wanted in (False, True):
-                settings = Settings(socket_keepalive=wanted)
+                settings = PeerSettings(socket_keepalive=wanted)
                 connection = await connect(server.address, settings)
                 sock = connection._transport.get_extra_info("socket")
                 found.append(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
@@ -97,9 +97,9 @@ def test_keepalive_of_the_socket() -> None:
 def test_without_a_task() -> None:
     """The engine runs a handler ahead of its task."""
     loop = uvloop.new_event_loop()
-    result: list[Connection] = []
+    result: list[PeerConnection] = []
 
-    async def main(address: Address) -> None:
+    async def main(address: PeerAddress) -> None:
         assert asyncio.current_task(loop) is None
         result.append(await connect(address, SETTINGS))
         loop.stop()
@@ -156,7 +156,7 @@ def test_abandoned_at_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         made, transport = connected()
 
-        async def open_at_once(*_: object) -> Connection:
+        async def open_at_once(*_: object) -> PeerConnection:
             return made
 
         monkeypatch.setattr(sys.modules[connect.__module__], "_open", open_at_once)

@@ -13,14 +13,14 @@ import pytest
 
 from pyngx_jwt.upstream import (
     Balancer,
-    Choice,
     ConsistentHash,
     Hash,
     IpHash,
     LeastConn,
+    PeerChoice,
     Peers,
+    PeerServer,
     Random,
-    Server,
     Shared,
     make_peers,
 )
@@ -31,23 +31,23 @@ Method = Callable[[Peers], Balancer]
 NOW = 1000
 
 
-def server(number: int, weight: int = 1, *, max_fails: int = 1, down: bool = False) -> Server:
+def server(number: int, weight: int = 1, *, max_fails: int = 1, down: bool = False) -> PeerServer:
     """Port 18080 + number of 127.0.0.1; it is told by its number."""
     address = inet_address("127.0.0.1", 18080 + number)
-    return Server(address.name, (address,), weight, max_fails=max_fails, down=down)
+    return PeerServer(address.name, (address,), weight, max_fails=max_fails, down=down)
 
 
-def backup(number: int) -> Server:
+def backup(number: int) -> PeerServer:
     address = inet_address("127.0.0.1", 18080 + number)
-    return Server(address.name, (address,), backup=True)
+    return PeerServer(address.name, (address,), backup=True)
 
 
-SOCKET = Server("unix:/run/none.sock", (unix_address("/run/none.sock"),), max_fails=0)
+SOCKET = PeerServer("unix:/run/none.sock", (unix_address("/run/none.sock"),), max_fails=0)
 WEIGHTED = [server(1, 3), server(2), server(3, 2)]
 BROKEN = [server(19, max_fails=0), server(2), server(3, 2), server(1), server(4, down=True)]
 
 
-def tried(choice: Choice, broken: str = "") -> str:
+def tried(choice: PeerChoice, broken: str = "") -> str:
     """The servers a request tries, by the last character of their names, "-" if none is left."""
     names = ""
     while True:
@@ -78,7 +78,7 @@ def numbered(count: int) -> Iterator[str]:
         (ConsistentHash, [*WEIGHTED, SOCKET], "1 3 3 1 k1 1 1 k3 2 1 3 k1 3 1 3 3 1 1 3 1 2 2"),
     ],
 )
-def test_keys(method: Method, servers: list[Server], expected: str) -> None:
+def test_keys(method: Method, servers: list[PeerServer], expected: str) -> None:
     keys = numbered(expected.count(" ") + 1)
     assert chosen(method(make_peers(servers)), keys, "9k") == expected
 
@@ -137,7 +137,7 @@ def test_all_methods(method: Method) -> None:
     with_backups = [server(1), backup(2), backup(3)]
     found = chosen(method(make_peers(with_backups)), ["k"], "1")
     assert found in ("12", "13")
-    choice = method(make_peers([Server("a", server(1).addresses, max_conns=1), server(2)]))
+    choice = method(make_peers([PeerServer("a", server(1).addresses, max_conns=1), server(2)]))
     held = [choice.choose("k") for _ in range(6)]
     names = [peer.name[-1] for each in held if (peer := each.get(NOW))]
     assert names.count("1") <= 1 and len(names) == 6
@@ -154,7 +154,7 @@ def test_consistent_hash_moves_few_keys() -> None:
 
 def test_consistent_hash_goes_round_the_addresses_of_a_server() -> None:
     addresses = tuple(inet_address("127.0.0.1", port) for port in (1, 2, 3))
-    balancer = ConsistentHash(make_peers([Server("name:80", addresses), server(9, down=True)]))
+    balancer = ConsistentHash(make_peers([PeerServer("name:80", addresses), server(9, down=True)]))
     assert chosen(balancer, ["k"] * 6) == "1 2 3 1 2 3"
 
 
@@ -244,7 +244,7 @@ class Workers:
         self.full = full
         self.groups: dict[str, MemoryPeers] = {}
 
-    def sharing(self, servers: list[Server], name: str = "u") -> Shared:
+    def sharing(self, servers: list[PeerServer], name: str = "u") -> Shared:
         """One worker's balancer."""
         peers = make_peers(servers)
         store = self.groups.setdefault(name, MemoryPeers(full=self.full))

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from pyngx_jwt.upstream import Connection, Keepalive, Pool, Settings, connect
+from pyngx_jwt.upstream import Keepalive, PeerConnection, PeerSettings, Pool, connect
 from pyngx_jwt.upstream.address import inet_address
 
 from .peers import GET, Transport, answering, run, served
 
-SETTINGS = Settings()
+SETTINGS = PeerSettings()
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 NAME = "127.0.0.1:80"
 
@@ -23,14 +23,14 @@ class Made:
         self.pool = Pool(Keepalive(**keepalive))  # type: ignore[arg-type]
         self.now = asyncio.get_running_loop().time()
 
-    def make(self, answer: bytes = OK, port: int = 80, *, more: bool = False) -> Connection:
-        connection = Connection(asyncio.get_running_loop(), inet_address("127.0.0.1", port))
+    def make(self, answer: bytes = OK, port: int = 80, *, more: bool = False) -> PeerConnection:
+        connection = PeerConnection(asyncio.get_running_loop(), inet_address("127.0.0.1", port))
         connection.connection_made(Transport())
         connection.begin(GET, SETTINGS, more=more)
         connection.data_received(answer)
         return connection
 
-    def put(self, *connections: Connection, tag: object = None) -> None:
+    def put(self, *connections: PeerConnection, tag: object = None) -> None:
         for connection in connections:
             self.pool.put(connection, tag, self.now)
 

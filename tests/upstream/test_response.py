@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pyngx_jwt.upstream import Connection, Settings, UpstreamError
+from pyngx_jwt.upstream import PeerConnection, PeerSettings, UpstreamError
 
 from .peers import GET, connected, run
 
@@ -31,7 +31,7 @@ class Case:
     warning: str = ""
     trailers: tuple[tuple[str, str], ...] = ()
     is_head: bool = False
-    settings: Settings = field(default=Settings(buffer_size=200, pass_trailers=True))
+    settings: PeerSettings = field(default=PeerSettings(buffer_size=200, pass_trailers=True))
     error: str = ""  # instead of the head
     body_error: str = ""  # after the body above
 
@@ -192,7 +192,7 @@ BODIES = {
         body=b"x", trailers=(("A", "b"), ("No-Colon", ""), ("C", "d")),
     ),
     "trailers that nobody wants": Case(
-        CHUNKED + b"1\r\nx\r\n0\r\nA: b\r\n\r\n", body=b"x", settings=Settings(),
+        CHUNKED + b"1\r\nx\r\n0\r\nA: b\r\n\r\n", body=b"x", settings=PeerSettings(),
     ),
 }  # fmt: skip
 
@@ -330,7 +330,7 @@ async def play(case: Case, size: int) -> Case:
     return replace(await reading, reusable=reusable)
 
 
-async def read(connection: Connection, case: Case) -> Case:
+async def read(connection: PeerConnection, case: Case) -> Case:
     found = Case(case.sent, is_head=case.is_head, settings=case.settings)
     try:
         response = await connection.receive()

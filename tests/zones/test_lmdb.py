@@ -15,23 +15,23 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.errors import ConfError
-from pyngx_jwt.zones import Folder, Zone, ZoneFull, Zones
+from pyngx_jwt.zones import Zone, ZoneDirectory, ZoneFull, Zones
 from pyngx_jwt.zones.lmdb_environment import MAX_READERS
-from pyngx_jwt.zones.lmdb_table import BATCH, Table, Transaction, evict_oldest, first
+from pyngx_jwt.zones.lmdb_table import BATCH, LmdbTable, Transaction, evict_oldest, first
 from tests.forks import fork, in_child, kill_me
 
 MEGABYTE = 1 << 20
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    made = Folder.make(base=str(tmp_path))
+def folder(tmp_path: Path) -> Iterator[ZoneDirectory]:
+    made = ZoneDirectory.make(base=str(tmp_path))
     yield made
     made.remove()
 
 
 @pytest.fixture
-def zone(folder: Folder) -> Iterator[Zone]:
+def zone(folder: ZoneDirectory) -> Iterator[Zone]:
     zones = Zones()
     one = zones.add("one", MEGABYTE, "test")
     zones.start(folder)
@@ -40,18 +40,18 @@ def zone(folder: Folder) -> Iterator[Zone]:
 
 
 @pytest.fixture
-def table(zone: Zone) -> Table:
+def table(zone: Zone) -> LmdbTable:
     return table_of(zone)
 
 
-def table_of(zone: Zone) -> Table:
+def table_of(zone: Zone) -> LmdbTable:
     return zone._table
 
 
 # -- one process -------------------------------------------------------------------------------
 
 
-def test_values_by_key(table: Table) -> None:
+def test_values_by_key(table: LmdbTable) -> None:
     assert table.get(b"a") is None
     assert table.put(b"a", b"1") and table.put(b"a", b"2")
     assert table.get(b"a") == b"2" and table.count() == 1
@@ -59,7 +59,7 @@ def test_values_by_key(table: Table) -> None:
     assert table.get(b"a") is None
 
 
-def test_update_makes_changes_and_deletes(table: Table) -> None:
+def test_update_makes_changes_and_deletes(table: LmdbTable) -> None:
     seen: list[bytes | None] = []
 
     def change(old: bytes | None) -> bytes | None:
@@ -72,7 +72,7 @@ def test_update_makes_changes_and_deletes(table: Table) -> None:
     assert table.update(b"nobody", lambda old: old) and table.get(b"nobody") is None
 
 
-def test_a_change_that_raises_leaves_nothing(table: Table) -> None:
+def test_a_change_that_raises_leaves_nothing(table: LmdbTable) -> None:
     table.put(b"k", b"1")
 
     def change(t: Transaction) -> None:
@@ -85,7 +85,7 @@ def test_a_change_that_raises_leaves_nothing(table: Table) -> None:
     assert table.get(b"k") == b"1" and table.get(b"other") is None and table.put(b"k", b"4")
 
 
-def test_iterate_in_order_with_a_prefix(table: Table) -> None:
+def test_iterate_in_order_with_a_prefix(table: LmdbTable) -> None:
     names = sorted(b"p%04d" % n for n in range(BATCH * 2 + 5))
     for name in [*names, b"a", b"q"]:
         table.put(name, name)
@@ -96,7 +96,7 @@ def test_iterate_in_order_with_a_prefix(table: Table) -> None:
     assert table.read(lambda t: first(t, b"r")) is None
 
 
-def test_deleting_while_iterating(table: Table) -> None:
+def test_deleting_while_iterating(table: LmdbTable) -> None:
     for n in range(BATCH + 10):
         table.put(b"%04d" % n, b"")
     for key, _ in table.iterate():
@@ -112,7 +112,7 @@ def test_used_too_early() -> None:
 # -- full --------------------------------------------------------------------------------------
 
 
-def fill(table: Table) -> int:
+def fill(table: LmdbTable) -> int:
     count = 0
     while table.put(random.randbytes(16), bytes(48)):
         count += 1
@@ -120,7 +120,7 @@ def fill(table: Table) -> int:
     return count
 
 
-def test_a_full_zone_refuses_new_keys_and_takes_old_ones(table: Table) -> None:
+def test_a_full_zone_refuses_new_keys_and_takes_old_ones(table: LmdbTable) -> None:
     table.put(b"old", b"1")
     count = fill(table)
     assert 6000 < count < 16000  # nginx has 8000 cache keys or 16000 states in a megabyte
@@ -131,7 +131,7 @@ def test_a_full_zone_refuses_new_keys_and_takes_old_ones(table: Table) -> None:
     assert table.put(b"new", b"1")
 
 
-def test_evict_makes_room(table: Table) -> None:
+def test_evict_makes_room(table: LmdbTable) -> None:
     fill(table)
     full = table.count()
     evict = evict_oldest(lambda value: value[0])
@@ -142,7 +142,7 @@ def test_evict_makes_room(table: Table) -> None:
     assert sum(value[0] == 255 for _, value in table.iterate()) > 1900
 
 
-def test_exhausted_memory_is_told_and_survived(folder: Folder) -> None:
+def test_exhausted_memory_is_told_and_survived(folder: ZoneDirectory) -> None:
     zones = Zones()
     table = table_of(zones.add("small", 8192, "test"))
     zones.start(folder)
@@ -159,7 +159,7 @@ def test_exhausted_memory_is_told_and_survived(folder: Folder) -> None:
     zones.close()
 
 
-def test_churn_does_not_eat_the_memory(table: Table) -> None:
+def test_churn_does_not_eat_the_memory(table: LmdbTable) -> None:
     """Pages that are free again are used again; without that this fills the map."""
     for n in range(30_000):
         assert table.put(b"%d" % (n % 50), random.randbytes(300))
@@ -168,7 +168,7 @@ def test_churn_does_not_eat_the_memory(table: Table) -> None:
 # -- several processes -------------------------------------------------------------------------
 
 
-def test_children_share_it(table: Table) -> None:
+def test_children_share_it(table: LmdbTable) -> None:
     table.put(b"n", b"0")  # open in the parent: must not be inherited
 
     def count() -> None:
@@ -182,7 +182,7 @@ def test_children_share_it(table: Table) -> None:
     assert table.get(b"n") == b"4000"
 
 
-def test_killed_in_the_middle_of_a_change(table: Table) -> None:
+def test_killed_in_the_middle_of_a_change(table: LmdbTable) -> None:
     table.put(b"k", b"1")
 
     def change(t: Transaction) -> None:
@@ -198,7 +198,7 @@ def test_killed_in_the_middle_of_a_change(table: Table) -> None:
     assert table.get(b"k") == b"4"
 
 
-def test_killed_at_any_moment(table: Table) -> None:
+def test_killed_at_any_moment(table: LmdbTable) -> None:
     """Two keys that change together are never seen apart, whenever the writer dies."""
 
     def both(t: Transaction) -> None:
@@ -242,7 +242,7 @@ def kept_open(zone: Zone) -> Iterator[None]:
     assert os.waitpid(keeper, 0)[1] == 0
 
 
-def test_killed_readers_do_not_keep_old_pages(zone: Zone, table: Table) -> None:
+def test_killed_readers_do_not_keep_old_pages(zone: Zone, table: LmdbTable) -> None:
     table.put(b"k", b"1")
     with kept_open(zone):
         for _ in range(3):
@@ -251,7 +251,7 @@ def test_killed_readers_do_not_keep_old_pages(zone: Zone, table: Table) -> None:
             assert table.put(b"%d" % (n % 50), random.randbytes(300))
 
 
-def test_places_of_killed_readers_are_taken_again(zone: Zone, table: Table) -> None:
+def test_places_of_killed_readers_are_taken_again(zone: Zone, table: LmdbTable) -> None:
     """More processes than there are places, and none of them closes the zone."""
     table.put(b"k", b"1")
     zone.close()
@@ -265,10 +265,10 @@ def test_places_of_killed_readers_are_taken_again(zone: Zone, table: Table) -> N
 
 FULL_FOLDER = """
 import os, sys
-from pyngx_jwt.zones import Folder, Zones
+from pyngx_jwt.zones import ZoneDirectory, Zones
 zones = Zones()
 zone = zones.add("one", 10 << 20, "test")
-zones.start(Folder.make(base=sys.argv[1]))
+zones.start(ZoneDirectory.make(base=sys.argv[1]))
 table = zone._table
 table.put(b"before", b"1")
 filler = os.open(sys.argv[1] + "/filler", os.O_CREAT | os.O_WRONLY)
@@ -323,7 +323,7 @@ def test_declarations_that_conflict() -> None:
     assert str(error.value) == 'zero size shared memory zone "two"'
 
 
-def test_a_reload_keeps_what_is_alike(folder: Folder) -> None:
+def test_a_reload_keeps_what_is_alike(folder: ZoneDirectory) -> None:
     old, new = Zones(), Zones()
     alike = ("same", "size", "tag", "noreuse", "dropped")
     for name in alike:
@@ -352,7 +352,7 @@ def test_a_reload_keeps_what_is_alike(folder: Folder) -> None:
     new.close()
 
 
-def test_open_zones_outlive_their_files(folder: Folder) -> None:
+def test_open_zones_outlive_their_files(folder: ZoneDirectory) -> None:
     old, new = Zones(), Zones()
     old.add("one", MEGABYTE, "proxy")
     old.start(folder)
@@ -379,7 +379,7 @@ def test_open_zones_outlive_their_files(folder: Folder) -> None:
 
 
 def test_folders_are_unique_and_go(tmp_path: Path) -> None:
-    one, two = Folder.make(base=str(tmp_path)), Folder.make(base=str(tmp_path))
+    one, two = ZoneDirectory.make(base=str(tmp_path)), ZoneDirectory.make(base=str(tmp_path))
     assert one.path != two.path and os.stat(one.path).st_mode & 0o777 == 0o700
     one.remove()
     assert not os.path.exists(one.path) and os.path.exists(two.path)
@@ -393,20 +393,20 @@ def test_what_a_killed_master_left_is_removed(tmp_path: Path) -> None:
 
     def master() -> None:
         os.close(ready[1])
-        Folder.make(base=base)
+        ZoneDirectory.make(base=base)
         fork(lambda: os.read(ready[0], 1))
         kill_me()
 
     assert in_child(master) == signal.SIGKILL
     os.close(ready[0])
     (left,) = tmp_path.iterdir()
-    here = Folder.make(base=base)
+    here = ZoneDirectory.make(base=base)
     assert left.exists()  # a worker is still there
     here.remove()
     os.close(ready[1])
     deadline = time.monotonic() + 10
     while left.exists() and time.monotonic() < deadline:
-        Folder.make(base=base).remove()
+        ZoneDirectory.make(base=base).remove()
         time.sleep(0.01)
     assert not left.exists()
 
@@ -415,12 +415,12 @@ def test_others_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "pyngx.new").mkdir()  # being made: without a lock
     (tmp_path / "pyngx.file").touch()
     (tmp_path / "other").mkdir()
-    Folder.make(base=str(tmp_path)).remove()
+    ZoneDirectory.make(base=str(tmp_path)).remove()
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_in_memory_when_there_is_room() -> None:
-    small, large = Folder.make(MEGABYTE), Folder.make(1 << 60)
+    small, large = ZoneDirectory.make(MEGABYTE), ZoneDirectory.make(1 << 60)
     try:
         assert not large.path.startswith("/dev/shm/")
         if os.access("/dev/shm", os.W_OK):

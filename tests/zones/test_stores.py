@@ -10,20 +10,20 @@ from typing import TypeVar
 
 import pytest
 
-from pyngx_jwt.zones import Folder, Zone, Zones
+from pyngx_jwt.zones import Zone, ZoneDirectory, Zones
 from pyngx_jwt.zones.rules import capacity
 from pyngx_jwt.zones.store import (
     CacheIndex,
     Connections,
     Counters,
     Counts,
-    Head,
+    IndexTotals,
     KeyVal,
     Node,
+    NodeState,
     PeerStates,
     Rates,
     SharedPeers,
-    State,
 )
 from tests.forks import in_child, kill_me
 from tests.stores import (
@@ -44,7 +44,7 @@ SECOND = 1000  # milliseconds
 @pytest.fixture
 def zones(tmp_path: Path) -> Iterator[Callable[[str], Zone]]:
     """Makes zones that can be used at once."""
-    folder, made = Folder.make(base=str(tmp_path)), list[Zones]()
+    folder, made = ZoneDirectory.make(base=str(tmp_path)), list[Zones]()
 
     def make(name: str) -> Zone:
         zones = Zones()
@@ -208,11 +208,11 @@ def index_of(engine: str, zones: Make) -> CacheIndex:
 @engines
 def test_an_entry_from_its_first_use_to_its_end(engine: str, zones: Make) -> None:
     index = index_of(engine, zones)
-    assert index.get(KEY) is None and index.oldest() is None and index.head() == Head()
+    assert index.get(KEY) is None and index.oldest() is None and index.head() == IndexTotals()
     visit = index.visit(KEY, 10.0, 2, again=False)
-    assert (visit.state, visit.cold) == (State.NEW, True)
-    assert index.visit(KEY, 10.5, 2, again=True).state is State.SCARCE
-    assert index.visit(KEY, 11.0, 2, again=False).state is State.KNOWN
+    assert (visit.state, visit.cold) == (NodeState.NEW, True)
+    assert index.visit(KEY, 10.5, 2, again=True).state is NodeState.SCARCE
+    assert index.visit(KEY, 11.0, 2, again=False).state is NodeState.KNOWN
     index.commit(KEY, 12.0, (7, 3), 100)
     node = index.get(KEY)
     assert node == Node(11_000_000, uniq=7, fs_size=3, body_start=100, uses=2, exists=1)
@@ -264,8 +264,8 @@ def test_an_error_is_remembered_for_a_while(engine: str, zones: Make) -> None:
     index.visit(KEY, 1.0, 1, again=False)
     index.remember(KEY, None, 502, 5)
     visit = index.visit(KEY, 5.0, 1, again=False)
-    assert visit.state is State.KNOWN and visit.node.error == 502
-    assert index.visit(KEY, 6.0, 1, again=False).state is State.NEW
+    assert visit.state is NodeState.KNOWN and visit.node.error == 502
+    assert index.visit(KEY, 6.0, 1, again=False).state is NodeState.NEW
 
 
 @engines
@@ -275,8 +275,8 @@ def test_a_full_index(engine: str, zones: Make) -> None:
     for n, key in enumerate(keys[:-1]):
         assert index.add(key, float(n + 1), 1)
     assert not index.add(keys[-1], 1.0, 1)
-    assert index.visit(keys[-1], 1.0, 1, again=False).state is State.FULL
-    assert index.head() == Head(most, most, most - most // 8)
+    assert index.visit(keys[-1], 1.0, 1, again=False).state is NodeState.FULL
+    assert index.head() == IndexTotals(most, most, most - most // 8)
     index.requeue(keys[0], most + 10.0)
     oldest = index.oldest()
     assert oldest is not None and oldest[0] == keys[1]
@@ -301,7 +301,7 @@ def random_step(chance: random.Random, now: float) -> Step:
     lock_time = chance.choice([None, ticks, ticks - 500, 0])
     steps: list[Step] = [
         lambda x: x.visit(md5, now, number, again=bool(number % 2)).state,
-        lambda x: x.found(md5, 100, number, number),
+        lambda x: x.note_file(md5, 100, number, number),
         lambda x: x.lock(md5, ticks, 500),
         lambda x: x.is_locked(md5, ticks),
         lambda x: x.claim(md5),

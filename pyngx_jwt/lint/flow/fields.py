@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
-from ...gateway.conf import Field, GatewayConf
+from ...gateway.conf import GatewayConf, SentHeader
 from ...http.template import Template
 from ..model.block import Block
 from .flow import flow_of
@@ -101,7 +101,7 @@ def protocols(block: Block) -> list[type[GatewayConf]]:
     return [conf for conf in confs if issubclass(conf, GatewayConf)]
 
 
-def own_fields(block: Block, kind: type[GatewayConf]) -> list[Field]:
+def own_fields(block: Block, kind: type[GatewayConf]) -> list[SentHeader]:
     """What a level itself sets, by a protocol's directive."""
     return [*block[kind].fields] if block.given(_setter(kind)) else []
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from ...http.level import Level
 from ...http.template import Template
-from ...jwt import KeySet, Policy
+from ...jwt import KeySet, TokenPolicy
 from ...modules.auth_jwt import Dialect, dialect_of
-from ...modules.auth_jwt.conf import KeyName, Required, TokenConf
-from ...modules.auth_jwt.gate import Plan
-from ...modules.auth_jwt.sources import Sources
+from ...modules.auth_jwt.conf import TokenConf
+from ...modules.auth_jwt.demands import Required
+from ...modules.auth_jwt.plan import Plan
+from ...modules.auth_jwt.sources import KeyName, Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Auth:
         return self.conf.required
 
     @property
-    def policy(self) -> Policy | None:
+    def policy(self) -> TokenPolicy | None:
         """What a token is held against, None where tokens are no matter."""
         keyring = self.plan.keyring if self.plan is not None else None
         return keyring.policy if keyring is not None else None

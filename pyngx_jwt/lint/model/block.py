@@ -10,7 +10,7 @@ from ...conf.context import Context, Contexts
 from ...conf.directive import Conf
 from ...conf.parse import Statement
 from ...gateway.cache_conf import CachedConf
-from ...gateway.conf import GatewayConf, Target, gateway_of
+from ...gateway.conf import GatewayConf, PassTarget, gateway_of
 from ...http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER, SERVER_IF, UPSTREAM
 from ...http.level import Level
 from ...http.listen import Listen
@@ -207,7 +207,7 @@ class Block:
         return self.auth.demanded and not lets_in
 
     @cached_property
-    def target(self) -> Target | None:
+    def target(self) -> PassTarget | None:
         """Where requests are passed to by this block itself, None if they are not."""
         return self.gateway.target
 

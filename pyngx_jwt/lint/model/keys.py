@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ...conf.parse import Statement
 from ...http.subrequest import no_request
-from ...jwt import Json, Key, KeySet, Policy
+from ...jwt import Json, Key, KeySet, TokenPolicy
 from ...jwt.encoding import decode_json
 from ...jwt.limits import LIMITS
 from ...modules.auth_jwt import DIALECTS
@@ -85,7 +85,7 @@ class KeySource:
         return allowed
 
 
-def policy_of(block: Block) -> Policy:
+def policy_of(block: Block) -> TokenPolicy:
     """What a block with keys holds tokens against."""
     policy = block.auth.policy
     assert policy is not None

@@ -17,7 +17,7 @@ from ...errors import ConfError
 from ...modules.auth_jwt import (
     DEFAULT,
     DIALECTS,
-    Choice,
+    DialectChoice,
     MixedDialects,
     choose_dialect,
     warn_of_unreadable,
@@ -53,7 +53,7 @@ class Analysis:
     scope: Scope
     collector: Collector
     texts: Texts
-    choice: Choice
+    choice: DialectChoice
     by_name: dict[str, list[tuple[ConfBlock, Statement]]] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
 
@@ -89,13 +89,13 @@ def analyse(options: Options, files: ConfFiles, target: TargetServer) -> Analysi
     return Analysis(options, root, scope, collector, texts, choice)
 
 
-def _choose(options: Options, files: ConfFiles, collector: Collector) -> Choice:
+def _choose(options: Options, files: ConfFiles, collector: Collector) -> DialectChoice:
     try:
         return choose_dialect(options, files)
     except ConfError as error:
         collector.failed(error, None)
         dialect = error.witnesses[0].dialect if isinstance(error, MixedDialects) else DEFAULT
-        return Choice(dialect, DIALECTS)
+        return DialectChoice(dialect, DIALECTS)
 
 
 def _finish(root: ConfBlock, scope: Scope, collector: Collector, target: TargetServer) -> None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.auth_jwt.dialect import Dialect, Keyless
+from ...modules.auth_jwt.dialect import Dialect, WithoutKeys
 from ...modules.auth_jwt.settings import JwtConf
 from ..finding import Severity
 from ..model.block import Block
@@ -64,9 +64,9 @@ def _hint(dialect: Dialect) -> str:
 
 
 def _outcome(dialect: Dialect, *, is_unsigned: bool) -> str:
-    if dialect.keyless is Keyless.ADMITS:
+    if dialect.keyless is WithoutKeys.ADMITS:
         message = "TeslaGov's module admits every request"
         return message if is_unsigned else f"{message}, and pyngx does not start"
-    if dialect.keyless is Keyless.STOPS:
+    if dialect.keyless is WithoutKeys.STOPS:
         return "nginx does not start"
     return "tokens with any signature are accepted" if is_unsigned else "every token is refused"

@@ -1,17 +1,17 @@
 """Validates JSON Web Tokens, in the words of whichever nginx module a configuration is for.
 
-dialects: those modules, each in a file with its directives, what they mean, as a plan, and what
-sets it apart, as a value (dialect); and which one it is.  conf, settings: what they share.
-sources, keyring, sharing, secrets, revocation: keys.  conditions: the language of kjdev's module.
-gate, demands, wire, words, variables, watch: requests.
+dialects: those modules, each in a file with its directives, their meaning, as a plan, and its
+differences from the others, as a value (dialect); and which one applies.  conf, settings: what
+they share.  sources, keyring, level_keys, sharing, secrets, revocation: keys.  conditions: the
+language of kjdev's module.  plan, gate, demands, contexts, wire, words, variables, watch: requests.
 """
 
 from __future__ import annotations
 
-from .dialect import Choice, Dialect, dialect_of
+from .dialect import Dialect, DialectChoice, dialect_of
 from .dialects import DEFAULT, DIALECTS, MixedDialects, choose_dialect
 from .readable import warn_of_unreadable
-from .reading import Known
+from .reading import KnownDialects
 from .settings import jwt_settings
 
 JWT_MODULES = (*(dialect.module for dialect in DIALECTS), jwt_settings)
@@ -20,9 +20,9 @@ __all__ = [
     "DEFAULT",
     "DIALECTS",
     "JWT_MODULES",
-    "Choice",
     "Dialect",
-    "Known",
+    "DialectChoice",
+    "KnownDialects",
     "MixedDialects",
     "choose_dialect",
     "dialect_of",

@@ -1,7 +1,7 @@
 """The requirement language of kjdev's module: from the words of a configuration to demands.
 
-What a requirement means is in ``jwt.requirements``; here is how it is written, and what becomes
-of values that are no JSON, or that variables tell for each request.
+What a requirement means is in ``jwt.requirements``; here is how it is written, and how
+values are read that are not JSON, or that depend on the request.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ...http.template import Template
 from ...jwt import (
     Json,
     Reason,
-    Refusal,
     Requirement,
+    TokenRefusal,
     Verified,
     find,
     parse_operator,
@@ -36,14 +36,14 @@ from ...jwt.requirements import (
     Step,
     missing,
 )
-from .demands import Demand, Denial
+from .demands import Denial, RequestDemand
 
 JSON = "json="
 LIMITS = "(*LIMIT_MATCH=10000)(*LIMIT_DEPTH=5000)"
 NOWHERE: tuple[Step, ...] = (0,)  # neither claims nor header are arrays
 
 
-class Nesting(NamedTuple):
+class NestedNames(NamedTuple):
     """What parts and quotes the names of nested members; an empty delimiter: nothing does."""
 
     delimiter: str = ""
@@ -54,10 +54,10 @@ class Nesting(NamedTuple):
         return split_name(name, self.delimiter, self.mark) if self.delimiter else (name,)
 
 
-class Surroundings(Protocol):
+class ConditionConf(Protocol):
     """What the level of a requirement says."""
 
-    nesting: Nesting
+    nesting: NestedNames
     auth_jwt_leeway: int
 
 
@@ -167,14 +167,14 @@ def _compiled(pattern: str) -> Match:
     return match
 
 
-def fixed_requirement(demand: MemberDemand, conf: Surroundings) -> Requirement | Broken:
+def fixed_requirement(demand: MemberDemand, conf: ConditionConf) -> Requirement | Broken:
     """The demand of a value without variables."""
-    return _made(demand, conf, demand.expected.text, lambda expected: demand.match)
+    return _requirement(demand, conf, demand.expected.text, lambda expected: demand.match)
 
 
 class Broken(NamedTuple):
-    """A requirement whose value cannot be used: nothing meets it.  A member that is missing is
-    told first, if it is known which one that is."""
+    """A requirement whose value cannot be used: nothing meets it.  A missing member is
+    reported first, if its path is known."""
 
     text: str
     name: str = ""
@@ -185,15 +185,15 @@ class Broken(NamedTuple):
     def key(self) -> str:
         return repr(self)
 
-    def refusal(self, header: dict[str, Json], claims: dict[str, Json]) -> Refusal:
+    def refusal(self, header: dict[str, Json], claims: dict[str, Json]) -> TokenRefusal:
         members = header if self.in_header else claims
         if self.path is not None and find(members, self.path) is MISSING:
             return missing(self.name, in_header=self.in_header)
-        return Refusal(Reason.CLAIM, self.text, {"error": self.text})
+        return TokenRefusal(Reason.CLAIM, self.text, {"error": self.text})
 
 
-def _place(demand: MemberDemand, conf: Surroundings) -> tuple[str, tuple[Step, ...]]:
-    """The name by which a member is told, and what leads to it."""
+def _place(demand: MemberDemand, conf: ConditionConf) -> tuple[str, tuple[Step, ...]]:
+    """The name of a member in the log, and its path."""
     if demand.path is None:
         path = conf.nesting.path(utf8(demand.field))
         return demand.field, NOWHERE if path is None else path
@@ -202,8 +202,8 @@ def _place(demand: MemberDemand, conf: Surroundings) -> tuple[str, tuple[Step, .
     return demand.field, demand.path
 
 
-def _made(
-    demand: MemberDemand, conf: Surroundings, text: str, match: Callable[[Json], Match | None]
+def _requirement(
+    demand: MemberDemand, conf: ConditionConf, text: str, match: Callable[[Json], Match | None]
 ) -> Requirement | Broken:
     """The requirement with this value; `match` makes an expression of the value."""
     name, path = _place(demand, conf)
@@ -220,12 +220,12 @@ def _made(
         fault = f"failed to json load {kind} requirement: {name}"
         return Broken(fault, name, path, in_header)
     try:
-        found = match(expected)
+        expression = match(expected)
     except ValueError as error:
         return Broken(str(error), name, path, in_header)
     if not in_header:
         expected = with_leeway(path, expected, conf.auth_jwt_leeway)
-    return Requirement(name, path, demand.operator, expected, in_header, found, _shown(text))
+    return Requirement(name, path, demand.operator, expected, in_header, expression, _shown(text))
 
 
 def _shown(text: str) -> str:
@@ -235,27 +235,27 @@ def _shown(text: str) -> str:
         return text
 
 
-def varying_demand(demand: MemberDemand, conf: Surroundings, level: Level) -> Demand:
-    """The demand of a value that is told for each request."""
-    tell = demand.expected.bind(level.variables)
+def varying_demand(demand: MemberDemand, conf: ConditionConf, level: Level) -> RequestDemand:
+    """The demand of a value that depends on the request."""
+    value_of = demand.expected.bind(level.variables)
     is_match = demand.match is None and parse_operator(demand.operator)[0] == MATCH
     absent = Broken(f"require variable specified was not provided: {demand.expected.text}")
 
     def match(expected: Json) -> Match | None:
-        return _told_expression(expected) if is_match else demand.match
+        return _varying_expression(expected) if is_match else demand.match
 
     def check(r: Request, token: Verified) -> Denial | None:
-        text = tell(r)
-        requirement = _made(demand, conf, text, match) if text else absent
+        text = value_of(r)
+        requirement = _requirement(demand, conf, text, match) if text else absent
         refusal = requirement.refusal(token.header, token.claims)
         return None if refusal is None else Denial(401, refusal)
 
     directive = f"auth_jwt_require_{'header' if demand.in_header else 'claim'}"
     words = (demand.field, demand.operator, demand.expected.text)
-    return Demand(directive, words, check)
+    return RequestDemand(directive, words, check)
 
 
-def _told_expression(expected: Json) -> Match | None:
+def _varying_expression(expected: Json) -> Match | None:
     """None for what is no text: nothing matches it.  Raises ValueError for what is no
     expression."""
     if not isinstance(expected, str):

@@ -6,32 +6,17 @@ reader of a configuration may ask.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ...conf.directive import Conf, directive, own, seconds, slot
 from ...errors import ConfError
 from ...http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ...http.template import Template
-from .sources import JWKS, KeyForm, Sources
-
-if TYPE_CHECKING:
-    from .gate import Gate
+from .demands import Required
+from .gate import Gate
+from .sources import JWKS, KeyForm, KeyName, Sources
 
 INSIDE = EVERYWHERE | LIMIT_EXCEPT
-
-
-class KeyName(NamedTuple):
-    """A file or URI with keys, and the form that they have there."""
-
-    text: Template
-    form: KeyForm
-
-
-class Required(NamedTuple):
-    """One auth_jwt_require: the status that answers if a value is empty or "0"."""
-
-    values: tuple[Template, ...]
-    status: int
 
 
 class Compared(NamedTuple):
@@ -124,7 +109,7 @@ class TokenConf(Conf):
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody who wrote this expects tokens to be validated, compiled or not."""
+        """Whether the directives show that tokens are expected to be validated, compiled or not."""
         return False
 
     @property

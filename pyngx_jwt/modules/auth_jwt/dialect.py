@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...http.module import AnyModule
-from ...jwt import Policy
+from ...jwt import TokenPolicy
 from .conf import TokenConf
 from .words import Words
 
@@ -92,7 +92,7 @@ def by_name(statement: Statement, facts: Facts) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DialectMark:
     """Statements that speak for a dialect.  Of weak marks the lowest rank counts first."""
 
     directives: frozenset[str]  # none: any
@@ -107,7 +107,7 @@ class Mark:
         return None if words is None else clue(statement, words)
 
 
-class Keyless(Enum):
+class WithoutKeys(Enum):
     """What the nginx module does where tokens are demanded and no keys are named."""
 
     REFUSES = "refuses"  # or, with "pyngx_allow_unsigned", accepts
@@ -122,15 +122,15 @@ class Dialect:
     name: str
     project: str
     module: AnyModule
-    policy: Policy  # what is demanded of tokens where no directive says otherwise
+    policy: TokenPolicy  # what is demanded of tokens where no directive says otherwise
     words: Words
     extends: Dialect | None = None  # whose directives and marks it has, too
     target: str = ""  # its name among the servers that "pyngx lint --target" knows
 
     # -- what speaks for it
-    marks: tuple[Mark, ...] = ()  # beside its own directives
-    shared_marks: tuple[Mark, ...] = ()  # count if no mark does for one that shares them
-    weak_marks: tuple[Mark, ...] = ()  # count if there is nothing better
+    marks: tuple[DialectMark, ...] = ()  # beside its own directives
+    shared_marks: tuple[DialectMark, ...] = ()  # count if no mark does for one that shares them
+    weak_marks: tuple[DialectMark, ...] = ()  # count if there is nothing better
     variables: frozenset[str] = frozenset()  # that no other dialect has
     shape: Callable[[Facts], Iterable[Clue]] = lambda facts: ()  # of directives all have
     unsure: str = ""  # printed if only the shape of the directives indicates the dialect
@@ -154,7 +154,7 @@ class Dialect:
     verifies_on_demand: bool = False  # as soon as a variable is asked for
     excused: frozenset[str] = frozenset()  # methods that pass with whatever token
     exempt: frozenset[str] = frozenset()  # methods that need no token
-    keyless: Keyless = Keyless.REFUSES
+    keyless: WithoutKeys = WithoutKeys.REFUSES
     only_pyngx: bool = False  # nginx has no such module
 
     @property
@@ -190,7 +190,7 @@ MOST = 8  # statements that are named
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DialectChoice:
     """The dialect of a configuration, and the evidence for it; ``known`` are all dialects.
 
     ``ambiguous``: NGINX Plus and kjdev's module would both load it.  ``limits``: directives
@@ -223,5 +223,5 @@ class Choice:
 
 def dialect_of(scope: Scope) -> Dialect:
     """The dialect that a configuration is read in."""
-    choice: Choice = scope.things[Choice]
+    choice: DialectChoice = scope.things[DialectChoice]
     return choice.dialect

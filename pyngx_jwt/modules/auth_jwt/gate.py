@@ -6,26 +6,19 @@ What a dialect makes of that is data, its ``Plan``: there is one verifier.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from time import time
 
-from ...http.level import Level
-from ...http.module import AnyModule
-from ...http.request import OK, Request, Settle, Status
-from ...jwt import Reason, Refusal, Token, Verified, Verifier, read
+from ...http.request import Request, Status
+from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier, read
 from ...log import Severity
-from .conf import TokenConf
-from .demands import Demand
+from .contexts import KEY, remember, remembered
 from .keyring import Keyring
-from .settings import JwtConf
+from .plan import Plan
 from .sources import Failure
-from .variables import KEY, remember, remembered
-from .wire import Challenger, FindToken
-from .words import Words, log_refusal
+from .words import log_refusal
 
 Answer = Awaitable[Status | None] | Status | None
 
-NO_TOKEN = Refusal(Reason.MISSING, "")
 # What a token is refused for that would perhaps be accepted if there were more keys.
 KEYLESS = (
     *(Reason.NO_KEY, Reason.UNKNOWN_KID, Reason.SIGNATURE, Reason.DECRYPTION),
@@ -33,35 +26,7 @@ KEYLESS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a level wants of a token, in its dialect."""
-
-    find_token: FindToken
-    keyring: Keyring | None
-    challenge: Challenger
-    words: Words
-    demands: tuple[Demand, ...] = ()
-    enforced: bool = True
-    success: Status | None = OK  # None: other access modules have their say, too
-    no_token: Callable[[Request], Refusal] = lambda r: NO_TOKEN
-    broken_keys: Status = 500  # answers if keys cannot be had
-    no_keys: str = "no keys are configured"
-    # Whether the level cares about this request at all; None: about all of them.
-    applies: Callable[[Request], bool] | None = None
-    # Methods whose requests pass with whatever token, which is looked at nonetheless.
-    excused: frozenset[str] = frozenset()
-    lasting: bool = False  # whether variables tell of the token in other locations, too
-    early: bool = True  # whether they tell of it before the phase in which it is checked
-    before: Callable[[Request], None] | None = None  # runs for each request
-    accepted: Callable[[Request, Verified], None] | None = None
-    # What answers instead of a refusal's status.
-    answer: Callable[[Request, Status], Status] | None = None
-    # Which of several reasons the log is told.
-    explain: Callable[[Request, str, Refusal], Refusal] | None = None
-
-
-Outcome = Verified | Refusal | Failure
+Outcome = Verified | TokenRefusal | Failure
 # Says what an outcome comes to; the verifier is what it is of.
 Decide = Callable[[Request, str, Outcome, "Verifier | Failure"], "Status | None"]
 
@@ -90,7 +55,7 @@ class Gate:
         if not token:
             return self._refuse(r, "", 401, plan.no_token(r))
         if keyring is None:
-            return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, plan.no_keys))
+            return self._refuse(r, token, 401, TokenRefusal(Reason.NO_SOURCE, plan.no_keys))
         now = time()
         if keyring.since <= now < keyring.until:
             verifier = keyring.verifier
@@ -107,9 +72,9 @@ class Gate:
             return self.accept(r, token, outcome)
         if isinstance(outcome, Failure):
             return self._give_up(r, token, outcome)
-        assert isinstance(outcome, Refusal) and isinstance(verifier, Verifier)
+        assert isinstance(outcome, TokenRefusal) and isinstance(verifier, Verifier)
         if outcome.reason is Reason.NO_KEY and not verifier.key_sets:
-            outcome = Refusal(Reason.NO_SOURCE, self.plan.no_keys)
+            outcome = TokenRefusal(Reason.NO_SOURCE, self.plan.no_keys)
         return self._refuse(r, token, 401, outcome)
 
     def _give_up(self, r: Request, token: str, failure: Failure) -> Status | None:
@@ -119,7 +84,7 @@ class Gate:
             r.log(Severity.ERR, f"auth_jwt: {failure.text}")
             return status
         r.log(Severity.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
-        return self._refuse(r, token, 401, Refusal(Reason.NO_SOURCE, failure.text))
+        return self._refuse(r, token, 401, TokenRefusal(Reason.NO_SOURCE, failure.text))
 
     def accept(self, r: Request, token: str, verified: Verified) -> Status | None:
         """Holds a verified token against the demands."""
@@ -140,7 +105,9 @@ class Gate:
         if self.plan.lasting:
             remember(r, None)
 
-    def _refuse(self, r: Request, token: str, status: Status, refusal: Refusal) -> Status | None:
+    def _refuse(
+        self, r: Request, token: str, status: Status, refusal: TokenRefusal
+    ) -> Status | None:
         plan = self.plan
         if refusal.reason is not Reason.CONDITION:
             self._forget(r)
@@ -185,25 +152,25 @@ class Gate:
         self,
         r: Request,
         token: str,
-        outcome: Verified | Refusal,
+        outcome: Verified | TokenRefusal,
         verifier: Verifier,
         now: float,
         decide: Decide,
     ) -> Answer:
         """Other keys may lead to another outcome."""
-        if isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID:
+        if isinstance(outcome, TokenRefusal) and outcome.reason is Reason.UNKNOWN_KID:
             outcome, verifier = self._look_again(r, token, verifier, outcome, now)
             keyring = self.plan.keyring
             assert keyring is not None
-            unknown = isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID
+            unknown = isinstance(outcome, TokenRefusal) and outcome.reason is Reason.UNKNOWN_KID
             if unknown and keyring.may_refresh(r, token, now):
                 return self._refresh(r, token, keyring, outcome, verifier, decide)
         return decide(r, token, outcome, verifier)
 
     def _look_again(
-        self, r: Request, token: str, verifier: Verifier, refusal: Refusal, now: float
-    ) -> tuple[Verified | Refusal, Verifier]:
-        """Perhaps the keys have changed: of an unknown kid nothing else can be told."""
+        self, r: Request, token: str, verifier: Verifier, refusal: TokenRefusal, now: float
+    ) -> tuple[Verified | TokenRefusal, Verifier]:
+        """The keys may have changed: only then an unknown kid is refused."""
         keyring = self.plan.keyring
         assert keyring is not None
         newer = keyring.newer(r, token, now)
@@ -216,7 +183,7 @@ class Gate:
         r: Request,
         token: str,
         keyring: Keyring,
-        outcome: Verified | Refusal,
+        outcome: Verified | TokenRefusal,
         verifier: Verifier,
         decide: Decide,
     ) -> Status | None:
@@ -228,15 +195,15 @@ class Gate:
     # -- before the access phase, and without enforcement ----------------------------------
 
     def prepare(self, r: Request) -> Answer:
-        """Finds out what variables tell of a token that is not demanded."""
+        """Verifies a token that is not demanded, for variables."""
         return self.settle(r, True)
 
     def settle(self, r: Request, ends: bool) -> Answer:
-        """Finds out what variables tell of the token before it is due; keys may have to be
-        fetched for that.  If they cannot be had it `ends` the request as the access phase
+        """Verifies the token before it is due, for variables; keys may have to be fetched
+        for that.  If they cannot be had it `ends` the request as the access phase
         would: what depends on a claim is not to be decided without it."""
-        plan, found = self.plan, r.contexts.get(KEY)
-        if plan.keyring is None or r.asks_for_keys or (found and found[0] is r.location):
+        plan, entry = self.plan, r.contexts.get(KEY)
+        if plan.keyring is None or r.asks_for_keys or (entry and entry[0] is r.location):
             return None
         if plan.applies is not None and not plan.applies(r):
             return None
@@ -250,7 +217,7 @@ class Gate:
     ) -> Status | None:
         if not self._lacks_keys(outcome, verifier):
             assert not isinstance(outcome, Failure)
-            self._told(r, outcome)
+            self._shown(r, outcome)
         return None
 
     def _end(
@@ -272,7 +239,9 @@ class Gate:
         keyring = self.plan.keyring
         assert keyring is not None
         return (
-            isinstance(outcome, Refusal) and outcome.reason in KEYLESS and keyring.lacks(verifier)
+            isinstance(outcome, TokenRefusal)
+            and outcome.reason in KEYLESS
+            and keyring.lacks(verifier)
         )
 
     def _is_one_of_several(self, r: Request, outcome: Outcome) -> bool:
@@ -282,7 +251,7 @@ class Gate:
         return r.location.core.satisfy == "any" and status == 401 and plan.answer is None
 
     def peek(self, r: Request) -> Verified | Token | None:
-        """The token as far as variables may tell of it, without waiting for anything.
+        """The token as far as variables may have its values, without waiting for anything.
 
         Where nothing is enforced and no keys are configured it is not verified."""
         plan = self.plan
@@ -293,21 +262,22 @@ class Gate:
             return None
         keyring = plan.keyring
         if keyring is None:
-            limits = r.location.conf(JwtConf).limits
-            return None if plan.enforced else self._told(r, read(text, limits))
+            return None if plan.enforced else self._shown(r, read(text, plan.limits))
         now = time()
         hot = keyring.since <= now < keyring.until
         verifier = keyring.verifier if hot else keyring.at_hand(r, text, now)
         if not isinstance(verifier, Verifier):
             return None
         outcome = verifier.verify(text, now)
-        if isinstance(outcome, Refusal) and outcome.reason is Reason.UNKNOWN_KID:
+        if isinstance(outcome, TokenRefusal) and outcome.reason is Reason.UNKNOWN_KID:
             outcome, _ = self._look_again(r, text, verifier, outcome, now)
-        return None if self._lacks_keys(outcome, verifier) else self._told(r, outcome)
+        return None if self._lacks_keys(outcome, verifier) else self._shown(r, outcome)
 
-    def _told(self, r: Request, outcome: Verified | Token | Refusal) -> Verified | Token | None:
-        """What variables may tell of: a token of which nothing is wanted but what it is."""
-        token = None if isinstance(outcome, Refusal) else outcome
+    def _shown(
+        self, r: Request, outcome: Verified | Token | TokenRefusal
+    ) -> Verified | Token | None:
+        """The token that variables may have the values of: one that meets all demands on itself."""
+        token = None if isinstance(outcome, TokenRefusal) else outcome
         r.contexts[KEY] = (r.location, token)
         if isinstance(token, Verified):
             for demand in self.plan.demands:
@@ -318,14 +288,3 @@ class Gate:
             if self.plan.enforced and self.plan.lasting:
                 remember(r, token)
         return token
-
-
-def settles(module: AnyModule) -> None:
-    """Has what needs claims before the access phase wait for keys that have to be fetched, and
-    end the request without any."""
-
-    @module.settles
-    def settle(conf: TokenConf, level: Level) -> Settle | None:
-        gate = conf.gate
-        keyring = gate.plan.keyring if gate is not None else None
-        return gate.settle if gate is not None and keyring and keyring.has_sources else None

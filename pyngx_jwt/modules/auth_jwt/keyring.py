@@ -7,19 +7,17 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from ...http.contexts import SERVER
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
-from ...jwt import KeySet, Memory, Policy, Refusal, Verifier, read
+from ...jwt import KeySet, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
 from ...log import Severity
-from .conf import KeyName, TokenConf
-from .sources import Failure, KeyFile, KeyRequest, Source, Sources
-from .variables import choosing_keys
+from .contexts import choosing_keys
+from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
 
 FindSource = Callable[[Request], Source]
 VERIFIERS = 64  # that are kept where variables choose the keys
-TOLD = 1000  # sources that are kept of those whose names variables tell
+VARIABLE_SOURCES = 1000  # sources that are kept of those with variables in their names
 
 
 class Keyring:
@@ -46,15 +44,15 @@ class Keyring:
     def __init__(
         self,
         level: Level,
-        policy: Policy,
+        policy: TokenPolicy,
         sources: Iterable[FindSource],
         *,
         reads: bool = False,
         lenient: bool = False,
     ) -> None:
         self._policy, self._find = policy, tuple(sources)
-        self._memory = level.scope.shared(Memory)
-        self._constant = not any(isinstance(find, _Told) for find in self._find)
+        self._memory = level.scope.shared(TokenMemory)
+        self._constant = not any(isinstance(find, VariableSource) for find in self._find)
         self._reads, self._lenient = reads, lenient
         self._sets: tuple[KeySet, ...] = ()
         self._verifiers: dict[tuple[KeySet, ...], Verifier] = {}
@@ -62,7 +60,7 @@ class Keyring:
         self.since = self.until = 0.0
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> TokenPolicy:
         """What tokens are held against."""
         return self._policy
 
@@ -77,12 +75,12 @@ class Keyring:
         sets: list[KeySet] = []
         until = math.inf
         for source in self.sources(r, token):
-            found = _at_hand(r, source, now)
-            if found is None:
+            keys = _at_hand(r, source, now)
+            if keys is None:
                 return None
-            if not self._take(r, found, sets):
-                assert isinstance(found, Failure)
-                return found
+            if not self._take(r, keys, sets):
+                assert isinstance(keys, Failure)
+                return keys
             until = min(until, source.until)
         verifier = self._verifier(sets)
         if self._constant and len(sets) == len(self._find):
@@ -95,21 +93,21 @@ class Keyring:
         sets: list[KeySet] = []
         for source in self.sources(r, token):
             now = time.time()
-            found = _at_hand(r, source, now)
+            keys = _at_hand(r, source, now)
             if isinstance(source, KeyRequest):
                 refreshes = refresh and source.may_refresh(now)
-                if (refreshes or found is None) and _asks_for_keys(r):
+                if (refreshes or keys is None) and _asks_for_keys(r):
                     return _cycle(source)
                 if refreshes:
-                    found = await source.refresh(r)
-                elif found is None:
-                    found = await source.fetch(r)
-                if isinstance(found, KeySet) or not refresh:
-                    r.contexts[source.asked] = found
-            assert found is not None
-            if not self._take(r, found, sets):
-                assert isinstance(found, Failure)
-                return found
+                    keys = await source.refresh(r)
+                elif keys is None:
+                    keys = await source.fetch(r)
+                if isinstance(keys, KeySet) or not refresh:
+                    r.contexts[source.key] = keys
+            assert keys is not None
+            if not self._take(r, keys, sets):
+                assert isinstance(keys, Failure)
+                return keys
         return self._verifier(sets)
 
     def newer(self, r: Request, token: str, now: float) -> Verifier | Failure | None:
@@ -147,32 +145,32 @@ class Keyring:
     def _choose(self, r: Request, token: str) -> list[Source]:
         """None for a token that chooses and cannot be read, or says what cannot be meant: it
         will be refused without them."""
-        seen = read(token, self._policy.limits) if self._reads else None
-        if isinstance(seen, Refusal):
+        unverified = read(token, self._policy.limits) if self._reads else None
+        if isinstance(unverified, TokenRefusal):
             return []
         try:
-            with choosing_keys(r, seen):
+            with choosing_keys(r, unverified):
                 return [find(r) for find in self._find]
         except UnfitName as error:
             r.log(Severity.WARN, f"auth_jwt: {error}")
             return []
 
-    def _take(self, r: Request, found: KeySet | Failure, sets: list[KeySet]) -> bool:
+    def _take(self, r: Request, keys: KeySet | Failure, sets: list[KeySet]) -> bool:
         """Adds the keys; False if that is the end of it."""
-        if isinstance(found, KeySet):
-            sets.append(found)
+        if isinstance(keys, KeySet):
+            sets.append(keys)
             return True
-        if self._lenient and not found.fatal:
-            if found not in r.contexts:
-                r.contexts[found] = True
-                r.log(Severity.ERR, f"auth_jwt: {found.sentence} ({found.text})")
+        if self._lenient and not keys.fatal:
+            if keys not in r.contexts:
+                r.contexts[keys] = True
+                r.log(Severity.ERR, f"auth_jwt: {keys.sentence} ({keys.text})")
             return True
         return False
 
     def _verifier(self, sets: list[KeySet]) -> Verifier:
-        found = tuple(sets)
-        if found != self._sets:  # compared by identity
-            self._sets, self.verifier = found, self._known(found)
+        key_sets = tuple(sets)
+        if key_sets != self._sets:  # compared by identity
+            self._sets, self.verifier = key_sets, self._known(key_sets)
             self.since = self.until = 0.0
         return self.verifier
 
@@ -186,14 +184,14 @@ class Keyring:
 
 
 def _at_hand(r: Request, source: Source, now: float) -> KeySet | Failure | None:
-    found = source.current(r, now)
-    if found is None and isinstance(source, KeyRequest):
-        found = r.contexts.get(source.asked)
-    return found
+    keys = source.current(r, now)
+    if keys is None and isinstance(source, KeyRequest):
+        keys = r.contexts.get(source.key)
+    return keys
 
 
 def _cycle(source: KeyRequest) -> Failure:
-    uri, form = source.asked
+    uri, form = source.key
     text = f"{source.place} is asked for while keys are: cycle"
     return Failure(text, f'failed to load {form}: "{uri}"', fatal=True)
 
@@ -206,56 +204,12 @@ def _asks_for_keys(r: Request) -> bool:
     return at is not None
 
 
-def keyring_of(
-    conf: TokenConf,
-    level: Level,
-    policy: Policy,
-    *,
-    cache: float = 0,
-    reads: bool = False,
-    lenient: bool = False,
-) -> Keyring | None:
-    """The keys of the level's files and requests, files first; None if it has none."""
-    found = sources_of(conf, level, cache)
-    return Keyring(level, policy, found, reads=reads, lenient=lenient) if found else None
-
-
-def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSource, ...]:
-    """The level's files and requests."""
-    sources, full = level.scope.shared(Sources), level.scope.conf_name
-    server = level
-    while server.context is not SERVER and server.outer is not None:
-        server = server.outer
-
-    def file(name: KeyName, told: str) -> Source:
-        if name.text.is_constant:
-            return sources.file(full(told), name.form)
-        return KeyFile(full(told), sources.sets, name.form)
-
-    def location(name: KeyName, told: str) -> Source:
-        if name.text.is_constant:
-            return sources.request(id(server), told, cache, name.form)
-        return KeyRequest(told, 0, sources.sets, name.form)
-
-    return (
-        *(_finder(name, level, file) for name in conf.key_files),
-        *(_finder(name, level, location) for name in conf.key_requests),
-    )
-
-
-def _finder(name: KeyName, level: Level, make: Callable[[KeyName, str], Source]) -> FindSource:
-    if name.text.is_constant:
-        source = make(name, name.text.text)
-        return lambda r: source
-    return _Told(name, level, make)
-
-
 class UnfitName(Exception):
     """A token that chooses keys says what is no part of a name."""
 
 
-class _Told:
-    """Finds a source whose name variables tell; those used last are kept."""
+class VariableSource:
+    """Finds a source with variables in its name; those used last are kept."""
 
     __slots__ = ("_known", "_make", "_name", "_of_token", "_tell")
 
@@ -263,9 +217,9 @@ class _Told:
         self._name, self._make = name, make
         self._tell = name.text.bind(level.variables)
         self._of_token = [
-            (told, level.variables.resolve(told))
-            for told in name.text.names
-            if told.startswith("jwt_")
+            (variable, level.variables.resolve(variable))
+            for variable in name.text.names
+            if variable.startswith("jwt_")
         ]
         self._known: dict[str, Source] = {}
 
@@ -273,15 +227,15 @@ class _Told:
         for name, get in self._of_token:
             if _UNFIT.search(get(r) or ""):
                 raise UnfitName(f'"${name}" of the token is no part of "{self._name.text.text}"')
-        told, known = self._tell(r), self._known
-        source = known.pop(told, None)
+        text, known = self._tell(r), self._known
+        source = known.pop(text, None)
         if source is None:
-            if len(known) >= TOLD:
+            if len(known) >= VARIABLE_SOURCES:
                 del known[next(iter(known))]
-            source = self._make(self._name, told)
-        known[told] = source  # the latest stands last
+            source = self._make(self._name, text)
+        known[text] = source  # the latest stands last
         return source
 
 
-# What leads out of a folder, or ends the name: anybody can make up a token.
+# Values that lead out of a directory, or end the name: any client can make up a token.
 _UNFIT = re.compile(r"(?:^|/)\.\.(?:/|\Z)|[?#]")

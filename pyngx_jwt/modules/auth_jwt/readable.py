@@ -37,8 +37,8 @@ def check_readable(scope: Scope, user: User) -> None:
 
 
 def warn_of_unreadable(scope: Scope, user: User) -> None:
-    """Warns of files that the user cannot read.  What is looked at may be a copy, and where that
-    is says nothing: so only of those whose folder is no hindrance."""
+    """Warns of files that the user cannot read.  The configuration may be a copy in a directory
+    of another user: so only of files whose directory the user can search."""
     for text, statement in _unreadable(scope, user, by_themselves=True):
         scope.statement = statement
         scope.warn(text)
@@ -52,7 +52,7 @@ def _unreadable(
         *scope.shared(Sources).usable_files,
         *scope.shared(RevocationFiles).files,
     ]
-    found: list[tuple[str, Statement | None]] = []
+    unreadable: list[tuple[str, Statement | None]] = []
     name = _name_of(user)
     with _acting_as(user) as acting:
         for file in files if acting else ():
@@ -65,8 +65,8 @@ def _unreadable(
                 ):
                     continue
                 what = f"cannot be read by the user of the workers, {name} {errno_text(error)}"
-                found.append((f'auth_jwt: "{file.path}" {what}', file.statement))
-    return found
+                unreadable.append((f'auth_jwt: "{file.path}" {what}', file.statement))
+    return unreadable
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from ...conf.scope import Scope
 from ...core.module import AnyModule
 from ...errors import ConfError
 from ...http.level import Level
-from .dialect import Choice, Dialect
+from .dialect import Dialect, DialectChoice
 from .dialects import DIALECTS, choose_dialect, foreign_directive
 from .settings import jwt_settings, prepare_key_sets
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownDialects:
     """Among the things of a scope: the dialects to choose from, if not those of this package."""
 
     dialects: tuple[Dialect, ...]
@@ -26,11 +26,11 @@ class Known:
 @jwt_settings.before_read
 def choose(scope: Scope) -> None:
     """Finds out the dialect, unless that has been done; the other dialects' modules go."""
-    if Choice not in scope.things:
-        known: Known | None = scope.things.get(Known)
+    if DialectChoice not in scope.things:
+        known: KnownDialects | None = scope.things.get(KnownDialects)
         dialects = known.dialects if known is not None else DIALECTS
-        scope.things[Choice] = choose_dialect(scope.options, scope.files, dialects)
-    choice: Choice = scope.things[Choice]
+        scope.things[DialectChoice] = choose_dialect(scope.options, scope.files, dialects)
+    choice: DialectChoice = scope.things[DialectChoice]
     scope.modules = tuple(_modules_with(choice.dialect, scope.modules))
     prepare_key_sets(scope, choice)
 
@@ -47,13 +47,13 @@ def _modules_with(dialect: Dialect, modules: tuple[AnyModule, ...]) -> Iterator[
 
 @jwt_settings.understanding
 def describe_dialect(scope: Scope) -> str:
-    choice: Choice = scope.things[Choice]
+    choice: DialectChoice = scope.things[DialectChoice]
     return choice.text
 
 
 @jwt_settings.unknown
 def advise(statement: Statement, level: Level) -> bool:
     """A directive of another dialect, or of no module, is an error that names its like."""
-    if advice := foreign_directive(statement.name, level.scope.things[Choice]):
+    if advice := foreign_directive(statement.name, level.scope.things[DialectChoice]):
         raise ConfError(advice)
     return False

@@ -25,7 +25,7 @@ class RevocationFile:
     def __init__(self, path: str, in_header: bool, statement: Statement | None) -> None:
         self.name, self._path, self.in_header = path, path.encode("latin-1"), in_header
         self.statement = statement  # that names it first
-        self._bad = ""  # what is wrong with it, as the log has been told
+        self._bad = ""  # the fault that has been logged
         self._found = Revocation(in_header, {})
         self._identity: tuple[int, int, int] | None = None
         self._until = 0.0

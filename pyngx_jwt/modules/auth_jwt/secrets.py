@@ -36,14 +36,14 @@ def parse_key(source: bytes, *, limits: Limits) -> KeySet:
 
 
 def _is_jwk(source: bytes, limits: Limits) -> bool:
-    """Whether it is a JWK, or a set of them: often public, and then everybody's secret."""
+    """Whether it is a JWK, or a set of them: often public, which a secret must not be."""
     if source.lstrip()[:1] != b"{":
         return False
     try:
-        found = decode_json(source, limits.depth)
+        document = decode_json(source, limits.depth)
     except ValueError:
         return False
-    return isinstance(found, dict) and ("kty" in found or "keys" in found)
+    return isinstance(document, dict) and ("kty" in document or "keys" in document)
 
 
 def parse_line(source: bytes, *, limits: Limits) -> KeySet:
@@ -77,23 +77,23 @@ def here(path: str) -> str:
 def fixed(octets: bytes, scope: Scope, directive: str, form: KeyForm = KEY) -> FindSource:
     """A key of the configuration itself; raises ConfError.  A weak one is a warning."""
     try:
-        found = form.parse(octets, limits=scope.shared(Sources).sets.limits)
+        key_set = form.parse(octets, limits=scope.shared(Sources).sets.limits)
     except KeySetError as error:
         raise ConfError(f'"{directive}" cannot be used: {error}') from None
-    for warning in found.warnings:
+    for warning in key_set.warnings:
         scope.warn(f"auth_jwt: {directive}: {warning}")
-    source = FixedKeys(found, directive)
+    source = FixedKeys(key_set, directive)
     return lambda r: source
 
 
 def unusable(reason: str) -> FindSource:
-    """A key that lets nobody pass, for those who go on after the error about it."""
+    """A key that verifies no token, for lint, which continues after the error about it."""
     source = FixedKeys(Failure(reason, reason), "auth_jwt_key")
     return lambda r: source
 
 
 def find_file(find: FindSource) -> KeyFile:
-    """The file behind what from_file() made."""
+    """The file of a source from from_file()."""
     source = find(no_request())
     assert isinstance(source, KeyFile)
     return source

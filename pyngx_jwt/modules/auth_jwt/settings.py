@@ -15,8 +15,8 @@ from ...errors import ConfError
 from ...http.contexts import EVERYWHERE, HTTP
 from ...http.level import Level
 from ...http.module import Module
-from ...jwt import Limits, Policy, Presence
-from .dialect import Choice
+from ...jwt import Limits, Presence, TokenPolicy
+from .dialect import DialectChoice
 from .sources import Sources
 
 LIMITS = Limits()
@@ -25,12 +25,12 @@ LIMITS = Limits()
 def _limit(parse: Callable[[str], int], default: int, doc: str, shown: str | None = None) -> int:
     def parse_limit(name: str, text: str) -> int:
         try:
-            found = parse(text)
+            limit = parse(text)
         except ValueError:
-            found = 0
-        if not found:
+            limit = 0
+        if not limit:
             raise ConfError(f'"{name}" directive invalid value')
-        return found
+        return limit
 
     kind = "size" if parse is parse_size else "number"
     return slot(default, parse_limit, HTTP, doc, syntax=kind, shown=shown)
@@ -100,19 +100,19 @@ def declare_dialects(names: Iterable[str]) -> None:
     JwtConf.declare("pyngx_jwt_dialect", cast(Declaration, slot_of))
 
 
-def prepare_key_sets(scope: Scope, choice: Choice) -> None:
+def prepare_key_sets(scope: Scope, choice: DialectChoice) -> None:
     """Makes limits count that are yet to be read: key files are read as soon as they are named.
-    Errors are left to whoever runs the directives."""
+    Errors are reported when the directives are run."""
     conf = JwtConf(scope)
     for statement in choice.limits:
-        found = JwtConf.directives.get(statement.name)
-        if found is not None and len(statement.args) == 1:
+        directive = JwtConf.directives.get(statement.name)
+        if directive is not None and len(statement.args) == 1:
             with suppress(ConfError):
-                found.set(conf, *statement.args)
+                directive.set(conf, *statement.args)
     scope.shared(Sources).sets.limits = conf.limits
 
 
-def policy_with(policy: Policy, level: Level) -> Policy:
+def policy_with(policy: TokenPolicy, level: Level) -> TokenPolicy:
     """A dialect's policy with these settings."""
     nbf = policy.nbf if level[JwtConf].pyngx_jwt_validate_nbf else Presence.IGNORED
     return replace(policy, nbf=nbf, limits=level[JwtConf].limits)

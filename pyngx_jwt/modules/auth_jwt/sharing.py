@@ -1,7 +1,7 @@
 """Whether what a location answers can depend on the request that asks.
 
 NGINX Plus asks a key location once for each request.  To ask less often is right only if all
-requests would be told the same: one tenant's keys must not come to serve another's.
+requests would get the same response: one tenant's keys must not come to serve another's.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _rewrites(location: Location) -> bool:
 
 
 def _asks_the_same(location: Location) -> bool:
-    """Whether the upstream is asked the same, or a cache answers all from one entry."""
+    """Whether the upstream gets the same request, or a cache answers all from one entry."""
     conf = gateway_of(location.core.level)
     if conf is None or conf.target is None or conf.target.url is None:
         return False

@@ -21,6 +21,7 @@ from ...conf.scope import Scope
 from ...http.body import KeptBody
 from ...http.request import Location, Request
 from ...http.subrequest import Kept, subrequest
+from ...http.template import Template
 from ...jwt import KeySet, KeySetError, Limits, NoUsableKey
 from ...log import Severity, errno_text
 from .sharing import shared_location
@@ -54,6 +55,13 @@ class KeyForm(NamedTuple):
 JWKS = KeyForm("jwks", KeySet.parse)
 
 
+class KeyName(NamedTuple):
+    """A file or URI with keys, and the form that they have there."""
+
+    text: Template
+    form: KeyForm
+
+
 class Failure(NamedTuple):
     """Why a source has no keys; `sentence` is what kjdev's module says of it.  Fatal is what
     other sources do not make up for, `unreadable` an answer that says nothing of keys, `kept`
@@ -66,7 +74,7 @@ class Failure(NamedTuple):
     kept: bool = False
 
 
-Found = KeySet | Failure
+Keys = KeySet | Failure
 NOTHING = Failure("")
 
 
@@ -80,22 +88,22 @@ class KeySets:
     def parse(self, octets: bytes, form: KeyForm, place: str, report: Report) -> KeySet:
         """The key set; remarks about a new one are reported.  Raises KeySetError."""
         digest = (form.name, hashlib.sha256(octets).hexdigest())
-        found = self._known.pop(digest, None)
-        if found is None:
-            found = form.parse(octets, limits=self.limits)
-            for remark in found.warnings:
+        key_set = self._known.pop(digest, None)
+        if key_set is None:
+            key_set = form.parse(octets, limits=self.limits)
+            for remark in key_set.warnings:
                 report(f"auth_jwt: {place}: {remark}")
-        self._known[digest] = found  # the latest stands last
+        self._known[digest] = key_set  # the latest stands last
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
-        return found
+        return key_set
 
 
 class KeyFile:
     """Keys in a file, read again when the file has changed."""
 
     __slots__ = (
-        *("_bad", "_form", "_found", "_identity", "_path", "_sentence", "_sets", "_since"),
+        *("_bad", "_form", "_keys", "_identity", "_path", "_sentence", "_sets", "_since"),
         *("place", "statement", "until"),
     )
 
@@ -105,7 +113,7 @@ class KeyFile:
         self.statement: Statement | None = None  # that names it first
         self._sentence = f'failed to load {form.name} file: "{path}"'
         self._since = self.until = 0.0
-        self._found: Found = NOTHING
+        self._keys: Keys = NOTHING
         self._identity: tuple[int, int, int] | None = None
         self._bad = 0.0  # since when, if keys from before are still used
 
@@ -120,7 +128,7 @@ class KeyFile:
         """Reads the file with the configuration; what is wrong with it, None if nothing is."""
         self.statement = self.statement or scope.statement
         self._look(time.time(), scope.warn, scope.warn)
-        return self._found if isinstance(self._found, Failure) else None
+        return self._keys if isinstance(self._keys, Failure) else None
 
     @property
     def path(self) -> str:
@@ -135,16 +143,16 @@ class KeyFile:
     @property
     def key_set(self) -> KeySet | None:
         """What was in the file when it was last looked at, None if it was of no use."""
-        return self._found if isinstance(self._found, KeySet) else None
+        return self._keys if isinstance(self._keys, KeySet) else None
 
-    def current(self, r: Request, now: float) -> Found:
+    def current(self, r: Request, now: float) -> Keys:
         """What is in the file; it is looked at not more than once in a second."""
         if not self._since <= now < self.until:
             self._since, self.until = now, now + LOOK
             self._look(
                 now, lambda text: r.log(Severity.WARN, text), lambda text: r.log(Severity.ERR, text)
             )
-        return self._found
+        return self._keys
 
     def look_again(self) -> None:
         """Has the next request look at the file."""
@@ -160,7 +168,7 @@ class KeyFile:
                 return
             with open(self._path, "rb") as file:
                 octets = file.read(self._sets.limits.set_size + 1)
-            self._found = self._sets.parse(octets, self._form, self.place, report)
+            self._keys = self._sets.parse(octets, self._form, self.place, report)
         except OSError as error:
             self._fail(errno_text(error), now, complain, lasts=error.errno not in GONE)
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
@@ -175,8 +183,8 @@ class KeyFile:
         failure = Failure(f"{self.place} cannot be used: {reason}", self._sentence)
         self._identity = None
         is_over = self._bad and now - self._bad >= LOOK and not lasts
-        if not isinstance(self._found, KeySet) or is_over:
-            self._found = failure
+        if not isinstance(self._keys, KeySet) or is_over:
+            self._keys = failure
         elif not self._bad:
             self._bad = now
             complain(f"auth_jwt: {failure.text}; its last keys are still used")
@@ -194,9 +202,9 @@ class KeyRequest:
         "_args",
         "_fetching",
         "_form",
-        "_found",
         "_good",
         "_is_bad",
+        "_keys",
         "_lifetime",
         "_location",
         "_refreshed",
@@ -205,20 +213,20 @@ class KeyRequest:
         "_shared",
         "_since",
         "_uri",
-        "asked",
+        "key",
         "place",
         "until",
     )
 
     def __init__(self, uri: str, cache: float, sets: KeySets, form: KeyForm = JWKS) -> None:
         self._uri, _, self._args = uri.partition("?")
-        self.asked = (uri, form.name)  # in r.contexts: what this was answered for the request
+        self.key = (uri, form.name)  # in r.contexts: what this was answered for the request
         self.place = f'key request "{self._uri}"'
         self._sets, self._form = sets, form
         self._lifetime = cache or LOOK
         self._shared = True if cache else None  # None: not known yet
         self._location: Location | None = None  # the one by which it is shared
-        self._found: Found = NOTHING
+        self._keys: Keys = NOTHING
         self._since = self.until = 0.0
         self._good: tuple[KeySet, float] | None = None  # the last keys, and until when they may do
         self._is_bad = False  # whether they have outlived an answer
@@ -226,23 +234,23 @@ class KeyRequest:
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
-    def current(self, r: Request, now: float) -> Found | None:
+    def current(self, r: Request, now: float) -> Keys | None:
         """What is at hand, None if it has to be fetched."""
-        return self._found if self._since <= now < self.until else None
+        return self._keys if self._since <= now < self.until else None
 
     def stand_in(self, octets: bytes | None) -> None:
         """From now on this is what the location answered, where it cannot be asked; None: a set
         without keys.  Raises KeySetError."""
-        self._found = KeySet.of((), self.place)
+        self._keys = KeySet.of((), self.place)
         if octets is not None:
-            self._found = self._sets.parse(octets, self._form, self.place, lambda text: None)
+            self._keys = self._sets.parse(octets, self._form, self.place, lambda text: None)
         self._since, self.until = -math.inf, math.inf
 
     def may_refresh(self, now: float) -> bool:
         """Whether it is time to ask past caches, or that is being done."""
         return self._refreshing is not None or not 0 <= now - self._refreshed < REFRESH
 
-    async def fetch(self, r: Request) -> Found:
+    async def fetch(self, r: Request) -> Keys:
         """The location's answer."""
         if self._shared is None:
             self._location = shared_location(r, self._uri, self._args)
@@ -251,9 +259,9 @@ class KeyRequest:
             if self._fetching is None:  # a task of its own: others wait for it even if r is gone
                 self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
             await asyncio.shield(self._fetching)
-        return self._found if self._shared else await self._ask_well(r)
+        return self._keys if self._shared else await self._ask_well(r)
 
-    async def refresh(self, r: Request) -> Found:
+    async def refresh(self, r: Request) -> Keys:
         """The answer of the location's upstream, whatever a cache holds.  What is at hand
         meanwhile serves others, and goes on to do so if this fails."""
         if self._refreshing is None:
@@ -262,37 +270,37 @@ class KeyRequest:
                 return await self._ask(r, refresh=True)
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh(r))
         await asyncio.shield(self._refreshing)
-        return self._found
+        return self._keys
 
     async def _fetch(self, r: Request) -> None:
         began = time.time()
         try:
-            found = await self._ask_well(r)
+            keys = await self._ask_well(r)
         finally:
             self._fetching = None
         if self._shared and self._since <= began:  # not if a refresh brought keys meanwhile
-            if isinstance(found, KeySet):
-                self._accept(found)
+            if isinstance(keys, KeySet):
+                self._accept(keys)
             else:
-                self._fail(r, found)
+                self._fail(r, keys)
 
     async def _refresh(self, r: Request) -> None:
         try:
-            found = await self._ask(r, refresh=True)
+            keys = await self._ask(r, refresh=True)
         finally:
             self._refreshing = None
-        if isinstance(found, Failure):
-            r.log(Severity.WARN, f"auth_jwt: {found.text}; the last keys are still used")
+        if isinstance(keys, Failure):
+            r.log(Severity.WARN, f"auth_jwt: {keys.text}; the last keys are still used")
         elif self._shared:
-            self._accept(found)
+            self._accept(keys)
 
-    def _keep(self, found: Found, seconds: float) -> None:
+    def _keep(self, keys: Keys, seconds: float) -> None:
         now = time.time()
-        self._found, self._since, self.until = found, now, now + seconds
+        self._keys, self._since, self.until = keys, now, now + seconds
 
-    def _accept(self, keys: KeySet) -> None:
-        self._good, self._is_bad = (keys, time.time() + max(self._lifetime, GRACE)), False
-        self._keep(keys, self._lifetime)
+    def _accept(self, key_set: KeySet) -> None:
+        self._good, self._is_bad = (key_set, time.time() + max(self._lifetime, GRACE)), False
+        self._keep(key_set, self._lifetime)
 
     def _fail(self, r: Request, failure: Failure) -> None:
         """What cannot be read withdraws no keys: the last ones may do for a while."""
@@ -304,17 +312,17 @@ class KeyRequest:
             r.log(Severity.ERR, f"auth_jwt: {failure.text}; the last keys are still used")
         self._keep(self._good[0], LOOK)
 
-    async def _ask_well(self, r: Request) -> Found:
+    async def _ask_well(self, r: Request) -> Keys:
         """The location's answer; if a cache gives one that is of no use, that of its upstream."""
-        found = await self._ask(r)
-        if isinstance(found, Failure) and found.kept and self.may_refresh(time.time()):
+        keys = await self._ask(r)
+        if isinstance(keys, Failure) and keys.kept and self.may_refresh(time.time()):
             self._refreshed = time.time()
             newer = await self._ask(r, refresh=True)
-            return newer if isinstance(newer, KeySet) else found
-        return found
+            return newer if isinstance(newer, KeySet) else keys
+        return keys
 
-    async def _ask(self, r: Request, *, refresh: bool = False) -> Found:
-        """An answer, in the time there is for it, in a task that ends with whoever waits."""
+    async def _ask(self, r: Request, *, refresh: bool = False) -> Keys:
+        """An answer, in the time there is for it, in a task that ends when its caller does."""
         task = asyncio.get_running_loop().create_task(self._answer(r, refresh))
         try:
             await asyncio.wait([task], timeout=FETCH)
@@ -328,7 +336,7 @@ class KeyRequest:
     def _sentence(self) -> str:
         return f'failed to load {self._form.name}: "{self._uri}"'
 
-    async def _answer(self, r: Request, refresh: bool) -> Found:
+    async def _answer(self, r: Request, refresh: bool) -> Keys:
         sub = await subrequest(
             r,
             self._uri,
@@ -376,16 +384,16 @@ def _fault(sub: Request, sink: Kept, most: int) -> str:
 class FixedKeys:
     """Keys that the configuration itself holds."""
 
-    __slots__ = ("_found", "place")
+    __slots__ = ("_keys", "place")
 
     until = math.inf
 
-    def __init__(self, found: Found, place: str) -> None:
-        self._found, self.place = found, place
+    def __init__(self, keys: Keys, place: str) -> None:
+        self._keys, self.place = keys, place
 
-    def current(self, r: Request, now: float) -> Found:
+    def current(self, r: Request, now: float) -> Keys:
         """The keys."""
-        return self._found
+        return self._keys
 
 
 Source = KeyFile | KeyRequest | FixedKeys

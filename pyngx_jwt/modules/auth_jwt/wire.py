@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from ...http.level import Level
 from ...http.request import Request, Status
 from ...http.template import Template, Text
 from .blocks import place_of, warn
 from .conf import TokenConf
-
-FindToken = Callable[[Request], str]
-# What to challenge with: of the request, the token ("" if there is none), and the status,
-# OK for a request that passes.  "" is no challenge.
-Challenger = Callable[[Request, str, Status], str]
+from .plan import Challenger, FindToken
 
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 

@@ -1,5 +1,5 @@
-"""What the log is told of a refusal: the sentence of the dialect's own module, at its level,
-and then which check failed and how."""
+"""The log lines of a refusal: the sentence of the dialect's own module, at its severity, and
+then which check failed and how."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...http.request import Request
-from ...jwt import ALGORITHMS, Json, Reason, Refusal
+from ...jwt import ALGORITHMS, Json, Reason, TokenRefusal
 from ...jwt.encoding import encode_json
 from ...log import Severity
 
 SECRET = 16  # characters from which on something may be worth stealing
 
 
-class Told(NamedTuple):
+class LogLines(NamedTuple):
     """Lines of a module; our reason is added to the last, and stands alone if there is none."""
 
     level: Severity
     lines: tuple[str, ...] = ()
 
 
-Words = Callable[[Refusal], Told]
+Words = Callable[[TokenRefusal], LogLines]
 
 
-def plus_words(refusal: Refusal) -> Told:
+def plus_words(refusal: TokenRefusal) -> LogLines:
     """The sentences of NGINX Plus are not known."""
-    return Told(Severity.INFO)
+    return LogLines(Severity.INFO)
 
 
 _TESLA = {
@@ -39,42 +39,42 @@ _TESLA = {
 NO_HEX = "failed to turn hex key into binary"
 
 
-def tesla_words(refusal: Refusal) -> Told:
+def tesla_words(refusal: TokenRefusal) -> LogLines:
     """TeslaGov's module knows no "nbf"."""
     reason = refusal.reason
     if reason is Reason.NOT_YET_VALID:
-        return Told(Severity.ERR)
+        return LogLines(Severity.ERR)
     if reason is Reason.DATE:
-        return Told(Severity.ERR, () if "nbf" in refusal.facts else ("the JWT has expired",))
+        return LogLines(Severity.ERR, () if "nbf" in refusal.facts else ("the JWT has expired",))
     if reason is Reason.NO_SOURCE and refusal.detail == NO_HEX:
-        return Told(Severity.ERR, (NO_HEX,))
-    return Told(Severity.ERR, (_TESLA.get(reason, "failed to parse JWT"),))
+        return LogLines(Severity.ERR, (NO_HEX,))
+    return LogLines(Severity.ERR, (_TESLA.get(reason, "failed to parse JWT"),))
 
 
 _NO_CONTEXT = "JWT: failed to get jwt from module context"
 
 
-def maxlt_words(refusal: Refusal) -> Told:
+def maxlt_words(refusal: TokenRefusal) -> LogLines:
     """max-lt's module knows no "nbf", and says nothing of auth_jwt_require."""
     reason, facts = refusal.reason, refusal.facts
     alg, exp = facts.get("alg"), facts.get("exp")
     if reason is Reason.EXPIRED and _whole(exp):
-        return Told(Severity.INFO, (f"JWT: the jwt has expired [exp={_whole(exp)}]",))
+        return LogLines(Severity.INFO, (f"JWT: the jwt has expired [exp={_whole(exp)}]",))
     if reason is Reason.CONDITION:
-        return Told(Severity.INFO)
+        return LogLines(Severity.INFO)
     if reason is Reason.NOT_YET_VALID or "nbf" in facts:
-        return Told(Severity.WARN)
+        return LogLines(Severity.WARN)
     if reason in (Reason.EXPIRED, Reason.DATE):
-        return Told(Severity.WARN, (f"JWT: invalid exp date in jwt {_short(exp)}",))
+        return LogLines(Severity.WARN, (f"JWT: invalid exp date in jwt {_short(exp)}",))
     if reason is Reason.ALGORITHM and (alg in ALGORITHMS or alg == "none"):
-        return Told(Severity.WARN, (f"JWT: invalid algorithm in jwt {alg}",))
+        return LogLines(Severity.WARN, (f"JWT: invalid algorithm in jwt {alg}",))
     if reason is Reason.MISSING:
         why = (str(facts["why"]),) if "why" in facts else ()
-        return Told(Severity.WARN, (*why, "JWT: failed to find a jwt", _NO_CONTEXT))
+        return LogLines(Severity.WARN, (*why, "JWT: failed to find a jwt", _NO_CONTEXT))
     if reason is Reason.NO_KEY and str(alg).startswith("HS"):
-        told = f"JWT: {alg} algorithm cannot be used with a PEM key"
-        return Told(Severity.WARN, (told, _NO_CONTEXT))
-    return Told(Severity.WARN, ("JWT: failed to parse jwt", _NO_CONTEXT))
+        sentence = f"JWT: {alg} algorithm cannot be used with a PEM key"
+        return LogLines(Severity.WARN, (sentence, _NO_CONTEXT))
+    return LogLines(Severity.WARN, ("JWT: failed to parse jwt", _NO_CONTEXT))
 
 
 def _whole(value: Json) -> int:
@@ -94,7 +94,7 @@ _KJDEV = {
 _UNVERIFIED = "rejected due to missing signature key or signature validate failure"
 
 
-def kjdev_words(refusal: Refusal) -> Told:
+def kjdev_words(refusal: TokenRefusal) -> LogLines:
     reason, facts = refusal.reason, refusal.facts
     if reason is Reason.MISSING and facts:
         return _at(Severity.ERR, "token variable specified was not provided")
@@ -122,11 +122,11 @@ def _is_unreadable(value: Json) -> bool:
     return value == -1 or (isinstance(value, float) and value < 0)
 
 
-def _at(level: Severity, *sentences: str) -> Told:
-    return Told(level, tuple(f"auth_jwt: {sentence}" for sentence in sentences))
+def _at(level: Severity, *sentences: str) -> LogLines:
+    return LogLines(level, tuple(f"auth_jwt: {sentence}" for sentence in sentences))
 
 
-def _expired(refusal: Refusal) -> str:
+def _expired(refusal: TokenRefusal) -> str:
     facts = {"exp": 0, "now": time.time(), "leeway": 0, **refusal.facts}
     exp, now, leeway = (facts[name] for name in ("exp", "now", "leeway"))
     assert isinstance(exp, int | float) and isinstance(now, int | float)
@@ -137,18 +137,18 @@ def _expired(refusal: Refusal) -> str:
     )
 
 
-def _unmet(refusal: Refusal) -> Told:
+def _unmet(refusal: TokenRefusal) -> LogLines:
     facts = refusal.facts
     name = facts.get("name")
     if kind := facts.get("missing"):
         return _at(Severity.ERR, f"rejected due to missing {kind}: {name}")
     if kind := facts.get("unmet"):
         value, operator, expected = (facts.get(k) for k in ("value", "operator", "expected"))
-        told = f'"{value}" is not "{operator}" "{expected}"'
-        return _at(Severity.INFO, f"rejected due to {name} {kind} requirement: {told}")
+        particulars = f'"{value}" is not "{operator}" "{expected}"'
+        return _at(Severity.INFO, f"rejected due to {name} {kind} requirement: {particulars}")
     if revoked := facts.get("revoked"):
-        told = f'{revoked}="{facts.get("value")}" {facts.get("note")}'
-        return _at(Severity.INFO, f"rejected due to {revoked} in revocation list: {told}")
+        particulars = f'{revoked}="{facts.get("value")}" {facts.get("note")}'
+        return _at(Severity.INFO, f"rejected due to {revoked} in revocation list: {particulars}")
     if unnamed := facts.get("unnamed"):
         text = f"rejected due to {unnamed} cannot be empty when revocation_{unnamed}s set"
         return _at(Severity.INFO, text)
@@ -157,23 +157,23 @@ def _unmet(refusal: Refusal) -> Told:
     return _at(Severity.INFO, f"rejected due to {refusal.detail}")
 
 
-def log_refusal(r: Request, token: str, refusal: Refusal, words: Words) -> None:
+def log_refusal(r: Request, token: str, refusal: TokenRefusal, words: Words) -> None:
     """Says which check failed.  Of the token it has a few digits of a hash, even if the token
     is in the request line."""
     log = r.location.log
-    told = words(refusal)
-    if log.level < told.level:
+    entry = words(refusal)
+    if log.level < entry.level:
         return
     which, rest = "", r.particulars()
     if token:
         name = f"sha256:{hashlib.sha256(token.encode('latin-1')).hexdigest()[:8]}"
         which, rest = f"token {name} ", _without(token, name, rest)
     reason = f"{which}refused: {refusal.text}"
-    lines = [_printable(line) for line in told.lines]
+    lines = [_printable(line) for line in entry.lines]
     if lines:
         lines[-1] += f" ({reason})"
     for line in lines or [f"auth_jwt: {reason}"]:
-        log.write(told.level, line + rest, r.connection.number)
+        log.write(entry.level, line + rest, r.connection.number)
 
 
 def _printable(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...log import Severity
 from ...upstream.body import Counted, Decoder
 from ...upstream.errors import BadResponse
-from ...upstream.head import HTTP_10, MAX_LENGTH, Response
+from ...upstream.head import HTTP_10, MAX_LENGTH, PeerResponse
 
 END = b"\r\nEND\r\n"  # behind a value
 
@@ -18,7 +18,7 @@ class MemcachedReader:
     def __init__(self, key: str, gzip_flag: int, *, wanted: bool) -> None:
         self.key, self.gzip_flag, self.wanted = key, gzip_flag, wanted
 
-    def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> Response | None:
+    def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:
         """The line before a value, or the one that says that there is none."""
         end = data.find(b"\n", at, at + buffer_size)
         if end < 0:
@@ -30,10 +30,10 @@ class MemcachedReader:
             raise _invalid(line)
         return self._response(line[:-1], end + 1 - at)
 
-    def _response(self, line: str, size: int) -> Response:
+    def _response(self, line: str, size: int) -> PeerResponse:
         if line == "END":
-            told = Severity.INFO, f'key: "{self.key}" was not found by memcached'
-            return Response(404, "", HTTP_10, [], [], size, length=0, remark=told)
+            remark = Severity.INFO, f'key: "{self.key}" was not found by memcached'
+            return PeerResponse(404, "", HTTP_10, [], [], size, length=0, remark=remark)
         if not line.startswith("VALUE "):
             raise _invalid(line)
         if not line.startswith(self.key, 6):
@@ -45,7 +45,7 @@ class MemcachedReader:
             raise self._wrong("flags", line)
         if not _is_number(length):
             raise self._wrong("length", line)
-        response = Response(200, "", HTTP_10, [], [], size, length=int(length), trailed=True)
+        response = PeerResponse(200, "", HTTP_10, [], [], size, length=int(length), trailed=True)
         response.close = not self.wanted
         if self.gzip_flag & int(flags if self.gzip_flag else 0):
             response.headers.append(("Content-Encoding", "gzip"))
@@ -53,13 +53,13 @@ class MemcachedReader:
         return response
 
     def _wrong(self, what: str, line: str) -> BadResponse:
-        told = f'memcached sent invalid {what} in response "{line}" for key "{self.key}"'
-        return BadResponse(told)
+        text = f'memcached sent invalid {what} in response "{line}" for key "{self.key}"'
+        return BadResponse(text)
 
-    def decoder(self, response: Response, limit: int, *, keeps_trailers: bool) -> Decoder:
+    def decoder(self, response: PeerResponse, limit: int, *, keeps_trailers: bool) -> Decoder:
         return Value(response.length) if response.trailed else Counted(0)
 
-    def excess(self, response: Response) -> str:
+    def excess(self, response: PeerResponse) -> str:
         return "memcached sent invalid trailer"
 
 

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from ...gateway.wire import AddressWire, BadRequest, Outgoing
+from ...gateway.wire import AddressWire, Outgoing, UnwritableRequest
 from ...http.level import Level
 from ...http.request import Request
 from ...http.uri import escape_memcached
-from ...upstream.address import Url
-from ...upstream.reader import Reader
+from ...upstream.reader import ResponseReader
 from .conf import KEY, MemcachedConf
 from .reader import MemcachedReader
-
-
-class Vars(NamedTuple):
-    """What is known of a request: where it goes."""
-
-    address: str
 
 
 class MemcachedWire(AddressWire):
     """memcached's text protocol."""
 
+    scheme = "memcached"
     hidden: frozenset[str] = frozenset()
     takes_body = False
     upgrades = False
@@ -30,22 +22,16 @@ class MemcachedWire(AddressWire):
     def __init__(self, conf: MemcachedConf, level: Level) -> None:
         self.text = KEY.bind(level.variables)
         self.gzip_flag = conf.gzip_flag
-        self.kept: Reader = MemcachedReader("", conf.gzip_flag, wanted=True)
-
-    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Vars:
-        return Vars(url.text)
+        self.kept: ResponseReader = MemcachedReader("", conf.gzip_flag, wanted=True)
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
-        """Raises BadRequest.  The key has neither blanks nor control characters."""
+        """Raises UnwritableRequest.  The key has neither blanks nor control characters."""
         key = escape_memcached(self.text(r))
         if not key:
-            raise BadRequest('the "$memcached_key" variable is not set')
-        out.scheme = "memcached"
+            raise UnwritableRequest('the "$memcached_key" variable is not set')
+        out.scheme = self.scheme
         out.reader = MemcachedReader(key, self.gzip_flag, wanted=r.method != "HEAD")
         return f"get {key}\r\n".encode("latin-1")
 
     def lines(self, head: bytes) -> list[str]:
         return head.decode("latin-1").split("\r\n")
-
-    def address(self, out: Outgoing) -> str:
-        return f"memcached://{out.vars.address}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...conf.directive import A_NUMBER, A_SIZE, accepted, directive, flag, slot
 from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
-from ...gateway.conf import Field, Target, TlsConf
+from ...gateway.conf import PassTarget, SentHeader, TlsConf
 from ...gateway.target import split_scheme
 from ...gateway.wire import Scheme
 from ...http.contexts import EVERYWHERE, LIMIT_EXCEPT, LOCATION, LOCATION_IF
@@ -24,7 +24,7 @@ NO_URI = (
 )
 
 
-class Redirect(NamedTuple):
+class RedirectRule(NamedTuple):
     """One proxy_redirect; without both it is "default"."""
 
     pattern: Template | Regex | None
@@ -84,7 +84,7 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
     set_by = "set_header"
     default_key = True
     set_headers: tuple[tuple[str, Template], ...] = ()
-    redirects: tuple[Redirect, ...] | None = None
+    redirects: tuple[RedirectRule, ...] | None = None
     cookie_domains: tuple[CookieRule, ...] = ()
     cookie_paths: tuple[CookieRule, ...] = ()
     cookie_flags: tuple[tuple[Template | Regex, tuple[Template, ...]], ...] = ()
@@ -103,14 +103,14 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         inner = bool(self.level.context & (LOCATION_IF | LIMIT_EXCEPT))
         name = outer if inner else core
         if not text.is_constant:
-            self.pass_to(Target(text, None, "", self.scope.statement, name.name))
+            self.pass_to(PassTarget(text, None, "", self.scope.statement, name.name))
             return
         scheme, address = split_scheme(url, SCHEMES)
         port = SCHEMES[scheme].port
         parsed = parse_upstream(address, default_port=port, uri_part=True, resolve=False)
         if parsed.uri and (inner or name.regex or name.is_named):
             raise ConfError(NO_URI)
-        self.pass_to(Target(text, parsed, scheme, self.scope.statement, name.name))
+        self.pass_to(PassTarget(text, parsed, scheme, self.scope.statement, name.name))
 
     @directive(EVERYWHERE, default="Host $proxy_host")
     def proxy_set_header(self, field: str, value: str) -> None:
@@ -118,8 +118,8 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         Inherited if and only if the level has none of its own: one header in a location loses all
         inherited ones.  By default, Host is $proxy_host and Connection is removed.  Unlike in
         nginx, a line break in a value is an error (500)."""
-        found = vars(self).get("set_headers", ())
-        self.set_headers = (*found, (field, Template(value)))
+        others = vars(self).get("set_headers", ())
+        self.set_headers = (*others, (field, Template(value)))
 
     @directive(
         EVERYWHERE, default="default", syntax="proxy_redirect default | off | redirect replacement"
@@ -129,17 +129,17 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         the URL of "proxy_pass" with the location's prefix, so that redirects of the upstream stay
         in the location.  A text that starts with "~" is a regular expression, with "~*" in any
         case."""
-        found: tuple[Redirect, ...] = vars(self).get("redirects") or ()
+        others: tuple[RedirectRule, ...] = vars(self).get("redirects") or ()
         if replacement is None:
             if redirect == "off":
-                self.redirects = found
+                self.redirects = others
             elif redirect == "default":
                 self._check_default_redirect()
-                self.redirects = (*found, Redirect(None, None))
+                self.redirects = (*others, RedirectRule(None, None))
             else:
                 raise ConfError(f'invalid parameter "{redirect}"')
             return
-        self.redirects = (*found, Redirect(self._pattern(redirect), Template(replacement)))
+        self.redirects = (*others, RedirectRule(self._pattern(redirect), Template(replacement)))
 
     def _check_default_redirect(self) -> None:
         target = self._target
@@ -163,8 +163,8 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         text = replacement or ""
         if not isinstance(pattern, Regex):
             pattern, text = Template(domain.removeprefix(".")), text.removeprefix(".")
-        found = vars(self).get("cookie_domains", ())
-        self.cookie_domains = (*found, CookieRule(pattern, Template(text)))
+        others = vars(self).get("cookie_domains", ())
+        self.cookie_domains = (*others, CookieRule(pattern, Template(text)))
 
     @directive(EVERYWHERE, default="off", syntax="proxy_cookie_path off | path replacement")
     def proxy_cookie_path(self, path: str, replacement: str | None = None) -> None:
@@ -174,9 +174,9 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         if self._is_off("proxy_cookie_path", "cookie_paths", path, alone=replacement is None):
             self.cookie_paths = ()
             return
-        found = vars(self).get("cookie_paths", ())
+        others = vars(self).get("cookie_paths", ())
         rule = CookieRule(self._pattern(path), Template(replacement or ""))
-        self.cookie_paths = (*found, rule)
+        self.cookie_paths = (*others, rule)
 
     @directive(
         EVERYWHERE,
@@ -191,16 +191,16 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         if self._is_off("proxy_cookie_flags", "cookie_flags", cookie, alone=not flags):
             self.cookie_flags = ()
             return
-        found = vars(self).get("cookie_flags", ())
+        others = vars(self).get("cookie_flags", ())
         words = tuple(Template(flag) for flag in flags)
-        self.cookie_flags = (*found, (self._pattern(cookie, caseless=True), words))
+        self.cookie_flags = (*others, (self._pattern(cookie, caseless=True), words))
 
     def _is_off(self, directive: str, name: str, word: str, *, alone: bool) -> bool:
         """Whether a cookie directive is "off", which admits no other on this level."""
         if alone and word != "off":
             raise ConfError(f'invalid parameter "{word}"')
-        found = vars(self).get(name)
-        if found == () or (alone and found):
+        others = vars(self).get(name)
+        if others == () or (alone and others):
             raise ConfError(f'"{directive}" directive is duplicate')
         return alone
 
@@ -220,9 +220,9 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         return regex
 
     @property
-    def fields(self) -> Iterable[Field]:
+    def fields(self) -> Iterable[SentHeader]:
         """Those of proxy_set_header."""
-        return (Field(name.lower(), name, value) for name, value in self.set_headers)
+        return (SentHeader(name.lower(), name, value) for name, value in self.set_headers)
 
     @property
     def sent(self) -> Iterable[Template | None]:

@@ -17,7 +17,7 @@ ChangeFlags = Callable[[Request, Attributes], "Attributes | None"]
 Copy = Callable[[Request, str, str], None]
 
 # The words of proxy_cookie_flags, those that win before those that lose: the attribute they
-# are about and what becomes of it.
+# are about and what replaces it.
 _FLAGS: dict[str, tuple[str, Attribute | None]] = {
     "secure": ("secure", ("Secure", None)),
     "nosecure": ("secure", None),
@@ -57,11 +57,11 @@ def compile_cookies(conf: ProxyConf, level: Level) -> Copy:
 
 
 def _split(value: str) -> Attributes:
-    found: Attributes = []
+    attributes: Attributes = []
     for part in value.split(";"):
         key, sign, text = part.partition("=")
-        found.append((key.strip(" "), text.strip(" ") if sign else None))
-    return found
+        attributes.append((key.strip(" "), text.strip(" ") if sign else None))
+    return attributes
 
 
 def _join(attributes: Attributes) -> str:
@@ -70,16 +70,16 @@ def _join(attributes: Attributes) -> str:
 
 def _replace(r: Request, attributes: Attributes, changes: dict[str, list[Change]]) -> bool:
     """Applies the first rule that matches to each domain and path; whether one did."""
-    found = False
+    changed = False
     for at, (key, value) in enumerate(attributes):
         rules = changes.get(key.lower(), ()) if at else ()
         for rule in rules:
             new = rule(r, value) if value is not None else None
             if new is not None:
                 attributes[at] = (key, new)
-                found = True
+                changed = True
                 break
-    return found
+    return changed
 
 
 def _compile_rule(rule: CookieRule, level: Level, *, domain: bool) -> Change:
@@ -121,7 +121,7 @@ def _compile_flags(
 
 
 def _with_flags(attributes: Attributes, words: set[str]) -> Attributes:
-    """Words that are no flags are overlooked."""
+    """Words that are not flags are ignored."""
     wanted: dict[str, Attribute | None] = {}
     for word, (key, attribute) in _FLAGS.items():
         if word in words:

@@ -9,7 +9,7 @@ from ...http.module import Module
 from ...http.request import Handler, Request
 from ..upstream import pass_to
 from .conf import ProxyConf
-from .wire import HttpWire, Vars
+from .wire import HttpWire, ProxyVars
 
 proxy = Module("proxy", ProxyConf)
 proxy.after_merge(check_passing)
@@ -25,14 +25,14 @@ def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
 def proxy_host(r: Request) -> str | None:
     """Name and port of the proxied server, as set in proxy_pass."""
     out = outgoing(r)
-    return out.vars.host_header if out and isinstance(out.vars, Vars) else None
+    return out.vars.host_header if out and isinstance(out.vars, ProxyVars) else None
 
 
 @proxy.variable("proxy_port")
 def proxy_port(r: Request) -> str | None:
     """Port of the proxied server, or the protocol's default port."""
     out = outgoing(r)
-    return out.vars.port if out and isinstance(out.vars, Vars) else None
+    return out.vars.port if out and isinstance(out.vars, ProxyVars) else None
 
 
 @proxy.variable("proxy_add_x_forwarded_for")

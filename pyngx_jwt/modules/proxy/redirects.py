@@ -9,7 +9,7 @@ from ...http.level import Level
 from ...http.regex import Regex
 from ...http.request import Request
 from ...http.template import Template, Text
-from .conf import ProxyConf, Redirect
+from .conf import ProxyConf, RedirectRule
 
 Rewrite = Callable[[Request, str, int], "str | None"]
 
@@ -42,7 +42,7 @@ def _copy_refresh(rewrite: Rewrite | None) -> Copy:
 
 def _compile_rules(conf: ProxyConf, level: Level) -> Rewrite | None:
     """A function that rewrites a Location, None where proxy_redirect is off."""
-    redirects = (Redirect(None, None),) if conf.redirects is None else conf.redirects
+    redirects = (RedirectRule(None, None),) if conf.redirects is None else conf.redirects
     rules = [rule for redirect in redirects if (rule := _compile_rule(redirect, conf, level))]
     if not rules:
         return None
@@ -57,7 +57,7 @@ def _compile_rules(conf: ProxyConf, level: Level) -> Rewrite | None:
     return rewrite
 
 
-def _compile_rule(redirect: Redirect, conf: ProxyConf, level: Level) -> Rewrite | None:
+def _compile_rule(redirect: RedirectRule, conf: ProxyConf, level: Level) -> Rewrite | None:
     if redirect.pattern is None or redirect.replacement is None:
         return _default_rule(conf)
     replacement = redirect.replacement.bind(level.variables)

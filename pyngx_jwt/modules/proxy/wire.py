@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...gateway.answer import ACCEL, Copy
-from ...gateway.wire import KEY, BadRequest, Outgoing, SplitHead
+from ...gateway.wire import KEY, Outgoing, SplitHead, UnwritableRequest
 from ...http.level import Level
 from ...http.request import Request
 from ...http.template import Template, Text, getter_of
 from ...http.uri import escape_uri
 from ...http.variables import Getter, Variables
 from ...upstream.address import Url
-from ...upstream.reader import HTTP1, Reader
+from ...upstream.reader import HTTP1, ResponseReader
 from .conf import SCHEMES, ProxyConf
 from .cookies import compile_cookies
 from .redirects import compile_redirects
@@ -39,8 +39,8 @@ CACHE_DEFAULTS = (
 HIDDEN = ACCEL | {"date", "server", "x-pad"}
 
 
-class Vars(NamedTuple):
-    """What the proxied URL comes to for a request; $proxy_host and $proxy_port tell parts."""
+class ProxyVars(NamedTuple):
+    """What the proxied URL comes to for a request; $proxy_host and $proxy_port are parts of it."""
 
     scheme: str
     host_header: str
@@ -60,7 +60,7 @@ class HttpWire:
     takes_body = True
     streams_unknown_length = True
     upgrades = True
-    kept: Reader = HTTP1
+    kept: ResponseReader = HTTP1
 
     def __init__(self, conf: ProxyConf, level: Level) -> None:
         self.conf = conf
@@ -79,29 +79,29 @@ class HttpWire:
         self.location = target.location
         self.version = f" HTTP/{conf.proxy_http_version}\r\n"
 
-    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Vars:
-        """The parts that $proxy_host, $proxy_port and the request line tell."""
+    def describe(self, scheme: str, url: Url, *, from_variables: bool) -> ProxyVars:
+        """The parts that $proxy_host, $proxy_port and the request line need."""
         port = str(SCHEMES[scheme].port)
         if url.text.startswith("unix:"):
             key_host = f"unix:{url.host}:"
-            return Vars(scheme, "localhost", "", url.uri, from_variables, key_host)
+            return ProxyVars(scheme, "localhost", "", url.uri, from_variables, key_host)
         uri = url.uri
         if uri.startswith("?"):
             uri = "/" + uri
         if url.no_port or str(url.port) == port:
-            return Vars(scheme, url.host, port, uri, from_variables, url.host)
+            return ProxyVars(scheme, url.host, port, uri, from_variables, url.host)
         host = f"{url.host}:{url.port}"
-        return Vars(scheme, host, str(url.port), uri, from_variables, host)
+        return ProxyVars(scheme, host, str(url.port), uri, from_variables, host)
 
     def key(self, r: Request, out: Outgoing) -> str:
         vars = out.vars
         return f"{vars.scheme}://{vars.key_host}{build_uri(r, vars, self.location)}"
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
-        """The head of the request; raises BadRequest."""
+        """The head of the request; raises UnwritableRequest."""
         out.scheme, out.uri = out.vars.scheme, build_uri(r, out.vars, self.location)
         if not out.uri:
-            raise BadRequest("zero length URI to proxy")
+            raise UnwritableRequest("zero length URI to proxy")
         if self.method is not None:
             method = self.method(r)
         elif validates and r.method == "HEAD" and converts_head(r):
@@ -141,7 +141,7 @@ class HttpWire:
 
 
 def build_uri(r: Request, vars: Any, location: str) -> str:
-    """The URI that is asked for; "" is an error."""
+    """The URI of the request; "" is an error."""
     uri: str = vars.uri
     if vars.from_variables and uri:
         return uri

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....conf.watch import ConfFiles
 from ....options import Options
-from ..dialect import Choice, Dialect
+from ..dialect import Dialect, DialectChoice
 from ..settings import declare_dialects
 from .choose import MixedDialects, choose, foreign_directive
 from .kjdev import KJDEV
@@ -21,7 +21,7 @@ declare_dialects(dialect.name for dialect in DIALECTS)
 
 def choose_dialect(
     options: Options, files: ConfFiles | None = None, known: tuple[Dialect, ...] = DIALECTS
-) -> Choice:
+) -> DialectChoice:
     """The dialect of a configuration that is about to be read, from the disk or other files.
 
     Raises ConfError for an unknown name, and for marks of two dialects, with both places."""

@@ -16,7 +16,7 @@ from ....conf.scan import Scan, scan
 from ....conf.watch import ConfFiles
 from ....errors import ConfError
 from ....options import Options
-from ..dialect import Choice, Dialect, Facts, Witness, clue
+from ..dialect import Dialect, DialectChoice, Facts, Witness, clue
 
 Dialects = tuple[Dialect, ...]
 
@@ -48,34 +48,34 @@ class MixedDialects(ConfError):
         self.witnesses = witnesses
 
 
-def choose(options: Options, files: ConfFiles, known: Dialects, default: Dialect) -> Choice:
+def choose(options: Options, files: ConfFiles, known: Dialects, default: Dialect) -> DialectChoice:
     """The one of the known dialects that a configuration is written in, which is about to be
     read, from the disk or other files; the default if it is in none.
 
     Raises ConfError for an unknown name, and for marks of two dialects, with both places."""
-    found = scan(options.conf_file, options.conf_prefix, "jwt", files)
-    limits = tuple(s for s in found.statements if s.name.startswith("pyngx_jwt_max_"))
-    choice = decide(found, options, known) or Choice(default, known)
+    scanned = scan(options.conf_file, options.conf_prefix, "jwt", files)
+    limits = tuple(s for s in scanned.statements if s.name.startswith("pyngx_jwt_max_"))
+    choice = decide(scanned, options, known) or DialectChoice(default, known)
     return replace(choice, limits=limits)
 
 
-def decide(found: Scan, options: Options, known: Dialects) -> Choice | None:
+def decide(scanned: Scan, options: Options, known: Dialects) -> DialectChoice | None:
     """The procedure itself, on a configuration that has been looked at."""
     if options.jwt_dialect:
         pinned = _named(options.jwt_dialect, known)
         witness = Witness(pinned, "--jwt-dialect", "the command line", 0)
-        return Choice(pinned, known, (witness,), pinned=True)
-    statements = [s for s in found.statements if _concerns_jwt(s)]
+        return DialectChoice(pinned, known, (witness,), pinned=True)
+    statements = [s for s in scanned.statements if _concerns_jwt(s)]
     for statement in statements:
         if statement.name == "pyngx_jwt_dialect" and len(statement.args) == 1:
             pinned = _named(statement.args[0], known, statement)
             witness = Witness(pinned, *clue(statement))
-            return Choice(pinned, known, (witness,), pinned=True)
-    facts = Facts.of(statements, options.conf_prefix, found.texts)
-    marks = [*_marks(statements, facts, known), *_variables(found.statements, known)]
+            return DialectChoice(pinned, known, (witness,), pinned=True)
+    facts = Facts.of(statements, options.conf_prefix, scanned.texts)
+    marks = [*_marks(statements, facts, known), *_variables(scanned.statements, known)]
     return (
         _by_marks(marks, statements, facts, known)
-        or (_by_weak_marks(found.statements, facts, known) if statements else None)
+        or (_by_weak_marks(scanned.statements, facts, known) if statements else None)
         or _by_shape(facts, known)
     )
 
@@ -113,8 +113,8 @@ def _marks(statements: Iterable[Statement], facts: Facts, known: Dialects) -> It
             continue
         for dialect in known:
             for mark in dialect.marks:
-                if found := mark.clue(s, facts):
-                    yield Witness(dialect, *found)
+                if evidence := mark.clue(s, facts):
+                    yield Witness(dialect, *evidence)
 
 
 def _variables(statements: Iterable[Statement], known: Dialects) -> Iterator[Witness]:
@@ -122,14 +122,14 @@ def _variables(statements: Iterable[Statement], known: Dialects) -> Iterator[Wit
     owners = {name: dialect for dialect in known for name in dialect.variables}
     for s in statements:
         for word in s.args:
-            names = (found[1] for found in _VARIABLE.finditer(word))
+            names = (match[1] for match in _VARIABLE.finditer(word))
             if name := next((name for name in names if name in owners), ""):
                 yield Witness(owners[name], f'"${name}"', s.file, s.line)
 
 
 def _by_marks(
     marks: list[Witness], statements: Iterable[Statement], facts: Facts, known: Dialects
-) -> Choice | None:
+) -> DialectChoice | None:
     first: dict[Dialect, Witness] = {}
     for witness in marks:
         first.setdefault(witness.dialect, witness)
@@ -151,8 +151,8 @@ def _by_marks(
     if not first:
         return None
     (dialect,) = first
-    found = [w for w in marks if w.dialect is dialect] or [first[dialect]]
-    return Choice(dialect, known, tuple(found))
+    witnesses = [w for w in marks if w.dialect is dialect] or [first[dialect]]
+    return DialectChoice(dialect, known, tuple(witnesses))
 
 
 def _shared_mark(
@@ -167,12 +167,14 @@ def _shared_mark(
     ]
     if not any(dialect in marked for dialect, _ in sharing):
         for dialect, mark in sharing:
-            if found := mark.clue(statement, facts):
-                yield Witness(dialect, *found)
+            if evidence := mark.clue(statement, facts):
+                yield Witness(dialect, *evidence)
                 return
 
 
-def _by_weak_marks(everything: Iterable[Statement], facts: Facts, known: Dialects) -> Choice | None:
+def _by_weak_marks(
+    everything: Iterable[Statement], facts: Facts, known: Dialects
+) -> DialectChoice | None:
     if facts.keys:  # neither NGINX Plus nor kjdev's module has auth_jwt_key
         return None
     everything = list(everything)
@@ -182,35 +184,35 @@ def _by_weak_marks(everything: Iterable[Statement], facts: Facts, known: Dialect
     )
     ranks = sorted({mark.rank for mark, _ in weak})
     witnesses = [
-        Witness(dialect, *found)
+        Witness(dialect, *evidence)
         for rank in ranks
         for s in everything
         for mark, dialect in weak
-        if mark.rank == rank and (found := mark.clue(s, facts))
+        if mark.rank == rank and (evidence := mark.clue(s, facts))
     ]
     if not witnesses:
         return None
     dialect = witnesses[0].dialect
     if facts.module and not dialect.is_loaded:
         return None
-    return Choice(dialect, known, tuple(w for w in witnesses if w.dialect is dialect))
+    return DialectChoice(dialect, known, tuple(w for w in witnesses if w.dialect is dialect))
 
 
 # -- by what all of them have -------------------------------------------------------------------
 
 
-def _by_shape(facts: Facts, known: Dialects) -> Choice | None:
+def _by_shape(facts: Facts, known: Dialects) -> DialectChoice | None:
     """The last that the shape speaks for: those before it are for the more usual shapes."""
     for dialect in reversed(known):
-        if found := tuple(Witness(dialect, *one) for one in dialect.shape(facts)):
-            return Choice(dialect, known, found, ambiguous=bool(dialect.unsure))
+        if witnesses := tuple(Witness(dialect, *one) for one in dialect.shape(facts)):
+            return DialectChoice(dialect, known, witnesses, ambiguous=bool(dialect.unsure))
     return None
 
 
 # -- errors -------------------------------------------------------------------------------------
 
 
-def foreign_directive(name: str, choice: Choice) -> str:
+def foreign_directive(name: str, choice: DialectChoice) -> str:
     """What to say of a directive that the dialect does not have, "" if that is nothing."""
     advice = dict(ADVICE)
     for dialect in choice.known:

@@ -22,11 +22,11 @@ from ....http.variables import Getter, unsettled, variable_name
 from ....jwt import (
     Json,
     KeySet,
-    Policy,
     Presence,
     Reason,
-    Refusal,
     Token,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     Verifier,
     find,
@@ -43,22 +43,25 @@ from ....log import Severity
 from ..blocks import place_of, warn
 from ..conditions import (
     MemberDemand,
-    Nesting,
+    NestedNames,
     fixed_requirement,
     parse_demand,
     utf8,
     varying_demand,
 )
-from ..conf import INSIDE, Compared, KeyName, Required, TokenConf
-from ..demands import Demand, Denial, compile_required
-from ..dialect import Clue, Dialect, Facts, Mark, clue
-from ..gate import Gate, Plan, settles
-from ..keyring import Keyring, keyring_of
+from ..conf import INSIDE, Compared, TokenConf
+from ..contexts import now_of
+from ..demands import Denial, RequestDemand, Required, compile_required
+from ..dialect import Clue, Dialect, DialectMark, Facts, clue
+from ..gate import Gate
+from ..keyring import Keyring
+from ..level_keys import keyring_of
+from ..plan import Challenger, FindToken, Plan
 from ..revocation import RevocationFile, RevocationFiles
 from ..settings import policy_with
-from ..sources import JWKS, KeyForm, Sources
-from ..variables import Render, look_after_check, now_of, now_text
-from ..wire import Challenger, FindToken, compile_challenge, compile_token, exact_bearer, quoted
+from ..sources import JWKS, KeyForm, KeyName, Sources
+from ..variables import Render, look_after_check, now_text, settles
+from ..wire import compile_challenge, compile_token, exact_bearer, quoted
 from ..words import kjdev_words
 
 KEYVAL = KeyForm("key", KeySet.parse_pem_map)
@@ -87,7 +90,7 @@ class KjdevConf(TokenConf):
     token: Template | None = None
     members: tuple[MemberDemand, ...] = ()
     revoked: tuple[RevocationFile, ...] = ()
-    nesting = Nesting()
+    nesting = NestedNames()
 
     @property
     def needs_keys(self) -> bool:
@@ -221,17 +224,17 @@ class KjdevConf(TokenConf):
         if not file:
             raise ConfError(f'"{directive}" directive is empty')
         full = self.scope.conf_name(file)
-        found = self.scope.shared(RevocationFiles).file(full, in_header, self.scope.statement)
-        if failure := found.load():
+        revocations = self.scope.shared(RevocationFiles).file(full, in_header, self.scope.statement)
+        if failure := revocations.load():
             self.scope.warn(f'auth_jwt: revocation list "{full}" cannot be used: {failure}')
             raise ConfError(f'"{directive}" directive failed to load file: "{full}"')
-        self._add("revoked", found)
+        self._add("revoked", revocations)
 
     @directive(EVERYWHERE, syntax="auth_jwt_allow_nested [delimiter=text] [quote=text];")
     def auth_jwt_allow_nested(self, first: str | None = None, second: str | None = None) -> None:
         """Lets the names of claims and header members address nested objects, separated by the
         delimiter.  A name that contains the delimiter can be quoted."""
-        delimiter, mark = vars(self).get("nesting", Nesting(".", '"'))
+        delimiter, mark = vars(self).get("nesting", NestedNames(".", '"'))
         for parameter in (first, second):
             if parameter is None:
                 continue
@@ -242,7 +245,7 @@ class KjdevConf(TokenConf):
                 mark = utf8(text)
             else:
                 raise ConfError(f'"auth_jwt_allow_nested" invalid parameter "{parameter}"')
-        self.nesting = Nesting(delimiter, mark)
+        self.nesting = NestedNames(delimiter, mark)
 
 
 look = look_after_check(KjdevConf)
@@ -311,20 +314,23 @@ def _find_token(conf: KjdevConf, level: Level) -> FindToken:
     return compile_token(conf.token, level, of_another=True) if conf.token else exact_bearer
 
 
-def _no_token(conf: KjdevConf, level: Level) -> Callable[[Request], Refusal]:
+def _no_token(conf: KjdevConf, level: Level) -> Callable[[Request], TokenRefusal]:
     """A variable that is not there is another thing than an empty one."""
-    empty, unset = Refusal(Reason.MISSING, ""), Refusal(Reason.MISSING, "", {"variable": True})
+    empty, unset = (
+        TokenRefusal(Reason.MISSING, ""),
+        TokenRefusal(Reason.MISSING, "", {"variable": True}),
+    )
     if conf.token is None:
         return lambda r: empty
     get = level.variables.resolve(conf.token.names[0])
     return lambda r: unset if get(r) is None else empty
 
 
-def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal], Refusal]:
-    """kjdev's module looks at the signature last, and tells the first thing that it dislikes.
+def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, TokenRefusal], TokenRefusal]:
+    """kjdev's module checks the signature last, and logs the first check that fails.
 
-    Here nothing of a token counts before it is verified; only what is told is found out in
-    that order, of tokens that are refused already."""
+    Here a token is verified first; only the reason that is logged for a refused token is
+    determined in that order."""
     policy = replace(policy_of(conf, level), check_signature=False, demands=())
     if policy.nbf is not Presence.IGNORED:
         policy = replace(policy, nbf=Presence.IGNORED)
@@ -337,19 +343,19 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, Refusal],
         for in_header in (False, True)
     }
 
-    def explain(r: Request, text: str, refusal: Refusal) -> Refusal:
+    def explain(r: Request, text: str, refusal: TokenRefusal) -> TokenRefusal:
         token = read(text, policy.limits)
-        if isinstance(token, Refusal) or refusal.reason is Reason.CONDITION:
+        if isinstance(token, TokenRefusal) or refusal.reason is Reason.CONDITION:
             return refusal
-        seen = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
+        unverified = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)
         for demand in (*revoked, *members[False]):
-            if denial := demand.check(r, seen):
+            if denial := demand.check(r, unverified):
                 return denial.refusal
         outcome = dates.verify(text, now_of(r))
-        if isinstance(outcome, Refusal) and outcome.reason is not Reason.ALGORITHM:
+        if isinstance(outcome, TokenRefusal) and outcome.reason is not Reason.ALGORITHM:
             return outcome
         for demand in members[True]:
-            if denial := demand.check(r, seen):
+            if denial := demand.check(r, unverified):
                 return denial.refusal
         return refusal
 
@@ -365,14 +371,14 @@ def _ignored(phase: Phase) -> Callable[[Request], None]:
 
 def _keyring(conf: KjdevConf, level: Level) -> Keyring:
     policy = policy_of(conf, level)
-    found = None
+    keyring = None
     if policy.check_signature:
-        found = keyring_of(conf, level, policy, lenient=True)
-    return found or Keyring(level, policy, ())
+        keyring = keyring_of(conf, level, policy, lenient=True)
+    return keyring or Keyring(level, policy, ())
 
 
-def policy_of(conf: KjdevConf, level: Level) -> Policy:
-    """What a level demands of a token apart from what variables tell."""
+def policy_of(conf: KjdevConf, level: Level) -> TokenPolicy:
+    """The requirements of a level that have no variables."""
     constant = (w for w in conf.members if w.expected.is_constant)
     return policy_with(
         replace(
@@ -390,7 +396,7 @@ def _varying(conf: KjdevConf) -> tuple[MemberDemand, ...]:
     return tuple(demand for demand in conf.members if not demand.expected.is_constant)
 
 
-def revocation(file: RevocationFile) -> Demand:
+def revocation(file: RevocationFile) -> RequestDemand:
     """What is in the file now is refused."""
 
     def check(r: Request, token: Verified) -> Denial | None:
@@ -398,11 +404,11 @@ def revocation(file: RevocationFile) -> Demand:
         return None if refusal is None else Denial(401, refusal)
 
     kind = "kid" if file.in_header else "sub"
-    return Demand(f"auth_jwt_revocation_list_{kind}", (file.name,), check)
+    return RequestDemand(f"auth_jwt_revocation_list_{kind}", (file.name,), check)
 
 
 def _challenge(conf: KjdevConf, level: Level) -> Challenger:
-    """Only who sent "Bearer" is challenged, whatever the status."""
+    """Only clients that sent "Bearer" are challenged, whatever the status."""
     realm = quoted(conf.realm)
 
     def usual(r: Request, token: str, status: Status) -> str:
@@ -444,13 +450,13 @@ def _getter(
     name: str, render: Render, members: Callable[[Verified | Token], dict[str, Json]]
 ) -> Getter:
     """How deep the name leads is a matter of the location that asks."""
-    paths: dict[Nesting, tuple[Step, ...] | None] = {}
+    paths: dict[NestedNames, tuple[Step, ...] | None] = {}
 
     def get(r: Request) -> str | None:
         token = look(r)
         if token is None:
             return None
-        nesting: Nesting = r.location.conf(KjdevConf).nesting
+        nesting: NestedNames = r.location.conf(KjdevConf).nesting
         if nesting not in paths:
             paths[nesting] = nesting.path(name)
         path = paths[nesting]
@@ -553,13 +559,13 @@ KJDEV = Dialect(
     name="kjdev",
     project=_REPOSITORY,
     module=auth_jwt_kjdev,
-    policy=Policy(exp=Presence.REQUIRED),
+    policy=TokenPolicy(exp=Presence.REQUIRED),
     words=kjdev_words,
     target="kjdev",
-    marks=(Mark(frozenset({"auth_jwt_key_file", "auth_jwt_key_request"}), _with_form),),
+    marks=(DialectMark(frozenset({"auth_jwt_key_file", "auth_jwt_key_request"}), _with_form),),
     weak_marks=(
-        Mark(frozenset({"auth_jwt_require"}), _foreign_status, rank=0),
-        Mark(frozenset({"auth_jwt_www_authenticate"}), rank=1),
+        DialectMark(frozenset({"auth_jwt_require"}), _foreign_status, rank=0),
+        DialectMark(frozenset({"auth_jwt_www_authenticate"}), rank=1),
     ),
     variables=frozenset({"jwt_claims", "jwt_nowtime"}),
     shape=_shape,

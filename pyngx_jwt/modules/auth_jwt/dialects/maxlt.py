@@ -18,37 +18,39 @@ from ....http.module import Module, Phase
 from ....http.request import Handler, Request
 from ....http.template import Template, without_variables
 from ....http.variables import unsettled
-from ....jwt import ALGORITHMS, Json, Policy, Reason, Refusal, render_sorted
-from ..conf import Required, TokenConf
-from ..demands import compile_required
-from ..dialect import Clue, Dialect, Facts, Keyless, Mark, clue
-from ..gate import NO_TOKEN, Gate, Plan, settles
-from ..keyring import FindSource, Keyring, sources_of
+from ....jwt import ALGORITHMS, Json, Reason, TokenPolicy, TokenRefusal, render_sorted
+from ..conf import TokenConf
+from ..demands import Required, compile_required
+from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue
+from ..gate import Gate
+from ..keyring import FindSource, Keyring
+from ..level_keys import sources_of
+from ..plan import NO_TOKEN, Plan
 from ..secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
 from ..settings import policy_with
-from ..variables import add_member_variables, look_for
+from ..variables import add_member_variables, look_for, settles
 from ..wire import compile_challenge, compile_token, exact_bearer, no_challenge
 from ..words import maxlt_words
 
 ANY = "any"
-ANY_ALGORITHM = Policy().algorithms
+ANY_ALGORITHM = TokenPolicy().algorithms
 
 
-class Switch(NamedTuple):
+class TokenSwitch(NamedTuple):
     """One auth_jwt; without a token of its own it is that of the Authorization field."""
 
     enforced: bool
     token: Template | None = None
 
 
-def _switch(name: str, text: str) -> Switch:
+def _switch(name: str, text: str) -> TokenSwitch:
     if text in ("on", "off"):
-        return Switch(text == "on")
+        return TokenSwitch(text == "on")
     if not text:
         raise ConfError("JWT: Invalid value")
     if not text.startswith("$"):
         raise ConfError(f"JWT: Invalid variable name {text}")
-    return Switch(True, Template(text))
+    return TokenSwitch(True, Template(text))
 
 
 def _alg(name: str, text: str) -> frozenset[str]:
@@ -62,7 +64,7 @@ def _alg(name: str, text: str) -> frozenset[str]:
 
 class MaxltConf(TokenConf):
     auth_jwt = slot(
-        Switch(False),
+        TokenSwitch(False),
         _switch,
         EVERYWHERE,
         'Requires a valid token: with "on" from the Authorization header ("Bearer", in exactly '
@@ -149,8 +151,8 @@ class MaxltConf(TokenConf):
                         f"{text} must be the last element of jwt_auth_require directive"
                     )
                 if at == 0:
-                    told = f"{text} cannot be the single element of jwt_auth_require directive"
-                    raise ConfError(told)
+                    error = f"{text} cannot be the single element of jwt_auth_require directive"
+                    raise ConfError(error)
                 self.required_status = _status(texts.pop()[6:])
             elif not text.startswith("$"):
                 raise ConfError(f'invalid variable name "{text}"')
@@ -223,24 +225,24 @@ def check_token(conf: MaxltConf, level: Level) -> Handler | None:
     return gate.handle
 
 
-_NO_VARIABLE = Refusal(Reason.MISSING, "", {"why": "JWT: Variable not found or empty."})
-_SHORT = Refusal(Reason.MISSING, "", {"why": "JWT: Invalid Authorization length"})
-_NO_SCHEME = Refusal(Reason.MISSING, "", {"why": "JWT: Invalid authorization header content"})
+_NO_VARIABLE = TokenRefusal(Reason.MISSING, "", {"why": "JWT: Variable not found or empty."})
+_SHORT = TokenRefusal(Reason.MISSING, "", {"why": "JWT: Invalid Authorization length"})
+_NO_SCHEME = TokenRefusal(Reason.MISSING, "", {"why": "JWT: Invalid authorization header content"})
 
 
-def _no_variable(r: Request) -> Refusal:
+def _no_variable(r: Request) -> TokenRefusal:
     return _NO_VARIABLE
 
 
-def _no_bearer(r: Request) -> Refusal:
+def _no_bearer(r: Request) -> TokenRefusal:
     text = r.index.get("authorization")
     if text is None:
         return NO_TOKEN
     return _SHORT if len(text) <= len("Bearer ") else _NO_SCHEME
 
 
-def policy_of(conf: MaxltConf, level: Level) -> Policy:
-    """What a level demands of a token apart from what variables tell."""
+def policy_of(conf: MaxltConf, level: Level) -> TokenPolicy:
+    """The requirements of a level that have no variables."""
     policy = replace(MAXLT.policy, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
     return policy_with(policy, level)
 
@@ -304,12 +306,12 @@ MAXLT = Dialect(
     name="maxlt",
     project="max-lt/nginx-jwt-module",
     module=auth_jwt_maxlt,
-    policy=Policy(exp_inclusive=True),
+    policy=TokenPolicy(exp_inclusive=True),
     words=maxlt_words,
     target="max-lt",
     marks=(
-        Mark(frozenset({"auth_jwt_key"}), _encoding),
-        Mark(frozenset({"auth_jwt_alg"}), _any_algorithm),
+        DialectMark(frozenset({"auth_jwt_key"}), _encoding),
+        DialectMark(frozenset({"auth_jwt_alg"}), _any_algorithm),
     ),
     variables=frozenset({"jwt_headers"}),
     shape=_shape,
@@ -321,5 +323,5 @@ MAXLT = Dialect(
     json_variables=True,
     verifies_on_demand=True,
     exempt=frozenset({"OPTIONS"}),
-    keyless=Keyless.STOPS,
+    keyless=WithoutKeys.STOPS,
 )

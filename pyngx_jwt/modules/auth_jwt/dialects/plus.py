@@ -25,27 +25,29 @@ from ....jwt import (
     ClaimRequirement,
     Form,
     KeySet,
-    Policy,
     Reason,
-    Refusal,
+    TokenPolicy,
+    TokenRefusal,
     Verified,
     getter,
     render_payload,
 )
 from ..blocks import answers, opened_at, place_of
-from ..conf import INSIDE, Compared, Required, TokenConf
-from ..demands import Demand, Denial, compile_required
-from ..dialect import Dialect, Facts, Mark, clue, is_plain_switch
-from ..gate import Gate, Plan, settles
-from ..keyring import Keyring, keyring_of
+from ..conf import INSIDE, Compared, TokenConf
+from ..demands import Denial, RequestDemand, Required, compile_required
+from ..dialect import Dialect, DialectMark, Facts, clue, is_plain_switch
+from ..gate import Gate
+from ..keyring import Keyring
+from ..level_keys import keyring_of
+from ..plan import Plan
 from ..settings import JwtConf, policy_with
 from ..sources import KeyForm
-from ..variables import add_member_variables, claim_getter, header_getter, look_lasting
+from ..variables import add_member_variables, claim_getter, header_getter, look_lasting, settles
 from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
 from ..words import plus_words
 
 
-class Switch(NamedTuple):
+class RealmSwitch(NamedTuple):
     """One auth_jwt; without a token of its own it is that of the Authorization field."""
 
     enforced: bool
@@ -61,11 +63,11 @@ class ClaimDemand(NamedTuple):
     constant: ClaimRequirement | None
 
 
-def parse_switch(name: str, realm: str, parameter: str | None = None) -> Switch:
+def parse_switch(name: str, realm: str, parameter: str | None = None) -> RealmSwitch:
     token = None if parameter is None else _token(parameter)
     if realm == "off":
-        return Switch(False, Template(""), token)
-    return Switch(True, Template(realm), token)
+        return RealmSwitch(False, Template(""), token)
+    return RealmSwitch(True, Template(realm), token)
 
 
 def _token(parameter: str) -> Template:
@@ -83,7 +85,7 @@ def _type(name: str, text: str) -> Form:
 
 
 class PlusConf(TokenConf):
-    auth_jwt: Switch | None = slot(
+    auth_jwt: RealmSwitch | None = slot(
         None,
         parse_switch,
         INSIDE,
@@ -115,11 +117,11 @@ class PlusConf(TokenConf):
 
     jwk_set = KeyForm("jwks", partial(KeySet.parse, uses=SIG_AND_ENC))
     claims: tuple[ClaimDemand, ...] = ()
-    algorithms = Policy().algorithms
+    algorithms = TokenPolicy().algorithms
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody who wrote this expects tokens to be validated."""
+        """Whether the directives show that tokens are expected to be validated."""
         return self.auth_jwt is not None and self.auth_jwt.enforced
 
     @property
@@ -209,6 +211,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
             words=PLUS.words,
             demands=(*_claims(conf, level), *compile_required(conf.required, level)),
             enforced=switch.enforced,
+            limits=level[JwtConf].limits,
             lasting=True,
         )
     )
@@ -217,16 +220,16 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
     return gate.prepare if conf.key_requests else None
 
 
-def _keyring(conf: PlusConf, level: Level, switch: Switch) -> Keyring | None:
+def _keyring(conf: PlusConf, level: Level, switch: RealmSwitch) -> Keyring | None:
     policy = policy_of(conf, level)
-    found = keyring_of(conf, level, policy, cache=conf.auth_jwt_key_cache, reads=True)
-    if found is None and switch.enforced and level[JwtConf].pyngx_allow_unsigned:
+    keyring = keyring_of(conf, level, policy, cache=conf.auth_jwt_key_cache, reads=True)
+    if keyring is None and switch.enforced and level[JwtConf].pyngx_allow_unsigned:
         return Keyring(level, replace(policy, check_signature=False), ())
-    return found
+    return keyring
 
 
-def policy_of(conf: PlusConf, level: Level) -> Policy:
-    """What a level demands of a token apart from what variables tell."""
+def policy_of(conf: PlusConf, level: Level) -> TokenPolicy:
+    """The requirements of a level that have no variables."""
     return policy_with(
         replace(
             PLUS.policy,
@@ -239,15 +242,15 @@ def policy_of(conf: PlusConf, level: Level) -> Policy:
     )
 
 
-def _claims(conf: PlusConf, level: Level) -> tuple[Demand, ...]:
+def _claims(conf: PlusConf, level: Level) -> tuple[RequestDemand, ...]:
     return tuple(_claim(demand, level) for demand in conf.claims if demand.constant is None)
 
 
-def _claim(demand: ClaimDemand, level: Level) -> Demand:
+def _claim(demand: ClaimDemand, level: Level) -> RequestDemand:
     name = demand.name
     texts = [text.bind(level.variables) for text in demand.values]
     text = "has none of the values of auth_jwt_validate_claim"
-    denial = Denial(401, Refusal(Reason.CLAIM, f'"{name}" {text}'))
+    denial = Denial(401, TokenRefusal(Reason.CLAIM, f'"{name}" {text}'))
 
     def check(r: Request, token: Verified) -> Denial | None:
         try:
@@ -257,7 +260,7 @@ def _claim(demand: ClaimDemand, level: Level) -> Demand:
         return None if required.met(token.claims) else denial
 
     words = (name, *(text.text for text in demand.values))
-    return Demand("auth_jwt_validate_claim", words, check)
+    return RequestDemand("auth_jwt_validate_claim", words, check)
 
 
 def declare(kind: type[PlusConf], name: str) -> AnyModule:
@@ -299,13 +302,13 @@ PLUS = Dialect(
     name="plus",
     project="NGINX Plus",
     module=auth_jwt,
-    policy=Policy(),
+    policy=TokenPolicy(),
     words=plus_words,
     target="plus",
-    marks=(Mark(frozenset({"auth_jwt_claim_set", "auth_jwt_header_set"}), _claim_path),),
+    marks=(DialectMark(frozenset({"auth_jwt_claim_set", "auth_jwt_header_set"}), _claim_path),),
     weak_marks=(
-        Mark(frozenset({"auth_jwt"}), _realm_with_variables, rank=2),
-        Mark(
+        DialectMark(frozenset({"auth_jwt"}), _realm_with_variables, rank=2),
+        DialectMark(
             frozenset({"auth_oidc", "oidc_provider", "keyval_zone", "zone_sync"})
             | {"health_check", "mgmt"},
             rank=3,

@@ -14,7 +14,7 @@ from ....errors import ConfError
 from ....http.template import Template
 from ....jwt import ALGORITHMS, ClaimRequirement
 from ..conf import INSIDE
-from ..dialect import Facts, Mark
+from ..dialect import DialectMark, Facts
 from .plus import PLUS, ClaimDemand, PlusConf, declare
 
 
@@ -63,7 +63,7 @@ PYNGX = replace(
     extends=PLUS,
     target="",
     marks=(),
-    shared_marks=(Mark(frozenset({"auth_jwt_algorithm"}), _algorithm),),
+    shared_marks=(DialectMark(frozenset({"auth_jwt_algorithm"}), _algorithm),),
     weak_marks=(),
     shape=lambda facts: (),
     unsure="",

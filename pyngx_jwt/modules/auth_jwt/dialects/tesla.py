@@ -21,19 +21,29 @@ from ....http.request import Handler, Request, Server, Status
 from ....http.template import Template, without_variables
 from ....http.uri import escape_args
 from ....http.variables import Getter
-from ....jwt import ALGORITHMS, Json, Policy, Presence, TextRequirement, Verified, render_string
+from ....jwt import (
+    ALGORITHMS,
+    Json,
+    Presence,
+    TextRequirement,
+    TokenPolicy,
+    Verified,
+    render_string,
+)
 from ....log import Severity, errno_text
 from ...core import CoreConf
 from ...rewrite import RewriteConf
 from ..blocks import answers, opened_at, place_of, warn
 from ..conf import TokenConf
-from ..dialect import Clue, Dialect, Facts, Keyless, Mark, clue
-from ..gate import Gate, Plan, settles
-from ..keyring import FindSource, Keyring, sources_of
+from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue
+from ..gate import Gate
+from ..keyring import FindSource, Keyring
+from ..level_keys import sources_of
+from ..plan import FindToken, Plan
 from ..secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
 from ..settings import JwtConf, policy_with
-from ..variables import claim_getter, look_for
-from ..wire import FindToken, compile_challenge, no_challenge, sole_cookie
+from ..variables import claim_getter, look_for, settles
+from ..wire import compile_challenge, no_challenge, sole_cookie
 from ..words import NO_HEX, tesla_words
 
 HMAC = "HS256"
@@ -285,8 +295,8 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
     return gate.handle
 
 
-def policy_of(conf: TeslaConf, level: Level) -> Policy:
-    """What a level demands of a token apart from what variables tell."""
+def policy_of(conf: TeslaConf, level: Level) -> TokenPolicy:
+    """The requirements of a level that have no variables."""
     algorithms = TESLA.policy.algorithms
     if conf.auth_jwt_key or conf.auth_jwt_keyfile_path or conf.is_set("auth_jwt_algorithm"):
         family = conf.auth_jwt_algorithm[:2]
@@ -312,11 +322,11 @@ def _enabled(conf: TeslaConf, level: Level) -> Callable[[Request], bool] | None:
 
 def _sources(conf: TeslaConf, level: Level) -> tuple[FindSource, ...]:
     """None if the key is no hex, and there is nothing else."""
-    found = sources_of(conf, level)
+    sources = sources_of(conf, level)
     if conf.auth_jwt_use_keyfile and conf.auth_jwt_keyfile_path:
-        return (_keyfile(conf.auth_jwt_keyfile_path, level), *found)
+        return (_keyfile(conf.auth_jwt_keyfile_path, level), *sources)
     key = _key(conf, level) if conf.auth_jwt_key else None
-    return (key, *found) if key is not None else found
+    return (key, *sources) if key is not None else sources
 
 
 def _keyfile(path: str, level: Level) -> FindSource:
@@ -385,7 +395,7 @@ def _fields_of(claims: Iterable[str]) -> frozenset[str]:
 
 
 class Vouched(tuple[str, str]):
-    """A field that tells a claim of a verified token: other locations leave it in place."""
+    """A header with a claim of a verified token: other locations leave it in place."""
 
     __slots__ = ()
 
@@ -408,11 +418,11 @@ def _export(r: Request, names: frozenset[str], fields: list[tuple[str, str]]) ->
 
 def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
     algorithm = conf.auth_jwt_algorithm
-    told = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
+    names_algorithm = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
     names = _fields_of(conf.request_claims)
 
     def accepted(r: Request, token: Verified) -> None:
-        if told and token.header.get("alg") != algorithm:
+        if names_algorithm and token.header.get("alg") != algorithm:
             text = f'auth_jwt: token with "alg" {token.header.get("alg")} accepted, as {algorithm}'
             r.log(Severity.INFO, text)
         if conf.request_claims:
@@ -425,8 +435,8 @@ def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
 
 
 def _fields(names: tuple[str, ...], token: Verified) -> list[tuple[str, str]]:
-    found = [(EXPORTED + name, render_string(token.claims.get(name))) for name in names]
-    return [(name, value) for name, value in found if value]
+    fields = [(EXPORTED + name, render_string(token.claims.get(name))) for name in names]
+    return [(name, value) for name, value in fields if value]
 
 
 # -- to the login page ------------------------------------------------------------------------
@@ -450,7 +460,7 @@ def _redirect(conf: TeslaConf, level: Level) -> Callable[[Request, Status], Stat
 
 def _host(level: Level) -> Callable[[Request], str]:
     """The host of a request if it is one of the server's names, else the first of these that
-    is a whole name, if any: nobody is sent to a host that a client made up.  A server without
+    is a whole name, if any: no client is sent to a host that another one made up.  A server without
     names, or with "_" alone, answers for every host."""
     server = level
     while server.context is not SERVER and server.outer is not None:
@@ -499,11 +509,11 @@ TESLA = Dialect(
     name="tesla",
     project="TeslaGov/ngx-http-auth-jwt-module",
     module=auth_jwt_tesla,
-    policy=Policy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
+    policy=TokenPolicy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
     words=tesla_words,
     target="teslagov",
-    shared_marks=(Mark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
-    weak_marks=(Mark(frozenset(), _reads_exported, rank=3),),
+    shared_marks=(DialectMark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
+    weak_marks=(DialectMark(frozenset(), _reads_exported, rank=3),),
     shape=_shape,
     advice={
         "auth_jwt_validation_type": _instead(
@@ -525,5 +535,5 @@ TESLA = Dialect(
     exact_variables=True,
     verifies_on_demand=True,
     excused=frozenset({"OPTIONS"}),
-    keyless=Keyless.ADMITS,
+    keyless=WithoutKeys.ADMITS,
 )

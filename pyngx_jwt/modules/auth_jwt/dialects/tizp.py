@@ -14,17 +14,19 @@ from ....http.level import Level
 from ....http.module import Module, Phase
 from ....http.request import Handler
 from ....http.template import Template, without_variables
-from ....jwt import ALGORITHMS, Policy, Presence, getter
+from ....jwt import ALGORITHMS, Presence, TokenPolicy, getter
 from ..conf import TokenConf
-from ..dialect import Clue, Dialect, Facts, Mark, clue
-from ..gate import Gate, Plan, settles
-from ..keyring import FindSource, Keyring, sources_of
+from ..dialect import Clue, Dialect, DialectMark, Facts, clue
+from ..gate import Gate
+from ..keyring import FindSource, Keyring
+from ..level_keys import sources_of
+from ..plan import Plan
 from ..secrets import LINE, find_file, from_file, here
 from ..settings import policy_with
-from ..variables import add_member_variables, look_lasting
+from ..variables import add_member_variables, look_lasting, settles
 from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
 from ..words import plus_words
-from .plus import Switch, parse_switch
+from .plus import RealmSwitch, parse_switch
 
 
 def _alg(name: str, text: str) -> frozenset[str]:
@@ -34,7 +36,7 @@ def _alg(name: str, text: str) -> frozenset[str]:
 
 
 class TizpConf(TokenConf):
-    auth_jwt: Switch | None = slot(
+    auth_jwt: RealmSwitch | None = slot(
         None,
         parse_switch,
         EVERYWHERE | LIMIT_EXCEPT,
@@ -102,15 +104,15 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
     return gate.handle
 
 
-def policy_of(conf: TizpConf, level: Level) -> Policy:
-    """What a level demands of a token apart from what variables tell."""
+def policy_of(conf: TizpConf, level: Level) -> TokenPolicy:
+    """The requirements of a level that have no variables."""
     policy = replace(TIZP.policy, algorithms=conf.auth_jwt_alg, leeway=conf.auth_jwt_leeway)
     return policy_with(policy, level)
 
 
 # -- the dialect ------------------------------------------------------------------------------
 
-_HEAD = 256  # bytes of a key file that tell its form
+_HEAD = 256  # bytes of a key file that show its form
 
 
 def _algorithm(statement: Statement, facts: Facts) -> str | None:
@@ -139,8 +141,8 @@ def _sniff(facts: Facts) -> tuple[Statement, str] | None:
         name = statement.args[0] if statement.args else "$"
         if "$" in name:
             continue
-        for folder in (facts.conf_prefix, "."):
-            head = _head_of(full_name(name, folder))
+        for directory in (facts.conf_prefix, "."):
+            head = _head_of(full_name(name, directory))
             if head.startswith(b"-----BEGIN"):
                 return statement, "PEM"
             if not head:
@@ -163,9 +165,9 @@ TIZP = Dialect(
     name="tizp",
     project="tizpuppi/ngx_http_auth_jwt_module",
     module=auth_jwt_tizp,
-    policy=Policy(exp=Presence.REQUIRED, whole_dates=True),
+    policy=TokenPolicy(exp=Presence.REQUIRED, whole_dates=True),
     words=plus_words,
-    marks=(Mark(frozenset({"auth_jwt_alg"}), _algorithm),),
+    marks=(DialectMark(frozenset({"auth_jwt_alg"}), _algorithm),),
     shape=_shape,
     own_keys=("auth_jwt_key_file",),
     demands_claims=False,

@@ -1,0 +1,168 @@
+"""The servers that a request is tried at, one after the other (ngx_http_upstream_next)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+
+from ..http.request import Request
+from ..log import Severity
+from ..upstream.address import parse_local
+from ..upstream.balancer import PeerChoice
+from ..upstream.client import PeerConnection
+from ..upstream.connect import connect as open_connection
+from ..upstream.errors import BadResponse, UpstreamError
+from ..upstream.peer import Peer
+from .route import Route
+from .state import UpstreamState
+from .target import Destination
+from .wire import KEY, Outgoing
+
+NOT_IDEMPOTENT = frozenset({"POST", "LOCK", "PATCH"})
+NEXT_STATUS = {403, 404, 429, 500, 502, 503, 504}
+CONNECTING = "connecting to upstream"
+
+
+class Attempts:
+    """Chooses a server, connects to it, and decides after a failure whether another is tried.
+
+    At most one server is in use, until `leave`, `finished` or `abandon` gives it back."""
+
+    def __init__(self, route: Route, r: Request, destination: Destination) -> None:
+        self.route, self.r, self.destination = route, r, destination
+        self.out: Outgoing = destination.out
+        r.contexts[KEY] = self.out
+        key = destination.upstream.key
+        self.choice: PeerChoice = destination.upstream.balancer.choose(key(r) if key else "")
+        self.connection: PeerConnection | None = None
+        self.peer: Peer | None = None
+        self.state: UpstreamState
+        self.settings = route.settings
+        self.started = time.monotonic()
+        self.doing = CONNECTING  # for the log
+        self.streamed = False  # the client's body passes as it comes: there is no second attempt
+        self.name = ""  # of the server, for TLS
+        self.local: tuple[str, int] | None = None  # the address that "bind" sets
+        if limit := route.conf.next_upstream_tries:
+            self.choice.tries = min(limit, self.choice.tries)
+
+    def url_at(self, name: str) -> str:
+        """The URL of the request there, for the log."""
+        colon = ":" if name.startswith("unix:") else ""
+        return f"{self.out.scheme}://{name}{colon}{self.out.uri}"
+
+    def none_is_left(self) -> str:
+        """Logs that no server can be tried; the kind of the failure."""
+        self.state.status = 502
+        self.log(Severity.ERR, "no live upstreams")
+        self.choice.tries = 0
+        return "error"
+
+    def log(self, level: Severity, text: str) -> None:
+        self.r.log(level, f"{text} while {self.doing}")
+
+    async def connect(self, peer: Peer) -> PeerConnection:
+        """An idle connection, or a new one; raises ConnectError."""
+        upstream, tls = self.destination.upstream, self.destination.tls
+        handshake = tls.at(self.r, peer.name) if tls is not None else None
+        self.name = handshake.name if handshake is not None else ""
+        self.local = self._local_address()
+        if upstream.pool is not None:
+            kept = upstream.pool.get(peer.name, self._tag())
+            if kept is not None:
+                self.connection = kept
+                return kept
+        self.connection = await open_connection(
+            peer.address,
+            self.settings,
+            ssl=handshake,
+            local=self.local,
+        )
+        return self.connection
+
+    def _tag(self) -> Hashable:
+        """What a keep-alive connection must have in common with this request's: what the load
+        knows, the TLS name that was sent or verified, and the local address."""
+        if self.name or self.local is not None:
+            return self.destination.tag, self.name, self.local
+        return self.destination.tag
+
+    def _local_address(self) -> tuple[str, int] | None:
+        bind = self.route.bind
+        text = bind(self.r) if bind else ""
+        local = parse_local(text) if text else None
+        if text and local is None:
+            self.r.log(Severity.ERR, f'invalid local address "{text}"')
+        return local
+
+    def failed(self, error: UpstreamError) -> str:
+        """Logs a failure; its kind, as "next_upstream" has it."""
+        if error.handshaking:
+            self.doing = "SSL handshaking to upstream"
+        self.log(Severity.CRIT if error.critical else Severity.ERR, str(error))
+        if self.state.response is None:  # else it has a status
+            self.state.status = 504 if error.timed_out else 502
+        if error.timed_out:
+            return "timeout"
+        return "invalid_header" if isinstance(error, BadResponse) else "error"
+
+    def goes_on(self, failure: str) -> bool:
+        """Whether another server is to be tried after a failure (ngx_http_upstream_next)."""
+        kept = self.connection is not None and self.connection.requests > 1
+        self.leave(failed=True)
+        if kept and failure == "error":  # it was closed while it idled: not the server's fault
+            self.choice.tries += 1
+        return self.choice.tries > 0 and self._allowed(failure)
+
+    def wants_next(self, kind: str) -> bool:
+        """Whether a response is left aside for another server's (ngx_http_upstream_test_next)."""
+        return self.choice.tries > 1 and self._allowed(kind)
+
+    def _allowed(self, failure: str) -> bool:
+        kinds = self.route.next
+        limit = self.route.conf.next_upstream_timeout
+        if failure not in kinds or (limit and time.monotonic() - self.started >= limit):
+            return False
+        sent = self.state.bytes_sent > 0
+        if sent and self.streamed:
+            return False
+        return not sent or self.r.method not in NOT_IDEMPOTENT or "non_idempotent" in kinds
+
+    def leave(self, *, failed: bool) -> None:
+        """Gives the server back to the balancer and closes its connection."""
+        self.state.response_time = time.monotonic() - self.state.started
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+        if self.peer is not None and self.choice.free(failed, int(time.monotonic())):
+            self.log(Severity.WARN, "upstream server temporarily disabled")
+        self.peer = None
+
+    def abandon(self) -> None:
+        """Gives the server back in the middle of its response, which is not its failure."""
+        state = self.state
+        state.response_time = time.monotonic() - state.started
+        if self.connection is not None:
+            state.bytes_received = self.connection.bytes_received
+            self.connection.close()
+            self.connection = None
+        self.choice.free(False, int(time.monotonic()))
+        self.peer = None
+
+    def finished(self, length: int) -> None:
+        """The upstream is done: its connection can serve others."""
+        state, connection = self.state, self.connection
+        now = time.monotonic()  # the loop's own clock
+        if state.response is not None and state.response.warning:
+            self.log(self.out.reader.excess_level, state.response.warning)
+        state.response_time = now - state.started
+        state.response_length = length
+        if connection is not None:
+            state.bytes_received = connection.bytes_received
+            if self.destination.tls is not None:
+                self.destination.tls.keep_session(self.name, state.peer, connection.ssl_object)
+            self.destination.upstream.release(self.choice, connection, self._tag(), now)
+            self.connection = self.peer = None
+        elif self.peer is not None:
+            self.choice.free(False, int(now))
+            self.peer = None

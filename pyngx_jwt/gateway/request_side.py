@@ -1,0 +1,192 @@
+"""The request's side of an exchange: its body is read, and both are sent to one server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from ..http.body import KeptBody, check_size, read_body, take_body
+from ..http.client import BodyError, RequestBody
+from ..log import Severity
+from ..upstream.client import PeerConnection
+from ..upstream.errors import UpstreamError
+from ..upstream.head import HTTP_09, PeerResponse
+from .attempts import CONNECTING, Attempts
+from .state import UpstreamState
+from .wire import UnwritableRequest
+
+READING_HEADER = "reading response header from upstream"
+
+
+class RequestSide(Attempts):
+    """Prepares the request once, and sends it at each attempt."""
+
+    head = b""
+    body: KeptBody | None = None
+    sender: asyncio.Task[None] | None = None  # passes on the rest of the body
+
+    async def prepare(self, *, validates: bool) -> bool:
+        """Makes the head that is sent, once the body's length is known; False if it cannot be
+        written.  `validates`: asks whether a response that was kept is still good."""
+        await self._prepare_body()
+        wire = self.route.wire
+        try:
+            self.head = wire.build(self.r, self.out, validates=validates)
+        except UnwritableRequest as error:
+            self.r.log(Severity.ERR, str(error))
+            return False
+        return True
+
+    async def _prepare_body(self) -> None:
+        """Reads the body, unless it is to be streamed, and knows its length."""
+        r, conf, out = self.r, self.route.conf, self.out
+        if r.expect_continue:
+            r.continue_client()
+        if not self.route.wire.takes_body:
+            return
+        own = self.route.wire.own_body
+        if own is not None:
+            await read_body(r)  # which the text may contain
+            data = own(r).encode("latin-1")
+            self.body = KeptBody(data, length=len(data))
+            out.body_length = len(data)
+            return
+        main = r.root or r
+        if main.discards_body or (main.body_in is None and main.body is None):
+            out.body_length = 0 if r is main and main.content_length_in == 0 else -1
+            return
+        streams = not conf.request_buffering and r.parent is None
+        if main.chunked_in and not self.route.wire.streams_unknown_length:
+            streams = False
+        if streams:
+            await take_body(r)
+            if main.body_in is not None and main.body_in.failed:
+                raise BodyError(main.body_in.failed)
+        if main.body is None and streams:
+            self.streamed = True
+            out.chunked, out.body_length = main.chunked_in, main.content_length_in
+            if not conf.pass_request_body:
+                await read_body(r)
+                self.streamed = False
+            return
+        body = await read_body(r)
+        has_body = main.chunked_in or main.content_length_in >= 0
+        if body.length or (r is main and has_body):
+            out.body_length = body.length
+        if conf.pass_request_body:
+            self.body = body
+
+    async def attempt(self) -> tuple[PeerResponse | None, str]:
+        """One server: its response, or how it failed ("error", "timeout", "invalid_header")."""
+        self.doing = CONNECTING
+        self.peer = peer = self.choice.get(int(time.monotonic()))
+        name = peer.name if peer is not None else self.destination.upstream.name
+        self.state = state = UpstreamState(name, self.url_at(name), started=time.monotonic())
+        self.r.upstream_states.append(state)
+        if peer is None:
+            return None, self.none_is_left()
+        try:
+            connection = await self.connect(peer)
+            hints = self.route.hints
+            connection.on_early_hints = hints(self.r) if hints else None
+            state.connect_time = time.monotonic() - state.started
+            body = self.body
+            if self.streamed or (body is not None and body.length):
+                self.doing = "sending request to upstream"
+                await self._send(connection)
+                self.doing = READING_HEADER
+                response = await connection.receive()
+            else:
+                self.doing, head = READING_HEADER, self.head
+                state.bytes_sent = len(head)
+                response = await connection.ask(
+                    head, self.settings, head=self.out.is_head, reader=self.out.reader
+                )
+        except UpstreamError as error:
+            return None, self.failed(error)
+        state.header_time = time.monotonic() - state.started
+        state.status = response.status
+        state.response = response
+        state.bytes_received = connection.bytes_received
+        if response.version == HTTP_09:
+            state.status = 200  # so nginx has it in $upstream_status
+        if response.remark is not None:
+            self.log(*response.remark)
+        return response, ""
+
+    async def _send(self, connection: PeerConnection) -> None:
+        head = self.head
+        self.state.bytes_sent = len(head)
+        if self.streamed:
+            await self._stream_body(connection, head)
+            return
+        body = self.body
+        assert body is not None
+        self.state.bytes_sent += body.length
+        chunks = body.chunks()
+        if body.fd < 0:
+            self._begin(connection, head + body.data)
+            await connection.drain()
+            return
+        self._begin(connection, head, more=True)
+        await _send_chunks(connection, chunks)
+
+    def _begin(self, connection: PeerConnection, data: bytes, *, more: bool = False) -> None:
+        connection.begin(
+            data, self.settings, head=self.out.is_head, more=more, reader=self.out.reader
+        )
+
+    async def _stream_body(self, connection: PeerConnection, head: bytes) -> None:
+        """Passes the body on as it comes in; once begun, no other server can have it."""
+        r = self.r
+        source = r.main.body_in
+        assert source is not None
+        piece, last = self._piece(source, source.at_hand())
+        self._begin(connection, head + piece, more=not last)
+        if last:
+            await connection.drain()
+            return
+        self.sender = sender = asyncio.create_task(self._stream_rest(connection, source))
+        answer = asyncio.create_task(connection.wait())
+        try:
+            await asyncio.wait((sender, answer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answer.cancel()
+        if sender.done():
+            sender.result()
+
+    async def _stream_rest(self, connection: PeerConnection, source: RequestBody) -> None:
+        """Goes on even when the response is on its way already."""
+        last = False
+        try:
+            await connection.drain()
+            while not last:
+                piece, last = self._piece(source, await source.read())
+                connection.write(piece, more=not last)
+                await connection.drain()
+        except (BodyError, UpstreamError):
+            if connection.response is None:
+                raise
+            connection.close()
+
+    def _piece(self, source: RequestBody, data: bytes) -> tuple[bytes, bool]:
+        """Data of the request body as they are sent, and whether they are the last."""
+        check_size(self.r, source.received, len(data))
+        data = self.route.wire.frame(self.out, data, last=source.complete)
+        self.state.bytes_sent += len(data)
+        return data, source.complete
+
+    def stop_sending(self, sender: asyncio.Task[None]) -> None:
+        """The rest of the body is of no more use."""
+        if not sender.cancel() and not sender.cancelled():
+            sender.exception()  # it has been met otherwise
+
+
+async def _send_chunks(connection: PeerConnection, chunks: Iterator[bytes]) -> None:
+    for data in chunks:
+        if connection.answered:
+            return
+        connection.write(data)
+        await connection.drain()
+    connection.write(b"", more=False)

@@ -1,0 +1,243 @@
+"""The response's side of an exchange: where its head and its body go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import Protocol
+
+from ..http.request import DONE, Status
+from ..http.uri import parse_unsafe_uri
+from ..log import Severity
+from ..upstream.errors import UpstreamError
+from ..upstream.head import HTTP_09, PeerResponse
+from .answer import limit_rate_of
+from .attempts import Attempts
+from .tunnel import pass_both_ways
+
+READING = "reading upstream"
+
+
+class Keeper(Protocol):
+    """Keeps the response of an exchange, or answers with one that was kept."""
+
+    @property
+    def validates(self) -> bool:
+        """Whether the upstream is asked if the response that was kept is still good."""
+
+    async def give_up(self, exchange: ResponseSide, status: Status, failure: str) -> Status:
+        """No server has answered."""
+
+    def instead_of(
+        self, exchange: ResponseSide, response: PeerResponse
+    ) -> Awaitable[Status] | None:
+        """What answers in the place of a response, None if nothing does."""
+
+    def intercepted(self, status: Status) -> None:
+        """An error page takes the place of a response with this status."""
+
+    def head_copied(self, exchange: ResponseSide, response: PeerResponse) -> None:
+        """The client's response has got its head."""
+
+    def send_body(self, exchange: ResponseSide, response: PeerResponse) -> Awaitable[Status]:
+        """Sends the body to the client, and keeps it."""
+
+    def close(self) -> None:
+        """Lets go of what an abandoned exchange still holds."""
+
+
+class ResponseSide(Attempts):
+    """Passes a response on to the client, or what takes its place."""
+
+    keeper: Keeper | None = None
+
+    async def respond(self, response: PeerResponse) -> Status:
+        """The request's status, once the client has its response."""
+        if self.keeper is not None:
+            kept = self.keeper.instead_of(self, response)
+            if kept is not None:
+                return await kept
+        conf = self.route.conf
+        self._limit_rate()
+        if conf.intercept_errors and response.status >= 300:
+            status = self._intercepted(response)
+            if status:
+                return status
+        if not response.version or response.version >= 1000:
+            redirect = self._accel_redirect(response)
+            if redirect is not None:
+                return redirect
+        if response.status == 101 and self.route.wire.upgrades:
+            if "upgrade" in self.r.index:
+                return await self._upgrade(response)
+            self.log(Severity.ERR, "upstream switched protocols though nobody asked for it")
+            self.leave(failed=False)
+            return 502
+        self._copy_head(response)
+        self.doing = READING
+        return await self._send_response(response)
+
+    def _copy_head(self, response: PeerResponse) -> None:
+        r, conf = self.r, self.route.conf
+        r.status = response.status
+        r.status_line = response.status_line or None
+        self.route.copy_headers(r, response.names, response.headers)
+        r.content_length = -1 if response.chunked else response.length
+        r.allow_ranges = r.allow_ranges or conf.force_ranges
+        r.single_range = conf.force_ranges
+        r.disable_not_modified = True
+        if response.version == HTTP_09:  # what came goes on as it is, without a head
+            r.http_version, r.keep_alive = HTTP_09, False
+        if self.keeper is not None:
+            self.keeper.head_copied(self, response)
+
+    async def _send_response(self, response: PeerResponse) -> Status:
+        r, whole = self.r, response.body
+        if self.keeper is not None:
+            r.send_header()
+            return await self.keeper.send_body(self, response)
+        if whole is None or response.trailers or len(whole) > self.settings.buffer_size:
+            r.send_header()
+            return await self.send_body(response)
+        rest = r.send_whole(whole)
+        self.finished(len(whole))
+        return rest if isinstance(rest, int) else await rest
+
+    async def send_body(self, response: PeerResponse) -> Status:
+        """Sends the body to the client."""
+        r, whole = self.r, response.body
+        if whole is None:
+            return await self._stream_response(response)
+        self.finished(len(whole))
+        if whole and not r.header_only:
+            rate = self._rate(response) if len(whole) > self.settings.buffer_size else 0
+            if rate:
+                await self._send_slowly(whole, rate)
+            elif r.rate:
+                await r.send(whole)
+            else:
+                r.write(whole)
+        r.trailers = tuple(response.trailers)
+        if r.sink.paused:
+            await r.sink.drain()
+        return r.finish()
+
+    def _rate(self, response: PeerResponse) -> int:
+        """The bytes per second of "limit_rate"; it needs buffering, as in nginx."""
+        limit = self.route.limit_rate
+        return limit(self.r) if limit is not None and self.buffers(response) else 0
+
+    async def _stream_response(self, response: PeerResponse) -> Status:
+        r, connection = self.r, self.connection
+        assert connection is not None
+        if r.header_only:  # the rest of the body is of no use, and may have no end
+            self.leave(failed=False)
+            return r.finish()
+        state = self.state
+        rate = self._rate(response)
+        if not self.buffers(response):
+            r.unbuffered = True
+            r.sink.flush()
+        try:
+            while (data := await connection.read()) is not None:
+                state.response_length += len(data)
+                if rate:
+                    await self._send_slowly(data, rate)
+                else:
+                    await r.send(data)
+        except UpstreamError as error:
+            if r.body_in is None or not r.body_in.failed:  # else _stream_rest() closed it
+                self.failed(error)
+            self.leave(failed=False)
+            r.sink.abort()
+            return DONE
+        self.finished(state.response_length)
+        r.trailers = tuple(response.trailers)
+        return r.finish()
+
+    async def _send_slowly(self, data: bytes, rate: int) -> None:
+        """Keeps to "limit_rate", in bytes per second: while it waits nothing is read."""
+        r, state = self.r, self.state
+        passed = state.response_length - len(data)
+        while data:
+            seconds = int(time.monotonic() - state.started) + 1
+            allowed = rate * seconds - passed
+            if allowed <= 0:
+                await asyncio.sleep(-allowed / rate + 0.001)
+                continue
+            await r.send(data[:allowed])
+            passed += min(allowed, len(data))
+            data = data[allowed:]
+
+    def buffers(self, response: PeerResponse) -> bool:
+        """Whether the response is read ahead of the client."""
+        values = [value.lower() for value in self.state.fields("x-accel-buffering")]
+        values = [value for value in values if value in ("yes", "no")]
+        if values and "X-Accel-Buffering" not in self.route.conf.ignore_headers:
+            return values[-1] == "yes"
+        return self.route.conf.buffering
+
+    def _intercepted(self, response: PeerResponse) -> Status:
+        """The status for error_page, 0 where none is configured for it."""
+        r = self.r
+        own_page = response.status == 404 and self.route.conf.intercepts_404
+        if response.status not in r.location.error_pages and not own_page:
+            return 0
+        for name, field in zip(response.names, response.headers, strict=True):
+            if name == "www-authenticate" and response.status == 401:
+                r.add_header(*field)
+        self.put_aside(response)
+        if self.keeper is not None:
+            self.keeper.intercepted(response.status)
+        return response.status
+
+    def put_aside(self, response: PeerResponse) -> None:
+        """Lets go of the server; the client will not see its response."""
+        if response.body is None:
+            self.leave(failed=False)
+        else:
+            self.finished(len(response.body))
+
+    def _accel_redirect(self, response: PeerResponse) -> Status | None:
+        targets = self.state.fields("x-accel-redirect")
+        if not targets or "X-Accel-Redirect" in self.route.conf.ignore_headers:
+            return None
+        target = targets[0]
+        r = self.r
+        self.route.copy_redirected(r, response.names, response.headers)
+        self.put_aside(response)
+        if target.startswith("@"):
+            return r.go_named(target)
+        parsed = parse_unsafe_uri(target)
+        if parsed is None:
+            r.log(Severity.ERR, f'unsafe URI "{target}" was detected')
+            return 404
+        if r.method != "HEAD":
+            r.method = "GET"
+        return r.redirect(*parsed)
+
+    def _limit_rate(self) -> None:
+        rates = self.state.fields("x-accel-limit-rate")
+        if not rates or "X-Accel-Limit-Rate" in self.route.conf.ignore_headers:
+            return
+        rate = limit_rate_of(rates[-1])
+        if rate is not None:
+            self.r.limit_rate = rate
+
+    async def _upgrade(self, response: PeerResponse) -> Status:
+        r, connection = self.r, self.connection
+        assert connection is not None
+        r.status, r.upgraded = 101, True
+        r.keep_alive = False
+        self.route.copy_headers(r, response.names, response.headers)
+        r.send_header()
+        tunnel = r.sink.tunnel
+        if tunnel is None:
+            r.log(Severity.ERR, "connection upgrade in subrequest")
+            self.leave(failed=False)
+            r.sink.abort()
+            return DONE
+        await pass_both_ways(r, tunnel, connection)
+        self.leave(failed=False)
+        return r.finish()

@@ -1,0 +1,53 @@
+"""A location's way to its upstream: what the load knows of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..http.level import Level
+from ..http.template import Template, bind_size
+from ..upstream.client import PeerSettings
+from .answer import compile_copy, compile_redirected
+from .conf import GatewayConf
+from .hints import compile_hints
+from .target import FindDestination, compile_target
+from .wire import Wire
+
+
+class GatewayOptions(NamedTuple):
+    """What other modules say of a location that passes its requests on."""
+
+    resolves: bool  # names that variables give are looked up
+    early_hints: tuple[Template, ...]  # when those of the upstream are passed on
+
+
+class Route:
+    """All that the load can know is computed once; exchanges read it."""
+
+    def __init__(
+        self,
+        conf: GatewayConf,
+        level: Level,
+        wire: Wire,
+        options: GatewayOptions,
+        *,
+        keeps_heads: bool = False,
+    ) -> None:
+        self.conf, self.wire = conf, wire
+        self.find: FindDestination = compile_target(conf, level, wire, resolves=options.resolves)
+        self.copy_headers = compile_copy(conf, wire.special, wire.hidden, whole=wire.whole_heads)
+        self.copy_redirected = compile_redirected(conf, wire.special)
+        self.settings = PeerSettings(
+            connect_timeout=conf.connect_timeout,
+            send_timeout=conf.send_timeout,
+            read_timeout=conf.read_timeout,
+            buffer_size=conf.buffer_size,
+            buffers=conf.buffers[0] * conf.buffers[1],
+            pass_trailers=conf.pass_trailers,
+            socket_keepalive=conf.socket_keepalive,
+            keep_head=keeps_heads,
+        )
+        self.bind = conf.bind.bind(level.variables) if conf.bind else None
+        self.next = conf.next_kinds
+        self.hints = compile_hints(conf, level, options.early_hints, wire.hidden)
+        self.limit_rate = bind_size(conf.limit_rate, level.variables)
