@@ -20,20 +20,20 @@ from .compile import Cycle, load
 from .core.worker import WorkerLife
 from .errors import ConfError
 from .http.engine import answer, begin, conclude
-from .http.head import Head
+from .http.head import RequestHead
 from .http.incoming import choose_server, request_of
 from .http.lifecycle import note_absence, note_dropped
 from .http.location import ServerNames
-from .http.ports import Address, Built
+from .http.ports import Built, ListenAddress
 from .http.request import Request
 from .http.status import CLIENT_CLOSED
 from .http1.head import parse_head
-from .http1.head_types import BadRequest, head_options
-from .http1.response_head import Clock
+from .http1.head_types import RefusedHead, head_options
+from .http1.response_head import DateClock
 from .log import FileTarget, Log, OpenFile, Severity
 from .modules.core import CoreConf
 from .options import Options, resolve_options
-from .server.adapter import Body, Client, Sink, head_bytes, remove_additions
+from .server.adapter import Body, Client, WebSink, head_bytes, remove_additions
 from .zones import start_zones
 from .zones.store import Counts
 
@@ -79,11 +79,12 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
 
 def _names(cycle: Cycle, listen: str | None) -> ServerNames:
     """The servers of one address by name; of equal names the first counts."""
-    addresses: dict[str, Address] = {}
-    for port in cycle.ports.values():
-        for address in (port.address, *port.others.values()):
+    addresses: dict[str, ListenAddress] = {}
+    built = cycle.scope.shared(Built)
+    for port in built.ports.values():
+        for address in port.addresses:
             addresses[address.listen.text] = address
-    servers = cycle.scope.shared(Built).servers
+    servers = built.servers
     if not servers:
         raise ConfError("no servers in the configuration")
     if listen is None:
@@ -115,7 +116,7 @@ class _Door:
         self.default = names.default
         self.options = head_options(self.default)
         self.options_of = {self.default: self.options}
-        self.clock = Clock()
+        self.clock = DateClock()
         self.accepted = self.requests = self.running = 0
         self.clients: WeakKeyDictionary[asyncio.Transport, Client] = WeakKeyDictionary()
         self.abandoned: set[asyncio.Task[None]] = set()  # requests that outlive their clients
@@ -156,10 +157,10 @@ class _Door:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """The handler of every path."""
         client = self._client(request)
-        sink = Sink(request, client, self.clock)
+        sink = WebSink(request, client, self.clock)
         head = self._read_head(head_bytes(request))
-        refused = head if isinstance(head, BadRequest) else None
-        r = self._new_request(refused.head if refused else cast(Head, head), client, sink)
+        refused = head if isinstance(head, RefusedHead) else None
+        r = self._new_request(refused.head if refused else cast(RequestHead, head), client, sink)
         status = refused.status if refused else _refusal(request, r)
         if refused is not None and refused.message:
             r.log(Severity.INFO, refused.message)
@@ -175,10 +176,10 @@ class _Door:
             self.running -= 1
         return sink.response
 
-    def _read_head(self, data: bytes) -> Head | BadRequest:
+    def _read_head(self, data: bytes) -> RequestHead | RefusedHead:
         """The server that Host names may take other header names than the default one."""
         head = parse_head(data, self.options)
-        if isinstance(head, BadRequest):
+        if isinstance(head, RefusedHead):
             return head
         server = self.names.find(head.host, None) or self.default
         if server not in self.options_of:
@@ -192,7 +193,7 @@ class _Door:
         waiting = max(0, active - self.running)
         return Counts(active, 0, self.running, waiting, self.accepted, self.requests)
 
-    async def _continue(self, r: Request, sink: Sink, rest: Coroutine[Any, Any, None]) -> None:
+    async def _continue(self, r: Request, sink: WebSink, rest: Coroutine[Any, Any, None]) -> None:
         """What has to wait waits in a task of its own, which can outlive its client."""
         task = asyncio.create_task(_finish(r, sink, rest))
         try:
@@ -219,7 +220,7 @@ class _Door:
         client.requests += 1
         return client
 
-    def _new_request(self, head: Head, client: Client, sink: Sink) -> Request:
+    def _new_request(self, head: RequestHead, client: Client, sink: WebSink) -> Request:
         r = request_of(head, client, sink, self.names)
         if self.names.has_regexes:
             choose_server(r, self.names)
@@ -236,7 +237,7 @@ def _refusal(request: web.Request, r: Request) -> int:
     return UNSUPPORTED_MEDIA_TYPE if encoded else 0
 
 
-async def _finish(r: Request, sink: Sink, rest: Coroutine[Any, Any, None] | None = None) -> None:
+async def _finish(r: Request, sink: WebSink, rest: Coroutine[Any, Any, None] | None = None) -> None:
     """Runs the rest of a request, sends the end of its answer and logs it."""
     try:
         if rest is not None:

@@ -88,29 +88,20 @@ def layer(name: str) -> int:
 
 
 @cache
-def imports(path: Path, *, for_types: bool = True) -> frozenset[str]:
-    """The full names that a file imports, wherever it does; `for_types`: also those that only
-    a type checker reads."""
+def imports(path: Path) -> frozenset[str]:
+    """The full names that a file imports, within functions and for types as well."""
     package = ("pyngx_jwt", *path.relative_to(ROOT).parts[:-1])
-    return frozenset(_imports(ast.parse(path.read_text()), package, for_types))
+    return frozenset(_imports(ast.parse(path.read_text()), package))
 
 
-def _imports(tree: ast.Module, package: tuple[str, ...], for_types: bool) -> Iterator[str]:
-    for node in _nodes(tree, for_types):
+def _imports(tree: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else ()
             source = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{source}.{alias.name}" for alias in node.names)
-
-
-def _nodes(node: ast.AST, for_types: bool) -> Iterator[ast.AST]:
-    yield node
-    for inner in ast.iter_child_nodes(node):
-        is_of_types = isinstance(inner, ast.If) and "TYPE_CHECKING" in ast.unparse(inner.test)
-        if for_types or not is_of_types:
-            yield from _nodes(inner, for_types)
 
 
 def part(path: Path) -> str:
@@ -179,55 +170,44 @@ def file_of(name: str) -> Path | None:
 
 
 @cache
-def neighbours(path: Path, *, for_types: bool) -> frozenset[Path]:
+def neighbours(path: Path) -> frozenset[Path]:
     """The files of its own package that a file imports."""
-    found = {file_of(name) for name in imports(path, for_types=for_types)} - {None, path}
+    found = {file_of(name) for name in imports(path)} - {None, path}
     return frozenset(file for file in found if file and package(file) == package(path))
 
 
-def circle(path: Path, *, for_types: bool) -> set[str]:
+def circle(path: Path) -> set[str]:
     """The files that a file both leads to and is reached from, itself included; none if it
     is in no circle."""
     reached: dict[Path, set[Path]] = {}
-    for start in (path, *_reach(path, for_types)):
-        reached[start] = _reach(start, for_types)
+    for start in (path, *_reach(path)):
+        reached[start] = _reach(start)
     return {name_of(file) for file in reached[path] if path in reached.get(file, ())}
 
 
-def _reach(path: Path, for_types: bool) -> set[Path]:
+def _reach(path: Path) -> set[Path]:
     found: set[Path] = set()
     left = [path]
     while left:
-        new = neighbours(left.pop(), for_types=for_types) - found
+        new = neighbours(left.pop()) - found
         found |= new
         left += new
     return found
 
 
-# Packages in which types of different files know each other; no file of them needs another one
-# that needs it in order to be imported.
-KNOW_EACH_OTHER = {"http", "log"}
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_circles_inside_a_package(path: Path) -> None:
-    """Imports within functions count as well."""
-    known = package(path) in KNOW_EACH_OTHER
-    assert circle(path, for_types=not known) == set()
-
-
-@pytest.mark.parametrize("name", sorted(KNOW_EACH_OTHER))
-def test_known_circles_exist(name: str) -> None:
-    assert any(circle(path, for_types=True) for path in FILES if package(path) == name)
+    """Imports within functions and for types count as well."""
+    assert circle(path) == set()
 
 
 def test_circles_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two files as of three; one that only leads to a circle is in none."""
     one, two, three, outside = FILES[:4]
     after = {one: {two}, two: {three}, three: {one}, outside: {one}}
-    monkeypatch.setitem(globals(), "neighbours", lambda path, for_types: after[path])
-    assert circle(two, for_types=True) == {name_of(path) for path in (one, two, three)}
-    assert circle(outside, for_types=True) == set()
+    monkeypatch.setitem(globals(), "neighbours", lambda path: after[path])
+    assert circle(two) == {name_of(path) for path in (one, two, three)}
+    assert circle(outside) == set()
 
 
 # Names with an underscore that are public all the same: those of named tuples.

@@ -6,21 +6,20 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ..conf.block import ConfBlock
 from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
-from ..conf.watch import Watch
+from ..conf.watch import LoadWatch
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
-from ..http.level import Level
-from ..http.listen import Listen
-from ..http.ports import Built, Port
+from ..core.ports import ListeningPort, ListenOptions, Ports
 from ..log import Log, OpenFiles, Severity
 from ..modules import MODULES
 from ..options import Options
 from ..zones import Zones
-from .reader import Reader, directives_of
+from .reader import StatementReader, directives_of
 from .variables import declare_variables
 
 
@@ -44,13 +43,13 @@ class Cycle:
     """A loaded configuration: what the process, the server and the linter read."""
 
     main: MainSettings
-    listens: tuple[Listen, ...]
-    ports: dict[str, Port]
+    listens: tuple[ListenOptions, ...]
+    ports: dict[str, ListeningPort]
     log: Log
     open_files: OpenFiles
     folders: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
-    root: Level
+    root: ConfBlock
     options: Options
 
     @property
@@ -60,12 +59,12 @@ class Cycle:
     @property
     def understanding(self) -> str:
         """How the configuration was read, where that was not plain."""
-        told = (tell(self.scope) for m in self.scope.modules for tell in m.understanding)
-        return "\n".join(told)
+        lines = (describe(self.scope) for m in self.scope.modules for describe in m.understanding)
+        return "\n".join(lines)
 
     @property
     def zones(self) -> Zones:
-        """What the workers share; started by whoever starts them."""
+        """What the workers share; started with them."""
         return self.scope.shared(Zones)
 
     def check_user(self, user: User) -> None:
@@ -92,7 +91,7 @@ def load(
     log: Log,
     modules: tuple[AnyModule, ...] = MODULES,
     things: Iterable[object] = (),
-    watch: Watch | None = None,
+    watch: LoadWatch | None = None,
 ) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
     scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules)
@@ -119,20 +118,20 @@ def scope_of(
     return scope
 
 
-def read(scope: Scope) -> tuple[Level, Reader]:
+def read(scope: Scope) -> tuple[ConfBlock, StatementReader]:
     """Reads a configuration and compiles what is in its http block."""
     options = scope.options
     declare_variables(scope)
-    reader, root = Reader(scope, directives_of(scope.modules)), Level(MAIN, scope)
+    reader, root = StatementReader(scope, directives_of(scope.modules)), ConfBlock(MAIN, scope)
     if options.directives:
         reader.run(command_line(options.directives), root)
     reader.run(reader.open(options.conf_file), root)
     return root, reader
 
 
-def _cycle(scope: Scope, root: Level, reader: Reader) -> Cycle:
+def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:
     conf, options = root[MainConf], scope.options
-    ports = scope.shared(Built).ports
+    ports = scope.shared(Ports).by_address
     pid = options.full_name(conf.pid if conf.is_set("pid") else options.layout.pid_path)
     settings = MainSettings(
         conf.daemon,

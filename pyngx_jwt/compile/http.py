@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..conf.directive import HTTP, SERVER
+from ..core.ports import Ports
+from ..http.contexts import HTTP, SERVER
 from ..http.level import Level
 from ..http.ports import Built
 from .listening import build_ports
@@ -25,3 +26,4 @@ def finish_http(http: Level) -> None:
     for level in http.inner(SERVER):
         built.servers.append((level, compile_server(level)))
     build_ports(http, built)
+    http.scope.shared(Ports).by_address.update(built.ports)

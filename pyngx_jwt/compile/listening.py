@@ -10,16 +10,17 @@ from ..conf.scope import Scope
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.listen import Listen
-from ..http.location import Server, ServerNames, is_server_name
+from ..http.location import ServerNames, is_server_name
 from ..http.module import http_modules
-from ..http.ports import Address, Built, Port
+from ..http.ports import Built, ListenAddress, Port
+from ..http.request import Server
 from ..modules.core import CoreConf
 from .merging import place_of
 
 
 def build_ports(http: Level, built: Built) -> None:
     """Which socket serves which servers, as ngx_http_optimize_servers."""
-    addresses: dict[str, Address] = {}
+    addresses: dict[str, ListenAddress] = {}
     for level, server in built.servers:
         conf = level[CoreConf]
         for listen in conf.listens or _default_listen():
@@ -43,11 +44,11 @@ def _default_listen() -> tuple[Listen, ...]:
 
 
 def _add_address(
-    addresses: dict[str, Address], listen: Listen, level: Level, server: Server
+    addresses: dict[str, ListenAddress], listen: Listen, level: Level, server: Server
 ) -> None:
     address = addresses.get(listen.text)
     if address is None:
-        address = addresses[listen.text] = Address(listen, ServerNames(server))
+        address = addresses[listen.text] = ListenAddress(listen, ServerNames(server))
     elif listen.options_set:
         if address.listen.options_set:
             raise ConfError(f"duplicate listen options for {listen.text}").at(*place_of(level))
@@ -69,7 +70,7 @@ def _with_flags(listen: Listen, other: Listen) -> Listen:
     )
 
 
-def _add_names(address: Address, scope: Scope) -> None:
+def _add_names(address: ListenAddress, scope: Scope) -> None:
     """A single server needs no names, unless its expressions capture."""
     if len(address.levels) == 1:
         regexes = tuple(address.levels[0][0][CoreConf].name_regexes.values())
@@ -80,15 +81,15 @@ def _add_names(address: Address, scope: Scope) -> None:
             if name.startswith("~"):
                 address.names.add_regex(level[CoreConf].name_regexes[name], server)
                 continue
-            told = f'"{name}" on {address.listen.text}'
+            shown = f'"{name}" on {address.listen.text}'
             if not is_server_name(name):
-                raise ConfError(f"invalid server name or wildcard {told}").nowhere()
+                raise ConfError(f"invalid server name or wildcard {shown}").nowhere()
             if not address.names.add(name, server):
                 scope.statement = level.statement
-                scope.warn_at(f"conflicting server name {told}, ignored")
+                scope.warn_at(f"conflicting server name {shown}, ignored")
 
 
-def _group(addresses: dict[str, Address]) -> dict[str, Port]:
+def _group(addresses: dict[str, ListenAddress]) -> dict[str, Port]:
     """A wildcard's socket takes in the other addresses of its port, unless they bind."""
     wildcards = {
         (a.listen.family, a.listen.port): Port(a.listen, a)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..conf.directive import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER_IF, Conf
+from ..conf.directive import Conf
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..errors import ConfError
 from ..gateway.conf import GatewayConf
 from ..http.auth_delay import delayed
+from ..http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER_IF
 from ..http.level import Level
-from ..http.location import Location, Server, Tree
+from ..http.location import Tree
 from ..http.module import AnyModule, BuildFilter, Phase, http_modules
 from ..http.regex import Regex
-from ..http.request import Handler, HeaderFilter, Settle
+from ..http.request import Handler, HeaderFilter, Location, Server, Settle
 from ..http.satisfy import satisfy_any
 from ..http.settle import noted, settled
 from ..modules.core import CoreConf, compile_core
@@ -89,7 +90,7 @@ def compile_location(level: Level) -> Location:
 
 
 def _settle(level: Level) -> Settle | None:
-    """What finds out what unsettled variables tell; at most one module has such."""
+    """Finds the values of unsettled variables early; at most one module has such."""
     built = (
         _built(module.settle_builder, level[module.conf], level)
         for module in http_modules(level.scope)
@@ -129,10 +130,10 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
 def _filters(
     level: Level, builder_of: Callable[[AnyModule], BuildFilter[Any] | None]
 ) -> tuple[HeaderFilter, ...]:
-    found = ((module, builder_of(module)) for module in reversed(http_modules(level.scope)))
+    builders = ((module, builder_of(module)) for module in reversed(http_modules(level.scope)))
     return tuple(
         built
-        for module, build in found
+        for module, build in builders
         if build is not None and (built := _built(build, level[module.conf], level))
     )
 
@@ -158,13 +159,13 @@ def _built(build: Callable[[C, Level], B | None], conf: C, level: Level) -> B | 
 
 
 def _content(level: Level, location: Location) -> tuple[Handler, ...]:
-    found = _exclusive(level, level)
-    if found is None and level.context & LOCATION_IF and level.outer:
-        found = _exclusive(level.outer, level)  # what answers is not changed by "if" alone
+    content = _exclusive(level, level)
+    if content is None and level.context & LOCATION_IF and level.outer:
+        content = _exclusive(level.outer, level)  # what answers is not changed by "if" alone
     location.auto_redirect = False
-    if found is None:
+    if content is None:
         return _handlers(level, Phase.CONTENT)
-    module, handler = found
+    module, handler = content
     handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
     level.handlers[Phase.CONTENT] = [(module.name, handler)]
     conf = level[module.conf]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
-from ..conf.directive import LOCATION
+from ..conf.block import ConfBlock
 from ..errors import ConfError
+from ..http.contexts import LOCATION
 from ..http.level import Level
 from ..http.module import http_modules
 from ..modules.core import CoreConf
+
+B = TypeVar("B", bound=ConfBlock)
 
 
 def merge(level: Level, outer: Level) -> None:
@@ -23,7 +27,7 @@ def merge(level: Level, outer: Level) -> None:
             merge(inner, level)
 
 
-def walk(level: Level) -> Iterator[Level]:
+def walk(level: B) -> Iterator[B]:
     """A level and all inside it, from the outside in."""
     yield level
     for inner in level.levels:
@@ -43,17 +47,17 @@ def check(http: Level) -> None:
 
 
 def check_locations(level: Level) -> None:
-    seen: set[tuple[bool, str]] = set()
+    names: set[tuple[bool, str]] = set()
     for inner in level.inner(LOCATION):
         conf = inner[CoreConf]
         check_locations(inner)
         if conf.regex or conf.is_named:
             continue
         key = (conf.modifier == "=", conf.name)
-        if key in seen:
+        if key in names:
             error = ConfError(f'duplicate location "{conf.name}"')
             level.scope.watch.failed(error.at(*place_of(inner)), inner)
-        seen.add(key)
+        names.add(key)
 
 
 def place_of(level: Level) -> tuple[str, int]:

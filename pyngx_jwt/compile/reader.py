@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..conf.block import ConfBlock
 from ..conf.directive import Conf, Directive
 from ..conf.parse import END_BLOCK, Source, Statement
 from ..conf.scope import Scope
 from ..conf.shape import check_shape
-from ..conf.watch import Nesting, run_block
+from ..conf.watch import IncludeNesting, run_block
 from ..core.module import AnyModule
 from ..errors import ConfError
-from ..http.level import Level
 
 Table = dict[str, list[tuple[type[Conf], Directive]]]
 
@@ -28,15 +28,15 @@ def directives_of(modules: tuple[AnyModule, ...]) -> Table:
 
 
 @dataclass(slots=True)
-class Reader:
+class StatementReader:
     """Runs statements as they are read, file by file, level by level."""
 
     scope: Scope
     table: Table
     files: dict[str, str] = field(default_factory=dict)
-    nesting: Nesting = field(default_factory=Nesting)
+    nesting: IncludeNesting = field(default_factory=IncludeNesting)
 
-    def run(self, source: Source, level: Level) -> None:
+    def run(self, source: Source, level: ConfBlock) -> None:
         """Runs a file, or a block of it, to its end."""
 
         def take(statement: Statement) -> None:
@@ -59,14 +59,14 @@ class Reader:
             self.scope.watch.included(statement, path)
             yield self.open(path)
 
-    def _apply(self, statement: Statement, source: Source, level: Level) -> None:
+    def _apply(self, statement: Statement, source: Source, level: ConfBlock) -> None:
         if statement.name == "include" and not statement.opens:
             self._include(statement, level)
             return
-        found = self._find(statement, source, level)
-        if found is None:
+        declared = self._find(statement, source, level)
+        if declared is None:
             return
-        kind, directive = found
+        kind, directive = declared
         self.scope.statement = statement
         self.scope.watch.seen(statement, level)
         if directive.raw:
@@ -79,7 +79,7 @@ class Reader:
             directive.set(level[kind], *statement.args)
         level.statements.setdefault(statement.name, []).append(statement)
 
-    def _include(self, statement: Statement, level: Level) -> None:
+    def _include(self, statement: Statement, level: ConfBlock) -> None:
         with self.nesting.include(statement):
             for included in self._included(statement):
                 self.run(included, level)
@@ -90,11 +90,11 @@ class Reader:
         directive: Directive,
         kind: type[Any],
         source: Source,
-        level: Level,
+        level: ConfBlock,
     ) -> None:
         assert directive.opens is not None
         opens = directive.opens.within(level.context)
-        inner = Level(opens, self.scope, level)
+        inner = level.open(opens)
         if opens.shares:
             inner.confs = level.confs
         try:
@@ -120,7 +120,7 @@ class Reader:
                 yield entry
 
     def _find(
-        self, statement: Statement, source: Source, level: Level
+        self, statement: Statement, source: Source, level: ConfBlock
     ) -> tuple[type[Conf], Directive] | None:
         """The checks of ngx_conf_handler(), in its order and its words."""
         name = statement.name
@@ -136,7 +136,7 @@ class Reader:
         self._unknown(statement, source, level)
         return None
 
-    def _unknown(self, statement: Statement, source: Source, level: Level) -> None:
+    def _unknown(self, statement: Statement, source: Source, level: ConfBlock) -> None:
         """Raises, unless a module leaves the directive out."""
         for module in self.scope.modules:
             for leaves_out in module.unknown:

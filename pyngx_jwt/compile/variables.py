@@ -40,14 +40,14 @@ def build_variables(http: Level) -> None:
 
 def check_variables(http: Level) -> None:
     """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
-    seen: set[int] = set()  # values that levels have from outer ones are looked at once
+    checked: set[int] = set()  # values that levels have from outer ones are looked at once
     for level in walk(http):
         for conf in level.confs.values():
             for name, value in list(vars(conf).items()):
                 if level is http and name in conf.bound_below:
                     continue
-                if type(value) not in _PLAIN and id(value) not in seen:
-                    seen.add(id(value))
+                if type(value) not in _PLAIN and id(value) not in checked:
+                    checked.add(id(value))
                     for template in _templates(value):
                         _check_template(template, level)
     for thing in list(http.scope.things.values()):

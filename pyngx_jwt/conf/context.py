@@ -34,6 +34,10 @@ class Contexts:
         """In the order of their declarations."""
         return iter(sorted(self._kinds, key=lambda kind: kind.number))
 
+    def include(self, others: Contexts) -> None:
+        """Adds the kinds of a package that knows these, but is not known here."""
+        self._kinds |= others._kinds
+
     def within(self, outer: Context) -> Context:
         """The kind of block that opens in an outer one."""
         return next(kind for kind in self if outer in kind.inside)
@@ -44,9 +48,11 @@ class Context(Contexts):
 
     `name` is its name in messages, `path` that in conf/known.json.  It opens `inside` blocks of
     other kinds; if it `nests`, in its own, too.  A block that `shares` has the confs of the block
-    around it; one that stands `apart` neither inherits anything nor is compiled with it."""
+    around it; one that stands `apart` neither inherits anything nor is compiled with it.
+    `block` is the class of its blocks (conf.block.ConfBlock) and of those inside, where that is not
+    the class of the block around it."""
 
-    __slots__ = ("_closing", "apart", "inside", "name", "number", "path", "shares")
+    __slots__ = ("_closing", "apart", "block", "inside", "name", "number", "path", "shares")
 
     def __init__(
         self,
@@ -57,11 +63,12 @@ class Context(Contexts):
         nests: bool = False,
         shares: bool = False,
         apart: bool = False,
+        block: type[Any] | None = None,
     ) -> None:
         super().__init__(self)
         self.name, self.path, self.number = name, path, next(_numbers)
         self.inside = Contexts(*(inside or ()), *((self,) if nests else ()))
-        self.shares, self.apart = shares, apart
+        self.shares, self.apart, self.block = shares, apart, block
         self._closing: tuple[Callable[[Any], None], ...] = ()
 
     def closes(self, act: C) -> C:

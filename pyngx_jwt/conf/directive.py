@@ -20,15 +20,6 @@ UNLIMITED = float("inf")
 
 
 MAIN = Context("main", "main")
-EVENTS = Context("events", "events", MAIN, shares=True)
-HTTP = Context("http", "http", MAIN)
-UPSTREAM = Context("upstream", "http.upstream", HTTP, apart=True)
-SERVER = Context("server", "http.server", HTTP)
-LOCATION = Context("location", "http.location", SERVER, nests=True)
-LIMIT_EXCEPT = Context("limit_except", "http.limit_except", LOCATION)
-SERVER_IF = Context("if in server", "http.server.if", SERVER)
-LOCATION_IF = Context("if in location", "http.location.if", LOCATION)
-EVERYWHERE = HTTP | SERVER | LOCATION  # nginx's usual triple
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +54,7 @@ class Conf:
 
     directives: ClassVar[dict[str, Directive]] = {}
     own_names: ClassVar[frozenset[str]] = frozenset({"scope", "level"})
-    # Values that nginx looks into where servers have them: in "http" itself nobody does.
+    # Values that nginx evaluates at server level and below only, not in "http" itself.
     bound_below: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
@@ -190,12 +181,12 @@ def bitmask(
         def set_mask(conf: Conf, *texts: str) -> None:
             mask = set(vars(conf).get(attribute, ()))
             for text in texts:
-                found = next((v for v in values if v.lower() == text.lower()), None)
-                if found is None:
+                word = next((v for v in values if v.lower() == text.lower()), None)
+                if word is None:
                     raise ConfError(f'invalid value "{text}"')
-                if found in mask:
+                if word in mask:
                     conf.scope.warn(f'duplicate value "{text}"')
-                mask.add(found)
+                mask.add(word)
             setattr(conf, attribute, frozenset(mask))
 
         syntax = f"{name} {' | '.join(values)} ...;"
@@ -262,21 +253,21 @@ def buffers(
 
     def parse(name: str, count: str, length: str) -> tuple[int, int]:
         try:
-            found = parse_number(count), parse_size(length)
+            pair = parse_number(count), parse_size(length)
         except ValueError:
-            found = (0, 0)
-        if 0 in found:
+            pair = (0, 0)
+        if 0 in pair:
             raise ConfError(f'"{name}" directive invalid value')
-        return found
+        return pair
 
     return slot(default, parse, contexts, doc, syntax="number size", shown=shown, arity=(2, 2))
 
 
 # What accepted directives are like.
-A_FLAG = flag(False, EVERYWHERE, "")
-A_NUMBER = number(0, EVERYWHERE, "")
-A_SIZE = size(0, EVERYWHERE, "", shown="0")
-A_TIME = time(0, EVERYWHERE, "", shown="0")
+A_FLAG = flag(False, MAIN, "")
+A_NUMBER = number(0, MAIN, "")
+A_SIZE = size(0, MAIN, "", shown="0")
+A_TIME = time(0, MAIN, "", shown="0")
 
 
 def accepted(

@@ -23,24 +23,24 @@ file. Directives are not checked ("pyngx -t -c FILE" does that), comments are dr
 
 def main(words: list[str]) -> int:
     """Prints what ``words`` (latin-1) ask for; 1 if a file could not be read or written."""
-    asked = _parser().parse_args(words)
-    folder = os.getcwdb().decode("latin-1")
-    path = full_name(asked.file, folder)
-    found = payload(path, os.path.dirname(path))
-    for error in found["errors"]:
+    options = _parser().parse_args(words)
+    directory = os.getcwdb().decode("latin-1")
+    path = full_name(options.file, directory)
+    parsed = payload(path, os.path.dirname(path))
+    for error in parsed["errors"]:
         _say(error["error"])
     try:
-        if asked.format == "json":
-            _print(json.dumps(found, indent=4) + "\n")
-        elif not found["errors"]:
-            _print(build(found))
+        if options.format == "json":
+            _print(json.dumps(parsed, indent=4) + "\n")
+        elif not parsed["errors"]:
+            _print(build(parsed))
     except ConfError as error:
         _say(str(error))
         return 1
     except OSError as error:
         _say(f"write() to stdout failed {errno_text(error)}")
         return 1
-    return 1 if found["errors"] else 0
+    return 1 if parsed["errors"] else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from typing import Any
 
 LookUp = Callable[..., list[tuple[Any, ...]]]
 LOCAL = {"localhost": ("127.0.0.1", "::1")}
-NOWHERE = "192.0.2.1"  # TEST-NET-1: nobody has this address (RFC 5737)
+NOWHERE = "192.0.2.1"  # TEST-NET-1: no host has this address (RFC 5737)
 
 _NAME = re.compile(r"[a-z0-9_.-]+")
 

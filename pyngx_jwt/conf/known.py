@@ -23,13 +23,13 @@ ENTRY = "it controls access"  # the reason of guards that ask for credentials, o
 class Class(enum.Enum):
     """What it would do to leave a directive out."""
 
-    TUNING = "tuning"  # nothing that a client could tell, or nothing without another directive
+    TUNING = "tuning"  # nothing that a client could notice, or nothing without another directive
     HANDLER = "handler"  # a location would have nothing that answers
     EFFECT = "effect"  # answers would be others, and open nothing
     GUARD = "guard"  # it might open a door
 
 
-class Known(NamedTuple):
+class KnownDirective(NamedTuple):
     """One directive of one module; contexts as in "http.location.if", "any" for all."""
 
     module: str
@@ -44,14 +44,14 @@ class Known(NamedTuple):
 
 def modules() -> dict[str, list[str]]:
     """The modules, each with the names of its directives."""
-    found: dict[str, list[str]] = _known()["modules"]
-    return found
+    names: dict[str, list[str]] = _known()["modules"]
+    return names
 
 
 def module_of(name: str) -> str | None:
     """The modules that have a directive, as in "ngx_http_log_module, ngx_stream_log_module".
 
-    None when nobody is known to have it.
+    None if no module is known to have it.
     """
     return ", ".join(module for module, names in modules().items() if name in names) or None
 
@@ -75,7 +75,7 @@ def reason_of(name: str) -> str:
 
 def classed(kind: Class) -> tuple[str, ...]:
     """The directives of a class, by name."""
-    return tuple(sorted(name for name, (found, _) in _classes().items() if found is kind))
+    return tuple(sorted(name for name, (class_, _) in _classes().items() if class_ is kind))
 
 
 def names() -> frozenset[str]:
@@ -83,16 +83,16 @@ def names() -> frozenset[str]:
     return frozenset(_known()["directives"])
 
 
-def declarations(name: str) -> tuple[Known, ...]:
+def declarations(name: str) -> tuple[KnownDirective, ...]:
     """The directives of this name, one a module."""
     return _declarations().get(name, ())
 
 
-def declared_in(statement: Statement, block: str) -> Known:
+def declared_in(statement: Statement, block: str) -> KnownDirective:
     """What a directive is in a block such as "http.location".
 
     Raises ConfError if it cannot stand there, or not with these arguments."""
-    known = [found for found in declarations(statement.name) if found.allows(block)]
+    known = [directive for directive in declarations(statement.name) if directive.allows(block)]
     if not known:
         raise ConfError(f'"{statement.name}" directive is not allowed here')
     check_shape(statement, known)
@@ -111,28 +111,32 @@ def module_of_variable(name: str) -> str:
 @cache
 def contexts() -> frozenset[str]:
     """The blocks in which directives can stand; in others are entries."""
-    return frozenset().union(*(k.contexts for found in _declarations().values() for k in found))
+    return frozenset().union(
+        *(k.contexts for directives in _declarations().values() for k in directives)
+    )
 
 
 @cache
-def _declarations() -> dict[str, tuple[Known, ...]]:
+def _declarations() -> dict[str, tuple[KnownDirective, ...]]:
     rows: dict[str, list[Any]] = _known()["directives"]
-    return {name: tuple(_declaration(*row) for row in found) for name, found in rows.items()}
+    return {name: tuple(_declaration(*row) for row in of_name) for name, of_name in rows.items()}
 
 
 @cache
 def _classes() -> dict[str, tuple[Class, str]]:
     """The class of each name, and of guards the reason."""
     table = _known()["classes"]
-    found = {name: (Class.GUARD, why) for why, names in table["guard"].items() for name in names}
+    classes = {name: (Class.GUARD, why) for why, names in table["guard"].items() for name in names}
     for kind in (Class.HANDLER, Class.EFFECT, Class.TUNING):
-        found.update(dict.fromkeys(table[kind.value], (kind, "")))
-    return found
+        classes.update(dict.fromkeys(table[kind.value], (kind, "")))
+    return classes
 
 
-def _declaration(module: str, where: str, fewest: int, most: int | None, block: int) -> Known:
+def _declaration(
+    module: str, where: str, fewest: int, most: int | None, block: int
+) -> KnownDirective:
     limit = float("inf") if most is None else most
-    return Known(module, frozenset(where.split()), fewest, limit, bool(block))
+    return KnownDirective(module, frozenset(where.split()), fewest, limit, bool(block))
 
 
 @cache

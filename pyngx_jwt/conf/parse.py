@@ -1,7 +1,7 @@
 """Configuration files to statements, one at a time (ngx_conf_parse, ngx_conf_include).
 
 nginx runs each directive as soon as it has read it, so nothing is read ahead here: an error in
-line 3 is found before one in line 9. Whoever runs the directives recurses over the blocks.
+line 3 is found before one in line 9. The caller recurses over the blocks.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class Source:
                 self.depth = 0
             try:
                 while self.depth > depth:
-                    found = self.next()
-                    if isinstance(found, Statement) and _REPEAT.match(found.name):
+                    inner = self.next()
+                    if isinstance(inner, Statement) and _REPEAT.match(inner.name):
                         self.depth -= 1
             except ConfError:
                 continue
@@ -199,25 +199,25 @@ def command_line(text: str) -> Source:
     return Source(COMMAND_LINE, text, from_file=False)
 
 
-def full_name(name: str, folder: str) -> str:
-    """A file name taken relative to a folder (ngx_get_full_name); C strings end at a NUL."""
+def full_name(name: str, directory: str) -> str:
+    """A file name taken relative to a directory (ngx_get_full_name); C strings end at a NUL."""
     name = name.partition("\0")[0]
-    if name.startswith("/") or not folder:
+    if name.startswith("/") or not directory:
         return name
-    return f"{folder}{name}" if folder.endswith("/") else f"{folder}/{name}"
+    return f"{directory}{name}" if directory.endswith("/") else f"{directory}/{name}"
 
 
 def expand(pattern: str, conf_dir: str) -> list[str]:
     """The files that an ``include`` names, in nginx's order.
 
-    ``conf_dir`` is the folder of the main configuration file. A pattern may match nothing; a name
-    without ``*?[`` is returned as it is, and it is an error only when it cannot be opened.
+    ``conf_dir`` is the directory of the main configuration file. A pattern may match nothing; a
+    name without ``*?[`` is returned as it is, and it is an error only when it cannot be opened.
     """
     name = full_name(pattern, conf_dir)
     if not _GLOB.search(name):
         return [name]
-    found = glob.glob(_python_pattern(name).encode("latin-1"))
-    return [path.decode("latin-1") for path in sorted(found)]
+    paths = glob.glob(_python_pattern(name).encode("latin-1"))
+    return [path.decode("latin-1") for path in sorted(paths)]
 
 
 def _python_pattern(pattern: str) -> str:

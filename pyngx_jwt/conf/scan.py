@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import ConfError
 from .parse import Source, Statement
-from .watch import Files
+from .watch import ConfFiles
 
 _INCLUDE = re.compile(r"\binclude\s+([^;{}]+);")
 _MAX_FILES = 10_000
@@ -25,7 +25,7 @@ class Scan(NamedTuple):
     texts: dict[str, str]
 
 
-def scan(path: str, folder: str, word: str, files: Files) -> Scan:
+def scan(path: str, folder: str, word: str, files: ConfFiles) -> Scan:
     """The statements of a file and all it includes, as far as they can be read; relative
     includes are from `folder`.  There are none if no file contains the word."""
     texts: dict[str, str] = {}
@@ -35,7 +35,7 @@ def scan(path: str, folder: str, word: str, files: Files) -> Scan:
     return Scan(tuple(_statements(path, folder, frozenset(), files)), texts)
 
 
-def _collect(path: str, folder: str, texts: dict[str, str], files: Files) -> None:
+def _collect(path: str, folder: str, texts: dict[str, str], files: ConfFiles) -> None:
     """All that may be included; some of it may be in a comment."""
     if path in texts or len(texts) >= _MAX_FILES:
         return
@@ -43,12 +43,14 @@ def _collect(path: str, folder: str, texts: dict[str, str], files: Files) -> Non
         texts[path] = files.read(path).text
     except ConfError:
         return
-    for found in _INCLUDE.finditer(texts[path]):
-        for included in files.expand(found[1].strip(" \t\r\n\"'"), folder):
+    for match in _INCLUDE.finditer(texts[path]):
+        for included in files.expand(match[1].strip(" \t\r\n\"'"), folder):
             _collect(included, folder, texts, files)
 
 
-def _statements(path: str, folder: str, above: frozenset[str], files: Files) -> Iterator[Statement]:
+def _statements(
+    path: str, folder: str, above: frozenset[str], files: ConfFiles
+) -> Iterator[Statement]:
     try:
         source = files.read(path)
         while (statement := _next(source)) is not None:
@@ -65,9 +67,9 @@ def _next(source: Source) -> Statement | None:
     """The next directive or entry that can be read, whatever block it stands in."""
     while True:
         try:
-            found = source.next()
+            statement = source.next()
         except ConfError:
             source.recover(source.depth)
         else:
-            if found is None or isinstance(found, Statement):
-                return found
+            if statement is None or isinstance(statement, Statement):
+                return statement

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..errors import ConfError
 from ..options import Options
 from .parse import Statement
-from .watch import Files, Watch
+from .watch import ConfFiles, LoadWatch
 
 S = TypeVar("S")
 
@@ -25,15 +25,15 @@ class Scope:
     statement: Statement | None = None  # the one being applied
     things: dict[type[Any], Any] = field(default_factory=dict)
     folders: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
-    files: Files = field(default_factory=Files)
-    watch: Watch = field(default_factory=Watch)
+    files: ConfFiles = field(default_factory=ConfFiles)
+    watch: LoadWatch = field(default_factory=LoadWatch)
 
     def shared(self, kind: type[S]) -> S:
         """The one object of this kind that all levels share, made on first use."""
         if kind not in self.things:
             self.things[kind] = kind()
-        found: S = self.things[kind]
-        return found
+        thing: S = self.things[kind]
+        return thing
 
     def warn(self, text: str) -> None:
         """Reports a [warn] with the place of the statement being applied."""

@@ -10,7 +10,7 @@ from .parse import Statement
 
 
 class Shape(Protocol):
-    """What a declared directive tells of it."""
+    """The shape of a declared directive."""
 
     @property
     def fewest(self) -> int: ...

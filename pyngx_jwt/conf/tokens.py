@@ -137,10 +137,10 @@ class Tokenizer:
         is a "{"."""
         if self.resume < 0:
             return False
-        found = _MARKS.search(self.text, self.resume)
+        mark = _MARKS.search(self.text, self.resume)
         self.resume = -1
-        self.pos = len(self.text) if found is None else found.end() - (found[0] == "}")
-        return found is not None and found[0] == "{"
+        self.pos = len(self.text) if mark is None else mark.end() - (mark[0] == "}")
+        return mark is not None and mark[0] == "{"
 
     @property
     def is_at_end(self) -> bool:

@@ -1,4 +1,4 @@
-"""What stands between a configuration and whoever has it read: its files, and its errors.
+"""What stands between a configuration and its reader: files and errors.
 
 A server reads the disk and stops at the first error.  Tools read what is not on the disk, and
 go on: they extend these classes.
@@ -17,7 +17,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 MAX_INCLUDES = 64  # deeper ones can only be a circle
 
 
-class Files:
+class ConfFiles:
     """The files of a configuration: those on the disk."""
 
     def read(self, path: str) -> Source:
@@ -29,7 +29,7 @@ class Files:
         return expand(pattern, folder)
 
 
-class Nesting:
+class IncludeNesting:
     """How deep a reader is in files that include others."""
 
     def __init__(self) -> None:
@@ -71,9 +71,9 @@ def run_block(
                 return
 
 
-class Watch:
-    """Looks on while a configuration is read and compiled; `level` is the block (http.level.Level)
-    of which something is told."""
+class LoadWatch:
+    """Looks on while a configuration is read and compiled; `level` is the conf.block.ConfBlock
+    that is being read or compiled."""
 
     # What builders may raise.  After an error that was passed over they can meet anything.
     caught: tuple[type[Exception], ...] = (ConfError,)

@@ -70,10 +70,10 @@ def syslog_server(text: str) -> SyslogServer:
         raise ConfError("no host")
     try:
         number = int(port or 514)
-        found = look_up(host, type=socket.SOCK_DGRAM)[0]
+        info = look_up(host, type=socket.SOCK_DGRAM)[0]
     except ValueError:
         raise ConfError("invalid port") from None
     except OSError:
         raise ConfError("host not found") from None
-    address = (str(found[4][0]), number)
-    return SyslogServer(found[0], address, f"{address[0]}:{address[1]}")
+    address = (str(info[4][0]), number)
+    return SyslogServer(info[0], address, f"{address[0]}:{address[1]}")

@@ -10,8 +10,6 @@ from ..conf.directive import (
     A_FLAG,
     A_NUMBER,
     A_TIME,
-    EVENTS,
-    EVERYWHERE,
     MAIN,
     Conf,
     accepted,
@@ -29,7 +27,8 @@ from ..conf.values import parse_number
 from ..errors import ConfError
 from ..log import parse_levels
 from ..zones import Zones
-from .module import Module, User
+from .contexts import EVENTS, LOGGED
+from .module import CoreModule, User
 from .worker import WorkerLife
 
 DEFAULT_USER = "nobody"
@@ -176,7 +175,7 @@ class MainConf(Conf):
             raise ConfError('"load_module" directive is specified too late')
         self.modules += (file,)
 
-    @directive(MAIN | EVERYWHERE, default="logs/error.log error")
+    @directive(LOGGED, default="logs/error.log error")
     def error_log(self, file: str, *level: str) -> None:
         """Sets the destination of the error log and the lowest severity that is logged: debug,
         info, notice, warn, error, crit, alert or emerg.  The destination is a file, "stderr" or
@@ -188,7 +187,7 @@ class MainConf(Conf):
     has_events = False
 
 
-main = Module("main", MainConf)
+main = CoreModule("main", MainConf)
 
 
 @main.worker_starts
@@ -202,15 +201,15 @@ def close_zones(scope: Scope) -> None:
     scope.shared(Zones).close()
 
 
-def workers_user(told: User | None) -> User | None:
+def workers_user(configured: User | None) -> User | None:
     """Whom the workers run as, by what "user" says; None is "as they are started".  Raises
     ConfError."""
     if os.geteuid() != 0:
         return None
-    if told is not None:
-        return told
+    if configured is not None:
+        return configured
     try:
-        found = pwd.getpwnam(DEFAULT_USER)
+        entry = pwd.getpwnam(DEFAULT_USER)
     except KeyError:
         raise ConfError(f'getpwnam("{DEFAULT_USER}") failed').nowhere() from None
-    return found.pw_uid, found.pw_gid
+    return entry.pw_uid, entry.pw_gid

@@ -31,7 +31,7 @@ class Hook(Generic[F]):
         return iter(self._functions)
 
 
-class Module(Generic[C]):
+class CoreModule(Generic[C]):
     """Gathers what one file declares."""
 
     def __init__(self, name: str, conf: type[C]) -> None:
@@ -58,4 +58,4 @@ class Module(Generic[C]):
         self.process_exits = Hook[Callable[[Scope], None]]()
 
 
-AnyModule = Module[Any]
+AnyModule = CoreModule[Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..conf.directive import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER
+from ..http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER
 from ..http.level import Level
 from ..http.request import Request
 from ..modules.core import CoreConf

@@ -11,13 +11,13 @@ from typing import NamedTuple
 from ..compile import Cycle
 from ..errors import ConfError, WrongWords
 from ..http.body import KeptBody, check_size
-from ..http.head import Head
+from ..http.head import RequestHead
 from ..http.incoming import choose_server, request_of
-from ..http.ports import Address
+from ..http.ports import Built, ListenAddress
 from ..http.regex import RegexFailed
 from ..http.request import Request, Status
 from ..http.subrequest import Kept
-from ..http1.head import BadRequest, parse_head
+from ..http1.head import RefusedHead, parse_head
 from ..http1.head_types import head_options
 
 PORTS = {"http": 80, "https": 443}
@@ -187,8 +187,8 @@ class Arrival(NamedTuple):
     """A request, the address that it arrives at, and remarks; a refused head has its refusal."""
 
     r: Traced
-    address: Address
-    refused: BadRequest | None
+    address: ListenAddress
+    refused: RefusedHead | None
     remarks: tuple[str, ...]
     is_mistaken: bool  # plain HTTP on a TLS port
 
@@ -197,7 +197,7 @@ def make_request(cycle: Cycle, spec: RequestSpec) -> Arrival:
     """The request that the servers of a configuration would see; raises RequestSpecError."""
     address, remarks = choose_address(cycle, spec)
     head = _read(spec, address)
-    refused = head if isinstance(head, BadRequest) else None
+    refused = head if isinstance(head, RefusedHead) else None
     listen = address.listen
     is_mistaken = bool(listen.ssl) and spec.url.scheme == "http"
     tls = _Tls() if listen.ssl and not is_mistaken else None
@@ -205,14 +205,14 @@ def make_request(cycle: Cycle, spec: RequestSpec) -> Arrival:
     client = AbsentClient(
         spec.client, host if listen.wildcard else listen.host, str(listen.port), tls
     )
-    understood = head.head if isinstance(head, BadRequest) else head
+    understood = head.head if isinstance(head, RefusedHead) else head
     r = request_of(understood, client, Received(BODY_SIZE), address.names, Traced)
     assert isinstance(r, Traced)
     try:
         if address.names.has_regexes:
             choose_server(r, address.names)
     except RegexFailed as error:
-        refused = BadRequest(500, f"server_name: {error}", understood)
+        refused = RefusedHead(500, f"server_name: {error}", understood)
     if refused is not None:
         r.content_length_in, r.chunked_in = -1, False
     elif r.content_length_in > 0 or r.chunked_in:
@@ -227,7 +227,7 @@ def _is_ip(host: str) -> bool:
         return False
 
 
-def _read(spec: RequestSpec, address: Address) -> Head | BadRequest:
+def _read(spec: RequestSpec, address: ListenAddress) -> RequestHead | RefusedHead:
     lines, url = list(spec.fields), spec.url
     if not _has(lines, "host"):
         host = url.host or "localhost"
@@ -238,7 +238,7 @@ def _read(spec: RequestSpec, address: Address) -> Head | BadRequest:
     data = text.encode("latin-1")
     default = address.names.default
     head = parse_head(data, head_options(default))
-    if isinstance(head, BadRequest):
+    if isinstance(head, RefusedHead):
         return head
     server = address.names.find(head.host, None) or default
     return head if server is default else parse_head(data, head_options(server))
@@ -248,9 +248,10 @@ def _has(lines: list[str], name: str) -> bool:
     return any(line.lower().startswith(f"{name}:") for line in lines)
 
 
-def choose_address(cycle: Cycle, spec: RequestSpec) -> tuple[Address, tuple[str, ...]]:
+def choose_address(cycle: Cycle, spec: RequestSpec) -> tuple[ListenAddress, tuple[str, ...]]:
     """The address that the request arrives at: by port, then by address, then by name."""
-    every = [a for port in cycle.ports.values() for a in (port.address, *port.others.values())]
+    ports = cycle.scope.shared(Built).ports.values()
+    every = [address for port in ports for address in port.addresses]
     every = [address for address in every if address.listen.port]
     if not every:
         raise RequestSpecError("the configuration has no server that listens on a port")
@@ -279,7 +280,7 @@ def _named(spec: RequestSpec) -> str:
     return next(lines, "").partition(":")[2].strip(" \t").partition(":")[0]
 
 
-def _knows(address: Address, host: str) -> bool:
+def _knows(address: ListenAddress, host: str) -> bool:
     try:
         return address.names.find(host.lower().rstrip("."), None) is not None
     except (ConfError, ValueError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
-from ..conf.directive import LOCATION_IF, SERVER_IF
 from ..conf.parse import Statement
+from ..http.contexts import LOCATION_IF, SERVER_IF
 from ..http.level import Level
 from ..http.request import Request, Status
 from ..http.status import DONE

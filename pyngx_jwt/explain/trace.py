@@ -13,24 +13,16 @@ from dataclasses import replace
 from functools import partial
 
 from ..compile import Cycle, walk
-from ..conf.directive import LOCATION_IF, SERVER, SERVER_IF
 from ..conf.parse import Statement
-from ..conf.watch import H, Watch
+from ..conf.watch import H, LoadWatch
 from ..gateway.exchange import Gateway
+from ..http.client import BodyError
+from ..http.contexts import LOCATION_IF, SERVER, SERVER_IF, http_levels
 from ..http.engine import answer, run
 from ..http.failure import RequestFailed
 from ..http.level import Level
 from ..http.module import Phase
-from ..http.request import (
-    DONE,
-    AnswerTooBig,
-    BodyError,
-    Handler,
-    HeaderRefused,
-    Request,
-    Settle,
-    Status,
-)
+from ..http.request import DONE, AnswerTooBig, Handler, HeaderRefused, Request, Settle, Status
 from ..http.status import NAMED, REDIRECT, TO_HTTPS
 from ..jwt import Verifier
 from ..jwt.examine import examine
@@ -69,7 +61,7 @@ ANSWERS = (
 )
 
 
-class Trace(Watch):
+class Trace(LoadWatch):
     """Wraps handlers while a configuration is compiled, and then follows requests."""
 
     def __init__(self) -> None:
@@ -117,9 +109,10 @@ class Trace(Watch):
         """Completes the compiled configuration; `keys` is the response to key requests."""
         self.now, self.keys = now, keys
         cycle.scope.shared(Statistics).counters = None
-        for level in walk(cycle.root):
-            if level.location is not None:
-                self._prepare(level)
+        for http in http_levels(cycle.root):
+            for level in walk(http):
+                if level.location is not None:
+                    self._prepare(level)
 
     def _prepare(self, level: Level) -> None:
         location = level.location

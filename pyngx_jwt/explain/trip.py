@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..conf.directive import LIMIT_EXCEPT
 from ..conf.parse import Statement
 from ..gateway.conf import GatewayConf
+from ..http.contexts import LIMIT_EXCEPT
 from ..http.level import Level
 from ..http.request import Request, Status
 from ..http.status import CLOSE, REASONS

@@ -5,21 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..cache import Caches, HashedPath, Valid, parse_settings, parse_valid
-from ..conf.directive import (
-    EVERYWHERE,
-    HTTP,
-    UNLIMITED,
-    Declaration,
-    bitmask,
-    directive,
-    flag,
-    number,
-    offset,
-    time,
-)
+from ..conf.directive import UNLIMITED, Declaration, bitmask, directive, flag, number, offset, time
 from ..conf.parse import Statement
 from ..conf.scope import Scope
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE, HTTP
 from ..http.level import Level
 from ..http.template import Template, template
 from ..zones import Zones

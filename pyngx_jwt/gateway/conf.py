@@ -15,10 +15,6 @@ from typing import ClassVar, NamedTuple
 
 from ..conf.directive import (
     A_SIZE,
-    EVERYWHERE,
-    LIMIT_EXCEPT,
-    LOCATION,
-    LOCATION_IF,
     Conf,
     Declaration,
     accepted,
@@ -37,6 +33,7 @@ from ..conf.directive import (
 from ..conf.parse import Statement
 from ..conf.values import parse_size
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ..http.level import Level
 from ..http.template import Template, template, without_variables
 from ..upstream.address import Url, parse_local, parse_upstream

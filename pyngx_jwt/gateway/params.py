@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
-from ..conf.directive import EVERYWHERE, Declaration, bitmask, directive
+from ..conf.directive import Declaration, bitmask, directive
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template, Text

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from ..http.body import KeptBody, check_size, read_body, take_body
-from ..http.request import BodyError, RequestBody
+from ..http.client import BodyError, RequestBody
 from ..log import Severity
 from ..upstream.client import PeerConnection
 from ..upstream.errors import UpstreamError

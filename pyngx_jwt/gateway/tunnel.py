@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ..http.request import Request, Tunnel
+from ..http.client import Tunnel
+from ..http.request import Request
 from ..log import Severity
 from ..upstream.client import PeerConnection
 from ..upstream.errors import UpstreamError

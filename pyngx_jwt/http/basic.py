@@ -100,11 +100,11 @@ def crypt(key: bytes, salt: str) -> str:
     function = _crypt_r()
     data = ctypes.create_string_buffer(_CRYPT_DATA)
     ctypes.set_errno(0)
-    found: bytes | None = function(key, salt.partition("\0")[0].encode("latin-1"), data)
-    if found is None:
+    encrypted: bytes | None = function(key, salt.partition("\0")[0].encode("latin-1"), data)
+    if encrypted is None:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    return found.decode("latin-1")
+    return encrypted.decode("latin-1")
 
 
 @cache

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..log import Severity, errno_text
-from .request import BodyError, Request
+from .client import BodyError
+from .request import Request
 
 CHUNK = 65536
 
@@ -104,8 +105,8 @@ def check_size(r: Request, received: int, last: int) -> None:
     """Raises BodyError(413) once more came than client_max_body_size allows."""
     limit = r.location.core.client_max_body_size
     if received > limit > 0:
-        told = f"{received - last}+{last}"
-        r.log(Severity.ERR, f"client intended to send too large chunked body: {told} bytes")
+        size = f"{received - last}+{last}"
+        r.log(Severity.ERR, f"client intended to send too large chunked body: {size} bytes")
         raise BodyError(413)
 
 

@@ -14,10 +14,10 @@ def is_msie(agent: str) -> bool:
 
 def is_msie6(agent: str) -> bool:
     """Internet Explorer 4 to 6, without the second service pack of Windows XP."""
-    found = _MSIE.search(agent)
-    if found is None or found[2] != "." or found[1] not in "456" or "Opera" in agent:
+    version = _MSIE.search(agent)
+    if version is None or version[2] != "." or version[1] not in "456" or "Opera" in agent:
         return False
-    return found[1] != "6" or "SV1" not in agent[found.end() + 1 :]
+    return version[1] != "6" or "SV1" not in agent[version.end() + 1 :]
 
 
 def is_chrome(agent: str) -> bool:

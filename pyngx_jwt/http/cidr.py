@@ -87,9 +87,9 @@ class Networks:
     __slots__ = ("_networks", "unix")
 
     def __init__(self, networks: Iterable[Network]) -> None:
-        found = list(networks)
-        self._networks = [(n.size, n.mask, n.address) for n in found if n.size]
-        self.unix = any(not n.size for n in found)
+        every = list(networks)
+        self._networks = [(n.size, n.mask, n.address) for n in every if n.size]
+        self.unix = any(not n.size for n in every)
 
     def __contains__(self, packed: bytes) -> bool:
         if not packed:
@@ -102,25 +102,25 @@ class Networks:
 def forwarded_address(
     address: bytes, texts: Sequence[str], trusted: Networks, *, recursive: bool
 ) -> tuple[bytes, int] | None:
-    """The client that trusted proxies tell of in X-Forwarded-For or the like, with its port;
-    None if nothing is told (ngx_http_get_forwarded_addr).
+    """The client that trusted proxies name in X-Forwarded-For or the like, with its port;
+    None if they name none (ngx_http_get_forwarded_addr).
 
     `texts` are the fields as they came; the last address of the last one counts, or, if
     `recursive`, the last one that is not trusted itself."""
-    found: tuple[bytes, int] | None = None
+    client: tuple[bytes, int] | None = None
     for text in reversed(texts):
         while True:
             if address not in trusted:
-                return found
+                return client
             text = text[:1] + text[1:].rstrip(" ,")
             start = max(text.rfind(" ", 1), text.rfind(",", 1)) + 1
-            told = parse_address_port(text[start:])
-            if told is None:
-                return found
-            found, address = told, told[0]
+            named = parse_address_port(text[start:])
+            if named is None:
+                return client
+            client, address = named, named[0]
             if not recursive:
-                return found
+                return client
             if start == 0:
                 break
             text = text[: start - 1]
-    return found
+    return client

@@ -16,14 +16,14 @@ def add_types(conf: Conf, given: Types, added: tuple[str, ...]) -> Types:
     """A level's list with what one directive adds; "*" stands for all."""
     if given is None:
         return None
-    found = set(given)
+    types = set(given)
     for word in added:
         if word == "*":
             return None
-        if word.lower() in found:
+        if word.lower() in types:
             conf.scope.warn(f'duplicate MIME type "{word.lower()}"')
-        found.add(word.lower())
-    return frozenset(found)
+        types.add(word.lower())
+    return frozenset(types)
 
 
 def has_type(r: Request, types: Types) -> bool:

@@ -39,10 +39,10 @@ _DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def parse_http_time(text: str) -> int | None:
-    """Seconds since the epoch, None if it is no date (ngx_parse_http_time).
+    """Seconds since the epoch, None if it is not a date (ngx_parse_http_time).
 
     ``Tue, 10 Nov 2002 23:50:13``, ``Tuesday, 10-Dec-02 23:50:13``, ``Tue Dec 10 23:50:13 2002``;
-    the weekday may be any word, letters that tell no months apart any letters, and anything
+    the weekday may be any word, letters that do not distinguish months any letters, and anything
     may follow.
     """
     word = _FIRST_WORD.match(text)
@@ -50,14 +50,14 @@ def parse_http_time(text: str) -> int | None:
         return None
     formats = (_ISOC,) if word[1] == " " else (_RFC822, _RFC850)
     for pattern in formats:
-        if found := pattern.match(text, word.end()):
-            return _seconds(found, two_digits=pattern is _RFC850)
+        if match := pattern.match(text, word.end()):
+            return _seconds(match, two_digits=pattern is _RFC850)
     return None
 
 
-def _seconds(found: re.Match[str], two_digits: bool) -> int | None:
-    year, month, day = int(found["year"]), _month(found["month"]), int(found["day"])
-    hour, minute, second = int(found["h"]), int(found["m"]), int(found["s"])
+def _seconds(parts: re.Match[str], two_digits: bool) -> int | None:
+    year, month, day = int(parts["year"]), _month(parts["month"]), int(parts["day"])
+    hour, minute, second = int(parts["h"]), int(parts["m"]), int(parts["s"])
     if two_digits:
         year += 2000 if year < 70 else 1900
     if year < 1 or hour > 23 or minute > 59 or second > 59:

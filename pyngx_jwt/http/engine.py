@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from ..log import Severity
 from .browser import is_chrome, is_msie
+from .client import BodyError
 from .failure import RequestFailed
-from .location import Tree
-from .request import AnswerTooBig, BodyError, Handler, HeaderRefused, Request, Status
+from .request import AnswerTooBig, Handler, HeaderRefused, Request, Status
 from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
 
@@ -90,9 +90,9 @@ def _advance(r: Request, stage: int, rest: Iterator[Handler]) -> Outcome:
         elif stage == HANDLERS:
             return _nothing_found(r)
         else:
-            found = find_location(r) if stage == SERVER else _find_again(r)
-            if found is not None:
-                return found
+            rc = find_location(r) if stage == SERVER else _find_again(r)
+            if rc is not None:
+                return rc
             stage, rest = REWRITE, iter(r.location.rewrite)
 
 
@@ -181,7 +181,7 @@ def find_location(r: Request) -> Status | None:
     """ngx_http_core_find_config_phase: None when r.location may go on."""
     if r.uri_changed:
         r.uri_changed = False
-    tree: Tree | None = r.server.tree
+    tree = r.server.tree
     rc = tree.find(r, r.uri) if tree is not None else None
     location = r.location
     if location.internal and not r.internal:

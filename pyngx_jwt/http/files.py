@@ -31,7 +31,7 @@ class Symlinks(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FileAccess:
     """How a location opens files; both raise OSError, the names are for the log."""
 
     open: Callable[[Request, str], int]
@@ -40,10 +40,10 @@ class Files:
     stat_call: str = "stat()"
 
 
-def files_of(symlinks: Symlinks, source: Text | None) -> Files:
+def files_of(symlinks: Symlinks, source: Text | None) -> FileAccess:
     """`source` is where checking begins, if a path begins with it."""
     if symlinks is Symlinks.ALLOWED:
-        return Files(_open, _stat)
+        return FileAccess(_open, _stat)
 
     def open_checked(r: Request, path: str) -> int:
         return _open_checked(path, symlinks, _unchecked(path, source(r) if source else ""))
@@ -55,7 +55,7 @@ def files_of(symlinks: Symlinks, source: Text | None) -> Files:
         finally:
             os.close(fd)
 
-    return Files(open_checked, stat_checked, "openat()", "openat()")
+    return FileAccess(open_checked, stat_checked, "openat()", "openat()")
 
 
 def _open(r: Request, path: str) -> int:

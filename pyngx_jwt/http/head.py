@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class Head:
+class RequestHead:
     """A request head; of a refused one, what was understood.  Requests that are repeated to
-    the byte share one: nobody changes it.
+    the byte share one: it is not changed.
 
     Class attributes are what most heads do not change. There is no __init__: it would cost
     as much as two header lines.
@@ -38,8 +38,8 @@ class Head:
         return expect.lower() == "100-continue" and self.http_version > 1000
 
 
-def new_head(length: int, request_line: str) -> Head:
-    head = Head()
+def new_head(length: int, request_line: str) -> RequestHead:
+    head = RequestHead()
     head.length, head.request_line = length, request_line
     head.headers, head.index = [], {}
     return head

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from .head import Head
+from .client import Connection
+from .head import RequestHead
 from .location import ServerNames
-from .request import Connection, Request, Sink
+from .request import Request, Sink
 
 
 def request_of(
-    head: Head,
+    head: RequestHead,
     connection: Connection,
     sink: Sink,
     names: ServerNames,
@@ -33,6 +34,6 @@ def request_of(
 def choose_server(r: Request, names: ServerNames) -> None:
     """Finds the server by expressions, which leave their captures in the request; raises
     RegexFailed where one gives up."""
-    found = names.find(r.host, r)
-    if found is not None:
-        r.server, r.location = found, found.location
+    server = names.find(r.host, r)
+    if server is not None:
+        r.server, r.location = server, server.location

@@ -48,8 +48,7 @@ class Listen:
 
 def parse_listen(address: str, options: tuple[str, ...]) -> list[Listen]:
     """The addresses of one "listen" directive; raises ConfError in nginx's words."""
-    found = [_with_options(listen, options) for listen in _addresses(address)]
-    return found
+    return [_with_options(listen, options) for listen in _addresses(address)]
 
 
 def _addresses(address: str) -> list[Listen]:
@@ -112,10 +111,10 @@ def _resolve(host: str, address: str) -> list[tuple[int, str]]:
             ) from None
         return [(socket.AF_INET6, socket.inet_ntop(socket.AF_INET6, packed))]
     try:
-        found = look_up(host, type=socket.SOCK_STREAM)
+        infos = look_up(host, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ConfError(f'host not found in "{address}" of the "listen" directive') from None
-    return list(dict.fromkeys((int(info[0]), str(info[4][0])) for info in found))
+    return list(dict.fromkeys((int(info[0]), str(info[4][0])) for info in infos))
 
 
 _FLAGS = {

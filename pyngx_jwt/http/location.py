@@ -1,93 +1,14 @@
-"""The compiled form of servers and locations, and how a URI finds its location."""
+"""How a URI finds its location, and a host its server."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..log import Log
 from .regex import Regex
+from .request import Location, Request, Server, Status
 from .status import DONE
 
-if TYPE_CHECKING:
-    from .request import Handler, HeaderFilter, Request, Settle, Status
-
 MAX_KNOWN, MAX_KNOWN_URI = 1024, 256  # URIs whose location is remembered, and their length
-
-
-class KeepAlive(NamedTuple):
-    """How long a client's connection lives on after a request of a location."""
-
-    requests: int  # of the connection, 0 closes it after each
-    seconds: float  # since it was opened
-    disabled: Callable[[Request], bool] | None  # for the client's browser
-    any_method: bool  # which counts for POST only, if not
-
-
-class Location:
-    """What a request needs to know of the location that serves it.
-
-    `core` is the merged configuration of the core module.
-    """
-
-    __slots__ = (
-        "auto_redirect",
-        "conf",
-        "content_type_of",
-        "core",
-        "error_pages",
-        "exact",
-        "handlers",
-        "header_filters",
-        "internal",
-        "keepalive",
-        "limit_except",
-        "limit_rate",
-        "limit_rate_after",
-        "log",
-        "log_handlers",
-        "name",
-        "no_regex",
-        "path_of",
-        "range_filters",
-        "rewrite",
-        "root_of",
-        "settle",
-        "signature",
-        "subrequest_handlers",
-        "tells_late",
-        "tree",
-        "validating_filters",
-    )
-
-    name: str
-    core: Any
-    conf: Callable[[type[Any]], Any]
-    rewrite: tuple[Handler, ...]
-    handlers: tuple[Handler, ...]
-    subrequest_handlers: tuple[Handler, ...]
-    header_filters: tuple[HeaderFilter, ...]
-    validating_filters: tuple[HeaderFilter, ...]  # before those
-    range_filters: tuple[HeaderFilter, ...]  # after those
-    log_handlers: tuple[Callable[[Request], None], ...]
-    content_type_of: Callable[[str], str]
-    path_of: Callable[[Request], str]
-    root_of: Callable[[Request], str]
-    error_pages: dict[int, Any]
-    keepalive: KeepAlive
-    limit_rate: Callable[[Request], int] | None
-    limit_rate_after: Callable[[Request], int] | None
-    signature: str
-    log: Log
-    limit_except: tuple[frozenset[str], Location] | None
-    settle: Settle | None  # what is to be run before unsettled variables are used early
-    tells_late: bool  # whether header filters or log handlers use such variables
-    tree: Tree | None
-    internal: bool
-    no_regex: bool
-    exact: bool
-    auto_redirect: bool
 
 
 class Tree:
@@ -115,14 +36,13 @@ class Tree:
         self._prefixes = [prefixes[name] for name in self._names]
         self._parents = _parents(self._names)
         inner = [x.tree for x in (*self._prefixes, *exact.values()) if x.tree is not None]
-        # whether neither this level nor one below it has regular expressions
-        self.is_plain: bool = not regexes and all(tree.is_plain for tree in inner)
+        self.is_plain = not regexes and all(tree.is_plain for tree in inner)
         self._known: dict[str, tuple[Location, Status | None]] = {}
         # An exact location stands in for the prefix of the same name, whichever of them redirects.
         self._slashed = {
             name[:-1]: exact.get(name, location)
-            for same_kind in (prefixes, exact)
-            for name, location in same_kind.items()
+            for table in (prefixes, exact)
+            for name, location in table.items()
             if location.auto_redirect and name.endswith("/")
         }
 
@@ -144,9 +64,9 @@ class Tree:
         return rc
 
     def _search(self, r: Request, uri: str) -> Status | None:
-        found = self.exact.get(uri)
-        if found is not None:
-            r.location = found
+        location = self.exact.get(uri)
+        if location is not None:
+            r.location = location
             return 0
         slashed = self._slashed.get(uri)
         if slashed is not None and uri not in self._names:
@@ -190,19 +110,6 @@ def _parents(names: list[str]) -> list[int]:
         parents.append(open_names[-1] if open_names else -1)
         open_names.append(at)
     return parents
-
-
-class Server:
-    """A virtual server; `location` is its own level, outside any location."""
-
-    __slots__ = ("core", "location", "name", "named", "rewrite", "tree")
-
-    name: str
-    core: Any
-    location: Location
-    rewrite: tuple[Handler, ...]
-    tree: Tree | None
-    named: dict[str, Location]
 
 
 def is_server_name(name: str) -> bool:
@@ -259,13 +166,13 @@ class ServerNames:
 
     def find(self, host: str, r: Request | None) -> Server | None:
         """The server of a validated, lower-case host, None if no name matches."""
-        found = self._exact.get(host)
-        if found is not None:
-            return found
-        if self._heads and (found := self._by_head(host)):
-            return found
-        if self._tails and (found := self._by_tail(host)):
-            return found
+        server = self._exact.get(host)
+        if server is not None:
+            return server
+        if self._heads and (server := self._by_head(host)):
+            return server
+        if self._tails and (server := self._by_tail(host)):
+            return server
         if host and r is not None:
             for regex, server in self._regexes:
                 if regex.match(r, host):
@@ -274,23 +181,23 @@ class ServerNames:
 
     def find_at_handshake(self, host: str) -> Server | None:
         """The server of a host when there is no request yet; raises RegexFailed."""
-        found = self.find(host, None)
-        if found is not None:
-            return found
+        server = self.find(host, None)
+        if server is not None:
+            return server
         return next((server for regex, server in self._regexes if regex.test(host)), None)
 
     def _by_head(self, host: str) -> Server | None:
         at = host.find(".")
         while at >= 0:
-            if found := self._heads.get(host[at:]):
-                return found
+            if server := self._heads.get(host[at:]):
+                return server
             at = host.find(".", at + 1)
         return None
 
     def _by_tail(self, host: str) -> Server | None:
         at = host.rfind(".")
         while at > 0:
-            if found := self._tails.get(host[: at + 1]):
-                return found
+            if server := self._tails.get(host[: at + 1]):
+                return server
             at = host.rfind(".", 0, at)
         return None

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..conf.directive import Conf
 from ..conf.scope import Scope
-from ..core.module import Hook
-from ..core.module import Module as CoreModule
-from .ports import Address
+from ..core.module import CoreModule, Hook
+from .ports import ListenAddress
 from .request import Handler, HeaderFilter, Request, Settle
 from .variables import Factory, Getter, Setter
 
@@ -62,7 +61,7 @@ class Module(CoreModule[C]):
         # Whether the module's rewrite handler can end requests of this level.
         self.may_answer = Hook[Callable[[C, "Level"], bool]]()
         # An address is listened on, whose servers are known; may raise ConfError.
-        self.listens = Hook[Callable[[Address], None]]()
+        self.listens = Hook[Callable[[ListenAddress], None]]()
 
     def _first(self, registered: object) -> None:
         """Of the others a module has one: a second must not silently take its place."""
@@ -117,7 +116,7 @@ class Module(CoreModule[C]):
 
     def settles(self, build: BuildSettle[C]) -> BuildSettle[C]:
         """The builder of what finds out before the access phase what the module's unsettled
-        variables tell, if that can take a wait; it runs after the builders of handlers."""
+        variables hold, if that can take a wait; it runs after the builders of handlers."""
         self._first(self.settle_builder)
         self.settle_builder = build
         return build

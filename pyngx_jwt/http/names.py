@@ -17,7 +17,7 @@ def ascii_lower(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
-class Names(Generic[V]):
+class WildcardTable(Generic[V]):
     """Values by text in any case, by "*.example.com", ".example.com" and "www.example.*".
 
     (ngx_hash_add_key, ngx_hash_find_combined)
@@ -51,9 +51,9 @@ class Names(Generic[V]):
         else:
             raise _invalid(key)
 
-    def bound(self, bind: Callable[[V], W]) -> Names[W]:
+    def bound(self, bind: Callable[[V], W]) -> WildcardTable[W]:
         """The same names with other values."""
-        names: Names[W] = Names()
+        names: WildcardTable[W] = WildcardTable()
         for mine, its in (
             (self._exact, names._exact),
             (self._heads, names._heads),
@@ -73,18 +73,18 @@ class Names(Generic[V]):
     def find(self, low: str) -> V | None:
         """The value for a text in lower case: exact, then by the longest end, then the
         longest beginning."""
-        found = self._exact.get(low)
-        if found is not None or not self.has_wildcards:
-            return found
+        value = self._exact.get(low)
+        if value is not None or not self.has_wildcards:
+            return value
         at = low.find(".")
         while at >= 0:
-            if (found := self._heads.get(low[at:])) is not None:
-                return found
+            if (value := self._heads.get(low[at:])) is not None:
+                return value
             at = low.find(".", at + 1)
         at = low.rfind(".")
         while at >= 0:
-            if (found := self._tails.get(low[:at])) is not None:
-                return found
+            if (value := self._tails.get(low[:at])) is not None:
+                return value
             at = low.rfind(".", 0, at)
         return None
 

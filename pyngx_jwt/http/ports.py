@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..log import Severity
 from .listen import Listen
-from .location import Server, ServerNames
+from .location import ServerNames
+from .request import Server
 
 if TYPE_CHECKING:
     from .level import Level
@@ -23,7 +24,7 @@ class Built:
 
 
 @dataclass(slots=True)
-class Address:
+class ListenAddress:
     """The servers of one address that is listened on."""
 
     listen: Listen
@@ -38,14 +39,14 @@ class Port:
     """A socket: its own address, and others that a wildcard takes in."""
 
     listen: Listen
-    address: Address
-    others: dict[str, Address] = field(default_factory=dict)
+    address: ListenAddress
+    others: dict[str, ListenAddress] = field(default_factory=dict)
 
     @property
-    def addresses(self) -> tuple[Address, ...]:
+    def addresses(self) -> tuple[ListenAddress, ...]:
         return self.address, *self.others.values()
 
-    def address_of(self, name: Any) -> Address:
+    def address_of(self, name: Any) -> ListenAddress:
         """The address that a connection has come to; `name` is its socket's own."""
         host = name[0] if isinstance(name, tuple) else ""
         return self.others.get(host, self.address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pcre2  # type: ignore[import-untyped]
 
@@ -11,16 +11,12 @@ from ..errors import ConfError
 from ..log import Severity
 from .failure import RequestFailed
 
-if TYPE_CHECKING:
-    from .request import Request
-
-
 # The binding reads escapes as JavaScript does, where \\x{41} is not a character.
 _BRACED = re.compile(r"\\(?:x\{([0-9A-Fa-f]{1,2})\}|.)", re.DOTALL)
 
 
-def _unbraced(found: re.Match[str]) -> str:
-    return f"\\x{found[1]:0>2}" if found[1] else found[0]
+def _unbraced(escape: re.Match[str]) -> str:
+    return f"\\x{escape[1]:0>2}" if escape[1] else escape[0]
 
 
 _FAILED = re.compile(r"compilation failed at position (\d+)[;:,.] (.*)", re.DOTALL)
@@ -28,21 +24,21 @@ _FAILED = re.compile(r"compilation failed at position (\d+)[;:,.] (.*)", re.DOTA
 
 def _why(message: str, text: str) -> str:
     """The sentence of ngx_regex_compile: what is wrong, and where."""
-    found = _FAILED.match(message)
-    if found is None:
+    parts = _FAILED.match(message)
+    if parts is None:
         return f'pcre2_compile() failed: {message} in "{text}"'
-    at = text[int(found[1]) :]
+    at = text[int(parts[1]) :]
     place = f' at "{at}"' if at else ""
-    return f'pcre2_compile() failed: {found[2]} in "{text}"{place}'
+    return f'pcre2_compile() failed: {parts[2]} in "{text}"{place}'
 
 
 JIT_STACK_LIMIT = -46  # PCRE2_ERROR_JIT_STACKLIMIT
 
 
 class RegexFailed(RequestFailed):
-    """An expression gave up on its subject, so nobody knows whether it matches.
+    """An expression gave up on its subject: whether it matches is unknown.
 
-    It may guard something: whatever asked must not go on as if there were no match.  The
+    It may guard something: the caller must not go on as if there were no match.  The
     failure is in the log already; the request ends with status 500.
     """
 
@@ -52,6 +48,18 @@ class Match(Protocol):
 
     def group(self, group: int | str = 0) -> bytes | None: ...
     def span(self, group: int | str = 0) -> tuple[int, int]: ...
+
+
+class Subject(Protocol):
+    """What an expression is matched for: a request."""
+
+    captures: Match | None
+    variables: dict[str, str]
+
+    @property
+    def logged(self) -> bool: ...
+
+    def log(self, level: Severity, text: str) -> None: ...
 
 
 class Regex:
@@ -78,22 +86,22 @@ class Regex:
             for name in pattern.groupindex
         )
 
-    def match(self, r: Request, subject: str) -> bool:
+    def match(self, r: Subject, subject: str) -> bool:
         """Whether it matches, and then leaves its captures; raises RegexFailed."""
-        found = self.search(r, subject)
-        if found is None:
+        match = self.search(r, subject)
+        if match is None:
             return False
-        r.captures = found
+        r.captures = match
         for name in self.names:
-            value = found.group(name)
+            value = match.group(name)
             r.variables[name.lower()] = "" if value is None else value.decode("latin-1")
         return True
 
-    def search(self, r: Request, subject: str) -> Match | None:
+    def search(self, r: Subject, subject: str) -> Match | None:
         """The match alone, without leaving captures; logs a failure and raises RegexFailed."""
         data = subject.encode("latin-1")
         try:
-            found: Match | None = self._search(data)
+            match: Match | None = self._search(data)
         except pcre2.LibraryError as error:
             try:
                 return self._search_again(data, error)
@@ -103,7 +111,7 @@ class Regex:
                 if r.logged:  # there is nothing left to guard, and the line is to be written
                     return None
                 raise RegexFailed(text) from None
-        return found
+        return match
 
     def test(self, subject: str) -> bool:
         """Whether it matches, for use outside a request; raises RegexFailed."""
@@ -124,5 +132,5 @@ class Regex:
         if self._interpret is None:
             words, flags = self._words
             self._interpret = pcre2.compile(words, flags, jit=False).search
-        found: Match | None = self._interpret(data)
-        return found
+        match: Match | None = self._interpret(data)
+        return match

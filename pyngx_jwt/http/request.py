@@ -1,94 +1,40 @@
-"""One request; the response being built for it is a part of it."""
+"""One request and its response, and the server and location that it goes through."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..log import Log, Severity
-from .head import Head
+from .client import BodyError, Connection, RequestBody, Tunnel
+from .head import RequestHead
+from .regex import Match
 from .response import Response
 from .status import DONE, NAMED, OK, REDIRECT, REDIRECTS
-
-if TYPE_CHECKING:
-    from .location import Location, Server
-    from .regex import Match
 
 __all__ = ["DONE", "NAMED", "OK", "REDIRECT", "Handler", "HeaderFilter", "Request", "Status"]
 
 Status = int
 Handler = Callable[["Request"], "Awaitable[Status | None] | Status | None"]
 HeaderFilter = Callable[["Request"], None]
-# Finds out what unsettled variables tell; False: without a word, and without a status if it
+# Finds the values of unsettled variables; False: without a word, and without a status if it
 # cannot be found out.
 Settle = Callable[["Request", bool], "Awaitable[Status | None] | Status | None"]
 MAX_URI_CHANGES = 10
 SMALL = 4096  # bytes that can be given to a filter that makes a thousand times as much of them
 
 
-class Connection(Protocol):
-    """What a request wants to know of its client connection."""
-
-    number: int
-    requests: int
-    remote_addr: str
-    remote_port: str
-    binary_remote_addr: bytes
-    server_addr: str
-    server_port: str
-    proxy_protocol: Any
-    ssl: Any
-    start: float
-    sent: int
-
-    @property
-    def closed(self) -> bool:
-        """Whether the client is gone."""
-
-    def tcp_info(self) -> bytes:
-        """The kernel's struct tcp_info about the connection, b"" where there is none."""
-
-
-class TunnelSide(Protocol):
-    """What gets the client's bytes once they are no requests any more."""
-
-    def client_data(self, data: bytes) -> None:
-        """The client has sent something."""
-
-    def client_eof(self) -> None:
-        """The client sends no more."""
-
-    def client_closed(self) -> None:
-        """The client is gone."""
-
-
-class Tunnel(Protocol):
-    """A client's connection as a way for the bytes of another protocol."""
-
-    def start_tunnel(self, side: TunnelSide) -> None:
-        """From now on the client's bytes go to `side`."""
-
-    def stop_tunnel(self) -> None:
-        """The connection is to end."""
-
-    def pause_reading(self) -> None:
-        """Leaves the client's bytes with the kernel."""
-
-    def resume_reading(self) -> None:
-        """Takes them again."""
-
-
 class Sink(Protocol):
-    """Where a response goes: the client, or the memory of whoever made a subrequest."""
+    """Where a response goes: the client, or the memory of a subrequest's parent."""
 
     @property
     def tunnel(self) -> Tunnel | None:
         """The client's own connection, None where there is none to make a tunnel of."""
 
     def send_continue(self) -> None:
-        """Tells the client that its request body is welcome."""
+        """Invites the client to send its request body."""
 
     def header(self, r: Request) -> None:
         """Takes status and headers; may keep them until the first bytes of the body."""
@@ -119,33 +65,109 @@ class Sink(Protocol):
         """Whether drain() would wait."""
 
 
-class RequestBody(Protocol):
-    """The request body as it arrives."""
-
-    received: int  # bytes of body taken from the client so far
-    complete: bool
+class Locations(Protocol):
+    """The locations of a level, by URI."""
 
     @property
-    def failed(self) -> int:
-        """The status for a body that cannot be had, 0 if nothing is wrong with it."""
+    def is_plain(self) -> bool:
+        """Whether neither this level nor one below it has regular expressions."""
 
-    async def read(self) -> bytes:
-        """The next bytes, b"" at the end; raises BodyError."""
+    def find(self, r: Request, uri: str) -> Status | None:
+        """Sets the request's location, as ngx_http_core_find_location.
 
-    def at_hand(self) -> bytes:
-        """What has come and was not read yet."""
+        0 or DONE when the search is over (DONE: the location wants a slash), None when a
+        prefix, or nothing, was found."""
 
 
-class BodyError(Exception):
-    """The request body cannot be had: the status that answers it."""
+class KeepAlive(NamedTuple):
+    """How long a client's connection stays open after a request of a location."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+    requests: int  # of the connection, 0 closes it after each
+    seconds: float  # since it was opened
+    disabled: Callable[[Request], bool] | None  # for the client's browser
+    any_method: bool  # which counts for POST only, if not
+
+
+class Location:
+    """What a request needs to know of the location that serves it.
+
+    `core` is the merged configuration of the core module.
+    """
+
+    __slots__ = (
+        "auto_redirect",
+        "conf",
+        "content_type_of",
+        "core",
+        "error_pages",
+        "exact",
+        "handlers",
+        "header_filters",
+        "internal",
+        "keepalive",
+        "limit_except",
+        "limit_rate",
+        "limit_rate_after",
+        "log",
+        "log_handlers",
+        "name",
+        "no_regex",
+        "path_of",
+        "range_filters",
+        "rewrite",
+        "root_of",
+        "settle",
+        "signature",
+        "subrequest_handlers",
+        "tells_late",
+        "tree",
+        "validating_filters",
+    )
+
+    name: str
+    core: Any
+    conf: Callable[[type[Any]], Any]
+    rewrite: tuple[Handler, ...]
+    handlers: tuple[Handler, ...]
+    subrequest_handlers: tuple[Handler, ...]
+    header_filters: tuple[HeaderFilter, ...]
+    validating_filters: tuple[HeaderFilter, ...]  # before those
+    range_filters: tuple[HeaderFilter, ...]  # after those
+    log_handlers: tuple[Callable[[Request], None], ...]
+    content_type_of: Callable[[str], str]
+    path_of: Callable[[Request], str]
+    root_of: Callable[[Request], str]
+    error_pages: dict[int, Any]
+    keepalive: KeepAlive
+    limit_rate: Callable[[Request], int] | None
+    limit_rate_after: Callable[[Request], int] | None
+    signature: str
+    log: Log
+    limit_except: tuple[frozenset[str], Location] | None
+    settle: Settle | None  # what is to be run before unsettled variables are used early
+    tells_late: bool  # whether header filters or log handlers use such variables
+    tree: Locations | None
+    internal: bool
+    no_regex: bool
+    exact: bool
+    auto_redirect: bool
+
+
+class Server:
+    """A virtual server; `location` is its own level, outside any location."""
+
+    __slots__ = ("core", "location", "name", "named", "rewrite", "tree")
+
+    name: str
+    core: Any
+    location: Location
+    rewrite: tuple[Handler, ...]
+    tree: Locations | None
+    named: dict[str, Location]
 
 
 class AnswerTooBig(Exception):
-    """Whoever a response is for does not want more of it: it ends here."""
+    """The receiver of a response wants no more of it: it ends here."""
 
 
 class HeaderRefused(Exception):
@@ -162,7 +184,7 @@ class Request(Response):
     Class attributes are what most requests never change.  Text is latin-1 throughout.
     """
 
-    head: Head
+    head: RequestHead
     http_version: int  # 9 for HTTP/0.9, 1000, 1001
     parent: Request | None = None
     root: Request | None = None  # the request that a subrequest is made for
@@ -176,7 +198,7 @@ class Request(Response):
     pipelined = False
     keep_alive = False
     valid_unparsed_uri = False
-    add_uri_to_alias = False  # an alias in a regex location is a folder: try_files chose
+    add_uri_to_alias = False  # an alias in a regex location is a directory: try_files chose
     quoted_uri = False  # the URI came with a "%"
     plus_in_uri = False
     valid_location = True  # the URI still begins as its location does
@@ -190,13 +212,13 @@ class Request(Response):
     expect_continue = False  # the client waits to be told to send the body
     body_in: RequestBody | None = None
     body: Any = None  # what read_body() kept
-    discards_body = False  # it is too large or wrong, and nobody gets any of it
+    discards_body = False  # it is too large or wrong, and is not read
     internal = False
     uri_changed = False
     uri_changes = MAX_URI_CHANGES + 1
     error_page_used = False
     captures: Match | None = None
-    in_background = False  # updates a cache, and nobody waits for it
+    in_background = False  # updates a cache, and no client waits for it
     asks_for_keys = False  # a subrequest for what tokens are verified with
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
     logged = False  # the answer is over
@@ -207,7 +229,9 @@ class Request(Response):
     upstream_states: Any = None
     lasting: Any = None  # contexts that internal redirects leave alone
 
-    def __init__(self, head: Head, connection: Connection, sink: Sink, server: Server) -> None:
+    def __init__(
+        self, head: RequestHead, connection: Connection, sink: Sink, server: Server
+    ) -> None:
         """A request for what the head names, at a server; what only the client's own request
         has, its body above all, is `incoming.request_of`'s to add."""
         self.head, self.connection, self.sink = head, connection, sink
@@ -313,13 +337,13 @@ class Request(Response):
         if not self.uri:
             self.log(Severity.ERR, f'empty URI in redirect to named location "{name}"')
             return 500
-        found = self.server.named.get(name)
-        if found is None:
+        location = self.server.named.get(name)
+        if location is None:
             self.log(Severity.ERR, f'could not find named location "{name}"')
             return 500
         self.internal, self.add_uri_to_alias = True, False
         self.contexts = {}
-        self.location = found
+        self.location = location
         return NAMED
 
     # -- answering -------------------------------------------------------------------------
@@ -329,7 +353,7 @@ class Request(Response):
         self.err_status = status
 
     def continue_client(self) -> None:
-        """Tells a client that asked whether it should go on to do so, once; nginx does even
+        """Invites a client that expects it to send its body, once; nginx does even
         if it throws away the body (ngx_http_test_expect)."""
         if self.expect_continue:
             self.expect_continue = False

@@ -1,5 +1,5 @@
-"""What variables such as claims tell before the access phase, which settles it: handlers that find
-it out for what needs it earlier, or where that phase is not run."""
+"""The values of variables such as claims, which the access phase settles: handlers that find them
+for what needs them earlier, or where that phase is not run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .request import Request, Status
 
 
 def settled(r: Request) -> Awaitable[Status | None] | Status | None:
-    """Finds it out; a status if the request must not go on without."""
+    """Finds the values; a status if the request must not go on without them."""
     settle = r.location.settle
     return settle(r, True) if settle is not None else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 OK = 0  # "go on, and this was allowed"; None is "no opinion"
-DONE = -4  # the response has been sent, or will be by whoever said so
+DONE = -4  # the response has been sent, or will be by the handler that returned this
 REDIRECT = -10  # the request has a new URI or server: run all phases again
 NAMED = -11  # the request has a named location: run the phases from its rewrites
 CLOSE = 444  # close the connection without an answer

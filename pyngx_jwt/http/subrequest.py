@@ -9,8 +9,7 @@ from ..log import Severity
 from .body import KeptBody
 from .engine import log_request, run
 from .head import new_head
-from .location import Location, Server
-from .request import AnswerTooBig, Request
+from .request import AnswerTooBig, Location, Request, Server
 
 MAX_DEPTH = 50
 
@@ -23,7 +22,7 @@ class Kept:
     """
 
     paused = False
-    tunnel = None  # nobody is there whose bytes it could carry
+    tunnel = None  # there is no client whose bytes it could carry
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -33,7 +32,7 @@ class Kept:
         self._size = 0
 
     def send_continue(self) -> None:
-        """Nobody waits for it."""
+        """No client waits for it."""
 
     def header(self, r: Request) -> None:
         """The header stays in the subrequest."""
@@ -151,8 +150,8 @@ def _depth(r: Request) -> int:
 
 
 def no_request(location: Location | None = None) -> Request:
-    """A request that nobody made, for what is asked of one and does not depend on any."""
+    """A request of no client, for functions that take one and do not depend on it."""
     server = Server()
     server.location = Location() if location is None else location
-    nobody: Any = None
-    return Request(new_head(0, ""), nobody, nobody, server)
+    nothing: Any = None
+    return Request(new_head(0, ""), nothing, nothing, server)

@@ -77,27 +77,27 @@ def getter_of(part: Part, variables: Variables) -> Getter:
 def _parts(text: str) -> list[Part]:
     parts: list[Part] = []
     position = 0
-    for found in _VARIABLE.finditer(text):
-        if found.start() > position:
-            parts.append((False, text[position : found.start()]))
-        parts.append((True, _variable_name(found)))
-        position = found.end()
+    for match in _VARIABLE.finditer(text):
+        if match.start() > position:
+            parts.append((False, text[position : match.start()]))
+        parts.append((True, _variable_name(match)))
+        position = match.end()
     if position < len(text):
         parts.append((False, text[position:]))
     return parts
 
 
-def _variable_name(found: re.Match[str]) -> str:
-    if found["braced"] is not None:
-        name = found["braced"]
-        if not (name or found["end"]):
+def _variable_name(match: re.Match[str]) -> str:
+    if match["braced"] is not None:
+        name = match["braced"]
+        if not (name or match["end"]):
             raise ConfError("invalid variable name")
-        if not found["end"]:
+        if not match["end"]:
             raise ConfError(f'the closing bracket in "{name}" variable is missing')
     else:
-        if found["digit"]:
-            return f"${found['digit']}"
-        name = found["name"] or ""
+        if match["digit"]:
+            return f"${match['digit']}"
+        name = match["name"] or ""
     if not _NAME.match(name):
         raise ConfError("invalid variable name")
     return name.lower()
@@ -134,7 +134,7 @@ _ANY = re.compile(r".*\$(?:[A-Za-z_]\w*|\{\w+\})", re.ASCII | re.DOTALL)
 
 def without_variables(directive: str, text: str, *, is_file: bool = True) -> str:
     """The name of a file with a secret, or the secret itself, of a directive that nginx takes no
-    variables in: there the name of a variable would be what everybody can guess.
+    variables in: there the name of a variable would be what anyone can guess.
 
     Raises ConfError.  In a secret "$" may be a character like others, as in "pa$word"."""
     if (_ANY if is_file else _WHOLE).match(text):

@@ -25,7 +25,7 @@ _OFF = {
 def set_protocols(context: ssl.SSLContext, names: frozenset[str]) -> None:
     """Enables exactly these protocols; SSLv2 and SSLv3 do not exist any more."""
     wanted = [version for name, version in VERSIONS if name in names]
-    with warnings.catch_warnings():  # whoever asks for TLSv1 gets it
+    with warnings.catch_warnings():  # a configuration with TLSv1 gets it
         warnings.simplefilter("ignore", DeprecationWarning)
         if wanted:
             context.minimum_version, context.maximum_version = wanted[0], wanted[-1]

@@ -51,7 +51,7 @@ def _remove_dots(path: str, merge_slashes: bool) -> str | None:
         elif segment != "." and (segment or not merge_slashes):
             kept.append(segment)
     if segments[-1] in _DOTS or (merge_slashes and not segments[-1]):
-        kept.append("")  # these name a folder
+        kept.append("")  # these name a directory
     return "/" + "/".join(kept)
 
 

@@ -148,13 +148,13 @@ class Variables:
         self.used.add(name)
         if name in self._unbuilt:
             self._build(name)
-        found: Getter | None = self._circular(name) if name in self._building else None
-        found = found or self.defined.get(name) or self.builtin.get(name)
-        if found is None:
-            found = self._made_of_prefix(name)
-        if found in _unsettled:
+        getter: Getter | None = self._circular(name) if name in self._building else None
+        getter = getter or self.defined.get(name) or self.builtin.get(name)
+        if getter is None:
+            getter = self._made_of_prefix(name)
+        if getter in _unsettled:
             self._unsettled_uses += 1
-        return found
+        return getter
 
     def depends_on_unsettled(self, names: Iterable[str]) -> bool:
         """Whether one of the variables is unsettled, or is made of one that is."""
@@ -239,5 +239,5 @@ def numbered(index: int) -> Getter:
 def field_of(fields: Iterable[tuple[str, str]], name: str) -> str | None:
     """The header or trailer fields that a variable's name means, joined by ", ": in the name
     "_" stands for "-" and for itself (ngx_http_variable_unknown_header)."""
-    found = [value for key, value in fields if key.lower().replace("-", "_") == name]
-    return ", ".join(found) if found else None
+    values = [value for key, value in fields if key.lower().replace("-", "_") == name]
+    return ", ".join(values) if values else None

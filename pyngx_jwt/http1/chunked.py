@@ -75,12 +75,12 @@ _DONE, _MORE, _BAD = -1, -2, -3
 
 
 def _size_line(decoder: ChunkedDecoder, data: bytes, position: int) -> int:
-    found = _SIZE_LINE(data, position)
-    if found is None:
+    line = _SIZE_LINE(data, position)
+    if line is None:
         is_beginning = len(data) - position < MAX_LINE and _SIZE_LINE_BEGINNING(data, position)
         return _MORE if is_beginning else _BAD
-    digits = found[1].lstrip(b"0")
-    if len(digits) > 16 or found.end() - position > MAX_LINE:
+    digits = line[1].lstrip(b"0")
+    if len(digits) > 16 or line.end() - position > MAX_LINE:
         return _BAD
     size = int(digits or b"0", 16)
     if size > MAX_CHUNK_SIZE:
@@ -88,7 +88,7 @@ def _size_line(decoder: ChunkedDecoder, data: bytes, position: int) -> int:
     decoder.announced += size
     decoder._left = size
     decoder._step = _after_data if size else _trailer_line
-    return found.end()
+    return line.end()
 
 
 def _after_data(decoder: ChunkedDecoder, data: bytes, position: int) -> int:
@@ -100,16 +100,16 @@ def _after_data(decoder: ChunkedDecoder, data: bytes, position: int) -> int:
 
 
 def _trailer_line(decoder: ChunkedDecoder, data: bytes, position: int) -> int:
-    found = _TRAILER_LINE(data, position)
-    if found is None:
+    line = _TRAILER_LINE(data, position)
+    if line is None:
         is_beginning = _TRAILER_LINE_BEGINNING(data, position)
         length = len(data) - position
         return _MORE if is_beginning and decoder._trailers + length < MAX_TRAILERS else _BAD
-    length = found.end() - position
+    length = line.end() - position
     if length == 2:
         return _DONE
     decoder._trailers += length
-    return found.end() if decoder._trailers <= MAX_TRAILERS else _BAD
+    return line.end() if decoder._trailers <= MAX_TRAILERS else _BAD
 
 
 _SIZE = rb"([0-9A-Fa-f]+)[ \t]*(?:;[\t -~\x80-\xff]*)?"

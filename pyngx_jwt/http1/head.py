@@ -21,17 +21,17 @@ Otherwise than nginx
 
 from __future__ import annotations
 
-from ..http.head import Head, new_head
-from .head_types import DEFAULTS, BadRequest, HeadOptions, Refusal, refuse
+from ..http.head import RequestHead, new_head
+from .head_types import DEFAULTS, HeadOptions, Refusal, RefusedHead, refuse
 from .header_lines import KNOWN, TOO_MANY, join_repeated, read_odd_header, too_long, wrong_header
 from .host import validate_host
 from .request_line import INVALID_METHOD, method_beginning, read_request_line, read_usual_line
 
 __all__ = [
-    "BadRequest",
-    "Head",
     "HeadOptions",
     "PartialHead",
+    "RefusedHead",
+    "RequestHead",
     "find_head_end",
     "parse_head",
     "skip_empty_lines",
@@ -68,7 +68,7 @@ def find_head_end(buffer: bytes | bytearray, start: int = 0, most: int = 1 << 62
 
 def parse_head(
     data: bytes | bytearray, options: HeadOptions = DEFAULTS, before: HeadOptions | None = None
-) -> Head | BadRequest:
+) -> RequestHead | RefusedHead:
     """Reads the head at the beginning of ``data``, which holds a whole one; ``before`` are the
     options up to the line that names the host, and for sizes, if they are not the same.
 
@@ -86,20 +86,22 @@ def parse_head(
     sizes = before or options
     if length > sizes.client_header_buffer_size and not _fits(length, sizes):
         return _parse_odd(text, options, before)
-    found = _parse_lines(lines, length, options, before=before)
-    if type(found) is Head and found.http_version != 9:
-        return found
+    head = _parse_lines(lines, length, options, before=before)
+    if type(head) is RequestHead and head.http_version != 9:
+        return head
     return _parse_odd(text, options, before)  # once more, strictly: it finds out what is wrong
 
 
-def parse_next(line: bytes, previous: Head, options: HeadOptions = DEFAULTS) -> Head | None:
+def parse_next(
+    line: bytes, previous: RequestHead, options: HeadOptions = DEFAULTS
+) -> RequestHead | None:
     """Reads the head of a client that repeats itself: another request line, with its CRLF,
     before the very header lines of `previous`.  None where that takes all of parse_head.
 
-    `headers` and `index` are shared with the previous head; nobody changes them.
+    `headers` and `index` are shared with the previous head; they are not changed.
     """
     text = line.decode("latin-1")
-    head = Head()
+    head = RequestHead()
     head.length = previous.length + len(text) - len(previous.request_line) - 2
     head.request_line = text[:-2]
     head.headers, head.index = previous.headers, previous.index
@@ -128,7 +130,7 @@ class PartialHead:
         self._room = options.client_header_buffer_size  # in the buffer that is being filled
         self._large = options.large_client_header_buffers[0]  # buffers that are left
 
-    def feed(self, buffer: bytes | bytearray) -> int | BadRequest:
+    def feed(self, buffer: bytes | bytearray) -> int | RefusedHead:
         """Takes all that has come so far; the index of the head's end, -1 while it is open."""
         while True:
             start = self._line
@@ -138,17 +140,17 @@ class PartialHead:
                 return newline + 1
             if not self._fits(end + 1 - start, keep=newline >= 0) or self._is_wrong(buffer, end):
                 refused = _parse_odd(bytes(buffer).decode("latin-1"), self._options)
-                if isinstance(refused, BadRequest):
+                if isinstance(refused, RefusedHead):
                     return refused
             if newline < 0:
                 self._searched = end
                 return -1
             self._line = self._searched = newline + 1
             if not start:
-                found = self._read_request_line(buffer[:newline])
-                if found is None:
+                head = self._read_request_line(buffer[:newline])
+                if head is None:
                     continue
-                return newline + 1 if isinstance(found, Head) else found
+                return newline + 1 if isinstance(head, RequestHead) else head
 
     def _fits(self, needed: int, *, keep: bool) -> bool:
         """Whether the buffers hold the line; one that does not fit moves to the next."""
@@ -169,7 +171,7 @@ class PartialHead:
             return end == len(buffer) and not method_beginning(buffer[:end].decode("latin-1"))
         return buffer.find(b"\0", start, end) >= 0 or 0 <= buffer.find(b"\r", start, end) < end - 1
 
-    def _read_request_line(self, line: bytes | bytearray) -> Head | BadRequest | None:
+    def _read_request_line(self, line: bytes | bytearray) -> RequestHead | RefusedHead | None:
         """A refusal, or the head where the request line is all of it (HTTP/0.9)."""
         text = line.decode("latin-1").removesuffix("\r")
         head = new_head(len(line) + 1, text)
@@ -186,7 +188,7 @@ def _fits(length: int, options: HeadOptions) -> bool:
 
 def _parse_odd(
     text: str, options: HeadOptions, before: HeadOptions | None = None
-) -> Head | BadRequest:
+) -> RequestHead | RefusedHead:
     """Reads a head with lone LFs, empty lines before it, or something to refuse."""
     lines, refusal, length = _split_lines(text, before or options)
     if not lines and refusal:
@@ -231,7 +233,7 @@ def _parse_lines(
     options: HeadOptions,
     refusal: Refusal | None = None,
     before: HeadOptions | None = None,
-) -> Head | BadRequest:
+) -> RequestHead | RefusedHead:
     """Reads lines without their ends; the refusal is that of the line behind the last one."""
     head = new_head(length, lines[0])
     wrong = read_request_line(head, before or options)
@@ -264,7 +266,9 @@ def _parse_lines(
     return head if refusal is None else refuse(refusal, "headers", head)
 
 
-def _process_headers(head: Head, options: HeadOptions, refusal: Refusal | None) -> Refusal | None:
+def _process_headers(
+    head: RequestHead, options: HeadOptions, refusal: Refusal | None
+) -> Refusal | None:
     """Sets what headers decide; a host that is not valid came before any other refusal."""
     get = head.index.get
     host = get("host")
@@ -308,7 +312,7 @@ def _atoof(text: str) -> int:
     return number if number < 2**63 else -1
 
 
-def _process_encoding(head: Head, encoding: str) -> Refusal | None:
+def _process_encoding(head: RequestHead, encoding: str) -> Refusal | None:
     if head.http_version < 1001:
         return 400, 'client sent HTTP/1.0 request with "Transfer-Encoding" header'
     if encoding.lower() != "chunked":
@@ -321,7 +325,7 @@ def _process_encoding(head: Head, encoding: str) -> Refusal | None:
     return None
 
 
-def _process_method(head: Head, options: HeadOptions) -> Refusal | None:
+def _process_method(head: RequestHead, options: HeadOptions) -> Refusal | None:
     """CONNECT, which ends with the connection, and TRACE."""
     if head.method == "TRACE":
         return 405, "client sent TRACE method"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..http.head import Head
-from ..http.location import Server
+from ..http.head import RequestHead
+from ..http.request import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ DEFAULTS = HeadOptions()
 Refusal = tuple[int, str]  # status and nginx's message, without " while reading ..."
 
 
-class BadRequest(NamedTuple):
+class RefusedHead(NamedTuple):
     """A refused head: log the message at level info, answer the status, close."""
 
     status: int
     message: str
-    head: Head
+    head: RequestHead
 
 
-def refuse(refusal: Refusal, part: str, head: Head) -> BadRequest:
+def refuse(refusal: Refusal, part: str, head: RequestHead) -> RefusedHead:
     status, message = refusal
-    return BadRequest(status, f"{message} while reading client request {part}", head)
+    return RefusedHead(status, f"{message} while reading client request {part}", head)

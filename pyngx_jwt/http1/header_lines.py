@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from ..http.head import Head
+from ..http.head import RequestHead
 from ..http.names import ascii_lower
 from .head_types import HeadOptions, Refusal
 
 
-def read_odd_header(head: Head, line: str, options: HeadOptions) -> Refusal | None:
+def read_odd_header(head: RequestHead, line: str, options: HeadOptions) -> Refusal | None:
     """Reads a line whose name is not among the usual ones, or that is wrong."""
     if line.rfind("\n") != 0 or line == "\n":
         return _UNSPLIT
@@ -30,8 +30,8 @@ def read_odd_header(head: Head, line: str, options: HeadOptions) -> Refusal | No
     return TOO_MANY if len(head.headers) > options.max_headers else None
 
 
-def join_repeated(head: Head, max_headers: int) -> Refusal | None:
-    """Makes the index anew when a name came more than once."""
+def join_repeated(head: RequestHead, max_headers: int) -> Refusal | None:
+    """Makes the index again when a name came more than once."""
     values: dict[str, list[str]] = {}
     for name, value in head.headers[:max_headers]:
         key = ascii_lower(name)
@@ -52,8 +52,8 @@ def join_repeated(head: Head, max_headers: int) -> Refusal | None:
 
 def wrong_header(line: str) -> Refusal:
     """The line is shown up to the character that is wrong."""
-    found = _NOT_IN_NAME(line.partition(":")[0]) or _NOT_IN_VALUE(line)
-    end = found.start() if found and line[0] != ":" else 0
+    stranger = _NOT_IN_NAME(line.partition(":")[0]) or _NOT_IN_VALUE(line)
+    end = stranger.start() if stranger and line[0] != ":" else 0
     return 400, f'client sent invalid header line: "{line[:end]}\\x{ord(line[end]):02x}..."'
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..http.head import Head
+from ..http.head import RequestHead
 from .head import PartialHead, find_head_end, parse_head, parse_next, skip_empty_lines
-from .head_types import BadRequest, HeadOptions
+from .head_types import HeadOptions, RefusedHead
 
 OptionsOf = Callable[[str], HeadOptions]  # by the name of the host
 
@@ -28,7 +28,7 @@ class HeadReader:
         self._options_of = options_of
         self.buffer, self.at = b"", 0
         self._partial: PartialHead | None = None  # of a head that has not come whole
-        self._last: Head | None = None
+        self._last: RequestHead | None = None
         self._last_data = self._last_lines = b""
 
     def add(self, data: bytes) -> None:
@@ -55,7 +55,7 @@ class HeadReader:
         """How many bytes wait to be read."""
         return len(self.buffer) - self.at
 
-    def next(self, options: HeadOptions) -> Head | BadRequest | None:
+    def next(self, options: HeadOptions) -> RequestHead | RefusedHead | None:
         """The next head, which is read then; None if it is not complete.
 
         One that is refused stays where it is, its length is that of all there is."""
@@ -67,7 +67,7 @@ class HeadReader:
         head = self._read(options)
         if head is None:
             return None
-        if isinstance(head, BadRequest):
+        if isinstance(head, RefusedHead):
             head.head.length = self.unread
             return head
         data = self.take(head.length)
@@ -75,14 +75,14 @@ class HeadReader:
             chosen = self._options_of(head.host)
             if chosen is not options and chosen != options:
                 again = parse_head(data, chosen, options)
-                if isinstance(again, BadRequest):
+                if isinstance(again, RefusedHead):
                     again.head.length = head.length
                     return again
                 head = again
         self._remember(head, data)
         return head
 
-    def _read(self, options: HeadOptions) -> Head | BadRequest | None:
+    def _read(self, options: HeadOptions) -> RequestHead | RefusedHead | None:
         if self._partial is not None:
             return self._read_more(self._partial, options)
         buffer, at = self.buffer, self.at
@@ -104,7 +104,9 @@ class HeadReader:
         self._partial = PartialHead(options)
         return self._read_more(self._partial, options)
 
-    def _read_more(self, partial: PartialHead, options: HeadOptions) -> Head | BadRequest | None:
+    def _read_more(
+        self, partial: PartialHead, options: HeadOptions
+    ) -> RequestHead | RefusedHead | None:
         """Goes on with a head that comes in pieces."""
         end = partial.feed(self.buffer)
         if end == -1:
@@ -112,7 +114,7 @@ class HeadReader:
         self._partial = None
         return parse_head(self.buffer[:end], options) if isinstance(end, int) else end
 
-    def _remember(self, head: Head, data: bytes) -> None:
+    def _remember(self, head: RequestHead, data: bytes) -> None:
         plain = not (head.content_length > 0 or head.chunked or head.dropped)
         # a host in the request line is not that of the header lines
         if not plain or not head.request_line.startswith("/", len(head.method) + 1):

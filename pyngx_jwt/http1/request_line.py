@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-from ..http.head import Head
+from ..http.head import RequestHead
 from ..http.uri import normalize
 from .head_types import HeadOptions, Refusal
 from .host import LITERAL, validate_host
 
 
-def read_request_line(head: Head, options: HeadOptions) -> Refusal | None:
+def read_request_line(head: RequestHead, options: HeadOptions) -> Refusal | None:
     return None if read_usual_line(head, options) else _read_odd_request_line(head, options)
 
 
-def read_usual_line(head: Head, options: HeadOptions) -> bool:
+def read_usual_line(head: RequestHead, options: HeadOptions) -> bool:
     """Reads a request line as nearly all are; False if it is another, whatever its merit."""
     line = head.request_line
     words = line.split(" ")
@@ -38,17 +38,17 @@ _VERSIONS = {"HTTP/1.1": 1001, "HTTP/1.0": 1000}
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
 
 
-def _read_odd_request_line(head: Head, options: HeadOptions) -> Refusal | None:
+def _read_odd_request_line(head: RequestHead, options: HeadOptions) -> Refusal | None:
     """Any request line: all methods and protocols, absolute and authority form."""
     line = head.request_line
-    found = _METHOD(line)
-    if found is None:
+    match = _METHOD(line)
+    if match is None:
         return INVALID_METHOD
-    head.method = found[1]
-    found = (_AUTHORITY if head.method == "CONNECT" else _TARGET)(line, found.end())
-    if found is None:
+    head.method = match[1]
+    match = (_AUTHORITY if head.method == "CONNECT" else _TARGET)(line, match.end())
+    if match is None:
         return _INVALID_REQUEST
-    host, target, protocol = found.groups()
+    host, target, protocol = match.groups()
     wrong = _read_protocol(head, protocol)
     if wrong is not None:
         return wrong
@@ -67,7 +67,7 @@ def _read_odd_request_line(head: Head, options: HeadOptions) -> Refusal | None:
     return None
 
 
-def _read_protocol(head: Head, protocol: str) -> Refusal | None:
+def _read_protocol(head: RequestHead, protocol: str) -> Refusal | None:
     if not protocol:
         head.http_version = 9
         if head.method == "GET":
@@ -75,10 +75,10 @@ def _read_protocol(head: Head, protocol: str) -> Refusal | None:
         return 400, "client sent invalid method in HTTP/0.9 request"
     if _NEW_PROTOCOL(protocol):
         return 505, "client sent invalid version"
-    found = _PROTOCOL(protocol)
-    if found is None:
+    match = _PROTOCOL(protocol)
+    if match is None:
         return _INVALID_REQUEST
-    head.http_version = 1000 + int(found[1] or 0)
+    head.http_version = 1000 + int(match[1] or 0)
     return None
 
 

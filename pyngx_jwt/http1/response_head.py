@@ -11,7 +11,7 @@ from ..http.status import REASONS
 MAX_PLAIN = 256  # heads that are kept for a second
 
 
-class Clock:
+class DateClock:
     """The Date field and the status lines of this second."""
 
     __slots__ = ("_heads", "_second", "plain")
@@ -32,15 +32,15 @@ class Clock:
     def head(self, status: int, signature: str) -> str:
         """Status line, Server and Date."""
         second = self._second
-        found = self._heads.get((status, signature))
-        if found is None:
+        head = self._heads.get((status, signature))
+        if head is None:
             line = f"{status:03d} {REASONS.get(status, '')}"
-            found = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {http_date(second)}\r\n"
-            self._heads[status, signature] = found
-        return found
+            head = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {http_date(second)}\r\n"
+            self._heads[status, signature] = head
+        return head
 
 
-def build_head(r: Request, clock: Clock, connection: str) -> bytes:
+def build_head(r: Request, clock: DateClock, connection: str) -> bytes:
     """The bytes of the head; `connection` is the Connection field's line with what follows."""
     clock.tick()
     if r.headers_out or not _is_plain(r):
@@ -65,7 +65,7 @@ def _is_plain(r: Request) -> bool:
     )
 
 
-def _build(r: Request, clock: Clock, connection: str) -> bytes:
+def _build(r: Request, clock: DateClock, connection: str) -> bytes:
     if r.status_line is None and not (r.own_server or r.own_date):
         start = clock.head(r.status, r.location.signature)
     else:

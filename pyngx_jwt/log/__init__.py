@@ -3,7 +3,7 @@
 Text is str with one character per byte (latin-1), as everywhere.
 """
 
-from .error_log import FileTarget, Log, MemoryTarget, SyslogTarget, Target, initial_log
+from .error_log import FileTarget, Log, LogTarget, MemoryTarget, SyslogTarget, initial_log
 from .files import Buffer, OpenFile, OpenFiles
 from .severity import LEVEL_NAMES, Severity, errno_text, parse_levels, write_stderr
 from .syslog import SyslogPeer, SyslogServer, parse_syslog
@@ -13,6 +13,7 @@ __all__ = [
     "Buffer",
     "FileTarget",
     "Log",
+    "LogTarget",
     "MemoryTarget",
     "OpenFile",
     "OpenFiles",
@@ -20,7 +21,6 @@ __all__ = [
     "SyslogPeer",
     "SyslogServer",
     "SyslogTarget",
-    "Target",
     "errno_text",
     "initial_log",
     "parse_levels",

@@ -23,11 +23,11 @@ MAX_ERROR_STR = 2048  # bytes; a longer line is cut, as nginx cuts it
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\x{ord(found[0]):02X}"
+def _escaped(character: re.Match[str]) -> str:
+    return f"\\x{ord(character[0]):02X}"
 
 
-class Target(Protocol):
+class LogTarget(Protocol):
     """Where one error_log line writes to."""
 
     @property
@@ -60,7 +60,7 @@ class SyslogTarget:
 
 @dataclass(frozen=True, slots=True)
 class MemoryTarget:
-    """``error_log memory:SIZE``: a debugger reads it in nginx, nobody can here."""
+    """``error_log memory:SIZE``: a debugger reads it in nginx; it cannot be read here."""
 
     level: Severity
     file: None = None
@@ -78,14 +78,14 @@ class Log:
     """The error_log lines of one level of the configuration.
 
     ``level`` is the most verbose of them: ``if log.level >= Severity.DEBUG`` keeps a message
-    from being put together for nobody.  While ``console`` is set, as it is until a
-    server has started, warnings and worse are said on stderr too.
+    from being put together in vain.  While ``console`` is set, as it is until a
+    server has started, warnings and worse are printed on stderr too.
     """
 
     __slots__ = ("_forced", "console", "keeps_stderr", "level", "targets")
 
-    def __init__(self, *targets: Target, console: bool = False) -> None:
-        self.targets: tuple[Target, ...] = ()
+    def __init__(self, *targets: LogTarget, console: bool = False) -> None:
+        self.targets: tuple[LogTarget, ...] = ()
         self.level = Severity.STDERR
         self.console = console
         self.keeps_stderr = False  # stderr is a log itself, maybe of another level
@@ -93,7 +93,7 @@ class Log:
         for target in targets:
             self.add(target)
 
-    def add(self, target: Target) -> None:
+    def add(self, target: LogTarget) -> None:
         """One more error_log line."""
         self.targets += (target,)
         self.level = max(self.level, target.level)
@@ -107,7 +107,7 @@ class Log:
     def write(
         self, level: Severity, text: str, connection: int = 0, *, lines: bool = False
     ) -> None:
-        """Logs ``text``; ``connection`` is the number told as ``*1``, 0 for none.
+        """Logs ``text``; ``connection`` is the number printed as ``*1``, 0 for none.
 
         Control characters, which a client may have put there to forge lines, are escaped;
         a traceback has ``lines``."""
@@ -120,12 +120,12 @@ class Log:
         line = f"{head}#{threading.get_native_id()}: {number}{text}".encode(
             "latin-1", "backslashreplace"
         )[: MAX_ERROR_STR - 1]
-        told = False
+        on_stderr = False
         for target in self.targets:
             if level <= target.level or self._forced:
                 target.write(level, line + b"\n")
-                told = told or (target.file is not None and target.file.fd == STDERR_FD)
-        if self.console and not told and level <= Severity.WARN:
+                on_stderr = on_stderr or (target.file is not None and target.file.fd == STDERR_FD)
+        if self.console and not on_stderr and level <= Severity.WARN:
             write_stderr(f"[{LEVEL_NAMES[level]}] {text}"[: MAX_ERROR_STR - 1])
 
     @property
@@ -139,7 +139,7 @@ class Log:
             self.add(FileTarget(files.add(path), Severity.ERR))
 
     def redirect_stderr(self) -> None:
-        """Sends what libraries say on stderr to the log, unless stderr is a log itself."""
+        """Sends what libraries print on stderr to the log, unless stderr is a log itself."""
         file = self.file
         if file and file.fd != STDERR_FD and not self.keeps_stderr:
             os.dup2(file.fd, STDERR_FD)
@@ -148,7 +148,7 @@ class Log:
 def initial_log(path: str, level: Severity = Severity.NOTICE) -> tuple[Log, OpenFile]:
     """The log used until the configuration is read; "" is stderr (ngx_log_init).
 
-    A file that cannot be opened is said on stderr, which then takes its place.
+    A file that cannot be opened is reported on stderr, which then takes its place.
     """
     file = OpenFile(path)
     try:

@@ -14,13 +14,9 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..errors import ConfError
-from .severity import STDERR_FD, Severity, errno_text, write_all
-
-if TYPE_CHECKING:
-    from .error_log import Log
+from .severity import STDERR_FD, Reporter, Severity, errno_text, write_all
 
 
 @dataclass(slots=True)
@@ -70,7 +66,7 @@ class OpenFile:
             self._full_time = now
         return error
 
-    def write(self, line: bytes, log: Log) -> None:
+    def write(self, line: bytes, log: Reporter) -> None:
         """Writes a line of an access_log, through the buffer if there is one."""
         buffer = self.buffer
         if buffer is None:
@@ -86,7 +82,7 @@ class OpenFile:
             buffer.timer = loop.call_later(buffer.flush, self.flush, log)
         buffer.data += line
 
-    def flush(self, log: Log) -> None:
+    def flush(self, log: Reporter) -> None:
         """Writes out what the buffer holds."""
         buffer = self.buffer
         if buffer is None or not buffer.data:
@@ -96,7 +92,7 @@ class OpenFile:
         buffer.data.clear()
         self._put(data, log)
 
-    def _put(self, data: bytes, log: Log) -> None:
+    def _put(self, data: bytes, log: Reporter) -> None:
         if self.buffer is not None and self.buffer.gzip:
             data = _gzip(data, self.buffer.gzip)
         error = self.append(data)
@@ -112,7 +108,7 @@ class OpenFile:
         if self.name:
             self.fd = _open_append(self.name)
 
-    def reopen(self, user: int | None, log: Log) -> None:
+    def reopen(self, user: int | None, log: Reporter) -> None:
         """Turns to the file that has the name now; keeps the old one when it cannot."""
         if not self.name:
             return
@@ -144,8 +140,8 @@ def _gzip(data: bytes, level: int) -> bytes:
     return pack.compress(data) + pack.flush()
 
 
-def _own(name: str, user: int, log: Log) -> bool:
-    """Gives a reopened file to the workers' user, who will open it anew themselves."""
+def _own(name: str, user: int, log: Reporter) -> bool:
+    """Gives a reopened file to the workers' user, who open it again themselves."""
     path = name.encode("latin-1")
     doing = f'stat() "{name}" failed'
     try:
@@ -192,12 +188,12 @@ class OpenFiles:
                 text = f'open() "{file.name}" failed {errno_text(error)}'
                 raise ConfError(text).nowhere() from None
 
-    def reopen(self, log: Log, user: int | None = None) -> None:
+    def reopen(self, log: Reporter, user: int | None = None) -> None:
         """SIGUSR1; ``user`` is the workers' uid in a master, which gives them the files."""
         for file in self:
             file.reopen(user, log)
 
-    def flush(self, log: Log) -> None:
+    def flush(self, log: Reporter) -> None:
         for file in self:
             file.flush(log)
 

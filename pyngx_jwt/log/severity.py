@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import IntEnum
+from typing import Protocol
 
 from ..errors import ConfError
 
@@ -24,6 +25,12 @@ class Severity(IntEnum):
     DEBUG = 8
 
 
+class Reporter(Protocol):
+    """Takes the errors of log files and syslog servers: an error_log."""
+
+    def write(self, level: Severity, text: str) -> None: ...
+
+
 # How the configuration and the lines name them ("error", not "err").
 LEVEL_NAMES = ("", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 # Parts of "debug" that nginx can log alone; here each of them is all of it.
@@ -32,19 +39,19 @@ _DEBUG_PARTS = ("core", "alloc", "mutex", "event", "http", "mail", "stream")
 
 def parse_levels(words: tuple[str, ...]) -> Severity:
     """The level that ``error_log FILE words`` asks for (ngx_log_set_levels)."""
-    found: Severity | None = None
+    level: Severity | None = None
     for word in words:
         if word in LEVEL_NAMES[1:]:
-            if found is not None:
+            if level is not None:
                 raise ConfError(f'duplicate log level "{word}"')
-            found = Severity(LEVEL_NAMES.index(word))
+            level = Severity(LEVEL_NAMES.index(word))
         elif word in (f"debug_{part}" for part in _DEBUG_PARTS):
-            if found not in (None, Severity.DEBUG):
+            if level not in (None, Severity.DEBUG):
                 raise ConfError(f'invalid log level "{word}"')
-            found = Severity.DEBUG
+            level = Severity.DEBUG
         else:
             raise ConfError(f'invalid log level "{word}"')
-    return Severity.ERR if found is None else found
+    return Severity.ERR if level is None else level
 
 
 def errno_text(error: OSError) -> str:
@@ -59,7 +66,7 @@ def write_stderr(text: str) -> None:
 
 
 def write_all(fd: int, data: bytes) -> OSError | None:
-    """Writes without waiting and without raising; a log has nobody to complain to."""
+    """Writes without waiting and without raising; returns the error."""
     try:
         os.write(fd, data)
     except OSError as error:

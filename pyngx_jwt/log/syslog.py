@@ -7,13 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from ..errors import ConfError
-from .severity import LEVEL_NAMES, Severity, errno_text
-
-if TYPE_CHECKING:
-    from .error_log import Log
+from .severity import LEVEL_NAMES, Reporter, Severity, errno_text
 
 FACILITIES = (
     *("kern", "user", "mail", "daemon", "auth", "intern", "lpr", "news", "uucp", "clock"),
@@ -47,14 +43,14 @@ class SyslogPeer:
     ) -> None:
         """``hostname`` is "" for ``nohostname``."""
         self.server, self.facility, self.severity = server, facility, severity
-        self.log: Log | None = None  # where trouble with the server is told
+        self.log: Reporter | None = None  # takes errors of the server
         self._head = f"{hostname} {tag}: " if hostname else f"{tag}: "
         self._socket: socket.socket | None = None
         self._busy = False
 
     def log_line(self, level: Severity, line: bytes) -> None:
         """Sends a line of an error_log with the severity of its level."""
-        if self._busy:  # our own trouble must not be told to ourselves
+        if self._busy:  # an error of this server must not be sent to it
             return
         self._busy = True
         self._send(max(level - 1, 0), line.rstrip(b"\n"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive
+from ..conf.directive import Conf, directive
 from ..errors import ConfError
 from ..http.cidr import UNIX, Network, parse_network, plain
+from ..http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status

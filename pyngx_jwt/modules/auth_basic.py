@@ -7,9 +7,10 @@ import hashlib
 import re
 import secrets
 
-from ..conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive
+from ..conf.directive import Conf, directive
 from ..errors import ConfError
 from ..http.basic import credentials, matches
+from ..http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status

@@ -9,7 +9,8 @@ import stat
 import time
 from dataclasses import dataclass
 
-from ..conf.directive import EVERYWHERE, Conf, enum, flag
+from ..conf.directive import Conf, enum, flag
+from ..http.contexts import EVERYWHERE
 from ..http.date import http_date
 from ..http.escape import escape_html, escape_json
 from ..http.level import Level

@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..conf.directive import EVERYWHERE, HTTP, LOCATION_IF, Conf, directive, flag
+from ..conf.directive import Conf, directive, flag
 from ..conf.parse import Statement
 from ..conf.scope import located
 from ..errors import ConfError
 from ..http.content_types import HTML, Types, add_types, has_type
+from ..http.contexts import EVERYWHERE, HTTP, LOCATION_IF
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, Request

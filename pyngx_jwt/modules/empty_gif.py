@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..conf.directive import LOCATION, Conf, directive, own
+from ..conf.directive import Conf, directive, own
+from ..http.contexts import LOCATION
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request, Status

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 
-from ..conf.directive import EVERYWHERE, Conf, directive
+from ..conf.directive import Conf, directive
 from ..conf.values import parse_number, parse_sec
 from ..errors import ConfError
-from ..http.files import Files, Symlinks, files_of
+from ..http.contexts import EVERYWHERE
+from ..http.files import FileAccess, Symlinks, files_of
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Request
@@ -46,7 +47,7 @@ class FilesConf(Conf):
 files = Module("files", FilesConf)
 
 
-def bind_files(level: Level) -> Files:
+def bind_files(level: Level) -> FileAccess:
     """How requests of a level open files."""
     conf = level[FilesConf]
     source = conf.symlinks_from

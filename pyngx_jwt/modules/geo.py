@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..conf.directive import HTTP, Conf, directive
+from ..conf.directive import Conf, directive
 from ..conf.parse import Statement
 from ..conf.scope import Scope, located
 from ..errors import ConfError
@@ -19,6 +19,7 @@ from ..http.cidr import (
     parse_network,
     plain,
 )
+from ..http.contexts import HTTP
 from ..http.module import Module
 from ..http.request import Request
 from ..http.variables import Getter, Variables, variable_name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from ..conf.directive import EVERYWHERE, Conf, accepted, buffers, flag
+from ..conf.directive import Conf, accepted, buffers, flag
+from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, Request

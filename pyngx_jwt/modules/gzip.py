@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import zlib
 
-from ..conf.directive import (
-    A_SIZE,
-    EVERYWHERE,
-    LOCATION_IF,
-    Conf,
-    accepted,
-    buffers,
-    directive,
-    flag,
-    size,
-    slot,
-)
+from ..conf.directive import A_SIZE, Conf, accepted, buffers, directive, flag, size, slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
 from ..http.content_types import HTML, Types, add_types, has_type
+from ..http.contexts import EVERYWHERE, LOCATION_IF
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, Request

@@ -6,8 +6,9 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
-from ..conf.directive import EVERYWHERE, UNLIMITED, Conf, bitmask, directive, enum, flag
+from ..conf.directive import UNLIMITED, Conf, bitmask, directive, enum, flag
 from ..http.browser import is_msie6
+from ..http.contexts import EVERYWHERE
 from ..http.date import parse_http_time
 from ..http.level import Level
 from ..http.module import Module

@@ -6,7 +6,8 @@ import os
 import stat
 from collections.abc import Awaitable
 
-from ..conf.directive import EVERYWHERE, Conf, enum
+from ..conf.directive import Conf, enum
+from ..http.contexts import EVERYWHERE
 from ..http.files import FORBIDDEN, MISSING, send_file
 from ..http.level import Level
 from ..http.module import Module, Phase

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from ..conf.directive import EVERYWHERE, LOCATION_IF, Conf, directive, enum
+from ..conf.directive import Conf, directive, enum
 from ..conf.values import parse_sec
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE, LOCATION_IF
 from ..http.date import http_date, parse_http_time
 from ..http.level import Level
 from ..http.module import Module

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import stat
 
-from ..conf.directive import EVERYWHERE, Conf, directive
+from ..conf.directive import Conf, directive
 from ..errors import ConfError
-from ..http.files import Files
+from ..http.contexts import EVERYWHERE
+from ..http.files import FileAccess
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
@@ -74,7 +75,7 @@ class IndexErrors:
     """Responses to errors of an index file."""
 
     def __init__(self, level: Level) -> None:
-        self.files: Files = bind_files(level)
+        self.files: FileAccess = bind_files(level)
         self.log_not_found = level[CoreConf].log_not_found
 
     def missing(

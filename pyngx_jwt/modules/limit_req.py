@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from ..conf.directive import EVERYWHERE, HTTP, Conf, directive, flag
+from ..conf.directive import Conf, directive, flag
 from ..conf.scope import Scope
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE, HTTP
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status

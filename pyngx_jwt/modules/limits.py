@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import EVERYWHERE, slot
+from ..conf.directive import slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE
 from ..http.request import Request
 from ..http.template import Template, Text
 from ..http.variables import Variables

@@ -10,21 +10,12 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..conf.directive import (
-    EVERYWHERE,
-    HTTP,
-    LIMIT_EXCEPT,
-    LOCATION_IF,
-    Conf,
-    accepted,
-    directive,
-    own,
-    slot,
-)
+from ..conf.directive import Conf, accepted, directive, own, slot
 from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_size
 from ..core.logs import syslog_server
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE, HTTP, LIMIT_EXCEPT, LOCATION_IF
 from ..http.escape import escape_json
 from ..http.level import Level
 from ..http.module import Module

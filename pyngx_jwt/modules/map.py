@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..conf.directive import A_NUMBER, HTTP, Conf, accepted, directive
+from ..conf.directive import A_NUMBER, Conf, accepted, directive
 from ..conf.parse import Statement
 from ..conf.scope import located
 from ..errors import ConfError
+from ..http.contexts import HTTP
 from ..http.module import Module
-from ..http.names import Names, ascii_lower
+from ..http.names import WildcardTable, ascii_lower
 from ..http.regex import Regex
 from ..http.request import Request
 from ..http.template import Template, Text
@@ -24,7 +25,7 @@ class MapTable:
     """A "map" block as it is read."""
 
     default: Template | None = None
-    names: Names[Template] = field(default_factory=Names)
+    names: WildcardTable[Template] = field(default_factory=WildcardTable)
     regexes: list[tuple[Regex, Template]] = field(default_factory=list)
     hostnames: bool = False
     volatile: bool = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..conf.directive import EVERYWHERE, Conf, directive, flag
+from ..conf.directive import Conf, directive, flag
 from ..errors import ConfError
 from ..http.body import read_body
+from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status

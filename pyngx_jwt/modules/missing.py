@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import LIMIT_EXCEPT, Conf, own
+from ..conf.directive import Conf, own
 from ..conf.known import Class, class_of, declarations, declared_in, module_of, reason_of
 from ..conf.parse import Statement
 from ..errors import ConfError
 from ..gateway.conf import gateway_of
+from ..http.contexts import LIMIT_EXCEPT
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status

@@ -5,13 +5,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from ..conf.directive import EVERYWHERE, Conf, directive, flag
+from ..conf.directive import Conf, directive, flag
 from ..conf.hosts import look_up
 from ..errors import ConfError
 from ..http.cidr import UNIX, Network, Networks, forwarded_address, parse_network
+from ..http.client import Connection
+from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.module import Module, Phase
-from ..http.request import Connection, Handler, Request, Status
+from ..http.request import Handler, Request, Status
 
 FORWARDED_FOR = "X-Forwarded-For"  # in this case only, as in nginx
 Addresses = Callable[[Request], list[str]]

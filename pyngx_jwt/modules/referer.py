@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..conf.directive import A_NUMBER, LOCATION, SERVER, Conf, accepted, directive, own
+from ..conf.directive import A_NUMBER, Conf, accepted, directive, own
 from ..errors import ConfError
+from ..http.contexts import LOCATION, SERVER
 from ..http.level import Level
 from ..http.module import Module
-from ..http.names import Names, ascii_lower
+from ..http.names import WildcardTable, ascii_lower
 from ..http.regex import Regex
 from ..http.request import Request
 from .core import CoreConf
@@ -22,7 +23,7 @@ LONGEST_HOST = 256
 class Referers:
     """What is valid at a level; the names have the beginning of the path, "" is any."""
 
-    names: Names[str]
+    names: WildcardTable[str]
     regexes: tuple[Regex, ...]
     host_regexes: tuple[Regex, ...]
     none: bool
@@ -59,7 +60,7 @@ class RefererConf(Conf):
     referers: Referers | None = None
     regexes: tuple[Regex, ...] = ()
     host_regexes: tuple[Regex, ...] = ()
-    _names: Names[str] | None = own(None)
+    _names: WildcardTable[str] | None = own(None)
     _none = own(False)
     _blocked = own(False)
     _server_names = own(False)
@@ -73,7 +74,7 @@ class RefererConf(Conf):
         with an optional path prefix, wildcards, and regular expressions for the part after the
         scheme.  "none" is a missing header, "blocked" a value without a scheme.  Clients can send
         any Referer, so this is not an access control."""
-        self._names = self._names or Names()
+        self._names = self._names or WildcardTable()
         for text in (word, *words):
             if not text:
                 raise ConfError(f'invalid referer "{text}"')
@@ -110,7 +111,7 @@ class RefererConf(Conf):
                 self._names, self.regexes, self.host_regexes, self._none, self._blocked
             )
 
-    def _add_server_names(self, names: Names[str]) -> None:
+    def _add_server_names(self, names: WildcardTable[str]) -> None:
         level: Level = self.level
         while not level.context & SERVER and level.outer is not None:
             level = level.outer

@@ -7,18 +7,9 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 
-from ..conf.directive import (
-    EVERYWHERE,
-    LOCATION,
-    LOCATION_IF,
-    SERVER,
-    SERVER_IF,
-    Conf,
-    directive,
-    flag,
-    own,
-)
+from ..conf.directive import Conf, directive, flag, own
 from ..errors import ConfError
+from ..http.contexts import EVERYWHERE, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.regex import Regex

@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from ..conf.directive import HTTP, Conf, directive
+from ..conf.directive import Conf, directive
 from ..conf.parse import Statement
 from ..conf.scope import located
 from ..conf.values import parse_fixed
 from ..errors import ConfError
+from ..http.contexts import HTTP
 from ..http.module import Module
 from ..http.request import Request
 from ..http.template import Template, Text

@@ -7,8 +7,6 @@ import ssl as tls
 from ..conf.directive import (
     A_FLAG,
     A_SIZE,
-    HTTP,
-    SERVER,
     UNLIMITED,
     Conf,
     accepted,
@@ -20,9 +18,10 @@ from ..conf.directive import (
     string,
 )
 from ..errors import ConfError
+from ..http.contexts import HTTP, SERVER
 from ..http.level import Level
 from ..http.module import Module
-from ..http.ports import Address
+from ..http.ports import ListenAddress
 from ..http.request import Request
 from ..http.tls import ALPN, load_chain, set_protocols
 
@@ -149,7 +148,7 @@ def build_context(conf: SslConf) -> tls.SSLContext:
 
 
 @ssl.listens
-def add_contexts(address: Address) -> None:
+def add_contexts(address: ListenAddress) -> None:
     """Finds the contexts; a server without certificates shows those of the default server
     (ngx_http_ssl_init)."""
     if not address.listen.ssl:
@@ -165,7 +164,7 @@ def add_contexts(address: Address) -> None:
             address.tls[server] = context
 
 
-def _check_certificates(address: Address) -> None:
+def _check_certificates(address: ListenAddress) -> None:
     default = address.names.default
     for level, _ in sorted(address.levels, key=lambda x: x[1] is not default):
         conf, statement = level[SslConf], level.statement

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Awaitable
 
 from ..conf.directive import Conf
-from ..http.files import FORBIDDEN, MISSING, Files, send_file
+from ..http.files import FORBIDDEN, MISSING, FileAccess, send_file
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
@@ -64,7 +64,9 @@ def _cannot_serve(r: Request, info: os.stat_result, path: str) -> Status:
     return 404
 
 
-def _failed(r: Request, path: str, error: OSError, files: Files, log_not_found: bool) -> Status:
+def _failed(
+    r: Request, path: str, error: OSError, files: FileAccess, log_not_found: bool
+) -> Status:
     level, status = Severity.CRIT, 500
     if error.errno in MISSING:
         level, status = Severity.ERR, 404

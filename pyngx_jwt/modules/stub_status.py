@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ..conf.directive import LOCATION, SERVER, Conf, directive, own
+from ..conf.directive import Conf, directive, own
 from ..conf.scope import Scope
 from ..core.worker import WorkerLife
+from ..http.contexts import LOCATION, SERVER
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request, Status

@@ -6,10 +6,11 @@ import errno
 import stat
 from dataclasses import dataclass
 
-from ..conf.directive import LOCATION, SERVER, UNLIMITED, Conf, directive, own
+from ..conf.directive import UNLIMITED, Conf, directive, own
 from ..conf.values import parse_number
 from ..errors import ConfError
-from ..http.files import Files
+from ..http.contexts import LOCATION, SERVER
+from ..http.files import FileAccess
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
@@ -95,7 +96,7 @@ def find_file(conf: TryFilesConf, level: Level) -> Handler | None:
     return handle
 
 
-def _exists(r: Request, files: Files, path: str, is_dir: bool) -> bool:
+def _exists(r: Request, files: FileAccess, path: str, is_dir: bool) -> bool:
     try:
         return stat.S_ISDIR(files.stat(r, path).st_mode) is is_dir
     except OSError as error:

@@ -9,7 +9,7 @@ from mmap import PAGESIZE
 from typing import NamedTuple
 
 from ..cache import Caches
-from ..conf.directive import HTTP, UPSTREAM, Conf, directive, number, own, time
+from ..conf.directive import Conf, directive, number, own, time
 from ..conf.parse import Statement
 from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec, parse_size
@@ -24,6 +24,7 @@ from ..gateway.groups import Upstreams
 from ..gateway.route import GatewayOptions
 from ..gateway.state import UpstreamState
 from ..gateway.wire import Wire
+from ..http.contexts import HTTP, UPSTREAM
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request

@@ -1,6 +1,7 @@
 """Master, workers, signals, pid file, listening sockets, binary upgrade."""
 
-from .cycle import Control, Cycle, Listen, Load, MainSettings, Serve
+from ..core.ports import ListenOptions
+from .cycle import Control, Load, LoadedCycle, ProcessSettings, Serve
 from .start import run
 
-__all__ = ["Control", "Cycle", "Listen", "Load", "MainSettings", "Serve", "run"]
+__all__ = ["Control", "ListenOptions", "Load", "LoadedCycle", "ProcessSettings", "Serve", "run"]

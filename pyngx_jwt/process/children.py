@@ -59,7 +59,7 @@ class Child:
         if not heard:
             self.close_channel()
 
-    def tell(self, word: bytes, number: signal.Signals, log: Log) -> None:
+    def send(self, word: bytes, number: signal.Signals, log: Log) -> None:
         """Says a word over the channel, or sends the signal if there is none to say."""
         if not (word and self._say(word)):
             try:
@@ -85,7 +85,7 @@ class Child:
 
 
 def reap(children: list[Child], log: Log) -> list[Child]:
-    """The children that have ended, each told to the log (ngx_process_get_status)."""
+    """The children that have ended, each reported to the log (ngx_process_get_status)."""
     ended: list[Child] = []
     while True:
         try:
@@ -96,7 +96,7 @@ def reap(children: list[Child], log: Log) -> list[Child]:
             return ended
         child = next((x for x in children if x.pid == pid), None)
         name = child.name if child else "unknown process"
-        _tell_end(name, pid, status, log)
+        _report_end(name, pid, status, log)
         if child is None:
             continue
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == FATAL and child.may_respawn:
@@ -106,7 +106,7 @@ def reap(children: list[Child], log: Log) -> list[Child]:
         ended.append(child)
 
 
-def _tell_end(name: str, pid: int, status: int, log: Log) -> None:
+def _report_end(name: str, pid: int, status: int, log: Log) -> None:
     if os.WIFSIGNALED(status):
         core = " (core dumped)" if os.WCOREDUMP(status) else ""
         log.write(Severity.ALERT, f"{name} {pid} exited on signal {os.WTERMSIG(status)}{core}")

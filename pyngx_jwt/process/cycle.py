@@ -8,12 +8,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..core.ports import ListenOptions
 from ..log import Log, OpenFiles
 from ..options import Options
 from ..zones import Zones
 
 
-class MainSettings(Protocol):
+class ProcessSettings(Protocol):
     """The main directives that concern processes; times in seconds, paths full."""
 
     @property
@@ -31,47 +32,18 @@ class MainSettings(Protocol):
     @property
     def working_directory(self) -> str: ...  # "" is "as it is"
     @property
-    def user(self) -> tuple[int, int] | None: ...  # uid and gid; None if not told
+    def user(self) -> tuple[int, int] | None: ...  # uid and gid; None if not set
     @property
     def env(self) -> tuple[str, ...]: ...  # "NAME" or "NAME=value"
 
 
-class Listen(Protocol):
-    """One address of the "listen" directives; sizes and numbers are 0 where not told."""
-
-    @property
-    def family(self) -> int: ...
-    @property
-    def host(self) -> str: ...  # an address, or the path of a unix socket
-    @property
-    def port(self) -> int: ...
-    @property
-    def text(self) -> str: ...  # as nginx prints it
-    @property
-    def backlog(self) -> int: ...
-    @property
-    def reuseport(self) -> bool: ...
-    @property
-    def ipv6only(self) -> bool: ...
-    @property
-    def deferred(self) -> bool: ...
-    @property
-    def so_keepalive(self) -> str: ...  # "", "on", "off" or "[idle]:[interval]:[count]"
-    @property
-    def rcvbuf(self) -> int: ...
-    @property
-    def sndbuf(self) -> int: ...
-    @property
-    def fastopen(self) -> int: ...
-
-
-class Cycle(Protocol):
+class LoadedCycle(Protocol):
     """A loaded configuration."""
 
     @property
-    def main(self) -> MainSettings: ...
+    def main(self) -> ProcessSettings: ...
     @property
-    def listens(self) -> Sequence[Listen]: ...
+    def listens(self) -> Sequence[ListenOptions]: ...
     @property
     def log(self) -> Log: ...  # of the main level
     @property
@@ -97,7 +69,7 @@ class Cycle(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """How a process tells its server to stop.
+    """How a process stops its server.
 
     ``quit``: stop accepting, close idle connections, finish what is in flight, return.
     ``terminate``: return at once; ``quit`` is then set too, if it was not before.
@@ -109,6 +81,6 @@ class Control:
 
 
 # Reads the configuration; raises ConfError. Warnings go to the log as they come.
-Load = Callable[[Options, Log], Cycle]
-# Serves the sockets, which are its own to close, until it is told to stop.
+Load = Callable[[Options, Log], LoadedCycle]
+# Serves the sockets, which are its own to close, until it is to stop.
 Serve = Callable[[Any, list[tuple[Any, socket.socket]], Control], Coroutine[Any, Any, None]]

@@ -19,7 +19,7 @@ class Daemon:
 
     @classmethod
     def start(cls, log: Log) -> Self | None:
-        """Returns in the child only; None after telling why it cannot be."""
+        """Returns in the child only; None after reporting why it cannot be."""
         reader, writer = os.pipe()
         try:
             pid = os.fork()
@@ -31,7 +31,7 @@ class Daemon:
             _exit_as_child_says(reader)
         os.close(reader)
         os.setsid()
-        # Not nginx's 0: what libraries create must not be writable by everybody.
+        # Not nginx's 0: what libraries create must not be writable by any user.
         os.umask(0o022)
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1):

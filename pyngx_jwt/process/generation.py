@@ -13,7 +13,7 @@ from ..errors import ConfError
 from ..log import Log, Severity, errno_text, write_stderr
 from ..options import Options
 from ..zones import ZoneDirectory, start_zones
-from .cycle import Cycle, Load
+from .cycle import Load, LoadedCycle
 from .loop import event_method
 from .pidfile import create_pidfile, delete_pidfile
 from .serving import log_exception
@@ -32,7 +32,7 @@ from .sockets import (
 class Generation:
     """What workers are started with; ``sockets`` are all of them, other workers' included."""
 
-    cycle: Cycle
+    cycle: LoadedCycle
     sockets: list[Listening]
     user: User | None
     folder: ZoneDirectory | None = None  # of the zones, kept as long as the process lives
@@ -45,7 +45,7 @@ class Generation:
 def load_generation(
     options: Options, load: Load, log: Log, old: Generation | None, inherited: list[Listening]
 ) -> Generation | None:
-    """Puts a configuration in the place of ``old``; None after telling ``log`` why not.
+    """Puts a configuration in the place of ``old``; None after reporting to ``log`` why not.
 
     Then ``old`` is as it was.  ``inherited`` are sockets of the process that executed this.
     """
@@ -78,12 +78,14 @@ def load_generation(
     return generation
 
 
-def _prepare_files(cycle: Cycle, user: User | None) -> None:
-    _make_folders(cycle.folders, user)
+def _prepare_files(cycle: LoadedCycle, user: User | None) -> None:
+    _make_directories(cycle.folders, user)
     cycle.open_files.open()
 
 
-def _start_zones(cycle: Cycle, user: User | None, old: Generation | None) -> ZoneDirectory | None:
+def _start_zones(
+    cycle: LoadedCycle, user: User | None, old: Generation | None
+) -> ZoneDirectory | None:
     """Makes the zones that the old configuration has not left."""
     if old is not None:
         cycle.check_continues(old.cycle)
@@ -135,21 +137,21 @@ def _move_pidfile(new: Generation, old: Generation | None, test: bool) -> bool:
     return True
 
 
-def _make_folders(folders: Sequence[str], user: User | None) -> None:
+def _make_directories(paths: Sequence[str], user: User | None) -> None:
     """Makes what is missing and gives it to the workers (ngx_create_paths)."""
-    for folder in folders:
-        path = folder.encode("latin-1")
-        doing = f'mkdir() "{folder}" failed'
+    for name in paths:
+        path = name.encode("latin-1")
+        doing = f'mkdir() "{name}" failed'
         try:
             if not os.path.isdir(path):
                 os.mkdir(path, 0o700)
             if user is None:
                 continue
             info = os.stat(path)
-            doing = f'chown("{folder}", {user[0]}) failed'
+            doing = f'chown("{name}", {user[0]}) failed'
             if info.st_uid != user[0]:
                 os.chown(path, user[0], -1)
-            doing = f'chmod() "{folder}" failed'
+            doing = f'chmod() "{name}" failed'
             if info.st_mode & 0o700 != 0o700:
                 os.chmod(path, stat.S_IMODE(info.st_mode) | 0o700)
         except OSError as error:

@@ -17,13 +17,13 @@ def new_event_loop(log: Log) -> asyncio.AbstractEventLoop:
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
 
-    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         lines = traceback.format_exception(error) if error else []
         text = "".join([f"{context['message']}\n", *lines]).rstrip("\n")
         log.write(Severity.ERR, text, lines=True)
 
-    loop.set_exception_handler(tell)
+    loop.set_exception_handler(report)
     return loop
 
 

@@ -154,7 +154,7 @@ class Master:
 
     def _tell(self, word: bytes, number: signal.Signals, children: list[Child]) -> None:
         for child in children:
-            child.tell(word, number, self.log)
+            child.send(word, number, self.log)
 
     def _workers(self) -> list[Child]:
         return [x for x in self.children if x.pid and not x.detached]

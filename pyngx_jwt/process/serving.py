@@ -6,8 +6,9 @@ import asyncio
 import socket
 import traceback
 
+from ..core.ports import ListenOptions
 from ..log import Log, Severity
-from .cycle import Control, Cycle, Listen, Serve
+from .cycle import Control, LoadedCycle, Serve
 
 PATIENCE = 1.0  # seconds that a server has to return once it was told to terminate
 
@@ -17,45 +18,45 @@ class Serving:
 
     def __init__(
         self,
-        cycle: Cycle,
-        sockets: list[tuple[Listen, socket.socket]],
+        cycle: LoadedCycle,
+        sockets: list[tuple[ListenOptions, socket.socket]],
         serve: Serve,
         worker: int = 0,
     ) -> None:
         self.control = Control(worker)
-        self.told = False
+        self.stopping = False
         self._timeout = cycle.main.worker_shutdown_timeout
         self._log = cycle.log
         self.task = asyncio.get_running_loop().create_task(serve(cycle, sockets, self.control))
 
     def quit(self) -> None:
         """Ends gracefully, in ``worker_shutdown_timeout`` at most."""
-        if self.told:
+        if self.stopping:
             return
-        self.told = True
+        self.stopping = True
         self.control.quit.set()
         if self._timeout:
             asyncio.get_running_loop().call_later(self._timeout, self.terminate)
 
     def terminate(self) -> None:
         """Ends at once, even if the server does not."""
-        self.told = True
+        self.stopping = True
         self.control.terminate.set()
         self.control.quit.set()
         asyncio.get_running_loop().call_later(PATIENCE, self.task.cancel)
 
     async def done(self) -> bool:
-        """Waits for the end; False if it came untold, which is a bug that was logged."""
+        """Waits for the end; False if it was not asked for, which is a bug that was logged."""
         try:
             await self.task
         except asyncio.CancelledError:
-            return self.told
+            return self.stopping
         except Exception as error:
             log_exception(error, self._log)
             return False
-        if not self.told:
-            self._log.write(Severity.ERR, "the server returned although nobody told it to")
-        return self.told
+        if not self.stopping:
+            self._log.write(Severity.ERR, "the server returned without being asked to")
+        return self.stopping
 
 
 def log_exception(error: BaseException, log: Log) -> None:

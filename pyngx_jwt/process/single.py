@@ -98,7 +98,7 @@ class Single:
         self._close_sockets()
 
     def _reconfigure(self) -> None:
-        if self.servers[-1].told:
+        if self.servers[-1].stopping:
             return
         self.log.write(Severity.NOTICE, "reconfiguring")
         options, load = self.boot.options, self.boot.load

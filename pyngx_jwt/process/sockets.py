@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable
 
 from ..conf.values import parse_sec
+from ..core.ports import ListenOptions
 from ..log import Log, Severity, errno_text
-from .cycle import Listen
 
 TRIES = 5
 BETWEEN_TRIES = 0.5  # seconds
@@ -31,7 +31,7 @@ class Listening:
         "worker",
     )
 
-    def __init__(self, listen: Listen, worker: int = 0) -> None:
+    def __init__(self, listen: ListenOptions, worker: int = 0) -> None:
         self.listen, self.worker = listen, worker
         self.socket: socket.socket | None = None
         self.inherited = False  # from the process that executed this one
@@ -80,7 +80,7 @@ def address_key(family: int, host: str, port: int) -> Key:
         return family, host.encode("latin-1"), port
 
 
-def plan(listens: Iterable[Listen], workers: int) -> list[Listening]:
+def plan(listens: Iterable[ListenOptions], workers: int) -> list[Listening]:
     """The sockets that a configuration asks for, none of them open."""
     return [
         Listening(listen, worker)
@@ -123,7 +123,7 @@ def discard(
 
 
 def open_sockets(sockets: list[Listening], log: Log, test: bool = False) -> bool:
-    """Opens those that are not; False after telling why not (ngx_open_listening_sockets).
+    """Opens those that are not; False after reporting why not (ngx_open_listening_sockets).
 
     An address in use is tried again for some seconds.  In a test it does no harm, as the
     running server has it.
@@ -173,7 +173,7 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
     return None
 
 
-def _prepare(opened: socket.socket, listen: Listen, test: bool) -> None:
+def _prepare(opened: socket.socket, listen: ListenOptions, test: bool) -> None:
     opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if listen.reuseport and not test:
@@ -182,7 +182,7 @@ def _prepare(opened: socket.socket, listen: Listen, test: bool) -> None:
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, listen.ipv6only)
 
 
-def _bind(opened: socket.socket, listen: Listen) -> None:
+def _bind(opened: socket.socket, listen: ListenOptions) -> None:
     if listen.family == socket.AF_UNIX:
         opened.bind(listen.host.encode("latin-1"))
     else:
@@ -190,7 +190,7 @@ def _bind(opened: socket.socket, listen: Listen) -> None:
 
 
 def _settle_unix(listening: Listening, log: Log, test: bool) -> None:
-    """Lets everybody connect to a unix socket; a test leaves nothing behind."""
+    """Lets any user connect to a unix socket; a test leaves nothing behind."""
     try:
         os.chmod(listening.path.encode("latin-1"), 0o666)
     except OSError as error:
@@ -221,7 +221,7 @@ def _set_tcp(listening: Listening, log: Log) -> None:
     if listen.fastopen:
         _option(listening, tcp, socket.TCP_FASTOPEN, listen.fastopen, "TCP_FASTOPEN", log)
     if hasattr(socket, "TCP_DEFER_ACCEPT") and listening.socket is not None:
-        # One second, as nginx: the kernel does not tell how long a connection waited.
+        # One second, as nginx: the kernel does not say how long a connection waited.
         present = listening.socket.getsockopt(tcp, socket.TCP_DEFER_ACCEPT)
         if bool(present) != listen.deferred:
             value = int(listen.deferred)

@@ -38,20 +38,20 @@ class InheritedListen:
 def inherited_sockets(variable: str, log: Log) -> list[Listening]:
     """The sockets that the variable names (ngx_add_inherited_sockets)."""
     log.write(Severity.NOTICE, f'using inherited sockets from "{variable}"')
-    found: list[Listening] = []
+    sockets: list[Listening] = []
     *numbers, rest = variable.replace(":", ";").split(";")
     for text in numbers:
         if not (text.isascii() and text.isdigit()):
             what = f'invalid socket number "{text}" in {VARIABLE} environment variable'
             log.write(Severity.EMERG, f"{what}, ignoring the rest of the variable")
-            return found
+            return sockets
         listening = _inherit(int(text), log)
         if listening is not None:
-            found.append(listening)
+            sockets.append(listening)
     if rest:
         what = f'invalid socket number "{rest}" in {VARIABLE} environment variable'
         log.write(Severity.EMERG, f"{what}, ignoring")
-    return found
+    return sockets
 
 
 def _inherit(number: int, log: Log) -> Listening | None:

@@ -1,4 +1,4 @@
-"""A worker process: gives up privileges, serves, and ends as its master tells it."""
+"""A worker process: gives up privileges, serves, and ends when its master says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ..core.module import User
 from ..log import Log, Severity, errno_text
-from .cycle import Cycle, MainSettings, Serve
+from .cycle import LoadedCycle, ProcessSettings, Serve
 from .loop import new_event_loop
 from .serving import Serving, log_exception
 from .signals import log_signal, unblock_signals
@@ -30,7 +30,7 @@ FATAL = 2  # the exit code of a worker that would end again if it were started a
 class Worker:
     """All that a worker is started with; ``channel`` is its end of the pair."""
 
-    cycle: Cycle
+    cycle: LoadedCycle
     sockets: list[Listening]
     index: int
     user: User | None
@@ -132,7 +132,7 @@ class _Running:
             self.worker.channel.send(READY)
 
     def quit(self) -> None:
-        if not self.serving.told:
+        if not self.serving.stopping:
             self.log.write(Severity.NOTICE, "gracefully shutting down")
         self.serving.quit()
 
@@ -145,9 +145,10 @@ class _Running:
 
 
 def init_worker(
-    main: MainSettings, user: User | None, environ: Mapping[str, str], log: Log
+    main: ProcessSettings, user: User | None, environ: Mapping[str, str], log: Log
 ) -> bool:
-    """Limits, user, folder and environment; False after telling why (ngx_worker_process_init)."""
+    """Sets limits, user, directory and environment; False if one failed
+    (ngx_worker_process_init)."""
     set_environment(main.env, environ)
     if main.worker_rlimit_nofile:
         limit = main.worker_rlimit_nofile
@@ -156,7 +157,7 @@ def init_worker(
         except (OSError, ValueError) as error:
             reason = errno_text(error) if isinstance(error, OSError) else f"({error})"
             log.write(Severity.ALERT, f"setrlimit(RLIMIT_NOFILE, {limit}) failed {reason}")
-    return _become_user(user, log) and _change_folder(main.working_directory, log)
+    return _become_user(user, log) and _change_directory(main.working_directory, log)
 
 
 def _become_user(user: User | None, log: Log) -> bool:
@@ -183,12 +184,12 @@ def _set_groups(uid: int, gid: int) -> None:
         os.setgroups([gid])
 
 
-def _change_folder(folder: str, log: Log) -> bool:
+def _change_directory(directory: str, log: Log) -> bool:
     try:
-        if folder:
-            os.chdir(folder.encode("latin-1"))
+        if directory:
+            os.chdir(directory.encode("latin-1"))
     except OSError as error:
-        log.write(Severity.ALERT, f'chdir("{folder}") failed {errno_text(error)}')
+        log.write(Severity.ALERT, f'chdir("{directory}") failed {errno_text(error)}')
         return False
     return True
 

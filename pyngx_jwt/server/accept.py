@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
-from ..http.ports import Address, Port
+from ..http.ports import ListenAddress, Port
 from ..log import Severity, errno_text
-from .handshake import first_protocol
-from .http1 import TIMED_OUT, Worker
+from .front_end import TIMED_OUT, FrontEnd
 from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
 
 PAUSE = 0.5  # seconds without accepting when the system is out of something
@@ -23,9 +23,15 @@ PAUSE = 0.5  # seconds without accepting when the system is out of something
 class Acceptor:
     """Stands where the event loop's server stands for other addresses."""
 
-    def __init__(self, worker: Worker, port: Port, bound: socket.socket) -> None:
-        self.worker, self.port, self.bound = worker, port, bound
-        self.make = first_protocol(worker, port)
+    def __init__(
+        self,
+        worker: FrontEnd,
+        port: Port,
+        bound: socket.socket,
+        first: Callable[[ProxyProtocol | None], asyncio.BaseProtocol],
+    ) -> None:
+        """`first` makes the first protocol of a connection with its PROXY header."""
+        self.worker, self.port, self.bound, self.first = worker, port, bound, first
         bound.setblocking(False)
         self.task = worker.loop.create_task(self._accept())
 
@@ -65,10 +71,10 @@ class Acceptor:
             sock.close()
             return
         with contextlib.suppress(OSError):  # the client is gone
-            await self.worker.loop.connect_accepted_socket(lambda: self.make(header), sock)
+            await self.worker.loop.connect_accepted_socket(lambda: self.first(header), sock)
 
     async def _header(
-        self, sock: socket.socket, peer: Any, address: Address
+        self, sock: socket.socket, peer: Any, address: ListenAddress
     ) -> ProxyProtocol | None:
         data = await self._peek(sock)
         try:
@@ -94,7 +100,7 @@ class Acceptor:
                 loop.remove_reader(sock.fileno())
 
     def _report(
-        self, text: str, peer: Any, address: Address, level: Severity = Severity.ERR
+        self, text: str, peer: Any, address: ListenAddress, level: Severity = Severity.ERR
     ) -> None:
         if text:
             self.port.log(

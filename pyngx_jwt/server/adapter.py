@@ -10,8 +10,9 @@ from weakref import ref
 
 from aiohttp import web
 
-from ..http.request import BodyError, Request, Tunnel, TunnelSide
-from ..http1.response_head import Clock, build_head
+from ..http.client import BodyError, Tunnel, TunnelSide
+from ..http.request import Request
+from ..http1.response_head import DateClock, build_head
 from ..log import Severity
 from .connection import ClientConnection, tcp_info_of
 from .framing import drop_body
@@ -59,7 +60,7 @@ class Body:
 
     failed = 0  # aiohttp answers itself
 
-    def __init__(self, r: Request, sink: Sink) -> None:
+    def __init__(self, r: Request, sink: WebSink) -> None:
         self._r, self._sink = r, sink
         self._content = sink.request.content
         self.received = 0
@@ -84,7 +85,7 @@ class Body:
         try:
             return self._taken(self._content.read_nowait())
         except (web.RequestPayloadError, ConnectionError):
-            return b""  # read() will tell
+            return b""  # read() will raise it
 
     def _taken(self, data: bytes) -> bytes:
         self.received += len(data)
@@ -133,10 +134,10 @@ async def remove_additions(request: web.BaseRequest, response: web.StreamRespons
         response.headers.pop(name, None)
 
 
-class Sink:
+class WebSink:
     """Takes an answer from the engine, which does not wait, for aiohttp, which does."""
 
-    def __init__(self, request: web.Request, client: Client, clock: Clock) -> None:
+    def __init__(self, request: web.Request, client: Client, clock: DateClock) -> None:
         self.request = request
         self.response: web.StreamResponse = web.StreamResponse()  # never sent as it is
         self._client, self._clock = client, clock
@@ -281,7 +282,7 @@ class Sink:
             self.cut()
 
     def cut(self) -> None:
-        """Closes, so that nobody takes what was sent for the whole answer."""
+        """Closes, so that what was sent is not taken for the whole answer."""
         self.response.force_close()
         if self.request.transport is not None:
             self.request.transport.close()

@@ -12,15 +12,15 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from ..http.location import Server
-from ..http.ports import Address, Port
+from ..http.ports import ListenAddress, Port
 from ..http.regex import RegexFailed
+from ..http.request import Server
 from ..http.tls import ALPN
 from ..http1.host import validate_host
 from ..log import Severity, errno_text
+from .front_end import TIMED_OUT, FrontEnd
 from .hello import HANDSHAKE, Hello, HelloReader
-from .http1 import TIMED_OUT, HttpProtocol, Worker
-from .proxy_protocol import ProxyProtocol
+from .http1 import HttpProtocol
 from .tls import Pipe, TlsTransport, open_pipe
 from .tls_errors import describe, text_of
 
@@ -33,29 +33,23 @@ CALLBACK_FAILED = f"{FAILED} {text_of(234, 'callback failed')}"
 NO_PROTOCOL = f"{FAILED} {text_of(235, 'no application protocol')}"
 
 
-def first_protocol(worker: Worker, port: Port) -> Callable[..., Handshake | HttpProtocol]:
-    """Makes what a new connection of a port begins with; it takes the PROXY header, if any."""
-    options = worker.options_of(port.address.names.default)
-    speaks_tls = any(address.tls is not None for address in port.addresses)
-
-    def make(header: ProxyProtocol | None = None) -> Handshake | HttpProtocol:
-        protocol = HttpProtocol(worker, port, options)
-        protocol.proxy_protocol = header
-        return Handshake(protocol) if speaks_tls else protocol
-
-    return make
-
-
 class Handshake(asyncio.Protocol):
     """Stands in the place of a connection's HTTP until the client can be served."""
 
     transport: Any
-    address: Address
+    address: ListenAddress
     server: Server
     timer: asyncio.TimerHandle
 
-    def __init__(self, protocol: HttpProtocol) -> None:
-        self.protocol, self.worker = protocol, protocol.worker
+    def __init__(
+        self,
+        worker: FrontEnd,
+        port: Port,
+        number: int,
+        speak: Callable[[str | None], HttpProtocol],
+    ) -> None:
+        """`speak` makes the protocol after TLS, by what ALPN chose; None is without TLS."""
+        self.worker, self.port, self.number, self.speak = worker, port, number, speak
         self.hello = HelloReader()
         self.incoming = ssl.MemoryBIO()
         self.pipe: Pipe | None = None
@@ -63,7 +57,7 @@ class Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self.address = self.protocol.port.address_of(transport.get_extra_info("sockname"))
+        self.address = self.port.address_of(transport.get_extra_info("sockname"))
         self.server = self.address.names.default
         self.worker.handshakes.add(self)
         timeout = self.server.core.client_header_timeout
@@ -76,10 +70,12 @@ class Handshake(asyncio.Protocol):
         self.timer.cancel()
         self.worker.handshakes.discard(self)
 
-    def _start_plain(self) -> None:
+    def _start_plain(self) -> HttpProtocol:
         self._leave()
-        self.transport.set_protocol(self.protocol)
-        self.protocol.connection_made(self.transport)
+        protocol = self.speak(None)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        return protocol
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -89,8 +85,7 @@ class Handshake(asyncio.Protocol):
         if not self.begun:
             self.begun = True
             if data[0] != HANDSHAKE and not data[0] & SSLV2:
-                self._start_plain()
-                self.protocol.data_received(data)
+                self._start_plain().data_received(data)
                 return
         self.incoming.write(data)
         if self.pipe is None:
@@ -104,13 +99,13 @@ class Handshake(asyncio.Protocol):
         assert self.address.tls is not None
         named = validate_host(hello.host)
         try:
-            found = self.address.names.find_at_handshake(named[0]) if named else None
+            server = self.address.names.find_at_handshake(named[0]) if named else None
         except RegexFailed as error:
             self._log(Severity.ALERT, f'pcre2_match() failed: {error} on "{hello.host}"')
             self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
             return False
-        if found is not None:
-            self.server = found
+        if server is not None:
+            self.server = server
         context = self.address.tls.get(self.server)
         if context is None:
             self._refuse(UNRECOGNIZED_NAME, "handshake rejected")
@@ -138,7 +133,8 @@ class Handshake(asyncio.Protocol):
             self._fail(failure)
         elif done:
             self._leave()
-            TlsTransport(self.transport, pipe, self.protocol).start(self.server)
+            protocol = self.speak(pipe.tls.selected_alpn_protocol())
+            TlsTransport(self.transport, pipe, protocol).start(self.server)
 
     # -- failing ---------------------------------------------------------------------------
 
@@ -185,10 +181,10 @@ class Handshake(asyncio.Protocol):
             self._log(Severity.INFO, f"recv() failed{why}" if why else "client closed connection")
 
     def _log(self, level: Severity, text: str) -> None:
-        self.protocol.port.log(
+        self.port.log(
             self.server,
             level,
             f"{text} while SSL handshaking",
             self.transport.get_extra_info("peername"),
-            self.protocol.number,
+            self.number,
         )

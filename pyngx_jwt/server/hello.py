@@ -111,7 +111,7 @@ def _host(names: _Bytes) -> str:
 
 
 def _protocols(names: _Bytes) -> frozenset[bytes]:
-    found = set()
+    protocols = set()
     while names.left:
-        found.add(names.vector(1))
-    return frozenset(found)
+        protocols.add(names.vector(1))
+    return frozenset(protocols)

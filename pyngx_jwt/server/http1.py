@@ -6,74 +6,34 @@ import asyncio
 import socket
 import struct
 import time
-from dataclasses import dataclass, field
-from itertools import count
 from math import inf
 from typing import Any
 
+from ..http.client import Tunnel, TunnelSide
 from ..http.engine import conclude
-from ..http.head import Head, new_head
+from ..http.head import RequestHead, new_head
 from ..http.incoming import choose_server, request_of
 from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
-from ..http.location import Server
-from ..http.ports import Address, Port
+from ..http.ports import ListenAddress, Port
 from ..http.regex import RegexFailed
-from ..http.request import Request, Tunnel, TunnelSide
+from ..http.request import Request, Server
 from ..http.runner import Runner
 from ..http.status import TO_HTTPS
-from ..http1.head_types import BadRequest, HeadOptions, head_options
+from ..http1.head_types import HeadOptions, RefusedHead
 from ..http1.reader import HeadReader
-from ..http1.response_head import Clock, build_head
+from ..http1.response_head import build_head
 from ..log import Severity
-from ..zones.store import Counts
 from .connection import ClientConnection, tcp_info_of
 from .deadline import Deadline
 from .framing import delimit
+from .front_end import TIMED_OUT, FrontEnd
 from .input import ClientBody
 
-TIMED_OUT = "client timed out (110: Connection timed out)"
 PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
 WRITE_BUFFER = 1  # bytes that wait for the kernel before the transport says so
 TURN = 32  # pipelined requests served before other connections have their turn
 KEPT = "Connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-@dataclass(slots=True)
-class Worker:
-    """What all connections of a worker share."""
-
-    loop: asyncio.AbstractEventLoop
-    clock: Clock = field(default_factory=Clock)
-    connections: set[HttpProtocol] = field(default_factory=set)
-    handshakes: set[Any] = field(default_factory=set)  # what will be connections
-    numbers: Any = field(default_factory=lambda: count(1))
-    stopping: bool = False
-    accepted: int = 0
-    requests_before: int = 0  # those of connections that have ended
-    options: dict[Server, HeadOptions] = field(default_factory=dict)
-
-    def options_of(self, server: Server) -> HeadOptions:
-        """How a server wants request heads to be read."""
-        found = self.options.get(server)
-        if found is None:
-            found = self.options[server] = head_options(server)
-        return found
-
-    def count(self) -> Counts:
-        """The connections by what they do now."""
-        writing = sum(c.request is not None or c.lingering > 0 for c in self.connections)
-        reading = sum(c.reads_head for c in self.connections)
-        active = len(self.connections) + len(self.handshakes)
-        requests = sum(c.requests for c in self.connections)
-        return Counts(
-            active=active,
-            reading=reading,
-            writing=writing,
-            waiting=active - reading - writing,
-            accepted=self.accepted + len(self.handshakes),
-            requests=self.requests_before + requests + reading,
-        )
 
 
 class HttpProtocol(ClientConnection, asyncio.Protocol):
@@ -98,12 +58,12 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
 
     transport: Any
 
-    def __init__(self, worker: Worker, port: Port, options: HeadOptions) -> None:
+    def __init__(self, worker: FrontEnd, port: Port, options: HeadOptions, number: int) -> None:
         self.worker, self.port, self.options = worker, port, options
-        self.address: Address = port.address
+        self.address: ListenAddress = port.address
         self.server: Server = port.address.names.default  # until Host is known
         self.is_mistaken = False  # plain HTTP where TLS is spoken
-        self.number = next(worker.numbers)
+        self.number = number
         self.requests = self.sent = 0
         self.closed = False
         self.reader = HeadReader(None)
@@ -114,7 +74,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.head_out: bytes = b""
         self.must_close = False
         self.lingering = 0.0  # seconds since the epoch when that ends
-        self.discards_until = 0.0  # the rest of a request body that nobody wants
+        self.discards_until = 0.0  # the rest of a request body that is not wanted
         self.paused = False  # the kernel has not taken all that was written
         self.unsent = 0  # bytes of that when the clock was last looked at
         self.answered = False  # the answer is made; it is over when all of it is sent
@@ -142,7 +102,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self.take_addresses(None, self.port.listen.host)
         else:
             own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-            if peer is None:  # the client is gone already, and nobody can say who it was
+            if peer is None:  # the client is gone already, and its address is unknown
                 transport.abort()
                 return
             self.take_addresses(peer, own)
@@ -164,6 +124,11 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         """Takes the server that the client has named in its handshake."""
         self.server, self.options = server, self.worker.options_of(server)
         self.deadline.set(server.core.client_header_timeout)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a request is being served or answered."""
+        return self.request is not None or self.lingering > 0
 
     @property
     def reads_head(self) -> bool:
@@ -379,7 +344,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             return False
         self.head_begun = False
         self.requests += 1
-        if isinstance(head, BadRequest):
+        if isinstance(head, RefusedHead):
             self._refuse(head)
             return False
         r = self._new_request(head)
@@ -400,7 +365,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self._start(r)
         return True
 
-    def _new_request(self, head: Head) -> Request:
+    def _new_request(self, head: RequestHead) -> Request:
         r = request_of(head, self, self, self.address.names)
         if self.pipelined:
             r.pipelined = True
@@ -427,14 +392,14 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.reader.forget()
         self._start(r, status)
 
-    def _take_body(self, r: Request, head: Head) -> None:
+    def _take_body(self, r: Request, head: RequestHead) -> None:
         body = self.body = ClientBody(self, -1 if head.chunked else head.content_length)
         r.body_in = body
         reader = self.reader
         if reader.buffer:
             reader.take(body.feed(reader.buffer, reader.at) - reader.at)
 
-    def _refuse(self, refused: BadRequest) -> None:
+    def _refuse(self, refused: RefusedHead) -> None:
         """Answers a head that cannot be served, and closes.
 
         Its body is not read, so none is announced to where an error page may lead."""
@@ -455,7 +420,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self.transport.resume_reading()
 
     def before_read(self) -> None:
-        """Somebody waits for the body: watch the clock."""
+        """A reader waits for the body: watch the clock."""
         if self.request is not None:
             self.deadline.set(self._body_timeout)
 
@@ -510,7 +475,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self._put(data)
 
     def _put(self, data: bytes) -> None:
-        """Writes, unless the client is gone: nobody is there to be told."""
+        """Writes, unless the client is gone."""
         if not (self.closed or self.transport.is_closing()):
             self.transport.write(data)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any, Protocol
 
-from ..http.request import BodyError
+from ..http.client import BodyError
 
 HIGH_WATER = 65536  # bytes waiting to be read before the client is paused
 
@@ -21,7 +21,7 @@ class Feed(Protocol):
 
 
 class ClientBody:
-    """Bytes of the request body, between the connection and whoever reads them.
+    """Bytes of the request body, between the connection and their reader.
 
     `left` is what Content-Length still promises, -1 for a chunked body.
     """

@@ -45,7 +45,7 @@ class ProxyProtocol:
     def tlv(self, name: str) -> str | None:
         """The value of a TLV by nginx's name or its number in hexadecimal, None if there is
         none; raises BrokenTlv."""
-        told, types, tlvs = name, _TLVS, self.tlvs
+        full_name, types, tlvs = name, _TLVS, self.tlvs
         if name.startswith("ssl_"):
             ssl = _lookup(tlvs, _TLVS["ssl"])
             if ssl is None:
@@ -56,32 +56,32 @@ class ProxyProtocol:
                 return str(_SSL_HEAD.unpack_from(ssl)[1])
             name, types, tlvs = name[4:], _SSL_TLVS, ssl[_SSL_HEAD.size :]
         if name.startswith("0x"):
-            found = _HEX.match(name)
-            if found is None:
-                raise BrokenTlv(f'invalid PROXY protocol TLV "{told}"')
-            number = int(found[1], 16)
+            match = _HEX.match(name)
+            if match is None:
+                raise BrokenTlv(f'invalid PROXY protocol TLV "{full_name}"')
+            number = int(match[1], 16)
         elif name in types:
             number = types[name]
         else:
-            raise BrokenTlv(f'unknown PROXY protocol TLV "{told}"')
+            raise BrokenTlv(f'unknown PROXY protocol TLV "{full_name}"')
         value = _lookup(tlvs, number)
         return None if value is None else value.decode("latin-1")
 
 
 def read_header(data: bytes) -> tuple[ProxyProtocol | None, int]:
-    """The header that the data begin with, None if it tells nothing, and its length.
+    """The header that the data begin with, None if it names no client, and its length.
 
     Raises BrokenHeader."""
     if data.startswith(SIGNATURE) and len(data) >= _HEADER.size:
         return _read_version_2(data)
-    found = _VERSION_1.match(data)
-    if found is None or (found[3] and max(int(found[3]), int(found[4])) > 65535):
+    match = _VERSION_1.match(data)
+    if match is None or (match[3] and max(int(match[3]), int(match[4])) > 65535):
         line = re.split(rb"[\r\n]", data, maxsplit=1)[0].decode("latin-1")
         raise BrokenHeader(f'broken header: "{line}"')
-    if found[3] is None:
-        return None, found.end()
-    source, destination = found[1].decode("ascii"), found[2].decode("ascii")
-    return ProxyProtocol(source, destination, int(found[3]), int(found[4])), found.end()
+    if match[3] is None:
+        return None, match.end()
+    source, destination = match[1].decode("ascii"), match[2].decode("ascii")
+    return ProxyProtocol(source, destination, int(match[3]), int(match[4])), match.end()
 
 
 def _read_version_2(data: bytes) -> tuple[ProxyProtocol | None, int]:

@@ -12,7 +12,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
-from ..http.location import Server
+from ..http.request import Server
 from .http1 import HttpProtocol
 from .tls_errors import describe
 

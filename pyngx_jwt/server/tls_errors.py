@@ -109,5 +109,5 @@ def text_of(number: int, words: str) -> str:
 
 
 def _words(error: ssl.SSLError) -> str:
-    found = _WORDS.fullmatch(str(error.args[-1]))
-    return found[1] if found else str(error)
+    words = _WORDS.fullmatch(str(error.args[-1]))
+    return words[1] if words else str(error)

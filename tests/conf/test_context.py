@@ -9,22 +9,12 @@ import pytest
 
 from pyngx_jwt.compile import read, scope_of
 from pyngx_jwt.conf import known
+from pyngx_jwt.conf.block import ConfBlock
 from pyngx_jwt.conf.context import Context
-from pyngx_jwt.conf.directive import (
-    EVERYWHERE,
-    HTTP,
-    LOCATION,
-    LOCATION_IF,
-    MAIN,
-    SERVER,
-    SERVER_IF,
-    Conf,
-    Directive,
-    directive,
-)
-from pyngx_jwt.core.module import AnyModule, Module
+from pyngx_jwt.conf.directive import MAIN, Conf, Directive, directive
+from pyngx_jwt.core.module import AnyModule, CoreModule
 from pyngx_jwt.errors import ConfError
-from pyngx_jwt.http.level import Level
+from pyngx_jwt.http.contexts import EVERYWHERE, HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from pyngx_jwt.modules import MODULES
 from pyngx_jwt.options import DIRECTORY, Options
 
@@ -51,7 +41,7 @@ class StreamConf(Conf):
         self.protocol = protocol
 
 
-def read_file(conf: Path, *more: AnyModule) -> Level:
+def read_file(conf: Path, *more: AnyModule) -> ConfBlock:
     """The main level of a configuration that a few more modules than usual read."""
     options = Options(f"{conf.parent}/", str(conf), "", DIRECTORY)
     root, _ = read(scope_of(options, lambda text: None, modules=(*MODULES, *more)))
@@ -95,7 +85,7 @@ def test_a_package_brings_blocks_of_its_own(tmp_path: Path) -> None:
     conf.write_text(
         "events { } stream { server { speaks udp; } server { } } http { server { listen 1; } }"
     )
-    root = read_file(conf, Module("stream", StreamConf))
+    root = read_file(conf, CoreModule("stream", StreamConf))
     assert closed == [("stream.server", "udp"), ("stream.server", "tcp"), ("stream", "tcp")]
     (stream,) = root.inner(STREAM)
     assert [level.context for level in stream.levels] == [STREAM_SERVER] * 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyngx_jwt.compile import read, scope_of
-from pyngx_jwt.conf.directive import EVERYWHERE, HTTP, LOCATION, SERVER, Conf, directive, flag, own
+from pyngx_jwt.conf.directive import Conf, directive, flag, own
+from pyngx_jwt.http.contexts import EVERYWHERE, LOCATION, SERVER, http_levels
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.modules import MODULES
 from pyngx_jwt.options import DIRECTORY, Options
@@ -36,7 +37,7 @@ def levels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Level, Level]:
     conf.write_text("events {} http { server { listen 127.0.0.1:8080; location / {} } }")
     options = Options(f"{conf.parent}/", str(conf), "", DIRECTORY)
     root, _ = read(scope_of(options, lambda text: None))
-    (http,) = root.inner(HTTP)
+    (http,) = http_levels(root)
     (server,) = http.inner(SERVER)
     (location,) = server.inner(LOCATION)
     return server, location

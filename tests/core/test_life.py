@@ -12,7 +12,7 @@ from pyngx_jwt.conf.directive import Conf
 from pyngx_jwt.conf.parse import Statement
 from pyngx_jwt.conf.scope import Scope
 from pyngx_jwt.core.main import main
-from pyngx_jwt.core.module import Module, User
+from pyngx_jwt.core.module import CoreModule, User
 from pyngx_jwt.core.worker import WorkerLife
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.http.level import Level
@@ -31,7 +31,7 @@ class Told:
 
     def __init__(self) -> None:
         self.events: list[str] = []
-        module = self.module = Module("life", LifeConf)
+        module = self.module = CoreModule("life", LifeConf)
         module.before_read(lambda scope: self.events.append("before read"))
         module.after_read(lambda scope: self.events.append("after read"))
         module.understanding(lambda scope: "read as life")
@@ -106,7 +106,7 @@ def test_what_a_worker_does_beside_serving(tmp_path: Path) -> None:
 
     async def live() -> None:
         updates: set[asyncio.Task[None]] = set()
-        module = Module("life", LifeConf)
+        module = CoreModule("life", LifeConf)
 
         @module.worker_starts
         def start(scope: Scope, life: WorkerLife) -> None:

@@ -12,9 +12,9 @@ import pytest
 from pyngx_jwt.conf.directive import Conf
 from pyngx_jwt.http.engine import begin, run
 from pyngx_jwt.http.head import new_head
-from pyngx_jwt.http.location import Location, Server, Tree
+from pyngx_jwt.http.location import Tree
 from pyngx_jwt.http.module import Module, Phase
-from pyngx_jwt.http.request import DONE, Handler, Request, Status
+from pyngx_jwt.http.request import DONE, Handler, Location, Request, Server, Status
 from pyngx_jwt.modules.core import CoreConf
 
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyngx_jwt.http1.head import (
-    BadRequest,
-    Head,
     HeadOptions,
     PartialHead,
+    RefusedHead,
+    RequestHead,
     find_head_end,
     parse_head,
     skip_empty_lines,
@@ -21,15 +21,15 @@ from .oracle import Oracle
 from .told import told_by_nginx, told_by_us
 
 
-def parsed(raw: bytes, options: HeadOptions | None = None) -> Head:
+def parsed(raw: bytes, options: HeadOptions | None = None) -> RequestHead:
     found = parse_head(raw, options or HeadOptions())
-    assert isinstance(found, Head), found
+    assert isinstance(found, RequestHead), found
     return found
 
 
-def refused(raw: bytes) -> BadRequest:
+def refused(raw: bytes) -> RefusedHead:
     found = parse_head(raw)
-    assert isinstance(found, BadRequest)
+    assert isinstance(found, RefusedHead)
     return found
 
 
@@ -172,7 +172,7 @@ def test_connect_may_be_allowed() -> None:
         b"CONNECT h:443 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + H,
     ):
         found = parse_head(raw, options)
-        assert isinstance(found, BadRequest)
+        assert isinstance(found, RefusedHead)
 
 
 def test_a_refused_head_says_what_was_understood() -> None:
@@ -304,17 +304,17 @@ def test_anything_is_read_or_refused(raw: bytes) -> None:
     end = find_head_end(raw)
     if end < 0:
         partial = PartialHead().feed(raw[skip_empty_lines(raw) :])
-        refused = partial.status if isinstance(partial, BadRequest) else partial
+        refused = partial.status if isinstance(partial, RefusedHead) else partial
         assert refused in (-1, 400, 414, 494, 505)
         return
     found = parse_head(raw[:end])
-    if isinstance(found, BadRequest):
+    if isinstance(found, RefusedHead):
         assert found.status in (400, 405, 414, 494, 501, 505)
         return
     assert "\r" not in "".join(value for _, value in found.headers)
     assert found.http_version == 9 or found.length == end
     whole = parse_head(raw + b"\r\n\r\n")  # more than the head is no harm
-    assert isinstance(whole, Head)
+    assert isinstance(whole, RequestHead)
     assert whole.headers == found.headers
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyngx_jwt.http.head import Head
+from pyngx_jwt.http.head import RequestHead
 from pyngx_jwt.http1.head_types import DEFAULTS
 from pyngx_jwt.http1.reader import HeadReader
 
@@ -35,7 +35,7 @@ def read(pieces: list[bytes]) -> list[str]:
             head = reader.next(DEFAULTS)
             if head is None:
                 break
-            assert isinstance(head, Head)
+            assert isinstance(head, RequestHead)
             found.append(head.request_line)
             wanted = max(head.content_length, 0)
     return found

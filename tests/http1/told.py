@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 from pyngx_jwt.http1.head import (
-    BadRequest,
-    Head,
     HeadOptions,
     PartialHead,
+    RefusedHead,
+    RequestHead,
     find_head_end,
     parse_head,
 )
@@ -28,9 +28,9 @@ SERVER = """
 def told_by_us(raw: bytes, options: HeadOptions = DEFAULTS) -> str:
     end = find_head_end(raw)
     found = parse_head(raw[:end], options) if end >= 0 else PartialHead(options).feed(raw)
-    if isinstance(found, BadRequest):
+    if isinstance(found, RefusedHead):
         return _short(f"{found.status} {found.message}")
-    assert isinstance(found, Head)
+    assert isinstance(found, RequestHead)
     return _short(
         f"{found.method} {found.unparsed_uri} -> {found.uri} ?{found.args} "
         f"@{found.host}:{found.port or ''} {found.index.get('x-a', '')} "

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.compile import load
-from pyngx_jwt.conf.directive import LOCATION, SERVER
+from pyngx_jwt.http.contexts import LOCATION, SERVER, http_levels
 from pyngx_jwt.log import Log
 from pyngx_jwt.options import Options, resolve_options
 
@@ -589,7 +589,7 @@ def test_nothing_is_added_where_nothing_waits(
         f"server {{ listen 1; set $to http://127.0.0.1; {keys} {PLACES} }} }}"
     )
     options = Options(*resolve_options(str(tmp_path), str(conf), "stderr"))
-    (http,) = load(options, Log()).root.levels
+    (http,) = http_levels(load(options, Log()).root)
     found: dict[str, list[str]] = {}
     for level in http.inner(SERVER)[0].inner(LOCATION):
         at = level.location

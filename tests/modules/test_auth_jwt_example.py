@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyngx_jwt.compile import load
-from pyngx_jwt.conf.directive import LOCATION, SERVER
+from pyngx_jwt.http.contexts import LOCATION, SERVER, http_levels
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.log import Log
 from pyngx_jwt.modules.core import CoreConf
@@ -66,7 +66,7 @@ def handlers(level: Level, depth: int = 0) -> Iterator[str]:
 
 def test_what_is_not_configured_does_not_run(tmp_path: Path) -> None:
     arguments = resolve_options(str(tmp_path), str(EXAMPLE), "stderr")
-    (http,) = load(Options(*arguments), Log()).root.levels
+    (http,) = http_levels(load(Options(*arguments), Log()).root)
     lines = [line for server in http.inner(SERVER) for line in handlers(server)]
     assert lines == HANDLERS.strip().split("\n")
 

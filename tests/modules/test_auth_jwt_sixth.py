@@ -11,9 +11,10 @@ import pytest
 
 from pyngx_jwt import app
 from pyngx_jwt.compile import load
-from pyngx_jwt.conf.directive import EVERYWHERE, flag, string
+from pyngx_jwt.conf.directive import flag, string
 from pyngx_jwt.conf.parse import Statement
 from pyngx_jwt.errors import ConfError
+from pyngx_jwt.http.contexts import EVERYWHERE
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.http.module import Module, Phase
 from pyngx_jwt.http.request import Handler, Request

@@ -155,9 +155,10 @@ def test_no_request_is_lost_over_reloads(server: Server, master: bool) -> None:
     clients = [threading.Thread(target=ask) for _ in range(3)]
     for client in clients:
         client.start()
-    for number in range(1, 4):
-        server.write(text=str(number))
-        server.signal(signal.SIGHUP)
+    for number in range(4):
+        if number:
+            server.write(text=str(number))
+            server.signal(signal.SIGHUP)
         wait_for(f"configuration {number}", partial(answers.__contains__, str(number)))
         time.sleep(0.1)  # lets old workers end under load
     stopped.set()
@@ -227,7 +228,7 @@ def test_worker_that_returns_is_replaced_but_not_at_once(server: Server) -> None
     started = time.monotonic()
     server.workers(4)
     assert time.monotonic() - started > 1.0
-    server.logged("the server returned although nobody told it to")
+    server.logged("the server returned without being asked to")
 
 
 # USR2, WINCH

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ...conf.block import ConfBlock
 from ...conf.known import Class, class_of, is_commercial, reason_of
 from ...conf.parse import Statement
-from ...http.level import Level
 from ...modules.auth_jwt import MixedDialects
 from ..finding import Finding, Related, Severity, Spot
 from ..model.keys import is_covered
@@ -97,8 +97,8 @@ def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
     )
 
 
-def _outward(level: Level) -> Iterator[Level]:
-    around: Level | None = level
+def _outward(level: ConfBlock) -> Iterator[ConfBlock]:
+    around: ConfBlock | None = level
     while around is not None:
         yield around
         around = around.outer

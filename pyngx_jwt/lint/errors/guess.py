@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from ...conf.directive import Directive
 from ...conf.known import declarations, is_commercial, module_of, names
 from ...conf.parse import Statement
+from ...http.variables import Variables
 from ...modules import MODULES
 from ..read.analysis import Analysis
 from ..read.collect import Trouble
@@ -95,7 +96,7 @@ def may_be_loaded(message: str, analysis: Analysis) -> bool:
 
 
 def _other_variable(name: str, analysis: Analysis) -> str:
-    variables = analysis.root.variables
+    variables = analysis.scope.shared(Variables)
     known = [*variables.builtin, *variables.defined]
     close = [word for word in get_close_matches(name, known, 2, 0.75) if word != name]
     return f'did you mean "${close[0]}"?' if close else ""

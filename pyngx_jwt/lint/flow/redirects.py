@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...conf.directive import LOCATION
 from ...conf.parse import Statement
+from ...http.contexts import LOCATION
 from ...modules.core import CoreConf, DeclaredErrorPage
 from ..model.block import Block
 from ..model.configuration import Configuration

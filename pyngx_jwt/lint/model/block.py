@@ -7,18 +7,11 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ...conf.context import Context, Contexts
-from ...conf.directive import (
-    LIMIT_EXCEPT,
-    LOCATION,
-    LOCATION_IF,
-    SERVER,
-    SERVER_IF,
-    UPSTREAM,
-    Conf,
-)
+from ...conf.directive import Conf
 from ...conf.parse import Statement
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import GatewayConf, PassTarget, gateway_of
+from ...http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER, SERVER_IF, UPSTREAM
 from ...http.level import Level
 from ...http.listen import Listen
 from ...modules.access import AccessConf

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
-from ...conf.directive import HTTP, SERVER
 from ...conf.parse import Statement
+from ...http.contexts import HTTP, SERVER, http_levels
 from ...http.level import Level
-from ...http.ports import Address, Built
+from ...http.ports import Built, ListenAddress
 from ...modules.auth_jwt import Dialect
 from ..read.analysis import Analysis
 from ..read.texts import Texts
@@ -35,7 +35,7 @@ class Configuration:
     @cached_property
     def http(self) -> Block | None:
         """The http block, None if there is none."""
-        levels = self.analysis.root.inner(HTTP)
+        levels = http_levels(self.analysis.root)
         return Block(levels[0], None, self.analysis) if levels else None
 
     def block(self, level: Level) -> Block:
@@ -70,10 +70,11 @@ class Configuration:
     def statements(self, *names: str) -> Iterator[tuple[Block, Statement]]:
         """All statements of these names within http, with their blocks."""
         for level, statement in self.analysis.named(*names):
-            yield self.block(level), statement
+            if isinstance(level, Level):
+                yield self.block(level), statement
 
     @cached_property
-    def addresses(self) -> tuple[Address, ...]:
+    def addresses(self) -> tuple[ListenAddress, ...]:
         """The addresses that are listened on, with their servers."""
         ports = self.scope.shared(Built).ports.values()
         return tuple(a for port in ports for a in (port.address, *port.others.values()))

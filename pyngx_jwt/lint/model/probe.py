@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...http.head import new_head
-from ...http.location import Location, Server
-from ...http.request import Request
+from ...http.request import Location, Request, Server
 from ...http.status import DONE
 from ...log import Severity
 from .block import Block

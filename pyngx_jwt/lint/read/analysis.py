@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...compile import read, scope_of
+from ...conf.block import ConfBlock
 from ...conf.directive import MAIN
 from ...conf.hosts import no_network
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
-from ...conf.watch import Files
+from ...conf.watch import ConfFiles
 from ...core.main import MainConf, workers_user
 from ...errors import ConfError
-from ...http.level import Level
 from ...modules.auth_jwt import (
     DEFAULT,
     DIALECTS,
@@ -29,10 +29,10 @@ from .target import TargetServer
 from .texts import Texts
 
 
-class Recorded(Files):
+class Recorded(ConfFiles):
     """Files whose texts are kept."""
 
-    def __init__(self, files: Files, texts: Texts) -> None:
+    def __init__(self, files: ConfFiles, texts: Texts) -> None:
         self._files, self._texts = files, texts
 
     def read(self, path: str) -> Source:
@@ -49,15 +49,15 @@ class Analysis:
     """What was read."""
 
     options: Options
-    root: Level
+    root: ConfBlock
     scope: Scope
     collector: Collector
     texts: Texts
     choice: DialectChoice
-    by_name: dict[str, list[tuple[Level, Statement]]] = field(default_factory=dict)
+    by_name: dict[str, list[tuple[ConfBlock, Statement]]] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
 
-    def named(self, *names: str) -> list[tuple[Level, Statement]]:
+    def named(self, *names: str) -> list[tuple[ConfBlock, Statement]]:
         """All statements of these names, with the levels they stand on."""
         if not self.by_name:
             for level, statements in self.collector.statements.items():
@@ -70,7 +70,7 @@ class Analysis:
         return self.collector.entries.get(block, [])
 
 
-def analyse(options: Options, files: Files, target: TargetServer) -> Analysis:
+def analyse(options: Options, files: ConfFiles, target: TargetServer) -> Analysis:
     """Reads and compiles a configuration without touching anything; whatever is wrong with it is
     in the collector."""
     texts, collector = Texts(), Collector(target)
@@ -78,7 +78,7 @@ def analyse(options: Options, files: Files, target: TargetServer) -> Analysis:
     choice = _choose(options, files, collector)
     scope = scope_of(options, lambda text: collector.warn(text, lambda: scope), (choice,))
     collector.begin(scope, recorded)
-    root = Level(MAIN, scope)
+    root = ConfBlock(MAIN, scope)
     with no_network():
         try:
             root, _ = read(scope)
@@ -89,7 +89,7 @@ def analyse(options: Options, files: Files, target: TargetServer) -> Analysis:
     return Analysis(options, root, scope, collector, texts, choice)
 
 
-def _choose(options: Options, files: Files, collector: Collector) -> DialectChoice:
+def _choose(options: Options, files: ConfFiles, collector: Collector) -> DialectChoice:
     try:
         return choose_dialect(options, files)
     except ConfError as error:
@@ -98,7 +98,7 @@ def _choose(options: Options, files: Files, collector: Collector) -> DialectChoi
         return DialectChoice(dialect, DIALECTS)
 
 
-def _finish(root: Level, scope: Scope, collector: Collector, target: TargetServer) -> None:
+def _finish(root: ConfBlock, scope: Scope, collector: Collector, target: TargetServer) -> None:
     """What nginx looks at once all is read."""
     if not root[MainConf].has_events:
         error = ConfError('no "events" section in configuration').nowhere()

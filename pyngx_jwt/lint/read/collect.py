@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ...conf.block import ConfBlock
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
-from ...conf.watch import Files, Watch
+from ...conf.watch import ConfFiles, LoadWatch
 from ...errors import ConfError
-from ...http.level import Level
 from .foreign import Foreign
 from .target import TargetServer
 
@@ -18,7 +18,7 @@ class Trouble(NamedTuple):
     """An error, or a warning, with what was being done."""
 
     error: ConfError
-    level: Level | None
+    level: ConfBlock | None
     statement: Statement | None
     is_warning: bool = False
 
@@ -30,7 +30,7 @@ class Note(NamedTuple):
     module: str
 
 
-class Collector(Watch):
+class Collector(LoadWatch):
     """Remembers errors, and which statements stand on which level."""
 
     caught = (Exception,)
@@ -39,19 +39,19 @@ class Collector(Watch):
         self.target = target
         self.troubles: list[Trouble] = []
         self.notes: list[Note] = []
-        self.statements: dict[Level, list[Statement]] = {}
+        self.statements: dict[ConfBlock, list[Statement]] = {}
         self.entries: dict[Statement, list[Statement]] = {}
         self.foreign_statements: list[Statement] = []
-        self.foreign_by_level: dict[Level, list[Statement]] = {}
+        self.foreign_by_level: dict[ConfBlock, list[Statement]] = {}
         self.includes: list[tuple[Statement, str]] = []
         self._foreign: Foreign | None = None
 
-    def begin(self, scope: Scope, files: Files) -> None:
+    def begin(self, scope: Scope, files: ConfFiles) -> None:
         """Before anything is read."""
         scope.watch, scope.files = self, files
         self._foreign = Foreign(self.target, scope, files, self._note, self._error)
 
-    def seen(self, statement: Statement, level: Level) -> None:
+    def seen(self, statement: Statement, level: ConfBlock) -> None:
         if self.target.name and not self.target.has(statement.name):
             raise ConfError(f'unknown directive "{statement.name}"')
         statements = self.statements.get(level)
@@ -67,7 +67,7 @@ class Collector(Watch):
         self.includes.append((statement, path))
 
     def failed(
-        self, error: Exception, level: Level | None, statement: Statement | None = None
+        self, error: Exception, level: ConfBlock | None, statement: Statement | None = None
     ) -> None:
         if isinstance(error, ConfError):
             self.troubles.append(Trouble(error, level, statement))
@@ -80,14 +80,14 @@ class Collector(Watch):
         statement = current.statement if current is not None else None
         self.troubles.append(Trouble(ConfError(text), None, statement, is_warning=True))
 
-    def foreign(self, statement: Statement, source: Source, level: Level) -> bool:
+    def foreign(self, statement: Statement, source: Source, level: ConfBlock) -> bool:
         assert self._foreign is not None
         if not self._foreign.take(statement, source, level):
             return False
         self.foreign_by_level.setdefault(level, []).append(statement)
         return True
 
-    def notes_of(self, level: Level) -> list[Statement]:
+    def notes_of(self, level: ConfBlock) -> list[Statement]:
         """The directives of a level that are known and not run."""
         return self.foreign_by_level.get(level, [])
 

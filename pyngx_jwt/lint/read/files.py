@@ -6,14 +6,14 @@ import fnmatch
 import re
 
 from ...conf.parse import Source, full_name
-from ...conf.watch import Files
+from ...conf.watch import ConfFiles
 from ...errors import ConfError
 
 _HEAD = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
 _GLOB = re.compile(r"[*?\[]")
 
 
-class Overlay(Files):
+class Overlay(ConfFiles):
     """Texts by path that stand before the files of the disk."""
 
     def __init__(self, texts: dict[str, str]) -> None:
@@ -30,7 +30,7 @@ class Overlay(Files):
         return sorted({*paths, *_matching(full_name(pattern, folder), self.texts)})
 
 
-class Dump(Files):
+class Dump(ConfFiles):
     """What "nginx -T" printed; nothing of this machine belongs to it."""
 
     def __init__(self, texts: dict[str, str]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ...conf.block import ConfBlock
 from ...conf.known import contexts, declarations, declared_in
 from ...conf.parse import Source, Statement
 from ...conf.scope import Scope
-from ...conf.watch import Files, Nesting, run_block
+from ...conf.watch import ConfFiles, IncludeNesting, run_block
 from ...errors import ConfError
-from ...http.level import Level
 from ...modules.missing import MissingConf
 from .target import TargetServer
 
@@ -24,13 +24,13 @@ class Foreign:
     """Reads what the compiler has no meaning for."""
 
     def __init__(
-        self, target: TargetServer, scope: Scope, files: Files, note: NoteDown, fail: TakeDown
+        self, target: TargetServer, scope: Scope, files: ConfFiles, note: NoteDown, fail: TakeDown
     ) -> None:
         self._target, self._scope, self._files = target, scope, files
         self._note, self._fail = note, fail
-        self._nesting, self._inner = Nesting(), 0
+        self._nesting, self._inner = IncludeNesting(), 0
 
-    def take(self, statement: Statement, source: Source, level: Level) -> bool:
+    def take(self, statement: Statement, source: Source, level: ConfBlock) -> bool:
         """Reads a directive and its block; False if nginx does not have it, or not here, as far
         as is known."""
         known = bool(declarations(statement.name)) and not _is_dialect(statement.name)

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-from ...conf.watch import Files
+from ...conf.watch import ConfFiles
 
 _INCLUDE = re.compile(r"(?:^|[\s;{}])include[ \t]+([^;{}\n]+);")
 _BLANK = " \t\"'"
@@ -21,7 +21,7 @@ class InputError(Exception):
 def included_by(text: str, directory: str) -> Iterator[str]:
     """The paths that a text includes, relative ones from the directory; some may be in comments."""
     for include in _INCLUDE.finditer(text):
-        yield from Files().expand(include[1].strip(_BLANK), directory)
+        yield from ConfFiles().expand(include[1].strip(_BLANK), directory)
 
 
 def included(path: str, read: Callable[[str], str]) -> set[str]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from ...conf.parse import read_source
-from ...conf.watch import Files
+from ...conf.watch import ConfFiles
 from ...errors import ConfError
 from ...options import Options, resolve_options
 from .files import Dump, Overlay, is_dump, split_dump
@@ -25,7 +25,7 @@ class Input:
     """One configuration; `only` are the paths whose findings are wanted, none for all."""
 
     options: Options
-    files: Files
+    files: ConfFiles
     only: frozenset[str] = frozenset()
     path: str = ""  # as it was asked for
     is_snippet: bool = False  # in a frame: much that it refers to is elsewhere

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from ...conf.block import ConfBlock
 from ...conf.parse import Statement
-from ...http.level import Level
 from .analysis import Analysis
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -51,7 +51,9 @@ def _word_with_variable(name: str, statement: Statement) -> int | None:
     return next((at for at, word in enumerate(words) if pattern.search(word)), None)
 
 
-def search(message: str, level: Level | None, analysis: Analysis) -> tuple[Statement, int] | None:
+def search(
+    message: str, level: ConfBlock | None, analysis: Analysis
+) -> tuple[Statement, int] | None:
     """The statement that an error without a place is about, and the word of it: on the level,
     on those around it, or anywhere."""
     if match := _VARIABLE.search(message):
@@ -72,7 +74,7 @@ def search(message: str, level: Level | None, analysis: Analysis) -> tuple[State
 
 
 def _with_variable(
-    name: str, level: Level | None, analysis: Analysis
+    name: str, level: ConfBlock | None, analysis: Analysis
 ) -> tuple[Statement, int] | None:
     """The first use of a variable, on the level if it is used there."""
     if not analysis.variable_uses:
@@ -87,7 +89,7 @@ def _with_variable(
     return next(near, uses[0] if uses else None)
 
 
-def _around(level: Level | None, analysis: Analysis) -> Iterator[Statement]:
+def _around(level: ConfBlock | None, analysis: Analysis) -> Iterator[Statement]:
     while level is not None:
         yield from analysis.collector.statements.get(level, ())
         level = level.outer

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...conf.directive import LIMIT_EXCEPT
+from ...http.contexts import LIMIT_EXCEPT
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.doors import is_open

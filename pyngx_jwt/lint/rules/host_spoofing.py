@@ -42,8 +42,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...conf.directive import SERVER
 from ...conf.parse import Statement
+from ...http.contexts import SERVER
 from ..finding import Severity
 from ..flow.fields import own_fields, protocols, statement_of
 from ..flow.flow import flow_of

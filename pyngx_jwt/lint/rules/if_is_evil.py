@@ -40,8 +40,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ...conf.directive import LOCATION_IF
 from ...conf.parse import Statement
+from ...http.contexts import LOCATION_IF
 from ..finding import Severity
 from ..model.block import Block
 from ..rule import Hit, Rule

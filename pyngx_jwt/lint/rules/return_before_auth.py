@@ -38,8 +38,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...conf.directive import LOCATION, LOCATION_IF
 from ...conf.parse import Statement
+from ...http.contexts import LOCATION, LOCATION_IF
 from ..finding import Severity
 from ..flow.doors import is_guarded
 from ..flow.expression import names_in

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...conf.directive import HTTP, LOCATION, SERVER
+from ...http.contexts import HTTP, LOCATION, SERVER
 from ...http.level import Level
 from ..core import CoreConf
 

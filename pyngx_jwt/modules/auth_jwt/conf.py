@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...conf.directive import EVERYWHERE, LIMIT_EXCEPT, Conf, directive, own, seconds, slot
+from ...conf.directive import Conf, directive, own, seconds, slot
 from ...errors import ConfError
+from ...http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ...http.template import Template
 from .demands import Required
 from .gate import Gate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...conf.directive import SERVER
+from ...http.contexts import SERVER
 from ...http.level import Level
 from ...jwt import TokenPolicy
 from .conf import TokenConf

@@ -8,10 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
-from ...conf.directive import EVERYWHERE, HTTP, Conf, Declaration, flag, slot
+from ...conf.directive import Conf, Declaration, flag, slot
 from ...conf.scope import Scope
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
+from ...http.contexts import EVERYWHERE, HTTP
 from ...http.level import Level
 from ...http.module import Module
 from ...jwt import Limits, Presence, TokenPolicy

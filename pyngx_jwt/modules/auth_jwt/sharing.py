@@ -10,8 +10,7 @@ from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import gateway_of
 from ...http.engine import find_location
 from ...http.head import new_head
-from ...http.location import Location
-from ...http.request import Request
+from ...http.request import Location, Request
 from ...http.template import Template
 from ..rewrite import RewriteConf
 

@@ -19,8 +19,7 @@ from typing import NamedTuple, Protocol
 from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...http.body import KeptBody
-from ...http.location import Location
-from ...http.request import Request
+from ...http.request import Location, Request
 from ...http.subrequest import Kept, subrequest
 from ...http.template import Template
 from ...jwt import KeySet, KeySetError, Limits, NoUsableKey

@@ -7,21 +7,18 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from ... import NGINX_VERSION
-from ...conf.directive import (
+from ...conf.directive import MAIN, UNLIMITED, directive, own
+from ...conf.parse import Statement
+from ...errors import ConfError
+from ...http.contexts import (
     EVERYWHERE,
     HTTP,
     LIMIT_EXCEPT,
     LOCATION,
     LOCATION_IF,
-    MAIN,
     SERVER,
     SERVER_IF,
-    UNLIMITED,
-    directive,
-    own,
 )
-from ...conf.parse import Statement
-from ...errors import ConfError
 from ...http.level import Level
 from ...http.listen import Listen, parse_listen
 from ...http.names import ascii_lower

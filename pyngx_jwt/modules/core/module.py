@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from ...conf.directive import LOCATION
 from ...errors import ConfError
 from ...http.browser import is_msie6, is_safari
+from ...http.contexts import LOCATION
 from ...http.level import Level
-from ...http.location import KeepAlive, Location
 from ...http.module import Module
-from ...http.request import Request
+from ...http.request import KeepAlive, Location, Request
 from ...http.template import bind_size
 from .conf import CoreConf
 from .error_pages import bind_error_pages

@@ -6,10 +6,6 @@ from ...conf.directive import (
     A_FLAG,
     A_NUMBER,
     A_SIZE,
-    EVERYWHERE,
-    HTTP,
-    LOCATION_IF,
-    SERVER,
     UNLIMITED,
     Conf,
     accepted,
@@ -25,6 +21,7 @@ from ...conf.directive import (
     string,
     time,
 )
+from ...http.contexts import EVERYWHERE, HTTP, LOCATION_IF, SERVER
 from .values import (
     parse_aio,
     parse_directio,

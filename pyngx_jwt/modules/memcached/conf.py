@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from ...conf.directive import EVERYWHERE, Declaration, bitmask, number
+from ...conf.directive import Declaration, bitmask, number
 from ...gateway.conf import AddressConf
+from ...http.contexts import EVERYWHERE
 from ...http.template import Template
 
 KEY = Template("$memcached_key")

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...conf.directive import (
-    A_NUMBER,
-    A_SIZE,
-    EVERYWHERE,
-    LIMIT_EXCEPT,
-    LOCATION,
-    LOCATION_IF,
-    accepted,
-    directive,
-    flag,
-    slot,
-)
+from ...conf.directive import A_NUMBER, A_SIZE, accepted, directive, flag, slot
 from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import PassTarget, SentHeader, TlsConf
 from ...gateway.target import split_scheme
 from ...gateway.wire import Scheme
+from ...http.contexts import EVERYWHERE, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ...http.regex import Regex
 from ...http.template import Template, template
 from ...upstream.address import parse_upstream

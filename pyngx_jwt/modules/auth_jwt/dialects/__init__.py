@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ....conf.watch import Files
+from ....conf.watch import ConfFiles
 from ....options import Options
 from ..dialect import Dialect, DialectChoice
 from ..settings import declare_dialects
@@ -20,12 +20,12 @@ declare_dialects(dialect.name for dialect in DIALECTS)
 
 
 def choose_dialect(
-    options: Options, files: Files | None = None, known: tuple[Dialect, ...] = DIALECTS
+    options: Options, files: ConfFiles | None = None, known: tuple[Dialect, ...] = DIALECTS
 ) -> DialectChoice:
     """The dialect of a configuration that is about to be read, from the disk or other files.
 
     Raises ConfError for an unknown name, and for marks of two dialects, with both places."""
-    return choose(options, files or Files(), known, DEFAULT)
+    return choose(options, files or ConfFiles(), known, DEFAULT)
 
 
 __all__ = [

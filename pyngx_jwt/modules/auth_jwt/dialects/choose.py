@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ....conf.parse import Statement
 from ....conf.scan import Scan, scan
-from ....conf.watch import Files
+from ....conf.watch import ConfFiles
 from ....errors import ConfError
 from ....options import Options
 from ..dialect import Dialect, DialectChoice, Facts, Witness, clue
@@ -48,7 +48,7 @@ class MixedDialects(ConfError):
         self.witnesses = witnesses
 
 
-def choose(options: Options, files: Files, known: Dialects, default: Dialect) -> DialectChoice:
+def choose(options: Options, files: ConfFiles, known: Dialects, default: Dialect) -> DialectChoice:
     """The one of the known dialects that a configuration is written in, which is about to be
     read, from the disk or other files; the default if it is in none.
 

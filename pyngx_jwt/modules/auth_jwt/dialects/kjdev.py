@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Self
 
-from ....conf.directive import EVERYWHERE, HTTP, directive, enum, flag
+from ....conf.directive import directive, enum, flag
 from ....conf.parse import Statement
 from ....errors import ConfError
+from ....http.contexts import EVERYWHERE, HTTP
 from ....http.level import Level
 from ....http.module import Module, Phase
 from ....http.request import OK, Handler, Request, Status

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ....conf.directive import EVERYWHERE, HTTP, directive, slot
+from ....conf.directive import directive, slot
 from ....conf.parse import Statement
 from ....errors import ConfError
+from ....http.contexts import EVERYWHERE, HTTP
 from ....http.level import Level
 from ....http.module import Module, Phase
 from ....http.request import Handler, Request

@@ -11,9 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from ....conf.directive import HTTP, directive, slot, time
+from ....conf.directive import directive, slot, time
 from ....conf.parse import Statement
 from ....errors import ConfError
+from ....http.contexts import HTTP
 from ....http.level import Level
 from ....http.module import AnyModule, Module, Phase
 from ....http.request import Handler, Request

@@ -10,13 +10,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from ....conf.directive import EVERYWHERE, HTTP, SERVER, directive, flag, slot
+from ....conf.directive import directive, flag, slot
 from ....conf.parse import Statement
 from ....errors import ConfError
+from ....http.contexts import EVERYWHERE, HTTP, SERVER
 from ....http.level import Level
-from ....http.location import Server, ServerNames
+from ....http.location import ServerNames
 from ....http.module import Module, Phase
-from ....http.request import Handler, Request, Status
+from ....http.request import Handler, Request, Server, Status
 from ....http.template import Template, without_variables
 from ....http.uri import escape_args
 from ....http.variables import Getter

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from ....conf.directive import EVERYWHERE, LIMIT_EXCEPT, directive, slot
+from ....conf.directive import directive, slot
 from ....conf.parse import Statement, full_name
 from ....errors import ConfError
+from ....http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ....http.level import Level
 from ....http.module import Module, Phase
 from ....http.request import Handler

@@ -1,0 +1,55 @@
+"""One block of the configuration: a conf of each module, and the blocks inside."""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypeVar
+
+from .context import Context, Contexts
+from .directive import Conf
+from .parse import Statement
+from .scope import Scope
+
+C = TypeVar("C", bound=Conf)
+
+
+class ConfBlock:
+    """A level of the configuration, whatever kind of block it is.
+
+    `statements` are those of the block, by name: they say what set which value.
+    """
+
+    __slots__ = ("confs", "context", "levels", "outer", "scope", "statement", "statements")
+
+    def __init__(self, context: Context, scope: Scope, outer: Any = None) -> None:
+        self.context, self.scope = context, scope
+        self.outer: Self | None = outer
+        self.confs: dict[type[Any], Any] = {}
+        self.levels: list[Self] = []
+        self.statement = scope.statement  # what opened the block
+        self.statements: dict[str, list[Statement]] = {}
+
+    def __getitem__(self, kind: type[C]) -> C:
+        """The conf of a module here, made on first use."""
+        known = self.confs.get(kind)
+        if known is None:
+            known = self.confs[kind] = kind(self.scope, self)
+        conf: C = known
+        return conf
+
+    def open(self, context: Context) -> ConfBlock:
+        """Makes a block inside; it is added to `levels` once its directive has been run."""
+        kind: type[ConfBlock] = context.block or type(self)
+        return kind(context, self.scope, self)
+
+    def inner(self, contexts: Contexts) -> list[Self]:
+        return [level for level in self.levels if level.context & contexts]
+
+    def set_by(self, name: str) -> list[Statement]:
+        """The statements of this name that count here: this block's own, or else those of the
+        nearest block around it that has any."""
+        level: ConfBlock | None = self
+        while level is not None:
+            if name in level.statements:
+                return level.statements[name]
+            level = level.outer
+        return []

@@ -1,0 +1,48 @@
+"""The sockets that a configuration listens on, whatever is spoken on them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ListenOptions(Protocol):
+    """One address of the "listen" directives; sizes and numbers are 0 where not set."""
+
+    @property
+    def family(self) -> int: ...
+    @property
+    def host(self) -> str: ...  # an address, or the path of a unix socket
+    @property
+    def port(self) -> int: ...
+    @property
+    def text(self) -> str: ...  # as nginx prints it
+    @property
+    def backlog(self) -> int: ...
+    @property
+    def reuseport(self) -> bool: ...
+    @property
+    def ipv6only(self) -> bool: ...
+    @property
+    def deferred(self) -> bool: ...
+    @property
+    def so_keepalive(self) -> str: ...  # "", "on", "off" or "[idle]:[interval]:[count]"
+    @property
+    def rcvbuf(self) -> int: ...
+    @property
+    def sndbuf(self) -> int: ...
+    @property
+    def fastopen(self) -> int: ...
+
+
+class ListeningPort(Protocol):
+    """A socket; its class says which server's connections it brings (server.negotiate)."""
+
+    @property
+    def listen(self) -> ListenOptions: ...
+
+
+class Ports:
+    """Those of all packages, by the address as nginx prints it; shared by a configuration."""
+
+    def __init__(self) -> None:
+        self.by_address: dict[str, ListeningPort] = {}

@@ -1,0 +1,69 @@
+"""What the client connections of a worker share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Protocol
+
+from ..http.request import Server
+from ..http1.head_types import HeadOptions, head_options
+from ..http1.response_head import DateClock
+from ..zones.store import Counts
+
+TIMED_OUT = "client timed out (110: Connection timed out)"
+
+
+class FrontConnection(Protocol):
+    """A connection, whatever protocol it speaks."""
+
+    requests: int
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a request is being served or answered."""
+
+    @property
+    def reads_head(self) -> bool:
+        """Whether a request has begun that cannot be served yet."""
+
+    def shut_down(self) -> None:
+        """Closes if it idles between requests; otherwise after the next one."""
+
+
+@dataclass(slots=True)
+class FrontEnd:
+    """What all connections of a worker share."""
+
+    loop: asyncio.AbstractEventLoop
+    clock: DateClock = field(default_factory=DateClock)
+    connections: set[FrontConnection] = field(default_factory=set)
+    handshakes: set[Any] = field(default_factory=set)  # what will be connections
+    numbers: Any = field(default_factory=lambda: count(1))
+    stopping: bool = False
+    accepted: int = 0
+    requests_before: int = 0  # those of connections that have ended
+    options: dict[Server, HeadOptions] = field(default_factory=dict)
+
+    def options_of(self, server: Server) -> HeadOptions:
+        """How a server wants request heads to be read."""
+        options = self.options.get(server)
+        if options is None:
+            options = self.options[server] = head_options(server)
+        return options
+
+    def count(self) -> Counts:
+        """The connections by what they do now."""
+        writing = sum(c.is_writing for c in self.connections)
+        reading = sum(c.reads_head for c in self.connections)
+        active = len(self.connections) + len(self.handshakes)
+        requests = sum(c.requests for c in self.connections)
+        return Counts(
+            active=active,
+            reading=reading,
+            writing=writing,
+            waiting=active - reading - writing,
+            accepted=self.accepted + len(self.handshakes),
+            requests=self.requests_before + requests + reading,
+        )
