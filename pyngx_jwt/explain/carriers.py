@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ..conf.parse import Statement
 from ..http.level import Level
+from ..http.request import Request
 from ..modules.auth_jwt import dialect_of
 from ..modules.auth_jwt.conf import TokenConf
 from .lines import place_of, shown, statement_with, statements_of
@@ -92,3 +93,22 @@ def switch_text(statement: Statement) -> str:
     word = statement.args[0]
     bare = word in ("on", "off") or word.startswith("$")
     return shown(f"{statement.name} {word}" if bare else f'{statement.name} "{word}"')
+
+
+def hint_for_missing(r: Request, carrier: Carrier) -> str:
+    """Why there is no token in its carrier, "" if the request has nothing like one."""
+    authorization = r.index.get("authorization", "")
+    scheme, _, rest = authorization.partition(" ")
+    if carrier.kind != "bearer":
+        if scheme.lower() == "bearer" and rest:
+            return f'the Authorization header has a token, but this location reads "{carrier.text}"'
+        return ""
+    if not authorization:
+        return ""
+    if scheme == "Bearer" or (scheme.lower() == "bearer" and not rest):
+        return "nothing follows the scheme"
+    if scheme.lower() == "bearer":
+        return f'the scheme is "{shown(scheme)}", and this dialect requires "Bearer"'
+    if authorization.startswith("eyJ"):
+        return 'the header has a token without a scheme: send "Bearer" and a space before it'
+    return f'the scheme is "{shown(scheme)}" instead of "Bearer"'

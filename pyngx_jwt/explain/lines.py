@@ -12,6 +12,7 @@ from ..conf.parse import Statement
 from ..http.level import Level
 from ..jwt import Key
 
+HINT = "hint"  # the name of lines that say what to do
 SHOWN = 200  # characters of a value
 
 
@@ -79,7 +80,7 @@ def statement_with(statements: Iterable[Statement], *words: str) -> Statement | 
 
 def key_text(key: Key) -> str:
     """A key by its name and kind."""
-    name = "without kid" if key.kid is None else f'"{printable(key.kid)}"'
+    name = "a key without kid" if key.kid is None else f'"{printable(key.kid)}"'
     kind = f"{key.kty} {key.crv}" if key.crv else key.kty
     return f"{name} ({kind}, {key.alg})" if key.alg else f"{name} ({kind})"
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..http.request import Request
 from ..http1.response_head import absolute_location
 from .explainer import REFUSED, UNKNOWN, Explanation, Outcome
-from .lines import Line, Result, place_of, shown
+from .lines import HINT, Line, Result, place_of, shown
 from .trip import status_text
 
 MARKS = {
@@ -68,6 +68,7 @@ def _outcome(explanation: Explanation) -> Iterator[str]:
     if explanation.verdict == REFUSED:
         yield f"refused: {status_text(way.status)}"
         yield from _because(way)
+        yield from (f"  hint: {line.text}" for line in way.trip.lines if line.name == HINT)
         if explanation.denied is not None:
             yield f"  or {answer_text(explanation.denied)}: that depends on"
             yield from (f"    {question}" for question in way.trip.questions)

@@ -25,17 +25,21 @@ from ..jwt import (
     Verifier,
     find,
 )
-from ..jwt.encoding import decode_base64url
+from ..jwt.encoding import decode_base64url, quote
 from ..jwt.examine import Check, Examination, Trial, examine
 from ..jwt.requirements import MISSING, TokenDemand
 from ..modules.auth_jwt import dialect_of
 from ..modules.auth_jwt.contexts import KEY
 from ..modules.auth_jwt.demands import Denial, RequestDemand
 from ..modules.auth_jwt.gate import KEYLESS
-from ..modules.auth_jwt.sources import Failure, Source
+from ..modules.auth_jwt.sources import Failure, KeyFile, KeyRequest, Source
 from ..modules.auth_jwt.watch import GateWatch
-from .carriers import carrier_of, switch_statements, switch_text, token_conf
+from .carriers import carrier_of, hint_for_missing, switch_statements, switch_text, token_conf
+from .definitions import Definitions
+from .form import Fault, faults_of, faults_of_json
+from .hints import hint_for_signature, hint_of_other_key
 from .lines import (
+    HINT,
     SHOWN,
     Line,
     Result,
@@ -65,20 +69,34 @@ class GateReport(NamedTuple):
     as_if: Verified | None = None  # the token if those keys verify it
 
 
-def report_gate(level: Level, r: Request, watch: GateWatch, given: str, now: float) -> GateReport:
+def report_gate(
+    level: Level, r: Request, watch: GateWatch, definitions: Definitions, given: str, now: float
+) -> GateReport:
     """The gate's lines, after it has handled the request; `given` is the token to explain."""
-    return _GateReporter(level, r, watch, now).report(given)
+    return _GateReporter(level, r, watch, definitions, now).report(given)
 
 
 class _GateReporter:
-    def __init__(self, level: Level, r: Request, watch: GateWatch, now: float) -> None:
+    def __init__(
+        self, level: Level, r: Request, watch: GateWatch, definitions: Definitions, now: float
+    ) -> None:
         self.level, self.r, self.watch, self.seen = level, r, watch, watch.report
-        self.now, self.lines = now, list[Line]()
+        self.definitions, self.now, self.lines = definitions, now, list[Line]()
         self.missing = ""  # key requests without a given response
         self.every = dialect_of(level.scope).adds_up
 
     def add(self, mark: Result, name: str, text: str, statement: Statement | None = None) -> None:
         self.lines.append(Line(mark, name, text, statement))
+
+    def hint(self, text: str, statement: Statement | None = None) -> None:
+        """Adds what to do about the line before."""
+        if text:
+            self.add(Result.NOTE, HINT, text, statement)
+
+    def _origins(self, text: Template | None) -> None:
+        """Adds where the variables of a text have their values from."""
+        if text is not None:
+            self.lines += self.definitions.explain(text, self.level, self.r)
 
     def one(self, *names: str) -> Statement | None:
         """The statement that sets a value."""
@@ -103,6 +121,7 @@ class _GateReporter:
             words = switch.name
         if not self.seen.applied:
             self.add(Result.SKIPPED, "auth_jwt", f"not for this request: {self._why_not()}", switch)
+            self._origins(token_conf(self.level).condition)
             return GateReport(self.lines)
         self.add(Result.PASSED, "auth_jwt", f"token required: {words}", switch)
         if not self._token(given):
@@ -133,6 +152,8 @@ class _GateReporter:
             if given:
                 text += ", although one was given"
             self.add(Result.FAILED, "token", text, where)
+            self.hint(hint_for_missing(self.r, carrier))
+            self._origins(token_conf(self.level).token)
             return False
         digest = hashlib.sha256(token.encode("latin-1", "replace")).hexdigest()[:8]
         text = f"in {carrier.text}: {len(token)} bytes, sha256:{digest}"
@@ -147,6 +168,8 @@ class _GateReporter:
         for source in self.seen.sources:
             keys = self._keys_of(source)
             statement = self.statement_of(source)
+            if statement is not None and statement.args:
+                self._origins(Template(statement.args[0]))
             if isinstance(keys, Failure):
                 others = isinstance(self.seen.keys, Verifier) and bool(self.seen.keys.key_sets)
                 text = (
@@ -228,8 +251,14 @@ class _GateReporter:
             self.add(Result.PASSED, "form", form, statement)
             return
         self.add(Result.FAILED, "form", f"expected {form}: {check.refusal.text}", statement)
-        for name, octets in legible_parts(self.seen.token or ""):
+        token = self.seen.token or ""
+        for fault in faults_of(token, encrypted=policy.form is not Form.SIGNED and not inner):
+            self._fault(fault)
+        for name, octets in legible_parts(token):
             self.add(Result.NOTE, name, printable(octets.decode("utf-8", "replace")) + UNVERIFIED)
+
+    def _fault(self, fault: Fault) -> None:
+        self.hint(f"the {fault.part} {fault.text}" + (f": {fault.advice}" if fault.advice else ""))
 
     def _algorithm(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         policy, header = verifier.policy, trial.header
@@ -271,6 +300,17 @@ class _GateReporter:
         sources = self.seen.sources
         statement = self.statement_of(sources[0]) if len(sources) == 1 else None
         self.add(Result.FAILED, "key", text, statement)
+        self._skipped_keys(kid)
+
+    def _skipped_keys(self, kid: object) -> None:
+        """Adds the remarks about keys of this name that were skipped when they were read."""
+        if not isinstance(kid, str):
+            return
+        for source in self.seen.sources:
+            keys = self._keys_of(source)
+            for remark in keys.warnings if isinstance(keys, KeySet) else ():
+                if f"kid {quote(kid)}" in remark and "skipped" in remark:
+                    self.hint(f"{shown(source.place)}: {remark}", self.statement_of(source))
 
     def _source_of(self, key_set: KeySet | None) -> Source | None:
         sources = (s for s in self.seen.sources if key_set and self._keys_of(s) is key_set)
@@ -287,10 +327,29 @@ class _GateReporter:
             tried = listed(key_text(key) for key in trial.tried)
             what = "does not verify" if name == "signature" else "cannot be decrypted"
             self.add(Result.FAILED, name, f"bad: {what} with {tried}")
+            if name == "signature":
+                self._signature_hints(trial, verifier)
+
+    def _signature_hints(self, trial: Trial, verifier: Verifier) -> None:
+        token, limits = self.seen.token or "", verifier.policy.limits
+        other = hint_of_other_key(token, trial.tried, verifier.key_sets, limits)
+        self.hint(other)
+        for source in self.seen.sources:
+            keys = self._keys_of(source)
+            statement = self.statement_of(source)
+            in_jwk = isinstance(source, KeyRequest) or (
+                isinstance(source, KeyFile) and source.is_jwk_set
+            )
+            for key in keys.keys if isinstance(keys, KeySet) and not other else ():
+                if key in trial.tried:
+                    hint = hint_for_signature(token, key, statement, limits, in_jwk=in_jwk)
+                    self.hint(hint, statement)
 
     def _claims(self, check: Check, exam: Examination) -> None:
         if check.refusal is not None:
             self.add(Result.FAILED, "claims", check.refusal.text)
+            for fault in faults_of_json("claims", exam.payload):
+                self._fault(fault)
             return
         mark = "" if exam.vouched else UNVERIFIED
         self.add(Result.NOTE, "claims", value_text(exam.claims) + mark)
@@ -384,6 +443,8 @@ class _GateReporter:
         if not vouched:
             text += UNVERIFIED
         self.add(mark, directive.removeprefix("auth_jwt_"), text, self._named(directive, words))
+        if directive == "auth_jwt_require":
+            self._origins(Template(" ".join(words)))
 
     def _named(self, directive: str, words: tuple[str, ...]) -> Statement | None:
         statements = statements_of(self.level, directive, every=self.every)

@@ -35,6 +35,7 @@ from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, report_access, report_limits
 from .carriers import switch_statements, switch_text, token_conf
+from .definitions import Definitions
 from .lines import Line, Result, shown, statement_with, statements_of
 from .locations import report_location
 from .request import Arrival, Traced
@@ -71,8 +72,15 @@ class Trace(LoadWatch):
         self._watches: dict[Gate, GateWatch] = {}
         self._gates = set[Level]()
         self._logs: dict[Log, Log] = {}
+        self._definitions = Definitions()
 
     # -- while the configuration is compiled -----------------------------------------------
+
+    def seen(self, statement: Statement, level: Level) -> None:
+        self._definitions.add(statement)
+
+    def seen_entry(self, entry: Statement, block: Statement) -> None:
+        self._definitions.add_entry(entry, block)
 
     def built(self, handler: H, level: Level, module: str, phase: int) -> H:
         run = partial(self._run, phase, level, self._kind(handler, level, module, phase))
@@ -384,7 +392,7 @@ class Trace(LoadWatch):
         trip.gated = trip.gated or level
         logged = len(trip.log)
         rc = await watch.handle(r)
-        report = report_gate(level, r, watch, self.given, self.now)
+        report = report_gate(level, r, watch, self._definitions, self.given, self.now)
         trip.lines += report.lines
         trip.examination = trip.examination or report.examination
         if report.open_question:

@@ -81,11 +81,12 @@ def examine(verifier: Verifier, text: str, now: float) -> Examination:
         claims_set = _encrypted(verifier, text, exam)
     if claims_set is None:
         return exam
+    exam.payload = claims_set
     claims = parse_claims(claims_set, verifier.policy.limits)
     if not exam._add("claims", claims if isinstance(claims, TokenRefusal) else None):
         return exam
     assert not isinstance(claims, TokenRefusal)
-    exam.claims, exam.payload = claims, claims_set
+    exam.claims = claims
     _times(verifier, exam, now)
     for demand in verifier.policy.demands:
         exam._add("demand", demand.refusal(exam.header, claims), demand=demand)

@@ -47,16 +47,17 @@ class MapConf(Conf):
         table = MapTable()
 
         def make(variables: Variables) -> Text:
-            return _lookup(source, table, variables)
+            return compile_lookup(source, table, variables)
 
         statement = self.scope.statement
         variables.define_remembered(name, make, lambda: table.volatile, statement)
         for entry in entries:
             with located(entry):
-                _add(table, entry, variables)
+                add_entry(table, entry, variables)
 
 
-def _add(table: MapTable, entry: Statement, variables: Variables) -> None:
+def add_entry(table: MapTable, entry: Statement, variables: Variables) -> None:
+    """Adds an entry of the block; raises ConfError."""
     if not entry.args and entry.name == "hostnames":
         table.hostnames = True
     elif not entry.args and entry.name == "volatile":
@@ -85,7 +86,8 @@ def _add_value(table: MapTable, key: str, value: Template, variables: Variables)
 map_ = Module("map", MapConf)
 
 
-def _lookup(source: Template, table: MapTable, variables: Variables) -> Text:
+def compile_lookup(source: Template, table: MapTable, variables: Variables) -> Text:
+    """The value in a table for the value of `source`."""
     subject = source.bind(variables)
     names = table.names.bound(lambda template: template.bind(variables))
     regexes = [(regex.match, value.bind(variables)) for regex, value in table.regexes]
