@@ -51,6 +51,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("memcached", "upstream"),
     ("proxy", "upstream"),
     ("scgi", "upstream"),
+    ("set_misc", "rewrite"),
     ("range", "headers"),
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),

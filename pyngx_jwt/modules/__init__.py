@@ -20,6 +20,7 @@ from .gzip import gzip
 from .gzip_ok import gzip_ok
 from .gzip_static import gzip_static
 from .headers import headers
+from .headers_more import headers_more, headers_more_input
 from .index import index
 from .limit_conn import limit_conn
 from .limit_req import limit_req
@@ -35,6 +36,7 @@ from .realip import realip
 from .referer import referer
 from .rewrite import rewrite
 from .scgi import scgi
+from .set_misc import set_misc
 from .split_clients import split_clients
 from .ssl import ssl
 from .static import static
@@ -67,7 +69,9 @@ MODULES: tuple[AnyModule, ...] = (
     map_,
     split_clients,
     referer,
+    headers_more_input,  # at the end of the rewrite phase
     rewrite,
+    set_misc,
     proxy,
     scgi,
     memcached,
@@ -79,6 +83,7 @@ MODULES: tuple[AnyModule, ...] = (
     charset,
     gunzip,
     headers,
+    headers_more,
     not_modified,
     missing,  # before all that answers, as handlers run from the last
 )

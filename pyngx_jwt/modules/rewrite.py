@@ -17,7 +17,7 @@ from ..http.request import Handler, Request, Status
 from ..http.settle import noted, settled
 from ..http.template import Template, Text, getter_of
 from ..http.uri import escape_args, unescape_redirect
-from ..http.variables import Variables
+from ..http.variables import Variables, variable_name
 from ..log import Severity
 
 HERE = SERVER | SERVER_IF | LOCATION | LOCATION_IF
@@ -28,6 +28,10 @@ Build = Callable[[Variables], Operation]
 Condition = Callable[[Request], bool]
 BuildCondition = Callable[[Variables], Condition]
 _TARGETS = ("http://", "https://", "$scheme")
+
+
+class BadValue(Exception):
+    """A value that cannot be computed, and why."""
 
 
 class RewriteConf(Conf):
@@ -91,16 +95,23 @@ class RewriteConf(Conf):
     @directive(HERE, syntax="set $variable value")
     def set(self, variable: str, value: str) -> None:
         """Sets a variable to a value, which can contain text and variables."""
-        if not variable.startswith("$") or len(variable) == 1:
-            raise ConfError(f'invalid variable name "{variable}"')
-        store = self.level.variables.define_stored(variable[1:], warns_unset)
-        template = Template(value)
+        self.assign(variable, Template(value).bind)
+
+    def assign(self, variable: str, bind: Callable[[Variables], Text]) -> None:
+        """Adds an operation that stores a value in a variable.  A value that cannot be computed
+        is a BadValue; the request is then answered 500."""
+        store = self.level.variables.define_stored(variable_name(variable), warns_unset)
 
         def build(variables: Variables) -> Operation:
-            text = template.bind(variables)
+            text = bind(variables)
 
-            def run(r: Request) -> None:
-                store(r, text(r))
+            def run(r: Request) -> Status | None:
+                try:
+                    store(r, text(r))
+                except BadValue as error:
+                    r.log(Severity.ERR, str(error))
+                    return 500
+                return None
 
             return run
 
