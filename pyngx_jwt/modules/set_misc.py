@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..conf.directive import HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF, Conf, directive, flag
+from ..conf.directive import Conf, directive, flag
 from ..conf.directive import slot as value_slot
 from ..conf.values import parse_number
 from ..errors import ConfError
 from ..http.basic import decode_base64
+from ..http.contexts import HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from ..http.module import Module
 from ..http.request import Request
 from ..http.template import Template, Text

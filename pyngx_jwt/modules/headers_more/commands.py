@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ...conf.directive import EVERYWHERE, LOCATION_IF, Conf
+from ...conf.directive import Conf
 from ...conf.values import parse_number
 from ...errors import ConfError
+from ...http.contexts import EVERYWHERE, LOCATION_IF
 from ...http.template import Template
 
 HERE = EVERYWHERE | LOCATION_IF
