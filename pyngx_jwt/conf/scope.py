@@ -42,11 +42,11 @@ class Scope:
 
     def full_name(self, path: str) -> str:
         """A path as nginx resolves logs, roots and temporary files: below the prefix."""
-        return self.options.full_name(path)
+        return self.files.path(self.options.full_name(path))
 
     def conf_name(self, path: str) -> str:
         """A path beside the configuration file: certificates, password and key files."""
-        return self.options.full_name(path, conf=True)
+        return self.files.path(self.options.full_name(path, conf=True))
 
 
 @contextmanager

@@ -20,6 +20,10 @@ MAX_INCLUDES = 64  # deeper ones can only be a circle
 class ConfFiles:
     """The files of a configuration: those on the disk."""
 
+    def path(self, name: str) -> str:
+        """Where a file is that the configuration calls by a full name."""
+        return name
+
     def read(self, path: str) -> Source:
         """Opens a file; raises ConfError."""
         return read_source(path)

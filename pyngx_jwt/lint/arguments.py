@@ -49,6 +49,14 @@ def lint_parser() -> argparse.ArgumentParser:
     add("paths", nargs="*", metavar="PATH", help=_PATHS)
     add("-p", dest="prefix", metavar="PREFIX", help="directory for relative names")
     add("--stdin-filename", metavar="NAME", help="path to report for stdin")
+    add("--offline", action="store_true", help="look at no file or user of this machine")
+    add(
+        "--root",
+        action="append",
+        default=[],
+        metavar="DIR=HERE",
+        help="read files in DIR from HERE, as in /etc/nginx=./nginx",
+    )
     add("--context", choices=sorted(CONTEXTS), help="block that a snippet belongs to")
     add("--target", choices=sorted(TARGETS), help="server that will run the configuration")
     add("--format", choices=sorted(REPORTERS), default="text", help="output format (default: text)")

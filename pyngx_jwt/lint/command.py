@@ -18,6 +18,7 @@ from .model.configuration import Configuration
 from .read.analysis import analyse
 from .read.includes import InputError
 from .read.inputs import Inputs
+from .read.machine import with_roots
 from .read.snippet import CONTEXTS
 from .read.target import TARGETS
 from .report import REPORTERS
@@ -64,6 +65,8 @@ def _lint(arguments: argparse.Namespace, settings: LintSettings) -> int:
         standard_input() if "-" in arguments.paths else None,
         arguments.stdin_filename or "",
         settings.target.dialect,
+        settings.roots,
+        settings.offline,
     )
     if arguments.reachability:
         return _reachability(inputs, settings)
@@ -108,11 +111,26 @@ def _settings(arguments: argparse.Namespace) -> LintSettings:
         settings = replace(settings, target=TARGETS[arguments.target])
     if arguments.baseline:
         settings = replace(settings, baseline=arguments.baseline)
+    if arguments.offline:
+        settings = replace(settings, offline=True)
+    if arguments.root:
+        settings = replace(settings, roots=_roots(arguments.root))
     if arguments.select:
         settings = replace(settings, select=_rules(arguments.select))
     if arguments.ignore:
         settings = replace(settings, ignore=_rules(arguments.ignore))
     return settings
+
+
+def _roots(given: list[str]) -> tuple[tuple[str, str], ...]:
+    """The directories of DIR=HERE; relative ones are from the current directory."""
+    pairs = []
+    for text in given:
+        root, equals, here = text.partition("=")
+        if not equals or not root.startswith("/") or not here:
+            raise SettingsError(f'--root needs DIR=HERE, not "{text}"')
+        pairs.append((root, os.path.join(os.getcwdb().decode("latin-1"), here)))
+    return with_roots(pairs)
 
 
 def _rules(given: list[str]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from textwrap import dedent
 from typing import NamedTuple
 
@@ -40,11 +40,14 @@ CheckBlock = Callable[[Block], Iterator[Hit]]
 
 
 class Rule:
-    """A rule by its name; `id` is its number in the catalogue of rules."""
+    """A rule by its name; `id` is its number in the catalogue of rules.
 
-    def __init__(self, id: str, name: str, severity: Severity) -> None:
+    `missing` marks rules that report the absence of something.  They are silent where it may be
+    in a file that could not be read."""
+
+    def __init__(self, id: str, name: str, severity: Severity, *, missing: bool = False) -> None:
         assert NAME.match(name), name
-        self.id, self.name, self.severity = id, name, severity
+        self.id, self.name, self.severity, self.missing = id, name, severity, missing
         self._checks: list[Check] = []
         self.module = inspect.getmodule(sys._getframe(1))
 
@@ -56,23 +59,23 @@ class Rule:
     def each_block(self, check: CheckBlock) -> CheckBlock:
         """A check of every block of the http server that can hold directives of its own, from
         the outside in: http, server, location, if, limit_except."""
-        self._checks.append(lambda conf: (hit for block in conf.blocks for hit in check(block)))
+        self._checks.append(lambda conf: self._each(conf.blocks, check))
         return check
 
     def each_location(self, check: CheckBlock) -> CheckBlock:
         """A check of every block that answers requests: see ``Block.answers``."""
-
-        def run(conf: Configuration) -> Iterator[Hit]:
-            for block in conf.answering:
-                yield from check(block)
-
-        self._checks.append(run)
+        self._checks.append(lambda conf: self._each(conf.answering, check))
         return check
 
     def each_server(self, check: CheckBlock) -> CheckBlock:
         """A check of every server."""
-        self._checks.append(lambda conf: (hit for block in conf.servers for hit in check(block)))
+        self._checks.append(lambda conf: self._each(conf.servers, check))
         return check
+
+    def _each(self, blocks: Iterable[Block], check: CheckBlock) -> Iterator[Hit]:
+        for block in blocks:
+            if not (self.missing and block.is_partial):
+                yield from check(block)
 
     def run(self, conf: Configuration) -> Iterator[Hit]:
         """All that the rule finds, each block with the same words once."""
@@ -80,9 +83,15 @@ class Rule:
         for check in self._checks:
             for hit in check(conf):
                 key = (hit.where, hit.message, hit.word)
-                if key not in reported:
+                if key not in reported and not self._may_be_elsewhere(hit, conf):
                     reported.add(key)
                     yield hit
+
+    def _may_be_elsewhere(self, hit: Hit, conf: Configuration) -> bool:
+        analysis = conf.analysis
+        if not (self.missing and analysis.is_partial) or isinstance(hit.where, Spot):
+            return False
+        return analysis.is_partial_at(analysis.level_of(hit.where))
 
     @property
     def page(self) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from ..conf.hosts import no_network
 from ..conf.parse import Statement
 from .errors import diagnose
 from .finding import Finding, Related, Severity, Spot
@@ -41,11 +42,13 @@ def lint(inputs: Inputs, settings: LintSettings) -> Report:
 def _lint_one(configuration: Input, settings: LintSettings, report: Report) -> None:
     analysis = analyse(configuration.options, configuration.files, settings.target)
     report.configurations += 1
-    findings = [*diagnose.findings(analysis, is_snippet=configuration.is_snippet)]
+    diagnosed = diagnose.findings(analysis, is_snippet=configuration.is_snippet)
+    findings = [f for f in diagnosed if f.is_error or settings.wants(f.rule)]
     conf = Configuration(analysis)
-    for rule in rules():
-        if settings.wants(rule.name):
-            findings += _run(rule, conf, report)
+    with no_network():
+        for rule in rules():
+            if settings.wants(rule.name):
+                findings += _run(rule, conf, report)
     findings = [f for f in findings if not f.file.endswith(FRAME) and _is_wanted(f, configuration)]
     findings = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in findings]
     kept, silenced = suppress.apply(findings, analysis, settings, configuration.only)
@@ -92,12 +95,21 @@ def _order(finding: Finding) -> tuple[Spot, str, str]:
 
 
 def _with_fingerprint(finding: Finding, analysis: Analysis) -> Finding:
-    """Of the rule, the file and the text of the line: it survives what moves lines."""
-    path = finding.file.removeprefix(analysis.options.conf_prefix)
+    """Of the rule, the file and the text of the line: it survives what moves lines, and is the
+    same wherever the files are."""
+    path = _portable(finding.file, analysis)
     line = " ".join(analysis.texts.line(finding.file, finding.line).split())
-    text = "\0".join((finding.rule, path, line, finding.message))
+    message = _portable(finding.message, analysis)
+    text = "\0".join((finding.rule, path, line, message))
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return replace(finding, fingerprint=digest)
+
+
+def _portable(text: str, analysis: Analysis) -> str:
+    """A text without the directories in which the files are on this machine."""
+    for root, directory in analysis.machine.roots:
+        text = text.replace(f"{directory}/", f"{root}/")
+    return text.replace(analysis.options.conf_prefix, "").replace(analysis.options.prefix, "")
 
 
 def _numbered(findings: list[Finding]) -> list[Finding]:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyngx_jwt.lint.finding import Finding
 from pyngx_jwt.lint.read.inputs import Inputs
+from pyngx_jwt.lint.read.machine import with_roots
 from pyngx_jwt.lint.read.target import TARGETS
 from pyngx_jwt.lint.report.result import Report
 from pyngx_jwt.lint.report.settings import LintSettings
@@ -72,6 +73,8 @@ class Linter:
         target: str = "",
         settings: LintSettings | None = None,
         only: str = "",
+        roots: tuple[tuple[str, str], ...] = (),
+        offline: bool = False,
     ) -> Report:
         """Lints "nginx.conf" with this text, or other paths of the folder."""
         self.write({**({"nginx.conf": text} if text else {}), **(files or {})})
@@ -82,7 +85,9 @@ class Linter:
         names = [name if name == "-" else f"{self.folder}/{name}" for name in paths]
         prefix = f"{self.folder}/"
         dialect = chosen.target.dialect
-        inputs = Inputs(names, prefix, context, stdin, stdin_name, dialect)
+        inputs = Inputs(
+            names, prefix, context, stdin, stdin_name, dialect, with_roots(roots), offline
+        )
         return lint(inputs, chosen)
 
     def findings(self, text: str = "", **options: object) -> list[Finding]:

@@ -98,7 +98,6 @@ def test_open_blocks_are_errors(text: str, linter: Linter) -> None:
         b"a" * 5000,
         b"http {" * 500,
         b"events { } http { include nginx.conf; }",
-        b"events { } http { include missing.conf; }",
     ],
 )
 def test_no_configuration(octets: bytes, linter: Linter) -> None:

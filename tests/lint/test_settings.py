@@ -21,6 +21,7 @@ location /a { auth_jwt "x"; return 403; }
 def test_of_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.pyngx.lint]\nfail-on = "error"\ntarget = "kjdev"\nbaseline = "known.json"\n'
+        'offline = true\nroots = { "/etc/nginx" = "nginx", "/etc/nginx/é" = "/é/" }\n'
         'ignore = ["satisfy-any", "J31"]\nseverity = { leeway-too-large = "error" }\n'
     )
     (tmp_path / "conf").mkdir()
@@ -29,6 +30,11 @@ def test_of_pyproject(tmp_path: Path) -> None:
     settings = read_settings(path)
     assert settings.fail_on is Severity.ERROR
     assert settings.target.name == "kjdev"
+    accented = "é".encode().decode("latin-1")
+    assert settings.offline and settings.roots == (
+        (f"/etc/nginx/{accented}", f"/{accented}"),
+        ("/etc/nginx", f"{tmp_path}/nginx"),
+    )
     assert settings.baseline == str(tmp_path / "known.json")
     assert settings.severity("leeway-too-large", Severity.WARN) is Severity.ERROR
     assert not settings.wants("satisfy-any") and not settings.wants("auth-off-nested")
@@ -45,7 +51,16 @@ def test_a_pyproject_without_them_is_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['fail-on = "never"', 'nope = "1"', 'ignore = ["nope"]', "ignore = 1", "a =", "severity = 1"],
+    [
+        *('fail-on = "never"', 'nope = "1"', 'ignore = ["nope"]', "ignore = 1", "a ="),
+        *(
+            "severity = 1",
+            "offline = 1",
+            "roots = 1",
+            'roots = { a = "b" }',
+            'roots = { "/a" = 1 }',
+        ),
+    ],
 )
 def test_wrong_ones(tmp_path: Path, text: str) -> None:
     (tmp_path / ".pyngx.toml").write_text(text)

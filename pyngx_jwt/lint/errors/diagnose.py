@@ -15,13 +15,15 @@ from ..finding import Finding, Related, Severity, Spot
 from ..model.keys import is_covered
 from ..read.analysis import Analysis
 from ..read.collect import Trouble
-from ..read.statements import named_by, quoted_in, search
+from ..read.machine import is_about_users, is_absent
+from ..read.statements import as_written, named_by, quoted_in, search
 from ..read.texts import Texts
 from . import variables
 from .conflicts import earlier
-from .guess import hint_for, may_be_loaded
+from .guess import hint_for, hint_for_absent, may_be_loaded
 
 NOT_RUN = "not-run-by-pyngx"
+ABSENT = "not-on-this-machine"
 _RULES = (  # of the text of an error, the first that fits
     (r"exists in no JWT module|belongs to .*'s module", "phantom-directive"),
     (r"not supported|^pyngx does not|are not used, the system", NOT_RUN),
@@ -41,23 +43,23 @@ _LEFT_OUT = {
     Class.EFFECT: "--allow-unsupported leaves it out",
 }
 _ELSEWHERE = re.compile(
-    r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "ssl_certificate'
+    r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "(ssl_certificate|events)'
 )
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
+_NOT_LOADED = re.compile(r"directive failed to load")
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
-ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), "invalid-configuration")))
+ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), ABSENT, "invalid-configuration")))
 
 
 def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Finding]:
-    """What is wrong, each thing once; what a snippet refers to may be elsewhere."""
+    """What is wrong, each thing once; what a snippet refers to may be elsewhere, as may be what
+    a configuration refers to of which a part is not on this machine."""
     reported: set[tuple[str, Spot]] = set()
-    for trouble in analysis.collector.troubles:
-        if trouble.error.rule or _is_none(trouble, analysis):
+    for trouble, reason in _with_reasons(analysis.collector.troubles):
+        if trouble.error.rule or _is_explained(trouble, analysis):
             continue
-        if trouble.is_warning and is_covered(str(trouble.error.args[0])):
-            continue
-        finding = _finding(trouble, analysis)
-        if is_snippet and _ELSEWHERE.search(finding.message):
+        finding = _finding(trouble, reason, analysis)
+        if (is_snippet or analysis.is_partial) and _ELSEWHERE.search(finding.message):
             finding = replace(finding, severity=Severity.INFO, is_error=False)
         if (finding.message, finding.spot) not in reported:
             reported.add((finding.message, finding.spot))
@@ -76,9 +78,34 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
         )
 
 
-def _is_none(trouble: Trouble, analysis: Analysis) -> bool:
-    """Whether what pyngx does not run explains an error."""
+def _with_reasons(troubles: list[Trouble]) -> Iterator[tuple[Trouble, str]]:
+    """The errors and warnings; if a directive fails because of a file, its error with what is
+    wrong with the file, which the server logs in a warning."""
+    failed = {t.statement for t in troubles if not t.is_warning and _NOT_LOADED.search(_text(t))}
+    reasons: dict[Statement | None, str] = {}
+    for trouble in troubles:
+        if not trouble.is_warning or trouble.statement not in failed:
+            yield trouble, reasons.get(trouble.statement, "")
+        else:
+            reasons[trouble.statement] = _without_place(_text(trouble))
+
+
+def _text(trouble: Trouble) -> str:
+    return str(trouble.error.args[0])
+
+
+def _without_place(text: str) -> str:
+    return _PLACE.sub("", text)
+
+
+def _is_explained(trouble: Trouble, analysis: Analysis) -> bool:
+    """Whether a rule reports the same, or what pyngx does not run or this machine does not have
+    explains an error."""
     message = str(trouble.error.args[0])
+    if trouble.is_warning and is_covered(message):
+        return True
+    if analysis.machine.offline and is_about_users(message):
+        return True
     if message == "JWT: key not set":  # of max-lt's module; the key itself has been reported
         level = trouble.level
         return level is not None and any(
@@ -116,12 +143,15 @@ def reported_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
             yield _spot(trouble, message, analysis)[0], message
 
 
-def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
-    message = str(trouble.error.args[0])
+def _finding(trouble: Trouble, reason: str, analysis: Analysis) -> Finding:
+    message = analysis.machine.original(_text(trouble))
     if trouble.is_warning:
-        message = _PLACE.sub("", message)
+        message = _without_place(message)
     spot, statement = _spot(trouble, message, analysis)
     message = variables.not_here(message) or message
+    if is_absent(message) or is_absent(reason):
+        hint = reason or hint_for_absent(message, analysis)
+        return Finding(ABSENT, Severity.INFO, spot, message, hint)
     rule = rule_of(message)
     severity = Severity.WARN if trouble.is_warning else Severity.ERROR
     if rule == NOT_RUN and analysis.collector.target.runs_all:
@@ -134,7 +164,7 @@ def _finding(trouble: Trouble, analysis: Analysis) -> Finding:
         severity,
         spot,
         message,
-        hint_for(rule, message, trouble, analysis),
+        reason or hint_for(rule, message, trouble, analysis),
         tuple(Related(analysis.texts.whole(other), what) for other, what in related),
         is_error=severity is Severity.ERROR,
     )
@@ -171,7 +201,7 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
     opening = trouble.level.statement if trouble.level is not None else None
     if opening is not None and (opening.file, opening.line) == (file, line):
         return _mark(message, opening, texts), opening
-    match = search(message, trouble.level, analysis)
+    match = search(as_written(message, analysis), trouble.level, analysis)
     if match is not None:
         return _mark(message, match[0], texts, match[1]), match[0]
     if opening is not None or statement is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from difflib import get_close_matches
 from functools import cache, lru_cache
@@ -13,6 +14,7 @@ from ...http.variables import Variables
 from ...modules import MODULES
 from ..read.analysis import Analysis
 from ..read.collect import Trouble
+from ..read.statements import quoted_in
 
 _UNKNOWN = re.compile(r'^unknown directive "(.*?)"', re.S)
 _VARIABLE = re.compile(r'^unknown "(\w+)" variable')
@@ -36,6 +38,19 @@ def hint_for(rule: str, message: str, trouble: Trouble, analysis: Analysis) -> s
     if rule in ("wrong-arguments", "invalid-value"):
         return _shape(statement, analysis)
     return _syntax(message)
+
+
+def hint_for_absent(message: str, analysis: Analysis) -> str:
+    """The --root with which a missing file is found beside the configuration, "" if none does."""
+    here = analysis.options.conf_prefix
+    if analysis.machine.path(here) != here:
+        return ""  # of a dump
+    for name in quoted_in(message):
+        parts = name.split("/")
+        for at in range(2, len(parts) if name.startswith("/") else 0):
+            if os.path.exists(os.path.join(here, *parts[at:]).encode("latin-1")):
+                return f"--root {'/'.join(parts[:at])}={here.rstrip('/')} reads it from there"
+    return ""
 
 
 def _swallowed(statement: Statement, analysis: Analysis) -> str:

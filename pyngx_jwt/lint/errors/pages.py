@@ -47,12 +47,18 @@ The configuration has no "events" block.
 
 nginx requires one, even if it is empty; pyngx does not.  {_NGINX_T}""",
     "unusable-file": f"""\
-A file that the configuration names cannot be used: it is missing, unreadable, or not of the
-expected kind.
+A file that the configuration names cannot be used: it is not of the expected kind.
 
 For key files of tokens, which can still be fixed before the first request, this is a warning; for a
-file that the server needs to start, it is an error.  If the configuration is for another machine,
-the file may exist there.  {_NGINX_T}""",
+file that the server needs to start, it is an error.  {_NGINX_T}""",
+    "not-on-this-machine": """\
+A file, a directory or a user that the configuration names does not exist on this machine, or may
+not be read.
+
+The configuration may be meant for another machine, so this is a note.  What an included file
+contains is then unknown: rules do not report the absence of what it may contain.  "--root
+/etc/nginx=./nginx" reads the files of a directory from another one.  On the server itself, set the
+severity of this name to "error" in the settings file.""",
     "invalid-value": f"""\
 A directive has an invalid argument.
 

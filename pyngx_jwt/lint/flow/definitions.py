@@ -37,6 +37,7 @@ class ValueTable(NamedTuple):
     chosen_by: tuple[str, ...]
     constants: tuple[str, ...]
     mapped: tuple[MappedValue, ...] = ()
+    is_partial: bool = False  # there are more in a file that could not be read
 
 
 class Definitions:
@@ -108,7 +109,8 @@ class Definitions:
                 mapped[value.text, expression] = MappedValue(value, expression)
         if not any(entry.name in ("default", "*") for entry in entries):
             constants[""] = None
-        return ValueTable(chosen_by, tuple(constants), tuple(mapped.values()))
+        is_partial = statement in self._analysis.collector.unread_entries
+        return ValueTable(chosen_by, tuple(constants), tuple(mapped.values()), is_partial)
 
     def _read_names(self, expression: Expression) -> None:
         for group in expression.named:

@@ -20,7 +20,10 @@ def is_open(block: Block) -> bool:
 
 
 def is_guarded(block: Block) -> bool:
-    """Whether anything but tokens decides who is let in: addresses, passwords, subrequests."""
+    """Whether anything but tokens decides who is let in: addresses, passwords, subrequests; or
+    may do so in a file that could not be read."""
+    if block.is_partial:
+        return True
     location = block.level.location
     if location is not None and len(location.handlers) > len(location.subrequest_handlers):
         return True  # handlers of the access phase

@@ -128,6 +128,7 @@ class Flow:
             rows += self._expand(value, where, None, depth + 1)
         if (table := self.definitions.tables.get(name)) is not None:
             rows += [(text,) for text in table.constants[:1]]  # one of them stands for all
+            rows += [(Origin(name),)] if table.is_partial else []
             for value, expression in table.mapped:
                 rows += self._expand(value, block, expression, depth + 1)
         for expression, group in self.definitions.captured.get(name, ()):
@@ -199,6 +200,8 @@ class Flow:
             always = any(where in around or not where.is_condition for _, where in near)
             return self._all(near, () if always else ("",), depth + 1)
         if (table := definitions.tables.get(name)) is not None:
+            if table.is_partial:
+                return None
             mapped = [Assigned(value, block) for value, _ in table.mapped]
             return self._all(mapped, table.constants, depth + 1)
         return frozenset({f"${name}"}) if name in ALWAYS else None

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from ...cache.freshness import valid_seconds
 from ...conf.parse import Statement
-from ...modules.core import CoreConf
 from ..model.backends import passing
 from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.probe import location_of
+from ..model.probe import falls_through, location_of
 from ..rule import Hit
 
 REQUEST = "auth_jwt_key_request"
@@ -78,14 +77,6 @@ def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     field but "User-Agent" to key servers, and requests share what these answer."""
     only_pyngx = conf.dialect.only_pyngx or not conf.analysis.collector.target.runs_all
     return iter(()) if only_pyngx else proxied_key_locations(conf)
-
-
-def falls_through(block: Block, uri: str) -> bool:
-    """Whether a URI comes to a block only because no other location takes it."""
-    if not block.is_location:
-        return block.is_server
-    core = block[CoreConf]
-    return core.name == "/" and core.modifier in ("", "^~") and uri.partition("?")[0] != "/"
 
 
 def _requesting(asking: Block, uri: str) -> Statement:

@@ -125,6 +125,16 @@ class Block:
         return bool(self.context & (LOCATION_IF | SERVER_IF))
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether a file that this block itself includes could not be read."""
+        return self.level in self.analysis.collector.unread
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a file that could not be read may hold more directives that apply here."""
+        return self.analysis.is_partial_at(self.level)
+
+    @property
     def is_internal(self) -> bool:
         """Whether clients cannot ask for it: "internal", or a named location."""
         location = self.level.location

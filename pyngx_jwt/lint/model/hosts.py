@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...conf.parse import Statement
-from ...http.listen import parse_listen
+from ...http.listen import Listen, parse_listen
 from .block import Block
 from .configuration import Configuration
 
@@ -24,3 +24,10 @@ def listening(server: Block, text: str) -> Statement:
         if text in {listen.text for listen in parse_listen(statement.args[0], ())}:
             return statement
     return server.statement
+
+
+def written_address(listen: Listen, statement: Statement) -> str:
+    """The address that a "listen" means; one of a host name has not been looked up."""
+    word = statement.args[0] if statement.name == "listen" else ""
+    is_name = word[:1] != "[" and not word.startswith("unix:") and any(map(str.isalpha, word))
+    return word if is_name else listen.text

@@ -9,7 +9,7 @@ from ...compile import read, scope_of
 from ...conf.block import ConfBlock
 from ...conf.directive import MAIN
 from ...conf.hosts import no_network
-from ...conf.parse import Source, Statement
+from ...conf.parse import Source, Statement, full_name
 from ...conf.scope import Scope
 from ...conf.watch import ConfFiles
 from ...core.main import MainConf, workers_user
@@ -25,6 +25,8 @@ from ...modules.auth_jwt import (
 from ...options import Options
 from ...zones import Zones
 from .collect import Collector, Trouble
+from .files import InputFiles, directory_of
+from .machine import Machine
 from .target import TargetServer
 from .texts import Texts
 
@@ -32,8 +34,11 @@ from .texts import Texts
 class Recorded(ConfFiles):
     """Files whose texts are kept."""
 
-    def __init__(self, files: ConfFiles, texts: Texts) -> None:
+    def __init__(self, files: InputFiles, texts: Texts) -> None:
         self._files, self._texts = files, texts
+
+    def path(self, name: str) -> str:
+        return self._files.path(name)
 
     def read(self, path: str) -> Source:
         source = self._files.read(path)
@@ -41,7 +46,11 @@ class Recorded(ConfFiles):
         return source
 
     def expand(self, pattern: str, folder: str) -> list[str]:
-        return self._files.expand(pattern, folder)
+        paths = self._files.expand(pattern, folder)
+        directory = directory_of(self.path(full_name(pattern, folder)))
+        if not paths and not self._files.has_directory(directory):
+            raise ConfError(f'the directory "{directory}" is not on this machine')
+        return paths
 
 
 @dataclass(slots=True)
@@ -54,7 +63,9 @@ class Analysis:
     collector: Collector
     texts: Texts
     choice: DialectChoice
+    machine: Machine
     by_name: dict[str, list[tuple[ConfBlock, Statement]]] = field(default_factory=dict)
+    by_statement: dict[Statement, ConfBlock] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
 
     def named(self, *names: str) -> list[tuple[ConfBlock, Statement]]:
@@ -69,8 +80,32 @@ class Analysis:
         """The entries of a block such as ``map``."""
         return self.collector.entries.get(block, [])
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether a file that the configuration includes could not be read."""
+        return bool(self.collector.unread)
 
-def analyse(options: Options, files: ConfFiles, target: TargetServer) -> Analysis:
+    def is_partial_at(self, level: ConfBlock | None) -> bool:
+        """Whether such a file could say something of a level: an "include" of its own, or of a
+        level around it."""
+        while level is not None:
+            if level in self.collector.unread:
+                return True
+            level = level.outer
+        return False
+
+    def level_of(self, statement: Statement) -> ConfBlock | None:
+        """The level that a statement is on, or that it opens."""
+        if not self.by_statement:
+            for level, statements in self.collector.statements.items():
+                self.by_statement.update(dict.fromkeys(statements, level))
+            for level in self.collector.statements:
+                if level.statement is not None:
+                    self.by_statement[level.statement] = level
+        return self.by_statement.get(statement)
+
+
+def analyse(options: Options, files: InputFiles, target: TargetServer) -> Analysis:
     """Reads and compiles a configuration without touching anything; whatever is wrong with it is
     in the collector."""
     texts, collector = Texts(), Collector(target)
@@ -85,8 +120,8 @@ def analyse(options: Options, files: ConfFiles, target: TargetServer) -> Analysi
         except ConfError as error:
             collector.failed(error, None)
         else:
-            _finish(root, scope, collector, target)
-    return Analysis(options, root, scope, collector, texts, choice)
+            _finish(root, scope, collector, files.machine)
+    return Analysis(options, root, scope, collector, texts, choice, files.machine)
 
 
 def _choose(options: Options, files: ConfFiles, collector: Collector) -> DialectChoice:
@@ -98,14 +133,15 @@ def _choose(options: Options, files: ConfFiles, collector: Collector) -> Dialect
         return DialectChoice(dialect, DIALECTS)
 
 
-def _finish(root: ConfBlock, scope: Scope, collector: Collector, target: TargetServer) -> None:
+def _finish(root: ConfBlock, scope: Scope, collector: Collector, machine: Machine) -> None:
     """What nginx looks at once all is read."""
     if not root[MainConf].has_events:
         error = ConfError('no "events" section in configuration').nowhere()
-        only_nginx = target.name == "pyngx"  # which starts all the same
+        only_nginx = collector.target.name == "pyngx"  # which starts all the same
         collector.troubles.append(Trouble(error, root, None, is_warning=only_nginx))
     try:
-        if (user := workers_user(root[MainConf].user_ids)) is not None:
+        user = None if machine.offline else workers_user(root[MainConf].user_ids)
+        if user is not None:
             warn_of_unreadable(scope, user)
     except ConfError as unknown:
         collector.failed(unknown, None)

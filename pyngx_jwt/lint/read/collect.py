@@ -11,6 +11,7 @@ from ...conf.scope import Scope
 from ...conf.watch import ConfFiles, LoadWatch
 from ...errors import ConfError
 from .foreign import Foreign
+from .machine import is_absent, is_settled
 from .target import TargetServer
 
 
@@ -44,6 +45,8 @@ class Collector(LoadWatch):
         self.foreign_statements: list[Statement] = []
         self.foreign_by_level: dict[ConfBlock, list[Statement]] = {}
         self.includes: list[tuple[Statement, str]] = []
+        self.unread: dict[ConfBlock | None, list[Statement]] = {}
+        self.unread_entries: set[Statement] = set()
         self._foreign: Foreign | None = None
 
     def begin(self, scope: Scope, files: ConfFiles) -> None:
@@ -71,8 +74,18 @@ class Collector(LoadWatch):
     ) -> None:
         if isinstance(error, ConfError):
             self.troubles.append(Trouble(error, level, statement))
+            if statement is not None and is_absent(str(error.args[0])):
+                self._missed(statement, level)
         elif not self.troubles:
             raise error
+
+    def _missed(self, statement: Statement, level: ConfBlock | None) -> None:
+        """A part of the configuration is missing: a file that an "include" names, or an
+        "include" in a block of entries."""
+        if statement.opens:
+            self.unread_entries.add(statement)
+        elif statement.name == "include" and not is_settled(statement.args[0]):
+            self.unread.setdefault(level, []).append(statement)
 
     def warn(self, text: str, scope: Callable[[], Scope | None]) -> None:
         """A [warn] of the configuration, with nginx's place at its end."""

@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 
 from ...conf.parse import Source, full_name
 from ...conf.watch import ConfFiles
 from ...errors import ConfError
+from .machine import Machine, is_below
 
-_HEAD = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
+_HEAD = re.compile(r"^# configuration file (.+):\r?$", re.MULTILINE)
 _GLOB = re.compile(r"[*?\[]")
 
 
-class Overlay(ConfFiles):
-    """Texts by path that stand before the files of the disk."""
+class InputFiles(ConfFiles):
+    """Texts by path, and what is known of the machine that the configuration is for."""
 
-    def __init__(self, texts: dict[str, str]) -> None:
-        self.texts = texts
+    def __init__(self, texts: dict[str, str], machine: Machine) -> None:
+        self.texts, self.machine = texts, machine
+
+    def path(self, name: str) -> str:
+        return self.machine.path(name)
+
+    def has_directory(self, path: str) -> bool:
+        """Whether all files of a directory are known."""
+        return True
+
+
+class Overlay(InputFiles):
+    """Texts that stand before the files of the disk."""
+
+    def has_directory(self, path: str) -> bool:
+        is_given = any(is_below(name, path) for name in self.texts)
+        return is_given or os.path.isdir(path.encode("latin-1"))
 
     def read(self, path: str) -> Source:
         text = self.texts.get(path)
         return super().read(path) if text is None else Source(path, text)
 
     def expand(self, pattern: str, folder: str) -> list[str]:
-        paths = super().expand(pattern, folder)
-        if not _GLOB.search(full_name(pattern, folder)):
-            return paths
-        return sorted({*paths, *_matching(full_name(pattern, folder), self.texts)})
+        name = self.path(full_name(pattern, folder))
+        if not _GLOB.search(name):
+            return [name]
+        return sorted({*super().expand(name, ""), *_matching(name, self.texts)})
 
 
-class Dump(ConfFiles):
-    """What "nginx -T" printed; nothing of this machine belongs to it."""
-
-    def __init__(self, texts: dict[str, str]) -> None:
-        self.texts = texts
+class Dump(InputFiles):
+    """What "nginx -T" printed: all files that the configuration includes."""
 
     def read(self, path: str) -> Source:
         if path not in self.texts:
@@ -44,6 +58,12 @@ class Dump(ConfFiles):
     def expand(self, pattern: str, folder: str) -> list[str]:
         name = full_name(pattern, folder)
         return _matching(name, self.texts) if _GLOB.search(name) else [name]
+
+
+def directory_of(pattern: str) -> str:
+    """The directory in which, or below which, a pattern looks for files."""
+    match = _GLOB.search(pattern)
+    return os.path.dirname(pattern[: match.start()] if match is not None else pattern)
 
 
 def _matching(pattern: str, texts: dict[str, str]) -> list[str]:

@@ -6,7 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
+from ...conf.parse import full_name
 from ...conf.watch import ConfFiles
+from .machine import Machine
 
 _INCLUDE = re.compile(r"(?:^|[\s;{}])include[ \t]+([^;{}\n]+);")
 _BLANK = " \t\"'"
@@ -18,13 +20,14 @@ class InputError(Exception):
     """Something that was asked for cannot be read."""
 
 
-def included_by(text: str, directory: str) -> Iterator[str]:
+def included_by(text: str, directory: str, machine: Machine) -> Iterator[str]:
     """The paths that a text includes, relative ones from the directory; some may be in comments."""
     for include in _INCLUDE.finditer(text):
-        yield from ConfFiles().expand(include[1].strip(_BLANK), directory)
+        name = machine.path(full_name(include[1].strip(_BLANK), directory))
+        yield from ConfFiles().expand(name, directory)
 
 
-def included(path: str, read: Callable[[str], str]) -> set[str]:
+def included(path: str, read: Callable[[str], str], machine: Machine) -> set[str]:
     """All that a configuration includes, however deep; `read` raises InputError."""
     directory, paths, todo = os.path.dirname(path), set[str](), [path]
     while todo:
@@ -33,7 +36,7 @@ def included(path: str, read: Callable[[str], str]) -> set[str]:
             continue
         paths.add(name)
         try:
-            todo += included_by(read(name), directory)
+            todo += included_by(read(name), directory, machine)
         except InputError:
             continue
     return paths - {path}

@@ -6,14 +6,14 @@ import glob
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...conf.parse import read_source
-from ...conf.watch import ConfFiles
 from ...errors import ConfError
 from ...options import Options, resolve_options
-from .files import Dump, Overlay, is_dump, split_dump
+from .files import Dump, InputFiles, Overlay, is_dump, split_dump
 from .includes import MAIN_NAME, InputError, below, home, included, included_by
+from .machine import Machine
 from .snippet import EMPTY, ENTRIES, FRAME, frame, guess_context
 
 DUMP = "dump"  # the context of what "nginx -T" printed
@@ -25,7 +25,7 @@ class Input:
     """One configuration; `only` are the paths whose findings are wanted, none for all."""
 
     options: Options
-    files: ConfFiles
+    files: InputFiles
     only: frozenset[str] = frozenset()
     path: str = ""  # as it was asked for
     is_snippet: bool = False  # in a frame: much that it refers to is elsewhere
@@ -41,6 +41,8 @@ class Inputs:
     stdin: str | None = None
     stdin_name: str = ""
     dialect: str = ""
+    roots: tuple[tuple[str, str], ...] = ()
+    offline: bool = False
     _texts: dict[str, str] = field(default_factory=dict)
     _given: dict[str, str] = field(default_factory=dict)  # texts that stand before the disk's
     _contexts: dict[str, str] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Inputs:
             if context == DUMP:
                 yield self._dump(path)
             elif context == "main":
-                yield Input(self._options(path), Overlay(self._given), path=path)
+                yield self._whole(path, self._given)
         for path, context in self._contexts.items():
             if context not in (DUMP, "main") and path not in read:
                 yield from self._snippet(path, context, read)
@@ -70,20 +72,24 @@ class Inputs:
 
     def _dump(self, path: str) -> Input:
         texts = split_dump(self._read(path), os.getcwdb().decode("latin-1"))
-        return Input(self._options(next(iter(texts))), Dump(texts), path=path)
+        machine = Machine(self.roots, offline=True, own=tuple(here for _, here in self.roots))
+        return Input(self._options(next(iter(texts))), Dump(texts, machine), path=path)
+
+    def _whole(self, path: str, texts: dict[str, str]) -> Input:
+        options = self._options(path)
+        return Input(options, Overlay(texts, self._machine(options.conf_prefix)), path=path)
 
     def _snippet(self, path: str, context: str, read: Collection[str]) -> Iterator[Input]:
         """Within what includes it, or else in a frame."""
-        files = Overlay(self._given)
         includer = "" if self.context else self._includer(path)
         if includer:
-            yield Input(self._options(includer), files, frozenset({path}), path)
+            yield replace(self._whole(includer, self._given), only=frozenset({path}), path=path)
         if path in read or self.is_foreign(path):
             return
         outer = f"{home(path)}/{FRAME}"
         text = frame("http" if context == ENTRIES else context, path)
-        framed = Overlay({**self._given, outer: text})
-        yield Input(self._options(outer), framed, path=path, is_snippet=True)
+        framed = self._whole(outer, {**self._given, outer: text})
+        yield replace(framed, path=path, is_snippet=True)
 
     def _files_of(self, path: str) -> list[str]:
         if path == "-":
@@ -116,9 +122,9 @@ class Inputs:
         context = self.context or guess_context(text)
         if context != EMPTY:
             return context
-        names = [
-            name for name in included_by(text, home(path)) if os.path.isfile(name.encode("latin-1"))
-        ]
+        directory = home(path)
+        includes = included_by(text, directory, self._machine(directory))
+        names = [name for name in includes if os.path.isfile(name.encode("latin-1"))]
         context_of_includes = guess_context("\n".join(map(self._read, names)))
         if context_of_includes not in (EMPTY, ENTRIES):
             return context_of_includes
@@ -130,7 +136,8 @@ class Inputs:
         while directory not in ("", "/"):
             main = f"{directory}/{MAIN_NAME}"
             if main != path and os.path.isfile(main.encode("latin-1")):
-                return main if path in included(main, self._read) else ""
+                machine = self._machine(directory)
+                return main if path in included(main, self._read, machine) else ""
             directory = os.path.dirname(directory)
         return ""
 
@@ -154,12 +161,21 @@ class Inputs:
     def _prefix(self) -> str:
         return os.path.join(os.getcwdb().decode("latin-1"), self.prefix or "")
 
+    def _machine(self, directory: str) -> Machine:
+        """For a configuration in a directory; that, the prefix and roots belong to it."""
+        prefix = () if self._is_installed else (os.path.normpath(self._prefix()),)
+        roots = (here for _, here in self.roots)
+        return Machine(self.roots, self.offline, (os.path.normpath(directory), *prefix, *roots))
+
+    @property
+    def _is_installed(self) -> bool:
+        """Whether the prefix is that of an installed nginx."""
+        return self.prefix is None and any(path.startswith("/") for path in self.paths)
+
     def _options(self, path: str) -> Options:
         """As the server has them: without -p, a relative path makes the current directory the
         prefix, and a full one leaves it that of an installed nginx."""
-        prefix = self._prefix() if self.prefix is not None else None
-        if prefix is None and not any(p.startswith("/") for p in self.paths):
-            prefix = os.getcwdb().decode("latin-1")
+        prefix = None if self._is_installed else self._prefix()
         resolved = resolve_options(prefix, path, "stderr")
         return Options(
             resolved[0], resolved[1], resolved[2], resolved[3], test=True, jwt_dialect=self.dialect

@@ -13,12 +13,20 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _USE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 NEAR = 100  # uses that are looked at for one on the level itself
 CONFLICT = re.compile(r"duplicate|conflict|already|specified earlier")
+_CERTIFICATE = re.compile(r"cannot load (certificate(?: key)?) ")
 _VARIABLE = re.compile(r'unknown "(\w+)" variable')
 
 
 def quoted_in(message: str) -> list[str]:
     """What an error names."""
     return [word for word in _QUOTED.findall(message) if word]
+
+
+def as_written(message: str, analysis: Analysis) -> str:
+    """An error with the names of files as the configuration has them, relative ones too."""
+    for directory in (analysis.options.conf_prefix, analysis.options.prefix):
+        message = message.replace(f'"{directory}', '"')
+    return message
 
 
 def named_by(message: str, statement: Statement) -> int | None:
@@ -62,7 +70,7 @@ def search(
     quoted = quoted_in(message)
     for statement in _around(level, analysis):
         at = named_by(message, statement)
-        if at is None:
+        if at is None or not _can_mean(message, statement):
             continue
         if statement.name in quoted and at:
             return statement, at
@@ -71,6 +79,12 @@ def search(
     if best is None or not best[1]:
         return _anywhere(message, analysis) or best
     return best
+
+
+def _can_mean(message: str, statement: Statement) -> bool:
+    """Whether a statement sets what an error about a certificate is of."""
+    match = _CERTIFICATE.match(message)
+    return match is None or statement.name.endswith(match[1].replace(" ", "_"))
 
 
 def _with_variable(

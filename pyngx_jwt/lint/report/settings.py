@@ -1,8 +1,8 @@
 """Settings from the command line and from ``.pyngx.toml`` or ``pyproject.toml``.
 
 The file has a table ``[tool.pyngx.lint]`` (in ``.pyngx.toml`` also ``[lint]`` or no table):
-``fail-on``, ``target``, ``baseline``, ``select`` and ``ignore`` (lists of rules), and ``severity``
-(a table of rules and severities).
+``fail-on``, ``target``, ``baseline``, ``offline``, ``select`` and ``ignore`` (lists of rules),
+``severity`` (a table of rules and severities), and ``roots`` (a table of directories).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..finding import Severity
+from ..read.machine import with_roots
 from ..read.target import TARGETS, TargetServer
 from ..rules import rule_named
 from .names import is_rule
@@ -35,6 +36,8 @@ class LintSettings:
     select: frozenset[str] = frozenset()
     ignore: frozenset[str] = frozenset()
     severities: tuple[tuple[str, Severity], ...] = ()
+    offline: bool = False
+    roots: tuple[tuple[str, str], ...] = ()  # directories, each with the one that stands for it
 
     def wants(self, rule: str) -> bool:
         """Whether a rule is enabled."""
@@ -84,10 +87,28 @@ def _with(settings: LintSettings, key: str, value: Any, directory: str) -> LintS
         return replace(settings, select=frozenset(map(_known, value)))
     if key == "ignore":
         return replace(settings, ignore=frozenset(map(_known, value)))
+    if key == "offline":
+        return replace(settings, offline=_flag(value))
+    if key == "roots":
+        return replace(settings, roots=with_roots(_root(r, value[r], directory) for r in value))
     if key == "severity":
         severities = tuple((_known(rule), SEVERITIES[word]) for rule, word in value.items())
         return replace(settings, severities=severities)
     raise SettingsError(f'unknown setting "{key}"')
+
+
+def _root(root: str, here: str, directory: str) -> tuple[str, str]:
+    """A root in latin-1, as all paths of configurations."""
+    if not root.startswith("/"):
+        raise SettingsError(f'the root "{root}" is not an absolute path')
+    path = os.path.join(directory, here)
+    return os.fsencode(root).decode("latin-1"), os.fsencode(path).decode("latin-1")
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
 
 
 def _known(name: str) -> str:

@@ -36,7 +36,7 @@ from ..finding import Severity
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("G05", "add-header-redefinition", Severity.WARN)
+rule = Rule("G05", "add-header-redefinition", Severity.WARN, missing=True)
 SECURITY = {
     *("strict-transport-security", "content-security-policy", "x-frame-options"),
     *("x-content-type-options", "referrer-policy", "permissions-policy"),

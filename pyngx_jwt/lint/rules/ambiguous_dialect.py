@@ -39,7 +39,7 @@ COMMON = ("auth_jwt", "auth_jwt_key_file", "auth_jwt_key_request")
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    if not conf.analysis.choice.ambiguous:
+    if not conf.analysis.choice.ambiguous or conf.analysis.is_partial:
         return
     for _, statement in conf.statements(*COMMON):
         yield Hit(

@@ -34,7 +34,7 @@ from ..flow.doors import is_open
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("J27", "auth-only-in-limit-except", Severity.WARN)
+rule = Rule("J27", "auth-only-in-limit-except", Severity.WARN, missing=True)
 
 
 @rule.each_location

@@ -33,7 +33,7 @@ from ..model.block import Block
 from ..model.keys import NAMES
 from ..rule import Hit, Rule
 
-rule = Rule("J01", "auth-without-key", Severity.ERROR)
+rule = Rule("J01", "auth-without-key", Severity.ERROR, missing=True)
 
 
 _HINT = 'add "auth_jwt_key_file" or "auth_jwt_key_request"'

@@ -39,10 +39,10 @@ from ...modules.core import CoreConf
 from ..finding import Severity
 from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.hosts import listening
+from ..model.hosts import listening, written_address
 from ..rule import Hit, Rule
 
-rule = Rule("J63", "bearer-over-cleartext", Severity.WARN)
+rule = Rule("J63", "bearer-over-cleartext", Severity.WARN, missing=True)
 
 
 @rule.whole
@@ -56,9 +56,11 @@ def check(conf: Configuration) -> Iterator[Hit]:
             continue  # nothing behind it is ever reached
         listens = server[CoreConf].listens
         if open_one := next((listen for listen in listens if _is_open(listen)), None):
+            statement = listening(server, open_one.text)
+            address = written_address(open_one, statement)
             yield Hit(
-                listening(server, open_one.text),
-                f"{block} requires tokens, but connections to {open_one.text} are not encrypted",
+                statement,
+                f"{block} requires tokens, but connections to {address} are not encrypted",
                 'listen with "ssl"',
                 ((block.switch, "tokens are required here"),),
             )

@@ -36,7 +36,7 @@ from ..flow.cached import has_cache
 from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
-rule = Rule("J53", "cache-inert", Severity.INFO)
+rule = Rule("J53", "cache-inert", Severity.INFO, missing=True)
 TELLING = {"X-Accel-Expires", "Expires", "Cache-Control"}
 
 

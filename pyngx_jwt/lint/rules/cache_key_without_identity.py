@@ -44,7 +44,7 @@ from ..flow.cached import is_cached, keeps_apart
 from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
-rule = Rule("J50", "cache-key-without-identity", Severity.ERROR)
+rule = Rule("J50", "cache-key-without-identity", Severity.ERROR, missing=True)
 
 
 @rule.whole

@@ -66,7 +66,7 @@ from ..model.configuration import Configuration
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
-rule = Rule("J52", "cache-zone-shared-with-public", Severity.ERROR)
+rule = Rule("J52", "cache-zone-shared-with-public", Severity.ERROR, missing=True)
 URIS = {"request_uri", "uri", "document_uri", "request"}
 HOSTS = {"host", "http_host"}
 SERVERS = {"server_name", "server_port", "server_addr"}

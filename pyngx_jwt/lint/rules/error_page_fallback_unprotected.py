@@ -48,7 +48,7 @@ from ..flow.redirects import error_page_of, error_page_statement, find_target
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("J34", "error-page-fallback-unprotected", Severity.ERROR)
+rule = Rule("J34", "error-page-fallback-unprotected", Severity.ERROR, missing=True)
 
 
 @rule.each_location

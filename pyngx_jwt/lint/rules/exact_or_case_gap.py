@@ -33,7 +33,7 @@ from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
-rule = Rule("J33", "exact-or-case-gap", Severity.ERROR)
+rule = Rule("J33", "exact-or-case-gap", Severity.ERROR, missing=True)
 
 
 @rule.each_location

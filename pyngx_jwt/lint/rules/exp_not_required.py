@@ -34,7 +34,7 @@ from ..flow.demands import claims_looked_at
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J23", "exp-not-required", Severity.INFO)
+rule = Rule("J23", "exp-not-required", Severity.INFO, missing=True)
 
 
 @rule.whole

@@ -34,7 +34,7 @@ from ..flow.fields import lost_fields, passes_on
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("J41", "identity-header-inheritance-lost", Severity.ERROR)
+rule = Rule("J41", "identity-header-inheritance-lost", Severity.ERROR, missing=True)
 
 
 @rule.each_location

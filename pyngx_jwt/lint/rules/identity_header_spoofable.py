@@ -41,7 +41,7 @@ from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J40", "identity-header-spoofable", Severity.ERROR)
+rule = Rule("J40", "identity-header-spoofable", Severity.ERROR, missing=True)
 
 
 @rule.whole

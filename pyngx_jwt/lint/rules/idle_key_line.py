@@ -41,7 +41,7 @@ from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("D26", "idle-key-line", Severity.INFO)
+rule = Rule("D26", "idle-key-line", Severity.INFO, missing=True)
 SOURCES = ("auth_jwt_key_file", "auth_jwt_key_request")
 
 

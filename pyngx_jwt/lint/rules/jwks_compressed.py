@@ -42,7 +42,7 @@ from ..flow.jwks import nginx_key_locations
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J15", "jwks-compressed", Severity.INFO)
+rule = Rule("J15", "jwks-compressed", Severity.INFO, missing=True)
 
 
 @rule.whole

@@ -40,7 +40,7 @@ from ..flow.jwks import nginx_key_locations
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN)
+rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN, missing=True)
 
 
 @rule.whole

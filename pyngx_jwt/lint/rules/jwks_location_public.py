@@ -36,7 +36,7 @@ from ..flow.jwks import proxied_key_locations
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J10", "jwks-location-public", Severity.WARN)
+rule = Rule("J10", "jwks-location-public", Severity.WARN, missing=True)
 
 
 @rule.whole

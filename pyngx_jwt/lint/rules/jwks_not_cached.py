@@ -58,7 +58,7 @@ from ..flow.jwks import kept_by_module, kept_in_cache, nginx_key_locations
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J13", "jwks-not-cached", Severity.WARN)
+rule = Rule("J13", "jwks-not-cached", Severity.WARN, missing=True)
 
 
 @rule.whole

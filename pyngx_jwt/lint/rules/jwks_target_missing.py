@@ -31,10 +31,10 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.doors import is_same
-from ..flow.jwks import KeyRequested, falls_through, key_requests
+from ..flow.jwks import KeyRequested, key_requests
 from ..model.block import Block
 from ..model.configuration import Configuration
-from ..model.probe import located
+from ..model.probe import falls_through, located
 from ..rule import Hit, Rule
 
 rule = Rule("J17", "jwks-target-missing", Severity.ERROR)
@@ -46,14 +46,15 @@ def check(conf: Configuration) -> Iterator[Hit]:
         server = key_request.asking.server
         if server.given("rewrite", "return", "if"):  # which may lead elsewhere
             continue
-        probe, block = located(server, key_request.uri.partition("?")[0])
+        located_at = located(server, key_request.uri.partition("?")[0])
+        block = located_at.block
         hint = f'add "location = {key_request.uri.partition("?")[0]}" to {server}'
-        if block is None:
+        if located_at.is_redirected:
             yield Hit(key_request.statement, f"{key_request.uri} responds with a redirect", hint)
-        elif falls_through(block, key_request.uri):
+        elif block is not None and falls_through(block, key_request.uri):
             location = block.level.location
             assert location is not None
-            if block.target is None and os.path.exists(location.path_of(probe)):
+            if block.target is None and os.path.exists(location.path_of(located_at.request)):
                 continue
             where = block if block.is_location else f"no location of {server}"
             yield Hit(

@@ -42,7 +42,7 @@ from ..model.backends import verifies
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J12", "jwks-tls-unverified", Severity.ERROR)
+rule = Rule("J12", "jwks-tls-unverified", Severity.ERROR, missing=True)
 
 
 @rule.whole

@@ -96,7 +96,7 @@ def _real(path: str) -> str:
 
 def _serving(server: Block, uri: str, path: str) -> Block | None:
     """The block that gives the file to clients, None if none does."""
-    probe, block = located(server, uri)
+    request, block, _ = located(server, uri)
     if block is None or block.is_internal or block.given("return"):
         return None
     if is_guarded(block) and not block.auth.wanted:
@@ -105,4 +105,4 @@ def _serving(server: Block, uri: str, path: str) -> Block | None:
         return None
     location = block.level.location
     assert location is not None
-    return block if _real(location.path_of(probe)) == _real(path) else None
+    return block if _real(location.path_of(request)) == _real(path) else None

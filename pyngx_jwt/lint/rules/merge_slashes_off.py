@@ -37,7 +37,7 @@ from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
-rule = Rule("J36", "merge-slashes-off", Severity.ERROR)
+rule = Rule("J36", "merge-slashes-off", Severity.ERROR, missing=True)
 
 
 @rule.each_server

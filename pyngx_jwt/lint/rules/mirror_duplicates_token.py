@@ -43,7 +43,7 @@ from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
-rule = Rule("J65", "mirror-duplicates-token", Severity.INFO)
+rule = Rule("J65", "mirror-duplicates-token", Severity.INFO, missing=True)
 
 
 @rule.each_location

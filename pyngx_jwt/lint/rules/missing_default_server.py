@@ -45,7 +45,7 @@ from ..model.configuration import Configuration
 from ..model.hosts import listening, open_servers
 from ..rule import Hit, Rule
 
-rule = Rule("G09", "missing-default-server", Severity.INFO)
+rule = Rule("G09", "missing-default-server", Severity.INFO, missing=True)
 NOBODY = {"", "_", "__", "-", "default_server", "localhost"}
 
 

@@ -55,7 +55,7 @@ from ..model.configuration import Configuration
 from ..model.keys import key_sets_of
 from ..rule import Hit, Rule
 
-rule = Rule("J21", "no-iss-aud", Severity.WARN)
+rule = Rule("J21", "no-iss-aud", Severity.WARN, missing=True)
 ENOUGH = {"iss", "aud", "*"}
 
 

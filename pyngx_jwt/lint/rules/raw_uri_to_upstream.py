@@ -36,7 +36,7 @@ from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J37", "raw-uri-to-upstream", Severity.WARN)
+rule = Rule("J37", "raw-uri-to-upstream", Severity.WARN, missing=True)
 
 
 @rule.whole

@@ -36,7 +36,7 @@ from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule
 
-rule = Rule("J32", "regex-shadows-protected-prefix", Severity.ERROR)
+rule = Rule("J32", "regex-shadows-protected-prefix", Severity.ERROR, missing=True)
 
 
 @rule.each_server

@@ -29,7 +29,7 @@ from ..finding import Severity
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("J24", "require-without-auth", Severity.ERROR)
+rule = Rule("J24", "require-without-auth", Severity.ERROR, missing=True)
 NAMES = (
     *("auth_jwt_require", "auth_jwt_require_claim", "auth_jwt_require_header"),
     *("auth_jwt_validate_claim", "auth_jwt_validate_sub"),

@@ -34,7 +34,7 @@ from ..model.backends import passing
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("J43", "token-forwarded", Severity.INFO)
+rule = Rule("J43", "token-forwarded", Severity.INFO, missing=True)
 
 
 @rule.each_location

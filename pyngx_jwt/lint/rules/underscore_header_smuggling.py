@@ -42,7 +42,7 @@ from ..model.backends import passing
 from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
-rule = Rule("J42", "underscore-header-smuggling", Severity.WARN)
+rule = Rule("J42", "underscore-header-smuggling", Severity.WARN, missing=True)
 
 
 @rule.whole

@@ -40,7 +40,7 @@ from ..model.backends import backends_of, guarded_backends, passing
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
-rule = Rule("J35", "upstream-has-open-door", Severity.WARN)
+rule = Rule("J35", "upstream-has-open-door", Severity.WARN, missing=True)
 
 
 @rule.whole

@@ -33,7 +33,7 @@ from ..model.backends import backends_of, passing, verifies
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("J64", "upstream-tls-unverified", Severity.WARN)
+rule = Rule("J64", "upstream-tls-unverified", Severity.WARN, missing=True)
 NEAR = ("127.", "localhost:", "[::1]", "unix:")
 
 

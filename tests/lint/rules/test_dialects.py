@@ -77,10 +77,12 @@ def test_no_key(linter: Linter, directives: str, outcome: str, hint: str) -> Non
         "auth_jwt on; auth_jwt_key /nope file;",
     ],
 )
-def test_a_key_that_cannot_be_used_is_one_error(linter: Linter, directives: str) -> None:
+def test_a_missing_key_file_is_one_note(linter: Linter, directives: str) -> None:
     found = linter.findings(f"location / {{ {directives} }}")
-    assert [f.rule for f in found if f.is_error] == ["unusable-file"]
-    assert "auth-without-key" not in [f.rule for f in found]
+    assert not any(f.is_error for f in found)
+    rules = [f.rule for f in found if f.rule not in ("no-iss-aud", "bearer-over-cleartext")]
+    assert "not-on-this-machine" in rules and "auth-without-key" not in rules
+    assert rules.count("not-on-this-machine") == 1
 
 
 def test_no_key_is_needed_where_signatures_are_not_checked(linter: Linter) -> None:
