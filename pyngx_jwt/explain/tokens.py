@@ -291,6 +291,8 @@ class _GateReporter:
             text = f"no key has kid {value_text(kid)}; known: {names}"
             if trial.tried:
                 text += f"; keys without kid do not match either: {len(trial.tried)} tried"
+            if "unusable" in check.refusal.facts:
+                text += f"; its key is skipped: {check.refusal.facts['unusable']}"
         elif trial.candidates:
             kinds = listed(key_text(key) for key in trial.candidates)
             what = f"kid {value_text(kid)} is of" if kid in _kids(trial) else "there is"

@@ -14,7 +14,7 @@ from .algorithms import Material
 from .claims import Members
 from .encoding import Json, decode_base64url, encode_base64url, quote
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private
-from .key import Key, KeySetError, KeyUse, unfit_rsa
+from .key import Key, KeyUse, unfit_rsa
 
 _SIZES = {"P-256": 32, "P-384": 48, "P-521": 66, "secp256k1": 32, "Ed25519": 32, "Ed448": 57}
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
@@ -29,24 +29,34 @@ class _Pair(NamedTuple):
     private: Private | None = None
 
 
-def read_key(jwk: Json, number: int, uses: frozenset[KeyUse]) -> tuple[list[Key], list[str]]:
-    """The key of a member of "keys", if it is usable, and remarks about it.
+class Member(NamedTuple):
+    """A member of "keys": the key, or why it is skipped, and what to warn of."""
 
-    Raises KeySetError if it is malformed.
-    """
-    kid = jwk.get("kid") if isinstance(jwk, dict) else None
-    place = f"key {number} (kid {quote(kid)})" if isinstance(kid, str) else f"key {number}"
+    kid: str | None
+    key: Key | None
+    remarks: tuple[str, ...] = ()
+    fault: str = ""
+    is_malformed: bool = False
+
+
+def read_member(jwk: Json, number: int, uses: frozenset[KeyUse]) -> Member:
+    """Reads one key.  What cannot be used is skipped (RFC 7517, section 5): one key must not
+    disable the others."""
+    name = jwk.get("kid") if isinstance(jwk, dict) else None
+    kid = name if isinstance(name, str) else None
+    place = f"key {number} (kid {quote(kid)})" if kid is not None else f"key {number}"
+    is_malformed = False
     try:
         key = _key(jwk, uses)
     except (ValueError, JWException) as error:
-        raise KeySetError(f"{place} is malformed: {error}") from None
+        key, is_malformed = str(error), True
     if isinstance(key, str):
-        return [], [f"{place} is skipped: {key}"]
+        return Member(kid, None, (f"{place} is skipped: {key}",), key, is_malformed)
     remarks = key.weaknesses()
     private = isinstance(jwk, dict) and not _PRIVATE.isdisjoint(jwk)
     if private and key.kty != "oct" and not key.decrypts:
         remarks.append("private key; only its public part is used")
-    return [key], [f"{place}: {remark}" for remark in remarks]
+    return Member(kid, key, tuple(f"{place}: {remark}" for remark in remarks))
 
 
 def _key(jwk: Json, uses: frozenset[KeyUse]) -> Key | str:
@@ -114,9 +124,19 @@ def _text(jwk: Members, name: str) -> str | None:
 
 
 def _octets(jwk: Members, name: str) -> bytes:
-    """The decoded member, empty if there is none.  Padding and spare bits are let pass, as by
-    nginx: keys come from those who configure, and some write secrets by hand."""
-    return decode_base64url((_text(jwk, name) or "").rstrip("=").encode(), canonical=False)
+    """The decoded member, empty if there is none.  Padding and spare bits are accepted, as by
+    nginx: some issuers add them, and some secrets are written by hand."""
+    try:
+        return decode_base64url((_text(jwk, name) or "").rstrip("=").encode(), canonical=False)
+    except ValueError:
+        raise ValueError(f'"{name}" is not base64url') from None
+
+
+def _required(jwk: Members, name: str) -> bytes:
+    """The decoded member, which must not be missing."""
+    if _text(jwk, name) is None:
+        raise ValueError(f'"{name}" is {"not a string" if name in jwk else "missing"}')
+    return _octets(jwk, name)
 
 
 def _jwk(**members: str | bytes) -> JWK:
@@ -130,7 +150,7 @@ def _jwk(**members: str | bytes) -> JWK:
 
 def _read_rsa(jwk: Members, decrypts: bool) -> _Pair | str:
     """RFC 7518, section 6.3; of "d" alone, the other private members are computed."""
-    n, e = _octets(jwk, "n"), _octets(jwk, "e")
+    n, e = _required(jwk, "n"), _required(jwk, "e")
     if unfit := unfit_rsa(int.from_bytes(n), int.from_bytes(e)):
         return unfit
     public = _jwk(kty="RSA", n=n, e=e).get_op_key("verify")
@@ -153,25 +173,27 @@ def _private_rsa(jwk: Members, public: rsa.RSAPublicNumbers) -> rsa.RSAPrivateKe
 
 
 def _read_ec(jwk: Members, decrypts: bool) -> _Pair | str:
-    crv, x, y = _text(jwk, "crv") or "", _octets(jwk, "x"), _octets(jwk, "y")
+    crv = _text(jwk, "crv") or ""
     if crv not in ("P-256", "P-384", "P-521", "secp256k1"):
         return f"unsupported curve {quote(crv)}"
+    x, y = _required(jwk, "x"), _required(jwk, "y")
     if len(x) != _SIZES[crv] or len(y) != _SIZES[crv]:  # RFC 7518, section 6.2.1
         return '"x" or "y" of wrong length'
     return _Pair(_jwk(kty="EC", crv=crv, x=x, y=y).get_op_key("verify"))
 
 
 def _read_okp(jwk: Members, decrypts: bool) -> _Pair | str:
-    crv, x = _text(jwk, "crv") or "", _octets(jwk, "x")
+    crv = _text(jwk, "crv") or ""
     if crv not in ("Ed25519", "Ed448"):  # X25519 and X448 cannot sign
         return f"unsupported curve {quote(crv)}"
+    x = _required(jwk, "x")
     if len(x) != _SIZES[crv]:
         return '"x" of wrong length'
     return _Pair(_jwk(kty="OKP", crv=crv, x=x).get_op_key("verify"))
 
 
 def _read_secret(jwk: Members, decrypts: bool) -> _Pair | str:
-    secret = _octets(jwk, "k")
+    secret = _required(jwk, "k")
     return _Pair(secret, secret if decrypts else None) if secret else "empty secret"
 
 

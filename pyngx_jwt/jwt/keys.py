@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from types import MappingProxyType
 from typing import Self
 
 from .algorithms import ALGORITHMS
 from .encoding import Json, decode_json, quote
-from .jwk import read_key
+from .jwk import read_member
 from .key import SIG, Key, KeySetError, KeyUse, NoUsableKey
 from .limits import LIMITS, Limits
 from .pem import read_pem
+
+_NO_FAULTS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +32,8 @@ class KeySet:
     keys: tuple[Key, ...] = field(repr=False)
     by_kid: Mapping[str, tuple[Key, ...]] = field(repr=False)
     unlabelled: tuple[Key, ...] = field(repr=False)  # keys without "kid"
-    warnings: tuple[str, ...] = ()  # printable ASCII: what was skipped, what is weak
+    warnings: tuple[str, ...]  # printable ASCII: what was skipped, what is weak
+    unusable: Mapping[str, str] = field(repr=False)  # faults, by kids that no usable key has
 
     @classmethod
     def parse(
@@ -37,22 +41,22 @@ class KeySet:
     ) -> Self:
         """Reads a JWK Set (RFC 7517, section 5), by default of at most 256 KiB and 64 keys.
 
-        Keys that are for none of the ``uses``, or of unknown type, are skipped with a warning.
-        Of private keys only the public part is used, unless they may decrypt.
+        Keys that are for none of the ``uses``, of unknown type or malformed are skipped with a
+        warning.  Of private keys only the public part is used, unless they may decrypt.
 
-        Raises KeySetError if the text is malformed or no key is usable.
+        Raises KeySetError if the text is malformed or no key is usable: NoUsableKey if that is
+        not because keys are malformed.
         """
         octets = _octets(source, "JWK Set", limits)
-        keys: list[Key] = []
-        warnings: list[str] = []
-        for number, jwk in enumerate(_listed(octets, limits)):
-            key, remarks = read_key(jwk, number, uses)
-            keys.extend(key)
-            warnings.extend(remarks)
-        keys = _unambiguous(keys, warnings)
+        members = [read_member(*one, uses) for one in _numbered(octets, limits)]
+        warnings = [remark for member in members for remark in member.remarks]
+        faults = {member.kid: member.fault for member in members if member.kid and member.fault}
+        keys = _unambiguous([m.key for m in members if m.key is not None], warnings, faults)
         if not keys:
-            raise NoUsableKey("; ".join(["no usable key in the JWK Set", *warnings]))
-        return cls.of(keys, _generation(octets, "JWK Set", *sorted(uses)), tuple(warnings))
+            kind = KeySetError if any(m.is_malformed for m in members) else NoUsableKey
+            raise kind("; ".join(["no usable key in the JWK Set", *warnings]))
+        generation = _generation(octets, "JWK Set", *sorted(uses))
+        return cls.of(keys, generation, tuple(warnings), faults)
 
     @classmethod
     def parse_pem(
@@ -81,17 +85,19 @@ class KeySet:
         octets = _octets(source, "key map", limits)
         keys: list[Key] = []
         warnings: list[str] = []
+        faults: dict[str, str] = {}
         for kid, text in _members(octets, limits):
             place = f"key of kid {quote(kid)}"
             key, remarks = _mapped(kid, text)
             if isinstance(key, str):
                 warnings.append(f"{place} is skipped: {key}")
+                faults[kid] = key
             else:
                 keys.append(key)
                 warnings += [f"{place}: {remark}" for remark in remarks]
         if not keys:
             raise NoUsableKey("; ".join(["no usable key in the key map", *warnings]))
-        return cls.of(keys, _generation(octets, "key map"), tuple(warnings))
+        return cls.of(keys, _generation(octets, "key map"), tuple(warnings), faults)
 
     @classmethod
     def of_secret(cls, octets: bytes, alg: str | None = None) -> Self:
@@ -109,7 +115,13 @@ class KeySet:
         return cls.of([key], _generation(octets, "secret", alg or ""), tuple(key.weaknesses()))
 
     @classmethod
-    def of(cls, keys: Iterable[Key], generation: str, warnings: tuple[str, ...] = ()) -> Self:
+    def of(
+        cls,
+        keys: Iterable[Key],
+        generation: str,
+        warnings: tuple[str, ...] = (),
+        unusable: Mapping[str, str] = _NO_FAULTS,
+    ) -> Self:
         """A set of these keys.  Two sets with different keys must differ in generation."""
         keys = tuple(keys)
         by_kid: dict[str, tuple[Key, ...]] = {}
@@ -117,15 +129,25 @@ class KeySet:
             if key.kid is not None:
                 by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
         unlabelled = tuple(key for key in keys if key.kid is None)
-        return cls(generation, keys, MappingProxyType(by_kid), unlabelled, warnings)
+        faults = {kid: fault for kid, fault in unusable.items() if kid not in by_kid}
+        return cls(
+            generation,
+            keys,
+            MappingProxyType(by_kid),
+            unlabelled,
+            warnings,
+            MappingProxyType(faults),
+        )
 
 
-def _unambiguous(keys: list[Key], warnings: list[str]) -> list[Key]:
+def _unambiguous(keys: list[Key], warnings: list[str], faults: dict[str, str]) -> list[Key]:
     """Without keys that share their kid and an algorithm with another: a token with that
     kid does not say which of them is meant."""
     uses = Counter((key.kid, name) for key in _distinct(keys) for name in key.uses)
     shared = {kid for (kid, _), count in uses.items() if kid is not None and count > 1}
-    warnings += [f"keys of kid {quote(kid)} are skipped: more than one" for kid in sorted(shared)]
+    for kid in sorted(shared):
+        faults[kid] = "more than one"
+        warnings.append(f"keys of kid {quote(kid)} are skipped: more than one")
     return [key for key in keys if key.kid not in shared]
 
 
@@ -159,14 +181,14 @@ def _json(octets: bytes, what: str, limits: Limits) -> Json:
         raise KeySetError(f"{what} is not valid JSON: {error}") from None
 
 
-def _listed(octets: bytes, limits: Limits) -> list[Json]:
+def _numbered(octets: bytes, limits: Limits) -> Iterator[tuple[Json, int]]:
     document = _json(octets, "JWK Set", limits)
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
         raise KeySetError('JWK Set is not an object with an array "keys"')
     if len(keys) > limits.set_keys:
         raise KeySetError(f"JWK Set has more than {limits.set_keys} keys")
-    return keys
+    return zip(keys, count())
 
 
 def _members(octets: bytes, limits: Limits) -> list[tuple[str, Json]]:

@@ -75,18 +75,23 @@ def open_encrypted(
 
 
 def _failure(
-    alg: str, kid: str | None, key_sets: Iterable[KeySet], tried: int, reason: Reason
+    alg: str, kid: str | None, key_sets: Sequence[KeySet], tried: int, reason: Reason
 ) -> TokenRefusal:
     """The refusal if no key did.  Its facts have the kid if a key set has it."""
     wanted, facts = f"alg {alg}", dict[str, Json](alg=alg)
     if kid is not None:
         wanted = f"kid {quote(kid)} and {wanted}"
         # Where no key has a name, newer ones are not to be hoped for.
-        named = any(key_set.by_kid for key_set in key_sets)
+        named = any(key_set.by_kid or key_set.unusable for key_set in key_sets)
         if any(kid in key_set.by_kid for key_set in key_sets):
             facts["kid"] = kid
         elif named:
-            return TokenRefusal(Reason.UNKNOWN_KID, f"{wanted}, {tried} keys without kid tried")
+            text = f"{wanted}, {tried} keys without kid tried"
+            fault = next((s.unusable[kid] for s in key_sets if kid in s.unusable), "")
+            if fault:
+                facts["unusable"] = fault
+                text += f"; its key is skipped: {fault}"
+            return TokenRefusal(Reason.UNKNOWN_KID, text, facts)
     if not tried:
         return TokenRefusal(Reason.NO_KEY, wanted, facts)
     return TokenRefusal(reason, f"{wanted}, {tried} keys tried", facts)

@@ -480,7 +480,7 @@ def test_private_part_that_does_not_fit(d: str, crt: bool) -> None:
     jwk = {n: v for n, v in RSA.items() if crt or n not in ("p", "q", "dp", "dq", "qi")}
     with pytest.raises(KeySetError) as caught:
         enc_set({**jwk, "d": d})
-    assert "key 0 is malformed" in str(caught.value)
+    assert "key 0 is skipped: " in str(caught.value)
     assert len(d) < 10 or d not in str(caught.value)
 
 

@@ -88,7 +88,7 @@ def test_stale_keys_while_the_issuer_is_down(nginx: Nginx) -> None:
 @pytest.mark.pyngx_only(KJDEV)
 def test_no_stale_keys_unless_the_location_has_them(nginx: Nginx) -> None:
     issuer = Issuer()
-    serve(nginx, issuer, "proxy_cache_valid 200 1s;")
+    serve(nginx, issuer, "proxy_cache_valid 200 1s;", "pyngx_jwt_keys_stale 0;")
     assert status(nginx, bearer()) == 200
     issuer.status = "503 Service Unavailable"
     eventually(nginx, bearer(), 500)

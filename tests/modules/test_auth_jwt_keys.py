@@ -262,7 +262,7 @@ def test_one_answer_serves_others_when_its_client_has_gone(nginx: Nginx) -> None
 def test_key_cache(nginx: Nginx) -> None:
     issuer = Issuer()
     nginx.backend("issuer", issuer)
-    nginx(f"{REQUEST} auth_jwt_key_cache 2s;", files=PAGES)
+    nginx(f"{REQUEST} auth_jwt_key_cache 2s; pyngx_jwt_keys_stale 0;", files=PAGES)
     assert status(nginx, bearer()) == 200
     issuer.status = "503 Service Unavailable"
     time.sleep(1.2)

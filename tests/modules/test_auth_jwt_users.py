@@ -18,6 +18,7 @@ import pytest
 
 from ..jwt.keys import jwks
 from ..process.server import free_port
+from .plain_keys import pem
 from .tokens import FILES, KEY, OTHER, bearer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes users")
@@ -79,23 +80,40 @@ def test_folder_of_root(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "server",
+    "dialect, server",
     [
-        "auth_jwt A; auth_jwt_key_file jwks.json;",
-        "auth_jwt A; auth_jwt_key_file other.json; auth_jwt_revocation_list_sub jwks.json;",
+        ("kjdev", "auth_jwt A; auth_jwt_key_file DIR/jwks.json;"),
+        (
+            "kjdev",
+            "auth_jwt A; auth_jwt_key_file other.json; auth_jwt_revocation_list_sub jwks.json;",
+        ),
+        ("maxlt", "auth_jwt on; auth_jwt_key DIR/key.pem file;"),
+        ("maxlt", "auth_jwt on; auth_jwt_key_file jwks.json;"),
+        ("tizp", "auth_jwt A; auth_jwt_alg ES256; auth_jwt_key_file DIR/key.pem;"),
+        (
+            "tesla",
+            "auth_jwt_algorithm ES256; auth_jwt_use_keyfile on;auth_jwt_keyfile_path DIR/key.pem;",
+        ),
+        ("tesla", "auth_jwt_enabled on; auth_jwt_key_file jwks.json;"),
     ],
 )
-def test_dialects_that_read_files_with_the_configuration(folder: Path, server: str) -> None:
+def test_dialects_that_read_files_with_the_configuration(
+    folder: Path, dialect: str, server: str
+) -> None:
     """They start, and see changes by a reload as their modules do."""
-    conf = write(folder, server, "pyngx_jwt_dialect kjdev;")
-    (folder / "jwks.json").chmod(0o600)
+    conf = write(folder, server.replace("DIR", str(folder)), f"pyngx_jwt_dialect {dialect};")
+    (folder / "key.pem").write_text(pem(KEY))
+    for name in ("jwks.json", "key.pem"):
+        (folder / name).chmod(0o600)
     status, output = checked(conf)
     assert status == 0
     assert re.search(
-        r'\[warn\] .*jwks\.json" cannot be read by the user of the workers, "nobody" '
-        r"\(13: Permission denied\), changes are seen by a reload only in .*nginx\.conf:3",
+        r'\[warn\] .*(?:jwks\.json|key\.pem)" cannot be read by the user of the workers, "nobody" '
+        r"\(13: Permission denied\), changes are seen by a reload only in .*nginx\.conf:[23]",
         output,
     )
+    _, output = run("lint", conf)
+    assert re.search(r'warn: auth_jwt: ".*" cannot be read by .*\[unusable-file\]', output)
 
 
 def test_groups_count(folder: Path) -> None:

@@ -85,7 +85,8 @@ class TokenConf(Conf):
         """Fetches a JWK Set with a subrequest to the URI, which a location with "proxy_pass" and
         "proxy_cache" should answer.  The keys of all requests and files of a level are used
         together.  Unlike in nginx, requests share a response for one second if it cannot depend on
-        the client, and an unknown "kid" triggers a refresh."""
+        the client, and a token that no current key verifies triggers
+        a refresh."""
         self.add_request(uri, self.jwk_set)
 
     def add_file(self, file: str, form: KeyForm) -> None:

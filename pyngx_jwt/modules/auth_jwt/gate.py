@@ -19,16 +19,20 @@ from .words import log_refusal
 
 Answer = Awaitable[Status | None] | Status | None
 
-# What a token is refused for that would perhaps be accepted if there were more keys.
-KEYLESS = (
-    *(Reason.NO_KEY, Reason.UNKNOWN_KID, Reason.SIGNATURE, Reason.DECRYPTION),
-    Reason.NO_SOURCE,
-)
+# Reasons to look for newer keys: an unknown kid, new keys without kid, a new key with an old kid.
+OUTDATED = (Reason.NO_KEY, Reason.UNKNOWN_KID, Reason.SIGNATURE, Reason.DECRYPTION)
+# Reasons that would perhaps not apply if there were more keys.
+KEYLESS = (*OUTDATED, Reason.NO_SOURCE)
 
 
 Outcome = Verified | TokenRefusal | Failure
 # Says what an outcome comes to; the verifier is what it is of.
 Decide = Callable[[Request, str, Outcome, "Verifier | Failure"], "Status | None"]
+
+
+def _is_outdated(outcome: Verified | TokenRefusal) -> bool:
+    """Whether newer keys may lead to another outcome."""
+    return isinstance(outcome, TokenRefusal) and outcome.reason in OUTDATED
 
 
 class Gate:
@@ -158,25 +162,29 @@ class Gate:
         decide: Decide,
     ) -> Answer:
         """Other keys may lead to another outcome."""
-        if isinstance(outcome, TokenRefusal) and outcome.reason is Reason.UNKNOWN_KID:
+        if _is_outdated(outcome):
             outcome, verifier = self._look_again(r, token, verifier, outcome, now)
             keyring = self.plan.keyring
             assert keyring is not None
-            unknown = isinstance(outcome, TokenRefusal) and outcome.reason is Reason.UNKNOWN_KID
-            if unknown and keyring.may_refresh(r, token, now):
+            if _is_outdated(outcome) and keyring.may_refresh(r, token, now):
                 return self._refresh(r, token, keyring, outcome, verifier, decide)
         return decide(r, token, outcome, verifier)
 
     def _look_again(
-        self, r: Request, token: str, verifier: Verifier, refusal: TokenRefusal, now: float
+        self,
+        r: Request,
+        token: str,
+        verifier: Verifier,
+        outcome: Verified | TokenRefusal,
+        now: float,
     ) -> tuple[Verified | TokenRefusal, Verifier]:
-        """The keys may have changed: only then an unknown kid is refused."""
+        """The keys may have changed: files are read again first."""
         keyring = self.plan.keyring
         assert keyring is not None
         newer = keyring.newer(r, token, now)
         if isinstance(newer, Verifier) and newer is not verifier:
             return newer.verify(token, now), newer
-        return refusal, verifier
+        return outcome, verifier
 
     async def _refresh(
         self,
@@ -269,7 +277,7 @@ class Gate:
         if not isinstance(verifier, Verifier):
             return None
         outcome = verifier.verify(text, now)
-        if isinstance(outcome, TokenRefusal) and outcome.reason is Reason.UNKNOWN_KID:
+        if _is_outdated(outcome):
             outcome, _ = self._look_again(r, text, verifier, outcome, now)
         return None if self._lacks_keys(outcome, verifier) else self._shown(r, outcome)
 

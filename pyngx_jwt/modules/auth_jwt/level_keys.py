@@ -9,6 +9,7 @@ from ...http.level import Level
 from ...jwt import TokenPolicy
 from .conf import TokenConf
 from .keyring import FindSource, Keyring, VariableSource
+from .settings import JwtConf
 from .sources import KeyFile, KeyName, KeyRequest, Source, Sources
 
 
@@ -38,10 +39,12 @@ def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSou
             return sources.file(full(text), name.form)
         return KeyFile(full(text), sources.sets, name.form)
 
+    stale = level[JwtConf].pyngx_jwt_keys_stale
+
     def location(name: KeyName, text: str) -> Source:
         if name.text.is_constant:
-            return sources.request(id(server), text, cache, name.form)
-        return KeyRequest(text, 0, sources.sets, name.form)
+            return sources.request(id(server), text, cache, stale, name.form)
+        return KeyRequest(text, 0, stale, sources.sets, name.form)
 
     return (
         *(_finder(name, level, file) for name in conf.key_files),

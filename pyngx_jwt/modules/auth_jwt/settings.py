@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
-from ...conf.directive import Conf, Declaration, flag, slot
+from ...conf.directive import Conf, Declaration, flag, slot, time
 from ...conf.scope import Scope
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
@@ -49,6 +49,15 @@ class JwtConf(Conf):
         EVERYWHERE,
         'Refuses tokens before their "nbf". The modules of kjdev, TeslaGov, max-lt and tizpuppi'
         " do not check it; turn it off to behave like them.",
+    )
+    pyngx_jwt_keys_stale = time(
+        3600,
+        EVERYWHERE,
+        'Keeps the keys of "auth_jwt_key_request" in use for this time after the last successful'
+        " fetch if newer ones cannot be fetched, because the issuer is down or does not respond "
+        "with a key set. Fetches are repeated in the background. It applies to responses that "
+        "requests share. 0 refuses tokens as soon as a fetch fails.",
+        shown="1h",
     )
     pyngx_jwt_max_token_size = _limit(
         parse_size, LIMITS.token_size, "Limits the size of a token. A larger one is refused.", "16k"

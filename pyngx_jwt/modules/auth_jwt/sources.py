@@ -11,6 +11,7 @@ import errno
 import hashlib
 import math
 import os
+import random
 import stat
 import time
 from collections.abc import Callable
@@ -29,7 +30,8 @@ from .sharing import shared_location
 LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
 REFRESH = 10.0  # seconds between two fetches past the caches on the way
 FETCH = 60.0  # seconds that a fetch takes at most, from its beginning to the end of the answer
-GRACE = 60.0  # seconds that keys outlast an answer which cannot be read
+PATIENCE = 2.0  # seconds that requests wait for a fetch while the last keys may be used instead
+RETRY = 60.0  # seconds at most between two fetches of a location that fails
 GONE = (errno.ENOENT, errno.ENOTDIR)
 REMEMBERED = 64  # parsed key sets
 # Of the client's fields a key server is passed these only: an answer that many requests use
@@ -64,13 +66,13 @@ class KeyName(NamedTuple):
 
 class Failure(NamedTuple):
     """Why a source has no keys; `sentence` is what kjdev's module says of it.  Fatal is what
-    other sources do not make up for, `unreadable` an answer that says nothing of keys, `kept`
-    one that a cache has given."""
+    other sources do not make up for, `withdraws` a set without keys, `kept` an answer that a
+    cache has given."""
 
     text: str
     sentence: str = ""
     fatal: bool = False
-    unreadable: bool = False
+    withdraws: bool = False
     kept: bool = False
 
 
@@ -124,9 +126,10 @@ class KeyFile:
         if failure is not None:
             scope.warn(f"auth_jwt: {failure.text}")
 
-    def read(self, scope: Scope) -> Failure | None:
-        """Reads the file with the configuration; what is wrong with it, None if nothing is."""
-        self.statement = self.statement or scope.statement
+    def read(self, scope: Scope, statement: Statement | None = None) -> Failure | None:
+        """Reads the file with the configuration; what is wrong with it, None if nothing is.
+        Errors name the statement, or else the one that is being read."""
+        self.statement = self.statement or statement or scope.statement
         self._look(time.time(), scope.warn, scope.warn)
         return self._keys if isinstance(self._keys, Failure) else None
 
@@ -196,14 +199,19 @@ class KeyRequest:
     If the answer cannot depend on the request, requests share it: one fetches, the others
     wait, and it is used for `cache` seconds (auth_jwt_key_cache).  Without that it is found
     out whether they can share, and if so it is used for `LOOK` seconds.
+
+    Shared keys outlast a location that fails: until `stale` seconds after the last good answer
+    (pyngx_jwt_keys_stale) requests use them, and only wait `PATIENCE` seconds for newer ones, or
+    not at all once a fetch has failed.  Fetches then go on beside the requests, ever more seldom.
     """
 
     __slots__ = (
         "_args",
+        "_failures",
         "_fetching",
         "_form",
         "_good",
-        "_is_bad",
+        "_good_until",
         "_keys",
         "_lifetime",
         "_location",
@@ -212,31 +220,44 @@ class KeyRequest:
         "_sets",
         "_shared",
         "_since",
+        "_stale",
         "_uri",
         "key",
         "place",
         "until",
     )
 
-    def __init__(self, uri: str, cache: float, sets: KeySets, form: KeyForm = JWKS) -> None:
+    def __init__(
+        self, uri: str, cache: float, stale: float, sets: KeySets, form: KeyForm = JWKS
+    ) -> None:
         self._uri, _, self._args = uri.partition("?")
         self.key = (uri, form.name)  # in r.contexts: what this was answered for the request
         self.place = f'key request "{self._uri}"'
         self._sets, self._form = sets, form
-        self._lifetime = cache or LOOK
+        self._lifetime, self._stale = cache or LOOK, stale
         self._shared = True if cache else None  # None: not known yet
         self._location: Location | None = None  # the one by which it is shared
         self._keys: Keys = NOTHING
         self._since = self.until = 0.0
-        self._good: tuple[KeySet, float] | None = None  # the last keys, and until when they may do
-        self._is_bad = False  # whether they have outlived an answer
+        self._good: KeySet | None = None  # the last keys
+        self._good_until = 0.0
+        self._failures = 0  # fetches since then that have failed, or take long
         self._refreshed = 0.0
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
     def current(self, r: Request, now: float) -> Keys | None:
-        """What is at hand, None if it has to be fetched."""
-        return self._keys if self._since <= now < self.until else None
+        """The keys that are at hand, None if they have to be fetched."""
+        if self._since <= now < self.until:
+            return self._keys
+        if self._failures and (keys := self._last(now)):
+            self._start(r)
+            return keys
+        return None
+
+    def _last(self, now: float) -> KeySet | None:
+        """The last keys, as long as they may be used."""
+        return self._good if now < self._good_until else None
 
     def stand_in(self, octets: bytes | None) -> None:
         """From now on this is what the location answered, where it cannot be asked; None: a set
@@ -247,8 +268,12 @@ class KeyRequest:
         self._since, self.until = -math.inf, math.inf
 
     def may_refresh(self, now: float) -> bool:
-        """Whether it is time to ask past caches, or that is being done."""
-        return self._refreshing is not None or not 0 <= now - self._refreshed < REFRESH
+        """Whether it is time to ask past caches, or that is being done.  A location that has
+        just failed is not asked again."""
+        if self._refreshing is not None:
+            return True
+        has_failed = isinstance(self._keys, Failure) and self._since <= now < self.until
+        return not has_failed and not 0 <= now - self._refreshed < REFRESH
 
     async def fetch(self, r: Request) -> Keys:
         """The location's answer."""
@@ -256,10 +281,20 @@ class KeyRequest:
             self._location = shared_location(r, self._uri, self._args)
             self._shared = self._location is not None
         if self._shared:
-            if self._fetching is None:  # a task of its own: others wait for it even if r is gone
-                self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
-            await asyncio.shield(self._fetching)
+            task, last = self._start(r), self._last(time.time())
+            await asyncio.wait([task], timeout=None if last is None else PATIENCE)
+            if not task.done():
+                assert last is not None
+                self._fall_back(r, f"{self.place} takes more than {PATIENCE:g} seconds")
+                return last
+            task.result()
         return self._keys if self._shared else await self._ask_well(r)
+
+    def _start(self, r: Request) -> asyncio.Task[None]:
+        """A fetch, in a task of its own: others wait for it even if `r` is gone."""
+        if self._fetching is None:
+            self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
+        return self._fetching
 
     async def refresh(self, r: Request) -> Keys:
         """The answer of the location's upstream, whatever a cache holds.  What is at hand
@@ -299,18 +334,28 @@ class KeyRequest:
         self._keys, self._since, self.until = keys, now, now + seconds
 
     def _accept(self, key_set: KeySet) -> None:
-        self._good, self._is_bad = (key_set, time.time() + max(self._lifetime, GRACE)), False
+        self._good, self._failures = key_set, 0
+        self._good_until = time.time() + max(self._lifetime, self._stale)
         self._keep(key_set, self._lifetime)
 
     def _fail(self, r: Request, failure: Failure) -> None:
-        """What cannot be read withdraws no keys: the last ones may do for a while."""
-        if self._good is None or not failure.unreadable or time.time() >= self._good[1]:
+        """Only a set without keys withdraws the last ones at once."""
+        now = time.time()
+        if failure.withdraws:
+            self._good = None
+        last = self._last(now)
+        if last is None:
+            self._failures = 0
             self._keep(failure, LOOK)
             return
-        if not self._is_bad:
-            self._is_bad = True
-            r.log(Severity.ERR, f"auth_jwt: {failure.text}; the last keys are still used")
-        self._keep(self._good[0], LOOK)
+        self._fall_back(r, failure.text)
+        self._keep(last, min(retry_delay(self._failures), self._good_until - now))
+
+    def _fall_back(self, r: Request, reason: str) -> None:
+        """Counts a fetch that fails or takes long; the first one is logged."""
+        if not self._failures:
+            r.log(Severity.ERR, f"auth_jwt: {reason}; the last keys are still used")
+        self._failures += 1
 
     async def _ask_well(self, r: Request) -> Keys:
         """The location's answer; if a cache gives one that is of no use, that of its upstream."""
@@ -351,7 +396,7 @@ class KeyRequest:
             self._shared = False
         place, sink = self.place, sub.sink
         assert isinstance(sink, Kept)
-        sentence, is_ok = self._sentence, sub.status == 200
+        sentence = self._sentence
         if reason := _fault(sub, sink, self._sets.limits.set_size):
             coding = sub.sent_header("content-encoding")
             if coding:
@@ -359,13 +404,15 @@ class KeyRequest:
                 returned = f"{what} subrequest returned compressed response"
                 sentence = f"{returned} (Content-Encoding: {coding}), rejecting"
             text = f"{place} failed: {reason}"
-            return Failure(text, sentence, bool(coding), is_ok, is_ok and sub.cached)
+            is_kept = sub.status == 200 and sub.cached
+            return Failure(text, sentence, fatal=bool(coding), kept=is_kept)
         try:
             report: Report = lambda text: r.log(Severity.WARN, text)  # noqa: E731
             return self._sets.parse(sink.body, self._form, place, report)
         except KeySetError as error:
-            unreadable = not isinstance(error, NoUsableKey)
-            return Failure(f"{place} failed: {error}", sentence, False, unreadable, sub.cached)
+            is_empty = isinstance(error, NoUsableKey)
+            text = f"{place} failed: {error}"
+            return Failure(text, sentence, withdraws=is_empty, kept=sub.cached)
 
 
 def _fault(sub: Request, sink: Kept, most: int) -> str:
@@ -379,6 +426,13 @@ def _fault(sub: Request, sink: Kept, most: int) -> str:
     if coding := sub.sent_header("content-encoding"):
         return f'content coding "{coding}"'
     return ""
+
+
+def retry_delay(failures: int) -> float:
+    """Seconds until the next fetch after so many failures in a row: each time about twice as
+    long, and random, so that workers do not ask at the same time."""
+    longest = min(LOOK * 2 ** min(failures - 1, 16), RETRY)
+    return random.uniform(longest / 2, longest)
 
 
 class FixedKeys:
@@ -406,7 +460,7 @@ class Sources:
     def __init__(self) -> None:
         self.sets = KeySets()
         self._files: dict[tuple[str, str], KeyFile] = {}
-        self._requests: dict[tuple[int, str, float, str], KeyRequest] = {}
+        self._requests: dict[tuple[int, str, float, float, str], KeyRequest] = {}
 
     def file(self, path: str, form: KeyForm = JWKS) -> KeyFile:
         """The file of this full path."""
@@ -417,7 +471,9 @@ class Sources:
         """Those with keys in them."""
         return [file for file in self._files.values() if file.key_set is not None]
 
-    def request(self, server: int, uri: str, cache: float, form: KeyForm = JWKS) -> KeyRequest:
-        """What answers this URI in a server."""
-        key = (server, uri, cache, form.name)
-        return self._requests.setdefault(key, KeyRequest(uri, cache, self.sets, form))
+    def request(
+        self, server: int, uri: str, cache: float, stale: float, form: KeyForm = JWKS
+    ) -> KeyRequest:
+        """The location of this URI in a server."""
+        key = (server, uri, cache, stale, form.name)
+        return self._requests.setdefault(key, KeyRequest(uri, cache, stale, self.sets, form))

@@ -151,7 +151,8 @@ class KjdevConf(TokenConf):
         """Fetches keys with a subrequest to the URI, as a JWK Set or, with "keyval", as a JSON
         object of key IDs and PEM keys.  Keys from all sources are used together.  Unlike in the
         module, the status must be 200, requests share a response for a second if it cannot depend
-        on the client, and an unknown "kid" triggers a refresh."""
+        on the client, and a token that no current key verifies triggers
+        a refresh."""
         kind = _form("auth_jwt_key_request", uri, form)
         self._add("key_requests", KeyName(Template(uri), kind))
 

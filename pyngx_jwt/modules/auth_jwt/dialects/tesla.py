@@ -339,7 +339,7 @@ def _keyfile(path: str, level: Level) -> FindSource:
     if empty:
         raise _error(level, f'invalid public key file size of 0: "{path}"')
     find = from_file(full, PEM, level.scope)
-    if failure := find_file(find).read(level.scope):
+    if failure := find_file(find).read(level.scope, level.statement):
         raise _error(level, failure.text)
     return find
 
