@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.main import main
 from ..core.module import AnyModule
 from .access import access
+from .addition import addition
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
@@ -41,6 +42,7 @@ from .split_clients import split_clients
 from .ssl import ssl
 from .static import static
 from .stub_status import stub_status
+from .sub import sub
 from .try_files import try_files
 from .upstream import upstream
 
@@ -81,6 +83,8 @@ MODULES: tuple[AnyModule, ...] = (
     range_,
     gzip,
     charset,
+    sub,
+    addition,
     gunzip,
     headers,
     headers_more,
