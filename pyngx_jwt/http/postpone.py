@@ -7,23 +7,26 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .request import Request
+from .request import Request, Sink
 from .response import BodyFilter
 from .subrequest import subrequest
 
 Step = Callable[[], None]
+Stub = Callable[[Request, Sink], None]
 MAX_HELD = 65536  # bytes of a subrequest that wait for their turn
+SMALL = 1460  # bytes of output that are not worth being sent alone
 
 
 class Part:
     """The sink of a subrequest whose response is a part of its parent's body.
 
-    With `stub`, an empty or failed response is replaced."""
+    `stub` writes what replaces an empty or failed response, and ends the part."""
 
     tunnel = None
 
-    def __init__(self, whole: Postponed, stub: bytes | None = None) -> None:
+    def __init__(self, whole: Postponed, stub: Stub | None = None) -> None:
         self._whole, self._stub = whole, stub
+        self._r: Request | None = None
         self._held: list[bytes] = []
         self._size = 0
         self._has_turn = self._drops = False
@@ -39,6 +42,7 @@ class Part:
         """Subrequests do not read the client's body."""
 
     def header(self, r: Request) -> None:
+        self._r = r
         self._drops = self._stub is not None and r.err_status >= 300
 
     def write(self, data: bytes) -> None:
@@ -63,10 +67,11 @@ class Part:
         await self._whole.sink.drain()
 
     def end(self) -> None:
-        if self._is_empty and self._stub is not None:
-            self._drops = False
-            self.write(self._stub)
-        self.done.set()
+        stub, self._stub, self._drops = self._stub, None, False
+        if stub is not None and self._r is not None and self._is_empty:
+            stub(self._r, self)
+        else:
+            self.done.set()
 
     def whole(self, r: Request, data: bytes) -> None:
         self.header(r)
@@ -96,13 +101,14 @@ class Postponed:
 
     tunnel = None
 
-    def __init__(self, r: Request) -> None:
-        self.r, self.sink = r, r.sink
+    def __init__(self, r: Request, sink: Sink) -> None:
+        self.r, self.sink = r, sink
         self.filters: tuple[BodyFilter, ...] = ()  # of the body with all its parts
         self._queue: deque[Item] = deque()
         self._driver: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._has_ended = False
+        self._has_header = self._has_ended = self._was_aborted = False
+        self._small = bytearray()
 
     @property
     def paused(self) -> bool:
@@ -112,7 +118,7 @@ class Postponed:
         self.sink.send_continue()
 
     def header(self, r: Request) -> None:
-        self.sink.header(r)
+        self._has_header = True
 
     def write(self, data: bytes) -> None:
         if self._queue:
@@ -124,11 +130,25 @@ class Postponed:
         """Sends data whose turn it is."""
         for body_filter in self.filters:
             data = body_filter.feed(data)
-        if data:
-            self.sink.write(data)
+        self._emit(data)
+
+    def _emit(self, data: bytes) -> None:
+        """Holds back the header and a small amount, as nginx does with "postpone_output"."""
+        self._small += data
+        if len(self._small) >= SMALL or self.r.unbuffered:
+            self._write_small()
+
+    def _write_small(self) -> None:
+        if self._has_header:
+            self._has_header = False
+            self.sink.header(self.r)
+        if self._small:
+            self.sink.write(bytes(self._small))
+            self._small.clear()
 
     def flush(self) -> None:
         if not self._queue:
+            self._write_small()
             self.sink.flush()
 
     def hint(self, fields: list[tuple[str, str]]) -> None:
@@ -154,7 +174,7 @@ class Postponed:
         for task in self._tasks:
             task.cancel()
         self._queue.clear()
-        self._has_ended = False
+        self._was_aborted = True
         self.sink.abort()
 
     def _end(self) -> None:
@@ -163,14 +183,14 @@ class Postponed:
                 data = body_filter.end()
                 for later in self.filters[position + 1 :]:
                     data = later.feed(data)
-                if data:
-                    self.sink.write(data)
+                self._emit(data)
+        self._write_small()
         self.sink.end()
 
     # -- subrequests ---------------------------------------------------------------------
 
     def include(
-        self, uri: str, args: str = "", *, stub: bytes | None = None, **options: Any
+        self, uri: str, args: str = "", *, stub: Stub | None = None, **options: Any
     ) -> Part:
         """Starts a subrequest; its output comes after what has been written so far."""
         part = Part(self, stub)
@@ -210,7 +230,7 @@ class Postponed:
             while self._queue:
                 await self._advance(self._queue[0])
             self._driver = None
-            if self._has_ended:
+            if self._has_ended and not self._was_aborted:
                 self._end()
         except ConnectionResetError:
             self.abort()
@@ -221,6 +241,8 @@ class Postponed:
             await item.done.wait()
         elif isinstance(item, asyncio.Event):
             await item.wait()
+        if self._was_aborted:
+            return
         self._queue.popleft()
         if isinstance(item, bytes):
             self.put(item)
@@ -236,6 +258,6 @@ def postpone(r: Request) -> Postponed:
     """Makes room for the output of subrequests in a response; to be called by header filters,
     before what is sent is compressed."""
     if r.postponed is None:
-        r.sink = r.postponed = Postponed(r)
+        r.sink = r.postponed = Postponed(r, r.sink)
     postponed: Postponed = r.postponed
     return postponed

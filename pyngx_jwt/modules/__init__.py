@@ -39,6 +39,7 @@ from .rewrite import rewrite
 from .scgi import scgi
 from .set_misc import set_misc
 from .split_clients import split_clients
+from .ssi import ssi
 from .ssl import ssl
 from .static import static
 from .stub_status import stub_status
@@ -82,6 +83,7 @@ MODULES: tuple[AnyModule, ...] = (
     *JWT_MODULES,
     range_,
     gzip,
+    ssi,
     charset,
     sub,
     addition,

@@ -12,6 +12,7 @@ from ..errors import ConfError
 from ..http.content_types import HTML, Types, add_types, has_type
 from ..http.level import Level
 from ..http.module import Module
+from ..http.names import ascii_lower
 from ..http.request import HeaderFilter, Request
 from ..http.template import Template, Text
 from .gzip_ok import change_length
@@ -34,7 +35,7 @@ class SubConf(Conf):
         pairs = vars(self).get("pairs", ())
         if len(pairs) == MOST:
             raise ConfError(f"number of search patterns exceeds {MOST}")
-        self.pairs = (*pairs, (Template(string.lower()), Template(replacement)))
+        self.pairs = (*pairs, (Template(ascii_lower(string)), Template(replacement)))
 
     @directive(EVERYWHERE, default="text/html", syntax="sub_filter_types mime-type ...")
     def sub_filter_types(self, mime_type: str, *more: str) -> None:
@@ -67,7 +68,7 @@ def replace_strings(conf: SubConf, level: Level) -> HeaderFilter | None:
     def filter_header(r: Request) -> None:
         if r.content_length == 0 or not has_type(r, types):
             return
-        found = [(string(r).lower().encode("latin-1"), text) for string, text in pairs]
+        found = [(string(r).encode("latin-1").lower(), text) for string, text in pairs]
         patterns = [Pattern(string, text) for string, text in found if string]
         if not patterns:
             return

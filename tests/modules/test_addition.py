@@ -75,7 +75,8 @@ def test_connections_stay_open(nginx: Nginx) -> None:
 
 def test_types(nginx: Nginx) -> None:
     nginx(f"""
-        location / {{ default_type x/y; add_before_body /before; addition_types x/y; return 200 x; }}
+        location / {{ default_type x/y; add_before_body /before; addition_types x/y;
+                      return 200 x; }}
         {TEXTS}
         """)
     nginx.exchange("> GET /\n< 200\n<\n< before-x")
@@ -96,6 +97,7 @@ def test_errors_and_upstreams(nginx: Nginx) -> None:
     nginx.exchange("> GET /\n< 200\n<\n< slowmainsorry")
 
 
+@pytest.mark.needs("http_gunzip_module")
 def test_with_gzip_and_sub_filter(nginx: Nginx) -> None:
     nginx(
         """

@@ -106,6 +106,7 @@ def test_inherited_if_the_level_has_none(nginx: Nginx) -> None:
     nginx.exchange("> GET /a\n< 200\n<\n< Xbc\n\n> GET /b\n< 200\n<\n< aYc")
 
 
+@pytest.mark.needs("http_gunzip_module")
 def test_with_gzip(nginx: Nginx) -> None:
     """What is compressed has been replaced already."""
     nginx(
