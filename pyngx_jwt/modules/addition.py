@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..conf.directive import EVERYWHERE, Conf, directive
+from ..conf.directive import Conf, directive
 from ..http.content_types import HTML, Types, add_types, has_type
+from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.module import Module
 from ..http.postpone import Postponed, postpone

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ..conf.directive import EVERYWHERE, Conf, directive, flag
+from ..conf.directive import Conf, directive, flag
 from ..errors import ConfError
 from ..http.content_types import HTML, Types, add_types, has_type
+from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.module import Module
 from ..http.names import ascii_lower

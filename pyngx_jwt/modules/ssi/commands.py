@@ -6,23 +6,43 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...http.escape import escape_html
-from ...http.postpone import Stub
-from ...http.request import Request
+from ...http.postpone import Postponed, Stub
+from ...http.request import Request, Sink
 from ...http.subrequest import Kept, subrequest
 from ...http.uri import escape_html as escape_url
 from ...http.uri import parse_unsafe_uri
+from ...http.variables import Variables
 from ...log import Severity
-from .values import SsiError, fail
-
-if TYPE_CHECKING:
-    from .module import Page
+from .values import SsiError, SsiValues, fail
 
 MOST_PARAMS = 16
 IF, ELSE = 1, 2  # what a conditional command stands after
 Params = dict[str, str]
+
+
+class Page(Protocol):
+    """What commands need of the page that they stand in."""
+
+    r: Request
+    variables: Variables
+    values: SsiValues
+    output: Postponed
+    encoding: str
+    time_format: str
+    error_message: str
+    shows: bool
+    has_chosen: bool
+    conditional: int
+    block: bytearray | None
+
+    def wait(self) -> None:
+        """Goes on when the subrequests so far are done."""
+
+    def write_stub(self, data: bytes, sub: Request, sink: Sink) -> None:
+        """Writes a block in place of the response of a subrequest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ...conf.directive import (
-    A_FLAG,
-    A_SIZE,
-    EVERYWHERE,
-    LOCATION_IF,
-    Conf,
-    accepted,
-    directive,
-    flag,
-    size,
-)
+from ...conf.directive import A_FLAG, A_SIZE, Conf, accepted, directive, flag, size
 from ...http.content_types import HTML, Types, add_types, has_type
+from ...http.contexts import EVERYWHERE, LOCATION_IF
 from ...http.level import Level
 from ...http.module import Module
 from ...http.postpone import Postponed, postpone
@@ -84,7 +75,7 @@ def date_gmt(r: Request) -> str:
 
 def _time_format(r: Request) -> str:
     page = r.contexts.get(KEY)
-    return page.time_format if isinstance(page, Page) else TIME_FORMAT
+    return page.time_format if isinstance(page, PageFilter) else TIME_FORMAT
 
 
 @ssi.header_filter
@@ -100,7 +91,7 @@ def process_page(conf: SsiConf, level: Level) -> HeaderFilter | None:
     def filter_header(r: Request) -> None:
         if r.content_length == 0 or not has_type(r, types):
             return
-        page = r.contexts[KEY] = Page(r, settings, variables, postpone(r))
+        page = r.contexts[KEY] = PageFilter(r, settings, variables, postpone(r))
         r.body_filters += (page,)
         if r.parent is not None:
             return
@@ -113,7 +104,7 @@ def process_page(conf: SsiConf, level: Level) -> HeaderFilter | None:
     return filter_header
 
 
-class Page:
+class PageFilter:
     """The body filter: a page with commands.  It writes to the response's sink by itself, as the
     output of subrequests stands between its own."""
 
@@ -144,7 +135,7 @@ class Page:
     def write_stub(self, data: bytes, sub: Request, sink: Sink) -> None:
         """Writes a block in place of the response of a subrequest."""
         output = Postponed(sub, sink)
-        Page(sub, self.conf, self.variables, output).feed(data)
+        PageFilter(sub, self.conf, self.variables, output).feed(data)
         output.end()
 
     def wait(self) -> None:
