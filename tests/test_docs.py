@@ -20,7 +20,7 @@ GENERATED = {*docs.pages()}
 # what a client gets, or who gets it, must not be among them.
 NOOPS = {
     *("worker_connections", "output_buffers", "resolver_timeout"),
-    *("ssl_session_timeout", "subrequest_output_buffer_size"),
+    *("ssi_ignore_recycled_buffers", "ssi_min_file_chunk", "ssl_session_timeout"),
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
     *("connection_pool_size", "debug_connection", "debug_points", "directio"),
     *("directio_alignment", "gunzip_buffers", "http2", "lock_file", "map_hash_bucket_size"),

@@ -39,6 +39,13 @@ def decode_base64(text: str) -> str | None:
     return base64.b64decode(text + "=" * (-len(text) % 4)).decode("latin-1")
 
 
+def decode_base64url(text: str) -> str | None:
+    """The same for the URL-safe alphabet (ngx_decode_base64url)."""
+    if "+" in text or "/" in text:
+        return None
+    return decode_base64(text.replace("-", "+").replace("_", "/"))
+
+
 def matches(password: str, kept: str) -> bool:
     """Whether a password is the one that a password file keeps (ngx_crypt).
 

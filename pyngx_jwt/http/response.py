@@ -51,6 +51,7 @@ class Response:
     expect_trailers = False
     trailers: tuple[tuple[str, str], ...] = ()
     body_filters: tuple[BodyFilter, ...] = ()
+    postponed: Any = None  # the Postponed sink, if subrequests are parts of the body
     cache_status: str | None = None
 
     def __init__(self) -> None:
@@ -58,6 +59,13 @@ class Response:
 
     def add_header(self, name: str, value: str) -> None:
         self.headers_out.append((name, value))
+
+    def filter_all(self, body_filter: BodyFilter) -> None:
+        """Adds a body filter for all that is sent, the output of subrequests included."""
+        if self.postponed is None:
+            self.body_filters += (body_filter,)
+        else:
+            self.postponed.filters += (body_filter,)
 
     def sent_header(self, name: str) -> str | None:
         """Values of a response header by its lower-case name, joined by ", "."""

@@ -9,7 +9,7 @@ from ..log import Severity
 from .body import KeptBody
 from .engine import log_request, run
 from .head import new_head
-from .request import AnswerTooBig, Location, Request, Server
+from .request import AnswerTooBig, Location, Request, Server, Sink
 
 MAX_DEPTH = 50
 
@@ -84,15 +84,17 @@ async def subrequest(
     passed: frozenset[str] | None = None,
     refresh: bool = False,
     asks_for_keys: bool = False,
+    sink: Sink | None = None,
 ) -> Request:
     """Runs `uri` as ngx_http_subrequest; the answer is in the returned request: status,
-    headers_out, and `sink`, a Kept, with at most `limit` bytes of body, none if `header_only`.
+    headers_out, and `sink`: the given one, or a Kept with at most `limit` bytes of body, none if
+    `header_only`.
 
     Without a body of its own it has the one that its main request has read, if any.  Of the
     client's fields only those `passed` (lower-case names; None: all) go to an upstream; as
     variables all can be had.  `refresh` asks caches on the way for a new answer;
     `asks_for_keys` says that tokens wait for this one, so that it must not wait for them."""
-    sub = Request(r.head, r.connection, Kept(limit), r.server)
+    sub = Request(r.head, r.connection, sink or Kept(limit), r.server)
     sub.parent, sub.root = r, r.main
     sub.method, sub.header_only = method, header_only
     sub.http_version = r.http_version

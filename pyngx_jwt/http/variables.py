@@ -129,7 +129,8 @@ class Variables:
         if name in self.builtin:
             raise ConfError(f'the duplicate "{name}" variable')
         if name not in self.defined:
-            self.defined[name] = _stored(name, unset)
+            known = self._of_prefix(name)
+            self.defined[name] = _stored_or(name, known) if known else _stored(name, unset)
 
         def store(r: Request, value: str) -> None:
             r.variables[name] = value
@@ -163,10 +164,16 @@ class Variables:
             self.resolve(name)
         return self._unsettled_uses > before
 
-    def _made_of_prefix(self, name: str) -> Getter:
+    def _of_prefix(self, name: str) -> Getter | None:
         for prefix, factory in self.prefixes.items():
             if name.startswith(prefix):
                 return factory(name[len(prefix) :])
+        return None
+
+    def _made_of_prefix(self, name: str) -> Getter:
+        get = self._of_prefix(name)
+        if get is not None:
+            return get
         raise ConfError(f'unknown "{name}" variable').nowhere()
 
 
@@ -217,6 +224,16 @@ def _stored(name: str, unset: Unset | None) -> Getter:
             unset(r, name)
             return ""
         return value
+
+    return get
+
+
+def _stored_or(name: str, known: Getter) -> Getter:
+    """A variable such as $http_x has the value of its family until one is stored."""
+
+    def get(r: Request) -> str | None:
+        value = r.variables.get(name)
+        return known(r) if value is None else value
 
     return get
 

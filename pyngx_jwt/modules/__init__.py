@@ -5,10 +5,12 @@ from __future__ import annotations
 from ..core.main import main
 from ..core.module import AnyModule
 from .access import access
+from .addition import addition
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
 from .autoindex import autoindex
+from .browser import browser
 from .charset import charset
 from .core import core
 from .core_variables import core_variables
@@ -31,18 +33,23 @@ from .mirror import mirror
 from .missing import missing
 from .not_modified import not_modified
 from .proxy import proxy
+from .random_index import random_index
 from .range import range_
 from .realip import realip
 from .referer import referer
 from .rewrite import rewrite
 from .scgi import scgi
+from .secure_link import secure_link
 from .set_misc import set_misc
 from .split_clients import split_clients
+from .ssi import ssi
 from .ssl import ssl
 from .static import static
 from .stub_status import stub_status
+from .sub import sub
 from .try_files import try_files
 from .upstream import upstream
+from .userid import userid
 
 MODULES: tuple[AnyModule, ...] = (
     main,
@@ -57,6 +64,7 @@ MODULES: tuple[AnyModule, ...] = (
     gzip_static,
     autoindex,
     index,
+    random_index,
     mirror,
     try_files,
     auth_request,
@@ -69,6 +77,8 @@ MODULES: tuple[AnyModule, ...] = (
     map_,
     split_clients,
     referer,
+    browser,
+    secure_link,
     headers_more_input,  # at the end of the rewrite phase
     rewrite,
     set_misc,
@@ -80,8 +90,12 @@ MODULES: tuple[AnyModule, ...] = (
     *JWT_MODULES,
     range_,
     gzip,
+    ssi,
     charset,
+    sub,
+    addition,
     gunzip,
+    userid,
     headers,
     headers_more,
     not_modified,

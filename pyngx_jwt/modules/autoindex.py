@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -17,10 +16,10 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.uri import escape_uri_component
-from ..log import Severity, errno_text
+from ..log import Severity
+from .files import opendir_failed
 
 METHODS = frozenset({"GET", "HEAD"})
-MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 WIDTH = 50  # characters of a name that are shown
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 TYPES = {"json": "application/json", "jsonp": "application/javascript", "xml": "text/xml"}
@@ -77,7 +76,7 @@ def list_directory(conf: AutoindexConf, level: Level) -> Handler | None:
         try:
             entries = read_directory(path.encode("latin-1"))
         except OSError as error:
-            return _failed(r, path, error)
+            return opendir_failed(r, path, error)
         return _send(r, conf, entries, callback)
 
     return handle
@@ -91,16 +90,6 @@ def _is_name(r: Request, callback: str) -> bool:
         r.log(Severity.INFO, f'client sent invalid callback name: "{callback}"')
         return False
     return True
-
-
-def _failed(r: Request, path: str, error: OSError) -> Status:
-    level, status = Severity.CRIT, 500
-    if error.errno in MISSING:
-        level, status = Severity.ERR, 404
-    elif error.errno == errno.EACCES:
-        level, status = Severity.ERR, 403
-    r.log(level, f'opendir() "{path}" failed {errno_text(error)}')
-    return status
 
 
 def read_directory(path: bytes) -> list[DirectoryEntry]:

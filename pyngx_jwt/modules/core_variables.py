@@ -13,6 +13,7 @@ from ..conf.directive import Conf
 from ..conf.values import parse_size
 from ..http.basic import credentials
 from ..http.body import KeptBody
+from ..http.cookies import cookie_of
 from ..http.date import iso8601, local_time
 from ..http.module import Module
 from ..http.request import Request
@@ -510,15 +511,4 @@ def find_argument(args: str, name: str) -> str | None:
 @prefix("cookie_")
 def cookie(name: str) -> Getter:
     """A cookie, in any case."""
-    return lambda r: find_cookie(r, name)
-
-
-def find_cookie(r: Request, name: str) -> str | None:
-    """The first cookie of that name, as ngx_http_parse_multi_header_lines."""
-    for field, text in r.headers_in:
-        if field.lower() == "cookie":
-            for pair in text.split(";"):
-                key, sign, value = pair.strip(" ").partition("=")
-                if sign and key.strip(" ").lower() == name:
-                    return value.strip(" ")
-    return None
+    return lambda r: cookie_of(r, name)

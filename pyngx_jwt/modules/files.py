@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -12,8 +13,9 @@ from ..http.contexts import EVERYWHERE
 from ..http.files import FileAccess, Symlinks, files_of
 from ..http.level import Level
 from ..http.module import Module
-from ..http.request import Request
+from ..http.request import Request, Status
 from ..http.template import Template
+from ..log import Severity, errno_text
 
 
 class FilesConf(Conf):
@@ -64,6 +66,17 @@ def describe_file(r: Request, info: os.stat_result, has_etag: bool) -> None:
     if not r.content_type:
         r.content_type = r.location.content_type_of(r.uri)
     r.allow_ranges = True
+
+
+def opendir_failed(r: Request, path: str, error: OSError) -> Status:
+    """Logs why a directory cannot be read; returns the code of the response."""
+    level, status = Severity.CRIT, 500
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+        level, status = Severity.ERR, 404
+    elif error.errno == errno.EACCES:
+        level, status = Severity.ERR, 403
+    r.log(level, f'opendir() "{path}" failed {errno_text(error)}')
+    return status
 
 
 def check_cache_words(

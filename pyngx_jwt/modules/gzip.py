@@ -132,7 +132,7 @@ def compress(conf: GzipConf, level: Level) -> HeaderFilter | None:
         if not ok(r):
             return
         deflate = r.contexts[KEY] = Deflate(r, conf)
-        r.body_filters += (deflate,)
+        r.filter_all(deflate)
         r.content_encoding = "gzip"
         r.headers_out.append(("Content-Encoding", "gzip"))
         change_length(r)

@@ -21,7 +21,7 @@ from ..conf.directive import Conf, directive, flag
 from ..conf.directive import slot as value_slot
 from ..conf.values import parse_number
 from ..errors import ConfError
-from ..http.basic import decode_base64
+from ..http.basic import decode_base64, decode_base64url
 from ..http.contexts import HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from ..http.module import Module
 from ..http.request import Request
@@ -284,13 +284,6 @@ def escape_component(text: str) -> str:
 
 def _encode_base64url(text: str) -> str:
     return base64.urlsafe_b64encode(_octets(text)).decode().rstrip("=")
-
-
-def decode_base64url(text: str) -> str | None:
-    """None if there are invalid characters (ngx_decode_base64url)."""
-    if "+" in text or "/" in text:
-        return None
-    return decode_base64(text.replace("-", "+").replace("_", "/"))
 
 
 def _decode_hex(text: str) -> str | None:

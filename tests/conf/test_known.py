@@ -79,11 +79,11 @@ def test_what_sounds_like_a_guard_is_one() -> None:
     [
         ("fastcgi_temp_path", ("x",), Class.TUNING),
         ("fastcgi_pass", ("x",), Class.HANDLER),
-        ("sub_filter", ("a", "b"), Class.EFFECT),
+        ("slice", ("1m",), Class.EFFECT),
         ("ssl_reject_handshake", ("on",), Class.GUARD),
         ("ssl_reject_handshake", ("off",), Class.TUNING),
         ("ssl_reject_handshake", ("off", "off"), Class.GUARD),
-        ("secure_link", ("off",), Class.GUARD),
+        ("access_by_lua_file", ("off",), Class.GUARD),
         ("unheard_of", (), Class.GUARD),
     ],
 )

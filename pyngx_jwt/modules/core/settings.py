@@ -320,10 +320,12 @@ class CoreSettings(Conf):
         "shows the build name as well.",
         syntax="on | off | build",
     )
-    subrequest_output_buffer_size = accepted(
+    subrequest_output_buffer_size = size(
+        4096,
         EVERYWHERE,
-        "the size depends on the module that makes the subrequest",
-        like=size(4096, HTTP, "", shown="4k|8k"),
+        "Sets the maximum size of a subrequest's response that is stored in memory, such as that "
+        'of the SSI command "include" with "set". The other modules have limits of their own.',
+        shown="4k|8k",
     )
     tcp_nodelay = accepted(EVERYWHERE, "it is always on", like=flag(True, HTTP, ""))
     tcp_nopush = accepted(

@@ -21,7 +21,7 @@ location / {
 \tsatisfy any; allow 10.0.0.0/8; # é
     auth_jwt "é,:%"; auth_jwt_key_file keys/jwks.json;
     nope;
-    sub_filter a b;
+    subs_filter a b;
 }
 """
 
