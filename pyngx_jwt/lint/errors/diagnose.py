@@ -44,6 +44,7 @@ _LEFT_OUT = {
 }
 _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "(ssl_certificate|events)'
+    r"|^JWT: key not set$"
 )
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
 _NOT_LOADED = re.compile(r"directive failed to load")

@@ -114,7 +114,7 @@ def key_sources(conf: Configuration) -> list[KeySource]:
     """The files and directives with keys, each once, in the order of their use."""
     described: dict[Source, KeySource] = {}
     for block in conf.answering:
-        if block.auth.wanted:
+        if block.auth.wanted and not block.has_failed(*NAMES):
             for source in sources_of(block):
                 if isinstance(source, KeyRequest):
                     continue

@@ -3,6 +3,7 @@ taken down, and every statement kept."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...compile import read, scope_of
@@ -85,9 +86,22 @@ class Analysis:
         """Whether a file that the configuration includes could not be read."""
         return bool(self.collector.unread)
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether is_partial_at() is true of any level."""
+        return self.is_partial or bool(self.collector.wrong)
+
+    def failed_at(self, level: ConfBlock | None) -> Iterator[Statement]:
+        """The statements with errors on a level and on those around it."""
+        while level is not None:
+            yield from self.collector.wrong.get(level, ())
+            level = level.outer
+
     def is_partial_at(self, level: ConfBlock | None) -> bool:
-        """Whether such a file could say something of a level: an "include" of its own, or of a
-        level around it."""
+        """Whether it is not known all that is said of a level: in a file that could not be read,
+        or by a directive on access that has an error; on the level or on those around it."""
+        if any(statement.name.startswith("auth_") for statement in self.failed_at(level)):
+            return True
         while level is not None:
             if level in self.collector.unread:
                 return True

@@ -47,6 +47,7 @@ class Collector(LoadWatch):
         self.includes: list[tuple[Statement, str]] = []
         self.unread: dict[ConfBlock | None, list[Statement]] = {}
         self.unread_entries: set[Statement] = set()
+        self.wrong: dict[ConfBlock, list[Statement]] = {}
         self._foreign: Foreign | None = None
 
     def begin(self, scope: Scope, files: ConfFiles) -> None:
@@ -74,6 +75,8 @@ class Collector(LoadWatch):
     ) -> None:
         if isinstance(error, ConfError):
             self.troubles.append(Trouble(error, level, statement))
+            if statement is not None and level is not None:
+                self.wrong.setdefault(level, []).append(statement)
             if statement is not None and is_absent(str(error.args[0])):
                 self._missed(statement, level)
         elif not self.troubles:
