@@ -44,7 +44,7 @@ from .core import CoreConf
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down"})
 ALL = WEIGHTS | {"backup"}
-MISSING = frozenset({"resolve", "service", "route", "drain"})  # nginx has them, we do not
+MISSING = frozenset({"resolve", "service", "route", "drain", "slow_start"})  # nginx has them, we do not
 
 
 class Method(NamedTuple):

@@ -29,6 +29,7 @@ from .collect import Collector, Trouble
 from .files import InputFiles, directory_of
 from .machine import Machine
 from .target import TargetServer
+from .templates import Templates
 from .texts import Texts
 
 
@@ -43,7 +44,7 @@ class Recorded(ConfFiles):
 
     def read(self, path: str) -> Source:
         source = self._files.read(path)
-        self._texts.add(path, source.text)
+        self._texts.add(path, self._files.templates.originals.get(path, source.text))
         return source
 
     def expand(self, pattern: str, folder: str) -> list[str]:
@@ -65,6 +66,7 @@ class Analysis:
     texts: Texts
     choice: DialectChoice
     machine: Machine
+    templates: Templates
     by_name: dict[str, list[tuple[ConfBlock, Statement]]] = field(default_factory=dict)
     by_statement: dict[Statement, ConfBlock] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
@@ -135,7 +137,7 @@ def analyse(options: Options, files: InputFiles, target: TargetServer) -> Analys
             collector.failed(error, None)
         else:
             _finish(root, scope, collector, files.machine)
-    return Analysis(options, root, scope, collector, texts, choice, files.machine)
+    return Analysis(options, root, scope, collector, texts, choice, files.machine, files.templates)
 
 
 def _choose(options: Options, files: ConfFiles, collector: Collector) -> DialectChoice:
