@@ -89,9 +89,13 @@ class Rule:
 
     def _may_be_elsewhere(self, hit: Hit, conf: Configuration) -> bool:
         analysis = conf.analysis
-        if not (self.missing and analysis.is_partial) or isinstance(hit.where, Spot):
+        if not (self.missing and analysis.is_unsure) or isinstance(hit.where, Spot):
             return False
-        return analysis.is_partial_at(analysis.level_of(hit.where))
+        level = analysis.level_of(hit.where)
+        text = f"{hit.message} {hit.hint}"
+        return analysis.is_partial_at(level) or any(
+            f'"{statement.name}' in text for statement in analysis.failed_at(level)
+        )
 
     @property
     def page(self) -> str:

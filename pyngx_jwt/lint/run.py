@@ -7,6 +7,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import repeat
 
 from ..conf.hosts import no_network
 from ..conf.parse import Statement
@@ -32,7 +33,7 @@ def lint(inputs: Inputs, settings: LintSettings) -> Report:
     for configuration in inputs.configurations(report.files):
         _lint_one(configuration, settings, report)
     for path in inputs.paths_read:
-        if inputs.is_foreign(path) and path not in report.files:
+        if inputs.is_foreign(path) and path not in report.files and not inputs.is_skipped(path):
             text = "nothing in it is a directive of nginx, it was not read"
             report.findings.append(Finding(NOT_READ, Severity.WARN, Spot(path, 1, 1), text))
     report.findings = _numbered(sorted(set(report.findings), key=_order))
@@ -50,6 +51,7 @@ def _lint_one(configuration: Input, settings: LintSettings, report: Report) -> N
             if settings.wants(rule.name):
                 findings += _run(rule, conf, report)
     findings = [f for f in findings if not f.file.endswith(FRAME) and _is_wanted(f, configuration)]
+    findings = [f for f in map(_restored, findings, repeat(analysis)) if f is not None]
     findings = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in findings]
     kept, silenced = suppress.apply(findings, analysis, settings, configuration.only)
     report.suppressed += silenced
@@ -88,6 +90,22 @@ def _spot(where: Statement | Spot, word: int | None, texts: Texts) -> Spot:
 
 def _is_wanted(finding: Finding, configuration: Input) -> bool:
     return not configuration.only or finding.file in configuration.only
+
+
+def _restored(finding: Finding, analysis: Analysis) -> Finding | None:
+    """With placeholders of templates instead of what was read for them; None if it is about the
+    latter."""
+    templates, spot = analysis.templates, finding.spot
+    if spot.file not in templates.originals or not spot.line:
+        return finding
+    start, end = analysis.texts.offsets(spot)
+    about_keys = analysis.texts.by_path[spot.file].startswith("auth_jwt", start)
+    if templates.has_placeholder(spot.file, start, end) and (
+        finding.is_error or finding.rule == diagnose.ABSENT or about_keys
+    ):
+        return None
+    message, hint = templates.restore(finding.message), templates.restore(finding.hint)
+    return replace(finding, message=message, hint=hint)
 
 
 def _order(finding: Finding) -> tuple[Spot, str, str]:

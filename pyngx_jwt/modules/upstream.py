@@ -44,7 +44,8 @@ from .core import CoreConf
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down"})
 ALL = WEIGHTS | {"backup"}
-MISSING = frozenset({"resolve", "service", "route", "drain"})  # nginx has them, we do not
+# Parameters that nginx or NGINX Plus has, and pyngx has not.
+MISSING = frozenset({"resolve", "service", "route", "drain", "slow_start"})
 
 
 class Method(NamedTuple):

@@ -186,7 +186,7 @@ KEYS = 'location /a { auth_jwt "x"; auth_jwt_key_request /keys; proxy_pass http:
         (
             "upstream-has-open-door",
             'location /a { auth_jwt "x"; auth_jwt_key_file keys/jwks.json; proxy_pass http://b; }'
-            "location /b { proxy_pass http://b; @ }",
+            "location ~ ^/b { proxy_pass http://b; @ }",
         ),
     ],
 )

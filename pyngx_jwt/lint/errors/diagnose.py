@@ -24,6 +24,7 @@ from .guess import hint_for, hint_for_absent, may_be_loaded
 
 NOT_RUN = "not-run-by-pyngx"
 ABSENT = "not-on-this-machine"
+EMPTY_UPSTREAM = "no servers are inside upstream"
 _RULES = (  # of the text of an error, the first that fits
     (r"exists in no JWT module|belongs to .*'s module", "phantom-directive"),
     (r"not supported|^pyngx does not|are not used, the system", NOT_RUN),
@@ -35,6 +36,7 @@ _RULES = (  # of the text of an error, the first that fits
     (r"duplicate|conflict|already", "duplicate"),
     (r"^unknown |is unknown$|^zero size|^no servers|^host not found", "unknown-name"),
     (r'^no "events"', "missing-block"),
+    (r"^pcre2_compile", "invalid-value"),
     (r"failed|cannot load|cannot be used", "unusable-file"),
     (r"invalid|must be|cannot have|no host|missing", "invalid-value"),
 )
@@ -44,9 +46,11 @@ _LEFT_OUT = {
 }
 _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "(ssl_certificate|events)'
+    r"|^JWT: key not set$"
 )
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
 _NOT_LOADED = re.compile(r"directive failed to load")
+_OF_PLUS = re.compile(r'^the "(slow_start=.*)" parameter of "server" is not supported$')
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
 ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), ABSENT, "invalid-configuration")))
 
@@ -54,15 +58,17 @@ ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), ABSENT, "inval
 def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Finding]:
     """What is wrong, each thing once; what a snippet refers to may be elsewhere, as may be what
     a configuration refers to of which a part is not on this machine."""
-    reported: set[tuple[str, Spot]] = set()
+    reported: set[tuple[str, Spot | str]] = set()
     for trouble, reason in _with_reasons(analysis.collector.troubles):
         if trouble.error.rule or _is_explained(trouble, analysis):
             continue
         finding = _finding(trouble, reason, analysis)
         if (is_snippet or analysis.is_partial) and _ELSEWHERE.search(finding.message):
             finding = replace(finding, severity=Severity.INFO, is_error=False)
-        if (finding.message, finding.spot) not in reported:
-            reported.add((finding.message, finding.spot))
+        is_of_block = finding.message == EMPTY_UPSTREAM  # said of it, and where it is used
+        key = finding.message, (trouble.error.place or "") if is_of_block else finding.spot
+        if key not in reported:
+            reported.add(key)
             yield finding
     for statement, module in analysis.collector.notes:
         kind = class_of(statement.name, statement.args)
@@ -87,15 +93,11 @@ def _with_reasons(troubles: list[Trouble]) -> Iterator[tuple[Trouble, str]]:
         if not trouble.is_warning or trouble.statement not in failed:
             yield trouble, reasons.get(trouble.statement, "")
         else:
-            reasons[trouble.statement] = _without_place(_text(trouble))
+            reasons[trouble.statement] = _text(trouble)
 
 
 def _text(trouble: Trouble) -> str:
     return str(trouble.error.args[0])
-
-
-def _without_place(text: str) -> str:
-    return _PLACE.sub("", text)
 
 
 def _is_explained(trouble: Trouble, analysis: Analysis) -> bool:
@@ -113,14 +115,18 @@ def _is_explained(trouble: Trouble, analysis: Analysis) -> bool:
             for around in _outward(level)
             for s in analysis.collector.statements.get(around, ())
         )
-    if message != "no servers are inside upstream":
+    if message != EMPTY_UPSTREAM:
         return variables.is_defined_elsewhere(trouble, analysis)
-    place = place_of(trouble.error.place)
+    places = (place_of(trouble.error.place), _place(trouble.statement))
     return any(
         level.statement is not None
-        and (level.statement.file, level.statement.line) in (place, _place(trouble.statement))
-        and any(statement.name == "state" for statement in statements)
-        for level, statements in analysis.collector.foreign_by_level.items()
+        and (level.statement.file, level.statement.line) in places
+        and any(statement.name == name for statement in statements)
+        for name, by_level in (
+            ("state", analysis.collector.foreign_by_level),
+            ("server", analysis.collector.wrong),
+        )
+        for level, statements in by_level.items()
     )
 
 
@@ -145,8 +151,8 @@ def reported_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
 
 def _finding(trouble: Trouble, reason: str, analysis: Analysis) -> Finding:
     message = analysis.machine.original(_text(trouble))
-    if trouble.is_warning:
-        message = _without_place(message)
+    if not analysis.collector.target.has_plus:
+        message = _OF_PLUS.sub(r'invalid parameter "\1"', message)
     spot, statement = _spot(trouble, message, analysis)
     message = variables.not_here(message) or message
     if is_absent(message) or is_absent(reason):
@@ -198,6 +204,10 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
         return _mark(message, entry, texts), entry
     if statement is not None and (not statement.opens or _is_about(message, statement)):
         return _mark(message, statement, texts), statement
+    if trouble.is_warning and trouble.level is not None:
+        own = search(message, trouble.level, analysis)
+        if own is not None and own[0] in analysis.collector.statements.get(trouble.level, ()):
+            return _mark(message, own[0], texts, own[1]), own[0]
     opening = trouble.level.statement if trouble.level is not None else None
     if opening is not None and (opening.file, opening.line) == (file, line):
         return _mark(message, opening, texts), opening

@@ -35,7 +35,7 @@ def hint_for(rule: str, message: str, trouble: Trouble, analysis: Analysis) -> s
         return f'perhaps a ";" is missing before "{swallowed}"'
     if message.endswith("directive is not allowed here"):
         return _contexts(statement, analysis)
-    if rule in ("wrong-arguments", "invalid-value"):
+    if rule in ("wrong-arguments", "invalid-value") and not message.startswith("pcre2_compile"):
         return _shape(statement, analysis)
     return _syntax(message)
 
@@ -135,6 +135,7 @@ def _contexts(statement: Statement, analysis: Analysis) -> str:
 
 def _shape(statement: Statement, analysis: Analysis) -> str:
     directives = _directives(statement, analysis)
+    directives = [d for d in directives if d.is_block == statement.opens]
     return f"its syntax is: {directives[0].syntax}" if directives else ""
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ...conf.parse import Statement
 from ...http.template import Template
+from ...modules.auth_request import AuthRequestConf
 from ..model.block import Block
-from .expression import names_in_condition
+from .doors import is_guard, notes_of
+from .expression import names_in, names_in_condition
 from .flow import flow_of
 
 REQUIRE = "auth_jwt_require"
@@ -36,6 +38,10 @@ def claims_looked_at(block: Block) -> set[str]:
     names = [name for text in texts for name in text.names]
     for around in block.outward():
         names += [name for one in around.given("if") for name in names_in_condition(one)]
+        for guard in filter(is_guard, notes_of(around)):  # which may look at all of them
+            names += [name for word in guard.args for name in names_in(word)] or ["jwt_claims"]
+    if block[AuthRequestConf].uri:
+        names.append("jwt_claims")
     behind = flow_of(block).influences(names, block)
     if behind & WHOLE:
         claims.add("*")

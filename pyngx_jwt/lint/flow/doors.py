@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from ...conf.known import ENTRY, Class, class_of, reason_of
 from ...conf.parse import Statement
+from ...http.module import Phase
 from ...modules.core import CoreConf
 from ..model.backends import backends_of
 from ..model.block import Block
 
 _DIRECTORY = "root "
+_RAW = "$request_uri"
 
 
 def is_open(block: Block) -> bool:
     """Whether every client is answered there without credentials of any kind."""
     location = block.level.location
-    if location is None or location.internal or block.auth.wanted or block.given("return"):
+    if location is None or location.internal or block.auth.wanted or block.is_left:
         return False
     return not is_guarded(block)
+
+
+def is_turned_off(block: Block) -> bool:
+    """Whether the configuration says so: tokens are required around, and "off" is here."""
+    return block.switch.args[:1] == ("off",)
 
 
 def is_guarded(block: Block) -> bool:
@@ -46,20 +53,31 @@ def contents_of(block: Block) -> frozenset[str]:
     backends = backends_of(block)
     if backends:
         return frozenset(backend.key for backend in backends)
-    passed = [s for s in notes_of(block) if passes(s)]
-    if passed:
-        return frozenset(f"{s.name} {s.args[:1]}" for s in passed)
+    handlers = [s for s in notes_of(block) if class_of(s.name) is Class.HANDLER]
+    if handlers:
+        return frozenset(f"{s.name} {s.args[:1]}" for s in handlers)
+    exclusive = block.level.handlers.get(Phase.CONTENT, ())
+    if len(exclusive) == 1:  # stub_status and the like; files have several
+        return frozenset({exclusive[0][0]})
     return frozenset({f"{_DIRECTORY}{block[CoreConf].root_path.text}"})
-
-
-def passes(statement: Statement) -> bool:
-    """Whether a directive that is not run would pass requests on."""
-    return class_of(statement.name) is Class.HANDLER and statement.name.endswith("_pass")
 
 
 def serves_files(block: Block) -> bool:
     """Whether it passes no requests on."""
     return all(content.startswith(_DIRECTORY) for content in contents_of(block))
+
+
+def leads_out(block: Block, other: Block) -> bool:
+    """Whether the application gets URIs of a prefix as clients write them, so that "/..;/" may
+    lead from there to another location."""
+    core, target = block[CoreConf], block.target
+    if not block.is_location or core.modifier not in ("", "^~") or target is None:
+        return False
+    if any(around.given("rewrite") for around in block.outward()):
+        return False
+    raw = not target.url.uri if target.url is not None else target.text.text.endswith(_RAW)
+    inside = other[CoreConf].name.startswith(core.name)
+    return raw and not (block.server is not other.server and inside)
 
 
 def is_same(one: Block, other: Block) -> bool:

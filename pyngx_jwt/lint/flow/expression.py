@@ -84,6 +84,35 @@ def condition(statement: Statement) -> Expression | None:
     return Expression(words[2], words[1].endswith("*"), names)
 
 
+class Terms(NamedTuple):
+    """The parts of an "if"; without an operator, it is whether the subject is empty or "0"."""
+
+    subject: str
+    operator: str = ""
+    value: str = ""
+
+
+def terms(statement: Statement) -> Terms:
+    """What an "if" compares."""
+    text = " ".join(statement.args).removeprefix("(").removesuffix(")")
+    return Terms(*(word.strip() for word in text.split(None, 2)))
+
+
+_CLEARTEXT = frozenset(
+    {
+        *(("$scheme", "=", "http"), ("$scheme", "!=", "https"), ("$server_port", "=", "80")),
+        *(("$https", "=", ""), ("$https", "!=", "on"), ("$server_port", "!=", "443")),
+        *(("$ssl_protocol", "=", ""), ("$http_x_forwarded_proto", "=", "http")),
+        ("$http_x_forwarded_proto", "!=", "https"),
+    }
+)
+
+
+def refuses_cleartext(condition: Block) -> bool:
+    """Whether an "if" is true of all connections without TLS, and answers their requests."""
+    return condition.is_left and terms(condition.statement) in _CLEARTEXT
+
+
 def template(text: str) -> Template | None:
     """A text with variables, None if it is not well-formed."""
     try:

@@ -58,6 +58,13 @@ def carriers(block: Block) -> frozenset[str]:
     return block.auth.conf.carriers or BEARER
 
 
+def is_from_client(block: Block) -> bool:
+    """Whether clients send the tokens themselves; otherwise another party has kept and checked
+    them, as the OpenID Connect client of NGINX Plus does in "keyval"."""
+    token = block.auth.token
+    return token is None or any(o.is_chosen for o in flow_of(block).origins(token, block))
+
+
 def field_of(variable: str) -> str:
     """The field that a variable is of, in lower case, "" if it is of none."""
     if variable.startswith("cookie_"):

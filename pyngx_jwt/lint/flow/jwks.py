@@ -12,6 +12,7 @@ from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.probe import falls_through, location_of
 from ..rule import Hit
+from .fields import passes_on
 
 REQUEST = "auth_jwt_key_request"
 
@@ -75,8 +76,12 @@ def proxied_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
 def nginx_key_locations(conf: Configuration) -> Iterator[KeyLocation]:
     """As proxied_key_locations(), none if only pyngx can run the configuration: it passes no
     field but "User-Agent" to key servers, and requests share what these answer."""
-    only_pyngx = conf.dialect.only_pyngx or not conf.analysis.collector.target.runs_all
-    return iter(()) if only_pyngx else proxied_key_locations(conf)
+    return iter(()) if conf.is_for_pyngx else proxied_key_locations(conf)
+
+
+def leaks(fetched: KeyLocation) -> list[str]:
+    """The fields with credentials of clients that the key server gets."""
+    return [n for n in ("Authorization", "Cookie") if passes_on(fetched.block, n.lower())]
 
 
 def _requesting(asking: Block, uri: str) -> Statement:

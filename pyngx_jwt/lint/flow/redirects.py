@@ -10,10 +10,10 @@ from ...http.contexts import LOCATION
 from ...modules.core import CoreConf, DeclaredErrorPage
 from ..model.block import Block
 from ..model.configuration import Configuration
+from ..model.leaving import LEAVING
 from ..model.probe import location_of
 
 DENIALS = frozenset({401, 403})
-LEAVING = ("http://", "https://", "$scheme")
 
 
 class InternalRedirect(NamedTuple):

@@ -18,7 +18,9 @@ from ...modules.access import AccessConf
 from ...modules.core import CoreConf
 from ...modules.proxy.conf import ProxyConf
 from ..read.analysis import Analysis
+from ..read.snippet import FRAME
 from .auth import Auth, auth_of
+from .leaving import answers_all, leaves
 
 C = TypeVar("C", bound=Conf)
 T = TypeVar("T")
@@ -124,6 +126,15 @@ class Block:
         """Whether it is the block of an "if"."""
         return bool(self.context & (LOCATION_IF | SERVER_IF))
 
+    def has_failed(self, *names: str) -> bool:
+        """Whether a statement of these names is wrong, here or in a block around it."""
+        return any(s.name in names for s in self.analysis.failed_at(self.level))
+
+    @property
+    def is_in_snippet(self) -> bool:
+        """Whether what includes the file is not known."""
+        return self.root.statement.file.endswith(FRAME)
+
     @property
     def is_incomplete(self) -> bool:
         """Whether a file that this block itself includes could not be read."""
@@ -219,7 +230,17 @@ class Block:
     @cached_property
     def target(self) -> PassTarget | None:
         """Where requests are passed to by this block itself, None if they are not."""
-        return self.gateway.target
+        return None if self.is_left else self.gateway.target
+
+    @cached_property
+    def is_left(self) -> bool:
+        """Whether no request stays here: "return" answers it, or a rewrite leads it on."""
+        if self.context & (SERVER | SERVER_IF):
+            return any(map(answers_all, self.given("return", "rewrite")))
+        if any(map(leaves, self.given("return", "rewrite"))):
+            return True
+        around = self.outer if self.context & (LOCATION_IF | LIMIT_EXCEPT) else None
+        return (around or self.server).is_left if self.outer is not None else False
 
     @cached_property
     def gateway(self) -> GatewayConf:

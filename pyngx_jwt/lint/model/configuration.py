@@ -29,6 +29,17 @@ class Configuration:
         return self.analysis.choice.dialect
 
     @property
+    def is_dialect_guessed(self) -> bool:
+        """Whether another dialect could be meant."""
+        choice = self.analysis.choice
+        return choice.ambiguous or not (choice.evidence or choice.pinned)
+
+    @property
+    def is_for_pyngx(self) -> bool:
+        """Whether nothing else can run it: by its dialect, or by --target."""
+        return self.dialect.only_pyngx or not self.analysis.collector.target.runs_all
+
+    @property
     def texts(self) -> Texts:
         return self.analysis.texts
 

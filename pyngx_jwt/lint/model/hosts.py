@@ -27,7 +27,8 @@ def listening(server: Block, text: str) -> Statement:
 
 
 def written_address(listen: Listen, statement: Statement) -> str:
-    """The address that a "listen" means; one of a host name has not been looked up."""
+    """The address that a "listen" means; as it is written if that is a name, which has not been
+    looked up, or a number that stands for a placeholder."""
     word = statement.args[0] if statement.name == "listen" else ""
     is_name = word[:1] != "[" and not word.startswith("unix:") and any(map(str.isalpha, word))
-    return word if is_name else listen.text
+    return word if is_name or word.startswith("0") else listen.text

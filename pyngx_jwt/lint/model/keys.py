@@ -33,7 +33,7 @@ Jwk = dict[str, Json]
 
 def is_covered(warning: str) -> bool:
     """Whether a rule about keys says the same as a warning."""
-    return _COVERED.match(re.sub(r" in \S+:\d+\Z", "", warning)) is not None
+    return _COVERED.match(warning) is not None
 
 
 @dataclass(eq=False)
@@ -114,7 +114,7 @@ def key_sources(conf: Configuration) -> list[KeySource]:
     """The files and directives with keys, each once, in the order of their use."""
     described: dict[Source, KeySource] = {}
     for block in conf.answering:
-        if block.auth.wanted:
+        if block.auth.wanted and not block.has_failed(*NAMES):
             for source in sources_of(block):
                 if isinstance(source, KeyRequest):
                     continue

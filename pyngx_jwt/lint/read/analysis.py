@@ -3,6 +3,7 @@ taken down, and every statement kept."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...compile import read, scope_of
@@ -28,6 +29,7 @@ from .collect import Collector, Trouble
 from .files import InputFiles, directory_of
 from .machine import Machine
 from .target import TargetServer
+from .templates import Templates
 from .texts import Texts
 
 
@@ -42,7 +44,7 @@ class Recorded(ConfFiles):
 
     def read(self, path: str) -> Source:
         source = self._files.read(path)
-        self._texts.add(path, source.text)
+        self._texts.add(path, self._files.templates.originals.get(path, source.text))
         return source
 
     def expand(self, pattern: str, folder: str) -> list[str]:
@@ -64,6 +66,7 @@ class Analysis:
     texts: Texts
     choice: DialectChoice
     machine: Machine
+    templates: Templates
     by_name: dict[str, list[tuple[ConfBlock, Statement]]] = field(default_factory=dict)
     by_statement: dict[Statement, ConfBlock] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
@@ -85,9 +88,22 @@ class Analysis:
         """Whether a file that the configuration includes could not be read."""
         return bool(self.collector.unread)
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether is_partial_at() is true of any level."""
+        return self.is_partial or bool(self.collector.wrong)
+
+    def failed_at(self, level: ConfBlock | None) -> Iterator[Statement]:
+        """The statements with errors on a level and on those around it."""
+        while level is not None:
+            yield from self.collector.wrong.get(level, ())
+            level = level.outer
+
     def is_partial_at(self, level: ConfBlock | None) -> bool:
-        """Whether such a file could say something of a level: an "include" of its own, or of a
-        level around it."""
+        """Whether it is not known all that is said of a level: in a file that could not be read,
+        or by a directive on access that has an error; on the level or on those around it."""
+        if any(statement.name.startswith("auth_") for statement in self.failed_at(level)):
+            return True
         while level is not None:
             if level in self.collector.unread:
                 return True
@@ -121,7 +137,7 @@ def analyse(options: Options, files: InputFiles, target: TargetServer) -> Analys
             collector.failed(error, None)
         else:
             _finish(root, scope, collector, files.machine)
-    return Analysis(options, root, scope, collector, texts, choice, files.machine)
+    return Analysis(options, root, scope, collector, texts, choice, files.machine, files.templates)
 
 
 def _choose(options: Options, files: ConfFiles, collector: Collector) -> DialectChoice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from ...errors import ConfError
 from .foreign import Foreign
 from .machine import is_absent, is_settled
 from .target import TargetServer
+
+_PLACE = re.compile(r" in ((?:(?! in ).)+):(\d+)\Z")
 
 
 class Trouble(NamedTuple):
@@ -47,6 +50,7 @@ class Collector(LoadWatch):
         self.includes: list[tuple[Statement, str]] = []
         self.unread: dict[ConfBlock | None, list[Statement]] = {}
         self.unread_entries: set[Statement] = set()
+        self.wrong: dict[ConfBlock, list[Statement]] = {}
         self._foreign: Foreign | None = None
 
     def begin(self, scope: Scope, files: ConfFiles) -> None:
@@ -74,6 +78,8 @@ class Collector(LoadWatch):
     ) -> None:
         if isinstance(error, ConfError):
             self.troubles.append(Trouble(error, level, statement))
+            if statement is not None and level is not None:
+                self.wrong.setdefault(level, []).append(statement)
             if statement is not None and is_absent(str(error.args[0])):
                 self._missed(statement, level)
         elif not self.troubles:
@@ -91,7 +97,24 @@ class Collector(LoadWatch):
         """A [warn] of the configuration, with nginx's place at its end."""
         current = scope()
         statement = current.statement if current is not None else None
-        self.troubles.append(Trouble(ConfError(text), None, statement, is_warning=True))
+        match = _PLACE.search(text)
+        error, level = ConfError(text[: match.start()] if match else text), None
+        if match is not None:
+            error.at(match[1], int(match[2]))
+            if statement is None or f'"{statement.name}"' not in text:
+                level = self._opened_at(match[1], int(match[2]), text)
+                statement = None if level is not None else statement
+        self.troubles.append(Trouble(error, level, statement, is_warning=True))
+
+    def _opened_at(self, file: str, line: int, text: str) -> ConfBlock | None:
+        """The block that begins in a line, and has a directive that a text names; the innermost
+        if there are several."""
+        for level in reversed(self.statements):
+            opening = level.statement
+            is_there = opening is not None and (opening.file, opening.line) == (file, line)
+            if is_there and any(f'"{s.name}"' in text for s in self.statements[level]):
+                return level
+        return None
 
     def foreign(self, statement: Statement, source: Source, level: ConfBlock) -> bool:
         assert self._foreign is not None

@@ -10,6 +10,7 @@ from ...conf.parse import Source, full_name
 from ...conf.watch import ConfFiles
 from ...errors import ConfError
 from .machine import Machine, is_below
+from .templates import Templates
 
 _HEAD = re.compile(r"^# configuration file (.+):\r?$", re.MULTILINE)
 _GLOB = re.compile(r"[*?\[]")
@@ -20,6 +21,7 @@ class InputFiles(ConfFiles):
 
     def __init__(self, texts: dict[str, str], machine: Machine) -> None:
         self.texts, self.machine = texts, machine
+        self.templates = Templates()
 
     def path(self, name: str) -> str:
         return self.machine.path(name)
@@ -38,7 +40,9 @@ class Overlay(InputFiles):
 
     def read(self, path: str) -> Source:
         text = self.texts.get(path)
-        return super().read(path) if text is None else Source(path, text)
+        source = super().read(path) if text is None else Source(path, text)
+        filled = self.templates.fill(path, source.text)
+        return source if filled is source.text else Source(path, filled)
 
     def expand(self, pattern: str, folder: str) -> list[str]:
         name = self.path(full_name(pattern, folder))

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 
 from ...conf.parse import full_name
 from ...conf.watch import ConfFiles
+from . import templates
 from .machine import Machine
 
 _INCLUDE = re.compile(r"(?:^|[\s;{}])include[ \t]+([^;{}\n]+);")
 _BLANK = " \t\"'"
-SUFFIX = ".conf"
+SUFFIXES = (b".conf", templates.SUFFIX.encode())
 MAIN_NAME = "nginx.conf"
 
 
@@ -58,5 +59,5 @@ def below(directory: str) -> Iterator[str]:
     for root, directorys, names in os.walk(directory.encode("latin-1")):
         directorys.sort()
         for name in names:
-            if name.endswith(SUFFIX.encode()) and not name.startswith(b"."):
+            if name.endswith(SUFFIXES) and not name.startswith(b"."):
                 yield os.path.join(root, name).decode("latin-1")

@@ -15,6 +15,7 @@ from .files import Dump, InputFiles, Overlay, is_dump, split_dump
 from .includes import MAIN_NAME, InputError, below, home, included, included_by
 from .machine import Machine
 from .snippet import EMPTY, ENTRIES, FRAME, frame, guess_context
+from .templates import SUFFIX as TEMPLATE
 
 DUMP = "dump"  # the context of what "nginx -T" printed
 _GLOB = re.compile(r"[*?\[]")
@@ -69,6 +70,10 @@ class Inputs:
     def is_foreign(self, path: str) -> bool:
         """Whether a file of several has nothing in it that nginx knows."""
         return len(self._contexts) > 1 and self._contexts.get(path) == ENTRIES
+
+    def is_skipped(self, path: str) -> bool:
+        """Whether such a file is no surprise: a template of something else."""
+        return path.endswith(TEMPLATE)
 
     def _dump(self, path: str) -> Input:
         texts = split_dump(self._read(path), os.getcwdb().decode("latin-1"))

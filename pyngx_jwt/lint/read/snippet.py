@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 from ...conf.known import declarations
 from ...conf.parse import Source, Statement
@@ -24,6 +26,7 @@ _OPENINGS = {
     "mail": "events { } mail { @ }",
     "mail.server": "events { } mail { server { @ } }",
 }
+MOST = 1000  # statements that are looked at
 ENTRIES = "entries"  # not directives at all, as in "include mime.types" inside of "types"
 EMPTY = "empty"  # or nothing but includes
 CONTEXTS = {name.rpartition(".")[2] if name[:4] == "http" else name: name for name in _OPENINGS}
@@ -37,52 +40,79 @@ def frame(context: str, path: str) -> str:
     return _OPENINGS[context].replace("@", f'include "{name}";')
 
 
-def first_level(text: str) -> list[Statement]:
-    """The statements that stand in no block, as far as they can be read."""
-    source, statements = Source("", text), list[Statement]()
+class Placed(NamedTuple):
+    """A statement, and the names of the blocks around it."""
+
+    statement: Statement
+    blocks: tuple[str, ...]
+
+
+def outline(text: str) -> list[Placed]:
+    """The statements of a text, as far as they can be read."""
+    source, statements = Source("", text), list[Placed]()
+    blocks: list[str] = []
     while True:
-        depth = source.depth
         try:
-            statement = source.next()
+            token = source.next()
         except ConfError:
             source.recover(0)
+            blocks.clear()
             continue
-        if statement is None:
+        if token is None:
             return statements
-        if isinstance(statement, Statement) and not depth:
-            statements.append(statement)
+        if not isinstance(token, Statement):
+            blocks.pop()
+            continue
+        statements.append(Placed(token, tuple(blocks)))
+        if token.opens:
+            blocks.append(token.name)
 
 
 def guess_context(text: str) -> str:
     """Where the statements of a file can stand: "main" for a whole configuration, EMPTY if there
     are none, ENTRIES for none of nginx's; of several blocks the outermost that allows all, or most,
     of them."""
-    outermost = first_level(text)
-    statements = [s for s in outermost if s.name != "include"]
-    if not statements:
-        return EMPTY if outermost or not _COMMENT.sub("", text).strip() else ENTRIES
-    if any(s.name in _WHOLE and s.opens for s in statements):
+    placed = outline(text)
+    outermost = [p.statement for p in placed if not p.blocks and p.statement.name != "include"]
+    if not outermost:
+        return EMPTY if placed or not _COMMENT.sub("", text).strip() else ENTRIES
+    if any(s.name in _WHOLE and s.opens for s in outermost):
         return "main"
     counts = dict.fromkeys(_OPENINGS, 0)
-    for statement in statements:
-        for context in _allowed(statement):
+    for statement in outermost:
+        for context in _allowed(statement.name, statement.opens, len(statement.args)):
             if context in counts:
                 counts[context] += 1
     best = max(counts.values())
     if not best:
         return ENTRIES
-    return next(context for context, count in counts.items() if count == best)
+    fitting = [context for context, count in counts.items() if count == best]
+    return (
+        max(fitting, key=lambda context: _fits(context, placed)) if len(fitting) > 1 else fitting[0]
+    )
 
 
-def _allowed(statement: Statement) -> set[str]:
+def _fits(context: str, placed: list[Placed]) -> int:
+    """How many of the statements in blocks can stand there, in a context of the outermost."""
+    count = 0
+    for statement, blocks in placed[:MOST]:
+        if blocks:
+            root = context.partition(".")[0]
+            inside = f"{root}.{blocks[-1]}"
+            count += inside in _allowed(statement.name, statement.opens, len(statement.args))
+    return count
+
+
+@lru_cache(maxsize=1024)
+def _allowed(name: str, opens: bool, arguments: int) -> frozenset[str]:
     contexts = {
         context
-        for known in declarations(statement.name)
-        if known.is_block == statement.opens and known.fewest <= len(statement.args) <= known.most
+        for known in declarations(name)
+        if known.is_block == opens and known.fewest <= arguments <= known.most
         for context in known.contexts
     }
     for module in MODULES:
-        directive = module.conf.directives.get(statement.name)
-        if directive is not None and directive.is_block == statement.opens:
+        directive = module.conf.directives.get(name)
+        if directive is not None and directive.is_block == opens:
             contexts |= {context.path for context in directive.contexts}
-    return contexts
+    return frozenset(contexts)

@@ -76,9 +76,10 @@ def search(
             return statement, at
         if best is None or (at and not best[1]):
             best = statement, at
-    if best is None or not best[1]:
-        return _anywhere(message, analysis) or best
-    return best
+    if best is not None and best[1]:
+        return best
+    elsewhere = _anywhere(message, analysis)
+    return best if elsewhere is None or (best is not None and not elsewhere[1]) else elsewhere
 
 
 def _can_mean(message: str, statement: Statement) -> bool:

@@ -22,9 +22,14 @@ class TargetServer:
         """Whether what pyngx does not run is but worth a note."""
         return self.name != "pyngx"
 
+    @property
+    def has_plus(self) -> bool:
+        """Whether parameters of NGINX Plus exist there."""
+        return self.name in ("", "pyngx", "plus")
+
     def has(self, name: str) -> bool:
         """Whether a directive exists there, if its modules are loaded."""
-        if self.name in ("", "pyngx", "plus"):
+        if self.has_plus:
             return self.name != "plus" or not name.startswith(_PYNGX)
         if name.startswith(_PYNGX):
             return False

@@ -87,6 +87,12 @@ class Texts:
         """Where a line begins."""
         return self._line_starts(path)[line - 1]
 
+    def offsets(self, spot: Spot) -> tuple[int, int]:
+        """Where a stretch begins and ends; columns are taken for bytes."""
+        starts = self._line_starts(spot.file)
+        end_line, end_column = spot.end_line or spot.line, spot.end_column or spot.column + 1
+        return starts[spot.line - 1] + spot.column - 1, starts[end_line - 1] + end_column - 1
+
     def _place(self, path: str, offset: int) -> tuple[int, int]:
         starts = self._line_starts(path)
         line = min(bisect_right(starts, offset), len(starts) - 1)

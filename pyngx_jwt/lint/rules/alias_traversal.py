@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.core import CoreConf
+from ...modules.try_files import TryFilesConf
 from ..finding import Severity
 from ..model.block import Block
 from ..model.probe import location_of
@@ -39,7 +40,7 @@ def check(block: Block) -> Iterator[Hit]:
     if not given or block.is_internal or core.name.endswith("/"):
         return
     uri = f"{core.name}../x"
-    if core.root_path.text.endswith("/") and _reaches(block, uri):
+    if core.root_path.text.endswith("/") and _reaches(block, uri) and not _is_fixed(block):
         yield Hit(
             given[-1],
             f"{uri} maps to {core.root_path.text}../x, which is outside the alias",
@@ -47,6 +48,12 @@ def check(block: Block) -> Iterator[Hit]:
             ((block.statement, "there is no trailing slash here"),),
             word=1,
         )
+
+
+def _is_fixed(block: Block) -> bool:
+    """Whether "try_files" serves the same files whatever the URI is."""
+    tried = block[TryFilesConf].candidates
+    return bool(tried) and all(candidate.name.is_constant for candidate in tried)
 
 
 def _reaches(block: Block, uri: str) -> bool:

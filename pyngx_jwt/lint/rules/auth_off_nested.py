@@ -45,7 +45,7 @@ def check(block: Block) -> Iterator[Hit]:
     off = [s for s in block.given(switch) if s.args[:1] == ("off",)]
     if not off or block.outer is None or block.is_internal or block.auth.wanted:
         return
-    if block.given("return"):
+    if block.is_left:
         return
     around = block.outer.find(switch)
     if around is not None and around.args[:1] != ("off",):

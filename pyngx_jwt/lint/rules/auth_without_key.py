@@ -1,10 +1,9 @@
 """A location requires tokens, but no keys are configured.
 
 Every request is then refused, with a valid token or not.  In NGINX Plus it is worse: tokens with
-any signature are accepted.  TeslaGov's module admits every request.  "nginx -t" reports nothing,
-except with max-lt's module, where nginx does not start.  Configure "auth_jwt_key_file" or
-"auth_jwt_key_request" on the same or an outer level; for TeslaGov's and max-lt's modules it is
-"auth_jwt_key".
+any signature are accepted.  TeslaGov's module admits every request.  "nginx -t" reports nothing.
+(With max-lt's module it does, and nginx does not start.)  Configure "auth_jwt_key_file" or
+"auth_jwt_key_request" on the same or an outer level; for TeslaGov's module it is "auth_jwt_key".
 
 Bad:
 
@@ -48,13 +47,14 @@ def check(block: Block) -> Iterator[Hit]:
     if named is not None and any(named.args[:1]):  # it is an error itself
         return
     is_unsigned = bool(block[JwtConf].pyngx_allow_unsigned)
-    if not auth.conf.needs_keys:
-        return
+    if not auth.conf.needs_keys or auth.dialect.keyless is WithoutKeys.STOPS:
+        return  # the latter is an error of the configuration
     yield Hit(
         block.switch,
         f"{block} requires tokens, but no keys are configured: "
         + _outcome(auth.dialect, is_unsigned=is_unsigned),
         _hint(auth.dialect),
+        severity=Severity.INFO if block.is_in_snippet else None,
     )
 
 
@@ -67,6 +67,4 @@ def _outcome(dialect: Dialect, *, is_unsigned: bool) -> str:
     if dialect.keyless is WithoutKeys.ADMITS:
         message = "TeslaGov's module admits every request"
         return message if is_unsigned else f"{message}, and pyngx does not start"
-    if dialect.keyless is WithoutKeys.STOPS:
-        return "nginx does not start"
     return "tokens with any signature are accepted" if is_unsigned else "every token is refused"

@@ -34,9 +34,11 @@ import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from ...http.contexts import LOCATION_IF, SERVER_IF
 from ...http.listen import Listen
 from ...modules.core import CoreConf
 from ..finding import Severity
+from ..flow.expression import refuses_cleartext
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.hosts import listening, written_address
@@ -49,11 +51,13 @@ rule = Rule("J63", "bearer-over-cleartext", Severity.WARN, missing=True)
 def check(conf: Configuration) -> Iterator[Hit]:
     demanding: dict[Block, Block] = {}
     for block in conf.answering:
-        if block.auth.wanted and not block.is_internal and not block.given("return"):
+        if not block.auth.wanted or block.is_internal or block.is_left:
+            continue
+        if not any(map(refuses_cleartext, block.inner(LOCATION_IF))):
             demanding.setdefault(block.server, block)
     for server, block in demanding.items():
-        if server.given("return"):
-            continue  # nothing behind it is ever reached
+        if server.is_left or any(map(refuses_cleartext, server.inner(SERVER_IF))):
+            continue
         listens = server[CoreConf].listens
         if open_one := next((listen for listen in listens if _is_open(listen)), None):
             statement = listening(server, open_one.text)

@@ -50,7 +50,7 @@ ZONES = ("limit_req_zone", "limit_conn_zone")
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    if conf.dialect.verifies_on_demand:
+    if conf.dialect.verifies_on_demand or conf.is_for_pyngx:
         return
     known: dict[str, str] | None = None
     for _, statement in conf.statements(*ZONES):
@@ -76,7 +76,7 @@ def _counting(conf: Configuration, args: tuple[str, ...]) -> Block | None:
     """A block that counts in the zone before it verifies tokens."""
     name = next((a[5:].partition(":")[0] for a in args if a.startswith("zone=")), "")
     for block in conf.answering:
-        if block.auth.conf.is_early:
+        if block.auth.conf.is_early or block.is_internal:
             continue
         counted = {limit.zone.name for limit in block[LimitReqConf].limits}
         counted |= {limit.zone.name for limit in block[LimitConnConf].limits}

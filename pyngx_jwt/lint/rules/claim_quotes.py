@@ -43,34 +43,32 @@ from collections.abc import Iterator
 
 from ...conf.parse import Statement
 from ..finding import Severity
+from ..flow.expression import terms
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D12", "claim-quotes", Severity.WARN)
 CLAIM = re.compile(r"\$(?:jwt_claim_\w+|\{jwt_claim_\w+\})")
+KEYS = ("auth_jwt_key_file", "auth_jwt_key_request")  # which max-lt's module does not have
 WORDS = ("true", "false", "null")
 
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     is_json = conf.dialect.json_variables
+    if not is_json and conf.is_dialect_guessed and not any(conf.statements(*KEYS)):
+        return  # quotes are rather a sign of max-lt's module
     for _, statement in conf.statements("map"):
         if CLAIM.fullmatch(statement.args[0]):
             for entry in conf.analysis.entries(statement):
                 if entry.args and entry.name != "default":
                     yield from _compare(entry, 0, entry.name, is_json=is_json)
     for _, statement in conf.statements("if"):
-        subject, operator, value = _condition(statement)
+        subject, operator, value = terms(statement)
         if CLAIM.fullmatch(subject) and operator:
             mark = "~" if "~" in operator else ""
             word = len(statement.args)
             yield from _compare(statement, word, mark + value, is_json=is_json)
-
-
-def _condition(statement: Statement) -> tuple[str, str, str]:
-    """Subject, operator and value of an "if", empty if it has none."""
-    words = " ".join(statement.args).removeprefix("(").removesuffix(")").split(None, 2)
-    return (words[0], words[1], words[2].strip()) if len(words) == 3 else ("", "", "")
 
 
 def _compare(statement: Statement, word: int, text: str, *, is_json: bool) -> Iterator[Hit]:

@@ -85,7 +85,7 @@ def _refusals(block: Block) -> set[int]:
 
 
 def _answers_the_same(target: Block, block: Block) -> bool:
-    if target is block or target.auth.wanted or is_guarded(target) or target.given("return"):
+    if target is block or target.auth.wanted or is_guarded(target) or target.is_left:
         return False
     fixed = [s for s in target.given("rewrite") if "$" not in s.args[1]]
     return not fixed and is_same(block, target)

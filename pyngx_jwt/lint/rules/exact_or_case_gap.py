@@ -28,6 +28,7 @@ from collections.abc import Iterator
 
 from ...modules.core import CoreConf
 from ..finding import Severity
+from ..flow.doors import is_open
 from ..model.backends import is_shared, passing
 from ..model.block import Block
 from ..model.probe import location_of
@@ -43,7 +44,7 @@ def check(block: Block) -> Iterator[Hit]:
         return
     for uri in _spellings(core.name, exact=core.modifier == "="):
         other = location_of(block.server, uri)
-        if other is None or other is block or other.auth.wanted:
+        if other is None or other is block or not is_open(other):
             continue
         if is_shared(block, other):
             yield Hit(

@@ -43,12 +43,13 @@ from itertools import pairwise
 from ...conf.parse import Statement
 from ...http.contexts import LOCATION_IF
 from ..finding import Severity
+from ..flow.expression import terms
 from ..model.block import Block
+from ..model.leaving import leaves
 from ..rule import Hit, Rule
 
 rule = Rule("G10", "if-is-evil", Severity.WARN)
 REWRITING = {"return", "rewrite", "set", "break", "rewrite_log", "uninitialized_variable_warn"}
-LEAVING = {"last", "redirect", "permanent"}
 COLLECTED = {"access_log", "limit_rate", "limit_rate_after"}
 
 
@@ -56,18 +57,18 @@ COLLECTED = {"access_log", "limit_rate", "limit_rate_after"}
 def check(block: Block) -> Iterator[Hit]:
     if not block.is_location:
         return
-    blocks = [block for block in block.inner(LOCATION_IF) if not _leaves(block)]
+    conditions = [inner for inner in block.inner(LOCATION_IF) if not _leaves(inner)]
     tries = block.given("try_files")
-    for block in blocks if tries else ():
+    for condition in conditions if tries else ():
         yield Hit(
-            block.statement,
+            condition.statement,
             f'"try_files" of {block} has no effect if this condition is true',
             'use a "map" for the condition',
             ((tries[-1], "this is not inherited"),),
         )
-    settings = [(block, statements) for block in blocks if (statements := _settings(block))]
-    for (block, earlier), (other, later) in pairwise(settings):
-        if not _exclude(block, other):
+    settings = [(inner, statements) for inner in conditions if (statements := _settings(inner))]
+    for (one, earlier), (other, later) in pairwise(settings):
+        if not _exclude(one, other):
             yield Hit(
                 earlier[0],
                 f'"{earlier[0].name}" has no effect in {block} if a later condition is also true',
@@ -79,29 +80,14 @@ def check(block: Block) -> Iterator[Hit]:
 
 def _leaves(block: Block) -> bool:
     """Whether no request that comes in is served by it."""
-    return any(
-        statement.name == "return" or (statement.name == "rewrite" and _goes_on(statement))
-        for statement in block.own
-    )
-
-
-def _goes_on(statement: Statement) -> bool:
-    """Whether a rewrite takes whatever comes, and elsewhere."""
-    anything = statement.args[0] in ("^", ".*", "^.*", "^(.*)$", "^.*$", "(.*)", "^/(.*)$", "^(.*)")
-    return anything and bool(
-        LEAVING & {*statement.args[2:]} or statement.args[1].startswith("http")
-    )
+    return any(map(leaves, block.given("return", "rewrite")))
 
 
 def _exclude(one: Block, other: Block) -> bool:
     """Whether no request has both conditions: one variable, two values."""
-    (name, sign, value), (other_name, other_sign, other_value) = _terms(one), _terms(other)
+    name, sign, value = terms(one.statement)
+    other_name, other_sign, other_value = terms(other.statement)
     return name == other_name and sign == other_sign == "=" and value != other_value
-
-
-def _terms(block: Block) -> tuple[str, str, str]:
-    words = " ".join(block.statement.args).strip("() ").split(" ", 2)
-    return words[0], words[1] if len(words) > 1 else "", words[-1]
 
 
 def _settings(block: Block) -> list[Statement]:

@@ -3,7 +3,8 @@
 The client's "Accept-Encoding" is passed on with the subrequest.  kjdev's module refuses
 compressed keys, and others cannot read them: browsers then get 401, while curl works.  Do not
 pass it on: use "proxy_pass_request_headers off", or set the header to an empty value.  pyngx
-itself passes on only "User-Agent".
+itself passes on only "User-Agent".  If the key server gets the client's token or cookies as well,
+only that is reported.
 
 Bad:
 
@@ -14,6 +15,8 @@ Bad:
     }
     location = /_jwks {
         internal;
+        proxy_set_header Authorization "";
+        proxy_set_header Cookie "";
         proxy_pass http://127.0.0.1:9001/jwks.json;
     }
 
@@ -26,6 +29,8 @@ Good:
     }
     location = /_jwks {
         internal;
+        proxy_set_header Authorization "";
+        proxy_set_header Cookie "";
         proxy_set_header Accept-Encoding "";
         proxy_pass http://127.0.0.1:9001/jwks.json;
     }
@@ -38,7 +43,7 @@ from collections.abc import Iterator
 from ...modules.gunzip import GunzipConf
 from ..finding import Severity
 from ..flow.fields import passes_on
-from ..flow.jwks import nginx_key_locations
+from ..flow.jwks import leaks, nginx_key_locations
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
@@ -49,7 +54,7 @@ rule = Rule("J15", "jwks-compressed", Severity.INFO, missing=True)
 def check(conf: Configuration) -> Iterator[Hit]:
     for fetched in nginx_key_locations(conf):
         expanded = fetched.block[GunzipConf].gunzip and conf.dialect.expands_keys
-        if passes_on(fetched.block, "accept-encoding") and not expanded:
+        if passes_on(fetched.block, "accept-encoding") and not (expanded or leaks(fetched)):
             yield fetched.fault(
                 "keys may be compressed, because clients accept that, and then cannot be used",
                 'proxy_set_header Accept-Encoding ""',

@@ -35,8 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..flow.fields import passes_on
-from ..flow.jwks import nginx_key_locations
+from ..flow.jwks import leaks, nginx_key_locations
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
@@ -46,9 +45,9 @@ rule = Rule("J14", "jwks-leaks-credentials", Severity.WARN, missing=True)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for fetched in nginx_key_locations(conf):
-        passed = [n for n in ("Authorization", "Cookie") if passes_on(fetched.block, n.lower())]
-        if passed:
+        if passed := leaks(fetched):
+            verb = "is" if len(passed) == 1 else "are"
             yield fetched.fault(
-                f"the client's {' and '.join(passed)} is sent to the key server",
+                f"the client's {' and '.join(passed)} {verb} sent to the key server",
                 "proxy_pass_request_headers off",
             )

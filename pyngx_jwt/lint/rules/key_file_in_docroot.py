@@ -97,7 +97,7 @@ def _real(path: str) -> str:
 def _serving(server: Block, uri: str, path: str) -> Block | None:
     """The block that gives the file to clients, None if none does."""
     request, block, _ = located(server, uri)
-    if block is None or block.is_internal or block.given("return"):
+    if block is None or block.is_internal or block.is_left:
         return None
     if is_guarded(block) and not block.auth.wanted:
         return None

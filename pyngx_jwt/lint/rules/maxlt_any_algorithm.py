@@ -31,7 +31,7 @@ from ..finding import Severity
 from ..model.block import Block
 from ..rule import Hit, Rule
 
-rule = Rule("D09", "maxlt-any-algorithm", Severity.WARN)
+rule = Rule("D09", "maxlt-any-algorithm", Severity.WARN, missing=True)
 
 
 @rule.each_location
@@ -44,4 +44,5 @@ def check(block: Block) -> Iterator[Hit]:
             block.set_by("auth_jwt_alg", "auth_jwt"),
             "tokens of any algorithm that fits the key are accepted",
             'set the algorithm of the issuer with "auth_jwt_alg"',
+            severity=Severity.INFO if block.is_in_snippet else None,
         )

@@ -50,6 +50,7 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.demands import claims_looked_at
+from ..flow.fields import is_from_client
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..model.keys import key_sets_of
@@ -64,7 +65,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for block in conf.answering:
         if not block.is_protected or block.is_internal or not block.auth.has_keys:
             continue
-        if not claims_looked_at(block) & ENOUGH:
+        if is_from_client(block) and not claims_looked_at(block) & ENOUGH:
             yield Hit(
                 block.switch,
                 'neither "iss" nor "aud" is checked: a token for another service is accepted',

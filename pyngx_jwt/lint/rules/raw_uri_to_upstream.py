@@ -28,11 +28,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.core import CoreConf
 from ..finding import Severity
-from ..flow.doors import is_open
+from ..flow.doors import is_open, leads_out
 from ..model.backends import backends_of, guarded_backends, passing
-from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
@@ -43,11 +41,11 @@ rule = Rule("J37", "raw-uri-to-upstream", Severity.WARN, missing=True)
 def check(conf: Configuration) -> Iterator[Hit]:
     guarded = guarded_backends(conf.answering)
     for block in conf.answering:
-        if not _passes_as_it_comes(block) or not is_open(block):
+        if not is_open(block):
             continue
         for backend in backends_of(block):
             other = guarded.get(backend.key)
-            if other is not None and not _is_all_open(block, other):
+            if other is not None and leads_out(block, other):
                 yield Hit(
                     passing(block),
                     f"{block} requires no token and passes unmodified URIs to {backend.name}, "
@@ -56,20 +54,3 @@ def check(conf: Configuration) -> Iterator[Hit]:
                     ((passing(other), "a token is required here"),),
                 )
                 break
-
-
-def _passes_as_it_comes(block: Block) -> bool:
-    core, target = block[CoreConf], block.target
-    if not block.is_location or core.modifier not in ("", "^~") or target is None:
-        return False
-    if any(around.given("rewrite") for around in block.outward()):
-        return False
-    if target.url is None:
-        return target.text.text.endswith("$request_uri")
-    return not target.url.uri
-
-
-def _is_all_open(block: Block, other: Block) -> bool:
-    """Whether clients need not lead out of the prefix: another server is open as a whole."""
-    inside = other[CoreConf].name.startswith(block[CoreConf].name)
-    return block.server is not other.server and inside

@@ -38,7 +38,7 @@ NAMES = (
 
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
-    if block.auth.wanted:
+    if block.auth.wanted or (block.is_server and _is_used(block)):
         return
     for statement in block.given(*NAMES):
         if statement.args != ("off",):
@@ -54,6 +54,11 @@ def check_outer(block: Block) -> Iterator[Hit]:
     """On the outer levels it is wrong if no location below makes use of it."""
     if block.answers or not block.given(*NAMES):
         return
-    if not any(inner.auth.wanted for inner in block.walk()):
+    if not _is_used(block):
         for statement in block.given(*NAMES):
             yield Hit(statement, f'"{statement.name}" has no effect: no token is required')
+
+
+def _is_used(block: Block) -> bool:
+    """Whether tokens are required in a block of this one."""
+    return any(inner.auth.wanted for inner in block.walk())

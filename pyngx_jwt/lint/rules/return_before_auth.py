@@ -43,8 +43,9 @@ from ...http.contexts import LOCATION, LOCATION_IF
 from ..finding import Severity
 from ..flow.doors import is_guarded
 from ..flow.expression import names_in
-from ..flow.redirects import LEAVING, error_page_of, find_target
+from ..flow.redirects import error_page_of, find_target
 from ..model.block import Block
+from ..model.leaving import LEAVING
 from ..rule import Hit, Rule
 
 rule = Rule("J30", "return-before-auth", Severity.ERROR)
@@ -108,7 +109,7 @@ def _error_target(block: Block, code: int) -> Block | None:
 def _is_unprotected(target: Block, block: Block) -> bool:
     if target is block or target.auth.wanted or is_guarded(target):
         return False
-    return not target.given("return")
+    return not target.is_left
 
 
 def _check_rewrites(block: Block) -> Iterator[Hit]:

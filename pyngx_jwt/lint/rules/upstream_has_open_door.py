@@ -1,7 +1,9 @@
 """The upstream of a protected location can also be reached without a token.
 
 Another virtual server, port or location passes requests to the same upstream and requires no
-token.  "pyngx lint --reachability" lists all ways to reach each upstream.
+token.  "pyngx lint --reachability" lists all ways to reach each upstream.  A location whose tokens
+are turned off with "auth_jwt off" is not reported here, nor is one that "raw-uri-to-upstream"
+reports.
 
 Bad:
 
@@ -36,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
+from ..flow.doors import is_guarded, is_turned_off, leads_out
 from ..model.backends import backends_of, guarded_backends, passing
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
@@ -47,11 +50,11 @@ rule = Rule("J35", "upstream-has-open-door", Severity.WARN, missing=True)
 def check(conf: Configuration) -> Iterator[Hit]:
     guarded = guarded_backends(conf.answering)
     for block in conf.answering:
-        if block.auth.wanted or block.is_internal:
+        if block.auth.wanted or block.is_internal or is_guarded(block) or is_turned_off(block):
             continue
         for backend in backends_of(block):
-            if backend.key in guarded:
-                other = guarded[backend.key]
+            other = guarded.get(backend.key)
+            if other is not None and not leads_out(block, other):
                 yield Hit(
                     passing(block),
                     f"{backend.name} is reached without a token by {block}, "

@@ -29,16 +29,25 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.fields import forwarded, shown
+from ..flow.jwks import key_locations
 from ..model.backends import backends_of, passing, verifies
 from ..model.block import Block
+from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J64", "upstream-tls-unverified", Severity.WARN, missing=True)
 NEAR = ("127.", "localhost:", "[::1]", "unix:")
 
 
-@rule.each_location
-def check(block: Block) -> Iterator[Hit]:
+@rule.whole
+def check(conf: Configuration) -> Iterator[Hit]:
+    fetching = {id(fetched.block) for fetched in key_locations(conf)}  # have their own rules
+    for block in conf.answering:
+        if id(block) not in fetching:
+            yield from _check(block)
+
+
+def _check(block: Block) -> Iterator[Hit]:
     target = block.target
     if target is None or not block.auth.wanted or verifies(block):
         return

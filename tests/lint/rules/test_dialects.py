@@ -59,13 +59,18 @@ def test_a_key_file_beside_the_default_algorithm(linter: Linter) -> None:
         ("auth_jwt_enabled on;", "every request, and pyngx does not", "auth_jwt_keyfile_path"),
         ('auth_jwt_enabled on; auth_jwt_key "";', "admits every request", "auth_jwt_key"),
         ("pyngx_allow_unsigned on; auth_jwt_enabled on;", "admits every request", "auth_jwt_key"),
-        ("auth_jwt on;", "nginx does not start", '"auth_jwt_key"'),
     ],
 )
 def test_no_key(linter: Linter, directives: str, outcome: str, hint: str) -> None:
     found = linter.findings(f"location / {{ {directives} }}", only="auth-without-key")
     (hit,) = [finding for finding in found if finding.rule == "auth-without-key"]
     assert outcome in hit.message and hint in hit.hint
+
+
+def test_no_key_of_max_lts_module_is_an_error_of_nginx(linter: Linter) -> None:
+    found = linter.findings("events { } http { server { location / { auth_jwt on; } } }")
+    rules = [f.rule for f in found if f.is_error or f.rule == "auth-without-key"]
+    assert rules == ["invalid-configuration"]
 
 
 @pytest.mark.parametrize(
