@@ -42,3 +42,8 @@ class FastcgiConf(ParamsConf, prefix="fastcgi"):
         if split.groups != 2:
             raise ConfError(f'pattern "{regex}" must have 2 captures')
         self.split = split
+
+    @property
+    def adds_slash(self) -> bool:  # type: ignore[override]
+        """Even where variables name the address, unlike the others."""
+        return self.target is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 
+from ...gateway.answer import ACCEL
 from ...gateway.cgi import CGI, CGI_HEAD
 from ...gateway.params import ParamsWire
 from ...gateway.wire import Outgoing, UnwritableRequest
@@ -21,6 +22,7 @@ class UwsgiWire(ParamsWire):
     """uwsgi as a location speaks it to its upstream."""
 
     scheme = "uwsgi"
+    hidden = ACCEL  # unlike SCGI and FastCGI, with a field "Status" that clients get
     schemes = UwsgiConf.schemes
 
     def __init__(self, conf: UwsgiConf, level: Level) -> None:
