@@ -49,7 +49,7 @@ NOOPS = {
 
 # Not named in any test so far.  A name leaves this list with its test; none is added.
 UNTESTED = {
-    *("add_trailer_inherit", "client_body_in_file_only", "gzip_no_buffer"),
+    *("add_trailer_inherit", "gzip_no_buffer"),
     *("keepalive_min_timeout", "lingering_close"),
     *("proxy_busy_buffers_size", "proxy_cache_lock_age"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
