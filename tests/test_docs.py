@@ -13,6 +13,8 @@ from pyngx_jwt import docs
 from pyngx_jwt.core.module import AnyModule
 from pyngx_jwt.modules import MODULES
 
+from .applications import PROTOCOLS
+
 ROOT = Path(__file__).parent.parent
 GENERATED = {*docs.pages()}
 
@@ -29,7 +31,9 @@ NOOPS = {
     *("open_log_file_cache", "pcre_jit", "postpone_gzipping", "postpone_output"),
     *("proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "proxy_send_lowat"),
     *("proxy_socket_rcvbuf", "proxy_socket_sndbuf", "proxy_ssl_certificate_cache"),
-    *("scgi_socket_rcvbuf", "scgi_socket_sndbuf"),
+    *("scgi_socket_rcvbuf", "scgi_socket_sndbuf", "fastcgi_send_lowat"),
+    *("fastcgi_socket_rcvbuf", "fastcgi_socket_sndbuf", "uwsgi_socket_rcvbuf"),
+    *("uwsgi_socket_sndbuf", "uwsgi_ssl_certificate_cache"),
     *("read_ahead", "referer_hash_bucket_size", "referer_hash_max_size", "request_pool_size"),
     *("send_lowat", "sendfile", "sendfile_max_chunk", "server_names_hash_bucket_size"),
     *("server_names_hash_max_size", "ssl_buffer_size", "ssl_certificate_cache"),
@@ -45,7 +49,7 @@ NOOPS = {
 
 # Not named in any test so far.  A name leaves this list with its test; none is added.
 UNTESTED = {
-    *("add_trailer_inherit", "client_body_in_file_only", "gzip_no_buffer"),
+    *("add_trailer_inherit", "gzip_no_buffer"),
     *("keepalive_min_timeout", "lingering_close"),
     *("proxy_busy_buffers_size", "proxy_cache_lock_age"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
@@ -58,10 +62,13 @@ REFUSED = ": not supported yet."  # what directives of other JWT modules have fo
 
 @cache
 def words_of_tests() -> frozenset[str]:
-    """Every word in the files of all tests but this one, and the fuzzer, which asserts nothing."""
+    """Every word in the files of all tests but this one, and the fuzzer, which asserts nothing;
+    what tests call cgi_* they run under each prefix."""
     other = (Path(__file__), *(ROOT / "tests/fuzz").glob("*.py"))
     files = [path for path in (ROOT / "tests").rglob("*.py") if path not in other]
-    return frozenset(word for path in files for word in re.findall(r"\w+", path.read_text()))
+    words = {word for path in files for word in re.findall(r"\w+", path.read_text())}
+    shared = [word[3:] for word in words if word.startswith("cgi_")]
+    return frozenset(words.union(f"{name}{rest}" for rest in shared for name in PROTOCOLS))
 
 
 @pytest.mark.parametrize("path", sorted(GENERATED))

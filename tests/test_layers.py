@@ -52,6 +52,8 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("proxy", "upstream"),
     ("scgi", "upstream"),
     ("set_misc", "rewrite"),
+    ("uwsgi", "upstream"),
+    ("fastcgi", "upstream"),
     ("range", "headers"),
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),

@@ -212,10 +212,24 @@ def _number_of(parse: Callable[[str], T], complaint: str) -> Callable[[str, str]
     return parse_slot
 
 
-def number(default: int, contexts: Contexts, doc: str, *, shown: str | None = None) -> int:
+def number(
+    default: int,
+    contexts: Contexts,
+    doc: str,
+    *,
+    shown: str | None = None,
+    within: tuple[int, int] | None = None,
+) -> int:
     """A whole number that is not negative."""
     parse = _number_of(parse_number, '"{name}" directive invalid number')
-    return slot(default, parse, contexts, doc, syntax="number", shown=shown)
+
+    def parse_bounded(name: str, text: str) -> int:
+        value = parse(name, text)
+        if within is not None and not within[0] <= value <= within[1]:
+            raise ConfError(f"value must be between {within[0]} and {within[1]}")
+        return value
+
+    return slot(default, parse_bounded, contexts, doc, syntax="number", shown=shown)
 
 
 _INVALID = '"{name}" directive invalid value'

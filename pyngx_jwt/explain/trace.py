@@ -52,6 +52,8 @@ FILE_MODULES = ("static", "gzip_static")  # whose response is the file that the 
 ANSWERED = (BodyError, HeaderRefused, RequestFailed, AnswerTooBig, ConnectionResetError)
 ANSWERS = (
     "proxy_pass",
+    "fastcgi_pass",
+    "uwsgi_pass",
     "scgi_pass",
     "memcached_pass",
     "stub_status",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ..log import Severity
 from ..upstream.body import Counted, Decoder, UntilClose
@@ -15,6 +16,7 @@ from ..upstream.head import (
     parse_fields,
     parse_status,
 )
+from ..upstream.layer import Layer
 from ..upstream.reader import AFTER_LENGTH
 from .answer import ACCEL
 
@@ -31,33 +33,14 @@ class CgiReader:
     """
 
     excess_level = Severity.WARN
+    new_layer: Callable[[], Layer] | None = None
 
     def __init__(self, *, is_head: bool = False) -> None:
         self.is_head = is_head
 
     def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:
         """ngx_http_scgi_process_status_line and _process_header."""
-        if at or len(data) > buffer_size:
-            data = data[at : at + buffer_size]
-        end = _END(data)
-        if end is None:
-            if len(data) == buffer_size:
-                raise BadResponse("upstream sent too big header")
-            return None
-        lines = data[: end.start()].decode("latin-1").split("\n")[:-1]
-        start = parse_status(lines[0]) if lines else None
-        headers = parse_fields(lines[1:] if start else lines)
-        names = [name.lower() for name, _ in headers]
-        status, line = start[:2] if start else (0, "")
-        response = PeerResponse(status, line, HTTP_10, headers, names, end.end(), close=True)
-        if not start:
-            _take_status(response)
-        if response.status < 200 and response.status != SWITCHING_PROTOCOLS:
-            line = response.status_line or f"{response.status:03}"
-            raise BadResponse(f'upstream sent invalid status "{line}"')
-        apply_framing(response)
-        response.chunked = False  # the body goes on as it is
-        return response
+        return parse_cgi(data, buffer_size, at, has_status_line=True)
 
     def decoder(self, response: PeerResponse, limit: int, *, keeps_trailers: bool) -> Decoder:
         raw = self.is_head or response.status == SWITCHING_PROTOCOLS
@@ -68,6 +51,34 @@ class CgiReader:
 
 
 CGI, CGI_HEAD = CgiReader(), CgiReader(is_head=True)
+
+
+def parse_cgi(
+    data: bytes, buffer_size: int, at: int, *, has_status_line: bool
+) -> PeerResponse | None:
+    """The head that begins at `at`, None while it is not whole; `has_status_line`: one of HTTP
+    may stand before the fields.  Raises BadResponse."""
+    if at or len(data) > buffer_size:
+        data = data[at : at + buffer_size]
+    end = _END(data)
+    if end is None:
+        if len(data) == buffer_size:
+            raise BadResponse("upstream sent too big header")
+        return None
+    lines = data[: end.start()].decode("latin-1").split("\n")[:-1]
+    start = parse_status(lines[0]) if lines and has_status_line else None
+    headers = parse_fields(lines[1:] if start else lines)
+    names = [name.lower() for name, _ in headers]
+    status, line = start[:2] if start else (0, "")
+    response = PeerResponse(status, line, HTTP_10, headers, names, end.end(), close=True)
+    if not start:
+        _take_status(response)
+    if response.status < 200 and response.status != SWITCHING_PROTOCOLS:
+        line = response.status_line or f"{response.status:03}"
+        raise BadResponse(f'upstream sent invalid status "{line}"')
+    apply_framing(response)
+    response.chunked = False  # the body goes on as it is
+    return response
 
 
 def _take_status(response: PeerResponse) -> None:

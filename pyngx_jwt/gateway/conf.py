@@ -37,6 +37,7 @@ from ..http.contexts import EVERYWHERE, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ..http.level import Level
 from ..http.template import Template, template, without_variables
 from ..upstream.address import Url, parse_local, parse_upstream
+from .scheme import BARE, Scheme, split_scheme
 
 NEXT = (
     "error",
@@ -122,6 +123,7 @@ class GatewayConf(Conf):
     """What every protocol has."""
 
     prefix: ClassVar[str] = ""
+    schemes: ClassVar[Mapping[str, Scheme]] = BARE  # of targets
     shared: ClassVar[dict[str, Declaration]] = {}
 
     bind = slot(
@@ -435,10 +437,10 @@ class TlsConf(GatewayConf):
         syntax="file",
     )
     ssl_name = template(
-        Template("$proxy_host"),
+        None,
         EVERYWHERE,
         "Sets the host name that the upstream's certificate is verified against and that is "
-        "sent with SNI. The port is removed.",
+        'sent with SNI. The port is removed. By default, it is the host of "PREFIX_pass".',
     )
     ssl_password_file = slot(
         "",
@@ -497,10 +499,11 @@ class AddressConf(GatewayConf):
         """Sets the server that requests are passed to: an address with a port, a unix socket, or
         the name of an "upstream" block."""
         self.once("_target", f"{self.prefix}_pass")
-        text, url = Template(address), None
+        text, scheme, url = Template(address), "", None
         if text.is_constant or not self.takes_variables:
-            url = parse_upstream(address, resolve=False)
-        self.pass_to(PassTarget(text, url, "", self.scope.statement, ""))
+            scheme, name = split_scheme(address, self.schemes)
+            url = parse_upstream(name, resolve=False)
+        self.pass_to(PassTarget(text, url, scheme, self.scope.statement, ""))
 
     @property
     def adds_slash(self) -> bool:  # type: ignore[override]

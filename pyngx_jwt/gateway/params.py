@@ -12,8 +12,11 @@ from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template, Text
+from ..upstream.reader import ResponseReader
 from .cache_conf import CachedConf
+from .cgi import CGI, HIDDEN
 from .conf import AddressConf, SentHeader
+from .wire import AddressWire
 
 FAILURES = (
     *("error", "timeout", "denied", "invalid_header", "non_idempotent", "http_500", "http_503"),
@@ -140,6 +143,24 @@ class RequestParams:
                 text = f"{values[name]}{mark} {text}"
             values[name] = text
         return [*values.items()]
+
+
+class ParamsWire(AddressWire):
+    """What wires have in common that send parameters, and get the response of a CGI program."""
+
+    hidden = HIDDEN
+    takes_body = True
+    upgrades = True
+    kept: ResponseReader = CGI
+
+    def __init__(self, conf: ParamsConf, level: Level) -> None:
+        self._plain = RequestParams(conf, level, validates=False)
+        caches = conf.zone is not None
+        self._validating = RequestParams(conf, level, validates=True) if caches else self._plain
+
+    def pairs(self, r: Request, *, validates: bool) -> list[Pair]:
+        """The parameters of a request."""
+        return (self._validating if validates else self._plain).pairs(r)
 
 
 def _is_field(name: str) -> bool:

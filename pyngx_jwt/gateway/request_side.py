@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 
 from ..http.body import KeptBody, check_size, read_body, take_body
 from ..http.client import BodyError, RequestBody
@@ -30,6 +29,8 @@ class RequestSide(Attempts):
         """Makes the head that is sent, once the body's length is known; False if it cannot be
         written.  `validates`: asks whether a response that was kept is still good."""
         await self._prepare_body()
+        has_body = self.body is not None and self.body.length > 0
+        self.out.sends_body = self.streamed or has_body
         wire = self.route.wire
         try:
             self.head = wire.build(self.r, self.out, validates=validates)
@@ -91,8 +92,7 @@ class RequestSide(Attempts):
             hints = self.route.hints
             connection.on_early_hints = hints(self.r) if hints else None
             state.connect_time = time.monotonic() - state.started
-            body = self.body
-            if self.streamed or (body is not None and body.length):
+            if self.out.sends_body:
                 self.doing = "sending request to upstream"
                 await self._send(connection)
                 self.doing = READING_HEADER
@@ -123,14 +123,23 @@ class RequestSide(Attempts):
             return
         body = self.body
         assert body is not None
-        self.state.bytes_sent += body.length
-        chunks = body.chunks()
         if body.fd < 0:
-            self._begin(connection, head + body.data)
+            self._begin(connection, head + self._frame(body.data, last=True))
             await connection.drain()
             return
         self._begin(connection, head, more=True)
-        await _send_chunks(connection, chunks)
+        for data in body.chunks():
+            if connection.answered:
+                return
+            connection.write(self._frame(data, last=False))
+            await connection.drain()
+        connection.write(self._frame(b"", last=True), more=False)
+
+    def _frame(self, data: bytes, *, last: bool) -> bytes:
+        """Data of the body as the protocol sends them."""
+        data = self.route.wire.frame(self.out, data, last=last)
+        self.state.bytes_sent += len(data)
+        return data
 
     def _begin(self, connection: PeerConnection, data: bytes, *, more: bool = False) -> None:
         connection.begin(
@@ -173,20 +182,9 @@ class RequestSide(Attempts):
     def _piece(self, source: RequestBody, data: bytes) -> tuple[bytes, bool]:
         """Data of the request body as they are sent, and whether they are the last."""
         check_size(self.r, source.received, len(data))
-        data = self.route.wire.frame(self.out, data, last=source.complete)
-        self.state.bytes_sent += len(data)
-        return data, source.complete
+        return self._frame(data, last=source.complete), source.complete
 
     def stop_sending(self, sender: asyncio.Task[None]) -> None:
         """The rest of the body is of no more use."""
         if not sender.cancel() and not sender.cancelled():
             sender.exception()  # it has been met otherwise
-
-
-async def _send_chunks(connection: PeerConnection, chunks: Iterator[bytes]) -> None:
-    for data in chunks:
-        if connection.answered:
-            return
-        connection.write(data)
-        await connection.drain()
-    connection.write(b"", more=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
 from ..conf.parse import Statement
@@ -16,8 +16,9 @@ from ..upstream.peer import PeerServer
 from ..upstream.upstream import Upstream, address_upstream
 from .conf import GatewayConf
 from .groups import Upstreams
+from .scheme import split_scheme
 from .tls import Tls, compile_tls
-from .wire import Outgoing, Scheme, Wire
+from .wire import Outgoing, Wire
 
 
 @dataclass(slots=True)  # one a request: frozen would cost a microsecond
@@ -34,16 +35,6 @@ FindDestination = Callable[[Request], "Destination | Status | Awaitable[Destinat
 MOST_KNOWN = 1000  # addresses named by variables that are remembered
 
 
-def split_scheme(text: str, schemes: Mapping[str, Scheme]) -> tuple[str, str]:
-    """The scheme of a target and the address behind it; raises nginx's error."""
-    if "" in schemes:
-        return "", text
-    scheme, mark, address = text.partition("://")
-    if not mark or scheme.lower() not in schemes:
-        raise ConfError("invalid URL prefix")
-    return scheme.lower(), address
-
-
 def compile_target(
     conf: GatewayConf, level: Level, wire: Wire, *, resolves: bool
 ) -> FindDestination:
@@ -56,7 +47,7 @@ def compile_target(
         return _by_variables(conf, level, wire, resolves)
     vars = wire.describe(target.scheme, target.url, from_variables=False)
     upstream = level.scope.shared(Upstreams).of_url(target.url, target.statement)
-    tls = compile_tls(conf, level) if wire.schemes[target.scheme].tls else None
+    tls = compile_tls(conf, level, wire) if wire.schemes[target.scheme].tls else None
     tag = _tag(upstream, conf, tls)
     return lambda r: Destination(upstream, Outgoing(vars), tls, tag)
 
@@ -96,7 +87,7 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
     for name in groups.declared:
         groups.get(name)
     any_tls = any(scheme.tls for scheme in wire.schemes.values())
-    tls_of_all = compile_tls(conf, level) if any_tls else None
+    tls_of_all = compile_tls(conf, level, wire) if any_tls else None
     known: dict[tuple[str, int], Upstream] = {}
 
     def find(r: Request) -> Destination | Status | Awaitable[Destination | Status]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.request import Request
-from ..http.template import Template, Text
+from ..http.template import Text
 from ..http.tls import cannot_load, load_chain, set_protocols
 from ..log import errno_text
 from ..upstream.tls import PeerHandshake
 from .conf import GatewayConf, TlsConf
+from .wire import KEY, Wire
 
 MOST_SESSIONS = 1000  # of one location
 
@@ -47,7 +48,7 @@ class Tls:
             del self.sessions[next(iter(self.sessions))]
 
 
-def compile_tls(conf: GatewayConf, level: Level) -> Tls:
+def compile_tls(conf: GatewayConf, level: Level, wire: Wire) -> Tls:
     """Raises ConfError in nginx's words for files that cannot be used."""
     assert isinstance(conf, TlsConf)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -60,11 +61,15 @@ def compile_tls(conf: GatewayConf, level: Level) -> Tls:
         _verify(context, conf)
     return Tls(
         context,
-        (conf.ssl_name or Template("$proxy_host")).bind(level.variables),
+        conf.ssl_name.bind(level.variables) if conf.ssl_name else _host_of(wire),
         conf.ssl_server_name,
         conf.ssl_verify_depth if conf.ssl_verify else -1,
         conf.ssl_session_reuse,
     )
+
+
+def _host_of(wire: Wire) -> Text:
+    return lambda r: wire.host(r.contexts[KEY])
 
 
 def _load_certificate(context: ssl.SSLContext, conf: TlsConf) -> None:

@@ -10,26 +10,23 @@ from ..http.template import Text
 from ..upstream.address import Url
 from ..upstream.reader import HTTP1, ResponseReader
 from .answer import Copy
+from .scheme import BARE, Scheme
 
 KEY = "gateway"  # of the Outgoing among a request's contexts
-
-
-class Scheme(NamedTuple):
-    """What stands before an address, and what it means."""
-
-    port: int  # where none is given; 0: there must be one
-    tls: bool = False
 
 
 class Outgoing:
     """A request on its way to an upstream; variables of the protocol read it."""
 
-    __slots__ = ("body_length", "chunked", "is_head", "reader", "scheme", "uri", "vars")
+    __slots__ = (
+        *("body_length", "chunked", "is_head", "reader", "scheme", "sends_body", "uri", "vars"),
+    )
 
     def __init__(self, vars: Any) -> None:
         self.vars = vars  # what the protocol knows of the target, and of the request
         self.body_length = -1
         self.chunked = False  # the body is passed on as it comes, its length unknown
+        self.sends_body = False  # something follows the head
         self.is_head = False  # the method is HEAD: no body follows the response's head
         self.scheme = self.uri = ""  # the protocol and its URI, for the log
         self.reader: ResponseReader = HTTP1  # of the response
@@ -83,8 +80,11 @@ class Wire(Protocol):
     def address(self, out: Outgoing) -> str:
         """Where it goes, for people: "http://backend"."""
 
+    def host(self, out: Outgoing) -> str:
+        """The server's name for TLS, where none is configured; it may have a port."""
+
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
-        """Bytes of a body that is passed on as it comes, as they are sent."""
+        """Bytes of the body as they are sent; they can be none, if they are the last."""
 
     def key(self, r: Request, out: Outgoing) -> str:
         """The key under which a cache keeps the response where none is configured; "": such a
@@ -94,6 +94,7 @@ class Wire(Protocol):
 class AddressVars(NamedTuple):
     """What such a protocol knows of a request: where it goes."""
 
+    scheme: str
     address: str
 
 
@@ -101,8 +102,8 @@ class AddressWire:
     """Of protocols whose targets are addresses and nothing else, and whose bodies go as they
     are: what such wires have in common."""
 
-    scheme: str  # for the log
-    schemes: Mapping[str, Scheme] = {"": Scheme(0)}  # never changed
+    scheme: str  # of an address that has none
+    schemes: Mapping[str, Scheme] = BARE
     uri_part = False
     whole_heads = False
     streams_unknown_length = False
@@ -110,10 +111,14 @@ class AddressWire:
     special: Mapping[str, Copy] = {}
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> AddressVars:
-        return AddressVars(url.text)
+        return AddressVars(scheme or self.scheme, url.text)
 
     def address(self, out: Outgoing) -> str:
-        return f"{self.scheme}://{out.vars.address}"
+        return f"{out.vars.scheme}://{out.vars.address}"
+
+    def host(self, out: Outgoing) -> str:
+        name: str = out.vars.address
+        return name
 
     def key(self, r: Request, out: Outgoing) -> str:
         """There is none by default: nothing is kept without a configured one."""

@@ -15,6 +15,7 @@ from .charset import charset
 from .core import core
 from .core_variables import core_variables
 from .empty_gif import empty_gif
+from .fastcgi import fastcgi
 from .files import files
 from .geo import geo
 from .gunzip import gunzip
@@ -50,6 +51,7 @@ from .sub import sub
 from .try_files import try_files
 from .upstream import upstream
 from .userid import userid
+from .uwsgi import uwsgi
 
 MODULES: tuple[AnyModule, ...] = (
     main,
@@ -83,6 +85,8 @@ MODULES: tuple[AnyModule, ...] = (
     rewrite,
     set_misc,
     proxy,
+    fastcgi,
+    uwsgi,
     scgi,
     memcached,
     empty_gif,

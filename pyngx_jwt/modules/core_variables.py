@@ -233,7 +233,11 @@ def https(r: Request) -> str:
 
 @variable("content_length")
 def content_length(r: Request) -> str | None:
-    """The Content-Length request header."""
+    """The Content-Length request header; of a chunked request, the length of its body once it
+    has been read."""
+    main = r.main
+    if main.chunked_in and main.body is not None:
+        return str(main.body.length)
     return r.index.get("content-length")
 
 

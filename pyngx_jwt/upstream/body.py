@@ -25,7 +25,9 @@ _INVALID = "upstream sent invalid chunked response"
 
 
 class Decoder(Protocol):
-    open_ended: bool  # the close of the connection is a proper end
+    @property
+    def open_ended(self) -> bool:
+        """Whether the close of the connection is a proper end."""
 
     def feed(self, data: bytes, out: list[bytes]) -> bytes | None: ...
 

@@ -25,6 +25,7 @@ from .errors import (
     UpstreamError,
 )
 from .head import EARLY_HINTS, SWITCHING_PROTOCOLS, PeerResponse
+from .layer import Layer
 from .reader import HTTP1, ResponseReader
 from .waiting import Waiting
 
@@ -60,6 +61,7 @@ class PeerConnection(Waiting):
         "_head_request",
         "_head_wanted",
         "_interim",
+        "_layer",
         "_more",
         "_paused",
         "_pending",
@@ -95,6 +97,7 @@ class PeerConnection(Waiting):
         self._head_request = False
         self._interim = 0  # responses of this exchange that were not the final one
         self._pending = b""  # the beginning of a head
+        self._layer: Layer | None = None
         self._decoder: Decoder | None = None
         self._chunks: list[bytes] = []
         self._buffered = 0
@@ -121,6 +124,7 @@ class PeerConnection(Waiting):
         """Sends a request or its beginning; `head`: its method is HEAD, `more`: write()
         will bring the rest.  Never raises: receive() raises what fails."""
         self._reader = reader
+        self._layer = reader.new_layer() if reader.new_layer is not None else None
         self._settings, self._head_request, self._more = settings, head, more
         self.response, self._ended = None, False
         self.bytes_received = self._interim = 0
@@ -255,7 +259,7 @@ class PeerConnection(Waiting):
 
     def park(self, timeout: float, on_end: Callable[[PeerConnection], None]) -> None:
         """Lets the connection idle; it closes at the timeout, and at whatever it receives."""
-        self.on_idle_end = on_end
+        self.on_idle_end, self._reader, self._layer = on_end, HTTP1, None
         self._read_deadline = self._loop.time() + timeout
         self._schedule(self._read_deadline)
 
@@ -274,8 +278,12 @@ class PeerConnection(Waiting):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
-        self.bytes_received += len(data)
+    def data_received(self, data: bytes, *, is_unwrapped: bool = False) -> None:
+        if not is_unwrapped:
+            self.bytes_received += len(data)
+            if self._layer is not None:
+                self._unwrap(self._layer, data)
+                return
         if self._decoder is not None:
             self._feed_body(self._decoder, data)
             self._wake_reader()
@@ -299,6 +307,25 @@ class PeerConnection(Waiting):
 
     # -- reading --
 
+    def _unwrap(self, layer: Layer, data: bytes) -> None:
+        """What is not part of the response goes no further than the layer."""
+        is_new = self.response is None
+        try:
+            for piece in layer.unwrap(data):
+                self.data_received(piece, is_unwrapped=True)
+        except UpstreamError as error:
+            self._fail(error)
+            return
+        if not layer.closed:
+            return
+        self._spoiled = self._spoiled or not layer.exact
+        if self._decoder is not None:
+            self._decoder, self._ended = None, True
+            if is_new and self.response is not None:  # all of it is here
+                self.response.body = b"".join(self._chunks)
+                self._chunks.clear()
+            self._wake_reader()
+
     def _feed_head(self, data: bytes) -> None:
         if self._pending:
             data, self._pending = self._pending + data, b""
@@ -321,7 +348,8 @@ class PeerConnection(Waiting):
         else:
             end = at + response.size
             if self._settings.keep_head:
-                response.raw = data[at:end]
+                raw = data[at:end]
+                response.raw = raw if self._layer is None else self._layer.wrap(raw)
             self._take_head(response, data[end:])
 
     def _take_head(self, response: PeerResponse, rest: bytes) -> None:
@@ -334,9 +362,9 @@ class PeerConnection(Waiting):
             response.body = rest
             self._ended = True
         else:
-            self._begin_body(
-                response, Counted(0) if bodiless else self._decoder_for(response), rest
-            )
+            counted = bodiless and not response.trailed
+            decoder = Counted(0) if counted else self._decoder_for(response)
+            self._begin_body(response, decoder, rest)
         self._wake_reader()
         if self._write_waiter is not None:
             self._wake_writer()

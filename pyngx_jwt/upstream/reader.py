@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from ..log import Severity
 from .body import Chunked, Counted, Decoder, UntilClose
 from .head import HTTP_09, SWITCHING_PROTOCOLS, PeerResponse, parse_head
+from .layer import Layer
 
 AFTER_LENGTH = 'upstream sent more data than specified in "Content-Length" header'
 _AFTER_CHUNKS = "upstream sent data after final chunk"
@@ -14,6 +16,10 @@ _AFTER_CHUNKS = "upstream sent data after final chunk"
 
 class ResponseReader(Protocol):
     """Knows where a head ends and what follows it."""
+
+    @property
+    def new_layer(self) -> Callable[[], Layer] | None:
+        """Makes what unwraps a response, of protocols with records."""
 
     def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:
         """The head that begins at `at`, None while it is not whole; raises BadResponse."""
@@ -33,6 +39,7 @@ class Http1Reader:
     """Responses of HTTP/1."""
 
     excess_level = Severity.WARN
+    new_layer: Callable[[], Layer] | None = None
     parse_head = staticmethod(parse_head)
 
     def decoder(self, response: PeerResponse, limit: int, *, keeps_trailers: bool) -> Decoder:

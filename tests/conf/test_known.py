@@ -25,10 +25,10 @@ DATA = Path(known.__file__).with_name("known.json")
 HARMLESS = {
     *("access_by_lua_no_postpone", "auth_http_header", "auth_http_pass_client_cert"),
     *("auth_http_timeout", "auth_pam_service_name", "auth_pam_set_pam_env", "dav_access"),
-    *("fastcgi_allow_upstream", "fastcgi_store_access", "grpc_allow_upstream"),
+    *("fastcgi_store_access", "grpc_allow_upstream"),
     *("modsecurity_transaction_id", "modsecurity_use_error_log"),
     *("proxy_store_access", "scgi_store_access"),
-    *("tunnel_allow_upstream", "upload_store_access", "uwsgi_allow_upstream"),
+    *("tunnel_allow_upstream", "upload_store_access"),
     "uwsgi_store_access",
 }
 
@@ -77,9 +77,9 @@ def test_what_sounds_like_a_guard_is_one() -> None:
 @pytest.mark.parametrize(
     ("name", "args", "kind"),
     [
-        ("fastcgi_temp_path", ("x",), Class.TUNING),
-        ("fastcgi_pass", ("x",), Class.HANDLER),
         ("slice", ("1m",), Class.EFFECT),
+        ("grpc_buffer_size", ("8k",), Class.TUNING),
+        ("grpc_pass", ("x",), Class.HANDLER),
         ("ssl_reject_handshake", ("on",), Class.GUARD),
         ("ssl_reject_handshake", ("off",), Class.TUNING),
         ("ssl_reject_handshake", ("off", "off"), Class.GUARD),

@@ -403,7 +403,7 @@ def test_what_is_not_run_answers_501(folder: Path) -> None:
     server {
         error_page 404 /x;
         location / {
-            uwsgi_pass a:1;
+            grpc_pass a:1;
             if ($arg_a) { set $b 1; }
         }
         location /passenger { passenger_enabled on; }
@@ -413,7 +413,7 @@ def test_what_is_not_run_answers_501(folder: Path) -> None:
     for url in ("http://a/", "http://a/?a=1"):
         explanation = explain(folder, text, url)
         assert rows(explanation, "content") == [
-            "content: pyngx does not run uwsgi_pass: 501 Not Implemented [5]"
+            "content: pyngx does not run grpc_pass: 501 Not Implemented [5]"
         ]
         assert explanation.way.status == 501
     assert explain(folder, text, "http://a/passenger/x").way.status == 501

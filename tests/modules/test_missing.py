@@ -12,12 +12,12 @@ from ..nginx import Nginx
 LENIENT = ("--allow-unsupported",)
 SOURCE = "<?php $password = 'hunter2'; ?>"
 FILES = {"html/config.php": SOURCE, "html/index.html": "index", "html/sub/config.php": SOURCE}
-PHP = pytest.mark.pyngx_only("nginx has FastCGI")
+GRPC = pytest.mark.pyngx_only("nginx has gRPC")
 NOT_ANSWERED = "what it would answer gets 501"
 SUPPORTED = pytest.mark.nginx_differs("it has these directives")
 
 
-@PHP
+@GRPC
 def test_sources_are_never_handed_out(nginx: Nginx) -> None:
     nginx(
         r"""
@@ -25,11 +25,10 @@ def test_sources_are_never_handed_out(nginx: Nginx) -> None:
         index config.php index.html;
         location / { try_files $uri $uri/ @app; }
         location ~ \.php$ {
-            fastcgi_split_path_info ^(.+\.php)(/.+)$;
-            fastcgi_param SCRIPT_FILENAME $document_root$uri;
-            fastcgi_pass 127.0.0.1:9000;
+            grpc_set_header X-File $document_root$uri;
+            grpc_pass 127.0.0.1:9000;
         }
-        location @app { uwsgi_pass 127.0.0.1:9000; }
+        location @app { grpc_pass 127.0.0.1:9000; }
         """,
         files=FILES,
         options=LENIENT,
@@ -61,17 +60,17 @@ def test_sources_are_never_handed_out(nginx: Nginx) -> None:
         > GET /nowhere
         < 501
         """)
-    nginx.wait_for_log(r'\[error\] .*"fastcgi_pass" is not supported in \S+nginx\.conf:\d+, client')
+    nginx.wait_for_log(r'\[error\] .*"grpc_pass" is not supported in \S+nginx\.conf:\d+, client')
 
 
-@PHP
+@GRPC
 def test_what_is_in_the_location_of_a_missing_handler(nginx: Nginx) -> None:
     """ "if" and "limit_except" take it over, nested locations do not, as in nginx."""
     nginx(
         """
         root html;
         location /a {
-            fastcgi_pass 127.0.0.1:9000;
+            grpc_pass 127.0.0.1:9000;
             if ($arg_x) { set $y 1; }
             limit_except GET { deny all; }
             location /a/inner { return 200 inner; }
@@ -79,15 +78,15 @@ def test_what_is_in_the_location_of_a_missing_handler(nginx: Nginx) -> None:
         }
         location /b {
             alias html/;
-            if ($arg_x) { fastcgi_pass 127.0.0.1:9000; }
+            if ($arg_x) { grpc_pass 127.0.0.1:9000; }
             limit_except GET { allow all; }
         }
         location /d {
             proxy_pass http://127.0.0.1:%%PORT%%/a/inner;
-            if ($arg_x) { uwsgi_pass 127.0.0.1:9000; }
+            if ($arg_x) { grpc_pass 127.0.0.1:9000; }
             limit_except GET { js_content main.answer; }
         }
-        location /e { fastcgi_pass 127.0.0.1:9000; limit_except GET { allow all; } }
+        location /e { grpc_pass 127.0.0.1:9000; limit_except GET { allow all; } }
         location /f { perl Module::handler; return 204; }
         """,
         servers=["listen 127.0.0.1:%%PORT_up%%; return 200 up;"],
@@ -112,12 +111,12 @@ def test_what_is_in_the_location_of_a_missing_handler(nginx: Nginx) -> None:
     assert {ask: nginx.request(ask).status for ask in answers} == answers
 
 
-@PHP
+@GRPC
 def test_an_if_may_pass_requests_on_in_its_place(nginx: Nginx) -> None:
     nginx(
         """
         location / {
-            fastcgi_pass 127.0.0.1:9000;
+            grpc_pass 127.0.0.1:9000;
             if ($arg_x) { proxy_pass http://127.0.0.1:%%PORT_up%%; }
             limit_except GET { proxy_pass http://127.0.0.1:%%PORT_up%%; }
         }
@@ -141,7 +140,7 @@ def test_an_if_may_pass_requests_on_in_its_place(nginx: Nginx) -> None:
         """)
 
 
-@PHP
+@GRPC
 def test_handlers_of_inner_levels(nginx: Nginx) -> None:
     """What nginx hands down is handed down, and answers where nothing passes requests on."""
     nginx(
@@ -168,17 +167,17 @@ def test_handlers_of_inner_levels(nginx: Nginx) -> None:
     assert {ask: nginx.request(ask).status for ask in answers} == answers
 
 
-@PHP
+@GRPC
 def test_checks_come_before_and_error_pages_after(nginx: Nginx) -> None:
     nginx(
         """
         error_page 501 /sorry;
         location /sorry { return 200 sorry; }
-        location /denied { deny all; fastcgi_pass 127.0.0.1:9000; }
+        location /denied { deny all; grpc_pass 127.0.0.1:9000; }
         location /asked { auth_request /auth; return 200; }
         location /guarded { auth_request /auth; alias html/; }
-        location = /auth { internal; fastcgi_pass 127.0.0.1:9000; }
-        location / { fastcgi_pass 127.0.0.1:9000; }
+        location = /auth { internal; grpc_pass 127.0.0.1:9000; }
+        location / { grpc_pass 127.0.0.1:9000; }
         """,
         files=FILES,
         options=LENIENT,
@@ -207,10 +206,10 @@ def test_an_if_keeps_what_answers(nginx: Nginx) -> None:
         """)
 
 
-@PHP
+@GRPC
 @pytest.mark.parametrize("word", ["reload", "reopen", "quit"])
 def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
-    nginx("location / { fastcgi_pass 127.0.0.1:9000; }", options=LENIENT)
+    nginx("location / { grpc_pass 127.0.0.1:9000; }", options=LENIENT)
     sent = start(["-s", word, *nginx._arguments()], nginx.prefix / "logs/sent")
     assert sent.wait(20) == 0, nginx.read("logs/sent")
     words = {
@@ -228,10 +227,10 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
 @pytest.mark.parametrize(
     ("snippet", "consequence"),
     [
-        ("location / { fastcgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
-        ("location @named { uwsgi_pass 127.0.0.1:9000; }", NOT_ANSWERED),
+        ("location / { grpc_pass 127.0.0.1:9000; }", NOT_ANSWERED),
+        ("location @named { grpc_pass 127.0.0.1:9000; }", NOT_ANSWERED),
         ("location / { location /in { grpc_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
-        ("location / { if ($arg_x) { uwsgi_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
+        ("location / { if ($arg_x) { grpc_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
         ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { mp4; }", NOT_ANSWERED),
         ("location / { echo hello; }", NOT_ANSWERED),
@@ -287,12 +286,11 @@ def test_tuning_is_accepted(nginx: Nginx) -> None:
     nginx(
         """
         root html;
-        location / { fastcgi_read_timeout 5s; fastcgi_param A b; uwsgi_param A b; }
+        location / { grpc_read_timeout 5s; grpc_set_header A b; }
         """,
         http="""
-            fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi 1 2;
-            fastcgi_buffers 8 8k; uwsgi_busy_buffers_size 8k; fastcgi_connect_timeout 5s;
-            grpc_buffer_size 8k; grpc_read_timeout 5s; http2_max_concurrent_streams 64;
+            grpc_buffer_size 8k; grpc_read_timeout 5s; grpc_connect_timeout 5s;
+            http2_max_concurrent_streams 64;
             """,
         files=FILES,
     )
@@ -332,16 +330,16 @@ def test_dav_that_is_turned_off(nginx: Nginx) -> None:
 
 
 def test_its_place_and_arguments_are_checked(nginx: Nginx) -> None:
-    nginx.rejects("fastcgi_pass a:1;", '"fastcgi_pass" directive is not allowed here')
+    nginx.rejects("grpc_pass a:1;", '"grpc_pass" directive is not allowed here')
     nginx.rejects(
-        "fastcgi_buffers 8;", 'invalid number of arguments in "fastcgi_buffers" directive'
+        "grpc_set_header A;", 'invalid number of arguments in "grpc_set_header" directive'
     )
     nginx.rejects(
-        "location / { fastcgi_pass; }", 'invalid number of arguments in "fastcgi_pass" directive'
+        "location / { grpc_pass; }", 'invalid number of arguments in "grpc_pass" directive'
     )
-    nginx.rejects("fastcgi_param A b { }", 'directive "fastcgi_param" is not terminated by ";"')
+    nginx.rejects("grpc_set_header A b { }", 'directive "grpc_set_header" is not terminated by ";"')
     nginx.rejects(
-        main="uwsgi_temp_path x;", message='"uwsgi_temp_path" directive is not allowed here'
+        main="grpc_buffer_size 8k;", message='"grpc_buffer_size" directive is not allowed here'
     )
 
 

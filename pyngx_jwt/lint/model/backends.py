@@ -10,8 +10,7 @@ from ...conf.parse import Statement
 from ...errors import ConfError
 from ...gateway.conf import TlsConf
 from ...gateway.groups import Upstreams
-from ...gateway.target import split_scheme
-from ...modules.proxy.conf import SCHEMES
+from ...gateway.scheme import split_scheme
 from ...modules.upstream import UpstreamConf
 from ...upstream.address import AddressError, Url, parse_url
 from .block import Block
@@ -85,13 +84,24 @@ def passing(block: Block) -> Statement:
 def servers_behind(block: Block, text: str) -> list[str]:
     """The hosts that a URL without variables leads to, as they are written."""
     try:
-        url = parse_url(split_scheme(text, SCHEMES)[1], uri_part=True, resolve=False)
+        url = parse_url(split_scheme(text, block.gateway.schemes)[1], uri_part=True, resolve=False)
     except (AddressError, ConfError):
         return []
     group = declared(block, url)
     if group is None:
         return [url.host]
     return [server.name for server in group.servers]
+
+
+def speaks_tls(block: Block) -> bool:
+    """Whether requests are passed to the upstream over TLS, as far as the text says."""
+    target, schemes = block.target, block.gateway.schemes
+    if target is None:
+        return False
+    try:
+        return schemes[split_scheme(target.text.text, schemes)[0]].tls
+    except ConfError:
+        return False
 
 
 def verifies(block: Block) -> bool:

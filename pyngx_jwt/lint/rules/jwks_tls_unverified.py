@@ -38,7 +38,7 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.jwks import key_locations
-from ..model.backends import verifies
+from ..model.backends import speaks_tls, verifies
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
@@ -49,10 +49,11 @@ rule = Rule("J12", "jwks-tls-unverified", Severity.ERROR, missing=True)
 def check(conf: Configuration) -> Iterator[Hit]:
     for fetched in key_locations(conf):
         target = fetched.block.target
-        if target is None or not target.text.text.startswith("https:"):
+        if target is None or not speaks_tls(fetched.block):
             continue
         if not verifies(fetched.block):
             yield fetched.fault(
                 f"keys are fetched from {target.text.text} without verifying its certificate",
-                'set "proxy_ssl_verify on" and "proxy_ssl_trusted_certificate"',
+                f'set "{fetched.block.named("ssl_verify")} on" and '
+                f'"{fetched.block.named("ssl_trusted_certificate")}"',
             )

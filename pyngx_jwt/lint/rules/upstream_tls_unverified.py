@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from ..finding import Severity
 from ..flow.fields import forwarded, shown
 from ..flow.jwks import key_locations
-from ..model.backends import backends_of, passing, verifies
+from ..model.backends import backends_of, passing, speaks_tls, verifies
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
@@ -51,7 +51,7 @@ def _check(block: Block) -> Iterator[Hit]:
     target = block.target
     if target is None or not block.auth.wanted or verifies(block):
         return
-    if not target.text.text.lower().startswith("https:"):
+    if not speaks_tls(block):
         return
     if target.url is not None and all(b.key.startswith(NEAR) for b in backends_of(block)):
         return
@@ -61,5 +61,5 @@ def _check(block: Block) -> Iterator[Hit]:
             passing(block),
             f'{block} passes tokens in "{shown(field)}" to {target.text.text}, whose '
             "certificate is not verified",
-            'set "proxy_ssl_verify on" and "proxy_ssl_trusted_certificate"',
+            f'set "{block.named("ssl_verify")} on" and "{block.named("ssl_trusted_certificate")}"',
         )

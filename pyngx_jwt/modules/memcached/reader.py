@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...log import Severity
 from ...upstream.body import Counted, Decoder
 from ...upstream.errors import BadResponse
 from ...upstream.head import HTTP_10, MAX_LENGTH, PeerResponse
+from ...upstream.layer import Layer
 
 END = b"\r\nEND\r\n"  # behind a value
 
@@ -14,6 +17,7 @@ class MemcachedReader:
     """Reads the value of a key; the connection of one that is not wanted is closed."""
 
     excess_level = Severity.ERR
+    new_layer: Callable[[], Layer] | None = None
 
     def __init__(self, key: str, gzip_flag: int, *, wanted: bool) -> None:
         self.key, self.gzip_flag, self.wanted = key, gzip_flag, wanted

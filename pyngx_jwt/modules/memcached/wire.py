@@ -29,7 +29,7 @@ class MemcachedWire(AddressWire):
         key = escape_memcached(self.text(r))
         if not key:
             raise UnwritableRequest('the "$memcached_key" variable is not set')
-        out.scheme = self.scheme
+        out.scheme = out.vars.scheme
         out.reader = MemcachedReader(key, self.gzip_flag, wanted=r.method != "HEAD")
         return f"get {key}\r\n".encode("latin-1")
 

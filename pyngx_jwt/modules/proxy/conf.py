@@ -9,8 +9,7 @@ from ...conf.directive import A_NUMBER, A_SIZE, accepted, directive, flag, slot
 from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import PassTarget, SentHeader, TlsConf
-from ...gateway.target import split_scheme
-from ...gateway.wire import Scheme
+from ...gateway.scheme import Scheme, split_scheme
 from ...http.contexts import EVERYWHERE, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ...http.regex import Regex
 from ...http.template import Template, template
@@ -83,6 +82,7 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
     bound_below = frozenset({"set_headers", "proxy_set_body"})
     set_by = "set_header"
     default_key = True
+    schemes = SCHEMES
     set_headers: tuple[tuple[str, Template], ...] = ()
     redirects: tuple[RedirectRule, ...] | None = None
     cookie_domains: tuple[CookieRule, ...] = ()

@@ -132,6 +132,10 @@ class HttpWire:
     def address(self, out: Outgoing) -> str:
         return f"{out.vars.scheme}://{out.vars.key_host}"
 
+    def host(self, out: Outgoing) -> str:
+        name: str = out.vars.host_header
+        return name
+
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
         """Chunks, where the length is not known."""
         if not out.chunked:

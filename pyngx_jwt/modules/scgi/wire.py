@@ -3,33 +3,21 @@
 
 from __future__ import annotations
 
-from ...gateway.cgi import CGI, CGI_HEAD, HIDDEN
-from ...gateway.params import RequestParams
-from ...gateway.wire import AddressWire, Outgoing, UnwritableRequest
-from ...http.level import Level
+from ...gateway.cgi import CGI, CGI_HEAD
+from ...gateway.params import ParamsWire
+from ...gateway.wire import Outgoing, UnwritableRequest
 from ...http.request import Request
-from ...upstream.reader import ResponseReader
-from .conf import ScgiConf
 
 
-class ScgiWire(AddressWire):
+class ScgiWire(ParamsWire):
     """SCGI as a location speaks it to its upstream."""
 
     scheme = "scgi"
-    hidden = HIDDEN
-    takes_body = True
-    upgrades = True
-    kept: ResponseReader = CGI
-
-    def __init__(self, conf: ScgiConf, level: Level) -> None:
-        self.plain = RequestParams(conf, level, validates=False)
-        caches = conf.zone is not None
-        self.validating = RequestParams(conf, level, validates=True) if caches else self.plain
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """Raises UnwritableRequest."""
-        out.scheme, out.reader = self.scheme, CGI_HEAD if r.method == "HEAD" else CGI
-        pairs = (self.validating if validates else self.plain).pairs(r)
+        out.scheme, out.reader = out.vars.scheme, CGI_HEAD if r.method == "HEAD" else CGI
+        pairs = self.pairs(r, validates=validates)
         parts = [f"CONTENT_LENGTH\0{max(out.body_length, 0)}\0"]
         parts += [f"{name}\0{value}\0" for name, value in pairs]
         text = "".join(parts)

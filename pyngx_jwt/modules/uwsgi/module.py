@@ -1,0 +1,20 @@
+"""The module: its content handler."""
+
+from __future__ import annotations
+
+from ...gateway.cached import check_passing
+from ...http.level import Level
+from ...http.module import Module
+from ...http.request import Handler
+from ..upstream import pass_to
+from .conf import UwsgiConf
+from .wire import UwsgiWire
+
+uwsgi = Module("uwsgi", UwsgiConf)
+uwsgi.after_merge(check_passing)
+
+
+@uwsgi.upstream_content
+def pass_request(conf: UwsgiConf, level: Level) -> Handler | None:
+    """The content handler of a location with uwsgi_pass."""
+    return pass_to(conf, level, UwsgiWire(conf, level)) if conf.target else None
