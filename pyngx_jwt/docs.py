@@ -29,56 +29,107 @@ GENERATED = ("directives", "lint")  # directories
 RULES = """\
 # Lint rules
 
-`pyngx lint` reports these in addition to all errors of `nginx -t`. `pyngx lint --explain RULE`
-prints a rule's page.
+`pyngx lint` reports errors that `nginx -t` would report, and violations of the rules on this
+page. `pyngx lint --explain RULE` prints the page of a rule, by name or ID:
 
-| id | rule | severity | problem |
+    $ pyngx lint --explain J28
+    satisfy-any (J28, error)
+
+    "satisfy any" with "allow" admits requests without a token.
+    ...
+
+Most rules judge how nginx runs the configuration, with the JWT module of the detected
+[dialect](../jwt/README.md#dialects). If pyngx itself is safer, the page of the rule says so, and
+the linter reports the problem all the same, because nginx may run the same configuration. It does
+not report J13, J14 and J15 if only pyngx can run the configuration: in the dialect `pyngx`, and
+with `--target pyngx`.
+
+| IDs begin with | rules about |
+|---|---|
+| D | dialects: directives of one JWT module, or of several that differ |
+| G | nginx in general |
+| J0 | keys |
+| J1 | key requests |
+| J2 | requirements on tokens |
+| J3 | ways around authentication |
+| J4 | identity headers and claims |
+| J5 | caches |
+| J6 | disclosure of tokens |
+
+IDs do not change. A missing number is not in use.
+
+A rule has one of three severities: `error` (the configuration is insecure or does not work),
+`warn` (it probably is insecure or not intended) or `info` (it may be unintended). `pyngx lint`
+exits with status 1 if it reports at least one `warn` or `error`, and `--fail-on` sets another
+severity. The [exit status](../linting.md#exit-status) is 2 if the configuration itself is
+invalid. To accept a finding, use a comment with a reason or a baseline: see [suppressing
+findings](../linting.md#suppressing-findings).
+
+| term | meaning |
+|---|---|
+| protected location | a location that requires a token |
+| public location | a location that serves every client, without a token or other credentials |
+| identity header | a request header that the configuration sets to a claim, for the upstream |
+| key server | the server that responds to key requests, usually the issuer |
+
+| ID | rule | severity | problem |
 |---|---|---|---|"""
 DIFFERENCES = f"""\
-# Differences by module
+# Missing directives, by nginx module
 
-The modules of nginx {NGINX_VERSION} and NGINX Plus, and their directives that pyngx does not have.
-[Unsupported directives](unsupported.md) describes what happens if they are used: a directive is
-accepted without effect, or an error that `--allow-unsupported` may turn into a warning.
-Directives that pyngx accepts without effect are not listed here; the pages of the
-[directive reference](directives/README.md) list them. There are no `mail` and `stream` servers.
-Parameters of directives are not listed.
+This page lists, for each module of nginx {NGINX_VERSION} and NGINX Plus, the directives that
+pyngx does not support. Two other pages list other differences:
 
-| module | missing directives |
+- [Missing directives, by what happens if they are ignored](unsupported.md)
+- [Deviations](deviations.md): supported directives that intentionally behave differently
+
+This page does not list directives that pyngx accepts without effect (see the [directive
+reference](directives/README.md)), missing parameters of directives, and the modules of `mail` and
+`stream`, which pyngx does not support at all.
+
+| nginx module | missing directives |
 |---|---|"""
 
 UNSUPPORTED = """\
-# Unsupported directives
+# Missing directives, by what happens if they are ignored
 
-Directives of nginx, NGINX Plus and some third-party modules that pyngx does not have, grouped by
-the consequence of ignoring them. Their context and number of arguments are always checked. Any
-other unknown directive is an error, and so is every `*_by_lua_block {`, because it contains Lua
-instead of directives.
+This page lists the directives of nginx, NGINX Plus and some third-party nginx modules that pyngx
+does not support. It groups them by the consequence of ignoring them. Two other pages list other
+differences:
 
-A directive with the single argument `off` is accepted if that is also its default."""
+- [Missing directives, by nginx module](differences.md)
+- [Deviations](deviations.md): supported directives that intentionally behave differently
+
+pyngx always checks the context and the number of arguments of these directives. It accepts a
+directive with the single argument `off` if that is also its default. It reports an error for any
+other unknown directive, and for every `*_by_lua_block {`, because the block contains Lua instead
+of directives."""
 CLASSES = {
     Class.HANDLER: """\
 ## Content handlers
 
-Without these, a location would serve its files, including the sources of programs. They are errors.
-With `--allow-unsupported` they are warnings, and the location answers 501, as do its `if` and
-`limit_except` blocks that contain them. Directives that nginx inherits, such as `dav_methods`, are
-inherited here too, and take effect where no other directive passes the request on.""",
+pyngx reports an error for each of these. If it ignored them, the location would serve its files,
+including the sources of programs. With `--allow-unsupported`, pyngx prints a warning instead, and
+answers requests to the location with 501. The same is true for the `if` and `limit_except` blocks
+of the location that contain such a directive. A directive that nginx inherits, such as
+`dav_methods`, is inherited here too, and takes effect where no other directive passes the request
+on.""",
     Class.GUARD: """\
 ## Access restrictions
 
-These are always errors: ignoring them could admit requests that nginx would refuse.""",
+pyngx reports an error for each of these, even with `--allow-unsupported`. If it ignored them, it
+could admit requests that nginx would refuse.""",
     Class.EFFECT: """\
 ## Other effects
 
-Ignoring these changes responses but does not grant access. They are errors; with
-`--allow-unsupported` they are warnings and ignored. A block such as `stream` is ignored with all
-its contents.""",
+pyngx reports an error for each of these. Ignoring them changes responses but does not grant
+access. With `--allow-unsupported`, pyngx prints a warning and ignores them. It ignores a block
+such as `stream` with all its contents.""",
     Class.TUNING: """\
 ## Accepted directives
 
-These have no effect: they only tune performance, or only affect another unsupported directive of
-their module.""",
+pyngx accepts these and ignores them. They only tune performance, or only affect another
+unsupported directive of their module.""",
 }
 
 
@@ -226,7 +277,7 @@ def unsupported_page() -> str:
 
 def _by_module(names: Set[str]) -> Iterator[str]:
     """A table of directives; one that several modules have stands with the first."""
-    yield from ("| module | directives |", "|---|---|")
+    yield from ("| nginx module | directives |", "|---|---|")
     rest = set(names)
     for module, its in known.modules().items():
         found = sorted(rest.intersection(its))
@@ -240,7 +291,7 @@ def _ours() -> frozenset[str]:
 
 
 def rules_page() -> str:
-    """The rules of the linter by name."""
+    """The rules of the linter by ID."""
     lines = [
         RULES,
         *(

@@ -86,7 +86,7 @@ def _failure(
         if any(kid in key_set.by_kid for key_set in key_sets):
             facts["kid"] = kid
         elif named:
-            text = f"{wanted}, {tried} keys without kid tried"
+            text = f"{wanted}, keys without kid tried: {tried}"
             fault = next((s.unusable[kid] for s in key_sets if kid in s.unusable), "")
             if fault:
                 facts["unusable"] = fault
@@ -94,4 +94,4 @@ def _failure(
             return TokenRefusal(Reason.UNKNOWN_KID, text, facts)
     if not tried:
         return TokenRefusal(Reason.NO_KEY, wanted, facts)
-    return TokenRefusal(reason, f"{wanted}, {tried} keys tried", facts)
+    return TokenRefusal(reason, f"{wanted}, keys tried: {tried}", facts)

@@ -62,7 +62,7 @@ def leave_out(statement: Statement, level: Level) -> bool:
     if kind is Class.GUARD:
         raise ConfError(f"{text} and cannot be left out, {reason_of(name)}")
     if not scope.options.allow_unsupported:
-        raise ConfError(f"{text}, remove it or start with --allow-unsupported")
+        raise ConfError(f"{text} (remove it, or start with --allow-unsupported)")
     scope.statement = statement
     block = ", with all that is in its block" if statement.opens else ""
     scope.warn(f"{text}, {CONSEQUENCES[kind]}{block}")

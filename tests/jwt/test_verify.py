@@ -97,19 +97,19 @@ RS = signing_key("RS256", "r")
         (
             hs({}, {"alg": "HS256", "kid": "x"}),
             [key_set(RS)],
-            'unknown kid: kid "x" and alg HS256, 0 keys without kid tried',
+            'unknown kid: kid "x" and alg HS256, keys without kid tried: 0',
         ),
         (
             hs({}, {"alg": "HS256", "kid": "x"}, D),
             sets("A B:2", "C"),
-            'unknown kid: kid "x" and alg HS256, 2 keys without kid tried',
+            'unknown kid: kid "x" and alg HS256, keys without kid tried: 2',
         ),
         (
             hs({}, {"alg": "HS256", "kid": "2"}, D),
             sets("A B:2", "C"),
-            'invalid signature: kid "2" and alg HS256, 2 keys tried',
+            'invalid signature: kid "2" and alg HS256, keys tried: 2',
         ),
-        (hs({}, None, D), sets("A B:2"), "invalid signature: alg HS256, 2 keys tried"),
+        (hs({}, None, D), sets("A B:2"), "invalid signature: alg HS256, keys tried: 2"),
         (hs({}), [], "no matching key: alg HS256"),
         (hs({}, {"alg": "none"}), [HS], 'algorithm not allowed: "none"'),
         (hs({}, {"alg": "a\r\n\u20ac"}), [HS], r'algorithm not allowed: "a\r\n\u20ac"'),

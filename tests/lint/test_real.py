@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .kit import Linter
 
 
@@ -51,3 +53,13 @@ def test_certificates_that_are_chosen_for_each_handshake(linter: Linter) -> None
         """
     assert not errors(linter, text)
     assert "not-run-by-pyngx" in [f.rule for f in linter.findings(text)]
+
+
+def test_example_of_the_documentation_is_safe(linter: Linter) -> None:
+    """The complete configuration that docs/jwt/README.md begins with; its certificates and the
+    issuer's authority are not on this machine."""
+    page = Path(__file__).parents[2] / "docs/jwt/README.md"
+    text = page.read_text().partition("```nginx\n")[2].partition("```")[0]
+    assert {f.rule for f in linter.findings(text)} <= {"not-on-this-machine"}
+    unsafe = text.replace("proxy_ssl_verify on;", "")
+    assert "jwks-tls-unverified" in [f.rule for f in linter.findings(unsafe)]

@@ -258,11 +258,11 @@ def test_one_line_that_says_why(nginx: Nginx) -> None:
     texts = [line.partition("auth_jwt: ")[2].partition(", client: ")[0] for line in lines]
     now = texts[1].partition("now=")[2].partition(" ")[0]
     assert texts == [
-        f'token {name(first)} refused: invalid signature: kid "rsa" and alg RS256, 1 keys tried',
+        f'token {name(first)} refused: invalid signature: kid "rsa" and alg RS256, keys tried: 1',
         f"token {name(second)} refused: expired: exp=5 now={now} leeway=0",
         "refused: no token",
         f'token {name(foreign)} refused: unknown kid: kid "k1" and alg ES256, '
-        "0 keys without kid tried",
+        "keys without kid tried: 0",
         f"token {name(good)} refused: condition not met: "
         'auth_jwt_require value "$arg_a" is empty or "0"',
     ]

@@ -1,4 +1,4 @@
-"""All JWT directives here exist in both NGINX Plus and kjdev's module, which differ.
+"""The JWT directives do not show whether they are for NGINX Plus or for kjdev's module.
 
 pyngx reads the configuration in the dialect of NGINX Plus.  kjdev's module refuses tokens
 without "exp", which NGINX Plus accepts; it does not check "nbf"; and it answers 401 instead of

@@ -1,4 +1,4 @@
-"""Tokens are required in a location that serves subrequests, where they are not checked.
+"""A location for subrequests requires a token, which nginx does not check in subrequests.
 
 Access is checked once, for the client's request.  In a location that is used by "auth_request",
 "mirror" or "auth_jwt_key_request", access directives are skipped, so that such an "auth_request"

@@ -1,4 +1,4 @@
-"""Tokens are required only inside "limit_except", so reading requires none.
+"""Only the "limit_except" block requires tokens, so requests with the listed methods need none.
 
 "limit_except GET" contains the configuration for all methods except GET and HEAD.  With
 "auth_jwt" inside, writing is protected and reading is open.  If this is intended, say so in a

@@ -1,4 +1,4 @@
-"""Errors and refusals of the upstream are cached and served to other clients.
+"""The cache stores error responses of the upstream and serves them to other clients.
 
 "proxy_cache_valid any", or a code of 401, 403 or 500 and above, serves the refusal of one client
 to all others, and makes a brief failure last as long as the cache entry.  List the codes that

@@ -1,4 +1,4 @@
-"""A cache stores nothing unless the upstream sets a caching time.
+"""A cache without "proxy_cache_valid" only stores responses that set a caching time themselves.
 
 Without "proxy_cache_valid", a response is cached only if it has "X-Accel-Expires", "Expires" or
 "Cache-Control" with a time.  Usually the directive was forgotten.

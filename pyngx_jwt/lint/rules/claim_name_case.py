@@ -1,4 +1,4 @@
-"""The name of a claim variable has capital letters, so it refers to another claim.
+"""A claim variable has capital letters in its name, which nginx converts to lower case.
 
 nginx converts variable names to lower case: "$jwt_claim_userId" is the claim "userid", which
 most tokens do not have, so the value is empty.  With an empty value, proxy_set_header removes

@@ -1,4 +1,4 @@
-"""A claim is compared with a text that it can never equal, because of quotes.
+"""A comparison with a claim can never match, because of missing or additional quotes.
 
 In max-lt's module claims are JSON: a string includes its quotes, "admin" and not admin.  In all
 other modules it is the bare text.  A comparison written for the other kind never matches; in a

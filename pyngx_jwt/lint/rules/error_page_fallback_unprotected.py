@@ -1,4 +1,4 @@
-"""A refused request, or one without a file, is answered by an open location with the same content.
+"""A public location with the same content answers refused requests, or those without a file.
 
 "error_page 401 = @app" sends requests without a token to "@app": if that location passes
 requests to the same application, it answers them.  A fallback of "try_files" that clients can

@@ -1,4 +1,4 @@
-"""A directive about keys has no effect.
+"""A directive or location that provides keys has no effect.
 
 A key location that no "auth_jwt_key_request" uses, a key source that is configured twice on one
 level, or an "auth_jwt_key_cache" without a source that can be cached (URIs with variables never

@@ -1,4 +1,4 @@
-"""The key server may send compressed keys, because the client accepts compression.
+"""A key request passes on "Accept-Encoding", so the key server may send compressed keys.
 
 The client's "Accept-Encoding" is passed on with the subrequest.  kjdev's module refuses
 compressed keys, and others cannot read them: browsers then get 401, while curl works.  Do not

@@ -1,4 +1,4 @@
-"""A key set contains both secrets and public keys, or two keys with one "kid".
+"""A key set contains both secrets and public keys, or two keys with the same "kid".
 
 With both in one set, an implementation that selects the algorithm by the token may use a public
 key, which is known to everyone, as the secret for HS256.  For two keys with one "kid", the order

@@ -1,4 +1,4 @@
-"""A requirement on "exp" or "nbf" replaces the check of the date.
+"""A requirement on "exp" or "nbf" replaces the date check of kjdev's module.
 
 In kjdev's module, a requirement on "exp" that is met disables the usual check: with "exp gt
 json=5", expired tokens are accepted forever.  pyngx checks both.  The module never checks "nbf"

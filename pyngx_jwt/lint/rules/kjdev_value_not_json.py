@@ -1,4 +1,4 @@
-"""A text in a directive of kjdev's module does not have the meaning that it seems to have.
+"""kjdev's module requires JSON instead of plain text here, or does not expand a variable.
 
 The value of a variable in "auth_jwt_require_claim" and "auth_jwt_require_header" must be JSON:
 the text idp is not, "idp" with its quotes is, and so is a number.  If a variable contains plain

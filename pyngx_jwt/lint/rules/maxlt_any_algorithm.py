@@ -1,4 +1,4 @@
-"""No algorithm is configured for max-lt's module.
+"""max-lt's module accepts every algorithm that fits the key, because "auth_jwt_alg" is missing.
 
 Without "auth_jwt_alg" the algorithm is "any": a secret accepts tokens with HS256, HS384 and
 HS512, a public key all algorithms of its family.  You know which one the issuer uses; RFC 8725

@@ -1,4 +1,4 @@
-"""A JWT directive does not exist in any module, or not any more.
+"""A JWT directive exists in no current version of any nginx module.
 
 Tutorials and generated configurations often contain such names: "auth_jwt_public_key" has never
 existed, and others were removed with an early version of their module.  The check that they are

@@ -1,4 +1,4 @@
-"""An open prefix passes unmodified URIs to an application that also has protected paths.
+"""A public prefix passes unmodified URIs to an application that also has protected paths.
 
 Without a URI in "proxy_pass", the application gets the URI as the client sent it and may
 interpret it differently: "/public/..;/admin/" is in the prefix /public/ for nginx, but /admin/

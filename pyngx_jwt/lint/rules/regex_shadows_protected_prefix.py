@@ -1,4 +1,4 @@
-"""An open regular expression location takes URIs of a protected prefix.
+"""A public regular expression location gets requests that are meant for a protected prefix.
 
 Regular expressions take precedence over plain prefixes: with "location ~ \\.json$" next to a
 protected "location /admin/", /admin/users.json requires no token.  Use "location ^~ /admin/",

@@ -1,4 +1,4 @@
-"""Tokens are accepted that anyone can create.
+"""The configuration accepts tokens that anyone can create.
 
 In kjdev's module, a requirement on the header that allows the algorithm "none" disables the
 signature check: tokens without a signature are accepted.  In max-lt's module, a key that is
