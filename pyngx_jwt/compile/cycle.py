@@ -15,12 +15,13 @@ from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
 from ..core.ports import ListeningPort, ListenOptions, Ports
+from ..http.variables import UnknownVariable
 from ..log import Log, OpenFiles, Severity
 from ..modules import MODULES
 from ..options import Options
 from ..zones import Zones
 from .reader import StatementReader, directives_of
-from .variables import declare_variables
+from .variables import declare_variables, located
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,10 @@ def load(
     scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules)
     if watch is not None:
         scope.watch = watch
-    root, reader = read(scope)
+    try:
+        root, reader = read(scope)
+    except UnknownVariable as error:
+        raise located(error, scope) from None
     if not root[MainConf].has_events:
         scope.statement = None
         scope.warn('no "events" section in configuration, nginx refuses to start without one')
