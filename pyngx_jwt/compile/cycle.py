@@ -10,7 +10,7 @@ from ..conf.block import ConfBlock
 from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
-from ..conf.watch import LoadWatch
+from ..conf.watch import ConfFiles, LoadWatch
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
@@ -93,9 +93,10 @@ def load(
     modules: tuple[AnyModule, ...] = MODULES,
     things: Iterable[object] = (),
     watch: LoadWatch | None = None,
+    files: ConfFiles | None = None,
 ) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules)
+    scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules, files)
     if watch is not None:
         scope.watch = watch
     try:
@@ -113,9 +114,12 @@ def scope_of(
     warn: Callable[[str], None],
     things: Iterable[object] = (),
     modules: tuple[AnyModule, ...] = MODULES,
+    files: ConfFiles | None = None,
 ) -> Scope:
     """What a configuration is read with; `things` are shared objects that are known already."""
     scope = Scope(options, warn, modules=modules, things={type(thing): thing for thing in things})
+    if files is not None:
+        scope.files = files
     for module in modules:
         for act in module.before_read:
             act(scope)

@@ -51,6 +51,7 @@ def _report_test(options: Options, generation: Generation) -> int:
             for line in generation.cycle.understanding.splitlines():
                 write_stderr(line)
     if options.dump:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as nginx has it until it serves
         for path, text in generation.cycle.files:
             _write_stdout(f"# configuration file {path}:\n{text}\n".encode("latin-1"))
     return 0
