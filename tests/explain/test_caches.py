@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,6 @@ from pyngx_jwt.explain.request import RequestSpec, parse_url
 
 from ..nginx import Nginx
 from .offline import options_of
-from .setups import NOW
 
 pytestmark = pytest.mark.pyngx_only("about a command of pyngx")
 SERVER = """
@@ -47,7 +47,7 @@ def look(
     nginx: Nginx, target: str, *fields: str, later: int = 0, method: str = "GET"
 ) -> Explanation:
     url = parse_url(f"http://127.0.0.1:{nginx.port()}{target}")
-    explainer = Explainer(options_of(nginx.prefix), NOW + later)
+    explainer = Explainer(options_of(nginx.prefix), time.time() + later)
     return explainer.explain(RequestSpec(url, method, fields), "")
 
 
