@@ -26,7 +26,7 @@ VALUES = {  # options with a value, and what nginx calls the value
     "s": "parameter",
 }
 SIGNALS = ("stop", "quit", "reopen", "reload")
-LONG_FLAGS = ("allow-unsupported",)
+LONG_FLAGS = ("allow-unsupported", "help", "version")
 LONG_VALUES = {"jwt-dialect": "name"}
 # "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
 COMMANDS = {
@@ -40,8 +40,8 @@ HELP = """\
 Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
              [-c filename] [-g directives] [--option ...]
 
-  -?, -h               print this help
-  -v                   print the version
+  -?, -h, --help       print this help
+  -v, --version        print the version
   -V                   print the version and the modules
   -t                   check the configuration; with -v, print the JWT dialect
   -T                   check the configuration and print it
@@ -56,6 +56,7 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
                        restrict access; content handlers answer 501
   --jwt-dialect name   dialect of the auth_jwt directives (default: detected)
 
+       pyngx help [COMMAND]                        print the help of a command
        pyngx lint [-h] [OPTION ...] [PATH ...]     find errors and security problems
        pyngx explain [-h] -c FILE [OPTION ...] URL show how a request would be handled
        pyngx token [-h] [OPTION ...]               create or explain a token
@@ -82,6 +83,8 @@ def main() -> int:
     """Runs the command of ``sys.argv`` and returns the exit status."""
     open_standard_files()
     words = [os.fsencode(word).decode("latin-1") for word in sys.argv[1:]]
+    if words and words[0] == "help":
+        words = [*words[1:], "--help"]
     if words and words[0] in COMMANDS:
         return run_command(COMMANDS[words[0]], words[1:])
     try:
@@ -89,6 +92,8 @@ def main() -> int:
     except UsageError as error:
         say(f"nginx: {error}\n")
         return 1
+    if arguments.flags & {"help", "version"}:
+        return print_version("help" in arguments.flags)
     if arguments.flags & set("?hvV"):
         show_version(arguments.flags)
         if not arguments.flags & set("tT"):
@@ -167,12 +172,31 @@ def show_version(flags: set[str]) -> None:
     """Prints -v, -V and -h to stderr, as nginx does."""
     lines = [f"nginx version: nginx/{NGINX_VERSION}"]
     if flags & set("?h"):
-        from .features import PATHS, PREFIX
-
-        lines.append(HELP.format(prefix=PREFIX, error_log=PATHS["error-log"], conf=PATHS["conf"]))
+        lines.append(_help())
     if "V" in flags:
         lines += _build()
     say("\n".join(lines) + "\n")
+
+
+def print_version(with_help: bool) -> int:
+    """Prints --version or --help to stdout; returns the exit status."""
+    end_at_closed_pipe()
+    text = f"pyngx {__version__} (nginx/{NGINX_VERSION})\n"
+    os.write(1, (_help() if with_help else text).encode())
+    return 0
+
+
+def end_at_closed_pipe() -> None:
+    """Has the process end when nothing reads its output, as nginx does before it starts."""
+    import signal
+
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def _help() -> str:
+    from .features import PATHS, PREFIX
+
+    return HELP.format(prefix=PREFIX, error_log=PATHS["error-log"], conf=PATHS["conf"])
 
 
 def _build() -> list[str]:
@@ -190,9 +214,12 @@ def _build() -> list[str]:
 
 def run_command(module: str, words: list[str]) -> int:
     """Runs ``main`` of one of our commands."""
+    if words == ["--version"]:
+        return print_version(False)
     import gc
     from importlib import import_module
 
+    end_at_closed_pipe()
     gc.disable()  # almost all objects of such a short-lived process live to its end
     status: int = import_module(f".{module}", __package__).main(words)
     return status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -11,10 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt import NGINX_VERSION, __version__, cli, features
+from pyngx_jwt import NGINX_VERSION, __version__, cli, exits, features
 from pyngx_jwt.cli import UsageError, parse, server_options
+from pyngx_jwt.conf.dump import dump_parser
+from pyngx_jwt.explain.command import alias_parser, explain_parser
+from pyngx_jwt.lint.arguments import lint_parser
+from pyngx_jwt.lint.read.target import TARGETS
 from pyngx_jwt.modules import MODULES
+from pyngx_jwt.modules.auth_jwt import DIALECTS
 from pyngx_jwt.options import DIRECTORY, SYSTEM, Options
+from pyngx_jwt.token.minting import parser as token_parser
 
 ROOT = Path(__file__).parent.parent
 
@@ -226,3 +233,132 @@ def test_closed_standard_files_are_opened() -> None:
     closed = f"{sys.executable} -c \"{script}; print(os.readlink('/proc/self/fd/2'))\" 2>&- <&-"
     ran = subprocess.run(["/bin/sh", "-c", closed], cwd=ROOT, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, f"{os.devnull}\n")
+
+
+@pytest.mark.parametrize("words", [["help"], ["--help"], ["-t", "--help"], ["help", "--help"]])
+def test_help_on_standard_output(words: list[str]) -> None:
+    result = pyngx(*words)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: pyngx ")
+    assert result.stdout in pyngx("-h").stderr
+
+
+@pytest.mark.parametrize("command", [*cli.COMMANDS, "token --explain"])
+def test_help_of_commands(command: str) -> None:
+    words = command.split()
+    result = pyngx("help", *words)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"usage: pyngx {words[0]} ")
+    assert result.stdout == pyngx(*words, "-h").stdout == pyngx(*words, "--help").stdout
+    assert "exit status: 0 " in result.stdout
+
+
+def test_help_of_unknown_commands() -> None:
+    result = pyngx("help", "nope")
+    assert (result.returncode, result.stderr) == (1, 'nginx: invalid option: "nope"\n')
+
+
+@pytest.mark.parametrize("words", [["--version"], *([name, "--version"] for name in cli.COMMANDS)])
+def test_version_on_standard_output(words: list[str]) -> None:
+    result = pyngx(*words)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"pyngx {__version__} (nginx/{NGINX_VERSION})\n"
+
+
+# names that commands share
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    server = {f"-{letter}" for letter in (*cli.FLAGS, *cli.VALUES)}
+    server |= {f"--{name}" for name in (*cli.LONG_FLAGS, *cli.LONG_VALUES)}
+    parsers = {
+        "lint": lint_parser(),
+        "explain": explain_parser(),
+        "token": token_parser(),
+        "token --explain": alias_parser(),
+        "dump": dump_parser(),
+    }
+    options = {
+        name: {text for action in parser._actions for text in action.option_strings}
+        for name, parser in parsers.items()
+    }
+    return {"pyngx": server, **options}
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of a table in running.md, without code marks."""
+    text = (ROOT / "docs" / "running.md").read_text()
+    section = text.partition(f"### {heading}\n")[2].partition("\n#")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line[:1] == "|"]
+    return [[cell.strip().replace("`", "") for cell in row] for row in rows[2:]]
+
+
+def test_options_of_several_commands_are_documented() -> None:
+    options = options_of_commands()
+    shared = {
+        option: [name for name in options if option in options[name]]
+        for option in set().union(*options.values()) - {"--explain"}
+    }
+    documented = {
+        words.split()[0]: names.split(", ")
+        for cell, names, _ in table("Options of several commands")
+        for words in cell.split(", ")
+    }
+    assert documented == {name: users for name, users in shared.items() if len(users) > 1}
+
+
+def test_names_of_dialects_are_documented() -> None:
+    rows = {row[0]: row[1:] for row in table("Names of dialects and targets")}
+    assert rows == {
+        one.name: [one.target if one.target != one.name else "", one.project] for one in DIALECTS
+    }
+    names = {name for one in DIALECTS for name in (one.name, one.target)}
+    assert set(TARGETS) == {"nginx", *names} - {""}
+
+
+def test_exit_statuses_are_documented() -> None:
+    statuses = {value for name, value in vars(exits).items() if name.isupper()}
+    assert [int(row[0]) for row in table("Exit status")] == sorted(statuses)
+
+
+def test_usage_errors(tmp_path: Path) -> None:
+    for name in cli.COMMANDS:
+        result = pyngx(name, "--nope")
+        assert (result.returncode, result.stdout) == (4, ""), name
+        assert result.stderr.count("\n") == 1 and f"pyngx {name}: " in result.stderr
+    assert pyngx("token", "--explain", "x").returncode == 4
+
+
+# closed pipes
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-T -p {0}",
+        "--help",
+        "lint {0}/nginx.conf",
+        "lint --rules",
+        "explain -c {0}/nginx.conf /",
+        "token --secret x",
+        "token --explain x -c {0}/nginx.conf --url /",
+        "dump {0}/nginx.conf",
+    ],
+)
+def test_closed_pipe_ends_a_command_silently(words: str, tmp_path: Path) -> None:
+    """As nginx -T and the core utilities end: by the signal."""
+    text = "events { } http { server { listen 8080; auth_basic x; return 204; } }\n"
+    (tmp_path / "nginx.conf").write_text(text)
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = subprocess.run(
+        [sys.executable, "-m", "pyngx_jwt", *words.format(tmp_path).split()],
+        cwd=ROOT,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    os.close(writer)
+    assert result.returncode == -signal.SIGPIPE
+    assert not re.search(r"Broken|Traceback|write\(\)", result.stderr)

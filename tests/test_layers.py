@@ -22,8 +22,8 @@ NAMES = {path.relative_to(ROOT / "modules").with_suffix("").parts[0] for path in
 
 # Each may import what stands above it; what stands in one line is independent of each other.
 LAYERS = [
-    {"errors", "features", "deadline"},
-    {"options"},
+    {"errors", "exits", "features", "deadline"},
+    {"options", "arguments"},
     {"log"},
     {"conf", "zones"},
     {"core"},
@@ -41,7 +41,8 @@ LAYERS = [
 # These read what is below the server, and nothing reads them.
 READERS = {"lint", "docs"}
 READ = {
-    *("errors", "features", "options", "log", "conf", "core", "http", "zones", "jwt"),
+    *("errors", "exits", "features", "arguments", "options", "log"),
+    *("conf", "core", "http", "zones", "jwt"),
     *("upstream", "cache", "gateway", "modules", "compile", "http1"),
 }
 

@@ -10,17 +10,18 @@ from ..conf.block import ConfBlock
 from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
-from ..conf.watch import LoadWatch
+from ..conf.watch import ConfFiles, LoadWatch
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
 from ..core.ports import ListeningPort, ListenOptions, Ports
+from ..http.variables import UnknownVariable
 from ..log import Log, OpenFiles, Severity
 from ..modules import MODULES
 from ..options import Options
 from ..zones import Zones
 from .reader import StatementReader, directives_of
-from .variables import declare_variables
+from .variables import declare_variables, located
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,16 @@ def load(
     modules: tuple[AnyModule, ...] = MODULES,
     things: Iterable[object] = (),
     watch: LoadWatch | None = None,
+    files: ConfFiles | None = None,
 ) -> Cycle:
     """Reads and compiles a configuration; raises ConfError.  Warnings go to the log."""
-    scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules)
+    scope = scope_of(options, lambda text: log.write(Severity.WARN, text), things, modules, files)
     if watch is not None:
         scope.watch = watch
-    root, reader = read(scope)
+    try:
+        root, reader = read(scope)
+    except UnknownVariable as error:
+        raise located(error, scope) from None
     if not root[MainConf].has_events:
         scope.statement = None
         scope.warn('no "events" section in configuration, nginx refuses to start without one')
@@ -109,9 +114,12 @@ def scope_of(
     warn: Callable[[str], None],
     things: Iterable[object] = (),
     modules: tuple[AnyModule, ...] = MODULES,
+    files: ConfFiles | None = None,
 ) -> Scope:
     """What a configuration is read with; `things` are shared objects that are known already."""
     scope = Scope(options, warn, modules=modules, things={type(thing): thing for thing in things})
+    if files is not None:
+        scope.files = files
     for module in modules:
         for act in module.before_read:
             act(scope)

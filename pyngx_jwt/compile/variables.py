@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
+from ..conf.known import module_of_variable
+from ..conf.scan import scan
 from ..conf.scope import Scope
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.module import http_modules
 from ..http.template import Template
-from ..http.variables import Variables
+from ..http.variables import UnknownVariable, Variables
 from .merging import walk
+
+_USE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))")
+
+
+def located(error: UnknownVariable, scope: Scope) -> ConfError:
+    """The error with the first statement that uses the variable, and the module of nginx that has
+    it."""
+    module = module_of_variable(error.name)
+    reason = f", it is one of {module}, which pyngx does not have" if module else ""
+    located = ConfError(f"{error.args[0]}{reason}")
+    options = scope.options
+    for statement in scan(options.conf_file, options.conf_prefix, "", scope.files).statements:
+        words = (statement.name, *statement.args)
+        uses = (match for word in words for match in _USE.finditer(word))
+        if any((match[1] or match[2]).lower() == error.name for match in uses):
+            return located.at(statement.file, statement.line)
+    return located.nowhere()
 
 
 def declare_variables(scope: Scope) -> None:
@@ -20,6 +40,7 @@ def declare_variables(scope: Scope) -> None:
     for module in http_modules(scope):
         variables.builtin.update(module.variables)
         variables.setters.update(module.setters)
+        variables.changeable |= module.changeable
         variables.prefixes.update(module.prefixes)
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from ..compile import load
 from ..conf.hosts import no_network
+from ..conf.printed import PrintedFiles
 from ..http.request import Request, Status
 from ..log import FileTarget, Log, OpenFile, Severity
 from ..modules.auth_jwt import DialectChoice
+from ..modules.auth_jwt.sources import Sources
 from ..options import Options
 from .carriers import BEARER, carrier_of, put_token
 from .request import RequestSpec, RequestSpecError, make_request
@@ -64,6 +66,7 @@ class Explanation:
     now: float
     way: Outcome
     denied: Outcome | None = None
+    remarks: tuple[str, ...] = ()  # about the configuration
 
     @property
     def trip(self) -> Trip:
@@ -92,13 +95,23 @@ class _ImpatientLoop(asyncio.SelectorEventLoop):
 class Explainer:
     """Explains requests to a configuration; raises ConfError if that cannot be loaded.
 
-    `now` is the time of the request, and `keys` the response to key requests."""
+    `now` is the time of the request, and `keys` the response to key requests.  With `files`, all
+    configuration files come from a dump, perhaps of another machine: then `keys` also stand for
+    key files that this machine does not have."""
 
-    def __init__(self, options: Options, now: float, keys: bytes | None = None) -> None:
-        self._trace = Trace()
+    def __init__(
+        self,
+        options: Options,
+        now: float,
+        keys: bytes | None = None,
+        files: PrintedFiles | None = None,
+    ) -> None:
+        self._trace = Trace(is_elsewhere=files is not None)
         with no_network(any_name=True):
             log = Log(FileTarget(OpenFile(""), Severity.ERR))
-            self._cycle = load(options, log, watch=self._trace)
+            sources = Sources()
+            sources.sets.lacks_files = files is not None
+            self._cycle = load(options, log, things=[sources], watch=self._trace, files=files)
         self._trace.prepare(self._cycle, now, keys)
         self._options, self._now = options, now
 
@@ -118,7 +131,8 @@ class Explainer:
         if denied is not None and denied.end == way.end:
             denied = None
         choice: DialectChoice = self._cycle.scope.things[DialectChoice]
-        return Explanation(self._options, choice, spec, self._now, way, denied)
+        remarks = tuple(self._trace.remarks)
+        return Explanation(self._options, choice, spec, self._now, way, denied, remarks)
 
     def _go(self, spec: RequestSpec, token: str, *, grants: bool) -> Outcome:
         arrival = make_request(self._cycle, spec)

@@ -34,6 +34,7 @@ def as_text(explanation: Explanation) -> str:
             f'"{explanation.choice.name}" ({explanation.choice.dialect.project})',
             _evidence(explanation),
         ),
+        *(("", "remark", remark, "") for remark in explanation.remarks),
         ("", "request", shown(explanation.spec.text), ""),
     ]
     rows += [(MARKS[x.mark], x.name, x.text, place_of(x.statement)) for x in explanation.trip.lines]
@@ -143,6 +144,7 @@ def as_json(explanation: Explanation) -> str:
     choice = explanation.choice
     document = {
         "configuration": shown(explanation.options.conf_file),
+        "remarks": list(explanation.remarks),
         "dialect": {
             "name": choice.name,
             "project": choice.dialect.project,
@@ -186,6 +188,7 @@ def _way(way: Outcome) -> dict[str, Any]:
             "head": upstream.head.decode("latin-1"),
             "cache": shown(upstream.cache) or None,
             "cache_key": shown(upstream.key) or None,
+            "cache_status": upstream.cache_status or None,
         },
     }
 

@@ -94,6 +94,7 @@ class _Tls:
     """The TLS properties that variables read."""
 
     session_reused = False
+    session = None
 
     def version(self) -> str:
         return "TLSv1.3"
@@ -102,6 +103,9 @@ class _Tls:
         return "TLS_AES_256_GCM_SHA384", "TLSv1.3", 256
 
     def selected_alpn_protocol(self) -> None:
+        return None
+
+    def shared_ciphers(self) -> None:
         return None
 
 
@@ -113,6 +117,7 @@ class AbsentClient:
     server_addr: str
     server_port: str
     ssl: _Tls | None
+    sni: str = ""
     number: int = 1
     requests: int = 1
     remote_port: str = "0"
@@ -203,7 +208,11 @@ def make_request(cycle: Cycle, spec: RequestSpec) -> Arrival:
     tls = _Tls() if listen.ssl and not is_mistaken else None
     host = (spec.url.host.strip("[]") if _is_ip(spec.url.host) else LOOPBACK) or LOOPBACK
     client = AbsentClient(
-        spec.client, host if listen.wildcard else listen.host, str(listen.port), tls
+        spec.client,
+        host if listen.wildcard else listen.host,
+        str(listen.port),
+        tls,
+        "" if tls is None or _is_ip(spec.url.host) else spec.url.host,
     )
     understood = head.head if isinstance(head, RefusedHead) else head
     r = request_of(understood, client, Received(BODY_SIZE), address.names, Traced)

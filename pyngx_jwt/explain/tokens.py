@@ -177,7 +177,8 @@ class _GateReporter:
                 )
                 self.add(Result.NOTE if others else Result.FAILED, "keys", shown(text), statement)
             elif source in self.seen.fetched and not keys.keys:
-                self.add(Result.UNKNOWN, "keys", f"{source.place} is not sent here", statement)
+                verb = "read" if isinstance(source, KeyFile) else "sent"
+                self.add(Result.UNKNOWN, "keys", f"{source.place} is not {verb} here", statement)
             else:
                 names = listed(key_text(key) for key in keys.keys)
                 self.add(Result.PASSED, "keys", f"{shown(source.place)}: {names}", statement)

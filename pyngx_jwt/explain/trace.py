@@ -7,6 +7,7 @@ of an upstream about access is assumed (`grants`), and noted as a question.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -43,13 +44,15 @@ from .rewrites import Step
 from .servers import report_server
 from .tokens import lacks_keys_only, report_gate, take_as_verified
 from .trip import LogEntry, LogRecorder, Trip, level_of, location_text, status_text
-from .upstream import pass_on, report_upstream
+from .upstream import Kept, pass_on, report_upstream
 
 GRANTED, DENIED = 200, 401  # the assumed responses of upstreams that decide about access
 AUTH_REQUEST = "auth_request"
 FILE_MODULES = ("static", "gzip_static")  # whose response is the file that the URI names
 # The engine turns these into responses.
 ANSWERED = (BodyError, HeaderRefused, RequestFailed, AnswerTooBig, ConnectionResetError)
+ELSEWHERE = "a dump of nginx -T; all other files, such as keys, are read from this machine"
+_OF_MACHINE = re.compile(r"cannot load certificate|get(pw|gr)nam\(")
 ANSWERS = (
     "proxy_pass",
     "fastcgi_pass",
@@ -67,7 +70,10 @@ ANSWERS = (
 class Trace(LoadWatch):
     """Wraps handlers while a configuration is compiled, and then follows requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_elsewhere: bool = False) -> None:
+        """`is_elsewhere`: the configuration may be of another machine."""
+        self.is_elsewhere = is_elsewhere
+        self.remarks = [ELSEWHERE] if is_elsewhere else list[str]()
         self.trip, self.given, self.grants, self.now = Trip(), "", True, 0.0
         self.keys: bytes | None = None
         self.error: Exception | None = None  # the engine would turn it into a page
@@ -77,6 +83,12 @@ class Trace(LoadWatch):
         self._definitions = Definitions()
 
     # -- while the configuration is compiled -----------------------------------------------
+
+    def failed(self, error: Exception, level: Level, statement: Statement | None = None) -> None:
+        """Passes over certificates and users that only the other machine has."""
+        if not (self.is_elsewhere and _OF_MACHINE.match(str(error))):
+            raise error
+        self.remarks.append(f"not available here: {shown(str(error))}")
 
     def seen(self, statement: Statement, level: Level) -> None:
         self._definitions.add(statement)
@@ -340,7 +352,12 @@ class Trace(LoadWatch):
 
     async def _pass(self, gateway: Gateway, level: Level, r: Request) -> Status:
         """Here an upstream would be contacted."""
-        passed = await pass_on(gateway, level, r)
+        passed = await pass_on(gateway, level, r, self.trip, self.now)
+        if isinstance(passed, Kept):
+            text = f"the cache answers: {status_text(r.status)}"
+            line = self.trip.add(Result.NOTE, "content", text, passed.statement)
+            self.trip.answer(line, 0)
+            return passed.status
         if isinstance(passed, int):
             text = f"the request cannot be passed on: {status_text(passed)}"
             if len(self.trip.log) > self.trip.logged:

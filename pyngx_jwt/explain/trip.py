@@ -58,6 +58,7 @@ class Passed:
     statement: Statement | None
     cache: str = ""  # the zone, if a cache comes first
     key: str = ""
+    cache_status: str = ""  # that of $upstream_cache_status
 
 
 class Pending(NamedTuple):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 from ..conf.parse import Statement
 from ..gateway.cached import CachedGateway
 from ..gateway.conf import GatewayConf
@@ -9,13 +12,24 @@ from ..gateway.exchange import Exchange, Gateway
 from ..gateway.target import Destination
 from ..http.level import Level
 from ..http.request import Request, Status
+from .caches import CacheLook, look_up
 from .lines import Result, shown
 from .request import take_given_body
 from .trip import Passed, Trip
 
 
-async def pass_on(gateway: Gateway, level: Level, r: Request) -> Passed | Status:
-    """Prepares the request up to the bytes of its head, without a connection."""
+class Kept(NamedTuple):
+    """A cache has answered."""
+
+    status: Status
+    statement: Statement | None
+
+
+async def pass_on(
+    gateway: Gateway, level: Level, r: Request, trip: Trip, now: float
+) -> Passed | Kept | Status:
+    """Prepares the request up to the bytes of its head, without a connection, or sends the
+    response that a cache has for it; what the cache says is added to the trip."""
     if gateway.admits is not None and (refused := gateway.admits(r)):
         return refused
     destination = gateway.find(r)
@@ -26,33 +40,32 @@ async def pass_on(gateway: Gateway, level: Level, r: Request) -> Passed | Status
     take_given_body(r)
     target = gateway.conf.target
     assert target is not None
-    zone = key = ""
+    look: CacheLook | None = None
     keeps = False
     if isinstance(gateway, CachedGateway) and r.method in gateway.methods:
         entry = gateway.entry_of(r, destination)
         if isinstance(entry, int):
             return entry
         if entry is not None:
-            zone, key = entry[0].settings.zone, entry[1].text.decode("latin-1")
+            look = look_up(gateway, level, r, *entry, now)
+            look.report(gateway.conf.prefix, level, trip)
+            if look.hold is not None and (sent := gateway.kept.send(r, look.hold)) is not None:
+                status = sent if isinstance(sent, int) else await sent
+                return Kept(status, target.statement)
             keeps = gateway.begin_fetch(r, True)
-            r.cache_status = "MISS"
     exchange = Exchange(gateway, r, destination)
     if not await exchange.prepare(validates=keeps):
         return 500
     lines = gateway.wire.lines(exchange.head)
     to = target.text.bind(level.variables)(r)
-    return Passed(to, exchange.head, lines, gateway.conf, target.statement, zone, key)
+    passed = Passed(to, exchange.head, lines, gateway.conf, target.statement)
+    if look is not None:
+        passed = replace(passed, cache=look.zone, key=look.key, cache_status=look.status)
+    return passed
 
 
 def report_upstream(passed: Passed, level: Level, trip: Trip) -> None:
     """Adds the upstream, and the request that is sent."""
-    prefix = passed.conf.prefix
-    if passed.cache:
-        caches = level.set_by(f"{prefix}_cache")
-        text = f'{shown(passed.cache)}: looked for by the key "{shown(passed.key)}"'
-        trip.add(Result.NOTE, "cache", text, *caches)
-        for statement in level.set_by(f"{prefix}_cache_valid"):
-            trip.add(Result.NOTE, "", f"kept {shown(' '.join(statement.args))}", statement)
     first, *lines = passed.lines
     text = f"the request is passed to {shown(passed.to)}"
     trip.last = trip.add(Result.NOTE, "content", text, passed.statement)

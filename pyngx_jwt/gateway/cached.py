@@ -181,21 +181,30 @@ class CachedGateway(Gateway):
     def _go_on_stale(
         self, r: Request, destination: Destination, hold: Hold, state: Lookup
     ) -> Awaitable[Status] | Status:
+        status = self.status_of_stale(r, hold, state)
+        if status == "EXPIRED":
+            r.cache_status = status
+            return self._fetch(r, destination, hold)
+        if status == "STALE":
+            self._update(r, hold)
+        return self._answer(r, destination, hold, status)
+
+    def status_of_stale(self, r: Request, hold: Hold, state: Lookup) -> str:
+        """What becomes of an expired response: "UPDATING" and "STALE" are answered with it,
+        "EXPIRED" is fetched again, perhaps under conditions."""
         entry = hold.entry
         assert entry is not None
         usable = ("updating" in self.rules.stale or entry.stale_updating) and not r.in_background
         if usable and state is Lookup.UPDATING:
-            return self._answer(r, destination, hold, "UPDATING")
+            return "UPDATING"
         if usable and self.cache.cache_background_update:
-            self._update(r, hold)
-            return self._answer(r, destination, hold, "STALE")
-        r.cache_status = "EXPIRED"
+            return "STALE"
         if self.cache.cache_revalidate:
             modified = entry.header.last_modified
             if modified >= 0:
                 r.contexts["cache_last_modified"] = http_date(modified)
             r.contexts["cache_etag"] = entry.header.etag or None
-        return self._fetch(r, destination, hold)
+        return "EXPIRED"
 
     def _answer(
         self, r: Request, destination: Destination, hold: Hold, status: str

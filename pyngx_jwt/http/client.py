@@ -17,6 +17,7 @@ class Connection(Protocol):
     server_port: str
     proxy_protocol: Any
     ssl: Any
+    sni: str
     start: float
     sent: int
 

@@ -53,6 +53,7 @@ class Module(CoreModule[C]):
         self.log_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
         self.variables: dict[str, Getter] = {}
+        self.changeable: set[str] = set()
         self.setters: dict[str, Setter] = {}
         self.prefixes: dict[str, Factory] = {}
 
@@ -121,14 +122,20 @@ class Module(CoreModule[C]):
         self.settle_builder = build
         return build
 
-    def variable(self, name: str, *, set: Setter | None = None) -> Callable[[G], G]:
-        """A variable; its getter's docstring is its documentation."""
+    def variable(
+        self, name: str, *, set: Setter | None = None, changeable: bool = False
+    ) -> Callable[[G], G]:
+        """A variable; its getter's docstring is its documentation.
+
+        If it is `changeable` (NGX_HTTP_VAR_CHANGEABLE), a directive may define it again."""
 
         def register(get: G) -> G:
             self.variables[name] = get
             self.variable_docs[name] = get.__doc__ or ""
             if set:
                 self.setters[name] = set
+            if changeable:
+                self.changeable.add(name)
             return get
 
         return register

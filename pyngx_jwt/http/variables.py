@@ -22,6 +22,15 @@ Build = Callable[["Variables"], Getter]
 Finder = Callable[["Variables"], Callable[["Request"], str]]
 
 
+class UnknownVariable(ConfError):
+    """nginx's error about a variable, which has no file and line."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'unknown "{name}" variable')
+        self.name = name
+        self.place = ""
+
+
 class Circle(NamedTuple):
     """Variables of which each needs the next one, and the last one the first."""
 
@@ -53,6 +62,7 @@ class Variables:
         self.builtin: dict[str, Getter] = {}
         self.prefixes: dict[str, Factory] = {}
         self.setters: dict[str, Setter] = {}
+        self.changeable: set[str] = set()  # the modules' variables that can be defined again
         self.defined: dict[str, Getter] = {}
         self.used: set[str] = set()
         self.circles: list[Circle] = []
@@ -61,10 +71,11 @@ class Variables:
         self._unsettled_uses = 0
 
     def define(self, name: str, get: Getter) -> None:
-        """Adds a variable of a directive such as "map"; a module's own cannot be replaced."""
+        """Adds a variable of a directive such as "map"; most of the modules' own cannot be
+        replaced."""
         name = name.lower()
-        if name in self.builtin and name not in self.setters:
-            raise ConfError(f'the duplicate "{name}" variable')
+        if name not in self.setters:
+            self._check_new(name)
         self.defined[name] = get
 
     def define_built(self, name: str, build: Build, statement: Statement | None = None) -> None:
@@ -126,16 +137,19 @@ class Variables:
         name = name.lower()
         if name in self.setters:
             return self.setters[name]
-        if name in self.builtin:
-            raise ConfError(f'the duplicate "{name}" variable')
+        self._check_new(name)
         if name not in self.defined:
-            known = self._of_prefix(name)
+            known = self.builtin.get(name) or self._of_prefix(name)
             self.defined[name] = _stored_or(name, known) if known else _stored(name, unset)
 
         def store(r: Request, value: str) -> None:
             r.variables[name] = value
 
         return store
+
+    def _check_new(self, name: str) -> None:
+        if name in self.builtin and name not in self.changeable:
+            raise ConfError(f'the duplicate "{name}" variable')
 
     @property
     def unsettled_uses(self) -> int:
@@ -174,7 +188,7 @@ class Variables:
         get = self._of_prefix(name)
         if get is not None:
             return get
-        raise ConfError(f'unknown "{name}" variable').nowhere()
+        raise UnknownVariable(name)
 
 
 def variable_name(text: str) -> str:
@@ -229,7 +243,7 @@ def _stored(name: str, unset: Unset | None) -> Getter:
 
 
 def _stored_or(name: str, known: Getter) -> Getter:
-    """A variable such as $http_x has the value of its family until one is stored."""
+    """A variable of a module or a family, such as $http_x, has its value until one is stored."""
 
     def get(r: Request) -> str | None:
         value = r.variables.get(name)

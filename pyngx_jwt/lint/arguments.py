@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
 
+from ..arguments import CommandParser
 from ..features import PATHS
 from .read.snippet import CONTEXTS
 from .read.target import TARGETS
 from .report import REPORTERS
-from .report.output import CLEAN, misused, print_text
+from .report.output import CLEAN, print_text
 from .report.settings import SEVERITIES
 from .rules import rules
 
@@ -19,17 +19,10 @@ Find errors and security problems in nginx configurations. Configurations are re
 reads them, offline and without privileges: no host name is resolved, no connection is made."""
 EPILOG = """\
 exit status: 0 no finding at or above --fail-on, 1 at least one, 2 the configuration is invalid or
-cannot be read, 3 internal error, 4 usage error"""
+cannot be read, 4 usage error, 5 internal error"""
 
 _PATHS = f"""\
 files, directories or patterns; "-" is stdin (default: {PATHS["conf"]}, or nginx.conf in PREFIX)"""
-
-
-class Parser(argparse.ArgumentParser):
-    """Usage errors have their own exit status."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(misused(self.prog, f"{message} (see {self.prog} -h)"))
 
 
 class _Rules(argparse.Action):
@@ -44,9 +37,10 @@ def _list_rules() -> str:
 
 def lint_parser() -> argparse.ArgumentParser:
     """The parser of ``pyngx lint``."""
-    parser = Parser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG)
+    parser = CommandParser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False)
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help=_PATHS)
+    add("-c", dest="conf", metavar="FILE", help="configuration file: the same as one PATH")
     add("-p", dest="prefix", metavar="PREFIX", help="directory for relative names")
     add("--stdin-filename", metavar="NAME", help="path to report for stdin")
     add("--offline", action="store_true", help="look at no file or user of this machine")
@@ -59,6 +53,7 @@ def lint_parser() -> argparse.ArgumentParser:
     )
     add("--context", choices=sorted(CONTEXTS), help="block that a snippet belongs to")
     add("--target", choices=sorted(TARGETS), help="server that will run the configuration")
+    add("--jwt-dialect", metavar="NAME", default="", help="dialect of the auth_jwt directives")
     add("--format", choices=sorted(REPORTERS), default="text", help="output format (default: text)")
     add(
         "--fail-on",

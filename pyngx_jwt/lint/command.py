@@ -44,6 +44,7 @@ from .run import lint
 def main(words: list[str]) -> int:
     """Runs ``pyngx lint`` with the arguments `words` (latin-1)."""
     arguments = lint_parser().parse_args(words)
+    arguments.paths += [arguments.conf] if arguments.conf is not None else []
     if arguments.explain is not None:
         return _explain(arguments.explain)
     try:
@@ -64,7 +65,7 @@ def _lint(arguments: argparse.Namespace, settings: LintSettings) -> int:
         CONTEXTS.get(arguments.context, ""),
         standard_input() if "-" in arguments.paths else None,
         arguments.stdin_filename or "",
-        settings.target.dialect,
+        arguments.jwt_dialect or settings.target.dialect,
         settings.roots,
         settings.offline,
     )

@@ -17,6 +17,7 @@ from .core_variables import core_variables
 from .empty_gif import empty_gif
 from .fastcgi import fastcgi
 from .files import files
+from .foreign_variables import foreign_variables
 from .geo import geo
 from .gunzip import gunzip
 from .gzip import gzip
@@ -60,6 +61,7 @@ MODULES: tuple[AnyModule, ...] = (
     ssl,
     upstream,
     core_variables,
+    foreign_variables,
     files,
     gzip_ok,
     static,

@@ -516,3 +516,17 @@ def find_argument(args: str, name: str) -> str | None:
 def cookie(name: str) -> Getter:
     """A cookie, in any case."""
     return lambda r: cookie_of(r, name)
+
+
+# Those of the families that nginx declares one by one: a directive cannot define them again.
+DECLARED = {
+    "http_": (request_field, "host user_agent referer via x_forwarded_for cookie"),
+    "sent_http_": (
+        response_field,
+        "content_type content_length location last_modified connection keep_alive "
+        "transfer_encoding cache_control link",
+    ),
+}
+for _family, (_factory, _names) in DECLARED.items():
+    for _name in _names.split():
+        core_variables.variables.setdefault(f"{_family}{_name}", _factory(_name))

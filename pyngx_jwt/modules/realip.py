@@ -80,7 +80,7 @@ class RealIpConnection:
         self.binary_remote_addr = address
         self.number, self.requests, self.start = real.number, real.requests, real.start
         self.server_addr, self.server_port = real.server_addr, real.server_port
-        self.proxy_protocol, self.ssl = real.proxy_protocol, real.ssl
+        self.proxy_protocol, self.ssl, self.sni = real.proxy_protocol, real.ssl, real.sni
 
     @property
     def sent(self) -> int:

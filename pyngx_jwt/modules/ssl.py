@@ -175,19 +175,19 @@ def _check_certificates(address: ListenAddress) -> None:
             ).at(statement.file, statement.start_line)
 
 
-@ssl.variable("ssl_protocol")
+@ssl.variable("ssl_protocol", changeable=True)
 def ssl_protocol(r: Request) -> str | None:
     """Protocol of the TLS connection."""
     return r.connection.ssl.version() if r.connection.ssl else None
 
 
-@ssl.variable("ssl_cipher")
+@ssl.variable("ssl_cipher", changeable=True)
 def ssl_cipher(r: Request) -> str | None:
     """Cipher of the TLS connection."""
     return r.connection.ssl.cipher()[0] if r.connection.ssl else None
 
 
-@ssl.variable("ssl_session_reused")
+@ssl.variable("ssl_session_reused", changeable=True)
 def ssl_session_reused(r: Request) -> str | None:
     """ "r" if the TLS session was reused, "." otherwise."""
     if not r.connection.ssl:
@@ -195,7 +195,56 @@ def ssl_session_reused(r: Request) -> str | None:
     return "r" if r.connection.ssl.session_reused else "."
 
 
-@ssl.variable("ssl_alpn_protocol")
+@ssl.variable("ssl_alpn_protocol", changeable=True)
 def ssl_alpn_protocol(r: Request) -> str | None:
     """Protocol selected by ALPN."""
     return r.connection.ssl.selected_alpn_protocol() if r.connection.ssl else None
+
+
+@ssl.variable("ssl_server_name", changeable=True)
+def ssl_server_name(r: Request) -> str | None:
+    """Server name that the client requests with SNI."""
+    return (r.connection.sni or None) if r.connection.ssl else None
+
+
+@ssl.variable("ssl_ciphers", changeable=True)
+def ssl_ciphers(r: Request) -> str | None:
+    """Ciphers of the client that the server knows; of new sessions only."""
+    ciphers = r.connection.ssl.shared_ciphers() if r.connection.ssl else None
+    return ":".join(name for name, _, _ in ciphers) if ciphers else None
+
+
+@ssl.variable("ssl_session_id", changeable=True)
+def ssl_session_id(r: Request) -> str | None:
+    """Identifier of the TLS session, in hexadecimal."""
+    session = r.connection.ssl.session if r.connection.ssl else None
+    return session.id.hex() if session is not None else None
+
+
+@ssl.variable("ssl_client_verify", changeable=True)
+def ssl_client_verify(r: Request) -> str | None:
+    """ "NONE" on TLS connections: client certificates are not requested."""
+    return "NONE" if r.connection.ssl else None
+
+
+def _declare_empty() -> None:
+    def client_certificate(r: Request) -> None:
+        """Empty: client certificates are not requested."""
+
+    def unavailable(r: Request) -> None:
+        """Empty: Python's TLS library does not report it."""
+
+    def early_data(r: Request) -> None:
+        """Empty: early data is never accepted."""
+
+    for name in (
+        *("cert", "escaped_cert", "fingerprint", "i_dn", "i_dn_legacy", "raw_cert", "s_dn"),
+        *("s_dn_legacy", "serial", "sigalg", "v_end", "v_remain", "v_start"),
+    ):
+        ssl.variable(f"ssl_client_{name}", changeable=True)(client_certificate)
+    for name in ("curve", "curves", "sigalg", "sigalgs", "ech_outer_server_name", "ech_status"):
+        ssl.variable(f"ssl_{name}", changeable=True)(unavailable)
+    ssl.variable("ssl_early_data", changeable=True)(early_data)
+
+
+_declare_empty()

@@ -9,7 +9,7 @@ from mmap import PAGESIZE
 from typing import NamedTuple
 
 from ..cache import Caches
-from ..conf.directive import Conf, directive, number, own, time
+from ..conf.directive import UNLIMITED, Conf, accepted, directive, number, own, slot, time
 from ..conf.parse import Statement
 from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec, parse_size
@@ -41,6 +41,8 @@ from ..upstream.shared import Shared
 from ..upstream.upstream import Upstream, make_upstream
 from ..zones import Zone, Zones
 from .core import CoreConf
+from .core.settings import NO_WORDS
+from .core.values import parse_resolver
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down"})
 ALL = WEIGHTS | {"backup"}
@@ -72,6 +74,21 @@ class UpstreamConf(Conf):
     )
     keepalive_timeout = time(
         60.0, UPSTREAM, "Limits the time that a connection to a server stays idle.", shown="60s"
+    )
+    resolver = slot(
+        NO_WORDS,
+        parse_resolver,
+        UPSTREAM,
+        "Names servers for DNS. Unlike in nginx, these servers are not queried: names of the group "
+        "are resolved by the system when the configuration is loaded.",
+        syntax="address ...",
+        shown="—",
+        arity=(1, UNLIMITED),
+    )
+    resolver_timeout = accepted(
+        UPSTREAM,
+        "names are resolved when the configuration is loaded",
+        like=time(30, UPSTREAM, "", shown="30s"),
     )
 
     name = own("")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..core.main import workers_user
@@ -14,6 +11,7 @@ from ..log import Log, Severity, errno_text, write_stderr
 from ..options import Options
 from ..zones import ZoneDirectory, start_zones
 from .cycle import Load, LoadedCycle
+from .directories import make_directories
 from .loop import event_method
 from .pidfile import create_pidfile, delete_pidfile
 from .serving import log_exception
@@ -59,7 +57,8 @@ def load_generation(
         if user is not None and cycle.main.master_process:
             cycle.check_user(user)
         cycle.log.open_default(cycle.open_files, options.error_log)
-        _prepare_files(cycle, user)
+        make_directories(cycle.folders, user, options.layout)
+        cycle.open_files.open()
         cycle.zones.check()
         folder = None if options.test else _start_zones(cycle, user, old)
     except ConfError as error:
@@ -76,11 +75,6 @@ def load_generation(
             folder.remove()
         return None
     return generation
-
-
-def _prepare_files(cycle: LoadedCycle, user: User | None) -> None:
-    _make_directories(cycle.folders, user)
-    cycle.open_files.open()
 
 
 def _start_zones(
@@ -135,24 +129,3 @@ def _move_pidfile(new: Generation, old: Generation | None, test: bool) -> bool:
             return False
         delete_pidfile(old.cycle.main.pid, new.log)
     return True
-
-
-def _make_directories(paths: Sequence[str], user: User | None) -> None:
-    """Makes what is missing and gives it to the workers (ngx_create_paths)."""
-    for name in paths:
-        path = name.encode("latin-1")
-        doing = f'mkdir() "{name}" failed'
-        try:
-            if not os.path.isdir(path):
-                os.mkdir(path, 0o700)
-            if user is None:
-                continue
-            info = os.stat(path)
-            doing = f'chown("{name}", {user[0]}) failed'
-            if info.st_uid != user[0]:
-                os.chown(path, user[0], -1)
-            doing = f'chmod() "{name}" failed'
-            if info.st_mode & 0o700 != 0o700:
-                os.chmod(path, stat.S_IMODE(info.st_mode) | 0o700)
-        except OSError as error:
-            raise ConfError(f"{doing} {errno_text(error)}").nowhere() from None

@@ -15,6 +15,7 @@ from ..options import Options
 from .boot import Boot
 from .cycle import Load, Serve
 from .daemon import Daemon
+from .directories import make_default_directories
 from .generation import Generation, load_generation
 from .master import Master
 from .pidfile import create_pidfile, signal_process
@@ -27,6 +28,8 @@ from .upgrade import VARIABLE, inherited_sockets
 def run(options: Options, load: Load, serve: Serve) -> int:
     """Tests, signals or serves; the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no KeyboardInterrupt in the middle of things
+    if not options.signal:
+        make_default_directories(options.layout)
     log, file = initial_log(options.error_log, Severity.INFO if options.test else Severity.NOTICE)
     environ = dict(os.environ)
     variable = environ.pop(VARIABLE, "")
@@ -51,6 +54,7 @@ def _report_test(options: Options, generation: Generation) -> int:
             for line in generation.cycle.understanding.splitlines():
                 write_stderr(line)
     if options.dump:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as nginx has it until it serves
         for path, text in generation.cycle.files:
             _write_stdout(f"# configuration file {path}:\n{text}\n".encode("latin-1"))
     return 0

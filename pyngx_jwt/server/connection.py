@@ -23,6 +23,7 @@ class ClientConnection:
     server_port = ""
     proxy_protocol: Any = None
     ssl: Any = None
+    sni = ""  # the host that the client names in the handshake
 
     def take_addresses(self, peer: Any, own: Any) -> None:
         """Notes both ends, as the socket has them; a unix socket has no peer, nor has one whose

@@ -54,6 +54,7 @@ class Handshake(asyncio.Protocol):
         self.incoming = ssl.MemoryBIO()
         self.pipe: Pipe | None = None
         self.begun = self.over = False
+        self.sni = ""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -97,6 +98,7 @@ class Handshake(asyncio.Protocol):
     def _choose(self, hello: Hello) -> bool:
         """Takes the server that the client names, unless that one refuses."""
         assert self.address.tls is not None
+        self.sni = hello.host
         named = validate_host(hello.host)
         try:
             server = self.address.names.find_at_handshake(named[0]) if named else None
@@ -134,6 +136,7 @@ class Handshake(asyncio.Protocol):
         elif done:
             self._leave()
             protocol = self.speak(pipe.tls.selected_alpn_protocol())
+            protocol.sni = self.sni
             TlsTransport(self.transport, pipe, protocol).start(self.server)
 
     # -- failing ---------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from .. import exits
 from ..errors import ConfError, WrongWords
 from ..log import errno_text
 
@@ -21,12 +22,13 @@ def main(words: list[str]) -> int:
     try:
         _print(mint(words, time.time()) + "\n")
     except (WrongWords, ConfError) as error:
-        return _fail(str(error))
+        return _fail(str(error), exits.USAGE)
     except OSError as error:
         name = error.filename
         path = name.decode("latin-1") if isinstance(name, bytes) else name
-        return _fail(f'"{path}": {errno_text(error)}' if path else errno_text(error))
-    return 0
+        text = errno_text(error)
+        return _fail(f'"{path}": {text}' if path else text, exits.INVALID)
+    return exits.CLEAN
 
 
 def _print(text: str) -> None:
@@ -35,6 +37,6 @@ def _print(text: str) -> None:
         data = data[os.write(1, data) :]
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, status: int) -> int:
     sys.stderr.buffer.write(b"pyngx token: " + text.encode("latin-1", "backslashreplace") + b"\n")
-    return 2
+    return status

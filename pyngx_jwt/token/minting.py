@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..arguments import CommandParser
 from ..conf.moment import parse_time
 from ..errors import WrongWords
 from ..jwt import ALGORITHMS, CONTENT_ENCRYPTION, KEY_MANAGEMENT, Json
@@ -22,11 +23,15 @@ DESCRIPTION = """\
 Create a token and print it. A missing key file is created. For development only. See also "pyngx
 token --explain -h".
 """
+EPILOG = """\
+exit status: 0 the token is printed, 2 a file cannot be read or written, 4 usage error"""
 TIMES = 'relative to now (1h, 30d; -5m as --exp=-5m), "@SECONDS", a date, or "none"'
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("pyngx token", description=DESCRIPTION, allow_abbrev=False)
+    parser = CommandParser(
+        "pyngx token", description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
+    )
     add = parser.add_argument_group("token").add_argument
     add("--claim", action="append", default=[], metavar="NAME=TEXT", help="add a string claim")
     add(

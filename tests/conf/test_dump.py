@@ -60,27 +60,27 @@ def test_errors_are_told_and_in_the_json(tmp_path: Path) -> None:
     write(tmp_path, b"map $a $b {\n")
     told = dump(tmp_path, "nginx.conf")
     sentence = f'unexpected end of file, expecting "}}" in {tmp_path}/inc/map.conf:2'
-    assert (told.returncode, told.stderr) == (1, f"nginx: [emerg] {sentence}\n".encode())
+    assert (told.returncode, told.stderr) == (2, f"nginx: [emerg] {sentence}\n".encode())
     payload = json.loads(told.stdout)
     assert payload["status"] == "failed"
     assert [error["error"] for error in payload["errors"]] == [sentence]
     told = dump(tmp_path, "nginx.conf", "--format", "conf")
-    assert (told.returncode, told.stdout) == (1, b"")
+    assert (told.returncode, told.stdout) == (2, b"")
 
 
 def test_circle_of_includes(tmp_path: Path) -> None:
     write(tmp_path, b"include nginx.conf;\n")
     told = dump(tmp_path, "nginx.conf", "--format", "conf")
-    assert (told.returncode, told.stdout) == (1, b"")
+    assert (told.returncode, told.stdout) == (2, b"")
     assert told.stderr.endswith(b'nginx.conf" includes itself\n')
 
 
 def test_missing_file_and_wrong_words(tmp_path: Path) -> None:
     told = dump(tmp_path, "x.conf")
     failed = f'open() "{tmp_path}/x.conf" failed (2: No such file or directory)'
-    assert (told.returncode, told.stderr) == (1, f"nginx: [emerg] {failed}\n".encode())
-    assert dump(tmp_path).returncode == 2
-    assert dump(tmp_path, "x.conf", "--format", "xml").returncode == 2
+    assert (told.returncode, told.stderr) == (2, f"nginx: [emerg] {failed}\n".encode())
+    assert dump(tmp_path).returncode == 4
+    assert dump(tmp_path, "x.conf", "--format", "xml").returncode == 4
 
 
 def test_reader_that_has_had_enough(tmp_path: Path) -> None:
@@ -89,5 +89,5 @@ def test_reader_that_has_had_enough(tmp_path: Path) -> None:
     ran = subprocess.run(
         ["/bin/sh", "-c", command], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True
     )
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert ran.stderr == b"nginx: [emerg] write() to stdout failed (28: No space left on device)\n"

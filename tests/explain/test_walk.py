@@ -254,6 +254,7 @@ def test_head_that_is_sent_upstream(folder: Path) -> None:
     assert rows(explanation, "require", "cache", "content", "upstream")[:-1] == [
         'require: $jwt_claim_sub is "alice" [8]',
         'cache: z: looked for by the key "alice/api/x" [10]',
+        f"  MISS: there is no file {folder}/cache/ee440e5d46c5cbdcfe057f0e2a8cccbf",
         "  kept 200 1m [12]",
         "content: the request is passed to http://app/v1/ [13]",
         "upstream: GET /v1/x?y HTTP/1.1 [13]",
@@ -522,6 +523,7 @@ def test_json(folder: Path) -> None:
         else "",
         "cache": "z",
         "cache_key": "alice/api/x",
+        "cache_status": "MISS",
     }
     closed = explain(folder, "server { return 444; }", "http://a/")
     assert json.loads(as_json(closed))["outcome"]["answered_by"] == "closed"

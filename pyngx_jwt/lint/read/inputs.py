@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from ...conf.parse import read_source
+from ...conf.printed import is_printed, split_printed
 from ...errors import ConfError
 from ...options import Options, resolve_options
-from .files import Dump, InputFiles, Overlay, is_dump, split_dump
+from .files import Dump, InputFiles, Overlay
 from .includes import MAIN_NAME, InputError, below, home, included, included_by
 from .machine import Machine
 from .snippet import EMPTY, ENTRIES, FRAME, frame, guess_context
@@ -76,7 +77,7 @@ class Inputs:
         return path.endswith(TEMPLATE)
 
     def _dump(self, path: str) -> Input:
-        texts = split_dump(self._read(path), os.getcwdb().decode("latin-1"))
+        texts = split_printed(self._read(path), os.getcwdb().decode("latin-1"))
         machine = Machine(self.roots, offline=True, own=tuple(here for _, here in self.roots))
         return Input(self._options(next(iter(texts))), Dump(texts, machine), path=path)
 
@@ -122,7 +123,7 @@ class Inputs:
 
     def _context(self, path: str, text: str) -> str:
         """As given, or as determined by the contents of a file, or of what it includes."""
-        if is_dump(text):
+        if is_printed(text):
             return DUMP
         context = self.context or guess_context(text)
         if context != EMPTY:

@@ -40,6 +40,7 @@ class TargetServer:
 
 TARGETS = {
     "nginx": TargetServer("nginx"),
+    **{one.name: TargetServer(one.target or one.name, one.name) for one in DIALECTS},
     **{one.target: TargetServer(one.target, one.name) for one in DIALECTS if one.target},
     "pyngx": TargetServer("pyngx"),
 }

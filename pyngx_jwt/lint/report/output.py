@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+from ... import exits
 from ...log import write_stderr
 
-CLEAN, FOUND, INVALID, INTERNAL, USAGE = range(5)
+CLEAN, FOUND, INVALID = exits.CLEAN, exits.NEGATIVE, exits.INVALID
+INTERNAL, USAGE = exits.INTERNAL, exits.USAGE
 
 
 def print_text(text: str) -> None:

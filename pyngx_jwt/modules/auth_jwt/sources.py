@@ -85,6 +85,7 @@ class KeySets:
 
     def __init__(self) -> None:
         self.limits = Limits()  # those of the configuration, known before it is read
+        self.lacks_files = False  # the configuration is of another machine
         self._known: dict[tuple[str, str], KeySet] = {}
 
     def parse(self, octets: bytes, form: KeyForm, place: str, report: Report) -> KeySet:
@@ -99,6 +100,12 @@ class KeySets:
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         return key_set
+
+    def stand_in(self, octets: bytes | None, form: KeyForm, place: str) -> KeySet:
+        """What takes the place of a source that cannot be read: these keys, or none."""
+        if octets is None:
+            return KeySet.of((), place)
+        return self.parse(octets, form, place, lambda text: None)
 
 
 class KeyFile:
@@ -130,6 +137,8 @@ class KeyFile:
         """Reads the file with the configuration; what is wrong with it, None if nothing is.
         Errors name the statement, or else the one that is being read."""
         self.statement = self.statement or statement or scope.statement
+        if self.is_elsewhere:
+            return None
         self._look(time.time(), scope.warn, scope.warn)
         return self._keys if isinstance(self._keys, Failure) else None
 
@@ -156,6 +165,16 @@ class KeyFile:
                 now, lambda text: r.log(Severity.WARN, text), lambda text: r.log(Severity.ERR, text)
             )
         return self._keys
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the file is on the machine of the configuration only."""
+        return self._sets.lacks_files and not os.path.lexists(self._path)
+
+    def stand_in(self, octets: bytes | None) -> None:
+        """As KeyRequest.stand_in(), of a file that is on another machine."""
+        self._keys = self._sets.stand_in(octets, self._form, self.place)
+        self._since, self.until = -math.inf, math.inf
 
     def look_again(self) -> None:
         """Has the next request look at the file."""
@@ -262,9 +281,7 @@ class KeyRequest:
     def stand_in(self, octets: bytes | None) -> None:
         """From now on this is what the location answered, where it cannot be asked; None: a set
         without keys.  Raises KeySetError."""
-        self._keys = KeySet.of((), self.place)
-        if octets is not None:
-            self._keys = self._sets.parse(octets, self._form, self.place, lambda text: None)
+        self._keys = self._sets.stand_in(octets, self._form, self.place)
         self._since, self.until = -math.inf, math.inf
 
     def may_refresh(self, now: float) -> bool:

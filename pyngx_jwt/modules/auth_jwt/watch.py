@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from ...http.request import Request, Status
 from ...jwt import KeySet, KeySetError, TokenPolicy, TokenRefusal, Verified, Verifier
@@ -16,7 +17,7 @@ from .demands import Denial, RequestDemand
 from .gate import Gate
 from .keyring import Keyring
 from .plan import Plan
-from .sources import Failure, KeyRequest, Source
+from .sources import Failure, KeyFile, KeyRequest, Source
 from .words import LogLines, Words
 
 
@@ -28,7 +29,7 @@ class GateReport:
     token: str | None = None  # None: it was not looked for
     keys: Verifier | Failure | None = None  # None: there are none, or no token to use them on
     sources: tuple[Source, ...] = ()
-    fetched: tuple[KeyRequest, ...] = ()  # sources that the network would have answered
+    fetched: tuple[KeyRequest | KeyFile, ...] = ()  # sources that are not here
     would_refresh: bool = False  # an unknown kid would have had these fetched again
     verified: Verified | None = None
     denials: tuple[tuple[RequestDemand, Denial | None], ...] = ()
@@ -49,6 +50,11 @@ class _AtATime(Verifier):
         return super().verify(text, self.now)
 
 
+def _is_elsewhere(source: Source) -> TypeGuard[KeyRequest | KeyFile]:
+    is_elsewhere = isinstance(source, KeyFile) and source.is_elsewhere
+    return is_elsewhere or isinstance(source, KeyRequest)
+
+
 class OfflineKeyring(Keyring):
     """The keys of a level at the time `now`, where key requests are answered by a text, or by
     no keys."""
@@ -65,7 +71,7 @@ class OfflineKeyring(Keyring):
     def at_hand(self, r: Request, token: str, now: float) -> Verifier | Failure | None:
         report = self._report()
         report.sources = tuple(self.sources(r, token))
-        report.fetched = tuple(s for s in report.sources if isinstance(s, KeyRequest))
+        report.fetched = tuple(s for s in report.sources if _is_elsewhere(s))
         for source in report.fetched:
             source.stand_in(self._answer)
         verifier = super().at_hand(r, token, now)

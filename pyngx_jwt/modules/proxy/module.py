@@ -21,14 +21,14 @@ def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
     return pass_to(conf, level, HttpWire(conf, level)) if conf.target else None
 
 
-@proxy.variable("proxy_host")
+@proxy.variable("proxy_host", changeable=True)
 def proxy_host(r: Request) -> str | None:
     """Name and port of the proxied server, as set in proxy_pass."""
     out = outgoing(r)
     return out.vars.host_header if out and isinstance(out.vars, ProxyVars) else None
 
 
-@proxy.variable("proxy_port")
+@proxy.variable("proxy_port", changeable=True)
 def proxy_port(r: Request) -> str | None:
     """Port of the proxied server, or the protocol's default port."""
     out = outgoing(r)

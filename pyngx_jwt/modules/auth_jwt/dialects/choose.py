@@ -82,7 +82,7 @@ def decide(scanned: Scan, options: Options, known: Dialects) -> DialectChoice | 
 
 def _named(name: str, known: Dialects, statement: Statement | None = None) -> Dialect:
     for dialect in known:
-        if dialect.name == name:
+        if name and name in (dialect.name, dialect.target):
             return dialect
     names = ", ".join(dialect.name for dialect in known)
     error = ConfError(f'unknown JWT dialect "{name}", known are {names}')

@@ -331,6 +331,9 @@ def _sources(conf: TeslaConf, level: Level) -> tuple[FindSource, ...]:
 
 def _keyfile(path: str, level: Level) -> FindSource:
     full = here(path)
+    find = from_file(full, PEM, level.scope)
+    if find_file(find).is_elsewhere:
+        return find
     try:
         empty = os.stat(full.encode("latin-1")).st_size == 0
     except (OSError, ValueError) as error:
@@ -338,7 +341,6 @@ def _keyfile(path: str, level: Level) -> FindSource:
         raise _error(level, f'failed to open public key file "{path}" {text}') from None
     if empty:
         raise _error(level, f'invalid public key file size of 0: "{path}"')
-    find = from_file(full, PEM, level.scope)
     if failure := find_file(find).read(level.scope, level.statement):
         raise _error(level, failure.text)
     return find
