@@ -14,6 +14,7 @@ from .browser import browser
 from .charset import charset
 from .core import core
 from .core_variables import core_variables
+from .echo import echo
 from .empty_gif import empty_gif
 from .files import files
 from .geo import geo
@@ -98,6 +99,7 @@ MODULES: tuple[AnyModule, ...] = (
     userid,
     headers,
     headers_more,
+    echo,
     not_modified,
     missing,  # before all that answers, as handlers run from the last
 )
