@@ -14,6 +14,7 @@ from .browser import browser
 from .charset import charset
 from .core import core
 from .core_variables import core_variables
+from .dav import dav
 from .echo import echo
 from .empty_gif import empty_gif
 from .files import files
@@ -33,6 +34,7 @@ from .memcached import memcached
 from .mirror import mirror
 from .missing import missing
 from .not_modified import not_modified
+from .post_action import post_action
 from .proxy import proxy
 from .random_index import random_index
 from .range import range_
@@ -61,8 +63,10 @@ MODULES: tuple[AnyModule, ...] = (
     core_variables,
     files,
     gzip_ok,
+    post_action,
     static,
     gzip_static,
+    dav,
     autoindex,
     index,
     random_index,

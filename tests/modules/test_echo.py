@@ -104,8 +104,8 @@ def test_headers_of_the_client(nginx: Nginx) -> None:
 
 def test_around_other_responses(nginx: Nginx) -> None:
     nginx("""
-        location / { echo_before_body "before $uri"; echo_before_body -n 2; echo_after_body -n after;
-                     default_type text/plain; return 200 "[x]"; }
+        location / { echo_before_body "before $uri"; echo_before_body -n 2;
+                     echo_after_body -n after; default_type text/plain; return 200 "[x]"; }
         location /in/ { echo_after_body -n after; proxy_pass http://127.0.0.1:%%PORT%%/in2; }
         location /in2 { echo in; }
         """)
