@@ -9,6 +9,7 @@ from .addition import addition
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
+from .auth_require import auth_require
 from .autoindex import autoindex
 from .browser import browser
 from .charset import charset
@@ -26,6 +27,8 @@ from .gzip_static import gzip_static
 from .headers import headers
 from .headers_more import headers_more, headers_more_input
 from .index import index
+from .internal_redirect import internal_redirect
+from .keyval import keyval
 from .limit_conn import limit_conn
 from .limit_req import limit_req
 from .log import log
@@ -34,6 +37,7 @@ from .memcached import memcached
 from .mirror import mirror
 from .missing import missing
 from .not_modified import not_modified
+from .num_map import num_map
 from .post_action import post_action
 from .proxy import proxy
 from .random_index import random_index
@@ -72,6 +76,8 @@ MODULES: tuple[AnyModule, ...] = (
     random_index,
     mirror,
     try_files,
+    internal_redirect,
+    auth_require,
     auth_request,
     auth_basic,
     access,
@@ -80,6 +86,8 @@ MODULES: tuple[AnyModule, ...] = (
     realip,
     geo,
     map_,
+    num_map,
+    keyval,
     split_clients,
     referer,
     browser,

@@ -253,8 +253,6 @@ def test_what_is_left_out(nginx: Nginx, snippet: str, consequence: str) -> None:
 @pytest.mark.parametrize(
     ("snippet", "why"),
     [
-        ('auth_require $arg_x;', "it controls access"),
-        ("location / { internal_redirect /x; }", "it controls access"),
         ("location / { js_access main.check; }", "it controls access"),
         ("access_by_lua_file x.lua;", "it controls access"),
         ("modsecurity on;", "it controls access"),
@@ -276,7 +274,7 @@ def test_guards(nginx: Nginx, snippet: str, why: str) -> None:
 
 @SUPPORTED
 def test_guards_of_addresses(nginx: Nginx) -> None:
-    for text in ("geoip_country x;", "keyval $arg_x $y zone=z;", "js_set $x main.x;"):
+    for text in ("geoip_country x;", "perl_set $x y;", "js_set $x main.x;"):
         found = nginx.refused(http=text)
         assert "cannot be left out, its variables may control access" in found
 
