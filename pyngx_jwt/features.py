@@ -52,7 +52,7 @@ MODULES = frozenset(
             "uwsgi",
         ),
         *("realip", "referer", "split_clients", "ssl"),
-        *("addition", "browser", "random_index", "secure_link", "ssi", "sub", "userid"),
+        *("addition", "browser", "dav", "random_index", "secure_link", "ssi", "sub", "userid"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),
         *("upstream_hash", "upstream_ip_hash", "upstream_least_conn", "upstream_random"),
         *("upstream_keepalive", "upstream_zone"),

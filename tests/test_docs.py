@@ -26,7 +26,7 @@ NOOPS = {
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
     *("connection_pool_size", "debug_connection", "debug_points", "directio"),
     *("directio_alignment", "gunzip_buffers", "http2", "lock_file", "map_hash_bucket_size"),
-    *("map_hash_max_size", "msie_refresh", "multi_accept", "open_file_cache"),
+    *("map_hash_max_size", "multi_accept", "open_file_cache"),
     *("open_file_cache_errors", "open_file_cache_min_uses", "open_file_cache_valid"),
     *("open_log_file_cache", "pcre_jit", "postpone_gzipping", "postpone_output"),
     *("proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "proxy_send_lowat"),
@@ -127,7 +127,7 @@ def test_differences_list_every_module_of_nginx() -> None:
     page = docs.differences_page()
     assert "| ngx_http_access_module | nothing |" in page
     assert "| ngx_http_perl_module | all |" in page
-    assert re.search(r"\| ngx_http_core_module \| .*`post_action`", page)
+    assert re.search(r"\| ngx_http_core_module \| .*`error_log_tag`", page)
 
 
 def test_page_shows_shape_and_reason() -> None:

@@ -14,10 +14,14 @@ from .failure import RequestFailed
 from .request import AnswerTooBig, Handler, HeaderRefused, Request, Status
 from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
+from .uri import escape_refresh
 
 # Where a request stands: among the handlers of its server, of its location's rewrite phase, or
 # of the location's other phases.
 SERVER, REWRITE, HANDLERS = range(3)
+_REFRESH = (
+    '<html><head><meta http-equiv="Refresh" content="0; URL={}"></head><body></body></html>\r\n'
+)
 Outcome = Awaitable[Status | None] | Status
 
 
@@ -248,6 +252,8 @@ async def _send_error_page(r: Request, error_page: ErrorPage) -> Status:
 async def _send_page(r: Request, status: Status) -> Status:
     r.expect_continue = False
     core = r.location.core
+    if core.msie_refresh and status in (301, 302) and is_msie(r.index.get("user-agent", "")):
+        return _send_refresh(r)
     body = page(status, core.signature, padding=core.msie_padding and _needs_padding(r))
     r.clear_validators()
     r.content_length = len(body)
@@ -259,6 +265,15 @@ async def _send_page(r: Request, status: Status) -> Status:
     if body and not r.header_only:
         await r.send(body)
     return r.finish()
+
+
+def _send_refresh(r: Request) -> Status:
+    """A page that sends the browser elsewhere, for those that lose the fragment of a redirect."""
+    target, r.location_out = r.location_out or "", None
+    text = _REFRESH.format(escape_refresh(target))
+    r.clear_validators()
+    r.err_status = 0
+    return r.respond(200, text.encode("latin-1"), "text/html")
 
 
 def _needs_padding(r: Request) -> bool:

@@ -85,10 +85,13 @@ async def subrequest(
     refresh: bool = False,
     asks_for_keys: bool = False,
     sink: Sink | None = None,
+    variables: dict[str, str] | None = None,
 ) -> Request:
     """Runs `uri` as ngx_http_subrequest; the answer is in the returned request: status,
     headers_out, and `sink`: the given one, or a Kept with at most `limit` bytes of body, none if
     `header_only`.
+
+    `variables` are those of the subrequest, if it does not share its parent's.
 
     Without a body of its own it has the one that its main request has read, if any.  Of the
     client's fields only those `passed` (lower-case names; None: all) go to an upstream; as
@@ -103,7 +106,7 @@ async def subrequest(
     sub.refresh, sub.asks_for_keys = refresh, asks_for_keys
     sub.unparsed_uri, sub.host = r.unparsed_uri, r.host
     sub.uri, sub.args = uri, args
-    sub.variables = r.variables
+    sub.variables = r.variables if variables is None else variables
     sub.internal = True
     sub.body = body or r.main.body
     sub.start = r.start

@@ -9,11 +9,14 @@ from .addition import addition
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
+from .auth_require import auth_require
 from .autoindex import autoindex
 from .browser import browser
 from .charset import charset
 from .core import core
 from .core_variables import core_variables
+from .dav import dav
+from .echo import echo
 from .empty_gif import empty_gif
 from .fastcgi import fastcgi
 from .files import files
@@ -26,6 +29,8 @@ from .gzip_static import gzip_static
 from .headers import headers
 from .headers_more import headers_more, headers_more_input
 from .index import index
+from .internal_redirect import internal_redirect
+from .keyval import keyval
 from .limit_conn import limit_conn
 from .limit_req import limit_req
 from .log import log
@@ -34,6 +39,8 @@ from .memcached import memcached
 from .mirror import mirror
 from .missing import missing
 from .not_modified import not_modified
+from .num_map import num_map
+from .post_action import post_action
 from .proxy import proxy
 from .random_index import random_index
 from .range import range_
@@ -64,13 +71,17 @@ MODULES: tuple[AnyModule, ...] = (
     foreign_variables,
     files,
     gzip_ok,
+    post_action,
     static,
     gzip_static,
+    dav,
     autoindex,
     index,
     random_index,
     mirror,
     try_files,
+    internal_redirect,
+    auth_require,
     auth_request,
     auth_basic,
     access,
@@ -79,6 +90,8 @@ MODULES: tuple[AnyModule, ...] = (
     realip,
     geo,
     map_,
+    num_map,
+    keyval,
     split_clients,
     referer,
     browser,
@@ -104,6 +117,7 @@ MODULES: tuple[AnyModule, ...] = (
     userid,
     headers,
     headers_more,
+    echo,
     not_modified,
     missing,  # before all that answers, as handlers run from the last
 )

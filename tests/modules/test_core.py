@@ -923,3 +923,31 @@ def test_what_is_read_before_host_is_read_as_by_the_default_server(nginx: Nginx)
     # The request line of a request to a proxy names the server before any line is read.
     head = b"GET http://named:80/s//x HTTP/1.1\r\nA_b: 1\r\nHost: other\r\nC_d: 2\r\n"
     assert nginx.raw(head + b"Connection: close\r\n\r\n").endswith(b"/s/x [1][2]")
+
+
+def test_msie_refresh(nginx: Nginx) -> None:
+    nginx("""
+        msie_refresh on;
+        location / { return 301 "/a b#c"; }
+        location /page { error_page 404 http://example.org/x; }
+        location /other { return 307 /x; }
+        location /off { msie_refresh off; return 301 /x; }
+        """)
+    msie = "> User-Agent: Mozilla/4.0 (compatible; MSIE 8.0)"
+    head, tail = '<html><head><meta http-equiv="Refresh" content="0; URL=', '"></head><body></body>'
+    for uri, target in (("/", "/a%20b#c"), ("/page", "http://example.org/x")):
+        answer = nginx.request(f"GET {uri}", msie.removeprefix("> "))
+        assert answer.status == 200 and answer.text == f"{head}{target}{tail}</html>\r\n"
+        assert answer.get("Location") is None
+    nginx.exchange(f"""
+        > GET /off
+        {msie}
+        < 301
+
+        > GET /other
+        {msie}
+        < 307
+
+        > GET /
+        < 301
+        """)

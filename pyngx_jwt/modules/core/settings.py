@@ -232,8 +232,11 @@ class CoreSettings(Conf):
         "Pads error pages for old versions of Internet Explorer, which otherwise replace short "
         "ones with their own.",
     )
-    msie_refresh = accepted(
-        EVERYWHERE, "redirects are always answered with the status", like=A_FLAG
+    msie_refresh = flag(
+        False,
+        EVERYWHERE,
+        "Answers browsers of the Internet Explorer family with a page that refreshes instead of "
+        "a redirect (301 or 302).",
     )
     open_file_cache = accepted(
         EVERYWHERE,

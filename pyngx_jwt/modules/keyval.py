@@ -1,0 +1,263 @@
+"""Creates variables whose values are in a key-value database, which all workers share.
+
+The directives are those of NGINX Plus and of kjdev/nginx-keyval: values are set with "set", and
+read from the file of "state".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..conf.directive import Conf, directive
+from ..conf.scope import Scope
+from ..conf.values import parse_sec
+from ..core.worker import WorkerLife
+from ..errors import ConfError
+from ..http.cidr import Network, parse_network
+from ..http.contexts import HTTP
+from ..http.module import Module
+from ..http.request import Request
+from ..http.template import Template, Text
+from ..http.variables import Getter, Variables, unsettled, variable_name
+from ..log import Severity
+from ..zones import Zone, Zones
+from ..zones.store import KeyVal
+from .limits import parse_zone
+
+TYPES = ("string", "ip", "prefix")
+LONGEST_PREFIX = 1024  # characters of a key that are tried with "type=prefix"
+INTERVAL = 0.2  # seconds between a change and its storage in the state file
+
+
+@dataclass(slots=True)
+class KeyvalZone:
+    """One "keyval_zone"."""
+
+    zone: Zone
+    type: str = "string"
+    timeout: int = 0  # seconds; 0 is none
+    state: str = ""
+    changed: bool = False  # since the state file was written
+    store: KeyVal | None = None
+
+    def use(self) -> KeyVal:
+        if self.store is None:
+            self.store = self.zone.keyval()
+        return self.store
+
+    def find(self, key: str) -> str | None:
+        """The value of the key, or of the longest prefix or smallest network with it."""
+        store, now = self.use(), time.time()
+        for candidate in self._candidates(key):
+            value = store.get(candidate.encode("latin-1"), now)
+            if value is not None:
+                return value.decode("latin-1")
+        return None
+
+    def put(self, key: str, value: str) -> bool:
+        """False if there is no room, or the key is not of the zone's type."""
+        name = _network(key) if self.type == "ip" else key
+        if not name:
+            return False
+        expires = time.time() + self.timeout if self.timeout else 0.0
+        self.changed = self.use().set(name.encode("latin-1"), value.encode("latin-1"), expires)
+        return self.changed
+
+    def _candidates(self, key: str) -> Iterator[str]:
+        if self.type == "string":
+            yield key
+        elif self.type == "prefix":
+            for length in range(min(len(key), LONGEST_PREFIX), 0, -1):
+                yield key[:length]
+        else:
+            yield from _networks(key)
+
+
+def _network(text: str) -> str:
+    """The form in which a network is stored, "" if it is none."""
+    try:
+        network, _ = parse_network(text)
+    except ValueError:
+        return ""
+    return _form(network.size, network.address, network.prefix)
+
+
+def _networks(text: str) -> Iterator[str]:
+    """An address and all networks that it is in, the smallest first."""
+    try:
+        network, _ = parse_network(text)
+    except ValueError:
+        return
+    for prefix in range(8 * network.size, -1, -1):
+        mask = Network(network.size, 0, prefix).mask
+        yield _form(network.size, network.address & mask, prefix)
+
+
+def _form(size: int, address: int, prefix: int) -> str:
+    family = socket.AF_INET if size == 4 else socket.AF_INET6
+    return f"{socket.inet_ntop(family, address.to_bytes(size))}/{prefix}"
+
+
+@dataclass(slots=True)
+class KeyvalZones:
+    """The zones of a configuration, by name."""
+
+    by_name: dict[str, KeyvalZone] = field(default_factory=dict)
+
+
+class KeyvalConf(Conf):
+    @directive(HTTP, syntax="keyval key $variable zone=name")
+    def keyval(self, key: str, variable: str, zone: str) -> None:
+        """Creates a variable whose value is that of the key in the zone.  "set" stores a value of
+        the variable under the key."""
+        if not zone.startswith("zone="):
+            raise ConfError(f'invalid parameter "{zone}"')
+        zones = self.scope.shared(KeyvalZones).by_name
+        name = zone.removeprefix("zone=")
+        if name not in zones:
+            raise ConfError(f'zone "{name}" is unknown')
+        entry = KeyvalVariable(zones[name], Template(key))
+        variables: Variables = self.level.variables
+        variable = variable_name(variable)
+        variables.define_built(variable, entry.build, self.scope.statement)
+        variables.setters[variable] = entry.set
+
+    @directive(
+        HTTP,
+        syntax="keyval_zone zone=name:size [state=file] [timeout=time] [type=string | ip | prefix]",
+        arity=(1, 5),
+    )
+    def keyval_zone(self, *parameters: str) -> None:
+        """Declares the zone of a key-value database.  "state" stores it in a JSON file; "timeout"
+        removes values after a time; "type" selects keys that match exactly, networks, or prefixes.
+        Unlike in NGINX Plus, there is no API, and databases are not synchronized between
+        machines."""
+        zone, given = "", {}
+        for word in parameters:
+            key, sign, value = word.partition("=")
+            if key == "zone" and sign:
+                zone = word
+            elif key in ("state", "timeout", "type") and value:
+                given[key] = value
+            else:
+                raise ConfError(f'invalid parameter "{word}"')
+        if not zone:
+            raise ConfError('"keyval_zone" must have "zone" parameter')
+        name, size = parse_zone(zone)
+        zones = self.scope.shared(KeyvalZones).by_name
+        if name in zones:
+            raise ConfError(f'zone "{name}" is duplicate')
+        if given.get("type", "string") not in TYPES:
+            raise ConfError(f'invalid parameter "type={given["type"]}"')
+        declared = self.scope.shared(Zones).add(name, size, "keyval")
+        state = self.scope.full_name(given["state"]) if "state" in given else ""
+        kind, timeout = given.get("type", "string"), _timeout(given.get("timeout"))
+        zones[name] = KeyvalZone(declared, kind, timeout, state)
+
+
+def _timeout(text: str | None) -> int:
+    try:
+        seconds = parse_sec(text) if text is not None else 0
+    except ValueError:
+        seconds = 0
+    if text is not None and not seconds:
+        raise ConfError(f'invalid parameter "timeout={text}"')
+    return seconds
+
+
+class KeyvalVariable:
+    """One "keyval"."""
+
+    def __init__(self, zone: KeyvalZone, key: Template) -> None:
+        self.zone, self._key = zone, key
+        self._text: Text | None = None
+
+    def build(self, variables: Variables) -> Getter:
+        before = variables.unsettled_uses
+        text = self._text = self._key.bind(variables)
+
+        def get(r: Request) -> str | None:
+            return self.zone.find(text(r))
+
+        return unsettled(get) if variables.unsettled_uses > before else get
+
+    def set(self, r: Request, value: str) -> None:
+        """Stores a value under the key of the request; an empty key has none."""
+        key = self._text(r) if self._text else ""
+        if key and not self.zone.put(key, value):
+            name = self.zone.zone.name
+            r.log(Severity.ERR, f'could not store the key "{key}" in keyval_zone "{name}"')
+
+
+keyval = Module("keyval", KeyvalConf)
+
+
+# -- state files ----------------------------------------------------------------------------
+
+
+@keyval.worker_starts
+def keep_states(scope: Scope, life: WorkerLife) -> None:
+    """Reads state files into empty zones; later stores changes and removes what has expired."""
+    zones = [*scope.shared(KeyvalZones).by_name.values()]
+    for zone in zones:
+        if zone.state and next(zone.use().items(time.time()), None) is None:
+            _read_state(scope, zone)
+    if any(zone.state or zone.timeout for zone in zones):
+        life.until_end(_keep(scope, zones))
+
+
+def _read_state(scope: Scope, zone: KeyvalZone) -> None:
+    try:
+        with open(zone.state, "rb") as file:
+            values = json.load(file)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        scope.warn(f'the state file "{zone.state}" cannot be read: {error}')
+        return
+    for key, value in values.items() if isinstance(values, dict) else ():
+        text = value.get("value", "") if isinstance(value, dict) else value
+        zone.put(*(str(word).encode().decode("latin-1") for word in (key, text)))
+    zone.changed = False
+
+
+async def _keep(scope: Scope, zones: list[KeyvalZone]) -> None:
+    try:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            _store_changes(scope, zones)
+    finally:
+        _store_changes(scope, zones)
+
+
+def _store_changes(scope: Scope, zones: list[KeyvalZone]) -> None:
+    for zone in zones:
+        if zone.timeout:
+            zone.use().expire(time.time())
+        if zone.state and zone.changed:
+            zone.changed = False
+            _write_state(scope, zone)
+
+
+def _write_state(scope: Scope, zone: KeyvalZone) -> None:
+    items = zone.use().items(time.time())
+    values = {
+        key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in items
+    }
+    temporary = f"{zone.state}.{os.getpid()}"
+    try:
+        with open(temporary, "w") as file:
+            json.dump(values, file, ensure_ascii=False)
+        os.replace(temporary, zone.state)
+    except OSError as error:
+        scope.warn(f'the state file "{zone.state}" cannot be written: {error}')
+
+
+def _shown(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
