@@ -6,6 +6,7 @@ import ssl as tls
 
 from ..conf.directive import (
     A_FLAG,
+    A_NUMBER,
     A_SIZE,
     UNLIMITED,
     Conf,
@@ -73,6 +74,7 @@ class SslConf(Conf):
     ssl_stapling_responder = accepted(HERE, "no OCSP responses are stapled")
     ssl_stapling_verify = accepted(HERE, "no OCSP responses are stapled", like=A_FLAG)
     ssl_trusted_certificate = accepted(HERE, "client certificates are not requested")
+    ssl_verify_depth = accepted(HERE, "client certificates are not requested", like=A_NUMBER)
 
     certificates: tuple[str, ...] = ()
     certificate_keys: tuple[str, ...] = ()
@@ -83,11 +85,13 @@ class SslConf(Conf):
     def ssl_certificate(self, file: str) -> None:
         """Sets the PEM file with the server's certificate, followed by intermediate certificates.
         Can be repeated for keys of different types (RSA and ECDSA)."""
+        _check_file("ssl_certificate", file)
         self.certificates = (*vars(self).get("certificates", ()), file)
 
     @directive(HERE)
     def ssl_certificate_key(self, file: str) -> None:
         """Sets the PEM file with the key of the certificate."""
+        _check_file("ssl_certificate_key", file)
         self.certificate_keys = (*vars(self).get("certificate_keys", ()), file)
 
     @directive(HERE, default="off", syntax="ssl_verify_client off;")
@@ -102,6 +106,11 @@ class SslConf(Conf):
         if value.lower() != "off":
             raise ConfError(f'invalid value "{value}"')
         self._verify = "off"
+
+
+def _check_file(directive: str, value: str) -> None:
+    if "$" in value or value.startswith(SCHEMES):
+        raise ConfError(f'"{directive} {value}" is not supported, only files are')
 
 
 ssl = Module("ssl", SslConf)
@@ -141,8 +150,6 @@ def build_context(conf: SslConf) -> tls.SSLContext:
     context.options |= tls.OP_NO_RENEGOTIATION
     context.set_alpn_protocols([name.decode() for name in ALPN])
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
-        if "$" in certificate + key or certificate.startswith(SCHEMES):
-            raise ConfError('such a "ssl_certificate" is not supported, only a file').nowhere()
         load_chain(context, conf.scope.conf_name(certificate), conf.scope.conf_name(key))
     return context
 

@@ -159,7 +159,7 @@ events { }
 http {
     pyngx_jwt_max_keys 9;
     server { auth_jwt "x"; auth_jwt_key_file keys/jwks.json; status_zone z; grpc_buffer_size 8k; }
-    server { listen 81; ssi on; location / { grpc_pass a:1; } }
+    server { listen 81; location /x { xslt_stylesheet a; } location / { grpc_pass a:1; } }
 }
 """
 

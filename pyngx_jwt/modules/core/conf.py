@@ -200,8 +200,13 @@ class CoreConf(CoreSettings):
         the file "mime.types" is included here."""
         table = dict(vars(self).get("type_table") or {})
         for entry in entries:
-            for extension in entry.args:
-                table[extension.lower()] = entry.name
+            for extension in map(str.lower, entry.args):
+                if extension in table:
+                    self.scope.warn_at(
+                        f'duplicate extension "{extension}", content type: "{entry.name}", '
+                        f'previous content type: "{table[extension]}" in {entry.file}:{entry.line}'
+                    )
+                table[extension] = entry.name
         self.type_table = table
 
     @directive(EVERYWHERE | LOCATION_IF, syntax="error_page code ... [=[response]] uri")
