@@ -96,7 +96,7 @@ def examine(verifier: Verifier, text: str, now: float) -> Examination:
 def _signed(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
     """The payload of a JWS, if it has the form of one."""
     policy = verifier.policy
-    token = parse_signed(text, policy.limits)
+    token = parse_signed(text, policy.limits, padded=policy.padded)
     if isinstance(token, TokenRefusal):
         exam._add("form", token)
         return None
@@ -111,7 +111,7 @@ def _signed(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
 def _encrypted(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
     """The claims set of a JWE, if it can be decrypted."""
     policy = verifier.policy
-    token = parse_encrypted(text, policy.limits)
+    token = parse_encrypted(text, policy.limits, padded=policy.padded)
     if isinstance(token, TokenRefusal):
         exam._add("form", token)
         return None

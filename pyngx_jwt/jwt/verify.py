@@ -98,7 +98,7 @@ class Verifier:
             if isinstance(signed, TokenRefusal):
                 return signed
             return signed.header, signed.payload, signed.payload
-        encrypted = parse_encrypted(text, policy.limits)
+        encrypted = parse_encrypted(text, policy.limits, padded=policy.padded)
         if isinstance(encrypted, TokenRefusal):
             return encrypted
         plaintext = open_encrypted(encrypted, self.key_sets, policy)
@@ -112,10 +112,11 @@ class Verifier:
         return encrypted.header, plaintext, signed.payload
 
     def _open_signed(self, text: str) -> Signed | TokenRefusal:
-        token = parse_signed(text, self.policy.limits, self._headers)
+        policy = self.policy
+        token = parse_signed(text, policy.limits, self._headers, padded=policy.padded)
         if isinstance(token, TokenRefusal):
             return token
-        refusal = check_signature(token, self.key_sets, self.policy)
+        refusal = check_signature(token, self.key_sets, policy)
         if refusal is not None:
             return refusal
         remember_header(token, self._headers, HEADERS)
@@ -168,7 +169,7 @@ def _date(
     fault = ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         fault = "is not a number"
-    elif policy.whole_dates and isinstance(value, float):
+    elif policy.whole_exp and name == "exp" and isinstance(value, float):
         fault = "is not a whole number"
     elif not -(2**53) < value < 2**53:
         fault = "is out of range"

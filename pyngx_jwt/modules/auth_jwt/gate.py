@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from time import time
 
 from ...http.request import Request, Status
-from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier, read
+from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier
 from ...log import Severity
 from .contexts import KEY, remember, remembered
 from .keyring import Keyring
@@ -270,7 +270,7 @@ class Gate:
             return None
         keyring = plan.keyring
         if keyring is None:
-            return None if plan.enforced else self._shown(r, read(text, plan.limits))
+            return None if plan.enforced else self._shown(r, plan.read(text))
         now = time()
         hot = keyring.since <= now < keyring.until
         verifier = keyring.verifier if hot else keyring.at_hand(r, text, now)

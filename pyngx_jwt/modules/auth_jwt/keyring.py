@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
-from ...jwt import KeySet, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
+from ...jwt import KeySet, Token, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
 from ...log import Severity
 from .contexts import choosing_keys
 from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
@@ -145,7 +145,7 @@ class Keyring:
     def _choose(self, r: Request, token: str) -> list[Source]:
         """None for a token that chooses and cannot be read, or says what cannot be meant: it
         will be refused without them."""
-        unverified = read(token, self._policy.limits) if self._reads else None
+        unverified = self._read(token) if self._reads else None
         if isinstance(unverified, TokenRefusal):
             return []
         try:
@@ -154,6 +154,9 @@ class Keyring:
         except UnfitName as error:
             r.log(Severity.WARN, f"auth_jwt: {error}")
             return []
+
+    def _read(self, token: str) -> Token | TokenRefusal:
+        return read(token, self._policy.limits, padded=self._policy.padded)
 
     def _take(self, r: Request, keys: KeySet | Failure, sets: list[KeySet]) -> bool:
         """Adds the keys; False if that is the end of it."""

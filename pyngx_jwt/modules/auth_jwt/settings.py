@@ -50,6 +50,12 @@ class JwtConf(Conf):
         'Refuses tokens before their "nbf". The modules of kjdev, TeslaGov, max-lt and tizpuppi'
         " do not check it; turn it off to behave like them.",
     )
+    pyngx_jwt_allow_padding = flag(
+        False,
+        EVERYWHERE,
+        'Accepts tokens whose parts are padded with "=", which RFC 7515 does not allow. '
+        "Load balancers of AWS sign such tokens.",
+    )
     pyngx_jwt_keys_stale = time(
         3600,
         EVERYWHERE,
@@ -123,5 +129,6 @@ def prepare_key_sets(scope: Scope, choice: DialectChoice) -> None:
 
 def policy_with(policy: TokenPolicy, level: Level) -> TokenPolicy:
     """A dialect's policy with these settings."""
-    nbf = policy.nbf if level[JwtConf].pyngx_jwt_validate_nbf else Presence.IGNORED
-    return replace(policy, nbf=nbf, limits=level[JwtConf].limits)
+    conf = level[JwtConf]
+    nbf = policy.nbf if conf.pyngx_jwt_validate_nbf else Presence.IGNORED
+    return replace(policy, nbf=nbf, padded=conf.pyngx_jwt_allow_padding, limits=conf.limits)

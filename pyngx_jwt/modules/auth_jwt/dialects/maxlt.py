@@ -18,7 +18,7 @@ from ....http.module import Module, Phase
 from ....http.request import Handler, Request
 from ....http.template import Template, without_variables
 from ....http.variables import unsettled
-from ....jwt import ALGORITHMS, Json, Reason, TokenPolicy, TokenRefusal, render_sorted
+from ....jwt import ALGORITHMS, Json, Reason, TokenPolicy, TokenRefusal, all_names, render_sorted
 from ..conf import TokenConf
 from ..demands import Required, compile_required
 from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue
@@ -56,7 +56,7 @@ def _switch(name: str, text: str) -> TokenSwitch:
 def _alg(name: str, text: str) -> frozenset[str]:
     for known in ALGORITHMS:
         if known.lower() == text.lower():
-            return frozenset({known})
+            return all_names({known})
     if text.lower() == ANY:
         return ANY_ALGORITHM
     raise ConfError(f'invalid value "{text}"')

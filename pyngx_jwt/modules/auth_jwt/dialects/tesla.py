@@ -591,7 +591,7 @@ TESLA = Dialect(
     name="tesla",
     project="TeslaGov/ngx-http-auth-jwt-module",
     module=auth_jwt_tesla,
-    policy=TokenPolicy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
+    policy=TokenPolicy(exp=Presence.REQUIRED, exp_inclusive=True, whole_exp=True),
     words=tesla_words,
     target="teslagov",
     shared_marks=(DialectMark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
