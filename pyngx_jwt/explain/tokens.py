@@ -238,6 +238,10 @@ class _GateReporter:
             report(check, check.trial, verifier)
         elif check.name == "claims":
             self._claims(check, exam)
+        elif check.name == "issuer":
+            mark = Result.PASSED if check.refusal is None else Result.FAILED
+            text = "the key is for it" if check.refusal is None else check.refusal.detail
+            self.add(mark, "issuer", text, self.one("pyngx_jwt_key_issuer"))
         elif check.name in ("exp", "nbf"):
             self._time(check, exam, verifier.policy)
         elif check.demand is not None:

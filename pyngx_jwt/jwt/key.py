@@ -50,6 +50,7 @@ class Key:
     material: Material = field(repr=False)  # secret, or public key as cryptography has it
     checks: Mapping[str, Check] = field(repr=False)  # by "alg" of a JWS
     decrypts: Mapping[str, Unwrap] = field(repr=False)  # by "alg" of a JWE
+    issuers: frozenset[str] | None = None  # "iss" of the tokens that it is for; None: of all
 
     @classmethod
     def of(

@@ -283,3 +283,26 @@ def test_modulus_with_a_leading_zero() -> None:
 def test_legacy_modulus_verifies() -> None:
     key = SigningKey.generate("RS256", bits=1024)
     assert outcome(key.sign({}), key_set(key)) == "ACCEPTED"
+
+
+def test_keys_of_issuers() -> None:
+    """Which key verifies a token decides, not which one could."""
+    mine = key_set(secret(b"m" * 32)).bound_to(frozenset({"a"}))
+    theirs = key_set(secret(b"t" * 32)).bound_to(frozenset({"b", "c"}))
+    free = key_set(secret(b"f" * 32))
+    assert len({mine.generation, theirs.generation, key_set(secret(b"m" * 32)).generation}) == 3
+    tokens: list[tuple[bytes, Json, str]] = [
+        (b"m", "a", "ACCEPTED"),
+        (b"m", "b", "ISSUER"),
+        (b"t", "b", "ACCEPTED"),
+        (b"t", "c", "ACCEPTED"),
+        (b"t", "a", "ISSUER"),
+        (b"f", "x", "ACCEPTED"),
+        (b"m", None, "ISSUER"),
+        (b"m", ["a"], "ISSUER"),
+    ]
+    for octets, issuer, expected in tokens:
+        token = hs({"iss": issuer}, None, octets * 32)
+        assert outcome(token, mine, theirs, free) == expected
+    assert outcome(hs({}, None, b"m" * 32), mine) == "ISSUER"
+    assert "m" * 32 not in repr(mine)

@@ -88,7 +88,7 @@ def padded_token(claims: dict[str, Json]) -> str:
         text = encode_base64url(octets)
         return text + b"=" * (-len(text) % 4)
 
-    header = {"typ": "JWT", "kid": "k1", "alg": "ES256", "iss": "xy"}
+    header: dict[str, Json] = {"typ": "JWT", "kid": "k1", "alg": "ES256", "iss": "xy"}
     signed = b".".join(part(encode_json(members).encode()) for members in (header, claims))
     assert signed.count(b"=") > 1
     r, s = decode_dss_signature(KEY.jwk.get_op_key("sign").sign(signed, ECDSA(SHA256())))

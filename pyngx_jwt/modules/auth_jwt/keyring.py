@@ -7,12 +7,15 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
+from ...errors import ConfError
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
 from ...jwt import KeySet, Token, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
 from ...log import Severity
+from .blocks import opened_at, place_of
 from .contexts import choosing_keys
+from .settings import JwtConf
 from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
 
 FindSource = Callable[[Request], Source]
@@ -28,6 +31,8 @@ class Keyring:
     sources: then a token is held against those that it has chosen, and no others."""
 
     __slots__ = (
+        "_bindings",
+        "_bound",
         "_constant",
         "_find",
         "_lenient",
@@ -54,6 +59,9 @@ class Keyring:
         self._memory = level.scope.shared(TokenMemory)
         self._constant = not any(isinstance(find, VariableSource) for find in self._find)
         self._reads, self._lenient = reads, lenient
+        self._bindings = level[JwtConf].key_issuers
+        self._bound: dict[tuple[KeySet, frozenset[str]], KeySet] = {}
+        self._check_bindings(level)
         self._sets: tuple[KeySet, ...] = ()
         self._verifiers: dict[tuple[KeySet, ...], Verifier] = {}
         self.verifier = Verifier(policy, ())
@@ -78,7 +86,7 @@ class Keyring:
             keys = _at_hand(r, source, now)
             if keys is None:
                 return None
-            if not self._take(r, keys, sets):
+            if not self._take(r, source, keys, sets):
                 assert isinstance(keys, Failure)
                 return keys
             until = min(until, source.until)
@@ -105,7 +113,7 @@ class Keyring:
                 if isinstance(keys, KeySet) or not refresh:
                     r.contexts[source.key] = keys
             assert keys is not None
-            if not self._take(r, keys, sets):
+            if not self._take(r, source, keys, sets):
                 assert isinstance(keys, Failure)
                 return keys
         return self._verifier(sets)
@@ -158,10 +166,10 @@ class Keyring:
     def _read(self, token: str) -> Token | TokenRefusal:
         return read(token, self._policy.limits, padded=self._policy.padded)
 
-    def _take(self, r: Request, keys: KeySet | Failure, sets: list[KeySet]) -> bool:
+    def _take(self, r: Request, source: Source, keys: KeySet | Failure, sets: list[KeySet]) -> bool:
         """Adds the keys; False if that is the end of it."""
         if isinstance(keys, KeySet):
-            sets.append(keys)
+            sets.append(self._bind(r, source, keys) if self._bindings else keys)
             return True
         if self._lenient and not keys.fatal:
             if keys not in r.contexts:
@@ -169,6 +177,30 @@ class Keyring:
                 r.log(Severity.ERR, f"auth_jwt: {keys.sentence} ({keys.text})")
             return True
         return False
+
+    def _bind(self, r: Request, source: Source, key_set: KeySet) -> KeySet:
+        """The keys, for tokens of their issuers only; if these are not known, for none."""
+        issuers = self._issuers_of(source)
+        if not issuers:
+            r.log(Severity.ERR, f"auth_jwt: {source.place} has no pyngx_jwt_key_issuer")
+        bound = self._bound.get((key_set, issuers))
+        if bound is None:
+            bound = key_set.bound_to(issuers)
+            if len(self._bound) >= VERIFIERS:
+                del self._bound[next(iter(self._bound))]
+            self._bound[key_set, issuers] = bound
+        return bound
+
+    def _issuers_of(self, source: Source) -> frozenset[str]:
+        lists = [one.issuers for one in self._bindings if source.name in one.names]
+        return frozenset().union(*lists)
+
+    def _check_bindings(self, level: Level) -> None:
+        """A name with a mistake in it must not leave keys unbound."""
+        for source in self.constant_sources if self._bindings else ():
+            if not self._issuers_of(source):
+                text = f'{source.place} has no "pyngx_jwt_key_issuer" in {place_of(level)}'
+                raise ConfError(f"{text}, and others have").at(*opened_at(level))
 
     def _verifier(self, sets: list[KeySet]) -> Verifier:
         key_sets = tuple(sets)

@@ -139,6 +139,11 @@ class KeyFile:
         return self._path.decode("latin-1")
 
     @property
+    def name(self) -> str:
+        """What pyngx_jwt_key_issuer calls it."""
+        return self.path
+
+    @property
     def is_jwk_set(self) -> bool:
         """Whether a JWK Set is expected in it."""
         return self._form.name == JWKS.name
@@ -245,6 +250,11 @@ class KeyRequest:
         self._refreshed = 0.0
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """What pyngx_jwt_key_issuer calls it."""
+        return self.key[0]
 
     def current(self, r: Request, now: float) -> Keys | None:
         """The keys that are at hand, None if they have to be fetched."""
@@ -444,6 +454,11 @@ class FixedKeys:
 
     def __init__(self, keys: Keys, place: str) -> None:
         self._keys, self.place = keys, place
+
+    @property
+    def name(self) -> str:
+        """What pyngx_jwt_key_issuer calls it."""
+        return self.place
 
     def current(self, r: Request, now: float) -> Keys:
         """The keys."""

@@ -36,14 +36,14 @@ from ....jwt import (
 from ....log import Severity, errno_text
 from ...core import CoreConf
 from ...rewrite import RewriteConf
-from ..blocks import answers, opened_at, place_of, warn
+from ..blocks import answers, here, opened_at, place_of, warn
 from ..conf import TokenConf
 from ..dialect import Clue, Dialect, DialectChoice, DialectMark, Facts, WithoutKeys, clue
 from ..gate import Gate
 from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
 from ..plan import FindToken, Plan
-from ..secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
+from ..secrets import PEM, decode_hex, find_file, fixed, from_file, is_pem
 from ..settings import JwtConf, policy_with
 from ..variables import claim_getter, look_for, settles
 from ..wire import compile_challenge, no_challenge, sole_cookie

@@ -15,13 +15,14 @@ from ....http.module import Module, Phase
 from ....http.request import Handler
 from ....http.template import Template, without_variables
 from ....jwt import ALGORITHMS, Presence, TokenPolicy, all_names, getter
+from ..blocks import here
 from ..conf import TokenConf
 from ..dialect import Clue, Dialect, DialectMark, Facts, clue
 from ..gate import Gate
 from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
 from ..plan import Plan, without_token
-from ..secrets import LINE, find_file, from_file, here
+from ..secrets import LINE, find_file, from_file
 from ..settings import policy_with
 from ..variables import add_member_variables, look_lasting, settles
 from ..wire import bearer, compile_challenge, compile_realm, compile_token, no_bearer, with_realm
