@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import time
+from typing import TypeGuard
 
 from ...http.request import Request, Status
 from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier
@@ -30,7 +31,7 @@ Outcome = Verified | TokenRefusal | Failure
 Decide = Callable[[Request, str, Outcome, "Verifier | Failure"], "Status | None"]
 
 
-def _is_outdated(outcome: Verified | TokenRefusal) -> bool:
+def _is_outdated(outcome: Verified | TokenRefusal) -> TypeGuard[TokenRefusal]:
     """Whether newer keys may lead to another outcome."""
     return isinstance(outcome, TokenRefusal) and outcome.reason in OUTDATED
 
@@ -166,7 +167,7 @@ class Gate:
             outcome, verifier = self._look_again(r, token, verifier, outcome, now)
             keyring = self.plan.keyring
             assert keyring is not None
-            if _is_outdated(outcome) and keyring.may_refresh(r, token, now):
+            if _is_outdated(outcome) and keyring.may_refresh(r, token, now, outcome):
                 return self._refresh(r, token, keyring, outcome, verifier, decide)
         return decide(r, token, outcome, verifier)
 
@@ -191,11 +192,12 @@ class Gate:
         r: Request,
         token: str,
         keyring: Keyring,
-        outcome: Verified | TokenRefusal,
+        refusal: TokenRefusal,
         verifier: Verifier,
         decide: Decide,
     ) -> Status | None:
-        newer = await keyring.fetched(r, token, refresh=True)
+        outcome: Outcome = refusal
+        newer = await keyring.fetched(r, token, refusal)
         if isinstance(newer, Verifier):
             outcome, verifier = newer.verify(token, time()), newer
         return decide(r, token, outcome, verifier)

@@ -11,7 +11,7 @@ from ...errors import ConfError
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
-from ...jwt import KeySet, Token, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
+from ...jwt import KeySet, Reason, Token, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
 from ...log import Severity
 from .blocks import opened_at, place_of
 from .contexts import choosing_keys
@@ -95,22 +95,26 @@ class Keyring:
             self.since, self.until = now, until
         return verifier
 
-    async def fetched(self, r: Request, token: str, *, refresh: bool = False) -> Verifier | Failure:
-        """As at_hand(), after fetching what is not, once for a request; with `refresh` what is,
-        too, as far as it has not been fetched anew a moment ago."""
+    async def fetched(
+        self, r: Request, token: str, refresh: TokenRefusal | None = None
+    ) -> Verifier | Failure:
+        """As at_hand(), after fetching keys that are not, once for a request.  With `refresh`, a
+        refusal for which there may be newer keys, all are fetched that have not been fetched a
+        moment ago."""
         sets: list[KeySet] = []
         for source in self.sources(r, token):
             now = time.time()
             keys = _at_hand(r, source, now)
             if isinstance(source, KeyRequest):
-                refreshes = refresh and source.may_refresh(now)
+                by_kid = _names_kid(refresh)
+                refreshes = refresh is not None and source.may_refresh(now, by_kid=by_kid)
                 if (refreshes or keys is None) and _asks_for_keys(r):
                     return _cycle(source)
                 if refreshes:
-                    keys = await source.refresh(r)
+                    keys = await source.refresh(r, by_kid=by_kid)
                 elif keys is None:
                     keys = await source.fetch(r)
-                if isinstance(keys, KeySet) or not refresh:
+                if isinstance(keys, KeySet) or refresh is None:
                     r.contexts[source.key] = keys
             assert keys is not None
             if not self._take(r, source, keys, sets):
@@ -125,11 +129,11 @@ class Keyring:
                 source.look_again()
         return self.at_hand(r, token, now)
 
-    def may_refresh(self, r: Request, token: str, now: float) -> bool:
-        """Whether fetching anew may bring keys that are not known yet."""
-        sources = self.sources(r, token)
+    def may_refresh(self, r: Request, token: str, now: float, refusal: TokenRefusal) -> bool:
+        """Whether fetching again may bring keys for which the token is not refused."""
+        sources, by_kid = self.sources(r, token), _names_kid(refusal)
         return not _asks_for_keys(r) and any(
-            isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources
+            isinstance(s, KeyRequest) and s.may_refresh(now, by_kid=by_kid) for s in sources
         )
 
     @property
@@ -223,6 +227,10 @@ def _at_hand(r: Request, source: Source, now: float) -> KeySet | Failure | None:
     if keys is None and isinstance(source, KeyRequest):
         keys = r.contexts.get(source.key)
     return keys
+
+
+def _names_kid(refusal: TokenRefusal | None) -> bool:
+    return refusal is not None and refusal.reason is Reason.UNKNOWN_KID
 
 
 def _cycle(source: KeyRequest) -> Failure:
