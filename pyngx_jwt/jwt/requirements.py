@@ -53,13 +53,13 @@ class ClaimRequirement:
 
     name: str
     values: tuple[str, ...]
-    _path: tuple[Step, ...] = field(init=False, repr=False, compare=False)
+    path: tuple[Step, ...] = field(init=False, repr=False, compare=False)
     _texts: frozenset[str] = field(init=False, repr=False, compare=False)
     _scalars: frozenset[Scalar] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         scalars = frozenset(s for value in self.values if (s := _scalar(_reading(value))))
-        object.__setattr__(self, "_path", claim_path(self.name))
+        object.__setattr__(self, "path", claim_path(self.name))
         object.__setattr__(self, "_texts", frozenset(self.values))
         object.__setattr__(self, "_scalars", scalars)
 
@@ -77,17 +77,17 @@ class ClaimRequirement:
 
     def met(self, claims: Members) -> bool:
         """Whether the claims set has the claim with one of the values."""
-        value: Json = find(claims, self._path)  # type: ignore[assignment]
+        value: Json = find(claims, self.path)  # type: ignore[assignment]
         if isinstance(value, list):
             return any(self._equals(element) for element in value)
-        if isinstance(value, str) and self._path[-1] in OF_WORDS:
+        if isinstance(value, str) and self.path[-1] in OF_WORDS:
             return value in self._texts or not self._texts.isdisjoint(value.split(" "))
         return self._equals(value)
 
     def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
         if self.met(claims):
             return None
-        is_missing = find(claims, self._path) is MISSING
+        is_missing = find(claims, self.path) is MISSING
         fault = "is missing" if is_missing else "has none of the required values"
         return TokenRefusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
 
