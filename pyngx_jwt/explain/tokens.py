@@ -239,6 +239,10 @@ class _GateReporter:
             report(check, check.trial, verifier)
         elif check.name == "claims":
             self._claims(check, exam)
+        elif check.name == "issuer":
+            mark = Result.PASSED if check.refusal is None else Result.FAILED
+            text = "the key is for it" if check.refusal is None else check.refusal.detail
+            self.add(mark, "issuer", text, self.one("pyngx_jwt_key_issuer"))
         elif check.name in ("exp", "nbf"):
             self._time(check, exam, verifier.policy)
         elif check.demand is not None:
@@ -281,7 +285,7 @@ class _GateReporter:
         kid, alg = trial.header.get("kid"), value_text(trial.header.get("alg"))
         if check.refusal is None:
             keys = listed(key_text(key) for key in ([trial.key] if trial.key else trial.tried))
-            source = self._source_of(trial.key_set)
+            source = self._source_of(trial.key_set, verifier)
             origin = f" from {shown(source.place)}" if source is not None else ""
             statement = None if source is None else self.statement_of(source)
             self.add(Result.PASSED, "key", f"{keys}{origin}", statement)
@@ -315,9 +319,11 @@ class _GateReporter:
                 if f"kid {quote(kid)}" in remark and "skipped" in remark:
                     self.hint(f"{shown(source.place)}: {remark}", self.statement_of(source))
 
-    def _source_of(self, key_set: KeySet | None) -> Source | None:
-        sources = (s for s in self.seen.sources if key_set and self._keys_of(s) is key_set)
-        return next(sources, None)
+    def _source_of(self, key_set: KeySet | None, verifier: Verifier) -> Source | None:
+        """The verifier has a set of each source with keys, in the order of these."""
+        sources = [s for s in self.seen.sources if isinstance(self._keys_of(s), KeySet)]
+        pairs = zip(verifier.key_sets, sources, strict=False)
+        return next((source for keys, source in pairs if keys is key_set), None)
 
     def _trial(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         name = check.name
@@ -397,7 +403,7 @@ class _GateReporter:
         unverified = "" if exam.vouched else UNVERIFIED
         if isinstance(demand, ClaimRequirement):
             wanted = listed(map(value_text, demand.values))
-            value = claim_text(exam.claims.get(demand.name, MISSING))
+            value = claim_text(find(exam.claims, demand.path))
             statement = self._by_latin("auth_jwt_validate_claim", demand.name, *demand.values)
             text = f"{printable(demand.name)} is {value}, expected {wanted}"
         elif isinstance(demand, Requirement):

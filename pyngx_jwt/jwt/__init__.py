@@ -29,7 +29,7 @@ Outcomes are values: only making key sets, policies and limits raises.
 - ``pyngx_jwt.jwt.mint`` makes keys and tokens for development.
 """
 
-from .algorithms import ALGORITHMS
+from .algorithms import ALGORITHMS, all_names
 from .claims import (
     getter,
     render,
@@ -94,6 +94,7 @@ __all__ = [
     "TokenRefusal",
     "Verified",
     "Verifier",
+    "all_names",
     "check_signature",
     "find",
     "getter",

@@ -1,4 +1,5 @@
-"""Signature algorithms (RFC 7518, section 3; RFC 8037, section 3.1; RFC 8812, section 3.2).
+"""Signature algorithms (RFC 7518, section 3; RFC 8037, section 3.1; RFC 8812, section 3.2;
+RFC 9864, section 2.2).
 
 An algorithm is bound to one key type and, where it names one, to one curve.  ``ALGORITHMS``
 says how to turn a key into its ``Check`` once; the check is then only called.
@@ -7,7 +8,7 @@ says how to turn a key into its ``Check`` once; the check is then only called.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -106,23 +107,27 @@ def _ecdsa(curve: str, order: int, digest: hashes.HashAlgorithm) -> Make:
     return make
 
 
-def _eddsa(key: Material) -> Check:
+def _eddsa(*kinds: type[Ed25519PublicKey | Ed448PublicKey]) -> Make:
     """Ed25519 and Ed448 (RFC 8037, section 3.1)."""
-    if not isinstance(key, Ed25519PublicKey | Ed448PublicKey):
-        raise TypeError("OKP key expected")
-    verify = key.verify
-    size = 64 if isinstance(key, Ed25519PublicKey) else 114  # RFC 8032, sections 5.1.6 and 5.2.6
 
-    def check(signature: bytes, signed: bytes) -> bool:
-        if len(signature) != size:
-            return False
-        try:
-            verify(signature, signed)
-        except InvalidSignature:
-            return False
-        return True
+    def make(key: Material) -> Check:
+        if not isinstance(key, kinds):
+            raise TypeError("another OKP key expected")
+        verify = key.verify
+        size = 64 if isinstance(key, Ed25519PublicKey) else 114  # RFC 8032, 5.1.6 and 5.2.6
 
-    return check
+        def check(signature: bytes, signed: bytes) -> bool:
+            if len(signature) != size:
+                return False
+            try:
+                verify(signature, signed)
+            except InvalidSignature:
+                return False
+            return True
+
+        return check
+
+    return make
 
 
 def _pss(digest: hashes.HashAlgorithm) -> padding.PSS:
@@ -157,7 +162,24 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
             Algorithm("ES384", "EC", ("P-384",), _ecdsa("secp384r1", _N384, _SHA384)),
             Algorithm("ES512", "EC", ("P-521",), _ecdsa("secp521r1", _N521, _SHA512)),
             Algorithm("ES256K", "EC", ("secp256k1",), _ecdsa("secp256k1", _N256K, _SHA256)),
-            Algorithm("EdDSA", "OKP", ("Ed25519", "Ed448"), _eddsa),
+            Algorithm(
+                "EdDSA", "OKP", ("Ed25519", "Ed448"), _eddsa(Ed25519PublicKey, Ed448PublicKey)
+            ),
+            Algorithm("Ed25519", "OKP", ("Ed25519",), _eddsa(Ed25519PublicKey)),
+            Algorithm("Ed448", "OKP", ("Ed448",), _eddsa(Ed448PublicKey)),
         )
     }
 )
+POLYMORPHIC: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"EdDSA": frozenset({"Ed25519", "Ed448"})}  # older names, and those that have replaced them
+)
+
+
+def all_names(names: Iterable[str]) -> frozenset[str]:
+    """The names, and the newer ones of the algorithms that they stand for."""
+    return frozenset(names).union(*(POLYMORPHIC.get(name, ()) for name in names))
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two names are of the same algorithm, for a key that fits both."""
+    return one == other or other in POLYMORPHIC.get(one, ()) or one in POLYMORPHIC.get(other, ())

@@ -16,7 +16,7 @@ from .policy import Form, Presence
 from .refusal import Reason, TokenRefusal
 from .requirements import TokenDemand
 from .token import Encrypted, Signed, parse_claims, parse_encrypted, parse_signed
-from .trial import check_signature, open_encrypted, select
+from .trial import check_signature, foreign_key, open_encrypted, select
 from .verified import Verified
 from .verify import Verifier, period_of
 
@@ -40,8 +40,8 @@ class Trial(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One check: "form", "algorithm", "key", "signature", "decryption", "claims", "exp", "nbf"
-    or "demand"; `refusal` is None if it was passed, or was not made."""
+    """One check: "form", "algorithm", "key", "signature", "decryption", "claims", "issuer",
+    "exp", "nbf" or "demand"; `refusal` is None if it was passed, or was not made."""
 
     name: str
     refusal: TokenRefusal | None = None
@@ -87,6 +87,7 @@ def examine(verifier: Verifier, text: str, now: float) -> Examination:
         return exam
     assert not isinstance(claims, TokenRefusal)
     exam.claims = claims
+    _issuer(exam)
     _times(verifier, exam, now)
     for demand in verifier.policy.demands:
         exam._add("demand", demand.refusal(exam.header, claims), demand=demand)
@@ -96,7 +97,7 @@ def examine(verifier: Verifier, text: str, now: float) -> Examination:
 def _signed(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
     """The payload of a JWS, if it has the form of one."""
     policy = verifier.policy
-    token = parse_signed(text, policy.limits)
+    token = parse_signed(text, policy.limits, padded=policy.padded)
     if isinstance(token, TokenRefusal):
         exam._add("form", token)
         return None
@@ -111,7 +112,7 @@ def _signed(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
 def _encrypted(verifier: Verifier, text: str, exam: Examination) -> bytes | None:
     """The claims set of a JWE, if it can be decrypted."""
     policy = verifier.policy
-    token = parse_encrypted(text, policy.limits)
+    token = parse_encrypted(text, policy.limits, padded=policy.padded)
     if isinstance(token, TokenRefusal):
         exam._add("form", token)
         return None
@@ -162,6 +163,14 @@ def _add_trial(
         if wrong is not None:
             break
     exam.vouched = refusal is None and was_run
+
+
+def _issuer(exam: Examination) -> None:
+    """Of keys that are bound to issuers."""
+    keys = {check.trial.key for check in exam.checks if check.trial is not None}
+    bound = [key for key in keys if key is not None and key.issuers is not None]
+    if bound:
+        exam._add("issuer", foreign_key(bound, exam.claims))
 
 
 def _times(verifier: Verifier, exam: Examination, now: float) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .algorithms import ALGORITHMS, Check, Material
+from .algorithms import ALGORITHMS, Check, Material, is_same
 from .encryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, Private, Unwrap, pinned
 
 RSA_BITS = range(1024, 16384 + 1)
@@ -50,6 +50,7 @@ class Key:
     material: Material = field(repr=False)  # secret, or public key as cryptography has it
     checks: Mapping[str, Check] = field(repr=False)  # by "alg" of a JWS
     decrypts: Mapping[str, Unwrap] = field(repr=False)  # by "alg" of a JWE
+    issuers: frozenset[str] | None = None  # "iss" of the tokens that it is for; None: of all
 
     @classmethod
     def of(
@@ -68,9 +69,10 @@ class Key:
         None if no algorithm known here fits it.
         """
         checks: dict[str, Check] = {}
-        if verifies:
+        own = ALGORITHMS.get(alg or "")
+        if verifies and (own is None or own.fits(kty, crv)):
             for name, algorithm in ALGORITHMS.items():
-                if algorithm.fits(kty, crv) and alg in (None, name):
+                if algorithm.fits(kty, crv) and (alg is None or is_same(alg, name)):
                     checks[name] = algorithm.make(material)
         decrypts = {} if private is None else _decrypts(private, alg)
         if not checks and not decrypts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from types import MappingProxyType
 from typing import Self
@@ -113,6 +113,12 @@ class KeySet:
         key = Key.of(octets, "oct", alg=alg)
         assert key is not None
         return cls.of([key], _generation(octets, "secret", alg or ""), tuple(key.weaknesses()))
+
+    def bound_to(self, issuers: frozenset[str]) -> Self:
+        """The same keys, for tokens of these issuers only."""
+        keys = tuple(replace(key, issuers=issuers) for key in self.keys)
+        generation = _generation(self.generation.encode(), "bound", *sorted(issuers))
+        return self.of(keys, generation, self.warnings, self.unusable)
 
     @classmethod
     def of(

@@ -102,7 +102,8 @@ class SigningKey:
             secret = decode_base64url(self.jwk.export_symmetric(as_dict=True)["k"].encode())
             signature = hmac.digest(secret, signed, f"sha{self.alg[2:]}")
         else:
-            signature = JWA.signing_alg(self.alg).sign(self.jwk, signed)
+            name = "EdDSA" if self.jwk.get("kty") == "OKP" else self.alg
+            signature = JWA.signing_alg(name).sign(self.jwk, signed)
         return (signed + b"." + encode_base64url(signature)).decode()
 
 

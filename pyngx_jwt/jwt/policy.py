@@ -44,9 +44,10 @@ class TokenPolicy:
     exp: Presence = Presence.OPTIONAL
     nbf: Presence = Presence.OPTIONAL
     exp_inclusive: bool = False  # whether the token is still good at the second of "exp"
-    whole_dates: bool = False  # whether numbers with a fraction are no dates
+    whole_exp: bool = False  # whether an "exp" with a fraction is not a date
     demands: tuple[TokenDemand, ...] = ()  # all of them have to be met
     check_signature: bool = True  # False: the caller answers for where tokens come from
+    padded: bool = False  # whether the parts of tokens may end with base64's "="
     form: Form = Form.SIGNED
     encryption_algorithms: frozenset[str] = frozenset(KEY_MANAGEMENT)  # "alg" if encrypted
     content_encryptions: frozenset[str] = frozenset(CONTENT_ENCRYPTION)  # "enc" if encrypted
@@ -67,9 +68,10 @@ class TokenPolicy:
             self.exp.name,
             self.nbf.name,
             self.exp_inclusive,
-            self.whole_dates,
+            self.whole_exp,
             [demand.key for demand in self.demands],
             self.check_signature,
+            self.padded,
             self.form.name,
             sorted(self.encryption_algorithms),
             sorted(self.content_encryptions),

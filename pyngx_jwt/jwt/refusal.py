@@ -27,6 +27,7 @@ class Reason(StrEnum):
     DATE = "invalid time claim"  # missing though required, or not a usable number
     EXPIRED = "expired"
     NOT_YET_VALID = "not yet valid"
+    ISSUER = "key of another issuer"
     CLAIM = "claim mismatch"
     REVOKED = "revoked"
     CONDITION = "condition not met"  # one that is not about the token alone

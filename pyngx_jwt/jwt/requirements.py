@@ -37,21 +37,29 @@ class TokenDemand(Protocol):
 Scalar = tuple[bool, int | float]  # whether it is a boolean: in Python, True equals 1
 
 
+# Claims whose strings are lists of words, separated by spaces (RFC 8693, section 4.2; "scp" is
+# the name that some issuers give it).
+OF_WORDS = frozenset({"scope", "scp"})
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimRequirement:
     """A claim that has to be there with one of some values (``auth_jwt_validate_claim``).
 
     A string must equal a value, by code points; a number or boolean the JSON reading of
-    one.  An array needs one such element.  Null and objects never match.
+    one.  An array needs one such element, and the string of a scope one such word.  Null and
+    objects never match.  Raises ValueError for a name that is not a path, but begins like one.
     """
 
     name: str
     values: tuple[str, ...]
+    path: tuple[Step, ...] = field(init=False, repr=False, compare=False)
     _texts: frozenset[str] = field(init=False, repr=False, compare=False)
     _scalars: frozenset[Scalar] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         scalars = frozenset(s for value in self.values if (s := _scalar(_reading(value))))
+        object.__setattr__(self, "path", claim_path(self.name))
         object.__setattr__(self, "_texts", frozenset(self.values))
         object.__setattr__(self, "_scalars", scalars)
 
@@ -69,15 +77,18 @@ class ClaimRequirement:
 
     def met(self, claims: Members) -> bool:
         """Whether the claims set has the claim with one of the values."""
-        value = claims.get(self.name)
+        value: Json = find(claims, self.path)  # type: ignore[assignment]
         if isinstance(value, list):
             return any(self._equals(element) for element in value)
+        if isinstance(value, str) and self.path[-1] in OF_WORDS:
+            return value in self._texts or not self._texts.isdisjoint(value.split(" "))
         return self._equals(value)
 
     def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
         if self.met(claims):
             return None
-        fault = "has none of the required values" if self.name in claims else "is missing"
+        is_missing = find(claims, self.path) is MISSING
+        fault = "is missing" if is_missing else "has none of the required values"
         return TokenRefusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
 
     def _equals(self, value: Json) -> bool:
@@ -133,6 +144,23 @@ def parse_path(text: str) -> tuple[Step, ...]:
     if at < len(text) or not steps:
         raise ValueError("not a path")
     return tuple(steps)
+
+
+def claim_path(name: str) -> tuple[Step, ...]:
+    """The steps of a claim's name: a path if it begins with "." or "[", the members of nested
+    objects if it has dots, but one name if it is a URI, as private names often are (RFC 7519,
+    section 4.2).
+
+    Raises ValueError if it begins like a path and is none, or has an empty part.
+    """
+    if name[:1] in (".", "["):
+        return parse_path(name.encode().decode("latin-1"))
+    if "." not in name or "/" in name or ":" in name:
+        return (name,)
+    steps = tuple(name.split("."))
+    if "" in steps:
+        raise ValueError("not a path")
+    return steps
 
 
 def split_name(name: str, delimiter: str, mark: str) -> tuple[Step, ...] | None:

@@ -48,14 +48,14 @@ class Token(NamedTuple):
     payload: bytes  # the claims as they were signed; empty if the token is encrypted
 
 
-def read(text: str, limits: Limits = LIMITS) -> Token | TokenRefusal:
+def read(text: str, limits: Limits = LIMITS, *, padded: bool = False) -> Token | TokenRefusal:
     """An unverified look at a token (RFC 7519, section 7.2): of an encrypted one, its header."""
     if len(text) <= limits.token_size and text.count(".") == 4:
-        encrypted = parse_encrypted(text, limits)
+        encrypted = parse_encrypted(text, limits, padded=padded)
         return (
             encrypted if isinstance(encrypted, TokenRefusal) else Token(encrypted.header, {}, b"")
         )
-    signed = parse_signed(text, limits)
+    signed = parse_signed(text, limits, padded=padded)
     if isinstance(signed, TokenRefusal):
         return signed
     claims = parse_claims(signed.payload, limits)
@@ -69,12 +69,17 @@ _NONE: Mapping[bytes, Signed] = MappingProxyType({})
 
 
 def parse_signed(
-    text: str, limits: Limits = LIMITS, known: Mapping[bytes, Signed] = _NONE
+    text: str,
+    limits: Limits = LIMITS,
+    known: Mapping[bytes, Signed] = _NONE,
+    *,
+    padded: bool = False,
 ) -> Signed | TokenRefusal:
     """Takes a compact JWS apart (RFC 7515, section 5.2, steps 1 to 7).  Headers that are
     ``known`` are not read again.
 
-    The header has to be a JSON object, all segments canonical base64url.  A token with a
+    The header has to be a JSON object, all segments canonical base64url, which with ``padded``
+    may have the padding that base64 has (the signature covers it then).  A token with a
     "crit" header is refused (RFC 7515, section 4.1.11: no extension is understood here), and
     so is "b64" other than true (RFC 7797).  Whether "alg" is acceptable is left to the policy.
     """
@@ -88,13 +93,13 @@ def parse_signed(
         first, second, third = segments
         if len(first) > limits.header_size:
             return _long_header(limits)
-        payload = decode_base64url(second)
-        signature = decode_base64url(third)
+        payload = _decode("payload", second, padded)
+        signature = _decode("signature", third, padded)
         signed = raw[: len(first) + 1 + len(second)]
         like = known.get(first)
         if like is not None:
             return Signed(like.header, payload, signed, signature, like.alg, like.kid)
-        header = decode_json(decode_base64url(first), limits.depth)
+        header = decode_json(_decode("header", first, padded), limits.depth)
     except ValueError as error:
         return _malformed(_sentence(error))
     if not isinstance(header, dict):
@@ -119,7 +124,9 @@ def remember_header(token: Signed, known: Headers, most: int) -> None:
         known[first] = Signed(token.header, b"", b"", b"", token.alg, token.kid)
 
 
-def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | TokenRefusal:
+def parse_encrypted(
+    text: str, limits: Limits = LIMITS, *, padded: bool = False
+) -> Encrypted | TokenRefusal:
     """Takes a compact JWE apart (RFC 7516, section 5.2, steps 1 to 5).
 
     As ``parse_signed``; what is compressed ("zip") is refused, too.
@@ -133,8 +140,11 @@ def parse_encrypted(text: str, limits: Limits = LIMITS) -> Encrypted | TokenRefu
         aad = segments[0]
         if len(aad) > limits.header_size:
             return _long_header(limits)
-        header = decode_json(decode_base64url(aad), limits.depth)
-        encrypted_key, iv, ciphertext, tag = map(decode_base64url, segments[1:])
+        header = decode_json(_decode("header", aad, padded), limits.depth)
+        encrypted_key, iv, ciphertext, tag = (
+            _decode(name, segment, padded)
+            for name, segment in zip(_ENCRYPTED, segments[1:], strict=True)
+        )
     except ValueError as error:
         return _malformed(_sentence(error))
     if not isinstance(header, dict):
@@ -160,6 +170,23 @@ def parse_claims(octets: bytes, limits: Limits = LIMITS) -> Members | TokenRefus
 
 
 _SEGMENTS = {5: "five segments: an encrypted token"}
+_ENCRYPTED = ("encrypted key", "initialization vector", "ciphertext", "authentication tag")
+_QUANTUM = 4  # characters of base64 that padding fills up
+
+
+def _decode(name: str, segment: bytes, padded: bool) -> bytes:
+    """The octets of a segment; raises ValueError that says which one is wrong, and how."""
+    if segment[-1:] == b"=":
+        bare = segment.rstrip(b"=")
+        if not padded:
+            raise ValueError(f"{name} is padded base64url")
+        if len(segment) != -(-len(bare) // _QUANTUM) * _QUANTUM:
+            raise ValueError(f"{name} has wrong padding")
+        segment = bare
+    try:
+        return decode_base64url(segment)
+    except ValueError:
+        raise ValueError(f"{name} is not canonical base64url") from None
 
 
 def too_long(limits: Limits) -> TokenRefusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .claims import Members
 from .encoding import Json, quote
 from .encryption import decrypt
 from .key import Key
@@ -36,6 +37,14 @@ def check_signature(
     token: Signed, key_sets: Sequence[KeySet], policy: TokenPolicy
 ) -> TokenRefusal | None:
     """Whether a key verifies the signature, by an algorithm that the policy allows."""
+    outcome = find_key(token, key_sets, policy)
+    return outcome if isinstance(outcome, TokenRefusal) else None
+
+
+def find_key(
+    token: Signed, key_sets: Sequence[KeySet], policy: TokenPolicy
+) -> Key | TokenRefusal | None:
+    """The key that verifies the signature; None if signatures are not checked."""
     alg, kid = token.alg, token.kid
     if alg not in policy.algorithms:
         return TokenRefusal(Reason.ALGORITHM, quote(alg), {"alg": alg})
@@ -46,7 +55,7 @@ def check_signature(
         check = key.checks.get(alg)
         if check is not None:
             if check(token.signature, token.signed):
-                return None
+                return key
             tried += 1
     return _failure(alg, kid, key_sets, tried, Reason.SIGNATURE)
 
@@ -58,6 +67,14 @@ def open_encrypted(
 
     Reason.DECRYPTION does not say why decryption failed.
     """
+    outcome = decrypt_with(token, key_sets, policy)
+    return outcome if isinstance(outcome, TokenRefusal) else outcome[0]
+
+
+def decrypt_with(
+    token: Encrypted, key_sets: Sequence[KeySet], policy: TokenPolicy
+) -> tuple[bytes, Key] | TokenRefusal:
+    """The plaintext, and the key that decrypts the token."""
     alg, enc, kid = token.alg, token.enc, token.kid
     if alg not in policy.encryption_algorithms:
         return TokenRefusal(Reason.ALGORITHM, quote(alg))
@@ -69,9 +86,19 @@ def open_encrypted(
         if unwrap is not None:
             plaintext = decrypt(token, unwrap)
             if plaintext is not None:
-                return plaintext
+                return plaintext, key
             tried += 1
     return _failure(alg, kid, key_sets, tried, Reason.DECRYPTION)
+
+
+def foreign_key(keys: Iterable[Key], claims: Members) -> TokenRefusal | None:
+    """The refusal of a token whose issuer has not the keys that vouch for it."""
+    issuer = claims.get("iss")
+    for key in keys:
+        if key.issuers is not None and (not isinstance(issuer, str) or issuer not in key.issuers):
+            which = "without kid" if key.kid is None else f"of kid {quote(key.kid)}"
+            return TokenRefusal(Reason.ISSUER, f'the key {which} is not for the "iss" of the token')
+    return None
 
 
 def _failure(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .claims import Members
 from .encoding import Json
+from .key import Key
 from .keys import KeySet
 from .memory import TokenMemory
 from .policy import Form, Presence, TokenPolicy
@@ -21,12 +23,19 @@ from .token import (
     remember_header,
     too_long,
 )
-from .trial import check_signature, open_encrypted
+from .trial import decrypt_with, find_key, foreign_key
 from .verified import Verified
 
 HEADERS = 16  # that a verifier remembers: most tokens of an issuer have the same
 
-_Opened = tuple[Members, bytes, bytes]  # header, payload, claims set, as keys vouch for them
+
+class _Opened(NamedTuple):
+    """The parts of a token, and the keys that vouch for them."""
+
+    header: Members
+    payload: bytes
+    claims_set: bytes
+    keys: tuple[Key, ...]
 
 
 class Verifier:
@@ -75,10 +84,12 @@ class Verifier:
         opened = self._open(text)
         if isinstance(opened, TokenRefusal):
             return opened
-        header, payload, claims_set = opened
+        header, payload, claims_set, keys = opened
         claims = parse_claims(claims_set, policy.limits)
         if isinstance(claims, TokenRefusal):
             return claims
+        if (refusal := foreign_key(keys, claims)) is not None:
+            return refusal
         period = period_of(policy, claims)
         if isinstance(period, TokenRefusal):
             return period
@@ -97,29 +108,33 @@ class Verifier:
             signed = self._open_signed(text)
             if isinstance(signed, TokenRefusal):
                 return signed
-            return signed.header, signed.payload, signed.payload
-        encrypted = parse_encrypted(text, policy.limits)
+            token, keys = signed
+            return _Opened(token.header, token.payload, token.payload, keys)
+        encrypted = parse_encrypted(text, policy.limits, padded=policy.padded)
         if isinstance(encrypted, TokenRefusal):
             return encrypted
-        plaintext = open_encrypted(encrypted, self.key_sets, policy)
-        if isinstance(plaintext, TokenRefusal):
-            return plaintext
+        decrypted = decrypt_with(encrypted, self.key_sets, policy)
+        if isinstance(decrypted, TokenRefusal):
+            return decrypted
+        plaintext, key = decrypted
         if policy.form is Form.ENCRYPTED:
-            return encrypted.header, plaintext, plaintext
+            return _Opened(encrypted.header, plaintext, plaintext, (key,))
         signed = self._open_signed(plaintext.decode("latin-1"))
         if isinstance(signed, TokenRefusal):
             return signed
-        return encrypted.header, plaintext, signed.payload
+        token, keys = signed
+        return _Opened(encrypted.header, plaintext, token.payload, (key, *keys))
 
-    def _open_signed(self, text: str) -> Signed | TokenRefusal:
-        token = parse_signed(text, self.policy.limits, self._headers)
+    def _open_signed(self, text: str) -> tuple[Signed, tuple[Key, ...]] | TokenRefusal:
+        policy = self.policy
+        token = parse_signed(text, policy.limits, self._headers, padded=policy.padded)
         if isinstance(token, TokenRefusal):
             return token
-        refusal = check_signature(token, self.key_sets, self.policy)
-        if refusal is not None:
-            return refusal
+        key = find_key(token, self.key_sets, policy)
+        if isinstance(key, TokenRefusal):
+            return key
         remember_header(token, self._headers, HEADERS)
-        return token
+        return token, (() if key is None else (key,))
 
     def untimely(self, verified: Verified, now: float) -> TokenRefusal:
         """The refusal of a token before it starts or after it ends."""
@@ -168,7 +183,7 @@ def _date(
     fault = ""
     if isinstance(value, bool) or not isinstance(value, int | float):
         fault = "is not a number"
-    elif policy.whole_dates and isinstance(value, float):
+    elif policy.whole_exp and name == "exp" and isinstance(value, float):
         fault = "is not a whole number"
     elif not -(2**53) < value < 2**53:
         fault = "is out of range"

@@ -156,6 +156,26 @@ def test_claims_that_are_demanded(folder: Path) -> None:
     ]
 
 
+def test_nested_claims_and_scopes(folder: Path) -> None:
+    server = f"{PLUS} auth_jwt_validate_claim a.b x; auth_jwt_validate_claim scope read;"
+    explanation = explain(
+        folder, server, KEY.sign({**CLAIMS, "a": {"b": ["y"]}, "scope": "r read"})
+    )
+    assert lines(explanation, "claim") == [
+        ("failed", 'a.b is ["y"], expected "x"', "auth_jwt_validate_claim a.b x"),
+        ("passed", 'scope is "r read", expected "read"', "auth_jwt_validate_claim scope read"),
+    ]
+
+
+def test_keys_of_an_issuer(folder: Path) -> None:
+    server = f"{PLUS} pyngx_jwt_key_issuer jwks.json me;"
+    assert explain(folder, server, GOOD).verdict == ADMITTED
+    explanation = explain(folder, server, KEY.sign({**CLAIMS, "iss": "you"}))
+    name, text, statement = because(explanation)
+    assert (name, statement) == ("issuer", "pyngx_jwt_key_issuer")
+    assert text.endswith('is not for the "iss" of the token')
+
+
 def test_values_that_are_required(folder: Path) -> None:
     server = f"{PLUS} auth_jwt_type signed; auth_jwt_require $jwt_claim_sub $arg_x error=403;"
     explanation = explain(folder, server, GOOD)

@@ -111,7 +111,7 @@ class Source:
 def make_sources() -> list[Source]:
     memory = TokenMemory()
     signers = [SigningKey.generate(alg, f"k-{alg}") for alg in ALGORITHMS]
-    signers.append(SigningKey.generate("EdDSA", "k-Ed448", crv="Ed448"))
+    signers.append(SigningKey.generate("EdDSA", "k-EdDSA-Ed448", crv="Ed448"))
     encrypters = [EncryptionKey.generate(alg, enc, f"k-{alg}-{enc}") for alg, enc in KINDS]
     whole = enc_set(*signers, *encrypters)
     algorithms = frozenset(ALGORITHMS)

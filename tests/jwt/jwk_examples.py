@@ -215,8 +215,8 @@ KEY_SETS: list[tuple[str, list[dict[str, Json]], dict[str, str], dict[str, str]]
                 "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
             },
         ],
-        {"": "EdDSA"},
-        {"": "EdDSA"},
+        {"": "Ed25519 EdDSA"},
+        {"": "Ed25519 EdDSA"},
     ),
     (
         "RFC 8037, A.2",
@@ -227,8 +227,8 @@ KEY_SETS: list[tuple[str, list[dict[str, Json]], dict[str, str], dict[str, str]]
                 "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
             },
         ],
-        {"": "EdDSA"},
-        {"": "EdDSA"},
+        {"": "Ed25519 EdDSA"},
+        {"": "Ed25519 EdDSA"},
     ),
 ]
 

@@ -484,6 +484,20 @@ def test_private_part_that_does_not_fit(d: str, crt: bool) -> None:
     assert len(d) < 10 or d not in str(caught.value)
 
 
+def test_keys_of_issuers() -> None:
+    """Of a nested token both keys count."""
+    a, b = frozenset({"a"}), frozenset({"b"})
+    outer, inner = enc_set(KEY), key_set(SIGNER)
+    text = {
+        ENCRYPTED: KEY.encrypt({**CLAIMS, "iss": "a"}),
+        NESTED: KEY.encrypt(SIGNER.sign({**CLAIMS, "iss": "a"})),
+    }
+    for policy, token in text.items():
+        assert outcome(token, outer.bound_to(a), inner.bound_to(a), policy=policy) == "ACCEPTED"
+        assert outcome(token, outer.bound_to(b), inner.bound_to(a), policy=policy) == "ISSUER"
+    assert outcome(text[NESTED], outer, inner.bound_to(b), policy=NESTED) == "ISSUER"
+
+
 def test_keys_that_only_decrypt_do_not_verify() -> None:
     for jwk in (KEY.members(), encryption_key("RSA-OAEP", "A128GCM").members()):
         with pytest.raises(KeySetError, match='"use" is not "sig"'):

@@ -61,7 +61,7 @@ def test_first_refusal_is_the_verifiers() -> None:
         EVERY,
         replace(EVERY, exp=Presence.REQUIRED, exp_inclusive=True),
         replace(EVERY, exp=Presence.IGNORED, nbf=Presence.IGNORED),
-        replace(EVERY, leeway=1, whole_dates=True, nbf=Presence.REQUIRED),
+        replace(EVERY, leeway=1, whole_exp=True, nbf=Presence.REQUIRED),
     ],
 )
 def test_times_are_the_verifiers(nbf: Json, exp: Json, policy: TokenPolicy) -> None:

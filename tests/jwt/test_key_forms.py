@@ -71,8 +71,8 @@ RSA_ALGORITHMS = ["PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
         ("p384", "EC", "P-384", ["ES384"]),
         ("p521", "EC", "P-521", ["ES512"]),
         ("k256", "EC", "secp256k1", ["ES256K"]),
-        ("ed25519", "OKP", "Ed25519", ["EdDSA"]),
-        ("ed448", "OKP", "Ed448", ["EdDSA"]),
+        ("ed25519", "OKP", "Ed25519", ["Ed25519", "EdDSA"]),
+        ("ed448", "OKP", "Ed448", ["Ed448", "EdDSA"]),
     ],
 )
 @pytest.mark.parametrize("make", [public, certificate])

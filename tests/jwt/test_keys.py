@@ -42,12 +42,13 @@ def exponent(value: int) -> dict[str, Json]:
     [
         (RSA, "RSA", None, ["RS256"]),
         (EC, "EC", "P-256", ["ES256"]),
-        (OKP, "OKP", "Ed25519", ["EdDSA"]),
+        (OKP, "OKP", "Ed25519", ["Ed25519", "EdDSA"]),
         (OCT, "oct", None, ["HS256", "HS384", "HS512"]),
         (without(signing_key("ES384"), "alg"), "EC", "P-384", ["ES384"]),
         (without(signing_key("ES512"), "alg"), "EC", "P-521", ["ES512"]),
         (without(signing_key("ES256K"), "alg"), "EC", "secp256k1", ["ES256K"]),
-        (signing_key("EdDSA", crv="Ed448").members(), "OKP", "Ed448", ["EdDSA"]),
+        (signing_key("EdDSA", crv="Ed448").members(), "OKP", "Ed448", ["Ed448", "EdDSA"]),
+        ({**OKP, "alg": "Ed25519"}, "OKP", "Ed25519", ["Ed25519", "EdDSA"]),
         ({**OCT, "alg": "HS384"}, "oct", None, ["HS384"]),
         ({**OCT, "crv": "P-256"}, "oct", None, ["HS256", "HS384", "HS512"]),
         ({**RSA, "key_ops": ["sign", "verify"]}, "RSA", None, ["RS256"]),
@@ -88,6 +89,8 @@ def test_used(jwk: dict[str, Json], kty: str, crv: str | None, algorithms: list[
         ({**RSA, "alg": "rs256"}, 'unsupported algorithm "rs256"'),
         ({**EC, "alg": "ES384"}, 'unsupported algorithm "ES384"'),
         ({**OCT, "alg": "RS256"}, 'unsupported algorithm "RS256"'),
+        ({**OKP, "alg": "Ed448"}, 'unsupported algorithm "Ed448"'),
+        ({**OKP, "alg": "ESP256"}, 'unsupported algorithm "ESP256"'),
         (without(signing_key("RS256"), "n"), '"n" is missing'),
         (without(signing_key("RS256"), "e"), '"e" is missing'),
         ({**RSA, "n": 5}, '"n" is not a string'),
@@ -280,3 +283,26 @@ def test_modulus_with_a_leading_zero() -> None:
 def test_legacy_modulus_verifies() -> None:
     key = SigningKey.generate("RS256", bits=1024)
     assert outcome(key.sign({}), key_set(key)) == "ACCEPTED"
+
+
+def test_keys_of_issuers() -> None:
+    """Which key verifies a token decides, not which one could."""
+    mine = key_set(secret(b"m" * 32)).bound_to(frozenset({"a"}))
+    theirs = key_set(secret(b"t" * 32)).bound_to(frozenset({"b", "c"}))
+    free = key_set(secret(b"f" * 32))
+    assert len({mine.generation, theirs.generation, key_set(secret(b"m" * 32)).generation}) == 3
+    tokens: list[tuple[bytes, Json, str]] = [
+        (b"m", "a", "ACCEPTED"),
+        (b"m", "b", "ISSUER"),
+        (b"t", "b", "ACCEPTED"),
+        (b"t", "c", "ACCEPTED"),
+        (b"t", "a", "ISSUER"),
+        (b"f", "x", "ACCEPTED"),
+        (b"m", None, "ISSUER"),
+        (b"m", ["a"], "ISSUER"),
+    ]
+    for octets, issuer, expected in tokens:
+        token = hs({"iss": issuer}, None, octets * 32)
+        assert outcome(token, mine, theirs, free) == expected
+    assert outcome(hs({}, None, b"m" * 32), mine) == "ISSUER"
+    assert "m" * 32 not in repr(mine)

@@ -39,6 +39,7 @@ def dialect(nginx: Nginx, server: str, *, http: str = "", main: str = "") -> tup
         ("auth_jwt A; KEYS add_header X $jwt_nowtime;", "kjdev", '"$jwt_nowtime"'),
         ("auth_jwt_key SECRET; auth_jwt_redirect on;", "tesla", '"auth_jwt_redirect"'),
         ("auth_jwt_key SECRET; auth_jwt_algorithm HS256;", "tesla", '"auth_jwt_algorithm"'),
+        ("auth_jwt_key SECRET; auth_jwt_extract_sub off;", "tesla", '"auth_jwt_extract_sub"'),
         ("auth_jwt_key SECRET hex;", "maxlt", '"auth_jwt_key hex"'),
         ("auth_jwt on; auth_jwt_key SECRET; auth_jwt_alg any;", "maxlt", '"auth_jwt_alg"'),
         ("auth_jwt A; auth_jwt_alg HS256; auth_jwt_key_file secret;", "tizp", '"auth_jwt_alg"'),
@@ -180,21 +181,6 @@ def test_pinned(nginx: Nginx) -> None:
 @pytest.mark.parametrize(
     "directive, advice",
     [
-        (
-            "auth_jwt_validation_type COOKIE=a",
-            "belongs to TeslaGov's module before 2.0: write "
-            '"auth_jwt_location HEADER=Authorization" or "auth_jwt_location COOKIE=name"',
-        ),
-        (
-            "auth_jwt_validate_email on",
-            "belongs to TeslaGov's module before 2.0: write "
-            '"auth_jwt_extract_response_claims emailAddress", which adds "JWT-emailAddress"',
-        ),
-        (
-            "auth_jwt_extract_sub on",
-            "belongs to TeslaGov's module before 2.0: write "
-            '"auth_jwt_extract_response_claims sub", which adds "JWT-sub"',
-        ),
         (
             "auth_jwt_validate_aud x",
             'belongs to kjdev\'s module before 0.5: write "auth_jwt_require_claim aud eq VALUE"',

@@ -38,6 +38,7 @@ OTHERS = [
 SIGNING = [
     *(replace(RSA, alg=alg) for alg in ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")),
     *OTHERS,
+    *(replace(key, alg=str(key.members()["crv"])) for key in OTHERS if key.alg == "EdDSA"),
 ]
 SECRETS = [alg for alg in KEY_MANAGEMENT if alg != "dir" and not alg.startswith("RSA")]
 

@@ -455,11 +455,6 @@ def test_log(nginx: Nginx) -> None:
             "location / { if ($arg_a) { auth_jwt_enabled off; } }",
             '"auth_jwt_enabled" directive is not allowed here',
         ),
-        (
-            "auth_jwt_enabled on; auth_jwt_validation_type COOKIE=a;",
-            'the "auth_jwt_validation_type" directive belongs to TeslaGov\'s module before 2.0: '
-            'write "auth_jwt_location HEADER=Authorization" or "auth_jwt_location COOKIE=name"',
-        ),
     ],
 )
 def test_rejected(nginx: Nginx, text: str, message: str) -> None:

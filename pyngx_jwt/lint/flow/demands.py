@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...conf.parse import Statement
 from ...http.template import Template
+from ...modules.auth_jwt.settings import JwtConf
 from ...modules.auth_request import AuthRequestConf
 from ..model.block import Block
 from .doors import is_guard, notes_of
@@ -34,6 +35,8 @@ def claims_looked_at(block: Block) -> set[str]:
     conditions in the blocks around.  "*" is there if all claims are passed on."""
     members = block.auth.conf.compared
     claims = {member.claim for member in members if member.claim}
+    if block.level[JwtConf].key_issuers:
+        claims.add("iss")
     texts = [*required_texts(block), *(text for member in members for text in member.values)]
     names = [name for text in texts for name in text.names]
     for around in block.outward():

@@ -13,7 +13,7 @@ from ...jwt import Json, Key, KeySet, TokenPolicy
 from ...jwt.encoding import decode_json
 from ...jwt.limits import LIMITS
 from ...modules.auth_jwt import DIALECTS
-from ...modules.auth_jwt.secrets import here
+from ...modules.auth_jwt.blocks import here
 from ...modules.auth_jwt.sources import FixedKeys, KeyFile, KeyRequest, Source
 from .block import Block
 from .configuration import Configuration

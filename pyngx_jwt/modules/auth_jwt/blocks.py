@@ -1,6 +1,8 @@
-"""Blocks of the configuration, as errors and warnings about them name them."""
+"""Blocks and files of the configuration, as errors and warnings about them name them."""
 
 from __future__ import annotations
+
+import os
 
 from ...http.contexts import HTTP, LOCATION, SERVER
 from ...http.level import Level
@@ -32,3 +34,8 @@ def warn(level: Level, text: str) -> None:
     """A warning about the block, with its place."""
     file, line = opened_at(level)
     level.scope.warn_at(f"{text} in {file}:{line}")
+
+
+def here(path: str) -> str:
+    """A path from the working directory, as modules that open it by themselves take it."""
+    return os.path.abspath(path.encode("latin-1")).decode("latin-1") if path else ""

@@ -137,6 +137,7 @@ class Dialect:
     is_loaded: bool = True  # by load_module
     shared: frozenset[str] = frozenset()  # directives that errors call its own
     advice: Mapping[str, str] = field(default_factory=dict)  # for directives of older versions
+    older: frozenset[str] = frozenset()  # directives that only older versions have
 
     # -- what its directives mean
     switches: tuple[str, ...] = ("auth_jwt",)  # say whether tokens are demanded; the first alone
@@ -194,7 +195,8 @@ class DialectChoice:
     """The dialect of a configuration, and the evidence for it; ``known`` are all dialects.
 
     ``ambiguous``: NGINX Plus and kjdev's module would both load it.  ``limits``: directives
-    that count for what others read at once."""
+    that apply to files that others read at once.  ``older``: the first directive that only older
+    versions of the dialect's module have."""
 
     dialect: Dialect
     known: tuple[Dialect, ...]
@@ -202,6 +204,7 @@ class DialectChoice:
     pinned: bool = False
     ambiguous: bool = False
     limits: tuple[Statement, ...] = ()
+    older: Statement | None = None
 
     @property
     def name(self) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import time
+from typing import TypeGuard
 
 from ...http.request import Request, Status
-from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier, read
+from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier
 from ...log import Severity
 from .contexts import KEY, remember, remembered
 from .keyring import Keyring
@@ -30,7 +31,7 @@ Outcome = Verified | TokenRefusal | Failure
 Decide = Callable[[Request, str, Outcome, "Verifier | Failure"], "Status | None"]
 
 
-def _is_outdated(outcome: Verified | TokenRefusal) -> bool:
+def _is_outdated(outcome: Verified | TokenRefusal) -> TypeGuard[TokenRefusal]:
     """Whether newer keys may lead to another outcome."""
     return isinstance(outcome, TokenRefusal) and outcome.reason in OUTDATED
 
@@ -166,7 +167,7 @@ class Gate:
             outcome, verifier = self._look_again(r, token, verifier, outcome, now)
             keyring = self.plan.keyring
             assert keyring is not None
-            if _is_outdated(outcome) and keyring.may_refresh(r, token, now):
+            if _is_outdated(outcome) and keyring.may_refresh(r, token, now, outcome):
                 return self._refresh(r, token, keyring, outcome, verifier, decide)
         return decide(r, token, outcome, verifier)
 
@@ -191,11 +192,12 @@ class Gate:
         r: Request,
         token: str,
         keyring: Keyring,
-        outcome: Verified | TokenRefusal,
+        refusal: TokenRefusal,
         verifier: Verifier,
         decide: Decide,
     ) -> Status | None:
-        newer = await keyring.fetched(r, token, refresh=True)
+        outcome: Outcome = refusal
+        newer = await keyring.fetched(r, token, refusal)
         if isinstance(newer, Verifier):
             outcome, verifier = newer.verify(token, time()), newer
         return decide(r, token, outcome, verifier)
@@ -270,7 +272,7 @@ class Gate:
             return None
         keyring = plan.keyring
         if keyring is None:
-            return None if plan.enforced else self._shown(r, read(text, plan.limits))
+            return None if plan.enforced else self._shown(r, plan.read(text))
         now = time()
         hot = keyring.since <= now < keyring.until
         verifier = keyring.verifier if hot else keyring.at_hand(r, text, now)

@@ -7,12 +7,15 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
+from ...errors import ConfError
 from ...http.level import Level
 from ...http.request import Request
 from ...http.subrequest import no_request
-from ...jwt import KeySet, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
+from ...jwt import KeySet, Reason, Token, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
 from ...log import Severity
+from .blocks import opened_at, place_of
 from .contexts import choosing_keys
+from .settings import JwtConf
 from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
 
 FindSource = Callable[[Request], Source]
@@ -28,6 +31,8 @@ class Keyring:
     sources: then a token is held against those that it has chosen, and no others."""
 
     __slots__ = (
+        "_bindings",
+        "_bound",
         "_constant",
         "_find",
         "_lenient",
@@ -54,6 +59,9 @@ class Keyring:
         self._memory = level.scope.shared(TokenMemory)
         self._constant = not any(isinstance(find, VariableSource) for find in self._find)
         self._reads, self._lenient = reads, lenient
+        self._bindings = level[JwtConf].key_issuers
+        self._bound: dict[tuple[KeySet, frozenset[str]], KeySet] = {}
+        self._check_bindings(level)
         self._sets: tuple[KeySet, ...] = ()
         self._verifiers: dict[tuple[KeySet, ...], Verifier] = {}
         self.verifier = Verifier(policy, ())
@@ -78,7 +86,7 @@ class Keyring:
             keys = _at_hand(r, source, now)
             if keys is None:
                 return None
-            if not self._take(r, keys, sets):
+            if not self._take(r, source, keys, sets):
                 assert isinstance(keys, Failure)
                 return keys
             until = min(until, source.until)
@@ -87,25 +95,29 @@ class Keyring:
             self.since, self.until = now, until
         return verifier
 
-    async def fetched(self, r: Request, token: str, *, refresh: bool = False) -> Verifier | Failure:
-        """As at_hand(), after fetching what is not, once for a request; with `refresh` what is,
-        too, as far as it has not been fetched anew a moment ago."""
+    async def fetched(
+        self, r: Request, token: str, refresh: TokenRefusal | None = None
+    ) -> Verifier | Failure:
+        """As at_hand(), after fetching keys that are not, once for a request.  With `refresh`, a
+        refusal for which there may be newer keys, all are fetched that have not been fetched a
+        moment ago."""
         sets: list[KeySet] = []
         for source in self.sources(r, token):
             now = time.time()
             keys = _at_hand(r, source, now)
             if isinstance(source, KeyRequest):
-                refreshes = refresh and source.may_refresh(now)
+                by_kid = _names_kid(refresh)
+                refreshes = refresh is not None and source.may_refresh(now, by_kid=by_kid)
                 if (refreshes or keys is None) and _asks_for_keys(r):
                     return _cycle(source)
                 if refreshes:
-                    keys = await source.refresh(r)
+                    keys = await source.refresh(r, by_kid=by_kid)
                 elif keys is None:
                     keys = await source.fetch(r)
-                if isinstance(keys, KeySet) or not refresh:
+                if isinstance(keys, KeySet) or refresh is None:
                     r.contexts[source.key] = keys
             assert keys is not None
-            if not self._take(r, keys, sets):
+            if not self._take(r, source, keys, sets):
                 assert isinstance(keys, Failure)
                 return keys
         return self._verifier(sets)
@@ -117,11 +129,11 @@ class Keyring:
                 source.look_again()
         return self.at_hand(r, token, now)
 
-    def may_refresh(self, r: Request, token: str, now: float) -> bool:
-        """Whether fetching anew may bring keys that are not known yet."""
-        sources = self.sources(r, token)
+    def may_refresh(self, r: Request, token: str, now: float, refusal: TokenRefusal) -> bool:
+        """Whether fetching again may bring keys for which the token is not refused."""
+        sources, by_kid = self.sources(r, token), _names_kid(refusal)
         return not _asks_for_keys(r) and any(
-            isinstance(s, KeyRequest) and s.may_refresh(now) for s in sources
+            isinstance(s, KeyRequest) and s.may_refresh(now, by_kid=by_kid) for s in sources
         )
 
     @property
@@ -145,7 +157,7 @@ class Keyring:
     def _choose(self, r: Request, token: str) -> list[Source]:
         """None for a token that chooses and cannot be read, or says what cannot be meant: it
         will be refused without them."""
-        unverified = read(token, self._policy.limits) if self._reads else None
+        unverified = self._read(token) if self._reads else None
         if isinstance(unverified, TokenRefusal):
             return []
         try:
@@ -155,10 +167,13 @@ class Keyring:
             r.log(Severity.WARN, f"auth_jwt: {error}")
             return []
 
-    def _take(self, r: Request, keys: KeySet | Failure, sets: list[KeySet]) -> bool:
+    def _read(self, token: str) -> Token | TokenRefusal:
+        return read(token, self._policy.limits, padded=self._policy.padded)
+
+    def _take(self, r: Request, source: Source, keys: KeySet | Failure, sets: list[KeySet]) -> bool:
         """Adds the keys; False if that is the end of it."""
         if isinstance(keys, KeySet):
-            sets.append(keys)
+            sets.append(self._bind(r, source, keys) if self._bindings else keys)
             return True
         if self._lenient and not keys.fatal:
             if keys not in r.contexts:
@@ -166,6 +181,30 @@ class Keyring:
                 r.log(Severity.ERR, f"auth_jwt: {keys.sentence} ({keys.text})")
             return True
         return False
+
+    def _bind(self, r: Request, source: Source, key_set: KeySet) -> KeySet:
+        """The keys, for tokens of their issuers only; if these are not known, for none."""
+        issuers = self._issuers_of(source)
+        if not issuers:
+            r.log(Severity.ERR, f"auth_jwt: {source.place} has no pyngx_jwt_key_issuer")
+        bound = self._bound.get((key_set, issuers))
+        if bound is None:
+            bound = key_set.bound_to(issuers)
+            if len(self._bound) >= VERIFIERS:
+                del self._bound[next(iter(self._bound))]
+            self._bound[key_set, issuers] = bound
+        return bound
+
+    def _issuers_of(self, source: Source) -> frozenset[str]:
+        lists = [one.issuers for one in self._bindings if source.name in one.names]
+        return frozenset().union(*lists)
+
+    def _check_bindings(self, level: Level) -> None:
+        """A name with a mistake in it must not leave keys unbound."""
+        for source in self.constant_sources if self._bindings else ():
+            if not self._issuers_of(source):
+                text = f'{source.place} has no "pyngx_jwt_key_issuer" in {place_of(level)}'
+                raise ConfError(f"{text}, and others have").at(*opened_at(level))
 
     def _verifier(self, sets: list[KeySet]) -> Verifier:
         key_sets = tuple(sets)
@@ -188,6 +227,10 @@ def _at_hand(r: Request, source: Source, now: float) -> KeySet | Failure | None:
     if keys is None and isinstance(source, KeyRequest):
         keys = r.contexts.get(source.key)
     return keys
+
+
+def _names_kid(refusal: TokenRefusal | None) -> bool:
+    return refusal is not None and refusal.reason is Reason.UNKNOWN_KID
 
 
 def _cycle(source: KeyRequest) -> Failure:

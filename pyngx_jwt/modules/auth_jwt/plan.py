@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...http.request import OK, Request, Status
-from ...jwt import LIMITS, Limits, Reason, TokenRefusal, Verified
+from ...jwt import Reason, Token, TokenRefusal, Verified, read
 from .demands import RequestDemand
 from .keyring import Keyring
 from .words import Words
@@ -17,6 +17,11 @@ FindToken = Callable[[Request], str]
 Challenger = Callable[[Request, str, Status], str]
 
 NO_TOKEN = TokenRefusal(Reason.MISSING, "")
+
+
+def without_token(r: Request) -> TokenRefusal:
+    """The refusal of a request without a token, if there is nothing more to say."""
+    return NO_TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,10 @@ class Plan:
     demands: tuple[RequestDemand, ...] = ()
     enforced: bool = True
     success: Status | None = OK  # None: other access modules have their say, too
-    no_token: Callable[[Request], TokenRefusal] = lambda r: NO_TOKEN
+    no_token: Callable[[Request], TokenRefusal] = without_token
     broken_keys: Status = 500  # answers if keys cannot be had
     no_keys: str = "no keys are configured"
-    limits: Limits = LIMITS  # of tokens that are read without keys
+    read: Callable[[str], Token | TokenRefusal] = read  # a token, where there are no keys
     # Whether the level cares about this request at all; None: about all of them.
     applies: Callable[[Request], bool] | None = None
     # Methods whose requests pass with whatever token, which is looked at nonetheless.

@@ -4,6 +4,7 @@ read them."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ...conf.parse import Statement
@@ -13,7 +14,8 @@ from ...errors import ConfError
 from ...http.level import Level
 from .dialect import Dialect, DialectChoice
 from .dialects import DIALECTS, choose_dialect, foreign_directive
-from .settings import jwt_settings, prepare_key_sets
+from .settings import JwtConf, jwt_settings
+from .sources import Sources
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,19 @@ def choose(scope: Scope) -> None:
         scope.things[DialectChoice] = choose_dialect(scope.options, scope.files, dialects)
     choice: DialectChoice = scope.things[DialectChoice]
     scope.modules = tuple(_modules_with(choice.dialect, scope.modules))
-    prepare_key_sets(scope, choice)
+    _prepare_key_sets(scope, choice)
+
+
+def _prepare_key_sets(scope: Scope, choice: DialectChoice) -> None:
+    """Applies limits that are yet to be read: key files are read as soon as they are named.
+    Errors are reported when the directives are run."""
+    conf = JwtConf(scope)
+    for statement in choice.limits:
+        directive = JwtConf.directives.get(statement.name)
+        if directive is not None and len(statement.args) == 1:
+            with suppress(ConfError):
+                directive.set(conf, *statement.args)
+    scope.shared(Sources).sets.limits = conf.limits
 
 
 def _modules_with(dialect: Dialect, modules: tuple[AnyModule, ...]) -> Iterator[AnyModule]:

@@ -3,7 +3,6 @@ in the configuration or in a file."""
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64decode
 
@@ -67,11 +66,6 @@ def decode_base64(text: str) -> bytes | None:
     if not _BASE64.fullmatch(text) or len(text) % 4 == 1:
         return None
     return b64decode(text + "=" * (-len(text) % 4))
-
-
-def here(path: str) -> str:
-    """A path from the working directory, as modules that open it by themselves take it."""
-    return os.path.abspath(path.encode("latin-1")).decode("latin-1") if path else ""
 
 
 def fixed(octets: bytes, scope: Scope, directive: str, form: KeyForm = KEY) -> FindSource:

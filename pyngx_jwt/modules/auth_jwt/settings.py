@@ -4,22 +4,27 @@ behaviour that is refused by default."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
-from typing import cast
+from typing import NamedTuple, cast
 
-from ...conf.directive import Conf, Declaration, flag, slot, time
-from ...conf.scope import Scope
+from ...conf.directive import Conf, Declaration, directive, flag, slot, time
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.contexts import EVERYWHERE, HTTP
 from ...http.level import Level
 from ...http.module import Module
 from ...jwt import Limits, Presence, TokenPolicy
-from .dialect import DialectChoice
-from .sources import Sources
+from ...jwt.encoding import unicode
+from .blocks import here
 
 LIMITS = Limits()
+
+
+class KeyIssuer(NamedTuple):
+    """One pyngx_jwt_key_issuer: the names of a source of keys, and who has these keys."""
+
+    names: frozenset[str]
+    issuers: frozenset[str]
 
 
 def _limit(parse: Callable[[str], int], default: int, doc: str, shown: str | None = None) -> int:
@@ -49,6 +54,12 @@ class JwtConf(Conf):
         EVERYWHERE,
         'Refuses tokens before their "nbf". The modules of kjdev, TeslaGov, max-lt and tizpuppi'
         " do not check it; turn it off to behave like them.",
+    )
+    pyngx_jwt_allow_padding = flag(
+        False,
+        EVERYWHERE,
+        'Accepts tokens whose parts are padded with "=", which RFC 7515 does not allow. '
+        "Load balancers of AWS sign such tokens.",
     )
     pyngx_jwt_keys_stale = time(
         3600,
@@ -80,6 +91,21 @@ class JwtConf(Conf):
         parse_number, LIMITS.set_keys, "Limits the number of keys in a key set."
     )
 
+    key_issuers: tuple[KeyIssuer, ...] = ()
+
+    @directive(EVERYWHERE)
+    def pyngx_jwt_key_issuer(self, source: str, issuer: str, *issuers: str) -> None:
+        """Binds the keys of a source to issuers: they verify only tokens whose "iss" is one of
+        them.  The source is named as in "auth_jwt_key_file", "auth_jwt_key_request" and such, or is
+        "auth_jwt_key" for the key itself.  If one source of a level is bound, all have to be.
+        Inherited if and only if the level has none of its own."""
+        names = frozenset({source, self.scope.conf_name(source), here(source)})
+        try:
+            bound = KeyIssuer(names, frozenset(unicode(name) for name in (issuer, *issuers)))
+        except ValueError:
+            raise ConfError("an issuer is not UTF-8") from None
+        self.key_issuers = (*vars(self).get("key_issuers", ()), bound)
+
     @property
     def limits(self) -> Limits:
         """What the configuration says of sizes."""
@@ -109,19 +135,8 @@ def declare_dialects(names: Iterable[str]) -> None:
     JwtConf.declare("pyngx_jwt_dialect", cast(Declaration, slot_of))
 
 
-def prepare_key_sets(scope: Scope, choice: DialectChoice) -> None:
-    """Makes limits count that are yet to be read: key files are read as soon as they are named.
-    Errors are reported when the directives are run."""
-    conf = JwtConf(scope)
-    for statement in choice.limits:
-        directive = JwtConf.directives.get(statement.name)
-        if directive is not None and len(statement.args) == 1:
-            with suppress(ConfError):
-                directive.set(conf, *statement.args)
-    scope.shared(Sources).sets.limits = conf.limits
-
-
 def policy_with(policy: TokenPolicy, level: Level) -> TokenPolicy:
     """A dialect's policy with these settings."""
-    nbf = policy.nbf if level[JwtConf].pyngx_jwt_validate_nbf else Presence.IGNORED
-    return replace(policy, nbf=nbf, limits=level[JwtConf].limits)
+    conf = level[JwtConf]
+    nbf = policy.nbf if conf.pyngx_jwt_validate_nbf else Presence.IGNORED
+    return replace(policy, nbf=nbf, padded=conf.pyngx_jwt_allow_padding, limits=conf.limits)

@@ -148,6 +148,11 @@ class KeyFile:
         return self._path.decode("latin-1")
 
     @property
+    def name(self) -> str:
+        """What pyngx_jwt_key_issuer calls it."""
+        return self.path
+
+    @property
     def is_jwk_set(self) -> bool:
         """Whether a JWK Set is expected in it."""
         return self._form.name == JWKS.name
@@ -261,9 +266,14 @@ class KeyRequest:
         self._good: KeySet | None = None  # the last keys
         self._good_until = 0.0
         self._failures = 0  # fetches since then that have failed, or take long
-        self._refreshed = 0.0
+        self._refreshed = {True: 0.0, False: 0.0}  # the last times, by whether a kid was unknown
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """What pyngx_jwt_key_issuer calls it."""
+        return self.key[0]
 
     def current(self, r: Request, now: float) -> Keys | None:
         """The keys that are at hand, None if they have to be fetched."""
@@ -284,13 +294,14 @@ class KeyRequest:
         self._keys = self._sets.stand_in(octets, self._form, self.place)
         self._since, self.until = -math.inf, math.inf
 
-    def may_refresh(self, now: float) -> bool:
+    def may_refresh(self, now: float, *, by_kid: bool) -> bool:
         """Whether it is time to ask past caches, or that is being done.  A location that has
-        just failed is not asked again."""
+        just failed is not asked again.  Unknown kids have a time of their own (`by_kid`): they
+        are more likely to be of new keys than bad signatures are, of which there may be many."""
         if self._refreshing is not None:
             return True
         has_failed = isinstance(self._keys, Failure) and self._since <= now < self.until
-        return not has_failed and not 0 <= now - self._refreshed < REFRESH
+        return not has_failed and not 0 <= now - self._refreshed[by_kid] < REFRESH
 
     async def fetch(self, r: Request) -> Keys:
         """The location's answer."""
@@ -313,11 +324,11 @@ class KeyRequest:
             self._fetching = asyncio.get_running_loop().create_task(self._fetch(r))
         return self._fetching
 
-    async def refresh(self, r: Request) -> Keys:
+    async def refresh(self, r: Request, *, by_kid: bool) -> Keys:
         """The answer of the location's upstream, whatever a cache holds.  What is at hand
         meanwhile serves others, and goes on to do so if this fails."""
         if self._refreshing is None:
-            self._refreshed = time.time()
+            self._refreshed[by_kid] = time.time()
             if not self._shared:
                 return await self._ask(r, refresh=True)
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh(r))
@@ -377,8 +388,8 @@ class KeyRequest:
     async def _ask_well(self, r: Request) -> Keys:
         """The location's answer; if a cache gives one that is of no use, that of its upstream."""
         keys = await self._ask(r)
-        if isinstance(keys, Failure) and keys.kept and self.may_refresh(time.time()):
-            self._refreshed = time.time()
+        if isinstance(keys, Failure) and keys.kept and self.may_refresh(time.time(), by_kid=False):
+            self._refreshed[False] = time.time()
             newer = await self._ask(r, refresh=True)
             return newer if isinstance(newer, KeySet) else keys
         return keys
@@ -461,6 +472,11 @@ class FixedKeys:
 
     def __init__(self, keys: Keys, place: str) -> None:
         self._keys, self.place = keys, place
+
+    @property
+    def name(self) -> str:
+        """What pyngx_jwt_key_issuer calls it."""
+        return self.place
 
     def current(self, r: Request, now: float) -> Keys:
         """The keys."""

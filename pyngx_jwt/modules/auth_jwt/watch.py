@@ -81,10 +81,12 @@ class OfflineKeyring(Keyring):
         report.keys = verifier
         return verifier
 
-    async def fetched(self, r: Request, token: str, *, refresh: bool = False) -> Verifier | Failure:
+    async def fetched(
+        self, r: Request, token: str, refresh: TokenRefusal | None = None
+    ) -> Verifier | Failure:
         raise KeySetError("keys cannot be fetched")  # at_hand() has stood in for them
 
-    def may_refresh(self, r: Request, token: str, now: float) -> bool:
+    def may_refresh(self, r: Request, token: str, now: float, refusal: TokenRefusal) -> bool:
         self._report().would_refresh = bool(self._report().fetched)
         return False
 

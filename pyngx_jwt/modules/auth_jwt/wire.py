@@ -7,9 +7,10 @@ import re
 from ...http.level import Level
 from ...http.request import Request, Status
 from ...http.template import Template, Text
+from ...jwt import Reason, TokenRefusal
 from .blocks import place_of, warn
 from .conf import TokenConf
-from .plan import Challenger, FindToken
+from .plan import NO_TOKEN, Challenger, FindToken
 
 _CONTROL = re.compile("[\0-\x1f\x7f]")
 
@@ -19,7 +20,18 @@ def bearer(r: Request) -> str:
     text = r.index.get("authorization")
     if text is None or text[:7].lower() != "bearer ":
         return ""
-    return text[7:]
+    return text[7:].lstrip(" ")  # RFC 9110, section 11.4: one space or more
+
+
+_OTHER_SCHEME = TokenRefusal(
+    Reason.MISSING, 'the scheme of the Authorization header is not "Bearer"'
+)
+
+
+def no_bearer(r: Request) -> TokenRefusal:
+    """Why bearer() has found none."""
+    text = r.index.get("authorization")
+    return NO_TOKEN if text is None or text[:7].lower() in ("bearer", "bearer ") else _OTHER_SCHEME
 
 
 def exact_bearer(r: Request) -> str:

@@ -26,6 +26,7 @@ def test_by_conditions_and_variables(linter: Linter) -> None:
     for check in (
         'if ($jwt_claim_iss != "me") { return 403; }',
         "auth_jwt_require $issuer;",
+        "pyngx_jwt_key_issuer /_jwks https://a.example;",
         "auth_jwt_require_claim .aud[0] eq api;",
         'set $ok 0; if ($jwt_claim_iss = "me") { set $ok 1; } auth_jwt_require $ok;',
     ):

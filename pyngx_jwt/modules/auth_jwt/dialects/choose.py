@@ -56,7 +56,8 @@ def choose(options: Options, files: ConfFiles, known: Dialects, default: Dialect
     scanned = scan(options.conf_file, options.conf_prefix, "jwt", files)
     limits = tuple(s for s in scanned.statements if s.name.startswith("pyngx_jwt_max_"))
     choice = decide(scanned, options, known) or DialectChoice(default, known)
-    return replace(choice, limits=limits)
+    older = next((s for s in scanned.statements if s.name in choice.dialect.older), None)
+    return replace(choice, limits=limits, older=older)
 
 
 def decide(scanned: Scan, options: Options, known: Dialects) -> DialectChoice | None:

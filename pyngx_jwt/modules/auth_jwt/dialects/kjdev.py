@@ -345,7 +345,7 @@ def _explain(conf: KjdevConf, level: Level) -> Callable[[Request, str, TokenRefu
     }
 
     def explain(r: Request, text: str, refusal: TokenRefusal) -> TokenRefusal:
-        token = read(text, policy.limits)
+        token = read(text, policy.limits, padded=policy.padded)
         if isinstance(token, TokenRefusal) or refusal.reason is Reason.CONDITION:
             return refusal
         unverified = Verified(token.claims, token.header, token.payload, 0, 0, token.payload)

@@ -18,7 +18,8 @@ from ....http.module import Module, Phase
 from ....http.request import Handler, Request
 from ....http.template import Template, without_variables
 from ....http.variables import unsettled
-from ....jwt import ALGORITHMS, Json, Reason, TokenPolicy, TokenRefusal, render_sorted
+from ....jwt import ALGORITHMS, Json, Reason, TokenPolicy, TokenRefusal, all_names, render_sorted
+from ..blocks import here
 from ..conf import TokenConf
 from ..demands import Required, compile_required
 from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue
@@ -26,7 +27,7 @@ from ..gate import Gate
 from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
 from ..plan import NO_TOKEN, Plan
-from ..secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, here, unusable
+from ..secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, unusable
 from ..settings import policy_with
 from ..variables import add_member_variables, look_for, settles
 from ..wire import compile_challenge, compile_token, exact_bearer, no_challenge
@@ -56,7 +57,7 @@ def _switch(name: str, text: str) -> TokenSwitch:
 def _alg(name: str, text: str) -> frozenset[str]:
     for known in ALGORITHMS:
         if known.lower() == text.lower():
-            return frozenset({known})
+            return all_names({known})
     if text.lower() == ANY:
         return ANY_ALGORITHM
     raise ConfError(f'invalid value "{text}"')

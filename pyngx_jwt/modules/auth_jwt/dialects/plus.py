@@ -30,6 +30,7 @@ from ....jwt import (
     TokenRefusal,
     Verified,
     getter,
+    read,
     render_payload,
 )
 from ..blocks import answers, opened_at, place_of
@@ -39,11 +40,11 @@ from ..dialect import Dialect, DialectMark, Facts, clue, is_plain_switch
 from ..gate import Gate
 from ..keyring import Keyring
 from ..level_keys import keyring_of
-from ..plan import Plan
+from ..plan import Plan, without_token
 from ..settings import JwtConf, policy_with
 from ..sources import KeyForm
 from ..variables import add_member_variables, claim_getter, header_getter, look_lasting, settles
-from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from ..wire import bearer, compile_challenge, compile_realm, compile_token, no_bearer, with_realm
 from ..words import plus_words
 
 
@@ -203,15 +204,17 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
         return None
     refuse_without_keys(conf, level)
     usual = with_realm(compile_realm(switch.realm, level))
+    policy = policy_of(conf, level)
     gate = conf.gate = Gate(
         Plan(
             find_token=compile_token(switch.token, level) if switch.token else bearer,
+            no_token=without_token if switch.token else no_bearer,
             keyring=_keyring(conf, level, switch),
             challenge=compile_challenge(conf, level, usual),
             words=PLUS.words,
             demands=(*_claims(conf, level), *compile_required(conf.required, level)),
             enforced=switch.enforced,
-            limits=level[JwtConf].limits,
+            read=partial(read, limits=policy.limits, padded=policy.padded),
             lasting=True,
         )
     )
@@ -255,7 +258,7 @@ def _claim(demand: ClaimDemand, level: Level) -> RequestDemand:
     def check(r: Request, token: Verified) -> Denial | None:
         try:
             required = ClaimRequirement.of(name, [text(r) for text in texts])
-        except ValueError:  # not UTF-8: no claim has this value
+        except UnicodeError:  # no claim has this value
             return denial
         return None if required.met(token.claims) else denial
 

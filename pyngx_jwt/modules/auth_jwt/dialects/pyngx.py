@@ -12,7 +12,7 @@ from ....conf.directive import directive
 from ....conf.parse import Statement
 from ....errors import ConfError
 from ....http.template import Template
-from ....jwt import ALGORITHMS, ClaimRequirement
+from ....jwt import ALGORITHMS, ClaimRequirement, all_names
 from ..conf import INSIDE
 from ..dialect import DialectMark, Facts
 from .plus import PLUS, ClaimDemand, PlusConf, declare
@@ -28,13 +28,19 @@ class PyngxConf(PlusConf):
         names = frozenset({algorithm, *algorithms})
         if unknown := sorted(names - ALGORITHMS.keys()):
             raise ConfError(f'invalid value "{unknown[0]}"')
-        self.algorithms = names
+        self.algorithms = all_names(names)
 
     @directive(INSIDE)
     def auth_jwt_validate_claim(self, name: str, value: str, *values: str) -> None:
-        """Requires a claim with one of the values; for an array, one element must match.  All such
-        directives must be met, or the response is 401.  Inherited if and only if the level has none
-        of its own.  An addition of pyngx."""
+        """Requires a claim with one of the values.  For an array, one element must match, and for
+        "scope" and "scp", one word.  Dots in the name lead into objects ("realm_access.roles"); a
+        name with "/" or ":" is one name, and any name can be quoted (."example.com".roles).  All
+        such directives must be met, or the response is 401.  Inherited if and only if the level has
+        none of its own.  An addition of pyngx."""
+        if "$" in name:
+            raise ConfError(
+                f'"auth_jwt_validate_claim" takes the name of a claim, not the variable "{name}"'
+            )
         texts = tuple(Template(text) for text in (value, *values))
         constant = None
         try:
@@ -42,8 +48,10 @@ class PyngxConf(PlusConf):
                 constant = ClaimRequirement.of(name, [text.text for text in texts])
             else:
                 ClaimRequirement.of(name, [])
-        except ValueError:
+        except UnicodeError:
             raise ConfError(f'"{name}" or its value is not UTF-8') from None
+        except ValueError:
+            raise ConfError(f'"{name}" is neither the name of a claim nor a path') from None
         self.claims = (*vars(self).get("claims", ()), ClaimDemand(name, texts, constant))
 
 

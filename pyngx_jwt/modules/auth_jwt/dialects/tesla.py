@@ -1,5 +1,8 @@
-"""Validates JSON Web Tokens, as the module TeslaGov/ngx-http-auth-jwt-module 2 does (dialect
-"tesla")."""
+"""Validates JSON Web Tokens, as the module TeslaGov/ngx-http-auth-jwt-module does (dialect
+"tesla").
+
+A configuration with a directive that only versions before 2.0 have is read as they read it.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,14 @@ from ....jwt import (
 from ....log import Severity, errno_text
 from ...core import CoreConf
 from ...rewrite import RewriteConf
-from ..blocks import answers, opened_at, place_of, warn
+from ..blocks import answers, here, opened_at, place_of, warn
 from ..conf import TokenConf
-from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue
+from ..dialect import Clue, Dialect, DialectChoice, DialectMark, Facts, WithoutKeys, clue
 from ..gate import Gate
 from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
 from ..plan import FindToken, Plan
-from ..secrets import PEM, decode_hex, find_file, fixed, from_file, here, is_pem
+from ..secrets import PEM, decode_hex, find_file, fixed, from_file, is_pem
 from ..settings import JwtConf, policy_with
 from ..variables import claim_getter, look_for, settles
 from ..wire import compile_challenge, no_challenge, sole_cookie
@@ -50,6 +53,16 @@ HMAC = "HS256"
 EXPORTED = "JWT-"
 BEARER_LOCATION = "HEADER=Authorization"
 RETURN = "?return_url="
+BEFORE_2 = frozenset(
+    {"auth_jwt_validation_type", "auth_jwt_validate_email", "auth_jwt_extract_sub"}
+)
+SINCE_2 = {  # attributes, by directive
+    "auth_jwt_location": "auth_jwt_location",
+    "auth_jwt_validate_sub": "auth_jwt_validate_sub",
+    "auth_jwt_extract_var_claims": "var_claims",
+    "auth_jwt_extract_request_claims": "request_claims",
+    "auth_jwt_extract_response_claims": "response_claims",
+}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Fields = Callable[[Request], Iterable[tuple[str, str]]]
@@ -78,7 +91,8 @@ class TeslaConf(TokenConf):
         lambda name, text: Template(text),
         EVERYWHERE,
         'Disables validation for requests for which the value starts with "off". The value can '
-        "contain variables, but no claims. Without a key, nothing is validated.",
+        "contain variables, but no claims. Without a key, nothing is validated. With directives "
+        "of versions before 2.0, the default is off.",
         syntax="on | off | string",
         shown="on",
     )
@@ -122,6 +136,25 @@ class TeslaConf(TokenConf):
         "Sets the URL that clients without a valid token are redirected to, if "
         '"auth_jwt_redirect" is on. "?return_url=" is appended for GET requests.',
         syntax="url",
+    )
+    auth_jwt_validation_type = _text(
+        'Sets where the token is, in versions before 2.0: "AUTHORIZATION" is the Authorization '
+        'header, with or without "Bearer ". Any other value is accepted with a warning, but no '
+        "token is ever found.",
+        syntax="AUTHORIZATION | COOKIE=name",
+        shown="AUTHORIZATION",
+    )
+    auth_jwt_extract_sub = flag(
+        True,
+        EVERYWHERE,
+        'Sends the "sub" claim to the client in the response header "x-userid", in versions '
+        "before 2.0. A token without it is accepted.",
+    )
+    auth_jwt_validate_email = flag(
+        True,
+        EVERYWHERE,
+        'Sends the "emailAddress" claim to the client in the response header "x-email", in '
+        "versions before 2.0. A token without it is accepted: it is not a requirement.",
     )
 
     var_claims: tuple[str, ...] = ()
@@ -185,10 +218,37 @@ class TeslaConf(TokenConf):
         return bool(self.auth_jwt_key or self.auth_jwt_keyfile_path or self.has_key_source)
 
     @property
+    def is_before_2(self) -> bool:
+        """Whether the configuration is of a version before 2.0."""
+        choice: DialectChoice | None = self.scope.things.get(DialectChoice)
+        return choice is not None and choice.older is not None
+
+    @property
     def is_off(self) -> bool:
         """Whether it is off for all requests."""
         enabled = self.auth_jwt_enabled
-        return enabled is not None and enabled.is_constant and enabled.text.startswith("off")
+        if enabled is None:
+            return self.is_before_2
+        return enabled.is_constant and enabled.text.startswith("off")
+
+    @property
+    def token_location(self) -> str:
+        """Where the token is, as auth_jwt_location says it; "" if that is nowhere."""
+        if not self.is_before_2:
+            return self.auth_jwt_location or BEARER_LOCATION
+        place = self.auth_jwt_validation_type
+        if place in ("", "AUTHORIZATION"):
+            return BEARER_LOCATION
+        return place if place.startswith("COOKIE=") else ""
+
+    @property
+    def sent_claims(self) -> tuple[tuple[str, str], ...]:
+        """The response headers with claims, and these."""
+        if not self.is_before_2:
+            return tuple((EXPORTED + name, name) for name in self.response_claims)
+        sub = (("x-userid", "sub"),) if self.auth_jwt_extract_sub else ()
+        email = (("x-email", "emailAddress"),) if self.auth_jwt_validate_email else ()
+        return sub + email
 
     @property
     def is_wanted(self) -> bool:
@@ -199,7 +259,7 @@ class TeslaConf(TokenConf):
 
     @property
     def carriers(self) -> frozenset[str]:
-        kind, _, name = (self.auth_jwt_location or BEARER_LOCATION).partition("=")
+        kind, _, name = self.token_location.partition("=")
         low = name.lower()
         return frozenset({f"cookie_{low}" if kind == "COOKIE" else f"http_{low.replace('-', '_')}"})
 
@@ -223,6 +283,20 @@ def _field(fields: Fields, plain: str) -> Getter:
 auth_jwt_tesla = Module("auth_jwt_tesla", TeslaConf)
 settles(auth_jwt_tesla)
 look = look_for(TeslaConf)
+
+
+@auth_jwt_tesla.after_merge
+def check_version(conf: TeslaConf, level: Level) -> None:
+    """No version has directives from before 2.0 and newer ones."""
+    if not conf.is_before_2:
+        return
+    for name, attribute in SINCE_2.items():
+        if conf.is_set(attribute):
+            older = level.scope.things[DialectChoice].older
+            raise ConfError(
+                f'"{older.name}" in {older.file}:{older.line} is from before version 2.0 of '
+                f'TeslaGov\'s module, which has no "{name}"'
+            ).at(*opened_at(level))
 
 
 @auth_jwt_tesla.after_merge
@@ -366,17 +440,17 @@ def _key(conf: TeslaConf, level: Level) -> FindSource | None:
 
 
 def _find_token(conf: TeslaConf, level: Level) -> FindToken:
-    kind, _, name = (conf.auth_jwt_location or BEARER_LOCATION).partition("=")
+    kind, _, name = conf.token_location.partition("=")
     name = name.lower()
     if kind == "COOKIE" and name:
         return lambda r: sole_cookie(r, name)
     if kind == "HEADER" and name:
         return lambda r: _bare(r.index.get(name) or "")
-    warn(
-        level,
-        f'"auth_jwt_location {conf.auth_jwt_location}" is neither HEADER=name nor COOKIE=name in '
-        f"{place_of(level)}, no token will be found",
-    )
+    text, known = f"auth_jwt_location {conf.auth_jwt_location}", "HEADER=name"
+    if conf.is_before_2:
+        text, known = f"auth_jwt_validation_type {conf.auth_jwt_validation_type}", "AUTHORIZATION"
+    text = f'"{text}" is neither {known} nor COOKIE=name in {place_of(level)}'
+    warn(level, f"{text}, no token will be found")
     return lambda r: ""
 
 
@@ -422,22 +496,33 @@ def _accepted(conf: TeslaConf) -> Callable[[Request, Verified], None]:
     algorithm = conf.auth_jwt_algorithm
     names_algorithm = conf.is_set("auth_jwt_algorithm") or bool(conf.auth_jwt_key)
     names = _fields_of(conf.request_claims)
+    request_claims = tuple((EXPORTED + name, name) for name in conf.request_claims)
+    sent_claims = conf.sent_claims
+    missing_claims = [name for _, name in sent_claims] if conf.is_before_2 else []
 
     def accepted(r: Request, token: Verified) -> None:
         if names_algorithm and token.header.get("alg") != algorithm:
             text = f'auth_jwt: token with "alg" {token.header.get("alg")} accepted, as {algorithm}'
             r.log(Severity.INFO, text)
         if conf.request_claims:
-            _export(r, names, _fields(conf.request_claims, token))
-        for name, value in _fields(conf.response_claims, token):
+            _export(r, names, _fields(request_claims, token))
+        for name, value in _fields(sent_claims, token):
             r.clear_header(name.lower())  # of another location, before a redirect
             r.add_header(name, value)
+        for name in missing_claims:
+            if not isinstance(token.claims.get(name), str):
+                r.log(Severity.ERR, f"the JWT does not contain {_NAMED[name]}")
 
     return accepted
 
 
-def _fields(names: tuple[str, ...], token: Verified) -> list[tuple[str, str]]:
-    fields = [(EXPORTED + name, render_string(token.claims.get(name))) for name in names]
+# What the module logs of a claim that it does not find, before version 2.0.
+_NAMED = {"sub": "a subject", "emailAddress": "an email address"}
+
+
+def _fields(claims: Iterable[tuple[str, str]], token: Verified) -> list[tuple[str, str]]:
+    """Headers with the values of claims, of those that are strings."""
+    fields = [(name, render_string(token.claims.get(claim))) for name, claim in claims]
     return [(name, value) for name, value in fields if value]
 
 
@@ -445,14 +530,15 @@ def _fields(names: tuple[str, ...], token: Verified) -> list[tuple[str, str]]:
 
 
 def _redirect(conf: TeslaConf, level: Level) -> Callable[[Request, Status], Status]:
-    login, host_of = conf.auth_jwt_loginurl, _host(level)
+    login, host_of, is_before_2 = conf.auth_jwt_loginurl, _host(level), conf.is_before_2
 
     def answer(r: Request, status: Status) -> Status:
         r.location_out = login
         if r.method == "GET" and (host := host_of(r)):
             tls = r.connection.ssl is not None
             port = r.connection.server_port
-            shown = "" if port in ("", "443" if tls else "80") else f":{port}"
+            usual = ("", "443" if tls else "80")
+            shown = "" if port in usual or is_before_2 else f":{port}"
             url = f"{'https' if tls else 'http'}://{host}{shown}{escape_args(r.unparsed_uri)}"
             r.location_out = f"{login}{RETURN}{url}"
         return 302
@@ -503,31 +589,17 @@ def _shape(facts: Facts) -> list[Clue]:
     return [] if facts.any_switch else [clue(s) for s in facts.keys]
 
 
-def _instead(text: str) -> str:
-    return f"belongs to TeslaGov's module before 2.0: {text}"
-
-
 TESLA = Dialect(
     name="tesla",
     project="TeslaGov/ngx-http-auth-jwt-module",
     module=auth_jwt_tesla,
-    policy=TokenPolicy(exp=Presence.REQUIRED, exp_inclusive=True, whole_dates=True),
+    policy=TokenPolicy(exp=Presence.REQUIRED, exp_inclusive=True, whole_exp=True),
     words=tesla_words,
     target="teslagov",
     shared_marks=(DialectMark(frozenset({"auth_jwt_algorithm"}), _algorithm_alone),),
     weak_marks=(DialectMark(frozenset(), _reads_exported, rank=3),),
     shape=_shape,
-    advice={
-        "auth_jwt_validation_type": _instead(
-            'write "auth_jwt_location HEADER=Authorization" or "auth_jwt_location COOKIE=name"'
-        ),
-        "auth_jwt_validate_email": _instead(
-            'write "auth_jwt_extract_response_claims emailAddress", which adds "JWT-emailAddress"'
-        ),
-        "auth_jwt_extract_sub": _instead(
-            'write "auth_jwt_extract_response_claims sub", which adds "JWT-sub"'
-        ),
-    },
+    older=BEFORE_2,
     switches=("auth_jwt_enabled", "auth_jwt_key", "auth_jwt_keyfile_path"),
     has_realm=False,
     key_directives=("auth_jwt_key_file", "auth_jwt_key", "auth_jwt_keyfile_path"),

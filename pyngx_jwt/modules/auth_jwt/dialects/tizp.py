@@ -14,17 +14,18 @@ from ....http.level import Level
 from ....http.module import Module, Phase
 from ....http.request import Handler
 from ....http.template import Template, without_variables
-from ....jwt import ALGORITHMS, Presence, TokenPolicy, getter
+from ....jwt import ALGORITHMS, Presence, TokenPolicy, all_names, getter
+from ..blocks import here
 from ..conf import TokenConf
 from ..dialect import Clue, Dialect, DialectMark, Facts, clue
 from ..gate import Gate
 from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
-from ..plan import Plan
-from ..secrets import LINE, find_file, from_file, here
+from ..plan import Plan, without_token
+from ..secrets import LINE, find_file, from_file
 from ..settings import policy_with
 from ..variables import add_member_variables, look_lasting, settles
-from ..wire import bearer, compile_challenge, compile_realm, compile_token, with_realm
+from ..wire import bearer, compile_challenge, compile_realm, compile_token, no_bearer, with_realm
 from ..words import plus_words
 from .plus import RealmSwitch, parse_switch
 
@@ -32,7 +33,7 @@ from .plus import RealmSwitch, parse_switch
 def _alg(name: str, text: str) -> frozenset[str]:
     if text not in ALGORITHMS:
         raise ConfError(f'invalid value "{text}"')
-    return frozenset({text})
+    return all_names({text})
 
 
 class TizpConf(TokenConf):
@@ -94,6 +95,7 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
     gate = conf.gate = Gate(
         Plan(
             find_token=compile_token(switch.token, level) if switch.token else bearer,
+            no_token=without_token if switch.token else no_bearer,
             keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
             challenge=compile_challenge(conf, level, usual),
             words=TIZP.words,
@@ -165,7 +167,7 @@ TIZP = Dialect(
     name="tizp",
     project="tizpuppi/ngx_http_auth_jwt_module",
     module=auth_jwt_tizp,
-    policy=TokenPolicy(exp=Presence.REQUIRED, whole_dates=True),
+    policy=TokenPolicy(exp=Presence.REQUIRED, whole_exp=True),
     words=plus_words,
     marks=(DialectMark(frozenset({"auth_jwt_alg"}), _algorithm),),
     shape=_shape,
