@@ -54,7 +54,7 @@ UNTESTED = {
     *("proxy_busy_buffers_size", "proxy_cache_lock_age"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
     *("proxy_send_timeout", "proxy_socket_keepalive", "proxy_ssl_ciphers"),
-    *("proxy_temp_file_write_size", "ssl_session_tickets"),
+    "ssl_session_tickets",
 }
 
 REFUSED = ": not supported yet."  # what directives of other JWT modules have for documentation
