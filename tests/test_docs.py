@@ -40,7 +40,8 @@ NOOPS = {
     *("ssl_certificate_compression", "ssl_dhparam", "ssl_early_data", "ssl_ecdh_curve"),
     *("ssl_engine", "ssl_object_cache_inheritable", "ssl_session_cache"),
     *("ssl_session_ticket_key", "ssl_stapling", "ssl_stapling_file", "ssl_stapling_responder"),
-    *("ssl_stapling_verify", "ssl_trusted_certificate", "tcp_nodelay", "tcp_nopush"),
+    *("ssl_stapling_verify", "ssl_trusted_certificate", "ssl_verify_depth", "tcp_nodelay"),
+    *("tcp_nopush",),
     *("thread_pool", "timer_resolution", "types_hash_bucket_size", "types_hash_max_size"),
     *("use", "variables_hash_bucket_size", "variables_hash_max_size", "worker_aio_requests"),
     *("worker_cpu_affinity", "worker_priority", "worker_rlimit_core"),
@@ -54,7 +55,7 @@ UNTESTED = {
     *("proxy_busy_buffers_size", "proxy_cache_lock_age"),
     *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
     *("proxy_send_timeout", "proxy_socket_keepalive", "proxy_ssl_ciphers"),
-    *("proxy_temp_file_write_size", "ssl_session_tickets"),
+    "ssl_session_tickets",
 }
 
 REFUSED = ": not supported yet."  # what directives of other JWT modules have for documentation

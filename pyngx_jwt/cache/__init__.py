@@ -35,7 +35,7 @@ finds on the disk: an invalid file is a MISS and a line in the log.
 
 from .caches import Caches
 from .entry import CacheKey, Fault, Header, check, key_line, new_header, pack, unpack
-from .files import Writer
+from .files import Writer, move
 from .freshness import (
     IGNORABLE,
     Freshness,
@@ -74,6 +74,7 @@ __all__ = [
     "load_one",
     "manage",
     "manage_once",
+    "move",
     "new_header",
     "pack",
     "parse_levels",

@@ -5,6 +5,7 @@ What goes wrong on a disk is reported to ``report`` in nginx's words and answere
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -98,7 +99,7 @@ def _reason(error: Exception) -> str:
 class Writer:
     """A response on its way into a temporary file.
 
-    Nothing is on the disk before WRITE_SIZE bytes have come, or ``flush``.  After a failure
+    Nothing is on the disk before ``write_size`` bytes have come, or ``flush``.  After a failure
     the writer takes no more and keeps nothing.
     """
 
@@ -107,6 +108,7 @@ class Writer:
         "_pending",
         "_pending_size",
         "_report",
+        "_write_size",
         "body_start",
         "failed",
         "fd",
@@ -114,9 +116,15 @@ class Writer:
         "size",
     )
 
-    def __init__(self, name: Callable[[str], str], start: bytes, report: Report) -> None:
+    def __init__(
+        self,
+        name: Callable[[str], str],
+        start: bytes,
+        report: Report,
+        write_size: int = WRITE_SIZE,
+    ) -> None:
         """``name`` makes a path of a number of ten digits."""
-        self._name, self._report = name, report
+        self._name, self._report, self._write_size = name, report, write_size
         self._pending, self._pending_size = [start], len(start)
         self.body_start = self.size = len(start)  # bytes of the file
         self.path, self.fd, self.failed = "", -1, False
@@ -128,7 +136,7 @@ class Writer:
         self._pending.append(data)
         self._pending_size += len(data)
         self.size += len(data)
-        return self._pending_size < WRITE_SIZE or self.flush()
+        return self._pending_size < self._write_size or self.flush()
 
     def flush(self) -> bool:
         """Writes what was gathered."""
@@ -184,29 +192,39 @@ def _write_all(fd: int, data: bytes) -> None:
         done += os.write(fd, memoryview(data)[done:])
 
 
-def make_directories(path: str, report: Report) -> bool:
-    """Makes the directories above the file."""
+def make_directories(path: str, report: Report, mode: int = DIRECTORY_MODE) -> bool:
+    """Makes the directories above the file, each with the mode (ngx_create_full_path)."""
+    missing: list[str] = []
+    while (path_above := os.path.dirname(missing[-1] if missing else path)) not in ("", "/"):
+        if os.path.isdir(path_above):
+            break
+        missing.append(path_above)
     try:
-        os.makedirs(os.path.dirname(path), DIRECTORY_MODE, exist_ok=True)
+        for directory in reversed(missing):
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                os.mkdir(directory, mode)
     except OSError as error:
         report(Severity.CRIT, f'mkdir() "{path}" failed {errno_text(error)}')
         return False
     return True
 
 
-def move(source: str, target: str, report: Report) -> bool:
+def move(
+    source: str, target: str, report: Report, *, mode: int = FILE_MODE, path_mode: int = 0
+) -> bool:
     """Renames a file, into directories that may be missing and other file systems.
 
-    If that fails the source is removed (ngx_ext_rename_file).
+    If that fails the source is removed (ngx_ext_rename_file).  ``path_mode`` is that of new
+    directories, ``mode`` that of a copy.
     """
     error = _rename(source, target)
     if error is not None and error.errno == errno.ENOENT:
-        if not make_directories(target, report):
+        if not make_directories(target, report, path_mode or DIRECTORY_MODE):
             unlink(source, report)
             return False
         error = _rename(source, target)
     if error is not None and error.errno == errno.EXDEV:
-        error = _copy(source, target, report)
+        error = _copy(source, target, report, mode)
     if error is None:
         return True
     report(Severity.CRIT, f'rename() "{source}" to "{target}" failed {errno_text(error)}')
@@ -222,12 +240,14 @@ def _rename(source: str, target: str) -> OSError | None:
     return None
 
 
-def _copy(source: str, target: str, report: Report) -> OSError | None:
+def _copy(source: str, target: str, report: Report, mode: int) -> OSError | None:
     """To another file system: under a temporary name first, so that no process sees half a file."""
     temporary = f"{target}.{random.getrandbits(32):010d}"
     try:
         shutil.copyfile(source, temporary)
-        os.chmod(temporary, FILE_MODE)
+        os.chmod(temporary, mode)
+        info = os.stat(source)
+        os.utime(temporary, ns=(info.st_atime_ns, info.st_mtime_ns))
         os.rename(temporary, target)
     except OSError as error:
         unlink(temporary, report)

@@ -51,6 +51,10 @@ class CachedConf(BufferedConf):
         responses with a caching header are cached."""
         if "zone" in vars(self):
             raise ConfError(f'"{self.prefix}_cache" directive is duplicate')
+        if zone != "off" and vars(self).get("store_to") is not None:
+            raise ConfError(
+                f'"{self.prefix}_cache" directive is incompatible with "{self.prefix}_store"'
+            )
         self.zone = None if zone == "off" else Template(zone)
         if self.zone is not None and self.zone.is_constant:
             self.scope.shared(Zones).add(zone, 0, self.prefix)
@@ -166,6 +170,11 @@ class CachedConf(BufferedConf):
         self.not_kept = (*vars(self).get("not_kept", ()), *map(Template, strings))
 
     def merge(self, outer: GatewayConf) -> None:
+        """Of storing and caching the inner one takes the place of the outer one."""
+        if vars(self).get("store_to") is not None:
+            self.zone = None
+        elif vars(self).get("zone") is not None:
+            self.store_to = None
         super().merge(outer)
         zone = self.zone
         if zone is None or not zone.is_constant:
@@ -219,5 +228,5 @@ def warn_of_key(conf: CachedConf, level: Level) -> None:
 
 def note_temp_directory(conf: CachedConf, level: Level) -> None:
     """The directory of temporary files is made at start if it is missing."""
-    if conf.zone is not None:
+    if conf.target is not None and (conf.zone or conf.store_to or conf.max_temp_file_size):
         level.scope.folders[conf.temp_directory] = None

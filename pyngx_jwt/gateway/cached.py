@@ -10,7 +10,6 @@ from ..cache import (
     CacheKey,
     CachePolicy,
     Caches,
-    HashedPath,
     Hold,
     Lookup,
 )
@@ -27,6 +26,7 @@ from .exchange import Exchange, Gateway
 from .keeping import CacheKeeper, KeepingRules, any_is_set
 from .kept import KeptResponses
 from .route import GatewayOptions
+from .storing import StoreRules
 from .target import Destination, warn_of_resolver
 from .wire import KEY, Wire
 
@@ -36,7 +36,10 @@ ROOM_FOR_HEAD = 256  # bytes that the buffer of a head must have beyond the key
 def gateway_to(conf: CachedConf, level: Level, wire: Wire, options: GatewayOptions) -> Handler:
     """A location's way to its upstream, with a cache before it if there is one."""
     if conf.zone is None:
-        return Gateway(conf, level, wire, options).pass_on
+        gateway = Gateway(conf, level, wire, options)
+        if conf.store_to is not None:
+            gateway.new_keeper = StoreRules(conf, level).new_keeper
+        return gateway.pass_on
     return CachedGateway(conf, level, wire, options).handle
 
 
@@ -59,7 +62,7 @@ class CachedGateway(Gateway):
         self.methods = cache.cache_methods | {"GET", "HEAD"}
         self.bypass = tuple(x.bind(level.variables) for x in cache.bypass)
         self.policy = CachePolicy(
-            HashedPath(conf.temp_directory),
+            conf.temp_files,
             conf.buffer_size,
             cache.cache_min_uses,
             cache.cache_lock,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, NamedTuple
 
+from ..cache import HashedPath
 from ..conf.directive import (
     A_SIZE,
     Conf,
@@ -65,6 +66,7 @@ IGNORABLE = (
     "Set-Cookie",
     "Vary",
 )
+TEMP_PATH = HashedPath("", (1, 2))  # its levels where none are given
 PAGE = 4096  # bytes: nginx takes the memory page of x86
 SOCKETS = "the kernel's sizes are used"
 NO_TEXTS: frozenset[str] = frozenset()
@@ -80,6 +82,12 @@ class PassTarget(NamedTuple):
     location: str  # the part of the URI that the target's URI replaces
 
 
+class Store(NamedTuple):
+    """Where responses are stored; without a path where files of the same URI would be."""
+
+    path: Template | None
+
+
 class SentHeader(NamedTuple):
     """What takes the place of a field of the client: that field in lower case, the name by which
     it is set, and its value."""
@@ -89,10 +97,26 @@ class SentHeader(NamedTuple):
     value: Template
 
 
-def _temp_path(name: str, path: str, *levels: str) -> str:
+def _temp_path(name: str, path: str, *levels: str) -> HashedPath:
     if any(not level.isdigit() or int(level) == 0 for level in levels):
         raise ConfError(f'"{name}" directive invalid value')
-    return path
+    return HashedPath(path, tuple(map(int, levels)))
+
+
+_CLASSES = {"user": 6, "group": 3, "all": 0}  # where the bits of their rights are in a mode
+_RIGHTS = {"r": 4, "rw": 6}
+
+
+def _access(words: Iterable[str]) -> int:
+    """The mode of "user:rw group:r"; the owner may read and write if nothing else is said."""
+    words = tuple(words)
+    mode = 0 if any(word.startswith("user:") for word in words) else 0o600
+    for word in words:
+        name, _, right = word.partition(":")
+        if name not in _CLASSES or right not in _RIGHTS:
+            raise ConfError(f'invalid value "{word}"')
+        mode |= _RIGHTS[right] << _CLASSES[name]
+    return mode
 
 
 def _rate(name: str, text: str) -> Template | None:
@@ -211,7 +235,7 @@ class GatewayConf(Conf):
     pass_trailers: bool = False
     request_buffering: bool = True
     temp_file_write_size: int = 2 * PAGE
-    temp_path: str = ""
+    temp_path: HashedPath = TEMP_PATH
     hidden: tuple[str, ...] = ()
     passed: tuple[str, ...] = ()
 
@@ -276,10 +300,15 @@ class GatewayConf(Conf):
     @property
     def temp_directory(self) -> str:
         """The directory of temporary files, its full name."""
-        name = self.temp_path
+        name = self.temp_path.name
         if not self.is_set("temp_path"):
             name = self.scope.options.layout.temp(f"{self.prefix}_temp")
         return self.scope.full_name(name)
+
+    @property
+    def temp_files(self) -> HashedPath:
+        """Where temporary files are, below that directory."""
+        return HashedPath(self.temp_directory, self.temp_path.levels)
 
 
 class HiddenHeadersConf(GatewayConf):
@@ -332,8 +361,7 @@ class BufferedConf(HiddenHeadersConf):
         (8, PAGE),
         EVERYWHERE,
         "Sets number and size of the buffers that are used to read a response ahead of the "
-        "client. Unlike in nginx, this is all that is read ahead: a response that is not cached"
-        " does not use temporary files.",
+        "client. What exceeds them is written to a temporary file.",
         shown="8 4k|8k",
     )
     busy_buffers_size = size(
@@ -367,9 +395,9 @@ class BufferedConf(HiddenHeadersConf):
     max_temp_file_size = offset(
         1 << 30,
         EVERYWHERE,
-        "Limits the temporary file of a response in nginx. Here the value is only checked "
-        "against the buffer sizes and has no effect, because responses are not written to "
-        "temporary files.",
+        "Limits the temporary file of a response that the client takes more slowly than the "
+        "upstream sends it. When it is full, the upstream has to wait. 0 disables temporary "
+        "files. Responses that are cached or stored are not limited.",
         shown="1024m",
     )
     pass_request_body = flag(True, EVERYWHERE, "Passes the request body to the upstream.")
@@ -389,21 +417,51 @@ class BufferedConf(HiddenHeadersConf):
     temp_file_write_size = size(
         2 * PAGE,
         EVERYWHERE,
-        "Limits a write to a temporary file in nginx. Here the value is only checked against "
-        "the buffer sizes and has no effect.",
+        "Sets the size of a write to a temporary file.",
         shown="8k|16k",
     )
     temp_path = slot(
-        "",
+        TEMP_PATH,
         _temp_path,
         EVERYWHERE,
-        "Sets the directory for cache entries that are being written, unless the cache has "
-        '"use_temp_path=off". It should be on the same file system as the cache: otherwise '
-        "entries are copied instead of renamed.",
+        "Sets the directory for temporary files: of responses that the client takes more slowly "
+        "than the upstream sends them, of responses that are stored, and of cache entries that are "
+        'being written, unless the cache has "use_temp_path=off". It should be on the same file '
+        "system as the cache: otherwise entries are copied instead of renamed.",
         syntax="path [level1 [level2 [level3]]]",
         shown="PREFIX_temp",
         arity=(1, 4),
     )
+
+    store_to: Store | None = None
+    store_for: int = 0o600  # the mode of files that are stored
+
+    @directive(EVERYWHERE, default="off", syntax="{name} on | off | string")
+    def store(self, value: str) -> None:
+        """Saves responses with code 200 to files: with "on" to where "root" or "alias" would look
+        for them, with a string to that path, which can contain variables.  Files appear when they
+        are complete and have the time of the Last-Modified header; they are neither updated nor
+        removed.  Cannot be combined with "PREFIX_cache"; requires "PREFIX_buffering on"."""
+        if "store_to" in vars(self):
+            raise ConfError(f'"{self.prefix}_store" directive is duplicate')
+        if value == "off":
+            self.store_to = None
+            return
+        if not value:
+            raise ConfError("empty path")
+        if vars(self).get("zone") is not None:
+            raise ConfError(
+                f'"{self.prefix}_store" directive is incompatible with "{self.prefix}_cache"'
+            )
+        self.store_to = Store(None if value == "on" else Template(value))
+
+    @directive(EVERYWHERE, default="user:rw", syntax="{name} users:permissions ...", arity=(1, 3))
+    def store_access(self, *permissions: str) -> None:
+        """Sets the permissions of files and directories that "PREFIX_store" creates: "user",
+        "group" or "all", with "r" or "rw"."""
+        if "store_for" in vars(self):
+            raise ConfError(f'"{self.prefix}_store_access" directive is duplicate')
+        self.store_for = _access(permissions)
 
 
 class TlsConf(GatewayConf):

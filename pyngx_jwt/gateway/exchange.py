@@ -17,6 +17,7 @@ class Gateway(Route):
     """A location's content handler."""
 
     admits: Callable[[Request], Status] | None = None  # of what is not for every request
+    new_keeper: Callable[[Request], Keeper] | None = None  # stores responses
 
     async def pass_on(self, r: Request) -> Status:
         """To the upstream, past any cache; what cannot be answered is a status."""
@@ -30,7 +31,8 @@ class Gateway(Route):
             destination = await destination if not isinstance(destination, int) else destination
             if isinstance(destination, int):
                 return destination
-        exchange = Exchange(self, r, destination)
+        keeper = self.new_keeper(r) if self.new_keeper is not None else None
+        exchange = Exchange(self, r, destination, keeper)
         try:
             return await exchange.run()
         finally:
@@ -78,5 +80,7 @@ class Exchange(RequestSide, ResponseSide):
             self.stop_sending(self.sender)
         if self.peer is not None:
             self.abandon()
+        if self.spool is not None:
+            self.spool.close()
         if self.keeper is not None:
             self.keeper.close()

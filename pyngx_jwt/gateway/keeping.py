@@ -9,15 +9,14 @@ from operator import or_
 from ..cache import IGNORABLE, Freshness, Hold, Ignore, Writer, valid_seconds
 from ..http.date import parse_http_time
 from ..http.level import Level
-from ..http.request import DONE, Request, Status
+from ..http.request import Request, Status
 from ..http.template import Text
-from ..upstream.errors import UpstreamError
 from ..upstream.head import HTTP_09, PeerResponse
 from .attempts import NEXT_STATUS
 from .cache_conf import CachedConf
-from .follower import Follower
 from .kept import KeptResponses
 from .response_side import ResponseSide
+from .writing import BodyWriter
 
 WITH_VALIDATORS = (200, 206)
 
@@ -34,16 +33,12 @@ class KeepingRules:
         self.kept = kept
 
 
-class CacheKeeper:
+class CacheKeeper(BodyWriter):
     """The place in the cache that an exchange fills, if it may (``keeps``)."""
-
-    __slots__ = ("client", "fresh", "hold", "keeps", "rules", "writer")
 
     def __init__(self, rules: KeepingRules, hold: Hold, keeps: bool) -> None:
         self.rules, self.hold, self.keeps = rules, hold, keeps
         self.fresh = self._new_freshness()
-        self.writer: Writer | None = None
-        self.client: Follower | None = None
 
     @property
     def validates(self) -> bool:
@@ -118,17 +113,11 @@ class CacheKeeper:
 
     async def send_body(self, exchange: ResponseSide, response: PeerResponse) -> Status:
         """Sends the body to the client, and keeps it."""
-        r, whole = exchange.r, response.body
-        writer = self.writer = self._begin(exchange, response)
+        writer = self._begin(exchange, response)
         if writer is None:
             self.hold.free()
             return await exchange.send_body(response)
-        r.ignore_abort = True
-        if whole is None:
-            return await self._store(exchange, response, writer)
-        writer.write(whole)
-        self.hold.commit(writer)
-        return await exchange.send_body(response)
+        return await self.write_body(exchange, response, writer)
 
     def _begin(self, exchange: ResponseSide, response: PeerResponse) -> Writer | None:
         """A writer for the response, if it may be kept."""
@@ -148,53 +137,11 @@ class CacheKeeper:
             modified, etag = -1 if seconds is None else seconds, state.field("etag") or ""
         return self.hold.begin(response.raw, fresh, last_modified=modified, etag=etag)
 
-    async def _store(
-        self, exchange: ResponseSide, response: PeerResponse, writer: Writer
-    ) -> Status:
-        """Writes to the cache and the client what comes, to the end even if the client goes."""
-        r, connection = exchange.r, exchange.connection
-        assert connection is not None
-        total, client = 0, Follower(r, writer)
-        self.client = client
-        if r.header_only:
-            r.sink.flush()
-        try:
-            while (data := await connection.read()) is not None:
-                total += len(data)
-                if not writer.write(data) and client.needs_file:
-                    return _give_up_storing(exchange)
-                client.take(data)
-                if writer.failed and r.sink.paused:
-                    await r.sink.drain()
-        except UpstreamError as error:
-            exchange.failed(error)
-            exchange.state.response_length = total
-            exchange.leave(failed=False)
-            await client.finish()
-            r.sink.abort()
-            return DONE
-        exchange.finished(total)
-        if response.length in (-1, total) or exchange.out.is_head:
-            self.hold.commit(writer)
-        await client.finish()
-        r.trailers = tuple(response.trailers)
-        return r.finish()
+    def commit(self, writer: Writer) -> None:
+        self.hold.commit(writer)
 
-    def close(self) -> None:
-        """Lets go of what an abandoned exchange still holds."""
-        if self.writer is not None:
-            self.hold.free(self.writer)
-        if self.client is not None:
-            self.client.close()
-
-
-def _give_up_storing(exchange: ResponseSide) -> Status:
-    """The disk failed, and the client can get the rest from nowhere else."""
-    exchange.leave(failed=False)
-    if exchange.r.header_only:
-        return exchange.r.finish()
-    exchange.r.sink.abort()
-    return DONE
+    def discard(self, writer: Writer) -> None:
+        self.hold.free(writer)
 
 
 def any_is_set(predicates: tuple[Text, ...], r: Request) -> bool:

@@ -14,6 +14,7 @@ from ..upstream.errors import UpstreamError
 from ..upstream.head import HTTP_09, PeerResponse
 from .answer import limit_rate_of
 from .attempts import Attempts
+from .spool import Spool
 from .tunnel import pass_both_ways
 
 READING = "reading upstream"
@@ -51,6 +52,7 @@ class ResponseSide(Attempts):
     """Passes a response on to the client, or what takes its place."""
 
     keeper: Keeper | None = None
+    spool: Spool | None = None  # of what the client does not take at once
 
     async def respond(self, response: PeerResponse) -> Status:
         """The request's status, once the client has its response."""
@@ -139,22 +141,50 @@ class ResponseSide(Attempts):
         if not self.buffers(response):
             r.unbuffered = True
             r.sink.flush()
+        spools = not (rate or r.unbuffered or r.inflates) and self.route.conf.max_temp_file_size
         try:
             while (data := await connection.read()) is not None:
                 state.response_length += len(data)
                 if rate:
                     await self._send_slowly(data, rate)
-                else:
+                elif not spools:
                     await r.send(data)
+                elif self.spool is not None or r.sink.paused or r.rate:
+                    await self._send_by_file(data)
+                else:
+                    r.write(data)
         except UpstreamError as error:
             if r.body_in is None or not r.body_in.failed:  # else _stream_rest() closed it
                 self.failed(error)
             self.leave(failed=False)
+            if self.spool is not None:
+                await self.spool.finish()
             r.sink.abort()
             return DONE
         self.finished(state.response_length)
+        if self.spool is not None:
+            await self.spool.finish()
+            if self.spool.gone:
+                r.sink.abort()
+                return DONE
         r.trailers = tuple(response.trailers)
         return r.finish()
+
+    async def _send_by_file(self, data: bytes) -> None:
+        """Through a temporary file while the client is behind, as long as it has room."""
+        r, conf, spool = self.r, self.route.conf, self.spool
+        if spool is None:
+            size, most = conf.temp_file_write_size, conf.max_temp_file_size
+            spool = self.spool = Spool(r, self.route.temp_files, write_size=size, most=most)
+        if not spool.is_busy and not (r.sink.paused or r.rate):
+            r.write(data)
+        elif spool.fits(len(data)):
+            if spool.put(data):
+                text = "an upstream response is buffered to a temporary file"
+                self.log(Severity.WARN, f"{text} {spool.writer.path}")
+        else:
+            await spool.finish()
+            await r.send(data)
 
     async def _send_slowly(self, data: bytes, rate: int) -> None:
         """Keeps to "limit_rate", in bytes per second: while it waits nothing is read."""

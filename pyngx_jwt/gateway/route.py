@@ -50,4 +50,5 @@ class Route:
         self.bind = conf.bind.bind(level.variables) if conf.bind else None
         self.next = conf.next_kinds
         self.hints = compile_hints(conf, level, options.early_hints, wire.hidden)
+        self.temp_files = conf.temp_files
         self.limit_rate = bind_size(conf.limit_rate, level.variables)

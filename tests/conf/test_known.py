@@ -25,11 +25,8 @@ DATA = Path(known.__file__).with_name("known.json")
 HARMLESS = {
     *("access_by_lua_no_postpone", "auth_http_header", "auth_http_pass_client_cert"),
     *("auth_http_timeout", "auth_pam_service_name", "auth_pam_set_pam_env"),
-    *("fastcgi_store_access", "grpc_allow_upstream"),
-    *("modsecurity_transaction_id", "modsecurity_use_error_log"),
-    *("proxy_store_access", "scgi_store_access"),
+    *("grpc_allow_upstream", "modsecurity_transaction_id", "modsecurity_use_error_log"),
     *("tunnel_allow_upstream", "upload_store_access"),
-    "uwsgi_store_access",
 }
 
 

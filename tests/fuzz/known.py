@@ -282,7 +282,7 @@ def _cache_head(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     if case.script is None or case.sent.split()[1][:3] not in (b"/c/", b"/h/", b"/ac"):
         return False
     end = HEAD_END.search(case.script.text, len(_leading(case)))
-    size = end.start() if end else 0
+    size = end.start() if end else len(_leading(case))
     return 500 < size < 1024 and theirs.codes[:1] in (["502"], ["500"])
 
 
