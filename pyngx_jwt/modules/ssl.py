@@ -85,14 +85,14 @@ class SslConf(Conf):
     def ssl_certificate(self, file: str) -> None:
         """Sets the PEM file with the server's certificate, followed by intermediate certificates.
         Can be repeated for keys of different types (RSA and ECDSA)."""
-        _check_file("ssl_certificate", file)
         self.certificates = (*vars(self).get("certificates", ()), file)
+        _check_file("ssl_certificate", file)
 
     @directive(HERE)
     def ssl_certificate_key(self, file: str) -> None:
         """Sets the PEM file with the key of the certificate."""
-        _check_file("ssl_certificate_key", file)
         self.certificate_keys = (*vars(self).get("certificate_keys", ()), file)
+        _check_file("ssl_certificate_key", file)
 
     @directive(HERE, default="off", syntax="ssl_verify_client off;")
     def ssl_verify_client(self, value: str) -> None:
@@ -108,8 +108,12 @@ class SslConf(Conf):
         self._verify = "off"
 
 
+def _is_file(value: str) -> bool:
+    return "$" not in value and not value.startswith(SCHEMES)
+
+
 def _check_file(directive: str, value: str) -> None:
-    if "$" in value or value.startswith(SCHEMES):
+    if not _is_file(value):
         raise ConfError(f'"{directive} {value}" is not supported, only files are')
 
 
@@ -150,7 +154,8 @@ def build_context(conf: SslConf) -> tls.SSLContext:
     context.options |= tls.OP_NO_RENEGOTIATION
     context.set_alpn_protocols([name.decode() for name in ALPN])
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
-        load_chain(context, conf.scope.conf_name(certificate), conf.scope.conf_name(key))
+        if _is_file(certificate) and _is_file(key):  # others are errors already
+            load_chain(context, conf.scope.conf_name(certificate), conf.scope.conf_name(key))
     return context
 
 
