@@ -1,4 +1,4 @@
-"""The parser of command lines that all commands share."""
+"""What all commands share: the parser of command lines, and standard output."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ class CommandParser(argparse.ArgumentParser):
         text = f"{self.prog}: {message} (see {self.prog} -h)\n"
         os.write(2, text.encode("latin-1", "backslashreplace"))
         self.exit(exits.USAGE)
+
+
+def write_out(data: bytes) -> None:
+    """Writes to standard output; raises OSError."""
+    while data:
+        data = data[os.write(1, data) :]

@@ -11,7 +11,7 @@ import json
 import os
 
 from .. import exits
-from ..arguments import CommandParser
+from ..arguments import CommandParser, write_out
 from ..errors import ConfError
 from ..log import errno_text, write_stderr
 from .parse import full_name
@@ -38,9 +38,9 @@ def main(words: list[str]) -> int:
         _say(error["error"])
     try:
         if options.format == "json":
-            _print(json.dumps(parsed, indent=4) + "\n")
+            write_out(f"{json.dumps(parsed, indent=4)}\n".encode("latin-1"))
         elif not parsed["errors"]:
-            _print(build(parsed))
+            write_out(build(parsed).encode("latin-1"))
     except ConfError as error:
         _say(str(error))
         return exits.INVALID
@@ -62,12 +62,6 @@ def dump_parser() -> argparse.ArgumentParser:
         "--format", choices=("json", "conf"), default="json", help="output format (default: json)"
     )
     return parser
-
-
-def _print(text: str) -> None:
-    data = text.encode("latin-1")
-    while data:
-        data = data[os.write(1, data) :]
 
 
 def _say(text: str) -> None:

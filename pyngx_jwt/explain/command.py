@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from .. import exits
-from ..arguments import CommandParser
+from ..arguments import CommandParser, write_out
 from ..conf.moment import parse_time
 from ..conf.parse import read_source
 from ..conf.printed import PrintedFiles, is_printed, split_printed
@@ -96,7 +96,8 @@ def _run(arguments: argparse.Namespace, token: str) -> str:
         explanation = Explainer(options, now, keys, files).explain(spec, token.strip())
     except KeySetError as error:
         raise WrongWords(f'--jwks "{arguments.jwks}": {error}') from None
-    _print(as_json(explanation) if arguments.format == "json" else as_text(explanation))
+    text = as_json(explanation) if arguments.format == "json" else as_text(explanation)
+    write_out(text.encode("utf-8", "replace"))
     return explanation.verdict
 
 
@@ -191,12 +192,6 @@ def _options(arguments: argparse.Namespace, conf: str | None) -> Options:
 def _read(path: str) -> bytes:
     with open(path.encode("latin-1"), "rb") as file:
         return file.read()
-
-
-def _print(text: str) -> None:
-    data = text.encode("utf-8", "replace")
-    while data:
-        data = data[os.write(1, data) :]
 
 
 def _fail(program: str, text: str, status: int) -> int:

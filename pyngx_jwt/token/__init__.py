@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
 from .. import exits
+from ..arguments import write_out
 from ..errors import ConfError, WrongWords
 from ..log import errno_text
 
@@ -20,7 +20,7 @@ def main(words: list[str]) -> int:
     from .minting import mint
 
     try:
-        _print(mint(words, time.time()) + "\n")
+        write_out(f"{mint(words, time.time())}\n".encode("utf-8", "replace"))
     except (WrongWords, ConfError) as error:
         return _fail(str(error), exits.USAGE)
     except OSError as error:
@@ -29,12 +29,6 @@ def main(words: list[str]) -> int:
         text = errno_text(error)
         return _fail(f'"{path}": {text}' if path else text, exits.INVALID)
     return exits.CLEAN
-
-
-def _print(text: str) -> None:
-    data = text.encode("utf-8", "replace")
-    while data:
-        data = data[os.write(1, data) :]
 
 
 def _fail(text: str, status: int) -> int:

@@ -26,6 +26,17 @@ def run(folder: Path, *words: str, stdin: str = "") -> subprocess.CompletedProce
     )
 
 
+def test_configuration_and_dialect_as_in_other_commands(tmp_path: Path) -> None:
+    text = GOOD.replace("return 204;", "auth_jwt x; auth_jwt_key_file jwks.json; return 204;")
+    (tmp_path / "x.conf").write_text(text)
+    (tmp_path / "jwks.json").write_text('{"keys": []}')
+    assert "ambiguous-dialect" in run(tmp_path, "lint", "-c", "x.conf").stdout
+    for option in ("--jwt-dialect", "--target"):
+        result = run(tmp_path, "lint", "-c", "x.conf", option, "kjdev")
+        assert "ambiguous-dialect" not in result.stdout and "failed to load jwks" in result.stdout
+        assert run(tmp_path, "lint", "-c", "x.conf", option, "max-lt").returncode == 2
+
+
 @pytest.mark.parametrize(
     ("text", "options", "status"),
     [

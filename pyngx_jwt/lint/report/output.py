@@ -6,6 +6,7 @@ import os
 import sys
 
 from ... import exits
+from ...arguments import write_out
 from ...log import write_stderr
 
 CLEAN, FOUND, INVALID = exits.CLEAN, exits.NEGATIVE, exits.INVALID
@@ -14,9 +15,7 @@ INTERNAL, USAGE = exits.INTERNAL, exits.USAGE
 
 def print_text(text: str) -> None:
     """Writes to standard output."""
-    data = text.encode("utf-8", "surrogateescape")
-    while data:
-        data = data[os.write(1, data) :]
+    write_out(text.encode("utf-8", "surrogateescape"))
 
 
 def say(text: str, status: int) -> int:
