@@ -22,6 +22,8 @@ from .fastcgi import fastcgi
 from .files import files
 from .foreign_variables import foreign_variables
 from .geo import geo
+from .geoip import geoip
+from .geoip2 import geoip2
 from .gunzip import gunzip
 from .gzip import gzip
 from .gzip_ok import gzip_ok
@@ -89,6 +91,8 @@ MODULES: tuple[AnyModule, ...] = (
     limit_req,
     realip,
     geo,
+    geoip,
+    geoip2,
     map_,
     num_map,
     keyval,

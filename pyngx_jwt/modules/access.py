@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..conf.directive import Conf, directive
-from ..errors import ConfError
-from ..http.cidr import UNIX, Network, parse_network, plain
+from ..http.cidr import UNIX, Network, plain
 from ..http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import OK, Handler, Request, Status
 from ..log import Severity
+from .addresses import declared_network
 from .core import CoreConf
 
 HERE = EVERYWHERE | LIMIT_EXCEPT
@@ -48,13 +48,7 @@ class AccessConf(Conf):
             return ALL
         if text == "unix:":
             return (UNIX,)
-        try:
-            network, cut = parse_network(text)
-        except ValueError:
-            raise ConfError(f'invalid parameter "{text}"') from None
-        if cut:
-            self.scope.warn(f"low address bits of {text} are meaningless")
-        return (network,)
+        return (declared_network(self.scope, text, "invalid parameter"),)
 
 
 access = Module("access", AccessConf)

@@ -14,15 +14,14 @@ from ..http.cidr import (
     NONE,
     Network,
     Networks,
-    forwarded_address,
     parse_address,
-    parse_network,
     plain,
 )
 from ..http.contexts import HTTP
 from ..http.module import Module
 from ..http.request import Request
 from ..http.variables import Getter, Variables, variable_name
+from .addresses import declared_network, reported_address
 
 Find = Callable[[bytes], str]
 
@@ -185,13 +184,7 @@ class Base:
     def _network(self, text: str) -> Network:
         if text == "255.255.255.255":
             return Network(4, 0xFFFFFFFF, 32)
-        try:
-            network, cut = parse_network(text)
-        except ValueError:
-            raise ConfError(f'invalid network "{text}"') from None
-        if cut:
-            self.scope.warn(f"low address bits of {text} are meaningless")
-        return network
+        return declared_network(self.scope, text)
 
     def _add_network(self, key: str, value: str) -> None:
         self.has_networks = True
@@ -281,10 +274,8 @@ def _lookup(base: Base, source: str | None, variables: Variables) -> Callable[[R
         address = address_of(r)
         if address is None:
             return find(NONE)
-        if trusts and "x-forwarded-for" in r.index:
-            texts = [v for n, v in r.headers_in if n.lower() == "x-forwarded-for"]
-            client = forwarded_address(address, texts, proxies, recursive=recursive)
-            address = client[0] if client else address
+        if trusts:
+            address = reported_address(r, address, proxies, recursive=recursive)
         return find(plain(address) or NONE)
 
     return look_up

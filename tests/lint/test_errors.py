@@ -86,7 +86,7 @@ def test_what_pyngx_does_not_run_is_known(linter: Linter) -> None:
     text = """\
 events { }
 http {
-    geoip2 /x.mmdb { $geo default=US country iso_code; }
+    js_set $geo main.x;
     init_by_lua_block { local s = "}" -- it's }
     }
     upstream u { zone u 64k; server a.example resolve; sticky cookie x; }
@@ -94,7 +94,7 @@ http {
     server {
         listen 443 quic reuseport;
         location / { brotli on; grpc_pass unix:/x; grpc_set_header A $geo; }
-        location /b { return 200 "$geoip_city $http3"; }
+        location /b { return 200 "$brotli_ratio $http3"; }
     }
 }
 stream { server { listen 53; proxy_pass u; proxy_timeout 1s; } map $a $b { c d; } }
@@ -107,7 +107,7 @@ mail { server { listen 25; } }
     assert not {"brotli", "grpc_set_header"} & {*hints}  # these are accepted
     assert hints["grpc_pass"] == "with --allow-unsupported, what it would answer gets 501"
     assert hints["sticky"] == "--allow-unsupported leaves it out"
-    assert hints["geoip2"].startswith("it cannot be left out, its variables may control access")
+    assert hints["js_set"].startswith("it cannot be left out, its variables may control access")
 
 
 def test_servers_of_resolver_that_are_not_asked(linter: Linter) -> None:

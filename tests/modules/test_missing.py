@@ -274,7 +274,7 @@ def test_guards(nginx: Nginx, snippet: str, why: str) -> None:
 
 @SUPPORTED
 def test_guards_of_addresses(nginx: Nginx) -> None:
-    for text in ("geoip_country x;", "perl_set $x y;", "js_set $x main.x;"):
+    for text in ("perl_set $x y;", "js_set $x main.x;"):
         found = nginx.refused(http=text)
         assert "cannot be left out, its variables may control access" in found
 
