@@ -6,6 +6,7 @@ from ...conf.known import ENTRY, Class, class_of, reason_of
 from ...conf.parse import Statement
 from ...http.module import Phase
 from ...modules.core import CoreConf
+from ...modules.internal_redirect import InternalRedirectConf
 from ..model.backends import backends_of
 from ..model.block import Block
 
@@ -27,9 +28,9 @@ def is_turned_off(block: Block) -> bool:
 
 
 def is_guarded(block: Block) -> bool:
-    """Whether anything but tokens decides who is let in: addresses, passwords, subrequests; or
-    may do so in a file that could not be read."""
-    if block.is_partial:
+    """Whether anything but tokens decides who is let in: addresses, passwords, subrequests, or
+    another location; or may do so in a file that could not be read."""
+    if block.is_partial or block[InternalRedirectConf].uri is not None:
         return True
     location = block.level.location
     if location is not None and len(location.handlers) > len(location.subrequest_handlers):

@@ -22,7 +22,7 @@ def leaves(statement: Statement) -> bool:
     """Whether no request stays in the location: as answers_all(), or for another URI."""
     if answers_all(statement):
         return True
-    return statement.name == "rewrite" and _takes_all(statement) and "last" in statement.args[2:]
+    return statement.name == "rewrite" and _takes_all(statement) and "break" not in statement.args
 
 
 def _takes_all(statement: Statement) -> bool:

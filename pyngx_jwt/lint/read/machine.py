@@ -48,9 +48,10 @@ class Machine:
 
     def original(self, text: str) -> str:
         """A text with the names that the configuration uses, as far as `path` changed them."""
-        text = text.replace(f'"{NOWHERE}/', '"/')
+        text = text.replace(f"{NOWHERE}/", "/")
         for root, directory in self.roots:
-            text = text.replace(f'"{directory}/', f'"{root}/')
+            for before in ('"', "("):  # names stand in quotes, or as arguments of fopen()
+                text = text.replace(f"{before}{directory}/", f"{before}{root}/")
         return text
 
 
