@@ -24,6 +24,7 @@ from pyngx_jwt.compile import load
 from pyngx_jwt.jwt.mint import mint
 from pyngx_jwt.log import Log
 from pyngx_jwt.options import Options, resolve_options
+from pyngx_jwt.process import Control
 from pyngx_jwt.server.serve import serve
 
 ROOT = Path(pyngx_jwt.__file__).parent
@@ -116,15 +117,6 @@ def _profile(loop: asyncio.AbstractEventLoop, watch: Watch | None) -> None:
     done.wait()
 
 
-class Control:
-    """Tells the server when to end."""
-
-    worker = 1
-
-    def __init__(self) -> None:
-        self.quit, self.terminate = asyncio.Event(), asyncio.Event()
-
-
 def main() -> None:
     free = ("127.0.0.1", 0)
     with (
@@ -143,7 +135,7 @@ async def _walk(folder: Path, up: socket.socket, bound: socket.socket) -> None:
     (folder / "nginx.conf").write_text(CONF.format(port=port, upstream=upstream))
     paths = resolve_options(str(folder), str(folder / "nginx.conf"), "stderr")
     cycle = load(Options(*paths), Log())
-    loop, watch, control = asyncio.get_running_loop(), Watch(), Control()
+    loop, watch, control = asyncio.get_running_loop(), Watch(), Control(worker=1)
     threading.Thread(target=answer_all, args=(up,), daemon=True).start()
     server = loop.create_task(serve(cycle, [(cycle.listens[0], bound)], control))
     await loop.run_in_executor(None, ask, port, minted.token, loop, watch)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..conf.block import ConfBlock
@@ -131,10 +133,26 @@ def read(scope: Scope) -> tuple[ConfBlock, StatementReader]:
     options = scope.options
     declare_variables(scope)
     reader, root = StatementReader(scope, directives_of(scope.modules)), ConfBlock(MAIN, scope)
-    if options.directives:
-        reader.run(command_line(options.directives), root)
-    reader.run(reader.open(options.conf_file), root)
+    with _uncollected():
+        if options.directives:
+            reader.run(command_line(options.directives), root)
+        reader.run(reader.open(options.conf_file), root)
     return root, reader
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """While what is made stays: looking for garbage in it again and again would cost more than
+    to make it.  Afterwards it is among the old objects, which are looked at seldom."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.freeze()
+            gc.unfreeze()
+            gc.enable()
 
 
 def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:

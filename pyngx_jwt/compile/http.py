@@ -7,7 +7,7 @@ from ..http.contexts import HTTP, SERVER
 from ..http.level import Level
 from ..http.ports import Built
 from .listening import build_ports
-from .locations import compile_server
+from .locations import Builders, compile_server
 from .merging import check, check_locations, merge
 from .variables import build_variables, check_variables
 
@@ -15,15 +15,15 @@ from .variables import build_variables, check_variables
 @HTTP.closes
 def finish_http(http: Level) -> None:
     """Does what ngx_http_block does at the end of http."""
-    for server in http.inner(SERVER):
-        merge(server, http)
+    merge(http)
     for server in http.inner(SERVER):
         check_locations(server)
     check(http)
     check_variables(http)
     build_variables(http)
     built = http.scope.shared(Built)
+    builders = Builders(http.scope)
     for level in http.inner(SERVER):
-        built.servers.append((level, compile_server(level)))
+        built.servers.append((level, compile_server(level, builders)))
     build_ports(http, built)
     http.scope.shared(Ports).by_address.update(built.ports)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from ..conf.directive import Conf
+from ..conf.scope import Scope
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..errors import ConfError
@@ -14,26 +14,47 @@ from ..http.auth_delay import delayed
 from ..http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER_IF
 from ..http.level import Level
 from ..http.location import Tree
-from ..http.module import AnyModule, BuildFilter, Phase, http_modules
+from ..http.module import AnyModule, Phase, http_modules
 from ..http.regex import Regex
-from ..http.request import Handler, HeaderFilter, Location, Server, Settle
+from ..http.request import Handler, HeaderFilter, Location, Request, Server, Settle
 from ..http.satisfy import satisfy_any
 from ..http.settle import noted, settled
 from ..modules.core import CoreConf, compile_core
 
 B = TypeVar("B")
-C = TypeVar("C", bound=Conf)
+Builds = tuple[tuple[AnyModule, Callable[[Any, Level], B | None]], ...]
 
 
-def compile_server(level: Level) -> Server:
+class Builders:
+    """What the modules of a configuration build for locations, in the order in which it runs."""
+
+    def __init__(self, scope: Scope) -> None:
+        modules = tuple(reversed(http_modules(scope)))
+        self.handlers: dict[Phase, Builds[Handler]] = {
+            phase: tuple((m, build) for m in modules for build in m.handlers.get(phase, ()))
+            for phase in Phase
+        }
+        self.contents: Builds[Handler] = _of(modules, lambda m: m.exclusive_content)
+        self.header_filters: Builds[HeaderFilter] = _of(modules, lambda m: m.header_filter_builder)
+        self.validations: Builds[HeaderFilter] = _of(modules, lambda m: m.validation_builder)
+        self.ranges: Builds[HeaderFilter] = _of(modules, lambda m: m.ranges_builder)
+        self.logs: Builds[Callable[[Request], None]] = _of(modules, lambda m: m.log_builder)
+        self.settles: Builds[Settle] = _of(modules, lambda m: m.settle_builder)
+
+
+def _of(modules: tuple[AnyModule, ...], builder_of: Callable[[AnyModule], Any]) -> Builds[Any]:
+    return tuple((m, build) for m in modules if (build := builder_of(m)) is not None)
+
+
+def compile_server(level: Level, builders: Builders) -> Server:
     """A server with its locations."""
     server = Server()
     server.core = level[CoreConf]
     server.name = server.core.server_name_value
     server.named = {}
-    server.location = compile_location(level)
+    server.location = compile_location(level, builders)
     server.rewrite = server.location.rewrite
-    post_read = _handlers(level, Phase.POST_READ)
+    post_read = _handlers(level, builders, Phase.POST_READ)
     server.rewrite = (*post_read, *server.location.rewrite)
     server.location.rewrite = ()
     server.tree = server.location.tree
@@ -44,11 +65,11 @@ def compile_server(level: Level) -> Server:
     return server
 
 
-def compile_location(level: Level) -> Location:
+def compile_location(level: Level, builders: Builders) -> Location:
     """Keeps only what this level's configuration calls for, inner levels first."""
     location = level.location = Location()
     for inner in level.levels:
-        compile_location(inner)
+        compile_location(inner, builders)
     location.conf = level.__getitem__
     try:
         compile_core(level, location)
@@ -56,28 +77,28 @@ def compile_location(level: Level) -> Location:
     except ConfError as error:
         level.scope.watch.failed(error, level)
     uses = level.variables
-    location.rewrite = () if level.context & LOCATION_IF else _handlers(level, Phase.REWRITE)
+    location.rewrite = ()
+    if not level.context & LOCATION_IF:
+        location.rewrite = _handlers(level, builders, Phase.REWRITE)
     at_first = uses.unsettled_uses
-    before = _handlers(level, Phase.PREACCESS)
+    before = _handlers(level, builders, Phase.PREACCESS)
     early = uses.unsettled_uses > at_first
-    access = satisfying(_handlers(level, Phase.ACCESS), level)
+    access = satisfying(_handlers(level, builders, Phase.ACCESS), level)
     if delay := level[CoreConf].auth_delay:
         access = tuple(delayed(handler, delay) for handler in access)
     at_access = uses.unsettled_uses
-    after = (*_handlers(level, Phase.PRECONTENT), *_content(level, location))
+    content = _content(level, builders, location)
+    after = (*_handlers(level, builders, Phase.PRECONTENT), *content)
     at_end = uses.unsettled_uses
-    location.header_filters = _filters(level, lambda module: module.header_filter_builder)
-    location.validating_filters = _filters(level, lambda module: module.validation_builder)
-    location.range_filters = _filters(level, lambda module: module.ranges_builder)
-    location.log_handlers = tuple(
-        built
-        for module in reversed(http_modules(level.scope))
-        if module.log_builder and (built := _built(module.log_builder, level[module.conf], level))
-    )
+    location.header_filters = _built(level, builders.header_filters)
+    location.validating_filters = _built(level, builders.validations)
+    location.range_filters = _built(level, builders.ranges)
+    location.log_handlers = _built(level, builders.logs)
     location.tells_late = uses.unsettled_uses > at_end
     location.handlers = (*before, *access, *after)
     location.subrequest_handlers = (*before, *after)
-    location.settle = _settle(level)
+    settles = _built(level, builders.settles)  # at most one module has such
+    location.settle = settles[0] if settles else None
     if location.settle is not None:
         late = uses.unsettled_uses > at_access
         _settle_early(level, location, preaccess=early, content=late)
@@ -87,16 +108,6 @@ def compile_location(level: Level) -> Location:
         location.limit_except = (limits[-1][CoreConf].methods, limits[-1].location)
     location.tree = build_tree(level)
     return location
-
-
-def _settle(level: Level) -> Settle | None:
-    """Finds the values of unsettled variables early; at most one module has such."""
-    built = (
-        _built(module.settle_builder, level[module.conf], level)
-        for module in http_modules(level.scope)
-        if module.settle_builder
-    )
-    return next((settle for settle in built if settle is not None), None)
 
 
 def _settle_early(level: Level, location: Location, *, preaccess: bool, content: bool) -> None:
@@ -127,44 +138,41 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
     return (satisfy_any(access),) if any_is_enough else access
 
 
-def _filters(
-    level: Level, builder_of: Callable[[AnyModule], BuildFilter[Any] | None]
-) -> tuple[HeaderFilter, ...]:
-    builders = ((module, builder_of(module)) for module in reversed(http_modules(level.scope)))
-    return tuple(
-        built
-        for module, build in builders
-        if build is not None and (built := _built(build, level[module.conf], level))
-    )
-
-
-def _handlers(level: Level, phase: Phase) -> tuple[Handler, ...]:
+def _handlers(level: Level, builders: Builders, phase: Phase) -> tuple[Handler, ...]:
+    built = level.scope.watch.built
     named = level.handlers[phase] = [
-        (module.name, level.scope.watch.built(handler, level, module.name, phase))
-        for module in reversed(http_modules(level.scope))
-        for build in module.handlers.get(phase, ())
-        if (handler := _built(build, level[module.conf], level))
+        (module.name, built(handler, level, module.name, phase))
+        for module, handler in _build(level, level, builders.handlers[phase])
     ]
-    return tuple(handler for _, handler in named)
+    return tuple([handler for _, handler in named])
 
 
-def _built(build: Callable[[C, Level], B | None], conf: C, level: Level) -> B | None:
-    """What a builder makes of a level, None if it fails."""
-    watch = level.scope.watch
-    try:
-        return build(conf, level)
-    except watch.caught as error:
-        watch.failed(error, level)
-        return None
+def _built(level: Level, builds: Builds[B]) -> tuple[B, ...]:
+    """What modules build for a level."""
+    return tuple([built for _, built in _build(level, level, builds)])
 
 
-def _content(level: Level, location: Location) -> tuple[Handler, ...]:
-    content = _exclusive(level, level)
+def _build(level: Level, given: Level, builds: Builds[B]) -> Iterator[tuple[AnyModule, B]]:
+    """What modules build for a level, of what they are configured to do on `given`."""
+    confs = given.confs
+    for module, build in builds:
+        try:
+            built = build(confs[module.conf], level)
+        except level.scope.watch.caught as error:
+            level.scope.watch.failed(error, level)
+        else:
+            if built is not None:
+                yield module, built
+
+
+def _content(level: Level, builders: Builders, location: Location) -> tuple[Handler, ...]:
+    content = next(_build(level, level, builders.contents), None)
     if content is None and level.context & LOCATION_IF and level.outer:
-        content = _exclusive(level.outer, level)  # what answers is not changed by "if" alone
+        # What answers is not changed by "if" alone.
+        content = next(_build(level, level.outer, builders.contents), None)
     location.auto_redirect = False
     if content is None:
-        return _handlers(level, Phase.CONTENT)
+        return _handlers(level, builders, Phase.CONTENT)
     module, handler = content
     handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
     level.handlers[Phase.CONTENT] = [(module.name, handler)]
@@ -172,15 +180,6 @@ def _content(level: Level, location: Location) -> tuple[Handler, ...]:
     adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash
     location.auto_redirect = adds_slash and location.name.endswith("/")
     return (handler,)
-
-
-def _exclusive(given: Level, level: Level) -> tuple[AnyModule, Handler] | None:
-    """The content handler that `given` has and that leaves no room for others, for `level`."""
-    for module in reversed(http_modules(level.scope)):
-        build = module.exclusive_content
-        if build and (handler := _built(build, given[module.conf], level)):
-            return module, handler
-    return None
 
 
 def build_tree(level: Level) -> Tree | None:

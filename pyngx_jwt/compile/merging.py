@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from ..conf.block import ConfBlock
+from ..conf.directive import Conf
 from ..errors import ConfError
 from ..http.contexts import LOCATION
 from ..http.level import Level
@@ -15,16 +16,31 @@ from ..modules.core import CoreConf
 B = TypeVar("B", bound=ConfBlock)
 
 
-def merge(level: Level, outer: Level) -> None:
+def merge(http: Level) -> None:
     """Hands down what is not set, from the outside in."""
-    for module in level.scope.modules:
-        try:
-            level[module.conf].merge(outer[module.conf])
-        except ConfError as error:
-            level.scope.watch.failed(error, level)
-    for inner in level.levels:
-        if not inner.context.apart:
-            merge(inner, level)
+    _merge_inner(http, tuple(module.conf for module in http.scope.modules))
+
+
+def _merge_inner(level: Level, kinds: tuple[type[Conf], ...]) -> None:
+    """Most blocks set values of few modules: of the others they have the conf around them."""
+    inner = [inner for inner in level.levels if not inner.context.apart]
+    if not inner:
+        return
+    whole = {kind: conf for kind in kinds if (conf := level[kind]).is_inherited_whole}
+    for block in inner:
+        given = block.confs
+        block.confs = {**whole, **given}
+        for kind in kinds:
+            if kind in given or kind not in whole:
+                _merge_conf(kind, block, level)
+        _merge_inner(block, kinds)
+
+
+def _merge_conf(kind: type[Conf], level: Level, outer: Level) -> None:
+    try:
+        level[kind].merge(outer[kind])
+    except ConfError as error:
+        level.scope.watch.failed(error, level)
 
 
 def walk(level: B) -> Iterator[B]:

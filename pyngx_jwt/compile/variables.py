@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
 
 from ..conf.known import module_of_variable
 from ..conf.scan import scan
@@ -61,9 +63,13 @@ def build_variables(http: Level) -> None:
 
 def check_variables(http: Level) -> None:
     """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
-    checked: set[int] = set()  # values that levels have from outer ones are looked at once
+    checked: set[int] = set()  # values and confs of outer levels are looked at once
     for level in walk(http):
         for conf in level.confs.values():
+            if id(conf) in checked:
+                continue
+            if level is not http:
+                checked.add(id(conf))
             for name, value in list(vars(conf).items()):
                 if level is http and name in conf.bound_below:
                     continue
@@ -89,15 +95,31 @@ def _check_template(template: Template, level: Level) -> None:
 _PLAIN = frozenset({str, int, float, bool, type(None), frozenset, Level, Scope})
 
 
-def _templates(value: object) -> Iterator[Template]:
+def _templates(value: object) -> list[Template]:
     """The templates in a value of a conf, however deep in its tuples and records."""
-    if isinstance(value, Template):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _templates(tuple(value.values()))
-    elif isinstance(value, (tuple, list)):
+    templates: list[Template] = []
+    _collect(value, templates)
+    return templates
+
+
+def _collect(value: Any, templates: list[Template]) -> None:
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return
+    if kind is Template:
+        templates.append(value)
+    elif kind is tuple or isinstance(value, (tuple, list)):
         for item in value:
-            yield from _templates(item)
-    elif is_dataclass(value) and not isinstance(value, (type, Scope)):
-        for field_of in fields(value):
-            yield from _templates(getattr(value, field_of.name))
+            _collect(item, templates)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            _collect(item, templates)
+    else:
+        for name in _fields(kind):
+            _collect(getattr(value, name), templates)
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The names of a record's fields; () for what is not a record."""
+    return tuple(x.name for x in fields(kind)) if is_dataclass(kind) else ()

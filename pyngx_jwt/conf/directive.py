@@ -83,6 +83,14 @@ class Conf:
             if name not in mine and name not in self.own_names:
                 mine[name] = value
 
+    @property
+    def is_inherited_whole(self) -> bool:
+        """Whether an inner block that sets nothing of this module can have this very conf: there
+        is nothing that belongs to this level, and merging would add nothing."""
+        if type(self).merge is not Conf.merge:
+            return False
+        return self.own_names.isdisjoint(vars(self).keys() - Conf.own_names)
+
     def is_set(self, name: str) -> bool:
         """Whether the value was given here (or, after merging, on an outer level)."""
         return name in vars(self)

@@ -10,8 +10,7 @@ import enum
 import glob
 import os
 import re
-from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from ..errors import ConfError
 from .lua import end_of_block
@@ -23,8 +22,7 @@ _REPEAT = re.compile(r"[0-9]+(,[0-9]*)?\}")
 _GLOB = re.compile(r"[*?\[]")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A directive, or an entry of a block such as ``map``, with escapes undone.
 
     ``line`` and ``column`` are those of the ";" or "{" (nginx reports that line), ``start_*``

@@ -24,6 +24,9 @@ def check_shape(statement: Statement, shapes: Sequence[Shape]) -> None:
     """Raises ConfError if it is none of the shapes: the checks of ngx_conf_handler(), in its order
     and its words."""
     name, given = statement.name, len(statement.args)
+    for shape in shapes:
+        if shape.is_block == statement.opens and shape.fewest <= given <= shape.most:
+            return
     if statement.opens and not any(shape.is_block for shape in shapes):
         raise ConfError(f'directive "{name}" is not terminated by ";"')
     if not statement.opens and all(shape.is_block for shape in shapes):

@@ -29,6 +29,10 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _MARK, _OPEN, _PLAIN = 1, 4, 5
+# What most directives are: words of visible characters without any that can mean something
+# else, and a mark.  "${" is part of a word.
+_WORD = r"[!$-&(-:<-\[\]-z|~]++"
+_SIMPLE = re.compile(rf"[ \t\r\n]*+({_WORD}(?:[ \t\r\n]++{_WORD})*+)[ \t\r\n]*+(?<!\$)([;{{])")
 _COMMENT = re.compile(r"[ \t\r\n]*+(#[^\n]*+)?+")
 _MARKS = re.compile("[;{}]")
 _AFTER_QUOTE = frozenset(BLANK + ";{)")
@@ -107,6 +111,12 @@ class Tokenizer:
         Raises ConfError without a place; ``line`` is then the line to report.
         """
         text, pos, match = self.text, self.pos, _TOKEN.match
+        simple = _SIMPLE.match(text, pos)
+        if simple is not None and (end := simple.end()) - pos < BUFFER - 1:
+            self.start = simple.start(1)
+            self.words = simple[1].split()
+            self.quoted = [False] * len(self.words)
+            return self._mark(simple[2], end)
         words: list[str] = []
         quoted: list[bool] = []
         self.words, self.quoted = words, quoted

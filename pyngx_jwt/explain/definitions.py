@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from ..conf.parse import Statement
 from ..http.level import Level
@@ -84,7 +83,7 @@ def _matching(
     numbered, table = list(entries), MapTable()
     for number, entry in enumerate(numbered):
         words = (str(number),) if entry.args else ()
-        add_entry(table, replace(entry, args=words), level.variables)
+        add_entry(table, entry._replace(args=words), level.variables)
     value = compile_lookup(source, table, level.variables)(r)
     return numbered[int(value)] if value else None
 

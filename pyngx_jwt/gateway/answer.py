@@ -137,7 +137,7 @@ def _copy_content_encoding(r: Request, name: str, value: str) -> None:
 
 
 def _copy_upgrade(r: Request, name: str, value: str) -> None:
-    if r.upgraded:
+    if r.upgraded or r.status == 426:  # "Upgrade Required" names the protocol
         r.add_header(name, value)
 
 

@@ -132,6 +132,7 @@ class Attempts:
         """Gives the server back to the balancer and closes its connection."""
         self.state.response_time = time.monotonic() - self.state.started
         if self.connection is not None:
+            self.state.bytes_received = self.connection.bytes_received
             self.connection.close()
             self.connection = None
         if self.peer is not None and self.choice.free(failed, int(time.monotonic())):

@@ -183,6 +183,10 @@ class CachedConf(BufferedConf):
             raise ConfError(f'"{self.prefix}_cache" zone "{zone.text}" is unknown')
 
     @property
+    def is_inherited_whole(self) -> bool:
+        return self.zone is None and super().is_inherited_whole  # merging checks the zone
+
+    @property
     def keeps(self) -> bool:
         """Whether there is a cache for responses, and a key to find them by."""
         return self.zone is not None and (self.default_key or self.cache_key is not None)

@@ -298,6 +298,10 @@ class GatewayConf(Conf):
             self._target = outer._target
 
     @property
+    def is_inherited_whole(self) -> bool:
+        return self._target is None
+
+    @property
     def temp_directory(self) -> str:
         """The directory of temporary files, its full name."""
         name = self.temp_path.name

@@ -268,6 +268,6 @@ class ResponseSide(Attempts):
             self.leave(failed=False)
             r.sink.abort()
             return DONE
-        await pass_both_ways(r, tunnel, connection)
+        await pass_both_ways(r, tunnel, connection, self.state)
         self.leave(failed=False)
         return r.finish()

@@ -9,13 +9,16 @@ from ..http.request import Request
 from ..log import Severity
 from ..upstream.client import PeerConnection
 from ..upstream.errors import UpstreamError
+from .state import UpstreamState
 
 PROXYING = "while proxying upgraded connection"
 
 
-async def pass_both_ways(r: Request, tunnel: Tunnel, upstream: PeerConnection) -> None:
+async def pass_both_ways(
+    r: Request, tunnel: Tunnel, upstream: PeerConnection, state: UpstreamState
+) -> None:
     """Passes bytes until a side closes, or nothing came from either for too long."""
-    client, sink = ClientSide(tunnel, upstream), r.sink
+    client, sink = ClientSide(tunnel, upstream, state), r.sink
     sink.flush()
     tunnel.start_tunnel(client)
     try:
@@ -34,13 +37,14 @@ async def pass_both_ways(r: Request, tunnel: Tunnel, upstream: PeerConnection) -
 class ClientSide:
     """What the client sends goes to the upstream."""
 
-    def __init__(self, tunnel: Tunnel, upstream: PeerConnection) -> None:
-        self.tunnel, self.upstream = tunnel, upstream
+    def __init__(self, tunnel: Tunnel, upstream: PeerConnection, state: UpstreamState) -> None:
+        self.tunnel, self.upstream, self.state = tunnel, upstream, state
         self.gone = False  # nginx closes both sides when one has ended
         self.task: asyncio.Task[None] | None = None
 
     def client_data(self, data: bytes) -> None:
         self.upstream.write(data)
+        self.state.bytes_sent += len(data)
         self.upstream.touch()
         if self.upstream.is_full and (self.task is None or self.task.done()):
             self.task = asyncio.get_running_loop().create_task(self._drain())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..conf.context import Contexts
@@ -20,21 +21,19 @@ Part = tuple[bool, str]  # (is a variable, its name or the literal text)
 _VARIABLE = re.compile(
     r"\$(?:(?P<digit>[1-9])|(?P<name>[A-Za-z0-9_]+)|\{(?P<braced>[^}]*)(?P<end>\}?))?"
 )
+MAX_KNOWN = 1024  # texts that are split once only
 _NAME = re.compile(r"[A-Za-z0-9_]+\Z")
 
 
 class Template:
     """Raises ConfError when the text is not a well-formed complex value."""
 
-    __slots__ = ("parts", "text")
+    __slots__ = ("is_constant", "parts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.parts = tuple(_parts(text)) if "$" in text else ((False, text),) if text else ()
-
-    @property
-    def is_constant(self) -> bool:
-        return not any(variable for variable, _ in self.parts)
+        self.parts = _parts(text) if "$" in text else ((False, text),) if text else ()
+        self.is_constant = "$" not in text
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,6 +42,9 @@ class Template:
 
     def bind(self, variables: Variables) -> Text:
         """A function of the request; an unknown variable is a ConfError."""
+        return variables.once(self.text, lambda: self._bound(variables))
+
+    def _bound(self, variables: Variables) -> Text:
         if self.is_constant:
             text = self.text
             return lambda r: text
@@ -60,6 +62,12 @@ class Template:
         text = self.text
         return lambda r: text
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Template) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
 
@@ -74,7 +82,8 @@ def getter_of(part: Part, variables: Variables) -> Getter:
     return variables.resolve(text)
 
 
-def _parts(text: str) -> list[Part]:
+@lru_cache(maxsize=MAX_KNOWN)
+def _parts(text: str) -> tuple[Part, ...]:
     parts: list[Part] = []
     position = 0
     for match in _VARIABLE.finditer(text):
@@ -84,7 +93,7 @@ def _parts(text: str) -> list[Part]:
         position = match.end()
     if position < len(text):
         parts.append((False, text[position:]))
-    return parts
+    return tuple(parts)
 
 
 def _variable_name(match: re.Match[str]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from ..conf.parse import Statement
@@ -68,6 +68,7 @@ class Variables:
         self.circles: list[Circle] = []
         self._unbuilt: dict[str, tuple[Build, Statement | None]] = {}
         self._building: dict[str, Statement | None] = {}  # each needs the next one
+        self._shared: dict[Hashable, tuple[Any, int]] = {}
         self._unsettled_uses = 0
 
     def define(self, name: str, get: Getter) -> None:
@@ -77,6 +78,7 @@ class Variables:
         if name not in self.setters:
             self._check_new(name)
         self.defined[name] = get
+        self._shared.clear()  # the name may have meant something else
 
     def define_built(self, name: str, build: Build, statement: Statement | None = None) -> None:
         """As define(), for a getter that is made of other variables: it is built once all of
@@ -141,6 +143,7 @@ class Variables:
         if name not in self.defined:
             known = self.builtin.get(name) or self._of_prefix(name)
             self.defined[name] = _stored_or(name, known) if known else _stored(name, unset)
+            self._shared.clear()
 
         def store(r: Request, value: str) -> None:
             r.variables[name] = value
@@ -170,6 +173,21 @@ class Variables:
         if getter in _unsettled:
             self._unsettled_uses += 1
         return getter
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is made of variables, and of nothing else that `key` does not name: it is made
+        once, and shared by all levels.  Its unsettled variables are counted each time."""
+        if self._building:  # some of them may be stand-ins
+            return make()
+        entry = self._shared.get(key)
+        if entry is None:
+            before = self._unsettled_uses
+            value = make()
+            self._shared[key] = (value, self._unsettled_uses - before)
+            return value
+        value, uses = entry
+        self._unsettled_uses += uses
+        return value
 
     def depends_on_unsettled(self, names: Iterable[str]) -> bool:
         """Whether one of the variables is unsettled, or is made of one that is."""

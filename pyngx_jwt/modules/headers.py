@@ -119,6 +119,10 @@ class HeadersFilterConf(Conf):
             self.add_trailer_inherit, added_trailers, outer.trailer_fields
         )
 
+    @property
+    def is_inherited_whole(self) -> bool:
+        return "off" not in (self.add_header_inherit, self.add_trailer_inherit)
+
 
 def _field(name: str, value: str, always: str | None) -> AddedHeader:
     template = Template(value)

@@ -36,9 +36,10 @@ Write = Callable[[Request, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One log_format: its text and how values are escaped (default, json, none)."""
+    """One log_format: its strings, which are parsed one by one, and how values are escaped
+    (default, json, none)."""
 
-    template: Template
+    templates: tuple[Template, ...]
     escape: str = "default"
 
 
@@ -46,7 +47,7 @@ class Formats:
     """The formats of a configuration by name."""
 
     def __init__(self) -> None:
-        self.by_name = {"combined": Format(Template(COMBINED))}
+        self.by_name = {"combined": Format((Template(COMBINED),))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,21 @@ class LogConf(Conf):
             escape, texts = string[7:], strings
             if escape not in ("default", "json", "none"):
                 raise ConfError(f'unknown log format escaping "{escape}"')
-        formats[name] = Format(Template("".join(texts)), escape)
+        formats[name] = Format(tuple(map(_piece_of_format, texts)), escape)
 
 
 log = Module("log", LogConf)
+
+
+def _piece_of_format(text: str) -> Template:
+    """One string; log_format reads its variables itself, with an error of its own
+    (ngx_http_log_compile_format)."""
+    try:
+        return Template(text)
+    except ConfError as error:
+        if error.args[0] != "invalid variable name":
+            raise
+        raise ConfError(f'invalid parameter "{text}"') from None
 
 
 def _parse_parameters(
@@ -179,7 +191,8 @@ def _escape_default(text: str) -> str:
 
 def compile_format(format: Format, variables: Variables) -> Line:
     """A function that writes a request's line, with its newline."""
-    pieces = [_piece(part, format.escape, variables) for part in format.template.parts]
+    parts = [part for template in format.templates for part in template.parts]
+    pieces = [_piece(part, format.escape, variables) for part in parts]
 
     def line(r: Request) -> bytes:
         return ("".join([piece(r) for piece in pieces]) + "\n").encode("latin-1")
@@ -264,6 +277,10 @@ def _has_root(r: Request) -> bool:
 @log.log
 def log_request(conf: LogConf, level: Level) -> Callable[[Request], None] | None:
     """Writes the request's lines to all logs of its location."""
+    return level.variables.once((log_request, conf), lambda: _compile_logs(conf, level))
+
+
+def _compile_logs(conf: LogConf, level: Level) -> Callable[[Request], None] | None:
     logs = conf.logs
     if logs is None:
         options = level.scope.options

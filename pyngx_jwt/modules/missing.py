@@ -43,6 +43,10 @@ class MissingConf(Conf):
         if level.context & LIMIT_EXCEPT and self._own is None:
             self._own = None if gateway_of(level) else outer._own
 
+    @property
+    def is_inherited_whole(self) -> bool:
+        return self._own is None
+
 
 missing = Module("missing", MissingConf)
 

@@ -67,6 +67,8 @@ def _alphabet(name: str, text: str) -> str:
 
 
 class SetMiscConf(Conf):
+    is_inherited_whole = False  # each location counts for itself
+
     current: int | None = None  # of set_rotate, in this worker
 
     set_base32_padding = flag(True, HERE, 'Pads values of "set_encode_base32" with "=".')

@@ -107,6 +107,10 @@ class SslConf(Conf):
             raise ConfError(f'invalid value "{value}"')
         self._verify = "off"
 
+    @property
+    def is_inherited_whole(self) -> bool:
+        return False  # every server has a context of its own
+
 
 def _is_file(value: str) -> bool:
     return "$" not in value and not value.startswith(SCHEMES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..options import Options
@@ -18,6 +18,7 @@ class Boot:
     environ: Mapping[str, str]  # as it was given to us
     parent: int  # who executed us, or forked us into the background
     inherited: bool  # executed by a running server, whose sockets we have
+    numbers: Iterator[int]  # of client connections
     daemonized: bool = False
 
     @property

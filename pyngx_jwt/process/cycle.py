@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Protocol
 
 from ..core.ports import ListenOptions
@@ -76,6 +77,7 @@ class Control:
     """
 
     worker: int = 0  # which of the workers this is; a job for one of them is for 0
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))  # of client connections
     quit: asyncio.Event = field(default_factory=asyncio.Event)
     terminate: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -95,7 +95,6 @@ class Master:
     def _start_workers(self) -> None:
         """The workers of the generation in force."""
         self._number += 1
-        gc.collect()
         gc.freeze()  # what the children share must not be copied by their collectors
         self.log.write(Severity.NOTICE, "start worker processes")
         for index in range(self.generation.cycle.main.worker_processes):
@@ -144,6 +143,7 @@ class Master:
                 generation.user,
                 channel,
                 self.boot.serve,
+                self.boot.numbers,
                 self.boot.daemonized,
             )
             code = worker.run()
@@ -221,9 +221,11 @@ class Master:
         if generation is None:
             gc.freeze()
             return
-        old, self.generation = self.generation, generation
+        self.generation.cycle.zones.retire(generation.cycle.zones)  # workers have them open
+        self.generation = generation
         generation.log.redirect_stderr()
-        old.cycle.zones.retire(generation.cycle.zones)  # workers have them open
+        del generation
+        gc.collect()  # the old one
         self._start_workers()
         self._retire_at = time.monotonic() + START_DEADLINE
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import traceback
+from collections.abc import Iterator
 
 from ..core.ports import ListenOptions
 from ..log import Log, Severity
@@ -21,9 +22,10 @@ class Serving:
         cycle: LoadedCycle,
         sockets: list[tuple[ListenOptions, socket.socket]],
         serve: Serve,
+        numbers: Iterator[int],
         worker: int = 0,
     ) -> None:
-        self.control = Control(worker)
+        self.control = Control(worker, numbers)
         self.stopping = False
         self._timeout = cycle.main.worker_shutdown_timeout
         self._log = cycle.log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Callable
 
@@ -77,7 +78,7 @@ class Single:
         cycle = self.generation.cycle
         # Copies: the server closes its own, ours are kept for the next configuration.
         sockets = [(x.listen, x.socket.dup()) for x in self.generation.sockets if x.socket]
-        self.servers.append(Serving(cycle, sockets, self.boot.serve))
+        self.servers.append(Serving(cycle, sockets, self.boot.serve, self.boot.numbers))
 
     def _signalled(self, number: signal.Signals) -> None:
         if number not in self._acts:
@@ -105,6 +106,7 @@ class Single:
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
             return
+        gc.unfreeze()  # what only the old configuration needs can be collected once it ends
         former, self.generation = self.generation, generation
         generation.log.redirect_stderr()
         old = self.servers[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ from .daemon import Daemon
 from .directories import make_default_directories
 from .generation import Generation, load_generation
 from .master import Master
+from .numbers import connection_numbers
 from .pidfile import create_pidfile, signal_process
 from .signals import Signals
 from .single import Single
@@ -34,7 +36,7 @@ def run(options: Options, load: Load, serve: Serve) -> int:
     environ = dict(os.environ)
     variable = environ.pop(VARIABLE, "")
     inherited = inherited_sockets(variable, log) if variable else []
-    boot = Boot(options, load, serve, environ, os.getppid(), bool(variable))
+    boot = Boot(options, load, serve, environ, os.getppid(), bool(variable), connection_numbers())
     generation = load_generation(options, load, log, None, inherited)
     if generation is None:
         if options.test:
@@ -44,7 +46,9 @@ def run(options: Options, load: Load, serve: Serve) -> int:
         return _report_test(options, generation)
     if options.signal:
         return signal_process(generation.cycle.main.pid, options.signal, log)
-    return _start(boot, generation, file)
+    process = _start(boot, generation, file)
+    del generation  # the process replaces it with every reload
+    return 1 if process is None else process.run()
 
 
 def _report_test(options: Options, generation: Generation) -> int:
@@ -57,6 +61,7 @@ def _report_test(options: Options, generation: Generation) -> int:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as nginx has it until it serves
         for path, text in generation.cycle.files:
             _write_stdout(f"# configuration file {path}:\n{text}\n".encode("latin-1"))
+    gc.freeze()  # the process ends: what it has read need not be taken apart
     return 0
 
 
@@ -66,7 +71,8 @@ def _write_stdout(data: bytes) -> None:
             data = data[os.write(1, data) :]
 
 
-def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> int:
+def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> Master | Single | None:
+    """What runs now; None if it cannot."""
     main, log = generation.cycle.main, generation.log
     _log_status(log)
     daemon, parent = None, os.getppid()
@@ -74,13 +80,13 @@ def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> int:
         parent = os.getpid()
         daemon = Daemon.start(log)
         if daemon is None:
-            return 1
+            return None
     signals = Signals()
     if not create_pidfile(main.pid, log):
         discard(generation.sockets, log)
         if generation.folder is not None:
             generation.folder.remove()
-        return 1
+        return None
     log.redirect_stderr()
     first_log.close()
     log.console = False
@@ -88,7 +94,7 @@ def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> int:
         daemon.started()
     boot = replace(boot, parent=parent, daemonized=daemon is not None or boot.inherited)
     process = Master if main.master_process else Single
-    return process(boot, generation, signals).run()
+    return process(boot, generation, signals)
 
 
 def _log_status(log: Log) -> None:

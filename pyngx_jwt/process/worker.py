@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.module import User
@@ -36,6 +36,7 @@ class Worker:
     user: User | None
     channel: socket.socket
     serve: Serve
+    numbers: Iterator[int]
     daemonized: bool
 
     def run(self) -> int:
@@ -76,7 +77,7 @@ class _Running:
     async def run(self) -> int:
         worker, loop = self.worker, asyncio.get_running_loop()
         sockets = [(x.listen, x.socket) for x in worker.sockets if x.socket is not None]
-        self.serving = Serving(worker.cycle, sockets, worker.serve, worker.index)
+        self.serving = Serving(worker.cycle, sockets, worker.serve, worker.numbers, worker.index)
         self._handle_signals(loop)
         worker.channel.setblocking(False)
         loop.add_reader(worker.channel, self._listen_to_master)

@@ -36,9 +36,8 @@ class Client(ClientConnection):
     """The Connection of a request, of what aiohttp's transport knows."""
 
     def __init__(self, transport: asyncio.Transport, number: int) -> None:
+        super().__init__(number)
         self._transport = ref(transport)
-        self.number = number
-        self.requests = self.sent = 0
         self.start = time.time()
         self.ssl = transport.get_extra_info("ssl_object")
         self.take_addresses(

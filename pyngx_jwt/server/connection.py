@@ -12,18 +12,21 @@ _TCP_INFO_SIZE = 232  # bytes; more than the fields we read need in any kernel's
 class ClientConnection:
     """What all front ends know of a connection, whatever protocol it speaks."""
 
-    number: int
-    start: float  # seconds since the epoch
-    requests = 0
-    sent = 0  # bytes
-    remote_addr = "unix:"
-    remote_port = ""
-    binary_remote_addr = b""
-    server_addr = ""
-    server_port = ""
-    proxy_protocol: Any = None
-    ssl: Any = None
-    sni = ""  # the host that the client names in the handshake
+    __slots__ = (
+        *("binary_remote_addr", "number", "proxy_protocol", "remote_addr", "remote_port"),
+        *("requests", "sent", "server_addr", "server_port", "sni", "ssl", "start"),
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.start = 0.0  # seconds since the epoch
+        self.requests = 0
+        self.sent = 0  # bytes
+        self.remote_addr, self.remote_port, self.binary_remote_addr = "unix:", "", b""
+        self.server_addr = self.server_port = ""
+        self.proxy_protocol: Any = None
+        self.ssl: Any = None
+        self.sni = ""  # the host that the client names in the handshake
 
     def take_addresses(self, peer: Any, own: Any) -> None:
         """Notes both ends, as the socket has them; a unix socket has no peer, nor has one whose

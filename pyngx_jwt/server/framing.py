@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from ..http.request import Request
 
+DATED = frozenset({200, 206, 304})
+
 
 def drop_body(r: Request) -> bool:
     """Whether the status says that there is none (RFC 9110, 6.4.1); then its headers go, too."""
+    if r.last_modified >= 0 and r.status not in DATED:
+        r.last_modified = -1  # an error page's file is not what was asked for
     if r.status in (204, 304) or 100 <= r.status < 200:
         r.header_only = True
         if r.status != 304:

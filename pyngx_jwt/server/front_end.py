@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Protocol
 
 from ..http.request import Server
@@ -37,10 +37,10 @@ class FrontEnd:
     """What all connections of a worker share."""
 
     loop: asyncio.AbstractEventLoop
+    numbers: Iterator[int]
     clock: DateClock = field(default_factory=DateClock)
     connections: set[FrontConnection] = field(default_factory=set)
     handshakes: set[Any] = field(default_factory=set)  # what will be connections
-    numbers: Any = field(default_factory=lambda: count(1))
     stopping: bool = False
     accepted: int = 0
     requests_before: int = 0  # those of connections that have ended

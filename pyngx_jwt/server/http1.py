@@ -56,15 +56,21 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
     more pipelined requests are about to be served.
     """
 
+    __slots__ = (
+        *("_drain_waiter", "_processing", "address", "answered", "body", "closed", "deadline"),
+        *("discards_until", "half_closed", "head_begun", "head_out", "held_back", "idle_until"),
+        *("is_mistaken", "keepalive_timeout", "lingering", "lingering_timeout", "must_close"),
+        *("options", "paused", "pipelined", "port", "reader", "request", "running", "server"),
+        *("transport", "turn", "unsent", "upgraded", "worker"),
+    )
     transport: Any
 
     def __init__(self, worker: FrontEnd, port: Port, options: HeadOptions, number: int) -> None:
+        super().__init__(number)
         self.worker, self.port, self.options = worker, port, options
         self.address: ListenAddress = port.address
         self.server: Server = port.address.names.default  # until Host is known
         self.is_mistaken = False  # plain HTTP where TLS is spoken
-        self.number = number
-        self.requests = self.sent = 0
         self.closed = False
         self.reader = HeadReader(None)
         self.head_begun = False
@@ -86,6 +92,8 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.deadline = Deadline(worker.loop, self._timed_out)
         self._drain_waiter: asyncio.Future[None] | None = None
         self._processing = False
+        # Seconds; and on the loop's clock: not closed before, even if the worker is to quit.
+        self.lingering_timeout, self.keepalive_timeout, self.idle_until = 5.0, 75.0, 0.0
 
     # -- the connection --------------------------------------------------------------------
 
@@ -656,10 +664,6 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
-
-    lingering_timeout = 5.0
-    keepalive_timeout = 75.0
-    idle_until = 0.0  # keepalive_min_timeout: not closed before, even if the worker is to quit
 
     def log(self, level: Severity, text: str) -> None:
         """Logs what concerns the connection and no request."""

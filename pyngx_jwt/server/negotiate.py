@@ -13,9 +13,9 @@ hello (handshake.py), and each hands on to a protocol that is chosen by a functi
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from ..core.ports import ListeningPort
 from ..http.ports import Port
@@ -25,18 +25,29 @@ from .handshake import Handshake
 from .http1 import HttpProtocol
 from .proxy_protocol import ProxyProtocol
 
+ACCEPTS = 8  # new connections in a turn of the event loop
 First = Callable[..., Handshake | HttpProtocol]
 
 
-async def listen(
-    front: FrontEnd, port: ListeningPort, bound: socket.socket
-) -> asyncio.AbstractServer | Acceptor:
-    """Accepts the connections of a socket."""
+class Listener(Protocol):
+    """What accepts connections of a socket."""
+
+    def close(self) -> None:
+        """Accepts no more."""
+
+
+async def listen(front: FrontEnd, port: ListeningPort, bound: socket.socket) -> Sequence[Listener]:
+    """Accepts the connections of a socket.
+
+    libuv accepts one connection of a socket in each turn of its loop, in which all connections
+    are served that have something to say.  So it is given the socket several times."""
     assert isinstance(port, Port)  # HTTP's, as all are
     first = first_protocol(front, port)
     if any(address.listen.proxy_protocol for address in port.addresses):
-        return Acceptor(front, port, bound, first)
-    return await front.loop.create_server(first, sock=bound, backlog=port.listen.backlog)
+        return [Acceptor(front, port, bound, first)]
+    copies = [bound, *(bound.dup() for _ in range(ACCEPTS - 1))]
+    backlog = port.listen.backlog
+    return [await front.loop.create_server(first, sock=copy, backlog=backlog) for copy in copies]
 
 
 def first_protocol(front: FrontEnd, port: Port) -> First:

@@ -21,13 +21,17 @@ async def serve(
 ) -> None:
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
-    front = FrontEnd(loop)
+    front = FrontEnd(loop, control.numbers)
     life = WorkerLife(cycle.scope, front.count, control.worker)
     life.start()
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again
     gc.set_threshold(GC_THRESHOLD, 20, 20)
-    servers = [await listen(front, cycle.ports[options.text], bound) for options, bound in sockets]
+    servers = [
+        server
+        for options, bound in sockets
+        for server in await listen(front, cycle.ports[options.text], bound)
+    ]
     quit_wait = loop.create_task(control.quit.wait())
     terminate_wait = loop.create_task(control.terminate.wait())
     await asyncio.wait({quit_wait, terminate_wait}, return_when=asyncio.FIRST_COMPLETED)

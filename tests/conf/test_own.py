@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pyngx_jwt.compile import read, scope_of
@@ -9,6 +11,8 @@ from pyngx_jwt.conf.directive import Conf, directive, flag, own
 from pyngx_jwt.http.contexts import EVERYWHERE, LOCATION, SERVER, http_levels
 from pyngx_jwt.http.level import Level
 from pyngx_jwt.modules import MODULES
+from pyngx_jwt.modules.core import CoreConf
+from pyngx_jwt.modules.gzip import GzipConf
 from pyngx_jwt.options import DIRECTORY, Options
 
 CONFS = sorted({module.conf for module in MODULES}, key=lambda kind: kind.__qualname__)
@@ -90,3 +94,37 @@ def test_own_value_of_a_level_stays(levels: tuple[Level, Level]) -> None:
     inner.merge(outer)
     assert (outer.alone, inner.alone) == ("outer", "inner")
     assert OuterConf(levels[0].scope).alone == ""
+
+
+def values(conf: Conf) -> dict[str, object]:
+    return {name: value for name, value in vars(conf).items() if name not in Conf.own_names}
+
+
+@pytest.mark.parametrize("kind", CONFS, ids=lambda kind: kind.__name__)
+def test_a_conf_that_is_inherited_whole_is_what_merging_would_make(
+    kind: type[Conf], levels: tuple[Level, Level]
+) -> None:
+    """Whichever value the outer level has: where it makes a difference, the conf says so."""
+    for name in attributes(kind):
+        outer, inner = (kind(level.scope, level) for level in levels)
+        setattr(outer, name, getattr(kind, name))
+        inner.merge(outer)
+        merged = {attribute: getattr(inner, attribute) for attribute in values(inner)}
+        if outer.is_inherited_whole:
+            assert all(getattr(outer, attribute) == merged[attribute] for attribute in merged)
+
+
+def test_blocks_that_set_nothing_share_a_conf(tmp_path: Path) -> None:
+    conf = tmp_path / "nginx.conf"
+    server = "gzip on; location /a { gzip_comp_level 2; } location /b { location /b/c { } }"
+    conf.write_text(f"events {{ }} http {{ server {{ listen 127.0.0.1:8080; {server} }} }}")
+    options = Options(f"{conf.parent}/", str(conf), "", DIRECTORY)
+    root, _ = read(scope_of(options, lambda text: None))
+    (http,) = http_levels(root)
+    (level,) = http.inner(SERVER)
+    own, plain = level.inner(LOCATION)
+    (inner,) = plain.inner(LOCATION)
+    assert own[GzipConf] is not level[GzipConf]
+    assert own[GzipConf].gzip
+    assert plain[GzipConf] is level[GzipConf] is inner[GzipConf]
+    assert plain[CoreConf] is not level[CoreConf]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyngx_jwt.conf import tokens
 from pyngx_jwt.conf.tokens import BUFFER, Tokenizer, unescape
 from pyngx_jwt.errors import ConfError
 
@@ -112,3 +119,46 @@ def test_a_long_run_of_blanks_and_comments_is_not_too_long() -> None:
 
 def test_unescape() -> None:
     assert unescape(r"\\n\n\x\\") == "\\n\n\\x\\"
+
+
+ROOT = Path(__file__).parents[2]
+CORPUS = sorted(path for path in (ROOT / "tests/data").rglob("*.conf"))
+PIECES = ["a", "/b", "$", "${", "$c", "{", "}", ";", " ", "\n", "\t\r\n", "#", '"', "'", "\\"]
+PIECES += ["\x0b", "\x1f", "\x85", "\xa0", "\xe9", "\0", "\x7f", "~^(d|e)$", "x" * 2000]
+
+
+def outcomes(text: str, limited: bool) -> Iterator[tuple[object, ...]]:
+    """All that can be asked after each directive, up to the end or an error."""
+    reader = Tokenizer(text, limited=limited)
+    while True:
+        try:
+            mark = reader.read()
+        except ConfError as error:
+            yield str(error), reader.line, reader.end
+            return
+        yield mark, reader.words, reader.quoted, reader.start, reader.end
+        yield reader.start_line, reader.line, reader.pos
+        if not mark:
+            return
+
+
+def assert_same_without_short_cut(text: str, limited: bool = True) -> None:
+    short = list(outcomes(text, limited))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_SIMPLE", re.compile("(?!)"))
+        assert list(outcomes(text, limited)) == short
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_simple_directives_of_files_are_read_as_any_others(path: Path) -> None:
+    assert_same_without_short_cut(path.read_bytes().decode("latin-1"))
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.booleans())
+def test_simple_directives_are_read_as_any_others(text: str, limited: bool) -> None:
+    assert_same_without_short_cut(text, limited)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=6).map("".join))
+def test_simple_directives_between_others(text: str) -> None:
+    assert_same_without_short_cut(f"a b;{text} c d;\n{text}e{{f {text};}}")

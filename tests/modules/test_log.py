@@ -144,6 +144,19 @@ def test_variables(nginx: Nginx) -> None:
     assert len(answer) == len(head) + 4 + 5
 
 
+def test_strings_of_a_format_are_parsed_one_by_one(nginx: Nginx) -> None:
+    nginx(
+        "access_log logs/access.log f; return 200 ok;",
+        http="""log_format f '$status' 'x' ' $arg_a' 'b ${arg_a}' '$arg_a';""",
+    )
+    nginx.raw(b"GET /?a=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert nginx.access_log(1) == ["200x 1b 11"]
+
+
+def test_a_variable_does_not_go_on_in_the_next_string(nginx: Nginx) -> None:
+    nginx.rejects(http="log_format f '$' 'status';", message='invalid parameter "$"')
+
+
 def test_status_of_odd_requests(nginx: Nginx) -> None:
     """Also what was never a request is logged."""
     nginx(

@@ -1041,6 +1041,48 @@ def test_upgrade(nginx: Nginx) -> None:
     assert backend.connections(1)[0].endswith("hello\nhello\nhello\n")
 
 
+def test_bytes_of_an_upgraded_connection_are_counted(nginx: Nginx) -> None:
+    backend = nginx.backend("b", websocket)
+    nginx(
+        "access_log logs/access.log f;" + UPGRADE,
+        http="""
+        log_format f "$upstream_bytes_sent $upstream_bytes_received $bytes_sent $body_bytes_sent";
+        """,
+    )
+    with nginx.connect() as client:
+        client.wire.send(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+        )
+        answer = client.wire.answer()
+        assert answer
+        for _ in range(3):
+            client.wire.send(b"hello\n")
+            assert client.wire.until(b"\n") == b"HELLO\n"
+    request = backend.connections(1)[0]
+    (line,) = nginx.access_log(1)
+    sent, received, to_client, body = map(int, line.split())
+    head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+    assert (sent, received) == (len(request), len(head) + 18)
+    assert (to_client > 18, body) == (True, 18)
+
+
+def test_upgrade_required_names_the_protocol(nginx: Nginx) -> None:
+    """The header of other responses belongs to the connection to the upstream alone."""
+
+    def upgrade(peer: Peer) -> None:
+        status = "426 Upgrade Required" if "/426" in peer.head() else "200 OK"
+        head = f"HTTP/1.1 {status}\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n"
+        peer.send(head.encode())
+
+    nginx.backend("b", upgrade)
+    nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    nginx.exchange("""
+        > GET /426
+        < 426
+        < Upgrade: websocket
+        """)
+
+
 def test_upgrade_with_early_data(nginx: Nginx) -> None:
     nginx.backend("b", websocket)
     nginx(UPGRADE)

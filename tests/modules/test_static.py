@@ -59,6 +59,31 @@ def site(module_nginx: Nginx) -> Nginx:
     return module_nginx
 
 
+def test_the_file_of_an_error_page_has_no_date(nginx: Nginx) -> None:
+    """A cache must not take an error for as old as the page that reports it."""
+    nginx(
+        """
+        error_page 404 /404.html;
+        error_page 403 =200 /404.html;
+        location /forbidden { return 403; }
+        """,
+        files={"html/404.html": "gone"},
+    )
+    os.utime(nginx.prefix / "html/404.html", (WHEN, WHEN))
+    nginx.exchange(f"""
+        > GET /nothing
+        < 404
+        < Content-Length: 4
+        < !Last-Modified
+        <
+        < gone
+
+        > GET /forbidden
+        < 200
+        < Last-Modified: {DATE}
+        """)
+
+
 def test_file(site: Nginx) -> None:
     site.exchange(f"""
         > GET /ten

@@ -70,7 +70,8 @@ def _check(block: Block, log: AccessLog, declared: Statement | None) -> Iterator
     if format is None:
         return
     tokens = _revealing(block)
-    names = flow_of(block).names(format.template, block)
+    flow = flow_of(block)
+    names = {name for template in format.templates for name in flow.names(template, block)}
     variables = sorted(name for name in names if name in tokens)
     if not variables:
         return

@@ -106,6 +106,10 @@ class TokenConf(Conf):
     def has_key_source(self) -> bool:
         return bool(self.key_files or self.key_requests)
 
+    @property
+    def is_inherited_whole(self) -> bool:
+        return False  # every level has a gate of its own
+
     # -- what is alike in all dialects -------------------------------------------------------
 
     @property

@@ -171,6 +171,11 @@ Fields = tuple[list[Field], frozenset[str]]  # to be sent; names that are not co
 def _compile_fields(conf: ProxyConf, level: Level, *, validates: bool) -> Fields:
     """The fields that can have a value, Host first; and the names of all that are set, which are
     not passed on as the client sent them."""
+    key = _compile_fields, conf.set_headers, validates
+    return level.variables.once(key, lambda: _compile(conf, level, validates))
+
+
+def _compile(conf: ProxyConf, level: Level, validates: bool) -> Fields:
     fields = _all_fields(conf, validates)
     sent = [_field(name, value, level.variables) for name, value in fields if value.text]
     sent.sort(key=lambda field: not field[0].lower().startswith("host: "))
