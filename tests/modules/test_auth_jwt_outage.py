@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -127,6 +128,19 @@ def test_requests_do_not_wait_for_an_issuer_that_hangs(nginx: Nginx) -> None:
     issuer.body = jwks(OTHER)
     issuer.go_on.set()
     eventually(nginx, 200, bearer(OTHER))
+
+
+def test_requests_that_wait_together_are_one_failure(nginx: Nginx) -> None:
+    """The pause until the next fetch grows with fetches, not with requests."""
+    issuer = Issuer("", "200 OK", "Cache-Control: no-cache")
+    serve(nginx, "plus", issuer)
+    assert status(nginx) == 200
+    issuer.go_on.clear()
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda _: survives(nginx, issuer, 1), range(12)))
+    issuer.status = UNAVAILABLE
+    issuer.go_on.set()
+    survives(nginx, issuer, 2)
 
 
 def test_withdrawn_keys_do_not_come_back(nginx: Nginx) -> None:

@@ -93,7 +93,7 @@ class JwtConf(Conf):
 
     key_issuers: tuple[KeyIssuer, ...] = ()
 
-    @directive(EVERYWHERE)
+    @directive(EVERYWHERE, syntax="pyngx_jwt_key_issuer source issuer ...;")
     def pyngx_jwt_key_issuer(self, source: str, issuer: str, *issuers: str) -> None:
         """Binds the keys of a source to issuers: they verify only tokens whose "iss" is one of
         them.  The source is named as in "auth_jwt_key_file", "auth_jwt_key_request" and such, or is

@@ -313,7 +313,8 @@ class KeyRequest:
             await asyncio.wait([task], timeout=None if last is None else PATIENCE)
             if not task.done():
                 assert last is not None
-                self._fall_back(r, f"{self.place} takes more than {PATIENCE:g} seconds")
+                if not self._failures:  # one of several requests that wait
+                    self._fall_back(r, f"{self.place} takes more than {PATIENCE:g} seconds")
                 return last
             task.result()
         return self._keys if self._shared else await self._ask_well(r)
