@@ -25,7 +25,8 @@ def located(error: UnknownVariable, scope: Scope) -> ConfError:
     """The error with the first statement that uses the variable, and the module of nginx that has
     it."""
     module = module_of_variable(error.name)
-    reason = f", it is one of {module}, which pyngx does not have" if module else ""
+    is_missing = module and "auth_jwt" not in module  # which has it in other dialects
+    reason = f", one of {module} that pyngx does not have" if is_missing else ""
     located = ConfError(f"{error.args[0]}{reason}")
     options = scope.options
     for statement in scan(options.conf_file, options.conf_prefix, "", scope.files).statements:

@@ -34,10 +34,16 @@ class Definitions:
         """Records an entry of a block such as "map"."""
         self._entries.setdefault(block, []).append(entry)
 
-    def explain(
-        self, text: Template, level: Level, r: Request, depth: int = DEPTH
-    ) -> Iterator[Line]:
-        """The origins of the variables in a text that the configuration defines."""
+    def explain(self, text: Template, level: Level, r: Request) -> list[Line]:
+        """The origins of the variables in a text that the configuration defines.
+
+        The request stays as it is, but what is evaluated may be logged."""
+        captures, variables = r.captures, dict(r.variables)
+        lines = list(self._explain_all(text, level, r, DEPTH))
+        r.captures, r.variables = captures, variables
+        return lines
+
+    def _explain_all(self, text: Template, level: Level, r: Request, depth: int) -> Iterator[Line]:
         for name in dict.fromkeys(text.names):
             statement = next(iter(self._by_name.get(name.lower(), ())), None)
             if depth and statement is not None:
@@ -72,8 +78,8 @@ class Definitions:
         match = "the default" if entry.name == "default" else f'"{shown(entry.name)}" matches'
         text = f'${name}: {subject}, {match}: "{shown(entry.args[0])}"'
         yield Line(Result.NOTE, "", text, entry)
-        yield from self.explain(source, level, r, depth)
-        yield from self.explain(Template(entry.args[0]), level, r, depth)
+        yield from self._explain_all(source, level, r, depth)
+        yield from self._explain_all(Template(entry.args[0]), level, r, depth)
 
 
 def _matching(

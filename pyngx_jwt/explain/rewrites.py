@@ -13,7 +13,8 @@ from ..http.status import DONE
 from ..http.template import Template
 from ..modules.rewrite import EXIT
 from .carriers import switch_words
-from .lines import Result, shown
+from .definitions import Definitions
+from .lines import Line, Result, shown
 from .trip import Trip, level_of, status_text
 
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
@@ -26,25 +27,27 @@ class Step:
         self,
         trip: Trip,
         is_gated: Callable[[Level], bool],
+        definitions: Definitions,
         r: Request,
         level: Level,
         statement: Statement,
     ) -> None:
-        self.trip, self.is_gated = trip, is_gated
+        self.trip, self.is_gated, self.definitions = trip, is_gated, definitions
         self.r, self.level, self.statement = r, level, statement
         self.values = self._values() if statement.name == "if" else []
         self.at = len(self.trip.lines)
         self.uri, self.args, self.variables = r.uri, r.args, dict(r.variables)
         self.trip.logged = len(self.trip.log)
 
-    def _values(self) -> list[str]:
-        """The variables of a condition, with their values."""
-        logged, texts = len(self.trip.log), list[str]()
+    def _values(self) -> list[Line]:
+        """The variables of a condition, with their values and where these are from."""
+        logged, lines = len(self.trip.log), list[Line]()
         for name in dict.fromkeys(_VARIABLE.findall(" ".join(self.statement.args))):
             value = Template(name).bind(self.level.variables)(self.r)
-            texts.append(f'{name} is "{shown(value)}"')
+            lines.append(Line(Result.NOTE, "", f'{name} is "{shown(value)}"'))
+            lines += self.definitions.explain(Template(name), self.level, self.r)
         del self.trip.log[logged:]  # evaluating the condition logs it again
-        return texts
+        return lines
 
     async def wait(self, answer: Awaitable[Status | None]) -> Status | None:
         return self.done(await answer)
@@ -71,8 +74,7 @@ class Step:
         verb = "holds" if holds else "does not hold"
         mark = Result.NOTE if holds else Result.SKIPPED
         self.trip.add(mark, "if", f"{shown(words)} {verb}", self.statement, at=self.at)
-        for number, text in enumerate(self.values, self.at + 1):
-            self.trip.add(Result.NOTE, "", text, at=number)
+        self.trip.lines[self.at + 1 : self.at + 1] = self.values
 
     def _rewritten(self) -> None:
         r = self.r

@@ -121,7 +121,7 @@ class Trace(LoadWatch):
             assert statement is not None
             if not level.context & (SERVER | SERVER_IF):
                 self._enter(level, r)
-            step = Step(self.trip, self.is_gated, r, level, statement)
+            step = Step(self.trip, self.is_gated, self._definitions, r, level, statement)
             rc = operation(r)
             return step.done(rc) if rc is None or isinstance(rc, int) else step.wait(rc)
 
@@ -411,7 +411,9 @@ class Trace(LoadWatch):
         trip.gated = trip.gated or level
         logged = len(trip.log)
         rc = await watch.handle(r)
+        decided = len(trip.log)
         report = report_gate(level, r, watch, self._definitions, self.given, self.now)
+        del trip.log[decided:]  # what the report evaluates again is logged again
         trip.lines += report.lines
         trip.examination = trip.examination or report.examination
         if report.open_question:

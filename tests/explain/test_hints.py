@@ -346,3 +346,25 @@ def test_map_of_a_switch_and_of_key_files(directory: Path) -> None:
         directory, "auth_jwt A; auth_jwt_key_file $files; auth_jwt_type signed;", GOOD, http=http
     )
     assert details(explanation, "by geo") == ['$files is "none.json", by geo <- geo $files']
+
+
+def test_map_behind_a_condition(directory: Path) -> None:
+    http = "map $arg_x $wide { ~^(y.*) $tail; } map $arg_z $tail { default ''; ~(.+) $1; }"
+    server = "location /a { if ($wide) { return 403; } return 200 $1; }"
+    explanation = explain(directory, server, "", "http://localhost/a?x=yes&z=on", http=http)
+    assert details(explanation, "matches") == [
+        '$wide: $arg_x is "yes", "~^(y.*)" matches: "$tail" <- ~^(y.*) $tail',
+        '$tail: $arg_z is "on", "~(.+)" matches: "$1" <- ~(.+) $1',
+    ]
+    assert explanation.way.status == 403
+
+
+def test_what_is_explained_is_not_logged(directory: Path) -> None:
+    http = "map $unset $may { default 0; }"
+    server = f"""
+        error_log error.log warn; if ($arg_no) {{ set $unset 1; }}
+        location /a {{ {PLUS} auth_jwt_require $may; }}
+        """
+    explanation = explain(directory, server, GOOD, http=http)
+    texts = [entry.text for entry in explanation.trip.log if entry.written]
+    assert texts == ['using uninitialized "unset" variable']

@@ -133,6 +133,12 @@ def test_unknown_variable_of_an_include(nginx: Nginx) -> None:
 def test_variables_of_modules_that_are_missing(name: str, module: str, nginx: Nginx) -> None:
     nginx.rejects(
         f"return 200 ${name};",
-        f'unknown "{name}" variable, it is one of {module}, which pyngx does not have',
+        f'unknown "{name}" variable, one of {module} that pyngx does not have',
         line=1,
     )
+
+
+def test_payload_of_other_dialects(nginx: Nginx) -> None:
+    """The dialect is that of kjdev's module, which is the one in the real nginx."""
+    own = "auth_jwt_require_claim iss eq me; auth_jwt off;"
+    nginx.rejects(f"{own} return 200 $jwt_payload;", 'unknown "jwt_payload" variable')
