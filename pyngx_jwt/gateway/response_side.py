@@ -149,10 +149,12 @@ class ResponseSide(Attempts):
                     await self._send_slowly(data, rate)
                 elif not spools:
                     await r.send(data)
-                elif self.spool is not None or r.sink.paused or r.rate:
-                    await self._send_by_file(data)
-                else:
+                elif not (self.spool is not None or r.sink.paused or r.rate):
                     r.write(data)
+                elif not await self._send_by_file(data):
+                    self.leave(failed=False)
+                    r.sink.abort()
+                    return DONE
         except UpstreamError as error:
             if r.body_in is None or not r.body_in.failed:  # else _stream_rest() closed it
                 self.failed(error)
@@ -164,14 +166,15 @@ class ResponseSide(Attempts):
         self.finished(state.response_length)
         if self.spool is not None:
             await self.spool.finish()
-            if self.spool.gone:
+            if self.spool.gone:  # the end of the response is missing
                 r.sink.abort()
                 return DONE
         r.trailers = tuple(response.trailers)
         return r.finish()
 
-    async def _send_by_file(self, data: bytes) -> None:
-        """Through a temporary file while the client is behind, as long as it has room."""
+    async def _send_by_file(self, data: bytes) -> bool:
+        """Through a temporary file while the client is behind, as long as it has room; False if
+        the file failed, and with it the response."""
         r, conf, spool = self.r, self.route.conf, self.spool
         if spool is None:
             size, most = conf.temp_file_write_size, conf.max_temp_file_size
@@ -184,7 +187,9 @@ class ResponseSide(Attempts):
                 self.log(Severity.WARN, f"{text} {spool.writer.path}")
         else:
             await spool.finish()
-            await r.send(data)
+            if not spool.gone:
+                await r.send(data)
+        return not spool.failed
 
     async def _send_slowly(self, data: bytes, rate: int) -> None:
         """Keeps to "limit_rate", in bytes per second: while it waits nothing is read."""

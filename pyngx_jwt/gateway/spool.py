@@ -26,8 +26,13 @@ class Spool(Follower):
         """Whether the client still gets what is in the file."""
         return self.task is not None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the client gets no more although it is there."""
+        return self.gone and not self.r.connection.closed
+
     def fits(self, size: int) -> bool:
-        return not self.writer.failed and self.stored + size <= self.most
+        return self.stored + size <= self.most
 
     def put(self, data: bytes) -> bool:
         """Data for the client; whether they are the first in the file."""

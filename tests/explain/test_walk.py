@@ -399,6 +399,24 @@ def test_path_alone_comes_to_the_host_of_the_header(folder: Path) -> None:
     assert answer(explain(folder, NAMES, "/x")) == "200 OK: c localhost"
 
 
+@pytest.mark.parametrize("protocol", ["scgi", "uwsgi", "fastcgi"])
+def test_parameters_that_are_sent_to_an_application(folder: Path, protocol: str) -> None:
+    text = f"""
+    server {{ location / {{
+        {protocol}_param A $arg_a;
+        {protocol}_pass 127.0.0.1:9000;
+    }} }}
+    """
+    explanation = explain(folder, text, "http://a/?a=bc")
+    length = ["  CONTENT_LENGTH: 0"] if protocol == "scgi" else []
+    assert rows(explanation, "content") == [
+        "content: the request is passed to 127.0.0.1:9000 [4]",
+        *length,
+        "  A: bc [3]",
+        "  HTTP_HOST: a",
+    ]
+
+
 def test_what_is_not_run_answers_501(folder: Path) -> None:
     text = """
     server {

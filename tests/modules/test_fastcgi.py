@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
+import time
+from pathlib import Path
 
 import pytest
+
+from pyngx_jwt.cache import CacheKey, key_line, new_header, pack
 
 from ..applications import STDERR, STDOUT, Call, Site, end_request, record
 from ..backend import Backend, Peer, Script
@@ -360,6 +364,45 @@ def test_a_kept_connection_that_ends_too_early(nginx: Nginx) -> None:
     raw = nginx.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert not raw.endswith(b"0\r\n\r\n")
     nginx.wait_for_log(r"\[error\] .*upstream prematurely closed connection while reading upstream")
+
+
+# The cache.
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        record(STDOUT, HEAD + b"hello")[: 8 + len(HEAD)],
+        record(STDERR, b"warning", 3) + record(STDOUT, HEAD[:9], 5) + record(STDOUT, HEAD[9:]),
+        record(STDOUT, HEAD),
+    ],
+    ids=["nginx", "nginx with more", "pyngx"],
+)
+def test_files_of_the_cache(nginx: Nginx, head: bytes) -> None:
+    """The head is in records, those in which it came or one of its own; the body is not."""
+    key = CacheKey.of("/a")
+    header = new_header(key, key.header_start + len(head), valid_sec=int(time.time()) + 3600)
+    assert header is not None
+    path = Path(nginx.prefix) / "cache" / key.md5.hex()
+    path.parent.mkdir()
+    path.write_bytes(pack(header) + key_line(key) + head + b"hello")
+    nginx(
+        "fastcgi_cache z; fastcgi_cache_key $uri; add_header X-C $upstream_cache_status;" + PASS,
+        http="fastcgi_cache_path %%DIR%%/cache keys_zone=z:1m;",
+    )
+    nginx.exchange("> GET /a\n< 200\n< X-C: HIT\n< Content-Type: text/plain\n<\n< hello")
+
+
+def test_a_cached_head_in_several_records(nginx: Nginx) -> None:
+    head = b"Status: 404 No\r\nX-A: b\r\n\r\n"
+    start(nginx, b"".join(record(STDOUT, bytes((x,)), 2) for x in head + b"hello") + END)
+    nginx(
+        "fastcgi_cache z; fastcgi_cache_key $uri; fastcgi_cache_valid any 1m;"
+        "add_header X-C $upstream_cache_status always;" + PASS,
+        http="fastcgi_cache_path %%DIR%%/cache keys_zone=z:1m;",
+    )
+    for status in ("MISS", "HIT"):
+        nginx.exchange(f"> GET /a\n< 404\n< X-C: {status}\n< X-A: b\n<\n< hello")
 
 
 # The name of a script, and what is behind it.

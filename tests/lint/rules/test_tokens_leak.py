@@ -110,6 +110,9 @@ def test_bearer_over_cleartext(linter: Linter, listen: str, more: str, found: bo
         ("proxy_pass https://127.0.0.1;", False),
         ("proxy_pass http://192.0.2.1;", False),
         ('proxy_set_header Authorization ""; proxy_pass https://192.0.2.1;', False),
+        ("uwsgi_pass suwsgi://192.0.2.1:1;", True),
+        ("uwsgi_pass uwsgi://192.0.2.1:1;", False),
+        ('uwsgi_param HTTP_AUTHORIZATION ""; uwsgi_pass suwsgi://192.0.2.1:1;', False),
     ],
 )
 def test_upstream_tls(linter: Linter, how: str, found: bool) -> None:
