@@ -342,6 +342,7 @@ class Request(Response):
             self.log(Severity.ERR, f'could not find named location "{name}"')
             return 500
         self.internal, self.add_uri_to_alias = True, False
+        self.uri_changed = False  # a rewrite before must not lead away from the named location
         self.contexts = {}
         self.location = location
         return NAMED

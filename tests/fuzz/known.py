@@ -286,6 +286,15 @@ def _cache_head(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return 500 < size < 1024 and theirs.codes[:1] in (["502"], ["500"])
 
 
+def _full_buffer(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Without proxy_buffering, nginx then has no room for the body."""
+    a, b = _first(ours, theirs)
+    if case.script is None or a is None or b is None or b.body or a.fields != b.fields:
+        return False
+    end = HEAD_END.search(case.script.text, len(_leading(case)))
+    return end is not None and end.end() == 1024  # proxy_buffer_size
+
+
 def _interim_status(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """The body of @failed shows it."""
     a, b = _first(ours, theirs)
@@ -415,6 +424,7 @@ MEANT = (
     Known("a connection is closed after a response that has no head", _headless),
     Known("it is up to packets whether a reset or a response comes first", _reset),
     Known("in nginx the head of a cache file takes a part of proxy_buffer_size", _cache_head),
+    Known("nginx drops the body behind a head that fills proxy_buffer_size", _full_buffer),
     Known("nginx drops what it has not sent when an upstream's response breaks off", _broken_off),
     Known("nginx announces to auth_request's upstream a body that it does not send", _announced),
 )

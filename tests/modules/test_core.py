@@ -333,6 +333,28 @@ def test_error_page(nginx: Nginx) -> None:
         """)
 
 
+def test_named_error_page_after_a_rewrite(nginx: Nginx) -> None:
+    """The new URI does not lead away from the named location."""
+    nginx("""
+        error_page 403 =200 @denied;
+        location / { return 200 open; }
+        location @denied { return 200 "denied $uri $args"; }
+        rewrite ^/a /b?c=d;
+        if ($uri = /b) { return 403; }
+        """)
+    nginx.exchange("""
+        > GET /a
+        < 200
+        <
+        < denied /b c=d
+
+        > GET /other
+        < 200
+        <
+        < open
+        """)
+
+
 def test_recursive_error_pages(nginx: Nginx) -> None:
     nginx("""
         location /once {
