@@ -11,6 +11,7 @@ from ...http.template import Template
 from ..model.block import Block
 from .flow import flow_of
 
+_QUERY = frozenset({"args", "query_string", "request_uri"})
 BEARER = frozenset({"http_authorization"})
 
 
@@ -82,6 +83,22 @@ def forwarded(block: Block, by: Block) -> Iterator[str]:
     return (low for low in token_fields(block) if passes_on(by, low))
 
 
+def token_ways(block: Block) -> Iterator[str]:
+    """In what the tokens of a block reach its upstream, as messages name it."""
+    fields = list(forwarded(block, block))
+    yield from (f'"{shown(low)}"' for low in fields)
+    if block.target is None:
+        return
+    own, flow = carriers(block), flow_of(block)
+    for low, (name, value) in set_fields(block).items():
+        if low not in fields and own & flow.names(value, block):
+            yield f'"{name}"'
+    if any(name in _QUERY or name.startswith("arg_") for name in own):
+        text = block.target.text
+        if block.target.url is not None or not _QUERY.isdisjoint(text.names):
+            yield "the query string"
+
+
 def shown(low: str) -> str:
     """The name of a field as people write it."""
     return "-".join(word.capitalize() for word in low.split("-"))
@@ -104,7 +121,11 @@ def lost_fields(block: Block) -> Iterator[tuple[str, Statement]]:
 
 def protocols(block: Block) -> list[type[GatewayConf]]:
     """All by which requests can be passed on."""
-    confs = (module.conf for module in block.level.scope.modules)
+    return block.once(_protocols)
+
+
+def _protocols(http: Block) -> list[type[GatewayConf]]:
+    confs = (module.conf for module in http.level.scope.modules)
     return [conf for conf in confs if issubclass(conf, GatewayConf)]
 
 
