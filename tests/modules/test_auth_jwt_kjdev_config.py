@@ -188,7 +188,7 @@ def test_unknown_variables(nginx: Nginx) -> None:
         "auth_jwt A; auth_jwt_key_request $nope;",
         "auth_jwt A; auth_jwt_www_authenticate x$nope;",
     ):
-        nginx.rejects(f"{text} {KEYS}", 'unknown "nope" variable', line=0, http=MARK)
+        nginx.rejects(f"{text} {KEYS}", 'unknown "nope" variable', http=MARK)
 
 
 @pytest.mark.nginx_differs("it accepts unsigned tokens then")

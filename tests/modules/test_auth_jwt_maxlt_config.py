@@ -87,7 +87,7 @@ def test_rejected(nginx: Nginx, text: str, message: str) -> None:
     ],
 )
 def test_unknown_variables(nginx: Nginx, text: str, name: str) -> None:
-    nginx.rejects(f"{KEY} {text}", f'unknown "{name}" variable', line=0)
+    nginx.rejects(f"{KEY} {text}", f'unknown "{name}" variable')
 
 
 def end_of_http(nginx: Nginx) -> int:

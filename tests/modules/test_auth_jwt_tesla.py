@@ -462,11 +462,10 @@ def test_rejected(nginx: Nginx, text: str, message: str) -> None:
 
 
 def test_unknown_variable(nginx: Nginx) -> None:
-    nginx.rejects(f"{KEY} auth_jwt_enabled $nope;", 'unknown "nope" variable', line=0)
+    nginx.rejects(f"{KEY} auth_jwt_enabled $nope;", 'unknown "nope" variable')
     nginx.rejects(
         f"{KEY} auth_jwt_redirect on; add_header X $jwt_claim_sub;",
         'unknown "jwt_claim_sub" variable',
-        line=0,
     )
 
 
