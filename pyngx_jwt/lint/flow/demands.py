@@ -6,6 +6,7 @@ from ...conf.parse import Statement
 from ...http.template import Template
 from ...modules.auth_jwt.settings import JwtConf
 from ...modules.auth_request import AuthRequestConf
+from ...modules.auth_require import AuthRequireConf
 from ..model.block import Block
 from .doors import is_guard, notes_of
 from .expression import names_in, names_in_condition
@@ -43,6 +44,8 @@ def claims_looked_at(block: Block) -> set[str]:
         names += [name for one in around.given("if") for name in names_in_condition(one)]
         for guard in filter(is_guard, notes_of(around)):  # which may look at all of them
             names += [name for word in guard.args for name in names_in(word)] or ["jwt_claims"]
+    for required in block[AuthRequireConf].required:
+        names += [name for value in required.values for name in value.names]
     if block[AuthRequestConf].uri:
         names.append("jwt_claims")
     behind = flow_of(block).influences(names, block)

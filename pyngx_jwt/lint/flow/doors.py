@@ -6,6 +6,8 @@ from ...conf.known import ENTRY, Class, class_of, reason_of
 from ...conf.parse import Statement
 from ...http.module import Phase
 from ...modules.core import CoreConf
+from ...modules.internal_redirect import InternalRedirectConf
+from ...modules.secure_link import SecureLinkConf
 from ..model.backends import backends_of
 from ..model.block import Block
 
@@ -34,6 +36,9 @@ def is_guarded(block: Block) -> bool:
     location = block.level.location
     if location is not None and len(location.handlers) > len(location.subrequest_handlers):
         return True  # handlers of the access phase
+    links = block[SecureLinkConf]
+    if links.secure_link or links.secret or block[InternalRedirectConf].uri:
+        return True  # a condition checks links; other locations have checks of their own
     return any(is_guard(s) for around in block.outward() for s in notes_of(around))
 
 
