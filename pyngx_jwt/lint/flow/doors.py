@@ -7,8 +7,9 @@ from ...conf.parse import Statement
 from ...http.module import Phase
 from ...modules.core import CoreConf
 from ...modules.internal_redirect import InternalRedirectConf
+from ...modules.secure_link import SecureLinkConf
 from ..model.backends import backends_of
-from ..model.block import REDIRECT, Block
+from ..model.block import Block
 
 _DIRECTORY = "root "
 _RAW = "$request_uri"
@@ -17,13 +18,7 @@ _RAW = "$request_uri"
 def is_open(block: Block) -> bool:
     """Whether every client is answered there without credentials of any kind."""
     location = block.level.location
-    if (
-        location is None
-        or location.internal
-        or block.auth.wanted
-        or block.is_left
-        or block.given(REDIRECT)
-    ):
+    if location is None or location.internal or block.auth.wanted or block.is_left:
         return False
     return not is_guarded(block)
 
@@ -36,11 +31,14 @@ def is_turned_off(block: Block) -> bool:
 def is_guarded(block: Block) -> bool:
     """Whether anything but tokens decides who is let in: addresses, passwords, subrequests, or
     another location; or may do so in a file that could not be read."""
-    if block.is_partial or block[InternalRedirectConf].uri is not None:
+    if block.is_partial:
         return True
     location = block.level.location
     if location is not None and len(location.handlers) > len(location.subrequest_handlers):
         return True  # handlers of the access phase
+    links = block[SecureLinkConf]
+    if links.secure_link or links.secret or block[InternalRedirectConf].uri:
+        return True  # a condition checks links; other locations have checks of their own
     return any(is_guard(s) for around in block.outward() for s in notes_of(around))
 
 

@@ -1,8 +1,9 @@
 """A location for subrequests requires a token, which nginx does not check in subrequests.
 
 Access is checked once, for the client's request.  In a location that is used by "auth_request",
-"mirror" or "auth_jwt_key_request", access directives are skipped, so that such an "auth_request"
-admits every request.  Require the token in the location that answers the client.
+"mirror", "add_before_body", "add_after_body" or "auth_jwt_key_request", access directives are
+skipped, so that such an "auth_request" admits every request.  Require the token in the location
+that answers the client.
 
 Bad:
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.parse import Statement
+from ...modules.addition import AdditionConf
 from ...modules.auth_request import AuthRequestConf
 from ...modules.mirror import MirrorConf
 from ..finding import Severity
@@ -62,6 +64,12 @@ def _subrequests(block: Block) -> Iterator[tuple[str, str]]:
         yield "auth_request", uri
     for uri in block[MirrorConf].uris or ():
         yield "mirror", uri
+    for name, uri in (
+        ("add_before_body", block[AdditionConf].before),
+        ("add_after_body", block[AdditionConf].after),
+    ):
+        if uri:
+            yield name, uri
     if block.auth.wanted:
         for key in block.auth.key_requests:
             yield "auth_jwt_key_request", key.text.text

@@ -329,3 +329,13 @@ def test_key_locations_that_are_asked(linter: Linter) -> None:
         location = /jwks.json { auth_jwt off; proxy_pass http://127.0.0.1:9000; }
         """
     assert not linter.of("idle-key-line", text)
+
+
+def test_subrequests_of_other_modules(linter: Linter) -> None:
+    text = """
+        auth_jwt_key_file keys/jwks.json;
+        location / { add_before_body /check; add_after_body /other; }
+        location /check { auth_jwt "a"; }
+        location /other { auth_jwt "a"; }
+        """
+    assert [f.line for f in linter.of("auth-in-subrequest", text)] == [4, 5]
