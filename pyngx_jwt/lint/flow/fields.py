@@ -11,6 +11,7 @@ from ...http.template import Template
 from ..model.block import Block
 from .flow import flow_of
 
+_QUERY = frozenset({"args", "query_string", "request_uri"})
 BEARER = frozenset({"http_authorization"})
 
 
@@ -80,6 +81,22 @@ def token_fields(block: Block) -> list[str]:
 def forwarded(block: Block, by: Block) -> Iterator[str]:
     """Those fields with the tokens of a block that another one, or itself, passes on."""
     return (low for low in token_fields(block) if passes_on(by, low))
+
+
+def token_ways(block: Block) -> Iterator[str]:
+    """In what the tokens of a block reach its upstream, as messages name it."""
+    fields = list(forwarded(block, block))
+    yield from (f'"{shown(low)}"' for low in fields)
+    if block.target is None:
+        return
+    own, flow = carriers(block), flow_of(block)
+    for low, (name, value) in set_fields(block).items():
+        if low not in fields and own & flow.names(value, block):
+            yield f'"{name}"'
+    if any(name in _QUERY or name.startswith("arg_") for name in own):
+        text = block.target.text
+        if block.target.url is not None or not _QUERY.isdisjoint(text.names):
+            yield "the query string"
 
 
 def shown(low: str) -> str:

@@ -57,7 +57,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
+from ...http.template import Template
 from ...modules.core import CoreConf
 from ..finding import Severity
 from ..flow.cached import is_cached, is_personal, zone_of
@@ -68,6 +70,7 @@ from ..rule import Hit, Rule
 
 rule = Rule("J52", "cache-zone-shared-with-public", Severity.ERROR, missing=True)
 URIS = {"request_uri", "uri", "document_uri", "request"}
+RAW = {"request_uri", "request"}
 HOSTS = {"host", "http_host"}
 SERVERS = {"server_name", "server_port", "server_addr"}
 MOST = 20  # kinds of protected blocks that are looked at for each public one
@@ -117,8 +120,8 @@ def _key(block: Block) -> tuple[str, str]:
     assert zone is not None and target is not None
     if key is not None:
         return zone.text, key.text
-    part = f" of {target.location}" if target.url is not None and target.url.uri else ""
-    return zone.text, f"{target.text.text}{part}"
+    path = target.url.uri if target.url is not None else ""
+    return zone.text, target.text.text.removesuffix(path)
 
 
 def _check(block: Block, group: ProtectedCaches) -> Iterator[Hit]:
@@ -136,14 +139,39 @@ def _can_meet(block: Block, other: Block) -> bool:
     """Whether some request to each of them has the same key."""
     key = block.caching.cache_key
     names = set(key.names) if key is not None else URIS
-    if block.server is not other.server:
-        if names & SERVERS or (names & HOSTS and not _share_a_name(block.server, other.server)):
-            return False
-    elif not names & URIS:
-        return True
-    elif _around(block) is not _around(other):
+    one_server = block.server is other.server
+    if not one_server and names & SERVERS:
         return False
-    return not names & URIS or _share_a_uri(block, other)
+    if not one_server and names & HOSTS and not _share_a_name(block.server, other.server):
+        return False
+    if not names & URIS:
+        return True
+    prefixes = _prefix(block, key), _prefix(other, key)
+    if any(prefix.is_moved for prefix in prefixes):
+        one, two = (prefix.text for prefix in prefixes)
+        return bool(one and two) and (one.startswith(two) or two.startswith(one))
+    if one_server and _around(block) is not _around(other):
+        return False
+    return _share_a_uri(block, other)
+
+
+class Prefix(NamedTuple):
+    """What the URIs in the keys of a block begin with, "" if that is not known."""
+
+    text: str
+    is_moved: bool = False  # not the name of the location
+
+
+def _prefix(block: Block, key: Template | None) -> Prefix:
+    """With the default key, these are URIs that are passed on; with $uri, those after rewrites."""
+    core, target = _around(block)[CoreConf], block.target
+    name = core.name if core.modifier in ("", "^~", "=") else ""
+    text = target.url.uri if key is None and target is not None and target.url is not None else ""
+    if key is None or not RAW & {*key.names}:
+        for statement in block.given("rewrite"):
+            if "break" in statement.args[2:]:
+                text = text or statement.args[1].partition("$")[0]
+    return Prefix(text or name, bool(text) and text != name)
 
 
 def _share_a_name(one: Block, other: Block) -> bool:

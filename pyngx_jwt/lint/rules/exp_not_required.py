@@ -43,9 +43,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
         policy = block.auth.policy
         if policy is None or policy.exp is not Presence.OPTIONAL:
             continue
-        if block.is_protected and not block.is_internal:
-            if claims_looked_at(block) & {"exp", "*"}:
-                continue
+        if block.auth.demanded and not claims_looked_at(block) & {"exp", "*"}:
             yield Hit(
                 block.switch,
                 'a token without "exp" is accepted and never expires',

@@ -28,7 +28,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..flow.fields import forwarded, shown
+from ..flow.doors import notes_of
+from ..flow.fields import token_ways
+from ..flow.flow import flow_of
 from ..flow.jwks import key_locations
 from ..model.backends import backends_of, passing, speaks_tls, verifies
 from ..model.block import Block
@@ -36,6 +38,8 @@ from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J64", "upstream-tls-unverified", Severity.WARN, missing=True)
+SECURE = ("https://", "grpcs://", "suwsgi://")
+HIDING = {("header", "authorization"), ("param", "http_authorization"), ("headers", "off")}
 NEAR = ("127.", "localhost:", "[::1]", "unix:")
 
 
@@ -45,21 +49,50 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for block in conf.answering:
         if id(block) not in fetching:
             yield from _check(block)
+            yield from _check_not_run(block)
 
 
 def _check(block: Block) -> Iterator[Hit]:
     target = block.target
-    if target is None or not block.auth.wanted or verifies(block):
-        return
-    if not speaks_tls(block):
+    if target is None or not block.auth.wanted or verifies(block) or not _is_secure(block):
         return
     if target.url is not None and all(b.key.startswith(NEAR) for b in backends_of(block)):
         return
-    field = next(forwarded(block, block), "")
-    if field:
+    way = next(token_ways(block), "")
+    if way:
         yield Hit(
             passing(block),
-            f'{block} passes tokens in "{shown(field)}" to {target.text.text}, whose '
-            "certificate is not verified",
+            f"{block} passes tokens in {way} to {target.text.text}, whose certificate is not "
+            "verified",
             f'set "{block.named("ssl_verify")} on" and "{block.named("ssl_trusted_certificate")}"',
         )
+
+
+def _check_not_run(block: Block) -> Iterator[Hit]:
+    """The same of protocols that pyngx does not have, which pass all fields on."""
+    for passed in notes_of(block) if block.auth.wanted and not block.is_left else ():
+        prefix, _, word = passed.name.rpartition("_")
+        if word != "pass" or not "".join(passed.args[:1]).lower().startswith(SECURE):
+            continue
+        around = [
+            (s.name, "".join(s.args[:1])) for outer in block.outward() for s in notes_of(outer)
+        ]
+        if (f"{prefix}_ssl_verify", "on") not in around and all(
+            (name.rpartition("_")[2], field.lower()) not in HIDING for name, field in around
+        ):
+            yield Hit(
+                passed,
+                f'{block} passes tokens in "Authorization" to {passed.args[0]}, whose certificate '
+                "is not verified",
+                f'set "{prefix}_ssl_verify on" and "{prefix}_ssl_trusted_certificate"',
+            )
+
+
+def _is_secure(block: Block) -> bool:
+    """Whether requests are passed on with TLS, as far as that is known."""
+    target = block.target
+    assert target is not None
+    if speaks_tls(block):
+        return True
+    values = flow_of(block).values(target.text, block) if target.url is None else ()
+    return any(value.lower().startswith(SECURE) for value in values)
