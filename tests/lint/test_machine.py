@@ -86,7 +86,7 @@ PARTS = {
 
 def test_roots(linter: Linter) -> None:
     roots = ("/etc/app", f"{linter.folder}/app")
-    files = {**PARTS, "app/c": "none", "k": "none"}
+    files = {**PARTS, "app/c": "none", "k": (linter.folder / "keys/ca.key").read_bytes()}
     found = linter.findings(ROOTED, files=files, roots=(roots,))
     places = [(f.file.removeprefix(f"{linter.folder}/"), f.rule) for f in found]
     assert places == [

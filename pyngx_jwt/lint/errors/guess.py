@@ -12,6 +12,7 @@ from ...conf.known import declarations, is_commercial, module_of, names
 from ...conf.parse import Statement
 from ...http.variables import Variables
 from ...modules import MODULES
+from ..model.pem import kind_of, read_octets
 from ..read.analysis import Analysis
 from ..read.collect import Trouble
 from ..read.statements import quoted_in
@@ -28,6 +29,8 @@ def hint_for(rule: str, message: str, trouble: Trouble, analysis: Analysis) -> s
         return _other_directive(match[1])
     if match := _VARIABLE.match(message):
         return _other_variable(match[1], analysis)
+    if rule == "unusable-file" and (octets := _octets(message, analysis)):
+        return f"the file is {kind_of(octets)}"
     statement = trouble.statement
     if statement is None:
         return _syntax(message)
@@ -51,6 +54,14 @@ def hint_for_absent(message: str, analysis: Analysis) -> str:
             if os.path.exists(os.path.join(here, *parts[at:]).encode("latin-1")):
                 return f"--root {'/'.join(parts[:at])}={here.rstrip('/')} reads it from there"
     return ""
+
+
+def _octets(message: str, analysis: Analysis) -> bytes:
+    """What is in the file that OpenSSL would not take."""
+    is_openssl = message.startswith(("cannot load certificate", "SSL_CTX_load_verify_locations"))
+    names = quoted_in(message) if is_openssl else []
+    texts = (read_octets(analysis.machine.path(name)) for name in names)
+    return next((octets for octets in texts if octets), b"")
 
 
 def _swallowed(statement: Statement, analysis: Analysis) -> str:

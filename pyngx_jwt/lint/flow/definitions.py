@@ -37,6 +37,7 @@ class ValueTable(NamedTuple):
     chosen_by: tuple[str, ...]
     constants: tuple[str, ...]
     mapped: tuple[MappedValue, ...] = ()
+    size: int = 0  # entries besides the default
     is_partial: bool = False  # there are more in a file that could not be read
 
 
@@ -110,7 +111,8 @@ class Definitions:
         if not any(entry.name in ("default", "*") for entry in entries):
             constants[""] = None
         is_partial = statement in self._analysis.collector.unread_entries
-        return ValueTable(chosen_by, tuple(constants), tuple(mapped.values()), is_partial)
+        size = sum(entry.name not in ("default", "*") for entry in entries)
+        return ValueTable(chosen_by, tuple(constants), tuple(mapped.values()), size, is_partial)
 
     def _read_names(self, expression: Expression) -> None:
         for group in expression.named:

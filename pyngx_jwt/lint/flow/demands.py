@@ -40,6 +40,8 @@ def claims_looked_at(block: Block) -> set[str]:
         claims.add("iss")
     texts = [*required_texts(block), *(text for member in members for text in member.values)]
     names = [name for text in texts for name in text.names]
+    for key in (*block.auth.key_files, *block.auth.key_requests):
+        names += key.text.names  # a claim that chooses the keys
     for around in block.outward():
         names += [name for one in around.given("if") for name in names_in_condition(one)]
         for guard in filter(is_guard, notes_of(around)):  # which may look at all of them

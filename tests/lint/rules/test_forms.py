@@ -89,3 +89,152 @@ def test_tokens_to_servers_that_are_not_verified(
     text = server(f"auth_jwt_key_file keys/jwks.json; location / {{ @ {inside} }}", scheme)
     text = text.replace("@", "" if "auth_jwt " in inside else 'auth_jwt "x";')
     assert bool(linter.of("upstream-tls-unverified", text)) is is_reported
+
+
+DECIDER = "location / {{ auth_request /d; {} }} location = /d {{ internal; proxy_cache z; {} }}"
+
+
+@pytest.mark.parametrize(
+    ("inside", "is_reported"),
+    [
+        (APP, True),
+        (f"{APP} proxy_cache_key $request_uri;", True),
+        (f"{APP} proxy_cache_key $http_host$uri;", True),
+        (f"{APP} proxy_cache_key $http_authorization;", False),
+        (f"{APP} proxy_cache_key $uri$http_cookie;", False),
+        (f"{APP} proxy_cache_key $cookie_session;", False),
+        (f"{APP} proxy_cache_key $http_x_api_key;", False),
+        (f"{APP} proxy_cache_key $remote_addr;", False),
+        (f"{APP} proxy_cache_key $session;", False),
+        (f"{APP} proxy_no_cache $http_cookie;", False),
+        (f"{APP} proxy_cache off;", False),
+        ("proxy_pass http://127.0.0.1:9000/check?s=$cookie_s;", False),
+    ],
+)
+def test_decisions_for_all_clients(linter: Linter, inside: str, is_reported: bool) -> None:
+    table = f"{ZONE} map $http_cookie $session {{ default $cookie_s; }}"
+    text = DECIDER.format(APP, inside)
+    text = text.replace("proxy_cache z; ", "") if "cache off" in inside else text
+    found = linter.of("auth-request-cached", server(text, table))
+    assert bool(found) is is_reported
+    inherited = f"auth_request /d; location / {{ {APP} }} {text.partition('} ')[2]}"
+    assert bool(linter.of("auth-request-cached", server(inherited, table))) is is_reported
+
+
+TWO = "auth_jwt_key_file keys/jwks.json; auth_jwt_key_file keys/world.json;"
+ISSUERS = "keys-of-several-issuers"
+
+
+@pytest.mark.parametrize(
+    ("http", "keys", "demand", "is_reported"),
+    [
+        ("", TWO, "auth_jwt_validate_claim iss a b;", True),
+        ("", TWO, "auth_jwt_validate_claim iss a;", False),
+        ("", TWO, "auth_jwt_validate_claim aud a b;", False),
+        ("", "auth_jwt_key_file keys/jwks.json;", "auth_jwt_validate_claim iss a b;", False),
+        ("", TWO, 'auth_jwt_require_claim iss in \'json=["a", "b"]\';', True),
+        ("", TWO, "auth_jwt_require_claim iss eq a;", False),
+        ("map $jwt_claim_iss $ok { a 1; b 1; default 0; }", TWO, "auth_jwt_require $ok;", True),
+        ("map $jwt_claim_iss $ok { a 1; default 0; }", TWO, "auth_jwt_require $ok;", False),
+        (
+            'map "$jwt_claim_iss $jwt_header_kid" $ok { "a 1" 1; "b 2" 1; }',
+            TWO,
+            "auth_jwt_validate_claim iss a b; auth_jwt_require $ok;",
+            False,
+        ),
+        (
+            "map $jwt_claim_iss $keys { a keys/jwks.json; b keys/world.json; }",
+            "auth_jwt_key_file $keys;",
+            "auth_jwt_validate_claim iss a b;",
+            False,
+        ),
+        (
+            "",
+            "auth_jwt_key_file keys/jwks.json; auth_jwt_key_request /k;",
+            "auth_jwt_validate_claim iss a b;",
+            True,
+        ),
+    ],
+)
+def test_keys_that_are_not_bound_to_issuers(
+    linter: Linter, http: str, keys: str, demand: str, is_reported: bool
+) -> None:
+    text = server(f'location / {{ auth_jwt "x"; {keys} {demand} }} location = /k {{ }}', http)
+    assert bool(linter.of(ISSUERS, text)) is is_reported
+    outer = server(f'{keys} {demand} location / {{ auth_jwt "x"; }} location = /k {{ }}', http)
+    assert bool(linter.of(ISSUERS, outer)) is is_reported
+
+
+EARLY = "claim-before-keys"
+
+
+@pytest.mark.parametrize(
+    ("http", "inside", "is_reported"),
+    [
+        ("", f"if ($jwt_claim_a) {{ return 403; }} location / {{ {KEY} }}", True),
+        ("", f"set $user $jwt_claim_sub; location / {{ {KEY} }}", True),
+        ("", f"{KEY} if ($jwt_claim_a) {{ return 403; }} location / {{ }}", False),
+        (
+            "map $jwt_payload $ok { a 1; }",
+            f"if ($ok) {{ return 403; }} location / {{ {KEY} }}",
+            True,
+        ),
+        ("", f"if ($http_a) {{ return 403; }} location / {{ {KEY} }}", False),
+        ("", f"location / {{ {KEY} if ($jwt_claim_a) {{ return 403; }} }}", False),
+        (
+            "",
+            f"location / {{ {KEY} auth_jwt_phase access; if ($jwt_claim_a) {{ return 403; }} }}",
+            True,
+        ),
+        ("", f"location / {{ {KEY} auth_jwt_phase access; return 200 $jwt_claim_a; }}", True),
+        (
+            "",
+            'location / { auth_jwt "x"; auth_jwt_key_request /k; } '
+            "location = /k { internal; proxy_pass http://127.0.0.1/$jwt_claim_t; }",
+            True,
+        ),
+        (
+            "",
+            'location / { auth_jwt "x"; auth_jwt_key_request /k; } '
+            "location = /k { internal; proxy_pass http://127.0.0.1/$http_t; }",
+            False,
+        ),
+    ],
+)
+def test_claims_before_tokens_are_verified(
+    linter: Linter, http: str, inside: str, is_reported: bool
+) -> None:
+    assert bool(linter.of(EARLY, server(inside, http))) is is_reported
+
+
+FORM = "tls-file-form"
+
+
+@pytest.mark.parametrize(
+    ("directive", "kind"),
+    [
+        ("ssl_client_certificate keys/ca.key", "is a private key, not a certificate"),
+        ("ssl_trusted_certificate keys/ca.pem", ""),
+        ("ssl_crl keys/ca.pem", "is a certificate, not a list of revoked certificates"),
+        ("ssl_dhparam keys/ca.pem", "is a certificate, not DH parameters"),
+        ("proxy_ssl_trusted_certificate keys/der", "is binary (DER), not a certificate"),
+        ("proxy_ssl_certificate_key keys/jwks.json", "is not PEM, not a private key"),
+        ("grpc_ssl_certificate_key keys/ca.pem", "is a certificate, not a private key"),
+        ("ssl_client_certificate keys/both.pem", "also contains a private key"),
+        ("ssl_client_certificate keys/none.pem", ""),
+        ("ssl_certificate $host", ""),
+    ],
+)
+def test_files_for_tls(linter: Linter, directive: str, kind: str) -> None:
+    parts = [(linter.folder / "keys" / name).read_bytes() for name in ("ca.pem", "ca.key")]
+    files = {"keys/der": b"\x30\x82\x01", "keys/both.pem": b"".join(parts)}
+    found = linter.findings(server(f"location / {{ }} {directive};"), files=files, only=FORM)
+    messages = [f.message for f in found if f.rule == FORM]
+    assert messages == ([f'"{directive.split()[1]}" {kind}'] if kind else [])
+
+
+def test_a_file_that_openssl_refuses_is_named_once(linter: Linter) -> None:
+    text = server("ssl_certificate keys/ca.key; ssl_certificate_key keys/ca.key;")
+    text = text.replace("listen 127.0.0.1:80;", "listen 127.0.0.1:443 ssl;")
+    found = [f for f in linter.findings(text) if f.rule in ("unusable-file", FORM)]
+    assert [(f.rule, f.hint) for f in found] == [("unusable-file", "the file is a private key")]

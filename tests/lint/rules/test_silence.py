@@ -87,6 +87,11 @@ def server(inside: str, http: str = "") -> str:
             f"location /a {{ {KEY} }}",
             f"location /a {{ {KEY} auth_request /b; }} location = /b {{ internal; }}",
         ),
+        (  # the issuer chooses the keys
+            "no-iss-aud",
+            'location / { auth_jwt "x"; auth_jwt_key_request /k/$arg_a; }',
+            'location / { auth_jwt "x"; auth_jwt_key_request /k/$jwt_claim_iss; }',
+        ),
         (  # the rest of the URI is not used
             "alias-traversal",
             "location /i { alias /srv/i/; try_files $uri =404; }",
