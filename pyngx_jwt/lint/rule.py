@@ -49,7 +49,7 @@ class Rule:
         assert NAME.match(name), name
         self.id, self.name, self.severity, self.missing = id, name, severity, missing
         self._checks: list[Check] = []
-        self.module = inspect.getmodule(sys._getframe(1))
+        self.module = sys.modules[sys._getframe(1).f_globals["__name__"]]
 
     def whole(self, check: Check) -> Check:
         """A check that looks at the whole configuration."""
@@ -100,7 +100,7 @@ class Rule:
     @property
     def page(self) -> str:
         """The documentation of the rule: its docstring."""
-        return inspect.cleandoc((self.module and self.module.__doc__) or "")
+        return inspect.cleandoc(self.module.__doc__ or "")
 
     @property
     def title(self) -> str:

@@ -52,7 +52,8 @@ def _lint_one(configuration: Input, settings: LintSettings, report: Report) -> N
                 findings += _run(rule, conf, report)
     findings = [f for f in findings if not f.file.endswith(FRAME) and _is_wanted(f, configuration)]
     findings = [f for f in map(_restored, findings, repeat(analysis)) if f is not None]
-    findings = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in findings]
+    if settings.severities:
+        findings = [replace(f, severity=settings.severity(f.rule, f.severity)) for f in findings]
     kept, silenced = suppress.apply(findings, analysis, settings, configuration.only)
     report.suppressed += silenced
     report.findings += [_with_fingerprint(f, analysis) for f in kept]
@@ -108,8 +109,10 @@ def _restored(finding: Finding, analysis: Analysis) -> Finding | None:
     return replace(finding, message=message, hint=hint)
 
 
-def _order(finding: Finding) -> tuple[Spot, str, str]:
-    return finding.spot, finding.rule, finding.message
+def _order(finding: Finding) -> tuple[str | int, ...]:
+    spot = finding.spot
+    end = spot.end_line, spot.end_column
+    return spot.file, spot.line, spot.column, *end, finding.rule, finding.message
 
 
 def _with_fingerprint(finding: Finding, analysis: Analysis) -> Finding:
@@ -137,8 +140,9 @@ def _numbered(findings: list[Finding]) -> list[Finding]:
     for finding in findings:
         counts[finding.fingerprint] += 1
         count = counts[finding.fingerprint]
-        mark = f"-{count}" if count > 1 else ""
-        numbered.append(replace(finding, fingerprint=finding.fingerprint + mark))
+        if count > 1:
+            finding = replace(finding, fingerprint=f"{finding.fingerprint}-{count}")
+        numbered.append(finding)
     return numbered
 
 

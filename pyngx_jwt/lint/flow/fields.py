@@ -121,7 +121,11 @@ def lost_fields(block: Block) -> Iterator[tuple[str, Statement]]:
 
 def protocols(block: Block) -> list[type[GatewayConf]]:
     """All by which requests can be passed on."""
-    confs = (module.conf for module in block.level.scope.modules)
+    return block.once(_protocols)
+
+
+def _protocols(http: Block) -> list[type[GatewayConf]]:
+    confs = (module.conf for module in http.level.scope.modules)
     return [conf for conf in confs if issubclass(conf, GatewayConf)]
 
 

@@ -16,21 +16,16 @@ from ...modules.auth_jwt.sources import KeyName, Sources
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """`conf` is the merged one of the dialect; `plan` is None where tokens are no matter."""
+    """`conf` is the merged one of the dialect; `plan` is None where tokens do not matter.
+
+    `demanded`: requests without a valid token are refused.  `wanted`: the configuration says so,
+    keys or no keys."""
 
     dialect: Dialect
     conf: TokenConf
     plan: Plan | None
-
-    @property
-    def demanded(self) -> bool:
-        """Whether requests without a valid token are refused."""
-        return self.plan is not None and self.plan.enforced
-
-    @property
-    def wanted(self) -> bool:
-        """Whether the configuration says that tokens are demanded, keys or no keys."""
-        return self.demanded or self.conf.is_wanted
+    demanded: bool
+    wanted: bool
 
     @property
     def has_keys(self) -> bool:
@@ -66,8 +61,9 @@ def auth_of(level: Level) -> Auth:
     """Of the dialect that the configuration is read in."""
     dialect = dialect_of(level.scope)
     conf = level[dialect.conf]
-    gate = conf.gate
-    return Auth(dialect, conf, gate.plan if gate is not None else None)
+    plan = conf.gate.plan if conf.gate is not None else None
+    demanded = plan is not None and plan.enforced
+    return Auth(dialect, conf, plan, demanded, demanded or conf.is_wanted)
 
 
 def key_set(name: KeyName, level: Level) -> KeySet | None:

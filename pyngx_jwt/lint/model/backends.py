@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -47,11 +48,15 @@ def declared(block: Block, url: Url) -> UpstreamConf | None:
 
 def servers_of(group: UpstreamConf) -> Iterator[str]:
     """The addresses of a group, as they are written, with their ports."""
-    for server in group.servers:
-        try:
-            yield _address(parse_url(server.name, default_port=80, resolve=False))
-        except AddressError:
-            yield server.name
+    return (_server_address(server.name) for server in group.servers)
+
+
+@lru_cache(maxsize=4096)
+def _server_address(name: str) -> str:
+    try:
+        return _address(parse_url(name, default_port=80, resolve=False))
+    except AddressError:
+        return name
 
 
 def _address(url: Url) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
-from ...conf.context import Context, Contexts
+from ...conf.context import Contexts
 from ...conf.directive import Conf
 from ...conf.parse import Statement
 from ...gateway.cache_conf import CachedConf
@@ -35,6 +35,8 @@ class Block:
 
     def __init__(self, level: Level, outer: Block | None, analysis: Analysis) -> None:
         self.level, self.outer, self.analysis = level, outer, analysis
+        self.context = context = level.context
+        self.is_location, self.is_server = bool(context & LOCATION), bool(context & SERVER)
         self._memory: dict[Callable[[Block], Any], Any] = {}
 
     def __getitem__(self, kind: type[C]) -> C:
@@ -58,10 +60,6 @@ class Block:
     # -- where it is ---------------------------------------------------------------------------
 
     @property
-    def context(self) -> Context:
-        return self.level.context
-
-    @property
     def statement(self) -> Statement:
         """What opens the block."""
         assert self.level.statement is not None
@@ -74,10 +72,10 @@ class Block:
             yield block
             block = block.outer
 
-    @property
+    @cached_property
     def root(self) -> Block:
         """The outermost block: http."""
-        return next(block for block in self.outward() if block.outer is None)
+        return self if self.outer is None else self.outer.root
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -114,14 +112,6 @@ class Block:
         return self.server[CoreConf].listens
 
     @property
-    def is_server(self) -> bool:
-        return bool(self.context & SERVER)
-
-    @property
-    def is_location(self) -> bool:
-        return bool(self.context & LOCATION)
-
-    @property
     def is_condition(self) -> bool:
         """Whether it is the block of an "if"."""
         return bool(self.context & (LOCATION_IF | SERVER_IF))
@@ -140,10 +130,10 @@ class Block:
         """Whether a file that this block itself includes could not be read."""
         return self.level in self.analysis.collector.unread
 
-    @property
+    @cached_property
     def is_partial(self) -> bool:
         """Whether a file that could not be read may hold more directives that apply here."""
-        return self.analysis.is_partial_at(self.level)
+        return self.analysis.is_unsure and self.analysis.is_partial_at(self.level)
 
     @property
     def is_internal(self) -> bool:

@@ -3,7 +3,7 @@ taken down, and every statement kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...compile import read, scope_of
@@ -70,6 +70,11 @@ class Analysis:
     by_name: dict[str, list[tuple[ConfBlock, Statement]]] = field(default_factory=dict)
     by_statement: dict[Statement, ConfBlock] = field(default_factory=dict)
     variable_uses: dict[str, list[tuple[Statement, int]]] = field(default_factory=dict)
+
+    def names(self) -> Iterable[str]:
+        """The names of all directives."""
+        self.named()
+        return self.by_name
 
     def named(self, *names: str) -> list[tuple[ConfBlock, Statement]]:
         """All statements of these names, with the levels they stand on."""

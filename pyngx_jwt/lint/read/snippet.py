@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -47,10 +48,9 @@ class Placed(NamedTuple):
     blocks: tuple[str, ...]
 
 
-def outline(text: str) -> list[Placed]:
+def outline(text: str) -> Iterator[Placed]:
     """The statements of a text, as far as they can be read."""
-    source, statements = Source("", text), list[Placed]()
-    blocks: list[str] = []
+    source, blocks = Source("", text), list[str]()
     while True:
         try:
             token = source.next()
@@ -59,11 +59,11 @@ def outline(text: str) -> list[Placed]:
             blocks.clear()
             continue
         if token is None:
-            return statements
+            return
         if not isinstance(token, Statement):
             blocks.pop()
             continue
-        statements.append(Placed(token, tuple(blocks)))
+        yield Placed(token, tuple(blocks))
         if token.opens:
             blocks.append(token.name)
 
@@ -72,12 +72,14 @@ def guess_context(text: str) -> str:
     """Where the statements of a file can stand: "main" for a whole configuration, EMPTY if there
     are none, ENTRIES for none of nginx's; of several blocks the outermost that allows all, or most,
     of them."""
-    placed = outline(text)
+    placed: list[Placed] = []
+    for one in outline(text):
+        placed.append(one)
+        if not one.blocks and one.statement.name in _WHOLE and one.statement.opens:
+            return "main"
     outermost = [p.statement for p in placed if not p.blocks and p.statement.name != "include"]
     if not outermost:
         return EMPTY if placed or not _COMMENT.sub("", text).strip() else ENTRIES
-    if any(s.name in _WHOLE and s.opens for s in outermost):
-        return "main"
     counts = dict.fromkeys(_OPENINGS, 0)
     for statement in outermost:
         for context in _allowed(statement.name, statement.opens, len(statement.args)):

@@ -11,18 +11,25 @@ from .result import Report
 
 
 def json_report(report: Report, colour: bool) -> str:
-    """All findings, each with its place, and a summary."""
-    document = {
-        "version": 1,
-        "findings": [_finding(finding) for finding in report.findings],
-        "summary": {
-            "files": len(report.files),
-            "configurations": report.configurations,
-            "suppressed": report.suppressed,
-            "invalid": report.is_invalid,
-        },
+    """All findings, each with its place and on a line of its own, and a summary."""
+    rows = ",".join(f"\n    {_text(_finding(finding))}" for finding in report.findings)
+    summary = {
+        "files": len(report.files),
+        "configurations": report.configurations,
+        "suppressed": report.suppressed,
+        "invalid": report.is_invalid,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return f"""{{
+  "version": 1,
+  "findings": [{rows}
+  ],
+  "summary": {_text(summary)}
+}}
+"""
+
+
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

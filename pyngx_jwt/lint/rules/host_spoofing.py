@@ -61,10 +61,10 @@ def check(conf: Configuration) -> Iterator[Hit]:
     open_ones = open_servers(conf)
     for block in conf.blocks:
         for kind in [] if block.is_internal else protocols(block):
-            for low, name, value in own_fields(block, kind):
+            for _, name, value in (f for f in own_fields(block, kind) if f.low == "host"):
                 names = sorted(o.name for o in flow_of(block).origins(value, block))
                 written = [n for n in names if n.startswith(WRITTEN)]
-                if low == "host" and written:
+                if written:
                     yield _hit(block, statement_of(block, name, kind), written[0], open_ones)
 
 

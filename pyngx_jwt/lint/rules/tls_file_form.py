@@ -49,9 +49,9 @@ _PUBLIC = ("ssl_client_certificate", "ssl_trusted_certificate")
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    collector = conf.analysis.collector
-    own = [s for statements in collector.statements.values() for s in statements]
-    for statement in (*own, *collector.foreign_statements):
+    analysis = conf.analysis
+    own = [s for name in analysis.names() if "ssl_" in name for _, s in analysis.named(name)]
+    for statement in (*own, *analysis.collector.foreign_statements):
         expected = next((row for row in _WANTED if statement.name.endswith(row[0])), None)
         if expected is not None and statement.args and "$" not in statement.args[0]:
             yield from _check(statement, expected, conf)
