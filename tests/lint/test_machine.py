@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.lint.finding import Severity
+from pyngx_jwt.lint.read.machine import is_absent
 from pyngx_jwt.lint.report.settings import LintSettings
 
 from .kit import Linter
@@ -222,3 +223,19 @@ def test_no_name_is_looked_up_for_listen(linter: Linter) -> None:
     text = 'server { listen app.example:80; location / { auth_jwt "x"; root /a; } }'
     (finding,) = linter.of("bearer-over-cleartext", HTTP.format(text))
     assert "app.example:80" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        ('auth_jwt: key file "k" cannot be used: (13: Permission denied)', True),
+        (
+            'auth_jwt: "k" cannot be read by the user of the workers, "nobody" (13: Permission '
+            "denied)",
+            False,
+        ),
+        ('open() "k" failed (21: Is a directory)', False),
+    ],
+)
+def test_what_is_missing(message: str, found: bool) -> None:
+    assert is_absent(message) is found

@@ -12,6 +12,7 @@ _ABSENT = re.compile(
     r"No such file or directory|Permission denied|Not a directory|is not on this machine"
     r"|^get(pw|gr)nam\("
 )
+_WORKERS = "by the user of the workers"  # who cannot read a file that is here
 _USER = re.compile(r"get(pw|gr)nam\(")
 
 # Files that nginx or certbot install: what is in them says nothing about access.
@@ -68,7 +69,7 @@ def is_below(path: str, directory: str) -> bool:
 
 def is_absent(message: str) -> bool:
     """Whether an error is but that something cannot be had on this machine."""
-    return _ABSENT.search(message) is not None
+    return _ABSENT.search(message) is not None and _WORKERS not in message
 
 
 def is_settled(name: str) -> bool:

@@ -38,7 +38,8 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.jwks import key_locations
-from ..model.backends import speaks_tls, verifies
+from ..flow.tls import passes_over_tls
+from ..model.backends import verifies
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
@@ -49,7 +50,7 @@ rule = Rule("J12", "jwks-tls-unverified", Severity.ERROR, missing=True)
 def check(conf: Configuration) -> Iterator[Hit]:
     for fetched in key_locations(conf):
         target = fetched.block.target
-        if target is None or not speaks_tls(fetched.block):
+        if target is None or not passes_over_tls(fetched.block):
             continue
         if not verifies(fetched.block):
             yield fetched.fault(

@@ -37,7 +37,7 @@ MOST = 300  # seconds
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
     policy = block.auth.policy
-    if block.is_protected and policy is not None and policy.leeway > MOST:
+    if block.auth.demanded and policy is not None and policy.leeway > MOST:
         yield Hit(
             block.set_by("auth_jwt_leeway"),
             f"tokens are accepted {policy.leeway} seconds after they have expired",

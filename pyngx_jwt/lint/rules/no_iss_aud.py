@@ -63,7 +63,7 @@ ENOUGH = {"iss", "aud", "*"}
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for block in conf.answering:
-        if not block.is_protected or block.is_internal or not block.auth.has_keys:
+        if not block.auth.demanded or block.is_internal or not block.auth.has_keys:
             continue
         if is_from_client(block) and not claims_looked_at(block) & ENOUGH:
             yield Hit(

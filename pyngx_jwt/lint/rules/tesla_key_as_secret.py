@@ -36,7 +36,7 @@ rule = Rule("D08", "tesla-key-as-secret", Severity.WARN)
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
     conf = block.auth.conf
-    if not isinstance(conf, TeslaConf) or not block.is_protected:
+    if not isinstance(conf, TeslaConf) or not block.auth.demanded:
         return
     if conf.auth_jwt_algorithm.startswith("HS"):
         return

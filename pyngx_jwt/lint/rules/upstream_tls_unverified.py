@@ -30,15 +30,14 @@ from collections.abc import Iterator
 from ..finding import Severity
 from ..flow.doors import notes_of
 from ..flow.fields import token_ways
-from ..flow.flow import flow_of
 from ..flow.jwks import key_locations
-from ..model.backends import backends_of, passing, speaks_tls, verifies
+from ..flow.tls import SECURE, passes_over_tls
+from ..model.backends import backends_of, passing, verifies
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("J64", "upstream-tls-unverified", Severity.WARN, missing=True)
-SECURE = ("https://", "grpcs://", "suwsgi://")
 HIDING = {("header", "authorization"), ("param", "http_authorization"), ("headers", "off")}
 NEAR = ("127.", "localhost:", "[::1]", "unix:")
 
@@ -54,7 +53,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
 
 def _check(block: Block) -> Iterator[Hit]:
     target = block.target
-    if target is None or not block.auth.wanted or verifies(block) or not _is_secure(block):
+    if target is None or not block.auth.wanted or verifies(block) or not passes_over_tls(block):
         return
     if target.url is not None and all(b.key.startswith(NEAR) for b in backends_of(block)):
         return
@@ -86,13 +85,3 @@ def _check_not_run(block: Block) -> Iterator[Hit]:
                 "is not verified",
                 f'set "{prefix}_ssl_verify on" and "{prefix}_ssl_trusted_certificate"',
             )
-
-
-def _is_secure(block: Block) -> bool:
-    """Whether requests are passed on with TLS, as far as that is known."""
-    target = block.target
-    assert target is not None
-    if speaks_tls(block):
-        return True
-    values = flow_of(block).values(target.text, block) if target.url is None else ()
-    return any(value.lower().startswith(SECURE) for value in values)

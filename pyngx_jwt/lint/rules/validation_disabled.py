@@ -37,7 +37,7 @@ rule = Rule("J20", "validation-disabled", Severity.ERROR)
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
     policy = block.auth.policy
-    if not block.is_protected or policy is None:
+    if not block.auth.demanded or policy is None:
         return
     if not policy.check_signature and block.auth.has_keys:
         where = block.find("auth_jwt_validate_sig")

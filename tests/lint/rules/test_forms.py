@@ -77,7 +77,7 @@ def test_keys_of_public_responses(
         ("grpc_pass grpcs://192.0.2.1; grpc_ssl_verify on;", False),
         ('grpc_pass grpcs://192.0.2.1; grpc_set_header Authorization "";', False),
         ("grpc_pass grpc://192.0.2.1;", False),
-        ("uwsgi_pass suwsgi://192.0.2.1;", True),
+        ("uwsgi_pass suwsgi://192.0.2.1:1;", True),
         ("if ($arg_x) { proxy_pass https://192.0.2.1; }", True),
         ("limit_except GET { proxy_pass https://192.0.2.1; }", True),
     ],
@@ -238,3 +238,37 @@ def test_a_file_that_openssl_refuses_is_named_once(linter: Linter) -> None:
     text = text.replace("listen 127.0.0.1:80;", "listen 127.0.0.1:443 ssl;")
     found = [f for f in linter.findings(text) if f.rule in ("unusable-file", FORM)]
     assert [(f.rule, f.hint) for f in found] == [("unusable-file", "the file is a private key")]
+
+
+@pytest.mark.parametrize(
+    ("target", "is_reported"),
+    [
+        ("https://idp.example", True),
+        ("$scheme_of_app://idp.example", True),
+        ("$idp", True),
+        ("http://127.0.0.1:1", False),
+    ],
+)
+def test_keys_from_servers_that_are_not_verified(
+    linter: Linter, target: str, is_reported: bool
+) -> None:
+    scheme = "map $host $scheme_of_app { default https; }"
+    text = server(
+        'location / { auth_jwt "x"; auth_jwt_key_request /k; } '
+        f"location = /k {{ internal; set $idp https://idp.example; proxy_pass {target}; }}",
+        scheme,
+    )
+    assert bool(linter.of("jwks-tls-unverified", text)) is is_reported
+
+
+@pytest.mark.parametrize(
+    ("rule", "inside"),
+    [
+        ("validation-disabled", "auth_jwt_validate_sig off;"),
+        ("leeway-too-large", "auth_jwt_leeway 1h;"),
+        ("no-iss-aud", ""),
+    ],
+)
+def test_tokens_that_are_one_of_two_ways_in(linter: Linter, rule: str, inside: str) -> None:
+    text = server(f"satisfy any; allow 10.0.0.0/8; deny all; location / {{ {KEY} {inside} }}")
+    assert linter.of(rule, text)
