@@ -1,9 +1,9 @@
 """Keys of several issuers verify the tokens of each other.
 
 All keys of a location are used together: if tokens of issuers A and B are accepted, a token that A
-has signed and in which "iss" is B is accepted too, and A can act for the users of B.  Let "iss"
-choose the keys, with a "map" whose values are key files, or use one location per issuer, or check
-"iss" and "kid" together.
+has signed and in which "iss" is B is accepted too, and A can act for the users of B.  Bind the keys
+with "pyngx_jwt_key_issuer", which nginx does not know; or let "iss" choose them, with a "map" whose
+values are key files; or use one location per issuer, or check "iss" and "kid" together.
 
 Bad:
 
@@ -12,6 +12,17 @@ Bad:
     location / {
         auth_jwt "api";
         auth_jwt_validate_claim iss https://a.example https://b.example;
+        proxy_pass http://127.0.0.1:9000;
+    }
+
+Good:
+
+    auth_jwt_key_file keys/jwks.json;
+    auth_jwt_key_file keys/world.json;
+    pyngx_jwt_key_issuer keys/jwks.json https://a.example;
+    pyngx_jwt_key_issuer keys/world.json https://b.example;
+    location / {
+        auth_jwt "api";
         proxy_pass http://127.0.0.1:9000;
     }
 
@@ -47,6 +58,7 @@ import json
 from collections.abc import Iterator
 
 from ...http.template import Template
+from ...modules.auth_jwt.settings import JwtConf
 from ..finding import Severity
 from ..flow.demands import required_texts
 from ..flow.flow import flow_of
@@ -60,14 +72,16 @@ ISSUER, KEY = "jwt_claim_iss", {"jwt_header_kid", "jwt_kid"}
 
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
-    if not block.auth.demanded or len(sources_of(block)) < 2 or _checks_key(block):
+    if not block.auth.demanded or len(sources_of(block)) < 2:
+        return
+    if block[JwtConf].key_issuers or _checks_key(block):
         return
     count = max(_compared(block), _mapped(block))
     if count > 1:
         yield Hit(
             block.set_by(*NAMES),
             f"tokens of {count} issuers are verified with keys of any of them",
-            'choose the keys by "iss", as in map $jwt_claim_iss $keys { ... }',
+            'bind them with "pyngx_jwt_key_issuer", or choose them by "iss"',
             ((block.switch, "tokens are required here"),),
         )
 

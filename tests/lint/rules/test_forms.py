@@ -130,6 +130,13 @@ ISSUERS = "keys-of-several-issuers"
     [
         ("", TWO, "auth_jwt_validate_claim iss a b;", True),
         ("", TWO, "auth_jwt_validate_claim iss a;", False),
+        (
+            "",
+            TWO,
+            "auth_jwt_validate_claim iss a b; pyngx_jwt_key_issuer keys/jwks.json a;"
+            "pyngx_jwt_key_issuer keys/world.json b;",
+            False,
+        ),
         ("", TWO, "auth_jwt_validate_claim aud a b;", False),
         ("", "auth_jwt_key_file keys/jwks.json;", "auth_jwt_validate_claim iss a b;", False),
         ("", TWO, 'auth_jwt_require_claim iss in \'json=["a", "b"]\';', True),
