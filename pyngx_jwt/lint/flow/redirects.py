@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...conf.parse import Statement
 from ...http.contexts import LOCATION
 from ...modules.core import CoreConf, DeclaredErrorPage
-from ..model.block import Block
+from ..model.block import REDIRECT, Block
 from ..model.configuration import Configuration
 from ..model.leaving import LEAVING
 from ..model.probe import location_of
@@ -32,13 +32,15 @@ def redirects(conf: Configuration) -> Iterator[InternalRedirect]:
 
 
 def redirects_from(block: Block) -> Iterator[InternalRedirect]:
-    """The ways out of a block: error_page, try_files, rewrite."""
+    """The ways out of a block: error_page, try_files, internal_redirect, rewrite."""
     for page in block[CoreConf].error_pages:
         statement = error_page_statement(block, page)
         denied = bool(DENIALS & set(page.codes))
         yield from _to(block, page.uri.text, statement, denied=denied)
     for statement in block.given("try_files"):
         yield from _to(block, statement.args[-1], statement)
+    for statement in block.given(REDIRECT):
+        yield from _to(block, statement.args[0], statement)
     for inner in _with_ifs(block):
         for statement in inner.given("rewrite"):
             flag = statement.args[2:3]

@@ -24,6 +24,7 @@ from .leaving import answers_all, leaves
 
 C = TypeVar("C", bound=Conf)
 T = TypeVar("T")
+REDIRECT = "internal_redirect"  # to where requests go on once access has been checked
 CLAIMS = (
     *("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header"),
     "auth_jwt_validate_sub",
@@ -220,7 +221,7 @@ class Block:
     @cached_property
     def target(self) -> PassTarget | None:
         """Where requests are passed to by this block itself, None if they are not."""
-        return None if self.is_left else self.gateway.target
+        return None if self.is_left or self.given(REDIRECT) else self.gateway.target
 
     @cached_property
     def is_left(self) -> bool:
