@@ -19,7 +19,7 @@ from ..kit import Linter
 TEXT = """\
 location / {
 \tsatisfy any; allow 10.0.0.0/8; # é
-    auth_jwt "é,:%"; auth_jwt_key_file keys/jwks.json; auth_jwt_require $jwt_claim_exp $jwt_claim_aud;
+    auth_jwt "é,:%"; auth_jwt_key_file keys/jwks.json; auth_jwt_require $jwt_claims;
     nope;
     subs_filter a b;
 }
