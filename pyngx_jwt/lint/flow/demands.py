@@ -44,6 +44,9 @@ def claims_looked_at(block: Block) -> set[str]:
         names += key.text.names  # a claim that chooses the keys
     for around in block.outward():
         names += [name for one in around.given("if") for name in names_in_condition(one)]
+        names += [
+            n for one in around.given("auth_require") for word in one.args for n in names_in(word)
+        ]
         for guard in filter(is_guard, notes_of(around)):  # which may look at all of them
             names += [name for word in guard.args for name in names_in(word)] or ["jwt_claims"]
     for required in block[AuthRequireConf].required:

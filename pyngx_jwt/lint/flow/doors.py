@@ -9,7 +9,7 @@ from ...modules.core import CoreConf
 from ...modules.internal_redirect import InternalRedirectConf
 from ...modules.secure_link import SecureLinkConf
 from ..model.backends import backends_of
-from ..model.block import Block
+from ..model.block import REDIRECT, Block
 
 _DIRECTORY = "root "
 _RAW = "$request_uri"
@@ -18,7 +18,13 @@ _RAW = "$request_uri"
 def is_open(block: Block) -> bool:
     """Whether every client is answered there without credentials of any kind."""
     location = block.level.location
-    if location is None or location.internal or block.auth.wanted or block.is_left:
+    if (
+        location is None
+        or location.internal
+        or block.auth.wanted
+        or block.is_left
+        or block.given(REDIRECT)
+    ):
         return False
     return not is_guarded(block)
 
