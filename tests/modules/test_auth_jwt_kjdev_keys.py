@@ -244,7 +244,7 @@ def test_sets(nginx: Nginx, keys: list[Json], usable: bool) -> None:
 
 
 @pytest.mark.nginx_differs("one malformed key disables the set (RFC 7517, section 5)")
-@pytest.mark.parametrize("x", ["!!", "+/+/", K["y"]])  # the last one is not a point of the curve
+@pytest.mark.parametrize("x", ["!!", "+/+/", K["y"]], ids=["sign", "base64", "off the curve"])
 def test_malformed_key_beside_another(nginx: Nginx, x: Json) -> None:
     nginx.write("keys.json", jwks({**K, "x": x}, R))
     assert "is skipped" in nginx.accepts("auth_jwt_key_file keys.json jwks;")
