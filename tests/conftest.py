@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -68,3 +69,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 _build = cache(build)
+
+
+@pytest.fixture(autouse=True)
+def broken_pipes_are_errors() -> Iterator[None]:
+    """A command that a test runs in this process has it end at a closed pipe; the next test must
+    not."""
+    yield
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
