@@ -153,6 +153,8 @@ def _plain(request: bytes, told: str) -> bytes:
     status = b"200 OK"
     if b" /auth" in line and (verdict := VERDICT.search(request)):
         status = verdict[1]
-    body = told.encode("latin-1")[:600]
+    body = told.encode("latin-1")
+    if len(body) > 600:  # without a field of which a part would be missing
+        body = body[:600].rpartition(b" | ")[0] or body[:600]
     head = b"HTTP/1.1 %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
     return head % (status, len(body)) + (b"" if method == b"HEAD" else body)
