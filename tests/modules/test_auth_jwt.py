@@ -108,7 +108,6 @@ def test_other_forms_of_the_field(nginx: Nginx) -> None:
     good = token()
     for field in (
         good,
-        f"Bearer  {good}",
         f"Bearer{good}",
         f"Bearer {good} {good}",
         f"Bearer {good}, Bearer {good}",
