@@ -316,9 +316,15 @@ def _without_method(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     a, b = _first(ours, theirs)
     if not case.sent.startswith(b"HEAD ") or a is None or b is None or a.status != b.status:
         return False
-    lengths = [dict(f.split(": ", 1) for f in x.fields).get("Content-Length", "") for x in (a, b)]
-    closes = "Connection: close" in a.fields and all(lengths)
-    return closes and int(lengths[0]) - int(lengths[1]) == len("HEAD")
+    ours_length, theirs_length = _length(a), _length(b)
+    closes = "Connection: close" in a.fields and min(ours_length, theirs_length) >= 0
+    return closes and ours_length - theirs_length == len("HEAD")
+
+
+def _length(answer: Answer) -> int:
+    """Its Content-Length, -1 if there is none."""
+    values = [f.removeprefix("Content-Length: ") for f in answer.fields if "Length: " in f]
+    return int(values[0]) if values and values[0].isdecimal() else -1
 
 
 def _kept_refusal(case: Case, ours: Outcome, theirs: Outcome) -> bool:
