@@ -17,7 +17,7 @@ AFTER_ACCESS = "auth_request_set"
 DEPTH = 8  # of variables that depend on each other
 
 
-class Definitions:
+class VariableDefinitions:
     """The statements that define variables, recorded while a configuration is read."""
 
     def __init__(self) -> None:

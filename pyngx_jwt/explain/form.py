@@ -20,7 +20,7 @@ _ALPHABET = frozenset(string.ascii_letters + string.digits + "-_")
 _SCHEME = "bearer "
 
 
-class Fault(NamedTuple):
+class FormFault(NamedTuple):
     """`part` is "token", or the name of a part of it."""
 
     part: str
@@ -28,7 +28,7 @@ class Fault(NamedTuple):
     advice: str = ""
 
 
-def faults_of(token: str, *, encrypted: bool = False) -> Iterator[Fault]:
+def faults_of(token: str, *, encrypted: bool = False) -> Iterator[FormFault]:
     """The faults of a text, one character per byte, that should be a token: of the whole text,
     then of each part as if the others were corrected."""
     faults, bare = _unwrapped(token)
@@ -47,36 +47,36 @@ def faults_of(token: str, *, encrypted: bool = False) -> Iterator[Fault]:
 # -- the whole text -----------------------------------------------------------------------------
 
 
-def _unwrapped(text: str) -> tuple[list[Fault], str]:
+def _unwrapped(text: str) -> tuple[list[FormFault], str]:
     """Faults around the parts, and the text without them, "" if it cannot be corrected."""
-    faults: list[Fault] = []
+    faults: list[FormFault] = []
     bare = text.strip()
     if bare != text:
-        faults.append(Fault("token", "has spaces around it", "send it without them"))
+        faults.append(FormFault("token", "has spaces around it", "send it without them"))
     while bare.lower().startswith(_SCHEME):
-        faults.append(Fault("token", 'begins with a second "Bearer"', "send the scheme once"))
+        faults.append(FormFault("token", 'begins with a second "Bearer"', "send the scheme once"))
         bare = bare[len(_SCHEME) :].strip()
     if bare.strip("\"'") != bare:
-        faults.append(Fault("token", "has quotes around it", "send it without them"))
+        faults.append(FormFault("token", "has quotes around it", "send it without them"))
         bare = bare.strip("\"'")
     if (fault := _unfit(bare)) is not None:
         return [*faults, fault], ""
     return faults, bare
 
 
-def _unfit(text: str) -> Fault | None:
+def _unfit(text: str) -> FormFault | None:
     """What makes a text something else than a token."""
     if text.lower() in PLACEHOLDERS:
-        return Fault("token", f'is the word "{text}"', "the client has no token: let it log in")
+        return FormFault("token", f'is the word "{text}"', "the client has no token: let it log in")
     if text[:1] in ("$", "<") or text.startswith("{{"):
-        return Fault("token", "is a placeholder", "the client must insert the token")
+        return FormFault("token", "is a placeholder", "the client must insert the token")
     if text.startswith("{"):
-        return Fault("token", "is a JSON object", "send its member with the token only")
+        return FormFault("token", "is a JSON object", "send its member with the token only")
     if "%" in text:
-        return Fault("token", "is percent-encoded", ISSUED)
+        return FormFault("token", "is percent-encoded", ISSUED)
     for at, character in enumerate(text):
         if character.isspace() or character == ",":
-            return Fault("token", f"has {_name_of(character)} after {at} bytes", ISSUED)
+            return FormFault("token", f"has {_name_of(character)} after {at} bytes", ISSUED)
     return None
 
 
@@ -86,75 +86,79 @@ def _name_of(character: str) -> str:
     return "a comma" if character == "," else "a line break or tab"
 
 
-def _wrong_count(parts: list[str], wanted: tuple[str, ...]) -> Fault:
+def _wrong_count(parts: list[str], wanted: tuple[str, ...]) -> FormFault:
     names = f"{', '.join(wanted[:-1])} and {wanted[-1]}"
     if len(parts) == 1:
         advice = "a JWT is required; an opaque token can be checked with auth_request"
-        return Fault("token", "has no dots: an opaque token, or a part of one", advice)
+        return FormFault("token", "has no dots: an opaque token, or a part of one", advice)
     if len(parts) == 2:
-        return Fault("token", "has two parts, the signature is missing", ISSUED)
+        return FormFault("token", "has two parts, the signature is missing", ISSUED)
     if len(parts) == len(ENCRYPTED):
-        return Fault("token", "has five parts: it is encrypted", 'see "auth_jwt_type"')
+        return FormFault("token", "has five parts: it is encrypted", 'see "auth_jwt_type"')
     if len(parts) == len(SIGNED):
-        return Fault("token", "has three parts: it is signed, not encrypted", 'see "auth_jwt_type"')
-    return Fault("token", f"has {len(parts)} parts instead of {names}", ISSUED)
+        return FormFault(
+            "token", "has three parts: it is signed, not encrypted", 'see "auth_jwt_type"'
+        )
+    return FormFault("token", f"has {len(parts)} parts instead of {names}", ISSUED)
 
 
 # -- one part -----------------------------------------------------------------------------------
 
 
-def _faults_of_part(name: str, part: str) -> Iterator[Fault]:
+def _faults_of_part(name: str, part: str) -> Iterator[FormFault]:
     bare = part.rstrip("=")
     if not bare:
         if name != "encrypted key":
-            yield Fault(name, "is empty", ISSUED)
+            yield FormFault(name, "is empty", ISSUED)
         return
     if bare != part:
         advice = "base64url in tokens has no padding (RFC 7515, section 2)"
-        yield Fault(name, f'is padded with "{part[len(bare) :]}"', advice)
+        yield FormFault(name, f'is padded with "{part[len(bare) :]}"', advice)
     if "+" in bare or "/" in bare:
         advice = '"-" and "_" stand for "+" and "/" (RFC 4648, section 5)'
-        yield Fault(name, "is base64 instead of base64url", advice)
+        yield FormFault(name, "is base64 instead of base64url", advice)
         bare = bare.replace("+", "-").replace("/", "_")
     for at, character in enumerate(bare):
         if character not in _ALPHABET:
             text = f'has "{printable(character)}" after {at} bytes, which is not base64url'
-            yield Fault(name, text, ISSUED)
+            yield FormFault(name, text, ISSUED)
             return
     if len(bare) % 4 == 1:
-        yield Fault(name, f"has {len(bare)} characters, one too few or too many", ISSUED)
+        yield FormFault(name, f"has {len(bare)} characters, one too few or too many", ISSUED)
         return
     yield from _faults_of_octets(name, bare.encode("latin-1"))
 
 
-def _faults_of_octets(name: str, text: bytes) -> Iterator[Fault]:
+def _faults_of_octets(name: str, text: bytes) -> Iterator[FormFault]:
     octets = decode_base64url(text, canonical=False)
     try:
         decode_base64url(text)
     except ValueError:
-        yield Fault(name, "has a last character with unused bits that are not zero", ISSUED)
+        yield FormFault(name, "has a last character with unused bits that are not zero", ISSUED)
     if name in ("header", "claims"):
         yield from faults_of_json(name, octets)
 
 
-def faults_of_json(name: str, octets: bytes) -> Iterator[Fault]:
+def faults_of_json(name: str, octets: bytes) -> Iterator[FormFault]:
     """The faults of a decoded part that should be a JSON object."""
     if octets.startswith((b"eyJ", b'"eyJ')):
-        yield Fault(name, "is encoded twice", "encode it once")
+        yield FormFault(name, "is encoded twice", "encode it once")
         return
     try:
         value = decode_json(octets)
     except UnicodeError:
-        yield Fault(name, "is not UTF-8", "the issuer must send UTF-8")
+        yield FormFault(name, "is not UTF-8", "the issuer must send UTF-8")
         return
     except ValueError as error:
-        yield Fault(name, f"is not JSON: {printable(str(error))}", "the issuer must send JSON")
+        yield FormFault(name, f"is not JSON: {printable(str(error))}", "the issuer must send JSON")
         return
     if not isinstance(value, dict):
         kind = KINDS.get(type(value), "a number")
-        yield Fault(name, f"is {kind}, not a JSON object", "the issuer must send an object")
+        yield FormFault(name, f"is {kind}, not a JSON object", "the issuer must send an object")
     elif name == "header" and not isinstance(value.get("alg"), str):
         text = 'has no "alg"' if "alg" not in value else 'has an "alg" that is not a string'
-        yield Fault(name, text, "the issuer must name the algorithm")
+        yield FormFault(name, text, "the issuer must name the algorithm")
     elif name == "header" and "crit" in value:
-        yield Fault(name, 'has "crit": extensions, which are not supported', "do not issue them")
+        yield FormFault(
+            name, 'has "crit": extensions, which are not supported', "do not issue them"
+        )

@@ -13,21 +13,21 @@ from ..http.status import DONE
 from ..http.template import Template
 from ..modules.rewrite import EXIT
 from .carriers import switch_words
-from .definitions import Definitions
+from .definitions import VariableDefinitions
 from .lines import Line, Result, shown
 from .trip import Trip, level_of, status_text
 
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 
 
-class Step:
+class RewriteStep:
     """One directive while it runs; `is_gated` says whether a level requires tokens."""
 
     def __init__(
         self,
         trip: Trip,
         is_gated: Callable[[Level], bool],
-        definitions: Definitions,
+        definitions: VariableDefinitions,
         r: Request,
         level: Level,
         statement: Statement,

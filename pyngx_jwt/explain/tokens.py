@@ -35,8 +35,8 @@ from ..modules.auth_jwt.gate import KEYLESS
 from ..modules.auth_jwt.sources import Failure, KeyFile, KeyRequest, Source
 from ..modules.auth_jwt.watch import GateWatch
 from .carriers import carrier_of, hint_for_missing, switch_statements, switch_text, token_conf
-from .definitions import Definitions
-from .form import Fault, faults_of, faults_of_json
+from .definitions import VariableDefinitions
+from .form import FormFault, faults_of, faults_of_json
 from .hints import hint_for_signature, hint_of_other_key
 from .lines import (
     HINT,
@@ -70,7 +70,12 @@ class GateReport(NamedTuple):
 
 
 def report_gate(
-    level: Level, r: Request, watch: GateWatch, definitions: Definitions, given: str, now: float
+    level: Level,
+    r: Request,
+    watch: GateWatch,
+    definitions: VariableDefinitions,
+    given: str,
+    now: float,
 ) -> GateReport:
     """The gate's lines, after it has handled the request; `given` is the token to explain."""
     return _GateReporter(level, r, watch, definitions, now).report(given)
@@ -78,7 +83,12 @@ def report_gate(
 
 class _GateReporter:
     def __init__(
-        self, level: Level, r: Request, watch: GateWatch, definitions: Definitions, now: float
+        self,
+        level: Level,
+        r: Request,
+        watch: GateWatch,
+        definitions: VariableDefinitions,
+        now: float,
     ) -> None:
         self.level, self.r, self.watch, self.seen = level, r, watch, watch.report
         self.definitions, self.now, self.lines = definitions, now, list[Line]()
@@ -262,7 +272,7 @@ class _GateReporter:
         for name, octets in legible_parts(token):
             self.add(Result.NOTE, name, printable(octets.decode("utf-8", "replace")) + UNVERIFIED)
 
-    def _fault(self, fault: Fault) -> None:
+    def _fault(self, fault: FormFault) -> None:
         self.hint(f"the {fault.part} {fault.text}" + (f": {fault.advice}" if fault.advice else ""))
 
     def _algorithm(self, check: Check, trial: Trial, verifier: Verifier) -> None:

@@ -36,15 +36,15 @@ from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, report_access, report_limits
 from .carriers import switch_statements, switch_text, token_conf
-from .definitions import Definitions
+from .definitions import VariableDefinitions
 from .lines import Line, Result, shown, statement_with, statements_of
 from .locations import report_location
 from .request import Arrival, Traced
-from .rewrites import Step
+from .rewrites import RewriteStep
 from .servers import report_server
 from .tokens import lacks_keys_only, report_gate, take_as_verified
 from .trip import LogEntry, LogRecorder, Trip, level_of, location_text, status_text
-from .upstream import Kept, pass_on, report_upstream
+from .upstream import KeptResponse, pass_on, report_upstream
 
 GRANTED, DENIED = 200, 401  # the assumed responses of upstreams that decide about access
 AUTH_REQUEST = "auth_request"
@@ -80,7 +80,7 @@ class Trace(LoadWatch):
         self._watches: dict[Gate, GateWatch] = {}
         self._gates = set[Level]()
         self._logs: dict[Log, Log] = {}
-        self._definitions = Definitions()
+        self._definitions = VariableDefinitions()
 
     # -- while the configuration is compiled -----------------------------------------------
 
@@ -121,7 +121,7 @@ class Trace(LoadWatch):
             assert statement is not None
             if not level.context & (SERVER | SERVER_IF):
                 self._enter(level, r)
-            step = Step(self.trip, self.is_gated, self._definitions, r, level, statement)
+            step = RewriteStep(self.trip, self.is_gated, self._definitions, r, level, statement)
             rc = operation(r)
             return step.done(rc) if rc is None or isinstance(rc, int) else step.wait(rc)
 
@@ -353,7 +353,7 @@ class Trace(LoadWatch):
     async def _pass(self, gateway: Gateway, level: Level, r: Request) -> Status:
         """Here an upstream would be contacted."""
         passed = await pass_on(gateway, level, r, self.trip, self.now)
-        if isinstance(passed, Kept):
+        if isinstance(passed, KeptResponse):
             text = f"the cache answers: {status_text(r.status)}"
             line = self.trip.add(Result.NOTE, "content", text, passed.statement)
             self.trip.answer(line, 0)

@@ -18,7 +18,7 @@ from .request import take_given_body
 from .trip import Passed, Trip
 
 
-class Kept(NamedTuple):
+class KeptResponse(NamedTuple):
     """A cache has answered."""
 
     status: Status
@@ -27,7 +27,7 @@ class Kept(NamedTuple):
 
 async def pass_on(
     gateway: Gateway, level: Level, r: Request, trip: Trip, now: float
-) -> Passed | Kept | Status:
+) -> Passed | KeptResponse | Status:
     """Prepares the request up to the bytes of its head, without a connection, or sends the
     response that a cache has for it; what the cache says is added to the trip."""
     if gateway.admits is not None and (refused := gateway.admits(r)):
@@ -51,7 +51,7 @@ async def pass_on(
             look.report(gateway.conf.prefix, level, trip)
             if look.hold is not None and (sent := gateway.kept.send(r, look.hold)) is not None:
                 status = sent if isinstance(sent, int) else await sent
-                return Kept(status, target.statement)
+                return KeptResponse(status, target.statement)
             keeps = gateway.begin_fetch(r, True)
     exchange = Exchange(gateway, r, destination)
     if not await exchange.prepare(validates=keeps):

@@ -20,8 +20,8 @@ from .pattern import (
     Chars,
     Node,
     PatternError,
+    PatternSequence,
     Repeat,
-    Sequence,
     parse_pattern,
 )
 
@@ -41,7 +41,7 @@ def attack_on(text: str, *, caseless: bool = False, beginning: str = "") -> str:
     if "*" not in text and "+" not in text and "{" not in text:
         return ""
     try:
-        machine = Machine(parse_pattern(text, caseless=caseless))
+        machine = Matcher(parse_pattern(text, caseless=caseless))
         for before, turn, end in machine.doubling():
             start = before if before.startswith(beginning) else beginning + before
             for tail in dict.fromkeys(
@@ -65,7 +65,7 @@ def _gives_up(text: str, caseless: bool, subject: str) -> bool:
     return False
 
 
-class Machine:
+class Matcher:
     """The characters of an expression, and which can follow which, in how many ways."""
 
     def __init__(self, tree: Node) -> None:
@@ -91,7 +91,7 @@ class Machine:
                 first += begin
                 last += end
             return first, last, any(empty for _, _, empty in parts)
-        return self._add_sequence(node.items if isinstance(node, Sequence) else ())
+        return self._add_sequence(node.items if isinstance(node, PatternSequence) else ())
 
     def _add_repeat(self, node: Repeat) -> tuple[Counter[int], Counter[int], bool]:
         if node.most == 0:

@@ -25,7 +25,7 @@ class Chars:
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class PatternSequence:
     items: tuple[Node, ...]
 
 
@@ -60,7 +60,7 @@ class Assertion:
     kind: str
 
 
-Node = Chars | Sequence | Alternation | Repeat | Capture | Assertion
+Node = Chars | PatternSequence | Alternation | Repeat | Capture | Assertion
 
 
 def mask_of(characters: str) -> int:
@@ -136,7 +136,7 @@ class _PatternParser:
         items: list[Node] = []
         while self.at < len(self.text) and self.text[self.at] not in "|)":
             items.append(self.repeated())
-        return items[0] if len(items) == 1 else Sequence(tuple(items))
+        return items[0] if len(items) == 1 else PatternSequence(tuple(items))
 
     def repeated(self) -> Node:
         node = self.atom()
@@ -189,7 +189,7 @@ class _PatternParser:
             raise PatternError("an unknown group")
         self.at = match.end()
         if match["comment"] is not None:
-            return Sequence(())
+            return PatternSequence(())
         if match["name"] or match["quoted"]:
             return self._captured(match["name"] or match["quoted"])
         if match["look"]:
@@ -242,9 +242,9 @@ class _PatternParser:
             end = self.text.find("\\E", self.at)
             literal = self.text[self.at : end if end >= 0 else None]
             self.at = end + 2 if end >= 0 else len(self.text)
-            return Sequence(tuple(self._chars(1 << ord(x)) for x in literal))
+            return PatternSequence(tuple(self._chars(1 << ord(x)) for x in literal))
         if c == "E":
-            return Sequence(())
+            return PatternSequence(())
         if c in "pP":
             self._property()
             return Chars(ALL)
@@ -352,7 +352,7 @@ def groups(node: Node) -> Iterator[Capture]:
         yield node
     if isinstance(node, Capture | Repeat):
         yield from groups(node.item)
-    elif isinstance(node, Sequence | Alternation):
+    elif isinstance(node, PatternSequence | Alternation):
         for item in node.items:
             yield from groups(item)
 
@@ -363,7 +363,7 @@ def chars_of(node: Node) -> int:
         return node.mask
     if isinstance(node, Capture | Repeat):
         return chars_of(node.item)
-    if isinstance(node, Sequence | Alternation):
+    if isinstance(node, PatternSequence | Alternation):
         mask = 0
         for item in node.items:
             mask |= chars_of(item)
@@ -379,7 +379,7 @@ def is_nullable(node: Node) -> bool:
         return node.least == 0 or is_nullable(node.item)
     if isinstance(node, Capture):
         return is_nullable(node.item)
-    if isinstance(node, Sequence):
+    if isinstance(node, PatternSequence):
         return all(is_nullable(item) for item in node.items)
     return not isinstance(node, Alternation) or any(is_nullable(item) for item in node.items)
 
@@ -391,10 +391,10 @@ def firsts(node: Node) -> int:
     if isinstance(node, Capture | Repeat):
         return firsts(node.item)
     mask = 0
-    if isinstance(node, Sequence | Alternation):
+    if isinstance(node, PatternSequence | Alternation):
         for item in node.items:
             mask |= firsts(item)
-            if isinstance(node, Sequence) and not is_nullable(item):
+            if isinstance(node, PatternSequence) and not is_nullable(item):
                 break
     return mask
 
@@ -410,7 +410,7 @@ def count(node: Node) -> int:
         return count(node.item)
     if isinstance(node, Alternation):
         return min(MANY, sum(count(item) for item in node.items))
-    if isinstance(node, Sequence):
+    if isinstance(node, PatternSequence):
         product = 1
         for item in node.items:
             product = min(MANY, product * count(item))

@@ -13,7 +13,7 @@ from .redirects import redirects
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class RequestRoute:
     """A block that passes requests to a server, and how far clients get to it."""
 
     block: Block
@@ -24,13 +24,13 @@ class Route:
 OPEN, TOKEN, INTERNAL = "without a token", "with a token", "not by clients"
 
 
-def routes(conf: Configuration) -> dict[str, list[Route]]:
+def routes(conf: Configuration) -> dict[str, list[RequestRoute]]:
     """The ways to each server, by its address."""
     exposed = _exposed(conf)
-    by_backend: dict[str, list[Route]] = {}
+    by_backend: dict[str, list[RequestRoute]] = {}
     for block in conf.answering:
         for backend in sorted(backends_of(block)):
-            route = Route(block, backend.name, _state(block, exposed))
+            route = RequestRoute(block, backend.name, _state(block, exposed))
             by_backend.setdefault(backend.key, []).append(route)
     return by_backend
 
@@ -76,7 +76,7 @@ def _excuses_options(conf: Configuration) -> bool:
     return "OPTIONS" in conf.dialect.excused | conf.dialect.exempt
 
 
-def _listed(state: str, ways: list[Route], conf: Configuration) -> Iterator[str]:
+def _listed(state: str, ways: list[RequestRoute], conf: Configuration) -> Iterator[str]:
     if ways:
         options = " (OPTIONS without one)" if state == TOKEN and _excuses_options(conf) else ""
         yield f"  {state}{options}:"
