@@ -92,7 +92,7 @@ class Side:
         """With names of the same length instead of them, as lengths are compared, too."""
         for name, port in ((b"OWN", self.nginx.port()), (b"UP", self.nginx.port("up"))):
             number = b"%d" % port
-            data = re.sub(rb"\b%b\b" % number, name.ljust(len(number), b"_"), data)
+            data = re.sub(rb"(?<!\d)%b(?!\d)" % number, name.ljust(len(number), b"_"), data)
         return data
 
 
