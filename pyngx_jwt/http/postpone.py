@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from .request import Request, Sink
+from .request import InParts, Request, Sink
 from .response import BodyFilter
 from .subrequest import subrequest
 
@@ -17,7 +17,7 @@ MAX_HELD = 65536  # bytes of a subrequest that wait for their turn
 SMALL = 1460  # bytes of output that are not worth being sent alone
 
 
-class Part:
+class Part(InParts):
     """The sink of a subrequest whose response is a part of its parent's body.
 
     `stub` writes what replaces an empty or failed response, and ends the part."""
@@ -73,12 +73,6 @@ class Part:
         else:
             self.done.set()
 
-    def whole(self, r: Request, data: bytes) -> None:
-        self.header(r)
-        if data and not r.header_only:
-            self.write(data)
-        self.end()
-
     def abort(self) -> None:
         self.end()
 
@@ -94,7 +88,7 @@ class Part:
 Item = bytes | Part | asyncio.Event | Step
 
 
-class Postponed:
+class Postponed(InParts):
     """The sink of a request whose body contains the output of subrequests.
 
     What the request writes after a subrequest waits until that has ended."""
@@ -163,12 +157,6 @@ class Postponed:
         self._has_ended = True
         if not self._queue:
             self._end()
-
-    def whole(self, r: Request, data: bytes) -> None:
-        self.header(r)
-        if data and not r.header_only:
-            self.write(data)
-        self.end()
 
     def abort(self) -> None:
         for task in self._tasks:

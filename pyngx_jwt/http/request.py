@@ -65,6 +65,16 @@ class Sink(Protocol):
         """Whether drain() would wait."""
 
 
+class InParts:
+    """The `whole` of sinks that gain nothing from having all at once."""
+
+    def whole(self: Sink, r: Request, data: bytes) -> None:
+        self.header(r)
+        if data and not r.header_only:
+            self.write(data)
+        self.end()
+
+
 class Locations(Protocol):
     """The locations of a level, by URI."""
 

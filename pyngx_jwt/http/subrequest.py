@@ -9,12 +9,12 @@ from ..log import Severity
 from .body import KeptBody
 from .engine import log_request, run
 from .head import new_head
-from .request import AnswerTooBig, Location, Request, Server, Sink
+from .request import AnswerTooBig, InParts, Location, Request, Server, Sink
 
 MAX_DEPTH = 50
 
 
-class Kept:
+class Kept(InParts):
     """The sink of a subrequest: keeps the answer, up to `limit` bytes of body.  A longer one is
     ended, as ngx_http_postpone_filter_in_memory does.
 
@@ -61,12 +61,6 @@ class Kept:
 
     def end(self) -> None:
         self.body, self.complete = b"".join(self._parts), True
-
-    def whole(self, r: Request, data: bytes) -> None:
-        self.header(r)
-        if data and not r.header_only:
-            self.write(data)
-        self.end()
 
     def abort(self) -> None:
         self.body, self.complete = b"".join(self._parts), False

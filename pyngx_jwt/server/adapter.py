@@ -11,7 +11,7 @@ from weakref import ref
 from aiohttp import web
 
 from ..http.client import BodyError, Tunnel, TunnelSide
-from ..http.request import Request
+from ..http.request import InParts, Request
 from ..http1.response_head import DateClock, build_head
 from ..log import Severity
 from .connection import ClientConnection, tcp_info_of
@@ -133,7 +133,7 @@ async def remove_additions(request: web.BaseRequest, response: web.StreamRespons
         response.headers.pop(name, None)
 
 
-class WebSink:
+class WebSink(InParts):
     """Takes an answer from the engine, which does not wait, for aiohttp, which does."""
 
     def __init__(self, request: web.Request, client: Client, clock: DateClock) -> None:
@@ -202,12 +202,6 @@ class WebSink:
         self._ended = True
         if self._r is not None and self._r.background:  # finish() has to wait for that
             self._start_flush()
-
-    def whole(self, r: Request, data: bytes) -> None:
-        self.header(r)
-        if data and not r.header_only:
-            self.write(data)
-        self.end()
 
     def abort(self) -> None:
         self._ended = False
