@@ -697,3 +697,21 @@ def test_accepted(site: Site) -> None:
         cgi_temp_file_write_size 16k; cgi_temp_path temp 1 2;
         """
     )
+
+
+@pytest.mark.parametrize("protocol", ["scgi", "uwsgi"])
+def test_upgrade(nginx: Nginx, protocol: str) -> None:
+    def application(call: Call) -> None:
+        call.send(b"Status: 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
+        call.send(call.peer.until(b"\n").upper())
+
+    site = Site(nginx, protocol)
+    site.application(application)
+    site(PASS)
+    with nginx.connect() as client:
+        client.wire.send(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello\n"
+        )
+        answer = client.wire.answer()
+        assert answer and answer.status == 101 and answer.get("Upgrade") == "x"
+        assert client.wire.until(b"\n") == b"HELLO\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..applications import Call, Site, echo
+from ..applications import Site, echo
 from ..nginx import Nginx
 
 PASS = "location / { scgi_pass 127.0.0.1:%%PORT_b%%; }"
@@ -31,19 +31,3 @@ def test_nul_in_a_parameter(nginx: Nginx) -> None:
     assert nginx.request("GET /").body.startswith(b"CONTENT_LENGTH=0\nA=ok\n")
     assert nginx.request("GET /?nul").status == 500
     nginx.wait_for_log(r"\[error\] .*NUL in a parameter for upstream")
-
-
-def test_upgrade(nginx: Nginx) -> None:
-    def application(call: Call) -> None:
-        call.send(b"Status: 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
-        call.send(call.peer.until(b"\n").upper())
-
-    Site(nginx, "scgi").application(application)
-    nginx(PASS)
-    with nginx.connect() as client:
-        client.wire.send(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello\n"
-        )
-        answer = client.wire.answer()
-        assert answer and answer.status == 101 and answer.get("Upgrade") == "x"
-        assert client.wire.until(b"\n") == b"HELLO\n"

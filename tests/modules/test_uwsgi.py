@@ -53,22 +53,6 @@ def test_packet_that_is_too_big(nginx: Nginx) -> None:
     nginx.wait_for_log(r"uwsgi request is too big: \d+")
 
 
-def test_upgrade(nginx: Nginx) -> None:
-    def application(call: Call) -> None:
-        call.send(b"Status: 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
-        call.send(call.peer.until(b"\n").upper())
-
-    Site(nginx, "uwsgi").application(application)
-    nginx(PASS)
-    with nginx.connect() as client:
-        client.wire.send(
-            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello\n"
-        )
-        answer = client.wire.answer()
-        assert answer and answer.status == 101 and answer.get("Upgrade") == "x"
-        assert client.wire.until(b"\n") == b"HELLO\n"
-
-
 @pytest.mark.parametrize("address", ["uwsgi://127.0.0.1:%%PORT_b%%", "UWSGI://$arg_to"])
 def test_scheme(nginx: Nginx, address: str) -> None:
     Site(nginx, "uwsgi").application(TEXT)
