@@ -136,11 +136,11 @@ class _Door:
         }
 
     async def lifetime(self, app: web.Application) -> AsyncIterator[None]:
-        """Between startup and cleanup: folders, log files, zones, connections to upstreams."""
+        """Between startup and cleanup: directories, log files, zones, connections to upstreams."""
         cycle = self.cycle
-        for folder in cycle.folders:
+        for directory in cycle.directories:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(folder.encode("latin-1"), 0o700)
+                os.mkdir(directory.encode("latin-1"), 0o700)
         cycle.open_files.open()
         memory = start_zones(cycle.zones)
         life = WorkerLife(cycle.scope, self.count)

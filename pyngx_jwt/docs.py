@@ -150,14 +150,14 @@ def pages() -> dict[str, str]:
     return {path: f"{WRITTEN}\n{text.rstrip()}\n" for path, text in written.items()}
 
 
-def write(folder: Path) -> None:
+def write(directory: Path) -> None:
     """Writes all pages and removes those of deleted modules and rules."""
     written = pages()
     for path, text in written.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_text(text, encoding="utf-8")
     for part in GENERATED:
-        for page in (folder / part).glob("*.md"):
+        for page in (directory / part).glob("*.md"):
             if f"{part}/{page.name}" not in written:
                 page.unlink()
 

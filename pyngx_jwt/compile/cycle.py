@@ -50,7 +50,7 @@ class Cycle:
     ports: dict[str, ListeningPort]
     log: Log
     open_files: OpenFiles
-    folders: tuple[str, ...]
+    directories: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     root: ConfBlock
     options: Options
@@ -181,7 +181,7 @@ def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:
         ports,
         log,
         files,
-        tuple(scope.folders),
+        tuple(scope.directories),
         tuple(reader.files.items()),
         root,
         options,

@@ -24,8 +24,8 @@ class PrintedFiles(ConfFiles):
             raise ConfError(f'open() "{path}" failed (2: No such file or directory)')
         return Source(path, self.texts[path])
 
-    def expand(self, pattern: str, folder: str) -> list[str]:
-        name = full_name(pattern, folder)
+    def expand(self, pattern: str, base: str) -> list[str]:
+        name = full_name(pattern, base)
         return matching(name, self.texts) if _GLOB.search(name) else [name]
 
 

@@ -25,17 +25,17 @@ class Scan(NamedTuple):
     texts: dict[str, str]
 
 
-def scan(path: str, folder: str, word: str, files: ConfFiles) -> Scan:
+def scan(path: str, base: str, word: str, files: ConfFiles) -> Scan:
     """The statements of a file and all it includes, as far as they can be read; relative
-    includes are from `folder`.  There are none if no file contains the word."""
+    includes are from `base`.  There are none if no file contains the word."""
     texts: dict[str, str] = {}
-    _collect(path, folder, texts, files)
+    _collect(path, base, texts, files)
     if not any(word in text for text in texts.values()):
         return Scan((), texts)
-    return Scan(tuple(_statements(path, folder, frozenset(), files)), texts)
+    return Scan(tuple(_statements(path, base, frozenset(), files)), texts)
 
 
-def _collect(path: str, folder: str, texts: dict[str, str], files: ConfFiles) -> None:
+def _collect(path: str, base: str, texts: dict[str, str], files: ConfFiles) -> None:
     """All that may be included; some of it may be in a comment."""
     if path in texts or len(texts) >= _MAX_FILES:
         return
@@ -44,21 +44,21 @@ def _collect(path: str, folder: str, texts: dict[str, str], files: ConfFiles) ->
     except ConfError:
         return
     for match in _INCLUDE.finditer(texts[path]):
-        for included in files.expand(match[1].strip(" \t\r\n\"'"), folder):
-            _collect(included, folder, texts, files)
+        for included in files.expand(match[1].strip(" \t\r\n\"'"), base):
+            _collect(included, base, texts, files)
 
 
 def _statements(
-    path: str, folder: str, above: frozenset[str], files: ConfFiles
+    path: str, base: str, above: frozenset[str], files: ConfFiles
 ) -> Iterator[Statement]:
     try:
         source = files.read(path)
         while (statement := _next(source)) is not None:
             yield statement
             if statement.name == "include" and len(statement.args) == 1:
-                for included in files.expand(statement.args[0], folder):
+                for included in files.expand(statement.args[0], base):
                     if included != path and included not in above:
-                        yield from _statements(included, folder, above | {path}, files)
+                        yield from _statements(included, base, above | {path}, files)
     except ConfError:
         return
 

@@ -24,7 +24,7 @@ class Scope:
     modules: tuple[Any, ...] = ()  # those that count, in nginx's order
     statement: Statement | None = None  # the one being applied
     things: dict[type[Any], Any] = field(default_factory=dict)
-    folders: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
+    directories: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
     files: ConfFiles = field(default_factory=ConfFiles)
     watch: LoadWatch = field(default_factory=LoadWatch)
 

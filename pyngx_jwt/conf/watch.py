@@ -28,9 +28,9 @@ class ConfFiles:
         """Opens a file; raises ConfError."""
         return read_source(path)
 
-    def expand(self, pattern: str, folder: str) -> list[str]:
+    def expand(self, pattern: str, base: str) -> list[str]:
         """The files that an ``include`` names, in nginx's order."""
-        return expand(pattern, folder)
+        return expand(pattern, base)
 
 
 class IncludeNesting:

@@ -212,7 +212,7 @@ class Paths:
             )
         assert scope.statement is not None
         self.places[path.name] = scope.statement
-        scope.folders[path.name] = None
+        scope.directories[path.name] = None
 
 
 class WarnedCaches(set[Statement]):
@@ -233,4 +233,4 @@ def warn_of_key(conf: CachedConf, level: Level) -> None:
 def note_temp_directory(conf: CachedConf, level: Level) -> None:
     """The directory of temporary files is made at start if it is missing."""
     if conf.target is not None and (conf.zone or conf.store_to or conf.max_temp_file_size):
-        level.scope.folders[conf.temp_directory] = None
+        level.scope.directories[conf.temp_directory] = None

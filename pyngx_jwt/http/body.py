@@ -129,11 +129,11 @@ def _keep(r: Request, body: KeptBody, data: bytes, in_memory: int) -> None:
 
 def _open_file(r: Request, body: KeptBody) -> None:
     core = r.location.core
-    folder = core.temp_folder()
+    directory = core.temp_directory()
     try:
-        body.fd, body.path = tempfile.mkstemp(dir=folder)
+        body.fd, body.path = tempfile.mkstemp(dir=directory)
     except OSError as error:
-        r.log(Severity.CRIT, f'open() "{folder}" failed {errno_text(error)}')
+        r.log(Severity.CRIT, f'open() "{directory}" failed {errno_text(error)}')
         raise BodyError(500) from None
     body.keep = core.client_body_in_file_only == "on"
     r.log(Severity.WARN, f"a client request body is buffered to a temporary file {body.path}")

@@ -85,26 +85,26 @@ def _open_checked(path: str, symlinks: Symlinks, unchecked: int) -> int:
     if unchecked < 0:
         return os.open(path.encode("latin-1"), READ)
     name = path.encode("latin-1")
-    folder = os.open(name[:unchecked] or (b"/" if name.startswith(b"/") else b"."), SEARCH)
+    directory = os.open(name[:unchecked] or (b"/" if name.startswith(b"/") else b"."), SEARCH)
     *parts, last = name[unchecked:].split(b"/")
     try:
         for part in filter(None, parts):
-            inner = _open_part(folder, part, SEARCH, symlinks)
-            os.close(folder)
-            folder = inner
+            inner = _open_part(directory, part, SEARCH, symlinks)
+            os.close(directory)
+            directory = inner
         if not last:
-            return os.open(b".", READ, dir_fd=folder)
-        return _open_part(folder, last, READ, symlinks)
+            return os.open(b".", READ, dir_fd=directory)
+        return _open_part(directory, last, READ, symlinks)
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
-def _open_part(folder: int, name: bytes, flags: int, symlinks: Symlinks) -> int:
+def _open_part(directory: int, name: bytes, flags: int, symlinks: Symlinks) -> int:
     if symlinks is Symlinks.NONE:
-        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
-    fd = os.open(name, flags, dir_fd=folder)
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=directory)
+    fd = os.open(name, flags, dir_fd=directory)
     try:
-        link = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        link = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if os.fstat(fd).st_uid != link.st_uid:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     except OSError:

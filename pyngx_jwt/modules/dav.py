@@ -133,7 +133,7 @@ class DavFiles:
         if body.fd >= 0 and body.path:
             body.keep = True
             return body.path.encode("latin-1")
-        directory = self.core.temp_folder().encode("latin-1")
+        directory = self.core.temp_directory().encode("latin-1")
         descriptor, name = tempfile.mkstemp(dir=directory)
         with open(descriptor, "wb") as file:
             for data in body.chunks():

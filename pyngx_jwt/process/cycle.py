@@ -50,7 +50,7 @@ class LoadedCycle(Protocol):
     @property
     def open_files(self) -> OpenFiles: ...  # not open yet
     @property
-    def folders(self) -> Sequence[str]: ...  # temp and cache paths, made if missing
+    def directories(self) -> Sequence[str]: ...  # temp and cache paths, made if missing
     @property
     def files(self) -> Sequence[tuple[str, str]]: ...  # path and text of each, for -T
     @property

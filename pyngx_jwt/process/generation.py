@@ -33,7 +33,7 @@ class Generation:
     cycle: LoadedCycle
     sockets: list[Listening]
     user: User | None
-    folder: ZoneDirectory | None = None  # of the zones, kept as long as the process lives
+    zone_directory: ZoneDirectory | None = None  # of the zones, kept as long as the process lives
 
     @property
     def log(self) -> Log:
@@ -57,10 +57,10 @@ def load_generation(
         if user is not None and cycle.main.master_process:
             cycle.check_user(user)
         cycle.log.open_default(cycle.open_files, options.error_log)
-        make_directories(cycle.folders, user, options.layout)
+        make_directories(cycle.directories, user, options.layout)
         cycle.open_files.open()
         cycle.zones.check()
-        folder = None if options.test else _start_zones(cycle, user, old)
+        zone_directory = None if options.test else _start_zones(cycle, user, old)
     except ConfError as error:
         log.write(Severity.EMERG, str(error))
         return None
@@ -68,11 +68,11 @@ def load_generation(
         log_exception(error, log)
         return None
     sockets = plan(cycle.listens, cycle.main.worker_processes)
-    generation = Generation(cycle, sockets, user, folder)
+    generation = Generation(cycle, sockets, user, zone_directory)
     if not _take_place(generation, old, inherited, options.test, log):
         cycle.open_files.close()
-        if folder is not None and (old is None or old.folder is not folder):
-            folder.remove()
+        if zone_directory is not None and (old is None or old.zone_directory is not zone_directory):
+            zone_directory.remove()
         return None
     return generation
 
@@ -87,7 +87,7 @@ def _start_zones(
         return start_zones(
             cycle.zones,
             user,
-            directory=old.folder if old else None,
+            directory=old.zone_directory if old else None,
             old=old.cycle.zones if old else None,
         )
     except OSError as error:

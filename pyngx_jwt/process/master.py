@@ -305,6 +305,6 @@ class Master:
         self._close_sockets()
         with contextlib.suppress(OSError):
             self.generation.cycle.open_files.flush(self.log)
-        if self.generation.folder is not None:
-            self.generation.folder.remove()
+        if self.generation.zone_directory is not None:
+            self.generation.zone_directory.remove()
         return 0

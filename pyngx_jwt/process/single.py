@@ -55,8 +55,8 @@ class Single:
         self.log.write(Severity.NOTICE, "exit")
         self._close_sockets()
         self.generation.cycle.exit()
-        if self.generation.folder is not None:
-            self.generation.folder.remove()
+        if self.generation.zone_directory is not None:
+            self.generation.zone_directory.remove()
         return code
 
     async def _serve(self) -> int:

@@ -84,8 +84,8 @@ def _start(boot: Boot, generation: Generation, first_log: OpenFile) -> Master | 
     signals = Signals()
     if not create_pidfile(main.pid, log):
         discard(generation.sockets, log)
-        if generation.folder is not None:
-            generation.folder.remove()
+        if generation.zone_directory is not None:
+            generation.zone_directory.remove()
         return None
     log.redirect_stderr()
     first_log.close()

@@ -176,7 +176,7 @@ def _sweep(base: str) -> None:
 
 
 def _directories(base: str) -> Iterable[str]:
-    """Folders of the kind that we may remove; those of our workers' user are root's too."""
+    """Directories of the kind that we may remove; those of our workers' user are root's too."""
     mine = os.geteuid()
     with os.scandir(base) as entries:
         return [

@@ -64,7 +64,7 @@ class FakeCycle:
     listens: tuple[FakeListen, ...]
     log: Log
     open_files: OpenFiles
-    folders: tuple[str, ...]
+    directories: tuple[str, ...]
     files: tuple[tuple[str, str], ...]
     text: str
     access: OpenFile | None
@@ -103,7 +103,7 @@ def load(options: Options, log: Log) -> FakeCycle:
         tuple(FakeListen(**x) for x in conf.get("listen", ())),
         Log(FileTarget(target, Severity.DEBUG)),
         files,
-        tuple(options.full_name(x) for x in conf.get("folders", ())),
+        tuple(options.full_name(x) for x in conf.get("directories", ())),
         ((options.conf_file, text),),
         conf.get("text", ""),
         access,

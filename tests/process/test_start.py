@@ -108,7 +108,7 @@ def test_log_that_cannot_be_opened(server: Server) -> None:
 
 
 def test_folders_are_made(server: Server) -> None:
-    server.write(folders=["temp", "none/temp"])
+    server.write(directories=["temp", "none/temp"])
     ended = server.run()
     assert f'mkdir() "{server.prefix}/none/temp" failed (2: No such file' in ended.stderr
     assert (server.prefix / "temp").stat().st_mode & 0o777 == 0o700
@@ -119,7 +119,7 @@ def test_workers_run_as_the_user(server: Server) -> None:
     for folder in (server.prefix, *server.prefix.parents):
         if folder.owner() == "root" and "pytest" in str(folder):
             folder.chmod(0o755)
-    server.start(main={"user": (65534, 65534)}, folders=["temp"])
+    server.start(main={"user": (65534, 65534)}, directories=["temp"])
     _, worker, _ = server.get()
     status = Path(f"/proc/{worker}/status").read_text()
     assert "Uid:\t65534\t65534\t65534\t65534" in status

@@ -47,9 +47,9 @@ class Recorded(ConfFiles):
         self._texts.add(path, self._files.templates.originals.get(path, source.text))
         return source
 
-    def expand(self, pattern: str, folder: str) -> list[str]:
-        paths = self._files.expand(pattern, folder)
-        directory = directory_of(self.path(full_name(pattern, folder)))
+    def expand(self, pattern: str, base: str) -> list[str]:
+        paths = self._files.expand(pattern, base)
+        directory = directory_of(self.path(full_name(pattern, base)))
         if not paths and not self._files.has_directory(directory):
             raise ConfError(f'the directory "{directory}" is not on this machine')
         return paths

@@ -42,8 +42,8 @@ class Overlay(InputFiles):
         filled = self.templates.fill(path, source.text)
         return source if filled is source.text else Source(path, filled)
 
-    def expand(self, pattern: str, folder: str) -> list[str]:
-        name = self.path(full_name(pattern, folder))
+    def expand(self, pattern: str, base: str) -> list[str]:
+        name = self.path(full_name(pattern, base))
         if not _GLOB.search(name):
             return [name]
         return sorted({*super().expand(name, ""), *matching(name, self.texts)})

@@ -251,7 +251,7 @@ class CoreConf(CoreSettings):
         """The text of the Server header and of error pages."""
         return "nginx" if self.server_tokens == "off" else f"nginx/{NGINX_VERSION}"
 
-    def temp_folder(self) -> str:
+    def temp_directory(self) -> str:
         """The directory of client_body_temp_path."""
         if not self.is_set("temp_path"):
             return self.scope.full_name(self.scope.options.layout.temp("client_body_temp"))

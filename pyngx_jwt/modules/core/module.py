@@ -28,7 +28,7 @@ def check_level(conf: CoreConf, level: Level) -> None:
             'the "large_client_header_buffers" size must be equal to or greater than '
             '"connection_pool_size"'
         )
-    level.scope.folders[conf.temp_folder()] = None
+    level.scope.directories[conf.temp_directory()] = None
 
 
 def compile_core(level: Level, location: Location) -> None:
