@@ -18,9 +18,11 @@ from pyngx_jwt.zones.store import (
     IndexTotals,
     Node,
     NodeState,
+    PeersChanged,
     PeerState,
     PeerStates,
     Visit,
+    ZoneFull,
 )
 
 T = TypeVar("T")
@@ -68,12 +70,34 @@ class MemoryPeers:
     def __init__(self, *, full: bool = False) -> None:
         self.states: tuple[PeerState, ...] | None = None
         self.full = full
+        self.now = 0, b""
 
-    def transact(self, decide: Callable[[PeerStates | None], tuple[T, PeerStates]]) -> T:
+    def transact(
+        self, decide: Callable[[PeerStates | None], tuple[T, PeerStates]], version: int = 0
+    ) -> T:
+        if version != self.version():
+            raise PeersChanged
         answer, states = decide(self.states)
         if not self.full:
             self.states = tuple(states)
         return answer
+
+    def version(self) -> int:
+        return self.now[0]
+
+    def roster(self) -> tuple[int, bytes]:
+        return self.now
+
+    def change(
+        self, decide: Callable[[PeerStates | None], PeerStates], version: int, roster: bytes
+    ) -> int:
+        if version != self.version():
+            raise PeersChanged
+        if self.full:
+            raise ZoneFull("memory")
+        self.states = tuple(decide(self.states))
+        self.now = version + 1, roster
+        return version + 1
 
 
 class MemoryCounters:

@@ -37,7 +37,6 @@ from ..upstream.least_conn import LeastConn
 from ..upstream.peer import Peers, PeerServer
 from ..upstream.pool import Keepalive
 from ..upstream.random import Random
-from ..upstream.shared import Shared
 from ..upstream.upstream import Upstream, make_upstream
 from ..zones import Zone, Zones
 from .core import CoreConf
@@ -218,16 +217,12 @@ class UpstreamConf(Conf):
         try:
             if not self.servers:
                 raise ConfError("no servers are inside upstream")
-            return make_upstream(self.name, self.servers, keepalive, self._balancer, key)
+            store = self._zone.peers(self.name) if self._zone else None
+            make = (self._method or Method()).make
+            return make_upstream(self.name, self.servers, keepalive, make, key, store)
         except ConfError as error:
             assert self._statement is not None
             raise error.at(self._statement.file, self._statement.line) from None
-
-    def _balancer(self, peers: Peers) -> Balancer:
-        balancer = (self._method or Method()).make(peers)
-        if self._zone is None:
-            return balancer
-        return Shared(balancer, peers, self._zone.peers(self.name))
 
 
 def _resolved(url: Url, address: str) -> tuple[PeerAddress, ...]:

@@ -29,6 +29,10 @@ class PeerChoice(Protocol):
 class Balancer(Protocol):
     """A load balancing method with the peers it is for."""
 
+    @property
+    def peers(self) -> Peers:
+        """Those of now."""
+
     def choose(self, key: str = "") -> PeerChoice:
         """Starts choosing for a request; methods that hash take the key."""
 

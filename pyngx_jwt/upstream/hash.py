@@ -142,7 +142,7 @@ class ConsistentChoice(HashChoice):
         self.hash, self.servers = place, servers
 
     def _is_alone(self) -> bool:
-        return self.peers.single  # not so if there is a backup one
+        return self.peers.single or not self.servers  # not so if there is a backup one
 
     def _find(self, now: int) -> int | None:
         while self.misses <= MOST_TRIES:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, count
+from typing import NamedTuple
 
 from .address import PeerAddress
+from .roster import Found
+
+
+class Lookup(NamedTuple):
+    """What is asked of DNS, again and again, for the addresses of a server."""
+
+    host: str
+    port: int
+    service: str = ""  # its SRV records name hosts and ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +32,7 @@ class PeerServer:
     fail_timeout: int = 10  # seconds
     backup: bool = False
     down: bool = False
+    lookup: Lookup | None = None  # it has no fixed addresses
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +53,7 @@ class Peer:
     fails: int = 0
     accessed: int = 0  # when it last failed, seconds
     checked: int = 0  # when it last failed or was given another chance, seconds
+    serial: int = 0  # of the group; it stays the same when the group changes
 
     def is_available(self, now: int) -> bool:
         """Whether it may be chosen: not down, not failed of late, not full."""
@@ -58,7 +70,12 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Peers:
-    """Peers of equal rank; `next` are the backup ones (ngx_http_upstream_rr_peers_t)."""
+    """Peers of equal rank; `next` are the backup ones (ngx_http_upstream_rr_peers_t).
+
+    They do not change.  A group whose addresses come and go has other Peers then, and a
+    balancer made for them; the state of those that stay is in the same Peer objects, so that
+    requests that still hold one are counted.  There may be none.
+    """
 
     peers: tuple[Peer, ...]
     single: bool  # the only one there is: it is never held failed
@@ -76,33 +93,59 @@ class Peers:
 
     @property
     def total_weight(self) -> int:
-        return self.ends[-1]
+        return self.ends[-1] if self.ends else 0
+
+    @property
+    def all(self) -> tuple[Peer, ...]:
+        """Backup ones included."""
+        return self.peers + (self.next.peers if self.next else ())
 
     def index_at(self, share: int) -> int:
         """The peer that has this share of the total weight, counted from 0."""
         return bisect_right(self.ends, share)
 
 
-def make_peers(servers: Iterable[PeerServer]) -> Peers:
-    """One peer for each address (ngx_http_upstream_init_round_robin)."""
+def make_peers(
+    servers: Iterable[PeerServer], found: Iterable[Found] = (), old: Peers | None = None
+) -> Peers:
+    """One peer for each address (ngx_http_upstream_init_round_robin).
+
+    `found` are the addresses of names that are resolved at run time.  What `old` has as well
+    is taken from there."""
     servers = tuple(servers)
-    primary = tuple(p for s in servers if not s.backup for p in _peers_of(s))
-    backup = tuple(p for s in servers if s.backup for p in _peers_of(s))
+    known = {peer.serial: peer for peer in old.all} if old is not None else {}
+    peers = [
+        known.get(serial) or _peer(address, server, serial)
+        for serial, (address, server) in zip(count(-1, -1), _fixed(servers), strict=False)
+    ]
+    for one in found:
+        peers.append(known.get(one.serial) or _peer_found(one, servers[one.server]))
+    primary = tuple(peer for peer in peers if not peer.server.backup)
+    backup = tuple(peer for peer in peers if peer.server.backup)
     if not backup:
         return Peers(primary, single=len(primary) == 1)
     return Peers(primary, single=False, next=Peers(backup, single=False))
 
 
-def _peers_of(server: PeerServer) -> Iterable[Peer]:
-    for address in server.addresses:
-        yield Peer(
-            address,
-            server,
-            address.name,
-            server.weight,
-            server.weight,
-            server.max_conns,
-            server.max_fails,
-            server.fail_timeout,
-            server.down,
-        )
+def _fixed(servers: Iterable[PeerServer]) -> Iterator[tuple[PeerAddress, PeerServer]]:
+    return ((address, server) for server in servers for address in server.addresses)
+
+
+def _peer_found(found: Found, server: PeerServer) -> Peer:
+    given = replace(server, name=found.name, weight=found.weight, backup=found.backup)
+    return _peer(found.address, given, found.serial)
+
+
+def _peer(address: PeerAddress, server: PeerServer, serial: int) -> Peer:
+    return Peer(
+        address,
+        server,
+        address.name,
+        server.weight,
+        server.weight,
+        server.max_conns,
+        server.max_fails,
+        server.fail_timeout,
+        server.down,
+        serial=serial,
+    )

@@ -2,50 +2,104 @@
 
 Each choice is one step of the store: the state is read into this worker's peers, the balancer
 decides, and what it changed is written back, with the other workers kept out.
+
+The peers of a group with names that are resolved at run time come and go.  One worker changes
+them; every change has a version.  A worker that meets another version than its own reads the
+roster, has a balancer made for the new peers, and goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ..zones.store import PeerState, PeerStates, SharedPeers
+from ..zones.store import PeersChanged, PeerState, PeerStates, SharedPeers
 from .balancer import Balancer, PeerChoice
-from .peer import Peer, Peers
+from .peer import Peer, Peers, PeerServer, make_peers
+from .roster import Roster
 
 T = TypeVar("T")
 
 
 class Shared:
-    """A balancer over a store; without room there the workers go on by themselves."""
+    """A balancer over a store; without room there the workers go on by themselves.
 
-    __slots__ = ("balancer", "peers", "store")
+    `make` makes a balancer for peers; `servers` are the group's."""
 
-    def __init__(self, balancer: Balancer, peers: Peers, store: SharedPeers) -> None:
-        self.balancer, self.store = balancer, store
-        self.peers = (*peers.peers, *(peers.next.peers if peers.next else ()))
+    __slots__ = ("_make", "_resolves", "_version", "balancer", "roster", "servers", "store")
+
+    def __init__(
+        self,
+        make: Callable[[Peers], Balancer],
+        servers: Sequence[PeerServer],
+        store: SharedPeers,
+    ) -> None:
+        self._make, self.servers, self.store, self.roster = make, servers, store, Roster()
+        self.balancer = make(make_peers(servers))
+        self._version = 0
+        self._resolves = any(server.lookup for server in servers)
+
+    @property
+    def peers(self) -> Peers:
+        return self.balancer.peers
 
     def choose(self, key: str = "") -> SharedChoice:
-        return SharedChoice(self.balancer.choose(key), self)
+        if self._resolves and self.store.version() != self._version:
+            self._follow()
+        return SharedChoice(lambda: self.balancer.choose(key), self)
 
     def run(self, act: Callable[[], T]) -> T:
-        """Runs a change of the peers on the state that all workers share."""
+        """Runs a change of the peers' states on what all workers share."""
 
         def decide(states: PeerStates | None) -> tuple[T, PeerStates]:
+            peers = self.peers.all
             if states is not None:
-                _load(self.peers, states)
-            return act(), map(_state, self.peers)
+                _load(peers, states)
+            return act(), map(_state, peers)
 
-        return self.store.transact(decide)
+        while True:
+            try:
+                return self.store.transact(decide, self._version)
+            except PeersChanged:
+                self._follow()
+
+    def change(self, roster: Roster) -> None:
+        """Changes the peers, for all workers; raises ZoneFull."""
+        old = self.peers
+        new = make_peers(self.servers, roster.found, old)
+
+        def decide(states: PeerStates | None) -> PeerStates:
+            if states is not None:
+                _load(old.all, states)
+            return map(_state, new.all)
+
+        self._version = self.store.change(decide, self._version, roster.encode())
+        self._use(roster, new)
+
+    def current(self) -> Roster:
+        """The roster of now."""
+        if self.store.version() != self._version:
+            self._follow()
+        return self.roster
+
+    def _follow(self) -> None:
+        """Changes the peers as another worker has."""
+        self._version, data = self.store.roster()
+        roster = Roster.decode(data)
+        self._use(roster, make_peers(self.servers, roster.found, self.peers))
+
+    def _use(self, roster: Roster, peers: Peers) -> None:
+        self.roster, self.balancer = roster, self._make(peers)
 
 
 class SharedChoice:
     """A choice that looks at the shared state each time."""
 
-    __slots__ = ("choice", "shared")
+    __slots__ = ("_balancer", "_begin", "choice", "shared")
 
-    def __init__(self, choice: PeerChoice, shared: Shared) -> None:
-        self.choice, self.shared = choice, shared
+    def __init__(self, begin: Callable[[], PeerChoice], shared: Shared) -> None:
+        self._begin, self.shared = begin, shared
+        self.choice, self._balancer = begin(), shared.balancer
 
     @property
     def tries(self) -> int:
@@ -56,7 +110,16 @@ class SharedChoice:
         self.choice.tries = tries
 
     def get(self, now: int) -> Peer | None:
-        return self.shared.run(lambda: self.choice.get(now))
+        return self.shared.run(lambda: self._get(now))
+
+    def _get(self, now: int) -> Peer | None:
+        """nginx gives up if the peers have changed since the request began; here it is tried at
+        those of now."""
+        if self._balancer is not self.shared.balancer:
+            choice, self._balancer = self._begin(), self.shared.balancer
+            choice.tries = min(choice.tries, self.choice.tries)
+            self.choice = choice
+        return self.choice.get(now)
 
     def free(self, failed: bool, now: int) -> bool:
         return self.shared.run(lambda: self.choice.free(failed, now))

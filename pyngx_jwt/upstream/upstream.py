@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfError
+from ..zones.store import SharedPeers
 from .balancer import Balancer, PeerChoice, RoundRobin
 from .client import PeerConnection
 from .peer import Peers, PeerServer, make_peers
 from .pool import Keepalive, Pool
+from .shared import Shared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,10 +20,14 @@ class Upstream:
     """What "upstream" declares, or proxy_pass implies."""
 
     name: str
-    peers: Peers
     balancer: Balancer
     pool: Pool | None  # None: every request has its own connection
     key: Callable[[Any], str] | None = None  # of a request, for methods that hash
+
+    @property
+    def peers(self) -> Peers:
+        """Those of now: they change if names are resolved at run time."""
+        return self.balancer.peers
 
     def release(
         self, choice: PeerChoice, connection: PeerConnection, tag: Hashable, now: float
@@ -43,13 +49,18 @@ def make_upstream(
     keepalive: Keepalive,
     method: Callable[[Peers], Balancer] = RoundRobin,
     key: Callable[[Any], str] | None = None,
+    store: SharedPeers | None = None,
 ) -> Upstream:
-    """An "upstream" block; ConfError, to be placed at the block, if it has no servers."""
-    peers = make_peers(servers)
-    if not peers.peers:
+    """An "upstream" block; ConfError, to be placed at the block, if it has no servers.
+
+    `store` is where the workers share the state of the servers."""
+    servers = tuple(servers)
+    if not any(server.addresses or server.lookup for server in servers if not server.backup):
         raise ConfError(f'no servers in upstream "{name}"')
     pool = Pool(keepalive) if keepalive.connections else None
-    return Upstream(name, peers, method(peers), pool, key)
+    if store is not None:
+        return Upstream(name, Shared(method, servers, store), pool, key)
+    return Upstream(name, method(make_peers(servers)), pool, key)
 
 
 def address_upstream(name: str, server: PeerServer) -> Upstream:
@@ -57,5 +68,4 @@ def address_upstream(name: str, server: PeerServer) -> Upstream:
 
     Their connections are not kept, as in nginx.
     """
-    peers = make_peers((server,))
-    return Upstream(name, peers, RoundRobin(peers), None)
+    return Upstream(name, RoundRobin(make_peers((server,))), None)

@@ -33,6 +33,10 @@ class ZoneFull(Exception):
     """A step did not fit; nothing of it was kept."""
 
 
+class PeersChanged(Exception):
+    """The servers of an upstream are others than those that a step was for."""
+
+
 # -- limits ------------------------------------------------------------------------------------
 
 
@@ -76,11 +80,28 @@ PeerStates = Iterable[PeerState]
 class SharedPeers(Protocol):
     """What all workers know of the servers of one upstream."""
 
-    def transact(self, decide: Callable[[PeerStates | None], tuple[T, PeerStates]]) -> T:
+    def transact(
+        self, decide: Callable[[PeerStates | None], tuple[T, PeerStates]], version: int = 0
+    ) -> T:
         """Lets a balancer choose, or take back a choice, while no other worker does.
 
         ``decide`` is run once, with what is known (None: nothing yet).  It returns its answer
         and what is known from now on, which is not kept if there is no room.  It must not wait.
+        Raises PeersChanged if the servers are not those of the ``version``.
+        """
+
+    def version(self) -> int:
+        """How often the servers have changed."""
+
+    def roster(self) -> tuple[int, bytes]:
+        """The version, and what was given to the ``change`` that made it."""
+
+    def change(
+        self, decide: Callable[[PeerStates | None], PeerStates], version: int, roster: bytes
+    ) -> int:
+        """Changes the servers and returns the new version; ``decide`` turns what is known of the
+        old ones into what is known of the new ones, and may run twice.  Raises PeersChanged, as
+        above, and ZoneFull.
         """
 
 

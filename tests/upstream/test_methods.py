@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import pytest
 
@@ -21,10 +22,13 @@ from pyngx_jwt.upstream import (
     Peers,
     PeerServer,
     Random,
+    RoundRobin,
     Shared,
     make_peers,
 )
 from pyngx_jwt.upstream.address import inet_address, unix_address
+from pyngx_jwt.upstream.peer import Lookup
+from pyngx_jwt.upstream.roster import Found, Roster
 from tests.stores import MemoryPeers
 
 Method = Callable[[Peers], Balancer]
@@ -246,9 +250,8 @@ class Workers:
 
     def sharing(self, servers: list[PeerServer], name: str = "u") -> Shared:
         """One worker's balancer."""
-        peers = make_peers(servers)
         store = self.groups.setdefault(name, MemoryPeers(full=self.full))
-        return Shared(LeastConn(peers), peers, store)
+        return Shared(LeastConn, servers, store)
 
 
 def test_workers_share() -> None:
@@ -273,3 +276,67 @@ def test_without_room_workers_go_on_alone() -> None:
     workers, servers = Workers(full=True), [server(1), server(2)]
     one, other = workers.sharing(servers), workers.sharing(servers)
     assert hold(one, 2) + hold(other, 2) == "1212"
+
+
+def roster(*serials: int) -> Roster:
+    """Addresses of the last of the servers; the serial is the number."""
+    return Roster(
+        tuple(Found(n, 1, inet_address("127.0.0.1", 18080 + n), "name", 1, False) for n in serials)
+    )
+
+
+NAMED = [server(1), PeerServer("name", (), lookup=Lookup("name", 80))]
+
+
+def test_peers_come_and_go_for_all_workers() -> None:
+    workers = Workers()
+    one, other = workers.sharing(NAMED), workers.sharing(NAMED)
+    assert chosen(other, "aa") == "1 1"
+    one.change(roster(2, 3))
+    assert hold(one, 2) + hold(other, 2) == "1233"
+    one.change(roster(4))
+    assert hold(other, 2) == "44"  # the first peer has its two requests still
+    assert other.current() == roster(4)
+    one.change(roster())
+    assert chosen(other, "a") == "1" and other.peers.single
+
+
+def test_requests_at_peers_that_go() -> None:
+    workers = Workers()
+    one, other = workers.sharing(NAMED), workers.sharing(NAMED)
+    one.change(roster(2))
+    stays, goes, begun = other.choose(), other.choose(), other.choose()
+    kept, gone = stays.get(0), goes.get(0)
+    assert kept is not None and gone is not None
+    assert (kept.serial, gone.serial) == (-1, 2)
+    one.change(roster(3))
+    assert not goes.free(False, 0) and not stays.free(False, 0)
+    assert kept.conns == 0
+    one.change(roster(2))  # the address is there again, but not the peer
+    again = begun.get(0)
+    assert again is not None and again.serial == 2 and again is not gone
+    one.change(roster(3))
+    assert begun.tries == 2
+    begun.free(True, 0)
+    other_one = begun.get(0)
+    assert other_one is not None and other_one.serial == -1
+    one.change(roster())
+    begun.free(True, 0)
+    assert not begun.tries
+
+
+@pytest.mark.parametrize(
+    "method", [RoundRobin, LeastConn, Random, partial(Random, two=True), IpHash, Hash]
+)
+def test_there_may_be_none(method: Method) -> None:
+    assert chosen(method(make_peers(NAMED[1:])), ["key"]) == "-"
+
+
+def test_there_may_be_none_on_the_circle() -> None:
+    assert chosen(ConsistentHash(make_peers(NAMED[1:])), ["key"]) == "-"
+
+
+def test_rosters_pass_the_store() -> None:
+    found = Found(7, 1, inet_address("::1", 8080), "host.example", 3, True)
+    of_all = Roster((found,), {1: 1_700_000_000}, 7)
+    assert Roster.decode(of_all.encode()) == of_all

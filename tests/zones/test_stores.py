@@ -21,9 +21,11 @@ from pyngx_jwt.zones.store import (
     KeyVal,
     Node,
     NodeState,
+    PeersChanged,
     PeerStates,
     Rates,
     SharedPeers,
+    ZoneFull,
 )
 from tests.forks import in_child, kill_me
 from tests.stores import (
@@ -161,6 +163,32 @@ def test_groups_of_a_zone_are_apart(zones: Make) -> None:
     zone = zones("one")
     zone.peers("u").transact(lambda states: (None, [(1, 1, 1, 1, 1, 1)]))
     assert zone.peers("v").transact(lambda states: (states, [])) is None
+
+
+@engines
+def test_peers_come_and_go(engine: str, zones: Make) -> None:
+    peers: SharedPeers = store(engine, zones, lambda z: z.peers("u"), MemoryPeers)
+    assert peers.version() == 0 and peers.roster() == (0, b"")
+    one, other = (1, 1, 1, 1, 1, 1), (2, 2, 2, 2, 2, 2)
+    peers.transact(lambda states: (None, [one]))
+    assert peers.change(lambda states: [*(states or ()), other], 0, b"first") == 1
+    assert peers.version() == 1 and peers.roster() == (1, b"first")
+    assert peers.transact(lambda states: (list(states or ()), [other]), 1) == [one, other]
+    with pytest.raises(PeersChanged):
+        peers.transact(lambda states: (None, [one]))
+    with pytest.raises(PeersChanged):
+        peers.change(lambda states: [one], 0, b"second")
+    assert peers.roster() == (1, b"first")
+    assert peers.transact(lambda states: (list(states or ()), []), 1) == [other]
+
+
+def test_no_room_for_a_change_of_peers(zones: Make) -> None:
+    peers = zones("one").peers("u")
+    many = [(n, 1, 1, 1, 1, 1) for n in range(100_000)]
+    for full in (peers, MemoryPeers(full=True)):
+        with pytest.raises(ZoneFull):
+            full.change(lambda states: many, 0, b"many")
+        assert full.version() == 0
 
 
 def test_no_room_for_peers(zones: Make) -> None:
