@@ -28,7 +28,9 @@ LAYERS = [
     {"conf", "zones"},
     {"core"},
     {"http"},
-    {"jwt", "upstream", "http1"},
+    {"jwt", "http1"},
+    {"http2"},
+    {"upstream"},
     {"cache"},
     {"gateway"},
     {"modules"},
@@ -43,7 +45,7 @@ READERS = {"lint", "docs"}
 READ = {
     *("errors", "exits", "features", "arguments", "options", "log"),
     *("conf", "core", "http", "zones", "jwt"),
-    *("upstream", "cache", "gateway", "modules", "compile", "http1"),
+    *("upstream", "cache", "gateway", "modules", "compile", "http1", "http2"),
 }
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
@@ -80,6 +82,7 @@ OWNERS = {
     "cachetools": {"jwt"},
     "crossplane": {"conf"},
     "cryptography": {"jwt"},
+    "hpack": {"http2"},
     "jwcrypto": {"jwt"},
     "lmdb": {"zones"},
     "pcre2": {"http"},

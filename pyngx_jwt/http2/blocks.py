@@ -1,0 +1,258 @@
+"""Header blocks (HPACK, RFC 7541): the fields of a head, compressed.
+
+hpack has the Huffman code and the tables. The reader is ours, since nginx's limits apply while a
+block arrives: a field that is too long ends the connection before its bytes are kept, and a block
+that refers to a long entry thousands of times is not expanded first. The writer refers to the
+static table only, as nginx's does: so the bytes of a field are always the same, and are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from hpack.exceptions import HPACKError
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
+from hpack.huffman_table import decode_huffman
+from hpack.table import HeaderTable
+
+from .frames import (
+    COMPRESSION_ERROR,
+    ENHANCE_YOUR_CALM,
+    FRAME_SIZE_ERROR,
+    PROTOCOL_ERROR,
+    Fault,
+)
+
+Field = tuple[str, str]
+INTEGER_OCTETS = 4  # more are refused, as in nginx
+TABLE_SIZE = 4096  # bytes of the dynamic table, which is the default of the protocol
+REMEMBERED = 16  # blocks of a connection that are not read again
+MEMORABLE = 2048  # bytes of names and values of such a block
+SHORT = 256  # bytes of a string that is kept expanded, or compressed
+LONG = 4096  # bytes above which compressing costs more than it saves
+_STATIC = [(name.decode(), value.decode()) for name, value in HeaderTable.STATIC_TABLE]
+_FIRST_DYNAMIC = len(_STATIC) + 1
+TABLE_UPDATE = b"\x20"  # the size of the writer's dynamic table is 0
+
+
+class _Incomplete(Exception):
+    """The block goes on in bytes that have not come."""
+
+
+class BlockReader:
+    """Reads the header blocks of a connection, one after the other.
+
+    `most_field` bounds a name or a value as sent, `most_block` all names and values of a block."""
+
+    __slots__ = (
+        *("_at", "_changed", "_data", "_dynamic", "_fields", "_left", "_memo", "_peer", "_whole"),
+        *("most_block", "most_field"),
+    )
+
+    def __init__(self, peer: str, most_field: int, most_block: int) -> None:
+        """`peer` is what errors call the sender."""
+        self._peer, self.most_field, self.most_block = peer, most_field, most_block
+        self._dynamic = HeaderTable()
+        self._memo: dict[bytes, list[Field]] = {}
+        self._fields: list[Field] = []
+        self._data, self._at, self._left = b"", 0, most_block
+        self._whole = True  # nothing of the current block has been read yet
+        self._changed = False  # the current block has changed the table
+
+    def feed(self, data: bytes, *, last: bool) -> list[Field] | None:
+        """Takes bytes of a block; the fields once the last ones are there.  Raises Fault.
+
+        The list is shared by blocks that are the same: it is not changed."""
+        if self._whole and last:
+            known = self._memo.get(data)
+            if known is not None:
+                return known
+            return self._read_whole(data)
+        self._whole = False
+        self._data, self._at = self._data[self._at :] + data, 0
+        self._read(last)
+        return self._finish() if last else None
+
+    def _read_whole(self, data: bytes) -> list[Field]:
+        self._data, self._changed = data, False
+        self._read(True)
+        memorable = self.most_block - self._left < MEMORABLE
+        fields = self._finish()
+        if memorable and not self._changed and len(self._memo) < REMEMBERED:
+            self._memo[data] = fields
+        return fields
+
+    def _finish(self) -> list[Field]:
+        fields, self._fields = self._fields, []
+        self._data, self._at, self._left, self._whole = b"", 0, self.most_block, True
+        return fields
+
+    def _read(self, last: bool) -> None:
+        """Reads as many fields as there are whole ones."""
+        size = len(self._data)
+        start = self._at
+        try:
+            while self._at < size:
+                start = self._at
+                self._read_field()
+        except _Incomplete:
+            self._at = start
+            if last:
+                raise Fault(
+                    FRAME_SIZE_ERROR, f"{self._peer} sent header block with incorrect length"
+                ) from None
+
+    def _read_field(self) -> None:
+        first = self._data[self._at]
+        if first >= 0x80:
+            field = self._entry(self._integer(0x7F, "header index"))
+        elif first >= 0x40:
+            field = self._literal(self._integer(0x3F, "header index"))
+            self._account(field)
+            self._add(field)
+            self._fields.append(field)
+            return
+        elif first >= 0x20:
+            self._resize(self._integer(0x1F, "size update"))
+            return
+        else:
+            field = self._literal(self._integer(0x0F, "header index"))
+        self._account(field)
+        self._fields.append(field)
+
+    def _account(self, field: Field) -> None:
+        self._left -= len(field[0]) + len(field[1])
+        if self._left < 0:
+            raise Fault(ENHANCE_YOUR_CALM, f"{self._peer} sent too large header")
+
+    def _add(self, field: Field) -> None:
+        self._dynamic.add(field[0].encode("latin-1"), field[1].encode("latin-1"))
+        self._changed = True
+        self._memo.clear()
+
+    def _resize(self, size: int) -> None:
+        if size > TABLE_SIZE:
+            raise Fault(COMPRESSION_ERROR, f"{self._peer} sent invalid table size update: {size}")
+        self._dynamic.maxsize = size
+        self._changed = True
+        self._memo.clear()
+
+    def _entry(self, index: int) -> Field:
+        if 0 < index < _FIRST_DYNAMIC:
+            return _STATIC[index - 1]
+        entries = self._dynamic.dynamic_entries
+        index -= _FIRST_DYNAMIC
+        if index < 0:
+            raise Fault(COMPRESSION_ERROR, f"{self._peer} sent invalid hpack table index 0")
+        if index >= len(entries):
+            raise Fault(
+                COMPRESSION_ERROR, f"{self._peer} sent out of bound hpack table index: {index}"
+            )
+        name, value = entries[index]
+        return name.decode("latin-1"), value.decode("latin-1")
+
+    def _literal(self, index: int) -> Field:
+        if index:
+            return self._entry(index)[0], self._string()
+        name = self._string()
+        if not name:
+            raise Fault(PROTOCOL_ERROR, f"{self._peer} sent zero header name length")
+        return name, self._string()
+
+    def _string(self) -> str:
+        data = self._data
+        if self._at >= len(data):
+            raise _Incomplete
+        compressed = data[self._at] & 0x80
+        length = self._integer(0x7F, "")
+        if length > self.most_field:
+            raise Fault(ENHANCE_YOUR_CALM, f"{self._peer} sent too large header field")
+        start, end = self._at, self._at + length
+        if end > len(data):
+            raise _Incomplete
+        self._at = end
+        if not compressed:
+            return data[start:end].decode("latin-1")
+        try:
+            text = data[start:end]
+            return _expand(text) if length < SHORT else decode_huffman(text).decode("latin-1")
+        except HPACKError:
+            raise Fault(
+                COMPRESSION_ERROR, f"{self._peer} sent invalid encoded header field"
+            ) from None
+
+    def _integer(self, prefix: int, what: str) -> int:
+        """A number (RFC 7541, 5.1); `what` it is, "" for a length."""
+        data, at = self._data, self._at
+        value = data[at] & prefix
+        if value != prefix:
+            self._at = at + 1
+            return value
+        for n in range(1, INTEGER_OCTETS):
+            if at + n >= len(data):
+                raise _Incomplete
+            octet = data[at + n]
+            value += (octet & 0x7F) << 7 * (n - 1)
+            if octet < 0x80:
+                self._at = at + n + 1
+                return value
+        if what:
+            text = f"header block with too long {what} value"
+        else:
+            text = "header field with too long length value"
+        raise Fault(COMPRESSION_ERROR, f"{self._peer} sent {text}")
+
+
+@lru_cache(maxsize=1024)
+def _expand(data: bytes) -> str:
+    return decode_huffman(data).decode("latin-1")
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+_compress: Callable[[bytes], bytes] = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode
+_INDEXED = {field: n for n, field in reversed(list(enumerate(_STATIC, 1)))}
+_NAMED = {field[0]: n for n, field in reversed(list(enumerate(_STATIC, 1)))}
+
+
+def _number(value: int, prefix: int, bits: int) -> bytes:
+    if value < prefix:
+        return bytes((bits | value,))
+    octets = [bits | prefix]
+    value -= prefix
+    while value >= 0x80:
+        octets.append(value & 0x7F | 0x80)
+        value >>= 7
+    octets.append(value)
+    return bytes(octets)
+
+
+def _written(text: str) -> bytes:
+    data = text.encode("latin-1", "replace")
+    if len(data) < LONG:
+        short = _compress(data)
+        if len(short) < len(data):
+            return _number(len(short), 0x7F, 0x80) + short
+    return _number(len(data), 0x7F, 0) + data
+
+
+def write_field(name: str, value: str) -> bytes:
+    """One field, in lower case, which no table remembers."""
+    name = name.lower()
+    index = _INDEXED.get((name, value))
+    if index is not None and value:
+        return _number(index, 0x7F, 0x80)
+    index = _NAMED.get(name)
+    start = b"\0" + _written_name(name) if index is None else _number(index, 0x0F, 0)
+    return start + (_written_value(value) if len(value) < SHORT else _written(value))
+
+
+_written_name = lru_cache(maxsize=1024)(_written)
+_written_value = lru_cache(maxsize=2048)(_written)
+
+
+def write_block(fields: Iterable[Field]) -> bytes:
+    """A whole block."""
+    return b"".join([write_field(name, value) for name, value in fields])

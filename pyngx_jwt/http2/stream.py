@@ -1,0 +1,167 @@
+"""One stream: its windows, and what is to be sent on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from . import frames
+from .blocks import TABLE_UPDATE
+
+
+class Line(Protocol):
+    """What a stream needs of its connection."""
+
+    init_window: int
+    send_window: int
+    frame_size: int
+    paused: bool
+    table_update: bool
+
+    @property
+    def waiting(self) -> set[Stream]:
+        """Those that wait in drain()."""
+
+    def pump(self, stream: Stream) -> None:
+        """Sends what a stream has to send, in turn with the others."""
+
+    def put_payload(self, data: bytes, payload: int) -> None:
+        """Sends frames that carry so many bytes of a message."""
+
+
+class Stream:
+    """One request with its response, at either end; a role adds what it needs.
+
+    `write` takes what it is given. What the windows and the kernel do not take waits here, and
+    `drain` waits for that."""
+
+    __slots__ = (
+        *("_ending", "_held", "_waiter", "held_bytes", "id", "in_closed", "largest", "link"),
+        *("out_closed", "recv_window", "send_window"),
+    )
+
+    def __init__(self, link: Line, number: int, recv_window: int) -> None:
+        self.link, self.id = link, number
+        self.send_window, self.recv_window = link.init_window, recv_window
+        self.in_closed = self.out_closed = False  # the ends of both directions
+        self.largest = frames.DEFAULT_FRAME_SIZE  # bytes of a DATA frame, at the most
+        self._held: deque[bytes] = deque()
+        self.held_bytes = 0
+        self._ending: bytes | None = None  # trailers, b"" without any, once all is written
+        self._waiter: asyncio.Future[None] | None = None
+
+    # -- sending ---------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes of a body, or keeps them until they can be sent."""
+        if self.out_closed or not data:
+            return
+        self._held.append(data)
+        self.held_bytes += len(data)
+        self.link.pump(self)
+
+    def end(self, trailers: bytes = b"") -> None:
+        """Ends the body, with a header block or without."""
+        if self.out_closed or self._ending is not None:
+            return
+        self._ending = trailers
+        self.link.pump(self)
+
+    def send_part(self) -> bool:
+        """Sends one frame, as far as the windows allow; whether there is more to send."""
+        link = self.link
+        if self._held:
+            room = min(self.send_window, link.send_window, self.largest, link.frame_size)
+            if room <= 0:
+                return True
+            data = self._take(room)
+            ends = not self._held and self._ending == b""
+            self.send_window -= len(data)
+            link.send_window -= len(data)
+            self._put(data, ends)
+        if self._held:
+            return True
+        if self._ending is not None and not self.out_closed:
+            if self._ending:
+                self.send_headers(self._ending, end=True)
+            else:
+                self._put(b"", True)
+        return False
+
+    def send_headers(self, block: bytes, *, end: bool) -> None:
+        """Sends a header block at once; windows do not apply to it."""
+        link = self.link
+        if link.table_update:
+            link.table_update, block = False, TABLE_UPDATE + block
+        data = frames.headers(self.id, block, end, link.frame_size)
+        if end:
+            self.out_closed = True
+        self.sent(len(data), 0)
+        link.put_payload(data, len(block))
+
+    def _put(self, data: bytes, ends: bool) -> None:
+        if ends:
+            self.out_closed = True
+        self.sent(frames.HEADER_SIZE + len(data), len(data))
+        flags = frames.END_STREAM if ends else 0
+        self.link.put_payload(frames.frame(frames.DATA, flags, self.id, data), len(data))
+
+    @property
+    def waits_for_window(self) -> bool:
+        """Whether the peer does not want more of this stream."""
+        return bool(self._held) and self.send_window <= 0
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether bytes of the body wait."""
+        return bool(self._held)
+
+    def _take(self, most: int) -> bytes:
+        """As much of what is held as fits into one frame."""
+        held = self._held
+        data = held.popleft()
+        if len(data) < most and held:
+            parts = [data]
+            left = most - len(data)
+            while held and left > 0:
+                part = held.popleft()
+                parts.append(part)
+                left -= len(part)
+            data = b"".join(parts)
+        if len(data) > most:
+            held.appendleft(data[most:])
+            data = data[:most]
+        self.held_bytes -= len(data)
+        return data
+
+    def sent(self, size: int, payload: int) -> None:
+        """Frames of that many bytes are on their way; `payload` are those of the body."""
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something is to be sent yet that has been written."""
+        return bool(self._held) or (self._ending is not None and not self.out_closed)
+
+    def forget(self) -> None:
+        """Drops what has not been sent: there will be no end of it."""
+        self._held.clear()
+        self.held_bytes = 0
+        self.out_closed = True
+        self.wake()
+
+    async def drain(self) -> None:
+        """Waits until all that was written is sent, or never will be."""
+        while self.unsent or (self.link.paused and not self.out_closed):
+            self._waiter = asyncio.get_running_loop().create_future()
+            self.link.waiting.add(self)
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+                self.link.waiting.discard(self)
+
+    def wake(self) -> None:
+        """Lets drain() look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,1 @@
+"""HTTP/2 without sockets: header blocks, frames and windows."""

@@ -1,0 +1,132 @@
+"""Header blocks, held against the examples of RFC 7541 and against hpack's own decoder."""
+
+from __future__ import annotations
+
+import pytest
+from hpack import Decoder, Encoder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyngx_jwt.http2.blocks import BlockReader, Field, write_block
+from pyngx_jwt.http2.frames import (
+    COMPRESSION_ERROR,
+    ENHANCE_YOUR_CALM,
+    FRAME_SIZE_ERROR,
+    PROTOCOL_ERROR,
+    Fault,
+)
+
+# RFC 7541, C.4: three requests of a connection, with Huffman coding.
+REQUESTS = [
+    ("828684418cf1e3c2e5f23a6ba0ab90f4ff", "GET http / www.example.com"),
+    ("828684be5886a8eb10649cbf", "GET http / www.example.com cache-control: no-cache"),
+    (
+        "828785bf408825a849e95ba97d7f8925a849e95bb8e8b4bf",
+        "GET https /index.html www.example.com custom-key: custom-value",
+    ),
+]
+INDEX = "client sent header block with too long header index value"
+UPDATE = "client sent header block with too long size update value"
+TEXT = st.text(st.characters(max_codepoint=255), max_size=40)
+FIELDS = st.lists(st.tuples(TEXT.filter(bool), TEXT), max_size=8)
+
+
+def reader(most_field: int = 8192, most_block: int = 32768) -> BlockReader:
+    return BlockReader("client", most_field, most_block)
+
+
+def read(block: bytes, blocks: BlockReader | None = None) -> list[Field]:
+    fields = (blocks or reader()).feed(block, last=True)
+    assert fields is not None
+    return list(fields)
+
+
+def test_examples() -> None:
+    blocks = reader()
+    for encoded, told in REQUESTS:
+        method, scheme, path, authority, *rest = told.split(" ", 4)
+        fields = [
+            *((":method", method), (":scheme", scheme), (":path", path)),
+            (":authority", authority),
+            *[(name, value) for name, _, value in (field.partition(": ") for field in rest)],
+        ]
+        assert read(bytes.fromhex(encoded), blocks) == fields
+
+
+@given(st.lists(FIELDS, max_size=6), st.integers(1, 7))
+def test_every_block_of_another_encoder(blocks: list[list[Field]], piece: int) -> None:
+    """Whole or in pieces: what hpack's encoder writes is read."""
+    encoder, whole, pieces = Encoder(), reader(), reader()
+    for fields in blocks:
+        pairs = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in fields]
+        block = encoder.encode(pairs)
+        assert read(block, whole) == fields
+        for at in range(0, len(block), piece):
+            assert pieces.feed(block[at : at + piece], last=False) is None
+        assert pieces.feed(b"", last=True) == fields
+
+
+@given(FIELDS)
+def test_another_decoder_reads_ours(fields: list[Field]) -> None:
+    wanted = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in fields]
+    assert [tuple(f) for f in Decoder().decode(write_block(fields), raw=True)] == wanted
+
+
+def test_a_block_that_comes_again_is_the_same_list_until_the_table_changes() -> None:
+    blocks = reader()
+    block = bytes.fromhex("8286840f0d0130")
+    assert blocks.feed(block, last=True) is blocks.feed(block, last=True)
+    read(bytes.fromhex("4001610162"), blocks)  # a: b is entry 62
+    first = blocks.feed(b"\xbe", last=True)
+    assert first == [("a", "b")] and blocks.feed(b"\xbe", last=True) is first
+    read(bytes.fromhex("4001630164"), blocks)
+    assert read(b"\xbe", blocks) == [("c", "d")]
+    read(b"\x20", blocks)  # the table is emptied
+    with pytest.raises(Fault):
+        read(b"\xbe", blocks)
+
+
+@pytest.mark.parametrize(
+    ("block", "code", "text"),
+    [
+        ("80", COMPRESSION_ERROR, "client sent invalid hpack table index 0"),
+        ("be", COMPRESSION_ERROR, "client sent out of bound hpack table index: 0"),
+        ("7f0001", COMPRESSION_ERROR, "client sent out of bound hpack table index: 1"),
+        ("ffffffff01", COMPRESSION_ERROR, INDEX),
+        ("3fffffffff", COMPRESSION_ERROR, UPDATE),
+        ("3fe21f", COMPRESSION_ERROR, "client sent invalid table size update: 4097"),
+        ("007fffffff", COMPRESSION_ERROR, "client sent header field with too long length value"),
+        ("0000", PROTOCOL_ERROR, "client sent zero header name length"),
+        ("0081ff0161", COMPRESSION_ERROR, "client sent invalid encoded header field"),
+        ("0003616263", FRAME_SIZE_ERROR, "client sent header block with incorrect length"),
+        ("000461", FRAME_SIZE_ERROR, "client sent header block with incorrect length"),
+        ("00", FRAME_SIZE_ERROR, "client sent header block with incorrect length"),
+        ("7f", FRAME_SIZE_ERROR, "client sent header block with incorrect length"),
+        ("00017f7f8e01", ENHANCE_YOUR_CALM, "client sent too large header field"),
+    ],
+)  # fmt: skip
+def test_refused(block: str, code: int, text: str) -> None:
+    with pytest.raises(Fault, match=f"^{text}$") as caught:
+        read(bytes.fromhex(block), reader(most_field=256))
+    assert caught.value.code == code
+
+
+def test_a_name_that_is_too_long_is_refused_before_it_has_come() -> None:
+    with pytest.raises(Fault, match="too large header field"):
+        reader(most_field=256).feed(bytes.fromhex("007f8201"), last=False)
+
+
+def test_entries_are_not_expanded_beyond_the_limit() -> None:
+    """4 KB in the table, referred to by each byte of a block."""
+    blocks = reader()
+    read(b"\x40\x01a\x7f\xa1\x1e" + b"v" * 4000, blocks)
+    with pytest.raises(Fault, match=r"^client sent too large header$"):
+        blocks.feed(b"\xbe" * 16384, last=True)
+    assert len(blocks._fields) <= 8
+
+
+def test_the_table_is_bounded() -> None:
+    blocks = reader()
+    for n in range(2000):
+        read(b"\x40\x04%04d\x14" % n + b"v" * 20, blocks)
+    assert len(blocks._dynamic.dynamic_entries) == 4096 // (32 + 24)
