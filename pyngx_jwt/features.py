@@ -56,7 +56,7 @@ MODULES = frozenset(
         *("secure_link", "ssi", "sub", "userid"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),
         *("upstream_hash", "upstream_ip_hash", "upstream_least_conn", "upstream_random"),
-        *("upstream_keepalive", "upstream_zone"),
+        *("upstream_keepalive", "upstream_sticky", "upstream_zone"),
     }
 )
 

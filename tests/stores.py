@@ -100,6 +100,26 @@ class MemoryPeers:
         return version + 1
 
 
+class MemorySessions:
+    def __init__(self) -> None:
+        self.sessions: dict[bytes, tuple[float, str]] = {}
+
+    def find(self, key: bytes, since: float) -> str:
+        last, sid = self.sessions.get(key, (0.0, ""))
+        return sid if last >= since else ""
+
+    def note(self, key: bytes, sid: str, now: float, *, create: bool) -> bool:
+        if create or key in self.sessions:
+            self.sessions[key] = now, sid
+        return True
+
+    def expire(self, before: float) -> int:
+        old = [key for key, (last, _) in self.sessions.items() if last < before]
+        for key in old:
+            del self.sessions[key]
+        return len(old)
+
+
 class MemoryCounters:
     def __init__(self) -> None:
         self.own = Counts()

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from ..http.request import Request
 from ..log import Severity
 from ..upstream.address import parse_local
+from ..upstream.affinity import Affinity
 from ..upstream.balancer import PeerChoice
 from ..upstream.client import PeerConnection
 from ..upstream.connect import connect as open_connection
@@ -34,6 +35,8 @@ class Attempts:
         r.contexts[KEY] = self.out
         key = destination.upstream.key
         self.choice: PeerChoice = destination.upstream.balancer.choose(key(r) if key else "")
+        tie = destination.upstream.tie
+        self.affinity: Affinity | None = tie(r) if tie is not None else None
         self.connection: PeerConnection | None = None
         self.peer: Peer | None = None
         self.state: UpstreamState
@@ -128,9 +131,23 @@ class Attempts:
             return False
         return not sent or self.r.method not in NOT_IDEMPOTENT or "non_idempotent" in kinds
 
-    def leave(self, *, failed: bool) -> None:
-        """Gives the server back to the balancer and closes its connection."""
+    def choose(self) -> Peer | None:
+        """Takes the next server from the balancer."""
+        affinity, now = self.affinity, int(time.monotonic())
+        if affinity is None:
+            self.peer = self.choice.get(now)
+        else:
+            self.peer = self.choice.get(now, affinity.wanted())
+            if self.peer is not None:
+                affinity.chosen(self.peer)
+        return self.peer
+
+    def leave(self, *, failed: bool, final: bool = True) -> None:
+        """Gives the server back to the balancer and closes its connection; another one is tried
+        if its response is not `final`."""
         self.state.response_time = time.monotonic() - self.state.started
+        if final and not failed:
+            self._note_served()
         if self.connection is not None:
             self.state.bytes_received = self.connection.bytes_received
             self.connection.close()
@@ -139,8 +156,13 @@ class Attempts:
             self.log(Severity.WARN, "upstream server temporarily disabled")
         self.peer = None
 
+    def _note_served(self) -> None:
+        if self.affinity is not None and self.peer is not None:
+            self.affinity.served(self.peer)
+
     def abandon(self) -> None:
         """Gives the server back in the middle of its response, which is not its failure."""
+        self._note_served()
         state = self.state
         state.response_time = time.monotonic() - state.started
         if self.connection is not None:
@@ -153,6 +175,7 @@ class Attempts:
     def finished(self, length: int) -> None:
         """The upstream is done: its connection can serve others."""
         state, connection = self.state, self.connection
+        self._note_served()
         now = time.monotonic()  # the loop's own clock
         if state.response is not None and state.response.warning:
             self.log(self.out.reader.excess_level, state.response.warning)

@@ -64,7 +64,7 @@ class Exchange(RequestSide, ResponseSide):
                 kind = f"http_{response.status}" if response.status in NEXT_STATUS else ""
                 if not kind or not self.wants_next(kind):
                     return await self.respond(response)
-                self.leave(failed=response.status not in (403, 404))
+                self.leave(failed=response.status not in (403, 404), final=False)
             elif not self.goes_on(failure):
                 return await self._give_up(504 if failure == "timeout" else 502, failure)
 

@@ -81,7 +81,7 @@ class RequestSide(Attempts):
     async def attempt(self) -> tuple[PeerResponse | None, str]:
         """One server: its response, or how it failed ("error", "timeout", "invalid_header")."""
         self.doing = CONNECTING
-        self.peer = peer = self.choice.get(int(time.monotonic()))
+        peer = self.choose()
         name = peer.name if peer is not None else self.destination.upstream.name
         self.state = state = UpstreamState(name, self.url_at(name), started=time.monotonic())
         self.r.upstream_states.append(state)

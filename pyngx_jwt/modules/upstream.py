@@ -23,6 +23,7 @@ from ..gateway.exchange import Gateway
 from ..gateway.groups import Upstreams
 from ..gateway.route import GatewayOptions
 from ..gateway.state import UpstreamState
+from ..gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
 from ..gateway.wire import Wire
 from ..http.contexts import HTTP, UPSTREAM
 from ..http.level import Level
@@ -43,10 +44,12 @@ from .core import CoreConf
 from .core.settings import NO_WORDS
 from .core.values import parse_resolver
 
-WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down"})
+WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down", "drain", "route"})
 ALL = WEIGHTS | {"backup"}
 # Parameters that nginx or NGINX Plus has, and pyngx has not.
-MISSING = frozenset({"resolve", "service", "route", "drain", "slow_start"})
+MISSING = frozenset({"resolve", "service", "slow_start"})
+FLAGS = frozenset({"backup", "down", "drain"})
+LONGEST_ROUTE = 32
 
 
 class Method(NamedTuple):
@@ -95,6 +98,8 @@ class UpstreamConf(Conf):
     _connections: int | None = own(None)
     _local = own(True)
     _method: Method | None = own(None)
+    _sticky: Sticky | None = own(None)
+    _has_sticky = own(False)  # even if a method that came later has displaced it
     _zone: Zone | None = own(None)
     _statement: Statement | None = own(None)
 
@@ -112,7 +117,9 @@ class UpstreamConf(Conf):
     def server(self, address: str, *parameters: str) -> None:
         """Defines a server of the group: an address, a host name or a unix socket.  A name with
         several addresses is several servers.  Parameters: "weight"; "max_conns"; "max_fails" and
-        "fail_timeout", after which a failing server is not used for a while; "backup"; "down".
+        "fail_timeout", after which a failing server is not used for a while; "backup"; "down";
+        "drain", for a server that only gets the clients that "sticky" ties to it; "route", by which
+        "sticky" knows the server.
         Unlike in nginx, "resolve" is not supported: names are resolved when the configuration is
         loaded."""
         allowed = self._method.allowed if self._method else ALL
@@ -197,10 +204,38 @@ class UpstreamConf(Conf):
             raise ConfError(f'invalid parameter "{local}"')
         self._local = local == "local"
 
+    @directive(
+        UPSTREAM,
+        syntax="sticky cookie name [expires=time] [domain=domain] [httponly] "
+        "[samesite=strict | lax | none | $variable] [secure] [path=path]; "
+        "sticky route $variable ...; "
+        "sticky learn create=$variable lookup=$variable zone=name:size [timeout=time] [header];",
+        arity=(2, UNLIMITED),
+    )
+    def sticky(self, method: str, *parameters: str) -> None:
+        """Passes the requests of a client to the same server, as long as it can be used.  "cookie"
+        sets a cookie with the identifier of the server.  "route" reads the identifier from the
+        first variable that is not empty: the value of "route" of a server, or the MD5 hash of its
+        address.  "learn" remembers sessions that servers begin: "create" are variables from which
+        the identifier of a new session is taken, such as $upstream_cookie_NAME, and "lookup" those
+        in which a client sends it.  Sessions are stored in a zone that all workers share and are
+        forgotten if they are not used during "timeout", 10 minutes by default.  "header" stores a
+        session when the head of the response has been received, not after the whole response.
+        The method of load balancing must stand before it.  Unlike in NGINX Plus, "sync" is not
+        supported."""
+        if self._has_sticky:
+            raise ConfError('"sticky" directive is duplicate')
+        self._has_sticky = True
+        self._sticky = sticky = parse_sticky(method, parameters)
+        if isinstance(sticky, StickyLearn):
+            zone = self.scope.shared(Zones).add(sticky.zone, sticky.size, "sticky")
+            self.scope.shared(StickyZones).add(sticky, self.name)
+            sticky.sessions = zone.sessions()
+
     def _set_method(self, method: Method) -> None:
-        if self._method:
+        if self._method or self._sticky:
             self.scope.warn("load balancing method redefined")
-        self._method = method
+        self._method, self._sticky = method, None
 
     def build(self) -> Upstream:
         """The group with its balancer and pool; raises ConfError where it was declared."""
@@ -214,12 +249,13 @@ class UpstreamConf(Conf):
         )
         text = self._method.key if self._method else None
         key = text.bind(self.level.variables) if text else None
+        tie = self._sticky.bind(self.level.variables) if self._sticky else None
         try:
             if not self.servers:
                 raise ConfError("no servers are inside upstream")
             store = self._zone.peers(self.name) if self._zone else None
             make = (self._method or Method()).make
-            return make_upstream(self.name, self.servers, keepalive, make, key, store)
+            return make_upstream(self.name, self.servers, keepalive, make, key, tie, store)
         except ConfError as error:
             assert self._statement is not None
             raise error.at(self._statement.file, self._statement.line) from None
@@ -234,11 +270,11 @@ def _resolved(url: Url, address: str) -> tuple[PeerAddress, ...]:
 
 def _server_parameters(
     parameters: tuple[str, ...], allowed: frozenset[str]
-) -> dict[str, int | bool]:
-    values: dict[str, int | bool] = {}
+) -> dict[str, int | bool | str]:
+    values: dict[str, int | bool | str] = {}
     for parameter in parameters:
         name, sign, text = parameter.partition("=")
-        if name not in ALL or (name in ("backup", "down")) is bool(sign):
+        if name not in ALL or (name in FLAGS) is bool(sign):
             raise ConfError(f'invalid parameter "{parameter}"')
         if name not in allowed:
             raise ConfError(f'balancing method does not support parameter "{parameter}"')
@@ -246,15 +282,25 @@ def _server_parameters(
     return values
 
 
-def _server_value(name: str, text: str, parameter: str) -> int | bool:
-    if name in ("backup", "down"):
+def _server_value(name: str, text: str, parameter: str) -> int | bool | str:
+    if name in FLAGS:
         return True
+    if name == "route":
+        return _route(text)
     if name == "fail_timeout":
         return _parsed(parse_sec, text, parameter)
     value = _parsed(parse_number, text, parameter)
     if name == "weight" and not value:
         raise ConfError(f'invalid parameter "{parameter}"')
     return value
+
+
+def _route(text: str) -> str:
+    if not text:
+        raise ConfError("route is empty")
+    if len(text) > LONGEST_ROUTE:
+        raise ConfError(f"route is longer than {LONGEST_ROUTE}")
+    return text
 
 
 def _parsed(parse: Callable[[str], int], text: str, parameter: str) -> int:
@@ -277,6 +323,11 @@ def check_caches(scope: Scope, old: Scope) -> None:
     scope.shared(Caches).check_continues(old.shared(Caches))
 
 
+@upstream.check_continues
+def check_sticky_zones(scope: Scope, old: Scope) -> None:
+    scope.shared(StickyZones).check_continues(old.shared(StickyZones))
+
+
 @upstream.worker_starts
 def look_after_caches(scope: Scope, life: WorkerLife) -> None:
     """One worker does; each finishes the updates of what it serves from a cache."""
@@ -284,6 +335,14 @@ def look_after_caches(scope: Scope, life: WorkerLife) -> None:
     for work in caches.keepers() if life.number == 0 else ():
         life.until_quit(work)
     life.finishes(caches.updates)
+
+
+@upstream.worker_starts
+def forget_sessions(scope: Scope, life: WorkerLife) -> None:
+    """One worker removes the sessions of "sticky learn" that have expired."""
+    zones = scope.shared(StickyZones)
+    if life.number == 0 and zones.by_name:
+        life.until_quit(zones.expire())
 
 
 @upstream.worker_ends

@@ -14,7 +14,7 @@ from ..conf.values import parse_sec
 from ..errors import ConfError
 from ..http.basic import decode_base64
 from ..http.contexts import EVERYWHERE
-from ..http.cookies import cookie_of
+from ..http.cookies import FOREVER, cookie_expiry, cookie_of
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, Request
@@ -23,13 +23,12 @@ from ..log import Severity
 KEY, RESET = "userid", "uid_reset"
 LENGTH = 22  # characters of an identifier in Base64, without its padding
 FLAGS = ("off", "secure", "httponly", "samesite=strict", "samesite=lax", "samesite=none")
-MAX, MAX_TIME = -1, "Thu, 31-Dec-37 23:55:55 GMT"
 FIRST_V1, FIRST_V2, STEP = 1, 0x03030302, 0x100
 
 
 def _expires(name: str, text: str) -> int:
     if text in ("max", "off"):
-        return MAX if text == "max" else 0
+        return FOREVER if text == "max" else 0
     try:
         return parse_sec(text)
     except ValueError:
@@ -261,19 +260,10 @@ def _cookie(identity: Identity, conf: UseridConf) -> str:
         value = f"{value[:LENGTH]}{mark or '='}="
     parts = [f"{conf.userid_name}={value}"]
     if conf.userid_expires:
-        parts.append(f"expires={_cookie_time(conf.userid_expires)}")
+        parts.append(f"expires={cookie_expiry(conf.userid_expires)}")
     if conf.userid_domain != "none":
         parts.append(f"domain={conf.userid_domain}")
     parts.append(f"path={conf.userid_path}")
     if "off" not in conf.userid_flags:
         parts += [flag for flag in FLAGS if flag in conf.userid_flags]
     return "; ".join(parts)
-
-
-def _cookie_time(seconds: int) -> str:
-    """The time of a cookie; the year has two digits up to 2037 (ngx_http_cookie_time)."""
-    if seconds == MAX:
-        return MAX_TIME
-    at = time.gmtime(time.time() + seconds)
-    year = "%Y" if at.tm_year > 2037 else "%y"
-    return time.strftime(f"%a, %d-%b-{year} %H:%M:%S GMT", at)

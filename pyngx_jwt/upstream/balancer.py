@@ -18,8 +18,10 @@ class PeerChoice(Protocol):
 
     tries: int  # peers that may still be tried, the current one included
 
-    def get(self, now: int) -> Peer | None:
-        """The peer to try next, None if there is none left ("no live upstreams")."""
+    def get(self, now: int, hint: str = "") -> Peer | None:
+        """The peer to try next, None if there is none left ("no live upstreams").
+
+        `hint` is the id of the peer that is wanted, if it can be had."""
 
     def free(self, failed: bool, now: int) -> bool:
         """Gives back what get() returned; whether this disabled the peer for a while
@@ -59,17 +61,36 @@ class RoundRobinChoice:
         self.tried = 0  # a bit for each peer
         self.current: Peer | None = None
 
-    def get(self, now: int) -> Peer | None:
+    def get(self, now: int, hint: str = "") -> Peer | None:
         peers = self.peers
+        if hint and (index := self.hinted(hint, now)) is not None:
+            return self._stay(index, now)
         peer = _single(peers) if peers.single else self._best(now)
         if peer is None:
             if peers.next is None:
                 return None
             self.peers, self.tried = peers.next, 0
-            return RoundRobinChoice.get(self, now)
+            return RoundRobinChoice.get(self, now, hint)
         peer.conns += 1
         self.current = peer
         return peer
+
+    def hinted(self, hint: str, now: int) -> int | None:
+        """The peer that is wanted, if this request may try it
+        (ngx_http_upstream_get_rr_peer_by_sid)."""
+        for index, peer in enumerate(self.peers.peers):
+            if peer.sid == hint:
+                tried = self.tried >> index & 1
+                return None if tried or not peer.is_available(now, tied=True) else index
+        return None
+
+    def _stay(self, index: int, now: int) -> Peer:
+        """Takes the peer that is wanted.  What it is given out of turn counts, up to a round."""
+        peers, wanted = self.peers, self.peers.peers[index]
+        if not peers.single and wanted.current_weight > wanted.weight - peers.total_weight:
+            total = self._weigh_all(now)  # which changes the weight, too
+            wanted.current_weight -= total
+        return self.take(index, now)
 
     def take(self, index: int, now: int) -> Peer:
         """Takes a peer that another method has found."""
@@ -116,6 +137,12 @@ class RoundRobinChoice:
         self._mark_tried(best, best_bit, now)
         return best
 
+    def _weigh_all(self, now: int) -> int:
+        """A round in which nothing is chosen: the sum of the weights."""
+        return sum(
+            weigh(peer) for index, peer in enumerate(self.peers.peers) if self.is_open(index, now)
+        )
+
     def _mark_tried(self, peer: Peer, bit: int, now: int) -> None:
         self.tried |= bit
         if now - peer.checked > peer.fail_timeout:
@@ -144,6 +171,6 @@ def mark_failed(peer: Peer, now: int) -> bool:
 
 def _single(peers: Peers) -> Peer | None:
     peer = peers.peers[0]
-    if peer.down or (peer.max_conns and peer.conns >= peer.max_conns):
+    if peer.down or peer.drain or (peer.max_conns and peer.conns >= peer.max_conns):
         return None
     return peer

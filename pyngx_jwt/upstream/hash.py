@@ -25,11 +25,13 @@ class HashChoice(RoundRobinChoice):
         super().__init__(peers, tries)
         self.key, self.hash, self.misses = key, 0, 0
 
-    def get(self, now: int) -> Peer | None:
+    def get(self, now: int, hint: str = "") -> Peer | None:
         if self.misses > MOST_TRIES or self._is_alone() or not self.key:
-            return super().get(now)
-        index = self._find(now)
-        return super().get(now) if index is None else self.take(index, now)
+            return super().get(now, hint)
+        index = self.hinted(hint, now) if hint else None
+        if index is None:
+            index = self._find(now)
+        return super().get(now, hint) if index is None else self.take(index, now)
 
     def _is_alone(self) -> bool:
         return len(self.peers.peers) < 2

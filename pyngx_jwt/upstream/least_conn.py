@@ -23,6 +23,9 @@ class LeastConnChoice(RoundRobinChoice):
 
     __slots__ = ()
 
+    def _stay(self, index: int, now: int) -> Peer:
+        return self.take(index, now)
+
     def _best(self, now: int) -> Peer | None:
         tied = self._least_busy(now)
         if not tied:

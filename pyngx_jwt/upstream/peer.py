@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from hashlib import md5
 from itertools import accumulate, count
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ class PeerServer:
     backup: bool = False
     down: bool = False
     lookup: Lookup | None = None  # it has no fixed addresses
+    route: str = ""  # its id, where it has one of its own
+    drain: bool = False  # only for clients that are tied to it
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +51,8 @@ class Peer:
     max_fails: int
     fail_timeout: int
     down: bool
+    drain: bool
+    sid: str  # by which clients are tied to it
     current_weight: int = 0
     conns: int = 0  # requests that hold this peer now
     fails: int = 0
@@ -55,9 +60,11 @@ class Peer:
     checked: int = 0  # when it last failed or was given another chance, seconds
     serial: int = 0  # of the group; it stays the same when the group changes
 
-    def is_available(self, now: int) -> bool:
-        """Whether it may be chosen: not down, not failed of late, not full."""
-        if self.down:
+    def is_available(self, now: int, *, tied: bool = False) -> bool:
+        """Whether it may be chosen: not down, not failed of late, not full.
+
+        `tied`: by a client that is tied to it, which it serves even while it is drained."""
+        if self.down or (self.drain and not tied):
             return False
         if (
             self.max_fails
@@ -88,7 +95,7 @@ class Peers:
     @property
     def tries(self) -> int:
         """How many peers are worth a try, backup ones included."""
-        own = sum(not peer.down for peer in self.peers)
+        own = sum(not (peer.down or peer.drain) for peer in self.peers)
         return own + (self.next.tries if self.next else 0)
 
     @property
@@ -147,5 +154,7 @@ def _peer(address: PeerAddress, server: PeerServer, serial: int) -> Peer:
         server.max_fails,
         server.fail_timeout,
         server.down,
+        server.drain,
+        server.route or md5(address.name.encode("latin-1"), usedforsecurity=False).hexdigest(),
         serial=serial,
     )

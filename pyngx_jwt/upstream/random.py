@@ -37,11 +37,13 @@ class RandomChoice(RoundRobinChoice):
         super().__init__(peers, tries)
         self.draw, self.draws = draw, 0
 
-    def get(self, now: int) -> Peer | None:
+    def get(self, now: int, hint: str = "") -> Peer | None:
         if self.draws > MOST_TRIES or len(self.peers.peers) < 2:
-            return super().get(now)
-        index = self._find(now)
-        return super().get(now) if index is None else self.take(index, now)
+            return super().get(now, hint)
+        index = self.hinted(hint, now) if hint else None
+        if index is None:
+            index = self._find(now)
+        return super().get(now, hint) if index is None else self.take(index, now)
 
     def _find(self, now: int) -> int | None:
         return self._drawn(now)

@@ -109,17 +109,17 @@ class SharedChoice:
     def tries(self, tries: int) -> None:
         self.choice.tries = tries
 
-    def get(self, now: int) -> Peer | None:
-        return self.shared.run(lambda: self._get(now))
+    def get(self, now: int, hint: str = "") -> Peer | None:
+        return self.shared.run(lambda: self._get(now, hint))
 
-    def _get(self, now: int) -> Peer | None:
+    def _get(self, now: int, hint: str = "") -> Peer | None:
         """nginx gives up if the peers have changed since the request began; here it is tried at
         those of now."""
         if self._balancer is not self.shared.balancer:
             choice, self._balancer = self._begin(), self.shared.balancer
             choice.tries = min(choice.tries, self.choice.tries)
             self.choice = choice
-        return self.choice.get(now)
+        return self.choice.get(now, hint)
 
     def free(self, failed: bool, now: int) -> bool:
         return self.shared.run(lambda: self.choice.free(failed, now))

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import ConfError
 from ..zones.store import SharedPeers
+from .affinity import Affinity
 from .balancer import Balancer, PeerChoice, RoundRobin
 from .client import PeerConnection
 from .peer import Peers, PeerServer, make_peers
@@ -23,6 +24,7 @@ class Upstream:
     balancer: Balancer
     pool: Pool | None  # None: every request has its own connection
     key: Callable[[Any], str] | None = None  # of a request, for methods that hash
+    tie: Callable[[Any], Affinity] | None = None  # of a request to a server
 
     @property
     def peers(self) -> Peers:
@@ -49,6 +51,7 @@ def make_upstream(
     keepalive: Keepalive,
     method: Callable[[Peers], Balancer] = RoundRobin,
     key: Callable[[Any], str] | None = None,
+    tie: Callable[[Any], Affinity] | None = None,
     store: SharedPeers | None = None,
 ) -> Upstream:
     """An "upstream" block; ConfError, to be placed at the block, if it has no servers.
@@ -59,8 +62,8 @@ def make_upstream(
         raise ConfError(f'no servers in upstream "{name}"')
     pool = Pool(keepalive) if keepalive.connections else None
     if store is not None:
-        return Upstream(name, Shared(method, servers, store), pool, key)
-    return Upstream(name, method(make_peers(servers)), pool, key)
+        return Upstream(name, Shared(method, servers, store), pool, key, tie)
+    return Upstream(name, method(make_peers(servers)), pool, key, tie)
 
 
 def address_upstream(name: str, server: PeerServer) -> Upstream:

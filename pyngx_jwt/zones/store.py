@@ -105,6 +105,24 @@ class SharedPeers(Protocol):
         """
 
 
+class Sessions(Protocol):
+    """The servers that clients are tied to, by a digest of 16 bytes (sticky learn).
+
+    Times are seconds since the epoch.  Room for a new one is made by forgetting one that was not
+    used of late.
+    """
+
+    def find(self, key: bytes, since: float) -> str:
+        """The id of the server, "" if none is known that has been used since then."""
+
+    def note(self, key: bytes, sid: str, now: float, *, create: bool) -> bool:
+        """A session is used now, with this server; one that is not known begins, if it may.
+        False if there is no room for it."""
+
+    def expire(self, before: float) -> int:
+        """Forgets the sessions that were last used before, and returns how many those were."""
+
+
 # -- caches ------------------------------------------------------------------------------------
 
 

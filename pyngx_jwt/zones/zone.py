@@ -9,8 +9,9 @@ from .lmdb_environment import LmdbEnvironment
 from .lmdb_keyval import LmdbKeyVal
 from .lmdb_peers import LmdbPeers
 from .lmdb_rates import LmdbRates
+from .lmdb_sessions import LmdbSessions
 from .lmdb_table import LmdbTable
-from .store import CacheIndex, Connections, Counters, KeyVal, Rates, SharedPeers
+from .store import CacheIndex, Connections, Counters, KeyVal, Rates, Sessions, SharedPeers
 
 
 class Zone:
@@ -37,6 +38,9 @@ class Zone:
     def peers(self, group: str) -> SharedPeers:
         """Of one upstream; several may share a zone."""
         return LmdbPeers(self._table, group)
+
+    def sessions(self) -> Sessions:
+        return LmdbSessions(self._table)
 
     def cache_index(self) -> CacheIndex:
         """Of a zone whose size is known."""

@@ -24,6 +24,7 @@ from pyngx_jwt.zones.store import (
     PeersChanged,
     PeerStates,
     Rates,
+    Sessions,
     SharedPeers,
     ZoneFull,
 )
@@ -35,6 +36,7 @@ from tests.stores import (
     MemoryKeyVal,
     MemoryPeers,
     MemoryRates,
+    MemorySessions,
 )
 
 T = TypeVar("T")
@@ -224,6 +226,28 @@ def test_counts_of_processes_that_have_ended(zones: Make) -> None:
         assert in_child(lambda: counters.report(Counts(1, 2, 3, 4, 5, 6))) == 0
     for _ in range(2):
         assert counters.total(Counts(1, 1, 1, 1, 11, 101)) == Counts(1, 1, 1, 1, 21, 113)
+
+
+@engines
+def test_sessions(engine: str, zones: Make) -> None:
+    sessions: Sessions = store(engine, zones, Zone.sessions, MemorySessions)
+    assert sessions.find(KEY, 0) == ""
+    assert sessions.note(KEY, "a", 10, create=False) and sessions.find(KEY, 0) == ""
+    assert sessions.note(KEY, "a", 10, create=True) and sessions.find(KEY, 10) == "a"
+    assert sessions.find(KEY, 11) == ""
+    assert sessions.note(KEY, "b", 20, create=False) and sessions.find(KEY, 20) == "b"
+    assert sessions.note(OTHER, "r" * 32, 21, create=True)
+    assert sessions.expire(20) == 0 and sessions.expire(21) == 1
+    assert (sessions.find(KEY, 0), sessions.find(OTHER, 0)) == ("", "r" * 32)
+
+
+def test_room_for_a_session_is_made(zones: Make) -> None:
+    sessions = zones("one").sessions()
+    keys = [random.Random(n).randbytes(16) for n in range(5000)]
+    assert all(sessions.note(key, "a" * 32, n, create=True) for n, key in enumerate(keys))
+    known = [n for n, key in enumerate(keys) if sessions.find(key, 0)]
+    assert 300 < len(known) < 2500  # nginx has room for about 400
+    assert sum(n > 4000 for n in known) > len(known) / 2
 
 
 # -- caches ------------------------------------------------------------------------------------
