@@ -37,6 +37,7 @@ class Builders:
         self.contents: Builds[Handler] = _of(modules, lambda m: m.exclusive_content)
         self.header_filters: Builds[HeaderFilter] = _of(modules, lambda m: m.header_filter_builder)
         self.validations: Builds[HeaderFilter] = _of(modules, lambda m: m.validation_builder)
+        self.openings: Builds[HeaderFilter] = _of(modules, lambda m: m.opening_builder)
         self.ranges: Builds[HeaderFilter] = _of(modules, lambda m: m.ranges_builder)
         self.logs: Builds[Callable[[Request], None]] = _of(modules, lambda m: m.log_builder)
         self.settles: Builds[Settle] = _of(modules, lambda m: m.settle_builder)
@@ -92,6 +93,8 @@ def compile_location(level: Level, builders: Builders) -> Location:
     at_end = uses.unsettled_uses
     location.header_filters = _built(level, builders.header_filters)
     location.validating_filters = _built(level, builders.validations)
+    if opening := _built(level, builders.openings):
+        _open(location, opening)
     location.range_filters = _built(level, builders.ranges)
     location.log_handlers = _built(level, builders.logs)
     location.tells_late = uses.unsettled_uses > at_end
@@ -121,6 +124,20 @@ def _settle_early(level: Level, location: Location, *, preaccess: bool, content:
         location.handlers = (settled, *location.handlers)
     if preaccess or content:
         location.subrequest_handlers = (settled, *location.subrequest_handlers)
+
+
+def _open(location: Location, opening: tuple[HeaderFilter, ...]) -> None:
+    """Puts filters before all others, those that validate included."""
+    validating, location.validating_filters = location.validating_filters, ()
+
+    def filter_header(r: Request) -> None:
+        for header_filter in opening:
+            header_filter(r)
+        if not r.disable_not_modified:
+            for header_filter in validating:
+                header_filter(r)
+
+    location.header_filters = (filter_header, *location.header_filters)
 
 
 def _may_answer(level: Level) -> bool:
@@ -170,7 +187,7 @@ def _content(level: Level, builders: Builders, location: Location) -> tuple[Hand
     if content is None and level.context & LOCATION_IF and level.outer:
         # What answers is not changed by "if" alone.
         content = next(_build(level, level.outer, builders.contents), None)
-    location.auto_redirect = False
+    location.auto_redirect, location.content = False, None
     if content is None:
         return _handlers(level, builders, Phase.CONTENT)
     module, handler = content
@@ -179,6 +196,7 @@ def _content(level: Level, builders: Builders, location: Location) -> tuple[Hand
     conf = level[module.conf]
     adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash
     location.auto_redirect = adds_slash and location.name.endswith("/")
+    location.content = handler
     return (handler,)
 
 

@@ -44,7 +44,7 @@ def begin(r: Request) -> Coroutine[Any, Any, None] | None:
             rc = find_location(r) or _advance(r, REWRITE, iter(r.location.rewrite))
         return None if rc == DONE and not r.background else run(r, rc)
     except Exception as error:
-        return _failed(r, error)
+        return _recover(r, error)
 
 
 async def run(r: Request, rc: Outcome = REDIRECT) -> None:
@@ -53,6 +53,20 @@ async def run(r: Request, rc: Outcome = REDIRECT) -> None:
     `rc` is the outcome of the phases so far."""
     try:
         await _complete(r, rc)
+    except Exception as error:
+        await _recover(r, error)
+    else:
+        await _wait_for_background(r)
+
+
+async def _recover(r: Request, error: Exception) -> None:
+    """Answers after an exception; the answer may have parts in the background, too."""
+    await _failed(r, error)
+    await _wait_for_background(r)
+
+
+async def _wait_for_background(r: Request) -> None:
+    try:
         if r.background:
             r.ignore_abort = True
             await asyncio.gather(*r.background)

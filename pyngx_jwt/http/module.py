@@ -49,6 +49,7 @@ class Module(CoreModule[C]):
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
         self.validation_builder: BuildFilter[C] | None = None
+        self.opening_builder: BuildFilter[C] | None = None
         self.ranges_builder: BuildFilter[C] | None = None
         self.log_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
@@ -100,6 +101,13 @@ class Module(CoreModule[C]):
         It runs before all others, unless the response says `disable_not_modified`."""
         self._first(self.validation_builder)
         self.validation_builder = build
+        return build
+
+    def opens(self, build: BuildFilter[C]) -> BuildFilter[C]:
+        """The builder of a header filter that makes another response of it than the one that
+        the others see.  It runs before all of them, those that validate included."""
+        self._first(self.opening_builder)
+        self.opening_builder = build
         return build
 
     def cuts(self, build: BuildFilter[C]) -> BuildFilter[C]:

@@ -98,6 +98,7 @@ class Postponed(InParts):
     def __init__(self, r: Request, sink: Sink) -> None:
         self.r, self.sink = r, sink
         self.filters: tuple[BodyFilter, ...] = ()  # of the body with all its parts
+        self.before_end: Step | None = None  # taken at the end of the request's own output
         self._queue: deque[Item] = deque()
         self._driver: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -155,7 +156,9 @@ class Postponed(InParts):
 
     def end(self) -> None:
         self._has_ended = True
-        if not self._queue:
+        if self.before_end is not None:
+            self.then(self.before_end)
+        elif not self._queue:
             self._end()
 
     def abort(self) -> None:
@@ -181,8 +184,16 @@ class Postponed(InParts):
         self, uri: str, args: str = "", *, stub: Stub | None = None, **options: Any
     ) -> Part:
         """Starts a subrequest; its output comes after what has been written so far."""
+        return self.add_part(
+            lambda part: subrequest(self.r, uri, args, sink=part, **options), stub=stub
+        )
+
+    def add_part(
+        self, start: Callable[[Part], Coroutine[Any, Any, Any]], *, stub: Stub | None = None
+    ) -> Part:
+        """Starts what writes a part of the output, after what has been written so far."""
         part = Part(self, stub)
-        self._start(subrequest(self.r, uri, args, sink=part, **options), part.done)
+        self._start(start(part), part.done)
         self._add(part)
         return part
 

@@ -107,6 +107,7 @@ class Location:
     __slots__ = (
         "auto_redirect",
         "conf",
+        "content",
         "content_type_of",
         "core",
         "error_pages",
@@ -137,6 +138,7 @@ class Location:
     name: str
     core: Any
     conf: Callable[[type[Any]], Any]
+    content: Handler | None  # the only one of the content phase, None if there can be several
     rewrite: tuple[Handler, ...]
     handlers: tuple[Handler, ...]
     subrequest_handlers: tuple[Handler, ...]

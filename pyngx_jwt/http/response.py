@@ -41,6 +41,9 @@ class Response:
     location_out: str | None = None
     allow_ranges = False
     single_range = False
+    is_sliced = False  # the body is that of several subrequests, each with a part of the same
+    content_offset = 0  # where in the body that is described what is sent begins
+    byte_range: tuple[int, int] | None = None  # of a response in slices: what the client gets
     header_only = False
     header_sent = False
     response_done = False

@@ -9,7 +9,7 @@ from ..log import Severity
 from .body import KeptBody
 from .engine import log_request, run
 from .head import new_head
-from .request import AnswerTooBig, InParts, Location, Request, Server, Sink
+from .request import DONE, AnswerTooBig, InParts, Location, Request, Server, Sink, Status
 
 MAX_DEPTH = 50
 
@@ -128,8 +128,16 @@ def start_subrequest(r: Request, uri: str, args: str = "", *, method: str = "GET
 
 def clone(r: Request) -> Request:
     """A request for the same thing in the background, whose answer goes nowhere; it is to be
-    run from where its original stands (NGX_HTTP_SUBREQUEST_CLONE)."""
-    sub = Request(r.head, r.connection, Kept(0), r.server)
+    run from where its original stands."""
+    sub = copy_of(r, Kept(0))
+    sub.in_background = sub.header_only = True
+    return sub
+
+
+def copy_of(r: Request, sink: Sink) -> Request:
+    """A subrequest for the same thing, to be run from where its original stands
+    (NGX_HTTP_SUBREQUEST_CLONE)."""
+    sub = Request(r.head, r.connection, sink, r.server)
     sub.parent, sub.root = r, r.main
     sub.location, sub.method, sub.http_version = r.location, r.method, r.http_version
     sub.headers_in, sub.host, sub.unparsed_uri = r.headers_in, r.host, r.unparsed_uri
@@ -137,8 +145,21 @@ def clone(r: Request) -> Request:
     sub.variables, sub.captures, sub.body = r.variables, r.captures, r.body
     sub.valid_unparsed_uri, sub.valid_location = r.valid_unparsed_uri, r.valid_location
     sub.quoted_uri = r.quoted_uri
-    sub.in_background = sub.internal = sub.header_only = True
+    sub.internal = True
     return sub
+
+
+async def ask_again(sub: Request) -> None:
+    """Runs the content handler of a copy."""
+
+    async def handle() -> Status:
+        assert sub.location.content is not None
+        rc = sub.location.content(sub)
+        return (rc if rc is None or isinstance(rc, int) else await rc) or DONE
+
+    await run(sub, handle())
+    if sub.location.core.log_subrequest:
+        log_request(sub)
 
 
 def _depth(r: Request) -> int:

@@ -52,6 +52,7 @@ from .rewrite import rewrite
 from .scgi import scgi
 from .secure_link import secure_link
 from .set_misc import set_misc
+from .slice import slice_
 from .split_clients import split_clients
 from .ssi import ssi
 from .ssl import ssl
@@ -123,5 +124,6 @@ MODULES: tuple[AnyModule, ...] = (
     headers_more,
     echo,
     not_modified,
+    slice_,
     missing,  # before all that answers, as handlers run from the last
 )

@@ -14,12 +14,6 @@ class ForeignVariablesConf(Conf):
 foreign_variables = Module("foreign_variables", ForeignVariablesConf)
 
 
-@foreign_variables.variable("slice_range")
-def slice_range(r: Request) -> str | None:
-    """Empty (ngx_http_slice_module without "slice")."""
-    return None
-
-
 @foreign_variables.variable("http2")
 def http2(r: Request) -> str | None:
     """Empty: HTTP/2 is not supported."""

@@ -47,7 +47,11 @@ def filter_ranges(conf: RangeConf, level: Level) -> HeaderFilter | None:
         return None
 
     def filter_header(r: Request) -> None:
-        if r.status != 200 or r.parent is not None or r.content_length < 0 or r.http_version < 1000:
+        if r.status != 200 or r.content_length < 0 or r.http_version < 1000:
+            return
+        if r.parent is not None:
+            if r.is_sliced and r.main.byte_range is not None:
+                _cut(r, *r.main.byte_range)
             return
         if "range" in r.index and _if_range(r):
             ranges = parse_ranges(_range_field(r), r.content_length, 1 if r.single_range else most)
@@ -147,9 +151,16 @@ def _send_parts(r: Request, ranges: list[Range], boundaries: Boundaries) -> None
     if r.file_segments is not None:
         r.file_segments = tuple(segments)
     elif len(ranges) == 1:
-        r.body_filters = (OnePart(*ranges[0]), *r.body_filters)
+        _cut(r, *ranges[0])
     else:
         r.body_filters = (SomeParts(segments), *r.body_filters)
+
+
+def _cut(r: Request, start: int, end: int) -> None:
+    """Sends a single range of a stream, which may be one of several that make up the body."""
+    r.body_filters = (OnePart(start, end, r.content_offset), *r.body_filters)
+    if r.is_sliced:
+        r.byte_range = start, end
 
 
 def _multipart(r: Request, ranges: list[Range], boundary: str) -> list[Segment]:
@@ -168,8 +179,8 @@ def _multipart(r: Request, ranges: list[Range], boundary: str) -> list[Segment]:
 class OnePart:
     """The body filter for a single range of a stream."""
 
-    def __init__(self, start: int, end: int) -> None:
-        self.start, self.end_, self.offset = start, end, 0
+    def __init__(self, start: int, end: int, offset: int) -> None:
+        self.start, self.end_, self.offset = start, end, offset
 
     def feed(self, data: bytes) -> bytes:
         offset = self.offset

@@ -74,7 +74,7 @@ def test_what_sounds_like_a_guard_is_one() -> None:
 @pytest.mark.parametrize(
     ("name", "args", "kind"),
     [
-        ("slice", ("1m",), Class.EFFECT),
+        ("subs_filter", ("a", "b"), Class.EFFECT),
         ("grpc_buffer_size", ("8k",), Class.TUNING),
         ("grpc_pass", ("x",), Class.HANDLER),
         ("ssl_reject_handshake", ("on",), Class.GUARD),

@@ -234,7 +234,6 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
         ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { mp4; }", NOT_ANSWERED),
         ("location / { image_filter test; }", "ignored"),
-        ("location / { slice 1m; }", "ignored"),
         ("subs_filter a b;", "ignored"),
         ("location / { xslt_stylesheet x; }", "ignored"),
     ],
