@@ -53,7 +53,7 @@ MODULES = frozenset(
         ),
         *("realip", "referer", "split_clients", "ssl"),
         *("addition", "browser", "dav", "geoip", "random_index"),
-        *("secure_link", "slice", "ssi", "sub", "userid"),
+        *("secure_link", "slice", "ssi", "sub", "tunnel", "userid"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),
         *("upstream_hash", "upstream_ip_hash", "upstream_least_conn", "upstream_random"),
         *("upstream_keepalive", "upstream_sticky", "upstream_zone"),

@@ -31,6 +31,7 @@ NOOPS = {
     *("open_log_file_cache", "pcre_jit", "postpone_gzipping", "postpone_output"),
     *("proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "proxy_send_lowat"),
     *("proxy_socket_rcvbuf", "proxy_socket_sndbuf", "proxy_ssl_certificate_cache"),
+    *("tunnel_buffer_size", "tunnel_send_lowat", "tunnel_socket_rcvbuf", "tunnel_socket_sndbuf"),
     *("scgi_socket_rcvbuf", "scgi_socket_sndbuf", "fastcgi_send_lowat"),
     *("fastcgi_socket_rcvbuf", "fastcgi_socket_sndbuf", "uwsgi_socket_rcvbuf"),
     *("uwsgi_socket_sndbuf", "uwsgi_ssl_certificate_cache"),

@@ -55,6 +55,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("proxy", "upstream"),
     ("scgi", "upstream"),
     ("set_misc", "rewrite"),
+    ("tunnel", "upstream"),
     ("uwsgi", "upstream"),
     ("fastcgi", "upstream"),
     ("range", "headers"),

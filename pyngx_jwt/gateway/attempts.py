@@ -46,6 +46,7 @@ class Attempts:
         self.streamed = False  # the client's body passes as it comes: there is no second attempt
         self.name = ""  # of the server, for TLS
         self.local: tuple[str, int] | None = None  # the address that "bind" sets
+        self.is_bound = False  # it has been determined
         if limit := route.conf.next_upstream_tries:
             self.choice.tries = min(limit, self.choice.tries)
 
@@ -92,7 +93,9 @@ class Attempts:
 
     def _local_address(self) -> tuple[str, int] | None:
         bind = self.route.bind
-        text = bind(self.r) if bind else ""
+        if bind is None or (self.is_bound and not self.route.conf.bind_dynamic):
+            return self.local
+        self.is_bound, text = True, bind(self.r)
         local = parse_local(text) if text else None
         if text and local is None:
             self.r.log(Severity.ERR, f'invalid local address "{text}"')

@@ -16,6 +16,7 @@ from typing import ClassVar, NamedTuple
 from ..cache import HashedPath
 from ..conf.directive import (
     A_SIZE,
+    UNLIMITED,
     Conf,
     Declaration,
     accepted,
@@ -168,6 +169,27 @@ class GatewayConf(Conf):
         "Unlike in nginx, the header of a cache file need not fit.",
         shown="4k|8k",
     )
+    bind_dynamic = flag(
+        False,
+        EVERYWHERE,
+        'Determines the address of "PREFIX_bind" anew for each server that is tried. By default '
+        "it is determined once per request.",
+    )
+
+    @directive(EVERYWHERE, arity=(1, UNLIMITED))
+    def allow_upstream(self, *strings: str) -> None:
+        """Connects to a server only if all of the values are neither empty nor "0".  They are
+        evaluated for each server that is tried; $upstream_last_addr is its address.  For a server
+        that is refused, the response is 502, unless "PREFIX_next_upstream" has "denied" and
+        another server is permitted."""
+        self.allowed = (*vars(self).get("allowed", ()), *map(Template, strings))
+
+    request_dynamic = flag(
+        False,
+        EVERYWHERE,
+        "Creates the request anew for each server that is tried, so that its headers can depend on"
+        " the server: $upstream_last_server_name is its name.",
+    )
     connect_timeout = time(
         60,
         EVERYWHERE,
@@ -218,6 +240,8 @@ class GatewayConf(Conf):
     )
     socket_rcvbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
     socket_sndbuf = accepted(EVERYWHERE, SOCKETS, like=A_SIZE)
+
+    allowed: tuple[Template, ...] = ()
 
     # Of protocols that do not declare them.
     buffering: bool = True
@@ -560,6 +584,9 @@ class AddressConf(GatewayConf):
     def pass_(self, address: str) -> None:
         """Sets the server that requests are passed to: an address with a port, a unix socket, or
         the name of an "upstream" block."""
+        self.pass_to_address(address)
+
+    def pass_to_address(self, address: str) -> None:
         self.once("_target", f"{self.prefix}_pass")
         text, scheme, url = Template(address), "", None
         if text.is_constant or not self.takes_variables:

@@ -13,32 +13,6 @@ from .state import UpstreamState
 from .target import Destination
 
 
-class Gateway(Route):
-    """A location's content handler."""
-
-    admits: Callable[[Request], Status] | None = None  # of what is not for every request
-    new_keeper: Callable[[Request], Keeper] | None = None  # stores responses
-
-    async def pass_on(self, r: Request) -> Status:
-        """To the upstream, past any cache; what cannot be answered is a status."""
-        if self.admits is not None and (refused := self.admits(r)):
-            return refused
-        r.ignore_abort = self.conf.ignore_client_abort
-        if r.cache_status is not None:
-            r.forget_cache()
-        destination = self.find(r)
-        if not isinstance(destination, Destination):
-            destination = await destination if not isinstance(destination, int) else destination
-            if isinstance(destination, int):
-                return destination
-        keeper = self.new_keeper(r) if self.new_keeper is not None else None
-        exchange = Exchange(self, r, destination, keeper)
-        try:
-            return await exchange.run()
-        finally:
-            exchange.close()
-
-
 class Exchange(RequestSide, ResponseSide):
     """The attempts, until one answers or none is left."""
 
@@ -84,3 +58,30 @@ class Exchange(RequestSide, ResponseSide):
             self.spool.close()
         if self.keeper is not None:
             self.keeper.close()
+
+
+class Gateway(Route):
+    """A location's content handler."""
+
+    admits: Callable[[Request], Status] | None = None  # of what is not for every request
+    new_keeper: Callable[[Request], Keeper] | None = None  # stores responses
+    new_exchange: type[Exchange] = Exchange
+
+    async def pass_on(self, r: Request) -> Status:
+        """To the upstream, past any cache; what cannot be answered is a status."""
+        if self.admits is not None and (refused := self.admits(r)):
+            return refused
+        r.ignore_abort = self.conf.ignore_client_abort
+        if r.cache_status is not None:
+            r.forget_cache()
+        destination = self.find(r)
+        if not isinstance(destination, Destination):
+            destination = await destination if not isinstance(destination, int) else destination
+            if isinstance(destination, int):
+                return destination
+        keeper = self.new_keeper(r) if self.new_keeper is not None else None
+        exchange = self.new_exchange(self, r, destination, keeper)
+        try:
+            return await exchange.run()
+        finally:
+            exchange.close()

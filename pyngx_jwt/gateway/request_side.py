@@ -7,6 +7,7 @@ import time
 
 from ..http.body import KeptBody, check_size, read_body, take_body
 from ..http.client import BodyError, RequestBody
+from ..http.failure import RequestFailed
 from ..log import Severity
 from ..upstream.client import PeerConnection
 from ..upstream.errors import UpstreamError
@@ -24,19 +25,33 @@ class RequestSide(Attempts):
     head = b""
     body: KeptBody | None = None
     sender: asyncio.Task[None] | None = None  # passes on the rest of the body
+    validates = False  # the upstream is asked whether a response that was kept is still good
 
     async def prepare(self, *, validates: bool) -> bool:
         """Makes the head that is sent, once the body's length is known; False if it cannot be
         written.  `validates`: asks whether a response that was kept is still good."""
         await self._prepare_body()
         has_body = self.body is not None and self.body.length > 0
-        self.out.sends_body = self.streamed or has_body
-        wire = self.route.wire
+        self.out.sends_body, self.validates = self.streamed or has_body, validates
+        return self._build()
+
+    def _build(self) -> bool:
         try:
-            self.head = wire.build(self.r, self.out, validates=validates)
+            self.head = self.route.wire.build(self.r, self.out, validates=self.validates)
         except UnwritableRequest as error:
             self.r.log(Severity.ERR, str(error))
             return False
+        return True
+
+    def _suits(self) -> bool:
+        """Whether the server may be connected to; makes the request that is for it alone.  Raises
+        RequestFailed."""
+        if any(condition(self.r) in ("", "0") for condition in self.route.conditions):
+            self.log(Severity.ERR, "access to upstream is denied")
+            self.state.status = 502
+            return False
+        if self.route.conf.request_dynamic and not self._build():
+            raise RequestFailed
         return True
 
     async def _prepare_body(self) -> None:
@@ -79,7 +94,8 @@ class RequestSide(Attempts):
             self.body = body
 
     async def attempt(self) -> tuple[PeerResponse | None, str]:
-        """One server: its response, or how it failed ("error", "timeout", "invalid_header")."""
+        """One server: its response, or how it failed ("error", "timeout", "denied",
+        "invalid_header")."""
         self.doing = CONNECTING
         peer = self.choose()
         name = peer.name if peer is not None else self.destination.upstream.name
@@ -87,6 +103,9 @@ class RequestSide(Attempts):
         self.r.upstream_states.append(state)
         if peer is None:
             return None, self.none_is_left()
+        state.server = peer.server.name
+        if self.route.looks_at_servers and not self._suits():
+            return None, "denied"
         try:
             connection = await self.connect(peer)
             hints = self.route.hints

@@ -72,7 +72,7 @@ class ResponseSide(Attempts):
                 return redirect
         if response.status == 101 and self.route.wire.upgrades:
             if "upgrade" in self.r.index:
-                return await self._upgrade(response)
+                return await self.open_tunnel(response)
             self.log(Severity.ERR, "upstream switched protocols though nobody asked for it")
             self.leave(failed=False)
             return 502
@@ -262,10 +262,11 @@ class ResponseSide(Attempts):
         if rate is not None:
             self.r.limit_rate = rate
 
-    async def _upgrade(self, response: PeerResponse) -> Status:
+    async def open_tunnel(self, response: PeerResponse) -> Status:
+        """Passes all on that follows a response, in both directions."""
         r, connection = self.r, self.connection
         assert connection is not None
-        r.status, r.upgraded = 101, True
+        r.status, r.upgraded = response.status, True
         r.keep_alive = False
         self.route.copy_headers(r, response.names, response.headers)
         r.send_header()

@@ -48,6 +48,8 @@ class Route:
             keep_head=keeps_heads,
         )
         self.bind = conf.bind.bind(level.variables) if conf.bind else None
+        self.conditions = tuple(text.bind(level.variables) for text in conf.allowed)
+        self.looks_at_servers = bool(conf.allowed) or conf.request_dynamic
         self.next = conf.next_kinds
         self.hints = compile_hints(conf, level, options.early_hints, wire.hidden)
         self.temp_files = conf.temp_files

@@ -18,6 +18,7 @@ class UpstreamState:
     bytes_received = 0
     bytes_sent = 0
     response: PeerResponse | None = None
+    server = ""  # as the configuration names it
 
     def __init__(self, peer: str, url: str = "", *, status: int = 0, started: float = 0.0) -> None:
         self.peer, self.url = peer, url

@@ -21,9 +21,9 @@ _CRYPT_DATA = 262144  # bytes; more than struct crypt_data of any C library
 
 
 def credentials(r: Request) -> tuple[str, str] | None:
-    """What the Authorization field says; None if it is missing or malformed
-    (ngx_http_auth_basic_user)."""
-    text = r.index.get("authorization")
+    """What the Authorization field says, Proxy-Authorization of those who want a tunnel; None if
+    it is missing or malformed (ngx_http_auth_basic_user)."""
+    text = r.index.get("proxy-authorization" if r.method == "CONNECT" else "authorization")
     if text is None or text[:6].lower() != "basic ":
         return None
     decoded = decode_base64(text[6:].lstrip(" "))

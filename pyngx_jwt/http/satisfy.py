@@ -18,6 +18,7 @@ def satisfy_any(handlers: tuple[Handler, ...]) -> Handler:
                 rc = await rc
             if rc == OK:
                 r.clear_header("www-authenticate")
+                r.clear_header("proxy-authenticate")
                 return OK
             if rc not in (None, 401, 403, 407):
                 return rc

@@ -38,6 +38,7 @@ def head_options(server: Server) -> HeadOptions:
         ignore_invalid_headers=core.ignore_invalid_headers,
         underscores_in_headers=core.underscores_in_headers,
         merge_slashes=core.merge_slashes,
+        allow_connect=core.allow_connect,
     )
 
 

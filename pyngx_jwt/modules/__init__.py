@@ -60,6 +60,7 @@ from .static import static
 from .stub_status import stub_status
 from .sub import sub
 from .try_files import try_files
+from .tunnel import tunnel
 from .upstream import upstream
 from .userid import userid
 from .uwsgi import uwsgi
@@ -108,6 +109,7 @@ MODULES: tuple[AnyModule, ...] = (
     fastcgi,
     uwsgi,
     scgi,
+    tunnel,
     memcached,
     empty_gif,
     stub_status,

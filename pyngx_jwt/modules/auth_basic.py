@@ -133,5 +133,7 @@ def find_user(text: str, user: str) -> str | None:
 
 
 def _ask(r: Request, realm: str) -> Status:
-    r.add_header("WWW-Authenticate", f'Basic realm="{realm}"')
-    return 401
+    asks_proxy = r.method == "CONNECT"
+    field = "Proxy-Authenticate" if asks_proxy else "WWW-Authenticate"
+    r.add_header(field, f'Basic realm="{realm}"')
+    return 407 if asks_proxy else 401

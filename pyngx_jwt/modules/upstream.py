@@ -464,6 +464,23 @@ def _last(r: Request) -> UpstreamState | None:
     return states[-1] if states else None
 
 
+@upstream.variable("upstream_last_addr")
+def upstream_last_addr(r: Request) -> str | None:
+    """IP address of the last server that was selected, or path of its unix socket."""
+    states: list[UpstreamState] | None = r.upstream_states
+    if not states or not states[-1].server:
+        return None
+    peer = states[-1].peer
+    return peer if peer.startswith("unix:") else peer.rpartition(":")[0].strip("[]")
+
+
+@upstream.variable("upstream_last_server_name")
+def upstream_last_server_name(r: Request) -> str | None:
+    """Name of the last server that was selected, as in the configuration."""
+    states: list[UpstreamState] | None = r.upstream_states
+    return states[-1].server or None if states else None
+
+
 @upstream.prefix("upstream_http_")
 def upstream_http(name: str) -> Getter:
     """Any header of the last server's response."""

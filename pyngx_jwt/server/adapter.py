@@ -152,7 +152,8 @@ class WebSink(InParts):
 
     def header(self, r: Request) -> None:
         drop_body(r)
-        r.chunked_out = r.content_length < 0 and r.http_version > 1000 and not r.header_only
+        has_body = not (r.header_only or r.upgraded)
+        r.chunked_out = r.content_length < 0 and r.http_version > 1000 and has_body
         head = build_head(r, self._clock, "Connection: upgrade\r\n" if r.upgraded else "")
         self._r, self._head = r, _Head(head, r.keep_alive)
         r.header_size = len(head)

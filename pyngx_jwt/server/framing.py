@@ -26,6 +26,8 @@ def delimit(r: Request) -> None:
     of the connection."""
     if drop_body(r) or r.header_only or not (r.content_length < 0 or r.expect_trailers):
         return
+    if r.upgraded:  # what follows is not HTTP
+        return
     if r.http_version > 1000 and r.location.core.chunked_transfer_encoding:
         r.chunked_out, r.content_length = True, -1
     elif r.content_length < 0:

@@ -463,7 +463,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         )
 
     def _connection_line(self, r: Request) -> str:
-        if r.upgraded:
+        if r.upgraded and r.status == 101:
             return "Connection: upgrade\r\n"
         if not r.keep_alive:
             return "Connection: close\r\n"

@@ -30,6 +30,7 @@ from .reader import HTTP1, ResponseReader
 from .waiting import Waiting
 
 _BODILESS = frozenset({204, 304})
+PREMATURE = "upstream prematurely closed connection"
 MOST_INTERIM = 1000  # responses before the final one
 
 
@@ -130,12 +131,21 @@ class PeerConnection(Waiting):
         self.bytes_received = self._interim = 0
         self.requests += 1
         if self._error is not None:
+            if self._pending or not data:
+                self._take_early(self._error)
             return
         self._head_wanted = True
         self._transport.write(data)
-        if self._pending:  # it answered before the request
+        if self._pending or not data:  # it answered before the request, or is asked nothing
             early, self._pending = self._pending, b""
             self.data_received(early)
+
+    def _take_early(self, error: UpstreamError) -> None:
+        """What came before the connection ended, and before the request, is the response."""
+        early, self._pending, self._error = self._pending, b"", None
+        self._head_wanted = True
+        self.data_received(early)
+        self._end(error)
 
     async def ask(
         self,
@@ -427,10 +437,14 @@ class PeerConnection(Waiting):
         self._stop_timer()
         if self.on_idle_end is not None:
             self._end_idle()
+        self._end(_premature(exc))
+
+    def _end(self, error: UpstreamError) -> None:
+        """Nothing follows; to a body without an end of its own that is the end."""
         open_ended = self._decoder is not None and self._decoder.open_ended
-        if open_ended and exc is None:
+        if open_ended and str(error) == PREMATURE:
             self._decoder, self._ended = None, True
-        self._fail(_premature(exc))
+        self._fail(error)
 
     def _fail(self, error: UpstreamError) -> None:
         if self._error is None:
@@ -459,4 +473,4 @@ class PeerConnection(Waiting):
 def _premature(exc: Exception | None) -> PrematureClose:
     if isinstance(exc, OSError) and exc.errno:
         return PrematureClose(f"recv() failed {errno_text(exc)}")
-    return PrematureClose("upstream prematurely closed connection")
+    return PrematureClose(PREMATURE)

@@ -26,7 +26,7 @@ HARMLESS = {
     *("access_by_lua_no_postpone", "auth_http_header", "auth_http_pass_client_cert"),
     *("auth_http_timeout", "auth_pam_service_name", "auth_pam_set_pam_env"),
     *("grpc_allow_upstream", "modsecurity_transaction_id", "modsecurity_use_error_log"),
-    *("tunnel_allow_upstream", "upload_store_access"),
+    "upload_store_access",
 }
 
 

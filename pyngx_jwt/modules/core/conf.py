@@ -55,6 +55,7 @@ class CoreConf(CoreSettings):
     modifier = own("")
     regex: Regex | None = own(None)
     methods: frozenset[str] = own(frozenset())
+    allow_connect = own(False)  # of a server with "tunnel_pass"
     internal_only = False
     name_regexes: Mapping[str, Regex] = own(MappingProxyType({}))
     error_pages: tuple[DeclaredErrorPage, ...] = ()

@@ -12,7 +12,7 @@ from ...http.template import Template
 
 KEY = Template("$memcached_key")
 # What other protocols can have set and this one has not.
-LACKS = frozenset({"socket_rcvbuf", "socket_sndbuf"})
+LACKS = frozenset({"request_dynamic", "socket_rcvbuf", "socket_sndbuf"})
 
 
 class MemcachedConf(AddressConf, prefix="memcached", without=LACKS):
