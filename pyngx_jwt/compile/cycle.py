@@ -137,6 +137,7 @@ def read(scope: Scope) -> tuple[ConfBlock, StatementReader]:
         if options.directives:
             reader.run(command_line(options.directives), root)
         reader.run(reader.open(options.conf_file), root)
+    scope.files.forget()
     return root, reader
 
 

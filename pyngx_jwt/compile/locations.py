@@ -11,7 +11,7 @@ from ..core.main import MainConf
 from ..errors import ConfError
 from ..gateway.conf import GatewayConf
 from ..http.auth_delay import delayed
-from ..http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER_IF
+from ..http.contexts import CONDITIONS, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ..http.level import Level
 from ..http.location import Tree
 from ..http.module import AnyModule, Phase, http_modules
@@ -22,7 +22,7 @@ from ..http.settle import noted, settled
 from ..modules.core import CoreConf, compile_core
 
 B = TypeVar("B")
-Builds = tuple[tuple[AnyModule, Callable[[Any, Level], B | None]], ...]
+Builds = tuple[tuple[AnyModule, type[Any], Callable[[Any, Level], B | None]], ...]
 
 
 class Builders:
@@ -31,7 +31,7 @@ class Builders:
     def __init__(self, scope: Scope) -> None:
         modules = tuple(reversed(http_modules(scope)))
         self.handlers: dict[Phase, Builds[Handler]] = {
-            phase: tuple((m, build) for m in modules for build in m.handlers.get(phase, ()))
+            phase: tuple((m, m.conf, build) for m in modules for build in m.handlers.get(phase, ()))
             for phase in Phase
         }
         self.contents: Builds[Handler] = _of(modules, lambda m: m.exclusive_content)
@@ -44,7 +44,7 @@ class Builders:
 
 
 def _of(modules: tuple[AnyModule, ...], builder_of: Callable[[AnyModule], Any]) -> Builds[Any]:
-    return tuple((m, build) for m in modules if (build := builder_of(m)) is not None)
+    return tuple((m, m.conf, build) for m in modules if (build := builder_of(m)) is not None)
 
 
 def compile_server(level: Level, builders: Builders) -> Server:
@@ -117,7 +117,7 @@ def _settle_early(level: Level, location: Location, *, preaccess: bool, content:
     """Puts that in front of what uses such variables though the access phase, which settles
     them, has not been: it comes later, or not at all as a "return" has answered, or in
     subrequests.  In the rewrite phase each operation sees to itself."""
-    inner = [level, *level.inner(LOCATION_IF | SERVER_IF)]
+    inner = [level, *level.inner(CONDITIONS)]
     if _may_answer(level) and any(at.location and at.location.tells_late for at in inner):
         location.rewrite = (noted, *location.rewrite)
     if preaccess:
@@ -172,9 +172,9 @@ def _built(level: Level, builds: Builds[B]) -> tuple[B, ...]:
 def _build(level: Level, given: Level, builds: Builds[B]) -> Iterator[tuple[AnyModule, B]]:
     """What modules build for a level, of what they are configured to do on `given`."""
     confs = given.confs
-    for module, build in builds:
+    for module, kind, build in builds:
         try:
-            built = build(confs[module.conf], level)
+            built = build(confs[kind], level)
         except level.scope.watch.caught as error:
             level.scope.watch.failed(error, level)
         else:

@@ -33,6 +33,7 @@ def _merge_inner(level: Level, kinds: tuple[type[Conf], ...]) -> None:
         for kind in kinds:
             if kind in given or kind not in whole:
                 _merge_conf(kind, block, level)
+                block.own.append(block.confs[kind])
         _merge_inner(block, kinds)
 
 

@@ -48,7 +48,7 @@ class StatementReader:
         run_block(source, take, fail)
 
     def open(self, path: str) -> Source:
-        source = self.scope.files.read(path)
+        source = self.scope.files.open(path)
         self.files.setdefault(path, source.text)
         return source
 

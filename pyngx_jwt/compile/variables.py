@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..conf.known import module_of_variable
+from ..conf.parse import Statement
 from ..conf.scan import scan
 from ..conf.scope import Scope
 from ..errors import ConfError
@@ -66,15 +67,16 @@ def check_variables(http: Level) -> None:
     """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
     checked: set[int] = set()  # values and confs of outer levels are looked at once
     for level in walk(http):
-        for conf in level.confs.values():
+        is_outer = level is http or level.outer is http  # where values can be "bound below"
+        for conf in level.confs.values() if is_outer else level.own:
             if id(conf) in checked:
                 continue
             if level is not http:
                 checked.add(id(conf))
             for name, value in list(vars(conf).items()):
-                if level is http and name in conf.bound_below:
+                if type(value) in _PLAIN or (level is http and name in conf.bound_below):
                     continue
-                if type(value) not in _PLAIN and id(value) not in checked:
+                if id(value) not in checked:
                     checked.add(id(value))
                     for template in _templates(value):
                         _check_template(template, level)
@@ -93,7 +95,7 @@ def _check_template(template: Template, level: Level) -> None:
                 level.variables.defined[name.lower()] = lambda r: None
 
 
-_PLAIN = frozenset({str, int, float, bool, type(None), frozenset, Level, Scope})
+_PLAIN = frozenset({str, int, float, bool, type(None), frozenset, Level, Scope, Statement})
 
 
 def _templates(value: object) -> list[Template]:
@@ -105,19 +107,21 @@ def _templates(value: object) -> list[Template]:
 
 def _collect(value: Any, templates: list[Template]) -> None:
     kind: Any = type(value)
-    if kind in _PLAIN:
-        return
     if kind is Template:
         templates.append(value)
-    elif kind is tuple or isinstance(value, (tuple, list)):
-        for item in value:
+        return
+    for item in _items(value, kind):
+        if type(item) not in _PLAIN:
             _collect(item, templates)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            _collect(item, templates)
-    else:
-        for name in _fields(kind):
-            _collect(getattr(value, name), templates)
+
+
+def _items(value: Any, kind: Any) -> Any:
+    """What a value consists of."""
+    if kind is tuple or isinstance(value, (tuple, list)):
+        return value
+    if isinstance(value, Mapping):
+        return value.values()
+    return [getattr(value, name) for name in _fields(kind)]
 
 
 @cache

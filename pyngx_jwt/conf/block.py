@@ -15,15 +15,17 @@ C = TypeVar("C", bound=Conf)
 class ConfBlock:
     """A level of the configuration, whatever kind of block it is.
 
-    `statements` are those of the block, by name: they say what set which value.
+    `statements` are those of the block, by name: they say what set which value.  `own` are the
+    confs that it has not got whole from the block around it, once they are merged.
     """
 
-    __slots__ = ("confs", "context", "levels", "outer", "scope", "statement", "statements")
+    __slots__ = ("confs", "context", "levels", "outer", "own", "scope", "statement", "statements")
 
     def __init__(self, context: Context, scope: Scope, outer: Any = None) -> None:
         self.context, self.scope = context, scope
         self.outer: Self | None = outer
         self.confs: dict[type[Any], Any] = {}
+        self.own: list[Any] = []
         self.levels: list[Self] = []
         self.statement = scope.statement  # what opened the block
         self.statements: dict[str, list[Statement]] = {}

@@ -98,10 +98,14 @@ class Source:
             return self._open(entries)
         if mark:
             return self._close()
+        self._check_depth()
+        return None
+
+    def _check_depth(self) -> None:
+        """At the end of the file all blocks are closed."""
         if self.depth:
             self.depth = 0
             self._fail('unexpected end of file, expecting "}"')
-        return None
 
     def recover(self, depth: int, statement: Statement | None = None) -> bool:
         """After an error, goes on behind the statement with it, and behind all blocks that have
@@ -110,9 +114,9 @@ class Source:
         True if that ended the block around, too: a "{2}" of an expression without quotes looks
         as if it opened a block, and its "}" is lost."""
         while True:
-            if self._tokens.recover():
+            if self._skip_broken():
                 self.depth += 1
-            if self._tokens.is_at_end:
+            if self._is_at_end:
                 self.depth = 0
             try:
                 while self.depth > depth:
@@ -126,12 +130,20 @@ class Source:
             self.depth -= 1
             return True
 
+    def _skip_broken(self) -> bool:
+        """Goes on behind a statement that cannot be read; whether that opened a block."""
+        return self._tokens.recover()
+
+    @property
+    def _is_at_end(self) -> bool:
+        return self._tokens.is_at_end
+
     def _open(self, entries: bool) -> Statement:
         if not self.from_file:
             self._fail("block directives are not supported in -g option")
         if entries:
             self.depth += 1
-            self._fail('unexpected "{"')
+            self._refuse_block(self._column(self._tokens.end))
         name = self._tokens.words[0]
         if name.endswith(_LUA):  # what follows is Lua, not words
             self._fail_at_lua(name)
@@ -167,6 +179,12 @@ class Source:
         self._tokens.pos = end if end >= 0 else len(self.text)
         self._tokens.end = self._tokens.start
         self._fail(f'unknown directive "{name}", Lua is not supported')
+
+    def _refuse_block(self, column: int) -> NoReturn:
+        """An entry is no block."""
+        error = ConfError('unexpected "{"')
+        error.column = column
+        raise self.locate(error)
 
     def _fail(self, sentence: str) -> NoReturn:
         error = ConfError(sentence)

@@ -17,6 +17,7 @@ class PrintedFiles(ConfFiles):
     """The files of a dump; no configuration file is read from the disk."""
 
     def __init__(self, texts: dict[str, str]) -> None:
+        super().__init__()
         self.texts = texts
 
     def read(self, path: str) -> Source:

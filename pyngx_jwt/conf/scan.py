@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import ConfError
-from .parse import Source, Statement
+from .parse import Statement
+from .scanned import scan_file
 from .watch import ConfFiles
 
 _INCLUDE = re.compile(r"\binclude\s+([^;{}]+);")
@@ -51,9 +52,14 @@ def _collect(path: str, base: str, texts: dict[str, str], files: ConfFiles) -> N
 def _statements(
     path: str, base: str, above: frozenset[str], files: ConfFiles
 ) -> Iterator[Statement]:
+    """Every directive and entry that can be read, whatever block it stands in."""
     try:
-        source = files.read(path)
-        while (statement := _next(source)) is not None:
+        scanned, is_whole = scan_file(files.open(path))
+        if is_whole:
+            files.keep(path, scanned)
+        for statement in scanned.tokens:
+            if isinstance(statement, int):
+                continue
             yield statement
             if statement.name == "include" and len(statement.args) == 1:
                 for included in files.expand(statement.args[0], base):
@@ -61,15 +67,3 @@ def _statements(
                         yield from _statements(included, base, above | {path}, files)
     except ConfError:
         return
-
-
-def _next(source: Source) -> Statement | None:
-    """The next directive or entry that can be read, whatever block it stands in."""
-    while True:
-        try:
-            statement = source.next()
-        except ConfError:
-            source.recover(source.depth)
-        else:
-            if statement is None or isinstance(statement, Statement):
-                return statement

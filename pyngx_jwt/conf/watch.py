@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ..errors import ConfError
 from .parse import Source, Statement, expand, read_source
+from .scanned import ScannedFile, ScannedSource
 
 H = TypeVar("H", bound=Callable[..., Any])
 MAX_INCLUDES = 64  # deeper ones can only be a circle
@@ -20,6 +21,9 @@ MAX_INCLUDES = 64  # deeper ones can only be a circle
 class ConfFiles:
     """The files of a configuration: those on the disk."""
 
+    def __init__(self) -> None:
+        self._scanned: dict[str, ScannedFile] = {}
+
     def path(self, name: str) -> str:
         """Where a file is that the configuration calls by a full name."""
         return name
@@ -27,6 +31,20 @@ class ConfFiles:
     def read(self, path: str) -> Source:
         """Opens a file; raises ConfError."""
         return read_source(path)
+
+    def keep(self, path: str, scanned: ScannedFile) -> None:
+        """Keeps what a look at a file has found for open()."""
+        self._scanned[path] = scanned
+
+    def forget(self) -> None:
+        """The configuration has been read."""
+        self._scanned.clear()
+
+    def open(self, path: str) -> Source:
+        """As read(); a file that has been looked at, and is the same, is not parsed again."""
+        source, scanned = self.read(path), self._scanned.get(path)
+        is_same = scanned is not None and scanned.text == source.text
+        return ScannedSource(path, scanned) if scanned and is_same else source
 
     def expand(self, pattern: str, base: str) -> list[str]:
         """The files that an ``include`` names, in nginx's order."""

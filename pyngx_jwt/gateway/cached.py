@@ -44,7 +44,10 @@ def gateway_to(conf: CachedConf, level: Level, wire: Wire, options: GatewayOptio
 
 
 def check_passing(conf: CachedConf, level: Level) -> None:
-    """What is wrong with a level, or odd, even where nothing is passed on."""
+    """What is wrong with a level, or odd, even where nothing is passed on; a level that has the
+    very conf of the one around it has been looked at there."""
+    if conf.level is not level:
+        return
     check_buffers(conf)
     note_temp_directory(conf, level)
     warn_of_key(conf, level)

@@ -35,7 +35,7 @@ from ..conf.directive import (
 from ..conf.parse import Statement
 from ..conf.values import parse_size
 from ..errors import ConfError
-from ..http.contexts import EVERYWHERE, LIMIT_EXCEPT, LOCATION, LOCATION_IF
+from ..http.contexts import EVERYWHERE, IN_LOCATION, LOCATION, LOCATION_IF
 from ..http.level import Level
 from ..http.template import Template, template, without_variables
 from ..upstream.address import Url, parse_local, parse_upstream
@@ -318,7 +318,7 @@ class GatewayConf(Conf):
     def merge(self, outer: GatewayConf) -> None:
         """The target itself is taken over by "if" and "limit_except" blocks only."""
         super().merge(outer)
-        if self._target is None and self.level.context & (LOCATION_IF | LIMIT_EXCEPT):
+        if self._target is None and self.level.context & IN_LOCATION:
             self._target = outer._target
 
     @property
@@ -603,7 +603,7 @@ class AddressConf(GatewayConf):
 def _passing(level: Level) -> type[GatewayConf] | None:
     """By which protocol a block passes its requests on; "if" and "limit_except" do as the block
     around them, where they have none of their own."""
-    while level.passes is None and level.context & (LOCATION_IF | LIMIT_EXCEPT) and level.outer:
+    while level.passes is None and level.context & IN_LOCATION and level.outer:
         level = level.outer
     return level.passes
 

@@ -16,6 +16,8 @@ LIMIT_EXCEPT = Context("limit_except", "http.limit_except", LOCATION)
 SERVER_IF = Context("if in server", "http.server.if", SERVER)
 LOCATION_IF = Context("if in location", "http.location.if", LOCATION)
 EVERYWHERE = HTTP | SERVER | LOCATION  # nginx's usual triple
+CONDITIONS = SERVER_IF | LOCATION_IF
+IN_LOCATION = LOCATION_IF | LIMIT_EXCEPT  # blocks that answer as the location around them does
 LOGGED.include(EVERYWHERE)
 
 

@@ -38,6 +38,8 @@ _NETSCAPE4 = re.compile(r"Mozilla/[1-4].{4}", re.DOTALL)
 
 
 class BrowserConf(Conf):
+    is_inherited_whole = True  # a block without any of the directives merges nothing
+
     modern: tuple[tuple[str, int], ...] = ()
     unlisted_are_modern = False
     ancient: tuple[str, ...] = ()

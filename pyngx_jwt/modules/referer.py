@@ -54,6 +54,8 @@ class Referers:
 
 
 class RefererConf(Conf):
+    is_inherited_whole = True  # a block without any of the directives merges nothing
+
     referer_hash_bucket_size = accepted(SERVER | LOCATION, TABLES, like=A_NUMBER)
     referer_hash_max_size = accepted(SERVER | LOCATION, TABLES, like=A_NUMBER)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from ..conf.directive import Conf, directive, flag, own
 from ..errors import ConfError
-from ..http.contexts import EVERYWHERE, LOCATION, LOCATION_IF, SERVER, SERVER_IF
+from ..http.contexts import CONDITIONS, EVERYWHERE, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.regex import Regex
@@ -166,7 +166,7 @@ def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
 @rewrite.may_answer
 def may_answer(conf: RewriteConf, level: Level) -> bool:
     """Whether the level's operations, or those of an "if" in it, can end a request."""
-    inner = level.inner(SERVER_IF | LOCATION_IF)
+    inner = level.inner(CONDITIONS)
     return conf.answers or any(may_answer(at[RewriteConf], at) for at in inner)
 
 

@@ -23,6 +23,8 @@ SECRET_HASH = 32  # hexadecimal digits
 
 
 class SecureLinkConf(Conf):
+    is_inherited_whole = True  # a block without any of the directives merges nothing
+
     secure_link = template(
         None,
         EVERYWHERE,

@@ -109,7 +109,7 @@ class SslConf(Conf):
 
     @property
     def is_inherited_whole(self) -> bool:
-        return False  # every server has a context of its own
+        return bool(self.level.context & SERVER)  # every server has a context of its own
 
 
 def _is_file(value: str) -> bool:

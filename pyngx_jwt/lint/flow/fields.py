@@ -129,6 +129,11 @@ def _protocols(http: Block) -> list[type[GatewayConf]]:
     return [conf for conf in confs if issubclass(conf, GatewayConf)]
 
 
+def own_protocols(block: Block) -> list[type[GatewayConf]]:
+    """Those whose fields a level itself sets."""
+    return [kind for kind in protocols(block) if block.given(_setter(kind))]
+
+
 def own_fields(block: Block, kind: type[GatewayConf]) -> list[SentHeader]:
     """What a level itself sets, by a protocol's directive."""
     return [*block[kind].fields] if block.given(_setter(kind)) else []

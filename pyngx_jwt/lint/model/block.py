@@ -11,7 +11,15 @@ from ...conf.directive import Conf
 from ...conf.parse import Statement
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import GatewayConf, PassTarget, gateway_of
-from ...http.contexts import LIMIT_EXCEPT, LOCATION, LOCATION_IF, SERVER, SERVER_IF, UPSTREAM
+from ...http.contexts import (
+    CONDITIONS,
+    IN_LOCATION,
+    LIMIT_EXCEPT,
+    LOCATION,
+    SERVER,
+    SERVER_IF,
+    UPSTREAM,
+)
 from ...http.level import Level
 from ...http.listen import Listen
 from ...modules.access import AccessConf
@@ -24,6 +32,7 @@ from .leaving import answers_all, leaves
 
 C = TypeVar("C", bound=Conf)
 T = TypeVar("T")
+ANSWERING, OF_SERVER = LOCATION | IN_LOCATION, SERVER | SERVER_IF
 REDIRECT = "internal_redirect"  # to where requests go on once access has been checked
 CLAIMS = (
     *("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header"),
@@ -38,6 +47,7 @@ class Block:
         self.level, self.outer, self.analysis = level, outer, analysis
         self.context = context = level.context
         self.is_location, self.is_server = bool(context & LOCATION), bool(context & SERVER)
+        self._around: tuple[Block, ...] = (self, *(outer._around if outer is not None else ()))
         self._memory: dict[Callable[[Block], Any], Any] = {}
 
     def __getitem__(self, kind: type[C]) -> C:
@@ -66,17 +76,14 @@ class Block:
         assert self.level.statement is not None
         return self.level.statement
 
-    def outward(self) -> Iterator[Block]:
+    def outward(self) -> tuple[Block, ...]:
         """It and the blocks around it, up to http."""
-        block: Block | None = self
-        while block is not None:
-            yield block
-            block = block.outer
+        return self._around
 
-    @cached_property
+    @property
     def root(self) -> Block:
         """The outermost block: http."""
-        return self if self.outer is None else self.outer.root
+        return self._around[-1]
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -115,7 +122,7 @@ class Block:
     @property
     def is_condition(self) -> bool:
         """Whether it is the block of an "if"."""
-        return bool(self.context & (LOCATION_IF | SERVER_IF))
+        return bool(self.context & CONDITIONS)
 
     def has_failed(self, *names: str) -> bool:
         """Whether a statement of these names is wrong, here or in a block around it."""
@@ -146,7 +153,7 @@ class Block:
     def answers(self) -> bool:
         """Whether requests can end here: a location, a block in one, or a server without any
         that takes every URI."""
-        if self.context & (LOCATION | LIMIT_EXCEPT | LOCATION_IF):
+        if self.context & ANSWERING:
             return True
         return self.is_server and not any(
             block[CoreConf].name == "/" and block[CoreConf].modifier in ("", "^~")
@@ -165,7 +172,7 @@ class Block:
         by_name = self._by_name
         if len(names) == 1:
             return by_name.get(names[0], [])
-        if not any(name in by_name for name in names):
+        if by_name.keys().isdisjoint(names):
             return []
         return [statement for statement in self.own if statement.name in names]
 
@@ -226,11 +233,11 @@ class Block:
     @cached_property
     def is_left(self) -> bool:
         """Whether no request stays here: "return" answers it, or a rewrite leads it on."""
-        if self.context & (SERVER | SERVER_IF):
+        if self.context & OF_SERVER:
             return any(map(answers_all, self.given("return", "rewrite")))
         if any(map(leaves, self.given("return", "rewrite"))):
             return True
-        around = self.outer if self.context & (LOCATION_IF | LIMIT_EXCEPT) else None
+        around = self.outer if self.context & IN_LOCATION else None
         return (around or self.server).is_left if self.outer is not None else False
 
     @cached_property

@@ -37,13 +37,22 @@ class Recorded(ConfFiles):
     """Files whose texts are kept."""
 
     def __init__(self, files: InputFiles, texts: Texts) -> None:
+        super().__init__()
         self._files, self._texts = files, texts
 
     def path(self, name: str) -> str:
         return self._files.path(name)
 
     def read(self, path: str) -> Source:
-        source = self._files.read(path)
+        return self._recorded(path, self._files.read(path))
+
+    def open(self, path: str) -> Source:
+        return self._recorded(path, self._files.open(path))
+
+    def forget(self) -> None:
+        self._files.forget()
+
+    def _recorded(self, path: str, source: Source) -> Source:
         self._texts.add(path, self._files.templates.originals.get(path, source.text))
         return source
 

@@ -18,6 +18,7 @@ class InputFiles(ConfFiles):
     """Texts by path, and what is known of the machine that the configuration is for."""
 
     def __init__(self, texts: dict[str, str], machine: Machine) -> None:
+        super().__init__()
         self.texts, self.machine = texts, machine
         self.templates = Templates()
 

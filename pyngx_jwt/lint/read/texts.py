@@ -20,6 +20,7 @@ class Texts:
     def __init__(self) -> None:
         self.by_path: dict[str, str] = {}
         self._starts: dict[str, list[int]] = {}
+        self._whole: dict[tuple[str, int, int], Spot] = {}  # many findings name the same place
 
     def add(self, path: str, text: str) -> None:
         self.by_path.setdefault(path, text)
@@ -56,6 +57,13 @@ class Texts:
 
     def whole(self, statement: Statement) -> Spot:
         """All words of a statement."""
+        key = statement.file, statement.start_line, statement.start_column
+        spot = self._whole.get(key)
+        if spot is None:
+            spot = self._whole[key] = self._find_whole(statement)
+        return spot
+
+    def _find_whole(self, statement: Statement) -> Spot:
         spans = self.spans(statement)
         if not spans:
             return Spot(statement.file, statement.line, statement.column)

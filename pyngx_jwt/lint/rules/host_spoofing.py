@@ -45,7 +45,7 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ...http.contexts import SERVER
 from ..finding import Severity
-from ..flow.fields import own_fields, protocols, statement_of
+from ..flow.fields import own_fields, own_protocols, statement_of
 from ..flow.flow import flow_of
 from ..model.block import Block
 from ..model.configuration import Configuration
@@ -60,7 +60,7 @@ WRITTEN = ("http_", "arg_", "cookie_")
 def check(conf: Configuration) -> Iterator[Hit]:
     open_ones = open_servers(conf)
     for block in conf.blocks:
-        for kind in [] if block.is_internal else protocols(block):
+        for kind in [] if block.is_internal else own_protocols(block):
             for _, name, value in (f for f in own_fields(block, kind) if f.low == "host"):
                 names = sorted(o.name for o in flow_of(block).origins(value, block))
                 written = [n for n in names if n.startswith(WRITTEN)]

@@ -50,6 +50,8 @@ class Command:
 class CommandsConf(Conf):
     """Commands, those of outer levels first."""
 
+    is_inherited_whole = True  # a block without any of the directives merges nothing
+
     commands: tuple[Command, ...] = ()
 
     def add(

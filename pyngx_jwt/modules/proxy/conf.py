@@ -10,7 +10,7 @@ from ...errors import ConfError
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import PassTarget, SentHeader, TlsConf
 from ...gateway.scheme import Scheme, split_scheme
-from ...http.contexts import EVERYWHERE, LIMIT_EXCEPT, LOCATION, LOCATION_IF
+from ...http.contexts import EVERYWHERE, IN_LOCATION, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ...http.regex import Regex
 from ...http.template import Template, template
 from ...upstream.address import parse_upstream
@@ -100,7 +100,7 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         text = Template(url)
         core = self.level[CoreConf]
         outer = self.level.outer[CoreConf]
-        inner = bool(self.level.context & (LOCATION_IF | LIMIT_EXCEPT))
+        inner = bool(self.level.context & IN_LOCATION)
         name = outer if inner else core
         if not text.is_constant:
             self.pass_to(PassTarget(text, None, "", self.scope.statement, name.name))

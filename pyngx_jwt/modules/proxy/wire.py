@@ -73,7 +73,8 @@ class HttpWire:
         self.own_body: Text | None = body.bind(variables) if body else None
         self.method = conf.proxy_method.bind(variables) if conf.proxy_method else None
         self.plain = _compile_fields(conf, level, validates=False)
-        self.validating = _compile_fields(conf, level, validates=True)
+        caches = conf.zone is not None
+        self.validating = _compile_fields(conf, level, validates=True) if caches else self.plain
         target = conf.target
         assert target is not None
         self.location = target.location

@@ -122,10 +122,14 @@ def _variables(statements: Iterable[Statement], known: Dialects) -> Iterator[Wit
     """The first of each word counts."""
     owners = {name: dialect for dialect in known for name in dialect.variables}
     for s in statements:
-        for word in s.args:
+        for word in filter(_has_variable, s.args):
             names = (match[1] for match in _VARIABLE.finditer(word))
             if name := next((name for name in names if name in owners), ""):
                 yield Witness(owners[name], f'"${name}"', s.file, s.line)
+
+
+def _has_variable(word: str) -> bool:
+    return "$" in word
 
 
 def _by_marks(
@@ -178,25 +182,20 @@ def _by_weak_marks(
 ) -> DialectChoice | None:
     if facts.keys:  # neither NGINX Plus nor kjdev's module has auth_jwt_key
         return None
-    everything = list(everything)
-    weak = sorted(
-        ((mark, dialect) for dialect in known for mark in dialect.weak_marks),
-        key=lambda one: one[0].rank,
-    )
-    ranks = sorted({mark.rank for mark, _ in weak})
+    weak = [(mark, dialect) for dialect in known for mark in dialect.weak_marks]
     witnesses = [
-        Witness(dialect, *evidence)
-        for rank in ranks
+        (mark.rank, Witness(dialect, *evidence))
         for s in everything
         for mark, dialect in weak
-        if mark.rank == rank and (evidence := mark.clue(s, facts))
+        if (evidence := mark.clue(s, facts))
     ]
     if not witnesses:
         return None
-    dialect = witnesses[0].dialect
+    witnesses.sort(key=lambda one: one[0])
+    dialect = witnesses[0][1].dialect
     if facts.module and not dialect.is_loaded:
         return None
-    return DialectChoice(dialect, known, tuple(w for w in witnesses if w.dialect is dialect))
+    return DialectChoice(dialect, known, tuple(w for _, w in witnesses if w.dialect is dialect))
 
 
 # -- by what all of them have -------------------------------------------------------------------
