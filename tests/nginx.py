@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from .backend import Backend, Script
 from .launch import BINARY, Process, start
+from .nameserver import NameServer, Step
 from .transcript import compose, exchanges
 from .wire import DEADLINE, Answer, Wire
 
@@ -62,6 +63,7 @@ class Nginx:
         self.trouble_is_expected = False
         self._ports: dict[str, socket.socket] = {}
         self._backends: list[Backend] = []
+        self._name_servers: list[NameServer] = []
         self._checked: dict[str, int] = {}
         for folder in ("html", "logs"):
             (prefix / folder).mkdir()
@@ -211,6 +213,13 @@ class Nginx:
         self._backends.append(backend)
         return backend
 
+    def names(self, name: str, zone: dict[str, Step | list[Step]]) -> NameServer:
+        """Starts a name server on %%PORT_name%%."""
+        server = NameServer(self.port(name), zone)
+        server.start()
+        self._name_servers.append(server)
+        return server
+
     def write(self, path: str, content: str | bytes) -> Path:
         """Writes a file of the prefix."""
         file = self.prefix / path
@@ -255,6 +264,8 @@ class Nginx:
         """Ends the server, which has to exit with status 0."""
         for backend in self._backends:
             backend.stop()
+        for server in self._name_servers:
+            server.stop()
         for held in self._ports.values():
             held.close()
         process, self.process = self.process, None

@@ -25,7 +25,7 @@ LAYERS = [
     {"errors", "exits", "features", "deadline"},
     {"options", "arguments"},
     {"log"},
-    {"conf", "zones"},
+    {"conf", "dns", "zones"},
     {"core"},
     {"http"},
     {"jwt", "http1"},
@@ -44,7 +44,7 @@ LAYERS = [
 READERS = {"lint", "docs"}
 READ = {
     *("errors", "exits", "features", "arguments", "options", "log"),
-    *("conf", "core", "http", "zones", "jwt"),
+    *("conf", "core", "dns", "http", "zones", "jwt"),
     *("upstream", "cache", "gateway", "modules", "compile", "http1", "http2"),
 }
 
@@ -82,6 +82,7 @@ OWNERS = {
     "aiohttp": {"app", "server", "upstream"},
     "cachetools": {"jwt"},
     "crossplane": {"conf"},
+    "dns": {"dns"},
     "cryptography": {"jwt"},
     "hpack": {"http2"},
     "jwcrypto": {"jwt"},

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..compile import load
-from ..conf.hosts import no_network
+from ..conf.hosts import NOWHERE, no_network
 from ..conf.printed import PrintedFiles
+from ..dns import NOT_FOUND, Addresses, Resolvers, Services
 from ..http.request import Request, Status
 from ..log import FileTarget, Log, OpenFile, Severity
 from ..modules.auth_jwt import DialectChoice
@@ -92,6 +93,16 @@ class _ImpatientLoop(asyncio.SelectorEventLoop):
         return super().call_at(self.time(), *args, **more)
 
 
+class _Nowhere:
+    """Resolves every name, to an address that no host has."""
+
+    async def resolve(self, name: str, timeout: float) -> Addresses:
+        return Addresses((NOWHERE,), 0)
+
+    async def resolve_service(self, host: str, service: str, timeout: float) -> Services:
+        return Services((), 0, error=NOT_FOUND)
+
+
 class Explainer:
     """Explains requests to a configuration; raises ConfError if that cannot be loaded.
 
@@ -111,7 +122,13 @@ class Explainer:
             log = Log(FileTarget(OpenFile(""), Severity.ERR))
             sources = Sources()
             sources.sets.lacks_files = files is not None
-            self._cycle = load(options, log, things=[sources], watch=self._trace, files=files)
+            self._cycle = load(
+                options,
+                log,
+                things=[sources, Resolvers(_Nowhere())],
+                watch=self._trace,
+                files=files,
+            )
         self._trace.prepare(self._cycle, now, keys)
         self._options, self._now = options, now
 

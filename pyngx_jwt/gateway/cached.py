@@ -27,7 +27,7 @@ from .keeping import CacheKeeper, KeepingRules, any_is_set
 from .kept import KeptResponses
 from .route import GatewayOptions
 from .storing import StoreRules
-from .target import Destination, warn_of_resolver
+from .target import Destination
 from .wire import KEY, Wire
 
 ROOM_FOR_HEAD = 256  # bytes that the buffer of a head must have beyond the key
@@ -51,7 +51,6 @@ def check_passing(conf: CachedConf, level: Level) -> None:
     check_buffers(conf)
     note_temp_directory(conf, level)
     warn_of_key(conf, level)
-    warn_of_resolver(conf, level)
 
 
 class CachedGateway(Gateway):

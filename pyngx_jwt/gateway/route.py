@@ -10,14 +10,14 @@ from ..upstream.client import PeerSettings
 from .answer import compile_copy, compile_redirected
 from .conf import GatewayConf
 from .hints import compile_hints
-from .target import FindDestination, compile_target
+from .target import FindDestination, Names, compile_target
 from .wire import Wire
 
 
 class GatewayOptions(NamedTuple):
     """What other modules say of a location that passes its requests on."""
 
-    resolves: bool  # names that variables give are looked up
+    names: Names | None  # None: names that variables give are an error
     early_hints: tuple[Template, ...]  # when those of the upstream are passed on
 
 
@@ -34,7 +34,7 @@ class Route:
         keeps_heads: bool = False,
     ) -> None:
         self.conf, self.wire = conf, wire
-        self.find: FindDestination = compile_target(conf, level, wire, resolves=options.resolves)
+        self.find: FindDestination = compile_target(conf, level, wire, options.names)
         self.copy_headers = compile_copy(conf, wire.special, wire.hidden, whole=wire.whole_heads)
         self.copy_redirected = compile_redirected(conf, wire.special)
         self.settings = PeerSettings(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from ..conf.parse import Statement
+from ..dns import ResolveError, Resolves
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.request import Request, Status
 from ..log import Severity
-from ..upstream.address import AddressError, Url, parse_url, resolve_host
+from ..upstream.address import AddressError, Url, inet_address, parse_url
 from ..upstream.peer import PeerServer
 from ..upstream.upstream import Upstream, address_upstream
 from .conf import GatewayConf
@@ -35,16 +35,21 @@ FindDestination = Callable[[Request], "Destination | Status | Awaitable[Destinat
 MOST_KNOWN = 1000  # addresses named by variables that are remembered
 
 
-def compile_target(
-    conf: GatewayConf, level: Level, wire: Wire, *, resolves: bool
-) -> FindDestination:
-    """A function that finds the upstream; raises ConfError if a fixed one cannot be had.
+class Names(NamedTuple):
+    """How names that variables give are resolved."""
 
-    `resolves`: names that variables give are looked up ("resolver")."""
+    resolver: Resolves
+    timeout: float  # seconds
+
+
+def compile_target(
+    conf: GatewayConf, level: Level, wire: Wire, names: Names | None
+) -> FindDestination:
+    """A function that finds the upstream; raises ConfError if a fixed one cannot be had."""
     target = conf.target
     assert target is not None
     if target.url is None:
-        return _by_variables(conf, level, wire, resolves)
+        return _by_variables(conf, level, wire, names)
     vars = wire.describe(target.scheme, target.url, from_variables=False)
     upstream = level.scope.shared(Upstreams).of_url(target.url, target.statement)
     tls = compile_tls(conf, level, wire) if wire.schemes[target.scheme].tls else None
@@ -59,27 +64,9 @@ def _tag(upstream: Upstream, conf: GatewayConf, tls: Tls | None) -> Hashable:
     return upstream.pool.keepalive.tag(id(conf), None if tls is None else id(tls))
 
 
-class WarnedResolvers(set[Statement]):
-    """The "resolver" directives that have been warned of."""
-
-
-def warn_of_resolver(conf: GatewayConf, level: Level) -> None:
-    """A warning where names will be looked up, but not at the servers that are given."""
-    scope, given = level.scope, level.set_by("resolver")
-    if conf.target is None or conf.target.url is not None or not given:
-        return
-    warned, before = scope.shared(WarnedResolvers), scope.statement
-    if given[-1] not in warned:
-        warned.add(given[-1])
-        scope.statement = given[-1]
-        scope.warn(
-            'the servers of "resolver" are not used, the system\'s resolver resolves host names '
-            f'from variables of "{conf.prefix}_pass"'
-        )
-        scope.statement = before
-
-
-def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -> FindDestination:
+def _by_variables(
+    conf: GatewayConf, level: Level, wire: Wire, names: Names | None
+) -> FindDestination:
     target = conf.target
     assert target is not None
     text = target.text.bind(level.variables)
@@ -115,10 +102,10 @@ def _by_variables(conf: GatewayConf, level: Level, wire: Wire, resolves: bool) -
             return 500
         if url.addresses:
             return Destination(_remembered(known, url), out, tls, None)
-        if not resolves:
+        if names is None:
             r.log(Severity.ERR, f"no resolver defined to resolve {url.host}")
             return 502
-        return _resolve(r, url, out, tls)
+        return _resolve(r, url, out, tls, names)
 
     return find
 
@@ -134,11 +121,15 @@ def _remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
     return upstream
 
 
-async def _resolve(r: Request, url: Url, out: Outgoing, tls: Tls | None) -> Destination | Status:
+async def _resolve(
+    r: Request, url: Url, out: Outgoing, tls: Tls | None, names: Names
+) -> Destination | Status:
     try:
-        addresses = await asyncio.to_thread(resolve_host, url.host, url.port)
-    except AddressError as error:
-        r.log(Severity.ERR, f"{url.host} could not be resolved ({error})")
+        addresses = await names.resolver.resolve(url.host, names.timeout)
+    except ResolveError as error:
+        name = url.host.removesuffix(".").lower()
+        r.log(Severity.ERR, f"{name} could not be resolved ({error})")
         return 502
-    upstream = address_upstream(url.host, PeerServer(url.host, addresses))
+    found = tuple(inet_address(address, url.port) for address in addresses.found)
+    upstream = address_upstream(url.host, PeerServer(url.host, found))
     return Destination(upstream, out, tls, None)

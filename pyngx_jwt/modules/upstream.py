@@ -9,12 +9,13 @@ from mmap import PAGESIZE
 from typing import NamedTuple
 
 from ..cache import Caches
-from ..conf.directive import UNLIMITED, Conf, accepted, directive, number, own, slot, time
+from ..conf.directive import UNLIMITED, Conf, directive, number, own, slot, time
 from ..conf.parse import Statement
 from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec, parse_size
 from ..core.logs import Logs
 from ..core.worker import WorkerLife
+from ..dns import Resolvers
 from ..errors import ConfError
 from ..gateway.cache_conf import CachedConf
 from ..gateway.cached import gateway_to
@@ -24,6 +25,7 @@ from ..gateway.groups import Upstreams
 from ..gateway.route import GatewayOptions
 from ..gateway.state import UpstreamState
 from ..gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
+from ..gateway.target import Names
 from ..gateway.wire import Wire
 from ..http.contexts import HTTP, UPSTREAM
 from ..http.level import Level
@@ -41,7 +43,7 @@ from ..upstream.random import Random
 from ..upstream.upstream import Upstream, make_upstream
 from ..zones import Zone, Zones
 from .core import CoreConf
-from .core.settings import NO_WORDS
+from .core.settings import NO_SERVERS
 from .core.values import parse_resolver
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down", "drain", "route"})
@@ -78,19 +80,21 @@ class UpstreamConf(Conf):
         60.0, UPSTREAM, "Limits the time that a connection to a server stays idle.", shown="60s"
     )
     resolver = slot(
-        NO_WORDS,
+        NO_SERVERS,
         parse_resolver,
         UPSTREAM,
-        "Names servers for DNS. Unlike in nginx, these servers are not queried: names of the group "
-        "are resolved by the system when the configuration is loaded.",
-        syntax="address ...",
+        'Sets the name servers for servers with the parameter "resolve". By default, those '
+        'of "resolver" in "http" are used.',
+        syntax="address ... [valid=time] [ipv4=on | off] [ipv6=on | off] [status_zone=zone]",
         shown="—",
         arity=(1, UNLIMITED),
     )
-    resolver_timeout = accepted(
+    resolver_timeout = time(
+        30,
         UPSTREAM,
-        "names are resolved when the configuration is loaded",
-        like=time(30, UPSTREAM, "", shown="30s"),
+        'Limits the time that the resolution of a name by "resolver" takes. By default, that of '
+        '"http" is used.',
+        shown="30s",
     )
 
     name = own("")
@@ -360,10 +364,18 @@ def pass_to(
     """The content handler of a location that passes its requests on; `gateway` is that of a
     protocol which has more to say of them, and no cache."""
     core = level[CoreConf]
-    options = GatewayOptions(bool(core.resolver), core.early_hints_of)
+    options = GatewayOptions(_names(conf, core), core.early_hints_of)
     if isinstance(conf, CachedConf):
         return gateway_to(conf, level, wire, options)
     return gateway(conf, level, wire, options).pass_on
+
+
+def _names(conf: GatewayConf, core: CoreConf) -> Names | None:
+    """How a location resolves names, if its target can have some."""
+    if core.resolver is None or conf.target is None or conf.target.url is not None:
+        return None
+    resolver = conf.scope.shared(Resolvers).of(core.resolver, conf.scope.shared(Logs).main)
+    return Names(resolver, core.resolver_timeout)
 
 
 @UPSTREAM.closes

@@ -415,8 +415,8 @@ PROXY = Group(
     location /groupuri { proxy_pass http://app/base?fixed=1; }
     location ~ ^/var/(.*)$ { proxy_pass http://127.0.0.1:%%PORT_up%%/q/$1$is_args$args; }
     location /vargroup { set $to app; proxy_pass http://$to; }
-    location /varhost { set $to localhost; proxy_pass http://$to:%%PORT_up%%; resolver 127.0.0.1;
-        }
+    location /varhost { set $to localhost; proxy_pass http://$to:%%PORT_up%%;
+        resolver 127.0.0.1:%%PORT_dns%%; }
     location /nohost { set $to localhost; proxy_pass http://$to:%%PORT_up%%; }
     location /novar { set $to ""; proxy_pass http://$to; }
     location /badvar { set $to "ftp://x"; proxy_pass $to; }

@@ -18,6 +18,7 @@ from pyngx_jwt.explain.request import RequestSpec, parse_url
 
 from ..backend import Peer, Script
 from ..jwt.keys import jwks
+from ..nameserver import records
 from ..nginx import Nginx
 from ..wire import Answer
 from .offline import options_of
@@ -87,6 +88,7 @@ def serving(group: Group, folder: Path) -> Iterator[Served]:
     with contextlib.chdir(nginx.prefix):
         for name in ANSWERS:
             nginx.backend(name, served.script(name))
+        nginx.names("dns", {"localhost": records("127.0.0.1")})
         nginx(
             group.server,
             http=group.http,

@@ -110,20 +110,6 @@ mail { server { listen 25; } }
     assert hints["js_set"].startswith("it cannot be left out, its variables may control access")
 
 
-def test_servers_of_resolver_that_are_not_asked(linter: Linter) -> None:
-    used = "location / { proxy_pass http://$arg_x; }"
-    unused = "location / { proxy_pass http://127.0.0.1:1; }"
-    text = "events {{ }}\nhttp {{ server {{\nresolver 127.0.0.1;\n{} }} }}\n"
-
-    def told(location: str, target: str) -> list[tuple[int, str]]:
-        found = linter.findings(text.format(location), target=target)
-        return [(f.line, f.severity.word) for f in found if '"resolver" are not used' in f.message]
-
-    assert told(used, "") == [(3, "info")]
-    assert told(used, "pyngx") == [(3, "warn")]
-    assert told(unused, "pyngx") == []
-
-
 def test_modules_that_are_loaded_may_have_more(linter: Linter) -> None:
     text = "load_module x.so;\nevents { }\nhttp { quux on; gziip on; }\n"
     found = {f.message: (f.severity.word, f.is_error) for f in linter.findings(text)}

@@ -346,20 +346,3 @@ def test_other_servers_are_left_out_with_all_that_is_in_them(nginx: Nginx) -> No
     assert 'the "stream" directive of ngx_stream_core_module is not supported (remove it' in found
     told = nginx.accepts(main=main, options=LENIENT)
     assert "is not supported, ignored, with all that is in its block in " in told
-
-
-@SUPPORTED
-def test_the_servers_of_resolver_are_not_asked(nginx: Nginx) -> None:
-    told = nginx.accepts("""
-        location / { proxy_pass http://$arg_x; }
-        location /b { proxy_pass http://$arg_y; if ($arg_z) { } }
-        location /c { resolver 127.0.0.1; }
-        resolver 127.0.0.1;
-        """)
-    (line,) = [line for line in told.splitlines() if "[warn]" in line]
-    assert 'the servers of "resolver" are not used, the system\'s resolver resolves' in line
-    text = nginx.read("nginx.conf")
-    number = text[: text.rindex("resolver")].count("\n") + 1
-    assert line.endswith(f"nginx.conf:{number}")
-    unused = "resolver 127.0.0.1; location / { proxy_pass http://127.0.0.1:%%PORT%%; }"
-    assert "[warn]" not in nginx.accepts(unused)

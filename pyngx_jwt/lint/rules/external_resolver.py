@@ -46,6 +46,7 @@ rule = Rule("G08", "external-resolver", Severity.WARN)
 def check(conf: Configuration) -> Iterator[Hit]:
     blocks = (p for p in conf.answering if p.target is not None and p.target.url is None)
     used = {block[CoreConf].resolver for block in blocks}
+    words = {servers.words for servers in used if servers is not None}
     for _, statement in conf.statements("resolver"):
         public = [word for word in statement.args if _is_public(word)]
         if public:
@@ -54,7 +55,7 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 f"names are resolved by {public[0]}, a public server",
                 "use your own resolver",
                 word=1 + statement.args.index(public[0]),
-                severity=None if statement.args in used else Severity.INFO,
+                severity=None if statement.args in words else Severity.INFO,
             )
 
 

@@ -21,6 +21,7 @@ from ...conf.directive import (
     string,
     time,
 )
+from ...dns import NameServers
 from ...http.contexts import EVERYWHERE, HTTP, LOCATION_IF, SERVER
 from .values import (
     parse_aio,
@@ -35,6 +36,7 @@ from .values import (
 TUNING = "memory is managed by the interpreter"
 TABLES = "the tables grow as needed"
 NO_WORDS: tuple[str, ...] = ()
+NO_SERVERS: NameServers | None = None
 
 
 class CoreSettings(Conf):
@@ -271,19 +273,22 @@ class CoreSettings(Conf):
         "Resets timed out connections, and those closed with 444, instead of closing them. This"
         " frees their memory immediately.",
     )
-    resolver_timeout = accepted(
+    resolver_timeout = time(
+        30,
         EVERYWHERE,
-        "the system's resolver has its own",
-        like=time(30, HTTP, "", shown="30s"),
+        'Limits the time that the resolution of a name by "resolver" takes.',
+        shown="30s",
     )
     resolver = slot(
-        NO_WORDS,
+        NO_SERVERS,
         parse_resolver,
         EVERYWHERE,
-        "Names servers for DNS. Unlike in nginx, these servers are not queried: host names in "
-        "variables are resolved by the system's resolver, in a thread. Without the directive, "
-        "such names are an error, as in nginx.",
-        syntax="address ...",
+        "Sets the name servers that resolve host names in variables, and names of upstream "
+        'servers with the parameter "resolve": addresses with an optional port. Without the '
+        'directive, such names are an error, as in nginx. Parameters: "valid", which replaces '
+        'the TTL of responses; "ipv4=off" or "ipv6=off", with which addresses of this kind are '
+        'not requested; "status_zone", which has no effect.',
+        syntax="address ... [valid=time] [ipv4=on | off] [ipv6=on | off] [status_zone=zone]",
         shown="—",
         arity=(1, UNLIMITED),
     )

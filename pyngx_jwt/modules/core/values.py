@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Iterator
 
-from ...conf.hosts import look_up
 from ...conf.values import parse_msec, parse_offset, parse_sec, parse_size
+from ...dns import NameServers, Server
 from ...errors import ConfError
 from ...http.template import Template
+from ...upstream.address import AddressError, parse_url
 from ..files import check_cache_words
 
 MIN_POOL_SIZE = 112  # NGX_MIN_POOL_SIZE, bytes
@@ -57,33 +58,38 @@ def parse_aio(name: str, text: str) -> str:
     return text
 
 
-def parse_resolver(name: str, *words: str) -> tuple[str, ...]:
-    """Addresses, checked as nginx does; raises ConfError."""
+def parse_resolver(name: str, *words: str) -> NameServers:
+    """The servers and how they are asked (ngx_resolver_create)."""
+    servers: list[Server] = []
+    values = {"valid": 0, "ipv4": True, "ipv6": True}
     for word in words:
         key, sign, value = word.partition("=")
-        if sign and key in ("valid", "ipv4", "ipv6", "status_zone"):
-            _check_resolver_option(key, value, word)
-        else:
-            _check_resolver_address(word)
-    return words
+        if not sign or key not in (*values, "status_zone"):
+            servers += _name_servers(word)
+        elif key != "status_zone":
+            values[key] = _resolver_option(key, value, word)
+    if not values["ipv4"] and not values["ipv6"]:
+        raise ConfError('"ipv4" and "ipv6" cannot both be "off"')
+    if not servers:
+        raise ConfError("no name servers defined")
+    return NameServers(words, tuple(servers), **values)  # type: ignore[arg-type]
 
 
-def _check_resolver_option(key: str, value: str, word: str) -> None:
+def _resolver_option(key: str, value: str, word: str) -> int | bool:
     try:
         if key == "valid":
-            parse_sec(value)
-        elif key in ("ipv4", "ipv6") and value not in ("on", "off"):
-            raise ValueError
-    except ValueError:
+            return parse_sec(value)
+        return {"on": True, "off": False}[value]
+    except (ValueError, KeyError):
         raise ConfError(f"invalid parameter: {word}") from None
 
 
-def _check_resolver_address(word: str) -> None:
-    host = word[1:].partition("]")[0] if word.startswith("[") else word.partition(":")[0]
+def _name_servers(word: str) -> Iterator[Server]:
     try:
-        look_up(host, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        raise ConfError(f'host not found in resolver "{word}"') from None
+        addresses = parse_url(word, default_port=53).addresses
+    except AddressError as error:
+        raise ConfError(f'{error} in resolver "{word}"') from None
+    return (Server(one.name, one.host, one.port, one.family) for one in addresses)
 
 
 def parse_size_template(directive: str, text: str) -> Template:
