@@ -133,7 +133,8 @@ def test_least_time(
         http=f"""
         upstream u {{
             {zone} least_time {measure};
-            server 127.0.0.1:%%PORT_a%%; server 127.0.0.1:%%PORT_b%%;
+            server 127.0.0.1:%%PORT_a%% fail_timeout=1h;  # slow ones get no other chance
+            server 127.0.0.1:%%PORT_b%% fail_timeout=1h;
         }}
         """,
     )
