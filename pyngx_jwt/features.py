@@ -56,6 +56,7 @@ MODULES = frozenset(
         *("secure_link", "slice", "ssi", "sub", "tunnel", "userid"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),
         *("upstream_hash", "upstream_ip_hash", "upstream_least_conn", "upstream_random"),
+        "upstream_least_time",
         *("upstream_keepalive", "upstream_sticky", "upstream_zone"),
     }
 )

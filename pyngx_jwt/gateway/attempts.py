@@ -155,9 +155,16 @@ class Attempts:
             self.state.bytes_received = self.connection.bytes_received
             self.connection.close()
             self.connection = None
-        if self.peer is not None and self.choice.free(failed, int(time.monotonic())):
+        timing = self.state if final and not failed else None
+        if self.peer is not None and self.choice.free(failed, int(time.monotonic()), timing):
             self.log(Severity.WARN, "upstream server temporarily disabled")
         self.peer = None
+
+    def note_head(self) -> None:
+        """The head of the response is passed on."""
+        if self.affinity is not None and self.peer is not None:
+            self.affinity.answered(self.peer)
+        self.choice.answered(self.state)
 
     def _note_served(self) -> None:
         if self.affinity is not None and self.peer is not None:
@@ -172,7 +179,7 @@ class Attempts:
             state.bytes_received = self.connection.bytes_received
             self.connection.close()
             self.connection = None
-        self.choice.free(False, int(time.monotonic()))
+        self.choice.free(False, int(time.monotonic()), state)
         self.peer = None
 
     def finished(self, length: int) -> None:
@@ -188,8 +195,8 @@ class Attempts:
             state.bytes_received = connection.bytes_received
             if self.destination.tls is not None:
                 self.destination.tls.keep_session(self.name, state.peer, connection.ssl_object)
-            self.destination.upstream.release(self.choice, connection, self._tag(), now)
+            self.destination.upstream.release(self.choice, connection, self._tag(), now, state)
             self.connection = self.peer = None
         elif self.peer is not None:
-            self.choice.free(False, int(now))
+            self.choice.free(False, int(now), state)
             self.peer = None

@@ -76,8 +76,8 @@ class ResponseSide(Attempts):
             self.log(Severity.ERR, "upstream switched protocols though nobody asked for it")
             self.leave(failed=False)
             return 502
-        if self.affinity is not None and self.peer is not None:
-            self.affinity.answered(self.peer)
+        if self.destination.upstream.notes_heads:
+            self.note_head()
         self._copy_head(response)
         self.doing = READING
         return await self._send_response(response)

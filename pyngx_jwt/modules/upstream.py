@@ -37,9 +37,11 @@ from ..upstream.address import AddressError, PeerAddress, Url, parse_upstream, r
 from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.hash import ConsistentHash, Hash, IpHash
 from ..upstream.least_conn import LeastConn
+from ..upstream.least_time import TIMES, LeastTime, RandomLeastTime
 from ..upstream.peer import Peers, PeerServer
 from ..upstream.pool import Keepalive
 from ..upstream.random import Random
+from ..upstream.shared import SHARED
 from ..upstream.upstream import Upstream, make_upstream
 from ..zones import Zone, Zones
 from .core import CoreConf
@@ -60,6 +62,11 @@ class Method(NamedTuple):
     make: Callable[[Peers], Balancer] = RoundRobin
     allowed: frozenset[str] = WEIGHTS
     key: Template | None = None
+    extra: tuple[str, ...] = ()  # what it knows of servers beyond what all methods do
+    notes_heads: bool = False
+
+
+MEASURES = ("header", "last_byte")
 
 
 class UpstreamConf(Conf):
@@ -103,6 +110,7 @@ class UpstreamConf(Conf):
     _local = own(True)
     _method: Method | None = own(None)
     _sticky: Sticky | None = own(None)
+    _measured = own(False)
     _has_sticky = own(False)  # even if a method that came later has displaced it
     _zone: Zone | None = own(None)
     _statement: Statement | None = own(None)
@@ -180,16 +188,38 @@ class UpstreamConf(Conf):
         """Selects the server with the fewest active requests in proportion to its weight."""
         self._set_method(Method(LeastConn, ALL))
 
-    @directive(UPSTREAM, syntax="random [two [least_conn]];")
+    @directive(UPSTREAM, syntax="least_time header | last_byte [inflight];")
+    def least_time(self, measure: str, inflight: str = "") -> None:
+        """Selects the server that would be done first, by the average time of its responses, the
+        number of its active requests and its weight.  "header" measures the time to the head of the
+        response, "last_byte" the time to its end.  With "inflight", requests that are not finished
+        count as well."""
+        if inflight and inflight != "inflight":
+            raise ConfError(f'invalid parameter "{inflight}"')
+        if measure not in MEASURES:
+            raise ConfError(f'invalid value "{measure}"')
+        if self._measured:
+            raise ConfError('"least_time" directive is duplicate')
+        self._measured = True
+        last_byte = measure == "last_byte"
+        make = partial(LeastTime, last_byte=last_byte, inflight=bool(inflight))
+        notes_heads = bool(inflight) and not last_byte
+        self._set_method(Method(make, ALL, extra=TIMES, notes_heads=notes_heads))
+
+    @directive(UPSTREAM, syntax="random [two [least_conn | least_time=header | last_byte]];")
     def random(self, two: str = "", method: str = "") -> None:
         """Selects servers at random, in proportion to their weight.  With "two", two are drawn and
-        the one with fewer active requests is used."""
+        the one with fewer active requests is used, or the one that would be done first
+        ("least_time")."""
         self._set_method(Method(Random))
         if two:
             if two != "two":
                 raise ConfError(f'invalid parameter "{two}"')
             self._method = Method(partial(Random, two=True))
-        if method and method != "least_conn":
+        if method.startswith("least_time=") and method[11:] in MEASURES:
+            make = partial(RandomLeastTime, last_byte=method[11:] == "last_byte")
+            self._method = Method(make, extra=TIMES)
+        elif method and method != "least_conn":
             raise ConfError(f'invalid parameter "{method}"')
 
     @directive(UPSTREAM, default="32 local")
@@ -251,15 +281,26 @@ class UpstreamConf(Conf):
             self.keepalive_time,
             self.keepalive_timeout,
         )
-        text = self._method.key if self._method else None
-        key = text.bind(self.level.variables) if text else None
+        method = self._method or Method()
+        key = method.key.bind(self.level.variables) if method.key else None
         tie = self._sticky.bind(self.level.variables) if self._sticky else None
         try:
             if not self.servers:
                 raise ConfError("no servers are inside upstream")
-            store = self._zone.peers(self.name) if self._zone else None
-            make = (self._method or Method()).make
-            return make_upstream(self.name, self.servers, keepalive, make, key, tie, store)
+            values = len(SHARED) + len(method.extra)
+            store = self._zone.peers(self.name, values) if self._zone else None
+            notes_heads = method.notes_heads or tie is not None
+            return make_upstream(
+                self.name,
+                self.servers,
+                keepalive,
+                method.make,
+                key,
+                tie,
+                store,
+                method.extra,
+                notes_heads=notes_heads,
+            )
         except ConfError as error:
             assert self._statement is not None
             raise error.at(self._statement.file, self._statement.line) from None

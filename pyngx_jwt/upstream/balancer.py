@@ -6,11 +6,19 @@ tried, as nginx's peer data does.  `now` is whole seconds of any clock that only
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from .peer import Peer, Peers
 
 MOST_TRIES = 20  # of methods that may hit what cannot be used; then round robin decides
+
+
+class Timing(Protocol):
+    """How long a peer took, in seconds; -1 where it did not come to that."""
+
+    header_time: float
+    response_time: float
 
 
 class PeerChoice(Protocol):
@@ -23,9 +31,15 @@ class PeerChoice(Protocol):
 
         `hint` is the id of the peer that is wanted, if it can be had."""
 
-    def free(self, failed: bool, now: int) -> bool:
+    def answered(self, timing: Timing) -> None:
+        """The response of the peer is passed on, its body may follow; methods that note heads
+        are told."""
+
+    def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
         """Gives back what get() returned; whether this disabled the peer for a while
-        (the caller logs "upstream server temporarily disabled")."""
+        (the caller logs "upstream server temporarily disabled").
+
+        `timing` is that of a response that was passed on, or began to be."""
 
 
 class Balancer(Protocol):
@@ -99,11 +113,29 @@ class RoundRobinChoice:
         peer.conns += 1
         return peer
 
+    def take_turns(self, tied: Sequence[int], now: int) -> Peer:
+        """Takes one of the peers that are equally good."""
+        total = 0
+        index = tied[0]
+        best = self.peers.peers[index]
+        if len(tied) > 1:  # weights do not change while there is no tie
+            for other in tied:
+                peer = self.peers.peers[other]
+                total += weigh(peer)
+                if peer.current_weight > best.current_weight:
+                    best, index = peer, other
+        best.current_weight -= total
+        self._mark_tried(best, 1 << index, now)
+        return best
+
     def is_open(self, index: int, now: int) -> bool:
         """Whether this request may try the peer."""
         return not self.tried >> index & 1 and self.peers.peers[index].is_available(now)
 
-    def free(self, failed: bool, now: int) -> bool:
+    def answered(self, timing: Timing) -> None:
+        """The end of the response is enough."""
+
+    def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
         peer = self.current
         if peer is None:
             return False

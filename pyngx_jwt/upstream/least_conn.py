@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .balancer import RoundRobinChoice, weigh
+from .balancer import RoundRobinChoice
 from .peer import Peer, Peers
 
 
@@ -28,20 +28,7 @@ class LeastConnChoice(RoundRobinChoice):
 
     def _best(self, now: int) -> Peer | None:
         tied = self._least_busy(now)
-        if not tied:
-            return None
-        total = 0
-        index = tied[0]
-        best = self.peers.peers[index]
-        if len(tied) > 1:  # weights do not change while there is no tie
-            for other in tied:
-                peer = self.peers.peers[other]
-                total += weigh(peer)
-                if peer.current_weight > best.current_weight:
-                    best, index = peer, other
-        best.current_weight -= total
-        self._mark_tried(best, 1 << index, now)
-        return best
+        return self.take_turns(tied, now) if tied else None
 
     def _least_busy(self, now: int) -> list[int]:
         """The peers that are equally little busy, in their order."""

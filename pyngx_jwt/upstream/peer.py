@@ -59,6 +59,13 @@ class Peer:
     accessed: int = 0  # when it last failed, seconds
     checked: int = 0  # when it last failed or was given another chance, seconds
     serial: int = 0  # of the group; it stays the same when the group changes
+    # Averages, in milliseconds, of methods that measure.
+    header_time: int = 0
+    response_time: int = 0
+    inflight_time: int = 0
+    inflight_last: int = 0
+    inflight_changed: int = 0
+    inflight: int = 0  # requests that are not answered
 
     def is_available(self, now: int, *, tied: bool = False) -> bool:
         """Whether it may be chosen: not down, not failed of late, not full.

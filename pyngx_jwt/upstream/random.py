@@ -71,4 +71,9 @@ class TwoChoice(RandomChoice):
         if first is None or second is None:
             return None
         one, other = self.peers.peers[first], self.peers.peers[second]
-        return first if other.conns * one.weight > one.conns * other.weight else second
+        loads = self.load(one, now) * other.weight, self.load(other, now) * one.weight
+        return first if loads[1] > loads[0] else second
+
+    def load(self, peer: Peer, now: int) -> int:
+        """What two peers are compared by."""
+        return peer.conns

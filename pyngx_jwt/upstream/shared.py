@@ -11,32 +11,43 @@ roster, has a balancer made for the new peers, and goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import TypeVar
 
 from ..zones.store import PeersChanged, PeerState, PeerStates, SharedPeers
-from .balancer import Balancer, PeerChoice
+from .balancer import Balancer, PeerChoice, Timing
 from .peer import Peer, Peers, PeerServer, make_peers
 from .roster import Roster
 
 T = TypeVar("T")
 
+# What every method needs to know of a peer.
+SHARED = ("current_weight", "effective_weight", "conns", "fails", "accessed", "checked")
+
 
 class Shared:
     """A balancer over a store; without room there the workers go on by themselves.
 
-    `make` makes a balancer for peers; `servers` are the group's."""
+    `make` makes a balancer for peers; `servers` are the group's, `extra` the attributes of peers
+    that are shared beside those that every method needs."""
 
-    __slots__ = ("_make", "_resolves", "_version", "balancer", "roster", "servers", "store")
+    __slots__ = (
+        *("_extra", "_make", "_resolves", "_state", "_version"),
+        *("balancer", "roster", "servers", "store"),
+    )
 
     def __init__(
         self,
         make: Callable[[Peers], Balancer],
         servers: Sequence[PeerServer],
         store: SharedPeers,
+        extra: Sequence[str] = (),
     ) -> None:
         self._make, self.servers, self.store, self.roster = make, servers, store, Roster()
         self.balancer = make(make_peers(servers))
         self._version = 0
+        self._extra = tuple(extra)
+        self._state: Callable[[Peer], PeerState] = attrgetter(*SHARED, *extra)
         self._resolves = any(server.lookup for server in servers)
 
     @property
@@ -54,8 +65,8 @@ class Shared:
         def decide(states: PeerStates | None) -> tuple[T, PeerStates]:
             peers = self.peers.all
             if states is not None:
-                _load(peers, states)
-            return act(), map(_state, peers)
+                _load(peers, states, self._extra)
+            return act(), map(self._state, peers)
 
         while True:
             try:
@@ -70,8 +81,8 @@ class Shared:
 
         def decide(states: PeerStates | None) -> PeerStates:
             if states is not None:
-                _load(old.all, states)
-            return map(_state, new.all)
+                _load(old.all, states, self._extra)
+            return map(self._state, new.all)
 
         self._version = self.store.change(decide, self._version, roster.encode())
         self._use(roster, new)
@@ -121,22 +132,17 @@ class SharedChoice:
             self.choice = choice
         return self.choice.get(now, hint)
 
-    def free(self, failed: bool, now: int) -> bool:
-        return self.shared.run(lambda: self.choice.free(failed, now))
+    def answered(self, timing: Timing) -> None:
+        self.shared.run(lambda: self.choice.answered(timing))
+
+    def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
+        return self.shared.run(lambda: self.choice.free(failed, now, timing))
 
 
-def _load(peers: tuple[Peer, ...], states: PeerStates) -> None:
+def _load(peers: tuple[Peer, ...], states: PeerStates, extra: Sequence[str]) -> None:
     for peer, values in zip(peers, states, strict=True):
         peer.current_weight, peer.effective_weight, peer.conns = values[:3]
-        peer.fails, peer.accessed, peer.checked = values[3:]
-
-
-def _state(peer: Peer) -> PeerState:
-    return (
-        peer.current_weight,
-        peer.effective_weight,
-        peer.conns,
-        peer.fails,
-        peer.accessed,
-        peer.checked,
-    )
+        peer.fails, peer.accessed, peer.checked = values[3:6]
+        if extra:
+            for name, value in zip(extra, values[6:], strict=True):
+                setattr(peer, name, value)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfError
 from ..zones.store import SharedPeers
 from .affinity import Affinity
-from .balancer import Balancer, PeerChoice, RoundRobin
+from .balancer import Balancer, PeerChoice, RoundRobin, Timing
 from .client import PeerConnection
 from .peer import Peers, PeerServer, make_peers
 from .pool import Keepalive, Pool
@@ -25,6 +25,7 @@ class Upstream:
     pool: Pool | None  # None: every request has its own connection
     key: Callable[[Any], str] | None = None  # of a request, for methods that hash
     tie: Callable[[Any], Affinity] | None = None  # of a request to a server
+    notes_heads: bool = False  # it wants to know when a response begins
 
     @property
     def peers(self) -> Peers:
@@ -32,7 +33,12 @@ class Upstream:
         return self.balancer.peers
 
     def release(
-        self, choice: PeerChoice, connection: PeerConnection, tag: Hashable, now: float
+        self,
+        choice: PeerChoice,
+        connection: PeerConnection,
+        tag: Hashable,
+        now: float,
+        timing: Timing | None = None,
     ) -> None:
         """A peer has done its work: its connection is kept for others, or closed.
 
@@ -42,7 +48,7 @@ class Upstream:
             self.pool.put(connection, tag, now)
         else:
             connection.close()
-        choice.free(False, int(now))
+        choice.free(False, int(now), timing)
 
 
 def make_upstream(
@@ -53,17 +59,23 @@ def make_upstream(
     key: Callable[[Any], str] | None = None,
     tie: Callable[[Any], Affinity] | None = None,
     store: SharedPeers | None = None,
+    extra: Sequence[str] = (),
+    *,
+    notes_heads: bool = False,
 ) -> Upstream:
     """An "upstream" block; ConfError, to be placed at the block, if it has no servers.
 
-    `store` is where the workers share the state of the servers."""
+    `store` is where the workers share the state of the servers, the attributes `extra` among it.
+    """
     servers = tuple(servers)
     if not any(server.addresses or server.lookup for server in servers if not server.backup):
         raise ConfError(f'no servers in upstream "{name}"')
     pool = Pool(keepalive) if keepalive.connections else None
     if store is not None:
-        return Upstream(name, Shared(method, servers, store), pool, key, tie)
-    return Upstream(name, method(make_peers(servers)), pool, key, tie)
+        balancer: Balancer = Shared(method, servers, store, extra)
+    else:
+        balancer = method(make_peers(servers))
+    return Upstream(name, balancer, pool, key, tie, notes_heads)
 
 
 def address_upstream(name: str, server: PeerServer) -> Upstream:

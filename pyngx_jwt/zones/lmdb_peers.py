@@ -16,15 +16,15 @@ from .store import PeersChanged, PeerStates, ZoneFull
 T = TypeVar("T")
 
 _VERSION = Struct("=q")
-_STATE = Struct("=6q")
 _LONGEST_KEY = 511
 
 
 class LmdbPeers:
-    __slots__ = ("_key", "_roster_key", "_table")
+    __slots__ = ("_key", "_roster_key", "_state", "_table")
 
-    def __init__(self, table: LmdbTable, group: str) -> None:
+    def __init__(self, table: LmdbTable, group: str, values: int) -> None:
         self._table = table
+        self._state = Struct(f"={values}q")
         self._key = group.encode("latin-1")[:_LONGEST_KEY]
         self._roster_key = b"\0" + self._key[: _LONGEST_KEY - 1]
 
@@ -35,8 +35,8 @@ class LmdbPeers:
 
         def change(old: bytes | None) -> bytes:
             if not decided:  # else this is another try to write
-                answer, states = decide(_states(old, version))
-                decided.append((answer, _value(version, states)))
+                answer, states = decide(self._states(old, version))
+                decided.append((answer, self._value(version, states)))
             return decided[0][1]
 
         self._table.update(self._key, change)
@@ -55,28 +55,26 @@ class LmdbPeers:
         self, decide: Callable[[PeerStates | None], PeerStates], version: int, roster: bytes
     ) -> int:
         def change(t: Transaction) -> int:
-            states = decide(_states(t.get(self._key), version))
+            states = decide(self._states(t.get(self._key), version))
             if not self._table.has_room(t):
                 raise ZoneFull(self._table.name)
-            t.put(self._key, _value(version + 1, states))
+            t.put(self._key, self._value(version + 1, states))
             t.put(self._roster_key, roster)
             return version + 1
 
         return self._table.write(change)
 
+    def _states(self, value: bytes | None, version: int) -> PeerStates | None:
+        """What is known of the peers of that version; raises PeersChanged."""
+        if value is None:
+            return None
+        if _version(value) != version:
+            raise PeersChanged
+        return cast("PeerStates", self._state.iter_unpack(memoryview(value)[_VERSION.size :]))
+
+    def _value(self, version: int, states: PeerStates) -> bytes:
+        return _VERSION.pack(version) + b"".join(starmap(self._state.pack, states))
+
 
 def _version(value: bytes | None) -> int:
     return 0 if value is None else cast("int", _VERSION.unpack_from(value)[0])
-
-
-def _states(value: bytes | None, version: int) -> PeerStates | None:
-    """What is known of the peers of that version; raises PeersChanged."""
-    if value is None:
-        return None
-    if _version(value) != version:
-        raise PeersChanged
-    return cast("PeerStates", _STATE.iter_unpack(memoryview(value)[_VERSION.size :]))
-
-
-def _value(version: int, states: PeerStates) -> bytes:
-    return _VERSION.pack(version) + b"".join(starmap(_STATE.pack, states))

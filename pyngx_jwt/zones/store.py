@@ -72,8 +72,8 @@ class Connections(Protocol):
 # -- upstreams ---------------------------------------------------------------------------------
 
 # Of one peer: current weight, effective weight, connections, failures, and two times in seconds,
-# of the last failure and of the last check.
-PeerState = tuple[int, int, int, int, int, int]
+# of the last failure and of the last check; methods that measure have more.
+PeerState = tuple[int, ...]
 PeerStates = Iterable[PeerState]
 
 

@@ -35,9 +35,9 @@ class Zone:
     def connections(self) -> Connections:
         return LmdbConnections(self._table)
 
-    def peers(self, group: str) -> SharedPeers:
-        """Of one upstream; several may share a zone."""
-        return LmdbPeers(self._table, group)
+    def peers(self, group: str, values: int = 6) -> SharedPeers:
+        """Of one upstream, with so many values for each peer; several may share a zone."""
+        return LmdbPeers(self._table, group, values)
 
     def sessions(self) -> Sessions:
         return LmdbSessions(self._table)

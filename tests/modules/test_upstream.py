@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -13,6 +14,7 @@ from ..launch import BINARY
 from ..nginx import Nginx
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+Seconds = tuple[float, float]
 DEAD = "127.0.0.1:%%PORT_dead%%"
 NAMED = [f"listen 127.0.0.1:%%PORT_{n}%%; return 200 {n};" for n in ("a", "b", "c")]
 
@@ -102,6 +104,41 @@ def test_least_conn_in_order(nginx: Nginx, weights: tuple[str, ...], sequence: s
                 time.sleep(0.01)
             found += next(n for n, b in backends.items() if b.asked > found.count(n))
     assert found == sequence
+
+
+@pytest.mark.parametrize("zone", ["", "zone u 64k;"])
+@pytest.mark.parametrize(
+    "measure, a, b, sequence",
+    [("header", (0.0, 0.3), (3.0, 0.0), "abaa"), ("last_byte", (0.0, 3.0), (0.3, 0.0), "abbb")],
+)
+def test_least_time(
+    nginx: Nginx, zone: str, measure: str, a: Seconds, b: Seconds, sequence: str
+) -> None:
+    """Seconds to the head, and from there to the end."""
+
+    def late(name: bytes, head: float, end: float) -> Callable[[Peer], None]:
+        def answer(peer: Peer) -> None:
+            peer.request()
+            time.sleep(head)
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+            time.sleep(end)
+            peer.send(name)
+
+        return answer
+
+    nginx.backend("a", late(b"a", *a))
+    nginx.backend("b", late(b"b", *b))
+    nginx(
+        "location / { proxy_pass http://u; }",
+        http=f"""
+        upstream u {{
+            {zone} least_time {measure};
+            server 127.0.0.1:%%PORT_a%% fail_timeout=1h;  # slow ones get no other chance
+            server 127.0.0.1:%%PORT_b%% fail_timeout=1h;
+        }}
+        """,
+    )
+    assert chosen(nginx, len(sequence)) == sequence
 
 
 def test_ip_hash(nginx: Nginx) -> None:
@@ -208,6 +245,13 @@ def test_ip_hash_of_other_clients(nginx: Nginx) -> None:
         ("ip_hash on; server 127.0.0.1;", 'invalid number of arguments in "ip_hash" directive'),
         ("random three; server 127.0.0.1;", 'invalid parameter "three"'),
         ("random two least; server 127.0.0.1;", 'invalid parameter "least"'),
+        ("least_time; server 127.0.0.1;", 'invalid number of arguments in "least_time" directive'),
+        ("least_time mean; server 127.0.0.1;", 'invalid value "mean"'),
+        ("least_time header always; server 127.0.0.1;", 'invalid parameter "always"'),
+        (
+            "least_time header; least_time header; server 127.0.0.1;",
+            '"least_time" directive is duplicate',
+        ),
         ("keepalive x; server 127.0.0.1;", 'invalid value "x" in "keepalive" directive'),
         ("keepalive 1 global; server 127.0.0.1;", 'invalid parameter "global"'),
         ("keepalive 1; keepalive 2; server 127.0.0.1;", '"keepalive" directive is duplicate'),
@@ -218,6 +262,21 @@ def test_ip_hash_of_other_clients(nginx: Nginx) -> None:
 )
 def test_rejected(nginx: Nginx, group: str, error: str) -> None:
     nginx.rejects(http=f"upstream u {{\n{group}\n}}", message=error, line=2)
+
+
+@pytest.mark.pyngx_only("the parameter is one of NGINX Plus")
+@pytest.mark.parametrize("measure", ["header", "last_byte"])
+def test_random_two_least_time(nginx: Nginx, measure: str) -> None:
+    grouped(
+        nginx,
+        f"zone u 64k; random two least_time={measure};"
+        "server 127.0.0.1:%%PORT_a%%; server 127.0.0.1:%%PORT_b%%; server 127.0.0.1:%%PORT_c%%;",
+    )
+    assert set(chosen(nginx, 60)) == set("abc")
+    nginx.rejects(
+        http="upstream u { random two least_time=mean; server 127.0.0.1; }",
+        message='invalid parameter "least_time=mean"',
+    )
 
 
 def test_rejected_elsewhere(nginx: Nginx) -> None:
@@ -236,7 +295,9 @@ def test_rejected_elsewhere(nginx: Nginx) -> None:
     nginx.rejects("least_conn;", '"least_conn" directive is not allowed here')
 
 
-@pytest.mark.parametrize("method", ["hash a", "ip_hash", "least_conn", "random two least_conn"])
+@pytest.mark.parametrize(
+    "method", ["hash a", "ip_hash", "least_conn", "least_time header", "random two least_conn"]
+)
 def test_method_redefined(nginx: Nginx, method: str) -> None:
     told = nginx.accepts(http=f"upstream u {{ ip_hash;\nserver 127.0.0.1;\n{method};\n}}")
     assert "[warn] " in told and "load balancing method redefined in" in told
