@@ -14,8 +14,10 @@ from pyngx_jwt.zones.rules import capacity, pour
 from pyngx_jwt.zones.store import (
     MAX_USES,
     MICRO,
+    MOST_MASKS,
     Counts,
     IndexTotals,
+    Masks,
     Node,
     NodeState,
     PeersChanged,
@@ -139,6 +141,7 @@ class MemoryCacheIndex:
         self.capacity = capacity(size)
         self.nodes: dict[bytes, Node] = {}
         self.watermark, self.cold, self.loading = -1, 1, 0
+        self.changes, self.prefixes = 0, dict[bytes, int]()
 
     def visit(self, md5: bytes, now: float, min_uses: int, *, again: bool) -> Visit:
         node = self.nodes.get(md5)
@@ -149,7 +152,9 @@ class MemoryCacheIndex:
         if not again:
             node = node._replace(uses=min(node.uses + 1, MAX_USES))
         if node.error and node.valid_sec < int(now):
-            node = Node(uses=node.uses, owner=node.owner, lock_time=node.lock_time)
+            node = Node(
+                uses=node.uses, owner=node.owner, lock_time=node.lock_time, purged=node.purged
+            )
             return Visit(NodeState.NEW, self._use(md5, node, now), bool(self.cold))
         known = node.error or node.exists or node.uses >= min_uses
         state = NodeState.KNOWN if known else NodeState.SCARCE
@@ -202,7 +207,7 @@ class MemoryCacheIndex:
     def forsake(self, md5: bytes, lock_time: int | None) -> None:
         self.release(md5, lock_time)
         node = self.nodes.get(md5)
-        if node is not None and not (node.exists or node.error or node.owner):
+        if node is not None and not (node.exists or node.error or node.owner or node.purged):
             del self.nodes[md5]
 
     def add(self, md5: bytes, now: float, fs_size: int) -> bool:
@@ -225,6 +230,22 @@ class MemoryCacheIndex:
     def remove(self, md5: bytes, uniq: int) -> None:
         if md5 in self.nodes and self.nodes[md5].uniq == uniq:
             del self.nodes[md5]
+
+    def purge(self, md5: bytes, now: float) -> None:
+        node = self.nodes.get(md5, Node())._replace(purged=int(now), exists=0, fs_size=0, error=0)
+        self._use(md5, node, now)
+
+    def add_mask(self, prefix: bytes, now: float, since: float) -> bool:
+        self.prefixes.pop(prefix, None)
+        self.prefixes = {mask: time for mask, time in self.prefixes.items() if time >= since}
+        if len(self.prefixes) >= MOST_MASKS:
+            return False
+        self.prefixes[prefix] = int(now)
+        self.changes += 1
+        return True
+
+    def masks(self, version: int) -> tuple[int, Masks] | None:
+        return None if version == self.changes else (self.changes, tuple(self.prefixes.items()))
 
     def head(self) -> IndexTotals:
         size = sum(node.fs_size for node in self.nodes.values())

@@ -45,7 +45,7 @@ from .freshness import (
     valid_seconds,
     variant,
 )
-from .hold import CacheEntry, Hold, Lookup
+from .hold import CacheEntry, Hold, Lookup, PurgeableHold
 from .manager import load, load_one, manage, manage_once
 from .settings import CacheSettings, HashedPath, parse_levels, parse_settings
 from .store import Cache, CacheClock, CachePolicy
@@ -66,6 +66,7 @@ __all__ = [
     "Hold",
     "Ignore",
     "Lookup",
+    "PurgeableHold",
     "Valid",
     "Writer",
     "check",

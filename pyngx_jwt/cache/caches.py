@@ -8,7 +8,7 @@ from typing import Any
 
 from ..log import Log, Severity
 from ..zones import Zone
-from .manager import load, manage
+from .manager import load, manage, remove_purged
 from .settings import CacheSettings
 from .store import Cache
 
@@ -19,6 +19,7 @@ class Caches:
     def __init__(self) -> None:
         self.by_name: dict[str, Cache] = {}
         self.log: Log | None = None
+        self.can_purge = False  # some requests purge what others would be answered with
         self.updates: set[asyncio.Task[None]] = set()
 
     def note_update(self, task: asyncio.Task[None]) -> None:
@@ -42,6 +43,8 @@ class Caches:
                 cache.check_continues(old.by_name[name])
 
     def keepers(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """Loader and manager, which one process of all is to run, until it cancels them."""
+        """Loader, manager and purger, which one process of all is to run, until it cancels them."""
         caches = tuple(self.by_name.values())
-        return (load(caches), manage(caches)) if caches else ()
+        purged = [cache for cache in caches if cache.settings.purger]
+        purgers = (remove_purged(purged),) if purged else ()
+        return (load(caches), manage(caches), *purgers) if caches else ()

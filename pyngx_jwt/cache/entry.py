@@ -83,6 +83,7 @@ class Fault(Enum):
     VARY_LENGTH = (Severity.CRIT, "has incorrect vary length")
     VARY_HASH = (Severity.CRIT, "has incorrect vary hash")
     INVALID_HEADER = (Severity.CRIT, "contains invalid header")
+    PURGED = (Severity.INFO, "has been purged")
 
     @property
     def level(self) -> Severity:
@@ -151,6 +152,11 @@ def unpack(data: bytes) -> Header | None:
     return Header._make(_HEADER.unpack_from(data))
 
 
+def key_of(data: bytes, header: Header) -> bytes:
+    """The text of the key of a file that begins with ``data``."""
+    return data[_KEY_START : header.header_start - 1]
+
+
 def check(data: bytes, key: CacheKey, longest: int, length: int) -> Header | Fault:
     """The header, if the file that begins with ``data`` holds an answer for the key.
 
@@ -165,7 +171,7 @@ def check(data: bytes, key: CacheKey, longest: int, length: int) -> Header | Fau
         return Fault.VERSION
     if header.crc32 != key.crc32 or header.header_start != key.header_start:
         return Fault.COLLISION
-    if data[_KEY_START : key.header_start - 1] != key.text:
+    if key_of(data, header) != key.text:
         return Fault.COLLISION
     if header.body_start > longest:
         return Fault.LONG_HEADER

@@ -100,6 +100,8 @@ class Hold:
         "report",
     )
 
+    check = staticmethod(check)
+
     def __init__(
         self, cache: Cache, key: CacheKey, policy: CachePolicy, headers: Headers, report: Report
     ) -> None:
@@ -157,7 +159,7 @@ class Hold:
             fd = -1
         if data is None:
             return Lookup.MISS
-        header = check(data, self.key, longest, info.st_size)
+        header = self.check(data, self.key, longest, info.st_size)
         if isinstance(header, Fault):
             return self._refuse(path, fd, header)
         self.entry = CacheEntry(path, header, data, info.st_size, fd, info.st_ino, info.st_mtime_ns)
@@ -168,7 +170,7 @@ class Hold:
             return self._reopen(header.vary)
         return self._judge(self.entry)
 
-    def _refuse(self, path: str, fd: int, fault: Fault) -> Lookup:
+    def _refuse(self, path: str, fd: int, fault: Fault) -> Lookup | None:
         if fd >= 0:
             os.close(fd)
         self.report(fault.level, f'cache file "{path}" {fault.text}')
@@ -177,7 +179,7 @@ class Hold:
     def _variant(self, vary: str) -> bytes:
         return variant(self.key.md5, vary, self.headers)
 
-    def _reopen(self, vary: str) -> Lookup:
+    def _reopen(self, vary: str) -> Lookup | None:
         """The file is for other requests: looks under this one's own key."""
         self.close_entry()
         if self._secondary:
@@ -390,6 +392,32 @@ class Hold:
     def path(self) -> str:
         """The file of the entry."""
         return self.cache.file(self.md5)
+
+
+class PurgeableHold(Hold):
+    """Of a cache whose entries can be purged: what is left of them is removed where it is met."""
+
+    __slots__ = ("_purged",)
+
+    def _read(self, node: Node) -> Lookup | None:
+        if not self._secondary:  # variants are purged with their main entry
+            self._purged = node.purged
+        return super()._read(node)
+
+    def check(self, data: bytes, key: CacheKey, longest: int, length: int) -> Header | Fault:
+        header = check(data, key, longest, length)
+        if isinstance(header, Fault):
+            return header
+        if header.date <= self._purged or self.cache.is_masked(key.text, header.date):
+            return Fault.PURGED
+        return header
+
+    def _refuse(self, path: str, fd: int, fault: Fault) -> Lookup | None:
+        lookup = super()._refuse(path, fd, fault)
+        if fault is not Fault.PURGED:
+            return lookup
+        files.unlink(path, self.report)
+        return None  # as if there had been no file
 
 
 def _identity(header: Header) -> tuple[int, ...]:

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from ..log import Severity, errno_text
 from ..zones.store import MICRO, IndexTotals, ZoneFull
 from . import files
-from .entry import HEADER_SIZE
+from .entry import HEADER_SIZE, key_of, unpack
 from .store import Cache
 
 LOADER_DELAY = 60.0  # seconds after the start, as nginx
 _LONGEST_WAIT = 10
 _NEXT_LOOK = 3600.0
+_PURGER_LOOK = 1.0  # seconds between two looks for something to purge
+_MOST_START = 65536  # bytes that a header and its key can have
 _BREATH = 16  # files between two looks at the event loop
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -137,14 +139,30 @@ async def load_one(cache: Cache, sleep: Sleep = asyncio.sleep) -> None:
 
 
 async def _load(cache: Cache, sleep: Sleep) -> None:
-    settings, now = cache.settings, cache.clock.monotonic
-    turn = _Turn(settings.loader_files, now() + settings.loader_threshold, now)
-    for number, (path, info) in enumerate(walk(cache.path, cache.report)):
+    def look(path: str, info: os.stat_result) -> None:
         if not add_file(cache, path, info):
             files.unlink(path, cache.report)
+
+    s = cache.settings
+    await _visit(cache, look, s.loader_files, s.loader_threshold, s.loader_sleep, sleep)
+
+
+async def _visit(
+    cache: Cache,
+    look: Callable[[str, os.stat_result], None],
+    count: int,
+    threshold: float,
+    pause: float,
+    sleep: Sleep,
+) -> None:
+    """Looks at all files of a cache, in turns of so many files or seconds with pauses."""
+    now = cache.clock.monotonic
+    turn = _Turn(count, now() + threshold, now)
+    for number, (path, info) in enumerate(walk(cache.path, cache.report)):
+        look(path, info)
         if turn.is_over():
-            await sleep(settings.loader_sleep)
-            turn = _Turn(settings.loader_files, now() + settings.loader_threshold, now)
+            await sleep(pause)
+            turn = _Turn(count, now() + threshold, now)
         elif number % _BREATH == 0:
             await sleep(0)
 
@@ -192,3 +210,43 @@ def add_file(cache: Cache, path: str, info: os.stat_result) -> bool:
         return True
     cache.report_full()
     return False
+
+
+# -- the purger --------------------------------------------------------------------------------
+
+
+async def remove_purged(caches: Iterable[Cache], sleep: Sleep = asyncio.sleep) -> None:
+    """Deletes the files of entries that have been purged by their keys, until it is cancelled."""
+    seen = dict.fromkeys(caches, 0)
+    while True:
+        for cache, version in seen.items():
+            news = cache.index.masks(version)
+            if news is not None:
+                seen[cache] = news[0]
+                await remove_purged_of(cache, sleep)
+        await sleep(_PURGER_LOOK)
+
+
+async def remove_purged_of(cache: Cache, sleep: Sleep = asyncio.sleep) -> None:
+    """The same for one cache, once."""
+
+    def look(path: str, info: os.stat_result) -> None:
+        match = _DIGEST_AT_END.search(path)
+        if match is not None and _is_purged(cache, path):
+            cache.delete(bytes.fromhex(match[0]))
+
+    s = cache.settings
+    await _visit(cache, look, s.purger_files, s.purger_threshold, s.purger_sleep, sleep)
+
+
+def _is_purged(cache: Cache, path: str) -> bool:
+    opened = files.open_file(path, cache.report)
+    if opened is None:
+        return False
+    fd, _ = opened
+    try:
+        data = files.read(fd, _MOST_START, 0, path, cache.report) or b""
+    finally:
+        os.close(fd)
+    header = unpack(data)
+    return header is not None and cache.is_masked(key_of(data, header), header.date)

@@ -48,6 +48,10 @@ class CacheSettings:
     loader_files: int = 100
     loader_sleep: float = 0.05
     loader_threshold: float = 0.2
+    purger: bool = False
+    purger_files: int = 10
+    purger_sleep: float = 0.05
+    purger_threshold: float = 0.05
 
 
 def parse_settings(directive: str, path: str, *parameters: str) -> CacheSettings:
@@ -112,10 +116,11 @@ def _milliseconds(text: str) -> float:
 
 _VALUES: dict[str, Callable[[str, str, str], int | float | bool]] = {
     "use_temp_path": _on_off,
+    "purger": _on_off,
     "inactive": _value(parse_sec),
     "max_size": _value(parse_offset),
     "min_free": _value(parse_offset),
-    **{f"{who}_files": _value(parse_number) for who in ("manager", "loader")},
-    **{f"{who}_sleep": _value(_milliseconds) for who in ("manager", "loader")},
-    **{f"{who}_threshold": _value(_milliseconds) for who in ("manager", "loader")},
+    **{f"{who}_files": _value(parse_number) for who in ("manager", "loader", "purger")},
+    **{f"{who}_sleep": _value(_milliseconds) for who in ("manager", "loader", "purger")},
+    **{f"{who}_threshold": _value(_milliseconds) for who in ("manager", "loader", "purger")},
 }

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 
 from ..errors import ConfError
 from ..log import Severity
-from ..zones.store import CacheIndex, Node, NodeState, Visit
+from ..zones.store import CacheIndex, Masks, Node, NodeState, Visit
 from . import files
 from .files import Report
 from .settings import CacheSettings, HashedPath
 
 _FORCED_TRIES = 20
+_LONGEST_DELAY = 3600  # seconds until an entry that is not used has been removed
 Headers = list[tuple[str, str]]
 
 
@@ -67,6 +68,8 @@ class Cache:
         self.clock = clock or CacheClock()
         self._block = 0
         self._full_at = 0
+        self._masks_version = 0
+        self._masks: Masks = ()
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
 
     @property
@@ -130,15 +133,32 @@ class Cache:
         self._full_at = now
         self.report(Severity.ALERT, f'could not allocate node in cache keys zone "{self.name}"')
 
-    def delete(self, md5: bytes) -> bool:
-        """Purges an entry, of a main key or a variant; whether its file was there."""
+    def purge(self, md5: bytes) -> bool:
+        """Removes an entry and makes its variants invalid; whether its file was there."""
+        self.index.purge(md5, self.clock.time())
         path = self.file(md5)
         there = os.path.exists(path)
         files.unlink(path, self.report)
+        return there
+
+    def purge_all(self, prefix: bytes) -> bool:
+        """Makes all entries invalid whose keys begin so; False if that cannot be remembered."""
+        now = self.clock.time()
+        return self.index.add_mask(prefix, now, now - self.settings.inactive - _LONGEST_DELAY)
+
+    def is_masked(self, key: bytes, date: int) -> bool:
+        """Whether an entry that was kept in the second ``date`` has been purged by its key."""
+        news = self.index.masks(self._masks_version)
+        if news is not None:
+            self._masks_version, self._masks = news
+        return any(date <= time and key.startswith(prefix) for prefix, time in self._masks)
+
+    def delete(self, md5: bytes) -> None:
+        """Removes what is left of an entry that has been purged."""
+        files.unlink(self.file(md5), self.report)
         node = self.index.get(md5)
         if node is not None:
             self.index.remove(md5, node.uniq)
-        return there
 
     def force_expire(self) -> int:
         """Deletes the entry longest unused; 0, or the seconds to wait before trying again.

@@ -8,9 +8,9 @@ from typing import cast
 from ..cache import Cache, CacheClock, CacheKey, Hold, Lookup
 from ..conf.parse import Statement
 from ..gateway.cached import CachedGateway
-from ..gateway.keeping import any_is_set
 from ..http.level import Level
 from ..http.request import Request
+from ..http.template import any_is_set
 from ..log import Severity
 from ..zones.store import CacheIndex, Node, NodeState, Visit
 from .lines import Result, distance_text, shown

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..cache import Caches, HashedPath, Valid, parse_settings, parse_valid
-from ..conf.directive import UNLIMITED, Declaration, bitmask, directive, flag, number, offset, time
+from ..conf.directive import (
+    UNLIMITED,
+    Declaration,
+    bitmask,
+    directive,
+    flag,
+    number,
+    offset,
+    own,
+    time,
+)
 from ..conf.parse import Statement
 from ..conf.scope import Scope
 from ..errors import ConfError
@@ -14,6 +24,7 @@ from ..http.level import Level
 from ..http.template import Template, template
 from ..zones import Zones
 from .conf import BufferedConf, GatewayConf
+from .purging import PurgedEntry, PurgeRule, parse_purge
 
 ANY_OFFSET = 2**63 - 1
 STALE = (
@@ -42,6 +53,8 @@ class CachedConf(BufferedConf):
     valid: tuple[Valid, ...] = ()
     cache_convert_head: bool = False  # of protocols that do not declare it
     bypass: tuple[Template, ...] = ()
+    purge_rule: PurgeRule | None = None
+    _purged_entry: PurgedEntry | None = own(None)
     not_kept: tuple[Template, ...] = ()
 
     @directive(EVERYWHERE, default="off", syntax="{name} zone | off")
@@ -123,14 +136,16 @@ class CachedConf(BufferedConf):
         syntax="{name} path [levels=levels] [use_temp_path=on|off] "
         "keys_zone=name:size [inactive=time] [max_size=size] [min_free=size] "
         "[manager_files=number] [manager_sleep=time] [manager_threshold=time] "
-        "[loader_files=number] [loader_sleep=time] [loader_threshold=time]",
+        "[loader_files=number] [loader_sleep=time] [loader_threshold=time] [purger=on|off] "
+        "[purger_files=number] [purger_sleep=time] [purger_threshold=time]",
         arity=(2, UNLIMITED),
     )
     def cache_path(self, path: str, *parameters: str) -> None:
         """Defines a cache: the directory, the zone for its index, and limits.  Entries that are
         unused for "inactive" are removed, and the least recently used ones if the cache exceeds
-        "max_size" or free space falls below "min_free".  The files have nginx's format.  Do not
-        share the directory with another running server."""
+        "max_size" or free space falls below "min_free".  "purger" deletes what has been purged with
+        a "*" in the key.  The files have nginx's format.  Do not share the directory with another
+        running server."""
         full = self.scope.full_name(path.removesuffix("/"))
         settings = parse_settings(f"{self.prefix}_cache_path", full, *parameters)
         self.scope.shared(Paths).add(settings.path, self.scope)
@@ -139,6 +154,24 @@ class CachedConf(BufferedConf):
         if settings.zone in caches.by_name:
             raise ConfError(f'duplicate zone "{settings.zone}"')
         caches.add(settings, zone)
+
+    @directive(EVERYWHERE, arity=(1, UNLIMITED), syntax="{name} string ...")
+    def cache_purge(self, *strings: str) -> None:
+        """Lets requests for which one of the values is neither empty nor "0" remove the entry that
+        they would be answered with, and its variants.  The response is 204, or 404 if there was no
+        entry.  A key that ends in "*" stands for all keys with the same beginning; files of these
+        entries are deleted when they are asked for, when they are inactive, or by the "purger" of
+        "PREFIX_cache_path".  Every client that can make the values true can purge: limit the
+        addresses.  The syntax of ngx_cache_purge is accepted as well: "on", "METHOD from all",
+        "METHOD from address ...", or "zone key" in a location of its own."""
+        self.once("purge_rule", f"{self.prefix}_cache_purge")
+        parsed = parse_purge(strings)
+        self.purge_rule = parsed if isinstance(parsed, PurgeRule) else None
+        if isinstance(parsed, PurgedEntry):
+            self._purged_entry = parsed
+            if parsed.zone.is_constant:
+                self.scope.shared(Zones).add(parsed.zone.text, 0, self.prefix)
+        self.scope.shared(Caches).can_purge |= parsed is not None
 
     cache_revalidate = flag(
         False,
@@ -184,12 +217,18 @@ class CachedConf(BufferedConf):
 
     @property
     def is_inherited_whole(self) -> bool:
-        return self.zone is None and super().is_inherited_whole  # merging checks the zone
+        inherits = self.zone is None and self._purged_entry is None  # merging checks the zone
+        return inherits and super().is_inherited_whole
 
     @property
     def keeps(self) -> bool:
         """Whether there is a cache for responses, and a key to find them by."""
         return self.zone is not None and (self.default_key or self.cache_key is not None)
+
+    @property
+    def purged_entry(self) -> PurgedEntry | None:
+        """What requests of this very location purge."""
+        return self._purged_entry if self.level.passes is None else None
 
     @property
     def stale(self) -> frozenset[str]:

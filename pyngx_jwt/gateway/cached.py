@@ -12,6 +12,7 @@ from ..cache import (
     Caches,
     Hold,
     Lookup,
+    PurgeableHold,
 )
 from ..http.body import read_body
 from ..http.date import http_date
@@ -19,12 +20,14 @@ from ..http.engine import log_failure, log_request
 from ..http.level import Level
 from ..http.request import Handler, Request, Status
 from ..http.subrequest import clone
+from ..http.template import any_is_set
 from ..log import Severity
 from .cache_conf import ANY_OFFSET, CachedConf, note_temp_directory, warn_of_key
 from .conf import check_buffers
 from .exchange import Exchange, Gateway
-from .keeping import CacheKeeper, KeepingRules, any_is_set
+from .keeping import CacheKeeper, KeepingRules
 from .kept import KeptResponses
+from .purging import PurgeAnswer, PurgeRule, compile_purge, purge, purge_entry
 from .route import GatewayOptions
 from .storing import StoreRules
 from .target import Destination
@@ -40,7 +43,15 @@ def gateway_to(conf: CachedConf, level: Level, wire: Wire, options: GatewayOptio
         if conf.store_to is not None:
             gateway.new_keeper = StoreRules(conf, level).new_keeper
         return gateway.pass_on
+    if conf.purge_rule is not None:
+        return PurgingGateway(conf, level, wire, options, conf.purge_rule).handle
     return CachedGateway(conf, level, wire, options).handle
+
+
+def purge_here(conf: CachedConf, level: Level) -> Handler | None:
+    """What answers in a location that passes nothing on, but purges."""
+    entry = conf.purged_entry
+    return None if entry is None else purge_entry(entry, level)
 
 
 def check_passing(conf: CachedConf, level: Level) -> None:
@@ -74,6 +85,7 @@ class CachedGateway(Gateway):
         self.kept = KeptResponses(self.copy_headers, conf, wire)
         self.rules = KeepingRules(conf, level, self.kept)
         self.caches = level.scope.shared(Caches)
+        self.new_hold = PurgeableHold if self.caches.can_purge else Hold
 
     def handle(self, r: Request) -> Awaitable[Status] | Status:
         """Plain calls as long as nothing has to wait."""
@@ -110,7 +122,7 @@ class CachedGateway(Gateway):
             return self._exchange(Exchange(self, r, destination))
         if isinstance(entry, int):
             return entry
-        hold = Hold(*entry, self.policy, r.headers_in, r.log)
+        hold = self.new_hold(*entry, self.policy, r.headers_in, r.log)
         if r.refresh or any_is_set(self.bypass, r):
             r.cache_status = "BYPASS"
             return self._fetch(r, destination, hold)
@@ -279,6 +291,38 @@ class CachedGateway(Gateway):
             hold.free()
         if r.location.core.log_subrequest:
             log_request(r)
+
+
+class PurgingGateway(CachedGateway):
+    """The same for a location some of whose requests purge what others are answered with."""
+
+    def __init__(
+        self,
+        conf: CachedConf,
+        level: Level,
+        wire: Wire,
+        options: GatewayOptions,
+        rule: PurgeRule,
+    ) -> None:
+        super().__init__(conf, level, wire, options)
+        self.purges = compile_purge(rule, level)
+
+    def handle(self, r: Request) -> Awaitable[Status] | Status:
+        answer = self.purges(r)
+        if answer is None:
+            return super().handle(r)
+        return answer if isinstance(answer, int) else self._purge(r, answer)
+
+    async def _purge(self, r: Request, answer: PurgeAnswer) -> Status:
+        destination = self.find(r)
+        if not isinstance(destination, int | Destination):
+            destination = await destination
+        if isinstance(destination, int):
+            return destination
+        entry = self.entry_of(r, destination)
+        if entry is None or isinstance(entry, int):
+            return entry or 404
+        return purge(r, *entry, answer)
 
 
 CacheOf = Callable[[Request], Cache | Status | None]

@@ -10,7 +10,7 @@ from ..cache import IGNORABLE, Freshness, Hold, Ignore, Writer, valid_seconds
 from ..http.date import parse_http_time
 from ..http.level import Level
 from ..http.request import Request, Status
-from ..http.template import Text
+from ..http.template import any_is_set
 from ..upstream.head import HTTP_09, PeerResponse
 from .attempts import NEXT_STATUS
 from .cache_conf import CachedConf
@@ -142,8 +142,3 @@ class CacheKeeper(BodyWriter):
 
     def discard(self, writer: Writer) -> None:
         self.hold.free(writer)
-
-
-def any_is_set(predicates: tuple[Text, ...], r: Request) -> bool:
-    """Whether one of the values is neither empty nor "0" (ngx_http_test_predicates)."""
-    return any(predicate(r) not in ("", "0") for predicate in predicates)

@@ -122,6 +122,11 @@ def template(
     )
 
 
+def any_is_set(predicates: tuple[Text, ...], r: Request) -> bool:
+    """Whether one of the values is neither empty nor "0" (ngx_http_test_predicates)."""
+    return any(predicate(r) not in ("", "0") for predicate in predicates)
+
+
 def bind_size(value: Template | None, variables: Variables) -> Callable[[Request], int] | None:
     """A size in bytes that can depend on the request, None where there is none."""
     if value is None or value.text == "0":

@@ -15,11 +15,14 @@ from collections.abc import Callable
 from .lmdb_table import LmdbTable, Transaction, first
 from .processes import is_alive
 from .rules import capacity
-from .store import MAX_USES, MICRO, IndexTotals, Node, NodeState, Visit
+from .store import MAX_USES, MICRO, MOST_MASKS, IndexTotals, Masks, Node, NodeState, Visit
 
-_NODE = struct.Struct("<QQqQQIIHHB")
+_NODE = struct.Struct("<QQqQQIIHHBQ")
 _HEAD = struct.Struct("<qqqBI")
+_MASK = struct.Struct("<QH")  # the second and the length of the prefix that follows
+_VERSION = struct.Struct("<Q")
 _HEAD_KEY, _NODE_PREFIX, _QUEUE_PREFIX = b"h", b"k", b"q"
+_VERSION_KEY, _MASKS_KEY = b"v", b"m"
 
 
 class LmdbCacheIndex:
@@ -56,7 +59,13 @@ class LmdbCacheIndex:
             node = node._replace(uses=min(node.uses + 1, MAX_USES))
         if node.error and node.valid_sec < int(now):
             _put_head(t, head._replace(size=head.size - node.fs_size))
-            node = Node(node.access, uses=node.uses, owner=node.owner, lock_time=node.lock_time)
+            node = Node(
+                node.access,
+                uses=node.uses,
+                owner=node.owner,
+                lock_time=node.lock_time,
+                purged=node.purged,
+            )
             return Visit(NodeState.NEW, _touch(t, md5, node, now), bool(head.cold))
         known = node.error or node.exists or node.uses >= min_uses
         state = NodeState.KNOWN if known else NodeState.SCARCE
@@ -137,7 +146,7 @@ class LmdbCacheIndex:
     def forsake(self, md5: bytes, lock_time: int | None) -> None:
         def change(t: Transaction, node: Node) -> Node | None:
             node = _released(node, lock_time)
-            return node if node.exists or node.error or node.owner else None
+            return node if node.exists or node.error or node.owner or node.purged else None
 
         self._change(md5, change)
 
@@ -181,6 +190,37 @@ class LmdbCacheIndex:
 
     def remove(self, md5: bytes, uniq: int) -> None:
         self._change(md5, lambda t, node: node if node.uniq != uniq else None)
+
+    # -- purging ---------------------------------------------------------------------------
+
+    def purge(self, md5: bytes, now: float) -> None:
+        def change(t: Transaction) -> None:
+            node, head = _node(t, md5), _head(t)
+            if node is None:
+                node = Node()
+                head = head._replace(entries=head.entries + 1)
+            _put_head(t, head._replace(size=head.size - node.fs_size))
+            _touch(t, md5, node._replace(purged=int(now), exists=0, fs_size=0, error=0), now)
+
+        self._table.write(change)
+
+    def add_mask(self, prefix: bytes, now: float, since: float) -> bool:
+        def change(t: Transaction) -> bool:
+            masks = [mask for mask in _masks(t) if mask[1] >= since and mask[0] != prefix]
+            if len(masks) >= MOST_MASKS:
+                return False
+            masks.append((prefix, int(now)))
+            packed = [_MASK.pack(time, len(text)) + text for text, time in masks]
+            t.put(_MASKS_KEY, b"".join(packed))
+            t.put(_VERSION_KEY, _VERSION.pack(_version(t.get(_VERSION_KEY)) + 1))
+            return True
+
+        return self._table.write(change)
+
+    def masks(self, version: int) -> tuple[int, Masks] | None:
+        if _version(self._table.get(_VERSION_KEY)) == version:
+            return None
+        return self._table.read(lambda t: (_version(t.get(_VERSION_KEY)), _masks(t)))
 
     def head(self) -> IndexTotals:
         return self._table.read(_head)
@@ -255,6 +295,19 @@ def _drop(t: Transaction, md5: bytes, node: Node) -> None:
 
 def _place(node: Node, md5: bytes) -> bytes:
     return _QUEUE_PREFIX + node.access.to_bytes(8, "big") + md5
+
+
+def _version(raw: bytes | None) -> int:
+    return _VERSION.unpack(raw)[0] if raw else 0
+
+
+def _masks(t: Transaction) -> Masks:
+    raw, at, masks = t.get(_MASKS_KEY) or b"", 0, []
+    while at < len(raw):
+        time, length = _MASK.unpack_from(raw, at)
+        at += _MASK.size + length
+        masks.append((bytes(raw[at - length : at]), time))
+    return tuple(masks)
 
 
 def _head(t: Transaction) -> IndexTotals:

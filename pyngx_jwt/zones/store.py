@@ -131,7 +131,8 @@ class Node(NamedTuple):
 
     ``access`` is in microseconds since the epoch, ``lock_time`` in milliseconds of the
     monotonic clock, ``fs_size`` in blocks; ``owner`` stands for the worker that fetches it, 0 is
-    none.  An ``error`` is a status to answer with until ``valid_sec``.
+    none.  An ``error`` is a status to answer with until ``valid_sec``.  Files of the entry that
+    are from before ``purged``, or of that second, are of no use.
     """
 
     access: int = 0
@@ -144,6 +145,11 @@ class Node(NamedTuple):
     error: int = 0
     uses: int = 0
     exists: int = 0
+    purged: int = 0
+
+
+# Beginnings of keys, each with the second in which all entries with such a key were purged.
+Masks = tuple[tuple[bytes, int], ...]
 
 
 class IndexTotals(NamedTuple):
@@ -174,6 +180,8 @@ class Visit(NamedTuple):
     cold: bool = False
 
 
+MOST_MASKS = 1000  # of one cache
+MOST_MASKS = 1000  # of one cache
 MAX_USES = 1023  # nginx has ten bits
 MICRO = 1_000_000
 
@@ -245,6 +253,18 @@ class CacheIndex(Protocol):
 
     def remove(self, md5: bytes, uniq: int) -> None:
         """Forgets an entry whose file is gone, unless it has got another one meanwhile."""
+
+    # -- purging
+
+    def purge(self, md5: bytes, now: float) -> None:
+        """Notes that what is there of the entry, and of its variants, is of no use."""
+
+    def add_mask(self, prefix: bytes, now: float, since: float) -> bool:
+        """Notes the same for all keys with the prefix.  Masks from before ``since`` are forgotten;
+        False if there are too many all the same."""
+
+    def masks(self, version: int) -> tuple[int, Masks] | None:
+        """All masks and the number of their changes, None if that is the given number."""
 
     def head(self) -> IndexTotals:
         """The sums."""

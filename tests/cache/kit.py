@@ -47,6 +47,7 @@ class Kit:
     zones: list[Zones] = field(default_factory=list)
     index: Callable[[Zone], CacheIndex] = Zone.cache_index
     policy: CachePolicy = field(init=False)
+    new_hold: type[Hold] = Hold
 
     def __post_init__(self) -> None:
         self.policy = CachePolicy(HashedPath(f"{self.path}/temp", (1, 2)))
@@ -76,7 +77,8 @@ class Kit:
     def hold(
         self, cache: Cache, key: str = "k", headers: Headers = (), policy: CachePolicy | None = None
     ) -> Hold:
-        return Hold(cache, CacheKey.of(key), policy or self.policy, list(headers), self.report)
+        policy = policy or self.policy
+        return self.new_hold(cache, CacheKey.of(key), policy, list(headers), self.report)
 
     def fresh(self, *headers: tuple[str, str], seconds: int = 60) -> Freshness:
         """What a response with these headers, and that much of max-age, says."""

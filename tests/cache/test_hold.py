@@ -17,6 +17,7 @@ from pyngx_jwt.cache import (
     Freshness,
     Hold,
     Lookup,
+    PurgeableHold,
     Writer,
     pack,
     unpack,
@@ -24,6 +25,7 @@ from pyngx_jwt.cache import (
 from pyngx_jwt.cache.entry import HEADER_SIZE
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.zones.rules import capacity
+from pyngx_jwt.zones.store import MOST_MASKS
 from tests.stores import MemoryCacheIndex
 
 from .kit import HEAD, Kit
@@ -682,11 +684,61 @@ def test_bypassed_and_kept(kit: Kit) -> None:
 
 
 def test_purged(kit: Kit) -> None:
-    cache = kit.cache()
+    cache, kit.new_hold = kit.cache(), PurgeableHold
     kit.ask(cache)
-    assert cache.delete(CacheKey.of("k").md5) and not cache.delete(CacheKey.of("k").md5)
-    assert cache.index.head()[:2] == (0, 0) and files_of(kit) == []
+    assert cache.purge(CacheKey.of("k").md5) and not cache.purge(CacheKey.of("k").md5)
+    assert cache.index.head().size == 0 and files_of(kit) == []
+    kit.hands.now += 1
     assert kit.ask(cache)[0] is MISS
+    assert kit.ask(cache)[0] is HIT
+
+
+def test_what_was_on_its_way_when_it_was_purged_is_not_kept(kit: Kit) -> None:
+    cache, kit.new_hold = kit.cache(), PurgeableHold
+    hold = kit.hold(cache)
+    assert hold.open() is MISS
+    cache.purge(CacheKey.of("k").md5)
+    kit.keep(hold)
+    hold.close()
+    kit.hands.now += 1
+    assert kit.ask(cache, answer=b"new")[0] is MISS
+    assert kit.ask(cache) == (HIT, b"new")
+
+
+def test_variants_are_purged_along(kit: Kit) -> None:
+    cache, kit.new_hold = kit.cache(), PurgeableHold
+    for name in ("a", "b"):
+        kit.ask(cache, headers=[("X", name)], vary="X")
+    assert len(files_of(kit)) == 2
+    cache.purge(CacheKey.of("k").md5)
+    kit.hands.now += 1
+    for name in ("a", "b"):
+        assert kit.ask(cache, headers=[("X", name)], vary="X")[0] is MISS
+    for name in ("a", "b"):
+        assert kit.ask(cache, headers=[("X", name)], vary="X")[0] is HIT
+
+
+def test_purged_by_the_beginning_of_the_key(kit: Kit) -> None:
+    cache, kit.new_hold = kit.cache("inactive=10m"), PurgeableHold
+    for key in ("/a/1", "/a/2", "/b"):
+        kit.ask(cache, key)
+    assert cache.purge_all(b"/a/")
+    kit.hands.now += 1
+    assert [kit.ask(cache, key)[0] for key in ("/a/1", "/b", "/a/3")] == [MISS, HIT, MISS]
+    assert [kit.ask(cache, key)[0] for key in ("/a/1", "/b", "/a/3")] == [HIT] * 3
+    assert kit.log == [f'[info] cache file "{cache.file(CacheKey.of("/a/1").md5)}" has been purged']
+    assert os.path.exists(cache.file(CacheKey.of("/a/2").md5))
+
+
+def test_too_many_beginnings(kit: Kit) -> None:
+    cache = kit.cache("inactive=10m")
+    for n in range(MOST_MASKS):
+        assert cache.purge_all(b"%d" % n)
+    assert not cache.purge_all(b"more") and cache.purge_all(b"1")
+    kit.hands.now += 3600 + 601  # whatever they were about has been inactive
+    assert cache.purge_all(b"more")
+    news = cache.index.masks(0)
+    assert news is not None and news[1] == ((b"more", int(kit.hands.now)),)
 
 
 def test_sums(kit: Kit) -> None:

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.cache import Cache, CacheKey, Lookup, files, load, load_one, manage, manage_once
+from pyngx_jwt.cache import (
+    Cache,
+    CacheKey,
+    Lookup,
+    PurgeableHold,
+    files,
+    load,
+    load_one,
+    manage,
+    manage_once,
+)
+from pyngx_jwt.cache.manager import remove_purged
 from pyngx_jwt.zones.rules import capacity
 
 from .kit import Kit
@@ -327,3 +338,20 @@ def test_uncounted_use(kit: Kit) -> None:
     kit.hands.now += 6
     manage_once(cache)
     assert cache.index.head().entries == 0
+
+
+# -- the purger --------------------------------------------------------------------------------
+
+
+def test_the_purger_deletes_what_was_purged_by_its_key(kit: Kit) -> None:
+    cache = kit.cache("levels=1:2", "purger=on", "purger_files=2", "purger_sleep=3")
+    kit.new_hold, kept = PurgeableHold, filled(kit, cache, 5)
+    Path(cache.path, "other").write_bytes(b"not of the cache")
+    naps = Naps(6)
+    assert cache.purge_all(b"") and cache.index.head().entries == 5
+    kit.hands.now += 1
+    kit.ask(cache, "0", answer=b"new")  # a file that was not there when the others were purged
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(remove_purged([cache], naps))
+    assert names(cache) == sorted([kept[0], "other"]) and cache.index.head().entries == 1
+    assert naps.times == [3.0] * 3 + [1.0] * 3  # nothing has changed since

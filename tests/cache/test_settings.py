@@ -22,7 +22,8 @@ def test_defaults() -> None:
 def test_all_parameters() -> None:
     text = (
         "levels=1:2:2 use_temp_path=off inactive=1h max_size=2g min_free=1m manager_files=1 "
-        "manager_sleep=2 manager_threshold=3ms loader_files=4 loader_sleep=5s loader_threshold=6"
+        "manager_sleep=2 manager_threshold=3ms loader_files=4 loader_sleep=5s loader_threshold=6 "
+        "purger=on purger_files=7 purger_sleep=8 purger_threshold=9ms"
     )
     assert parse_settings("proxy_cache_path", "/c", *text.split(), ZONE) == CacheSettings(
         HashedPath("/c", (1, 2, 2)),
@@ -38,6 +39,10 @@ def test_all_parameters() -> None:
         loader_files=4,
         loader_sleep=5.0,
         loader_threshold=6.0,
+        purger=True,
+        purger_files=7,
+        purger_sleep=8.0,
+        purger_threshold=0.009,
     )
 
 
@@ -57,7 +62,9 @@ REFUSED = {
     "min_free=": 'invalid min_free value "min_free="',
     "manager_files=x": 'invalid manager_files value "manager_files=x"',
     "loader_sleep=1x": 'invalid loader_sleep value "loader_sleep=1x"',
-    "purger=on": 'invalid parameter "purger=on"',
+    "purger=yes": 'invalid purger value "purger=yes", it must be "on" or "off"',
+    "purger_files=x": 'invalid purger_files value "purger_files=x"',
+    "purge=on": 'invalid parameter "purge=on"',
     "levels": 'invalid parameter "levels"',
     "keys_zone=:10m": '"proxy_cache_path" must have "keys_zone" parameter',
 }

@@ -364,6 +364,9 @@ def random_step(chance: random.Random, now: float) -> Step:
         lambda x: x.add(md5, now, number),
         lambda x: x.requeue(md5, now),
         lambda x: x.remove(md5, number),
+        lambda x: x.purge(md5, now),
+        lambda x: x.add_mask(md5[-1:], now, now - 9),
+        lambda x: x.masks(number),
     ]
     return chance.choice(steps)
 

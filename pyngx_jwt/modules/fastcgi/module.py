@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...gateway.cached import check_passing
+from ...gateway.cached import check_passing, purge_here
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Handler, Request
@@ -17,7 +17,9 @@ fastcgi.after_merge(check_passing)
 @fastcgi.upstream_content
 def pass_request(conf: FastcgiConf, level: Level) -> Handler | None:
     """The content handler of a location with fastcgi_pass."""
-    return pass_to(conf, level, FastcgiWire(conf, level)) if conf.target else None
+    if conf.target is None:
+        return purge_here(conf, level)
+    return pass_to(conf, level, FastcgiWire(conf, level))
 
 
 @fastcgi.variable("fastcgi_script_name")

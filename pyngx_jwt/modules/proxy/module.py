@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...gateway.cached import check_passing
+from ...gateway.cached import check_passing, purge_here
 from ...gateway.wire import outgoing
 from ...http.level import Level
 from ...http.module import Module
@@ -18,7 +18,9 @@ proxy.after_merge(check_passing)
 @proxy.upstream_content
 def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
     """The content handler of a location with proxy_pass."""
-    return pass_to(conf, level, HttpWire(conf, level)) if conf.target else None
+    if conf.target is None:
+        return purge_here(conf, level)
+    return pass_to(conf, level, HttpWire(conf, level))
 
 
 @proxy.variable("proxy_host", changeable=True)

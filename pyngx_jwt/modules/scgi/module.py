@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...gateway.cached import check_passing
+from ...gateway.cached import check_passing, purge_here
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Handler
@@ -17,4 +17,6 @@ scgi.after_merge(check_passing)
 @scgi.upstream_content
 def pass_request(conf: ScgiConf, level: Level) -> Handler | None:
     """The content handler of a location with scgi_pass."""
-    return pass_to(conf, level, ScgiWire(conf, level)) if conf.target else None
+    if conf.target is None:
+        return purge_here(conf, level)
+    return pass_to(conf, level, ScgiWire(conf, level))
