@@ -30,7 +30,7 @@ async def pass_on(
 ) -> Passed | KeptResponse | Status:
     """Prepares the request up to the bytes of its head, without a connection, or sends the
     response that a cache has for it; what the cache says is added to the trip."""
-    if gateway.admits is not None and (refused := gateway.admits(r)):
+    if refused := gateway.admits(r):
         return refused
     destination = gateway.find(r)
     if not isinstance(destination, Destination):

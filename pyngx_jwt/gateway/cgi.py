@@ -32,11 +32,11 @@ class CgiReader:
     `is_head`: an application may send a body all the same, or only its length.
     """
 
-    excess_level = Severity.WARN
     new_layer: Callable[[], Layer] | None = None
 
     def __init__(self, *, is_head: bool = False) -> None:
         self.is_head = is_head
+        self.excess_level = Severity.WARN
 
     def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:
         """ngx_http_scgi_process_status_line and _process_header."""

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 from ..http.request import Request, Status
 from .attempts import NEXT_STATUS
-from .request_side import RequestSide
 from .response_side import Keeper, ResponseSide
 from .route import Route
 from .state import UpstreamState
 from .target import Destination
 
 
-class Exchange(RequestSide, ResponseSide):
+class Exchange(ResponseSide):
     """The attempts, until one answers or none is left."""
 
     def __init__(
@@ -63,13 +62,18 @@ class Exchange(RequestSide, ResponseSide):
 class Gateway(Route):
     """A location's content handler."""
 
-    admits: Callable[[Request], Status] | None = None  # of what is not for every request
     new_keeper: Callable[[Request], Keeper] | None = None  # stores responses
-    new_exchange: type[Exchange] = Exchange
+
+    def admits(self, r: Request) -> Status:
+        """0, or the status of a request that is not for this gateway."""
+        return 0
+
+    def new_exchange(self, r: Request, destination: Destination) -> Exchange:
+        return Exchange(self, r, destination)
 
     async def pass_on(self, r: Request) -> Status:
         """To the upstream, past any cache; what cannot be answered is a status."""
-        if self.admits is not None and (refused := self.admits(r)):
+        if refused := self.admits(r):
             return refused
         r.ignore_abort = self.conf.ignore_client_abort
         if r.cache_status is not None:
@@ -79,8 +83,9 @@ class Gateway(Route):
             destination = await destination if not isinstance(destination, int) else destination
             if isinstance(destination, int):
                 return destination
-        keeper = self.new_keeper(r) if self.new_keeper is not None else None
-        exchange = self.new_exchange(self, r, destination, keeper)
+        exchange = self.new_exchange(r, destination)
+        if self.new_keeper is not None:
+            exchange.keeper = self.new_keeper(r)
         try:
             return await exchange.run()
         finally:

@@ -13,7 +13,7 @@ from ..log import Severity
 from ..upstream.errors import UpstreamError
 from ..upstream.head import HTTP_09, PeerResponse
 from .answer import limit_rate_of
-from .attempts import Attempts
+from .request_side import RequestSide
 from .spool import Spool
 from .tunnel import pass_both_ways
 
@@ -48,7 +48,7 @@ class Keeper(Protocol):
         """Lets go of what an abandoned exchange still holds."""
 
 
-class ResponseSide(Attempts):
+class ResponseSide(RequestSide):
     """Passes a response on to the client, or what takes its place."""
 
     keeper: Keeper | None = None

@@ -103,12 +103,14 @@ class AddressWire:
     are: what such wires have in common."""
 
     scheme: str  # of an address that has none
-    schemes: Mapping[str, Scheme] = BARE
     uri_part = False
     whole_heads = False
     streams_unknown_length = False
     own_body: Text | None = None
-    special: Mapping[str, Copy] = {}
+
+    def __init__(self) -> None:
+        self.schemes: Mapping[str, Scheme] = BARE
+        self.special: Mapping[str, Copy] = {}
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> AddressVars:
         return AddressVars(scheme or self.scheme, url.text)

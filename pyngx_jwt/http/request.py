@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ..log import Log, Severity
 from .client import BodyError, Connection, RequestBody, Tunnel
@@ -22,7 +22,7 @@ HeaderFilter = Callable[["Request"], None]
 # Finds the values of unsettled variables; False: without a word, and without a status if it
 # cannot be found out.
 Settle = Callable[["Request", bool], "Awaitable[Status | None] | Status | None"]
-MAX_URI_CHANGES = 10
+URI_CHANGES: Final = 11  # one more than the internal redirects that a request may make
 SMALL = 4096  # bytes that can be given to a filter that makes a thousand times as much of them
 
 
@@ -227,7 +227,7 @@ class Request(Response):
     discards_body = False  # it is too large or wrong, and is not read
     internal = False
     uri_changed = False
-    uri_changes = MAX_URI_CHANGES + 1
+    uri_changes = URI_CHANGES
     error_page_used = False
     captures: Match | None = None
     in_background = False  # updates a cache, and no client waits for it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..conf.context import Contexts
 from ..conf.directive import slot
@@ -112,14 +112,27 @@ def _variable_name(match: re.Match[str]) -> str:
     return name.lower()
 
 
-def template(
-    default: Template | None, contexts: Contexts, doc: str, *, syntax: str = "string"
-) -> Template | None:
+class TemplateDirective(Protocol):
     """A directive whose one value can contain variables."""
+
+    def __call__(
+        self, default: Template | None, contexts: Contexts, doc: str, *, syntax: str = "string"
+    ) -> Template | None: ...
+
+
+def _template(
+    default: Template | None, contexts: Contexts, doc: str, *, syntax: str = "string"
+) -> Any:
     shown = default.text if default else "—"
-    return slot(
+    declare: Any = slot
+    return declare(
         default, lambda name, text: Template(text), contexts, doc, syntax=syntax, shown=shown
     )
+
+
+# What is returned is a declaration, which becomes a Template on the levels of a configuration.
+# Compiled code would check a type that promises so.
+template: TemplateDirective = _template
 
 
 def any_is_set(predicates: tuple[Text, ...], r: Request) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from weakref import WeakSet
 
 from ..conf.parse import Statement
 from ..errors import ConfError
@@ -45,14 +44,22 @@ class Circle(NamedTuple):
         return "cycle of variables: " + ", ".join(f'"${a}" needs "${b}"' for a, b in pairs)
 
 
-_unsettled: WeakSet[Getter] = WeakSet()
+class Unsettled:
+    """A getter that `unsettled` has marked."""
+
+    __slots__ = ("get",)
+
+    def __init__(self, get: Getter) -> None:
+        self.get = get
+
+    def __call__(self, r: Request) -> str | None:
+        return self.get(r)
 
 
 def unsettled(get: Getter) -> Getter:
     """Marks a getter whose value may be another later in the request, such as a claim, which
     is empty before the token is verified: what is made of it is never remembered."""
-    _unsettled.add(get)
-    return get
+    return Unsettled(get)
 
 
 class Variables:
@@ -170,7 +177,7 @@ class Variables:
         getter = getter or self.defined.get(name) or self.builtin.get(name)
         if getter is None:
             getter = self._made_of_prefix(name)
-        if getter in _unsettled:
+        if isinstance(getter, Unsettled):
             self._unsettled_uses += 1
         return getter
 

@@ -55,9 +55,9 @@ class TokenPolicy:
     id: str = field(init=False, repr=False, compare=False)  # the same for equal policies only
 
     def __post_init__(self) -> None:
-        unknown = self.algorithms - ALGORITHMS.keys()
-        unknown |= self.encryption_algorithms - KEY_MANAGEMENT.keys()
-        unknown |= self.content_encryptions - CONTENT_ENCRYPTION.keys()
+        unknown = self.algorithms.difference(ALGORITHMS)
+        unknown |= self.encryption_algorithms.difference(KEY_MANAGEMENT)
+        unknown |= self.content_encryptions.difference(CONTENT_ENCRYPTION)
         if unknown:
             raise ValueError(f'unknown algorithm "{min(unknown)}"')
         if not 0 <= self.leeway < math.inf:

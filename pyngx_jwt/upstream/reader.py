@@ -38,9 +38,11 @@ class ResponseReader(Protocol):
 class Http1Reader:
     """Responses of HTTP/1."""
 
-    excess_level = Severity.WARN
     new_layer: Callable[[], Layer] | None = None
-    parse_head = staticmethod(parse_head)
+
+    def __init__(self) -> None:
+        self.excess_level = Severity.WARN
+        self.parse_head = parse_head
 
     def decoder(self, response: PeerResponse, limit: int, *, keeps_trailers: bool) -> Decoder:
         if response.status == SWITCHING_PROTOCOLS or response.version == HTTP_09:

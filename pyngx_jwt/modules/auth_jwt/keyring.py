@@ -21,6 +21,21 @@ from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
 FindSource = Callable[[Request], Source]
 VERIFIERS = 64  # that are kept where variables choose the keys
 VARIABLE_SOURCES = 1000  # sources that are kept of those with variables in their names
+ATTRIBUTES = (
+    "_bindings",
+    "_bound",
+    "_constant",
+    "_find",
+    "_lenient",
+    "_memory",
+    "_policy",
+    "_reads",
+    "_sets",
+    "_verifiers",
+    "since",
+    "until",
+    "verifier",
+)  # of a keyring
 
 
 class Keyring:
@@ -30,21 +45,7 @@ class Keyring:
     them is as bad as all.  If it `reads` tokens, what they say of themselves can choose the
     sources: then a token is held against those that it has chosen, and no others."""
 
-    __slots__ = (
-        "_bindings",
-        "_bound",
-        "_constant",
-        "_find",
-        "_lenient",
-        "_memory",
-        "_policy",
-        "_reads",
-        "_sets",
-        "_verifiers",
-        "since",
-        "until",
-        "verifier",
-    )
+    __slots__ = ATTRIBUTES
 
     def __init__(
         self,

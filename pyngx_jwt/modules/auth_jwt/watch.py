@@ -15,7 +15,7 @@ from ...jwt import KeySet, KeySetError, TokenPolicy, TokenRefusal, Verified, Ver
 from .contexts import NOW
 from .demands import Denial, RequestDemand
 from .gate import Gate
-from .keyring import Keyring
+from .keyring import ATTRIBUTES, Keyring
 from .plan import Plan
 from .sources import Failure, KeyFile, KeyRequest, Source
 from .words import LogLines, Words
@@ -64,7 +64,7 @@ class OfflineKeyring(Keyring):
     def __init__(
         self, keyring: Keyring, now: float, answer: bytes | None, report: Callable[[], GateReport]
     ) -> None:
-        for name in Keyring.__slots__:
+        for name in ATTRIBUTES:
             setattr(self, name, getattr(keyring, name))
         self._now, self._answer, self._report = now, answer, report
 

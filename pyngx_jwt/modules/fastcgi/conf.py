@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...conf.directive import A_SIZE, accepted, directive, flag, string
 from ...errors import ConfError
-from ...gateway.params import ParamsConf
+from ...gateway.params_conf import ParamsConf
 from ...http.contexts import EVERYWHERE
 from ...http.regex import Regex
 

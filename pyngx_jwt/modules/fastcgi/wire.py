@@ -7,7 +7,6 @@ from ...gateway.params import ParamsWire
 from ...gateway.wire import Outgoing, UnwritableRequest
 from ...http.level import Level
 from ...http.request import Request
-from ...upstream.reader import ResponseReader
 from .conf import FastcgiConf
 from .reader import FastcgiReader, KeptReader
 from .records import (
@@ -28,10 +27,10 @@ class FastcgiWire(ParamsWire):
     scheme = "fastcgi"
     upgrades = False
     streams_unknown_length = True
-    kept: ResponseReader = KeptReader()
 
     def __init__(self, conf: FastcgiConf, level: Level) -> None:
         super().__init__(conf, level)
+        self.kept = KeptReader()
         self._keeps, self._marks = conf.fastcgi_keep_conn, conf.stderr_marks
         self._start = begin_request(keeps=self._keeps)
 

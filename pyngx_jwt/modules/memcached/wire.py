@@ -15,11 +15,12 @@ class MemcachedWire(AddressWire):
     """memcached's text protocol."""
 
     scheme = "memcached"
-    hidden: frozenset[str] = frozenset()
     takes_body = False
     upgrades = False
 
     def __init__(self, conf: MemcachedConf, level: Level) -> None:
+        super().__init__()
+        self.hidden: frozenset[str] = frozenset()
         self.text = KEY.bind(level.variables)
         self.gzip_flag = conf.gzip_flag
         self.kept: ResponseReader = MemcachedReader("", conf.gzip_flag, wanted=True)

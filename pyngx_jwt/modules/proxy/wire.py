@@ -53,17 +53,16 @@ class ProxyVars(NamedTuple):
 class HttpWire:
     """HTTP/1 as a location speaks it to its upstream."""
 
-    schemes = SCHEMES
     uri_part = True
-    hidden = HIDDEN
     whole_heads = True
     takes_body = True
     streams_unknown_length = True
     upgrades = True
-    kept: ResponseReader = HTTP1
 
     def __init__(self, conf: ProxyConf, level: Level) -> None:
         self.conf = conf
+        self.schemes, self.hidden = SCHEMES, HIDDEN
+        self.kept: ResponseReader = HTTP1
         self.special: dict[str, Copy] = {
             **compile_redirects(conf, level),
             "set-cookie": compile_cookies(conf, level),

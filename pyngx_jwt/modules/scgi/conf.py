@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...gateway.params import ParamsConf
+from ...gateway.params_conf import ParamsConf
 
 
 class ScgiConf(ParamsConf, prefix="scgi"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...gateway.exchange import Exchange, Gateway
+from ...gateway.target import Destination
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Handler, Request, Status
@@ -27,7 +28,8 @@ class TunnelExchange(Exchange):
 class TunnelGateway(Gateway):
     """Only clients that want a tunnel get one."""
 
-    new_exchange = TunnelExchange
+    def new_exchange(self, r: Request, destination: Destination) -> Exchange:
+        return TunnelExchange(self, r, destination)
 
     def admits(self, r: Request) -> Status:
         return 0 if r.method == "CONNECT" else 405

@@ -16,8 +16,10 @@ from ...upstream.reader import AFTER_LENGTH, ResponseReader
 class TunnelReader:
     """A server whose connection is open has answered; what it sends is the client's."""
 
-    excess_level = Severity.WARN
     new_layer: Callable[[], Layer] | None = None
+
+    def __init__(self) -> None:
+        self.excess_level = Severity.WARN
 
     def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:
         return PeerResponse(200, "200 OK", HTTP_11, [], [], 0, close=True)
@@ -36,10 +38,13 @@ class TunnelWire(AddressWire):
     """There is no request."""
 
     scheme = "tunnel"
-    hidden: frozenset[str] = frozenset()
     takes_body = False
     upgrades = True
-    kept = TUNNEL
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden: frozenset[str] = frozenset()
+        self.kept = TUNNEL
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         out.scheme, out.reader = out.vars.scheme, TUNNEL

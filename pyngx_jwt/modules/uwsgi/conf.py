@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...conf.directive import number, string
 from ...gateway.conf import TlsConf
-from ...gateway.params import ParamsConf
+from ...gateway.params_conf import ParamsConf
 from ...gateway.scheme import Scheme
 from ...http.contexts import EVERYWHERE
 

@@ -22,11 +22,11 @@ class UwsgiWire(ParamsWire):
     """uwsgi as a location speaks it to its upstream."""
 
     scheme = "uwsgi"
-    hidden = ACCEL  # unlike SCGI and FastCGI, with a field "Status" that clients get
-    schemes = UwsgiConf.schemes
 
     def __init__(self, conf: UwsgiConf, level: Level) -> None:
         super().__init__(conf, level)
+        self.schemes = UwsgiConf.schemes
+        self.hidden = ACCEL  # unlike SCGI and FastCGI, with a field "Status" that clients get
         self._modifiers = conf.uwsgi_modifier1, conf.uwsgi_modifier2
         self._tail = conf.uwsgi_string.encode("latin-1")
 

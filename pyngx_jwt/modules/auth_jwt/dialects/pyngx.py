@@ -26,7 +26,7 @@ class PyngxConf(PlusConf):
         if "algorithms" in vars(self):
             raise ConfError('"auth_jwt_algorithm" directive is duplicate')
         names = frozenset({algorithm, *algorithms})
-        if unknown := sorted(names - ALGORITHMS.keys()):
+        if unknown := sorted(names.difference(ALGORITHMS)):
             raise ConfError(f'invalid value "{unknown[0]}"')
         self.algorithms = all_names(names)
 
