@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from mmap import PAGESIZE
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec, parse_size
 from ..core.logs import Logs
 from ..core.worker import WorkerLife
-from ..dns import Resolvers
+from ..dns import NameServers, Resolvers
 from ..errors import ConfError
 from ..gateway.cache_conf import CachedConf
 from ..gateway.cached import gateway_to
@@ -38,10 +38,11 @@ from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.hash import ConsistentHash, Hash, IpHash
 from ..upstream.least_conn import LeastConn
 from ..upstream.least_time import TIMES, LeastTime, RandomLeastTime
-from ..upstream.peer import Peers, PeerServer
+from ..upstream.names import Watch, carry_over
+from ..upstream.peer import Lookup, Peers, PeerServer
 from ..upstream.pool import Keepalive
 from ..upstream.random import Random
-from ..upstream.shared import SHARED
+from ..upstream.shared import SHARED, Shared
 from ..upstream.upstream import Upstream, make_upstream
 from ..zones import Zone, Zones
 from .core import CoreConf
@@ -50,9 +51,10 @@ from .core.values import parse_resolver
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down", "drain", "route"})
 ALL = WEIGHTS | {"backup"}
+NAMES = frozenset({"resolve", "service"})  # of servers of any method
 # Parameters that nginx or NGINX Plus has, and pyngx has not.
-MISSING = frozenset({"resolve", "service", "slow_start"})
-FLAGS = frozenset({"backup", "down", "drain"})
+MISSING = frozenset({"slow_start"})
+FLAGS = frozenset({"backup", "down", "drain", "resolve"})
 LONGEST_ROUTE = 32
 
 
@@ -132,19 +134,33 @@ class UpstreamConf(Conf):
         "fail_timeout", after which a failing server is not used for a while; "backup"; "down";
         "drain", for a server that only gets the clients that "sticky" ties to it; "route", by which
         "sticky" knows the server.
-        Unlike in nginx, "resolve" is not supported: names are resolved when the configuration is
-        loaded."""
+        Without "resolve", a name is resolved when the configuration is loaded.  With it, "resolver"
+        resolves the name at run time, whenever its addresses are not valid any more, and the
+        servers of the group change; this requires "zone".  "service" with "resolve" resolves SRV
+        records: "http" is short for "_http._tcp".  Those with a lower priority are backup servers.
+        """
         allowed = self._method.allowed if self._method else ALL
         for parameter in parameters:
             if parameter.partition("=")[0] in MISSING:
                 self._lacks(parameter)
         given = tuple(p for p in parameters if p.partition("=")[0] not in MISSING)
         values = _server_parameters(given, allowed)
+        resolve, service = values.pop("resolve", False), str(values.pop("service", ""))
+        if service and not resolve:
+            raise ConfError(f'service upstream "{address}" requires "resolve" parameter')
         url = parse_upstream(address, default_port=80, resolve=False)
         if url.uri:
             raise ConfError(f'invalid host in upstream "{address}"')
-        addresses = url.addresses or _resolved(url, address)
-        self.servers += (PeerServer(address, addresses, **values),)  # type: ignore[arg-type]
+        if service:
+            _check_service(url)
+        lookup = Lookup(url.host, url.port, service) if resolve and not url.addresses else None
+        addresses = () if lookup else url.addresses or _resolved(url, address)
+        server = PeerServer(address, addresses, lookup=lookup, **values)  # type: ignore[arg-type]
+        self.servers += (server,)
+
+    @property
+    def zone_name(self) -> str:
+        return self._zone.name if self._zone else ""
 
     def _lacks(self, parameter: str) -> None:
         error = ConfError(f'the "{parameter}" parameter of "server" is not supported')
@@ -271,8 +287,47 @@ class UpstreamConf(Conf):
             self.scope.warn("load balancing method redefined")
         self._method, self._sticky = method, None
 
+    def watch(self, group: Upstream) -> Watch | None:
+        """What keeps the addresses of the group's servers up to date, if their names are resolved
+        at run time."""
+        servers, balancer = self._name_servers(), group.balancer
+        if servers is None or not isinstance(balancer, Shared) or not balancer.resolves:
+            return None
+        log = self.scope.shared(Logs).main
+        resolver = self.scope.shared(Resolvers).of(servers, log)
+        allowed = self._method.allowed if self._method else ALL
+        takes_backup = "backup" in allowed or balancer.peers.next is not None
+        timeout = self._resolver_timeout()
+        return Watch(self.name, balancer, resolver, timeout, log, takes_backup)
+
+    def _name_servers(self) -> NameServers | None:
+        """Those of the group, or of all of "http"."""
+        assert self.level.outer is not None
+        return self.resolver or self.level.outer[CoreConf].resolver
+
+    def _resolver_timeout(self) -> float:
+        assert self.level.outer is not None
+        own = self.is_set("resolver_timeout")
+        return self.resolver_timeout if own else self.level.outer[CoreConf].resolver_timeout
+
+    def _check_names(self) -> None:
+        """Raises ConfError if names cannot be resolved at run time."""
+        assert self._statement is not None
+        if not any(server.lookup for server in self.servers):
+            return
+        place = f'upstream "{self.name}" in {self._statement.file}:{self._statement.line}'
+        if self._zone is None:
+            raise ConfError(
+                f"resolving names at run time requires {place} to be in shared memory"
+            ).nowhere()
+        if self._name_servers() is None:
+            raise ConfError(
+                f"no resolver defined to resolve names at run time in {place}"
+            ).nowhere()
+
     def build(self) -> Upstream:
         """The group with its balancer and pool; raises ConfError where it was declared."""
+        self._check_names()
         count = 32 if self._connections is None else self._connections
         keepalive = Keepalive(
             count,
@@ -313,15 +368,22 @@ def _resolved(url: Url, address: str) -> tuple[PeerAddress, ...]:
         raise ConfError(f'{error} in upstream "{address}"') from None
 
 
+def _check_service(url: Url) -> None:
+    if not url.no_port:
+        raise ConfError(f'service upstream "{url.text}" may not have port')
+    if url.addresses:
+        raise ConfError(f'service upstream "{url.text}" requires domain name')
+
+
 def _server_parameters(
     parameters: tuple[str, ...], allowed: frozenset[str]
 ) -> dict[str, int | bool | str]:
     values: dict[str, int | bool | str] = {}
     for parameter in parameters:
         name, sign, text = parameter.partition("=")
-        if name not in ALL or (name in FLAGS) is bool(sign):
+        if name not in ALL | NAMES or (name in FLAGS) is bool(sign):
             raise ConfError(f'invalid parameter "{parameter}"')
-        if name not in allowed:
+        if name not in allowed | NAMES:
             raise ConfError(f'balancing method does not support parameter "{parameter}"')
         values[name] = _server_value(name, text, parameter)
     return values
@@ -332,6 +394,10 @@ def _server_value(name: str, text: str, parameter: str) -> int | bool | str:
         return True
     if name == "route":
         return _route(text)
+    if name == "service":
+        if not text:
+            raise ConfError("service is empty")
+        return text
     if name == "fail_timeout":
         return _parsed(parse_sec, text, parameter)
     value = _parsed(parse_number, text, parameter)
@@ -388,6 +454,37 @@ def forget_sessions(scope: Scope, life: WorkerLife) -> None:
     zones = scope.shared(StickyZones)
     if life.number == 0 and zones.by_name:
         life.until_quit(zones.expire())
+
+
+@upstream.check_continues
+def keep_addresses(scope: Scope, old: Scope) -> None:
+    """Names need not be resolved anew after a reload."""
+    before = old.shared(Upstreams)
+    for name, zone, shared in _resolving(scope.shared(Upstreams)):
+        for old_name, old_zone, old_shared in _resolving(before):
+            if (name, zone) == (old_name, old_zone):
+                carry_over(old_shared, shared)
+
+
+def _resolving(groups: Upstreams) -> Iterator[tuple[str, str, Shared]]:
+    """The groups with names that are resolved at run time, and the names of their zones."""
+    for name, conf in groups.declared.items():
+        group = groups.get(name)
+        if group is not None and isinstance(group.balancer, Shared) and group.balancer.resolves:
+            assert isinstance(conf, UpstreamConf)
+            yield name, conf.zone_name, group.balancer
+
+
+@upstream.worker_starts
+def resolve_names(scope: Scope, life: WorkerLife) -> None:
+    """One worker does, for all."""
+    groups = scope.shared(Upstreams)
+    for name, conf in groups.declared.items() if life.number == 0 else ():
+        group = groups.get(name)
+        assert group is not None and isinstance(conf, UpstreamConf)
+        watch = conf.watch(group)
+        for work in watch.keepers() if watch else ():
+            life.until_quit(work)
 
 
 @upstream.worker_ends

@@ -7,7 +7,7 @@ fixed addresses, in the order of their arrival.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .address import PeerAddress, inet_address
@@ -24,12 +24,29 @@ class Found(NamedTuple):
     backup: bool
 
 
+class Answer(NamedTuple):
+    """What DNS says of a server."""
+
+    address: PeerAddress
+    name: str
+    weight: int
+    backup: bool
+
+
 class Roster(NamedTuple):
     """All of them; `valid` says of a directive until when its addresses are (Unix time)."""
 
     found: tuple[Found, ...] = ()
     valid: Mapping[int, int] = {}
     last: int = 0  # the serial that was given out last
+
+    def renewed(self, server: int, answers: Sequence[Answer], valid: int) -> Roster:
+        """With the addresses that the name of a server stands for now.  What is still there
+        stays where it is, and what is new comes last (ngx_http_upstream_zone_resolve_handler)."""
+        new = list(answers)
+        found = [one for one in self.found if one.server != server or _is_still(one, new)]
+        found += [Found(self.last + n, server, *answer) for n, answer in enumerate(new, 1)]
+        return Roster(tuple(found), {**self.valid, server: valid}, self.last + len(new))
 
     def encode(self) -> bytes:
         found = [
@@ -49,3 +66,12 @@ class Roster(NamedTuple):
             dict(valid),
             last,
         )
+
+
+def _is_still(found: Found, answers: list[Answer]) -> bool:
+    """Whether it is among the answers, from which it is taken then."""
+    answer = Answer(*found[2:])
+    if answer in answers:
+        answers.remove(answer)
+        return True
+    return False

@@ -32,8 +32,8 @@ class Shared:
     that are shared beside those that every method needs."""
 
     __slots__ = (
-        *("_extra", "_make", "_resolves", "_state", "_version"),
-        *("balancer", "roster", "servers", "store"),
+        *("_extra", "_make", "_state", "_version"),
+        *("balancer", "resolves", "roster", "servers", "store"),
     )
 
     def __init__(
@@ -48,14 +48,14 @@ class Shared:
         self._version = 0
         self._extra = tuple(extra)
         self._state: Callable[[Peer], PeerState] = attrgetter(*SHARED, *extra)
-        self._resolves = any(server.lookup for server in servers)
+        self.resolves = any(server.lookup for server in servers)
 
     @property
     def peers(self) -> Peers:
         return self.balancer.peers
 
     def choose(self, key: str = "") -> SharedChoice:
-        if self._resolves and self.store.version() != self._version:
+        if self.resolves and self.store.version() != self._version:
             self._follow()
         return SharedChoice(lambda: self.balancer.choose(key), self)
 
@@ -87,10 +87,22 @@ class Shared:
         self._version = self.store.change(decide, self._version, roster.encode())
         self._use(roster, new)
 
+    def begin(self, roster: Roster) -> None:
+        """Takes the addresses that another configuration has found; before there are workers."""
+        self._use(roster, make_peers(self.servers, roster.found))
+
+    def confirm(self, roster: Roster) -> None:
+        """Nothing has changed but the times until when the addresses are valid."""
+        self.store.note(roster.encode())
+        self.roster = roster
+
     def current(self) -> Roster:
         """The roster of now."""
-        if self.store.version() != self._version:
+        version, data = self.store.roster()
+        if version != self._version:
             self._follow()
+        elif data:
+            self.roster = Roster.decode(data)
         return self.roster
 
     def _follow(self) -> None:

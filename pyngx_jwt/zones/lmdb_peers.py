@@ -55,14 +55,17 @@ class LmdbPeers:
         self, decide: Callable[[PeerStates | None], PeerStates], version: int, roster: bytes
     ) -> int:
         def change(t: Transaction) -> int:
-            states = decide(self._states(t.get(self._key), version))
-            if not self._table.has_room(t):
+            value = self._value(version + 1, decide(self._states(t.get(self._key), version)))
+            if not self._table.has_room(t) or len(value) + len(roster) > self._table.size:
                 raise ZoneFull(self._table.name)
-            t.put(self._key, self._value(version + 1, states))
+            t.put(self._key, value)
             t.put(self._roster_key, roster)
             return version + 1
 
         return self._table.write(change)
+
+    def note(self, roster: bytes) -> None:
+        self._table.put(self._roster_key, roster)
 
     def _states(self, value: bytes | None, version: int) -> PeerStates | None:
         """What is known of the peers of that version; raises PeersChanged."""

@@ -104,6 +104,9 @@ class SharedPeers(Protocol):
         above, and ZoneFull.
         """
 
+    def note(self, roster: bytes) -> None:
+        """Replaces what ``roster`` returns; the servers are the same."""
+
 
 class Sessions(Protocol):
     """The servers that clients are tied to, by a digest of 16 bytes (sticky learn).

@@ -1,0 +1,168 @@
+"""Keeps the addresses of servers up to date whose names are resolved at run time.
+
+One worker does, and changes the roster that all share (ngx_http_upstream_zone_module).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..dns import NOT_FOUND, ResolveError, Resolves, Services, error_text
+from ..log import Log, Severity
+from ..zones.store import ZoneFull
+from .address import inet_address
+from .peer import Lookup, PeerServer
+from .roster import Answer, Found, Roster
+from .shared import Shared
+
+LEAST_PAUSE = 1.0  # seconds between two questions
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The servers of one group; the `timeout` is that of a resolution, in seconds."""
+
+    group: str
+    shared: Shared
+    resolver: Resolves
+    timeout: float
+    log: Log
+    takes_backup: bool  # whether the method has backup servers, as which SRV records can be used
+
+    def keepers(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """One for each name."""
+        for number, server in enumerate(self.shared.servers):
+            if server.lookup is not None:
+                yield self._keep(number, server, server.lookup)
+
+    async def _keep(self, number: int, server: PeerServer, lookup: Lookup) -> None:
+        """Resolves a name whenever its addresses are not valid any more."""
+        pause = self.shared.current().valid.get(number, 0) - int(time.time())
+        await asyncio.sleep(max(pause, 0))
+        while True:
+            await asyncio.sleep(await self._renew(number, server, lookup))
+
+    async def _renew(self, number: int, server: PeerServer, lookup: Lookup) -> float:
+        """Resolves once; seconds until the next time."""
+        try:
+            if lookup.service:
+                answers, valid = await self._ask_for_service(server, lookup)
+            else:
+                answers, valid = await self._ask(server, lookup)
+        except ResolveError as error:
+            if error.code != NOT_FOUND:
+                return max(self.timeout, LEAST_PAUSE)
+            answers, valid = [], error.valid
+        self._change(number, answers, valid)
+        now = int(time.time())
+        return max(valid - now, 0) + LEAST_PAUSE
+
+    async def _ask(self, server: PeerServer, lookup: Lookup) -> tuple[list[Answer], int]:
+        try:
+            found = await self.resolver.resolve(lookup.host, self.timeout)
+        except ResolveError as error:
+            self._report(_named(lookup), error.code)
+            raise
+        addresses = (inet_address(address, lookup.port) for address in found.found)
+        return [
+            Answer(address, server.name, server.weight, server.backup) for address in addresses
+        ], found.valid
+
+    async def _ask_for_service(
+        self, server: PeerServer, lookup: Lookup
+    ) -> tuple[list[Answer], int]:
+        try:
+            services = await self.resolver.resolve_service(
+                lookup.host, lookup.service, self.timeout
+            )
+        except ResolveError as error:
+            self._report(_named(lookup), error.code)
+            raise
+        for host, failure in services.failures:
+            self._report(host, failure.code, f" while resolving {_named(lookup)}")
+        if services.error:
+            self._report(_named(lookup), services.error)
+            raise ResolveError(services.error, services.valid)
+        return self._ranked(server, services), services.valid
+
+    def _ranked(self, server: PeerServer, services: Services) -> list[Answer]:
+        """Those of the first priority, and the others as backup servers."""
+        first = min(one.service.priority for one in services.found)
+        answers: list[Answer] = []
+        for address, service in services.found:
+            is_first = service.priority == first
+            if is_first or (self.takes_backup and not server.backup):
+                weight = server.weight if server.weight != 1 else service.weight
+                backup = server.backup or not is_first
+                where = inet_address(address, service.port)
+                answers.append(Answer(where, service.name, weight, backup))
+        return answers
+
+    def _change(self, number: int, answers: list[Answer], valid: int) -> None:
+        """Has all workers use the addresses, as many of them as there is room for."""
+        roster = self.shared.current()
+        while True:
+            renewed = roster.renewed(number, answers, valid)
+            if renewed.found == roster.found:
+                self.shared.confirm(renewed)
+                return
+            try:
+                self.shared.change(renewed)
+            except ZoneFull:
+                text = f'cannot add new server to upstream "{self.group}", memory exhausted'
+                self.log.write(Severity.ERR, text)
+                if not answers:
+                    return
+                answers = answers[: len(answers) // 2]
+            else:
+                return
+
+    def _report(self, what: str, code: int, context: str = "") -> None:
+        text = f"{what} could not be resolved ({error_text(code)}){context}"
+        self.log.write(Severity.ERR, text)
+
+
+def _named(lookup: Lookup) -> str:
+    host = lookup.host.removesuffix(".").lower()
+    return f"service {lookup.service} of {host}" if lookup.service else host
+
+
+def carry_over(old: Shared, new: Shared) -> None:
+    """Lets a group of a new configuration begin with the addresses that are known of its
+    servers (ngx_http_upstream_zone_preresolve)."""
+    known = old.current()
+    roster = Roster()
+    places = _places(old)
+    for number, server in enumerate(new.servers):
+        place = places.get(_key(server))
+        if server.lookup is not None and place is not None and place in known.valid:
+            answers = [_as_now(one, server) for one in known.found if one.server == place]
+            roster = roster.renewed(number, answers, known.valid[place])
+    new.begin(roster)
+
+
+def _places(group: Shared) -> Mapping[tuple[object, ...], int]:
+    return {
+        _key(server): number
+        for number, server in reversed(list(enumerate(group.servers)))
+        if server.lookup is not None
+    }
+
+
+def _key(server: PeerServer) -> tuple[object, ...]:
+    lookup = server.lookup
+    return () if lookup is None else (lookup.host, lookup.service, server.backup)
+
+
+def _as_now(found: Found, server: PeerServer) -> Answer:
+    """An address with what the new configuration says of its server."""
+    assert server.lookup is not None
+    if not server.lookup.service:
+        address = inet_address(found.address.host, server.lookup.port)
+        return Answer(address, server.name, server.weight, server.backup)
+    weight = server.weight if server.weight != 1 else found.weight
+    return Answer(found.address, found.name, weight, found.backup)
