@@ -22,6 +22,8 @@ from ..gateway.cached import gateway_to
 from ..gateway.conf import GatewayConf
 from ..gateway.exchange import Gateway
 from ..gateway.groups import Upstreams
+from ..gateway.health import note_checks
+from ..gateway.health_conf import DeclaredChecks
 from ..gateway.route import GatewayOptions
 from ..gateway.state import UpstreamState
 from ..gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
@@ -287,7 +289,10 @@ class UpstreamConf(Conf):
         try:
             if not self.servers:
                 raise ConfError("no servers are inside upstream")
-            values = len(SHARED) + len(method.extra)
+            extra = method.extra
+            if self.scope.shared(DeclaredChecks):
+                extra += ("down",)
+            values = len(SHARED) + len(extra)
             store = self._zone.peers(self.name, values) if self._zone else None
             notes_heads = method.notes_heads or tie is not None
             return make_upstream(
@@ -298,7 +303,7 @@ class UpstreamConf(Conf):
                 key,
                 tie,
                 store,
-                method.extra,
+                extra,
                 notes_heads=notes_heads,
             )
         except ConfError as error:
@@ -406,6 +411,7 @@ def pass_to(
     protocol which has more to say of them, and no cache."""
     core = level[CoreConf]
     options = GatewayOptions(_names(conf, core), core.early_hints_of)
+    note_checks(conf, level, wire, options)
     if isinstance(conf, CachedConf):
         return gateway_to(conf, level, wire, options)
     return gateway(conf, level, wire, options).pass_on

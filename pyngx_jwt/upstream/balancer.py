@@ -203,6 +203,6 @@ def mark_failed(peer: Peer, now: int) -> bool:
 
 def _single(peers: Peers) -> Peer | None:
     peer = peers.peers[0]
-    if peer.down or peer.drain or (peer.max_conns and peer.conns >= peer.max_conns):
+    if peer.down or (peer.max_conns and peer.conns >= peer.max_conns):
         return None
     return peer

@@ -28,6 +28,11 @@ class Upstream:
     notes_heads: bool = False  # it wants to know when a response begins
 
     @property
+    def shared(self) -> Shared | None:
+        """What the workers share of it, None if it has no zone."""
+        return self.balancer if isinstance(self.balancer, Shared) else None
+
+    @property
     def peers(self) -> Peers:
         """Those of now: they change if names are resolved at run time."""
         return self.balancer.peers
