@@ -25,9 +25,11 @@ from ..upstream.address import inet_address
 from ..upstream.balancer import Timing
 from ..upstream.errors import UpstreamError
 from ..upstream.head import PeerResponse
+from ..upstream.least_time import milliseconds
 from ..upstream.peer import CHECKING, UNHEALTHY, Peer, Peers
 from ..upstream.pool import Keepalive, Pool
 from ..upstream.shared import Shared
+from ..upstream.slow_start import begin_recovery
 from ..upstream.upstream import Upstream
 from .conf import GatewayConf
 from .groups import Upstreams
@@ -119,6 +121,8 @@ class CheckedGroup:
                 peer.down = before & ~CHECKING | UNHEALTHY
             elif all(verdicts):
                 peer.down = before & ~(CHECKING | UNHEALTHY)
+                if before & UNHEALTHY:
+                    begin_recovery(peer, milliseconds())
             return peer.down != before
 
         return self.shared.run(change)

@@ -186,7 +186,7 @@ def weigh(peer: Peer) -> int:
     gain = peer.effective_weight
     peer.current_weight += gain
     if gain < peer.weight:
-        peer.effective_weight += 1
+        peer.effective_weight = min(peer.weight, gain + peer.server.unit)
     return gain
 
 

@@ -39,6 +39,8 @@ class PeerServer:
     lookup: Lookup | None = None  # it has no fixed addresses
     route: str = ""  # its id, where it has one of its own
     drain: bool = False  # only for clients that are tied to it
+    slow_start: float = 0.0  # seconds that it takes to recover
+    unit: int = 1  # what a weight of 1 counts as
 
     @property
     def is_down(self) -> int:
@@ -73,6 +75,7 @@ class Peer:
     inflight_last: int = 0
     inflight_changed: int = 0
     inflight: int = 0  # requests that are not answered
+    slow_since: int = 0  # when it has begun to recover, 0 if it does not
 
     def is_available(self, now: int, *, tied: bool = False) -> bool:
         """Whether it may be chosen: not down, not failed of late, not full.
@@ -162,8 +165,8 @@ def _peer(address: PeerAddress, server: PeerServer, serial: int) -> Peer:
         address,
         server,
         address.name,
-        server.weight,
-        server.weight,
+        server.weight * server.unit,
+        server.weight * server.unit,
         server.max_conns,
         server.max_fails,
         server.fail_timeout,
