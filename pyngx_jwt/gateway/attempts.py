@@ -14,6 +14,7 @@ from ..upstream.client import PeerConnection
 from ..upstream.connect import connect as open_connection
 from ..upstream.errors import BadResponse, UpstreamError
 from ..upstream.peer import Peer
+from ..upstream.queue import Queue, QueuedChoice
 from .route import Route
 from .state import UpstreamState
 from .target import Destination
@@ -34,7 +35,10 @@ class Attempts:
         self.out: Outgoing = destination.out
         r.contexts[KEY] = self.out
         key = destination.upstream.key
-        self.choice: PeerChoice = destination.upstream.balancer.choose(key(r) if key else "")
+        self.key = key(r) if key else ""
+        self.choice: PeerChoice = destination.upstream.balancer.choose(self.key)
+        if destination.upstream.queue is not None:
+            self.choice = QueuedChoice(self.choice, destination.upstream.queue)
         tie = destination.upstream.tie
         self.affinity: Affinity | None = tie(r) if tie is not None else None
         self.connection: PeerConnection | None = None
@@ -144,6 +148,17 @@ class Attempts:
             if self.peer is not None:
                 affinity.chosen(self.peer)
         return self.peer
+
+    async def wait_for_server(self, queue: Queue) -> Peer | None:
+        """Waits in the queue until a server can take the request."""
+
+        def take() -> Peer | None:
+            fresh = self.destination.upstream.balancer.choose(self.key)
+            fresh.tries = min(fresh.tries, max(1, self.choice.tries))
+            self.choice = QueuedChoice(fresh, queue)
+            return self.choose()
+
+        return await queue.wait(take)
 
     def leave(self, *, failed: bool, final: bool = True) -> None:
         """Gives the server back to the balancer and closes its connection; another one is tried

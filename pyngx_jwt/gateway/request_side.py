@@ -12,6 +12,8 @@ from ..log import Severity
 from ..upstream.client import PeerConnection
 from ..upstream.errors import UpstreamError
 from ..upstream.head import HTTP_09, PeerResponse
+from ..upstream.peer import Peer
+from ..upstream.queue import Queue
 from .attempts import CONNECTING, Attempts
 from .state import UpstreamState
 from .wire import UnwritableRequest
@@ -97,9 +99,14 @@ class RequestSide(Attempts):
         """One server: its response, or how it failed ("error", "timeout", "denied",
         "invalid_header")."""
         self.doing = CONNECTING
-        peer = self.choose()
+        queue, waited = self.destination.upstream.queue, -1.0
+        if queue is None:
+            peer = self.choose()
+        else:
+            peer, waited = await self._choose_in_turn(queue)
         name = peer.name if peer is not None else self.destination.upstream.name
         self.state = state = UpstreamState(name, self.url_at(name), started=time.monotonic())
+        state.queue_time = waited
         self.r.upstream_states.append(state)
         if peer is None:
             return None, self.none_is_left()
@@ -133,6 +140,14 @@ class RequestSide(Attempts):
         if response.remark is not None:
             self.log(*response.remark)
         return response, ""
+
+    async def _choose_in_turn(self, queue: Queue) -> tuple[Peer | None, float]:
+        """A server, and how long the request has waited for it (-1: not at all)."""
+        peer = None if queue.is_used else self.choose()
+        if peer is not None:
+            return peer, -1.0
+        began = time.monotonic()
+        return await self.wait_for_server(queue), time.monotonic() - began
 
     async def _send(self, connection: PeerConnection) -> None:
         head = self.head

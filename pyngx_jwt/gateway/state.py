@@ -14,6 +14,7 @@ class UpstreamState:
     connect_time = -1.0
     header_time = -1.0
     response_time = -1.0
+    queue_time = -1.0
     response_length = 0
     bytes_received = 0
     bytes_sent = 0

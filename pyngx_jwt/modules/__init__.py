@@ -62,6 +62,7 @@ from .sub import sub
 from .try_files import try_files
 from .tunnel import tunnel
 from .upstream import upstream
+from .upstream_hc import upstream_hc
 from .userid import userid
 from .uwsgi import uwsgi
 
@@ -71,6 +72,7 @@ MODULES: tuple[AnyModule, ...] = (
     log,
     ssl,
     upstream,
+    upstream_hc,
     core_variables,
     foreign_variables,
     files,

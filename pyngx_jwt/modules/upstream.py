@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from mmap import PAGESIZE
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from ..cache import Caches
 from ..conf.directive import UNLIMITED, Conf, directive, number, own, slot, time
 from ..conf.parse import Statement
 from ..conf.scope import Scope
-from ..conf.values import parse_number, parse_sec, parse_size
+from ..conf.values import parse_msec, parse_number, parse_sec, parse_size
 from ..core.logs import Logs
 from ..core.worker import WorkerLife
 from ..dns import NameServers, Resolvers
@@ -22,6 +23,8 @@ from ..gateway.cached import gateway_to
 from ..gateway.conf import GatewayConf
 from ..gateway.exchange import Gateway
 from ..gateway.groups import Upstreams
+from ..gateway.health import note_checks
+from ..gateway.health_conf import DeclaredChecks
 from ..gateway.route import GatewayOptions
 from ..gateway.state import UpstreamState
 from ..gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
@@ -41,8 +44,10 @@ from ..upstream.least_time import TIMES, LeastTime, RandomLeastTime
 from ..upstream.names import Watch, carry_over
 from ..upstream.peer import Lookup, Peers, PeerServer
 from ..upstream.pool import Keepalive
+from ..upstream.queue import Queue
 from ..upstream.random import Random
 from ..upstream.shared import SHARED, Shared
+from ..upstream.slow_start import RECOVERY, UNIT, SlowStart
 from ..upstream.upstream import Upstream, make_upstream
 from ..zones import Zone, Zones
 from .core import CoreConf
@@ -50,10 +55,8 @@ from .core.settings import NO_SERVERS
 from .core.values import parse_resolver
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down", "drain", "route"})
-ALL = WEIGHTS | {"backup"}
+ALL = WEIGHTS | {"backup", "slow_start"}
 NAMES = frozenset({"resolve", "service"})  # of servers of any method
-# Parameters that nginx or NGINX Plus has, and pyngx has not.
-MISSING = frozenset({"slow_start"})
 FLAGS = frozenset({"backup", "down", "drain", "resolve"})
 LONGEST_ROUTE = 32
 
@@ -68,6 +71,7 @@ class Method(NamedTuple):
     notes_heads: bool = False
 
 
+ROUND_ROBIN = Method(allowed=ALL)
 MEASURES = ("header", "last_byte")
 
 
@@ -113,6 +117,8 @@ class UpstreamConf(Conf):
     _method: Method | None = own(None)
     _sticky: Sticky | None = own(None)
     _measured = own(False)
+    _queue: tuple[int, float] | None = own(None)
+    _has_queue = own(False)
     _has_sticky = own(False)  # even if a method that came later has displaced it
     _zone: Zone | None = own(None)
     _statement: Statement | None = own(None)
@@ -133,18 +139,16 @@ class UpstreamConf(Conf):
         several addresses is several servers.  Parameters: "weight"; "max_conns"; "max_fails" and
         "fail_timeout", after which a failing server is not used for a while; "backup"; "down";
         "drain", for a server that only gets the clients that "sticky" ties to it; "route", by which
-        "sticky" knows the server.
+        "sticky" knows the server.  "slow_start", a time in which the share of the server grows from
+        nothing to its weight when it has recovered, from failed requests or failed health checks;
+        not with "hash", "ip_hash" and "random".
         Without "resolve", a name is resolved when the configuration is loaded.  With it, "resolver"
         resolves the name at run time, whenever its addresses are not valid any more, and the
         servers of the group change; this requires "zone".  "service" with "resolve" resolves SRV
         records: "http" is short for "_http._tcp".  Those with a lower priority are backup servers.
         """
         allowed = self._method.allowed if self._method else ALL
-        for parameter in parameters:
-            if parameter.partition("=")[0] in MISSING:
-                self._lacks(parameter)
-        given = tuple(p for p in parameters if p.partition("=")[0] not in MISSING)
-        values = _server_parameters(given, allowed)
+        values = _server_parameters(parameters, allowed)
         resolve, service = values.pop("resolve", False), str(values.pop("service", ""))
         if service and not resolve:
             raise ConfError(f'service upstream "{address}" requires "resolve" parameter')
@@ -161,10 +165,6 @@ class UpstreamConf(Conf):
     @property
     def zone_name(self) -> str:
         return self._zone.name if self._zone else ""
-
-    def _lacks(self, parameter: str) -> None:
-        error = ConfError(f'the "{parameter}" parameter of "server" is not supported')
-        self.scope.watch.failed(error, self.level, self.scope.statement)
 
     @directive(UPSTREAM)
     def zone(self, name: str, size: str = "") -> None:
@@ -282,10 +282,27 @@ class UpstreamConf(Conf):
             self.scope.shared(StickyZones).add(sticky, self.name)
             sticky.sessions = zone.sessions()
 
+    @directive(UPSTREAM, syntax="queue number [timeout=time];")
+    def queue(self, number: str, timeout: str = "timeout=60s") -> None:
+        """Lets requests wait if no server can take them, because of "max_conns" for example.
+        Each worker has a queue of this length.  A request that finds it full, or has waited for
+        "timeout" (60 seconds), is answered with 502.  The method of load balancing must stand
+        before it."""
+        if self._has_queue:
+            raise ConfError('"queue" directive is duplicate')
+        name, _, text = timeout.partition("=")
+        seconds = _parsed(parse_msec, text, timeout) / 1000
+        if name != "timeout" or not seconds:
+            raise ConfError(f'invalid parameter "{timeout}"')
+        length = int(number) if number.isascii() and number.isdigit() else 0
+        if not length:
+            raise ConfError(f'invalid value "{number}" in "queue" directive')
+        self._queue, self._has_queue = (length, seconds), True
+
     def _set_method(self, method: Method) -> None:
-        if self._method or self._sticky:
+        if self._method or self._sticky or self._queue:
             self.scope.warn("load balancing method redefined")
-        self._method, self._sticky = method, None
+        self._method, self._sticky, self._queue = method, None, None
 
     def watch(self, group: Upstream) -> Watch | None:
         """What keeps the addresses of the group's servers up to date, if their names are resolved
@@ -336,25 +353,32 @@ class UpstreamConf(Conf):
             self.keepalive_time,
             self.keepalive_timeout,
         )
-        method = self._method or Method()
+        method = self._method or ROUND_ROBIN
         key = method.key.bind(self.level.variables) if method.key else None
         tie = self._sticky.bind(self.level.variables) if self._sticky else None
         try:
             if not self.servers:
                 raise ConfError("no servers are inside upstream")
-            values = len(SHARED) + len(method.extra)
+            make, extra, servers = method.make, method.extra, self.servers
+            if any(server.slow_start for server in servers) and "slow_start" in method.allowed:
+                make, extra = partial(SlowStart, make=make), extra + RECOVERY
+                servers = tuple(replace(server, unit=UNIT) for server in servers)
+            if self.scope.shared(DeclaredChecks):
+                extra += ("down",)
+            values = len(SHARED) + len(extra)
             store = self._zone.peers(self.name, values) if self._zone else None
             notes_heads = method.notes_heads or tie is not None
             return make_upstream(
                 self.name,
-                self.servers,
+                servers,
                 keepalive,
-                method.make,
+                make,
                 key,
                 tie,
                 store,
-                method.extra,
+                extra,
                 notes_heads=notes_heads,
+                queue=Queue(*self._queue) if self._queue else None,
             )
         except ConfError as error:
             assert self._statement is not None
@@ -377,8 +401,8 @@ def _check_service(url: Url) -> None:
 
 def _server_parameters(
     parameters: tuple[str, ...], allowed: frozenset[str]
-) -> dict[str, int | bool | str]:
-    values: dict[str, int | bool | str] = {}
+) -> dict[str, float | bool | str]:
+    values: dict[str, float | bool | str] = {}
     for parameter in parameters:
         name, sign, text = parameter.partition("=")
         if name not in ALL | NAMES or (name in FLAGS) is bool(sign):
@@ -389,7 +413,7 @@ def _server_parameters(
     return values
 
 
-def _server_value(name: str, text: str, parameter: str) -> int | bool | str:
+def _server_value(name: str, text: str, parameter: str) -> float | bool | str:
     if name in FLAGS:
         return True
     if name == "route":
@@ -398,6 +422,8 @@ def _server_value(name: str, text: str, parameter: str) -> int | bool | str:
         if not text:
             raise ConfError("service is empty")
         return text
+    if name == "slow_start":
+        return _parsed(parse_msec, text, parameter) / 1000
     if name == "fail_timeout":
         return _parsed(parse_sec, text, parameter)
     value = _parsed(parse_number, text, parameter)
@@ -503,6 +529,7 @@ def pass_to(
     protocol which has more to say of them, and no cache."""
     core = level[CoreConf]
     options = GatewayOptions(_names(conf, core), core.early_hints_of)
+    note_checks(conf, level, wire, options)
     if isinstance(conf, CachedConf):
         return gateway_to(conf, level, wire, options)
     return gateway(conf, level, wire, options).pass_on
@@ -578,6 +605,12 @@ def upstream_header_time(r: Request) -> str | None:
 def upstream_response_time(r: Request) -> str | None:
     """Seconds, with milliseconds, until the response was received."""
     return _each(r, lambda state: _seconds(state.response_time))
+
+
+@upstream.variable("upstream_queue_time")
+def upstream_queue_time(r: Request) -> str | None:
+    """Seconds, with milliseconds, that the request waited in the queue of the group."""
+    return _each(r, lambda state: _seconds(state.queue_time))
 
 
 @upstream.variable("upstream_response_length")

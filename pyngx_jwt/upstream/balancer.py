@@ -186,7 +186,7 @@ def weigh(peer: Peer) -> int:
     gain = peer.effective_weight
     peer.current_weight += gain
     if gain < peer.weight:
-        peer.effective_weight += 1
+        peer.effective_weight = min(peer.weight, gain + peer.server.unit)
     return gain
 
 
@@ -203,6 +203,6 @@ def mark_failed(peer: Peer, now: int) -> bool:
 
 def _single(peers: Peers) -> Peer | None:
     peer = peers.peers[0]
-    if peer.down or peer.drain or (peer.max_conns and peer.conns >= peer.max_conns):
+    if peer.down or (peer.max_conns and peer.conns >= peer.max_conns):
         return None
     return peer

@@ -142,7 +142,7 @@ def carry_over(old: Shared, new: Shared) -> None:
         if server.lookup is not None and place is not None and place in known.valid:
             answers = [_as_now(one, server) for one in known.found if one.server == place]
             roster = roster.renewed(number, answers, known.valid[place])
-    new.begin(roster)
+    new.inherit(roster)
 
 
 def _places(group: Shared) -> Mapping[tuple[object, ...], int]:

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from .address import PeerAddress
 from .roster import Found
 
+# Why a peer is not chosen: bits of Peer.down.
+DOWN, CHECKING, UNHEALTHY, DRAINING = 1, 2, 4, 8
+
 
 class Lookup(NamedTuple):
     """What is asked of DNS, again and again, for the addresses of a server."""
@@ -36,6 +39,13 @@ class PeerServer:
     lookup: Lookup | None = None  # it has no fixed addresses
     route: str = ""  # its id, where it has one of its own
     drain: bool = False  # only for clients that are tied to it
+    slow_start: float = 0.0  # seconds that it takes to recover
+    unit: int = 1  # what a weight of 1 counts as
+
+    @property
+    def is_down(self) -> int:
+        """Why it is not to be chosen, as far as the configuration says."""
+        return DOWN if self.down else DRAINING if self.drain else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -50,8 +60,7 @@ class Peer:
     max_conns: int
     max_fails: int
     fail_timeout: int
-    down: bool
-    drain: bool
+    down: int  # bits: why it is not to be chosen
     sid: str  # by which clients are tied to it
     current_weight: int = 0
     conns: int = 0  # requests that hold this peer now
@@ -66,12 +75,13 @@ class Peer:
     inflight_last: int = 0
     inflight_changed: int = 0
     inflight: int = 0  # requests that are not answered
+    slow_since: int = 0  # when it has begun to recover, 0 if it does not
 
     def is_available(self, now: int, *, tied: bool = False) -> bool:
         """Whether it may be chosen: not down, not failed of late, not full.
 
         `tied`: by a client that is tied to it, which it serves even while it is drained."""
-        if self.down or (self.drain and not tied):
+        if self.down and not (tied and self.down == DRAINING):
             return False
         if (
             self.max_fails
@@ -102,7 +112,7 @@ class Peers:
     @property
     def tries(self) -> int:
         """How many peers are worth a try, backup ones included."""
-        own = sum(not (peer.down or peer.drain) for peer in self.peers)
+        own = sum(not peer.server.is_down for peer in self.peers)
         return own + (self.next.tries if self.next else 0)
 
     @property
@@ -155,13 +165,12 @@ def _peer(address: PeerAddress, server: PeerServer, serial: int) -> Peer:
         address,
         server,
         address.name,
-        server.weight,
-        server.weight,
+        server.weight * server.unit,
+        server.weight * server.unit,
         server.max_conns,
         server.max_fails,
         server.fail_timeout,
-        server.down,
-        server.drain,
+        server.is_down,
         server.route or md5(address.name.encode("latin-1"), usedforsecurity=False).hexdigest(),
         serial=serial,
     )

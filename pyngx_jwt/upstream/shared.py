@@ -33,7 +33,7 @@ class Shared:
 
     __slots__ = (
         *("_extra", "_make", "_state", "_version"),
-        *("balancer", "resolves", "roster", "servers", "store"),
+        *("balancer", "begins", "resolves", "roster", "servers", "store"),
     )
 
     def __init__(
@@ -46,6 +46,7 @@ class Shared:
         self._make, self.servers, self.store, self.roster = make, servers, store, Roster()
         self.balancer = make(make_peers(servers))
         self._version = 0
+        self.begins = 0  # bits of "down" that peers have when they come
         self._extra = tuple(extra)
         self._state: Callable[[Peer], PeerState] = attrgetter(*SHARED, *extra)
         self.resolves = any(server.lookup for server in servers)
@@ -77,7 +78,7 @@ class Shared:
     def change(self, roster: Roster) -> None:
         """Changes the peers, for all workers; raises ZoneFull."""
         old = self.peers
-        new = make_peers(self.servers, roster.found, old)
+        new = self._peers(roster)
 
         def decide(states: PeerStates | None) -> PeerStates:
             if states is not None:
@@ -87,9 +88,9 @@ class Shared:
         self._version = self.store.change(decide, self._version, roster.encode())
         self._use(roster, new)
 
-    def begin(self, roster: Roster) -> None:
+    def inherit(self, roster: Roster) -> None:
         """Takes the addresses that another configuration has found; before there are workers."""
-        self._use(roster, make_peers(self.servers, roster.found))
+        self._use(roster, self._peers(roster))
 
     def confirm(self, roster: Roster) -> None:
         """Nothing has changed but the times until when the addresses are valid."""
@@ -109,7 +110,25 @@ class Shared:
         """Changes the peers as another worker has."""
         self._version, data = self.store.roster()
         roster = Roster.decode(data)
-        self._use(roster, make_peers(self.servers, roster.found, self.peers))
+        self._use(roster, self._peers(roster))
+
+    def _peers(self, roster: Roster) -> Peers:
+        old = self.peers
+        peers = make_peers(self.servers, roster.found, old)
+        if self.begins:
+            for peer in set(peers.all).difference(old.all):
+                peer.down |= self.begins
+        return peers
+
+    def begin(self, down: int) -> None:
+        """Before the workers start: gives all peers, and those that come later, some bits."""
+        self.begins = down
+        for peer in self.peers.all:
+            peer.down |= down
+
+    def look(self) -> tuple[Peer, ...]:
+        """The peers of now, with what all workers know of them."""
+        return self.run(lambda: self.peers.all)
 
     def _use(self, roster: Roster, peers: Peers) -> None:
         self.roster, self.balancer = roster, self._make(peers)

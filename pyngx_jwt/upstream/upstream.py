@@ -13,6 +13,7 @@ from .balancer import Balancer, PeerChoice, RoundRobin, Timing
 from .client import PeerConnection
 from .peer import Peers, PeerServer, make_peers
 from .pool import Keepalive, Pool
+from .queue import Queue
 from .shared import Shared
 
 
@@ -26,6 +27,12 @@ class Upstream:
     key: Callable[[Any], str] | None = None  # of a request, for methods that hash
     tie: Callable[[Any], Affinity] | None = None  # of a request to a server
     notes_heads: bool = False  # it wants to know when a response begins
+    queue: Queue | None = None  # of requests that wait for a server
+
+    @property
+    def shared(self) -> Shared | None:
+        """What the workers share of it, None if it has no zone."""
+        return self.balancer if isinstance(self.balancer, Shared) else None
 
     @property
     def peers(self) -> Peers:
@@ -62,6 +69,7 @@ def make_upstream(
     extra: Sequence[str] = (),
     *,
     notes_heads: bool = False,
+    queue: Queue | None = None,
 ) -> Upstream:
     """An "upstream" block; ConfError, to be placed at the block, if it has no servers.
 
@@ -75,7 +83,7 @@ def make_upstream(
         balancer: Balancer = Shared(method, servers, store, extra)
     else:
         balancer = method(make_peers(servers))
-    return Upstream(name, balancer, pool, key, tie, notes_heads)
+    return Upstream(name, balancer, pool, key, tie, notes_heads, queue)
 
 
 def address_upstream(name: str, server: PeerServer) -> Upstream:

@@ -89,7 +89,7 @@ http {
     js_set $geo main.x;
     init_by_lua_block { local s = "}" -- it's }
     }
-    upstream u { zone u 64k; server a.example resolve; queue 9; }
+    upstream u { zone u 64k; server a.example resolve; }
     upstream v { zone v 64k; state /var/lib/v; }
     server {
         listen 443 quic reuseport;
@@ -106,7 +106,7 @@ mail { server { listen 25; } }
     hints = {f.message.partition('"')[2].partition('"')[0]: f.hint for f in found}
     assert not {"brotli", "grpc_set_header"} & {*hints}  # these are accepted
     assert hints["grpc_pass"] == "with --allow-unsupported, what it would answer gets 501"
-    assert hints["queue"] == "--allow-unsupported leaves it out"
+    assert hints["state"] == "--allow-unsupported leaves it out"
     assert hints["js_set"].startswith("it cannot be left out, its variables may control access")
 
 

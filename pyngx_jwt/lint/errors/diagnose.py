@@ -50,7 +50,6 @@ _ELSEWHERE = re.compile(
 )
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
 _NOT_LOADED = re.compile(r"directive failed to load")
-_OF_PLUS = re.compile(r'^the "(slow_start=.*)" parameter of "server" is not supported$')
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
 ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), ABSENT, "invalid-configuration")))
 
@@ -151,8 +150,6 @@ def reported_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
 
 def _finding(trouble: Trouble, reason: str, analysis: Analysis) -> Finding:
     message = analysis.machine.original(_text(trouble))
-    if not analysis.collector.target.has_plus:
-        message = _OF_PLUS.sub(r'invalid parameter "\1"', message)
     spot, statement = _spot(trouble, message, analysis)
     message = variables.not_here(message) or message
     if is_absent(message) or is_absent(reason):

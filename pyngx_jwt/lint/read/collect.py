@@ -61,6 +61,8 @@ class Collector(LoadWatch):
     def seen(self, statement: Statement, level: ConfBlock) -> None:
         if self.target.name and not self.target.has(statement.name):
             raise ConfError(f'unknown directive "{statement.name}"')
+        if parameter := self.target.lacks(statement):
+            raise ConfError(f'invalid parameter "{parameter}"')
         statements = self.statements.get(level)
         if statements is None:
             self.statements[level] = [statement]

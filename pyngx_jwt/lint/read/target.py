@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...conf.known import is_commercial
+from ...conf.parse import Statement
 from ...modules.auth_jwt import DIALECTS
 
 _PYNGX = "pyngx_"
+_OF_PLUS = {"server": "slow_start=", "random": "least_time="}  # directives, and parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,13 @@ class TargetServer:
         if name.startswith("auth_jwt"):
             return self.name != "nginx"
         return not is_commercial(name)
+
+    def lacks(self, statement: Statement) -> str:
+        """A parameter that only NGINX Plus has, "" if there is none."""
+        start = None if self.has_plus else _OF_PLUS.get(statement.name)
+        if start is None:
+            return ""
+        return next((word for word in statement.args if word.startswith(start)), "")
 
 
 TARGETS = {

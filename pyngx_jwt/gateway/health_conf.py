@@ -1,0 +1,141 @@
+"""What "health_check" and "match" say (ngx_http_upstream_hc_module)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..conf.directive import UNLIMITED, Conf, directive, own
+from ..conf.parse import Statement
+from ..conf.scope import located
+from ..conf.values import parse_msec, parse_number
+from ..errors import ConfError
+from ..http.contexts import HTTP, LOCATION
+from .match import TestSet
+
+
+@dataclass(slots=True)
+class HealthCheck:
+    """One "health_check".  Times are seconds."""
+
+    interval: float = 5.0
+    jitter: float = 0.0
+    fails: int = 1
+    passes: int = 1
+    uri: str = "/"
+    mandatory: bool = False
+    persistent: bool = False
+    match: str = ""
+    port: int = 0  # that of the server
+    keepalive_time: float = 0.0
+    statement: Statement | None = None
+
+
+class MatchBlocks(dict[str, TestSet]):
+    """The "match" blocks of a configuration, by name."""
+
+
+class DeclaredChecks(list[HealthCheck]):
+    """All that have been read so far: groups share the state of their servers' health then."""
+
+
+class HealthConf(Conf):
+    checks: tuple[HealthCheck, ...] = own(())
+
+    @directive(
+        LOCATION,
+        syntax="health_check [interval=time] [jitter=time] [fails=number] [passes=number] "
+        "[uri=uri] [mandatory [persistent]] [match=name] [port=number] [keepalive_time=time]",
+        arity=(0, UNLIMITED),
+    )
+    def health_check(self, *parameters: str) -> None:
+        """Checks the servers of the group that the location passes its requests to, and passes no
+        requests to servers that fail.  The group must have a "zone".  Each server gets a request
+        for "uri" ("/") every "interval" (5 seconds), delayed by up to "jitter".  A server is
+        unhealthy after "fails" failed checks in a row, and healthy after "passes" passed ones; the
+        default is 1.  A response passes if its status is 2xx or 3xx, or if it passes the tests of
+        "match".  With "mandatory", servers get no requests before their first check, except after
+        a reload if they were healthy and "persistent" is set.  "port" is another port that is
+        checked.  "keepalive_time" keeps connections for further checks.  A location can have
+        several checks; a server is unhealthy if one of them fails.  Unlike in NGINX Plus,
+        "type=grpc" is not supported."""
+        check = HealthCheck(statement=self.scope.statement)
+        for parameter in parameters:
+            _set_parameter(check, parameter)
+        if check.persistent and not check.mandatory:
+            raise ConfError('the "persistent" parameter requires "mandatory"')
+        self.scope.shared(DeclaredChecks).append(check)
+        self.checks = (*self.checks, check)
+
+    @directive(HTTP, raw=True, syntax="match name { ... }")
+    def match(self, name: str, *, entries: Iterable[Statement]) -> None:
+        """Defines tests for the responses of "health_check"; a response passes if it passes all of
+        them.  "status 200 204 300-399" and "status ! 500-599" test the status; "header Name",
+        "header ! Name", and "header Name" with "=", "!=", "~" or "!~" and a value test a header;
+        "body ~ expression" and "body !~ expression" test the first 256 KB of the body; "require
+        $variable ..." requires that variables are neither empty nor "0"."""
+        blocks = self.scope.shared(MatchBlocks)
+        if name in blocks:
+            raise ConfError(f'duplicate match "{name}"')
+        tests = blocks[name] = TestSet(name)
+        for entry in entries:
+            with located(entry):
+                tests.add(entry.name, entry.args)
+
+
+def _set_parameter(check: HealthCheck, parameter: str) -> None:
+    name, sign, text = parameter.partition("=")
+    if parameter in ("mandatory", "persistent"):
+        setattr(check, parameter, True)
+    elif name in ("type", "grpc_service", "grpc_status") and sign:
+        raise ConfError(f'the "{name}" parameter of "health_check" is not supported')
+    elif not sign or not text or name not in PARSERS:
+        raise ConfError(f'invalid parameter "{parameter}"')
+    else:
+        try:
+            setattr(check, name, PARSERS[name](text))
+        except ValueError:
+            raise ConfError(f'invalid parameter "{parameter}"') from None
+
+
+def _positive(text: str) -> int:
+    number = parse_number(text)
+    if not number:
+        raise ValueError
+    return number
+
+
+def _port(text: str) -> int:
+    port = _positive(text)
+    if port > 65535:
+        raise ValueError
+    return port
+
+
+def _uri(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError
+    return text
+
+
+def _time(text: str) -> float:
+    return parse_msec(text) / 1000
+
+
+def _positive_time(text: str) -> float:
+    seconds = _time(text)
+    if not seconds:
+        raise ValueError
+    return seconds
+
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "interval": _positive_time,
+    "jitter": _time,
+    "fails": _positive,
+    "passes": _positive,
+    "uri": _uri,
+    "match": str,
+    "port": _port,
+    "keepalive_time": _time,
+}
