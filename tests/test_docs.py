@@ -21,6 +21,7 @@ GENERATED = {*docs.pages()}
 # Read, checked for their place and arity, and left aside.  Each is a decision: what changes
 # what a client gets, or who gets it, must not be among them.
 NOOPS = {
+    "brotli_buffers",
     *("worker_connections", "output_buffers"),
     *("ssi_ignore_recycled_buffers", "ssi_min_file_chunk", "ssl_session_timeout"),
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),

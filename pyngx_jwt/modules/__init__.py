@@ -11,6 +11,7 @@ from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
 from .auth_require import auth_require
 from .autoindex import autoindex
+from .brotli import brotli
 from .browser import browser
 from .charset import charset
 from .core import core
@@ -64,6 +65,7 @@ from .tunnel import tunnel
 from .upstream import upstream
 from .userid import userid
 from .uwsgi import uwsgi
+from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
     main,
@@ -116,6 +118,8 @@ MODULES: tuple[AnyModule, ...] = (
     *JWT_MODULES,
     range_,
     gzip,
+    brotli,
+    zstd,
     ssi,
     charset,
     sub,
