@@ -21,13 +21,13 @@ GENERATED = {*docs.pages()}
 # Read, checked for their place and arity, and left aside.  Each is a decision: what changes
 # what a client gets, or who gets it, must not be among them.
 NOOPS = {
+    "brotli_buffers",
     *("worker_connections", "output_buffers"),
     *("ssi_ignore_recycled_buffers", "ssi_min_file_chunk", "ssl_session_timeout"),
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
     *("connection_pool_size", "debug_connection", "debug_points", "directio"),
     *("directio_alignment", "gunzip_buffers", "http2", "lock_file", "map_hash_bucket_size"),
-    *("map_hash_max_size", "multi_accept", "open_file_cache"),
-    *("open_file_cache_errors", "open_file_cache_min_uses", "open_file_cache_valid"),
+    *("map_hash_max_size", "multi_accept"),
     *("open_log_file_cache", "pcre_jit", "postpone_gzipping", "postpone_output"),
     *("proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "proxy_send_lowat"),
     *("proxy_socket_rcvbuf", "proxy_socket_sndbuf", "proxy_ssl_certificate_cache"),

@@ -49,7 +49,7 @@ READ = {
 }
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
-COMMON = {"addresses", "core", "files", "gzip_ok", "limits"}
+COMMON = {"addresses", "coding", "core", "files", "gzip_ok", "limits"}
 BORROWED = {  # importer, imported: a declared service or one helper
     ("memcached", "upstream"),
     ("proxy", "upstream"),

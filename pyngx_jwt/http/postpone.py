@@ -162,6 +162,12 @@ class Postponed(InParts):
             self._end()
 
     def abort(self) -> None:
+        """The client gets what there is of it."""
+        self._write_small()
+        self.cut()
+
+    def cut(self) -> None:
+        """Not even that."""
         for task in self._tasks:
             task.cancel()
         self._queue.clear()

@@ -11,6 +11,7 @@ from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
 from .auth_require import auth_require
 from .autoindex import autoindex
+from .brotli import brotli
 from .browser import browser
 from .charset import charset
 from .core import core
@@ -65,6 +66,7 @@ from .upstream import upstream
 from .upstream_hc import upstream_hc
 from .userid import userid
 from .uwsgi import uwsgi
+from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
     main,
@@ -118,6 +120,8 @@ MODULES: tuple[AnyModule, ...] = (
     *JWT_MODULES,
     range_,
     gzip,
+    brotli,
+    zstd,
     ssi,
     charset,
     sub,

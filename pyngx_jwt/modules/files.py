@@ -6,21 +6,64 @@ import errno
 import os
 import stat
 
-from ..conf.directive import Conf, directive
+from ..conf.directive import Conf, directive, flag, number, seconds
+from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec
 from ..errors import ConfError
 from ..http.contexts import EVERYWHERE
 from ..http.files import FileAccess, Symlinks, files_of
 from ..http.level import Level
 from ..http.module import Module
+from ..http.open_files import Keeping, OpenFiles, kept_open
 from ..http.request import Request, Status
 from ..http.template import Template
 from ..log import Severity, errno_text
 
+CACHE_WORDS = frozenset({"max"}), frozenset({"inactive"})
+
+
+class OpenFileCaches(list[OpenFiles]):
+    """All of a configuration, whose files are closed with it."""
+
 
 class FilesConf(Conf):
+    kept_open: OpenFiles | None = None
     symlinks = Symlinks.ALLOWED
     symlinks_from: Template | None = None
+
+    @directive(EVERYWHERE, default="off", syntax="{name} off | max=number [inactive=time]")
+    def open_file_cache(self, word: str, other: str = "") -> None:
+        """Keeps the files that were used last open, at most "max" in each worker, until they have
+        not been used for "inactive" (60s).  Files that are replaced or removed are noticed after
+        "open_file_cache_valid"."""
+        self.once("kept_open", "open_file_cache")
+        words = (word, other) if other else (word,)
+        if not check_cache_words("open_file_cache", words, *CACHE_WORDS):
+            raise ConfError('"open_file_cache" must have the "max" parameter')
+        values = dict(each.split("=", 1) for each in words if each != "off")
+        self.kept_open = None
+        if "off" not in words:
+            inactive = parse_sec(values.get("inactive", "60s"))
+            self.kept_open = OpenFiles(parse_number(values["max"]), inactive)
+            self.scope.shared(OpenFileCaches).append(self.kept_open)
+
+    open_file_cache_errors = flag(
+        False,
+        EVERYWHERE,
+        'Remembers that files are missing or cannot be opened, for "open_file_cache_valid".',
+    )
+    open_file_cache_min_uses = number(
+        1,
+        EVERYWHERE,
+        "Sets how often a file must be used before it is kept open. The uses count while it is "
+        'among the files of "open_file_cache".',
+    )
+    open_file_cache_valid = seconds(
+        60,
+        EVERYWHERE,
+        'Sets the time after which a file of "open_file_cache" is opened again.',
+        shown="60s",
+    )
 
     @directive(
         EVERYWHERE, default="off", syntax="disable_symlinks off | on | if_not_owner [from=part]"
@@ -52,8 +95,21 @@ files = Module("files", FilesConf)
 def bind_files(level: Level) -> FileAccess:
     """How requests of a level open files."""
     conf = level[FilesConf]
-    source = conf.symlinks_from
-    return files_of(conf.symlinks, source.bind(level.variables) if source else None)
+    symlinks, kept = conf.symlinks, conf.kept_open
+    source = conf.symlinks_from.bind(level.variables) if conf.symlinks_from else None
+    access = files_of(symlinks, source)
+    if kept is None:
+        return access
+    keeping = Keeping(
+        conf.open_file_cache_valid, conf.open_file_cache_min_uses, conf.open_file_cache_errors
+    )
+    return kept_open(access, kept, keeping, lambda r: (symlinks, source(r) if source else ""))
+
+
+@files.process_exits
+def close_files(scope: Scope) -> None:
+    for kept in scope.shared(OpenFileCaches):
+        kept.close()
 
 
 def describe_file(r: Request, info: os.stat_result, has_etag: bool) -> None:

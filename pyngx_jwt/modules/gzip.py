@@ -7,14 +7,14 @@ import zlib
 from ..conf.directive import A_SIZE, Conf, accepted, buffers, directive, flag, size, slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
-from ..http.content_types import HTML, Types, add_types, has_type
+from ..http.content_types import HTML, Types, add_types
 from ..http.contexts import EVERYWHERE, LOCATION_IF
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, Request
-from .gzip_ok import bind_gzip_ok, bind_vary, change_length
+from .coding import Coding, Compressed, compressing, ratio_of
+from .gzip_ok import bind_gzip_ok
 
-STATUSES = frozenset({200, 403, 404})
 KEY = "gzip"
 MAX_BITS, MAX_MEMORY = 15, 9  # of zlib
 UNUSED = 262  # bytes of zlib's window that it does not look back into
@@ -108,78 +108,35 @@ gzip = Module("gzip", GzipConf)
 @gzip.variable("gzip_ratio")
 def gzip_ratio(r: Request) -> str | None:
     """Ratio of the response's original size to the compressed one."""
-    deflate = r.contexts.get(KEY)
-    return deflate.ratio() if isinstance(deflate, Deflate) else None
+    return ratio_of(r, KEY)
 
 
 @gzip.header_filter
 def compress(conf: GzipConf, level: Level) -> HeaderFilter | None:
     if not conf.gzip:
         return None
-    ok, mark_vary = bind_gzip_ok(level), bind_vary(level)
-    types, least = conf.types, conf.gzip_min_length
+    coding = Coding("gzip", ".gz", bind_gzip_ok(level))
+    size = 0 if conf.gzip_no_buffer else conf.gzip_buffers[1]
 
-    def filter_header(r: Request) -> None:
-        if (
-            r.status not in STATUSES
-            or r.content_encoding
-            or -1 < r.content_length < least
-            or not has_type(r, types)
-            or (r.header_only and r.method != "HEAD")
-        ):
-            return
-        mark_vary(r)
-        if not ok(r):
-            return
-        deflate = r.contexts[KEY] = Deflate(r, conf)
-        r.filter_all(deflate)
-        r.content_encoding = "gzip"
-        r.headers_out.append(("Content-Encoding", "gzip"))
-        change_length(r)
+    def start(r: Request) -> Compressed:
+        return Compressed(r, Deflate(r, conf), size)
 
-    return filter_header
+    return compressing(level, coding, KEY, conf.types, conf.gzip_min_length, start)
 
 
 class Deflate:
-    """The body filter; holds back less than one buffer of output, unless it has to flush."""
+    """A stream of zlib."""
 
     def __init__(self, r: Request, conf: GzipConf) -> None:
         bits, memory = parameters(conf.gzip_window, conf.gzip_hash, r.content_length)
-        self.r, self.size = r, conf.gzip_buffers[1]
-        self.no_buffer = conf.gzip_no_buffer
         self.zlib = zlib.compressobj(conf.gzip_comp_level, zlib.DEFLATED, bits + 16, memory)
-        self.held = b""
-        self.taken = self.given = 0
-        self.done = False
+        self.compress = self.zlib.compress
 
-    def feed(self, data: bytes) -> bytes:
-        self.taken += len(data)
-        out = self.held + self.zlib.compress(data)
-        if self.r.unbuffered:
-            out += self.zlib.flush(zlib.Z_SYNC_FLUSH)
-        elif len(out) < self.size and not self.no_buffer:
-            self.held = out
-            return b""
-        self.held = b""
-        self.given += len(out)
-        return out
+    def flush(self) -> bytes:
+        return self.zlib.flush(zlib.Z_SYNC_FLUSH)
 
-    def end(self) -> bytes:
-        if self.r.header_only:
-            return b""
-        out = self.held + self.zlib.flush()
-        self.given += len(out)
-        self.done = True
-        return out
-
-    def ratio(self) -> str | None:
-        """None until all is compressed."""
-        if not self.done:
-            return None
-        whole, fraction = divmod(self.taken * 100 // self.given, 100)
-        if self.taken * 1000 // self.given % 10 > 4:
-            whole, fraction = divmod(whole * 100 + fraction + 1, 100)
-        return f"{whole}.{fraction:02d}"
+    def finish(self) -> bytes:
+        return self.zlib.flush()
 
 
 def parameters(bits: int, memory: int, length: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ PROXIED = (
 )
 CACHE_CONTROL = ("no-cache", "no-store", "private")
 KEY = "gzip_ok"
-# After "gzip": an end, or a quality whose digits are in group 1 and 2.
+# After the name of a coding: an end, or a quality whose digits are in group 1 and 2.
 _QUALITY = re.compile(r" *(?:,|\Z|; *(?:\Z|[qQ]=([01])(?:\.([0-9]*))?(?:[, ]|\Z)))")
 
 GzipOk = Callable[[Request], bool]
@@ -95,7 +95,7 @@ def _compile(conf: GzipOkConf) -> GzipOk:
     proxied, regexes, no_msie6 = conf.gzip_proxied, conf.disabled, conf.msie6_disabled
 
     def test(r: Request) -> bool:
-        if r.parent is not None or not accepts(r.index.get("accept-encoding", "")):
+        if r.parent is not None or not accepts(r.index.get("accept-encoding", ""), "gzip"):
             return False
         agent = r.index.get("user-agent")
         if no_msie6 and agent is not None and is_msie6(agent):
@@ -115,18 +115,18 @@ def _is_disabled(r: Request, agent: str, regexes: Iterable[Regex]) -> bool:
         return True
 
 
-def accepts(text: str) -> bool:
-    """Whether an Accept-Encoding has gzip with a quality above 0
+def accepts(text: str, coding: str) -> bool:
+    """Whether an Accept-Encoding has a coding with a quality above 0
     (ngx_http_gzip_accept_encoding, which adds the digits of the quality up)."""
-    start, low = 0, text.lower()
+    start, low, length = 0, text.lower(), len(coding)
     while True:
-        at = low.find("gzip", start)
+        at = low.find(coding, start)
         if at < 0:
             return False
         if at == start or text[at - 1] in ", ":
             break
-        start = at + 4
-    match = _QUALITY.match(text, at + 4)
+        start = at + length
+    match = _QUALITY.match(text, at + length)
     if match is None:
         return False
     if match[1] is None:

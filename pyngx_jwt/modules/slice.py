@@ -186,7 +186,7 @@ class Continuation:
         r, slices = self.r, self.slices
         if not slices.answered:
             r.log(Severity.ERR, "missing slice response")
-            self.output.abort()
+            self.output.cut()
         elif slices.start < slices.end:
             slices.answered = False
             self.output.add_part(self._ask)

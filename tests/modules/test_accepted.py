@@ -8,13 +8,13 @@ from ..nginx import Nginx
 
 FLAGS = [
     *("aio_write", "client_body_in_single_buffer", "http2", "msie_refresh"),
-    *("open_file_cache_errors", "ssl_certificate_compression", "ssl_early_data", "ssl_stapling"),
+    *("ssl_certificate_compression", "ssl_early_data", "ssl_stapling"),
     "ssl_stapling_verify",
 ]
-NUMBERS = ["open_file_cache_min_uses", "proxy_headers_hash_bucket_size"]
+NUMBERS = ["proxy_headers_hash_bucket_size"]
 NUMBERS += ["proxy_headers_hash_max_size", "referer_hash_bucket_size", "referer_hash_max_size"]
 VALUES = [
-    *("directio_alignment", "open_file_cache_valid", "postpone_gzipping", "postpone_output"),
+    *("directio_alignment", "postpone_gzipping", "postpone_output"),
     *("proxy_send_lowat", "proxy_socket_rcvbuf", "proxy_socket_sndbuf", "send_lowat"),
     *("scgi_socket_rcvbuf", "scgi_socket_sndbuf"),
     *("sendfile_max_chunk", "ssl_buffer_size"),
@@ -67,6 +67,6 @@ def test_events(nginx: Nginx, text: str) -> None:
 
 def test_accepted(nginx: Nginx) -> None:
     nginx.accepts(
-        "directio_alignment 4k; open_file_cache_valid 1m; postpone_output 0;",
+        "directio_alignment 4k; postpone_output 0;",
         main="worker_priority -5; worker_rlimit_core 1g; thread_pool x threads=2;",
     )

@@ -119,3 +119,22 @@ def test_with_gzip_and_sub_filter(nginx: Nginx) -> None:
         < 200
         < Content-Encoding: gzip
         """)
+
+
+@pytest.mark.parametrize("buffering", ["on", "off"])
+@pytest.mark.parametrize("body", ["", "some"])
+def test_what_there_is_of_a_response_that_is_cut(nginx: Nginx, buffering: str, body: str) -> None:
+    """The client gets it, though little is held back otherwise, and nothing after it."""
+    head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\n"
+    nginx.backend("main", f"{head}{body}".encode())
+    nginx(
+        f"""
+        location / {{ add_after_body /after; proxy_buffering {buffering};
+                      proxy_pass http://127.0.0.1:%%PORT_main%%; }}
+        """
+        + TEXTS
+    )
+    answer = nginx.raw(b"GET / HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(f"\r\n\r\n{body}".encode())
+    nginx.wait_for_log("upstream prematurely closed connection")

@@ -27,7 +27,6 @@ def site(module_nginx: Nginx) -> Nginx:
         location /index/      { index nothing.html second.html; }
         location /absolute/   { index nothing.html /index/second.html; }
         location /variable/   { index $arg_i.html; }
-        location /open/       { open_file_cache max=10; open_file_cache_errors on; }
         location = /index/second.html { add_header X-Here $uri; }
         location /404-silent  { log_not_found off; }
         location /405-page    { error_page 405 =200 $uri; }
@@ -47,7 +46,6 @@ def site(module_nginx: Nginx) -> Nginx:
             "html/variable/a.html": "a",
             "html/bare/x": "",
             "html/a b/index.html": "blank",
-            "html/open/x": "x",
             "html/big": b"b" * 3_000_000,
         },
     )
@@ -433,10 +431,6 @@ def test_not_modified(site: Nginx) -> None:
         < !Accept-Ranges
         <
         """)
-
-
-def test_open_file_cache(site: Nginx) -> None:
-    site.exchange("> GET /open/x\n< 200\n<\n< x\n\n> GET /open/y\n< 404\n\n> GET /open/x\n< 200")
 
 
 def test_unreadable(nginx: Nginx) -> None:

@@ -15,7 +15,6 @@ from ...conf.directive import (
     flag,
     number,
     offset,
-    seconds,
     size,
     slot,
     string,
@@ -27,7 +26,6 @@ from .values import (
     parse_aio,
     parse_directio,
     parse_keepalive_timeout,
-    parse_open_file_cache,
     parse_pool_size,
     parse_resolver,
     parse_server_tokens,
@@ -239,18 +237,6 @@ class CoreSettings(Conf):
         EVERYWHERE,
         "Answers browsers of the Internet Explorer family with a page that refreshes instead of "
         "a redirect (301 or 302).",
-    )
-    open_file_cache = accepted(
-        EVERYWHERE,
-        "files are opened for each request",
-        like=slot(NO_WORDS, parse_open_file_cache, HTTP, "", arity=(1, 2)),
-    )
-    open_file_cache_errors = accepted(EVERYWHERE, "files are opened for each request", like=A_FLAG)
-    open_file_cache_min_uses = accepted(
-        EVERYWHERE, "files are opened for each request", like=A_NUMBER
-    )
-    open_file_cache_valid = accepted(
-        EVERYWHERE, "files are opened for each request", like=seconds(60, HTTP, "", shown="60s")
     )
     output_buffers = accepted(
         EVERYWHERE,

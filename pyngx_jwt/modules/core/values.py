@@ -9,7 +9,6 @@ from ...dns import NameServers, Server
 from ...errors import ConfError
 from ...http.template import Template
 from ...upstream.address import AddressError, parse_url
-from ..files import check_cache_words
 
 MIN_POOL_SIZE = 112  # NGX_MIN_POOL_SIZE, bytes
 
@@ -37,12 +36,6 @@ def parse_pool_size(name: str, text: str) -> int:
     if size % 16:
         raise ConfError("the pool size must be a multiple of 16")
     return size
-
-
-def parse_open_file_cache(name: str, *words: str) -> tuple[str, ...]:
-    if not check_cache_words(name, words, frozenset({"max"}), frozenset({"inactive"})):
-        raise ConfError(f'"{name}" must have the "max" parameter')
-    return words
 
 
 def parse_directio(name: str, text: str) -> int:

@@ -132,7 +132,7 @@ async def _store(page: Page, name: str, uri: str, args: str) -> None:
     sub = await subrequest(page.r, uri, args, sink=kept)
     if kept.too_big:
         page.r.log(Severity.ERR, f'too big subrequest response of "{uri}"')
-        page.output.abort()
+        page.output.cut()
     elif sub.status < 300 and kept.complete:
         page.values.variables[name] = kept.body.decode("latin-1")
 
