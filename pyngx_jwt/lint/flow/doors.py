@@ -68,7 +68,9 @@ def contents_of(block: Block) -> frozenset[str]:
         return frozenset(f"{s.name} {s.args[:1]}" for s in handlers)
     exclusive = block.level.handlers.get(Phase.CONTENT, ())
     if len(exclusive) == 1:  # stub_status and the like; files have several
-        return frozenset({exclusive[0][0]})
+        name = exclusive[0][0]
+        words = [" ".join(s.args) for s in block.own if name == "echo" and s.name[:4] == name]
+        return frozenset({" ".join([name, *words])})
     return frozenset({f"{_DIRECTORY}{block[CoreConf].root_path.text}"})
 
 

@@ -41,7 +41,6 @@ NAME = re.compile(
     r"(?:^|[-_])(?:user(?!-?agent)(?:-?(?:id|name))?|uid|sub|subject|email|identity|principal"
     r"|roles?|groups?|scopes?|tenant(?:-?id)?|account(?:-?id)?|authenticated)(?:$|[-_])"
 )
-WRITTEN = ("http_", "arg_", "cookie_")
 
 
 @rule.whole
@@ -70,7 +69,7 @@ def _check(block: Block, claimed: set[str]) -> Iterator[Hit]:
         if value.is_constant or not (low in claimed or NAME.search(low)):
             continue
         origins = flow_of(block).origins(value, block)
-        written = sorted(o.name for o in origins if o.name.startswith(WRITTEN))
+        written = sorted(o.name for o in origins if o.is_written)
         written = [w for w in written if w not in carriers(block)]
         if written and not any(o.is_claim for o in origins):
             given = [s for p in block.outward() for s in p.given(block.named(block.gateway.set_by))]

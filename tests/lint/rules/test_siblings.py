@@ -67,6 +67,10 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
     ),
     "ssrf": (
         (
+            "location / { set_unescape_uri $to $arg_to; proxy_pass http://$to; }",
+            "location / { set $d x; set_if_empty $d $http_x_to; proxy_pass http://$d; }",
+            "location / { proxy_pass http://$echo_client_request_headers; }",
+            "location / { set $to $arg_to; set_unescape_uri $to; proxy_pass http://$to; }",
             "location / { proxy_pass http://$arg_host; }",
             "location / { proxy_pass http://$cookie_backend$request_uri; }",
             "location / { set $to $http_x_backend; proxy_pass $scheme://$to; }",
@@ -78,6 +82,11 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             "location ~ ^/api(.*)$ { proxy_pass http://10.0.0.1$1; }",
         ),
         (
+            "location / { set_md5 $to $arg_to; proxy_pass http://$to.example; }",
+            (
+                "keyval_zone zone=k:1m; keyval $arg_to $to zone=k;",
+                "location / { proxy_pass http://$to; }",
+            ),
             "location / { proxy_pass http://127.0.0.1:9000$request_uri; }",
             "location / { proxy_pass http://127.0.0.1:9000/$arg_path; }",
             "location ~ ^/api(.*)$ { proxy_pass http://127.0.0.1:8088$1; }",
@@ -93,6 +102,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
     ),
     "http-splitting": (
         (
+            "location / { more_set_headers -s 200 'X-Uri: $uri'; }",
+            f"location / {{ more_set_input_headers 'X-Uri: ${{document_uri}}'; {APP} }}",
             "location / { return 302 https://$host$uri; }",
             'location / { return 301 "https://a.example${document_uri}"; }',
             "location / { rewrite ^/(.*)$ https://a.example$uri; }",
@@ -103,6 +114,7 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             "location / { add_trailer X-Uri $uri; }",
         ),
         (
+            "location / { more_set_headers 'X-Uri: $request_uri'; }",
             "location / { return 302 https://$host$request_uri; }",
             "location / { return 200 $uri; }",
             "location / { rewrite ^ $uri.html last; }",
@@ -602,6 +614,7 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
     ),
     "error-page-fallback-unprotected": (
         (
+            f"location / {{ {KEY} echo a; error_page 401 @o; }} location @o {{ echo a; }}",
             f"location / {{ {KEY} {APP} error_page 401 = @open; }} location @open {{ {APP} }}",
             f"error_page 401 403 =200 @o; location / {{ {KEY} {APP} }} location @o {{ {APP} }}",
             (
@@ -613,6 +626,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             f"location / {{ {KEY} {APP} error_page 401 /o$uri; }} location /o/ {{ {APP} }}",
         ),
         (
+            f"location / {{ {KEY} echo a; error_page 401 @o; }} location @o {{ echo b; }}",
+            f"location / {{ {KEY} echo a; error_page 401 @o; }} location @o {{ empty_gif; }}",
             f"location / {{ {KEY} {APP} error_page 401 @o; }} location @o {{ {KEY} {APP} }}",
             f"location / {{ {KEY} {APP} error_page 401 @o; }} location @o {{ return 302 /login; }}",
             f"location / {{ {KEY} {APP} error_page 404 @o; }} location @o {{ {APP} }}",
@@ -636,6 +651,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
     ),
     "raw-uri-to-upstream": (
         (
+            f"location /a/ {{ {KEY} {APP} }} location /b/ {{ set $app "
+            f"http://127.0.0.1:9000; proxy_pass $app; }}",
             f"location /a/ {{ {KEY} {APP} }} location /b/ {{ {APP} }}",
             f"location /a/ {{ {KEY} {APP} }} location ^~ /b/ {{ {APP} }}",
             f"location /a/ {{ {KEY} {APP} }} location /b/ {{ set $x 127.0.0.1:9000; "
@@ -643,6 +660,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             (TWO, f"location /a/ {{ {KEY} proxy_pass http://app; }} location /b/ {{ {APP} }}"),
         ),
         (
+            f"location /a/ {{ {KEY} {APP} }} location /b/ {{ set $app "
+            f"http://127.0.0.1:9000/b/; proxy_pass $app; }}",
             f"location /a/ {{ {KEY} {APP} }} location /b/ {{ proxy_pass "
             f"http://127.0.0.1:9000/b/; }}",
             f"location /a/ {{ {KEY} {APP} }} location = /b {{ {APP} }}",
@@ -654,6 +673,18 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
     ),
     "upstream-has-open-door": (
         (
+            f"location /a/ {{ {KEY} {APP} }} location = /b {{ set $app "
+            f"http://127.0.0.1:9000; proxy_pass $app; }}",
+            f"location /a/ {{ {KEY} set $to 127.0.0.1:9000; proxy_pass "
+            f"http://$to/x/$arg_a; }} location = /b {{ {APP} }}",
+            (
+                "map $host $to { default 127.0.0.1:9000; a 127.0.0.1:9001; }",
+                f"location /a/ {{ {KEY} {APP} }} location = /b {{ proxy_pass http://$to; }}",
+            ),
+            f"location /a/ {{ {KEY} uwsgi_pass 127.0.0.1:9; }} location = /b {{ uwsgi_pass "
+            f"127.0.0.1:9; }}",
+            f"location /a/ {{ {KEY} memcached_pass 127.0.0.1:9; }} location = /b {{ set "
+            f"$memcached_key $uri; memcached_pass 127.0.0.1:9; }}",
             f"location /a/ {{ {KEY} {APP} }} location ~ ^/b/ {{ {APP} }}",
             (TWO, f"location /a/ {{ {TESLA} {APP} }} location = /b {{ proxy_pass http://app/x; }}"),
             (
@@ -666,6 +697,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             f"location /a/ {{ {KEY} {APP} }} location = /b {{ if ($arg_a) {{ {APP} }} }}",
         ),
         (
+            f"location /a/ {{ {KEY} {APP} }} location = /b {{ set $app "
+            f"http://127.0.0.1:9001; proxy_pass $app; }}",
             f"{KEY} location /a/ {{ {APP} }} location ~ ^/b/ {{ {APP} }}",
             f"location /a/ {{ {KEY} {APP} }} location = /b {{ internal; {APP} }}",
             f"location /a/ {{ {KEY} {APP} }} location = /b {{ deny all; {APP} }}",
@@ -674,6 +707,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
     ),
     "identity-header-spoofable": (
         (
+            f"location /a {{ {KEY} {IDENTITY} {APP} }} location /b {{ "
+            f"more_clear_input_headers -t text/plain X-User; {APP} }}",
             f"location /a {{ {KEY} {IDENTITY} {APP} }} location /b {{ {APP} }}",
             f"location /a {{ {KEY} proxy_set_header X-USER $jwt_claim_sub; {APP} }} "
             f"location ~ ^/b {{ proxy_set_header X-User $http_x_user; {APP} }}",
@@ -691,6 +726,12 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             "fastcgi_pass 127.0.0.1:9; } location /b { fastcgi_pass 127.0.0.1:9; }",
         ),
         (
+            f"location /a {{ {KEY} {IDENTITY} {APP} }} location /b {{ "
+            f"more_clear_input_headers X-User; {APP} }}",
+            f"location /a {{ {KEY} {IDENTITY} {APP} }} location /b {{ "
+            f"more_clear_input_headers 'x-*'; {APP} }}",
+            f"more_set_input_headers 'X-User: anonymous'; location /a {{ {KEY} {IDENTITY} "
+            f"{APP} }} location /b {{ {APP} }}",
             f"location /a {{ {KEY} {IDENTITY} {APP} }} location /b {{ "
             f"proxy_set_header X-User ''; {APP} }}",
             f"{IDENTITY} location /a {{ {KEY} {APP} }} location /b {{ {APP} }}",
@@ -744,6 +785,7 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             f'location / {{ auth_jwt "x" token=$cookie_t; {FILE} {IDENTITY} {APP} }}',
         ),
         (
+            f"location / {{ {KEY} {IDENTITY} more_clear_input_headers Authorization; {APP} }}",
             f"location / {{ {KEY} {APP} }}",
             f"location / {{ {KEY} {IDENTITY} proxy_set_header AUTHORIZATION ''; {APP} }}",
             f"location / {{ {KEY} {IDENTITY} proxy_pass_request_headers off; {APP} }}",
@@ -774,6 +816,9 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
     ),
     "identity-from-client": (
         (
+            f"location / {{ {KEY} proxy_set_header X-User $uid_got; {APP} }}",
+            f"location / {{ {KEY} set_decode_base64 $u $cookie_u; proxy_set_header X-User "
+            f"$u; {APP} }}",
             f"location / {{ {KEY} proxy_set_header X-User $http_x_user; {APP} }}",
             f"{KEY} proxy_set_header X-Remote-User $arg_user; location / {{ {APP} }}",
             f"location / {{ {KEY} set $u $cookie_user; proxy_set_header X-User-ID $u; {APP} }}",
@@ -785,6 +830,10 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             "fastcgi_pass 127.0.0.1:9; }",
         ),
         (
+            (
+                "keyval_zone zone=k:1m; keyval $cookie_sid $u zone=k;",
+                f"location / {{ {KEY} proxy_set_header X-User $u; {APP} }}",
+            ),
             f"location / {{ {KEY} {IDENTITY} {APP} }}",
             f"location / {{ {KEY} proxy_set_header X-User-Agent $http_user_agent; {APP} }}",
             f"location / {{ {KEY} proxy_set_header X-User ''; {APP} }}",
@@ -804,6 +853,15 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             (ZONE, f"location / {{ {KEY} {CACHE} set $k $uri; proxy_cache_key $k; {APP} }}"),
         ),
         (
+            (
+                f"{ZONE} keyval_zone zone=k:1m; keyval $http_authorization $who zone=k;",
+                f"location / {{ {KEY} {CACHE} proxy_cache_key $who$uri; {APP} }}",
+            ),
+            (
+                ZONE,
+                f"location / {{ {KEY} {CACHE} set_sha1 $who $http_authorization; "
+                f"proxy_cache_key $who$uri; {APP} }}",
+            ),
             (ZONE, f"location / {{ {KEY} {CACHE} proxy_cache_key $jwt_claim_sub$uri; {APP} }}"),
             (
                 ZONE,
@@ -1152,6 +1210,18 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
         ),
     ),
 }
+
+
+def test_lost_headers_of_one_level_are_one_finding(linter: Linter) -> None:
+    outer = "add_header X-Frame-Options DENY;"
+    inner = [f"location /{n} {{ add_header A {n}; }}" for n in range(3)]
+    (found,) = linter.of("add-header-redefinition", server(f"{outer} {' '.join(inner)}"))
+    assert "location /0 and 2 more" in found.message
+    assert [related.message for related in found.related] == [
+        f"not sent by location /{n}" for n in range(3)
+    ]
+    other = "location /4 { add_header X-Frame-Options A; location /4/5 { add_header B 1; } }"
+    assert len(linter.of("add-header-redefinition", server(f"{outer} {inner[0]} {other}"))) == 2
 
 
 def _forms(which: int) -> list[tuple[str, str, str]]:
