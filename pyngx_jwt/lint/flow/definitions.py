@@ -95,8 +95,8 @@ class Definitions:
 
     def _read_set(self, block: Block, statement: Statement) -> None:
         value, name = template(statement.args[-1]), _name(statement.args[0])
-        if value is None or name in value.names:  # changed in its place
-            return
+        if value is None or (name in value.names and statement.name != "set"):
+            return  # changed in its place
         anchor, given = block.outer if block.is_condition else block, Assigned(value, block)
         self._sets.setdefault(name, {}).setdefault(anchor or block, []).append(given)
         everywhere = self._by_server.setdefault((name, block.server), [])

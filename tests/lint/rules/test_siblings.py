@@ -1191,6 +1191,127 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             ),
         ),
     ),
+    "jwks-mixed-families": (
+        (
+            f"location / {{ {AUTH} auth_jwt_key_file keys/mixed.json; }}",
+            f"auth_jwt_key_file keys/mixed.json; location @a {{ {AUTH} }}",
+            f"{FILE} auth_jwt_key_file keys/mixed.json; location ~ a "
+            f"{{ limit_except GET {{ {AUTH} }} }}",
+        ),
+        (
+            f"location / {{ {KEY} }}",
+            "auth_jwt_key_file keys/mixed.json; location / { }",
+            f"auth_jwt_key_file keys/mixed.json; location / {{ {KEY} }}",
+        ),
+    ),
+    "jwks-unusable": (
+        (
+            f"location / {{ {AUTH} auth_jwt_key_file keys/empty.json; }}",
+            f"auth_jwt_key_file keys/empty.json; location @a {{ {AUTH} }}",
+            f"location / {{ {KEY} auth_jwt_key_file keys/empty.json; }}",
+        ),
+        (
+            f"location / {{ {KEY} auth_jwt_type encrypted; }}",
+            "auth_jwt_key_file keys/empty.json; location / { }",
+            f"auth_jwt_key_file keys/empty.json; location / {{ {KEY} }}",
+        ),
+    ),
+    "jwks-target-missing": (
+        (
+            f"location / {{ {KEYS} {APP} }}",
+            f"location / {{ {KEYS} }} location /_jwks/ {{ {FETCH} }}",
+            f"{KEYS} root /srv; location /a {{ }}",
+            f"location / {{ {AUTH} auth_jwt_key_request @k; }} "
+            "location @k { proxy_pass https://a.example; }",
+        ),
+        (
+            f"location /a {{ {KEYS} }} location /_ {{ {FETCH} }}",
+            f"location /a {{ {KEYS} }} location ~ ^/_jwks$ {{ proxy_pass https://a.example; }}",
+            f"location / {{ {AUTH} auth_jwt_key_request /_jwks?a=b; }} "
+            f"location = /_jwks {{ {FETCH} }}",
+            f"rewrite ^/_jwks /k; location / {{ {KEYS} }}",
+        ),
+    ),
+    "key-file-in-docroot": (
+        (
+            f"root .; location /a {{ {KEY} }} location / {{ }}",
+            f"location /a {{ {KEY} }} location /k/ {{ alias keys/; }}",
+            f"location /a {{ {KEY} }} location ~ \\.json$ {{ root .; }}",
+            f"root .; {KEY} location / {{ }}",
+        ),
+        (
+            f"root html; location /a {{ {KEY} }}",
+            f"root .; location /a {{ {KEY} }} location /keys {{ deny all; }} "
+            "location / { return 404; }",
+            f"root .; location /a {{ {KEY} }} location ~ \\.json$ {{ return 404; }}",
+            f"location /a {{ {KEY} }} location /k/ {{ internal; alias keys/; }}",
+        ),
+    ),
+    "key-file-form": (
+        (
+            f"location / {{ {AUTH} auth_jwt_key_file https://idp.example/k; }}",
+            f"{KEY} location / {{ auth_jwt_key_file http://a/b; }}",
+            f"location / {{ {AUTH} auth_jwt_type signed; auth_jwt_key_file keys/ca.pem; }}",
+        ),
+        (
+            f"location / {{ {KEY} }}",
+            f"location / {{ {AUTH} auth_jwt_key_file $host; }}",
+            f"location / {{ {KEYS} }} location = /_jwks {{ {FETCH} }}",
+        ),
+    ),
+    "idle-key-line": (
+        (
+            f"location / {{ {AUTH} {FILE} {FILE} }}",
+            f"location / {{ {KEY} }} location = /_jwks {{ {FETCH} }}",
+            f"location / {{ {AUTH} auth_jwt_key_file $host; auth_jwt_key_cache 1h; }}",
+        ),
+        (
+            f"location / {{ {KEYS} }} location = /_jwks {{ {FETCH} }}",
+            f"{FILE} location / {{ {AUTH} {FILE} }}",
+            f"location / {{ {KEY} auth_jwt_key_cache 1h; }}",
+        ),
+    ),
+    "claim-quotes": (
+        (
+            ("map $jwt_claim_r $r { '\"admin\"' 1; }", f"location / {{ {KEY} }}"),
+            ("map ${jwt_claim_r} $r { '~^\"admin' 1; }", f"location / {{ {KEY} }}"),
+            f"location / {{ {KEY} if ($jwt_claim_r = '\"admin\"') {{ return 403; }} }}",
+        ),
+        (
+            ("map $jwt_claim_r $r { admin 1; ~^root 1; }", f"location / {{ {KEY} }}"),
+            ("map $http_r $r { '\"admin\"' 1; }", f"location / {{ {KEY} }}"),
+            (
+                "map $jwt_claim_a:$jwt_claim_b $r { '\"a\":b' 1; }",
+                f"location / {{ {KEY} }}",
+            ),
+        ),
+    ),
+    "kjdev-dates-replaced": (
+        (
+            f"location / {{ {KEY} auth_jwt_require_claim exp gt 5; }}",
+            f"{KEY} auth_jwt_require_claim .nbf ge $jwt_nowtime; location / {{ }}",
+            f"location / {{ {KEY} set $n 5; auth_jwt_require_claim exp gt $n; }}",
+        ),
+        (
+            f"location / {{ {KEY} auth_jwt_require_claim exp gt ${{jwt_nowtime}}; }}",
+            f"location / {{ {KEY} set $n $jwt_nowtime; auth_jwt_require_claim exp gt $n; }}",
+            f"location / {{ {KEY} auth_jwt_require_claim iat lt $jwt_nowtime; }}",
+        ),
+    ),
+    "kjdev-value-not-json": (
+        (
+            f"location / {{ {KEY} set $v admin; auth_jwt_require_claim role eq $v; }}",
+            f"location / {{ {KEY} auth_jwt_require_claim aud eq ${{server_name}}; }}",
+            f"location / {{ {KEY} auth_jwt_require_claim aud eq json=abc; }}",
+            ("map $host $v { default a; }", f"{KEY} auth_jwt_require_claim aud eq $v;"),
+            f"location / {{ {FILE} auth_jwt 'a $host'; auth_jwt_require_claim aud eq b; }}",
+        ),
+        (
+            ("map $host $v { default '\"a\"'; }", f"{KEY} auth_jwt_require_claim aud eq $v;"),
+            f"location / {{ {KEY} auth_jwt_require_claim aud eq json=5; }}",
+            f"location / {{ {KEY} auth_jwt_require_claim aud eq a; }}",
+        ),
+    ),
     "missing-default-server": (
         (
             ("server { listen 127.0.0.1:80; server_name b.example; }", "server_name a.example;"),
