@@ -32,6 +32,7 @@ from ..modules.auth_jwt.contexts import NOW
 from ..modules.auth_jwt.gate import Gate
 from ..modules.auth_jwt.sources import KeyRequest
 from ..modules.auth_jwt.watch import GateWatch
+from ..modules.dav import DavConf
 from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, report_access, report_limits
@@ -45,6 +46,7 @@ from .servers import report_server
 from .tokens import lacks_keys_only, report_gate, take_as_verified
 from .trip import LogEntry, LogRecorder, Trip, level_of, location_text, status_text
 from .upstream import KeptResponse, pass_on, report_upstream
+from .values import replace_values
 
 GRANTED, DENIED = 200, 401  # the assumed responses of upstreams that decide about access
 AUTH_REQUEST = "auth_request"
@@ -60,6 +62,7 @@ ANSWERS = (
     "scgi_pass",
     "memcached_pass",
     "stub_status",
+    "echo",
     "empty_gif",
     "autoindex",
     "root",
@@ -114,6 +117,8 @@ class Trace(LoadWatch):
             return partial(self._mirror, level)
         if module == AUTH_REQUEST:
             return partial(self._auth_request, handler, level)
+        if module == "dav":
+            return partial(self._change, level)
         return partial(self._try, module, phase, handler, level)
 
     def operation(self, operation: H, level: Level, statement: Statement | None) -> H:
@@ -131,6 +136,7 @@ class Trace(LoadWatch):
         """Completes the compiled configuration; `keys` is the response to key requests."""
         self.now, self.keys = now, keys
         cycle.scope.shared(Statistics).counters = None
+        self.remarks += replace_values(cycle.scope)
         for http in http_levels(cycle.root):
             for level in walk(http):
                 if level.location is not None:
@@ -287,6 +293,17 @@ class Trace(LoadWatch):
         for statement in level.set_by("mirror"):
             text = f"a copy of the request goes to {shown(statement.args[0])}"
             self.trip.add(Result.NOTE, "mirror", text, statement)
+
+    def _change(self, level: Level, r: Request) -> Status | None:
+        """Here files would be changed."""
+        if r.method.lower() not in level[DavConf].dav_methods:
+            return None
+        path = shown(r.location.path_of(r))
+        text = f"{r.method} would change {path}, which is not tried"
+        line = self.trip.add(Result.NOTE, "content", text, *level.set_by("dav_methods"))
+        status = 201 if r.method == "MKCOL" else 204
+        self.trip.answer(line, status)
+        return status
 
     async def _try(
         self, module: str, phase: int, handler: Handler, level: Level, r: Request

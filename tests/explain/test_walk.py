@@ -570,3 +570,40 @@ def test_connection_that_is_closed(folder: Path) -> None:
     explanation = explain(folder, "server { location / { return 444; } }", "http://a/")
     assert (explanation.way.status, explanation.verdict) == (None, "refused")
     assert answer(explanation) == "the connection is closed"
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "MKCOL", "MOVE"])
+def test_files_are_not_changed(folder: Path, method: str) -> None:
+    (folder / "www").mkdir()
+    (folder / "www" / "a.txt").write_text("a")
+    text = f"""server {{ listen 1; root {folder}/www; dav_methods {method};
+        location / {{ }} }}"""
+    destination = "Destination: http://a:1/b.txt"
+    explanation = explain(folder, text, "http://a:1/a.txt", destination, method=method)
+    (line,) = rows(explanation, "content")
+    assert line == (f"content: {method} would change {folder}/www/a.txt, which is not tried [1]")
+    assert [path.name for path in (folder / "www").iterdir()] == ["a.txt"]
+    assert (folder / "www" / "a.txt").read_text() == "a"
+    assert "200 OK: a" in as_text(explain(folder, text, "http://a:1/a.txt"))
+
+
+def test_values_of_zones_are_not_known(folder: Path) -> None:
+    text = """keyval_zone zone=k:1m state=k.json; keyval $arg_k $v zone=k;
+        server { listen 1;
+            location / { return 200 "<$v>"; }
+            location /set { set $v new; return 200 "<$v>"; }
+        }"""
+    explanation = explain(folder, text, "http://a:1/?k=1")
+    assert "200 OK: <>" in as_text(explanation)
+    assert any("keyval" in remark for remark in explanation.remarks)
+    assert "200 OK: <new>" in as_text(explain(folder, text, "http://a:1/set?k=1"))
+    assert not (folder / "k.json").exists()
+
+
+def test_echo_is_named(folder: Path) -> None:
+    explanation = explain(
+        folder, "server { listen 1; echo_status 201; location / { echo a; } }", "http://a:1/"
+    )
+    assert rows(explanation, "content") == [
+        "content: the request is answered by echo a: 201 Created [1]"
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pyngx_jwt.lint.finding import Severity
 
 from .kit import Linter
@@ -253,3 +255,49 @@ def test_files_that_include_themselves(linter: Linter) -> None:
         files[name] = f"include {name};\n"
         found = [f.message for f in linter.findings(files=files) if f.is_error]
         assert found == [f'too many nested includes, "{name}" includes itself']
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("client_max_body_sise", 'did you mean "client_max_body_size"?'),
+        ("proxy_header_set", 'did you mean "proxy_set_header"?'),
+        ("auth_jwt_enable", 'did you mean "auth_jwt_enabled"?'),
+        ("auth_token_enabled", "if it is of a module that nginx loads, pyngx does not have it"),
+    ],
+)
+def test_another_word_is_not_a_misspelling(linter: Linter, name: str, hint: str) -> None:
+    (found,) = [f for f in linter.findings(f"location / {{ {name} on; }}") if f.is_error]
+    assert (found.rule, found.hint) == ("unknown-directive", hint)
+
+
+@pytest.mark.parametrize(
+    ("http", "inside", "is_error"),
+    [
+        ("", "include /nowhere/a.conf;", True),
+        ("", "location /a { include /nowhere/a.conf; }", True),
+        ("include /nowhere/a.conf;", "", False),
+    ],
+)
+@pytest.mark.parametrize(
+    "line", ["access_log /dev/null other;", "limit_req zone=other;", "proxy_cache other;"]
+)
+def test_what_only_http_declares(
+    linter: Linter, http: str, inside: str, line: str, is_error: bool
+) -> None:
+    """A file that is missing further in cannot declare it."""
+    text = f"events {{ }} http {{ {http} server {{ listen 1; {inside} location / {{ {line} }} }} }}"
+    found = [f for f in linter.findings(text) if f.rule == "unknown-name"]
+    assert {f.is_error for f in found} == {is_error}
+
+
+def test_variables_may_be_set_in_any_file_that_is_missing(linter: Linter) -> None:
+    text = "events { } http { server { listen 1; include /nowhere/a.conf; return 200 $other; } }"
+    assert [f.is_error for f in linter.findings(text) if f.rule == "unknown-name"] == [False]
+
+
+def test_statistics_of_rtmp_are_a_handler_of_a_known_module(linter: Linter) -> None:
+    text = "location /stat { rtmp_stat all; rtmp_stat_stylesheet /stat.xsl; }"
+    found = [f for f in linter.findings(text) if "rtmp" in f.message]
+    assert [(f.rule, f.severity.word) for f in found] == [("not-run-by-pyngx", "info")]
+    assert "501" in found[0].hint and "nginx-rtmp-module" in found[0].message

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ...conf.block import ConfBlock
 from ...conf.known import Class, class_of, is_commercial, reason_of
 from ...conf.parse import Statement
+from ...http.contexts import CONDITIONS, LIMIT_EXCEPT, LOCATION, SERVER, UPSTREAM
 from ...modules.auth_jwt import MixedDialects
 from ..finding import Finding, Related, Severity, Spot
 from ..model.keys import is_covered
@@ -40,6 +41,7 @@ _RULES = (  # of the text of an error, the first that fits
     (r"failed|cannot load|cannot be used", "unusable-file"),
     (r"invalid|must be|cannot have|no host|missing", "invalid-value"),
 )
+IN_HTTP = SERVER | LOCATION | CONDITIONS | LIMIT_EXCEPT | UPSTREAM
 _LEFT_OUT = {
     Class.HANDLER: "with --allow-unsupported, what it would answer gets 501",
     Class.EFFECT: "--allow-unsupported leaves it out",
@@ -48,6 +50,7 @@ _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "(ssl_certificate|events)'
     r"|^JWT: key not set$"
 )
+_OF_HTTP = re.compile(r"^unknown log format|is unknown$|^zero size")
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
 _NOT_LOADED = re.compile(r"directive failed to load")
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
@@ -62,7 +65,7 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
         if trouble.error.rule or _is_explained(trouble, analysis):
             continue
         finding = _finding(trouble, reason, analysis)
-        if (is_snippet or analysis.is_partial) and _ELSEWHERE.search(finding.message):
+        if _may_be_elsewhere(finding.message, analysis, is_snippet=is_snippet):
             finding = replace(finding, severity=Severity.INFO, is_error=False)
         is_of_block = finding.message == EMPTY_UPSTREAM  # said of it, and where it is used
         key = finding.message, (trouble.error.place or "") if is_of_block else finding.spot
@@ -81,6 +84,16 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
             f'pyngx does not support "{statement.name}" ({edition}{module})',
             _LEFT_OUT.get(kind) or f"it cannot be left out, {reason_of(statement.name)}",
         )
+
+
+def _may_be_elsewhere(message: str, analysis: Analysis, *, is_snippet: bool) -> bool:
+    """Whether what an error misses can be in what is not known here."""
+    if not _ELSEWHERE.search(message):
+        return False
+    if is_snippet or not _OF_HTTP.search(message):
+        return is_snippet or analysis.is_partial
+    # Formats and zones are declared in "http" itself, whatever is included further in.
+    return any(level is None or not level.context & IN_HTTP for level in analysis.collector.unread)
 
 
 def _with_reasons(troubles: list[Trouble]) -> Iterator[tuple[Trouble, str]]:

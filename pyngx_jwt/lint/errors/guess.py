@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import cache, lru_cache
 
 from ...conf.directive import Directive
@@ -19,6 +19,7 @@ from ..read.statements import quoted_in
 
 _UNKNOWN = re.compile(r'^unknown directive "(.*?)"', re.S)
 _VARIABLE = re.compile(r'^unknown "(\w+)" variable')
+OTHER_WORD = 0.4  # two words are less alike than that
 ENDING = 4  # letters that count as much as the first
 _WORDS = re.compile(r"[A-Za-z0-9_]+\Z")
 
@@ -110,7 +111,16 @@ def _closest(name: str) -> str:
     """The directive that is spelled most alike, "" if none is near."""
     alike = [n for n in _names() if n[0] == name[0] or n[-ENDING:] == name[-ENDING:]]
     matches = get_close_matches(name, alike, 1, 0.75)
-    return matches[0] if matches else ""
+    return matches[0] if matches and not _has_other_word(name, matches[0]) else ""
+
+
+def _has_other_word(name: str, other: str) -> bool:
+    """Whether a word of one stands in the place of quite another: that is no misspelling."""
+    words, others = name.split("_"), other.split("_")
+    if len(words) != len(others) or sorted(words) == sorted(others):
+        return False
+    pairs = zip(words, others, strict=True)
+    return any(SequenceMatcher(None, *pair).ratio() < OTHER_WORD for pair in pairs)
 
 
 def may_be_loaded(message: str, analysis: Analysis) -> bool:

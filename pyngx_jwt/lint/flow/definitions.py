@@ -14,6 +14,15 @@ from .pattern import Capture
 
 MOST = 32  # values of "set" elsewhere in a server that are looked at
 _OPTIONS = frozenset({"delete", "proxy", "proxy_recursive", "ranges"})  # of geo
+# Directives of set-misc whose values are made of a text: by these, still what the client wrote,
+# and by the others something that it can only choose among.
+_CHANGES = (
+    *("set_escape_uri", "set_unescape_uri", "set_if_empty", "set_quote_sql_str"),
+    *("set_quote_pgsql_str", "set_quote_json_str", "set_encode_base64", "set_decode_base64"),
+    *("set_encode_base64url", "set_decode_base64url", "set_encode_base32", "set_decode_base32"),
+    *("set_encode_hex", "set_decode_hex"),
+)
+_DIGESTS = ("set_md5", "set_sha1", "set_hmac_sha1", "set_hmac_sha256", "set_hashed_upstream")
 _CLAIMS = {"auth_jwt_claim_set": "jwt_claim_", "auth_jwt_header_set": "jwt_header_"}
 
 
@@ -53,6 +62,8 @@ class Definitions:
         self._by_server: dict[tuple[str, Block], list[Assigned]] = {}
         for statement in http.given("map", "geo", "split_clients"):
             self.tables[_name(statement.args[-1])] = self._read_table(statement)
+        for statement in http.given("keyval"):
+            self.tables[_name(statement.args[1])] = _unknown(statement.args[0])
         for block in http.walk():
             self._read_block(block)
 
@@ -72,8 +83,10 @@ class Definitions:
     # -- reading ---------------------------------------------------------------------------
 
     def _read_block(self, block: Block) -> None:
-        for statement in block.given("set"):
+        for statement in block.given("set", *_CHANGES):
             self._read_set(block, statement)
+        for statement in block.given(*_DIGESTS):
+            self.tables[_name(statement.args[0])] = _unknown(statement.args[-1])
         for name, kind in _CLAIMS.items():
             for statement in block.given(name):
                 self.claims[_name(statement.args[0])] = kind + "_".join(statement.args[1:])
@@ -81,11 +94,10 @@ class Definitions:
             self._read_names(expression)
 
     def _read_set(self, block: Block, statement: Statement) -> None:
-        value = template(statement.args[1])
-        if value is None:
-            return
-        anchor = block.outer if block.is_condition else block
-        name, given = _name(statement.args[0]), Assigned(value, block)
+        value, name = template(statement.args[-1]), _name(statement.args[0])
+        if value is None or (name in value.names and statement.name != "set"):
+            return  # changed in its place
+        anchor, given = block.outer if block.is_condition else block, Assigned(value, block)
         self._sets.setdefault(name, {}).setdefault(anchor or block, []).append(given)
         everywhere = self._by_server.setdefault((name, block.server), [])
         if len(everywhere) < MOST:
@@ -121,6 +133,11 @@ class Definitions:
 
 def _name(variable: str) -> str:
     return variable.removeprefix("$").lower()
+
+
+def _unknown(text: str) -> ValueTable:
+    """Values that the configuration does not have, chosen by a text."""
+    return ValueTable(names_in(text), (), is_partial=True)
 
 
 def _has_value(entry: Statement, table: Statement) -> bool:

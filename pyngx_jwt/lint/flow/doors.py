@@ -8,11 +8,10 @@ from ...http.module import Phase
 from ...modules.core import CoreConf
 from ...modules.internal_redirect import InternalRedirectConf
 from ...modules.secure_link import SecureLinkConf
-from ..model.backends import backends_of
 from ..model.block import REDIRECT, Block
+from .destinations import backends_of, passes_raw
 
 _DIRECTORY = "root "
-_RAW = "$request_uri"
 
 
 def is_open(block: Block) -> bool:
@@ -69,7 +68,9 @@ def contents_of(block: Block) -> frozenset[str]:
         return frozenset(f"{s.name} {s.args[:1]}" for s in handlers)
     exclusive = block.level.handlers.get(Phase.CONTENT, ())
     if len(exclusive) == 1:  # stub_status and the like; files have several
-        return frozenset({exclusive[0][0]})
+        name = exclusive[0][0]
+        words = [" ".join(s.args) for s in block.own if name == "echo" and s.name[:4] == name]
+        return frozenset({" ".join([name, *words])})
     return frozenset({f"{_DIRECTORY}{block[CoreConf].root_path.text}"})
 
 
@@ -86,9 +87,8 @@ def leads_out(block: Block, other: Block) -> bool:
         return False
     if any(around.given("rewrite") for around in block.outward()):
         return False
-    raw = not target.url.uri if target.url is not None else target.text.text.endswith(_RAW)
     inside = other[CoreConf].name.startswith(core.name)
-    return raw and not (block.server is not other.server and inside)
+    return passes_raw(block) and not (block.server is not other.server and inside)
 
 
 def is_same(one: Block, other: Block) -> bool:

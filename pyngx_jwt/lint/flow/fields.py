@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ...gateway.conf import GatewayConf, SentHeader
 from ...http.template import Template
+from ...modules.headers_more.input import InputHeadersConf
 from ..model.block import Block
 from .flow import flow_of
 
@@ -38,12 +39,23 @@ def passes_on(block: Block, low: str) -> bool:
     """Whether a field of the client, named in lower case, reaches the upstream, or a part."""
     if block.target is None:
         return False
-    given = set_fields(block).get(low)
+    given, changed = set_fields(block).get(low), _changed(block, low)
+    if changed is not None and variable_of(low) not in flow_of(block).names(changed, block):
+        return False
     if given is None:
         return block.gateway.pass_request_headers and low not in identity_fields(block)
     names = flow_of(block).names(given[1], block)
     cookies = low == "cookie" and any(name.startswith("cookie_") for name in names)
     return cookies or variable_of(low) in names
+
+
+def _changed(block: Block, low: str) -> Template | None:
+    """What headers-more puts in the place of a field of every request, None if nothing."""
+    for command in block[InputHeadersConf].commands:
+        for header in () if command.types else command.headers:
+            if header.pattern(low):
+                return header.value
+    return None
 
 
 def variable_of(low: str) -> str:

@@ -22,10 +22,17 @@ MOST_VALUES = 256
 DEEP = 8  # variables made of variables
 CLAIMS = ("jwt_claim_", "jwt_payload", "jwt_claims")
 URIS = frozenset({"uri", "document_uri"})
-CHOSEN = URIS | {
-    *("host", "http_host", "request_uri", "args", "query_string", "request", "request_body"),
-    *("ssl_server_name", "ssl_preread_server_name"),
-}
+# What other modules fill from fields, bodies and cookies of the client.
+WRITTEN = frozenset({"uid_got", "echo_request_body", "echo_client_request_headers"})
+CHOSEN = (
+    URIS
+    | WRITTEN
+    | {
+        *("echo_request_uri", "echo_cacheable_request_uri", "secure_link_expires"),
+        *("host", "http_host", "request_uri", "args", "query_string", "request", "request_body"),
+        *("ssl_server_name", "ssl_preread_server_name"),
+    }
+)
 CHOSEN_PREFIXES = ("http_", "arg_", "cookie_")
 # Variables of requests that always have a value, and never "0".
 ALWAYS = frozenset(
@@ -53,6 +60,11 @@ class Origin(NamedTuple):
     def is_chosen(self) -> bool:
         """Whether clients write it as they like."""
         return self.name in CHOSEN or self.name.startswith(CHOSEN_PREFIXES)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it is a field, a parameter, a cookie or the like of the client."""
+        return self.name in WRITTEN or self.name.startswith(CHOSEN_PREFIXES)
 
 
 Row = tuple[str | Origin, ...]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..model.backends import backends_of, passing
+from ..model.backends import passing
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..read.texts import shown
+from .destinations import backends_of
 from .redirects import redirects
 
 

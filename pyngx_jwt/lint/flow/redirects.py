@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from ..model.configuration import Configuration
 from ..model.leaving import LEAVING
 from ..model.probe import location_of
 
+_PATH = re.compile(r"\$\{?(?:uri|document_uri|request_uri)\b")
 DENIALS = frozenset({401, 403})
 
 
@@ -84,6 +86,8 @@ def find_target(server: Block, uri: str) -> Block | None:
         return next((p for p in server.inner(LOCATION) if p[CoreConf].name == uri), None)
     path = uri.partition("?")[0]
     fixed = path.partition("$")[0]
+    if _PATH.match(path, len(fixed)):
+        fixed += "/"
     if not fixed.startswith("/"):
         return None
     return location_of(server, fixed)

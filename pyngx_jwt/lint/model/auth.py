@@ -10,6 +10,7 @@ from ...jwt import KeySet, TokenPolicy
 from ...modules.auth_jwt import Dialect, dialect_of
 from ...modules.auth_jwt.conf import TokenConf
 from ...modules.auth_jwt.demands import Required
+from ...modules.auth_jwt.dialects.maxlt import ANY_ALGORITHM, MaxltConf
 from ...modules.auth_jwt.plan import Plan
 from ...modules.auth_jwt.sources import KeyName, Sources
 
@@ -50,6 +51,11 @@ class Auth:
         """What a token is held against, None where tokens are no matter."""
         keyring = self.plan.keyring if self.plan is not None else None
         return keyring.policy if keyring is not None else None
+
+    @property
+    def takes_any_algorithm(self) -> bool:
+        """Whether max-lt's module is told no algorithm."""
+        return isinstance(self.conf, MaxltConf) and self.conf.auth_jwt_alg == ANY_ALGORITHM
 
     @property
     def token(self) -> Template | None:

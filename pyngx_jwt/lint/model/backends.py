@@ -1,11 +1,10 @@
-"""What requests are passed to: which blocks lead to the same upstream."""
+"""What requests are passed to: addresses, groups of servers, TLS."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from ...conf.parse import Statement
 from ...errors import ConfError
@@ -15,27 +14,6 @@ from ...gateway.scheme import split_scheme
 from ...modules.upstream import UpstreamConf
 from ...upstream.address import AddressError, Url, parse_url
 from .block import Block
-
-
-class Backend(NamedTuple):
-    """A server, or a text with variables that selects one; `name` is what the configuration
-    calls it."""
-
-    key: str
-    name: str
-
-
-def backends_of(block: Block) -> frozenset[Backend]:
-    """The servers that a block passes requests to; none if it does not."""
-    target = block.target
-    if target is None:
-        return frozenset()
-    if target.url is None:
-        return frozenset({Backend(target.text.text, target.text.text)})
-    group = declared(block, target.url)
-    if group is not None:
-        return frozenset(Backend(key, group.name) for key in servers_of(group))
-    return frozenset({Backend(_address(target.url), target.url.host)})
 
 
 def declared(block: Block, url: Url) -> UpstreamConf | None:
@@ -54,31 +32,16 @@ def servers_of(group: UpstreamConf) -> Iterator[str]:
 @lru_cache(maxsize=4096)
 def _server_address(name: str) -> str:
     try:
-        return _address(parse_url(name, default_port=80, resolve=False))
+        return address_of(parse_url(name, default_port=80, resolve=False))
     except AddressError:
         return name
 
 
-def _address(url: Url) -> str:
+def address_of(url: Url) -> str:
+    """The address of a server by which it is told from others."""
     if url.text.startswith("unix:"):
         return f"unix:{url.host}"
     return f"{url.host.lower()}:{url.port}"
-
-
-def is_shared(one: Block, other: Block) -> bool:
-    """Whether both lead to one server."""
-    keys = {backend.key for backend in backends_of(one)}
-    return bool(keys & {backend.key for backend in backends_of(other)})
-
-
-def guarded_backends(blocks: Iterable[Block]) -> dict[str, Block]:
-    """The servers that need a token somewhere, each with the first block that demands one."""
-    guarded: dict[str, Block] = {}
-    for block in blocks:
-        if block.auth.wanted:
-            for backend in backends_of(block):
-                guarded.setdefault(backend.key, block)
-    return guarded
 
 
 def passing(block: Block) -> Statement:

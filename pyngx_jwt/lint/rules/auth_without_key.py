@@ -41,8 +41,10 @@ _HINT = 'add "auth_jwt_key_file" or "auth_jwt_key_request"'
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
     auth = block.auth
-    if not auth.wanted or auth.has_keys or block.is_internal:
+    if not auth.wanted or auth.has_keys:
         return
+    if block.is_internal and not block.given(auth.dialect.switch):
+        return  # for subrequests perhaps, whose tokens are not checked
     named = block.find(*NAMES)
     if named is not None and any(named.args[:1]):  # it is an error itself
         return

@@ -28,8 +28,9 @@ from collections.abc import Iterator
 
 from ...modules.core import CoreConf
 from ..finding import Severity
+from ..flow.destinations import is_shared
 from ..flow.doors import is_open
-from ..model.backends import is_shared, passing
+from ..model.backends import passing
 from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule

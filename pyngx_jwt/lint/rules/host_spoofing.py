@@ -53,7 +53,6 @@ from ..model.hosts import open_servers
 from ..rule import Hit, Rule
 
 rule = Rule("G02", "host-spoofing", Severity.WARN)
-WRITTEN = ("http_", "arg_", "cookie_")
 
 
 @rule.whole
@@ -62,8 +61,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
     for block in conf.blocks:
         for kind in [] if block.is_internal else own_protocols(block):
             for _, name, value in (f for f in own_fields(block, kind) if f.low == "host"):
-                names = sorted(o.name for o in flow_of(block).origins(value, block))
-                written = [n for n in names if n.startswith(WRITTEN)]
+                origins = flow_of(block).origins(value, block)
+                written = sorted(o.name for o in origins if o.is_written)
                 if written:
                     yield _hit(block, statement_of(block, name, kind), written[0], open_ones)
 

@@ -44,7 +44,9 @@ rule = Rule("G04", "http-splitting", Severity.ERROR)
 DECODED = {"uri", "document_uri", "request_filename", "realpath_filename", "fastcgi_script_name"}
 REDIRECTS = ("301", "302", "303", "307", "308")
 URLS = ("http://", "https://", "$scheme")
+MORE = ("more_set_headers", "more_set_input_headers")
 NAMES = (
+    *MORE,
     *("return", "rewrite", "add_header", "add_trailer"),
     *("proxy_set_header", "proxy_pass", "error_page"),
 )
@@ -72,6 +74,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
 def _headed(statement: Statement) -> tuple[int, str]:
     """The word of a statement that is put into a header, 0 if none is."""
     args = statement.args
+    if statement.name in MORE:
+        return next(((at, a) for at, a in enumerate(args, 1) if ":" in a and "$" in a), (0, ""))
     if statement.name == "return":
         if len(args) == 2 and args[0] in REDIRECTS:
             return 2, args[1]

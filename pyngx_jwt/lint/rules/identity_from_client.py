@@ -27,6 +27,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...gateway.params import ParamsConf
+from ...http.template import Template
 from ..finding import Severity
 from ..flow.fields import carriers
 from ..flow.flow import flow_of
@@ -39,7 +41,6 @@ NAME = re.compile(
     r"(?:^|[-_])(?:user(?!-?agent)(?:-?(?:id|name))?|uid|sub|subject|email|identity|principal"
     r"|roles?|groups?|scopes?|tenant(?:-?id)?|account(?:-?id)?|authenticated)(?:$|[-_])"
 )
-WRITTEN = ("http_", "arg_", "cookie_")
 
 
 @rule.whole
@@ -54,12 +55,21 @@ def check(conf: Configuration) -> Iterator[Hit]:
         yield from _check(block, claimed)
 
 
+def _identifying(block: Block) -> Iterator[tuple[str, str, Template]]:
+    """The fields that an upstream is sent, and parameters such as REMOTE_USER."""
+    conf = block.gateway
+    yield from conf.fields
+    if isinstance(conf, ParamsConf):
+        fields = {name for _, name, _ in conf.fields}
+        yield from ((p.name.lower(), p.name, p.value) for p in conf.params if p.name not in fields)
+
+
 def _check(block: Block, claimed: set[str]) -> Iterator[Hit]:
-    for low, name, value in block.gateway.fields:
+    for low, name, value in _identifying(block):
         if value.is_constant or not (low in claimed or NAME.search(low)):
             continue
         origins = flow_of(block).origins(value, block)
-        written = sorted(o.name for o in origins if o.name.startswith(WRITTEN))
+        written = sorted(o.name for o in origins if o.is_written)
         written = [w for w in written if w not in carriers(block)]
         if written and not any(o.is_claim for o in origins):
             given = [s for p in block.outward() for s in p.given(block.named(block.gateway.set_by))]

@@ -35,8 +35,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
+from ..flow.destinations import backends_of
 from ..flow.fields import identity_fields, lost_fields, passes_on
-from ..model.backends import backends_of, passing
+from ..model.backends import passing
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule

@@ -50,8 +50,10 @@ def check(conf: Configuration) -> Iterator[Hit]:
     if not conf.dialect.pins_algorithms:  # its directive names the family only
         return
     for source in key_sources(conf):
-        if all(_demands_alg(block) for block in source.blocks):
-            continue
+        if all(map(_demands_alg, source.blocks)) or all(
+            block.auth.takes_any_algorithm for block in source.blocks
+        ):
+            continue  # the latter is reported where the algorithm is missing
         loose = [key for key in source.keys if len(source.algorithms(key)) > 1]
         if loose:
             names = ", ".join(sorted(source.algorithms(loose[0])))

@@ -29,20 +29,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
+from ..flow.expression import template
+from ..flow.flow import flow_of
+from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
 rule = Rule("D21", "kjdev-dates-replaced", Severity.WARN)
-NOW = ("$jwt_nowtime", "${jwt_nowtime}")
+NOW = frozenset({"jwt_nowtime"})
 USUAL = {"exp": ("gt", "ge"), "nbf": ("lt", "le")}
 
 
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
-    for _, statement in conf.statements("auth_jwt_require_claim"):
+    for block, statement in conf.statements("auth_jwt_require_claim"):
         field, operator, expected = statement.args
         claim = field.removeprefix(".")
-        if claim not in USUAL or (operator in USUAL[claim] and expected in NOW):
+        if claim not in USUAL or (operator in USUAL[claim] and _is_now(expected, block)):
             continue
         if claim == "exp":
             message = "in kjdev's module this replaces the check whether the token has expired"
@@ -50,3 +53,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
         else:
             message = 'this does not check that "nbf" is in the past'
             yield Hit(statement, message, "write auth_jwt_require_claim nbf le $jwt_nowtime")
+
+
+def _is_now(text: str, block: Block) -> bool:
+    value = template(text)
+    return value is not None and flow_of(block).names(value, block) == NOW

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...modules.auth_jwt.dialects.maxlt import ANY_ALGORITHM, MaxltConf
 from ..finding import Severity
 from ..model.block import Block
 from ..rule import Hit, Rule
@@ -36,10 +35,7 @@ rule = Rule("D09", "maxlt-any-algorithm", Severity.WARN, missing=True)
 
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
-    conf = block.auth.conf
-    if not isinstance(conf, MaxltConf) or not block.auth.wanted:
-        return
-    if conf.auth_jwt_alg == ANY_ALGORITHM:
+    if block.auth.wanted and block.auth.takes_any_algorithm:
         yield Hit(
             block.set_by("auth_jwt_alg", "auth_jwt"),
             "tokens of any algorithm that fits the key are accepted",

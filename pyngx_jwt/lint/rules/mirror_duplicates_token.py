@@ -37,8 +37,9 @@ from collections.abc import Iterator
 
 from ...modules.mirror import MirrorConf
 from ..finding import Severity
+from ..flow.destinations import is_shared
 from ..flow.fields import forwarded, shown
-from ..model.backends import is_shared, passing
+from ..model.backends import passing
 from ..model.block import Block
 from ..model.probe import location_of
 from ..rule import Hit, Rule

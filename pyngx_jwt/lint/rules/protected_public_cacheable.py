@@ -28,9 +28,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ...http.template import Template
 from ...modules.headers import HeadersFilterConf, Start
 from ..finding import Severity
 from ..flow.fields import BEARER, carriers
+from ..flow.flow import flow_of
 from ..model.block import Block
 from ..rule import Hit, Rule, each_statement
 
@@ -46,10 +48,12 @@ def check(block: Block) -> Iterator[Hit]:
     if not block.auth.wanted or block.is_internal:
         return
     conf = block[HeadersFilterConf]
-    given = [field.value.text for field in conf.fields if field.name.lower() == "cache-control"]
+    fields = [field.value for field in conf.fields if field.name.lower() == "cache-control"]
+    given = [text for field in fields for text in _values(field, block)]
     public = next((text for text in given if PUBLIC.search(text)), "")
     if public:
-        named = (s for p in block.outward() for s in p.given("add_header") if public in s.args)
+        written = next(field.text for field in fields if public in _values(field, block))
+        named = (s for p in block.outward() for s in p.given("add_header") if written in s.args)
         yield Hit(
             next(named, block.statement),
             f'responses of {block} are marked "{public}", although they require a token',
@@ -67,3 +71,8 @@ def check(block: Block) -> Iterator[Hit]:
             'add_header Cache-Control "private"',
             severity=Severity.INFO if bearer else None,
         )
+
+
+def _values(text: Template, block: Block) -> list[str]:
+    """What a field can be; its text, as far as that is not known."""
+    return sorted(flow_of(block).values(text, block)) or [text.text]

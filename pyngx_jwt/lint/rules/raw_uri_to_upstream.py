@@ -29,8 +29,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
+from ..flow.destinations import backends_of, guarded_backends
 from ..flow.doors import is_open, leads_out
-from ..model.backends import backends_of, guarded_backends, passing
+from ..model.backends import passing
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 

@@ -43,7 +43,7 @@ from collections.abc import Iterator
 
 from ...http.template import Template
 from ..finding import Severity
-from ..flow.demands import required_texts, requiring
+from ..flow.demands import REQUIRE, required_texts, requiring
 from ..flow.flow import flow_of
 from ..model.block import Block
 from ..model.configuration import Configuration
@@ -56,8 +56,8 @@ REFUSED = {"", "0"}
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     for block in conf.answering:
-        if not block.auth.wanted:
-            continue
+        if not block.auth.wanted or (block.is_condition and not block.given(REQUIRE)):
+            continue  # where a condition is true, more is known than where it is required
         for text in required_texts(block):
             if _is_always_met(text, block):
                 statement, word = requiring(block, text)

@@ -38,7 +38,7 @@ NAMES = (
 
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
-    if block.auth.wanted or (block.is_server and _is_used(block)):
+    if block.auth.wanted or _is_used(block):
         return
     for statement in block.given(*NAMES):
         if statement.args != ("off",):

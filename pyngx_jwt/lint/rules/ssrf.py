@@ -36,8 +36,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
+from ..flow.destinations import HOST_ENDS, begins_a_path
 from ..flow.flow import Origin, Row, flow_of
-from ..flow.pattern import ALL, chars_of, count, firsts, mask_of
+from ..flow.pattern import ALL, chars_of, count, mask_of
 from ..model.backends import passing
 from ..model.configuration import Configuration
 from ..model.hosts import open_servers
@@ -45,8 +46,8 @@ from ..rule import Hit, Rule
 
 rule = Rule("G03", "ssrf", Severity.ERROR)
 FEW = 300  # texts that an expression takes: a list, not a choice
-PATHS = {"uri", "document_uri", "request_uri"}
-HOST_ENDS, DOT = mask_of("/?"), mask_of(".")
+DOT = mask_of(".")
+MOST_PORT = 65535
 HOSTS = ("host", "http_host")
 Piece = str | Origin
 
@@ -86,6 +87,8 @@ def _authority(row: Row, is_open: bool) -> list[Piece]:
             joined[-1] += piece
         else:
             joined.append(piece)
+    if joined[0] == Origin("scheme") and joined[1:] and str(joined[1]).startswith("://"):
+        joined = [f"http{joined[1]}", *joined[2:]]
     if isinstance(joined[0], str):
         head, sign, rest = joined[0].partition("://")
         if not sign and head.endswith("/") and len(joined) > 1:
@@ -94,7 +97,7 @@ def _authority(row: Row, is_open: bool) -> list[Piece]:
     pieces: list[Piece] = []
     for at, piece in enumerate(joined):
         if isinstance(piece, Origin):
-            if _begins_a_path(piece):
+            if begins_a_path(piece):
                 break
             pieces.append(piece)
             continue
@@ -103,14 +106,6 @@ def _authority(row: Row, is_open: bool) -> list[Piece]:
             return [*pieces, piece[:end]]
         pieces.append(piece)
     return pieces
-
-
-def _begins_a_path(origin: Origin) -> bool:
-    if origin.name == "is_args":
-        return True
-    if origin.part is None:
-        return origin.name in PATHS
-    return bool(firsts(origin.part)) and not firsts(origin.part) & ~HOST_ENDS
 
 
 def is_free(origin: Origin, is_open: bool) -> bool:
@@ -130,7 +125,10 @@ def chosen(authority: list[Piece], is_open: bool) -> Origin | None:
         mask = ALL if piece.part is None else chars_of(piece.part)
         before = "".join(p if isinstance(p, str) else "x" for p in authority[:at])
         after = "".join(p if isinstance(p, str) else "" for p in authority[at + 1 :])
-        in_port = ":" in before.rpartition("]")[2]
+        _, colon, port = before.rpartition("]")[2].partition(":")
+        if port.isdigit() and int(port) * 10 > MOST_PORT:
+            continue  # one more digit, or anything else, makes it invalid
+        in_port = bool(colon)
         if mask & HOST_ENDS or in_port:
             if mask & DOT or in_port or not before:
                 return piece

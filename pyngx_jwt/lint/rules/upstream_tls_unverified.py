@@ -28,11 +28,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
+from ..flow.destinations import backends_of
 from ..flow.doors import notes_of
 from ..flow.fields import token_ways
 from ..flow.jwks import key_locations
 from ..flow.tls import SECURE, passes_over_tls
-from ..model.backends import backends_of, passing, verifies
+from ..model.backends import passing, verifies
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule

@@ -8,10 +8,12 @@ RULE = "key-alg-unpinned"
 
 
 def test_of_max_lt(linter: Linter) -> None:
+    """One rule reports it, where the algorithm is missing."""
     text = f"auth_jwt on; auth_jwt_key {'0123456789abcdef' * 2} utf8; %s location / {{ }}"
-    assert linter.of(RULE, text % "")
-    assert linter.of(RULE, text % "auth_jwt_alg any;")
-    assert not linter.of(RULE, text % "auth_jwt_alg HS256;")
+    for directive in ("", "auth_jwt_alg any;", "auth_jwt_alg HS256;"):
+        is_any = "HS" not in directive
+        assert bool(linter.of("maxlt-any-algorithm", text % directive)) is is_any
+        assert not linter.of(RULE, text % directive)
 
 
 def test_a_demanded_header_will_do(linter: Linter) -> None:
