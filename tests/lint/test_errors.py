@@ -91,7 +91,7 @@ http {
     js_set $geo main.x;
     init_by_lua_block { local s = "}" -- it's }
     }
-    upstream u { zone u 64k; server a.example resolve; }
+    upstream u { zone u 64k; resolver 127.0.0.1; server a.example resolve; }
     upstream v { zone v 64k; state /var/lib/v; }
     server {
         listen 443 quic reuseport;
