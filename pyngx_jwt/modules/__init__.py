@@ -64,11 +64,13 @@ from .tunnel import tunnel
 from .upstream import upstream
 from .userid import userid
 from .uwsgi import uwsgi
+from .v2 import v2
 
 MODULES: tuple[AnyModule, ...] = (
     main,
     core,
     log,
+    v2,  # before ssl, which offers clients what a server speaks
     ssl,
     upstream,
     core_variables,
