@@ -51,7 +51,7 @@ MODULES = frozenset(
             "scgi",
             "uwsgi",
         ),
-        *("realip", "referer", "split_clients", "ssl"),
+        *("realip", "referer", "split_clients", "ssl", "v2"),
         *("addition", "browser", "dav", "geoip", "random_index"),
         *("secure_link", "slice", "ssi", "sub", "tunnel", "userid"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),

@@ -19,13 +19,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from .backend import Backend, Script
 from .launch import BINARY, Process, start
 from .nameserver import NameServer, Step
 from .transcript import compose, exchanges
 from .wire import DEADLINE, Answer, Wire
+
+if TYPE_CHECKING:
+    from .http2client import Http2Client
 
 START = 30.0  # seconds for start, reload and end
 TROUBLE = re.compile(r"^.*(?:\[alert\]|\[emerg\]|Traceback \(most recent call last\)).*$", re.M)
@@ -118,6 +121,14 @@ class Nginx:
         """A connection for several requests, or for bytes by its ``wire``."""
         with self._connected(port) as wire:
             yield Conversation(wire)
+
+    @contextmanager
+    def http2(self, port: str = "") -> Iterator[Http2Client]:
+        """A connection with prior knowledge of HTTP/2."""
+        from .http2client import Http2Client
+
+        with socket.create_connection(("127.0.0.1", self.port(port)), DEADLINE) as sock:
+            yield Http2Client(sock)
 
     # What is asked of a configuration.
 

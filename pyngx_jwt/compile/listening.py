@@ -66,6 +66,7 @@ def _with_flags(listen: Listen, other: Listen) -> Listen:
     return replace(
         listen,
         ssl=listen.ssl or other.ssl,
+        http2=listen.http2 or other.http2,
         proxy_protocol=listen.proxy_protocol or other.proxy_protocol,
     )
 

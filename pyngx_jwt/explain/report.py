@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ..http.redirect import absolute_location
 from ..http.request import Request
-from ..http1.response_head import absolute_location
 from .explainer import REFUSED, UNKNOWN, Explanation, Outcome
 from .lines import HINT, Line, Result, place_of, shown
 from .trip import status_text

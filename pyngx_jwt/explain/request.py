@@ -162,6 +162,9 @@ class GivenBody:
     def at_hand(self) -> bytes:
         return b""
 
+    def expect_all(self) -> None:
+        """There is no client to be slowed down."""
+
 
 class Traced(Request):
     """A request that is followed."""

@@ -64,10 +64,13 @@ async def read_body(r: Request) -> KeptBody:
     source = r.body_in  # a subrequest has none: it gets what its main request has read
     if source is None:
         return body
+    source.expect_all()
     in_memory = _memory_for(r)
     while data := await source.read():
         check_size(r, source.received, len(data))
         _keep(r, body, data, in_memory)
+    if body.fd < 0 and not in_memory:
+        _open_file(r, body)
     if body.fd < 0:
         body.data = b"".join(body.parts)
         body.parts = []
@@ -92,13 +95,14 @@ async def take_body(r: Request) -> KeptBody | None:
 
 
 def _memory_for(r: Request) -> int:
-    """The bytes of the body that stay in memory.  As in nginx a body of known length that is
-    less than a quarter longer than client_body_buffer_size does so as a whole."""
+    """The bytes of the body that stay in memory.  As in nginx an HTTP/1 body of known length that
+    is less than a quarter longer than client_body_buffer_size does so as a whole."""
     core = r.location.core
     if core.client_body_in_file_only != "off":
         return 0
     size: int = core.client_body_buffer_size
-    return max(size, r.content_length_in) if r.content_length_in < size + size // 4 else size
+    fits = r.http_version < 2000 and r.content_length_in < size + size // 4
+    return max(size, r.content_length_in) if fits else size
 
 
 def check_size(r: Request, received: int, last: int) -> None:

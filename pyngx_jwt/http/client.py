@@ -74,6 +74,9 @@ class RequestBody(Protocol):
     def at_hand(self) -> bytes:
         """What has come and was not read yet."""
 
+    def expect_all(self) -> None:
+        """The whole body will be kept: the client need not be slowed down."""
+
 
 class BodyError(Exception):
     """The request body cannot be had: the status that answers it."""

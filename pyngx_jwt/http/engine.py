@@ -275,10 +275,8 @@ async def _send_page(r: Request, status: Status) -> Status:
         r.content_type = "text/html"
     if 494 <= status <= 497 and r.err_status == status:
         r.err_status = 400
-    r.send_header()
-    if body and not r.header_only:
-        await r.send(body)
-    return r.finish()
+    rc = r.send_whole(body)
+    return rc if isinstance(rc, int) else await rc
 
 
 def _send_refresh(r: Request) -> Status:

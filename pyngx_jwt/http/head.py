@@ -19,7 +19,7 @@ class RequestHead:
     index: dict[str, str]  # names in lower case; repeated ones joined with ", " (Cookie: "; ")
     method = ""
     unparsed_uri = ""
-    http_version = 1000  # major * 1000 + minor as in nginx: 9, 1000, 1001
+    http_version = 1000  # major * 1000 + minor as in nginx: 9, 1000, 1001, 2000
     uri = ""
     args = ""
     quoted_uri = False  # the path held a "%"
@@ -35,7 +35,7 @@ class RequestHead:
     @property
     def expect_continue(self) -> bool:
         expect = self.index.get("expect", "")
-        return expect.lower() == "100-continue" and self.http_version > 1000
+        return expect.lower() == "100-continue" and 1000 < self.http_version < 2000
 
 
 def new_head(length: int, request_line: str) -> RequestHead:

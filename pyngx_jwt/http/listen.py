@@ -30,6 +30,7 @@ class Listen:
     bind: bool = False
     options_set: bool = False
     ssl: bool = False
+    http2: bool = False
     proxy_protocol: bool = False
     default_server: bool = False
 
@@ -125,7 +126,7 @@ _FLAGS = {
     "deferred": {"deferred": True, "bind": True, "options_set": True},
     "ssl": {"ssl": True},
     "proxy_protocol": {"proxy_protocol": True},
-    "http2": {},
+    "http2": {"http2": True},
 }
 _SIZES = ("rcvbuf", "sndbuf")
 _NUMBERS = ("backlog", "fastopen", "setfib")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..log import Severity
 from .listen import Listen
@@ -23,6 +23,13 @@ class Built:
     ports: dict[str, Port] = field(default_factory=dict)
 
 
+class Http2(NamedTuple):
+    """What a server that speaks HTTP/2 allows clients."""
+
+    streams: int  # at a time
+    preread: int  # bytes of a request body before it is read
+
+
 @dataclass(slots=True)
 class ListenAddress:
     """The servers of one address that is listened on."""
@@ -31,6 +38,7 @@ class ListenAddress:
     names: ServerNames
     default_given: bool = False
     levels: list[tuple[Level, Server]] = field(default_factory=list)
+    http2: dict[Server, Http2] = field(default_factory=dict)  # of servers that speak it
     tls: dict[Server, ssl.SSLContext] | None = None  # without those that refuse handshakes
 
 

@@ -197,7 +197,7 @@ class Request(Response):
     """
 
     head: RequestHead
-    http_version: int  # 9 for HTTP/0.9, 1000, 1001
+    http_version: int  # 9 for HTTP/0.9, 1000, 1001, 2000
     parent: Request | None = None
     root: Request | None = None  # the request that a subrequest is made for
     server: Server

@@ -48,6 +48,7 @@ class Response:
     header_sent = False
     response_done = False
     chunked_out = False
+    chunk_size = 8192  # bytes of a DATA frame in HTTP/2
     own_server = False  # the response brings its own Server and Date fields
     own_date = False
     file_segments: Any = None  # the parts of a file that are sent

@@ -7,7 +7,8 @@ import warnings
 
 from ..errors import ConfError
 
-ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")  # what clients can be served
+ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")  # what all clients can be served
+H2 = "h2"  # HTTP/2, for servers that speak it
 VERSIONS = (
     ("TLSv1", ssl.TLSVersion.TLSv1),
     ("TLSv1.1", ssl.TLSVersion.TLSv1_1),
@@ -20,6 +21,11 @@ _OFF = {
     "TLSv1.2": ssl.OP_NO_TLSv1_2,
     "TLSv1.3": ssl.OP_NO_TLSv1_3,
 }
+
+
+def alpn_of(speaks_http2: bool) -> tuple[bytes, ...]:
+    """What a server takes of the protocols that a client offers, the preferred one first."""
+    return (H2.encode(), *ALPN) if speaks_http2 else ALPN
 
 
 def set_protocols(context: ssl.SSLContext, names: frozenset[str]) -> None:

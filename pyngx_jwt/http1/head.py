@@ -284,7 +284,7 @@ def _process_headers(
         return 400, 'client sent HTTP/1.1 request without "Host" header'
     length, encoding = get("content-length"), get("transfer-encoding")
     if length is not None:
-        head.content_length = _atoof(length)
+        head.content_length = read_length(length)
         if head.content_length < 0:
             return 400, 'client sent invalid "Content-Length" header'
     if encoding is not None:
@@ -304,7 +304,7 @@ def _process_headers(
     return None
 
 
-def _atoof(text: str) -> int:
+def read_length(text: str) -> int:
     """A decimal number up to the largest file offset; -1 if it is not one."""
     if not text.isdecimal() or len(text.lstrip("0")) > 19:
         return -1

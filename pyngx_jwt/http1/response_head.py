@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..http.date import http_date
+from ..http.redirect import absolute_location
 from ..http.request import Request
 from ..http.status import REASONS
 
@@ -12,30 +13,33 @@ MAX_PLAIN = 256  # heads that are kept for a second
 
 
 class DateClock:
-    """The Date field and the status lines of this second."""
+    """The Date field and the heads of this second."""
 
-    __slots__ = ("_heads", "_second", "plain")
+    __slots__ = ("_heads", "_second", "blocks", "date", "plain")
 
     def __init__(self) -> None:
         self._second = 0
         self._heads: dict[tuple[int, str], str] = {}
+        self.date = ""
+        # Whole heads, and header blocks of HTTP/2, by what is in them.
         self.plain: dict[tuple[int, int, str | None, str, str], bytes] = {}
+        self.blocks: dict[tuple[int, int, str | None, str], bytes] = {}
 
     def tick(self) -> None:
         """Forgets what was made in an earlier second."""
         second = int(time.time())
         if second != self._second:
-            self._second = second
+            self._second, self.date = second, http_date(second)
             self._heads.clear()
             self.plain.clear()
+            self.blocks.clear()
 
     def head(self, status: int, signature: str) -> str:
         """Status line, Server and Date."""
-        second = self._second
         head = self._heads.get((status, signature))
         if head is None:
             line = f"{status:03d} {REASONS.get(status, '')}"
-            head = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {http_date(second)}\r\n"
+            head = f"HTTP/1.1 {line}\r\nServer: {signature}\r\nDate: {self.date}\r\n"
             self._heads[status, signature] = head
         return head
 
@@ -43,7 +47,7 @@ class DateClock:
 def build_head(r: Request, clock: DateClock, connection: str) -> bytes:
     """The bytes of the head; `connection` is the Connection field's line with what follows."""
     clock.tick()
-    if r.headers_out or not _is_plain(r):
+    if r.headers_out or not is_plain(r):
         return _build(r, clock, connection)
     key = (r.status, r.content_length, r.content_type, connection, r.location.signature)
     head = clock.plain.get(key)
@@ -54,7 +58,7 @@ def build_head(r: Request, clock: DateClock, connection: str) -> bytes:
     return head
 
 
-def _is_plain(r: Request) -> bool:
+def is_plain(r: Request) -> bool:
     """Whether status, length and type are all that is told: then many heads are alike."""
     return (
         r.last_modified < 0
@@ -107,24 +111,3 @@ def _own_start(r: Request, signature: str) -> str:
     server = "" if r.own_server else f"Server: {signature}\r\n"
     date = "" if r.own_date else f"Date: {http_date(int(time.time()))}\r\n"
     return f"HTTP/1.1 {line}\r\n{server}{date}"
-
-
-def absolute_location(r: Request) -> str:
-    """A Location that begins with a slash gets scheme, host and port, if so configured."""
-    target, core = r.location_out or "", r.location.core
-    if not target.startswith("/") or not core.absolute_redirect:
-        return target
-    host = r.host
-    if core.server_name_in_redirect and r.server.name:
-        host = r.server.name
-    elif not host:
-        host = r.connection.server_addr
-    scheme = "https" if r.connection.ssl else "http"
-    port = r.connection.server_port
-    if (
-        not core.port_in_redirect
-        or port in ("", "0")
-        or port == ("443" if r.connection.ssl else "80")
-    ):
-        port = ""
-    return f"{scheme}://{host}{':' if port else ''}{port}{target}"

@@ -31,6 +31,7 @@ TABLE_SIZE = 4096  # bytes of the dynamic table, which is the default of the pro
 REMEMBERED = 16  # blocks of a connection that are not read again
 MEMORABLE = 2048  # bytes of names and values of such a block
 SHORT = 256  # bytes of a string that is kept expanded, or compressed
+MAX_PADDING = 3  # bytes
 LONG = 4096  # bytes above which compressing costs more than it saves
 _STATIC = [(name.decode(), value.decode()) for name, value in HeaderTable.STATIC_TABLE]
 _FIRST_DYNAMIC = len(_STATIC) + 1
@@ -60,6 +61,10 @@ class BlockReader:
         self._data, self._at, self._left = b"", 0, most_block
         self._whole = True  # nothing of the current block has been read yet
         self._changed = False  # the current block has changed the table
+
+    def limit(self, most_field: int, most_block: int) -> None:
+        """Sets the limits, before the first block."""
+        self.most_field, self.most_block, self._left = most_field, most_block, most_block
 
     def feed(self, data: bytes, *, last: bool) -> list[Field] | None:
         """Takes bytes of a block; the fields once the last ones are there.  Raises Fault.
@@ -175,9 +180,9 @@ class BlockReader:
         self._at = end
         if not compressed:
             return data[start:end].decode("latin-1")
+        text = data[start:end]
         try:
-            text = data[start:end]
-            return _expand(text) if length < SHORT else decode_huffman(text).decode("latin-1")
+            return _expand(text) if length < SHORT else _expanded(text)
         except HPACKError:
             raise Fault(
                 COMPRESSION_ERROR, f"{self._peer} sent invalid encoded header field"
@@ -205,9 +210,19 @@ class BlockReader:
         raise Fault(COMPRESSION_ERROR, f"{self._peer} sent {text}")
 
 
-@lru_cache(maxsize=1024)
-def _expand(data: bytes) -> str:
+def _expanded(data: bytes) -> str:
+    """nginx takes whole bytes of padding as well, up to the code that ends a string."""
+    for _ in range(MAX_PADDING):
+        if data[-1:] != b"\xff":
+            break
+        try:
+            return decode_huffman(data).decode("latin-1")
+        except HPACKError:
+            data = data[:-1]
     return decode_huffman(data).decode("latin-1")
+
+
+_expand = lru_cache(maxsize=1024)(_expanded)
 
 
 # -- writing -----------------------------------------------------------------------------------

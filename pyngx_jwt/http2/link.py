@@ -70,7 +70,7 @@ class Link:
     __slots__ = (
         *("_buffer", "_end", "_flags", "_flush", "_left", "_length", "_loop", "_number", "_out"),
         *("_out_size", "_padding", "_peer", "_queue", "_side", "_step", "_stream", "_stuck"),
-        *("blocks", "feeding", "frame_size", "init_window", "paused", "payload_bytes"),
+        *("blocks", "feeding", "frame_size", "init_window", "leaving", "paused", "payload_bytes"),
         *("priorities_left", "recv_window", "send_window", "settings_acknowledged", "streams"),
         *("table_update", "total_bytes", "waiting"),
     )
@@ -93,8 +93,9 @@ class Link:
         self.priorities_left = 100
         self.total_bytes = self.payload_bytes = 0
         self.feeding = False
+        self.leaving = False  # the streams that there are are the last
         self.paused = False  # the kernel has not taken all that was written
-        self.waiting: set[Stream] = set()  # those in drain()
+        self.waiting: set[Stream] = set()  # those in wait_sent()
         self._queue: dict[Stream, None] = {}  # those that have something to send, in turn
         self._out: list[bytes] = []
         self._out_size = self._stuck = 0
@@ -114,6 +115,12 @@ class Link:
         """Sends frames that carry so many bytes of a message."""
         self.payload_bytes += payload
         self._put(data)
+
+    def go_away(self, last: int, code: int) -> None:
+        """Says, once, that no stream after the last one will be answered."""
+        if not self.leaving:
+            self.leaving = True
+            self.put_control(frames.goaway(last, code))
 
     def _put(self, data: bytes) -> None:
         self.total_bytes += len(data)
@@ -289,6 +296,12 @@ class Link:
         """Lets the peer send more; 0 is the connection."""
         self.put_control(frames.window_update(number, increment))
 
+    def widen_stream(self, stream: Stream, window: int) -> None:
+        """Lets the peer send so much on a stream, from now on."""
+        if window > stream.recv_window:
+            self.widen(stream.id, window - stream.recv_window)
+            stream.recv_window = window
+
     def _admit(self, length: int) -> Stream | None:
         """The stream of a DATA frame, None if nothing of it is wanted."""
         stream = self.streams.get(self._number)
@@ -302,6 +315,8 @@ class Link:
             self._side.violated(stream, FLOW_CONTROL_ERROR, text)
             return None
         stream.recv_window -= length
+        if stream.unlimited and stream.recv_window < MAX_WINDOW // 4:
+            self.widen_stream(stream, MAX_WINDOW)
         if stream.in_closed:
             text = f"{self._peer} sent DATA frame for half-closed stream {stream.id}"
             self._side.violated(stream, frames.STREAM_CLOSED, text)
@@ -339,11 +354,11 @@ class Link:
             if padding > length:
                 text = f"padded HEADERS frame with incorrect length: {length}, padding: {padding}"
                 raise self._fault(PROTOCOL_ERROR, text)
-        begins = self._side.begin_headers(self._number, flags)
         if flags & frames.PRIORITIZED:
-            self._check_dependency("HEADERS", data, begin)
+            if not self.leaving:
+                self._check_dependency("HEADERS", data, begin)
             begin += 5
-        if not begins:
+        if not self._side.begin_headers(self._number, flags):
             return self._skip(length, data, begin)
         self._padding, self._left = padding, length - padding
         self._length = self._left  # of the block, from now on

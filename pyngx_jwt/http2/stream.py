@@ -21,7 +21,7 @@ class Line(Protocol):
 
     @property
     def waiting(self) -> set[Stream]:
-        """Those that wait in drain()."""
+        """Those that wait in wait_sent()."""
 
     def pump(self, stream: Stream) -> None:
         """Sends what a stream has to send, in turn with the others."""
@@ -33,12 +33,12 @@ class Line(Protocol):
 class Stream:
     """One request with its response, at either end; a role adds what it needs.
 
-    `write` takes what it is given. What the windows and the kernel do not take waits here, and
-    `drain` waits for that."""
+    `send` takes what it is given. What the windows and the kernel do not take waits here, and
+    `wait_sent` waits for that."""
 
     __slots__ = (
-        *("_ending", "_held", "_waiter", "held_bytes", "id", "in_closed", "largest", "link"),
-        *("out_closed", "recv_window", "send_window"),
+        *("_ending", "_held", "_waiter", "gone", "id", "in_closed", "largest", "link"),
+        *("out_closed", "recv_window", "send_window", "unlimited"),
     )
 
     def __init__(self, link: Line, number: int, recv_window: int) -> None:
@@ -46,27 +46,32 @@ class Stream:
         self.send_window, self.recv_window = link.init_window, recv_window
         self.in_closed = self.out_closed = False  # the ends of both directions
         self.largest = frames.DEFAULT_FRAME_SIZE  # bytes of a DATA frame, at the most
+        self.unlimited = False  # the peer may send as much as it likes
+        self.gone = False  # nothing more is sent
         self._held: deque[bytes] = deque()
-        self.held_bytes = 0
         self._ending: bytes | None = None  # trailers, b"" without any, once all is written
         self._waiter: asyncio.Future[None] | None = None
 
     # -- sending ---------------------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Sends bytes of a body, or keeps them until they can be sent."""
-        if self.out_closed or not data:
+        if self.gone or self.out_closed or not data:
             return
         self._held.append(data)
-        self.held_bytes += len(data)
         self.link.pump(self)
 
-    def end(self, trailers: bytes = b"") -> None:
+    def send_last(self, data: bytes, trailers: bytes = b"") -> None:
+        """Sends the rest of a body, and its end with it."""
+        if not (self.gone or self.out_closed or self._ending is not None):
+            if data:
+                self._held.append(data)
+            self._ending = trailers
+            self.link.pump(self)
+
+    def send_end(self, trailers: bytes = b"") -> None:
         """Ends the body, with a header block or without."""
-        if self.out_closed or self._ending is not None:
-            return
-        self._ending = trailers
-        self.link.pump(self)
+        self.send_last(b"", trailers)
 
     def send_part(self) -> bool:
         """Sends one frame, as far as the windows allow; whether there is more to send."""
@@ -132,7 +137,6 @@ class Stream:
         if len(data) > most:
             held.appendleft(data[most:])
             data = data[:most]
-        self.held_bytes -= len(data)
         return data
 
     def sent(self, size: int, payload: int) -> None:
@@ -141,18 +145,19 @@ class Stream:
     @property
     def unsent(self) -> bool:
         """Whether something is to be sent yet that has been written."""
+        if self.gone:
+            return False
         return bool(self._held) or (self._ending is not None and not self.out_closed)
 
     def forget(self) -> None:
-        """Drops what has not been sent: there will be no end of it."""
+        """Drops what has not been sent, and what comes: there will be no end of it."""
+        self.gone = True
         self._held.clear()
-        self.held_bytes = 0
-        self.out_closed = True
         self.wake()
 
-    async def drain(self) -> None:
+    async def wait_sent(self) -> None:
         """Waits until all that was written is sent, or never will be."""
-        while self.unsent or (self.link.paused and not self.out_closed):
+        while self.unsent or (self.link.paused and not self.gone):
             self._waiter = asyncio.get_running_loop().create_future()
             self.link.waiting.add(self)
             try:
@@ -162,6 +167,6 @@ class Stream:
                 self.link.waiting.discard(self)
 
     def wake(self) -> None:
-        """Lets drain() look again."""
+        """Lets wait_sent() look again."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

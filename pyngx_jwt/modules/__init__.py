@@ -66,12 +66,14 @@ from .upstream import upstream
 from .upstream_hc import upstream_hc
 from .userid import userid
 from .uwsgi import uwsgi
+from .v2 import v2
 from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
     main,
     core,
     log,
+    v2,  # before ssl, which offers clients what a server speaks
     ssl,
     upstream,
     upstream_hc,

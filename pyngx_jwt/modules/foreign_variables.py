@@ -14,12 +14,6 @@ class ForeignVariablesConf(Conf):
 foreign_variables = Module("foreign_variables", ForeignVariablesConf)
 
 
-@foreign_variables.variable("http2")
-def http2(r: Request) -> str | None:
-    """Empty: HTTP/2 is not supported."""
-    return None
-
-
 @foreign_variables.variable("http3")
 def http3(r: Request) -> str | None:
     """Empty: HTTP/3 is not supported."""

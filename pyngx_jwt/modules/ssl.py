@@ -24,7 +24,7 @@ from ..http.level import Level
 from ..http.module import Module
 from ..http.ports import ListenAddress
 from ..http.request import Request
-from ..http.tls import ALPN, load_chain, set_protocols
+from ..http.tls import alpn_of, load_chain, set_protocols
 
 HERE = HTTP | SERVER
 SCHEMES = ("data:", "engine:", "store:")  # what nginx takes in addition to files
@@ -79,6 +79,7 @@ class SslConf(Conf):
     certificates: tuple[str, ...] = ()
     certificate_keys: tuple[str, ...] = ()
     _context: tls.SSLContext | None = own(None)
+    _http2_context: tls.SSLContext | None = own(None)  # of addresses that speak HTTP/2, too
     _verify = own("")
 
     @directive(HERE)
@@ -106,6 +107,15 @@ class SslConf(Conf):
         if value.lower() != "off":
             raise ConfError(f'invalid value "{value}"')
         self._verify = "off"
+
+    def context_for(self, *, speaks_http2: bool) -> tls.SSLContext:
+        """The context of an address, some of which may speak HTTP/2."""
+        assert self._context is not None
+        if not speaks_http2:
+            return self._context
+        if self._http2_context is None:
+            self._http2_context = build_context(self, speaks_http2=True)
+        return self._http2_context
 
     @property
     def is_inherited_whole(self) -> bool:
@@ -139,7 +149,7 @@ def prepare_context(conf: SslConf, level: Level) -> None:
         conf._context = build_context(conf)
 
 
-def build_context(conf: SslConf) -> tls.SSLContext:
+def build_context(conf: SslConf, *, speaks_http2: bool = False) -> tls.SSLContext:
     """The TLS context of a server; raises ConfError in nginx's words."""
     context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
     set_protocols(context, conf.ssl_protocols)
@@ -156,7 +166,7 @@ def build_context(conf: SslConf) -> tls.SSLContext:
     if not conf.ssl_session_tickets:
         context.options |= tls.OP_NO_TICKET
     context.options |= tls.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols([name.decode() for name in ALPN])
+    context.set_alpn_protocols([name.decode() for name in alpn_of(speaks_http2)])
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
         if _is_file(certificate) and _is_file(key):  # others are errors already
             load_chain(context, conf.scope.conf_name(certificate), conf.scope.conf_name(key))
@@ -175,9 +185,9 @@ def add_contexts(address: ListenAddress) -> None:
         _check_certificates(address)
     address.tls = {}
     for server, conf in confs.items():
-        context = conf._context or default._context
-        if context is not None and not conf.ssl_reject_handshake:
-            address.tls[server] = context
+        own = conf if conf._context is not None else default
+        if own._context is not None and not conf.ssl_reject_handshake:
+            address.tls[server] = own.context_for(speaks_http2=server in address.http2)
 
 
 def _check_certificates(address: ListenAddress) -> None:

@@ -86,6 +86,9 @@ class Body:
         except (web.RequestPayloadError, ConnectionError):
             return b""  # read() will raise it
 
+    def expect_all(self) -> None:
+        """aiohttp keeps its own pace."""
+
     def _taken(self, data: bytes) -> bytes:
         self.received += len(data)
         self.complete = self._content.at_eof()

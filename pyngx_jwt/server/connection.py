@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+import struct
+import time
 from typing import Any
+
+from ..http.ports import ListenAddress, Port
+from ..http.request import Request, Server
+from ..log import Severity
+from .deadline import Deadline
+from .front_end import FrontEnd
 
 _TCP_INFO_SIZE = 232  # bytes; more than the fields we read need in any kernel's struct tcp_info
 
@@ -38,6 +47,118 @@ class ClientConnection:
             self.binary_remote_addr = socket.inet_pton(family, peer[0].partition("%")[0])
         elif isinstance(own, str | bytes) and own:
             self.server_addr = f"unix:{os.fsencode(own).decode('latin-1')}"
+
+
+class SocketConnection(ClientConnection, asyncio.Protocol):
+    """A connection of a socket, whatever protocol it speaks: who is at either end, and the ways
+    to end it."""
+
+    __slots__ = (
+        "address",
+        "closed",
+        "deadline",
+        "port",
+        "request",
+        "server",
+        "transport",
+        "worker",
+    )
+    transport: Any
+    request: Request | None  # of a protocol that has one at a time
+
+    def __init__(self, worker: FrontEnd, port: Port, number: int) -> None:
+        super().__init__(number)
+        self.worker, self.port = worker, port
+        self.address: ListenAddress = port.address
+        self.server: Server = port.address.names.default  # until the client has named one
+        self.closed = False
+        self.request = None
+        self.deadline = Deadline(worker.loop, self._timed_out)
+
+    def connection_made(self, transport: Any) -> None:
+        raise NotImplementedError
+
+    def take_transport(self, transport: Any, high: int) -> bool:
+        """Takes over a connection; False if its client is gone already.  `high`: bytes that wait
+        for the kernel before the transport says so."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=high)
+        self.start = time.time()
+        self.worker.connections.add(self)
+        self.worker.accepted += 1
+        self.ssl = transport.get_extra_info("ssl_object")
+        if self.port.listen.family == socket.AF_UNIX:
+            self.take_addresses(None, self.port.listen.host)
+            return True
+        own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        if peer is None:  # its address is unknown
+            transport.abort()
+            return False
+        self.take_addresses(peer, own)
+        if self.port.others and own:
+            self.address = self.port.address_of(own)
+            self.server = self.address.names.default
+        return True
+
+    def choose_server(self, server: Server) -> None:
+        """Takes the server that the client has named in its handshake."""
+        self.server = server
+
+    # What FrontEnd counts.
+
+    @property
+    def writing(self) -> int:
+        """The requests that are being served or answered."""
+        raise NotImplementedError
+
+    @property
+    def reading(self) -> int:
+        """The requests that have begun and cannot be served yet."""
+        raise NotImplementedError
+
+    def shut_down(self) -> None:
+        """Closes if it idles between requests; otherwise after the next one."""
+        raise NotImplementedError
+
+    def _timed_out(self) -> None:
+        raise NotImplementedError
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self.closed = True
+        self.worker.connections.discard(self)
+        self.worker.requests_before += self.requests
+        self.deadline.stop()
+
+    def tcp_info(self) -> bytes:
+        """The kernel's struct tcp_info, b"" where there is none."""
+        return tcp_info_of(self.transport.get_extra_info("socket"))
+
+    def put(self, data: bytes) -> None:
+        """Writes, unless the client is gone."""
+        if not (self.closed or self.transport.is_closing()):
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """Closes once everything has been written."""
+        self.transport.close()
+
+    @property
+    def resets(self) -> bool:
+        """Whether a connection that timed out is reset instead of closed."""
+        reset: bool = self.server.core.reset_timedout_connection
+        return reset
+
+    def reset(self) -> None:
+        """Closes at once, without a goodbye."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def log(self, level: Severity, text: str) -> None:
+        """Logs what concerns the connection and no request."""
+        self.port.log(self.server, level, text, (self.remote_addr,), self.number)
 
 
 def tcp_info_of(sock: socket.socket | None) -> bytes:

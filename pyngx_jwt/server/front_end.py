@@ -21,12 +21,12 @@ class FrontConnection(Protocol):
     requests: int
 
     @property
-    def is_writing(self) -> bool:
-        """Whether a request is being served or answered."""
+    def writing(self) -> int:
+        """The requests that are being served or answered."""
 
     @property
-    def reads_head(self) -> bool:
-        """Whether a request has begun that cannot be served yet."""
+    def reading(self) -> int:
+        """The requests that have begun and cannot be served yet."""
 
     def shut_down(self) -> None:
         """Closes if it idles between requests; otherwise after the next one."""
@@ -55,15 +55,16 @@ class FrontEnd:
 
     def count(self) -> Counts:
         """The connections by what they do now."""
-        writing = sum(c.is_writing for c in self.connections)
-        reading = sum(c.reads_head for c in self.connections)
+        writing = sum(c.writing for c in self.connections)
+        reading = sum(c.reading for c in self.connections)
+        busy = sum(1 for c in self.connections if c.writing or c.reading)
         active = len(self.connections) + len(self.handshakes)
         requests = sum(c.requests for c in self.connections)
         return Counts(
             active=active,
             reading=reading,
             writing=writing,
-            waiting=active - reading - writing,
+            waiting=active - busy,
             accepted=self.accepted + len(self.handshakes),
             requests=self.requests_before + requests + reading,
         )

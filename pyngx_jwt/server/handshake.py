@@ -15,12 +15,12 @@ from typing import Any
 from ..http.ports import ListenAddress, Port
 from ..http.regex import RegexFailed
 from ..http.request import Server
-from ..http.tls import ALPN
+from ..http.tls import alpn_of
 from ..http1.host import validate_host
 from ..log import Severity, errno_text
+from .connection import SocketConnection
 from .front_end import TIMED_OUT, FrontEnd
 from .hello import HANDSHAKE, Hello, HelloReader
-from .http1 import HttpProtocol
 from .tls import Pipe, TlsTransport, open_pipe
 from .tls_errors import describe, text_of
 
@@ -46,7 +46,7 @@ class Handshake(asyncio.Protocol):
         worker: FrontEnd,
         port: Port,
         number: int,
-        speak: Callable[[str | None], HttpProtocol],
+        speak: Callable[[str | None], SocketConnection],
     ) -> None:
         """`speak` makes the protocol after TLS, by what ALPN chose; None is without TLS."""
         self.worker, self.port, self.number, self.speak = worker, port, number, speak
@@ -71,7 +71,7 @@ class Handshake(asyncio.Protocol):
         self.timer.cancel()
         self.worker.handshakes.discard(self)
 
-    def _start_plain(self) -> HttpProtocol:
+    def _start_plain(self) -> SocketConnection:
         self._leave()
         protocol = self.speak(None)
         self.transport.set_protocol(protocol)
@@ -111,7 +111,9 @@ class Handshake(asyncio.Protocol):
         context = self.address.tls.get(self.server)
         if context is None:
             self._refuse(UNRECOGNIZED_NAME, "handshake rejected")
-        elif hello.protocols and hello.protocols.isdisjoint(ALPN):
+        elif hello.protocols and hello.protocols.isdisjoint(
+            alpn_of(self.server in self.address.http2)
+        ):
             self._refuse(NO_APPLICATION_PROTOCOL, NO_PROTOCOL)
         else:
             self.pipe = open_pipe(context, self.incoming)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 import time
 from math import inf
 from typing import Any
@@ -14,7 +12,7 @@ from ..http.engine import conclude
 from ..http.head import RequestHead, new_head
 from ..http.incoming import choose_server, request_of
 from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
-from ..http.ports import ListenAddress, Port
+from ..http.ports import Port
 from ..http.regex import RegexFailed
 from ..http.request import Request, Server
 from ..http.runner import Runner
@@ -23,8 +21,7 @@ from ..http1.head_types import HeadOptions, RefusedHead
 from ..http1.reader import HeadReader
 from ..http1.response_head import build_head
 from ..log import Severity
-from .connection import ClientConnection, tcp_info_of
-from .deadline import Deadline
+from .connection import SocketConnection
 from .framing import delimit
 from .front_end import TIMED_OUT, FrontEnd
 from .input import ClientBody
@@ -36,7 +33,7 @@ KEPT = "Connection: keep-alive\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class HttpProtocol(ClientConnection, asyncio.Protocol):
+class HttpProtocol(SocketConnection):
     """One client connection.  It is the sink of its request's answer, and feeds its body.
 
     What it does at a time, by what is set:
@@ -57,24 +54,18 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_drain_waiter", "_processing", "address", "answered", "body", "closed", "deadline"),
-        *("discards_until", "half_closed", "head_begun", "head_out", "held_back", "idle_until"),
-        *("is_mistaken", "keepalive_timeout", "lingering", "lingering_timeout", "must_close"),
-        *("options", "paused", "pipelined", "port", "reader", "request", "running", "server"),
-        *("transport", "turn", "unsent", "upgraded", "worker"),
+        *("_drain_waiter", "_processing", "answered", "body", "discards_until", "half_closed"),
+        *("head_begun", "head_out", "held_back", "idle_until", "is_mistaken", "keepalive_timeout"),
+        *("lingering", "lingering_timeout", "must_close", "options", "paused", "pipelined"),
+        *("reader", "running", "turn", "unsent", "upgraded"),
     )
-    transport: Any
 
     def __init__(self, worker: FrontEnd, port: Port, options: HeadOptions, number: int) -> None:
-        super().__init__(number)
-        self.worker, self.port, self.options = worker, port, options
-        self.address: ListenAddress = port.address
-        self.server: Server = port.address.names.default  # until Host is known
+        super().__init__(worker, port, number)
+        self.options = options
         self.is_mistaken = False  # plain HTTP where TLS is spoken
-        self.closed = False
         self.reader = HeadReader(None)
         self.head_begun = False
-        self.request: Request | None = None
         self.running: Runner | None = None
         self.body: ClientBody | None = None
         self.head_out: bytes = b""
@@ -89,7 +80,6 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.pipelined = False  # the request came while the one before it was served
         self.held_back = False  # too much was pipelined: reading is paused
         self.upgraded: TunnelSide | None = None
-        self.deadline = Deadline(worker.loop, self._timed_out)
         self._drain_waiter: asyncio.Future[None] | None = None
         self._processing = False
         # Seconds; and on the loop's clock: not closed before, even if the worker is to quit.
@@ -98,26 +88,11 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
     # -- the connection --------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
-        self.transport = transport
         # Without a buffer of its own the transport says at once what the kernel has not taken:
         # the next request waits for that, and so does the end of the connection.
-        transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        self.start = time.time()
-        self.worker.connections.add(self)
-        self.worker.accepted += 1
-        self.ssl = transport.get_extra_info("ssl_object")
-        if self.port.listen.family == socket.AF_UNIX:
-            self.take_addresses(None, self.port.listen.host)
-        else:
-            own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-            if peer is None:  # the client is gone already, and its address is unknown
-                transport.abort()
-                return
-            self.take_addresses(peer, own)
-            if self.port.others and own:
-                self.address = self.port.address_of(own)
-                self.server = self.address.names.default
-                self.options = self.worker.options_of(self.server)
+        if not self.take_transport(transport, WRITE_BUFFER):
+            return
+        self.options = self.worker.options_of(self.server)
         if not self.address.names.only_default:
             self.reader = HeadReader(self._options_of)
         self.is_mistaken = self.address.tls is not None and self.ssl is None
@@ -129,25 +104,20 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         return self.options if server is None else self.worker.options_of(server)
 
     def choose_server(self, server: Server) -> None:
-        """Takes the server that the client has named in its handshake."""
-        self.server, self.options = server, self.worker.options_of(server)
+        super().choose_server(server)
+        self.options = self.worker.options_of(server)
         self.deadline.set(server.core.client_header_timeout)
 
     @property
-    def is_writing(self) -> bool:
-        """Whether a request is being served or answered."""
+    def writing(self) -> int:
         return self.request is not None or self.lingering > 0
 
     @property
-    def reads_head(self) -> bool:
-        """Whether a request has begun that cannot be served yet."""
+    def reading(self) -> int:
         return self.request is None and not self.lingering and bool(self.reader.buffer)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.closed = True
-        self.worker.connections.discard(self)
-        self.worker.requests_before += self.requests
-        self.deadline.stop()
+        self.lost()
         if self.body is not None:
             self.body.fail(400)
         if self._drain_waiter is not None and not self._drain_waiter.done():
@@ -187,14 +157,6 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         if leave(r, running):
             self.must_close = True
 
-    def tcp_info(self) -> bytes:
-        """The kernel's struct tcp_info, b"" where there is none."""
-        return tcp_info_of(self.transport.get_extra_info("socket"))
-
-    def close(self) -> None:
-        """Closes once everything has been written."""
-        self.transport.close()
-
     def shut_down(self) -> None:
         """Closes if it idles between requests; otherwise it will be after the next one.
 
@@ -216,7 +178,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             if self.reader.buffer and not self.lingering:
                 self._give_up(408, TIMED_OUT)
                 return
-            self._reset() if self._resets else self.close()
+            self.reset() if self.resets else self.close()
             return
         if self.paused:
             unsent = self.transport.get_write_buffer_size()
@@ -225,7 +187,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
                 return
             r.log(Severity.INFO, f"{TIMED_OUT} while sending response to client")
             self.must_close = self.closed = True
-            self._reset() if r.location.core.reset_timedout_connection else self.transport.abort()
+            self.reset() if r.location.core.reset_timedout_connection else self.transport.abort()
             self.resume_writing()
             return
         r.log(Severity.INFO, TIMED_OUT)
@@ -247,11 +209,6 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         self.must_close, self.request = True, r
         self.requests += 1
         self._finished()
-
-    @property
-    def _resets(self) -> bool:
-        reset: bool = self.server.core.reset_timedout_connection
-        return reset
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -438,7 +395,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
     # -- the answer (Sink) -----------------------------------------------------------------
 
     def send_continue(self) -> None:
-        self._put(CONTINUE)
+        self.put(CONTINUE)
 
     def header(self, r: Request) -> None:
         if r.http_version < 1000:
@@ -480,19 +437,14 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             data, self.head_out = self.head_out + data, b""
         self.sent += len(data)
         r.bytes_sent += len(data)
-        self._put(data)
-
-    def _put(self, data: bytes) -> None:
-        """Writes, unless the client is gone."""
-        if not (self.closed or self.transport.is_closing()):
-            self.transport.write(data)
+        self.put(data)
 
     def flush(self) -> None:
         """Sends the head now, before there is a body."""
         if self.head_out and self.request is not None:
             self.sent += len(self.head_out)
             self.request.bytes_sent += len(self.head_out)
-            self._put(self.head_out)
+            self.put(self.head_out)
             self.head_out = b""
 
     def hint(self, fields: list[tuple[str, str]]) -> None:
@@ -503,7 +455,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
         data = f"HTTP/1.1 103 Early Hints\r\n{lines}\r\n".encode("latin-1")
         self.sent += len(data)
         r.bytes_sent += len(data)
-        self._put(data)
+        self.put(data)
 
     @property
     def tunnel(self) -> Tunnel:
@@ -551,7 +503,7 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
             self.head_out = b""
             self.sent += len(data)
             r.bytes_sent += len(data)
-            self._put(data)
+            self.put(data)
         elif self.head_out:
             self.flush()
 
@@ -655,16 +607,6 @@ class HttpProtocol(ClientConnection, asyncio.Protocol):
     def _close_as_configured(self, r: Request) -> None:
         """A connection that gets no answer may be reset instead of closed."""
         if not r.header_sent and r.location.core.reset_timedout_connection:
-            self._reset()
+            self.reset()
         else:
             self.close()
-
-    def _reset(self) -> None:
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()
-
-    def log(self, level: Severity, text: str) -> None:
-        """Logs what concerns the connection and no request."""
-        self.port.log(self.server, level, text, (self.remote_addr,), self.number)

@@ -20,40 +20,108 @@ class Feed(Protocol):
     def after_read(self) -> None: ...
 
 
-class ClientBody:
-    """Bytes of the request body, between the connection and their reader.
+class IncomingBody:
+    """A request body between the connection, which takes it in, and its reader."""
+
+    __slots__ = ("_error", "_parts", "_waiter", "complete", "discarding", "received")
+
+    def __init__(self) -> None:
+        self._parts: deque[bytes] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._error = 0
+        self.received = 0
+        self.complete = self.discarding = False
+
+    def _take(self, data: bytes) -> None:
+        self.received += len(data)
+        if data and not self.discarding:
+            self._parts.append(data)
+
+    def fail(self, status: int) -> None:
+        """What reads the body will raise BodyError with this status."""
+        if not self.complete:
+            self._error = self._error or status
+            self._wake()
+
+    def discard(self) -> None:
+        """Throws away what is here and what comes."""
+        self.discarding = True
+        self._parts.clear()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    @property
+    def failed(self) -> int:
+        """The status for a body that cannot be had, 0 if nothing is wrong with it."""
+        return self._error
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises BodyError."""
+        if not self._parts and not self.complete and not self._error:
+            await self._wait()
+        if self._parts:
+            return self.at_hand()
+        if self._error:
+            raise BodyError(self._error)
+        return b""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a reader waits for more."""
+        return self._waiter is not None
+
+    def expect_all(self) -> None:
+        """The whole body will be kept."""
+
+    def at_hand(self) -> bytes:
+        """What has come and was not read yet."""
+        parts = self._parts
+        if not parts:
+            return b""
+        data = parts.popleft() if len(parts) == 1 else b"".join(parts)
+        parts.clear()
+        return data
+
+    def before_read(self) -> None:
+        """A reader waits."""
+
+    def after_read(self) -> None:
+        """It does no more."""
+
+    async def _wait(self) -> None:
+        self.before_read()
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            while not self._parts and not self.complete and not self._error:
+                await self._waiter
+                self._waiter = asyncio.get_running_loop().create_future()
+        finally:
+            self._waiter = None
+            self.after_read()
+
+
+class ClientBody(IncomingBody):
+    """The body of an HTTP/1 request.
 
     `left` is what Content-Length still promises, -1 for a chunked body.
     """
 
-    __slots__ = (
-        "_decoder",
-        "_error",
-        "_feed",
-        "_parts",
-        "_paused",
-        "_waiter",
-        "complete",
-        "discarding",
-        "left",
-        "received",
-        "waiting_bytes",
-    )
+    __slots__ = ("_decoder", "_feed", "_paused", "left", "waiting_bytes")
 
     def __init__(self, feed: Feed, length: int) -> None:
+        super().__init__()
         self._feed, self.left = feed, length
         self._decoder: Any = None
         if length < 0:
             from ..http1.chunked import ChunkedDecoder
 
             self._decoder = ChunkedDecoder()
-        self._parts: deque[bytes] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._error = 0
         self._paused = False
-        self.waiting_bytes = self.received = 0
+        self.waiting_bytes = 0
         self.complete = length == 0
-        self.discarding = False
 
     def feed(self, data: bytes, at: int = 0) -> int:
         """Takes bytes of the connection from a position on; where the body's bytes end."""
@@ -84,66 +152,94 @@ class ClientBody:
         return len(data)
 
     def _take(self, data: bytes) -> None:
-        self.received += len(data)
-        if data and not self.discarding:
-            self._parts.append(data)
+        super()._take(data)
+        if not self.discarding:
             self.waiting_bytes += len(data)
 
-    def fail(self, status: int) -> None:
-        """What reads the body will raise BodyError with this status."""
-        if not self.complete:
-            self._error = self._error or status
-            self._wake()
-
     def discard(self) -> None:
-        """Throws away what is here and what comes."""
-        self.discarding = True
-        self._parts.clear()
+        super().discard()
+        self._taken()
+
+    def at_hand(self) -> bytes:
+        data = super().at_hand()
+        if data:
+            self._taken()
+        return data
+
+    def _taken(self) -> None:
         self.waiting_bytes = 0
-        self._resume()
-
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def _resume(self) -> None:
         if self._paused:
             self._paused = False
             self._feed.resume_reading()
 
-    @property
-    def failed(self) -> int:
-        """The status for a body that cannot be had, 0 if nothing is wrong with it."""
-        return self._error
+    def before_read(self) -> None:
+        self._feed.before_read()
+
+    def after_read(self) -> None:
+        self._feed.after_read()
+
+
+class BodyStream(Protocol):
+    """What a body needs of its stream."""
+
+    def before_read(self) -> None: ...
+    def after_read(self) -> None: ...
+
+    def widen(self, window: int | None) -> None:
+        """Lets the client send so much more of the body; None: all of it."""
+
+    def refuse_body(self, text: str) -> None:
+        """Logs what is wrong with it."""
+
+
+class StreamBody(IncomingBody):
+    """The body of an HTTP/2 request; its length is -1 if it was not announced."""
+
+    __slots__ = ("_length", "_limited", "_stream")
+
+    def __init__(self, stream: BodyStream, length: int) -> None:
+        super().__init__()
+        self._stream, self._length = stream, length
+        self._limited = False
+
+    def feed(self, data: bytes, *, end: bool) -> None:
+        """Takes bytes of the body (ngx_http_v2_filter_request_body)."""
+        received = self.received + len(data)
+        if -1 < self._length < received:
+            self._refuse("client intended to send body data larger than declared")
+        elif end and self._length not in (-1, received):
+            self._refuse(
+                f"client prematurely closed stream: only {received} out of {self._length} bytes "
+                "of request body received"
+            )
+        else:
+            self._take(data)
+            self.complete = end
+        self._wake()
+
+    def _refuse(self, text: str) -> None:
+        if not self._error:
+            self._stream.refuse_body(text)
+            self.fail(400)
+
+    def expect_all(self) -> None:
+        self._stream.widen(None)
 
     async def read(self) -> bytes:
-        """The next bytes, b"" at the end; raises BodyError."""
-        if not self._parts and not self.complete and not self._error:
-            await self._wait()
-        if self._parts:
-            return self.at_hand()
-        if self._error:
-            raise BodyError(self._error)
-        return b""
+        self._widen()
+        return await super().read()
 
     def at_hand(self) -> bytes:
-        """What has come and was not read yet."""
-        if not self._parts:
-            return b""
-        data = self._parts.popleft() if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts.clear()
-        self.waiting_bytes = 0
-        self._resume()
+        data = super().at_hand()
+        self._widen()
         return data
 
-    async def _wait(self) -> None:
-        self._feed.before_read()
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            while not self._parts and not self.complete and not self._error:
-                await self._waiter
-                self._waiter = asyncio.get_running_loop().create_future()
-        finally:
-            self._waiter = None
-            self._feed.after_read()
+    def _widen(self) -> None:
+        if not (self.complete or self._error):
+            self._stream.widen(max(self._length + 1, 0))
+
+    def before_read(self) -> None:
+        self._stream.before_read()
+
+    def after_read(self) -> None:
+        self._stream.after_read()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..http.request import Server
-from .http1 import HttpProtocol
+from .connection import SocketConnection
 from .tls_errors import describe
 
 RECORD = 16384  # no read brings more
@@ -37,7 +37,7 @@ def open_pipe(context: ssl.SSLContext, incoming: ssl.MemoryBIO) -> Pipe:
 class TlsTransport(asyncio.Protocol):
     """Encrypts what HTTP writes, and hands it what it decrypts."""
 
-    def __init__(self, transport: Any, pipe: Pipe, protocol: HttpProtocol) -> None:
+    def __init__(self, transport: Any, pipe: Pipe, protocol: SocketConnection) -> None:
         self._transport, self._pipe, self._protocol = transport, pipe, protocol
         self._paused = self._ended = self._closed = False
         self._last_call: asyncio.TimerHandle | None = None

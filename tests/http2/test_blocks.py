@@ -97,7 +97,7 @@ def test_a_block_that_comes_again_is_the_same_list_until_the_table_changes() -> 
         ("3fe21f", COMPRESSION_ERROR, "client sent invalid table size update: 4097"),
         ("007fffffff", COMPRESSION_ERROR, "client sent header field with too long length value"),
         ("0000", PROTOCOL_ERROR, "client sent zero header name length"),
-        ("0081ff0161", COMPRESSION_ERROR, "client sent invalid encoded header field"),
+        ("0084ffffffff0161", COMPRESSION_ERROR, "client sent invalid encoded header field"),
         ("0003616263", FRAME_SIZE_ERROR, "client sent header block with incorrect length"),
         ("000461", FRAME_SIZE_ERROR, "client sent header block with incorrect length"),
         ("00", FRAME_SIZE_ERROR, "client sent header block with incorrect length"),

@@ -109,8 +109,8 @@ def test_streams_take_turns_within_their_windows(side: Recorder) -> None:
     one, three = side.link.streams[1], side.link.streams[3]
     side.link.pause()
     for stream in (one, three):
-        stream.write(b"x" * 40000)
-        stream.end()
+        stream.send(b"x" * 40000)
+        stream.send_end()
     assert side.data() == []
     side.link.resume()
     assert side.data() == [
@@ -129,8 +129,8 @@ def test_a_stream_without_a_window_does_not_hold_up_the_others(side: Recorder) -
     side.link.feed(frames.settings([(frames.INITIAL_WINDOW_SIZE, 10)]))
     for number in (1, 3):
         side.head(number)
-    side.link.streams[1].write(b"x" * 20)
-    side.link.streams[3].write(b"y" * 5)
+    side.link.streams[1].send(b"x" * 20)
+    side.link.streams[3].send(b"y" * 5)
     assert side.data() == [(1, 10, False), (3, 5, False)]
     side.link.feed(frames.settings([(frames.INITIAL_WINDOW_SIZE, 13)]))
     assert side.data() == [(1, 3, False)]
@@ -140,10 +140,10 @@ def test_a_stream_without_a_window_does_not_hold_up_the_others(side: Recorder) -
 
 def test_a_window_can_become_negative(side: Recorder) -> None:
     side.head(1)
-    side.link.streams[1].write(b"x" * 100)
+    side.link.streams[1].send(b"x" * 100)
     assert side.data() == [(1, 100, False)]
     side.link.feed(frames.settings([(frames.INITIAL_WINDOW_SIZE, 0)]))
-    side.link.streams[1].write(b"x" * 100)
+    side.link.streams[1].send(b"x" * 100)
     assert side.data() == [] and side.link.streams[1].send_window == -100
     side.link.feed(frames.window_update(1, 101))
     assert side.data() == [(1, 1, False)]

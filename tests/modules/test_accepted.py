@@ -7,7 +7,7 @@ import pytest
 from ..nginx import Nginx
 
 FLAGS = [
-    *("aio_write", "client_body_in_single_buffer", "http2", "msie_refresh"),
+    *("aio_write", "client_body_in_single_buffer", "msie_refresh"),
     *("ssl_certificate_compression", "ssl_early_data", "ssl_stapling"),
     "ssl_stapling_verify",
 ]

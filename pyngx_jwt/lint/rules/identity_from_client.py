@@ -27,7 +27,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ...gateway.params import ParamsConf
+from ...gateway.params_conf import ParamsConf
 from ...http.template import Template
 from ..finding import Severity
 from ..flow.fields import carriers

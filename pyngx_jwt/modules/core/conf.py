@@ -84,9 +84,9 @@ class CoreConf(CoreSettings):
     def listen(self, address: str, *parameters: str) -> None:
         """Sets the address and port, or the unix socket, that the server accepts connections on.
         The server with "default_server", or the first one of the address, handles requests with an
-        unknown host.  Parameters: default_server, ssl, proxy_protocol, backlog, rcvbuf, sndbuf,
-        bind, reuseport, deferred, ipv6only, so_keepalive, fastopen.  "http2" is accepted, but
-        clients are offered HTTP/1.1 only."""
+        unknown host.  Parameters: default_server, ssl, http2, proxy_protocol, backlog, rcvbuf,
+        sndbuf, bind, reuseport, deferred, ipv6only, so_keepalive, fastopen.  "http2" is the same as
+        the directive "http2", for the address."""
         listens = parse_listen(address, parameters)
         if "http2" in parameters:
             self.scope.warn(

@@ -128,7 +128,6 @@ class CoreSettings(Conf):
         "Adds the ETag header to responses from static files. It is made of the modification "
         "time and the size.",
     )
-    http2 = accepted(HTTP | SERVER, "clients are offered HTTP/1.1 only", like=A_FLAG)
     if_modified_since = enum(
         "exact",
         ("off", "exact", "before"),

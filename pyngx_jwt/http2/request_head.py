@@ -1,0 +1,249 @@
+"""The head of an HTTP/2 request: its fields, read as nginx reads them.
+
+Sources: ngx_http_v2_validate_header, ngx_http_v2_pseudo_header and what it calls,
+ngx_http_v2_state_process_header, ngx_http_v2_run_request.
+
+Otherwise than nginx: a head is read when it is complete, so that of several things that are wrong
+another one may be logged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ..http.head import RequestHead, new_head
+from ..http.uri import normalize
+from ..http1.head import read_length
+from ..http1.head_types import HeadOptions, Refusal, RefusedHead, refuse
+from ..http1.header_lines import TOO_MANY, join_repeated
+from ..http1.host import validate_host
+from .blocks import Field
+
+OptionsOf = Callable[[str], HeadOptions | None]  # by the name of the host; None: HTTP/2 is off
+Read = Callable[[RequestHead, str], Refusal | None]
+
+
+def read_head(
+    fields: list[Field], length: int, options: HeadOptions, options_of: OptionsOf, *, end: bool
+) -> RequestHead | RefusedHead:
+    """The head that a header block of that length holds; `end`: it comes without a body."""
+    head = new_head(length, "")
+    head.http_version = 2000
+    refusal = _Fields(head, options, options_of).read(fields) or _check(head, options_of, end)
+    if refusal is None:
+        return head
+    return refuse(refusal, "headers", head)
+
+
+class _Fields:
+    """Takes the fields of a head one after the other."""
+
+    __slots__ = ("authority", "cookies", "head", "options", "options_of", "scheme")
+
+    def __init__(self, head: RequestHead, options: HeadOptions, options_of: OptionsOf) -> None:
+        self.head, self.options, self.options_of = head, options, options_of
+        self.scheme = self.authority = ""
+        self.cookies: list[str] = []
+
+    def read(self, fields: list[Field]) -> Refusal | None:
+        head = self.head
+        for name, value in fields:
+            if name[0] == ":":
+                wrong = self._read_pseudo(name, value)
+            elif not head.request_line and (wrong := self._complete_line()) is not None:
+                return wrong
+            else:
+                wrong = self._read_field(name, value)
+            if wrong is not None:
+                return wrong
+        wrong = None if head.request_line else self._complete_line()
+        return wrong or self._finish()
+
+    # -- pseudo-headers --------------------------------------------------------------------
+
+    def _read_pseudo(self, name: str, value: str) -> Refusal | None:
+        wrong = _check_field(name[1:], name, value)
+        if wrong is not None:
+            return wrong
+        if self.head.request_line:
+            return 400, "client sent out of order pseudo-headers"
+        read = _PSEUDO.get(name)
+        if read is None:
+            return 400, f'client sent unknown pseudo-header "{name}"'
+        return read(self, value)
+
+    def _read_method(self, value: str) -> Refusal | None:
+        head = self.head
+        if head.method:
+            return 400, "client sent duplicate :method header"
+        if not value:
+            return 400, "client sent empty :method header"
+        head.method = value
+        if not _METHOD(value):
+            return 400, f'client sent invalid method: "{value}"'
+        return None
+
+    def _read_scheme(self, value: str) -> Refusal | None:
+        if self.scheme:
+            return 400, "client sent duplicate :scheme header"
+        if not value:
+            return 400, "client sent empty :scheme header"
+        if not _SCHEME(value):
+            return 400, f'client sent invalid :scheme header: "{value}"'
+        self.scheme = value
+        return None
+
+    def _read_path(self, value: str) -> Refusal | None:
+        head = self.head
+        if head.unparsed_uri:
+            return 400, "client sent duplicate :path header"
+        if not value:
+            return 400, "client sent empty :path header"
+        if value[0] != "/" or _NOT_IN_PATH(value):
+            return 400, f'client sent invalid :path header: "{value}"'
+        head.unparsed_uri = value
+        normal = normalize(value, self.options.merge_slashes)
+        if normal is None:
+            return 400, "client sent invalid request"
+        head.uri, head.args, head.quoted_uri, head.plus_in_uri = normal
+        return None
+
+    def _read_authority(self, value: str) -> Refusal | None:
+        if self.authority:
+            return 400, 'client sent duplicate ":authority" header'
+        valid = validate_host(value)
+        if valid is None:
+            return 400, 'client sent invalid ":authority" header'
+        self.authority = value
+        self._take_host(valid)
+        return None
+
+    def _take_host(self, host: tuple[str, int]) -> None:
+        self.head.host, self.head.port = host
+        self.options = self.options_of(host[0]) or self.options
+
+    def _complete_line(self) -> Refusal | None:
+        head = self.head
+        for name, value in (
+            (":method", head.method),
+            (":scheme", self.scheme),
+            (":path", head.unparsed_uri),
+        ):
+            if not value:
+                return 400, f"client sent no {name} header"
+        head.request_line = f"{head.method} {head.unparsed_uri} HTTP/2.0"
+        return None
+
+    # -- fields ----------------------------------------------------------------------------
+
+    def _read_field(self, name: str, value: str) -> Refusal | None:
+        head, options = self.head, self.options
+        if not _USUAL(name) or "\0" in value or "\n" in value or "\r" in value:
+            wrong = _check_field(name, name, value)
+            if wrong is not None:
+                return wrong
+            if options.ignore_invalid_headers and not (
+                options.underscores_in_headers and _WITH_UNDERSCORE(name)
+            ):
+                head.dropped = [*head.dropped, name]
+                return None
+        if name == "cookie":
+            self.cookies.append(value)
+            return None
+        if len(head.headers) >= options.max_headers:
+            return TOO_MANY
+        head.headers.append((name, value))
+        head.index[name] = value
+        if name == "host":
+            return self._read_host(value)
+        return None
+
+    def _read_host(self, value: str) -> Refusal | None:
+        valid = validate_host(value)
+        if valid is None:
+            return 400, "client sent invalid host header"
+        if not self.head.host:
+            self._take_host(valid)
+        return None
+
+    def _finish(self) -> Refusal | None:
+        head = self.head
+        if self.cookies:
+            value = "; ".join(self.cookies)
+            head.headers.append(("cookie", value))
+            head.index["cookie"] = value
+        if len(head.index) != len(head.headers):
+            wrong = join_repeated(head, len(head.headers))
+            if wrong is not None:
+                return wrong
+        if self.authority:
+            host = head.index.setdefault("host", self.authority)
+            if host != self.authority:
+                return 400, ('client sent ":authority" and "Host" headers with different values')
+            if not head.headers or ("host", host) not in head.headers:
+                head.headers.append(("host", host))
+        return None
+
+
+_PSEUDO: dict[str, Callable[[_Fields, str], Refusal | None]] = {
+    ":method": _Fields._read_method,
+    ":scheme": _Fields._read_scheme,
+    ":path": _Fields._read_path,
+    ":authority": _Fields._read_authority,
+}
+
+
+def _check_field(name: str, shown: str, value: str) -> Refusal | None:
+    """What no field may hold, whatever is configured."""
+    if _NOT_IN_NAME(name):
+        return 400, f'client sent invalid header name: "{shown}"'
+    if _NOT_IN_VALUE(value):
+        return 400, f'client sent header "{shown}" with invalid value: "{value}"'
+    return None
+
+
+def _check(head: RequestHead, options_of: OptionsOf, end: bool) -> Refusal | None:
+    """What fields of a whole head say about each other."""
+    get = head.index.get
+    if options_of(head.host) is None:
+        return 421, (
+            "client attempted to request the server name for which the negotiated protocol is "
+            "disabled"
+        )
+    for name, shown in _FORBIDDEN.items():
+        if name in head.index:
+            return 400, f'client sent "{shown}" header'
+    te = get("te")
+    if te is not None and te.lower() != "trailers":
+        return 400, 'client sent invalid "TE" header'
+    if not head.host:
+        return 400, 'client sent neither ":authority" nor "Host" header'
+    length = get("content-length")
+    if length is not None:
+        head.content_length = read_length(length)
+        if head.content_length < 0:
+            return 400, 'client sent invalid "Content-Length" header'
+        if head.content_length > 0 and end:
+            return 400, "client prematurely closed stream"
+    elif not end:
+        head.chunked = True
+    if head.method in ("CONNECT", "TRACE"):
+        return 405, f"client sent {head.method} method"
+    return None
+
+
+_FORBIDDEN = {
+    "connection": "Connection",
+    "keep-alive": "Keep-Alive",
+    "proxy-connection": "Proxy-Connection",
+    "transfer-encoding": "Transfer-Encoding",
+    "upgrade": "Upgrade",
+}
+_METHOD = re.compile("[A-Z_-]+").fullmatch
+_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*").fullmatch
+_USUAL = re.compile("[a-z0-9-]+").fullmatch
+_WITH_UNDERSCORE = re.compile("[a-z0-9_-]+").fullmatch
+_NOT_IN_NAME = re.compile("[\x00-\x20\x7f:A-Z]").search
+_NOT_IN_VALUE = re.compile("[\0\r\n]").search
+_NOT_IN_PATH = re.compile("[\x00-\x20\x7f]").search
