@@ -43,6 +43,7 @@ MODULES = frozenset(
             "geo",
             "limit_conn",
             "limit_req",
+            "grpc",
             "map",
             "memcached",
             "mirror",

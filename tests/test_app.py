@@ -256,9 +256,9 @@ def test_configuration_errors_are_raised_at_once(folder: Folder) -> None:
 def test_unsupported_directives_can_be_left_out(
     folder: Folder, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    snippet = "listen 8000; root .; location ~ php$ { grpc_pass 127.0.0.1:9; } subs_filter a b;"
+    snippet = "listen 8000; root .; location ~ php$ { js_content main.x; } subs_filter a b;"
     folder.path.joinpath("config.php").write_text("<?php")
-    with pytest.raises(ConfError, match="grpc_pass"):
+    with pytest.raises(ConfError, match="js_content"):
         folder.application(snippet)
     with pytest.raises(ConfError, match=r"modsecurity.*cannot be left out"):
         folder.application(f"{snippet} modsecurity on;", allow_unsupported=True)
@@ -271,7 +271,7 @@ def test_unsupported_directives_can_be_left_out(
     folder.talk(talk, snippet, allow_unsupported=True)
     told = capfd.readouterr().err
     assert told.count("[warn]") == 2
-    assert 'the "grpc_pass" directive' in told and 'the "subs_filter" directive' in told
+    assert 'the "js_content" directive' in told and 'the "subs_filter" directive' in told
 
 
 # -- request bodies -------------------------------------------------------------------------

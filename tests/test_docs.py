@@ -39,6 +39,7 @@ NOOPS = {
     *("scgi_socket_rcvbuf", "scgi_socket_sndbuf", "fastcgi_send_lowat"),
     *("fastcgi_socket_rcvbuf", "fastcgi_socket_sndbuf", "uwsgi_socket_rcvbuf"),
     *("uwsgi_socket_sndbuf", "uwsgi_ssl_certificate_cache"),
+    *("grpc_socket_rcvbuf", "grpc_socket_sndbuf", "grpc_ssl_certificate_cache"),
     *("read_ahead", "referer_hash_bucket_size", "referer_hash_max_size", "request_pool_size"),
     *("send_lowat", "sendfile", "sendfile_max_chunk", "server_names_hash_bucket_size"),
     *("server_names_hash_max_size", "ssl_buffer_size", "ssl_certificate_cache"),

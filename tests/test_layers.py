@@ -58,6 +58,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("tunnel", "upstream"),
     ("uwsgi", "upstream"),
     ("fastcgi", "upstream"),
+    ("grpc", "upstream"),
     ("range", "headers"),
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),

@@ -60,6 +60,7 @@ ANSWERS = (
     "fastcgi_pass",
     "uwsgi_pass",
     "scgi_pass",
+    "grpc_pass",
     "memcached_pass",
     "stub_status",
     "echo",

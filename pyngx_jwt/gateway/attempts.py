@@ -85,6 +85,7 @@ class Attempts:
             self.settings,
             ssl=handshake,
             local=self.local,
+            kind=self.route.wire.connection,
         )
         return self.connection
 

@@ -56,6 +56,11 @@ NEXT = (
     "http_429",
     "off",
 )
+NEXT_UPSTREAM = (
+    "Sets the errors and response codes after which a request is passed to the next server. A "
+    'request that was sent with POST, LOCK or PATCH is repeated only with "non_idempotent". No '
+    "other server is tried once part of the response has been sent to the client."
+)
 IGNORABLE = (
     "X-Accel-Redirect",
     "X-Accel-Expires",
@@ -197,14 +202,7 @@ class GatewayConf(Conf):
         shown="60s",
     )
     next_upstream = bitmask(
-        frozenset({"error", "timeout"}),
-        NEXT,
-        EVERYWHERE,
-        "Sets the errors and response codes after which a request is passed to the next server."
-        " A request that was sent with POST, LOCK or PATCH is repeated only with "
-        '"non_idempotent". No other server is tried once part of the response has been sent to '
-        "the client.",
-        "error timeout",
+        frozenset({"error", "timeout"}), NEXT, EVERYWHERE, NEXT_UPSTREAM, "error timeout"
     )
     next_upstream_timeout = time(
         0,

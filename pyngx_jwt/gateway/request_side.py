@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 
 from ..http.body import KeptBody, check_size, read_body, take_body
 from ..http.client import BodyError, RequestBody
@@ -162,8 +163,12 @@ class RequestSide(Attempts):
             await connection.drain()
             return
         self._begin(connection, head, more=True)
+        sending = self._send_file(connection, body)
+        await (self._until_answered(connection, sending) if connection.goes_on else sending)
+
+    async def _send_file(self, connection: PeerConnection, body: KeptBody) -> None:
         for data in body.chunks():
-            if connection.answered:
+            if not connection.wants_request:
                 return
             connection.write(self._frame(data, last=False))
             await connection.drain()
@@ -190,7 +195,15 @@ class RequestSide(Attempts):
         if last:
             await connection.drain()
             return
-        self.sender = sender = asyncio.create_task(self._stream_rest(connection, source))
+        await self._until_answered(connection, self._stream_rest(connection, source))
+
+    async def _until_answered(
+        self, connection: PeerConnection, sending: Coroutine[None, None, None]
+    ) -> None:
+        """Sends what goes on even when the response is on its way already."""
+        if self.sender is not None:  # to a server that has failed
+            self.stop_sending(self.sender)
+        self.sender = sender = asyncio.create_task(sending)
         answer = asyncio.create_task(connection.wait())
         try:
             await asyncio.wait((sender, answer), return_when=asyncio.FIRST_COMPLETED)
@@ -200,7 +213,6 @@ class RequestSide(Attempts):
             sender.result()
 
     async def _stream_rest(self, connection: PeerConnection, source: RequestBody) -> None:
-        """Goes on even when the response is on its way already."""
         last = False
         try:
             await connection.drain()

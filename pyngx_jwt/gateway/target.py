@@ -53,15 +53,16 @@ def compile_target(
     vars = wire.describe(target.scheme, target.url, from_variables=False)
     upstream = level.scope.shared(Upstreams).of_url(target.url, target.statement)
     tls = compile_tls(conf, level, wire) if wire.schemes[target.scheme].tls else None
-    tag = _tag(upstream, conf, tls)
+    tag = _tag(upstream, conf, wire, tls)
     return lambda r: Destination(upstream, Outgoing(vars), tls, tag)
 
 
-def _tag(upstream: Upstream, conf: GatewayConf, tls: Tls | None) -> Hashable:
+def _tag(upstream: Upstream, conf: GatewayConf, wire: Wire, tls: Tls | None) -> Hashable:
     """What the load knows of a location's connections that tells them from others'."""
     if upstream.pool is None:
         return None
-    return upstream.pool.keepalive.tag(id(conf), None if tls is None else id(tls))
+    protocol = wire.connection, None if tls is None else id(tls)
+    return upstream.pool.keepalive.tag(id(conf), protocol)
 
 
 def _by_variables(
@@ -96,7 +97,7 @@ def _by_variables(
         out = Outgoing(wire.describe(scheme, url, from_variables=True))
         group = groups.find(url)
         if group is not None:
-            return Destination(group, out, tls, _tag(group, conf, tls))
+            return Destination(group, out, tls, _tag(group, conf, wire, tls))
         if not url.port and not url.text.startswith("unix:"):
             r.log(Severity.ERR, f'no port in upstream "{address}"')
             return 500

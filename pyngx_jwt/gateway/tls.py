@@ -55,6 +55,8 @@ def compile_tls(conf: GatewayConf, level: Level, wire: Wire) -> Tls:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     set_protocols(context, conf.ssl_protocols)
+    if wire.connection.alpn:
+        context.set_alpn_protocols(wire.connection.alpn)
     _set_ciphers(context, conf.ssl_ciphers)
     _load_certificate(context, conf)
     if conf.ssl_verify:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ..http.request import Request
 from ..http.template import Text
 from ..upstream.address import Url
+from ..upstream.client import PeerConnection
 from ..upstream.reader import HTTP1, ResponseReader
 from .answer import Copy
 from .scheme import BARE, Scheme
@@ -53,6 +54,7 @@ class Wire(Protocol):
     streams_unknown_length: bool  # whether a body can be passed on before its length is known
     upgrades: bool  # whether a response can make a tunnel of the connection
     kept: ResponseReader  # of a response that a cache has kept
+    connection: type[PeerConnection]  # how it is carried
 
     @property
     def schemes(self) -> Mapping[str, Scheme]:
@@ -111,6 +113,7 @@ class AddressWire:
     def __init__(self) -> None:
         self.schemes: Mapping[str, Scheme] = BARE
         self.special: Mapping[str, Copy] = {}
+        self.connection: type[PeerConnection] = PeerConnection
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> AddressVars:
         return AddressVars(scheme or self.scheme, url.text)

@@ -49,13 +49,16 @@ class BlockReader:
 
     __slots__ = (
         *("_at", "_changed", "_data", "_dynamic", "_fields", "_left", "_memo", "_peer", "_whole"),
-        *("most_block", "most_field"),
+        *("most_block", "most_field", "table_size"),
     )
 
-    def __init__(self, peer: str, most_field: int, most_block: int) -> None:
-        """`peer` is what errors call the sender."""
+    def __init__(
+        self, peer: str, most_field: int, most_block: int, table_size: int = TABLE_SIZE
+    ) -> None:
+        """`peer` is what errors call the sender, `table_size` the most that it was allowed."""
         self._peer, self.most_field, self.most_block = peer, most_field, most_block
         self._dynamic = HeaderTable()
+        self._dynamic.maxsize = self.table_size = table_size
         self._memo: dict[bytes, list[Field]] = {}
         self._fields: list[Field] = []
         self._data, self._at, self._left = b"", 0, most_block
@@ -63,8 +66,11 @@ class BlockReader:
         self._changed = False  # the current block has changed the table
 
     def limit(self, most_field: int, most_block: int) -> None:
-        """Sets the limits, before the first block."""
-        self.most_field, self.most_block, self._left = most_field, most_block, most_block
+        """Sets other bounds for the blocks that are to come."""
+        if (most_field, most_block) != (self.most_field, self.most_block):
+            self.most_field, self.most_block = most_field, most_block
+            self._left = most_block
+            self._memo.clear()
 
     def feed(self, data: bytes, *, last: bool) -> list[Field] | None:
         """Takes bytes of a block; the fields once the last ones are there.  Raises Fault.
@@ -138,7 +144,7 @@ class BlockReader:
         self._memo.clear()
 
     def _resize(self, size: int) -> None:
-        if size > TABLE_SIZE:
+        if size > self.table_size:
             raise Fault(COMPRESSION_ERROR, f"{self._peer} sent invalid table size update: {size}")
         self._dynamic.maxsize = size
         self._changed = True

@@ -60,6 +60,9 @@ class Side(Protocol):
     def note(self, text: str) -> None:
         """What is worth a line of the log, at level info."""
 
+    def stray_data(self, number: int) -> None:
+        """A body goes on whose stream is over, or has not begun."""
+
     def put(self, data: bytes) -> None:
         """Writes to the connection."""
 
@@ -70,7 +73,8 @@ class Link:
     __slots__ = (
         *("_buffer", "_end", "_flags", "_flush", "_left", "_length", "_loop", "_number", "_out"),
         *("_out_size", "_padding", "_peer", "_queue", "_side", "_step", "_stream", "_stuck"),
-        *("blocks", "feeding", "frame_size", "init_window", "leaving", "paused", "payload_bytes"),
+        *("blocks", "feeding", "frame_size", "init_window", "largest_frame", "leaving", "paused"),
+        *("payload_bytes",),
         *("priorities_left", "recv_window", "send_window", "settings_acknowledged", "streams"),
         *("table_update", "total_bytes", "waiting"),
     )
@@ -89,6 +93,7 @@ class Link:
         self.streams: dict[int, Stream] = {}  # those that are not over
         self.recv_window = self.send_window = self.init_window = frames.DEFAULT_WINDOW
         self.frame_size = frames.DEFAULT_FRAME_SIZE  # that the peer takes
+        self.largest_frame = frames.LARGEST_FRAME  # that the peer may send
         self.settings_acknowledged = self.table_update = False
         self.priorities_left = 100
         self.total_bytes = self.payload_bytes = 0
@@ -223,6 +228,8 @@ class Link:
             return -1
         word, flags, number = frames.header_at(data, at)
         kind, length = word & 0xFF, word >> 8
+        if length > self.largest_frame:
+            raise self._fault(FRAME_SIZE_ERROR, f"too large http2 frame: {length}")
         self._flags, self._number, self._length = flags, number & MAX_WINDOW, length
         if kind == frames.DATA:
             return self._begin_data(data, at)
@@ -306,6 +313,7 @@ class Link:
         """The stream of a DATA frame, None if nothing of it is wanted."""
         stream = self.streams.get(self._number)
         if stream is None:
+            self._side.stray_data(self._number)
             return None
         if length > stream.recv_window:
             text = (

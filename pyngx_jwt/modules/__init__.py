@@ -25,6 +25,7 @@ from .foreign_variables import foreign_variables
 from .geo import geo
 from .geoip import geoip
 from .geoip2 import geoip2
+from .grpc import grpc
 from .gunzip import gunzip
 from .gzip import gzip
 from .gzip_ok import gzip_ok
@@ -115,6 +116,7 @@ MODULES: tuple[AnyModule, ...] = (
     fastcgi,
     uwsgi,
     scgi,
+    grpc,
     tunnel,
     memcached,
     empty_gif,

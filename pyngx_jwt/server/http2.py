@@ -400,5 +400,8 @@ class Http2Protocol(SocketConnection):
     def goes_away(self, last: int, code: int) -> None:
         """Clients may go at any time; nginx takes no notice either."""
 
+    def stray_data(self, number: int) -> None:
+        """It is not wanted any more."""
+
     def note(self, text: str) -> None:
         self.log(Severity.INFO, text + DOING)

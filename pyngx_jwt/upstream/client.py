@@ -67,6 +67,7 @@ class PeerConnection(Waiting):
         "_paused",
         "_pending",
         "_reader",
+        "_send",
         "_settings",
         "_spoiled",
         "_transport",
@@ -83,6 +84,9 @@ class PeerConnection(Waiting):
     _settings: PeerSettings  # of the exchange
     _reader: ResponseReader
     _transport: asyncio.Transport
+    _send: Callable[[bytes], None]  # what is written, in the connection's protocol
+    alpn: tuple[str, ...] = ()  # the protocols that are offered in a TLS handshake
+    goes_on = False  # a request is sent to its end when the response is on its way already
 
     def __init__(self, loop: asyncio.AbstractEventLoop, address: PeerAddress) -> None:
         super().__init__(loop)
@@ -135,7 +139,7 @@ class PeerConnection(Waiting):
                 self._take_early(self._error)
             return
         self._head_wanted = True
-        self._transport.write(data)
+        self._send(data)
         if self._pending or not data:  # it answered before the request, or is asked nothing
             early, self._pending = self._pending, b""
             self.data_received(early)
@@ -168,7 +172,7 @@ class PeerConnection(Waiting):
         self._more = more
         if not data or self._lost:
             return
-        self._transport.write(data)
+        self._send(data)
         if self._read_waiter is not None:
             self._read_deadline = self._loop.time() + self._settings.read_timeout
 
@@ -189,6 +193,11 @@ class PeerConnection(Waiting):
     def answered(self) -> bool:
         """Whether receive() returns or raises at once; no more of the request is wanted then."""
         return self.response is not None or self._error is not None
+
+    @property
+    def wants_request(self) -> bool:
+        """Whether more of the request is of any use."""
+        return not self.answered
 
     async def wait(self) -> None:
         """Waits, as long as it takes, for what makes it `answered`."""
@@ -287,6 +296,7 @@ class PeerConnection(Waiting):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._send = self._transport.write
 
     def data_received(self, data: bytes, *, is_unwrapped: bool = False) -> None:
         if not is_unwrapped:

@@ -30,13 +30,14 @@ async def connect(
     ssl: tls.SSLContext | PeerHandshake | None = None,
     server_hostname: str = "",
     local: tuple[str, int] | None = None,
+    kind: type[PeerConnection] = PeerConnection,
 ) -> PeerConnection:
     """Opens a connection; an empty server_hostname sends no SNI.  Raises ConnectError.
 
     A PeerHandshake knows the name itself.
     It has a task of its own: the caller need not be one.
     """
-    opening = asyncio.ensure_future(_open(address, settings, ssl, server_hostname, local))
+    opening = asyncio.ensure_future(_open(kind, address, settings, ssl, server_hostname, local))
     try:
         await asyncio.wait((opening,), timeout=settings.connect_timeout)
     except asyncio.CancelledError:
@@ -52,6 +53,7 @@ async def connect(
 
 
 async def _open(
+    kind: type[PeerConnection],
     address: PeerAddress,
     settings: PeerSettings,
     ssl: tls.SSLContext | PeerHandshake | None,
@@ -59,7 +61,7 @@ async def _open(
     local: tuple[str, int] | None,
 ) -> PeerConnection:
     loop = asyncio.get_running_loop()
-    connection = PeerConnection(loop, address)
+    connection = kind(loop, address)
     security = _security(settings, ssl, server_hostname)
     if address.family == socket.AF_UNIX:
         await loop.create_unix_connection(lambda: connection, address.host, **security)

@@ -25,10 +25,10 @@ class Keepalive:
     time: float = 3600.0
     timeout: float = 60.0
 
-    def tag(self, location: Hashable, tls: Hashable = None) -> Hashable:
+    def tag(self, location: Hashable, protocol: Hashable = None) -> Hashable:
         """What connections must have in common to be exchangeable, in addition to the address:
-        the TLS settings in any case, the location if `local`."""
-        return (location, tls) if self.local else tls
+        the protocol with its TLS settings in any case, the location if `local`."""
+        return (location, protocol) if self.local else protocol
 
 
 class Pool:

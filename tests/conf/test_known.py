@@ -25,7 +25,7 @@ DATA = Path(known.__file__).with_name("known.json")
 HARMLESS = {
     *("access_by_lua_no_postpone", "auth_http_header", "auth_http_pass_client_cert"),
     *("auth_http_timeout", "auth_pam_service_name", "auth_pam_set_pam_env"),
-    *("grpc_allow_upstream", "modsecurity_transaction_id", "modsecurity_use_error_log"),
+    *("modsecurity_transaction_id", "modsecurity_use_error_log"),
     "upload_store_access",
 }
 
@@ -75,8 +75,8 @@ def test_what_sounds_like_a_guard_is_one() -> None:
     ("name", "args", "kind"),
     [
         ("subs_filter", ("a", "b"), Class.EFFECT),
-        ("grpc_buffer_size", ("8k",), Class.TUNING),
-        ("grpc_pass", ("x",), Class.HANDLER),
+        ("mp4_buffer_size", ("8k",), Class.TUNING),
+        ("flv", (), Class.HANDLER),
         ("ssl_reject_handshake", ("on",), Class.GUARD),
         ("ssl_reject_handshake", ("off",), Class.TUNING),
         ("ssl_reject_handshake", ("off", "off"), Class.GUARD),

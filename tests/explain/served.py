@@ -467,8 +467,8 @@ PROXY = Group(
         proxy_set_header X-Cookie $cookie_a; }
     location /inherit { proxy_set_header X-In 1; location /inherit/a { proxy_pass http://app; }
         location /inherit/b { proxy_pass http://app; proxy_set_header X-Own 2; } }
-    location /notrun { grpc_pass 127.0.0.1:1; }
-    location /notrun2 { error_page 501 = @up; grpc_pass 127.0.0.1:1; }
+    location /notrun { js_content a.b; }
+    location /notrun2 { error_page 501 = @up; js_content a.b; }
     location /empty { rewrite ^ /? break; proxy_pass http://app; }
     """,
     "\n".join(

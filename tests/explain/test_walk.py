@@ -417,12 +417,30 @@ def test_parameters_that_are_sent_to_an_application(folder: Path, protocol: str)
     ]
 
 
+def test_requests_over_http2(folder: Path) -> None:
+    """They are written as in HTTP/1."""
+    text = """
+    server {
+        proxy_http_version 2;
+        location / { proxy_set_header A $arg_a; proxy_pass http://127.0.0.1:9; }
+        location /grpc { grpc_set_header A $arg_a; grpc_pass 127.0.0.1:9; }
+    }
+    """
+    for path, number in (("/x?a=bc", 4), ("/grpc/x?a=bc", 5)):
+        explanation = explain(folder, text, f"http://a{path}")
+        assert rows(explanation, "upstream") == [
+            f"upstream: GET {path} HTTP/2 [{number}]",
+            "  host: 127.0.0.1:9",
+            f"  a: bc [{number}]",
+        ]
+
+
 def test_what_is_not_run_answers_501(folder: Path) -> None:
     text = """
     server {
         error_page 404 /x;
         location / {
-            grpc_pass a:1;
+            js_content a;
             if ($arg_a) { set $b 1; }
         }
         location /passenger { passenger_enabled on; }
@@ -432,7 +450,7 @@ def test_what_is_not_run_answers_501(folder: Path) -> None:
     for url in ("http://a/", "http://a/?a=1"):
         explanation = explain(folder, text, url)
         assert rows(explanation, "content") == [
-            "content: pyngx does not run grpc_pass: 501 Not Implemented [5]"
+            "content: pyngx does not run js_content: 501 Not Implemented [5]"
         ]
         assert explanation.way.status == 501
     assert explain(folder, text, "http://a/passenger/x").way.status == 501

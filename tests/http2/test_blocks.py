@@ -130,3 +130,27 @@ def test_the_table_is_bounded() -> None:
     for n in range(2000):
         read(b"\x40\x04%04d\x14" % n + b"v" * 20, blocks)
     assert len(blocks._dynamic.dynamic_entries) == 4096 // (32 + 24)
+
+
+def test_a_whole_octet_of_padding_is_accepted() -> None:
+    """As in nginx, where the code of a string fills its last octet."""
+    assert read(bytes.fromhex("00016181ff")) == [("a", "")]
+
+
+def test_a_peer_that_was_allowed_no_table() -> None:
+    """It may repeat that, and no more."""
+    blocks = BlockReader("upstream", 100, 100, 0)
+    assert read(b"\x20\x40\x01a\x01b", blocks) == [("a", "b")]
+    with pytest.raises(Fault, match="out of bound hpack table index: 0"):
+        read(b"\xbe", blocks)
+    with pytest.raises(Fault, match="invalid table size update: 1"):
+        read(b"\x21", BlockReader("upstream", 100, 100, 0))
+
+
+def test_limits_apply_to_the_blocks_that_follow() -> None:
+    """To one that has been read before as well."""
+    blocks, block = reader(), b"\0\x01a\x05bbbbb"
+    assert read(block, blocks) == [("a", "bbbbb")]
+    blocks.limit(5, 5)
+    with pytest.raises(Fault, match=r"too large header$"):
+        read(block, blocks)

@@ -50,6 +50,9 @@ class Recorder:
     def note(self, text: str) -> None:
         self.told.append(text)
 
+    def stray_data(self, number: int) -> None:
+        self.told.append(f"data {number}")
+
     def put(self, data: bytes) -> None:
         self.sent += data
 
@@ -179,3 +182,12 @@ def test_the_connection_ends(side: Recorder, data: bytes, code: int) -> None:
     with pytest.raises(Fault) as caught:
         side.link.feed(data)
     assert caught.value.code == code
+
+
+def test_stray_data_and_too_large_frames() -> None:
+    side = Recorder()
+    side.link.largest_frame = 16384
+    side.link.feed(frames.frame(frames.DATA, 0, 5, b"x"))
+    assert side.told == ["data 5"]
+    with pytest.raises(Fault, match="client sent too large http2 frame: 16385"):
+        side.link.feed(b"\0\x40\1\0\0\0\0\0\1")

@@ -95,7 +95,7 @@ http {
     upstream v { zone v 64k; state /var/lib/v; }
     server {
         listen 443 quic reuseport;
-        location / { brotli on; grpc_pass unix:/x; grpc_set_header A $geo; }
+        location / { brotli on; js_content main.x; js_fetch_timeout 1s; }
         location /b { return 200 "$brotli_ratio $http3"; }
     }
 }
@@ -106,8 +106,8 @@ mail { server { listen 25; } }
     assert {f.rule for f in found} == {"not-run-by-pyngx"}
     assert {f.severity.word for f in found} == {"info"}
     hints = {f.message.partition('"')[2].partition('"')[0]: f.hint for f in found}
-    assert not {"brotli", "grpc_set_header"} & {*hints}  # these are accepted
-    assert hints["grpc_pass"] == "with --allow-unsupported, what it would answer gets 501"
+    assert not {"brotli", "js_fetch_timeout"} & {*hints}  # these are accepted
+    assert hints["js_content"] == "with --allow-unsupported, what it would answer gets 501"
     assert hints["state"] == "--allow-unsupported leaves it out"
     assert hints["js_set"].startswith("it cannot be left out, its variables may control access")
 
@@ -123,18 +123,18 @@ def test_its_grammar_is_checked(linter: Linter) -> None:
     text = """\
 events { }
 http { server {
-    grpc_intercept_errors;
+    js_fetch_timeout;
     userid on off;
-    grpc_pass;
-    grpc_buffer_size { }
+    js_content;
+    mp4_buffer_size { }
 } }
 stream { root /; server { listen 53; proxy_timeout; nope; } }
 """
     assert [(f.line, f.message) for f in linter.findings(text) if f.is_error] == [
-        (3, 'invalid number of arguments in "grpc_intercept_errors" directive'),
+        (3, 'invalid number of arguments in "js_fetch_timeout" directive'),
         (4, 'invalid number of arguments in "userid" directive'),
-        (5, '"grpc_pass" directive is not allowed here'),
-        (6, 'directive "grpc_buffer_size" is not terminated by ";"'),
+        (5, '"js_content" directive is not allowed here'),
+        (6, 'directive "mp4_buffer_size" is not terminated by ";"'),
         (8, '"root" directive is not allowed here'),
         (8, 'invalid number of arguments in "proxy_timeout" directive'),
         (8, 'unknown directive "nope"'),
@@ -146,8 +146,8 @@ def test_targets(linter: Linter) -> None:
 events { }
 http {
     pyngx_jwt_max_keys 9;
-    server { auth_jwt "x"; auth_jwt_key_file keys/jwks.json; status_zone z; grpc_buffer_size 8k; }
-    server { listen 81; location /x { xslt_stylesheet a; } location / { grpc_pass a:1; } }
+    server { auth_jwt "x"; auth_jwt_key_file keys/jwks.json; status_zone z; mp4_buffer_size 8k; }
+    server { listen 81; location /x { xslt_stylesheet a; } location / { js_content a; } }
 }
 """
 

@@ -10,6 +10,7 @@ import pytest
 
 from ..applications import STDOUT, Call, end_request, record
 from ..backend import Peer
+from ..http2_peer import OK, Http2Peer, continuation, data, headers, joined
 from ..nginx import Nginx
 
 BIG = b"X: " + b"y" * 5000 + b"\r\n"
@@ -31,12 +32,29 @@ class Speech:
     rest: bytes
     garbage: bytes
     big_head: bytes
+    directive: str = ""  # the prefix of its directives, if that is not its name
+    settings: str = ""
+    too_big: str = "upstream sent too big header"
 
 
 def call(protocol: str) -> Callable[[Peer], None]:
     return lambda peer: Call(peer, protocol).read_head()
 
 
+def call_http2(peer: Peer) -> None:
+    server = Http2Peer(peer).request()
+    server.settle()
+
+
+HTTP2 = (
+    call_http2,
+    joined([headers(1, (*OK, ("content-length", "5")))]),
+    joined([data(1, b"hel")]),
+    joined([data(1, b"lo", end=True)]),
+    joined([continuation(1, OK)]),
+    joined([headers(1, (*OK, ("x", "y" * 5000)))]),
+)
+TOO_LARGE = "upstream sent too large (http2 )?header"
 CGI_HEAD = b"Content-Length: 5\r\n\r\n"
 CGI = b"X\1: y\r\n\r\n", BIG
 SPEECHES = {
@@ -66,6 +84,8 @@ SPEECHES = {
         b"ERROR\r\n",
         BIG,
     ),
+    "http2": Speech(*HTTP2, "proxy", "proxy_http_version 2;", TOO_LARGE),
+    "grpc": Speech(*HTTP2, too_big=TOO_LARGE),
 }
 
 
@@ -150,7 +170,7 @@ FAULTS: list[tuple[Fault, int | str, int | str, str]] = [
     (hangs_in_the_head, 504, 200, TIMED_OUT + HEAD_PHASE),
     (closes_in_the_head, 502, 200, CLOSED + HEAD_PHASE),
     (sends_garbage, 502, 502, f"(upstream|memcached) sent (invalid|unexpected) .*{HEAD_PHASE}"),
-    (sends_too_big_a_head, 502, 502, "upstream sent too big header" + HEAD_PHASE),
+    (sends_too_big_a_head, 502, 502, "%%TOO_BIG%%.*" + HEAD_PHASE),
     (drips, 200, 200, ""),
     (closes_in_the_body, CUT, CUT, CLOSED + BODY_PHASE),
     (resets_in_the_body, CUT, CUT, RESET + BODY_PHASE),
@@ -194,10 +214,11 @@ def test_fault(
 
     nginx.backend("other", answers)
     other = "server 127.0.0.1:%%PORT_other%% backup;" if has_other else ""
-    scheme = "http://" if protocol == "proxy" else ""
+    prefix = speech.directive or protocol
+    scheme = "http://" if prefix == "proxy" else ""
     nginx(
-        f"{protocol}_read_timeout 400ms; set $memcached_key /k;"
-        f"location / {{ {protocol}_pass {scheme}u; }}",
+        f"{prefix}_read_timeout 400ms; set $memcached_key /k; {speech.settings}"
+        f"location / {{ {prefix}_pass {scheme}u; }}",
         http=f"upstream u {{ server 127.0.0.1:%%PORT_b%% max_fails=0; {other} }}",
     )
     raw = nginx.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -208,4 +229,5 @@ def test_fault(
         assert head.startswith(b"HTTP/1.1 %d " % int(expected))
         assert expected != 200 or body == b"hello"
     if text:
+        text = text.replace("%%TOO_BIG%%", speech.too_big)
         nginx.wait_for_log(rf"\[error\] .*{text}")

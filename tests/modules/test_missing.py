@@ -12,12 +12,12 @@ from ..nginx import Nginx
 LENIENT = ("--allow-unsupported",)
 SOURCE = "<?php $password = 'hunter2'; ?>"
 FILES = {"html/config.php": SOURCE, "html/index.html": "index", "html/sub/config.php": SOURCE}
-GRPC = pytest.mark.pyngx_only("nginx has gRPC")
+NJS = pytest.mark.pyngx_only("nginx has njs, or does not know it")
 NOT_ANSWERED = "what it would answer gets 501"
 SUPPORTED = pytest.mark.nginx_differs("it has these directives")
 
 
-@GRPC
+@NJS
 def test_sources_are_never_handed_out(nginx: Nginx) -> None:
     nginx(
         r"""
@@ -25,10 +25,10 @@ def test_sources_are_never_handed_out(nginx: Nginx) -> None:
         index config.php index.html;
         location / { try_files $uri $uri/ @app; }
         location ~ \.php$ {
-            grpc_set_header X-File $document_root$uri;
-            grpc_pass 127.0.0.1:9000;
+            js_fetch_timeout 5s;
+            js_content main.answer;
         }
-        location @app { grpc_pass 127.0.0.1:9000; }
+        location @app { js_content main.answer; }
         """,
         files=FILES,
         options=LENIENT,
@@ -60,17 +60,17 @@ def test_sources_are_never_handed_out(nginx: Nginx) -> None:
         > GET /nowhere
         < 501
         """)
-    nginx.wait_for_log(r'\[error\] .*"grpc_pass" is not supported in \S+nginx\.conf:\d+, client')
+    nginx.wait_for_log(r'\[error\] .*"js_content" is not supported in \S+nginx\.conf:\d+, client')
 
 
-@GRPC
+@NJS
 def test_what_is_in_the_location_of_a_missing_handler(nginx: Nginx) -> None:
     """ "if" and "limit_except" take it over, nested locations do not, as in nginx."""
     nginx(
         """
         root html;
         location /a {
-            grpc_pass 127.0.0.1:9000;
+            js_content main.answer;
             if ($arg_x) { set $y 1; }
             limit_except GET { deny all; }
             location /a/inner { return 200 inner; }
@@ -78,15 +78,15 @@ def test_what_is_in_the_location_of_a_missing_handler(nginx: Nginx) -> None:
         }
         location /b {
             alias html/;
-            if ($arg_x) { grpc_pass 127.0.0.1:9000; }
+            if ($arg_x) { js_content main.answer; }
             limit_except GET { allow all; }
         }
         location /d {
             proxy_pass http://127.0.0.1:%%PORT%%/a/inner;
-            if ($arg_x) { grpc_pass 127.0.0.1:9000; }
+            if ($arg_x) { js_content main.answer; }
             limit_except GET { js_content main.answer; }
         }
-        location /e { grpc_pass 127.0.0.1:9000; limit_except GET { allow all; } }
+        location /e { js_content main.answer; limit_except GET { allow all; } }
         location /f { perl Module::handler; return 204; }
         """,
         servers=["listen 127.0.0.1:%%PORT_up%%; return 200 up;"],
@@ -111,12 +111,12 @@ def test_what_is_in_the_location_of_a_missing_handler(nginx: Nginx) -> None:
     assert {ask: nginx.request(ask).status for ask in answers} == answers
 
 
-@GRPC
+@NJS
 def test_an_if_may_pass_requests_on_in_its_place(nginx: Nginx) -> None:
     nginx(
         """
         location / {
-            grpc_pass 127.0.0.1:9000;
+            js_content main.answer;
             if ($arg_x) { proxy_pass http://127.0.0.1:%%PORT_up%%; }
             limit_except GET { proxy_pass http://127.0.0.1:%%PORT_up%%; }
         }
@@ -140,7 +140,7 @@ def test_an_if_may_pass_requests_on_in_its_place(nginx: Nginx) -> None:
         """)
 
 
-@GRPC
+@NJS
 def test_handlers_of_inner_levels(nginx: Nginx) -> None:
     """What nginx hands down is handed down, and answers where nothing passes requests on."""
     nginx(
@@ -167,17 +167,17 @@ def test_handlers_of_inner_levels(nginx: Nginx) -> None:
     assert {ask: nginx.request(ask).status for ask in answers} == answers
 
 
-@GRPC
+@NJS
 def test_checks_come_before_and_error_pages_after(nginx: Nginx) -> None:
     nginx(
         """
         error_page 501 /sorry;
         location /sorry { return 200 sorry; }
-        location /denied { deny all; grpc_pass 127.0.0.1:9000; }
+        location /denied { deny all; js_content main.answer; }
         location /asked { auth_request /auth; return 200; }
         location /guarded { auth_request /auth; alias html/; }
-        location = /auth { internal; grpc_pass 127.0.0.1:9000; }
-        location / { grpc_pass 127.0.0.1:9000; }
+        location = /auth { internal; js_content main.answer; }
+        location / { js_content main.answer; }
         """,
         files=FILES,
         options=LENIENT,
@@ -206,10 +206,10 @@ def test_an_if_keeps_what_answers(nginx: Nginx) -> None:
         """)
 
 
-@GRPC
+@NJS
 @pytest.mark.parametrize("word", ["reload", "reopen", "quit"])
 def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
-    nginx("location / { grpc_pass 127.0.0.1:9000; }", options=LENIENT)
+    nginx("location / { js_content main.answer; }", options=LENIENT)
     sent = start(["-s", word, *nginx._arguments()], nginx.prefix / "logs/sent")
     assert sent.wait(20) == 0, nginx.read("logs/sent")
     words = {
@@ -227,10 +227,10 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
 @pytest.mark.parametrize(
     ("snippet", "consequence"),
     [
-        ("location / { grpc_pass 127.0.0.1:9000; }", NOT_ANSWERED),
-        ("location @named { grpc_pass 127.0.0.1:9000; }", NOT_ANSWERED),
-        ("location / { location /in { grpc_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
-        ("location / { if ($arg_x) { grpc_pass 127.0.0.1:9000; } }", NOT_ANSWERED),
+        ("location / { js_content main.answer; }", NOT_ANSWERED),
+        ("location @named { js_content main.answer; }", NOT_ANSWERED),
+        ("location / { location /in { js_content main.answer; } }", NOT_ANSWERED),
+        ("location / { if ($arg_x) { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { mp4; }", NOT_ANSWERED),
         ("location / { image_filter test; }", "ignored"),
@@ -278,14 +278,15 @@ def test_guards_of_addresses(nginx: Nginx) -> None:
         assert "cannot be left out, its variables may control access" in found
 
 
+@NJS
 def test_tuning_is_accepted(nginx: Nginx) -> None:
     nginx(
         """
         root html;
-        location / { grpc_read_timeout 5s; grpc_set_header A b; }
+        location / { js_fetch_timeout 5s; mp4_max_buffer_size 1m; }
         """,
         http="""
-            grpc_buffer_size 8k; grpc_read_timeout 5s; grpc_connect_timeout 5s;
+            mp4_buffer_size 8k; js_fetch_timeout 5s; http3_stream_buffer_size 64k;
             http2_max_concurrent_streams 64;
             """,
         files=FILES,
@@ -325,17 +326,14 @@ def test_dav_that_is_turned_off(nginx: Nginx) -> None:
     nginx.accepts("location / { dav_methods off; }")
 
 
+@NJS
 def test_its_place_and_arguments_are_checked(nginx: Nginx) -> None:
-    nginx.rejects("grpc_pass a:1;", '"grpc_pass" directive is not allowed here')
+    nginx.rejects("js_content x;", '"js_content" directive is not allowed here')
+    nginx.rejects("mp4_buffer_size;", 'invalid number of arguments in "mp4_buffer_size" directive')
+    nginx.rejects("location / { mp4 a; }", 'invalid number of arguments in "mp4" directive')
+    nginx.rejects("js_import a { }", 'directive "js_import" is not terminated by ";"')
     nginx.rejects(
-        "grpc_set_header A;", 'invalid number of arguments in "grpc_set_header" directive'
-    )
-    nginx.rejects(
-        "location / { grpc_pass; }", 'invalid number of arguments in "grpc_pass" directive'
-    )
-    nginx.rejects("grpc_set_header A b { }", 'directive "grpc_set_header" is not terminated by ";"')
-    nginx.rejects(
-        main="grpc_buffer_size 8k;", message='"grpc_buffer_size" directive is not allowed here'
+        main="mp4_buffer_size 8k;", message='"mp4_buffer_size" directive is not allowed here'
     )
 
 

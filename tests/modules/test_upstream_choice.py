@@ -71,6 +71,7 @@ def test_conditions_of_a_tunnel(nginx: Nginx) -> None:
         " fastcgi_pass",
         "uwsgi_request_dynamic on; uwsgi_bind_dynamic on; uwsgi_allow_upstream $arg_no; uwsgi_pass",
         "scgi_request_dynamic on; scgi_bind_dynamic on; scgi_allow_upstream $arg_no; scgi_pass",
+        "grpc_request_dynamic on; grpc_bind_dynamic on; grpc_allow_upstream $arg_no; grpc_pass",
         "memcached_bind_dynamic on; memcached_allow_upstream $arg_no; memcached_pass",
     ],
 )

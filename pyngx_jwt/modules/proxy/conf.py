@@ -38,9 +38,7 @@ class CookieRule(NamedTuple):
 
 
 def _http_version(name: str, text: str) -> str:
-    if text not in ("1.0", "1.1"):
-        if text == "2":
-            raise ConfError('"proxy_http_version 2" is not supported')
+    if text not in ("1.0", "1.1", "2"):
         raise ConfError(f'invalid value "{text}"')
     return text
 
@@ -60,9 +58,11 @@ class ProxyConf(CachedConf, TlsConf, prefix="proxy"):
         "1.1",
         _http_version,
         EVERYWHERE,
-        "Sets the HTTP version of requests to the upstream. Keep-alive connections require 1.1."
-        " Unlike in nginx, version 2 is not supported.",
-        syntax="1.0 | 1.1",
+        "Sets the HTTP version of requests to the upstream. Keep-alive connections require 1.1 or "
+        "2. With 2, the upstream must speak HTTP/2 at once: over TLS it is offered with ALPN, "
+        'without TLS it is assumed. "Host" is sent as ":authority", unless "proxy_set_header" sets '
+        "it. Connections are not upgraded.",
+        syntax="1.0 | 1.1 | 2",
     )
     proxy_method = template(
         None,

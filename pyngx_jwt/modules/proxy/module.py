@@ -20,7 +20,15 @@ def pass_request(conf: ProxyConf, level: Level) -> Handler | None:
     """The content handler of a location with proxy_pass."""
     if conf.target is None:
         return purge_here(conf, level)
-    return pass_to(conf, level, HttpWire(conf, level))
+    return pass_to(conf, level, _wire(conf, level))
+
+
+def _wire(conf: ProxyConf, level: Level) -> HttpWire:
+    if conf.proxy_http_version != "2":
+        return HttpWire(conf, level)
+    from .http2 import ProxyHttp2Wire  # which takes time to import
+
+    return ProxyHttp2Wire(conf, level)
 
 
 @proxy.variable("proxy_host", changeable=True)

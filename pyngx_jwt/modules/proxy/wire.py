@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...gateway.answer import ACCEL, Copy
-from ...gateway.wire import KEY, Outgoing, SplitHead, UnwritableRequest
+from ...gateway.fields import Defaults, Fields, compile_fields, join_lines
+from ...gateway.wire import KEY, Outgoing, UnwritableRequest
 from ...http.level import Level
 from ...http.request import Request
-from ...http.template import Template, Text, getter_of
+from ...http.template import Text
 from ...http.uri import escape_uri
-from ...http.variables import Getter, Variables
+from ...http.variables import Getter
 from ...upstream.address import Url
+from ...upstream.client import PeerConnection
 from ...upstream.reader import HTTP1, ResponseReader
 from .conf import SCHEMES, ProxyConf
 from .cookies import compile_cookies
@@ -63,6 +65,7 @@ class HttpWire:
         self.conf = conf
         self.schemes, self.hidden = SCHEMES, HIDDEN
         self.kept: ResponseReader = HTTP1
+        self.connection: type[PeerConnection] = PeerConnection
         self.special: dict[str, Copy] = {
             **compile_redirects(conf, level),
             "set-cookie": compile_cookies(conf, level),
@@ -71,13 +74,17 @@ class HttpWire:
         body = conf.proxy_set_body
         self.own_body: Text | None = body.bind(variables) if body else None
         self.method = conf.proxy_method.bind(variables) if conf.proxy_method else None
-        self.plain = _compile_fields(conf, level, validates=False)
+        self.plain = self.compile(level, DEFAULTS)
         caches = conf.zone is not None
-        self.validating = _compile_fields(conf, level, validates=True) if caches else self.plain
+        self.validating = self.compile(level, DEFAULTS + CACHE_DEFAULTS) if caches else self.plain
         target = conf.target
         assert target is not None
         self.location = target.location
         self.version = f" HTTP/{conf.proxy_http_version}\r\n"
+
+    def compile(self, level: Level, defaults: Defaults) -> Fields:
+        """The fields of requests."""
+        return compile_fields(self.conf.set_headers, defaults, level, OWN)
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> ProxyVars:
         """The parts that $proxy_host, $proxy_port and the request line need."""
@@ -109,22 +116,16 @@ class HttpWire:
         else:
             method = r.method
         out.is_head = method == "HEAD"
-        fields, named = self.validating if validates else self.plain
-        parts = [f"{method} {out.uri}{self.version}"]
-        for name, value in fields:
-            if value is None:
-                parts.append(name)
-            elif text := value(r):
-                parts.append(f"{name}{text}\r\n")
-        if self.conf.pass_request_headers:
-            for field, text in r.headers_in:
-                if field.lower() not in named:
-                    parts.append(f"{field}: {text}\r\n")
-        parts.append("\r\n")
-        head = "".join(parts)
-        if not head.count("\r") == head.count("\n") == len(parts):
-            raise SplitHead
-        return head.encode("latin-1")
+        fields = self.validating if validates else self.plain
+        parts = self.start(r, out, method)
+        fields.write(r, parts, passes=self.conf.pass_request_headers)
+        return self.join(parts)
+
+    def start(self, r: Request, out: Outgoing, method: str) -> list[str]:
+        """The lines before the fields."""
+        return [f"{method} {out.uri}{self.version}"]
+
+    join = staticmethod(join_lines)
 
     def lines(self, head: bytes) -> list[str]:
         return head.decode("latin-1").split("\r\n")
@@ -164,33 +165,6 @@ def converts_head(r: Request) -> bool:
     return bool(r.contexts.get("cache_converts"))
 
 
-Field = tuple[str, Getter | None]  # "Name: " and what follows, or a line that is always the same
-Fields = tuple[list[Field], frozenset[str]]  # to be sent; names that are not copied
-
-
-def _compile_fields(conf: ProxyConf, level: Level, *, validates: bool) -> Fields:
-    """The fields that can have a value, Host first; and the names of all that are set, which are
-    not passed on as the client sent them."""
-    key = _compile_fields, conf.set_headers, validates
-    return level.variables.once(key, lambda: _compile(conf, level, validates))
-
-
-def _compile(conf: ProxyConf, level: Level, validates: bool) -> Fields:
-    fields = _all_fields(conf, validates)
-    sent = [_field(name, value, level.variables) for name, value in fields if value.text]
-    sent.sort(key=lambda field: not field[0].lower().startswith("host: "))
-    return sent, frozenset(name.lower() for name, _ in fields)
-
-
-def _field(name: str, value: Template, variables: Variables) -> Field:
-    if value.is_constant:
-        return f"{name}: {value.text}\r\n", None
-    if own := OWN.get(value.text):
-        return f"{name}: ", own
-    getters = [getter_of(part, variables) for part in value.parts]
-    return f"{name}: ", getters[0] if len(getters) == 1 else value.bind(variables)
-
-
 def _host(r: Request) -> str:
     host: str = r.contexts[KEY].vars.host_header
     return host
@@ -210,11 +184,3 @@ OWN: dict[str, Getter] = {  # of the request that is written, with no step throu
     "$proxy_internal_body_length": _body_length,
     "$proxy_internal_chunked": _chunked,
 }
-
-
-def _all_fields(conf: ProxyConf, validates: bool) -> list[tuple[str, Template]]:
-    """The level's own fields, then the defaults it does not name."""
-    own = list(conf.set_headers)
-    given = {name.lower() for name, _ in own}
-    defaults = DEFAULTS + (CACHE_DEFAULTS if validates else ())
-    return own + [(n, Template(v)) for n, v in defaults if n.lower() not in given]

@@ -73,10 +73,14 @@ def test_keys_of_public_responses(
         ('auth_jwt "x" token=$arg_t; proxy_pass https://192.0.2.1;', True),
         ('auth_jwt "x" token=$arg_t; proxy_pass https://192.0.2.1$uri;', False),
         ('auth_jwt "x" token=$cookie_t; proxy_pass https://192.0.2.1;', True),
-        ("grpc_pass grpcs://192.0.2.1;", True),
-        ("grpc_pass grpcs://192.0.2.1; grpc_ssl_verify on;", False),
-        ('grpc_pass grpcs://192.0.2.1; grpc_set_header Authorization "";', False),
-        ("grpc_pass grpc://192.0.2.1;", False),
+        ("grpc_pass grpcs://192.0.2.1:1;", True),
+        (
+            "grpc_pass grpcs://192.0.2.1:1; grpc_ssl_verify on;"
+            "grpc_ssl_trusted_certificate keys/ca.pem;",
+            False,
+        ),
+        ('grpc_pass grpcs://192.0.2.1:1; grpc_set_header Authorization "";', False),
+        ("grpc_pass grpc://192.0.2.1:1;", False),
         ("uwsgi_pass suwsgi://192.0.2.1:1;", True),
         ("if ($arg_x) { proxy_pass https://192.0.2.1; }", True),
         ("limit_except GET { proxy_pass https://192.0.2.1; }", True),

@@ -1,0 +1,73 @@
+"""The fields of requests to upstreams: those that a location sets, and the client's others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ..http.level import Level
+from ..http.request import Request
+from ..http.template import Template, getter_of
+from ..http.variables import Getter, Variables
+from .wire import SplitHead
+
+SetHeaders = Sequence[tuple[str, Template]]
+Defaults = Sequence[tuple[str, str]]
+Field = tuple[str, Getter | None]  # "Name: " and what follows, or a line that is always the same
+
+
+class Fields(NamedTuple):
+    """What a location makes of the fields of a request."""
+
+    sent: list[Field]  # the fields that can have a value, Host first
+    named: frozenset[str]  # all that are set: they are not passed on as the client sent them
+
+    def write(self, r: Request, lines: list[str], *, passes: bool) -> None:
+        """Appends a line for each field; `passes`: with the client's others."""
+        for name, value in self.sent:
+            if value is None:
+                lines.append(name)
+            elif text := value(r):
+                lines.append(f"{name}{text}\r\n")
+        if passes:
+            named = self.named
+            for field, text in r.headers_in:
+                if field.lower() not in named:
+                    lines.append(f"{field}: {text}\r\n")
+
+
+def compile_fields(
+    set_headers: SetHeaders, defaults: Defaults, level: Level, own: Mapping[str, Getter]
+) -> Fields:
+    """The level's own fields, then the defaults it does not name; `own` are the variables that
+    need no step through the table of variables."""
+    key = compile_fields, set_headers, defaults
+    return level.variables.once(key, lambda: _compile(set_headers, defaults, level, own))
+
+
+def _compile(
+    set_headers: SetHeaders, defaults: Defaults, level: Level, own: Mapping[str, Getter]
+) -> Fields:
+    given = {name.lower() for name, _ in set_headers}
+    missing = [(n, Template(v)) for n, v in defaults if n.lower() not in given]
+    fields = [*set_headers, *missing]
+    sent = [_field(name, value, level.variables, own) for name, value in fields if value.text]
+    sent.sort(key=lambda field: not field[0].lower().startswith("host: "))
+    return Fields(sent, frozenset(name.lower() for name, _ in fields))
+
+
+def _field(name: str, value: Template, variables: Variables, own: Mapping[str, Getter]) -> Field:
+    if value.is_constant:
+        return f"{name}: {value.text}\r\n", None
+    if getter := own.get(value.text):
+        return f"{name}: ", getter
+    getters = [getter_of(part, variables) for part in value.parts]
+    return f"{name}: ", getters[0] if len(getters) == 1 else value.bind(variables)
+
+
+def join_lines(lines: list[str]) -> bytes:
+    """The head of a request, with an empty line behind it; raises SplitHead."""
+    head = "".join((*lines, "\r\n"))
+    if not head.count("\r") == head.count("\n") == len(lines) + 1:
+        raise SplitHead
+    return head.encode("latin-1")
