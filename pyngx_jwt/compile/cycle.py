@@ -14,6 +14,7 @@ from ..conf.directive import MAIN
 from ..conf.parse import command_line
 from ..conf.scope import Scope
 from ..conf.watch import ConfFiles, LoadWatch
+from ..core.capabilities import KeptCapabilities
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.module import AnyModule, User
@@ -40,6 +41,7 @@ class MainSettings:
     working_directory: str
     user: tuple[int, int] | None
     env: tuple[str, ...]
+    keeps_net_raw: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:
         conf.working_directory,
         conf.user_ids,
         conf.environment,
+        scope.shared(KeptCapabilities).net_raw,
     )
     files = scope.shared(OpenFiles)
     log = scope.shared(Logs).finish(conf, options.error_log)

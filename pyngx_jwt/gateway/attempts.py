@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 from ..http.request import Request
 from ..log import Severity
-from ..upstream.address import parse_local
+from ..upstream.address import Local, parse_local
 from ..upstream.affinity import Affinity
 from ..upstream.balancer import PeerChoice
 from ..upstream.client import PeerConnection
@@ -49,7 +49,7 @@ class Attempts:
         self.doing = CONNECTING  # for the log
         self.streamed = False  # the client's body passes as it comes: there is no second attempt
         self.name = ""  # of the server, for TLS
-        self.local: tuple[str, int] | None = None  # the address that "bind" sets
+        self.local: Local | None = None  # the address that "bind" sets
         self.is_bound = False  # it has been determined
         if limit := route.conf.next_upstream_tries:
             self.choice.tries = min(limit, self.choice.tries)
@@ -96,12 +96,12 @@ class Attempts:
             return self.destination.tag, self.name, self.local
         return self.destination.tag
 
-    def _local_address(self) -> tuple[str, int] | None:
+    def _local_address(self) -> Local | None:
         bind = self.route.bind
         if bind is None or (self.is_bound and not self.route.conf.bind_dynamic):
             return self.local
         self.is_bound, text = True, bind(self.r)
-        local = parse_local(text) if text else None
+        local = parse_local(text, transparent=self.route.is_transparent) if text else None
         if text and local is None:
             self.r.log(Severity.ERR, f'invalid local address "{text}"')
         return local

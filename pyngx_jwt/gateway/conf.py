@@ -135,18 +135,24 @@ def _rate(name: str, text: str) -> Template | None:
     return template if text != "0" else None
 
 
-def _bind(name: str, text: str, *options: str) -> Template | None:
+class BindTo(NamedTuple):
+    """Where connections come from; `transparent` if the machine need not have that address."""
+
+    address: Template
+    transparent: bool
+
+
+def _bind(name: str, text: str, *options: str) -> BindTo | None:
     """An address, or text with variables; raises ConfError in nginx's words."""
-    template = Template(text)
+    if text == "off" and not options:
+        return None
+    address = Template(text)
+    if address.is_constant and parse_local(text) is None:
+        raise ConfError(f'invalid address "{text}"')
     for option in options:
         if option != "transparent":
             raise ConfError(f'invalid parameter "{option}"')
-        raise ConfError("transparent proxying is not supported")
-    if text == "off" or not template.is_constant:
-        return None if text == "off" else template
-    if parse_local(text) is None:
-        raise ConfError(f'invalid address "{text}"')
-    return template
+    return BindTo(address, bool(options))
 
 
 class GatewayConf(Conf):
@@ -161,9 +167,10 @@ class GatewayConf(Conf):
         _bind,
         EVERYWHERE,
         "Sets the local address of connections to the upstream. The value can contain "
-        'variables; "off" cancels an inherited value. Unlike in nginx, "transparent" is not '
-        "supported.",
-        syntax="address | off",
+        'variables; "off" cancels an inherited value. With "transparent", it can be an address '
+        "that the machine does not have, such as $remote_addr; workers keep the capability "
+        "CAP_NET_RAW for that, and the replies must be routed to the machine.",
+        syntax="address [transparent] | off",
         shown="—",
         arity=(1, 2),
     )

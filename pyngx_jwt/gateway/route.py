@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..core.capabilities import KeptCapabilities
 from ..http.level import Level
 from ..http.template import Template, bind_size
 from ..upstream.client import PeerSettings
@@ -47,7 +48,10 @@ class Route:
             socket_keepalive=conf.socket_keepalive,
             keep_head=keeps_heads,
         )
-        self.bind = conf.bind.bind(level.variables) if conf.bind else None
+        self.bind = conf.bind.address.bind(level.variables) if conf.bind else None
+        self.is_transparent = conf.bind is not None and conf.bind.transparent
+        if self.is_transparent:
+            level.scope.shared(KeptCapabilities).net_raw = True
         self.conditions = tuple(text.bind(level.variables) for text in conf.allowed)
         self.looks_at_servers = bool(conf.allowed) or conf.request_dynamic
         self.next = conf.next_kinds

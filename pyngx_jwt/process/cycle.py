@@ -36,6 +36,8 @@ class ProcessSettings(Protocol):
     def user(self) -> tuple[int, int] | None: ...  # uid and gid; None if not set
     @property
     def env(self) -> tuple[str, ...]: ...  # "NAME" or "NAME=value"
+    @property
+    def keeps_net_raw(self) -> bool: ...  # a capability of root
 
 
 class LoadedCycle(Protocol):

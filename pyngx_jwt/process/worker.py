@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..core.capabilities import hold_capabilities, keep_net_raw
 from ..core.module import User
 from ..log import Log, Severity, errno_text
 from .cycle import LoadedCycle, ProcessSettings, Serve
@@ -158,10 +159,11 @@ def init_worker(
         except (OSError, ValueError) as error:
             reason = errno_text(error) if isinstance(error, OSError) else f"({error})"
             log.write(Severity.ALERT, f"setrlimit(RLIMIT_NOFILE, {limit}) failed {reason}")
-    return _become_user(user, log) and _change_directory(main.working_directory, log)
+    became = _become_user(user, log, keeps_net_raw=main.keeps_net_raw)
+    return became and _change_directory(main.working_directory, log)
 
 
-def _become_user(user: User | None, log: Log) -> bool:
+def _become_user(user: User | None, log: Log, *, keeps_net_raw: bool) -> bool:
     if user is None:
         return True
     uid, gid = user
@@ -170,10 +172,14 @@ def _become_user(user: User | None, log: Log) -> bool:
         os.setgid(gid)
         doing = f"initgroups({uid}, {gid})"
         _set_groups(uid, gid)
+        if keeps_net_raw and uid:
+            hold_capabilities()
         doing = f"setuid({uid})"
         os.setuid(uid)
+        if keeps_net_raw and uid:
+            keep_net_raw()
     except OSError as error:
-        log.write(Severity.EMERG, f"{doing} failed {errno_text(error)}")
+        log.write(Severity.EMERG, f"{error.filename or doing} failed {errno_text(error)}")
         return False
     return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from ..conf.hosts import look_up
 from ..errors import ConfError
@@ -64,7 +65,15 @@ def parse_url(
     return _parse_inet(text, default_port, uri_part, resolve)
 
 
-def parse_local(text: str) -> tuple[str, int] | None:
+class Local(NamedTuple):
+    """An address that connections come from; `transparent` if it need not be one of ours."""
+
+    host: str
+    port: int
+    transparent: bool = False
+
+
+def parse_local(text: str, *, transparent: bool = False) -> Local | None:
     """An address to bind to, its port 0 if none is given; None if it is none
     (ngx_parse_addr_port)."""
     host, port = text, 0
@@ -80,7 +89,7 @@ def parse_local(text: str) -> tuple[str, int] | None:
         if bracketed and (end == 0 or (rest and not rest.startswith(":"))):
             return None
     try:
-        return str(ip_address(host)), port
+        return Local(str(ip_address(host)), port, transparent)
     except ValueError:
         return None
 

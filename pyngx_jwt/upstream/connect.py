@@ -9,7 +9,7 @@ import ssl as tls
 from typing import Any
 
 from ..log import errno_text
-from .address import PeerAddress
+from .address import Local, PeerAddress
 from .client import PeerConnection, PeerSettings
 from .errors import TIMED_OUT, ConnectError
 from .tls import PeerHandshake, check_certificate, verify_error
@@ -20,6 +20,10 @@ _UNREACHABLE = {
     *(errno.ECONNREFUSED, errno.EAGAIN, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH),
     *(errno.EHOSTDOWN, errno.EHOSTUNREACH),
 }
+_TRANSPARENT = {  # level and option, as <linux/in.h> and <linux/in6.h> have them
+    socket.AF_INET: (socket.IPPROTO_IP, 19),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 75),
+}
 _SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer our close_notify
 
 
@@ -29,7 +33,7 @@ async def connect(
     *,
     ssl: tls.SSLContext | PeerHandshake | None = None,
     server_hostname: str = "",
-    local: tuple[str, int] | None = None,
+    local: Local | None = None,
     kind: type[PeerConnection] = PeerConnection,
 ) -> PeerConnection:
     """Opens a connection; an empty server_hostname sends no SNI.  Raises ConnectError.
@@ -58,7 +62,7 @@ async def _open(
     settings: PeerSettings,
     ssl: tls.SSLContext | PeerHandshake | None,
     server_hostname: str,
-    local: tuple[str, int] | None,
+    local: Local | None,
 ) -> PeerConnection:
     loop = asyncio.get_running_loop()
     connection = kind(loop, address)
@@ -66,13 +70,39 @@ async def _open(
     if address.family == socket.AF_UNIX:
         await loop.create_unix_connection(lambda: connection, address.host, **security)
         return connection
-    transport, _ = await loop.create_connection(
-        lambda: connection, address.host, address.port, local_addr=local, **security
-    )
+    if local is not None and local.transparent:
+        bound = await _connect_from(local, address)
+        transport, _ = await loop.create_connection(lambda: connection, sock=bound, **security)
+    else:
+        transport, _ = await loop.create_connection(
+            lambda: connection,
+            address.host,
+            address.port,
+            local_addr=local[:2] if local is not None else None,
+            **security,
+        )
     if settings.socket_keepalive:
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return connection
+
+
+async def _connect_from(local: Local, address: PeerAddress) -> socket.socket:
+    """A connection from an address that the machine need not have."""
+    sock = socket.socket(address.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        try:
+            sock.setsockopt(*_TRANSPARENT[address.family], 1)
+        except OSError as error:
+            text = f"setsockopt(IP_TRANSPARENT) failed {errno_text(error)}"
+            raise ConnectError(text, critical=True) from None
+        sock.bind(local[:2])
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, (address.host, address.port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _check(
@@ -117,7 +147,7 @@ def _worded(
     error: BaseException,
     address: PeerAddress,
     ssl: tls.SSLContext | PeerHandshake | None,
-    local: tuple[str, int] | None,
+    local: Local | None,
 ) -> BaseException:
     """The error in nginx's words; anything but OSError is a bug and stays what it is."""
     if isinstance(error, tls.SSLCertVerificationError):

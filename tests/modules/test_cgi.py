@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
 
@@ -11,6 +12,7 @@ import pytest
 from ..applications import PROTOCOLS, Call, Site, echo
 from ..nginx import Nginx
 
+PASSES = "cgi_pass 127.0.0.1:%%PORT_b%%;"
 PASS = "location / { cgi_pass 127.0.0.1:%%PORT_b%%; }"
 WITH_LENGTH = f"cgi_param CONTENT_LENGTH $content_length if_not_empty; {PASS}"
 TEXT = b"Content-Type: text/plain\r\n\r\nhello"
@@ -471,9 +473,47 @@ def test_bind(site: Site) -> None:
         call.send(TEXT)
 
     site.application(application)
-    site("cgi_bind 127.0.0.2;" + PASS)
+    site(f"""
+        location / {{ cgi_bind 127.0.0.2; {PASSES} }}
+        location /args {{ cgi_bind $arg_a; {PASSES} }}
+        location /off {{ cgi_bind off; {PASSES} }}
+        """)
+    targets = ("/", "/args?a=127.0.0.3", "/args", "/args?a=x", "/off")
+    for target in targets:
+        assert site.nginx.request(f"GET {target}").status == 200
+    assert addresses == ["127.0.0.2", "127.0.0.3", "127.0.0.1", "127.0.0.1", "127.0.0.1"]
+    assert 'invalid local address "x"' in site.nginx.error_log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may do that")
+def test_bind_to_an_address_of_others(site: Site) -> None:
+    addresses: list[str] = []
+
+    def application(call: Call) -> None:
+        addresses.append(call.peer.socket.getpeername()[0])
+        call.send(TEXT)
+
+    site.application(application)
+    site(f"""
+        location / {{ cgi_bind 127.0.0.2 transparent; {PASSES} }}
+        location /args {{ cgi_bind $arg_a transparent; {PASSES} }}
+        """)
     assert site.nginx.request("GET /").status == 200
-    assert addresses == ["127.0.0.2"]
+    assert site.nginx.request("GET /args?a=127.0.0.3").status == 200
+    assert addresses == ["127.0.0.2", "127.0.0.3"]
+
+
+@pytest.mark.parametrize(
+    "words, error",
+    [
+        ("x", 'invalid address "x"'),
+        ("off transparent", 'invalid address "off"'),
+        ("127.0.0.1 opaque", 'invalid parameter "opaque"'),
+        ("$uri opaque", 'invalid parameter "opaque"'),
+    ],
+)
+def test_bind_is_rejected(site: Site, words: str, error: str) -> None:
+    site.rejects(f"cgi_bind {words};", error)
 
 
 def test_the_last_one_counts(site: Site) -> None:

@@ -30,6 +30,7 @@ class FakeMain:
     pid: str = "nginx.pid"
     worker_processes: int = 1
     worker_rlimit_nofile: int = 0
+    keeps_net_raw: bool = False
     worker_shutdown_timeout: float = 0.0
     working_directory: str = ""
     user: tuple[int, int] | None = (os.geteuid(), os.getegid())

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pyngx_jwt.upstream import ConnectError, PeerAddress, PeerConnection, PeerSettings, connect
-from pyngx_jwt.upstream.address import inet_address, unix_address
+from pyngx_jwt.upstream.address import Local, inet_address, unix_address
 
 from .peers import ADDRESS, GET, answering, connected, read_all, run, served
 
@@ -45,7 +45,7 @@ def test_no_such_socket(tmp_path: Path) -> None:
 def test_a_local_address_that_is_not_ours() -> None:
     async def main() -> None:
         async with served(answering(OK)) as server:
-            await connect(server.address, SETTINGS, local=("192.0.2.1", 0))
+            await connect(server.address, SETTINGS, local=Local("192.0.2.1", 0))
 
     with pytest.raises(ConnectError) as raised:
         run(main())
@@ -60,7 +60,7 @@ def test_local_address() -> None:
             found.set_result(writer.get_extra_info("peername")[0])
 
         async with served(script) as server:
-            connection = await connect(server.address, SETTINGS, local=("127.0.0.9", 0))
+            connection = await connect(server.address, SETTINGS, local=Local("127.0.0.9", 0))
             connection.close()
             return await found
 
