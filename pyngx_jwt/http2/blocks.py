@@ -30,7 +30,7 @@ INTEGER_OCTETS = 4  # more are refused, as in nginx
 TABLE_SIZE = 4096  # bytes of the dynamic table, which is the default of the protocol
 REMEMBERED = 16  # blocks of a connection that are not read again
 MEMORABLE = 2048  # bytes of names and values of such a block
-SHORT = 256  # bytes of a string that is kept expanded, or compressed
+SHORT = 256  # bytes of a string that is kept expanded, and of a value that is kept compressed
 MAX_PADDING = 3  # bytes
 LONG = 4096  # bytes above which compressing costs more than it saves
 _STATIC = [(name.decode(), value.decode()) for name, value in HeaderTable.STATIC_TABLE]
@@ -259,21 +259,25 @@ def _written(text: str) -> bytes:
     return _number(len(data), 0x7F, 0) + data
 
 
-def write_field(name: str, value: str) -> bytes:
-    """One field, in lower case, which no table remembers."""
+def _field(name: str, value: str) -> bytes:
     name = name.lower()
+    value = value.replace("\r", " ").replace("\n", " ")  # as in HTTP/1; a variable may have them
     index = _INDEXED.get((name, value))
     if index is not None and value:
         return _number(index, 0x7F, 0x80)
     index = _NAMED.get(name)
-    start = b"\0" + _written_name(name) if index is None else _number(index, 0x0F, 0)
-    return start + (_written_value(value) if len(value) < SHORT else _written(value))
+    start = b"\0" + _written(name) if index is None else _number(index, 0x0F, 0)
+    return start + _written(value)
 
 
-_written_name = lru_cache(maxsize=1024)(_written)
-_written_value = lru_cache(maxsize=2048)(_written)
+_kept_field = lru_cache(maxsize=4096)(_field)
+
+
+def write_field(name: str, value: str) -> bytes:
+    """One field, in lower case, which no table remembers."""
+    return _kept_field(name, value) if len(value) < SHORT else _field(name, value)
 
 
 def write_block(fields: Iterable[Field]) -> bytes:
     """A whole block."""
-    return b"".join([write_field(name, value) for name, value in fields])
+    return b"".join([_kept_field(n, v) if len(v) < SHORT else _field(n, v) for n, v in fields])

@@ -27,6 +27,9 @@ from .stream import Stream
 
 BURST = 32768  # bytes that are written at once, in a turn of the event loop
 MAX_STUCK = 10000  # control frames that wait for a peer that does not read
+# A frame counts as so many bytes more than it is long: floods of the smallest ones, which cost
+# Python most for each byte, end earlier than in nginx.
+FRAME_COST = 56
 TOLERATED = 1 << 20  # bytes that carry nothing, on top of an eighth of what does
 _CONTROL_SIZES = {
     frames.PRIORITY: (5, "PRIORITY"),
@@ -231,6 +234,7 @@ class Link:
         if length > self.largest_frame:
             raise self._fault(FRAME_SIZE_ERROR, f"too large http2 frame: {length}")
         self._flags, self._number, self._length = flags, number & MAX_WINDOW, length
+        self.total_bytes += FRAME_COST
         if kind == frames.DATA:
             return self._begin_data(data, at)
         if kind == frames.HEADERS:
@@ -334,6 +338,8 @@ class Link:
     def _read_data(self, data: bytes, at: int) -> int:
         here = min(self._left, len(data) - at)
         self._left -= here
+        if here:
+            self.payload_bytes += FRAME_COST // 8  # which a frame that carries something gets back
         stream = self._stream
         if stream is not None:
             end = not self._left and bool(self._flags & frames.END_STREAM)
@@ -413,6 +419,7 @@ class Link:
             raise self._fault(PROTOCOL_ERROR, text)
         if number & MAX_WINDOW != self._number:
             raise self._fault(PROTOCOL_ERROR, "CONTINUATION frame with incorrect identifier")
+        self.total_bytes += FRAME_COST
         self._flags, self._left, self._padding = flags, word >> 8, 0
         self._length += self._left
         self._step = self._read_block

@@ -27,12 +27,12 @@ def build_block(r: Request, clock: DateClock) -> bytes:
 
 def hint_block(fields: list[Field]) -> bytes:
     """The header block of early hints."""
-    return write_field(":status", "103") + write_block(map(_one_line, fields))
+    return write_field(":status", "103") + write_block(fields)
 
 
 def trailer_block(r: Request) -> bytes:
     """The header block of trailers, b"" if there are none."""
-    return write_block(map(_one_line, r.trailers))
+    return write_block(r.trailers)
 
 
 def _fields(r: Request, clock: DateClock) -> Iterator[Field]:
@@ -49,15 +49,9 @@ def _fields(r: Request, clock: DateClock) -> Iterator[Field]:
     if r.last_modified >= 0 and not r.own_last_modified:
         yield "last-modified", http_date(r.last_modified)
     if r.location_out is not None:
-        yield _one_line(("location", absolute_location(r)))
+        yield "location", absolute_location(r)
     if r.gzip_vary:
         yield "vary", "Accept-Encoding"
     if r.etag is not None:
         yield "etag", r.etag
-    yield from map(_one_line, r.headers_out)
-
-
-def _one_line(field: Field) -> Field:
-    """A variable in the value may hold a line break, which no client accepts here."""
-    name, value = field
-    return name, value.replace("\r", " ").replace("\n", " ")
+    yield from r.headers_out

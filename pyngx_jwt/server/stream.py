@@ -81,8 +81,8 @@ class RequestStream(Stream):
     body, sending; and `gone` when the client has left, or is not to hear more."""
 
     __slots__ = (
-        *("answered", "body", "connection", "deadline", "home", "request", "reset_sent"),
-        *("running", "timed_out"),
+        *("answered", "body", "connection", "deadline", "home", "left", "request"),
+        *("reset_sent", "running", "timed_out"),
     )
     request: Request  # set as soon as there is one
 
@@ -93,6 +93,7 @@ class RequestStream(Stream):
         self.deadline = Deadline(home.worker.loop, self._timed_out)
         self.running: Runner | None = None
         self.body: StreamBody | None = None
+        self.left = -1  # bytes of the response body, -1 if its length is not known
         self.answered = False  # the response is made; it is over when all of it is sent
         self.reset_sent = self.timed_out = False
 
@@ -243,13 +244,20 @@ class RequestStream(Stream):
     def header(self, r: Request) -> None:
         drop_body(r)
         self.largest = r.chunk_size
+        if not r.expect_trailers:
+            self.left = r.content_length
         if not self.gone:
             end = r.header_only or (r.content_length == 0 and not r.expect_trailers)
             self.send_headers(build_block(r, self.home.worker.clock), end=end)
 
     def write(self, data: bytes) -> None:
-        if not self.request.header_only:
+        if self.request.header_only:
+            return
+        self.left -= len(data)
+        if self.left:
             self.send(data)
+        else:
+            self.send_last(data)
 
     def end(self) -> None:
         self.send_end(trailer_block(self.request) if self.request.trailers else b"")

@@ -68,7 +68,10 @@ def test_every_block_of_another_encoder(blocks: list[list[Field]], piece: int) -
 
 @given(FIELDS)
 def test_another_decoder_reads_ours(fields: list[Field]) -> None:
-    wanted = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in fields]
+    lines = str.maketrans("\r\n", "  ")
+    wanted = [
+        (n.lower().encode("latin-1"), v.translate(lines).encode("latin-1")) for n, v in fields
+    ]
     assert [tuple(f) for f in Decoder().decode(write_block(fields), raw=True)] == wanted
 
 
