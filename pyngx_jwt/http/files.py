@@ -116,11 +116,14 @@ def _open_part(directory: int, name: bytes, flags: int, symlinks: Symlinks) -> i
 # -- sending --------------------------------------------------------------------------------
 
 
-def send_file(r: Request, fd: int, size: int, path: str) -> Awaitable[Status] | Status:
-    """Sends header and body and closes the file; whatever is not long is sent at once.
+def send_file(
+    r: Request, fd: int, size: int, path: str, *, prefix: bytes = b"", start: int = 0
+) -> Awaitable[Status] | Status:
+    """Sends header and body and closes the file; whatever is not long is sent at once.  The body
+    is the prefix and the file from `start` up to `size`.
 
-    Filters find the whole file in r.file_segments and can put parts of it there."""
-    r.file_segments = ((b"", 0, size),)
+    Filters find that in r.file_segments and can put parts of it there."""
+    r.file_segments = ((prefix, start, size),)
     waits = False
     try:
         r.send_header()
@@ -167,3 +170,19 @@ def _cut(r: Request, read: int, wanted: int, path: str) -> Status:
     r.log(Severity.ALERT, f'pread() read only {read} of {wanted} from "{path}"')
     r.sink.abort()
     return DONE
+
+
+def cut(segments: tuple[Segment, ...], start: int, end: int) -> list[Segment]:
+    """The bytes of a body from `start` to `end`."""
+    parts: list[Segment] = []
+    at = 0
+    for prefix, first, last in segments:
+        piece = prefix[max(start - at, 0) : max(end - at, 0)]
+        at += len(prefix)
+        low, high = max(start - at, 0), min(end - at, last - first)
+        if low < high:
+            parts.append((piece, first + low, first + high))
+        elif piece:
+            parts.append((piece, 0, 0))
+        at += last - first
+    return parts

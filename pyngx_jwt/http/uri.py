@@ -138,3 +138,14 @@ escape_uri_component = _escaper(r"^A-Za-z0-9._~-")
 escape_html = _escaper(_NEVER_PLAIN + r"\\^`{|}#%'")
 escape_refresh = _escaper(_NEVER_PLAIN + r"\\^`{|~'")
 escape_memcached = _escaper(r"\x00- %")
+
+
+def find_argument(args: str, name: str) -> str | None:
+    """The value of an argument, not decoded, as ngx_http_arg; the first one counts."""
+    if not args or not name:
+        return None
+    for pair in args.split("&"):
+        key, sign, value = pair.partition("=")
+        if sign and key.lower() == name:
+            return value
+    return None

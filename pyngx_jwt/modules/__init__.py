@@ -21,6 +21,7 @@ from .echo import echo
 from .empty_gif import empty_gif
 from .fastcgi import fastcgi
 from .files import files
+from .flv import flv
 from .foreign_variables import foreign_variables
 from .geo import geo
 from .geoip import geoip
@@ -42,6 +43,7 @@ from .map import map_
 from .memcached import memcached
 from .mirror import mirror
 from .missing import missing
+from .mp4 import mp4
 from .not_modified import not_modified
 from .num_map import num_map
 from .post_action import post_action
@@ -89,6 +91,8 @@ MODULES: tuple[AnyModule, ...] = (
     autoindex,
     index,
     random_index,
+    flv,
+    mp4,
     mirror,
     try_files,
     internal_redirect,

@@ -17,6 +17,7 @@ from ..http.cookies import cookie_of
 from ..http.date import iso8601, local_time
 from ..http.module import Module
 from ..http.request import Request
+from ..http.uri import find_argument
 from ..http.variables import Getter, field_of
 from ..log import Severity
 
@@ -499,17 +500,6 @@ def response_trailer(name: str) -> Getter:
 def argument(name: str) -> Getter:
     """An argument in the request line, in any case."""
     return lambda r: find_argument(r.args, name)
-
-
-def find_argument(args: str, name: str) -> str | None:
-    """The value of an argument, not decoded, as ngx_http_arg; the first one counts."""
-    if not args or not name:
-        return None
-    for pair in args.split("&"):
-        key, sign, value = pair.partition("=")
-        if sign and key.lower() == name:
-            return value
-    return None
 
 
 @prefix("cookie_")

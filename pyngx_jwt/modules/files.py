@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..conf.directive import Conf, directive, flag, number, seconds
 from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec
 from ..errors import ConfError
 from ..http.contexts import EVERYWHERE
-from ..http.files import FileAccess, Symlinks, files_of
+from ..http.files import FORBIDDEN, MISSING, FileAccess, Symlinks, files_of
 from ..http.level import Level
 from ..http.module import Module
 from ..http.open_files import Keeping, OpenFiles, kept_open
@@ -122,6 +124,53 @@ def describe_file(r: Request, info: os.stat_result, has_etag: bool) -> None:
     if not r.content_type:
         r.content_type = r.location.content_type_of(r.uri)
     r.allow_ranges = True
+
+
+def open_failed(
+    r: Request, path: str, error: OSError, files: FileAccess, log_not_found: bool
+) -> Status:
+    """Logs why a file cannot be opened; returns the code of the response."""
+    level, status = Severity.CRIT, 500
+    if error.errno in MISSING:
+        level, status = Severity.ERR, 404
+    elif error.errno in FORBIDDEN:
+        level, status = Severity.ERR, 403
+    if status != 404 or log_not_found:
+        r.log(level, f'{files.open_call} "{path}" failed {errno_text(error)}')
+    return status
+
+
+class OpenedFile(NamedTuple):
+    """The file that a request is for."""
+
+    path: str
+    fd: int
+    info: os.stat_result
+
+
+def bind_media(
+    path_of: Callable[[Request], str], files: FileAccess, log_not_found: bool
+) -> Callable[[Request], OpenedFile | Status | None]:
+    """A function that opens the file of a request for a handler that sends parts of it; what is
+    not a file is left to other handlers."""
+
+    def open_file(r: Request) -> OpenedFile | Status | None:
+        if r.method not in ("GET", "HEAD"):
+            return 405
+        if r.uri.endswith("/"):
+            return None
+        path = path_of(r)
+        try:
+            fd = files.open(r, path)
+        except OSError as error:
+            return open_failed(r, path, error, files, log_not_found)
+        info = os.fstat(fd)
+        if stat.S_ISREG(info.st_mode):
+            return OpenedFile(path, fd, info)
+        os.close(fd)
+        return None
+
+    return open_file
 
 
 def opendir_failed(r: Request, path: str, error: OSError) -> Status:

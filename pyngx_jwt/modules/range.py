@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
 from ..conf.directive import Conf
 from ..http.date import parse_http_time
-from ..http.files import Segment
+from ..http.files import Segment, cut
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import HeaderFilter, HeaderRefused, Request
@@ -149,11 +150,19 @@ def _send_parts(r: Request, ranges: list[Range], boundaries: Boundaries) -> None
         segments = _multipart(r, ranges, boundaries.next())
     r.content_length = sum(len(prefix) + end - start for prefix, start, end in segments)
     if r.file_segments is not None:
-        r.file_segments = tuple(segments)
+        r.file_segments = tuple(_of_file(r.file_segments, segments))
     elif len(ranges) == 1:
         _cut(r, *ranges[0])
     else:
         r.body_filters = (SomeParts(segments), *r.body_filters)
+
+
+def _of_file(whole: tuple[Segment, ...], wanted: list[Segment]) -> Iterator[Segment]:
+    """What is wanted of a body, as parts of the file that it is made of."""
+    for prefix, start, end in wanted:
+        parts = cut(whole, start, end) or [(b"", 0, 0)]
+        yield prefix + parts[0][0], *parts[0][1:]
+        yield from parts[1:]
 
 
 def _cut(r: Request, start: int, end: int) -> None:

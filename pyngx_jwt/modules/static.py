@@ -7,14 +7,14 @@ import stat
 from collections.abc import Awaitable
 
 from ..conf.directive import Conf
-from ..http.files import FORBIDDEN, MISSING, FileAccess, send_file
+from ..http.files import send_file
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.uri import escape_uri
-from ..log import Severity, errno_text
+from ..log import Severity
 from .core import CoreConf
-from .files import bind_files, describe_file
+from .files import bind_files, describe_file, open_failed
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 
@@ -42,7 +42,7 @@ def serve_file(conf: StaticConf, level: Level) -> Handler:
         try:
             fd = files.open(r, path)
         except OSError as error:
-            return _failed(r, path, error, files, log_not_found)
+            return open_failed(r, path, error, files, log_not_found)
         info = os.fstat(fd)
         if stat.S_ISREG(info.st_mode) and r.method != "POST":
             describe_file(r, info, has_etag)
@@ -62,16 +62,3 @@ def _cannot_serve(r: Request, info: os.stat_result, path: str) -> Status:
         return 405
     r.log(Severity.CRIT, f'"{path}" is not a regular file')
     return 404
-
-
-def _failed(
-    r: Request, path: str, error: OSError, files: FileAccess, log_not_found: bool
-) -> Status:
-    level, status = Severity.CRIT, 500
-    if error.errno in MISSING:
-        level, status = Severity.ERR, 404
-    elif error.errno in FORBIDDEN:
-        level, status = Severity.ERR, 403
-    if status != 404 or log_not_found:
-        r.log(level, f'{files.open_call} "{path}" failed {errno_text(error)}')
-    return status
