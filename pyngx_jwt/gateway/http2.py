@@ -31,8 +31,12 @@ class Http2Wire:
     takes_body = True
     streams_unknown_length = True
     upgrades = False
-    connection: type[PeerConnection] = Http2Connection
-    kept: ResponseReader = HTTP2
+    connection: type[PeerConnection]
+    kept: ResponseReader
+
+    def speak_http2(self) -> None:
+        """What takes the place of what a wire has set for HTTP/1."""
+        self.connection, self.kept = Http2Connection, HTTP2
 
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
         """The connection makes frames, as far as the windows of the server allow."""

@@ -18,6 +18,7 @@ class ProxyHttp2Wire(Http2Wire, HttpWire):
     def __init__(self, conf: ProxyConf, level: Level) -> None:
         self.sets_host = any(name.lower() == "host" for name, _ in conf.set_headers)
         super().__init__(conf, level)
+        self.speak_http2()
 
     def compile(self, level: Level, defaults: Defaults) -> Fields:
         """The authority is in the place of a Host that is not set."""
