@@ -35,7 +35,7 @@ class Http2Wire:
     kept: ResponseReader
 
     def speak_http2(self) -> None:
-        """Takes the place of what another protocol has set."""
+        """What takes the place of what a wire has set for HTTP/1."""
         self.connection, self.kept = Http2Connection, HTTP2
 
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:

@@ -52,10 +52,10 @@ _GREETING = (
 class Http2Reader:
     """Responses as a cache keeps them: in the frames of their heads, as nginx does."""
 
-    excess_level = Severity.WARN
     new_layer: Callable[[], Layer] | None = None
 
     def __init__(self, *, is_empty_known: bool) -> None:
+        self.excess_level = Severity.WARN
         self.is_empty_known = is_empty_known  # a head that ends its stream has a length of 0
 
     def parse_head(self, data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | None:

@@ -31,14 +31,11 @@ class GrpcWire(Http2Wire, AddressWire):
     """gRPC as a location speaks it to its upstream."""
 
     scheme = "grpc"
-    streams_unknown_length = True
-    whole_heads = False
 
     def __init__(self, conf: GrpcConf, level: Level) -> None:
         super().__init__()
         self.speak_http2()
-        self.schemes = GrpcConf.schemes
-        self.hidden: frozenset[str] = HIDDEN
+        self.schemes, self.hidden = GrpcConf.schemes, HIDDEN
         self._sets_host = any(name.lower() == "host" for name, _ in conf.set_headers)
         self._fields = compile_fields(conf.set_headers, DEFAULTS, level, {})
 
