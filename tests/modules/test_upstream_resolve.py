@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections import Counter
@@ -311,3 +312,23 @@ def test_more_addresses_than_there_is_room_for(nginx: Nginx) -> None:
     pause = threading.Event()
     while nginx.request("GET /").status != 200:
         pause.wait(0.05)
+
+
+# What is refused.
+
+
+def test_a_zone_is_required(nginx: Nginx) -> None:
+    nginx.rejects(
+        http="upstream u { server a.example resolve; } resolver 127.0.0.1;",
+        message=re.compile(
+            r'resolving names at run time requires upstream "u" in \S+/nginx\.conf:6 '
+            "to be in shared memory"
+        ),
+    )
+
+
+def test_a_resolver_is_required(nginx: Nginx) -> None:
+    group = "upstream u { zone z 64k; server a.example resolve; }"
+    told = 'no resolver defined to resolve names at run time in upstream "u"'
+    nginx.rejects("resolver 127.0.0.1;", told, http=group)
+    nginx.accepts(http=f"{group} resolver 127.0.0.1;")
