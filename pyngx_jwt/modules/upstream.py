@@ -307,8 +307,8 @@ class UpstreamConf(Conf):
     def watch(self, group: Upstream) -> Watch | None:
         """What keeps the addresses of the group's servers up to date, if their names are resolved
         at run time."""
-        servers, balancer = self._name_servers(), group.balancer
-        if servers is None or not isinstance(balancer, Shared) or not balancer.resolves:
+        servers, balancer = self.name_servers(), group.balancer
+        if servers is None or not isinstance(balancer, Shared):
             return None
         log = self.scope.shared(Logs).main
         resolver = self.scope.shared(Resolvers).of(servers, log)
@@ -317,8 +317,11 @@ class UpstreamConf(Conf):
         timeout = self._resolver_timeout()
         return Watch(self.name, balancer, resolver, timeout, log, takes_backup)
 
-    def _name_servers(self) -> NameServers | None:
-        """Those of the group, or of all of "http"."""
+    def name_servers(self) -> NameServers | None:
+        """Those that resolve the names of servers at run time, None if there are none or no such
+        names: of the group, or of "http"."""
+        if not any(server.lookup for server in self.servers):
+            return None
         assert self.level.outer is not None
         return self.resolver or self.level.outer[CoreConf].resolver
 
@@ -337,7 +340,7 @@ class UpstreamConf(Conf):
             raise ConfError(
                 f"resolving names at run time requires {place} to be in shared memory"
             ).nowhere()
-        if self._name_servers() is None:
+        if self.name_servers() is None:
             raise ConfError(
                 f"no resolver defined to resolve names at run time in {place}"
             ).nowhere()

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import binary, integers
 
 from pyngx_jwt.dns import NameServers, ResolveError, Server, client, resolver
 from pyngx_jwt.dns.errors import TIMED_OUT
@@ -189,3 +191,17 @@ def test_cut_messages(length: int) -> None:
     assert read(bytes(data)) == ("127.0.0.1",)
     with pytest.raises(BadMessage):
         read(bytes(data[: len(data) * length // 60]))
+
+
+@given(data=binary(max_size=600), head=integers(0, 65535))
+def test_any_bytes(data: bytes, head: int) -> None:
+    """They are a message or a BadMessage, whatever comes after the question."""
+    asked = Question("a.example", A)
+    message = bytearray(query(asked, 1) + data)
+    message[2:4], message[6:8] = b"\x80\0", head.to_bytes(2, "big")
+    for text in (data, bytes(message)):
+        try:
+            reader = Reader(text, read_head(text))
+            reader.response(reader.question())
+        except BadMessage:
+            pass

@@ -7,6 +7,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from ...conf.parse import Statement
+from ...conf.scope import Scope
 from ...errors import ConfError
 from ...gateway.conf import TlsConf
 from ...gateway.groups import Upstreams
@@ -22,6 +23,13 @@ def declared(block: Block, url: Url) -> UpstreamConf | None:
         return None
     group = block.level.scope.shared(Upstreams).declared.get(url.host.lower())
     return group if isinstance(group, UpstreamConf) else None
+
+
+def groups(scope: Scope) -> Iterator[UpstreamConf]:
+    """All "upstream" blocks."""
+    for group in scope.shared(Upstreams).declared.values():
+        if isinstance(group, UpstreamConf):
+            yield group
 
 
 def servers_of(group: UpstreamConf) -> Iterator[str]:

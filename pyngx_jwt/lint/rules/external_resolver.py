@@ -3,8 +3,8 @@
 The responses cross the internet unauthenticated, and an attacker who can forge one determines
 the server that requests are passed to.  Use your own resolver on the same machine or network.
 
-If no "proxy_pass" has variables, names are resolved for OCSP at most, and the finding is
-informational.
+If no "proxy_pass" has variables and no server of an "upstream" has "resolve", names are resolved
+for OCSP at most, and the finding is informational.
 
 Bad:
 
@@ -36,6 +36,7 @@ from ipaddress import ip_address
 
 from ...modules.core import CoreConf
 from ..finding import Severity
+from ..model.backends import groups
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
 
@@ -45,7 +46,9 @@ rule = Rule("G08", "external-resolver", Severity.WARN)
 @rule.whole
 def check(conf: Configuration) -> Iterator[Hit]:
     blocks = (p for p in conf.answering if p.target is not None and p.target.url is None)
-    used = {block[CoreConf].resolver for block in blocks}
+    used = {block[CoreConf].resolver for block in blocks} | {
+        group.name_servers() for group in groups(conf.scope)
+    }
     words = {servers.words for servers in used if servers is not None}
     for _, statement in conf.statements("resolver"):
         public = [word for word in statement.args if _is_public(word)]

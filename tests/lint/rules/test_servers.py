@@ -75,6 +75,14 @@ def test_external_resolver(linter: Linter, resolver: str, passing: str, severity
     assert [f.severity.word for f in found] == ([severity] if severity else [])
 
 
+@pytest.mark.parametrize(("resolve", "severity"), [("resolve", "warn"), ("", "info")])
+def test_external_resolver_of_a_group(linter: Linter, resolve: str, severity: str) -> None:
+    group = f"upstream u {{ zone z 64k; server app.example {resolve}; }} resolver 8.8.8.8;"
+    text = f"events {{ }} http {{ {group} server {{ listen 80; }} }}"
+    found = linter.of("external-resolver", text)
+    assert [f.severity.word for f in found] == [severity]
+
+
 @pytest.mark.parametrize(
     ("first", "found"),
     [
