@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -81,6 +82,19 @@ class Cycle:
         for module in self.scope.modules:
             for check in module.check_continues:
                 check(self.scope, old.scope)
+
+    def hand_over(self) -> bytes:
+        """What a new binary that takes over should know."""
+        modules = self.scope.modules
+        known = {module.name: act(self.scope) for module in modules for act in module.hands_over}
+        return json.dumps(known).encode()
+
+    def take_over(self, data: bytes) -> None:
+        """Uses what another binary has handed over; raises ValueError if that is none."""
+        known = json.loads(data)
+        for module in self.scope.modules:
+            for act in module.takes_over if module.name in known else ():
+                act(self.scope, known[module.name])
 
     def exit(self) -> None:
         """The process ends, or has nothing to do with this configuration any more."""

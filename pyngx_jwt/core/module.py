@@ -51,6 +51,9 @@ class CoreModule(Generic[C]):
         self.check_user = Hook[Callable[[Scope, User], None]]()
         # Raises ConfError if a reload cannot put the first in the place of the second.
         self.check_continues = Hook[Callable[[Scope, Scope], None]]()
+        # What a new binary that takes over should know, and its use there; as JSON has it.
+        self.hands_over = Hook[Callable[[Scope], object]]()
+        self.takes_over = Hook[Callable[[Scope, Any], None]]()
         # In a worker, before it accepts connections and after the last of them.
         self.worker_starts = Hook[Callable[[Scope, WorkerLife], None]]()
         self.worker_ends = Hook[Callable[[Scope], None]]()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from mmap import PAGESIZE
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..cache import Caches
 from ..conf.directive import UNLIMITED, Conf, directive, number, own, slot, time
@@ -41,7 +41,7 @@ from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.hash import ConsistentHash, Hash, IpHash
 from ..upstream.least_conn import LeastConn
 from ..upstream.least_time import TIMES, LeastTime, RandomLeastTime
-from ..upstream.names import Watch, carry_over
+from ..upstream.names import Remembered, Watch, carry_over, remember
 from ..upstream.peer import Lookup, Peers, PeerServer
 from ..upstream.pool import Keepalive
 from ..upstream.queue import Queue
@@ -485,14 +485,27 @@ def forget_sessions(scope: Scope, life: WorkerLife) -> None:
         life.until_quit(zones.expire())
 
 
+Known = Mapping[str, Sequence[Any]]  # of a group: the name of its zone, then its names
+
+
 @upstream.check_continues
 def keep_addresses(scope: Scope, old: Scope) -> None:
     """Names need not be resolved anew after a reload."""
-    before = old.shared(Upstreams)
+    take_addresses(scope, hand_over_addresses(old))
+
+
+@upstream.hands_over
+def hand_over_addresses(scope: Scope) -> Known:
+    groups = _resolving(scope.shared(Upstreams))
+    return {name: (zone, *remember(shared)) for name, zone, shared in groups}
+
+
+@upstream.takes_over
+def take_addresses(scope: Scope, known: Known) -> None:
     for name, zone, shared in _resolving(scope.shared(Upstreams)):
-        for old_name, old_zone, old_shared in _resolving(before):
-            if (name, zone) == (old_name, old_zone):
-                carry_over(old_shared, shared)
+        old_zone, *remembered = known.get(name, ("",))
+        if zone == old_zone:
+            carry_over((Remembered(*one) for one in remembered), shared)
 
 
 def _resolving(groups: Upstreams) -> Iterator[tuple[str, str, Shared]]:

@@ -64,6 +64,12 @@ class LoadedCycle(Protocol):
     def check_continues(self, old: Any) -> None:
         """Raises ConfError if it cannot take the place of another cycle."""
 
+    def hand_over(self) -> bytes:
+        """What a new binary that takes over should know."""
+
+    def take_over(self, data: bytes) -> None:
+        """Uses what another binary has handed over."""
+
     def exit(self) -> None:
         """Called where the process ends."""
 

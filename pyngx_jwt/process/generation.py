@@ -41,11 +41,17 @@ class Generation:
 
 
 def load_generation(
-    options: Options, load: Load, log: Log, old: Generation | None, inherited: list[Listening]
+    options: Options,
+    load: Load,
+    log: Log,
+    old: Generation | None,
+    inherited: list[Listening],
+    known: bytes = b"",
 ) -> Generation | None:
     """Puts a configuration in the place of ``old``; None after reporting to ``log`` why not.
 
-    Then ``old`` is as it was.  ``inherited`` are sockets of the process that executed this.
+    Then ``old`` is as it was.  ``inherited`` are sockets of the process that executed this, and
+    ``known`` is what that knew.
     """
     try:
         cycle = load(options, log)
@@ -60,6 +66,8 @@ def load_generation(
         make_directories(cycle.directories, user, options.layout)
         cycle.open_files.open()
         cycle.zones.check()
+        if known:
+            _take_over(cycle, known, log)
         zone_directory = None if options.test else _start_zones(cycle, user, old)
     except ConfError as error:
         log.write(Severity.EMERG, str(error))
@@ -75,6 +83,13 @@ def load_generation(
             zone_directory.remove()
         return None
     return generation
+
+
+def _take_over(cycle: LoadedCycle, known: bytes, log: Log) -> None:
+    try:
+        cycle.take_over(known)
+    except Exception as error:  # another version may know other things
+        log_exception(error, log)
 
 
 def _start_zones(

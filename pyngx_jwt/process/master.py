@@ -270,7 +270,10 @@ class Master:
             main.pid, main.pid + OLD, f"to {main.pid}{OLD} failed before a new binary", self.log
         ):
             return
-        pid = execute_new_binary(self.generation.sockets, main.env, self.boot.environ, self.log)
+        known = self._hand_over()
+        pid = execute_new_binary(
+            self.generation.sockets, main.env, self.boot.environ, self.log, known
+        )
         if pid == -1:
             self._restore_pidfile("after an attempt to execute a new binary")
             return
@@ -278,6 +281,13 @@ class Master:
         child = Child("new binary process", 0, self._number, detached=True)
         child.started(pid, None)
         self.children.append(child)
+
+    def _hand_over(self) -> bytes:
+        try:
+            return self.generation.cycle.hand_over()
+        except Exception as error:  # the new binary starts all the same
+            log_exception(error, self.log)
+            return b""
 
     def _new_binary_ended(self) -> None:
         self._restore_pidfile("after the new binary process exited")

@@ -24,7 +24,7 @@ from .pidfile import create_pidfile, signal_process
 from .signals import Signals
 from .single import Single
 from .sockets import discard
-from .upgrade import VARIABLE, inherited_sockets
+from .upgrade import KNOWN, VARIABLE, handed_over, inherited_sockets
 
 
 def run(options: Options, load: Load, serve: Serve) -> int:
@@ -36,8 +36,10 @@ def run(options: Options, load: Load, serve: Serve) -> int:
     environ = dict(os.environ)
     variable = environ.pop(VARIABLE, "")
     inherited = inherited_sockets(variable, log) if variable else []
+    number = environ.pop(KNOWN, "")
+    known = handed_over(number, log) if number else b""
     boot = Boot(options, load, serve, environ, os.getppid(), bool(variable), connection_numbers())
-    generation = load_generation(options, load, log, None, inherited)
+    generation = load_generation(options, load, log, None, inherited, known)
     if generation is None:
         if options.test:
             write_stderr(f"configuration file {options.conf_file} test failed")

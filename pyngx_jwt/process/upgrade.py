@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from .sockets import Listening
 from .worker import environment
 
 VARIABLE = "NGINX"  # "5;6;": the numbers of the sockets
+KNOWN = "PYNGX_KNOWN"  # the number of a file with what the old binary knows
 # What the interpreter needs to find the same packages again.
 INTERPRETER = ("LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 
@@ -80,17 +82,40 @@ def _describe(inherited: socket.socket) -> InheritedListen:
     return InheritedListen(inherited.family, host, port, text, 511, reuseport)
 
 
+def handed_over(number: str, log: Log) -> bytes:
+    """What the binary that executed us has left in a file of this number."""
+    try:
+        with open(int(number), "rb") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        log.write(Severity.ALERT, f'cannot read file "{number}" of the old binary: {error}')
+        return b""
+
+
 def execute_new_binary(
-    sockets: Sequence[Listening], env: Sequence[str], environ: Mapping[str, str], log: Log
+    sockets: Sequence[Listening],
+    env: Sequence[str],
+    environ: Mapping[str, str],
+    log: Log,
+    known: bytes = b"",
 ) -> int:
     """Starts the command line that started us, with our sockets; its pid, or -1.
 
-    The child is not ours to signal, and signals must be as they were before us.
+    `known` is what it should know beside its configuration.  The child is not ours to signal, and
+    signals must be as they were before us.
     """
     numbers = [x.socket.fileno() for x in sockets if x.socket is not None]
     words = [sys.executable, *sys.orig_argv[1:]]
     given = environment((*INTERPRETER, *env), environ)
     given[VARIABLE] = "".join(f"{number};" for number in numbers)
+    with tempfile.TemporaryFile() as file:
+        file.write(known)
+        file.seek(0)
+        given[KNOWN] = str(file.fileno())
+        return _execute(words, given, [*numbers, file.fileno()], log)
+
+
+def _execute(words: list[str], given: Mapping[str, str], numbers: list[int], log: Log) -> int:
     try:
         pid = os.fork()
     except OSError as error:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..dns import NOT_FOUND, ResolveError, Resolves, Services, error_text
 from ..log import Log, Severity
 from ..zones.store import ZoneFull
 from .address import inet_address
 from .peer import Lookup, PeerServer
-from .roster import Answer, Found, Roster
+from .roster import Answer, Roster
 from .shared import Shared
 
 LEAST_PAUSE = 1.0  # seconds between two questions
@@ -131,38 +131,49 @@ def _named(lookup: Lookup) -> str:
     return f"service {lookup.service} of {host}" if lookup.service else host
 
 
-def carry_over(old: Shared, new: Shared) -> None:
+class Remembered(NamedTuple):
+    """What a configuration knows of the name of a server, for the one that comes after it."""
+
+    host: str
+    service: str
+    backup: bool
+    valid: int
+    addresses: Sequence[tuple[str, int, str, int, bool]]  # with port, name, weight and rank
+
+
+def remember(group: Shared) -> list[Remembered]:
+    """What is known of the names of a group."""
+    known = group.current()
+    remembered: list[Remembered] = []
+    for number, server in enumerate(group.servers):
+        if server.lookup is not None and number in known.valid:
+            host, _, service = server.lookup
+            found = [one for one in known.found if one.server == number]
+            addresses = [(one.address.host, one.address.port, *one[3:]) for one in found]
+            valid = known.valid[number]
+            remembered.append(Remembered(host, service, server.backup, valid, addresses))
+    return remembered
+
+
+def carry_over(remembered: Iterable[Remembered], group: Shared) -> None:
     """Lets a group of a new configuration begin with the addresses that are known of its
     servers (ngx_http_upstream_zone_preresolve)."""
-    known = old.current()
+    known = {one[:3]: one for one in reversed(list(remembered))}
     roster = Roster()
-    places = _places(old)
-    for number, server in enumerate(new.servers):
-        place = places.get(_key(server))
-        if server.lookup is not None and place is not None and place in known.valid:
-            answers = [_as_now(one, server) for one in known.found if one.server == place]
-            roster = roster.renewed(number, answers, known.valid[place])
-    new.inherit(roster)
+    for number, server in enumerate(group.servers):
+        if (lookup := server.lookup) is None:
+            continue
+        one = known.get((lookup.host, lookup.service, server.backup))
+        if one is not None:
+            answers = [_as_now(address, server, lookup) for address in one.addresses]
+            roster = roster.renewed(number, answers, one.valid)
+    group.inherit(roster)
 
 
-def _places(group: Shared) -> Mapping[tuple[object, ...], int]:
-    return {
-        _key(server): number
-        for number, server in reversed(list(enumerate(group.servers)))
-        if server.lookup is not None
-    }
-
-
-def _key(server: PeerServer) -> tuple[object, ...]:
-    lookup = server.lookup
-    return () if lookup is None else (lookup.host, lookup.service, server.backup)
-
-
-def _as_now(found: Found, server: PeerServer) -> Answer:
+def _as_now(address: tuple[str, int, str, int, bool], server: PeerServer, lookup: Lookup) -> Answer:
     """An address with what the new configuration says of its server."""
-    assert server.lookup is not None
-    if not server.lookup.service:
-        address = inet_address(found.address.host, server.lookup.port)
-        return Answer(address, server.name, server.weight, server.backup)
-    weight = server.weight if server.weight != 1 else found.weight
-    return Answer(found.address, found.name, weight, found.backup)
+    host, port, name, weight, backup = address
+    if not lookup.service:
+        return Answer(inet_address(host, lookup.port), server.name, server.weight, server.backup)
+    weight = server.weight if server.weight != 1 else weight
+    return Answer(inet_address(host, port), name, weight, backup)

@@ -78,6 +78,16 @@ class FakeCycle:
     def check_continues(self, old: FakeCycle) -> None:
         """It always can."""
 
+    def hand_over(self) -> bytes:
+        if self.crash == "hand over":
+            raise RuntimeError(self.crash)
+        return self.text.encode()
+
+    def take_over(self, data: bytes) -> None:
+        self.log.write(Severity.NOTICE, f"taken over: {data.decode()}")
+        if self.crash == "take over":
+            raise RuntimeError(self.crash)
+
     def exit(self) -> None:
         self.zones.close()
 

@@ -244,6 +244,7 @@ def test_new_binary_takes_over(server: Server) -> None:
     new = wait_for("new pid file", server.pid)
     assert new != old
     server.logged('using inherited sockets from "[0-9;]+"$')
+    server.logged("taken over: one$")
     os.kill(new, signal.SIGUSR2)
     server.logged("the changing binary signal is ignored")
     os.kill(old, signal.SIGQUIT)
@@ -265,6 +266,20 @@ def test_new_binary_that_cannot_start(server: Server) -> None:
     server.logged(r"new binary process \d+ exited with code 1$")
     wait_for("pid file back", lambda: server.pid() == old)
     assert server.get()[0] == "one"
+
+
+@pytest.mark.parametrize("crash", ["hand over", "take over"])
+def test_new_binary_that_knows_nothing(server: Server, crash: str) -> None:
+    """It starts all the same."""
+    old = server.start_daemon(text="one", crash=crash)
+    server.signal(signal.SIGUSR2)
+    wait_for("old pid file", lambda: server.pid("nginx.pid.oldbin") == old)
+    new = wait_for("new pid file", server.pid)
+    server.logged(f"RuntimeError: {crash}")
+    os.kill(old, signal.SIGQUIT)
+    wait_for("old end", lambda: not running(old))
+    assert server.get()[0] == "one"
+    assert running(new)
 
 
 def test_going_back_to_the_old_binary(server: Server) -> None:
