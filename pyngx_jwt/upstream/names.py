@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -41,10 +42,20 @@ class Watch:
 
     async def _keep(self, number: int, server: PeerServer, lookup: Lookup) -> None:
         """Resolves a name whenever its addresses are not valid any more."""
-        pause = self.shared.current().valid.get(number, 0) - int(time.time())
+        pause: float = self.shared.current().valid.get(number, 0) - int(time.time())
         await asyncio.sleep(max(pause, 0))
         while True:
-            await asyncio.sleep(await self._renew(number, server, lookup))
+            try:
+                pause = await self._renew(number, server, lookup)
+            except Exception:  # a bug must not keep the addresses of today for ever
+                self.log.write(Severity.ERR, traceback.format_exc().rstrip("\n"), lines=True)
+                pause = self._retry
+            await asyncio.sleep(pause)
+
+    @property
+    def _retry(self) -> float:
+        """Seconds after a failure."""
+        return max(self.timeout, LEAST_PAUSE)
 
     async def _renew(self, number: int, server: PeerServer, lookup: Lookup) -> float:
         """Resolves once; seconds until the next time."""
@@ -55,7 +66,7 @@ class Watch:
                 answers, valid = await self._ask(server, lookup)
         except ResolveError as error:
             if error.code != NOT_FOUND:
-                return max(self.timeout, LEAST_PAUSE)
+                return self._retry
             answers, valid = [], error.valid
         self._change(number, answers, valid)
         now = int(time.time())
@@ -105,21 +116,23 @@ class Watch:
     def _change(self, number: int, answers: list[Answer], valid: int) -> None:
         """Has all workers use the addresses, as many of them as there is room for."""
         roster = self.shared.current()
-        while True:
-            renewed = roster.renewed(number, answers, valid)
-            if renewed.found == roster.found:
-                self.shared.confirm(renewed)
-                return
-            try:
-                self.shared.change(renewed)
-            except ZoneFull:
-                text = f'cannot add new server to upstream "{self.group}", memory exhausted'
-                self.log.write(Severity.ERR, text)
-                if not answers:
-                    return
-                answers = answers[: len(answers) // 2]
-            else:
-                return
+        most = len(answers)
+        while not self._try(roster, roster.renewed(number, answers, valid)) and answers:
+            answers = answers[: len(answers) // 2]
+        if len(answers) < most:
+            text = f'cannot add new server to upstream "{self.group}", memory exhausted'
+            self.log.write(Severity.ERR, text)
+
+    def _try(self, old: Roster, new: Roster) -> bool:
+        """Replaces the roster; whether there was room."""
+        if new.found == old.found:
+            self.shared.confirm(new)
+            return True
+        try:
+            self.shared.change(new)
+        except ZoneFull:
+            return False
+        return True
 
     def _report(self, what: str, code: int, context: str = "") -> None:
         text = f"{what} could not be resolved ({error_text(code)}){context}"

@@ -43,6 +43,8 @@ class LmdbPeers:
         return decided[0][0]
 
     def version(self) -> int:
+        if self._table.environment is None:  # of a configuration that is looked at only
+            return 0
         return _version(self._table.get(self._key))
 
     def roster(self) -> tuple[int, bytes]:

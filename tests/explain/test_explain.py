@@ -675,6 +675,9 @@ def test_nobody_is_asked_and_nothing_is_written(
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     named = f"location /a {{ {PLUS} resolver 127.0.0.1; proxy_pass http://$host:9; }}"
     assert explain(folder, named, GOOD).verdict == ADMITTED
+    group = "resolver 127.0.0.1; upstream u { zone u 64k; server a.example resolve; }"
+    named = f"location /a {{ {PLUS} proxy_pass http://u; }}"
+    assert explain(folder, named, GOOD, http=group).verdict == ADMITTED
     explanation = explain(folder, server, GOOD, http=http)
     assert explanation.verdict == ADMITTED and socket.getaddrinfo is getaddrinfo
     assert lines(explanation, "limit_req")[0][0] == "skipped"

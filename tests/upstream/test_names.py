@@ -61,7 +61,7 @@ def test_what_stays_keeps_its_place() -> None:
 class Resolver:
     """Gives the answers one after the other; the end of them ends the watch."""
 
-    def __init__(self, *steps: Sequence[str] | Services | ResolveError) -> None:
+    def __init__(self, *steps: Sequence[str] | Services | Exception) -> None:
         self.steps = list(steps)
 
     async def resolve(self, name: str, timeout: float) -> Addresses:
@@ -78,13 +78,13 @@ class Resolver:
         if not self.steps:
             raise asyncio.CancelledError
         step = self.steps.pop(0)
-        if isinstance(step, ResolveError):
+        if isinstance(step, Exception):
             raise step
         return step
 
 
 def watch(
-    shared: Shared, *steps: Sequence[str] | Services | ResolveError, takes_backup: bool = True
+    shared: Shared, *steps: Sequence[str] | Services | Exception, takes_backup: bool = True
 ) -> None:
     """Lets the only name of a group be resolved so many times, without the pauses."""
     watching = Watch("u", shared, Resolver(*steps), 0.0, Log(), takes_backup)
@@ -111,6 +111,12 @@ def test_other_workers_follow() -> None:
     assert told(one) == told(other) == "127.0.0.1:80 10.0.0.1:80 10.0.0.2:80"
     watch(one, ResolveError(3))
     assert told(one) == "127.0.0.1:80"
+
+
+def test_a_bug_does_not_end_it() -> None:
+    shared = group(named("a"))
+    watch(shared, ValueError("bug"), ["10.0.0.1"])
+    assert told(shared) == "10.0.0.1:80"
 
 
 def located(priority: int, weight: int, address: str) -> Located:
