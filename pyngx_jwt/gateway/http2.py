@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from ..upstream.client import PeerConnection
-from ..upstream.http2 import HTTP2, Http2Connection
-from ..upstream.reader import ResponseReader
 from .fields import join_lines
-from .wire import Outgoing, SplitHead
+from .wire import SplitHead
 
 
 def start_lines(method: str, scheme: str, path: str, authority: str) -> list[str]:
@@ -24,29 +21,11 @@ def join_head(lines: list[str]) -> bytes:
     return head
 
 
-class Http2Wire:
-    """A wire that speaks HTTP/2."""
-
-    whole_heads = False
-    takes_body = True
-    streams_unknown_length = True
-    upgrades = False
-    connection: type[PeerConnection]
-    kept: ResponseReader
-
-    def speak_http2(self) -> None:
-        """What takes the place of what a wire has set for HTTP/1."""
-        self.connection, self.kept = Http2Connection, HTTP2
-
-    def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
-        """The connection makes frames, as far as the windows of the server allow."""
-        return data
-
-    def lines(self, head: bytes) -> list[str]:
-        """As they would be in HTTP/1."""
-        lines = [line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[:-2]]
-        start = {name: value for name, value in lines if name.startswith(":")}
-        first = f"{start[':method']} {start[':path']} HTTP/2"
-        host = [f"host: {start[':authority']}"] if ":authority" in start else []
-        rest = (f"{name.lower()}: {value}" for name, value in lines if name not in start)
-        return [first, *host, *rest, "", ""]
+def lines_of(head: bytes) -> list[str]:
+    """The lines of a head as they would be in HTTP/1, for people."""
+    lines = [line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[:-2]]
+    start = {name: value for name, value in lines if name.startswith(":")}
+    first = f"{start[':method']} {start[':path']} HTTP/2"
+    host = [f"host: {start[':authority']}"] if ":authority" in start else []
+    rest = (f"{name.lower()}: {value}" for name, value in lines if name not in start)
+    return [first, *host, *rest, "", ""]

@@ -11,7 +11,7 @@ import ssl as tls
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import cast
+from typing import ClassVar, cast
 
 from ..log import errno_text
 from .address import PeerAddress
@@ -85,7 +85,7 @@ class PeerConnection(Waiting):
     _reader: ResponseReader
     _transport: asyncio.Transport
     _send: Callable[[bytes], None]  # what is written, in the connection's protocol
-    alpn: tuple[str, ...] = ()  # the protocols that are offered in a TLS handshake
+    alpn: ClassVar[tuple[str, ...]] = ()  # the protocols that are offered in a TLS handshake
     goes_on = False  # a request is sent to its end when the response is on its way already
 
     def __init__(self, loop: asyncio.AbstractEventLoop, address: PeerAddress) -> None:

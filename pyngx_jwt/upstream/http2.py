@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import cast
+from typing import ClassVar, cast
 
 from ..http2 import frames
 from ..http2.blocks import BlockReader, Field, write_block
@@ -165,7 +165,7 @@ class Http2Connection(PeerConnection):
         *("_begun_now", "_blocks", "_cut", "_goaway", "_is_reset", "_last_id", "_left", "_link"),
         *("_stream", "_window"),
     )
-    alpn = ("h2",)
+    alpn: ClassVar[tuple[str, ...]] = ("h2",)
     goes_on = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop, address: PeerAddress) -> None:

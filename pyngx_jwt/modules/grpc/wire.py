@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ...gateway.answer import ACCEL
 from ...gateway.fields import compile_fields
-from ...gateway.http2 import Http2Wire, join_head, start_lines
+from ...gateway.http2 import join_head, lines_of, start_lines
 from ...gateway.wire import AddressVars, AddressWire, Outgoing
 from ...http.level import Level
 from ...http.request import Request
 from ...http.uri import escape_uri
 from ...upstream.address import Url
-from ...upstream.http2 import GRPC
+from ...upstream.http2 import GRPC, HTTP2, Http2Connection
+from ...upstream.reader import ResponseReader
 from .conf import GrpcConf
 
 HIDDEN = ACCEL | {"date", "server"}
@@ -27,14 +28,18 @@ DEFAULTS = (
 )
 
 
-class GrpcWire(Http2Wire, AddressWire):
+class GrpcWire(AddressWire):
     """gRPC as a location speaks it to its upstream."""
 
     scheme = "grpc"
+    takes_body = True
+    streams_unknown_length = True
+    upgrades = False
 
     def __init__(self, conf: GrpcConf, level: Level) -> None:
         super().__init__()
-        self.speak_http2()
+        self.connection = Http2Connection
+        self.kept: ResponseReader = HTTP2
         self.schemes, self.hidden = GrpcConf.schemes, HIDDEN
         self._sets_host = any(name.lower() == "host" for name, _ in conf.set_headers)
         self._fields = compile_fields(conf.set_headers, DEFAULTS, level, {})
@@ -55,6 +60,9 @@ class GrpcWire(Http2Wire, AddressWire):
         lines = start_lines(r.method, scheme, _path(r), authority)
         self._fields.write(r, lines, passes=True)
         return join_head(lines)
+
+    def lines(self, head: bytes) -> list[str]:
+        return lines_of(head)
 
 
 def _path(r: Request) -> str:

@@ -125,7 +125,8 @@ class HttpWire:
         """The lines before the fields."""
         return [f"{method} {out.uri}{self.version}"]
 
-    join = staticmethod(join_lines)
+    def join(self, lines: list[str]) -> bytes:
+        return join_lines(lines)
 
     def lines(self, head: bytes) -> list[str]:
         return head.decode("latin-1").split("\r\n")
