@@ -86,7 +86,7 @@ async def take_body(r: Request) -> KeptBody | None:
     if r.body is not None or source is None or not source.complete:
         kept: KeptBody | None = r.body
         return kept
-    if source.received > _memory_for(r):
+    if source.received > _room_for(r):
         return None
     data = await source.read()
     check_size(r, source.received, len(data))
@@ -95,12 +95,14 @@ async def take_body(r: Request) -> KeptBody | None:
 
 
 def _memory_for(r: Request) -> int:
-    """The bytes of the body that stay in memory.  As in nginx an HTTP/1 body of known length that
-    is less than a quarter longer than client_body_buffer_size does so as a whole."""
-    core = r.location.core
-    if core.client_body_in_file_only != "off":
-        return 0
-    size: int = core.client_body_buffer_size
+    """The bytes of the body that stay in memory."""
+    return _room_for(r) if r.location.core.client_body_in_file_only == "off" else 0
+
+
+def _room_for(r: Request) -> int:
+    """The bytes of the body that would find room there.  As in nginx an HTTP/1 body of known length
+    that is less than a quarter longer than client_body_buffer_size does so as a whole."""
+    size: int = r.location.core.client_body_buffer_size
     fits = r.http_version < 2000 and r.content_length_in < size + size // 4
     return max(size, r.content_length_in) if fits else size
 

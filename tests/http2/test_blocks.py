@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hpack import Decoder, Encoder
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyngx_jwt.http2.blocks import BlockReader, Field, write_block
@@ -53,6 +53,7 @@ def test_examples() -> None:
         assert read(bytes.fromhex(encoded), blocks) == fields
 
 
+@settings(deadline=None)
 @given(st.lists(FIELDS, max_size=6), st.integers(1, 7))
 def test_every_block_of_another_encoder(blocks: list[list[Field]], piece: int) -> None:
     """Whole or in pieces: what hpack's encoder writes is read."""
@@ -66,6 +67,7 @@ def test_every_block_of_another_encoder(blocks: list[list[Field]], piece: int) -
         assert pieces.feed(b"", last=True) == fields
 
 
+@settings(deadline=None)
 @given(FIELDS)
 def test_another_decoder_reads_ours(fields: list[Field]) -> None:
     lines = str.maketrans("\r\n", "  ")

@@ -341,6 +341,18 @@ def test_request_buffering_off_streams(nginx: Nginx) -> None:
         client.wire.until(b"0\r\n\r\n")
 
 
+def test_file_only_is_a_matter_of_buffering(nginx: Nginx) -> None:
+    """A body that has come with the head is not written to a file to be passed on at once."""
+    nginx.backend("b", OK)
+    nginx("""
+        client_body_in_file_only on; add_header X-Body "[$request_body]";
+        location /on { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location /off { proxy_request_buffering off; proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        """)
+    assert nginx.request("POST /on", body="one").get("X-Body") == "[]"
+    assert nginx.request("POST /off", body="one").get("X-Body") == "[one]"
+
+
 def test_request_buffering_on_waits(nginx: Nginx) -> None:
     """The upstream is not connected before the whole body is there."""
     backend = nginx.backend("b", OK)
