@@ -14,6 +14,7 @@ from typing import Any
 from ..conf.scope import Scope
 from ..core.worker import WorkerLife
 from ..errors import ConfError
+from ..http.body import KeptBody
 from ..http.engine import log_failure
 from ..http.head import RequestHead, new_head
 from ..http.level import Level
@@ -33,8 +34,9 @@ from ..upstream.slow_start import begin_recovery
 from ..upstream.upstream import Upstream
 from .conf import GatewayConf
 from .groups import Upstreams
+from .grpc_health import FIELDS, PATH, GrpcTests, health_request
 from .health_conf import HealthCheck, HealthConf, MatchBlocks
-from .match import DEFAULT_TESTS, LONGEST_BODY, BoundTests, Seen
+from .match import DEFAULT_TESTS, LONGEST_BODY, Judge, Seen
 from .request_side import RequestSide
 from .route import GatewayOptions, Route
 from .target import Destination
@@ -55,7 +57,7 @@ def note_checks(conf: GatewayConf, level: Level, wire: Wire, options: GatewayOpt
     for check in level[HealthConf].checks:
         try:
             group = _checked_group(conf, level)
-            tests = _tests_of(check, level)
+            tests = _tests_of(check, conf, level)
         except ConfError as error:
             statement = check.statement
             raise error.at(statement.file, statement.line) if statement else error from None
@@ -74,7 +76,11 @@ def _checked_group(conf: GatewayConf, level: Level) -> CheckedGroup:
     return groups.setdefault(upstream.name, CheckedGroup(upstream.name, upstream.shared))
 
 
-def _tests_of(check: HealthCheck, level: Level) -> BoundTests:
+def _tests_of(check: HealthCheck, conf: GatewayConf, level: Level) -> Judge:
+    if check.grpc:
+        if conf.prefix != "grpc":
+            raise ConfError('"type=grpc" requires "grpc_pass"')
+        return GrpcTests(check.grpc_status)
     tests = DEFAULT_TESTS
     if check.match:
         try:
@@ -135,11 +141,12 @@ class Checker:
     """One check of all servers of a group."""
 
     def __init__(
-        self, check: HealthCheck, group: CheckedGroup, route: Route, level: Level, tests: BoundTests
+        self, check: HealthCheck, group: CheckedGroup, route: Route, level: Level, tests: Judge
     ) -> None:
         self.check, self.group, self.route, self.tests = check, group, route, tests
         self._level = level
-        self._head = _head(check.uri)
+        self._body = health_request(check.grpc_service) if check.grpc else b""
+        self._head = _grpc_head(self._body) if check.grpc else _head(check.uri)
         seconds = check.keepalive_time
         keepalive = Keepalive(connections=1024, requests=1 << 30, time=seconds, timeout=seconds)
         self._pool = Pool(keepalive) if seconds else None
@@ -215,6 +222,9 @@ class Checker:
         server.rewrite, server.tree, server.named = (), None, {}
         r = CheckRequest(self._head, NoClient(), Kept(0), server)
         r.valid_location = False  # the URI is not that of a client: it is sent as it is
+        if self._body:
+            r.body = KeptBody(self._body, length=len(self._body))
+            r.content_length_in = len(self._body)
         check, port = self.check, f", port {self.check.port}" if self.check.port else ""
         about = f'health check "{check.match}" of peer {peer.name} in upstream "{self.group.name}"'
         r.about = f", {about}{port}"
@@ -282,6 +292,14 @@ def _head(uri: str) -> RequestHead:
     head = new_head(0, "")
     head.method, head.http_version, head.unparsed_uri = "GET", 1001, uri
     head.uri, head.args, *_ = normalize(uri) or (uri, "", False, False)
+    return head
+
+
+def _grpc_head(body: bytes) -> RequestHead:
+    head = _head(PATH)
+    head.method = "POST"
+    head.headers = [*FIELDS, ("Content-Length", str(len(body)))]
+    head.index = {name.lower(): value for name, value in head.headers}
     return head
 
 

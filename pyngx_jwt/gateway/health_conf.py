@@ -28,6 +28,9 @@ class HealthCheck:
     match: str = ""
     port: int = 0  # that of the server
     keepalive_time: float = 0.0
+    grpc: bool = False
+    grpc_service: str = ""
+    grpc_status: int = 0  # that is as good as "serving"
     statement: Statement | None = None
 
 
@@ -45,7 +48,8 @@ class HealthConf(Conf):
     @directive(
         LOCATION,
         syntax="health_check [interval=time] [jitter=time] [fails=number] [passes=number] "
-        "[uri=uri] [mandatory [persistent]] [match=name] [port=number] [keepalive_time=time]",
+        "[uri=uri] [mandatory [persistent]] [match=name] [port=number] [keepalive_time=time] "
+        "[type=grpc [grpc_service=name] [grpc_status=code]]",
         arity=(0, UNLIMITED),
     )
     def health_check(self, *parameters: str) -> None:
@@ -56,12 +60,15 @@ class HealthConf(Conf):
         default is 1.  A response passes if its status is 2xx or 3xx, or if it passes the tests of
         "match".  With "mandatory", servers get no requests before their first check, except after
         a reload if they were healthy and "persistent" is set.  "port" is another port that is
-        checked.  "keepalive_time" keeps connections for further checks.  A location can have
-        several checks; a server is unhealthy if one of them fails.  Unlike in NGINX Plus,
-        "type=grpc" is not supported."""
+        checked.  "keepalive_time" keeps connections for further checks.  "type=grpc", in a location
+        with "grpc_pass", asks by the gRPC health checking protocol, for "grpc_service" or for the
+        whole server; a server that responds with "grpc_status" passes as well.  A location can have
+        several checks; a server is unhealthy if one of them fails."""
         check = HealthCheck(statement=self.scope.statement)
         for parameter in parameters:
             _set_parameter(check, parameter)
+        if check.grpc and any(word.startswith(("uri=", "match=")) for word in parameters):
+            raise ConfError('"type=grpc" is incompatible with "uri" and "match"')
         if check.persistent and not check.mandatory:
             raise ConfError('the "persistent" parameter requires "mandatory"')
         self.scope.shared(DeclaredChecks).append(check)
@@ -87,8 +94,10 @@ def _set_parameter(check: HealthCheck, parameter: str) -> None:
     name, sign, text = parameter.partition("=")
     if parameter in ("mandatory", "persistent"):
         setattr(check, parameter, True)
-    elif name in ("type", "grpc_service", "grpc_status") and sign:
-        raise ConfError(f'the "{name}" parameter of "health_check" is not supported')
+    elif parameter == "type=grpc":
+        check.grpc = True
+    elif name.startswith("grpc_") and not check.grpc:
+        raise ConfError(f'"{name}" must follow "type=grpc"')
     elif not sign or not text or name not in PARSERS:
         raise ConfError(f'invalid parameter "{parameter}"')
     else:
@@ -138,4 +147,6 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "match": str,
     "port": _port,
     "keepalive_time": _time,
+    "grpc_service": str,
+    "grpc_status": _positive,
 }

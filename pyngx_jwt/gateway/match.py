@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..errors import ConfError
 from ..http.regex import Regex
@@ -13,6 +13,15 @@ from ..http.variables import Getter, Variables
 from ..upstream.head import PeerResponse
 
 LONGEST_BODY = 256 * 1024  # bytes that are looked at
+
+
+class Judge(Protocol):
+    """Whatever looks at responses."""
+
+    needs_body: bool
+
+    def judge(self, seen: Seen) -> tuple[bool, str]:
+        """Whether all tests are passed; and the one that was not, or the last, for the log."""
 
 
 class Seen(NamedTuple):
@@ -63,7 +72,6 @@ class BoundTests:
         self.tests, self.needs_body = tests, needs_body
 
     def judge(self, seen: Seen) -> tuple[bool, str]:
-        """Whether all are passed; and the one that was not, or the last."""
         doing = ""
         for doing, passes in self.tests:
             if not passes(seen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from ..cache import Caches
 from ..conf.directive import UNLIMITED, Conf, directive, number, own, slot, time
 from ..conf.parse import Statement
-from ..conf.scope import Scope
+from ..conf.scope import Scope, located
 from ..conf.values import parse_msec, parse_number, parse_sec, parse_size
 from ..core.logs import Logs
 from ..core.worker import WorkerLife
@@ -115,6 +116,7 @@ class UpstreamConf(Conf):
     _connections: int | None = own(None)
     _local = own(True)
     _method: Method | None = own(None)
+    _state = own("")  # the file with the servers
     _sticky: Sticky | None = own(None)
     _measured = own(False)
     _queue: tuple[int, float] | None = own(None)
@@ -147,6 +149,8 @@ class UpstreamConf(Conf):
         servers of the group change; this requires "zone".  "service" with "resolve" resolves SRV
         records: "http" is short for "_http._tcp".  Those with a lower priority are backup servers.
         """
+        if self._state:
+            raise ConfError('"server" directive is incompatible with "state"')
         allowed = self._method.allowed if self._method else ALL
         values = _server_parameters(parameters, allowed)
         resolve, service = values.pop("resolve", False), str(values.pop("service", ""))
@@ -161,6 +165,36 @@ class UpstreamConf(Conf):
         addresses = () if lookup else url.addresses or _resolved(url, address)
         server = PeerServer(address, addresses, lookup=lookup, **values)  # type: ignore[arg-type]
         self.servers += (server,)
+
+    @directive(UPSTREAM)
+    def state(self, file: str) -> None:
+        """Reads the servers of the group from a file of "server" directives, instead of from the
+        configuration; a file that does not exist is a group without servers.  Unlike in NGINX
+        Plus, there is no API that changes the group, and the file is not written."""
+        if self._state:
+            raise ConfError('"state" directive is duplicate')
+        if self.servers:
+            raise ConfError('"state" directive is incompatible with "server"')
+        path = self.scope.full_name(file)
+        if os.path.exists(self.scope.files.path(path).encode("latin-1")):
+            source = self.scope.files.read(path)
+            while isinstance(statement := source.next(), Statement):
+                with located(statement):
+                    self._restore(statement)
+        self._state = file
+
+    def _restore(self, statement: Statement) -> None:
+        """One line of the state file."""
+        if statement.name != "server" or statement.opens:
+            raise ConfError(f'"{statement.name}" directive is not allowed here')
+        if not statement.args:
+            raise ConfError('invalid number of arguments in "server" directive')
+        self.server(*statement.args)
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether the servers are those of a state file."""
+        return bool(self._state)
 
     @property
     def zone_name(self) -> str:
@@ -360,7 +394,7 @@ class UpstreamConf(Conf):
         key = method.key.bind(self.level.variables) if method.key else None
         tie = self._sticky.bind(self.level.variables) if self._sticky else None
         try:
-            if not self.servers:
+            if not (self.servers or self._state):
                 raise ConfError("no servers are inside upstream")
             make, extra, servers = method.make, method.extra, self.servers
             if any(server.slow_start for server in servers) and "slow_start" in method.allowed:
@@ -382,6 +416,7 @@ class UpstreamConf(Conf):
                 extra,
                 notes_heads=notes_heads,
                 queue=Queue(*self._queue) if self._queue else None,
+                may_be_empty=self.may_be_empty,
             )
         except ConfError as error:
             assert self._statement is not None
@@ -561,7 +596,8 @@ def _names(conf: GatewayConf, core: CoreConf) -> Names | None:
 
 @UPSTREAM.closes
 def check_servers(level: Level) -> None:
-    if not level[UpstreamConf].servers:
+    conf = level[UpstreamConf]
+    if not (conf.servers or conf.may_be_empty):
         raise ConfError("no servers are inside upstream")
 
 

@@ -70,13 +70,15 @@ def make_upstream(
     *,
     notes_heads: bool = False,
     queue: Queue | None = None,
+    may_be_empty: bool = False,
 ) -> Upstream:
-    """An "upstream" block; ConfError, to be placed at the block, if it has no servers.
+    """An "upstream" block; ConfError, to be placed at the block, if it has no servers and must.
 
     `store` is where the workers share the state of the servers, the attributes `extra` among it.
     """
     servers = tuple(servers)
-    if not any(server.addresses or server.lookup for server in servers if not server.backup):
+    has_any = any(server.addresses or server.lookup for server in servers if not server.backup)
+    if not (has_any or may_be_empty):
         raise ConfError(f'no servers in upstream "{name}"')
     pool = Pool(keepalive) if keepalive.connections else None
     if store is not None:

@@ -92,11 +92,11 @@ http {
     init_by_lua_block { local s = "}" -- it's }
     }
     upstream u { zone u 64k; resolver 127.0.0.1; server a.example resolve; }
-    upstream v { zone v 64k; state /var/lib/v; }
     server {
         listen 443 quic reuseport;
         location / { brotli on; js_content main.x; js_fetch_timeout 1s; }
         location /b { return 200 "$brotli_ratio $http3"; }
+        location /c { js_periodic main.y; }
     }
 }
 stream { server { listen 53; proxy_pass u; proxy_timeout 1s; } map $a $b { c d; } }
@@ -108,7 +108,7 @@ mail { server { listen 25; } }
     hints = {f.message.partition('"')[2].partition('"')[0]: f.hint for f in found}
     assert not {"brotli", "js_fetch_timeout"} & {*hints}  # these are accepted
     assert hints["js_content"] == "with --allow-unsupported, what it would answer gets 501"
-    assert hints["state"] == "--allow-unsupported leaves it out"
+    assert hints["js_periodic"] == "--allow-unsupported leaves it out"
     assert hints["js_set"].startswith("it cannot be left out, its variables may control access")
 
 

@@ -637,3 +637,42 @@ def test_max_conns(nginx: Nginx) -> None:
         client.wire.send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
         backend.wait_until_asked(2)
         assert chosen(nginx, 3, "/a") == "aaa"
+
+
+@pytest.mark.pyngx_only("a directive of NGINX Plus")
+def test_state(nginx: Nginx) -> None:
+    """The servers are those of a file."""
+    nginx.write(
+        "servers.conf",
+        nginx.filled(
+            "# kept\nserver 127.0.0.1:%%PORT_a%% weight=2;\nserver 127.0.0.1:%%PORT_b%% backup;\n"
+        ),
+    )
+    group = "upstream u { zone u 64k; state servers.conf; } upstream none { state none.conf; }"
+    nginx(
+        "location / { proxy_pass http://u; } location /none { proxy_pass http://none; }",
+        http=group,
+        servers=NAMED,
+    )
+    assert chosen(nginx, 3) == "aaa"
+    assert nginx.request("GET /none").status == 502
+    assert "no live upstreams while connecting to upstream" in nginx.error_log()
+
+
+@pytest.mark.pyngx_only("a directive of NGINX Plus")
+def test_state_is_rejected(nginx: Nginx) -> None:
+    one = "server 127.0.0.1:1;"
+    for group, error in (
+        (f"{one} state s;", '"state" directive is incompatible with "server"'),
+        (f"state s; {one}", '"server" directive is incompatible with "state"'),
+        ("state s; state s;", '"state" directive is duplicate'),
+    ):
+        nginx.rejects(http=f"upstream u {{ {group} }}", message=error)
+    for line, error in (
+        ("zone u 64k;", '"zone" directive is not allowed here'),
+        ("server;", 'invalid number of arguments in "server" directive'),
+        ("server 127.0.0.1:1 speed=9;", 'invalid parameter "speed=9"'),
+    ):
+        nginx.write("state.conf", f"server 127.0.0.1:1;\n{line}\n")
+        told = nginx.refused(http="upstream u { state state.conf; }")
+        assert f"[emerg] {error} in {nginx.prefix}/state.conf:2" in told

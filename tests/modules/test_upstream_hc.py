@@ -8,8 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
+from hyperframe.frame import DataFrame
 
 from ..backend import Backend, Peer
+from ..http2_peer import Http2Peer, serving
 from ..nginx import Nginx
 
 pytestmark = pytest.mark.pyngx_only("health checks are a part of NGINX Plus")
@@ -224,8 +226,9 @@ def test_one_of_several_checks_fails(nginx: Nginx) -> None:
     nginx.wait_for_log(UNHEALTHY)
     a.wait(3)
     assert nginx.request("GET /x").status == 502
+    before = nginx.error_log().count(HEALTHY)  # it may have passed the other check first
     a.status = 200
-    nginx.wait_for_log(HEALTHY)
+    nginx.wait_for_log(HEALTHY, before + 1)
     assert nginx.request("GET /x").text == "a"
 
 
@@ -275,6 +278,55 @@ def test_tied_clients_leave_unhealthy_servers(nginx: Nginx) -> None:
     nginx.wait_for_log(HEALTHY)
     assert nginx.request("GET /x?r=a").text == "a"
     assert chosen(nginx, 3) == "bbb"
+
+
+# -- gRPC ----------------------------------------------------------------------------------------
+
+OF_HEALTH = {"SERVING": b"\x08\x01", "NOT_SERVING": b"\x08\x02", "UNKNOWN": b""}
+
+
+def message(data: bytes) -> bytes:
+    return b"\0" + len(data).to_bytes(4, "big") + data
+
+
+@pytest.mark.parametrize(
+    "words, says, status, passes",
+    [
+        ("", "SERVING", "0", True),
+        ("", "NOT_SERVING", "0", False),
+        ("", "UNKNOWN", "0", False),
+        ("", "", "12", False),
+        ("grpc_status=12", "", "12", True),
+        ("grpc_status=12", "", "5", False),
+        ("grpc_status=12", "SERVING", "0", True),
+        ("grpc_service=echo.Echo", "SERVING", "0", True),
+    ],
+)
+def test_grpc(nginx: Nginx, words: str, says: str, status: str, passes: bool) -> None:
+    asked = list[tuple[dict[str, str], bytes]]()
+
+    def respond(call: Http2Peer) -> None:
+        sent = b"".join(frame.data for frame in call.frames if isinstance(frame, DataFrame))
+        asked.append((dict(call.fields), sent))
+        trailers = [("grpc-status", status)]
+        if says:
+            call.respond(message(OF_HEALTH[says]), trailers=trailers)
+        else:
+            call.respond(b"", *trailers)
+
+    nginx.backend("b", serving(respond))
+    nginx(
+        f"location / {{ grpc_pass u; health_check mandatory type=grpc {words}; }}",
+        http="upstream u { zone u 64k; server 127.0.0.1:%%PORT_b%%; }",
+    )
+    line = nginx.wait_for_log("peer is")
+    assert f"{HEALTHY if passes else UNHEALTHY} checking grpc status" in line
+    fields, sent = asked[0]
+    assert fields[":method"] == "POST" and fields[":path"] == "/grpc.health.v1.Health/Check"
+    assert (fields["content-type"], fields["te"]) == ("application/grpc", "trailers")
+    service = words.removeprefix("grpc_service=") if "service" in words else ""
+    named = b"\x0a" + bytes([len(service)]) + service.encode() if service else b""
+    assert sent == message(named)
 
 
 # -- match ---------------------------------------------------------------------------------------
@@ -389,7 +441,11 @@ GROUP = "upstream u { zone u 64k; server 127.0.0.1:1; } upstream v { server 127.
         ("persistent", 'the "persistent" parameter requires "mandatory"'),
         ("other", 'invalid parameter "other"'),
         ("match=none", 'unknown match "none"'),
-        ("type=grpc", 'the "type" parameter of "health_check" is not supported'),
+        ("type=grpc", '"type=grpc" requires "grpc_pass"'),
+        ("type=http", 'invalid parameter "type=http"'),
+        ("grpc_service=a type=grpc", '"grpc_service" must follow "type=grpc"'),
+        ("uri=/x type=grpc", '"type=grpc" is incompatible with "uri" and "match"'),
+        ("type=grpc grpc_status=x", 'invalid parameter "grpc_status=x"'),
     ],
 )
 def test_parameters_are_rejected(nginx: Nginx, parameters: str, error: str) -> None:
