@@ -183,7 +183,7 @@ class Source:
         if end < 0:
             self._tokens.pos = len(self.text)
             self.depth = 0
-            self._fail("Lua code block missing the closing long bracket \"}\"")
+            self._fail('Lua code block missing the closing long bracket "}"')
         self._tokens.pos = end - 1
         return self.text[start : end - 1]
 

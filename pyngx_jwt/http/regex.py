@@ -164,7 +164,7 @@ class LuaRegex:
 
     __slots__ = ("_interpret", "_pattern", "_words", "flat_names", "groups")
 
-    def __init__(self, text: str, options: str) -> None:
+    def __init__(self, text: str, options: str, limits: str = "") -> None:
         """Raises ConfError."""
         flags = 0
         for letter in options:
@@ -172,7 +172,7 @@ class LuaRegex:
         words = _BRACED.sub(_unbraced, text) if "u" not in options else text
         if "a" in options:
             words = f"\\G(?:{words}\n)" if "x" in options else f"\\G(?:{words})"
-        self._words = words.encode("latin-1"), flags
+        self._words = f"{limits}{words}".encode("latin-1"), flags
         try:
             self._pattern = pcre2.compile(*self._words)
         except pcre2.PatternError as error:

@@ -159,6 +159,11 @@ class Variables:
         self._stored[name] = store
         return store
 
+    def is_known(self, name: str) -> bool:
+        """Whether there is such a variable, used or not."""
+        name = name.lower()
+        return name in self.defined or name in self.builtin or self._of_prefix(name) is not None
+
     def setter(self, name: str) -> Setter | None:
         """What gives a variable another value, None for one that cannot have any; variables of
         directives such as "map" can (NGX_HTTP_VAR_CHANGEABLE)."""

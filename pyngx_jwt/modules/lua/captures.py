@@ -126,4 +126,6 @@ def _told(run: LuaRequest, sub: Request) -> tuple[Any, ...]:
     status = sub.status or 500
     if status == CLOSE:
         status, whole = 500, False
+    elif "special" in sub.contexts:
+        body = b""  # the page for a status is not asked for
     return run.machine.table(flat), status, body, not whole

@@ -21,7 +21,6 @@ from ...conf.directive import (
     flag,
     number,
     own,
-    size,
     string,
     time,
 )
@@ -62,7 +61,6 @@ class LuaSettings:
     pending_timers: int = 1024
     timeout: float = 0.0  # seconds that code may run without a wait; 0 is any
     isolated: bool = False
-    error_log_size: int = 0  # bytes of "lua_capture_error_log"
 
 
 def in_block(attribute: str, contexts: Contexts, doc: str) -> Any:
@@ -234,8 +232,8 @@ class LuaConf(Conf):
     lua_socket_keepalive_timeout = time(
         60, HERE, "Limits the time that an idle connection is kept for the next use.", shown="60s"
     )
-    lua_socket_buffer_size = size(
-        4096, HERE, "Sets the size of the parts in which sockets are read.", shown="4k"
+    lua_socket_buffer_size = accepted(
+        HERE, "sockets are read as the system has the data", like=A_SIZE
     )
     lua_socket_pool_size = number(
         30, HERE, "Limits the idle connections to each server that a worker keeps."
@@ -359,14 +357,6 @@ class LuaConf(Conf):
     def lua_regex_match_limit(self, number: str) -> None:
         """Sets PCRE's limit of steps for an expression; 0 is its default."""
         self.settings.regex_match_limit = _number("lua_regex_match_limit", number)
-
-    @directive(HTTP)
-    def lua_capture_error_log(self, size: str) -> None:
-        """Keeps the last messages of the error log, for "ngx.errlog"."""
-        try:
-            self.settings.error_log_size = parse_size(size)
-        except ValueError:
-            raise ConfError(f'invalid capture error log size "{size}"') from None
 
     @directive(HTTP)
     def pyngx_lua_timeout(self, time: str) -> None:

@@ -211,7 +211,9 @@ def rewrite_late(conf: LuaConf, level: Level) -> Handler | None:
 def rewriting(conf: LuaConf, level: Level) -> Handler | None:
     """The code of the server, or that of the location and of an "if" in it that holds."""
     if level.context & SERVER:
-        return _handler(conf.server_rewrite, level, "server_rewrite") if conf.server_rewrite else None
+        return (
+            _handler(conf.server_rewrite, level, "server_rewrite") if conf.server_rewrite else None
+        )
     levels = [level, *level.inner(LOCATION_IF)]
     by_conf = {
         id(at[LuaConf]): _handler(at[LuaConf].rewrite, at, "rewrite")  # type: ignore[arg-type]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -129,6 +127,8 @@ class LuaHost:
         """What Lua can ask about the process."""
         return {
             "worker_pid": os.getpid,
+            "master_pid": self._master_pid,
+            "process_type": lambda: "master" if self.number < 0 else "worker",
             "worker_id": lambda: max(self.number, 0),
             "worker_count": lambda: self.scope_main.workers or os.cpu_count() or 1,
             "worker_exiting": lambda: self.exiting,
@@ -136,6 +136,9 @@ class LuaHost:
             "timer_counts": self.timers.counts,
             "give_up": self._give_up,
         }
+
+    def _master_pid(self) -> int:
+        return os.getpid() if self.number < 0 else os.getppid()
 
     @property
     def scope_main(self) -> MainConf:

@@ -18,6 +18,7 @@ from .chunk import BoundChunk
 from .conf import LuaSettings
 from .conversions import CONVERSIONS
 from .library import new_runtime
+from .regexes import RegexCache
 from .sockets import Pools
 from .state import LuaRun
 
@@ -66,6 +67,8 @@ class Machine:
         self._chunks: dict[str, Any] = {}
         self._failing: dict[str, CannotLoad] = {}
         self.pools = around.pools
+        settings = around.settings
+        self.regexes = RegexCache(settings.regex_cache, settings.regex_match_limit)
         self.getters: dict[str, Getter] = {}  # of variables
         self.conversions: dict[str, Callable[[str], str]] = CONVERSIONS
         self._error = runtime.table()
@@ -130,7 +133,9 @@ class Machine:
 
     def _set_paths(self) -> None:
         settings, package = self.around.settings, self._globals.package
-        defaults = [f"{at}{form}" for at in (*PREFIXES, *SHARED) for form in ("?.lua", "?/init.lua")]
+        defaults = [
+            f"{at}{form}" for at in (*PREFIXES, *SHARED) for form in ("?.lua", "?/init.lua")
+        ]
         defaults.append("./?.lua")
         path = os.environ.get("LUA_PATH_5_1") or os.environ.get("LUA_PATH") or ";;"
         cpath = os.environ.get("LUA_CPATH_5_1") or os.environ.get("LUA_CPATH") or ";;"
@@ -149,7 +154,7 @@ class Machine:
         path = bound.path(r) if bound.path is not None and r is not None else ""
         if chunk.path is not None and not path:
             path = chunk.path.text
-        key = path or f"{chunk.name}\0{chunk.place}"
+        key = path or f"{chunk.name}\0{chunk.text}"
         make = self._chunks.get(key)
         if make is None:
             failing = self._failing.get(key)
@@ -182,10 +187,10 @@ class Machine:
                 text = f"return function(...) {text}\nend"
         loaded = self._load_text(text, label)
         if isinstance(loaded, tuple):
-            error = CannotLoad(f"failed to load {kind}: {loaded[1]}")
+            failure = CannotLoad(f"failed to load {kind}: {loaded[1]}")
             if not path:  # a file may be mended
-                self._failing[key] = error
-            raise error
+                self._failing[key] = failure
+            raise failure
         return loaded
 
     def new_shared(self, is_request: bool) -> Any:

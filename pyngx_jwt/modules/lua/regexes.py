@@ -9,30 +9,36 @@ from typing import Any
 from ...errors import ConfError
 from ...http.regex import LuaRegex, RegexFailed
 from .calls import Calls, LuaError
+from .state import LuaRun
 
 calls = Calls()
 
-MOST_KEPT = 1024
 _KNOWN_OPTIONS = frozenset("adijmosuxDJU")
-_cache: OrderedDict[tuple[str, str], LuaRegex] = OrderedDict()
 _REPLACEMENT = re.compile(
     r"\$(?:\$|(?P<number>[0-9]+)|\{(?P<braced>[0-9]+)\}|(?P<wrong>.?))", re.DOTALL
 )
 
 
-def _compiled(text: str, options: str) -> LuaRegex:
-    """Raises LuaError for unknown options, ConfError for a wrong expression."""
-    key = (text, options)
-    found = _cache.get(key)
-    if found is not None:
+class RegexCache:
+    """The expressions that code has used of late."""
+
+    def __init__(self, most: int, limit: int) -> None:
+        self._most, self._limits = most, f"(*LIMIT_MATCH={limit})" if limit else ""
+        self._known: OrderedDict[tuple[str, str], LuaRegex] = OrderedDict()
+
+    def get(self, text: str, options: str) -> LuaRegex:
+        """Raises LuaError for unknown options, ConfError for a wrong expression."""
+        key = (text, options)
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        for option in options:
+            if option not in _KNOWN_OPTIONS:
+                raise LuaError(f'unknown flag "{option}" (flags "{options}")')
+        found = self._known[key] = LuaRegex(text, options, self._limits)
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
         return found
-    for option in options:
-        if option not in _KNOWN_OPTIONS:
-            raise LuaError(f'unknown flag "{option}" (flags "{options}")')
-    found = _cache[key] = LuaRegex(text, options)
-    if len(_cache) > MOST_KEPT:
-        _cache.popitem(last=False)
-    return found
 
 
 class RegexSearch:
@@ -67,9 +73,9 @@ def _failed(error: Exception) -> tuple[None, str]:
 
 
 @calls
-def re_match(subject: str, text: str, options: str, at: int) -> Any:
+def re_match(run: LuaRun, subject: str, text: str, options: str, at: int) -> Any:
     try:
-        regex = _compiled(text, options)
+        regex = run.machine.regexes.get(text, options)
         data = subject.encode("latin-1")
         match = regex.search(data, int(at) - 1) if at <= len(data) + 1 else None
     except (ConfError, RegexFailed) as error:
@@ -78,9 +84,9 @@ def re_match(subject: str, text: str, options: str, at: int) -> Any:
 
 
 @calls
-def re_find(subject: str, text: str, options: str, at: int, group: int) -> Any:
+def re_find(run: LuaRun, subject: str, text: str, options: str, at: int, group: int) -> Any:
     try:
-        regex = _compiled(text, options)
+        regex = run.machine.regexes.get(text, options)
         data = subject.encode("latin-1")
         match = regex.search(data, int(at) - 1) if at <= len(data) + 1 else None
     except (ConfError, RegexFailed) as error:
@@ -96,9 +102,9 @@ def re_find(subject: str, text: str, options: str, at: int, group: int) -> Any:
 
 
 @calls
-def re_start(subject: str, text: str, options: str, at: int = 1) -> Any:
+def re_start(run: LuaRun, subject: str, text: str, options: str, at: int = 1) -> Any:
     try:
-        return RegexSearch(_compiled(text, options), subject, int(at) - 1)
+        return RegexSearch(run.machine.regexes.get(text, options), subject, int(at) - 1)
     except ConfError as error:
         return _failed(error)
 
@@ -119,11 +125,13 @@ def re_span(search: RegexSearch) -> tuple[int, int]:
 
 
 @calls
-def re_sub(subject: str, text: str, replacement: str, options: str, every: bool) -> Any:
+def re_sub(
+    run: LuaRun, subject: str, text: str, replacement: str, options: str, every: bool
+) -> Any:
     """The new text and the number of replacements; with nothing replaced the text as it was."""
     try:
         pieces = _pieces(replacement)
-        search = RegexSearch(_compiled(text, options), subject, 0)
+        search = RegexSearch(run.machine.regexes.get(text, options), subject, 0)
         data, parts, at, count = search.subject, list[bytes](), 0, 0
         while (match := search.step()) is not None:
             first, last = search.span
@@ -157,7 +165,7 @@ def _pieces(replacement: str) -> list[bytes | int]:
         at = found.end()
         if found["wrong"] is not None:
             raise ValueError(
-                f'failed to compile the replacement template: invalid capturing variable name'
+                f"failed to compile the replacement template: invalid capturing variable name"
                 f' found in "{replacement}"'
             )
         number = found["number"] or found["braced"]

@@ -7,10 +7,10 @@ from typing import Any
 
 from ...http import body as bodies
 from ...http.body import KeptBody
-from ...http.request import Request
-from ...http.variables import UnknownVariable
 from ...http.client import BodyError
-from ...http.uri import parse_unsafe_uri, escape_uri
+from ...http.request import Request
+from ...http.uri import escape_uri, parse_unsafe_uri
+from ...http.variables import UnknownVariable
 from ...log import Severity, errno_text
 from ..headers_more import set_request_header as put_request_header
 from .calls import Calls, LuaError, Operations
@@ -47,6 +47,8 @@ def get_variable(run: LuaRequest, name: str | int) -> str | None:
         return _capture(r, name)
     getters = run.machine.getters
     get = getters.get(name)
+    if run.cleared and name.lower() in run.cleared:
+        return None
     if get is None:
         if name.isascii() and name.isdigit():
             return _capture(r, int(name))
@@ -73,14 +75,21 @@ def _capture(r: Request, number: int) -> str | None:
 
 @calls
 def set_variable(run: LuaRequest, name: str, value: str | None = None) -> None:
-    store = run.conf.level.variables.setter(name)
+    variables = run.conf.level.variables
+    store = variables.setter(name)
+    if store is None and variables.is_known(name):
+        raise LuaError(f'variable "{name}" not changeable')
     if store is None:
         raise LuaError(
             f'variable "{name}" not found for writing; maybe it is a built-in variable that is not'
-            " changeable or you forgot to use \"set $" + name + " '';\" in the config file to"
+            ' changeable or you forgot to use "set $' + name + " '';\" in the config file to"
             " define it first"
         )
     store(run.r, value or "")
+    if value is None:
+        run.cleared.add(name.lower())
+    else:
+        run.cleared.discard(name.lower())
 
 
 # -- headers --------------------------------------------------------------------------------
@@ -182,7 +191,9 @@ def _printable(text: str) -> str:
 def take_body(run: LuaRequest) -> bool:
     """Whether the body has been read, or there is none."""
     r = run.r.main
-    return r.body is not None or r.body_in is None or r.discards_body
+    if r.body is None and r.body_in is None:
+        r.body = KeptBody()
+    return r.body is not None or r.discards_body
 
 
 @operations
@@ -228,11 +239,7 @@ def get_body_file(run: LuaRequest) -> str | None:
 def get_post_text(run: LuaRequest) -> Any:
     body = _kept(run)
     if body is None:
-        if run.r.body_in is None:
-            return ""
-        raise LuaError(
-            "no request body found; maybe you should turn on lua_need_request_body?"
-        )
+        raise LuaError("no request body found; maybe you should turn on lua_need_request_body?")
     if body.fd >= 0:
         return None, "request body in temp file not supported"
     return body.data
@@ -319,7 +326,9 @@ def redirect(run: LuaRequest, uri: str, status: int) -> int:
     if any(c < " " or c == "\x7f" for c in uri):
         wrong = next(c for c in uri if c < " " or c == "\x7f")
         raise LuaError(f'unsafe byte "0x{ord(wrong):02x}" in redirect uri "{escape_uri(uri)}"')
-    r.location_out = uri
+    r.location_out = None
+    r.clear_header("location")
+    r.add_header("Location", uri)  # as it is: a path is not made a URL
     r.status = status
     return status
 
@@ -341,7 +350,9 @@ def on_abort(run: LuaRequest, callback: Any) -> Any:
 def ndk(run: LuaRequest, name: str, text: str) -> str:
     compute = run.machine.conversions.get(name)
     if compute is None:
-        raise LuaError(f'ndk.set_var: directive "{name}" not found or does not use ndk_set_var_value')
+        raise LuaError(
+            f'ndk.set_var: directive "{name}" not found or does not use ndk_set_var_value'
+        )
     return str(compute(text))
 
 

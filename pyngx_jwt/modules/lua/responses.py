@@ -66,10 +66,10 @@ def all_headers(r: Request) -> list[tuple[str, str]]:
         headers.append(("Last-Modified", http_date(r.last_modified)))
     if r.etag is not None:
         headers.append(("ETag", r.etag))
-    if r.header_sent:
-        headers.append(("Connection", "keep-alive" if r.main.keep_alive else "close"))
-        if r.chunked_out:
-            headers.append(("Transfer-Encoding", "chunked"))
+    if r.parent is None:
+        headers.append(("Connection", "keep-alive" if r.keep_alive else "close"))
+    if r.chunked_out:
+        headers.append(("Transfer-Encoding", "chunked"))
     return headers
 
 
@@ -88,7 +88,7 @@ def get_response_header(run: LuaRequest, name: str) -> Any:
     key = _transformed(run, name).lower()
     r = run.r
     if key == "content-type":
-        if not r.content_type and not r.header_sent and run.conf.lua_use_default_type:
+        if not (r.content_type or r.header_sent or run.has_type):
             r.content_type = r.location.content_type_of(r.uri)
         return _content_type(r) if r.content_type else None
     values = [value for other, value in all_headers(r) if other.lower() == key]
@@ -100,9 +100,7 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
     """Without a value the header is removed."""
     r = run.r
     if r.header_sent and run.phase != "header_filter":
-        run.log(
-            Severity.ERR, "attempt to set ngx.header.HEADER after sending out response headers"
-        )
+        run.log(Severity.ERR, "attempt to set ngx.header.HEADER after sending out response headers")
         return
     name = _transformed(run, name).translate(_SPACES).replace(":", "%3A")
     texts = [value.translate(_SPACES) for value in values if value is not None]
@@ -110,7 +108,7 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
     if key == "content-length" and texts and not texts[-1].isdigit():
         raise LuaError(f'failed to set header "{name}"')
     if key == "content-type":
-        r.charset = ""
+        r.charset, run.has_type = "", True
     one_only = key in BUILT_IN and key not in ("cache-control", "www-authenticate")
     put_response_header(r, name, "" if not texts else texts[-1] if one_only else texts[0])
     if not one_only:

@@ -15,7 +15,7 @@ from ...errors import ConfError
 from ...http.client import BodyError
 from ...http.tls import cannot_load, load_chain, set_protocols
 from ...log import Severity
-from ...upstream.tls import names_host
+from ...upstream.tls import exceeds_depth, names_host
 from .calls import Calls, Operations
 from .conf import LuaConf
 from .state import LuaRequest, LuaRun
@@ -302,9 +302,7 @@ async def addresses_of(run: LuaRun, host: str) -> str:
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     except OSError:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, None, type=socket.SOCK_STREAM
-        )
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return str(found[0][4][0])
     return host
 
@@ -372,7 +370,7 @@ async def socket_handshake(
         ssl_handshake_timeout=sock.connect_timeout + 1,
     )
     try:
-        transport = await within(sock.connect_timeout, starting)
+        transport: Any = await within(sock.connect_timeout, starting)
     except TimeoutError:
         sock.close()
         return None, TIMEOUT
@@ -386,6 +384,10 @@ async def socket_handshake(
         _log(run, sock, f"SSL_do_handshake() failed ({error})")
         return None, "handshake failed"
     stream.transport = transport
+    ssl_object = transport.get_extra_info("ssl_object")
+    if verifies and exceeds_depth(ssl_object, run.conf.lua_ssl_verify_depth):
+        sock.close()
+        return None, "22: certificate chain too long"
     if verifies and name:
         certificate = transport.get_extra_info("peercert")
         if not certificate or not names_host(certificate, name):
@@ -447,8 +449,12 @@ async def socket_send(run: LuaRun, sock: LuaSocket, text: str) -> tuple[Any, ...
 
 
 def _close(run: LuaRun, sock: LuaSocket) -> None:
-    run.sockets.pop(id(sock), None)
-    sock.close()
+    """The connection has come to its end; the code is still to close the socket."""
+    stream = sock.stream
+    if stream is not None:
+        stream.is_over = True
+        stream.buffer.clear()
+        stream.close()
 
 
 def _taken(stream: Any, count: int) -> bytes:
@@ -500,9 +506,7 @@ async def socket_receive(run: LuaRun, sock: LuaSocket, pattern: str | int) -> tu
     return await _receive_line(run, sock, stream)
 
 
-async def _receive_bytes(
-    run: LuaRun, sock: LuaSocket, stream: Any, count: int
-) -> tuple[Any, ...]:
+async def _receive_bytes(run: LuaRun, sock: LuaSocket, stream: Any, count: int) -> tuple[Any, ...]:
     while len(stream.buffer) < count:
         failure = await _more(run, sock)
         if failure:
@@ -561,9 +565,7 @@ async def socket_receive_until(
 
 
 @calls
-def socket_keep(
-    run: LuaRun, sock: LuaSocket, timeout: float | None, size: int | None
-) -> Any:
+def socket_keep(run: LuaRun, sock: LuaSocket, timeout: float | None, size: int | None) -> Any:
     stream = sock.stream
     if stream is None or stream.is_over:
         if stream is not None:
@@ -645,9 +647,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
 
 @operations
-async def udp_connect(
-    run: LuaRun, sock: LuaSocket, host: str, port: int | None
-) -> tuple[Any, ...]:
+async def udp_connect(run: LuaRun, sock: LuaSocket, host: str, port: int | None) -> tuple[Any, ...]:
     loop = asyncio.get_running_loop()
     try:
         if port is None:
@@ -741,7 +741,7 @@ async def semaphore_wait(run: LuaRun, semaphore: Semaphore, seconds: float) -> t
     try:
         await waiter
     except TimeoutError:
-        return None, TIMEOUT
+        return False, TIMEOUT
     finally:
         handle.cancel()
         if waiter in semaphore.waiters:

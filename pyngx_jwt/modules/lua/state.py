@@ -69,7 +69,8 @@ class LuaRequest(LuaRun):
         self.plans: list[Any] = []  # subrequests that are about to be made
         self.parts: list[bytes] | None = None  # of a body that is being made
         self.on_abort: Any = None
-        self.is_left = self.refused = False
+        self.is_left = self.refused = self.has_type = False
+        self.cleared: set[str] = set()  # variables that code has set to nil
         self.balanced: Any = None  # what balancer_by_lua decides on
 
     @property
@@ -93,7 +94,7 @@ class LuaRequest(LuaRun):
             return
         if not r.status:
             r.status = 200
-        if not r.content_type and self.conf.lua_use_default_type:
+        if not r.content_type and not self.has_type and self.conf.lua_use_default_type:
             r.content_type = r.location.content_type_of(r.uri)
         r.send_header()
 
@@ -119,8 +120,8 @@ class LuaRequest(LuaRun):
         if self.eof:
             return
         self.eof = True
-        if self.held is not None:
-            data, self.held = b"".join(self.held), None
+        if self.held is not None or self.buffers:
+            data, self.held = b"".join(self.held or ()), None
             r.content_length = len(data)
             self.send_header()
             if not r.header_only:

@@ -14,7 +14,6 @@ from typing import Any
 from ...http.date import http_date
 from ...http.date import parse_http_time as parse_date
 from ...http.uri import escape_uri as escape_path
-from ...http.uri import escape_uri_component
 from .calls import Calls, LuaError
 from .state import LuaRun
 
@@ -32,10 +31,17 @@ _SQL = str.maketrans(
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
+_COMPONENTS = re.compile(r"[^A-Za-z0-9._~!'()*-]")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"%{ord(match[0]):02X}"
+
+
 @calls
 def escape_uri(text: str, kind: int) -> str:
     if kind == _COMPONENT:
-        return escape_uri_component(text)
+        return _COMPONENTS.sub(_escaped, text)
     if kind == _PATH:
         return escape_path(text)
     raise LuaError(f'"type" {kind} is out of range')

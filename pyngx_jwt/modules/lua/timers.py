@@ -10,7 +10,7 @@ from ...core.worker import WorkerLife
 from ...log import Log, Severity
 from .conf import LuaConf, LuaSettings
 from .driver import DONE, ENDS, Ended, drive
-from .state import LuaRequest, LuaRun
+from .state import LuaRun
 
 
 class Host(Protocol):
@@ -123,9 +123,7 @@ class Timers:
                 if wanted not in ENDS or run.tasks:
                     ended = await drive(run, thread, wanted, tuple(values))
             if ended.kind == "error":
-                run.log(
-                    Severity.ERR, f"lua entry thread aborted: runtime error: {ended.values[0]}"
-                )
+                run.log(Severity.ERR, f"lua entry thread aborted: runtime error: {ended.values[0]}")
         finally:
             with contextlib.suppress(Exception):
                 run.close()

@@ -742,8 +742,8 @@ local function timer(name, delay, callback, every, ...)
     if not delay then
         error("bad argument #1 to '" .. name .. "' (number expected)", 3)
     end
-    if delay < 0 or every and delay <= 0 then
-        error(every and "delay must be greater than 0" or "delay cannot be negative", 3)
+    if every and delay <= 0 then
+        error("delay must be greater than 0", 3)
     end
     if type(callback) ~= "function" then
         error("bad argument #2 to '" .. name .. "' (function expected, got " .. type(callback) .. ")", 3)
@@ -932,7 +932,7 @@ local function match(subject, regex, options, ctx, into, name)
             at = 1
         end
     end
-    local finish, result = matched(into, check(py.re_match(subject, regex, options or "", at)))
+    local finish, result = matched(into, check(py.re_match(current().rq, subject, regex, options or "", at)))
     if not finish then
         return nil, result
     end
@@ -953,7 +953,7 @@ function re.find(subject, regex, options, ctx, group)
     if at <= 0 then
         at = 1
     end
-    local first, last, finish = check(py.re_find(subject, regex, options or "", at, group or 0))
+    local first, last, finish = check(py.re_find(current().rq, subject, regex, options or "", at, group or 0))
     if not first then
         return nil, nil, last
     end
@@ -966,7 +966,7 @@ end
 function re.gmatch(subject, regex, options)
     subject = type(subject) == "string" and subject or text_of(subject, 1, "gmatch")
     regex = type(regex) == "string" and regex or text_of(regex, 2, "gmatch")
-    local search, failure = check(py.re_start(subject, regex, options or ""))
+    local search, failure = check(py.re_start(current().rq, subject, regex, options or ""))
     if not search then
         return nil, failure
     end
@@ -989,9 +989,9 @@ local function substitute(subject, regex, replacement, options, global, name)
     subject = type(subject) == "string" and subject or text_of(subject, 1, name)
     regex = type(regex) == "string" and regex or text_of(regex, 2, name)
     if type(replacement) ~= "function" then
-        return check(py.re_sub(subject, regex, text_of(replacement, 3, name), options or "", global))
+        return check(py.re_sub(current().rq, subject, regex, text_of(replacement, 3, name), options or "", global))
     end
-    local search, failure = check(py.re_start(subject, regex, options or ""))
+    local search, failure = check(py.re_start(current().rq, subject, regex, options or ""))
     if not search then
         return nil, nil, failure
     end
@@ -1049,12 +1049,9 @@ function re.split(subject, regex, options, ctx, max, into)
             found = found + 1
             parts[found] = subject:sub(index, index)
         end
-        if found == 0 then
-            parts[1] = ""
-        end
         return parts
     end
-    local search, failure = check(py.re_start(subject, regex, options or "", at))
+    local search, failure = check(py.re_start(current().rq, subject, regex, options or "", at))
     if not search then
         return nil, failure
     end
@@ -1086,6 +1083,10 @@ function re.split(subject, regex, options, ctx, max, into)
     end
     found = found + 1
     parts[found] = subject:sub(start)
+    while not max and found > 0 and parts[found] == "" do
+        parts[found] = nil
+        found = found - 1
+    end
     return parts
 end
 
@@ -1126,13 +1127,6 @@ local function seconds_of(value, name)
     return value
 end
 
-local function got(found, value, flags, stale)
-    if not found then
-        return nil, value
-    end
-    return value, flags ~= 0 and flags or nil, stale
-end
-
 function dictionary.get(self, key)
     local failure
     local store = store_of(self)
@@ -1140,8 +1134,17 @@ function dictionary.get(self, key)
     if not key then
         return nil, failure
     end
-    local value, flags = got(check(py.dict_get(store, key)))
-    return value, flags
+    local found, value, flags = check(py.dict_get(store, key))
+    if not found then
+        if value then
+            return nil, value
+        end
+        return nil
+    end
+    if flags ~= 0 then
+        return value, flags
+    end
+    return value
 end
 
 function dictionary.get_stale(self, key)
@@ -1290,7 +1293,7 @@ function worker.pid()
 end
 
 function worker.pids()
-    return check(py.worker_pids())
+    error("ngx.worker.pids is not supported by pyngx", 2)
 end
 
 function worker.id()

@@ -170,45 +170,7 @@ provide("ngx.req", {
     end,
 })
 
-provide("ngx.balancer", function()
-    local balancer = {version = "0.1.31"}
-    local function run_of()
-        local run = core.current()
-        if not run or run.phase ~= "balancer" then
-            error("API disabled in the current context", 3)
-        end
-        return run.rq
-    end
-    function balancer.set_current_peer(host, port, name)
-        if type(host) ~= "string" then
-            error("bad argument #1 to 'set_current_peer' (string expected, got " .. type(host) .. ")", 2)
-        end
-        if not port then
-            local at, number = host:match("^(.-):(%d+)$")
-            if at and not host:find("^unix:") then
-                host, port = at, number
-            end
-        end
-        return check(py.balancer_set(run_of(), host, tonumber(port)))
-    end
-    function balancer.set_more_tries(count)
-        return check(py.balancer_tries(run_of(), count))
-    end
-    function balancer.get_last_failure()
-        return check(py.balancer_failure(run_of()))
-    end
-    function balancer.set_timeouts(connect, send, read)
-        return check(py.balancer_timeouts(run_of(), connect, send, read))
-    end
-    function balancer.enable_keepalive()
-        error("balancer.enable_keepalive is not supported by pyngx (use \"keepalive\")", 2)
-    end
-    function balancer.recreate_request()
-        return true
-    end
-    return balancer
-end)
-
+provide("ngx.balancer", missing("ngx.balancer"))
 provide("ngx.ocsp", missing("ngx.ocsp"))
 provide("ngx.pipe", missing("ngx.pipe"))
 provide("ngx.ssl.session", missing("ngx.ssl.session"))
@@ -237,12 +199,11 @@ provide("resty.string", {
     end,
 })
 
--- resty.hmac and resty.evp of lua-resty-jwt 0.1: they want symbols that OpenSSL 3 has not --------
-
-local SEARCHED = {["resty.hmac"] = "HMAC_CTX_init", ["resty.evp"] = "EVP_MD_CTX_create"}
+-- resty.hmac and resty.evp: those of lua-resty-jwt 0.1 want symbols that OpenSSL 3 has not; of
+-- others keys that were parsed are kept -----------------------------------------------------------
 
 local function source_of(name)
-    local path = package.searchpath and package.searchpath(name, package.path)
+    local path = package.searchpath(name, package.path)
     local file = path and io.open(path, "rb")
     if not file then
         return nil
@@ -252,9 +213,37 @@ local function source_of(name)
     return text, path
 end
 
-local openssl = {}
+local MOST_KEYS = 128
 
-openssl["resty.hmac"] = function()
+-- The objects of a class by the text that they are made of.
+local function remembered(class)
+    local make = class and class.new
+    if type(make) ~= "function" then
+        return
+    end
+    local known, order, last = {}, {}, 0
+    function class.new(self, text, ...)
+        if self ~= class or type(text) ~= "string" or (...) ~= nil then
+            return make(self, text, ...)
+        end
+        local found = known[text]
+        if found then
+            return found
+        end
+        -- An object of its own: as written the class itself is the only one, with the last key.
+        local object, failure = make(setmetatable({}, {__index = class}), text, ...)
+        if object then
+            last = last % MOST_KEYS + 1
+            if order[last] then
+                known[order[last]] = nil
+            end
+            order[last], known[text] = text, object
+        end
+        return object, failure
+    end
+end
+
+local function own_hmac()
     local ALGORITHMS = {MD5 = "md5", SHA1 = "sha1", SHA256 = "sha256", SHA512 = "sha512"}
     local hmac = {ALGOS = ALGORITHMS}
     hmac.__index = hmac
@@ -280,58 +269,48 @@ openssl["resty.hmac"] = function()
     return hmac
 end
 
-openssl["resty.evp"] = function()
-    local CONST = {
-        SHA256_DIGEST = "SHA256", SHA512_DIGEST = "SHA512",
-        RSA_PKCS1_PADDING = 1, RSA_SSLV23_PADDING = 2, RSA_NO_PADDING = 3,
-        RSA_PKCS1_OAEP_PADDING = 4,
-    }
-    local evp = {CONST = CONST}
+local function own_evp()
+    local evp = {CONST = {SHA256_DIGEST = "SHA256", SHA512_DIGEST = "SHA512"}}
 
-    local Cert = {}
-    Cert.__index = Cert
-    function Cert.new(_, pem)
-        local key, failure = check(py.load_certificate(pem))
-        if not key then
-            return nil, failure
-        end
-        return setmetatable({public_key = key, pem = pem}, Cert)
-    end
-    function Cert.get_public_key(self)
-        return self, nil
-    end
-    function Cert.verify_trust(self, trusted)
-        return check(py.verify_trust(self.pem, trusted))
-    end
-    evp.Cert = Cert
-
-    local PublicKey = {}
-    PublicKey.__index = PublicKey
-    function PublicKey.new(_, pem)
-        local key, failure = check(py.load_public_key(pem))
-        if not key then
-            return nil, failure
-        end
-        return setmetatable({public_key = key}, PublicKey)
-    end
-    evp.PublicKey = PublicKey
-
-    local Verifier = {}
-    Verifier.__index = Verifier
-    local function verify(self, message, signature, digest)
-        return check(py.verify_rsa(self.evp_pkey, message, signature, digest))
-    end
-    evp.RSAVerifier = {
-        new = function(_, key)
+    local Key = {}
+    Key.__index = Key
+    local function reader(load)
+        local class = {}
+        function class.new(_, pem)
+            local key, failure = check(load(pem))
             if not key then
+                return nil, failure
+            end
+            return setmetatable({key = key, pem = pem}, Key)
+        end
+        return class
+    end
+    function Key.get_public_key(self)
+        return self
+    end
+    function Key.verify_trust()
+        return nil, "certificates are not verified by pyngx's resty.evp"
+    end
+    evp.Cert, evp.PublicKey = reader(py.load_certificate), reader(py.load_public_key)
+
+    evp.RSAVerifier = {
+        new = function(_, source)
+            if not source then
                 return nil, "You must pass in an key for a public key"
             end
-            return setmetatable({evp_pkey = key.public_key}, {__index = {verify = verify}})
+            return {
+                verify = function(_, message, signature, digest)
+                    if check(py.verify_rsa(source.key, message, signature, digest)) then
+                        return true
+                    end
+                    return false, "Verification failed"
+                end,
+            }
         end,
     }
     evp.RSASigner = {
-        new = function(_, pem, password)
-            local key, failure = check(py.load_private_key(pem, password))
+        new = function(_, pem)
+            local key, failure = check(py.load_private_key(pem))
             if not key then
                 return nil, failure
             end
@@ -345,15 +324,22 @@ openssl["resty.evp"] = function()
     return evp
 end
 
-for name, symbol in pairs(SEARCHED) do
+local function provided(name, old_symbol, new_symbol, own, keeps)
     preload[name] = function(...)
         local text, path = source_of(name)
-        if text and not text:find(symbol, 1, true) then
-            return assert(loadstring(text, "@" .. path))(...)
-        end
         if not text then
             error("module '" .. name .. "' not found in " .. package.path, 2)
         end
-        return openssl[name]()
+        if text:find(old_symbol, 1, true) and not text:find(new_symbol, 1, true) then
+            return own()
+        end
+        local module = assert(loadstring(text, "@" .. path))(...)
+        for _, class in ipairs(keeps) do
+            remembered(module[class])
+        end
+        return module
     end
 end
+
+provided("resty.hmac", "HMAC_CTX_init", "HMAC_CTX_new", own_hmac, {})
+provided("resty.evp", "EVP_MD_CTX_create", "EVP_MD_CTX_new", own_evp, {"PublicKey", "Cert"})
