@@ -164,7 +164,8 @@ class Machine:
         if not self.around.settings.isolated:
             return make
         code = make()
-        self._set_globals(code, self._new_globals())
+        if r is not None:
+            self._set_globals(code, self._new_globals())
         return code
 
     def _loaded(self, name: str, text: str, path: str, key: str) -> Any:

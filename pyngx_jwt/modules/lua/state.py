@@ -150,6 +150,8 @@ class LuaRequest(LuaRun):
         super().close()
         self.on_abort = None
         self.plans, self.parts = [], None
+        if hasattr(self, "r"):  # which has this in its contexts, cleanups and filters
+            del self.r
 
 
 def lua_of(r: Request) -> LuaRequest | None:

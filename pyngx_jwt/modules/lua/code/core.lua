@@ -76,7 +76,7 @@ if limit then
     jit.flush()
     debug.sethook(function()
         local spent = clock() - started
-        if spent > limit * 2 + 1 then
+        if spent > limit * 2 then
             py.give_up()
         elseif spent > limit then
             error("pyngx_lua_timeout: the code has run for " .. limit .. " seconds", 2)
