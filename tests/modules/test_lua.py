@@ -654,13 +654,15 @@ def test_several_at_once(nginx: Nginx) -> None:
         """
         location / {
             content_by_lua_block {
-                local function ask(name, seconds)
-                    ngx.sleep(seconds)
+                local gate = require("ngx.semaphore").new(0)
+                local function ask(name, waits)
+                    if waits then gate:wait(60) end
                     return name, ngx.location.capture("/part", {args = {a = name}}).body
                 end
-                local slow = ngx.thread.spawn(ask, "slow", 0.05)
-                local fast = ngx.thread.spawn(ask, "fast", 0)
+                local slow = ngx.thread.spawn(ask, "slow", true)
+                local fast = ngx.thread.spawn(ask, "fast", false)
                 ngx.say(select(2, ngx.thread.wait(slow, fast)))
+                gate:post(1)
                 ngx.say(select(2, ngx.thread.wait(slow)))
                 local one, two = ngx.location.capture_multi {
                     {"/part", {args = "a=1"}}, {"/part", {args = "a=2"}},

@@ -140,6 +140,8 @@ class LuaRequest(LuaRun):
 
     def end(self) -> None:
         """The request is over, or its client has left it: then "log_by_lua" is still to come."""
+        if self.shared is None:
+            return
         if not self.r.logged and self.conf.log is not None:
             self.is_left = True
             self.stop_threads()
@@ -150,8 +152,7 @@ class LuaRequest(LuaRun):
         super().close()
         self.on_abort = None
         self.plans, self.parts = [], None
-        if hasattr(self, "r"):  # which has this in its contexts, cleanups and filters
-            del self.r
+        self.r = None  # type: ignore[assignment]  # it has this in its contexts and cleanups
 
 
 def lua_of(r: Request) -> LuaRequest | None:

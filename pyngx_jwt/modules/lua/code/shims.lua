@@ -180,6 +180,12 @@ provide("ngx.ssl", setmetatable({
     server_name = function()
         return check(py.server_name(core.request()))
     end,
+    cert_pem_to_der = function(pem)
+        return check(py.pem_to_der(pem, "CERTIFICATE"))
+    end,
+    priv_key_pem_to_der = function(pem)
+        return check(py.pem_to_der(pem, "PRIVATE KEY"))
+    end,
     get_tls1_version_str = function()
         return check(py.tls_version(core.request()))
     end,
