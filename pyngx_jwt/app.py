@@ -143,6 +143,7 @@ class _Door:
                 os.mkdir(directory.encode("latin-1"), 0o700)
         cycle.open_files.open()
         memory = start_zones(cycle.zones)
+        cycle.start()
         life = WorkerLife(cycle.scope, self.count)
         life.finishes(self.abandoned)
         life.start()

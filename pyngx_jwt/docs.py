@@ -102,8 +102,7 @@ differences:
 
 pyngx always checks the context and the number of arguments of these directives. It accepts a
 directive with the single argument `off` if that is also its default. It reports an error for any
-other unknown directive, and for every `*_by_lua_block {`, because the block contains Lua instead
-of directives."""
+other unknown directive."""
 CLASSES = {
     Class.HANDLER: """\
 ## Content handlers

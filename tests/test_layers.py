@@ -62,6 +62,9 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("range", "headers"),
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),
+    ("lua", "headers_more"),
+    ("lua", "rewrite"),
+    ("lua", "set_misc"),
 }
 
 # The rooms of lint; each may import from those above it, for types as well.
@@ -232,6 +235,7 @@ FOREIGN = {
     ("lint.flow.samples", "_constants"),  # re's parser of expressions
     ("lint.flow.samples", "_parser"),
     ("lint.rule", "_getframe"),  # the file that declares a rule
+    ("modules.lua.host", "_exit"),  # os's, for a worker that is stuck
     ("upstream.tls", "_sslobj"),  # what ssl keeps of a handshake
 }
 

@@ -98,6 +98,12 @@ class Cycle:
             for act in module.takes_over if module.name in known else ():
                 act(self.scope, known[module.name])
 
+    def start(self) -> None:
+        """Called once its zones have been started; raises ConfError."""
+        for module in self.scope.modules:
+            for act in module.starts:
+                act(self.scope)
+
     def exit(self) -> None:
         """The process ends, or has nothing to do with this configuration any more."""
         for module in self.scope.modules:

@@ -27,6 +27,7 @@ class Statement(NamedTuple):
 
     ``line`` and ``column`` are those of the ";" or "{" (nginx reports that line), ``start_*``
     those of the name; columns count bytes from 1. ``quoted`` has a flag per word, the name first.
+    ``lua`` is the inside of a block of Lua, whose end is read as that of an empty block.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Statement(NamedTuple):
     start_line: int
     start_column: int
     quoted: tuple[bool, ...]
+    lua: str | None = None
 
 
 class EndBlock(enum.Enum):
@@ -144,11 +146,11 @@ class Source:
         if entries:
             self.depth += 1
             self._refuse_block(self._column(self._tokens.end))
-        name = self._tokens.words[0]
-        if name.endswith(_LUA):  # what follows is Lua, not words
-            self._fail_at_lua(name)
         self.depth += 1
-        return self._statement(opens=True)
+        statement = self._statement(opens=True)
+        if statement.name.endswith(_LUA):  # what follows is Lua, not words
+            return statement._replace(lua=self._read_lua())
+        return statement
 
     def _close(self) -> EndBlock:
         if not self.depth:
@@ -174,11 +176,16 @@ class Source:
     def _column(self, offset: int) -> int:
         return offset - self.text.rfind("\n", 0, offset)
 
-    def _fail_at_lua(self, name: str) -> NoReturn:
-        end = end_of_block(self.text, self._tokens.pos)
-        self._tokens.pos = end if end >= 0 else len(self.text)
-        self._tokens.end = self._tokens.start
-        self._fail(f'unknown directive "{name}", Lua is not supported')
+    def _read_lua(self) -> str:
+        """The text up to the "}" that closes a block of Lua."""
+        start = self._tokens.pos
+        end = end_of_block(self.text, start)
+        if end < 0:
+            self._tokens.pos = len(self.text)
+            self.depth = 0
+            self._fail('Lua code block missing the closing long bracket "}"')
+        self._tokens.pos = end - 1
+        return self.text[start : end - 1]
 
     def _refuse_block(self, column: int) -> NoReturn:
         """An entry is no block."""

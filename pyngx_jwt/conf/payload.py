@@ -109,7 +109,10 @@ class _Reader:
         parsed["directive"], *parsed["args"] = map(_with_escapes, (name, *args))
         if name == "include" and len(args) == 1 and not statement.opens:
             parsed["includes"] = self._include(source, args[0])
-        if statement.opens:
+        if statement.lua is not None:  # crossplane has it as the last argument
+            parsed["args"].append(_text(statement.lua))
+            self._block(source)
+        elif statement.opens:
             parsed["block"] = self._block(source)
         return parsed
 

@@ -54,6 +54,8 @@ class CoreModule(Generic[C]):
         # What a new binary that takes over should know, and its use there; as JSON has it.
         self.hands_over = Hook[Callable[[Scope], object]]()
         self.takes_over = Hook[Callable[[Scope, Any], None]]()
+        # Once zones can be used, in the master and before its workers; may raise ConfError.
+        self.starts = Hook[Callable[[Scope], None]]()
         # In a worker, before it accepts connections and after the last of them.
         self.worker_starts = Hook[Callable[[Scope, WorkerLife], None]]()
         self.worker_ends = Hook[Callable[[Scope], None]]()

@@ -143,3 +143,57 @@ class Regex:
             self._interpret = pcre2.compile(words, flags, jit=False).search
         match: Match | None = self._interpret(data)
         return match
+
+
+# PCRE2's options by the letters of "ngx.re": those of Perl, and "$" at the very end only,
+# ungreedy, names that repeat, UTF-8.
+_FLAGS = {
+    "i": pcre2.IGNORECASE,
+    "m": pcre2.MULTILINE,
+    "s": pcre2.DOTALL,
+    "x": pcre2.VERBOSE,
+    "D": 0x00000010,
+    "U": 0x00040000,
+    "J": 0x00000040,
+    "u": 0x00080000,
+}
+
+
+class LuaRegex:
+    """An expression that the code of a request has made; it leaves no captures."""
+
+    __slots__ = ("_interpret", "_pattern", "_words", "flat_names", "groups")
+
+    def __init__(self, text: str, options: str, limits: str = "") -> None:
+        """Raises ConfError."""
+        flags = 0
+        for letter in options:
+            flags |= int(_FLAGS.get(letter, 0))
+        words = _BRACED.sub(_unbraced, text) if "u" not in options else text
+        if "a" in options:
+            words = f"\\G(?:{words}\n)" if "x" in options else f"\\G(?:{words})"
+        self._words = f"{limits}{words}".encode("latin-1"), flags
+        try:
+            self._pattern = pcre2.compile(*self._words)
+        except pcre2.PatternError as error:
+            raise ConfError(_why(str(error), text)) from None
+        self._interpret: Any = None
+        self.groups: int = self._pattern.groups
+        names: list[str | int] = []
+        for name, number in self._pattern.groupindex.items():
+            names += (name.decode("latin-1") if isinstance(name, bytes) else name, number)
+        self.flat_names = tuple(names)
+
+    def search(self, data: bytes, start: int) -> Any:
+        """The first match from an offset on, or None; raises RegexFailed."""
+        try:
+            return self._pattern.search(data, start)
+        except pcre2.LibraryError as error:
+            if error.code != JIT_STACK_LIMIT:
+                raise RegexFailed(f"pcre2_match() failed: {error}") from None
+        if self._interpret is None:
+            self._interpret = pcre2.compile(*self._words, jit=False)
+        try:
+            return self._interpret.search(data, start)
+        except pcre2.LibraryError as error:
+            raise RegexFailed(f"pcre2_match() failed: {error}") from None

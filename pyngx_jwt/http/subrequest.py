@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from ..log import Severity
@@ -80,12 +81,14 @@ async def subrequest(
     asks_for_keys: bool = False,
     sink: Sink | None = None,
     variables: dict[str, str] | None = None,
+    prepare: Callable[[Request], None] | None = None,
 ) -> Request:
     """Runs `uri` as ngx_http_subrequest; the answer is in the returned request: status,
     headers_out, and `sink`: the given one, or a Kept with at most `limit` bytes of body, none if
     `header_only`.
 
-    `variables` are those of the subrequest, if it does not share its parent's.
+    `variables` are those of the subrequest, if it does not share its parent's; `prepare` gets it
+    before it runs.
 
     Without a body of its own it has the one that its main request has read, if any.  Of the
     client's fields only those `passed` (lower-case names; None: all) go to an upstream; as
@@ -108,6 +111,8 @@ async def subrequest(
         r.log(Severity.ERR, f'subrequests cycle while processing "{uri}"')
         sub.status = 500
         return sub
+    if prepare is not None:
+        prepare(sub)
     await run(sub)
     if sub.location.core.log_subrequest:
         log_request(sub)

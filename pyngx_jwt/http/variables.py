@@ -73,6 +73,7 @@ class Variables:
         self.defined: dict[str, Getter] = {}
         self.used: set[str] = set()
         self.circles: list[Circle] = []
+        self._stored: dict[str, Setter] = {}
         self._unbuilt: dict[str, tuple[Build, Statement | None]] = {}
         self._building: dict[str, Statement | None] = {}  # each needs the next one
         self._shared: dict[Hashable, tuple[Any, int]] = {}
@@ -155,7 +156,22 @@ class Variables:
         def store(r: Request, value: str) -> None:
             r.variables[name] = value
 
+        self._stored[name] = store
         return store
+
+    def is_known(self, name: str) -> bool:
+        """Whether there is such a variable, used or not."""
+        name = name.lower()
+        return name in self.defined or name in self.builtin or self._of_prefix(name) is not None
+
+    def setter(self, name: str) -> Setter | None:
+        """What gives a variable another value, None for one that cannot have any; variables of
+        directives such as "map" can (NGX_HTTP_VAR_CHANGEABLE)."""
+        name = name.lower()
+        known = self.setters.get(name) or self._stored.get(name)
+        if known is None and name in self.defined and name not in self._unbuilt:
+            return self.define_stored(name)
+        return known
 
     def _check_new(self, name: str) -> None:
         if name in self.builtin and name not in self.changeable:

@@ -39,6 +39,7 @@ from .keyval import keyval
 from .limit_conn import limit_conn
 from .limit_req import limit_req
 from .log import log
+from .lua import lua, lua_filters
 from .map import map_
 from .memcached import memcached
 from .mirror import mirror
@@ -84,6 +85,7 @@ MODULES: tuple[AnyModule, ...] = (
     foreign_variables,
     files,
     gzip_ok,
+    lua,  # at the end of the phases
     post_action,
     static,
     gzip_static,
@@ -138,6 +140,7 @@ MODULES: tuple[AnyModule, ...] = (
     userid,
     headers,
     headers_more,
+    lua_filters,
     echo,
     not_modified,
     slice_,

@@ -72,6 +72,9 @@ class LoadedCycle(Protocol):
     def take_over(self, data: bytes) -> None:
         """Uses what another binary has handed over."""
 
+    def start(self) -> None:
+        """Called once its zones have been started; raises ConfError."""
+
     def exit(self) -> None:
         """Called where the process ends."""
 

@@ -99,12 +99,14 @@ def _start_zones(
     if old is not None:
         cycle.check_continues(old.cycle)
     try:
-        return start_zones(
+        folder = start_zones(
             cycle.zones,
             user,
             directory=old.zone_directory if old else None,
             old=old.cycle.zones if old else None,
         )
+        cycle.start()
+        return folder
     except OSError as error:
         raise ConfError(
             f"cannot make the shared memory zones {errno_text(error)}"

@@ -43,13 +43,18 @@ def check_certificate(ssl_object: ssl.SSLObject, handshake: PeerHandshake) -> No
     """Raises ConnectError in nginx's words if the certificate is not the server's.
 
     The context has verified it already; hosts are OpenSSL's X509_check_host."""
-    # None for a resumed session, which was looked at when it was new
-    chain: list[Any] | None = cast(Any, ssl_object)._sslobj.get_verified_chain()
-    if chain and len(chain) - 2 > handshake.depth:
+    if exceeds_depth(ssl_object, handshake.depth):
         raise _refused(f"upstream SSL certificate verify error: {_TOO_LONG}")
     certificate = ssl_object.getpeercert()
     if not certificate or not names_host(certificate, handshake.name):
         raise _refused(f'upstream SSL certificate does not match "{handshake.name}"')
+
+
+def exceeds_depth(ssl_object: ssl.SSLObject, depth: int) -> bool:
+    """Whether more certificates stand between the server's and a trusted one."""
+    # None for a resumed session, which was looked at when it was new
+    chain: list[Any] | None = cast(Any, ssl_object)._sslobj.get_verified_chain()
+    return bool(chain) and len(chain or ()) - 2 > depth
 
 
 def verify_error(error: ssl.SSLCertVerificationError) -> ConnectError:

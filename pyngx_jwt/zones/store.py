@@ -331,3 +331,52 @@ class KeyVal(Protocol):
 
         What changes meanwhile is seen or not, but no key is seen twice.
         """
+
+
+# -- dictionaries of code ----------------------------------------------------------------------
+
+
+class DictEntry(NamedTuple):
+    """A value with its flags; ``expires`` is in milliseconds since the epoch, 0 is never."""
+
+    value: bytes
+    flags: int = 0
+    expires: int = 0
+
+    def has_expired(self, now: int) -> bool:
+        return 0 < self.expires <= now
+
+
+class Stored(NamedTuple):
+    """What became of a change: whether it was made, and whether others had to make room."""
+
+    done: bool
+    evicted: bool
+
+
+Change = Callable[[DictEntry | None], DictEntry | None]
+
+
+class SharedDict(Protocol):
+    """Values by key, both of any bytes, that may expire, and make room for others.
+
+    ``now`` is in milliseconds since the epoch.
+    """
+
+    def get(self, key: bytes, now: int) -> DictEntry | None:
+        """The value, even if it has expired."""
+
+    def update(self, key: bytes, now: int, change: Change, *, evicts: bool = True) -> Stored:
+        """Replaces the value by what ``change`` makes of it, with all others kept out.
+
+        It gets None for "no such key", and may return it; what it got is left as it is.  It may
+        run twice.  ``evicts``: what was not used of late makes room."""
+
+    def entries(self) -> Iterator[tuple[bytes, DictEntry]]:
+        """All of them, expired or not, in no order."""
+
+    def expire(self, now: int, most: int) -> int:
+        """Deletes what has expired, at most so many (0: all), and returns how many those were."""
+
+    def free(self) -> int:
+        """Bytes that are left, near enough."""

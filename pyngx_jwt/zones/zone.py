@@ -5,13 +5,23 @@ from __future__ import annotations
 from .lmdb_cache import LmdbCacheIndex
 from .lmdb_connections import LmdbConnections
 from .lmdb_counters import LmdbCounters
+from .lmdb_dict import LmdbDict
 from .lmdb_environment import LmdbEnvironment
 from .lmdb_keyval import LmdbKeyVal
 from .lmdb_peers import LmdbPeers
 from .lmdb_rates import LmdbRates
 from .lmdb_sessions import LmdbSessions
 from .lmdb_table import LmdbTable
-from .store import CacheIndex, Connections, Counters, KeyVal, Rates, Sessions, SharedPeers
+from .store import (
+    CacheIndex,
+    Connections,
+    Counters,
+    KeyVal,
+    Rates,
+    Sessions,
+    SharedDict,
+    SharedPeers,
+)
 
 
 class Zone:
@@ -51,6 +61,10 @@ class Zone:
 
     def keyval(self) -> KeyVal:
         return LmdbKeyVal(self._table)
+
+    def dictionary(self) -> SharedDict:
+        """Of a zone whose size is known."""
+        return LmdbDict(self._table, self.size)
 
     # -- life ------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from pyngx_jwt.modules import MODULES
 DATA = Path(known.__file__).with_name("known.json")
 # What only matters to a guard, which is always an error, or to a handler, which answers 501.
 HARMLESS = {
-    *("access_by_lua_no_postpone", "auth_http_header", "auth_http_pass_client_cert"),
+    *("auth_http_header", "auth_http_pass_client_cert"),
     *("auth_http_timeout", "auth_pam_service_name", "auth_pam_set_pam_env"),
     *("modsecurity_transaction_id", "modsecurity_use_error_log"),
     "upload_store_access",
@@ -80,7 +80,7 @@ def test_what_sounds_like_a_guard_is_one() -> None:
         ("ssl_reject_handshake", ("on",), Class.GUARD),
         ("ssl_reject_handshake", ("off",), Class.TUNING),
         ("ssl_reject_handshake", ("off", "off"), Class.GUARD),
-        ("access_by_lua_file", ("off",), Class.GUARD),
+        ("ssl_certificate_by_lua_file", ("off",), Class.GUARD),
         ("unheard_of", (), Class.GUARD),
     ],
 )

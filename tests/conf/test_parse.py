@@ -134,10 +134,40 @@ def test_entries() -> None:
         source.next_entry()
 
 
-@pytest.mark.parametrize("text", ["access_by_lua_block{ ngx.exit(403) }", "x_by_lua_block a {}"])
-def test_lua_never_vanishes(text: str) -> None:
-    with pytest.raises(ConfError, match=r'unknown directive "\w+_by_lua_block".* in F:1'):
-        Source("F", text).next()
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("x_by_lua_block{ ngx.exit(403) }", " ngx.exit(403) "),
+        ("set_by_lua_block $x{return 1}", "return 1"),
+        ("x_by_lua_block { a = {1, {2}} }", " a = {1, {2}} "),
+        ("x_by_lua_block { a = '}' b = \"{'\" }", " a = '}' b = \"{'\" "),
+        ("x_by_lua_block { -- it's }\n}", " -- it's }\n"),
+        ("x_by_lua_block { --[[ } ]] --[==[ ]] } ]==] }", " --[[ } ]] --[==[ ]] } ]==] "),
+        (
+            "x_by_lua_block { a = [[ it's } ]] .. [=[ ]] } ]=] }",
+            " a = [[ it's } ]] .. [=[ ]] } ]=] ",
+        ),
+        ("x_by_lua_block { a = '\\'}' }", " a = '\\'}' "),
+        ("x_by_lua_block { \xff\r\n}", " \xff\r\n"),
+        ("x_by_lua_block {}", ""),
+    ],
+)
+def test_lua(text: str, code: str) -> None:
+    source = Source("F", f"{text} next;")
+    block = source.next()
+    assert isinstance(block, Statement)
+    assert (block.lua, block.opens) == (code, True)
+    assert source.next() is END_BLOCK
+    following = source.next()
+    assert isinstance(following, Statement)
+    assert (following.name, following.line) == ("next", 1 + text.count("\n"))
+
+
+def test_lua_without_an_end() -> None:
+    source = Source("F", "a;\nx_by_lua_block { a = '}'\n")
+    source.next()
+    with pytest.raises(ConfError, match="missing the closing"):
+        source.next()
 
 
 class TestReading:

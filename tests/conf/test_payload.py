@@ -116,8 +116,8 @@ def test_a_circle_is_refused(write: Write, tmp_path: Path) -> None:
         ("location / { if $a = b) {} }", 'invalid condition "$a" in F:1', 1),
         ("location / { if ($a = b {} }", 'invalid condition "b" in F:1', 1),
         ("location / { if {} }", 'invalid condition "" in F:1', 1),
-        ("a;\ncontent_by_lua_block{ x }",
-         'unknown directive "content_by_lua_block", Lua is not supported in F:2', 2),
+        ("a;\ncontent_by_lua_block{ x ",
+         'Lua code block missing the closing long bracket "}" in F:2', 2),
     ],
 )  # fmt: skip
 def test_errors(write: Write, tmp_path: Path, text: str, error: str, line: int) -> None:

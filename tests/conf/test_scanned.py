@@ -48,7 +48,7 @@ def test_gives_the_same_again(text: str, entries: bool) -> None:
     assert again == read(Source("F", text), entries=entries)
 
 
-@pytest.mark.parametrize("text", ["a", "a {", "}", "a 'b", "a {2}$ { }", "x_by_lua_block { }"])
+@pytest.mark.parametrize("text", ["a", "a {", "}", "a 'b", "a {2}$ { }", "x_by_lua_block { "])
 def test_errors_are_left_to_the_reader(text: str) -> None:
     assert not scan_file(Source("F", text))[1]
 

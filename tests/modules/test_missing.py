@@ -253,12 +253,10 @@ def test_what_is_left_out(nginx: Nginx, snippet: str, consequence: str) -> None:
     ("snippet", "why"),
     [
         ("location / { js_access main.check; }", "it controls access"),
-        ("access_by_lua_file x.lua;", "it controls access"),
         ("modsecurity on;", "it controls access"),
         ("location / { SecRulesEnabled; }", "it controls access"),
-        ("location / { rewrite_by_lua_file x.lua; }",
-         "its code may control access or change requests"),
-        ("location / { set_by_lua_file $x a; }", "its variables may control access"),
+        ("location / { proxy_ssl_verify_by_lua_file x.lua; }",
+         "it selects servers depending on the client"),
         ("ssl on;", "it decides which TLS clients and connections are accepted"),
     ],
 )  # fmt: skip

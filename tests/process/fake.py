@@ -89,6 +89,9 @@ class FakeCycle:
         if self.crash == "take over":
             raise RuntimeError(self.crash)
 
+    def start(self) -> None:
+        """Nothing to begin with."""
+
     def exit(self) -> None:
         self.zones.close()
 

@@ -1,6 +1,12 @@
 """Sets and clears headers of responses and of requests."""
 
-from .input import headers_more_input
-from .output import headers_more
+from .input import headers_more_input, set_request_header
+from .output import BUILT_IN, headers_more, set_response_header
 
-__all__ = ["headers_more", "headers_more_input"]
+__all__ = [
+    "BUILT_IN",
+    "headers_more",
+    "headers_more_input",
+    "set_request_header",
+    "set_response_header",
+]

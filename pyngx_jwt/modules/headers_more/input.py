@@ -73,6 +73,20 @@ def _input_change(
     return change_input
 
 
+def set_request_header(r: Request, name: str, values: list[str]) -> bool:
+    """Replaces a header of the request by one for each value, or removes it; False if a value is
+    not valid."""
+    key = name.lower()
+    if not values or values == [""]:
+        return _remove(r, lambda other: other == key)
+    if not _set(r, name, values[0]):
+        return False
+    if len(values) > 1:
+        r.headers_in = [*r.headers_in, *((name, value) for value in values[1:])]
+        r.index = {**r.index, key: ", ".join(values)}
+    return True
+
+
 def _remove(r: Request, matches: Callable[[str], bool]) -> bool:
     removed = [key for key in r.index if matches(key)]
     if removed:

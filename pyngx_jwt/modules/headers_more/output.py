@@ -88,6 +88,11 @@ def _output_change(header: HeaderChange, append: bool, variables: Variables) -> 
     return lambda r: _put(r, header.name, value(r))
 
 
+def set_response_header(r: Request, name: str, text: str) -> None:
+    """Replaces a header of the response, or removes it if the text is empty."""
+    SPECIAL.get(name.lower(), _put)(r, name, text)
+
+
 def _append(r: Request, name: str, text: str) -> None:
     if text:
         r.headers_out.append((name, text))

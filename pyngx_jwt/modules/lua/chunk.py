@@ -1,0 +1,68 @@
+"""A piece of Lua in the configuration: written there, or in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...conf.parse import Statement
+from ...conf.scope import Scope
+from ...http.template import Template, Text
+from ...http.variables import Variables
+
+MAX_NAME = 58  # characters of a chunk's name that LuaJIT shows
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The code of one directive; `path` is that of a file, which can have variables.
+
+    `name` is what Lua calls it in messages; `place` is that of the directive."""
+
+    name: str
+    place: str
+    text: str = ""
+    path: Template | None = None
+
+    def bind(self, variables: Variables) -> BoundChunk:
+        return BoundChunk(self, self.path.bind(variables) if self.path is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundChunk:
+    chunk: Chunk
+    path: Text | None
+
+    @property
+    def name(self) -> str:
+        return self.chunk.name
+
+
+def inline(scope: Scope, tag: str, text: str) -> Chunk:
+    """The code of a block, or of an argument."""
+    statement = scope.statement
+    assert statement is not None
+    return Chunk(_name(scope, tag, statement), _place(statement), text)
+
+
+def external(scope: Scope, tag: str, path: str) -> Chunk:
+    """The code of a file."""
+    statement = scope.statement
+    assert statement is not None
+    return Chunk(_name(scope, tag, statement), _place(statement), path=Template(path))
+
+
+def _place(statement: Statement) -> str:
+    return f"{statement.file}:{statement.start_line}"
+
+
+def _name(scope: Scope, tag: str, statement: Statement) -> str:
+    """As ngx_http_lua_gen_chunk_name."""
+    file, prefix = statement.file, scope.options.conf_prefix
+    if file.endswith("/nginx.conf"):
+        file = "nginx.conf"
+    elif file.startswith(prefix):
+        file = file[len(prefix) :]
+    room = MAX_NAME - len(tag) - len(f"(:{statement.line})")
+    if len(file) > room:
+        file = "..." + file[len(file) - room + 3 :]
+    return f"{tag}({file}:{statement.line})"

@@ -1,0 +1,283 @@
+-- Sockets and semaphores.
+
+local py, core, ngx = ...
+
+local check, await = core.check, core.await
+local type, select, setmetatable, error, tostring = type, select, setmetatable, error, tostring
+
+ngx.socket = {}
+
+local function handle(self)
+    return self[1]
+end
+
+local function run_of()
+    local run = core.current()
+    if not run then
+        error("no request found", 3)
+    end
+    if not run.yields then
+        error("API disabled in the context of " .. core.CONTEXTS[run.phase], 3)
+    end
+    return run.rq
+end
+
+local function flattened(parts, value)
+    local kind = type(value)
+    if kind == "table" then
+        for index = 1, #value do
+            flattened(parts, value[index])
+        end
+    elseif kind == "string" then
+        parts[#parts + 1] = value
+    elseif kind == "number" or kind == "boolean" or kind == "nil" then
+        parts[#parts + 1] = tostring(value)
+    else
+        error("bad argument #1 to 'send' (string, number, boolean, nil, or array table expected, got "
+            .. kind .. ")", 4)
+    end
+end
+
+local function text_of(value)
+    if type(value) == "string" then
+        return value
+    end
+    local parts = {}
+    flattened(parts, value)
+    return table.concat(parts)
+end
+
+-- TCP ------------------------------------------------------------------------------------------
+
+local tcp = {}
+tcp.__index = tcp
+
+function tcp.connect(self, host, port, options)
+    if type(self) ~= "table" then
+        error("bad argument #1 to 'connect' (table expected)", 2)
+    end
+    run_of()
+    host = tostring(host)
+    if host:sub(1, 5) == "unix:" then
+        options, port = type(port) == "table" and port or options, nil
+    else
+        port = tonumber(port)
+        if not port then
+            error("bad argument #3 to 'connect' (number expected)", 2)
+        end
+        if port < 0 or port > 65535 then
+            return nil, "bad port number: " .. port
+        end
+    end
+    options = options or {}
+    if options.pool_size ~= nil and (type(options.pool_size) ~= "number" or options.pool_size <= 0) then
+        error("bad \"pool_size\" option value: " .. tostring(options.pool_size), 2)
+    end
+    return await("socket_connect", handle(self), host, port, options.pool, options.pool_size)
+end
+
+function tcp.sslhandshake(self, session, name, verify, status)
+    run_of()
+    local ok, failure = await("socket_handshake", handle(self), name, verify and true or false)
+    if not ok then
+        return nil, failure
+    end
+    if session == false then
+        return true
+    end
+    return setmetatable({}, {__tostring = function() return "ssl session" end})
+end
+
+function tcp.setclientcert()
+    error("tcpsock:setclientcert is not supported by pyngx (use lua_ssl_certificate)", 2)
+end
+
+function tcp.send(self, data)
+    run_of()
+    return await("socket_send", handle(self), text_of(data))
+end
+
+function tcp.receive(self, pattern)
+    run_of()
+    if pattern == nil then
+        pattern = "*l"
+    elseif type(pattern) == "number" or type(pattern) == "string" and tonumber(pattern) then
+        pattern = tonumber(pattern)
+        if pattern < 0 then
+            error("bad argument #1 to 'receive' (bad pattern argument)", 2)
+        elseif pattern == 0 then
+            return ""
+        end
+    elseif pattern == "l" then
+        pattern = "*l"
+    elseif pattern == "a" then
+        pattern = "*a"
+    elseif pattern ~= "*l" and pattern ~= "*a" then
+        error("bad argument #1 to 'receive' (bad pattern argument: " .. tostring(pattern) .. ")", 2)
+    end
+    return await("socket_receive", handle(self), pattern)
+end
+
+function tcp.receiveany(self, most)
+    run_of()
+    if type(most) ~= "number" or most <= 0 then
+        error("bad argument #2 to 'receiveany' (bad max argument)", 2)
+    end
+    return await("socket_receive_any", handle(self), most)
+end
+
+function tcp.receiveuntil(self, pattern, options)
+    if type(pattern) ~= "string" then
+        error("bad argument #2 to 'receiveuntil' (string expected)", 2)
+    end
+    if pattern == "" then
+        error("bad argument #2 to 'receiveuntil' (pattern is empty)", 2)
+    end
+    local inclusive = options and options.inclusive and true or false
+    local found = false
+    return function(size)
+        run_of()
+        local data, failure, partial, now = await(
+            "socket_receive_until", handle(self), pattern, inclusive, size, found)
+        if found then
+            found = false
+            return nil, nil, nil
+        end
+        if now and size then
+            found = true
+        end
+        return data, failure, partial
+    end
+end
+
+function tcp.settimeout(self, milliseconds)
+    py.socket_timeouts(handle(self), milliseconds, milliseconds, milliseconds)
+end
+
+function tcp.settimeouts(self, connect, send, read)
+    py.socket_timeouts(handle(self), connect, send, read)
+end
+
+function tcp.setoption()
+    return 1
+end
+
+function tcp.getoption(self, name)
+    return nil, "getoption is not supported by pyngx: " .. tostring(name)
+end
+
+function tcp.setkeepalive(self, timeout, size)
+    return check(py.socket_keep(run_of(), handle(self), timeout, size))
+end
+
+function tcp.getreusedtimes(self)
+    return check(py.socket_reused(handle(self)))
+end
+
+function tcp.close(self)
+    return check(py.socket_close(run_of(), handle(self)))
+end
+
+function tcp.bind()
+    error("tcpsock:bind is not supported by pyngx", 2)
+end
+
+function ngx.socket.tcp()
+    return setmetatable({check(py.socket_new(run_of()))}, tcp)
+end
+ngx.socket.stream = ngx.socket.tcp
+
+function ngx.socket.connect(...)
+    local sock = ngx.socket.tcp()
+    local ok, failure = sock:connect(...)
+    if not ok then
+        return nil, failure
+    end
+    return sock
+end
+
+local body = {receive = tcp.receive, receiveany = tcp.receiveany, receiveuntil = tcp.receiveuntil,
+    settimeout = tcp.settimeout, settimeouts = tcp.settimeouts}
+body.__index = body
+
+function ngx.socket.of_request(rq, raw)
+    local sock, failure = check(py.socket_of_request(rq, raw and true or false))
+    if not sock then
+        return nil, failure
+    end
+    return setmetatable({sock}, body)
+end
+
+-- UDP ------------------------------------------------------------------------------------------
+
+local udp = {}
+udp.__index = udp
+
+function udp.setpeername(self, host, port)
+    run_of()
+    host = tostring(host)
+    if host:sub(1, 5) == "unix:" then
+        port = nil
+    end
+    return await("udp_connect", handle(self), host, port and tonumber(port))
+end
+
+function udp.send(self, data)
+    run_of()
+    return check(py.udp_send(handle(self), text_of(data)))
+end
+
+function udp.receive(self, most)
+    run_of()
+    return await("udp_receive", handle(self), most or 8192)
+end
+
+udp.settimeout = function(self, milliseconds)
+    py.socket_timeouts(handle(self), milliseconds, milliseconds, milliseconds)
+end
+udp.close = tcp.close
+
+function ngx.socket.udp()
+    return setmetatable({check(py.socket_new(run_of()))}, udp)
+end
+
+-- Semaphores -----------------------------------------------------------------------------------
+
+local semaphore = {}
+semaphore.__index = semaphore
+
+package.preload["ngx.semaphore"] = function()
+    return {
+        version = "0.1.29",
+        new = function(count)
+            count = count or 0
+            if type(count) ~= "number" or count < 0 then
+                error("no memory or bad count", 2)
+            end
+            return setmetatable({check(py.semaphore_new(count))}, semaphore)
+        end,
+    }
+end
+
+function semaphore.wait(self, seconds)
+    seconds = tonumber(seconds)
+    if not seconds or seconds < 0 then
+        error("bad argument #2 to 'wait' (number expected)", 2)
+    end
+    if py.semaphore_take(self[1]) then
+        return true
+    end
+    if seconds == 0 then
+        return nil, "timeout"
+    end
+    return await("semaphore_wait", self[1], seconds)
+end
+
+function semaphore.post(self, count)
+    py.semaphore_post(self[1], count or 1)
+    return true
+end
+
+function semaphore.count(self)
+    return py.semaphore_count(self[1])
+end

@@ -1,0 +1,160 @@
+"""What a process has of Lua: its state, its timers, and what it says about itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ... import NGINX_VERSION
+from ...conf.scope import Scope
+from ...core.logs import Logs
+from ...core.main import MainConf
+from ...core.worker import WorkerLife
+from ...errors import ConfError
+from ...http.request import Request
+from ...log import Log, Severity
+from .chunk import BoundChunk, Chunk
+from .conf import LuaConf, LuaSettings
+from .dictionary import Dictionary
+from .functions import FUNCTIONS
+from .machine import CannotLoad, Machine, Surroundings
+from .sockets import Pools
+from .state import LuaRun
+from .timers import Timers
+
+LUA_VERSION = 10029  # of the module whose API this is: 0.10.29
+
+
+class LuaHost:
+    """One per configuration and process."""
+
+    def __init__(self) -> None:
+        self.scope: Scope = None  # type: ignore[assignment]  # from the start on
+        self.machine: Machine | None = None
+        self.number, self.workers, self.exiting = -1, 1, False
+        self.conf: LuaConf = None  # type: ignore[assignment]
+        self.timers, self.pools = Timers(self), Pools()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the configuration has an "http" block, and Lua in it."""
+        return self.conf is not None and self.settings.used
+
+    @property
+    def settings(self) -> LuaSettings:
+        return self.scope.shared(LuaSettings)
+
+    def prepare(self, scope: Scope, conf: LuaConf) -> None:
+        self.scope, self.conf = scope, conf
+
+    @property
+    def log(self) -> Log:
+        return self.scope.shared(Logs).of(self.conf.level[MainConf])
+
+    def new_machine(self) -> Machine:
+        """A Lua state that has run "init_by_lua"; raises ConfError if that fails."""
+        settings = self.settings
+        root = self.scope.options.full_name("")
+        around = Surroundings(
+            settings,
+            self.log,
+            root,
+            {name: Dictionary(zone) for name, zone in settings.dictionaries.items()},
+            {**FUNCTIONS, **self._own_functions()},
+            {
+                "subsystem": "http",
+                "debug": False,
+                "prefix": lambda: root,
+                "nginx_version": _version(NGINX_VERSION),
+                "nginx_configure": lambda: f" --prefix={root}",
+                "ngx_lua_version": LUA_VERSION,
+                "is_console": False,
+            },
+            self.pools,
+        )
+        machine = Machine(around)
+        self._run_once(machine, settings.init, "init")
+        return machine
+
+    def machine_for(self, r: Request) -> Machine:
+        """The state of this process, or a new one for each request if code is not kept."""
+        conf: LuaConf = r.location.conf(LuaConf)
+        if self.machine is None or not conf.lua_code_cache:
+            return self.new_machine()
+        return self.machine
+
+    def _run_once(self, machine: Machine, chunk: Chunk | None, phase: str) -> None:
+        """Runs code of no request; raises ConfError."""
+        if chunk is None:
+            return
+        run = LuaRun(machine, self.log, self.conf, phase)
+        try:
+            code = machine.load(BoundChunk(chunk, None), None)
+            ok, failure = machine.call(code, run, run.shared, phase)
+        except CannotLoad as error:
+            raise ConfError(f"{phase}_by_lua error: {error}").nowhere() from None
+        finally:
+            run.close()
+        if not ok:
+            raise ConfError(f"{phase}_by_lua error: {failure}").nowhere()
+
+    # -- the life of the process -----------------------------------------------------------
+
+    def start(self) -> None:
+        """In the master; raises ConfError if "init_by_lua" fails."""
+        if self.machine is None:
+            self.machine = self.new_machine()
+
+    def start_worker(self, life: WorkerLife) -> None:
+        self.number = life.number
+        self.start()
+        self.timers.begin(life)
+        self._run_logged(self.settings.init_worker, "init_worker")
+
+    def end_worker(self) -> None:
+        self.pools.close()
+        self._run_logged(self.settings.exit_worker, "exit_worker")
+
+    def _run_logged(self, chunk: Chunk | None, phase: str) -> None:
+        assert self.machine is not None
+        try:
+            self._run_once(self.machine, chunk, phase)
+        except ConfError as error:
+            self.log.write(Severity.ERR, str(error))
+
+    def _own_functions(self) -> dict[str, Callable[..., Any]]:
+        """What Lua can ask about the process."""
+        return {
+            "worker_pid": os.getpid,
+            "master_pid": self._master_pid,
+            "process_type": lambda: "master" if self.number < 0 else "worker",
+            "worker_id": lambda: max(self.number, 0),
+            "worker_count": lambda: self.scope_main.workers or os.cpu_count() or 1,
+            "worker_exiting": lambda: self.exiting,
+            "start_timer": self.timers.start,
+            "timer_counts": self.timers.counts,
+            "give_up": self._give_up,
+        }
+
+    def _master_pid(self) -> int:
+        return os.getpid() if self.number < 0 else os.getppid()
+
+    @property
+    def scope_main(self) -> MainConf:
+        level: Any = self.conf.level
+        while level.outer is not None:
+            level = level.outer
+        main: MainConf = level[MainConf]
+        return main
+
+    def _give_up(self) -> None:
+        """Code runs on although it was told to end: the worker is replaced."""
+        text = "code of Lua does not end, the worker exits"
+        self.log.write(Severity.ALERT, f'{text} ("pyngx_lua_timeout")')
+        os._exit(1)
+
+
+def _version(text: str) -> int:
+    major, minor, patch = (int(part) for part in text.split("."))
+    return major * 1000000 + minor * 1000 + patch

@@ -1,0 +1,161 @@
+"""What handlers of Lua have of their request, timer or worker."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ...http.body import KeptBody
+from ...http.request import Request
+from ...log import Log, Severity
+from .conf import LuaConf
+
+KEY = "lua"  # in r.contexts
+
+
+class LuaRun:
+    """What runs for one timer or worker; `shared` is a table of Lua, for "ngx.ctx"."""
+
+    r: Request | None = None
+
+    def __init__(self, machine: Any, log: Log, conf: LuaConf, phase: str) -> None:
+        self.machine, self.conf, self.phase = machine, conf, phase
+        self._log = log
+        self.shared: Any = machine.new_shared(False)
+        self.tasks: dict[int, asyncio.Task[None]] = {}  # of light threads
+        self.aborted: asyncio.Future[tuple[Any, ...]] | None = None
+        self.failure: Exception | None = None  # that Lua must not keep from the engine
+        self.exit_code: int | None = None  # what a filter or balancer asked for
+        self.sockets: dict[int, Any] = {}  # open ones
+
+    @property
+    def log_level(self) -> Severity:
+        return self._log.level
+
+    def log(self, level: Severity, text: str) -> None:
+        if self._log.level >= level:
+            self._log.write(level, f"{text}, context: {self.context}")
+
+    @property
+    def context(self) -> str:
+        return "ngx.timer" if self.phase == "timer" else f"{self.phase}_by_lua*"
+
+    def stop_threads(self) -> None:
+        for task in tuple(self.tasks.values()):
+            task.cancel()
+        self.tasks = {}
+
+    def close(self) -> None:
+        """Lets go of all: what Lua and Python hold of each other would stay for ever."""
+        self.shared = None
+        self.stop_threads()
+        for socket in tuple(self.sockets.values()):
+            socket.close()
+        self.sockets = {}
+
+
+class LuaRequest(LuaRun):
+    """What runs for a request."""
+
+    r: Request
+
+    def __init__(self, machine: Any, r: Request) -> None:
+        self.machine, self.r, self.phase = machine, r, ""
+        self.shared = machine.new_shared(True)
+        self.tasks, self.aborted, self.failure = {}, None, None
+        self.exit_code, self.sockets = None, {}
+        self.held: list[bytes] | None = None  # output of an HTTP/1.0 response
+        self.eof = False
+        self.plans: list[Any] = []  # subrequests that are about to be made
+        self.parts: list[bytes] | None = None  # of a body that is being made
+        self.on_abort: Any = None
+        self.is_left = self.refused = self.has_type = False
+        self.cleared: set[str] = set()  # variables that code has set to nil
+        self.balanced: Any = None  # what balancer_by_lua decides on
+
+    @property
+    def conf(self) -> LuaConf:  # type: ignore[override]
+        conf: LuaConf = self.r.location.conf(LuaConf)
+        return conf
+
+    @property
+    def log_level(self) -> Severity:
+        return self.r.location.log.level
+
+    def log(self, level: Severity, text: str) -> None:
+        self.r.log(level, text)
+
+    # -- output ----------------------------------------------------------------------------
+
+    def send_header(self) -> None:
+        """Sends the header, once (ngx_http_lua_send_header_if_needed)."""
+        r = self.r
+        if r.header_sent:
+            return
+        if not r.status:
+            r.status = 200
+        if not r.content_type and not self.has_type and self.conf.lua_use_default_type:
+            r.content_type = r.location.content_type_of(r.uri)
+        r.send_header()
+
+    @property
+    def has_output(self) -> bool:
+        return self.r.header_sent or self.held is not None
+
+    @property
+    def buffers(self) -> bool:
+        """Whether the response is kept until its length is known."""
+        r = self.r
+        return (
+            r.http_version < 1001
+            and not r.header_sent
+            and r.parent is None
+            and self.conf.lua_http10_buffering
+            and r.content_length < 0
+        )
+
+    def end_output(self) -> None:
+        """The last of the response, once."""
+        r = self.r
+        if self.eof:
+            return
+        self.eof = True
+        if self.held is not None or self.buffers:
+            data, self.held = b"".join(self.held or ()), None
+            r.content_length = len(data)
+            self.send_header()
+            if not r.header_only:
+                r.write(data)
+        else:
+            self.send_header()
+        r.finish()
+
+    def new_body(self, body: KeptBody) -> None:
+        """Puts another request body in the place of the client's."""
+        r = self.r
+        if isinstance(r.body, KeptBody):
+            r.body.close()
+        r.body = body
+        r.content_length_in, r.chunked_in = body.length, False
+
+    def end(self) -> None:
+        """The request is over, or its client has left it: then "log_by_lua" is still to come."""
+        if self.shared is None:
+            return
+        if not self.r.logged and self.conf.log is not None:
+            self.is_left = True
+            self.stop_threads()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        super().close()
+        self.on_abort = None
+        self.plans, self.parts = [], None
+        self.r = None  # type: ignore[assignment]  # it has this in its contexts and cleanups
+
+
+def lua_of(r: Request) -> LuaRequest | None:
+    """What Lua knows of a request so far."""
+    known: LuaRequest | None = r.contexts.get(KEY)
+    return known
