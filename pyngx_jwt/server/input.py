@@ -92,15 +92,18 @@ class IncomingBody:
         """It does no more."""
 
     async def _wait(self) -> None:
+        """Waits for more.  A reader that is cancelled may find another in its place, which goes
+        on waiting."""
         self.before_read()
-        self._waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[None] | None = None
         try:
             while not self._parts and not self.complete and not self._error:
-                await self._waiter
-                self._waiter = asyncio.get_running_loop().create_future()
+                waiter = self._waiter = asyncio.get_running_loop().create_future()
+                await waiter
         finally:
-            self._waiter = None
-            self.after_read()
+            if self._waiter is waiter:
+                self._waiter = None
+                self.after_read()
 
 
 class ClientBody(IncomingBody):

@@ -423,6 +423,31 @@ def test_unbuffered_bodies_wait_for_the_upstream(nginx: Nginx) -> None:
             assert client.wait(number).body == b"ok"
 
 
+def test_another_upstream_takes_what_is_left_of_a_body(nginx: Nginx) -> None:
+    """The first one answers before it has the body; the reader of the rest is another."""
+    nginx(
+        """
+        http2 on;
+        location / {
+            proxy_request_buffering off;
+            proxy_intercept_errors on;
+            error_page 502 = /other;
+            proxy_pass http://127.0.0.1:%%PORT_back%%/refuse;
+        }
+        location /other { proxy_pass http://127.0.0.1:%%PORT_back%%/take; }
+        """,
+        servers=[
+            "listen 127.0.0.1:%%PORT_back%%; access_log logs/access.log;"
+            "location /refuse { return 502; } location /take { return 200 ok; }"
+        ],
+    )
+    with nginx.http2() as client:
+        number = client.open(POST, b"one", end=False)
+        nginx.access_log(1)  # that of the first upstream
+        client.send_body(number, b"two")
+        assert client.wait(number).body == b"ok"
+
+
 def test_the_preread_window(nginx: Nginx) -> None:
     """A body that is not read yet may be so long, and no longer."""
     nginx("http2 on; http2_body_preread_size 10; location / { return 200; }")
