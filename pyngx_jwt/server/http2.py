@@ -186,6 +186,7 @@ class Http2Protocol(SocketConnection):
     def _give_up_head(self) -> None:
         """The rest of a request head has not come; it is logged as a request."""
         self._reading_head, self._refuses = False, True
+        self.requests += 1
         stream = self._new_stream(new_head(0, ""))
         r = stream.request
         r.log(Severity.INFO, TIMED_OUT + READING)
@@ -295,12 +296,11 @@ class Http2Protocol(SocketConnection):
             self._refuse(number, why)
             return True
         self.deadline.clear()
-        self.requests += 1
         self.link.priorities_left += self.limits.streams
         core = self.server.location.core
         if (
             core.keepalive_timeout[0] == 0
-            or self.requests >= core.keepalive_requests
+            or self.requests + 1 >= core.keepalive_requests
             or time.time() - self.start > core.keepalive_time
         ):
             self.link.go_away(self.last, NO_ERROR)
@@ -331,6 +331,7 @@ class Http2Protocol(SocketConnection):
         if self._refuses:
             return
         self.deadline.clear()
+        self.requests += 1
         head = self._read_head(fields, length, end)
         stream = self._new_stream(head.head if isinstance(head, RefusedHead) else head)
         r = stream.request

@@ -26,6 +26,7 @@ from ..backend import Peer
 from ..http2client import Http2Client
 from ..nginx import Nginx
 from ..wire import DEADLINE
+from .tokens import FILES, KEYS, bearer, tampered, token
 
 HEAD = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")]
 LOCALHOST = Authority("localhost")
@@ -370,12 +371,12 @@ TRAILERS = (
 )
 
 
-def test_trailers_and_hints_of_an_upstream(nginx: Nginx) -> None:
+def test_trailers_of_an_upstream(nginx: Nginx) -> None:
     nginx(
         """
         http2 on;
         location / {
-            proxy_http_version 1.1; proxy_pass_trailers on; early_hints 1;
+            proxy_http_version 1.1; proxy_pass_trailers on;
             proxy_set_header TE trailers; proxy_set_header Connection TE;
             proxy_pass http://127.0.0.1:%%PORT_script%%;
         }
@@ -642,6 +643,144 @@ def test_alpn(nginx: Nginx) -> None:
         assert Http2Client(sock).request("GET /").body == b"h2 https h2 HTTP/2.0"
     with connect_tls(nginx, "http/1.1") as sock:
         assert sock.selected_alpn_protocol() == "http/1.1"
+
+
+def test_alpn_of_servers_without_http2(nginx: Nginx) -> None:
+    """The server that the client names decides."""
+    files = {"cert.pem": LOCALHOST.pem, "cert.key": LOCALHOST.key_pem()}
+    nginx(
+        TLS.replace("http2 on;", "server_name speaks;"),
+        http="ssl_certificate cert.pem; ssl_certificate_key cert.key;",
+        listen="127.0.0.1:%%PORT%% ssl",
+        files=files,
+        servers=[
+            "listen 127.0.0.1:%%PORT%% ssl; server_name two; http2 on;"
+            'location / { return 200 "two $http2"; }'
+        ],
+    )
+    with connect_tls(nginx, "h2", "http/1.1", name="speaks") as sock:
+        assert sock.selected_alpn_protocol() == "http/1.1"
+    with connect_tls(nginx, "h2", "http/1.1", name="two") as sock:
+        assert sock.selected_alpn_protocol() == "h2"
+        client = Http2Client(sock, "two")
+        assert client.request("GET /", "Host: two").body == b"two h2"
+        refused = client.request("GET /", "Host: speaks").answer()
+        assert refused is not None and refused.status == 421
+
+
+def test_the_proxy_protocol(nginx: Nginx) -> None:
+    nginx(
+        "http2 on; location / { return 200 $proxy_protocol_addr; }",
+        listen="127.0.0.1:%%PORT%% proxy_protocol",
+    )
+    with nginx.connect() as conversation:
+        conversation.wire.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 5678\r\n")
+        client = Http2Client(conversation.wire.socket)
+        assert client.request("GET /").body == b"192.0.2.1"
+
+
+# -- what other modules do ----------------------------------------------------------------------
+
+
+@pytest.mark.needs("auth-jwt")
+def test_tokens(nginx: Nginx) -> None:
+    nginx(
+        f'http2 on; {KEYS} auth_jwt "A"; auth_jwt_phase access; root html;',
+        files={**FILES, "html/a": "content"},
+    )
+    with nginx.http2() as client:
+        client.exchange(f"""
+            > GET /a
+            < 401
+
+            > GET /a
+            > {bearer()}
+            < 200
+            <
+            < content
+
+            > GET /a
+            > Authorization: Bearer {tampered(token())}
+            < 401
+            < www-authenticate: Bearer realm="A", error="invalid_token"
+            """)
+
+
+def test_subrequests(nginx: Nginx) -> None:
+    nginx(
+        """
+        http2 on; ssi on; ssi_types *; root html;
+        location /part { return 200 "$uri $server_protocol"; }
+        location /asks { auth_request /allowed; }
+        location /allowed { if ($http_x != 1) { return 403; } return 204; }
+        """,
+        files={"html/page": '[<!--#include virtual="/part" -->]', "html/asks": "granted"},
+    )
+    with nginx.http2() as client:
+        client.exchange("""
+            > GET /page
+            < 200
+            <
+            < [/part HTTP/2.0]
+
+            > GET /asks
+            < 403
+
+            > GET /asks
+            > X: 1
+            < 200
+            <
+            < granted
+            """)
+
+
+def test_limits(nginx: Nginx) -> None:
+    """Each stream is a request, and counts as one."""
+    nginx(
+        "http2 on; location / { limit_req zone=r; return 204; }"
+        "location /held { limit_conn c 1; proxy_pass http://127.0.0.1:%%PORT_back%%; }",
+        http="limit_req_zone $server_port zone=r:1m rate=1r/m;"
+        "limit_conn_zone $server_port zone=c:1m;",
+    )
+    with held(nginx) as peers, nginx.http2() as client:
+        client.exchange("""
+            > GET /
+            < 204
+
+            > GET /
+            < 503
+            """)
+        first = client.open([*HEAD[:2], (":path", "/held"), HEAD[3]])
+        peer = peers.get(timeout=10)
+        client.exchange("""
+            > GET /held
+            < 503
+            """)
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert client.wait(first).body == b"ok"
+
+
+@pytest.mark.needs("http_stub_status_module")
+def test_streams_are_counted_as_requests(nginx: Nginx) -> None:
+    nginx(
+        "http2 on; location /status { stub_status; }"
+        "location / { proxy_pass http://127.0.0.1:%%PORT_back%%; }"
+    )
+    with held(nginx) as peers, nginx.http2() as client:
+        for _ in range(3):
+            client.open(HEAD)
+            peers.get(timeout=10)
+        status = client.request("GET /status").body.decode().split()
+        assert status[-6:] == ["Reading:", "0", "Writing:", "4", "Waiting:", "0"]
+
+
+def test_early_hints(nginx: Nginx) -> None:
+    nginx("http2 on; early_hints $http_x; location / { proxy_pass http://127.0.0.1:%%PORT_s%%; }")
+    nginx.backend("s", TRAILERS.replace(b"Trailer: X-T\r\n", b""))
+    with nginx.http2() as client:
+        response = client.request("GET /", "X: 1")
+        assert [hint.status for hint in response.interim] == [103]
+        assert response.interim[0].get("link") == "</a>"
 
 
 # -- real clients ------------------------------------------------------------------------------
