@@ -184,8 +184,7 @@ def test_the_connection_ends(side: Recorder, data: bytes, code: int) -> None:
     assert caught.value.code == code
 
 
-def test_stray_data_and_too_large_frames() -> None:
-    side = Recorder()
+def test_stray_data_and_too_large_frames(side: Recorder) -> None:
     side.link.largest_frame = 16384
     side.link.feed(frames.frame(frames.DATA, 0, 5, b"x"))
     assert side.told == ["data 5"]

@@ -424,6 +424,19 @@ def test_unbuffered_bodies_wait_for_the_upstream(nginx: Nginx) -> None:
             assert client.wait(number).body == b"ok"
 
 
+def test_an_upstream_that_wants_an_upgrade(nginx: Nginx) -> None:
+    nginx("http2 on; location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    nginx.backend(
+        "b", b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n"
+    )
+    with nginx.http2() as client:
+        client.exchange("""
+            > GET /
+            < 426
+            < !upgrade
+            """)
+
+
 def test_another_upstream_takes_what_is_left_of_a_body(nginx: Nginx) -> None:
     """The first one answers before it has the body; the reader of the rest is another."""
     nginx(
