@@ -53,7 +53,7 @@ MODULES = frozenset(
             "uwsgi",
         ),
         *("realip", "referer", "split_clients", "ssl", "v2"),
-        *("addition", "browser", "dav", "flv", "geoip", "mp4", "random_index"),
+        *("addition", "browser", "dav", "flv", "geoip", "image_filter", "mp4", "random_index"),
         *("secure_link", "slice", "ssi", "sub", "tunnel", "userid"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),
         *("upstream_hash", "upstream_ip_hash", "upstream_least_conn", "upstream_random"),

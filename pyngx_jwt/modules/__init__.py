@@ -33,6 +33,7 @@ from .gzip_ok import gzip_ok
 from .gzip_static import gzip_static
 from .headers import headers
 from .headers_more import headers_more, headers_more_input
+from .image_filter import image_filter
 from .index import index
 from .internal_redirect import internal_redirect
 from .keyval import keyval
@@ -132,6 +133,7 @@ MODULES: tuple[AnyModule, ...] = (
     zstd,
     ssi,
     charset,
+    image_filter,
     sub,
     addition,
     gunzip,

@@ -233,7 +233,6 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
         ("location / { if ($arg_x) { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { hls; }", NOT_ANSWERED),
-        ("location / { image_filter test; }", "ignored"),
         ("subs_filter a b;", "ignored"),
         ("location / { xslt_stylesheet x; }", "ignored"),
     ],
