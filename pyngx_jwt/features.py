@@ -54,7 +54,7 @@ MODULES = frozenset(
         ),
         *("realip", "referer", "split_clients", "ssl", "v2"),
         *("addition", "browser", "dav", "flv", "geoip", "image_filter", "mp4", "random_index"),
-        *("secure_link", "slice", "ssi", "sub", "tunnel", "userid"),
+        *("secure_link", "slice", "ssi", "sub", "tunnel", "userid", "xslt"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),
         *("upstream_hash", "upstream_ip_hash", "upstream_least_conn", "upstream_random"),
         "upstream_least_time",

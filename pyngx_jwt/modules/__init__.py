@@ -71,6 +71,7 @@ from .upstream_hc import upstream_hc
 from .userid import userid
 from .uwsgi import uwsgi
 from .v2 import v2
+from .xslt import xslt
 from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
@@ -133,6 +134,7 @@ MODULES: tuple[AnyModule, ...] = (
     zstd,
     ssi,
     charset,
+    xslt,
     image_filter,
     sub,
     addition,
