@@ -33,6 +33,7 @@ from .gzip_ok import gzip_ok
 from .gzip_static import gzip_static
 from .headers import headers
 from .headers_more import headers_more, headers_more_input
+from .image_filter import image_filter
 from .index import index
 from .internal_redirect import internal_redirect
 from .keyval import keyval
@@ -71,6 +72,7 @@ from .upstream_hc import upstream_hc
 from .userid import userid
 from .uwsgi import uwsgi
 from .v2 import v2
+from .xslt import xslt
 from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
@@ -134,6 +136,8 @@ MODULES: tuple[AnyModule, ...] = (
     zstd,
     ssi,
     charset,
+    xslt,
+    image_filter,
     sub,
     addition,
     gunzip,

@@ -75,7 +75,7 @@ def test_what_sounds_like_a_guard_is_one() -> None:
     ("name", "args", "kind"),
     [
         ("subs_filter", ("a", "b"), Class.EFFECT),
-        ("hls_buffers", ("8", "8k"), Class.TUNING),
+        ("hls_mp4_buffer_size", ("8k",), Class.TUNING),
         ("hls", (), Class.HANDLER),
         ("ssl_reject_handshake", ("on",), Class.GUARD),
         ("ssl_reject_handshake", ("off",), Class.TUNING),

@@ -233,9 +233,7 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
         ("location / { if ($arg_x) { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { hls; }", NOT_ANSWERED),
-        ("location / { image_filter test; }", "ignored"),
         ("subs_filter a b;", "ignored"),
-        ("location / { xslt_stylesheet x; }", "ignored"),
     ],
 )
 def test_what_is_left_out(nginx: Nginx, snippet: str, consequence: str) -> None:

@@ -1,0 +1,104 @@
+"""Responses whose head is not known before their body: it waits until the body is there."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from .client import Tunnel
+from .request import HeaderRefused, InParts, Request, Sink
+
+
+class HeldHead(InParts):
+    """A sink that hands on the head with the first bytes of the body."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.held: Request | None = None
+
+    @property
+    def tunnel(self) -> Tunnel | None:
+        return self.sink.tunnel
+
+    @property
+    def paused(self) -> bool:
+        return self.sink.paused
+
+    def send_continue(self) -> None:
+        self.sink.send_continue()
+
+    def header(self, r: Request) -> None:
+        self.held = r
+
+    def write(self, data: bytes) -> None:
+        self._release()
+        self.sink.write(data)
+
+    def flush(self) -> None:
+        if self.held is None:
+            self.sink.flush()
+
+    def hint(self, fields: list[tuple[str, str]]) -> None:
+        self.sink.hint(fields)
+
+    async def drain(self) -> None:
+        await self.sink.drain()
+
+    def end(self) -> None:
+        self._release()
+        self.sink.end()
+
+    def abort(self) -> None:
+        self.sink.abort()
+
+    def _release(self) -> None:
+        r, self.held = self.held, None
+        if r is not None:
+            r.header_only = r.header_only or r.method == "HEAD"
+            self.sink.header(r)
+
+
+class WholeBody:
+    """A body filter that makes another body of a whole one; the head is that of the new one.
+
+    It needs the body for that even if only the head was asked for."""
+
+    def __init__(self, r: Request, most: int) -> None:
+        self.r, self.most = r, most
+        self.outer = r.sink
+        r.sink, r.header_only = HeldHead(r.sink), False
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def feed(self, data: bytes) -> bytes:
+        self.size += len(data)
+        if self.size > self.most:
+            self.too_big()
+        self.parts.append(data)
+        return b""
+
+    def end(self) -> bytes:
+        data, self.parts = b"".join(self.parts), []
+        body = self.transform(data)
+        if self.r.content_encoding is None:  # else it becomes another one still
+            self.r.content_length = len(body)
+        return body
+
+    def transform(self, data: bytes) -> bytes:
+        """The new body; may change the response's head, or refuse it."""
+        raise NotImplementedError
+
+    def too_big(self) -> NoReturn:
+        """Refuses a body that is larger than it may be."""
+        raise NotImplementedError
+
+    def refuse(self, status: int) -> NoReturn:
+        """Answers with an error in the place of the response (ngx_http_filter_finalize_request)."""
+        r = self.r
+        r.clear_validators()
+        r.headers_out, r.content_type, r.charset = [], None, ""
+        r.own_server = r.own_date = False
+        r.content_encoding, r.location_out = None, None
+        r.sink, r.postponed, r.body_filters = self.outer, None, ()
+        r.header_sent = r.response_done = False
+        r.file_segments = None
+        raise HeaderRefused(status)
