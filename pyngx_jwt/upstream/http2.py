@@ -148,11 +148,15 @@ def _split_head(head: bytes) -> list[Field]:
 class RequestStream(Stream):
     """A request and its response."""
 
-    __slots__ = ("on_room",)
+    __slots__ = ("on_room", "sent_bytes")
 
     def __init__(self, link: Link, number: int, window: int, on_room: Callable[[], None]) -> None:
         super().__init__(link, number, window)
         self.on_room = on_room
+        self.sent_bytes = 0  # of the body
+
+    def sent(self, size: int, payload: int) -> None:
+        self.sent_bytes += payload
 
     def wake(self) -> None:
         self.on_room()
@@ -244,8 +248,10 @@ class Http2Connection(PeerConnection):
 
     @property
     def _unsent_bytes(self) -> int:
-        """What the kernel has not taken, from a start that nobody knows: it only gets less."""
-        return self._transport.get_write_buffer_size() - self._link.payload_bytes
+        """What the kernel has not taken of the body, less than nothing: its length may not be
+        known, and it only matters that this gets less."""
+        sent = self._stream.sent_bytes if self._stream is not None else 0
+        return self._transport.get_write_buffer_size() - sent
 
     def _send_expired(self) -> None:
         unsent = self._unsent_bytes
@@ -335,6 +341,7 @@ class Http2Connection(PeerConnection):
     def end_headers(self, number: int, fields: list[Field], length: int, end: bool) -> None:
         stream = self._stream
         assert stream is not None
+        self._link.payload_bytes += length
         if self.response is not None:
             self._take_trailers(self.response, fields, end)
             stream.in_closed = True
@@ -384,6 +391,7 @@ class Http2Connection(PeerConnection):
     def take_data(self, stream: Stream, data: bytes, end: bool) -> None:
         if self.response is None:
             raise BadResponse(f"upstream sent unexpected http2 frame: {frames.DATA}")
+        self._link.payload_bytes += len(data)
         if self._left >= 0:
             if len(data) > self._left:
                 raise BadResponse(TOO_LARGE)

@@ -561,9 +561,35 @@ def test_request_waits_for_windows(site: Site) -> None:
     assert sizes == [65535, 5, 34460]
 
 
+def test_windows_that_stay_closed(site: Site) -> None:
+    def script(server: Http2Peer) -> None:
+        server.head()
+        server.data(65535)
+        server.peer.rest(60)
+
+    site.nginx.backend("b", speaking(script))
+    site("client_max_body_size 0; h2_send_timeout 400ms; location / { h2_pass %%B%%; }")
+    assert site.nginx.request("POST /", body="x" * 100_000).status == 504
+    site.nginx.wait_for_log(r"upstream timed out \(110: .*\) while sending request to upstream")
+
+
+def test_long_request(site: Site) -> None:
+    sizes: list[int] = []
+
+    def answer(server: Http2Peer) -> None:
+        server.head()
+        sizes.append(len(server.body()))
+        server.respond(b"ok")
+
+    site.nginx.backend("b", speaking(answer))
+    site("client_max_body_size 0; proxy_request_buffering off; location / { h2_pass %%B%%; }")
+    assert site.nginx.request("POST /", body="x" * 20_000_000).text == "ok"
+    assert sizes == [20_000_000]
+
+
 def test_long_response(site: Site) -> None:
-    """Longer than any window: what has been passed on makes room."""
-    body = bytes(range(256)) * 8192  # 2 MB
+    """Longer than any window: what has been passed on makes room.  Nor is it taken for a flood."""
+    body = bytes(range(256)) * 80_000  # 20 MB
 
     def script(server: Http2Peer) -> None:
         server.request()
