@@ -107,10 +107,12 @@ class Attempts:
         return local
 
     def failed(self, error: UpstreamError) -> str:
-        """Logs a failure; its kind, as "next_upstream" has it."""
+        """Logs a failure; its kind, as "next_upstream" has it, or "local"."""
         if error.handshaking:
             self.doing = "SSL handshaking to upstream"
         self.log(Severity.CRIT if error.critical else Severity.ERR, str(error))
+        if error.local:
+            return "local"
         if self.state.response is None:  # else it has a status
             self.state.status = 504 if error.timed_out else 502
         if error.timed_out:
@@ -120,7 +122,7 @@ class Attempts:
     def goes_on(self, failure: str) -> bool:
         """Whether another server is to be tried after a failure (ngx_http_upstream_next)."""
         kept = self.connection is not None and self.connection.requests > 1
-        self.leave(failed=True)
+        self.leave(failed=failure != "local")
         if kept and failure == "error":  # it was closed while it idled: not the server's fault
             self.choice.tries += 1
         return self.choice.tries > 0 and self._allowed(failure)

@@ -11,6 +11,8 @@ from .route import Route
 from .state import UpstreamState
 from .target import Destination
 
+STATUS_OF = {"timeout": 504, "local": 500}  # failures
+
 
 class Exchange(ResponseSide):
     """The attempts, until one answers or none is left."""
@@ -39,7 +41,7 @@ class Exchange(ResponseSide):
                     return await self.respond(response)
                 self.leave(failed=response.status not in (403, 404), final=False)
             elif not self.goes_on(failure):
-                return await self._give_up(504 if failure == "timeout" else 502, failure)
+                return await self._give_up(STATUS_OF.get(failure, 502), failure)
 
     async def _give_up(self, status: Status, failure: str) -> Status:
         """No server has answered."""

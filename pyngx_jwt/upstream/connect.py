@@ -95,7 +95,7 @@ async def _connect_from(local: Local, address: PeerAddress) -> socket.socket:
             sock.setsockopt(*_TRANSPARENT[address.family], 1)
         except OSError as error:
             text = f"setsockopt(IP_TRANSPARENT) failed {errno_text(error)}"
-            raise ConnectError(text, critical=True) from None
+            raise ConnectError(text, critical=True, local=True) from None
         sock.bind(local[:2])
         loop = asyncio.get_running_loop()
         await loop.sock_connect(sock, (address.host, address.port))
@@ -159,7 +159,9 @@ def _worded(
     if ssl is not None and not error.errno:
         return ConnectError("peer closed connection in SSL handshake", handshaking=True)
     if local is not None and error.errno == errno.EADDRNOTAVAIL:
-        return ConnectError(f"bind({local[0]}) failed {errno_text(error)}", critical=True)
+        return ConnectError(
+            f"bind({local[0]}) failed {errno_text(error)}", critical=True, local=True
+        )
     if address.family == socket.AF_UNIX or error.errno not in _TOLD_LATER:
         text = f"connect() to {address.name} failed {errno_text(error)}"
         return ConnectError(text, critical=error.errno not in _UNREACHABLE)

@@ -1,6 +1,7 @@
 """What can go wrong with an upstream, in nginx's words: str(error) is the log line's start.
 
-ConnectError, PrematureClose -> "error" of proxy_next_upstream
+ConnectError, PrematureClose -> "error" of proxy_next_upstream, unless they are .local: those are
+answered with 500
 *Timeout, ConnectError with .timed_out -> "timeout"
 BadResponse -> "invalid_header"
 """
@@ -18,6 +19,7 @@ class UpstreamError(Exception):
     timed_out = False
     handshaking = False  # the connection was there, TLS was not
     critical = False  # nginx logs it as [crit], everything else as [error]
+    local = False  # the fault is here, not the server's
 
 
 class ConnectError(UpstreamError):
@@ -30,9 +32,11 @@ class ConnectError(UpstreamError):
         timed_out: bool = False,
         handshaking: bool = False,
         critical: bool = False,
+        local: bool = False,
     ) -> None:
         super().__init__(message)
         self.timed_out, self.handshaking, self.critical = timed_out, handshaking, critical
+        self.local = local
 
 
 class SendTimeout(UpstreamError):

@@ -503,6 +503,18 @@ def test_bind_to_an_address_of_others(site: Site) -> None:
     assert addresses == ["127.0.0.2", "127.0.0.3"]
 
 
+def test_bind_to_an_address_that_is_not_ours(site: Site) -> None:
+    """It is not the server's fault, and no other one is tried."""
+    site.application(b"\r\nx")
+    site(
+        "location / { cgi_bind 192.0.2.1; cgi_pass u; }",
+        http="upstream u { server 127.0.0.1:%%PORT_b%%; server 127.0.0.1:%%PORT_b%%; }",
+    )
+    assert site.nginx.request("GET /").status == 500
+    assert site.nginx.error_log().count("bind(192.0.2.1) failed (99: ") == 1
+    assert "temporarily disabled" not in site.nginx.error_log()
+
+
 @pytest.mark.parametrize(
     "words, error",
     [
