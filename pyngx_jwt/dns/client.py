@@ -14,6 +14,7 @@ from .servers import Server
 
 RESEND_TIMEOUT = 5.0  # seconds; then the next server is asked
 TCP_TIMEOUT = 5.0
+MOST_MESSAGES = 4  # over TCP, then the server has had its chance
 
 
 class Asked:
@@ -119,9 +120,11 @@ class Client:
                 reader, writer = await asyncio.open_connection(server.host, server.port)
                 try:
                     writer.write(len(one.data).to_bytes(2, "big") + one.data)
-                    while not one.answer.done():
+                    for _ in range(MOST_MESSAGES):
                         length = int.from_bytes(await reader.readexactly(2), "big")
                         self._read(one, server, await reader.readexactly(length))
+                        if one.answer.done():
+                            return
                 finally:
                     writer.close()
         except (TimeoutError, asyncio.IncompleteReadError):
@@ -166,7 +169,7 @@ class Client:
                 self._send_over_tcp(asked, server)
             return
         response = reader.response(question)
-        for kind in response.unexpected:
+        for kind in dict.fromkeys(response.unexpected):
             self.log.write(Severity.ERR, f"unexpected RR type {kind} in DNS response")
         asked.answer.set_result(response)
 

@@ -28,6 +28,7 @@ _TRUNCATED = 0x0200
 # A response to a standard query; no bit that must be zero is set.
 _KIND, _RESPONSE = 0xF870, 0x8000
 _NO_TTL = 0xFFFFFFFF
+_POINTER = 0xC0  # bits of a label that is a pointer
 _LENGTH = {A: 4, AAAA: 16}
 _FAMILY = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 _TYPE_NAMES = {A: "A", AAAA: "AAAA"}
@@ -125,7 +126,7 @@ class Reader:
         addresses, services, unexpected = list[str](), list[Service](), list[int]()
         alias, ttl = "", _NO_TTL
         for _ in range(count):
-            self._name()
+            self._skip_name()
             kind, space, lasts, length = self._numbers(_RECORD)
             if space != _IN:
                 raise BadMessage(f"unexpected RR class {space} in DNS response")
@@ -159,6 +160,19 @@ class Reader:
         if end > self._parser.end:
             raise BadMessage("short DNS response")
         self._parser.seek(end)
+
+    def _skip_name(self) -> None:
+        """Passes over the name of a record, which may be an alias of the one that was asked."""
+        parser, start = self._parser, self._parser.current
+        try:
+            while (length := parser.get_uint8()) and not length & _POINTER:
+                parser.get_bytes(length)
+            if length:
+                parser.get_uint8()
+        except dns.exception.DNSException:
+            raise BadMessage("short DNS response") from None
+        if parser.current - start < 2:
+            raise BadMessage("invalid name in DNS response")
 
     def _numbers(self, struct: Struct) -> tuple[int, ...]:
         try:

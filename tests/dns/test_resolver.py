@@ -8,7 +8,7 @@ import socket
 import threading
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -136,6 +136,30 @@ def test_a_lying_server_takes_no_memory(server: NameServer) -> None:
 
     asking(server, act)
     assert sent == 3
+
+
+def test_a_lying_server_over_tcp(server: NameServer) -> None:
+    """It has a few messages, and no more."""
+    answered: list[object] = []
+
+    def lie(data: bytes) -> list[bytes]:
+        truncated = data[:2] + b"\x82\0" + data[4:]
+        return [b"x" * 60000] * 1000 if answered else [truncated]
+
+    server.zone["a.example"] = Raw(lie)
+
+    async def act(one: Resolver) -> None:
+        real = one._client._read
+
+        def read(source: object, *args: Any) -> None:
+            answered.append(source)
+            real(source, *args)  # type: ignore[arg-type]
+
+        one._client._read = read  # type: ignore[method-assign,assignment]
+        await failure(one.resolve("a.example", 1))
+
+    asking(server, act)
+    assert len(answered) == 1 + client.MOST_MESSAGES
 
 
 def test_huge_answers(server: NameServer) -> None:

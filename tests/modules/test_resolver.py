@@ -293,6 +293,29 @@ def test_lies(nginx: Nginx) -> None:
         nginx.wait_for_log(rf"\[error\] .*: {line}$")
 
 
+def test_names_of_records(nginx: Nginx) -> None:
+    """They need not be the name that was asked for; a record needs one."""
+
+    def renamed(name: bytes) -> Raw:
+        def make(data: bytes) -> list[bytes]:
+            good = answered(data, ip="127.0.0.1")
+            return [good[: len(data)] + name + good[len(data) + 2 :]]
+
+        return Raw(make)
+
+    names = {
+        "pointer.example": renamed(b"\xc0\x0c"),
+        "plain.example": renamed(b"\1x\3xyz\0"),
+        "none.example": renamed(b"\0"),
+        "endless.example": renamed(b"\x3f"),
+    }
+    resolving(nginx, {**names}, parameters="ipv6=off", timeout="1s")
+    assert status(nginx, "pointer.example") == status(nginx, "plain.example") == 200
+    assert status(nginx, "none.example") == status(nginx, "endless.example") == 502
+    nginx.wait_for_log("invalid name in DNS response$")
+    nginx.wait_for_log("short DNS response$")
+
+
 def test_a_record_of_another_family(nginx: Nginx) -> None:
     def wrong(data: bytes) -> list[bytes]:
         return [answered(data, ip="127.0.0.66")]
@@ -305,7 +328,7 @@ def test_a_record_of_another_family(nginx: Nginx) -> None:
 # Who resolves names.
 
 
-@pytest.mark.parametrize("protocol", ["fastcgi", "uwsgi", "scgi"])
+@pytest.mark.parametrize("protocol", ["fastcgi", "uwsgi", "scgi", "grpc"])
 def test_all_protocols(nginx: Nginx, protocol: str) -> None:
     server = nginx.names("dns", {"a.example": NXDOMAIN})
     nginx(f"""
