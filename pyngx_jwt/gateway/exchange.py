@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..http.request import Request, Status
-from .attempts import NEXT_STATUS
+from .attempts import NEXT_STATUS, OWN
 from .response_side import Keeper, ResponseSide
 from .route import Route
 from .state import UpstreamState
 from .target import Destination
+
+STATUSES = {"timeout": 504, OWN: 500}  # of failures; 502 for the others
 
 
 class Exchange(ResponseSide):
@@ -39,7 +41,7 @@ class Exchange(ResponseSide):
                     return await self.respond(response)
                 self.leave(failed=response.status not in (403, 404), final=False)
             elif not self.goes_on(failure):
-                return await self._give_up(504 if failure == "timeout" else 502, failure)
+                return await self._give_up(STATUSES.get(failure, 502), failure)
 
     async def _give_up(self, status: Status, failure: str) -> Status:
         """No server has answered."""

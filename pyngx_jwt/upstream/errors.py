@@ -18,6 +18,7 @@ class UpstreamError(Exception):
     timed_out = False
     handshaking = False  # the connection was there, TLS was not
     critical = False  # nginx logs it as [crit], everything else as [error]
+    is_ours = False  # no other server would do better
 
 
 class ConnectError(UpstreamError):
@@ -30,9 +31,11 @@ class ConnectError(UpstreamError):
         timed_out: bool = False,
         handshaking: bool = False,
         critical: bool = False,
+        is_ours: bool = False,
     ) -> None:
         super().__init__(message)
         self.timed_out, self.handshaking, self.critical = timed_out, handshaking, critical
+        self.is_ours = is_ours
 
 
 class SendTimeout(UpstreamError):
