@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..http.request import Request, Status
-from .attempts import NEXT_STATUS
+from .attempts import LOCAL, NEXT_STATUS
 from .response_side import Keeper, ResponseSide
 from .route import Route
 from .state import UpstreamState
 from .target import Destination
 
-STATUS_OF = {"timeout": 504, "local": 500}  # failures
+STATUS_OF = {"timeout": 504, LOCAL: 500}  # failures
 
 
 class Exchange(ResponseSide):
