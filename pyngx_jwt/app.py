@@ -93,6 +93,11 @@ def _names(cycle: Cycle, listen: str | None) -> ServerNames:
         chosen = addresses[listen]
     else:
         raise ValueError(f"nothing listens on {listen!r}, only on {', '.join(addresses)}")
+    if any(settings.verifies for settings in (chosen.tls or {}).values()):
+        raise ConfError(
+            '"ssl_verify_client" is not supported in an application, which does not see '
+            "certificates of clients"
+        )
     names = ServerNames(chosen.names.default)
     for level, server in chosen.levels:
         core = level[CoreConf]

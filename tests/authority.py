@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 from collections.abc import Iterable
 
 from cryptography import x509
@@ -35,6 +37,12 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         self.certificate = builder.sign(signer.key, hashes.SHA256())
         self.pem = self.certificate.public_bytes(PEM).decode()
+
+    @property
+    def thumbprint(self) -> str:
+        """As the claim x5t#S256 has it (RFC 8705)."""
+        digest = hashlib.sha256(self.certificate.public_bytes(serialization.Encoding.DER)).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
     def key_pem(self, password: bytes = b"") -> str:
         encryption = (

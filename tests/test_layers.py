@@ -26,6 +26,7 @@ LAYERS = [
     {"options", "arguments"},
     {"log"},
     {"conf", "dns", "zones"},
+    {"tls"},
     {"core"},
     {"http"},
     {"jwt", "http1"},
@@ -44,7 +45,7 @@ LAYERS = [
 READERS = {"lint", "docs"}
 READ = {
     *("errors", "exits", "features", "arguments", "options", "log"),
-    *("conf", "core", "dns", "http", "zones", "jwt"),
+    *("conf", "core", "dns", "http", "zones", "tls", "jwt"),
     *("upstream", "cache", "gateway", "modules", "compile", "http1", "http2"),
 }
 
@@ -85,6 +86,7 @@ ROOMS = [
 OWNERS = {
     "aiohttp": {"app", "server", "upstream"},
     "cachetools": {"jwt"},
+    "cffi": {"tls"},
     "crossplane": {"conf"},
     "dns": {"dns"},
     "cryptography": {"jwt"},
@@ -236,7 +238,6 @@ FOREIGN = {
     ("lint.flow.samples", "_parser"),
     ("lint.rule", "_getframe"),  # the file that declares a rule
     ("modules.lua.host", "_exit"),  # os's, for a worker that is stuck
-    ("upstream.tls", "_sslobj"),  # what ssl keeps of a handshake
 }
 
 

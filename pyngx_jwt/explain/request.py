@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ..compile import Cycle
 from ..errors import ConfError, WrongWords
 from ..http.body import KeptBody, check_size
+from ..http.client import ForeignTls
 from ..http.head import RequestHead
 from ..http.incoming import choose_server, request_of
 from ..http.ports import Built, ListenAddress
@@ -90,23 +91,11 @@ def parse_client(text: str) -> str:
         raise RequestSpecError(f'not an IP address: "{text}"') from None
 
 
-class _Tls:
+class _Tls(ForeignTls):
     """The TLS properties that variables read."""
 
-    session_reused = False
-    session = None
-
-    def version(self) -> str:
-        return "TLSv1.3"
-
-    def cipher(self) -> tuple[str, str, int]:
-        return "TLS_AES_256_GCM_SHA384", "TLSv1.3", 256
-
-    def selected_alpn_protocol(self) -> None:
-        return None
-
-    def shared_ciphers(self) -> None:
-        return None
+    version = "TLSv1.3"
+    cipher = "TLS_AES_256_GCM_SHA384"
 
 
 @dataclass(slots=True)

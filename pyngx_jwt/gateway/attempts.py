@@ -15,6 +15,7 @@ from ..upstream.connect import connect as open_connection
 from ..upstream.errors import BadResponse, UpstreamError
 from ..upstream.peer import Peer
 from ..upstream.queue import Queue, QueuedChoice
+from ..upstream.tls import PeerHandshake
 from .route import Route
 from .state import UpstreamState
 from .target import Destination
@@ -48,7 +49,7 @@ class Attempts:
         self.started = time.monotonic()
         self.doing = CONNECTING  # for the log
         self.streamed = False  # the client's body passes as it comes: there is no second attempt
-        self.name = ""  # of the server, for TLS
+        self.handshake: PeerHandshake | None = None
         self.local: Local | None = None  # the address that "bind" sets
         self.is_bound = False  # it has been determined
         if limit := route.conf.next_upstream_tries:
@@ -72,8 +73,7 @@ class Attempts:
     async def connect(self, peer: Peer) -> PeerConnection:
         """An idle connection, or a new one; raises ConnectError."""
         upstream, tls = self.destination.upstream, self.destination.tls
-        handshake = tls.at(self.r, peer.name) if tls is not None else None
-        self.name = handshake.name if handshake is not None else ""
+        self.handshake = tls.at(self.r, peer.name) if tls is not None else None
         self.local = self._local_address()
         if upstream.pool is not None:
             kept = upstream.pool.get(peer.name, self._tag())
@@ -83,7 +83,7 @@ class Attempts:
         self.connection = await open_connection(
             peer.address,
             self.settings,
-            ssl=handshake,
+            ssl=self.handshake,
             local=self.local,
             kind=self.route.wire.connection,
         )
@@ -91,9 +91,12 @@ class Attempts:
 
     def _tag(self) -> Hashable:
         """What a keep-alive connection must have in common with this request's: what the load
-        knows, the TLS name that was sent or verified, and the local address."""
-        if self.name or self.local is not None:
-            return self.destination.tag, self.name, self.local
+        knows, the TLS name that was sent or verified, our certificate, and the local address."""
+        tls = self.handshake
+        if tls is not None:
+            return self.destination.tag, tls.name, tls.certificate, self.local
+        if self.local is not None:
+            return self.destination.tag, self.local
         return self.destination.tag
 
     def _local_address(self) -> Local | None:
@@ -211,8 +214,9 @@ class Attempts:
         state.response_length = length
         if connection is not None:
             state.bytes_received = connection.bytes_received
-            if self.destination.tls is not None:
-                self.destination.tls.keep_session(self.name, state.peer, connection.ssl_object)
+            tls = self.destination.tls
+            if tls is not None and self.handshake is not None:
+                tls.keep_session(self.handshake, state.peer, connection.ssl_object)
             self.destination.upstream.release(self.choice, connection, self._tag(), now, state)
             self.connection = self.peer = None
         elif self.peer is not None:

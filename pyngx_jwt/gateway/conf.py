@@ -38,6 +38,8 @@ from ..errors import ConfError
 from ..http.contexts import EVERYWHERE, IN_LOCATION, LOCATION, LOCATION_IF
 from ..http.level import Level
 from ..http.template import Template, template, without_variables
+from ..http.tls import VERSIONS, certificate_cache, read_passwords
+from ..tls.pairs import PairCache
 from ..upstream.address import Url, parse_local, parse_upstream
 from .scheme import BARE, Scheme, split_scheme
 
@@ -505,16 +507,17 @@ class TlsConf(GatewayConf):
     ssl_certificate = template(
         None,
         EVERYWHERE,
-        "Sets the PEM file with the client certificate for upstreams that require one. Unlike "
-        "in nginx, variables are not supported.",
+        "Sets the client certificate for upstreams that require one: a PEM file, or the "
+        'certificate itself after "data:". Variables can name it; if their value is empty, no '
+        "certificate is used.",
     )
     ssl_certificate_key = template(
         None,
         EVERYWHERE,
-        "Sets the PEM file with the key of the client certificate. Unlike in nginx, variables "
-        "are not supported.",
+        'Sets the key of the client certificate: a PEM file, the key itself after "data:", or a '
+        'key of an OpenSSL store ("store:uri") or engine ("engine:name:id"). Can contain '
+        "variables.",
     )
-    ssl_certificate_cache = accepted(EVERYWHERE, "certificates are loaded once", most=4)
     ssl_ciphers = string(
         "DEFAULT",
         EVERYWHERE,
@@ -533,18 +536,9 @@ class TlsConf(GatewayConf):
         "Sets the host name that the upstream's certificate is verified against and that is "
         'sent with SNI. The port is removed. By default, it is the host of "PREFIX_pass".',
     )
-    ssl_password_file = slot(
-        "",
-        without_variables,
-        EVERYWHERE,
-        "Sets a file with passphrases for the key of the client certificate, one per line; all "
-        "are tried. Unlike in nginx, a variable is an error.",
-        syntax="file",
-        shown="",
-    )
     ssl_protocols = bitmask(
         frozenset({"TLSv1.2", "TLSv1.3"}),
-        ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
+        VERSIONS,
         EVERYWHERE,
         "Enables TLS versions for connections to the upstream.",
         "TLSv1.2 TLSv1.3",
@@ -577,6 +571,38 @@ class TlsConf(GatewayConf):
     ssl_verify_depth = number(
         1, EVERYWHERE, "Limits the length of the upstream's certificate chain."
     )
+
+    certificate_cache: PairCache | None = None
+    conf_commands: tuple[tuple[str, str], ...] = ()
+    passwords: tuple[bytes, ...] | None = None
+
+    @directive(
+        EVERYWHERE,
+        default="off",
+        syntax="{name} off | max=N [inactive=time] [valid=time]",
+        arity=(1, 3),
+    )
+    def ssl_certificate_cache(self, word: str, *words: str) -> None:
+        """Keeps certificates and keys that variables name: how many, for how long after their last
+        use ("inactive", 10 seconds by default), and for how long without looking whether the file
+        has changed ("valid", 60 seconds).  Keys with a password are not kept."""
+        self.once("certificate_cache", f"{self.prefix}_ssl_certificate_cache")
+        name = f"{self.prefix}_ssl_certificate_cache"
+        self.certificate_cache = certificate_cache(name, (word, *words))
+
+    @directive(EVERYWHERE, syntax="{name} name value")
+    def ssl_conf_command(self, name: str, value: str) -> None:
+        """Runs a configuration command of OpenSSL (SSL_CONF_cmd) for connections to the upstream.
+        Can be repeated."""
+        self.conf_commands = (*vars(self).get("conf_commands", ()), (name, value))
+
+    @directive(EVERYWHERE, syntax="{name} file")
+    def ssl_password_file(self, file: str) -> None:
+        """Sets a file with passphrases for the key of the client certificate, one per line; all
+        are tried.  Unlike in nginx, a variable is an error."""
+        name = f"{self.prefix}_ssl_password_file"
+        self.once("passwords", name)
+        self.passwords = read_passwords(self.scope.conf_name(without_variables(name, file)))
 
 
 class AddressConf(GatewayConf):

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+
+class ForeignTls:
+    """TLS that is not ours, as far as variables ask for it."""
+
+    version = cipher = curve = sigalg = peer_sigalg = alpn = host = status_error = ""
+    ciphers: Sequence[str] = ()
+    curves: Sequence[str] = ()
+    sigalgs: Sequence[str] = ()
+    is_resumed = is_early = False
+    session_id = b""
+    verify_error = 0
+    peer = context = None
 
 
 class Connection(Protocol):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..log import Severity
+from ..tls.client_status import ClientStatus
+from ..tls.context import Context
+from ..tls.pairs import CertificateName
 from .listen import Listen
 from .location import ServerNames
-from .request import Server
+from .request import Request, Server
 
 if TYPE_CHECKING:
     from .level import Level
@@ -30,6 +33,16 @@ class Http2(NamedTuple):
     preread: int  # bytes of a request body before it is read
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What handshakes need of a server."""
+
+    context: Context
+    names: Callable[[Request], Iterable[CertificateName]] | None  # where variables name them
+    verifies: bool = False  # clients
+    status: ClientStatus | None = None  # asks the issuers of their certificates
+
+
 @dataclass(slots=True)
 class ListenAddress:
     """The servers of one address that is listened on."""
@@ -39,7 +52,7 @@ class ListenAddress:
     default_given: bool = False
     levels: list[tuple[Level, Server]] = field(default_factory=list)
     http2: dict[Server, Http2] = field(default_factory=dict)  # of servers that speak it
-    tls: dict[Server, ssl.SSLContext] | None = None  # without those that refuse handshakes
+    tls: dict[Server, ServerTls] | None = None  # without those that refuse handshakes
 
 
 @dataclass(slots=True)

@@ -7,6 +7,8 @@ DONE = -4  # the response has been sent, or will be by the handler that returned
 REDIRECT = -10  # the request has a new URI or server: run all phases again
 NAMED = -11  # the request has a named location: run the phases from its rewrites
 CLOSE = 444  # close the connection without an answer
+MISDIRECTED = 421
+CERTIFICATE_ERROR, NO_CERTIFICATE = 495, 496
 TO_HTTPS = 497  # plain HTTP where TLS is spoken
 CLIENT_CLOSED = 499
 

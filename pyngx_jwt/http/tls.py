@@ -1,26 +1,24 @@
-"""What servers and upstreams share of TLS."""
+"""What servers and upstreams share of TLS: parameters of directives, files, errors."""
 
 from __future__ import annotations
 
-import ssl
-import warnings
+from collections.abc import Callable
+from typing import TypeVar
 
+from ..conf.values import parse_number, parse_sec
 from ..errors import ConfError
+from ..log import errno_text
+from ..tls.context import Context
+from ..tls.credentials import DATA, ENGINE, STORE, load_authorities, load_crls
+from ..tls.errors import TlsError
+from ..tls.pairs import PairCache
 
 ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")  # what all clients can be served
 H2 = "h2"  # HTTP/2, for servers that speak it
-VERSIONS = (
-    ("TLSv1", ssl.TLSVersion.TLSv1),
-    ("TLSv1.1", ssl.TLSVersion.TLSv1_1),
-    ("TLSv1.2", ssl.TLSVersion.TLSv1_2),
-    ("TLSv1.3", ssl.TLSVersion.TLSv1_3),
-)
-_OFF = {
-    "TLSv1": ssl.OP_NO_TLSv1,
-    "TLSv1.1": ssl.OP_NO_TLSv1_1,
-    "TLSv1.2": ssl.OP_NO_TLSv1_2,
-    "TLSv1.3": ssl.OP_NO_TLSv1_3,
-}
+VERSIONS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_SCHEMES = (DATA, STORE, ENGINE)
+_MOST_OF_PASSWORDS = 4096  # bytes of a line (NGX_SSL_PASSWORD_BUFFER_SIZE)
+T = TypeVar("T")
 
 
 def alpn_of(speaks_http2: bool) -> tuple[bytes, ...]:
@@ -28,39 +26,61 @@ def alpn_of(speaks_http2: bool) -> tuple[bytes, ...]:
     return (H2.encode(), *ALPN) if speaks_http2 else ALPN
 
 
-def set_protocols(context: ssl.SSLContext, names: frozenset[str]) -> None:
-    """Enables exactly these protocols; SSLv2 and SSLv3 do not exist any more."""
-    wanted = [version for name, version in VERSIONS if name in names]
-    with warnings.catch_warnings():  # a configuration with TLSv1 gets it
-        warnings.simplefilter("ignore", DeprecationWarning)
-        if wanted:
-            context.minimum_version, context.maximum_version = wanted[0], wanted[-1]
-        for name in _OFF.keys() - names:
-            context.options |= _OFF[name]
-
-
-def load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """Loads a certificate chain and its key; raises ConfError in nginx's words."""
-    for name, what in ((certificate, "certificate"), (key, "certificate key")):
-        try:
-            with open(name, "rb"):
-                pass
-        except OSError as error:
-            number, text = error.errno or 0, error.strerror
-            reason = (
-                f"BIO_new_file() failed (SSL: error:{0x80000000 + number:08X}:"
-                f"system library::{text}"
-                f":calling fopen({name}, r) error:10000080:BIO routines::no such file)"
-            )
-            raise ConfError(f'cannot load {what} "{name}": {reason}').nowhere() from None
+def configured(step: Callable[[], T]) -> T:
+    """Runs a step of the configuration; raises ConfError for what OpenSSL says of it."""
     try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfError(
-            cannot_load("cannot load certificate", certificate, error)
-        ).nowhere() from None
+        return step()
+    except TlsError as error:
+        raise ConfError(str(error)).nowhere() from None
 
 
-def cannot_load(what: str, name: str, error: Exception) -> str:
-    """A sentence about a file that OpenSSL would not take."""
-    return f'{what} "{name}" failed (SSL: {getattr(error, "reason", None) or error})'
+def full_name(value: str, conf_name: Callable[[str], str]) -> str:
+    """The name of a file, or what can stand in its place."""
+    return value if value.startswith(_SCHEMES) else conf_name(value)
+
+
+def trust(context: Context, name: str) -> None:
+    """Verifies with the authorities of a file; raises TlsError."""
+    context.trust(name, load_authorities(name))
+
+
+def revoke(context: Context, name: str) -> None:
+    """Refuses what a file of revocation lists names; raises TlsError."""
+    context.revoke(name, load_crls(name))
+
+
+def read_passwords(name: str) -> tuple[bytes, ...]:
+    """The lines of a password file (ngx_ssl_read_password_file); raises ConfError."""
+    try:
+        with open(name, "rb") as file:
+            lines = [line.removesuffix(b"\n").removesuffix(b"\r") for line in file]
+    except OSError as error:
+        raise ConfError(f'open() "{name}" failed {errno_text(error)}') from None
+    if any(len(line) >= _MOST_OF_PASSWORDS for line in lines):
+        raise ConfError(f'too long line in "{name}"')
+    return tuple(line for line in lines if line) or (b"",)
+
+
+def certificate_cache(directive: str, words: tuple[str, ...]) -> PairCache | None:
+    """The parameters of "ssl_certificate_cache"; raises ConfError."""
+    most, inactive, valid, enabled = 0, 10, 60, True
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            if word == "off":
+                enabled = False
+            elif name == "max" and (most := parse_number(value)) > 0:
+                continue
+            elif name == "inactive":
+                inactive = parse_sec(value)
+            elif name == "valid":
+                valid = parse_sec(value)
+            else:
+                raise ValueError
+        except ValueError:
+            raise ConfError(f'invalid parameter "{word}"') from None
+    if not enabled:
+        return None
+    if not most:
+        raise ConfError(f'"{directive}" must have the "max" parameter')
+    return PairCache(most, valid, inactive)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import time
 from typing import Any, cast
 from weakref import ref
 
 from aiohttp import web
 
-from ..http.client import BodyError, Tunnel, TunnelSide
+from ..http.client import BodyError, ForeignTls, Tunnel, TunnelSide
 from ..http.request import InParts, Request
 from ..http1.response_head import DateClock, build_head
 from ..log import Severity
@@ -32,6 +33,19 @@ def head_bytes(request: web.Request) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
+class AiohttpTls(ForeignTls):
+    """The TLS of aiohttp's transport."""
+
+    def __init__(self, ssl_object: ssl.SSLObject) -> None:
+        self.version = ssl_object.version() or ""
+        self.cipher = (ssl_object.cipher() or ("",))[0]
+        self.alpn = ssl_object.selected_alpn_protocol() or ""
+        self.is_resumed = bool(ssl_object.session_reused)
+        self.ciphers = [name for name, _, _ in ssl_object.shared_ciphers() or ()]
+        session = ssl_object.session
+        self.session_id = session.id if session is not None else b""
+
+
 class Client(ClientConnection):
     """The Connection of a request, of what aiohttp's transport knows."""
 
@@ -39,7 +53,8 @@ class Client(ClientConnection):
         super().__init__(number)
         self._transport = ref(transport)
         self.start = time.time()
-        self.ssl = transport.get_extra_info("ssl_object")
+        ssl_object = transport.get_extra_info("ssl_object")
+        self.ssl = AiohttpTls(ssl_object) if ssl_object is not None else None
         self.take_addresses(
             transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         )

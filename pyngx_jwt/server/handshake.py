@@ -8,29 +8,31 @@ ngx_http_ssl_servername.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..http.ports import ListenAddress, Port
+from ..http.head import new_head
+from ..http.ports import ListenAddress, Port, ServerTls
 from ..http.regex import RegexFailed
-from ..http.request import Server
+from ..http.request import Request, Server
 from ..http.tls import alpn_of
 from ..http1.host import validate_host
 from ..log import Severity, errno_text
+from ..tls.client_status import ClientStatus
+from ..tls.connection import TlsConnection
+from ..tls.early import EarlyTlsConnection
+from ..tls.errors import TlsError, text_of
+from ..tls.hello import HANDSHAKE, Hello, HelloReader
+from ..tls.transport import TlsTransport
 from .connection import SocketConnection
 from .front_end import TIMED_OUT, FrontEnd
-from .hello import HANDSHAKE, Hello, HelloReader
-from .tls import Pipe, TlsTransport, open_pipe
-from .tls_errors import describe, text_of
 
 SSLV2 = 0x80  # a bit of the first byte
 # Alerts (RFC 8446, 6).
-INTERNAL_ERROR, UNRECOGNIZED_NAME, NO_APPLICATION_PROTOCOL = 80, 112, 120
+INTERNAL_ERROR, UNRECOGNIZED_NAME = 80, 112
 CLOSED = "peer closed connection in SSL handshake"
 FAILED = "SSL_do_handshake() failed"
 CALLBACK_FAILED = f"{FAILED} {text_of(234, 'callback failed')}"
-NO_PROTOCOL = f"{FAILED} {text_of(235, 'no application protocol')}"
 
 
 class Handshake(asyncio.Protocol):
@@ -39,6 +41,7 @@ class Handshake(asyncio.Protocol):
     transport: Any
     address: ListenAddress
     server: Server
+    settings: ServerTls
     timer: asyncio.TimerHandle
 
     def __init__(
@@ -51,8 +54,9 @@ class Handshake(asyncio.Protocol):
         """`speak` makes the protocol after TLS, by what ALPN chose; None is without TLS."""
         self.worker, self.port, self.number, self.speak = worker, port, number, speak
         self.hello = HelloReader()
-        self.incoming = ssl.MemoryBIO()
-        self.pipe: Pipe | None = None
+        self.early = b""  # what has come before there is a connection
+        self.tls: TlsConnection | None = None
+        self.checking: asyncio.Task[None] | None = None  # the client's certificate
         self.begun = self.over = False
         self.sni = ""
 
@@ -88,58 +92,104 @@ class Handshake(asyncio.Protocol):
             if data[0] != HANDSHAKE and not data[0] & SSLV2:
                 self._start_plain().data_received(data)
                 return
-        self.incoming.write(data)
-        if self.pipe is None:
+        if self.tls is None:
+            self.early += data
             hello = self.hello.feed(data)
             if hello is None or not self._choose(hello):
                 return
-        self._go_on()
+        else:
+            self.tls.feed(data)
+        if self.checking is None:
+            self._go_on()
 
     def _choose(self, hello: Hello) -> bool:
         """Takes the server that the client names, unless that one refuses."""
         assert self.address.tls is not None
         self.sni = hello.host
-        named = validate_host(hello.host)
+        named, host = validate_host(hello.host), ""
         try:
             server = self.address.names.find_at_handshake(named[0]) if named else None
         except RegexFailed as error:
             self._log(Severity.ALERT, f'pcre2_match() failed: {error} on "{hello.host}"')
             self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
             return False
-        if server is not None:
-            self.server = server
-        context = self.address.tls.get(self.server)
-        if context is None:
+        if server is not None and named is not None:
+            self.server, host = server, named[0]
+        settings = self.address.tls.get(self.server)
+        if settings is None:
             self._refuse(UNRECOGNIZED_NAME, "handshake rejected")
-        elif hello.protocols and hello.protocols.isdisjoint(
-            alpn_of(self.server in self.address.http2)
-        ):
-            self._refuse(NO_APPLICATION_PROTOCOL, NO_PROTOCOL)
         else:
-            self.pipe = open_pipe(context, self.incoming)
-        return self.pipe is not None
+            self.settings = settings
+            kind = EarlyTlsConnection if settings.context.takes_early_data else TlsConnection
+            self.tls = kind(settings.context, self._protocol, self._certify, host)
+            self.tls.feed(self.early)
+        return self.tls is not None
+
+    def _protocol(self, offered: Iterable[bytes]) -> bytes | None:
+        """Which of the client's protocols it shall be."""
+        accepted = alpn_of(self.server in self.address.http2)
+        return next((name for name in accepted if name in offered), None)
+
+    def _certify(self) -> bool:
+        """Shows the certificates that variables name (ngx_http_ssl_certificate)."""
+        assert self.settings.names is not None and self.tls is not None
+        client: Any = self.speak(None)  # as far as variables ask for it
+        client.transport, client.ssl, client.sni = self.transport, self.tls, self.sni
+        client.take_addresses(
+            self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname")
+        )
+        r = Request(new_head(0, ""), client, client, self.server)
+        try:
+            for name in self.settings.names(r):
+                name.show(self.tls)
+        except TlsError as error:
+            self._log(Severity.ERR, str(error))
+            return False
+        return True
 
     def _go_on(self) -> None:
-        pipe = self.pipe
-        assert pipe is not None
-        failure: ssl.SSLError | None = None
-        done = False
+        tls = self.tls
+        assert tls is not None
+        failure, done = None, False
         try:
-            pipe.tls.do_handshake()
-            done = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
+            done = tls.handshake()
+        except TlsError as error:
             failure = error
-        if pipe.outgoing.pending:
-            self.transport.write(pipe.outgoing.read())
+        while data := tls.take():
+            self.transport.write(data)
         if failure is not None:
-            self._fail(failure)
+            self._give_up(failure.severity(), str(failure))
         elif done:
-            self._leave()
-            protocol = self.speak(pipe.tls.selected_alpn_protocol())
-            protocol.sni = self.sni
-            TlsTransport(self.transport, pipe, protocol).start(self.server)
+            self._check(tls)
+
+    def _check(self, tls: TlsConnection) -> None:
+        """Asks the issuer of the client's certificate, if need be, before anything is served."""
+        status = self.settings.status
+        if status is None or tls.verify_error or tls.peer is None:
+            self._serve(tls)
+        else:
+            self.checking = self.worker.loop.create_task(self._check_status(status, tls))
+
+    async def _check_status(self, status: ClientStatus, tls: TlsConnection) -> None:
+        doing = "requesting certificate status"
+        tls.status_error = await status.check(
+            tls, lambda text: self._log(Severity.ERR, text, doing)
+        )
+        if not self.over:
+            self._serve(tls)
+
+    def _serve(self, tls: TlsConnection) -> None:
+        """Goes over to the protocol that the client has chosen."""
+        self._leave()
+        protocol = self.speak(tls.alpn or None)
+        protocol.sni = self.sni
+        linger: float = self.server.core.send_timeout
+        transport = TlsTransport(
+            self.transport, tls, protocol, lambda error: _log_failure(protocol, error), linger
+        )
+        protocol.connection_made(transport)
+        protocol.choose_server(self.server)
+        transport.begin()
 
     # -- failing ---------------------------------------------------------------------------
 
@@ -147,13 +197,6 @@ class Handshake(asyncio.Protocol):
         """Sends a fatal alert, before any version has been agreed upon."""
         self.transport.write(bytes((21, 3, 3, 0, 2, 2, alert)))
         self._give_up(Severity.INFO, text)
-
-    def _fail(self, error: ssl.SSLError) -> None:
-        if isinstance(error, ssl.SSLZeroReturnError):
-            self._give_up(Severity.INFO, CLOSED)
-            return
-        level, why = describe(error)
-        self._give_up(level, f"{FAILED} {why}")
 
     def _give_up(self, level: Severity, text: str) -> None:
         """The timer runs on, for a client that does not take the alert."""
@@ -172,6 +215,8 @@ class Handshake(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self.checking is not None:
+            self.checking.cancel()
         self._lost(f" {errno_text(error)}" if isinstance(error, OSError) else "")
         self._leave()
         self.worker.accepted += 1
@@ -185,11 +230,19 @@ class Handshake(asyncio.Protocol):
         else:
             self._log(Severity.INFO, f"recv() failed{why}" if why else "client closed connection")
 
-    def _log(self, level: Severity, text: str) -> None:
+    def _log(self, level: Severity, text: str, doing: str = "SSL handshaking") -> None:
         self.port.log(
             self.server,
             level,
-            f"{text} while SSL handshaking",
+            f"{text} while {doing}",
             self.transport.get_extra_info("peername"),
             self.number,
         )
+
+
+def _log_failure(protocol: SocketConnection, error: TlsError) -> None:
+    r = protocol.request
+    if r is not None:
+        r.log(error.severity(), str(error))
+    else:
+        protocol.log(error.severity(), f"{error} while waiting for request")

@@ -7,13 +7,14 @@ by the protocol's callbacks.
 from __future__ import annotations
 
 import asyncio
-import ssl as tls
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar, cast
 
 from ..log import errno_text
+from ..tls.connection import TlsConnection
+from ..tls.errors import TlsError
 from .address import PeerAddress
 from .body import Counted, Decoder
 from .errors import (
@@ -249,9 +250,9 @@ class PeerConnection(Waiting):
         return self._lost
 
     @property
-    def ssl_object(self) -> tls.SSLObject | None:
-        """For a look at the certificate of the peer; None without TLS."""
-        return cast("tls.SSLObject | None", self._transport.get_extra_info("ssl_object"))
+    def ssl_object(self) -> TlsConnection | None:
+        """For a look at what was agreed upon; None without TLS."""
+        return cast("TlsConnection | None", self._transport.get_extra_info("ssl_object"))
 
     def touch(self) -> None:
         """Something happened that makes waiting for the upstream worth while again."""
@@ -317,6 +318,10 @@ class PeerConnection(Waiting):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_connection(exc)
+
+    def tls_failed(self, error: TlsError) -> None:
+        """What has come was not TLS, or an alert."""
+        self._fail(PrematureClose(str(error)))
 
     def pause_writing(self) -> None:
         self._write_full = True

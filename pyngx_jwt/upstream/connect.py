@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl as tls
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
 from ..log import errno_text
+from ..tls.client import ClientHandshake
+from ..tls.errors import TlsError
+from ..tls.transport import TlsTransport
 from .address import Local, PeerAddress
 from .client import PeerConnection, PeerSettings
 from .errors import TIMED_OUT, ConnectError
-from .tls import PeerHandshake, check_certificate, verify_error
+from .tls import PeerHandshake, check_certificate, handshake_error
 
 # What connect() itself returns has other words than what comes of waiting.
 _TOLD_LATER = {errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH}
@@ -24,24 +27,22 @@ _TRANSPARENT = {  # level and option, as <linux/in.h> and <linux/in6.h> have the
     socket.AF_INET: (socket.IPPROTO_IP, 19),
     socket.AF_INET6: (socket.IPPROTO_IPV6, 75),
 }
-_SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer our close_notify
+_LINGER = 1.0  # seconds for the peer to take our goodbye
 
 
 async def connect(
     address: PeerAddress,
     settings: PeerSettings,
     *,
-    ssl: tls.SSLContext | PeerHandshake | None = None,
-    server_hostname: str = "",
+    ssl: PeerHandshake | None = None,
     local: Local | None = None,
     kind: type[PeerConnection] = PeerConnection,
 ) -> PeerConnection:
-    """Opens a connection; an empty server_hostname sends no SNI.  Raises ConnectError.
+    """Opens a connection, with TLS if `ssl` says how.  Raises ConnectError.
 
-    A PeerHandshake knows the name itself.
     It has a task of its own: the caller need not be one.
     """
-    opening = asyncio.ensure_future(_open(kind, address, settings, ssl, server_hostname, local))
+    opening = asyncio.ensure_future(_open(kind, address, settings, ssl, local))
     try:
         await asyncio.wait((opening,), timeout=settings.connect_timeout)
     except asyncio.CancelledError:
@@ -52,39 +53,53 @@ async def connect(
         raise ConnectError(TIMED_OUT, timed_out=True)
     error = opening.exception()
     if error is not None:
-        raise _worded(error, address, ssl, local) from None
-    return _check(opening.result(), ssl)
+        raise _worded(error, address, local) from None
+    return opening.result()
 
 
 async def _open(
     kind: type[PeerConnection],
     address: PeerAddress,
     settings: PeerSettings,
-    ssl: tls.SSLContext | PeerHandshake | None,
-    server_hostname: str,
+    ssl: PeerHandshake | None,
     local: Local | None,
 ) -> PeerConnection:
     loop = asyncio.get_running_loop()
     connection = kind(loop, address)
-    security = _security(settings, ssl, server_hostname)
-    if address.family == socket.AF_UNIX:
-        await loop.create_unix_connection(lambda: connection, address.host, **security)
+    if ssl is None:
+        await _reach(loop, lambda: connection, address, settings, local)
         return connection
+    handshake = ClientHandshake(ssl.start(), loop)
+    await _reach(loop, lambda: handshake, address, settings, local)
+    await _shake(handshake, ssl)
+    tls, failed = handshake.tls, connection.tls_failed
+    transport = TlsTransport(handshake.transport, tls, connection, failed, _LINGER)
+    connection.connection_made(cast("asyncio.Transport", transport))
+    transport.begin()
+    return connection
+
+
+async def _reach(
+    loop: asyncio.AbstractEventLoop,
+    protocol: Callable[[], asyncio.Protocol],
+    address: PeerAddress,
+    settings: PeerSettings,
+    local: Local | None,
+) -> None:
+    if address.family == socket.AF_UNIX:
+        await loop.create_unix_connection(protocol, address.host)
+        return
     if local is not None and local.transparent:
         bound = await _connect_from(local, address)
-        transport, _ = await loop.create_connection(lambda: connection, sock=bound, **security)
+        transport, _ = await loop.create_connection(protocol, sock=bound)
     else:
+        own = local[:2] if local is not None else None
         transport, _ = await loop.create_connection(
-            lambda: connection,
-            address.host,
-            address.port,
-            local_addr=local[:2] if local is not None else None,
-            **security,
+            protocol, address.host, address.port, local_addr=own
         )
     if settings.socket_keepalive:
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    return connection
 
 
 async def _connect_from(local: Local, address: PeerAddress) -> socket.socket:
@@ -105,31 +120,20 @@ async def _connect_from(local: Local, address: PeerAddress) -> socket.socket:
     return sock
 
 
-def _check(
-    connection: PeerConnection, ssl: tls.SSLContext | PeerHandshake | None
-) -> PeerConnection:
-    if isinstance(ssl, PeerHandshake) and ssl.depth >= 0:
-        ssl_object = connection.ssl_object
-        assert ssl_object is not None
-        try:
-            check_certificate(ssl_object, ssl)
-        except ConnectError:
-            connection.close()
-            raise
-    return connection
-
-
-def _security(
-    settings: PeerSettings, ssl: tls.SSLContext | PeerHandshake | None, name: str
-) -> dict[str, Any]:
-    if ssl is None:
-        return {}
-    return {
-        "ssl": ssl,
-        "server_hostname": name,
-        "ssl_handshake_timeout": settings.connect_timeout + 1,  # connect()'s comes first
-        "ssl_shutdown_timeout": _SHUTDOWN_TIMEOUT,
-    }
+async def _shake(handshake: ClientHandshake, ssl: PeerHandshake) -> None:
+    try:
+        await handshake.done
+        if ssl.verifies:
+            check_certificate(handshake.tls, ssl)
+    except TlsError as error:
+        raise handshake_error(error) from None
+    except OSError as error:
+        reason = f" {errno_text(error)}" if error.errno else ""
+        closed = f"peer closed connection in SSL handshake{reason}"
+        raise ConnectError(closed, handshaking=True) from None
+    except BaseException:
+        handshake.transport.close()
+        raise
 
 
 def _abandon(opening: asyncio.Future[PeerConnection]) -> None:
@@ -143,21 +147,10 @@ def _close(opening: asyncio.Future[PeerConnection]) -> None:
         opening.result().close()
 
 
-def _worded(
-    error: BaseException,
-    address: PeerAddress,
-    ssl: tls.SSLContext | PeerHandshake | None,
-    local: Local | None,
-) -> BaseException:
+def _worded(error: BaseException, address: PeerAddress, local: Local | None) -> BaseException:
     """The error in nginx's words; anything but OSError is a bug and stays what it is."""
-    if isinstance(error, tls.SSLCertVerificationError):
-        return verify_error(error)
-    if isinstance(error, tls.SSLError):
-        return ConnectError(f"SSL_do_handshake() failed (SSL: {error})", handshaking=True)
     if not isinstance(error, OSError):
         return error
-    if ssl is not None and not error.errno:
-        return ConnectError("peer closed connection in SSL handshake", handshaking=True)
     if local is not None and error.errno == errno.EADDRNOTAVAIL:
         return ConnectError(
             f"bind({local[0]}) failed {errno_text(error)}", critical=True, local=True

@@ -380,3 +380,25 @@ class SharedDict(Protocol):
 
     def free(self) -> int:
         """Bytes that are left, near enough."""
+
+
+# -- records -----------------------------------------------------------------------------------
+
+
+class Records(Protocol):
+    """Short bytes by name, of 1 to 32 bytes, that expire: TLS sessions, states of certificates.
+
+    Times are seconds since the epoch.  Room for a new record is made by forgetting one that would
+    expire soon."""
+
+    def get(self, name: bytes, now: float) -> bytes | None:
+        """The record, unless there is none or it has expired."""
+
+    def put(self, name: bytes, value: bytes, expires: float) -> bool:
+        """False if there is no room for it."""
+
+    def remove(self, name: bytes) -> None:
+        """Forgets a record."""
+
+    def rotate(self, change: Callable[[bytes], bytes]) -> bytes:
+        """Replaces the one record that does not expire, b"" if there is none, and returns it."""

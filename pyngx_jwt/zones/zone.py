@@ -10,6 +10,7 @@ from .lmdb_environment import LmdbEnvironment
 from .lmdb_keyval import LmdbKeyVal
 from .lmdb_peers import LmdbPeers
 from .lmdb_rates import LmdbRates
+from .lmdb_records import LmdbRecords
 from .lmdb_sessions import LmdbSessions
 from .lmdb_table import LmdbTable
 from .store import (
@@ -18,6 +19,7 @@ from .store import (
     Counters,
     KeyVal,
     Rates,
+    Records,
     Sessions,
     SharedDict,
     SharedPeers,
@@ -65,6 +67,9 @@ class Zone:
     def dictionary(self) -> SharedDict:
         """Of a zone whose size is known."""
         return LmdbDict(self._table, self.size)
+
+    def records(self) -> Records:
+        return LmdbRecords(self._table)
 
     # -- life ------------------------------------------------------------------------------
 

@@ -52,7 +52,6 @@ def test_certificates_that_are_chosen_for_each_handshake(linter: Linter) -> None
         }
         """
     assert not errors(linter, text)
-    assert "not-run-by-pyngx" in [f.rule for f in linter.findings(text)]
 
 
 def test_example_of_the_documentation_is_safe(linter: Linter) -> None:

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from ..nginx import Nginx
-from .test_tls_front import FILES, FRONT_CERTIFICATE, LISTEN, get, shaken
+from ..tls_client import shaken
+from .test_tls_front import FILES, FRONT_CERTIFICATE, LISTEN, get
 
 CLIENT = "cert escaped_cert fingerprint i_dn i_dn_legacy raw_cert s_dn s_dn_legacy serial sigalg"
 EMPTY = [
@@ -17,7 +18,7 @@ EMPTY = [
     *("fastcgi_path_info", "modern_browser"),
 ]
 TLS = ("ssl_server_name", "ssl_ciphers", "ssl_session_id", "ssl_client_verify")
-OF_TLS = ("ssl_curve", "ssl_curves", "ssl_sigalg", "ssl_sigalgs")  # filled by nginx only
+OF_TLS = ("ssl_curve", "ssl_curves", "ssl_sigalg", "ssl_sigalgs")
 MSIE = "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1)"
 CHANGEABLE = "uid_reset proxy_host proxy_port ssl_client_verify msie arg_x http_x_own sent_http_x"
 FIXED = """
@@ -46,16 +47,18 @@ def test_empty_variables(nginx: Nginx) -> None:
 
 
 def test_variables_of_tls(nginx: Nginx) -> None:
-    values = " ".join(f"[${name}]" for name in TLS)
+    values = " ".join(f"[${name}]" for name in (*TLS, "ssl_curve", "ssl_curves", "ssl_sigalgs"))
     nginx(f"{FRONT_CERTIFICATE} return 200 '{values}';", listen=LISTEN, files=FILES)
     with shaken(nginx, "Front.Example") as (tls, wire):
         names = [cipher["name"] for cipher in tls.context.get_ciphers()]
         wire.send(b"GET / HTTP/1.0\r\nHost: other\r\n\r\n")
         answer = wire.answer()
     assert answer is not None
-    name, ciphers, session, verify = re.findall(r"\[(.*?)\]", answer.text)
+    name, ciphers, session, verify, curve, curves, sigalgs = re.findall(r"\[(.*?)\]", answer.text)
     assert (name, verify) == ("Front.Example", "NONE")
     assert set(ciphers.split(":")) & set(names)
+    assert curve in curves.split(":")
+    assert sigalgs
     assert re.fullmatch(r"([0-9a-f]{2})+", session)
     assert get(nginx, None).startswith("[] ")
 

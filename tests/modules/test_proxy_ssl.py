@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ..authority import Authority
@@ -291,3 +293,97 @@ def test_an_unverified_connection_does_not_serve_who_wants_it_verified(nginx: Ng
     )
     assert nginx.request("GET /loose").status == 200
     assert nginx.request("GET /strict").status == 502
+
+
+# -- our own certificate --------------------------------------------------------------------
+
+FIRST, SECOND = Authority("first", (), ROOT), Authority("second", (), ROOT)
+VERIFYING = f"""
+    {TLS.partition("return")[0]}
+    ssl_verify_client optional; ssl_client_certificate root.pem;
+    return 200 "$ssl_client_s_dn $connection_requests $ssl_cipher";
+"""
+
+
+def client(nginx: Nginx, settings: str, http: str = "") -> None:
+    """A location that passes requests on, with a certificate, over kept connections."""
+    for each in (FIRST, SECOND):
+        name = each.name.rfc4514_string().removeprefix("CN=")
+        nginx.write(f"{name}.pem", each.pem)
+        nginx.write(f"{name}.key", each.key_pem())
+    nginx.write("site.pem", SITE.pem)
+    nginx.write("site.key", SITE.key_pem())
+    nginx.write("root.pem", ROOT.pem)
+    nginx(
+        f"location / {{ {settings} proxy_pass https://behind; }}",
+        http=f"proxy_http_version 1.1; proxy_set_header Connection ''; {http}"
+        "upstream behind { server 127.0.0.1:%%PORT_tls%%; keepalive 4; }",
+        servers=[VERIFYING],
+    )
+
+
+def subject(nginx: Nginx, uri: str) -> str:
+    return nginx.request(f"GET {uri}").text.partition(" ")[0]
+
+
+NAMED = "proxy_ssl_certificate $arg_c.pem; proxy_ssl_certificate_key $arg_c.key;"
+
+
+APART = "proxy_ssl_session_reuse off; proxy_set_header Connection close;"
+TOGETHER = pytest.mark.nginx_differs(
+    "it resumes sessions and uses connections of other certificates"
+)
+
+
+@pytest.mark.parametrize("cache", ["", "proxy_ssl_certificate_cache max=4;"])
+@pytest.mark.parametrize("kept", [APART, pytest.param("", marks=TOGETHER)])
+def test_certificate_of_variables(nginx: Nginx, cache: str, kept: str) -> None:
+    """Who is logged in as one client does not act for another."""
+    client(nginx, f"{NAMED} {cache} {kept}")
+    for name in ("first", "second", "first"):
+        assert subject(nginx, f"/?c={name}") == f"CN={name}"
+
+
+def test_no_certificate_if_the_variable_is_empty(nginx: Nginx) -> None:
+    client(
+        nginx,
+        f"proxy_ssl_certificate $name; proxy_ssl_certificate_key first.key; {APART}",
+        "map $arg_c $name { default ''; first first.pem; }",
+    )
+    assert [subject(nginx, uri) for uri in ("/?c=first", "/")] == ["CN=first", ""]
+
+
+def test_certificate_that_cannot_be_had(nginx: Nginx) -> None:
+    client(nginx, NAMED)
+    assert nginx.request("GET /?c=third").status == 500
+    nginx.wait_for_log(r'\[error\] .*cannot load certificate ".*third\.pem": BIO_new_file\(\) ')
+
+
+def test_certificate_in_the_configuration(nginx: Nginx) -> None:
+    client(
+        nginx,
+        f'proxy_ssl_certificate "data:{FIRST.pem}";'
+        f'proxy_ssl_certificate_key "data:{FIRST.key_pem()}";',
+    )
+    assert subject(nginx, "/") == "CN=first"
+
+
+def test_configuration_commands(nginx: Nginx) -> None:
+    client(nginx, "proxy_ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256;")
+    assert nginx.request("GET /").text.endswith(" TLS_CHACHA20_POLY1305_SHA256")
+
+
+@pytest.mark.parametrize(
+    "command, to",
+    [
+        ("proxy_ssl_conf_command", "proxy_pass https://127.0.0.1"),
+        ("uwsgi_ssl_conf_command", "uwsgi_pass suwsgi://127.0.0.1:1"),
+        ("grpc_ssl_conf_command", "grpc_pass grpcs://127.0.0.1:1"),
+    ],
+)
+def test_rejected_commands(nginx: Nginx, command: str, to: str) -> None:
+    nginx.rejects(
+        f"location / {{ {command} Some thing; {to}; }}",
+        re.compile(r'SSL_CONF_cmd\("Some", "thing"\) failed \(SSL: error:.*'),
+        line=0,
+    )

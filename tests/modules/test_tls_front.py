@@ -5,14 +5,13 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from ..authority import Authority
 from ..nginx import Nginx
+from ..tls_client import client_context, shaken
 from ..wire import DEADLINE, Wire
 
 FRONT, OTHER = Authority("front.example"), Authority("other.example")
@@ -28,38 +27,6 @@ LISTEN = "127.0.0.1:%%PORT%% ssl"
 SHAKING = r" while SSL handshaking, client: 127\.0\.0\.1, server: 127\.0\.0\.1:\d+$"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 PLAIN = b"GET /a?b HTTP/1.1\r\nHost: front.example\r\n\r\n"
-
-
-def client_context(
-    version: ssl.TLSVersion | None = None, ciphers: str = "", alpn: tuple[str, ...] = ()
-) -> ssl.SSLContext:
-    """A client's, that trusts anybody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if version is not None:
-        context.minimum_version = context.maximum_version = version
-    if ciphers:
-        context.set_ciphers(ciphers)
-    if alpn:
-        context.set_alpn_protocols(list(alpn))
-    return context
-
-
-@contextmanager
-def shaken(
-    nginx: Nginx,
-    name: str | None = None,
-    context: ssl.SSLContext | None = None,
-    before: bytes = b"",
-    address: str = "127.0.0.1",
-    **settings: Any,
-) -> Iterator[tuple[ssl.SSLSocket, Wire]]:
-    """A connection after its handshake for this server name."""
-    with socket.create_connection((address, nginx.port()), DEADLINE) as plain:
-        plain.sendall(before)
-        context = context or client_context()
-        with context.wrap_socket(plain, server_hostname=name, **settings) as client:
-            yield client, Wire(client)
 
 
 def get(
@@ -510,14 +477,4 @@ def test_verify_client(nginx: Nginx) -> None:
     nginx.rejects(
         "ssl_verify_client off; ssl_verify_client off;",
         '"ssl_verify_client" directive is duplicate',
-    )
-
-
-@pytest.mark.pyngx_only("client certificates are not asked for")
-@pytest.mark.parametrize("value", ["on", "optional", "optional_no_ca"])
-def test_verify_client_is_never_left_out(nginx: Nginx, value: str) -> None:
-    nginx.rejects(
-        f"ssl_verify_client {value};",
-        f'"ssl_verify_client {value}" is not supported, and it restricts access',
-        line=1,
     )

@@ -15,12 +15,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pyngx_jwt.upstream import ConnectError, PeerAddress, PeerConnection, PeerSettings, connect
+from pyngx_jwt.tls.context import Context
+from pyngx_jwt.tls.credentials import load_authorities
+from pyngx_jwt.upstream import (
+    ConnectError,
+    PeerAddress,
+    PeerConnection,
+    PeerHandshake,
+    PeerSettings,
+    connect,
+)
 from pyngx_jwt.upstream.address import Local, inet_address, unix_address
 
 from .peers import ADDRESS, GET, answering, connected, read_all, run, served
 
 SETTINGS = PeerSettings()
+VERSIONS = ("TLSv1.2", "TLSv1.3")
 HASTY = PeerSettings(connect_timeout=0.05)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -198,29 +208,52 @@ def test_tls(certificate: Path) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         context.sni_callback = lambda _, name, __: names.append(name)
-        trusting = ssl.create_default_context(cafile=str(certificate))
+        trusting = PeerHandshake(_verifying(certificate), "upstream.example", True, True)
+        other = PeerHandshake(trusting.context, "other.example", True, True)
         async with served(answering(OK, OK), tls=context) as server:
             address = server.address
-            for client, name in ((lenient(), ""), (trusting, "upstream.example")):
-                connection = await connect(address, SETTINGS, ssl=client, server_hostname=name)
+            for client in (lenient(), trusting):
+                connection = await connect(address, SETTINGS, ssl=client)
                 for _ in range(2):
                     connection.begin(GET, SETTINGS)
                     assert await read_all(connection) == b"ok"
                     assert connection.reusable
                 assert connection.ssl_object is not None
                 connection.close()
-            with pytest.raises(ConnectError, match=r"verify error: \(62:Hostname mismatch"):
-                await connect(address, SETTINGS, ssl=trusting, server_hostname="other.example")
+            with pytest.raises(ConnectError, match=r'does not match "other.example"'):
+                await connect(address, SETTINGS, ssl=other)
 
     run(main())
     assert names == [None, "upstream.example", "other.example"]
 
 
-def lenient() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+def test_alpn(certificate: Path) -> None:
+    """Protocols are offered, and the connection knows which one was chosen."""
+
+    async def main() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        context.set_alpn_protocols(["http/1.1", "h2"])
+        async with served(answering(OK), tls=context) as server:
+            for offered, chosen in (((b"h2", b"x"), "h2"), ((b"x",), ""), ((), "")):
+                handshake = PeerHandshake(Context(VERSIONS), alpn=offered)
+                connection = await connect(server.address, SETTINGS, ssl=handshake)
+                assert connection.ssl_object is not None
+                assert connection.ssl_object.alpn == chosen
+                connection.close()
+
+    run(main())
+
+
+def _verifying(certificate: Path) -> Context:
+    context = Context(VERSIONS)
+    context.verify(1)
+    context.trust("", load_authorities(str(certificate)))
     return context
+
+
+def lenient() -> PeerHandshake:
+    return PeerHandshake(Context(VERSIONS))
 
 
 @pytest.fixture(scope="module")

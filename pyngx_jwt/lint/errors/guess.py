@@ -59,8 +59,7 @@ def hint_for_absent(message: str, analysis: Analysis) -> str:
 
 def _octets(message: str, analysis: Analysis) -> bytes:
     """What is in the file that OpenSSL would not take."""
-    is_openssl = message.startswith(("cannot load certificate", "SSL_CTX_load_verify_locations"))
-    names = quoted_in(message) if is_openssl else []
+    names = quoted_in(message) if message.startswith("cannot load certificate") else []
     texts = (read_octets(analysis.machine.path(name)) for name in names)
     return next((octets for octets in texts if octets), b"")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +31,7 @@ from ...http.request import Request
 from ...http.template import Template, Text
 from ...http.tls import VERSIONS
 from ...http.variables import Variables
+from ...tls.context import Context
 from ...zones import Zone, Zones
 from ..rewrite import RewriteConf
 from .chunk import BoundChunk, Chunk, external, inline
@@ -240,7 +240,7 @@ class LuaConf(Conf):
     )
     lua_ssl_protocols = bitmask(
         frozenset({"TLSv1.2", "TLSv1.3"}),
-        ("SSLv2", "SSLv3", *(name for name, _ in VERSIONS)),
+        VERSIONS,
         EVERYWHERE,
         "Enables TLS versions for sockets.",
         "TLSv1.2 TLSv1.3",
@@ -274,9 +274,9 @@ class LuaConf(Conf):
     )
 
     @property
-    def contexts(self) -> dict[bool, ssl.SSLContext]:
+    def contexts(self) -> dict[bool, Context]:
         """Those of TLS that have been made for sockets, by whether they verify servers."""
-        known: dict[bool, ssl.SSLContext] = self.__dict__.setdefault("_contexts", {})
+        known: dict[bool, Context] = self.__dict__.setdefault("_contexts", {})
         return known
 
     @property

@@ -378,4 +378,4 @@ def server_name(run: LuaRequest) -> str | None:
 @calls
 def tls_version(run: LuaRequest) -> str | None:
     tls = run.r.connection.ssl
-    return tls.version() if tls else None
+    return tls.version or None if tls else None

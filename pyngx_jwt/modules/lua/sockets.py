@@ -6,16 +6,21 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from ...errors import ConfError
 from ...http.client import BodyError
-from ...http.tls import cannot_load, load_chain, set_protocols
+from ...http.tls import configured, full_name, revoke, trust
 from ...log import Severity
-from ...upstream.tls import exceeds_depth, names_host
+from ...tls.certificate import error_text
+from ...tls.client import ClientHandshake
+from ...tls.connection import TlsConnection
+from ...tls.context import Context
+from ...tls.credentials import Pair, load_chain, load_key
+from ...tls.errors import TlsError
+from ...tls.transport import TlsTransport
 from .calls import Calls, Operations
 from .conf import LuaConf
 from .state import LuaRequest, LuaRun
@@ -361,72 +366,69 @@ async def socket_handshake(
         context = context_of(run.conf, verifies)
     except ConfError as error:
         return None, str(error)
-    loop = asyncio.get_running_loop()
-    starting = loop.start_tls(
-        stream.transport,
-        stream,
-        context,
-        server_hostname=name or "",
-        ssl_handshake_timeout=sock.connect_timeout + 1,
-    )
+    tls = TlsConnection(context)
+    if name:
+        tls.name_host(name.encode("latin-1"))
+    handshake = ClientHandshake(tls, asyncio.get_running_loop())
+    stream.transport.set_protocol(handshake)
+    handshake.connection_made(stream.transport)
     try:
-        transport: Any = await within(sock.connect_timeout, starting)
+        await within(sock.connect_timeout, handshake.done)
     except TimeoutError:
         sock.close()
         return None, TIMEOUT
-    except ssl.SSLCertVerificationError as error:
+    except (OSError, TlsError) as error:
         sock.close()
-        text = f"{error.verify_code}: {error.verify_message}"
-        _log(run, sock, f"lua ssl certificate verify error: ({text})")
-        return None, text
-    except (OSError, ssl.SSLError) as error:
-        sock.close()
-        _log(run, sock, f"SSL_do_handshake() failed ({error})")
+        _log(run, sock, str(error) or "peer closed connection in SSL handshake")
         return None, "handshake failed"
-    stream.transport = transport
-    ssl_object = transport.get_extra_info("ssl_object")
-    if verifies and exceeds_depth(ssl_object, run.conf.lua_ssl_verify_depth):
+    if verifies and (wrong := _refused(run, sock, tls, name)):
         sock.close()
-        return None, "22: certificate chain too long"
-    if verifies and name:
-        certificate = transport.get_extra_info("peercert")
-        if not certificate or not names_host(certificate, name):
-            sock.close()
-            _log(run, sock, f'lua ssl certificate does not match host "{name}"')
-            return None, "certificate host mismatch"
+        return None, wrong
+    stream.transport = TlsTransport(
+        handshake.transport, tls, stream, lambda error: None, sock.send_timeout
+    )
+    stream.transport.begin()
     return (1,)
 
 
-def context_of(conf: LuaConf, verifies: bool) -> ssl.SSLContext:
+def _refused(run: LuaRun, sock: LuaSocket, tls: TlsConnection, name: str | None) -> str:
+    """What is wrong with the server's certificate, "" if nothing is."""
+    if error := tls.verify_error:
+        text = f"{error}: {error_text(error)}"
+        _log(run, sock, f"lua ssl certificate verify error: ({text})")
+        return text
+    if name and (tls.peer is None or not tls.peer.is_for(name)):
+        _log(run, sock, f'lua ssl certificate does not match host "{name}"')
+        return "certificate host mismatch"
+    return ""
+
+
+def context_of(conf: LuaConf, verifies: bool) -> Context:
     """Made once for a level; raises ConfError."""
     known = conf.contexts
     context = known.get(verifies)
     if context is None:
-        context = known[verifies] = _new_context(conf, verifies)
+        context = known[verifies] = configured(lambda: _new_context(conf, verifies))
     return context
 
 
-def _new_context(conf: LuaConf, verifies: bool) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    set_protocols(context, conf.lua_ssl_protocols)
+def _new_context(conf: LuaConf, verifies: bool) -> Context:
+    conf_name = conf.scope.conf_name
+    context = Context(conf.lua_ssl_protocols)
     context.set_ciphers(conf.lua_ssl_ciphers)
     if conf.lua_ssl_certificate:
-        files = conf.lua_ssl_certificate, conf.lua_ssl_certificate_key
-        load_chain(context, *(conf.scope.conf_name(file) for file in files))
+        name, key = (
+            full_name(file, conf_name)
+            for file in (conf.lua_ssl_certificate, conf.lua_ssl_certificate_key)
+        )
+        context.use(Pair(name, load_chain(name), key, load_key(key, ())))
     if not verifies:
         return context
-    context.verify_mode = ssl.CERT_REQUIRED
-    for file in (conf.lua_ssl_trusted_certificate, conf.lua_ssl_crl):
-        if file:
-            path = conf.scope.conf_name(file)
-            try:
-                context.load_verify_locations(cafile=path)
-            except (OSError, ssl.SSLError) as error:
-                what = "SSL_CTX_load_verify_locations"
-                raise ConfError(cannot_load(what, path, error)).nowhere() from None
+    context.verify(conf.lua_ssl_verify_depth)
+    if conf.lua_ssl_trusted_certificate:
+        trust(context, full_name(conf.lua_ssl_trusted_certificate, conf_name))
     if conf.lua_ssl_crl:
-        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        revoke(context, full_name(conf.lua_ssl_crl, conf_name))
     return context
 
 

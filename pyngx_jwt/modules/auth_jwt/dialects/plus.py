@@ -257,7 +257,8 @@ def _claim(demand: ClaimDemand, level: Level) -> RequestDemand:
 
     def check(r: Request, token: Verified) -> Denial | None:
         try:
-            required = ClaimRequirement.of(name, [text(r) for text in texts])
+            given = [value for text in texts if (value := text(r))]  # an empty one says nothing
+            required = ClaimRequirement.of(name, given)
         except UnicodeError:  # no claim has this value
             return denial
         return None if required.met(token.claims) else denial

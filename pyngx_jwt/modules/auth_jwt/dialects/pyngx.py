@@ -34,9 +34,10 @@ class PyngxConf(PlusConf):
     def auth_jwt_validate_claim(self, name: str, value: str, *values: str) -> None:
         """Requires a claim with one of the values.  For an array, one element must match, and for
         "scope" and "scp", one word.  Dots in the name lead into objects ("realm_access.roles"); a
-        name with "/" or ":" is one name, and any name can be quoted (."example.com".roles).  All
-        such directives must be met, or the response is 401.  Inherited if and only if the level has
-        none of its own.  An addition of pyngx."""
+        name with "/" or ":" is one name, and any name can be quoted (."example.com".roles).  Values
+        can contain variables; one that is then empty matches nothing.  All such directives must be
+        met, or the response is 401.  Inherited if and only if the level has none of its own.  An
+        addition of pyngx."""
         if "$" in name:
             raise ConfError(
                 f'"auth_jwt_validate_claim" takes the name of a claim, not the variable "{name}"'

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from pyngx_jwt.server.hello import Hello, HelloReader
+from pyngx_jwt.tls.hello import Hello, HelloReader
 
 
 def record(data: bytes, kind: int = 22) -> bytes:

@@ -1,0 +1,262 @@
+"""Contexts of servers, and the check of client certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ...errors import ConfError
+from ...http.contexts import SERVER
+from ...http.level import Level
+from ...http.module import Module, Phase
+from ...http.ports import ListenAddress, ServerTls
+from ...http.request import Handler, Request, Status
+from ...http.status import CERTIFICATE_ERROR, MISDIRECTED, NO_CERTIFICATE
+from ...http.template import Template
+from ...http.tls import configured, full_name, revoke
+from ...log import Severity
+from ...tls.certificate import error_text, is_optional
+from ...tls.client_status import ClientStatus
+from ...tls.context import Context
+from ...tls.credentials import Pair, load_authorities, load_chain, load_key, load_parameters
+from ...tls.pairs import CertificateName
+from ...tls.responder import parse_responder
+from ...tls.sessions import NO_AUTO_CLEAR, NO_INTERNAL, NO_INTERNAL_STORE, SharedSessions
+from ...tls.sessions import OFF as CACHE_OFF
+from ...tls.sessions import SERVER as CACHE_ON
+from ...tls.tickets import GivenKeys, SharedKeys, Tickets
+from .conf import BUILTIN, NONE, OFF, SHARED, SslConf
+from .stapling import staple
+from .variables import add_variables
+
+ssl = Module("ssl", SslConf)
+add_variables(ssl)
+
+
+@ssl.after_merge
+def prepare(conf: SslConf, level: Level) -> None:
+    """Every server that has certificates needs their keys, whether it listens with TLS or not
+    (ngx_http_ssl_merge_srv_conf)."""
+    if not level.context & SERVER:
+        return
+    if len(conf.certificate_keys) < len(conf.certificates):
+        missing = conf.certificates[-1]
+        raise ConfError(
+            f'no "ssl_certificate_key" is defined for certificate "{missing}"'
+        ).nowhere()
+    if conf.certificates or conf.ssl_reject_handshake:
+        names = _names(conf, level)
+        context = configured(lambda: build_context(conf, has_variables=names is not None))
+        verifies = conf.ssl_verify_client != "off"
+        conf.tls = ServerTls(context, names, verifies, _status(conf))
+
+
+def _names(conf: SslConf, level: Level) -> Callable[[Request], Iterator[CertificateName]] | None:
+    """The certificates, where variables name them."""
+    pairs = [
+        (Template(certificate), Template(key))
+        for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False)
+    ]
+    if all(certificate.is_constant and key.is_constant for certificate, key in pairs):
+        return None
+    bound = [(one.bind(level.variables), other.bind(level.variables)) for one, other in pairs]
+    cache, passwords, conf_name = conf.certificate_cache, conf.passwords or (), conf.scope.conf_name
+
+    def names(r: Request) -> Iterator[CertificateName]:
+        for certificate, key in bound:
+            yield CertificateName(
+                full_name(certificate(r), conf_name), full_name(key(r), conf_name), cache, passwords
+            )
+
+    return names
+
+
+def build_context(conf: SslConf, *, has_variables: bool = False) -> Context:
+    """The context of a server, step by step as nginx; raises TlsError in its words."""
+    conf_name = conf.scope.conf_name
+    context = Context(conf.ssl_protocols, is_server=True)
+    context.choose_protocols()
+    context.set_ciphers(conf.ssl_ciphers)
+    if conf.ssl_prefer_server_ciphers:
+        context.prefer_server_ciphers()
+    if has_variables:
+        context.ask_for_certificates()
+    else:
+        _load_certificates(context, conf)
+    context.set_record_size(conf.ssl_buffer_size)
+    _verify(context, conf)
+    if conf.ssl_ocsp != "off" and conf.ssl_verify_client == "optional_no_ca":
+        raise ConfError(
+            '"ssl_ocsp" is incompatible with "ssl_verify_client optional_no_ca"'
+        ).nowhere()
+    if conf.ssl_dhparam:
+        context.set_dh_parameters(load_parameters(conf_name(conf.ssl_dhparam)))
+    if conf.ssl_ecdh_curve != "auto":
+        context.set_curves(conf.ssl_ecdh_curve)
+    _set_sessions(context, conf)
+    if conf.ssl_stapling:
+        staple(context, conf)
+    if conf.ssl_early_data:
+        context.allow_early_data()
+    context.run_commands(conf.conf_commands, conf_name)
+    return context
+
+
+def _load_certificates(context: Context, conf: SslConf) -> None:
+    for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
+        name, key_name = (full_name(text, conf.scope.conf_name) for text in (certificate, key))
+        context.use(Pair(name, load_chain(name), key_name, load_key(key_name, conf.passwords)))
+    wanted = conf.certificates and conf.ssl_certificate_compression
+    if wanted and not context.compress_certificates():
+        conf.scope.warn_at(
+            '"ssl_certificate_compression" is not supported on this platform, ignored'
+        )
+
+
+def _verify(context: Context, conf: SslConf) -> None:
+    conf_name = conf.scope.conf_name
+    client, trusted = conf.ssl_client_certificate, conf.ssl_trusted_certificate
+    if conf.ssl_verify_client != "off":
+        if conf.ssl_verify_client != "optional_no_ca" and not (client or trusted):
+            raise ConfError(
+                "no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client"
+            ).nowhere()
+        context.verify(conf.ssl_verify_depth)
+        if client:
+            name = full_name(client, conf_name)
+            authorities = load_authorities(name)
+            context.trust(name, authorities)
+            context.announce(authorities)
+    if trusted:
+        name = full_name(trusted, conf_name)
+        context.trust(name, load_authorities(name))
+    if conf.ssl_crl:
+        revoke(context, full_name(conf.ssl_crl, conf_name))
+
+
+def _status(conf: SslConf) -> ClientStatus | None:
+    """How client certificates are checked with their issuers."""
+    if conf.ssl_ocsp == "off":
+        return None
+    responder, url = None, conf.ssl_ocsp_responder
+    if url:
+        try:
+            responder = parse_responder(url)
+        except ValueError as error:
+            text = f'{error} in OCSP responder "{url}" in "ssl_ocsp_responder"'
+            raise ConfError(text).nowhere() from None
+        if responder is None:
+            text = f'invalid URL prefix in OCSP responder "{url}" in "ssl_ocsp_responder"'
+            raise ConfError(text).nowhere()
+    records = conf.ocsp_zone.records() if conf.ocsp_zone is not None else None
+    return ClientStatus(conf.ssl_ocsp == "leaf", responder, records)
+
+
+def _set_sessions(context: Context, conf: SslConf) -> None:
+    """ngx_ssl_session_cache, and the keys of tickets."""
+    zone, timeout = conf.session_zone, conf.ssl_session_timeout
+    kind, number = conf.session_cache or (NONE, 0)
+    context.set_session_timeout(timeout)
+    context.set_session_context(b"HTTP")
+    if kind == OFF:
+        context.set_cache(CACHE_OFF)
+    elif kind == NONE:
+        context.set_cache(CACHE_ON | NO_AUTO_CLEAR | NO_INTERNAL_STORE, 1)
+    else:
+        context.set_cache(CACHE_ON | (NO_INTERNAL if kind == SHARED else 0), number or None)
+        if zone is not None:
+            SharedSessions(context, zone.records(), timeout)
+    if not conf.ssl_session_tickets:
+        context.disable_tickets()
+    if conf.ticket_keys:
+        Tickets(context, GivenKeys(conf.ticket_keys))
+    elif zone is not None and kind in (SHARED, BUILTIN):
+        Tickets(context, SharedKeys(zone.records(), timeout))
+
+
+@ssl.listens
+def add_contexts(address: ListenAddress) -> None:
+    """Finds the contexts; a server without certificates shows those of the default server
+    (ngx_http_ssl_init)."""
+    if not address.listen.ssl:
+        return
+    confs = {server: level[SslConf] for level, server in address.levels}
+    default = confs[address.names.default]
+    if not default.certificates:
+        _check_certificates(address)
+    address.tls = {}
+    for server, conf in confs.items():
+        settings = conf.tls or default.tls
+        if settings is not None and not conf.ssl_reject_handshake:
+            address.tls[server] = settings
+
+
+def _check_certificates(address: ListenAddress) -> None:
+    default = address.names.default
+    for level, _ in sorted(address.levels, key=lambda x: x[1] is not default):
+        conf, statement = level[SslConf], level.statement
+        assert statement is not None
+        if not (conf.ssl_reject_handshake or conf.certificates):
+            raise ConfError(
+                'no "ssl_certificate" is defined for the "listen ... ssl" directive'
+            ).at(statement.file, statement.start_line)
+
+
+# -- client certificates ------------------------------------------------------------------------
+
+
+@ssl.handler(Phase.POST_READ)
+def check_client(conf: SslConf, level: Level) -> Handler | None:
+    """Looks at the client's certificate, before anything else (ngx_http_process_request)."""
+    if conf.ssl_verify_client == "off":
+        return None
+    mode = conf.ssl_verify_client
+
+    def handle(r: Request) -> Status | None:
+        tls = r.connection.ssl
+        if tls is None or r.internal:  # not for TLS, or already looked at
+            return None
+        return _misdirected(r, conf) or _unverified(r, mode)
+
+    return handle
+
+
+def _misdirected(r: Request, conf: SslConf) -> Status:
+    """Whether the handshake was for another server, which may verify in another way, or not at
+    all (ngx_http_set_virtual_server)."""
+    tls = r.connection.ssl
+    if tls.host and r.host:
+        is_other = r.host != tls.host
+    else:
+        is_other = tls.context is not None and tls.context is not _context_of(conf)
+    if not is_other:
+        return 0
+    _log(
+        r, "client attempted to request the server name different from the one that was negotiated"
+    )
+    return MISDIRECTED
+
+
+def _context_of(conf: SslConf) -> Context | None:
+    return conf.tls.context if conf.tls is not None else None
+
+
+def _unverified(r: Request, mode: str) -> Status:
+    tls = r.connection.ssl
+    error = tls.verify_error
+    if error and not (mode == "optional_no_ca" and is_optional(error)):
+        return _refused(r, f"({error}:{error_text(error)})")
+    if mode == "on" and tls.peer is None:
+        _log(r, "client sent no required SSL certificate")
+        tls.forget_session()
+        return NO_CERTIFICATE
+    return _refused(r, tls.status_error) if tls.status_error else 0
+
+
+def _refused(r: Request, why: str) -> Status:
+    _log(r, f"client SSL certificate verify error: {why}")
+    r.connection.ssl.forget_session()
+    return CERTIFICATE_ERROR
+
+
+def _log(r: Request, text: str) -> None:
+    r.log(Severity.INFO, f"{text} while reading client request headers")
