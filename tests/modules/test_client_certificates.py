@@ -292,6 +292,8 @@ def test_no_name_is_no_way_around(nginx: Nginx, default: str) -> None:
             assert answer.status == 421
 
 
+LAX = pytest.mark.nginx_differs("it looks at ssl_client_certificate only")
+
 # -- sessions -------------------------------------------------------------------------------
 
 
@@ -316,6 +318,28 @@ def test_resumed(nginx: Nginx, version: ssl.TLSVersion, cache: str, tickets: str
         answer, session = ask(nginx, context=context)
         assert answer.status == 400
         assert ask(nginx, context=context, session=session)[0].status == 400
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("kind", ["client", pytest.param("trusted", marks=LAX)])
+def test_resumed_at_another_server(nginx: Nginx, version: ssl.TLSVersion, kind: str) -> None:
+    """Servers with one certificate, one ticket key and other authorities: a session of the one
+    is no way into the other."""
+    nginx.write("ticket.key", bytes(range(80)))
+    common = f"{TLS} ssl_session_ticket_key ticket.key; ssl_verify_client on;"
+    nginx(
+        f"{common} ssl_{kind}_certificate stranger.pem; server_name first; return 200 first;",
+        listen=f"{LISTEN} default_server",
+        servers=[
+            f"listen {LISTEN}; server_name second; {common} ssl_{kind}_certificate root.pem;"
+            "return 200 second;"
+        ],
+        files=FILES,
+    )
+    context = context_of(nginx, UNKNOWN, version=version)
+    answer, session = ask(nginx, "first", context=context)
+    assert answer.text == "first"
+    assert ask(nginx, "second", context=context, session=session)[0].status == 400
 
 
 # -- variables ------------------------------------------------------------------------------

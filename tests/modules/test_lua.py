@@ -7,6 +7,9 @@ import hashlib
 import hmac
 import re
 
+import pytest
+
+from ..authority import Authority
 from ..nginx import Nginx
 from .lua import LOAD, NEEDS_LUA
 
@@ -815,3 +818,46 @@ def test_server_wide_code_is_for_all(nginx: Nginx) -> None:
     )
     codes = [nginx.request(f"GET {path}").status for path in ("/none?x=1", "/none?y=1", "/none")]
     assert codes == [403, 410, 404]
+
+
+ROOT = Authority("root")
+SITE = Authority("site.example", ["site.example"], ROOT)
+
+
+@pytest.mark.parametrize(
+    "name, verifies, trusted, told",
+    [
+        ("site.example", "true", "root", "hello site.example"),
+        ("other.example", "false", "root", "hello other.example"),
+        ("other.example", "true", "root", "certificate host mismatch"),
+        ("site.example", "true", "front", "21: unable to verify the first certificate"),
+    ],
+)
+def test_socket_with_tls(nginx: Nginx, name: str, verifies: str, trusted: str, told: str) -> None:
+    nginx(
+        f"""
+        lua_ssl_trusted_certificate {trusted}.pem;
+        location / {{
+            content_by_lua_block {{
+                local sock = ngx.socket.tcp()
+                assert(sock:connect("127.0.0.1", %%PORT_tls%%))
+                local done, failure = sock:sslhandshake(nil, "{name}", {verifies})
+                if not done then return ngx.print(failure) end
+                sock:send("GET / HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n")
+                ngx.print((sock:receive("*a"):gsub(".*\\r\\n\\r\\n", "")))
+            }}
+        }}
+        """,
+        main=LOAD,
+        servers=[
+            "listen 127.0.0.1:%%PORT_tls%% ssl; ssl_certificate site.pem;"
+            'ssl_certificate_key site.key; return 200 "hello $ssl_server_name";'
+        ],
+        files={
+            "site.pem": SITE.pem,
+            "site.key": SITE.key_pem(),
+            "root.pem": ROOT.pem,
+            "front.pem": Authority("front").pem,
+        },
+    )
+    assert told in nginx.request("GET /").text

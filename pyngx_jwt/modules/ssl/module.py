@@ -156,7 +156,7 @@ def _set_sessions(context: Context, conf: SslConf) -> None:
     zone, timeout = conf.session_zone, conf.ssl_session_timeout
     kind, number = conf.session_cache or (NONE, 0)
     context.set_session_timeout(timeout)
-    context.set_session_context(b"HTTP")
+    context.set_session_context(_session_words(conf))
     if kind == OFF:
         context.set_cache(CACHE_OFF)
     elif kind == NONE:
@@ -171,6 +171,16 @@ def _set_sessions(context: Context, conf: SslConf) -> None:
         Tickets(context, GivenKeys(conf.ticket_keys))
     elif zone is not None and kind in (SHARED, BUILTIN):
         Tickets(context, SharedKeys(zone.records(), timeout))
+
+
+def _session_words(conf: SslConf) -> bytes:
+    """What sessions must have in common beside certificates: those of variables are known by
+    their names only, and who was let in by one server is not by another with other rules."""
+    words = ["HTTP", *(text for text in conf.certificates if "$" in text)]
+    if conf.ssl_verify_client != "off":
+        words += [conf.ssl_verify_client, str(conf.ssl_verify_depth), conf.ssl_ocsp]
+        words += [conf.ssl_client_certificate, conf.ssl_trusted_certificate, conf.ssl_crl]
+    return "\n".join(words).encode("latin-1")
 
 
 @ssl.listens
