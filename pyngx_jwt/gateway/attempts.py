@@ -15,6 +15,7 @@ from ..upstream.connect import connect as open_connection
 from ..upstream.errors import BadResponse, UpstreamError
 from ..upstream.peer import Peer
 from ..upstream.queue import Queue, QueuedChoice
+from .ntlm import proves
 from .route import Route
 from .state import UpstreamState
 from .target import Destination
@@ -51,6 +52,7 @@ class Attempts:
         self.name = ""  # of the server, for TLS
         self.local: Local | None = None  # the address that "bind" sets
         self.is_bound = False  # it has been determined
+        self.is_own = False  # the connection is the client's alone
         if limit := route.conf.next_upstream_tries:
             self.choice.tries = min(limit, self.choice.tries)
 
@@ -75,6 +77,11 @@ class Attempts:
         handshake = tls.at(self.r, peer.name) if tls is not None else None
         self.name = handshake.name if handshake is not None else ""
         self.local = self._local_address()
+        if upstream.bound is not None:
+            self.connection = upstream.bound.get(self.r.connection, peer.sid, self._tag())
+            if self.connection is not None:
+                self.is_own = True
+                return self.connection
         if upstream.pool is not None:
             kept = upstream.pool.get(peer.name, self._tag())
             if kept is not None:
@@ -184,6 +191,16 @@ class Attempts:
             self.affinity.answered(self.peer)
         self.choice.answered(self.state)
 
+    def _release(self, connection: PeerConnection, now: float) -> None:
+        """Keeps the connection for others, or for its client alone if that has proven on it who
+        it is."""
+        upstream, peer = self.destination.upstream, self.peer
+        if upstream.bound is not None and peer is not None and (self.is_own or proves(self.r)):
+            upstream.bound.put(self.r.connection, connection, peer.sid, self._tag())
+            self.choice.free(False, int(now), self.state)
+        else:
+            upstream.release(self.choice, connection, self._tag(), now, self.state)
+
     def _note_served(self) -> None:
         if self.affinity is not None and self.peer is not None:
             self.affinity.served(self.peer)
@@ -213,7 +230,7 @@ class Attempts:
             state.bytes_received = connection.bytes_received
             if self.destination.tls is not None:
                 self.destination.tls.keep_session(self.name, state.peer, connection.ssl_object)
-            self.destination.upstream.release(self.choice, connection, self._tag(), now, state)
+            self._release(connection, now)
             self.connection = self.peer = None
         elif self.peer is not None:
             self.choice.free(False, int(now), state)
