@@ -16,6 +16,7 @@ from ..upstream.errors import BadResponse, UpstreamError
 from ..upstream.peer import Peer
 from ..upstream.queue import Queue, QueuedChoice
 from ..upstream.tls import PeerHandshake
+from .ntlm import proves
 from .route import Route
 from .state import UpstreamState
 from .target import Destination
@@ -53,6 +54,7 @@ class Attempts:
         self.handshake: PeerHandshake | None = None
         self.local: Local | None = None  # the address that "bind" sets
         self.is_bound = False  # it has been determined
+        self.is_own = False  # the connection is the client's alone
         if limit := route.conf.next_upstream_tries:
             self.choice.tries = min(limit, self.choice.tries)
 
@@ -76,6 +78,11 @@ class Attempts:
         upstream, tls = self.destination.upstream, self.destination.tls
         self.handshake = tls.at(self.r, peer.name) if tls is not None else None
         self.local = self._local_address()
+        if upstream.bound is not None:
+            self.connection = upstream.bound.get(self.r.connection, peer.sid, self._tag())
+            if self.connection is not None:
+                self.is_own = True
+                return self.connection
         if upstream.pool is not None:
             kept = upstream.pool.get(peer.name, self._tag())
             if kept is not None:
@@ -188,6 +195,16 @@ class Attempts:
             self.affinity.answered(self.peer)
         self.choice.answered(self.state)
 
+    def _release(self, connection: PeerConnection, now: float) -> None:
+        """Keeps the connection for others, or for its client alone if that has proven on it who
+        it is."""
+        upstream, peer = self.destination.upstream, self.peer
+        if upstream.bound is not None and peer is not None and (self.is_own or proves(self.r)):
+            upstream.bound.put(self.r.connection, connection, peer.sid, self._tag())
+            self.choice.free(False, int(now), self.state)
+        else:
+            upstream.release(self.choice, connection, self._tag(), now, self.state)
+
     def _note_served(self) -> None:
         if self.affinity is not None and self.peer is not None:
             self.affinity.served(self.peer)
@@ -218,7 +235,7 @@ class Attempts:
             tls = self.destination.tls
             if tls is not None and self.handshake is not None:
                 tls.keep_session(self.handshake, state.peer, connection.ssl_object)
-            self.destination.upstream.release(self.choice, connection, self._tag(), now, state)
+            self._release(connection, now)
             self.connection = self.peer = None
         elif self.peer is not None:
             self.choice.free(False, int(now), state)

@@ -26,6 +26,7 @@ from ..gateway.exchange import Gateway
 from ..gateway.groups import Upstreams
 from ..gateway.health import note_checks
 from ..gateway.health_conf import DeclaredChecks
+from ..gateway.ntlm import tie_connections
 from ..gateway.route import GatewayOptions
 from ..gateway.state import UpstreamState
 from ..gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
@@ -39,6 +40,7 @@ from ..http.template import Template
 from ..http.variables import Getter, field_of
 from ..upstream.address import AddressError, PeerAddress, Url, parse_upstream, resolve_host
 from ..upstream.balancer import Balancer, RoundRobin
+from ..upstream.bound import BoundConnections
 from ..upstream.hash import ConsistentHash, Hash, IpHash
 from ..upstream.least_conn import LeastConn
 from ..upstream.least_time import TIMES, LeastTime, RandomLeastTime
@@ -121,6 +123,7 @@ class UpstreamConf(Conf):
     _measured = own(False)
     _queue: tuple[int, float] | None = own(None)
     _has_queue = own(False)
+    _ntlm = own(False)
     _has_sticky = own(False)  # even if a method that came later has displaced it
     _zone: Zone | None = own(None)
     _statement: Statement | None = own(None)
@@ -333,10 +336,21 @@ class UpstreamConf(Conf):
             raise ConfError(f'invalid value "{number}" in "queue" directive')
         self._queue, self._has_queue = (length, seconds), True
 
+    @directive(UPSTREAM)
+    def ntlm(self) -> None:
+        """Keeps a connection to a server for one client, once the client has sent an Authorization
+        header with NTLM or Negotiate, as these prove only once on a connection who the client is.
+        "proxy_http_version 1.1" and "proxy_set_header Connection \"\"" are required.  The method of
+        load balancing must stand before it."""
+        if self._ntlm:
+            raise ConfError('"ntlm" directive is duplicate')
+        self._ntlm = True
+
     def _set_method(self, method: Method) -> None:
-        if self._method or self._sticky or self._queue:
+        if self._method or self._sticky or self._queue or self._ntlm:
             self.scope.warn("load balancing method redefined")
         self._method, self._sticky, self._queue = method, None, None
+        self._ntlm = False
 
     def watch(self, group: Upstream) -> Watch | None:
         """What keeps the addresses of the group's servers up to date, if their names are resolved
@@ -405,6 +419,9 @@ class UpstreamConf(Conf):
             values = len(SHARED) + len(extra)
             store = self._zone.peers(self.name, values) if self._zone else None
             notes_heads = method.notes_heads or tie is not None
+            bound = BoundConnections(self.keepalive_timeout) if self._ntlm else None
+            if bound is not None:
+                tie = tie_connections(bound, tie)
             return make_upstream(
                 self.name,
                 servers,
@@ -416,6 +433,7 @@ class UpstreamConf(Conf):
                 extra,
                 notes_heads=notes_heads,
                 queue=Queue(*self._queue) if self._queue else None,
+                bound=bound,
                 may_be_empty=self.may_be_empty,
             )
         except ConfError as error:
@@ -571,6 +589,8 @@ def close_connections(scope: Scope) -> None:
         group = groups.get(name)
         if group is not None and group.pool is not None:
             group.pool.close()
+        if group is not None and group.bound is not None:
+            group.bound.close()
 
 
 def pass_to(

@@ -10,6 +10,7 @@ from ..errors import ConfError
 from ..zones.store import SharedPeers
 from .affinity import Affinity
 from .balancer import Balancer, PeerChoice, RoundRobin, Timing
+from .bound import BoundConnections
 from .client import PeerConnection
 from .peer import Peers, PeerServer, make_peers
 from .pool import Keepalive, Pool
@@ -28,6 +29,7 @@ class Upstream:
     tie: Callable[[Any], Affinity] | None = None  # of a request to a server
     notes_heads: bool = False  # it wants to know when a response begins
     queue: Queue | None = None  # of requests that wait for a server
+    bound: BoundConnections | None = None  # to clients
 
     @property
     def shared(self) -> Shared | None:
@@ -70,6 +72,7 @@ def make_upstream(
     *,
     notes_heads: bool = False,
     queue: Queue | None = None,
+    bound: BoundConnections | None = None,
     may_be_empty: bool = False,
 ) -> Upstream:
     """An "upstream" block; ConfError, to be placed at the block, if it has no servers and must.
@@ -85,7 +88,7 @@ def make_upstream(
         balancer: Balancer = Shared(method, servers, store, extra)
     else:
         balancer = method(make_peers(servers))
-    return Upstream(name, balancer, pool, key, tie, notes_heads, queue)
+    return Upstream(name, balancer, pool, key, tie, notes_heads, queue, bound)
 
 
 def address_upstream(name: str, server: PeerServer) -> Upstream:
