@@ -14,7 +14,12 @@ from functools import lru_cache
 from hpack.exceptions import HPACKError
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
-from hpack.huffman_table import decode_huffman
+from hpack.huffman_table import (
+    HUFFMAN_COMPLETE,
+    HUFFMAN_EMIT_SYMBOL,
+    HUFFMAN_FAIL,
+    HUFFMAN_TABLE,
+)
 from hpack.table import HeaderTable
 
 from .frames import (
@@ -30,9 +35,10 @@ INTEGER_OCTETS = 4  # more are refused, as in nginx
 TABLE_SIZE = 4096  # bytes of the dynamic table, which is the default of the protocol
 REMEMBERED = 16  # blocks of a connection that are not read again
 MEMORABLE = 2048  # bytes of names and values of such a block
-SHORT = 256  # bytes of a string that is kept expanded, and of a value that is kept compressed
+SHORT = 256  # bytes of a value that is kept compressed
 MAX_PADDING = 3  # bytes
-LONG = 4096  # bytes above which compressing costs more than it saves
+RECURRING = 2048  # bytes of a string that is kept expanded, as tokens are
+LONG = 512  # bytes above which compressing costs more than it saves
 _STATIC = [(name.decode(), value.decode()) for name, value in HeaderTable.STATIC_TABLE]
 _FIRST_DYNAMIC = len(_STATIC) + 1
 TABLE_UPDATE = b"\x20"  # the size of the writer's dynamic table is 0
@@ -188,7 +194,7 @@ class BlockReader:
             return data[start:end].decode("latin-1")
         text = data[start:end]
         try:
-            return _expand(text) if length < SHORT else _expanded(text)
+            return _expand(text) if length < RECURRING else _expanded(text)
         except HPACKError:
             raise Fault(
                 COMPRESSION_ERROR, f"{self._peer} sent invalid encoded header field"
@@ -222,10 +228,41 @@ def _expanded(data: bytes) -> str:
         if data[-1:] != b"\xff":
             break
         try:
-            return decode_huffman(data).decode("latin-1")
+            return _decode(data)
         except HPACKError:
             data = data[:-1]
-    return decode_huffman(data).decode("latin-1")
+    return _decode(data)
+
+
+# The transitions of hpack's automaton, which goes by half bytes, for whole bytes: the next state,
+# what comes out, and whether a string can end there. Those that have been needed so far.
+_steps: dict[int, tuple[int, str, bool]] = {}
+
+
+def _decode(data: bytes) -> str:
+    state, complete, steps = 0, True, _steps
+    out: list[str] = []
+    for byte in data:
+        key = state << 8 | byte
+        step = steps.get(key)
+        if step is None:
+            step = steps[key] = _step(state, byte)
+        state, text, complete = step
+        out.append(text)
+    if not complete:
+        raise HPACKError("Incomplete Huffman string")
+    return "".join(out)
+
+
+def _step(state: int, byte: int) -> tuple[int, str, bool]:
+    text, flags = "", 0
+    for half in (byte >> 4, byte & 0x0F):
+        state, flags, symbol = HUFFMAN_TABLE[state * 16 + half]
+        if flags & HUFFMAN_FAIL:
+            raise HPACKError("Invalid Huffman string")
+        if flags & HUFFMAN_EMIT_SYMBOL:
+            text += chr(symbol)
+    return state, text, bool(flags & HUFFMAN_COMPLETE)
 
 
 _expand = lru_cache(maxsize=1024)(_expanded)

@@ -149,6 +149,10 @@ class SocketConnection(ClientConnection, asyncio.Protocol):
         reset: bool = self.server.core.reset_timedout_connection
         return reset
 
+    def cut(self) -> None:
+        """Closes at once, whatever it does."""
+        self.transport.abort()
+
     def reset(self) -> None:
         """Closes at once, without a goodbye."""
         sock = self.transport.get_extra_info("socket")

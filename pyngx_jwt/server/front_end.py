@@ -31,6 +31,9 @@ class FrontConnection(Protocol):
     def shut_down(self) -> None:
         """Closes if it idles between requests; otherwise after the next one."""
 
+    def cut(self) -> None:
+        """Closes at once, whatever it does."""
+
 
 @dataclass(slots=True)
 class FrontEnd:

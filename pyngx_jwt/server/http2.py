@@ -161,7 +161,6 @@ class Http2Protocol(SocketConnection):
     def _linger(self) -> None:
         """Reads on for a while, so that the client can read the last frames before a reset."""
         core = self.server.location.core
-        self._sending.clear()
         if self.closed or core.lingering_close == "off" or not self.transport.can_write_eof():
             self.lingering = time.time()
             self.close()
@@ -170,11 +169,18 @@ class Http2Protocol(SocketConnection):
         self.transport.write_eof()
         self.deadline.set(min(core.lingering_timeout, core.lingering_time))
 
+    def _end_lingering(self) -> None:
+        """A client that has not read all until now will not."""
+        if self.link.paused:
+            self.transport.abort()
+        else:
+            self.close()
+
     # -- time ------------------------------------------------------------------------------
 
     def _timed_out(self) -> None:
         if self.lingering:
-            self.close()
+            self._end_lingering()
         elif self._reading_head:
             self._give_up_head()
         elif self.link.is_inside or self._preface != PREFACE:
@@ -224,7 +230,7 @@ class Http2Protocol(SocketConnection):
         if self.lingering:
             left = self.lingering - time.time()
             if left <= 0:
-                self.close()
+                self._end_lingering()
             else:
                 self.deadline.set(min(self.server.location.core.lingering_timeout, left))
             return

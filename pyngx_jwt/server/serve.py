@@ -13,6 +13,7 @@ from ..core.worker import WorkerLife
 from .front_end import FrontEnd
 from .negotiate import listen
 
+TURNS = 10  # of the event loop, in which requests that were cut are logged
 GC_THRESHOLD = 10_000  # objects; a request leaves no circles behind
 
 
@@ -51,3 +52,8 @@ async def _finish(front: FrontEnd, life: WorkerLife, terminate: asyncio.Task[Any
         connection.shut_down()
     while (front.connections or front.handshakes or life.is_busy) and not terminate.done():
         await asyncio.wait({terminate}, timeout=0.05)
+    for connection in list(front.connections):  # worker_shutdown_timeout is over
+        connection.cut()
+    for _ in range(TURNS):
+        if front.connections:
+            await asyncio.sleep(0)

@@ -254,7 +254,7 @@ class RequestStream(Stream):
         if self.request.header_only:
             return
         self.left -= len(data)
-        if self.left:
+        if self.left or self.request.unbuffered:
             self.send(data)
         else:
             self.send_last(data)

@@ -324,6 +324,13 @@ def test_chunk_size(nginx: Nginx) -> None:
             assert client.largest == most
 
 
+def _curl() -> str:
+    curl = shutil.which("curl")
+    if curl is None or "HTTP2" not in subprocess.check_output([curl, "--version"], text=True):
+        pytest.skip("curl with HTTP2 is not there")
+    return curl
+
+
 @contextmanager
 def held(nginx: Nginx) -> Iterator[queue.SimpleQueue[Peer]]:
     """An upstream on %%PORT_back%% that leaves its connections to the test."""
@@ -629,6 +636,22 @@ def test_reload_lets_requests_end(nginx: Nginx) -> None:
         client.wait_end()
 
 
+@pytest.mark.parametrize("option", ["--http2-prior-knowledge", "--http1.1"])
+def test_requests_that_outlast_the_shutdown_are_logged(nginx: Nginx, option: str) -> None:
+    nginx(
+        BODIES + "access_log logs/access.log;",
+        main="worker_processes 1; worker_shutdown_timeout 100ms;",
+    )
+    with held(nginx) as peers:
+        command = [_curl(), "-s", option, f"http://127.0.0.1:{nginx.port('')}/"]
+        with subprocess.Popen(command, env={**os.environ, "no_proxy": "*"}) as curl:
+            peers.get(timeout=10)
+            nginx.stop(signal.SIGQUIT)
+            assert curl.wait(10) != 0
+    (line,) = nginx.access_log(1)
+    assert '"GET / HTTP/' in line and " 504 " not in line
+
+
 # -- TLS ---------------------------------------------------------------------------------------
 
 
@@ -797,13 +820,6 @@ def test_early_hints(nginx: Nginx) -> None:
 
 
 # -- real clients ------------------------------------------------------------------------------
-
-
-def _curl() -> str:
-    curl = shutil.which("curl")
-    if curl is None or "HTTP2" not in subprocess.check_output([curl, "--version"], text=True):
-        pytest.skip("curl with HTTP2 is not there")
-    return curl
 
 
 @pytest.mark.parametrize("option", ["--http2-prior-knowledge", "--http1.1"])
