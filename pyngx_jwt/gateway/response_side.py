@@ -91,6 +91,8 @@ class ResponseSide(RequestSide):
         r.allow_ranges = r.allow_ranges or conf.force_ranges
         r.single_range = conf.force_ranges
         r.disable_not_modified = True
+        if conf.pass_trailers:
+            r.passes_trailers = True
         if response.version == HTTP_09:  # what came goes on as it is, without a head
             r.http_version, r.keep_alive = HTTP_09, False
         if self.keeper is not None:

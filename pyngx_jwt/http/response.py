@@ -53,6 +53,7 @@ class Response:
     own_date = False
     file_segments: Any = None  # the parts of a file that are sent
     expect_trailers = False
+    passes_trailers = False  # an upstream may send them, whatever it says of the length
     trailers: tuple[tuple[str, str], ...] = ()
     body_filters: tuple[BodyFilter, ...] = ()
     postponed: Any = None  # the Postponed sink, if subrequests are parts of the body

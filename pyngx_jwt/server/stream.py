@@ -244,7 +244,7 @@ class RequestStream(Stream):
     def header(self, r: Request) -> None:
         drop_body(r)
         self.largest = r.chunk_size
-        if not r.expect_trailers:
+        if not (r.expect_trailers or r.passes_trailers):
             self.left = r.content_length
         if not self.gone:
             end = r.header_only or (r.content_length == 0 and not r.expect_trailers)

@@ -28,6 +28,7 @@ from .reader import HTTP1, ResponseReader
 
 HTTP_20 = 2000
 WINDOW = 131072  # bytes of a body that may be on their way or wait here, at the least
+AHEAD = 16384  # bytes of a request that may wait for a window: those that come can join them
 LAST_ID = 2**30  # of a stream that is begun: a connection that has used up more is not kept
 TABLE_SIZE = 0  # bytes that servers may have remembered of heads, as in nginx
 TOO_LARGE = "upstream sent response body larger than indicated content length"
@@ -158,6 +159,11 @@ class RequestStream(Stream):
     def sent(self, size: int, payload: int) -> None:
         self.sent_bytes += payload
 
+    @property
+    def held_bytes(self) -> int:
+        """How much of the body waits."""
+        return sum(map(len, self._held))
+
     def wake(self) -> None:
         self.on_room()
 
@@ -238,7 +244,8 @@ class Http2Connection(PeerConnection):
     async def drain(self) -> None:
         """Waits for the windows of the server as well."""
         stream, answered = self._stream, self.answered
-        while stream is not None and (stream.holds_data or self._write_full):
+        most = AHEAD if self._more else 0
+        while stream is not None and (stream.held_bytes > most or self._write_full):
             if self._lost or self._error is not None or self.answered != answered:
                 return
             self._unsent = self._unsent_bytes

@@ -293,6 +293,22 @@ def test_trailers(site: Site) -> None:
     assert answer.trailers == (("x-end", "1"), ("x-more", "2"))
 
 
+@pytest.mark.parametrize("length", [(), (("content-length", "5"),)])
+def test_trailers_for_clients_of_http2(site: Site, length: tuple[tuple[str, str], ...]) -> None:
+    """The length that is announced is not the end of the response."""
+
+    def answer(call: Http2Peer) -> None:
+        number = call.stream
+        call.send(headers(number, (*OK, *length)), data(number, b"hello"))
+        call.send(headers(number, (("x-end", "1"),), end=True))
+
+    site.server(answer)
+    site("http2 on; proxy_pass_trailers on; location / { h2_pass %%B%%; }")
+    with site.nginx.http2() as client:
+        found = client.request("GET /", "TE: trailers")
+        assert (found.body, found.trailers) == (b"hello", (("x-end", "1"),))
+
+
 def test_trailers_are_not_passed_on_by_default(nginx: Nginx) -> None:
     site = Site(nginx, "proxy")
     site.server(lambda call: call.respond(b"hello", trailers=(("x-end", "1"),)))

@@ -153,6 +153,23 @@ def test_window_grows_with_what_is_read(loop: asyncio.AbstractEventLoop) -> None
         talk.read()
 
 
+def test_what_waits_for_a_window_is_joined(loop: asyncio.AbstractEventLoop) -> None:
+    talk = Talk(loop)
+
+    async def write(data: bytes, *, more: bool) -> None:
+        talk.connection.write(data, more=more)
+        await asyncio.wait_for(talk.connection.drain(), 5)
+
+    loop.run_until_complete(write(bytes(65536), more=True))  # one more than the window
+    loop.run_until_complete(write(bytes(9), more=True))
+    talk.transport.written = b""
+    talk.connection.data_received(frames.window_update(0, 10) + frames.window_update(1, 10))
+    assert talk.transport.written == frames.frame(frames.DATA, 0, 1, bytes(10))
+    with pytest.raises(TimeoutError):
+        loop.run_until_complete(asyncio.wait_for(write(bytes(20000), more=True), 0.05))
+    talk.connection.close()
+
+
 def test_requests_are_written_at_once(loop: asyncio.AbstractEventLoop) -> None:
     """The head and what is there of the body, in the order of their frames."""
     transport, connection = Transport(), Http2Connection(loop, ADDRESS)

@@ -1,7 +1,8 @@
 """Passes requests to gRPC servers.
 
 Clients of gRPC speak HTTP/2; requests of HTTP/1 are passed on as well.  Bodies are passed on
-as they arrive, in both directions at once, with trailers.
+as they arrive, in both directions at once, with trailers.  An address in "grpc_pass" can start with
+"grpc://", or with "grpcs://" for TLS.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class GrpcConf(HiddenHeadersConf, TlsConf, AddressConf, prefix="grpc"):
         frozenset({"error", "timeout"}), FAILURES, EVERYWHERE, NEXT_UPSTREAM, "error timeout"
     )
 
-    @directive(EVERYWHERE)
+    @directive(EVERYWHERE, default="Content-Length $content_length")
     def set_header(self, field: str, value: str) -> None:
         """Sets a header of requests to the upstream, or removes the client's if the value is empty.
         Inherited if and only if the level has none of its own.  By default, Content-Length is the
