@@ -16,7 +16,9 @@ from functools import partial
 from ..compile import Cycle, walk
 from ..conf.parse import Statement
 from ..conf.watch import H, LoadWatch
+from ..gateway.cached import PurgingGateway
 from ..gateway.exchange import Gateway
+from ..gateway.purging import EntryPurger
 from ..http.client import BodyError
 from ..http.contexts import LOCATION_IF, SERVER, SERVER_IF, http_levels
 from ..http.engine import answer, run
@@ -50,6 +52,7 @@ from .values import replace_values
 
 GRANTED, DENIED = 200, 401  # the assumed responses of upstreams that decide about access
 AUTH_REQUEST = "auth_request"
+PURGES = [f"{prefix}_cache_purge" for prefix in ("proxy", "fastcgi", "uwsgi", "scgi")]
 FILE_MODULES = ("static", "gzip_static")  # whose response is the file that the URI names
 # The engine turns these into responses.
 ANSWERED = (BodyError, HeaderRefused, RequestFailed, AnswerTooBig, ConnectionResetError)
@@ -112,6 +115,8 @@ class Trace(LoadWatch):
             return partial(self._gate, owner, level)
         if isinstance(owner, Gateway):
             return partial(self._pass, owner, level)
+        if isinstance(owner, EntryPurger):
+            return partial(self._purge, level, 200)
         if module in ZONES:
             return partial(self._limit, module, level)
         if module == "mirror":
@@ -306,6 +311,16 @@ class Trace(LoadWatch):
         self.trip.answer(line, status)
         return status
 
+    def _purge(self, level: Level, status: Status, r: Request) -> Status:
+        """Here an entry would be removed from a cache."""
+        given = [found for name in PURGES if (found := level.set_by(name))]
+        text = f"{r.method} would purge entries of a cache, which is not tried"
+        if status == 403:
+            text = f"{r.method} may not purge entries of a cache from this address"
+        line = self.trip.add(Result.NOTE, "content", text, *(given[0] if given else ()))
+        self.trip.answer(line, status)
+        return status
+
     async def _try(
         self, module: str, phase: int, handler: Handler, level: Level, r: Request
     ) -> Status | None:
@@ -369,7 +384,10 @@ class Trace(LoadWatch):
         return statement_with(statements_of(level, *ANSWERS[-2:]))
 
     async def _pass(self, gateway: Gateway, level: Level, r: Request) -> Status:
-        """Here an upstream would be contacted."""
+        """Here an upstream would be contacted, or an entry of its cache removed."""
+        answer = gateway.purges(r) if isinstance(gateway, PurgingGateway) else None
+        if answer is not None:
+            return self._purge(level, answer if isinstance(answer, int) else answer[0], r)
         passed = await pass_on(gateway, level, r, self.trip, self.now)
         if isinstance(passed, KeptResponse):
             text = f"the cache answers: {status_text(r.status)}"

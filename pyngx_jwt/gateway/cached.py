@@ -27,7 +27,7 @@ from .conf import check_buffers
 from .exchange import Exchange, Gateway
 from .keeping import CacheKeeper, KeepingRules
 from .kept import KeptResponses
-from .purging import PurgeAnswer, PurgeRule, compile_purge, purge, purge_entry
+from .purging import EntryPurger, PurgeAnswer, PurgeRule, compile_purge, purge
 from .route import GatewayOptions
 from .storing import StoreRules
 from .target import Destination
@@ -51,7 +51,7 @@ def gateway_to(conf: CachedConf, level: Level, wire: Wire, options: GatewayOptio
 def purge_here(conf: CachedConf, level: Level) -> Handler | None:
     """What answers in a location that passes nothing on, but purges."""
     entry = conf.purged_entry
-    return None if entry is None else purge_entry(entry, level)
+    return None if entry is None else EntryPurger(entry, level).handle
 
 
 def check_passing(conf: CachedConf, level: Level) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..cache import Cache, CacheKey, Caches
 from ..errors import ConfError
 from ..http.cidr import Network, Networks, parse_network
 from ..http.level import Level
-from ..http.request import Handler, Request, Status
+from ..http.request import Request, Status
 from ..http.template import Template, any_is_set
 from ..log import Severity
 
@@ -106,18 +106,21 @@ def purge(r: Request, cache: Cache, key: CacheKey, answer: PurgeAnswer) -> Statu
     return r.respond(*answer, "text/html" if answer[1] else None)
 
 
-def purge_entry(entry: PurgedEntry, level: Level) -> Handler:
-    """The content handler of a location whose requests purge one entry each."""
-    caches = level.scope.shared(Caches).by_name
-    zone_of, key_of = entry.zone.bind(level.variables), entry.key.bind(level.variables)
+class EntryPurger:
+    """A location whose requests purge one entry each."""
 
-    def handle(r: Request) -> Awaitable[Status] | Status:
+    def __init__(self, entry: PurgedEntry, level: Level) -> None:
+        self.caches = level.scope.shared(Caches).by_name
+        self.zone = entry.zone.bind(level.variables)
+        self.key = entry.key.bind(level.variables)
+
+    def handle(self, r: Request) -> Status:
+        """The content handler."""
         if r.method not in ("GET", "HEAD", "DELETE", "PURGE"):
             return 405
-        cache = caches.get(zone_of(r))
+        zone = self.zone(r)
+        cache = self.caches.get(zone)
         if cache is None:
-            r.log(Severity.ERR, f'cache "{zone_of(r)}" not found')
+            r.log(Severity.ERR, f'cache "{zone}" not found')
             return 500
-        return purge(r, cache, CacheKey.of(key_of(r)), (200, PURGED))
-
-    return handle
+        return purge(r, cache, CacheKey.of(self.key(r)), (200, PURGED))

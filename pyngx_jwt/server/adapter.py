@@ -172,7 +172,8 @@ class WebSink(InParts):
         drop_body(r)
         has_body = not (r.header_only or r.upgraded)
         r.chunked_out = r.content_length < 0 and r.http_version > 1000 and has_body
-        head = build_head(r, self._clock, "Connection: upgrade\r\n" if r.upgraded else "")
+        switches = r.upgraded and r.status == 101
+        head = build_head(r, self._clock, "Connection: upgrade\r\n" if switches else "")
         self._r, self._head = r, _Head(head, r.keep_alive)
         r.header_size = len(head)
         self._count(r.header_size)

@@ -605,6 +605,23 @@ def test_files_are_not_changed(folder: Path, method: str) -> None:
     assert "200 OK: a" in as_text(explain(folder, text, "http://a:1/a.txt"))
 
 
+@pytest.mark.parametrize(
+    ("location", "method", "text"),
+    [
+        ("proxy_cache_purge $arg_p;", "GET", "GET would purge entries of a cache"),
+        ("proxy_cache_purge PURGE from all;", "PURGE", "PURGE would purge entries of a cache"),
+        ("proxy_cache_purge PURGE from 10.9.9.9;", "PURGE", "PURGE may not purge entries"),
+        ("proxy_cache_purge one $uri;", "GET", "GET would purge entries of a cache"),
+    ],
+)
+def test_nothing_is_purged(folder: Path, location: str, method: str, text: str) -> None:
+    passes = "" if "one $uri" in location else "proxy_cache one; proxy_pass http://127.0.0.1:1;"
+    conf = f"""proxy_cache_path {folder}/cache keys_zone=one:1m;
+        server {{ listen 1; location / {{ {location} {passes} }} }}"""
+    (line,) = rows(explain(folder, conf, "http://a:1/a?p=1", method=method), "content")
+    assert text in line and line.endswith("[2]")
+
+
 def test_values_of_zones_are_not_known(folder: Path) -> None:
     text = """keyval_zone zone=k:1m state=k.json; keyval $arg_k $v zone=k;
         server { listen 1;

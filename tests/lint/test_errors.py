@@ -147,7 +147,7 @@ events { }
 http {
     pyngx_jwt_max_keys 9;
     server { auth_jwt "x"; auth_jwt_key_file keys/jwks.json; status_zone z; mp4_buffer_size 8k; }
-    server { listen 81; location /x { xslt_stylesheet a; } location / { js_content a; } }
+    server { listen 81; location /x { subs_filter a b; } location / { js_content a; } }
 }
 """
 

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from pyngx_jwt.conf.known import Class, classed, declarations
+
 from ..launch import start
 from ..nginx import Nginx
 
@@ -279,10 +281,10 @@ def test_tuning_is_accepted(nginx: Nginx) -> None:
     nginx(
         """
         root html;
-        location / { js_fetch_timeout 5s; mp4_max_buffer_size 1m; }
+        location / { js_fetch_timeout 5s; hls_mp4_max_buffer_size 1m; }
         """,
         http="""
-            mp4_buffer_size 8k; js_fetch_timeout 5s; http3_stream_buffer_size 64k;
+            hls_fragment 8k; js_fetch_timeout 5s; http3_stream_buffer_size 64k;
             http2_max_concurrent_streams 64;
             """,
         files=FILES,
@@ -325,11 +327,12 @@ def test_dav_that_is_turned_off(nginx: Nginx) -> None:
 @NJS
 def test_its_place_and_arguments_are_checked(nginx: Nginx) -> None:
     nginx.rejects("js_content x;", '"js_content" directive is not allowed here')
-    nginx.rejects("mp4_buffer_size;", 'invalid number of arguments in "mp4_buffer_size" directive')
-    nginx.rejects("location / { mp4 a; }", 'invalid number of arguments in "mp4" directive')
+    nginx.rejects("hls_fragment;", 'invalid number of arguments in "hls_fragment" directive')
+    nginx.rejects("location / { hls a; }", 'invalid number of arguments in "hls" directive')
     nginx.rejects("js_import a { }", 'directive "js_import" is not terminated by ";"')
     nginx.rejects(
-        main="mp4_buffer_size 8k;", message='"mp4_buffer_size" directive is not allowed here'
+        main="hls_fragment 8k;",
+        message='"hls_fragment" directive is not allowed here',
     )
 
 
@@ -340,3 +343,28 @@ def test_other_servers_are_left_out_with_all_that_is_in_them(nginx: Nginx) -> No
     assert 'the "stream" directive of ngx_stream_core_module is not supported (remove it' in found
     told = nginx.accepts(main=main, options=LENIENT)
     assert "is not supported, ignored, with all that is in its block in " in told
+
+
+def in_locations(name: str) -> str:
+    """The directive with as many arguments as it has to have, "" if it cannot stand in a
+    location."""
+    fewest = [x.fewest for x in declarations(name) if x.allows("http.location") and not x.is_block]
+    return " ".join([name, *["x"] * max(fewest[0], 0)]) if fewest else ""
+
+
+MISSING_HANDLERS = [text for name in classed(Class.HANDLER) if (text := in_locations(name))]
+
+
+@NJS
+def test_no_handler_that_is_missing_hands_out_files(nginx: Nginx) -> None:
+    """Each of them."""
+    assert len(MISSING_HANDLERS) > 10
+    locations = "\n".join(
+        f"location /{n}/ {{ alias html/; {text}; }}" for n, text in enumerate(MISSING_HANDLERS)
+    )
+    nginx(locations, files=FILES, options=LENIENT)
+    statuses = {
+        text: nginx.request(f"GET /{n}/config.php").status
+        for n, text in enumerate(MISSING_HANDLERS)
+    }
+    assert statuses == dict.fromkeys(MISSING_HANDLERS, 501)
