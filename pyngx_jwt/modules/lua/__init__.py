@@ -3,7 +3,8 @@
 They need the package lupa: `pip install pyngx-jwt[lua]`.
 """
 
-from .filters import lua_filters
-from .handlers import lua
+from .conf import SetRunner
+from .filters import LuaHeaderFilter, lua_filters
+from .handlers import LuaChoice, LuaHandler, lua
 
-__all__ = ["lua", "lua_filters"]
+__all__ = ["LuaChoice", "LuaHandler", "LuaHeaderFilter", "SetRunner", "lua", "lua_filters"]

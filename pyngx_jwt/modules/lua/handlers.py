@@ -89,6 +89,10 @@ class LuaHandler:
     bound: BoundChunk
     needs_body: bool
 
+    def choose(self, r: Request) -> LuaHandler | None:
+        """The one whose code runs for a request."""
+        return self
+
     def __call__(self, r: Request) -> Answer:
         if self.needs_body and r.body is None and r.body_in is not None:
             return self._with_body(r)
@@ -98,6 +102,20 @@ class LuaHandler:
         await read_body(r)
         answer = run_phase(r, self.host, self.bound, self.phase)
         return answer if answer is None or isinstance(answer, int) else await answer
+
+
+@dataclass(frozen=True, slots=True)
+class LuaChoice:
+    """The handlers of a location and of each "if" in it, by the identity of their confs."""
+
+    handlers: dict[int, LuaHandler]
+
+    def choose(self, r: Request) -> LuaHandler | None:
+        return self.handlers.get(id(r.location.conf(LuaConf)))
+
+    def __call__(self, r: Request) -> Answer:
+        chosen = self.choose(r)
+        return None if chosen is None else chosen(r)
 
 
 def _handler(chunk: Chunk, level: Level, phase: str) -> LuaHandler:
@@ -225,11 +243,7 @@ def rewriting(conf: LuaConf, level: Level) -> Handler | None:
     if len({id(at[LuaConf]) for at in levels}) == 1:
         return by_conf[id(conf)]
 
-    def handle(r: Request) -> Answer:
-        chosen = by_conf.get(id(r.location.conf(LuaConf)))
-        return None if chosen is None else chosen(r)
-
-    return handle
+    return LuaChoice(by_conf)
 
 
 @lua.handler(Phase.PREACCESS)

@@ -8,6 +8,7 @@ from typing import Any
 from ...http.body import KeptBody
 from ...http.request import Request
 from ...log import Log, Severity
+from ..core import CoreConf
 from .conf import LuaConf
 
 KEY = "lua"  # in r.contexts
@@ -27,6 +28,12 @@ class LuaRun:
         self.failure: Exception | None = None  # that Lua must not keep from the engine
         self.exit_code: int | None = None  # what a filter or balancer asked for
         self.sockets: dict[int, Any] = {}  # open ones
+
+    @property
+    def core(self) -> CoreConf:
+        """The settings of the core module where the code runs."""
+        core: CoreConf = self.conf.level[CoreConf]
+        return core
 
     @property
     def log_level(self) -> Severity:
