@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..http.level import Level
 from ..http.module import Phase
 from ..http.request import DONE, Location, Request, Status
-from ..modules.lua import LuaChoice, LuaHandler, LuaHeaderFilter, SetRunner
+from ..modules.lua import BoundChunk, LuaChoice, LuaHandler, LuaHeaderFilter, Runners
 from .lines import Result
 from .trip import Trip
 
@@ -25,9 +27,24 @@ def leave_out_filters(location: Location) -> None:
     )
 
 
-def leave_out_values(runner: SetRunner) -> None:
-    """A variable of "set_by_lua" is empty."""
-    runner.run = lambda r, chunk, arguments: ""
+@dataclass(slots=True)
+class NoChoice:
+    """What code that is not run chooses of the servers of a group."""
+
+    picked: str = ""
+    more_tries: int = 0
+    has_failed: bool = False
+    exit_code: int | None = None
+
+
+def leave_out_values(runners: Runners, ask: Callable[[str], None]) -> None:
+    """A variable of "set_by_lua" is empty, and which server code chooses is a question."""
+
+    def balance(r: Request, bound: BoundChunk, has_failed: bool) -> NoChoice:
+        ask(f"the server that balancer_by_lua at {bound.chunk.place} chooses")
+        return NoChoice()
+
+    runners.set, runners.balance = lambda r, chunk, arguments: "", balance
 
 
 def report_code(handler: Any, phase: int, level: Level, r: Request, trip: Trip) -> Status | None:

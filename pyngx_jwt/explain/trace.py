@@ -33,7 +33,7 @@ from ..modules.auth_jwt.gate import Gate
 from ..modules.auth_jwt.sources import KeyRequest
 from ..modules.auth_jwt.watch import GateWatch
 from ..modules.dav import DavConf
-from ..modules.lua import SetRunner
+from ..modules.lua import Runners
 from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, report_access, report_limits
@@ -142,7 +142,7 @@ class Trace(LoadWatch):
         self.now, self.keys = now, keys
         cycle.scope.shared(Statistics).counters = None
         self.remarks += replace_values(cycle.scope)
-        leave_out_values(cycle.scope.shared(SetRunner))
+        leave_out_values(cycle.scope.shared(Runners), lambda text: self.trip.questions.append(text))
         for http in http_levels(cycle.root):
             for level in walk(http):
                 if level.location is not None:

@@ -314,6 +314,7 @@ def test_newer_settings(nginx: Nginx) -> None:
         http="""
         precontent_by_lua_no_postpone on; lua_load_resty_core on;
         exit_worker_by_lua_file x.lua;
+        upstream u { server 127.0.0.1:1; balancer_by_lua_file x.lua; }
         """,
     )
 

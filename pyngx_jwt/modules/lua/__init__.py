@@ -3,8 +3,17 @@
 They need the package lupa: `pip install pyngx-jwt[lua]`.
 """
 
-from .conf import SetRunner
+from .chunk import BoundChunk
+from .conf import Runners
 from .filters import LuaHeaderFilter, lua_filters
 from .handlers import LuaChoice, LuaHandler, lua
 
-__all__ = ["LuaChoice", "LuaHandler", "LuaHeaderFilter", "SetRunner", "lua", "lua_filters"]
+__all__ = [
+    "BoundChunk",
+    "LuaChoice",
+    "LuaHandler",
+    "LuaHeaderFilter",
+    "Runners",
+    "lua",
+    "lua_filters",
+]

@@ -10,6 +10,7 @@ from ...conf.scope import Scope
 from ...core.worker import WorkerLife
 from ...http.body import read_body
 from ...http.contexts import HTTP, LOCATION_IF, SERVER
+from ...http.failure import RequestFailed
 from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler, HeaderRefused, Request, Status
@@ -18,7 +19,7 @@ from ...http.uri import parse_unsafe_uri
 from ...log import Severity
 from ..rewrite import BadValue
 from .chunk import BoundChunk, Chunk
-from .conf import LuaConf, SetRunner
+from .conf import LuaConf, Runners
 from .driver import ENDS, Ended, drive
 from .host import LuaHost
 from .machine import CannotLoad
@@ -33,7 +34,8 @@ lua = Module("lua", LuaConf)
 
 @lua.before_read
 def know_how_to_set(scope: Scope) -> None:
-    scope.shared(SetRunner).run = run_set
+    runners = scope.shared(Runners)
+    runners.set, runners.balance = run_set, run_balancer
 
 
 @lua.after_merge
@@ -335,3 +337,12 @@ def refuse_response(run: LuaRequest) -> None:
     if status is not None and status > OK and not run.refused:
         run.refused = True
         raise HeaderRefused(status)
+
+
+def run_balancer(r: Request, bound: BoundChunk, has_failed: bool) -> LuaRequest:
+    """Runs the code that chooses a server; raises RequestFailed."""
+    run = request_of(r, r.location.conf(LuaConf).scope.shared(LuaHost))
+    run.picked, run.more_tries, run.exit_code, run.has_failed = "", 0, None, has_failed
+    if not run_at_once(run, bound, "balancer"):
+        raise RequestFailed
+    return run

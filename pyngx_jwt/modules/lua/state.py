@@ -78,7 +78,8 @@ class LuaRequest(LuaRun):
         self.on_abort: Any = None
         self.is_left = self.refused = self.has_type = False
         self.cleared: set[str] = set()  # variables that code has set to nil
-        self.balanced: Any = None  # what balancer_by_lua decides on
+        self.picked, self.more_tries = "", 0  # what "balancer_by_lua" decides
+        self.has_failed = False  # the server that it has chosen before
 
     @property
     def conf(self) -> LuaConf:  # type: ignore[override]
