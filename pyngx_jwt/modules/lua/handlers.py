@@ -12,6 +12,7 @@ from ...http.body import read_body
 from ...http.contexts import HTTP, LOCATION_IF, SERVER
 from ...http.failure import RequestFailed
 from ...http.level import Level
+from ...http.lifecycle import note_absence
 from ...http.module import Module, Phase
 from ...http.request import Handler, HeaderRefused, Request, Status
 from ...http.status import CLIENT_CLOSED, CLOSE, DONE, OK
@@ -155,6 +156,7 @@ async def _go_on(
         main.ignore_abort = ignored
         run.stop_threads()
     if r.connection.closed and not ignored:
+        note_absence(r)
         raise ConnectionResetError
     answer = _after(run, phase, ended)
     return answer if answer is None or isinstance(answer, int) else await answer

@@ -54,7 +54,7 @@ class LuaRun:
 
     def close(self) -> None:
         """Lets go of all: what Lua and Python hold of each other would stay for ever."""
-        self.shared = None
+        self.shared = self.machine = None
         self.stop_threads()
         for socket in tuple(self.sockets.values()):
             socket.close()
