@@ -66,6 +66,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("lua", "headers_more"),
     ("lua", "rewrite"),
     ("lua", "set_misc"),
+    ("lua", "upstream"),
 }
 
 # The rooms of lint; each may import from those above it, for types as well.

@@ -61,10 +61,10 @@ class RewriteStep:
             self._answered(rc)
         elif name == "rewrite":
             self._rewritten()
-        elif name == "set":
-            self._set()
-        else:
+        elif rc == EXIT:
             self.trip.add(Result.NOTE, name, "ends the directives here", self.statement)
+        else:
+            self._set()
         return rc
 
     def _condition(self, words: str) -> None:
@@ -87,7 +87,9 @@ class RewriteStep:
     def _set(self) -> None:
         name = self.statement.args[0].removeprefix("$").lower()
         text = f'${name} is "{shown(self.r.variables.get(name, ""))}"'
-        self.trip.add(Result.NOTE, "set", text, self.statement)
+        if "_by_lua" in self.statement.name:
+            text = f"Lua sets ${name}, which is taken to be empty"
+        self.trip.add(Result.NOTE, self.statement.name, text, self.statement)
 
     def _answered(self, rc: Status) -> None:
         """A "return" or a redirect: the rewrite phase precedes the access phase."""

@@ -35,10 +35,12 @@ from ..modules.auth_jwt.gate import Gate
 from ..modules.auth_jwt.sources import KeyRequest
 from ..modules.auth_jwt.watch import GateWatch
 from ..modules.dav import DavConf
+from ..modules.lua import Runners
 from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, report_access, report_limits
 from .carriers import switch_statements, switch_text, token_conf
+from .code import is_code, leave_out_filters, leave_out_values, report_code
 from .definitions import VariableDefinitions
 from .lines import Line, Result, shown, statement_with, statements_of
 from .locations import report_location
@@ -119,6 +121,8 @@ class Trace(LoadWatch):
             return partial(self._purge, level, 200)
         if module in ZONES:
             return partial(self._limit, module, level)
+        if is_code(handler):
+            return partial(self._code, handler, phase, level)
         if module == "mirror":
             return partial(self._mirror, level)
         if module == AUTH_REQUEST:
@@ -143,6 +147,7 @@ class Trace(LoadWatch):
         self.now, self.keys = now, keys
         cycle.scope.shared(Statistics).counters = None
         self.remarks += replace_values(cycle.scope)
+        leave_out_values(cycle.scope.shared(Runners), lambda text: self.trip.questions.append(text))
         for http in http_levels(cycle.root):
             for level in walk(http):
                 if level.location is not None:
@@ -155,6 +160,7 @@ class Trace(LoadWatch):
         if real not in self._logs:
             self._logs[real] = Log(LogRecorder(real.level, self._logged))
         location.log, location.log_handlers = self._logs[real], ()
+        leave_out_filters(location)
         gate = token_conf(level).gate
         if gate is not None:
             self._watches[gate] = GateWatch(gate, self.now, self.keys)
@@ -320,6 +326,9 @@ class Trace(LoadWatch):
         line = self.trip.add(Result.NOTE, "content", text, *(given[0] if given else ()))
         self.trip.answer(line, status)
         return status
+
+    async def _code(self, handler: Handler, phase: int, level: Level, r: Request) -> Status | None:
+        return report_code(handler, phase, level, r, self.trip)
 
     async def _try(
         self, module: str, phase: int, handler: Handler, level: Level, r: Request

@@ -169,7 +169,7 @@ class Variables:
         directives such as "map" can (NGX_HTTP_VAR_CHANGEABLE)."""
         name = name.lower()
         known = self.setters.get(name) or self._stored.get(name)
-        if known is None and name in self.defined and name not in self._unbuilt:
+        if known is None and name in self.defined and name not in self.builtin:
             return self.define_stored(name)
         return known
 

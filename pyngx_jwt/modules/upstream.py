@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from mmap import PAGESIZE
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..cache import Caches
 from ..conf.directive import UNLIMITED, Conf, directive, number, own, slot, time
@@ -37,7 +37,7 @@ from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request
 from ..http.template import Template
-from ..http.variables import Getter, field_of
+from ..http.variables import Getter, Variables, field_of
 from ..upstream.address import AddressError, PeerAddress, Url, parse_upstream, resolve_host
 from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.bound import BoundConnections
@@ -64,12 +64,18 @@ FLAGS = frozenset({"backup", "down", "drain", "resolve"})
 LONGEST_ROUTE = 32
 
 
+class KeyMaker(Protocol):
+    """What makes the key of a request, by which a method chooses: a template, most often."""
+
+    def bind(self, variables: Variables) -> Callable[[Request], str]: ...
+
+
 class Method(NamedTuple):
     """A load balancing method; `allowed` are the parameters of the servers declared after it."""
 
     make: Callable[[Peers], Balancer] = RoundRobin
     allowed: frozenset[str] = WEIGHTS
-    key: Template | None = None
+    key: KeyMaker | None = None
     extra: tuple[str, ...] = ()  # what it knows of servers beyond what all methods do
     notes_heads: bool = False
 
@@ -224,7 +230,7 @@ class UpstreamConf(Conf):
         """Selects the server by a key, which can contain variables.  With "consistent", adding or
         removing a server moves only few keys (ketama)."""
         text = Template(key)
-        self._set_method(Method(Hash, key=text))
+        self.set_method(Method(Hash, key=text))
         if consistent:
             if consistent != "consistent":
                 raise ConfError(f'invalid parameter "{consistent}"')
@@ -234,12 +240,12 @@ class UpstreamConf(Conf):
     def ip_hash(self) -> None:
         """Selects the server by the client's address, so that a client stays on one server.  For
         IPv4, only the first three octets are used."""
-        self._set_method(Method(IpHash, key=Template("$binary_remote_addr")))
+        self.set_method(Method(IpHash, key=Template("$binary_remote_addr")))
 
     @directive(UPSTREAM)
     def least_conn(self) -> None:
         """Selects the server with the fewest active requests in proportion to its weight."""
-        self._set_method(Method(LeastConn, ALL))
+        self.set_method(Method(LeastConn, ALL))
 
     @directive(UPSTREAM, syntax="least_time header | last_byte [inflight];")
     def least_time(self, measure: str, inflight: str = "") -> None:
@@ -257,14 +263,14 @@ class UpstreamConf(Conf):
         last_byte = measure == "last_byte"
         make = partial(LeastTime, last_byte=last_byte, inflight=bool(inflight))
         notes_heads = bool(inflight) and not last_byte
-        self._set_method(Method(make, ALL, extra=TIMES, notes_heads=notes_heads))
+        self.set_method(Method(make, ALL, extra=TIMES, notes_heads=notes_heads))
 
     @directive(UPSTREAM, syntax="random [two [least_conn | least_time=header | last_byte]];")
     def random(self, two: str = "", method: str = "") -> None:
         """Selects servers at random, in proportion to their weight.  With "two", two are drawn and
         the one with fewer active requests is used, or the one that would be done first
         ("least_time")."""
-        self._set_method(Method(Random))
+        self.set_method(Method(Random))
         if two:
             if two != "two":
                 raise ConfError(f'invalid parameter "{two}"')
@@ -346,7 +352,8 @@ class UpstreamConf(Conf):
             raise ConfError('"ntlm" directive is duplicate')
         self._ntlm = True
 
-    def _set_method(self, method: Method) -> None:
+    def set_method(self, method: Method) -> None:
+        """Takes on a load balancing method."""
         if self._method or self._sticky or self._queue or self._ntlm:
             self.scope.warn("load balancing method redefined")
         self._method, self._sticky, self._queue = method, None, None

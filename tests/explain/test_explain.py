@@ -692,3 +692,26 @@ def test_keys_of_two_kinds_do_not_confuse(folder: Path) -> None:
     explanation = explain(folder, PLUS, signing_key("ES256", "e1").sign(CLAIMS))
     assert explanation.verdict == ADMITTED
     assert lines(explanation, "key")[0][1].startswith('"e1" (EC P-256, ES256) from key file ')
+
+
+def test_lua_is_not_run(tmp_path: Path) -> None:
+    """What it would decide is a question; what it sets is empty."""
+    server = """
+        access_by_lua_block { ngx.exit(403) }
+        location /a { empty_gif; }
+        location /b {
+            set_by_lua_block $x { error("x") }
+            set_md5 $y a;
+            rewrite_by_lua_block { error("x") }
+            content_by_lua_block { error("x") }
+            header_filter_by_lua_block { error("x") }
+        }
+    """
+    trip = explain(tmp_path, server, "", "http://localhost/a").trip
+    assert trip.questions == [f"what access_by_lua at {tmp_path}/nginx.conf:5 decides"]
+    trip = explain(tmp_path, server, "", "http://localhost/b").trip
+    texts = [line.text for line in trip.lines]
+    assert f"Lua decides here: rewrite_by_lua at {tmp_path}/nginx.conf:10" in texts
+    assert f"Lua answers here: content_by_lua at {tmp_path}/nginx.conf:11" in texts
+    assert "Lua sets $x, which is taken to be empty" in texts
+    assert '$y is "0cc175b9c0f1b6a831c399e269772661"' in texts

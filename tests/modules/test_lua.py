@@ -861,3 +861,53 @@ def test_socket_with_tls(nginx: Nginx, name: str, verifies: str, trusted: str, t
         },
     )
     assert told in nginx.request("GET /").text
+
+
+def test_code_chooses_the_server(nginx: Nginx) -> None:
+    nginx(
+        """
+        location / { set $where ""; access_by_lua_block { ngx.ctx.to = ngx.var.arg_to }
+                     proxy_pass http://chosen; }
+        """,
+        http="""
+        upstream chosen {
+            server 127.0.0.1:%%PORT_default%%;
+            balancer_by_lua_block {
+                local balancer = require "ngx.balancer"
+                local to = ngx.ctx.to
+                if to == "error" then error("no") end
+                if to == "exit" then return ngx.exit(403) end
+                if to == "name" then
+                    ngx.log(ngx.WARN, "refused: ", select(2, balancer.set_current_peer("a.b", 1)))
+                end
+                if to == "retry" then
+                    if balancer.get_last_failure() then
+                        to = "one"
+                    else
+                        balancer.set_more_tries(1)
+                        assert(balancer.set_current_peer("127.0.0.1", %%PORT_none%%))
+                        return
+                    end
+                end
+                if to == "one" then
+                    assert(balancer.set_current_peer("127.0.0.1", %%PORT_one%%))
+                elseif to == "two" then
+                    assert(balancer.set_current_peer("127.0.0.1:%%PORT_two%%"))
+                end
+            }
+        }
+        """,
+        main=LOAD,
+        servers=[
+            f"listen 127.0.0.1:%%PORT_{name}%%; return 200 {name};"
+            for name in ("one", "two", "default")
+        ],
+    )
+    answers = [nginx.request(f"GET /?to={to}") for to in ("one", "two", "retry")]
+    assert [answer.body for answer in answers] == [b"one", b"two", b"one"]
+    codes = [nginx.request(f"GET /?to={to}").status for to in ("error", "exit")]
+    assert codes == [500, 500]
+    if LOAD == "":
+        assert nginx.request("GET /?to=none").body == b"default"
+        assert nginx.request("GET /?to=name").body == b"default"
+        nginx.wait_for_log("refused: no host allowed")

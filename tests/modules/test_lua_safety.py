@@ -162,13 +162,23 @@ def test_states_of_each_request_are_dropped(nginx: Nginx) -> None:
         lua_code_cache off;
         location / { content_by_lua_file lua/a.lua; }
         location /count { content_by_lua_block { count = (count or 0) + 1 ngx.print(count) } }
+        location /memory {
+            content_by_lua_block {
+                local file = io.open("/proc/self/statm")
+                ngx.print(file:read("*a"):match("^%d+ (%d+)") * 4)
+            }
+        }
         """,
         files={"lua/a.lua": "ngx.print('one')"},
     )
     assert nginx.request("GET /").body == b"one"
     nginx.write("lua/a.lua", "ngx.print('two')")
     assert nginx.request("GET /").body == b"two"
-    assert [nginx.request("GET /count").body for _ in range(3)] == [b"1"] * 3
+    assert [nginx.request("GET /count").body for _ in range(20)] == [b"1"] * 20
+    before = int(nginx.request("GET /memory").body)
+    for _ in range(100):
+        nginx.request("GET /count")
+    assert int(nginx.request("GET /memory").body) < before + 30000
 
 
 def test_workers_share_dictionaries(nginx: Nginx) -> None:
@@ -314,6 +324,7 @@ def test_newer_settings(nginx: Nginx) -> None:
         http="""
         precontent_by_lua_no_postpone on; lua_load_resty_core on;
         exit_worker_by_lua_file x.lua;
+        upstream u { server 127.0.0.1:1; balancer_by_lua_file x.lua; }
         """,
     )
 

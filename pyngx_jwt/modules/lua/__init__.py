@@ -3,7 +3,17 @@
 They need the package lupa: `pip install pyngx-jwt[lua]`.
 """
 
-from .filters import lua_filters
-from .handlers import lua
+from .chunk import BoundChunk
+from .conf import Runners
+from .filters import LuaHeaderFilter, lua_filters
+from .handlers import LuaChoice, LuaHandler, lua
 
-__all__ = ["lua", "lua_filters"]
+__all__ = [
+    "BoundChunk",
+    "LuaChoice",
+    "LuaHandler",
+    "LuaHeaderFilter",
+    "Runners",
+    "lua",
+    "lua_filters",
+]

@@ -16,10 +16,11 @@ MAX_NAME = 58  # characters of a chunk's name that LuaJIT shows
 class Chunk:
     """The code of one directive; `path` is that of a file, which can have variables.
 
-    `name` is what Lua calls it in messages; `place` is that of the directive."""
+    `name` is what Lua calls it in messages; `place` is that of `directive`."""
 
     name: str
     place: str
+    directive: str
     text: str = ""
     path: Template | None = None
 
@@ -41,14 +42,15 @@ def inline(scope: Scope, tag: str, text: str) -> Chunk:
     """The code of a block, or of an argument."""
     statement = scope.statement
     assert statement is not None
-    return Chunk(_name(scope, tag, statement), _place(statement), text)
+    return Chunk(_name(scope, tag, statement), _place(statement), statement.name, text)
 
 
 def external(scope: Scope, tag: str, path: str) -> Chunk:
     """The code of a file."""
     statement = scope.statement
     assert statement is not None
-    return Chunk(_name(scope, tag, statement), _place(statement), path=Template(path))
+    name, place = _name(scope, tag, statement), _place(statement)
+    return Chunk(name, place, statement.name, path=Template(path))
 
 
 def _place(statement: Statement) -> str:

@@ -26,7 +26,7 @@ from ...conf.directive import (
 from ...conf.parse import Statement
 from ...conf.values import parse_msec, parse_number, parse_size
 from ...errors import ConfError
-from ...http.contexts import EVERYWHERE, HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF
+from ...http.contexts import EVERYWHERE, HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF, UPSTREAM
 from ...http.request import Request
 from ...http.template import Template, Text
 from ...http.tls import VERSIONS
@@ -34,6 +34,8 @@ from ...http.variables import Variables
 from ...tls.context import Context
 from ...zones import Zone, Zones
 from ..rewrite import RewriteConf
+from ..upstream import Method, UpstreamConf
+from .balancing import BalancerCode, ByCode, RunBalancer
 from .chunk import BoundChunk, Chunk, external, inline
 from .library import check_installed
 
@@ -131,7 +133,26 @@ BODY_FILTER = (
     "Runs Lua for each part of the response: `ngx.arg[1]` is the part, and `ngx.arg[2]` whether it"
     " is the last one.  It cannot wait."
 )
+BALANCER = (
+    "Runs Lua that chooses the server of a request, with the module `ngx.balancer`, and again for"
+    " each further attempt.  It cannot wait.  Without a choice, the servers of the group have their"
+    " turns."
+)
 LOG = "Runs Lua at the end of the request.  It cannot wait."
+
+
+def balancer_block() -> Any:
+    def set_code(conf: LuaConf, *, entries: Iterable[Statement]) -> None:
+        conf.balance(inline(conf.scope, "balancer_by_lua", _inside(conf, entries)))
+
+    return _declared(set_code, UPSTREAM, "{name} { code }", BALANCER, raw=True)
+
+
+def balancer_file() -> Any:
+    def set_code(conf: LuaConf, file: str) -> None:
+        conf.balance(external(conf.scope, "balancer_by_lua_file", file))
+
+    return _declared(set_code, UPSTREAM, "{name} file;", BALANCER)
 
 
 class LuaConf(Conf):
@@ -145,6 +166,9 @@ class LuaConf(Conf):
     init_worker_by_lua_file = in_file("init_worker", HTTP, INIT_WORKER)
     exit_worker_by_lua_block = in_block("exit_worker", HTTP, EXIT_WORKER)
     exit_worker_by_lua_file = in_file("exit_worker", HTTP, EXIT_WORKER)
+
+    balancer_by_lua_block = balancer_block()
+    balancer_by_lua_file = balancer_file()
 
     server_rewrite: Chunk | None = None
     rewrite: Chunk | None = None
@@ -298,12 +322,17 @@ class LuaConf(Conf):
         self.once(attribute, statement.name)
         setattr(self, attribute, chunk)
 
-    @property
-    def has_code(self) -> bool:
-        """Whether requests of this level meet code."""
-        return any(
-            (self.server_rewrite, self.rewrite, self.access, self.precontent, self.content)
-        ) or any((self.header_filter, self.body_filter, self.log))
+    def balance(self, chunk: Chunk) -> None:
+        """Has code choose the servers of a group."""
+        assert self.scope.statement is not None
+        check_installed(self.scope.statement.name)
+        self.once("balancer", self.scope.statement.name)
+        self.settings.used = True
+        self.balancer = chunk
+        code = BalancerCode(chunk, self.scope.shared(Runners).balance)
+        self.level[UpstreamConf].set_method(Method(ByCode, key=code))
+
+    balancer: Chunk | None = own(None)
 
     @directive(HTTP)
     def lua_package_path(self, path: str) -> None:
@@ -403,19 +432,21 @@ class LuaConf(Conf):
         check_installed("set_by_lua")
         self.settings.used = True
         templates = [Template(argument) for argument in arguments]
-        run = self.scope.shared(SetRunner)
+        runners = self.scope.shared(Runners)
 
         def bind(variables: Variables) -> Text:
             bound, texts = chunk.bind(variables), [t.bind(variables) for t in templates]
-            return lambda r: run.run(r, bound, [text(r) for text in texts])
+            return lambda r: runners.set(r, bound, [text(r) for text in texts])
 
         self.level[RewriteConf].assign(variable, bind)
 
 
-class SetRunner:
-    """Runs the code of "set_by_lua": a function of the module's handlers."""
+class Runners:
+    """What runs code for other modules: functions of this one's handlers.  Tools that must not run
+    any put others in their place."""
 
-    run: RunSet
+    set: RunSet
+    balance: RunBalancer
 
 
 def _number(name: str, text: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ...conf.directive import Conf
 from ...http.level import Level
 from ...http.module import Module, Phase
@@ -52,21 +54,30 @@ def filter_response(conf: LuaFilterConf, level: Level) -> HeaderFilter | None:
     lua, variables = level[LuaConf], level.variables
     if not (lua.header_filter or lua.body_filter):
         return None
-    host = level.scope.shared(LuaHost)
-    headers = lua.header_filter.bind(variables) if lua.header_filter else None
-    body = lua.body_filter.bind(variables) if lua.body_filter else None
+    return LuaHeaderFilter(
+        level.scope.shared(LuaHost),
+        lua.header_filter.bind(variables) if lua.header_filter else None,
+        lua.body_filter.bind(variables) if lua.body_filter else None,
+    )
 
-    def filter_header(r: Request) -> None:
-        run = request_of(r, host)
-        if headers is not None and not run.refused:
-            if not run_at_once(run, headers, "header_filter"):
+
+@dataclass(frozen=True, slots=True)
+class LuaHeaderFilter:
+    """Runs the code for headers, and has that for the body run."""
+
+    host: LuaHost
+    headers: BoundChunk | None
+    body: BoundChunk | None
+
+    def __call__(self, r: Request) -> None:
+        run = request_of(r, self.host)
+        if self.headers is not None and not run.refused:
+            if not run_at_once(run, self.headers, "header_filter"):
                 run.refused = True
                 raise ConnectionResetError
             refuse_response(run)
-        if body is not None:
-            r.body_filters += (LuaBodyFilter(run, body),)
-
-    return filter_header
+        if self.body is not None:
+            r.body_filters += (LuaBodyFilter(run, self.body),)
 
 
 class LuaBodyFilter:

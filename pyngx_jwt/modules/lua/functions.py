@@ -5,13 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import captures, dictionary, driver, keys, regexes, requests, responses, sockets, text
+from . import (
+    balancing,
+    captures,
+    dictionary,
+    driver,
+    keys,
+    regexes,
+    requests,
+    responses,
+    sockets,
+    text,
+)
 from .driver import operations
 
 PARTS = (driver.calls, text.calls, requests.calls, responses.calls, regexes.calls)
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: function
-    for part in (*PARTS, dictionary.calls, captures.calls, sockets.calls, keys.calls)
+    for part in (
+        *PARTS,
+        dictionary.calls,
+        captures.calls,
+        sockets.calls,
+        keys.calls,
+        balancing.calls,
+    )
     for name, function in part.functions.items()
 }
 for part in (requests, responses, captures, sockets):

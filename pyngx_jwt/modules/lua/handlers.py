@@ -10,7 +10,9 @@ from ...conf.scope import Scope
 from ...core.worker import WorkerLife
 from ...http.body import read_body
 from ...http.contexts import HTTP, LOCATION_IF, SERVER
+from ...http.failure import RequestFailed
 from ...http.level import Level
+from ...http.lifecycle import note_absence
 from ...http.module import Module, Phase
 from ...http.request import Handler, HeaderRefused, Request, Status
 from ...http.status import CLIENT_CLOSED, CLOSE, DONE, OK
@@ -18,7 +20,7 @@ from ...http.uri import parse_unsafe_uri
 from ...log import Severity
 from ..rewrite import BadValue
 from .chunk import BoundChunk, Chunk
-from .conf import LuaConf, SetRunner
+from .conf import LuaConf, Runners
 from .driver import ENDS, Ended, drive
 from .host import LuaHost
 from .machine import CannotLoad
@@ -33,7 +35,8 @@ lua = Module("lua", LuaConf)
 
 @lua.before_read
 def know_how_to_set(scope: Scope) -> None:
-    scope.shared(SetRunner).run = run_set
+    runners = scope.shared(Runners)
+    runners.set, runners.balance = run_set, run_balancer
 
 
 @lua.after_merge
@@ -89,6 +92,10 @@ class LuaHandler:
     bound: BoundChunk
     needs_body: bool
 
+    def choose(self, r: Request) -> LuaHandler | None:
+        """The one whose code runs for a request."""
+        return self
+
     def __call__(self, r: Request) -> Answer:
         if self.needs_body and r.body is None and r.body_in is not None:
             return self._with_body(r)
@@ -98,6 +105,20 @@ class LuaHandler:
         await read_body(r)
         answer = run_phase(r, self.host, self.bound, self.phase)
         return answer if answer is None or isinstance(answer, int) else await answer
+
+
+@dataclass(frozen=True, slots=True)
+class LuaChoice:
+    """The handlers of a location and of each "if" in it, by the identity of their confs."""
+
+    handlers: dict[int, LuaHandler]
+
+    def choose(self, r: Request) -> LuaHandler | None:
+        return self.handlers.get(id(r.location.conf(LuaConf)))
+
+    def __call__(self, r: Request) -> Answer:
+        chosen = self.choose(r)
+        return None if chosen is None else chosen(r)
 
 
 def _handler(chunk: Chunk, level: Level, phase: str) -> LuaHandler:
@@ -135,6 +156,7 @@ async def _go_on(
         main.ignore_abort = ignored
         run.stop_threads()
     if r.connection.closed and not ignored:
+        note_absence(r)
         raise ConnectionResetError
     answer = _after(run, phase, ended)
     return answer if answer is None or isinstance(answer, int) else await answer
@@ -225,11 +247,7 @@ def rewriting(conf: LuaConf, level: Level) -> Handler | None:
     if len({id(at[LuaConf]) for at in levels}) == 1:
         return by_conf[id(conf)]
 
-    def handle(r: Request) -> Answer:
-        chosen = by_conf.get(id(r.location.conf(LuaConf)))
-        return None if chosen is None else chosen(r)
-
-    return handle
+    return LuaChoice(by_conf)
 
 
 @lua.handler(Phase.PREACCESS)
@@ -321,3 +339,12 @@ def refuse_response(run: LuaRequest) -> None:
     if status is not None and status > OK and not run.refused:
         run.refused = True
         raise HeaderRefused(status)
+
+
+def run_balancer(r: Request, bound: BoundChunk, has_failed: bool) -> LuaRequest:
+    """Runs the code that chooses a server; raises RequestFailed."""
+    run = request_of(r, r.location.conf(LuaConf).scope.shared(LuaHost))
+    run.picked, run.more_tries, run.exit_code, run.has_failed = "", 0, None, has_failed
+    if not run_at_once(run, bound, "balancer"):
+        raise RequestFailed
+    return run

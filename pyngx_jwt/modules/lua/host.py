@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Any
+from weakref import proxy
 
 from ... import NGINX_VERSION
 from ...conf.scope import Scope
@@ -124,20 +125,21 @@ class LuaHost:
             self.log.write(Severity.ERR, str(error))
 
     def _own_functions(self) -> dict[str, Callable[..., Any]]:
-        """What Lua can ask about the process."""
+        """What Lua can ask about the process; its state must not keep this object."""
+        host, timers = proxy(self), proxy(self.timers)
         return {
             "worker_pid": os.getpid,
-            "master_pid": self._master_pid,
-            "process_type": lambda: "master" if self.number < 0 else "worker",
-            "worker_id": lambda: max(self.number, 0),
-            "worker_count": lambda: self.scope_main.workers or os.cpu_count() or 1,
-            "worker_exiting": lambda: self.exiting,
-            "start_timer": self.timers.start,
-            "timer_counts": self.timers.counts,
-            "give_up": self._give_up,
+            "master_pid": lambda: host.master_pid(),
+            "process_type": lambda: "master" if host.number < 0 else "worker",
+            "worker_id": lambda: max(host.number, 0),
+            "worker_count": lambda: host.scope_main.workers or os.cpu_count() or 1,
+            "worker_exiting": lambda: host.exiting,
+            "start_timer": lambda *arguments: timers.start(*arguments),
+            "timer_counts": lambda: timers.counts(),
+            "give_up": lambda: host.give_up(),
         }
 
-    def _master_pid(self) -> int:
+    def master_pid(self) -> int:
         return os.getpid() if self.number < 0 else os.getppid()
 
     @property
@@ -148,7 +150,7 @@ class LuaHost:
         main: MainConf = level[MainConf]
         return main
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         """Code runs on although it was told to end: the worker is replaced."""
         text = "code of Lua does not end, the worker exits"
         self.log.write(Severity.ALERT, f'{text} ("pyngx_lua_timeout")')

@@ -56,6 +56,25 @@ class Surroundings:
     pools: Pools
 
 
+class Links:
+    """What functions that Lua holds know of their state: a reference to the state itself would
+    keep it for ever."""
+
+    __slots__ = ("error", "log")
+
+    def __init__(self, error: Any, log: Log) -> None:
+        self.error: Any = error  # the mark of a failure
+        self.log = log
+
+    def warn(self, run: Any, text: str) -> None:
+        """A request has written a global variable."""
+        text = f"[lua] _G write guard: {text}"
+        if isinstance(run, LuaRun):
+            run.log(Severity.WARN, text)
+        else:
+            self.log.write(Severity.WARN, text)
+
+
 class Machine:
     """One Lua state.  It is used by one thread."""
 
@@ -71,22 +90,22 @@ class Machine:
         self.regexes = RegexCache(settings.regex_cache, settings.regex_match_limit)
         self.getters: dict[str, Getter] = {}  # of variables
         self.conversions: dict[str, Callable[[str], str]] = CONVERSIONS
-        self._error = runtime.table()
+        self._links = Links(runtime.table(), around.log)
         self._set_paths()
         self._start()
 
     def _start(self) -> None:
         settings, new = self.around.settings, self.runtime.table_from
-        functions = new({n: self._guarded(f) for n, f in self.around.functions.items()})
+        functions = new({n: _guarded(f, self._links) for n, f in self.around.functions.items()})
         options = new(
             {
                 "timeout": settings.timeout or None,
                 "config": new(self.around.config),
                 "dictionaries": new(self.around.dictionaries),
-                "warn": self._warn,
+                "warn": self._links.warn,
             }
         )
-        core = self._run_own("core", functions, self._error, options)
+        core = self._run_own("core", functions, self._links.error, options)
         self.enter, self.call, self.step = core.enter, core.call, core.step
         self.filter, self.set = core.filter, core.set
         ngx = self._run_own("api", functions, core, options)
@@ -104,32 +123,11 @@ class Machine:
             raise RuntimeError(load[1])
         return load(*arguments)
 
-    def _guarded(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Failures become what Lua raises as its own errors; those that the engine wants to know
-        stay in the run."""
-        failed = self._error
-
-        def call(*arguments: Any) -> Any:
-            try:
-                return function(*arguments)
-            except LuaError as error:
-                return failed, str(error)
-            except (HeaderRefused, RequestFailed, ConnectionError) as error:
-                run = arguments[0] if arguments else None
-                if isinstance(run, LuaRun):
-                    run.failure = error
-                return failed, f"the request has failed: {error!r}"
-            except Exception as error:
-                self.around.log.write(Severity.ERR, f"unexpected error: {error!r}")
-                return failed, f"unexpected error: {error!r}"
-
-        return call
-
-    def _warn(self, run: Any, text: str) -> None:
-        if isinstance(run, LuaRun):
-            run.log(Severity.WARN, f"[lua] _G write guard: {text}")
-        else:
-            self.around.log.write(Severity.WARN, f"[lua] _G write guard: {text}")
+    def __del__(self) -> None:
+        """The last reference to the state goes with this."""
+        links = getattr(self, "_links", None)
+        if links is not None:
+            links.error = None
 
     def _set_paths(self) -> None:
         settings, package = self.around.settings, self._globals.package
@@ -203,6 +201,27 @@ class Machine:
 
     def collect(self) -> None:
         self._globals.collectgarbage("collect")
+
+
+def _guarded(function: Callable[..., Any], links: Links) -> Callable[..., Any]:
+    """Failures become what Lua raises as its own errors; those that the engine wants to know stay
+    in the run."""
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except LuaError as error:
+            return links.error, str(error)
+        except (HeaderRefused, RequestFailed, ConnectionError) as error:
+            run = arguments[0] if arguments else None
+            if isinstance(run, LuaRun):
+                run.failure = error
+            return links.error, f"the request has failed: {error!r}"
+        except Exception as error:
+            links.log.write(Severity.ERR, f"unexpected error: {error!r}")
+            return links.error, f"unexpected error: {error!r}"
+
+    return call
 
 
 def _expanded(path: str, default: str) -> str:

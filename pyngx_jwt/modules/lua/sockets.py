@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
+from ...core.logs import Logs
+from ...dns import ResolveError, Resolvers
 from ...errors import ConfError
 from ...http.client import BodyError
 from ...http.tls import configured, full_name, revoke, trust
@@ -302,14 +304,28 @@ def _log(run: LuaRun, sock: LuaSocket, text: str) -> None:
         run.log(Severity.ERR, text)
 
 
-async def addresses_of(run: LuaRun, host: str) -> str:
-    """One address of a name; raises OSError."""
+async def address_of(run: LuaRun, host: str) -> str:
+    """One address of a name, by "resolver" or the system's; raises OSError, ResolveError."""
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
     except OSError:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        return str(found[0][4][0])
+        return await _resolved(run, host)
     return host
+
+
+async def _resolved(run: LuaRun, host: str) -> str:
+    core = run.core
+    if core.resolver is not None:
+        resolver = core.scope.shared(Resolvers).of(core.resolver, core.scope.shared(Logs).main)
+        addresses = await resolver.resolve(host, core.resolver_timeout)
+        return addresses.found[0]
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return str(found[0][4][0])
+
+
+def _unresolved(host: str, error: Exception) -> tuple[Any, ...]:
+    reason = str(error) if isinstance(error, ResolveError) else "3: Host not found"
+    return None, f"{host} could not be resolved ({reason})"
 
 
 @operations
@@ -329,8 +345,8 @@ async def socket_connect(
     if idle is None:
         try:
             sock.stream = await within(sock.connect_timeout, _opened(run, host, port))
-        except socket.gaierror:
-            return None, f"{host} could not be resolved (3: Host not found)"
+        except (socket.gaierror, ResolveError) as error:
+            return _unresolved(host, error)
         except TimeoutError:
             _log(run, sock, f"lua tcp socket connect timed out, when connecting to {host}:{port}")
             return None, TIMEOUT
@@ -348,7 +364,7 @@ async def _opened(run: LuaRun, host: str, port: int | None) -> Stream:
     if port is None:
         await loop.create_unix_connection(lambda: stream, host.removeprefix("unix:"))
     else:
-        address = await addresses_of(run, host.strip("[]"))
+        address = await address_of(run, host.strip("[]"))
         await loop.create_connection(lambda: stream, address, int(port))
     return stream
 
@@ -658,12 +674,12 @@ async def udp_connect(run: LuaRun, sock: LuaSocket, host: str, port: int | None)
             unix.connect(host.removeprefix("unix:"))
             _, stream = await loop.create_datagram_endpoint(Datagrams, sock=unix)
         else:
-            address = await within(sock.connect_timeout, addresses_of(run, host.strip("[]")))
+            address = await within(sock.connect_timeout, address_of(run, host.strip("[]")))
             _, stream = await loop.create_datagram_endpoint(
                 Datagrams, remote_addr=(address, int(port))
             )
-    except socket.gaierror:
-        return None, f"{host} could not be resolved (3: Host not found)"
+    except (socket.gaierror, ResolveError) as error:
+        return _unresolved(host, error)
     except (OSError, TimeoutError) as error:
         return None, reason_of(error)
     sock.stream = stream

@@ -8,6 +8,7 @@ from typing import Any
 from ...http.body import KeptBody
 from ...http.request import Request
 from ...log import Log, Severity
+from ..core import CoreConf
 from .conf import LuaConf
 
 KEY = "lua"  # in r.contexts
@@ -29,6 +30,12 @@ class LuaRun:
         self.sockets: dict[int, Any] = {}  # open ones
 
     @property
+    def core(self) -> CoreConf:
+        """The settings of the core module where the code runs."""
+        core: CoreConf = self.conf.level[CoreConf]
+        return core
+
+    @property
     def log_level(self) -> Severity:
         return self._log.level
 
@@ -47,7 +54,7 @@ class LuaRun:
 
     def close(self) -> None:
         """Lets go of all: what Lua and Python hold of each other would stay for ever."""
-        self.shared = None
+        self.shared = self.machine = None
         self.stop_threads()
         for socket in tuple(self.sockets.values()):
             socket.close()
@@ -71,7 +78,8 @@ class LuaRequest(LuaRun):
         self.on_abort: Any = None
         self.is_left = self.refused = self.has_type = False
         self.cleared: set[str] = set()  # variables that code has set to nil
-        self.balanced: Any = None  # what balancer_by_lua decides on
+        self.picked, self.more_tries = "", 0  # what "balancer_by_lua" decides
+        self.has_failed = False  # the server that it has chosen before
 
     @property
     def conf(self) -> LuaConf:  # type: ignore[override]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import Any, Protocol
+from weakref import proxy
 
 from ...core.worker import WorkerLife
 from ...log import Log, Severity
@@ -27,7 +28,7 @@ class Timers:
     """Those of one worker; they run early, and are told so, when it ends."""
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        self._host: Host = proxy(host)
         self._pending: set[asyncio.Task[None]] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._ends: asyncio.Event | None = None

@@ -170,7 +170,32 @@ provide("ngx.req", {
     end,
 })
 
-provide("ngx.balancer", missing("ngx.balancer"))
+local balancer = {version = "0.1.31"}
+local BALANCING = {balancer = true}
+
+function balancer.set_current_peer(host, port)
+    local rq = core.request_in(BALANCING)
+    if type(host) ~= "string" then
+        error("bad argument #1 to 'set_current_peer' (string expected, got " .. type(host) .. ")", 2)
+    end
+    if not port and not host:find("^unix:") then
+        local name, number = host:match("^(.*):(%d+)$")
+        host, port = name or host, number
+    end
+    return check(py.balancer_set(rq, host, tonumber(port)))
+end
+
+function balancer.set_more_tries(count)
+    return check(py.balancer_tries(core.request_in(BALANCING), count))
+end
+
+function balancer.get_last_failure()
+    return check(py.balancer_failure(core.request_in(BALANCING)))
+end
+
+provide("ngx.balancer", setmetatable(balancer, {__index = function(_, key)
+    error("ngx.balancer." .. tostring(key) .. " is not supported by pyngx", 2)
+end}))
 provide("ngx.ocsp", missing("ngx.ocsp"))
 provide("ngx.pipe", missing("ngx.pipe"))
 provide("ngx.ssl.session", missing("ngx.ssl.session"))

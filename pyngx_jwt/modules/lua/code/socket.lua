@@ -146,7 +146,10 @@ function tcp.receiveuntil(self, pattern, options)
         if now and size then
             found = true
         end
-        return data, failure, partial
+        if data then
+            return data
+        end
+        return nil, failure, partial
     end
 end
 

@@ -1,0 +1,64 @@
+"""Code in Lua: it is not run, and what it would do is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..http.level import Level
+from ..http.module import Phase
+from ..http.request import DONE, Location, Request, Status
+from ..modules.lua import BoundChunk, LuaChoice, LuaHandler, LuaHeaderFilter, Runners
+from .lines import Result
+from .trip import Trip
+
+UNKNOWN_ANSWER = 200
+
+
+def is_code(handler: object) -> bool:
+    return isinstance(handler, LuaHandler | LuaChoice)
+
+
+def leave_out_filters(location: Location) -> None:
+    """Filters of responses in Lua are not run either."""
+    location.header_filters = tuple(
+        each for each in location.header_filters if not isinstance(each, LuaHeaderFilter)
+    )
+
+
+@dataclass(slots=True)
+class NoChoice:
+    """What code that is not run chooses of the servers of a group."""
+
+    picked: str = ""
+    more_tries: int = 0
+    has_failed: bool = False
+    exit_code: int | None = None
+
+
+def leave_out_values(runners: Runners, ask: Callable[[str], None]) -> None:
+    """A variable of "set_by_lua" is empty, and which server code chooses is a question."""
+
+    def balance(r: Request, bound: BoundChunk, has_failed: bool) -> NoChoice:
+        ask(f"the server that balancer_by_lua at {bound.chunk.place} chooses")
+        return NoChoice()
+
+    runners.set, runners.balance = lambda r, chunk, arguments: "", balance
+
+
+def report_code(handler: Any, phase: int, level: Level, r: Request, trip: Trip) -> Status | None:
+    """Adds that code decides here, as one that lets the request pass; content answers."""
+    chosen: LuaHandler | None = handler.choose(r)
+    if chosen is None:
+        return None
+    place = f"{chosen.phase}_by_lua at {chosen.chunk.place}"
+    statement = next(iter(level.set_by(chosen.chunk.directive)), None)
+    if phase == Phase.CONTENT:
+        line = trip.add(Result.NOTE, "content", f"Lua answers here: {place}", statement)
+        trip.answer(line, 0)
+        r.status = r.status or UNKNOWN_ANSWER
+        return DONE if r.parent is None else r.finish()
+    trip.questions.append(f"what {place} decides")
+    trip.add(Result.UNKNOWN, "lua", f"Lua decides here: {place}", statement)
+    return None
