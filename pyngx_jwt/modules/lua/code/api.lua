@@ -1327,4 +1327,6 @@ ndk = {
     }),
 }
 
+package.loaded.ngx, package.loaded.ndk = ngx, ndk
+
 return setmetatable(ngx, ngx_meta)
