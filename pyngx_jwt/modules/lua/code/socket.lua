@@ -161,8 +161,8 @@ function tcp.settimeouts(self, connect, send, read)
     py.socket_timeouts(handle(self), connect, send, read)
 end
 
-function tcp.setoption()
-    return 1
+function tcp.setoption(self, name)
+    return nil, "setoption is not supported by pyngx: " .. tostring(name)
 end
 
 function tcp.getoption(self, name)
