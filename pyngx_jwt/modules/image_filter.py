@@ -171,6 +171,7 @@ def transform_images(conf: ImageFilterConf, level: Level) -> HeaderFilter | None
         return None
     try:
         pillow: Any = import_module("PIL.Image")
+        pillow.init()  # all its readers: the workers may not be able to load them
         kernels: Any = import_module("PIL.ImageFilter")
     except ImportError:
         raise ConfError(MISSING) from None

@@ -17,7 +17,7 @@ from ..conf.scope import Scope, located
 from ..conf.values import parse_msec, parse_number, parse_sec, parse_size
 from ..core.logs import Logs
 from ..core.worker import WorkerLife
-from ..dns import NameServers, Resolvers
+from ..dns import NameServers, Resolvers, Resolves
 from ..errors import ConfError
 from ..gateway.cache_conf import CachedConf
 from ..gateway.cached import gateway_to
@@ -365,12 +365,16 @@ class UpstreamConf(Conf):
         servers, balancer = self.name_servers(), group.balancer
         if servers is None or not isinstance(balancer, Shared):
             return None
-        log = self.scope.shared(Logs).main
-        resolver = self.scope.shared(Resolvers).of(servers, log)
+        resolver = self._resolver(servers)
         allowed = self._method.allowed if self._method else ALL
         takes_backup = "backup" in allowed or balancer.peers.next is not None
         timeout = self._resolver_timeout()
+        log = self.scope.shared(Logs).main
         return Watch(self.name, balancer, resolver, timeout, log, takes_backup)
+
+    def _resolver(self, servers: NameServers) -> Resolves:
+        """Made with the group: workers may not be able to read the library for DNS."""
+        return self.scope.shared(Resolvers).of(servers, self.scope.shared(Logs).main)
 
     def name_servers(self) -> NameServers | None:
         """Those that resolve the names of servers at run time, None if there are none or no such
@@ -395,10 +399,12 @@ class UpstreamConf(Conf):
             raise ConfError(
                 f"resolving names at run time requires {place} to be in shared memory"
             ).nowhere()
-        if self.name_servers() is None:
+        servers = self.name_servers()
+        if servers is None:
             raise ConfError(
                 f"no resolver defined to resolve names at run time in {place}"
             ).nowhere()
+        self._resolver(servers)
 
     def build(self) -> Upstream:
         """The group with its balancer and pool; raises ConfError where it was declared."""

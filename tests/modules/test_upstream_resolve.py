@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -332,3 +334,17 @@ def test_a_resolver_is_required(nginx: Nginx) -> None:
     told = 'no resolver defined to resolve names at run time in upstream "u"'
     nginx.rejects("resolver 127.0.0.1;", told, http=group)
     nginx.accepts(http=f"{group} resolver 127.0.0.1;")
+
+
+@pytest.mark.pyngx_only("it is about what Python loads, and when")
+def test_workers_load_no_library(nginx: Nginx) -> None:
+    """The user of the workers may not be able to read it."""
+    conf = nginx.write(
+        "conf",
+        "events { } http { upstream u { zone u 64k; resolver 127.0.0.1; server a.example resolve; }"
+        " server { listen 127.0.0.1:1; location / { proxy_pass http://u; } } }",
+    )
+    command = [sys.executable, "-X", "importtime", "-m", "pyngx_jwt", "-t"]
+    command += ["-c", str(conf), "-p", str(nginx.prefix)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and " dns.name\n" in done.stderr, done.stderr
