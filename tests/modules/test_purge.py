@@ -87,6 +87,49 @@ def test_variants_go_along(nginx: Nginx) -> None:
     assert [told(nginx, "/", f"X: {x}") for x in "ab"] == ["MISS 3", "MISS 4"]
 
 
+SLICES = """
+    slice 4;
+    proxy_set_header Range $slice_range;
+    proxy_cache one;
+    proxy_cache_valid 200 206 10m;
+    proxy_cache_purge $purges;
+    proxy_pass http://127.0.0.1:%%PORT_up%%;
+"""
+PART = 'map $request_method $part { volatile; PURGE "*"; default $slice_range; }'
+FILES = "listen 127.0.0.1:%%PORT_up%%; root %%DIR%%/html;"
+
+
+def serve_slices(nginx: Nginx, key: str) -> None:
+    """/a in four slices and /ab in one; both are cached, and have changed since."""
+    nginx(
+        f'location / {{ {SLICES} proxy_cache_key "{key}"; }}',
+        http=f"{ZONE} {METHOD} {PART}",
+        servers=[FILES],
+        files={"html/a": "0123456789abcdef", "html/ab": "more"},
+    )
+    for target, text in (("/a", "0123456789abcdef"), ("/ab", "more")):
+        assert nginx.request(f"GET {target}").text == text
+    assert kept(nginx) == 5
+    Path(nginx.prefix, "html/a").write_text("FEDCBA9876543210")
+    Path(nginx.prefix, "html/ab").write_text("less")
+
+
+def test_all_slices_are_removed_if_the_key_ends_in_a_star(nginx: Nginx) -> None:
+    """The configuration of docs/caching.md."""
+    serve_slices(nginx, "$uri $part")
+    assert nginx.request("GET /a").text == "0123456789abcdef"
+    assert nginx.request("PURGE /a").status == 204
+    assert nginx.request("GET /a").text == "FEDCBA9876543210"
+    assert nginx.request("GET /ab").text == "more"
+
+
+def test_one_slice_is_removed_if_the_key_names_its_range(nginx: Nginx) -> None:
+    serve_slices(nginx, "$uri $slice_range")
+    assert nginx.request("PURGE /a").status == 204
+    assert kept(nginx) == 4
+    assert nginx.request("GET /a", "Range: bytes=4-").text == "456789abcdef"
+
+
 def test_conditions(nginx: Nginx) -> None:
     """One that holds is enough."""
     serve(nginx, "proxy_cache_purge $arg_one $arg_two;")
