@@ -149,6 +149,14 @@ def test_page_shows_shape_and_reason() -> None:
     assert "\n- `lock_file` (main): no lock file is used\n" in page
 
 
+@pytest.mark.parametrize("path", sorted(GENERATED))
+def test_page_has_readable_code_and_defaults(path: str) -> None:
+    """Code is not escaped, and a directive without a default has a dash."""
+    text = docs.pages()[path]
+    assert not re.search(r"`[^`\n]*\\[*<\[][^`\n]*`", text)
+    assert not re.search(r"^    Default: *$", text, re.MULTILINE)
+
+
 def test_example_of_a_module_works() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     (code,) = re.findall(r'```python\n("""Says.*?)```', text, re.DOTALL)

@@ -1,7 +1,8 @@
 """Compresses responses with Brotli on their way to clients that accept it.
 
 The directives are those of google/ngx_brotli.  They need the package brotli:
-`pip install pyngx-jwt[brotli]`.  Without it, a warning is printed and responses are not compressed.
+`pip install 'pyngx-jwt[brotli]'`.  Without it, a warning is printed and responses are
+not compressed.
 """
 
 from __future__ import annotations

@@ -181,5 +181,5 @@ def library(level: Level, package: str, directive: str, extra: str) -> Any:
         return import_module(package)
     except ImportError:
         text = f'the "{directive}" directive needs the package {package}'
-        level.scope.warn(f"{text} (pip install pyngx-jwt[{extra}]), ignored")
+        level.scope.warn(f"{text} (pip install 'pyngx-jwt[{extra}]'), ignored")
         return None

@@ -1,7 +1,7 @@
 """Creates variables from MaxMind's GeoIP2 databases (".mmdb").
 
 The directives are those of leev/ngx_http_geoip2_module.  They need the package maxminddb:
-`pip install pyngx-jwt[geoip2]`.
+`pip install 'pyngx-jwt[geoip2]'`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..http.variables import Getter, Variables, unsettled, variable_name
 from ..log import Severity
 from .addresses import declared_network, reported_address
 
-MISSING = 'the "geoip2" directive needs the package maxminddb (pip install pyngx-jwt[geoip2])'
+MISSING = "the \"geoip2\" directive needs the package maxminddb (pip install 'pyngx-jwt[geoip2]')"
 METADATA = ("build_epoch", "last_check", "last_change")
 _INDEX = re.compile(r"-?[0-9]+\Z")
 

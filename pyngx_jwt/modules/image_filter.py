@@ -1,6 +1,6 @@
 """Transforms images in JPEG, GIF, PNG, and WebP formats.
 
-It needs the package Pillow: `pip install pyngx-jwt[image]`.  A response that is not an image is
+It needs the package Pillow: `pip install 'pyngx-jwt[image]'`.  A response that is not an image is
 answered with 415.  Images are transformed in the worker, one at a time: keep results in a cache.
 """
 
@@ -25,7 +25,7 @@ from ..http.whole_body import WholeBody
 from ..log import Severity
 
 KEY = "image_filter"
-MISSING = 'the "image_filter" directive needs the package Pillow (pip install pyngx-jwt[image])'
+MISSING = "the \"image_filter\" directive needs the package Pillow (pip install 'pyngx-jwt[image]')"
 FORMATS = ("JPEG", "GIF", "PNG", "WEBP")
 UNLIMITED = 2**63
 MIXED = "multipart/x-mixed-replace"

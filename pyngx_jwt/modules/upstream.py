@@ -249,10 +249,10 @@ class UpstreamConf(Conf):
 
     @directive(UPSTREAM, syntax="least_time header | last_byte [inflight];")
     def least_time(self, measure: str, inflight: str = "") -> None:
-        """Selects the server that would be done first, by the average time of its responses, the
-        number of its active requests and its weight.  "header" measures the time to the head of the
-        response, "last_byte" the time to its end.  With "inflight", requests that are not finished
-        count as well."""
+        """Selects the server with the lowest expected response time, by the average time of its
+        responses, the number of its active requests and its weight.  "header" measures the time to
+        the head of the response, "last_byte" the time to its end.  With "inflight", requests that
+        are not finished count as well."""
         if inflight and inflight != "inflight":
             raise ConfError(f'invalid parameter "{inflight}"')
         if measure not in MEASURES:
@@ -268,8 +268,8 @@ class UpstreamConf(Conf):
     @directive(UPSTREAM, syntax="random [two [least_conn | least_time=header | last_byte]];")
     def random(self, two: str = "", method: str = "") -> None:
         """Selects servers at random, in proportion to their weight.  With "two", two are drawn and
-        the one with fewer active requests is used, or the one that would be done first
-        ("least_time")."""
+        the one with fewer active requests is used, or the one with the lower expected response
+        time ("least_time")."""
         self.set_method(Method(Random))
         if two:
             if two != "two":

@@ -1,7 +1,7 @@
 """Transforms XML responses with XSLT stylesheets.
 
-It needs the package lxml: `pip install pyngx-jwt[xslt]`.  Unlike in nginx, stylesheets can neither
-write files nor use the network.
+It needs the package lxml: `pip install 'pyngx-jwt[xslt]'`.  Unlike in nginx, stylesheets can
+neither write files nor use the network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .gzip_ok import change_length
 KEY = "xslt"
 MOST = 64 << 20  # bytes of a document
 XML: Types = frozenset({"text/xml"})
-MISSING = 'the "xslt_stylesheet" directive needs the package lxml (pip install pyngx-jwt[xslt])'
+MISSING = "the \"xslt_stylesheet\" directive needs the package lxml (pip install 'pyngx-jwt[xslt]')"
 OUTPUT = "{http://www.w3.org/1999/XSL/Transform}output"
 _BARE = re.compile(rb"<!DOCTYPE\s+[^\s\[>]+(?=\s*[\[>])")
 _EXTERNAL = re.compile(rb"""<!DOCTYPE\s+\S+\s+(?:SYSTEM|PUBLIC\s+(?:"[^"]*"|'[^']*'))\s+["']""")

@@ -1,7 +1,8 @@
 """Compresses responses with Zstandard on their way to clients that accept it.
 
 The directives are those of tokers/zstd-nginx-module.  They need the package zstandard:
-`pip install pyngx-jwt[zstd]`.  Without it, a warning is printed and responses are not compressed.
+`pip install 'pyngx-jwt[zstd]'`.  Without it, a warning is printed and responses are
+not compressed.
 """
 
 from __future__ import annotations

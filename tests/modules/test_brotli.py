@@ -257,5 +257,6 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     level: object = Level
     assert coding.library(level, "brotli", "brotli", "brotli") is None  # type: ignore[arg-type]
     assert warnings == [
-        'the "brotli" directive needs the package brotli (pip install pyngx-jwt[brotli]), ignored'
+        'the "brotli" directive needs the package brotli'
+        " (pip install 'pyngx-jwt[brotli]'), ignored"
     ]

@@ -395,7 +395,7 @@ def test_lupa_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
         library.check_installed("access_by_lua_block")
     assert str(failure.value) == (
         'the "access_by_lua_block" directive needs the package lupa, with LuaJIT'
-        " (pip install pyngx-jwt[lua])"
+        " (pip install 'pyngx-jwt[lua]')"
     )
 
 

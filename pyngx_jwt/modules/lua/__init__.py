@@ -1,6 +1,6 @@
 """Runs Lua: the directives and the API of openresty/lua-nginx-module, with LuaJIT.
 
-They need the package lupa: `pip install pyngx-jwt[lua]`.
+They need the package lupa: `pip install 'pyngx-jwt[lua]'`.
 """
 
 from .chunk import BoundChunk

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import ConfError
 
-MISSING = "needs the package lupa, with LuaJIT (pip install pyngx-jwt[lua])"
+MISSING = "needs the package lupa, with LuaJIT (pip install 'pyngx-jwt[lua]')"
 OPENSSL = ("libcrypto.so.3", "libssl.so.3")
 
 
