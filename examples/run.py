@@ -63,11 +63,11 @@ def prepare(folder: Path) -> SigningKey:
 
 
 def tokens(key: SigningKey, issuer: str) -> Iterator[tuple[str, str]]:
-    """What is sent: no token, a good one, an expired one."""
+    """The requests: without a token, with a valid one, with an expired one."""
     now = int(time.time())
     claims: dict[str, Json] = {"iss": issuer, "sub": "alice", "scope": "read", "iat": now}
     yield "without a token", ""
-    yield "with a good token", key.sign({**claims, "exp": now + 3600})
+    yield "with a valid token", key.sign({**claims, "exp": now + 3600})
     yield "with an expired token", key.sign({**claims, "exp": now - 60})
 
 
@@ -121,8 +121,8 @@ def wait(host: str, port: int, key: SigningKey, issuer: str) -> None:
     """Until Ctrl-C, or until it is told to end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    token = dict(tokens(key, issuer))["with a good token"]
-    print(f"Serving http://{host}:{port}/ until Ctrl-C; a token that is good for an hour:\n")
+    token = dict(tokens(key, issuer))["with a valid token"]
+    print(f"Serving http://{host}:{port}/ until Ctrl-C; a token that is valid for an hour:\n")
     print(token, flush=True)
     signal.pause()
     print()

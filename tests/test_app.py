@@ -648,7 +648,7 @@ def test_example(folder: Folder) -> None:
             for label, token in tokens.items():
                 headers = {"Authorization": f"Bearer {token}", "X-JWT-Sub": "root"}
                 status, body = await get(client, "/api/x", headers=headers)
-                good = label == "with a good token"
+                good = label == "with a valid token"
                 assert status == (200 if good else 401)
                 assert ("X-JWT-Sub: alice" in body) is good
 

@@ -97,7 +97,7 @@ ANSWERS = """
         401 Unauthorized
         WWW-Authenticate: Bearer realm="API"
 
-    GET /api/orders with a good token:
+    GET /api/orders with a valid token:
         200 OK
       and the backend received
         X-JWT-Sub: alice
