@@ -9,6 +9,7 @@ from itertools import count
 
 from ..conf.directive import Conf
 from ..http.date import parse_http_time
+from ..http.digits import number_of
 from ..http.files import Segment, cut
 from ..http.level import Level
 from ..http.module import Module
@@ -110,11 +111,11 @@ def parse_ranges(text: str, length: int, most: int) -> list[Range] | None:
 def _bounds(match: re.Match[str], length: int) -> Range | None:
     """None for numbers that no file can have."""
     first, last, suffix = match[1], match[2], match[3]
-    if max(int(text or 0) for text in (first, last, suffix)) > MAX:
+    if max(number_of(text or "") for text in (first, last, suffix)) > MAX:
         return None
     if suffix is not None:
-        return max(length - int(suffix), 0), length
-    return int(first), min(int(last) + 1, length) if last else length
+        return max(length - number_of(suffix), 0), length
+    return number_of(first), min(number_of(last) + 1, length) if last else length
 
 
 def _too_much(ranges: list[Range], length: int, most: int) -> bool:

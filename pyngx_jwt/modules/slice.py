@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 
 from ..conf.directive import Conf, size
 from ..http.contexts import EVERYWHERE
+from ..http.digits import number_of
 from ..http.level import Level
 from ..http.module import Module
 from ..http.postpone import Part, Postponed, postpone
@@ -75,7 +76,7 @@ def _start(r: Request) -> int:
     if text is None or "if-range" in r.index:
         return 0
     match = _START.match(text)
-    start = int(match[1]) if match else 0
+    start = number_of(match[1]) if match else 0
     return start if start <= MAX_OFFSET else 0
 
 
@@ -92,8 +93,8 @@ def parse_content_range(text: str | None) -> ContentRange | None:
     match = _CONTENT_RANGE.match(text or "")
     if match is None:
         return None
-    start, last = int(match[1]), int(match[2])
-    length = None if match[3] == "*" else int(match[3])
+    start, last = number_of(match[1]), number_of(match[2])
+    length = None if match[3] == "*" else number_of(match[3])
     if max(start, last, length or 0) > MAX_OFFSET:
         return None
     return ContentRange(start, last + 1, length)

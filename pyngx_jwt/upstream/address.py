@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from ..conf.hosts import look_up
+from ..http.digits import number_of
 from ..errors import ConfError
 
 _UNIX_PATH_MAX = 108  # sizeof(sockaddr_un.sun_path), with the final NUL
@@ -174,7 +175,7 @@ def _split_uri(text: str, marks: str, uri_part: bool) -> tuple[str, str]:
 
 
 def _port(digits: str) -> int:
-    port = int(digits) if _is_number(digits) else 0
+    port = number_of(digits) if _is_number(digits) else 0
     if not 1 <= port <= 65535:
         raise AddressError("invalid port")
     return port
@@ -188,7 +189,7 @@ def _inet_addr(host: str) -> str:
     octets = host.split(".")
     if len(octets) != 4 or not all(octet == "" or _is_number(octet) for octet in octets):
         return ""
-    values = [int(octet or "0") for octet in octets]
+    values = [number_of(octet) for octet in octets]
     if max(values) > 255:
         return ""
     return ".".join(map(str, values))

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from ...conf.directive import Conf, accepted, directive, flag, own, size
 from ...http.contexts import EVERYWHERE, LOCATION
+from ...http.digits import number_of
 from ...http.files import send_file
 from ...http.level import Level
 from ...http.module import Module, Phase
@@ -100,7 +101,7 @@ def _milliseconds(args: str, name: str) -> int | None:
     match = _SECONDS.match(find_argument(args, name) or "")
     if match is None:
         return None
-    value = int(f"0{match[1]}") * 1000 + int(match[2][:3].ljust(3, "0"))
+    value = number_of(match[1]) * 1000 + int(match[2][:3].ljust(3, "0"))
     return value if value <= LATEST else None
 
 
