@@ -38,7 +38,7 @@ class Follower:
             return
         if r.parent is None and r.connection.closed:
             self.gone = True
-        elif (r.sink.paused or r.rate) and self._has_file():
+        elif (r.sink.paused or r.rate or r.inflates) and self._has_file():
             self.task = asyncio.get_running_loop().create_task(self._follow())
         else:
             r.write(data)

@@ -120,7 +120,7 @@ class ResponseSide(RequestSide):
             rate = self._rate(response) if len(whole) > self.settings.buffer_size else 0
             if rate:
                 await self._send_slowly(whole, rate)
-            elif r.rate:
+            elif r.rate or r.inflates:
                 await r.send(whole)
             else:
                 r.write(whole)

@@ -130,7 +130,7 @@ def send_file(
         if r.header_only:
             return r.finish()
         segments: tuple[Segment, ...] = r.file_segments
-        waits = r.rate > 0 or sum(end - start for _, start, end in segments) > CHUNK
+        waits = r.rate > 0 or r.inflates or sum(end - start for _, start, end in segments) > CHUNK
         if waits:
             return _send_parts(r, fd, segments, path)
         return _send_at_once(r, fd, segments, path)

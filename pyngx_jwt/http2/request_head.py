@@ -146,7 +146,10 @@ class _Fields:
             if options.ignore_invalid_headers and not (
                 options.underscores_in_headers and _WITH_UNDERSCORE(name)
             ):
-                head.dropped = [*head.dropped, name]
+                if isinstance(head.dropped, list):
+                    head.dropped.append(name)
+                else:
+                    head.dropped = [name]
                 return None
         if name == "cookie":
             self.cookies.append(value)

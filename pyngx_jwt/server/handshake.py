@@ -168,6 +168,7 @@ class Handshake(asyncio.Protocol):
         if status is None or tls.verify_error or tls.peer is None:
             self._serve(tls)
         else:
+            self.transport.pause_reading()  # what comes meanwhile stays in the kernel
             self.checking = self.worker.loop.create_task(self._check_status(status, tls))
 
     async def _check_status(self, status: ClientStatus, tls: TlsConnection) -> None:
@@ -176,6 +177,7 @@ class Handshake(asyncio.Protocol):
             tls, lambda text: self._log(Severity.ERR, text, doing)
         )
         if not self.over:
+            self.transport.resume_reading()
             self._serve(tls)
 
     def _serve(self, tls: TlsConnection) -> None:
@@ -187,6 +189,10 @@ class Handshake(asyncio.Protocol):
         transport = TlsTransport(
             self.transport, tls, protocol, lambda error: _log_failure(protocol, error), linger
         )
+        if isinstance(tls, EarlyTlsConnection):
+            tls.hold = lambda holds: (
+                transport.pause_writing() if holds else transport.resume_writing()
+            )
         protocol.connection_made(transport)
         protocol.choose_server(self.server)
         transport.begin()

@@ -15,7 +15,7 @@ _ERROR, _SUCCESS, _FINISHED = 0, 1, 2  # SSL_read_early_data
 class EarlyTlsConnection(TlsConnection):
     """Reads early data first, and goes on with the handshake when they end."""
 
-    __slots__ = ("_early", "_kept", "_unsent")
+    __slots__ = ("_early", "_holds", "_kept", "_unsent", "hold")
 
     def __init__(
         self, context: Context, choose: Choose, certify: Callable[[], bool], host: str
@@ -24,6 +24,8 @@ class EarlyTlsConnection(TlsConnection):
         self._early = True  # data may come before the handshake is complete
         self._kept = b""
         self._unsent: list[bytes] = []
+        self._holds = False
+        self.hold: Callable[[bool], None] = lambda holds: None  # told when data have to wait
 
     def handshake(self) -> bool:
         """Whether requests can be served: the handshake is complete, or early data are there."""
@@ -79,7 +81,13 @@ class EarlyTlsConnection(TlsConnection):
             return
         self._unsent.append(data)
         self._send_rest()
+        if self._unsent:  # the client finishes the handshake when it likes, or never
+            self._holds = True
+            self.hold(True)
 
     def _send_rest(self) -> None:
         while self._unsent and openssl.SSL_is_init_finished(self.pointer):
             super().write(self._unsent.pop(0))
+        if self._holds and not self._unsent:
+            self._holds = False
+            self.hold(False)
