@@ -120,7 +120,7 @@ def test_least_time(
         def answer(peer: Peer) -> None:
             peer.request()
             time.sleep(head)
-            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n")
             time.sleep(end)
             peer.send(name)
 
