@@ -8,7 +8,7 @@ from typing import Any
 
 from ..http.level import Level
 from ..http.module import Phase
-from ..http.request import DONE, Location, Request, Status
+from ..http.request import DONE, OK, Location, Request, Status
 from ..modules.lua import BoundChunk, LuaChoice, LuaHandler, LuaHeaderFilter, Runners
 from .lines import Result
 from .trip import Trip
@@ -47,18 +47,28 @@ def leave_out_values(runners: Runners, ask: Callable[[str], None]) -> None:
     runners.set, runners.balance = lambda r, chunk, arguments: "", balance
 
 
-def report_code(handler: Any, phase: int, level: Level, r: Request, trip: Trip) -> Status | None:
-    """Adds that code decides here, as one that lets the request pass; content answers."""
+def report_code(
+    handler: Any, phase: int, level: Level, r: Request, trip: Trip, denial: Status | None
+) -> Status | None:
+    """Adds that code decides here: it lets the request pass, or `denial` is the assumed refusal.
+
+    The content of a client's request is an answer."""
     chosen: LuaHandler | None = handler.choose(r)
     if chosen is None:
         return None
     place = f"{chosen.phase}_by_lua at {chosen.chunk.place}"
     statement = next(iter(level.set_by(chosen.chunk.directive)), None)
-    if phase == Phase.CONTENT:
+    if phase == Phase.CONTENT and r.parent is None:
         line = trip.add(Result.NOTE, "content", f"Lua answers here: {place}", statement)
         trip.answer(line, 0)
         r.status = r.status or UNKNOWN_ANSWER
-        return DONE if r.parent is None else r.finish()
+        return DONE
     trip.questions.append(f"what {place} decides")
-    trip.add(Result.UNKNOWN, "lua", f"Lua decides here: {place}", statement)
-    return None
+    line = trip.add(Result.UNKNOWN, "lua", f"Lua decides here: {place}", statement)
+    if phase == Phase.CONTENT:  # of a subrequest, whose status is the decision
+        r.status = denial or UNKNOWN_ANSWER
+        return r.finish()
+    if denial is not None:
+        trip.refuse(line, denial)
+        return denial
+    return OK if phase == Phase.ACCESS else None

@@ -2,7 +2,7 @@
 
 Nothing is fetched, counted or written: a request to an upstream ends the walk, limits are
 reported but not counted, and subrequests are served unless an upstream is needed.  The decision
-of an upstream about access is assumed (`grants`), and noted as a question.
+of an upstream or of Lua about access is assumed (`grants`), and noted as a question.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from .trip import LogEntry, LogRecorder, Trip, level_of, location_text, status_t
 from .upstream import KeptResponse, pass_on, report_upstream
 from .values import replace_values
 
-GRANTED, DENIED = 200, 401  # the assumed responses of upstreams that decide about access
+GRANTED, DENIED = 200, 401  # the assumed responses of upstreams and code that decide about access
 AUTH_REQUEST = "auth_request"
 PURGES = [f"{prefix}_cache_purge" for prefix in ("proxy", "fastcgi", "uwsgi", "scgi")]
 FILE_MODULES = ("static", "gzip_static")  # whose response is the file that the URI names
@@ -328,7 +328,8 @@ class Trace(LoadWatch):
         return status
 
     async def _code(self, handler: Handler, phase: int, level: Level, r: Request) -> Status | None:
-        return report_code(handler, phase, level, r, self.trip)
+        denial = None if self.grants else DENIED
+        return report_code(handler, phase, level, r, self.trip, denial)
 
     async def _try(
         self, module: str, phase: int, handler: Handler, level: Level, r: Request
@@ -438,10 +439,12 @@ class Trace(LoadWatch):
             line = outer.add(Result.UNKNOWN, AUTH_REQUEST, text, *statements)
         else:
             outer.questions += inner.questions
-            text = f"location {place} answers {words}: {'allowed' if not rc else status_text(rc)}"
-            line = outer.add(
-                Result.FAILED if rc else Result.PASSED, AUTH_REQUEST, text, *statements
-            )
+            said = "allowed" if not rc else status_text(rc)
+            mark = Result.FAILED if rc else Result.PASSED
+            if inner.questions:
+                said, mark = " and ".join(inner.questions), Result.UNKNOWN
+            text = f"location {place} answers {words}: {said}"
+            line = outer.add(mark, AUTH_REQUEST, text, *statements)
         if inner.decided is not None:
             by = inner.decided
             outer.add(Result.NOTE, "", f"{by.name}: {by.text}", by.statement)

@@ -31,6 +31,7 @@ from .setups import CLAIMS, FORGED, HEX, HMAC, KEY, NOW, OTHER, SETUPS, files, t
 ROOT = Path(__file__).parent.parent.parent
 PLUS = "auth_jwt A; auth_jwt_key_file jwks.json;"
 GOOD = KEY.sign(CLAIMS)
+GIF = "location /a { empty_gif; }"
 
 
 @pytest.fixture
@@ -715,3 +716,58 @@ def test_lua_is_not_run(tmp_path: Path) -> None:
     assert f"Lua answers here: content_by_lua at {tmp_path}/nginx.conf:11" in texts
     assert "Lua sets $x, which is taken to be empty" in texts
     assert '$y is "0cc175b9c0f1b6a831c399e269772661"' in texts
+
+
+def lua_decides(folder: Path, server: str, token: str = "") -> tuple[str, list[str]]:
+    """The verdict on "/a", and what it depends on."""
+    explanation = explain(folder, server, token)
+    return explanation.verdict, explanation.trip.questions
+
+
+@pytest.mark.parametrize("phase", ["server_rewrite", "rewrite", "access", "precontent"])
+def test_lua_has_a_say(phase: str, folder: Path) -> None:
+    code = f"{phase}_by_lua_block {{ ngx.exit(403) }}"
+    explanation = explain(folder, f"{code} {GIF}", "")
+    question = f"what {phase}_by_lua at {folder}/nginx.conf:4 decides"
+    assert (explanation.verdict, explanation.trip.questions) == (UNKNOWN, [question])
+    assert explanation.denied is not None and explanation.denied.is_refused
+    text = as_text(explanation)
+    assert f"the outcome depends on\n  {question}\n" in text and "\nadmitted" not in text
+
+
+def test_lua_and_tokens(folder: Path) -> None:
+    lua = f"{PLUS} access_by_lua_block {{ ngx.exit(403) }} {GIF}"
+    question = [f"what access_by_lua at {folder}/nginx.conf:4 decides"]
+    assert lua_decides(folder, lua) == (REFUSED, [])
+    assert lua_decides(folder, lua, GOOD) == (UNKNOWN, question)
+    lua = f"satisfy any; {lua}"
+    assert lua_decides(folder, lua) == (UNKNOWN, question)
+    assert lua_decides(folder, lua, GOOD)[0] == ADMITTED
+    assert lua_decides(folder, "access_by_lua_block { ngx.exit(403) } return 200;") == (
+        ADMITTED,
+        [],
+    )
+    assert lua_decides(folder, "location /a { content_by_lua_block { ngx.exit(403) } }") == (
+        ADMITTED,
+        [],
+    )
+
+
+@pytest.mark.parametrize("phase, content", [("rewrite", "empty_gif;"), ("content", "")])
+def test_lua_of_a_subrequest(phase: str, content: str, folder: Path) -> None:
+    lua = f"{phase}_by_lua_block {{ ngx.exit(403) }} {content}"
+    server = f"location /a {{ auth_request /ask; empty_gif; }} location = /ask {{ {lua} }}"
+    explanation = explain(folder, server, "")
+    decides = f"{phase}_by_lua at {folder}/nginx.conf:4 decides"
+    assert (explanation.verdict, explanation.trip.questions) == (UNKNOWN, [f"what {decides}"])
+    assert lines(explanation, "auth_request")[0][:2] == (
+        "unknown",
+        f"location = /ask answers /ask: what {decides}",
+    )
+
+
+def test_exit_status_where_lua_decides(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    explain(folder, f"access_by_lua_block {{ ngx.exit(403) }} {GIF}", "")
+    words = ["--explain", "", "-c", "nginx.conf", "--url", "http://localhost/a"]
+    assert command.main(words) == 3
+    assert "unknown: no check refuses the request" in capfd.readouterr().out

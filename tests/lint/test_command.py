@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,17 @@ def test_status(tmp_path: Path, text: str, options: tuple[str, ...], status: int
 
 def test_the_example_is_clean(tmp_path: Path) -> None:
     told = run(tmp_path, "lint", f"{ROOT}/examples/nginx.conf")
+    assert told.returncode == 0, told.stdout
+
+
+RECIPES = sorted(p for p in (ROOT / "docs/recipes").glob("*.md") if p.stem != "README")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_are_clean(path: Path, tmp_path: Path) -> None:
+    (text,) = re.findall(r"```nginx\n(.*?)```", path.read_text(), re.DOTALL)
+    (tmp_path / "nginx.conf").write_text(f"events {{ }}\nhttp {{\n{text}}}\n")
+    told = run(tmp_path, "lint", "nginx.conf", "--offline")
     assert told.returncode == 0, told.stdout
 
 

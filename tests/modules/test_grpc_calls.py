@@ -231,7 +231,8 @@ def test_recipe(site: Site) -> None:
     target = site.nginx.filled("127.0.0.1:%%PORT%%")
     channel = grpc.secure_channel(target, trusted, names)
     site.channels.append(channel)
-    bearer = (("authorization", f"Bearer {token(sub='alice')}"), ("x-user", "mallory"))
+    good = token(sub="alice", iss="https://idp.example.com", aud="api")
+    bearer = (("authorization", f"Bearer {good}"), ("x-user", "mallory"))
     assert call(channel, "User")(b"", timeout=SECONDS, metadata=bearer) == b"alice"
     with pytest.raises(grpc.RpcError) as caught:
         call(channel, "User")(b"", timeout=SECONDS)

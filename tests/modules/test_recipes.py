@@ -15,6 +15,7 @@ from ..nginx import Nginx
 from .tokens import FILES, token
 
 RECIPES = Path(__file__).parent.parent.parent / "docs/recipes"
+OURS = {"iss": "https://idp.example.com", "aud": "api"}
 WSGI = """
 def application(environ, start_response):
     if environ["PATH_INFO"].endswith("/broken"):
@@ -69,8 +70,9 @@ def recipe(nginx: Nginx, name: str, socket: Path) -> None:
     """Starts the configuration of a recipe, with the paths and the port of this test."""
     (text,) = re.findall(r"```nginx\n(.*?)```", (RECIPES / name).read_text(), re.DOTALL)
     before, _, server = text.partition("server {\n")
+    server = re.sub(r"    (listen|ssl_certificate(_key)?) .*;\n", "", server)  # no TLS here
     paths = {"/run/php/php-fpm.sock": str(socket), "/run/app/uwsgi.sock": str(socket)}
-    for old, new in {**paths, "/srv/app/": "%%DIR%%/app/", "    listen 80;\n": ""}.items():
+    for old, new in {**paths, "/srv/app/": "%%DIR%%/app/"}.items():
         before, server = before.replace(old, new), server.replace(old, new)
     nginx(server.rstrip()[:-1], http=before, files={"app/keys.json": FILES["jwks.json"]})
 
@@ -126,6 +128,10 @@ def test_php(php: Nginx) -> None:
 
         > GET /api/x
         > Authorization: Bearer {token(sub="me")}
+        < 401
+
+        > GET /api/x
+        > Authorization: Bearer {token(sub="me", **OURS)}
         < 201
         <
         < /api/x||me|
@@ -188,8 +194,15 @@ def test_python(uwsgi: Nginx) -> None:
         > GET /api/x
         < 401
 
+        > GET /API/x
+        < 401
+
         > GET /api/x
         > Authorization: Bearer {token(sub="me")}
+        < 401
+
+        > GET /api/x
+        > Authorization: Bearer {token(sub="me", **OURS)}
         < 201
         <
         < /api/x||me|

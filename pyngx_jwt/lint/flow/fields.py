@@ -37,7 +37,7 @@ def identity_fields(block: Block) -> dict[str, str]:
 
 def passes_on(block: Block, low: str) -> bool:
     """Whether a field of the client, named in lower case, reaches the upstream, or a part."""
-    if block.target is None:
+    if block.target is None or not block.gateway.set_by:  # memcached takes no fields
         return False
     given, changed = set_fields(block).get(low), _changed(block, low)
     if changed is not None and variable_of(low) not in flow_of(block).names(changed, block):
@@ -114,6 +114,14 @@ def token_ways(block: Block) -> Iterator[str]:
 def shown(low: str) -> str:
     """The name of a field as people write it."""
     return "-".join(word.capitalize() for word in low.split("-"))
+
+
+def removal(block: Block, name: str) -> str:
+    """The directive that keeps a field of the client from the upstream of a block."""
+    gateway = block.gateway
+    if gateway.set_by == "param":
+        name = f"HTTP_{name.upper().replace('-', '_')}"
+    return f'{gateway.prefix}_{gateway.set_by} {name} "";'
 
 
 def lost_fields(block: Block) -> Iterator[tuple[str, Statement]]:

@@ -34,6 +34,7 @@ C = TypeVar("C", bound=Conf)
 T = TypeVar("T")
 ANSWERING, OF_SERVER = LOCATION | IN_LOCATION, SERVER | SERVER_IF
 REDIRECT = "internal_redirect"  # to where requests go on once access has been checked
+ACCESS_CODE = ("access_by_lua_block", "access_by_lua", "access_by_lua_file")
 CLAIMS = (
     *("auth_jwt_validate_claim", "auth_jwt_require_claim", "auth_jwt_require_header"),
     "auth_jwt_validate_sub",
@@ -200,6 +201,11 @@ class Block:
     def switch(self) -> Statement:
         """The statement by which tokens are demanded here."""
         return self.set_by(self.auth.dialect.switch)
+
+    @property
+    def access_code(self) -> Statement | None:
+        """The statement with the Lua that checks access here, None if there is none."""
+        return self.find(*ACCESS_CODE)
 
     @property
     def claims(self) -> list[Statement]:

@@ -1,9 +1,9 @@
 """A location for subrequests requires a token, which nginx does not check in subrequests.
 
 Access is checked once, for the client's request.  In a location that is used by "auth_request",
-"mirror", "add_before_body", "add_after_body" or "auth_jwt_key_request", access directives are
-skipped, so that such an "auth_request" admits every request.  Require the token in the location
-that answers the client.
+"mirror", "add_before_body", "add_after_body" or "auth_jwt_key_request", access directives and
+"access_by_lua" are skipped, so that such an "auth_request" admits every request.  Require the
+token in the location that answers the client.
 
 Bad:
 
@@ -36,7 +36,7 @@ from ...modules.addition import AdditionConf
 from ...modules.auth_request import AuthRequestConf
 from ...modules.mirror import MirrorConf
 from ..finding import Severity
-from ..model.block import Block
+from ..model.block import ACCESS_CODE, Block
 from ..model.configuration import Configuration
 from ..model.probe import location_of
 from ..rule import Hit, Rule
@@ -53,8 +53,8 @@ def check(conf: Configuration) -> Iterator[Hit]:
             if switch is not None:
                 yield Hit(
                     switch,
-                    f"tokens are not checked here: {block} is used by {name}",
-                    "require the token in the location that answers the client",
+                    f"access is not checked here: {block} is used by {name}",
+                    "check it in the location that answers the client",
                     ((asking.set_by(name), "this makes a subrequest"),),
                 )
 
@@ -76,9 +76,8 @@ def _subrequests(block: Block) -> Iterator[tuple[str, str]]:
 
 
 def _demanding(block: Block) -> Statement | None:
-    """The switch of a block itself, None if it demands no token or does so in time."""
+    """The check of a block itself, None if it has none or checks tokens in time."""
     auth = block.auth
-    if auth.conf.is_early:
-        return None
-    own = block.given(auth.dialect.switch)
-    return own[-1] if own and auth.wanted else None
+    own = block.given(auth.dialect.switch) if auth.wanted and not auth.conf.is_early else []
+    own = own or block.given(*ACCESS_CODE)
+    return own[-1] if own else None

@@ -36,7 +36,7 @@ from collections.abc import Iterator
 
 from ..finding import Severity
 from ..flow.destinations import backends_of
-from ..flow.fields import identity_fields, lost_fields, passes_on
+from ..flow.fields import identity_fields, lost_fields, passes_on, removal, shown
 from ..model.backends import passing
 from ..model.block import Block
 from ..model.configuration import Configuration
@@ -69,6 +69,6 @@ def _check(block: Block, identities: dict[str, dict[str, tuple[str, Block]]]) ->
                     passing(block),
                     f'clients can send "{name}" to {backend.name} through {block}, '
                     f"where {other} sends the user's identity",
-                    f'proxy_set_header {name} "";',
+                    removal(block, name if name.lower() == low else shown(low)),
                     ((passing(other), f'"{name}" is a claim of the token here'),),
                 )

@@ -42,7 +42,7 @@ from collections.abc import Iterator
 
 from ...modules.gunzip import GunzipConf
 from ..finding import Severity
-from ..flow.fields import passes_on
+from ..flow.fields import passes_on, removal
 from ..flow.jwks import leaks, nginx_key_locations
 from ..model.configuration import Configuration
 from ..rule import Hit, Rule
@@ -57,5 +57,5 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if passes_on(fetched.block, "accept-encoding") and not (expanded or leaks(fetched)):
             yield fetched.fault(
                 "keys may be compressed, because clients accept that, and then cannot be used",
-                'proxy_set_header Accept-Encoding ""',
+                removal(fetched.block, "Accept-Encoding"),
             )

@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from ...modules.mirror import MirrorConf
 from ..finding import Severity
 from ..flow.destinations import is_shared
-from ..flow.fields import forwarded, shown
+from ..flow.fields import forwarded, removal, shown
 from ..model.backends import passing
 from ..model.block import Block
 from ..model.probe import location_of
@@ -60,6 +60,6 @@ def check(block: Block) -> Iterator[Hit]:
             yield Hit(
                 block.set_by("mirror"),
                 f'requests that {block} mirrors to {other} contain the token in "{shown(field)}"',
-                f'proxy_set_header {shown(field)} "";',
+                removal(other, shown(field)),
                 ((passing(other), "they are sent here"),),
             )

@@ -3,7 +3,8 @@
 Without a URI in "proxy_pass", the application gets the URI as the client sent it and may
 interpret it differently: "/public/..;/admin/" is in the prefix /public/ for nginx, but /admin/
 for a servlet container.  Open only what is needed, with a regular expression that such URIs do
-not match, or let the application check tokens too.
+not match, or let the application check tokens too.  gRPC servers compare whole names of methods
+and are not reported.
 
 Bad:
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...modules.grpc.conf import GrpcConf
 from ..finding import Severity
 from ..flow.destinations import backends_of, guarded_backends
 from ..flow.doors import is_open, leads_out
@@ -42,7 +44,7 @@ rule = Rule("J37", "raw-uri-to-upstream", Severity.WARN, missing=True)
 def check(conf: Configuration) -> Iterator[Hit]:
     guarded = guarded_backends(conf.answering)
     for block in conf.answering:
-        if not is_open(block):
+        if not is_open(block) or isinstance(block.gateway, GrpcConf):
             continue
         for backend in backends_of(block):
             other = guarded.get(backend.key)

@@ -1,8 +1,9 @@
 """The token is passed to an upstream that already gets the identity in other headers.
 
 The operator of the upstream, or anyone who reads its logs, can use the token elsewhere until it
-expires.  An application that trusts the headers with claims does not need it: proxy_set_header
-Authorization "".
+expires.  An application that trusts the headers with claims does not need it: remove it with
+proxy_set_header Authorization "", with grpc_set_header Authorization "", or with
+fastcgi_param HTTP_AUTHORIZATION "" and the like.
 
 Bad:
 
@@ -29,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..finding import Severity
-from ..flow.fields import forwarded, identity_fields, shown
+from ..flow.fields import forwarded, identity_fields, removal, shown
 from ..model.backends import passing
 from ..model.block import Block
 from ..rule import Hit, Rule
@@ -48,5 +49,5 @@ def check(block: Block) -> Iterator[Hit]:
             passing(block),
             f'{block} passes on the token in "{shown(field)}" in addition to '
             f'"{next(iter(identity.values()))}"',
-            f'the upstream does not need it: proxy_set_header {shown(field)} "";',
+            f"the upstream does not need it: {removal(block, shown(field))}",
         )

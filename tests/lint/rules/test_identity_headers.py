@@ -210,3 +210,37 @@ def test_token_forwarded(linter: Linter, token: str, fields: str, found: bool) -
 )
 def test_claim_in_target(linter: Linter, how: str, found: bool) -> None:
     assert bool(linter.of("claim-in-target", server(f"location /f/ {{ {PLUS} {how} }}"))) is found
+
+
+PASSES = [
+    ("proxy_set_header X-Sub", "proxy_pass http:", 'proxy_set_header Authorization "";'),
+    ("grpc_set_header X-Sub", "grpc_pass grpc:", 'grpc_set_header Authorization "";'),
+    ("fastcgi_param HTTP_X_SUB", "fastcgi_pass ", 'fastcgi_param HTTP_AUTHORIZATION "";'),
+    ("uwsgi_param HTTP_X_SUB", "uwsgi_pass ", 'uwsgi_param HTTP_AUTHORIZATION "";'),
+    ("scgi_param HTTP_X_SUB", "scgi_pass ", 'scgi_param HTTP_AUTHORIZATION "";'),
+]
+
+
+@pytest.mark.parametrize(("field", "passes", "removal"), PASSES)
+def test_removal_of_tokens(linter: Linter, field: str, passes: str, removal: str) -> None:
+    """The hint is a directive of the protocol by which the location passes requests on."""
+    to = passes + ("//127.0.0.1:9000;" if passes.endswith(":") else "127.0.0.1:9000;")
+    text = server(f"location / {{ {PLUS} {field} $jwt_claim_sub; %s {to} }}")
+    (finding,) = linter.of("token-forwarded", text % "")
+    assert finding.hint == f"the upstream does not need it: {removal}"
+    assert not linter.of("token-forwarded", text % removal)
+    mirrored = f"location / {{ {PLUS} mirror /m; return 204; }} location = /m {{ internal; {to} }}"
+    (finding,) = linter.of("mirror-duplicates-token", server(mirrored))
+    assert finding.hint == removal
+
+
+@pytest.mark.parametrize(("field", "passes", "removal"), PASSES)
+def test_removal_of_identities(linter: Linter, field: str, passes: str, removal: str) -> None:
+    to = passes + ("//127.0.0.1:9000;" if passes.endswith(":") else "127.0.0.1:9000;")
+    text = server(f"""
+        location / {{ {PLUS} {field} $jwt_claim_sub; {to} }}
+        location /open {{ %s {to} }}
+        """)
+    (finding,) = linter.of("identity-header-spoofable", text % "")
+    assert finding.hint == f'{field} "";'
+    assert not linter.of("identity-header-spoofable", text % finding.hint)

@@ -669,6 +669,8 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             f"location /a/ {{ {KEY} {APP} }} location /b/ {{ auth_basic x; "
             f"auth_basic_user_file /x; {APP} }}",
             f"location /a/ {{ {KEY} {APP} }} location /b/ {{ proxy_pass http://127.0.0.1:9001; }}",
+            f"location /a/ {{ {KEY} grpc_pass 127.0.0.1:9000; }} "
+            "location /b/ { grpc_pass 127.0.0.1:9000; }",
         ),
     ),
     "upstream-has-open-door": (
