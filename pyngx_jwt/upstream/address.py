@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from ..conf.hosts import look_up
-from ..http.digits import number_of
 from ..errors import ConfError
+from ..http.digits import number_of
 
 _UNIX_PATH_MAX = 108  # sizeof(sockaddr_un.sun_path), with the final NUL
 
