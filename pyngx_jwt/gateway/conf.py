@@ -186,7 +186,7 @@ class GatewayConf(Conf):
     bind_dynamic = flag(
         False,
         EVERYWHERE,
-        'Determines the address of "PREFIX_bind" anew for each server that is tried. By default '
+        'Determines the address of "PREFIX_bind" again for each server that is tried. By default '
         "it is determined once per request.",
     )
 
@@ -201,7 +201,7 @@ class GatewayConf(Conf):
     request_dynamic = flag(
         False,
         EVERYWHERE,
-        "Creates the request anew for each server that is tried, so that its headers can depend on"
+        "Creates the request again for each server that is tried, so that its headers can depend on"
         " the server: $upstream_last_server_name is its name.",
     )
     connect_timeout = time(
