@@ -177,5 +177,6 @@ def _with_option(listen: Listen, option: str) -> Listen:
     if sign and name == "accept_filter":
         raise ConfError(f'accept filters "{value}" are not supported on this platform, ignored')
     if name in ("quic", "multipath"):
-        raise ConfError(f'the "{name}" parameter of "listen" is not supported')
+        remedy = ' (HTTP/3: remove this "listen")' if name == "quic" else ""
+        raise ConfError(f'the "{name}" parameter of "listen" is not supported{remedy}')
     raise ConfError(f'invalid parameter "{option}"')

@@ -314,6 +314,12 @@ def test_tuning_of_others(nginx: Nginx, snippet: str) -> None:
     assert "[warn]" not in nginx.accepts(**at)
 
 
+@pytest.mark.pyngx_only("nginx has HTTP/3")
+def test_http3_is_not_listened_for(nginx: Nginx) -> None:
+    told = 'the "quic" parameter of "listen" is not supported (HTTP/3: remove this "listen")'
+    nginx.rejects("listen 127.0.0.1:1 quic reuseport;", told, line=1)
+
+
 def test_what_is_turned_off_is_no_more_than_tuning(nginx: Nginx) -> None:
     nginx.accepts("ssi off; ssl_reject_handshake off; ssl_verify_client off; userid off;")
     nginx.accepts("location / { proxy_store off; }")
