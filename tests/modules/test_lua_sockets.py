@@ -196,3 +196,11 @@ def test_names(nginx: Nginx) -> None:
     lines = nginx.request("GET /").body.split(b"\n")
     assert lines[0] == b"1"
     assert lines[1] == b"nilno.such.name.invalid could not be resolved (3: Host not found)"
+
+
+@pytest.mark.pyngx_only("nginx has raw request sockets")
+def test_missing_kinds_of_sockets(nginx: Nginx) -> None:
+    """The error names the function; nothing is returned that code could take for a socket."""
+    nginx(ask("local sock = ngx.req.socket(true); sock:send('x')"), main=LOAD)
+    assert nginx.request("GET /").status == 500
+    nginx.wait_for_log(r"ngx\.req\.socket\(true\) is not supported by pyngx")

@@ -23,7 +23,7 @@ from ...tls.context import Context
 from ...tls.credentials import Pair, load_chain, load_key
 from ...tls.errors import TlsError
 from ...tls.transport import TlsTransport
-from .calls import Calls, Operations
+from .calls import Calls, LuaError, Operations
 from .conf import LuaConf
 from .state import LuaRequest, LuaRun
 
@@ -604,7 +604,7 @@ def socket_keep(run: LuaRun, sock: LuaSocket, timeout: float | None, size: int |
 def socket_of_request(run: LuaRequest, raw: bool) -> Any:
     r = run.r
     if raw:
-        return None, "raw request sockets are not supported by pyngx"
+        raise LuaError("ngx.req.socket(true) is not supported by pyngx")
     if r.parent is not None:
         return None, "attempt to read the request body in a subrequest"
     if r.body is not None:
