@@ -112,6 +112,24 @@ mail { server { listen 25; } }
     assert hints["js_set"].startswith("it cannot be left out, its variables may control access")
 
 
+def test_places_are_not_repeated(linter: Linter) -> None:
+    group = "events {{ }}\nhttp {{\n  upstream u {{ {} server a.example resolve; }}\n}}\n"
+    for zone, message in (
+        ("zone u 64k;", 'no resolver defined to resolve names at run time in upstream "u"'),
+        ("", 'resolving names at run time requires upstream "u" to be in shared memory'),
+    ):
+        errors = [f for f in linter.findings(group.format(zone)) if f.is_error]
+        assert [(f.line, f.message) for f in errors] == [(3, message)]
+
+
+def test_an_unknown_zone_is_one_error(linter: Linter) -> None:
+    text = "events { }\nhttp { server { proxy_cache nope; limit_conn none 1; } }\n"
+    assert {f.message for f in linter.findings(text) if f.is_error} == {
+        '"proxy_cache" zone "nope" is unknown',
+        'zero size shared memory zone "none"',
+    }
+
+
 def test_modules_that_are_loaded_may_have_more(linter: Linter) -> None:
     text = "load_module x.so;\nevents { }\nhttp { quux on; gziip on; }\n"
     found = {f.message: (f.severity.word, f.is_error) for f in linter.findings(text)}

@@ -53,6 +53,7 @@ _ELSEWHERE = re.compile(
 _OF_HTTP = re.compile(r"^unknown log format|is unknown$|^zero size")
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
 _NOT_LOADED = re.compile(r"directive failed to load")
+_ZERO_SIZE = re.compile(r'zero size shared memory zone "(.*)"')
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
 ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), ABSENT, "invalid-configuration")))
 
@@ -120,6 +121,9 @@ def _is_explained(trouble: Trouble, analysis: Analysis) -> bool:
         return True
     if analysis.machine.offline and is_about_users(message):
         return True
+    if zone := _ZERO_SIZE.fullmatch(message):
+        unknown = f'zone "{zone[1]}" is unknown'
+        return any(_text(other).endswith(unknown) for other in analysis.collector.troubles)
     if message == "JWT: key not set":  # of max-lt's module; the key itself has been reported
         level = trouble.level
         return level is not None and any(
@@ -165,6 +169,7 @@ def _finding(trouble: Trouble, reason: str, analysis: Analysis) -> Finding:
     message = analysis.machine.original(_text(trouble))
     spot, statement = _spot(trouble, message, analysis)
     message = variables.not_here(message) or message
+    message = re.sub(rf" in {re.escape(spot.file)}:{spot.line}\b", "", message)
     if is_absent(message) or is_absent(reason):
         hint = reason or hint_for_absent(message, analysis)
         return Finding(ABSENT, Severity.INFO, spot, message, hint)
