@@ -169,7 +169,8 @@ def _finding(trouble: Trouble, reason: str, analysis: Analysis) -> Finding:
     message = analysis.machine.original(_text(trouble))
     spot, statement = _spot(trouble, message, analysis)
     message = variables.not_here(message) or message
-    message = re.sub(rf" in {re.escape(spot.file)}:{spot.line}\b", "", message)
+    here = rf'(upstream "[^"]*") in {re.escape(spot.file)}:{spot.line}\b'
+    message = re.sub(here, r"\1", message)
     if is_absent(message) or is_absent(reason):
         hint = reason or hint_for_absent(message, analysis)
         return Finding(ABSENT, Severity.INFO, spot, message, hint)
