@@ -53,7 +53,7 @@ rule = Rule("J34", "error-page-fallback-unprotected", Severity.ERROR, missing=Tr
 
 @rule.each_location
 def check(block: Block) -> Iterator[Hit]:
-    if not block.auth.wanted:
+    if not block.auth.wanted and block.access_code is None:
         return
     for code in sorted(_refusals(block)):
         page = error_page_of(block, code)

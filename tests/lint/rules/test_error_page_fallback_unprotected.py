@@ -51,3 +51,11 @@ def test_files(linter: Linter) -> None:
     assert not linter.of(RULE, text % ("/x", f"location = /x {{ internal; {APP} }}"))
     assert not linter.of(RULE, text % ("@x", f"location @x {{ {APP} }}"))
     assert not linter.of(RULE, text % ("=404", ""))
+
+
+def test_refusals_by_lua(linter: Linter) -> None:
+    lua = "access_by_lua_block { ngx.exit(403) }"
+    app = "proxy_pass http://127.0.0.1:9000;"
+    text = f"location / {{ {lua} error_page 403 = @app; {app} }} location @app {{ %s {app} }}"
+    assert linter.of("error-page-fallback-unprotected", text % "")
+    assert not linter.of("error-page-fallback-unprotected", text % lua)
