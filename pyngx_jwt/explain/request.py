@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..compile import Cycle
 from ..errors import ConfError, WrongWords
@@ -110,7 +110,7 @@ class AbsentClient:
     number: int = 1
     requests: int = 1
     remote_port: str = "0"
-    proxy_protocol: object = None
+    proxy_protocol: Any = None
     start: float = 0.0
     sent: int = 0
     closed: bool = False

@@ -84,9 +84,11 @@ def _without_duplicates(
     first: dict[str, tuple[str, str]] = {}
     kept: list[tuple[str, tuple[str, str]]] = []
     for name, field in zip(names, fields, strict=True):
-        previous = first.setdefault(name, field) if name in SINGLE else field
-        if previous is field:
+        previous = first.get(name)
+        if previous is None:
             kept.append((name, field))
+            if name in SINGLE:
+                first[name] = field
             continue
         r.log(
             Severity.WARN,

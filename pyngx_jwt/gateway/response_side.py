@@ -51,7 +51,7 @@ class Keeper(Protocol):
 class ResponseSide(RequestSide):
     """Passes a response on to the client, or what takes its place."""
 
-    keeper: Keeper | None = None
+    keeper: Keeper | None
     spool: Spool | None = None  # of what the client does not take at once
 
     async def respond(self, response: PeerResponse) -> Status:

@@ -9,14 +9,23 @@ from typing import Any, Protocol
 class ForeignTls:
     """TLS that is not ours, as far as variables ask for it."""
 
-    version = cipher = curve = sigalg = peer_sigalg = alpn = host = status_error = ""
+    version = ""
+    cipher = ""
+    curve = ""
+    sigalg = ""
+    peer_sigalg = ""
+    alpn = ""
+    host = ""
+    status_error = ""
     ciphers: Sequence[str] = ()
     curves: Sequence[str] = ()
     sigalgs: Sequence[str] = ()
-    is_resumed = is_early = False
+    is_resumed = False
+    is_early = False
     session_id = b""
     verify_error = 0
-    peer = context = None
+    peer = None
+    context = None
 
 
 class Connection(Protocol):

@@ -222,14 +222,14 @@ class Request(Response):
     content_length_in = -1
     chunked_in = False
     expect_continue = False  # the client waits to be told to send the body
-    body_in: RequestBody | None = None
+    body_in: RequestBody | None
     body: Any = None  # what read_body() kept
     discards_body = False  # it is too large or wrong, and is not read
     internal = False
     uri_changed = False
     uri_changes = URI_CHANGES
     error_page_used = False
-    captures: Match | None = None
+    captures: Match | None
     in_background = False  # updates a cache, and no client waits for it
     asks_for_keys = False  # a subrequest for what tokens are verified with
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
@@ -254,6 +254,7 @@ class Request(Response):
         self.headers_out = []
         self.variables: dict[str, str] = {}
         self.contexts: dict[Any, Any] = {}
+        self.body_in = self.captures = None
         self.start = time.time()
 
     @property

@@ -42,7 +42,7 @@ class Watch:
 
     async def _keep(self, number: int, server: PeerServer, lookup: Lookup) -> None:
         """Resolves a name whenever its addresses are not valid any more."""
-        pause: float = self.shared.current().valid.get(number, 0) - int(time.time())
+        pause = float(self.shared.current().valid.get(number, 0) - int(time.time()))
         await asyncio.sleep(max(pause, 0))
         while True:
             try:
