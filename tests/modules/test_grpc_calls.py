@@ -23,6 +23,8 @@ SITE = Authority("localhost", ["localhost"])
 SECONDS = 20  # for a call, unless it is about deadlines
 SERVICE = "echo.Echo"
 
+PYNGX_ONLY = pytest.mark.pyngx_only("auth_jwt_validate_claim is a directive of pyngx")
+
 
 @dataclass
 class Echo:
@@ -217,6 +219,7 @@ def test_error_page(site: Site) -> None:
     assert caught.value.details() == "try again"
 
 
+@PYNGX_ONLY
 def test_recipe(site: Site) -> None:
     """With TLS: gRPC behind JWT."""
     (text,) = re.findall(r"```nginx\n(.*?)```", RECIPE.read_text(), re.DOTALL)

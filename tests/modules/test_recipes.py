@@ -37,6 +37,8 @@ echo implode("|", [$_SERVER["REQUEST_URI"], $_SERVER["QUERY_STRING"], $_SERVER["
                    file_get_contents("php://input")]);
 """
 
+PYNGX_ONLY = pytest.mark.pyngx_only("auth_jwt_validate_claim is a directive of pyngx")
+
 
 def program(*names: str) -> str:
     """The first of these programs that there is; skips the test if there is none."""
@@ -100,6 +102,7 @@ pm.max_children = 2
     return nginx
 
 
+@PYNGX_ONLY
 def test_php(php: Nginx) -> None:
     php.exchange(f"""
         > GET /style.css
@@ -144,6 +147,7 @@ def test_php(php: Nginx) -> None:
         """)
 
 
+@PYNGX_ONLY
 def test_php_with_more(php: Nginx) -> None:
     """HEAD, a long body, a long answer, and what goes to the log, over kept connections."""
     assert php.request("HEAD /a").status == 201
@@ -166,6 +170,7 @@ def uwsgi(nginx: Nginx, start: Start, tmp_path: Path) -> Nginx:
     return nginx
 
 
+@PYNGX_ONLY
 def test_python(uwsgi: Nginx) -> None:
     uwsgi.exchange(f"""
         > GET /static/style.css
