@@ -50,8 +50,7 @@ _CONNECTION: tuple[tuple[str, str, Callable[[Request], str]], ...] = (
     ("server_name", "Server name that the client requests with SNI.", lambda r: r.connection.sni),
     (
         "early_data",
-        '"1" while the handshake is not complete: the request is early data, which somebody can '
-        "have repeated.",
+        '"1" while the handshake is not complete: the request is early data and can be a replay.',
         lambda r: "1" if r.connection.ssl.is_early else "",
     ),
     (
