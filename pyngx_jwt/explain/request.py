@@ -144,6 +144,7 @@ class GivenBody:
     received: int
     complete: bool = True
     failed: Status = 0
+    consumed: int = 0
 
     async def read(self) -> bytes:
         return b""
@@ -178,6 +179,7 @@ def take_given_body(r: Request) -> None:
         length = main.body_in.received
         check_size(main, length, length)
         main.body = KeptBody(length=length)
+        main.body_in.consumed = length
 
 
 class Arrival(NamedTuple):

@@ -259,7 +259,7 @@ class CachedGateway(Gateway):
 
     def _keeps_range(self, r: Request) -> bool:
         """Whether all is fetched for a part (ngx_http_upstream_cache_check_range)."""
-        limit, text = self.cache.cache_max_range_offset, r.index.get("range")
+        limit, text = self.cache.cache_max_range_offset, r.first_line("range")
         if text is None or limit == ANY_OFFSET:
             return True
         if not limit:

@@ -88,6 +88,10 @@ class RequestBody(Protocol):
     complete: bool
 
     @property
+    def consumed(self) -> int:
+        """Bytes that were read of the body as they came, in their framing."""
+
+    @property
     def failed(self) -> int:
         """The status for a body that cannot be had, 0 if nothing is wrong with it."""
 

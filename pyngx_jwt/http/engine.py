@@ -117,9 +117,7 @@ def _advance(r: Request, stage: int, rest: Iterator[Handler]) -> Outcome:
 async def _failed(r: Request, error: Exception) -> None:
     """The one place where exceptions become answers."""
     if isinstance(error, (BodyError, HeaderRefused)):
-        if isinstance(error, BodyError):  # what came of it goes nowhere
-            r.main.discards_body = True
-        await answer(r, error.status)
+        await _refuse(r, error)
     elif isinstance(error, RequestFailed):
         await answer(r, 500)
     elif isinstance(error, (ConnectionResetError, AnswerTooBig)):
@@ -127,6 +125,12 @@ async def _failed(r: Request, error: Exception) -> None:
     else:
         log_failure(r, error)
         await answer(r, 500)
+
+
+async def _refuse(r: Request, error: BodyError | HeaderRefused) -> None:
+    if isinstance(error, BodyError):  # what came of it goes nowhere
+        r.main.discards_body = True
+    await answer(r, error.status)
 
 
 def log_request(r: Request) -> None:
@@ -163,7 +167,7 @@ async def answer(r: Request, status: Status) -> None:
     try:
         await _complete(r, status)
     except (BodyError, HeaderRefused) as error:
-        await answer(r, error.status)
+        await _refuse(r, error)
     except RequestFailed:
         if status == 500:  # the error page itself cannot be made
             r.sink.abort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from .regex import Regex
+from .regex import Regex, RegexFailed
 from .request import Location, Request, Server, Status
 from .status import DONE
 
@@ -185,6 +185,14 @@ class ServerNames:
         if server is not None:
             return server
         return next((server for regex, server in self._regexes if regex.test(host)), None)
+
+    def find_without_request(self, host: str) -> Server | None:
+        """The same while a head is read; None where an expression gives up, as the request
+        will fail of it."""
+        try:
+            return self.find_at_handshake(host)
+        except RegexFailed:
+            return None
 
     def _by_head(self, host: str) -> Server | None:
         at = host.find(".")

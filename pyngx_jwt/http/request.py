@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from ..log import Log, Severity
 from .client import BodyError, Connection, RequestBody, Tunnel
 from .head import RequestHead
+from .names import ascii_lower
 from .regex import Match
 from .response import Response
 from .status import DONE, NAMED, OK, REDIRECT, REDIRECTS
@@ -293,6 +294,13 @@ class Request(Response):
         """A request header by its lower-case name; repeated ones joined by ", "."""
         return self.index.get(name)
 
+    def first_line(self, name: str) -> str | None:
+        """The value of its first line, which is all that nginx's modules look at."""
+        value = self.index.get(name)
+        if value is None or len(self.index) == len(self.headers_in):
+            return value
+        return next((text for key, text in self.headers_in if ascii_lower(key) == name), value)
+
     def log(self, level: Severity, text: str) -> None:
         """Logs to the location's error_log with the request's particulars."""
         log = self.location.log
@@ -311,7 +319,7 @@ class Request(Response):
             parts.append(self.upstream_states[-1].particulars())
         if main.host_header:
             parts.append(f', host: "{main.host_header}"')
-        if referer := main.index.get("referer"):
+        if referer := main.first_line("referer"):
             parts.append(f', referrer: "{referer}"')
         return "".join(parts)
 
@@ -378,11 +386,17 @@ class Request(Response):
         self._filter_header()
         self.sink.header(self)
 
+    def _refuse_failed_body(self, status: Status) -> None:
+        """Once; the built-in page of another error is sent all the same
+        (ngx_http_discard_request_body)."""
+        if not self.discards_body and "special" not in self.contexts:
+            raise BodyError(status)
+
     def _filter_header(self) -> None:
         if self.expect_continue:
             self.continue_client()
-        if self.body_in is not None and self.body_in.failed and not self.err_status:
-            raise BodyError(self.body_in.failed)
+        if self.body_in is not None and self.body_in.failed:
+            self._refuse_failed_body(self.body_in.failed)
         if self.err_status:
             self.status, self.status_line = self.err_status, None
         if self.method == "HEAD":

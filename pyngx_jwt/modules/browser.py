@@ -145,7 +145,7 @@ def _set_ancient(r: Request, value: str) -> None:
 def msie(r: Request) -> str:
     """ "1" for any version of Internet Explorer."""
     stored = r.variables.get("msie")
-    return ("1" if is_msie(r.index.get("user-agent", "")) else "") if stored is None else stored
+    return ("1" if is_msie(r.first_line("user-agent") or "") else "") if stored is None else stored
 
 
 @browser.variable("modern_browser", set=_set_modern)
@@ -155,7 +155,7 @@ def modern_browser(r: Request) -> str:
     if stored is not None:
         return stored
     conf = _conf(r)
-    return conf.modern_browser_value if conf.is_modern(r.index.get("user-agent")) else ""
+    return conf.modern_browser_value if conf.is_modern(r.first_line("user-agent")) else ""
 
 
 @browser.variable("ancient_browser", set=_set_ancient)
@@ -165,4 +165,4 @@ def ancient_browser(r: Request) -> str:
     if stored is not None:
         return stored
     conf = _conf(r)
-    return "" if conf.is_modern(r.index.get("user-agent")) else conf.ancient_browser_value
+    return "" if conf.is_modern(r.first_line("user-agent")) else conf.ancient_browser_value

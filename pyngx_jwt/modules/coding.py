@@ -84,7 +84,7 @@ def accepted_coding(name: str, extension: str) -> Coding:
     """A coding that clients get who say that they accept it."""
 
     def ok(r: Request) -> bool:
-        return r.parent is None and accepts(r.index.get("accept-encoding", ""), name)
+        return r.parent is None and accepts(r.first_line("accept-encoding") or "", name)
 
     return Coding(name, extension, ok)
 

@@ -84,9 +84,9 @@ def request(r: Request) -> str:
 
 @variable("request_length")
 def request_length(r: Request) -> str:
-    """Bytes of the request: line, header and body."""
+    """Bytes of the request: line, header, and body as far as it was read."""
     body = r.main.body_in
-    return str(r.main.header_length + (body.received if body else 0))
+    return str(r.main.header_length + (body.consumed if body else 0))
 
 
 @variable("request_time")

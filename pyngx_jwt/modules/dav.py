@@ -118,7 +118,7 @@ class DavFiles:
         except OSError as error:
             r.log(Severity.CRIT, f'open() for the body of "{path}" failed {errno_text(error)}')
             return 500
-        date = parse_http_time(r.index.get("date", ""))
+        date = parse_http_time(r.first_line("date") or "")
         if not _rename(r, source, target, self.conf, date=date, creates=self._creates):
             _remove(source)
             return 500
@@ -183,7 +183,7 @@ class DavFiles:
     def copy_or_move(self, r: Request) -> Status:
         if _has_body(r):
             return _refused(r, 415, "COPY and MOVE with body are unsupported")
-        destination = r.index.get("destination")
+        destination = r.first_line("destination")
         if destination is None:
             return _refused(r, 400, 'client sent no "Destination" header')
         uri = self._destination(r, destination)
@@ -195,7 +195,7 @@ class DavFiles:
             allowed = "0 or infinity" if r.method == "COPY" else "infinity"
             return _refused(r, 400, f'"Depth" header must be {allowed}')
         if overwrite is None:
-            sent = r.index["overwrite"]
+            sent = r.first_line("overwrite")
             return _refused(r, 400, f'client sent invalid "Overwrite" header: "{sent}"')
         source = _SLASHES.sub("/", self.path_of(r))
         own, r.uri = r.uri, uri
@@ -325,7 +325,7 @@ def _elements(uri: str) -> list[str]:
 
 
 def _depth(r: Request, default: int) -> int:
-    text = r.index.get("depth")
+    text = r.first_line("depth")
     if text is None:
         return default
     depths = {"0": 0, "1": 1, "infinity": INFINITY}
@@ -336,7 +336,8 @@ def _depth(r: Request, default: int) -> int:
 
 def _overwrite(r: Request) -> bool | None:
     """None if the Overwrite header is not valid."""
-    return {"T": True, "t": True, "F": False, "f": False}.get(r.index.get("overwrite", "T"))
+    sent = r.first_line("overwrite")
+    return {None: True, "T": True, "t": True, "F": False, "f": False}.get(sent)
 
 
 def _apart(source: str, target: str, slash: bool) -> bool:

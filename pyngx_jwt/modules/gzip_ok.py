@@ -95,9 +95,9 @@ def _compile(conf: GzipOkConf) -> GzipOk:
     proxied, regexes, no_msie6 = conf.gzip_proxied, conf.disabled, conf.msie6_disabled
 
     def test(r: Request) -> bool:
-        if r.parent is not None or not accepts(r.index.get("accept-encoding", ""), "gzip"):
+        if r.parent is not None or not accepts(r.first_line("accept-encoding") or "", "gzip"):
             return False
-        agent = r.index.get("user-agent")
+        agent = r.first_line("user-agent")
         if no_msie6 and agent is not None and is_msie6(agent):
             return False
         if r.http_version < least or ("via" in r.index and not _proxied_ok(r, proxied)):

@@ -56,7 +56,8 @@ def filter_ranges(conf: RangeConf, level: Level) -> HeaderFilter | None:
                 _cut(r, *r.main.byte_range)
             return
         if "range" in r.index and _if_range(r):
-            ranges = parse_ranges(_range_field(r), r.content_length, 1 if r.single_range else most)
+            field = r.first_line("range") or ""
+            ranges = parse_ranges(field, r.content_length, 1 if r.single_range else most)
             if ranges == []:
                 _not_satisfiable(r)
             if ranges:
@@ -66,11 +67,6 @@ def filter_ranges(conf: RangeConf, level: Level) -> HeaderFilter | None:
             r.headers_out.append(("Accept-Ranges", "bytes"))
 
     return filter_header
-
-
-def _range_field(r: Request) -> str:
-    """The first of several counts."""
-    return next(value for name, value in r.headers_in if name.lower() == "range")
 
 
 def _if_range(r: Request) -> bool:

@@ -141,6 +141,6 @@ def invalid_referer(r: Request) -> str:
         if referers is None or referers.is_empty:
             value = ""
         else:
-            value = "" if referers.valid(r, r.index.get("referer")) else "1"
+            value = "" if referers.valid(r, r.first_line("referer")) else "1"
         r.variables["invalid_referer"] = value
     return value

@@ -72,7 +72,7 @@ def slice_range(r: Request) -> str | None:
 
 def _start(r: Request) -> int:
     """The first byte that the client wants, 0 if that is not known yet."""
-    text = r.index.get("range")
+    text = r.first_line("range")
     if text is None or "if-range" in r.index:
         return 0
     match = _START.match(text)

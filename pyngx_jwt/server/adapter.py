@@ -80,6 +80,11 @@ class Body:
         self.received = 0
         self.complete = False
 
+    @property
+    def consumed(self) -> int:
+        """Without the framing, which aiohttp has taken off."""
+        return self.received
+
     async def read(self) -> bytes:
         """The next bytes, b"" at the end; raises BodyError."""
         r = self._r

@@ -100,7 +100,7 @@ class HttpProtocol(SocketConnection):
 
     def _options_of(self, host: str) -> HeadOptions:
         """How the server of a host wants its heads to be read."""
-        server = self.address.names.find(host, None)
+        server = self.address.names.find_without_request(host)
         return self.options if server is None else self.worker.options_of(server)
 
     def choose_server(self, server: Server) -> None:
@@ -370,9 +370,15 @@ class HttpProtocol(SocketConnection):
         Its body is not read, so none is announced to where an error page may lead."""
         r = self._new_request(refused.head)
         r.content_length_in, r.chunked_in = -1, False
+        status = refused.status
+        if self.address.names.has_regexes:
+            try:
+                choose_server(r, self.address.names)
+            except RegexFailed:  # which is in the log
+                status = 500
         if refused.message:
             r.log(Severity.INFO, refused.message)
-        self._answer(r, refused.status)
+        self._answer(r, status)
 
     # -- the body --------------------------------------------------------------------------
 

@@ -344,18 +344,21 @@ class Http2Protocol(SocketConnection):
         stream.in_closed = end
         if r.head.dropped:
             note_dropped(r)
-        if isinstance(head, RefusedHead):
-            r.log(Severity.INFO, head.message)
-            r.content_length_in, r.chunked_in = -1, False
-            stream.serve(head.status)
-            return
-        self.link.payload_bytes += length
+        status = 0
         if self.address.names.has_regexes:
             try:
                 choose_server(r, self.address.names)
             except RegexFailed:  # which is in the log
-                stream.serve(500)
-                return
+                status = 500
+        if isinstance(head, RefusedHead):
+            r.log(Severity.INFO, head.message)
+            r.content_length_in, r.chunked_in = -1, False
+            stream.serve(status or head.status)
+            return
+        self.link.payload_bytes += length
+        if status:
+            stream.serve(status)
+            return
         if not end:
             stream.take_body(head.content_length)
         stream.serve()
@@ -373,7 +376,7 @@ class Http2Protocol(SocketConnection):
         names = self.address.names
         server = names.default
         if not names.only_default:
-            server = names.find(host, None) or server
+            server = names.find_without_request(host) or server
         return self.worker.options_of(server) if server in self.address.http2 else None
 
     def _new_stream(self, head: RequestHead) -> RequestStream:

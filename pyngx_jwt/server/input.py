@@ -23,14 +23,17 @@ class Feed(Protocol):
 class IncomingBody:
     """A request body between the connection, which takes it in, and its reader."""
 
-    __slots__ = ("_error", "_parts", "_waiter", "complete", "discarding", "received")
+    __slots__ = (
+        *("_error", "_parts", "_waiter", "_wanted", "_wire_length"),
+        *("complete", "discarding", "received"),
+    )
 
     def __init__(self) -> None:
         self._parts: deque[bytes] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._error = 0
-        self.received = 0
-        self.complete = self.discarding = False
+        self.received = self._wire_length = 0
+        self.complete = self.discarding = self._wanted = False
 
     def _take(self, data: bytes) -> None:
         self.received += len(data)
@@ -60,6 +63,7 @@ class IncomingBody:
 
     async def read(self) -> bytes:
         """The next bytes, b"" at the end; raises BodyError."""
+        self._wanted = True
         if not self._parts and not self.complete and not self._error:
             await self._wait()
         if self._parts:
@@ -67,6 +71,12 @@ class IncomingBody:
         if self._error:
             raise BodyError(self._error)
         return b""
+
+    @property
+    def consumed(self) -> int:
+        """Bytes of the connection that were the body, framing of chunks included; none if
+        nothing reads the body (r->request_length)."""
+        return self._wire_length if self._wanted else 0
 
     @property
     def is_awaited(self) -> bool:
@@ -138,6 +148,8 @@ class ClientBody(IncomingBody):
         if self.waiting_bytes > HIGH_WATER and not self._paused:
             self._paused = True
             self._feed.pause_reading()
+        if not self.discarding:
+            self._wire_length += end - at
         self._wake()
         return end
 
@@ -217,6 +229,7 @@ class StreamBody(IncomingBody):
             )
         else:
             self._take(data)
+            self._wire_length += len(data)
             self.complete = end
         self._wake()
 

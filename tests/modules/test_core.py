@@ -927,13 +927,14 @@ def test_a_wildcard_takes_an_empty_label(nginx: Nginx) -> None:
     assert got.endswith(b"wildcard")
 
 
-def test_what_is_read_before_host_is_read_as_by_the_default_server(nginx: Nginx) -> None:
+@pytest.mark.parametrize("name", ["named", "~^name"])
+def test_what_is_read_before_host_is_read_as_by_the_default_server(nginx: Nginx, name: str) -> None:
     """The URI, and the lines before Host; what stands behind it the named server reads."""
     nginx(
         "return 200 default;",
         servers=[
-            """
-            listen 127.0.0.1:%%PORT%%; server_name named;
+            f"""
+            listen 127.0.0.1:%%PORT%%; server_name {name};
             merge_slashes off; underscores_in_headers on; large_client_header_buffers 4 1k;
             return 200 "$uri [$http_a_b][$http_c_d]";
             """
@@ -945,6 +946,52 @@ def test_what_is_read_before_host_is_read_as_by_the_default_server(nginx: Nginx)
     # The request line of a request to a proxy names the server before any line is read.
     head = b"GET http://named:80/s//x HTTP/1.1\r\nA_b: 1\r\nHost: other\r\nC_d: 2\r\n"
     assert nginx.raw(head + b"Connection: close\r\n\r\n").endswith(b"/s/x [1][2]")
+
+
+@pytest.mark.parametrize("name", ["a.example", "*.example", r"~^(?<host_part>\w)\."])
+def test_a_refused_request_belongs_to_the_server_that_it_named(nginx: Nginx, name: str) -> None:
+    nginx(
+        "return 200 default;",
+        servers=[
+            f"""
+            listen 127.0.0.1:%%PORT%%; server_name {name};
+            error_page 405 501 =200 @refused;
+            location @refused {{ return 200 "$server_name refused $status"; }}
+            """
+        ],
+    )
+    for line in (b"TRACE / HTTP/1.1", b"GET / HTTP/1.1\r\nTransfer-Encoding: x"):
+        got = nginx.raw(line + b"\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        assert b" refused 200" in got
+
+
+def test_a_wrong_body_is_found_by_the_page_of_another_error(nginx: Nginx) -> None:
+    """A file that is sent instead of it wants the body out of the way; a built-in page does not,
+    but closes the connection."""
+    nginx(
+        """
+        location /page/ { error_page 404 /page.html; }
+        location /named/ { error_page 404 = @named; }
+        location @named { return 200 named; }
+        location = /page.html { error_page 400 =200 @never; }
+        location @never { return 200 never; }
+        location /built-in/ { }
+        location /caught/ { error_page 400 =200 @caught; }
+        location @caught { return 200 caught; }
+        """,
+        files={"html/page.html": "page", "html/caught/x": "x"},
+    )
+    request = b"GET %b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nwrong\r\n"
+    for path, status, end in (
+        (b"/page/x", b"400 Bad Request", b"</html>\r\n"),
+        (b"/named/x", b"400 Bad Request", b"</html>\r\n"),
+        (b"/built-in/x", b"404 Not Found", b"</html>\r\n"),
+        (b"/caught/x", b"200 OK", b"caught"),
+    ):
+        got = nginx.raw(request % path)
+        assert got.startswith(b"HTTP/1.1 " + status), path
+        assert got.count(b"HTTP/1.1") == 1 and b"Connection: close" in got
+        assert got.endswith(end)
 
 
 def test_msie_refresh(nginx: Nginx) -> None:
@@ -972,4 +1019,67 @@ def test_msie_refresh(nginx: Nginx) -> None:
 
         > GET /
         < 301
+        """)
+
+
+def test_modules_look_at_the_first_of_repeated_lines(nginx: Nginx) -> None:
+    """Variables have all of them."""
+    nginx(
+        """
+        location /referer {
+            valid_referers *.good.example;
+            if ($invalid_referer) { return 403 $http_referer; }
+            return 200 $http_referer;
+        }
+        location /browser {
+            modern_browser gecko 5; modern_browser_value modern;
+            return 200 "[$modern_browser]";
+        }
+        location /gzip {
+            gzip on; gzip_min_length 1; gzip_types text/plain; gzip_disable "old";
+            alias html/a.txt;
+        }
+        """,
+        files={"html/a.txt": "text " * 20},
+    )
+    nginx.exchange("""
+        > GET /referer
+        > Referer: http://www.good.example/
+        > Referer: http://bad.example/
+        < 200
+        <
+        < http://www.good.example/, http://bad.example/
+
+        > GET /referer
+        > Referer: http://bad.example/
+        > Referer: http://www.good.example/
+        < 403
+
+        > GET /browser
+        > User-Agent: Mozilla/5.0 (X11; rv:9) Gecko/20100101 Firefox/9
+        > User-Agent: curl
+        < 200
+        <
+        < [modern]
+
+        > GET /browser
+        > User-Agent: curl
+        > User-Agent: Mozilla/5.0 (X11; rv:9) Gecko/20100101 Firefox/9
+        < 200
+        <
+        < []
+
+        > GET /gzip
+        > Accept-Encoding: identity
+        > Accept-Encoding: gzip
+        < 200
+        < !Content-Encoding
+
+        > GET /gzip
+        > Accept-Encoding: gzip
+        > Accept-Encoding: gzip;q=0
+        > User-Agent: new
+        > User-Agent: old
+        < 200
+        < Content-Encoding: gzip
         """)

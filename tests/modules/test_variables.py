@@ -190,6 +190,27 @@ def test_truth(site: Nginx) -> None:
     assert site.raw(request).endswith(b"[%d]" % len(request))
 
 
+def test_request_length_counts_what_was_read(nginx: Nginx) -> None:
+    """The framing of chunks belongs to it, a body that nothing reads does not."""
+    nginx(
+        """
+        location /read {
+            proxy_pass http://127.0.0.1:%%PORT_up%%; proxy_set_header L $request_length;
+        }
+        location /unread { return 200 "[$request_length]"; }
+        """,
+        servers=['listen 127.0.0.1:%%PORT_up%%; return 200 "[$http_l]";'],
+    )
+    for framing, body in (
+        (b"Content-Length: 5", b"01234"),
+        (b"Transfer-Encoding: chunked", b"2;x\r\n01\r\n3\r\n234\r\n0\r\n\r\n"),
+    ):
+        for path, counted in ((b"/read", len(body)), (b"/unread", 0)):
+            head = b"POST %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%b\r\n\r\n"
+            head = head % (path, framing)
+            assert nginx.raw(head + body).endswith(b"[%d]" % (len(head) + counted)), path
+
+
 def test_host_without_field(site: Nginx) -> None:
     """$host falls back on the name of the server."""
     assert site.raw(b"GET /host HTTP/1.0\r\n\r\n").endswith(b"[first.example]")

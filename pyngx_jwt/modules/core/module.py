@@ -57,7 +57,7 @@ def _disables(browsers: frozenset[str]) -> Callable[[Request], bool] | None:
         return None
 
     def disabled(r: Request) -> bool:
-        agent = r.index.get("user-agent")
+        agent = r.first_line("user-agent")
         if not agent:
             return False
         if "msie6" in browsers and r.original_method == "POST" and is_msie6(agent):

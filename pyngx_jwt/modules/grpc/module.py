@@ -24,4 +24,4 @@ def pass_request(conf: GrpcConf, level: Level) -> Handler | None:
 @grpc.variable("grpc_internal_trailers")
 def grpc_internal_trailers(r: Request) -> str | None:
     """ "trailers" if the client accepts trailers; used for the default TE."""
-    return "trailers" if "trailers" in r.index.get("te", "").lower() else None
+    return "trailers" if "trailers" in (r.first_line("te") or "").lower() else None

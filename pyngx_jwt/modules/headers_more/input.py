@@ -48,7 +48,7 @@ def change_request(conf: InputHeadersConf, level: Level) -> Handler | None:
         if r.http_version < 1000:
             return None
         for command, changes in bound:
-            if command.types and r.index.get("content-type") not in command.types:
+            if command.types and r.first_line("content-type") not in command.types:
                 continue
             for change in changes:
                 if not change(r):
