@@ -32,6 +32,11 @@ class Reason(StrEnum):
     REVOKED = "revoked"
     CONDITION = "condition not met"  # one that is not about the token alone
 
+    @property
+    def code(self) -> str:
+        """A word for programs: "unknown_kid"."""
+        return self.name.lower()
+
 
 class TokenRefusal(NamedTuple):
     """The failed check, and its particulars in printable ASCII.

@@ -266,7 +266,7 @@ def test_one_line_that_says_why(nginx: Nginx) -> None:
         f"token {name(good)} refused: condition not met: "
         'auth_jwt_require value "$arg_a" is empty or "0"',
     ]
-    assert all("[info]" in line and 'request: "GET /' in line for line in lines)
+    assert all("[notice]" in line and 'request: "GET /' in line for line in lines)
 
 
 def name(text: str) -> str:
@@ -309,10 +309,16 @@ def test_no_token_hides_who_sent_it(nginx: Nginx) -> None:
 
 
 @pytest.mark.pyngx_only("about our words")
-def test_only_info_logs_refusals(nginx: Nginx) -> None:
+def test_refusals_are_notices(nginx: Nginx) -> None:
     nginx(
-        'auth_jwt "A"; error_log logs/notice.log notice; auth_jwt_key_file jwks.json;',
+        """
+        auth_jwt "A"; auth_jwt_key_file jwks.json; error_log logs/notice.log notice;
+        location /warn { error_log logs/warn.log warn; }
+        """,
         files={"jwks.json": SET},
     )
     assert nginx.request("GET /", bearer()).status == 401
-    assert "refused" not in nginx.read("logs/notice.log")
+    assert nginx.request("GET /warn", bearer()).status == 401
+    assert nginx.read("logs/notice.log").count("[notice]") == 1
+    assert "refused" in nginx.read("logs/notice.log")
+    assert "refused" not in nginx.read("logs/warn.log")

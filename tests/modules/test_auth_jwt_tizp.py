@@ -222,7 +222,7 @@ def test_log(nginx: Nginx) -> None:
     status(nginx, "/", auth(good(exp=5)))
     log = sentences(nginx)
     assert len(log) == 2
-    assert log[0] == "info: auth_jwt: refused: no token"
+    assert log[0] == "notice: auth_jwt: refused: no token"
     assert "refused: expired: exp=5 " in log[1]
 
 

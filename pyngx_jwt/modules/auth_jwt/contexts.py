@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...http.request import Request
-from ...jwt import Token, Verified
+from ...jwt import Token, TokenRefusal, Verified
 
 KEY = "auth_jwt"  # in r.contexts: the location that looked at the token, and the outcome
+REFUSAL = "auth_jwt refusal"  # in r.lasting: why the last location with a demand has refused
 NOW = "auth_jwt now"  # in r.contexts: the time that applies, if that is not the clock's
 
 
@@ -44,6 +45,25 @@ def remembered(r: Request) -> dict[str, Any] | None:
         lasting: dict[str, Any] | None = at.lasting
         if lasting is not None and KEY in lasting:
             return lasting
+        at = at.parent
+    return None
+
+
+def note_refusal(r: Request, refusal: TokenRefusal) -> None:
+    """Keeps the reason for refusal_of()."""
+    if r.lasting is None:
+        r.lasting = {}
+    r.lasting[REFUSAL] = refusal
+
+
+def refusal_of(r: Request) -> TokenRefusal | None:
+    """Why the request, or else that whose subrequest it is, was refused; None if it was not."""
+    at: Request | None = r
+    while at is not None:
+        lasting: dict[str, Any] | None = at.lasting
+        if lasting is not None and REFUSAL in lasting:
+            refusal: TokenRefusal = lasting[REFUSAL]
+            return refusal
         at = at.parent
     return None
 

@@ -12,7 +12,7 @@ from typing import TypeGuard
 from ...http.request import Request, Status
 from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier
 from ...log import Severity
-from .contexts import KEY, remember, remembered
+from .contexts import KEY, note_refusal, remember, remembered
 from .keyring import Keyring
 from .plan import Plan
 from .sources import Failure
@@ -86,6 +86,7 @@ class Gate:
         status = self.plan.broken_keys
         if status != 401:
             self._forget(r)
+            note_refusal(r, TokenRefusal(Reason.NO_SOURCE, failure.text))
             r.log(Severity.ERR, f"auth_jwt: {failure.text}")
             return status
         r.log(Severity.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
@@ -118,6 +119,7 @@ class Gate:
             self._forget(r)
         if plan.explain is not None and token and r.location.log.level >= Severity.ERR:
             refusal = plan.explain(r, token, refusal)
+        note_refusal(r, refusal)
         log_refusal(r, token, refusal, plan.words)
         if r.method in plan.excused:
             return None

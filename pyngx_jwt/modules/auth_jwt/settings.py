@@ -13,9 +13,11 @@ from ...errors import ConfError
 from ...http.contexts import EVERYWHERE, HTTP
 from ...http.level import Level
 from ...http.module import Module
-from ...jwt import Limits, Presence, TokenPolicy
+from ...http.request import Request
+from ...jwt import Limits, Presence, Reason, TokenPolicy
 from ...jwt.encoding import unicode
 from .blocks import here
+from .contexts import refusal_of
 
 LIMITS = Limits()
 
@@ -119,6 +121,33 @@ class JwtConf(Conf):
 
 
 jwt_settings = Module("jwt_settings", JwtConf)
+
+
+# What could end a JSON string, or begin a tag of HTML.
+_UNSAFE = str.maketrans({'"': "'", "\\": "/", "<": "(", ">": ")", "&": "+"})
+
+
+@jwt_settings.variable("jwt_error", changeable=True)
+def jwt_error(r: Request) -> str:
+    """A word for the reason why the token was refused: missing, malformed, unsupported, algorithm,
+    unknown_kid, no_source, no_key, signature, decryption, date, expired, not_yet_valid, issuer,
+    claim, revoked or condition.  Empty if no token was refused.  An addition of pyngx, in all
+    dialects."""
+    refusal = refusal_of(r)
+    return "" if refusal is None else refusal.reason.code
+
+
+@jwt_settings.variable("jwt_refusal", changeable=True)
+def jwt_refusal(r: Request) -> str:
+    """The reason why the token was refused, in the words of the error log, for responses and logs.
+    It contains neither the token nor a key nor the value of a claim other than times, and no
+    characters that have to be escaped in JSON or HTML.  Empty if no token was refused.  An
+    addition of pyngx, in all dialects."""
+    refusal = refusal_of(r)
+    if refusal is None:
+        return ""
+    told = str(refusal.reason) if refusal.reason is Reason.NO_SOURCE else refusal.text
+    return told.translate(_UNSAFE)
 
 
 def declare_dialects(names: Iterable[str]) -> None:

@@ -1,5 +1,5 @@
 """The log lines of a refusal: the sentence of the dialect's own module, at its severity, and
-then which check failed and how."""
+then which check failed and how, at "notice" or above."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ SECRET = 16  # characters from which on something may be worth stealing
 
 
 class LogLines(NamedTuple):
-    """Lines of a module; our reason is added to the last, and stands alone if there is none."""
+    """Lines of a module; our reason is added to the last, and stands alone if there is none or if
+    their severity is below "notice"."""
 
     level: Severity
     lines: tuple[str, ...] = ()
@@ -28,7 +29,7 @@ Words = Callable[[TokenRefusal], LogLines]
 
 def plus_words(refusal: TokenRefusal) -> LogLines:
     """The sentences of NGINX Plus are not known."""
-    return LogLines(Severity.INFO)
+    return LogLines(Severity.NOTICE)
 
 
 _TESLA = {
@@ -162,7 +163,7 @@ def log_refusal(r: Request, token: str, refusal: TokenRefusal, words: Words) -> 
     is in the request line."""
     log = r.location.log
     entry = words(refusal)
-    if log.level < entry.level:
+    if log.level < min(entry.level, Severity.NOTICE):
         return
     which, rest = "", r.particulars()
     if token:
@@ -170,10 +171,13 @@ def log_refusal(r: Request, token: str, refusal: TokenRefusal, words: Words) -> 
         which, rest = f"token {name} ", _without(token, name, rest)
     reason = f"{which}refused: {refusal.text}"
     lines = [_printable(line) for line in entry.lines]
-    if lines:
+    if lines and entry.level <= Severity.NOTICE:
         lines[-1] += f" ({reason})"
-    for line in lines or [f"auth_jwt: {reason}"]:
+    for line in lines:
         log.write(entry.level, line + rest, r.connection.number)
+    if not lines or entry.level > Severity.NOTICE:
+        level = min(entry.level, Severity.NOTICE)
+        log.write(level, f"auth_jwt: {reason}{rest}", r.connection.number)
 
 
 def _printable(text: str) -> str:
