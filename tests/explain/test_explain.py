@@ -553,7 +553,7 @@ def test_text(folder: Path) -> None:
     assert "\n\nrefused: 401 Unauthorized\n  because of signature: " in text
     assert f"  [auth_jwt in {conf}:4]\n" in text
     assert '  WWW-Authenticate: Bearer realm="A", error="invalid_token"\n' in text
-    assert "  log [info]: auth_jwt: token sha256:" in text
+    assert "  log [notice]: auth_jwt: token sha256:" in text
     assert f'    not written: error_log in {conf}:4 takes "error" and worse\n' in text
 
 
