@@ -50,6 +50,14 @@ docs-site: docs
 	$(PYTHON) -m pip install -q -e '.[docs]'
 	$(PYTHON) -m zensical build --strict
 
+# The wheel and sdist in dist/, checked, installed and tried.  PYTHONS: interpreters to try it with.
+dist: $(ready)
+	$(PYTHON) -m pip install -q -e '.[dist]'
+	rm -rf dist
+	$(PYTHON) -m build --outdir dist .
+	$(PYTHON) -m twine check --strict dist/*
+	$(PYTHON) -m tests.dist dist $(PYTHONS)
+
 clean:
 	rm -rf .venv .cache build dist run *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -59,4 +67,4 @@ clean:
 	.venv/bin/python -m pip install -q -e '.[dev]'
 	touch $@
 
-.PHONY: run test quick check oracle bench docs docs-site clean
+.PHONY: run test quick check oracle bench docs docs-site dist clean

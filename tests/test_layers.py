@@ -95,6 +95,7 @@ OWNERS = {
     "jwcrypto": {"jwt"},
     "lmdb": {"zones"},
     "pcre2": {"http"},
+    "setproctitle": {"process"},
     "uvloop": {"process"},
 }
 

@@ -22,8 +22,10 @@ from .pidfile import OLD, delete_pidfile, rename_pidfile
 from .serving import log_exception
 from .signals import Signals, block_signals, log_signal, unblock_signals
 from .sockets import discard
+from .systemd import KEPT, Manager
+from .titles import title_master
 from .upgrade import execute_new_binary
-from .worker import QUIT, REOPEN, TERMINATE, Worker, name_process
+from .worker import QUIT, REOPEN, TERMINATE, Worker
 
 KILL_AFTER = 1.5  # seconds between TERM and KILL, the sum of nginx's delays
 START_DEADLINE = 30.0  # seconds after which a reload no longer waits for slow workers
@@ -35,6 +37,7 @@ class Master:
 
     def __init__(self, boot: Boot, generation: Generation, signals: Signals) -> None:
         self.boot, self.generation, self.signals = boot, generation, signals
+        self.manager = Manager(boot.environ)
         self.children: list[Child] = []
         self.new_binary = 0  # its pid
         self.noaccepting = False
@@ -58,7 +61,7 @@ class Master:
         return self.generation.log
 
     def run(self) -> int:
-        name_process("pyngx: master")
+        title_master()
         self._start_workers()
         while True:
             self.signals.wait(self._until_next(), [x.channel for x in self.children if x.channel])
@@ -67,6 +70,7 @@ class Master:
             for number in self.signals.take():
                 self._act(number)
             self._retire_old()
+            self._report_ready()
             self._kill_slow()
             self._respawn()
             if (self.terminate or self.quit) and not self._live():
@@ -189,10 +193,20 @@ class Master:
                 child.respawn_at = None
                 self._spawn(child)
 
+    def _report_ready(self) -> None:
+        """The service manager waits for all workers of a start, and for those of a reload until
+        the old ones are told to go."""
+        if not self.manager.waits or self._retire_at is not None:
+            return
+        current = [x for x in self.children if x.generation == self._number and not x.detached]
+        if all(x.ready for x in current):
+            self.manager.ready()
+
     # Signals
 
     def _terminate(self) -> None:
         self.terminate = True
+        self.manager.stopping()
         self._tell(TERMINATE, signal.SIGTERM, self._workers())
         if self._kill_at is None:
             self._kill_at = time.monotonic() + KILL_AFTER
@@ -204,6 +218,7 @@ class Master:
 
     def _quit(self) -> None:
         self.quit = True
+        self.manager.stopping()
         self._tell(QUIT, signal.SIGQUIT, [x for x in self._workers() if not x.exiting])
         self._close_sockets()
 
@@ -215,11 +230,13 @@ class Master:
             self.noaccepting = False
             return
         self.log.write(Severity.NOTICE, "reconfiguring")
+        self.manager.reloading()
         gc.unfreeze()
         options, load = self.boot.options, self.boot.load
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
             gc.freeze()
+            self.manager.ready(KEPT)
             return
         self.generation.cycle.zones.retire(generation.cycle.zones)  # workers have them open
         self.generation = generation
@@ -238,8 +255,10 @@ class Master:
             return
         self._retire_at = None
         if self.generation.cycle.main.worker_processes and not any(x.ready for x in new):
+            self.manager.ready("no new worker process serves")
             self.log.write(Severity.ALERT, "no new worker process serves, old ones are kept")
             return
+        self.manager.ready()
         old = [x for x in self._workers() if x.generation != self._number and not x.exiting]
         self._tell(QUIT, signal.SIGQUIT, old)
 

@@ -16,7 +16,9 @@ from .pidfile import delete_pidfile
 from .serving import Serving
 from .signals import Signals, log_signal
 from .sockets import discard
-from .worker import FATAL, init_worker, name_process
+from .systemd import KEPT, Manager
+from .titles import title_single
+from .worker import FATAL, init_worker
 
 
 class Single:
@@ -24,6 +26,7 @@ class Single:
 
     def __init__(self, boot: Boot, generation: Generation, signals: Signals) -> None:
         self.boot, self.generation, self.signals = boot, generation, signals
+        self.manager = Manager(boot.environ)
         self.servers: list[Serving] = []  # the last one is of the configuration in force
         self._acts: dict[signal.Signals, tuple[str, Callable[[], None] | None]] = {
             signal.SIGTERM: ("exiting", self._terminate),
@@ -40,7 +43,7 @@ class Single:
         return self.generation.log
 
     def run(self) -> int:
-        name_process("pyngx")
+        title_single()
         # Root stays root, as in nginx: there is no master to keep the privileges.
         if not init_worker(self.generation.cycle.main, None, self.boot.environ, self.log):
             return FATAL
@@ -66,6 +69,7 @@ class Single:
             loop.add_signal_handler(number, self._signalled, number)
         for number in self.signals.take():  # what came before the loop ran
             self._signalled(number)
+        loop.call_soon(self.manager.ready)  # after the first step of the server
         code = 0
         while self.servers:
             server = self.servers[0]
@@ -89,11 +93,13 @@ class Single:
             act()
 
     def _terminate(self) -> None:
+        self.manager.stopping()
         for server in self.servers:
             server.terminate()
 
     def _quit(self) -> None:
         self.log.write(Severity.NOTICE, "gracefully shutting down")
+        self.manager.stopping()
         for server in self.servers:
             server.quit()
         self._close_sockets()
@@ -102,15 +108,18 @@ class Single:
         if self.servers[-1].stopping:
             return
         self.log.write(Severity.NOTICE, "reconfiguring")
+        self.manager.reloading()
         options, load = self.boot.options, self.boot.load
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
+            self.manager.ready(KEPT)
             return
         gc.unfreeze()  # what only the old configuration needs can be collected once it ends
         former, self.generation = self.generation, generation
         generation.log.redirect_stderr()
         old = self.servers[-1]
         self._start_server()
+        self.manager.ready()
         old.quit()
         old.task.add_done_callback(lambda _: former.cycle.zones.retire(self.generation.cycle.zones))
 

@@ -27,6 +27,7 @@ class Listening:
         "inherited",
         "kept",
         "listen",
+        "managed",
         "socket",
         "worker",
     )
@@ -35,6 +36,7 @@ class Listening:
         self.listen, self.worker = listen, worker
         self.socket: socket.socket | None = None
         self.inherited = False  # from the process that executed this one
+        self.managed = False  # by the service manager, and so is the file of a unix socket
         self.kept = False  # taken over by the next configuration
         self.add_reuseport = False
         self.change_backlog = False
@@ -62,7 +64,7 @@ class Listening:
 
     def unlink(self, log: Log) -> None:
         """Removes the file of a unix socket."""
-        if not self.path:
+        if not self.path or self.managed:
             return
         try:
             os.unlink(self.path.encode("latin-1"))
@@ -96,6 +98,7 @@ def take_over(new: list[Listening], old: list[Listening]) -> None:
             if present.kept or present.socket is None or present.key != wanted.key:
                 continue
             wanted.socket, wanted.inherited = present.socket, present.inherited
+            wanted.managed = present.managed
             wanted.change_backlog = present.listen.backlog != wanted.listen.backlog
             wanted.add_reuseport = wanted.listen.reuseport and not present.listen.reuseport
             present.kept = True
@@ -263,6 +266,6 @@ def close_dropped(old: list[Listening], log: Log) -> None:
         if listening.kept or listening.socket is None:
             continue
         listening.close(log)
-        if listening.path:
+        if listening.path and not listening.managed:
             log.write(Severity.WARN, f"deleting socket {listening.path}")
             listening.unlink(log)

@@ -24,7 +24,8 @@ from .pidfile import create_pidfile, signal_process
 from .signals import Signals
 from .single import Single
 from .sockets import discard
-from .upgrade import KNOWN, VARIABLE, handed_over, inherited_sockets
+from .systemd import activated_numbers
+from .upgrade import KNOWN, VARIABLE, activated_sockets, handed_over, inherited_sockets
 
 
 def run(options: Options, load: Load, serve: Serve) -> int:
@@ -35,7 +36,8 @@ def run(options: Options, load: Load, serve: Serve) -> int:
     log, file = initial_log(options.error_log, Severity.INFO if options.test else Severity.NOTICE)
     environ = dict(os.environ)
     variable = environ.pop(VARIABLE, "")
-    inherited = inherited_sockets(variable, log) if variable else []
+    activated = activated_numbers(environ)
+    inherited = inherited_sockets(variable, log) if variable else activated_sockets(activated, log)
     number = environ.pop(KNOWN, "")
     known = handed_over(number, log) if number else b""
     boot = Boot(options, load, serve, environ, os.getppid(), bool(variable), connection_numbers())

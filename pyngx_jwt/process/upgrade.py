@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..log import Log, Severity, errno_text
 from .sockets import Listening
+from .systemd import NOTIFY_SOCKET
 from .worker import environment
 
 VARIABLE = "NGINX"  # "5;6;": the numbers of the sockets
@@ -53,6 +54,17 @@ def inherited_sockets(variable: str, log: Log) -> list[Listening]:
     if rest:
         what = f'invalid socket number "{rest}" in {VARIABLE} environment variable'
         log.write(Severity.EMERG, f"{what}, ignoring")
+    return sockets
+
+
+def activated_sockets(numbers: Sequence[int], log: Log) -> list[Listening]:
+    """The sockets that the service manager has opened for us."""
+    sockets = [x for x in (_inherit(number, log) for number in numbers) if x is not None]
+    for listening in sockets:
+        listening.managed = True
+    if sockets:
+        addresses = ", ".join(x.listen.text for x in sockets)
+        log.write(Severity.NOTICE, f"using sockets of the service manager: {addresses}")
     return sockets
 
 
@@ -107,6 +119,8 @@ def execute_new_binary(
     numbers = [x.socket.fileno() for x in sockets if x.socket is not None]
     words = [sys.executable, *sys.orig_argv[1:]]
     given = environment((*INTERPRETER, *env), environ)
+    if NOTIFY_SOCKET in environ:
+        given[NOTIFY_SOCKET] = environ[NOTIFY_SOCKET]
     given[VARIABLE] = "".join(f"{number};" for number in numbers)
     with tempfile.TemporaryFile() as file:
         file.write(known)

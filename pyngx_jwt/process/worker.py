@@ -21,6 +21,7 @@ from .loop import new_event_loop
 from .serving import Serving, log_exception
 from .signals import log_signal, unblock_signals
 from .sockets import Listening
+from .titles import title_leaving_worker, title_worker
 
 # What master and worker say to each other over their channel, a byte each.
 QUIT, TERMINATE, REOPEN, READY = b"Q", b"T", b"R", b"+"
@@ -43,7 +44,7 @@ class Worker:
     def run(self) -> int:
         """Serves until told to stop; the exit status."""
         log = self.cycle.log
-        name_process("pyngx: worker")  # while we may
+        title_worker()  # while we may
         try:
             if not init_worker(self.cycle.main, self.user, os.environ, log):
                 return FATAL
@@ -135,6 +136,7 @@ class _Running:
 
     def quit(self) -> None:
         if not self.serving.stopping:
+            title_leaving_worker()
             self.log.write(Severity.NOTICE, "gracefully shutting down")
         self.serving.quit()
 
@@ -218,9 +220,3 @@ def set_environment(env: Sequence[str], present: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(kept)
     time.tzset()
-
-
-def name_process(name: str) -> None:
-    """Names the process for ``ps -o comm`` and ``top``: 15 bytes, where it can be done."""
-    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as file:
-        file.write(name)

@@ -44,6 +44,8 @@ class Server:
 
     def __init__(self, prefix: Path) -> None:
         self.prefix, self.port = prefix, free_port()
+        self.executable = FAKE
+        self.environ: dict[str, str] = {}  # added to ours
         self.process: subprocess.Popen[bytes] | None = None
         self.conf: dict[str, Any] = {"listen": [{"host": "127.0.0.1", "port": self.port}]}
 
@@ -54,13 +56,21 @@ class Server:
         (self.prefix / "nginx.conf").write_text(json.dumps(self.conf))
 
     def command(self, *options: str) -> list[str]:
-        return [sys.executable, str(FAKE), "-p", f"{self.prefix}/", "-c", "nginx.conf", *options]
+        return [
+            sys.executable,
+            str(self.executable),
+            "-p",
+            f"{self.prefix}/",
+            "-c",
+            "nginx.conf",
+            *options,
+        ]
 
     def run(self, *options: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """Runs the command to its end."""
         return subprocess.run(
             self.command(*options),
-            env=self._environ,
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=DEADLINE,
@@ -71,7 +81,7 @@ class Server:
         """Starts in the foreground and returns the pid once it is in the pid file."""
         self.write(**conf)
         with open(self.prefix / "stderr", "wb") as stderr:
-            self.process = subprocess.Popen(self.command(), env=self._environ, stderr=stderr)
+            self.process = subprocess.Popen(self.command(), env=self.environment, stderr=stderr)
         return wait_for("pid file", self.pid)
 
     def start_daemon(self, **conf: Any) -> int:
@@ -81,8 +91,14 @@ class Server:
         return self.pid()
 
     @property
-    def _environ(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT), "KEPT": "kept", "DROPPED": "dropped"}
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "KEPT": "kept",
+            "DROPPED": "dropped",
+            **self.environ,
+        }
 
     def pid(self, name: str = "nginx.pid") -> int:
         try:

@@ -69,7 +69,7 @@ def test_address_in_use_is_tried_for_some_time(server: Server) -> None:
 def test_address_that_gets_free_in_time(server: Server) -> None:
     with socket.create_server(("127.0.0.1", server.port)):
         server.write(text="one", main={"daemon": True})
-        server.process = subprocess.Popen(server.command(), env=server._environ)
+        server.process = subprocess.Popen(server.command(), env=server.environment)
         server.logged("try again to bind")
     wait_for("pid file", server.pid)
     assert server.get()[0] == "one"

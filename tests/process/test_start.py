@@ -140,7 +140,7 @@ def test_starts_with_standard_files_closed(server: Server) -> None:
     server.write(text="one")
     command = " ".join(server.command())
     server.process = subprocess.Popen(
-        ["/bin/sh", "-c", f"exec {command} <&- >&- 2>&-"], env=server._environ
+        ["/bin/sh", "-c", f"exec {command} <&- >&- 2>&-"], env=server.environment
     )
     pid = wait_for("pid file", server.pid)
     assert server.get()[0] == "one"
@@ -150,7 +150,7 @@ def test_starts_with_standard_files_closed(server: Server) -> None:
 @pytest.mark.parametrize("master", [True, False])
 def test_server_that_fails_to_start(server: Server, master: bool) -> None:
     server.write(crash="at once", main={"master_process": master})
-    server.process = subprocess.Popen(server.command(), env=server._environ)
+    server.process = subprocess.Popen(server.command(), env=server.environment)
     server.logged("RuntimeError: told to crash")
     if master:
         server.logged("exited with fatal code 2 and cannot be respawned")
