@@ -52,6 +52,7 @@ READ = {
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
 COMMON = {"addresses", "coding", "core", "files", "gzip_ok", "limits"}
 BORROWED = {  # importer, imported: a declared service or one helper
+    ("session_log", "log"),
     ("memcached", "upstream"),
     ("proxy", "upstream"),
     ("scgi", "upstream"),

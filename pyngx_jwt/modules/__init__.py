@@ -57,6 +57,7 @@ from .referer import referer
 from .rewrite import rewrite
 from .scgi import scgi
 from .secure_link import secure_link
+from .session_log import session_log
 from .set_misc import set_misc
 from .slice import slice_
 from .split_clients import split_clients
@@ -79,6 +80,7 @@ MODULES: tuple[AnyModule, ...] = (
     main,
     core,
     log,
+    session_log,
     v2,  # before ssl, which offers clients what a server speaks
     ssl,
     upstream,

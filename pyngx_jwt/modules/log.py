@@ -122,13 +122,13 @@ class LogConf(Conf):
             escape, texts = string[7:], strings
             if escape not in ("default", "json", "none"):
                 raise ConfError(f'unknown log format escaping "{escape}"')
-        formats[name] = Format(tuple(map(_piece_of_format, texts)), escape)
+        formats[name] = Format(tuple(map(piece_of_format, texts)), escape)
 
 
 log = Module("log", LogConf)
 
 
-def _piece_of_format(text: str) -> Template:
+def piece_of_format(text: str) -> Template:
     """One string; log_format reads its variables itself, with an error of its own
     (ngx_http_log_compile_format)."""
     try:
@@ -192,15 +192,16 @@ def _escape_default(text: str) -> str:
 def compile_format(format: Format, variables: Variables) -> Line:
     """A function that writes a request's line, with its newline."""
     parts = [part for template in format.templates for part in template.parts]
-    pieces = [_piece(part, format.escape, variables) for part in parts]
+    pieces = [piece(part, format.escape, variables) for part in parts]
 
     def line(r: Request) -> bytes:
-        return ("".join([piece(r) for piece in pieces]) + "\n").encode("latin-1")
+        return ("".join([text(r) for text in pieces]) + "\n").encode("latin-1")
 
     return line
 
 
-def _piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
+def piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
+    """What one part of a format writes for a request."""
     get: Getter = getter_of(part, variables)
     if not part[0]:
         text = part[1]

@@ -128,7 +128,6 @@ def test_unknown_variable_of_an_include(nginx: Nginx) -> None:
 @pytest.mark.parametrize(
     ("name", "module"),
     [
-        ("session_log_id", "ngx_http_session_log_module"),
         ("oidc_claim_sub", "ngx_http_oidc_module"),
         ("acme_certificate", "ngx_http_acme_module"),
     ],
