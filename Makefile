@@ -39,8 +39,10 @@ oracle: $(ready)
 	TEST_NGINX_BINARY=$$nginx $(PYTEST) tests/modules && \
 	$(PYTHON) -m tests.fuzz --nginx $$nginx --seed 1 --count 800
 
+# ROWS="static tls" for some rows, ROUNDS=9, PYNGX=path of another pyngx.
 bench: $(ready)
-	$(PYTHON) -m bench.bench
+	$(PYTHON) -m bench.bench --rows "$(ROWS)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	$(if $(PYNGX),--pyngx $(PYNGX))
 
 docs: $(ready)
 	$(PYTHON) -m pyngx_jwt.docs docs

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from base64 import urlsafe_b64decode
 from functools import cache
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
 from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 from jwcrypto.jwt import JWT  # type: ignore[import-untyped]
 
@@ -66,16 +63,3 @@ def mint(algorithm: str, number: int) -> str:
         token.make_signed_token(key(algorithm))
     text: str = token.serialize()
     return text
-
-
-def bare_check(tokens: list[str]) -> float:
-    """Microseconds of processor time in which the cryptography library checks the signature of
-    one of these RS256 tokens: nothing is parsed meanwhile."""
-    public = key("RS256").get_op_key("verify")
-    parts = [token.encode().rpartition(b".") for token in tokens]
-    jobs = [(urlsafe_b64decode(signature + b"=="), signed) for signed, _, signature in parts]
-    scheme, digest = PKCS1v15(), SHA256()
-    began = time.process_time()
-    for signature, signed in jobs:
-        public.verify(signature, signed, scheme, digest)
-    return (time.process_time() - began) / len(jobs) * 1e6
