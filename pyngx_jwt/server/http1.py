@@ -258,6 +258,9 @@ class HttpProtocol(SocketConnection):
         left = self.discards_until - time.time()
         if body.complete:
             self.body = None
+            if self.worker.stopping:
+                self.close()
+                return b""
             self.deadline.set(self.keepalive_timeout)
             return data[end:]
         if body.failed or left <= 0:
@@ -578,6 +581,8 @@ class HttpProtocol(SocketConnection):
         if self.closed:
             return
         unread = body is not None and not body.complete
+        if body is not None:
+            body.discard()  # reading may have been paused for it
         if not r.keep_alive or self.must_close or self.worker.stopping:
             self._close_or_linger(r, unread)
             return
@@ -586,7 +591,6 @@ class HttpProtocol(SocketConnection):
         if core.keepalive_min_timeout:
             self.idle_until = self.worker.loop.time() + core.keepalive_min_timeout
         if unread and body is not None:
-            body.discard()
             self.body, self.lingering_timeout = body, core.lingering_timeout
             self.discards_until = time.time() + core.lingering_time
             self.deadline.set(min(core.lingering_timeout, core.lingering_time))

@@ -568,6 +568,39 @@ def test_body_is_discarded(nginx: Nginx) -> None:
         assert second.status == 200
 
 
+@pytest.mark.parametrize("path", ["/return", "/file", "/refused"])
+def test_a_body_that_came_with_its_head_does_not_stop_the_next_request(
+    nginx: Nginx, path: str
+) -> None:
+    """It is more than is kept for those who might read it, and nobody does."""
+    nginx(
+        """
+        client_max_body_size 0; keepalive_requests 1000;
+        location /return { return 200; }
+        location /file { root html; }
+        location /refused { deny all; }
+        """,
+        files={"html/file": ""},
+    )
+    body = b"x" * 150_000
+    head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    with nginx.connect() as client:
+        for _ in range(40):
+            client.wire.send(head % (path.encode(), len(body)) + body)
+            assert client.wire.answer()
+
+
+def test_a_worker_that_quits_waits_for_the_rest_of_a_body_only(nginx: Nginx) -> None:
+    nginx("client_max_body_size 0; return 200 old;")
+    with nginx.connect() as client:
+        client.wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        assert client.wire.answer()
+        nginx.reload("return 200 new;")
+        assert client.wire.silent(0.2)
+        client.wire.send(b"x" * 100_000)
+        assert client.wire.closed()
+
+
 # Time.
 
 
