@@ -1,0 +1,1 @@
+"""What is in ``packaging``: the image, the units and the manifests."""
