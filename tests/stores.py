@@ -6,8 +6,9 @@ LMDB ones against each other.  ``full`` stores have no room for what is new.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from pyngx_jwt.zones.rules import capacity, pour
@@ -135,6 +136,33 @@ class MemoryCounters:
     def total(self, own: Counts) -> Counts:
         self.own = own
         return own
+
+
+class MemorySums:
+    def __init__(self) -> None:
+        self.rows: dict[bytes, tuple[int, ...]] = {}
+        self.own: dict[bytes, tuple[int, ...]] = {}
+
+    def add(self, changes: Iterable[tuple[bytes, tuple[int, ...]]]) -> None:
+        for key, numbers in changes:
+            old = self.rows.get(key, (0,) * len(numbers))
+            self.rows[key] = tuple(map(sum, zip(old, numbers, strict=True)))
+
+    def put(self, key: bytes, numbers: tuple[int, ...]) -> None:
+        self.rows[key] = numbers
+
+    def report(self, own: Iterable[tuple[bytes, tuple[int, ...]]]) -> None:
+        self.own = dict(own)
+
+    def totals(self, prefix: bytes) -> dict[bytes, tuple[int, ...]]:
+        return {key: row for key, row in sorted(self.rows.items()) if key.startswith(prefix)}
+
+    def reports(self, prefix: bytes) -> list[tuple[int, bytes, tuple[int, ...]]]:
+        found = sorted(self.own.items())
+        return [(os.getpid(), key, row) for key, row in found if key.startswith(prefix)]
+
+    def forget(self, prefix: bytes) -> None:
+        self.rows = {key: row for key, row in self.rows.items() if not key.startswith(prefix)}
 
 
 class MemoryCacheIndex:

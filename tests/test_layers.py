@@ -26,6 +26,7 @@ LAYERS = [
     {"options", "arguments"},
     {"log"},
     {"conf", "dns", "zones"},
+    {"metrics"},
     {"tls"},
     {"core"},
     {"http"},
@@ -45,7 +46,7 @@ LAYERS = [
 READERS = {"lint", "docs"}
 READ = {
     *("errors", "exits", "features", "arguments", "options", "log"),
-    *("conf", "core", "dns", "http", "zones", "tls", "jwt"),
+    *("conf", "core", "dns", "http", "metrics", "zones", "tls", "jwt"),
     *("upstream", "cache", "gateway", "modules", "compile", "http1", "http2"),
 }
 

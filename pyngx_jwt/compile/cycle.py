@@ -17,7 +17,7 @@ from ..conf.watch import ConfFiles, LoadWatch
 from ..core.capabilities import KeptCapabilities
 from ..core.logs import Logs
 from ..core.main import MainConf
-from ..core.module import AnyModule, User
+from ..core.module import AnyModule, MasterEvent, User
 from ..core.ports import ListeningPort, ListenOptions, Ports
 from ..http.variables import UnknownVariable
 from ..log import Log, OpenFiles, Severity
@@ -103,6 +103,12 @@ class Cycle:
         for module in self.scope.modules:
             for act in module.starts:
                 act(self.scope)
+
+    def note(self, event: MasterEvent) -> None:
+        """Something has happened to the configuration, in the process that loads such."""
+        for module in self.scope.modules:
+            for act in module.master_notes:
+                act(self.scope, event, self.files)
 
     def exit(self) -> None:
         """The process ends, or has nothing to do with this configuration any more."""

@@ -40,6 +40,7 @@ class Builders:
         self.openings: Builds[HeaderFilter] = _of(modules, lambda m: m.opening_builder)
         self.ranges: Builds[HeaderFilter] = _of(modules, lambda m: m.ranges_builder)
         self.logs: Builds[Callable[[Request], None]] = _of(modules, lambda m: m.log_builder)
+        self.counts: Builds[Callable[[Request], None]] = _of(modules, lambda m: m.count_builder)
         self.settles: Builds[Settle] = _of(modules, lambda m: m.settle_builder)
 
 
@@ -96,7 +97,8 @@ def compile_location(level: Level, builders: Builders) -> Location:
     if opening := _built(level, builders.openings):
         _open(location, opening)
     location.range_filters = _built(level, builders.ranges)
-    location.log_handlers = _built(level, builders.logs)
+    location.tallies = _built(level, builders.counts)
+    location.log_handlers = (*_built(level, builders.logs), *location.tallies)
     location.tells_late = uses.unsettled_uses > at_end
     location.handlers = (*before, *access, *after)
     location.subrequest_handlers = (*before, *after)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
 from typing import Any, Generic, TypeVar
 
 from ..conf.directive import Conf
@@ -13,6 +14,16 @@ from .worker import WorkerLife
 C = TypeVar("C", bound=Conf)
 F = TypeVar("F", bound=Callable[..., Any])
 User = tuple[int, int]  # uid and gid
+Files = Sequence[tuple[str, str]]  # path and text of each
+
+
+class MasterEvent(Enum):
+    """What can happen to a configuration that is in force, or is about to be."""
+
+    STARTED = auto()
+    RELOADED = auto()
+    REJECTED = auto()  # another was to take its place, and cannot
+    RESPAWNED = auto()  # a worker has ended and is replaced
 
 
 class Hook(Generic[F]):
@@ -56,6 +67,8 @@ class CoreModule(Generic[C]):
         self.takes_over = Hook[Callable[[Scope, Any], None]]()
         # Once zones can be used, in the master and before its workers; may raise ConfError.
         self.starts = Hook[Callable[[Scope], None]]()
+        # Something has happened to the configuration in the master, which knows its files.
+        self.master_notes = Hook[Callable[[Scope, MasterEvent, Files], None]]()
         # In a worker, before it accepts connections and after the last of them.
         self.worker_starts = Hook[Callable[[Scope, WorkerLife], None]]()
         self.worker_ends = Hook[Callable[[Scope], None]]()

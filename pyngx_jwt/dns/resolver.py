@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..log import Log, Severity
 from .answers import Addresses, Located, Service, Services
 from .client import Client
-from .errors import NOT_FOUND, TIMED_OUT, ResolveError
+from .errors import NOT_FOUND, REFUSED, TIMED_OUT, ResolveError
 from .message import AAAA, SRV, A, BadName, Question, Response
 from .servers import NameServers
 
@@ -20,6 +20,8 @@ MOST_ALIASES = 50  # of one name
 IDLE = 30  # seconds that an entry is kept after its last use
 NEGATIVE = 10  # seconds that a failure is held valid, unless "valid" is set
 MOST_KNOWN = 100_000  # addresses and names that are remembered
+# Places of what is counted.
+NAMES, SERVICES, CODES, TIMEOUTS, UNKNOWN = 0, 1, 3, 9, 10
 MOST_TARGETS = 32  # hosts of a service that are looked up at the same time
 
 
@@ -98,8 +100,9 @@ class Resolver:
     Requests for a name that is being asked wait for the same answer.  A failure is not
     remembered."""
 
-    def __init__(self, servers: NameServers, log: Log) -> None:
+    def __init__(self, servers: NameServers, log: Log, counts: list[int] | None = None) -> None:
         self.servers, self.log = servers, log
+        self._counts = counts or [0] * (UNKNOWN + 1)  # see resolvers.NUMBERS
         self._client = Client(servers.servers, log)
         self._known = Known()
         self._asking: dict[Question, Lookup] = {}
@@ -163,6 +166,7 @@ class Resolver:
         loop = asyncio.get_running_loop()
         lookup = self._asking.get(question)
         if lookup is None:
+            self._counts[SERVICES if question.type == SRV else NAMES] += 1
             lookup = self._asking[question] = Lookup(loop.create_task(self._ask(question)))
         lookup.waiting += 1
         try:
@@ -174,6 +178,7 @@ class Resolver:
                 del self._asking[question]
                 lookup.task.cancel()
         if not lookup.task.done():
+            self._counts[TIMEOUTS] += 1
             raise ResolveError(TIMED_OUT)
         found = lookup.task.result()
         if isinstance(found, int):
@@ -187,6 +192,7 @@ class Resolver:
         except BadName:
             return NOT_FOUND
         code = next((response.code for response in responses if response.code), 0)
+        self._counts[CODES + code if code <= REFUSED else UNKNOWN] += 1
         found = self._entry(responses)
         if not code and found is None and responses[-1].records:
             kind = "SRV" if question.type == SRV else "A or CNAME"

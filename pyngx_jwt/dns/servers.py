@@ -27,3 +27,4 @@ class NameServers:
     valid: int = 0
     ipv4: bool = True
     ipv6: bool = True
+    status_zone: str = ""  # under which statistics are counted

@@ -185,7 +185,9 @@ class Attempts:
             self.connection.close()
             self.connection = None
         timing = self.state if final and not failed else None
+        self.state.failed = failed
         if self.peer is not None and self.choice.free(failed, int(time.monotonic()), timing):
+            self.state.disabled = True
             self.log(Severity.WARN, "upstream server temporarily disabled")
         self.peer = None
 

@@ -16,7 +16,7 @@ from ..cache import (
 )
 from ..http.body import read_body
 from ..http.date import http_date
-from ..http.engine import log_failure, log_request
+from ..http.engine import finish_subrequest, log_failure
 from ..http.level import Level
 from ..http.request import Handler, Request, Status
 from ..http.subrequest import clone
@@ -289,8 +289,7 @@ class CachedGateway(Gateway):
             log_failure(r, error)
         finally:
             hold.free()
-        if r.location.core.log_subrequest:
-            log_request(r)
+        finish_subrequest(r)
 
 
 class PurgingGateway(CachedGateway):

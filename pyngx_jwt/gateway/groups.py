@@ -15,6 +15,8 @@ class Declared(Protocol):
     """An "upstream" block."""
 
     def build(self) -> Upstream: ...
+    @property
+    def zone_name(self) -> str: ...  # "" without a zone
 
 
 class Upstreams:
@@ -40,6 +42,10 @@ class Upstreams:
         another URL (ngx_http_upstream_init_request)."""
         upstream = self.get(url.host) if url.no_port else None
         return upstream or self._implied.get((url.host.lower(), url.port))
+
+    def is_implied(self, host: str) -> bool:
+        """Whether the configuration names the address outside of blocks."""
+        return any(host.lower() == name for name, _ in self._implied)
 
     def of_url(self, url: Url, statement: Statement | None) -> Upstream:
         """The group an address stands for; resolving it can fail with nginx's error."""

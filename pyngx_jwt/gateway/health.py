@@ -22,6 +22,9 @@ from ..http.request import Request, Server
 from ..http.subrequest import Kept
 from ..http.uri import normalize
 from ..log import Severity
+from ..metrics import Tallies
+from ..metrics.kinds import CHECK_FAILURES, CHECKS, PEER
+from ..metrics.kinds import UNHEALTHY as TURNED_UNHEALTHY
 from ..upstream.address import inet_address
 from ..upstream.balancer import Timing
 from ..upstream.errors import UpstreamError
@@ -144,7 +147,7 @@ class Checker:
         self, check: HealthCheck, group: CheckedGroup, route: Route, level: Level, tests: Judge
     ) -> None:
         self.check, self.group, self.route, self.tests = check, group, route, tests
-        self._level = level
+        self._level, self._tallies = level, level.scope.shared(Tallies)
         self._body = health_request(check.grpc_service) if check.grpc else b""
         self._head = _grpc_head(self._body) if check.grpc else _head(check.uri)
         seconds = check.keepalive_time
@@ -198,9 +201,19 @@ class Checker:
         except Exception as error:
             log_failure(r, error)
             return
-        if self._judge(peer, passed) and self.group.judged(peer):
+        has_changed = self._judge(peer, passed) and self.group.judged(peer)
+        if self._tallies.wanted:
+            self._count(peer, passed, has_changed=has_changed)
+        if has_changed:
             state, level = ("healthy", Severity.NOTICE) if passed else ("unhealthy", Severity.WARN)
             r.log(level, f"peer is {state} while {doing}")
+
+    def _count(self, peer: Peer, passed: bool, *, has_changed: bool) -> None:
+        row = self._tallies.row(PEER, self.group.name, peer.name)
+        row.add(CHECKS)
+        if not passed:
+            row.add(CHECK_FAILURES)
+            row.add(TURNED_UNHEALTHY, int(has_changed))
 
     def _judge(self, peer: Peer, passed: bool) -> bool:
         """Counts a result; whether the verdict is another one now."""

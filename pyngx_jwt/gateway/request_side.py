@@ -111,7 +111,7 @@ class RequestSide(Attempts):
         self.r.upstream_states.append(state)
         if peer is None:
             return None, self.none_is_left()
-        state.server = peer.server.name
+        state.server, state.group = peer.server.name, self.destination.upstream.name
         if self.route.looks_at_servers and not self._suits():
             return None, "denied"
         try:

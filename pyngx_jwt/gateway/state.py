@@ -20,6 +20,9 @@ class UpstreamState:
     bytes_sent = 0
     response: PeerResponse | None = None
     server = ""  # as the configuration names it
+    group = ""  # the name of the group that it is of
+    failed = False  # it counts as a failure of the server
+    disabled = False  # and the server was disabled for a while
 
     def __init__(self, peer: str, url: str = "", *, status: int = 0, started: float = 0.0) -> None:
         self.peer, self.url = peer, url

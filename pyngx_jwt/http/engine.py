@@ -143,6 +143,15 @@ def log_request(r: Request) -> None:
             log_failure(r, error)
 
 
+def finish_subrequest(sub: Request) -> None:
+    """Logs a subrequest if that is wanted, and counts it."""
+    if sub.location.core.log_subrequest:
+        log_request(sub)
+        return
+    for count in sub.location.tallies:
+        count(sub)
+
+
 def log_failure(r: Request, error: Exception) -> None:
     """A bug: what it was doing in one line, then how it came to it."""
     r.log(Severity.ERR, f"unexpected error: {error!r}")

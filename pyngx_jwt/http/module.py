@@ -52,6 +52,7 @@ class Module(CoreModule[C]):
         self.opening_builder: BuildFilter[C] | None = None
         self.ranges_builder: BuildFilter[C] | None = None
         self.log_builder: BuildLog[C] | None = None
+        self.count_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
         self.variables: dict[str, Getter] = {}
         self.changeable: set[str] = set()
@@ -121,6 +122,13 @@ class Module(CoreModule[C]):
         """The builder of what runs once a request is over."""
         self._first(self.log_builder)
         self.log_builder = build
+        return build
+
+    def counts(self, build: BuildLog[C]) -> BuildLog[C]:
+        """The builder of what counts finished requests for statistics: those of clients after
+        they have been logged, and subrequests."""
+        self._first(self.count_builder)
+        self.count_builder = build
         return build
 
     def settles(self, build: BuildSettle[C]) -> BuildSettle[C]:

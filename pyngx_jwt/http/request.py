@@ -131,6 +131,7 @@ class Location:
         "settle",
         "signature",
         "subrequest_handlers",
+        "tallies",
         "tells_late",
         "tree",
         "validating_filters",
@@ -146,7 +147,8 @@ class Location:
     header_filters: tuple[HeaderFilter, ...]
     validating_filters: tuple[HeaderFilter, ...]  # before those
     range_filters: tuple[HeaderFilter, ...]  # after those
-    log_handlers: tuple[Callable[[Request], None], ...]
+    log_handlers: tuple[Callable[[Request], None], ...]  # with the following
+    tallies: tuple[Callable[[Request], None], ...]  # run for subrequests that are not logged, too
     content_type_of: Callable[[str], str]
     path_of: Callable[[Request], str]
     root_of: Callable[[Request], str]

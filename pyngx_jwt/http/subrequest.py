@@ -8,7 +8,7 @@ from typing import Any
 
 from ..log import Severity
 from .body import KeptBody
-from .engine import log_request, run
+from .engine import finish_subrequest, run
 from .head import new_head
 from .request import DONE, AnswerTooBig, InParts, Location, Request, Server, Sink, Status
 
@@ -114,8 +114,7 @@ async def subrequest(
     if prepare is not None:
         prepare(sub)
     await run(sub)
-    if sub.location.core.log_subrequest:
-        log_request(sub)
+    finish_subrequest(sub)
     return sub
 
 
@@ -163,8 +162,7 @@ async def ask_again(sub: Request) -> None:
         return (rc if rc is None or isinstance(rc, int) else await rc) or DONE
 
     await run(sub, handle())
-    if sub.location.core.log_subrequest:
-        log_request(sub)
+    finish_subrequest(sub)
 
 
 def _depth(r: Request) -> int:

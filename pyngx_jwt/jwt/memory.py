@@ -36,7 +36,7 @@ class TokenMemory:
     Time claims are not a matter of memory; who asks has to look at them each time.
     """
 
-    __slots__ = ("_before", "_cache", "_least", "_lifetime", "_recent", "_window")
+    __slots__ = ("_before", "_cache", "_least", "_lifetime", "_recent", "_window", "hits", "misses")
 
     def __init__(
         self, entries: int = 8192, size: int = 32 * 1024 * 1024, lifetime: float = 300
@@ -48,6 +48,7 @@ class TokenMemory:
         # Hashes of what was asked about lately, in two halves of which the older one is dropped.
         self._recent, self._before = set[int](), set[int]()
         self._window = max(entries // 2, 1)
+        self.hits = self.misses = 0  # for statistics
 
     @property
     def count(self) -> int:
@@ -63,9 +64,12 @@ class TokenMemory:
         """What was found for the same question, if that is not too long ago."""
         entry = self._cache[question]
         if entry is None:
+            self.misses += 1
             return None
         if 0 <= now - entry.since < self._lifetime:  # a clock set back ends it too
+            self.hits += 1
             return entry.verified
+        self.misses += 1
         del self._cache[question]
         return None
 

@@ -6,6 +6,7 @@ from ..core.main import main
 from ..core.module import AnyModule
 from .access import access
 from .addition import addition
+from .api import API_MODULES
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
@@ -131,6 +132,7 @@ MODULES: tuple[AnyModule, ...] = (
     memcached,
     empty_gif,
     stub_status,
+    *API_MODULES,
     *JWT_MODULES,
     range_,
     gzip,

@@ -12,9 +12,20 @@ from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
+from ..metrics.kinds import LIMIT_CONN
 from ..zones import Zone, Zones
 from ..zones.store import Connections
-from .limits import DRY_RUN, PASSED, REJECTED, KeyedZones, bind_key, log_level, positive, status
+from .limits import (
+    DRY_RUN,
+    PASSED,
+    REJECTED,
+    KeyedZones,
+    bind_key,
+    counts_of,
+    log_level,
+    positive,
+    status,
+)
 
 LONGEST_KEY = 255
 MOST = 65535
@@ -124,6 +135,7 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     if not conf.limits:
         return None
     counters = [counter for limit in conf.limits if (counter := _counter(limit, level))]
+    counts = counts_of(level, LIMIT_CONN)
 
     def handle(r: Request) -> Status | None:
         if STATUS in r.variables:
@@ -132,8 +144,13 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
 
     def go_on(r: Request, outcome: Entered | ConnectionRefusal) -> Status | None:
         if isinstance(outcome, ConnectionRefusal):
-            return _refuse(r, conf, outcome)
+            answer = _refuse(r, conf, outcome)
+            if counts is not None:
+                counts.count(outcome.counter.limit.zone.name, r.variables[STATUS])
+            return answer
         if outcome:
+            if counts is not None:
+                counts.count(outcome[-1][0].limit.zone.name, PASSED)
             r.main.cleanups += (lambda: _leave(outcome),)
         return None
 

@@ -17,6 +17,7 @@ from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
 from ..log import Severity
+from ..metrics.kinds import LIMIT_REQ
 from ..zones import Zone, Zones
 from ..zones.store import Rates
 from .limits import (
@@ -26,6 +27,7 @@ from .limits import (
     REJECTED,
     KeyedZones,
     bind_key,
+    counts_of,
     log_level,
     positive,
     status,
@@ -185,6 +187,7 @@ def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
     buckets = [bucket for limit in conf.limits if (bucket := _bucket(limit, level))]
     refuse = _refuse(conf)
     delay = _delay(conf)
+    counts = counts_of(level, LIMIT_REQ)
 
     def handle(r: Request) -> Awaitable[Status | None] | Status | None:
         if STATUS in r.variables:
@@ -197,12 +200,16 @@ def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
     def go_on(
         r: Request, outcome: RateRefusal | Delayed
     ) -> Awaitable[Status | None] | Status | None:
+        answer: Awaitable[Status | None] | Status | None = None
         if isinstance(outcome, RateRefusal):
-            return refuse(r, outcome)
-        if not outcome.wait:
+            answer = refuse(r, outcome)
+        elif not outcome.wait:
             r.variables[STATUS] = PASSED
-            return None
-        return delay(r, outcome)
+        else:
+            answer = delay(r, outcome)
+        if counts is not None:
+            counts.count(outcome.zone, r.variables[STATUS])
+        return answer
 
     return handle
 

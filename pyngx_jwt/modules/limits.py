@@ -8,10 +8,13 @@ from ..conf.directive import slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
 from ..http.contexts import EVERYWHERE
+from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template, Text
 from ..http.variables import Variables
 from ..log import Severity
+from ..metrics import Row, Tallies
+from ..metrics.kinds import LIMIT_RESULTS, Kind
 from ..zones import Zone, Zones
 
 SMALLEST = 8 * 4096  # bytes
@@ -94,6 +97,28 @@ def parse_zone(parameter: str) -> tuple[str, int]:
     if size < SMALLEST:
         raise ConfError(f'zone "{parameter}" is too small')
     return name, size
+
+
+class LimitCounts:
+    """Counts the results of limits for statistics, by the zone that has decided."""
+
+    __slots__ = ("_kind", "_rows", "_tallies")
+
+    def __init__(self, tallies: Tallies, kind: Kind) -> None:
+        self._tallies, self._kind = tallies, kind
+        self._rows: dict[str, Row] = {}
+
+    def count(self, zone: str, result: str) -> None:
+        row = self._rows.get(zone)
+        if row is None:
+            row = self._rows[zone] = self._tallies.row(self._kind, zone)
+        row.add(LIMIT_RESULTS.index(result))
+
+
+def counts_of(level: Level, kind: Kind) -> LimitCounts | None:
+    """What counts the results, None if nothing reports them."""
+    tallies = level.scope.shared(Tallies)
+    return LimitCounts(tallies, kind) if tallies.wanted else None
 
 
 def log_level(doc: str) -> Severity:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
+from ..core.module import MasterEvent
 from ..core.ports import ListenOptions
 from ..log import Log, OpenFiles
 from ..options import Options
@@ -74,6 +75,9 @@ class LoadedCycle(Protocol):
 
     def start(self) -> None:
         """Called once its zones have been started; raises ConfError."""
+
+    def note(self, event: MasterEvent) -> None:
+        """Something has happened to the configuration."""
 
     def exit(self) -> None:
         """Called where the process ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..core.main import workers_user
-from ..core.module import User
+from ..core.module import MasterEvent, User
 from ..errors import ConfError
 from ..log import Log, Severity, errno_text, write_stderr
 from ..options import Options
@@ -38,6 +38,13 @@ class Generation:
     @property
     def log(self) -> Log:
         return self.cycle.log
+
+    def note(self, event: MasterEvent) -> None:
+        """Tells the modules what has happened; nothing that is wrong with one ends the process."""
+        try:
+            self.cycle.note(event)
+        except Exception as error:
+            log_exception(error, self.log)
 
 
 def load_generation(

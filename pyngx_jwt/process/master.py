@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from ..core.module import MasterEvent
 from ..log import Log, Severity, errno_text
 from .boot import Boot
 from .children import Child, reap
@@ -62,6 +63,7 @@ class Master:
 
     def run(self) -> int:
         title_master()
+        self.generation.note(MasterEvent.STARTED)
         self._start_workers()
         while True:
             self.signals.wait(self._until_next(), [x.channel for x in self.children if x.channel])
@@ -191,6 +193,7 @@ class Master:
         for child in self.children:
             if child.respawn_at is not None and child.respawn_at <= time.monotonic():
                 child.respawn_at = None
+                self.generation.note(MasterEvent.RESPAWNED)
                 self._spawn(child)
 
     def _report_ready(self) -> None:
@@ -235,12 +238,14 @@ class Master:
         options, load = self.boot.options, self.boot.load
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
+            self.generation.note(MasterEvent.REJECTED)
             gc.freeze()
             self.manager.ready(KEPT)
             return
         self.generation.cycle.zones.retire(generation.cycle.zones)  # workers have them open
         self.generation = generation
         generation.log.redirect_stderr()
+        generation.note(MasterEvent.RELOADED)
         del generation
         gc.collect()  # the old one
         self._start_workers()

@@ -8,6 +8,7 @@ import gc
 import signal
 from collections.abc import Callable
 
+from ..core.module import MasterEvent
 from ..log import Log, Severity
 from .boot import Boot
 from .generation import Generation, load_generation
@@ -64,6 +65,7 @@ class Single:
 
     async def _serve(self) -> int:
         loop = asyncio.get_running_loop()
+        self.generation.note(MasterEvent.STARTED)
         self._start_server()
         for number in self._acts:
             loop.add_signal_handler(number, self._signalled, number)
@@ -113,9 +115,11 @@ class Single:
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
             self.manager.ready(KEPT)
+            self.generation.note(MasterEvent.REJECTED)
             return
         gc.unfreeze()  # what only the old configuration needs can be collected once it ends
         former, self.generation = self.generation, generation
+        generation.note(MasterEvent.RELOADED)
         generation.log.redirect_stderr()
         old = self.servers[-1]
         self._start_server()

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ..http.ports import ListenAddress, Port
@@ -105,6 +106,10 @@ class SocketConnection(ClientConnection, asyncio.Protocol):
         self.server = server
 
     # What FrontEnd counts.
+
+    def current(self) -> Sequence[Request]:
+        """The requests that are being served."""
+        return () if self.request is None else (self.request,)
 
     @property
     def writing(self) -> int:

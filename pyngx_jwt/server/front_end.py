@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..http.request import Server
+from ..http.request import Request, Server
 from ..http1.head_types import HeadOptions, head_options
 from ..http1.response_head import DateClock
+from ..metrics.kinds import TLS
 from ..zones.store import Counts
 
 TIMED_OUT = "client timed out (110: Connection timed out)"
@@ -27,6 +28,9 @@ class FrontConnection(Protocol):
     @property
     def reading(self) -> int:
         """The requests that have begun and cannot be served yet."""
+
+    def current(self) -> Sequence[Request]:
+        """The requests that are being served."""
 
     def shut_down(self) -> None:
         """Closes if it idles between requests; otherwise after the next one."""
@@ -47,6 +51,7 @@ class FrontEnd:
     stopping: bool = False
     accepted: int = 0
     requests_before: int = 0  # those of connections that have ended
+    handshake_counts: list[int] = field(default_factory=lambda: [0] * TLS.length)
     options: dict[Server, HeadOptions] = field(default_factory=dict)
 
     def options_of(self, server: Server) -> HeadOptions:
@@ -55,6 +60,11 @@ class FrontEnd:
         if options is None:
             options = self.options[server] = head_options(server)
         return options
+
+    def requests(self) -> Iterator[Request]:
+        """Those that are being served now."""
+        for connection in self.connections:
+            yield from connection.current()
 
     def count(self) -> Counts:
         """The connections by what they do now."""

@@ -18,6 +18,7 @@ from ..http.request import Request, Server
 from ..http.tls import alpn_of
 from ..http1.host import validate_host
 from ..log import Severity, errno_text
+from ..metrics.kinds import TLS_DONE, TLS_FAILED, TLS_REUSED, TLS_TIMEOUT
 from ..tls.client_status import ClientStatus
 from ..tls.connection import TlsConnection
 from ..tls.early import EarlyTlsConnection
@@ -158,6 +159,8 @@ class Handshake(asyncio.Protocol):
         while data := tls.take():
             self.transport.write(data)
         if failure is not None:
+            if failure.outcome:
+                self._count(failure.outcome)
             self._give_up(failure.severity(), str(failure))
         elif done:
             self._check(tls)
@@ -183,6 +186,9 @@ class Handshake(asyncio.Protocol):
     def _serve(self, tls: TlsConnection) -> None:
         """Goes over to the protocol that the client has chosen."""
         self._leave()
+        self._count(TLS_DONE)
+        if tls.is_resumed:
+            self._count(TLS_REUSED)
         protocol = self.speak(tls.alpn or None)
         protocol.sni = self.sni
         linger: float = self.server.core.send_timeout
@@ -197,6 +203,9 @@ class Handshake(asyncio.Protocol):
         protocol.choose_server(self.server)
         transport.begin()
 
+    def _count(self, outcome: int) -> None:
+        self.worker.handshake_counts[outcome] += 1
+
     # -- failing ---------------------------------------------------------------------------
 
     def _refuse(self, alert: int, text: str) -> None:
@@ -207,12 +216,15 @@ class Handshake(asyncio.Protocol):
     def _give_up(self, level: Severity, text: str) -> None:
         """The timer runs on, for a client that does not take the alert."""
         self.over = True
+        self._count(TLS_FAILED)
         self._log(level, text)
         self.transport.close()
 
     def _timed_out(self) -> None:
         if not self.over:
             self.over = True
+            self._count(TLS_FAILED)
+            self._count(TLS_TIMEOUT)
             self._log(Severity.INFO, TIMED_OUT)
         self.transport.abort()
 
@@ -232,6 +244,7 @@ class Handshake(asyncio.Protocol):
             return
         self.over = True
         if self.begun:
+            self._count(TLS_FAILED)
             self._log(Severity.INFO, CLOSED + why)
         else:
             self._log(Severity.INFO, f"recv() failed{why}" if why else "client closed connection")

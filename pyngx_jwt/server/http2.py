@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from ..http.head import RequestHead, new_head
@@ -10,7 +11,7 @@ from ..http.incoming import choose_server, request_of
 from ..http.lifecycle import CLIENT_GONE, note_dropped
 from ..http.ports import Http2, Port
 from ..http.regex import RegexFailed
-from ..http.request import Server
+from ..http.request import Request, Server
 from ..http1.head_types import HeadOptions, RefusedHead
 from ..http2 import frames
 from ..http2.blocks import BlockReader, Field
@@ -99,6 +100,13 @@ class Http2Protocol(SocketConnection):
     @property
     def preread(self) -> int:
         return self.limits.preread
+
+    def current(self) -> Sequence[Request]:
+        return [
+            stream.request
+            for stream in self.link.streams.values()
+            if isinstance(stream, RequestStream) and (stream.running or stream.answered)
+        ]
 
     @property
     def writing(self) -> int:

@@ -23,7 +23,9 @@ async def serve(
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
     front = FrontEnd(loop, control.numbers)
-    life = WorkerLife(cycle.scope, front.count, control.worker)
+    life = WorkerLife(
+        cycle.scope, front.count, control.worker, front.requests, front.handshake_counts
+    )
     life.start()
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..log import Severity
+from ..metrics.kinds import TLS_NO_CIPHER, TLS_NO_PROTOCOL, TLS_REJECTED
 from .library import openssl
 
 LIBRARY_SSL, LIBRARY_PEM, LIBRARY_X509 = 20, 9, 11
@@ -17,6 +18,12 @@ _FAULTS = {
     *(306, 313, 335, 336, 337, 338, 345, 373, 376, 377, 396, 409, 443),
 }
 
+_OUTCOMES = {
+    **dict.fromkeys((193,), TLS_NO_CIPHER),
+    **dict.fromkeys((258, 235), TLS_NO_PROTOCOL),  # of versions, of ALPN
+    **dict.fromkeys((1042, 1043, 1044, 1045, 1046, 1048), TLS_REJECTED),  # alerts
+}
+
 
 class TlsError(Exception):
     """What went wrong, with all that OpenSSL says about it.
@@ -27,6 +34,11 @@ class TlsError(Exception):
         code = openssl.ERR_peek_last_error()
         self.library, self.reason = library_of(code), reason_of(code)
         super().__init__(text + queued())
+
+    @property
+    def outcome(self) -> int:
+        """What statistics count a failed handshake as, beside "failed"; 0 if that is all."""
+        return _OUTCOMES.get(self.reason, 0) if self.library == LIBRARY_SSL else 0
 
     @property
     def is_fault_of_peer(self) -> bool:

@@ -141,13 +141,16 @@ class LmdbTable:
         finally:
             transaction.abort()
 
+    def used(self) -> int:
+        """Bytes of the pages that are in use."""
+        return self.read(lambda t: _used(t)[0])
+
     # -- transactions ----------------------------------------------------------------------
 
     def has_room(self, t: Transaction, evict: Evict | None = None) -> bool:
         """One out, one in: a deleted key does not give back a page, but room on one."""
-        stat = t.stat()
-        pages = stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"]
-        if (pages + 1) * stat["psize"] <= max(self.size, 4 * stat["psize"]):
+        used, page = _used(t)
+        if used + page <= max(self.size, 4 * page):
             return True
         return evict is not None and evict(t)
 
@@ -168,6 +171,13 @@ class LmdbTable:
     def _begin(self) -> Begin:
         environment = self.environment or self.placed()
         return environment.begin or environment.open()
+
+
+def _used(t: Transaction) -> tuple[int, int]:
+    """Bytes of the tree, and of one of its pages."""
+    stat = t.stat()
+    pages = stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"]
+    return pages * stat["psize"], stat["psize"]
 
 
 def _batch(t: Transaction, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:

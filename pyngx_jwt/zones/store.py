@@ -307,6 +307,36 @@ class Counters(Protocol):
         there has been since the start still counts."""
 
 
+# -- sums --------------------------------------------------------------------------------------
+
+Numbers = tuple[int, ...]  # signed, of 64 bits
+
+
+class Sums(Protocol):
+    """Rows of numbers that all processes count in, by a key of at most 400 bytes (statistics).
+
+    A row keeps the length that it was first given.  Methods that write raise ZoneFull.
+    """
+
+    def add(self, changes: Iterable[tuple[bytes, Numbers]]) -> None:
+        """Adds to the rows, which begin with zeros."""
+
+    def put(self, key: bytes, numbers: Numbers) -> None:
+        """Replaces a row."""
+
+    def report(self, own: Iterable[tuple[bytes, Numbers]]) -> None:
+        """Replaces all that this process has reported, such as what it does now."""
+
+    def totals(self, prefix: bytes) -> dict[bytes, Numbers]:
+        """The rows whose keys begin so."""
+
+    def reports(self, prefix: bytes) -> list[tuple[int, bytes, Numbers]]:
+        """What processes that are alive have reported under such keys, with their ids."""
+
+    def forget(self, prefix: bytes) -> None:
+        """Removes the rows whose keys begin so: they begin with zeros again."""
+
+
 # -- values ------------------------------------------------------------------------------------
 
 

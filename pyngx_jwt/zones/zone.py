@@ -12,6 +12,7 @@ from .lmdb_peers import LmdbPeers
 from .lmdb_rates import LmdbRates
 from .lmdb_records import LmdbRecords
 from .lmdb_sessions import LmdbSessions
+from .lmdb_sums import LmdbSums
 from .lmdb_table import LmdbTable
 from .store import (
     CacheIndex,
@@ -23,6 +24,7 @@ from .store import (
     Sessions,
     SharedDict,
     SharedPeers,
+    Sums,
 )
 
 
@@ -70,6 +72,14 @@ class Zone:
 
     def records(self) -> Records:
         return LmdbRecords(self._table)
+
+    def sums(self) -> Sums:
+        return LmdbSums(self._table)
+
+    @property
+    def used(self) -> int:
+        """Bytes of the zone that are in use."""
+        return self._table.used()
 
     # -- life ------------------------------------------------------------------------------
 

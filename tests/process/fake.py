@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyngx_jwt.cli import open_standard_files, parse, server_options
+from pyngx_jwt.core.module import MasterEvent
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.log import FileTarget, Log, OpenFile, OpenFiles, Severity
 from pyngx_jwt.options import Options
@@ -88,6 +89,9 @@ class FakeCycle:
         self.log.write(Severity.NOTICE, f"taken over: {data.decode()}")
         if self.crash == "take over":
             raise RuntimeError(self.crash)
+
+    def note(self, event: MasterEvent) -> None:
+        """Nothing is counted."""
 
     def start(self) -> None:
         """Nothing to begin with."""

@@ -26,6 +26,7 @@ from pyngx_jwt.zones.store import (
     Rates,
     Sessions,
     SharedPeers,
+    Sums,
     ZoneFull,
 )
 from tests.forks import in_child, kill_me
@@ -37,6 +38,7 @@ from tests.stores import (
     MemoryPeers,
     MemoryRates,
     MemorySessions,
+    MemorySums,
 )
 
 T = TypeVar("T")
@@ -226,6 +228,47 @@ def test_counts_of_processes_that_have_ended(zones: Make) -> None:
         assert in_child(lambda: counters.report(Counts(1, 2, 3, 4, 5, 6))) == 0
     for _ in range(2):
         assert counters.total(Counts(1, 1, 1, 1, 11, 101)) == Counts(1, 1, 1, 1, 21, 113)
+
+
+@engines
+def test_sums(engine: str, zones: Make) -> None:
+    sums: Sums = store(engine, zones, Zone.sums, MemorySums)
+    sums.add([(b"a1", (1, 2)), (b"b", (5,))])
+    sums.add([(b"a1", (10, -2)), (b"a2", (3, 4))])
+    assert sums.totals(b"a") == {b"a1": (11, 0), b"a2": (3, 4)}
+    sums.put(b"a2", (7, 8))
+    assert sums.totals(b"") == {b"a1": (11, 0), b"a2": (7, 8), b"b": (5,)}
+    sums.forget(b"a")
+    assert sums.totals(b"") == {b"b": (5,)}
+    sums.report([(b"x", (1,)), (b"y", (2,))])
+    sums.report([(b"x", (3,))])
+    assert [one[1:] for one in sums.reports(b"")] == [(b"x", (3,))]
+    assert sums.reports(b"y") == [] and sums.totals(b"x") == {}
+
+
+def test_sums_of_processes_that_have_ended(zones: Make) -> None:
+    """What they have added stays, what they have reported goes."""
+    sums = zones("one").sums()
+    sums.report([(b"now", (1,))])
+
+    def work() -> None:
+        sums.add([(b"all", (4,))])
+        sums.report([(b"now", (2,))])
+
+    for _ in range(2):
+        assert in_child(work) == 0
+    assert sums.totals(b"all") == {b"all": (8,)}
+    assert [one[1:] for one in sums.reports(b"now")] == [(b"now", (1,))]
+
+
+def test_no_room_for_sums(zones: Make) -> None:
+    sums = zones("one").sums()
+    rows = [(b"%400d" % number, (1,) * 20) for number in range(1000)]
+    with pytest.raises(ZoneFull):
+        sums.add(rows)
+    assert sums.totals(b"") == {}  # nothing of it
+    sums.add(rows[:10])
+    assert len(sums.totals(b"")) == 10
 
 
 @engines

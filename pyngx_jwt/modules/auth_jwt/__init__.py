@@ -4,10 +4,12 @@ dialects: those modules, each in a file with its directives, their meaning, as a
 differences from the others, as a value (dialect); and which one applies.  conf, settings: what
 they share.  sources, keyring, level_keys, sharing, secrets, revocation: keys.  conditions: the
 language of kjdev's module.  plan, gate, demands, contexts, wire, words, variables, watch: requests.
+counting: statistics.
 """
 
 from __future__ import annotations
 
+from . import counting
 from .dialect import Dialect, DialectChoice, dialect_of
 from .dialects import DEFAULT, DIALECTS, MixedDialects, choose_dialect
 from .readable import warn_of_unreadable
@@ -25,6 +27,7 @@ __all__ = [
     "KnownDialects",
     "MixedDialects",
     "choose_dialect",
+    "counting",
     "dialect_of",
     "warn_of_unreadable",
 ]

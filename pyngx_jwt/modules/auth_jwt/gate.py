@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import time
-from typing import TypeGuard
+from typing import Protocol, TypeGuard
 
 from ...http.request import Request, Status
 from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier
@@ -36,14 +36,28 @@ def _is_outdated(outcome: Verified | TokenRefusal) -> TypeGuard[TokenRefusal]:
     return isinstance(outcome, TokenRefusal) and outcome.reason in OUTDATED
 
 
+class OutcomeCounts(Protocol):
+    """Counts what requests come to."""
+
+    def accepted(self) -> None:
+        """A request passes."""
+
+    def refused(self, reason: Reason) -> None:
+        """A request does not pass for a reason that is the token's."""
+
+    def unavailable(self, reason: Reason) -> None:
+        """A request cannot be decided about."""
+
+
 class Gate:
     """The compiled plan of a level.  `handle` is a plain function as long as the keys are at
     hand, which they are but for the first request."""
 
-    __slots__ = ("plan",)
+    __slots__ = ("counts", "plan")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.counts: OutcomeCounts | None = None  # for statistics
 
     # -- the access phase ------------------------------------------------------------------
 
@@ -87,6 +101,8 @@ class Gate:
         if status != 401:
             self._forget(r)
             note_refusal(r, TokenRefusal(Reason.NO_SOURCE, failure.text))
+            if self.counts is not None:
+                self.counts.unavailable(Reason.NO_SOURCE)
             r.log(Severity.ERR, f"auth_jwt: {failure.text}")
             return status
         r.log(Severity.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
@@ -102,6 +118,8 @@ class Gate:
             denial = demand.check(r, verified)
             if denial is not None:
                 return self._refuse(r, token, *denial)
+        if self.counts is not None:
+            self.counts.accepted()
         if plan.accepted is not None:
             plan.accepted(r, verified)
         return None if plan.excused and r.method in plan.excused else plan.success
@@ -120,6 +138,8 @@ class Gate:
         if plan.explain is not None and token and r.location.log.level >= Severity.ERR:
             refusal = plan.explain(r, token, refusal)
         note_refusal(r, refusal)
+        if self.counts is not None:
+            self._count(refusal.reason)
         log_refusal(r, token, refusal, plan.words)
         if r.method in plan.excused:
             return None
@@ -128,6 +148,13 @@ class Gate:
         if field := plan.challenge(r, token, status):
             r.add_header("WWW-Authenticate", field)
         return status
+
+    def _count(self, reason: Reason) -> None:
+        assert self.counts is not None
+        if reason is Reason.NO_SOURCE:
+            self.counts.unavailable(reason)
+        else:
+            self.counts.refused(reason)
 
     # -- keys ------------------------------------------------------------------------------
 

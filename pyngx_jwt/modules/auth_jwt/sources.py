@@ -112,7 +112,8 @@ class KeyFile:
     """Keys in a file, read again when the file has changed."""
 
     __slots__ = (
-        *("_bad", "_form", "_keys", "_identity", "_path", "_sentence", "_sets", "_since"),
+        *("_bad", "_form", "_keys", "_identity", "_path", "_read_at", "_sentence", "_sets"),
+        "_since",
         *("place", "statement", "until"),
     )
 
@@ -125,6 +126,7 @@ class KeyFile:
         self._keys: Keys = NOTHING
         self._identity: tuple[int, int, int] | None = None
         self._bad = 0.0  # since when, if keys from before are still used
+        self._read_at = 0.0
 
     def load(self, scope: Scope) -> None:
         """Reads the file with the configuration.  What is wrong is but a warning, as it may
@@ -156,6 +158,13 @@ class KeyFile:
     def is_jwk_set(self) -> bool:
         """Whether a JWK Set is expected in it."""
         return self._form.name == JWKS.name
+
+    @property
+    def state(self) -> tuple[int, float, float] | None:
+        """How many keys there are, since when and until when they may be used; None if the file
+        has not been of use."""
+        keys = self.key_set
+        return None if keys is None else (len(keys.keys), self._read_at, math.inf)
 
     @property
     def key_set(self) -> KeySet | None:
@@ -201,7 +210,7 @@ class KeyFile:
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
             self._fail(str(error), now, complain)
         else:
-            self._identity, self._bad = identity, 0.0
+            self._identity, self._bad, self._read_at = identity, 0.0, now
 
     def _fail(self, reason: str, now: float, complain: Report, *, lasts: bool = False) -> None:
         """The file may be in the middle of being written: only if a later look finds it bad
@@ -235,6 +244,7 @@ class KeyRequest:
         "_fetching",
         "_form",
         "_good",
+        "_good_at",
         "_good_until",
         "_keys",
         "_lifetime",
@@ -246,6 +256,9 @@ class KeyRequest:
         "_since",
         "_stale",
         "_uri",
+        "failed_fetches",
+        "fetch_seconds",
+        "fetches",
         "key",
         "place",
         "until",
@@ -269,6 +282,18 @@ class KeyRequest:
         self._refreshed = {True: 0.0, False: 0.0}  # the last times, by whether a kid was unknown
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        # For statistics.
+        self.fetches = self.failed_fetches = 0
+        self.fetch_seconds = 0.0
+        self._good_at = 0.0
+
+    @property
+    def state(self) -> tuple[int, float, float] | None:
+        """How many keys there are, since when and until when they may be used; None if there
+        are none, or none that requests share."""
+        if self._good is None:
+            return None
+        return len(self._good.keys), self._good_at, self._good_until
 
     @property
     def name(self) -> str:
@@ -363,7 +388,7 @@ class KeyRequest:
         self._keys, self._since, self.until = keys, now, now + seconds
 
     def _accept(self, key_set: KeySet) -> None:
-        self._good, self._failures = key_set, 0
+        self._good, self._good_at, self._failures = key_set, time.time(), 0
         self._good_until = time.time() + max(self._lifetime, self._stale)
         self._keep(key_set, self._lifetime)
 
@@ -396,7 +421,21 @@ class KeyRequest:
         return keys
 
     async def _ask(self, r: Request, *, refresh: bool = False) -> Keys:
-        """An answer, in the time there is for it, in a task that ends when its caller does."""
+        """An answer, in the time there is for it, which is counted."""
+        began = time.monotonic()
+        self.fetches += 1
+        try:
+            keys = await self._answer_in_time(r, refresh=refresh)
+        except BaseException:
+            self.failed_fetches += 1
+            raise
+        self.fetch_seconds += time.monotonic() - began
+        if isinstance(keys, Failure):
+            self.failed_fetches += 1
+        return keys
+
+    async def _answer_in_time(self, r: Request, *, refresh: bool) -> Keys:
+        """An answer, in a task that ends when its caller does."""
         task = asyncio.get_running_loop().create_task(self._answer(r, refresh))
         try:
             await asyncio.wait([task], timeout=FETCH)
@@ -499,6 +538,16 @@ class Sources:
     def file(self, path: str, form: KeyForm = JWKS) -> KeyFile:
         """The file of this full path."""
         return self._files.setdefault((path, form.name), KeyFile(path, self.sets, form))
+
+    @property
+    def files(self) -> list[KeyFile]:
+        """All files."""
+        return [*self._files.values()]
+
+    @property
+    def requests(self) -> list[KeyRequest]:
+        """All locations."""
+        return [*self._requests.values()]
 
     @property
     def usable_files(self) -> list[KeyFile]:

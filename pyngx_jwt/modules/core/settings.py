@@ -272,7 +272,7 @@ class CoreSettings(Conf):
         'servers with the parameter "resolve": addresses with an optional port. Without the '
         'directive, such names are an error, as in nginx. Parameters: "valid", which replaces '
         'the TTL of responses; "ipv4=off" or "ipv6=off", with which addresses of this kind are '
-        'not requested; "status_zone", which has no effect.',
+        'not requested; "status_zone", under which "pyngx_metrics" reports the questions.',
         syntax="address ... [valid=time] [ipv4=on | off] [ipv6=on | off] [status_zone=zone]",
         shown="—",
         arity=(1, UNLIMITED),

@@ -54,18 +54,22 @@ def parse_aio(name: str, text: str) -> str:
 def parse_resolver(name: str, *words: str) -> NameServers:
     """The servers and how they are asked (ngx_resolver_create)."""
     servers: list[Server] = []
-    values = {"valid": 0, "ipv4": True, "ipv6": True}
+    values, zone = {"valid": 0, "ipv4": True, "ipv6": True}, ""
     for word in words:
         key, sign, value = word.partition("=")
         if not sign or key not in (*values, "status_zone"):
             servers += _name_servers(word)
-        elif key != "status_zone":
+        elif key == "status_zone":
+            if not value:
+                raise ConfError(f"invalid parameter: {word}")
+            zone = value
+        else:
             values[key] = _resolver_option(key, value, word)
     if not values["ipv4"] and not values["ipv6"]:
         raise ConfError('"ipv4" and "ipv6" cannot both be "off"')
     if not servers:
         raise ConfError("no name servers defined")
-    return NameServers(words, tuple(servers), **values)  # type: ignore[arg-type]
+    return NameServers(words, tuple(servers), **values, status_zone=zone)  # type: ignore[arg-type]
 
 
 def _resolver_option(key: str, value: str, word: str) -> int | bool:

@@ -1,0 +1,87 @@
+"""What is counted: the kinds of rows and the places of their numbers.
+
+Rows of requests, of whatever they are sums, have the same numbers at the same places.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final, NamedTuple
+
+from ..dns.resolvers import NUMBERS as RESOLVER_NUMBERS
+
+
+class Kind(NamedTuple):
+    """A kind of rows: what keys begin with, and how many numbers there are."""
+
+    mark: bytes
+    length: int
+
+
+# Upper bounds of times in seconds; one more bucket has all that take longer.
+BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+# Numbers of requests; RESPONSES is followed by those of classes 1xx to 5xx.
+REQUESTS: Final = 0
+DISCARDED: Final = 1  # without a response; of a server of a group: failed
+RECEIVED: Final = 2  # bytes
+SENT: Final = 3
+RESPONSES: Final = 4
+MICROSECONDS: Final = 9  # all of them together
+TIMES: Final = 10  # by bucket
+OF_REQUESTS: Final = TIMES + len(BUCKETS) + 1
+
+# More of servers of a group.
+UNAVAILABLE: Final = OF_REQUESTS
+HEADER_TIMES: Final = OF_REQUESTS + 1  # how many
+HEADER_MICROSECONDS: Final = OF_REQUESTS + 2
+CHECKS: Final = OF_REQUESTS + 3
+CHECK_FAILURES: Final = OF_REQUESTS + 4
+UNHEALTHY: Final = OF_REQUESTS + 5  # how often it became so
+
+SERVER: Final = Kind(b"s", OF_REQUESTS)  # of status_zone
+LOCATION: Final = Kind(b"l", OF_REQUESTS)
+HOST: Final = Kind(b"h", OF_REQUESTS)  # of a server block, by its first name
+PEER: Final = Kind(b"p", OF_REQUESTS + 6)  # group, address
+CODES: Final = Kind(b"c", 1)  # mark of a kind of requests, names, status
+
+# Of a cache: responses and bytes by the value of $upstream_cache_status.
+CACHE_STATUSES: Final = (
+    *("HIT", "STALE", "UPDATING", "REVALIDATED", "MISS", "EXPIRED", "BYPASS", "SCARCE"),
+)
+CACHE: Final = Kind(b"k", 2 * len(CACHE_STATUSES))
+
+LIMIT_RESULTS: Final = ("PASSED", "DELAYED", "REJECTED", "DELAYED_DRY_RUN", "REJECTED_DRY_RUN")
+LIMIT_REQ: Final = Kind(b"q", len(LIMIT_RESULTS))
+LIMIT_CONN: Final = Kind(b"o", len(LIMIT_RESULTS))
+
+CLIENTS: Final = Kind(b"m", 2)  # connections and requests of all clients
+WORKER: Final = Kind(b"w", 8)  # reported by each: see worker.py
+PROCESSING: Final = Kind(b"n", 1)  # reported: requests of a status_zone that are not finished
+RESTARTS: Final = Kind(b"x", 1)
+RELOADS: Final = Kind(b"r", 6)  # put: see reloads.py
+
+TOKENS: Final = Kind(b"j", 1)  # dialect, outcome, reason
+TOKEN_MEMORY: Final = Kind(b"t", 2)  # hits, misses
+KEY_FETCHES: Final = Kind(b"f", 3)  # source: fetches, failures, microseconds
+KEYS: Final = Kind(b"y", 3)  # source, reported: keys, read at, in use until (milliseconds)
+
+TLS_OUTCOMES: Final = (
+    *("handshakes", "handshakes_failed", "session_reuses", "no_common_protocol"),
+    *("no_common_cipher", "handshake_timeout", "peer_rejected_cert"),
+)
+TLS: Final = Kind(b"z", len(TLS_OUTCOMES))
+TLS_DONE: Final = 0
+TLS_FAILED: Final = 1
+TLS_REUSED: Final = 2
+TLS_NO_PROTOCOL: Final = 3
+TLS_NO_CIPHER: Final = 4
+TLS_TIMEOUT: Final = 5
+TLS_REJECTED: Final = 6
+
+RESOLVER: Final = Kind(b"d", len(RESOLVER_NUMBERS))
+
+
+def bucket_of(seconds: float) -> int:
+    """The place of a time among those by bucket."""
+    return TIMES + bisect_left(BUCKETS, seconds)

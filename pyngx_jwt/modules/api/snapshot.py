@@ -1,0 +1,208 @@
+"""The statistics of all workers, with what the configuration says of what they are about.
+
+Only what the configuration names is reported: rows of zones that a reload has removed are not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ...cache import Caches
+from ...cache.settings import UNLIMITED
+from ...conf.scope import Scope
+from ...gateway.groups import Upstreams
+from ...metrics import Tallies
+from ...metrics.kinds import CLIENTS, CODES, PEER, PROCESSING, WORKER, Kind
+from ...metrics.tallies import Names
+from ...metrics.workers import WorkerState
+from ...upstream.peer import CHECKING, DOWN, DRAINING, UNHEALTHY, Peer
+from ...upstream.upstream import Upstream
+from ...zones import Zone, Zones
+from ...zones.store import Numbers
+from .status import NO_GROUP, StatusZones
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Sums of requests (see metrics.kinds), their statuses, and how many are not finished."""
+
+    numbers: Numbers
+    codes: dict[int, int]
+    processing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The connections and requests of all clients."""
+
+    accepted: int
+    requests: int
+    active: int
+    reading: int
+    writing: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """One worker: its process, and what it reports."""
+
+    process: int
+    state: WorkerState
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFacts:
+    """A server of a group."""
+
+    peer: Peer
+    group: str
+    state: str  # as NGINX Plus calls it
+    counted: Requests
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFacts:
+    """A cache: bytes, whether its files are still being looked for, and what was counted."""
+
+    name: str
+    size: int
+    max_size: int  # 0 is no limit
+    cold: bool
+    numbers: Numbers
+
+
+class Snapshot:
+    """All of it, read when it is asked for."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope, self.tallies = scope, scope.shared(Tallies)
+        self._codes: dict[str, dict[Names, dict[int, int]]] | None = None
+
+    # -- clients and workers ---------------------------------------------------------------
+
+    def clients(self) -> Clients:
+        accepted, requests = self.tallies.totals(CLIENTS).get((), (0, 0))
+        states = [facts.state for facts in self.workers()]
+        return Clients(
+            accepted,
+            requests,
+            sum(state.active for state in states),
+            sum(state.reading for state in states),
+            sum(state.writing for state in states),
+            sum(state.waiting for state in states),
+        )
+
+    def workers(self) -> list[WorkerFacts]:
+        """By their numbers; old ones that are still finishing requests come after new ones."""
+        reports = self.tallies.reports(WORKER)
+        facts = [WorkerFacts(pid, WorkerState(*numbers)) for pid, _, numbers in reports]
+        return sorted(facts, key=lambda one: (one.state.number, -one.state.started))
+
+    # -- requests --------------------------------------------------------------------------
+
+    def server_zones(self, kind: Kind) -> dict[str, Requests]:
+        """Those of "status_zone" in servers, with those that nobody has asked anything of."""
+        return self._of_zones(kind, self.scope.shared(StatusZones).servers, self._processing())
+
+    def location_zones(self, kind: Kind) -> dict[str, Requests]:
+        return self._of_zones(kind, self.scope.shared(StatusZones).locations, {})
+
+    def hosts(self, kind: Kind) -> dict[str, Requests]:
+        """Virtual servers by their first names."""
+        return self._of_zones(kind, self.scope.shared(StatusZones).hosts, {})
+
+    def _of_zones(
+        self, kind: Kind, names: Sequence[str], processing: dict[str, int]
+    ) -> dict[str, Requests]:
+        totals, codes = self.tallies.totals(kind), self._codes_of(kind)
+        zeros = (0,) * kind.length
+        return {
+            name: Requests(
+                totals.get((name,), zeros), codes.get((name,), {}), processing.get(name, 0)
+            )
+            for name in names
+        }
+
+    def _processing(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for _, names, numbers in self.tallies.reports(PROCESSING):
+            found[names[0]] = found.get(names[0], 0) + numbers[0]
+        return found
+
+    def _codes_of(self, kind: Kind) -> dict[Names, dict[int, int]]:
+        if self._codes is None:
+            self._codes = {}
+            for (mark, *names, code), (number,) in self.tallies.totals(CODES).items():
+                by_names = self._codes.setdefault(mark, {})
+                by_names.setdefault(tuple(names), {})[int(code)] = number
+        return self._codes.get(kind.mark.decode(), {})
+
+    # -- groups ----------------------------------------------------------------------------
+
+    def groups(self) -> Iterator[tuple[Upstream, str]]:
+        """The groups with a block, and the names of their zones, "" if they have none."""
+        upstreams = self.scope.shared(Upstreams)
+        for name, conf in upstreams.declared.items():
+            group = upstreams.get(name)
+            if group is not None:
+                yield group, conf.zone_name
+
+    def peers(self, group: Upstream) -> list[PeerFacts]:
+        """The servers of a group, as all workers know them if it has a zone."""
+        totals, codes = self.tallies.totals(PEER), self._codes_of(PEER)
+        zeros, now = (0,) * PEER.length, int(time.monotonic())
+        peers = group.shared.look() if group.shared is not None else group.peers.all
+        found = []
+        for peer in peers:
+            key = (group.name, peer.name)
+            counted = Requests(totals.get(key, zeros), codes.get(key, {}), peer.conns)
+            found.append(PeerFacts(peer, group.name, state_of(peer, now), counted))
+        return found
+
+    def lone_peers(self) -> dict[str, Requests]:
+        """Servers that are named without a block, by address."""
+        totals, codes = self.tallies.totals(PEER), self._codes_of(PEER)
+        return {
+            names[1]: Requests(numbers, codes.get(names, {}))
+            for names, numbers in totals.items()
+            if names[0] == NO_GROUP
+        }
+
+    # -- zones -----------------------------------------------------------------------------
+
+    def caches(self, kind: Kind) -> list[CacheFacts]:
+        totals, zeros = self.tallies.totals(kind), (0,) * kind.length
+        found = []
+        for name, cache in self.scope.shared(Caches).by_name.items():
+            head, most = cache.index.head(), cache.settings.max_size
+            numbers = totals.get((name,), zeros)
+            size, limit = head.size * cache.block, 0 if most == UNLIMITED else most
+            found.append(CacheFacts(name, size, limit, bool(head.cold), numbers))
+        return found
+
+    def limits(self, kind: Kind, tag: str) -> dict[str, Numbers]:
+        """What limits have decided, by their zones."""
+        totals, zeros = self.tallies.totals(kind), (0,) * kind.length
+        return {zone.name: totals.get((zone.name,), zeros) for zone in self.zones(tag)}
+
+    def zones(self, tag: str = "") -> list[Zone]:
+        """Those that directives name, or those of one use."""
+        zones = self.scope.shared(Zones).zones.values()
+        return [zone for zone in zones if (zone.tag == tag if tag else not zone.name.endswith(":"))]
+
+
+def state_of(peer: Peer, now: int) -> str:
+    """The state of a server, as NGINX Plus calls it."""
+    for bit, name in (
+        (DOWN, "down"),
+        (UNHEALTHY, "unhealthy"),
+        (CHECKING, "checking"),
+        (DRAINING, "draining"),
+    ):
+        if peer.down & bit:
+            return name
+    failed = peer.max_fails and peer.fails >= peer.max_fails
+    return "unavail" if failed and now - peer.checked <= peer.fail_timeout else "up"
