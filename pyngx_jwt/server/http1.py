@@ -366,6 +366,10 @@ class HttpProtocol(SocketConnection):
         reader = self.reader
         if reader.buffer:
             reader.take(body.feed(reader.buffer, reader.at) - reader.at)
+        if self.held_back and not body.complete:
+            self.held_back = False  # the rest of the body is what comes next
+            if not body.is_paused:
+                self.transport.resume_reading()
 
     def _refuse(self, refused: RefusedHead) -> None:
         """Answers a head that cannot be served, and closes.

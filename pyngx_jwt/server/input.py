@@ -166,6 +166,11 @@ class ClientBody(IncomingBody):
             return end
         return len(data)
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether the connection waits for its reader."""
+        return self._paused
+
     def _take(self, data: bytes) -> None:
         super()._take(data)
         if not self.discarding:

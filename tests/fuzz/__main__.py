@@ -21,7 +21,7 @@ import uvloop
 
 from ..nginx import TROUBLE
 from ..oracle import binary
-from . import access, modules, pipelines, raw, upstreams
+from . import access, bulk, modules, pipelines, raw, upstreams
 from .case import Case, Kind, Outcome, Setting
 from .known import Known, KnownField, is_meant, known
 from .pair import SETTLED, Pair, started
@@ -35,6 +35,7 @@ KINDS = {
         Kind("access", access.setting, access.case),
         Kind("upstreams", upstreams.setting, upstreams.case),
         Kind("modules", modules.setting, modules.case),
+        Kind("bulk", bulk.setting, bulk.case),
     )
 }
 BATCH = 500  # cases for a pair of servers

@@ -32,6 +32,7 @@ class Case:
     packets: tuple[bytes, ...]
     script: Script | None = None
     about: str = ""  # the configuration, if it was generated
+    takes_its_time: bool = False  # to read
 
     @property
     def sent(self) -> bytes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from ..nginx import TROUBLE, Nginx
 from .answers import read
@@ -31,12 +33,26 @@ proxy_ignore_client_abort on;
 class Client(asyncio.Protocol):
     """Keeps all that comes until the server closes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_its_time: bool) -> None:
+        self.takes_its_time = takes_its_time
         self.received = bytearray()
         self.closed = asyncio.get_running_loop().create_future()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        if self.takes_its_time:
+            connected = self.transport.get_extra_info("socket")
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+
     def data_received(self, data: bytes) -> None:
         self.received += data
+        if self.takes_its_time and not self.transport.is_closing():
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_later(PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.closed.done():
@@ -68,7 +84,9 @@ class Side:
 
     async def play(self, case: Case, settle: float) -> Outcome:
         loop = asyncio.get_running_loop()
-        transport, client = await loop.create_connection(Client, "127.0.0.1", self.nginx.port())
+        transport, client = await loop.create_connection(
+            lambda: Client(takes_its_time=case.takes_its_time), "127.0.0.1", self.nginx.port()
+        )
         port = transport.get_extra_info("sockname")[1]
         visit = self.upstream.visits[port] = Visit(case.script)
         hangs = False

@@ -590,6 +590,31 @@ def test_a_body_that_came_with_its_head_does_not_stop_the_next_request(
             assert client.wire.answer()
 
 
+def test_a_large_body_behind_other_requests(nginx: Nginx) -> None:
+    """What comes while a request is served is held back, but not from the next one."""
+    nginx(
+        """
+        client_max_body_size 0; client_body_timeout 2s;
+        location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_b%%; client_max_body_size 0; return 200;"],
+    )
+    body = b"x" * 400_000
+    framings = (
+        b"Content-Length: %d\r\n\r\n%b" % (len(body), body),
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),
+    )
+    for framing in framings:
+        with nginx.connect() as client:
+            request = b"POST / HTTP/1.1\r\nHost: x\r\n" + framing
+            sender = threading.Thread(target=client.wire.send, args=(request * 5,))
+            sender.start()
+            for _ in range(5):
+                answer = client.wire.answer()
+                assert answer and answer.status == 200
+            sender.join()
+
+
 def test_a_worker_that_quits_waits_for_the_rest_of_a_body_only(nginx: Nginx) -> None:
     nginx("client_max_body_size 0; return 200 old;")
     with nginx.connect() as client:
