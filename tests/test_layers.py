@@ -63,6 +63,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("fastcgi", "upstream"),
     ("grpc", "upstream"),
     ("range", "headers"),
+    ("api", "keyval"),
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),
     ("lua", "headers_more"),

@@ -17,6 +17,8 @@ class Declared(Protocol):
     def build(self) -> Upstream: ...
     @property
     def zone_name(self) -> str: ...  # "" without a zone
+    @property
+    def state_file(self) -> str: ...  # "" without one
 
 
 class Upstreams:

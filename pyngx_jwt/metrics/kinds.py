@@ -56,7 +56,7 @@ LIMIT_REQ: Final = Kind(b"q", len(LIMIT_RESULTS))
 LIMIT_CONN: Final = Kind(b"o", len(LIMIT_RESULTS))
 
 CLIENTS: Final = Kind(b"m", 2)  # connections and requests of all clients
-WORKER: Final = Kind(b"w", 8)  # reported by each: see worker.py
+WORKER: Final = Kind(b"w", 9)  # reported by each: see workers.py
 PROCESSING: Final = Kind(b"n", 1)  # reported: requests of a status_zone that are not finished
 RESTARTS: Final = Kind(b"x", 1)
 RELOADS: Final = Kind(b"r", 6)  # put: see reloads.py

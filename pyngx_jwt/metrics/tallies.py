@@ -108,10 +108,12 @@ class Tallies:
             return
         self.flush()
         self.sums.forget(key_of(CODES, (kind.mark.decode(), *names, "")))
-        if names:
-            self.put(kind, names, (0,) * kind.length)
-        else:
+        if not names:
             self.sums.forget(kind.mark)
+            return
+        self.sums.forget(key_of(kind, (*names, "")))
+        if names in self.totals(kind):
+            self.put(kind, names, (0,) * kind.length)
 
     # -- the worker ------------------------------------------------------------------------
 

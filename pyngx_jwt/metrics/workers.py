@@ -26,6 +26,7 @@ class WorkerState(NamedTuple):
     writing: int
     waiting: int
     requests: int
+    accepted: int
 
 
 class WorkerReport:
@@ -56,6 +57,7 @@ class WorkerReport:
             counts.writing,
             counts.waiting,
             counts.requests,
+            counts.accepted,
         )
         yield WORKER, (), tuple(state)
 

@@ -60,14 +60,28 @@ class KeyvalZone:
                 return value.decode("latin-1")
         return None
 
-    def put(self, key: str, value: str) -> bool:
-        """False if there is no room, or the key is not of the zone's type."""
-        name = _network(key) if self.type == "ip" else key
+    def name_of(self, key: str) -> str:
+        """What a value is stored under, "" if the key is not of the zone's type."""
+        return _network(key) if self.type == "ip" else key
+
+    def remove(self, key: str) -> bool:
+        """Whether there was a value under this very key."""
+        name = self.name_of(key)
+        done = bool(name) and self.use().delete(name.encode("latin-1"))
+        self.changed = self.changed or done
+        return done
+
+    def put(self, key: str, value: str, lasts: float = 0.0) -> bool:
+        """False if there is no room, or the key is not of the zone's type.  It lasts for so many
+        seconds, or for the time of the zone (0)."""
+        name = self.name_of(key)
         if not name:
             return False
-        expires = time.time() + self.timeout if self.timeout else 0.0
-        self.changed = self.use().set(name.encode("latin-1"), value.encode("latin-1"), expires)
-        return self.changed
+        lasts = lasts or self.timeout
+        expires = time.time() + lasts if lasts else 0.0
+        done = self.use().set(name.encode("latin-1"), value.encode("latin-1"), expires)
+        self.changed = self.changed or done
+        return done
 
     def _candidates(self, key: str) -> Iterator[str]:
         if self.type == "string":
@@ -136,8 +150,7 @@ class KeyvalConf(Conf):
     def keyval_zone(self, *parameters: str) -> None:
         """Declares the zone of a key-value database.  "state" stores it in a JSON file; "timeout"
         removes values after a time; "type" selects keys that match exactly, networks, or prefixes.
-        Unlike in NGINX Plus, there is no API, and databases are not synchronized between
-        machines."""
+        Unlike in NGINX Plus, databases are not synchronized between machines."""
         zone, given = "", {}
         for word in parameters:
             key, sign, value = word.partition("=")
@@ -223,7 +236,8 @@ def _read_state(scope: Scope, zone: KeyvalZone) -> None:
         return
     for key, value in values.items() if isinstance(values, dict) else ():
         text = value.get("value", "") if isinstance(value, dict) else value
-        zone.put(*(str(word).encode().decode("latin-1") for word in (key, text)))
+        name, value = (str(word).encode().decode("latin-1") for word in (key, text))
+        zone.put(name, value)
     zone.changed = False
 
 

@@ -178,8 +178,9 @@ class UpstreamConf(Conf):
     @directive(UPSTREAM)
     def state(self, file: str) -> None:
         """Reads the servers of the group from a file of "server" directives, instead of from the
-        configuration; a file that does not exist is a group without servers.  Unlike in NGINX
-        Plus, there is no API that changes the group, and the file is not written."""
+        configuration; a file that does not exist is a group without servers.  The API writes the
+        file when it changes the group, for which the user of the workers must have the right to
+        write to the directory."""
         if self._state:
             raise ConfError('"state" directive is duplicate')
         if self.servers:
@@ -204,6 +205,11 @@ class UpstreamConf(Conf):
     def may_be_empty(self) -> bool:
         """Whether the servers are those of a state file."""
         return bool(self._state)
+
+    @property
+    def state_file(self) -> str:
+        """The name of the file with the servers, "" if they are in the configuration."""
+        return self._state
 
     @property
     def zone_name(self) -> str:

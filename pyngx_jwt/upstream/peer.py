@@ -10,7 +10,7 @@ from itertools import accumulate, count
 from typing import NamedTuple
 
 from .address import PeerAddress
-from .roster import Found
+from .roster import Edit, Found, Roster
 
 # Why a peer is not chosen: bits of Peer.down.
 DOWN, CHECKING, UNHEALTHY, DRAINING = 1, 2, 4, 8
@@ -77,6 +77,10 @@ class Peer:
     inflight: int = 0  # requests that are not answered
     slow_since: int = 0  # when it has begun to recover, 0 if it does not
 
+    def set_down(self, server: PeerServer) -> None:
+        """Whether it is chosen, as far as its server says; health checks have their own say."""
+        self.down = self.down & ~(DOWN | DRAINING) | server.is_down
+
     def is_available(self, now: int, *, tied: bool = False) -> bool:
         """Whether it may be chosen: not down, not failed of late, not full.
 
@@ -130,25 +134,69 @@ class Peers:
 
 
 def make_peers(
-    servers: Iterable[PeerServer], found: Iterable[Found] = (), old: Peers | None = None
+    servers: Iterable[PeerServer], roster: Roster | None = None, old: Peers | None = None
 ) -> Peers:
     """One peer for each address (ngx_http_upstream_init_round_robin).
 
-    `found` are the addresses of names that are resolved at run time.  What `old` has as well
-    is taken from there."""
+    The roster has the addresses of names that are resolved at run time, and servers that were
+    added or changed.  What `old` has as well is taken from there."""
     servers = tuple(servers)
+    roster = roster if roster is not None else Roster()
     known = {peer.serial: peer for peer in old.all} if old is not None else {}
     peers = [
         known.get(serial) or _peer(address, server, serial)
         for serial, (address, server) in zip(count(-1, -1), _fixed(servers), strict=False)
+        if serial not in roster.removed
     ]
-    for one in found:
+    for one in roster.found:
         peers.append(known.get(one.serial) or _peer_found(one, servers[one.server]))
+    edits = {edit.serial: edit for edit in roster.edits}
+    peers = [
+        _edited(peer, edits.pop(peer.serial), servers) if peer.serial in edits else peer
+        for peer in peers
+    ]
+    for edit in edits.values():
+        before = known.get(edit.serial) or _peer(edit.address, _server(edit, servers), edit.serial)
+        peers.append(_edited(before, edit, servers))
     primary = tuple(peer for peer in peers if not peer.server.backup)
     backup = tuple(peer for peer in peers if peer.server.backup)
     if not backup:
         return Peers(primary, single=len(primary) == 1)
     return Peers(primary, single=False, next=Peers(backup, single=False))
+
+
+def _server(edit: Edit, servers: tuple[PeerServer, ...]) -> PeerServer:
+    return PeerServer(
+        edit.name,
+        (edit.address,),
+        edit.weight,
+        edit.max_conns,
+        edit.max_fails,
+        edit.fail_timeout,
+        edit.backup,
+        edit.down,
+        None,
+        edit.route,
+        edit.drain,
+        edit.slow_start,
+        servers[0].unit if servers else 1,
+    )
+
+
+def _edited(peer: Peer, edit: Edit, servers: tuple[PeerServer, ...]) -> Peer:
+    """The peer as it was changed; the same one, with what is known of it, if its address is."""
+    server = _server(edit, servers)
+    if peer.address != edit.address:
+        return _peer(edit.address, server, edit.serial)
+    if peer.server != server:
+        weight = server.weight * server.unit
+        peer.server, peer.weight, peer.effective_weight = server, weight, weight
+        peer.max_conns, peer.max_fails = server.max_conns, server.max_fails
+        peer.fail_timeout = server.fail_timeout
+        if server.route:
+            peer.sid = server.route
+        peer.set_down(server)
+    return peer
 
 
 def _fixed(servers: Iterable[PeerServer]) -> Iterator[tuple[PeerAddress, PeerServer]]:

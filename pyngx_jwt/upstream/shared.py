@@ -33,7 +33,7 @@ class Shared:
 
     __slots__ = (
         *("_extra", "_make", "_state", "_version"),
-        *("balancer", "begins", "resolves", "roster", "servers", "store"),
+        *("balancer", "begins", "can_change", "resolves", "roster", "servers", "store"),
     )
 
     def __init__(
@@ -49,14 +49,16 @@ class Shared:
         self.begins = 0  # bits of "down" that peers have when they come
         self._extra = tuple(extra)
         self._state: Callable[[Peer], PeerState] = attrgetter(*SHARED, *extra)
+        # Whether the peers can become others.
         self.resolves = any(server.lookup for server in servers)
+        self.can_change = self.resolves
 
     @property
     def peers(self) -> Peers:
         return self.balancer.peers
 
     def choose(self, key: str = "") -> SharedChoice:
-        if self.resolves and self.store.version() != self._version:
+        if self.can_change and self.store.version() != self._version:
             self._follow()
         return SharedChoice(lambda: self.balancer.choose(key), self)
 
@@ -83,6 +85,7 @@ class Shared:
         def decide(states: PeerStates | None) -> PeerStates:
             if states is not None:
                 _load(old.all, states, self._extra)
+                _set_edited(new, roster)
             return map(self._state, new.all)
 
         self._version = self.store.change(decide, self._version, roster.encode())
@@ -114,7 +117,7 @@ class Shared:
 
     def _peers(self, roster: Roster) -> Peers:
         old = self.peers
-        peers = make_peers(self.servers, roster.found, old)
+        peers = make_peers(self.servers, roster, old)
         if self.begins:
             for peer in set(peers.all).difference(old.all):
                 peer.down |= self.begins
@@ -132,6 +135,15 @@ class Shared:
 
     def _use(self, roster: Roster, peers: Peers) -> None:
         self.roster, self.balancer = roster, self._make(peers)
+
+
+def _set_edited(peers: Peers, roster: Roster) -> None:
+    """What was changed of servers counts more than what all workers knew."""
+    edited = {edit.serial for edit in roster.edits}
+    for peer in peers.all:
+        if peer.serial in edited:
+            peer.effective_weight = peer.weight
+            peer.set_down(peer.server)
 
 
 class SharedChoice:

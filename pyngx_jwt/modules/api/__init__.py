@@ -2,13 +2,15 @@
 
 status: what is counted, and where.  snapshot: the sums of all workers with what the configuration
 says of them.  metrics, exposition: the text for Prometheus.
+api, tree, answers: what NGINX Plus has at the paths of its API; servers, keyvals: changes.
 """
 
 from __future__ import annotations
 
+from .api import api
 from .metrics import metrics
 from .status import status
 
-API_MODULES = (status, metrics)
+API_MODULES = (status, metrics, api)
 
 __all__ = ["API_MODULES"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...http.request import Request
 from ...metrics.kinds import BUCKETS, MICROSECONDS, TIMES
 from ...zones.store import Numbers
+from .text import shown
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -65,13 +66,8 @@ class Exposition:
 def shown_labels(labels: Sequence[tuple[str, str]]) -> str:
     if not labels:
         return ""
-    pairs = [f'{name}="{_unicode(value).translate(_ESCAPED)}"' for name, value in labels]
+    pairs = [f'{name}="{shown(value).translate(_ESCAPED)}"' for name, value in labels]
     return "{" + ",".join(pairs) + "}"
-
-
-def _unicode(value: str) -> str:
-    """The text of a configuration, one character per byte, as the text that it means."""
-    return value.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def number(value: float) -> str:

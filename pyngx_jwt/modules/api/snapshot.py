@@ -77,8 +77,9 @@ class CacheFacts:
 class Snapshot:
     """All of it, read when it is asked for."""
 
-    def __init__(self, scope: Scope) -> None:
-        self.scope, self.tallies = scope, scope.shared(Tallies)
+    def __init__(self, scope: Scope, address: str = "") -> None:
+        """`address` is that of ours to which the client has connected."""
+        self.scope, self.tallies, self.address = scope, scope.shared(Tallies), address
         self._codes: dict[str, dict[Names, dict[int, int]]] | None = None
 
     # -- clients and workers ---------------------------------------------------------------

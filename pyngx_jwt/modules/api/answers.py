@@ -1,0 +1,40 @@
+"""What the API answers with: JSON, and errors as NGINX Plus words them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
+HREF = "https://nginx.org/en/docs/http/ngx_http_api_module.html"
+
+
+class Answer(NamedTuple):
+    """A response; None as the value is an empty body."""
+
+    status: int
+    value: Value = None
+    location: str = ""  # of what was made
+
+
+class ApiError(Exception):
+    """Why a request cannot be answered, or a change not be made."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+
+    def body(self, request_id: str) -> Value:
+        """The body of the response."""
+        error: Value = {"status": self.status, "text": self.text, "code": self.code}
+        return {"error": error, "request_id": request_id, "href": HREF}
+
+
+def not_found(code: str = "PathNotFound", text: str = "path not found") -> ApiError:
+    """404."""
+    return ApiError(404, code, text)
+
+
+def method_disabled(method: str) -> ApiError:
+    """405, for methods that no resource, or not this one, has."""
+    return ApiError(405, "MethodDisabled", f"{method} method disabled")

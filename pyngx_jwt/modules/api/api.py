@@ -1,0 +1,214 @@
+"""Provides an HTTP API for statistics and for changes of groups and key-value databases, as
+ngx_http_api_module of NGINX Plus does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Mapping
+from urllib.parse import unquote
+
+from ...conf.directive import Conf, directive, own
+from ...conf.scope import Scope
+from ...core.logs import Logs
+from ...errors import ConfError
+from ...gateway.groups import Upstreams
+from ...http.body import read_body
+from ...http.contexts import LOCATION
+from ...http.level import Level
+from ...http.module import Module
+from ...http.request import Handler, Request, Status
+from ...metrics import Tallies
+from ..keyval import KeyvalZones
+from . import keyvals
+from .answers import Answer, ApiError, Value, method_disabled, not_found
+from .servers import Servers
+from .snapshot import Snapshot
+from .text import hidden, shown
+from .tree import HTTP, TOP, Resource, member
+
+VERSIONS = range(1, 10)
+READS = ("GET", "HEAD")
+WRITES = ("POST", "PATCH", "DELETE")
+
+
+class ApiConf(Conf):
+    _on = own(False)
+    _writes = own(False)
+
+    @directive(LOCATION, syntax="api [write=on | off];")
+    def api(self, parameter: str = "write=off") -> None:
+        """Provides the REST API of NGINX Plus, versions 1 to 9, below this location: statistics of
+        all workers, and with "write=on" changes of the servers of groups with "zone" and of
+        key-value databases.  Restrict access to it.  Unlike in NGINX Plus, only addresses can be
+        added to a group, no names, and there are no resources of "stream"."""
+        if parameter not in ("write=on", "write=off"):
+            raise ConfError(f'invalid parameter "{parameter}"')
+        self.once("_on", "api")
+        self._on, self._writes = True, parameter == "write=on"
+        self.scope.shared(Tallies).wanted = True
+        if self._writes:
+            self.scope.shared(Writes).wanted = True
+
+
+class Writes:
+    """Whether a configuration has an API that can change it."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+
+
+api = Module("api", ApiConf)
+
+
+@api.after_read
+def follow_changes(scope: Scope) -> None:
+    """Groups have to look whether another worker has changed them."""
+    groups = scope.shared(Upstreams)
+    for name in groups.declared if scope.shared(Writes).wanted else ():
+        group = groups.get(name)
+        if group is not None and group.shared is not None:
+            group.shared.can_change = True
+
+
+@api.content
+def serve_api(conf: ApiConf, level: Level) -> Handler | None:
+    if not conf._on:
+        return None
+    scope, writes = level.scope, conf._writes
+
+    def handle(r: Request) -> Awaitable[Status | None] | Status:
+        if r.method in READS:
+            return _send(r, _answer_or_error(r, scope, b"", writes=writes))
+        return change(r)
+
+    async def change(r: Request) -> Status:
+        body = await read_body(r)
+        data = b"".join(body.chunks())
+        return _send(r, _answer_or_error(r, scope, data, writes=writes))
+
+    return handle
+
+
+def _answer_or_error(r: Request, scope: Scope, body: bytes, *, writes: bool) -> Answer:
+    try:
+        if r.method not in READS and (r.method not in WRITES or not writes):
+            raise method_disabled(r.method)
+        return Call(r, scope, body).answer()
+    except ApiError as error:
+        request_id = r.location.core.level.variables.resolve("request_id")(r) or ""
+        return Answer(error.status, error.body(request_id))
+
+
+def _send(r: Request, answer: Answer) -> Status:
+    if answer.location:
+        r.add_header("Location", answer.location)
+    if answer.value is None:
+        return r.respond(answer.status, b"", "application/json")
+    text = json.dumps(answer.value, ensure_ascii=False, separators=(",", ":"))
+    return r.respond(answer.status, text.encode(), "application/json")
+
+
+class Call:
+    """One request."""
+
+    def __init__(self, r: Request, scope: Scope, body: bytes) -> None:
+        self.method, self.scope, self.body = r.method, scope, body
+        self.path = r.uri.rstrip("/")
+        prefix = r.location.core.name if not r.location.core.regex else ""
+        self.words = [shown(word) for word in r.uri[len(prefix) :].split("/") if word]
+        self.arguments = _arguments(r.args)
+        self.snapshot = Snapshot(scope, r.connection.server_addr)
+
+    def answer(self) -> Answer:
+        """Raises ApiError."""
+        if not self.words:
+            return self._listed(list(VERSIONS))
+        version, *words = self.words
+        if version not in map(str, VERSIONS):
+            raise not_found("UnknownVersion", "unknown version")
+        if not words:
+            return self._listed(["nginx", "processes", "connections", "slabs", "http", *TOP_LATER])
+        if words[0] == "http":
+            return self._http(words[1:])
+        if words[0] not in TOP:
+            raise not_found()
+        return self._resource(TOP[words[0]], words[1:])
+
+    def _listed(self, names: list[Value]) -> Answer:
+        if self.method not in READS:
+            raise method_disabled(self.method)
+        return Answer(200, names)
+
+    def _http(self, words: list[str]) -> Answer:
+        if not words:
+            return self._listed([*HTTP, "keyvals"])
+        if words[0] == "keyvals":
+            return self._keyvals(words[1:])
+        if words[0] == "upstreams" and len(words) > 2:
+            if words[2] != "servers":
+                raise not_found()
+            return self._servers(words[1], words[3:])
+        if words[0] not in HTTP:
+            raise not_found()
+        return self._resource(HTTP[words[0]], words[1:])
+
+    def _resource(self, resource: Resource, names: list[str]) -> Answer:
+        if len(names) > (1 if resource.missing else 0):
+            raise not_found()
+        snapshot = self.snapshot
+        value = member(resource, snapshot, names[0]) if names else resource.show(snapshot)
+        if self.method in READS:
+            return Answer(200, self._chosen(value, is_list=bool(resource.missing and not names)))
+        if self.method != "DELETE" or resource.reset is None or bool(resource.missing) > len(names):
+            raise method_disabled(self.method)
+        resource.reset(snapshot, tuple(hidden(name) for name in names))
+        return Answer(204)
+
+    def _chosen(self, value: Value, *, is_list: bool) -> Value:
+        """The fields that the client wants, all if it does not say so."""
+        fields = self.arguments.get("fields")
+        if fields is None or not isinstance(value, Mapping):
+            return value
+        names = fields.split(",") if fields else []
+        if is_list and not fields:
+            return list(value)
+        if is_list:
+            return {key: _part(thing, names) for key, thing in value.items()}
+        return _part(value, names)
+
+    def _servers(self, name: str, ids: list[str]) -> Answer:
+        groups = self.scope.shared(Upstreams)
+        conf = groups.declared.get(hidden(name).lower())
+        group = groups.get(hidden(name))
+        if group is None or conf is None:
+            raise not_found("UpstreamNotFound", "upstream not found")
+        state = self.scope.full_name(conf.state_file) if conf.state_file else ""
+        servers = Servers(group, state, self.scope.shared(Logs).main)
+        base = self.path.removesuffix(f"/{ids[-1]}") if ids else self.path
+        return servers.answer(self.method, ids, self.body, base)
+
+    def _keyvals(self, words: list[str]) -> Answer:
+        zones = self.scope.shared(KeyvalZones).by_name
+        if not words:
+            if self.method not in READS:
+                raise method_disabled(self.method)
+            return Answer(200, {shown(name): keyvals.contents(one) for name, one in zones.items()})
+        zone = zones.get(hidden(words[0]))
+        if zone is None or len(words) > 1:
+            raise not_found("KeyvalNotFound", "keyval not found")
+        key = self.arguments.get("key")
+        return keyvals.answer(zone, self.method, key, self.body, self.path)
+
+
+TOP_LATER = ("resolvers", "ssl", "workers")
+
+
+def _part(value: Value, names: list[str]) -> Value:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: value[name] for name in names if name in value}
+
+
+def _arguments(args: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in args.split("&") if pair]
+    return {name: unquote(value, errors="replace") for name, _, value in pairs}

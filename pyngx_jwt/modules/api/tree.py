@@ -1,0 +1,321 @@
+"""The resources of the API that are read, as NGINX Plus has them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from ... import NGINX_VERSION, __version__
+from ...dns.resolvers import NUMBERS as RESOLVER_NUMBERS
+from ...metrics.kinds import (
+    CACHE,
+    CACHE_STATUSES,
+    CHECK_FAILURES,
+    CHECKS,
+    CLIENTS,
+    DISCARDED,
+    LIMIT_CONN,
+    LIMIT_REQ,
+    LIMIT_RESULTS,
+    LOCATION,
+    PEER,
+    RECEIVED,
+    REQUESTS,
+    RESOLVER,
+    RESPONSES,
+    RESTARTS,
+    SENT,
+    SERVER,
+    TLS,
+    TLS_OUTCOMES,
+    UNAVAILABLE,
+    UNHEALTHY,
+    Kind,
+)
+from ...metrics.reloads import reload_state
+from ...upstream.upstream import Upstream
+from .answers import Value, not_found
+from .metrics_plus import average_times
+from .snapshot import PeerFacts, Requests, Snapshot
+from .text import shown
+
+CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+PAGE = 4096
+Show = Callable[[Snapshot], Value]
+Reset = Callable[[Snapshot, tuple[str, ...]], None]
+
+
+class Resource(NamedTuple):
+    """What is at a path.  `things` are collections, whose members have paths below it; `reset`
+    begins with zeros again, for a member or all."""
+
+    show: Show
+    missing: tuple[str, str] | None = None  # code and text of the error, for collections
+    reset: Reset | None = None
+
+
+def iso(milliseconds: float) -> str:
+    """A time in ISO 8601, as the API has it."""
+    at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+
+
+# -- the server -------------------------------------------------------------------------------
+
+
+def nginx(snapshot: Snapshot) -> Value:
+    state = reload_state(snapshot.tallies)
+    loaded = state.loaded if state else time.time() * 1000
+    return {
+        "version": NGINX_VERSION,
+        "build": f"pyngx-{__version__}",
+        "address": shown(snapshot.address),
+        "generation": 1 + (state.successes if state else 0),
+        "load_timestamp": iso(loaded),
+        "timestamp": iso(time.time() * 1000),
+        "pid": os.getpid(),
+        "ppid": os.getppid(),
+    }
+
+
+def processes(snapshot: Snapshot) -> Value:
+    return {"respawned": snapshot.tallies.totals(RESTARTS).get((), (0,))[0]}
+
+
+def connections(snapshot: Snapshot) -> Value:
+    clients = snapshot.clients()
+    return {
+        "accepted": clients.accepted,
+        "dropped": 0,
+        "active": clients.active - clients.waiting,
+        "idle": clients.waiting,
+    }
+
+
+def tls(snapshot: Snapshot) -> Value:
+    numbers = snapshot.tallies.totals(TLS).get((), (0,) * TLS.length)
+    return dict(zip(TLS_OUTCOMES, numbers, strict=True))
+
+
+def slabs(snapshot: Snapshot) -> Value:
+    """Pages of zones; there are no slots, as zones are trees here."""
+    found: dict[str, Value] = {}
+    for zone in snapshot.zones():
+        used = zone.used // PAGE
+        pages: Value = {"used": used, "free": max(0, zone.size // PAGE - used)}
+        found[shown(zone.name)] = {"pages": pages, "slots": {}}
+    return found
+
+
+def workers(snapshot: Snapshot) -> Value:
+    return [
+        {
+            "id": one.state.number,
+            "pid": one.process,
+            "connections": {
+                "accepted": one.state.accepted,
+                "dropped": 0,
+                "active": one.state.active - one.state.waiting,
+                "idle": one.state.waiting,
+            },
+            "http": {"requests": {"total": one.state.requests, "current": one.state.writing}},
+        }
+        for one in snapshot.workers()
+    ]
+
+
+def resolvers(snapshot: Snapshot) -> Value:
+    found: dict[str, Value] = {}
+    for (name,), numbers in snapshot.tallies.totals(RESOLVER).items():
+        pairs = dict(zip(RESOLVER_NUMBERS, numbers, strict=True))
+        found[shown(name)] = {
+            "requests": {key: pairs[key] for key in RESOLVER_NUMBERS[:3]},
+            "responses": {key: pairs[key] for key in RESOLVER_NUMBERS[3:]},
+        }
+    return found
+
+
+# -- http -------------------------------------------------------------------------------------
+
+
+def requests(snapshot: Snapshot) -> Value:
+    clients = snapshot.clients()
+    return {"total": clients.requests, "current": clients.writing}
+
+
+def responses(one: Requests) -> Value:
+    classes = {name: one.numbers[RESPONSES + place] for place, name in enumerate(CLASSES)}
+    codes = {str(code): count for code, count in sorted(one.codes.items())}
+    return {**classes, "codes": codes, "total": sum(classes.values())}
+
+
+def server_zones(snapshot: Snapshot) -> Value:
+    return {
+        shown(name): {
+            "processing": one.processing,
+            "requests": one.numbers[REQUESTS] + one.processing,
+            "responses": responses(one),
+            "discarded": one.numbers[DISCARDED],
+            "received": one.numbers[RECEIVED],
+            "sent": one.numbers[SENT],
+        }
+        for name, one in snapshot.server_zones(SERVER).items()
+    }
+
+
+def location_zones(snapshot: Snapshot) -> Value:
+    return {
+        shown(name): {
+            "requests": one.numbers[REQUESTS],
+            "responses": responses(one),
+            "discarded": one.numbers[DISCARDED],
+            "received": one.numbers[RECEIVED],
+            "sent": one.numbers[SENT],
+        }
+        for name, one in snapshot.location_zones(LOCATION).items()
+    }
+
+
+def caches(snapshot: Snapshot) -> Value:
+    found: dict[str, Value] = {}
+    for one in snapshot.caches(CACHE):
+        entry: dict[str, Value] = {"size": one.size, "cold": one.cold}
+        if one.max_size:
+            entry["max_size"] = one.max_size
+        for place, status in enumerate(CACHE_STATUSES):
+            count, octets = one.numbers[2 * place : 2 * place + 2]
+            entry[status.lower()] = {"responses": count, "bytes": octets}
+        found[shown(one.name)] = entry
+    return found
+
+
+def limit_reqs(snapshot: Snapshot) -> Value:
+    return _limits(snapshot, LIMIT_REQ, "limit_req", LIMIT_RESULTS)
+
+
+def limit_conns(snapshot: Snapshot) -> Value:
+    return _limits(snapshot, LIMIT_CONN, "limit_conn", ("PASSED", "REJECTED", "REJECTED_DRY_RUN"))
+
+
+def _limits(snapshot: Snapshot, kind: Kind, tag: str, results: tuple[str, ...]) -> Value:
+    return {
+        shown(name): {result.lower(): numbers[LIMIT_RESULTS.index(result)] for result in results}
+        for name, numbers in snapshot.limits(kind, tag).items()
+    }
+
+
+# -- groups -----------------------------------------------------------------------------------
+
+
+def upstreams(snapshot: Snapshot) -> Value:
+    """As with NGINX Plus, those with a zone."""
+    return {
+        shown(group.name): upstream(snapshot, group, zone)
+        for group, zone in snapshot.groups()
+        if zone
+    }
+
+
+def upstream(snapshot: Snapshot, group: Upstream, zone: str) -> Value:
+    peers = [peer(facts, group) for facts in snapshot.peers(group)]
+    found: dict[str, Value] = {"peers": peers, "keepalive": 0, "zombies": 0, "zone": shown(zone)}
+    if group.pool is not None:
+        found["keepalive"] = group.pool.idle  # of the worker that answers
+    return found
+
+
+def peer(facts: PeerFacts, group: Upstream) -> Value:
+    one, counted = facts.peer, facts.counted
+    numbers, (header, response) = counted.numbers, average_times(counted)
+    found: dict[str, Value] = {
+        "id": identifier(group, one.serial),
+        "server": shown(one.name),
+        "name": shown(one.server.name),
+        "backup": one.server.backup,
+        "weight": one.weight // one.server.unit,
+        "state": facts.state,
+        "active": one.conns,
+        "requests": numbers[REQUESTS],
+        "responses": responses(counted),
+        "sent": numbers[SENT],
+        "received": numbers[RECEIVED],
+        "fails": numbers[DISCARDED],
+        "unavail": numbers[UNAVAILABLE],
+        "health_checks": {
+            "checks": numbers[CHECKS],
+            "fails": numbers[CHECK_FAILURES],
+            "unhealthy": numbers[UNHEALTHY],
+        },
+        "header_time": header,
+        "response_time": response,
+        "downtime": 0,
+    }
+    if one.max_conns:
+        found["max_conns"] = one.max_conns
+    return found
+
+
+def fixed_peers(group: Upstream) -> int:
+    """How many addresses the configuration itself gives the servers of a group."""
+    assert group.shared is not None
+    return sum(len(server.addresses) for server in group.shared.servers)
+
+
+def identifier(group: Upstream, serial: int) -> int:
+    """The ID of a server in the API, from 0 on, first those of the configuration."""
+    if serial < 0:
+        return -serial - 1
+    return (fixed_peers(group) if group.shared is not None else 0) + serial - 1
+
+
+# -- the tree ---------------------------------------------------------------------------------
+
+
+def _resets(kind: Kind) -> Reset:
+    return lambda snapshot, names: snapshot.tallies.reset(kind, *names)
+
+
+TOP: Mapping[str, Resource] = {
+    "nginx": Resource(nginx),
+    "processes": Resource(processes, reset=_resets(RESTARTS)),
+    "connections": Resource(connections, reset=_resets(CLIENTS)),
+    "slabs": Resource(slabs, ("SlabNotFound", "slab not found")),
+    "ssl": Resource(tls, reset=_resets(TLS)),
+    "resolvers": Resource(
+        resolvers, ("ResolverZoneNotFound", "resolver zone not found"), _resets(RESOLVER)
+    ),
+    "workers": Resource(workers, ("WorkerNotFound", "worker not found")),
+}
+HTTP: Mapping[str, Resource] = {
+    "requests": Resource(requests, reset=_resets(CLIENTS)),
+    "server_zones": Resource(
+        server_zones, ("ServerZoneNotFound", "server zone not found"), _resets(SERVER)
+    ),
+    "location_zones": Resource(
+        location_zones, ("LocationZoneNotFound", "location zone not found"), _resets(LOCATION)
+    ),
+    "caches": Resource(caches, ("CacheNotFound", "cache not found"), _resets(CACHE)),
+    "limit_reqs": Resource(
+        limit_reqs, ("LimitReqNotFound", "limit_req not found"), _resets(LIMIT_REQ)
+    ),
+    "limit_conns": Resource(
+        limit_conns, ("LimitConnNotFound", "limit_conn not found"), _resets(LIMIT_CONN)
+    ),
+    "upstreams": Resource(upstreams, ("UpstreamNotFound", "upstream not found"), _resets(PEER)),
+}
+
+
+def member(resource: Resource, snapshot: Snapshot, name: str) -> Value:
+    """A thing of a collection; raises ApiError."""
+    assert resource.missing is not None
+    things = resource.show(snapshot)
+    if isinstance(things, Mapping) and name in things:
+        return things[name]
+    if isinstance(things, list):
+        for thing in things:
+            if isinstance(thing, Mapping) and str(thing["id"]) == name:
+                return thing
+    raise not_found(*resource.missing)
