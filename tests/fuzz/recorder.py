@@ -127,7 +127,7 @@ def _told(request: bytes) -> str:
     if CHUNKED.search(head + b"\r\n"):
         body = _unchunked(body)
     line, *fields = head.decode("latin-1").split("\r\n")
-    if "/s/" in line:
+    if "/s/" in line or "/streamed/" in line:
         fields = [f"Content-Length: {len(body)}" if CODING.match(f) else f for f in fields]
     kept = sorted(name for name in fields if not name.startswith("X-Case: "))
     digest = hashlib.sha256(body).hexdigest()[:8]
