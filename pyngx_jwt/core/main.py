@@ -95,8 +95,8 @@ class MainConf(Conf):
         False,
         EVENTS,
         "Accepts up to 32 new connections of a listening socket, instead of 8, between two rounds"
-        " of serving the others. New clients wait less while a worker is busy, but a burst of them is"
-        ' spread less evenly over several workers (unless "listen" has "reuseport").',
+        " of serving the others. New clients wait less while a worker is busy, but a burst of them"
+        ' is spread less evenly over several workers (unless "listen" has "reuseport").',
     )
     user_ids: User | None = None
     environment: tuple[str, ...] = ()
