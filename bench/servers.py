@@ -55,7 +55,8 @@ class Program:
         command = [word.format(folder=folder) for word in self.command]
         with (folder / "stderr").open("wb") as log:
             environ = {**os.environ, **dict(self.environment)}
-            return subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+            # elsewhere than here, where -m would find this package first
+            return subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
 
 
 @dataclass(frozen=True, slots=True)

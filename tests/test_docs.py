@@ -32,7 +32,7 @@ NOOPS = {
     *("http2_max_header_size", "http2_max_requests", "http2_pool_size", "http2_push"),
     *("http2_push_preload", "http2_recv_buffer_size", "http2_recv_timeout"),
     "http2_streams_index_size",
-    *("map_hash_max_size", "multi_accept"),
+    "map_hash_max_size",
     *("open_log_file_cache", "pcre_jit", "postpone_gzipping", "postpone_output"),
     *("proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "proxy_send_lowat"),
     *("proxy_socket_rcvbuf", "proxy_socket_sndbuf"),

@@ -42,6 +42,7 @@ class MainSettings:
     user: tuple[int, int] | None
     env: tuple[str, ...]
     keeps_net_raw: bool
+    multi_accept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,7 @@ def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:
         conf.user_ids,
         conf.environment,
         scope.shared(KeptCapabilities).net_raw,
+        conf.multi_accept,
     )
     files = scope.shared(OpenFiles)
     log = scope.shared(Logs).finish(conf, options.error_log)

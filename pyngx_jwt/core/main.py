@@ -91,6 +91,13 @@ class MainConf(Conf):
         ' of connections, because "worker_connections" has no effect here.',
         shown="—",
     )
+    multi_accept = flag(
+        False,
+        EVENTS,
+        "Accepts up to 32 new connections of a listening socket, instead of 8, between two rounds"
+        " of serving the others. New clients wait less while a worker is busy, but a burst of them"
+        ' is spread less evenly over several workers (unless "listen" has "reuseport").',
+    )
     user_ids: User | None = None
     environment: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -99,7 +106,6 @@ class MainConf(Conf):
 
     accept_mutex = accepted(EVENTS, SCHEDULING, like=A_FLAG)
     accept_mutex_delay = accepted(EVENTS, SCHEDULING, like=A_TIME)
-    multi_accept = accepted(EVENTS, SCHEDULING, like=A_FLAG)
     use = accepted(EVENTS, "the event loop chooses the method", like=A_METHOD)
     worker_aio_requests = accepted(EVENTS, SCHEDULING, like=A_NUMBER)
     worker_connections = accepted(

@@ -33,26 +33,38 @@ class Acceptor:
         """`first` makes the first protocol of a connection with its PROXY header."""
         self.worker, self.port, self.bound, self.first = worker, port, bound, first
         bound.setblocking(False)
-        self.task = worker.loop.create_task(self._accept())
+        self._pause: asyncio.TimerHandle | None = None
+        self._open()
 
     def close(self) -> None:
         """Accepts no more; connections whose header has not come yet are kept."""
-        self.task.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        self.worker.loop.remove_reader(self.bound)
         self.bound.close()
 
-    async def _accept(self) -> None:
-        loop = self.worker.loop
-        while True:
-            try:
-                sock, peer = await loop.sock_accept(self.bound)
-            except OSError as error:
-                log = self.port.address.names.default.location.log
-                log.write(Severity.CRIT, f"accept4() failed {errno_text(error)}")
-                await asyncio.sleep(PAUSE)
-                continue
-            task = loop.create_task(self._welcome(sock, peer))
-            self.worker.handshakes.add(task)
-            task.add_done_callback(self.worker.handshakes.discard)
+    def _open(self) -> None:
+        self._pause = None
+        self.worker.loop.add_reader(self.bound, self._accept)
+
+    def _accept(self) -> None:
+        """Takes what waits, up to a limit: others have to be served as well."""
+        try:
+            for _ in range(self.worker.accepts):
+                self._take(*self.bound.accept())
+        except BlockingIOError:
+            return
+        except OSError as error:
+            log = self.port.address.names.default.location.log
+            log.write(Severity.CRIT, f"accept4() failed {errno_text(error)}")
+            loop = self.worker.loop
+            loop.remove_reader(self.bound)
+            self._pause = loop.call_later(PAUSE, self._open)
+
+    def _take(self, sock: socket.socket, peer: Any) -> None:
+        task = self.worker.loop.create_task(self._welcome(sock, peer))
+        self.worker.handshakes.add(task)
+        task.add_done_callback(self.worker.handshakes.discard)
 
     async def _welcome(self, sock: socket.socket, peer: Any) -> None:
         address = self.port.address_of(sock.getsockname())

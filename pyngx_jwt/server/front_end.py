@@ -16,6 +16,9 @@ from ..zones.store import Counts
 TIMED_OUT = "client timed out (110: Connection timed out)"
 
 
+ACCEPTS, MULTI_ACCEPTS = 8, 32  # new connections of a socket in a turn of the event loop
+
+
 class FrontConnection(Protocol):
     """A connection, whatever protocol it speaks."""
 
@@ -45,6 +48,7 @@ class FrontEnd:
 
     loop: asyncio.AbstractEventLoop
     numbers: Iterator[int]
+    accepts: int = ACCEPTS
     clock: DateClock = field(default_factory=DateClock)
     connections: set[FrontConnection] = field(default_factory=set)
     handshakes: set[Any] = field(default_factory=set)  # what will be connections

@@ -34,7 +34,6 @@ from .proxy_protocol import ProxyProtocol
 if TYPE_CHECKING:
     from .http2 import Http2Protocol
 
-ACCEPTS = 8  # new connections in a turn of the event loop
 First = Callable[..., Handshake | Detector | SocketConnection]
 
 
@@ -49,12 +48,13 @@ async def listen(front: FrontEnd, port: ListeningPort, bound: socket.socket) -> 
     """Accepts the connections of a socket.
 
     libuv accepts one connection of a socket in each turn of its loop, in which all connections
-    are served that have something to say.  So it is given the socket several times."""
+    are served that have something to say.  So it is given the socket several times, which costs
+    less than accepting in Python."""
     assert isinstance(port, Port)  # HTTP's, as all are
     first = first_protocol(front, port)
     if any(address.listen.proxy_protocol for address in port.addresses):
         return [Acceptor(front, port, bound, first)]
-    copies = [bound, *(bound.dup() for _ in range(ACCEPTS - 1))]
+    copies = [bound, *(bound.dup() for _ in range(front.accepts - 1))]
     backlog = port.listen.backlog
     return [await front.loop.create_server(first, sock=copy, backlog=backlog) for copy in copies]
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..compile import Cycle
 from ..core.ports import ListenOptions
 from ..core.worker import WorkerLife
-from .front_end import FrontEnd
+from .front_end import ACCEPTS, MULTI_ACCEPTS, FrontEnd
 from .negotiate import listen
 
 TURNS = 10  # of the event loop, in which requests that were cut are logged
@@ -22,7 +22,8 @@ async def serve(
 ) -> None:
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
-    front = FrontEnd(loop, control.numbers)
+    accepts = MULTI_ACCEPTS if cycle.main.multi_accept else ACCEPTS
+    front = FrontEnd(loop, control.numbers, accepts)
     life = WorkerLife(
         cycle.scope, front.count, control.worker, front.requests, front.handshake_counts
     )

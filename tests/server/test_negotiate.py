@@ -3,37 +3,87 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 
+import pytest
 import uvloop
 
-from pyngx_jwt.compile import load
+from pyngx_jwt.compile import Cycle, load
 from pyngx_jwt.log import Log
 from pyngx_jwt.options import Options, resolve_options
 from pyngx_jwt.server.front_end import FrontEnd
-from pyngx_jwt.server.negotiate import ACCEPTS, listen
+from pyngx_jwt.server.negotiate import listen
+
+from ..authority import Authority
+
+CONF = "events {{ }} http {{ server {{ listen 127.0.0.1:1{options}; return 200 ok; }} }}"
 
 
-def test_several_connections_are_accepted_in_a_turn_of_the_loop(tmp_path: Path) -> None:
+def loaded(folder: Path, options: str) -> Cycle:
+    authority = Authority("a")
+    (folder / "pem").write_text(authority.pem + authority.key_pem())
+    tls = "ssl_certificate pem; ssl_certificate_key pem;" if "ssl" in options else ""
+    conf = folder / "nginx.conf"
+    conf.write_text(CONF.format(options=options).replace("return", f"{tls} return"))
+    return load(Options(*resolve_options(str(folder), str(conf), "stderr")), Log())
+
+
+@pytest.mark.parametrize("options", ["", " ssl", " proxy_protocol"])
+@pytest.mark.parametrize("accepts", [1, 8, 32])
+def test_several_connections_are_accepted_in_a_turn_of_the_loop(
+    tmp_path: Path, options: str, accepts: int
+) -> None:
     """One a turn would make new clients wait for as many turns, each of which serves all others."""
-    conf = tmp_path / "nginx.conf"
-    conf.write_text("events { } http { server { listen 127.0.0.1:1; return 200 ok; } }")
-    cycle = load(Options(*resolve_options(str(tmp_path), str(conf), "stderr")), Log())
-    bound = socket.create_server(("127.0.0.1", 0))
+    cycle = loaded(tmp_path, options)
+    bound = socket.create_server(("127.0.0.1", 0), backlog=64)
 
     async def run() -> int:
-        front = FrontEnd(asyncio.get_running_loop(), count(1))
+        front = FrontEnd(asyncio.get_running_loop(), count(1), accepts)
         listeners = await listen(front, cycle.ports["127.0.0.1:1"], bound)
-        clients = [socket.create_connection(bound.getsockname()) for _ in range(ACCEPTS)]
-        for _ in range(3):  # one sees that there are connections, one accepts them
+        clients = [socket.create_connection(bound.getsockname()) for _ in range(40)]
+        counts = [0]
+        while counts[-1] < len(clients):
             await asyncio.sleep(0)
-        accepted = front.accepted
+            counts.append(len(front.connections) + len(front.handshakes))
         for client in clients:
             client.close()
         for listener in listeners:
             listener.close()
-        return accepted
+        return max(after - before for before, after in pairwise(counts))
 
-    assert uvloop.run(run()) == ACCEPTS
+    assert uvloop.run(run()) == accepts
+
+
+class Exhausted(socket.socket):
+    """A listening socket that has no descriptor for the first connection."""
+
+    failures = 1
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().accept()
+
+
+def test_accepting_goes_on_when_there_are_descriptors_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pyngx_jwt.server.accept.PAUSE", 0)
+    cycle = loaded(tmp_path, " proxy_protocol")
+    bound = Exhausted(fileno=socket.create_server(("127.0.0.1", 0)).detach())
+
+    async def run() -> None:
+        front = FrontEnd(asyncio.get_running_loop(), count(1))
+        (listener,) = await listen(front, cycle.ports["127.0.0.1:1"], bound)
+        with socket.create_connection(bound.getsockname()):
+            while not front.handshakes:
+                await asyncio.sleep(0)
+        listener.close()
+
+    uvloop.run(run())
+    assert capfd.readouterr().err.count("accept4() failed (24: Too many open files)") == 1
