@@ -102,7 +102,7 @@ class KeyvalZone:
         store.copies(self.zone.name, self.apply, self._values)
 
     def _values(self) -> Iterator[tuple[bytes, bytes, float]]:
-        """What another machine may not have; a lifetime begins anew."""
+        """What another machine may not have; a lifetime starts again."""
         now = time.time()
         expires = now + self.timeout if self.timeout else 0.0
         for key, value in self.use().items(now):

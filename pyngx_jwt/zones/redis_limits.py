@@ -67,7 +67,7 @@ class SharedConnections:
     """Requests in progress on the server, counted for each worker.
 
     A worker gives signs of life; the requests of one that does not are no longer counted.  What it
-    has itself is known here, and is set anew with every connection: the server may have been
+    has itself is known here, and is set again with every connection: the server may have been
     restarted, or may have missed something."""
 
     def __init__(self, link: RedisLink, owner: str) -> None:
