@@ -10,7 +10,7 @@ import pytest
 
 from .dist import IN_SDIST, Wrong, check_sdist, check_wheel, data_files, extras
 
-FOR_DEVELOPERS = {"dev", "dist", "docs"}
+FOR_DEVELOPERS = {"bench", "dev", "dist", "docs"}
 
 
 def test_all_has_every_extra() -> None:

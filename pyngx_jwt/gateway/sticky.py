@@ -22,6 +22,7 @@ from ..http.variables import Getter, Variables
 from ..log import Severity
 from ..upstream.affinity import Affinity
 from ..upstream.peer import Peer
+from ..zones.sharing import split_sync
 from ..zones.store import Sessions
 
 SAME_SITE = ("strict", "lax", "none")
@@ -72,6 +73,7 @@ class StickyLearn:
     create: list[str] = field(default_factory=list)
     lookup: list[str] = field(default_factory=list)
     header: bool = False
+    sync: str | None = None  # None: the sessions are those of this machine
     sessions: Sessions | None = None  # once the zone is declared
 
     def bind(self, variables: Variables) -> Tie:
@@ -139,6 +141,9 @@ def _set_attribute(cookie: StickyCookie, key: str, value: str) -> None:
 
 def _parse_learn(words: tuple[str, ...]) -> StickyLearn:
     learn, timed = StickyLearn(), False
+    words, learn.sync = split_sync(words)
+    if learn.sync:
+        raise ConfError(f'unknown parameter "fallback={learn.sync}"')
     for word in words:
         key, sign, value = word.partition("=")
         if word == "header":
@@ -153,8 +158,6 @@ def _parse_learn(words: tuple[str, ...]) -> StickyLearn:
             if not value.startswith("$"):
                 raise _wrong(f'missing variable in the "{key}" parameter')
             (learn.create if key == "create" else learn.lookup).append(value[1:])
-        elif word == "sync":
-            raise ConfError('the "sync" parameter of "sticky learn" is not supported')
         else:
             raise ConfError(f'unknown parameter "{word}"')
     for key, given in (("lookup", learn.lookup), ("create", learn.create), ("zone", learn.zone)):

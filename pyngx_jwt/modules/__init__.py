@@ -75,6 +75,7 @@ from .userid import userid
 from .uwsgi import uwsgi
 from .v2 import v2
 from .xslt import xslt
+from .zone_store import zone_store
 from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
@@ -116,6 +117,7 @@ MODULES: tuple[AnyModule, ...] = (
     map_,
     num_map,
     keyval,
+    zone_store,
     split_clients,
     referer,
     browser,

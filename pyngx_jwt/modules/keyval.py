@@ -26,7 +26,8 @@ from ..http.request import Request
 from ..http.template import Template, Text
 from ..http.variables import Getter, Variables, unsettled, variable_name
 from ..log import Severity
-from ..zones import Zone, Zones
+from ..zones import Zone, Zones, ZoneStore
+from ..zones.sharing import split_sync
 from ..zones.store import KeyVal
 from .limits import parse_zone
 
@@ -45,6 +46,7 @@ class KeyvalZone:
     state: str = ""
     changed: bool = False  # since the state file was written
     store: KeyVal | None = None
+    copies: ZoneStore | None = None  # of which it is a copy, if the zone is shared
 
     def use(self) -> KeyVal:
         if self.store is None:
@@ -69,6 +71,8 @@ class KeyvalZone:
         name = self.name_of(key)
         done = bool(name) and self.use().delete(name.encode("latin-1"))
         self.changed = self.changed or done
+        if name and self.copies:
+            self.copies.publish(self.zone.name, name.encode("latin-1"), None)
         return done
 
     def put(self, key: str, value: str, lasts: float = 0.0) -> bool:
@@ -79,9 +83,30 @@ class KeyvalZone:
             return False
         lasts = lasts or self.timeout
         expires = time.time() + lasts if lasts else 0.0
-        done = self.use().set(name.encode("latin-1"), value.encode("latin-1"), expires)
+        raw_key, raw_value = name.encode("latin-1"), value.encode("latin-1")
+        done = self.use().set(raw_key, raw_value, expires)
         self.changed = self.changed or done
+        if done and self.copies:
+            self.copies.publish(self.zone.name, raw_key, raw_value, expires)
         return done
+
+    def apply(self, key: bytes, value: bytes | None, expires: float) -> None:
+        """A change that some machine has made; None: the value was removed."""
+        if value is None:
+            self.changed = self.use().delete(key) or self.changed
+        elif not expires or expires > time.time():
+            self.changed = self.use().set(key, value, expires) or self.changed
+
+    def share(self, store: ZoneStore) -> None:
+        self.copies = store
+        store.copies(self.zone.name, self.apply, self._values)
+
+    def _values(self) -> Iterator[tuple[bytes, bytes, float]]:
+        """What another machine may not have; a lifetime starts again."""
+        now = time.time()
+        expires = now + self.timeout if self.timeout else 0.0
+        for key, value in self.use().items(now):
+            yield key, value, expires
 
     def _candidates(self, key: str) -> Iterator[str]:
         if self.type == "string":
@@ -144,15 +169,19 @@ class KeyvalConf(Conf):
 
     @directive(
         HTTP,
-        syntax="keyval_zone zone=name:size [state=file] [timeout=time] [type=string | ip | prefix]",
+        syntax="keyval_zone zone=name:size [state=file] [timeout=time] "
+        "[type=string | ip | prefix] [sync]",
         arity=(1, 5),
     )
     def keyval_zone(self, *parameters: str) -> None:
         """Declares the zone of a key-value database.  "state" stores it in a JSON file; "timeout"
         removes values after a time; "type" selects keys that match exactly, networks, or prefixes.
-        Unlike in NGINX Plus, databases are not synchronized between machines."""
+        With "sync", all machines that share the server of "pyngx_zone_store" have a copy."""
         zone, given = "", {}
-        for word in parameters:
+        words, fallback = split_sync(parameters)
+        if fallback:
+            raise ConfError(f'invalid parameter "fallback={fallback}"')
+        for word in words:
             key, sign, value = word.partition("=")
             if key == "zone" and sign:
                 zone = word
@@ -172,6 +201,9 @@ class KeyvalConf(Conf):
         state = self.scope.full_name(given["state"]) if "state" in given else ""
         kind, timeout = given.get("type", "string"), _timeout(given.get("timeout"))
         zones[name] = KeyvalZone(declared, kind, timeout, state)
+        store = self.scope.shared(ZoneStore)
+        if store.share(name, fallback):
+            zones[name].share(store)
 
 
 def _timeout(text: str | None) -> int:

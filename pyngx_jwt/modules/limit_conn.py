@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from ..conf.directive import Conf, directive, flag
@@ -13,8 +14,9 @@ from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
 from ..metrics.kinds import LIMIT_CONN
-from ..zones import Zone, Zones
-from ..zones.store import Connections
+from ..zones import Zone, Zones, ZoneStore
+from ..zones.sharing import split_sync
+from ..zones.store import Connections, Entry, StoreDown
 from .limits import (
     DRY_RUN,
     PASSED,
@@ -71,18 +73,27 @@ class LimitConnConf(Conf):
     limit_conn_log_level = log_level("Sets the log level for refused requests.")
     limit_conn_status = status("Sets the status of refused requests.")
 
-    @directive(HTTP, syntax="limit_conn_zone key zone=name:size")
-    def limit_conn_zone(self, key: str, zone: str) -> None:
+    @directive(
+        HTTP,
+        syntax="limit_conn_zone key zone=name:size [sync] [fallback=local | deny]",
+        arity=(2, 4),
+    )
+    def limit_conn_zone(self, key: str, *parameters: str) -> None:
         """Defines a zone with the counter of each key, shared by all workers.  The key can contain
         variables; requests with an empty key are not counted.  Unlike in nginx, requests of a
-        killed worker are no longer counted."""
+        killed worker are no longer counted.  With "sync", which nginx does not have, the zone is
+        shared between machines by the server of "pyngx_zone_store"."""
         template = Template(key)
+        (zone, *rest), fallback = split_sync(parameters)
+        if rest:
+            raise ConfError(f'invalid parameter "{rest[0]}"')
         if not zone.startswith("zone="):
             raise ConfError(f'invalid parameter "{zone}"')
         if zone.startswith("zone=:"):
             raise ConfError('"limit_conn_zone" must have "zone" parameter')
         zones = self.scope.shared(LimitConnZones)
-        zones.add(self.scope.shared(Zones), "limit_conn", zone, template)
+        name = zones.add(self.scope.shared(Zones), "limit_conn", zone, template)
+        self.scope.shared(ZoneStore).share(name, fallback)
 
 
 limit_conn = Module("limit_conn", LimitConnConf)
@@ -112,6 +123,7 @@ class Counter:
     limit: ConnectionLimit
     connections: Connections
     key: Text
+    store: ZoneStore | None  # that of all machines, if the zone is shared
 
     def key_of(self, r: Request) -> bytes | None:
         """None if nothing is counted: the key is empty, or too long."""
@@ -128,6 +140,7 @@ class ConnectionRefusal:
 
     counter: Counter
     full: bool
+    down: bool = False  # the store of all machines cannot be asked
 
 
 @limit_conn.handler(Phase.PREACCESS)
@@ -137,10 +150,18 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     counters = [counter for limit in conf.limits if (counter := _counter(limit, level))]
     counts = counts_of(level, LIMIT_CONN)
 
-    def handle(r: Request) -> Status | None:
+    def handle(r: Request) -> Awaitable[Status | None] | Status | None:
         if STATUS in r.variables:
             return None
-        return go_on(r, _enter(r, counters))
+        outcome = _enter(r, counters)
+        if isinstance(outcome, list) and outcome:
+            r.main.cleanups += (lambda: _leave(outcome),)
+            if any(counter.store for counter, _ in outcome):
+                return share(r, outcome)
+        return go_on(r, outcome)
+
+    async def share(r: Request, entered: Entered) -> Status | None:
+        return go_on(r, await _enter_shared(r, entered) or entered)
 
     def go_on(r: Request, outcome: Entered | ConnectionRefusal) -> Status | None:
         if isinstance(outcome, ConnectionRefusal):
@@ -148,13 +169,39 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
             if counts is not None:
                 counts.count(outcome.counter.limit.zone.name, r.variables[STATUS])
             return answer
-        if outcome:
-            if counts is not None:
-                counts.count(outcome[-1][0].limit.zone.name, PASSED)
-            r.main.cleanups += (lambda: _leave(outcome),)
+        if outcome and counts is not None:
+            counts.count(outcome[-1][0].limit.zone.name, PASSED)
         return None
 
     return handle
+
+
+async def _enter_shared(r: Request, entered: Entered) -> ConnectionRefusal | None:
+    """Counts a request that this machine has admitted in the zones that others share."""
+    entries = [
+        (counter, Entry(counter.limit.zone.name, key, counter.limit.most))
+        for counter, key in entered
+        if counter.store
+    ]
+    store = entries[0][0].store
+    if store is None or store.connections is None:
+        return None
+    try:
+        full = await store.connections.enter([entry for _, entry in entries])
+    except StoreDown:
+        denied = [x for x, entry in entries if store.denies(entry.zone)]
+        if not denied:
+            return None
+        refusal = ConnectionRefusal(denied[0], full=False, down=True)
+    else:
+        if full < 0:
+            leave = store.connections.leave_entries
+            r.main.cleanups += (lambda: leave([entry for _, entry in entries]),)
+            return None
+        refusal = ConnectionRefusal(entries[full][0], full=False)
+    _leave(entered)
+    entered.clear()
+    return refusal
 
 
 def _counter(limit: ConnectionLimit, level: Level) -> Counter | None:
@@ -163,7 +210,9 @@ def _counter(limit: ConnectionLimit, level: Level) -> Counter | None:
     if keyed is None:
         return None
     key = bind_key(keyed, LONGEST_KEY, level.variables)
-    return Counter(limit, limit.zone.connections(), key)
+    store = level.scope.shared(ZoneStore)
+    shared = store if store.shares(limit.zone.name) else None
+    return Counter(limit, limit.zone.connections(), key, shared)
 
 
 def _enter(r: Request, counters: list[Counter]) -> Entered | ConnectionRefusal:
@@ -191,6 +240,7 @@ def _refuse(r: Request, conf: LimitConnConf, refusal: ConnectionRefusal) -> Stat
     dry_run = conf.limit_conn_dry_run
     if not refusal.full:
         doing = f"limiting connections{', dry run,' if dry_run else ''} by zone"
-        r.log(conf.limit_conn_log_level, f'{doing} "{refusal.counter.limit.zone.name}"')
+        why = ": the zone store is down" if refusal.down else ""
+        r.log(conf.limit_conn_log_level, f'{doing} "{refusal.counter.limit.zone.name}"{why}')
     r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
     return None if dry_run else conf.limit_conn_status

@@ -18,8 +18,9 @@ from ..http.request import Handler, Request, Status
 from ..http.template import Template, Text
 from ..log import Severity
 from ..metrics.kinds import LIMIT_REQ
-from ..zones import Zone, Zones
-from ..zones.store import Rates
+from ..zones import Zone, Zones, ZoneStore
+from ..zones.sharing import split_sync
+from ..zones.store import Rates, StoreDown, Take
 from .limits import (
     DELAYED,
     DRY_RUN,
@@ -92,14 +93,20 @@ class LimitReqConf(Conf):
     )
     limit_req_status = status("Sets the status of refused requests.")
 
-    @directive(HTTP, syntax="limit_req_zone key zone=name:size rate=rate")
-    def limit_req_zone(self, key: str, zone: str, rate: str) -> None:
+    @directive(
+        HTTP,
+        syntax="limit_req_zone key zone=name:size rate=rate [sync] [fallback=local | deny]",
+        arity=(3, 5),
+    )
+    def limit_req_zone(self, key: str, *parameters: str) -> None:
         """Defines a zone with the state of each key, shared by all workers.  The rate is in
         requests per second (r/s) or per minute (r/m).  The key can contain variables; requests with
         an empty key are not limited.  If the zone is full, the least recently used states are
-        removed."""
+        removed.  With "sync", the zone is shared between machines by the server of
+        "pyngx_zone_store"; "fallback" says what happens while it cannot be asked."""
         template, parameter, speed = Template(key), "", 1000
-        for text in (zone, rate):
+        words, fallback = split_sync(parameters)
+        for text in words:
             if text.startswith("zone="):
                 parameter = text
             elif text.startswith("rate="):
@@ -109,7 +116,8 @@ class LimitReqConf(Conf):
         if not parameter.removeprefix("zone=").partition(":")[0]:
             raise ConfError('"limit_req_zone" must have "zone" parameter')
         zones = self.scope.shared(LimitReqZones)
-        zones.add(self.scope.shared(Zones), "limit_req", parameter, template, speed)
+        name = zones.add(self.scope.shared(Zones), "limit_req", parameter, template, speed)
+        self.scope.shared(ZoneStore).share(name, fallback)
 
 
 def _number(text: str, value: str, what: str) -> int:
@@ -159,6 +167,7 @@ class Bucket:
     rates: Rates
     key: Text
     rate: int
+    store: ZoneStore | None  # that of all machines, if the zone is shared
 
     def key_of(self, r: Request) -> bytes | None:
         """None if nothing is counted: the key is empty, or too long."""
@@ -192,10 +201,8 @@ def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
     def handle(r: Request) -> Awaitable[Status | None] | Status | None:
         if STATUS in r.variables:
             return None
-        keyed = [(bucket, key) for bucket in buckets if (key := bucket.key_of(r)) is not None]
-        if not keyed:
-            return None
-        return go_on(r, _account(keyed, _now()))
+        keyed = _keyed(r, buckets)
+        return go_on(r, _account(keyed, _now())) if keyed else None
 
     def go_on(
         r: Request, outcome: RateRefusal | Delayed
@@ -211,6 +218,29 @@ def limit_rate(conf: LimitReqConf, level: Level) -> Handler | None:
             counts.count(outcome.zone, r.variables[STATUS])
         return answer
 
+    return _share_rate(buckets, go_on) if any(bucket.store for bucket in buckets) else handle
+
+
+Keyed = list[tuple[Bucket, bytes]]
+GoOn = Callable[[Request, "RateRefusal | Delayed"], Awaitable[Status | None] | Status | None]
+
+
+def _keyed(r: Request, buckets: list[Bucket]) -> Keyed:
+    return [(bucket, key) for bucket in buckets if (key := bucket.key_of(r)) is not None]
+
+
+def _share_rate(buckets: list[Bucket], go_on: GoOn) -> Handler:
+    """The same for limits of which some are shared with other machines."""
+
+    async def handle(r: Request) -> Status | None:
+        if STATUS in r.variables:
+            return None
+        keyed = _keyed(r, buckets)
+        if not keyed:
+            return None
+        status = go_on(r, await _account_shared(keyed, _now()))
+        return await status if isinstance(status, Awaitable) else status
+
     return handle
 
 
@@ -220,13 +250,16 @@ def _bucket(limit: RequestLimit, level: Level) -> Bucket | None:
     if keyed is None:
         return None
     key = bind_key(keyed, LONGEST_KEY, level.variables)
-    return Bucket(limit, limit.zone.rates(), key, keyed.rate)
+    store = level.scope.shared(ZoneStore)
+    shared = store if store.shares(limit.zone.name) else None
+    return Bucket(limit, limit.zone.rates(), key, keyed.rate, shared)
 
 
 @dataclass(frozen=True, slots=True)
 class RateRefusal:
     zone: str
-    excess: int | None  # None if the zone is full
+    excess: int | None  # None if the zone is full, or the store cannot be asked
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +287,38 @@ def _account(keyed: list[tuple[Bucket, bytes]], now: int) -> RateRefusal | Delay
     return worst
 
 
+async def _account_shared(keyed: Keyed, now: int) -> RateRefusal | Delayed:
+    """The same, with shared zones: this machine's own excess refuses without asking, and what the
+    store has admitted is counted here as well, for the time when the store cannot be asked."""
+    for bucket, key in keyed:
+        if (expected := bucket.look(key, now)) > bucket.limit.burst:
+            return RateRefusal(bucket.limit.zone.name, expected)
+    shared = [(bucket, key) for bucket, key in keyed if bucket.store]
+    store = shared[0][0].store if shared else None
+    if store is None or store.rates is None:
+        return _account(keyed, now)
+    takes = [
+        Take(bucket.limit.zone.name, key, bucket.rate, bucket.limit.burst) for bucket, key in shared
+    ]
+    try:
+        taken = await store.rates.take(takes, now)
+    except StoreDown:
+        for bucket, _ in shared:
+            if store.denies(bucket.limit.zone.name):
+                return RateRefusal(bucket.limit.zone.name, None, down=True)
+        return _account(keyed, now)
+    if taken.refused >= 0:
+        return RateRefusal(takes[taken.refused].zone, taken.excesses[taken.refused])
+    excesses = dict(zip((id(bucket) for bucket, _ in shared), taken.excesses, strict=True))
+    worst = Delayed(keyed[-1][0].limit.zone.name, 0, 0)
+    for bucket, key in reversed(keyed):
+        own = bucket.take(key, now, NO_DELAY) or 0
+        excess = excesses.get(id(bucket), own)
+        if (wait := bucket.wait(excess)) > worst.wait:
+            worst = Delayed(bucket.limit.zone.name, excess, wait)
+    return worst
+
+
 def _refuse(conf: LimitReqConf) -> Callable[[Request, RateRefusal], Status | None]:
     dry_run, level, code = conf.limit_req_dry_run, conf.limit_req_log_level, conf.limit_req_status
     doing = f"limiting requests{', dry run' if dry_run else ''}, excess: "
@@ -261,6 +326,8 @@ def _refuse(conf: LimitReqConf) -> Callable[[Request, RateRefusal], Status | Non
     def refuse(r: Request, refusal: RateRefusal) -> Status | None:
         if refusal.excess is not None:
             r.log(level, f'{doing}{_shown(refusal.excess)} by zone "{refusal.zone}"')
+        elif refusal.down:
+            r.log(level, f'{doing}unknown by zone "{refusal.zone}": the zone store is down')
         else:
             r.log(Severity.ALERT, f'could not allocate node in limit_req zone "{refusal.zone}"')
         r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED

@@ -45,14 +45,15 @@ class KeyedZones:
     def __init__(self) -> None:
         self.by_name: dict[str, KeyedZone] = {}
 
-    def add(self, zones: Zones, tag: str, parameter: str, key: Template, rate: int = 0) -> None:
-        """Declares "zone=name:size"; raises ConfError."""
+    def add(self, zones: Zones, tag: str, parameter: str, key: Template, rate: int = 0) -> str:
+        """Declares "zone=name:size" and returns the name; raises ConfError."""
         name, size = parse_zone(parameter)
         zone = zones.add(name, size, tag)
         if name in self.by_name:
             bound = self.by_name[name].key.text
             raise ConfError(f'{self.directive} "{name}" is already bound to key "{bound}"')
         self.by_name[name] = KeyedZone(zone, key, rate)
+        return name
 
     def bind(self, variables: Variables) -> None:
         """Raises ConfError for unknown variables, of unused zones too."""

@@ -52,7 +52,7 @@ from ..upstream.random import Random
 from ..upstream.shared import SHARED, Shared
 from ..upstream.slow_start import RECOVERY, UNIT, SlowStart
 from ..upstream.upstream import Upstream, make_upstream
-from ..zones import Zone, Zones
+from ..zones import CopiedSessions, Zone, Zones, ZoneStore
 from .core import CoreConf
 from .core.settings import NO_SERVERS
 from .core.values import parse_resolver
@@ -308,7 +308,8 @@ class UpstreamConf(Conf):
         syntax="sticky cookie name [expires=time] [domain=domain] [httponly] "
         "[samesite=strict | lax | none | $variable] [secure] [path=path]; "
         "sticky route $variable ...; "
-        "sticky learn create=$variable lookup=$variable zone=name:size [timeout=time] [header];",
+        "sticky learn create=$variable lookup=$variable zone=name:size [timeout=time] [header] "
+        "[sync];",
         arity=(2, UNLIMITED),
     )
     def sticky(self, method: str, *parameters: str) -> None:
@@ -320,8 +321,8 @@ class UpstreamConf(Conf):
         in which a client sends it.  Sessions are stored in a zone that all workers share and are
         forgotten if they are not used during "timeout", 10 minutes by default.  "header" stores a
         session when the head of the response has been received, not after the whole response.
-        The method of load balancing must stand before it.  Unlike in NGINX Plus, "sync" is not
-        supported."""
+        "sync" copies sessions to all machines that share the server of "pyngx_zone_store".
+        The method of load balancing must stand before it."""
         if self._has_sticky:
             raise ConfError('"sticky" directive is duplicate')
         self._has_sticky = True
@@ -330,6 +331,11 @@ class UpstreamConf(Conf):
             zone = self.scope.shared(Zones).add(sticky.zone, sticky.size, "sticky")
             self.scope.shared(StickyZones).add(sticky, self.name)
             sticky.sessions = zone.sessions()
+            store = self.scope.shared(ZoneStore)
+            if store.share(sticky.zone, sticky.sync):
+                sticky.sessions = CopiedSessions(
+                    sticky.sessions, store, sticky.zone, sticky.timeout
+                )
 
     @directive(UPSTREAM, syntax="queue number [timeout=time];")
     def queue(self, number: str, timeout: str = "timeout=60s") -> None:

@@ -22,7 +22,8 @@ be awaited, so users keep to a shape that has room for it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -35,6 +36,28 @@ class ZoneFull(Exception):
 
 class PeersChanged(Exception):
     """The servers of an upstream are others than those that a step was for."""
+
+
+# -- other machines ----------------------------------------------------------------------------
+
+
+class StoreDown(Exception):
+    """The server cannot be asked now, or has not answered; whether it has acted is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    url: str
+    prefix: str = "pyngx:"
+    timeout: float = 0.2  # seconds for one exchange
+    password: str = ""
+    ca_file: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The URL without its secrets."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 # -- limits ------------------------------------------------------------------------------------
@@ -67,6 +90,30 @@ class Connections(Protocol):
 
     def leave(self, key: bytes) -> None:
         """Takes back what ``enter`` has counted."""
+
+
+class Take(NamedTuple):
+    """A bucket to count a request in; rate and burst in thousandths of a request."""
+
+    zone: str
+    key: bytes
+    rate: int
+    burst: int
+
+
+class Taken(NamedTuple):
+    """The number of the bucket that refuses the request, -1 if none; and the excesses."""
+
+    refused: int
+    excesses: Sequence[int]
+
+
+class Entry(NamedTuple):
+    """A key of a zone, and how many requests it may have."""
+
+    zone: str
+    key: bytes
+    limit: int
 
 
 # -- upstreams ---------------------------------------------------------------------------------
@@ -183,7 +230,6 @@ class Visit(NamedTuple):
     cold: bool = False
 
 
-MOST_MASKS = 1000  # of one cache
 MOST_MASKS = 1000  # of one cache
 MAX_USES = 1023  # nginx has ten bits
 MICRO = 1_000_000

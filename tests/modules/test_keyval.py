@@ -102,7 +102,10 @@ def test_values_expire(nginx: Nginx) -> None:
         ("keyval_zone timeout=1;", '"keyval_zone" must have "zone" parameter'),
         ("keyval_zone zone=a:64k type=x;", 'invalid parameter "type=x"'),
         ("keyval_zone zone=a:64k timeout=x;", 'invalid parameter "timeout=x"'),
-        ("keyval_zone zone=a:64k sync;", 'invalid parameter "sync"'),
+        (
+            "keyval_zone zone=a:64k sync;",
+            'the parameter "sync" of the zone "a" needs "pyngx_zone_store"',
+        ),
         ("keyval_zone zone=a:64k; keyval_zone zone=a:64k;", 'zone "a" is duplicate'),
     ],
 )

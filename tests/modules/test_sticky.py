@@ -363,10 +363,10 @@ def test_rejected(nginx: Nginx, words: str, error: str) -> None:
 
 
 @pytest.mark.pyngx_only("nginx does not know the parameter, which is one of NGINX Plus")
-def test_sync_is_missing(nginx: Nginx) -> None:
+def test_sync_needs_a_store(nginx: Nginx) -> None:
     nginx.rejects(
         http=f"upstream u {{ server 127.0.0.1:1; {LEARN} {ZONE} sync; }}",
-        message='the "sync" parameter of "sticky learn" is not supported',
+        message='the parameter "sync" of the zone "s" needs "pyngx_zone_store"',
     )
 
 

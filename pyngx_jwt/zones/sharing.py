@@ -1,0 +1,170 @@
+"""The store that zones share with other machines: what the configuration says, and a worker's use.
+
+A zone that is shared still is a zone of this machine, where everything is counted as well.  It
+decides alone while the store cannot be reached, unless it is to deny then.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfError
+from .store import Sessions, StoreSettings
+
+if TYPE_CHECKING:
+    from .redis_limits import SharedConnections, SharedRates
+    from .redis_link import RedisLink
+    from .redis_map import Apply, Items, SharedMap
+
+FALLBACKS = ("local", "deny")
+MOST_TOLD = 100_000  # sessions of which a worker remembers when it has published them
+Start = Callable[[Coroutine[Any, Any, None]], None]
+
+
+MISSING = "needs the package redis (pip install 'pyngx-jwt[redis]')"
+
+
+def check_settings(settings: StoreSettings) -> None:
+    """Raises ConfError for a URL that cannot be used, and without the package."""
+    if find_spec("redis") is None:
+        raise ConfError(f'the "pyngx_zone_store" directive {MISSING}')
+    from .redis_link import new_connection
+
+    try:
+        new_connection(settings)
+    except (ValueError, OSError) as error:
+        raise ConfError(f'invalid URL "{settings.shown}": {error}') from None
+
+
+def split_sync(words: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
+    """The words without "sync" and "fallback=", and the fallback: None without "sync", "" for that
+    of the store.  Raises ConfError."""
+    rest, shared, fallback = list[str](), False, ""
+    for word in words:
+        if word == "sync":
+            shared = True
+        elif word.startswith("fallback="):
+            fallback = word.removeprefix("fallback=")
+            if fallback not in FALLBACKS:
+                raise ConfError(f'invalid parameter "{word}"')
+        else:
+            rest.append(word)
+    if fallback and not shared:
+        raise ConfError('"fallback" needs the parameter "sync"')
+    return tuple(rest), fallback if shared else None
+
+
+class ZoneStore:
+    """One per configuration.  Without a worker that uses it, zones are those of the machine."""
+
+    def __init__(self) -> None:
+        self.settings: StoreSettings | None = None
+        self.fallback = "local"
+        self.wanted: dict[str, str] = {}  # zones that are shared: their fallback, "" is the store's
+        self._maps: dict[str, tuple[Apply, Items]] = {}
+        self._shared: dict[str, SharedMap] = {}
+        self._link: RedisLink | None = None
+        self._rates: SharedRates | None = None
+        self._connections: SharedConnections | None = None
+
+    # -- the configuration ----------------------------------------------------------------------
+
+    def share(self, zone: str, fallback: str | None) -> bool:
+        """What "split_sync" has returned for the zone; whether it is shared."""
+        if fallback is not None:
+            self.wanted[zone] = fallback
+        return fallback is not None
+
+    def shares(self, zone: str) -> bool:
+        return self.settings is not None and zone in self.wanted
+
+    def denies(self, zone: str) -> bool:
+        """Whether requests are refused while the store cannot be asked about the zone."""
+        return (self.wanted.get(zone) or self.fallback) == "deny"
+
+    def copies(self, zone: str, apply: Apply, items: Items) -> None:
+        """The zone is a copy of a map that all machines have."""
+        self._maps[zone] = apply, items
+
+    # -- a worker -------------------------------------------------------------------------------
+
+    def start(self, start: Start, report: Callable[[str, bool], None], *, follows: bool) -> None:
+        """On the loop of the worker; ``follows``: this one follows the changes of maps."""
+        if self.settings is None or not self.wanted:
+            return
+        from .redis_limits import SCRIPTS as LIMITS
+        from .redis_limits import SharedConnections, SharedRates
+        from .redis_link import RedisLink
+        from .redis_map import SCRIPTS as MAPS
+        from .redis_map import Follower, SharedMap
+
+        link = self._link = RedisLink(self.settings, [*LIMITS, *MAPS], report)
+        self._rates = SharedRates(link)
+        self._connections = SharedConnections(link, f"{os.getpid()}-{secrets.token_hex(8)}")
+        self._shared = {x: SharedMap(link, x, *self._maps[x]) for x in self._maps}
+        start(link.run())
+        start(self._connections.live())
+        if self._shared and follows:
+            start(Follower(self.settings, self._shared.values()).run())
+
+    @property
+    def rates(self) -> SharedRates | None:
+        """None before the worker has started."""
+        return self._rates
+
+    @property
+    def connections(self) -> SharedConnections | None:
+        return self._connections
+
+    @property
+    def is_up(self) -> bool:
+        return self._link is not None and self._link.up
+
+    def publish(self, zone: str, key: bytes, value: bytes | None, expires: float = 0.0) -> None:
+        """A value of the zone was set, or removed (None); the copies of others get it."""
+        shared = self._shared.get(zone)
+        if shared is not None:
+            shared.publish(key, value, expires)
+
+
+class CopiedSessions:
+    """Sessions of which all machines have a copy.
+
+    A use is published by a worker that has not done so for a quarter of the session's life."""
+
+    def __init__(self, local: Sessions, store: ZoneStore, zone: str, timeout: float) -> None:
+        self._local, self._store, self._zone, self._timeout = local, store, zone, timeout
+        self._told: dict[tuple[bytes, str], float] = {}
+        store.copies(zone, self._apply, tuple)  # what is in use is published again by itself
+
+    def find(self, key: bytes, since: float) -> str:
+        return self._local.find(key, since)
+
+    def note(self, key: bytes, sid: str, now: float, *, create: bool) -> bool:
+        noted = self._local.note(key, sid, now, create=create)
+        if noted and self._local.find(key, now) == sid:
+            self._tell(key, sid, now)
+        return noted
+
+    def expire(self, before: float) -> int:
+        return self._local.expire(before)
+
+    def _tell(self, key: bytes, sid: str, now: float) -> None:
+        if self._told.get((key, sid), 0.0) + self._timeout / 4 > now:
+            return
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
+        self._told[key, sid] = now
+        self._store.publish(self._zone, key, sid.encode("latin-1"), now + self._timeout)
+
+    def _apply(self, key: bytes, value: bytes | None, expires: float) -> None:
+        if value is None:
+            return
+        sid, last = value.decode("latin-1"), expires - self._timeout
+        if expires > time.time() and self._local.find(key, last) != sid:
+            self._local.note(key, sid, last, create=True)

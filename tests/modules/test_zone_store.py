@@ -1,0 +1,478 @@
+"""pyngx_zone_store: zones that several machines share, each machine a server of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ..backend import Peer
+from ..nginx import Nginx
+from ..process.server import wait_for
+from ..redis_server import BadNetwork, RedisServer, redis_server
+
+pytestmark = pytest.mark.pyngx_only("zones are shared between machines by pyngx")
+UP = "location = /up { return 200 $pyngx_zone_store_status; }"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+Machines = Callable[..., list[Nginx]]
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    """Starts servers with one configuration, and waits until they are connected with the store."""
+    started: list[Nginx] = []
+
+    def start(count: int, server: str, http: str) -> list[Nginx]:
+        for number in range(count):
+            prefix = tmp_path / f"machine{number}"
+            prefix.mkdir()
+            machine = Nginx(prefix)
+            started.append(machine)
+            machine(server + UP, http=http)
+        for machine in started:
+            wait_until(machine, "UP")
+        return started
+
+    yield start
+    with ExitStack() as ends:
+        for machine in started:
+            ends.callback(machine.stop)
+
+
+def wait_until(machine: Nginx, status: str) -> None:
+    wait_for(status, lambda: machine.request("GET /up").body == status.encode())
+
+
+def statuses(machines: list[Nginx], uri: str, count: int) -> list[int]:
+    """Requests to the machines in turn."""
+    return [machines[n % len(machines)].request(f"GET {uri}").status for n in range(count)]
+
+
+LIMITED = "location /x { limit_req zone=one burst=4 nodelay; empty_gif; }"
+
+
+def rates(store: str, more: str = "", rate: str = "1r/m") -> str:
+    return f"""
+        pyngx_zone_store {store} {more};
+        limit_req_zone $arg_key zone=one:1m rate={rate} sync;
+    """
+
+
+def test_a_rate_is_that_of_all_machines(store: RedisServer, machines: Machines) -> None:
+    two = machines(2, LIMITED, rates(store.url))
+    assert statuses(two, "/x?key=a", 8) == [200] * 5 + [503] * 3
+    assert statuses(two, "/x?key=b", 2) == [200] * 2
+    two[0].wait_for_log(r'limiting requests, excess: [45]\.\d+ by zone "one"')
+
+
+def test_requests_above_the_limit_cost_the_store_nothing(
+    store: RedisServer, machines: Machines
+) -> None:
+    (one, other) = machines(2, LIMITED, rates(store.url))
+    statuses([one], "/x?key=a", 5)
+    assert statuses([other], "/x?key=a", 1) == [503]  # only the store knows
+    with store.client() as client:
+        before = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        assert statuses([one, other], "/x?key=a", 40) == [503] * 40
+        after = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    assert after == before
+
+
+def test_delays_are_those_of_all_machines(store: RedisServer, machines: Machines) -> None:
+    location = """
+        location /x {
+            limit_req zone=one burst=9; empty_gif; add_header X-Status $limit_req_status;
+        }"""
+    one, other = machines(2, location, rates(store.url, rate="50r/s"))
+    assert one.request("GET /x?key=a").get("X-Status") == "PASSED"
+    with ThreadPoolExecutor(6) as pool:
+        said = [*pool.map(lambda n: (one, other)[n % 2].request("GET /x?key=a"), range(6))]
+    assert "DELAYED" in {answer.get("X-Status") for answer in said}
+
+
+def test_a_zone_of_this_machine_beside_a_shared_one(store: RedisServer, machines: Machines) -> None:
+    http = rates(store.url) + "limit_req_zone $arg_own zone=own:1m rate=1r/m;"
+    location = """
+        location /x {
+            limit_req zone=own nodelay;
+            limit_req zone=one burst=4 nodelay;
+            empty_gif;
+        }"""
+    two = machines(2, location, http)
+    assert statuses(two, "/x?key=a&own=x", 4) == [200, 200, 503, 503]
+    assert statuses(two, "/x?key=a", 5) == [200] * 3 + [503] * 2
+
+
+@pytest.mark.parametrize("fallback", ["local", "deny"])
+def test_without_the_store(store: RedisServer, machines: Machines, fallback: str) -> None:
+    two = machines(2, LIMITED, rates(store.url, f"fallback={fallback}"))
+    store.kill()
+    for machine in two:
+        wait_until(machine, "DOWN")
+        machine.wait_for_log("zone store unix://.* cannot be used")
+    expected = [200] * 10 + [503] * 2 if fallback == "local" else [503] * 12
+    assert statuses(two, "/x?key=a", 12) == expected
+    store.start()
+    for machine in two:
+        wait_until(machine, "UP")
+        machine.wait_for_log("zone store unix://.* connected")
+    assert statuses(two, "/x?key=b", 7) == [200] * 5 + [503] * 2
+
+
+def test_a_zone_has_its_own_fallback(store: RedisServer, machines: Machines) -> None:
+    http = f"""
+        pyngx_zone_store {store.url};
+        limit_req_zone $arg_key zone=one:1m rate=1r/m sync fallback=deny;
+    """
+    (one,) = machines(1, LIMITED, http)
+    store.kill()
+    wait_until(one, "DOWN")
+    assert statuses([one], "/x?key=a", 1) == [503]
+    one.wait_for_log('excess: unknown by zone "one": the zone store is down')
+
+
+def test_this_machine_goes_on_with_what_it_has_counted(
+    store: RedisServer, machines: Machines
+) -> None:
+    (one,) = machines(1, LIMITED, rates(store.url))
+    assert statuses([one], "/x?key=a", 4) == [200] * 4
+    store.kill()
+    wait_until(one, "DOWN")
+    assert statuses([one], "/x?key=a", 3) == [200, 503, 503]
+
+
+def test_a_network_that_drips(
+    store: RedisServer, machines: Machines, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Answers are there, or the fallback is used; other requests do not wait for either."""
+    network = BadNetwork(tmp_path, store)
+    request.addfinalizer(network.close)
+    (one,) = machines(1, LIMITED, rates(network.url, "timeout=100ms fallback=deny"))
+    assert statuses([one], "/x?key=a", 2) == [200] * 2
+    network.pause = 0.02
+    results = statuses([one], "/x?key=b", 3)
+    assert set(results) <= {200, 503}
+    network.silent.set()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(statuses, [one], f"/x?key={key}", 2) for key in "cdef"]
+        assert one.request("GET /up").status == 200
+        assert all(set(x.result()) <= {503} for x in waiting)
+    wait_until(one, "DOWN")
+    network.pause = 0.0
+    network.silent.clear()
+    wait_until(one, "UP")
+    assert statuses([one], "/x?key=g", 6) == [200] * 5 + [503]
+
+
+def test_killed_and_restarted_under_load(store: RedisServer, machines: Machines) -> None:
+    """Every request is answered, and with "deny" no more are admitted than the bound says: each
+    machine keeps the limit by itself, whatever the store has lost."""
+    location = "location /x { limit_req zone=one burst=9 nodelay; empty_gif; }"
+    two = machines(2, location, rates(store.url, "fallback=deny timeout=100ms"))
+    end = threading.Event()
+    seen: list[int] = []
+
+    def more() -> None:
+        so_far = len(seen)
+        wait_for("requests", lambda: len(seen) > so_far + 50)
+
+    def load(machine: Nginx) -> None:
+        while not end.is_set():
+            seen.append(machine.request("GET /x?key=a").status)
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(load, machine) for machine in two * 2]
+        for _ in range(3):
+            more()
+            store.kill()
+            more()
+            store.start()
+            for machine in two:
+                wait_until(machine, "UP")
+        end.set()
+        for future in running:
+            future.result()
+    assert set(seen) == {200, 503}
+    assert 10 <= seen.count(200) <= 10 * len(two)
+
+
+HELD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+class Slow:
+    """Upstreams of machines that answer when they are told to."""
+
+    def __init__(self, path: Path) -> None:
+        self.go_on = threading.Event()
+        self.asked = threading.Semaphore(0)
+        self.path = path
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        path.chmod(0o666)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._answer, args=(peer,), daemon=True).start()
+
+    def _answer(self, accepted: socket.socket) -> None:
+        peer = Peer(accepted)
+        peer.request()
+        self.asked.release()
+        self.go_on.wait(10)
+        with contextlib.suppress(OSError):
+            peer.send(HELD)
+        peer.close()
+
+    def close(self) -> None:
+        self.go_on.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def connections(store: str, more: str = "") -> str:
+    return f"""
+        pyngx_zone_store {store} {more};
+        limit_conn_zone $arg_key zone=one:1m sync;
+    """
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[Slow]:
+    upstream = Slow(tmp_path / "upstream.sock")
+    yield upstream
+    upstream.close()
+
+
+def held(machine: Nginx, slow: Slow, ends: ExitStack, uri: str = "/slow?key=a") -> None:
+    """A request in progress."""
+    connection = ends.enter_context(machine.connect())
+    connection.wire.send(f"GET {uri} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert slow.asked.acquire(timeout=10)
+
+
+def conn_machines(machines: Machines, slow: Slow, http: str) -> list[Nginx]:
+    path = slow.path
+    location = f"""
+        location /slow {{ limit_conn one 3; proxy_pass http://unix:{path}:/; }}
+        location /x {{ limit_conn one 3; empty_gif; }}
+    """
+    return machines(2, location, http)
+
+
+def test_requests_in_progress_of_all_machines(
+    store: RedisServer, machines: Machines, slow: Slow
+) -> None:
+    one, other = conn_machines(machines, slow, connections(store.url))
+    with ExitStack() as ends:
+        held(one, slow, ends)
+        held(one, slow, ends)
+        held(other, slow, ends)
+        # Responses without a body are whole before they are counted: "/slow" is what is limited.
+        assert one.request("GET /slow?key=a").status == 503
+        assert other.request("GET /slow?key=a").status == 503
+        assert one.request("GET /x?key=b").status == 200
+        slow.go_on.set()
+    wait_for("the end", lambda: other.request("GET /slow?key=a").status == 200)
+
+
+def test_requests_in_progress_survive_a_restart_of_the_store(
+    store: RedisServer, machines: Machines, slow: Slow
+) -> None:
+    one, other = conn_machines(machines, slow, connections(store.url))
+    with ExitStack() as ends:
+        for _ in range(3):
+            held(one, slow, ends)
+        store.kill()
+        wait_until(other, "DOWN")
+        store.start()
+        for machine in (one, other):
+            wait_until(machine, "UP")
+        with store.client() as client:
+            wait_for("the counts", lambda: client.hvals("pyngx:one:conn:a") == [b"3"])
+        assert other.request("GET /slow?key=a").status == 503
+        slow.go_on.set()
+    wait_for("the end", lambda: other.request("GET /slow?key=a").status == 200)
+    with store.client() as client:
+        wait_for("no counts", lambda: not client.exists("pyngx:one:conn:a"))
+
+
+def test_requests_of_a_dead_machine_are_not_counted(
+    store: RedisServer, machines: Machines, slow: Slow
+) -> None:
+    one, _ = conn_machines(machines, slow, connections(store.url))
+    with store.client() as client:
+        client.hset("pyngx:one:conn:a", "dead", 3)  # gives no signs of life
+    assert one.request("GET /x?key=a").status == 200
+
+
+def test_requests_in_progress_without_the_store(
+    store: RedisServer, machines: Machines, slow: Slow
+) -> None:
+    one, other = conn_machines(machines, slow, connections(store.url, "fallback=local"))
+    with ExitStack() as ends:
+        for _ in range(3):
+            held(one, slow, ends)
+        store.kill()
+        for machine in (one, other):
+            wait_until(machine, "DOWN")
+        assert one.request("GET /slow?key=a").status == 503  # its own count holds
+        assert other.request("GET /x?key=a").status == 200
+
+
+KEYVAL = """
+    pyngx_zone_store {store};
+    keyval_zone zone=revoked:1m sync timeout=1h;
+    keyval $arg_key $value zone=revoked;
+"""
+PUT = """
+    location /put { set $value $arg_to; return 200; }
+    location /get { return 200 "[$value]"; }
+"""
+
+
+def test_values_are_copied_to_all_machines(store: RedisServer, machines: Machines) -> None:
+    one, other = machines(2, PUT, KEYVAL.format(store=store.url))
+    one.request("GET /put?key=a&to=1")
+    assert one.request("GET /get?key=a").body == b"[1]"
+    wait_for("the copy", lambda: other.request("GET /get?key=a").body == b"[1]")
+    other.request("GET /put?key=a&to=2")
+    wait_for("the copy", lambda: one.request("GET /get?key=a").body == b"[2]")
+
+
+def test_values_are_read_without_the_store_and_set_for_later(
+    store: RedisServer, machines: Machines
+) -> None:
+    one, other = machines(2, PUT, KEYVAL.format(store=store.url))
+    one.request("GET /put?key=a&to=1")
+    wait_for("the copy", lambda: other.request("GET /get?key=a").body == b"[1]")
+    store.kill()
+    for machine in (one, other):
+        wait_until(machine, "DOWN")
+    assert other.request("GET /get?key=a").body == b"[1]"
+    one.request("GET /put?key=b&to=2")
+    assert other.request("GET /get?key=b").body == b"[]"
+    store.start()  # without what it had
+    wait_for("the copy", lambda: other.request("GET /get?key=b").body == b"[2]")
+    with store.client() as client:
+        wait_for("all of it", lambda: client.hlen("pyngx:revoked:map") == 2)
+
+
+def test_values_that_are_removed(store: RedisServer, machines: Machines) -> None:
+    api = "location /api/ { api write=on; }"
+    one, other = machines(2, PUT + api, KEYVAL.format(store=store.url))
+    one.request("GET /put?key=a&to=1")
+    wait_for("the copy", partial(has, other, "a", b"[1]"))
+    other.request("DELETE /api/9/http/keyvals/revoked")  # all of them
+    one.request("GET /put?key=b&to=1")
+    wait_for("the copy", partial(has, other, "b", b"[1]"))
+    body = '{"b": null}'
+    assert other.request("PATCH /api/9/http/keyvals/revoked", body=body).status == 204
+    for key in "ab":
+        wait_for("the end of it", partial(has, one, key, b"[]"))
+
+
+def has(machine: Nginx, key: str, value: bytes) -> bool:
+    return machine.request(f"GET /get?key={key}").body == value
+
+
+def test_a_new_machine_gets_all_values(
+    store: RedisServer, machines: Machines, tmp_path: Path
+) -> None:
+    (one,) = machines(1, PUT, KEYVAL.format(store=store.url))
+    for number in range(20):
+        one.request(f"GET /put?key=k{number}&to={number}")
+    with store.client() as client, client.pipeline() as pipe:
+        for number in range(20, 1200):  # more than one step of a copy
+            pipe.hset("pyngx:revoked:map", f"k{number}", b"%014d=%d" % (0, number))
+        pipe.execute()
+    prefix = tmp_path / "late"
+    prefix.mkdir()
+    late = Nginx(prefix)
+    late(PUT + UP, http=KEYVAL.format(store=store.url))
+    try:
+        for number in (0, 19, 700, 1199):
+            wait_for(f"k{number}", partial(has, late, f"k{number}", f"[{number}]".encode()))
+    finally:
+        late.stop()
+
+
+def goes_to(machine: Nginx, session: str, server: bytes) -> bool:
+    said = {machine.request(f"GET /?session={session}").body for _ in range(4)}
+    return said == {server}
+
+
+def test_sessions_are_copied_to_all_machines(store: RedisServer, machines: Machines) -> None:
+    http = f"""
+        pyngx_zone_store {store.url};
+        upstream u {{
+            server 127.0.0.1:%%PORT_a%% route=a;
+            server 127.0.0.1:%%PORT_b%% route=b;
+            sticky learn create=$upstream_http_x_session lookup=$arg_session
+                zone=sessions:1m sync;
+        }}
+        server {{ listen 127.0.0.1:%%PORT_a%%; add_header X-Session $arg_new; return 200 a; }}
+        server {{ listen 127.0.0.1:%%PORT_b%%; add_header X-Session $arg_new; return 200 b; }}
+    """
+    one, other = machines(2, "location / { proxy_pass http://u; }", http)
+    # Servers of a group have the same addresses on all machines; here only their names are.
+    for session in ("s1", "s2", "s3", "s4"):
+        begun = one.request(f"GET /?new={session}").body
+        wait_for("four in a row", partial(goes_to, other, session, begun))
+
+
+@pytest.mark.parametrize(
+    ("http", "message"),
+    [
+        (
+            "limit_req_zone $arg_a zone=one:1m rate=1r/s sync;",
+            'the parameter "sync" of the zone "one" needs "pyngx_zone_store"',
+        ),
+        (
+            "limit_req_zone $arg_a zone=one:1m rate=1r/s fallback=deny;",
+            '"fallback" needs the parameter "sync"',
+        ),
+        (
+            "limit_req_zone $arg_a zone=one:1m rate=1r/s sync fallback=x;",
+            'invalid parameter "fallback=x"',
+        ),
+        ("limit_conn_zone $arg_a zone=one:1m x;", 'invalid parameter "x"'),
+        ("keyval_zone zone=one:1m sync fallback=deny;", 'invalid parameter "fallback=deny"'),
+        ("pyngx_zone_store http://x;", 'invalid URL in "http://x"'),
+        ("pyngx_zone_store redis://x timeout=0;", 'invalid parameter "timeout=0"'),
+        ("pyngx_zone_store redis://x fallback=no;", 'invalid parameter "fallback=no"'),
+        ("pyngx_zone_store redis://x y=z;", 'invalid parameter "y=z"'),
+        (
+            "pyngx_zone_store redis://x; pyngx_zone_store redis://y;",
+            '"pyngx_zone_store" directive is duplicate',
+        ),
+    ],
+)
+def test_rejected(nginx: Nginx, http: str, message: str) -> None:
+    nginx.rejects(message=message, http=http)
+
+
+def test_rejected_url(nginx: Nginx) -> None:
+    """The password is not shown."""
+    message = re.compile(r'invalid URL "redis://x:y": .*')
+    nginx.rejects(message=message, http="pyngx_zone_store redis://u:secret@x:y;")
