@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+from ipaddress import ip_address
+
 from ...conf.known import ENTRY, Class, class_of, reason_of
 from ...conf.parse import Statement
+from ...http.listen import Listen
 from ...http.module import Phase
 from ...modules.core import CoreConf
 from ...modules.internal_redirect import InternalRedirectConf
@@ -26,6 +30,13 @@ def is_open(block: Block) -> bool:
     ):
         return False
     return not is_guarded(block)
+
+
+def is_reachable(listen: Listen) -> bool:
+    """Whether clients on other machines can connect there."""
+    if listen.family == socket.AF_UNIX:
+        return False
+    return not ip_address(listen.host.partition("%")[0]).is_loopback
 
 
 def is_turned_off(block: Block) -> bool:

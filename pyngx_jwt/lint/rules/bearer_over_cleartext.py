@@ -30,14 +30,13 @@ Good:
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from ipaddress import ip_address
 
 from ...http.contexts import LOCATION_IF, SERVER_IF
 from ...http.listen import Listen
 from ...modules.core import CoreConf
 from ..finding import Severity
+from ..flow.doors import is_reachable
 from ..flow.expression import refuses_cleartext
 from ..model.block import Block
 from ..model.configuration import Configuration
@@ -77,6 +76,4 @@ def check(conf: Configuration) -> Iterator[Hit]:
 
 
 def _is_open(listen: Listen) -> bool:
-    if listen.ssl or listen.family == socket.AF_UNIX:
-        return False
-    return not ip_address(listen.host.partition("%")[0]).is_loopback
+    return not listen.ssl and is_reachable(listen)

@@ -1146,6 +1146,26 @@ SIBLINGS: dict[str, tuple[Forms, Forms]] = {
             "listen 127.0.0.1:443 ssl; ssl_ciphers HIGH:!aNULL:!MD5; ssl_reject_handshake on;",
         ),
     ),
+    "administration-open": (
+        (
+            "listen 8080; location /api { api; }",
+            "listen 8080; location /api { api write=off; }",
+            "listen [::]:80; location / { location /api/ { api write=on; } }",
+            "listen 8080; location = /metrics { pyngx_metrics; }",
+            "listen 8080; pyngx_metrics nginx;",
+            "listen 8080; ssl_verify_client optional_no_ca; location /api { api; }",
+        ),
+        (
+            "listen 127.0.0.1:8080; location /api { api write=on; }",
+            "listen [::1]:8080; pyngx_metrics;",
+            "listen unix:/run/api; location /api { api; }",
+            "listen 8080; location /api { internal; api write=on; }",
+            "listen 8080; location /api { api write=on; auth_basic x; auth_basic_user_file u; }",
+            "listen 8080; allow 10.0.0.0/8; deny all; location /api { api write=on; }",
+            f"listen 8080; {KEY} location /api {{ api write=on; }}",
+            "listen 8080; location /api { api; auth_request /ask; }",
+        ),
+    ),
     "bearer-over-cleartext": (
         (
             f"listen 8080; location / {{ {KEY} }}",
