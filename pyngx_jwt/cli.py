@@ -30,6 +30,7 @@ LONG_FLAGS = ("allow-unsupported", "help", "version")
 LONG_VALUES = {"jwt-dialect": "name"}
 # "pyngx NAME ...": the module of this package that has main(arguments) -> exit status.
 COMMANDS = {
+    "--check": "check",
     "dump": "conf.dump",
     "explain": "explain",
     "lint": "lint.command",
@@ -61,6 +62,7 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
        pyngx explain [-h] -c FILE [OPTION ...] URL show how a request would be handled
        pyngx token [-h] [OPTION ...]               create or explain a token
        pyngx dump [-h] [--format json|conf] FILE   print as JSON or formatted
+       pyngx --check [URL]                         ask a server if it is ready
 
 """
 

@@ -38,7 +38,7 @@ LAYERS = [
     {"modules"},
     {"compile"},
     {"server", "explain"},
-    {"app", "process", "token"},
+    {"app", "check", "process", "token"},
     {"cli"},
     {"__main__"},
 ]

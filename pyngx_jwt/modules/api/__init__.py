@@ -8,9 +8,10 @@ api, tree, answers: what NGINX Plus has at the paths of its API; servers, keyval
 from __future__ import annotations
 
 from .api import api
+from .health import health
 from .metrics import metrics
 from .status import status
 
-API_MODULES = (status, metrics, api)
+API_MODULES = (status, metrics, api, health)
 
 __all__ = ["API_MODULES"]

@@ -4,12 +4,12 @@ dialects: those modules, each in a file with its directives, their meaning, as a
 differences from the others, as a value (dialect); and which one applies.  conf, settings: what
 they share.  sources, keyring, level_keys, sharing, secrets, revocation: keys.  conditions: the
 language of kjdev's module.  plan, gate, demands, contexts, wire, words, variables, watch: requests.
-counting: statistics.
+counting: statistics.  shelf, prefetch: keys for all workers, before they are needed.
 """
 
 from __future__ import annotations
 
-from . import counting
+from . import counting, prefetch
 from .dialect import Dialect, DialectChoice, dialect_of
 from .dialects import DEFAULT, DIALECTS, MixedDialects, choose_dialect
 from .readable import warn_of_unreadable
@@ -29,5 +29,6 @@ __all__ = [
     "choose_dialect",
     "counting",
     "dialect_of",
+    "prefetch",
     "warn_of_unreadable",
 ]

@@ -1,4 +1,5 @@
-"""Counts tokens, fetches of keys and hits of the memory of tokens for statistics.
+"""Counts tokens, fetches of keys and hits of the memory of tokens for statistics, and says
+whether keys are at hand.
 
 Labels come from the configuration and from the reasons of refusals, never from a token.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...conf.scope import Scope
+from ...core.readiness import Readiness
 from ...core.worker import WorkerLife
 from ...http.level import Level
 from ...jwt import Reason, TokenMemory
@@ -16,7 +18,7 @@ from ...metrics.kinds import KEY_FETCHES, KEYS, TOKEN_MEMORY, TOKENS
 from ...metrics.tallies import Reported
 from .dialect import dialect_of
 from .settings import JwtConf, jwt_settings
-from .sources import KeyRequest, Sources
+from .sources import KeyFile, KeyRequest, Sources
 
 ACCEPTED, REFUSED, UNAVAILABLE = "accepted", "refused", "unavailable"
 LABEL = 200  # characters of the name of a source
@@ -88,6 +90,19 @@ class Fetched:
     def __call__(self) -> tuple[int, int, int]:
         request = self._request
         return request.fetches, request.failed_fetches, int(request.fetch_seconds * 1e6)
+
+
+@jwt_settings.worker_starts
+def watch_keys(scope: Scope, life: WorkerLife) -> None:
+    """The server is ready if there are keys of all sources."""
+    scope.shared(Readiness).add(lambda: _missing_keys(scope.shared(Sources)))
+
+
+def _missing_keys(sources: Sources) -> Iterator[str]:
+    fetched: list[KeyFile | KeyRequest] = [*sources.files, *sources.requests]
+    for source in fetched:
+        if source.state is None and source.is_awaited:
+            yield f"no keys of {source.place}"
 
 
 def _report_keys(sources: Sources) -> Iterator[Reported]:

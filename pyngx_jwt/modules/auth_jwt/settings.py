@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from ...conf.directive import Conf, Declaration, directive, flag, slot, time
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
-from ...http.contexts import EVERYWHERE, HTTP
+from ...http.contexts import EVERYWHERE, HTTP, SERVER
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Request
@@ -71,6 +71,14 @@ class JwtConf(Conf):
         "with a key set. Fetches are repeated in the background. It applies to responses that "
         "requests share. 0 refuses tokens as soon as a fetch fails.",
         shown="1h",
+    )
+    pyngx_jwt_prefetch = flag(
+        False,
+        HTTP | SERVER,
+        'Fetches the keys of "auth_jwt_key_request" when a worker starts, and again in the '
+        "background before they are too old, instead of when a request needs them. Workers share "
+        "what is fetched. It applies to responses that requests share. Keys are also fetched early "
+        'if a location has "pyngx_health".',
     )
     pyngx_jwt_max_token_size = _limit(
         parse_size, LIMITS.token_size, "Limits the size of a token. A larger one is refused.", "16k"

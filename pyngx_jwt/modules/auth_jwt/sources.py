@@ -26,11 +26,13 @@ from ...http.template import Template
 from ...jwt import KeySet, KeySetError, Limits, NoUsableKey
 from ...log import Severity, errno_text
 from .sharing import shared_location
+from .shelf import KeyShelf, name_of
 
 LOOK = 1.0  # seconds between two looks at a file, or at a location without auth_jwt_key_cache
 REFRESH = 10.0  # seconds between two fetches past the caches on the way
 FETCH = 60.0  # seconds that a fetch takes at most, from its beginning to the end of the answer
 PATIENCE = 2.0  # seconds that requests wait for a fetch while the last keys may be used instead
+LONGEST_PAUSE = 300.0  # seconds between two fetches that no request asks for, if keys last longer
 RETRY = 60.0  # seconds at most between two fetches of a location that fails
 GONE = (errno.ENOENT, errno.ENOTDIR)
 REMEMBERED = 64  # parsed key sets
@@ -159,6 +161,8 @@ class KeyFile:
         """Whether a JWK Set is expected in it."""
         return self._form.name == JWKS.name
 
+    is_awaited = True
+
     @property
     def state(self) -> tuple[int, float, float] | None:
         """How many keys there are, since when and until when they may be used; None if the file
@@ -249,10 +253,12 @@ class KeyRequest:
         "_keys",
         "_lifetime",
         "_location",
+        "_on_shelf",
         "_refreshed",
         "_refreshing",
         "_sets",
         "_shared",
+        "_shelf",
         "_since",
         "_stale",
         "_uri",
@@ -261,11 +267,18 @@ class KeyRequest:
         "fetches",
         "key",
         "place",
+        "server",
         "until",
     )
 
     def __init__(
-        self, uri: str, cache: float, stale: float, sets: KeySets, form: KeyForm = JWKS
+        self,
+        uri: str,
+        cache: float,
+        stale: float,
+        sets: KeySets,
+        form: KeyForm = JWKS,
+        shelf: KeyShelf | None = None,
     ) -> None:
         self._uri, _, self._args = uri.partition("?")
         self.key = (uri, form.name)  # in r.contexts: what this was answered for the request
@@ -282,16 +295,26 @@ class KeyRequest:
         self._refreshed = {True: 0.0, False: 0.0}  # the last times, by whether a kid was unknown
         self._fetching: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        # Where other workers find the keys; the name is known with the location.
+        self._shelf = shelf if shelf is not None else KeyShelf()
+        self._on_shelf = b""
+        self.server = -1  # the number of the server that it is asked of, until that is used
         # For statistics.
         self.fetches = self.failed_fetches = 0
         self.fetch_seconds = 0.0
         self._good_at = 0.0
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether keys may be at hand before a request needs them: they are if it can be known
+        that all requests share them."""
+        return self._shared is not False
+
+    @property
     def state(self) -> tuple[int, float, float] | None:
         """How many keys there are, since when and until when they may be used; None if there
         are none, or none that requests share."""
-        if self._good is None:
+        if self._good is None or time.time() >= self._good_until:
             return None
         return len(self._good.keys), self._good_at, self._good_until
 
@@ -334,6 +357,9 @@ class KeyRequest:
             self._location = shared_location(r, self._uri, self._args)
             self._shared = self._location is not None
         if self._shared:
+            self._name_shelf(r)
+            if self._recall() and (keys := self.current(r, time.time())) is not None:
+                return keys
             task, last = self._start(r), self._last(time.time())
             await asyncio.wait([task], timeout=None if last is None else PATIENCE)
             if not task.done():
@@ -343,6 +369,59 @@ class KeyRequest:
                 return last
             task.result()
         return self._keys if self._shared else await self._ask_well(r)
+
+    def _name_shelf(self, r: Request) -> None:
+        """Finds out under which name the keys of the location are on the shelf."""
+        if self.server >= 0:
+            location = self._location or shared_location(r, self._uri, self._args)
+            if location is not None:
+                self._on_shelf = name_of(self.server, r.server, location, self.key)
+            self.server = -1
+
+    def _recall(self) -> bool:
+        """Takes what another worker has fetched since, if it may still be used; whether it was
+        there."""
+        kept = self._shelf.get(self._on_shelf) if self._on_shelf else None
+        if kept is None or kept[0] <= self._good_at:
+            return False
+        at, text = kept
+        lasts, now = max(self._lifetime, self._stale), time.time()
+        if not at <= now < at + lasts:
+            return False
+        try:
+            key_set = self._sets.parse(text, self._form, self.place, lambda text: None)
+        except KeySetError:  # of another version
+            return False
+        self._good, self._good_at, self._good_until = key_set, at, at + lasts
+        if now < at + self._lifetime:
+            self._failures = 0
+            self._keys, self._since, self.until = key_set, now, at + self._lifetime
+        return True
+
+    @property
+    def freshness(self) -> float:
+        """The seconds after which shared keys should be fetched again though no request asks."""
+        return max(self._lifetime, min(self._stale / 2, LONGEST_PAUSE))
+
+    @property
+    def is_shared(self) -> bool | None:
+        """Whether requests share what is fetched, None before it is known."""
+        return self._shared
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last fetch has failed."""
+        return self._failures > 0 or isinstance(self._keys, Failure)
+
+    async def fetch_early(self, r: Request) -> None:
+        """As fetch(), for no request that waits; keys that another worker has fetched a moment
+        ago are taken from the shelf."""
+        if self._recall() and time.time() < self._good_at + self.freshness / 2:
+            return
+        before = self._good_at
+        keys = await self.fetch(r)
+        if self._shared and isinstance(keys, KeySet) and self._good_at == before:
+            await self._start(r)  # it was at hand, and is not to become too old
 
     def _start(self, r: Request) -> asyncio.Task[None]:
         """A fetch, in a task of its own: others wait for it even if `r` is gone."""
@@ -397,6 +476,8 @@ class KeyRequest:
         now = time.time()
         if failure.withdraws:
             self._good = None
+            if self._on_shelf:
+                self._shelf.drop(self._on_shelf)
         last = self._last(now)
         if last is None:
             self._failures = 0
@@ -476,11 +557,14 @@ class KeyRequest:
             return Failure(text, sentence, fatal=bool(coding), kept=is_kept)
         try:
             report: Report = lambda text: r.log(Severity.WARN, text)  # noqa: E731
-            return self._sets.parse(sink.body, self._form, place, report)
+            key_set = self._sets.parse(sink.body, self._form, place, report)
         except KeySetError as error:
             is_empty = isinstance(error, NoUsableKey)
             text = f"{place} failed: {error}"
             return Failure(text, sentence, withdraws=is_empty, kept=sub.cached)
+        if self._shared and self._on_shelf:
+            self._shelf.put(self._on_shelf, sink.body, max(self._lifetime, self._stale))
+        return key_set
 
 
 def _fault(sub: Request, sink: Kept, most: int) -> str:
@@ -532,6 +616,8 @@ class Sources:
 
     def __init__(self) -> None:
         self.sets = KeySets()
+        self.shelf = KeyShelf()
+        self.servers: dict[int, list[KeyRequest]] = {}  # by the server level that it is for
         self._files: dict[tuple[str, str], KeyFile] = {}
         self._requests: dict[tuple[int, str, float, float, str], KeyRequest] = {}
 
@@ -559,4 +645,9 @@ class Sources:
     ) -> KeyRequest:
         """The location of this URI in a server."""
         key = (server, uri, cache, stale, form.name)
-        return self._requests.setdefault(key, KeyRequest(uri, cache, stale, self.sets, form))
+        request = self._requests.get(key)
+        if request is None:
+            request = KeyRequest(uri, cache, stale, self.sets, form, self.shelf)
+            self._requests[key] = request
+            self.servers.setdefault(server, []).append(request)
+        return request

@@ -1,0 +1,178 @@
+"""pyngx_health and "pyngx --check": whether the server is alive and ready."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ..nginx import Nginx
+from .tokens import Issuer, bearer
+
+pytestmark = pytest.mark.pyngx_only("a directive of our own")
+HEALTH = "location /healthz { pyngx_health; }"
+SLOW = "upstream backend { zone backend 64k; server 127.0.0.1:%%PORT_up%%; }"
+
+
+def reasons(nginx: Nginx, uri: str = "/healthz") -> list[str]:
+    """Why it is not ready."""
+    answer = nginx.request(f"GET {uri}")
+    found = json.loads(answer.text)
+    assert answer.get("Content-Type") == "application/json"
+    assert answer.get("Cache-Control") == "no-store"
+    if answer.status == 200:
+        assert found == {"status": "ready"}
+        return []
+    assert answer.status == 503 and answer.get("Retry-After") == "5"
+    assert found["status"] == "unavailable"
+    told: list[str] = found["reasons"]
+    return told
+
+
+def wait_until_ready(nginx: Nginx) -> None:
+    deadline = time.monotonic() + 10
+    while told := reasons(nginx):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.02)
+
+
+def check(*words: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pyngx_jwt", "--check", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_server_that_needs_nothing(nginx: Nginx) -> None:
+    nginx(
+        f"""
+        {HEALTH}
+        location = /livez {{ pyngx_health; }}
+        location = /l {{ pyngx_health live; }}
+        location = /r {{ pyngx_health ready; }}
+        """
+    )
+    assert reasons(nginx) == reasons(nginx, "/r") == []
+    for uri in ("/livez", "/l", "/healthz/live"):
+        answer = nginx.request(f"GET {uri}")
+        assert (answer.status, json.loads(answer.text)) == (200, {"status": "live"})
+    assert nginx.request("POST /healthz").status == 405
+    assert nginx.request("HEAD /healthz").status == 200
+
+
+def test_check(nginx: Nginx) -> None:
+    nginx(f"{HEALTH} location = /no {{ return 503 away; }} listen unix:%%DIR%%/sock;")
+    url = f"http://127.0.0.1:{nginx.port()}"
+    assert check(f"{url}/healthz") == (0, "")
+    assert check(nginx.filled("unix:%%DIR%%/sock:/healthz")) == (0, "")
+    status, told = check(f"{url}/no")
+    assert status == 1 and told.endswith("/no: 503 away\n")
+    status, told = check(f"http://127.0.0.1:{nginx.port('none')}/")
+    assert status == 1 and "refused" in told
+    assert check("ftp://a/")[0] == 1
+    assert check(url, "more")[0] == 4
+
+
+@pytest.mark.needs("auth-jwt")
+def test_keys_are_awaited(nginx: Nginx) -> None:
+    """They are fetched before a request needs them."""
+    issuer = Issuer()
+    issuer.go_on.clear()
+    nginx.backend("issuer", issuer)
+    nginx(
+        f"""
+        location / {{ auth_jwt A; auth_jwt_key_request /keys; auth_jwt_key_cache 1h; root html; }}
+        location = /keys {{ internal; proxy_pass http://127.0.0.1:%%PORT_issuer%%; }}
+        {HEALTH}
+        """,
+        http="pyngx_jwt_dialect plus;",
+        files={"html/a": "content"},
+        main="worker_processes 2;",
+    )
+    issuer.wait(1)
+    assert reasons(nginx) == ['no keys of key request "/keys"']
+    issuer.go_on.set()
+    wait_until_ready(nginx)
+    assert nginx.request("GET /a", bearer()).status == 200
+
+
+@pytest.mark.needs("auth-jwt")
+def test_workers_share_what_is_fetched(nginx: Nginx) -> None:
+    """Also those after a reload, while the issuer is down."""
+    issuer = Issuer()
+    nginx.backend("issuer", issuer)
+    inside = f"""
+        location / {{ auth_jwt A; auth_jwt_key_request /keys; auth_jwt_key_cache 1h; root html; }}
+        location = /keys {{ internal; proxy_pass http://127.0.0.1:%%PORT_issuer%%; }}
+        {HEALTH}
+        """
+    http, main = "pyngx_jwt_dialect plus;", "master_process on; worker_processes 4;"
+    nginx(inside, http=http, main=main, files={"html/a": "content"})
+    wait_until_ready(nginx)
+    good = bearer()
+    for _ in range(20):
+        assert nginx.request("GET /a", good).status == 200
+    assert len(issuer.asked) == 1
+    issuer.status = "503 Service Unavailable"
+    nginx.reload(inside, http=http, main=main)
+    for _ in range(20):
+        assert nginx.request("GET /a", good).status == 200
+
+
+@pytest.mark.needs("auth-jwt")
+def test_keys_that_outlast_their_issuer(nginx: Nginx) -> None:
+    """A worker that begins while the issuer is down uses what the others have."""
+    issuer = Issuer()
+    nginx.backend("issuer", issuer)
+    inside = f"""
+        location / {{ auth_jwt A; auth_jwt_key_request /keys; root html; }}
+        location = /keys {{ internal; proxy_pass http://127.0.0.1:%%PORT_issuer%%; }}
+        pyngx_jwt_prefetch on;
+        {HEALTH}
+        """
+    http, main = "pyngx_jwt_dialect plus;", "master_process on; worker_processes 2;"
+    nginx(inside, http=http, main=main, files={"html/a": "content"})
+    wait_until_ready(nginx)
+    issuer.status = "503 Service Unavailable"
+    nginx.reload(inside, http=http, main=main)
+    time.sleep(1.1)  # longer than keys are used without looking for newer ones
+    for _ in range(10):
+        assert nginx.request("GET /a", bearer()).status == 200
+
+
+def test_groups_are_awaited(nginx: Nginx) -> None:
+    nginx(
+        f"""
+        location / {{ proxy_pass http://backend; health_check mandatory interval=100ms; }}
+        {HEALTH}
+        """,
+        http=SLOW,
+    )
+    # Nothing listens: the first check makes the server unhealthy, which is known then.
+    wait_until_ready(nginx)
+
+
+def test_a_worker_that_is_leaving(nginx: Nginx) -> None:
+    nginx(f"{HEALTH} location / {{ limit_rate 1; root html; }}", files={"html/a": "x" * 5})
+    with nginx.connect() as slow, nginx.connect() as client:
+        slow.wire.send(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.wire.until(b"\r\n\r\n")
+        client.wire.send(b"GET /healthz HTTP/1.1\r\nHost: ")
+        nginx.send_signal(signal.SIGQUIT)
+        nginx.wait_for_log("gracefully shutting down")
+        client.wire.send(b"a\r\n\r\n")
+        answer = client.wire.answer("GET")
+        assert answer is not None and answer.status == 503
+        assert json.loads(answer.text)["reasons"] == ["the worker is shutting down"]
+
+
+def test_rejected(nginx: Nginx) -> None:
+    nginx.rejects("location / { pyngx_health on; }", 'invalid parameter "on"')
