@@ -32,6 +32,7 @@ LAYERS = [
     {"http"},
     {"jwt", "http1"},
     {"http2"},
+    {"http3", "quic"},
     {"upstream"},
     {"cache"},
     {"gateway"},
@@ -89,11 +90,12 @@ ROOMS = [
 # Libraries known to one file or package; jwt hands out cryptography's keys itself.
 OWNERS = {
     "aiohttp": {"app", "server", "upstream"},
+    "aioquic": {"quic"},
     "cachetools": {"jwt"},
     "cffi": {"tls"},
     "crossplane": {"conf"},
     "dns": {"dns"},
-    "cryptography": {"jwt"},
+    "cryptography": {"jwt", "quic"},
     "hpack": {"http2"},
     "jwcrypto": {"jwt"},
     "lmdb": {"zones"},
