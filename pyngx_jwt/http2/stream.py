@@ -116,6 +116,11 @@ class Stream:
         """Whether bytes of the body wait."""
         return bool(self._held)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the body that wait."""
+        return sum(map(len, self._held))
+
     def _take(self, most: int) -> bytes:
         """As much of what is held as fits into one frame."""
         held = self._held

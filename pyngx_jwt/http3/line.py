@@ -28,13 +28,23 @@ class Line:
     frames, and without heads (hq-interop)."""
 
     __slots__ = (
-        *("_changed", "_held", "_plain", "_transport", "frame_size", "init_window", "paused"),
-        *("payload_bytes", "send_window", "total_bytes", "waiting"),
+        *(
+            "_changed",
+            "_held",
+            "_least",
+            "_plain",
+            "_transport",
+            "frame_size",
+            "init_window",
+            "paused",
+        ),
+        *("paused", "payload_bytes", "send_window", "total_bytes", "waiting"),
     )
 
-    def __init__(self, transport: Transport, changed: Callable[[], None]) -> None:
-        """`changed` is called when there is something for QUIC to send."""
-        self._transport, self._changed = transport, changed
+    def __init__(self, transport: Transport, changed: Callable[[], None], least: int) -> None:
+        """`changed` is called when there is something for QUIC to send; a frame that is not the
+        last one of a body has at `least` so many bytes."""
+        self._transport, self._changed, self._least = transport, changed, least
         self._plain = False
         self._held: dict[Stream, None] = {}  # that wait for room
         self.init_window = 0
@@ -55,7 +65,7 @@ class Line:
                 stream.forget()
                 break
             stream.send_window = room - LARGEST_HEAD
-            if stream.holds_data and stream.send_window <= 0:
+            if stream.send_window < min(stream.held_bytes, self._least):
                 self._held[stream] = None
                 return
             stream.send_part()

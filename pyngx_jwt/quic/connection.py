@@ -21,7 +21,7 @@ from aioquic.quic.connection import (
 )
 from aioquic.quic.packet import QuicErrorCode, QuicFrameType, QuicProtocolVersion
 from aioquic.quic.packet_builder import QuicPacketBuilder
-from aioquic.quic.recovery import QuicPacketSpace
+from aioquic.quic.recovery import QuicPacketRecovery, QuicPacketSpace
 from aioquic.quic.stream import QuicStream
 
 from ..tls.hello import Hello
@@ -63,6 +63,17 @@ class Settings:
         # It wants certificates for its own TLS, which is not used.
         configuration.certificate = configuration.private_key = True
         return configuration
+
+
+class _Recovery(QuicPacketRecovery):
+    """Asks for an acknowledgement, as nginx does, where aioquic would send data once more that may
+    have come: what is lost is then known."""
+
+    def reschedule_data(self, *, now: float, speed_up_handshake: bool = False) -> None:
+        if self.handshake_confirmed and not speed_up_handshake:
+            self._send_probe()
+        else:
+            super().reschedule_data(now=now, speed_up_handshake=speed_up_handshake)
 
 
 class Listener(Protocol):
@@ -114,6 +125,14 @@ class Connection(QuicConnection):
             retry_source_connection_id=origin.retried,
         )
         self.settings, self._owner, self._origin = settings, owner, origin
+        self._loss = _Recovery(
+            congestion_control_algorithm=configuration.congestion_control_algorithm,
+            initial_rtt=configuration.initial_rtt,
+            max_datagram_size=configuration.max_datagram_size,
+            peer_completed_address_validation=True,
+            send_probe=self._send_probe,
+            logger=self._logger,
+        )
         self._open_tls = open_tls
         self.failure: Exception | None = None
         self.new_ids: list[bytes] = []  # that packets may be sent to from now on

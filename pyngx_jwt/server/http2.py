@@ -398,6 +398,9 @@ class Http2Protocol(SocketConnection):
 
     # -- responses (Home) ------------------------------------------------------------------
 
+    def largest_part(self, r: Request) -> int:
+        return r.chunk_size
+
     def response_block(self, r: Request) -> bytes:
         return build_block(r, self.worker.clock)
 

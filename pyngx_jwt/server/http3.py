@@ -18,7 +18,7 @@ from ..http2.response_head import build_block
 from ..http2.stream import Stream
 from ..http3 import codes, frames, qpack
 from ..http3.control import Controls
-from ..http3.line import Line
+from ..http3.line import NO_LIMIT, Line
 from ..log import Severity
 from ..quic.connection import Connection, Origin, Settings
 from ..quic.handshake import Refused
@@ -114,7 +114,7 @@ class Http3Connection(ClientConnection):
         """Begins with the client's first packet, which is yet to be received."""
         configuration = settings.configuration()
         self._quic = Connection(settings, configuration, owner, origin, self._open_tls)
-        self.link = Line(self._quic, self._schedule)
+        self.link = Line(self._quic, self._schedule, settings.buffer // 4)
         self.worker.connections.add(self)
         self.worker.accepted += 1
         patience = self.server.core.client_header_timeout
@@ -125,7 +125,11 @@ class Http3Connection(ClientConnection):
 
     def receive(self, data: bytes, peer: Address) -> None:
         """Takes a datagram; `settle` acts on it."""
-        self._quic.receive_datagram(data, peer, self.worker.loop.time())
+        quic = self._quic
+        quic.receive_datagram(data, peer, self.worker.loop.time())
+        if peer != self._peer and quic.get_peer_address() == peer:  # the client has moved
+            self._peer = peer
+            self.take_addresses(peer, self._own)
 
     def settle(self) -> None:
         """Acts on what has come, and sends what there is."""
@@ -313,6 +317,7 @@ class Http3Connection(ClientConnection):
             if not self._is_plain:
                 self._say(self._control, frames.goaway(self._next_request))
         if not self.streams:
+            self.transmit()  # what is said before the end
             self._close(codes.NO_ERROR, reason)
 
     def _close(self, code: int, reason: str) -> None:
@@ -330,7 +335,7 @@ class Http3Connection(ClientConnection):
         """Ends the connection for what the client did."""
         if fault.args[0]:
             self.note(fault.args[0])
-        self._close(fault.code, fault.args[0] or "stream error")
+        self._close(fault.code, "stream error")
 
     def _leave(self) -> None:
         """No request is served any more."""
@@ -470,9 +475,7 @@ class Http3Connection(ClientConnection):
         incoming = self.streams.get(number)
         if incoming is None:
             return
-        incoming.ended = True
         if incoming.stream is not None:
-            incoming.stream.in_closed = True
             incoming.stream.leave()
         elif isinstance(incoming, IncomingStream):
             incoming.was_reset()
@@ -538,7 +541,10 @@ class Http3Connection(ClientConnection):
         incoming = self.streams.pop(number, None)
         if incoming is None or self._closed:
             return
-        if isinstance(incoming, IncomingStream) and not incoming.ended:
+        stream = incoming.stream
+        if stream is None or not stream.out_closed:
+            self._quic.reset(number, codes.INTERNAL_ERROR)
+        if isinstance(incoming, IncomingStream) and not incoming.was_read:
             self._say(self._decoder, qpack.stream_cancelled(number))
             self._quic.stop(number, codes.NO_ERROR)
         self._schedule()
@@ -548,6 +554,9 @@ class Http3Connection(ClientConnection):
     @property
     def preread(self) -> int:
         return self._limits.buffer
+
+    def largest_part(self, r: Request) -> int:
+        return NO_LIMIT
 
     def response_block(self, r: Request) -> bytes:
         return build_block(r, self.worker.clock, qpack.write_section)

@@ -80,6 +80,11 @@ class IncomingStream:
         self._late: asyncio.TimerHandle | None = loop.call_later(patience, self._timed_out)
 
     @property
+    def was_read(self) -> bool:
+        """Whether all that the client has said was looked at."""
+        return self.ended and (self.reader.has_head or self.reader.section is None)
+
+    @property
     def is_blocked(self) -> bool:
         """Whether the head waits for the client's table."""
         return self.stream is None and self.reader.is_blocked
@@ -157,7 +162,9 @@ class IncomingStream:
 
     def was_reset(self) -> None:
         """The client has given the stream up before it was a request."""
-        if not self.reader.length:
+        if self.is_blocked:  # then nginx answers
+            self._begin(RefusedHead(400, CLIENT_GONE + READING, _empty_head()), end=True)
+        elif not self.reader.length:
             self._give_up(codes.INTERNAL_ERROR)
         else:
             self._fail(codes.INTERNAL_ERROR, 400, CLIENT_GONE + READING)

@@ -53,6 +53,9 @@ class Home(Protocol):
     def preread(self) -> int:
         """Bytes of a body that a client may send before it is read."""
 
+    def largest_part(self, r: Request) -> int:
+        """Bytes of a response's body in one frame, at the most."""
+
     def response_block(self, r: Request) -> bytes:
         """The head of a response as a header block."""
 
@@ -294,7 +297,7 @@ class RequestStream(Stream):
 
     def header(self, r: Request) -> None:
         drop_body(r)
-        self.largest = r.chunk_size
+        self.largest = self.home.largest_part(r)
         if not (r.expect_trailers or r.passes_trailers):
             self.left = r.content_length
         if not self.gone:
