@@ -142,7 +142,10 @@ _FLAGS = {
     "quic": {"datagram": True, "reuseport": True},
 }
 # Options that a connection over UDP cannot have, in the order in which they are looked for.
-_NOT_QUIC = ("proxy_protocol", "ssl", "http2")
+_NOT_QUIC = (
+    *("fastopen", "backlog", "accept_filter", "deferred", "multipath", "ssl", "http2"),
+    *("so_keepalive", "proxy_protocol"),
+)
 _SIZES = ("rcvbuf", "sndbuf")
 _NUMBERS = ("backlog", "fastopen", "setfib")
 
@@ -172,9 +175,11 @@ def _with_options(listen: Listen, options: tuple[str, ...]) -> Listen:
 def _check_quic(listen: Listen, options: tuple[str, ...]) -> None:
     if listen.family == socket.AF_UNIX:
         raise ConfError('invalid parameter "quic"')
+    given = {option.partition("=")[0] for option in options}
     for name in _NOT_QUIC:
-        if name in options:
-            raise ConfError(f'"{name}" parameter is incompatible with "quic"')
+        if name in given:
+            parameter = f'"{name}" parameter is incompatible with "quic"'
+            raise ConfError(f'"listen" directive {parameter}')
 
 
 def _with_option(listen: Listen, option: str) -> Listen:

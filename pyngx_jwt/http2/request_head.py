@@ -22,7 +22,7 @@ from ..http1.host import validate_host
 from .blocks import Field
 
 OptionsOf = Callable[[str], HeadOptions | None]  # by the name of the host; None: HTTP/2 is off
-Read = Callable[[RequestHead, str], Refusal | None]
+VERSION_3 = 3000
 
 
 def read_head(
@@ -51,7 +51,7 @@ class _Fields:
     def __init__(self, head: RequestHead, options: HeadOptions, options_of: OptionsOf) -> None:
         self.head, self.options, self.options_of = head, options, options_of
         self.scheme = self.authority = ""
-        self.quote = '"' if head.http_version == 3000 else ""  # of names in messages
+        self.quote = '"' if head.http_version == VERSION_3 else ""  # of names in messages
         self.cookies: list[str] = []
 
     def read(self, fields: list[Field]) -> Refusal | None:
@@ -192,9 +192,12 @@ class _Fields:
             if wrong is not None:
                 return wrong
         if self.authority:
-            host = head.index.setdefault("host", self.authority)
+            host = head.index.get("host", self.authority)
             if host != self.authority:
                 return 400, ('client sent ":authority" and "Host" headers with different values')
+            if head.http_version == VERSION_3:  # which has no "Host" of its own in nginx
+                return None
+            head.index["host"] = host
             if not head.headers or ("host", host) not in head.headers:
                 head.headers.append(("host", host))
         return None
