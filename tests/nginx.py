@@ -257,9 +257,16 @@ class Nginx:
 
     # Life and death.
 
-    def reload(self, server: str = "", *, http: str = "", main: str = "") -> None:
+    def reload(
+        self,
+        server: str = "",
+        *,
+        http: str = "",
+        main: str = "",
+        listen: str = "127.0.0.1:%%PORT%%",
+    ) -> None:
         """Replaces the configuration and waits until only the new one is served."""
-        self._configure(server, http, main)
+        self._configure(server, http, main, listen=listen)
         log = self.error_log()
         emergencies, done = log.count("[emerg]"), log.count("gracefully shutting down")
         self.send_signal(signal.SIGHUP)

@@ -313,6 +313,11 @@ class Connection(QuicConnection):
         sender = stream.sender
         return self.settings.buffer - (sender._buffer_stop - sender._buffer_start)
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the client has acknowledged all that was sent in answer to it."""
+        return all(x.sender.is_finished for n, x in self._streams.items() if not n & 2)
+
     def reset(self, number: int, code: int) -> None:
         """Sends no more on a stream."""
         if number in self._streams:

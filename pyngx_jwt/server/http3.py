@@ -80,7 +80,7 @@ class Http3Connection(ClientConnection):
     __slots__ = (
         *("_checking", "_controls", "_decoder", "_flush", "_is_plain", "_keepalive", "_limits"),
         *("_closed", "_next_request", "_own", "_peer", "_quic", "_socket", "_timer", "_timer_at"),
-        *("_control", "_early", "address", "is_open", "leaving", "link", "names_of_ids"),
+        *("_control", "_early", "_reason", "address", "is_open", "leaving", "link", "names_of_ids"),
         *("options", "server", "streams", "worker"),
     )
 
@@ -104,6 +104,7 @@ class Http3Connection(ClientConnection):
         self._controls.table.limit(self.options.large_client_header_buffers[1])
         self._control = self._decoder = -1  # our streams
         self._next_request = 0
+        self._reason = ""  # why the connection will end
         self._flush: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -138,6 +139,7 @@ class Http3Connection(ClientConnection):
         self._check_failure()
         self.link.go_on()
         self.transmit()
+        self._close_if_done()
 
     def _learn_ids(self) -> None:
         for name in self._quic.new_ids:
@@ -316,9 +318,14 @@ class Http3Connection(ClientConnection):
             self.leaving = True
             if not self._is_plain:
                 self._say(self._control, frames.goaway(self._next_request))
-        if not self.streams:
-            self.transmit()  # what is said before the end
-            self._close(codes.NO_ERROR, reason)
+        self._reason = reason
+        self.transmit()  # what is said before the end
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        """The connection ends when the client has all of the last response."""
+        if self.leaving and not self.streams and self._quic.is_delivered:
+            self._close(codes.NO_ERROR, self._reason)
 
     def _close(self, code: int, reason: str) -> None:
         """Closes at once: with a code of HTTP/3, or 0 of QUIC while it shakes hands."""
@@ -579,11 +586,5 @@ class Http3Connection(ClientConnection):
     def stream_ended(self) -> None:
         if self._closed or self.streams:
             return
-        if self.leaving:
-            self.worker.loop.call_soon(self._close_if_done)
-        else:
+        if not self.leaving:
             self._idle()
-
-    def _close_if_done(self) -> None:
-        if not self.streams:
-            self._close(codes.NO_ERROR, "connection shutdown")

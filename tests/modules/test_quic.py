@@ -231,7 +231,7 @@ def test_a_reload_under_way(nginx: Nginx, count: int) -> None:
         numbers = [client.open(pseudo(path="/slow")) for client in clients]
         for client, number in zip(clients, numbers, strict=True):
             client.until(lambda c=client, n=number: c.responses[n].body)  # type: ignore[misc]
-        nginx.reload(OK + slow, http=TLS, main=main)
+        nginx.reload(OK + slow, http=TLS, main=main, listen=QUIC)
         with nginx.http3() as client:
             assert ask(client) not in old
         for client, number in zip(clients, numbers, strict=True):
