@@ -244,6 +244,8 @@ FOREIGN = {
     ("http.runner", "_asyncio_future_blocking"),  # the protocol between futures and their tasks
     ("lint.flow.samples", "_constants"),  # re's parser of expressions
     ("lint.flow.samples", "_parser"),
+    ("quic.connection", "_buffer_start"),  # aioquic's, what a client has not acknowledged
+    ("quic.connection", "_buffer_stop"),
     ("lint.rule", "_getframe"),  # the file that declares a rule
     ("modules.lua.host", "_exit"),  # os's, for a worker that is stuck
 }

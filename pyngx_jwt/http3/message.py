@@ -33,13 +33,13 @@ class MessageReader:
     """Takes a request apart.  `feed` raises Fault, which is the end of this stream only."""
 
     __slots__ = (
-        *("_buffer", "_kind", "_left", "_most", "_receiver", "_table", "has_head", "is_over"),
+        *("_buffer", "_kind", "_left", "_most", "_receiver", "_dynamic", "has_head", "is_over"),
         *("length", "section"),
     )
 
     def __init__(self, receiver: Receiver, table: Table, most_string: int, most: int) -> None:
         """`most_string` and `most` are the limits of the head (Section)."""
-        self._receiver, self._table = receiver, table
+        self._receiver, self._dynamic = receiver, table
         self._most = most_string, most
         self._buffer = b""  # what has not been read
         self._kind = -1  # of the current frame, -1 between frames
@@ -104,7 +104,7 @@ class MessageReader:
         if kind[0] == codes.HEADERS:
             if not size[0]:
                 raise self._broken(codes.FRAME_ERROR)
-            self.section = Section(self._table, *self._most)
+            self.section = Section(self._dynamic, *self._most)
         if size[0]:
             self._kind, self._left = kind[0], size[0]
         return True

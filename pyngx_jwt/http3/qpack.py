@@ -218,10 +218,10 @@ def _size_of(field: Field) -> int:
 class Section:
     """One compressed head, as it arrives.  `most` bounds all names and values together."""
 
-    __slots__ = ("_base", "_begun", "_left", "_reader", "_table", "fields", "required")
+    __slots__ = ("_base", "_begun", "_dynamic", "_left", "_reader", "fields", "required")
 
     def __init__(self, table: Table, most_string: int, most: int) -> None:
-        self._table, self._left = table, most
+        self._dynamic, self._left = table, most
         self._reader = _Reader(INTERNAL_ERROR)
         self._reader.most = most_string
         self._base, self._begun = 0, False
@@ -231,7 +231,7 @@ class Section:
     @property
     def is_blocked(self) -> bool:
         """Whether the table lacks entries yet."""
-        return self.required > self._table.inserted
+        return self.required > self._dynamic.inserted
 
     def feed(self, data: bytes, *, last: bool) -> None:
         """Takes bytes of the section, as far as it is not blocked.  Raises Fault, TooLarge."""
@@ -258,7 +258,7 @@ class Section:
         encoded = self._reader.integer(0xFF)
         sign = self._reader.octet() & 0x80
         delta = self._reader.integer(0x7F)
-        self.required = self._table.required(encoded)
+        self.required = self._dynamic.required(encoded)
         self._base = self.required - delta - 1 if sign else self.required + delta
         if self._base < 0:
             raise Fault(DECOMPRESSION_FAILED, "client sent negative base")
@@ -276,10 +276,10 @@ class Section:
             name = reader.name(0x07)
             field = name, reader.string(0x7F)
         elif octet & 0x10:
-            field = self._table.entry(self._base + reader.integer(0x0F))
+            field = self._dynamic.entry(self._base + reader.integer(0x0F))
         else:
             index = reader.integer(0x07)
-            field = self._table.entry(self._base + index)[0], reader.string(0x7F)
+            field = self._dynamic.entry(self._base + index)[0], reader.string(0x7F)
         self._left -= len(field[0]) + len(field[1])
         if self._left < 0:
             raise TooLarge
@@ -287,7 +287,7 @@ class Section:
 
     def _entry(self, is_static: int, index: int) -> Field:
         if not is_static:
-            return self._table.entry(self._base - index - 1)
+            return self._dynamic.entry(self._base - index - 1)
         if index >= len(STATIC):
             raise Fault(DECOMPRESSION_FAILED, "")
         return STATIC[index]

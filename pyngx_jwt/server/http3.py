@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from ..http.location import ServerNames
@@ -284,6 +284,10 @@ class Http3Connection(ClientConnection):
 
     # -- what FrontEnd counts and asks for -------------------------------------------------
 
+    def current(self) -> Sequence[Request]:
+        streams = [incoming.stream for incoming in self.streams.values()]
+        return [x.request for x in streams if x is not None and (x.running or x.answered)]
+
     @property
     def writing(self) -> int:
         return sum(1 for x in self.streams.values() if x.stream is not None)
@@ -512,7 +516,7 @@ class Http3Connection(ClientConnection):
         names = self.address.names
         server: Server = names.default
         if not names.only_default:
-            server = names.find(host, None) or server
+            server = names.find_without_request(host) or server
         limits = self.address.http3[server]
         speaks = limits.hq if self._is_plain else limits.enabled
         return self.worker.options_of(server) if speaks else None

@@ -385,6 +385,15 @@ def test_rejected(nginx: Nginx, snippet: str, message: str) -> None:
     nginx.rejects(snippet, message)
 
 
+@pytest.mark.pyngx_only("needs a kernel with eBPF")
+def test_bpf_is_accepted(nginx: Nginx) -> None:
+    assert nginx.accepts(main="quic_bpf on;")
+    nginx.rejects(main="quic_bpf 1;", message=BPF)
+
+
+BPF = 'invalid value "1" in "quic_bpf" directive, it must be "on" or "off"'
+
+
 def test_certificates_are_needed(nginx: Nginx) -> None:
     nginx.rejects(
         SERVER + ";", 'no "ssl_certificate" is defined for the "listen ... quic" directive'

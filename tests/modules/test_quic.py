@@ -172,6 +172,13 @@ def test_the_number_of_streams(nginx: Nginx) -> None:
         assert client.wait(more).body
 
 
+def test_ids_of_a_client(nginx: Nginx) -> None:
+    serve(nginx, "quic_active_connection_id_limit 5; quic_gso off; http3_hq off;")
+    with nginx.http3() as client:
+        assert ask(client)
+        assert client.quic._remote_active_connection_id_limit == 5
+
+
 def test_the_window_of_a_stream(nginx: Nginx) -> None:
     """A body that nobody reads does not come; when it is read, the rest comes."""
     backend = nginx.backend("slow", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
