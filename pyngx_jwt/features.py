@@ -52,7 +52,7 @@ MODULES = frozenset(
             "scgi",
             "uwsgi",
         ),
-        *("realip", "referer", "split_clients", "ssl", "v2"),
+        *("realip", "referer", "split_clients", "ssl", "v2", "v3"),
         *("addition", "browser", "dav", "flv", "geoip", "image_filter", "mp4", "random_index"),
         *("secure_link", "slice", "ssi", "sub", "tunnel", "userid", "xslt"),
         *("empty_gif", "gunzip", "gzip", "gzip_static", "stub_status"),

@@ -41,6 +41,10 @@ class Response:
     reset: int | None = None
     ended: bool = False
 
+    def take_interim(self, fields: Fields) -> None:
+        """A head has come that is not the response's yet."""
+        self.interim.append(_answer(fields))
+
     def answer(self) -> Answer | None:
         """The response as HTTP/1's client has them, None if there is none."""
         if not self.fields:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .backend import Backend, Script
 from .launch import BINARY, Process, start
@@ -29,6 +29,7 @@ from .wire import DEADLINE, Answer, Wire
 
 if TYPE_CHECKING:
     from .http2client import Http2Client
+    from .http3client import Http3Client
 
 START = 30.0  # seconds for start, reload and end
 TROUBLE = re.compile(r"^.*(?:\[alert\]|\[emerg\]|Traceback \(most recent call last\)).*$", re.M)
@@ -129,6 +130,12 @@ class Nginx:
 
         with socket.create_connection(("127.0.0.1", self.port(port)), DEADLINE) as sock:
             yield Http2Client(sock)
+
+    def http3(self, port: str = "", **settings: Any) -> Http3Client:
+        """A connection of HTTP/3, after its handshake."""
+        from .http3client import Http3Client
+
+        return Http3Client(self.port(port), **settings)
 
     # What is asked of a configuration.
 
@@ -250,9 +257,16 @@ class Nginx:
 
     # Life and death.
 
-    def reload(self, server: str = "", *, http: str = "", main: str = "") -> None:
+    def reload(
+        self,
+        server: str = "",
+        *,
+        http: str = "",
+        main: str = "",
+        listen: str = "127.0.0.1:%%PORT%%",
+    ) -> None:
         """Replaces the configuration and waits until only the new one is served."""
-        self._configure(server, http, main)
+        self._configure(server, http, main, listen=listen)
         log = self.error_log()
         emergencies, done = log.count("[emerg]"), log.count("gracefully shutting down")
         self.send_signal(signal.SIGHUP)

@@ -50,6 +50,7 @@ NOOPS = {
     *("tcp_nopush",),
     *("thread_pool", "timer_resolution", "types_hash_bucket_size", "types_hash_max_size"),
     *("use", "variables_hash_bucket_size", "variables_hash_max_size", "worker_aio_requests"),
+    "quic_bpf",
     *("worker_cpu_affinity", "worker_priority", "worker_rlimit_core"),
 }
 

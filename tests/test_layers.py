@@ -32,6 +32,7 @@ LAYERS = [
     {"http"},
     {"jwt", "http1"},
     {"http2"},
+    {"http3", "quic"},
     {"upstream"},
     {"cache"},
     {"gateway"},
@@ -89,11 +90,12 @@ ROOMS = [
 # Libraries known to one file or package; jwt hands out cryptography's keys itself.
 OWNERS = {
     "aiohttp": {"app", "server", "upstream"},
+    "aioquic": {"quic"},
     "cachetools": {"jwt"},
     "cffi": {"tls"},
     "crossplane": {"conf"},
     "dns": {"dns"},
-    "cryptography": {"jwt"},
+    "cryptography": {"jwt", "quic"},
     "hpack": {"http2"},
     "jwcrypto": {"jwt"},
     "lmdb": {"zones"},
@@ -242,6 +244,8 @@ FOREIGN = {
     ("http.runner", "_asyncio_future_blocking"),  # the protocol between futures and their tasks
     ("lint.flow.samples", "_constants"),  # re's parser of expressions
     ("lint.flow.samples", "_parser"),
+    ("quic.connection", "_buffer_start"),  # aioquic's, what a client has not acknowledged
+    ("quic.connection", "_buffer_stop"),
     ("lint.rule", "_getframe"),  # the file that declares a rule
     ("modules.lua.host", "_exit"),  # os's, for a worker that is stuck
 }

@@ -46,9 +46,9 @@ def _default_listen() -> tuple[Listen, ...]:
 def _add_address(
     addresses: dict[str, ListenAddress], listen: Listen, level: Level, server: Server
 ) -> None:
-    address = addresses.get(listen.text)
+    address = addresses.get(listen.key)
     if address is None:
-        address = addresses[listen.text] = ListenAddress(listen, ServerNames(server))
+        address = addresses[listen.key] = ListenAddress(listen, ServerNames(server))
     elif listen.options_set:
         if address.listen.options_set:
             raise ConfError(f"duplicate listen options for {listen.text}").at(*place_of(level))
@@ -93,18 +93,18 @@ def _add_names(address: ListenAddress, scope: Scope) -> None:
 def _group(addresses: dict[str, ListenAddress]) -> dict[str, Port]:
     """A wildcard's socket takes in the other addresses of its port, unless they bind."""
     wildcards = {
-        (a.listen.family, a.listen.port): Port(a.listen, a)
+        (a.listen.family, a.listen.datagram, a.listen.port): Port(a.listen, a)
         for a in addresses.values()
         if a.listen.wildcard
     }
-    ports = {port.listen.text: port for port in wildcards.values()}
-    for text, address in addresses.items():
+    ports = {port.listen.key: port for port in wildcards.values()}
+    for key, address in addresses.items():
         listen = address.listen
-        wildcard = wildcards.get((listen.family, listen.port))
+        wildcard = wildcards.get((listen.family, listen.datagram, listen.port))
         if listen.wildcard:
             continue
         if wildcard and not listen.bind and listen.family != socket.AF_UNIX:
             wildcard.others[listen.host] = address
         else:
-            ports[text] = Port(listen, address)
+            ports[key] = Port(listen, address)
     return ports

@@ -17,6 +17,10 @@ class ListenOptions(Protocol):
     @property
     def text(self) -> str: ...  # as nginx prints it
     @property
+    def datagram(self) -> bool: ...  # UDP
+    @property
+    def key(self) -> str: ...  # what tells it from all other addresses
+    @property
     def backlog(self) -> int: ...
     @property
     def reuseport(self) -> bool: ...
@@ -42,7 +46,7 @@ class ListeningPort(Protocol):
 
 
 class Ports:
-    """Those of all packages, by the address as nginx prints it; shared by a configuration."""
+    """Those of all packages, by the key of their address; shared by a configuration."""
 
     def __init__(self) -> None:
         self.by_address: dict[str, ListeningPort] = {}

@@ -33,6 +33,17 @@ class Listen:
     http2: bool = False
     proxy_protocol: bool = False
     default_server: bool = False
+    datagram: bool = False  # UDP
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other addresses."""
+        return f"udp {self.text}" if self.datagram else self.text
+
+    @property
+    def quic(self) -> bool:
+        """Whether it is for HTTP/3, as all datagrams of HTTP are."""
+        return self.datagram
 
     @property
     def text(self) -> str:
@@ -127,7 +138,14 @@ _FLAGS = {
     "ssl": {"ssl": True},
     "proxy_protocol": {"proxy_protocol": True},
     "http2": {"http2": True},
+    # Each worker has a socket of its own: the kernel sends all packets of a client to the same one.
+    "quic": {"datagram": True, "reuseport": True},
 }
+# Options that a connection over UDP cannot have, in the order in which they are looked for.
+_NOT_QUIC = (
+    *("fastopen", "backlog", "accept_filter", "deferred", "multipath", "ssl", "http2"),
+    *("so_keepalive", "proxy_protocol"),
+)
 _SIZES = ("rcvbuf", "sndbuf")
 _NUMBERS = ("backlog", "fastopen", "setfib")
 
@@ -149,7 +167,19 @@ def check_keepalive(text: str) -> None:
 def _with_options(listen: Listen, options: tuple[str, ...]) -> Listen:
     for option in options:
         listen = _with_option(listen, option)
+    if listen.quic:
+        _check_quic(listen, options)
     return listen
+
+
+def _check_quic(listen: Listen, options: tuple[str, ...]) -> None:
+    if listen.family == socket.AF_UNIX:
+        raise ConfError('invalid parameter "quic"')
+    given = {option.partition("=")[0] for option in options}
+    for name in _NOT_QUIC:
+        if name in given:
+            parameter = f'"{name}" parameter is incompatible with "quic"'
+            raise ConfError(f'"listen" directive {parameter}')
 
 
 def _with_option(listen: Listen, option: str) -> Listen:
@@ -176,7 +206,6 @@ def _with_option(listen: Listen, option: str) -> Listen:
         return replace(listen, so_keepalive=value, bind=True, options_set=True)
     if sign and name == "accept_filter":
         raise ConfError(f'accept filters "{value}" are not supported on this platform, ignored')
-    if name in ("quic", "multipath"):
-        remedy = ' (HTTP/3: remove this "listen")' if name == "quic" else ""
-        raise ConfError(f'the "{name}" parameter of "listen" is not supported{remedy}')
+    if name == "multipath":
+        raise ConfError('the "multipath" parameter of "listen" is not supported')
     raise ConfError(f'invalid parameter "{option}"')

@@ -33,6 +33,19 @@ class Http2(NamedTuple):
     preread: int  # bytes of a request body before it is read
 
 
+class Http3(NamedTuple):
+    """What a server allows clients over QUIC."""
+
+    enabled: bool  # HTTP/3 itself
+    hq: bool  # HTTP/0.9, as interoperability tests use it
+    streams: int  # at a time
+    buffer: int  # bytes of a stream
+    connection_ids: int  # of a client, for each connection
+    retry: bool
+    gso: bool
+    host_key: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class ServerTls:
     """What handshakes need of a server."""
@@ -52,6 +65,7 @@ class ListenAddress:
     default_given: bool = False
     levels: list[tuple[Level, Server]] = field(default_factory=list)
     http2: dict[Server, Http2] = field(default_factory=dict)  # of servers that speak it
+    http3: dict[Server, Http3] = field(default_factory=dict)  # of all, if it is for QUIC
     tls: dict[Server, ServerTls] | None = None  # without those that refuse handshakes
 
 

@@ -15,6 +15,7 @@ from ..tls.pairs import PairCache
 
 ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")  # what all clients can be served
 H2 = "h2"  # HTTP/2, for servers that speak it
+H3, HQ = "h3", "hq-interop"  # over QUIC
 VERSIONS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _SCHEMES = (DATA, STORE, ENGINE)
 _MOST_OF_PASSWORDS = 4096  # bytes of a line (NGX_SSL_PASSWORD_BUFFER_SIZE)

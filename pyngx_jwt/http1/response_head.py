@@ -21,9 +21,9 @@ class DateClock:
         self._second = 0
         self._heads: dict[tuple[int, str], str] = {}
         self.date = ""
-        # Whole heads, and header blocks of HTTP/2, by what is in them.
+        # Whole heads, and header blocks of HTTP/2 and HTTP/3, by what is in them.
         self.plain: dict[tuple[int, int, str | None, str, str], bytes] = {}
-        self.blocks: dict[tuple[int, int, str | None, str], bytes] = {}
+        self.blocks: dict[tuple[int, int, str | None, str, int], bytes] = {}
 
     def tick(self) -> None:
         """Forgets what was made in an earlier second."""

@@ -8,18 +8,9 @@ static table only, as nginx's does: so the bytes of a field are always the same,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 
-from hpack.exceptions import HPACKError
-from hpack.huffman import HuffmanEncoder
-from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
-from hpack.huffman_table import (
-    HUFFMAN_COMPLETE,
-    HUFFMAN_EMIT_SYMBOL,
-    HUFFMAN_FAIL,
-    HUFFMAN_TABLE,
-)
 from hpack.table import HeaderTable
 
 from .frames import (
@@ -29,6 +20,7 @@ from .frames import (
     PROTOCOL_ERROR,
     Fault,
 )
+from .strings import BrokenString, expand, number, written
 
 Field = tuple[str, str]
 INTEGER_OCTETS = 4  # more are refused, as in nginx
@@ -36,9 +28,6 @@ TABLE_SIZE = 4096  # bytes of the dynamic table, which is the default of the pro
 REMEMBERED = 16  # blocks of a connection that are not read again
 MEMORABLE = 2048  # bytes of names and values of such a block
 SHORT = 256  # bytes of a value that is kept compressed
-MAX_PADDING = 3  # bytes
-RECURRING = 2048  # bytes of a string that is kept expanded, as tokens are
-LONG = 512  # bytes above which compressing costs more than it saves
 _STATIC = [(name.decode(), value.decode()) for name, value in HeaderTable.STATIC_TABLE]
 _FIRST_DYNAMIC = len(_STATIC) + 1
 TABLE_UPDATE = b"\x20"  # the size of the writer's dynamic table is 0
@@ -192,10 +181,9 @@ class BlockReader:
         self._at = end
         if not compressed:
             return data[start:end].decode("latin-1")
-        text = data[start:end]
         try:
-            return _expand(text) if length < RECURRING else _expanded(text)
-        except HPACKError:
+            return expand(data[start:end])
+        except BrokenString:
             raise Fault(
                 COMPRESSION_ERROR, f"{self._peer} sent invalid encoded header field"
             ) from None
@@ -222,78 +210,10 @@ class BlockReader:
         raise Fault(COMPRESSION_ERROR, f"{self._peer} sent {text}")
 
 
-def _expanded(data: bytes) -> str:
-    """nginx takes whole bytes of padding as well, up to the code that ends a string."""
-    for _ in range(MAX_PADDING):
-        if data[-1:] != b"\xff":
-            break
-        try:
-            return _decode(data)
-        except HPACKError:
-            data = data[:-1]
-    return _decode(data)
-
-
-# The transitions of hpack's automaton, which goes by half bytes, for whole bytes: the next state,
-# what comes out, and whether a string can end there. Those that have been needed so far.
-_steps: dict[int, tuple[int, str, bool]] = {}
-
-
-def _decode(data: bytes) -> str:
-    state, complete, steps = 0, True, _steps
-    out: list[str] = []
-    for byte in data:
-        key = state << 8 | byte
-        step = steps.get(key)
-        if step is None:
-            step = steps[key] = _step(state, byte)
-        state, text, complete = step
-        out.append(text)
-    if not complete:
-        raise HPACKError("Incomplete Huffman string")
-    return "".join(out)
-
-
-def _step(state: int, byte: int) -> tuple[int, str, bool]:
-    text, flags = "", 0
-    for half in (byte >> 4, byte & 0x0F):
-        state, flags, symbol = HUFFMAN_TABLE[state * 16 + half]
-        if flags & HUFFMAN_FAIL:
-            raise HPACKError("Invalid Huffman string")
-        if flags & HUFFMAN_EMIT_SYMBOL:
-            text += chr(symbol)
-    return state, text, bool(flags & HUFFMAN_COMPLETE)
-
-
-_expand = lru_cache(maxsize=1024)(_expanded)
-
-
 # -- writing -----------------------------------------------------------------------------------
 
-_compress: Callable[[bytes], bytes] = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode
 _INDEXED = {field: n for n, field in reversed(list(enumerate(_STATIC, 1)))}
 _NAMED = {field[0]: n for n, field in reversed(list(enumerate(_STATIC, 1)))}
-
-
-def _number(value: int, prefix: int, bits: int) -> bytes:
-    if value < prefix:
-        return bytes((bits | value,))
-    octets = [bits | prefix]
-    value -= prefix
-    while value >= 0x80:
-        octets.append(value & 0x7F | 0x80)
-        value >>= 7
-    octets.append(value)
-    return bytes(octets)
-
-
-def _written(text: str) -> bytes:
-    data = text.encode("latin-1", "replace")
-    if len(data) < LONG:
-        short = _compress(data)
-        if len(short) < len(data):
-            return _number(len(short), 0x7F, 0x80) + short
-    return _number(len(data), 0x7F, 0) + data
 
 
 def _field(name: str, value: str) -> bytes:
@@ -301,10 +221,10 @@ def _field(name: str, value: str) -> bytes:
     value = value.replace("\r", " ").replace("\n", " ")  # as in HTTP/1; a variable may have them
     index = _INDEXED.get((name, value))
     if index is not None and value:
-        return _number(index, 0x7F, 0x80)
+        return number(index, 0x7F, 0x80)
     index = _NAMED.get(name)
-    start = b"\0" + _written(name) if index is None else _number(index, 0x0F, 0)
-    return start + _written(value)
+    start = b"\0" + written(name) if index is None else number(index, 0x0F, 0)
+    return start + written(value)
 
 
 _kept_field = lru_cache(maxsize=4096)(_field)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from . import frames
-from .blocks import BlockReader, Field
+from .blocks import TABLE_UPDATE, BlockReader, Field
 from .frames import (
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
@@ -119,10 +119,21 @@ class Link:
                 raise Flood
         self._put(data)
 
-    def put_payload(self, data: bytes, payload: int) -> None:
-        """Sends frames that carry so many bytes of a message."""
-        self.payload_bytes += payload
+    def put_head(self, stream: Stream, block: bytes, end: bool) -> int:
+        """Sends a header block; windows do not apply to it."""
+        if self.table_update:
+            self.table_update, block = False, TABLE_UPDATE + block
+        data = frames.headers(stream.id, block, end, self.frame_size)
+        self.payload_bytes += len(block)
         self._put(data)
+        return len(data)
+
+    def put_part(self, stream: Stream, data: bytes, end: bool) -> int:
+        """Sends a part of a body, for which there is room in the windows."""
+        flags = frames.END_STREAM if end else 0
+        self.payload_bytes += len(data)
+        self._put(frames.frame(frames.DATA, flags, stream.id, data))
+        return frames.HEADER_SIZE + len(data)
 
     def go_away(self, last: int, code: int) -> None:
         """Says, once, that no stream after the last one will be answered."""

@@ -1,7 +1,8 @@
-"""The head of an HTTP/2 request: its fields, read as nginx reads them.
+"""The head of an HTTP/2 or HTTP/3 request: its fields, read as nginx reads them.
 
 Sources: ngx_http_v2_validate_header, ngx_http_v2_pseudo_header and what it calls,
-ngx_http_v2_state_process_header, ngx_http_v2_run_request.
+ngx_http_v2_state_process_header, ngx_http_v2_run_request; ngx_http_v3_process_header and what it
+calls, ngx_http_v3_process_request_header.
 
 Otherwise than nginx: a head is read when it is complete, so that of several things that are wrong
 another one may be logged.
@@ -21,15 +22,21 @@ from ..http1.host import validate_host
 from .blocks import Field
 
 OptionsOf = Callable[[str], HeadOptions | None]  # by the name of the host; None: HTTP/2 is off
-Read = Callable[[RequestHead, str], Refusal | None]
+VERSION_3 = 3000
 
 
 def read_head(
-    fields: list[Field], length: int, options: HeadOptions, options_of: OptionsOf, *, end: bool
+    fields: list[Field],
+    length: int,
+    options: HeadOptions,
+    options_of: OptionsOf,
+    *,
+    end: bool,
+    version: int = 2000,
 ) -> RequestHead | RefusedHead:
     """The head that a header block of that length holds; `end`: it comes without a body."""
     head = new_head(length, "")
-    head.http_version = 2000
+    head.http_version = version
     refusal = _Fields(head, options, options_of).read(fields) or _check(head, options_of, end)
     if refusal is None:
         return head
@@ -39,11 +46,12 @@ def read_head(
 class _Fields:
     """Takes the fields of a head one after the other."""
 
-    __slots__ = ("authority", "cookies", "head", "options", "options_of", "scheme")
+    __slots__ = ("authority", "cookies", "head", "options", "options_of", "quote", "scheme")
 
     def __init__(self, head: RequestHead, options: HeadOptions, options_of: OptionsOf) -> None:
         self.head, self.options, self.options_of = head, options, options_of
         self.scheme = self.authority = ""
+        self.quote = '"' if head.http_version == VERSION_3 else ""  # of names in messages
         self.cookies: list[str] = []
 
     def read(self, fields: list[Field]) -> Refusal | None:
@@ -73,12 +81,15 @@ class _Fields:
             return 400, f'client sent unknown pseudo-header "{name}"'
         return read(self, value)
 
+    def _shown(self, name: str) -> str:
+        return f"{self.quote}{name}{self.quote}"
+
     def _read_method(self, value: str) -> Refusal | None:
         head = self.head
         if head.method:
-            return 400, "client sent duplicate :method header"
+            return 400, f"client sent duplicate {self._shown(':method')} header"
         if not value:
-            return 400, "client sent empty :method header"
+            return 400, f"client sent empty {self._shown(':method')} header"
         head.method = value
         if not _METHOD(value):
             return 400, f'client sent invalid method: "{value}"'
@@ -86,22 +97,22 @@ class _Fields:
 
     def _read_scheme(self, value: str) -> Refusal | None:
         if self.scheme:
-            return 400, "client sent duplicate :scheme header"
+            return 400, f"client sent duplicate {self._shown(':scheme')} header"
         if not value:
-            return 400, "client sent empty :scheme header"
+            return 400, f"client sent empty {self._shown(':scheme')} header"
         if not _SCHEME(value):
-            return 400, f'client sent invalid :scheme header: "{value}"'
+            return 400, f'client sent invalid {self._shown(":scheme")} header: "{value}"'
         self.scheme = value
         return None
 
     def _read_path(self, value: str) -> Refusal | None:
         head = self.head
         if head.unparsed_uri:
-            return 400, "client sent duplicate :path header"
+            return 400, f"client sent duplicate {self._shown(':path')} header"
         if not value:
-            return 400, "client sent empty :path header"
+            return 400, f"client sent empty {self._shown(':path')} header"
         if value[0] != "/" or _NOT_IN_PATH(value):
-            return 400, f'client sent invalid :path header: "{value}"'
+            return 400, f'client sent invalid {self._shown(":path")} header: "{value}"'
         head.unparsed_uri = value
         normal = normalize(value, self.options.merge_slashes)
         if normal is None:
@@ -131,8 +142,8 @@ class _Fields:
             (":path", head.unparsed_uri),
         ):
             if not value:
-                return 400, f"client sent no {name} header"
-        head.request_line = f"{head.method} {head.unparsed_uri} HTTP/2.0"
+                return 400, f"client sent no {self._shown(name)} header"
+        head.request_line = f"{head.method} {head.unparsed_uri} HTTP/{head.http_version // 1000}.0"
         return None
 
     # -- fields ----------------------------------------------------------------------------
@@ -181,9 +192,12 @@ class _Fields:
             if wrong is not None:
                 return wrong
         if self.authority:
-            host = head.index.setdefault("host", self.authority)
+            host = head.index.get("host", self.authority)
             if host != self.authority:
                 return 400, ('client sent ":authority" and "Host" headers with different values')
+            if head.http_version == VERSION_3:  # which has no "Host" of its own in nginx
+                return None
+            head.index["host"] = host
             if not head.headers or ("host", host) not in head.headers:
                 head.headers.append(("host", host))
         return None

@@ -1,38 +1,30 @@
-"""The head of a response as a header block (ngx_http_v2_header_filter)."""
+"""The head of a response as a header block (the header filters of nginx's v2 and v3 modules)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..http.date import http_date
 from ..http.redirect import absolute_location
 from ..http.request import Request
 from ..http1.response_head import MAX_PLAIN, DateClock, is_plain
-from .blocks import Field, write_block, write_field
+from .blocks import Field, write_block
 
 
-def build_block(r: Request, clock: DateClock) -> bytes:
-    """The header block of a response."""
+def build_block(
+    r: Request, clock: DateClock, write: Callable[[Iterable[Field]], bytes] = write_block
+) -> bytes:
+    """The header block of a response; `write` is that of the protocol."""
     clock.tick()
     if r.headers_out or not is_plain(r):
-        return write_block(_fields(r, clock))
-    key = (r.status, r.content_length, r.content_type, r.location.signature)
+        return write(_fields(r, clock))
+    key = (r.status, r.content_length, r.content_type, r.location.signature, r.http_version)
     block = clock.blocks.get(key)
     if block is None:
-        block = write_block(_fields(r, clock))
+        block = write(_fields(r, clock))
         if len(clock.blocks) < MAX_PLAIN:
             clock.blocks[key] = block
     return block
-
-
-def hint_block(fields: list[Field]) -> bytes:
-    """The header block of early hints."""
-    return write_field(":status", "103") + write_block(fields)
-
-
-def trailer_block(r: Request) -> bytes:
-    """The header block of trailers, b"" if there are none."""
-    return write_block(r.trailers)
 
 
 def _fields(r: Request, clock: DateClock) -> Iterator[Field]:

@@ -6,18 +6,16 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from . import frames
-from .blocks import TABLE_UPDATE
+DEFAULT_LARGEST = 16384  # bytes of a DATA frame
 
 
 class Line(Protocol):
-    """What a stream needs of its connection."""
+    """What a stream needs of its connection, HTTP/2's or HTTP/3's."""
 
     init_window: int
     send_window: int
     frame_size: int
     paused: bool
-    table_update: bool
 
     @property
     def waiting(self) -> set[Stream]:
@@ -26,8 +24,11 @@ class Line(Protocol):
     def pump(self, stream: Stream) -> None:
         """Sends what a stream has to send, in turn with the others."""
 
-    def put_payload(self, data: bytes, payload: int) -> None:
-        """Sends frames that carry so many bytes of a message."""
+    def put_head(self, stream: Stream, block: bytes, end: bool) -> int:
+        """Sends a header block; the bytes that it took."""
+
+    def put_part(self, stream: Stream, data: bytes, end: bool) -> int:
+        """Sends a part of a body; the bytes that it took."""
 
 
 class Stream:
@@ -45,7 +46,7 @@ class Stream:
         self.link, self.id = link, number
         self.send_window, self.recv_window = link.init_window, recv_window
         self.in_closed = self.out_closed = False  # the ends of both directions
-        self.largest = frames.DEFAULT_FRAME_SIZE  # bytes of a DATA frame, at the most
+        self.largest = DEFAULT_LARGEST  # bytes of a DATA frame, at the most
         self.unlimited = False  # the peer may send as much as it likes
         self.gone = False  # nothing more is sent
         self._held: deque[bytes] = deque()
@@ -96,21 +97,14 @@ class Stream:
 
     def send_headers(self, block: bytes, *, end: bool) -> None:
         """Sends a header block at once; windows do not apply to it."""
-        link = self.link
-        if link.table_update:
-            link.table_update, block = False, TABLE_UPDATE + block
-        data = frames.headers(self.id, block, end, link.frame_size)
         if end:
             self.out_closed = True
-        self.sent(len(data), 0)
-        link.put_payload(data, len(block))
+        self.sent(self.link.put_head(self, block, end), 0)
 
     def _put(self, data: bytes, ends: bool) -> None:
         if ends:
             self.out_closed = True
-        self.sent(frames.HEADER_SIZE + len(data), len(data))
-        flags = frames.END_STREAM if ends else 0
-        self.link.put_payload(frames.frame(frames.DATA, flags, self.id, data), len(data))
+        self.sent(self.link.put_part(self, data, ends), len(data))
 
     @property
     def waits_for_window(self) -> bool:
@@ -121,6 +115,11 @@ class Stream:
     def holds_data(self) -> bool:
         """Whether bytes of the body wait."""
         return bool(self._held)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the body that wait."""
+        return sum(map(len, self._held))
 
     def _take(self, most: int) -> bytes:
         """As much of what is held as fits into one frame."""

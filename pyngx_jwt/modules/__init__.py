@@ -23,7 +23,6 @@ from .empty_gif import empty_gif
 from .fastcgi import fastcgi
 from .files import files
 from .flv import flv
-from .foreign_variables import foreign_variables
 from .geo import geo
 from .geoip import geoip
 from .geoip2 import geoip2
@@ -74,6 +73,7 @@ from .upstream_hc import upstream_hc
 from .userid import userid
 from .uwsgi import uwsgi
 from .v2 import v2
+from .v3 import v3
 from .xslt import xslt
 from .zone_store import zone_store
 from .zstd import zstd
@@ -84,11 +84,11 @@ MODULES: tuple[AnyModule, ...] = (
     log,
     session_log,
     v2,  # before ssl, which offers clients what a server speaks
+    v3,
     ssl,
     upstream,
     upstream_hc,
     core_variables,
-    foreign_variables,
     files,
     gzip_ok,
     lua,  # at the end of the phases

@@ -107,15 +107,12 @@ class Handshake(asyncio.Protocol):
         """Takes the server that the client names, unless that one refuses."""
         assert self.address.tls is not None
         self.sni = hello.host
-        named, host = validate_host(hello.host), ""
         try:
-            server = self.address.names.find_at_handshake(named[0]) if named else None
+            self.server, host = server_at_handshake(self.address, hello.host)
         except RegexFailed as error:
             self._log(Severity.ALERT, f'pcre2_match() failed: {error} on "{hello.host}"')
             self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
             return False
-        if server is not None and named is not None:
-            self.server, host = server, named[0]
         settings = self.address.tls.get(self.server)
         if settings is None:
             self._refuse(UNRECOGNIZED_NAME, "handshake rejected")
@@ -133,16 +130,14 @@ class Handshake(asyncio.Protocol):
 
     def _certify(self) -> bool:
         """Shows the certificates that variables name (ngx_http_ssl_certificate)."""
-        assert self.settings.names is not None and self.tls is not None
+        assert self.tls is not None
         client: Any = self.speak(None)  # as far as variables ask for it
         client.transport, client.ssl, client.sni = self.transport, self.tls, self.sni
         client.take_addresses(
             self.transport.get_extra_info("peername"), self.transport.get_extra_info("sockname")
         )
-        r = Request(new_head(0, ""), client, client, self.server)
         try:
-            for name in self.settings.names(r):
-                name.show(self.tls)
+            show_certificates(self.settings, client, self.server, self.tls)
         except TlsError as error:
             self._log(Severity.ERR, str(error))
             return False
@@ -257,6 +252,24 @@ class Handshake(asyncio.Protocol):
             self.transport.get_extra_info("peername"),
             self.number,
         )
+
+
+def server_at_handshake(address: ListenAddress, name: str) -> tuple[Server, str]:
+    """The server that a client names, with the name if it is one of a server, or the default
+    server.  Raises RegexFailed."""
+    named = validate_host(name)
+    server = address.names.find_at_handshake(named[0]) if named else None
+    if server is None or named is None:
+        return address.names.default, ""
+    return server, named[0]
+
+
+def show_certificates(settings: ServerTls, client: Any, server: Server, tls: TlsConnection) -> None:
+    """Shows the certificates that variables name, for a client as far as they ask for it.  Raises
+    TlsError."""
+    assert settings.names is not None
+    for name in settings.names(Request(new_head(0, ""), client, client, server)):
+        name.show(tls)
 
 
 def _log_failure(protocol: SocketConnection, error: TlsError) -> None:

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..http.head import RequestHead, new_head
-from ..http.incoming import choose_server, request_of
-from ..http.lifecycle import CLIENT_GONE, note_dropped
+from ..http.lifecycle import CLIENT_GONE
 from ..http.ports import Http2, Port
-from ..http.regex import RegexFailed
 from ..http.request import Request, Server
 from ..http1.head_types import HeadOptions, RefusedHead
 from ..http2 import frames
-from ..http2.blocks import BlockReader, Field
+from ..http2.blocks import BlockReader, Field, write_block
 from ..http2.frames import MAX_WINDOW, NO_ERROR, PREFACE, PROTOCOL_ERROR, Fault, Flood
 from ..http2.link import Link
 from ..http2.request_head import read_head
+from ..http2.response_head import build_block
 from ..http2.stream import Stream
 from ..log import Severity
 from .connection import SocketConnection
 from .deadline import Deadline
 from .front_end import TIMED_OUT, FrontEnd
-from .stream import READING, RequestStream
+from .stream import READING, RequestStream, Why
 
 WRITE_BUFFER = 1  # bytes that wait for the kernel before the transport says so
 START = 18  # bytes of the preface that are compared first
 IDLE_FACTOR = 10  # times keepalive_requests: how often an idle connection may say something
 DOING = " while processing HTTP/2 connection"
+CODES = {
+    Why.TOO_SLOW: PROTOCOL_ERROR,
+    Why.FAILED: frames.INTERNAL_ERROR,
+    Why.ANSWERED: NO_ERROR,
+}
 
 
 class Http2Protocol(SocketConnection):
@@ -201,11 +205,10 @@ class Http2Protocol(SocketConnection):
         """The rest of a request head has not come; it is logged as a request."""
         self._reading_head, self._refuses = False, True
         self.requests += 1
-        stream = self._new_stream(new_head(0, ""))
-        r = stream.request
-        r.log(Severity.INFO, TIMED_OUT + READING)
+        stream = self.link.streams[self.last] = RequestStream(self, self.last, self)
         stream.timed_out = True
-        stream.serve(408)
+        refused = RefusedHead(408, TIMED_OUT + READING, new_head(0, ""))
+        stream.begin(refused, self.address.names, end=False)
 
     def _sending_timed_out(self) -> None:
         unsent = self.transport.get_write_buffer_size()
@@ -347,29 +350,10 @@ class Http2Protocol(SocketConnection):
         self.deadline.clear()
         self.requests += 1
         head = self._read_head(fields, length, end)
-        stream = self._new_stream(head.head if isinstance(head, RefusedHead) else head)
-        r = stream.request
-        stream.in_closed = end
-        if r.head.dropped:
-            note_dropped(r)
-        status = 0
-        if self.address.names.has_regexes:
-            try:
-                choose_server(r, self.address.names)
-            except RegexFailed:  # which is in the log
-                status = 500
-        if isinstance(head, RefusedHead):
-            r.log(Severity.INFO, head.message)
-            r.content_length_in, r.chunked_in = -1, False
-            stream.serve(status or head.status)
-            return
-        self.link.payload_bytes += length
-        if status:
-            stream.serve(status)
-            return
-        if not end:
-            stream.take_body(head.content_length)
-        stream.serve()
+        if isinstance(head, RequestHead):
+            self.link.payload_bytes += length
+        stream = self.link.streams[self.last] = RequestStream(self, self.last, self)
+        stream.begin(head, self.address.names, end=end)
 
     def _read_head(self, fields: list[Field], length: int, end: bool) -> RequestHead | RefusedHead:
         last = self._head
@@ -386,12 +370,6 @@ class Http2Protocol(SocketConnection):
         if not names.only_default:
             server = names.find_without_request(host) or server
         return self.worker.options_of(server) if server in self.address.http2 else None
-
-    def _new_stream(self, head: RequestHead) -> RequestStream:
-        stream = RequestStream(self, self.last, self)
-        stream.request = request_of(head, stream.connection, stream, self.address.names)
-        self.link.streams[self.last] = stream
-        return stream
 
     def take_data(self, stream: Stream, data: bytes, end: bool) -> None:
         assert isinstance(stream, RequestStream)
@@ -413,7 +391,30 @@ class Http2Protocol(SocketConnection):
         assert isinstance(stream, RequestStream)
         if text:
             self.note(text)
-        stream.violated(code)
+        if not stream.reset_sent:
+            stream.reset_sent = True
+            self.link.put_control(frames.rst_stream(stream.id, code))
+            stream.leave()
+
+    # -- responses (Home) ------------------------------------------------------------------
+
+    def largest_part(self, r: Request) -> int:
+        return r.chunk_size
+
+    def response_block(self, r: Request) -> bytes:
+        return build_block(r, self.worker.clock)
+
+    def field_block(self, fields: Iterable[Field]) -> bytes:
+        return write_block(fields)
+
+    def cut_stream(self, stream: Stream, why: Why) -> None:
+        self.link.put_control(frames.rst_stream(stream.id, CODES[why]))
+
+    def widen_stream(self, stream: Stream, window: int) -> None:
+        self.link.widen_stream(stream, window)
+
+    def drop(self, stream: Stream) -> None:
+        self.link.drop(stream)
 
     def goes_away(self, last: int, code: int) -> None:
         """Clients may go at any time; nginx takes no notice either."""

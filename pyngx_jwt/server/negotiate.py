@@ -7,6 +7,7 @@
 | `ssl` for its address | any other byte | HTTP/1, whose requests are refused with 497 |
 | `http2` for its default server | the preface of HTTP/2 | HTTP/2 (prior knowledge) |
 | any other | anything | HTTP/1 |
+| `quic` | a datagram | QUIC, then what ALPN chose: HTTP/3 or HTTP/0.9 (quic.py) |
 
 The acceptor takes the PROXY header off the socket (accept.py), the handshake reads the client's
 hello (handshake.py), the detector its first bytes (detect.py), and each hands on to a protocol that
@@ -33,6 +34,7 @@ from .proxy_protocol import ProxyProtocol
 
 if TYPE_CHECKING:
     from .http2 import Http2Protocol
+    from .quic import QuicListener
 
 First = Callable[..., Handshake | Detector | SocketConnection]
 
@@ -51,6 +53,8 @@ async def listen(front: FrontEnd, port: ListeningPort, bound: socket.socket) -> 
     are served that have something to say.  So it is given the socket several times, which costs
     less than accepting in Python."""
     assert isinstance(port, Port)  # HTTP's, as all are
+    if port.listen.quic:
+        return [quic_listener()(front, port, bound)]
     first = first_protocol(front, port)
     if any(address.listen.proxy_protocol for address in port.addresses):
         return [Acceptor(front, port, bound, first)]
@@ -91,3 +95,11 @@ def http2_protocol() -> type[Http2Protocol]:
     from .http2 import Http2Protocol
 
     return Http2Protocol
+
+
+@cache
+def quic_listener() -> type[QuicListener]:
+    """The class of UDP sockets, which takes libraries that others do not need."""
+    from .quic import QuicListener
+
+    return QuicListener

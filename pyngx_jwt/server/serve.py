@@ -34,7 +34,7 @@ async def serve(
     servers = [
         server
         for options, bound in sockets
-        for server in await listen(front, cycle.ports[options.text], bound)
+        for server in await listen(front, cycle.ports[options.key], bound)
     ]
     quit_wait = loop.create_task(control.quit.wait())
     terminate_wait = loop.create_task(control.terminate.wait())

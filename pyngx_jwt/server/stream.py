@@ -1,21 +1,25 @@
-"""A request of an HTTP/2 connection: the sink of its response, and what feeds its body."""
+"""A request of an HTTP/2 or HTTP/3 connection: the sink of its response, and its body."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from enum import Enum
 from typing import Protocol
 
 from ..http.client import Tunnel
 from ..http.engine import conclude
-from ..http.lifecycle import leave, start
+from ..http.head import RequestHead
+from ..http.incoming import choose_server, request_of
+from ..http.lifecycle import leave, note_dropped, start
+from ..http.location import ServerNames
+from ..http.regex import RegexFailed
 from ..http.request import Request
 from ..http.runner import Runner
 from ..http.status import CLIENT_CLOSED, CLOSE
-from ..http2 import frames
+from ..http1.head_types import RefusedHead
 from ..http2.frames import MAX_WINDOW, Fault
-from ..http2.link import Link
-from ..http2.response_head import build_block, hint_block, trailer_block
-from ..http2.stream import Stream
+from ..http2.stream import Line, Stream
 from ..log import Severity
 from .connection import ClientConnection
 from .deadline import Deadline
@@ -23,7 +27,16 @@ from .framing import drop_body
 from .front_end import TIMED_OUT, FrontEnd
 from .input import StreamBody
 
+Field = tuple[str, str]
 READING = " while reading client request headers"
+
+
+class Why(Enum):
+    """Why a stream ends before both sides have said all; each protocol has a code for it."""
+
+    TOO_SLOW = "the client has not done its part, or is not to hear more"
+    FAILED = "the response is not whole"
+    ANSWERED = "the rest of the request is of no use"
 
 
 class Home(Protocol):
@@ -33,12 +46,30 @@ class Home(Protocol):
     sent: int
 
     @property
-    def link(self) -> Link:
-        """Its frames."""
+    def link(self) -> Line:
+        """What takes its frames."""
 
     @property
     def preread(self) -> int:
         """Bytes of a body that a client may send before it is read."""
+
+    def largest_part(self, r: Request) -> int:
+        """Bytes of a response's body in one frame, at the most."""
+
+    def response_block(self, r: Request) -> bytes:
+        """The head of a response as a header block."""
+
+    def field_block(self, fields: Iterable[Field]) -> bytes:
+        """Other fields as a header block."""
+
+    def cut_stream(self, stream: Stream, why: Why) -> None:
+        """Resets a stream, or lets the client stop sending.  Raises Fault."""
+
+    def widen_stream(self, stream: Stream, window: int) -> None:
+        """Lets the client send so many bytes of a body.  Raises Fault."""
+
+    def drop(self, stream: Stream) -> None:
+        """Forgets a stream that is over."""
 
     def tcp_info(self) -> bytes:
         """The kernel's struct tcp_info."""
@@ -99,6 +130,33 @@ class RequestStream(Stream):
 
     # -- the request -----------------------------------------------------------------------
 
+    def begin(self, head: RequestHead | RefusedHead, names: ServerNames, *, end: bool) -> None:
+        """Serves the request of a head; `end`: there is no body."""
+        refused = head if isinstance(head, RefusedHead) else None
+        good = refused.head if refused is not None else head
+        assert isinstance(good, RequestHead)
+        r = self.request = request_of(good, self.connection, self, names)
+        self.in_closed = end
+        if r.head.dropped:
+            note_dropped(r)
+        status = 0
+        if names.has_regexes:
+            try:
+                choose_server(r, names)
+            except RegexFailed:  # which is in the log
+                status = 500
+        if refused is not None:
+            r.log(Severity.INFO, refused.message)
+            r.content_length_in, r.chunked_in = -1, False
+            self.serve(status or refused.status)
+            return
+        if status:
+            self.serve(status)
+            return
+        if not end:
+            self.take_body(good.content_length)
+        self.serve()
+
     def serve(self, status: int = 0) -> None:
         """Serves the request, or answers it with a status."""
         self.running = start(self.request, self.home.worker.loop, self._done, status)
@@ -117,6 +175,12 @@ class RequestStream(Stream):
                 self.before_read()
             self.body.feed(data, end=end)
 
+    def break_off(self, status: int) -> None:
+        """The body cannot be had, and the client is not to hear more."""
+        if self.body is not None:
+            self.body.fail(status)
+        self.leave()
+
     def leave(self) -> None:
         """The client has given up, or the connection is over."""
         if self.gone:
@@ -132,13 +196,6 @@ class RequestStream(Stream):
             self.request.log(Severity.INFO, "client prematurely closed stream")
         elif self.running is not None:
             leave(self.request, self.running)
-
-    def violated(self, code: int) -> None:
-        """The client broke the rules of this stream."""
-        if not self.reset_sent:
-            self.reset_sent = True
-            self.home.link.put_control(frames.rst_stream(self.id, code))
-            self.leave()
 
     def _done(self, error: BaseException | None) -> None:
         """The request waited, and has come to its end."""
@@ -170,7 +227,7 @@ class RequestStream(Stream):
             self._reset()
         except Fault as fault:
             self.home.end(fault)
-        self.home.link.drop(self)
+        self.home.drop(self)
         self.gone = True
         self.home.stream_ended()
 
@@ -181,12 +238,9 @@ class RequestStream(Stream):
             return
         if not self.out_closed:
             blames = self.timed_out or self.request.status == CLOSE
-            code = frames.PROTOCOL_ERROR if blames else frames.INTERNAL_ERROR
+            self.home.cut_stream(self, Why.TOO_SLOW if blames else Why.FAILED)
         elif not self.in_closed:
-            code = frames.NO_ERROR
-        else:
-            return
-        self.home.link.put_control(frames.rst_stream(self.id, code))
+            self.home.cut_stream(self, Why.ANSWERED)
 
     def _timed_out(self) -> None:
         body = self.body
@@ -223,7 +277,7 @@ class RequestStream(Stream):
             most = self.request.location.core.client_body_buffer_size
             window = max(min(window or most, most), self.home.preread)
         try:
-            self.home.link.widen_stream(self, min(window, MAX_WINDOW))
+            self.home.widen_stream(self, min(window, MAX_WINDOW))
         except Fault as fault:
             self.home.end(fault)
 
@@ -239,16 +293,16 @@ class RequestStream(Stream):
         return None
 
     def send_continue(self) -> None:
-        """nginx does not say it in HTTP/2."""
+        """nginx does not say it in HTTP/2 or HTTP/3."""
 
     def header(self, r: Request) -> None:
         drop_body(r)
-        self.largest = r.chunk_size
+        self.largest = self.home.largest_part(r)
         if not (r.expect_trailers or r.passes_trailers):
             self.left = r.content_length
         if not self.gone:
             end = r.header_only or (r.content_length == 0 and not r.expect_trailers)
-            self.send_headers(build_block(r, self.home.worker.clock), end=end)
+            self.send_headers(self.home.response_block(r), end=end)
 
     def write(self, data: bytes) -> None:
         if self.request.header_only:
@@ -260,7 +314,8 @@ class RequestStream(Stream):
             self.send_last(data)
 
     def end(self) -> None:
-        self.send_end(trailer_block(self.request) if self.request.trailers else b"")
+        trailers = self.request.trailers
+        self.send_end(self.home.field_block(trailers) if trailers else b"")
 
     def whole(self, r: Request, data: bytes) -> None:
         self.header(r)
@@ -277,7 +332,7 @@ class RequestStream(Stream):
 
     def hint(self, fields: list[tuple[str, str]]) -> None:
         if fields and not self.gone:
-            self.send_headers(hint_block(fields), end=False)
+            self.send_headers(self.home.field_block([(":status", "103"), *fields]), end=False)
 
     @property
     def paused(self) -> bool:

@@ -46,6 +46,13 @@ typedef void (*remove_session_cb)(SSL_CTX *, SSL_SESSION *);
 typedef SSL_SESSION *(*get_session_cb)(SSL *, const unsigned char *, int, int *);
 typedef int (*certificate_cb)(SSL *, void *);
 typedef int (*status_cb)(SSL *, void *);
+typedef void (*keylog_cb)(const SSL *, const char *);
+typedef void (*message_cb)(int, int, int, const void *, size_t, SSL *, void *);
+typedef int (*add_extension_cb)(SSL *, unsigned int, unsigned int, const unsigned char **,
+                                size_t *, X509 *, size_t, int *, void *);
+typedef void (*free_extension_cb)(SSL *, unsigned int, unsigned int, const unsigned char *, void *);
+typedef int (*parse_extension_cb)(SSL *, unsigned int, unsigned int, const unsigned char *,
+                                  size_t, X509 *, size_t, int *, void *);
 
 unsigned long OpenSSL_version_num(void);
 
@@ -92,6 +99,9 @@ int SSL_CTX_set0_tmp_dh_pkey(SSL_CTX *, EVP_PKEY *);
 int SSL_CTX_set_max_early_data(SSL_CTX *, uint32_t);
 void SSL_CTX_set_cert_cb(SSL_CTX *, certificate_cb, void *);
 int SSL_CTX_compress_certs(SSL_CTX *, int);
+void SSL_CTX_set_keylog_callback(SSL_CTX *, keylog_cb);
+int SSL_CTX_add_custom_ext(SSL_CTX *, unsigned int, unsigned int, add_extension_cb,
+                           free_extension_cb, void *, parse_extension_cb, void *);
 
 SSL_CONF_CTX *SSL_CONF_CTX_new(void);
 void SSL_CONF_CTX_free(SSL_CONF_CTX *);
@@ -105,6 +115,8 @@ SSL *SSL_new(SSL_CTX *);
 void SSL_free(SSL *);
 void SSL_set_bio(SSL *, BIO *, BIO *);
 void SSL_set_accept_state(SSL *);
+void SSL_set_msg_callback(SSL *, message_cb);
+int SSL_set_max_early_data(SSL *, uint32_t);
 void SSL_set_connect_state(SSL *);
 int SSL_do_handshake(SSL *);
 int SSL_read(SSL *, void *, int);
@@ -124,6 +136,7 @@ int SSL_version(const SSL *);
 const char *SSL_get_version(const SSL *);
 const SSL_CIPHER *SSL_get_current_cipher(const SSL *);
 const char *SSL_CIPHER_get_name(const SSL_CIPHER *);
+uint16_t SSL_CIPHER_get_protocol_id(const SSL_CIPHER *);
 const SSL_CIPHER *SSL_CIPHER_find(SSL *, const unsigned char *);
 int SSL_session_reused(const SSL *);
 void SSL_get0_alpn_selected(const SSL *, const unsigned char **, unsigned int *);

@@ -84,17 +84,17 @@ class CoreConf(CoreSettings):
     def listen(self, address: str, *parameters: str) -> None:
         """Sets the address and port, or the unix socket, that the server accepts connections on.
         The server with "default_server", or the first one of the address, handles requests with an
-        unknown host.  Parameters: default_server, ssl, http2, proxy_protocol, backlog, rcvbuf,
-        sndbuf, bind, reuseport, deferred, ipv6only, so_keepalive, fastopen.  "http2" is the same as
-        the directive "http2", for the address."""
+        unknown host.  Parameters: default_server, ssl, http2, quic, proxy_protocol, backlog,
+        rcvbuf, sndbuf, bind, reuseport, deferred, ipv6only, so_keepalive, fastopen.  "http2" is the
+        same as the directive "http2", for the address.  "quic" is for HTTP/3, over UDP."""
         listens = parse_listen(address, parameters)
         if "http2" in parameters:
             self.scope.warn(
                 'the "listen ... http2" directive is deprecated, use the "http2" directive instead'
             )
-        known = {listen.text for listen in vars(self).get("listens", ())}
+        known = {listen.key for listen in vars(self).get("listens", ())}
         for listen in listens:
-            if listen.text in known:
+            if listen.key in known:
                 raise ConfError(f"a duplicate listen {listen.text}")
         self.listens = (*vars(self).get("listens", ()), *listens)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from ...errors import ConfError
 from ...http.contexts import SERVER
 from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.ports import ListenAddress, ServerTls
-from ...http.request import Handler, Request, Status
+from ...http.request import Handler, Request, Server, Status
 from ...http.status import CERTIFICATE_ERROR, MISDIRECTED, NO_CERTIFICATE
 from ...http.template import Template
 from ...http.tls import configured, full_name, revoke
@@ -19,6 +20,7 @@ from ...tls.client_status import ClientStatus
 from ...tls.context import Context
 from ...tls.credentials import Pair, load_authorities, load_chain, load_key, load_parameters
 from ...tls.pairs import CertificateName
+from ...tls.quic import carry_quic
 from ...tls.responder import parse_responder
 from ...tls.sessions import NO_AUTO_CLEAR, NO_INTERNAL, NO_INTERNAL_STORE, SharedSessions
 from ...tls.sessions import OFF as CACHE_OFF
@@ -187,28 +189,41 @@ def _session_words(conf: SslConf) -> bytes:
 def add_contexts(address: ListenAddress) -> None:
     """Finds the contexts; a server without certificates shows those of the default server
     (ngx_http_ssl_init)."""
-    if not address.listen.ssl:
+    if not (address.listen.ssl or address.listen.quic):
         return
     confs = {server: level[SslConf] for level, server in address.levels}
     default = confs[address.names.default]
     if not default.certificates:
         _check_certificates(address)
+    elif address.listen.quic and "TLSv1.3" not in default.ssl_protocols:
+        raise ConfError(
+            '"ssl_protocols" must enable TLSv1.3 for the "listen ... quic" directive'
+        ).at(*_place_of(address, address.names.default))
     address.tls = {}
     for server, conf in confs.items():
         settings = conf.tls or default.tls
+        if settings is not None and address.listen.quic:
+            configured(partial(carry_quic, settings.context))
         if settings is not None and not conf.ssl_reject_handshake:
             address.tls[server] = settings
 
 
 def _check_certificates(address: ListenAddress) -> None:
     default = address.names.default
-    for level, _ in sorted(address.levels, key=lambda x: x[1] is not default):
-        conf, statement = level[SslConf], level.statement
-        assert statement is not None
+    for level, server in sorted(address.levels, key=lambda x: x[1] is not default):
+        conf = level[SslConf]
         if not (conf.ssl_reject_handshake or conf.certificates):
+            kind = "quic" if address.listen.quic else "ssl"
             raise ConfError(
-                'no "ssl_certificate" is defined for the "listen ... ssl" directive'
-            ).at(statement.file, statement.start_line)
+                f'no "ssl_certificate" is defined for the "listen ... {kind}" directive'
+            ).at(*_place_of(address, server))
+
+
+def _place_of(address: ListenAddress, server: Server) -> tuple[str, int]:
+    """The file and the line of a server."""
+    statement = next(level.statement for level, other in address.levels if other is server)
+    assert statement is not None
+    return statement.file, statement.start_line
 
 
 # -- client certificates ------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""Numbers and strings of compressed heads (RFC 7541, 5), written alike in HTTP/2 and HTTP/3.
+
+hpack has the Huffman code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from hpack.exceptions import HPACKError
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
+from hpack.huffman_table import (
+    HUFFMAN_COMPLETE,
+    HUFFMAN_EMIT_SYMBOL,
+    HUFFMAN_FAIL,
+    HUFFMAN_TABLE,
+)
+
+MAX_PADDING = 3  # bytes
+RECURRING = 2048  # bytes of a string that is kept expanded, as tokens are
+LONG = 512  # bytes above which compressing costs more than it saves
+
+
+class BrokenString(Exception):
+    """A string that the Huffman code cannot have made."""
+
+
+def expand(data: bytes) -> str:
+    """The text of a compressed string; raises BrokenString."""
+    try:
+        return _expand(data) if len(data) < RECURRING else _expanded(data)
+    except HPACKError:
+        raise BrokenString from None
+
+
+def _expanded(data: bytes) -> str:
+    """nginx takes whole bytes of padding as well, up to the code that ends a string."""
+    for _ in range(MAX_PADDING):
+        if data[-1:] != b"\xff":
+            break
+        try:
+            return _decode(data)
+        except HPACKError:
+            data = data[:-1]
+    return _decode(data)
+
+
+# The transitions of hpack's automaton, which goes by half bytes, for whole bytes: the next state,
+# what comes out, and whether a string can end there. Those that have been needed so far.
+_steps: dict[int, tuple[int, str, bool]] = {}
+
+
+def _decode(data: bytes) -> str:
+    state, complete, steps = 0, True, _steps
+    out: list[str] = []
+    for byte in data:
+        key = state << 8 | byte
+        step = steps.get(key)
+        if step is None:
+            step = steps[key] = _step(state, byte)
+        state, text, complete = step
+        out.append(text)
+    if not complete:
+        raise HPACKError("Incomplete Huffman string")
+    return "".join(out)
+
+
+def _step(state: int, byte: int) -> tuple[int, str, bool]:
+    text, flags = "", 0
+    for half in (byte >> 4, byte & 0x0F):
+        state, flags, symbol = HUFFMAN_TABLE[state * 16 + half]
+        if flags & HUFFMAN_FAIL:
+            raise HPACKError("Invalid Huffman string")
+        if flags & HUFFMAN_EMIT_SYMBOL:
+            text += chr(symbol)
+    return state, text, bool(flags & HUFFMAN_COMPLETE)
+
+
+_expand = lru_cache(maxsize=1024)(_expanded)
+
+
+_compress: Callable[[bytes], bytes] = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode
+
+
+def number(value: int, prefix: int, bits: int) -> bytes:
+    """A number in the low bits of an octet, and as many more as it takes; `bits` are the others of
+    the first one."""
+    if value < prefix:
+        return bytes((bits | value,))
+    octets = [bits | prefix]
+    value -= prefix
+    while value >= 0x80:
+        octets.append(value & 0x7F | 0x80)
+        value >>= 7
+    octets.append(value)
+    return bytes(octets)
+
+
+def written(text: str, prefix: int = 0x7F, bits: int = 0) -> bytes:
+    """A string, compressed where that makes it shorter; the bit above the prefix says so."""
+    data = text.encode("latin-1", "replace")
+    if len(data) < LONG:
+        short = _compress(data)
+        if len(short) < len(data):
+            return number(len(short), prefix, bits | prefix + 1) + short
+    return number(len(data), prefix, bits) + data

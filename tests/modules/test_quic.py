@@ -1,0 +1,290 @@
+"""QUIC below HTTP/3: addresses, tokens, ids, and connections that outlive workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from pyngx_jwt.http3 import codes, frames
+
+from ..http3client import Http3Client, headers, pseudo
+from ..nginx import Nginx
+from .test_http3 import FILES, QUIC, TLS
+
+pytestmark = pytest.mark.needs("http_v3_module")
+
+OK = "location / { return 200 $pid; }"
+VERSION, UNKNOWN = b"\0\0\0\x01", b"\x1a\x2a\x3a\x4a"
+INVALID_TOKEN = 0x0B
+
+
+def serve(nginx: Nginx, server: str = "", main: str = "", http: str = "") -> None:
+    nginx(OK + server, http=TLS + http, main=main, listen=QUIC, files=FILES)
+
+
+def initial(destination: bytes, version: bytes = VERSION, size: int = 1200) -> bytes:
+    """What looks like the first packet of a client."""
+    head = b"\xc0" + version + bytes((len(destination),)) + destination + b"\x04abcd" + b"\0"
+    rest = size - len(head) - 2
+    return head + (rest | 0x4000).to_bytes(2) + b"x" * rest
+
+
+def answer(nginx: Nginx, datagram: bytes) -> bytes:
+    """What one datagram is answered with, b"" for nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.5)
+        client.sendto(datagram, ("127.0.0.1", nginx.port()))
+        try:
+            return client.recv(65535)
+        except TimeoutError:
+            return b""
+
+
+def ask(client: Http3Client) -> bytes:
+    """The body of a response, which is the number of the worker."""
+    return client.wait(client.open(pseudo())).body
+
+
+def test_versions(nginx: Nginx) -> None:
+    serve(nginx)
+    came = answer(nginx, initial(b"12345678", UNKNOWN))
+    assert came[0] & 0x80 and came[1:5] == bytes(4)
+    assert came[5:18] == b"\x04abcd\x0812345678"[:13]
+    assert VERSION in [came[at : at + 4] for at in range(len(came) - 4, 17, -4)]
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"",
+        b"\xc0",
+        b"x" * 1200,
+        initial(b"1234567"),
+        initial(b"12345678", size=1199),
+        initial(b"12345678")[:1000],
+        b"\xe0" + initial(b"12345678")[1:],
+    ],
+    ids=["empty", "a byte", "no packet", "short id", "small", "cut", "no first packet"],
+)
+def test_what_is_not_answered(nginx: Nginx, datagram: bytes) -> None:
+    serve(nginx)
+    came = answer(nginx, datagram)
+    # A packet of an unknown connection may get a stateless reset, and nothing else.
+    assert not came or (datagram == b"x" * 1200 and not came[0] & 0x80)
+    with nginx.http3() as client:
+        assert ask(client)
+
+
+def test_a_stateless_reset(nginx: Nginx) -> None:
+    """A client knows that its connection is gone by the token that it was given before."""
+    key = os.urandom(32)
+    nginx.write("key", key)
+    serve(nginx, http="quic_host_key key;", main="worker_processes 1;")
+    with nginx.http3() as client:
+        worker = int(ask(client))
+        os.kill(worker, signal.SIGKILL)
+        nginx.wait_for_log("start worker process", 2)
+        nginx.trouble_is_expected = True
+        token = client.quic._peer_cid.stateless_reset_token
+        client.quic.send_ping(1)
+        datagrams = client.quic.datagrams_to_send(time.monotonic())
+        client.socket.sendto(datagrams[0][0] + b"x" * 40, client.server)
+        client.socket.settimeout(5)
+        came = client.socket.recv(65535)
+        assert len(came) < len(datagrams[0][0]) + 40
+        assert not came[0] & 0x80 and came[-16:] == token
+
+
+def test_amplification(nginx: Nginx) -> None:
+    """A client that does not show that it is at its address gets three times what it sends."""
+    serve(nginx)
+    with nginx.http3(connect=False) as client:
+        client.quic.connect(client.server, time.monotonic())
+        client.flush()
+        came, end = 0, time.monotonic() + 2
+        client.socket.settimeout(0.2)
+        while time.monotonic() < end:
+            try:
+                came += len(client.socket.recv(65535))
+            except TimeoutError:
+                continue
+        assert 0 < came <= 3 * client.sent
+
+
+def test_retry(nginx: Nginx) -> None:
+    serve(nginx, "quic_retry on;")
+    with nginx.http3() as client:
+        assert client.quic._retry_count == 1
+        assert ask(client)
+        client.until(lambda: client.tokens)
+        token = client.tokens[0]
+    with nginx.http3(token=token) as client:  # which makes it unnecessary
+        assert client.quic._retry_count == 0
+        assert ask(client)
+    with nginx.http3(token=b"wrong" * 10, connect=False) as client:
+        client.quic.connect(client.server, time.monotonic())
+        assert client.wait_end() == (INVALID_TOKEN, "cannot decrypt token")
+
+
+def test_no_tokens_without_retry(nginx: Nginx) -> None:
+    serve(nginx)
+    with nginx.http3() as client:
+        assert ask(client)
+        assert client.tokens == []
+
+
+def test_other_keys(nginx: Nginx) -> None:
+    serve(nginx)
+    with nginx.http3() as client:
+        client.quic.request_key_update()
+        assert ask(client)
+        client.quic.request_key_update()
+        assert ask(client)
+
+
+def test_another_address(nginx: Nginx) -> None:
+    serve(nginx, "location /who { return 200 $remote_addr:$remote_port; }")
+    with nginx.http3() as client:
+        first = client.wait(client.open(pseudo(path="/who"))).body
+        client.socket.close()
+        client.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.socket.setblocking(False)
+        client.quic.change_connection_id()
+        assert ask(client)
+        moved = client.wait(client.open(pseudo(path="/who"))).body
+        assert moved != first and moved.startswith(b"127.0.0.1:")
+
+
+def test_the_number_of_streams(nginx: Nginx) -> None:
+    serve(nginx, "http3_max_concurrent_streams 3;")
+    with nginx.http3() as client:
+        assert client.quic._remote_max_streams_bidi == 3
+        held = [client.begin(headers(pseudo())[:5]) for _ in range(3)]
+        more = client.open(pseudo())
+        assert not client.until(lambda: client.responses[more].ended, 0.3)
+        client.quic.reset_stream(held[0], codes.REQUEST_CANCELLED)
+        assert client.wait(more).body
+
+
+def test_ids_of_a_client(nginx: Nginx) -> None:
+    serve(nginx, "quic_active_connection_id_limit 5; quic_gso off; http3_hq off;")
+    with nginx.http3() as client:
+        assert ask(client)
+        assert client.quic._remote_active_connection_id_limit == 5
+
+
+def test_the_window_of_a_stream(nginx: Nginx) -> None:
+    """A body that nobody reads does not come; when it is read, the rest comes."""
+    backend = nginx.backend("slow", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    serve(
+        nginx,
+        "http3_stream_buffer_size 16k; client_max_body_size 0;"
+        "location /up { proxy_request_buffering off; proxy_http_version 1.1;"
+        " proxy_pass http://127.0.0.1:%%PORT_slow%%; }",
+    )
+    assert backend
+    with nginx.http3() as client:
+        assert client.quic._remote_max_stream_data_bidi_remote == 16384
+        number = client.begin(headers(pseudo("POST", "/up")))
+        client.send(number, frames.frame(codes.DATA, b"x" * 300_000), end=True)
+        assert client.wait(number).body == b"ok"
+
+
+def workers_of(nginx: Nginx, clients: list[Http3Client]) -> set[bytes]:
+    return {ask(client) for client in clients}
+
+
+def test_several_workers(nginx: Nginx) -> None:
+    serve(nginx, main="worker_processes 3;")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(nginx.http3()) for _ in range(20)]
+        assert len(workers_of(nginx, clients)) > 1
+        for client in clients:
+            assert len({ask(client) for _ in range(3)}) == 1
+
+
+@pytest.mark.pyngx_only("without eBPF, nginx loses connections when a client's address changes")
+def test_packets_find_their_worker(nginx: Nginx) -> None:
+    """The kernel gives the packets of another address to another worker."""
+    serve(nginx, main="worker_processes 4;")
+    with nginx.http3() as client:
+        worker = ask(client)
+        for _ in range(6):
+            client.socket.close()
+            client.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            client.socket.setblocking(False)
+            assert ask(client) == worker
+
+
+@pytest.mark.pyngx_only("without eBPF, nginx loses connections when workers are replaced")
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_reload_under_way(nginx: Nginx, count: int) -> None:
+    """Requests that have begun come to their end with the old workers, and others go to the new
+    ones."""
+    main = f"worker_processes {count};"
+    body = "x" * 20_000
+    nginx.write("html/slow", body)
+    slow = "location /slow { limit_rate 10k; root html; }"
+    serve(nginx, slow, main=main)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(nginx.http3()) for _ in range(6)]
+        old = workers_of(nginx, clients)
+        numbers = [client.open(pseudo(path="/slow")) for client in clients]
+        for client, number in zip(clients, numbers, strict=True):
+            client.until(lambda c=client, n=number: c.responses[n].body)  # type: ignore[misc]
+        nginx.reload(OK + slow, http=TLS, main=main, listen=QUIC)
+        with nginx.http3() as client:
+            assert ask(client) not in old
+        for client, number in zip(clients, numbers, strict=True):
+            assert client.wait(number).body.decode() == body
+            assert client.wait_end() is not None
+            assert client.goaway == number + 4
+
+
+@pytest.mark.pyngx_only("without eBPF, nginx loses connections when workers are replaced")
+def test_a_handshake_during_a_reload(nginx: Nginx) -> None:
+    """The second flight of a client goes to the new worker, which hands it over."""
+    serve(nginx, main="worker_processes 1;")
+    with nginx.http3(connect=False) as client:
+        client.quic.connect(client.server, time.monotonic())
+        client.flush()
+        nginx.wait_for_log("start worker process")
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            try:
+                held = client.socket.recvfrom(65535)
+                break
+            except BlockingIOError:
+                time.sleep(0.01)
+        nginx.send_signal(signal.SIGHUP)
+        nginx.wait_for_log("gracefully shutting down")
+        client.quic.receive_datagram(*held, time.monotonic())
+        client.until(lambda: client.handshake)
+        assert client.handshake is not None or client.closed is not None
+
+
+def test_the_end_of_the_server(nginx: Nginx) -> None:
+    """A graceful end waits for requests, and takes their packets."""
+    nginx.write("html/slow", "x" * 20_000)
+    serve(nginx, "location /slow { limit_rate 10k; root html; }", main="worker_processes 1;")
+    with nginx.http3() as client:
+        number = client.open(pseudo(path="/slow"))
+        client.until(lambda: client.responses[number].body)
+        nginx.send_signal(signal.SIGQUIT)
+        nginx.wait_for_log("gracefully shutting down")
+        assert len(client.wait(number).body) == 20_000
+        assert client.wait_end() is not None
+
+
+def test_several_packets_in_one_call(nginx: Nginx, tmp_path: Path) -> None:
+    nginx.write("html/large", "0123456789abcdef" * 20_000)
+    serve(nginx, "quic_gso on; location /large { root html; }")
+    with nginx.http3() as client:
+        response = client.request("GET /large")
+        assert response.body == b"0123456789abcdef" * 20_000
