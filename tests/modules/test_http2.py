@@ -324,7 +324,7 @@ def test_chunk_size(nginx: Nginx) -> None:
             assert client.largest == most
 
 
-def _curl() -> str:
+def curl_path() -> str:
     curl = shutil.which("curl")
     if curl is None or "HTTP2" not in subprocess.check_output([curl, "--version"], text=True):
         pytest.skip("curl with HTTP2 is not there")
@@ -643,7 +643,7 @@ def test_requests_that_outlast_the_shutdown_are_logged(nginx: Nginx, option: str
         main="worker_processes 1; worker_shutdown_timeout 100ms;",
     )
     with held(nginx) as peers:
-        command = [_curl(), "-s", option, f"http://127.0.0.1:{nginx.port('')}/"]
+        command = [curl_path(), "-s", option, f"http://127.0.0.1:{nginx.port('')}/"]
         with subprocess.Popen(command, env={**os.environ, "no_proxy": "*"}) as curl:
             peers.get(timeout=10)
             nginx.stop(signal.SIGQUIT)
@@ -825,7 +825,7 @@ def test_early_hints(nginx: Nginx) -> None:
 @pytest.mark.parametrize("option", ["--http2-prior-knowledge", "--http1.1"])
 def test_curl(nginx: Nginx, option: str) -> None:
     nginx(BODIES, servers=[BACK])
-    command = [_curl(), "-s", option, "-d", "x" * 100000, f"http://127.0.0.1:{nginx.port('')}/"]
+    command = [curl_path(), "-s", option, "-d", "x" * 100000, f"http://127.0.0.1:{nginx.port('')}/"]
     assert subprocess.check_output(command, env={**os.environ, "no_proxy": "*"}, timeout=20) == (
         b"POST 100000 "
     )

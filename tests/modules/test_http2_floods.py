@@ -83,12 +83,12 @@ def _last(data: bytes) -> str:
     return "" if at < 0 else told(data[at : at + 17])[0]
 
 
-def memory(server: Nginx) -> int:
-    """Bytes that the worker keeps in memory."""
+def memory(server: Nginx, kind: str = "VmRSS") -> int:
+    """Bytes that the worker keeps in memory; VmHWM is the most that it has kept."""
     master = server.pid()
     children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     status = Path(f"/proc/{children[0] if children else master}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+    return int(status.split(f"{kind}:")[1].split()[0]) * 1024
 
 
 def rapid_resets(count: int) -> bytes:
