@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .backend import Backend, Script
 from .launch import BINARY, Process, start
@@ -131,6 +131,10 @@ class Nginx:
             yield Http2Client(sock)
 
     # What is asked of a configuration.
+
+    def stream(self, text: str, **more: Any) -> None:
+        """As a call, with servers of "stream" instead of one of HTTP on %%PORT%%."""
+        self(main=f"stream {{\n{_dedented(text)}\n}}", **more)
 
     def rejects(
         self,

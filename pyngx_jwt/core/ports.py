@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from typing import Protocol
+
+from ..errors import ConfError
+from ..log import errno_text
+
+IN_USE = errno_text(OSError(errno.EADDRINUSE, ""))
 
 
 class ListenOptions(Protocol):
@@ -16,6 +23,10 @@ class ListenOptions(Protocol):
     def port(self) -> int: ...
     @property
     def text(self) -> str: ...  # as nginx prints it
+    @property
+    def datagram(self) -> bool: ...  # UDP
+    @property
+    def key(self) -> str: ...  # what tells it from all other addresses
     @property
     def backlog(self) -> int: ...
     @property
@@ -42,7 +53,15 @@ class ListeningPort(Protocol):
 
 
 class Ports:
-    """Those of all packages, by the address as nginx prints it; shared by a configuration."""
+    """Those of all packages, by the key of their address; shared by a configuration."""
 
     def __init__(self) -> None:
         self.by_address: dict[str, ListeningPort] = {}
+
+    def add(self, ports: Mapping[str, ListeningPort]) -> None:
+        """Adds those of a package; raises ConfError if another has one of them, as bind() would
+        fail."""
+        for key, port in ports.items():
+            if key in self.by_address:
+                raise ConfError(f"bind() to {port.listen.text} failed {IN_USE}").nowhere()
+            self.by_address[key] = port

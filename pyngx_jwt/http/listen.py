@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..conf.hosts import look_up
@@ -33,6 +34,12 @@ class Listen:
     http2: bool = False
     proxy_protocol: bool = False
     default_server: bool = False
+    datagram: bool = False  # UDP
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other addresses."""
+        return f"udp {self.text}" if self.datagram else self.text
 
     @property
     def text(self) -> str:
@@ -49,10 +56,21 @@ class Listen:
 
 def parse_listen(address: str, options: tuple[str, ...]) -> list[Listen]:
     """The addresses of one "listen" directive; raises ConfError in nginx's words."""
-    return [_with_options(listen, options) for listen in _addresses(address)]
+    return [_with_options(listen, options, _FLAGS) for listen in _addresses(address, 80)]
 
 
-def _addresses(address: str) -> list[Listen]:
+def parse_stream_listen(address: str, options: tuple[str, ...]) -> list[Listen]:
+    """The same in "stream", which has other options."""
+    if "udp" in options:
+        for option in options:
+            name = option.partition("=")[0]
+            if name in _OF_TCP:
+                parameter = f'"{name}" parameter is incompatible with "udp"'
+                raise ConfError(f'"listen" directive {parameter}')
+    return [_with_options(listen, options, _STREAM_FLAGS) for listen in _addresses(address, 0)]
+
+
+def _addresses(address: str, default_port: int) -> list[Listen]:
     if address.startswith("unix:"):
         if len(address) == 5:
             raise ConfError(
@@ -60,7 +78,7 @@ def _addresses(address: str) -> list[Listen]:
             )
         return [Listen(socket.AF_UNIX, address[5:], 0)]
     host, ports = _split(address)
-    first, last = _ports(ports, address)
+    first, last = _ports(ports, address) if ports else (default_port, default_port)
     return [
         Listen(family, name, port)
         for port in range(first, last + 1)
@@ -87,8 +105,6 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def _ports(text: str, address: str) -> tuple[int, int]:
-    if not text:
-        return 80, 80
     first, dash, last = text.partition("-")
     try:
         low = parse_number(first)
@@ -128,6 +144,11 @@ _FLAGS = {
     "proxy_protocol": {"proxy_protocol": True},
     "http2": {"http2": True},
 }
+_STREAM_FLAGS = {
+    **{name: _FLAGS[name] for name in _FLAGS if name not in ("default", "http2")},
+    "udp": {"datagram": True},
+}
+_OF_TCP = ("fastopen", "backlog", "deferred", "ssl", "so_keepalive", "proxy_protocol")
 _SIZES = ("rcvbuf", "sndbuf")
 _NUMBERS = ("backlog", "fastopen", "setfib")
 
@@ -146,16 +167,18 @@ def check_keepalive(text: str) -> None:
         raise ConfError(f'invalid so_keepalive value: "{text}"')
 
 
-def _with_options(listen: Listen, options: tuple[str, ...]) -> Listen:
+def _with_options(
+    listen: Listen, options: tuple[str, ...], flags: Mapping[str, Mapping[str, bool]]
+) -> Listen:
     for option in options:
-        listen = _with_option(listen, option)
+        listen = _with_option(listen, option, flags)
     return listen
 
 
-def _with_option(listen: Listen, option: str) -> Listen:
+def _with_option(listen: Listen, option: str, flags: Mapping[str, Mapping[str, bool]]) -> Listen:
     name, sign, value = option.partition("=")
-    if not sign and name in _FLAGS:
-        return replace(listen, **_FLAGS[name])  # type: ignore[arg-type]
+    if not sign and name in flags:
+        return replace(listen, **flags[name])  # type: ignore[arg-type]
     if sign and name in (*_SIZES, *_NUMBERS):
         parse = parse_size if name in _SIZES else parse_number
         try:
@@ -176,7 +199,7 @@ def _with_option(listen: Listen, option: str) -> Listen:
         return replace(listen, so_keepalive=value, bind=True, options_set=True)
     if sign and name == "accept_filter":
         raise ConfError(f'accept filters "{value}" are not supported on this platform, ignored')
-    if name in ("quic", "multipath"):
+    if name == "multipath" or (name == "quic" and flags is _FLAGS):
         remedy = ' (HTTP/3: remove this "listen")' if name == "quic" else ""
         raise ConfError(f'the "{name}" parameter of "listen" is not supported{remedy}')
     raise ConfError(f'invalid parameter "{option}"')

@@ -14,8 +14,9 @@ from ..log import Log, Severity, errno_text
 
 TRIES = 5
 BETWEEN_TRIES = 0.5  # seconds
+IP_PKTINFO = 8  # as <linux/in.h> has it
 
-Key = tuple[int, bytes, int]
+Key = tuple[int, bytes, int, bool]
 
 
 class Listening:
@@ -48,7 +49,8 @@ class Listening:
 
     @property
     def key(self) -> Key:
-        return address_key(self.listen.family, self.listen.host, self.listen.port)
+        listen = self.listen
+        return address_key(listen.family, listen.host, listen.port, datagram=listen.datagram)
 
     def belongs_to(self, worker: int) -> bool:
         return not self.listen.reuseport or self.worker == worker
@@ -72,14 +74,14 @@ class Listening:
             log.write(Severity.EMERG, f"unlink() {self.path} failed {errno_text(error)}")
 
 
-def address_key(family: int, host: str, port: int) -> Key:
+def address_key(family: int, host: str, port: int, *, datagram: bool = False) -> Key:
     """What makes two addresses the same one, however they are written."""
     if family == socket.AF_UNIX:
-        return family, host.encode("latin-1"), 0
+        return family, host.encode("latin-1"), 0, datagram
     try:
-        return family, socket.inet_pton(family, host), port
+        return family, socket.inet_pton(family, host), port, datagram
     except OSError:  # an address with a zone
-        return family, host.encode("latin-1"), port
+        return family, host.encode("latin-1"), port, datagram
 
 
 def plan(listens: Iterable[ListenOptions], workers: int) -> list[Listening]:
@@ -157,13 +159,15 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
     doing = f"socket() {listen.text} failed"
     opened: socket.socket | None = None
     try:
-        opened = socket.socket(listen.family, socket.SOCK_STREAM)
+        kind = socket.SOCK_DGRAM if listen.datagram else socket.SOCK_STREAM
+        opened = socket.socket(listen.family, kind)
         doing = f"setsockopt() {listen.text} failed"
         _prepare(opened, listen, test)
         doing = f"bind() to {listen.text} failed"
         _bind(opened, listen)
-        doing = f"listen() to {listen.text}, backlog {listen.backlog} failed"
-        opened.listen(listen.backlog)
+        if not listen.datagram:
+            doing = f"listen() to {listen.text}, backlog {listen.backlog} failed"
+            opened.listen(listen.backlog)
     except OSError as error:
         if opened is not None:
             opened.close()
@@ -178,7 +182,8 @@ def _open(listening: Listening, log: Log, test: bool) -> OSError | None:
 
 def _prepare(opened: socket.socket, listen: ListenOptions, test: bool) -> None:
     opened.setblocking(False)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if not (listen.datagram and test):  # with it a test would not see that the address is in use
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if listen.reuseport and not test:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if listen.family == socket.AF_INET6:
@@ -212,11 +217,23 @@ def configure_sockets(sockets: list[Listening], log: Log) -> None:
         ):
             if size:
                 _option(listening, socket.SOL_SOCKET, number, size, name, log)
+        if listen.datagram:
+            _tell_addresses(listening, log)
+            continue
         _set_keepalive(listening, log)
         if listening.change_backlog and listening.socket is not None:
             listening.socket.listen(listen.backlog)
         if listen.family != socket.AF_UNIX:
             _set_tcp(listening, log)
+
+
+def _tell_addresses(listening: Listening, log: Log) -> None:
+    """Has the kernel say for each datagram which of the addresses it came to."""
+    if listening.listen.host == "0.0.0.0":
+        _option(listening, socket.IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO", log)
+    elif listening.listen.host == "::":
+        number = socket.IPV6_RECVPKTINFO
+        _option(listening, socket.IPPROTO_IPV6, number, 1, "IPV6_RECVPKTINFO", log)
 
 
 def _set_tcp(listening: Listening, log: Log) -> None:

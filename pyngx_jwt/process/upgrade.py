@@ -36,6 +36,11 @@ class InheritedListen:
     rcvbuf: int = 0
     sndbuf: int = 0
     fastopen: int = 0
+    datagram: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"udp {self.text}" if self.datagram else self.text
 
 
 def inherited_sockets(variable: str, log: Log) -> list[Listening]:
@@ -86,12 +91,14 @@ def _inherit(number: int, log: Log) -> Listening | None:
 def _describe(inherited: socket.socket) -> InheritedListen:
     address = inherited.getsockname()
     reuseport = bool(inherited.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+    datagram = inherited.type == socket.SOCK_DGRAM
     if inherited.family == socket.AF_UNIX:
         path = os.fsencode(address).decode("latin-1")
-        return InheritedListen(inherited.family, path, 0, f"unix:{path}", 511, reuseport)
+        text = f"unix:{path}"
+        return InheritedListen(inherited.family, path, 0, text, 511, reuseport, datagram=datagram)
     host, port = address[:2]
     text = f"[{host}]:{port}" if inherited.family == socket.AF_INET6 else f"{host}:{port}"
-    return InheritedListen(inherited.family, host, port, text, 511, reuseport)
+    return InheritedListen(inherited.family, host, port, text, 511, reuseport, datagram=datagram)
 
 
 def handed_over(number: str, log: Log) -> bytes:

@@ -17,6 +17,7 @@ MOST_TRIES = 20  # of methods that may hit what cannot be used; then round robin
 class Timing(Protocol):
     """How long a peer took, in seconds; -1 where it did not come to that."""
 
+    connect_time: float
     header_time: float
     response_time: float
 

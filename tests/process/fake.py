@@ -51,6 +51,11 @@ class FakeListen:
     rcvbuf: int = 0
     sndbuf: int = 0
     fastopen: int = 0
+    datagram: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.text
 
     @property
     def text(self) -> str:

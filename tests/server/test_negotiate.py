@@ -43,7 +43,7 @@ def test_several_connections_are_accepted_in_a_turn_of_the_loop(
 
     async def run() -> int:
         front = FrontEnd(asyncio.get_running_loop(), count(1), accepts)
-        listeners = await listen(front, cycle.ports["127.0.0.1:1"], bound)
+        listeners = await listen(front, cycle.ports["127.0.0.1:1"], bound, ())
         clients = [socket.create_connection(bound.getsockname()) for _ in range(40)]
         counts = [0]
         while counts[-1] < len(clients):
