@@ -127,9 +127,10 @@ class LogConf(Conf):
         log = _parse_parameters(path, name, parameters, self.scope.statement)
         if path.startswith("syslog:"):
             parse_syslog(path[7:], socket.gethostname(), syslog_server)
-        elif log.buffer is not None:
-            full_name = self.scope.full_name(path)
-            self.scope.shared(OpenFiles).add(full_name).set_buffer(log.buffer, path)
+        elif Template(path).is_constant:  # opened even if no server is left that uses it
+            file = self.scope.shared(OpenFiles).add(self.scope.full_name(path))
+            if log.buffer is not None:
+                file.set_buffer(log.buffer, path)
         if not self._off:
             self.logs = (*(vars(self).get("logs") or ()), log)
 

@@ -50,16 +50,18 @@ class DatagramListener:
                 log = self.port.address.names.default.log
                 log.write(Severity.ALERT, f"recvmsg() failed {errno_text(error)}")
                 return
-            own = self._own_address(ancillary)
-            key = (peer, own)
-            session = self.sessions.get(key)
-            if session is None:
-                session = DatagramSession(self, key, peer, own)
-                self.sessions[key] = session
-                session.arrived(data)
-                session.start()
-            else:
-                session.arrived(data)
+            self.take(data, peer, self._own_address(ancillary))
+
+    def take(self, data: bytes, peer: Any, own: str) -> None:
+        """Gives a datagram to its session, which may begin with it."""
+        key = (peer, own)
+        session = self.sessions.get(key)
+        if session is not None:
+            session.arrived(data)
+            return
+        session = self.sessions[key] = DatagramSession(self, key, peer, own)
+        session.arrived(data)
+        session.start()
 
     def _own_address(self, ancillary: Ancillary) -> str:
         """Which address of ours the datagram came to, where it could be any."""
@@ -107,6 +109,7 @@ class DatagramSession(UdpChannel):
         self.listener, self.front = listener, listener.front
         self._key, self._peer, self._own = key, peer, own
         self.task: asyncio.Task[None] | None = None
+        self._arrived = self._most = 0  # datagrams
         number = next(self.front.numbers)
         client = DatagramClient(number)
         port = listener.port
@@ -133,7 +136,7 @@ class DatagramSession(UdpChannel):
             log_failure(s, error)
         finally:
             self.front.sessions.discard(self)
-            self.detach()
+            self._detach()
             conclude(s, status)
             self.close()
 
@@ -150,7 +153,24 @@ class DatagramSession(UdpChannel):
         except OSError as error:
             self.session.log(Severity.ERR, f"sendmsg() failed {errno_text(error)}")
 
-    def detach(self) -> None:
+    def arrived(self, data: bytes) -> None:
+        super().arrived(data)
+        self._arrived += 1
+        if self._arrived == self._most:
+            self._detach()
+
+    def limit(self, datagrams: int) -> None:
+        self._most = datagrams
+        if self._arrived >= datagrams:
+            self._detach()
+            surplus = self._arrived - datagrams
+            rest = self.waiting[len(self.waiting) - surplus :] if surplus else []
+            self.waiting = self.waiting[: len(self.waiting) - surplus]
+            for data in rest:
+                self.listener.take(data, self._peer, self._own)
+
+    def _detach(self) -> None:
+        """The next datagram of the address begins another session."""
         if self.listener.sessions.get(self._key) is self:
             del self.listener.sessions[self._key]
 

@@ -100,7 +100,8 @@ class StreamConnection(TcpChannel):
         """0 if there was one (ngx_stream_proxy_protocol_handler)."""
         try:
             async with asyncio.timeout(s.server.proxy_protocol_timeout):
-                await self.more()
+                if not self.buffer:
+                    await self.more()
         except TimeoutError:
             s.log(Severity.INFO, TIMED_OUT)
             return SUCCESS

@@ -84,8 +84,8 @@ class Channel:
         """Closes at once."""
         raise NotImplementedError
 
-    def detach(self) -> None:
-        """Of UDP: the next datagram of the address begins another session."""
+    def limit(self, datagrams: int) -> None:
+        """Of UDP: what comes after so many datagrams begins another session."""
 
     def _want(self) -> None:
         """The buffer may grow."""

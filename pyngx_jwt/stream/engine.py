@@ -58,7 +58,7 @@ async def _preread(s: StreamSession) -> Status:
     """Shows handlers what the client has sent, until they have seen enough
     (ngx_stream_core_preread_phase)."""
     for handler in s.server.handlers[StreamPhase.PREREAD]:
-        s.action, server = "prereading client data", s.server
+        s.action, server, s.was_preread = "prereading client data", s.server, True
         try:
             async with asyncio.timeout(server.preread_timeout):
                 while (status := await _outcome(s, handler)) == AGAIN:

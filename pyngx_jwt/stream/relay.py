@@ -69,6 +69,8 @@ class Relay:
         up = self._loop.create_task(self._upload())
         down = self._loop.create_task(self._download())
         self._touch()
+        if self.settings.requests:
+            self.client.limit(self.settings.requests)
         try:
             return await self._wait(up, down)
         finally:
@@ -103,7 +105,12 @@ class Relay:
             if rate:
                 most = await self._allowance(rate, passed)
             data = await source.read(most)
+            if self._over.done():
+                return
             if data is None:
+                if source.is_udp:  # an error of the upstream counts as a response
+                    self._count(source)
+                    self._check_datagrams()
                 return
             passed += len(data)
             self._count(source)
@@ -164,8 +171,6 @@ class Relay:
         settings = self.settings
         if settings.requests and self.requests < settings.requests:
             return
-        if settings.requests:
-            self.client.detach()
         if self.is_answered and settings.responses >= 0 and not self._over.done():
             self._over.set_result(None)
 

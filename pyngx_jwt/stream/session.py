@@ -84,6 +84,7 @@ class StreamSession(Session):
         self.upstream_states: list[Any] = []
         self.details: Callable[[], str] | None = None  # for the log, of a handler
         self.passed_to = ""
+        self.was_preread = False  # handlers have seen what the client has sent
 
     @property
     def is_udp(self) -> bool:

@@ -96,13 +96,17 @@ def _read(hello: _Bytes) -> Hello:
     host, protocols = "", tuple[bytes, ...]()
     extensions = _Bytes(hello.vector(2))
     while extensions.left:
-        kind, data = extensions.number(2), _Bytes(extensions.vector(2))
+        kind = extensions.number(2)
+        if kind == SUPPORTED_VERSIONS:  # its own length tells enough, as for nginx
+            extensions.take(2)
+            extensions.vector(1)
+            version = TLS_1_3
+            continue
+        data = _Bytes(extensions.vector(2))
         if kind == SERVER_NAME:
             host = _host(_Bytes(data.vector(2)))
         elif kind == ALPN:
             protocols = _protocols(_Bytes(data.vector(2)))
-        elif kind == SUPPORTED_VERSIONS:
-            version = TLS_1_3
     return Hello(host, protocols, version)
 
 

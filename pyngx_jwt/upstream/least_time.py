@@ -96,6 +96,7 @@ class Measuring(RoundRobinChoice):
         return peer
 
     def answered(self, timing: Timing) -> None:
+        super().answered(timing)
         peer = self.current
         if peer is None or self.method.last_byte or not self._counts:
             return

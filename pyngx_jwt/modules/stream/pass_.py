@@ -79,6 +79,9 @@ def hand_over(conf: PassConf, level: StreamLevel) -> StreamHandler | None:
         if s.is_udp:
             s.log(Severity.ERR, "cannot pass udp connection")
             return SERVER_ERROR
+        if s.was_preread and s.channel.tls is not None and s.channel.buffer:
+            s.log(Severity.ERR, "cannot pass connection with preread data")
+            return SERVER_ERROR
         address = address_of(s)
         if address is None:
             return SERVER_ERROR

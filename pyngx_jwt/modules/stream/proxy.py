@@ -16,8 +16,9 @@ from ...gateway.state import UpstreamState
 from ...gateway.target import Names, remembered, resolved
 from ...gateway.tls import Tls, tls_of
 from ...http.template import TextOf, bind_size
-from ...log import Severity
+from ...log import Severity, errno_text
 from ...stream.channel import Channel, TcpChannel
+from ...stream.contexts import STREAM_SERVER
 from ...stream.level import StreamLevel
 from ...stream.module import StreamModule
 from ...stream.proxy_header import header_of
@@ -71,7 +72,7 @@ def load_tls(conf: StreamProxyConf, level: StreamLevel) -> None:
     """Certificates are loaded, and can be wrong, whether something is passed on or not."""
     if conf.bind is not None and conf.bind.transparent:
         conf.scope.shared(KeptCapabilities).net_raw = True
-    if conf.proxy_ssl:
+    if conf.proxy_ssl and level.context & STREAM_SERVER:
         _tls(conf, level)
 
 
@@ -166,6 +167,11 @@ def _names(level: StreamLevel) -> Names | None:
     return Names(resolver, core.resolver_timeout)
 
 
+def error_of(error: Exception) -> str:
+    """In nginx's words."""
+    return f"recv() failed {errno_text(error)}" if isinstance(error, OSError) else str(error)
+
+
 class Passing:
     """A session and its upstream: servers are tried one after the other, and with the one that
     accepts the connection bytes go both ways."""
@@ -178,6 +184,7 @@ class Passing:
         self.state: UpstreamState | None = None
         self.handshake: PeerHandshake | None = None
         self.local: Local | None = None
+        self.notes_heads = False  # the group wants to know when the first byte comes
         self.failed = False  # the server, and not the session
 
     async def run(self) -> Status:
@@ -189,7 +196,7 @@ class Passing:
         upstream = await found if isinstance(found, Awaitable) else found
         if upstream is None:
             return SERVER_ERROR
-        s.contexts[HOST] = upstream.name
+        s.contexts[HOST], self.notes_heads = upstream.name, upstream.notes_heads
         key = upstream.key(s) if upstream.key is not None else ""
         choice = self.choice = upstream.balancer.choose(key)
         if limit := plan.conf.next_upstream_tries:
@@ -212,7 +219,7 @@ class Passing:
             self.s.action = CONNECTING
             peer = self.peer = choice.get(int(time.monotonic()))
             if peer is None:
-                self._begin("")
+                self._begin(str(self.s.contexts[HOST]))
                 self.s.log(Severity.ERR, "no live upstreams")
                 return None
             state = self._begin(peer.name)
@@ -286,15 +293,29 @@ class Passing:
             side = await relay.run()
         except IdleTooLong:
             return self._idle(relay, channel)
+        self._note_errors(channel)
         if s.is_udp:
             s.note(f"udp done{self._packets(relay)}{self._bytes()}")
         else:
             s.note(f"{side} disconnected{self._bytes()}")
         return SUCCESS
 
+    def _note_errors(self, channel: Channel) -> None:
+        """What has ended a side, where that was no goodbye."""
+        s = self.s
+        for end, name, level in (
+            (s.channel, "client", Severity.INFO),
+            (channel, "upstream", Severity.ERR),
+        ):
+            if end.error is not None:
+                s.action = f"proxying and reading from {name}"
+                s.log(level, error_of(end.error))
+
     def _note_first_byte(self) -> None:
-        if self.state is not None and self.choice is not None:
-            self.state.header_time = time.monotonic() - self.state.started
+        if self.state is None:
+            return
+        self.state.header_time = time.monotonic() - self.state.started
+        if self.choice is not None and self.notes_heads:
             self.choice.answered(self.state)
 
     def _idle(self, relay: Relay, channel: Channel) -> Status:
