@@ -172,6 +172,7 @@ class Relay:
         if settings.requests and self.requests < settings.requests:
             return
         if self.is_answered and settings.responses >= 0 and not self._over.done():
+            self.client.limit(self.requests)  # the next one may come before we have ended
             self._over.set_result(None)
 
     @property

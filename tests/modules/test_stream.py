@@ -59,17 +59,16 @@ def test_log(nginx: Nginx) -> None:
         log_format line '$remote_addr "$status" $bytes_sent $bytes_received $protocol';
         log_format json escape=json '{{"t":"$text"}}';
         access_log logs/access.log line;
-        access_log logs/json.log json if=$text;
         map $server_port $text {{ %%PORT_b%% 'a "quoted" word'; }}
         server {{ {LOCAL} return 12345; }}
-        server {{ listen 127.0.0.1:%%PORT_b%%; access_log off; access_log logs/json.log json;
-                  return x; }}
-        server {{ listen 127.0.0.1:%%PORT_c%%; access_log logs/json.log json if=$text;
-                  return $text; }}
+        server {{ listen 127.0.0.1:%%PORT_b%%; listen 127.0.0.1:%%PORT_c%%;
+                  access_log logs/json.log json if=$text; return x; }}
+        server {{ listen 127.0.0.1:%%PORT_d%%; access_log off; return y; }}
         """)
     assert nginx.raw(b"", "a") == b"12345"
     assert nginx.access_log(1) == ['127.0.0.1 "200" 5 0 TCP']
-    assert nginx.raw(b"", "c") == b""
+    assert nginx.raw(b"", "c") == b"x"
+    assert nginx.raw(b"", "d") == b"y"
     assert nginx.raw(b"", "b") == b"x"
     assert nginx.access_log(1, "json.log") == [r'{"t":"a \"quoted\" word"}']
 
