@@ -60,8 +60,7 @@ UNTESTED = {
     *("add_trailer_inherit", "gzip_no_buffer"),
     *("keepalive_min_timeout", "lingering_close"),
     *("proxy_busy_buffers_size", "proxy_cache_lock_age"),
-    *("proxy_connect_timeout", "proxy_force_ranges", "proxy_next_upstream_timeout"),
-    *("proxy_send_timeout", "proxy_socket_keepalive", "proxy_ssl_ciphers"),
+    *("proxy_force_ranges", "proxy_send_timeout"),
 }
 
 REFUSED = ": not supported yet."  # what directives of other JWT modules have for documentation

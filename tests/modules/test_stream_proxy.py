@@ -217,14 +217,13 @@ def test_timeout(nginx: Nginx) -> None:
     assert nginx.access_log(1) == ["200"]
 
 
-@pytest.mark.parametrize("direction", ["upload", "download"])
-def test_rate(nginx: Nginx, direction: str) -> None:
-    """Seven hundred bytes at three hundred a second take more than one second, and less than it
-    would take byte by byte."""
+@pytest.mark.parametrize("directive", ["proxy_upload_rate", "proxy_download_rate"])
+def test_rate(nginx: Nginx, directive: str) -> None:
+    """All of it comes, in pieces."""
     nginx.backend("b", echo)
     nginx.stream(f"""
         map $server_port $rate {{ default 300; }}
-        server {{ {LOCAL} {TO_B} proxy_{direction}_rate $rate; }}
+        server {{ {LOCAL} {TO_B} {directive} $rate; }}
         """)
     with connected(nginx) as wire:
         wire.send(b"x" * 700)
