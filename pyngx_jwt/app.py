@@ -25,7 +25,7 @@ from .http.incoming import choose_server, request_of
 from .http.lifecycle import note_absence, note_dropped
 from .http.location import ServerNames
 from .http.ports import Built, ListenAddress
-from .http.request import Request
+from .http.request import Request, Server
 from .http.status import CLIENT_CLOSED
 from .http1.head import parse_head
 from .http1.head_types import RefusedHead, head_options
@@ -77,7 +77,7 @@ def _path(path: str | os.PathLike[str] | None) -> str | None:
     return None if path is None else os.fsencode(path).decode("latin-1")
 
 
-def _names(cycle: Cycle, listen: str | None) -> ServerNames:
+def _names(cycle: Cycle, listen: str | None) -> ServerNames[Server]:
     """The servers of one address by name; of equal names the first counts."""
     addresses: dict[str, ListenAddress] = {}
     built = cycle.scope.shared(Built)
@@ -116,7 +116,7 @@ async def _expect_nothing(request: web.Request) -> None:
 class _Door:
     """Serves aiohttp's requests by a compiled configuration."""
 
-    def __init__(self, cycle: Cycle, names: ServerNames) -> None:
+    def __init__(self, cycle: Cycle, names: ServerNames[Server]) -> None:
         self.cycle, self.names = cycle, names
         self.default = names.default
         self.options = head_options(self.default)

@@ -6,14 +6,15 @@ import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 from . import NGINX_VERSION
 from .conf import known
-from .conf.directive import Directive
+from .conf.directive import Conf, Directive
 from .conf.known import Class
 from .core.module import AnyModule
+from .gateway.conf import GatewayConf
 from .lint.rule import Rule
 from .lint.rules import rules
 from .modules import MODULES
@@ -25,7 +26,8 @@ _NO_EFFECT = "Accepted and without effect: "
 _CODE = re.compile(r"(`[^`]*`)")
 _VARIABLE = re.compile(r"\$\w+")
 _MARKUP = re.compile(r"[*<\[]")
-_OTHER_SERVERS = ("ngx_stream_", "ngx_mail_", "ngx_mgmt_")
+_OTHER_SERVERS = ("ngx_mail_", "ngx_mgmt_")
+_STREAM = "ngx_stream_"
 _OTHER_SYSTEMS = {f"ngx_{name}_module" for name in ("devpoll", "eventport", "iocp", "kqueue")}
 GENERATED = ("directives", "lint")  # directories
 RULES = """\
@@ -86,8 +88,8 @@ pyngx does not support. Two other pages list other differences:
 - [Deviations](deviations.md): supported directives that intentionally behave differently
 
 This page does not list directives that pyngx accepts without effect (see the [directive
-reference](directives/README.md)), missing parameters of directives, and the modules of `mail` and
-`stream`, which pyngx does not support at all.
+reference](directives/README.md)), missing parameters of directives, and the modules of `mail`,
+which pyngx does not support at all.
 
 | nginx module | missing directives |
 |---|---|"""
@@ -125,7 +127,7 @@ could admit requests that nginx would refuse.""",
 
 pyngx reports an error for each of these. Ignoring them changes responses but does not grant
 access. With `--allow-unsupported`, pyngx prints a warning and ignores them. It ignores a block
-such as `stream` with all its contents.""",
+such as `mail` with all its contents.""",
     Class.TUNING: """\
 ## Accepted directives
 
@@ -143,12 +145,20 @@ def pages() -> dict[str, str]:
         "unsupported.md": unsupported_page(),
         "lint/README.md": rules_page(),
     }
-    for module in MODULES:
-        if module.conf.directives:
-            written[f"directives/{module.name}.md"] = module_page(module)
+    for module in documented():
+        written[f"directives/{module.name}.md"] = module_page(module)
     for rule in rules():
         written[f"lint/{rule.name}.md"] = rule_page(rule)
     return {path: f"{WRITTEN}\n{text.rstrip()}\n" for path, text in written.items()}
+
+
+def documented() -> Iterator[AnyModule]:
+    """The modules with directives; where two share theirs, the first."""
+    confs = set[type[Conf]]()
+    for module in MODULES:
+        if module.conf.directives and module.conf not in confs:
+            confs.add(module.conf)
+            yield module
 
 
 def write(directory: Path) -> None:
@@ -170,7 +180,7 @@ def module_page(module: AnyModule) -> str:
     for d in directives:
         if not d.noop:
             text = "\n".join([*_shape(d), "", _prose(d.doc)])
-            lines += [f"## {d.name}", "", text.replace(PREFIX, f"{module.name}_"), ""]
+            lines += [f"## {d.name}", "", text.replace(PREFIX, f"{prefix_of(module)}_"), ""]
     accepted = [d for d in directives if d.noop]
     if accepted:
         lines += ["## Accepted and without effect", ""]
@@ -179,6 +189,12 @@ def module_page(module: AnyModule) -> str:
     if module.variable_docs:
         lines += ["## Variables", "", *_variables(module)]
     return "\n".join(lines)
+
+
+def prefix_of(module: AnyModule) -> str:
+    """With which the shared directives of its protocol begin."""
+    conf = module.conf
+    return conf.prefix if issubclass(conf, GatewayConf) else module.name
 
 
 def description(module: AnyModule) -> str:
@@ -221,16 +237,15 @@ def _variables(module: AnyModule) -> list[str]:
 def index_page() -> str:
     """All modules, and all directives by name."""
     lines = ["# Directives", "", "| module | purpose |", "|---|---|"]
-    for module in MODULES:
-        if module.conf.directives:
-            first = description(module).partition("\n\n")[0].replace("\n", " ")
-            lines.append(f"| [{module.name}]({module.name}.md) | {first} |")
+    for module in documented():
+        first = description(module).partition("\n\n")[0].replace("\n", " ")
+        lines.append(f"| [{module.name}]({module.name}.md) | {first} |")
     lines += ["", "| directive | module | contexts |", "|---|---|---|", *sorted(_index_rows())]
     return "\n".join(lines)
 
 
 def _index_rows() -> Iterator[str]:
-    for module in MODULES:
+    for module in documented():
         for d in module.conf.directives.values():
             page = f"{module.name}.md"
             link = f"`{d.name}` (no effect)" if d.noop else f"[`{d.name}`]({page}#{d.name})"
@@ -240,11 +255,12 @@ def _index_rows() -> Iterator[str]:
 def variables_page() -> str:
     """The variables of all modules."""
     lines = ["# Variables", ""]
+    pages_of = {module.conf: module.name for module in documented()}
     for module in MODULES:
         if module.variable_docs:
             title = module.name
-            if module.conf.directives:
-                title = f"[{title}](directives/{title}.md)"
+            if page := pages_of.get(module.conf):
+                title = f"[{title}](directives/{page}.md)"
             lines += [f"## {title}", "", *_variables(module), ""]
     return "\n".join(lines)
 
@@ -252,16 +268,21 @@ def variables_page() -> str:
 def differences_page() -> str:
     """nginx's modules and what is here of the directives of each."""
     modules = {name: names for name, names in known.modules().items() if _concerns_us(name)}
-    ours = _ours()
+    of_stream = {name: names for name, names in modules.items() if name.startswith(_STREAM)}
+    others = {name: names for name, names in modules.items() if name not in of_stream}
+    return "\n".join([DIFFERENCES, *_differences(others), *_differences(of_stream, "stream")])
+
+
+def _differences(modules: Mapping[str, list[str]], block: str = "") -> Iterator[str]:
+    """Rows for the modules that are all of one block, or of others than "stream"."""
+    ours = _ours(block)
     # A name that several modules have, such as "resolver", is no sign of any of them.
     shared = Counter(name for names in modules.values() for name in names)
-    lines = [DIFFERENCES]
     for module, names in modules.items():
         own = [name for name in names if shared[name] == 1]
         missing = [] if ours.issuperset(names) else sorted(set(names) - ours)
         told = ", ".join(f"`{name}`" for name in missing) or "nothing"
-        lines.append(f"| {module} | {told if ours & {*own} else 'all'} |")
-    return "\n".join(lines)
+        yield f"| {module} | {told if ours & {*own} or not missing else 'all'} |"
 
 
 def unsupported_page() -> str:
@@ -291,8 +312,15 @@ def _by_module(names: Set[str]) -> Iterator[str]:
             yield f"| {module} | {', '.join(f'`{name}`' for name in found)} |"
 
 
-def _ours() -> frozenset[str]:
-    return frozenset(name for module in MODULES for name in module.conf.directives) | {"include"}
+def _ours(block: str = "") -> frozenset[str]:
+    """The names of our directives; with a block, of those in it."""
+    directives = (d for module in MODULES for d in module.conf.directives.values())
+    found = frozenset(
+        d.name
+        for d in directives
+        if not block or d.name == block or any(c.path.startswith(block) for c in d.contexts)
+    )
+    return found | {"include"}
 
 
 def rules_page() -> str:

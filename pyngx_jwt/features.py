@@ -61,6 +61,8 @@ MODULES = frozenset(
         *("upstream_keepalive", "upstream_sticky", "upstream_zone"),
     }
 )
+# The same of "stream", whose modules are called "stream_NAME"; all of them are there.
+STREAM = ("ssl", "realip", "geoip", "ssl_preread")
 
 
 def configure_arguments() -> str:
@@ -69,4 +71,5 @@ def configure_arguments() -> str:
     words += [f"--{name}-path={path}" for name, path in PATHS.items()]
     words += [f"--with-http_{name}_module" for name in OPTIONAL if name in MODULES]
     words += [f"--without-http_{name}_module" for name in DEFAULT if name not in MODULES]
+    words += ["--with-stream", *(f"--with-stream_{name}_module" for name in STREAM)]
     return " ".join(words)

@@ -139,6 +139,10 @@ class Nginx:
 
     # What is asked of a configuration.
 
+    def stream(self, text: str, **more: Any) -> None:
+        """As a call, with servers of "stream" instead of one of HTTP on %%PORT%%."""
+        self(main=f"stream {{\n{_dedented(text)}\n}}", **more)
+
     def rejects(
         self,
         server: str = "",

@@ -185,6 +185,18 @@ def test_modules_told_are_those_registered() -> None:
     assert there == features.MODULES
 
 
+def test_modules_of_stream() -> None:
+    """All that nginx can be built without are there, and so none is named."""
+    names = {module.name.removeprefix("stream_") for module in MODULES if "stream" in module.name}
+    assert {*features.STREAM} <= names
+    assert {"limit_conn", "access", "geo", "map", "split_clients", "return", "pass", "set"} <= names
+    words = features.configure_arguments().split(" ")
+    assert "--with-stream" in words
+    for name in features.STREAM:
+        assert f"--with-stream_{name}_module" in words
+    assert not any(word.startswith("--without-stream") for word in words)
+
+
 def test_version_is_told_in_no_time() -> None:
     """Test suites and scripts ask for it before everything they do."""
 

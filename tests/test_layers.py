@@ -30,7 +30,7 @@ LAYERS = [
     {"tls"},
     {"core"},
     {"http"},
-    {"jwt", "http1"},
+    {"jwt", "http1", "stream"},
     {"http2"},
     {"http3", "quic"},
     {"upstream"},
@@ -48,11 +48,11 @@ READERS = {"lint", "docs"}
 READ = {
     *("errors", "exits", "features", "arguments", "options", "log"),
     *("conf", "core", "dns", "http", "metrics", "zones", "tls", "jwt"),
-    *("upstream", "cache", "gateway", "modules", "compile", "http1", "http2"),
+    *("upstream", "cache", "gateway", "modules", "compile", "http1", "http2", "stream"),
 }
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
-COMMON = {"addresses", "coding", "core", "files", "gzip_ok", "limits"}
+COMMON = {"addresses", "coding", "core", "files", "gzip_ok", "limits", "session_variables"}
 BORROWED = {  # importer, imported: a declared service or one helper
     ("session_log", "log"),
     ("memcached", "upstream"),

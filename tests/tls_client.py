@@ -40,10 +40,11 @@ def shaken(
     context: ssl.SSLContext | None = None,
     before: bytes = b"",
     address: str = "127.0.0.1",
+    port: str = "",
     **settings: Any,
 ) -> Iterator[tuple[ssl.SSLSocket, Wire]]:
     """A connection after its handshake for this server name."""
-    with socket.create_connection((address, nginx.port()), DEADLINE) as plain:
+    with socket.create_connection((address, nginx.port(port)), DEADLINE) as plain:
         plain.sendall(before)
         context = context or client_context()
         with context.wrap_socket(plain, server_hostname=name, **settings) as client:

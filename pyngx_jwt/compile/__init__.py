@@ -10,5 +10,16 @@ from .cycle import Cycle, MainSettings, load, read, scope_of
 from .http import finish_http
 from .locations import satisfying
 from .merging import walk
+from .stream import finish_stream
 
-__all__ = ["Cycle", "MainSettings", "finish_http", "load", "read", "satisfying", "scope_of", "walk"]
+__all__ = [
+    "Cycle",
+    "MainSettings",
+    "finish_http",
+    "finish_stream",
+    "load",
+    "read",
+    "satisfying",
+    "scope_of",
+    "walk",
+]

@@ -4,39 +4,72 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from ..conf.scope import Scope
 from ..errors import ConfError
+from ..http.block import SessionBlock
 from ..http.level import Level
 from ..http.listen import Listen
 from ..http.location import ServerNames, is_server_name
 from ..http.module import http_modules
-from ..http.ports import Built, ListenAddress, Port
-from ..http.request import Server
+from ..http.ports import AddressOf, Built, ListenAddress, Port, PortOf
 from ..modules.core import CoreConf
 from .merging import place_of
 
+S = TypeVar("S")
+A = TypeVar("A", bound=AddressOf[Any])
+P = TypeVar("P", bound=PortOf[Any])
+
 
 def build_ports(http: Level, built: Built) -> None:
-    """Which socket serves which servers, as ngx_http_optimize_servers."""
-    addresses: dict[str, ListenAddress] = {}
-    for level, server in built.servers:
-        conf = level[CoreConf]
-        for listen in conf.listens or _default_listen():
+    """The ports of HTTP."""
+
+    def listens_of(level: SessionBlock) -> tuple[Listen, ...]:
+        return level[CoreConf].listens or _default_listen()
+
+    addresses = addresses_of(built.servers, listens_of, CoreConf, ListenAddress)
+    run_hooks(addresses.values(), (m.listens for m in http_modules(http.scope)), http.scope)
+    built.ports = grouped(addresses, Port)
+
+
+def addresses_of(
+    servers: Iterable[tuple[SessionBlock, S]],
+    listens_of: Callable[[Any], tuple[Listen, ...]],
+    kind: type[Any],
+    make: Callable[[Listen, ServerNames[S]], A],
+) -> dict[str, A]:
+    """The addresses with their servers, as ngx_http_optimize_servers; `kind` is the conf with the
+    names of a server."""
+    addresses: dict[str, A] = {}
+    for level, server in servers:
+        for listen in listens_of(level):
             try:
-                _add_address(addresses, listen, level, server)
+                _add_address(addresses, listen, level, server, make)
             except ConfError as error:
-                http.scope.watch.failed(error, level)
+                level.scope.watch.failed(error, level)
     for address in addresses.values():
+        level = address.levels[0][0]
         try:
-            _add_names(address, http.scope)
-            for module in http_modules(http.scope):
-                for listens in module.listens:
-                    listens(address)
+            _add_names(address, kind, level.scope)
         except ConfError as error:
-            http.scope.watch.failed(error, address.levels[0][0])
-    built.ports = _group(addresses)
+            level.scope.watch.failed(error, level)
+    return addresses
+
+
+def run_hooks(
+    addresses: Iterable[A], hooks: Iterable[Iterable[Callable[[A], None]]], scope: Scope
+) -> None:
+    """Shows the addresses to the modules."""
+    acts = [act for hook in hooks for act in hook]
+    for address in addresses:
+        try:
+            for act in acts:
+                act(address)
+        except ConfError as error:
+            scope.watch.failed(error, address.levels[0][0])
 
 
 def _default_listen() -> tuple[Listen, ...]:
@@ -44,11 +77,15 @@ def _default_listen() -> tuple[Listen, ...]:
 
 
 def _add_address(
-    addresses: dict[str, ListenAddress], listen: Listen, level: Level, server: Server
+    addresses: dict[str, A],
+    listen: Listen,
+    level: SessionBlock,
+    server: S,
+    make: Callable[[Listen, ServerNames[S]], A],
 ) -> None:
     address = addresses.get(listen.key)
     if address is None:
-        address = addresses[listen.key] = ListenAddress(listen, ServerNames(server))
+        address = addresses[listen.key] = make(listen, ServerNames(server))
     elif listen.options_set:
         if address.listen.options_set:
             raise ConfError(f"duplicate listen options for {listen.text}").at(*place_of(level))
@@ -71,16 +108,16 @@ def _with_flags(listen: Listen, other: Listen) -> Listen:
     )
 
 
-def _add_names(address: ListenAddress, scope: Scope) -> None:
+def _add_names(address: AddressOf[Any], kind: type[Any], scope: Scope) -> None:
     """A single server needs no names, unless its expressions capture."""
     if len(address.levels) == 1:
-        regexes = tuple(address.levels[0][0][CoreConf].name_regexes.values())
+        regexes = tuple(address.levels[0][0][kind].name_regexes.values())
         if not regexes or not regexes[-1].groups:
             return
     for level, server in address.levels:
-        for name in level[CoreConf].server_names or ("",):
+        for name in level[kind].server_names or ("",):
             if name.startswith("~"):
-                address.names.add_regex(level[CoreConf].name_regexes[name], server)
+                address.names.add_regex(level[kind].name_regexes[name], server)
                 continue
             shown = f'"{name}" on {address.listen.text}'
             if not is_server_name(name):
@@ -90,10 +127,10 @@ def _add_names(address: ListenAddress, scope: Scope) -> None:
                 scope.warn_at(f"conflicting server name {shown}, ignored")
 
 
-def _group(addresses: dict[str, ListenAddress]) -> dict[str, Port]:
+def grouped(addresses: dict[str, A], make: Callable[[Listen, A], P]) -> dict[str, P]:
     """A wildcard's socket takes in the other addresses of its port, unless they bind."""
     wildcards = {
-        (a.listen.family, a.listen.datagram, a.listen.port): Port(a.listen, a)
+        (a.listen.family, a.listen.datagram, a.listen.port): make(a.listen, a)
         for a in addresses.values()
         if a.listen.wildcard
     }
@@ -106,5 +143,5 @@ def _group(addresses: dict[str, ListenAddress]) -> dict[str, Port]:
         if wildcard and not listen.bind and listen.family != socket.AF_UNIX:
             wildcard.others[listen.host] = address
         else:
-            ports[key] = Port(listen, address)
+            ports[key] = make(listen, address)
     return ports

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from ..conf.block import ConfBlock
 from ..conf.directive import Conf
 from ..errors import ConfError
+from ..http.block import SessionBlock
 from ..http.contexts import LOCATION
 from ..http.level import Level
-from ..http.module import http_modules
 from ..modules.core import CoreConf
 
 B = TypeVar("B", bound=ConfBlock)
+L = TypeVar("L", bound=SessionBlock)
+Look = Callable[[Any, L], None]
 
 
-def merge(http: Level) -> None:
+def merge(outermost: SessionBlock, kinds: tuple[type[Conf], ...]) -> None:
     """Hands down what is not set, from the outside in."""
-    _merge_inner(http, tuple(module.conf for module in http.scope.modules))
+    _merge_inner(outermost, tuple(dict.fromkeys(kinds)))
 
 
-def _merge_inner(level: Level, kinds: tuple[type[Conf], ...]) -> None:
+def _merge_inner(level: SessionBlock, kinds: tuple[type[Conf], ...]) -> None:
     """Most blocks set values of few modules: of the others they have the conf around them."""
     inner = [inner for inner in level.levels if not inner.context.apart]
     if not inner:
@@ -37,7 +39,7 @@ def _merge_inner(level: Level, kinds: tuple[type[Conf], ...]) -> None:
         _merge_inner(block, kinds)
 
 
-def _merge_conf(kind: type[Conf], level: Level, outer: Level) -> None:
+def _merge_conf(kind: type[Conf], level: SessionBlock, outer: SessionBlock) -> None:
     try:
         level[kind].merge(outer[kind])
     except ConfError as error:
@@ -52,11 +54,11 @@ def walk(level: B) -> Iterator[B]:
             yield from walk(inner)
 
 
-def check(http: Level) -> None:
+def check(outermost: L, modules: Iterable[tuple[type[Conf], Iterable[Look[L]]]]) -> None:
     """Has every module look at every merged level."""
-    checks = [(m.conf, look) for m in http_modules(http.scope) for look in m.after_merge]
-    for level in walk(http):
-        for conf, look in checks:
+    looks = [(conf, look) for conf, hook in modules for look in hook]
+    for level in walk(outermost):
+        for conf, look in looks:
             try:
                 look(level[conf], level)
             except ConfError as error:
@@ -77,7 +79,7 @@ def check_locations(level: Level) -> None:
         names.add(key)
 
 
-def place_of(level: Level) -> tuple[str, int]:
+def place_of(level: ConfBlock) -> tuple[str, int]:
     """The file and the line of the statement that opened a level."""
     assert level.statement is not None
     return level.statement.file, level.statement.line

@@ -21,9 +21,9 @@ Table = dict[str, list[tuple[type[Conf], Directive]]]
 def directives_of(modules: tuple[AnyModule, ...]) -> Table:
     """What each name means to these modules, in different contexts perhaps."""
     table: Table = {}
-    for module in modules:
-        for name, directive in module.conf.directives.items():
-            table.setdefault(name, []).append((module.conf, directive))
+    for conf in dict.fromkeys(module.conf for module in modules):  # some share theirs
+        for name, directive in conf.directives.items():
+            table.setdefault(name, []).append((conf, directive))
     return table
 
 

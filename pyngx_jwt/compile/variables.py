@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any
@@ -13,10 +13,15 @@ from ..conf.parse import Statement
 from ..conf.scan import scan
 from ..conf.scope import Scope
 from ..errors import ConfError
+from ..http.block import SessionBlock
 from ..http.level import Level
 from ..http.module import http_modules
+from ..http.session_module import SessionModule
 from ..http.template import Template
-from ..http.variables import UnknownVariable, Variables
+from ..http.variables import R, UnknownVariable, Variables, VariableTable
+from ..stream.level import StreamLevel
+from ..stream.module import stream_modules
+from ..stream.session import StreamVariables
 from .merging import walk
 
 _USE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))")
@@ -26,7 +31,10 @@ def located(error: UnknownVariable, scope: Scope) -> ConfError:
     """The error with the first statement that uses the variable, and the module of nginx that has
     it."""
     module = module_of_variable(error.name)
-    is_missing = module and "auth_jwt" not in module  # which has it in other dialects
+    tables = scope.shared(Variables), scope.shared(StreamVariables)
+    is_elsewhere = any(table.is_known(error.name) for table in tables)
+    # A dialect of JWT has it in others.
+    is_missing = module and "auth_jwt" not in module and not is_elsewhere
     reason = f", one of {module} that pyngx does not have" if is_missing else ""
     located = ConfError(f"{error.args[0]}{reason}")
     options = scope.options
@@ -40,52 +48,58 @@ def located(error: UnknownVariable, scope: Scope) -> ConfError:
 
 def declare_variables(scope: Scope) -> None:
     """Makes the variables of all modules known."""
-    variables = scope.shared(Variables)
-    for module in http_modules(scope):
+    _declare(scope.shared(Variables), http_modules(scope))
+    _declare(scope.shared(StreamVariables), stream_modules(scope))
+
+
+def _declare(variables: VariableTable[R], modules: Iterable[SessionModule[Any, R]]) -> None:
+    for module in modules:
         variables.builtin.update(module.variables)
         variables.setters.update(module.setters)
         variables.changeable |= module.changeable
         variables.prefixes.update(module.prefixes)
 
 
-def build_variables(http: Level) -> None:
+def build_variables(outermost: SessionBlock) -> None:
     """Builds those that are used, and warns of circles."""
-    http.scope.statement = None
+    outermost.scope.statement = None
     while True:
         try:
-            http.variables.build_all()
+            outermost.variables.build_all()
             break
         except ConfError as error:
-            http.scope.watch.failed(error, http)
-    for circle in http.variables.circles:
-        http.scope.statement = circle.statement
-        http.scope.warn(circle.text)
-    http.scope.statement = None
+            outermost.scope.watch.failed(error, outermost)
+    for circle in outermost.variables.circles:
+        outermost.scope.statement = circle.statement
+        outermost.scope.warn(circle.text)
+    outermost.scope.statement = None
 
 
-def check_variables(http: Level) -> None:
+def check_variables(outermost: SessionBlock) -> None:
     """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
     checked: set[int] = set()  # values and confs of outer levels are looked at once
-    for level in walk(http):
-        is_outer = level is http or level.outer is http  # where values can be "bound below"
+    for level in walk(outermost):
+        is_outer = (
+            level is outermost or level.outer is outermost
+        )  # where values can be "bound below"
         for conf in level.confs.values() if is_outer else level.own:
             if id(conf) in checked:
                 continue
-            if level is not http:
+            if level is not outermost:
                 checked.add(id(conf))
             for name, value in list(vars(conf).items()):
-                if type(value) in _PLAIN or (level is http and name in conf.bound_below):
+                if type(value) in _PLAIN or (level is outermost and name in conf.bound_below):
                     continue
                 if id(value) not in checked:
                     checked.add(id(value))
                     for template in _templates(value):
                         _check_template(template, level)
-    for thing in list(http.scope.things.values()):
+    for thing in list(outermost.things):
         for template in _templates(vars(thing) if hasattr(thing, "__dict__") else ()):
-            _check_template(template, http)
+            _check_template(template, outermost)
 
 
-def _check_template(template: Template, level: Level) -> None:
+def _check_template(template: Template, level: SessionBlock) -> None:
     for name in template.names:
         if not name.startswith("$"):
             try:
@@ -95,7 +109,9 @@ def _check_template(template: Template, level: Level) -> None:
                 level.variables.defined[name.lower()] = lambda r: None
 
 
-_PLAIN = frozenset({str, int, float, bool, type(None), frozenset, Level, Scope, Statement})
+_PLAIN = frozenset(
+    {str, int, float, bool, type(None), frozenset, Level, StreamLevel, Scope, Statement}
+)
 
 
 def _templates(value: object) -> list[Template]:

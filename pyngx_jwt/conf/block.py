@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self, TypeVar
 
 from .context import Context, Contexts
@@ -10,6 +11,7 @@ from .parse import Statement
 from .scope import Scope
 
 C = TypeVar("C", bound=Conf)
+S = TypeVar("S")
 
 
 class ConfBlock:
@@ -37,6 +39,15 @@ class ConfBlock:
             known = self.confs[kind] = kind(self.scope, self)
         conf: C = known
         return conf
+
+    def shared(self, kind: type[S]) -> S:
+        """The one object of this kind that all blocks of the same server share: of "http", say."""
+        return self.scope.shared(kind)
+
+    @property
+    def things(self) -> Iterable[object]:
+        """All such objects that there are."""
+        return self.scope.things.values()
 
     def open(self, context: Context) -> ConfBlock:
         """Makes a block inside; it is added to `levels` once its directive has been run."""

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from typing import Protocol
+
+from ..errors import ConfError
+from ..log import errno_text
+
+IN_USE = errno_text(OSError(errno.EADDRINUSE, ""))
 
 
 class ListenOptions(Protocol):
@@ -50,3 +57,11 @@ class Ports:
 
     def __init__(self) -> None:
         self.by_address: dict[str, ListeningPort] = {}
+
+    def add(self, ports: Mapping[str, ListeningPort]) -> None:
+        """Adds those of a package; raises ConfError if another has one of them, as bind() would
+        fail."""
+        for key, port in ports.items():
+            if key in self.by_address:
+                raise ConfError(f"bind() to {port.listen.text} failed {IN_USE}").nowhere()
+            self.by_address[key] = port

@@ -11,9 +11,11 @@ has scgi_buffering, kept as ``conf.buffering``.  What a protocol lacks has the d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 from ..cache import HashedPath
+from ..conf.context import Contexts
 from ..conf.directive import (
     A_SIZE,
     UNLIMITED,
@@ -284,8 +286,14 @@ class GatewayConf(Conf):
         else:
             super().declare(name, declaration)
 
-    def __init_subclass__(cls, prefix: str = "", without: frozenset[str] = NO_TEXTS) -> None:
-        """Declares what its bases share, but for what is named, under the prefix."""
+    def __init_subclass__(
+        cls,
+        prefix: str = "",
+        without: frozenset[str] = NO_TEXTS,
+        contexts: Contexts | None = None,
+    ) -> None:
+        """Declares what its bases share, but for what is named, under the prefix; `contexts` are
+        those of a server that is not HTTP's."""
         super().__init_subclass__()
         if not prefix:
             return
@@ -294,7 +302,9 @@ class GatewayConf(Conf):
             for name, declaration in vars(base).get("shared", {}).items():
                 if name not in without:
                     full = f"{prefix}_{name}"
-                    cls.directives[full] = declaration.declare(full, name)
+                    declared = declaration.declare(full, name)
+                    here = contexts or declared.contexts
+                    cls.directives[full] = replace(declared, contexts=here)
 
     @property
     def target(self) -> PassTarget | None:

@@ -10,6 +10,7 @@ from ..dns import ResolveError, Resolves
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.request import Request, Status
+from ..http.session import Session
 from ..log import Severity
 from ..upstream.address import AddressError, Url, inet_address, parse_url
 from ..upstream.peer import PeerServer
@@ -27,7 +28,7 @@ class Destination:
 
     upstream: Upstream
     out: Outgoing
-    tls: Tls | None
+    tls: Tls[Request] | None
     tag: Hashable
 
 
@@ -57,7 +58,7 @@ def compile_target(
     return lambda r: Destination(upstream, Outgoing(vars), tls, tag)
 
 
-def _tag(upstream: Upstream, conf: GatewayConf, wire: Wire, tls: Tls | None) -> Hashable:
+def _tag(upstream: Upstream, conf: GatewayConf, wire: Wire, tls: Tls[Request] | None) -> Hashable:
     """What the load knows of a location's connections that tells them from others'."""
     if upstream.pool is None:
         return None
@@ -102,7 +103,7 @@ def _by_variables(
             r.log(Severity.ERR, f'no port in upstream "{address}"')
             return 500
         if url.addresses:
-            return Destination(_remembered(known, url), out, tls, None)
+            return Destination(remembered(known, url), out, tls, None)
         if names is None:
             r.log(Severity.ERR, f"no resolver defined to resolve {url.host}")
             return 502
@@ -111,7 +112,7 @@ def _by_variables(
     return find
 
 
-def _remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
+def remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
     """The upstream of an address, with the results of earlier requests to it."""
     key = (url.host, url.port)
     upstream = known.get(key)
@@ -123,14 +124,19 @@ def _remembered(known: dict[tuple[str, int], Upstream], url: Url) -> Upstream:
 
 
 async def _resolve(
-    r: Request, url: Url, out: Outgoing, tls: Tls | None, names: Names
+    r: Request, url: Url, out: Outgoing, tls: Tls[Request] | None, names: Names
 ) -> Destination | Status:
+    upstream = await resolved(r, url, names)
+    return 502 if upstream is None else Destination(upstream, out, tls, None)
+
+
+async def resolved(r: Session, url: Url, names: Names) -> Upstream | None:
+    """The upstream of a name that is asked for now; None after logging why there is none."""
     try:
         addresses = await names.resolver.resolve(url.host, names.timeout)
     except ResolveError as error:
         name = url.host.removesuffix(".").lower()
         r.log(Severity.ERR, f"{name} could not be resolved ({error})")
-        return 502
+        return None
     found = tuple(inet_address(address, url.port) for address in addresses.found)
-    upstream = address_upstream(url.host, PeerServer(url.host, found))
-    return Destination(upstream, out, tls, None)
+    return address_upstream(url.host, PeerServer(url.host, found))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic
 
 from ..errors import ConfError
 from ..http.level import Level
 from ..http.request import Request
-from ..http.template import Text
+from ..http.template import TextOf
 from ..http.tls import configured, full_name, revoke, trust
+from ..http.variables import R, VariableTable
 from ..tls.connection import TlsConnection
 from ..tls.context import Context
 from ..tls.credentials import Pair, load_chain, load_key
@@ -25,19 +26,19 @@ SessionKey = tuple[str, str, str]  # the server's address and name, and our cert
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(Generic[R]):
     """A context, the name that is sent or verified, and sessions to resume."""
 
     context: Context
-    text: Text
+    text: TextOf[R]
     sends_name: bool  # of an address it is never sent
     verifies: bool
     reuses: bool
-    alpn: tuple[bytes, ...] = ()
-    identity: Callable[[Request], CertificateName | None] | None = None  # where variables name it
+    alpn: Callable[[R], tuple[bytes, ...]]  # the protocols that are offered
+    identity: Callable[[R], CertificateName | None] | None = None  # where variables name it
     sessions: dict[SessionKey, Any] = field(default_factory=dict)
 
-    def at(self, r: Request, peer: str) -> PeerHandshake:
+    def at(self, r: R, peer: str) -> PeerHandshake:
         """A handshake with the server; its name has no port (ngx_http_upstream_ssl_name)."""
         text = self.text(r)
         host = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
@@ -45,7 +46,8 @@ class Tls:
         identity = self.identity(r) if self.identity is not None else None
         key = (peer, host, identity.certificate if identity is not None else "")
         session = self.sessions.get(key)
-        return PeerHandshake(self.context, host, sent, self.verifies, session, self.alpn, identity)
+        alpn = self.alpn(r)
+        return PeerHandshake(self.context, host, sent, self.verifies, session, alpn, identity)
 
     def keep_session(self, handshake: PeerHandshake, peer: str, tls: TlsConnection | None) -> None:
         """Keeps what a later connection can resume."""
@@ -66,17 +68,28 @@ def _is_inet(host: str) -> bool:
         return False
 
 
-def compile_tls(conf: GatewayConf, level: Level, wire: Wire) -> Tls:
+def compile_tls(conf: GatewayConf, level: Level, wire: Wire) -> Tls[Request]:
     """Raises ConfError in nginx's words for files that cannot be used."""
     assert isinstance(conf, TlsConf)
+    alpn = tuple(name.encode() for name in wire.connection.alpn)
+    return tls_of(conf, level.variables, lambda r: wire.host(r.contexts[KEY]), lambda r: alpn)
+
+
+def tls_of(
+    conf: TlsConf,
+    variables: VariableTable[R],
+    host: TextOf[R],
+    alpn: Callable[[R], tuple[bytes, ...]],
+) -> Tls[R]:
+    """The same for sessions of any kind; `host` is the name if none is configured."""
     return Tls(
         configured(lambda: _context(conf)),
-        conf.ssl_name.bind(level.variables) if conf.ssl_name else _host_of(wire),
+        conf.ssl_name.bind(variables) if conf.ssl_name else host,
         conf.ssl_server_name,
         conf.ssl_verify,
         conf.ssl_session_reuse,
-        tuple(name.encode() for name in wire.connection.alpn),
-        identity=_identity(conf, level),
+        alpn,
+        identity=_identity(conf, variables),
     )
 
 
@@ -98,10 +111,6 @@ def _context(conf: TlsConf) -> Context:
     return context
 
 
-def _host_of(wire: Wire) -> Text:
-    return lambda r: wire.host(r.contexts[KEY])
-
-
 def _certificate(conf: TlsConf) -> Pair | None:
     """The certificate that is known when the configuration is loaded."""
     certificate, key = conf.ssl_certificate, conf.ssl_certificate_key
@@ -117,15 +126,17 @@ def _certificate(conf: TlsConf) -> Pair | None:
     return Pair(name, load_chain(name), key_name, load_key(key_name, conf.passwords))
 
 
-def _identity(conf: TlsConf, level: Level) -> Callable[[Request], CertificateName | None] | None:
-    """The certificate that variables name, request by request."""
+def _identity(
+    conf: TlsConf, variables: VariableTable[R]
+) -> Callable[[R], CertificateName | None] | None:
+    """The certificate that variables name, session by session."""
     certificate, key = conf.ssl_certificate, conf.ssl_certificate_key
     if certificate is None or key is None or (certificate.is_constant and key.is_constant):
         return None
-    name_of, key_of = certificate.bind(level.variables), key.bind(level.variables)
+    name_of, key_of = certificate.bind(variables), key.bind(variables)
     scope, cache, passwords = conf.scope, conf.certificate_cache, conf.passwords or ()
 
-    def identity(r: Request) -> CertificateName | None:
+    def identity(r: R) -> CertificateName | None:
         name = name_of(r)
         if not name:
             return None

@@ -12,6 +12,7 @@ from .browser import is_chrome, is_msie
 from .client import BodyError
 from .failure import RequestFailed
 from .request import AnswerTooBig, Handler, HeaderRefused, Request, Status
+from .session import Session
 from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
 from .template import Text
 from .uri import escape_refresh
@@ -152,7 +153,7 @@ def finish_subrequest(sub: Request) -> None:
         count(sub)
 
 
-def log_failure(r: Request, error: Exception) -> None:
+def log_failure(r: Session, error: Exception) -> None:
     """A bug: what it was doing in one line, then how it came to it."""
     r.log(Severity.ERR, f"unexpected error: {error!r}")
     trace = "".join(traceback.format_exception(error)).rstrip("\n")

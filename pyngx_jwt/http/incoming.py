@@ -5,14 +5,14 @@ from __future__ import annotations
 from .client import Connection
 from .head import RequestHead
 from .location import ServerNames
-from .request import Request, Sink
+from .request import Request, Server, Sink
 
 
 def request_of(
     head: RequestHead,
     connection: Connection,
     sink: Sink,
-    names: ServerNames,
+    names: ServerNames[Server],
     kind: type[Request] = Request,
 ) -> Request:
     """The client's request, at the server that its Host names, or at the default one; without
@@ -31,7 +31,7 @@ def request_of(
     return r
 
 
-def choose_server(r: Request, names: ServerNames) -> None:
+def choose_server(r: Request, names: ServerNames[Server]) -> None:
     """Finds the server by expressions, which leave their captures in the request; raises
     RegexFailed where one gives up."""
     server = names.find(r.host, r)

@@ -7,11 +7,12 @@ from typing import Any
 from ..conf.block import ConfBlock
 from ..conf.context import Context
 from ..conf.scope import Scope
+from .block import SessionBlock
 from .request import Handler, Location
 from .variables import Variables
 
 
-class Level(ConfBlock):
+class Level(SessionBlock):
     """Builders see it as the level they build for; `location` is there once it is compiled.
 
     `handlers` are the modules' handlers that requests go through here, by phase.  `passes` is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..conf.hosts import look_up
@@ -34,16 +35,12 @@ class Listen:
     proxy_protocol: bool = False
     default_server: bool = False
     datagram: bool = False  # UDP
+    quic: bool = False  # HTTP/3
 
     @property
     def key(self) -> str:
         """What tells it from all other addresses."""
         return f"udp {self.text}" if self.datagram else self.text
-
-    @property
-    def quic(self) -> bool:
-        """Whether it is for HTTP/3, as all datagrams of HTTP are."""
-        return self.datagram
 
     @property
     def text(self) -> str:
@@ -60,10 +57,21 @@ class Listen:
 
 def parse_listen(address: str, options: tuple[str, ...]) -> list[Listen]:
     """The addresses of one "listen" directive; raises ConfError in nginx's words."""
-    return [_with_options(listen, options) for listen in _addresses(address)]
+    return [_with_options(listen, options, _FLAGS) for listen in _addresses(address, 80)]
 
 
-def _addresses(address: str) -> list[Listen]:
+def parse_stream_listen(address: str, options: tuple[str, ...]) -> list[Listen]:
+    """The same in "stream", which has other options."""
+    if "udp" in options:
+        for option in options:
+            name = option.partition("=")[0]
+            if name in _OF_TCP:
+                parameter = f'"{name}" parameter is incompatible with "udp"'
+                raise ConfError(f'"listen" directive {parameter}')
+    return [_with_options(listen, options, _STREAM_FLAGS) for listen in _addresses(address, 0)]
+
+
+def _addresses(address: str, default_port: int) -> list[Listen]:
     if address.startswith("unix:"):
         if len(address) == 5:
             raise ConfError(
@@ -71,7 +79,7 @@ def _addresses(address: str) -> list[Listen]:
             )
         return [Listen(socket.AF_UNIX, address[5:], 0)]
     host, ports = _split(address)
-    first, last = _ports(ports, address)
+    first, last = _ports(ports, address) if ports else (default_port, default_port)
     return [
         Listen(family, name, port)
         for port in range(first, last + 1)
@@ -98,8 +106,6 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def _ports(text: str, address: str) -> tuple[int, int]:
-    if not text:
-        return 80, 80
     first, dash, last = text.partition("-")
     try:
         low = parse_number(first)
@@ -139,13 +145,18 @@ _FLAGS = {
     "proxy_protocol": {"proxy_protocol": True},
     "http2": {"http2": True},
     # Each worker has a socket of its own: the kernel sends all packets of a client to the same one.
-    "quic": {"datagram": True, "reuseport": True},
+    "quic": {"quic": True, "datagram": True, "reuseport": True},
 }
 # Options that a connection over UDP cannot have, in the order in which they are looked for.
 _NOT_QUIC = (
     *("fastopen", "backlog", "accept_filter", "deferred", "multipath", "ssl", "http2"),
     *("so_keepalive", "proxy_protocol"),
 )
+_STREAM_FLAGS = {
+    **{name: _FLAGS[name] for name in _FLAGS if name not in ("default", "http2", "quic")},
+    "udp": {"datagram": True},
+}
+_OF_TCP = ("fastopen", "backlog", "deferred", "ssl", "so_keepalive", "proxy_protocol")
 _SIZES = ("rcvbuf", "sndbuf")
 _NUMBERS = ("backlog", "fastopen", "setfib")
 
@@ -164,9 +175,11 @@ def check_keepalive(text: str) -> None:
         raise ConfError(f'invalid so_keepalive value: "{text}"')
 
 
-def _with_options(listen: Listen, options: tuple[str, ...]) -> Listen:
+def _with_options(
+    listen: Listen, options: tuple[str, ...], flags: Mapping[str, Mapping[str, bool]]
+) -> Listen:
     for option in options:
-        listen = _with_option(listen, option)
+        listen = _with_option(listen, option, flags)
     if listen.quic:
         _check_quic(listen, options)
     return listen
@@ -182,10 +195,10 @@ def _check_quic(listen: Listen, options: tuple[str, ...]) -> None:
             raise ConfError(f'"listen" directive {parameter}')
 
 
-def _with_option(listen: Listen, option: str) -> Listen:
+def _with_option(listen: Listen, option: str, flags: Mapping[str, Mapping[str, bool]]) -> Listen:
     name, sign, value = option.partition("=")
-    if not sign and name in _FLAGS:
-        return replace(listen, **_FLAGS[name])  # type: ignore[arg-type]
+    if not sign and name in flags:
+        return replace(listen, **flags[name])  # type: ignore[arg-type]
     if sign and name in (*_SIZES, *_NUMBERS):
         parse = parse_size if name in _SIZES else parse_number
         try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Generic, TypeVar
 
 from .regex import Regex, RegexFailed
-from .request import Location, Request, Server, Status
+from .request import Location, Request, Status
+from .session import Session
 from .status import DONE
 
+S = TypeVar("S")  # what has names: a server of HTTP, or of "stream"
 MAX_KNOWN, MAX_KNOWN_URI = 1024, 256  # URIs whose location is remembered, and their length
 
 
@@ -119,7 +122,7 @@ def is_server_name(name: str) -> bool:
     return "*" not in name or (len(name) > 2 and (name.startswith("*.") or name.endswith(".*")))
 
 
-class ServerNames:
+class ServerNames(Generic[S]):
     """The servers of one listening address by name, as ngx_http_find_virtual_server."""
 
     __slots__ = (
@@ -132,16 +135,16 @@ class ServerNames:
         "only_default",
     )
 
-    def __init__(self, default: Server) -> None:
+    def __init__(self, default: S) -> None:
         self.default = default
-        self._exact: dict[str, Server] = {}
-        self._heads: dict[str, Server] = {}  # "*.example.com", kept as ".example.com"
-        self._tails: dict[str, Server] = {}  # "www.example.*", kept as "www.example."
-        self._regexes: list[tuple[Regex, Server]] = []
+        self._exact: dict[str, S] = {}
+        self._heads: dict[str, S] = {}  # "*.example.com", kept as ".example.com"
+        self._tails: dict[str, S] = {}  # "www.example.*", kept as "www.example."
+        self._regexes: list[tuple[Regex, S]] = []
         self.has_regexes = False
         self.only_default = True  # there is no name at all
 
-    def add(self, name: str, server: Server) -> bool:
+    def add(self, name: str, server: S) -> bool:
         """Adds a name in lower case; False if it has been added before (ngx_hash_add_key)."""
         if name.startswith("*."):
             return self._put(self._heads, name[1:], server)
@@ -153,18 +156,18 @@ class ServerNames:
             return self._put(self._tails, name[:-1], server)
         return self._put(self._exact, name, server)
 
-    def _put(self, table: dict[str, Server], name: str, server: Server) -> bool:
+    def _put(self, table: dict[str, S], name: str, server: S) -> bool:
         if name in table:
             return False
         table[name] = server
         self.only_default = False
         return True
 
-    def add_regex(self, regex: Regex, server: Server) -> None:
+    def add_regex(self, regex: Regex, server: S) -> None:
         self._regexes.append((regex, server))
         self.has_regexes, self.only_default = True, False
 
-    def find(self, host: str, r: Request | None) -> Server | None:
+    def find(self, host: str, r: Session | None) -> S | None:
         """The server of a validated, lower-case host, None if no name matches."""
         server = self._exact.get(host)
         if server is not None:
@@ -179,14 +182,14 @@ class ServerNames:
                     return server
         return None
 
-    def find_at_handshake(self, host: str) -> Server | None:
+    def find_at_handshake(self, host: str) -> S | None:
         """The server of a host when there is no request yet; raises RegexFailed."""
         server = self.find(host, None)
         if server is not None:
             return server
         return next((server for regex, server in self._regexes if regex.test(host)), None)
 
-    def find_without_request(self, host: str) -> Server | None:
+    def find_without_request(self, host: str) -> S | None:
         """The same while a head is read; None where an expression gives up, as the request
         will fail of it."""
         try:
@@ -194,7 +197,7 @@ class ServerNames:
         except RegexFailed:
             return None
 
-    def _by_head(self, host: str) -> Server | None:
+    def _by_head(self, host: str) -> S | None:
         at = host.find(".")
         while at >= 0:
             if server := self._heads.get(host[at:]):
@@ -202,7 +205,7 @@ class ServerNames:
             at = host.find(".", at + 1)
         return None
 
-    def _by_tail(self, host: str) -> Server | None:
+    def _by_tail(self, host: str) -> S | None:
         at = host.rfind(".")
         while at > 0:
             if server := self._tails.get(host[: at + 1]):

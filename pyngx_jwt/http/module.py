@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..conf.directive import Conf
 from ..conf.scope import Scope
-from ..core.module import CoreModule, Hook
+from ..core.module import Hook
 from .ports import ListenAddress
 from .request import Handler, HeaderFilter, Request, Settle
-from .variables import Factory, Getter, Setter
+from .session_module import SessionModule
 
 if TYPE_CHECKING:
     from .level import Level
 
 C = TypeVar("C", bound=Conf)
-G = TypeVar("G", bound=Getter)
 
 
 class Phase(IntEnum):
@@ -39,7 +38,7 @@ BuildSettle = Callable[[C, "Level"], Settle | None]
 Check = Callable[[C, "Level"], None]
 
 
-class Module(CoreModule[C]):
+class Module(SessionModule[C, Request]):
     """Its handlers, filters and variables; what is built from them is all that requests meet."""
 
     def __init__(self, name: str, conf: type[C]) -> None:
@@ -54,10 +53,6 @@ class Module(CoreModule[C]):
         self.log_builder: BuildLog[C] | None = None
         self.count_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
-        self.variables: dict[str, Getter] = {}
-        self.changeable: set[str] = set()
-        self.setters: dict[str, Setter] = {}
-        self.prefixes: dict[str, Factory] = {}
 
         # Looks at every merged level before anything is built; may raise ConfError.
         self.after_merge = Hook[Check[C]]()
@@ -65,11 +60,6 @@ class Module(CoreModule[C]):
         self.may_answer = Hook[Callable[[C, "Level"], bool]]()
         # An address is listened on, whose servers are known; may raise ConfError.
         self.listens = Hook[Callable[[ListenAddress], None]]()
-
-    def _first(self, registered: object) -> None:
-        """Of the others a module has one: a second must not silently take its place."""
-        if registered is not None:
-            raise TypeError(f'the module "{self.name}" has one already: {registered!r}')
 
     def handler(self, phase: Phase) -> Callable[[BuildHandler[C]], BuildHandler[C]]:
         """The builder of a handler in a phase; several of a module run in their order here."""
@@ -137,34 +127,6 @@ class Module(CoreModule[C]):
         self._first(self.settle_builder)
         self.settle_builder = build
         return build
-
-    def variable(
-        self, name: str, *, set: Setter | None = None, changeable: bool = False
-    ) -> Callable[[G], G]:
-        """A variable; its getter's docstring is its documentation.
-
-        If it is `changeable` (NGX_HTTP_VAR_CHANGEABLE), a directive may define it again."""
-
-        def register(get: G) -> G:
-            self.variables[name] = get
-            self.variable_docs[name] = get.__doc__ or ""
-            if set:
-                self.setters[name] = set
-            if changeable:
-                self.changeable.add(name)
-            return get
-
-        return register
-
-    def prefix(self, name: str) -> Callable[[Factory], Factory]:
-        """A family of variables such as $arg_NAME."""
-
-        def register(factory: Factory) -> Factory:
-            self.prefixes[name] = factory
-            self.variable_docs[name + "*"] = factory.__doc__ or ""
-            return factory
-
-        return register
 
 
 AnyModule = Module[Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..log import Severity
 from ..tls.client_status import ClientStatus
@@ -12,10 +12,13 @@ from ..tls.context import Context
 from ..tls.pairs import CertificateName
 from .listen import Listen
 from .location import ServerNames
-from .request import Request, Server
+from .request import Server
 
 if TYPE_CHECKING:
     from .level import Level
+
+S = TypeVar("S")  # what serves: a server of HTTP, or of "stream"
+A = TypeVar("A", bound="AddressOf[Any]")
 
 
 @dataclass(slots=True)
@@ -51,40 +54,51 @@ class ServerTls:
     """What handshakes need of a server."""
 
     context: Context
-    names: Callable[[Request], Iterable[CertificateName]] | None  # where variables name them
+    names: Callable[[Any], Iterable[CertificateName]] | None  # where variables name them
     verifies: bool = False  # clients
     status: ClientStatus | None = None  # asks the issuers of their certificates
 
 
 @dataclass(slots=True)
-class ListenAddress:
+class AddressOf(Generic[S]):
     """The servers of one address that is listened on."""
 
     listen: Listen
-    names: ServerNames
+    names: ServerNames[S]
     default_given: bool = False
-    levels: list[tuple[Level, Server]] = field(default_factory=list)
-    http2: dict[Server, Http2] = field(default_factory=dict)  # of servers that speak it
-    http3: dict[Server, Http3] = field(default_factory=dict)  # of all, if it is for QUIC
-    tls: dict[Server, ServerTls] | None = None  # without those that refuse handshakes
+    levels: list[tuple[Any, S]] = field(default_factory=list)
+    tls: dict[S, ServerTls] | None = None  # without those that refuse handshakes
 
 
 @dataclass(slots=True)
-class Port:
+class ListenAddress(AddressOf[Server]):
+    """One of HTTP."""
+
+    http2: dict[Server, Http2] = field(default_factory=dict)  # of servers that speak it
+    http3: dict[Server, Http3] = field(default_factory=dict)  # of all, if it is for QUIC
+
+
+@dataclass(slots=True)
+class PortOf(Generic[A]):
     """A socket: its own address, and others that a wildcard takes in."""
 
     listen: Listen
-    address: ListenAddress
-    others: dict[str, ListenAddress] = field(default_factory=dict)
+    address: A
+    others: dict[str, A] = field(default_factory=dict)
 
     @property
-    def addresses(self) -> tuple[ListenAddress, ...]:
+    def addresses(self) -> tuple[A, ...]:
         return self.address, *self.others.values()
 
-    def address_of(self, name: Any) -> ListenAddress:
+    def address_of(self, name: Any) -> A:
         """The address that a connection has come to; `name` is its socket's own."""
         host = name[0] if isinstance(name, tuple) else ""
         return self.others.get(host, self.address)
+
+
+@dataclass(slots=True)
+class Port(PortOf[ListenAddress]):
+    """One of HTTP."""
 
     def log(self, server: Server, level: Severity, text: str, peer: Any, number: int) -> None:
         """Logs what happened to a connection before it brought a request."""

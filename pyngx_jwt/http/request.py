@@ -11,8 +11,8 @@ from ..log import Log, Severity
 from .client import BodyError, Connection, RequestBody, Tunnel
 from .head import RequestHead
 from .names import ascii_lower
-from .regex import Match
 from .response import Response
+from .session import C
 from .status import DONE, NAMED, OK, REDIRECT, REDIRECTS
 
 __all__ = ["DONE", "NAMED", "OK", "REDIRECT", "Handler", "HeaderFilter", "Request", "Status"]
@@ -205,7 +205,6 @@ class Request(Response):
     root: Request | None = None  # the request that a subrequest is made for
     server: Server
     location: Location
-    connection: Connection
     sink: Sink
     stage: int  # of the engine, while a handler waits
     rest: Iterator[Handler]  # then: those that come after it
@@ -219,7 +218,6 @@ class Request(Response):
     valid_location = True  # the URI still begins as its location does
     bytes_sent = 0
     header_size = 0  # bytes of the response head
-    cleanups: tuple[Callable[[], None], ...] = ()  # run once the request is over and logged
     background: tuple[Awaitable[Any], ...] = ()  # subrequests that outlast the answer
     ignore_abort = False  # goes on when the client is gone
     content_length_in = -1
@@ -232,16 +230,13 @@ class Request(Response):
     uri_changed = False
     uri_changes = URI_CHANGES
     error_page_used = False
-    captures: Match | None
     in_background = False  # updates a cache, and no client waits for it
     asks_for_keys = False  # a subrequest for what tokens are verified with
     refresh = False  # caches pass it on and keep the answer, as with proxy_cache_bypass
-    logged = False  # the answer is over
     limit_rate: int | None = None  # what "set", X-Accel-Limit-Rate or the location said
     rate = 0  # bytes per second the body is sent at, 0 is no limit
     remote_user: str | None = None
     upgraded = False
-    upstream_states: Any = None
     lasting: Any = None  # contexts that internal redirects leave alone
 
     def __init__(
@@ -328,6 +323,16 @@ class Request(Response):
     @property
     def error_log(self) -> Log:
         return self.location.log
+
+    @property
+    def forwarded_for(self) -> list[str]:
+        if "x-forwarded-for" not in self.index:
+            return []
+        return [value for name, value in self.headers_in if name.lower() == "x-forwarded-for"]
+
+    def conf(self, kind: type[C]) -> C:
+        conf: C = self.location.conf(kind)
+        return conf
 
     # -- moving on -------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from .session import Session
+
 
 class BodyFilter(Protocol):
     """Changes the body on its way out."""
@@ -13,7 +15,7 @@ class BodyFilter(Protocol):
     def end(self) -> bytes: ...
 
 
-class Response:
+class Response(Session):
     """The response's part of a Request, for filters, sinks and logs.
 
     Class attributes are what most responses never change; `status` is what the engine came to,

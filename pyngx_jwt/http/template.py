@@ -11,12 +11,13 @@ from ..conf.context import Contexts
 from ..conf.directive import slot
 from ..conf.values import parse_size
 from ..errors import ConfError
-from .variables import Getter, Variables, numbered
+from .variables import Get, R, VariableTable, numbered
 
 if TYPE_CHECKING:
     from .request import Request
 
 Text = Callable[["Request"], str]
+TextOf = Callable[[R], str]  # the same of any session
 Part = tuple[bool, str]  # (is a variable, its name or the literal text)
 _VARIABLE = re.compile(
     r"\$(?:(?P<digit>[1-9])|(?P<name>[A-Za-z0-9_]+)|\{(?P<braced>[^}]*)(?P<end>\}?))?"
@@ -40,11 +41,11 @@ class Template:
         """The variables; numbered captures are told as "$1"."""
         return tuple(name for variable, name in self.parts if variable)
 
-    def bind(self, variables: Variables) -> Text:
-        """A function of the request; an unknown variable is a ConfError."""
+    def bind(self, variables: VariableTable[R]) -> TextOf[R]:
+        """A function of the session; an unknown variable is a ConfError."""
         return variables.once(self.text, lambda: self._bound(variables))
 
-    def _bound(self, variables: Variables) -> Text:
+    def _bound(self, variables: VariableTable[R]) -> TextOf[R]:
         if self.is_constant:
             text = self.text
             return lambda r: text
@@ -72,7 +73,7 @@ class Template:
         return f"Template({self.text!r})"
 
 
-def getter_of(part: Part, variables: Variables) -> Getter:
+def getter_of(part: Part, variables: VariableTable[R]) -> Get[R]:
     """The getter of one part; a literal is a getter too."""
     variable, text = part
     if not variable:
@@ -135,18 +136,18 @@ def _template(
 template: TemplateDirective = _template
 
 
-def any_is_set(predicates: tuple[Text, ...], r: Request) -> bool:
+def any_is_set(predicates: tuple[TextOf[R], ...], r: R) -> bool:
     """Whether one of the values is neither empty nor "0" (ngx_http_test_predicates)."""
     return any(predicate(r) not in ("", "0") for predicate in predicates)
 
 
-def bind_size(value: Template | None, variables: Variables) -> Callable[[Request], int] | None:
-    """A size in bytes that can depend on the request, None where there is none."""
+def bind_size(value: Template | None, variables: VariableTable[R]) -> Callable[[R], int] | None:
+    """A size in bytes that can depend on the session, None where there is none."""
     if value is None or value.text == "0":
         return None
     text = value.bind(variables)
 
-    def size_of(r: Request) -> int:
+    def size_of(r: R) -> int:
         try:
             return parse_size(text(r))
         except ValueError:

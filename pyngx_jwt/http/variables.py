@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..conf.parse import Statement
 from ..errors import ConfError
 from ..log import Severity
+from .session import Session
 
 if TYPE_CHECKING:
     from .request import Request
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Session)
 Getter = Callable[["Request"], "str | None"]
 Setter = Callable[["Request", str], None]
 Factory = Callable[[str], Getter]
-Unset = Callable[["Request", str], None]
-Build = Callable[["Variables"], Getter]
-Finder = Callable[["Variables"], Callable[["Request"], str]]
+# The same of any session.
+Get = Callable[[R], "str | None"]
+Set = Callable[[R, str], None]
+Build = Callable[["VariableTable[R]"], Get[R]]
+Finder = Callable[["VariableTable[R]"], Callable[[R], str]]
 
 
 class UnknownVariable(ConfError):
@@ -44,42 +48,43 @@ class Circle(NamedTuple):
         return "cycle of variables: " + ", ".join(f'"${a}" needs "${b}"' for a, b in pairs)
 
 
-class Unsettled:
+class Unsettled(Generic[R]):
     """A getter that `unsettled` has marked."""
 
     __slots__ = ("get",)
 
-    def __init__(self, get: Getter) -> None:
+    def __init__(self, get: Get[R]) -> None:
         self.get = get
 
-    def __call__(self, r: Request) -> str | None:
+    def __call__(self, r: R) -> str | None:
         return self.get(r)
 
 
-def unsettled(get: Getter) -> Getter:
+def unsettled(get: Get[R]) -> Get[R]:
     """Marks a getter whose value may be another later in the request, such as a claim, which
     is empty before the token is verified: what is made of it is never remembered."""
     return Unsettled(get)
 
 
-class Variables:
-    """The variables of one configuration: the modules' and those it defines itself."""
+class VariableTable(Generic[R]):
+    """The variables of the sessions of one kind: the modules' and those that the configuration
+    defines itself."""
 
     def __init__(self) -> None:
-        self.builtin: dict[str, Getter] = {}
-        self.prefixes: dict[str, Factory] = {}
-        self.setters: dict[str, Setter] = {}
+        self.builtin: dict[str, Get[R]] = {}
+        self.prefixes: dict[str, Callable[[str], Get[R]]] = {}
+        self.setters: dict[str, Set[R]] = {}
         self.changeable: set[str] = set()  # the modules' variables that can be defined again
-        self.defined: dict[str, Getter] = {}
+        self.defined: dict[str, Get[R]] = {}
         self.used: set[str] = set()
         self.circles: list[Circle] = []
-        self._stored: dict[str, Setter] = {}
-        self._unbuilt: dict[str, tuple[Build, Statement | None]] = {}
+        self._stored: dict[str, Set[R]] = {}
+        self._unbuilt: dict[str, tuple[Build[R], Statement | None]] = {}
         self._building: dict[str, Statement | None] = {}  # each needs the next one
         self._shared: dict[Hashable, tuple[Any, int]] = {}
         self._unsettled_uses = 0
 
-    def define(self, name: str, get: Getter) -> None:
+    def define(self, name: str, get: Get[R]) -> None:
         """Adds a variable of a directive such as "map"; most of the modules' own cannot be
         replaced."""
         name = name.lower()
@@ -88,7 +93,7 @@ class Variables:
         self.defined[name] = get
         self._shared.clear()  # the name may have meant something else
 
-    def define_built(self, name: str, build: Build, statement: Statement | None = None) -> None:
+    def define_built(self, name: str, build: Build[R], statement: Statement | None = None) -> None:
         """As define(), for a getter that is made of other variables: it is built once all of
         the configuration has been read, on first use or by build_all().  `statement` is what
         defines it."""
@@ -99,7 +104,7 @@ class Variables:
     def define_remembered(
         self,
         name: str,
-        make: Finder,
+        make: Finder[R],
         is_volatile: Callable[[], bool] = lambda: False,
         statement: Statement | None = None,
     ) -> None:
@@ -107,7 +112,7 @@ class Variables:
         if it is volatile or made of something unsettled.  A value that was stored under the
         name counts first."""
 
-        def build(variables: Variables) -> Getter:
+        def build(variables: VariableTable[R]) -> Get[R]:
             before = self._unsettled_uses
             find = make(variables)
             if self._unsettled_uses > before:
@@ -132,7 +137,7 @@ class Variables:
             get = unsettled(once_at_a_time(name, get))
         self.defined[name] = get
 
-    def _circular(self, name: str) -> Getter:
+    def _circular(self, name: str) -> Get[R]:
         """What stands for a variable that is being built of others which need it."""
         names = tuple(self._building)
         names = names[names.index(name) :]
@@ -140,7 +145,7 @@ class Variables:
         defined = self.defined
         return unsettled(lambda r: defined[name](r))
 
-    def define_stored(self, name: str, unset: Unset | None = None) -> Setter:
+    def define_stored(self, name: str, unset: Set[R] | None = None) -> Set[R]:
         """Adds a variable that holds what was last stored ("set", named captures).
 
         Reading it before that gives an empty value and calls `unset`, if given."""
@@ -153,7 +158,7 @@ class Variables:
             self.defined[name] = _stored_or(name, known) if known else _stored(name, unset)
             self._shared.clear()
 
-        def store(r: Request, value: str) -> None:
+        def store(r: R, value: str) -> None:
             r.variables[name] = value
 
         self._stored[name] = store
@@ -164,7 +169,7 @@ class Variables:
         name = name.lower()
         return name in self.defined or name in self.builtin or self._of_prefix(name) is not None
 
-    def setter(self, name: str) -> Setter | None:
+    def setter(self, name: str) -> Set[R] | None:
         """What gives a variable another value, None for one that cannot have any; variables of
         directives such as "map" can (NGX_HTTP_VAR_CHANGEABLE)."""
         name = name.lower()
@@ -183,13 +188,13 @@ class Variables:
         needs one if it has grown."""
         return self._unsettled_uses
 
-    def resolve(self, name: str) -> Getter:
+    def resolve(self, name: str) -> Get[R]:
         """The getter of a variable; raises nginx's error, which has no place."""
         name = name.lower()
         self.used.add(name)
         if name in self._unbuilt:
             self._build(name)
-        getter: Getter | None = self._circular(name) if name in self._building else None
+        getter: Get[R] | None = self._circular(name) if name in self._building else None
         getter = getter or self.defined.get(name) or self.builtin.get(name)
         if getter is None:
             getter = self._made_of_prefix(name)
@@ -219,17 +224,21 @@ class Variables:
             self.resolve(name)
         return self._unsettled_uses > before
 
-    def _of_prefix(self, name: str) -> Getter | None:
+    def _of_prefix(self, name: str) -> Get[R] | None:
         for prefix, factory in self.prefixes.items():
             if name.startswith(prefix):
                 return factory(name[len(prefix) :])
         return None
 
-    def _made_of_prefix(self, name: str) -> Getter:
+    def _made_of_prefix(self, name: str) -> Get[R]:
         get = self._of_prefix(name)
         if get is not None:
             return get
         raise UnknownVariable(name)
+
+
+class Variables(VariableTable["Request"]):
+    """Those of HTTP requests."""
 
 
 def variable_name(text: str) -> str:
@@ -239,8 +248,8 @@ def variable_name(text: str) -> str:
     return text[1:].lower()
 
 
-def _remembered(name: str, find: Callable[[Request], str], *, volatile: bool) -> Getter:
-    def get(r: Request) -> str:
+def _remembered(name: str, find: Callable[[R], str], *, volatile: bool) -> Get[R]:
+    def get(r: R) -> str:
         value = r.variables.get(name)
         if value is None:
             value = find(r)
@@ -251,12 +260,12 @@ def _remembered(name: str, find: Callable[[Request], str], *, volatile: bool) ->
     return get
 
 
-def once_at_a_time(name: str, get: Callable[[Request], T | None]) -> Callable[[Request], T | None]:
+def once_at_a_time(name: str, get: Callable[[R], T | None]) -> Callable[[R], T | None]:
     """A variable that may need itself: where it does it is empty, as nginx's is in the end
     (ngx_http_get_indexed_variable), and the log is told."""
     mark = f"variable {name}"  # in r.contexts
 
-    def get_once(r: Request) -> T | None:
+    def get_once(r: R) -> T | None:
         if mark in r.contexts:
             r.log(Severity.ERR, f'cycle while evaluating variable "{name}"')
             return None
@@ -269,11 +278,11 @@ def once_at_a_time(name: str, get: Callable[[Request], T | None]) -> Callable[[R
     return get_once
 
 
-def _stored(name: str, unset: Unset | None) -> Getter:
+def _stored(name: str, unset: Set[R] | None) -> Get[R]:
     if unset is None:
         return lambda r: r.variables.get(name)
 
-    def get(r: Request) -> str:
+    def get(r: R) -> str:
         value = r.variables.get(name)
         if value is None:
             unset(r, name)
@@ -283,20 +292,20 @@ def _stored(name: str, unset: Unset | None) -> Getter:
     return get
 
 
-def _stored_or(name: str, known: Getter) -> Getter:
+def _stored_or(name: str, known: Get[R]) -> Get[R]:
     """A variable of a module or a family, such as $http_x, has its value until one is stored."""
 
-    def get(r: Request) -> str | None:
+    def get(r: R) -> str | None:
         value = r.variables.get(name)
         return known(r) if value is None else value
 
     return get
 
 
-def numbered(index: int) -> Getter:
+def numbered(index: int) -> Callable[[Session], str | None]:
     """$1..$9 of the last regular expression that matched."""
 
-    def get(r: Request) -> str | None:
+    def get(r: Session) -> str | None:
         if r.captures is None:
             return None
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.main import main
 from ..core.module import AnyModule
-from .access import access
+from .access import access, stream_access
 from .addition import addition
 from .api import API_MODULES
 from .auth_basic import auth_basic
@@ -23,8 +23,8 @@ from .empty_gif import empty_gif
 from .fastcgi import fastcgi
 from .files import files
 from .flv import flv
-from .geo import geo
-from .geoip import geoip
+from .geo import geo, stream_geo
+from .geoip import geoip, stream_geoip
 from .geoip2 import geoip2
 from .grpc import grpc
 from .gunzip import gunzip
@@ -36,23 +36,23 @@ from .headers_more import headers_more, headers_more_input
 from .image_filter import image_filter
 from .index import index
 from .internal_redirect import internal_redirect
-from .keyval import keyval
-from .limit_conn import limit_conn
+from .keyval import keyval, stream_keyval
+from .limit_conn import limit_conn, stream_limit_conn
 from .limit_req import limit_req
-from .log import log
+from .log import log, stream_log
 from .lua import lua, lua_filters
-from .map import map_
+from .map import map_, stream_map
 from .memcached import memcached
 from .mirror import mirror
 from .missing import missing
 from .mp4 import mp4
 from .not_modified import not_modified
-from .num_map import num_map
+from .num_map import num_map, stream_num_map
 from .post_action import post_action
 from .proxy import proxy
 from .random_index import random_index
 from .range import range_
-from .realip import realip
+from .realip import realip, stream_realip
 from .referer import referer
 from .rewrite import rewrite
 from .scgi import scgi
@@ -60,15 +60,23 @@ from .secure_link import secure_link
 from .session_log import session_log
 from .set_misc import set_misc
 from .slice import slice_
-from .split_clients import split_clients
+from .split_clients import split_clients, stream_split_clients
 from .ssi import ssi
-from .ssl import ssl
+from .ssl import ssl, stream_ssl
 from .static import static
+from .stream import (
+    stream_core,
+    stream_pass,
+    stream_proxy,
+    stream_return,
+    stream_set,
+    stream_ssl_preread,
+)
 from .stub_status import stub_status
 from .sub import sub
 from .try_files import try_files
 from .tunnel import tunnel
-from .upstream import upstream
+from .upstream import stream_upstream, upstream
 from .upstream_hc import upstream_hc
 from .userid import userid
 from .uwsgi import uwsgi
@@ -155,4 +163,22 @@ MODULES: tuple[AnyModule, ...] = (
     not_modified,
     slice_,
     missing,  # before all that answers, as handlers run from the last
+    stream_core,
+    stream_log,
+    stream_proxy,
+    stream_upstream,
+    stream_ssl,
+    stream_limit_conn,
+    stream_access,
+    stream_geo,
+    stream_map,
+    stream_num_map,
+    stream_split_clients,
+    stream_return,
+    stream_set,
+    stream_pass,
+    stream_keyval,
+    stream_realip,
+    stream_ssl_preread,
+    stream_geoip,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..conf.directive import Conf, directive
@@ -9,12 +10,17 @@ from ..http.cidr import UNIX, Network, plain
 from ..http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ..http.level import Level
 from ..http.module import Module, Phase
-from ..http.request import OK, Handler, Request, Status
+from ..http.request import OK, Handler, Status
+from ..http.session import Session
 from ..log import Severity
+from ..stream.contexts import IN_STREAM
+from ..stream.level import StreamLevel
+from ..stream.module import StreamModule
+from ..stream.session import StreamHandler, StreamPhase
 from .addresses import declared_network
 from .core import CoreConf
 
-HERE = EVERYWHERE | LIMIT_EXCEPT
+HERE = EVERYWHERE | LIMIT_EXCEPT | IN_STREAM
 ALL = (Network(4), Network(16), UNIX)
 
 
@@ -35,7 +41,8 @@ class AccessConf(Conf):
 
     @directive(HERE, syntax="deny address | CIDR | unix: | all")
     def deny(self, address: str) -> None:
-        """Denies an address or network, with code 403.  Rules are checked in their order, and the
+        """Denies an address or network, with code 403; in
+        "stream", the connection is closed.  Rules are checked in their order, and the
         first one that matches applies."""
         self._add(address, deny=True)
 
@@ -56,6 +63,10 @@ access = Module("access", AccessConf)
 
 @access.handler(Phase.ACCESS)
 def limit_access(conf: AccessConf, level: Level) -> Handler | None:
+    return _handler(conf, log_denied=level[CoreConf].satisfy == "all")
+
+
+def _handler(conf: AccessConf, *, log_denied: bool) -> Callable[[Session], Status | None] | None:
     if not conf.rules:
         return None
     tables = {
@@ -66,9 +77,8 @@ def limit_access(conf: AccessConf, level: Level) -> Handler | None:
         ]
         for size in (0, 4, 16)
     }
-    log_denied = level[CoreConf].satisfy == "all"
 
-    def handle(r: Request) -> Status | None:
+    def handle(r: Session) -> Status | None:
         packed = r.connection.binary_remote_addr
         if tables[4]:
             packed = plain(packed)
@@ -83,3 +93,11 @@ def limit_access(conf: AccessConf, level: Level) -> Handler | None:
         return None
 
     return handle
+
+
+stream_access = StreamModule("stream_access", AccessConf)
+
+
+@stream_access.handler(StreamPhase.ACCESS)
+def limit_connections(conf: AccessConf, level: StreamLevel) -> StreamHandler | None:
+    return _handler(conf, log_denied=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..conf.scope import Scope
 from ..errors import ConfError
 from ..http.cidr import Network, Networks, forwarded_address, parse_network
-from ..http.request import Request
+from ..http.session import Session
 
 
 def declared_network(scope: Scope, text: str, complaint: str = "invalid network") -> Network:
@@ -19,10 +19,10 @@ def declared_network(scope: Scope, text: str, complaint: str = "invalid network"
     return network
 
 
-def reported_address(r: Request, packed: bytes, proxies: Networks, *, recursive: bool) -> bytes:
+def reported_address(r: Session, packed: bytes, proxies: Networks, *, recursive: bool) -> bytes:
     """The address in X-Forwarded-For, if the given one belongs to a trusted proxy."""
-    if "x-forwarded-for" not in r.index:
+    texts = r.forwarded_for
+    if not texts:
         return packed
-    texts = [value for name, value in r.headers_in if name.lower() == "x-forwarded-for"]
     client = forwarded_address(packed, texts, proxies, recursive=recursive)
     return packed if client is None else client[0]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sys
 import time
 
-from .. import NGINX_VERSION
 from ..conf.directive import Conf
 from ..conf.values import parse_size
 from ..http.basic import credentials
 from ..http.body import KeptBody
 from ..http.cookies import cookie_of
-from ..http.date import iso8601, local_time
 from ..http.module import Module
 from ..http.request import Request
 from ..http.uri import find_argument
 from ..http.variables import Getter, field_of
-from ..log import Severity
+from .session_variables import add_session_variables
 
 
 class CoreVariablesConf(Conf):
@@ -28,6 +25,7 @@ class CoreVariablesConf(Conf):
 
 core_variables = Module("core_variables", CoreVariablesConf)
 variable, prefix = core_variables.variable, core_variables.prefix
+add_session_variables(core_variables)
 
 
 @variable("uri")
@@ -141,7 +139,7 @@ def document_root(r: Request) -> str:
 @variable("realpath_root")
 def realpath_root(r: Request) -> str:
     """The root or alias with all symbolic links resolved."""
-    return os.path.realpath(document_root(r).encode("latin-1")).decode("latin-1")
+    return os.path.realpath(r.location.root_of(r).encode("latin-1")).decode("latin-1")
 
 
 @variable("host")
@@ -150,28 +148,10 @@ def host(r: Request) -> str:
     return r.host or r.server.name
 
 
-@variable("hostname")
-def hostname(r: Request) -> str:
-    """Name of this machine."""
-    return socket.gethostname()
-
-
 @variable("server_name")
 def server_name(r: Request) -> str:
     """Name of the server that accepted the request."""
     return r.server.name
-
-
-@variable("server_addr")
-def server_addr(r: Request) -> str:
-    """Address of the server that accepted the request."""
-    return r.connection.server_addr
-
-
-@variable("server_port")
-def server_port(r: Request) -> str:
-    """Port of the server that accepted the request."""
-    return r.connection.server_port
 
 
 @variable("request_port")
@@ -191,24 +171,6 @@ def server_protocol(r: Request) -> str:
     """Request protocol."""
     protocol = r.request_line.rpartition(" ")[2]
     return protocol if protocol.startswith("HTTP/") else ""
-
-
-@variable("remote_addr")
-def remote_addr(r: Request) -> str:
-    """Client address."""
-    return r.connection.remote_addr
-
-
-@variable("remote_port")
-def remote_port(r: Request) -> str:
-    """Client port."""
-    return r.connection.remote_port
-
-
-@variable("binary_remote_addr")
-def binary_remote_addr(r: Request) -> str:
-    """Client address in binary form."""
-    return r.connection.binary_remote_addr.decode("latin-1")
 
 
 @variable("remote_user")
@@ -267,12 +229,6 @@ def bytes_sent(r: Request) -> str:
     return str(r.main.bytes_sent)
 
 
-@variable("connection")
-def connection(r: Request) -> str:
-    """Connection serial number."""
-    return str(r.connection.number)
-
-
 @variable("connection_requests")
 def connection_requests(r: Request) -> str:
     """Requests made through the connection so far."""
@@ -289,36 +245,6 @@ def connection_time(r: Request) -> str:
 def pipe(r: Request) -> str:
     """ "p" if the request was pipelined, "." otherwise."""
     return "p" if r.main.pipelined else "."
-
-
-@variable("msec")
-def msec(r: Request) -> str:
-    """Current time in seconds, with milliseconds."""
-    return f"{time.time():.3f}"
-
-
-@variable("time_local")
-def time_local(r: Request) -> str:
-    """Local time in the Common Log Format."""
-    return local_time(int(time.time()))
-
-
-@variable("time_iso8601")
-def time_iso8601(r: Request) -> str:
-    """Local time in ISO 8601."""
-    return iso8601(int(time.time()))
-
-
-@variable("nginx_version")
-def nginx_version(r: Request) -> str:
-    """The nginx version whose behaviour is followed."""
-    return NGINX_VERSION
-
-
-@variable("pid")
-def pid(r: Request) -> str:
-    """PID of the worker process."""
-    return str(os.getpid())
 
 
 def set_limit_rate(r: Request, value: str) -> None:
@@ -364,56 +290,6 @@ def tcpinfo_snd_cwnd(r: Request) -> str | None:
 def tcpinfo_rcv_space(r: Request) -> str | None:
     """Space of the receive queue in bytes."""
     return _tcp_info(r, 96)
-
-
-@variable("proxy_protocol_addr")
-def proxy_protocol_addr(r: Request) -> str | None:
-    """Client address from the PROXY protocol header."""
-    header = r.connection.proxy_protocol
-    return header.source if header else None
-
-
-@variable("proxy_protocol_port")
-def proxy_protocol_port(r: Request) -> str | None:
-    """Client port from the PROXY protocol header."""
-    header = r.connection.proxy_protocol
-    return _port(header.source_port) if header else None
-
-
-@variable("proxy_protocol_server_addr")
-def proxy_protocol_server_addr(r: Request) -> str | None:
-    """Server address from the PROXY protocol header."""
-    header = r.connection.proxy_protocol
-    return header.destination if header else None
-
-
-@variable("proxy_protocol_server_port")
-def proxy_protocol_server_port(r: Request) -> str | None:
-    """Server port from the PROXY protocol header."""
-    header = r.connection.proxy_protocol
-    return _port(header.destination_port) if header else None
-
-
-def _port(number: int) -> str:
-    return str(number) if number else ""
-
-
-@prefix("proxy_protocol_tlv_")
-def proxy_protocol_tlv(name: str) -> Getter:
-    """A TLV of the PROXY protocol header: alpn, authority, unique_id, netns, ssl, ssl_verify,
-    ssl_version, ssl_cn, ssl_cipher, ssl_sig_alg, ssl_key_alg, or its number as 0x...; ssl_0x...
-    are those inside of "ssl"."""
-
-    def get(r: Request) -> str | None:
-        header = r.connection.proxy_protocol
-        try:
-            value: str | None = header.tlv(name) if header else None
-        except ValueError as error:
-            r.log(Severity.ERR, str(error))
-            return None
-        return value
-
-    return get
 
 
 @variable("sent_http_content_type")

@@ -19,8 +19,11 @@ from ..http.cidr import (
 )
 from ..http.contexts import HTTP
 from ..http.module import Module
-from ..http.request import Request
-from ..http.variables import Getter, Variables, variable_name
+from ..http.session import Session
+from ..http.template import TextOf
+from ..http.variables import Get, R, VariableTable, variable_name
+from ..stream.contexts import STREAM
+from ..stream.module import StreamModule
 from .addresses import declared_network, reported_address
 
 Find = Callable[[bytes], str]
@@ -146,6 +149,7 @@ class Base:
     """A "geo" block as it is read."""
 
     scope: Scope
+    trusts: bool  # proxies can be named
     trees: Trees = field(default_factory=Trees)
     ranges: Ranges | None = None
     proxies: list[Network] = field(default_factory=list)
@@ -159,7 +163,7 @@ class Base:
         if len(entry.args) != 1:
             raise ConfError("invalid number of the geo parameters")
         key, value = entry.name, entry.args[0]
-        if key == "proxy":
+        if key == "proxy" and self.trusts:
             self.proxies.append(self._network(value))
         elif self.ranges is not None:
             self._add_range(self.ranges, key, value)
@@ -173,7 +177,7 @@ class Base:
                     'the "ranges" directive must be the first directive inside "geo" block'
                 )
             self.ranges = self.ranges or Ranges()
-        elif name == "proxy_recursive":
+        elif name == "proxy_recursive" and self.trusts:
             self.recursive = True
         elif name == "volatile":
             self.volatile = True
@@ -239,20 +243,20 @@ def _parse_range(text: str) -> tuple[int, int]:
 
 
 class GeoConf(Conf):
-    @directive(HTTP, raw=True, syntax="geo [$address] $variable { ... }")
+    @directive(HTTP | STREAM, raw=True, syntax="geo [$address] $variable { ... }")
     def geo(
         self, address: str, variable: str | None = None, *, entries: Iterable[Statement]
     ) -> None:
         """Creates a variable that depends on the client address, or on the address in another
         variable: networks, or address ranges after "ranges".  The most specific network applies.
-        Other parameters: "default", "delete", "proxy" and "proxy_recursive" for addresses in
-        X-Forwarded-For, "volatile", "include"."""
+        Other parameters: "default", "delete", "volatile", "include", and in "http" "proxy" and
+        "proxy_recursive" for addresses in X-Forwarded-For."""
         name, source = variable_name(address), None
         if variable is not None:
             name, source = variable_name(variable), name
-        base = Base(self.scope)
+        base = Base(self.scope, trusts=bool(self.level.context & HTTP))
 
-        def make(variables: Variables) -> Callable[[Request], str]:
+        def make(variables: VariableTable[R]) -> TextOf[R]:
             return _lookup(base, source, variables)
 
         statement = self.scope.statement
@@ -263,14 +267,16 @@ class GeoConf(Conf):
 
 
 geo = Module("geo", GeoConf)
+stream_geo = StreamModule("stream_geo", GeoConf)
 
 
-def _lookup(base: Base, source: str | None, variables: Variables) -> Callable[[Request], str]:
+def _lookup(base: Base, source: str | None, variables: VariableTable[R]) -> TextOf[R]:
+    address_of: Callable[[R], bytes | None]
     address_of = _address_in(variables.resolve(source)) if source else _client_address
     proxies = Networks(base.proxies)
     find, recursive, trusts = base.find, base.recursive, bool(base.proxies)
 
-    def look_up(r: Request) -> str:
+    def look_up(r: R) -> str:
         address = address_of(r)
         if address is None:
             return find(NONE)
@@ -281,9 +287,9 @@ def _lookup(base: Base, source: str | None, variables: Variables) -> Callable[[R
     return look_up
 
 
-def _client_address(r: Request) -> bytes:
+def _client_address(r: Session) -> bytes:
     return r.connection.binary_remote_addr
 
 
-def _address_in(get: Getter) -> Callable[[Request], bytes | None]:
+def _address_in(get: Get[R]) -> Callable[[R], bytes | None]:
     return lambda r: parse_address(get(r) or "")

@@ -25,7 +25,7 @@ from ..http.contexts import HTTP
 from ..http.module import Module
 from ..http.request import Request
 from ..http.template import Template, Text
-from ..http.variables import Getter, Variables, unsettled, variable_name
+from ..http.variables import Getter, Variables, VariableTable, unsettled, variable_name
 from ..log import Severity
 from .addresses import declared_network, reported_address
 
@@ -109,7 +109,7 @@ class Geoip2Variable:
     default: str
     source: Template | None
 
-    def build(self, variables: Variables) -> Getter:
+    def build(self, variables: VariableTable[Request]) -> Getter:
         before = variables.unsettled_uses
         address_of: Text = self.source.bind(variables) if self.source else _client
         database, keys, default = self.database, self.keys, self.default or None

@@ -11,8 +11,9 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..conf.directive import Conf, directive
 from ..conf.scope import Scope
@@ -22,10 +23,12 @@ from ..errors import ConfError
 from ..http.cidr import Network, parse_network
 from ..http.contexts import HTTP
 from ..http.module import Module
-from ..http.request import Request
-from ..http.template import Template, Text
-from ..http.variables import Getter, Variables, unsettled, variable_name
+from ..http.session import Session
+from ..http.template import Template
+from ..http.variables import Get, R, VariableTable, unsettled, variable_name
 from ..log import Severity
+from ..stream.contexts import STREAM
+from ..stream.module import StreamModule
 from ..zones import Zone, Zones, ZoneStore
 from ..zones.sharing import split_sync
 from ..zones.store import KeyVal
@@ -151,7 +154,7 @@ class KeyvalZones:
 
 
 class KeyvalConf(Conf):
-    @directive(HTTP, syntax="keyval key $variable zone=name")
+    @directive(HTTP | STREAM, syntax="keyval key $variable zone=name")
     def keyval(self, key: str, variable: str, zone: str) -> None:
         """Creates a variable whose value is that of the key in the zone.  "set" stores a value of
         the variable under the key."""
@@ -162,13 +165,13 @@ class KeyvalConf(Conf):
         if name not in zones:
             raise ConfError(f'zone "{name}" is unknown')
         entry = KeyvalVariable(zones[name], Template(key))
-        variables: Variables = self.level.variables
+        variables: VariableTable[Any] = self.level.variables
         variable = variable_name(variable)
         variables.define_built(variable, entry.build, self.scope.statement)
         variables.setters[variable] = entry.set
 
     @directive(
-        HTTP,
+        HTTP | STREAM,
         syntax="keyval_zone zone=name:size [state=file] [timeout=time] "
         "[type=string | ip | prefix] [sync]",
         arity=(1, 5),
@@ -221,18 +224,18 @@ class KeyvalVariable:
 
     def __init__(self, zone: KeyvalZone, key: Template) -> None:
         self.zone, self._key = zone, key
-        self._text: Text | None = None
+        self._text: Callable[[Any], str] | None = None
 
-    def build(self, variables: Variables) -> Getter:
+    def build(self, variables: VariableTable[R]) -> Get[R]:
         before = variables.unsettled_uses
         text = self._text = self._key.bind(variables)
 
-        def get(r: Request) -> str | None:
+        def get(r: R) -> str | None:
             return self.zone.find(text(r))
 
         return unsettled(get) if variables.unsettled_uses > before else get
 
-    def set(self, r: Request, value: str) -> None:
+    def set(self, r: Session, value: str) -> None:
         """Stores a value under the key of the request; an empty key has none."""
         key = self._text(r) if self._text else ""
         if key and not self.zone.put(key, value):
@@ -241,6 +244,7 @@ class KeyvalVariable:
 
 
 keyval = Module("keyval", KeyvalConf)
+stream_keyval = StreamModule("stream_keyval", KeyvalConf)
 
 
 # -- state files ----------------------------------------------------------------------------

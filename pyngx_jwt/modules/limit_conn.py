@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..conf.directive import Conf, directive, flag
 from ..conf.scope import Scope
 from ..errors import ConfError
+from ..http.block import SessionBlock
 from ..http.contexts import EVERYWHERE, HTTP
 from ..http.level import Level
 from ..http.module import Module, Phase
-from ..http.request import Handler, Request, Status
-from ..http.template import Template, Text
+from ..http.request import Handler, Status
+from ..http.session import Session
+from ..http.template import Template
 from ..metrics.kinds import LIMIT_CONN
+from ..stream.contexts import IN_STREAM, STREAM
+from ..stream.level import StreamLevel, stream_shared
+from ..stream.module import StreamModule
+from ..stream.session import UNAVAILABLE, StreamHandler, StreamPhase
 from ..zones import Zone, Zones, ZoneStore
 from ..zones.sharing import split_sync
 from ..zones.store import Connections, Entry, StoreDown
@@ -22,6 +29,7 @@ from .limits import (
     PASSED,
     REJECTED,
     KeyedZones,
+    LimitCounts,
     bind_key,
     counts_of,
     log_level,
@@ -50,12 +58,12 @@ class ConnectionLimit:
 class LimitConnConf(Conf):
     limits: tuple[ConnectionLimit, ...] = ()
 
-    @directive(EVERYWHERE)
+    @directive(EVERYWHERE | IN_STREAM)
     def limit_conn(self, zone: str, number: str) -> None:
         """Limits the number of requests with the same key that are processed at a time.  A
         connection is counted when its request head has been read.  Several limits can be combined;
         they are inherited if and only if the level has none of its own."""
-        memory = self.scope.shared(Zones).add(zone, 0, "limit_conn")
+        memory = self.scope.shared(Zones).add(zone, 0, _tag(self))
         limits = vars(self).get("limits", ())
         if any(limit.zone is memory for limit in limits):
             raise ConfError('"limit_conn" directive is duplicate')
@@ -68,13 +76,15 @@ class LimitConnConf(Conf):
         self.limits = (*limits, ConnectionLimit(memory, most))
 
     limit_conn_dry_run = flag(
-        False, EVERYWHERE, "Logs requests that would be refused, without refusing them."
+        False, EVERYWHERE | IN_STREAM, "Logs requests that would be refused, without refusing them."
     )
-    limit_conn_log_level = log_level("Sets the log level for refused requests.")
+    limit_conn_log_level = log_level(
+        "Sets the log level for refused requests.", EVERYWHERE | IN_STREAM
+    )
     limit_conn_status = status("Sets the status of refused requests.")
 
     @directive(
-        HTTP,
+        HTTP | STREAM,
         syntax="limit_conn_zone key zone=name:size [sync] [fallback=local | deny]",
         arity=(2, 4),
     )
@@ -91,9 +101,14 @@ class LimitConnConf(Conf):
             raise ConfError(f'invalid parameter "{zone}"')
         if zone.startswith("zone=:"):
             raise ConfError('"limit_conn_zone" must have "zone" parameter')
-        zones = self.scope.shared(LimitConnZones)
-        name = zones.add(self.scope.shared(Zones), "limit_conn", zone, template)
+        zones = self.level.shared(LimitConnZones)
+        name = zones.add(self.scope.shared(Zones), _tag(self), zone, template)
         self.scope.shared(ZoneStore).share(name, fallback)
+
+
+def _tag(conf: LimitConnConf) -> str:
+    """Of "http" and "stream" each has zones of its own."""
+    return "stream_limit_conn" if conf.level.context & IN_STREAM else "limit_conn"
 
 
 limit_conn = Module("limit_conn", LimitConnConf)
@@ -104,14 +119,19 @@ def check_keys(scope: Scope, old: Scope) -> None:
     scope.shared(LimitConnZones).check_continues(old.shared(LimitConnZones))
 
 
+@limit_conn.check_continues
+def check_stream_keys(scope: Scope, old: Scope) -> None:
+    stream_shared(scope, LimitConnZones).check_continues(stream_shared(old, LimitConnZones))
+
+
 @limit_conn.after_merge
 def bind_keys(conf: LimitConnConf, level: Level) -> None:
     if level.context is HTTP:
-        level.scope.shared(LimitConnZones).bind(level.variables)
+        level.shared(LimitConnZones).bind(level.variables)
 
 
 @limit_conn.variable("limit_conn_status")
-def limit_conn_status(r: Request) -> str | None:
+def limit_conn_status(r: Session) -> str | None:
     """Result of the limit: PASSED, REJECTED or REJECTED_DRY_RUN."""
     return r.variables.get(STATUS)
 
@@ -122,10 +142,10 @@ class Counter:
 
     limit: ConnectionLimit
     connections: Connections
-    key: Text
+    key: Callable[[Any], str]
     store: ZoneStore | None  # that of all machines, if the zone is shared
 
-    def key_of(self, r: Request) -> bytes | None:
+    def key_of(self, r: Session) -> bytes | None:
         """None if nothing is counted: the key is empty, or too long."""
         text = self.key(r)
         return text.encode("latin-1") or None
@@ -147,10 +167,15 @@ class ConnectionRefusal:
 def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     if not conf.limits:
         return None
-    counters = [counter for limit in conf.limits if (counter := _counter(limit, level))]
-    counts = counts_of(level, LIMIT_CONN)
+    return _handler(conf, level, conf.limit_conn_status, counts_of(level, LIMIT_CONN))
 
-    def handle(r: Request) -> Awaitable[Status | None] | Status | None:
+
+def _handler(
+    conf: LimitConnConf, level: SessionBlock, status: Status, counts: LimitCounts | None = None
+) -> Callable[[Session], Awaitable[Status | None] | Status | None]:
+    counters = [counter for limit in conf.limits if (counter := _counter(limit, level))]
+
+    def handle(r: Session) -> Awaitable[Status | None] | Status | None:
         if STATUS in r.variables:
             return None
         outcome = _enter(r, counters)
@@ -160,12 +185,12 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
                 return share(r, outcome)
         return go_on(r, outcome)
 
-    async def share(r: Request, entered: Entered) -> Status | None:
+    async def share(r: Session, entered: Entered) -> Status | None:
         return go_on(r, await _enter_shared(r, entered) or entered)
 
-    def go_on(r: Request, outcome: Entered | ConnectionRefusal) -> Status | None:
+    def go_on(r: Session, outcome: Entered | ConnectionRefusal) -> Status | None:
         if isinstance(outcome, ConnectionRefusal):
-            answer = _refuse(r, conf, outcome)
+            answer = _refuse(r, conf, outcome, status)
             if counts is not None:
                 counts.count(outcome.counter.limit.zone.name, r.variables[STATUS])
             return answer
@@ -176,7 +201,7 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
     return handle
 
 
-async def _enter_shared(r: Request, entered: Entered) -> ConnectionRefusal | None:
+async def _enter_shared(r: Session, entered: Entered) -> ConnectionRefusal | None:
     """Counts a request that this machine has admitted in the zones that others share."""
     entries = [
         (counter, Entry(counter.limit.zone.name, key, counter.limit.most))
@@ -204,9 +229,9 @@ async def _enter_shared(r: Request, entered: Entered) -> ConnectionRefusal | Non
     return refusal
 
 
-def _counter(limit: ConnectionLimit, level: Level) -> Counter | None:
+def _counter(limit: ConnectionLimit, level: SessionBlock) -> Counter | None:
     """None for a zone that is not declared, which is an error after the syntax check."""
-    keyed = level.scope.shared(LimitConnZones).by_name.get(limit.zone.name)
+    keyed = level.shared(LimitConnZones).by_name.get(limit.zone.name)
     if keyed is None:
         return None
     key = bind_key(keyed, LONGEST_KEY, level.variables)
@@ -215,7 +240,7 @@ def _counter(limit: ConnectionLimit, level: Level) -> Counter | None:
     return Counter(limit, limit.zone.connections(), key, shared)
 
 
-def _enter(r: Request, counters: list[Counter]) -> Entered | ConnectionRefusal:
+def _enter(r: Session, counters: list[Counter]) -> Entered | ConnectionRefusal:
     """Counts the request in all zones, or in none if one of them refuses it."""
     entered: Entered = []
     for counter in counters:
@@ -236,11 +261,28 @@ def _leave(entered: Entered) -> None:
         counter.connections.leave(key)
 
 
-def _refuse(r: Request, conf: LimitConnConf, refusal: ConnectionRefusal) -> Status | None:
+def _refuse(
+    r: Session, conf: LimitConnConf, refusal: ConnectionRefusal, status: Status
+) -> Status | None:
     dry_run = conf.limit_conn_dry_run
     if not refusal.full:
         doing = f"limiting connections{', dry run,' if dry_run else ''} by zone"
         why = ": the zone store is down" if refusal.down else ""
         r.log(conf.limit_conn_log_level, f'{doing} "{refusal.counter.limit.zone.name}"{why}')
     r.variables[STATUS] = REJECTED + DRY_RUN if dry_run else REJECTED
-    return None if dry_run else conf.limit_conn_status
+    return None if dry_run else status
+
+
+stream_limit_conn = StreamModule("stream_limit_conn", LimitConnConf)
+stream_limit_conn.take_variables(limit_conn)
+
+
+@stream_limit_conn.after_merge
+def bind_stream_keys(conf: LimitConnConf, level: StreamLevel) -> None:
+    if level.context is STREAM:
+        level.shared(LimitConnZones).bind(level.variables)
+
+
+@stream_limit_conn.handler(StreamPhase.PREACCESS)
+def limit_sessions(conf: LimitConnConf, level: StreamLevel) -> StreamHandler | None:
+    return _handler(conf, level, UNAVAILABLE) if conf.limits else None

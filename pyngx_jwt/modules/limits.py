@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from ..conf.context import Contexts
 from ..conf.directive import slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
 from ..http.contexts import EVERYWHERE
 from ..http.level import Level
-from ..http.request import Request
-from ..http.template import Template, Text
-from ..http.variables import Variables
+from ..http.template import Template, TextOf
+from ..http.variables import R, VariableTable
 from ..log import Severity
 from ..metrics import Row, Tallies
 from ..metrics.kinds import LIMIT_RESULTS, Kind
@@ -55,7 +56,7 @@ class KeyedZones:
         self.by_name[name] = KeyedZone(zone, key, rate)
         return name
 
-    def bind(self, variables: Variables) -> None:
+    def bind(self, variables: VariableTable[Any]) -> None:
         """Raises ConfError for unknown variables, of unused zones too."""
         for keyed in self.by_name.values():
             keyed.key.bind(variables)
@@ -71,11 +72,11 @@ class KeyedZones:
                 ).nowhere()
 
 
-def bind_key(keyed: KeyedZone, longest: int, variables: Variables) -> Text:
-    """A function that returns a request's key; "" if the key is too long."""
+def bind_key(keyed: KeyedZone, longest: int, variables: VariableTable[R]) -> TextOf[R]:
+    """A function that returns a session's key; "" if the key is too long."""
     key, name = keyed.key.bind(variables), keyed.key.text
 
-    def key_of(r: Request) -> str:
+    def key_of(r: R) -> str:
         text = key(r)
         if len(text) > longest:
             complaint = f'the value of the "{name}" key is more than {longest} bytes: "{text}"'
@@ -122,7 +123,7 @@ def counts_of(level: Level, kind: Kind) -> LimitCounts | None:
     return LimitCounts(tallies, kind) if tallies.wanted else None
 
 
-def log_level(doc: str) -> Severity:
+def log_level(doc: str, contexts: Contexts = EVERYWHERE) -> Severity:
     """info | notice | warn | error."""
 
     def parse(name: str, text: str) -> Severity:
@@ -130,7 +131,7 @@ def log_level(doc: str) -> Severity:
             raise ConfError(f'invalid value "{text}"')
         return LEVELS[text.lower()]
 
-    return slot(Severity.ERR, parse, EVERYWHERE, doc, syntax=" | ".join(LEVELS), shown="error")
+    return slot(Severity.ERR, parse, contexts, doc, syntax=" | ".join(LEVELS), shown="error")
 
 
 def status(doc: str) -> int:

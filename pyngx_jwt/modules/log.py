@@ -7,22 +7,30 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from ..conf.block import ConfBlock
 from ..conf.directive import Conf, accepted, directive, own, slot
 from ..conf.parse import Statement
 from ..conf.values import parse_msec, parse_number, parse_size
 from ..core.logs import syslog_server
 from ..errors import ConfError
+from ..http.block import SessionBlock
 from ..http.contexts import EVERYWHERE, HTTP, LIMIT_EXCEPT, LOCATION_IF
 from ..http.escape import escape_json
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Request
-from ..http.template import Template, Text, getter_of
-from ..http.variables import Getter, Variables
+from ..http.session import Session
+from ..http.template import Template, TextOf, getter_of
+from ..http.variables import R, VariableTable
 from ..log import Buffer, OpenFile, OpenFiles, Severity, errno_text, parse_syslog
+from ..stream.contexts import IN_STREAM, STREAM
+from ..stream.level import StreamLevel
+from ..stream.module import StreamModule
+from ..stream.session import StreamSession
 from .files import check_cache_words
 
 COMBINED = (
@@ -30,8 +38,7 @@ COMBINED = (
     '"$http_referer" "$http_user_agent"'
 )
 DEFAULT_BUFFER = 65536
-Line = Callable[[Request], bytes]
-Write = Callable[[Request, bytes], None]
+Write = Callable[[Session, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,21 @@ class Formats:
     """The formats of a configuration by name."""
 
     def __init__(self) -> None:
-        self.by_name = {"combined": Format((Template(COMBINED),))}
+        self.default = "combined"
+        self.by_name = {self.default: Format((Template(COMBINED),))}
+
+
+class StreamFormats(Formats):
+    """Those of "stream", where none is given."""
+
+    def __init__(self) -> None:
+        self.default = ""
+        self.by_name = {}
+
+
+def formats_of(level: ConfBlock) -> Formats:
+    """The formats that can be used in a block."""
+    return level.shared(StreamFormats if level.context & IN_STREAM else Formats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +94,7 @@ NO_WORDS: tuple[str, ...] = ()
 
 class LogConf(Conf):
     open_log_file_cache = accepted(
-        EVERYWHERE,
+        EVERYWHERE | IN_STREAM,
         "files with variables are opened each time",
         like=slot(NO_WORDS, _open_log_file_cache, HTTP, "", arity=(1, 4)),
     )
@@ -81,40 +102,44 @@ class LogConf(Conf):
     logs: tuple[AccessLog, ...] | None = None
     _off = own(False)  # whatever else this level has
 
-    @directive(EVERYWHERE | LOCATION_IF | LIMIT_EXCEPT, default="logs/access.log combined")
+    @directive(
+        EVERYWHERE | LOCATION_IF | LIMIT_EXCEPT | IN_STREAM, default="logs/access.log combined"
+    )
     def access_log(self, path: str, *parameters: str) -> None:
         """Sets the destination and format of the access log: a file or a syslog server.  "off"
         cancels all logs of the level.  Parameters: the name of a format, "buffer=size" and
         "flush=time", "gzip[=level]", "if=condition".  Without a buffer, every request makes a
-        system call."""
+        system call.  In "stream" there is no log by default, and no default format."""
         if path == "off":
             if parameters:
                 raise ConfError(f'invalid parameter "{parameters[0]}"')
             self.logs, self._off = (), True
             return
-        name = "combined"
+        formats = formats_of(self.level)
+        name = formats.default
         if parameters:
             name, *rest = parameters
             parameters = tuple(rest)
-        if name not in self.scope.shared(Formats).by_name:
+        if not name:
+            raise ConfError("log format is not specified")
+        if name not in formats.by_name:
             raise ConfError(f'unknown log format "{name}"')
         log = _parse_parameters(path, name, parameters, self.scope.statement)
         if path.startswith("syslog:"):
             parse_syslog(path[7:], socket.gethostname(), syslog_server)
-        elif log.buffer is not None:
-            full_name = self.scope.full_name(path)
-            self.scope.shared(OpenFiles).add(full_name).set_buffer(log.buffer, path)
+        elif Template(path).is_constant:  # opened even if no server is left that uses it
+            file = self.scope.shared(OpenFiles).add(self.scope.full_name(path))
+            if log.buffer is not None:
+                file.set_buffer(log.buffer, path)
         if not self._off:
             self.logs = (*(vars(self).get("logs") or ()), log)
 
-    @directive(HTTP, default='combined "..."')
+    @directive(HTTP | STREAM, default='combined "..."')
     def log_format(self, name: str, string: str, *strings: str) -> None:
         """Defines a log format with variables.  "escape=json" or "escape=none" changes how
         characters in the values are escaped."""
-        formats = self.scope.shared(Formats).by_name
-        if name == "combined" or name in formats:
-            if name in formats and name != "combined":
-                raise ConfError(f'duplicate "log_format" name "{name}"')
+        formats = formats_of(self.level).by_name
+        if name in formats:
             raise ConfError(f'duplicate "log_format" name "{name}"')
         escape = "default"
         texts = (string, *strings)
@@ -189,20 +214,20 @@ def _escape_default(text: str) -> str:
     return _DEFAULT_ESCAPED.sub(lambda m: f"\\x{ord(m[0]):02X}", text)
 
 
-def compile_format(format: Format, variables: Variables) -> Line:
-    """A function that writes a request's line, with its newline."""
+def compile_format(format: Format, variables: VariableTable[R]) -> Callable[[R], bytes]:
+    """A function that writes a session's line, with its newline."""
     parts = [part for template in format.templates for part in template.parts]
     pieces = [piece(part, format.escape, variables) for part in parts]
 
-    def line(r: Request) -> bytes:
+    def line(r: R) -> bytes:
         return ("".join([text(r) for text in pieces]) + "\n").encode("latin-1")
 
     return line
 
 
-def piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
-    """What one part of a format writes for a request."""
-    get: Getter = getter_of(part, variables)
+def piece(part: tuple[bool, str], escape: str, variables: VariableTable[R]) -> TextOf[R]:
+    """What one part of a format writes for a session."""
+    get = getter_of(part, variables)
     if not part[0]:
         text = part[1]
         return lambda r: text
@@ -211,7 +236,7 @@ def piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
     if escape == "json":
         return lambda r: escape_json(get(r) or "")
 
-    def value(r: Request) -> str:
+    def value(r: R) -> str:
         text = get(r)
         return "-" if text is None else _escape_default(text)
 
@@ -221,12 +246,12 @@ def piece(part: tuple[bool, str], escape: str, variables: Variables) -> Text:
 # -- where they go --------------------------------------------------------------------------
 
 
-def _writer(access: AccessLog, level: Level) -> Write:
+def _writer(access: AccessLog, level: SessionBlock) -> Write:
     scope = level.scope
     if access.path.startswith("syslog:"):
         peer = parse_syslog(access.path[7:], socket.gethostname(), syslog_server)
 
-        def to_syslog(r: Request, line: bytes) -> None:
+        def to_syslog(r: Session, line: bytes) -> None:
             peer.send(line[:-1])
 
         return to_syslog
@@ -237,17 +262,17 @@ def _writer(access: AccessLog, level: Level) -> Write:
     if access.buffer:
         file.set_buffer(access.buffer, access.path)
 
-    def to_file(r: Request, line: bytes) -> None:
-        file.write(line, r.location.log)
+    def to_file(r: Session, line: bytes) -> None:
+        file.write(line, r.error_log)
 
     return to_file
 
 
-def _variable_writer(path: Text) -> Write:
-    """Opens the file for each line, if the root of the request exists."""
+def _variable_writer(path: Callable[[Any], str]) -> Write:
+    """Opens the file for each line, if the root of a request exists."""
 
-    def write(r: Request, line: bytes) -> None:
-        if not _has_root(r):
+    def write(r: Session, line: bytes) -> None:
+        if isinstance(r, Request) and not _has_root(r):
             return
         name = path(r)
         try:
@@ -286,26 +311,39 @@ def _compile_logs(conf: LogConf, level: Level) -> Callable[[Request], None] | No
     if logs is None:
         options = level.scope.options
         logs = (AccessLog(options.layout.http_log_path, "combined"),)
+    return _all_of(logs, level)
+
+
+def _all_of(logs: Iterable[AccessLog], level: SessionBlock) -> Callable[[Any], None] | None:
     writers = [_one(access, level) for access in logs]
     if not writers:
         return None
 
-    def write(r: Request) -> None:
+    def write(r: Session) -> None:
         for one in writers:
             one(r)
 
     return writers[0] if len(writers) == 1 else write
 
 
-def _one(access: AccessLog, level: Level) -> Callable[[Request], None]:
-    format = level.scope.shared(Formats).by_name[access.format]
+def _one(access: AccessLog, level: SessionBlock) -> Callable[[Any], None]:
+    format = formats_of(level).by_name[access.format]
     line, write = compile_format(format, level.variables), _writer(access, level)
     if access.condition is None:
         return lambda r: write(r, line(r))
     condition = access.condition.bind(level.variables)
 
-    def conditional(r: Request) -> None:
+    def conditional(r: Session) -> None:
         if condition(r) not in ("", "0"):
             write(r, line(r))
 
     return conditional
+
+
+stream_log = StreamModule("stream_log", LogConf)
+
+
+@stream_log.log
+def log_session(conf: LogConf, level: StreamLevel) -> Callable[[StreamSession], None] | None:
+    """Writes the session's lines to all logs of its server."""
+    return _all_of(conf.logs or (), level)

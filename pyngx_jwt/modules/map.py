@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..conf.directive import A_NUMBER, Conf, accepted, directive
 from ..conf.parse import Statement
@@ -13,9 +14,10 @@ from ..http.contexts import HTTP
 from ..http.module import Module
 from ..http.names import WildcardTable, ascii_lower
 from ..http.regex import Regex
-from ..http.request import Request
-from ..http.template import Template, Text
-from ..http.variables import Variables, variable_name
+from ..http.template import Template, TextOf
+from ..http.variables import R, VariableTable, variable_name
+from ..stream.contexts import STREAM
+from ..stream.module import StreamModule
 
 TABLES = "the tables grow as needed"
 
@@ -32,21 +34,21 @@ class MapTable:
 
 
 class MapConf(Conf):
-    map_hash_bucket_size = accepted(HTTP, TABLES, like=A_NUMBER)
-    map_hash_max_size = accepted(HTTP, TABLES, like=A_NUMBER)
+    map_hash_bucket_size = accepted(HTTP | STREAM, TABLES, like=A_NUMBER)
+    map_hash_max_size = accepted(HTTP | STREAM, TABLES, like=A_NUMBER)
 
-    @directive(HTTP, raw=True, syntax="map string $variable { ... }")
+    @directive(HTTP | STREAM, raw=True, syntax="map string $variable { ... }")
     def map(self, string: str, variable: str, *, entries: Iterable[Statement]) -> None:
         """Creates a variable that depends on a string: exact values in any case, host names with
         wildcards ("hostnames"), and regular expressions ("~", "~*").  Exact values take precedence,
         then wildcards, then regular expressions in their order.  Other parameters: "default",
         "volatile", "include".  The value is evaluated when it is used and then kept for the
-        request, except for maps of claims."""
+        request or connection, except for maps of claims."""
         source, name = Template(string), variable_name(variable)
-        variables: Variables = self.level.variables
+        variables: VariableTable[Any] = self.level.variables
         table = MapTable()
 
-        def make(variables: Variables) -> Text:
+        def make(variables: VariableTable[R]) -> TextOf[R]:
             return compile_lookup(source, table, variables)
 
         statement = self.scope.statement
@@ -56,7 +58,7 @@ class MapConf(Conf):
                 add_entry(table, entry, variables)
 
 
-def add_entry(table: MapTable, entry: Statement, variables: Variables) -> None:
+def add_entry(table: MapTable, entry: Statement, variables: VariableTable[R]) -> None:
     """Adds an entry of the block; raises ConfError."""
     if not entry.args and entry.name == "hostnames":
         table.hostnames = True
@@ -68,7 +70,7 @@ def add_entry(table: MapTable, entry: Statement, variables: Variables) -> None:
         _add_value(table, entry.name, Template(entry.args[0]), variables)
 
 
-def _add_value(table: MapTable, key: str, value: Template, variables: Variables) -> None:
+def _add_value(table: MapTable, key: str, value: Template, variables: VariableTable[R]) -> None:
     if key == "default":
         if table.default is not None:
             raise ConfError("duplicate default map parameter")
@@ -84,9 +86,10 @@ def _add_value(table: MapTable, key: str, value: Template, variables: Variables)
 
 
 map_ = Module("map", MapConf)
+stream_map = StreamModule("stream_map", MapConf)
 
 
-def compile_lookup(source: Template, table: MapTable, variables: Variables) -> Text:
+def compile_lookup(source: Template, table: MapTable, variables: VariableTable[R]) -> TextOf[R]:
     """The value in a table for the value of `source`."""
     subject = source.bind(variables)
     names = table.names.bound(lambda template: template.bind(variables))
@@ -94,7 +97,7 @@ def compile_lookup(source: Template, table: MapTable, variables: Variables) -> T
     default = (table.default or Template("")).bind(variables)
     find, hostnames = names.find, table.hostnames
 
-    def look_up(r: Request) -> str:
+    def look_up(r: R) -> str:
         text = subject(r)
         if hostnames and text.endswith("."):
             text = text[:-1]
@@ -107,8 +110,8 @@ def compile_lookup(source: Template, table: MapTable, variables: Variables) -> T
 
 
 def _match(
-    r: Request, text: str, regexes: Sequence[tuple[Callable[[Request, str], bool], Text]]
-) -> Text | None:
+    r: R, text: str, regexes: Sequence[tuple[Callable[[R, str], bool], TextOf[R]]]
+) -> TextOf[R] | None:
     for match, value in regexes:
         if match(r, text):
             return value

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..conf.directive import Conf, directive
 from ..conf.parse import Statement
@@ -12,9 +13,10 @@ from ..conf.scope import located
 from ..errors import ConfError
 from ..http.contexts import HTTP
 from ..http.module import Module
-from ..http.request import Request
-from ..http.template import Template, Text
-from ..http.variables import Variables, variable_name
+from ..http.template import Template, TextOf
+from ..http.variables import R, VariableTable, variable_name
+from ..stream.contexts import STREAM
+from ..stream.module import StreamModule
 
 _NUMBER = r"-?[0-9]+"
 _KEY = re.compile(rf"(?:(<=|>=|<|>)({_NUMBER})|({_NUMBER})(?:-({_NUMBER}))?)\Z")
@@ -65,7 +67,7 @@ class NumMapTable:
 
 
 class NumMapConf(Conf):
-    @directive(HTTP, raw=True, syntax="num_map $number $variable { ... }")
+    @directive(HTTP | STREAM, raw=True, syntax="num_map $number $variable { ... }")
     def num_map(self, number: str, variable: str, *, entries: Iterable[Statement]) -> None:
         """Creates a variable that depends on a number: single numbers take precedence, then ranges
         in their order: "8080-8090", "<=1023", ">100".  Other parameters: "default", "volatile",
@@ -76,25 +78,26 @@ class NumMapConf(Conf):
             with located(entry):
                 table.add(entry)
 
-        def make(variables: Variables) -> Callable[[Request], str]:
+        def make(variables: VariableTable[R]) -> TextOf[R]:
             return _lookup(source, table, variables)
 
         statement = self.scope.statement
-        variables: Variables = self.level.variables
+        variables: VariableTable[Any] = self.level.variables
         variables.define_remembered(name, make, lambda: table.volatile, statement)
 
 
 num_map = Module("num_map", NumMapConf)
+stream_num_map = StreamModule("stream_num_map", NumMapConf)
 
 
-def _lookup(source: Template, table: NumMapTable, variables: Variables) -> Text:
+def _lookup(source: Template, table: NumMapTable, variables: VariableTable[R]) -> TextOf[R]:
     subject = source.bind(variables)
     numbers = {number: value.bind(variables) for number, value in table.numbers.items()}
     ranges = [(low, high, value.bind(variables)) for low, high, value in table.ranges]
     default = (table.default or Template("")).bind(variables)
     is_number = re.compile(rf"{_NUMBER}\Z").match
 
-    def look_up(r: Request) -> str:
+    def look_up(r: R) -> str:
         text = subject(r)
         if not is_number(text) or len(text) > 20:
             return default(r)

@@ -14,6 +14,11 @@ from ..http.contexts import EVERYWHERE
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
+from ..http.session import Session
+from ..stream.contexts import IN_STREAM
+from ..stream.level import StreamLevel
+from ..stream.module import StreamModule
+from ..stream.session import StreamHandler, StreamPhase, StreamSession
 
 FORWARDED_FOR = "X-Forwarded-For"  # in this case only, as in nginx
 Addresses = Callable[[Request], list[str]]
@@ -23,10 +28,11 @@ class RealIpConf(Conf):
     trusted: tuple[Network, ...] = ()
     field = "X-Real-IP"
 
-    @directive(EVERYWHERE, syntax="set_real_ip_from address | CIDR | unix: | hostname")
+    @directive(EVERYWHERE | IN_STREAM, syntax="set_real_ip_from address | CIDR | unix: | hostname")
     def set_real_ip_from(self, address: str) -> None:
         """Trusts an address, network or host name to report the client address.  Do not trust
-        networks that clients can connect from directly."""
+        networks that clients can connect from directly.  In "stream", the address is that of the
+        PROXY protocol header."""
         self.trusted = (*vars(self).get("trusted", ()), *self._networks(address))
 
     @directive(
@@ -116,23 +122,24 @@ def find_client(conf: RealIpConf, level: Level) -> Handler | None:
     addresses_of = _by_protocol if by_protocol else _by_field(conf.field)
 
     def handle(r: Request) -> Status | None:
-        connection = r.connection
-        if isinstance(connection, RealIpConnection):
-            return None
-        texts = addresses_of(r)
-        if not texts:
-            return None
-        client = forwarded_address(
-            connection.binary_remote_addr, texts, trusted, recursive=recursive
-        )
-        if client is not None:
-            address, port = client
-            if by_protocol:
-                port = int(connection.proxy_protocol.source_port)
-            r.connection = RealIpConnection(connection, address, port)
+        if not isinstance(r.connection, RealIpConnection) and (texts := addresses_of(r)):
+            _take(r, texts, trusted, recursive=recursive, by_protocol=by_protocol)
         return None
 
     return handle
+
+
+def _take(
+    r: Session, texts: list[str], trusted: Networks, *, recursive: bool, by_protocol: bool
+) -> None:
+    """Puts the client that the texts name in the place of a trusted proxy."""
+    connection = r.connection
+    client = forwarded_address(connection.binary_remote_addr, texts, trusted, recursive=recursive)
+    if client is not None:
+        address, port = client
+        if by_protocol:
+            port = int(connection.proxy_protocol.source_port)
+        r.connection = RealIpConnection(connection, address, port)
 
 
 def _by_field(name: str) -> Addresses:
@@ -148,23 +155,41 @@ def _by_field(name: str) -> Addresses:
     return addresses
 
 
-def _by_protocol(r: Request) -> list[str]:
+def _by_protocol(r: Session) -> list[str]:
     protocol = r.connection.proxy_protocol
     return [protocol.source] if protocol is not None else []
 
 
-def _own(r: Request) -> Connection:
+def _own(r: Session) -> Connection:
     connection = r.connection
     return connection.real if isinstance(connection, RealIpConnection) else connection
 
 
 @realip.variable("realip_remote_addr")
-def realip_remote_addr(r: Request) -> str:
+def realip_remote_addr(r: Session) -> str:
     """Address of the connection itself."""
     return _own(r).remote_addr
 
 
 @realip.variable("realip_remote_port")
-def realip_remote_port(r: Request) -> str:
+def realip_remote_port(r: Session) -> str:
     """Port of the connection itself."""
     return _own(r).remote_port
+
+
+stream_realip = StreamModule("stream_realip", RealIpConf)
+stream_realip.take_variables(realip)
+
+
+@stream_realip.handler(StreamPhase.POST_ACCEPT)
+def find_client_of_connection(conf: RealIpConf, level: StreamLevel) -> StreamHandler | None:
+    if not conf.trusted:
+        return None
+    trusted = Networks(conf.trusted)
+
+    def handle(s: StreamSession) -> Status | None:
+        if texts := _by_protocol(s):
+            _take(s, texts, trusted, recursive=False, by_protocol=True)
+        return None
+
+    return handle

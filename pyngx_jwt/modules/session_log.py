@@ -31,7 +31,7 @@ from ..log import OpenFile, OpenFiles
 from ..zones import Zone, Zones
 from ..zones.store import DictEntry, SharedDict
 from .limits import parse_zone
-from .log import COMBINED, Format, Line, piece, piece_of_format
+from .log import COMBINED, Format, piece, piece_of_format
 
 INTERVAL = 1.0  # seconds between looks for sessions that have ended
 _IS_ID = re.compile("[0-9a-fA-F]{32}").fullmatch
@@ -230,7 +230,7 @@ def count_request(conf: SessionLogConf, level: Level) -> Callable[[Request], Non
     return count
 
 
-def _line(zone: SessionZone, level: Level) -> Line:
+def _line(zone: SessionZone, level: Level) -> Callable[[Request], bytes]:
     """The line of a first request, with a place for the bytes that all will have sent."""
     chosen = level.scope.shared(SessionFormats).by_name[zone.format]
     parts = [part for template in chosen.templates for part in template.parts]

@@ -12,9 +12,10 @@ from ..conf.values import parse_fixed
 from ..errors import ConfError
 from ..http.contexts import HTTP
 from ..http.module import Module
-from ..http.request import Request
-from ..http.template import Template, Text
-from ..http.variables import Variables, variable_name
+from ..http.template import Template, TextOf
+from ..http.variables import R, VariableTable, variable_name
+from ..stream.contexts import STREAM
+from ..stream.module import StreamModule
 
 ALL = 10000  # hundredths of a percent
 MASK = 0xFFFFFFFF
@@ -23,14 +24,14 @@ Part = tuple[int, str]  # hundredths of a percent, 0 is the rest; and the value
 
 
 class SplitClientsConf(Conf):
-    @directive(HTTP, raw=True, syntax="split_clients string $variable { ... }")
+    @directive(HTTP | STREAM, raw=True, syntax="split_clients string $variable { ... }")
     def split_clients(self, string: str, variable: str, *, entries: Iterable[Statement]) -> None:
         """Creates a variable that depends on a hash of the string, for example for A/B tests.  Each
         line has a percentage, or "*" for the rest, and a value."""
         source, name = Template(string), variable_name(variable)
         parts: list[Part] = []
 
-        def make(variables: Variables) -> Text:
+        def make(variables: VariableTable[R]) -> TextOf[R]:
             return _lookup(source, parts, variables)
 
         statement = self.scope.statement
@@ -73,13 +74,14 @@ def thresholds(parts: list[Part]) -> list[int]:
 
 
 split_clients = Module("split_clients", SplitClientsConf)
+stream_split_clients = StreamModule("stream_split_clients", SplitClientsConf)
 
 
-def _lookup(source: Template, parts: list[Part], variables: Variables) -> Text:
+def _lookup(source: Template, parts: list[Part], variables: VariableTable[R]) -> TextOf[R]:
     subject = source.bind(variables)
     ends, values = thresholds(parts), [value for _, value in parts] + [""]
 
-    def find(r: Request) -> str:
+    def find(r: R) -> str:
         return values[bisect_right(ends, murmur_hash2(subject(r).encode("latin-1")))]
 
     return find

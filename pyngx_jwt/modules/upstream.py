@@ -32,12 +32,18 @@ from ..gateway.state import UpstreamState
 from ..gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
 from ..gateway.target import Names
 from ..gateway.wire import Wire
+from ..http.block import SessionBlock
 from ..http.contexts import HTTP, UPSTREAM
 from ..http.level import Level
 from ..http.module import Module
 from ..http.request import Handler, Request
+from ..http.session import Session
 from ..http.template import Template
 from ..http.variables import Getter, Variables, field_of
+from ..stream.contexts import STREAM, STREAM_UPSTREAM
+from ..stream.level import StreamLevel, stream_shared
+from ..stream.module import StreamModule
+from ..stream.session import StreamSession
 from ..upstream.address import AddressError, PeerAddress, Url, parse_upstream, resolve_host
 from ..upstream.balancer import Balancer, RoundRobin
 from ..upstream.bound import BoundConnections
@@ -55,6 +61,7 @@ from ..upstream.upstream import Upstream, make_upstream
 from ..zones import CopiedSessions, Zone, Zones, ZoneStore
 from .core import CoreConf
 from .core.settings import NO_SERVERS
+from .core.stream import StreamCoreConf
 from .core.values import parse_resolver
 
 WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down", "drain", "route"})
@@ -82,6 +89,9 @@ class Method(NamedTuple):
 
 ROUND_ROBIN = Method(allowed=ALL)
 MEASURES = ("header", "last_byte")
+STREAM_MEASURES = ("connect", "first_byte", "last_byte")
+OF_REQUESTS = frozenset({"route", "drain"})  # parameters that there are in "http" only
+ANYWHERE = UPSTREAM | STREAM_UPSTREAM
 
 
 class UpstreamConf(Conf):
@@ -104,18 +114,18 @@ class UpstreamConf(Conf):
     resolver = slot(
         NO_SERVERS,
         parse_resolver,
-        UPSTREAM,
+        ANYWHERE,
         'Sets the name servers for servers with the parameter "resolve". By default, those '
-        'of "resolver" in "http" are used.',
+        'of "resolver" in "http" or "stream" are used.',
         syntax="address ... [valid=time] [ipv4=on | off] [ipv6=on | off] [status_zone=zone]",
         shown="—",
         arity=(1, UNLIMITED),
     )
     resolver_timeout = time(
         30,
-        UPSTREAM,
+        ANYWHERE,
         'Limits the time that the resolution of a name by "resolver" takes. By default, that of '
-        '"http" is used.',
+        '"http" or "stream" is used.',
         shown="30s",
     )
 
@@ -134,17 +144,17 @@ class UpstreamConf(Conf):
     _zone: Zone | None = own(None)
     _statement: Statement | None = own(None)
 
-    @directive(HTTP, opens=UPSTREAM)
+    @directive(HTTP | STREAM, opens=ANYWHERE)
     def upstream(self, name: str) -> None:
         """Defines a group of servers that "proxy_pass" can use by its name.  Requests are
         distributed by weighted round robin unless another method is set."""
-        groups = self.scope.shared(Upstreams)
+        groups = self.level.shared(Upstreams)
         if name.lower() in groups.declared:
             raise ConfError(f'duplicate upstream "{name}"')
         self.name, self._statement = name, self.scope.statement
         groups.declared[name.lower()] = self
 
-    @directive(UPSTREAM)
+    @directive(ANYWHERE)
     def server(self, address: str, *parameters: str) -> None:
         """Defines a server of the group: an address, a host name or a unix socket.  A name with
         several addresses is several servers.  Parameters: "weight"; "max_conns"; "max_fails" and
@@ -161,21 +171,25 @@ class UpstreamConf(Conf):
         if self._state:
             raise ConfError('"server" directive is incompatible with "state"')
         allowed = self._method.allowed if self._method else ALL
+        if self.is_stream:
+            _check_parameters(parameters)
         values = _server_parameters(parameters, allowed)
         resolve, service = values.pop("resolve", False), str(values.pop("service", ""))
         if service and not resolve:
             raise ConfError(f'service upstream "{address}" requires "resolve" parameter')
-        url = parse_upstream(address, default_port=80, resolve=False)
+        url = parse_upstream(address, default_port=0 if self.is_stream else 80, resolve=False)
         if url.uri:
             raise ConfError(f'invalid host in upstream "{address}"')
         if service:
             _check_service(url)
+        elif not url.port and not url.text.startswith("unix:"):
+            raise ConfError(f'no port in upstream "{address}"')
         lookup = Lookup(url.host, url.port, service) if resolve and not url.addresses else None
         addresses = () if lookup else url.addresses or _resolved(url, address)
         server = PeerServer(address, addresses, lookup=lookup, **values)  # type: ignore[arg-type]
         self.servers += (server,)
 
-    @directive(UPSTREAM)
+    @directive(ANYWHERE)
     def state(self, file: str) -> None:
         """Reads the servers of the group from a file of "server" directives, instead of from the
         configuration; a file that does not exist is a group without servers.  The API writes the
@@ -202,6 +216,15 @@ class UpstreamConf(Conf):
         self.server(*statement.args)
 
     @property
+    def is_stream(self) -> bool:
+        """Whether it is in "stream" and not in "http"."""
+        return bool(self.level.context & STREAM_UPSTREAM)
+
+    @property
+    def _measures(self) -> tuple[str, ...]:
+        return STREAM_MEASURES if self.is_stream else MEASURES
+
+    @property
     def may_be_empty(self) -> bool:
         """Whether the servers are those of a state file."""
         return bool(self._state)
@@ -215,7 +238,7 @@ class UpstreamConf(Conf):
     def zone_name(self) -> str:
         return self._zone.name if self._zone else ""
 
-    @directive(UPSTREAM)
+    @directive(ANYWHERE)
     def zone(self, name: str, size: str = "") -> None:
         """Shares the state of the servers (failures, connection counts, position) between all
         workers.  Without it, each worker has its own.  Several groups can use one zone; one of them
@@ -228,10 +251,11 @@ class UpstreamConf(Conf):
             raise ConfError(f'invalid zone size "{size}"') from None
         if size and length < 8 * PAGESIZE:
             raise ConfError(f'zone "{name}" is too small')
-        self._zone = self.scope.shared(Zones).add(name, length, "upstream")
+        tag = "stream_upstream" if self.is_stream else "upstream"
+        self._zone = self.scope.shared(Zones).add(name, length, tag)
         self._zone.noreuse = True
 
-    @directive(UPSTREAM)
+    @directive(ANYWHERE)
     def hash(self, key: str, consistent: str = "") -> None:
         """Selects the server by a key, which can contain variables.  With "consistent", adding or
         removing a server moves only few keys (ketama)."""
@@ -248,41 +272,44 @@ class UpstreamConf(Conf):
         IPv4, only the first three octets are used."""
         self.set_method(Method(IpHash, key=Template("$binary_remote_addr")))
 
-    @directive(UPSTREAM)
+    @directive(ANYWHERE)
     def least_conn(self) -> None:
         """Selects the server with the fewest active requests in proportion to its weight."""
         self.set_method(Method(LeastConn, ALL))
 
-    @directive(UPSTREAM, syntax="least_time header | last_byte [inflight];")
+    @directive(ANYWHERE, syntax="least_time header | connect | first_byte | last_byte [inflight];")
     def least_time(self, measure: str, inflight: str = "") -> None:
         """Selects the server with the lowest expected response time, by the average time of its
         responses, the number of its active requests and its weight.  "header" measures the time to
-        the head of the response, "last_byte" the time to its end.  With "inflight", requests that
-        are not finished count as well."""
+        the head of the response, "last_byte" the time to its end.  In "stream", "connect" measures
+        the time to the connection, "first_byte" that to the first byte, and "last_byte" that of the
+        session.  With "inflight", requests that are not finished count as well."""
         if inflight and inflight != "inflight":
             raise ConfError(f'invalid parameter "{inflight}"')
-        if measure not in MEASURES:
+        if measure not in self._measures:
             raise ConfError(f'invalid value "{measure}"')
         if self._measured:
             raise ConfError('"least_time" directive is duplicate')
         self._measured = True
-        last_byte = measure == "last_byte"
-        make = partial(LeastTime, last_byte=last_byte, inflight=bool(inflight))
+        last_byte, connects = measure == "last_byte", measure == "connect"
+        make = partial(LeastTime, last_byte=last_byte, connects=connects, inflight=bool(inflight))
         notes_heads = bool(inflight) and not last_byte
         self.set_method(Method(make, ALL, extra=TIMES, notes_heads=notes_heads))
 
-    @directive(UPSTREAM, syntax="random [two [least_conn | least_time=header | last_byte]];")
+    @directive(ANYWHERE, syntax="random [two [least_conn | least_time=measure]];")
     def random(self, two: str = "", method: str = "") -> None:
         """Selects servers at random, in proportion to their weight.  With "two", two are drawn and
         the one with fewer active requests is used, or the one with the lower expected response
-        time ("least_time")."""
+        time, with the measures of "least_time"."""
         self.set_method(Method(Random))
         if two:
             if two != "two":
                 raise ConfError(f'invalid parameter "{two}"')
             self._method = Method(partial(Random, two=True))
-        if method.startswith("least_time=") and method[11:] in MEASURES:
-            make = partial(RandomLeastTime, last_byte=method[11:] == "last_byte")
+        measure = method.removeprefix("least_time=")
+        if measure != method and measure in self._measures:
+            last_byte, connects = measure == "last_byte", measure == "connect"
+            make = partial(RandomLeastTime, last_byte=last_byte, connects=connects)
             self._method = Method(make, extra=TIMES)
         elif method and method != "least_conn":
             raise ConfError(f'invalid parameter "{method}"')
@@ -393,13 +420,19 @@ class UpstreamConf(Conf):
         names: of the group, or of "http"."""
         if not any(server.lookup for server in self.servers):
             return None
-        assert self.level.outer is not None
-        return self.resolver or self.level.outer[CoreConf].resolver
+        return self.resolver or self._core.resolver
 
     def _resolver_timeout(self) -> float:
-        assert self.level.outer is not None
         own = self.is_set("resolver_timeout")
-        return self.resolver_timeout if own else self.level.outer[CoreConf].resolver_timeout
+        return self.resolver_timeout if own else self._core.resolver_timeout
+
+    @property
+    def _core(self) -> CoreConf | StreamCoreConf:
+        """Of the block around it, "http" or "stream"."""
+        assert self.level.outer is not None
+        core: CoreConf | StreamCoreConf
+        core = self.level.outer[StreamCoreConf if self.is_stream else CoreConf]
+        return core
 
     def _check_names(self) -> None:
         """Raises ConfError if names cannot be resolved at run time."""
@@ -439,7 +472,7 @@ class UpstreamConf(Conf):
             if any(server.slow_start for server in servers) and "slow_start" in method.allowed:
                 make, extra = partial(SlowStart, make=make), extra + RECOVERY
                 servers = tuple(replace(server, unit=UNIT) for server in servers)
-            if self.scope.shared(DeclaredChecks):
+            if self.level.shared(DeclaredChecks):
                 extra += ("down",)
             values = len(SHARED) + len(extra)
             store = self._zone.peers(self.name, values) if self._zone else None
@@ -471,6 +504,13 @@ def _resolved(url: Url, address: str) -> tuple[PeerAddress, ...]:
         return resolve_host(url.host, url.port)
     except AddressError as error:
         raise ConfError(f'{error} in upstream "{address}"') from None
+
+
+def _check_parameters(parameters: tuple[str, ...]) -> None:
+    """Raises ConfError for those that "stream" does not have."""
+    for parameter in parameters:
+        if parameter.partition("=")[0] in OF_REQUESTS:
+            raise ConfError(f'invalid parameter "{parameter}"')
 
 
 def _check_service(url: Url) -> None:
@@ -574,34 +614,41 @@ def keep_addresses(scope: Scope, old: Scope) -> None:
 
 @upstream.hands_over
 def hand_over_addresses(scope: Scope) -> Known:
-    groups = _resolving(scope.shared(Upstreams))
+    groups = _resolving(scope)
     return {name: (zone, *remember(shared)) for name, zone, shared in groups}
 
 
 @upstream.takes_over
 def take_addresses(scope: Scope, known: Known) -> None:
-    for name, zone, shared in _resolving(scope.shared(Upstreams)):
+    for name, zone, shared in _resolving(scope):
         old_zone, *remembered = known.get(name, ("",))
         if zone == old_zone:
             carry_over((Remembered(*one) for one in remembered), shared)
 
 
-def _resolving(groups: Upstreams) -> Iterator[tuple[str, str, Shared]]:
+def _resolving(scope: Scope) -> Iterator[tuple[str, str, Shared]]:
     """The groups with names that are resolved at run time, and the names of their zones."""
-    for name, conf in groups.declared.items():
-        group = groups.get(name)
-        if group is not None and isinstance(group.balancer, Shared) and group.balancer.resolves:
-            assert isinstance(conf, UpstreamConf)
+    for name, conf, group in _groups(scope):
+        if isinstance(group.balancer, Shared) and group.balancer.resolves:
             yield name, conf.zone_name, group.balancer
+
+
+def _groups(scope: Scope) -> Iterator[tuple[str, UpstreamConf, Upstream]]:
+    """Those of "http", and of "stream", whose names have that in front."""
+    for prefix, groups in (
+        ("", scope.shared(Upstreams)),
+        ("stream ", stream_shared(scope, Upstreams)),
+    ):
+        for name, conf in groups.declared.items():
+            group = groups.get(name)
+            assert group is not None and isinstance(conf, UpstreamConf)
+            yield prefix + name, conf, group
 
 
 @upstream.worker_starts
 def resolve_names(scope: Scope, life: WorkerLife) -> None:
     """One worker does, for all."""
-    groups = scope.shared(Upstreams)
-    for name, conf in groups.declared.items() if life.number == 0 else ():
-        group = groups.get(name)
-        assert group is not None and isinstance(conf, UpstreamConf)
+    for _, conf, group in _groups(scope) if life.number == 0 else ():
         watch = conf.watch(group)
         for work in watch.keepers() if watch else ():
             life.until_quit(work)
@@ -609,12 +656,10 @@ def resolve_names(scope: Scope, life: WorkerLife) -> None:
 
 @upstream.worker_ends
 def close_connections(scope: Scope) -> None:
-    groups = scope.shared(Upstreams)
-    for name in groups.declared:
-        group = groups.get(name)
-        if group is not None and group.pool is not None:
+    for _, _, group in _groups(scope):
+        if group.pool is not None:
             group.pool.close()
-        if group is not None and group.bound is not None:
+        if group.bound is not None:
             group.bound.close()
 
 
@@ -640,7 +685,8 @@ def _names(conf: GatewayConf, core: CoreConf) -> Names | None:
 
 
 @UPSTREAM.closes
-def check_servers(level: Level) -> None:
+@STREAM_UPSTREAM.closes
+def check_servers(level: SessionBlock) -> None:
     conf = level[UpstreamConf]
     if not (conf.servers or conf.may_be_empty):
         raise ConfError("no servers are inside upstream")
@@ -650,12 +696,16 @@ def check_servers(level: Level) -> None:
 def build_groups(conf: UpstreamConf, level: Level) -> None:
     """Builds groups that nothing refers to, too: they may be wrong."""
     if level.context & HTTP:
-        groups = level.scope.shared(Upstreams)
-        for name in groups.declared:
-            groups.get(name)
+        _build_all(level)
 
 
-def _each(r: Request, show: Callable[[UpstreamState], str]) -> str | None:
+def _build_all(level: SessionBlock) -> None:
+    groups = level.shared(Upstreams)
+    for name in groups.declared:
+        groups.get(name)
+
+
+def _each(r: Session, show: Callable[[UpstreamState], str]) -> str | None:
     """What `show` gives for each server; " : " separates what came before an internal
     redirect from what came after it."""
     states: list[UpstreamState] | None = r.upstream_states
@@ -675,7 +725,7 @@ def _seconds(value: float) -> str:
 
 
 @upstream.variable("upstream_addr")
-def upstream_addr(r: Request) -> str | None:
+def upstream_addr(r: Session) -> str | None:
     """Address of the server; if several were tried, all of them, separated by commas."""
     return _each(r, lambda state: state.peer)
 
@@ -687,7 +737,7 @@ def upstream_status(r: Request) -> str | None:
 
 
 @upstream.variable("upstream_connect_time")
-def upstream_connect_time(r: Request) -> str | None:
+def upstream_connect_time(r: Session) -> str | None:
     """Seconds, with milliseconds, until the connection was established."""
     return _each(r, lambda state: _seconds(state.connect_time))
 
@@ -717,13 +767,13 @@ def upstream_response_length(r: Request) -> str | None:
 
 
 @upstream.variable("upstream_bytes_received")
-def upstream_bytes_received(r: Request) -> str | None:
+def upstream_bytes_received(r: Session) -> str | None:
     """Bytes received from the server."""
     return _each(r, lambda state: str(state.bytes_received))
 
 
 @upstream.variable("upstream_bytes_sent")
-def upstream_bytes_sent(r: Request) -> str | None:
+def upstream_bytes_sent(r: Session) -> str | None:
     """Bytes sent to the server."""
     return _each(r, lambda state: str(state.bytes_sent))
 
@@ -745,7 +795,7 @@ def _last(r: Request) -> UpstreamState | None:
 
 
 @upstream.variable("upstream_last_addr")
-def upstream_last_addr(r: Request) -> str | None:
+def upstream_last_addr(r: Session) -> str | None:
     """IP address of the last server that was selected, or path of its unix socket."""
     states: list[UpstreamState] | None = r.upstream_states
     if not states or not states[-1].server:
@@ -755,7 +805,7 @@ def upstream_last_addr(r: Request) -> str | None:
 
 
 @upstream.variable("upstream_last_server_name")
-def upstream_last_server_name(r: Request) -> str | None:
+def upstream_last_server_name(r: Session) -> str | None:
     """Name of the last server that was selected, as in the configuration."""
     states: list[UpstreamState] | None = r.upstream_states
     return states[-1].server or None if states else None
@@ -817,3 +867,32 @@ def upstream_cache_etag(r: Request) -> str | None:
     """ETag of a cached response that is being revalidated."""
     value: str | None = r.contexts.get("cache_etag")
     return value
+
+
+stream_upstream = StreamModule("stream_upstream", UpstreamConf)
+stream_upstream.take_variables(
+    upstream,
+    "upstream_addr",
+    "upstream_connect_time",
+    "upstream_bytes_received",
+    "upstream_bytes_sent",
+    "upstream_last_addr",
+)
+
+
+@stream_upstream.variable("upstream_first_byte_time")
+def upstream_first_byte_time(s: StreamSession) -> str | None:
+    """Seconds, with milliseconds, until the first byte of the upstream was received."""
+    return _each(s, lambda state: _seconds(state.header_time))
+
+
+@stream_upstream.variable("upstream_session_time")
+def upstream_session_time(s: StreamSession) -> str | None:
+    """Seconds, with milliseconds, that the session with the server has taken."""
+    return _each(s, lambda state: _seconds(state.response_time))
+
+
+@stream_upstream.after_merge
+def build_stream_groups(conf: UpstreamConf, level: StreamLevel) -> None:
+    if level.context is STREAM:
+        _build_all(level)

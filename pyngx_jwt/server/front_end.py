@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from ..http1.head_types import HeadOptions, head_options
 from ..http1.response_head import DateClock
 from ..metrics.kinds import TLS
 from ..zones.store import Counts
+from .deadline import Deadline
 
 TIMED_OUT = "client timed out (110: Connection timed out)"
 
@@ -42,6 +43,13 @@ class FrontConnection(Protocol):
         """Closes at once, whatever it does."""
 
 
+class FrontSession(Protocol):
+    """A session of "stream"."""
+
+    def cut(self) -> None:
+        """Closes at once, whatever it does."""
+
+
 @dataclass(slots=True)
 class FrontEnd:
     """What all connections of a worker share."""
@@ -52,11 +60,21 @@ class FrontEnd:
     clock: DateClock = field(default_factory=DateClock)
     connections: set[FrontConnection] = field(default_factory=set)
     handshakes: set[Any] = field(default_factory=set)  # what will be connections
+    sessions: set[FrontSession] = field(default_factory=set)  # of "stream"
     stopping: bool = False
     accepted: int = 0
     requests_before: int = 0  # those of connections that have ended
     handshake_counts: list[int] = field(default_factory=lambda: [0] * TLS.length)
     options: dict[Server, HeadOptions] = field(default_factory=dict)
+
+    def deadline(self, expired: Callable[[], None]) -> Deadline:
+        """One on the loop of the worker."""
+        return Deadline(self.loop, expired)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are clients, or will be."""
+        return bool(self.connections or self.handshakes or self.sessions)
 
     def options_of(self, server: Server) -> HeadOptions:
         """How a server wants request heads to be read."""
@@ -78,7 +96,7 @@ class FrontEnd:
         active = len(self.connections) + len(self.handshakes)
         requests = sum(c.requests for c in self.connections)
         return Counts(
-            active=active,
+            active=active + len(self.sessions),
             reading=reading,
             writing=writing,
             waiting=active - busy,

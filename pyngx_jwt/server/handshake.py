@@ -146,18 +146,14 @@ class Handshake(asyncio.Protocol):
     def _go_on(self) -> None:
         tls = self.tls
         assert tls is not None
-        failure, done = None, False
         try:
-            done = tls.handshake()
+            done = tls.advance(self.transport.write)
         except TlsError as error:
-            failure = error
-        while data := tls.take():
-            self.transport.write(data)
-        if failure is not None:
-            if failure.outcome:
-                self._count(failure.outcome)
-            self._give_up(failure.severity(), str(failure))
-        elif done:
+            if error.outcome:
+                self._count(error.outcome)
+            self._give_up(error.severity(), str(error))
+            return
+        if done:
             self._check(tls)
 
     def _check(self, tls: TlsConnection) -> None:

@@ -509,7 +509,7 @@ class Http3Connection(ClientConnection):
     # -- for incoming streams (Reception) --------------------------------------------------
 
     @property
-    def names(self) -> ServerNames:
+    def names(self) -> ServerNames[Server]:
         return self.address.names
 
     def options_of(self, host: str) -> HeadOptions | None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from ..http.head import RequestHead, new_head
 from ..http.lifecycle import CLIENT_GONE
 from ..http.location import ServerNames
+from ..http.request import Server
 from ..http1.head import find_head_end, parse_head
 from ..http1.head_types import HeadOptions, RefusedHead
 from ..http2.frames import Fault
@@ -30,7 +31,7 @@ class Reception(Protocol):
     options: HeadOptions
 
     @property
-    def names(self) -> ServerNames:
+    def names(self) -> ServerNames[Server]:
         """The servers of the address."""
 
     def options_of(self, host: str) -> HeadOptions | None:

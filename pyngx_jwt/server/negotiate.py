@@ -8,6 +8,7 @@
 | `http2` for its default server | the preface of HTTP/2 | HTTP/2 (prior knowledge) |
 | any other | anything | HTTP/1 |
 | `quic` | a datagram | QUIC, then what ALPN chose: HTTP/3 or HTTP/0.9 (quic.py) |
+| of `stream` | anything | a connection, or datagrams, that are passed on (tcp.py, datagrams.py) |
 
 The acceptor takes the PROXY header off the socket (accept.py), the handshake reads the client's
 hello (handshake.py), the detector its first bytes (detect.py), and each hands on to a protocol that
@@ -16,21 +17,26 @@ is chosen by a function below.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from ..core.ports import ListeningPort
+from ..core.ports import ListeningPort, ListenOptions
+from ..http.listen import WILDCARDS
 from ..http.ports import Port
 from ..http.tls import H2
+from ..stream.ports import StreamPort
 from .accept import Acceptor
 from .connection import SocketConnection
+from .datagrams import DatagramListener
 from .detect import Detector
 from .front_end import FrontEnd
 from .handshake import Handshake
 from .http1 import HttpProtocol
 from .proxy_protocol import ProxyProtocol
+from .tcp import StreamConnection
 
 if TYPE_CHECKING:
     from .http2 import Http2Protocol
@@ -46,18 +52,26 @@ class Listener(Protocol):
         """Accepts no more."""
 
 
-async def listen(front: FrontEnd, port: ListeningPort, bound: socket.socket) -> Sequence[Listener]:
-    """Accepts the connections of a socket.
+async def listen(
+    front: FrontEnd, port: ListeningPort, bound: socket.socket, ports: Sequence[ListeningPort]
+) -> Sequence[Listener]:
+    """Accepts the connections of a socket; `ports` are all that are listened on.
 
     libuv accepts one connection of a socket in each turn of its loop, in which all connections
     are served that have something to say.  So it is given the socket several times, which costs
     less than accepting in Python."""
-    assert isinstance(port, Port)  # HTTP's, as all are
-    if port.listen.quic:
-        return [quic_listener()(front, port, bound)]
-    first = first_protocol(front, port)
-    if any(address.listen.proxy_protocol for address in port.addresses):
-        return [Acceptor(front, port, bound, first)]
+    first: Callable[..., asyncio.BaseProtocol]
+    if isinstance(port, Port):
+        if port.listen.quic:
+            return [quic_listener()(front, port, bound)]
+        first = first_protocol(front, port)
+        if any(address.listen.proxy_protocol for address in port.addresses):
+            return [Acceptor(front, port, bound, first)]
+    else:
+        assert isinstance(port, StreamPort)
+        if port.listen.datagram:
+            return [DatagramListener(front, port, bound)]
+        first = stream_protocol(front, port, ports)
     copies = [bound, *(bound.dup() for _ in range(front.accepts - 1))]
     backlog = port.listen.backlog
     return [await front.loop.create_server(first, sock=copy, backlog=backlog) for copy in copies]
@@ -87,6 +101,34 @@ def first_protocol(front: FrontEnd, port: Port) -> First:
         return Detector(front, port, number, speak) if detects else speak(None)
 
     return make
+
+
+def stream_protocol(
+    front: FrontEnd, port: StreamPort, ports: Sequence[ListeningPort]
+) -> Callable[[], StreamConnection]:
+    """Makes the connections of a port of "stream"; with "pass" another port goes on with them."""
+
+    def hand_over(name: str) -> Callable[[], asyncio.Protocol] | None:
+        for other in ports:
+            if _matches(other.listen, name):
+                if isinstance(other, Port):
+                    return first_protocol(front, other)
+                assert isinstance(other, StreamPort)
+                return stream_protocol(front, other, ports)
+        return None
+
+    return lambda: StreamConnection(front, port, next(front.numbers), hand_over)
+
+
+def _matches(listen: ListenOptions, name: str) -> bool:
+    """Whether it is listened on the address, or on all of its port (ngx_stream_pass_match)."""
+    if listen.datagram:
+        return False
+    if listen.host in WILDCARDS and listen.family != socket.AF_UNIX:
+        is_version_6 = name.startswith("[")
+        same = is_version_6 == (listen.family == socket.AF_INET6)
+        return same and not name.startswith("unix:") and name.endswith(f":{listen.port}")
+    return listen.text == name
 
 
 @cache

@@ -31,10 +31,11 @@ async def serve(
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again
     gc.set_threshold(GC_THRESHOLD, 20, 20)
+    ports = tuple(cycle.ports.values())
     servers = [
         server
         for options, bound in sockets
-        for server in await listen(front, cycle.ports[options.key], bound)
+        for server in await listen(front, cycle.ports[options.key], bound, ports)
     ]
     quit_wait = loop.create_task(control.quit.wait())
     terminate_wait = loop.create_task(control.terminate.wait())
@@ -53,10 +54,10 @@ async def _finish(front: FrontEnd, life: WorkerLife, terminate: asyncio.Task[Any
     front.stopping = True
     for connection in list(front.connections):
         connection.shut_down()
-    while (front.connections or front.handshakes or life.is_busy) and not terminate.done():
+    while (front.is_busy or life.is_busy) and not terminate.done():
         await asyncio.wait({terminate}, timeout=0.05)
-    for connection in list(front.connections):  # worker_shutdown_timeout is over
-        connection.cut()
+    for one in (*front.connections, *front.sessions):  # worker_shutdown_timeout is over
+        one.cut()
     for _ in range(TURNS):
-        if front.connections:
+        if front.connections or front.sessions:
             await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from ..http.incoming import choose_server, request_of
 from ..http.lifecycle import leave, note_dropped, start
 from ..http.location import ServerNames
 from ..http.regex import RegexFailed
-from ..http.request import Request
+from ..http.request import Request, Server
 from ..http.runner import Runner
 from ..http.status import CLIENT_CLOSED, CLOSE
 from ..http1.head_types import RefusedHead
@@ -130,7 +130,9 @@ class RequestStream(Stream):
 
     # -- the request -----------------------------------------------------------------------
 
-    def begin(self, head: RequestHead | RefusedHead, names: ServerNames, *, end: bool) -> None:
+    def begin(
+        self, head: RequestHead | RefusedHead, names: ServerNames[Server], *, end: bool
+    ) -> None:
         """Serves the request of a head; `end`: there is no body."""
         refused = head if isinstance(head, RefusedHead) else None
         good = refused.head if refused is not None else head

@@ -16,12 +16,17 @@ class ClientHandshake(asyncio.Protocol):
 
     transport: Any
 
-    def __init__(self, tls: TlsConnection, loop: asyncio.AbstractEventLoop) -> None:
-        self.tls = tls
+    def __init__(
+        self, tls: TlsConnection, loop: asyncio.AbstractEventLoop, preface: bytes = b""
+    ) -> None:
+        """`preface` is sent before the handshake, as it is."""
+        self.tls, self.preface = tls, preface
         self.done: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        if self.preface:
+            transport.write(self.preface)
         self._go_on()
 
     def data_received(self, data: bytes) -> None:
@@ -30,18 +35,12 @@ class ClientHandshake(asyncio.Protocol):
             self._go_on()
 
     def _go_on(self) -> None:
-        done, failure = False, None
         try:
-            done = self.tls.handshake()
+            if self.tls.advance(self.transport.write):
+                self.done.set_result(None)
         except TlsError as error:
-            failure = error
-        while data := self.tls.take():
-            self.transport.write(data)
-        if failure is not None:
-            self.done.set_exception(failure)
+            self.done.set_exception(error)
             self.transport.close()
-        elif done:
-            self.done.set_result(None)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.done.done():

@@ -125,6 +125,14 @@ class TlsConnection:
             raise PeerClosed
         raise TlsError("SSL_do_handshake() failed")
 
+    def advance(self, send: Callable[[bytes], None]) -> bool:
+        """As handshake(), and sends what there is to be sent, an alert above all."""
+        try:
+            return self.handshake()
+        finally:
+            while data := self.take():
+                send(data)
+
     def read(self) -> bytes | None:
         """What one record holds, b"" at the end, None if more has to come.  Raises TlsError."""
         count = openssl.SSL_read(self.pointer, openssl.buffer, RECORD)

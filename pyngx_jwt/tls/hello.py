@@ -10,16 +10,18 @@ from dataclasses import dataclass
 
 MAX_LENGTH = 16384  # of a record, and of the hello that OpenSSL takes
 HANDSHAKE, CLIENT_HELLO, MAJOR = 22, 1, 3
-SERVER_NAME, ALPN, HOST_NAME = 0, 16, 0
+SERVER_NAME, ALPN, SUPPORTED_VERSIONS, HOST_NAME = 0, 16, 43, 0
+TLS_1_3 = 0x0304
 MAX_NAME = 255  # of a host (TLSEXT_MAXLEN_host_name)
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The host is "" if none is named."""
+    """The host is "" if none is named; the version 0 if it is no hello that can be followed."""
 
     host: str = ""
-    protocols: frozenset[bytes] = frozenset()
+    protocols: tuple[bytes, ...] = ()
+    version: int = 0
 
 
 class HelloReader:
@@ -84,21 +86,28 @@ class _Bytes:
 
 
 def _read(hello: _Bytes) -> Hello:
-    hello.take(2 + 32)  # version, random
+    version = hello.number(2)
+    hello.take(32)  # random
     hello.vector(1)  # session
     hello.vector(2)  # ciphers
     hello.vector(1)  # compression
     if not hello.left:
-        return Hello()
-    host, protocols = "", frozenset[bytes]()
+        return Hello(version=version)
+    host, protocols = "", tuple[bytes, ...]()
     extensions = _Bytes(hello.vector(2))
     while extensions.left:
-        kind, data = extensions.number(2), _Bytes(extensions.vector(2))
+        kind = extensions.number(2)
+        if kind == SUPPORTED_VERSIONS:  # its own length tells enough, as for nginx
+            extensions.take(2)
+            extensions.vector(1)
+            version = TLS_1_3
+            continue
+        data = _Bytes(extensions.vector(2))
         if kind == SERVER_NAME:
             host = _host(_Bytes(data.vector(2)))
         elif kind == ALPN:
             protocols = _protocols(_Bytes(data.vector(2)))
-    return Hello(host, protocols)
+    return Hello(host, protocols, version)
 
 
 def _host(names: _Bytes) -> str:
@@ -110,8 +119,8 @@ def _host(names: _Bytes) -> str:
     return host.decode("latin-1")
 
 
-def _protocols(names: _Bytes) -> frozenset[bytes]:
-    protocols = set()
+def _protocols(names: _Bytes) -> tuple[bytes, ...]:
+    protocols = []
     while names.left:
-        protocols.add(names.vector(1))
-    return frozenset(protocols)
+        protocols.append(names.vector(1))
+    return tuple(protocols)

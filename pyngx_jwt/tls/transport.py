@@ -118,6 +118,10 @@ class TlsTransport(asyncio.Protocol):
             self._transport.resume_reading()
             asyncio.get_running_loop().call_soon(self._read)
 
+    def set_protocol(self, protocol: Any) -> None:
+        """Another one goes on with what follows."""
+        self._protocol = protocol
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "ssl_object":
             return self._tls
@@ -132,6 +136,13 @@ class TlsTransport(asyncio.Protocol):
 
     def is_closing(self) -> bool:
         return self._closed or bool(self._transport.is_closing())
+
+    def write_eof(self) -> None:
+        """Says that nothing follows; the peer may still send."""
+        if not self.is_closing():
+            self._tls.shut_down()
+            self._flush()
+            self._transport.write_eof()
 
     def can_write_eof(self) -> bool:
         """TLS ends in both directions at once."""

@@ -17,6 +17,7 @@ MOST_TRIES = 20  # of methods that may hit what cannot be used; then round robin
 class Timing(Protocol):
     """How long a peer took, in seconds; -1 where it did not come to that."""
 
+    connect_time: float
     header_time: float
     response_time: float
 
@@ -33,7 +34,8 @@ class PeerChoice(Protocol):
 
     def answered(self, timing: Timing) -> None:
         """The response of the peer is passed on, its body may follow; methods that note heads
-        are told."""
+        are told.  Where there are no requests, a connection has been made, and then the first
+        byte has come (`header_time`)."""
 
     def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
         """Gives back what get() returned; whether this disabled the peer for a while
@@ -133,7 +135,10 @@ class RoundRobinChoice:
         return not self.tried >> index & 1 and self.peers.peers[index].is_available(now)
 
     def answered(self, timing: Timing) -> None:
-        """The end of the response is enough."""
+        """The end of a response is enough, or the connection where there are no requests."""
+        peer = self.current
+        if timing.header_time < 0 and peer is not None and peer.accessed < peer.checked:
+            peer.fails = 0
 
     def free(self, failed: bool, now: int, timing: Timing | None = None) -> bool:
         peer = self.current

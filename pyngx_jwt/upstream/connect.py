@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Any, Protocol, TypeVar, cast
 
 from ..log import errno_text
 from ..tls.client import ClientHandshake
@@ -30,6 +30,20 @@ _TRANSPARENT = {  # level and option, as <linux/in.h> and <linux/in6.h> have the
 _LINGER = 1.0  # seconds for the peer to take our goodbye
 
 
+class Endpoint(Protocol):
+    """Our end of a connection to a server: a protocol of the event loop."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+
+    def tls_failed(self, error: TlsError) -> None:
+        """What has come was not TLS, or an alert."""
+
+    def close(self) -> None: ...
+
+
+E = TypeVar("E", bound=Endpoint)
+
+
 async def connect(
     address: PeerAddress,
     settings: PeerSettings,
@@ -38,11 +52,25 @@ async def connect(
     local: Local | None = None,
     kind: type[PeerConnection] = PeerConnection,
 ) -> PeerConnection:
-    """Opens a connection, with TLS if `ssl` says how.  Raises ConnectError.
+    """Opens a connection, with TLS if `ssl` says how.  Raises ConnectError."""
+    loop = asyncio.get_running_loop()
+    return await open_endpoint(lambda: kind(loop, address), address, settings, ssl=ssl, local=local)
+
+
+async def open_endpoint(
+    make: Callable[[], E],
+    address: PeerAddress,
+    settings: PeerSettings,
+    *,
+    ssl: PeerHandshake | None = None,
+    local: Local | None = None,
+    preface: bytes = b"",
+) -> E:
+    """The same for an end of any kind; `preface` is sent before TLS.  Raises ConnectError.
 
     It has a task of its own: the caller need not be one.
     """
-    opening = asyncio.ensure_future(_open(kind, address, settings, ssl, local))
+    opening = asyncio.ensure_future(_open(make, address, settings, ssl, local, preface))
     try:
         await asyncio.wait((opening,), timeout=settings.connect_timeout)
     except asyncio.CancelledError:
@@ -58,30 +86,31 @@ async def connect(
 
 
 async def _open(
-    kind: type[PeerConnection],
+    make: Callable[[], E],
     address: PeerAddress,
     settings: PeerSettings,
     ssl: PeerHandshake | None,
     local: Local | None,
-) -> PeerConnection:
+    preface: bytes,
+) -> E:
     loop = asyncio.get_running_loop()
-    connection = kind(loop, address)
+    endpoint = make()
     if ssl is None:
-        await _reach(loop, lambda: connection, address, settings, local)
-        return connection
-    handshake = ClientHandshake(ssl.start(), loop)
+        await _reach(loop, lambda: endpoint, address, settings, local)
+        return endpoint
+    handshake = ClientHandshake(ssl.start(), loop, preface)
     await _reach(loop, lambda: handshake, address, settings, local)
     await _shake(handshake, ssl)
-    tls, failed = handshake.tls, connection.tls_failed
-    transport = TlsTransport(handshake.transport, tls, connection, failed, _LINGER)
-    connection.connection_made(cast("asyncio.Transport", transport))
+    tls, failed = handshake.tls, endpoint.tls_failed
+    transport = TlsTransport(handshake.transport, tls, endpoint, failed, _LINGER)
+    endpoint.connection_made(cast("asyncio.Transport", transport))
     transport.begin()
-    return connection
+    return endpoint
 
 
 async def _reach(
     loop: asyncio.AbstractEventLoop,
-    protocol: Callable[[], asyncio.Protocol],
+    protocol: Callable[[], Any],
     address: PeerAddress,
     settings: PeerSettings,
     local: Local | None,
@@ -136,13 +165,13 @@ async def _shake(handshake: ClientHandshake, ssl: PeerHandshake) -> None:
         raise
 
 
-def _abandon(opening: asyncio.Future[PeerConnection]) -> None:
+def _abandon(opening: asyncio.Future[E]) -> None:
     """Closes the connection, should it come all the same."""
     opening.add_done_callback(_close)
     opening.cancel()
 
 
-def _close(opening: asyncio.Future[PeerConnection]) -> None:
+def _close(opening: asyncio.Future[E]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 

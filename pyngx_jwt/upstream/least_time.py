@@ -31,18 +31,21 @@ def milliseconds() -> int:
 class LeastTime:
     """Round robin among those that answer equally soon."""
 
-    __slots__ = ("clock", "inflight", "last_byte", "peers", "tries")
+    __slots__ = ("clock", "connects", "inflight", "last_byte", "peers", "tries")
 
     def __init__(
         self,
         peers: Peers,
         *,
         last_byte: bool = False,
+        connects: bool = False,
         inflight: bool = False,
         clock: Clock = milliseconds,
     ) -> None:
+        """`connects`: the time to the connection counts, and not that to the first answer."""
         self.peers, self.tries = peers, peers.tries
         self.last_byte, self.inflight, self.clock = last_byte, inflight, clock
+        self.connects = connects
 
     def choose(self, key: str = "") -> LeastTimeChoice:
         return LeastTimeChoice(self)
@@ -51,18 +54,19 @@ class LeastTime:
 class RandomLeastTime:
     """The one of two by chance that answers sooner."""
 
-    __slots__ = ("clock", "draw", "inflight", "last_byte", "peers", "tries")
+    __slots__ = ("clock", "connects", "draw", "inflight", "last_byte", "peers", "tries")
 
     def __init__(
         self,
         peers: Peers,
         *,
         last_byte: bool = False,
+        connects: bool = False,
         draw: Draw = randrange,
         clock: Clock = milliseconds,
     ) -> None:
         self.peers, self.tries = peers, peers.tries
-        self.last_byte, self.inflight = last_byte, False
+        self.last_byte, self.connects, self.inflight = last_byte, connects, False
         self.draw, self.clock = draw, clock
 
     def choose(self, key: str = "") -> TwoByTimeChoice:
@@ -92,10 +96,13 @@ class Measuring(RoundRobinChoice):
         return peer
 
     def answered(self, timing: Timing) -> None:
+        super().answered(timing)
         peer = self.current
-        if peer is None or self.method.last_byte or not self.method.inflight:
+        if peer is None or self.method.last_byte or not self._counts:
             return
-        took = int(timing.header_time * 1000)
+        took = self._first(timing)
+        if took < 0:
+            return
         peer.header_time = _average(peer.header_time, took)
         self._land(peer, took)
 
@@ -103,7 +110,7 @@ class Measuring(RoundRobinChoice):
         peer = self.current
         if peer is not None:
             self._land(peer, self.method.clock() - self._started)
-            if timing is not None and timing.header_time >= 0:
+            if timing is not None and self._first(timing) >= 0:
                 self._measure(peer, timing)
         return super().free(failed, now, timing)
 
@@ -111,7 +118,11 @@ class Measuring(RoundRobinChoice):
         """Only successes count: who fails at once is not quick."""
         peer.response_time = _average(peer.response_time, int(timing.response_time * 1000))
         if self.method.last_byte or not self.method.inflight:  # else answered() has counted it
-            peer.header_time = _average(peer.header_time, int(timing.header_time * 1000))
+            peer.header_time = _average(peer.header_time, self._first(timing))
+
+    def _first(self, timing: Timing) -> int:
+        """Milliseconds to the event that is waited for; negative if it did not come to that."""
+        return int((timing.connect_time if self.method.connects else timing.header_time) * 1000)
 
     def _land(self, peer: Peer, took: int) -> None:
         if not self._counts:

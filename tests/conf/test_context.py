@@ -20,22 +20,22 @@ from pyngx_jwt.options import DIRECTORY, Options
 
 OPENING = [d for module in MODULES for d in module.conf.directives.values() if d.opens]
 
-STREAM = Context("stream", "stream", MAIN)
-STREAM_SERVER = Context("server", "stream.server", STREAM)
+RADIO = Context("radio", "radio", MAIN)
+RADIO_SERVER = Context("server", "radio.server", RADIO)
 
 
-class StreamConf(Conf):
+class RadioConf(Conf):
     protocol = "tcp"
 
-    @directive(MAIN, opens=STREAM)
-    def stream(self) -> None:
+    @directive(MAIN, opens=RADIO)
+    def radio(self) -> None:
         """Holds servers of another kind than HTTP's."""
 
-    @directive(STREAM, opens=STREAM_SERVER)
+    @directive(RADIO, opens=RADIO_SERVER)
     def server(self) -> None:
         """One of them."""
 
-    @directive(STREAM_SERVER)
+    @directive(RADIO_SERVER)
     def speaks(self, protocol: str) -> None:
         """Sets its protocol."""
         self.protocol = protocol
@@ -77,18 +77,18 @@ def test_a_package_brings_blocks_of_its_own(tmp_path: Path) -> None:
     closed: list[tuple[str, str]] = []
 
     def note(level: Any) -> None:
-        closed.append((level.context.path, level[StreamConf].protocol))
+        closed.append((level.context.path, level[RadioConf].protocol))
 
-    STREAM.closes(note)
-    STREAM_SERVER.closes(note)
+    RADIO.closes(note)
+    RADIO_SERVER.closes(note)
     conf = tmp_path / "nginx.conf"
     conf.write_text(
-        "events { } stream { server { speaks udp; } server { } } http { server { listen 1; } }"
+        "events { } radio { server { speaks udp; } server { } } http { server { listen 1; } }"
     )
-    root = read_file(conf, CoreModule("stream", StreamConf))
-    assert closed == [("stream.server", "udp"), ("stream.server", "tcp"), ("stream", "tcp")]
-    (stream,) = root.inner(STREAM)
-    assert [level.context for level in stream.levels] == [STREAM_SERVER] * 2
+    root = read_file(conf, CoreModule("radio", RadioConf))
+    assert closed == [("radio.server", "udp"), ("radio.server", "tcp"), ("radio", "tcp")]
+    (radio,) = root.inner(RADIO)
+    assert [level.context for level in radio.levels] == [RADIO_SERVER] * 2
     assert len(root.inner(HTTP)[0].inner(SERVER)) == 1
 
 

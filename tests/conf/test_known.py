@@ -89,7 +89,7 @@ def test_class_of(name: str, args: tuple[str, ...], kind: Class) -> None:
 
 
 def test_reason_of() -> None:
-    assert reason_of("ssl_reject_handshake").startswith("it decides which TLS clients")
+    assert reason_of("ssl_certificate_by_lua_block").startswith("it decides which TLS clients")
     assert reason_of("unheard_of") == "it controls access"
 
 

@@ -344,9 +344,9 @@ def test_its_place_and_arguments_are_checked(nginx: Nginx) -> None:
 
 @SUPPORTED
 def test_other_servers_are_left_out_with_all_that_is_in_them(nginx: Nginx) -> None:
-    main = "stream { server { listen 1; ssl_verify_client on; map a b { c d; } proxy_pass u; } }"
+    main = "mail { server { listen 1; ssl_verify_client on; map a b { c d; } proxy_pass u; } }"
     found = nginx.refused(main=main)
-    assert 'the "stream" directive of ngx_stream_core_module is not supported (remove it' in found
+    assert 'the "mail" directive of ngx_mail_core_module is not supported (remove it' in found
     told = nginx.accepts(main=main, options=LENIENT)
     assert "is not supported, ignored, with all that is in its block in " in told
 

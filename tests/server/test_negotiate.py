@@ -43,7 +43,7 @@ def test_several_connections_are_accepted_in_a_turn_of_the_loop(
 
     async def run() -> int:
         front = FrontEnd(asyncio.get_running_loop(), count(1), accepts)
-        listeners = await listen(front, cycle.ports["127.0.0.1:1"], bound)
+        listeners = await listen(front, cycle.ports["127.0.0.1:1"], bound, ())
         clients = [socket.create_connection(bound.getsockname()) for _ in range(40)]
         counts = [0]
         while counts[-1] < len(clients):
@@ -79,7 +79,7 @@ def test_accepting_goes_on_when_there_are_descriptors_again(
 
     async def run() -> None:
         front = FrontEnd(asyncio.get_running_loop(), count(1))
-        (listener,) = await listen(front, cycle.ports["127.0.0.1:1"], bound)
+        (listener,) = await listen(front, cycle.ports["127.0.0.1:1"], bound, ())
         with socket.create_connection(bound.getsockname()):
             while not front.handshakes:
                 await asyncio.sleep(0)

@@ -14,6 +14,7 @@ from pyngx_jwt.upstream.least_time import LeastTime, RandomLeastTime
 class Times:
     header_time: float
     response_time: float
+    connect_time: float = -1.0
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -21,12 +20,12 @@ from ...http.contexts import (
 )
 from ...http.level import Level
 from ...http.listen import Listen, parse_listen
-from ...http.names import ascii_lower
 from ...http.regex import Regex
 from ...http.template import Template
 from ...http.uri import escape_uri
 from .error_pages import DeclaredErrorPage, parse_error_page
-from .locations import WILDCARD, lower_name, split_location
+from .locations import split_location
+from .server_names import add_server_names, first_name
 from .settings import CoreSettings
 from .values import parse_size_template
 
@@ -103,24 +102,7 @@ class CoreConf(CoreSettings):
         """Sets the names of a virtual server: exact, "*.example.com", "www.example.*" or "~regex".
         The order of precedence is exact names, the longest leading wildcard, the longest trailing
         wildcard, and the first matching regular expression."""
-        for word in (name, *names):
-            if word.startswith("~"):
-                self._add_name_regex(word)
-            elif word.startswith(("*", ".")) and not WILDCARD.match(word):
-                raise ConfError(f'server name "{word}" is invalid')
-            if "/" in word:
-                self.scope.warn(f'server name "{word}" has suspicious symbols')
-            if word.lower() == "$hostname":
-                word = socket.gethostname()
-            self.server_names = (*vars(self).get("server_names", ()), lower_name(word))
-
-    def _add_name_regex(self, word: str) -> None:
-        if len(word) == 1:
-            raise ConfError(f'empty regex in server name "{word}"')
-        regex = Regex(word[1:], caseless=word != ascii_lower(word))
-        self.name_regexes = {**self.name_regexes, word: regex}
-        for captured in regex.names:
-            self.level.variables.define_stored(captured)
+        add_server_names(self, (name, *names))
 
     @directive(SERVER | LOCATION, opens=LOCATION, syntax="location [ = | ~ | ~* | ^~ ] uri")
     def location(self, modifier: str, uri: str = "") -> None:
@@ -245,7 +227,7 @@ class CoreConf(CoreSettings):
     @property
     def server_name_value(self) -> str:
         """The first name, as in $server_name and in the log."""
-        return self.server_names[0].removeprefix(".") if self.server_names else ""
+        return first_name(self.server_names)
 
     @property
     def signature(self) -> str:

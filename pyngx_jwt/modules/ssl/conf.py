@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...conf.directive import (
+    UNLIMITED,
     Conf,
     bitmask,
     directive,
@@ -13,6 +14,7 @@ from ...conf.directive import (
     seconds,
     size,
     string,
+    time,
 )
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
@@ -20,19 +22,22 @@ from ...http.contexts import HTTP, SERVER
 from ...http.ports import ServerTls
 from ...http.tls import VERSIONS, certificate_cache, read_passwords
 from ...log import errno_text
+from ...stream.contexts import IN_STREAM
 from ...tls.pairs import PairCache
 from ...tls.tickets import SIZES, TicketKey, key_of
 from ...zones import Zone, Zones
 from ..limits import SMALLEST
 
-HERE = HTTP | SERVER
+IN_HTTP = HTTP | SERVER
+HERE = IN_HTTP | IN_STREAM
+LONGEST_PROTOCOL = 255  # bytes of a name in ALPN
 OFF, NONE, BUILTIN, SHARED = "off", "none", "builtin", "shared"
 
 
 class SslConf(Conf):
     ssl_buffer_size = size(
         16384,
-        HERE,
+        IN_HTTP,
         "Limits the data in one TLS record. Small records let a client use the beginning of a "
         "response earlier; large ones need less processor time. More than 16k is the same as 16k.",
         shown="16k",
@@ -66,7 +71,7 @@ class SslConf(Conf):
     ssl_dhparam = string("", HERE, "Sets a file with parameters for DHE ciphers.", syntax="file")
     ssl_early_data = flag(
         False,
-        HERE,
+        IN_HTTP,
         "Accepts early data of TLS 1.3 clients that resume a session. Requests in them can be "
         "repeated by an attacker: pass $ssl_early_data to the upstream in the header Early-Data, "
         "so that it can answer 425.",
@@ -77,6 +82,12 @@ class SslConf(Conf):
         "Sets the groups for the key exchange, separated by colons, the preferred one first. "
         '"auto" uses those of OpenSSL.',
         syntax="curve",
+    )
+    ssl_handshake_timeout = time(
+        60,
+        IN_STREAM,
+        "Limits the time of the TLS handshake. Then the connection is closed.",
+        shown="60s",
     )
     ssl_ocsp = enum(
         "off",
@@ -158,7 +169,8 @@ class SslConf(Conf):
         "certificate are answered with 496, and those with one that cannot be verified with 495. "
         'With "optional", a certificate is only verified if the client has one. "optional_no_ca" '
         "accepts certificates of unknown CAs as well; their verification is left to the "
-        "application, which finds the result in $ssl_client_verify. A client must not request a "
+        'application, which finds the result in $ssl_client_verify. In "stream", a client that '
+        "is refused is disconnected. A client must not request a "
         "server with this directive over a connection whose handshake was for another name: that "
         "is answered with 421.",
     )
@@ -166,6 +178,7 @@ class SslConf(Conf):
         1, HERE, "Limits the number of CA certificates between the client's and a trusted one."
     )
 
+    alpn: tuple[str, ...] = ()
     certificates: tuple[str, ...] = ()
     certificate_keys: tuple[str, ...] = ()
     certificate_cache: PairCache | None = None
@@ -176,6 +189,16 @@ class SslConf(Conf):
     session_zone: Zone | None = None
     ticket_keys: tuple[TicketKey, ...] = ()
     tls: ServerTls | None = own(None)
+
+    @directive(IN_STREAM, arity=(1, UNLIMITED))
+    def ssl_alpn(self, *protocols: str) -> None:
+        """Sets the protocols that the server speaks, the preferred one first.  A client that offers
+        others with ALPN is refused."""
+        self.once("alpn", "ssl_alpn")
+        for protocol in protocols:
+            if len(protocol) > LONGEST_PROTOCOL:
+                raise ConfError("protocol too long")
+        self.alpn = protocols
 
     @directive(HERE)
     def ssl_certificate(self, file: str) -> None:

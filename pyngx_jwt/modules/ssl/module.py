@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from typing import Any
 
 from ...errors import ConfError
+from ...http.block import SessionBlock
 from ...http.contexts import SERVER
 from ...http.level import Level
 from ...http.module import Module, Phase
-from ...http.ports import ListenAddress, ServerTls
-from ...http.request import Handler, Request, Server, Status
+from ...http.ports import AddressOf, ServerTls
+from ...http.request import Handler, Request, Status
+from ...http.session import Session
 from ...http.status import CERTIFICATE_ERROR, MISDIRECTED, NO_CERTIFICATE
 from ...http.template import Template
 from ...http.tls import configured, full_name, revoke
 from ...log import Severity
+from ...stream.contexts import IN_STREAM, STREAM_SERVER
+from ...stream.level import StreamLevel
+from ...stream.module import StreamModule
+from ...stream.session import SERVER_ERROR, StreamHandler, StreamPhase, StreamSession
 from ...tls.certificate import error_text, is_optional
 from ...tls.client_status import ClientStatus
 from ...tls.context import Context
@@ -27,8 +34,11 @@ from ...tls.sessions import OFF as CACHE_OFF
 from ...tls.sessions import SERVER as CACHE_ON
 from ...tls.tickets import GivenKeys, SharedKeys, Tickets
 from .conf import BUILTIN, NONE, OFF, SHARED, SslConf
+from .handshake import handshake
 from .stapling import staple
 from .variables import add_variables
+
+READING = " while reading client request headers"
 
 ssl = Module("ssl", SslConf)
 add_variables(ssl)
@@ -38,8 +48,11 @@ add_variables(ssl)
 def prepare(conf: SslConf, level: Level) -> None:
     """Every server that has certificates needs their keys, whether it listens with TLS or not
     (ngx_http_ssl_merge_srv_conf)."""
-    if not level.context & SERVER:
-        return
+    if level.context & SERVER:
+        _prepare(conf, level)
+
+
+def _prepare(conf: SslConf, level: SessionBlock) -> None:
     if len(conf.certificate_keys) < len(conf.certificates):
         missing = conf.certificates[-1]
         raise ConfError(
@@ -52,7 +65,7 @@ def prepare(conf: SslConf, level: Level) -> None:
         conf.tls = ServerTls(context, names, verifies, _status(conf))
 
 
-def _names(conf: SslConf, level: Level) -> Callable[[Request], Iterator[CertificateName]] | None:
+def _names(conf: SslConf, level: SessionBlock) -> Callable[[Any], Iterator[CertificateName]] | None:
     """The certificates, where variables name them."""
     pairs = [
         (Template(certificate), Template(key))
@@ -63,7 +76,7 @@ def _names(conf: SslConf, level: Level) -> Callable[[Request], Iterator[Certific
     bound = [(one.bind(level.variables), other.bind(level.variables)) for one, other in pairs]
     cache, passwords, conf_name = conf.certificate_cache, conf.passwords or (), conf.scope.conf_name
 
-    def names(r: Request) -> Iterator[CertificateName]:
+    def names(r: Session) -> Iterator[CertificateName]:
         for certificate, key in bound:
             yield CertificateName(
                 full_name(certificate(r), conf_name), full_name(key(r), conf_name), cache, passwords
@@ -76,7 +89,8 @@ def build_context(conf: SslConf, *, has_variables: bool = False) -> Context:
     """The context of a server, step by step as nginx; raises TlsError in its words."""
     conf_name = conf.scope.conf_name
     context = Context(conf.ssl_protocols, is_server=True)
-    context.choose_protocols()
+    if conf.alpn or not is_stream(conf):
+        context.choose_protocols()
     context.set_ciphers(conf.ssl_ciphers)
     if conf.ssl_prefer_server_ciphers:
         context.prefer_server_ciphers()
@@ -178,15 +192,22 @@ def _set_sessions(context: Context, conf: SslConf) -> None:
 def _session_words(conf: SslConf) -> bytes:
     """What sessions must have in common beside certificates: those of variables are known by
     their names only, and who was let in by one server is not by another with other rules."""
-    words = ["HTTP", *(text for text in conf.certificates if "$" in text)]
+    words = [
+        "STREAM" if is_stream(conf) else "HTTP",
+        *(text for text in conf.certificates if "$" in text),
+    ]
     if conf.ssl_verify_client != "off":
         words += [conf.ssl_verify_client, str(conf.ssl_verify_depth), conf.ssl_ocsp]
         words += [conf.ssl_client_certificate, conf.ssl_trusted_certificate, conf.ssl_crl]
     return "\n".join(words).encode("latin-1")
 
 
-@ssl.listens
-def add_contexts(address: ListenAddress) -> None:
+def is_stream(conf: SslConf) -> bool:
+    """Whether it is of "stream" and not of "http"."""
+    return bool(conf.level.context & IN_STREAM)
+
+
+def add_contexts(address: AddressOf[Any]) -> None:
     """Finds the contexts; a server without certificates shows those of the default server
     (ngx_http_ssl_init)."""
     if not (address.listen.ssl or address.listen.quic):
@@ -208,7 +229,7 @@ def add_contexts(address: ListenAddress) -> None:
             address.tls[server] = settings
 
 
-def _check_certificates(address: ListenAddress) -> None:
+def _check_certificates(address: AddressOf[Any]) -> None:
     default = address.names.default
     for level, server in sorted(address.levels, key=lambda x: x[1] is not default):
         conf = level[SslConf]
@@ -219,7 +240,7 @@ def _check_certificates(address: ListenAddress) -> None:
             ).at(*_place_of(address, server))
 
 
-def _place_of(address: ListenAddress, server: Server) -> tuple[str, int]:
+def _place_of(address: AddressOf[Any], server: Any) -> tuple[str, int]:
     """The file and the line of a server."""
     statement = next(level.statement for level, other in address.levels if other is server)
     assert statement is not None
@@ -255,9 +276,10 @@ def _misdirected(r: Request, conf: SslConf) -> Status:
         is_other = tls.context is not None and tls.context is not _context_of(conf)
     if not is_other:
         return 0
-    _log(
-        r, "client attempted to request the server name different from the one that was negotiated"
+    negotiated = (
+        "client attempted to request the server name different from the one that was negotiated"
     )
+    r.log(Severity.INFO, negotiated + READING)
     return MISDIRECTED
 
 
@@ -265,23 +287,49 @@ def _context_of(conf: SslConf) -> Context | None:
     return conf.tls.context if conf.tls is not None else None
 
 
-def _unverified(r: Request, mode: str) -> Status:
+def _unverified(r: Session, mode: str, doing: str = READING) -> Status:
     tls = r.connection.ssl
     error = tls.verify_error
     if error and not (mode == "optional_no_ca" and is_optional(error)):
-        return _refused(r, f"({error}:{error_text(error)})")
+        return _refused(r, f"({error}:{error_text(error)})", doing)
     if mode == "on" and tls.peer is None:
-        _log(r, "client sent no required SSL certificate")
+        r.log(Severity.INFO, f"client sent no required SSL certificate{doing}")
         tls.forget_session()
         return NO_CERTIFICATE
-    return _refused(r, tls.status_error) if tls.status_error else 0
+    return _refused(r, tls.status_error, doing) if tls.status_error else 0
 
 
-def _refused(r: Request, why: str) -> Status:
-    _log(r, f"client SSL certificate verify error: {why}")
+def _refused(r: Session, why: str, doing: str) -> Status:
+    r.log(Severity.INFO, f"client SSL certificate verify error: {why}{doing}")
     r.connection.ssl.forget_session()
     return CERTIFICATE_ERROR
 
 
-def _log(r: Request, text: str) -> None:
-    r.log(Severity.INFO, f"{text} while reading client request headers")
+# -- stream ------------------------------------------------------------------------------------
+
+stream_ssl = StreamModule("stream_ssl", SslConf)
+stream_ssl.take_variables(ssl)
+ssl.listens(add_contexts)
+stream_ssl.listens(add_contexts)
+
+
+@stream_ssl.after_merge
+def prepare_stream(conf: SslConf, level: StreamLevel) -> None:
+    if level.context & STREAM_SERVER:
+        _prepare(conf, level)
+
+
+@stream_ssl.handler(StreamPhase.SSL)
+def secure(conf: SslConf, level: StreamLevel) -> StreamHandler:
+    """The handshake, on addresses with TLS, and the check of the client's certificate."""
+
+    async def shake(s: StreamSession) -> Status | None:
+        if not await handshake(s):
+            return SERVER_ERROR
+        mode = s.conf(SslConf).ssl_verify_client  # of the server that the client has named
+        return SERVER_ERROR if mode != "off" and _unverified(s, mode, doing="") else None
+
+    def handle(s: StreamSession) -> Awaitable[Status | None] | None:
+        return shake(s) if s.address.listen.ssl else None
+
+    return handle

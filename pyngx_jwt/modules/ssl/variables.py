@@ -7,12 +7,12 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from ...http.module import Module
-from ...http.request import Request
+from ...http.session import Session
 from ...tls.certificate import PeerCertificate, error_text
 from .conf import SslConf
 
 # Names without "ssl_", what they mean, and how the values are found.
-_CONNECTION: tuple[tuple[str, str, Callable[[Request], str]], ...] = (
+_CONNECTION: tuple[tuple[str, str, Callable[[Session], str]], ...] = (
     ("protocol", "Protocol of the TLS connection.", lambda r: r.connection.ssl.version),
     ("cipher", "Cipher of the TLS connection.", lambda r: r.connection.ssl.cipher),
     (
@@ -108,7 +108,7 @@ _CERTIFICATE: tuple[tuple[str, str, Callable[[PeerCertificate], str]], ...] = (
 )
 
 
-def verification(r: Request) -> str:
+def verification(r: Session) -> str:
     """The value of $ssl_client_verify (ngx_ssl_get_client_verify)."""
     tls = r.connection.ssl
     if tls.peer is None:
@@ -127,16 +127,16 @@ def add_variables(module: Module[SslConf]) -> None:
         _add(module, name, "Empty: encrypted hellos are not supported.", lambda r: "")
 
 
-def _add(module: Module[SslConf], name: str, meaning: str, value: Callable[[Request], str]) -> None:
-    def get(r: Request) -> str | None:
+def _add(module: Module[SslConf], name: str, meaning: str, value: Callable[[Session], str]) -> None:
+    def get(r: Session) -> str | None:
         return (value(r) or None) if r.connection.ssl is not None else None
 
     get.__doc__ = meaning
     module.variable(f"ssl_{name}", changeable=True)(get)
 
 
-def _of_peer(value: Callable[[PeerCertificate], str]) -> Callable[[Request], str]:
-    def get(r: Request) -> str:
+def _of_peer(value: Callable[[PeerCertificate], str]) -> Callable[[Session], str]:
+    def get(r: Session) -> str:
         peer = r.connection.ssl.peer
         return value(peer) if peer is not None else ""
 

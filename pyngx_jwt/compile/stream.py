@@ -1,0 +1,76 @@
+"""The end of a stream block: merging, checks, servers, addresses."""
+
+from __future__ import annotations
+
+from ..core.logs import Logs
+from ..core.main import MainConf
+from ..core.ports import Ports
+from ..http.listen import Listen
+from ..http.ports import AddressOf
+from ..modules.core.stream import StreamCoreConf
+from ..stream.contexts import STREAM, STREAM_SERVER
+from ..stream.level import StreamLevel
+from ..stream.module import AnyStreamModule, stream_modules
+from ..stream.ports import StreamBuilt, StreamPort
+from ..stream.session import StreamHandler, StreamPhase, StreamServer
+from .listening import addresses_of, grouped, run_hooks
+from .merging import check, merge
+from .variables import build_variables, check_variables
+
+
+@STREAM.closes
+def finish_stream(stream: StreamLevel) -> None:
+    """Does what ngx_stream_block does at the end of stream."""
+    scope, modules = stream.scope, stream_modules(stream.scope)
+    merge(stream, (MainConf, *(module.conf for module in modules)))
+    check(stream, [(module.conf, module.after_merge) for module in modules])
+    check_variables(stream)
+    build_variables(stream)
+    built = scope.shared(StreamBuilt)
+    for level in stream.inner(STREAM_SERVER):
+        built.servers.append((level, _compile(level, modules)))
+    addresses = addresses_of(built.servers, _listens_of, StreamCoreConf, AddressOf[StreamServer])
+    run_hooks(addresses.values(), (m.listens for m in modules), scope)
+    built.ports = grouped(addresses, StreamPort)
+    scope.shared(Ports).add(built.ports)
+
+
+def _listens_of(level: StreamLevel) -> tuple[Listen, ...]:
+    return level[StreamCoreConf].listens
+
+
+def _compile(level: StreamLevel, modules: tuple[AnyStreamModule, ...]) -> StreamServer:
+    server, core = StreamServer(), level[StreamCoreConf]
+    server.name, server.conf = core.server_name_value, level.__getitem__
+    server.log = level.scope.shared(Logs).of(level[MainConf])
+    server.preread_buffer_size = core.preread_buffer_size
+    server.preread_timeout = core.preread_timeout
+    server.proxy_protocol_timeout = core.proxy_protocol_timeout
+    server.tcp_nodelay = core.tcp_nodelay
+    last_first = modules[::-1]
+    server.handlers = {
+        phase: tuple(
+            handler
+            for module in last_first
+            if phase in module.handlers
+            and (handler := module.handlers[phase](level[module.conf], level)) is not None
+        )
+        for phase in StreamPhase
+    }
+    server.content = _content(level, modules)
+    server.log_handlers = tuple(
+        handler
+        for module in last_first
+        if module.log_builder is not None
+        and (handler := module.log_builder(level[module.conf], level)) is not None
+    )
+    return server
+
+
+def _content(level: StreamLevel, modules: tuple[AnyStreamModule, ...]) -> StreamHandler | None:
+    """What serves the connections: of several directives the last one counts."""
+    serves = level[StreamCoreConf].serves
+    for module in modules:
+        if module.conf is serves and module.content_builder is not None:
+            return module.content_builder(level[module.conf], level)
+    return None

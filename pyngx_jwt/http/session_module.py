@@ -1,0 +1,63 @@
+"""What a module has for sessions of any kind: variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from ..conf.directive import Conf
+from ..core.module import CoreModule
+from .variables import Get, R, Set
+
+C = TypeVar("C", bound=Conf)
+FactoryOf = Callable[[str], Get[R]]
+
+
+class SessionModule(CoreModule[C], Generic[C, R]):
+    """`R` are the sessions that its variables are those of."""
+
+    def __init__(self, name: str, conf: type[C]) -> None:
+        super().__init__(name, conf)
+        self.variables: dict[str, Get[R]] = {}
+        self.changeable: set[str] = set()
+        self.setters: dict[str, Set[R]] = {}
+        self.prefixes: dict[str, FactoryOf[R]] = {}
+
+    def _first(self, registered: object) -> None:
+        """Of the others a module has one: a second must not silently take its place."""
+        if registered is not None:
+            raise TypeError(f'the module "{self.name}" has one already: {registered!r}')
+
+    def variable(
+        self, name: str, *, set: Set[R] | None = None, changeable: bool = False
+    ) -> Callable[[Get[R]], Get[R]]:
+        """A variable; its getter's docstring is its documentation.
+
+        If it is `changeable` (NGX_HTTP_VAR_CHANGEABLE), a directive may define it again."""
+
+        def register(get: Get[R]) -> Get[R]:
+            self.variables[name] = get
+            self.variable_docs[name] = get.__doc__ or ""
+            if set:
+                self.setters[name] = set
+            if changeable:
+                self.changeable.add(name)
+            return get
+
+        return register
+
+    def take_variables(self, other: SessionModule[Any, Any], *names: str) -> None:
+        """Has these variables of another module, or all of them, too, whose getters take sessions
+        of any kind."""
+        for name in names or other.variables:
+            self.variable(name, changeable=name in other.changeable)(other.variables[name])
+
+    def prefix(self, name: str) -> Callable[[FactoryOf[R]], FactoryOf[R]]:
+        """A family of variables such as $arg_NAME."""
+
+        def register(factory: FactoryOf[R]) -> FactoryOf[R]:
+            self.prefixes[name] = factory
+            self.variable_docs[name + "*"] = factory.__doc__ or ""
+            return factory
+
+        return register

@@ -1,0 +1,21 @@
+"""The modules of "stream" that HTTP has nothing of."""
+
+from __future__ import annotations
+
+from ..core.stream import stream_core
+from . import variables
+from .pass_ import stream_pass
+from .preread import stream_ssl_preread
+from .proxy import stream_proxy
+from .return_ import stream_return
+from .set import stream_set
+
+__all__ = [
+    "stream_core",
+    "stream_pass",
+    "stream_proxy",
+    "stream_return",
+    "stream_set",
+    "stream_ssl_preread",
+    "variables",
+]
