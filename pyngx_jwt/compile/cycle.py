@@ -26,6 +26,7 @@ from ..options import Options
 from ..zones import Zones
 from .reader import StatementReader, directives_of
 from .variables import declare_variables, located
+from .watched import watched_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class MainSettings:
     env: tuple[str, ...]
     keeps_net_raw: bool
     multi_accept: bool
+    watch: float  # quiet seconds before a change on disk is loaded, negative: it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class Cycle:
         for module in self.scope.modules:
             for act in module.starts:
                 act(self.scope)
+
+    def watched(self) -> tuple[str, ...]:
+        """The names of the files that it consists of."""
+        return watched_names(self.root, self.files)
 
     def note(self, event: MasterEvent) -> None:
         """Something has happened to the configuration, in the process that loads such."""
@@ -201,6 +207,7 @@ def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:
         conf.environment,
         scope.shared(KeptCapabilities).net_raw,
         conf.multi_accept,
+        conf.quiet,
     )
     files = scope.shared(OpenFiles)
     log = scope.shared(Logs).finish(conf, options.error_log)

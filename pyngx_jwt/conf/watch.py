@@ -23,6 +23,7 @@ class ConfFiles:
 
     def __init__(self) -> None:
         self._scanned: dict[str, ScannedFile] = {}
+        self.patterns: list[tuple[str, str]] = []  # of "include", with the directories they are in
 
     def path(self, name: str) -> str:
         """Where a file is that the configuration calls by a full name."""
@@ -48,6 +49,11 @@ class ConfFiles:
 
     def expand(self, pattern: str, base: str) -> list[str]:
         """The files that an ``include`` names, in nginx's order."""
+        self.patterns.append((pattern, base))
+        return expand(pattern, base)
+
+    def expand_again(self, pattern: str, base: str) -> list[str]:
+        """As expand(), when the configuration has been read."""
         return expand(pattern, base)
 
 

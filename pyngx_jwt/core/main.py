@@ -23,7 +23,7 @@ from ..conf.directive import (
     time,
 )
 from ..conf.scope import Scope
-from ..conf.values import parse_number
+from ..conf.values import parse_msec, parse_number
 from ..errors import ConfError
 from ..log import parse_levels
 from ..zones import Zones
@@ -167,6 +167,26 @@ class MainConf(Conf):
         except ValueError:
             raise ConfError('"worker_processes" directive invalid value') from None
 
+    @directive(MAIN, syntax="pyngx_watch on [quiet=time] | off;", default="off")
+    def pyngx_watch(self, switch: str, parameter: str = "quiet=1s") -> None:
+        """Reloads the configuration when a file of it has changed: included files, certificates and
+        their keys as well, and files that are mounted from a ConfigMap or Secret of Kubernetes.  It
+        is reloaded once nothing has changed for the quiet time, 1 second by default.  If it is
+        wrong, the error is logged and the old one stays in use.  An addition of pyngx."""
+        self.once("quiet", "pyngx_watch")
+        name, _, text = parameter.partition("=")
+        if switch not in ("on", "off"):
+            raise ConfError(
+                f'invalid value "{switch}" in "pyngx_watch" directive, it must be "on" or "off"'
+            )
+        try:
+            if name != "quiet":
+                raise ValueError
+            seconds = parse_msec(text) / 1000
+        except ValueError:
+            raise ConfError(f'invalid parameter "{parameter}"') from None
+        self.quiet = seconds if switch == "on" else -1.0
+
     @directive(MAIN)
     def env(self, variable: str) -> None:
         """Keeps an environment variable for the workers, or sets it to a value.  All other
@@ -191,6 +211,7 @@ class MainConf(Conf):
         self.error_log_lines = (*vars(self).get("error_log_lines", ()), (file, level))
 
     has_events = False
+    quiet = -1.0  # seconds of pyngx_watch, negative: off
 
 
 main = CoreModule("main", MainConf)

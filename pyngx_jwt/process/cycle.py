@@ -39,6 +39,8 @@ class ProcessSettings(Protocol):
     def env(self) -> tuple[str, ...]: ...  # "NAME" or "NAME=value"
     @property
     def keeps_net_raw(self) -> bool: ...  # a capability of root
+    @property
+    def watch(self) -> float: ...  # quiet seconds before a changed file counts, negative: never
 
 
 class LoadedCycle(Protocol):
@@ -75,6 +77,9 @@ class LoadedCycle(Protocol):
 
     def start(self) -> None:
         """Called once its zones have been started; raises ConfError."""
+
+    def watched(self) -> tuple[str, ...]:
+        """The names of the files that it consists of."""
 
     def note(self, event: MasterEvent) -> None:
         """Something has happened to the configuration."""

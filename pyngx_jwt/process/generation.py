@@ -24,6 +24,7 @@ from .sockets import (
     plan,
     take_over,
 )
+from .watch import FileWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class Generation:
     @property
     def log(self) -> Log:
         return self.cycle.log
+
+    def watch(self, now: float) -> FileWatch | None:
+        """What looks whether the configuration changes, None if nothing is to."""
+        quiet = self.cycle.main.watch
+        return FileWatch(self.cycle.watched, quiet, now) if quiet >= 0 else None
 
     def note(self, event: MasterEvent) -> None:
         """Tells the modules what has happened; nothing that is wrong with one ends the process."""

@@ -26,6 +26,7 @@ from .sockets import discard
 from .systemd import KEPT, Manager
 from .titles import title_master
 from .upgrade import execute_new_binary
+from .watch import CHANGED
 from .worker import QUIT, REOPEN, TERMINATE, Worker
 
 KILL_AFTER = 1.5  # seconds between TERM and KILL, the sum of nginx's delays
@@ -46,6 +47,7 @@ class Master:
         self._number = 0  # of the generation
         self._kill_at: float | None = None
         self._retire_at: float | None = None  # when old workers go, ready or not
+        self._watch = generation.watch(time.monotonic())
         self._acts: dict[signal.Signals, tuple[str, Callable[[], None]]] = {
             signal.SIGCHLD: ("", self._reap),
             signal.SIGTERM: ("exiting", self._terminate),
@@ -71,6 +73,7 @@ class Master:
                 child.hear()
             for number in self.signals.take():
                 self._act(number)
+            self._look_at_files()
             self._retire_old()
             self._report_ready()
             self._kill_slow()
@@ -90,6 +93,8 @@ class Master:
     def _until_next(self) -> float | None:
         """Seconds until something is due that no signal announces."""
         due = [at for at in (self._kill_at, self._retire_at) if at is not None]
+        if self._watch is not None:
+            due.append(self._watch.next_look)
         due += [x.respawn_at for x in self.children if x.respawn_at is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
@@ -246,10 +251,16 @@ class Master:
         self.generation = generation
         generation.log.redirect_stderr()
         generation.note(MasterEvent.RELOADED)
+        self._watch = generation.watch(time.monotonic())
         del generation
         gc.collect()  # the old one
         self._start_workers()
         self._retire_at = time.monotonic() + START_DEADLINE
+
+    def _look_at_files(self) -> None:
+        if self._watch is not None and self._watch.has_changed(time.monotonic()):
+            self.log.write(Severity.NOTICE, CHANGED)
+            self._reconfigure()
 
     def _retire_old(self) -> None:
         """Ends the workers of former generations once new ones serve."""

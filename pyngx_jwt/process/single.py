@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import time
 from collections.abc import Callable
 
 from ..core.module import MasterEvent
@@ -19,6 +20,7 @@ from .signals import Signals, log_signal
 from .sockets import discard
 from .systemd import KEPT, Manager
 from .titles import title_single
+from .watch import CHANGED, INTERVAL
 from .worker import FATAL, init_worker
 
 
@@ -72,13 +74,25 @@ class Single:
         for number in self.signals.take():  # what came before the loop ran
             self._signalled(number)
         loop.call_soon(self.manager.ready)  # after the first step of the server
+        watching = loop.create_task(self._look_at_files())
         code = 0
         while self.servers:
             server = self.servers[0]
             if not await server.done() and server is self.servers[-1]:
                 code = FATAL
             self.servers.remove(server)
+        watching.cancel()
         return code
+
+    async def _look_at_files(self) -> None:
+        generation, watch = self.generation, self.generation.watch(time.monotonic())
+        while True:
+            await asyncio.sleep(INTERVAL if watch is None else watch.interval)
+            if generation is not self.generation:
+                generation, watch = self.generation, self.generation.watch(time.monotonic())
+            if watch is not None and watch.has_changed(time.monotonic()):
+                self.log.write(Severity.NOTICE, CHANGED)
+                self._reconfigure()
 
     def _start_server(self) -> None:
         cycle = self.generation.cycle

@@ -36,6 +36,7 @@ class FakeMain:
     working_directory: str = ""
     user: tuple[int, int] | None = (os.geteuid(), os.getegid())
     env: tuple[str, ...] = ()
+    watch: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ class FakeCycle:
         self.log.write(Severity.NOTICE, f"taken over: {data.decode()}")
         if self.crash == "take over":
             raise RuntimeError(self.crash)
+
+    def watched(self) -> tuple[str, ...]:
+        return ()
 
     def note(self, event: MasterEvent) -> None:
         """Nothing is counted."""

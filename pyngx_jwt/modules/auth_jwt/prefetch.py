@@ -34,7 +34,7 @@ def prepare(scope: Scope) -> None:
     for number, (level, _) in enumerate(scope.shared(Built).servers):
         for request in sources.servers.get(id(level), ()):
             request.server = number
-            sources.shelf.store = scope.shared(Zones).add(ZONE, ZONE_SIZE, ZONE_TAG).keyval()
+            sources.shelf.store = scope.shared(Zones).add(ZONE, ZONE_SIZE, ZONE_TAG).dictionary()
 
 
 @jwt_settings.worker_starts

@@ -12,37 +12,64 @@ import time
 
 from ...gateway.conf import gateway_of
 from ...http.request import Location, Server
-from ...zones.store import KeyVal
+from ...zones.store import DictEntry, SharedDict
 
 # No directive can refer to a zone of this name.
 ZONE, ZONE_SIZE, ZONE_TAG = "jwks:", 2 << 20, "jwks"
 _TIME = struct.Struct("<d")
+_CLAIM = b"?"
 
 
 class KeyShelf:
-    """Texts of key sets in a zone."""
+    """Texts of key sets in a zone, and who is fetching which."""
 
     def __init__(self) -> None:
-        self.store: KeyVal | None = None  # until it is known that there are fetches
+        self.store: SharedDict | None = None  # until it is known that there are fetches
 
     def get(self, name: bytes) -> tuple[float, bytes] | None:
         """When it was fetched, in seconds since the epoch, and the text."""
-        value = self.store.get(name, time.time()) if self.store is not None else None
-        if value is None:
+        if self.store is None:
             return None
-        (at,) = _TIME.unpack_from(value)
-        return at, value[_TIME.size :]
+        now = _milliseconds()
+        entry = self.store.get(name, now)
+        if entry is None or entry.has_expired(now):
+            return None
+        (at,) = _TIME.unpack_from(entry.value)
+        return at, entry.value[_TIME.size :]
 
     def put(self, name: bytes, text: bytes, lasts: float) -> None:
         """Keeps a text that was fetched now, if there is room for it."""
         if self.store is not None:
-            now = time.time()
-            self.store.set(name, _TIME.pack(now) + text, now + lasts)
+            entry = DictEntry(_TIME.pack(time.time()) + text, 0, _milliseconds(lasts))
+            self.store.update(name, _milliseconds(), lambda old: entry)
 
     def drop(self, name: bytes) -> None:
         """The issuer has withdrawn the keys."""
         if self.store is not None:
-            self.store.delete(name)
+            self.store.update(name, _milliseconds(), lambda old: None)
+
+    def claim(self, name: bytes, lasts: float) -> bool:
+        """Takes the right to fetch for so many seconds, unless another has it."""
+        if self.store is None:
+            return True
+        now, mine = _milliseconds(), DictEntry(b"", 0, _milliseconds(lasts))
+        taken = False
+
+        def change(old: DictEntry | None) -> DictEntry:
+            nonlocal taken
+            taken = old is None or old.has_expired(now)
+            return mine if old is None or taken else old
+
+        done = self.store.update(_CLAIM + name, now, change).done
+        return taken or not done
+
+    def release(self, name: bytes) -> None:
+        """Gives the right back."""
+        self.drop(_CLAIM + name)
+
+
+def _milliseconds(later: float = 0.0) -> int:
+    return int((time.time() + later) * 1000)
 
 
 def name_of(number: int, server: Server, location: Location, key: tuple[str, str]) -> bytes:

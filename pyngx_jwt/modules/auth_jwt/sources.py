@@ -33,6 +33,7 @@ REFRESH = 10.0  # seconds between two fetches past the caches on the way
 FETCH = 60.0  # seconds that a fetch takes at most, from its beginning to the end of the answer
 PATIENCE = 2.0  # seconds that requests wait for a fetch while the last keys may be used instead
 LONGEST_PAUSE = 300.0  # seconds between two fetches that no request asks for, if keys last longer
+GLANCE = 0.02  # seconds between two looks at what another worker fetches
 RETRY = 60.0  # seconds at most between two fetches of a location that fails
 GONE = (errno.ENOENT, errno.ENOTDIR)
 REMEMBERED = 64  # parsed key sets
@@ -378,6 +379,18 @@ class KeyRequest:
                 self._on_shelf = name_of(self.server, r.server, location, self.key)
             self.server = -1
 
+    async def _await_other(self) -> bool:
+        """Waits for another worker that fetches the keys, if there is one, for a while; whether
+        that has brought some."""
+        deadline = time.monotonic() + PATIENCE
+        while not self._shelf.claim(self._on_shelf, PATIENCE):
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(GLANCE)
+            if self._recall() and time.time() < self._good_at + self._lifetime:
+                return True
+        return False
+
     def _recall(self) -> bool:
         """Takes what another worker has fetched since, if it may still be used; whether it was
         there."""
@@ -443,9 +456,13 @@ class KeyRequest:
     async def _fetch(self, r: Request) -> None:
         began = time.time()
         try:
+            if self._on_shelf and await self._await_other():
+                return
             keys = await self._ask_well(r)
         finally:
             self._fetching = None
+            if self._on_shelf:
+                self._shelf.release(self._on_shelf)
         if self._shared and self._since <= began:  # not if a refresh brought keys meanwhile
             if isinstance(keys, KeySet):
                 self._accept(keys)
