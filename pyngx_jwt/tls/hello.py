@@ -6,7 +6,7 @@ and the handshake with the default server says what is wrong with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_LENGTH = 16384  # of a record, and of the hello that OpenSSL takes
 HANDSHAKE, CLIENT_HELLO, MAJOR = 22, 1, 3
@@ -16,10 +16,12 @@ MAX_NAME = 255  # of a host (TLSEXT_MAXLEN_host_name)
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The host is "" if none is named."""
+    """The host is "" if none is named; extensions are in the client's order, by their numbers."""
 
     host: str = ""
     protocols: frozenset[bytes] = frozenset()
+    ciphers: bytes = field(default=b"", compare=False)
+    extensions: dict[int, bytes] = field(default_factory=dict, compare=False)
 
 
 class HelloReader:
@@ -86,19 +88,18 @@ class _Bytes:
 def _read(hello: _Bytes) -> Hello:
     hello.take(2 + 32)  # version, random
     hello.vector(1)  # session
-    hello.vector(2)  # ciphers
+    ciphers = hello.vector(2)
     hello.vector(1)  # compression
-    if not hello.left:
-        return Hello()
-    host, protocols = "", frozenset[bytes]()
-    extensions = _Bytes(hello.vector(2))
+    host, protocols, found = "", frozenset[bytes](), dict[int, bytes]()
+    extensions = _Bytes(hello.vector(2) if hello.left else b"")
     while extensions.left:
-        kind, data = extensions.number(2), _Bytes(extensions.vector(2))
+        kind, data = extensions.number(2), extensions.vector(2)
+        found[kind] = data
         if kind == SERVER_NAME:
-            host = _host(_Bytes(data.vector(2)))
+            host = _host(_Bytes(_Bytes(data).vector(2)))
         elif kind == ALPN:
-            protocols = _protocols(_Bytes(data.vector(2)))
-    return Hello(host, protocols)
+            protocols = _protocols(_Bytes(_Bytes(data).vector(2)))
+    return Hello(host, protocols, ciphers, found)
 
 
 def _host(names: _Bytes) -> str:

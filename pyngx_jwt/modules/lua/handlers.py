@@ -22,6 +22,7 @@ from ..rewrite import BadValue
 from .chunk import BoundChunk, Chunk
 from .conf import LuaConf, Runners
 from .driver import ENDS, Ended, drive
+from .handshakes import run_handshake
 from .host import LuaHost
 from .machine import CannotLoad
 from .state import KEY, LuaRequest, lua_of
@@ -36,7 +37,7 @@ lua = Module("lua", LuaConf)
 @lua.before_read
 def know_how_to_set(scope: Scope) -> None:
     runners = scope.shared(Runners)
-    runners.set, runners.balance = run_set, run_balancer
+    runners.set, runners.balance, runners.take_part = run_set, run_balancer, run_handshake
 
 
 @lua.after_merge
@@ -202,6 +203,12 @@ def _exited(run: LuaRequest, phase: str, status: int) -> Answer:
         run.end_output()
         return DONE
     if r.header_sent and status > OK and status not in AT_ONCE:
+        if status != r.status:
+            run.log(
+                Severity.ERR,
+                f"attempt to set status {status} via ngx.exit after sending out the response"
+                f" status {r.status}",
+            )
         run.end_output()
         return DONE
     if status == ERROR:
@@ -327,7 +334,7 @@ def run_set(r: Request, bound: BoundChunk, arguments: list[str]) -> str:
     finally:
         run.phase = before
     if not ok:
-        raise BadValue(f"failed to run set_by_lua*: {value}")
+        raise BadValue(f"failed to run set_by_lua*: {value or 'unknown reason'}")
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.resources
 import os
 from collections.abc import Callable, Iterable
@@ -25,7 +26,7 @@ from .state import LuaRun
 PREFIXES = ("/usr/local/openresty/site/lualib/", "/usr/local/openresty/lualib/")
 SHARED = ("/usr/local/share/lua/5.1/", "/usr/share/lua/5.1/")
 C_MODULES = ("/usr/local/lib/lua/5.1/",)
-OWN = ("core", "globals", "api", "json", "shims", "socket")
+OWN = ("core", "globals", "api", "json", "shims", "socket", "ssl")
 
 
 class CannotLoad(Exception):
@@ -113,6 +114,7 @@ class Machine:
         self._run_own("json", ngx)
         self._run_own("socket", functions, core, ngx)
         self._run_own("shims", functions, core, ngx, options)
+        self._run_own("ssl", functions, core)
         self._new_globals = self._run_own("globals", ngx, core, options)
         self._set_globals = self._globals.setfenv
         self._plain_shared = self._load_text("return {is_request = ...}", "=pyngx")
@@ -175,8 +177,8 @@ class Machine:
                 with open(full.encode("latin-1"), "rb") as file:
                     text = file.read().decode("latin-1")
             except OSError as error:
-                reason = f"cannot open {full}" if error.errno == 2 else f"cannot read {full}"
-                status = 404 if error.errno == 2 else 500
+                reason = f"cannot open {full}: {os.strerror(error.errno or 0)}"
+                status = 404 if error.errno == errno.ENOENT else 503
                 raise CannotLoad(f"failed to load {kind}: {reason}", status) from None
             if text.startswith("#"):
                 text = f"--{text}"

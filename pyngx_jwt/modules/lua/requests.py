@@ -30,8 +30,6 @@ def logs(run: LuaRun | None, level: float) -> bool:
 
 @calls
 def log(run: LuaRun | None, level: int, place: str, text: str) -> None:
-    if not 0 <= level <= Severity.DEBUG:
-        raise LuaError("bad log level")
     if run is not None:
         run.log(Severity(int(level)), f"[lua] {place}{text}")
 
@@ -77,7 +75,7 @@ def _capture(r: Request, number: int) -> str | None:
 def set_variable(run: LuaRequest, name: str, value: str | None = None) -> None:
     variables = run.conf.level.variables
     store = variables.setter(name)
-    if store is None and variables.is_known(name):
+    if store is None and variables.has_name(name):
         raise LuaError(f'variable "{name}" not changeable')
     if store is None:
         raise LuaError(
@@ -368,14 +366,3 @@ def log_raw(run: LuaRun | None, level: int, text: str) -> None:
 @calls
 def log_level(run: LuaRun | None) -> int:
     return int(run.log_level) if run is not None else int(Severity.ERR)
-
-
-@calls
-def server_name(run: LuaRequest) -> str | None:
-    return run.r.connection.sni or None
-
-
-@calls
-def tls_version(run: LuaRequest) -> str | None:
-    tls = run.r.connection.ssl
-    return tls.version or None if tls else None

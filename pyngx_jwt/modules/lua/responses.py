@@ -36,6 +36,13 @@ def set_status(run: LuaRequest, status: int) -> None:
 
 
 @calls
+def set_reason(run: LuaRequest, reason: str | None) -> None:
+    r = run.r
+    if not r.header_sent and reason:
+        r.status_line = f"{r.status} {reason.translate(_SPACES)}"
+
+
+@calls
 def headers_sent(run: LuaRequest) -> bool:
     return run.r.header_sent
 
@@ -129,6 +136,9 @@ def add_response_header(run: LuaRequest, name: str, value: str) -> None:
 def write(run: LuaRequest, text: str) -> Any:
     """Sends a part of the body; SLOWED: it is to be sent by the operation "send"."""
     r = run.r
+    if r.header_only:
+        run.send_header()
+        return None, "header only"
     if run.eof:
         return None, "seen eof"
     if run.held is not None or run.buffers:
@@ -138,7 +148,7 @@ def write(run: LuaRequest, text: str) -> Any:
         run.held.append(text.encode("latin-1"))
         return SENT
     run.send_header()
-    if r.header_only or not text:
+    if not text:
         return SENT
     if r.rate or (r.inflates and len(text) > SMALL):
         return SLOWED
@@ -163,8 +173,10 @@ async def drain(run: LuaRequest) -> tuple[Any, ...]:
 
 @calls
 def flush(run: LuaRequest) -> Any:
+    if run.r.header_only:
+        return None, "header only"
     if run.eof:
-        return None, "already seen eof"
+        return None, "seen eof"
     if run.held is not None or run.buffers:
         return None, "buffering"
     if not run.r.header_sent:

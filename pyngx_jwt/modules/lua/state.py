@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 from ...http.body import KeptBody
+from ...http.ports import Greeting
 from ...http.request import Request
 from ...log import Log, Severity
 from ..core import CoreConf
 from .conf import LuaConf
 
 KEY = "lua"  # in r.contexts
+CONTEXTS = {"timer": "ngx.timer", "ssl_cert": "ssl_certificate_by_lua*"}
 
 
 class LuaRun:
@@ -45,7 +47,7 @@ class LuaRun:
 
     @property
     def context(self) -> str:
-        return "ngx.timer" if self.phase == "timer" else f"{self.phase}_by_lua*"
+        return CONTEXTS.get(self.phase) or f"{self.phase}_by_lua*"
 
     def stop_threads(self) -> None:
         for task in tuple(self.tasks.values()):
@@ -59,6 +61,21 @@ class LuaRun:
         for socket in tuple(self.sockets.values()):
             socket.close()
         self.sockets = {}
+
+
+class LuaHandshake(LuaRun):
+    """What runs for a handshake."""
+
+    def __init__(
+        self, machine: Any, log: Log, conf: LuaConf, phase: str, greeting: Greeting
+    ) -> None:
+        super().__init__(machine, log, conf, phase)
+        self.greeting = greeting
+        if greeting.context is not None:
+            self.shared.ctx = greeting.context
+
+    def log(self, level: Severity, text: str) -> None:
+        self.greeting.log(level, f"{text}, context: {self.context}")
 
 
 class LuaRequest(LuaRun):

@@ -17,7 +17,7 @@ from ...conf.directive import (
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.contexts import HTTP, SERVER
-from ...http.ports import ServerTls
+from ...http.ports import HandshakeCode, ServerTls
 from ...http.tls import VERSIONS, certificate_cache, read_passwords
 from ...log import errno_text
 from ...tls.pairs import PairCache
@@ -176,6 +176,8 @@ class SslConf(Conf):
     session_zone: Zone | None = None
     ticket_keys: tuple[TicketKey, ...] = ()
     tls: ServerTls | None = own(None)
+    greet: HandshakeCode | None = None  # of other modules
+    certify: HandshakeCode | None = None
 
     @directive(HERE)
     def ssl_certificate(self, file: str) -> None:

@@ -47,7 +47,7 @@ def prepare(conf: SslConf, level: Level) -> None:
         names = _names(conf, level)
         context = configured(lambda: build_context(conf, has_variables=names is not None))
         verifies = conf.ssl_verify_client != "off"
-        conf.tls = ServerTls(context, names, verifies, _status(conf))
+        conf.tls = ServerTls(context, names, verifies, _status(conf), conf.greet, conf.certify)
 
 
 def _names(conf: SslConf, level: Level) -> Callable[[Request], Iterator[CertificateName]] | None:
@@ -78,9 +78,9 @@ def build_context(conf: SslConf, *, has_variables: bool = False) -> Context:
     context.set_ciphers(conf.ssl_ciphers)
     if conf.ssl_prefer_server_ciphers:
         context.prefer_server_ciphers()
-    if has_variables:
+    if has_variables or conf.certify is not None:
         context.ask_for_certificates()
-    else:
+    if not has_variables:
         _load_certificates(context, conf)
     context.set_record_size(conf.ssl_buffer_size)
     _verify(context, conf)

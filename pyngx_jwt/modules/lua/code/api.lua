@@ -54,7 +54,10 @@ local WAITING = set_of "rewrite server_rewrite access precontent content"
 local BEFORE_OUTPUT = set_of "rewrite server_rewrite access precontent content"
 local WITH_HEADERS = set_of
     "rewrite server_rewrite access precontent content header_filter body_filter log set balancer"
-local EXITING = set_of "rewrite server_rewrite access precontent content timer header_filter balancer"
+local EXITING = set_of [[
+    rewrite server_rewrite access precontent content timer header_filter balancer ssl_client_hello
+    ssl_cert
+]]
 
 -- Arguments ------------------------------------------------------------------------------------
 
@@ -128,6 +131,9 @@ end
 function ngx.log(level, ...)
     if type(level) ~= "number" then
         type_error(1, "log", "number", level)
+    end
+    if level < ngx.STDERR or level > ngx.DEBUG then
+        error(("bad argument #1 to 'log' (bad log level: %d)"):format(level), 2)
     end
     local run = current()
     local rq = run and run.rq
@@ -783,7 +789,7 @@ function ngx.escape_uri(text, kind)
         end
     end
     if kind ~= nil and type(kind) ~= "number" then
-        error("\"type\" is not number", 2)
+        error("\"type\" is not a number", 2)
     end
     return check(py.escape_uri(text, kind or 2))
 end
@@ -855,7 +861,10 @@ end
 
 function ngx.encode_base64(text, no_padding)
     if type(text) ~= "string" then
-        text = text == nil and "" or tostring(text)
+        text = text and tostring(text) or ""
+    end
+    if no_padding and no_padding ~= true then
+        error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
     end
     return check(py.encode_base64(text, no_padding and true or false))
 end

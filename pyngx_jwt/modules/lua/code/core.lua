@@ -25,6 +25,7 @@ local CONTEXTS = {
     access = "access_by_lua*", precontent = "precontent_by_lua*", content = "content_by_lua*",
     header_filter = "header_filter_by_lua*", body_filter = "body_filter_by_lua*",
     log = "log_by_lua*", timer = "ngx.timer", balancer = "balancer_by_lua*",
+    ssl_client_hello = "ssl_client_hello_by_lua*", ssl_cert = "ssl_certificate_by_lua*",
 }
 
 local core = {CONTEXTS = CONTEXTS}
@@ -56,8 +57,11 @@ end
 
 -- What a handler of a phase that cannot wait failed with.
 local function explained(failure)
-    local text = type(failure) == "string" and failure or tostring(failure)
-    return traceback(text, 2)
+    if type(failure) ~= "string" then
+        local meta = getmetatable(failure)
+        return meta and meta.__tostring and tostring(failure) or "unknown reason"
+    end
+    return traceback(failure, 2)
 end
 
 -- Running ------------------------------------------------------------------------------------
@@ -199,7 +203,7 @@ function core.request()
     return run.rq
 end
 
--- The same, and it must be in one of these phases.
+-- The Python object of the current run, which must be in one of these phases.
 function core.request_in(allowed)
     local run = cur
     if not run then
@@ -252,7 +256,7 @@ end
 
 local THREADED = {
     rewrite = true, server_rewrite = true, access = true, precontent = true, content = true,
-    timer = true,
+    timer = true, ssl_client_hello = true, ssl_cert = true,
 }
 
 local function begun(parent, thread, co, child, wanted, ...)
