@@ -220,7 +220,7 @@ def _exited(run: LuaRequest, phase: str, status: int) -> Answer:
 
 def _executed(r: Request, uri: str, args: str | None = None) -> Status:
     if uri.startswith("@"):
-        return r.go_named(uri)
+        return r.go_named(uri.partition("?")[0])
     parts = parse_unsafe_uri(uri)
     if parts is None:
         r.log(Severity.ERR, f'unsafe uri in argument #1: "{uri}"')

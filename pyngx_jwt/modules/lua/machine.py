@@ -32,9 +32,9 @@ OWN = ("core", "globals", "api", "json", "shims", "socket", "ssl")
 class CannotLoad(Exception):
     """Code that cannot be run at all, and the status that a request with it gets."""
 
-    def __init__(self, text: str, status: int = 500) -> None:
-        super().__init__(text)
-        self.status = status
+    def __init__(self, kind: str, reason: str, status: int = 500) -> None:
+        super().__init__(f"failed to load {kind}: {reason}")
+        self.reason, self.status = reason, status
 
 
 @cache
@@ -179,7 +179,7 @@ class Machine:
             except OSError as error:
                 reason = f"cannot open {full}: {os.strerror(error.errno or 0)}"
                 status = 404 if error.errno == errno.ENOENT else 503
-                raise CannotLoad(f"failed to load {kind}: {reason}", status) from None
+                raise CannotLoad(kind, reason, status) from None
             if text.startswith("#"):
                 text = f"--{text}"
         if self.around.settings.isolated:
@@ -188,7 +188,7 @@ class Machine:
                 text = f"return function(...) {text}\nend"
         loaded = self._load_text(text, label)
         if isinstance(loaded, tuple):
-            failure = CannotLoad(f"failed to load {kind}: {loaded[1]}")
+            failure = CannotLoad(kind, loaded[1])
             if not path:  # a file may be mended
                 self._failing[key] = failure
             raise failure

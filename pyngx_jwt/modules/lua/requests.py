@@ -62,7 +62,7 @@ def get_variable(run: LuaRequest, name: str | int) -> str | None:
 
 
 def _capture(r: Request, number: int) -> str | None:
-    if r.captures is None:
+    if r.captures is None or number < 1:
         return None
     try:
         value = r.captures.group(number)
@@ -93,12 +93,18 @@ def set_variable(run: LuaRequest, name: str, value: str | None = None) -> None:
 # -- headers --------------------------------------------------------------------------------
 
 
+def note_limit(run: LuaRun, what: str, found: float, most: float) -> None:
+    run.log(Severity.DEBUG, f"lua exceeding {what} limit {int(found)} > {int(most)}")
+
+
 @calls
 def request_headers(run: LuaRequest, most: int, raw: bool) -> Any:
     """Names and values, flat, and whether there are more."""
     flat: list[str] = []
     headers = run.r.headers_in
     truncated = 0 < most < len(headers)
+    if truncated:
+        note_limit(run, "request header", len(headers), most)
     for name, value in headers[: int(most)] if truncated else headers:
         flat.append(name if raw else name.lower())
         flat.append(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ...http.date import http_date
@@ -16,7 +17,13 @@ calls = Calls()
 operations = Operations()
 
 SENT, PAUSED, SLOWED = 1, 2, 3  # what a write has come to
-_SPACES = str.maketrans({"\r": "%0D", "\n": "%0A"})
+# What is escaped in headers (ngx_http_lua_escape_uri).
+_NAME = re.compile(r'[\x00-\x20"(),/:;<=>?@\[\\\]{}\x7f-\xff]')
+_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _escaped(characters: re.Pattern[str], text: str) -> str:
+    return characters.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
 @calls
@@ -39,7 +46,7 @@ def set_status(run: LuaRequest, status: int) -> None:
 def set_reason(run: LuaRequest, reason: str | None) -> None:
     r = run.r
     if not r.header_sent and reason:
-        r.status_line = f"{r.status} {reason.translate(_SPACES)}"
+        r.status_line = f"{r.status} {_escaped(_VALUE, reason)}"
 
 
 @calls
@@ -54,6 +61,8 @@ def headers_sent(run: LuaRequest) -> bool:
 def response_headers(run: LuaRequest, most: int, raw: bool) -> Any:
     headers = list(all_headers(run.r))
     truncated = 0 < most < len(headers)
+    if truncated:
+        run.log(Severity.DEBUG, f"lua exceeding response header limit {len(headers)} > {int(most)}")
     flat: list[str] = []
     for name, value in headers[: int(most)] if truncated else headers:
         flat += (name if raw else name.lower(), value)
@@ -109,9 +118,14 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
     if r.header_sent and run.phase != "header_filter":
         run.log(Severity.ERR, "attempt to set ngx.header.HEADER after sending out response headers")
         return
-    name = _transformed(run, name).translate(_SPACES).replace(":", "%3A")
-    texts = [value.translate(_SPACES) for value in values if value is not None]
+    name = _escaped(_NAME, _transformed(run, name))
+    texts = [_escaped(_VALUE, value) for value in values if value is not None]
     key = name.lower()
+    if key == "location":  # as it is: a path is not made a URL
+        r.location_out = None
+        r.clear_header("location")
+        r.headers_out += [("Location", text) for text in texts[-1:]]
+        return
     if key == "content-length" and texts and not texts[-1].isdigit():
         raise LuaError(f'failed to set header "{name}"')
     if key == "content-type":
@@ -126,7 +140,7 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
 def add_response_header(run: LuaRequest, name: str, value: str) -> None:
     if run.r.header_sent and run.phase != "header_filter":
         raise LuaError("header sent")
-    run.r.headers_out.append((_transformed(run, name), value.translate(_SPACES)))
+    run.r.headers_out.append((_escaped(_NAME, _transformed(run, name)), _escaped(_VALUE, value)))
 
 
 # -- output ---------------------------------------------------------------------------------
@@ -137,8 +151,10 @@ def write(run: LuaRequest, text: str) -> Any:
     """Sends a part of the body; SLOWED: it is to be sent by the operation "send"."""
     r = run.r
     if r.header_only:
+        if r.header_sent:
+            return None, "header only"
         run.send_header()
-        return None, "header only"
+        return SENT
     if run.eof:
         return None, "seen eof"
     if run.held is not None or run.buffers:
@@ -173,7 +189,7 @@ async def drain(run: LuaRequest) -> tuple[Any, ...]:
 
 @calls
 def flush(run: LuaRequest) -> Any:
-    if run.r.header_only:
+    if run.r.header_only and run.r.header_sent:
         return None, "header only"
     if run.eof:
         return None, "seen eof"

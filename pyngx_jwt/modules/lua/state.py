@@ -26,7 +26,7 @@ class LuaRun:
         self._log = log
         self.shared: Any = machine.new_shared(False)
         self.tasks: dict[int, asyncio.Task[None]] = {}  # of light threads
-        self.aborted: asyncio.Future[tuple[Any, ...]] | None = None
+        self.aborted: asyncio.Future[Any] | None = None
         self.failure: Exception | None = None  # that Lua must not keep from the engine
         self.exit_code: int | None = None  # what a filter or balancer asked for
         self.sockets: dict[int, Any] = {}  # open ones
@@ -43,7 +43,8 @@ class LuaRun:
 
     def log(self, level: Severity, text: str) -> None:
         if self._log.level >= level:
-            self._log.write(level, f"{text}, context: {self.context}")
+            context = "" if self.phase == "init" else f", context: {self.context}"
+            self._log.write(level, f"{text}{context}")
 
     @property
     def context(self) -> str:
@@ -90,7 +91,6 @@ class LuaRequest(LuaRun):
         self.exit_code, self.sockets = None, {}
         self.held: list[bytes] | None = None  # output of an HTTP/1.0 response
         self.eof = False
-        self.plans: list[Any] = []  # subrequests that are about to be made
         self.parts: list[bytes] | None = None  # of a body that is being made
         self.on_abort: Any = None
         self.is_left = self.refused = self.has_type = False
@@ -176,7 +176,6 @@ class LuaRequest(LuaRun):
     def close(self) -> None:
         super().close()
         self.on_abort = None
-        self.plans, self.parts = [], None
         self.r = None  # type: ignore[assignment]  # it has this in its contexts and cleanups
 
 

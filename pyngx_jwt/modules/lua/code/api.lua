@@ -224,6 +224,15 @@ ngx.arg = setmetatable({}, {
 
 local ngx_meta = {}
 
+-- A request cannot end while threads wait for subrequests.
+local function check_alone(run)
+    if (run.captures or 0) > 0 then
+        error("attempt to abort with pending subrequests", 3)
+    end
+end
+
+local FORCED = {[-1] = true, [444] = true, [408] = true, [499] = true}
+
 local function get_status()
     return check(py.get_status(request_in(WITH_HEADERS)))
 end
@@ -295,6 +304,8 @@ function ngx.exit(status)
     if run.phase == "header_filter" or run.phase == "balancer" then
         py.set_exit(rq, status)
         return
+    elseif not FORCED[status] then
+        check_alone(run)
     end
     await("exit", status)
 end
@@ -311,6 +322,7 @@ function ngx.redirect(uri, status)
     elseif type(status) ~= "number" then
         type_error(2, "redirect", "number", status)
     end
+    check_alone(current())
     local code = check(py.redirect(rq, uri, status))
     await("exit", code)
 end
@@ -324,6 +336,7 @@ function ngx.exec(uri, args)
         error("bad argument #2 to 'exec' (string, number, or table expected, but got "
             .. type(args) .. ")", 2)
     end
+    check_alone(current())
     check(py.can_exec(rq, uri))
     await("exec", uri, args)
 end
@@ -569,6 +582,7 @@ function req.set_uri(uri, jump, binary)
     end
     check(py.set_uri(rq, uri, jump and true or false, binary and true or false))
     if jump then
+        check_alone(current())
         await("jump")
     end
 end
@@ -678,6 +692,18 @@ local function described(uri, options)
         options.always_forward_body or false, unpack(names)
 end
 
+-- Makes subrequests; the request cannot end meanwhile.
+local function captured(run, count, ...)
+    run.captures = run.captures - count
+    return ...
+end
+
+local function capture(plans, count)
+    local run = current()
+    run.captures = (run.captures or 0) + count
+    return captured(run, count, await("capture", plans))
+end
+
 local function response(flat, status, body, truncated)
     return {
         status = status, body = body, header = gathered(flat), truncated = truncated,
@@ -686,8 +712,9 @@ end
 
 function ngx.location.capture(uri, options)
     local rq = request_in(WAITING)
-    check(py.plan_capture(rq, true, described(uri, options)))
-    return response(await("capture", 1))
+    local plans = py.new_plans()
+    check(py.plan_capture(rq, plans, described(uri, options)))
+    return response(capture(plans, 1))
 end
 
 function ngx.location.capture_multi(requests)
@@ -699,10 +726,11 @@ function ngx.location.capture_multi(requests)
     if count == 0 then
         error("at least one subrequest should be specified", 2)
     end
-    for number, each in ipairs(requests) do
-        check(py.plan_capture(rq, number == 1, described(each[1], each[2])))
+    local plans = py.new_plans()
+    for _, each in ipairs(requests) do
+        check(py.plan_capture(rq, plans, described(each[1], each[2])))
     end
-    local flat = {await("capture", count)}
+    local flat = {capture(plans, count)}
     local results = {}
     for number = 1, count do
         local at = (number - 1) * 4
@@ -1327,7 +1355,8 @@ ndk = {
     set_var = setmetatable({}, {
         __index = function(_, name)
             return function(text)
-                return check(py.ndk(request(), tostring(name), tostring(text)))
+                local run = current() or error("no request found", 2)
+                return check(py.ndk(run.rq, tostring(name), tostring(text)))
             end
         end,
         __newindex = function()
