@@ -275,12 +275,14 @@ def test_what_is_missing_refuses_the_handshake(nginx: Nginx) -> None:
     nginx.wait_for_log("ngx.ocsp.set_ocsp_status_resp is not supported by pyngx")
 
 
-@pytest.mark.parametrize("name", ["ssl_certificate_by_lua", "ssl_client_hello_by_lua"])
-def test_settings(nginx: Nginx, name: str) -> None:
-    nginx(f"{TLS} {name}_block {{ }} return 200 ok;", listen=LISTEN, main=LOAD, files=LUA)
+@pytest.mark.parametrize(
+    ("block", "file"),
+    [
+        ("ssl_certificate_by_lua_block", "ssl_certificate_by_lua_file"),
+        ("ssl_client_hello_by_lua_block", "ssl_client_hello_by_lua_file"),
+    ],
+)
+def test_settings(nginx: Nginx, block: str, file: str) -> None:
+    nginx(f"{TLS} {block} {{ }} return 200 ok;", listen=LISTEN, main=LOAD, files=LUA)
     assert ask(nginx)[0].text == "ok"
-    nginx.rejects(
-        f"{name}_block {{ }} {name}_file x.lua;",
-        f'"{name}_file" directive is duplicate',
-        main=LOAD,
-    )
+    nginx.rejects(f"{block} {{ }} {file} x.lua;", f'"{file}" directive is duplicate', main=LOAD)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...conf.scope import Scope
 from ...core.worker import WorkerLife
-from ...http.body import read_body
+from ...http.body import KeptBody, read_body
 from ...http.contexts import HTTP, LOCATION_IF, SERVER
 from ...http.failure import RequestFailed
 from ...http.level import Level
@@ -98,8 +98,10 @@ class LuaHandler:
         return self
 
     def __call__(self, r: Request) -> Answer:
-        if self.needs_body and r.body is None and r.body_in is not None:
-            return self._with_body(r)
+        if self.needs_body and r.body is None:
+            if r.body_in is not None:
+                return self._with_body(r)
+            r.body = KeptBody()
         return run_phase(r, self.host, self.bound, self.phase)
 
     async def _with_body(self, r: Request) -> Status | None:

@@ -14,6 +14,7 @@ from ...http.variables import UnknownVariable
 from ...log import Severity, errno_text
 from ..headers_more import set_request_header as put_request_header
 from .calls import Calls, LuaError, Operations
+from .escapes import escaped_name, escaped_value
 from .state import LuaRequest, LuaRun
 
 calls = Calls()
@@ -114,8 +115,8 @@ def request_headers(run: LuaRequest, most: int, raw: bool) -> Any:
 @calls
 def set_request_header(run: LuaRequest, name: str, *values: str | None) -> None:
     """Without a value, or with an empty one, the header is removed."""
-    texts = [value for value in values if value is not None]
-    if not put_request_header(run.r, name, texts):
+    texts = [escaped_value(value) for value in values if value is not None]
+    if not put_request_header(run.r, escaped_name(name), texts):
         raise LuaError(f'failed to set header "{name}"')
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ...http.date import http_date
@@ -11,19 +10,13 @@ from ...log import Severity
 from ..headers_more import BUILT_IN
 from ..headers_more import set_response_header as put_response_header
 from .calls import Calls, LuaError, Operations
+from .escapes import escaped_name, escaped_value
 from .state import LuaRequest
 
 calls = Calls()
 operations = Operations()
 
 SENT, PAUSED, SLOWED = 1, 2, 3  # what a write has come to
-# What is escaped in headers (ngx_http_lua_escape_uri).
-_NAME = re.compile(r'[\x00-\x20"(),/:;<=>?@\[\\\]{}\x7f-\xff]')
-_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-def _escaped(characters: re.Pattern[str], text: str) -> str:
-    return characters.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
 
 @calls
@@ -46,7 +39,7 @@ def set_status(run: LuaRequest, status: int) -> None:
 def set_reason(run: LuaRequest, reason: str | None) -> None:
     r = run.r
     if not r.header_sent and reason:
-        r.status_line = f"{r.status} {_escaped(_VALUE, reason)}"
+        r.status_line = f"{r.status} {escaped_value(reason)}"
 
 
 @calls
@@ -118,8 +111,8 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
     if r.header_sent and run.phase != "header_filter":
         run.log(Severity.ERR, "attempt to set ngx.header.HEADER after sending out response headers")
         return
-    name = _escaped(_NAME, _transformed(run, name))
-    texts = [_escaped(_VALUE, value) for value in values if value is not None]
+    name = escaped_name(_transformed(run, name))
+    texts = [escaped_value(value) for value in values if value is not None]
     key = name.lower()
     if key == "location":  # as it is: a path is not made a URL
         r.location_out = None
@@ -140,7 +133,7 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
 def add_response_header(run: LuaRequest, name: str, value: str) -> None:
     if run.r.header_sent and run.phase != "header_filter":
         raise LuaError("header sent")
-    run.r.headers_out.append((_escaped(_NAME, _transformed(run, name)), _escaped(_VALUE, value)))
+    run.r.headers_out.append((escaped_name(_transformed(run, name)), escaped_value(value)))
 
 
 # -- output ---------------------------------------------------------------------------------

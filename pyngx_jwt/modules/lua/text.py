@@ -68,19 +68,16 @@ def unescape_uri(text: str) -> str:
 def split_args(run: LuaRun, text: str, most: float) -> Any:
     """Names and values, flat, and whether there are more; a name without "=" has true."""
     flat: list[Any] = []
-    truncated = False
-    for part in text.split("&"):
-        if not part:
-            continue
+    parts = text.split("&")
+    for part in parts:
         name, equals, value = part.partition("=")
         if not name:
             continue
         if 0 < most <= len(flat) // 2:
-            truncated = True
             break
         flat.append(unescape_uri(name))
         flat.append(unescape_uri(value) if equals else True)
-    return run.machine.table(flat), truncated
+    return run.machine.table(flat), 0 < most < len(parts)
 
 
 @calls

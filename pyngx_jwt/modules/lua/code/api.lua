@@ -842,6 +842,9 @@ function ngx.encode_args(args)
                 if item == true then
                     parts[#parts + 1] = name
                 elseif item then
+                    if type(item) ~= "string" and type(item) ~= "number" then
+                        error("attempt to use " .. type(item) .. " as query arg value", 2)
+                    end
                     parts[#parts + 1] = name .. "=" .. ngx.escape_uri(tostring(item))
                 end
             end
@@ -992,7 +995,10 @@ function re.find(subject, regex, options, ctx, group)
     end
     local first, last, finish = check(py.re_find(current().rq, subject, regex, options or "", at, group or 0))
     if not first then
-        return nil, nil, last
+        if finish then
+            return nil, nil, finish
+        end
+        return nil
     end
     if ctx and finish then
         ctx.pos = finish + 1
@@ -1015,7 +1021,10 @@ function re.gmatch(subject, regex, options)
         local finish, result = matched(nil, check(py.re_step(search)))
         if not finish then
             done = true
-            return nil, result
+            if result then
+                return nil, result
+            end
+            return nil
         end
         return result
     end

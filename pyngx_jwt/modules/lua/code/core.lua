@@ -203,14 +203,20 @@ function core.can_wait()
     return cur and cur.yields and coroutine.isyieldable()
 end
 
+local function refuse(run)
+    if not run then
+        error("no request found", 4)
+    elseif not run.req.is_request then
+        error("API disabled in the current context", 4)
+    end
+    error("API disabled in the context of " .. CONTEXTS[run.phase], 4)
+end
+
 -- The Python object of the current run, which must be one of a request.
 function core.request()
     local run = cur
-    if not run then
-        error("no request found", 3)
-    end
-    if not run.req.is_request then
-        error("API disabled in the context of " .. CONTEXTS[run.phase], 3)
+    if not run or not run.req.is_request then
+        refuse(run)
     end
     return run.rq
 end
@@ -218,11 +224,8 @@ end
 -- The Python object of the current run, which must be in one of these phases.
 function core.request_in(allowed)
     local run = cur
-    if not run then
-        error("no request found", 3)
-    end
-    if not allowed[run.phase] then
-        error("API disabled in the context of " .. CONTEXTS[run.phase], 3)
+    if not run or not allowed[run.phase] then
+        refuse(run)
     end
     return run.rq
 end
