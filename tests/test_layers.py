@@ -70,6 +70,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("lua", "headers_more"),
     ("lua", "rewrite"),
     ("lua", "set_misc"),
+    ("lua", "ssl"),
     ("lua", "upstream"),
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..log import Severity
 from ..tls.client_status import ClientStatus
+from ..tls.connection import TlsConnection
 from ..tls.context import Context
+from ..tls.hello import Hello
 from ..tls.pairs import CertificateName
 from .listen import Listen
 from .location import ServerNames
@@ -49,6 +51,22 @@ class Http3(NamedTuple):
     host_key: bytes
 
 
+class Greeting:
+    """A handshake that has begun, for code of the configuration that has a say in it."""
+
+    def __init__(self, hello: Hello, transport: Any, log: Callable[[Severity, str], None]) -> None:
+        self.hello, self.log = hello, log
+        self.peer = transport.get_extra_info("peername")
+        self.local = transport.get_extra_info("sockname")
+        self.tls: TlsConnection | None = None  # once the server is chosen
+        self.protocols: tuple[str, ...] = ()  # the only ones that are allowed; () is all
+        self.context: Any = None  # what code leaves for later code
+
+
+# Whether the handshake may go on.
+HandshakeCode = Callable[[Greeting], Awaitable[bool] | bool]
+
+
 @dataclass(frozen=True, slots=True)
 class ServerTls:
     """What handshakes need of a server."""
@@ -57,6 +75,8 @@ class ServerTls:
     names: Callable[[Any], Iterable[CertificateName]] | None  # where variables name them
     verifies: bool = False  # clients
     status: ClientStatus | None = None  # asks the issuers of their certificates
+    greet: HandshakeCode | None = None  # before OpenSSL sees the client's hello
+    certify: HandshakeCode | None = None  # when certificates are to be shown
 
 
 @dataclass(slots=True)

@@ -167,7 +167,11 @@ class VariableTable(Generic[R]):
     def is_known(self, name: str) -> bool:
         """Whether there is such a variable, used or not."""
         name = name.lower()
-        return name in self.defined or name in self.builtin or self._of_prefix(name) is not None
+        return self.has_name(name) or self._of_prefix(name) is not None
+
+    def has_name(self, name: str) -> bool:
+        """The same, without those of a prefix, such as "arg_"."""
+        return name.lower() in self.defined or name.lower() in self.builtin
 
     def setter(self, name: str) -> Set[R] | None:
         """What gives a variable another value, None for one that cannot have any; variables of

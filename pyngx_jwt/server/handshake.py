@@ -8,11 +8,11 @@ ngx_http_ssl_servername.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from ..http.head import new_head
-from ..http.ports import ListenAddress, Port, ServerTls
+from ..http.ports import Greeting, ListenAddress, Port, ServerTls
 from ..http.regex import RegexFailed
 from ..http.request import Request, Server
 from ..http.tls import alpn_of
@@ -43,6 +43,7 @@ class Handshake(asyncio.Protocol):
     address: ListenAddress
     server: Server
     settings: ServerTls
+    greeting: Greeting
     timer: asyncio.TimerHandle
 
     def __init__(
@@ -57,7 +58,8 @@ class Handshake(asyncio.Protocol):
         self.hello = HelloReader()
         self.early = b""  # what has come before there is a connection
         self.tls: TlsConnection | None = None
-        self.checking: asyncio.Task[None] | None = None  # the client's certificate
+        self.checking: asyncio.Task[None] | None = None  # by others, who are waited for
+        self.certified: int | None = None  # what code says of the certificates
         self.begun = self.over = False
         self.sni = ""
 
@@ -93,15 +95,46 @@ class Handshake(asyncio.Protocol):
             if data[0] != HANDSHAKE and not data[0] & SSLV2:
                 self._start_plain().data_received(data)
                 return
-        if self.tls is None:
-            self.early += data
-            hello = self.hello.feed(data)
-            if hello is None or not self._choose(hello):
-                return
-        else:
+        if self.tls is not None:
             self.tls.feed(data)
-        if self.checking is None:
+            if self.checking is None:
+                self._go_on()
+            return
+        self.early += data
+        if self.checking is None and (hello := self.hello.feed(data)) is not None:
+            self._greet(hello)
+
+    def _greet(self, hello: Hello) -> None:
+        """Has code of the default server look at the hello, as it has the first context."""
+        assert self.address.tls is not None
+        self.greeting = Greeting(hello, self.transport, self._write)
+        settings = self.address.tls.get(self.server)
+        if settings is None or settings.greet is None:
+            self._start_tls(True)
+            return
+        answer = settings.greet(self.greeting)
+        if isinstance(answer, bool):
+            self._start_tls(answer)
+        else:
+            self._wait(self._answered(answer, self._start_tls))
+
+    def _start_tls(self, is_welcome: bool) -> None:
+        if not is_welcome:
+            self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
+        elif self._choose(self.greeting.hello):
             self._go_on()
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        """What comes meanwhile stays in the kernel."""
+        self.transport.pause_reading()
+        self.checking = self.worker.loop.create_task(work)
+
+    async def _answered(self, answer: Awaitable[bool], then: Callable[[bool], None]) -> None:
+        is_good = await answer
+        if not self.over:
+            self.checking = None
+            self.transport.resume_reading()
+            then(is_good)
 
     def _choose(self, hello: Hello) -> bool:
         """Takes the server that the client names, unless that one refuses."""
@@ -120,6 +153,8 @@ class Handshake(asyncio.Protocol):
             self.settings = settings
             kind = EarlyTlsConnection if settings.context.takes_early_data else TlsConnection
             self.tls = kind(settings.context, self._protocol, self._certify, host)
+            if self.greeting.protocols:
+                self.tls.allow_only(self.greeting.protocols)
             self.tls.feed(self.early)
         return self.tls is not None
 
@@ -128,9 +163,28 @@ class Handshake(asyncio.Protocol):
         accepted = alpn_of(self.server in self.address.http2)
         return next((name for name in accepted if name in offered), None)
 
-    def _certify(self) -> bool:
-        """Shows the certificates that variables name (ngx_http_ssl_certificate)."""
-        assert self.tls is not None
+    def _certify(self) -> int:
+        """Shows the certificates that variables name, and asks the code (Certify)."""
+        if self.certified is not None:
+            return self.certified
+        if self.settings.names is not None and not self._show_named():
+            return 0
+        if self.settings.certify is None:
+            return 1
+        self.greeting.tls = self.tls
+        answer = self.settings.certify(self.greeting)
+        if isinstance(answer, bool):
+            return int(answer)
+        self._wait(self._answered(answer, self._take_certified))
+        return -1
+
+    def _take_certified(self, is_good: bool) -> None:
+        self.certified = int(is_good)
+        self._go_on()
+
+    def _show_named(self) -> bool:
+        """ngx_http_ssl_certificate."""
+        assert self.settings.names is not None and self.tls is not None
         client: Any = self.speak(None)  # as far as variables ask for it
         client.transport, client.ssl, client.sni = self.transport, self.tls, self.sni
         client.take_addresses(
@@ -162,8 +216,7 @@ class Handshake(asyncio.Protocol):
         if status is None or tls.verify_error or tls.peer is None:
             self._serve(tls)
         else:
-            self.transport.pause_reading()  # what comes meanwhile stays in the kernel
-            self.checking = self.worker.loop.create_task(self._check_status(status, tls))
+            self._wait(self._check_status(status, tls))
 
     async def _check_status(self, status: ClientStatus, tls: TlsConnection) -> None:
         doing = "requesting certificate status"
@@ -241,13 +294,11 @@ class Handshake(asyncio.Protocol):
             self._log(Severity.INFO, f"recv() failed{why}" if why else "client closed connection")
 
     def _log(self, level: Severity, text: str, doing: str = "SSL handshaking") -> None:
-        self.port.log(
-            self.server,
-            level,
-            f"{text} while {doing}",
-            self.transport.get_extra_info("peername"),
-            self.number,
-        )
+        self._write(level, f"{text} while {doing}")
+
+    def _write(self, level: Severity, text: str) -> None:
+        peer = self.transport.get_extra_info("peername")
+        self.port.log(self.server, level, text, peer, self.number)
 
 
 def server_at_handshake(address: ListenAddress, name: str) -> tuple[Server, str]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .certificate import PeerCertificate
-from .context import Context
+from .context import VERIFY_PEER, Context, accept_any, versions_off
 from .credentials import Pair
 from .errors import PeerClosed, TlsError
 from .library import SIZE, openssl
 
 RECORD = 16384  # no read brings more
-WANT_READ, _ENDED = 2, 6  # SSL_get_error
+WANT_READ, WANT_CERTIFICATE, _ENDED = 2, 4, 6  # SSL_get_error
 _SET_EOF, _GET_MEMORY = 130, 115  # BIO_ctrl
 _HOST_NAME = 55  # SSL_ctrl
-_CHAIN, _CHAIN_CERTIFICATE = 88, 89
+_CHAIN, _CHAIN_CERTIFICATE, _VERIFY_STORE = 88, 89, 106
 _UNKNOWN = 0x1000000  # a group without a number of its own (TLSEXT_nid_unknown)
 _GET_GROUPS, _RAW_CIPHERS, _NEGOTIATED_GROUP = 90, 110, 134
+_CLIENT_RANDOM = 32  # bytes
 Choose = Callable[[Iterable[bytes]], bytes | None]
+Certify = Callable[[], int]  # 1 is yes, 0 is no, and with -1 the handshake waits
 
 
 class TlsConnection:
@@ -33,7 +35,7 @@ class TlsConnection:
         self,
         context: Context,
         choose: Choose = lambda offered: None,
-        certify: Callable[[], bool] = lambda: True,
+        certify: Certify = lambda: 1,
         host: str = "",
     ) -> None:
         """For servers: `choose` is asked which of the client's protocols it shall be, `certify`
@@ -65,15 +67,56 @@ class TlsConnection:
 
     def show(self, pair: Pair) -> None:
         """Shows a certificate that the context does not know; raises TlsError."""
-        certificate, *issuers = pair.chain
-        null = openssl.ffi.NULL
+        self.show_chain(pair.chain, f'("{pair.name}")')
+        self.show_key(pair.key, f'("{pair.key_name}")')
+
+    def show_chain(self, chain: Sequence[Any], name: str = "()") -> None:
+        """A certificate and those of its issuers; raises TlsError."""
+        certificate, *issuers = chain
         if not openssl.SSL_use_certificate(self.pointer, certificate):
-            raise TlsError(f'SSL_use_certificate("{pair.name}") failed')
-        openssl.SSL_ctrl(self.pointer, _CHAIN, 0, null)
+            raise TlsError(f"SSL_use_certificate{name} failed")
+        openssl.SSL_ctrl(self.pointer, _CHAIN, 0, openssl.ffi.NULL)
         for issuer in issuers:
             openssl.SSL_ctrl(self.pointer, _CHAIN_CERTIFICATE, 1, issuer)
-        if not openssl.SSL_use_PrivateKey(self.pointer, pair.key):
-            raise TlsError(f'SSL_use_PrivateKey("{pair.key_name}") failed')
+
+    def show_key(self, key: Any, name: str = "()") -> None:
+        """The key of that certificate; raises TlsError."""
+        if not openssl.SSL_use_PrivateKey(self.pointer, key):
+            raise TlsError(f"SSL_use_PrivateKey{name} failed")
+
+    def show_none(self) -> None:
+        """Forgets the certificates of the context."""
+        openssl.SSL_certs_clear(self.pointer)
+
+    def allow_only(self, protocols: Iterable[str]) -> None:
+        """Turns off all other versions of TLS."""
+        openssl.SSL_set_options(self.pointer, versions_off(protocols))
+
+    def verify(self, authorities: Iterable[Any], depth: int) -> None:
+        """Asks for a client certificate, which these authorities must have issued if there are
+        any; what is wrong with it is in the result of the handshake."""
+        store = openssl.ffi.gc(openssl.X509_STORE_new(), openssl.X509_STORE_free)
+        trusts = False
+        for certificate in authorities:
+            openssl.X509_STORE_add_cert(store, certificate)
+            trusts = True
+        openssl.SSL_set_verify(self.pointer, VERIFY_PEER, accept_any())
+        openssl.SSL_set_verify_depth(self.pointer, depth)
+        if trusts:
+            openssl.SSL_ctrl(self.pointer, _VERIFY_STORE, 1, store)  # counted there, too
+
+    @property
+    def client_random(self) -> bytes:
+        """What the client has sent for the secrets of this connection."""
+        memory = openssl.ffi.new("unsigned char[]", _CLIENT_RANDOM)
+        length = openssl.SSL_get_client_random(self.pointer, memory, _CLIENT_RANDOM)
+        return bytes(openssl.ffi.buffer(memory, length))
+
+    @property
+    def version_number(self) -> int:
+        """0x0303 is TLS 1.2."""
+        number: int = openssl.SSL_version(self.pointer)
+        return number
 
     # -- the socket's side -----------------------------------------------------------------
 
@@ -109,7 +152,9 @@ class TlsConnection:
     # -- the user's side -------------------------------------------------------------------
 
     def handshake(self) -> bool:
-        """Goes on with the handshake: whether it is complete.  Raises TlsError."""
+        """Goes on with the handshake: whether it is complete.  Raises TlsError.
+
+        It is not while it waits for more from the peer, or for what "certify" says."""
         openssl.ERR_clear_error()
         self.context.current = self
         try:
@@ -119,7 +164,7 @@ class TlsConnection:
         if answer == 1:
             return True
         error = openssl.SSL_get_error(self.pointer, answer)
-        if error == WANT_READ:
+        if error in (WANT_READ, WANT_CERTIFICATE):
             return False
         if error == _ENDED:
             raise PeerClosed

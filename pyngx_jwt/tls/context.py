@@ -20,7 +20,7 @@ _OPTIONS = sum(1 << bit for bit in (7, 17, 24, 30))  # see __init__
 _MODE, _GROUPS, _MIN, _MAX, _CHAIN, _CHAIN_CERTIFICATE = 33, 92, 123, 124, 88, 89  # SSL_CTX_ctrl
 _CACHE_SIZE, _CACHE_MODE, _FRAGMENT, _DH_AUTO = 42, 44, 52, 118
 _RELEASE_BUFFERS, _NO_AUTO_CHAIN = 0x10, 0x08
-_VERIFY_PEER = 1
+VERIFY_PEER = 1
 _CRL_CHECK, _CRL_CHECK_ALL = 0x4, 0x8
 _FILE, _DIRECTORY = 2, 3  # SSL_CONF_TYPE
 _CONF_FLAGS = 0x2 | 0x4 | 0x8 | 0x10 | 0x20  # file, client, server, show errors, certificate
@@ -32,7 +32,7 @@ class Handshaking(Protocol):
     """The connection whose handshake calls back."""
 
     choose: Callable[[Iterable[bytes]], bytes | None]
-    certify: Callable[[], bool]
+    certify: Callable[[], int]
 
 
 class Context:
@@ -49,7 +49,7 @@ class Context:
         self.pairs: list[Pair] = []
         self.kept: list[Any] = []  # callbacks, which OpenSSL does not keep
         self._authorities: list[Any] = []  # names that clients are told
-        off = sum(1 << bit for name, bit in _VERSIONS.items() if name not in set(protocols))
+        off = versions_off(protocols)
         # An end without goodbye is an end; no compression, no check of replays (nginx has none
         # either), no renegotiation.
         openssl.SSL_CTX_set_options(self.pointer, _OPTIONS | off)
@@ -102,7 +102,7 @@ class Context:
 
     def _certify(self, ssl: Any, _: Any) -> int:
         assert self.current is not None
-        return int(self.current.certify())
+        return self.current.certify()
 
     def set_curves(self, names: str) -> None:
         """Groups for the key exchange, separated by colons."""
@@ -155,7 +155,7 @@ class Context:
         """Asks for a certificate, or looks at the server's.
 
         A handshake succeeds in any case: the result says what is wrong with the certificate."""
-        openssl.SSL_CTX_set_verify(self.pointer, _VERIFY_PEER, _accept_any())
+        openssl.SSL_CTX_set_verify(self.pointer, VERIFY_PEER, accept_any())
         self.set_depth(depth)
 
     def set_depth(self, depth: int) -> None:
@@ -254,7 +254,13 @@ class Context:
         openssl.SSL_CTX_set_session_id_context(self.pointer, digest.digest(), digest.digest_size)
 
 
+def versions_off(protocols: Iterable[str]) -> int:
+    """The options that turn off all but these protocols."""
+    wanted = set(protocols)
+    return sum(1 << bit for name, bit in _VERSIONS.items() if name not in wanted)
+
+
 @cache
-def _accept_any() -> Any:
+def accept_any() -> Any:
     """The result is looked at after the handshake (ngx_ssl_verify_callback)."""
     return openssl.ffi.callback("verify_cb", lambda ok, store: 1, error=0)

@@ -37,6 +37,40 @@ def load_authorities(name: str) -> tuple[Any, ...]:
     return _read_all(name, "certificate", aux, aux, openssl.X509_free)
 
 
+def parse_chain(data: bytes) -> tuple[Any, ...]:
+    """Certificates in DER, one after the other; raises TlsError."""
+    ffi, found = openssl.ffi, list[Any]()
+    memory = ffi.new("unsigned char[]", data)
+    at = ffi.new("const unsigned char **", memory)
+    while (left := len(data) - int(at[0] - ffi.cast("const unsigned char *", memory))) > 0:
+        certificate = openssl.d2i_X509(ffi.NULL, at, left)
+        if certificate == ffi.NULL:
+            raise TlsError("d2i_X509_bio() failed")
+        found.append(ffi.gc(certificate, openssl.X509_free))
+    if not found:
+        raise TlsError("d2i_X509_bio() failed")
+    return tuple(found)
+
+
+def parse_key(data: bytes) -> Any:
+    """A key in DER; raises TlsError."""
+    ffi = openssl.ffi
+    memory = ffi.new("unsigned char[]", data)
+    at = ffi.new("const unsigned char **", memory)
+    key = openssl.d2i_AutoPrivateKey(ffi.NULL, at, len(data))
+    if key == ffi.NULL:
+        raise TlsError("d2i_PrivateKey_bio() failed")
+    return ffi.gc(key, openssl.EVP_PKEY_free)
+
+
+def encoded_key(key: Any) -> bytes:
+    """A key in DER."""
+    ffi = openssl.ffi
+    memory = ffi.new("unsigned char[]", openssl.i2d_PrivateKey(key, ffi.NULL))
+    length = openssl.i2d_PrivateKey(key, ffi.new("unsigned char **", memory))
+    return bytes(ffi.buffer(memory, length))
+
+
 def load_crls(name: str) -> tuple[Any, ...]:
     """Lists of revoked certificates."""
     read = "PEM_read_bio_X509_CRL"

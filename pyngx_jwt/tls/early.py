@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .connection import RECORD, WANT_READ, Choose, TlsConnection
+from .connection import RECORD, WANT_CERTIFICATE, WANT_READ, Certify, Choose, TlsConnection
 from .context import Context
 from .errors import TlsError
 from .library import openssl
@@ -17,9 +17,7 @@ class EarlyTlsConnection(TlsConnection):
 
     __slots__ = ("_early", "_holds", "_kept", "_unsent", "hold")
 
-    def __init__(
-        self, context: Context, choose: Choose, certify: Callable[[], bool], host: str
-    ) -> None:
+    def __init__(self, context: Context, choose: Choose, certify: Certify, host: str) -> None:
         super().__init__(context, choose, certify, host)
         self._early = True  # data may come before the handshake is complete
         self._kept = b""
@@ -55,7 +53,7 @@ class EarlyTlsConnection(TlsConnection):
             return data
         if answer == _FINISHED:
             self._early = False
-        elif openssl.SSL_get_error(self.pointer, 0) != WANT_READ:
+        elif openssl.SSL_get_error(self.pointer, 0) not in (WANT_READ, WANT_CERTIFICATE):
             raise TlsError("SSL_read_early_data() failed")
         return None
 

@@ -6,7 +6,7 @@ and the handshake with the default server says what is wrong with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_LENGTH = 16384  # of a record, and of the hello that OpenSSL takes
 HANDSHAKE, CLIENT_HELLO, MAJOR = 22, 1, 3
@@ -17,11 +17,14 @@ MAX_NAME = 255  # of a host (TLSEXT_MAXLEN_host_name)
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The host is "" if none is named; the version 0 if it is no hello that can be followed."""
+    """The host is "" if none is named; the version 0 if it is no hello that can be followed;
+    extensions are in the client's order, by their numbers."""
 
     host: str = ""
     protocols: tuple[bytes, ...] = ()
     version: int = 0
+    ciphers: bytes = field(default=b"", compare=False)
+    extensions: dict[int, bytes] = field(default_factory=dict, compare=False)
 
 
 class HelloReader:
@@ -89,25 +92,25 @@ def _read(hello: _Bytes) -> Hello:
     version = hello.number(2)
     hello.take(32)  # random
     hello.vector(1)  # session
-    hello.vector(2)  # ciphers
+    ciphers = hello.vector(2)
     hello.vector(1)  # compression
-    if not hello.left:
-        return Hello(version=version)
-    host, protocols = "", tuple[bytes, ...]()
-    extensions = _Bytes(hello.vector(2))
+    host, protocols, found = "", tuple[bytes, ...](), dict[int, bytes]()
+    extensions = _Bytes(hello.vector(2) if hello.left else b"")
     while extensions.left:
         kind = extensions.number(2)
         if kind == SUPPORTED_VERSIONS:  # its own length tells enough, as for nginx
             extensions.take(2)
-            extensions.vector(1)
+            versions = extensions.vector(1)
+            found[kind] = bytes([len(versions)]) + versions
             version = TLS_1_3
             continue
-        data = _Bytes(extensions.vector(2))
+        data = extensions.vector(2)
+        found[kind] = data
         if kind == SERVER_NAME:
-            host = _host(_Bytes(data.vector(2)))
+            host = _host(_Bytes(_Bytes(data).vector(2)))
         elif kind == ALPN:
-            protocols = _protocols(_Bytes(data.vector(2)))
-    return Hello(host, protocols, version)
+            protocols = _protocols(_Bytes(_Bytes(data).vector(2)))
+    return Hello(host, protocols, version, ciphers, found)
 
 
 def _host(names: _Bytes) -> str:

@@ -28,6 +28,9 @@ SERVER = """
     location /e { return 404; }
     location @e { content_by_lua_block { ngx.say('named ', ngx.status, ngx.ctx.a) } }
     location @login { return 302 /login; }
+    location @args { content_by_lua_block { ngx.say("named [", ngx.var.args or "", "]") } }
+    location /echoed/ { content_by_lua_block { ngx.print(ngx.var.uri) } }
+    location /slowly { content_by_lua_block { ngx.sleep(0.01) ngx.print("late") } }
     location /capv {
         content_by_lua_block {
             ngx.say('w=', ngx.var.w, ' ctx=', ngx.ctx.k, ngx.is_subrequest)

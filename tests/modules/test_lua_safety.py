@@ -382,8 +382,8 @@ def test_wrong_directives(nginx: Nginx, snippet: str, message: str) -> None:
 
 @pytest.mark.pyngx_only("the words differ")
 def test_what_is_missing_is_an_error(nginx: Nginx) -> None:
-    for name in ("ssl_certificate_by_lua_block", "ssl_client_hello_by_lua_block"):
-        assert f'the "{name}" directive of' in nginx.refused(f"{name} {{ a = '}}' }}")
+    for name in ("ssl_session_fetch_by_lua_block", "ssl_session_store_by_lua_block"):
+        assert f'the "{name}" directive of' in nginx.refused(http=f"{name} {{ a = '}}' }}")
     nginx.rejects(http="lua_shared_dict a 1k;", message='invalid lua shared dict size "1k"')
     twice = "location / { access_by_lua_block { } access_by_lua_block { } }"
     nginx.rejects(twice, '"access_by_lua_block" directive is duplicate')

@@ -37,9 +37,14 @@ class Plan:
 
 
 @calls
+def new_plans() -> list[Plan]:
+    return []
+
+
+@calls
 def plan_capture(
     run: LuaRequest,
-    is_first: bool,
+    plans: list[Plan],
     uri: str,
     args: str | None,
     method: str,
@@ -51,10 +56,8 @@ def plan_capture(
 ) -> None:
     """Takes on one of the subrequests that the operation "capture" makes."""
     r = run.r
-    if is_first:
-        run.plans = []
     parts = parse_unsafe_uri(uri)
-    if parts is None or not uri.startswith("/"):
+    if parts is None:
         raise LuaError("unsafe uri in argument #1: " + uri)
     joined = "&".join(part for part in (parts[1], args) if part)
     variables = r.variables if sharing == "share" else dict(r.variables if sharing else ())
@@ -63,7 +66,7 @@ def plan_capture(
             raise LuaError(f'variable "{name}" cannot be assigned a value')
         variables[name.lower()] = value
     kept, passed = _body_of(r, method, body, forwards)
-    run.plans.append(Plan(parts[0], joined, method, kept, passed, variables, ctx))
+    plans.append(Plan(parts[0], joined, method, kept, passed, variables, ctx))
 
 
 def _body_of(
@@ -81,9 +84,8 @@ def _body_of(
 
 
 @operations
-async def capture(run: LuaRequest, count: int) -> tuple[Any, ...]:
+async def capture(run: LuaRequest, plans: list[Plan]) -> tuple[Any, ...]:
     """Of each subrequest: headers, status, body, and whether it was cut off."""
-    plans, run.plans = run.plans[: int(count)], []
     if len(plans) == 1:
         made = [await _made(run, plans[0])]
     else:

@@ -9,7 +9,7 @@ from ...conf.scope import Scope
 from ...http.template import Template, Text
 from ...http.variables import Variables
 
-MAX_NAME = 58  # characters of a chunk's name that LuaJIT shows
+MAX_NAME = 59  # characters of a chunk's name that LuaJIT shows
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from ...conf.parse import Statement
 from ...conf.values import parse_msec, parse_number, parse_size
 from ...errors import ConfError
 from ...http.contexts import EVERYWHERE, HTTP, LOCATION, LOCATION_IF, SERVER, SERVER_IF, UPSTREAM
+from ...http.ports import Greeting
 from ...http.request import Request
 from ...http.template import Template, Text
 from ...http.tls import VERSIONS
@@ -34,6 +35,7 @@ from ...http.variables import Variables
 from ...tls.context import Context
 from ...zones import Zone, Zones
 from ..rewrite import RewriteConf
+from ..ssl import SslConf
 from ..upstream import Method, UpstreamConf
 from .balancing import BalancerCode, ByCode, RunBalancer
 from .chunk import BoundChunk, Chunk, external, inline
@@ -43,6 +45,7 @@ HERE = EVERYWHERE | LOCATION_IF
 SETTING = SERVER | SERVER_IF | LOCATION | LOCATION_IF
 SMALLEST_DICTIONARY = 8191  # bytes
 
+RunHandshake = Callable[["LuaConf", BoundChunk, str, Greeting], Awaitable[bool] | bool]
 RunSet = Callable[[Request, BoundChunk, list[str]], str]
 
 
@@ -138,6 +141,16 @@ BALANCER = (
     " each further attempt.  It cannot wait.  Without a choice, the servers of the group have their"
     " turns."
 )
+CLIENT_HELLO = (
+    "Runs Lua when a client has said hello in TLS, before the server is chosen that it names; the"
+    " code of the default server runs.  `ngx.exit(ngx.ERROR)`, or an error, ends the handshake."
+    "  `ngx.ssl.clienthello` reads the hello.  The code can wait."
+)
+CERTIFICATE = (
+    "Runs Lua when the server is to show its certificate, which `ngx.ssl` can replace.  It does"
+    " not run when a client resumes a session.  `ngx.exit(ngx.ERROR)`, or an error, ends the"
+    " handshake.  The code can wait.  The server needs an `ssl_certificate` all the same."
+)
 LOG = "Runs Lua at the end of the request.  It cannot wait."
 
 
@@ -155,6 +168,22 @@ def balancer_file() -> Any:
     return _declared(set_code, UPSTREAM, "{name} file;", BALANCER)
 
 
+def in_handshake(attribute: str, phase: str, doc: str) -> tuple[Any, Any]:
+    """Blocks and files of code that TLS runs."""
+    tag = f"{attribute}_by_lua"
+
+    def set_block(conf: LuaConf, *, entries: Iterable[Statement]) -> None:
+        conf.take_part(phase, inline(conf.scope, tag, _inside(conf, entries)))
+
+    def set_file(conf: LuaConf, file: str) -> None:
+        conf.take_part(phase, external(conf.scope, f"{tag}_file", file))
+
+    return (
+        _declared(set_block, HTTP | SERVER, "{name} { code }", doc, raw=True),
+        _declared(set_file, HTTP | SERVER, "{name} file;", doc),
+    )
+
+
 class LuaConf(Conf):
     """Handlers, and settings of what they do."""
 
@@ -167,6 +196,12 @@ class LuaConf(Conf):
     exit_worker_by_lua_block = in_block("exit_worker", HTTP, EXIT_WORKER)
     exit_worker_by_lua_file = in_file("exit_worker", HTTP, EXIT_WORKER)
 
+    ssl_client_hello_by_lua_block, ssl_client_hello_by_lua_file = in_handshake(
+        "ssl_client_hello", "ssl_client_hello", CLIENT_HELLO
+    )
+    ssl_certificate_by_lua_block, ssl_certificate_by_lua_file = in_handshake(
+        "ssl_certificate", "ssl_cert", CERTIFICATE
+    )
     balancer_by_lua_block = balancer_block()
     balancer_by_lua_file = balancer_file()
 
@@ -322,6 +357,24 @@ class LuaConf(Conf):
         self.once(attribute, statement.name)
         setattr(self, attribute, chunk)
 
+    def take_part(self, phase: str, chunk: Chunk) -> None:
+        """Has code run in the handshakes of a server."""
+        assert self.scope.statement is not None
+        check_installed(self.scope.statement.name)
+        self.once(phase, self.scope.statement.name)
+        self.settings.used = True
+        self.__dict__[phase] = chunk
+        bound, run = BoundChunk(chunk, None), self.scope.shared(Runners).take_part
+
+        def code(greeting: Greeting) -> Awaitable[bool] | bool:
+            return run(self, bound, phase, greeting)
+
+        ssl = self.level[SslConf]
+        if phase == "ssl_cert":
+            ssl.certify = code
+        else:
+            ssl.greet = code
+
     def balance(self, chunk: Chunk) -> None:
         """Has code choose the servers of a group."""
         assert self.scope.statement is not None
@@ -447,6 +500,7 @@ class Runners:
 
     set: RunSet
     balance: RunBalancer
+    take_part: RunHandshake
 
 
 def _number(name: str, text: str) -> int:

@@ -44,9 +44,14 @@ async def _drive(
     step = run.machine.step
     while wanted not in ENDS:
         waiting = operations.functions[wanted](run, *values)
-        result = await (_first(run, waiting) if is_entry and run.tasks else waiting)
+        # Others have their turns in order: a task more between them would be one turn late.
+        waits_for_threads = is_entry and run.tasks and wanted != "turn"
+        result = await (_first(run, waiting) if waits_for_threads else waiting)
         if isinstance(result, Ended):
             return result
+        if is_entry and run.aborted is not None and run.aborted.done():
+            ended: Ended = run.aborted.result()
+            return ended
         if run.shared is None:  # the request is over
             raise ConnectionResetError
         outcome = step(thread, *result)

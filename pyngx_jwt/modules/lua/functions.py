@@ -8,6 +8,7 @@ from typing import Any
 from . import (
     balancing,
     captures,
+    certificates,
     dictionary,
     driver,
     keys,
@@ -29,6 +30,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         sockets.calls,
         keys.calls,
         balancing.calls,
+        certificates.calls,
     )
     for name, function in part.functions.items()
 }

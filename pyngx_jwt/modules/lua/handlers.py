@@ -8,7 +8,7 @@ from typing import Any
 
 from ...conf.scope import Scope
 from ...core.worker import WorkerLife
-from ...http.body import read_body
+from ...http.body import KeptBody, read_body
 from ...http.contexts import HTTP, LOCATION_IF, SERVER
 from ...http.failure import RequestFailed
 from ...http.level import Level
@@ -22,6 +22,7 @@ from ..rewrite import BadValue
 from .chunk import BoundChunk, Chunk
 from .conf import LuaConf, Runners
 from .driver import ENDS, Ended, drive
+from .handshakes import run_handshake
 from .host import LuaHost
 from .machine import CannotLoad
 from .state import KEY, LuaRequest, lua_of
@@ -36,7 +37,7 @@ lua = Module("lua", LuaConf)
 @lua.before_read
 def know_how_to_set(scope: Scope) -> None:
     runners = scope.shared(Runners)
-    runners.set, runners.balance = run_set, run_balancer
+    runners.set, runners.balance, runners.take_part = run_set, run_balancer, run_handshake
 
 
 @lua.after_merge
@@ -97,8 +98,10 @@ class LuaHandler:
         return self
 
     def __call__(self, r: Request) -> Answer:
-        if self.needs_body and r.body is None and r.body_in is not None:
-            return self._with_body(r)
+        if self.needs_body and r.body is None:
+            if r.body_in is not None:
+                return self._with_body(r)
+            r.body = KeptBody()
         return run_phase(r, self.host, self.bound, self.phase)
 
     async def _with_body(self, r: Request) -> Status | None:
@@ -202,6 +205,12 @@ def _exited(run: LuaRequest, phase: str, status: int) -> Answer:
         run.end_output()
         return DONE
     if r.header_sent and status > OK and status not in AT_ONCE:
+        if status != r.status:
+            run.log(
+                Severity.ERR,
+                f"attempt to set status {status} via ngx.exit after sending out the response"
+                f" status {r.status}",
+            )
         run.end_output()
         return DONE
     if status == ERROR:
@@ -213,7 +222,7 @@ def _exited(run: LuaRequest, phase: str, status: int) -> Answer:
 
 def _executed(r: Request, uri: str, args: str | None = None) -> Status:
     if uri.startswith("@"):
-        return r.go_named(uri)
+        return r.go_named(uri.partition("?")[0])
     parts = parse_unsafe_uri(uri)
     if parts is None:
         r.log(Severity.ERR, f'unsafe uri in argument #1: "{uri}"')
@@ -327,7 +336,7 @@ def run_set(r: Request, bound: BoundChunk, arguments: list[str]) -> str:
     finally:
         run.phase = before
     if not ok:
-        raise BadValue(f"failed to run set_by_lua*: {value}")
+        raise BadValue(f"failed to run set_by_lua*: {value or 'unknown reason'}")
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

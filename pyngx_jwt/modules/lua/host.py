@@ -90,15 +90,16 @@ class LuaHost:
         if chunk is None:
             return
         run = LuaRun(machine, self.log, self.conf, phase)
+        tag = f"{phase}_by_lua" if chunk.path is None else f"{phase}_by_lua_file"
         try:
             code = machine.load(BoundChunk(chunk, None), None)
             ok, failure = machine.call(code, run, run.shared, phase)
         except CannotLoad as error:
-            raise ConfError(f"{phase}_by_lua error: {error}").nowhere() from None
+            raise ConfError(f"{tag} error: {error.reason}").nowhere() from None
         finally:
             run.close()
         if not ok:
-            raise ConfError(f"{phase}_by_lua error: {failure}").nowhere()
+            raise ConfError(f"{tag} error: {failure}").nowhere()
 
     # -- the life of the process -----------------------------------------------------------
 

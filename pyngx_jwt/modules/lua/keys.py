@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -56,15 +54,3 @@ def sign_rsa(key: Any, message: str, digest: str) -> bytes:
 @calls
 def hmac_digest(algorithm: str, key: str, text: str) -> bytes:
     return hmac.digest(key.encode("latin-1"), text.encode("latin-1"), algorithm)
-
-
-@calls
-def pem_to_der(pem: str, kind: str) -> Any:
-    """All blocks of a kind, one after the other."""
-    blocks = re.findall(rf"-----BEGIN (?:[A-Z0-9]+ )?{kind}-----([^-]+)-----END", pem)
-    if not blocks:
-        return None, "PEM_read_bio failed: no start line"
-    try:
-        return b"".join(base64.b64decode("".join(block.split())) for block in blocks)
-    except ValueError:
-        return None, "PEM_read_bio failed: bad base64 decode"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.resources
 import os
 from collections.abc import Callable, Iterable
@@ -25,15 +26,15 @@ from .state import LuaRun
 PREFIXES = ("/usr/local/openresty/site/lualib/", "/usr/local/openresty/lualib/")
 SHARED = ("/usr/local/share/lua/5.1/", "/usr/share/lua/5.1/")
 C_MODULES = ("/usr/local/lib/lua/5.1/",)
-OWN = ("core", "globals", "api", "json", "shims", "socket")
+OWN = ("core", "globals", "api", "json", "shims", "socket", "ssl")
 
 
 class CannotLoad(Exception):
     """Code that cannot be run at all, and the status that a request with it gets."""
 
-    def __init__(self, text: str, status: int = 500) -> None:
-        super().__init__(text)
-        self.status = status
+    def __init__(self, kind: str, reason: str, status: int = 500) -> None:
+        super().__init__(f"failed to load {kind}: {reason}")
+        self.reason, self.status = reason, status
 
 
 @cache
@@ -113,6 +114,7 @@ class Machine:
         self._run_own("json", ngx)
         self._run_own("socket", functions, core, ngx)
         self._run_own("shims", functions, core, ngx, options)
+        self._run_own("ssl", functions, core)
         self._new_globals = self._run_own("globals", ngx, core, options)
         self._set_globals = self._globals.setfenv
         self._plain_shared = self._load_text("return {is_request = ...}", "=pyngx")
@@ -175,9 +177,9 @@ class Machine:
                 with open(full.encode("latin-1"), "rb") as file:
                     text = file.read().decode("latin-1")
             except OSError as error:
-                reason = f"cannot open {full}" if error.errno == 2 else f"cannot read {full}"
-                status = 404 if error.errno == 2 else 500
-                raise CannotLoad(f"failed to load {kind}: {reason}", status) from None
+                reason = f"cannot open {full}: {os.strerror(error.errno or 0)}"
+                status = 404 if error.errno == errno.ENOENT else 503
+                raise CannotLoad(kind, reason, status) from None
             if text.startswith("#"):
                 text = f"--{text}"
         if self.around.settings.isolated:
@@ -186,7 +188,7 @@ class Machine:
                 text = f"return function(...) {text}\nend"
         loaded = self._load_text(text, label)
         if isinstance(loaded, tuple):
-            failure = CannotLoad(f"failed to load {kind}: {loaded[1]}")
+            failure = CannotLoad(kind, loaded[1])
             if not path:  # a file may be mended
                 self._failing[key] = failure
             raise failure

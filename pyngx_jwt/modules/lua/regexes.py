@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import ConfError
 from ...http.regex import LuaRegex, RegexFailed
+from ...log import Severity
 from .calls import Calls, LuaError
 from .state import LuaRun
 
@@ -94,7 +95,7 @@ def re_find(run: LuaRun, subject: str, text: str, options: str, at: int, group: 
     if match is None:
         return None
     if not 0 <= group <= regex.groups:
-        raise LuaError("nth out of bound")
+        return None, None, "nth out of bound"
     first, last = match.span(int(group))
     if first < 0:
         return None
@@ -143,6 +144,7 @@ def re_sub(
     except (ConfError, RegexFailed) as error:
         return None, None, str(error)
     except ValueError as error:
+        run.log(Severity.ERR, f'invalid capturing variable name found in "{replacement}"')
         return None, None, str(error)
     parts.append(data[at:])
     return b"".join(parts), count
@@ -164,10 +166,7 @@ def _pieces(replacement: str) -> list[bytes | int]:
         pieces.append(replacement[at : found.start()].encode("latin-1"))
         at = found.end()
         if found["wrong"] is not None:
-            raise ValueError(
-                f"failed to compile the replacement template: invalid capturing variable name"
-                f' found in "{replacement}"'
-            )
+            raise ValueError("failed to compile the replacement template")
         number = found["number"] or found["braced"]
         pieces.append(b"$" if number is None else int(number))
     pieces.append(replacement[at:].encode("latin-1"))

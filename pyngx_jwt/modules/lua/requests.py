@@ -14,6 +14,7 @@ from ...http.variables import UnknownVariable
 from ...log import Severity, errno_text
 from ..headers_more import set_request_header as put_request_header
 from .calls import Calls, LuaError, Operations
+from .escapes import escaped_name, escaped_value
 from .state import LuaRequest, LuaRun
 
 calls = Calls()
@@ -30,8 +31,6 @@ def logs(run: LuaRun | None, level: float) -> bool:
 
 @calls
 def log(run: LuaRun | None, level: int, place: str, text: str) -> None:
-    if not 0 <= level <= Severity.DEBUG:
-        raise LuaError("bad log level")
     if run is not None:
         run.log(Severity(int(level)), f"[lua] {place}{text}")
 
@@ -64,7 +63,7 @@ def get_variable(run: LuaRequest, name: str | int) -> str | None:
 
 
 def _capture(r: Request, number: int) -> str | None:
-    if r.captures is None:
+    if r.captures is None or number < 1:
         return None
     try:
         value = r.captures.group(number)
@@ -77,7 +76,7 @@ def _capture(r: Request, number: int) -> str | None:
 def set_variable(run: LuaRequest, name: str, value: str | None = None) -> None:
     variables = run.conf.level.variables
     store = variables.setter(name)
-    if store is None and variables.is_known(name):
+    if store is None and variables.has_name(name):
         raise LuaError(f'variable "{name}" not changeable')
     if store is None:
         raise LuaError(
@@ -95,12 +94,18 @@ def set_variable(run: LuaRequest, name: str, value: str | None = None) -> None:
 # -- headers --------------------------------------------------------------------------------
 
 
+def note_limit(run: LuaRun, what: str, found: float, most: float) -> None:
+    run.log(Severity.DEBUG, f"lua exceeding {what} limit {int(found)} > {int(most)}")
+
+
 @calls
 def request_headers(run: LuaRequest, most: int, raw: bool) -> Any:
     """Names and values, flat, and whether there are more."""
     flat: list[str] = []
     headers = run.r.headers_in
     truncated = 0 < most < len(headers)
+    if truncated:
+        note_limit(run, "request header", len(headers), most)
     for name, value in headers[: int(most)] if truncated else headers:
         flat.append(name if raw else name.lower())
         flat.append(value)
@@ -110,8 +115,8 @@ def request_headers(run: LuaRequest, most: int, raw: bool) -> Any:
 @calls
 def set_request_header(run: LuaRequest, name: str, *values: str | None) -> None:
     """Without a value, or with an empty one, the header is removed."""
-    texts = [value for value in values if value is not None]
-    if not put_request_header(run.r, name, texts):
+    texts = [escaped_value(value) for value in values if value is not None]
+    if not put_request_header(run.r, escaped_name(name), texts):
         raise LuaError(f'failed to set header "{name}"')
 
 
@@ -368,14 +373,3 @@ def log_raw(run: LuaRun | None, level: int, text: str) -> None:
 @calls
 def log_level(run: LuaRun | None) -> int:
     return int(run.log_level) if run is not None else int(Severity.ERR)
-
-
-@calls
-def server_name(run: LuaRequest) -> str | None:
-    return run.r.connection.sni or None
-
-
-@calls
-def tls_version(run: LuaRequest) -> str | None:
-    tls = run.r.connection.ssl
-    return tls.version or None if tls else None

@@ -10,13 +10,13 @@ from ...log import Severity
 from ..headers_more import BUILT_IN
 from ..headers_more import set_response_header as put_response_header
 from .calls import Calls, LuaError, Operations
+from .escapes import escaped_name, escaped_value
 from .state import LuaRequest
 
 calls = Calls()
 operations = Operations()
 
 SENT, PAUSED, SLOWED = 1, 2, 3  # what a write has come to
-_SPACES = str.maketrans({"\r": "%0D", "\n": "%0A"})
 
 
 @calls
@@ -36,6 +36,13 @@ def set_status(run: LuaRequest, status: int) -> None:
 
 
 @calls
+def set_reason(run: LuaRequest, reason: str | None) -> None:
+    r = run.r
+    if not r.header_sent and reason:
+        r.status_line = f"{r.status} {escaped_value(reason)}"
+
+
+@calls
 def headers_sent(run: LuaRequest) -> bool:
     return run.r.header_sent
 
@@ -47,6 +54,8 @@ def headers_sent(run: LuaRequest) -> bool:
 def response_headers(run: LuaRequest, most: int, raw: bool) -> Any:
     headers = list(all_headers(run.r))
     truncated = 0 < most < len(headers)
+    if truncated:
+        run.log(Severity.DEBUG, f"lua exceeding response header limit {len(headers)} > {int(most)}")
     flat: list[str] = []
     for name, value in headers[: int(most)] if truncated else headers:
         flat += (name if raw else name.lower(), value)
@@ -102,9 +111,14 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
     if r.header_sent and run.phase != "header_filter":
         run.log(Severity.ERR, "attempt to set ngx.header.HEADER after sending out response headers")
         return
-    name = _transformed(run, name).translate(_SPACES).replace(":", "%3A")
-    texts = [value.translate(_SPACES) for value in values if value is not None]
+    name = escaped_name(_transformed(run, name))
+    texts = [escaped_value(value) for value in values if value is not None]
     key = name.lower()
+    if key == "location":  # as it is: a path is not made a URL
+        r.location_out = None
+        r.clear_header("location")
+        r.headers_out += [("Location", text) for text in texts[-1:]]
+        return
     if key == "content-length" and texts and not texts[-1].isdigit():
         raise LuaError(f'failed to set header "{name}"')
     if key == "content-type":
@@ -119,7 +133,7 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
 def add_response_header(run: LuaRequest, name: str, value: str) -> None:
     if run.r.header_sent and run.phase != "header_filter":
         raise LuaError("header sent")
-    run.r.headers_out.append((_transformed(run, name), value.translate(_SPACES)))
+    run.r.headers_out.append((escaped_name(_transformed(run, name)), escaped_value(value)))
 
 
 # -- output ---------------------------------------------------------------------------------
@@ -129,6 +143,11 @@ def add_response_header(run: LuaRequest, name: str, value: str) -> None:
 def write(run: LuaRequest, text: str) -> Any:
     """Sends a part of the body; SLOWED: it is to be sent by the operation "send"."""
     r = run.r
+    if r.header_only:
+        if r.header_sent:
+            return None, "header only"
+        run.send_header()
+        return SENT
     if run.eof:
         return None, "seen eof"
     if run.held is not None or run.buffers:
@@ -138,7 +157,7 @@ def write(run: LuaRequest, text: str) -> Any:
         run.held.append(text.encode("latin-1"))
         return SENT
     run.send_header()
-    if r.header_only or not text:
+    if not text:
         return SENT
     if r.rate or (r.inflates and len(text) > SMALL):
         return SLOWED
@@ -163,8 +182,10 @@ async def drain(run: LuaRequest) -> tuple[Any, ...]:
 
 @calls
 def flush(run: LuaRequest) -> Any:
+    if run.r.header_only and run.r.header_sent:
+        return None, "header only"
     if run.eof:
-        return None, "already seen eof"
+        return None, "seen eof"
     if run.held is not None or run.buffers:
         return None, "buffering"
     if not run.r.header_sent:

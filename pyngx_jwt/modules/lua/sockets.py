@@ -33,6 +33,13 @@ operations = Operations()
 T = TypeVar("T")
 READ_AHEAD = 65536  # bytes that are kept before reading is paused
 TIMEOUT, CLOSED = "timeout", "closed"
+OPTIONS = {
+    "keepalive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    "reuseaddr": (socket.SOL_SOCKET, socket.SO_REUSEADDR),
+    "tcp-nodelay": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+    "sndbuf": (socket.SOL_SOCKET, socket.SO_SNDBUF),
+    "rcvbuf": (socket.SOL_SOCKET, socket.SO_RCVBUF),
+}
 MOST_REASONS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset by peer",
@@ -201,6 +208,8 @@ class LuaSocket:
         self.logs_errors = conf.lua_socket_log_errors
         self.stream: Any = None
         self.host = ""
+        self.own_address: tuple[str, int] | None = None
+        self.options: list[tuple[int, int, int]] = []  # to be set when it is connected
         self.busy = ""  # "read" or "write", while one waits
 
     def close(self) -> None:
@@ -299,6 +308,47 @@ def socket_reused(sock: LuaSocket) -> Any:
     return sock.stream.uses
 
 
+@calls
+def socket_bind(sock: LuaSocket, address: str) -> Any:
+    """The address that a connection comes from."""
+    host, _, port = address.partition(":") if address.count(":") == 1 else (address, "", "0")
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+        sock.own_address = (host, int(port))
+    except (OSError, ValueError):
+        return None, "bad address"
+    return True
+
+
+@calls
+def socket_set_option(sock: LuaSocket, name: str, value: Any) -> Any:
+    option = OPTIONS.get(name)
+    if option is None:
+        return None, f"unsupported option {name}"
+    if value is None:
+        return None, 'missing the "value" argument'
+    setting = (*option, int(value))
+    if sock.stream is None:
+        sock.options.append(setting)
+        return True
+    try:
+        sock.stream.transport.get_extra_info("socket").setsockopt(*setting)
+    except OSError as error:
+        return None, reason_of(error)
+    return True
+
+
+@calls
+def socket_get_option(sock: LuaSocket, name: str) -> Any:
+    option = OPTIONS.get(name)
+    if option is None:
+        return None, f"unsupported option {name}"
+    if sock.stream is None:
+        return None, CLOSED
+    value: int = sock.stream.transport.get_extra_info("socket").getsockopt(*option)
+    return value
+
+
 def _log(run: LuaRun, sock: LuaSocket, text: str) -> None:
     if sock.logs_errors:
         run.log(Severity.ERR, text)
@@ -344,7 +394,7 @@ async def socket_connect(
     sock.host, sock.stream = host, idle
     if idle is None:
         try:
-            sock.stream = await within(sock.connect_timeout, _opened(run, host, port))
+            sock.stream = await within(sock.connect_timeout, _opened(run, sock, host, port))
         except (socket.gaierror, ResolveError) as error:
             return _unresolved(host, error)
         except TimeoutError:
@@ -359,13 +409,17 @@ async def socket_connect(
     return (1,)
 
 
-async def _opened(run: LuaRun, host: str, port: int | None) -> Stream:
+async def _opened(run: LuaRun, sock: LuaSocket, host: str, port: int | None) -> Stream:
     loop, stream = asyncio.get_running_loop(), Stream()
     if port is None:
         await loop.create_unix_connection(lambda: stream, host.removeprefix("unix:"))
     else:
         address = await address_of(run, host.strip("[]"))
-        await loop.create_connection(lambda: stream, address, int(port))
+        await loop.create_connection(
+            lambda: stream, address, int(port), local_addr=sock.own_address
+        )
+    for option in sock.options:
+        stream.transport.get_extra_info("socket").setsockopt(*option)
     return stream
 
 
@@ -671,12 +725,13 @@ async def udp_connect(run: LuaRun, sock: LuaSocket, host: str, port: int | None)
         if port is None:
             unix: Any = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             unix.setblocking(False)
+            unix.bind("")  # a name that the system chooses, for the answers
             unix.connect(host.removeprefix("unix:"))
             _, stream = await loop.create_datagram_endpoint(Datagrams, sock=unix)
         else:
             address = await within(sock.connect_timeout, address_of(run, host.strip("[]")))
             _, stream = await loop.create_datagram_endpoint(
-                Datagrams, remote_addr=(address, int(port))
+                Datagrams, sock.own_address, (address, int(port))
             )
     except (socket.gaierror, ResolveError) as error:
         return _unresolved(host, error)

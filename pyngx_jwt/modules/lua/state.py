@@ -6,12 +6,14 @@ import asyncio
 from typing import Any
 
 from ...http.body import KeptBody
+from ...http.ports import Greeting
 from ...http.request import Request
 from ...log import Log, Severity
 from ..core import CoreConf
 from .conf import LuaConf
 
 KEY = "lua"  # in r.contexts
+CONTEXTS = {"timer": "ngx.timer", "ssl_cert": "ssl_certificate_by_lua*"}
 
 
 class LuaRun:
@@ -24,7 +26,7 @@ class LuaRun:
         self._log = log
         self.shared: Any = machine.new_shared(False)
         self.tasks: dict[int, asyncio.Task[None]] = {}  # of light threads
-        self.aborted: asyncio.Future[tuple[Any, ...]] | None = None
+        self.aborted: asyncio.Future[Any] | None = None
         self.failure: Exception | None = None  # that Lua must not keep from the engine
         self.exit_code: int | None = None  # what a filter or balancer asked for
         self.sockets: dict[int, Any] = {}  # open ones
@@ -41,11 +43,12 @@ class LuaRun:
 
     def log(self, level: Severity, text: str) -> None:
         if self._log.level >= level:
-            self._log.write(level, f"{text}, context: {self.context}")
+            context = "" if self.phase == "init" else f", context: {self.context}"
+            self._log.write(level, f"{text}{context}")
 
     @property
     def context(self) -> str:
-        return "ngx.timer" if self.phase == "timer" else f"{self.phase}_by_lua*"
+        return CONTEXTS.get(self.phase) or f"{self.phase}_by_lua*"
 
     def stop_threads(self) -> None:
         for task in tuple(self.tasks.values()):
@@ -61,6 +64,21 @@ class LuaRun:
         self.sockets = {}
 
 
+class LuaHandshake(LuaRun):
+    """What runs for a handshake."""
+
+    def __init__(
+        self, machine: Any, log: Log, conf: LuaConf, phase: str, greeting: Greeting
+    ) -> None:
+        super().__init__(machine, log, conf, phase)
+        self.greeting = greeting
+        if greeting.context is not None:
+            self.shared.ctx = greeting.context
+
+    def log(self, level: Severity, text: str) -> None:
+        self.greeting.log(level, f"{text}, context: {self.context}")
+
+
 class LuaRequest(LuaRun):
     """What runs for a request."""
 
@@ -73,7 +91,6 @@ class LuaRequest(LuaRun):
         self.exit_code, self.sockets = None, {}
         self.held: list[bytes] | None = None  # output of an HTTP/1.0 response
         self.eof = False
-        self.plans: list[Any] = []  # subrequests that are about to be made
         self.parts: list[bytes] | None = None  # of a body that is being made
         self.on_abort: Any = None
         self.is_left = self.refused = self.has_type = False
@@ -159,7 +176,6 @@ class LuaRequest(LuaRun):
     def close(self) -> None:
         super().close()
         self.on_abort = None
-        self.plans, self.parts = [], None
         self.r = None  # type: ignore[assignment]  # it has this in its contexts and cleanups
 
 

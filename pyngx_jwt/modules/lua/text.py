@@ -13,7 +13,6 @@ from typing import Any
 
 from ...http.date import http_date
 from ...http.date import parse_http_time as parse_date
-from ...http.uri import escape_uri as escape_path
 from .calls import Calls, LuaError
 from .state import LuaRun
 
@@ -21,7 +20,6 @@ calls = Calls()
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-_COMPONENT, _PATH = 2, 0
 _SQL = str.maketrans(
     {
         **{"\0": "\\0", "\b": "\\b", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\x1a": "\\Z"},
@@ -31,7 +29,20 @@ _SQL = str.maketrans(
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-_COMPONENTS = re.compile(r"[^A-Za-z0-9._~!'()*-]")
+# What "ngx.escape_uri" escapes, by its second argument (ngx_http_lua_escape_uri): in paths, in
+# arguments, in a component of either, in HTML, in "Refresh", and for memcached and mail.
+_ESCAPES = tuple(
+    re.compile(characters)
+    for characters in (
+        r"[\x00-\x20#%?\x7f-\xff]",
+        r"[\x00-\x20#%+?\x7f-\xff]",
+        r"[^A-Za-z0-9._~!'()*-]",
+        r"""[\x00-\x20"#%'\x7f-\xff]""",
+        r"""[\x00-\x20"%'\x7f-\xff]""",
+        r"[\x00-\x20%]",
+        r"[\x00-\x20%]",
+    )
+)
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -40,11 +51,9 @@ def _escaped(match: re.Match[str]) -> str:
 
 @calls
 def escape_uri(text: str, kind: int) -> str:
-    if kind == _COMPONENT:
-        return _COMPONENTS.sub(_escaped, text)
-    if kind == _PATH:
-        return escape_path(text)
-    raise LuaError(f'"type" {kind} is out of range')
+    if not 0 <= kind < len(_ESCAPES):
+        raise LuaError(f'"type" {kind} out of range')
+    return _ESCAPES[int(kind)].sub(_escaped, text)
 
 
 @calls
@@ -59,19 +68,16 @@ def unescape_uri(text: str) -> str:
 def split_args(run: LuaRun, text: str, most: float) -> Any:
     """Names and values, flat, and whether there are more; a name without "=" has true."""
     flat: list[Any] = []
-    truncated = False
-    for part in text.split("&"):
-        if not part:
-            continue
+    parts = text.split("&")
+    for part in parts:
         name, equals, value = part.partition("=")
         if not name:
             continue
         if 0 < most <= len(flat) // 2:
-            truncated = True
             break
         flat.append(unescape_uri(name))
         flat.append(unescape_uri(value) if equals else True)
-    return run.machine.table(flat), truncated
+    return run.machine.table(flat), 0 < most < len(parts)
 
 
 @calls

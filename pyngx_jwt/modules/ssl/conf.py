@@ -19,7 +19,7 @@ from ...conf.directive import (
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.contexts import HTTP, SERVER
-from ...http.ports import ServerTls
+from ...http.ports import HandshakeCode, ServerTls
 from ...http.tls import VERSIONS, certificate_cache, read_passwords
 from ...log import errno_text
 from ...stream.contexts import IN_STREAM
@@ -189,6 +189,8 @@ class SslConf(Conf):
     session_zone: Zone | None = None
     ticket_keys: tuple[TicketKey, ...] = ()
     tls: ServerTls | None = own(None)
+    greet: HandshakeCode | None = None  # of other modules
+    certify: HandshakeCode | None = None
 
     @directive(IN_STREAM, arity=(1, UNLIMITED))
     def ssl_alpn(self, *protocols: str) -> None:

@@ -62,7 +62,7 @@ def _prepare(conf: SslConf, level: SessionBlock) -> None:
         names = _names(conf, level)
         context = configured(lambda: build_context(conf, has_variables=names is not None))
         verifies = conf.ssl_verify_client != "off"
-        conf.tls = ServerTls(context, names, verifies, _status(conf))
+        conf.tls = ServerTls(context, names, verifies, _status(conf), conf.greet, conf.certify)
 
 
 def _names(conf: SslConf, level: SessionBlock) -> Callable[[Any], Iterator[CertificateName]] | None:
@@ -94,9 +94,9 @@ def build_context(conf: SslConf, *, has_variables: bool = False) -> Context:
     context.set_ciphers(conf.ssl_ciphers)
     if conf.ssl_prefer_server_ciphers:
         context.prefer_server_ciphers()
-    if has_variables:
+    if has_variables or conf.certify is not None:
         context.ask_for_certificates()
-    else:
+    if not has_variables:
         _load_certificates(context, conf)
     context.set_record_size(conf.ssl_buffer_size)
     _verify(context, conf)
@@ -224,6 +224,7 @@ def add_contexts(address: AddressOf[Any]) -> None:
     for server, conf in confs.items():
         settings = conf.tls or default.tls
         if settings is not None and address.listen.quic:
+            _check_no_code(settings, address, server)
             configured(partial(carry_quic, settings.context))
         if settings is not None and not conf.ssl_reject_handshake:
             address.tls[server] = settings
@@ -238,6 +239,15 @@ def _check_certificates(address: AddressOf[Any]) -> None:
             raise ConfError(
                 f'no "ssl_certificate" is defined for the "listen ... {kind}" directive'
             ).at(*_place_of(address, server))
+
+
+def _check_no_code(settings: ServerTls, address: AddressOf[Any], server: Any) -> None:
+    """A handshake over QUIC cannot wait for code, which may decide who is let in."""
+    if settings.greet is not None or settings.certify is not None:
+        raise ConfError(
+            '"ssl_client_hello_by_lua" and "ssl_certificate_by_lua" are not supported for the '
+            '"listen ... quic" directive'
+        ).at(*_place_of(address, server))
 
 
 def _place_of(address: AddressOf[Any], server: Any) -> tuple[str, int]:

@@ -54,7 +54,10 @@ local WAITING = set_of "rewrite server_rewrite access precontent content"
 local BEFORE_OUTPUT = set_of "rewrite server_rewrite access precontent content"
 local WITH_HEADERS = set_of
     "rewrite server_rewrite access precontent content header_filter body_filter log set balancer"
-local EXITING = set_of "rewrite server_rewrite access precontent content timer header_filter balancer"
+local EXITING = set_of [[
+    rewrite server_rewrite access precontent content timer header_filter balancer ssl_client_hello
+    ssl_cert
+]]
 
 -- Arguments ------------------------------------------------------------------------------------
 
@@ -128,6 +131,9 @@ end
 function ngx.log(level, ...)
     if type(level) ~= "number" then
         type_error(1, "log", "number", level)
+    end
+    if level < ngx.STDERR or level > ngx.DEBUG then
+        error(("bad argument #1 to 'log' (bad log level: %d)"):format(level), 2)
     end
     local run = current()
     local rq = run and run.rq
@@ -218,6 +224,15 @@ ngx.arg = setmetatable({}, {
 
 local ngx_meta = {}
 
+-- A request cannot end while threads wait for subrequests.
+local function check_alone(run)
+    if (run.captures or 0) > 0 then
+        error("attempt to abort with pending subrequests", 3)
+    end
+end
+
+local FORCED = {[-1] = true, [444] = true, [408] = true, [499] = true}
+
 local function get_status()
     return check(py.get_status(request_in(WITH_HEADERS)))
 end
@@ -289,6 +304,8 @@ function ngx.exit(status)
     if run.phase == "header_filter" or run.phase == "balancer" then
         py.set_exit(rq, status)
         return
+    elseif not FORCED[status] then
+        check_alone(run)
     end
     await("exit", status)
 end
@@ -305,6 +322,7 @@ function ngx.redirect(uri, status)
     elseif type(status) ~= "number" then
         type_error(2, "redirect", "number", status)
     end
+    check_alone(current())
     local code = check(py.redirect(rq, uri, status))
     await("exit", code)
 end
@@ -318,6 +336,7 @@ function ngx.exec(uri, args)
         error("bad argument #2 to 'exec' (string, number, or table expected, but got "
             .. type(args) .. ")", 2)
     end
+    check_alone(current())
     check(py.can_exec(rq, uri))
     await("exec", uri, args)
 end
@@ -563,6 +582,7 @@ function req.set_uri(uri, jump, binary)
     end
     check(py.set_uri(rq, uri, jump and true or false, binary and true or false))
     if jump then
+        check_alone(current())
         await("jump")
     end
 end
@@ -672,6 +692,18 @@ local function described(uri, options)
         options.always_forward_body or false, unpack(names)
 end
 
+-- Makes subrequests; the request cannot end meanwhile.
+local function captured(run, count, ...)
+    run.captures = run.captures - count
+    return ...
+end
+
+local function capture(plans, count)
+    local run = current()
+    run.captures = (run.captures or 0) + count
+    return captured(run, count, await("capture", plans))
+end
+
 local function response(flat, status, body, truncated)
     return {
         status = status, body = body, header = gathered(flat), truncated = truncated,
@@ -680,8 +712,9 @@ end
 
 function ngx.location.capture(uri, options)
     local rq = request_in(WAITING)
-    check(py.plan_capture(rq, true, described(uri, options)))
-    return response(await("capture", 1))
+    local plans = py.new_plans()
+    check(py.plan_capture(rq, plans, described(uri, options)))
+    return response(capture(plans, 1))
 end
 
 function ngx.location.capture_multi(requests)
@@ -693,10 +726,11 @@ function ngx.location.capture_multi(requests)
     if count == 0 then
         error("at least one subrequest should be specified", 2)
     end
-    for number, each in ipairs(requests) do
-        check(py.plan_capture(rq, number == 1, described(each[1], each[2])))
+    local plans = py.new_plans()
+    for _, each in ipairs(requests) do
+        check(py.plan_capture(rq, plans, described(each[1], each[2])))
     end
-    local flat = {await("capture", count)}
+    local flat = {capture(plans, count)}
     local results = {}
     for number = 1, count do
         local at = (number - 1) * 4
@@ -783,7 +817,7 @@ function ngx.escape_uri(text, kind)
         end
     end
     if kind ~= nil and type(kind) ~= "number" then
-        error("\"type\" is not number", 2)
+        error("\"type\" is not a number", 2)
     end
     return check(py.escape_uri(text, kind or 2))
 end
@@ -808,6 +842,9 @@ function ngx.encode_args(args)
                 if item == true then
                     parts[#parts + 1] = name
                 elseif item then
+                    if type(item) ~= "string" and type(item) ~= "number" then
+                        error("attempt to use " .. type(item) .. " as query arg value", 2)
+                    end
                     parts[#parts + 1] = name .. "=" .. ngx.escape_uri(tostring(item))
                 end
             end
@@ -855,7 +892,10 @@ end
 
 function ngx.encode_base64(text, no_padding)
     if type(text) ~= "string" then
-        text = text == nil and "" or tostring(text)
+        text = text and tostring(text) or ""
+    end
+    if no_padding and no_padding ~= true then
+        error("bad no_padding: boolean expected, got " .. type(no_padding), 2)
     end
     return check(py.encode_base64(text, no_padding and true or false))
 end
@@ -955,7 +995,10 @@ function re.find(subject, regex, options, ctx, group)
     end
     local first, last, finish = check(py.re_find(current().rq, subject, regex, options or "", at, group or 0))
     if not first then
-        return nil, nil, last
+        if finish then
+            return nil, nil, finish
+        end
+        return nil
     end
     if ctx and finish then
         ctx.pos = finish + 1
@@ -978,7 +1021,10 @@ function re.gmatch(subject, regex, options)
         local finish, result = matched(nil, check(py.re_step(search)))
         if not finish then
             done = true
-            return nil, result
+            if result then
+                return nil, result
+            end
+            return nil
         end
         return result
     end
@@ -1318,7 +1364,8 @@ ndk = {
     set_var = setmetatable({}, {
         __index = function(_, name)
             return function(text)
-                return check(py.ndk(request(), tostring(name), tostring(text)))
+                local run = current() or error("no request found", 2)
+                return check(py.ndk(run.rq, tostring(name), tostring(text)))
             end
         end,
         __newindex = function()

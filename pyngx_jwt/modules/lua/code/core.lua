@@ -11,7 +11,7 @@ local py, ERROR, settings = ...
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status = coroutine.running, coroutine.status
 local error, pcall, xpcall, select, type = error, pcall, xpcall, select, type
-local setmetatable, tostring, unpack = setmetatable, tostring, unpack
+local setmetatable, tostring, unpack, ipairs = setmetatable, tostring, unpack, ipairs
 local traceback, getinfo = debug.traceback, debug.getinfo
 local concat = table.concat
 
@@ -25,6 +25,7 @@ local CONTEXTS = {
     access = "access_by_lua*", precontent = "precontent_by_lua*", content = "content_by_lua*",
     header_filter = "header_filter_by_lua*", body_filter = "body_filter_by_lua*",
     log = "log_by_lua*", timer = "ngx.timer", balancer = "balancer_by_lua*",
+    ssl_client_hello = "ssl_client_hello_by_lua*", ssl_cert = "ssl_certificate_by_lua*",
 }
 
 local core = {CONTEXTS = CONTEXTS}
@@ -40,7 +41,7 @@ local function check(first, ...)
 end
 core.check = check
 
-local function described(co, failure)
+local function described(co, failure, trail)
     local kind = type(failure)
     local text
     if kind == "string" or kind == "number" then
@@ -50,14 +51,29 @@ local function described(co, failure)
         local meta = getmetatable(failure)
         text = ok and meta and meta.__tostring and shown or "unknown reason"
     end
-    local lines = {text, "\nstack traceback:\ncoroutine 0:", (traceback(co):gsub("^stack traceback:", ""))}
+    local lines, count = {text, "\nstack traceback:"}, 0
+    local function add(each)
+        lines[#lines + 1] = "\ncoroutine " .. count .. ":"
+        lines[#lines + 1] = traceback(each):gsub("^stack traceback:", "")
+        count = count + 1
+    end
+    if trail and trail.failure == failure then
+        for _, each in ipairs(trail) do
+            add(each)
+        end
+    end
+    add(co)
     return concat(lines)
 end
 
 -- What a handler of a phase that cannot wait failed with.
 local function explained(failure)
-    local text = type(failure) == "string" and failure or tostring(failure)
-    return traceback(text, 2)
+    if type(failure) ~= "string" then
+        local meta = getmetatable(failure)
+        return meta and meta.__tostring and tostring(failure) or "unknown reason"
+    end
+    local text = traceback(failure, 2) -- no tail call: it would count as a level less
+    return text
 end
 
 -- Running ------------------------------------------------------------------------------------
@@ -99,7 +115,7 @@ end
 local function outcome(thread, ok, first, ...)
     if not ok then
         thread.done = true
-        local text = described(thread.co, first)
+        local text = described(thread.co, first, thread.run.trail)
         if thread.parent then
             thread.results = {n = 2, false, first}
         end
@@ -187,56 +203,99 @@ function core.can_wait()
     return cur and cur.yields and coroutine.isyieldable()
 end
 
+local function refuse(run)
+    if not run then
+        error("no request found", 4)
+    elseif not run.req.is_request then
+        error("API disabled in the current context", 4)
+    end
+    error("API disabled in the context of " .. CONTEXTS[run.phase], 4)
+end
+
 -- The Python object of the current run, which must be one of a request.
 function core.request()
     local run = cur
-    if not run then
-        error("no request found", 3)
-    end
-    if not run.req.is_request then
-        error("API disabled in the context of " .. CONTEXTS[run.phase], 3)
+    if not run or not run.req.is_request then
+        refuse(run)
     end
     return run.rq
 end
 
--- The same, and it must be in one of these phases.
+-- The Python object of the current run, which must be in one of these phases.
 function core.request_in(allowed)
     local run = cur
-    if not run then
-        error("no request found", 3)
-    end
-    if not allowed[run.phase] then
-        error("API disabled in the context of " .. CONTEXTS[run.phase], 3)
+    if not run or not allowed[run.phase] then
+        refuse(run)
     end
     return run.rq
 end
 
 -- Coroutines of the user's code --------------------------------------------------------------
 
-local function passed(co, ok, first, ...)
-    if ok and first == SYS then
-        return passed(co, resume(co, yield(SYS, ...)))
+local passed
+
+local function waited(co, mark, ...)
+    return passed(co, resume(co, yield(mark, ...)))
+end
+
+function passed(co, ok, ...)
+    if ok and (...) == SYS then
+        return waited(co, ...)
     end
-    return ok, first, ...
+    return ok, ...
 end
 
 function coroutine.resume(co, ...)
+    local state = status(co)
+    if state ~= "suspended" then
+        return false, "cannot resume " .. state .. " coroutine"
+    end
     return passed(co, resume(co, ...))
 end
 
-local function unwrapped(ok, ...)
+-- Where an error has come through, for the traceback of the one that it ends.
+local function note_error(co, failure)
+    local run = cur
+    if run then
+        local trail = run.trail
+        if not trail or trail.failure ~= failure then
+            trail = {failure = failure}
+            run.trail = trail
+        end
+        trail[#trail + 1] = co
+    end
+end
+
+local function unwrapped(co, ok, ...)
     if not ok then
         local failure = ...
+        note_error(co, failure)
         error(failure, type(failure) == "string" and 0 or 2)
     end
     return ...
 end
 
+local plain_wrap = coroutine.wrap
+
 function coroutine.wrap(f)
+    if not (cur and cur.yields) then
+        return plain_wrap(f)
+    end
     local co = create(f)
     return function(...)
-        return unwrapped(passed(co, resume(co, ...)))
+        return unwrapped(co, passed(co, resume(co, ...)))
     end
+end
+
+-- Of light threads, too, in the words of OpenResty.
+function coroutine.status(co)
+    local thread = threads[co]
+    if not thread then
+        return status(co)
+    elseif thread.done then
+        return thread.results and not thread.collected and "zombie" or "dead"
+    end
+    return thread.spawns and "normal" or "running"
 end
 
 -- In a thread itself there is nobody to yield to but the scheduler.
@@ -252,18 +311,21 @@ end
 
 local THREADED = {
     rewrite = true, server_rewrite = true, access = true, precontent = true, content = true,
-    timer = true,
+    timer = true, ssl_client_hello = true, ssl_cert = true,
 }
 
 local function begun(parent, thread, co, child, wanted, ...)
     local run = parent.run
-    run.thread = parent
+    run.thread, parent.spawns = parent, nil
     if wanted == "exit" or wanted == "exec" then
         yield(SYS, wanted, ...)
     elseif wanted == "error" then
         py.log_thread(run.rq, (...))
     elseif not thread.done then
         py.spawned(run.rq, thread.id, thread, wanted, ...)
+    end
+    if parent.parent then -- who has waited longer goes on first
+        yield(SYS, "turn")
     end
     return co
 end
@@ -286,12 +348,13 @@ function thread.spawn(f, ...)
     run.children = run.children or {}
     run.children[co] = child
     threads[co] = child
-    run.thread = child
+    run.thread, parent.spawns = child, true
     return begun(parent, child, co, outcome(child, resume(co, ...)))
 end
 
 local function collected(run, co, child)
     run.children[co] = nil
+    child.collected = true
     return unpack(child.results, 1, child.results.n)
 end
 
@@ -306,12 +369,16 @@ function thread.wait(...)
     local waited = {}
     for number = 1, count do
         local co = select(number, ...)
+        local known = threads[co]
+        if not known or not known.parent then
+            error("attempt to wait on a coroutine that is not a user thread", 2)
+        end
         local child = run.children and run.children[co]
         if not child or child.killed then
             return nil, "already waited or killed"
         end
         if child.parent ~= run.thread then
-            return nil, "only the parent coroutine can wait on the thread"
+            error("only the parent coroutine can wait on the thread", 2)
         end
         if child.results then
             return collected(run, co, child)

@@ -137,8 +137,9 @@ provide("ngx.process", {
 provide("ngx.resp", {
     version = "0.1.31",
     add_header = ngx.resp.add_header,
-    set_status = function(status)
+    set_status = function(status, reason)
         ngx.status = status
+        check(py.set_reason(core.request(), reason))
     end,
     bypass_if_checks = function() end,
 })
@@ -199,24 +200,6 @@ end}))
 provide("ngx.ocsp", missing("ngx.ocsp"))
 provide("ngx.pipe", missing("ngx.pipe"))
 provide("ngx.ssl.session", missing("ngx.ssl.session"))
-provide("ngx.ssl.clienthello", missing("ngx.ssl.clienthello"))
-provide("ngx.ssl", setmetatable({
-    version = "0.1.31",
-    server_name = function()
-        return check(py.server_name(core.request()))
-    end,
-    cert_pem_to_der = function(pem)
-        return check(py.pem_to_der(pem, "CERTIFICATE"))
-    end,
-    priv_key_pem_to_der = function(pem)
-        return check(py.pem_to_der(pem, "PRIVATE KEY"))
-    end,
-    get_tls1_version_str = function()
-        return check(py.tls_version(core.request()))
-    end,
-}, {__index = function(_, key)
-    error("ngx.ssl." .. tostring(key) .. " is not supported by pyngx", 2)
-end}))
 
 -- resty.string: two of its functions are nginx's -----------------------------------------------
 

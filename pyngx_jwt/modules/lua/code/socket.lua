@@ -7,10 +7,6 @@ local type, select, setmetatable, error, tostring = type, select, setmetatable, 
 
 ngx.socket = {}
 
-local function handle(self)
-    return self[1]
-end
-
 local function run_of()
     local run = core.current()
     if not run then
@@ -20,6 +16,32 @@ local function run_of()
         error("API disabled in the context of " .. core.CONTEXTS[run.phase], 3)
     end
     return run.rq
+end
+
+-- What Python knows of a socket, which belongs to one request or timer.
+local function handle(self, name)
+    if type(self) ~= "table" then
+        error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(self) .. ")", 3)
+    end
+    local run = core.current()
+    if run and self[2] ~= run.req then
+        error("bad request", 3)
+    end
+    return self[1]
+end
+
+-- To be connected: one that is closed becomes the current request's.
+local function adopted(self, name)
+    if type(self) == "table" and not py.socket_reused(self[1]) then
+        local run = core.current()
+        self[2] = run and run.req
+    end
+    return handle(self, name)
+end
+
+local function new_socket(class)
+    local rq = run_of()
+    return setmetatable({check(py.socket_new(rq)), core.current().req}, class)
 end
 
 local function flattened(parts, value)
@@ -73,12 +95,12 @@ function tcp.connect(self, host, port, options)
     if options.pool_size ~= nil and (type(options.pool_size) ~= "number" or options.pool_size <= 0) then
         error("bad \"pool_size\" option value: " .. tostring(options.pool_size), 2)
     end
-    return await("socket_connect", handle(self), host, port, options.pool, options.pool_size)
+    return await("socket_connect", adopted(self, "connect"), host, port, options.pool, options.pool_size)
 end
 
 function tcp.sslhandshake(self, session, name, verify, status)
     run_of()
-    local ok, failure = await("socket_handshake", handle(self), name, verify and true or false)
+    local ok, failure = await("socket_handshake", handle(self, "sslhandshake"), name, verify and true or false)
     if not ok then
         return nil, failure
     end
@@ -92,9 +114,13 @@ function tcp.setclientcert()
     error("tcpsock:setclientcert is not supported by pyngx (use lua_ssl_certificate)", 2)
 end
 
-function tcp.send(self, data)
+function tcp.send(self, ...)
+    if select("#", ...) ~= 1 then
+        error("expecting 2 arguments (including the object), but got " .. select("#", ...) + 1, 2)
+    end
     run_of()
-    return await("socket_send", handle(self), text_of(data))
+    local data = ...
+    return await("socket_send", handle(self, "send"), text_of(data))
 end
 
 function tcp.receive(self, pattern)
@@ -115,7 +141,7 @@ function tcp.receive(self, pattern)
     elseif pattern ~= "*l" and pattern ~= "*a" then
         error("bad argument #1 to 'receive' (bad pattern argument: " .. tostring(pattern) .. ")", 2)
     end
-    return await("socket_receive", handle(self), pattern)
+    return await("socket_receive", handle(self, "receive"), pattern)
 end
 
 function tcp.receiveany(self, most)
@@ -123,22 +149,26 @@ function tcp.receiveany(self, most)
     if type(most) ~= "number" or most <= 0 then
         error("bad argument #2 to 'receiveany' (bad max argument)", 2)
     end
-    return await("socket_receive_any", handle(self), most)
+    return await("socket_receive_any", handle(self, "receiveany"), most)
 end
 
 function tcp.receiveuntil(self, pattern, options)
+    handle(self, "receiveuntil")
     if type(pattern) ~= "string" then
         error("bad argument #2 to 'receiveuntil' (string expected)", 2)
     end
     if pattern == "" then
         error("bad argument #2 to 'receiveuntil' (pattern is empty)", 2)
     end
-    local inclusive = options and options.inclusive and true or false
+    local inclusive = options and options.inclusive or false
+    if type(inclusive) ~= "boolean" then
+        error("bad \"inclusive\" option value type: " .. type(inclusive), 2)
+    end
     local found = false
     return function(size)
         run_of()
         local data, failure, partial, now = await(
-            "socket_receive_until", handle(self), pattern, inclusive, size, found)
+            "socket_receive_until", handle(self, "receiveuntil"), pattern, inclusive, size, found)
         if found then
             found = false
             return nil, nil, nil
@@ -154,39 +184,43 @@ function tcp.receiveuntil(self, pattern, options)
 end
 
 function tcp.settimeout(self, milliseconds)
-    py.socket_timeouts(handle(self), milliseconds, milliseconds, milliseconds)
+    py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds)
 end
 
 function tcp.settimeouts(self, connect, send, read)
-    py.socket_timeouts(handle(self), connect, send, read)
+    py.socket_timeouts(handle(self, "settimeouts"), connect, send, read)
 end
 
-function tcp.setoption(self, name)
-    return nil, "setoption is not supported by pyngx: " .. tostring(name)
+function tcp.setoption(self, name, value)
+    return check(py.socket_set_option(handle(self, "setoption"), tostring(name), value))
 end
 
 function tcp.getoption(self, name)
-    return nil, "getoption is not supported by pyngx: " .. tostring(name)
+    return check(py.socket_get_option(handle(self, "getoption"), tostring(name)))
 end
 
 function tcp.setkeepalive(self, timeout, size)
-    return check(py.socket_keep(run_of(), handle(self), timeout, size))
+    return check(py.socket_keep(run_of(), handle(self, "setkeepalive"), timeout, size))
 end
 
 function tcp.getreusedtimes(self)
-    return check(py.socket_reused(handle(self)))
+    return check(py.socket_reused(handle(self, "getreusedtimes")))
 end
 
 function tcp.close(self)
-    return check(py.socket_close(run_of(), handle(self)))
+    return check(py.socket_close(run_of(), handle(self, "close")))
 end
 
-function tcp.bind()
-    error("tcpsock:bind is not supported by pyngx", 2)
+local function bind(self, address)
+    if type(address) ~= "string" then
+        error("bad argument #1 to 'bind' (string expected, got " .. type(address) .. ")", 2)
+    end
+    return check(py.socket_bind(handle(self, "bind"), address))
 end
+tcp.bind = bind
 
 function ngx.socket.tcp()
-    return setmetatable({check(py.socket_new(run_of()))}, tcp)
+    return new_socket(tcp)
 end
 ngx.socket.stream = ngx.socket.tcp
 
@@ -208,7 +242,7 @@ function ngx.socket.of_request(rq, raw)
     if not sock then
         return nil, failure
     end
-    return setmetatable({sock}, body)
+    return setmetatable({sock, core.current().req}, body)
 end
 
 -- UDP ------------------------------------------------------------------------------------------
@@ -222,26 +256,27 @@ function udp.setpeername(self, host, port)
     if host:sub(1, 5) == "unix:" then
         port = nil
     end
-    return await("udp_connect", handle(self), host, port and tonumber(port))
+    return await("udp_connect", adopted(self, "setpeername"), host, port and tonumber(port))
 end
 
 function udp.send(self, data)
     run_of()
-    return check(py.udp_send(handle(self), text_of(data)))
+    return check(py.udp_send(handle(self, "send"), text_of(data)))
 end
 
 function udp.receive(self, most)
     run_of()
-    return await("udp_receive", handle(self), most or 8192)
+    return await("udp_receive", handle(self, "receive"), most or 8192)
 end
 
 udp.settimeout = function(self, milliseconds)
-    py.socket_timeouts(handle(self), milliseconds, milliseconds, milliseconds)
+    py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds)
 end
 udp.close = tcp.close
+udp.bind = bind
 
 function ngx.socket.udp()
-    return setmetatable({check(py.socket_new(run_of()))}, udp)
+    return new_socket(udp)
 end
 
 -- Semaphores -----------------------------------------------------------------------------------
