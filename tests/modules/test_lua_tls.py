@@ -291,6 +291,8 @@ def test_settings(nginx: Nginx, block: str, file: str) -> None:
 @pytest.mark.pyngx_only("nginx without HTTP/3 does not read it")
 @pytest.mark.parametrize("phase", ["client_hello", "certificate"])
 def test_no_code_is_left_out_over_quic(nginx: Nginx, phase: str) -> None:
+    for name, content in FILES.items():
+        nginx.write(name, content)
     nginx.rejects(
         message='"ssl_client_hello_by_lua" and "ssl_certificate_by_lua" are not supported for the '
         '"listen ... quic" directive',
