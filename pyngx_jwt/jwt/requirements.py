@@ -77,7 +77,7 @@ class ClaimRequirement:
 
     def met(self, claims: Members) -> bool:
         """Whether the claims set has the claim with one of the values."""
-        value: Json = find(claims, self.path)  # type: ignore[assignment]
+        value = find(claims, self.path)
         if isinstance(value, list):
             return any(self._equals(element) for element in value)
         if isinstance(value, str) and self.path[-1] in OF_WORDS:
@@ -91,13 +91,13 @@ class ClaimRequirement:
         fault = "is missing" if is_missing else "has none of the required values"
         return TokenRefusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
 
-    def _equals(self, value: Json) -> bool:
+    def _equals(self, value: object) -> bool:
         if isinstance(value, str):
             return value in self._texts
         return (scalar := _scalar(value)) is not None and scalar in self._scalars
 
 
-def _scalar(value: Json) -> Scalar | None:
+def _scalar(value: object) -> Scalar | None:
     return (isinstance(value, bool), value) if isinstance(value, bool | int | float) else None
 
 

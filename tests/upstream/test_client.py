@@ -505,10 +505,10 @@ class Clock:
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.Future[None]:
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         self.timers += 1
         self.due.append((when, callback))
-        return self.loop.create_future()  # may be cancelled, as a handle
+        return asyncio.TimerHandle(when, callback, (), self.loop)
 
     async def advance(self, seconds: float) -> None:
         await asyncio.sleep(0)
