@@ -61,8 +61,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if is_compiled():
-        for marker in item.iter_markers("replaces_internals"):
-            pytest.skip(f"compiled: {marker.args[0]}")
+        for marker in item.iter_markers("interpreted"):
+            pytest.skip(f"interpreted: {marker.args[0]}")
     if not BINARY:
         return
     for name in ("pyngx_only", "nginx_differs"):

@@ -116,6 +116,23 @@ def test_defaults_are_constants(compiled: list[str]) -> None:
     assert wrong == []
 
 
+PURE = {"len", "min", "max", "int", "bool", "find", "rfind", "index", "start", "end", "lstrip"}
+
+
+def test_bounds_of_slices_have_no_effects(compiled: list[str]) -> None:
+    """mypyc runs them twice unless a str, bytes, list or tuple is cut."""
+    wrong = [
+        f"{path}: {ast.unparse(node)}"
+        for path in compiled
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.Slice)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Await | ast.NamedExpr)
+        or (isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2] not in PURE)
+    ]
+    assert wrong == []
+
+
 def test_the_library_is_found_out_without_its_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

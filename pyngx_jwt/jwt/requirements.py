@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 from .encoding import Json, decode_json, encode_json, ordered, quote, unicode
 from .refusal import Reason, TokenRefusal
@@ -293,9 +293,10 @@ class Requirement:
         return "header" if self.in_header else "claim"
 
     def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
-        value: Json = find(header if self.in_header else claims, self.path)  # type: ignore[assignment]
-        if value is MISSING:
+        found = find(header if self.in_header else claims, self.path)
+        if found is MISSING:
             return missing(self.name, in_header=self.in_header)
+        value = cast(Json, found)
         try:
             name, negated = parse_operator(self.operator)
             compare = _OPERATORS.get(name)
