@@ -25,8 +25,8 @@ COMPILED = (
     *(f"modules/{name}/wire.py" for name in ("fastcgi", "grpc", "memcached", "scgi", "uwsgi")),
     *("modules/memcached/module.py", "modules/tunnel/module.py", "modules/tunnel/wire.py"),
     *("server/adapter.py", "server/connection.py", "server/deadline.py", "server/framing.py"),
-    *("server/front_end.py", "server/http1.py", "server/http2.py", "server/input.py"),
-    "server/stream.py",
+    *("server/front_end.py", "server/http1.py", "server/http2.py", "server/http3.py"),
+    *("server/input.py", "server/stream.py"),
     *("explain/request.py", "lint/model/probe.py"),  # their requests are derived from Request
 )
 # Of those directories, what runs while a configuration is loaded.  Directives are class
@@ -81,7 +81,7 @@ def compiler() -> list[str]:
 
 if os.environ.get("PYNGX_COMPILE", "0") == "0":
     setup()
-elif sys.argv[1:2] == ["egg_info"]:  # a build frontend asks what is needed before it builds
+elif {"egg_info", "dist_info", "sdist"}.intersection(sys.argv):  # nothing is built yet
     setup(setup_requires=compiler())
 else:
     setup(ext_modules=extensions())
