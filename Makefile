@@ -60,6 +60,23 @@ dist: $(ready)
 	$(PYTHON) -m twine check --strict dist/*
 	$(PYTHON) -m tests.dist dist $(PYTHONS)
 
+# A wheel for this Python in dist, compiled if there is a C compiler and PYNGX_COMPILE=0 is not set.
+wheel: $(ready)
+	compile=$${PYNGX_COMPILE:-1}; \
+	$(CC) --version >/dev/null 2>&1 || { compile=0; echo "no C compiler: $(CC)"; }; \
+	[ $$compile != 0 ] || echo "the wheel is not compiled"; \
+	PYNGX_COMPILE=$$compile $(PYTHON) -m pip wheel -q --no-deps --no-build-isolation -w dist .
+
+# All tests on a compiled copy of the tree.  What has not changed since is not compiled again.
+test-compiled: build/compiled
+	cd build/compiled && $(abspath $(PYTHON)) -m pytest -q -n $(JOBS) --dist loadfile
+
+build/compiled: $(ready)
+	mkdir -p $@
+	find $@ -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+	tar -c --exclude-vcs --exclude=./build --exclude=./.venv --exclude=__pycache__ . | tar -x -C $@
+	cd $@ && PYNGX_COMPILE=1 $(abspath $(PYTHON)) setup.py -q build_ext --inplace
+
 clean:
 	rm -rf .venv .cache build dist run *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -69,4 +86,4 @@ clean:
 	.venv/bin/python -m pip install -q -e '.[dev]'
 	touch $@
 
-.PHONY: run test quick check oracle bench docs docs-site dist clean
+.PHONY: run test quick check oracle bench docs docs-site dist wheel test-compiled build/compiled clean

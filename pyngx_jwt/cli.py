@@ -204,13 +204,15 @@ def _help() -> str:
 def _build() -> list[str]:
     from _ssl import OPENSSL_VERSION  # "ssl" itself takes as long as all the rest
 
-    from .features import configure_arguments
+    from .features import configure_arguments, is_compiled, python_build
 
     return [
         f"built with {OPENSSL_VERSION}",
         "TLS SNI support enabled",
         f"configure arguments: {configure_arguments()}",
         f"pyngx version: {__version__}",
+        f"compiled: {'by mypyc' if is_compiled() else 'no'}",
+        f"Python: {python_build()}",
     ]
 
 

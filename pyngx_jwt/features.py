@@ -6,6 +6,9 @@ Tools read them (test suites, certbot, packagers' scripts), so they are nginx's
 
 from __future__ import annotations
 
+import os
+import sys
+
 PREFIX = "/etc/nginx/"
 # "--NAME-path=", as nginx's own packages have them: an installed nginx.conf finds its files.
 PATHS = {
@@ -73,3 +76,24 @@ def configure_arguments() -> str:
     words += [f"--without-http_{name}_module" for name in DEFAULT if name not in MODULES]
     words += ["--with-stream", *(f"--with-stream_{name}_module" for name in STREAM)]
     return " ".join(words)
+
+
+def is_compiled() -> bool:
+    """Whether the path of a request is compiled (setup.py); nothing of it is imported to know."""
+    from importlib.machinery import EXTENSION_SUFFIXES
+
+    module = os.path.join(os.path.dirname(__file__), "http", "request")
+    return any(os.path.exists(module + suffix) for suffix in EXTENSION_SUFFIXES)
+
+
+def python_build() -> str:
+    """The Python that runs this, and how it says that it was built.
+
+    Debian's is built with profile-guided optimization without saying so."""
+    from sysconfig import get_config_var
+
+    words = str(get_config_var("CONFIG_ARGS") or "").replace("'", "").split()
+    shown = ("--enable-optimizations", "--with-lto", "--enable-shared", "--disable-gil")
+    flags = [word for word in words if word.startswith(shown)]
+    name = f"{sys.implementation.name} {sys.version.split()[0]}"
+    return f"{name}, configured with {' '.join(flags) or 'no flags for speed'}"

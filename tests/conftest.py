@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pyngx_jwt.features import is_compiled
+
 from .launch import BINARY, build
 from .nginx import Nginx
 
@@ -58,6 +60,9 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if is_compiled():
+        for marker in item.iter_markers("interpreted"):
+            pytest.skip(f"interpreted: {marker.args[0]}")
     if not BINARY:
         return
     for name in ("pyngx_only", "nginx_differs"):

@@ -156,11 +156,13 @@ def test_help_names_every_option() -> None:
 
 def test_configuration_of_the_build() -> None:
     told = pyngx("-V")
-    first, openssl, sni, arguments, ours = told.stderr.splitlines()
+    first, openssl, sni, arguments, ours, compiled, python = told.stderr.splitlines()
     assert (told.returncode, first) == (0, f"nginx version: nginx/{NGINX_VERSION}")
     assert re.match(r"built with OpenSSL \d+\.\d+\.\d+", openssl)
     assert sni == "TLS SNI support enabled"
     assert ours == f"pyngx version: {__version__}"
+    assert compiled == f"compiled: {'by mypyc' if features.is_compiled() else 'no'}"
+    assert python.startswith(f"Python: cpython {sys.version.split()[0]}, configured with ")
     words = arguments.removeprefix("configure arguments: ").split(" ")
     assert all(word.startswith("--") for word in words)
     assert "--with-http_ssl_module" in words
@@ -224,7 +226,8 @@ def test_version_imports_next_to_nothing() -> None:
     started = {"__future__", *re.findall(r"\| +([\w.]+)$", bare.stderr, re.MULTILINE)}
     imported = sorted(set(imported) - started)
     ours = [f"pyngx_jwt{x}" for x in ("", ".cli", ".features")]
-    assert imported == sorted(["_socket", "_ssl", *ours])
+    pythons = [x for x in imported if x.startswith("_sysconfigdata")]
+    assert imported == sorted(["_socket", "_ssl", "sysconfig", *pythons, *ours])
 
 
 # commands

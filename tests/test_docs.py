@@ -78,6 +78,7 @@ def words_of_tests() -> frozenset[str]:
     return frozenset(words.union(f"{name}{rest}" for rest in shared for name in PROTOCOLS))
 
 
+@pytest.mark.interpreted("compiled code has no docstrings")
 @pytest.mark.parametrize("path", sorted(GENERATED))
 def test_page_is_fresh(path: str) -> None:
     page = ROOT / "docs" / path
@@ -103,6 +104,7 @@ def test_writing_removes_what_is_left_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 class TestModule:
+    @pytest.mark.interpreted("compiled code has no docstrings")
     def test_is_documented(self, module: AnyModule) -> None:
         assert docs.description(module)
         undocumented = [d.name for d in module.conf.directives.values() if not d.doc.strip()]
@@ -151,6 +153,7 @@ def test_page_shows_shape_and_reason() -> None:
     assert "\n- `lock_file` (main): no lock file is used\n" in page
 
 
+@pytest.mark.interpreted("compiled code has no docstrings")
 @pytest.mark.parametrize("path", sorted(GENERATED))
 def test_page_has_readable_code_and_defaults(path: str) -> None:
     """Code is not escaped, and a directive without a default has a dash."""

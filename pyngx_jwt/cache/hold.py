@@ -100,8 +100,6 @@ class Hold:
         "report",
     )
 
-    check = staticmethod(check)
-
     def __init__(
         self, cache: Cache, key: CacheKey, policy: CachePolicy, headers: Headers, report: Report
     ) -> None:
@@ -115,6 +113,10 @@ class Hold:
         self._lock_timeout = policy.lock_timeout
         self._wait_until = 0.0
         self._secondary = self._visited = self._done = False
+
+    def check(self, data: bytes, key: CacheKey, longest: int, length: int) -> Header | Fault:
+        """The header of a file's first bytes."""
+        return check(data, key, longest, length)
 
     # -- opening ---------------------------------------------------------------------------
 

@@ -127,7 +127,8 @@ def _keep(r: Request, body: KeptBody, data: bytes, in_memory: int) -> None:
     view = memoryview(data)
     try:
         while view:
-            view = view[os.write(body.fd, view) :]
+            written = os.write(body.fd, view)
+            view = view[written:]
     except OSError as error:
         r.log(Severity.CRIT, f'write() "{body.path}" failed {errno_text(error)}')
         raise BodyError(500) from None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 from .encoding import Json, decode_json, encode_json, ordered, quote, unicode
 from .refusal import Reason, TokenRefusal
@@ -77,7 +77,7 @@ class ClaimRequirement:
 
     def met(self, claims: Members) -> bool:
         """Whether the claims set has the claim with one of the values."""
-        value: Json = find(claims, self.path)  # type: ignore[assignment]
+        value = find(claims, self.path)
         if isinstance(value, list):
             return any(self._equals(element) for element in value)
         if isinstance(value, str) and self.path[-1] in OF_WORDS:
@@ -91,13 +91,13 @@ class ClaimRequirement:
         fault = "is missing" if is_missing else "has none of the required values"
         return TokenRefusal(Reason.CLAIM, f"{quote(self.name)} {fault}")
 
-    def _equals(self, value: Json) -> bool:
+    def _equals(self, value: object) -> bool:
         if isinstance(value, str):
             return value in self._texts
         return (scalar := _scalar(value)) is not None and scalar in self._scalars
 
 
-def _scalar(value: Json) -> Scalar | None:
+def _scalar(value: object) -> Scalar | None:
     return (isinstance(value, bool), value) if isinstance(value, bool | int | float) else None
 
 
@@ -293,9 +293,10 @@ class Requirement:
         return "header" if self.in_header else "claim"
 
     def refusal(self, header: Members, claims: Members) -> TokenRefusal | None:
-        value: Json = find(header if self.in_header else claims, self.path)  # type: ignore[assignment]
-        if value is MISSING:
+        found = find(header if self.in_header else claims, self.path)
+        if found is MISSING:
             return missing(self.name, in_header=self.in_header)
+        value = cast(Json, found)
         try:
             name, negated = parse_operator(self.operator)
             compare = _OPERATORS.get(name)

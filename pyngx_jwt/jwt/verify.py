@@ -143,7 +143,9 @@ class Verifier:
         reason = Reason.NOT_YET_VALID if early else Reason.EXPIRED
         value, leeway = verified.claims.get(name), self.policy.leeway
         facts = {name: value, "now": now, "leeway": leeway}
-        return TokenRefusal(reason, f"{name}={value} now={now} leeway={leeway}", facts)
+        return TokenRefusal(
+            reason, f"{name}={value} now={_plain(now)} leeway={_plain(leeway)}", facts
+        )
 
 
 def verify(
@@ -151,6 +153,11 @@ def verify(
 ) -> Verified | TokenRefusal:
     """``Verifier.verify`` for a single token, without memory."""
     return Verifier(policy, key_sets).verify(text, now)
+
+
+def _plain(seconds: float) -> str:
+    """Whole seconds without a fraction, be they an int or a float."""
+    return str(seconds).removesuffix(".0")
 
 
 def period_of(policy: TokenPolicy, claims: dict[str, Json]) -> tuple[float, float] | TokenRefusal:

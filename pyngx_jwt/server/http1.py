@@ -231,7 +231,8 @@ class HttpProtocol(SocketConnection):
             return
         body = self.body
         if body is not None and not body.complete:
-            data = data[body.feed(data) :]
+            end = body.feed(data)
+            data = data[end:]
             if not body.complete and self.deadline.at != inf:
                 self.deadline.set(self._body_timeout)
         if data:

@@ -144,6 +144,10 @@ def _named(lookup: Lookup) -> str:
     return f"service {lookup.service} of {host}" if lookup.service else host
 
 
+# Host, port, name, weight, and whether it is a backup; a list once it was handed over as JSON.
+PastAddress = Sequence[Any]
+
+
 class Remembered(NamedTuple):
     """What a configuration knows of the name of a server, for the one that comes after it."""
 
@@ -151,7 +155,7 @@ class Remembered(NamedTuple):
     service: str
     backup: bool
     valid: int
-    addresses: Sequence[tuple[str, int, str, int, bool]]  # with port, name, weight and rank
+    addresses: Sequence[PastAddress]
 
 
 def remember(group: Shared) -> list[Remembered]:
@@ -162,7 +166,9 @@ def remember(group: Shared) -> list[Remembered]:
         if server.lookup is not None and number in known.valid:
             host, _, service = server.lookup
             found = [one for one in known.found if one.server == number]
-            addresses = [(one.address.host, one.address.port, *one[3:]) for one in found]
+            addresses: list[PastAddress] = [
+                (one.address.host, one.address.port, *one[3:]) for one in found
+            ]
             valid = known.valid[number]
             remembered.append(Remembered(host, service, server.backup, valid, addresses))
     return remembered
@@ -183,7 +189,7 @@ def carry_over(remembered: Iterable[Remembered], group: Shared) -> None:
     group.inherit(roster)
 
 
-def _as_now(address: tuple[str, int, str, int, bool], server: PeerServer, lookup: Lookup) -> Answer:
+def _as_now(address: PastAddress, server: PeerServer, lookup: Lookup) -> Answer:
     """An address with what the new configuration says of its server."""
     host, port, name, weight, backup = address
     if not lookup.service:

@@ -577,6 +577,7 @@ def test_when_the_first_fails_another_one_tries(kit: Kit, locking: CachePolicy) 
         hold.close()
 
 
+@pytest.mark.interpreted("replaces Cache.released()")
 def test_lock_timeout(kit: Kit, locking: CachePolicy, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = kit.cache()
     one, two = (kit.hold(cache, policy=locking) for _ in range(2))
@@ -599,6 +600,7 @@ def test_lock_timeout(kit: Kit, locking: CachePolicy, monkeypatch: pytest.Monkey
         hold.close()
 
 
+@pytest.mark.interpreted("replaces Cache.released()")
 def test_looks_every_half_second(
     kit: Kit, locking: CachePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,6 +202,7 @@ def test_nothing_may_stay(kit: Kit) -> None:
     assert manage_once(cache) == 10 and names(cache) == []
 
 
+@pytest.mark.interpreted("replaces files.available()")
 def test_min_free(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = kit.cache("min_free=10m")
     filled(kit, cache, 3)
@@ -300,6 +301,7 @@ def test_a_file_that_cannot_be_deleted(kit: Kit) -> None:
     assert cache.index.head().entries == 0 and kit.log[0].startswith('[crit] unlink() "')
 
 
+@pytest.mark.interpreted("replaces files.unlink()")
 def test_an_entry_renewed_while_it_is_deleted(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever commits between the two steps of the manager keeps the entry."""
     cache = kit.cache("inactive=60")

@@ -28,6 +28,7 @@ def test_some_changed_tokens() -> None:
     assert {f"- {change.__name__}" for change in fuzz.CHANGES} <= counts.keys()
 
 
+@pytest.mark.interpreted("replaces find_key()")
 @pytest.mark.parametrize("name", ["HS256", "RS256", "EdDSA of many"])
 def test_a_verifier_that_accepts_everything_is_noticed(
     name: str, monkeypatch: pytest.MonkeyPatch
@@ -37,6 +38,7 @@ def test_a_verifier_that_accepts_everything_is_noticed(
         fuzz.fuzz(500, 1)
 
 
+@pytest.mark.interpreted("replaces find_key()")
 def test_an_exception_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     (source,) = (s for s in fuzz.make_sources() if s.name == "HS256")
 

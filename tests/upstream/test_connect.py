@@ -162,6 +162,7 @@ def test_an_abandoned_attempt_leaves_nothing() -> None:
     run(main())
 
 
+@pytest.mark.interpreted("replaces _open()")
 def test_abandoned_at_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         made, transport = connected()

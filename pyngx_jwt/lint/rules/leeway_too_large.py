@@ -40,6 +40,6 @@ def check(block: Block) -> Iterator[Hit]:
     if block.auth.demanded and policy is not None and policy.leeway > MOST:
         yield Hit(
             block.set_by("auth_jwt_leeway"),
-            f"tokens are accepted {policy.leeway} seconds after they have expired",
+            f"tokens are accepted {policy.leeway:g} seconds after they have expired",
             "clocks differ by seconds: 30s to 60s are enough",
         )

@@ -1,0 +1,87 @@
+"""Compiles the path of a request with mypyc if PYNGX_COMPILE=1 is set; without it, nothing is.
+
+The sources are the same either way, and what is not listed here runs interpreted beside what is.
+One rule comes with it: no interpreted class is derived from a compiled one.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from setuptools import setup
+
+ROOT = Path(__file__).parent
+PACKAGE = ROOT / "pyngx_jwt"
+# Directories, and files: what a request, its exchange with an upstream or its token go through.
+COMPILED = (
+    *("cache", "gateway", "http", "http1", "http2", "jwt", "log", "upstream", "zones"),
+    *("modules/auth_jwt", "modules/proxy"),
+    *("modules/core_variables.py", "modules/not_modified.py", "modules/range.py"),
+    *("modules/static.py", "modules/ssi/commands.py"),
+    *(f"modules/{name}/wire.py" for name in ("fastcgi", "grpc", "memcached", "scgi", "uwsgi")),
+    *("modules/memcached/module.py", "modules/tunnel/module.py", "modules/tunnel/wire.py"),
+    *("server/adapter.py", "server/connection.py", "server/deadline.py", "server/framing.py"),
+    *("server/front_end.py", "server/http1.py", "server/http2.py", "server/http3.py"),
+    *("server/input.py", "server/stream.py"),
+    *("explain/request.py", "lint/model/probe.py"),  # their requests are derived from Request
+)
+# Of those directories, what runs while a configuration is loaded.  Directives are class
+# attributes that are computed, and exceptions have defaults on their classes: mypyc has neither.
+INTERPRETED = frozenset(
+    (
+        *("gateway/cache_conf.py", "gateway/conf.py", "gateway/health_conf.py"),
+        *("gateway/params_conf.py", "http/contexts.py", "http/level.py", "http/listen.py"),
+        *("http/module.py", "http/ports.py", "http/tls.py", "http/whole_body.py"),
+        "jwt/jwk.py",
+        *("modules/auth_jwt/conf.py", "modules/auth_jwt/settings.py", "modules/proxy/conf.py"),
+        *("upstream/balancer.py", "upstream/errors.py", "upstream/hash.py"),
+        *("upstream/least_conn.py", "upstream/least_time.py", "upstream/random.py"),
+        *("zones/lifecycle.py", "zones/lmdb_environment.py"),
+    )
+)
+
+
+def compiled() -> list[str]:
+    """The sources to compile; an __init__.py only gathers names."""
+    paths = (
+        path
+        for entry in COMPILED
+        for path in (sorted((PACKAGE / entry).glob("*.py")) or [PACKAGE / entry])
+    )
+    return [
+        str(path.relative_to(ROOT))
+        for path in paths
+        if path.name != "__init__.py" and str(path.relative_to(PACKAGE)) not in INTERPRETED
+    ]
+
+
+def extensions() -> list[Any]:
+    """One library with all of it, and a module for each source that finds its part there."""
+    from mypyc.build import mypycify
+
+    level = os.environ.get("PYNGX_COMPILE_LEVEL", "3")  # -O3; 0 compiles in a third of the time
+    return mypycify(
+        ["--strict", "--follow-imports=silent", *compiled()],
+        opt_level=level,
+        debug_level="0",
+        multi_file=True,
+        group_name="pyngx_jwt",
+    )
+
+
+def compiler() -> list[str]:
+    """What extensions() needs: mypy of one version, and all that it takes types from."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return ["mypy==2.4.1", "types-cachetools", "types-cffi", *project["dependencies"]]
+
+
+if os.environ.get("PYNGX_COMPILE", "0") == "0":
+    setup()
+elif {"egg_info", "dist_info", "sdist"}.intersection(sys.argv):  # nothing is built yet
+    setup(setup_requires=compiler())
+else:
+    setup(ext_modules=extensions())
