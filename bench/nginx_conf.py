@@ -50,7 +50,7 @@ http {{
     proxy_cache_path cache keys_zone=small:1m;
     upstream backend {{
         server 127.0.0.1:{ports.upstream};
-        keepalive 64;
+        keepalive 512;
         keepalive_requests 1000000000;
     }}
     server {{

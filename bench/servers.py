@@ -107,7 +107,8 @@ def pyngx(path: str, name: str = PYNGX) -> Program:
     environment = {"PYTHONPATH": str(Path(path).resolve())} if path else {}
     interpreter = sys.executable
     if path and Path(path).is_file():
-        command, environment, interpreter = (path,), {}, _interpreter(path)
+        command = (str(Path(path).absolute()),)
+        environment, interpreter = {}, _interpreter(path)
     asked = [interpreter, "-c", ABOUT]
     environ = {**os.environ, **environment}
     about = subprocess.check_output(asked, env=environ, text=True, cwd="/").strip()

@@ -1,13 +1,14 @@
 """Header blocks (HPACK, RFC 7541): the fields of a head, compressed.
 
-hpack has the Huffman code and the tables. The reader is ours, since nginx's limits apply while a
-block arrives: a field that is too long ends the connection before its bytes are kept, and a block
-that refers to a long entry thousands of times is not expanded first. The writer refers to the
-static table only, as nginx's does: so the bytes of a field are always the same, and are kept.
+hpack has the Huffman code and the static table. The reader is ours, since nginx's limits apply
+while a block arrives: a field that is too long ends the connection before its bytes are kept, and
+a block that refers to a long entry thousands of times is not expanded first. The writer refers to
+the static table only, as nginx's does: so the bytes of a field are always the same, and are kept.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -30,11 +31,38 @@ MEMORABLE = 2048  # bytes of names and values of such a block
 SHORT = 256  # bytes of a value that is kept compressed
 _STATIC = [(name.decode(), value.decode()) for name, value in HeaderTable.STATIC_TABLE]
 _FIRST_DYNAMIC = len(_STATIC) + 1
+ENTRY = 32  # bytes that a table counts for an entry, besides its name and its value
 TABLE_UPDATE = b"\x20"  # the size of the writer's dynamic table is 0
 
 
 class _Incomplete(Exception):
     """The block goes on in bytes that have not come."""
+
+
+class _DynamicTable:
+    """Fields that the peer refers to, the newest first (RFC 7541, 4)."""
+
+    __slots__ = ("_free", "entries", "size")
+
+    def __init__(self, size: int) -> None:
+        self.entries = deque[Field]()
+        self.size = self._free = size
+
+    def add(self, field: Field) -> None:
+        """Forgets old entries for it; one that is larger than the table empties it."""
+        self._free -= len(field[0]) + len(field[1]) + ENTRY
+        self.entries.appendleft(field)
+        self._evict()
+
+    def resize(self, size: int) -> None:
+        self._free += size - self.size
+        self.size = size
+        self._evict()
+
+    def _evict(self) -> None:
+        while self._free < 0:
+            name, value = self.entries.pop()
+            self._free += len(name) + len(value) + ENTRY
 
 
 class BlockReader:
@@ -52,8 +80,8 @@ class BlockReader:
     ) -> None:
         """`peer` is what errors call the sender, `table_size` the most that it was allowed."""
         self._peer, self.most_field, self.most_block = peer, most_field, most_block
-        self._dynamic = HeaderTable()
-        self._dynamic.maxsize = self.table_size = table_size
+        self._dynamic = _DynamicTable(table_size)
+        self.table_size = table_size
         self._memo: dict[bytes, list[Field]] = {}
         self._fields: list[Field] = []
         self._data, self._at, self._left = b"", 0, most_block
@@ -97,12 +125,19 @@ class BlockReader:
 
     def _read(self, last: bool) -> None:
         """Reads as many fields as there are whole ones."""
-        size = len(self._data)
-        start = self._at
+        data = self._data
+        size, start = len(data), self._at
         try:
             while self._at < size:
                 start = self._at
-                self._read_field()
+                first = data[start]
+                if 0x80 < first < 0xFF:  # most are entries with a small number
+                    self._at = start + 1
+                    field = self._entry(first & 0x7F)
+                    self._account(field)
+                    self._fields.append(field)
+                else:
+                    self._read_field()
         except _Incomplete:
             self._at = start
             if last:
@@ -134,21 +169,21 @@ class BlockReader:
             raise Fault(ENHANCE_YOUR_CALM, f"{self._peer} sent too large header")
 
     def _add(self, field: Field) -> None:
-        self._dynamic.add(field[0].encode("latin-1"), field[1].encode("latin-1"))
+        self._dynamic.add(field)
         self._changed = True
         self._memo.clear()
 
     def _resize(self, size: int) -> None:
         if size > self.table_size:
             raise Fault(COMPRESSION_ERROR, f"{self._peer} sent invalid table size update: {size}")
-        self._dynamic.maxsize = size
+        self._dynamic.resize(size)
         self._changed = True
         self._memo.clear()
 
     def _entry(self, index: int) -> Field:
         if 0 < index < _FIRST_DYNAMIC:
             return _STATIC[index - 1]
-        entries = self._dynamic.dynamic_entries
+        entries = self._dynamic.entries
         index -= _FIRST_DYNAMIC
         if index < 0:
             raise Fault(COMPRESSION_ERROR, f"{self._peer} sent invalid hpack table index 0")
@@ -156,8 +191,7 @@ class BlockReader:
             raise Fault(
                 COMPRESSION_ERROR, f"{self._peer} sent out of bound hpack table index: {index}"
             )
-        name, value = entries[index]
-        return name.decode("latin-1"), value.decode("latin-1")
+        return entries[index]
 
     def _literal(self, index: int) -> Field:
         if index:

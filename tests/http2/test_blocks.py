@@ -68,6 +68,23 @@ def test_every_block_of_another_encoder(blocks: list[list[Field]], piece: int) -
 
 
 @settings(deadline=None)
+@given(st.lists(st.tuples(FIELDS, st.sampled_from((0, 40, 64, 100, 300, 4096))), max_size=8))
+def test_tables_of_changing_sizes(blocks: list[tuple[list[Field], int]]) -> None:
+    """Entries are forgotten when hpack's encoder forgets them, or it would be misunderstood."""
+    encoder, blocks_read = Encoder(), reader()
+    for fields, size in blocks:
+        encoder.header_table_size = size
+        pairs = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in fields]
+        assert read(encoder.encode(pairs + pairs), blocks_read) == fields + fields
+        entries = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in _entries(encoder)]
+        assert list(blocks_read._dynamic.entries) == entries
+
+
+def _entries(encoder: Encoder) -> list[tuple[bytes, bytes]]:
+    return list(encoder.header_table.dynamic_entries)
+
+
+@settings(deadline=None)
 @given(FIELDS)
 def test_another_decoder_reads_ours(fields: list[Field]) -> None:
     lines = str.maketrans("\r\n", "  ")
@@ -134,7 +151,7 @@ def test_the_table_is_bounded() -> None:
     blocks = reader()
     for n in range(2000):
         read(b"\x40\x04%04d\x14" % n + b"v" * 20, blocks)
-    assert len(blocks._dynamic.dynamic_entries) == 4096 // (32 + 24)
+    assert len(blocks._dynamic.entries) == 4096 // (32 + 24)
 
 
 def test_a_whole_octet_of_padding_is_accepted() -> None:
