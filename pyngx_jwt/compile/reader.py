@@ -8,6 +8,7 @@ from typing import Any
 
 from ..conf.block import ConfBlock
 from ..conf.directive import Conf, Directive
+from ..conf.known import declarations
 from ..conf.parse import END_BLOCK, Source, Statement
 from ..conf.scope import Scope
 from ..conf.shape import check_shape
@@ -131,7 +132,7 @@ class StatementReader:
                 return kind, directive
         if self.scope.watch.foreign(statement, source, level):
             return None
-        if declared:
+        if declared and not any(known.allows(level.context.path) for known in declarations(name)):
             raise ConfError(f'"{name}" directive is not allowed here')
         self._unknown(statement, source, level)
         return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..core.ports import Ports
@@ -12,10 +15,12 @@ from ..stream.contexts import STREAM, STREAM_SERVER
 from ..stream.level import StreamLevel
 from ..stream.module import AnyStreamModule, stream_modules
 from ..stream.ports import StreamBuilt, StreamPort
-from ..stream.session import StreamHandler, StreamPhase, StreamServer
+from ..stream.session import StreamPhase, StreamServer
 from .listening import addresses_of, grouped, run_hooks
 from .merging import check, merge
 from .variables import build_variables, check_variables
+
+B = TypeVar("B")
 
 
 @STREAM.closes
@@ -49,28 +54,30 @@ def _compile(level: StreamLevel, modules: tuple[AnyStreamModule, ...]) -> Stream
     server.tcp_nodelay = core.tcp_nodelay
     last_first = modules[::-1]
     server.handlers = {
-        phase: tuple(
-            handler
-            for module in last_first
-            if phase in module.handlers
-            and (handler := module.handlers[phase](level[module.conf], level)) is not None
-        )
+        phase: _built(level, [(m, m.handlers[phase]) for m in last_first if phase in m.handlers])
         for phase in StreamPhase
     }
-    server.content = _content(level, modules)
-    server.log_handlers = tuple(
-        handler
-        for module in last_first
-        if module.log_builder is not None
-        and (handler := module.log_builder(level[module.conf], level)) is not None
-    )
+    # Of several directives that say what serves a connection the last one counts.
+    contents = [(m, m.content_builder) for m in modules if m.conf is core.serves]
+    server.content = next(iter(_built(level, contents)), None)
+    server.log_handlers = _built(level, [(m, m.log_builder) for m in last_first])
     return server
 
 
-def _content(level: StreamLevel, modules: tuple[AnyStreamModule, ...]) -> StreamHandler | None:
-    """What serves the connections: of several directives the last one counts."""
-    serves = level[StreamCoreConf].serves
-    for module in modules:
-        if module.conf is serves and module.content_builder is not None:
-            return module.content_builder(level[module.conf], level)
-    return None
+def _built(
+    level: StreamLevel,
+    builders: Iterable[tuple[AnyStreamModule, Callable[[Any, StreamLevel], B | None] | None]],
+) -> tuple[B, ...]:
+    """What modules build for a server."""
+    found: list[B] = []
+    for module, build in builders:
+        if build is None:
+            continue
+        try:
+            built = build(level[module.conf], level)
+        except level.scope.watch.caught as error:
+            level.scope.watch.failed(error, level)
+        else:
+            if built is not None:
+                found.append(built)
+    return tuple(found)

@@ -31,10 +31,8 @@ def located(error: UnknownVariable, scope: Scope) -> ConfError:
     """The error with the first statement that uses the variable, and the module of nginx that has
     it."""
     module = module_of_variable(error.name)
-    tables = scope.shared(Variables), scope.shared(StreamVariables)
-    is_elsewhere = any(table.is_known(error.name) for table in tables)
     # A dialect of JWT has it in others.
-    is_missing = module and "auth_jwt" not in module and not is_elsewhere
+    is_missing = module and "auth_jwt" not in module and not is_ours(error.name, scope)
     reason = f", one of {module} that pyngx does not have" if is_missing else ""
     located = ConfError(f"{error.args[0]}{reason}")
     options = scope.options
@@ -44,6 +42,11 @@ def located(error: UnknownVariable, scope: Scope) -> ConfError:
         if any((match[1] or match[2]).lower() == error.name for match in uses):
             return located.at(statement.file, statement.line)
     return located.nowhere()
+
+
+def is_ours(name: str, scope: Scope) -> bool:
+    """Whether there is such a variable, in "http" or in "stream"."""
+    return scope.shared(Variables).is_known(name) or scope.shared(StreamVariables).is_known(name)
 
 
 def declare_variables(scope: Scope) -> None:

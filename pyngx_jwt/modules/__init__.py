@@ -25,7 +25,7 @@ from .files import files
 from .flv import flv
 from .geo import geo, stream_geo
 from .geoip import geoip, stream_geoip
-from .geoip2 import geoip2
+from .geoip2 import geoip2, stream_geoip2
 from .grpc import grpc
 from .gunzip import gunzip
 from .gzip import gzip
@@ -181,4 +181,5 @@ MODULES: tuple[AnyModule, ...] = (
     stream_realip,
     stream_ssl_preread,
     stream_geoip,
+    stream_geoip2,
 )

@@ -23,10 +23,12 @@ from ..errors import ConfError
 from ..http.cidr import Network, Networks
 from ..http.contexts import HTTP
 from ..http.module import Module
-from ..http.request import Request
-from ..http.template import Template, Text
-from ..http.variables import Getter, Variables, VariableTable, unsettled, variable_name
+from ..http.session import Session
+from ..http.template import Template, TextOf
+from ..http.variables import Get, R, VariableTable, unsettled, variable_name
 from ..log import Severity
+from ..stream.contexts import STREAM
+from ..stream.module import StreamModule
 from .addresses import declared_network, reported_address
 
 MISSING = "the \"geoip2\" directive needs the package maxminddb (pip install 'pyngx-jwt[geoip2]')"
@@ -54,7 +56,7 @@ class Geoip2Database:
             value = _member(value, key)
         return value
 
-    def refresh(self, r: Request) -> None:
+    def refresh(self, r: Session) -> None:
         """Reads the file again if it is time and it has changed."""
         now = int(time.time())
         if not self.interval or now < self.last_check + self.interval:
@@ -109,12 +111,12 @@ class Geoip2Variable:
     default: str
     source: Template | None
 
-    def build(self, variables: VariableTable[Request]) -> Getter:
+    def build(self, variables: VariableTable[R]) -> Get[R]:
         before = variables.unsettled_uses
-        address_of: Text = self.source.bind(variables) if self.source else _client
+        address_of: TextOf[R] = self.source.bind(variables) if self.source else _client
         database, keys, default = self.database, self.keys, self.default or None
 
-        def get(r: Request) -> str | None:
+        def get(r: R) -> str | None:
             database.refresh(r)
             return _shown(database.get(address_of(r), keys)) or default
 
@@ -124,13 +126,13 @@ class Geoip2Variable:
 class Geoip2Conf(Conf):
     proxies: tuple[Network, ...] = ()
 
-    @directive(HTTP, raw=True, syntax="geoip2 file { ... }")
+    @directive(HTTP | STREAM, raw=True, syntax="geoip2 file { ... }")
     def geoip2(self, file: str, *, entries: Iterable[Statement]) -> None:
         """Opens a database, and creates variables, each with a line "$variable [default=text]
         [source=$variable] key ...;" or "$variable metadata build_epoch | last_check |
         last_change;".  "auto_reload time;" reads the file again when it has changed."""
         path = self.scope.full_name(file)
-        names = self.scope.shared(Geoip2Databases).names
+        names = self.level.shared(Geoip2Databases).names
         if path in names:
             raise ConfError(f"Duplicate GeoIP2 mmdb - {path}")
         names.add(path)
@@ -146,14 +148,14 @@ class Geoip2Conf(Conf):
         if not entry.name.startswith("$"):
             raise ConfError(f'invalid setting "{entry.name}"')
         name = variable_name(entry.name)
-        variables: Variables = self.level.variables
+        variables: VariableTable[Any] = self.level.variables
         if entry.args[:1] == ("metadata",):
             variables.define(name, _metadata(database, entry.args[1:]))
             return
         variable = _variable(database, name, entry.args)
         variables.define_built(name, variable.build, self.scope.statement)
 
-    @directive(HTTP, syntax="geoip2_proxy address | CIDR")
+    @directive(HTTP | STREAM, syntax="geoip2_proxy address | CIDR")
     def geoip2_proxy(self, address: str) -> None:
         """Trusts an address or network: for requests from it, the address in X-Forwarded-For is
         looked up."""
@@ -162,12 +164,13 @@ class Geoip2Conf(Conf):
 
     geoip2_proxy_recursive = flag(
         False,
-        HTTP,
+        HTTP | STREAM,
         "Uses the last address of X-Forwarded-For that is not trusted. If off, the last one.",
     )
 
 
 geoip2 = Module("geoip2", Geoip2Conf)
+stream_geoip2 = StreamModule("stream_geoip2", Geoip2Conf)
 
 
 def _opened(path: str) -> Geoip2Database:
@@ -193,7 +196,7 @@ def _interval(args: tuple[str, ...]) -> int:
     return seconds
 
 
-def _metadata(database: Geoip2Database, args: tuple[str, ...]) -> Getter:
+def _metadata(database: Geoip2Database, args: tuple[str, ...]) -> Callable[[Session], str | None]:
     if len(args) != 1 or args[0] not in METADATA:
         raise ConfError(f'invalid metadata "{" ".join(args)}"')
     values: dict[str, Callable[[], int]] = {
@@ -203,7 +206,7 @@ def _metadata(database: Geoip2Database, args: tuple[str, ...]) -> Getter:
     }
     value = values[args[0]]
 
-    def get(r: Request) -> str:
+    def get(r: Session) -> str:
         database.refresh(r)
         return str(value())
 
@@ -225,9 +228,9 @@ def _variable(database: Geoip2Database, name: str, args: tuple[str, ...]) -> Geo
     return Geoip2Variable(database, tuple(keys), default, source)
 
 
-def _client(r: Request) -> str:
+def _client(r: Session) -> str:
     """The client's address, or the one that a trusted proxy reports."""
-    conf: Geoip2Conf = r.location.conf(Geoip2Conf)
+    conf = r.conf(Geoip2Conf)
     packed = r.connection.binary_remote_addr
     if not (conf.proxies and packed):
         return r.connection.remote_addr

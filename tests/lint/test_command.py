@@ -130,6 +130,16 @@ def test_reachability(tmp_path: Path) -> None:
     )
 
 
+def test_reachability_leaves_stream_out(tmp_path: Path) -> None:
+    """And says so."""
+    (tmp_path / "nginx.conf").write_text(
+        "events { } stream { server { listen 1; proxy_pass 127.0.0.1:2; } }"
+    )
+    told = run(tmp_path, "lint", "--reachability", "nginx.conf")
+    assert told.returncode == 0
+    assert told.stdout == 'nothing is passed on\n\nnot listed: what "stream" passes on\n'
+
+
 @pytest.mark.parametrize(
     "directives",
     ["auth_jwt on; auth_jwt_key secret;", "auth_jwt_enabled on; auth_jwt_key 00112233;"],

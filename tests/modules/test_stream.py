@@ -175,3 +175,28 @@ def test_rejected(nginx: Nginx, text: str, message: str) -> None:
 
 def test_only_one_block(nginx: Nginx) -> None:
     nginx.rejects(main="stream { }\nstream { }", message='"stream" directive is duplicate', line=2)
+
+
+@pytest.mark.pyngx_only("what nginx has or has not is another matter")
+@pytest.mark.parametrize(
+    ("text", "module"),
+    [
+        ("zone_sync;", "ngx_stream_zone_sync_module"),
+        ("health_check;", "ngx_http_upstream_hc_module, ngx_stream_upstream_hc_module"),
+        ("proxy_session_drop on;", "ngx_stream_proxy_module"),
+        ("mqtt on;", "ngx_stream_mqtt_filter_module"),
+    ],
+)
+def test_what_is_missing_has_a_name(nginx: Nginx, text: str, module: str) -> None:
+    main = f"stream {{ server {{ listen 127.0.0.1:1; {text} return x; }} }}"
+    message = f'the "{text.split()[0].rstrip(";")}" directive of {module} is not supported'
+    assert f"{message} (remove it, or start with --allow-unsupported)" in nginx.refused(main=main)
+    told = nginx.accepts(main=main, options=["--allow-unsupported"])
+    assert f"{message}, ignored in " in told
+
+
+@pytest.mark.pyngx_only("what nginx has or has not is another matter")
+def test_what_restricts_access_is_never_left_out(nginx: Nginx) -> None:
+    for text in ("js_access x;", "content_by_lua_block { }", "js_preread x;"):
+        main = f"stream {{ server {{ listen 127.0.0.1:1; {text} }} }}"
+        assert " is not supported and cannot be left out, " in nginx.refused(main=main)

@@ -265,6 +265,18 @@ def test_bind(nginx: Nginx) -> None:
     assert nginx.raw(b"", "c") == b"127.0.0.3"
 
 
+@pytest.mark.pyngx_only("NGINX Plus has it")
+def test_bind_again_for_each_server(nginx: Nginx) -> None:
+    """By default the address is determined once."""
+    nginx.stream(f"""
+        map $upstream_addr $address {{ volatile; default 127.0.0.2; ~, 127.0.0.3; }}
+        upstream u {{ server 127.0.0.1:%%PORT_gone%%; server 127.0.0.1:%%PORT_b%%; }}
+        server {{ {LOCAL} proxy_pass u; proxy_bind $address; proxy_bind_dynamic on; }}
+        server {{ listen 127.0.0.1:%%PORT_b%%; return $remote_addr; }}
+        """)
+    assert nginx.raw(b"", "a") == b"127.0.0.3"
+
+
 def test_variables_name_the_upstream(nginx: Nginx) -> None:
     nginx.stream(f"""
         upstream group {{ server 127.0.0.1:%%PORT_b%%; }}

@@ -168,7 +168,7 @@ def reported_by(rule: str, analysis: Analysis) -> Iterator[tuple[Spot, str]]:
 def _finding(trouble: Trouble, reason: str, analysis: Analysis) -> Finding:
     message = analysis.machine.original(_text(trouble))
     spot, statement = _spot(trouble, message, analysis)
-    message = variables.not_here(message) or message
+    message = variables.not_here(message, analysis) or message
     here = rf'(upstream "[^"]*") in {re.escape(spot.file)}:{spot.line}\b'
     message = re.sub(here, r"\1", message)
     if is_absent(message) or is_absent(reason):

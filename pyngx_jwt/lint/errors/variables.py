@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ...compile.variables import is_ours
 from ...conf.known import module_of_variable
 from ..read.analysis import Analysis
 from ..read.collect import Trouble
@@ -12,11 +13,12 @@ _UNKNOWN = re.compile(r'^unknown "(\w+)" variable')
 _LUA = re.compile(r"set_by_lua\w*\s+\$(\w+)")
 
 
-def not_here(message: str) -> str:
-    """What to say in the place of an error about a variable that nginx has; "" if it has not."""
+def not_here(message: str, analysis: Analysis) -> str:
+    """What to say in the place of an error about a variable that nginx has; "" if it has not, or
+    if it is of another server, as $uri is in "stream"."""
     match = _UNKNOWN.match(message)
     module = module_of_variable(match[1].lower()) if match else ""
-    if match is None or not module:
+    if match is None or not module or is_ours(match[1], analysis.root.scope):
         return ""
     return f'pyngx does not support the variable "${match[1]}" ({module})'
 

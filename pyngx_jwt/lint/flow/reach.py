@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ...stream.contexts import STREAM
 from ..model.backends import passing
 from ..model.block import Block
 from ..model.configuration import Configuration
@@ -69,7 +70,10 @@ def reachability(conf: Configuration) -> str:
         for state in (OPEN, TOKEN, INTERNAL):
             lines += _listed(state, [route for route in ways if route.state == state], conf)
         lines.append("")
-    return shown("\n".join(lines) or "nothing is passed on\n")
+    text = "\n".join(lines) or "nothing is passed on\n"
+    if conf.analysis.root.inner(STREAM):
+        text += '\nnot listed: what "stream" passes on\n'
+    return shown(text)
 
 
 def _excuses_options(conf: Configuration) -> bool:

@@ -77,6 +77,7 @@ class StreamCoreConf(Conf):
     variables_hash_bucket_size = accepted(STREAM, TABLES, like=A_NUMBER)
     variables_hash_max_size = accepted(STREAM, TABLES, like=A_NUMBER)
 
+    has_listen = own(False)  # even if it is wrong
     listens: tuple[Listen, ...] = own(())
     name_regexes: Mapping[str, Regex] = own(MappingProxyType({}))
     server_names: tuple[str, ...] = own(())
@@ -100,6 +101,7 @@ class StreamCoreConf(Conf):
         Parameters: udp, default_server, ssl, proxy_protocol, backlog, rcvbuf, sndbuf, bind,
         reuseport, deferred, ipv6only, so_keepalive, fastopen.  With "udp", datagrams of one client
         are a session; with several workers, "reuseport" keeps them on one worker."""
+        self.has_listen = True
         listens = parse_stream_listen(address, parameters)
         known = {listen.key for listen in self.listens}
         for listen in listens:
@@ -130,8 +132,9 @@ stream_core = StreamModule("stream", StreamCoreConf)
 @STREAM_SERVER.closes
 def check_listen(level: StreamLevel) -> None:
     statement = level.statement
-    if not level[StreamCoreConf].listens and statement is not None:
-        raise ConfError('no "listen" is defined for server').at(statement.file, statement.line)
+    if not level[StreamCoreConf].has_listen and statement is not None:
+        error = ConfError('no "listen" is defined for server')
+        level.scope.watch.failed(error.at(statement.file, statement.line), level)
 
 
 def takes_over(conf: Conf) -> None:

@@ -190,8 +190,7 @@ class Passing:
     async def run(self) -> Status:
         s, plan = self.s, self.plan
         s.details = self._details
-        if plan.bind is not None:
-            self.local = self._local_address(plan.bind(s))
+        self._bind()
         found = plan.find(s)
         upstream = await found if isinstance(found, Awaitable) else found
         if upstream is None:
@@ -203,6 +202,11 @@ class Passing:
             choice.tries = min(limit, choice.tries)
         channel = await self._connect(choice)
         return BAD_GATEWAY if channel is None else await self._relay(channel)
+
+    def _bind(self) -> None:
+        """Finds the address that "bind" sets."""
+        if self.plan.bind is not None:
+            self.local = self._local_address(self.plan.bind(self.s))
 
     def _local_address(self, text: str) -> Local | None:
         local = parse_local(text, transparent=self.plan.is_transparent) if text else None
@@ -224,6 +228,8 @@ class Passing:
                 return None
             state = self._begin(peer.name)
             state.server = peer.server.name
+            if conf.bind_dynamic:
+                self._bind()
             try:
                 return await self._open(peer, state)
             except UpstreamError as error:

@@ -18,7 +18,7 @@ ANY_NUMBER = -1
 VERSIONS = {"off": 0, "on": 1, "v2": 2}  # of the PROXY protocol
 # What there is no request for, and what is declared anew.
 NOT_HERE = frozenset(
-    {"allow_upstream", "bind_dynamic", "buffer_size", "next_upstream", "read_timeout"}
+    {"allow_upstream", "buffer_size", "next_upstream", "read_timeout"}
     | {"request_dynamic", "send_timeout"}
 )
 
