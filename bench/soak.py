@@ -5,7 +5,8 @@ workers.  Every response is compared with what it has to be.  At the end there a
 the responses that were wrong, and memory and descriptors of the workers at start and end.
 
 A client may meet a connection that the server closes while idle, as each reload does: it asks once
-more on a new one if nothing of a response has come, as RFC 9110 section 9.2.2 has it.
+more on a new one if nothing of a response has come, as RFC 9110 section 9.2.2 has it, and also
+where GOAWAY says that a request was not looked at.
 """
 
 from __future__ import annotations
@@ -257,10 +258,11 @@ class Http2:
         try:
             response = client.request(*wanted.head, body=wanted.sent.decode())
         except (ConnectionError, ssl.SSLError, AssertionError):
+            self.fresh = self.fresh and client.goaway is None
             raise Dropped from None
-        if client.goaway is not None and not response.fields:
-            raise Dropped
         self.fresh = False
+        if client.goaway is not None and not response.fields:  # the request was not looked at
+            raise Dropped
         answer = response.answer()
         if answer is None:
             raise ConnectionError(f"no response: {response}")
