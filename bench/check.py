@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import httpx
 
+from .http3 import ask_once
 from .requests import common_head, requests, targets
 from .rows import Row
 from .servers import Server
@@ -22,7 +23,9 @@ SAMPLES = 20  # requests that are tried, spread over all
 def check(server: Server, row: Row, tokens: Sequence[str]) -> None:
     """Ends the program if the server does not do what the row is about."""
     try:
-        if row.load == "h2load":
+        if row.load == "http3":
+            _check_http3(server, row, requests(row, tokens, varied=True))
+        elif row.load == "h2load":
             _check_http2(server, row, targets(row, tokens, varied=True))
         else:
             _check_http1(server, row, requests(row, tokens, varied=True))
@@ -45,7 +48,7 @@ def _check_http1(server: Server, row: Row, texts: list[bytes]) -> None:
             raise ValueError(f"cache status {answer.cached}")
         _hold(row, answer.status, len(body))
     if row.tokens:
-        _refuses(server, row, texts[0])
+        _hold_refusal(_ask(server, row, _broken(texts[0])).status)
 
 
 def _hold(row: Row, status: int, size: int) -> None:
@@ -53,10 +56,12 @@ def _hold(row: Row, status: int, size: int) -> None:
         raise ValueError(f"answers {status} with {size} bytes instead of {row.size}")
 
 
-def _refuses(server: Server, row: Row, text: bytes) -> None:
-    """A token that is cut is refused: so they are checked."""
-    broken = text.replace(b"Authorization: Bearer ey", b"Authorization: Bearer ex")
-    status = _ask(server, row, broken).status
+def _broken(text: bytes) -> bytes:
+    """The request with a token that is damaged."""
+    return text.replace(b"Authorization: Bearer ey", b"Authorization: Bearer ex")
+
+
+def _hold_refusal(status: int) -> None:
     if status not in (401, 403):
         raise ValueError(f"answers {status} to a broken token")
 
@@ -95,6 +100,13 @@ def _check_http2(server: Server, row: Row, listed: list[str]) -> None:
                 raise ValueError(f"speaks {answer.http_version}")
             _hold(row, answer.status_code, len(answer.content))
         if row.tokens:
-            status = client.get(origin + listed[0].replace("token=ey", "token=ex")).status_code
-            if status not in (401, 403):
-                raise ValueError(f"answers {status} to a broken token")
+            broken = listed[0].replace("token=ey", "token=ex")
+            _hold_refusal(client.get(origin + broken).status_code)
+
+
+def _check_http3(server: Server, row: Row, texts: list[bytes]) -> None:
+    for text in texts[:: len(texts) // SAMPLES]:
+        status, body = ask_once(server.ports.tls, text)
+        _hold(row, status, len(body))
+    if row.tokens:
+        _hold_refusal(ask_once(server.ports.tls, _broken(texts[0]))[0])

@@ -1,4 +1,4 @@
-"""What asks the servers: wrk, h2load, and a client of its own for handshakes and new connections.
+"""What asks the servers: wrk, h2load, and clients of its own for the rest.
 
 wrk sends requests that were composed beforehand, each connection the next one of all; h2load
 varies what it can, the target, so that tokens travel in the query there.  Neither is the
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from .http3 import ask
 from .requests import common_head, requests, targets, write_requests
 from .rows import Row
 from .servers import Server, Used
@@ -52,7 +53,7 @@ class Traffic:
     row: Row
     varied: bool
     path: Path  # requests for wrk, or targets for h2load
-    first: bytes  # a request
+    texts: Sequence[bytes]
 
     @classmethod
     def write(cls, row: Row, tokens: Sequence[str], folder: Path, *, varied: bool) -> Traffic:
@@ -62,7 +63,7 @@ class Traffic:
             path.write_text("".join(f"{it}\n" for it in targets(row, tokens, varied=varied)))
         else:
             write_requests(path, texts)
-        return cls(row, varied, path, texts[0])
+        return cls(row, varied, path, texts)
 
 
 class Meter:
@@ -85,7 +86,9 @@ class Meter:
         row = self.traffic.row
         port = self.server.ports.of(row.way)
         if row.load == "handshake":
-            return shake_hands(port, self.traffic.first, seconds, resumes=row.resumes)
+            return shake_hands(port, self.traffic.texts[0], seconds, resumes=row.resumes)
+        if row.load == "http3":
+            return ask(port, self.traffic.texts, seconds, self._asked)
         if row.load == "h2load":
             return h2load(self.server.name, self.traffic, port, seconds, self._asked)
         return wrk(self.server.name, self.traffic, port, seconds, self._asked).answers
@@ -199,7 +202,7 @@ def last_of_new(server: Server, traffic: Traffic) -> float:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as busy:
         time.sleep(LEAD)
         try:
-            return _open_all(port, traffic.first) * 1000
+            return _open_all(port, traffic.texts[0]) * 1000
         finally:
             busy.kill()
 

@@ -56,6 +56,7 @@ http {{
     server {{
         listen 127.0.0.1:{ports.plain};
         listen 127.0.0.1:{ports.tls} ssl{h2_parameter};
+        {quic}
         {h2_directive}
         ssl_certificate server.pem;
         ssl_certificate_key server.pem;
@@ -76,12 +77,13 @@ def upstream_conf(port: int, prefix: str) -> str:
     return UPSTREAM.format(user=_user(), port=port, prefix=prefix, small=BODY)
 
 
-def server_conf(rows: Sequence[Row], ports: Ports, prefix: str, *, old: bool) -> str:
+def server_conf(rows: Sequence[Row], ports: Ports, prefix: str, *, old: bool = False) -> str:
     """`old`: for an nginx that knows "http2" as a parameter of "listen" only."""
     here = [row for row in rows if row.way != "regex"]
     return SERVER.format(
         user=_user(),
         ports=ports,
+        quic=f"listen 127.0.0.1:{ports.tls} quic;" if any(r.load == "http3" for r in rows) else "",
         h2_parameter=" http2" if old else "",
         h2_directive="" if old else "http2 on;",
         locations="\n        ".join(_location(row, prefix) for row in here),

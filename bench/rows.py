@@ -10,7 +10,7 @@ KEYS, FILES, EXPRESSIONS = 200, 100, 100
 SEVERAL = 1000  # tokens in turn, which every server remembers
 DISTINCT = 10_000  # tokens in turn, which are more than pyngx remembers: each is a new one
 
-Load = Literal["wrk", "h2load", "handshake"]
+Load = Literal["wrk", "h2load", "http3", "handshake"]
 Way = Literal["plain", "tls", "regex"]  # the port that is asked
 
 STATIC = 'return 200 "{small}";'
@@ -49,7 +49,7 @@ class Row:
     closes: bool = False  # a connection for each request
     gzips: bool = False
     resumes: bool = False  # TLS sessions
-    alone: bool = False  # nginx's module cannot do it
+    alone: bool = False  # this nginx, or its module, cannot do it
     peers: tuple[str, ...] = ()  # other programs that can do it
     identical: bool = True  # is measured with one request repeated as well
 
@@ -116,6 +116,26 @@ ROWS = (
         peers=BOTH,
         algorithm="RS256",
         tokens=SEVERAL,
+    ),
+    Row(
+        "h3",
+        "`return 200`, HTTP/3",
+        STATIC,
+        way="tls",
+        load="http3",
+        alone=True,
+        identical=False,
+    ),
+    Row(
+        "h3rs256",
+        "proxied, RS256, HTTP/3",
+        TOKEN + PROXY,
+        way="tls",
+        load="http3",
+        algorithm="RS256",
+        tokens=SEVERAL,
+        alone=True,
+        identical=False,
     ),
     *(
         Row(

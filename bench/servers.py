@@ -154,7 +154,7 @@ def others() -> list[Program]:
                 f"{debian} {number}, without a JWT module",
                 command,
                 _old_conf if old else _new_conf,
-                lambda row: not row.tokens,
+                lambda row: not (row.tokens or row.alone),
             )
         )
     if envoy := shutil.which("envoy") or shutil.which("envoy", path=Path(sys.executable).parent):
@@ -185,7 +185,7 @@ def others() -> list[Program]:
 
 
 def _new_conf(rows: Sequence[Row], ports: Ports, folder: Path) -> str:
-    return server_conf(rows, ports, str(folder), old=False)
+    return server_conf(rows, ports, str(folder))
 
 
 def _old_conf(rows: Sequence[Row], ports: Ports, folder: Path) -> str:

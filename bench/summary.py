@@ -82,7 +82,8 @@ def _rounds(figures: Mapping[tuple[str, str], list[Used]], row: Row, name: str) 
 
 
 def latency_table(rows: Sequence[Row], results: Results, names: Sequence[str]) -> str:
-    """Percentiles of the response time, and how long the last new connection waits."""
+    """Percentiles of the response time, and how long the last new connection waits; "" if neither
+    was measured."""
     lines = [f"| milliseconds | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
     for row in rows:
         found = [results.latency.get((row.key, name), []) for name in names]
@@ -93,7 +94,7 @@ def latency_table(rows: Sequence[Row], results: Results, names: Sequence[str]) -
     if any(waits):
         cells = " | ".join(_figure(median(wait)) if wait else NONE for wait in waits)
         lines.append(f"| the last of 200 new connections beside 200 busy ones | {cells} |")
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def _percentiles(rounds: Sequence[Percentiles]) -> str:

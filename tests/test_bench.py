@@ -122,6 +122,7 @@ def test_latencies_are_medians_of_each_percentile() -> None:
     ]
     results.last_of_new = {NGINX: [5, 7, 90], PYNGX: [200]}
     rows: list[Row] = [STATIC, CACHE]
+    assert latency_table(rows, Results(), [NGINX, PYNGX]) == ""
     assert latency_table(rows, results, [NGINX, PYNGX]).split("\n") == [
         "| milliseconds | nginx | pyngx |",
         "|---|---:|---:|",
