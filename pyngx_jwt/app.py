@@ -8,7 +8,6 @@ there on it is the same Request, the same locations and the same handlers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, cast
@@ -16,25 +15,18 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from .compile import Cycle, load
-from .core.worker import WorkerLife
-from .errors import ConfError
+from .compile import Cycle
 from .http.engine import answer, begin, conclude
 from .http.head import RequestHead
 from .http.incoming import choose_server, request_of
 from .http.lifecycle import note_absence, note_dropped
 from .http.location import ServerNames
-from .http.ports import Built, ListenAddress
 from .http.request import Request, Server
 from .http.status import CLIENT_CLOSED
-from .http1.head import parse_head
-from .http1.head_types import RefusedHead, head_options
-from .http1.response_head import DateClock
-from .log import FileTarget, Log, OpenFile, Severity
-from .modules.core import CoreConf
-from .options import Options, resolve_options
+from .http1.head_types import RefusedHead
+from .log import Severity
 from .server.adapter import Body, Client, WebSink, head_bytes, remove_additions
-from .zones import start_zones
+from .server.door import Door, load_door_of
 from .zones.store import Counts
 
 CYCLE: web.AppKey[Cycle] = web.AppKey("CYCLE", Cycle)
@@ -60,71 +52,28 @@ def application(
     listens on ``listen``.  "user", "worker_processes" and the other directives of processes
     have no effect, as they belong to whoever runs the application.
     """
-    paths = resolve_options(_path(prefix), _path(conf_file), None)
-    options = Options(*paths, allow_unsupported=allow_unsupported, jwt_dialect=jwt_dialect)
-    cycle = load(options, Log(FileTarget(OpenFile(""), Severity.WARN)))
-    cycle.zones.check()
-    door = _Door(cycle, _names(cycle, listen))
+    loaded = load_door_of(
+        conf_file, prefix, listen, allow_unsupported=allow_unsupported, jwt_dialect=jwt_dialect
+    )
+    door = _Door(*loaded)
     app = web.Application(handler_args=door.handler_args())
-    app[CYCLE] = cycle
+    app[CYCLE] = door.cycle
     app.router.add_route("*", "/{path:.*}", door.handle, expect_handler=_expect_nothing)
     app.on_response_prepare.append(remove_additions)
     app.cleanup_ctx.append(door.lifetime)
     return app
 
 
-def _path(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fsencode(path).decode("latin-1")
-
-
-def _names(cycle: Cycle, listen: str | None) -> ServerNames[Server]:
-    """The servers of one address by name; of equal names the first counts."""
-    addresses: dict[str, ListenAddress] = {}
-    built = cycle.scope.shared(Built)
-    for port in built.ports.values():
-        for address in port.addresses:
-            addresses[address.listen.text] = address
-    servers = built.servers
-    if not servers:
-        raise ConfError("no servers in the configuration")
-    if listen is None:
-        chosen = next(x for x in addresses.values() if servers[0] in x.levels)
-    elif listen in addresses:
-        chosen = addresses[listen]
-    else:
-        raise ValueError(f"nothing listens on {listen!r}, only on {', '.join(addresses)}")
-    if any(settings.verifies for settings in (chosen.tls or {}).values()):
-        raise ConfError(
-            '"ssl_verify_client" is not supported in an application, which does not see '
-            "certificates of clients"
-        )
-    names = ServerNames(chosen.names.default)
-    for level, server in chosen.levels:
-        core = level[CoreConf]
-        for name in core.server_names:
-            if name.startswith("~"):
-                names.add_regex(core.name_regexes[name], server)
-            else:
-                names.add(name, server)
-    return names
-
-
 async def _expect_nothing(request: web.Request) -> None:
     """ "100 Continue" is sent when somebody wants the body."""
 
 
-class _Door:
+class _Door(Door):
     """Serves aiohttp's requests by a compiled configuration."""
 
     def __init__(self, cycle: Cycle, names: ServerNames[Server]) -> None:
-        self.cycle, self.names = cycle, names
-        self.default = names.default
-        self.options = head_options(self.default)
-        self.options_of = {self.default: self.options}
-        self.clock = DateClock()
-        self.accepted = self.requests = self.running = 0
+        super().__init__(cycle, names)
         self.clients: WeakKeyDictionary[asyncio.Transport, Client] = WeakKeyDictionary()
-        self.abandoned: set[asyncio.Task[None]] = set()  # requests that outlive their clients
 
     def handler_args(self) -> Mapping[str, Any]:
         """What aiohttp's connections take of the default server's directives."""
@@ -141,30 +90,16 @@ class _Door:
         }
 
     async def lifetime(self, app: web.Application) -> AsyncIterator[None]:
-        """Between startup and cleanup: directories, log files, zones, connections to upstreams."""
-        cycle = self.cycle
-        for directory in cycle.directories:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(directory.encode("latin-1"), 0o700)
-        cycle.open_files.open()
-        memory = start_zones(cycle.zones)
-        cycle.start()
-        life = WorkerLife(cycle.scope, self.count)
-        life.finishes(self.abandoned)
-        life.start()
+        """Between startup and cleanup."""
+        await self.open()
         yield
-        await life.end()
-        cycle.exit()
-        if memory is not None:
-            memory.remove()
-        cycle.open_files.flush(cycle.log)
-        cycle.open_files.close()
+        await self.close()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """The handler of every path."""
         client = self._client(request)
         sink = WebSink(request, client, self.clock)
-        head = self._read_head(head_bytes(request))
+        head = self.read_head(head_bytes(request))
         refused = head if isinstance(head, RefusedHead) else None
         r = self._new_request(refused.head if refused else cast(RequestHead, head), client, sink)
         status = refused.status if refused else _refusal(request, r)
@@ -181,17 +116,6 @@ class _Door:
         finally:
             self.running -= 1
         return sink.response
-
-    def _read_head(self, data: bytes) -> RequestHead | RefusedHead:
-        """The server that Host names may take other header names than the default one."""
-        head = parse_head(data, self.options)
-        if isinstance(head, RefusedHead):
-            return head
-        server = self.names.find(head.host, None) or self.default
-        if server not in self.options_of:
-            self.options_of[server] = head_options(server)
-        options = self.options_of[server]
-        return head if options == self.options else parse_head(data, options, self.options)
 
     def count(self) -> Counts:
         """The connections by what they do now; aiohttp reads their heads."""

@@ -39,7 +39,7 @@ LAYERS = [
     {"modules"},
     {"compile"},
     {"server", "explain"},
-    {"app", "check", "process", "token"},
+    {"app", "asgi", "check", "process", "token"},
     {"cli"},
     {"__main__"},
 ]

@@ -33,6 +33,7 @@ from .gzip_ok import gzip_ok
 from .gzip_static import gzip_static
 from .headers import headers
 from .headers_more import headers_more, headers_more_input
+from .hosted import hosted
 from .image_filter import image_filter
 from .index import index
 from .internal_redirect import internal_redirect
@@ -141,6 +142,7 @@ MODULES: tuple[AnyModule, ...] = (
     tunnel,
     memcached,
     empty_gif,
+    hosted,
     stub_status,
     *API_MODULES,
     *JWT_MODULES,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .redis_link import (
@@ -24,14 +24,14 @@ from .redis_link import (
     exchange,
     new_connection,
 )
-from .redis_scripts import EXPIRE, PUBLISH
+from .redis_scripts import EXPIRE, OFFER, PUBLISH
 from .store import StoreSettings
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-publish, expire = Script(PUBLISH), Script(EXPIRE)
-SCRIPTS = (publish, expire)
+publish = Script(PUBLISH)
+SCRIPTS = (publish,)
 DIGITS = 14  # of the time at which a record expires, in milliseconds since the epoch
 LOGGED = 10_000  # changes that the log keeps; who has missed more reads the whole map
 MOST_PENDING = 100_000  # changes that wait for the server; older ones are forgotten
@@ -79,10 +79,11 @@ class SharedMap:
         if self._link.up:
             self._send(key, packed)
 
-    def publish_all(self) -> None:
-        """The server has nothing: it was not used before, or has lost what it had."""
+    def offers(self, known: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """What the map does not have: the server is new, or has lost what it had."""
         for key, value, expires in self.items():
-            self.publish(key, value, expires)
+            if key not in known:
+                yield key, pack(value, expires)
 
     def _send(self, key: bytes, packed: bytes) -> None:
         def answered(answer: Any) -> None:
@@ -141,18 +142,19 @@ class Follower:
         The position is read first: changes made meanwhile are only repeated."""
         last = await self._ask(connection, "XREVRANGE", shared.log, "+", "-", "COUNT", 1)
         position: bytes = last[0][0] if last else b"0"
-        empty, cursor = True, b"0"
+        known, cursor = set[bytes](), b"0"
         while True:
             cursor, fields = await self._ask(
                 connection, "HSCAN", shared.name, cursor, "COUNT", AT_ONCE
             )
             for key, raw in zip(fields[::2], fields[1::2], strict=True):
-                empty = False
+                known.add(key)
                 shared.apply(key, *unpack(raw))
             if int(cursor) == 0:
                 break
-        if empty:
-            shared.publish_all()
+        for key, packed in shared.offers(known):
+            words = ("EVAL", OFFER, 2, shared.name, shared.log, LOGGED, key, packed)
+            await self._ask(connection, *words)
         return position
 
     async def _read(self, connection: AbstractConnection, positions: dict[bytes, bytes]) -> None:
@@ -178,7 +180,7 @@ class Follower:
             pairs = zip(fields[::2], fields[1::2], strict=True)
             old = [key for key, raw in pairs if 0 < int(raw[:DIGITS]) <= now]
             if old:
-                words = ("EVAL", expire.text, 1, shared.name, now, *old)
+                words = ("EVAL", EXPIRE, 1, shared.name, now, *old)
                 await self._ask(connection, *words)
             if int(cursor) == 0:
                 return

@@ -92,6 +92,14 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'k', ARGV[2], 'r', ARGV
 return 1
 """
 
+# The same, unless the map has something for the key.
+OFFER = """
+if redis.call('HSETNX', KEYS[1], ARGV[2], ARGV[3]) == 1 then
+    redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'k', ARGV[2], 'r', ARGV[3])
+end
+return 1
+"""
+
 # KEYS: a map.  ARGV: milliseconds since the epoch, then keys: forgets those that have expired.
 # A record begins with the time, in decimal digits of a fixed length; 0 is never.
 EXPIRE = """

@@ -57,9 +57,16 @@ def test_kubernetes_serves(make: Make) -> None:
     container.environ["NAMESPACE"] = "shop"
     container.start()
     ports = {port["name"]: port["containerPort"] for port in spec["ports"]}
-    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+    for name, status in (("startupProbe", 200), ("readinessProbe", 503), ("livenessProbe", 200)):
         probe = spec[name]["httpGet"]
-        assert container.get(probe["path"], ports[probe["port"]]) == "200 ok\n"
+        answer = container.get(probe["path"], ports[probe["port"]])
+        assert answer.startswith(f"{status} "), answer
+    assert "app" in container.get("/readyz", ports["status"])  # no name server knows it here
+    template = objects["Deployment"]["spec"]["template"]
+    annotations = template["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == str(ports["status"])
+    metrics = container.get(annotations["prometheus.io/path"], ports["status"])
+    assert "pyngx_config_last_reload_successful 1" in metrics
     assert container.get("/api/x", ports["http"]).startswith("401 ")
     assert container.get("/API/x", ports["http"]).startswith("401 ")
     assert container.get("/", ports["http"]).startswith("502 ")  # no such application here

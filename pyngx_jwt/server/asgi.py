@@ -1,0 +1,237 @@
+"""An ASGI server's side of a request: its connection, head and body, and where its answer goes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from ..http.body import check_size
+from ..http.client import BodyError, ForeignTls
+from ..http.request import InParts, Request
+from ..http1.response_head import DateClock, build_head
+from ..log import Severity
+from .connection import ClientConnection
+from .framing import drop_body
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+
+HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait
+HOP_BY_HOP = frozenset({b"connection", b"transfer-encoding", b"keep-alive"})
+
+
+def head_bytes(scope: Scope) -> bytes:
+    """The request head as one of HTTP/1, for our own reader."""
+    path: bytes = scope.get("raw_path") or quote(scope["path"], safe="/:@!$&'()*+,;=~-._").encode()
+    query: bytes = scope.get("query_string", b"")
+    target = path + (b"?" + query if query else b"")
+    version = b"1.0" if scope.get("http_version") == "1.0" else b"1.1"
+    lines = [scope["method"].encode("latin-1") + b" " + target + b" HTTP/" + version]
+    lines += [name + b": " + value for name, value in scope["headers"]]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+class AsgiClient(ClientConnection):
+    """The connection of one request: ASGI does not say which requests share one."""
+
+    def __init__(self, scope: Scope, number: int) -> None:
+        super().__init__(number)
+        self.start = time.time()
+        self.requests = 1
+        self.closed = False
+        self.gone = asyncio.Event()
+        self.ssl = ForeignTls() if scope.get("scheme") == "https" else None
+        peer, own = scope.get("client"), scope.get("server")
+        if peer and own:
+            self.take_addresses(tuple(peer), tuple(own))
+
+    def tcp_info(self) -> bytes:
+        return b""
+
+    async def watch(self, receive: Receive, leave: Callable[[], object]) -> None:
+        """Waits for the end of the client; only once nothing of the body is to come."""
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        self.closed = True
+        self.gone.set()
+        leave()
+
+
+class AsgiBody:
+    """The request body as an ASGI server hands it out."""
+
+    failed = 0  # the server answers itself
+
+    def __init__(
+        self, r: Request, receive: Receive, client: AsgiClient, ended: Callable[[], None]
+    ) -> None:
+        self._r, self._receive, self._client, self._ended = r, receive, client, ended
+        self.received = 0
+        self.complete = False
+
+    @property
+    def consumed(self) -> int:
+        """Without the framing, which the server has taken off."""
+        return self.received
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end; raises BodyError."""
+        r = self._r
+        while not self.complete:
+            try:
+                async with asyncio.timeout(r.location.core.client_body_timeout):
+                    message = await self._receive()
+            except TimeoutError:
+                r.log(Severity.INFO, "client timed out (110: Connection timed out)")
+                raise BodyError(408) from None
+            if message["type"] != "http.request":
+                self._client.closed = True
+                r.log(Severity.INFO, "client sent invalid or incomplete body")
+                raise BodyError(400)
+            if not message.get("more_body", False):
+                self.complete = True
+                self._ended()
+            data: bytes = message.get("body", b"")
+            self.received += len(data)
+            if data:
+                return data
+        return b""
+
+    def at_hand(self) -> bytes:
+        """Nothing can be had without waiting."""
+        return b""
+
+    def expect_all(self) -> None:
+        """The server keeps its own pace."""
+
+
+class AsgiSink(InParts):
+    """Takes an answer from the engine, which does not wait, for a server, which does."""
+
+    tunnel = None
+
+    def __init__(self, scope: Scope, send: Send, client: AsgiClient, clock: DateClock) -> None:
+        self.scope, self.client = scope, client
+        self._send, self._clock = send, clock
+        self._start: Message | None = None
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._begun = self._ended = self._done = self._unbuffered = False
+        self._pushing = asyncio.Lock()
+        self._flushes: set[asyncio.Task[None]] = set()
+        self._r: Request | None = None
+
+    # -- for the engine --------------------------------------------------------------------
+
+    def header(self, r: Request) -> None:
+        drop_body(r)
+        self._r = r
+        head = build_head(r, self._clock, "")
+        first, *lines = head.split(b"\r\n")[:-2]
+        pairs = [line.partition(b": ")[::2] for line in lines]
+        headers = [(name.lower(), value) for name, value in pairs]
+        self._start = {
+            "type": "http.response.start",
+            "status": int(first.split(b" ")[1]),
+            "headers": [pair for pair in headers if pair[0] not in HOP_BY_HOP],
+        }
+        r.header_size = len(head)
+        self._count(r.header_size)
+
+    def write(self, data: bytes) -> None:
+        r = self._r
+        if r is None or r.header_only:
+            return
+        self._parts.append(data)
+        self._held += len(data)
+        self._count(len(data))
+
+    def _count(self, length: int) -> None:
+        assert self._r is not None
+        self._r.bytes_sent += length
+        self.client.sent += length
+
+    @property
+    def paused(self) -> bool:
+        return self._unbuffered or self._held > HIGH_WATER
+
+    async def drain(self) -> None:
+        """Waits until the server has taken all; raises ConnectionResetError if it cannot."""
+        try:
+            await self._push()
+        except OSError:
+            self.client.closed = True
+            raise ConnectionResetError from None
+
+    def send_continue(self) -> None:
+        """The server does so when its application asks for the body."""
+
+    def hint(self, fields: list[tuple[str, str]]) -> None:
+        """ASGI has no interim responses."""
+
+    def flush(self) -> None:
+        """Sends what there is soon, and from now on everything as it comes."""
+        self._unbuffered = True
+        self._start_flush()
+
+    def end(self) -> None:
+        self._ended = True
+        if self._r is not None and self._r.background:  # finish() has to wait for that
+            self._start_flush()
+
+    def abort(self) -> None:
+        self._ended = False
+
+    def _start_flush(self) -> None:
+        if self._start is not None:
+            task = asyncio.create_task(self._flush())
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+
+    # -- for the server --------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        try:
+            await self._push()
+        except OSError:  # finish() meets it too
+            return
+
+    async def _push(self) -> None:
+        async with self._pushing:
+            if not self._begun and self._start is not None:
+                self._begun = True
+                await self._send(self._start)
+            while self._parts:
+                data = b"".join(self._parts)
+                self._parts.clear()
+                self._held = 0
+                last = self._ended and not self._done
+                self._done = self._done or last
+                await self._send(
+                    {"type": "http.response.body", "body": data, "more_body": not last}
+                )
+            if self._ended and not self._done:
+                self._done = True
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def finish(self) -> bool:
+        """Sends the end of the answer; False if it ended too early, or there is none."""
+        if self._r is not None:
+            await self.drain()
+        return self._done
+
+
+async def checked(r: Request) -> bytes:
+    """The next bytes of the body, if that is not too large."""
+    source = r.body_in
+    if source is None:
+        return b""
+    data = await source.read()
+    check_size(r, source.received, len(data))
+    return data
