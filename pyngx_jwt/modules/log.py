@@ -38,7 +38,7 @@ COMBINED = (
     '"$http_referer" "$http_user_agent"'
 )
 DEFAULT_BUFFER = 65536
-Write = Callable[[Session, bytes], None]
+Write = Callable[[Any, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +262,13 @@ def _writer(access: AccessLog, level: SessionBlock) -> Write:
     if access.buffer:
         file.set_buffer(access.buffer, access.path)
 
-    def to_file(r: Session, line: bytes) -> None:
-        file.write(line, r.error_log)
+    def to_file(r: Request, line: bytes) -> None:
+        file.write(line, r.location.log)
 
-    return to_file
+    def of_session(s: StreamSession, line: bytes) -> None:
+        file.write(line, s.server.log)
+
+    return of_session if level.context & IN_STREAM else to_file
 
 
 def _variable_writer(path: Callable[[Any], str]) -> Write:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -326,6 +327,29 @@ def test_from_tls_to_tls(nginx: Nginx) -> None:
         assert wire.exactly(1000) == text[:1000]
         wire.send(text[:200_000])
         assert wire.exactly(200_000) == text[:200_000]
+
+
+def test_half_closed(nginx: Nginx) -> None:
+    """The client has ended its direction, and still gets the answer."""
+
+    def script(peer: Peer) -> None:
+        assert peer.rest() == b"question"
+        peer.send(b"answer")
+
+    nginx.backend("c", script)
+    nginx.stream(
+        f"""
+        proxy_half_close on;
+        server {{ {LISTEN} {CERTIFICATE} proxy_pass 127.0.0.1:%%PORT_b%%; proxy_ssl on; }}
+        server {{ listen 127.0.0.1:%%PORT_b%% ssl; {CERTIFICATE} proxy_pass 127.0.0.1:%%PORT_c%%; }}
+        """,
+        files=FILES,
+    )
+    with shaken(nginx, port="a") as (client, wire):
+        wire.send(b"question")
+        with socket.socket(fileno=os.dup(client.fileno())) as below:
+            below.shutdown(socket.SHUT_WR)
+        assert wire.rest() == b"answer"
 
 
 # -- what a client says first ------------------------------------------------------------------

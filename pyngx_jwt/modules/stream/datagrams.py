@@ -69,7 +69,10 @@ class UpstreamDatagrams(UdpChannel):
 
 def open_datagrams(address: PeerAddress, local: Local | None) -> UpstreamDatagrams:
     """Raises ConnectError."""
-    sock = socket.socket(address.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        sock = socket.socket(address.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        raise ConnectError(f"socket() failed {errno_text(error)}", critical=True) from None
     try:
         if local is not None:
             sock.bind(local[:2])
