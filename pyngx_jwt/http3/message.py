@@ -34,7 +34,7 @@ class MessageReader:
 
     __slots__ = (
         *("_buffer", "_kind", "_left", "_most", "_receiver", "_dynamic", "has_head", "is_over"),
-        *("length", "section"),
+        *("frames", "length", "section"),
     )
 
     def __init__(self, receiver: Receiver, table: Table, most_string: int, most: int) -> None:
@@ -47,7 +47,7 @@ class MessageReader:
         self.section: Section | None = None  # while the head arrives
         self.has_head = False
         self.is_over = False  # trailers end a message; what they say is not read
-        self.length = 0  # bytes of frames that were no body
+        self.length = self.frames = 0  # bytes of frames that were no body, and all frames
 
     @property
     def is_blocked(self) -> bool:
@@ -100,6 +100,7 @@ class MessageReader:
         if size is None:
             return False
         self.length += size[1]
+        self.frames += 1
         self._buffer = self._buffer[size[1] :]
         if kind[0] == codes.HEADERS:
             if not size[0]:

@@ -349,3 +349,22 @@ def test_numbers_of_any_length(server: Nginx) -> None:
     with server.http3() as client:
         stream = client.begin(long_kind + long_size + payload, end=True)
         assert outcome(client, stream) == "200 GET|/||localhost|"
+
+
+def test_a_client_that_leaves_a_blocked_request(server: Nginx) -> None:
+    with server.http3(control=False) as client:
+        client.uni(codes.CONTROL, frames.settings([]))
+        stream = client.begin(section(*STATIC, b"\x80", prefix=b"\x02\0"))
+        client.until(lambda: False, 0.2)
+        client.quic.reset_stream(stream, codes.REQUEST_CANCELLED)
+        assert outcome(client, stream) == "400"
+
+
+def test_frames_between_those_of_a_body(server: Nginx) -> None:
+    """They do not count against the window of the body."""
+    with server.http3() as client:
+        stream = client.begin(headers((*POST, ("content-length", "2"))) + data(b"a"))
+        for _ in range(20):
+            client.send(stream, frames.frame(0x21, b"x" * 10_000))
+        client.send(stream, data(b"b"), end=True)
+        assert outcome(client, stream) == "200"
