@@ -18,9 +18,13 @@ def new_event_loop(log: Log) -> asyncio.AbstractEventLoop:
     asyncio.set_event_loop(loop)
 
     def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if loop.is_closed():  # names that are still being looked up do not matter any more
+            return
         error = context.get("exception")
         lines = traceback.format_exception(error) if error else []
-        text = "".join([f"{context['message']}\n", *lines]).rstrip("\n")
+        text = "".join(
+            [f"{context.get('message', 'an error in the event loop')}\n", *lines]
+        ).rstrip("\n")
         log.write(Severity.ERR, text, lines=True)
 
     loop.set_exception_handler(report)

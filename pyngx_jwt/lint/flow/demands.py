@@ -36,7 +36,8 @@ def claims_looked_at(block: Block) -> set[str]:
     conditions in the blocks around.  "*" is there if all claims are passed on."""
     members = block.auth.conf.compared
     claims = {member.claim for member in members if member.claim}
-    if block.level[JwtConf].key_issuers:
+    has_others = bool(block.auth.key_files or block.auth.key_requests)
+    if block.level[JwtConf].key_issuers or (block.auth.conf.issuers and not has_others):
         claims.add("iss")
     texts = [*required_texts(block), *(text for member in members for text in member.values)]
     names = [name for text in texts for name in text.names]

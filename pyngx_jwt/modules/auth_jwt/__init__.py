@@ -4,7 +4,8 @@ dialects: those modules, each in a file with its directives, their meaning, as a
 differences from the others, as a value (dialect); and which one applies.  conf, settings: what
 they share.  sources, keyring, level_keys, sharing, secrets, revocation: keys.  conditions: the
 language of kjdev's module.  plan, gate, demands, contexts, wire, words, variables, watch: requests.
-counting: statistics.  shelf, prefetch: keys for all workers, before they are needed.
+counting: statistics.  issuer: keys of an issuer.
+shelf, prefetch: keys for all workers, before they are needed.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from ...http.contexts import EVERYWHERE, LIMIT_EXCEPT
 from ...http.template import Template
 from .demands import Required
 from .gate import Gate
+from .issuer import check_url
 from .sources import JWKS, KeyForm, KeyName, Sources
 
 INSIDE = EVERYWHERE | LIMIT_EXCEPT
@@ -24,6 +25,14 @@ class Compared(NamedTuple):
 
     claim: str  # "" if it is one of the JOSE header
     values: tuple[Template, ...]
+
+
+class IssuerName(NamedTuple):
+    """One pyngx_jwt_issuer."""
+
+    url: str
+    jwks: str
+    trusted: str
 
 
 class Challenge(NamedTuple):
@@ -70,6 +79,7 @@ class TokenConf(Conf):
     jwk_set = JWKS
     key_files: tuple[KeyName, ...] = ()
     key_requests: tuple[KeyName, ...] = ()
+    issuers: tuple[IssuerName, ...] = ()
     required: tuple[Required, ...] = ()
     gate: Gate | None = own(None)  # what this level compiles to
 
@@ -102,9 +112,33 @@ class TokenConf(Conf):
         _check_begin("auth_jwt_key_request", text)
         self.key_requests = (*requests, KeyName(text, form))
 
+    @directive(INSIDE, syntax="pyngx_jwt_issuer URL [jwks=URL] [trusted=file];", arity=(1, 3))
+    def pyngx_jwt_issuer(self, url: str, *parameters: str) -> None:
+        """Accepts tokens of an issuer, whose "iss" is this URL, with the keys of this issuer and no
+        others.  The keys are found by its description at "/.well-known/openid-configuration" below
+        the URL, or are at the URL of "jwks".  The workers fetch them when they start, and
+        again in the background after the time in Cache-Control, at least one minute and at most
+        one hour; the directives of proxies have no part in it.  "trusted" is a file with the
+        certificates that the issuer's is verified by, instead of those of the system.  If the
+        issuer is down, its last keys stay in use ("pyngx_jwt_keys_stale"); before there were any,
+        its tokens are answered 503 with Retry-After.  Several issuers can be named; they are
+        inherited if and only if the level has none of its own.  An addition of pyngx, in all
+        dialects."""
+        given = {"jwks": "", "trusted": ""}
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name not in given or not value:
+                raise ConfError(f'invalid parameter "{parameter}"')
+            given[name] = value
+        check_url("pyngx_jwt_issuer", url)
+        if given["jwks"]:
+            check_url("pyngx_jwt_issuer", given["jwks"])
+        one = IssuerName(url, given["jwks"], given["trusted"])
+        self.issuers = (*vars(self).get("issuers", ()), one)
+
     @property
     def has_key_source(self) -> bool:
-        return bool(self.key_files or self.key_requests)
+        return bool(self.key_files or self.key_requests or self.issuers)
 
     @property
     def is_inherited_whole(self) -> bool:

@@ -25,6 +25,7 @@ OUTDATED = (Reason.NO_KEY, Reason.UNKNOWN_KID, Reason.SIGNATURE, Reason.DECRYPTI
 # Reasons that would perhaps not apply if there were more keys.
 KEYLESS = (*OUTDATED, Reason.NO_SOURCE)
 
+RETRY_AFTER = "5"  # seconds
 
 Outcome = Verified | TokenRefusal | Failure
 # Says what an outcome comes to; the verifier is what it is of.
@@ -97,7 +98,9 @@ class Gate:
         return self._refuse(r, token, 401, outcome)
 
     def _give_up(self, r: Request, token: str, failure: Failure) -> Status | None:
-        status = self.plan.broken_keys
+        status = 503 if failure.unavailable else self.plan.broken_keys
+        if failure.unavailable:
+            r.add_header("Retry-After", RETRY_AFTER)
         if status != 401:
             self._forget(r)
             note_refusal(r, TokenRefusal(Reason.NO_SOURCE, failure.text))

@@ -85,6 +85,8 @@ class Keyring:
         until = math.inf
         for source in self.sources(r, token):
             keys = _at_hand(r, source, now)
+            if not isinstance(keys, KeySet) and not self._concerns(source, token):
+                continue
             if keys is None:
                 return None
             if not self._take(r, source, keys, sets):
@@ -106,6 +108,10 @@ class Keyring:
         for source in self.sources(r, token):
             now = time.time()
             keys = _at_hand(r, source, now)
+            if source.is_bound and not self._concerns(source, token):
+                if isinstance(keys, KeySet):
+                    sets.append(keys)
+                continue
             if isinstance(source, KeyRequest):
                 by_kid = _names_kid(refresh)
                 refreshes = refresh is not None and source.may_refresh(now, by_kid=by_kid)
@@ -134,7 +140,10 @@ class Keyring:
         """Whether fetching again may bring keys for which the token is not refused."""
         sources, by_kid = self.sources(r, token), _names_kid(refusal)
         return not _asks_for_keys(r) and any(
-            isinstance(s, KeyRequest) and s.may_refresh(now, by_kid=by_kid) for s in sources
+            isinstance(s, KeyRequest)
+            and s.may_refresh(now, by_kid=by_kid)
+            and self._concerns(s, token)
+            for s in sources
         )
 
     @property
@@ -171,12 +180,23 @@ class Keyring:
     def _read(self, token: str) -> Token | TokenRefusal:
         return read(token, self._policy.limits, padded=self._policy.padded)
 
+    def _concerns(self, source: Source, token: str) -> bool:
+        """Whether the keys could verify the token, as far as it says itself who has issued it."""
+        if not source.is_bound:
+            return True
+        unverified = self._read(token)
+        if isinstance(unverified, TokenRefusal):
+            return False
+        assert isinstance(source, KeyRequest)
+        return source.concerns(unverified.claims.get("iss"))
+
     def _take(self, r: Request, source: Source, keys: KeySet | Failure, sets: list[KeySet]) -> bool:
         """Adds the keys; False if that is the end of it."""
         if isinstance(keys, KeySet):
-            sets.append(self._bind(r, source, keys) if self._bindings else keys)
+            bind = self._bindings and not source.is_bound
+            sets.append(self._bind(r, source, keys) if bind else keys)
             return True
-        if self._lenient and not keys.fatal:
+        if self._lenient and not (keys.fatal or keys.unavailable):
             if keys not in r.contexts:
                 r.contexts[keys] = True
                 r.log(Severity.ERR, f"auth_jwt: {keys.sentence} ({keys.text})")
@@ -203,7 +223,7 @@ class Keyring:
     def _check_bindings(self, level: Level) -> None:
         """A name with a mistake in it must not leave keys unbound."""
         for source in self.constant_sources if self._bindings else ():
-            if not self._issuers_of(source):
+            if not source.is_bound and not self._issuers_of(source):
                 text = f'{source.place} has no "pyngx_jwt_key_issuer" in {place_of(level)}'
                 raise ConfError(f"{text}, and others have").at(*opened_at(level))
 

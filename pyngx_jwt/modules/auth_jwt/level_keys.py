@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ...http.contexts import SERVER
 from ...http.level import Level
 from ...jwt import TokenPolicy
-from .conf import TokenConf
+from .conf import IssuerName, TokenConf
+from .issuer import IssuerKeys
 from .keyring import FindSource, Keyring, VariableSource
 from .settings import JwtConf
 from .sources import KeyFile, KeyName, KeyRequest, Source, Sources
@@ -41,6 +42,18 @@ def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSou
 
     stale = level[JwtConf].pyngx_jwt_keys_stale
 
+    def issuer(name: IssuerName) -> Source:
+        key = (name.url, name.jwks, name.trusted, str(stale), conf.jwk_set.name)
+        known = sources.issuers.get(key)
+        if known is None:
+            trusted = full(name.trusted) if name.trusted else ""
+            known = IssuerKeys(
+                name.url, name.jwks, trusted, stale, sources.sets, conf.jwk_set, sources.shelf
+            )
+            sources.issuers[key] = known
+            sources.servers.setdefault(id(server), []).append(known)
+        return known
+
     def location(name: KeyName, text: str) -> Source:
         if name.text.is_constant:
             return sources.request(id(server), text, cache, stale, name.form)
@@ -49,7 +62,12 @@ def sources_of(conf: TokenConf, level: Level, cache: float = 0) -> tuple[FindSou
     return (
         *(_finder(name, level, file) for name in conf.key_files),
         *(_finder(name, level, location) for name in conf.key_requests),
+        *(_fixed(issuer(name)) for name in conf.issuers),
     )
+
+
+def _fixed(source: Source) -> FindSource:
+    return lambda r: source
 
 
 def _finder(name: KeyName, level: Level, make: Callable[[KeyName, str], Source]) -> FindSource:

@@ -33,7 +33,8 @@ def prepare(scope: Scope) -> None:
     sources = scope.shared(Sources)
     for number, (level, _) in enumerate(scope.shared(Built).servers):
         for request in sources.servers.get(id(level), ()):
-            request.server = number
+            if not request.is_bound:
+                request.server = number
             sources.shelf.store = scope.shared(Zones).add(ZONE, ZONE_SIZE, ZONE_TAG).dictionary()
 
 
@@ -42,7 +43,8 @@ def begin(scope: Scope, life: WorkerLife) -> None:
     sources, wanted = scope.shared(Sources), scope.shared(Readiness).wanted
     for level, server in scope.shared(Built).servers:
         mine = sources.servers.get(id(level), ())
-        for request in mine if wanted or level[JwtConf].pyngx_jwt_prefetch else ():
+        early = wanted or level[JwtConf].pyngx_jwt_prefetch
+        for request in (one for one in mine if early or one.is_bound):
             life.until_quit(keep_fetched(request, server, life.number))
 
 

@@ -72,6 +72,11 @@ def _milliseconds(later: float = 0.0) -> int:
     return int((time.time() + later) * 1000)
 
 
+def name_of_issuer(*words: str) -> bytes:
+    """The name of the keys of an issuer."""
+    return hashlib.sha256(repr(("issuer", *words)).encode("latin-1", "replace")).digest()
+
+
 def name_of(number: int, server: Server, location: Location, key: tuple[str, str]) -> bytes:
     """What fetches have in common that bring the same: the server and its number in the
     configuration, the URI and form, and what is asked where."""

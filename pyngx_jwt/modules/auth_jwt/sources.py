@@ -70,13 +70,14 @@ class KeyName(NamedTuple):
 class Failure(NamedTuple):
     """Why a source has no keys; `sentence` is what kjdev's module says of it.  Fatal is what
     other sources do not make up for, `withdraws` a set without keys, `kept` an answer that a
-    cache has given."""
+    cache has given.  `unavailable`: requests are answered 503."""
 
     text: str
     sentence: str = ""
     fatal: bool = False
     withdraws: bool = False
     kept: bool = False
+    unavailable: bool = False
 
 
 Keys = KeySet | Failure
@@ -163,6 +164,7 @@ class KeyFile:
         return self._form.name == JWKS.name
 
     is_awaited = True
+    is_bound = False
 
     @property
     def state(self) -> tuple[int, float, float] | None:
@@ -266,6 +268,7 @@ class KeyRequest:
         "failed_fetches",
         "fetch_seconds",
         "fetches",
+        "is_bound",
         "key",
         "place",
         "server",
@@ -300,10 +303,26 @@ class KeyRequest:
         self._shelf = shelf if shelf is not None else KeyShelf()
         self._on_shelf = b""
         self.server = -1  # the number of the server that it is asked of, until that is used
+        self.is_bound = False  # to one issuer
         # For statistics.
         self.fetches = self.failed_fetches = 0
         self.fetch_seconds = 0.0
         self._good_at = 0.0
+
+    def concerns(self, issuer: object) -> bool:
+        """Whether the keys can verify tokens of an issuer; those that are bound cannot verify
+        others'."""
+        return True
+
+    def _parse(self, octets: bytes, r: Request | None) -> KeySet:
+        """The keys of a text; remarks about them go to the log of the request.  Raises
+        KeySetError."""
+
+        def report(text: str) -> None:
+            if r is not None:
+                r.log(Severity.WARN, text)
+
+        return self._sets.parse(octets, self._form, self.place, report)
 
     @property
     def is_awaited(self) -> bool:
@@ -402,7 +421,7 @@ class KeyRequest:
         if not at <= now < at + lasts:
             return False
         try:
-            key_set = self._sets.parse(text, self._form, self.place, lambda text: None)
+            key_set = self._parse(text, None)
         except KeySetError:  # of another version
             return False
         self._good, self._good_at, self._good_until = key_set, at, at + lasts
@@ -573,8 +592,7 @@ class KeyRequest:
             is_kept = sub.status == 200 and sub.cached
             return Failure(text, sentence, fatal=bool(coding), kept=is_kept)
         try:
-            report: Report = lambda text: r.log(Severity.WARN, text)  # noqa: E731
-            key_set = self._sets.parse(sink.body, self._form, place, report)
+            key_set = self._parse(sink.body, r)
         except KeySetError as error:
             is_empty = isinstance(error, NoUsableKey)
             text = f"{place} failed: {error}"
@@ -610,6 +628,7 @@ class FixedKeys:
     __slots__ = ("_keys", "place")
 
     until = math.inf
+    is_bound = False
 
     def __init__(self, keys: Keys, place: str) -> None:
         self._keys, self.place = keys, place
@@ -637,6 +656,7 @@ class Sources:
         self.servers: dict[int, list[KeyRequest]] = {}  # by the server level that it is for
         self._files: dict[tuple[str, str], KeyFile] = {}
         self._requests: dict[tuple[int, str, float, float, str], KeyRequest] = {}
+        self.issuers: dict[tuple[str, ...], KeyRequest] = {}
 
     def file(self, path: str, form: KeyForm = JWKS) -> KeyFile:
         """The file of this full path."""
@@ -650,7 +670,7 @@ class Sources:
     @property
     def requests(self) -> list[KeyRequest]:
         """All locations."""
-        return [*self._requests.values()]
+        return [*self._requests.values(), *self.issuers.values()]
 
     @property
     def usable_files(self) -> list[KeyFile]:

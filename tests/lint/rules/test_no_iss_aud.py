@@ -38,3 +38,10 @@ def test_by_conditions_and_variables(linter: Linter) -> None:
 def test_once_for_a_switch(linter: Linter) -> None:
     text = 'auth_jwt "a"; auth_jwt_key_request /_jwks; location /a { } location /b { }' + KEYS
     assert len(linter.of(RULE, text)) == 1
+
+
+def test_keys_of_an_issuer(linter: Linter) -> None:
+    """They are for tokens of it only, those beside them for any."""
+    one = 'location / { auth_jwt "a"; pyngx_jwt_issuer https://a.example; %s }'
+    assert not linter.of(RULE, one % "")
+    assert linter.of(RULE, one % "auth_jwt_key_file keys/jwks.json;")

@@ -30,7 +30,8 @@ ADVICE = {
     "auth_jwt_public_key": "exists in no JWT module: "
     'write "auth_jwt_key_file FILE" with a JWK Set, or "auth_jwt_keyfile_path FILE" with a PEM',
     "auth_jwt_secret": 'exists in no JWT module: write "auth_jwt_key_file FILE" with a JWK Set',
-    "auth_jwt_issuer": 'exists in no JWT module: write "auth_jwt_validate_claim iss VALUE"',
+    "auth_jwt_issuer": 'exists in no JWT module: write "pyngx_jwt_issuer URL" for its keys and its '
+    'name, or "auth_jwt_validate_claim iss VALUE"',
     "auth_jwt_audience": 'exists in no JWT module: write "auth_jwt_validate_claim aud VALUE"',
     "auth_jwt_jwks_uri": "exists in no JWT module: "
     'write "auth_jwt_key_request URI", and a location with "proxy_pass" for it',
