@@ -20,7 +20,7 @@ from .signals import Signals, log_signal
 from .sockets import discard
 from .systemd import KEPT, Manager
 from .titles import title_single
-from .watch import CHANGED, INTERVAL
+from .watch import CHANGED, FileWatch
 from .worker import FATAL, init_worker
 
 
@@ -31,6 +31,7 @@ class Single:
         self.boot, self.generation, self.signals = boot, generation, signals
         self.manager = Manager(boot.environ)
         self.servers: list[Serving] = []  # the last one is of the configuration in force
+        self._watching: asyncio.Task[None] | None = None
         self._acts: dict[signal.Signals, tuple[str, Callable[[], None] | None]] = {
             signal.SIGTERM: ("exiting", self._terminate),
             signal.SIGINT: ("exiting", self._terminate),
@@ -74,23 +75,28 @@ class Single:
         for number in self.signals.take():  # what came before the loop ran
             self._signalled(number)
         loop.call_soon(self.manager.ready)  # after the first step of the server
-        watching = loop.create_task(self._look_at_files())
         code = 0
         while self.servers:
             server = self.servers[0]
             if not await server.done() and server is self.servers[-1]:
                 code = FATAL
             self.servers.remove(server)
-        watching.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
         return code
 
-    async def _look_at_files(self) -> None:
-        generation, watch = self.generation, self.generation.watch(time.monotonic())
+    def _watch_files(self) -> None:
+        """Looks at the files of the configuration in force, if they are to be looked at."""
+        if self._watching is not None:
+            self._watching.cancel()
+        watch = self.generation.watch(time.monotonic())
+        looking = self._look_at_files(watch) if watch is not None else None
+        self._watching = asyncio.get_running_loop().create_task(looking) if looking else None
+
+    async def _look_at_files(self, watch: FileWatch) -> None:
         while True:
-            await asyncio.sleep(INTERVAL if watch is None else watch.interval)
-            if generation is not self.generation:
-                generation, watch = self.generation, self.generation.watch(time.monotonic())
-            if watch is not None and watch.has_changed(time.monotonic()):
+            await asyncio.sleep(watch.interval)
+            if watch.has_changed(time.monotonic()):
                 self.log.write(Severity.NOTICE, CHANGED)
                 self._reconfigure()
 
@@ -99,6 +105,7 @@ class Single:
         # Copies: the server closes its own, ours are kept for the next configuration.
         sockets = [(x.listen, x.socket.dup()) for x in self.generation.sockets if x.socket]
         self.servers.append(Serving(cycle, sockets, self.boot.serve, self.boot.numbers))
+        self._watch_files()
 
     def _signalled(self, number: signal.Signals) -> None:
         if number not in self._acts:
