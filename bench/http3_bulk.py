@@ -1,8 +1,8 @@
 """HTTP/3 of a running configuration: large bodies both ways, and a reload under load.
 
-    python -m bench.http3_bulk bulk [MEGABYTES]     the memory of the worker, and CPU time per megabyte
-    python -m bench.http3_bulk requests [COUNT]     CPU time per request, ten at a time
-    python -m bench.http3_bulk reload [SECONDS]     requests that are lost when workers are replaced
+    python -m bench.http3_bulk bulk [MEGABYTES]   memory of the worker, CPU time per megabyte
+    python -m bench.http3_bulk requests [COUNT]   CPU time per request, ten at a time
+    python -m bench.http3_bulk reload [SECONDS]   requests that are lost when workers are replaced
 
 The client is aioquic's, in this process: its own CPU time is not counted, but it sets the pace.
 """
