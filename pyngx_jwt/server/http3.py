@@ -60,6 +60,9 @@ class Socket(Protocol):
     def know(self, name: bytes, connection: Http3Connection) -> None:
         """The connection has another id."""
 
+    def settled(self, connection: Http3Connection) -> None:
+        """The handshake is over."""
+
     def forget(self, names: Iterable[bytes]) -> None:
         """The connection does not have these ids any more."""
 
@@ -235,6 +238,7 @@ class Http3Connection(ClientConnection):
         self._close(0, "handshake timeout")
 
     def opened(self) -> None:
+        self._socket.settled(self)
         status = self.address.tls[self.server].status if self.address.tls is not None else None
         if status is None or self.ssl.verify_error or self.ssl.peer is None:
             self._open()
@@ -353,6 +357,7 @@ class Http3Connection(ClientConnection):
         if self._closed:
             return
         self._closed = True
+        self._socket.settled(self)
         if self._keepalive is not None:
             self._keepalive.cancel()
             self._keepalive = None

@@ -28,6 +28,9 @@ from .mailbox import Mailbox
 
 BATCH = 64  # datagrams that are taken in a turn of the event loop
 LARGEST = 65535  # bytes of a datagram
+# Connections in the middle of a handshake, above which clients have to show that they are at their
+# address, as with "quic_retry on": forged ones then cost no memory (RFC 9000, 8.1.2).
+HALF_OPEN = 500
 SEGMENTS = 64  # of one system call, at the most (UDP_MAX_SEGMENTS)
 _UDP_SEGMENT, _IP_PKTINFO = 103, 8  # as <linux/udp.h> and <linux/in.h> have them
 _PKTINFO4, _PKTINFO6 = struct.Struct("@i4s4s"), struct.Struct("@16sI")
@@ -44,6 +47,7 @@ class QuicListener:
         self.owner = new_owner()
         self._own: Address = bound.getsockname()
         self._connections: dict[bytes, Http3Connection] = {}  # by each of their ids
+        self._half_open: set[Http3Connection] = set()
         self._touched: dict[Http3Connection, None] = {}
         self._tokens: dict[bytes, Tokens] = {}  # by host key
         self._stopping = self._reads = False
@@ -199,7 +203,7 @@ class QuicListener:
         settings = address.http3[address.names.default]
         origin = Origin(head.destination, None, False)
         client = peer[0], peer[1]
-        retries = settings.retry
+        retries = settings.retry or len(self._half_open) >= HALF_OPEN
         if head.token:
             try:
                 shown = tokens.look_at(head.token, client)
@@ -232,6 +236,7 @@ class QuicListener:
         server = address.names.default
         connection = Http3Connection(self, next(self.front.numbers), address, peer, own)
         connection.begin(self.settings_of(address, server), self.owner, origin)
+        self._half_open.add(connection)
         self._connections[head.destination] = connection
         connection.names_of_ids.append(head.destination)
         connection.receive(data, peer)
@@ -269,6 +274,10 @@ class QuicListener:
     def know(self, name: bytes, connection: Http3Connection) -> None:
         """A connection has another id."""
         self._connections[name] = connection
+
+    def settled(self, connection: Http3Connection) -> None:
+        """A connection has been shaken hands on, or never will be."""
+        self._half_open.discard(connection)
 
     def forget(self, names: Iterable[bytes]) -> None:
         """A connection does not have these ids any more."""

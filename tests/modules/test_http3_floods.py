@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -164,3 +165,20 @@ def test_too_many_requests(nginx: Nginx) -> None:
             with contextlib.suppress(ValueError):
                 client.begin(headers(pseudo()), end=True)
         assert client.wait_end() is not None
+
+
+@pytest.mark.pyngx_only("nginx has the limit of worker_connections only")
+def test_handshakes_that_do_not_go_on(server: Nginx) -> None:
+    """When there are many, clients have to show that they are at their address."""
+    before = memory(server)
+    with ExitStack() as stack:
+        for _ in range(700):
+            client = stack.enter_context(server.http3(connect=False))
+            client.quic.connect(client.server, time.monotonic())
+            for data, address in client.quic.datagrams_to_send(time.monotonic()):
+                client.socket.sendto(data, address)
+            client.closed = 0, ""  # it says no more
+        with server.http3() as client:
+            assert client.quic._retry_count == 1
+            assert client.request("GET /ok").body == b"ok"
+        assert memory(server) - before < 2 * KEPT
