@@ -668,6 +668,7 @@ def socket_of_request(run: LuaRequest, raw: bool) -> Any:
     r.continue_client()
     sock = LuaSocket(run)
     sock.stream = BodyStream(run)
+    run.streams_body = True
     return sock
 
 
