@@ -304,3 +304,31 @@ def test_no_code_is_left_out_over_quic(nginx: Nginx, phase: str) -> None:
         }}
         """,
     )
+
+
+@pytest.mark.pyngx_only("memory of our workers")
+def test_handshakes_leave_nothing(nginx: Nginx) -> None:
+    nginx(
+        f"""
+        {TLS} ssl_client_hello_by_lua_block {{ ngx.ctx.text = ("x"):rep(10000) .. ngx.now() }}
+        ssl_certificate_by_lua_block {{ ngx.sleep(0) {SHOW_TWO} }}
+        location / {{
+            content_by_lua_block {{
+                collectgarbage() collectgarbage()
+                ngx.print(math.floor(collectgarbage("count")))
+            }}
+        }}
+        """,
+        listen=LISTEN,
+        http=PATH,
+        files=LUA,
+    )
+
+    def used() -> int:
+        """Kilobytes of Lua after a hundred handshakes more."""
+        for _ in range(100):
+            assert shown(nginx, "two") == "two"
+        return int(ask(nginx, "two")[0].text)
+
+    before = used()
+    assert used() < before + 300  # what stayed of each would be 1000
