@@ -108,13 +108,11 @@ class Handshake(asyncio.Protocol):
 
     def _greet(self, hello: Hello) -> None:
         """Has code of the default server look at the hello, as it has the first context."""
-        assert self.address.tls is not None
-        self.said = hello
-        settings = self.address.tls.get(self.server)
-        if settings is None or settings.greet is None:
+        self.said, greet = hello, self.address.greet
+        if greet is None:
             self._start_tls(True)
             return
-        answer = settings.greet(self._greeting())
+        answer = greet(self._greeting())
         if isinstance(answer, bool):
             self._start_tls(answer)
         else:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
-from jwcrypto.jwk import JWK
+from jwcrypto.jwk import JWK  # type: ignore[import-untyped]
 
 from ..nginx import Nginx
 from ..wire import Answer

@@ -262,6 +262,29 @@ def test_the_hello(nginx: Nginx) -> None:
     nginx.wait_for_log("later new")
 
 
+@pytest.mark.nginx_differs("Debian's module wants a certificate there")
+def test_the_hello_where_the_default_server_refuses(nginx: Nginx) -> None:
+    nginx(
+        """
+        ssl_reject_handshake on;
+        ssl_client_hello_by_lua_block {
+            if require("ngx.ssl.clienthello").get_client_hello_server_name() == "two.example" then
+                ngx.exit(ngx.ERROR)
+            end
+        }
+        """,
+        listen=f"{LISTEN} default_server",
+        http=f"""
+        server {{
+            listen 127.0.0.1:%%PORT%% ssl; server_name one.example two.example; {TLS}
+            return 200 ok;
+        }}
+        """,
+        files=LUA,
+    )
+    assert [shown(nginx, name) for name in ("one.example", "two.example", "x")] == ["one", "", ""]
+
+
 @pytest.mark.pyngx_only("functions that are missing")
 def test_what_is_missing_refuses_the_handshake(nginx: Nginx) -> None:
     nginx(
