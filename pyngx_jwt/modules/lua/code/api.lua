@@ -701,15 +701,17 @@ local function described(uri, options)
 end
 
 -- Makes subrequests; the request cannot end meanwhile.
-local function captured(run, count, ...)
-    run.captures = run.captures - count
+local function captured(run, thread, count, ...)
+    run.captures, thread.captures = run.captures - count, thread.captures - count
     return ...
 end
 
 local function capture(plans, count)
     local run = current()
+    local thread = run.thread
     run.captures = (run.captures or 0) + count
-    return captured(run, count, await("capture", plans))
+    thread.captures = (thread.captures or 0) + count
+    return captured(run, thread, count, await("capture", plans))
 end
 
 local function response(flat, status, body, truncated)

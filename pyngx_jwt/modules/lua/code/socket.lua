@@ -184,11 +184,11 @@ function tcp.receiveuntil(self, pattern, options)
 end
 
 function tcp.settimeout(self, milliseconds)
-    py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds)
+    check(py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds))
 end
 
 function tcp.settimeouts(self, connect, send, read)
-    py.socket_timeouts(handle(self, "settimeouts"), connect, send, read)
+    check(py.socket_timeouts(handle(self, "settimeouts"), connect, send, read))
 end
 
 function tcp.setoption(self, name, value)
@@ -270,7 +270,7 @@ function udp.receive(self, most)
 end
 
 udp.settimeout = function(self, milliseconds)
-    py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds)
+    check(py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds))
 end
 udp.close = tcp.close
 udp.bind = bind
