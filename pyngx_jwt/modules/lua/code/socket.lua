@@ -98,6 +98,8 @@ function tcp.connect(self, host, port, options)
     return await("socket_connect", adopted(self, "connect"), host, port, options.pool, options.pool_size)
 end
 
+local new_session = require("ffi").typeof("struct { int pyngx_session; }")
+
 function tcp.sslhandshake(self, session, name, verify, status)
     run_of()
     local ok, failure = await("socket_handshake", handle(self, "sslhandshake"), name, verify and true or false)
@@ -107,7 +109,7 @@ function tcp.sslhandshake(self, session, name, verify, status)
     if session == false then
         return true
     end
-    return setmetatable({}, {__tostring = function() return "ssl session" end})
+    return new_session()
 end
 
 function tcp.setclientcert()
