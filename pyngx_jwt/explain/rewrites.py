@@ -86,10 +86,13 @@ class RewriteStep:
 
     def _set(self) -> None:
         name = self.statement.args[0].removeprefix("$").lower()
-        text = f'${name} is "{shown(self.r.variables.get(name, ""))}"'
-        if "_by_lua" in self.statement.name:
-            text = f"Lua sets ${name}, which is taken to be empty"
-        self.trip.add(Result.NOTE, self.statement.name, text, self.statement)
+        statement = self.statement
+        text, result = f'${name} is "{shown(self.r.variables.get(name, ""))}"', Result.NOTE
+        if "_by_lua" in statement.name:
+            place = f"{statement.file}:{statement.start_line}"
+            text = f"Lua decides ${name}, set_by_lua at {place}: it is taken to be empty"
+            result = Result.UNKNOWN
+        self.trip.add(result, statement.name, text, statement)
 
     def _answered(self, rc: Status) -> None:
         """A "return" or a redirect: the rewrite phase precedes the access phase."""

@@ -75,7 +75,6 @@ class ServerTls:
     names: Callable[[Any], Iterable[CertificateName]] | None  # where variables name them
     verifies: bool = False  # clients
     status: ClientStatus | None = None  # asks the issuers of their certificates
-    greet: HandshakeCode | None = None  # before OpenSSL sees the client's hello
     certify: HandshakeCode | None = None  # when certificates are to be shown
 
 
@@ -88,6 +87,7 @@ class AddressOf(Generic[S]):
     default_given: bool = False
     levels: list[tuple[Any, S]] = field(default_factory=list)
     tls: dict[S, ServerTls] | None = None  # without those that refuse handshakes
+    greet: HandshakeCode | None = None  # looks at hellos before OpenSSL does
 
 
 @dataclass(slots=True)

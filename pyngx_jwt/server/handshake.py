@@ -43,7 +43,7 @@ class Handshake(asyncio.Protocol):
     address: ListenAddress
     server: Server
     settings: ServerTls
-    greeting: Greeting
+    said: Hello
     timer: asyncio.TimerHandle
 
     def __init__(
@@ -59,7 +59,8 @@ class Handshake(asyncio.Protocol):
         self.early = b""  # what has come before there is a connection
         self.tls: TlsConnection | None = None
         self.checking: asyncio.Task[None] | None = None  # by others, who are waited for
-        self.certified: int | None = None  # what code says of the certificates
+        self.greeting: Greeting | None = None  # for code that has a say
+        self.certified: int | None = None  # what it says of the certificates
         self.begun = self.over = False
         self.sni = ""
 
@@ -75,6 +76,7 @@ class Handshake(asyncio.Protocol):
 
     def _leave(self) -> None:
         self.over = True
+        self.greeting = None  # which knows this handshake
         self.timer.cancel()
         self.worker.handshakes.discard(self)
 
@@ -106,22 +108,25 @@ class Handshake(asyncio.Protocol):
 
     def _greet(self, hello: Hello) -> None:
         """Has code of the default server look at the hello, as it has the first context."""
-        assert self.address.tls is not None
-        self.greeting = Greeting(hello, self.transport, self._write)
-        settings = self.address.tls.get(self.server)
-        if settings is None or settings.greet is None:
+        self.said, greet = hello, self.address.greet
+        if greet is None:
             self._start_tls(True)
             return
-        answer = settings.greet(self.greeting)
+        answer = greet(self._greeting())
         if isinstance(answer, bool):
             self._start_tls(answer)
         else:
             self._wait(self._answered(answer, self._start_tls))
 
+    def _greeting(self) -> Greeting:
+        if self.greeting is None:
+            self.greeting = Greeting(self.said, self.transport, self._write)
+        return self.greeting
+
     def _start_tls(self, is_welcome: bool) -> None:
         if not is_welcome:
             self._refuse(INTERNAL_ERROR, CALLBACK_FAILED)
-        elif self._choose(self.greeting.hello):
+        elif self._choose(self.said):
             self._go_on()
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
@@ -153,7 +158,7 @@ class Handshake(asyncio.Protocol):
             self.settings = settings
             kind = EarlyTlsConnection if settings.context.takes_early_data else TlsConnection
             self.tls = kind(settings.context, self._protocol, self._certify, host)
-            if self.greeting.protocols:
+            if self.greeting is not None and self.greeting.protocols:
                 self.tls.allow_only(self.greeting.protocols)
             self.tls.feed(self.early)
         return self.tls is not None
@@ -171,8 +176,9 @@ class Handshake(asyncio.Protocol):
             return 0
         if self.settings.certify is None:
             return 1
-        self.greeting.tls = self.tls
-        answer = self.settings.certify(self.greeting)
+        greeting = self._greeting()
+        greeting.tls = self.tls
+        answer = self.settings.certify(greeting)
         if isinstance(answer, bool):
             return int(answer)
         self._wait(self._answered(answer, self._take_certified))

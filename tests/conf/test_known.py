@@ -80,7 +80,7 @@ def test_what_sounds_like_a_guard_is_one() -> None:
         ("ssl_reject_handshake", ("on",), Class.GUARD),
         ("ssl_reject_handshake", ("off",), Class.TUNING),
         ("ssl_reject_handshake", ("off", "off"), Class.GUARD),
-        ("ssl_certificate_by_lua_file", ("off",), Class.GUARD),
+        ("ssl_session_fetch_by_lua_file", ("off",), Class.GUARD),
         ("unheard_of", (), Class.GUARD),
     ],
 )
@@ -89,7 +89,7 @@ def test_class_of(name: str, args: tuple[str, ...], kind: Class) -> None:
 
 
 def test_reason_of() -> None:
-    assert reason_of("ssl_certificate_by_lua_block").startswith("it decides which TLS clients")
+    assert reason_of("ssl_session_fetch_by_lua_block").startswith("it decides which TLS clients")
     assert reason_of("unheard_of") == "it controls access"
 
 

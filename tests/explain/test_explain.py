@@ -714,7 +714,8 @@ def test_lua_is_not_run(tmp_path: Path) -> None:
     texts = [line.text for line in trip.lines]
     assert f"Lua decides here: rewrite_by_lua at {tmp_path}/nginx.conf:10" in texts
     assert f"Lua answers here: content_by_lua at {tmp_path}/nginx.conf:11" in texts
-    assert "Lua sets $x, which is taken to be empty" in texts
+    place = f"{tmp_path}/nginx.conf:8"
+    assert f"Lua decides $x, set_by_lua at {place}: it is taken to be empty" in texts
     assert '$y is "0cc175b9c0f1b6a831c399e269772661"' in texts
 
 

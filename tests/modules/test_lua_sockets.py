@@ -152,7 +152,7 @@ def test_tls(nginx: Nginx) -> None:
                     if not session then return failure end
                     sock:send("GET / HTTP/1.0\\r\\n\\r\\n")
                     sock:receiveuntil("\\r\\n\\r\\n")()
-                    return sock:receive("*a")
+                    return sock:receive("*a") .. " " .. type(session)
                 end
                 ngx.say(get("localhost", true))
                 ngx.say(get("other", true))
@@ -176,7 +176,9 @@ def test_tls(nginx: Nginx) -> None:
             """
         ],
     )
-    assert nginx.request("GET /").body == b"secret\ncertificate host mismatch\nsecret\n"
+    assert nginx.request("GET /").body == (
+        b"secret cdata\ncertificate host mismatch\nsecret cdata\n"
+    )
     assert nginx.request("GET /untrusted").body.startswith((b"20: ", b"21: "))
 
 

@@ -262,6 +262,29 @@ def test_the_hello(nginx: Nginx) -> None:
     nginx.wait_for_log("later new")
 
 
+@pytest.mark.nginx_differs("Debian's module wants a certificate there")
+def test_the_hello_where_the_default_server_refuses(nginx: Nginx) -> None:
+    nginx(
+        """
+        ssl_reject_handshake on;
+        ssl_client_hello_by_lua_block {
+            if require("ngx.ssl.clienthello").get_client_hello_server_name() == "two.example" then
+                ngx.exit(ngx.ERROR)
+            end
+        }
+        """,
+        listen=f"{LISTEN} default_server",
+        http=f"""
+        server {{
+            listen 127.0.0.1:%%PORT%% ssl; server_name one.example two.example; {TLS}
+            return 200 ok;
+        }}
+        """,
+        files=LUA,
+    )
+    assert [shown(nginx, name) for name in ("one.example", "two.example", "x")] == ["one", "", ""]
+
+
 @pytest.mark.pyngx_only("functions that are missing")
 def test_what_is_missing_refuses_the_handshake(nginx: Nginx) -> None:
     nginx(
@@ -304,3 +327,31 @@ def test_no_code_is_left_out_over_quic(nginx: Nginx, phase: str) -> None:
         }}
         """,
     )
+
+
+@pytest.mark.pyngx_only("memory of our workers")
+def test_handshakes_leave_nothing(nginx: Nginx) -> None:
+    nginx(
+        f"""
+        {TLS} ssl_client_hello_by_lua_block {{ ngx.ctx.text = ("x"):rep(10000) .. ngx.now() }}
+        ssl_certificate_by_lua_block {{ ngx.sleep(0) {SHOW_TWO} }}
+        location / {{
+            content_by_lua_block {{
+                collectgarbage() collectgarbage()
+                ngx.print(math.floor(collectgarbage("count")))
+            }}
+        }}
+        """,
+        listen=LISTEN,
+        http=PATH,
+        files=LUA,
+    )
+
+    def used() -> int:
+        """Kilobytes of Lua after a hundred handshakes more."""
+        for _ in range(100):
+            assert shown(nginx, "two") == "two"
+        return int(ask(nginx, "two")[0].text)
+
+    before = used()
+    assert used() < before + 300  # what stayed of each would be 1000

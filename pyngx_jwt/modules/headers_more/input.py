@@ -83,7 +83,8 @@ def set_request_header(r: Request, name: str, values: list[str]) -> bool:
         return False
     if len(values) > 1:
         r.headers_in = [*r.headers_in, *((name, value) for value in values[1:])]
-        r.index = {**r.index, key: ", ".join(values)}
+        joint = "; " if key == "cookie" else ", "
+        r.index = {**r.index, key: joint.join(values)}
     return True
 
 

@@ -63,7 +63,10 @@ def plan_capture(
     variables = r.variables if sharing == "share" else dict(r.variables if sharing else ())
     for name, value in zip(pairs[::2], pairs[1::2], strict=True):
         if run.conf.level.variables.setter(name) is None:
-            raise LuaError(f'variable "{name}" cannot be assigned a value')
+            raise LuaError(
+                f'variable "{name}" cannot be assigned a value (maybe you forgot to define it'
+                " first?)"
+            )
         variables[name.lower()] = value
     kept, passed = _body_of(r, method, body, forwards)
     plans.append(Plan(parts[0], joined, method, kept, passed, variables, ctx))

@@ -258,7 +258,7 @@ def set_body_data(run: LuaRequest, data: str) -> None:
 
 def _needs_read(run: LuaRequest) -> None:
     r = run.r
-    if r.body is None and r.body_in is not None:
+    if r.body is None and r.body_in is not None and not run.streams_body:
         raise LuaError("request body not read yet")
 
 

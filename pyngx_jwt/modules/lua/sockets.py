@@ -33,6 +33,7 @@ operations = Operations()
 T = TypeVar("T")
 READ_AHEAD = 65536  # bytes that are kept before reading is paused
 TIMEOUT, CLOSED = "timeout", "closed"
+MOST_MILLISECONDS = (1 << 31) - 1
 OPTIONS = {
     "keepalive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
     "reuseaddr": (socket.SOL_SOCKET, socket.SO_REUSEADDR),
@@ -286,6 +287,8 @@ def socket_timeouts(
 ) -> None:
     """Milliseconds."""
     for name, value in (("connect", connect), ("send", send), ("read", read)):
+        if value is not None and value > MOST_MILLISECONDS:
+            raise LuaError("bad timeout value")
         if value is not None and value > 0:
             setattr(sock, f"{name}_timeout", value / 1000)
 
@@ -668,6 +671,7 @@ def socket_of_request(run: LuaRequest, raw: bool) -> Any:
     r.continue_client()
     sock = LuaSocket(run)
     sock.stream = BodyStream(run)
+    run.streams_body = True
     return sock
 
 

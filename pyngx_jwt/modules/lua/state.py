@@ -91,6 +91,7 @@ class LuaRequest(LuaRun):
         self.exit_code, self.sockets = None, {}
         self.held: list[bytes] | None = None  # output of an HTTP/1.0 response
         self.eof = False
+        self.streams_body = False  # code reads the client's body itself
         self.parts: list[bytes] | None = None  # of a body that is being made
         self.on_abort: Any = None
         self.is_left = self.refused = self.has_type = False

@@ -62,7 +62,7 @@ def _prepare(conf: SslConf, level: SessionBlock) -> None:
         names = _names(conf, level)
         context = configured(lambda: build_context(conf, has_variables=names is not None))
         verifies = conf.ssl_verify_client != "off"
-        conf.tls = ServerTls(context, names, verifies, _status(conf), conf.greet, conf.certify)
+        conf.tls = ServerTls(context, names, verifies, _status(conf), conf.certify)
 
 
 def _names(conf: SslConf, level: SessionBlock) -> Callable[[Any], Iterator[CertificateName]] | None:
@@ -220,11 +220,12 @@ def add_contexts(address: AddressOf[Any]) -> None:
         raise ConfError(
             '"ssl_protocols" must enable TLSv1.3 for the "listen ... quic" directive'
         ).at(*_place_of(address, address.names.default))
-    address.tls = {}
+    address.tls, address.greet = {}, default.greet
     for server, conf in confs.items():
         settings = conf.tls or default.tls
+        if address.listen.quic:
+            _check_no_code(conf, address, server)
         if settings is not None and address.listen.quic:
-            _check_no_code(settings, address, server)
             configured(partial(carry_quic, settings.context))
         if settings is not None and not conf.ssl_reject_handshake:
             address.tls[server] = settings
@@ -241,9 +242,9 @@ def _check_certificates(address: AddressOf[Any]) -> None:
             ).at(*_place_of(address, server))
 
 
-def _check_no_code(settings: ServerTls, address: AddressOf[Any], server: Any) -> None:
+def _check_no_code(conf: SslConf, address: AddressOf[Any], server: Any) -> None:
     """A handshake over QUIC cannot wait for code, which may decide who is let in."""
-    if settings.greet is not None or settings.certify is not None:
+    if conf.greet is not None or conf.certify is not None:
         raise ConfError(
             '"ssl_client_hello_by_lua" and "ssl_certificate_by_lua" are not supported for the '
             '"listen ... quic" directive'

@@ -679,8 +679,16 @@ local function described(uri, options)
         error("Bad http request body", 3)
     end
     local names = {}
+    if options.vars ~= nil and type(options.vars) ~= "table" then
+        error("Bad vars option value", 3)
+    end
     for name, value in pairs(options.vars or {}) do
-        names[#names + 1] = tostring(name)
+        if type(name) ~= "string" then
+            error("attempt to use a non-string key in the \"vars\" option table", 3)
+        elseif type(value) ~= "string" and type(value) ~= "number" then
+            error("attempt to use bad variable value type " .. type(value), 3)
+        end
+        names[#names + 1] = name
         names[#names + 1] = tostring(value)
     end
     local ctx = options.ctx
@@ -693,15 +701,17 @@ local function described(uri, options)
 end
 
 -- Makes subrequests; the request cannot end meanwhile.
-local function captured(run, count, ...)
-    run.captures = run.captures - count
+local function captured(run, thread, count, ...)
+    run.captures, thread.captures = run.captures - count, thread.captures - count
     return ...
 end
 
 local function capture(plans, count)
     local run = current()
+    local thread = run.thread
     run.captures = (run.captures or 0) + count
-    return captured(run, count, await("capture", plans))
+    thread.captures = (thread.captures or 0) + count
+    return captured(run, thread, count, await("capture", plans))
 end
 
 local function response(flat, status, body, truncated)
@@ -1155,11 +1165,10 @@ local function key_of(key)
 end
 
 local function store_of(self)
-    local store = type(self) == "table" and self[1]
-    if not store then
+    if type(self) ~= "table" or getmetatable(self) ~= dictionary then
         error("bad \"zone\" argument", 3)
     end
-    return store
+    return self[1]
 end
 
 local function seconds_of(value, name)

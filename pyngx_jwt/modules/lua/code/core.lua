@@ -409,6 +409,9 @@ function thread.kill(co)
     if child.done then
         return nil, "already terminated"
     end
+    if (child.captures or 0) > 0 then
+        return nil, "pending subrequests"
+    end
     child.killed = true
     run.children[co] = nil
     py.kill(run.rq, child.id)

@@ -98,6 +98,8 @@ function tcp.connect(self, host, port, options)
     return await("socket_connect", adopted(self, "connect"), host, port, options.pool, options.pool_size)
 end
 
+local new_session = require("ffi").typeof("struct { int pyngx_session; }")
+
 function tcp.sslhandshake(self, session, name, verify, status)
     run_of()
     local ok, failure = await("socket_handshake", handle(self, "sslhandshake"), name, verify and true or false)
@@ -107,7 +109,7 @@ function tcp.sslhandshake(self, session, name, verify, status)
     if session == false then
         return true
     end
-    return setmetatable({}, {__tostring = function() return "ssl session" end})
+    return new_session()
 end
 
 function tcp.setclientcert()
@@ -184,11 +186,11 @@ function tcp.receiveuntil(self, pattern, options)
 end
 
 function tcp.settimeout(self, milliseconds)
-    py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds)
+    check(py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds))
 end
 
 function tcp.settimeouts(self, connect, send, read)
-    py.socket_timeouts(handle(self, "settimeouts"), connect, send, read)
+    check(py.socket_timeouts(handle(self, "settimeouts"), connect, send, read))
 end
 
 function tcp.setoption(self, name, value)
@@ -270,7 +272,7 @@ function udp.receive(self, most)
 end
 
 udp.settimeout = function(self, milliseconds)
-    py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds)
+    check(py.socket_timeouts(handle(self, "settimeout"), milliseconds, milliseconds, milliseconds))
 end
 udp.close = tcp.close
 udp.bind = bind
