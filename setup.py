@@ -26,7 +26,7 @@ COMPILED = (
     *("modules/memcached/module.py", "modules/tunnel/module.py", "modules/tunnel/wire.py"),
     *("server/adapter.py", "server/connection.py", "server/deadline.py", "server/framing.py"),
     *("server/front_end.py", "server/http1.py", "server/http2.py", "server/http3.py"),
-    *("server/input.py", "server/stream.py"),
+    *("server/asgi.py", "server/input.py", "server/pushing.py", "server/stream.py"),
     *("explain/request.py", "lint/model/probe.py"),  # their requests are derived from Request
 )
 # Of those directories, what runs while a configuration is loaded.  Directives are class
@@ -41,6 +41,8 @@ INTERPRETED = frozenset(
         *("upstream/balancer.py", "upstream/errors.py", "upstream/hash.py"),
         *("upstream/least_conn.py", "upstream/least_time.py", "upstream/random.py"),
         *("zones/lifecycle.py", "zones/lmdb_environment.py"),
+        # They have their types from an extra.
+        *("zones/redis_limits.py", "zones/redis_link.py", "zones/redis_map.py"),
     )
 )
 

@@ -204,7 +204,7 @@ class _Exchange:
         """Waits for the end of the client."""
         sink = self._r.main.sink
         assert isinstance(sink, AsgiSink)  # nothing else calls an application
-        await sink.client.gone.wait()
+        await sink.asgi_client.gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import time
 from typing import Any, cast
@@ -12,13 +11,13 @@ from weakref import ref
 from aiohttp import web
 
 from ..http.client import BodyError, ForeignTls, Tunnel, TunnelSide
-from ..http.request import InParts, Request
+from ..http.request import Request
 from ..http1.response_head import DateClock, build_head
 from ..log import Severity
 from .connection import ClientConnection, tcp_info_of
 from .framing import drop_body
+from .pushing import HIGH_WATER, PushingSink
 
-HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait
 ADDED = frozenset({"Server", "Content-Type"})  # by aiohttp, where we have none
 UNWANTED = web.ResponseKey("UNWANTED", frozenset)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -156,20 +155,16 @@ async def remove_additions(request: web.BaseRequest, response: web.StreamRespons
         response.headers.pop(name, None)
 
 
-class WebSink(InParts):
+class WebSink(PushingSink):
     """Takes an answer from the engine, which does not wait, for aiohttp, which does."""
 
     def __init__(self, request: web.Request, client: Client, clock: DateClock) -> None:
+        super().__init__(client)
         self.request = request
         self.response: web.StreamResponse = web.StreamResponse()  # never sent as it is
-        self._client, self._clock = client, clock
-        self._r: Request | None = None
+        self._clock = clock
         self._head: _Head | None = None
-        self._parts: list[bytes] = []
-        self._held = 0
-        self._ended = self._unbuffered = False
         self._pushing = asyncio.Lock()
-        self._flushes: set[asyncio.Task[None]] = set()
 
     # -- for the engine --------------------------------------------------------------------
 
@@ -179,57 +174,18 @@ class WebSink(InParts):
         r.chunked_out = r.content_length < 0 and r.http_version > 1000 and has_body
         switches = r.upgraded and r.status == 101
         head = build_head(r, self._clock, "Connection: upgrade\r\n" if switches else "")
-        self._r, self._head = r, _Head(head, r.keep_alive)
+        self.r, self._head = r, _Head(head, r.keep_alive)
         r.header_size = len(head)
-        self._count(r.header_size)
-
-    def write(self, data: bytes) -> None:
-        r = self._r
-        if r is None or (r.header_only and not r.upgraded):
-            return
-        self._parts.append(data)
-        self._held += len(data)
-        self._count(len(data))
-
-    def _count(self, length: int) -> None:
-        assert self._r is not None
-        self._r.bytes_sent += length
-        self._client.sent += length
-
-    @property
-    def paused(self) -> bool:
-        return self._unbuffered or self._held > HIGH_WATER
+        self.count(r.header_size)
 
     async def drain(self) -> None:
         """Waits until aiohttp has taken all; raises ConnectionResetError if it cannot."""
         try:
-            await self._push()
+            await self.push()
         except TimeoutError:
-            assert self._r is not None
-            self._r.log(Severity.INFO, "client timed out (110: Connection timed out)")
+            assert self.r is not None
+            self.r.log(Severity.INFO, "client timed out (110: Connection timed out)")
             raise ConnectionResetError from None
-
-    def hint(self, fields: list[tuple[str, str]]) -> None:
-        """aiohttp has no interim responses."""
-
-    def flush(self) -> None:
-        """Sends what there is soon, and from now on everything as it comes."""
-        self._unbuffered = True
-        self._start_flush()
-
-    def _start_flush(self) -> None:
-        if self._r is not None:
-            task = asyncio.create_task(self._flush())
-            self._flushes.add(task)
-            task.add_done_callback(self._flushes.discard)
-
-    def end(self) -> None:
-        self._ended = True
-        if self._r is not None and self._r.background:  # finish() has to wait for that
-            self._start_flush()
-
-    def abort(self) -> None:
-        self._ended = False
 
     # -- tunnels ---------------------------------------------------------------------------
 
@@ -257,46 +213,36 @@ class WebSink(InParts):
         if self.request.transport is not None:
             self.request.transport.write(CONTINUE)
 
-    async def _flush(self) -> None:
-        with contextlib.suppress(ConnectionError, TimeoutError):  # finish() meets them too
-            await self._push()
-
-    async def _push(self) -> None:
+    async def push(self) -> None:
         async with self._pushing:
             if not self.response.prepared:
                 await self._begin()
-            while self._parts:
-                data = self._take()
+            while self.parts:
+                data = self.take()
                 for at in range(0, len(data), HIGH_WATER):
                     await self._write(data[at : at + HIGH_WATER])
-            if self._ended:
+            if self.ended:
                 await self.response.write_eof()
 
     async def _begin(self) -> None:
         head = self._head
         assert head is not None
-        if self._ended and 0 < self._held <= HIGH_WATER:
-            self.response = head.whole(self._take())
+        if self.ended and 0 < self.held <= HIGH_WATER:
+            self.response = head.whole(self.take())
         else:
             self.response = head.stream()
         await self.response.prepare(self.request)
 
-    def _take(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        self._held = 0
-        return data
-
     async def _write(self, data: bytes) -> None:
-        assert self._r is not None
-        async with asyncio.timeout(self._r.location.core.send_timeout):
+        assert self.r is not None
+        async with asyncio.timeout(self.r.location.core.send_timeout):
             await self.response.write(data)
 
     async def finish(self) -> None:
         """Sends the end of the answer, or cuts it where it ended too early."""
-        if self._r is not None:
+        if self.r is not None:
             await self.drain()
-        if not self._ended:
+        if not self.ended:
             self.cut()
 
     def cut(self) -> None:

@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from ..http.body import check_size
 from ..http.client import BodyError, ForeignTls
-from ..http.request import InParts, Request
+from ..http.request import Request
 from ..http1.response_head import DateClock, build_head
 from ..log import Severity
 from .connection import ClientConnection
 from .framing import drop_body
+from .pushing import PushingSink
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -22,7 +23,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
-HIGH_WATER = 65536  # bytes of an answer held back before its handler has to wait
 HOP_BY_HOP = frozenset({b"connection", b"transfer-encoding", b"keep-alive"})
 
 
@@ -111,27 +111,24 @@ class AsgiBody:
         """The server keeps its own pace."""
 
 
-class AsgiSink(InParts):
+class AsgiSink(PushingSink):
     """Takes an answer from the engine, which does not wait, for a server, which does."""
 
     tunnel = None
 
     def __init__(self, scope: Scope, send: Send, client: AsgiClient, clock: DateClock) -> None:
-        self.scope, self.client = scope, client
+        super().__init__(client)
+        self.scope, self.asgi_client = scope, client
         self._send, self._clock = send, clock
         self._start: Message | None = None
-        self._parts: list[bytes] = []
-        self._held = 0
-        self._begun = self._ended = self._done = self._unbuffered = False
+        self._done = False
         self._pushing = asyncio.Lock()
-        self._flushes: set[asyncio.Task[None]] = set()
-        self._r: Request | None = None
 
     # -- for the engine --------------------------------------------------------------------
 
     def header(self, r: Request) -> None:
         drop_body(r)
-        self._r = r
+        self.r = r
         head = build_head(r, self._clock, "")
         first, *lines = head.split(b"\r\n")[:-2]
         pairs = [line.partition(b": ")[::2] for line in lines]
@@ -142,89 +139,41 @@ class AsgiSink(InParts):
             "headers": [pair for pair in headers if pair[0] not in HOP_BY_HOP],
         }
         r.header_size = len(head)
-        self._count(r.header_size)
-
-    def write(self, data: bytes) -> None:
-        r = self._r
-        if r is None or r.header_only:
-            return
-        self._parts.append(data)
-        self._held += len(data)
-        self._count(len(data))
-
-    def _count(self, length: int) -> None:
-        assert self._r is not None
-        self._r.bytes_sent += length
-        self.client.sent += length
-
-    @property
-    def paused(self) -> bool:
-        return self._unbuffered or self._held > HIGH_WATER
+        self.count(r.header_size)
 
     async def drain(self) -> None:
         """Waits until the server has taken all; raises ConnectionResetError if it cannot."""
         try:
-            await self._push()
+            await self.push()
         except OSError:
-            self.client.closed = True
+            self.asgi_client.closed = True
             raise ConnectionResetError from None
 
     def send_continue(self) -> None:
         """The server does so when its application asks for the body."""
 
-    def hint(self, fields: list[tuple[str, str]]) -> None:
-        """ASGI has no interim responses."""
-
-    def flush(self) -> None:
-        """Sends what there is soon, and from now on everything as it comes."""
-        self._unbuffered = True
-        self._start_flush()
-
-    def end(self) -> None:
-        self._ended = True
-        if self._r is not None and self._r.background:  # finish() has to wait for that
-            self._start_flush()
-
-    def abort(self) -> None:
-        self._ended = False
-
-    def _start_flush(self) -> None:
-        if self._start is not None:
-            task = asyncio.create_task(self._flush())
-            self._flushes.add(task)
-            task.add_done_callback(self._flushes.discard)
-
     # -- for the server --------------------------------------------------------------------
 
-    async def _flush(self) -> None:
-        try:
-            await self._push()
-        except OSError:  # finish() meets it too
-            return
-
-    async def _push(self) -> None:
+    async def push(self) -> None:
         async with self._pushing:
-            if not self._begun and self._start is not None:
-                self._begun = True
-                await self._send(self._start)
-            while self._parts:
-                data = b"".join(self._parts)
-                self._parts.clear()
-                self._held = 0
-                last = self._ended and not self._done
+            start, self._start = self._start, None
+            if start is not None:
+                await self._send(start)
+            while self.parts:
+                data = self.take()
+                last = self.ended and not self._done
                 self._done = self._done or last
                 await self._send(
                     {"type": "http.response.body", "body": data, "more_body": not last}
                 )
-            if self._ended and not self._done:
+            if self.ended and not self._done:
                 self._done = True
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def finish(self) -> bool:
-        """Sends the end of the answer; False if it ended too early, or there is none."""
-        if self._r is not None:
+    async def finish(self) -> None:
+        """Sends the end of the answer, as far as there is one: a server cuts one without."""
+        if self.r is not None:
             await self.drain()
-        return self._done
 
 
 async def checked(r: Request) -> bytes:
