@@ -27,6 +27,7 @@ COMPILED = (
     *("server/adapter.py", "server/connection.py", "server/deadline.py", "server/framing.py"),
     *("server/front_end.py", "server/http1.py", "server/http2.py", "server/http3.py"),
     *("server/asgi.py", "server/input.py", "server/pushing.py", "server/stream.py"),
+    *("server/datagrams.py", "server/tcp.py", "stream/session.py"),
     *("explain/request.py", "lint/model/probe.py"),  # their requests are derived from Request
 )
 # Of those directories, what runs while a configuration is loaded.  Directives are class
@@ -34,8 +35,15 @@ COMPILED = (
 INTERPRETED = frozenset(
     (
         *("gateway/cache_conf.py", "gateway/conf.py", "gateway/health_conf.py"),
-        *("gateway/params_conf.py", "http/contexts.py", "http/level.py", "http/listen.py"),
+        *(
+            "gateway/params_conf.py",
+            "http/block.py",
+            "http/contexts.py",
+            "http/level.py",
+            "http/listen.py",
+        ),
         *("http/module.py", "http/ports.py", "http/tls.py", "http/whole_body.py"),
+        "http/session_module.py",
         "jwt/jwk.py",
         *("modules/auth_jwt/conf.py", "modules/auth_jwt/settings.py", "modules/proxy/conf.py"),
         *("upstream/balancer.py", "upstream/errors.py", "upstream/hash.py"),

@@ -81,7 +81,7 @@ class StreamSession(Session):
         self.start = time.time()
         self.status: Status = 0
         self.action = "initializing session"
-        self.upstream_states: list[Any] = []
+        self.upstream_states = []
         self.details: Callable[[], str] | None = None  # for the log, of a handler
         self.passed_to = ""
         self.was_preread = False  # handlers have seen what the client has sent
