@@ -24,10 +24,10 @@ COMPILED = (
     *("modules/static.py", "modules/ssi/commands.py"),
     *(f"modules/{name}/wire.py" for name in ("fastcgi", "grpc", "memcached", "scgi", "uwsgi")),
     *("modules/memcached/module.py", "modules/tunnel/module.py", "modules/tunnel/wire.py"),
-    *("server/adapter.py", "server/connection.py", "server/deadline.py", "server/framing.py"),
-    *("server/front_end.py", "server/http1.py", "server/http2.py", "server/http3.py"),
-    *("server/asgi.py", "server/input.py", "server/pushing.py", "server/stream.py"),
-    *("server/datagrams.py", "server/tcp.py", "stream/session.py"),
+    *("server/adapter.py", "server/asgi.py", "server/connection.py", "server/deadline.py"),
+    *("server/framing.py", "server/front_end.py", "server/http1.py", "server/http2.py"),
+    *("server/http3.py", "server/input.py", "server/pushing.py", "server/stream.py"),
+    *("server/stream_clients.py", "stream/session.py"),
     *("explain/request.py", "lint/model/probe.py"),  # their requests are derived from Request
 )
 # Of those directories, what runs while a configuration is loaded.  Directives are class

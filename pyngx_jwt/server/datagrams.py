@@ -13,8 +13,8 @@ from ..stream.channel import UdpChannel
 from ..stream.engine import conclude, run
 from ..stream.ports import StreamPort
 from ..stream.session import SERVER_ERROR, SUCCESS, StreamSession
-from .connection import ClientConnection
 from .front_end import FrontEnd
+from .stream_clients import DatagramClient
 
 LARGEST = 65535  # bytes of a datagram
 AT_ONCE = 32  # datagrams that are read in one turn of the event loop
@@ -86,19 +86,6 @@ class DatagramListener:
             info = _INFO_6.pack(socket.inet_pton(socket.AF_INET6, own), 0)
             ancillary = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, info)]
         self.bound.sendmsg([data], ancillary, 0, peer)
-
-
-class DatagramClient(ClientConnection):
-    """The client's end, as variables see it."""
-
-    __slots__ = ("closed",)
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.closed = False
-
-    def tcp_info(self) -> bytes:
-        return b""
 
 
 class DatagramSession(UdpChannel):

@@ -20,29 +20,13 @@ from ..stream.session import (
     StreamServer,
     StreamSession,
 )
-from .connection import ClientConnection, tcp_info_of
+from .connection import ClientConnection
 from .front_end import TIMED_OUT, FrontEnd
 from .proxy_protocol import MAX_HEADER, BrokenHeader, read_header
+from .stream_clients import StreamClient
 
 HandOver = Callable[[str], "Callable[[], asyncio.Protocol] | None"]
 READING_HEADER = "reading PROXY protocol"
-
-
-class StreamClient(ClientConnection):
-    """The client's end, as variables see it."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: StreamConnection, number: int) -> None:
-        super().__init__(number)
-        self._connection = connection
-
-    @property
-    def closed(self) -> bool:
-        return self._connection.closed
-
-    def tcp_info(self) -> bytes:
-        return tcp_info_of(self._connection.transport.get_extra_info("socket"))
 
 
 class StreamConnection(TcpChannel):
