@@ -167,7 +167,7 @@ def test_configuration_of_the_build() -> None:
     assert all(word.startswith("--") for word in words)
     assert "--with-http_ssl_module" in words
     assert "--conf-path=/etc/nginx/nginx.conf" in words
-    assert "--with-http_v3_module" not in words
+    assert "--with-mail" not in words
 
 
 def test_every_module_is_either_there_or_not() -> None:
