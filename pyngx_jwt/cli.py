@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # "typing" alone would take as long as all the rest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .log import Log
     from .options import Options
 
 FLAGS = "?hvVtTq"
@@ -231,11 +232,17 @@ def run_command(module: str, words: list[str]) -> int:
 
 def run_server(arguments: Arguments) -> int:
     """Tests, signals or starts a server."""
-    from .compile import load
+    from .compile import Cycle, load
     from .process import run
+    from .server.negotiate import preload
     from .server.serve import serve
 
-    return run(server_options(arguments), load, serve)
+    def load_all(options: Options, log: Log) -> Cycle:
+        cycle = load(options, log)
+        preload(cycle.ports.values())
+        return cycle
+
+    return run(server_options(arguments), load_all, serve)
 
 
 def server_options(arguments: Arguments) -> Options:

@@ -22,6 +22,7 @@ from pyngx_jwt.modules import MODULES
 from pyngx_jwt.modules.auth_jwt import DIALECTS
 from pyngx_jwt.options import DIRECTORY, SYSTEM, Options
 from pyngx_jwt.token.minting import parser as token_parser
+from tests.authority import Authority
 
 ROOT = Path(__file__).parent.parent
 
@@ -377,3 +378,22 @@ def test_closed_pipe_ends_a_command_silently(words: str, tmp_path: Path) -> None
     os.close(writer)
     assert result.returncode == -signal.SIGPIPE
     assert not re.search(r"Broken|Traceback|write\(\)", result.stderr)
+
+
+def test_protocols_are_imported_before_privileges_are_given_up(tmp_path: Path) -> None:
+    """The user of the workers may not be able to read the files of the installation."""
+    authority = Authority("one")
+    (tmp_path / "one.pem").write_text(authority.pem)
+    (tmp_path / "one.key").write_text(authority.key_pem())
+    tls = "ssl_certificate one.pem; ssl_certificate_key one.key;"
+    listens = "listen 127.0.0.1:1 ssl; listen 127.0.0.1:1 quic; http2 on;"
+    conf = f"events {{ }} http {{ server {{ {listens} {tls} }} }}"
+    (tmp_path / "nginx.conf").write_text(conf)
+    code = (
+        "import sys; from pyngx_jwt import cli; status = cli.main(); "
+        "print(status, *(f'pyngx_jwt.server.{x}' in sys.modules for x in ('http2', 'quic')))"
+    )
+    words = ["-t", "-e", "stderr", "-p", str(tmp_path)]
+    command = [sys.executable, "-c", code, *words]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ran.stdout == "0 True True\n", ran.stderr

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +50,16 @@ class Listener(Protocol):
 
     def close(self) -> None:
         """Accepts no more."""
+
+
+def preload(ports: Iterable[ListeningPort]) -> None:
+    """Imports the protocols of ports: the user of the workers may not be able to read them."""
+    for port in ports:
+        if isinstance(port, Port):
+            if port.listen.quic:
+                quic_listener()
+            if any(address.http2 for address in port.addresses):
+                http2_protocol()
 
 
 async def listen(
