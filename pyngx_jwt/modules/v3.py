@@ -59,9 +59,9 @@ class V3Conf(Conf):
     )
     host_key: bytes = b""  # of the file, "" for one that is drawn
 
-    @directive(HERE, syntax="file", default="—")
+    @directive(HERE, syntax="{name} file;", default="—")
     def quic_host_key(self, name: str) -> None:
-        """Sets a file with the secret of tokens and stateless resets. Without it, one is drawn
+        """Sets a file with the secret of tokens and stateless resets. Without it, one is generated
         when the configuration is loaded, and clients cannot use the tokens of an earlier one."""
         self.once("host_key", "quic_host_key")
         path = self.scope.conf_name(name)

@@ -28,7 +28,7 @@ class HealthConf(Conf):
     @directive(SERVER | LOCATION, syntax="pyngx_health [live | ready];")
     def pyngx_health(self, kind: str = "") -> None:
         """Answers health checks.  "live" returns 200 as long as the worker serves requests.
-        "ready" returns 200 if it can serve them well, and else 503 with the reasons: the keys of
+        "ready" returns 200 if it is ready for traffic, otherwise 503 with the reasons: the keys of
         all files and key requests are available, names and mandatory health checks of groups have
         had results, and the worker is not shutting down.  Without a parameter, the URI decides: it
         is "live" if it ends in "/live" or "/livez", else "ready".  "pyngx --check" asks for it.  An
