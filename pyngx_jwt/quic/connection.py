@@ -186,6 +186,11 @@ class Connection(QuicConnection):
         super()._handle_crypto_frame(context, frame_type, buf)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a packet of the client could be decrypted."""
+        return self._peer_cid.sequence_number is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether the handshake is complete."""
         return self._handshake_complete

@@ -135,6 +135,11 @@ class Http3Connection(ClientConnection):
             self._peer = peer
             self.take_addresses(peer, self._own)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the client has said anything that could be read."""
+        return self._quic.has_begun
+
     def settle(self) -> None:
         """Acts on what has come, and sends what there is."""
         self._quic.tell(self)

@@ -240,7 +240,10 @@ class QuicListener:
         self._connections[head.destination] = connection
         connection.names_of_ids.append(head.destination)
         connection.receive(data, peer)
-        self._touched[connection] = None
+        if connection.has_begun:
+            self._touched[connection] = None
+        else:  # nothing of it could be decrypted: it is no client's
+            connection.ended(0, "")
 
     def _refuse(self, head: Head, text: str, peer: Address, own: Address) -> None:
         self._log(Severity.INFO, f"quic {text}", peer)

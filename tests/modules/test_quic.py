@@ -81,6 +81,22 @@ def test_what_is_not_answered(nginx: Nginx, datagram: bytes) -> None:
         assert ask(client)
 
 
+def active(client: Http3Client) -> bytes:
+    """How many connections there are, as stub_status has it."""
+    body = client.wait(client.open(pseudo(path="/status"))).body
+    return body.partition(b"\n")[0]
+
+
+def test_packets_that_cannot_be_decrypted(nginx: Nginx) -> None:
+    """They do not begin a connection."""
+    serve(nginx, "location /status { stub_status; }", main="worker_processes 1;")
+    with nginx.http3() as client:
+        before = active(client)
+        for _ in range(20):
+            client.socket.sendto(initial(os.urandom(8)), client.server)
+        assert active(client) == before
+
+
 def test_a_stateless_reset(nginx: Nginx) -> None:
     """A client knows that its connection is gone by the token that it was given before."""
     key = os.urandom(32)
