@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+from ..http.listen import WILDCARDS
 from ..http.ports import Http3, ListenAddress, Port
 from ..http.request import Server
 from ..log import Severity, errno_text
@@ -161,7 +162,10 @@ class QuicListener:
             self._take_stray(data, peer, own)
 
     def take_own(self, data: bytes, peer: Address, own: Address) -> None:
-        """Takes a datagram that another worker has handed over."""
+        """Takes a datagram that another worker has handed over, unless it came to an address that
+        is not ours: anyone can name a worker, also that of an address that they cannot reach."""
+        if not self._covers(own):
+            return
         destination = packets.destination_of(data)
         connection = self._connections.get(destination) if destination is not None else None
         if connection is not None:
@@ -169,6 +173,13 @@ class QuicListener:
             self._touched[connection] = None
         else:
             self._take_stray(data, peer, own)
+
+    def _covers(self, address: Address) -> bool:
+        """Whether the socket is one for an address."""
+        host, port = self._own[:2]
+        return address[1] == port and (
+            host in WILDCARDS or host.partition("%")[0] == address[0].partition("%")[0]
+        )
 
     def _take_stray(self, data: bytes, peer: Address, own: Address) -> None:
         """ngx_quic_handle_packet, for a packet of no connection."""

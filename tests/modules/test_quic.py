@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -95,6 +96,26 @@ def test_packets_that_cannot_be_decrypted(nginx: Nginx) -> None:
         for _ in range(20):
             client.socket.sendto(initial(os.urandom(8)), client.server)
         assert active(client) == before
+
+
+def test_an_id_of_another_address(nginx: Nginx) -> None:
+    """A client can name the reader of another address in the id that it chooses; the packet stays
+    where it has come to."""
+    nginx(
+        OK,
+        http=f"{TLS} server {{ listen 127.0.0.1:%%PORT_inner%% quic; return 200 inner; }}",
+        main="worker_processes 1;",
+        listen=QUIC,
+        files=FILES,
+    )
+    with nginx.http3("inner") as inner, nginx.http3(connect=False) as client:
+        client.quic._peer_cid.cid = inner.quic._peer_cid.cid[:-2] + os.urandom(2)
+        client.quic.connect(client.server, time.monotonic())
+        client.flush()
+        client.socket.setblocking(True)
+        client.socket.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            assert client.socket.recvfrom(65535)[1] == client.server
 
 
 def test_a_stateless_reset(nginx: Nginx) -> None:
