@@ -9,8 +9,6 @@ from ..cache import Writer
 from ..http.request import Request
 from ..log import Severity
 
-CHUNK = 131072  # bytes read from the file and sent at once
-
 
 class Follower:
     """Sends what is written; what the client does not take at once comes from the file later,
@@ -61,11 +59,13 @@ class Follower:
                 if r.sink.paused:
                     await r.sink.drain()
                 self.gone = not self._has_file()
-                wanted = min(CHUNK, self.stored - self.sent)
+                wanted = min(r.piece, self.stored - self.sent)
                 data = os.pread(self.fd, wanted, start + self.sent)
                 self.gone |= not data
-                await r.send(data)
-                self.sent += len(data)
+                read, sending = len(data), r.send(data)
+                del data  # it is not kept for as long as the client takes
+                await sending
+                self.sent += read
         except OSError as error:
             self.gone = True
             if not isinstance(error, ConnectionResetError):

@@ -15,7 +15,6 @@ from .answer import CopyHeaders, limit_rate_of
 from .conf import GatewayConf
 from .wire import Wire
 
-CHUNK = 131072  # bytes read from a file and sent at once
 HEADS = 256  # heads that are not parsed again
 
 
@@ -90,16 +89,18 @@ def parse_kept(head: bytes, reader: ResponseReader) -> PeerResponse | None:
 
 async def _send_file(r: Request, entry: CacheEntry, hold: Hold) -> Status:
     """Sends a body that is not in memory, as fast as the client takes it."""
-    at, end = entry.header.body_start, entry.length
+    at, end, piece = entry.header.body_start, entry.length, r.piece
     try:
         while at < end:
-            wanted = min(CHUNK, end - at)
+            wanted = min(piece, end - at)
             data = entry.read(at, wanted, r.log)
             if data is None or len(data) < wanted:
                 r.log(Severity.ALERT, f'pread() read less than {wanted} from "{entry.path}"')
                 r.sink.abort()
                 return DONE
-            await r.send(data)
+            sending = r.send(data)
+            del data  # it is not kept for as long as the client takes
+            await sending
             at += wanted
         return r.finish()
     finally:

@@ -13,7 +13,6 @@ from .request import Request, Status
 from .status import DONE
 from .template import Text
 
-CHUNK = 131072  # bytes read and sent at once; a response that is not longer needs no waiting
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 FORBIDDEN = frozenset({errno.EACCES, errno.EMLINK, errno.ELOOP})
@@ -130,7 +129,7 @@ def send_file(
         if r.header_only:
             return r.finish()
         segments: tuple[Segment, ...] = r.file_segments
-        waits = r.rate > 0 or r.inflates or sum(end - start for _, start, end in segments) > CHUNK
+        waits = r.rate > 0 or r.inflates or sum(end - start for _, start, end in segments) > r.piece
         if waits:
             return _send_parts(r, fd, segments, path)
         return _send_at_once(r, fd, segments, path)
@@ -149,17 +148,20 @@ def _send_at_once(r: Request, fd: int, segments: tuple[Segment, ...], path: str)
 
 
 async def _send_parts(r: Request, fd: int, segments: tuple[Segment, ...], path: str) -> Status:
+    piece = r.piece
     try:
         for prefix, start, end in segments:
             if prefix:
                 r.write(prefix)
             while start < end:
-                wanted = min(CHUNK, end - start)
+                wanted = min(piece, end - start)
                 data = os.pread(fd, wanted, start)
-                await r.send(data)
-                start += len(data)
-                if len(data) < wanted:
-                    return _cut(r, len(data), wanted, path)
+                read, sending = len(data), r.send(data)
+                del data  # it is not kept for as long as the client takes
+                await sending
+                start += read
+                if read < wanted:
+                    return _cut(r, read, wanted, path)
         return r.finish()
     finally:
         os.close(fd)

@@ -24,6 +24,10 @@ HeaderFilter = Callable[["Request"], None]
 # cannot be found out.
 Settle = Callable[["Request", bool], "Awaitable[Status | None] | Status | None"]
 URI_CHANGES: Final = 11  # one more than the internal redirects that a request may make
+# Bytes of a file that are read and sent at once: many for a socket, whose buffer takes most of it;
+# where windows decide how much is taken, as many as nginx's "output_buffers" have.
+PIECE: Final = 131072
+STREAM_PIECE: Final = 32768
 SMALL = 4096  # bytes that can be given to a filter that makes a thousand times as much of them
 
 
@@ -256,6 +260,11 @@ class Request(Response):
         self.start = time.time()
 
     @property
+    def piece(self) -> int:
+        """Bytes of a file that are read and sent at once."""
+        return STREAM_PIECE if self.http_version >= 2000 else PIECE
+
+    @property
     def request_line(self) -> str:
         """The client's request line."""
         return self.head.request_line
@@ -440,6 +449,7 @@ class Request(Response):
             await self._send_slowly(data)
             return
         self.write(data)
+        del data  # a sink that cannot send it has it
         if self.sink.paused:
             await self.sink.drain()
 

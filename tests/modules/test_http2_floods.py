@@ -27,6 +27,7 @@ OPENED = frames.PREFACE + frames.settings([])
 MEGABYTE = 1 << 20
 PING = frames.frame(frames.PING, 0, 0, b"12345678")
 MOST = 64 * MEGABYTE  # bytes that are sent at the most
+KEPT_OF_RESPONSE = 128 * 1024
 KEPT = 24 * MEGABYTE  # bytes that a worker may grow by; what it keeps of a client is far less
 
 
@@ -177,15 +178,18 @@ def test_streams_beyond_the_limit(server: Nginx) -> None:
     assert flood(server, more, PING) in ("GOAWAY 513 NO_ERROR", "GOAWAY 515 NO_ERROR")
 
 
-def test_many_windows_of_0(server: Nginx) -> None:
+@pytest.mark.parametrize("window", [0, 500])
+def test_many_small_windows(server: Nginx, window: int) -> None:
     """What 128 large responses have to send is not read before it can be sent."""
     before = memory(server)
     requests = b"".join(stream(n, "/f") for n in range(1, 257, 2))
     with server.connect() as conversation:
         wire = conversation.wire
-        wire.send(OPENED + frames.settings([(frames.INITIAL_WINDOW_SIZE, 0)]) + requests + PING)
+        wire.send(
+            OPENED + frames.settings([(frames.INITIAL_WINDOW_SIZE, window)]) + requests + PING
+        )
         wire.until(frames.frame(frames.PING, frames.ACK, 0, b"12345678"))
-        assert memory(server) - before < KEPT
+        assert memory(server) - before < 128 * KEPT_OF_RESPONSE
 
 
 def test_many_requests_leave_nothing_behind(server: Nginx) -> None:

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.needs("http_v3_module")
 
 MEGABYTE = 1 << 20
 KEPT = 40 * MEGABYTE  # bytes that a worker may grow by: what 128 streams may have to send
+KEPT_OF_STREAM = 192 * 1024  # of which the buffer of the stream is a third
+LARGE = headers(pseudo(path="/large"))
 GET = headers(pseudo("GET", "/ok"))
 CONF = """
     keepalive_requests 100000;
@@ -133,12 +135,25 @@ def test_streams_that_wait_for_the_table(server: Nginx) -> None:
 def unread(client: Http3Client) -> None:
     """Requests for large files by a client that acknowledges nothing."""
     for _ in range(100):
-        client.begin(headers(pseudo(path="/large")), end=True)
+        client.begin(LARGE, end=True)
     time.sleep(1)
 
 
 def test_responses_that_are_not_taken(server: Nginx) -> None:
     assert end_of(server, unread) is None
+
+
+def test_windows_that_stay_small(server: Nginx) -> None:
+    """Of a response waits what fits into the buffer of its stream, and as much of its file."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.http3(max_stream_data=500)) for _ in range(3)]
+        for client in clients:
+            client.request("GET /ok")
+        before = memory(server)
+        for client in clients:
+            numbers = [client.begin(LARGE, end=True) for _ in range(100)]
+            client.until(lambda c=client, n=numbers: all(c.responses[x].body for x in n))  # type: ignore[misc]
+        assert (memory(server) - before) / 300 < KEPT_OF_STREAM
 
 
 def pings(client: Http3Client) -> None:
