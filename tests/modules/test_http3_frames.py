@@ -97,6 +97,12 @@ REQUESTS: dict[str, tuple[Talk, str]] = {
         "200",
     ),
     "empty data frame": (raw(headers(POST), data(b"")), "200"),
+    "DATA after trailers": (
+        raw(
+            headers((*POST, ("content-length", "1"))), data(b"a"), headers([("t", "v")]), data(b"b")
+        ),
+        "200",
+    ),
     # -- frames that are not of a request's stream --
     "DATA first": (raw(data(b"x")), "reset 0x105"),
     "SETTINGS": (raw(frames.settings([])), "reset 0x105"),
@@ -123,6 +129,14 @@ REQUESTS: dict[str, tuple[Talk, str]] = {
     "number too long": (raw(section(b"\xff" + b"\xff" * 10)), "reset 0x107"),
     "broken code": (raw(section(*STATIC[:3], b"\x50\x85\xff\xff\xff\xff\xff")), "reset 0x102"),
     "field line too long": (head(("x", "!" * 600)), "reset 0x107"),
+    # -- frames that the end of the stream cuts off --
+    "half a kind": (raw(b"\x40"), "reset 0x102"),
+    "a kind only": (raw(b"\x01"), "reset 0x102"),
+    "half a length": (raw(b"\x01\x40"), "reset 0x102"),
+    "a length only": (raw(b"\x01\x40\x10"), "reset 0x102"),
+    "half a prefix that is cut off": (raw(b"\x01\x40\x10\0"), "reset 0x102"),
+    "a head that is cut off": (raw(GET[:-1]), "reset 0x102"),
+    "an unknown frame that is cut off": (raw(b"\x21\x10ab"), "reset 0x102"),
     # -- pseudo headers --
     "no :method": (head(without=":method"), "400"),
     "no :scheme": (head(without=":scheme"), "400"),
@@ -313,6 +327,13 @@ def test_the_table_of_the_client(server: Nginx) -> None:
         ) == ("200 GET|/||a|second")
 
 
+def test_settings_that_are_not_looked_at(server: Nginx) -> None:
+    """Those that come twice, those of HTTP/2, and unknown ones."""
+    with server.http3(control=False) as client:
+        client.uni(codes.CONTROL, frames.settings([(0x1, 0), (0x1, 1), (0x4, 65535), (0x21, 0)]))
+        assert outcome(client, client.begin(GET, end=True)) == "200 GET|/||localhost|"
+
+
 def test_a_head_waits_for_the_table(server: Nginx) -> None:
     with server.http3(control=False) as client:
         client.uni(codes.CONTROL, frames.settings([]))
@@ -321,6 +342,16 @@ def test_a_head_waits_for_the_table(server: Nginx) -> None:
         table = client.uni(codes.ENCODER, number(200, 0x1F, 0x20))
         client.send(table, written("x", 0x1F, 0x40) + written("late"))
         assert outcome(client, stream) == "200 GET|/||a|late"
+
+
+def test_a_head_that_is_cut_off_and_waits_for_the_table(nginx: Nginx) -> None:
+    """The end of the stream does not end the wait, as the table may grow; the clock does."""
+    nginx(
+        "client_header_timeout 1s; location / { return 200; }", http=TLS, listen=QUIC, files=FILES
+    )
+    with nginx.http3() as client:
+        stream = client.begin(GET[:1] + b"\x10" + b"\x02\0", end=True)
+        assert outcome(client, stream) == "reset 0x101"
 
 
 def test_heads_in_pieces(server: Nginx) -> None:
