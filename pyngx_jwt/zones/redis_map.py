@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 publish = Script(PUBLISH)
 SCRIPTS = (publish,)
 DIGITS = 14  # of the time at which a record expires, in milliseconds since the epoch
+LATEST = 10**DIGITS - 1
 LOGGED = 10_000  # changes that the log keeps; who has missed more reads the whole map
 MOST_PENDING = 100_000  # changes that wait for the server; older ones are forgotten
 WAIT = 5.0  # seconds that the follower waits for changes before it asks again
@@ -51,7 +52,7 @@ Items = Callable[[], Iterable[tuple[bytes, bytes, float]]]  # all that the copy 
 def pack(value: bytes | None, expires: float) -> bytes:
     if value is None:
         return b"%0*d-" % (DIGITS, int((time.time() + REMOVED_FOR) * 1000))
-    return b"%0*d=" % (DIGITS, int(expires * 1000)) + value
+    return b"%0*d=" % (DIGITS, min(int(expires * 1000), LATEST)) + value
 
 
 def unpack(raw: bytes) -> tuple[bytes | None, float]:
