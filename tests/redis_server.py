@@ -76,6 +76,7 @@ class BadNetwork:
         self._listener.listen()
         self.pause = 0.0  # seconds before each byte of an answer
         self.silent = threading.Event()  # answers are swallowed
+        self.instead = b""  # of the first answer to what comes from now on
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -101,6 +102,9 @@ class BadNetwork:
             while data := server.recv(65536):
                 if self.silent.is_set():
                     continue
+                if self.instead:
+                    client.sendall(self.instead)
+                    break
                 if not self.pause:
                     client.sendall(data)
                     continue

@@ -5,6 +5,7 @@ https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 
 from __future__ import annotations
 
+from ..http.digits import number_of
 from ..upstream.head import PeerResponse
 from .match import Seen
 
@@ -49,7 +50,7 @@ def _status(response: PeerResponse) -> int | None:
     """Of the trailers, or of a head that has nothing behind it."""
     for name, value in (*response.trailers, *response.headers):
         if name.lower() == "grpc-status":
-            return int(value) if value.isascii() and value.isdigit() else None
+            return number_of(value) if value.isascii() and value.isdigit() else None
     return None
 
 

@@ -43,6 +43,9 @@ def encode_base64url(octets: bytes) -> bytes:
     return urlsafe_b64encode(octets).rstrip(b"=")
 
 
+_MOST_DIGITS = 308  # a double holds all such integers
+
+
 def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -57,12 +60,18 @@ def _finite(text: str) -> float:
     return number
 
 
+def _integer(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError("a number is out of range")
+    return int(text)
+
+
 def _constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
 
 
 _decoder = json.JSONDecoder(
-    object_pairs_hook=_members, parse_float=_finite, parse_constant=_constant
+    object_pairs_hook=_members, parse_float=_finite, parse_int=_integer, parse_constant=_constant
 )
 _scan = make_scanner(_decoder)  # type: ignore[arg-type]  # its raw_decode() calls another like it
 
@@ -71,8 +80,7 @@ def decode_json(octets: bytes, depth: int = LIMITS.depth) -> Json:
     """The value of a JSON document (RFC 8259) in UTF-8.
 
     Refused as well, as readers disagree about them: repeated member names, NUL and unpaired
-    surrogates in strings, numbers beyond a double or of more than 4300 digits, and values
-    nested deeper than ``depth``.
+    surrogates in strings, numbers beyond a double, and values nested deeper than ``depth``.
     """
     text = octets.decode().strip(_BLANKS)
     value: Json

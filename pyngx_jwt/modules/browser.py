@@ -9,6 +9,7 @@ from ..conf.directive import Conf, directive, string
 from ..errors import ConfError
 from ..http.browser import is_msie
 from ..http.contexts import EVERYWHERE
+from ..http.digits import number_of
 from ..http.module import Module
 from ..http.request import Request
 
@@ -116,7 +117,7 @@ def _number(text: str) -> int:
     assert match is not None
     scale, version = 1000000, 0
     for part in match[0].split("."):
-        version += int(part or 0) * scale
+        version += number_of(part) * scale
         scale //= 100
     return version
 

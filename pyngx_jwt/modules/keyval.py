@@ -264,17 +264,25 @@ def keep_states(scope: Scope, life: WorkerLife) -> None:
 def _read_state(scope: Scope, zone: KeyvalZone) -> None:
     try:
         with open(zone.state, "rb") as file:
-            values = json.load(file)
+            pairs = _pairs(json.loads(_text(file.read())))
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         scope.warn(f'the state file "{zone.state}" cannot be read: {error}')
         return
-    for key, value in values.items() if isinstance(values, dict) else ():
-        text = value.get("value", "") if isinstance(value, dict) else value
-        name, value = (str(word).encode().decode("latin-1") for word in (key, text))
+    for name, value in pairs:
         zone.put(name, value)
     zone.changed = False
+
+
+def _pairs(values: Any) -> list[tuple[str, str]]:
+    """Raises ValueError for text that has no form in UTF-8."""
+    pairs = []
+    for key, value in values.items() if isinstance(values, dict) else ():
+        text = value.get("value", "") if isinstance(value, dict) else value
+        name, found = (_octets(str(word)).decode("latin-1") for word in (key, text))
+        pairs.append((name, found))
+    return pairs
 
 
 async def _keep(scope: Scope, zones: list[KeyvalZone]) -> None:
@@ -297,17 +305,20 @@ def _store_changes(scope: Scope, zones: list[KeyvalZone]) -> None:
 
 def _write_state(scope: Scope, zone: KeyvalZone) -> None:
     items = zone.use().items(time.time())
-    values = {
-        key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in items
-    }
+    values = {_text(key): _text(value) for key, value in items}
     temporary = f"{zone.state}.{os.getpid()}"
     try:
-        with open(temporary, "w") as file:
-            json.dump(values, file, ensure_ascii=False)
+        with open(temporary, "wb") as file:
+            file.write(_octets(json.dumps(values, ensure_ascii=False)))
         os.replace(temporary, zone.state)
     except OSError as error:
         scope.warn(f'the state file "{zone.state}" cannot be written: {error}')
 
 
-def _shown(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
+def _text(data: bytes) -> str:
+    """As Unicode, from which _octets makes the same octets again, even if they are no UTF-8."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

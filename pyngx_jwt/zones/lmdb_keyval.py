@@ -18,6 +18,7 @@ _START = struct.Struct(">QI")  # when it expires, in milliseconds, and the lengt
 _WHEN = struct.Struct(">Q")
 _RECORD_PREFIX, _QUEUE_PREFIX = b"k", b"q"
 _MOST_AT_ONCE = 1000
+_LATEST = (1 << 64) - 1  # milliseconds: all that a place in the queue can name
 
 
 class _Record(NamedTuple):
@@ -122,4 +123,4 @@ def _unpack(raw: bytes) -> _Record:
 
 
 def _milliseconds(seconds: float) -> int:
-    return int(seconds * 1000)
+    return min(int(seconds * 1000), _LATEST)

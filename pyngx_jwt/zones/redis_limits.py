@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from .redis_link import RedisLink, Script, Step, Word, ask, forget
@@ -12,6 +13,7 @@ from .store import Entry, StoreDown, Take, Taken
 
 OWNER_LIVES = 10_000  # milliseconds after the last sign of life
 PULSE = 3.0  # seconds between two signs of life
+LARGEST = 1 << 53  # excess: the numbers of scripts are doubles
 MOST_REFUSED = 10_000  # keys of which a worker remembers that they are over their limit
 take_rates, enter, leave = Script(TAKE_RATES), Script(ENTER), Script(LEAVE)
 set_counts = Script(SET_COUNTS)
@@ -39,7 +41,9 @@ class SharedRates:
             if known is not None:
                 return Taken(number, [known] * len(takes))
         words: list[Word] = [word for x in takes for word in (x.rate, x.burst)]
-        refused, *excesses = await ask(self._link, take_rates, names, words)
+        refused, *excesses = await ask(
+            self._link, take_rates, names, words, partial(_is_taken, takes)
+        )
         if refused:
             name = names[refused - 1]
             if len(self._refused) >= MOST_REFUSED:
@@ -96,7 +100,7 @@ class SharedConnections:
                 self.leave(names)
 
         words: list[Word] = [self._owner, self._living, *(x.limit for x in entries)]
-        self._link.send(Step(enter.call(names, words), answered))
+        self._link.send(Step(enter.call(names, words), answered, partial(_is_number, len(names))))
         full = await future
         if full is None:
             raise StoreDown
@@ -132,7 +136,7 @@ class SharedConnections:
 
     def _give_sign(self) -> None:
         name = self._living + self._owner
-        self._link.send(Step(("SET", name, "1", "PX", OWNER_LIVES), forget))
+        self._link.send(Step(("SET", name, "1", "PX", OWNER_LIVES), forget, b"OK".__eq__))
 
     def _resume(self) -> None:
         """No step is under way: what the server has is replaced by what there is."""
@@ -150,3 +154,20 @@ class SharedConnections:
 
         counts = [self._held.get(name, 0) for name in names]
         self._link.send(Step(set_counts.call(names, [self._owner, *counts]), answered))
+
+
+def _is_number(most: int, answer: Any) -> bool:
+    return type(answer) is int and 0 <= answer <= most
+
+
+def _is_taken(takes: Sequence[Take], answer: Any) -> bool:
+    """The number of the bucket that refuses, or 0, and the excesses: which are all within their
+    bursts if none refuses."""
+    if not isinstance(answer, list) or len(answer) != len(takes) + 1:
+        return False
+    refused, *excesses = answer
+    if not all(_is_number(LARGEST, x) for x in excesses):
+        return False
+    over = [excess > take.burst for excess, take in zip(excesses, takes, strict=True)]
+    expected = over.index(True) + 1 if True in over else 0
+    return _is_number(expected, refused) and refused >= expected

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .redis_link import (
     CONNECT_TIMEOUT,
+    BadAnswer,
     RedisLink,
     Script,
     Step,
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
 publish = Script(PUBLISH)
 SCRIPTS = (publish,)
 DIGITS = 14  # of the time at which a record expires, in milliseconds since the epoch
+LATEST = 10**DIGITS - 1
 LOGGED = 10_000  # changes that the log keeps; who has missed more reads the whole map
 MOST_PENDING = 100_000  # changes that wait for the server; older ones are forgotten
 WAIT = 5.0  # seconds that the follower waits for changes before it asks again
 SWEEP = 60.0  # seconds between two looks for records that have expired
 AT_ONCE = 500  # records of a map that are read in one step
+LONGEST = 1 << 26  # bytes of one answer
 PAUSE = 0.5  # seconds before another attempt to follow
 
 
@@ -51,12 +55,18 @@ Items = Callable[[], Iterable[tuple[bytes, bytes, float]]]  # all that the copy 
 def pack(value: bytes | None, expires: float) -> bytes:
     if value is None:
         return b"%0*d-" % (DIGITS, int((time.time() + REMOVED_FOR) * 1000))
-    return b"%0*d=" % (DIGITS, int(expires * 1000)) + value
+    return b"%0*d=" % (DIGITS, min(int(expires * 1000), LATEST)) + value
 
 
-def unpack(raw: bytes) -> tuple[bytes | None, float]:
-    expires = int(raw[:DIGITS]) / 1000
-    return raw[DIGITS + 1 :] if raw[DIGITS : DIGITS + 1] == b"=" else None, expires
+def unpack(raw: bytes) -> tuple[bytes | None, float] | None:
+    """None if it is no record of ours."""
+    match = _RECORD(raw)
+    if match is None:
+        return None
+    return match[3] if match[2] == b"=" else None, int(match[1]) / 1000
+
+
+_RECORD = re.compile(rb"([0-9]{%d})([=-])(.*)" % DIGITS, re.DOTALL).fullmatch
 
 
 class SharedMap:
@@ -78,6 +88,12 @@ class SharedMap:
             del self._pending[next(iter(self._pending))]
         if self._link.up:
             self._send(key, packed)
+
+    def take(self, key: bytes, raw: bytes) -> None:
+        """Repeats a change of some machine; what is no record is passed over."""
+        record = unpack(raw)
+        if record is not None:
+            self.apply(key, *record)
 
     def offers(self, known: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """What the map does not have: the server is new, or has lost what it had."""
@@ -114,7 +130,7 @@ class Follower:
             await asyncio.sleep(PAUSE)
 
     async def _follow(self) -> None:
-        connection = new_connection(self._settings)
+        connection = new_connection(self._settings, LONGEST)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT + self._settings.timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
@@ -141,16 +157,14 @@ class Follower:
 
         The position is read first: changes made meanwhile are only repeated."""
         last = await self._ask(connection, "XREVRANGE", shared.log, "+", "-", "COUNT", 1)
-        position: bytes = last[0][0] if last else b"0"
+        position = _entries(last)[0][0] if last else b"0"
         known, cursor = set[bytes](), b"0"
         while True:
-            cursor, fields = await self._ask(
-                connection, "HSCAN", shared.name, cursor, "COUNT", AT_ONCE
-            )
-            for key, raw in zip(fields[::2], fields[1::2], strict=True):
+            cursor, pairs = await self._scan(connection, shared, cursor)
+            for key, raw in pairs:
                 known.add(key)
-                shared.apply(key, *unpack(raw))
-            if int(cursor) == 0:
+                shared.take(key, raw)
+            if cursor == b"0":
                 break
         for key, packed in shared.offers(known):
             words = ("EVAL", OFFER, 2, shared.name, shared.log, LOGGED, key, packed)
@@ -165,22 +179,63 @@ class Follower:
             *positions.values(),
             extra=WAIT,
         )
-        for log, entries in answer or ():
-            for position, fields in entries:
-                self._maps[log].apply(fields[1], *unpack(fields[3]))
+        for log, entries in _pairs([] if answer is None else answer):
+            shared = self._maps.get(log)
+            if shared is None:
+                raise BadAnswer
+            for position, key, raw in _entries(entries):
+                shared.take(key, raw)
                 positions[log] = position
 
     async def _sweep(self, connection: AbstractConnection, shared: SharedMap) -> None:
         """Removes from the map what has expired."""
         now, cursor = int(time.time() * 1000), b"0"
         while True:
-            cursor, fields = await self._ask(
-                connection, "HSCAN", shared.name, cursor, "COUNT", AT_ONCE
-            )
-            pairs = zip(fields[::2], fields[1::2], strict=True)
-            old = [key for key, raw in pairs if 0 < int(raw[:DIGITS]) <= now]
+            cursor, pairs = await self._scan(connection, shared, cursor)
+            old = [key for key, raw in pairs if (x := unpack(raw)) and 0 < x[1] * 1000 <= now]
             if old:
                 words = ("EVAL", EXPIRE, 1, shared.name, now, *old)
                 await self._ask(connection, *words)
-            if int(cursor) == 0:
+            if cursor == b"0":
                 return
+
+    async def _scan(
+        self, connection: AbstractConnection, shared: SharedMap, cursor: bytes
+    ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """The next cursor, and some pairs of the map."""
+        words = ("HSCAN", shared.name, cursor, "COUNT", AT_ONCE)
+        ((following, fields),) = _pairs([await self._ask(connection, *words)])
+        return following, list(zip(_octets(fields)[::2], _octets(fields)[1::2], strict=True))
+
+
+# -- what the server answers; all raise BadAnswer ---------------------------------------------
+
+
+def _pairs(answer: Any) -> list[tuple[bytes, Any]]:
+    """Lists of a name and something."""
+    if not isinstance(answer, list):
+        raise BadAnswer
+    for pair in answer:
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], bytes):
+            raise BadAnswer
+    return [(name, thing) for name, thing in answer]
+
+
+def _entries(answer: Any) -> list[tuple[bytes, bytes, bytes]]:
+    """Of a log: position, key and record."""
+    entries = []
+    for position, fields in _pairs(answer):
+        words = _octets(fields)
+        if len(words) != 4:
+            raise BadAnswer
+        entries.append((position, words[1], words[3]))
+    return entries
+
+
+def _octets(answer: Any) -> list[bytes]:
+    """An even number of strings."""
+    if not isinstance(answer, list) or len(answer) % 2:
+        raise BadAnswer
+    if not all(isinstance(word, bytes) for word in answer):
+        raise BadAnswer
+    return answer

@@ -126,6 +126,12 @@ def test_not_json(text: bytes) -> None:
         decode_json(text)
 
 
+@pytest.mark.parametrize("number", [b"9" * 309, b"-" + b"9" * 5000, b"1e400"])
+def test_why_a_number_is_refused(number: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^a number is out of range$"):
+        decode_json(b'{"exp":' + number + b"}")
+
+
 JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()

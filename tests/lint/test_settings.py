@@ -110,3 +110,7 @@ def test_errors_are_in_no_baseline(linter: Linter) -> None:
 def test_a_baseline_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         read_baseline(str(tmp_path / "nope.json"))
+    deep = tmp_path / "deep.json"
+    deep.write_text("[" * 100_000)
+    with pytest.raises(SettingsError):
+        read_baseline(str(deep))

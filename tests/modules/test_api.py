@@ -129,6 +129,14 @@ def test_reset(nginx: Nginx) -> None:
             "GET /api/9/http/upstreams/backend/servers/x",
             (400, "UpstreamBadServerId", "invalid server ID"),
         ),
+        (
+            f"GET /api/9/http/upstreams/backend/servers/{'9' * 5000}",
+            (400, "UpstreamBadServerId", "invalid server ID"),
+        ),
+        (
+            f"DELETE /api/9/http/upstreams/backend/servers/{'9' * 20}",
+            (400, "UpstreamBadServerId", "invalid server ID"),
+        ),
         ("GET /api/9/http/upstreams/lone/servers", (400, "UpstreamStatic", "upstream is static")),
     ],
 )
@@ -212,6 +220,14 @@ def test_servers_are_changed(nginx: Nginx) -> None:
     ("body", "code"),
     [
         ("{", "JsonError"),
+        ("[" * 100_000, "JsonError"),
+        (r'{"server": "\ud800"}', "JsonError"),
+        (r'{"server": "127.0.0.1:1", "\ud800": 1}', "JsonError"),
+        (r'{"server": "127.0.0.1:1", "route": "\ud800"}', "JsonError"),
+        ('{"server": "127.0.0.1:1", "weight": ' + "9" * 5000 + "}", "JsonError"),
+        ({"server": "127.0.0.1:1", "fail_timeout": "9" * 5000}, "UpstreamConfFormatError"),
+        ({"server": "127.0.0.1:1", "slow_start": "²"}, "UpstreamConfFormatError"),
+        ({"server": "127.0.0.1:" + "9" * 5000}, "UpstreamBadAddress"),
         ("[]", "UpstreamConfFormatError"),
         ({}, "UpstreamConfFormatError"),
         ({"server": "127.0.0.1:1", "wait": 1}, "UpstreamConfFormatError"),
@@ -281,9 +297,30 @@ def test_key_value_databases(nginx: Nginx) -> None:
         ({"a": "1", "b": "2"}, "KeyvalFormatError"),
         ({"a": 1}, "KeyvalFormatError"),
         ("[]", "KeyvalFormatError"),
+        ("[" * 100_000, "JsonError"),
+        (r'{"\ud800": "1"}', "JsonError"),
+        (r'{"a": "\ud800"}', "JsonError"),
+        ('{"a": {"value": "1", "expire": NaN}}', "JsonError"),
+        ('{"a": {"value": "1", "expire": 1e400}}', "KeyvalFormatError"),
+        ('{"a": {"value": "1", "expire": 99999999999999999999}}', "KeyvalFormatError"),
+        ('{"a": {"value": "1", "expire": -1}}', "KeyvalFormatError"),
+        ({"a": {"value": "1", "expire": 10**400}}, "KeyvalFormatError"),
     ):
         assert fault(send(nginx, "POST", path, body))[:2] == (400, code)
     assert fault(send(nginx, "POST", "/http/keyvals/x", {"a": "1"}))[1] == "KeyvalNotFound"
+    assert get(nginx, path) == {}
+
+
+def test_keys_that_are_not_utf_8_are_removed(nginx: Nginx) -> None:
+    nginx(
+        f"location / {{ set $value 1; return 204; }}location /get {{ return 200 [$value]; }} {API}",
+        http="keyval_zone zone=one:32k; keyval $arg_k $value zone=one;",
+    )
+    for key in (b"\xff", b"\xfe"):
+        nginx.request("GET /?k=" + key.decode("latin-1"))
+        assert nginx.request("GET /get?k=" + key.decode("latin-1")).body == b"[1]"
+    assert send(nginx, "DELETE", "/http/keyvals/one").status == 204
+    assert get(nginx, "/http/keyvals/one") == {}
 
 
 def test_rejected(nginx: Nginx) -> None:

@@ -41,6 +41,13 @@ def test_variables(nginx: Nginx, directives: str, agent: str, expected: str) -> 
     assert nginx.request("GET /", *fields).text == expected
 
 
+@pytest.mark.pyngx_only("the number overflows in nginx")
+def test_version_of_many_digits(nginx: Nginx) -> None:
+    nginx('modern_browser gecko 1; location / { return 200 "$modern_browser"; }')
+    agent = FIREFOX.replace("rv:", "rv:" + "9" * 5000)
+    assert nginx.request("GET /", f"User-Agent: {agent}").text == "1"
+
+
 def test_inheritance(nginx: Nginx) -> None:
     nginx("""
         modern_browser msie 5;

@@ -60,6 +60,27 @@ def test_state_file(nginx: Nginx) -> None:
     assert json.loads(state.read_text()) == {"a": "1", "b": "2", "c": "3"}
 
 
+def test_a_state_file_keeps_octets(nginx: Nginx) -> None:
+    """Keys that are not UTF-8 remain different keys."""
+    state = nginx.write("one.json", "")
+    state.write_bytes(b'{"\xff": "255", "\xfe": "254"}')
+    nginx(LOCATIONS, http="keyval_zone zone=one:64k state=one.json; keyval $arg_k $value zone=one;")
+    for key in "\xff\xfe":
+        assert nginx.request(f"GET /get?k={key}").text == f"[{ord(key)}]"
+    assert nginx.request("GET /set?k=\xfd&v=253").status == 200
+    nginx.stop()
+    kept = json.loads(state.read_bytes().decode("latin-1"))
+    assert kept == {"\xff": "255", "\xfe": "254", "\xfd": "253"}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, r'{"a": "1", "\ud800": "2"}', "9" * 5000])
+def test_a_state_file_that_cannot_be_read(nginx: Nginx, text: str) -> None:
+    nginx.write("one.json", text)
+    nginx(LOCATIONS, http="keyval_zone zone=one:64k state=one.json; keyval $arg_k $value zone=one;")
+    nginx.wait_for_log('the state file ".*one.json" cannot be read')
+    assert nginx.request("GET /get?k=a").text == "[]"
+
+
 def test_networks(nginx: Nginx) -> None:
     nginx.write("ip.json", '{"10.0.0.0/8": "ten", "10.1.2.3": "one", "2001:db8::/32": "six"}')
     nginx(

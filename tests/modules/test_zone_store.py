@@ -179,6 +179,63 @@ def test_a_network_that_drips(
     assert statuses([one], "/x?key=g", 6) == [200] * 5 + [503]
 
 
+WRONG = [
+    *(b"+OK\r\n", b":0\r\n", b":1\r\n", b":-1\r\n", b":9999\r\n", b"$-1\r\n", b"$3\r\nabc\r\n"),
+    *(b"*0\r\n", b"*1\r\n:0\r\n", b"*2\r\n:0\r\n+x\r\n", b"*2\r\n:1\r\n:0\r\n"),
+    *(b"*2\r\n:0\r\n:-1\r\n", b"*2\r\n:0\r\n:99999999999999\r\n", b"*2\r\n:2\r\n:9999999\r\n"),
+    *(
+        b"*3\r\n:0\r\n:0\r\n:0\r\n",
+        b"\xff\0\r\n",
+        b"*1\r\n" * 100_000,
+        b"_\r\n",
+        b"%1\r\n+a\r\n+b\r\n",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", ["req", "conn"])
+def test_answers_of_a_wrong_type(
+    store: RedisServer,
+    machines: Machines,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    kind: str,
+) -> None:
+    """They are no answers: the fallback is used, and the connection is given up."""
+    network = BadNetwork(tmp_path, store)
+    request.addfinalizer(network.close)
+    location = """
+        location /req { limit_req zone=req burst=4; empty_gif; }
+        location /conn { limit_conn conn 3; empty_gif; }"""
+    http = f"""
+        pyngx_zone_store {network.url} timeout=10s fallback=deny;
+        limit_req_zone $arg_key zone=req:1m rate=1r/m sync;
+        limit_conn_zone $arg_key zone=conn:1m sync;"""
+    (one,) = machines(1, location, http)
+    fit = {b":0\r\n", b":1\r\n"} if kind == "conn" else set[bytes]()
+    for number, wrong in enumerate(x for x in WRONG if x not in fit):
+        network.instead = wrong
+        assert one.request(f"GET /{kind}?key={number}").status == 503
+        wait_until(one, "DOWN")
+        network.instead = b""
+        wait_until(one, "UP")
+    one.wait_for_log(r"cannot be used \(unexpected answer\)")
+    assert "unexpected error" not in one.error_log()
+    assert one.request(f"GET /{kind}?key=last").status == 200
+
+
+def test_an_answer_that_is_too_long(
+    store: RedisServer, machines: Machines, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """It is not read to its end."""
+    network = BadNetwork(tmp_path, store)
+    request.addfinalizer(network.close)
+    (one,) = machines(1, LIMITED, rates(network.url, "timeout=10s fallback=deny"))
+    network.instead = b"$100000000\r\n" + b"x" * (2 << 20)
+    assert statuses([one], "/x?key=a", 1) == [503]
+    one.wait_for_log(r"cannot be used \(unexpected answer\)")
+
+
 def test_killed_and_restarted_under_load(store: RedisServer, machines: Machines) -> None:
     """Every request is answered, and with "deny" no more are admitted than the bound says: each
     machine keeps the limit by itself, whatever the store has lost."""
@@ -390,6 +447,21 @@ def test_values_that_are_removed(store: RedisServer, machines: Machines) -> None
     assert other.request("PATCH /api/9/http/keyvals/revoked", body=body).status == 204
     for key in "ab":
         wait_for("the end of it", partial(has, one, key, b"[]"))
+
+
+def test_records_that_are_none(store: RedisServer, machines: Machines) -> None:
+    """They are passed over; what comes after them is followed."""
+    one, other = machines(2, PUT, KEYVAL.format(store=store.url))
+    with store.client() as client:
+        client.hset("pyngx:revoked:map", "x", "nothing")
+        client.xadd("pyngx:revoked:map:log", {"k": "x", "r": "nothing"})
+    one.request("GET /put?key=a&to=1")
+    wait_for("the copy", partial(has, other, "a", b"[1]"))
+    with store.client() as client:
+        client.xadd("pyngx:revoked:map:log", {"k": "x"})  # the map is read again
+        client.delete("pyngx:revoked:map:log")
+    one.request("GET /put?key=b&to=1")
+    wait_for("the copy", partial(has, other, "b", b"[1]"))
 
 
 def has(machine: Nginx, key: str, value: bytes) -> bool:

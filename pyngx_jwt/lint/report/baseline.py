@@ -14,7 +14,7 @@ def read_baseline(path: str) -> frozenset[str]:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)
         return frozenset(row["fingerprint"] for row in document["findings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SettingsError(f'cannot read the baseline "{path}": {error}') from None
 
 

@@ -90,7 +90,7 @@ def _never_json(text: str) -> bool:
         return match is not None and not any(_begin_alike(match[1].lower(), w) for w in WORDS)
     try:
         json.loads(text.removeprefix("\\").lower())
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return False
 

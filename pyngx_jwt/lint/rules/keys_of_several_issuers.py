@@ -96,7 +96,7 @@ def _number(value: Template) -> int:
     text = value.text.removeprefix("json=")
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return 1
     return len(values) if isinstance(values, list) else 1
 

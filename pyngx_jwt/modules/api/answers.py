@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 HREF = "https://nginx.org/en/docs/http/ngx_http_api_module.html"
@@ -28,6 +29,23 @@ class ApiError(Exception):
         """The body of the response."""
         error: Value = {"status": self.status, "text": self.text, "code": self.code}
         return {"error": error, "request_id": request_id, "href": HREF}
+
+
+def parsed(body: bytes) -> Any:
+    """The value of a JSON document; raises ApiError.
+
+    Surrogates that are alone are refused as well: what holds them has no form in UTF-8, and a
+    replacement would make one key of several."""
+    try:
+        value = json.loads(body, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ApiError(400, "JsonError", "json error") from None
+    return value
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def not_found(code: str = "PathNotFound", text: str = "path not found") -> ApiError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from ..keyval import KeyvalZone
-from .answers import Answer, ApiError, Value, method_disabled, not_found
+from .answers import Answer, ApiError, Value, method_disabled, not_found, parsed
 from .text import hidden, shown
+
+LONGEST = 10**13  # milliseconds after which a value can expire
 
 
 def contents(zone: KeyvalZone) -> dict[str, Value]:
@@ -41,8 +41,8 @@ def answer(zone: KeyvalZone, method: str, key: str | None, body: bytes, here: st
             _put(zone, name, value, expire)
         return Answer(204)
     if method == "DELETE":
-        for name in list(contents(zone)):
-            _delete(zone, name)
+        for raw, _ in list(zone.use().items(time.time())):  # which may be no UTF-8
+            zone.remove(raw.decode("latin-1"))
         return Answer(204)
     raise method_disabled(method)
 
@@ -79,10 +79,7 @@ def _delete(zone: KeyvalZone, key: str) -> None:
 
 def _pair(body: bytes) -> tuple[str, str | None, float]:
     """The one pair of a body, and the seconds after which it expires (0: as the zone says)."""
-    try:
-        pairs: Any = json.loads(body)
-    except ValueError:
-        raise ApiError(400, "JsonError", "json error") from None
+    pairs = parsed(body)
     if not isinstance(pairs, dict):
         raise ApiError(400, "KeyvalFormatError", "object expected")
     if not pairs:
@@ -95,7 +92,8 @@ def _pair(body: bytes) -> tuple[str, str | None, float]:
     expire = 0.0
     if isinstance(value, Mapping):
         milliseconds = value.get("expire", 0)
-        if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
+        is_number = isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool)
+        if not is_number or not 0 <= milliseconds <= LONGEST:
             raise ApiError(400, "KeyvalFormatError", 'invalid "expire"')
         expire, value = milliseconds / 1000, value.get("value")
     if value is not None and not isinstance(value, str):

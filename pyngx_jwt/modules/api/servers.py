@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from ...conf.values import parse_msec, parse_sec
+from ...http.digits import TOO_LARGE, number_of
 from ...log import Severity
 from ...upstream.address import AddressError, parse_url
 from ...upstream.peer import Peer
@@ -16,7 +16,7 @@ from ...upstream.shared import Shared
 from ...upstream.upstream import Upstream
 from ...zones import ZoneFull
 from ...zones.store import PeersChanged
-from .answers import Answer, ApiError, Value, method_disabled, not_found
+from .answers import Answer, ApiError, Value, method_disabled, not_found, parsed
 from .text import hidden, shown
 from .tree import identifier
 
@@ -74,10 +74,13 @@ class Servers:
         """The server of an ID; raises ApiError."""
         if not (text.isascii() and text.isdigit()):
             raise ApiError(400, "UpstreamBadServerId", "invalid server ID")
+        number = number_of(text)
+        if number == TOO_LARGE:
+            raise ApiError(400, "UpstreamBadServerId", "invalid server ID")
         for peer in self.shared.look():
-            if identifier(self.group, peer.serial) == int(text):
+            if identifier(self.group, peer.serial) == number:
                 return peer
-        raise not_found("UpstreamServerNotFound", f'server with ID "{int(text)}" does not exist')
+        raise not_found("UpstreamServerNotFound", f'server with ID "{number}" does not exist')
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -90,11 +93,11 @@ class Servers:
         if not ids:
             if method != "POST":
                 raise method_disabled(method)
-            made = self.add(_parsed(body))
+            made = self.add(_settings(body))
             assert isinstance(made, Mapping)
             return Answer(201, made, f"{here}/{made['id']}")
         if method == "PATCH":
-            return Answer(200, self.change(ids[0], _parsed(body)))
+            return Answer(200, self.change(ids[0], _settings(body)))
         if method == "DELETE":
             return Answer(200, self.remove(ids[0]))
         raise method_disabled(method)
@@ -192,12 +195,9 @@ def _line(peer: Peer) -> str:
 # -- what clients send ------------------------------------------------------------------------
 
 
-def _parsed(body: bytes) -> Mapping[str, Value]:
+def _settings(body: bytes) -> Mapping[str, Value]:
     """The object in a body; raises ApiError."""
-    try:
-        value = json.loads(body)
-    except ValueError:
-        raise ApiError(400, "JsonError", "json error") from None
+    value = parsed(body)
     if not isinstance(value, dict):
         raise _bad("object expected")
     for name in value:
