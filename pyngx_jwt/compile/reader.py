@@ -132,7 +132,7 @@ class StatementReader:
                 return kind, directive
         if self.scope.watch.foreign(statement, source, level):
             return None
-        if declared and not any(known.allows(level.context.path) for known in declarations(name)):
+        if declared and not _is_of_stream(name, level):
             raise ConfError(f'"{name}" directive is not allowed here')
         self._unknown(statement, source, level)
         return None
@@ -146,6 +146,12 @@ class StatementReader:
                         _skip_block(source)
                     return
         raise ConfError(f'unknown directive "{statement.name}"')
+
+
+def _is_of_stream(name: str, level: ConfBlock) -> bool:
+    """Whether nginx has a directive of "stream" with the name of one that only "http" has here."""
+    path = level.context.path
+    return path.startswith("stream") and any(known.allows(path) for known in declarations(name))
 
 
 def _skip_block(source: Source) -> None:

@@ -93,13 +93,13 @@ http {
     }
     upstream u { zone u 64k; resolver 127.0.0.1; server a.example resolve; }
     server {
-        listen 443 quic reuseport;
+        listen 443;
         location / { brotli on; js_content main.x; js_fetch_timeout 1s; }
-        location /b { return 200 "$brotli_ratio $http3"; }
+        location /b { return 200 "$otel_trace_id $http3"; }
         location /c { js_periodic main.y; }
     }
 }
-stream { server { listen 53; proxy_pass u; proxy_timeout 1s; } map $a $b { c d; } }
+stream { server { listen 53; mqtt on; proxy_pass a:1; } map $remote_addr $b { c d; } }
 mail { server { listen 25; } }
 """
     found = linter.findings(text)

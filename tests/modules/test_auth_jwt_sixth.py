@@ -32,6 +32,7 @@ from pyngx_jwt.modules.auth_jwt.variables import add_member_variables, look_for,
 from pyngx_jwt.modules.auth_jwt.wire import bearer, no_challenge
 from pyngx_jwt.modules.auth_jwt.words import LogLines
 from pyngx_jwt.options import Options, resolve_options
+from pyngx_jwt.server import door
 
 from ..test_app import Client, Folder, folder, get, play
 from .tokens import FILES, token
@@ -124,7 +125,7 @@ def test_sixth_dialect_serves_beside_a_configuration_of_five(
     folder.write("jwks.json", FILES["jwks.json"])
     folder.write("html/a", "a")
     with monkeypatch.context() as patched:
-        patched.setattr(app, "load", partial(load, things=(KnownDialects(SIX),)))
+        patched.setattr(door, "load", partial(load, things=(KnownDialects(SIX),)))
         served = folder.application(SERVER)
     assert dialect_of(served[app.CYCLE].scope) is TINY
     with pytest.raises(ConfError, match='unknown directive "auth_jwt_tiny"'):

@@ -303,7 +303,7 @@ def test_tuning_is_accepted(nginx: Nginx) -> None:
     "snippet",
     [
         "status_zone z;",
-        "otel_trace on;",
+        "otel_span_name x;",
         "http3 on; quic_retry on;",
         "brotli on; brotli_types text/css;",
         "vhost_traffic_status_zone;",
@@ -312,12 +312,6 @@ def test_tuning_is_accepted(nginx: Nginx) -> None:
 def test_tuning_of_others(nginx: Nginx, snippet: str) -> None:
     at = {"server": snippet} if "zone;" not in snippet else {"http": snippet}
     assert "[warn]" not in nginx.accepts(**at)
-
-
-@pytest.mark.pyngx_only("nginx has HTTP/3")
-def test_http3_is_not_listened_for(nginx: Nginx) -> None:
-    told = 'the "quic" parameter of "listen" is not supported (HTTP/3: remove this "listen")'
-    nginx.rejects("listen 127.0.0.1:1 quic reuseport;", told, line=1)
 
 
 def test_what_is_turned_off_is_no_more_than_tuning(nginx: Nginx) -> None:

@@ -48,7 +48,7 @@ _LEFT_OUT = {
 }
 _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "(ssl_certificate|events)'
-    r"|^JWT: key not set$"
+    r"|^JWT: key not set$|^no port in upstream"
 )
 _OF_HTTP = re.compile(r"^unknown log format|is unknown$|^zero size")
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')

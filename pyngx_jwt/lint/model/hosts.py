@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from ...conf.parse import Statement
+from ...errors import ConfError
 from ...http.listen import Listen, parse_listen
 from .block import Block
 from .configuration import Configuration
@@ -21,8 +24,9 @@ def open_servers(conf: Configuration) -> frozenset[Block]:
 def listening(server: Block, text: str) -> Statement:
     """The "listen" of an address; what opens the server if there is none."""
     for statement in server.given("listen"):
-        if text in {listen.text for listen in parse_listen(statement.args[0], ())}:
-            return statement
+        with contextlib.suppress(ConfError):  # which is reported
+            if text in {listen.text for listen in parse_listen(statement.args[0], ())}:
+                return statement
     return server.statement
 
 
