@@ -40,20 +40,19 @@ root=$1 shared=$2; shift 2
 ip link set lo up
 mount --make-rprivate /
 mount --bind "$root" "$root"
+for name in $WRITABLE; do
+    mkdir -p "$shared/$name"
+    chmod 1777 "$shared/$name"
+    mount --bind "$shared/$name" "$root/$name"
+done
 while read -r path; do
+    [ -e "$root$path" ] || mkdir -p "$root$path"  # below what is writable
     mount --rbind "$path" "$root$path"
     mount -o remount,bind,ro "$root$path"
 done < "$root/mounts"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/dev/shm"
-if [ -n "$WRITABLE" ]; then
-    for name in $WRITABLE; do
-        mkdir -p "$shared/$name"
-        chmod 1777 "$shared/$name"
-        mount --bind "$shared/$name" "$root/$name"
-    done
-    mount -o remount,bind,ro "$root" "$root"
-fi
+[ -z "$WRITABLE" ] || mount -o remount,bind,ro "$root" "$root"
 exec chroot $CHROOT_USER "$root" "$@"
 """
 GET = """\
