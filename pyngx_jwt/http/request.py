@@ -449,7 +449,7 @@ class Request(Response):
             await self._send_slowly(data)
             return
         self.write(data)
-        del data  # a sink that cannot send it has it
+        data = b""  # a sink that cannot send it has it
         if self.sink.paused:
             await self.sink.drain()
 
