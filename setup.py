@@ -35,13 +35,8 @@ COMPILED = (
 INTERPRETED = frozenset(
     (
         *("gateway/cache_conf.py", "gateway/conf.py", "gateway/health_conf.py"),
-        *(
-            "gateway/params_conf.py",
-            "http/block.py",
-            "http/contexts.py",
-            "http/level.py",
-            "http/listen.py",
-        ),
+        *("gateway/params_conf.py", "http/block.py", "http/contexts.py", "http/level.py"),
+        *("gateway/tls.py", "http/listen.py"),  # a generic dataclass with slots in the first
         *("http/module.py", "http/ports.py", "http/tls.py", "http/whole_body.py"),
         "http/session_module.py",
         "jwt/jwk.py",

@@ -116,6 +116,34 @@ def test_defaults_are_constants(compiled: list[str]) -> None:
     assert wrong == []
 
 
+def test_generic_records_have_no_slots(compiled: list[str]) -> None:
+    """mypyc cannot make such a class again, as dataclass(slots=True) does."""
+    wrong = [
+        f"{path}: {node.name}"
+        for path in compiled
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.ClassDef)
+        if any("slots=True" in ast.unparse(each) for each in node.decorator_list)
+        if any(ast.unparse(base).startswith("Generic[") for base in node.bases)
+    ]
+    assert wrong == []
+
+
+def test_arguments_of_coroutines_are_not_deleted(compiled: list[str]) -> None:
+    """mypyc keeps them in an object whose attributes stay."""
+    wrong = [
+        f"{path}: del {name.id}"
+        for path in compiled
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.AsyncFunctionDef)
+        for each in ast.walk(node)
+        if isinstance(each, ast.Delete)
+        for name in each.targets
+        if isinstance(name, ast.Name) and name.id in {x.arg for x in node.args.args}
+    ]
+    assert wrong == []
+
+
 PURE = {"len", "min", "max", "int", "bool", "find", "rfind", "index", "start", "end", "lstrip"}
 
 
