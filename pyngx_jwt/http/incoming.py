@@ -5,7 +5,8 @@ from __future__ import annotations
 from .client import Connection
 from .head import RequestHead
 from .location import ServerNames
-from .request import Request, Server, Sink
+from .regex import RegexFailed
+from .request import Request, Server, Sink, Status
 
 
 def request_of(
@@ -37,3 +38,14 @@ def choose_server(r: Request, names: ServerNames[Server]) -> None:
     server = names.find(r.host, r)
     if server is not None:
         r.server, r.location = server, server.location
+
+
+def status_of_choice(r: Request, names: ServerNames[Server]) -> Status:
+    """Finds the server if names are expressions: 0, or 500 where one gives up, which is in the
+    log."""
+    if names.has_regexes:
+        try:
+            choose_server(r, names)
+        except RegexFailed:
+            return 500
+    return 0

@@ -10,10 +10,9 @@ from typing import Any
 from ..http.client import Tunnel, TunnelSide
 from ..http.engine import conclude
 from ..http.head import RequestHead, new_head
-from ..http.incoming import choose_server, request_of
+from ..http.incoming import request_of, status_of_choice
 from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
 from ..http.ports import Port
-from ..http.regex import RegexFailed
 from ..http.request import Request, Server
 from ..http.runner import Runner
 from ..http.status import TO_HTTPS
@@ -318,12 +317,9 @@ class HttpProtocol(SocketConnection):
             return False
         r = self._new_request(head)
         names = self.address.names
-        if names.has_regexes:
-            try:
-                choose_server(r, names)
-            except RegexFailed:  # which is in the log
-                self._answer(r, 500)
-                return True
+        if names.has_regexes and (status := status_of_choice(r, names)):
+            self._answer(r, status)
+            return True
         if head.content_length > 0 or head.chunked:
             self._take_body(r, head)
         if head.dropped:
@@ -378,12 +374,7 @@ class HttpProtocol(SocketConnection):
         Its body is not read, so none is announced to where an error page may lead."""
         r = self._new_request(refused.head)
         r.content_length_in, r.chunked_in = -1, False
-        status = refused.status
-        if self.address.names.has_regexes:
-            try:
-                choose_server(r, self.address.names)
-            except RegexFailed:  # which is in the log
-                status = 500
+        status = status_of_choice(r, self.address.names) or refused.status
         if refused.message:
             r.log(Severity.INFO, refused.message)
         self._answer(r, status)

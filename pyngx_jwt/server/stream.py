@@ -10,10 +10,9 @@ from typing import Protocol
 from ..http.client import Tunnel
 from ..http.engine import conclude
 from ..http.head import RequestHead
-from ..http.incoming import choose_server, request_of
+from ..http.incoming import request_of, status_of_choice
 from ..http.lifecycle import leave, note_dropped, start
 from ..http.location import ServerNames
-from ..http.regex import RegexFailed
 from ..http.request import Request, Server
 from ..http.runner import Runner
 from ..http.status import CLIENT_CLOSED, CLOSE
@@ -141,12 +140,7 @@ class RequestStream(Stream):
         self.in_closed = end
         if r.head.dropped:
             note_dropped(r)
-        status = 0
-        if names.has_regexes:
-            try:
-                choose_server(r, names)
-            except RegexFailed:  # which is in the log
-                status = 500
+        status = status_of_choice(r, names)
         if refused is not None:
             r.log(Severity.INFO, refused.message)
             r.content_length_in, r.chunked_in = -1, False
