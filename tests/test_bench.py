@@ -10,7 +10,7 @@ from bench.load import Percentiles
 from bench.requests import requests, targets
 from bench.rows import ROWS, Row, chosen
 from bench.servers import NGINX, PYNGX, Used
-from bench.summary import Results, cell, head, latency_table, line, ratio_cell, ratios
+from bench.summary import Columns, Results, cell, head, latency_table, line, ratio_cell, ratios
 
 (STATIC,) = chosen("static")
 (CACHE,) = chosen("cache")
@@ -96,13 +96,14 @@ def test_a_line_of_the_table() -> None:
     results.varied[STATIC.key, "Envoy"] = used(15, 15, 15)
     results.identical[STATIC.key, NGINX] = used(5, 5, 5)
     results.identical[STATIC.key, PYNGX] = used(6, 6, 6)
-    others = ["Envoy", "HAProxy"]
-    told = line(STATIC, results, others)
+    results.varied[STATIC.key, "old"] = used(30, 36, 33)
+    columns = Columns([PYNGX, "old"], ["Envoy", "HAProxy"])
+    told = line(STATIC, results, columns)
     assert told == (
         f"| {STATIC.name} | 11.0 (7.3 + 3.7) | 24.0 (16.0 + 8.0) | **2.00** (2.00-3.00)"
-        " | 6.0 / 5.0 = 1.20 | 15.0 (10.0 + 5.0) | — |"
+        " | 6.0 / 5.0 = 1.20 | 33.0 (22.0 + 11.0) **3.00** | 15.0 (10.0 + 5.0) | — |"
     )
-    assert {text.count("|") for text in [told, *head(others).split("\n")]} == {8}
+    assert {text.count("|") for text in [told, *head(columns).split("\n")]} == {9}
 
 
 def test_what_nginx_cannot_do() -> None:
@@ -110,7 +111,9 @@ def test_what_nginx_cannot_do() -> None:
     results = Results()
     results.varied[row.key, PYNGX] = used(30)
     results.identical[row.key, PYNGX] = used(20)
-    assert line(row, results, []) == f"| {row.name} | — | 30.0 (20.0 + 10.0) | — | — |"
+    assert (
+        line(row, results, Columns([PYNGX])) == f"| {row.name} | — | 30.0 (20.0 + 10.0) | — | — |"
+    )
 
 
 def test_latencies_are_medians_of_each_percentile() -> None:
