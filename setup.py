@@ -1,5 +1,7 @@
 """Compiles the path of a request with mypyc if PYNGX_COMPILE=1 is set; without it, nothing is.
 
+PYNGX_COMPILE_JOBS C compilers run at a time, by default one for each processor.
+
 The sources are the same either way, and what is not listed here runs interpreted beside what is.
 One rule comes with it: no interpreted class is derived from a compiled one.
 """
@@ -79,9 +81,10 @@ def extensions() -> list[Any]:
 
 
 def compiler() -> list[str]:
-    """What extensions() needs: mypy of one version, and all that it takes types from."""
+    """What compiling needs: mypy of one version, and all that it takes types from."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return ["mypy==2.4.1", "types-cachetools", "types-cffi", *project["dependencies"]]
+    types = ["types-cachetools", "types-cffi", *project["dependencies"]]
+    return ["mypy==2.4.1", "pybind11>=2.13", *types]
 
 
 if os.environ.get("PYNGX_COMPILE", "0") == "0":
@@ -89,4 +92,7 @@ if os.environ.get("PYNGX_COMPILE", "0") == "0":
 elif {"egg_info", "dist_info", "sdist"}.intersection(sys.argv):  # nothing is built yet
     setup(setup_requires=compiler())
 else:
-    setup(ext_modules=extensions())
+    from pybind11.setup_helpers import ParallelCompile
+
+    with ParallelCompile("PYNGX_COMPILE_JOBS"):
+        setup(ext_modules=extensions())
