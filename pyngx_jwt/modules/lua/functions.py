@@ -9,12 +9,14 @@ from . import (
     balancing,
     captures,
     certificates,
+    datagrams,
     dictionary,
     driver,
     keys,
     regexes,
     requests,
     responses,
+    semaphores,
     sockets,
     text,
 )
@@ -28,11 +30,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         dictionary.calls,
         captures.calls,
         sockets.calls,
+        datagrams.calls,
+        semaphores.calls,
         keys.calls,
         balancing.calls,
         certificates.calls,
     )
     for name, function in part.functions.items()
 }
-for part in (requests, responses, captures, sockets):
+for part in (requests, responses, captures, sockets, datagrams, semaphores):
     operations.functions.update(part.operations.functions)

@@ -17,10 +17,10 @@ from ...http.request import Request
 from ...log import Log, Severity
 from .chunk import BoundChunk, Chunk
 from .conf import LuaConf, LuaSettings
+from .connections import Pools
 from .dictionary import Dictionary
 from .functions import FUNCTIONS
 from .machine import CannotLoad, Machine, Surroundings
-from .sockets import Pools
 from .state import LuaRun
 from .timers import Timers
 

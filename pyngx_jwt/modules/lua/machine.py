@@ -17,10 +17,10 @@ from ...log import Log, Severity
 from .calls import LuaError
 from .chunk import BoundChunk
 from .conf import LuaSettings
+from .connections import Pools
 from .conversions import CONVERSIONS
 from .library import new_runtime
 from .regexes import RegexCache
-from .sockets import Pools
 from .state import LuaRun
 
 PREFIXES = ("/usr/local/openresty/site/lualib/", "/usr/local/openresty/lualib/")

@@ -1,19 +1,15 @@
-"""Connections that code opens ("ngx.socket"): TCP, unix sockets, TLS, UDP, and idle ones."""
+"""TCP and unix sockets of code ("ngx.socket.tcp"), with TLS."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import socket
-from collections import deque
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import Any
 
 from ...core.logs import Logs
 from ...dns import ResolveError, Resolvers
 from ...errors import ConfError
-from ...http.client import BodyError
 from ...http.tls import configured, full_name, revoke, trust
 from ...log import Severity
 from ...tls.certificate import error_text
@@ -25,14 +21,12 @@ from ...tls.errors import TlsError
 from ...tls.transport import TlsTransport
 from .calls import Calls, LuaError, Operations
 from .conf import LuaConf
+from .connections import CLOSED, TIMEOUT, BodyStream, LuaSocket, Stream, reason_of, within
 from .state import LuaRequest, LuaRun
 
 calls = Calls()
 operations = Operations()
 
-T = TypeVar("T")
-READ_AHEAD = 65536  # bytes that are kept before reading is paused
-TIMEOUT, CLOSED = "timeout", "closed"
 MOST_MILLISECONDS = (1 << 31) - 1
 OPTIONS = {
     "keepalive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
@@ -41,239 +35,6 @@ OPTIONS = {
     "sndbuf": (socket.SOL_SOCKET, socket.SO_SNDBUF),
     "rcvbuf": (socket.SOL_SOCKET, socket.SO_RCVBUF),
 }
-MOST_REASONS = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset by peer",
-    errno.EPIPE: "broken pipe",
-    errno.ETIMEDOUT: "timeout",
-    errno.ENETUNREACH: "network is unreachable",
-    errno.EHOSTUNREACH: "no route to host",
-    errno.ENOENT: "no such file or directory",
-    errno.EACCES: "permission denied",
-}
-
-
-async def within(seconds: float, awaitable: Awaitable[T]) -> T:
-    """The result; raises TimeoutError when it takes longer.  Needs no task of the caller."""
-    task = asyncio.ensure_future(awaitable)
-    try:
-        await asyncio.wait((task,), timeout=seconds)
-    finally:
-        if not task.done():
-            task.cancel()
-    if not task.done() or task.cancelled():
-        raise TimeoutError
-    return task.result()
-
-
-def reason_of(error: BaseException) -> str:
-    """What code is told about an error."""
-    if isinstance(error, TimeoutError):
-        return TIMEOUT
-    if isinstance(error, OSError) and error.errno:
-        return MOST_REASONS.get(error.errno) or os.strerror(error.errno).lower()
-    return CLOSED
-
-
-class Stream(asyncio.Protocol):
-    """A connection with what has come of it."""
-
-    def __init__(self) -> None:
-        self.buffer = bytearray()
-        self.is_over = False
-        self.error: BaseException | None = None
-        self.transport: Any = None
-        self._paused_writing = self._paused_reading = False
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self.uses = 0  # before this one
-        self.pool = ""
-        self.idle: asyncio.TimerHandle | None = None
-        self.when_idle_ends: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        if len(self.buffer) > READ_AHEAD and not self._paused_reading:
-            self._paused_reading = True
-            self.transport.pause_reading()
-        self._wake()
-
-    def eof_received(self) -> bool:
-        self.is_over = True
-        self._wake()
-        return False
-
-    def connection_lost(self, error: BaseException | None) -> None:
-        self.is_over, self.error = True, error
-        self._wake()
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)
-
-    def pause_writing(self) -> None:
-        self._paused_writing = True
-
-    def resume_writing(self) -> None:
-        self._paused_writing = False
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)
-
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-        if self.when_idle_ends is not None:
-            self.when_idle_ends(self)
-
-    async def more(self, seconds: float) -> bool:
-        """Waits for more in the buffer; False at the end.  Raises TimeoutError."""
-        had = len(self.buffer)
-        if self.is_over:
-            return False
-        if self._paused_reading:
-            self._paused_reading = False
-            self.transport.resume_reading()
-        loop = asyncio.get_running_loop()
-        while len(self.buffer) == had and not self.is_over:
-            self._reader = waiter = loop.create_future()
-            handle = loop.call_later(seconds, _time_out, waiter)
-            try:
-                await waiter
-            finally:
-                handle.cancel()
-                self._reader = None
-        return len(self.buffer) > had
-
-    async def send(self, data: bytes, seconds: float) -> None:
-        """Raises OSError, TimeoutError."""
-        if self.is_over or self.transport.is_closing():
-            raise self.error if isinstance(self.error, OSError) else BrokenPipeError()
-        self.transport.write(data)
-        if not self._paused_writing:
-            return
-        loop = asyncio.get_running_loop()
-        self._writer = waiter = loop.create_future()
-        handle = loop.call_later(seconds, _time_out, waiter)
-        try:
-            await waiter
-        finally:
-            handle.cancel()
-            self._writer = None
-        if self.is_over and self._paused_writing:
-            raise self.error if isinstance(self.error, OSError) else BrokenPipeError()
-
-    def close(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
-
-
-def _time_out(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
-
-
-class BodyStream:
-    """The request body, for "ngx.req.socket"."""
-
-    def __init__(self, run: LuaRequest) -> None:
-        self.buffer = bytearray()
-        self._body = run.r.body_in
-        self.is_over = self._body is None
-
-    async def more(self, seconds: float) -> bool:
-        if self.is_over or self._body is None:
-            return False
-        try:
-            data = await within(seconds, self._body.read())
-        except BodyError:
-            data = b""
-        self.is_over = not data
-        self.buffer += data
-        return bool(data)
-
-    def close(self) -> None:
-        """The body is the request's."""
-
-
-class LuaSocket:
-    """A socket of the code; its connection is that of this use only."""
-
-    def __init__(self, run: LuaRun) -> None:
-        conf = run.conf
-        self.connect_timeout = conf.lua_socket_connect_timeout
-        self.send_timeout = conf.lua_socket_send_timeout
-        self.read_timeout = conf.lua_socket_read_timeout
-        self.keepalive_timeout = conf.lua_socket_keepalive_timeout
-        self.pool_size = conf.lua_socket_pool_size
-        self.logs_errors = conf.lua_socket_log_errors
-        self.stream: Any = None
-        self.host = ""
-        self.own_address: tuple[str, int] | None = None
-        self.options: list[tuple[int, int, int]] = []  # to be set when it is connected
-        self.busy = ""  # "read" or "write", while one waits
-
-    def close(self) -> None:
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            stream.close()
-
-
-class Pools:
-    """Idle connections by the name of their pool, of one worker."""
-
-    def __init__(self) -> None:
-        self._idle: dict[str, deque[Stream]] = {}
-
-    def take(self, name: str) -> Stream | None:
-        streams = self._idle.get(name)
-        while streams:
-            stream = streams.pop()
-            self._wake_up(stream)
-            if not stream.is_over and not stream.buffer:
-                stream.uses += 1
-                return stream
-            stream.close()
-        return None
-
-    def put(self, name: str, stream: Stream, seconds: float, most: int) -> None:
-        streams = self._idle.setdefault(name, deque())
-        if len(streams) >= most:
-            oldest = streams.popleft()
-            self._wake_up(oldest)
-            oldest.close()
-        stream.pool = name
-        stream.when_idle_ends = self._drop
-        if seconds > 0:
-            stream.idle = asyncio.get_running_loop().call_later(seconds, self._drop, stream)
-        streams.append(stream)
-
-    def count(self, name: str) -> int:
-        return len(self._idle.get(name, ()))
-
-    def _drop(self, stream: Stream) -> None:
-        self._wake_up(stream)
-        streams = self._idle.get(stream.pool)
-        if streams is not None and stream in streams:
-            streams.remove(stream)
-            if not streams:
-                del self._idle[stream.pool]
-        stream.close()
-
-    @staticmethod
-    def _wake_up(stream: Stream) -> None:
-        stream.when_idle_ends = None
-        if stream.idle is not None:
-            stream.idle.cancel()
-            stream.idle = None
-
-    def close(self) -> None:
-        for streams in tuple(self._idle.values()):
-            for stream in tuple(streams):
-                self._drop(stream)
-
-
-# -- sockets --------------------------------------------------------------------------------
 
 
 @calls
@@ -352,7 +113,7 @@ def socket_get_option(sock: LuaSocket, name: str) -> Any:
     return value
 
 
-def _log(run: LuaRun, sock: LuaSocket, text: str) -> None:
+def log_error(run: LuaRun, sock: LuaSocket, text: str) -> None:
     if sock.logs_errors:
         run.log(Severity.ERR, text)
 
@@ -376,7 +137,7 @@ async def _resolved(run: LuaRun, host: str) -> str:
     return str(found[0][4][0])
 
 
-def _unresolved(host: str, error: Exception) -> tuple[Any, ...]:
+def unresolved(host: str, error: Exception) -> tuple[Any, ...]:
     reason = str(error) if isinstance(error, ResolveError) else "3: Host not found"
     return None, f"{host} could not be resolved ({reason})"
 
@@ -399,13 +160,15 @@ async def socket_connect(
         try:
             sock.stream = await within(sock.connect_timeout, _opened(run, sock, host, port))
         except (socket.gaierror, ResolveError) as error:
-            return _unresolved(host, error)
+            return unresolved(host, error)
         except TimeoutError:
-            _log(run, sock, f"lua tcp socket connect timed out, when connecting to {host}:{port}")
+            log_error(
+                run, sock, f"lua tcp socket connect timed out, when connecting to {host}:{port}"
+            )
             return None, TIMEOUT
         except OSError as error:
             text = f"connect() failed ({error.errno}: {os.strerror(error.errno or 0)})"
-            _log(run, sock, text)
+            log_error(run, sock, text)
             return None, reason_of(error)
     sock.stream.pool = name
     run.sockets[id(sock)] = sock
@@ -452,7 +215,7 @@ async def socket_handshake(
         return None, TIMEOUT
     except (OSError, TlsError) as error:
         sock.close()
-        _log(run, sock, str(error) or "peer closed connection in SSL handshake")
+        log_error(run, sock, str(error) or "peer closed connection in SSL handshake")
         return None, "handshake failed"
     if verifies and (wrong := _refused(run, sock, tls, name)):
         sock.close()
@@ -468,10 +231,10 @@ def _refused(run: LuaRun, sock: LuaSocket, tls: TlsConnection, name: str | None)
     """What is wrong with the server's certificate, "" if nothing is."""
     if error := tls.verify_error:
         text = f"{error}: {error_text(error)}"
-        _log(run, sock, f"lua ssl certificate verify error: ({text})")
+        log_error(run, sock, f"lua ssl certificate verify error: ({text})")
         return text
     if name and (tls.peer is None or not tls.peer.is_for(name)):
-        _log(run, sock, f'lua ssl certificate does not match host "{name}"')
+        log_error(run, sock, f'lua ssl certificate does not match host "{name}"')
         return "certificate host mismatch"
     return ""
 
@@ -516,7 +279,7 @@ async def socket_send(run: LuaRun, sock: LuaSocket, text: str) -> tuple[Any, ...
         await sock.stream.send(data, sock.send_timeout)
     except (OSError, TimeoutError) as error:
         if isinstance(error, TimeoutError):
-            _log(run, sock, "lua tcp socket write timed out")
+            log_error(run, sock, "lua tcp socket write timed out")
         reason = reason_of(error)
         _close(run, sock)
         return None, reason
@@ -548,7 +311,7 @@ async def _more(run: LuaRun, sock: LuaSocket) -> str:
         if await stream.more(sock.read_timeout):
             return ""
     except TimeoutError:
-        _log(run, sock, "lua tcp socket read timed out")
+        log_error(run, sock, "lua tcp socket read timed out")
         return TIMEOUT
     finally:
         sock.busy = ""
@@ -673,154 +436,3 @@ def socket_of_request(run: LuaRequest, raw: bool) -> Any:
     sock.stream = BodyStream(run)
     run.streams_body = True
     return sock
-
-
-# -- UDP ------------------------------------------------------------------------------------
-
-
-class Datagrams(asyncio.DatagramProtocol):
-    """A socket of datagrams."""
-
-    def __init__(self) -> None:
-        self.received: deque[bytes] = deque()
-        self.error: Exception | None = None
-        self.transport: Any = None
-        self._reader: asyncio.Future[None] | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        self.received.append(data)
-        self._wake()
-
-    def error_received(self, error: Exception) -> None:
-        self.error = error
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    async def receive(self, seconds: float) -> bytes:
-        """Raises OSError, TimeoutError."""
-        loop = asyncio.get_running_loop()
-        while not self.received:
-            if self.error is not None:
-                error, self.error = self.error, None
-                raise error
-            self._reader = waiter = loop.create_future()
-            handle = loop.call_later(seconds, _time_out, waiter)
-            try:
-                await waiter
-            finally:
-                handle.cancel()
-                self._reader = None
-        return self.received.popleft()
-
-    def close(self) -> None:
-        self.transport.close()
-
-
-@operations
-async def udp_connect(run: LuaRun, sock: LuaSocket, host: str, port: int | None) -> tuple[Any, ...]:
-    loop = asyncio.get_running_loop()
-    try:
-        if port is None:
-            unix: Any = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            unix.setblocking(False)
-            unix.bind("")  # a name that the system chooses, for the answers
-            unix.connect(host.removeprefix("unix:"))
-            _, stream = await loop.create_datagram_endpoint(Datagrams, sock=unix)
-        else:
-            address = await within(sock.connect_timeout, address_of(run, host.strip("[]")))
-            _, stream = await loop.create_datagram_endpoint(
-                Datagrams, sock.own_address, (address, int(port))
-            )
-    except (socket.gaierror, ResolveError) as error:
-        return _unresolved(host, error)
-    except (OSError, TimeoutError) as error:
-        return None, reason_of(error)
-    sock.stream = stream
-    run.sockets[id(sock)] = sock
-    return (1,)
-
-
-@calls
-def udp_send(sock: LuaSocket, text: str) -> Any:
-    if sock.stream is None:
-        return None, CLOSED
-    sock.stream.transport.sendto(text.encode("latin-1"))
-    return 1
-
-
-@operations
-async def udp_receive(run: LuaRun, sock: LuaSocket, most: int) -> tuple[Any, ...]:
-    if sock.stream is None:
-        return None, CLOSED
-    try:
-        data = await sock.stream.receive(sock.read_timeout)
-    except TimeoutError:
-        _log(run, sock, "lua udp socket read timed out")
-        return None, TIMEOUT
-    except OSError as error:
-        return None, reason_of(error)
-    return (data[: int(most)],)
-
-
-# -- semaphores -----------------------------------------------------------------------------
-
-
-class Semaphore:
-    """What light threads and requests of a worker wait for ("ngx.semaphore")."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.waiters: deque[asyncio.Future[None]] = deque()
-
-
-@calls
-def semaphore_new(count: int) -> Semaphore:
-    return Semaphore(int(count))
-
-
-@calls
-def semaphore_post(semaphore: Semaphore, count: int) -> None:
-    left = int(count)
-    while left and semaphore.waiters:
-        waiter = semaphore.waiters.popleft()
-        if not waiter.done():
-            waiter.set_result(None)
-            left -= 1
-    semaphore.count += left
-
-
-@calls
-def semaphore_count(semaphore: Semaphore) -> int:
-    waiting = sum(not waiter.done() for waiter in semaphore.waiters)
-    return semaphore.count - waiting
-
-
-@calls
-def semaphore_take(semaphore: Semaphore) -> bool:
-    if semaphore.count <= 0:
-        return False
-    semaphore.count -= 1
-    return True
-
-
-@operations
-async def semaphore_wait(run: LuaRun, semaphore: Semaphore, seconds: float) -> tuple[Any, ...]:
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_future()
-    semaphore.waiters.append(waiter)
-    handle = loop.call_later(seconds, _time_out, waiter)
-    try:
-        await waiter
-    except TimeoutError:
-        return False, TIMEOUT
-    finally:
-        handle.cancel()
-        if waiter in semaphore.waiters:
-            semaphore.waiters.remove(waiter)
-    return (True,)
