@@ -3,72 +3,51 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from mmap import PAGESIZE
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from ..cache import Caches
-from ..conf.directive import UNLIMITED, Conf, directive, number, own, slot, time
-from ..conf.parse import Statement
-from ..conf.scope import Scope, located
-from ..conf.values import parse_msec, parse_number, parse_sec, parse_size
-from ..core.logs import Logs
-from ..core.worker import WorkerLife
-from ..dns import NameServers, Resolvers, Resolves
-from ..errors import ConfError
-from ..gateway.cache_conf import CachedConf
-from ..gateway.cached import gateway_to
-from ..gateway.conf import GatewayConf
-from ..gateway.exchange import Gateway
-from ..gateway.groups import Upstreams
-from ..gateway.health import note_checks
-from ..gateway.health_conf import DeclaredChecks
-from ..gateway.ntlm import tie_connections
-from ..gateway.route import GatewayOptions
-from ..gateway.state import UpstreamState
-from ..gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
-from ..gateway.target import Names
-from ..gateway.wire import Wire
-from ..http.block import SessionBlock
-from ..http.contexts import HTTP, UPSTREAM
-from ..http.level import Level
-from ..http.module import Module
-from ..http.request import Handler, Request
-from ..http.session import Session
-from ..http.template import Template
-from ..http.variables import Getter, Variables, field_of
-from ..stream.contexts import STREAM, STREAM_UPSTREAM
-from ..stream.level import StreamLevel, stream_shared
-from ..stream.module import StreamModule
-from ..stream.session import StreamSession
-from ..upstream.address import AddressError, PeerAddress, Url, parse_upstream, resolve_host
-from ..upstream.balancer import Balancer, RoundRobin
-from ..upstream.bound import BoundConnections
-from ..upstream.hash import ConsistentHash, Hash, IpHash
-from ..upstream.least_conn import LeastConn
-from ..upstream.least_time import TIMES, LeastTime, RandomLeastTime
-from ..upstream.names import Remembered, Watch, carry_over, remember
-from ..upstream.peer import Lookup, Peers, PeerServer
-from ..upstream.pool import Keepalive
-from ..upstream.queue import Queue
-from ..upstream.random import Random
-from ..upstream.shared import SHARED, Shared
-from ..upstream.slow_start import RECOVERY, UNIT, SlowStart
-from ..upstream.upstream import Upstream, make_upstream
-from ..zones import CopiedSessions, Zone, Zones, ZoneStore
-from .core import CoreConf
-from .core.settings import NO_SERVERS
-from .core.stream import StreamCoreConf
-from .core.values import parse_resolver
-
-WEIGHTS = frozenset({"weight", "max_conns", "max_fails", "fail_timeout", "down", "drain", "route"})
-ALL = WEIGHTS | {"backup", "slow_start"}
-NAMES = frozenset({"resolve", "service"})  # of servers of any method
-FLAGS = frozenset({"backup", "down", "drain", "resolve"})
-LONGEST_ROUTE = 32
+from ...conf.directive import UNLIMITED, Conf, directive, number, own, slot, time
+from ...conf.parse import Statement
+from ...conf.scope import located
+from ...conf.values import parse_msec, parse_number, parse_size
+from ...core.logs import Logs
+from ...dns import NameServers, Resolvers, Resolves
+from ...errors import ConfError
+from ...gateway.groups import Upstreams
+from ...gateway.health_conf import DeclaredChecks
+from ...gateway.ntlm import tie_connections
+from ...gateway.sticky import Sticky, StickyLearn, StickyZones, parse_sticky
+from ...http.block import SessionBlock
+from ...http.contexts import HTTP, UPSTREAM
+from ...http.level import Level
+from ...http.module import Module
+from ...http.request import Request
+from ...http.template import Template
+from ...http.variables import Variables
+from ...stream.contexts import STREAM, STREAM_UPSTREAM
+from ...upstream.address import AddressError, PeerAddress, Url, parse_upstream, resolve_host
+from ...upstream.balancer import Balancer, RoundRobin
+from ...upstream.bound import BoundConnections
+from ...upstream.hash import ConsistentHash, Hash, IpHash
+from ...upstream.least_conn import LeastConn
+from ...upstream.least_time import TIMES, LeastTime, RandomLeastTime
+from ...upstream.names import Watch
+from ...upstream.peer import Lookup, Peers, PeerServer
+from ...upstream.pool import Keepalive
+from ...upstream.queue import Queue
+from ...upstream.random import Random
+from ...upstream.shared import SHARED, Shared
+from ...upstream.slow_start import RECOVERY, UNIT, SlowStart
+from ...upstream.upstream import Upstream, make_upstream
+from ...zones import CopiedSessions, Zone, Zones, ZoneStore
+from ..core import CoreConf
+from ..core.settings import NO_SERVERS
+from ..core.stream import StreamCoreConf
+from ..core.values import parse_resolver
+from .parameters import ALL, WEIGHTS, check_parameters, check_service, parsed, server_parameters
 
 
 class KeyMaker(Protocol):
@@ -90,7 +69,6 @@ class Method(NamedTuple):
 ROUND_ROBIN = Method(allowed=ALL)
 MEASURES = ("header", "last_byte")
 STREAM_MEASURES = ("connect", "first_byte", "last_byte")
-OF_REQUESTS = frozenset({"route", "drain"})  # parameters that there are in "http" only
 ANYWHERE = UPSTREAM | STREAM_UPSTREAM
 
 
@@ -172,8 +150,8 @@ class UpstreamConf(Conf):
             raise ConfError('"server" directive is incompatible with "state"')
         allowed = self._method.allowed if self._method else ALL
         if self.is_stream:
-            _check_parameters(parameters)
-        values = _server_parameters(parameters, allowed)
+            check_parameters(parameters)
+        values = server_parameters(parameters, allowed)
         resolve, service = values.pop("resolve", False), str(values.pop("service", ""))
         if service and not resolve:
             raise ConfError(f'service upstream "{address}" requires "resolve" parameter')
@@ -181,7 +159,7 @@ class UpstreamConf(Conf):
         if url.uri:
             raise ConfError(f'invalid host in upstream "{address}"')
         if service:
-            _check_service(url)
+            check_service(url)
         elif not url.port and not url.text.startswith("unix:"):
             raise ConfError(f'no port in upstream "{address}"')
         lookup = Lookup(url.host, url.port, service) if resolve and not url.addresses else None
@@ -373,7 +351,7 @@ class UpstreamConf(Conf):
         if self._has_queue:
             raise ConfError('"queue" directive is duplicate')
         name, _, text = timeout.partition("=")
-        seconds = _parsed(parse_msec, text, timeout) / 1000
+        seconds = parsed(parse_msec, text, timeout) / 1000
         if name != "timeout" or not seconds:
             raise ConfError(f'invalid parameter "{timeout}"')
         length = int(number) if number.isascii() and number.isdigit() else 0
@@ -506,182 +484,7 @@ def _resolved(url: Url, address: str) -> tuple[PeerAddress, ...]:
         raise ConfError(f'{error} in upstream "{address}"') from None
 
 
-def _check_parameters(parameters: tuple[str, ...]) -> None:
-    """Raises ConfError for those that "stream" does not have."""
-    for parameter in parameters:
-        if parameter.partition("=")[0] in OF_REQUESTS:
-            raise ConfError(f'invalid parameter "{parameter}"')
-
-
-def _check_service(url: Url) -> None:
-    if not url.no_port:
-        raise ConfError(f'service upstream "{url.text}" may not have port')
-    if url.addresses:
-        raise ConfError(f'service upstream "{url.text}" requires domain name')
-
-
-def _server_parameters(
-    parameters: tuple[str, ...], allowed: frozenset[str]
-) -> dict[str, float | bool | str]:
-    values: dict[str, float | bool | str] = {}
-    for parameter in parameters:
-        name, sign, text = parameter.partition("=")
-        if name not in ALL | NAMES or (name in FLAGS) is bool(sign):
-            raise ConfError(f'invalid parameter "{parameter}"')
-        if name not in allowed | NAMES:
-            raise ConfError(f'balancing method does not support parameter "{parameter}"')
-        values[name] = _server_value(name, text, parameter)
-    return values
-
-
-def _server_value(name: str, text: str, parameter: str) -> float | bool | str:
-    if name in FLAGS:
-        return True
-    if name == "route":
-        return _route(text)
-    if name == "service":
-        if not text:
-            raise ConfError("service is empty")
-        return text
-    if name == "slow_start":
-        return _parsed(parse_msec, text, parameter) / 1000
-    if name == "fail_timeout":
-        return _parsed(parse_sec, text, parameter)
-    value = _parsed(parse_number, text, parameter)
-    if name == "weight" and not value:
-        raise ConfError(f'invalid parameter "{parameter}"')
-    return value
-
-
-def _route(text: str) -> str:
-    if not text:
-        raise ConfError("route is empty")
-    if len(text) > LONGEST_ROUTE:
-        raise ConfError(f"route is longer than {LONGEST_ROUTE}")
-    return text
-
-
-def _parsed(parse: Callable[[str], int], text: str, parameter: str) -> int:
-    try:
-        return parse(text)
-    except ValueError:
-        raise ConfError(f'invalid parameter "{parameter}"') from None
-
-
 upstream = Module("upstream", UpstreamConf)
-
-
-@upstream.after_read
-def log_of_caches(scope: Scope) -> None:
-    scope.shared(Caches).log = scope.shared(Logs).main
-
-
-@upstream.check_continues
-def check_caches(scope: Scope, old: Scope) -> None:
-    scope.shared(Caches).check_continues(old.shared(Caches))
-
-
-@upstream.check_continues
-def check_sticky_zones(scope: Scope, old: Scope) -> None:
-    scope.shared(StickyZones).check_continues(old.shared(StickyZones))
-
-
-@upstream.worker_starts
-def look_after_caches(scope: Scope, life: WorkerLife) -> None:
-    """One worker does; each finishes the updates of what it serves from a cache."""
-    caches = scope.shared(Caches)
-    for work in caches.keepers() if life.number == 0 else ():
-        life.until_quit(work)
-    life.finishes(caches.updates)
-
-
-@upstream.worker_starts
-def forget_sessions(scope: Scope, life: WorkerLife) -> None:
-    """One worker removes the sessions of "sticky learn" that have expired."""
-    zones = scope.shared(StickyZones)
-    if life.number == 0 and zones.by_name:
-        life.until_quit(zones.expire())
-
-
-Known = Mapping[str, Sequence[Any]]  # of a group: the name of its zone, then its names
-
-
-@upstream.check_continues
-def keep_addresses(scope: Scope, old: Scope) -> None:
-    """Names need not be resolved anew after a reload."""
-    take_addresses(scope, hand_over_addresses(old))
-
-
-@upstream.hands_over
-def hand_over_addresses(scope: Scope) -> Known:
-    groups = _resolving(scope)
-    return {name: (zone, *remember(shared)) for name, zone, shared in groups}
-
-
-@upstream.takes_over
-def take_addresses(scope: Scope, known: Known) -> None:
-    for name, zone, shared in _resolving(scope):
-        old_zone, *remembered = known.get(name, ("",))
-        if zone == old_zone:
-            carry_over((Remembered(*one) for one in remembered), shared)
-
-
-def _resolving(scope: Scope) -> Iterator[tuple[str, str, Shared]]:
-    """The groups with names that are resolved at run time, and the names of their zones."""
-    for name, conf, group in _groups(scope):
-        if isinstance(group.balancer, Shared) and group.balancer.resolves:
-            yield name, conf.zone_name, group.balancer
-
-
-def _groups(scope: Scope) -> Iterator[tuple[str, UpstreamConf, Upstream]]:
-    """Those of "http", and of "stream", whose names have that in front."""
-    for prefix, groups in (
-        ("", scope.shared(Upstreams)),
-        ("stream ", stream_shared(scope, Upstreams)),
-    ):
-        for name, conf in groups.declared.items():
-            group = groups.get(name)
-            assert group is not None and isinstance(conf, UpstreamConf)
-            yield prefix + name, conf, group
-
-
-@upstream.worker_starts
-def resolve_names(scope: Scope, life: WorkerLife) -> None:
-    """One worker does, for all."""
-    for _, conf, group in _groups(scope) if life.number == 0 else ():
-        watch = conf.watch(group)
-        for work in watch.keepers() if watch else ():
-            life.until_quit(work)
-
-
-@upstream.worker_ends
-def close_connections(scope: Scope) -> None:
-    for _, _, group in _groups(scope):
-        if group.pool is not None:
-            group.pool.close()
-        if group.bound is not None:
-            group.bound.close()
-
-
-def pass_to(
-    conf: GatewayConf, level: Level, wire: Wire, gateway: type[Gateway] = Gateway
-) -> Handler:
-    """The content handler of a location that passes its requests on; `gateway` is that of a
-    protocol which has more to say of them, and no cache."""
-    core = level[CoreConf]
-    options = GatewayOptions(_names(conf, core), core.early_hints_of)
-    note_checks(conf, level, wire, options)
-    if isinstance(conf, CachedConf):
-        return gateway_to(conf, level, wire, options)
-    return gateway(conf, level, wire, options).pass_on
-
-
-def _names(conf: GatewayConf, core: CoreConf) -> Names | None:
-    """How a location resolves names, if its target can have some."""
-    if core.resolver is None or conf.target is None or conf.target.url is not None:
-        return None
-    resolver = conf.scope.shared(Resolvers).of(core.resolver, conf.scope.shared(Logs).main)
-    return Names(resolver, core.resolver_timeout)
 
 
 @UPSTREAM.closes
@@ -696,203 +499,10 @@ def check_servers(level: SessionBlock) -> None:
 def build_groups(conf: UpstreamConf, level: Level) -> None:
     """Builds groups that nothing refers to, too: they may be wrong."""
     if level.context & HTTP:
-        _build_all(level)
+        build_all(level)
 
 
-def _build_all(level: SessionBlock) -> None:
+def build_all(level: SessionBlock) -> None:
     groups = level.shared(Upstreams)
     for name in groups.declared:
         groups.get(name)
-
-
-def _each(r: Session, show: Callable[[UpstreamState], str]) -> str | None:
-    """What `show` gives for each server; " : " separates what came before an internal
-    redirect from what came after it."""
-    states: list[UpstreamState] | None = r.upstream_states
-    if not states:
-        return None
-    groups: list[list[str]] = [[]]
-    for state in states:
-        if state.peer:
-            groups[-1].append(show(state))
-        else:
-            groups.append([])
-    return " : ".join(map(", ".join, groups))
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3f}" if value >= 0 else "-"
-
-
-@upstream.variable("upstream_addr")
-def upstream_addr(r: Session) -> str | None:
-    """Address of the server; if several were tried, all of them, separated by commas."""
-    return _each(r, lambda state: state.peer)
-
-
-@upstream.variable("upstream_status")
-def upstream_status(r: Request) -> str | None:
-    """Status of the server's response."""
-    return _each(r, lambda state: str(state.status) if state.status else "-")
-
-
-@upstream.variable("upstream_connect_time")
-def upstream_connect_time(r: Session) -> str | None:
-    """Seconds, with milliseconds, until the connection was established."""
-    return _each(r, lambda state: _seconds(state.connect_time))
-
-
-@upstream.variable("upstream_header_time")
-def upstream_header_time(r: Request) -> str | None:
-    """Seconds, with milliseconds, until the response's head was received."""
-    return _each(r, lambda state: _seconds(state.header_time))
-
-
-@upstream.variable("upstream_response_time")
-def upstream_response_time(r: Request) -> str | None:
-    """Seconds, with milliseconds, until the response was received."""
-    return _each(r, lambda state: _seconds(state.response_time))
-
-
-@upstream.variable("upstream_queue_time")
-def upstream_queue_time(r: Request) -> str | None:
-    """Seconds, with milliseconds, that the request waited in the queue of the group."""
-    return _each(r, lambda state: _seconds(state.queue_time))
-
-
-@upstream.variable("upstream_response_length")
-def upstream_response_length(r: Request) -> str | None:
-    """Length of the response's body in bytes."""
-    return _each(r, lambda state: str(state.response_length))
-
-
-@upstream.variable("upstream_bytes_received")
-def upstream_bytes_received(r: Session) -> str | None:
-    """Bytes received from the server."""
-    return _each(r, lambda state: str(state.bytes_received))
-
-
-@upstream.variable("upstream_bytes_sent")
-def upstream_bytes_sent(r: Session) -> str | None:
-    """Bytes sent to the server."""
-    return _each(r, lambda state: str(state.bytes_sent))
-
-
-@upstream.variable("upstream_cache_status")
-def upstream_cache_status(r: Request) -> str | None:
-    """MISS, BYPASS, EXPIRED, STALE, UPDATING, REVALIDATED, SCARCE or HIT."""
-    return r.cache_status
-
-
-def _last(r: Request) -> UpstreamState | None:
-    """The state with the response that is sent, which can come from a cache."""
-    if r.cached_response is not None:
-        state = UpstreamState("")
-        state.response = r.cached_response
-        return state
-    states: list[UpstreamState] | None = r.upstream_states
-    return states[-1] if states else None
-
-
-@upstream.variable("upstream_last_addr")
-def upstream_last_addr(r: Session) -> str | None:
-    """IP address of the last server that was selected, or path of its unix socket."""
-    states: list[UpstreamState] | None = r.upstream_states
-    if not states or not states[-1].server:
-        return None
-    peer = states[-1].peer
-    return peer if peer.startswith("unix:") else peer.rpartition(":")[0].strip("[]")
-
-
-@upstream.variable("upstream_last_server_name")
-def upstream_last_server_name(r: Session) -> str | None:
-    """Name of the last server that was selected, as in the configuration."""
-    states: list[UpstreamState] | None = r.upstream_states
-    return states[-1].server or None if states else None
-
-
-@upstream.prefix("upstream_http_")
-def upstream_http(name: str) -> Getter:
-    """Any header of the last server's response."""
-
-    def get(r: Request) -> str | None:
-        state = _last(r)
-        if state is None or state.response is None:
-            return None
-        if "_" in name:
-            return field_of(state.response.headers, name)
-        return state.field(name)
-
-    return get
-
-
-@upstream.prefix("upstream_trailer_")
-def upstream_trailer(name: str) -> Getter:
-    """Any trailer of the last server's response; requires proxy_pass_trailers."""
-
-    def get(r: Request) -> str | None:
-        state = _last(r)
-        if state is None or state.response is None:
-            return None
-        return field_of(state.response.trailers, name)
-
-    return get
-
-
-@upstream.prefix("upstream_cookie_")
-def upstream_cookie(name: str) -> Getter:
-    """A cookie that the last server sets."""
-    set_cookie = re.compile(rf"{re.escape(name)} *= *([^;]*)", re.IGNORECASE | re.ASCII)
-
-    def get(r: Request) -> str | None:
-        state = _last(r)
-        for cookie in state.fields("set-cookie") if state else ():
-            match = set_cookie.match(cookie)
-            if match:
-                return match[1]
-        return None
-
-    return get
-
-
-@upstream.variable("upstream_cache_last_modified")
-def upstream_cache_last_modified(r: Request) -> str | None:
-    """Last-Modified of a cached response that is being revalidated."""
-    value: str | None = r.contexts.get("cache_last_modified")
-    return value
-
-
-@upstream.variable("upstream_cache_etag")
-def upstream_cache_etag(r: Request) -> str | None:
-    """ETag of a cached response that is being revalidated."""
-    value: str | None = r.contexts.get("cache_etag")
-    return value
-
-
-stream_upstream = StreamModule("stream_upstream", UpstreamConf)
-stream_upstream.take_variables(
-    upstream,
-    "upstream_addr",
-    "upstream_connect_time",
-    "upstream_bytes_received",
-    "upstream_bytes_sent",
-    "upstream_last_addr",
-)
-
-
-@stream_upstream.variable("upstream_first_byte_time")
-def upstream_first_byte_time(s: StreamSession) -> str | None:
-    """Seconds, with milliseconds, until the first byte of the upstream was received."""
-    return _each(s, lambda state: _seconds(state.header_time))
-
-
-@stream_upstream.variable("upstream_session_time")
-def upstream_session_time(s: StreamSession) -> str | None:
-    """Seconds, with milliseconds, that the session with the server has taken."""
-    return _each(s, lambda state: _seconds(state.response_time))
-
-
-@stream_upstream.after_merge
-def build_stream_groups(conf: UpstreamConf, level: StreamLevel) -> None:
-    if level.context is STREAM:
-        _build_all(level)
