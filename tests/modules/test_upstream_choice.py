@@ -98,9 +98,9 @@ def test_request_for_each_server(nginx: Nginx) -> None:
     )
     assert nginx.request("GET /on").text == "ok"
     assert nginx.filled("\r\nHost: 127.0.0.1:%%PORT_one%%\r\n") in one.connections(1)[0]
-    assert nginx.filled("\r\nHost: 127.0.0.1:%%PORT_two%%\r\n") in two.received[0]
+    assert nginx.filled("\r\nHost: 127.0.0.1:%%PORT_two%%\r\n") in two.connections(1)[0]
     assert nginx.request("GET /off").text == "ok"
-    assert "\r\nHost: []\r\n" in two.received[1]
+    assert "\r\nHost: []\r\n" in two.connections(2)[1]
 
 
 def test_a_request_that_cannot_be_made_for_a_server(nginx: Nginx) -> None:
