@@ -40,6 +40,20 @@ async def within(seconds: float, awaitable: Awaitable[T]) -> T:
     return task.result()
 
 
+async def awaited(waiter: asyncio.Future[None], seconds: float) -> None:
+    """Raises TimeoutError when nobody sets the result in time."""
+    handle = asyncio.get_running_loop().call_later(seconds, _time_out, waiter)
+    try:
+        await waiter
+    finally:
+        handle.cancel()
+
+
+def _time_out(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
 def reason_of(error: BaseException) -> str:
     """What code is told about an error."""
     if isinstance(error, TimeoutError):
@@ -110,12 +124,10 @@ class Stream(asyncio.Protocol):
             self.transport.resume_reading()
         loop = asyncio.get_running_loop()
         while len(self.buffer) == had and not self.is_over:
-            self._reader = waiter = loop.create_future()
-            handle = loop.call_later(seconds, time_out, waiter)
+            self._reader = loop.create_future()
             try:
-                await waiter
+                await awaited(self._reader, seconds)
             finally:
-                handle.cancel()
                 self._reader = None
         return len(self.buffer) > had
 
@@ -127,12 +139,10 @@ class Stream(asyncio.Protocol):
         if not self._paused_writing:
             return
         loop = asyncio.get_running_loop()
-        self._writer = waiter = loop.create_future()
-        handle = loop.call_later(seconds, time_out, waiter)
+        self._writer = loop.create_future()
         try:
-            await waiter
+            await awaited(self._writer, seconds)
         finally:
-            handle.cancel()
             self._writer = None
         if self.is_over and self._paused_writing:
             raise self.error if isinstance(self.error, OSError) else BrokenPipeError()
@@ -140,11 +150,6 @@ class Stream(asyncio.Protocol):
     def close(self) -> None:
         if self.transport is not None:
             self.transport.close()
-
-
-def time_out(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
 
 
 class BodyStream:
@@ -278,12 +283,10 @@ class Datagrams(asyncio.DatagramProtocol):
             if self.error is not None:
                 error, self.error = self.error, None
                 raise error
-            self._reader = waiter = loop.create_future()
-            handle = loop.call_later(seconds, time_out, waiter)
+            self._reader = loop.create_future()
             try:
-                await waiter
+                await awaited(self._reader, seconds)
             finally:
-                handle.cancel()
                 self._reader = None
         return self.received.popleft()
 

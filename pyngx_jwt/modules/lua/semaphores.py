@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any
 
 from .calls import Calls, Operations
-from .connections import TIMEOUT, time_out
+from .connections import TIMEOUT, awaited
 from .state import LuaRun
 
 calls = Calls()
@@ -54,16 +54,13 @@ def semaphore_take(semaphore: Semaphore) -> bool:
 
 @operations
 async def semaphore_wait(run: LuaRun, semaphore: Semaphore, seconds: float) -> tuple[Any, ...]:
-    loop = asyncio.get_running_loop()
-    waiter = loop.create_future()
+    waiter = asyncio.get_running_loop().create_future()
     semaphore.waiters.append(waiter)
-    handle = loop.call_later(seconds, time_out, waiter)
     try:
-        await waiter
+        await awaited(waiter, seconds)
     except TimeoutError:
         return False, TIMEOUT
     finally:
-        handle.cancel()
         if waiter in semaphore.waiters:
             semaphore.waiters.remove(waiter)
     return (True,)
