@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Protocol, Self
 
 
 class WrongWords(Exception):
     """A command line that makes no sense, and why."""
+
+
+class Place(Protocol):
+    """Where something stands in the configuration; a statement is one."""
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def line(self) -> int: ...
 
 
 class ConfError(Exception):

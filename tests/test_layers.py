@@ -23,7 +23,7 @@ NAMES = {path.relative_to(ROOT / "modules").with_suffix("").parts[0] for path in
 # Each may import what stands above it; what stands in one line is independent of each other.
 LAYERS = [
     {"errors", "exits", "features", "deadline"},
-    {"options", "arguments"},
+    {"options", "arguments", "extras"},
     {"log"},
     {"conf", "dns", "zones"},
     {"metrics"},
@@ -46,7 +46,7 @@ LAYERS = [
 # These read what is below the server, and nothing reads them.
 READERS = {"lint", "docs"}
 READ = {
-    *("errors", "exits", "features", "arguments", "options", "log"),
+    *("errors", "exits", "extras", "features", "arguments", "options", "log"),
     *("conf", "core", "dns", "http", "metrics", "zones", "tls", "jwt"),
     *("upstream", "cache", "gateway", "modules", "compile", "http1", "http2", "stream"),
 }

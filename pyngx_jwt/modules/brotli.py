@@ -12,6 +12,7 @@ from typing import Any
 from ..conf.directive import Conf, accepted, buffers, directive, enum, flag, size, slot
 from ..conf.values import parse_number, parse_size
 from ..errors import ConfError
+from ..extras import BROTLI
 from ..http.content_types import HTML, Types, add_types
 from ..http.contexts import EVERYWHERE, LOCATION_IF
 from ..http.level import Level
@@ -132,7 +133,7 @@ class Stream:
 
 @brotli.header_filter
 def compress(conf: BrotliConf, level: Level) -> HeaderFilter | None:
-    package = library(level, "brotli", "brotli", "brotli") if conf.brotli else None
+    package = library(level, "brotli", BROTLI) if conf.brotli else None
     if package is None:
         return None
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Awaitable, Callable
-from importlib import import_module
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ..errors import ConfError
+from ..extras import Extra, load
 from ..http.content_types import Types, has_type
 from ..http.files import FORBIDDEN, MISSING, send_file
 from ..http.level import Level
@@ -175,11 +177,22 @@ def _not_regular(r: Request, path: str) -> Status:
     return 404
 
 
-def library(level: Level, package: str, directive: str, extra: str) -> Any:
-    """The package that compresses; without it there is a warning, and None."""
+@dataclass(slots=True)
+class WithoutLibrary:
+    """What was warned of: a directive is left out, as its package is missing."""
+
+    warnings: set[str] = field(default_factory=set)
+
+
+def library(level: Level, directive: str, extra: Extra) -> Any:
+    """The package that compresses; without it None, and a warning for each directive."""
+    statement = level.set_by(directive)[-1]
     try:
-        return import_module(package)
-    except ImportError:
-        text = f'the "{directive}" directive needs the package {package}'
-        level.scope.warn(f"{text} (pip install 'pyngx-jwt[{extra}]'), ignored")
+        return load(f'the "{directive}" directive', extra)
+    except ConfError as error:
+        text = f"{error}, ignored in {statement.file}:{statement.line}"
+        told = level.scope.shared(WithoutLibrary).warnings
+        if text not in told:
+            told.add(text)
+            level.scope.warn_at(text)
         return None

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from ..conf.directive import Conf, directive, flag
@@ -20,6 +19,7 @@ from ..conf.parse import Statement
 from ..conf.scope import located
 from ..conf.values import parse_sec
 from ..errors import ConfError
+from ..extras import GEOIP2, load
 from ..http.cidr import Network, Networks
 from ..http.contexts import HTTP
 from ..http.module import Module
@@ -31,7 +31,6 @@ from ..stream.contexts import STREAM
 from ..stream.module import StreamModule
 from .addresses import declared_network, reported_address
 
-MISSING = "the \"geoip2\" directive needs the package maxminddb (pip install 'pyngx-jwt[geoip2]')"
 METADATA = ("build_epoch", "last_check", "last_change")
 _INDEX = re.compile(r"-?[0-9]+\Z")
 
@@ -174,10 +173,7 @@ stream_geoip2 = StreamModule("stream_geoip2", Geoip2Conf)
 
 
 def _opened(path: str) -> Geoip2Database:
-    try:
-        library: Any = import_module("maxminddb")
-    except ImportError:
-        raise ConfError(MISSING) from None
+    library = load('the "geoip2" directive', GEOIP2)
     try:
         return Geoip2Database(path, library.open_database)
     except (OSError, ValueError, library.InvalidDatabaseError) as error:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ..conf.directive import Conf, directive, flag, size, slot
 from ..errors import ConfError
+from ..extras import IMAGE, load
 from ..http.contexts import EVERYWHERE, LOCATION
 from ..http.level import Level
 from ..http.module import Module
@@ -25,7 +26,6 @@ from ..http.whole_body import WholeBody
 from ..log import Severity
 
 KEY = "image_filter"
-MISSING = "the \"image_filter\" directive needs the package Pillow (pip install 'pyngx-jwt[image]')"
 FORMATS = ("JPEG", "GIF", "PNG", "WEBP")
 UNLIMITED = 2**63
 MIXED = "multipart/x-mixed-replace"
@@ -169,12 +169,9 @@ def _plan(conf: ImageFilterConf, variables: Variables) -> Plan:
 def transform_images(conf: ImageFilterConf, level: Level) -> HeaderFilter | None:
     if conf.kind == "off":
         return None
-    try:
-        pillow: Any = import_module("PIL.Image")
-        pillow.init()  # all its readers: the workers may not be able to load them
-        kernels: Any = import_module("PIL.ImageFilter")
-    except ImportError:
-        raise ConfError(MISSING) from None
+    pillow = load('the "image_filter" directive', IMAGE, level.set_by("image_filter")[-1])
+    pillow.init()  # all its readers: the workers may not be able to load them
+    kernels: Any = import_module("PIL.ImageFilter")
     plan, most = _plan(conf, level.variables), conf.image_filter_buffer
 
     def filter_header(r: Request) -> None:

@@ -103,7 +103,7 @@ class LimitConnConf(Conf):
             raise ConfError('"limit_conn_zone" must have "zone" parameter')
         zones = self.level.shared(LimitConnZones)
         name = zones.add(self.scope.shared(Zones), _tag(self), zone, template)
-        self.scope.shared(ZoneStore).share(name, fallback)
+        self.scope.shared(ZoneStore).share(name, fallback, self.scope.statement)
 
 
 def _tag(conf: LimitConnConf) -> str:

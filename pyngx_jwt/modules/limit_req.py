@@ -117,7 +117,7 @@ class LimitReqConf(Conf):
             raise ConfError('"limit_req_zone" must have "zone" parameter')
         zones = self.scope.shared(LimitReqZones)
         name = zones.add(self.scope.shared(Zones), "limit_req", parameter, template, speed)
-        self.scope.shared(ZoneStore).share(name, fallback)
+        self.scope.shared(ZoneStore).share(name, fallback, self.scope.statement)
 
 
 def _number(text: str, value: str, what: str) -> int:

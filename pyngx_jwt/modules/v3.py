@@ -7,10 +7,10 @@ such as `add_header Alt-Svc 'h3=":443"; ma=86400';`.
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 
 from ..conf.directive import MAIN, Conf, accepted, directive, flag, number, size
 from ..errors import ConfError
+from ..extras import HTTP3, check
 from ..http.contexts import HTTP, SERVER
 from ..http.module import Module
 from ..http.ports import Http3, ListenAddress
@@ -19,9 +19,6 @@ from ..http.tls import HQ
 from ..log import errno_text
 
 HERE = HTTP | SERVER
-MISSING = (
-    'the "quic" parameter of "listen" needs the package aioquic (pip install \'pyngx-jwt[http3]\')'
-)
 KEY_SIZE = 32  # bytes of a host key that is drawn
 
 
@@ -83,8 +80,8 @@ def enable(address: ListenAddress) -> None:
     """Finds what the servers of an address allow QUIC connections."""
     if not address.listen.quic:
         return
-    if find_spec("aioquic") is None:
-        raise ConfError(MISSING).nowhere()
+    listens = (x for level, _ in address.levels for x in level.statements.get("listen", ()))
+    check('the "quic" parameter of "listen"', HTTP3, next(x for x in listens if "quic" in x.args))
     for level, server in address.levels:
         conf = level[V3Conf]
         if not conf.host_key:

@@ -7,11 +7,11 @@ neither write files nor use the network.
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 from ..conf.directive import UNLIMITED, Conf, directive, flag
 from ..errors import ConfError
+from ..extras import XSLT, load
 from ..http.content_types import Types, add_types, has_type
 from ..http.contexts import EVERYWHERE, LOCATION
 from ..http.level import Level
@@ -26,7 +26,6 @@ from .gzip_ok import change_length
 KEY = "xslt"
 MOST = 64 << 20  # bytes of a document
 XML: Types = frozenset({"text/xml"})
-MISSING = "the \"xslt_stylesheet\" directive needs the package lxml (pip install 'pyngx-jwt[xslt]')"
 OUTPUT = "{http://www.w3.org/1999/XSL/Transform}output"
 _BARE = re.compile(rb"<!DOCTYPE\s+[^\s\[>]+(?=\s*[\[>])")
 _EXTERNAL = re.compile(rb"""<!DOCTYPE\s+\S+\s+(?:SYSTEM|PUBLIC\s+(?:"[^"]*"|'[^']*'))\s+["']""")
@@ -121,10 +120,8 @@ class Sheet(NamedTuple):
 def transform_documents(conf: XsltConf, level: Level) -> HeaderFilter | None:
     if not conf.sheets:
         return None
-    try:
-        etree: Any = import_module("lxml.etree")
-    except ImportError:
-        raise ConfError(MISSING) from None
+    place = level.set_by("xslt_stylesheet")[-1]
+    etree = load('the "xslt_stylesheet" directive', XSLT, place)
     variables = level.variables
     sheets = tuple(
         _compiled(etree, sheet, tuple(text.bind(variables) for text in sheet.params))

@@ -95,11 +95,7 @@ def pyngx_zone_store_status(r: Request) -> str:
 
 @zone_store.after_read
 def check_store(scope: Scope) -> None:
-    store = scope.shared(ZoneStore)
-    if store.settings is None and store.wanted:
-        zone = next(iter(store.wanted))
-        text = f'the parameter "sync" of the zone "{zone}" needs "pyngx_zone_store"'
-        raise ConfError(text).nowhere()
+    scope.shared(ZoneStore).check()
 
 
 @zone_store.worker_starts

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..conf.directive import Conf, buffers, directive, enum, flag, size, slot, string
 from ..errors import ConfError
+from ..extras import ZSTD
 from ..http.content_types import HTML, Types, add_types
 from ..http.contexts import EVERYWHERE, HTTP, LOCATION_IF
 from ..http.level import Level
@@ -121,7 +122,7 @@ class Stream:
 
 @zstd.header_filter
 def compress(conf: ZstdConf, level: Level) -> HeaderFilter | None:
-    package = library(level, "zstandard", "zstd", "zstd") if conf.zstd else None
+    package = library(level, "zstd", ZSTD) if conf.zstd else None
     if package is None:
         return None
     parameters = package.ZstdCompressionParameters.from_level(conf.zstd_comp_level)

@@ -10,10 +10,10 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfError
+from ..errors import ConfError, Place
+from ..extras import REDIS, check
 from .store import Sessions, StoreSettings
 
 if TYPE_CHECKING:
@@ -26,13 +26,9 @@ MOST_TOLD = 100_000  # sessions of which a worker remembers when it has publishe
 Start = Callable[[Coroutine[Any, Any, None]], None]
 
 
-MISSING = "needs the package redis (pip install 'pyngx-jwt[redis]')"
-
-
 def check_settings(settings: StoreSettings) -> None:
     """Raises ConfError for a URL that cannot be used, and without the package."""
-    if find_spec("redis") is None:
-        raise ConfError(f'the "pyngx_zone_store" directive {MISSING}')
+    check('the "pyngx_zone_store" directive', REDIS)
     from .redis_link import new_connection
 
     try:
@@ -66,6 +62,7 @@ class ZoneStore:
         self.settings: StoreSettings | None = None
         self.fallback = "local"
         self.wanted: dict[str, str] = {}  # zones that are shared: their fallback, "" is the store's
+        self._places: dict[str, Place | None] = {}  # where they are declared
         self._maps: dict[str, tuple[Apply, Items]] = {}
         self._shared: dict[str, SharedMap] = {}
         self._link: RedisLink | None = None
@@ -74,11 +71,19 @@ class ZoneStore:
 
     # -- the configuration ----------------------------------------------------------------------
 
-    def share(self, zone: str, fallback: str | None) -> bool:
-        """What "split_sync" has returned for the zone; whether it is shared."""
+    def share(self, zone: str, fallback: str | None, place: Place | None) -> bool:
+        """What "split_sync" has returned for the zone that is declared there; whether it is
+        shared."""
         if fallback is not None:
-            self.wanted[zone] = fallback
+            self.wanted[zone], self._places[zone] = fallback, place
         return fallback is not None
+
+    def check(self) -> None:
+        """Raises ConfError if zones are to be shared, and there is no store."""
+        if self.settings is None and self.wanted:
+            zone, place = next(iter(self._places.items()))
+            error = ConfError(f'the parameter "sync" of the zone "{zone}" needs "pyngx_zone_store"')
+            raise error.at(place.file, place.line) if place is not None else error
 
     def shares(self, zone: str) -> bool:
         return self.settings is not None and zone in self.wanted

@@ -8,8 +8,6 @@ import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
 
-from pyngx_jwt.modules import coding
-
 from ..backend import Peer
 from ..nginx import Nginx
 from ..wire import Answer
@@ -238,25 +236,3 @@ def test_rejected(nginx: Nginx, directive: str, message: str) -> None:
 
 def test_a_dictionary_that_is_not_there(nginx: Nginx) -> None:
     assert "No such file or directory" in nginx.refused("zstd on;", http="zstd_dict_file none;")
-
-
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said, and nothing is compressed."""
-    warnings: list[str] = []
-
-    class Scope:
-        warn = staticmethod(warnings.append)
-
-    class Level:
-        scope = Scope
-
-    def missing(name: str) -> None:
-        raise ImportError(name)
-
-    monkeypatch.setattr(coding, "import_module", missing)
-    level: object = Level
-    assert coding.library(level, "brotli", "brotli", "brotli") is None  # type: ignore[arg-type]
-    assert warnings == [
-        'the "brotli" directive needs the package brotli'
-        " (pip install 'pyngx-jwt[brotli]'), ignored"
-    ]

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pyngx_jwt.errors import ConfError
-from pyngx_jwt.modules.lua import library
-
 from ..nginx import Nginx
 from .lua import LOAD, NEEDS_LUA
 
@@ -387,16 +384,6 @@ def test_what_is_missing_is_an_error(nginx: Nginx) -> None:
     nginx.rejects(http="lua_shared_dict a 1k;", message='invalid lua shared dict size "1k"')
     twice = "location / { access_by_lua_block { } access_by_lua_block { } }"
     nginx.rejects(twice, '"access_by_lua_block" directive is duplicate')
-
-
-def test_lupa_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "find_spec", lambda name: None)
-    with pytest.raises(ConfError) as failure:
-        library.check_installed("access_by_lua_block")
-    assert str(failure.value) == (
-        'the "access_by_lua_block" directive needs the package lupa, with LuaJIT'
-        " (pip install 'pyngx-jwt[lua]')"
-    )
 
 
 @pytest.mark.pyngx_only("it is about what pyngx provides")

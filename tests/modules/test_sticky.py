@@ -367,6 +367,7 @@ def test_sync_needs_a_store(nginx: Nginx) -> None:
     nginx.rejects(
         http=f"upstream u {{ server 127.0.0.1:1; {LEARN} {ZONE} sync; }}",
         message='the parameter "sync" of the zone "s" needs "pyngx_zone_store"',
+        line=1,
     )
 
 

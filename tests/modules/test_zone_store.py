@@ -541,7 +541,7 @@ def test_sessions_are_copied_to_all_machines(store: RedisServer, machines: Machi
     ],
 )
 def test_rejected(nginx: Nginx, http: str, message: str) -> None:
-    nginx.rejects(message=message, http=http)
+    nginx.rejects(message=message, http=http, line=1)
 
 
 def test_rejected_url(nginx: Nginx) -> None:

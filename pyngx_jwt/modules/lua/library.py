@@ -10,19 +10,16 @@ import ctypes
 import ctypes.util
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from ...errors import ConfError
+from ...extras import LUA, check
 
-MISSING = "needs the package lupa, with LuaJIT (pip install 'pyngx-jwt[lua]')"
 OPENSSL = ("libcrypto.so.3", "libssl.so.3")
 
 
 def check_installed(directive: str) -> None:
     """Raises ConfError if Lua cannot be run."""
-    if find_spec("lupa") is None or find_spec("lupa.luajit21") is None:
-        raise ConfError(f'the "{directive}" directive {MISSING}')
+    check(f'the "{directive}" directive', LUA)
 
 
 @cache
