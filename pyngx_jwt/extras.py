@@ -26,6 +26,11 @@ GEOIP2 = Extra("geoip2", "maxminddb", ("maxminddb",))
 HTTP3 = Extra("http3", "aioquic", ("aioquic",))
 IMAGE = Extra("image", "Pillow", ("PIL.Image", "PIL.ImageFilter"))
 LUA = Extra("lua", "lupa, with LuaJIT", ("lupa", "lupa.luajit21"))
+OTEL = Extra(
+    "otel",
+    "opentelemetry-proto, with grpcio",
+    ("opentelemetry.proto.collector.trace.v1.trace_service_pb2", "grpc"),
+)
 REDIS = Extra("redis", "redis", ("redis",))
 XSLT = Extra("xslt", "lxml", ("lxml.etree",))
 ZSTD = Extra("zstd", "zstandard", ("zstandard",))

@@ -68,6 +68,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),
     ("lua", "headers_more"),
+    ("otel", "headers_more"),
     ("lua", "rewrite"),
     ("lua", "set_misc"),
     ("lua", "ssl"),

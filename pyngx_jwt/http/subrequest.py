@@ -98,6 +98,8 @@ async def subrequest(
     sub.parent, sub.root = r, r.main
     sub.method, sub.header_only = method, header_only
     sub.http_version = r.http_version
+    # As its parent has them now: other modules may have changed those of the client.
+    sub.headers_in, sub.index = r.headers_in, r.index
     if passed is not None:
         sub.headers_in = [field for field in r.headers_in if field[0].lower() in passed]
     sub.refresh, sub.asks_for_keys = refresh, asks_for_keys
@@ -144,7 +146,8 @@ def copy_of(r: Request, sink: Sink) -> Request:
     sub = Request(r.head, r.connection, sink, r.server)
     sub.parent, sub.root = r, r.main
     sub.location, sub.method, sub.http_version = r.location, r.method, r.http_version
-    sub.headers_in, sub.host, sub.unparsed_uri = r.headers_in, r.host, r.unparsed_uri
+    sub.headers_in, sub.index = r.headers_in, r.index
+    sub.host, sub.unparsed_uri = r.host, r.unparsed_uri
     sub.uri, sub.args, sub.start = r.uri, r.args, r.start
     sub.variables, sub.captures, sub.body = r.variables, r.captures, r.body
     sub.valid_unparsed_uri, sub.valid_location = r.valid_unparsed_uri, r.valid_location

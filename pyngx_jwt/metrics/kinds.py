@@ -79,6 +79,9 @@ TLS_NO_CIPHER: Final = 4
 TLS_TIMEOUT: Final = 5
 TLS_REJECTED: Final = 6
 
+SPAN_OUTCOMES: Final = ("exported", "failed", "dropped")
+SPANS: Final = Kind(b"e", len(SPAN_OUTCOMES))
+
 RESOLVER: Final = Kind(b"d", len(RESOLVER_NUMBERS))
 
 

@@ -49,6 +49,7 @@ from .missing import missing
 from .mp4 import mp4
 from .not_modified import not_modified
 from .num_map import num_map, stream_num_map
+from .otel import otel
 from .post_action import post_action
 from .proxy import proxy
 from .random_index import random_index
@@ -164,6 +165,7 @@ MODULES: tuple[AnyModule, ...] = (
     echo,
     not_modified,
     slice_,
+    otel,  # before all else in a location
     missing,  # before all that answers, as handlers run from the last
     stream_core,
     stream_log,

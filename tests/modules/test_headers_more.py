@@ -6,7 +6,7 @@ import pytest
 
 from ..nginx import Nginx
 
-pytestmark = pytest.mark.pyngx_only("nginx needs openresty/headers-more-nginx-module")
+pytestmark = pytest.mark.needs("headers-more-nginx-module")
 
 
 def test_sets_whatever_the_code(nginx: Nginx) -> None:
@@ -185,6 +185,7 @@ def test_input_headers(nginx: Nginx) -> None:
     assert "Host: other.example\r\n" in request
 
 
+@pytest.mark.nginx_differs('nginx remembers what $http_x_a was when "set" has read it')
 def test_input_headers_as_variables_and_for_access(nginx: Nginx) -> None:
     """They are set at the end of the rewrite phase, before the access phase."""
     nginx("""
@@ -225,11 +226,13 @@ def test_input_types(nginx: Nginx) -> None:
         """)
 
 
+@pytest.mark.nginx_differs("nginx closes the connection")
 def test_wrong_host_is_an_error(nginx: Nginx) -> None:
     nginx('location / { more_set_input_headers "Host: a/b"; }')
     nginx.exchange("> GET /\n< 500")
 
 
+@pytest.mark.nginx_differs('nginx reports these at level "error", without the place')
 @pytest.mark.parametrize(
     ("snippet", "message"),
     [
@@ -252,3 +255,31 @@ def test_wrong_host_is_an_error(nginx: Nginx) -> None:
 def test_rejected(nginx: Nginx, snippet: str, message: str) -> None:
     """nginx reports these at level "error", without the place."""
     nginx.rejects(f"location / {{ {snippet} }}", message)
+
+
+def test_subrequests_have_the_changed_headers(nginx: Nginx) -> None:
+    """As variables and on their way to an upstream, like the request that they are made for."""
+    nginx(
+        """
+        location /x {
+            more_set_input_headers "X-Set: set"; more_clear_input_headers X-Gone;
+            auth_request /auth;
+            auth_request_set $seen $upstream_http_x_seen;
+            add_header X-Seen $seen always;
+        }
+        location = /auth {
+            proxy_set_header X-Var "$http_x_set, $http_x_gone";
+            proxy_pass http://127.0.0.1:%%PORT%%/seen;
+        }
+        location = /seen {
+            add_header X-Seen "$http_x_set $http_x_gone $http_x_var"; return 200;
+        }
+        """
+    )
+    nginx.exchange("""
+        > GET /x
+        > X-Set: sent
+        > X-Gone: sent
+        < 404
+        < X-Seen: set  set,
+    """)

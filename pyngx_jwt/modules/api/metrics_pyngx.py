@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ... import __version__
-from ...metrics.kinds import KEY_FETCHES, KEYS, RESTARTS, TOKEN_MEMORY, TOKENS
+from ...metrics.kinds import KEY_FETCHES, KEYS, RESTARTS, SPAN_OUTCOMES, SPANS, TOKEN_MEMORY, TOKENS
 from ...metrics.reloads import reload_state
 from .exposition import Exposition
 from .snapshot import Snapshot
@@ -18,6 +18,7 @@ def write_pyngx(out: Exposition, snapshot: Snapshot) -> None:
     _write_reloads(out, snapshot)
     _write_tokens(out, snapshot)
     _write_keys(out, snapshot)
+    _write_spans(out, snapshot)
     _write_zones(out, snapshot)
 
 
@@ -90,6 +91,14 @@ def _write_keys(out: Exposition, snapshot: Snapshot) -> None:
     for source, (since, count) in sorted(keys.items()):
         out.sample("pyngx_jwks_keys", count, ("source", source))
         out.sample(age, max(0.0, round(time.time() - since / 1000, 3)), ("source", source))
+
+
+def _write_spans(out: Exposition, snapshot: Snapshot) -> None:
+    name = "pyngx_otel_spans_total"
+    out.family(name, "counter", "Spans of traced requests, by what came of them")
+    for numbers in snapshot.tallies.totals(SPANS).values():
+        for outcome, count in zip(SPAN_OUTCOMES, numbers, strict=True):
+            out.sample(name, count, ("outcome", outcome))
 
 
 def _write_zones(out: Exposition, snapshot: Snapshot) -> None:
