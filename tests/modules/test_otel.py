@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import re
 import threading
+import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from pyngx_jwt import NGINX_VERSION
+from pyngx_jwt.modules.otel.exporter import Exporter, Span, Target
 
 from ..authority import Authority
 from ..backend import Peer
@@ -462,11 +467,11 @@ def test_a_collector_that_is_away_and_back(nginx: Nginx, collector: Collector) -
     )
     nginx.request("GET /one")
     assert collector.span().attributes["http.target"] == "/one"
+    reaches(nginx, lambda found: found["exported"] == 1)
     collector.stop()
     for _ in range(20):
         assert nginx.request("GET /lost").status == 200
     nginx.wait_for_log(r"\[error\] .*OTel export failure: ", seconds=20)
-    reaches(nginx, lambda found: found["exported"] == 1)
     reaches(nginx, lambda found: found["failed"] + found["dropped"] == 20)
     collector.start()
 
@@ -586,3 +591,43 @@ def test_rejected_together(nginx: Nginx) -> None:
 
 def test_a_context_needs_no_collector(nginx: Nginx) -> None:
     nginx.accepts("otel_trace_context propagate; otel_span_name x;")
+
+
+def test_a_batch_that_fails_leaves_nothing() -> None:
+    """Garbage is collected rarely, and a batch is large."""
+    errors: list[weakref.ref[Exception]] = []
+
+    class Refused(Exception):
+        def __init__(self) -> None:
+            errors.append(weakref.ref(self))
+
+        def details(self) -> str:
+            return "no one there"
+
+    class Channel:
+        def unary_unary(self, method: str, response_deserializer: object) -> Any:
+            async def call(batch: bytes, timeout: float, metadata: object) -> None:
+                raise Refused
+
+            return call
+
+    library = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+    told: list[str] = []
+
+    async def send() -> None:
+        target = Target(Channel(), (), batch_size=1, batch_count=1, interval=1)
+        one = Exporter(target, library, {}, lambda level, text: told.append(text))
+        for _ in range(2):
+            one.add(Span("a", b"", b"", b"", "", 0, 0, (), False))
+            assert not one.has_room
+            while not one.has_room:
+                await asyncio.sleep(0)
+        assert one.counts == [0, 2, 0]
+
+    gc.disable()
+    try:
+        asyncio.run(send())
+        assert [error() for error in errors] == [None, None]
+    finally:
+        gc.enable()
+    assert told == ["OTel export failure: no one there"] * 2

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ..collector import Collector
 from ..nginx import Nginx
 from .tokens import FILES, token
 
@@ -217,6 +218,38 @@ def test_python(uwsgi: Nginx) -> None:
     raw = uwsgi.raw(b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n")
     assert raw.endswith(b"\r\n\r\ncut")
     uwsgi.wait_for_log("upstream prematurely closed connection while reading upstream")
+
+
+@PYNGX_ONLY
+def test_tracing(nginx: Nginx) -> None:
+    collector = Collector(nginx.port("o"))
+    collector.start()
+    (text,) = re.findall(r"```nginx\n(.*?)```", (RECIPES / "tracing.md").read_text(), re.DOTALL)
+    before, _, server = text.partition("server {\n")
+    server = re.sub(r"    (listen|ssl_certificate(_key)?) .*;\n", "", server)
+    app = "127.0.0.1:%%PORT_app%%"
+    for old, new in {"127.0.0.1:8000": app, "/srv/": "", "/var/log/nginx/": "logs/"}.items():
+        server = server.replace(old, new)
+    before = before.replace("127.0.0.1:4317", "127.0.0.1:%%PORT_o%%")
+    before += """server { listen 127.0.0.1:%%PORT_app%%; otel_trace off;
+        return 200 $http_traceparent; }"""
+    nginx(server.rstrip()[:-1], http=before, files={"app/keys.json": FILES["jwks.json"]})
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    client = f"traceparent: 00-{trace}-b9c7c989f97918e1-01"
+    nginx.exchange(f"> GET /healthz\n> {client}\n< 204\n")
+    nginx.exchange(f"> GET /\n> {client}\n< 401\n")
+    assert collector.span().attributes["enduser.id"] == ""
+    seen = nginx.request("GET /", client, f"Authorization: Bearer {token(sub='me')}").text
+    span = collector.span()
+    assert seen == f"00-{trace}-{span.message.span_id.hex()}-01"
+    assert span.attributes["enduser.id"] == "me"
+    assert float(span.attributes["upstream.time"]) >= 0
+    assert span.resource == {"service.name": "edge", "deployment.environment": "production"}
+    line = nginx.access_log(3, "traced.log")[-1]
+    assert line.endswith(f" trace={trace} span={span.message.span_id.hex()}")
+    assert " - me [" in line
+    assert collector.is_empty
+    collector.stop()
 
 
 def test_recipes_are_listed() -> None:

@@ -1,8 +1,4 @@
-"""Traces requests, and sends the spans to an OpenTelemetry collector (OTLP over gRPC).
-
-Directives and variables are those of nginxinc/nginx-otel.  The package opentelemetry-proto is
-needed: `pip install 'pyngx-jwt[otel]'`.
-"""
+"""Traces of requests for an OpenTelemetry collector."""
 
 from .module import otel
 

@@ -1,4 +1,8 @@
-"""Directives: what is traced, how spans are called, and where they go."""
+"""Traces requests, and sends the spans to an OpenTelemetry collector (OTLP over gRPC).
+
+Directives and variables are those of nginxinc/nginx-otel.  The package opentelemetry-proto is
+needed: `pip install 'pyngx-jwt[otel]'`.
+"""
 
 from __future__ import annotations
 

@@ -66,7 +66,6 @@ class Exporter:
         self._resource = tuple(resource.items())
         self._export = target.channel.unary_unary(
             METHOD,
-            request_serializer=library.ExportTraceServiceRequest.SerializeToString,
             response_deserializer=library.ExportTraceServiceResponse.FromString,
         )
         self._batch: Any = None  # that is being filled, and the list of its spans
@@ -97,7 +96,9 @@ class Exporter:
     def flush(self) -> None:
         """Sends what there is."""
         if self._batch is not None:
-            batch, count, self._batch = self._batch, len(self._spans), None
+            # As bytes they take a fraction of the memory.
+            batch, count = self._batch.SerializeToString(), len(self._spans)
+            self._batch = self._spans = None
             task = asyncio.get_running_loop().create_task(self._send(batch, count))
             self._on_their_way.add(task)
             task.add_done_callback(self._on_their_way.discard)
@@ -123,7 +124,7 @@ class Exporter:
         scope.scope.name, scope.scope.version = "nginx", NGINX_VERSION
         self._spans = scope.spans
 
-    async def _send(self, batch: Any, count: int) -> None:
+    async def _send(self, batch: bytes, count: int) -> None:
         target, rejected = self._target, 0
         try:
             answer = await self._export(batch, timeout=PATIENCE, metadata=target.headers)
@@ -135,12 +136,17 @@ class Exporter:
             raise
         except Exception as error:  # gRPC's, which has details, or whatever it may raise
             rejected = count
-            details = getattr(error, "details", None)
-            reason = details() if callable(details) else str(error)
-            self._report(Severity.ERR, f"OTel export failure: {reason}")
+            self._report(Severity.ERR, f"OTel export failure: {_reason(error)}")
         finally:
             self.counts[FAILED] += rejected
             self.counts[EXPORTED] += count - rejected
+
+
+def _reason(error: Exception) -> str:
+    """A variable of the coroutine with a part of the error would be a circle, which keeps the
+    batch: garbage is collected rarely."""
+    details = getattr(error, "details", None)
+    return str(details() if callable(details) else error)
 
 
 def _write(message: Any, span: Span) -> None:
