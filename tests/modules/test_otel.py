@@ -619,8 +619,8 @@ def test_a_batch_that_fails_leaves_nothing() -> None:
         one = Exporter(target, library, {}, lambda level, text: told.append(text))
         for _ in range(2):
             one.add(Span("a", b"", b"", b"", "", 0, 0, (), False))
-            assert not one.has_room
-            while not one.has_room:
+            assert one.is_full
+            while one.is_full:
                 await asyncio.sleep(0)
         assert one.counts == [0, 2, 0]
 

@@ -74,9 +74,9 @@ class Exporter:
         self._noted = 0  # the second in which drops were last reported
 
     @property
-    def has_room(self) -> bool:
-        """Whether another span can be taken."""
-        return self._batch is not None or len(self._on_their_way) < self._target.batch_count
+    def is_full(self) -> bool:
+        """Whether another span cannot be taken."""
+        return self._batch is None and len(self._on_their_way) >= self._target.batch_count
 
     def add(self, span: Span) -> None:
         """Takes a span, for which there is room."""

@@ -42,7 +42,7 @@ class Ending:
         exporter = self.tracing.exporter
         if r is None or exporter is None:
             return
-        if not exporter.has_room:
+        if exporter.is_full:
             exporter.drop()
             return
         try:
