@@ -205,7 +205,8 @@ def test_a_share_of_traces(nginx: Nginx, collector: Collector) -> None:
         otel_trace $ratio;
         location / { add_header X-Ratio $ratio; return 200 $otel_trace_id; }
         """,
-        http=exporter("batch_size 1;") + "split_clients $otel_trace_id $ratio { 50% on; * off; }",
+        http=exporter("batch_size 1; batch_count 99;")
+        + "split_clients $otel_trace_id $ratio { 50% on; * off; }",
     )
     answers = [nginx.request("GET /") for _ in range(40)]
     traced = {answer.text for answer in answers if answer.get("X-Ratio") == "on"}

@@ -176,7 +176,9 @@ def start(scope: Scope, life: WorkerLife) -> None:
     tracing.exporter = exporter
     tallies = scope.shared(Tallies)
     if tallies.wanted:
-        tallies.follow(tallies.row(SPANS), lambda: exporter.counts)
+        row = tallies.row(SPANS)
+        row.changed()  # counters begin with 0
+        tallies.follow(row, lambda: exporter.counts)
     life.until_end(exporter.run())
 
 
