@@ -205,7 +205,7 @@ class KeyvalConf(Conf):
         kind, timeout = given.get("type", "string"), _timeout(given.get("timeout"))
         zones[name] = KeyvalZone(declared, kind, timeout, state)
         store = self.scope.shared(ZoneStore)
-        if store.share(name, fallback):
+        if store.share(name, fallback, self.scope.statement):
             zones[name].share(store)
 
 

@@ -337,7 +337,7 @@ class UpstreamConf(Conf):
             self.scope.shared(StickyZones).add(sticky, self.name)
             sticky.sessions = zone.sessions()
             store = self.scope.shared(ZoneStore)
-            if store.share(sticky.zone, sticky.sync):
+            if store.share(sticky.zone, sticky.sync, self.scope.statement):
                 sticky.sessions = CopiedSessions(
                     sticky.sessions, store, sticky.zone, sticky.timeout
                 )
