@@ -46,8 +46,6 @@ INTERPRETED = frozenset(
         *("upstream/balancer.py", "upstream/errors.py", "upstream/hash.py"),
         *("upstream/least_conn.py", "upstream/least_time.py", "upstream/random.py"),
         *("zones/lifecycle.py", "zones/lmdb_environment.py"),
-        # They have their types from an extra.
-        *("zones/redis_limits.py", "zones/redis_link.py", "zones/redis_map.py"),
     )
 )
 

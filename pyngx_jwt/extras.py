@@ -31,7 +31,6 @@ OTEL = Extra(
     "opentelemetry-proto, with grpcio",
     ("opentelemetry.proto.collector.trace.v1.trace_service_pb2", "grpc"),
 )
-REDIS = Extra("redis", "redis", ("redis",))
 XSLT = Extra("xslt", "lxml", ("lxml.etree",))
 ZSTD = Extra("zstd", "zstandard", ("zstandard",))
 

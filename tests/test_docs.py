@@ -51,6 +51,12 @@ NOOPS = {
     *("thread_pool", "timer_resolution", "types_hash_bucket_size", "types_hash_max_size"),
     *("use", "variables_hash_bucket_size", "variables_hash_max_size", "worker_aio_requests"),
     "quic_bpf",
+    *("zone_sync_buffers", "zone_sync_connect_retry_interval", "zone_sync_connect_timeout"),
+    *("zone_sync_interval", "zone_sync_recv_buffer_size", "zone_sync_ssl_certificate"),
+    *("zone_sync_ssl_certificate_key", "zone_sync_ssl_ciphers", "zone_sync_ssl_conf_command"),
+    *("zone_sync_ssl_name", "zone_sync_ssl_password_file", "zone_sync_ssl_protocols"),
+    *("zone_sync_ssl_server_name", "zone_sync_ssl_trusted_certificate", "zone_sync_ssl_verify"),
+    *("zone_sync_ssl_verify_depth", "zone_sync_timeout"),
     *("worker_cpu_affinity", "worker_priority", "worker_rlimit_core"),
 }
 

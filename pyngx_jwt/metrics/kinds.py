@@ -84,6 +84,13 @@ SPANS: Final = Kind(b"e", len(SPAN_OUTCOMES))
 
 RESOLVER: Final = Kind(b"d", len(RESOLVER_NUMBERS))
 
+# The store that zones share: exchanges in the places of requests, of which DISCARDED have failed.
+STORE_STEPS: Final = OF_REQUESTS
+STORE_CONNECTIONS: Final = OF_REQUESTS + 1
+STORE: Final = Kind(b"a", OF_REQUESTS + 2)
+STORE_FALLBACKS: Final = Kind(b"b", 2)  # zone: decided here, refused
+STORE_UP: Final = Kind(b"u", 1)  # worker, reported
+
 
 def bucket_of(seconds: float) -> int:
     """The place of a time among those by bucket."""

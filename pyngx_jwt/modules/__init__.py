@@ -73,6 +73,7 @@ from .stream import (
     stream_return,
     stream_set,
     stream_ssl_preread,
+    stream_zone_sync,
 )
 from .stub_status import stub_status
 from .sub import sub
@@ -85,7 +86,7 @@ from .uwsgi import uwsgi
 from .v2 import v2
 from .v3 import v3
 from .xslt import xslt
-from .zone_store import zone_store
+from .zone_store import stream_zone_store, zone_store
 from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
@@ -182,6 +183,8 @@ MODULES: tuple[AnyModule, ...] = (
     stream_set,
     stream_pass,
     stream_keyval,
+    stream_zone_store,
+    stream_zone_sync,
     stream_realip,
     stream_ssl_preread,
     stream_geoip,

@@ -214,10 +214,11 @@ async def _enter_shared(r: Session, entered: Entered) -> ConnectionRefusal | Non
     try:
         full = await store.connections.enter([entry for _, entry in entries])
     except StoreDown:
-        denied = [x for x, entry in entries if store.denies(entry.zone)]
-        if not denied:
+        denying = store.fall_back(entry.zone for _, entry in entries)
+        if denying is None:
             return None
-        refusal = ConnectionRefusal(denied[0], full=False, down=True)
+        counter = next(x for x, entry in entries if entry.zone == denying)
+        refusal = ConnectionRefusal(counter, full=False, down=True)
     else:
         if full < 0:
             leave = store.connections.leave_entries

@@ -303,10 +303,8 @@ async def _account_shared(keyed: Keyed, now: int) -> RateRefusal | Delayed:
     try:
         taken = await store.rates.take(takes, now)
     except StoreDown:
-        for bucket, _ in shared:
-            if store.denies(bucket.limit.zone.name):
-                return RateRefusal(bucket.limit.zone.name, None, down=True)
-        return _account(keyed, now)
+        denying = store.fall_back(take.zone for take in takes)
+        return _account(keyed, now) if denying is None else RateRefusal(denying, None, down=True)
     if taken.refused >= 0:
         return RateRefusal(takes[taken.refused].zone, taken.excesses[taken.refused])
     excesses = dict(zip((id(bucket) for bucket, _ in shared), taken.excesses, strict=True))

@@ -2,12 +2,15 @@
 
 A zone with the parameter "sync" is shared: the limits of "limit_req" and "limit_conn" hold for all
 machines together, and the values of "keyval" and the sessions of "sticky learn" are copied to all
-of them.  It needs the package redis: `pip install 'pyngx-jwt[redis]'`.
+of them.
 """
 
 from __future__ import annotations
 
-from ..conf.directive import Conf, directive
+from collections.abc import Iterable
+from ssl import SSLContext
+
+from ..conf.directive import MAIN, UNLIMITED, Conf, directive
 from ..conf.scope import Scope
 from ..conf.values import parse_msec
 from ..core.logs import Logs
@@ -17,60 +20,119 @@ from ..http.contexts import HTTP
 from ..http.module import Module
 from ..http.request import Request
 from ..log import Severity
+from ..metrics import Tallies
+from ..metrics.kinds import STORE_UP
+from ..metrics.stores import StoreCounts
+from ..metrics.tallies import Reported
+from ..stream.contexts import STREAM
+from ..stream.module import StreamModule
 from ..zones import ZoneStore
-from ..zones.sharing import FALLBACKS, check_settings
-from ..zones.store import StoreSettings
+from ..zones.sharing import FALLBACKS
+from ..zones.store_url import (
+    CLUSTER,
+    SENTINEL,
+    StoreSettings,
+    StoreUrl,
+    has_hash_tag,
+    make_context,
+    parse_store_url,
+)
 
-SCHEMES = ("redis://", "rediss://", "unix://")
+PREFIX, CLUSTER_PREFIX = "pyngx:", "{pyngx}:"
+FILES_OF_TLS = ("trusted_certificate", "certificate", "certificate_key", "crl")
+OF_TLS = (*FILES_OF_TLS, "server_name")
+NAMES = (
+    *("prefix", "timeout", "fallback", "user", "password_file", "sentinel_password_file"),
+    *OF_TLS,
+)
+LONGEST_PASSWORD = 65_536  # bytes of a file
 
 
 class ZoneStoreConf(Conf):
     @directive(
-        HTTP,
+        MAIN | HTTP | STREAM,
         syntax="pyngx_zone_store url [prefix=string] [timeout=time] [fallback=local | deny] "
-        "[password_file=file] [trusted_certificate=file]",
-        arity=(1, 6),
+        "[user=name] [password_file=file] [sentinel_password_file=file] "
+        "[trusted_certificate=file] [certificate=file] [certificate_key=file] "
+        "[crl=file] [server_name=name]",
+        arity=(1, UNLIMITED),
     )
     def pyngx_zone_store(self, url: str, *parameters: str) -> None:
-        """Sets the Redis or Valkey server of all zones with the parameter "sync":
-        redis://[user:password@]host[:port][/db], rediss:// for TLS, or unix:///path.  Names of keys
-        begin with the prefix ("pyngx:").  If the server does not answer within the timeout (200
-        milliseconds), or cannot be connected to, each machine decides by itself ("local"), or
-        requests that a shared limit applies to are refused ("deny").  The password can be in a
-        file; certificates are verified with those of the system or of the given file."""
+        """Sets the Redis or Valkey server of all zones with the parameter "sync", of "http" and of
+        "stream": redis://[user:password@]host[:port][/db], rediss:// for TLS, or unix:///path[?db=N].
+        redis+sentinel://host[:port][,host ...]/service[/db] is the server that Sentinels name, and
+        redis+cluster://host[:port][,host ...] a Redis Cluster; both can begin with "rediss".
+        Names of keys begin with the prefix ("pyngx:", or "{pyngx}:" in a cluster).  If the server
+        does not answer within the timeout (200 milliseconds), or cannot be connected to, each
+        machine decides by itself ("local"), or requests that a shared limit applies to are refused
+        ("deny").  The password can be the first line of a file, and that of the Sentinels the one
+        of another.  With TLS, the server needs a certificate for the host of the URL, or for
+        "server_name"; it is verified with the certificates of the system, or of the given file.
+        "certificate" and "certificate_key" are of the client, and "crl" has revoked certificates.
+        Files are read when the configuration is loaded."""
         store = self.scope.shared(ZoneStore)
         if store.settings is not None:
             raise ConfError('"pyngx_zone_store" directive is duplicate')
-        if not url.startswith(SCHEMES):
-            raise ConfError(f'invalid URL in "{url}"')
-        given = {"prefix": "pyngx:", "timeout": "200ms", "fallback": "local"}
+        parsed, given = parse_store_url(url), dict[str, str]()
         for word in parameters:
             key, _, value = word.partition("=")
-            if key not in (*given, "password_file", "trusted_certificate") or not value:
-                raise ConfError(f'invalid parameter "{word}"')
+            if key not in NAMES or not value or key in given:
+                raise ConfError(f'invalid parameter "{key}"')
             given[key] = value
-        if given["fallback"] not in FALLBACKS:
-            raise ConfError(f'invalid parameter "fallback={given["fallback"]}"')
-        password = ""
-        if "password_file" in given:
-            password = self._password(self.scope.conf_name(given["password_file"]))
-        certificates = given.get("trusted_certificate", "")
-        settings = StoreSettings(
-            url,
-            given["prefix"],
-            _timeout(given["timeout"]),
-            password,
-            self.scope.conf_name(certificates) if certificates else "",
-        )
-        check_settings(settings)
-        store.settings, store.fallback = settings, given["fallback"]
+        store.settings = self._settings(parsed, given)
+        store.fallback = given.get("fallback", "local")
+        if store.fallback not in FALLBACKS:
+            raise ConfError(f'invalid parameter "fallback={store.fallback}"')
 
-    def _password(self, path: str) -> str:
+    def _settings(self, url: StoreUrl, given: dict[str, str]) -> StoreSettings:
+        """Raises ConfError."""
+        prefix = given.get("prefix", CLUSTER_PREFIX if url.kind == CLUSTER else PREFIX)
+        if url.kind == CLUSTER and not has_hash_tag(prefix):
+            raise ConfError(f'the prefix "{prefix}" has no hash tag, such as in "{CLUSTER_PREFIX}"')
+        if "sentinel_password_file" in given and url.kind != SENTINEL:
+            raise ConfError('"sentinel_password_file" needs a URL with "+sentinel"')
+        user, password = given.get("user", url.user), url.password
+        if "password_file" in given:
+            if url.password:
+                raise ConfError("the password is both in the URL and in a file")
+            password = self._password(given["password_file"])
+        if user and not password:
+            raise ConfError(f'the user "{user}" needs a password, such as in "password_file"')
+        name = given.get("sentinel_password_file")
+        return StoreSettings(
+            url,
+            prefix,
+            _timeout(given.get("timeout", "200ms")),
+            user,
+            password,
+            self._password(name) if name else "",
+            self._context(given) if self._is_tls(url, given) else None,
+            given.get("server_name", ""),
+            "crl" in given,
+        )
+
+    def _is_tls(self, url: StoreUrl, given: dict[str, str]) -> bool:
+        for name in OF_TLS:
+            if name in given and not url.is_tls:
+                raise ConfError(f'"{name}" needs a URL with "rediss"')
+        return url.is_tls
+
+    def _context(self, given: dict[str, str]) -> SSLContext:
+        if ("certificate" in given) != ("certificate_key" in given):
+            raise ConfError('"certificate" and "certificate_key" need each other')
+        files = (given.get(name, "") for name in FILES_OF_TLS)
+        return make_context(*(self.scope.conf_name(name) if name else "" for name in files))
+
+    def _password(self, name: str) -> str:
+        path = self.scope.conf_name(name)
         try:
-            with open(path.encode("latin-1")) as file:
-                return file.readline().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfError(f'cannot read the password file "{path}": {error}') from None
+            with open(path.encode("latin-1"), encoding="latin-1", newline="") as file:
+                password = file.readline(LONGEST_PASSWORD).rstrip("\r\n")
+        except OSError as error:
+            raise ConfError(f'cannot read the password file "{path}": {error.strerror}') from None
+        if not password:
+            raise ConfError(f'there is no password in "{path}"')
+        return password
 
 
 def _timeout(text: str) -> float:
@@ -84,6 +146,7 @@ def _timeout(text: str) -> float:
 
 
 zone_store = Module("zone_store", ZoneStoreConf)
+stream_zone_store = StreamModule("stream_zone_store", ZoneStoreConf)
 
 
 @zone_store.variable("pyngx_zone_store_status")
@@ -100,7 +163,7 @@ def check_store(scope: Scope) -> None:
 
 @zone_store.worker_starts
 def start(scope: Scope, life: WorkerLife) -> None:
-    store = scope.shared(ZoneStore)
+    store, tallies = scope.shared(ZoneStore), scope.shared(Tallies)
     if store.settings is None:
         return
     log, shown = scope.shared(Logs).main, store.settings.shown
@@ -108,4 +171,9 @@ def start(scope: Scope, life: WorkerLife) -> None:
     def report(text: str, failed: bool) -> None:
         log.write(Severity.ERR if failed else Severity.NOTICE, f"zone store {shown} {text}")
 
-    store.start(life.until_end, report, follows=life.number == 0)
+    def is_up() -> Iterable[Reported]:
+        yield STORE_UP, (str(life.number),), (int(store.is_up),)
+
+    store.start(life.until_end, report, StoreCounts(tallies), follows=life.number == 0)
+    if store.wanted:
+        tallies.reporters.append(is_up)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from .redis_link import RedisLink, Script, Step, Word, ask, forget
+from .redis_link import RedisLink, Script, Step, ask, forget
 from .redis_scripts import ENTER, LEAVE, SET_COUNTS, TAKE_RATES
+from .resp import Word
 from .store import Entry, StoreDown, Take, Taken
 
 OWNER_LIVES = 10_000  # milliseconds after the last sign of life
@@ -84,6 +85,8 @@ class SharedConnections:
         """Enters all, and returns -1; or the number of one that is full.  Raises StoreDown.
 
         What a request that ends meanwhile has entered is left again."""
+        if not self._link.up:  # keys of clients would be remembered as stale without an end
+            raise StoreDown
         names = [self._name(x) for x in entries]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int | None] = loop.create_future()

@@ -13,24 +13,13 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .redis_link import (
-    CONNECT_TIMEOUT,
-    BadAnswer,
-    RedisLink,
-    Script,
-    Step,
-    close,
-    errors,
-    exchange,
-    new_connection,
-)
+from .redis_connection import CONNECT_TIMEOUT, FAILURES, RedisConnection, connect
+from .redis_link import RedisLink, Script, Step, spread
 from .redis_scripts import EXPIRE, OFFER, PUBLISH
-from .store import StoreSettings
-
-if TYPE_CHECKING:
-    from redis.asyncio.connection import AbstractConnection
+from .resp import BadReply
+from .store_url import StoreSettings
 
 publish = Script(PUBLISH)
 SCRIPTS = (publish,)
@@ -95,10 +84,10 @@ class SharedMap:
         if record is not None:
             self.apply(key, *record)
 
-    def offers(self, known: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """What the map does not have: the server is new, or has lost what it had."""
+    def offers(self, keys: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Those of the keys as records."""
         for key, value, expires in self.items():
-            if key not in known:
+            if key in keys:
                 yield key, pack(value, expires)
 
     def _send(self, key: bytes, packed: bytes) -> None:
@@ -125,15 +114,13 @@ class Follower:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            with contextlib.suppress(*errors()):
+            with contextlib.suppress(*FAILURES):
                 await self._follow()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(spread(PAUSE))
 
     async def _follow(self) -> None:
-        connection = new_connection(self._settings, LONGEST)
+        connection = await connect(self._settings, LONGEST)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT + self._settings.timeout):
-                await connection.connect()  # type: ignore[no-untyped-call]
             positions: dict[bytes, bytes] = {}
             for log, shared in self._maps.items():
                 positions[log] = await self._copy(connection, shared)
@@ -145,33 +132,35 @@ class Follower:
                     for shared in self._maps.values():
                         await self._sweep(connection, shared)
         finally:
-            await close(connection)
+            connection.close()
 
-    async def _ask(self, connection: AbstractConnection, *words: Any, extra: float = 0.0) -> Any:
+    async def _ask(self, connection: RedisConnection, *words: Any, extra: float = 0.0) -> Any:
         async with asyncio.timeout(CONNECT_TIMEOUT + self._settings.timeout + extra):
-            (answer,) = await exchange(connection, [words])
+            (answer,) = await connection.exchange([words])
         return answer
 
-    async def _copy(self, connection: AbstractConnection, shared: SharedMap) -> bytes:
+    async def _copy(self, connection: RedisConnection, shared: SharedMap) -> bytes:
         """Takes over the whole map; the position in the log from where to go on.
 
-        The position is read first: changes made meanwhile are only repeated."""
+        The position is read first: changes made meanwhile are only repeated.  What the map does
+        not have is offered to it: the server is new, or has lost what it had."""
         last = await self._ask(connection, "XREVRANGE", shared.log, "+", "-", "COUNT", 1)
         position = _entries(last)[0][0] if last else b"0"
-        known, cursor = set[bytes](), b"0"
+        # Of what is here, and not of what the server sends, which may be without an end.
+        missing, cursor = {key for key, _, _ in shared.items()}, b"0"
         while True:
             cursor, pairs = await self._scan(connection, shared, cursor)
             for key, raw in pairs:
-                known.add(key)
+                missing.discard(key)
                 shared.take(key, raw)
             if cursor == b"0":
                 break
-        for key, packed in shared.offers(known):
+        for key, packed in shared.offers(missing):
             words = ("EVAL", OFFER, 2, shared.name, shared.log, LOGGED, key, packed)
             await self._ask(connection, *words)
         return position
 
-    async def _read(self, connection: AbstractConnection, positions: dict[bytes, bytes]) -> None:
+    async def _read(self, connection: RedisConnection, positions: dict[bytes, bytes]) -> None:
         answer = await self._ask(
             connection,
             *("XREAD", "COUNT", AT_ONCE, "BLOCK", int(WAIT * 1000), "STREAMS"),
@@ -182,12 +171,12 @@ class Follower:
         for log, entries in _pairs([] if answer is None else answer):
             shared = self._maps.get(log)
             if shared is None:
-                raise BadAnswer
+                raise BadReply
             for position, key, raw in _entries(entries):
                 shared.take(key, raw)
                 positions[log] = position
 
-    async def _sweep(self, connection: AbstractConnection, shared: SharedMap) -> None:
+    async def _sweep(self, connection: RedisConnection, shared: SharedMap) -> None:
         """Removes from the map what has expired."""
         now, cursor = int(time.time() * 1000), b"0"
         while True:
@@ -200,7 +189,7 @@ class Follower:
                 return
 
     async def _scan(
-        self, connection: AbstractConnection, shared: SharedMap, cursor: bytes
+        self, connection: RedisConnection, shared: SharedMap, cursor: bytes
     ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         """The next cursor, and some pairs of the map."""
         words = ("HSCAN", shared.name, cursor, "COUNT", AT_ONCE)
@@ -208,16 +197,16 @@ class Follower:
         return following, list(zip(_octets(fields)[::2], _octets(fields)[1::2], strict=True))
 
 
-# -- what the server answers; all raise BadAnswer ---------------------------------------------
+# -- what the server answers; all raise BadReply ---------------------------------------------
 
 
 def _pairs(answer: Any) -> list[tuple[bytes, Any]]:
     """Lists of a name and something."""
     if not isinstance(answer, list):
-        raise BadAnswer
+        raise BadReply
     for pair in answer:
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], bytes):
-            raise BadAnswer
+            raise BadReply
     return [(name, thing) for name, thing in answer]
 
 
@@ -227,7 +216,7 @@ def _entries(answer: Any) -> list[tuple[bytes, bytes, bytes]]:
     for position, fields in _pairs(answer):
         words = _octets(fields)
         if len(words) != 4:
-            raise BadAnswer
+            raise BadReply
         entries.append((position, words[1], words[3]))
     return entries
 
@@ -235,7 +224,7 @@ def _entries(answer: Any) -> list[tuple[bytes, bytes, bytes]]:
 def _octets(answer: Any) -> list[bytes]:
     """An even number of strings."""
     if not isinstance(answer, list) or len(answer) % 2:
-        raise BadAnswer
+        raise BadReply
     if not all(isinstance(word, bytes) for word in answer):
-        raise BadAnswer
+        raise BadReply
     return answer

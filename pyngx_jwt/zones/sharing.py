@@ -10,31 +10,27 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..errors import ConfError, Place
-from ..extras import REDIS, check
-from .store import Sessions, StoreSettings
-
-if TYPE_CHECKING:
-    from .redis_limits import SharedConnections, SharedRates
-    from .redis_link import RedisLink
-    from .redis_map import Apply, Items, SharedMap
+from .redis_limits import SCRIPTS as LIMITS
+from .redis_limits import SharedConnections, SharedRates
+from .redis_link import Observer, RedisLink, Report
+from .redis_map import SCRIPTS as MAPS
+from .redis_map import Apply, Follower, Items, SharedMap
+from .store import Sessions
+from .store_url import StoreSettings
 
 FALLBACKS = ("local", "deny")
 MOST_TOLD = 100_000  # sessions of which a worker remembers when it has published them
 Start = Callable[[Coroutine[Any, Any, None]], None]
 
 
-def check_settings(settings: StoreSettings) -> None:
-    """Raises ConfError for a URL that cannot be used, and without the package."""
-    check('the "pyngx_zone_store" directive', REDIS)
-    from .redis_link import new_connection
+class Watcher(Observer, Protocol):
+    """Counts for statistics, in a worker."""
 
-    try:
-        new_connection(settings)
-    except (ValueError, OSError) as error:
-        raise ConfError(f'invalid URL "{settings.shown}": {error}') from None
+    def fell_back(self, zone: str, *, denied: bool) -> None:
+        """The store could not be asked about the zone."""
 
 
 def split_sync(words: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
@@ -62,35 +58,54 @@ class ZoneStore:
         self.settings: StoreSettings | None = None
         self.fallback = "local"
         self.wanted: dict[str, str] = {}  # zones that are shared: their fallback, "" is the store's
-        self._places: dict[str, Place | None] = {}  # where they are declared
+        self._wanted_by: tuple[str, Place | None] | None = None  # the first that cannot do without
         self._maps: dict[str, tuple[Apply, Items]] = {}
         self._shared: dict[str, SharedMap] = {}
         self._link: RedisLink | None = None
         self._rates: SharedRates | None = None
         self._connections: SharedConnections | None = None
+        self._watcher: Watcher | None = None
 
     # -- the configuration ----------------------------------------------------------------------
 
     def share(self, zone: str, fallback: str | None, place: Place | None) -> bool:
-        """What "split_sync" has returned for the zone that is declared there; whether it is
-        shared."""
+        """What "split_sync" has returned for the zone; whether it is shared."""
         if fallback is not None:
-            self.wanted[zone], self._places[zone] = fallback, place
+            self.wanted[zone] = fallback
+            self.need(f'the parameter "sync" of the zone "{zone}"', place)
         return fallback is not None
 
+    def need(self, what: str, place: Place | None) -> None:
+        """Something of the configuration makes no sense without a store."""
+        self._wanted_by = self._wanted_by or (what, place)
+
     def check(self) -> None:
-        """Raises ConfError if zones are to be shared, and there is no store."""
-        if self.settings is None and self.wanted:
-            zone, place = next(iter(self._places.items()))
-            error = ConfError(f'the parameter "sync" of the zone "{zone}" needs "pyngx_zone_store"')
-            raise error.at(place.file, place.line) if place is not None else error
+        """Raises ConfError if a store is needed and there is none."""
+        if self.settings is not None or self._wanted_by is None:
+            return
+        what, place = self._wanted_by
+        error = ConfError(
+            f'{what} needs a Redis or Valkey server: add "pyngx_zone_store redis://HOST;" '
+            'to the "http" block'
+        )
+        raise error.at(place.file, place.line) if place is not None else error.nowhere()
 
     def shares(self, zone: str) -> bool:
-        return self.settings is not None and zone in self.wanted
+        """The directive that names the store may still follow."""
+        return zone in self.wanted
 
     def denies(self, zone: str) -> bool:
         """Whether requests are refused while the store cannot be asked about the zone."""
         return (self.wanted.get(zone) or self.fallback) == "deny"
+
+    def fall_back(self, zones: Iterable[str]) -> str | None:
+        """The store cannot be asked about the zones: one that refuses the request therefore."""
+        names = tuple(zones)
+        denying = next((name for name in names if self.denies(name)), None)
+        if self._watcher is not None:
+            for name in names:
+                self._watcher.fell_back(name, denied=self.denies(name))
+        return denying
 
     def copies(self, zone: str, apply: Apply, items: Items) -> None:
         """The zone is a copy of a map that all machines have."""
@@ -98,17 +113,12 @@ class ZoneStore:
 
     # -- a worker -------------------------------------------------------------------------------
 
-    def start(self, start: Start, report: Callable[[str, bool], None], *, follows: bool) -> None:
+    def start(self, start: Start, report: Report, watcher: Watcher, *, follows: bool) -> None:
         """On the loop of the worker; ``follows``: this one follows the changes of maps."""
         if self.settings is None or not self.wanted:
             return
-        from .redis_limits import SCRIPTS as LIMITS
-        from .redis_limits import SharedConnections, SharedRates
-        from .redis_link import RedisLink
-        from .redis_map import SCRIPTS as MAPS
-        from .redis_map import Follower, SharedMap
-
-        link = self._link = RedisLink(self.settings, [*LIMITS, *MAPS], report)
+        self._watcher = watcher
+        link = self._link = RedisLink(self.settings, [*LIMITS, *MAPS], report, watcher)
         self._rates = SharedRates(link)
         self._connections = SharedConnections(link, f"{os.getpid()}-{secrets.token_hex(8)}")
         self._shared = {x: SharedMap(link, x, *self._maps[x]) for x in self._maps}

@@ -23,7 +23,6 @@ be awaited, so users keep to a shape that has room for it:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -43,21 +42,6 @@ class PeersChanged(Exception):
 
 class StoreDown(Exception):
     """The server cannot be asked now, or has not answered; whether it has acted is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    url: str
-    prefix: str = "pyngx:"
-    timeout: float = 0.2  # seconds for one exchange
-    password: str = ""
-    ca_file: str = ""
-
-    @property
-    def shown(self) -> str:
-        """The URL without its secrets."""
-        scheme, _, rest = self.url.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 # -- limits ------------------------------------------------------------------------------------

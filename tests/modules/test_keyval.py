@@ -125,7 +125,8 @@ def test_values_expire(nginx: Nginx) -> None:
         ("keyval_zone zone=a:64k timeout=x;", 'invalid parameter "timeout=x"'),
         (
             "keyval_zone zone=a:64k sync;",
-            'the parameter "sync" of the zone "a" needs "pyngx_zone_store"',
+            'the parameter "sync" of the zone "a" needs a Redis or Valkey server: add '
+            '"pyngx_zone_store redis://HOST;" to the "http" block',
         ),
         ("keyval_zone zone=a:64k; keyval_zone zone=a:64k;", 'zone "a" is duplicate'),
     ],

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client.metrics_core import Metric
@@ -14,6 +15,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..nginx import Nginx
+from ..redis_server import redis_server
 from .tokens import FILES, KEYS, OTHER, Issuer, bearer
 
 pytestmark = pytest.mark.pyngx_only("directives of NGINX Plus, and of our own")
@@ -360,3 +362,47 @@ def test_rejected(nginx: Nginx) -> None:
     nginx.rejects("pyngx_metrics all;", 'invalid parameter "all"')
     nginx.rejects('status_zone "";', 'invalid zone name ""')
     nginx.rejects("status_zone a; status_zone b;", '"status_zone" directive is duplicate')
+
+
+def test_the_store_of_zones(nginx: Nginx, tmp_path: Path) -> None:
+    def is_up(found: Samples) -> bool:
+        states = [value for name, value in found.items() if name.startswith(f"{store}_up ")]
+        return states == [1]
+
+    def is_down(found: Samples) -> bool:
+        return not is_up(found) and found[f"{store}_failures_total"] > 0
+
+    store = "pyngx_zone_store"
+    locations = """
+        location /one { limit_req zone=one burst=9 nodelay; empty_gif; }
+        location /two { limit_conn two 2; empty_gif; }"""
+    with redis_server(tmp_path / "redis") as server:
+        http = f"""
+            pyngx_zone_store {server.url} timeout=2s;
+            limit_req_zone $uri zone=one:1m rate=1r/m sync;
+            limit_conn_zone $uri zone=two:1m sync fallback=deny;"""
+        nginx(METRICS + locations, http=http)
+        before = wait_for(nginx, is_up)
+        assert before[f"{store}_connections_total"] == 1
+        for _ in range(5):
+            assert nginx.request("GET /one").status == 200
+            assert nginx.request("GET /two").status == 200
+        found = scrape(nginx)
+        exchanges = found[f"{store}_exchanges_total"]
+        assert exchanges >= before[f"{store}_exchanges_total"] + 10
+        assert found[f"{store}_steps_total"] >= exchanges
+        assert found[f"{store}_exchange_seconds_count"] == exchanges
+        assert found[f'{store}_exchange_seconds_bucket le="+Inf"'] == exchanges
+        assert 0 < found[f"{store}_exchange_seconds_sum"] < 60
+        assert not any(name.startswith(f"{store}_fallbacks_total") for name in found)
+    wait_for(nginx, is_down)
+    assert nginx.request("GET /one").status == 200
+    assert nginx.request("GET /two").status == 503
+    found = scrape(nginx)
+    assert found[f'{store}_fallbacks_total fallback="local" zone="one"'] == 1
+    assert found[f'{store}_fallbacks_total fallback="deny" zone="two"'] == 1
+
+
+def test_without_shared_zones_there_is_no_store(nginx: Nginx) -> None:
+    nginx(METRICS)
+    assert not any(name.startswith("pyngx_zone_store") for name in scrape(nginx))

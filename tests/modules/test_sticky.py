@@ -366,7 +366,8 @@ def test_rejected(nginx: Nginx, words: str, error: str) -> None:
 def test_sync_needs_a_store(nginx: Nginx) -> None:
     nginx.rejects(
         http=f"upstream u {{ server 127.0.0.1:1; {LEARN} {ZONE} sync; }}",
-        message='the parameter "sync" of the zone "s" needs "pyngx_zone_store"',
+        message='the parameter "sync" of the zone "s" needs a Redis or Valkey server: add '
+        '"pyngx_zone_store redis://HOST;" to the "http" block',
         line=1,
     )
 

@@ -6,7 +6,7 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -17,7 +17,15 @@ import pytest
 from ..backend import Peer
 from ..nginx import Nginx
 from ..process.server import wait_for
-from ..redis_server import BadNetwork, RedisServer, redis_server
+from ..redis_server import (
+    BadNetwork,
+    Machines,
+    RedisServer,
+    machines_in,
+    redis_server,
+    statuses,
+    wait_until,
+)
 
 pytestmark = pytest.mark.pyngx_only("zones are shared between machines by pyngx")
 UP = "location = /up { return 200 $pyngx_zone_store_status; }"
@@ -29,38 +37,10 @@ def store(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-Machines = Callable[..., list[Nginx]]
-
-
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[Machines]:
-    """Starts servers with one configuration, and waits until they are connected with the store."""
-    started: list[Nginx] = []
-
-    def start(count: int, server: str, http: str) -> list[Nginx]:
-        for number in range(count):
-            prefix = tmp_path / f"machine{number}"
-            prefix.mkdir()
-            machine = Nginx(prefix)
-            started.append(machine)
-            machine(server + UP, http=http)
-        for machine in started:
-            wait_until(machine, "UP")
-        return started
-
-    yield start
-    with ExitStack() as ends:
-        for machine in started:
-            ends.callback(machine.stop)
-
-
-def wait_until(machine: Nginx, status: str) -> None:
-    wait_for(status, lambda: machine.request("GET /up").body == status.encode())
-
-
-def statuses(machines: list[Nginx], uri: str, count: int) -> list[int]:
-    """Requests to the machines in turn."""
-    return [machines[n % len(machines)].request(f"GET {uri}").status for n in range(count)]
+    with machines_in(tmp_path) as machines:
+        yield machines
 
 
 LIMITED = "location /x { limit_req zone=one burst=4 nodelay; empty_gif; }"
@@ -189,6 +169,11 @@ WRONG = [
         b"*1\r\n" * 100_000,
         b"_\r\n",
         b"%1\r\n+a\r\n+b\r\n",
+        b"*1000000000\r\n",
+        b"$1000000000\r\n",
+        b"*1000\r\n" * 1000,
+        b"*2\r\n:0\r\n:0\r\n+more\r\n",
+        b":0\r\n:0\r\n",
     ),
 ]
 
@@ -222,6 +207,49 @@ def test_answers_of_a_wrong_type(
     one.wait_for_log(r"cannot be used \(unexpected answer\)")
     assert "unexpected error" not in one.error_log()
     assert one.request(f"GET /{kind}?key=last").status == 200
+
+
+@pytest.mark.parametrize("fallback", ["local", "deny"])
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        *(b"", b"$5\r\nab", b"+OK", b"*1000000000\r\n", b"$1000000000\r\n"),
+        *(b"*100000\r\n" * 1000, b"+OK\r\n" * 100_000, b"x" * 1_000_000, b"-ERR no\r\n"),
+        b"\x16\x03\x01\x00\xa5\x01",
+    ],
+    ids=lambda greeting: repr(greeting[:12]),
+)
+def test_a_store_that_is_none(
+    store: RedisServer,
+    machines: Machines,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    greeting: bytes,
+    fallback: str,
+) -> None:
+    """It takes nothing down and no memory, and is used as soon as it is one."""
+    network = BadNetwork(tmp_path, store)
+    request.addfinalizer(network.close)
+    network.greeting = greeting
+    http = rates(network.url, f"fallback={fallback}") + "keyval_zone zone=two:1m sync;"
+    one = machines.start(f"{LIMITED} location /pid {{ return 200 $pid; }}", http)
+    worker = Path(f"/proc/{one.request('GET /pid').text}/status")
+    before = peak(worker)
+    one.wait_for_log(r"zone store unix:\S+ cannot be used \(")
+    expected = [200] * 5 + [503] if fallback == "local" else [503] * 6
+    assert statuses([one], "/x?key=a", 6) == expected
+    assert peak(worker) - before < 32_768
+    network.greeting = None
+    wait_until(one, "UP")
+    assert statuses([one], "/x?key=b", 6) == [200] * 5 + [503]
+    assert "unexpected error" not in one.error_log()
+
+
+def peak(worker: Path) -> int:
+    """The most virtual memory that the process has had, in kilobytes."""
+    found = re.search(r"VmPeak:\s+(\d+) kB", worker.read_text())
+    assert found
+    return int(found[1])
 
 
 def test_an_answer_that_is_too_long(
@@ -518,7 +546,8 @@ def test_sessions_are_copied_to_all_machines(store: RedisServer, machines: Machi
     [
         (
             "limit_req_zone $arg_a zone=one:1m rate=1r/s sync;",
-            'the parameter "sync" of the zone "one" needs "pyngx_zone_store"',
+            'the parameter "sync" of the zone "one" needs a Redis or Valkey server: add '
+            '"pyngx_zone_store redis://HOST;" to the "http" block',
         ),
         (
             "limit_req_zone $arg_a zone=one:1m rate=1r/s fallback=deny;",
@@ -533,7 +562,53 @@ def test_sessions_are_copied_to_all_machines(store: RedisServer, machines: Machi
         ("pyngx_zone_store http://x;", 'invalid URL in "http://x"'),
         ("pyngx_zone_store redis://x timeout=0;", 'invalid parameter "timeout=0"'),
         ("pyngx_zone_store redis://x fallback=no;", 'invalid parameter "fallback=no"'),
-        ("pyngx_zone_store redis://x y=z;", 'invalid parameter "y=z"'),
+        ("pyngx_zone_store redis://x y=z;", 'invalid parameter "y"'),
+        ("pyngx_zone_store redis://x prefix=a prefix=b;", 'invalid parameter "prefix"'),
+        ("pyngx_zone_store redis://x?db=1;", 'invalid URL "redis://x": it can have no parameters'),
+        ("pyngx_zone_store redis://;", 'invalid URL "redis://": no host'),
+        ("pyngx_zone_store redis://x/y;", 'invalid URL "redis://x/y": invalid database'),
+        ("pyngx_zone_store redis://x:0;", 'invalid URL "redis://x:0": invalid port'),
+        ("pyngx_zone_store unix://x;", 'invalid URL "unix://x": no path'),
+        (
+            "pyngx_zone_store redis://x,y;",
+            'invalid URL "redis://x,y": several hosts need redis+sentinel:// or redis+cluster://',
+        ),
+        (
+            "pyngx_zone_store redis+sentinel://x;",
+            'invalid URL "redis+sentinel://x": no service name after the hosts',
+        ),
+        (
+            "pyngx_zone_store redis+cluster://x/1;",
+            'invalid URL "redis+cluster://x/1": a cluster has no databases',
+        ),
+        (
+            "pyngx_zone_store redis+cluster://x prefix=a:;",
+            'the prefix "a:" has no hash tag, such as in "{pyngx}:"',
+        ),
+        (
+            "pyngx_zone_store redis://x trusted_certificate=ca.pem;",
+            '"trusted_certificate" needs a URL with "rediss"',
+        ),
+        (
+            "pyngx_zone_store rediss://x certificate=a.pem;",
+            '"certificate" and "certificate_key" need each other',
+        ),
+        (
+            "pyngx_zone_store redis://x sentinel_password_file=a;",
+            '"sentinel_password_file" needs a URL with "+sentinel"',
+        ),
+        (
+            "pyngx_zone_store redis://x user=a;",
+            'the user "a" needs a password, such as in "password_file"',
+        ),
+        (
+            "pyngx_zone_store redis://:a@x password_file=a;",
+            "the password is both in the URL and in a file",
+        ),
+        (
+            "pyngx_zone_store redis://x password_file=none;",
+            'cannot read the password file "%%DIR%%/none": No such file or directory',
+        ),
         (
             "pyngx_zone_store redis://x; pyngx_zone_store redis://y;",
             '"pyngx_zone_store" directive is duplicate',
@@ -544,7 +619,75 @@ def test_rejected(nginx: Nginx, http: str, message: str) -> None:
     nginx.rejects(message=message, http=http, line=1)
 
 
-def test_rejected_url(nginx: Nginx) -> None:
-    """The password is not shown."""
-    message = re.compile(r'invalid URL "redis://x:y": .*')
-    nginx.rejects(message=message, http="pyngx_zone_store redis://u:secret@x:y;")
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("redis://u:secret@x:y", 'invalid URL "redis://x:y": invalid port'),
+        ("http://u:secret@x", 'invalid URL in "http://x"'),
+        (
+            "redis://u:secret@x?a=secret",
+            'invalid URL "redis://x": it can have no parameters',
+        ),
+        ("redis://u:se#cret/@x/y", 'invalid URL "redis://x/y": invalid database'),
+    ],
+)
+def test_secrets_are_not_shown(nginx: Nginx, url: str, message: str) -> None:
+    nginx.rejects(message=message, http=f'pyngx_zone_store "{url}";')
+
+
+def test_what_needs_the_store_has_a_place(nginx: Nginx) -> None:
+    nginx.rejects(
+        message=re.compile('the parameter "sync" of the zone "one" needs .*'),
+        line=2,
+        http="limit_req_zone $arg_a zone=two:1m rate=1r/s;\nkeyval_zone zone=one:1m sync;",
+    )
+
+
+STREAM = """
+    stream {{
+        {directive}
+        keyval_zone zone=revoked:1m sync timeout=1h;
+        keyval $remote_addr $value zone=revoked;
+        limit_conn_zone $remote_addr zone=streams:1m sync;
+        server {{ listen 127.0.0.1:%%PORT_put%%; set $value by_stream; return done; }}
+        server {{ listen 127.0.0.1:%%PORT_get%%; return "[$value]"; }}
+        server {{
+            listen 127.0.0.1:%%PORT_held%%; limit_conn streams 2; proxy_pass unix:{path};
+        }}
+        server {{ listen 127.0.0.1:%%PORT_more%%; limit_conn streams 2; return "let in"; }}
+    }}"""
+
+
+@pytest.mark.parametrize("level", ["main", "http", "stream"])
+def test_one_store_for_http_and_stream(
+    store: RedisServer, machines: Machines, slow: Slow, level: str
+) -> None:
+    """It may stand after what uses it."""
+    directive = f"pyngx_zone_store {store.url};"
+    where = {name: directive if name == level else "" for name in ("main", "http", "stream")}
+    main = STREAM.format(directive=where["stream"], path=slow.path) + where["main"]
+    http = "limit_req_zone $arg_key zone=one:1m rate=1r/m sync;" + where["http"]
+    one, other = machines(2, LIMITED, http, main=main)
+    assert one.raw(b"", "put") == b"done"
+    wait_for("the value", lambda: other.raw(b"", "get") == b"[by_stream]")
+    assert statuses([one, other], "/x?key=a", 7) == [200] * 5 + [503] * 2
+    with ExitStack() as ends:
+        for machine in (one, other):
+            wire = ends.enter_context(machine.connect("held")).wire
+            wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert slow.asked.acquire(timeout=10)
+        assert one.raw(b"", "more") == b""
+        other.raw(b"", "more")
+        other.wait_for_log('limiting connections by zone "streams"')
+        slow.go_on.set()
+    wait_for("the end", lambda: one.raw(b"", "more") == b"let in")
+
+
+def test_without_the_store_in_stream(store: RedisServer, machines: Machines, slow: Slow) -> None:
+    directive = f"pyngx_zone_store {store.url} fallback=deny;"
+    (one,) = machines(1, "", "", main=STREAM.format(directive=directive, path=slow.path))
+    assert one.raw(b"", "more") == b"let in"
+    store.kill()
+    wait_until(one, "DOWN")
+    assert one.raw(b"", "more") == b""
+    one.wait_for_log('limiting connections by zone "streams": the zone store is down')

@@ -5,8 +5,24 @@ from __future__ import annotations
 import time
 
 from ... import __version__
-from ...metrics.kinds import KEY_FETCHES, KEYS, RESTARTS, SPAN_OUTCOMES, SPANS, TOKEN_MEMORY, TOKENS
+from ...metrics.kinds import (
+    DISCARDED,
+    KEY_FETCHES,
+    KEYS,
+    REQUESTS,
+    RESTARTS,
+    SPAN_OUTCOMES,
+    SPANS,
+    STORE,
+    STORE_CONNECTIONS,
+    STORE_FALLBACKS,
+    STORE_STEPS,
+    STORE_UP,
+    TOKEN_MEMORY,
+    TOKENS,
+)
 from ...metrics.reloads import reload_state
+from ...zones import ZoneStore
 from .exposition import Exposition
 from .snapshot import Snapshot
 
@@ -20,6 +36,8 @@ def write_pyngx(out: Exposition, snapshot: Snapshot) -> None:
     _write_keys(out, snapshot)
     _write_spans(out, snapshot)
     _write_zones(out, snapshot)
+    if snapshot.scope.shared(ZoneStore).wanted:
+        _write_store(out, snapshot)
 
 
 def _write_workers(out: Exposition, snapshot: Snapshot) -> None:
@@ -108,3 +126,25 @@ def _write_zones(out: Exposition, snapshot: Snapshot) -> None:
         labels = (("zone", zone.name), ("use", zone.tag))
         out.sample("pyngx_zone_size_bytes", zone.size, *labels)
         out.sample("pyngx_zone_used_bytes", zone.used, *labels)
+
+
+def _write_store(out: Exposition, snapshot: Snapshot) -> None:
+    name = "pyngx_zone_store"
+    out.family(f"{name}_up", "gauge", "Whether the worker is connected with the store")
+    for process, (worker,), (is_up,) in snapshot.tallies.reports(STORE_UP):
+        out.sample(f"{name}_up", is_up, ("worker", worker), ("pid", str(process)))
+    numbers = snapshot.tallies.totals(STORE).get((), (0,) * STORE.length)
+    out.family(f"{name}_exchange_seconds", "histogram", "Times of exchanges with the store")
+    out.times(f"{name}_exchange_seconds", numbers)
+    for counter, place, about in (
+        ("exchanges", REQUESTS, "Batches of steps that the store has answered"),
+        ("steps", STORE_STEPS, "Steps that the store has answered"),
+        ("connections", STORE_CONNECTIONS, "Connections with the store"),
+        ("failures", DISCARDED, "Attempts to connect that failed, and connections given up"),
+    ):
+        out.one(f"{name}_{counter}_total", "counter", about, numbers[place])
+    fallbacks, about = f"{name}_fallbacks_total", "Decisions without the store, by their zones"
+    out.family(fallbacks, "counter", about)
+    for (zone,), counts in sorted(snapshot.tallies.totals(STORE_FALLBACKS).items()):
+        for result, count in zip(("local", "deny"), counts, strict=True):
+            out.sample(fallbacks, count, ("zone", zone), ("fallback", result))

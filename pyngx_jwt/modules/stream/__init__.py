@@ -9,6 +9,7 @@ from .preread import stream_ssl_preread
 from .proxy import stream_proxy
 from .return_ import stream_return
 from .set import stream_set
+from .zone_sync import stream_zone_sync
 
 __all__ = [
     "stream_core",
@@ -17,5 +18,6 @@ __all__ = [
     "stream_return",
     "stream_set",
     "stream_ssl_preread",
+    "stream_zone_sync",
     "variables",
 ]

@@ -1,0 +1,44 @@
+"""What a worker counts of the store that zones share with other machines."""
+
+from __future__ import annotations
+
+from .kinds import (
+    DISCARDED,
+    MICROSECONDS,
+    REQUESTS,
+    STORE,
+    STORE_CONNECTIONS,
+    STORE_FALLBACKS,
+    STORE_STEPS,
+    bucket_of,
+)
+from .tallies import Tallies
+
+
+class StoreCounts:
+    """One per worker: exchanges and their times, and for which zones there was no store."""
+
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
+        self._row = tallies.row(STORE)
+
+    def connected(self) -> None:
+        """There is a new connection."""
+        self._row.add(STORE_CONNECTIONS)
+
+    def exchanged(self, steps: int, seconds: float) -> None:
+        """A batch was answered."""
+        numbers = self._row.numbers
+        numbers[REQUESTS] += 1
+        numbers[STORE_STEPS] += steps
+        numbers[MICROSECONDS] += int(seconds * 1e6)
+        numbers[bucket_of(seconds)] += 1
+        self._row.changed()
+
+    def failed(self) -> None:
+        """A connection was not made, or was given up."""
+        self._row.add(DISCARDED)
+
+    def fell_back(self, zone: str, *, denied: bool) -> None:
+        """The store could not be asked about the zone."""
+        self._tallies.row(STORE_FALLBACKS, zone).add(int(denied))
