@@ -6,7 +6,7 @@ from ..core.main import main
 from ..core.module import AnyModule
 from .access import access, stream_access
 from .addition import addition
-from .api import API_MODULES
+from .api import API_MODULES, stream_status
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
@@ -72,6 +72,7 @@ from .stream import (
     stream_return,
     stream_set,
     stream_ssl_preread,
+    stream_upstream_hc,
 )
 from .stub_status import stub_status
 from .sub import sub
@@ -169,7 +170,9 @@ MODULES: tuple[AnyModule, ...] = (
     stream_log,
     stream_proxy,
     stream_upstream,
+    stream_upstream_hc,
     stream_ssl,
+    stream_status,
     stream_limit_conn,
     stream_access,
     stream_geo,

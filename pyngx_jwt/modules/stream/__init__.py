@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.stream import stream_core
 from . import variables
+from .health import stream_upstream_hc
 from .pass_ import stream_pass
 from .preread import stream_ssl_preread
 from .proxy import stream_proxy
@@ -17,5 +18,6 @@ __all__ = [
     "stream_return",
     "stream_set",
     "stream_ssl_preread",
+    "stream_upstream_hc",
     "variables",
 ]
