@@ -67,6 +67,8 @@ from .ssl import ssl, stream_ssl
 from .static import static
 from .stream import (
     stream_core,
+    stream_mqtt,
+    stream_mqtt_preread,
     stream_pass,
     stream_proxy,
     stream_return,
@@ -185,6 +187,8 @@ MODULES: tuple[AnyModule, ...] = (
     stream_keyval,
     stream_realip,
     stream_ssl_preread,
+    stream_mqtt_preread,
+    stream_mqtt,
     stream_geoip,
     stream_geoip2,
 )

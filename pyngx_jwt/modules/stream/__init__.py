@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..core.stream import stream_core
 from . import variables
 from .health import stream_upstream_hc
+from .mqtt import stream_mqtt
+from .mqtt_preread import stream_mqtt_preread
 from .pass_ import stream_pass
 from .preread import stream_ssl_preread
 from .proxy import stream_proxy
@@ -13,6 +15,8 @@ from .set import stream_set
 
 __all__ = [
     "stream_core",
+    "stream_mqtt",
+    "stream_mqtt_preread",
     "stream_pass",
     "stream_proxy",
     "stream_return",

@@ -12,6 +12,7 @@ from ...stream.session import StreamSession
 from ...upstream.client import PeerSettings
 from ...upstream.upstream import Upstream
 from .counting import PeerCounts
+from .mqtt import ReadOpening
 from .proxy_conf import StreamProxyConf
 
 HOST = "upstream host"  # in the contexts of a session
@@ -32,3 +33,4 @@ class Plan(NamedTuple):
     is_transparent: bool
     tls: Tls[StreamSession] | None
     counts: PeerCounts
+    opening: ReadOpening | None  # of MQTT

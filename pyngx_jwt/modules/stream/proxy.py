@@ -24,6 +24,7 @@ from ...stream.proxy_header import header_of
 from ...stream.relay import IdleTooLong, Relay, RelaySettings, UpstreamGone
 from ...stream.session import (
     BAD_GATEWAY,
+    BAD_REQUEST,
     SERVER_ERROR,
     SUCCESS,
     TIMED_OUT,
@@ -45,6 +46,7 @@ from ..core.stream import StreamCoreConf
 from .counting import peer_counts
 from .datagrams import open_datagrams
 from .health import note_checks
+from .mqtt import opening_of
 from .plan import HOST, FindUpstream, Plan
 from .proxy_conf import StreamProxyConf
 
@@ -86,6 +88,7 @@ def pass_on(conf: StreamProxyConf, level: StreamLevel) -> StreamHandler | None:
         conf.bind is not None and conf.bind.transparent,
         _tls(conf, level) if conf.proxy_ssl else None,
         peer_counts(level),
+        opening_of(level),
     )
     note_checks(plan, level)
 
@@ -276,6 +279,11 @@ class Passing:
         assert state is not None
         if plan.conf.proxy_protocol and self.handshake is None:
             channel.write(header_of(s, plan.conf.proxy_protocol))
+        if plan.opening is not None and not s.is_udp:
+            opening = await plan.opening(s, plan.conf.proxy_timeout)
+            if opening is None:
+                return BAD_REQUEST
+            channel.write(opening)
         settings = plan.relay
         if plan.upload_rate is not None or plan.download_rate is not None:
             settings = replace(
