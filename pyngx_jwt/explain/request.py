@@ -20,6 +20,7 @@ from ..http.request import Request, Status
 from ..http.subrequest import Kept
 from ..http1.head import RefusedHead, parse_head
 from ..http1.head_types import head_options
+from ..stream.ports import StreamBuilt
 
 PORTS = {"http": 80, "https": 443}
 LOOPBACK = "127.0.0.1"
@@ -256,10 +257,12 @@ def choose_address(cycle: Cycle, spec: RequestSpec) -> tuple[ListenAddress, tupl
     ports = cycle.scope.shared(Built).ports.values()
     every = [address for port in ports for address in port.addresses]
     every = [address for address in every if address.listen.port]
-    if not every:
-        raise RequestSpecError("the configuration has no server that listens on a port")
     url, remarks = spec.url, []
     candidates = [address for address in every if address.listen.port == url.port]
+    if not candidates and (url.scheme or not every):
+        _check_stream(cycle, url.port)
+    if not every:
+        raise RequestSpecError("the configuration has no server that listens on a port")
     host = (url.host or _named(spec)).strip("[]")
     if not candidates:
         candidates = every
@@ -275,6 +278,18 @@ def choose_address(cycle: Cycle, spec: RequestSpec) -> tuple[ListenAddress, tupl
     elif not chosen.listen.ssl and url.scheme == "https":
         remarks.append(f"{chosen.listen.text} is without TLS: taken as if that ended before it")
     return chosen, tuple(remarks)
+
+
+def _check_stream(cycle: Cycle, number: int) -> None:
+    """Raises RequestSpecError if it is a port of "stream"."""
+    for port in cycle.scope.shared(StreamBuilt).ports.values():
+        for address in port.addresses:
+            statement = address.levels[0][0].statement if address.levels else None
+            if address.listen.port == number and statement is not None:
+                raise RequestSpecError(
+                    f'{address.listen.text} is an address of "stream": the server in '
+                    f"{statement.file}:{statement.line} serves connections, and sees no requests"
+                )
 
 
 def _named(spec: RequestSpec) -> str:

@@ -1,15 +1,6 @@
-"""Health checks: requests whose responses decide which servers get others.
-
-One worker checks the servers.  What it finds is part of the state of the servers that all
-workers share.
-"""
+"""Health checks of HTTP: requests whose responses decide which servers get others."""
 
 from __future__ import annotations
-
-import asyncio
-import random
-from dataclasses import dataclass, replace
-from typing import Any
 
 from ..conf.scope import Scope
 from ..core.worker import WorkerLife
@@ -23,18 +14,14 @@ from ..http.subrequest import Kept
 from ..http.uri import normalize
 from ..log import Severity
 from ..metrics import Tallies
-from ..metrics.kinds import CHECK_FAILURES, CHECKS, PEER
-from ..metrics.kinds import UNHEALTHY as TURNED_UNHEALTHY
-from ..upstream.address import inet_address
+from ..metrics.kinds import PEER
 from ..upstream.balancer import Timing
 from ..upstream.errors import UpstreamError
 from ..upstream.head import PeerResponse
-from ..upstream.least_time import milliseconds
-from ..upstream.peer import CHECKING, UNHEALTHY, Peer, Peers
+from ..upstream.peer import Peer, Peers
 from ..upstream.pool import Keepalive, Pool
-from ..upstream.shared import Shared
-from ..upstream.slow_start import begin_recovery
 from ..upstream.upstream import Upstream
+from .checks import CheckedGroups, Checker, NoClient, about_check, target_of
 from .conf import GatewayConf
 from .groups import Upstreams
 from .grpc_health import FIELDS, PATH, GrpcTests, health_request
@@ -45,38 +32,22 @@ from .route import GatewayOptions, Route
 from .target import Destination
 from .wire import Wire
 
-# -- what is declared ----------------------------------------------------------------------------
-
-
-class CheckedGroups:
-    """The groups whose servers are checked, by name."""
-
-    def __init__(self) -> None:
-        self.by_name: dict[str, CheckedGroup] = {}
-
 
 def note_checks(conf: GatewayConf, level: Level, wire: Wire, options: GatewayOptions) -> None:
     """The health checks of a location that passes its requests on; raises ConfError."""
     for check in level[HealthConf].checks:
+        url = conf.target.url if conf.target is not None else None
         try:
-            group = _checked_group(conf, level)
+            group = level.scope.shared(CheckedGroups).of(url, level.scope.shared(Upstreams))
             tests = _tests_of(check, conf, level)
         except ConfError as error:
             statement = check.statement
             raise error.at(statement.file, statement.line) if statement else error from None
-        route = Route(conf, level, wire, options)
-        group.checkers.append(Checker(check, group, route, level, tests))
-
-
-def _checked_group(conf: GatewayConf, level: Level) -> CheckedGroup:
-    url = conf.target.url if conf.target is not None else None
-    if url is None:
-        raise ConfError('"health_check" requires a group of servers that is known by its name')
-    upstream = level.scope.shared(Upstreams).get(url.host)
-    if upstream is None or upstream.shared is None:
-        raise ConfError(f'"health_check" requires a "zone" in upstream "{url.host}"')
-    groups = level.scope.shared(CheckedGroups).by_name
-    return groups.setdefault(upstream.name, CheckedGroup(upstream.name, upstream.shared))
+        probe = HttpProbe(check, group.name, Route(conf, level, wire, options), level, tests)
+        checker = Checker(check, group, probe, level.scope.shared(Tallies))
+        if probe.pool is not None:
+            checker.closes = probe.pool.close
+        group.checkers.append(checker)
 
 
 def _tests_of(check: HealthCheck, conf: GatewayConf, level: Level) -> Judge:
@@ -93,139 +64,29 @@ def _tests_of(check: HealthCheck, conf: GatewayConf, level: Level) -> Judge:
     return tests.bind(level.variables)
 
 
-# -- groups --------------------------------------------------------------------------------------
-
-
-class CheckedGroup:
-    """A group of servers with its checks."""
-
-    def __init__(self, name: str, shared: Shared) -> None:
-        self.name, self.shared = name, shared
-        self.checkers: list[Checker] = []
-
-    def begin(self, old: Shared | None = None) -> None:
-        """Before the workers start: servers wait for their first check if that is mandatory,
-        unless they were healthy before a reload and are to remain so."""
-        mandatory = [one.check for one in self.checkers if one.check.mandatory]
-        if old is None:
-            self.shared.begin(CHECKING if mandatory else 0)
-        elif all(check.persistent for check in mandatory):
-            healthy = {peer.name for peer in old.look() if not peer.down & (CHECKING | UNHEALTHY)}
-            for peer in self.shared.peers.all:
-                if peer.name in healthy:
-                    peer.down &= ~CHECKING
-
-    def start(self, life: WorkerLife) -> None:
-        for checker in self.checkers:
-            life.until_quit(checker.watch())
-
-    def judged(self, peer: Peer) -> bool:
-        """The verdict of a check has changed; whether the state of the server changes with it.
-
-        One failing check makes it unhealthy, all of them have to pass to make it healthy."""
-
-        def change() -> bool:
-            before, verdicts = peer.down, [one.verdict_of(peer) for one in self.checkers]
-            if False in verdicts:
-                peer.down = before & ~CHECKING | UNHEALTHY
-            elif all(verdicts):
-                peer.down = before & ~(CHECKING | UNHEALTHY)
-                if before & UNHEALTHY:
-                    begin_recovery(peer, milliseconds())
-            return peer.down != before
-
-        return self.shared.run(change)
-
-
-# -- checks --------------------------------------------------------------------------------------
-
-
-class Checker:
-    """One check of all servers of a group."""
+class HttpProbe:
+    """Asks a server by a request of a location."""
 
     def __init__(
-        self, check: HealthCheck, group: CheckedGroup, route: Route, level: Level, tests: Judge
+        self, check: HealthCheck, group: str, route: Route, level: Level, tests: Judge
     ) -> None:
+        self.kind = PEER
         self.check, self.group, self.route, self.tests = check, group, route, tests
-        self._level, self._tallies = level, level.scope.shared(Tallies)
+        self._level = level
         self._body = health_request(check.grpc_service) if check.grpc else b""
         self._head = _grpc_head(self._body) if check.grpc else _head(check.uri)
         seconds = check.keepalive_time
         keepalive = Keepalive(connections=1024, requests=1 << 30, time=seconds, timeout=seconds)
-        self._pool = Pool(keepalive) if seconds else None
-        self._verdicts: dict[int, bool] = {}  # by the serial of the peer
-        self._streaks: dict[int, int] = {}  # results that were alike, negative if they failed
+        self.pool = Pool(keepalive) if seconds else None
 
-    async def watch(self) -> None:
-        """Checks all servers again and again, until it is cancelled."""
-        running: dict[int, asyncio.Task[None]] = {}
-        try:
-            while True:
-                peers = self.group.shared.look()
-                self._forget({peer.serial for peer in peers}, running)
-                for peer in peers:
-                    if not peer.server.down and peer.serial not in running:
-                        running[peer.serial] = asyncio.create_task(self._check(peer))
-                await asyncio.sleep(self.check.interval)
-        finally:
-            for task in running.values():
-                task.cancel()
-            await asyncio.gather(*running.values(), return_exceptions=True)
-            if self._pool is not None:
-                self._pool.close()
+    async def ask(self, peer: Peer) -> tuple[bool, str]:
+        return await self._probe(self._request(peer), peer)
 
-    def _forget(self, known: set[int], running: dict[int, asyncio.Task[None]]) -> None:
-        """Lets go of what has ended, and of servers that are gone."""
-        for serial, task in list(running.items()):
-            if task.done():
-                del running[serial]
-            elif serial not in known:
-                task.cancel()
-        for serial in [serial for serial in self._verdicts if serial not in known]:
-            del self._verdicts[serial], self._streaks[serial]
+    def log(self, level: Severity, text: str, peer: Peer) -> None:
+        self._request(peer).log(level, text)
 
-    def verdict_of(self, peer: Peer) -> bool | None:
-        """Whether the server passes, None before its first check if that is mandatory."""
-        if peer.serial in self._verdicts:
-            return self._verdicts[peer.serial]
-        if self.check.mandatory and peer.down & CHECKING:
-            return None
-        return not peer.down & UNHEALTHY
-
-    async def _check(self, peer: Peer) -> None:
-        if self.check.jitter:
-            await asyncio.sleep(random.uniform(0, self.check.jitter))
-        r = self._request(peer)
-        try:
-            passed, doing = await self._probe(r, peer)
-        except Exception as error:
-            log_failure(r, error)
-            return
-        has_changed = self._judge(peer, passed) and self.group.judged(peer)
-        if self._tallies.wanted:
-            self._count(peer, passed, has_changed=has_changed)
-        if has_changed:
-            state, level = ("healthy", Severity.NOTICE) if passed else ("unhealthy", Severity.WARN)
-            r.log(level, f"peer is {state} while {doing}")
-
-    def _count(self, peer: Peer, passed: bool, *, has_changed: bool) -> None:
-        row = self._tallies.row(PEER, self.group.name, peer.name)
-        row.add(CHECKS)
-        if not passed:
-            row.add(CHECK_FAILURES)
-            row.add(TURNED_UNHEALTHY, int(has_changed))
-
-    def _judge(self, peer: Peer, passed: bool) -> bool:
-        """Counts a result; whether the verdict is another one now."""
-        serial, before = peer.serial, self.verdict_of(peer)
-        streak = self._streaks.get(serial, 0)
-        streak = max(streak, 0) + 1 if passed else min(streak, 0) - 1
-        needed = 1 if before is None else self.check.passes if passed else self.check.fails
-        self._streaks[serial] = streak
-        self._verdicts[serial] = passed if abs(streak) >= needed else bool(before)
-        return self._verdicts[serial] is not before
-
-    # -- one request -----------------------------------------------------------------------------
+    def failed(self, error: Exception, peer: Peer) -> None:
+        log_failure(self._request(peer), error)
 
     def _request(self, peer: Peer) -> CheckRequest:
         location = self._level.location
@@ -238,17 +99,15 @@ class Checker:
         if self._body:
             r.body = KeptBody(self._body, length=len(self._body))
             r.content_length_in = len(self._body)
-        check, port = self.check, f", port {self.check.port}" if self.check.port else ""
-        about = f'health check "{check.match}" of peer {peer.name} in upstream "{self.group.name}"'
-        r.about = f", {about}{port}"
+        r.about = about_check(self.check, self.group, peer)
         return r
 
     async def _probe(self, r: Request, peer: Peer) -> tuple[bool, str]:
         """Asks a server: whether it passes, and what the last thing was that was looked at."""
         destination = self.route.find(r)
         assert isinstance(destination, Destination)
-        destination.upstream = Upstream(self.group.name, OnePeer(self._target(peer)), self._pool)
-        if self._pool is not None:
+        destination.upstream = Upstream(self.group, OnePeer(target_of(self.check, peer)), self.pool)
+        if self.pool is not None:
             destination.tag = "health check"
         exchange = RequestSide(self.route, r, destination)
         r.upstream_states = []
@@ -268,7 +127,7 @@ class Checker:
         self, r: Request, exchange: RequestSide, response: PeerResponse
     ) -> tuple[bool, str]:
         body, whole = response.body or b"", response.body is not None
-        if not whole and (self.tests.needs_body or self._pool is not None):
+        if not whole and (self.tests.needs_body or self.pool is not None):
             exchange.doing = "reading upstream"
             try:
                 body, whole = await _read(exchange)
@@ -279,12 +138,6 @@ class Checker:
         if whole:
             exchange.finished(len(body))
         return passed, doing
-
-    def _target(self, peer: Peer) -> Peer:
-        address = peer.address
-        if self.check.port and address.port:
-            return replace(peer, address=inet_address(address.host, self.check.port))
-        return peer
 
 
 async def _read(exchange: RequestSide) -> tuple[bytes, bool]:
@@ -325,28 +178,6 @@ class CheckRequest(Request):
         return self.about
 
 
-@dataclass(slots=True)
-class NoClient:
-    """The Connection of such a request."""
-
-    number: int = 0
-    requests: int = 1
-    remote_addr: str = ""
-    remote_port: str = ""
-    binary_remote_addr: bytes = b""
-    server_addr: str = ""
-    server_port: str = ""
-    proxy_protocol: Any = None
-    ssl: Any = None
-    sni: str = ""
-    start: float = 0.0
-    sent: int = 0
-    closed: bool = False
-
-    def tcp_info(self) -> bytes:
-        return b""
-
-
 class OnePeer:
     """The Balancer of a request to a peer that has been chosen already."""
 
@@ -372,15 +203,9 @@ class OnePeer:
 
 def begin_checks(scope: Scope, old: Scope | None = None) -> None:
     """Gives servers the state that they have until their first check."""
-    for name, group in scope.shared(CheckedGroups).by_name.items():
-        before = old.shared(Upstreams).get(name) if old is not None else None
-        if old is None:
-            group.begin()
-        elif before is not None and before.shared is not None:
-            group.begin(before.shared)
+    scope.shared(CheckedGroups).begin(old.shared(Upstreams) if old is not None else None)
 
 
 def start_checks(scope: Scope, life: WorkerLife) -> None:
     """One worker checks."""
-    for group in scope.shared(CheckedGroups).by_name.values() if life.number == 0 else ():
-        group.start(life)
+    scope.shared(CheckedGroups).start(life)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..conf.directive import UNLIMITED, Conf, directive, own
@@ -31,6 +31,7 @@ class HealthCheck:
     grpc: bool = False
     grpc_service: str = ""
     grpc_status: int = 0  # that is as good as "serving"
+    udp: bool = False  # in "stream"
     statement: Statement | None = None
 
 
@@ -69,8 +70,7 @@ class HealthConf(Conf):
             _set_parameter(check, parameter)
         if check.grpc and any(word.startswith(("uri=", "match=")) for word in parameters):
             raise ConfError('"type=grpc" is incompatible with "uri" and "match"')
-        if check.persistent and not check.mandatory:
-            raise ConfError('the "persistent" parameter requires "mandatory"')
+        check_persistent(check)
         self.scope.shared(DeclaredChecks).append(check)
         self.checks = (*self.checks, check)
 
@@ -91,20 +91,35 @@ class HealthConf(Conf):
 
 
 def _set_parameter(check: HealthCheck, parameter: str) -> None:
-    name, sign, text = parameter.partition("=")
-    if parameter in ("mandatory", "persistent"):
-        setattr(check, parameter, True)
-    elif parameter == "type=grpc":
+    name = parameter.partition("=")[0]
+    if parameter == "type=grpc":
         check.grpc = True
     elif name.startswith("grpc_") and not check.grpc:
         raise ConfError(f'"{name}" must follow "type=grpc"')
-    elif not sign or not text or name not in PARSERS:
+    else:
+        set_parameter(check, parameter, PARSERS)
+
+
+def set_parameter(
+    check: HealthCheck, parameter: str, parsers: Mapping[str, Callable[[str], object]]
+) -> None:
+    """Sets one that has a value, or one of the flags that all checks have; raises ConfError."""
+    name, sign, text = parameter.partition("=")
+    if parameter in ("mandatory", "persistent"):
+        setattr(check, parameter, True)
+    elif not sign or not text or name not in parsers:
         raise ConfError(f'invalid parameter "{parameter}"')
     else:
         try:
-            setattr(check, name, PARSERS[name](text))
+            setattr(check, name, parsers[name](text))
         except ValueError:
             raise ConfError(f'invalid parameter "{parameter}"') from None
+
+
+def check_persistent(check: HealthCheck) -> None:
+    """Raises ConfError if "persistent" does not continue anything."""
+    if check.persistent and not check.mandatory:
+        raise ConfError('the "persistent" parameter requires "mandatory"')
 
 
 def _positive(text: str) -> int:
@@ -138,14 +153,18 @@ def _positive_time(text: str) -> float:
     return seconds
 
 
-PARSERS: dict[str, Callable[[str], object]] = {
+# Those of checks of any kind, and those of HTTP.
+COMMON_PARSERS: Mapping[str, Callable[[str], object]] = {
     "interval": _positive_time,
     "jitter": _time,
     "fails": _positive,
     "passes": _positive,
-    "uri": _uri,
     "match": str,
     "port": _port,
+}
+PARSERS: Mapping[str, Callable[[str], object]] = {
+    **COMMON_PARSERS,
+    "uri": _uri,
     "keepalive_time": _time,
     "grpc_service": str,
     "grpc_status": _positive,

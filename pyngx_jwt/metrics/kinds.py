@@ -45,6 +45,14 @@ HOST: Final = Kind(b"h", OF_REQUESTS)  # of a server block, by its first name
 PEER: Final = Kind(b"p", OF_REQUESTS + 6)  # group, address
 CODES: Final = Kind(b"c", 1)  # mark of a kind of requests, names, status
 
+# Of "stream", at the same places: a connection counts as a request, and the end of its session as a
+# response.  Servers of groups have sessions that are over, and how long connecting took, as well.
+STREAM_SERVER: Final = Kind(b"S", MICROSECONDS)  # of status_zone
+SESSIONS: Final = OF_REQUESTS + 6
+CONNECT_TIMES: Final = OF_REQUESTS + 7  # how many
+CONNECT_MICROSECONDS: Final = OF_REQUESTS + 8
+STREAM_PEER: Final = Kind(b"P", OF_REQUESTS + 9)  # group, address
+
 # Of a cache: responses and bytes by the value of $upstream_cache_status.
 CACHE_STATUSES: Final = (
     *("HIT", "STALE", "UPDATING", "REVALIDATED", "MISS", "EXPIRED", "BYPASS", "SCARCE"),
@@ -54,10 +62,12 @@ CACHE: Final = Kind(b"k", 2 * len(CACHE_STATUSES))
 LIMIT_RESULTS: Final = ("PASSED", "DELAYED", "REJECTED", "DELAYED_DRY_RUN", "REJECTED_DRY_RUN")
 LIMIT_REQ: Final = Kind(b"q", len(LIMIT_RESULTS))
 LIMIT_CONN: Final = Kind(b"o", len(LIMIT_RESULTS))
+STREAM_LIMIT_CONN: Final = Kind(b"O", len(LIMIT_RESULTS))
 
 CLIENTS: Final = Kind(b"m", 2)  # connections and requests of all clients
 WORKER: Final = Kind(b"w", 9)  # reported by each: see workers.py
 PROCESSING: Final = Kind(b"n", 1)  # reported: requests of a status_zone that are not finished
+STREAM_PROCESSING: Final = Kind(b"N", 1)  # the same of sessions
 RESTARTS: Final = Kind(b"x", 1)
 RELOADS: Final = Kind(b"r", 6)  # put: see reloads.py
 

@@ -6,7 +6,7 @@ from ..core.main import main
 from ..core.module import AnyModule
 from .access import access, stream_access
 from .addition import addition
-from .api import API_MODULES
+from .api import API_MODULES, stream_status
 from .auth_basic import auth_basic
 from .auth_jwt import JWT_MODULES
 from .auth_request import auth_request
@@ -68,11 +68,14 @@ from .ssl import ssl, stream_ssl
 from .static import static
 from .stream import (
     stream_core,
+    stream_mqtt,
+    stream_mqtt_preread,
     stream_pass,
     stream_proxy,
     stream_return,
     stream_set,
     stream_ssl_preread,
+    stream_upstream_hc,
     stream_zone_sync,
 )
 from .stub_status import stub_status
@@ -172,7 +175,9 @@ MODULES: tuple[AnyModule, ...] = (
     stream_log,
     stream_proxy,
     stream_upstream,
+    stream_upstream_hc,
     stream_ssl,
+    stream_status,
     stream_limit_conn,
     stream_access,
     stream_geo,
@@ -187,6 +192,8 @@ MODULES: tuple[AnyModule, ...] = (
     stream_zone_sync,
     stream_realip,
     stream_ssl_preread,
+    stream_mqtt_preread,
+    stream_mqtt,
     stream_geoip,
     stream_geoip2,
 )

@@ -16,7 +16,8 @@ from ..http.module import Module, Phase
 from ..http.request import Handler, Status
 from ..http.session import Session
 from ..http.template import Template
-from ..metrics.kinds import LIMIT_CONN
+from ..metrics import Tallies
+from ..metrics.kinds import LIMIT_CONN, STREAM_LIMIT_CONN
 from ..stream.contexts import IN_STREAM, STREAM
 from ..stream.level import StreamLevel, stream_shared
 from ..stream.module import StreamModule
@@ -171,7 +172,7 @@ def limit_connections(conf: LimitConnConf, level: Level) -> Handler | None:
 
 
 def _handler(
-    conf: LimitConnConf, level: SessionBlock, status: Status, counts: LimitCounts | None = None
+    conf: LimitConnConf, level: SessionBlock, status: Status, counts: LimitCounts | None
 ) -> Callable[[Session], Awaitable[Status | None] | Status | None]:
     counters = [counter for limit in conf.limits if (counter := _counter(limit, level))]
 
@@ -286,4 +287,7 @@ def bind_stream_keys(conf: LimitConnConf, level: StreamLevel) -> None:
 
 @stream_limit_conn.handler(StreamPhase.PREACCESS)
 def limit_sessions(conf: LimitConnConf, level: StreamLevel) -> StreamHandler | None:
-    return _handler(conf, level, UNAVAILABLE) if conf.limits else None
+    if not conf.limits:
+        return None
+    counts = LimitCounts(level.scope.shared(Tallies), STREAM_LIMIT_CONN)
+    return _handler(conf, level, UNAVAILABLE, counts)

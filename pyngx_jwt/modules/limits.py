@@ -111,6 +111,8 @@ class LimitCounts:
         self._rows: dict[str, Row] = {}
 
     def count(self, zone: str, result: str) -> None:
+        if not self._tallies.wanted:  # which "stream" does not know before "http" has been read
+            return
         row = self._rows.get(zone)
         if row is None:
             row = self._rows[zone] = self._tallies.row(self._kind, zone)

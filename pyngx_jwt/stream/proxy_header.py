@@ -39,8 +39,8 @@ def _version_1(client: str, server: str, ports: tuple[int, int]) -> bytes:
 
 
 def _packed(address: str) -> bytes:
-    """b"" of what is no IP address."""
-    if address.startswith("unix:"):
+    """b"" of what is no IP address, as that of a health check, which no client asks for."""
+    if not address or address.startswith("unix:"):
         return b""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.inet_pton(family, address.partition("%")[0])

@@ -40,6 +40,10 @@ class IdleTooLong(Exception):
     """Nothing went either way for the timeout."""
 
 
+class UpstreamGone(Exception):
+    """The server is not to be used any more."""
+
+
 class Relay:
     """What a client sends goes to an upstream, and the other way round.
 
@@ -52,9 +56,12 @@ class Relay:
         settings: RelaySettings,
         make_deadline: MakeDeadline,
         note_first_byte: Callable[[], None],
+        is_gone: Callable[[], bool] | None = None,
     ) -> None:
+        """`is_gone` says whether the server is not to be used any more."""
         self.client, self.upstream, self.settings = client, upstream, settings
         self._note_first_byte = note_first_byte  # of the upstream
+        self._is_gone = is_gone
         self.requests = self.responses = 0
         self._started = int(time.time())
         self._loop = asyncio.get_running_loop()
@@ -65,7 +72,7 @@ class Relay:
 
     async def run(self) -> str:
         """Until one side closes, or both with half_close: which did it ("client", "upstream"), or
-        "" if all datagrams have been answered.  Raises IdleTooLong."""
+        "" if all datagrams have been answered.  Raises IdleTooLong and UpstreamGone."""
         up = self._loop.create_task(self._upload())
         down = self._loop.create_task(self._download())
         self._touch()
@@ -107,6 +114,8 @@ class Relay:
             data = await source.read(most)
             if self._over.done():
                 return
+            if self._is_gone is not None and self._is_gone():
+                raise UpstreamGone
             if data is None:
                 if source.is_udp:  # an error of the upstream counts as a response
                     self._count(source)

@@ -644,6 +644,19 @@ def test_configuration_without_servers(folder: Path) -> None:
         Explainer(options_of(folder), NOW).explain(RequestSpec(parse_url("http://x/")), "")
 
 
+def test_a_port_of_stream(folder: Path) -> None:
+    text = "events { } stream { server { listen 9000; proxy_pass 127.0.0.1:1; } }"
+    http = "http { server { listen 8000; return 200; } }"
+    for conf in (text, f"{text}\n{http}"):
+        (folder / "nginx.conf").write_text(conf)
+        with pytest.raises(RequestSpecError) as refused:
+            Explainer(options_of(folder), NOW).explain(RequestSpec(parse_url("http://x:9000/")), "")
+        assert str(refused.value) == (
+            f'0.0.0.0:9000 is an address of "stream": the server in {folder}/nginx.conf:1 serves '
+            "connections, and sees no requests"
+        )
+
+
 def test_nobody_is_asked_and_nothing_is_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,5 @@
-"""Blocks of "stream": their errors are found as those of "http" are, and rules leave them alone."""
+"""Blocks of "stream": their errors are found as those of "http" are, and rules that concern them
+look at them."""
 
 from __future__ import annotations
 
@@ -53,3 +54,57 @@ def test_a_good_one(linter: Linter) -> None:
             """)
         == []
     )
+
+
+def names_of(linter: Linter, text: str) -> list[tuple[int, str]]:
+    found = linter.findings(f"events {{ }}\nstream {{\n{text}\n}}")
+    return [(f.line, f.rule) for f in found]
+
+
+def test_what_clients_choose(linter: Linter) -> None:
+    """Through variables and maps; a name that a key restricts is no choice."""
+    text = """\
+resolver 127.0.0.1; ssl_preread on;
+map $ssl_preread_server_name $a { default $ssl_preread_server_name; x.example 127.0.0.1:1; }
+map $ssl_preread_server_name $b { hostnames; .example $ssl_preread_server_name; default x; }
+server { listen 1; set $c $a:443; proxy_pass $c; }
+server { listen 2; proxy_pass $b:443; }
+server { listen 3; proxy_pass x-$ssl_preread_server_name.example:443; }
+server { listen 4; proxy_pass ${mqtt_preread_clientid}.example:443; mqtt_preread on; }"""
+    assert names_of(linter, text) == [(6, "ssrf"), (9, "ssrf")]
+
+
+def test_names_without_a_resolver(linter: Linter) -> None:
+    text = """\
+upstream group { server 127.0.0.1:1; }
+map $remote_addr $a { default group; 10.0.0.1 unix:/tmp/s; 10.0.0.2 [::1]:3; }
+map $remote_addr $b { default group; 10.0.0.1 host:4; volatile; }
+server { listen 1; proxy_pass $a; }
+server { listen 2; proxy_pass $b; }
+server { listen 3; proxy_pass $b; resolver 127.0.0.1; }
+server { listen 4; proxy_pass $remote_addr:5; }"""
+    assert names_of(linter, text) == [(7, "resolver-missing")]
+
+
+def test_a_public_resolver(linter: Linter) -> None:
+    assert names_of(
+        linter, "resolver 8.8.8.8; server { listen 1; proxy_pass $server_name:1; }"
+    ) == [(3, "external-resolver")]
+
+
+def test_lists_of_addresses(linter: Linter) -> None:
+    text = """\
+allow 10.0.0.1;
+server { listen 1; return x; }
+server { listen 2; return x; deny all; }
+server { listen 3; return x; allow all; }"""
+    assert names_of(linter, text) == [(3, "access-list-open")]
+
+
+def test_ciphers_and_versions(linter: Linter) -> None:
+    text = """\
+ssl_certificate keys/ca.pem; ssl_certificate_key keys/ca.key;
+ssl_protocols TLSv1 TLSv1.2;
+server { listen 1; return x; }
+server { listen 2 ssl; return x; ssl_ciphers ALL:RC4+RSA:+HIGH; }"""
+    assert names_of(linter, text) == [(4, "weak-tls"), (6, "weak-tls")]

@@ -182,9 +182,7 @@ def test_only_one_block(nginx: Nginx) -> None:
     ("text", "module"),
     [
         ("zone_sync;", "ngx_stream_zone_sync_module"),
-        ("health_check;", "ngx_http_upstream_hc_module, ngx_stream_upstream_hc_module"),
-        ("proxy_session_drop on;", "ngx_stream_proxy_module"),
-        ("mqtt on;", "ngx_stream_mqtt_filter_module"),
+        ("js_periodic a.b;", "ngx_http_js_module, ngx_stream_js_module"),
     ],
 )
 def test_what_is_missing_has_a_name(nginx: Nginx, text: str, module: str) -> None:

@@ -13,6 +13,7 @@ from ...gateway.conf import TlsConf
 from ...gateway.groups import Upstreams
 from ...gateway.scheme import split_scheme
 from ...modules.upstream import UpstreamConf
+from ...stream.level import stream_shared
 from ...upstream.address import AddressError, Url, parse_url
 from .block import Block
 
@@ -26,8 +27,17 @@ def declared(block: Block, url: Url) -> UpstreamConf | None:
 
 
 def groups(scope: Scope) -> Iterator[UpstreamConf]:
-    """All "upstream" blocks."""
-    for group in scope.shared(Upstreams).declared.values():
+    """All "upstream" blocks of the http server."""
+    yield from _declared(scope.shared(Upstreams))
+
+
+def stream_groups(scope: Scope) -> Iterator[UpstreamConf]:
+    """Those of "stream"."""
+    yield from _declared(stream_shared(scope, Upstreams))
+
+
+def _declared(groups: Upstreams) -> Iterator[UpstreamConf]:
+    for group in groups.declared.values():
         if isinstance(group, UpstreamConf):
             yield group
 

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from ...conf.context import Contexts
-from ...conf.directive import Conf
 from ...conf.parse import Statement
 from ...gateway.cache_conf import CachedConf
 from ...gateway.conf import GatewayConf, PassTarget, gateway_of
@@ -29,8 +28,8 @@ from ..read.analysis import Analysis
 from ..read.snippet import FRAME
 from .auth import Auth, auth_of
 from .leaving import answers_all, leaves
+from .said import Said
 
-C = TypeVar("C", bound=Conf)
 T = TypeVar("T")
 ANSWERING, OF_SERVER = LOCATION | IN_LOCATION, SERVER | SERVER_IF
 REDIRECT = "internal_redirect"  # to where requests go on once access has been checked
@@ -41,19 +40,18 @@ CLAIMS = (
 )
 
 
-class Block:
+class Block(Said):
     """One level: its merged configuration, and the statements that it comes from."""
 
+    level: Level
+
     def __init__(self, level: Level, outer: Block | None, analysis: Analysis) -> None:
-        self.level, self.outer, self.analysis = level, outer, analysis
+        super().__init__(level, analysis)
+        self.level, self.outer = level, outer
         self.context = context = level.context
         self.is_location, self.is_server = bool(context & LOCATION), bool(context & SERVER)
         self._around: tuple[Block, ...] = (self, *(outer._around if outer is not None else ()))
         self._memory: dict[Callable[[Block], Any], Any] = {}
-
-    def __getitem__(self, kind: type[C]) -> C:
-        """The merged conf of a module."""
-        return self.level[kind]
 
     def __str__(self) -> str:
         """As messages name it: "location /api/", "server", "if in location /"."""
@@ -70,12 +68,6 @@ class Block:
         return self.level.context.name
 
     # -- where it is ---------------------------------------------------------------------------
-
-    @property
-    def statement(self) -> Statement:
-        """What opens the block."""
-        assert self.level.statement is not None
-        return self.level.statement
 
     def outward(self) -> tuple[Block, ...]:
         """It and the blocks around it, up to http."""
@@ -139,11 +131,6 @@ class Block:
         """Whether a file that this block itself includes could not be read."""
         return self.level in self.analysis.collector.unread
 
-    @cached_property
-    def is_partial(self) -> bool:
-        """Whether a file that could not be read may hold more directives that apply here."""
-        return self.analysis.is_unsure and self.analysis.is_partial_at(self.level)
-
     @property
     def is_internal(self) -> bool:
         """Whether clients cannot ask for it: "internal", or a named location."""
@@ -162,40 +149,6 @@ class Block:
         )
 
     # -- what is said --------------------------------------------------------------------------
-
-    @property
-    def own(self) -> list[Statement]:
-        """The statements of this block itself."""
-        return self.analysis.collector.statements.get(self.level, [])
-
-    def given(self, *names: str) -> list[Statement]:
-        """Those of this block that have one of the names, in their order."""
-        by_name = self._by_name
-        if len(names) == 1:
-            return by_name.get(names[0], [])
-        if by_name.keys().isdisjoint(names):
-            return []
-        return [statement for statement in self.own if statement.name in names]
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[Statement]]:
-        by_name: dict[str, list[Statement]] = {}
-        for statement in self.own:
-            by_name.setdefault(statement.name, []).append(statement)
-        return by_name
-
-    def set_by(self, *names: str) -> Statement:
-        """The statement that counts here: of this block, or of the nearest around it that has
-        one; what opens the block if there is none."""
-        return self.find(*names) or self.statement
-
-    def find(self, *names: str) -> Statement | None:
-        """As set_by(); None if there is none."""
-        for block in self.outward():
-            statements = block.given(*names)
-            if statements:
-                return statements[-1]
-        return None
 
     @property
     def switch(self) -> Statement:

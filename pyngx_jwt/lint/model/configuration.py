@@ -10,9 +10,12 @@ from ...http.contexts import HTTP, SERVER, http_levels
 from ...http.level import Level
 from ...http.ports import Built, ListenAddress
 from ...modules.auth_jwt import Dialect
+from ...stream.contexts import STREAM, STREAM_SERVER
+from ...stream.level import StreamLevel
 from ..read.analysis import Analysis
 from ..read.texts import Texts
 from .block import Block
+from .stream import StreamBlock
 
 
 class Configuration:
@@ -67,6 +70,21 @@ class Configuration:
     def servers(self) -> tuple[Block, ...]:
         """The servers in their order."""
         return tuple(self.http.inner(SERVER)) if self.http else ()
+
+    @cached_property
+    def stream(self) -> tuple[StreamBlock, ...]:
+        """The blocks of "stream": itself, then its servers; none if there is no such block."""
+        blocks: list[StreamBlock] = []
+        for level in self.analysis.root.inner(STREAM):
+            assert isinstance(level, StreamLevel)
+            outer = StreamBlock(level, None, self.analysis)
+            inner = (one for one in level.inner(STREAM_SERVER) if isinstance(one, StreamLevel))
+            blocks += [outer, *(StreamBlock(one, outer, self.analysis) for one in inner)]
+        return tuple(blocks)
+
+    @property
+    def stream_servers(self) -> tuple[StreamBlock, ...]:
+        return tuple(block for block in self.stream if block.outer is not None)
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:

@@ -35,9 +35,12 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from ...modules.core import CoreConf
+from ...modules.core.stream import StreamCoreConf
+from ...modules.stream.proxy_conf import StreamProxyConf
 from ..finding import Severity
-from ..model.backends import groups
+from ..model.backends import groups, stream_groups
 from ..model.configuration import Configuration
+from ..model.stream import StreamBlock
 from ..rule import Hit, Rule
 
 rule = Rule("G08", "external-resolver", Severity.WARN)
@@ -49,8 +52,10 @@ def check(conf: Configuration) -> Iterator[Hit]:
     used = {block[CoreConf].resolver for block in blocks} | {
         group.name_servers() for group in groups(conf.scope)
     }
+    used |= {block[StreamCoreConf].resolver for block in conf.stream_servers if _resolves(block)}
+    used |= {group.name_servers() for group in stream_groups(conf.scope)}
     words = {servers.words for servers in used if servers is not None}
-    for _, statement in conf.statements("resolver"):
+    for _, statement in conf.analysis.named("resolver"):
         public = [word for word in statement.args if _is_public(word)]
         if public:
             yield Hit(
@@ -60,6 +65,12 @@ def check(conf: Configuration) -> Iterator[Hit]:
                 word=1 + statement.args.index(public[0]),
                 severity=None if statement.args in words else Severity.INFO,
             )
+
+
+def _resolves(block: StreamBlock) -> bool:
+    """Whether names are resolved for its sessions."""
+    target = block[StreamProxyConf].target
+    return target is not None and target.url is None
 
 
 def _is_public(word: str) -> bool:

@@ -91,7 +91,11 @@ def _uri(path: str, directory: str, around: str) -> str:
 
 
 def _real(path: str) -> str:
-    return os.path.realpath(path.encode("latin-1")).decode("latin-1")
+    """Without symbolic links; a path with a NUL, which no file can have, as it is."""
+    try:
+        return os.path.realpath(path.encode("latin-1")).decode("latin-1")
+    except ValueError:
+        return path
 
 
 def _serving(server: Block, uri: str, path: str) -> Block | None:

@@ -24,6 +24,16 @@ Bad:
         if ($compressed) { return 204; }
     }
 
+Bad:
+
+    stream {
+        map $ssl_preread_server_name $to {
+            "~^([a-z]+)*[.]example[.]com$" 127.0.0.1:8443;
+            default 127.0.0.1:7443;
+        }
+        server { listen 443; ssl_preread on; proxy_pass $to; }
+    }
+
 Good:
 
     location ~ ^/[a-z]*\\.html$ {
@@ -43,6 +53,7 @@ from ..flow.expression import Expression, condition, location_regex, matched, na
 from ..flow.flow import flow_of
 from ..model.block import Block
 from ..model.configuration import Configuration
+from ..model.stream import CHOSEN
 from ..rule import Hit, Rule
 
 rule = Rule("G07", "regex-dos", Severity.WARN)
@@ -59,6 +70,21 @@ def check(conf: Configuration) -> Iterator[Hit]:
         for entry in conf.analysis.entries(statement):
             if entry.name.startswith("~"):
                 yield from _check(conf, block, matched(entry.name, subjects), entry, 0)
+
+
+@rule.whole
+def check_stream(conf: Configuration) -> Iterator[Hit]:
+    for block in conf.stream:
+        for statement in block.given("server_name"):
+            for at, name in enumerate(statement.args, 1):
+                if name.startswith("~"):
+                    yield from _attacked(Expression(name[1:], True, ()), statement, at, "")
+        for statement in block.given("map"):
+            if not CHOSEN & {*Template(statement.args[0]).names}:
+                continue
+            for entry in conf.analysis.entries(statement):
+                if entry.name.startswith("~"):
+                    yield from _attacked(matched(entry.name, ()), entry, 0, "")
 
 
 def _expressions(block: Block) -> Iterator[tuple[Expression, Statement, int]]:
@@ -87,6 +113,12 @@ def _check(
     if not any(origin.is_chosen for origin in origins):
         return
     beginning = "/" if expression.subjects in (("uri",), ("request_uri",)) else ""
+    yield from _attacked(expression, statement, word, beginning)
+
+
+def _attacked(
+    expression: Expression, statement: Statement, word: int, beginning: str
+) -> Iterator[Hit]:
     attack = attack_on(expression.text, caseless=expression.caseless, beginning=beginning)
     if attack:
         shown = attack[:SHOWN].encode("unicode_escape").decode()

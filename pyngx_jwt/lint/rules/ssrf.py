@@ -4,7 +4,8 @@ If a variable in the host or port of "proxy_pass" contains client input, clients
 proxy send requests to any server that it can reach, especially internal ones (server-side
 request forgery).  Select from constant values with a "map", or restrict the input to known names
 with a regular expression.  A capture directly after the host that need not start with a slash is
-part of the host: http://backend$1 can become "backend.example.com".
+part of the host: http://backend$1 can become "backend.example.com".  In "stream", the name that a
+TLS client requests ($ssl_preread_server_name) is client input, too.
 
 Bad:
 
@@ -16,6 +17,33 @@ Bad:
 
     location ~ ^/api(.*)$ {
         proxy_pass http://backend$1;
+    }
+
+Bad:
+
+    stream {
+        server {
+            listen 443;
+            resolver 127.0.0.53;
+            ssl_preread on;
+            proxy_pass $ssl_preread_server_name:443;
+        }
+    }
+
+Good:
+
+    stream {
+        map $ssl_preread_server_name $backend {
+            hostnames;
+            .example.com $ssl_preread_server_name:443;
+            default      127.0.0.1:8443;
+        }
+        server {
+            listen 443;
+            resolver 127.0.0.53;
+            ssl_preread on;
+            proxy_pass $backend;
+        }
     }
 
 Good:
@@ -33,8 +61,10 @@ Good:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from ...modules.stream.proxy_conf import StreamProxyConf
 from ..finding import Severity
 from ..flow.destinations import HOST_ENDS, begins_a_path
 from ..flow.flow import Origin, Row, flow_of
@@ -42,12 +72,14 @@ from ..flow.pattern import ALL, chars_of, count, mask_of
 from ..model.backends import passing
 from ..model.configuration import Configuration
 from ..model.hosts import open_servers
+from ..model.stream import CHOSEN
 from ..rule import Hit, Rule
 
 rule = Rule("G03", "ssrf", Severity.ERROR)
 FEW = 300  # texts that an expression takes: a list, not a choice
 DOT = mask_of(".")
 MOST_PORT = 65535
+_FIRST = re.compile(r"\$\{?(\w+)")
 HOSTS = ("host", "http_host")
 Piece = str | Origin
 
@@ -67,6 +99,22 @@ def check(conf: Configuration) -> Iterator[Hit]:
                     passing(block),
                     f"clients choose the upstream server of {block}: "
                     f"{_named(choice)} is in its host or port",
+                    'select from constant values with a "map"',
+                    word=1,
+                )
+                break
+
+
+@rule.whole
+def check_stream(conf: Configuration) -> Iterator[Hit]:
+    for block in conf.stream_servers:
+        target = block[StreamProxyConf].target
+        for value in block.values(target.text.text) if target is not None else ():
+            match = _FIRST.match(value)
+            if match is not None and match[1] in CHOSEN:
+                yield Hit(
+                    block.set_by("proxy_pass"),
+                    f"clients choose the upstream server of {block}: ${match[1]} is its host",
                     'select from constant values with a "map"',
                     word=1,
                 )

@@ -22,6 +22,18 @@ Bad:
         ssl_ciphers ALL:RC4+RSA:+HIGH;
     }
 
+Bad:
+
+    stream {
+        server {
+            listen 127.0.0.1:8883 ssl;
+            ssl_certificate keys/ca.pem;
+            ssl_certificate_key keys/ca.key;
+            ssl_protocols TLSv1.1 TLSv1.2;
+            proxy_pass 127.0.0.1:1883;
+        }
+    }
+
 Good:
 
     server {
@@ -42,6 +54,8 @@ from ...modules.core import CoreConf
 from ...modules.ssl import SslConf
 from ..finding import Severity
 from ..model.block import Block
+from ..model.configuration import Configuration
+from ..model.said import Said
 from ..rule import Hit, Rule
 
 rule = Rule("G11", "weak-tls", Severity.WARN)
@@ -54,8 +68,18 @@ WEAK = re.compile(
 
 @rule.each_server
 def check(block: Block) -> Iterator[Hit]:
-    if not any(listen.ssl for listen in block[CoreConf].listens):
-        return
+    if any(listen.ssl for listen in block[CoreConf].listens):
+        yield from _check(block)
+
+
+@rule.whole
+def check_stream(conf: Configuration) -> Iterator[Hit]:
+    for block in conf.stream_servers:
+        if any(listen.ssl for listen in block.listens):
+            yield from _check(block)
+
+
+def _check(block: Said) -> Iterator[Hit]:
     conf = block[SslConf]
     old = [name for name in OLD if name in conf.ssl_protocols]
     if old:

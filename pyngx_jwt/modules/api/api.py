@@ -18,11 +18,14 @@ from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Handler, Request, Status
 from ...metrics import Tallies
+from ...stream.level import stream_shared
+from ...stream.ports import StreamBuilt
 from ..keyval import KeyvalZones
 from . import keyvals
 from .answers import Answer, ApiError, Value, method_disabled, not_found
 from .servers import Servers
 from .snapshot import Snapshot
+from .stream_tree import STREAM
 from .text import hidden, shown
 from .tree import HTTP, TOP, Resource, member
 
@@ -40,7 +43,7 @@ class ApiConf(Conf):
         """Provides the REST API of NGINX Plus, versions 1 to 9, below this location: statistics of
         all workers, and with "write=on" changes of the servers of groups with "zone" and of
         key-value databases.  Restrict access to it.  Unlike in NGINX Plus, only addresses can be
-        added to a group, no names, and there are no resources of "stream"."""
+        added to a group, no names, and the key-value databases of "stream" are those of "http"."""
         if parameter not in ("write=on", "write=off"):
             raise ConfError(f'invalid parameter "{parameter}"')
         self.once("_on", "api")
@@ -63,11 +66,13 @@ api = Module("api", ApiConf)
 @api.after_read
 def follow_changes(scope: Scope) -> None:
     """Groups have to look whether another worker has changed them."""
-    groups = scope.shared(Upstreams)
-    for name in groups.declared if scope.shared(Writes).wanted else ():
-        group = groups.get(name)
-        if group is not None and group.shared is not None:
-            group.shared.can_change = True
+    if not scope.shared(Writes).wanted:
+        return
+    for groups in (scope.shared(Upstreams), stream_shared(scope, Upstreams)):
+        for name in groups.declared:
+            group = groups.get(name)
+            if group is not None and group.shared is not None:
+                group.shared.can_change = True
 
 
 @api.content
@@ -127,9 +132,13 @@ class Call:
         if version not in map(str, VERSIONS):
             raise not_found("UnknownVersion", "unknown version")
         if not words:
-            return self._listed(["nginx", "processes", "connections", "slabs", "http", *TOP_LATER])
+            branches = ["http", "stream"] if has_stream(self.scope) else ["http"]
+            return self._listed([*TOP_FIRST, *branches, *TOP_LATER])
         if words[0] == "http":
             return self._http(words[1:])
+        if words[0] == "stream" and has_stream(self.scope):
+            groups = stream_shared(self.scope, Upstreams)
+            return self._branch(STREAM, groups, words[1:], is_stream=True)
         if words[0] not in TOP:
             raise not_found()
         return self._resource(TOP[words[0]], words[1:])
@@ -144,13 +153,26 @@ class Call:
             return self._listed([*HTTP, "keyvals"])
         if words[0] == "keyvals":
             return self._keyvals(words[1:])
+        return self._branch(HTTP, self.scope.shared(Upstreams), words, is_stream=False)
+
+    def _branch(
+        self,
+        resources: Mapping[str, Resource],
+        groups: Upstreams,
+        words: list[str],
+        *,
+        is_stream: bool,
+    ) -> Answer:
+        """What is below "http" or "stream"."""
+        if not words:
+            return self._listed([*resources])
         if words[0] == "upstreams" and len(words) > 2:
             if words[2] != "servers":
                 raise not_found()
-            return self._servers(words[1], words[3:])
-        if words[0] not in HTTP:
+            return self._servers(groups, words[1], words[3:], is_stream=is_stream)
+        if words[0] not in resources:
             raise not_found()
-        return self._resource(HTTP[words[0]], words[1:])
+        return self._resource(resources[words[0]], words[1:])
 
     def _resource(self, resource: Resource, names: list[str]) -> Answer:
         if len(names) > (1 if resource.missing else 0):
@@ -176,14 +198,13 @@ class Call:
             return {key: _part(thing, names) for key, thing in value.items()}
         return _part(value, names)
 
-    def _servers(self, name: str, ids: list[str]) -> Answer:
-        groups = self.scope.shared(Upstreams)
+    def _servers(self, groups: Upstreams, name: str, ids: list[str], *, is_stream: bool) -> Answer:
         conf = groups.declared.get(hidden(name).lower())
         group = groups.get(hidden(name))
         if group is None or conf is None:
             raise not_found("UpstreamNotFound", "upstream not found")
         state = self.scope.full_name(conf.state_file) if conf.state_file else ""
-        servers = Servers(group, state, self.scope.shared(Logs).main)
+        servers = Servers(group, state, self.scope.shared(Logs).main, is_stream=is_stream)
         base = self.path.removesuffix(f"/{ids[-1]}") if ids else self.path
         return servers.answer(self.method, ids, self.body, base)
 
@@ -200,7 +221,13 @@ class Call:
         return keyvals.answer(zone, self.method, key, self.body, self.path)
 
 
+TOP_FIRST = ("nginx", "processes", "connections", "slabs")
 TOP_LATER = ("resolvers", "ssl", "workers")
+
+
+def has_stream(scope: Scope) -> bool:
+    """Whether there is anything in "stream" to report."""
+    return bool(scope.shared(StreamBuilt).servers or stream_shared(scope, Upstreams).declared)
 
 
 def _part(value: Value, names: list[str]) -> Value:

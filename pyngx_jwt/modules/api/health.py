@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 from ...conf.directive import Conf, directive, own
 from ...conf.scope import Scope
@@ -15,6 +16,7 @@ from ...http.contexts import LOCATION, SERVER
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import Handler, Request, Status
+from ...stream.level import stream_shared
 from ...upstream.peer import CHECKING
 from ...upstream.upstream import Upstream
 from .text import shown
@@ -48,7 +50,8 @@ health = Module("health", HealthConf)
 def watch_groups(scope: Scope, life: WorkerLife) -> None:
     readiness = scope.shared(Readiness)
     readiness.is_leaving = lambda: life.is_quitting
-    readiness.add(lambda: _unknown_groups(scope.shared(Upstreams)))
+    for groups in (scope.shared(Upstreams), stream_shared(scope, Upstreams)):
+        readiness.add(partial(_unknown_groups, groups))
 
 
 def _unknown_groups(groups: Upstreams) -> Iterator[str]:

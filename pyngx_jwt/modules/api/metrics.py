@@ -15,15 +15,17 @@ from .exposition import OPEN_METRICS, TEXT, Exposition, wants_open_metrics
 from .metrics_nginx import write_nginx
 from .metrics_plus import write_plus
 from .metrics_pyngx import write_pyngx
+from .metrics_stream import write_stream
 from .metrics_vts import write_vts
 from .snapshot import Snapshot
 
+Write = Callable[[Exposition, Snapshot], None]
 # The names that others have given to metrics, and ours.
-VOCABULARIES: dict[str, Callable[[Exposition, Snapshot], None]] = {
-    "nginx": write_nginx,
-    "plus": write_plus,
-    "vts": write_vts,
-    "pyngx": write_pyngx,
+VOCABULARIES: dict[str, tuple[Write, ...]] = {
+    "nginx": (write_nginx,),
+    "plus": (write_plus, write_stream),
+    "vts": (write_vts,),
+    "pyngx": (write_pyngx,),
 }
 
 
@@ -56,7 +58,8 @@ metrics = Module("metrics", MetricsConf)
 def send_metrics(conf: MetricsConf, level: Level) -> Handler | None:
     if not conf._names:
         return None
-    writers, scope = [VOCABULARIES[name] for name in conf._names], level.scope
+    writers = [write for name in conf._names for write in VOCABULARIES[name]]
+    scope = level.scope
 
     def handle(r: Request) -> Status:
         if r.method not in ("GET", "HEAD"):

@@ -25,10 +25,11 @@ FLAGS = frozenset({"backup", "down", "drain"})
 NUMBERS = frozenset({"weight", "max_conns", "max_fails"})
 TIMES = frozenset({"fail_timeout", "slow_start"})
 KNOWN = FLAGS | NUMBERS | TIMES | {"server", "route"}
+OF_REQUESTS = frozenset({"drain", "route"})  # there are none in "stream"
 LONGEST_ROUTE = 32
 
 
-def server_of(group: Upstream, peer: Peer) -> Value:
+def server_of(group: Upstream, peer: Peer) -> dict[str, Value]:
     """A server as a resource."""
     server = peer.server
     found: dict[str, Value] = {
@@ -53,8 +54,9 @@ def server_of(group: Upstream, peer: Peer) -> Value:
 class Servers:
     """Those of one group; `state` is the file that they are kept in, "" if there is none."""
 
-    def __init__(self, group: Upstream, state: str, log: Any) -> None:
+    def __init__(self, group: Upstream, state: str, log: Any, *, is_stream: bool) -> None:
         self.group, self.state, self._log = group, state, log
+        self.is_stream = is_stream
 
     @property
     def shared(self) -> Shared:
@@ -68,7 +70,13 @@ class Servers:
 
     def all(self) -> list[Value]:
         peers = sorted(self.shared.look(), key=lambda one: identifier(self.group, one.serial))
-        return [server_of(self.group, peer) for peer in peers]
+        return [self._shown(peer) for peer in peers]
+
+    def _shown(self, peer: Peer) -> Value:
+        found = server_of(self.group, peer)
+        if self.is_stream:
+            return {name: value for name, value in found.items() if name not in OF_REQUESTS}
+        return found
 
     def one(self, text: str) -> Peer:
         """The server of an ID; raises ApiError."""
@@ -89,15 +97,15 @@ class Servers:
         if len(ids) > 1:
             raise not_found()
         if method in ("GET", "HEAD"):
-            return Answer(200, server_of(self.group, self.one(ids[0])) if ids else self.all())
+            return Answer(200, self._shown(self.one(ids[0])) if ids else self.all())
         if not ids:
             if method != "POST":
                 raise method_disabled(method)
-            made = self.add(_settings(body))
+            made = self.add(self._settings(body))
             assert isinstance(made, Mapping)
             return Answer(201, made, f"{here}/{made['id']}")
         if method == "PATCH":
-            return Answer(200, self.change(ids[0], _settings(body)))
+            return Answer(200, self.change(ids[0], self._settings(body)))
         if method == "DELETE":
             return Answer(200, self.remove(ids[0]))
         raise method_disabled(method)
@@ -106,10 +114,10 @@ class Servers:
         """A new server."""
         if "server" not in values:
             raise _bad('missing "server" argument')
-        edit = _edit(values, None)
+        edit = _edit(values, None, self._port)
         self._check_backup(edit)
         last = self._replace(lambda roster: roster.added(edit)).last
-        return server_of(self.group, self._peer(last))
+        return self._shown(self._peer(last))
 
     def change(self, text: str, values: Mapping[str, Value]) -> Value:
         """Another version of a server."""
@@ -117,9 +125,9 @@ class Servers:
         if "backup" in values:
             raise _bad('unknown parameter "backup"')
         self._check_mutable(peer)
-        edit = _edit(values, peer)
+        edit = _edit(values, peer, self._port)
         self._replace(lambda roster: roster.changed(edit))
-        return server_of(self.group, self._peer(peer.serial))
+        return self._shown(self._peer(peer.serial))
 
     def remove(self, text: str) -> Value:
         """The servers that are left."""
@@ -127,6 +135,22 @@ class Servers:
         self._check_mutable(peer)
         self._replace(lambda roster: roster.without(peer.serial))
         return self.all()
+
+    @property
+    def _port(self) -> int:
+        """That of addresses without one."""
+        return 0 if self.is_stream else 80
+
+    def _settings(self, body: bytes) -> Mapping[str, Value]:
+        """The object in a body; raises ApiError."""
+        value = parsed(body)
+        if not isinstance(value, dict):
+            raise _bad("object expected")
+        known = KNOWN - OF_REQUESTS if self.is_stream else KNOWN
+        for name in value:
+            if name not in known and name != "id":
+                raise _bad(f'unknown parameter "{name}"')
+        return value
 
     def _peer(self, serial: int) -> Peer:
         return next(peer for peer in self.shared.look() if peer.serial == serial)
@@ -195,27 +219,16 @@ def _line(peer: Peer) -> str:
 # -- what clients send ------------------------------------------------------------------------
 
 
-def _settings(body: bytes) -> Mapping[str, Value]:
-    """The object in a body; raises ApiError."""
-    value = parsed(body)
-    if not isinstance(value, dict):
-        raise _bad("object expected")
-    for name in value:
-        if name not in KNOWN and name != "id":
-            raise _bad(f'unknown parameter "{name}"')
-    return value
-
-
 def _bad(text: str) -> ApiError:
     return ApiError(400, "UpstreamConfFormatError", text)
 
 
-def _edit(values: Mapping[str, Value], peer: Peer | None) -> Edit:
+def _edit(values: Mapping[str, Value], peer: Peer | None, port: int) -> Edit:
     """A server with these values, and for the rest those that it has; raises ApiError."""
-    edit = Edit(0, _address("127.0.0.1:80"), "") if peer is None else _edit_of(peer)
+    edit = Edit(0, _address("127.0.0.1:80", port), "") if peer is None else _edit_of(peer)
     for name, value in values.items():
         if name == "server":
-            edit = edit._replace(address=_address(value), name=hidden(str(value)))
+            edit = edit._replace(address=_address(value, port), name=hidden(str(value)))
         elif name != "id":
             edit = edit._replace(**{name: _value(name, value)})
     return edit
@@ -239,16 +252,19 @@ def _edit_of(peer: Peer) -> Edit:
     )
 
 
-def _address(value: Value) -> Any:
+def _address(value: Value, port: int) -> Any:
+    """`port` is that of an address without one, 0 if it must have one."""
     if not isinstance(value, str) or any(ord(c) <= 0x20 or c in ";{}" for c in value):
         raise ApiError(400, "UpstreamBadAddress", "invalid server address")
     try:
-        url = parse_url(hidden(value), default_port=80, resolve=False)
+        url = parse_url(hidden(value), default_port=port, resolve=False)
     except AddressError as error:
         raise ApiError(400, "UpstreamBadAddress", f'{error} in upstream "{value}"') from None
     if not url.addresses:
         text = f'"{value}" is a name, only addresses can be added'
         raise ApiError(400, "UpstreamBadAddress", text)
+    if not url.port and not url.text.startswith("unix:"):
+        raise ApiError(400, "UpstreamBadAddress", f'no port in server "{value}"')
     return url.addresses[0]
 
 

@@ -14,14 +14,26 @@ from ...cache.settings import UNLIMITED
 from ...conf.scope import Scope
 from ...gateway.groups import Upstreams
 from ...metrics import Tallies
-from ...metrics.kinds import CLIENTS, CODES, PEER, PROCESSING, WORKER, Kind
+from ...metrics.kinds import (
+    CLIENTS,
+    CODES,
+    PEER,
+    PROCESSING,
+    STREAM_PEER,
+    STREAM_PROCESSING,
+    STREAM_SERVER,
+    WORKER,
+    Kind,
+)
 from ...metrics.tallies import Names
 from ...metrics.workers import WorkerState
+from ...stream.level import stream_shared
 from ...upstream.peer import CHECKING, DOWN, DRAINING, UNHEALTHY, Peer
 from ...upstream.upstream import Upstream
 from ...zones import Zone, Zones
 from ...zones.store import Numbers
 from .status import NO_GROUP, StatusZones
+from .stream_status import StreamZones
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,9 @@ class Snapshot:
 
     def server_zones(self, kind: Kind) -> dict[str, Requests]:
         """Those of "status_zone" in servers, with those that nobody has asked anything of."""
-        return self._of_zones(kind, self.scope.shared(StatusZones).servers, self._processing())
+        return self._of_zones(
+            kind, self.scope.shared(StatusZones).servers, self._processing(PROCESSING)
+        )
 
     def location_zones(self, kind: Kind) -> dict[str, Requests]:
         return self._of_zones(kind, self.scope.shared(StatusZones).locations, {})
@@ -127,9 +141,14 @@ class Snapshot:
             for name in names
         }
 
-    def _processing(self) -> dict[str, int]:
+    def stream_zones(self) -> dict[str, Requests]:
+        """Those of "status_zone" in servers of "stream"; their sessions count as requests."""
+        names = self.scope.shared(StreamZones).names
+        return self._of_zones(STREAM_SERVER, names, self._processing(STREAM_PROCESSING))
+
+    def _processing(self, kind: Kind) -> dict[str, int]:
         found: dict[str, int] = {}
-        for _, names, numbers in self.tallies.reports(PROCESSING):
+        for _, names, numbers in self.tallies.reports(kind):
             found[names[0]] = found.get(names[0], 0) + numbers[0]
         return found
 
@@ -145,16 +164,23 @@ class Snapshot:
 
     def groups(self) -> Iterator[tuple[Upstream, str]]:
         """The groups with a block, and the names of their zones, "" if they have none."""
-        upstreams = self.scope.shared(Upstreams)
-        for name, conf in upstreams.declared.items():
-            group = upstreams.get(name)
-            if group is not None:
-                yield group, conf.zone_name
+        return _groups(self.scope.shared(Upstreams))
+
+    def stream_groups(self) -> Iterator[tuple[Upstream, str]]:
+        """The same of "stream"."""
+        return _groups(stream_shared(self.scope, Upstreams))
 
     def peers(self, group: Upstream) -> list[PeerFacts]:
         """The servers of a group, as all workers know them if it has a zone."""
-        totals, codes = self.tallies.totals(PEER), self._codes_of(PEER)
-        zeros, now = (0,) * PEER.length, int(time.monotonic())
+        return self._peers(group, PEER)
+
+    def stream_peers(self, group: Upstream) -> list[PeerFacts]:
+        """The same of "stream"."""
+        return self._peers(group, STREAM_PEER)
+
+    def _peers(self, group: Upstream, kind: Kind) -> list[PeerFacts]:
+        totals, codes = self.tallies.totals(kind), self._codes_of(kind)
+        zeros, now = (0,) * kind.length, int(time.monotonic())
         peers = group.shared.look() if group.shared is not None else group.peers.all
         found = []
         for peer in peers:
@@ -193,6 +219,13 @@ class Snapshot:
         """Those that directives name, or those of one use."""
         zones = self.scope.shared(Zones).zones.values()
         return [zone for zone in zones if (zone.tag == tag if tag else not zone.name.endswith(":"))]
+
+
+def _groups(upstreams: Upstreams) -> Iterator[tuple[Upstream, str]]:
+    for name, conf in upstreams.declared.items():
+        group = upstreams.get(name)
+        if group is not None:
+            yield group, conf.zone_name
 
 
 def state_of(peer: Peer, now: int) -> str:

@@ -37,6 +37,7 @@ from ...metrics.kinds import (
 )
 from ...metrics.reloads import reload_state
 from ...upstream.upstream import Upstream
+from ...zones.store import Numbers
 from .answers import Value, not_found
 from .metrics_plus import average_times
 from .snapshot import PeerFacts, Requests, Snapshot
@@ -193,14 +194,14 @@ def caches(snapshot: Snapshot) -> Value:
 
 
 def limit_reqs(snapshot: Snapshot) -> Value:
-    return _limits(snapshot, LIMIT_REQ, "limit_req", LIMIT_RESULTS)
+    return limited(snapshot, LIMIT_REQ, "limit_req", LIMIT_RESULTS)
 
 
 def limit_conns(snapshot: Snapshot) -> Value:
-    return _limits(snapshot, LIMIT_CONN, "limit_conn", ("PASSED", "REJECTED", "REJECTED_DRY_RUN"))
+    return limited(snapshot, LIMIT_CONN, "limit_conn", ("PASSED", "REJECTED", "REJECTED_DRY_RUN"))
 
 
-def _limits(snapshot: Snapshot, kind: Kind, tag: str, results: tuple[str, ...]) -> Value:
+def limited(snapshot: Snapshot, kind: Kind, tag: str, results: tuple[str, ...]) -> Value:
     return {
         shown(name): {result.lower(): numbers[LIMIT_RESULTS.index(result)] for result in results}
         for name, numbers in snapshot.limits(kind, tag).items()
@@ -244,11 +245,7 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "received": numbers[RECEIVED],
         "fails": numbers[DISCARDED],
         "unavail": numbers[UNAVAILABLE],
-        "health_checks": {
-            "checks": numbers[CHECKS],
-            "fails": numbers[CHECK_FAILURES],
-            "unhealthy": numbers[UNHEALTHY],
-        },
+        "health_checks": health_checks(numbers),
         "header_time": header,
         "response_time": response,
         "downtime": 0,
@@ -256,6 +253,15 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
     if one.max_conns:
         found["max_conns"] = one.max_conns
     return found
+
+
+def health_checks(numbers: Numbers) -> dict[str, int]:
+    """Of a server of a group."""
+    return {
+        "checks": numbers[CHECKS],
+        "fails": numbers[CHECK_FAILURES],
+        "unhealthy": numbers[UNHEALTHY],
+    }
 
 
 def fixed_peers(group: Upstream) -> int:
@@ -274,37 +280,37 @@ def identifier(group: Upstream, serial: int) -> int:
 # -- the tree ---------------------------------------------------------------------------------
 
 
-def _resets(kind: Kind) -> Reset:
+def resets(kind: Kind) -> Reset:
     return lambda snapshot, names: snapshot.tallies.reset(kind, *names)
 
 
 TOP: Mapping[str, Resource] = {
     "nginx": Resource(nginx),
-    "processes": Resource(processes, reset=_resets(RESTARTS)),
-    "connections": Resource(connections, reset=_resets(CLIENTS)),
+    "processes": Resource(processes, reset=resets(RESTARTS)),
+    "connections": Resource(connections, reset=resets(CLIENTS)),
     "slabs": Resource(slabs, ("SlabNotFound", "slab not found")),
-    "ssl": Resource(tls, reset=_resets(TLS)),
+    "ssl": Resource(tls, reset=resets(TLS)),
     "resolvers": Resource(
-        resolvers, ("ResolverZoneNotFound", "resolver zone not found"), _resets(RESOLVER)
+        resolvers, ("ResolverZoneNotFound", "resolver zone not found"), resets(RESOLVER)
     ),
     "workers": Resource(workers, ("WorkerNotFound", "worker not found")),
 }
 HTTP: Mapping[str, Resource] = {
-    "requests": Resource(requests, reset=_resets(CLIENTS)),
+    "requests": Resource(requests, reset=resets(CLIENTS)),
     "server_zones": Resource(
-        server_zones, ("ServerZoneNotFound", "server zone not found"), _resets(SERVER)
+        server_zones, ("ServerZoneNotFound", "server zone not found"), resets(SERVER)
     ),
     "location_zones": Resource(
-        location_zones, ("LocationZoneNotFound", "location zone not found"), _resets(LOCATION)
+        location_zones, ("LocationZoneNotFound", "location zone not found"), resets(LOCATION)
     ),
-    "caches": Resource(caches, ("CacheNotFound", "cache not found"), _resets(CACHE)),
+    "caches": Resource(caches, ("CacheNotFound", "cache not found"), resets(CACHE)),
     "limit_reqs": Resource(
-        limit_reqs, ("LimitReqNotFound", "limit_req not found"), _resets(LIMIT_REQ)
+        limit_reqs, ("LimitReqNotFound", "limit_req not found"), resets(LIMIT_REQ)
     ),
     "limit_conns": Resource(
-        limit_conns, ("LimitConnNotFound", "limit_conn not found"), _resets(LIMIT_CONN)
+        limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(LIMIT_CONN)
     ),
-    "upstreams": Resource(upstreams, ("UpstreamNotFound", "upstream not found"), _resets(PEER)),
+    "upstreams": Resource(upstreams, ("UpstreamNotFound", "upstream not found"), resets(PEER)),
 }
 
 

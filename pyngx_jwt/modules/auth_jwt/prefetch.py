@@ -12,7 +12,8 @@ import random
 from ...conf.scope import Scope
 from ...core.readiness import Readiness
 from ...core.worker import WorkerLife
-from ...gateway.health import CheckRequest, NoClient
+from ...gateway.checks import NoClient
+from ...gateway.health import CheckRequest
 from ...http.engine import log_failure
 from ...http.head import new_head
 from ...http.ports import Built

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import NamedTuple
 
 from ...conf.scope import Scope
 from ...core.capabilities import KeptCapabilities
@@ -15,16 +14,17 @@ from ...gateway.groups import Upstreams
 from ...gateway.state import UpstreamState
 from ...gateway.target import Names, remembered, resolved
 from ...gateway.tls import Tls, tls_of
-from ...http.template import TextOf, bind_size
+from ...http.template import bind_size
 from ...log import Severity, errno_text
 from ...stream.channel import Channel, TcpChannel
 from ...stream.contexts import STREAM_SERVER
 from ...stream.level import StreamLevel
 from ...stream.module import StreamModule
 from ...stream.proxy_header import header_of
-from ...stream.relay import IdleTooLong, Relay, RelaySettings
+from ...stream.relay import IdleTooLong, Relay, RelaySettings, UpstreamGone
 from ...stream.session import (
     BAD_GATEWAY,
+    BAD_REQUEST,
     SERVER_ERROR,
     SUCCESS,
     TIMED_OUT,
@@ -38,33 +38,23 @@ from ...upstream.client import PeerSettings
 from ...upstream.connect import open_endpoint
 from ...upstream.errors import TIMED_OUT as UPSTREAM_TIMED_OUT
 from ...upstream.errors import UpstreamError
-from ...upstream.peer import Peer
+from ...upstream.peer import DOWN, UNHEALTHY, Peer
+from ...upstream.shared import Shared
 from ...upstream.tls import PeerHandshake
 from ...upstream.upstream import Upstream
 from ..core.stream import StreamCoreConf
+from .counting import peer_counts
 from .datagrams import open_datagrams
+from .health import note_checks
+from .mqtt import opening_of
+from .plan import HOST, FindUpstream, Plan
 from .proxy_conf import StreamProxyConf
 
 CONNECTING = "connecting to upstream"
+UNUSABLE = DOWN | UNHEALTHY  # of a server: what ends sessions if "proxy_session_drop" is on
+DROP_CHECKS = 0.05  # seconds, at least, between two looks at it
 
 stream_proxy = StreamModule("stream_proxy", StreamProxyConf)
-
-FindUpstream = Callable[[StreamSession], "Upstream | Awaitable[Upstream | None] | None"]
-Size = Callable[[StreamSession], int]
-
-
-class Plan(NamedTuple):
-    """What the configuration of a server says of its upstream."""
-
-    conf: StreamProxyConf
-    find: FindUpstream
-    peers: PeerSettings
-    relay: RelaySettings
-    upload_rate: Size | None
-    download_rate: Size | None
-    bind: TextOf[StreamSession] | None
-    is_transparent: bool
-    tls: Tls[StreamSession] | None
 
 
 @stream_proxy.after_merge
@@ -97,7 +87,10 @@ def pass_on(conf: StreamProxyConf, level: StreamLevel) -> StreamHandler | None:
         conf.bind.address.bind(variables) if conf.bind is not None else None,
         conf.bind is not None and conf.bind.transparent,
         _tls(conf, level) if conf.proxy_ssl else None,
+        peer_counts(level),
+        opening_of(level),
     )
+    note_checks(plan, level)
 
     async def handle(s: StreamSession) -> Status:
         passing = Passing(s, plan)
@@ -117,9 +110,6 @@ def _tls(conf: StreamProxyConf, level: StreamLevel) -> Tls[StreamSession]:
         return tuple(name for name in names if 0 < len(name) < 256)
 
     return tls_of(conf, level.variables, lambda s: str(s.contexts[HOST]), alpn)
-
-
-HOST = "upstream host"  # in the contexts of a session
 
 
 def _finder(conf: StreamProxyConf, level: StreamLevel) -> FindUpstream:
@@ -184,6 +174,7 @@ class Passing:
         self.state: UpstreamState | None = None
         self.handshake: PeerHandshake | None = None
         self.local: Local | None = None
+        self.shared: Shared | None = None  # what all workers know of the group
         self.notes_heads = False  # the group wants to know when the first byte comes
         self.failed = False  # the server, and not the session
 
@@ -196,6 +187,7 @@ class Passing:
         if upstream is None:
             return SERVER_ERROR
         s.contexts[HOST], self.notes_heads = upstream.name, upstream.notes_heads
+        self.shared = upstream.shared
         key = upstream.key(s) if upstream.key is not None else ""
         choice = self.choice = upstream.balancer.choose(key)
         if limit := plan.conf.next_upstream_tries:
@@ -272,6 +264,7 @@ class Passing:
         state.connect_time = time.monotonic() - state.started
         if self.choice is not None:
             self.choice.answered(state)
+        self.plan.counts.connected(str(s.contexts[HOST]), state)
         return channel
 
     def _note(self, error: UpstreamError) -> None:
@@ -286,6 +279,11 @@ class Passing:
         assert state is not None
         if plan.conf.proxy_protocol and self.handshake is None:
             channel.write(header_of(s, plan.conf.proxy_protocol))
+        if plan.opening is not None and not s.is_udp:
+            opening = await plan.opening(s, plan.conf.proxy_timeout)
+            if opening is None:
+                return BAD_REQUEST
+            channel.write(opening)
         settings = plan.relay
         if plan.upload_rate is not None or plan.download_rate is not None:
             settings = replace(
@@ -294,17 +292,41 @@ class Passing:
                 download_rate=plan.download_rate(s) if plan.download_rate is not None else 0,
             )
         s.action = "proxying connection"
-        relay = Relay(s.channel, channel, settings, s.make_deadline, self._note_first_byte)
+        is_gone = self._drops()
+        relay = Relay(s.channel, channel, settings, s.make_deadline, self._note_first_byte, is_gone)
         try:
             side = await relay.run()
         except IdleTooLong:
             return self._idle(relay, channel)
+        except UpstreamGone:
+            s.note(f"upstream server is not used any more{self._bytes()}")
+            return SUCCESS
         self._note_errors(channel)
         if s.is_udp:
             s.note(f"udp done{self._packets(relay)}{self._bytes()}")
         else:
             s.note(f"{side} disconnected{self._bytes()}")
         return SUCCESS
+
+    def _drops(self) -> Callable[[], bool] | None:
+        """What says that the server is not to be used any more, if that ends sessions."""
+        peer, shared = self.peer, self.shared
+        if not self.plan.conf.proxy_session_drop or peer is None or shared is None:
+            return None
+        serial, address, checked = peer.serial, peer.address, 0.0
+
+        def is_gone() -> bool:
+            nonlocal checked
+            now = time.monotonic()
+            if now - checked < DROP_CHECKS:
+                return False
+            checked = now
+            return not any(
+                one.serial == serial and one.address == address and not one.down & UNUSABLE
+                for one in shared.look()
+            )
+
+        return is_gone
 
     def _note_errors(self, channel: Channel) -> None:
         """What has ended a side, where that was no goodbye."""
@@ -347,8 +369,11 @@ class Passing:
                 state.bytes_received, state.bytes_sent = channel.received, channel.sent
         if self.peer is not None and self.choice is not None:
             timing = state if not failed else None
-            self.choice.free(failed, int(time.monotonic()), timing)
+            is_disabled = self.choice.free(failed, int(time.monotonic()), timing)
             self.peer = None
+            if state is not None:
+                state.failed, state.disabled = failed, is_disabled
+                self.plan.counts.left(str(self.s.contexts[HOST]), state)
         if channel is not None:
             tls, handshake = self.plan.tls, self.handshake
             if tls is not None and handshake is not None and state is not None and not failed:

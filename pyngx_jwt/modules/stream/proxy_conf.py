@@ -93,6 +93,12 @@ class StreamProxyConf(TlsConf, prefix="proxy", contexts=IN_STREAM, without=NOT_H
         "its timeout.",
         shown="—",
     )
+    proxy_session_drop = flag(
+        False,
+        IN_STREAM,
+        "Ends the sessions with a server that was removed from its group, or is down or unhealthy, "
+        'as soon as the client or the server sends more. The group must have a "zone".',
+    )
     proxy_ssl = flag(False, IN_STREAM, "Uses TLS for connections to the upstream.")
     proxy_timeout = time(
         600,

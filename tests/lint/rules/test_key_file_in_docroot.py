@@ -24,3 +24,7 @@ def test_public_keys_may_be_served(linter: Linter) -> None:
     jwk = '{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}'
     text = API.replace("keys/jwks", "www/jwks") + "root www; location / { }"
     assert not linter.of(RULE, text, files={"www/jwks.json": f'{{"keys":[{jwk}]}}'})
+
+
+def test_a_path_that_no_file_can_have(linter: Linter) -> None:
+    assert linter.report(API.replace("jwks", "jw\0ks") + " root .;").crashes == []

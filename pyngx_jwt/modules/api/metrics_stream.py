@@ -1,0 +1,98 @@
+"""The names of nginx-prometheus-exporter for NGINX Plus, of what is in "stream"."""
+
+from __future__ import annotations
+
+from ...metrics.kinds import (
+    CHECK_FAILURES,
+    CHECKS,
+    DISCARDED,
+    LIMIT_RESULTS,
+    RECEIVED,
+    REQUESTS,
+    SENT,
+    STREAM_LIMIT_CONN,
+    UNAVAILABLE,
+    UNHEALTHY,
+)
+from .exposition import Exposition
+from .metrics_plus import STATES
+from .snapshot import PeerFacts, Snapshot
+from .stream_tree import TIMES, average, sessions
+
+ZONE, SERVER = "nginxplus_stream_server_zone", "nginxplus_stream_upstream_server"
+LIMIT = "nginxplus_stream_limit_connection"
+ABOUT_TIMES = {
+    "connect_time": "Average time to connect to the server",
+    "first_byte_time": "Average time to receive the first byte of data",
+    "response_time": "Average time to receive the last byte of data",
+}
+
+
+def write_stream(out: Exposition, snapshot: Snapshot) -> None:
+    _write_zones(out, snapshot)
+    _write_groups(out, snapshot)
+    _write_limits(out, snapshot)
+
+
+def _write_zones(out: Exposition, snapshot: Snapshot) -> None:
+    zones = snapshot.stream_zones()
+    about = "Client connections that are currently being processed"
+    out.family(f"{ZONE}_processing", "gauge", about)
+    for name, one in zones.items():
+        out.sample(f"{ZONE}_processing", one.processing, ("server_zone", name))
+    for suffix, about, place in (
+        ("connections", "Total connections", REQUESTS),
+        ("discarded", "Connections completed without creating a session", DISCARDED),
+        ("received", "Bytes received from clients", RECEIVED),
+        ("sent", "Bytes sent to clients", SENT),
+    ):
+        out.family(f"{ZONE}_{suffix}", "counter", about)
+        for name, one in zones.items():
+            count = one.numbers[place] + (one.processing if place == REQUESTS else 0)
+            out.sample(f"{ZONE}_{suffix}", count, ("server_zone", name))
+    out.family(f"{ZONE}_sessions", "counter", "Total sessions completed")
+    for name, one in zones.items():
+        for code, count in sessions(one.numbers).items():
+            out.sample(f"{ZONE}_sessions", count, ("server_zone", name), ("code", code))
+
+
+def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
+    """As with NGINX Plus, groups without a zone are not reported."""
+    peers: list[PeerFacts] = []
+    for group, zone in snapshot.stream_groups():
+        if zone:
+            peers += snapshot.stream_peers(group)
+    labelled = [((("upstream", one.group), ("server", one.peer.name)), one) for one in peers]
+    out.family(f"{SERVER}_state", "gauge", "Current state")
+    out.family(f"{SERVER}_active", "gauge", "Active connections")
+    out.family(f"{SERVER}_limit", "gauge", "Limit for connections which corresponds to max_conns")
+    for labels, one in labelled:
+        out.sample(f"{SERVER}_state", STATES[one.state], *labels)
+        out.sample(f"{SERVER}_active", one.peer.conns, *labels)
+        out.sample(f"{SERVER}_limit", one.peer.max_conns, *labels)
+    for suffix, about, place in (
+        ("connections", "Total client connections forwarded to this server", REQUESTS),
+        ("sent", "Bytes sent to this server", SENT),
+        ("received", "Bytes received from this server", RECEIVED),
+        ("fails", "Number of unsuccessful attempts to communicate with the server", DISCARDED),
+        ("unavail", "How many times the server became unavailable", UNAVAILABLE),
+        ("health_checks_checks", "Total health check requests", CHECKS),
+        ("health_checks_fails", "Failed health checks", CHECK_FAILURES),
+        ("health_checks_unhealthy", "How many times the server became unhealthy", UNHEALTHY),
+    ):
+        out.family(f"{SERVER}_{suffix}", "counter", about)
+        for labels, one in labelled:
+            out.sample(f"{SERVER}_{suffix}", one.counted.numbers[place], *labels)
+    for name in TIMES:
+        out.family(f"{SERVER}_{name}", "gauge", ABOUT_TIMES[name])
+        for labels, one in labelled:
+            out.sample(f"{SERVER}_{name}", average(one.counted.numbers, name), *labels)
+
+
+def _write_limits(out: Exposition, snapshot: Snapshot) -> None:
+    zones = snapshot.limits(STREAM_LIMIT_CONN, "stream_limit_conn")
+    for result in ("PASSED", "REJECTED", "REJECTED_DRY_RUN"):
+        family = f"{LIMIT}_{result.lower()}"
+        out.family(family, "counter", f"Results of limits that are {result}")
+        for zone, numbers in zones.items():
+            out.sample(family, numbers[LIMIT_RESULTS.index(result)], ("zone", zone))

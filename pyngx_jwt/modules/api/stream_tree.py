@@ -1,0 +1,117 @@
+"""The resources of the API below "stream", as NGINX Plus has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...metrics.kinds import (
+    CONNECT_MICROSECONDS,
+    CONNECT_TIMES,
+    DISCARDED,
+    HEADER_MICROSECONDS,
+    HEADER_TIMES,
+    MICROSECONDS,
+    RECEIVED,
+    REQUESTS,
+    RESPONSES,
+    SENT,
+    SESSIONS,
+    STREAM_LIMIT_CONN,
+    STREAM_PEER,
+    STREAM_SERVER,
+    UNAVAILABLE,
+)
+from ...upstream.upstream import Upstream
+from ...zones.store import Numbers
+from .answers import Value
+from .snapshot import PeerFacts, Snapshot
+from .text import shown
+from .tree import Resource, health_checks, identifier, limited, resets
+
+SESSION_CLASSES = {"2xx": 1, "4xx": 3, "5xx": 4}  # after those of 1xx
+TIMES = {
+    "connect_time": (CONNECT_MICROSECONDS, CONNECT_TIMES),
+    "first_byte_time": (HEADER_MICROSECONDS, HEADER_TIMES),
+    "response_time": (MICROSECONDS, SESSIONS),
+}
+
+
+def sessions(numbers: Numbers) -> dict[str, int]:
+    """Sessions that are over, by the class of their status."""
+    return {name: numbers[RESPONSES + place] for name, place in SESSION_CLASSES.items()}
+
+
+def average(numbers: Numbers, name: str) -> int:
+    """One of TIMES, in milliseconds."""
+    total, count = TIMES[name]
+    return numbers[total] // max(1, numbers[count]) // 1000
+
+
+def server_zones(snapshot: Snapshot) -> Value:
+    found: dict[str, Value] = {}
+    for name, one in snapshot.stream_zones().items():
+        by_class = sessions(one.numbers)
+        found[shown(name)] = {
+            "processing": one.processing,
+            "connections": one.numbers[REQUESTS] + one.processing,
+            "sessions": {**by_class, "total": sum(by_class.values())},
+            "discarded": one.numbers[DISCARDED],
+            "received": one.numbers[RECEIVED],
+            "sent": one.numbers[SENT],
+        }
+    return found
+
+
+def limit_conns(snapshot: Snapshot) -> Value:
+    results = ("PASSED", "REJECTED", "REJECTED_DRY_RUN")
+    return limited(snapshot, STREAM_LIMIT_CONN, "stream_limit_conn", results)
+
+
+def upstreams(snapshot: Snapshot) -> Value:
+    """As with NGINX Plus, those with a zone."""
+    return {
+        shown(group.name): {
+            "peers": [peer(facts, group) for facts in snapshot.stream_peers(group)],
+            "zombies": 0,
+            "zone": shown(zone),
+        }
+        for group, zone in snapshot.stream_groups()
+        if zone
+    }
+
+
+def peer(facts: PeerFacts, group: Upstream) -> Value:
+    one, numbers = facts.peer, facts.counted.numbers
+    found: dict[str, Value] = {
+        "id": identifier(group, one.serial),
+        "server": shown(one.name),
+        "name": shown(one.server.name),
+        "backup": one.server.backup,
+        "weight": one.weight // one.server.unit,
+        "state": facts.state,
+        "active": one.conns,
+        "connections": numbers[REQUESTS],
+        **{name: average(numbers, name) for name in TIMES},
+        "sent": numbers[SENT],
+        "received": numbers[RECEIVED],
+        "fails": numbers[DISCARDED],
+        "unavail": numbers[UNAVAILABLE],
+        "health_checks": health_checks(numbers),
+        "downtime": 0,
+    }
+    if one.max_conns:
+        found["max_conns"] = one.max_conns
+    return found
+
+
+STREAM: Mapping[str, Resource] = {
+    "server_zones": Resource(
+        server_zones, ("ServerZoneNotFound", "server zone not found"), resets(STREAM_SERVER)
+    ),
+    "limit_conns": Resource(
+        limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(STREAM_LIMIT_CONN)
+    ),
+    "upstreams": Resource(
+        upstreams, ("UpstreamNotFound", "upstream not found"), resets(STREAM_PEER)
+    ),
+}
