@@ -97,9 +97,11 @@ RESOLVER: Final = Kind(b"d", len(RESOLVER_NUMBERS))
 # The store that zones share: exchanges in the places of requests, of which DISCARDED have failed.
 STORE_STEPS: Final = OF_REQUESTS
 STORE_CONNECTIONS: Final = OF_REQUESTS + 1
-STORE: Final = Kind(b"a", OF_REQUESTS + 2)
+STORE_COPIED: Final = OF_REQUESTS + 2  # changes of maps that have come
+STORE: Final = Kind(b"a", OF_REQUESTS + 3)
 STORE_FALLBACKS: Final = Kind(b"b", 2)  # zone: decided here, refused
 STORE_UP: Final = Kind(b"u", 1)  # worker, reported
+STORE_PENDING: Final = Kind(b"U", 1)  # zone, reported: changes that the store does not have yet
 
 
 def bucket_of(seconds: float) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from .kinds import (
     DISCARDED,
     MICROSECONDS,
+    RECEIVED,
     REQUESTS,
+    SENT,
     STORE,
     STORE_CONNECTIONS,
+    STORE_COPIED,
     STORE_FALLBACKS,
     STORE_STEPS,
     bucket_of,
@@ -34,6 +37,15 @@ class StoreCounts:
         numbers[MICROSECONDS] += int(seconds * 1e6)
         numbers[bucket_of(seconds)] += 1
         self._row.changed()
+
+    def moved(self, sent: int, received: int) -> None:
+        """So many bytes more have gone both ways."""
+        self._row.numbers[SENT] += sent
+        self._row.add(RECEIVED, received)
+
+    def copied(self, records: int) -> None:
+        """So many changes of maps have come."""
+        self._row.add(STORE_COPIED, records)
 
     def failed(self) -> None:
         """A connection was not made, or was given up."""

@@ -27,7 +27,7 @@ from ..http.session import Session
 from ..http.template import Template
 from ..http.variables import Get, R, VariableTable, unsettled, variable_name
 from ..log import Severity
-from ..stream.contexts import STREAM
+from ..stream.contexts import IN_STREAM, STREAM
 from ..stream.module import StreamModule
 from ..zones import Zone, Zones, ZoneStore
 from ..zones.sharing import split_sync
@@ -47,6 +47,7 @@ class KeyvalZone:
     type: str = "string"
     timeout: int = 0  # seconds; 0 is none
     state: str = ""
+    is_stream: bool = False  # declared in "stream"
     changed: bool = False  # since the state file was written
     store: KeyVal | None = None
     copies: ZoneStore | None = None  # of which it is a copy, if the zone is shared
@@ -203,7 +204,8 @@ class KeyvalConf(Conf):
         declared = self.scope.shared(Zones).add(name, size, "keyval")
         state = self.scope.full_name(given["state"]) if "state" in given else ""
         kind, timeout = given.get("type", "string"), _timeout(given.get("timeout"))
-        zones[name] = KeyvalZone(declared, kind, timeout, state)
+        is_stream = bool(self.level.context & IN_STREAM)
+        zones[name] = KeyvalZone(declared, kind, timeout, state, is_stream)
         store = self.scope.shared(ZoneStore)
         if store.share(name, fallback, self.scope.statement):
             zones[name].share(store)

@@ -21,7 +21,7 @@ from ..http.module import Module
 from ..http.request import Request
 from ..log import Severity
 from ..metrics import Tallies
-from ..metrics.kinds import STORE_UP
+from ..metrics.kinds import STORE_PENDING, STORE_UP
 from ..metrics.stores import StoreCounts
 from ..metrics.tallies import Reported
 from ..stream.contexts import STREAM
@@ -171,9 +171,11 @@ def start(scope: Scope, life: WorkerLife) -> None:
     def report(text: str, failed: bool) -> None:
         log.write(Severity.ERR if failed else Severity.NOTICE, f"zone store {shown} {text}")
 
-    def is_up() -> Iterable[Reported]:
+    def state() -> Iterable[Reported]:
         yield STORE_UP, (str(life.number),), (int(store.is_up),)
+        for zone, changes in store.pending().items():
+            yield STORE_PENDING, (zone,), (changes,)
 
     store.start(life.until_end, report, StoreCounts(tallies), follows=life.number == 0)
     if store.wanted:
-        tallies.reporters.append(is_up)
+        tallies.reporters.append(state)

@@ -29,12 +29,20 @@ class RedisConnection:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, longest: int
     ) -> None:
         self._writer, self._replies = writer, Replies(reader, longest)
+        self.sent = 0  # bytes, since the beginning
+
+    @property
+    def received(self) -> int:
+        """Bytes, since the beginning."""
+        return self._replies.received
 
     async def exchange(self, commands: Commands, fits: Sequence[Fits] = ()) -> list[Any]:
         """The answers to all of them; an error, or an answer that does not fit, is raised.
 
         What the server has sent beyond that would be taken for answers to other commands."""
-        self._writer.write(pack(commands))
+        packed = pack(commands)
+        self._writer.write(packed)
+        self.sent += len(packed)
         await self._writer.drain()
         answers = list[Any]()
         for number in range(len(commands)):

@@ -74,8 +74,28 @@ class Observer(Protocol):
     def exchanged(self, steps: int, seconds: float) -> None:
         """A batch was answered."""
 
+    def moved(self, sent: int, received: int) -> None:
+        """So many bytes more have gone both ways."""
+
+    def copied(self, records: int) -> None:
+        """So many changes of maps have come."""
+
     def failed(self) -> None:
         """A connection was not made, or was given up."""
+
+
+class Moved:
+    """Counts the bytes of a connection."""
+
+    def __init__(self, connection: RedisConnection, observer: Observer) -> None:
+        self._connection, self._observer = connection, observer
+        self._sent = self._received = 0
+
+    def note(self) -> None:
+        """What has gone both ways since the last time."""
+        sent, received = self._connection.sent, self._connection.received
+        self._observer.moved(sent - self._sent, received - self._received)
+        self._sent, self._received = sent, received
 
 
 def spread(pause: float) -> float:
@@ -151,6 +171,7 @@ class RedisLink:
         """Until it fails; whether anything was answered."""
         self.up, was_answered = True, False
         self._observer.connected()
+        moved = Moved(connection, self._observer)
         if self._told_down:
             self._report("connected", False)
             self._told_down = False
@@ -168,6 +189,7 @@ class RedisLink:
                         fits = [x.fits for x in batch]
                         answers = await connection.exchange([x.words for x in batch], fits)
                     self._observer.exchanged(len(batch), time.monotonic() - begun)
+                    moved.note()
                     for step, answer in zip(batch, answers, strict=True):
                         step.answered(answer)
                     batch, was_answered = [], True

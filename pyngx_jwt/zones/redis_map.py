@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .redis_connection import CONNECT_TIMEOUT, FAILURES, RedisConnection, connect
-from .redis_link import RedisLink, Script, Step, spread
+from .redis_link import Moved, Observer, RedisLink, Script, Step, spread
 from .redis_scripts import EXPIRE, OFFER, PUBLISH
 from .resp import BadReply
 from .store_url import StoreSettings
@@ -78,6 +78,11 @@ class SharedMap:
         if self._link.up:
             self._send(key, packed)
 
+    @property
+    def pending(self) -> int:
+        """How many changes the server does not have yet."""
+        return len(self._pending)
+
     def take(self, key: bytes, raw: bytes) -> None:
         """Repeats a change of some machine; what is no record is passed over."""
         record = unpack(raw)
@@ -106,8 +111,10 @@ class SharedMap:
 class Follower:
     """Repeats the changes of all machines in the copies of this one; one worker has it."""
 
-    def __init__(self, settings: StoreSettings, maps: Iterable[SharedMap]) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: StoreSettings, maps: Iterable[SharedMap], observer: Observer
+    ) -> None:
+        self._settings, self._observer = settings, observer
         self._maps = {x.log: x for x in maps}
         self._sweep_at = 0.0
 
@@ -120,6 +127,7 @@ class Follower:
 
     async def _follow(self) -> None:
         connection = await connect(self._settings, LONGEST)
+        moved = Moved(connection, self._observer)
         try:
             positions: dict[bytes, bytes] = {}
             for log, shared in self._maps.items():
@@ -127,6 +135,7 @@ class Follower:
             self._sweep_at = time.monotonic() + SWEEP
             while True:
                 await self._read(connection, positions)
+                moved.note()
                 if time.monotonic() >= self._sweep_at:
                     self._sweep_at = time.monotonic() + SWEEP
                     for shared in self._maps.values():
@@ -172,9 +181,11 @@ class Follower:
             shared = self._maps.get(log)
             if shared is None:
                 raise BadReply
-            for position, key, raw in _entries(entries):
+            changes = _entries(entries)
+            for position, key, raw in changes:
                 shared.take(key, raw)
                 positions[log] = position
+            self._observer.copied(len(changes))
 
     async def _sweep(self, connection: RedisConnection, shared: SharedMap) -> None:
         """Removes from the map what has expired."""

@@ -56,6 +56,7 @@ class Replies:
         self._buffer = bytearray()
         self._at = 0  # where the next byte is
         self._bytes_left = 0  # of the reply that is being read
+        self.received = 0  # bytes, since the beginning
         self._elements_left = 0
 
     @property
@@ -153,6 +154,7 @@ class Replies:
             del self._buffer[: self._at]
             self._at = 0
         self._buffer += data
+        self.received += len(data)
 
 
 def _number(raw: bytes) -> int:

@@ -125,7 +125,7 @@ class ZoneStore:
         start(link.run())
         start(self._connections.live())
         if self._shared and follows:
-            start(Follower(self.settings, self._shared.values()).run())
+            start(Follower(self.settings, self._shared.values(), watcher).run())
 
     @property
     def rates(self) -> SharedRates | None:
@@ -139,6 +139,10 @@ class ZoneStore:
     @property
     def is_up(self) -> bool:
         return self._link is not None and self._link.up
+
+    def pending(self) -> dict[str, int]:
+        """By zone, how many changes of this worker the store does not have yet."""
+        return {zone: shared.pending for zone, shared in self._shared.items()}
 
     def publish(self, zone: str, key: bytes, value: bytes | None, expires: float = 0.0) -> None:
         """A value of the zone was set, or removed (None); the copies of others get it."""

@@ -81,6 +81,11 @@ class Zone:
         """Bytes of the zone that are in use."""
         return self._table.used()
 
+    @property
+    def records_held(self) -> int:
+        """How many records are in the zone."""
+        return self._table.count()
+
     # -- life ------------------------------------------------------------------------------
 
     def open(self) -> None:

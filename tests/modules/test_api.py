@@ -45,6 +45,10 @@ def fault(answer: Answer) -> tuple[int, str, str]:
     return answer.status, found["error"]["code"], found["error"]["text"]
 
 
+def status_of(code: str) -> int:
+    return 415 if code == "JsonError" else 400
+
+
 def test_the_tree(nginx: Nginx) -> None:
     nginx(f"status_zone site; {READ_ONLY}", http=GROUP)
     assert json.loads(nginx.request("GET /api/").text) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -225,17 +229,22 @@ def test_servers_are_changed(nginx: Nginx) -> None:
         (r'{"server": "127.0.0.1:1", "\ud800": 1}', "JsonError"),
         (r'{"server": "127.0.0.1:1", "route": "\ud800"}', "JsonError"),
         ('{"server": "127.0.0.1:1", "weight": ' + "9" * 5000 + "}", "JsonError"),
-        ({"server": "127.0.0.1:1", "fail_timeout": "9" * 5000}, "UpstreamConfFormatError"),
-        ({"server": "127.0.0.1:1", "slow_start": "²"}, "UpstreamConfFormatError"),
+        ({"server": "127.0.0.1:1", "fail_timeout": "9" * 5000}, "UpstreamBadFailTimeout"),
+        ({"server": "127.0.0.1:1", "slow_start": "²"}, "UpstreamBadSlowStart"),
         ({"server": "127.0.0.1:" + "9" * 5000}, "UpstreamBadAddress"),
         ("[]", "UpstreamConfFormatError"),
         ({}, "UpstreamConfFormatError"),
         ({"server": "127.0.0.1:1", "wait": 1}, "UpstreamConfFormatError"),
-        ({"server": "127.0.0.1:1", "weight": 0}, "UpstreamConfFormatError"),
+        ({"server": "127.0.0.1:1", "weight": 0}, "UpstreamBadWeight"),
+        ({"server": "127.0.0.1:1", "max_conns": -1}, "UpstreamBadMaxConns"),
+        ({"server": "127.0.0.1:1", "max_fails": 1 << 31}, "UpstreamBadMaxFails"),
+        ({"server": "127.0.0.1:1", "max_fails": True}, "UpstreamConfFormatError"),
+        ({"server": "127.0.0.1:1", "weight": [1]}, "UpstreamConfFormatError"),
         ({"server": "127.0.0.1:1", "weight": "2"}, "UpstreamConfFormatError"),
         ({"server": "127.0.0.1:1", "down": 1}, "UpstreamConfFormatError"),
-        ({"server": "127.0.0.1:1", "fail_timeout": "x"}, "UpstreamConfFormatError"),
-        ({"server": "127.0.0.1:1", "route": "a;b"}, "UpstreamConfFormatError"),
+        ({"server": "127.0.0.1:1", "fail_timeout": "x"}, "UpstreamBadFailTimeout"),
+        ({"server": "127.0.0.1:1", "route": "a;b"}, "UpstreamBadRoute"),
+        ({"server": "127.0.0.1:1", "route": "a" * 33}, "UpstreamBadRoute"),
         ({"server": "127.0.0.1:99999"}, "UpstreamBadAddress"),
         ({"server": "name.example"}, "UpstreamBadAddress"),
         ({"server": "unix:/a; b"}, "UpstreamBadAddress"),
@@ -245,7 +254,7 @@ def test_servers_are_changed(nginx: Nginx) -> None:
 def test_servers_that_are_refused(nginx: Nginx, body: object, code: str) -> None:
     nginx(API, http=GROUP)
     answer = send(nginx, "POST", "/http/upstreams/backend/servers", body)
-    assert fault(answer)[:2] == (400, code)
+    assert fault(answer)[:2] == (status_of(code), code)
     assert len(get(nginx, "/http/upstreams/backend/servers")) == 2
 
 
@@ -306,7 +315,7 @@ def test_key_value_databases(nginx: Nginx) -> None:
         ('{"a": {"value": "1", "expire": -1}}', "KeyvalFormatError"),
         ({"a": {"value": "1", "expire": 10**400}}, "KeyvalFormatError"),
     ):
-        assert fault(send(nginx, "POST", path, body))[:2] == (400, code)
+        assert fault(send(nginx, "POST", path, body))[:2] == (status_of(code), code)
     assert fault(send(nginx, "POST", "/http/keyvals/x", {"a": "1"}))[1] == "KeyvalNotFound"
     assert get(nginx, path) == {}
 
@@ -327,3 +336,36 @@ def test_rejected(nginx: Nginx) -> None:
     nginx.rejects("location /api { api on; }", 'invalid parameter "on"')
     nginx.rejects("api;", '"api" directive is not allowed here')
     nginx.rejects("location /api { api; api; }", '"api" directive is duplicate')
+
+
+@pytest.mark.parametrize(
+    ("version", "missing"),
+    [(9, set[str]()), (8, {"workers"}), (5, {"workers"}), (4, {"workers", "resolvers"})],
+)
+def test_what_old_versions_have(nginx: Nginx, version: int, missing: set[str]) -> None:
+    nginx(READ_ONLY)
+    top = set(json.loads(nginx.request(f"GET /api/{version}/").text))
+    assert top == {*get(nginx, "/")} - missing
+    inside = set(json.loads(nginx.request(f"GET /api/{version}/http").text))
+    assert ("limit_reqs" in inside) is (version > 5)
+    assert ("location_zones" in inside) is (version > 4)
+    for name in missing:
+        assert nginx.request(f"GET /api/{version}/{name}").status == 404
+
+
+def test_errors_of_old_versions(nginx: Nginx) -> None:
+    """They have two fields that later ones do not have."""
+    nginx(READ_ONLY)
+    for version in (3, 4):
+        body = json.loads(nginx.request(f"GET /api/{version}/none").text)
+        assert body["error"]["code"] == "PathNotFound"
+        assert ("path" in body and "method" in body) is (version == 3)
+
+
+def test_a_group_without_backup_servers(nginx: Nginx) -> None:
+    nginx(API, http="upstream u { zone u 64k; hash $uri; server 127.0.0.1:1; }")
+    answer = send(nginx, "POST", "/http/upstreams/u/servers", {"server": "::1", "backup": True})
+    assert fault(answer)[:2] == (400, "UpstreamBadAddress")
+    server = {"server": "127.0.0.1:2", "backup": True}
+    answer = send(nginx, "POST", "/http/upstreams/u/servers", server)
+    assert fault(answer) == (400, "UpstreamNoBackup", 'upstream "u" has no backup')

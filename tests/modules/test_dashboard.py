@@ -34,6 +34,18 @@ GROUP = """
     """
 
 
+STREAM = """
+    stream {
+        upstream behind { zone behind 64k; server 127.0.0.1:%%PORT_up%%; }
+        server { listen 127.0.0.1:%%PORT_stream%%; status_zone front; proxy_pass behind; }
+    }
+    """
+SHARED = """
+    pyngx_zone_store redis://127.0.0.1:%%PORT_none%%;
+    keyval_zone zone=sessions:32k sync;
+    """
+
+
 def test_the_page(nginx: Nginx) -> None:
     nginx(PAGE, http=GROUP)
     answer = nginx.request("GET /")
@@ -53,7 +65,9 @@ def test_rejected(nginx: Nginx) -> None:
 @pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
 def test_in_a_browser(nginx: Nginx, tmp_path: Path) -> None:
     """The page asks the API, within its own policy."""
-    nginx(PAGE, http=GROUP, servers=["listen 127.0.0.1:%%PORT_up%%; return 200 hello;"])
+    servers = ["listen 127.0.0.1:%%PORT_up%%; return 200 hello;"]
+    nginx(PAGE, http=GROUP + SHARED, servers=servers, main=STREAM)
+    assert b"400 Bad Request" in nginx.raw(b"x y\r\n\r\n", "stream")
     for _ in range(3):
         assert nginx.request("GET /a").status == 200
     shot = tmp_path / "page.png"
@@ -77,7 +91,8 @@ def test_in_a_browser(nginx: Nginx, tmp_path: Path) -> None:
     found, _, script = done.stdout.partition("<script>")
     assert script
     assert "no answer of the API" not in found
-    for text in ("site", "pages", "requests/s", nginx.filled("backend / 127.0.0.1:%%PORT_up%%")):
+    peers = ("backend / 127.0.0.1:%%PORT_up%%", "behind / 127.0.0.1:%%PORT_up%%")
+    for text in ("site", "pages", "requests/s", "front", "sessions", *map(nginx.filled, peers)):
         assert text in found
     assert '<td class="up">up</td>' in found and '<td class="down">down</td>' in found
     assert "Content Security Policy" not in done.stderr

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ..nginx import Nginx
+from ..redis_server import redis_server
 from .test_stream_proxy import connected, echo, saying
 
 pytestmark = pytest.mark.pyngx_only("statistics of stream are a part of NGINX Plus")
@@ -65,7 +67,7 @@ def test_the_tree(nginx: Nginx) -> None:
     start(nginx, f"{GROUP} server {{ {SERVER} }}")
     top = json.loads(nginx.request("GET /api/9/").text)
     assert top[4:6] == ["http", "stream"]
-    assert get(nginx, "/") == ["server_zones", "limit_conns", "upstreams"]
+    assert get(nginx, "/") == ["server_zones", "limit_conns", "upstreams", "zone_sync", "keyvals"]
     error = nginx.request("GET /api/9/stream/server_zones/none")
     assert error.status == 404 and "ServerZoneNotFound" in error.text
     assert nginx.request("GET /api/9/stream/caches").status == 404
@@ -218,3 +220,69 @@ def test_rejected(nginx: Nginx) -> None:
 
     rejects('status_zone "";', 'invalid zone name ""')
     rejects("status_zone a; status_zone b;", '"status_zone" directive is duplicate')
+
+
+def test_key_value_databases(nginx: Nginx) -> None:
+    """Those of "stream" are not among those of "http"."""
+    http = "keyval_zone zone=of_http:32k; keyval $arg_a $value zone=of_http;"
+    stream = """
+        keyval_zone zone=of_stream:32k timeout=1h;
+        keyval $remote_addr $value zone=of_stream;
+        server { listen 127.0.0.1:%%PORT_a%%; return "[$value]"; }"""
+    nginx(INSIDE, http=http, main=f"stream {{ {stream} }}")
+    assert get(nginx, "/keyvals/") == {"of_stream": {}}
+    assert json.loads(nginx.request("GET /api/9/http/keyvals/").text) == {"of_http": {}}
+    assert send(nginx, "POST", "/keyvals/of_stream", {"127.0.0.1": "one"})[0] == 201
+    assert nginx.raw(b"", "a") == b"[one]"
+    assert get(nginx, "/keyvals/of_stream") == {"127.0.0.1": "one"}
+    status, error = send(nginx, "POST", "/keyvals/of_stream", {"127.0.0.1": "two"})
+    assert (status, error["error"]["code"]) == (409, "KeyvalKeyExists")
+    assert send(nginx, "PATCH", "/keyvals/of_stream", {"127.0.0.1": None})[0] == 204
+    assert nginx.raw(b"", "a") == b"[]"
+    status, error = send(nginx, "POST", "/keyvals/of_http", {"a": "1"})
+    assert (status, error["error"]["code"]) == (404, "KeyvalNotFound")
+    assert send(nginx, "DELETE", "/keyvals/of_stream")[0] == 204
+
+
+def test_zones_of_several_machines(nginx: Nginx, tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis") as server:
+        http = f"""
+            pyngx_zone_store {server.url} timeout=2s;
+            limit_req_zone $uri zone=one:1m rate=100r/s sync;
+            keyval_zone zone=two:32k sync timeout=1h;
+            keyval_zone zone=own:32k;"""
+        inside = f"{INSIDE} location /x {{ limit_req zone=one; empty_gif; }}"
+        nginx(inside, http=http)
+        synced = synced_when(nginx, nodes_online=1)
+        assert synced["zones"] == {
+            "one": {"records_pending": 0, "records_total": 0},
+            "two": {"records_pending": 0, "records_total": 0},
+        }
+        assert set(synced["status"]) == {
+            *("bytes_in", "msgs_in", "msgs_out", "bytes_out", "nodes_online"),
+        }
+        assert nginx.request("GET /x").status == 200
+        path, body = "/api/9/http/keyvals/two", '{"a": "1"}'
+        request = f"Content-Length: {len(body)}"
+        assert nginx.request(f"POST {path}", request, body=body).status == 201
+        synced = synced_when(nginx, msgs_in=1)
+        assert synced["zones"]["one"]["records_total"] == 1
+        assert synced["zones"]["two"] == {"records_pending": 0, "records_total": 1}
+        assert synced["status"]["msgs_out"] >= 2
+        assert synced["status"]["bytes_in"] > 0 < synced["status"]["bytes_out"]
+    synced_when(nginx, nodes_online=0)
+    body = '{"b": "1"}'
+    assert nginx.request(f"POST {path}", request, body=body).status == 201
+    assert get(nginx, "/zone_sync")["zones"]["two"] == {"records_pending": 1, "records_total": 2}
+    assert nginx.request("GET /api/2/stream/zone_sync").status == 404
+
+
+def synced_when(nginx: Nginx, **wanted: int) -> Any:
+    """The status of the shared zones once it has these values."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = get(nginx, "/zone_sync")
+        if all(found["status"][name] == value for name, value in wanted.items()):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)

@@ -22,6 +22,12 @@ class NoObserver:
     def exchanged(self, steps: int, seconds: float) -> None:
         """Nothing is counted."""
 
+    def moved(self, sent: int, received: int) -> None:
+        """Nothing is counted."""
+
+    def copied(self, records: int) -> None:
+        """Nothing is counted."""
+
     def failed(self) -> None:
         """Nothing is counted."""
 
@@ -88,7 +94,8 @@ def test_a_map_without_an_end(tmp_path: Path) -> None:
     async def run() -> int:
         server = await asyncio.start_unix_server(serve, path)
         shared = SharedMap(Link(), "zone", lambda *change: None, lambda: [(b"mine", b"1", 0.0)])
-        follower = Follower(StoreSettings(parse_store_url(f"unix://{path}")), [shared])
+        settings = StoreSettings(parse_store_url(f"unix://{path}"))
+        follower = Follower(settings, [shared], NoObserver())
         following = asyncio.get_running_loop().create_task(follower.run())
         tracemalloc.start()
         await enough.wait()

@@ -25,10 +25,11 @@ class ApiError(Exception):
         super().__init__(text)
         self.status, self.code, self.text = status, code, text
 
-    def body(self, request_id: str) -> Value:
-        """The body of the response."""
+    def body(self, request_id: str, version: int) -> Value:
+        """The body of the response; old versions have two fields more, which are empty."""
         error: Value = {"status": self.status, "text": self.text, "code": self.code}
-        return {"error": error, "request_id": request_id, "href": HREF}
+        old = {"path": "", "method": ""} if version < 4 else {}
+        return {**old, "error": error, "request_id": request_id, "href": HREF}
 
 
 def parsed(body: bytes) -> Any:
@@ -40,7 +41,7 @@ def parsed(body: bytes) -> Any:
         value = json.loads(body, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise ApiError(400, "JsonError", "json error") from None
+        raise ApiError(415, "JsonError", "json error") from None
     return value
 
 

@@ -4,7 +4,7 @@ ngx_http_api_module of NGINX Plus does."""
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from urllib.parse import unquote
 
 from ...conf.directive import Conf, directive, own
@@ -20,6 +20,7 @@ from ...http.request import Handler, Request, Status
 from ...metrics import Tallies
 from ...stream.level import stream_shared
 from ...stream.ports import StreamBuilt
+from ...zones import ZoneStore
 from ..keyval import KeyvalZones
 from . import keyvals
 from .answers import Answer, ApiError, Value, method_disabled, not_found
@@ -43,7 +44,7 @@ class ApiConf(Conf):
         """Provides the REST API of NGINX Plus, versions 1 to 9, below this location: statistics of
         all workers, and with "write=on" changes of the servers of groups with "zone" and of
         key-value databases.  Restrict access to it.  Unlike in NGINX Plus, only addresses can be
-        added to a group, no names, and the key-value databases of "stream" are those of "http"."""
+        added to a group, no names."""
         if parameter not in ("write=on", "write=off"):
             raise ConfError(f'invalid parameter "{parameter}"')
         self.once("_on", "api")
@@ -95,13 +96,14 @@ def serve_api(conf: ApiConf, level: Level) -> Handler | None:
 
 
 def _answer_or_error(r: Request, scope: Scope, body: bytes, *, writes: bool) -> Answer:
+    call = Call(r, scope, body)
     try:
         if r.method not in READS and (r.method not in WRITES or not writes):
             raise method_disabled(r.method)
-        return Call(r, scope, body).answer()
+        return call.answer()
     except ApiError as error:
         request_id = r.location.core.level.variables.resolve("request_id")(r) or ""
-        return Answer(error.status, error.body(request_id))
+        return Answer(error.status, error.body(request_id, call.version))
 
 
 def _send(r: Request, answer: Answer) -> Status:
@@ -121,6 +123,7 @@ class Call:
         self.path = r.uri.rstrip("/")
         prefix = r.location.core.name if not r.location.core.regex else ""
         self.words = [shown(word) for word in r.uri[len(prefix) :].split("/") if word]
+        self.version = VERSIONS[-1]  # unless the path says so
         self.arguments = _arguments(r.args)
         self.snapshot = Snapshot(scope, r.connection.server_addr)
 
@@ -131,29 +134,28 @@ class Call:
         version, *words = self.words
         if version not in map(str, VERSIONS):
             raise not_found("UnknownVersion", "unknown version")
+        self.version = int(version)
         if not words:
             branches = ["http", "stream"] if has_stream(self.scope) else ["http"]
-            return self._listed([*TOP_FIRST, *branches, *TOP_LATER])
+            return self._listed(self._known("", [*TOP_FIRST, *branches, *TOP_LATER]))
         if words[0] == "http":
-            return self._http(words[1:])
+            groups = self.scope.shared(Upstreams)
+            return self._branch(HTTP, groups, words[1:], is_stream=False)
         if words[0] == "stream" and has_stream(self.scope):
             groups = stream_shared(self.scope, Upstreams)
             return self._branch(STREAM, groups, words[1:], is_stream=True)
-        if words[0] not in TOP:
+        if words[0] not in self._known("", [*TOP]):
             raise not_found()
         return self._resource(TOP[words[0]], words[1:])
 
-    def _listed(self, names: list[Value]) -> Answer:
+    def _known(self, branch: str, names: list[str]) -> list[str]:
+        """Those that the version has."""
+        return [name for name in names if SINCE.get((branch, name), 1) <= self.version]
+
+    def _listed(self, names: Sequence[Value]) -> Answer:
         if self.method not in READS:
             raise method_disabled(self.method)
         return Answer(200, names)
-
-    def _http(self, words: list[str]) -> Answer:
-        if not words:
-            return self._listed([*HTTP, "keyvals"])
-        if words[0] == "keyvals":
-            return self._keyvals(words[1:])
-        return self._branch(HTTP, self.scope.shared(Upstreams), words, is_stream=False)
 
     def _branch(
         self,
@@ -164,14 +166,18 @@ class Call:
         is_stream: bool,
     ) -> Answer:
         """What is below "http" or "stream"."""
+        branch = "stream" if is_stream else "http"
+        known = self._known(branch, [*resources, "keyvals"])
         if not words:
-            return self._listed([*resources])
+            return self._listed(known)
+        if words[0] not in known:
+            raise not_found()
+        if words[0] == "keyvals":
+            return self._keyvals(words[1:], is_stream=is_stream)
         if words[0] == "upstreams" and len(words) > 2:
             if words[2] != "servers":
                 raise not_found()
             return self._servers(groups, words[1], words[3:], is_stream=is_stream)
-        if words[0] not in resources:
-            raise not_found()
         return self._resource(resources[words[0]], words[1:])
 
     def _resource(self, resource: Resource, names: list[str]) -> Answer:
@@ -208,8 +214,9 @@ class Call:
         base = self.path.removesuffix(f"/{ids[-1]}") if ids else self.path
         return servers.answer(self.method, ids, self.body, base)
 
-    def _keyvals(self, words: list[str]) -> Answer:
-        zones = self.scope.shared(KeyvalZones).by_name
+    def _keyvals(self, words: list[str], *, is_stream: bool) -> Answer:
+        every = self.scope.shared(KeyvalZones).by_name
+        zones = {name: one for name, one in every.items() if one.is_stream == is_stream}
         if not words:
             if self.method not in READS:
                 raise method_disabled(self.method)
@@ -221,13 +228,25 @@ class Call:
         return keyvals.answer(zone, self.method, key, self.body, self.path)
 
 
+# The versions of the API that resources were added in.
+SINCE = {
+    ("", "resolvers"): 5,
+    ("", "workers"): 9,
+    ("http", "location_zones"): 5,
+    ("http", "limit_reqs"): 6,
+    ("http", "limit_conns"): 6,
+    ("stream", "keyvals"): 2,
+    ("stream", "limit_conns"): 6,
+    ("stream", "zone_sync"): 3,
+}
 TOP_FIRST = ("nginx", "processes", "connections", "slabs")
 TOP_LATER = ("resolvers", "ssl", "workers")
 
 
 def has_stream(scope: Scope) -> bool:
     """Whether there is anything in "stream" to report."""
-    return bool(scope.shared(StreamBuilt).servers or stream_shared(scope, Upstreams).declared)
+    groups = stream_shared(scope, Upstreams).declared
+    return bool(scope.shared(StreamBuilt).servers or groups or scope.shared(ZoneStore).wanted)
 
 
 def _part(value: Value, names: list[str]) -> Value:

@@ -68,12 +68,17 @@ const get = async path => {
   return answer.json();
 };
 
+const sessions = one => ["2xx", "4xx", "5xx"].map(name => number(one.sessions[name]));
+
 async function look() {
   const paths = ["nginx", "connections", "http/requests", "http/server_zones",
-    "http/location_zones", "http/upstreams", "http/caches", "workers/", "ssl"];
-  const [nginx, clients, requests, servers, locations, groups, caches, workers, tls] =
+    "http/location_zones", "http/upstreams", "http/caches", "workers/", "ssl", ""];
+  const [nginx, clients, requests, servers, locations, groups, caches, workers, tls, top] =
     await Promise.all(paths.map(get));
+  const streams = top.includes("stream") ? await Promise.all(
+    ["server_zones", "upstreams", "zone_sync"].map(name => get("stream/" + name))) : [{}, {}, {}];
   const now = {at: Date.now(), count: {all: requests.total}};
+  for (const [name, one] of Object.entries(streams[0])) now.count["t " + name] = one.connections;
   for (const [name, one] of Object.entries(servers)) now.count["s " + name] = one.requests;
   document.getElementById("about").textContent =
     "nginx " + nginx.version + ", " + nginx.build + ", loaded " + nginx.load_timestamp;
@@ -94,6 +99,19 @@ async function look() {
     name + " / " + one.server + (one.backup ? " (backup)" : ""), [one.state, one.state],
     number(one.active), number(one.requests), ...classes(one), number(one.fails),
     one.response_time + " ms"])));
+  table("streams", ["server zone of stream", "conn/s", "connections", "current", "2xx", "4xx",
+    "5xx", "received", "sent"], Object.entries(streams[0]).map(([name, one]) => [name,
+    rate(now, "t " + name).toFixed(1), number(one.connections), number(one.processing),
+    ...sessions(one), octets(one.received), octets(one.sent)]));
+  table("streamgroups", ["server of stream", "state", "active", "connections", "fails",
+    "received", "sent", "connect"], Object.entries(streams[1]).flatMap(([name, group]) =>
+    group.peers.map(one => [name + " / " + one.server + (one.backup ? " (backup)" : ""),
+    [one.state, one.state], number(one.active), number(one.connections), number(one.fails),
+    octets(one.received), octets(one.sent), one.connect_time + " ms"])));
+  const shared = Object.entries(streams[2].zones ?? {}), store = streams[2].status ?? {};
+  table("shared", ["shared zone", "records", "pending", "store"], shared.map(([name, one]) => [
+    name, number(one.records_total), number(one.records_pending),
+    store.nodes_online ? ["up", "up"] : ["down", "down"]]));
   table("caches", ["cache", "size", "hit", "miss", "expired", "stale", "bypass"],
     Object.entries(caches).map(([name, one]) => [name, octets(one.size),
     ...["hit", "miss", "expired", "stale", "bypass"].map(kind => number(one[kind].responses))]));
@@ -122,6 +140,9 @@ BODY = """
 <section id="servers" hidden><h2>Virtual servers</h2><table></table></section>
 <section id="locations" hidden><h2>Locations</h2><table></table></section>
 <section id="groups" hidden><h2>Groups of servers</h2><table></table></section>
+<section id="streams" hidden><h2>Servers of stream</h2><table></table></section>
+<section id="streamgroups" hidden><h2>Groups of stream</h2><table></table></section>
+<section id="shared" hidden><h2>Zones of several machines</h2><table></table></section>
 <section id="caches" hidden><h2>Caches</h2><table></table></section>
 <section id="workers" hidden><h2>Workers</h2><table></table></section>
 """

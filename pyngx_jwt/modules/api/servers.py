@@ -27,6 +27,14 @@ TIMES = frozenset({"fail_timeout", "slow_start"})
 KNOWN = FLAGS | NUMBERS | TIMES | {"server", "route"}
 OF_REQUESTS = frozenset({"drain", "route"})  # there are none in "stream"
 LONGEST_ROUTE = 32
+WRONG = {
+    "weight": "UpstreamBadWeight",
+    "max_conns": "UpstreamBadMaxConns",
+    "max_fails": "UpstreamBadMaxFails",
+    "fail_timeout": "UpstreamBadFailTimeout",
+    "slow_start": "UpstreamBadSlowStart",
+    "route": "UpstreamBadRoute",
+}
 
 
 def server_of(group: Upstream, peer: Peer) -> dict[str, Value]:
@@ -124,7 +132,7 @@ class Servers:
         peer = self.one(text)
         if "backup" in values:
             raise _bad('unknown parameter "backup"')
-        self._check_mutable(peer)
+        self._check_mutable(peer, "address is immutable")
         edit = _edit(values, peer, self._port)
         self._replace(lambda roster: roster.changed(edit))
         return self._shown(self._peer(peer.serial))
@@ -132,7 +140,7 @@ class Servers:
     def remove(self, text: str) -> Value:
         """The servers that are left."""
         peer = self.one(text)
-        self._check_mutable(peer)
+        self._check_mutable(peer, "not removable")
         self._replace(lambda roster: roster.without(peer.serial))
         return self.all()
 
@@ -155,16 +163,16 @@ class Servers:
     def _peer(self, serial: int) -> Peer:
         return next(peer for peer in self.shared.look() if peer.serial == serial)
 
-    def _check_mutable(self, peer: Peer) -> None:
+    def _check_mutable(self, peer: Peer, why: str) -> None:
         """Addresses that names were resolved to come and go with DNS."""
         if any(one.serial == peer.serial for one in self.shared.current().found):
-            raise ApiError(400, "UpstreamServerImmutable", "server is immutable")
+            text = f'server "{identifier(self.group, peer.serial)}" {why}'
+            raise ApiError(400, "UpstreamServerImmutable", text)
 
     def _check_backup(self, edit: Edit) -> None:
         if edit.backup and self.group.key is not None:
-            raise ApiError(
-                400, "UpstreamConfNoBackup", "balancing method does not support backup servers"
-            )
+            text = f'upstream "{shown(self.group.name)}" has no backup'
+            raise ApiError(400, "UpstreamNoBackup", text)
 
     def _replace(self, change: Any) -> Roster:
         """Changes the group for all workers."""
@@ -175,7 +183,8 @@ class Servers:
             except PeersChanged:
                 continue
             except ZoneFull:
-                raise ApiError(507, "UpstreamOutOfMemory", "upstream memory exhausted") from None
+                text = f'upstream "{shown(self.group.name)}" memory exhausted'
+                raise ApiError(400, "UpstreamOutOfMemory", text) from None
             self._store()
             return roster
         raise ApiError(500, "UpstreamBusy", "upstream is being changed by others")
@@ -269,23 +278,28 @@ def _address(value: Value, port: int) -> Any:
 
 
 def _value(name: str, value: Value) -> Any:
-    bad = _bad(f'invalid value of parameter "{name}"')
-    if name in FLAGS:
-        if not isinstance(value, bool):
-            raise bad
+    """Of a parameter; raises ApiError, with one code for a wrong type and one for each parameter
+    whose value cannot be."""
+    kind = bool if name in FLAGS else int if name in NUMBERS else str
+    if isinstance(value, dict | list):
+        raise _bad("nested object or list")
+    if type(value) is not kind:
+        raise _bad(f'invalid "{name}" value')
+    wrong = ApiError(400, WRONG.get(name, ""), f'invalid "{name}"')
+    if isinstance(value, bool):
         return value
-    if name in NUMBERS:
-        lowest = 1 if name == "weight" else 0
-        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value < 1 << 31:
-            raise bad
+    if isinstance(value, int):
+        if not (1 if name == "weight" else 0) <= value < 1 << 31:
+            raise wrong
         return value
-    if not isinstance(value, str):
-        raise bad
+    text = str(value)
     if name == "route":
-        if len(value) > LONGEST_ROUTE or any(ord(c) <= 0x20 or c in ";{}" for c in value):
-            raise bad
-        return hidden(value)
+        if len(text) > LONGEST_ROUTE:
+            raise ApiError(400, "UpstreamBadRoute", "route is too long")
+        if any(ord(c) <= 0x20 or c in ";{}" for c in text):
+            raise wrong
+        return hidden(text)
     try:
-        return parse_msec(value) / 1000 if name == "slow_start" else parse_sec(value)
+        return parse_msec(text) / 1000 if name == "slow_start" else parse_sec(text)
     except ValueError:
-        raise bad from None
+        raise wrong from None

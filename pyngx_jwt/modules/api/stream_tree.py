@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Mapping
 
 from ...metrics.kinds import (
@@ -16,13 +18,20 @@ from ...metrics.kinds import (
     RESPONSES,
     SENT,
     SESSIONS,
+    STORE,
+    STORE_COPIED,
+    STORE_PENDING,
+    STORE_STEPS,
+    STORE_UP,
     STREAM_LIMIT_CONN,
     STREAM_PEER,
     STREAM_SERVER,
     UNAVAILABLE,
 )
 from ...upstream.upstream import Upstream
+from ...zones import Zone, ZoneStore
 from ...zones.store import Numbers
+from ..keyval import KeyvalZones
 from .answers import Value
 from .snapshot import PeerFacts, Snapshot
 from .text import shown
@@ -104,6 +113,40 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
     return found
 
 
+def zone_sync(snapshot: Snapshot) -> Value:
+    """What is shared with other machines, by the store: it is the only node that there is."""
+    tallies, wanted = snapshot.tallies, snapshot.scope.shared(ZoneStore).wanted
+    numbers = tallies.totals(STORE).get((), (0,) * STORE.length)
+    pending: Counter[str] = Counter()
+    for _, (name,), (changes,) in tallies.reports(STORE_PENDING):
+        pending[name] += changes
+    return {
+        "zones": {
+            shown(zone.name): {
+                "records_pending": pending[zone.name],
+                "records_total": _records(snapshot, zone),
+            }
+            for zone in snapshot.zones()
+            if zone.name in wanted
+        },
+        "status": {
+            "bytes_in": numbers[RECEIVED],
+            "msgs_in": numbers[STORE_COPIED],
+            "msgs_out": numbers[STORE_STEPS],
+            "bytes_out": numbers[SENT],
+            "nodes_online": int(any(is_up for _, _, (is_up,) in tallies.reports(STORE_UP))),
+        },
+    }
+
+
+def _records(snapshot: Snapshot, zone: Zone) -> int:
+    """How many there are; what expires in a database takes two records of its zone."""
+    database = snapshot.scope.shared(KeyvalZones).by_name.get(zone.name)
+    if database is None:
+        return zone.records_held
+    return sum(1 for _ in database.use().items(time.time()))
+
+
 STREAM: Mapping[str, Resource] = {
     "server_zones": Resource(
         server_zones, ("ServerZoneNotFound", "server zone not found"), resets(STREAM_SERVER)
@@ -114,4 +157,5 @@ STREAM: Mapping[str, Resource] = {
     "upstreams": Resource(
         upstreams, ("UpstreamNotFound", "upstream not found"), resets(STREAM_PEER)
     ),
+    "zone_sync": Resource(zone_sync),
 }
