@@ -21,9 +21,20 @@ Otherwise than nginx
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..http.head import RequestHead, new_head
 from .head_types import DEFAULTS, HeadOptions, Refusal, RefusedHead, refuse
-from .header_lines import KNOWN, TOO_MANY, join_repeated, read_odd_header, too_long, wrong_header
+from .header_lines import (
+    KNOWN,
+    LINES,
+    TOO_MANY,
+    join_repeated,
+    read_odd_header,
+    remember_line,
+    too_long,
+    wrong_header,
+)
 from .host import validate_host
 from .request_line import INVALID_METHOD, method_beginning, read_request_line, read_usual_line
 
@@ -76,20 +87,30 @@ def parse_head(
     is behind ``Head.length`` is body or the next request. Empty lines alone are no head:
     take them off with ``skip_empty_lines``.
     """
+    whole = bytes(data)
+    head = parse_plain(whole, options, before)
+    if head is not None:
+        return head
+    # once more, strictly: it finds out what is wrong
+    return _parse_odd(whole.decode("latin-1"), options, before)
+
+
+def parse_plain(
+    data: bytes, options: HeadOptions = DEFAULTS, before: HeadOptions | None = None
+) -> RequestHead | None:
+    """Reads ``data`` if it is one whole head, and nothing about it is odd; otherwise None."""
     text = data.decode("latin-1")
     length = len(text)
     # A line keeps the LF of the one before, as its name does in KNOWN: a bare CR or LF
-    # shows without a search.
+    # shows without a search, and so does the end of another head.
     lines = text.split("\r")
     if lines.pop() != "\n" or lines.pop() != "\n" or "\0" in text:
-        return _parse_odd(text, options, before)
+        return None
     sizes = before or options
     if length > sizes.client_header_buffer_size and not _fits(length, sizes):
-        return _parse_odd(text, options, before)
-    head = _parse_lines(lines, length, options, before=before)
-    if type(head) is RequestHead and head.http_version != 9:
-        return head
-    return _parse_odd(text, options, before)  # once more, strictly: it finds out what is wrong
+        return None
+    head = _parse_lines(lines, length, options, None, before)
+    return head if isinstance(head, RequestHead) and head.http_version != 9 else None
 
 
 def parse_next(
@@ -243,11 +264,17 @@ def _parse_lines(
         return head
     if head.host:
         before = None  # the request line has named the server
-    del lines[0]
-    headers, index = head.headers, head.index
-    for line in lines:
+    index, known_lines, known_names = head.index, LINES, KNOWN
+    headers: list[Any] = head.headers
+    for at in range(1, len(lines)):
+        line = lines[at]
+        again = known_lines.get(line)
+        if again is not None:
+            index[again.key] = again.value
+            headers.append(again.pair)
+            continue
         name, _, value = line.partition(": ")
-        known = KNOWN.get(name)
+        known = known_names.get(name)
         if known is None or "\n" in value:
             applies = before if before is not None and "host" not in index else options
             wrong = read_odd_header(head, line, applies)
@@ -255,9 +282,10 @@ def _parse_lines(
                 refusal = wrong
                 break
         else:
-            name, key = known
-            index[key] = value = value.strip(" ")
-            headers.append((name, value))
+            index[known.key] = value = value.strip(" ")
+            headers.append((known.name, value))
+            if known.is_alike:
+                remember_line(line, known, value)
     if len(headers) > options.max_headers:
         refusal = TOO_MANY
     if len(index) != len(headers):
@@ -270,8 +298,8 @@ def _process_headers(
     head: RequestHead, options: HeadOptions, refusal: Refusal | None
 ) -> Refusal | None:
     """Sets what headers decide; a host that is not valid came before any other refusal."""
-    get = head.index.get
-    host = get("host")
+    index = head.index
+    host = index.get("host")
     if host is not None:
         valid = validate_host(host)
         if valid is None:
@@ -282,7 +310,7 @@ def _process_headers(
         return refusal
     if host is None and head.http_version > 1000:
         return 400, 'client sent HTTP/1.1 request without "Host" header'
-    length, encoding = get("content-length"), get("transfer-encoding")
+    length, encoding = index.get("content-length"), index.get("transfer-encoding")
     if length is not None:
         head.content_length = read_length(length)
         if head.content_length < 0:
@@ -291,10 +319,10 @@ def _process_headers(
         refusal = _process_encoding(head, encoding)
         if refusal is not None:
             return refusal
-    if head.method in _REFUSED_METHODS:
+    if head.method == "CONNECT" or head.method == "TRACE":
         return _process_method(head, options)
     head.keep_alive = head.http_version > 1000
-    connection = get("connection")
+    connection = index.get("connection")
     if connection is not None:
         connection = connection.lower()
         if "close" in connection:
@@ -334,6 +362,3 @@ def _process_method(head: RequestHead, options: HeadOptions) -> Refusal | None:
     if head.content_length > 0 or head.chunked:
         return 400, "client sent CONNECT request with body"
     return None
-
-
-_REFUSED_METHODS = ("CONNECT", "TRACE")

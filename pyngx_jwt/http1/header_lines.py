@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Final
 
 from ..http.head import RequestHead
 from ..http.names import ascii_lower
@@ -63,14 +64,14 @@ def too_long(line: str, is_header: bool) -> Refusal:
     return 494, f'client sent too long header line: "{line[:_MAX_SHOWN]}..."'
 
 
-TOO_MANY = (494, "client sent too many header lines")
-_UNSPLIT = (400, "")  # a CR or LF inside a line: not shown, the head is read again
-_MAX_SHOWN = 1748  # what nginx has room for in a line of its log
-_SIMPLE_NAME = re.compile("[A-Za-z0-9-]+").fullmatch
-_NAME_WITH_UNDERSCORE = re.compile("[A-Za-z0-9_-]+").fullmatch
-_NOT_IN_NAME = re.compile(r"[\x00- \x7f]").search
-_NOT_IN_VALUE = re.compile(r"[\x00\r]").search
-_UNIQUE = frozenset(
+TOO_MANY: Final = (494, "client sent too many header lines")
+_UNSPLIT: Final = (400, "")  # a CR or LF inside a line: not shown, the head is read again
+_MAX_SHOWN: Final = 1748  # what nginx has room for in a line of its log
+_SIMPLE_NAME: Final = re.compile("[A-Za-z0-9-]+").fullmatch
+_NAME_WITH_UNDERSCORE: Final = re.compile("[A-Za-z0-9_-]+").fullmatch
+_NOT_IN_NAME: Final = re.compile(r"[\x00- \x7f]").search
+_NOT_IN_VALUE: Final = re.compile(r"[\x00\r]").search
+_UNIQUE: Final = frozenset(
     (
         "authorization",
         "content-length",
@@ -100,10 +101,51 @@ X-Forwarded-Host X-Forwarded-Port X-Forwarded-Proto X-Real-IP X-Request-ID X-Req
 """
 
 
-def _known_names(names: list[str]) -> dict[str, tuple[str, str]]:
-    """Their spellings behind an LF -> the name as sent, the name in lower case."""
+# Of those, the ones whose values many clients send alike, and that hold no secrets.
+_ALIKE_NAMES = """
+accept accept-charset accept-encoding accept-language cache-control connection content-type dnt host
+keep-alive origin pragma priority sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform sec-fetch-dest
+sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc te upgrade upgrade-insecure-requests user-agent
+x-forwarded-proto x-requested-with
+"""
+_ALIKE: Final = frozenset(_ALIKE_NAMES.split())
+MAX_LINES: Final = 1024  # that are remembered
+MAX_LINE: Final = 200  # characters of one
+
+
+class HeaderLine:
+    """A line that has been read: name in lower case, value, and the name as sent with the value."""
+
+    __slots__ = ("key", "pair", "value")
+
+    def __init__(self, key: str, name: str, value: str) -> None:
+        self.key, self.value = key, value
+        self.pair: Any = (name, value)  # compiled code makes another of what it knows as a tuple
+
+
+class HeaderName:
+    """A name as it was sent, and in lower case."""
+
+    __slots__ = ("is_alike", "key", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name, self.key = name, name.lower()
+        self.is_alike = self.key in _ALIKE
+
+
+def _known_names(names: list[str]) -> dict[str, HeaderName]:
+    """By their spellings behind an LF."""
     spellings = {*names, *map(str.lower, names), *map(str.title, names)}
-    return {f"\n{name}": (name, name.lower()) for name in spellings}
+    return {f"\n{name}": HeaderName(name) for name in spellings}
 
 
-KNOWN = _known_names(_USUAL_NAMES.split())
+KNOWN: Final = _known_names(_USUAL_NAMES.split())
+LINES: Final[dict[str, HeaderLine]] = {}  # by the line behind an LF, whoever sent it
+
+
+def remember_line(line: str, name: HeaderName, value: str) -> None:
+    """Spares the next request with the line to take it apart."""
+    if len(line) <= MAX_LINE:
+        if len(LINES) >= MAX_LINES:
+            LINES.clear()
+        LINES[line] = HeaderLine(name.key, name.name, value)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from typing import Final
 
-LITERAL = r"\[[A-Za-z0-9:._~!$&'()*+,;=-]*\]"  # an address in brackets
+MAX_KNOWN: Final = 256  # hosts that are remembered: few are asked for again and again
+MAX_KNOWN_HOST: Final = 255  # characters of one
+LITERAL: Final = r"\[[A-Za-z0-9:._~!$&'()*+,;=-]*\]"  # an address in brackets
 
 
-@lru_cache(maxsize=256)  # few names are asked for again and again
 def validate_host(text: str) -> tuple[str, int] | None:
     """Lower-case host without last dot, and port (0 if none); None if it is not valid."""
+    known = _known.get(text)
+    if known is None:
+        known = _validate(text)
+        if known is not None and len(text) <= MAX_KNOWN_HOST:
+            if len(_known) >= MAX_KNOWN:
+                _known.clear()
+            _known[text] = known
+    return known
+
+
+def _validate(text: str) -> tuple[str, int] | None:
     parts = _HOST(text)
     if parts is None or ".." in parts[1]:
         return None
@@ -21,4 +33,5 @@ def validate_host(text: str) -> tuple[str, int] | None:
     return host, int(port or 0)
 
 
-_HOST = re.compile(rf"([A-Za-z0-9._~!$&'()*+,;=%-]*|{LITERAL})(?::([0-9]*))?").fullmatch
+_known: Final[dict[str, tuple[str, int]]] = {}
+_HOST: Final = re.compile(rf"([A-Za-z0-9._~!$&'()*+,;=%-]*|{LITERAL})(?::([0-9]*))?").fullmatch

@@ -8,11 +8,14 @@ connection, and many the same request: that is noticed, and read again without b
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from ..http.head import RequestHead
-from .head import PartialHead, find_head_end, parse_head, parse_next, skip_empty_lines
+from .head import PartialHead, find_head_end, parse_head, parse_next, parse_plain, skip_empty_lines
 from .head_types import HeadOptions, RefusedHead
 
+PATIENCE: Final = 8  # heads in a row that are unlike those before: then no more are remembered
+END: Final = b"\r\n\r\n"  # of nearly all heads
 OptionsOf = Callable[[str], HeadOptions]  # by the name of the host
 
 
@@ -20,7 +23,10 @@ class HeadReader:
     """The unread bytes of a connection; they begin at `at`, and `buffer` is b"" if there are
     none."""
 
-    __slots__ = ("_last", "_last_data", "_last_lines", "_options_of", "_partial", "at", "buffer")
+    __slots__ = (
+        *("_last", "_last_data", "_last_lines", "_misses", "_options_of", "_partial"),
+        *("at", "buffer"),
+    )
 
     def __init__(self, options_of: OptionsOf | None) -> None:
         """`options_of`: how the server of a host wants its heads to be read, for addresses with
@@ -30,6 +36,7 @@ class HeadReader:
         self._partial: PartialHead | None = None  # of a head that has not come whole
         self._last: RequestHead | None = None
         self._last_data = self._last_lines = b""
+        self._misses = 0
 
     def add(self, data: bytes) -> None:
         """Takes what has come on the connection."""
@@ -60,8 +67,9 @@ class HeadReader:
 
         One that is refused stays where it is, its length is that of all there is."""
         last = self._last
-        if last is not None and self.buffer.startswith(self._last_data, self.at):
+        if last is not None and self._comes_again():
             self._partial = None  # it has come whole
+            self._misses = 0
             self.take(last.length)
             return last
         head = self._read(options)
@@ -79,8 +87,16 @@ class HeadReader:
                     again.head.length = head.length
                     return again
                 head = again
-        self._remember(head, data)
+        if self._misses <= PATIENCE:
+            self._remember(head, data)
         return head
+
+    def _comes_again(self) -> bool:
+        """Whether the last head is what comes next."""
+        buffer, data, at = self.buffer, self._last_data, self.at
+        if not at and len(buffer) == len(data):
+            return buffer == data
+        return buffer.startswith(data, at)
 
     def _read(self, options: HeadOptions) -> RequestHead | RefusedHead | None:
         if self._partial is not None:
@@ -91,7 +107,11 @@ class HeadReader:
             if end and buffer.startswith(self._last_lines, end):
                 head = parse_next(buffer[at:end], self._last, options)
                 if head is not None:
+                    self._misses = 0
                     return head
+        head = self._read_plain(options)
+        if head is not None:
+            return head
         if buffer[at] < 14:
             at = self.at = skip_empty_lines(buffer, at)
             if at == len(buffer):
@@ -104,6 +124,18 @@ class HeadReader:
         self._partial = PartialHead(options)
         return self._read_more(self._partial, options)
 
+    def _read_plain(self, options: HeadOptions) -> RequestHead | None:
+        """Reads a head like nearly all others; None if it is another, or is not complete."""
+        buffer, at, most = self.buffer, self.at, options.most
+        if not at and len(buffer) <= most and buffer.endswith(END):
+            head = parse_plain(buffer, options)
+            if head is not None:
+                return head
+        end = buffer.find(END, at, at + most) + len(END)
+        if end < len(END) or end - at == len(buffer):
+            return None
+        return parse_plain(buffer[at:end], options)
+
     def _read_more(
         self, partial: PartialHead, options: HeadOptions
     ) -> RequestHead | RefusedHead | None:
@@ -115,9 +147,11 @@ class HeadReader:
         return parse_head(self.buffer[:end], options) if isinstance(end, int) else end
 
     def _remember(self, head: RequestHead, data: bytes) -> None:
+        self._misses += 1
         plain = not (head.content_length > 0 or head.chunked or head.dropped)
         # a host in the request line is not that of the header lines
-        if not plain or not head.request_line.startswith("/", len(head.method) + 1):
+        plain = plain and head.request_line.startswith("/", len(head.method) + 1)
+        if not plain or self._misses > PATIENCE:
             self._last = None
             return
         if head.headers is not (self._last and self._last.headers):

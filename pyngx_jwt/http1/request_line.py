@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from ..http.head import RequestHead
 from ..http.uri import normalize
@@ -17,16 +18,17 @@ def read_request_line(head: RequestHead, options: HeadOptions) -> Refusal | None
 def read_usual_line(head: RequestHead, options: HeadOptions) -> bool:
     """Reads a request line as nearly all are; False if it is another, whatever its merit."""
     line = head.request_line
-    words = line.split(" ")
-    if len(words) != 3 or words[2] not in _VERSIONS or not line.isprintable():
+    at = line.find(" ")
+    method, version = _METHODS.get(line[:at]), _VERSIONS.get(line[-9:])
+    if method is None or version is None:
         return False
-    head.method, target, protocol = words
-    if head.method not in _METHODS or target[:1] != "/":
+    target = line[at + 1 : -9]
+    if target[:1] != "/" or " " in target or not target.isprintable():
         return False
     normal = normalize(target, options.merge_slashes)
     if normal is None:
         return False
-    head.http_version = _VERSIONS[protocol]
+    head.method, head.http_version = method, version
     head.unparsed_uri, head.valid_unparsed_uri = target, True
     head.uri, head.args, quoted, plus = normal
     if quoted or plus:
@@ -34,8 +36,9 @@ def read_usual_line(head: RequestHead, options: HeadOptions) -> bool:
     return True
 
 
-_VERSIONS = {"HTTP/1.1": 1001, "HTTP/1.0": 1000}
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"))
+_VERSIONS: Final = {" HTTP/1.1": 1001, " HTTP/1.0": 1000}
+_USUAL = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+_METHODS: Final = {method: method for method in _USUAL}  # the one object for each
 
 
 def _read_odd_request_line(head: RequestHead, options: HeadOptions) -> Refusal | None:
@@ -82,17 +85,17 @@ def _read_protocol(head: RequestHead, protocol: str) -> Refusal | None:
     return None
 
 
-INVALID_METHOD = (400, "client sent invalid method")
-_INVALID_REQUEST = (400, "client sent invalid request")
-_METHOD = re.compile("([A-Z_-]+) ").match
-method_beginning = re.compile(r"[A-Z_-]*(?: |\Z)").match
+INVALID_METHOD: Final = (400, "client sent invalid method")
+_INVALID_REQUEST: Final = (400, "client sent invalid request")
+_METHOD: Final = re.compile("([A-Z_-]+) ").match
+method_beginning: Final = re.compile(r"[A-Z_-]*(?: |\Z)").match
 _NAME = r"[A-Za-z0-9.-]*"
 # each with the groups host, target, protocol
-_AUTHORITY = re.compile(rf" *((?:{_NAME}|{LITERAL}):[0-9]+)() +(.*)", re.DOTALL).match
-_TARGET = re.compile(
+_AUTHORITY: Final = re.compile(rf" *((?:{_NAME}|{LITERAL}):[0-9]+)() +(.*)", re.DOTALL).match
+_TARGET: Final = re.compile(
     rf" *(?:[A-Za-z][A-Za-z0-9+.-]*://((?:{_NAME}|{LITERAL})(?::[0-9]*)?)(?=[ /?])|(?=/))"
     r"((?:[/?][^\x00- \x7f]*)?)(?: +|\Z)(.*)",
     re.DOTALL,
 ).match
-_NEW_PROTOCOL = re.compile("HTTP/(?:[2-9]|1[0-9])").match
-_PROTOCOL = re.compile(r"HTTP/1\.(?=[0-9])0*([0-9]{0,3}) *").fullmatch
+_NEW_PROTOCOL: Final = re.compile("HTTP/(?:[2-9]|1[0-9])").match
+_PROTOCOL: Final = re.compile(r"HTTP/1\.(?=[0-9])0*([0-9]{0,3}) *").fullmatch
