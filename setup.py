@@ -23,6 +23,7 @@ COMPILED = (
     *("cache", "gateway", "http", "http1", "http2", "jwt", "log", "upstream", "zones"),
     *("modules/auth_jwt", "modules/proxy"),
     *("modules/core_variables.py", "modules/not_modified.py", "modules/range.py"),
+    "modules/session_variables.py",
     *("modules/static.py", "modules/ssi/commands.py"),
     *(f"modules/{name}/wire.py" for name in ("fastcgi", "grpc", "memcached", "scgi", "uwsgi")),
     *("modules/memcached/module.py", "modules/tunnel/module.py", "modules/tunnel/wire.py"),

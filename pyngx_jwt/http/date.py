@@ -7,18 +7,40 @@ import time
 from calendar import isleap, timegm
 from email.utils import formatdate
 from functools import lru_cache
+from typing import Final
+
+MAX_KNOWN: Final = 256  # dates that are remembered
 
 
-@lru_cache(maxsize=256)
+class Second:
+    """What was written last for a second."""
+
+    __slots__ = ("second", "text")
+
+    def __init__(self) -> None:
+        self.second, self.text = -1, ""
+
+
+_known: Final[dict[int, str]] = {}
+_local: Final = Second()
+
+
 def http_date(second: int) -> str:
     """An IMF-fixdate (RFC 9110, section 5.6.7)."""
-    return formatdate(second, usegmt=True)
+    text = _known.get(second)
+    if text is None:
+        if len(_known) >= MAX_KNOWN:
+            _known.clear()
+        text = _known[second] = formatdate(second, usegmt=True)
+    return text
 
 
-@lru_cache(maxsize=2)
 def local_time(second: int) -> str:
     """The Common Log Format's time, as $time_local."""
-    return time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second))
+    if second != _local.second:
+        _local.text = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(second))
+        _local.second = second
+    return _local.text
 
 
 @lru_cache(maxsize=2)

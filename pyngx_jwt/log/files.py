@@ -58,12 +58,11 @@ class OpenFile:
 
     def append(self, line: bytes) -> OSError | None:
         """Writes at once, past the buffer; a full disk is left alone for a second."""
-        now = int(time.time())
-        if now == self._full_time:
+        if self._full_time and int(time.time()) == self._full_time:
             return None
         error = write_all(self.fd, line)
         if error and error.errno == errno.ENOSPC:
-            self._full_time = now
+            self._full_time = int(time.time())
         return error
 
     def write(self, line: bytes, log: Reporter) -> None:

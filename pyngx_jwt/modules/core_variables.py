@@ -214,7 +214,7 @@ def content_type(r: Request) -> str | None:
 def status(r: Request) -> str:
     """Response status."""
     code = r.err_status or r.status or (9 if r.http_version == 9 else 0)
-    return f"{code:03d}"
+    return str(code) if code > 99 else f"{code:03d}"
 
 
 @variable("body_bytes_sent")

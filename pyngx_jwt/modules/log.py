@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 import stat
 from collections.abc import Callable, Iterable
@@ -19,12 +18,12 @@ from ..core.logs import syslog_server
 from ..errors import ConfError
 from ..http.block import SessionBlock
 from ..http.contexts import EVERYWHERE, HTTP, LIMIT_EXCEPT, LOCATION_IF
-from ..http.escape import escape_json
 from ..http.level import Level
+from ..http.log_line import bind_line, bind_value, each_line, to_file
 from ..http.module import Module
 from ..http.request import Request
 from ..http.session import Session
-from ..http.template import Template, TextOf, getter_of
+from ..http.template import Part, Template, TextOf, getter_of
 from ..http.variables import R, VariableTable
 from ..log import Buffer, OpenFile, OpenFiles, Severity, errno_text, parse_syslog
 from ..stream.contexts import IN_STREAM, STREAM
@@ -205,42 +204,20 @@ def _parsed(parse: Callable[[str], int], text: str, complaint: str) -> int:
 
 # -- lines ----------------------------------------------------------------------------------
 
-_DEFAULT_ESCAPED = re.compile(r'[\x00-\x1f"\\\x7f-\xff]')
-
-
-def _escape_default(text: str) -> str:
-    if not _DEFAULT_ESCAPED.search(text):
-        return text
-    return _DEFAULT_ESCAPED.sub(lambda m: f"\\x{ord(m[0]):02X}", text)
-
 
 def compile_format(format: Format, variables: VariableTable[R]) -> Callable[[R], bytes]:
     """A function that writes a session's line, with its newline."""
     parts = [part for template in format.templates for part in template.parts]
-    pieces = [piece(part, format.escape, variables) for part in parts]
-
-    def line(r: R) -> bytes:
-        return ("".join([text(r) for text in pieces]) + "\n").encode("latin-1")
-
-    return line
+    return bind_line(parts, format.escape, variables)
 
 
-def piece(part: tuple[bool, str], escape: str, variables: VariableTable[R]) -> TextOf[R]:
+def piece(part: Part, escape: str, variables: VariableTable[R]) -> TextOf[R]:
     """What one part of a format writes for a session."""
     get = getter_of(part, variables)
-    if not part[0]:
-        text = part[1]
-        return lambda r: text
-    if escape == "none":
-        return lambda r: get(r) or ""
-    if escape == "json":
-        return lambda r: escape_json(get(r) or "")
-
-    def value(r: R) -> str:
-        text = get(r)
-        return "-" if text is None else _escape_default(text)
-
-    return value
+    if part[0]:
+        return bind_value(get, escape)
+    text = part[1]
+    return lambda r: text
 
 
 # -- where they go --------------------------------------------------------------------------
@@ -261,14 +238,9 @@ def _writer(access: AccessLog, level: SessionBlock) -> Write:
     file: OpenFile = scope.shared(OpenFiles).add(scope.full_name(access.path))
     if access.buffer:
         file.set_buffer(access.buffer, access.path)
-
-    def to_file(r: Request, line: bytes) -> None:
-        file.write(line, r.location.log)
-
-    def of_session(s: StreamSession, line: bytes) -> None:
-        file.write(line, s.server.log)
-
-    return of_session if level.context & IN_STREAM else to_file
+    if level.context & IN_STREAM:
+        return lambda s, line: file.write(line, s.server.log)
+    return to_file(file)
 
 
 def _variable_writer(path: Callable[[Any], str]) -> Write:
@@ -333,7 +305,7 @@ def _one(access: AccessLog, level: SessionBlock) -> Callable[[Any], None]:
     format = formats_of(level).by_name[access.format]
     line, write = compile_format(format, level.variables), _writer(access, level)
     if access.condition is None:
-        return lambda r: write(r, line(r))
+        return each_line(line, write)
     condition = access.condition.bind(level.variables)
 
     def conditional(r: Session) -> None:

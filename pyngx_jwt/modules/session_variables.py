@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from .. import NGINX_VERSION
 from ..http.date import iso8601, local_time
@@ -15,6 +15,7 @@ from ..http.session_module import SessionModule
 from ..log import Severity
 
 GetOfSession = Callable[[Session], "str | None"]
+_now: Final = time.time
 _VARIABLES: dict[str, GetOfSession] = {}
 
 
@@ -84,7 +85,7 @@ def msec(r: Session) -> str:
 @_variable("time_local")
 def time_local(r: Session) -> str:
     """Local time in the Common Log Format."""
-    return local_time(int(time.time()))
+    return local_time(int(_now()))
 
 
 @_variable("time_iso8601")
