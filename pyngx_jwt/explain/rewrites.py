@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from ..conf.parse import Statement
 from ..http.contexts import LOCATION_IF, SERVER_IF
 from ..http.level import Level
+from ..http.operations import EXIT
 from ..http.request import Request, Status
 from ..http.status import DONE
 from ..http.template import Template
-from ..modules.rewrite import EXIT
 from .carriers import switch_words
 from .definitions import VariableDefinitions
 from .lines import Line, Result, shown

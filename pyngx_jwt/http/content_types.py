@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ..conf.directive import Conf
 from .request import Request
@@ -37,3 +38,16 @@ def has_type(r: Request, types: Types) -> bool:
     if ";" in text and r.upstream_states and (charset := _CHARSET.search(text)):
         text = text[: charset.start()]
     return text.lower() in types
+
+
+def type_by_extension(table: dict[str, str], default: str) -> Callable[[str], str]:
+    """A function from a URI to its MIME type, by the extension in any case."""
+
+    def content_type_of(uri: str) -> str:
+        dot = uri.rfind(".")
+        if dot <= 0 or uri[dot - 1] == "/" or uri.find("/", dot) >= 0:
+            return default
+        extension = uri[dot + 1 :]
+        return table.get(extension) or table.get(extension.lower()) or default
+
+    return content_type_of

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Coroutine, Iterator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, cast
 
 from ..log import Severity
 from .browser import is_chrome, is_msie
 from .client import BodyError
 from .failure import RequestFailed
+from .location import Tree
 from .request import AnswerTooBig, Handler, HeaderRefused, Request, Status
 from .session import Session
 from .status import CLIENT_CLOSED, CLOSE, DONE, NAMED, OK, REDIRECT, REDIRECTS, page
@@ -19,7 +20,9 @@ from .uri import escape_refresh
 
 # Where a request stands: among the handlers of its server, of its location's rewrite phase, or
 # of the location's other phases.
-SERVER, REWRITE, HANDLERS = range(3)
+SERVER: Final = 0
+REWRITE: Final = 1
+HANDLERS: Final = 2
 _REFRESH = (
     '<html><head><meta http-equiv="Refresh" content="0; URL={}"></head><body></body></html>\r\n'
 )
@@ -213,20 +216,20 @@ def find_location(r: Request) -> Status | None:
     """ngx_http_core_find_config_phase: None when r.location may go on."""
     if r.uri_changed:
         r.uri_changed = False
-    tree = r.server.tree
+    tree = cast(Tree | None, r.server.tree)  # all that there are
     rc = tree.find(r, r.uri) if tree is not None else None
     location = r.location
     if location.internal and not r.internal:
         return 404
     if location.limit_except is not None and r.method not in location.limit_except[0]:
         location = r.location = location.limit_except[1]
-    core = location.core
-    limit = core.client_max_body_size
-    looks = r.parent is None and r.body is None and not r.discards_body
-    if r.content_length_in > limit > 0 and looks:
-        r.log(Severity.ERR, f"client intended to send too large body: {r.content_length_in} bytes")
-        r.expect_continue, r.discards_body = False, True
-        return 413
+    length = r.content_length_in
+    if length > 0 and r.parent is None and r.body is None and not r.discards_body:
+        limit = location.core.client_max_body_size
+        if length > limit > 0:
+            r.log(Severity.ERR, f"client intended to send too large body: {length} bytes")
+            r.expect_continue, r.discards_body = False, True
+            return 413
     if rc == DONE:
         r.location_out = location.core.escaped_name + (f"?{r.args}" if r.args else "")
         return 301

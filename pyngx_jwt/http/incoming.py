@@ -21,7 +21,11 @@ def request_of(
     server = names.default
     if not names.only_default and not names.has_regexes:
         server = names.find(head.host, None) or server
-    r = kind(head, connection, sink, server)
+    r = (
+        Request(head, connection, sink, server)  # called directly where it is compiled
+        if kind is Request
+        else kind(head, connection, sink, server)
+    )
     r.keep_alive, r.valid_unparsed_uri = head.keep_alive, head.valid_unparsed_uri
     if head.quoted_uri or head.plus_in_uri:
         r.quoted_uri, r.plus_in_uri = head.quoted_uri, head.plus_in_uri

@@ -7,8 +7,8 @@ engine) when the client has the last byte of the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from ..log import Severity
 from .engine import answer, begin
@@ -33,12 +33,18 @@ class Cancellable(Protocol):
     def cancel(self) -> Callable[[], object]: ...
 
 
+def serve(r: Request, status: Status = 0) -> Coroutine[Any, Any, None] | None:
+    """Serves a request, or answers it with `status`, as far as nothing waits; the rest, None if
+    that was all of it."""
+    return answer(r, status) if status else begin(r)
+
+
 def start(
     r: Request, loop: asyncio.AbstractEventLoop, done: Done, status: Status = 0
 ) -> Runner | None:
     """Serves a request, or answers it with `status`, as far as nothing waits; what runs the rest
     and calls `done` in the end, None if that was all of it."""
-    rest = answer(r, status) if status else begin(r)
+    rest = serve(r, status)
     return None if rest is None else run_eagerly(rest, loop, done)
 
 

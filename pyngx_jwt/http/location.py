@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from .regex import Regex, RegexFailed
 from .request import Location, Request, Status
 from .session import Session
 from .status import DONE
 
+_place: Final = bisect_right
 S = TypeVar("S")  # what has names: a server of HTTP, or of "stream"
-MAX_KNOWN, MAX_KNOWN_URI = 1024, 256  # URIs whose location is remembered, and their length
 
 
 class Tree:
     """The locations of one level: exact, by longest prefix, by regular expression."""
 
     __slots__ = (
-        "_known",
         "_names",
         "_parents",
         "_prefixes",
         "_slashed",
         "exact",
-        "is_plain",
         "regexes",
     )
 
@@ -38,9 +36,6 @@ class Tree:
         self._names = sorted(prefixes)
         self._prefixes = [prefixes[name] for name in self._names]
         self._parents = _parents(self._names)
-        inner = [x.tree for x in (*self._prefixes, *exact.values()) if x.tree is not None]
-        self.is_plain = not regexes and all(tree.is_plain for tree in inner)
-        self._known: dict[str, tuple[Location, Status | None]] = {}
         # An exact location stands in for the prefix of the same name, whichever of them redirects.
         self._slashed = {
             name[:-1]: exact.get(name, location)
@@ -53,20 +48,7 @@ class Tree:
         """Sets the request's location, as ngx_http_core_find_location.
 
         0 or DONE when the search is over (DONE: the location wants a slash), None when a
-        prefix, or nothing, was found.  What no expression had a say in is remembered."""
-        known = self._known.get(uri)
-        if known is not None:
-            r.location, rc = known
-            return rc
-        before = r.location
-        rc = self._search(r, uri)
-        if self.is_plain and r.location is not before and len(uri) < MAX_KNOWN_URI:
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-            self._known[uri] = (r.location, rc)
-        return rc
-
-    def _search(self, r: Request, uri: str) -> Status | None:
+        prefix, or nothing, was found."""
         location = self.exact.get(uri)
         if location is not None:
             r.location = location
@@ -80,8 +62,9 @@ class Tree:
         if prefix is not None:
             r.location = prefix
             no_regex = prefix.no_regex
-            if prefix.tree is not None:
-                rc = prefix.tree.find(r, uri)
+            inner = cast(Tree | None, prefix.tree)  # all that there are
+            if inner is not None:
+                rc = inner.find(r, uri)
                 if rc is not None:
                     return rc
         if self.regexes and not no_regex:
@@ -95,7 +78,7 @@ class Tree:
 
     def _longest(self, uri: str) -> Location | None:
         """The longest prefix: the neighbour in order, or one of its own prefixes."""
-        at = bisect_right(self._names, uri) - 1
+        at = _place(self._names, uri) - 1
         while at >= 0:
             if uri.startswith(self._names[at]):
                 return self._prefixes[at]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from ..log import Log, Severity
 from .client import BodyError, Connection, RequestBody, Tunnel
@@ -28,7 +28,11 @@ URI_CHANGES: Final = 11  # one more than the internal redirects that a request m
 # where windows decide how much is taken, as many as nginx's "output_buffers" have.
 PIECE: Final = 131072
 STREAM_PIECE: Final = 32768
-SMALL = 4096  # bytes that can be given to a filter that makes a thousand times as much of them
+SMALL: Final = (
+    4096  # bytes that can be given to a filter that makes a thousand times as much of them
+)
+
+_now: Final = time.time
 
 
 class Sink(Protocol):
@@ -83,10 +87,6 @@ class InParts:
 class Locations(Protocol):
     """The locations of a level, by URI."""
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether neither this level nor one below it has regular expressions."""
-
     def find(self, r: Request, uri: str) -> Status | None:
         """Sets the request's location, as ngx_http_core_find_location.
 
@@ -94,13 +94,18 @@ class Locations(Protocol):
         prefix, or nothing, was found."""
 
 
-class KeepAlive(NamedTuple):
+class KeepAlive:
     """How long a client's connection stays open after a request of a location."""
 
-    requests: int  # of the connection, 0 closes it after each
-    seconds: float  # since it was opened
-    disabled: Callable[[Request], bool] | None  # for the client's browser
-    any_method: bool  # which counts for POST only, if not
+    __slots__ = ("any_method", "disabled", "field", "idle", "idle_at_least", "requests", "seconds")
+
+    def __init__(self, requests: int, seconds: float, idle: float, idle_at_least: float) -> None:
+        self.requests = requests  # of the connection, 0 closes it after each
+        self.seconds = seconds  # since it was opened
+        self.idle, self.idle_at_least = idle, idle_at_least  # seconds
+        self.disabled: Callable[[Request], bool] | None = None  # for the client's browser
+        self.any_method = False  # which counts for POST only, if not
+        self.field = "Connection: keep-alive\r\n"  # the lines that say so
 
 
 class Location:
@@ -257,7 +262,7 @@ class Request(Response):
         self.variables: dict[str, str] = {}
         self.contexts: dict[Any, Any] = {}
         self.body_in = self.captures = None
-        self.start = time.time()
+        self.start = _now()
 
     @property
     def piece(self) -> int:

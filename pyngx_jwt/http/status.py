@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-OK = 0  # "go on, and this was allowed"; None is "no opinion"
-DONE = -4  # the response has been sent, or will be by the handler that returned this
-REDIRECT = -10  # the request has a new URI or server: run all phases again
-NAMED = -11  # the request has a named location: run the phases from its rewrites
-CLOSE = 444  # close the connection without an answer
-MISDIRECTED = 421
-CERTIFICATE_ERROR, NO_CERTIFICATE = 495, 496
-TO_HTTPS = 497  # plain HTTP where TLS is spoken
-CLIENT_CLOSED = 499
+from typing import Final
 
-REASONS = {
+# Final names are constants where the code is compiled; others are looked up in the module.
+OK: Final = 0  # "go on, and this was allowed"; None is "no opinion"
+DONE: Final = -4  # the response has been sent, or will be by the handler that returned this
+REDIRECT: Final = -10  # the request has a new URI or server: run all phases again
+NAMED: Final = -11  # the request has a named location: run the phases from its rewrites
+CLOSE: Final = 444  # close the connection without an answer
+MISDIRECTED: Final = 421
+CERTIFICATE_ERROR: Final = 495
+NO_CERTIFICATE: Final = 496
+TO_HTTPS: Final = 497  # plain HTTP where TLS is spoken
+CLIENT_CLOSED: Final = 499
+
+REASONS: Final = {
     100: "Continue",
     101: "Switching Protocols",
     103: "Early Hints",
@@ -75,7 +79,7 @@ _PAGES = frozenset(
 )
 _PADDING = "<!-- a padding to disable MSIE and Chrome friendly error page -->\r\n" * 6
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def shown_status(status: int) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from ..http.date import http_date
 from ..http.redirect import absolute_location
 from ..http.request import Request
 from ..http.status import REASONS
 
-MAX_PLAIN = 256  # heads that are kept for a second
+MAX_PLAIN: Final = 256  # heads that are kept for a second
+_now: Final = time.time
 
 
 class DateClock:
@@ -27,7 +29,7 @@ class DateClock:
 
     def tick(self) -> None:
         """Forgets what was made in an earlier second."""
-        second = int(time.time())
+        second = int(_now())
         if second != self._second:
             self._second, self.date = second, http_date(second)
             self._heads.clear()

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 
 from ..conf.directive import Conf, directive, flag, own
 from ..errors import ConfError
 from ..http.contexts import CONDITIONS, EVERYWHERE, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from ..http.level import Level
 from ..http.module import Module, Phase
+from ..http.operations import EXIT, Answer, Operation, in_order, once_settled, respond_with
+from ..http.operations import run as run_in_order
 from ..http.regex import Regex
 from ..http.request import Handler, Request, Status
 from ..http.settle import noted, settled
@@ -21,9 +23,6 @@ from ..http.variables import Variables, variable_name
 from ..log import Severity
 
 HERE = SERVER | SERVER_IF | LOCATION | LOCATION_IF
-EXIT = -100  # stop this list of operations; never leaves this file
-Answer = Awaitable[Status | None] | Status | None
-Operation = Callable[[Request], Answer]
 Build = Callable[[Variables], Operation]
 Condition = Callable[[Request], bool]
 BuildCondition = Callable[[Variables], Condition]
@@ -152,15 +151,7 @@ def run_operations(conf: RewriteConf, level: Level) -> Handler | None:
     """Stands in the server's and in the location's rewrite phase."""
     if not conf.operations:
         return None
-    operations = _operations_of(level)
-
-    def handle(r: Request) -> Answer:
-        rc = _run(iter(operations), r)
-        if rc is None or isinstance(rc, int):
-            return None if rc == EXIT else rc
-        return _left(rc)
-
-    return handle
+    return in_order(_operations_of(level))
 
 
 @rewrite.may_answer
@@ -168,29 +159,6 @@ def may_answer(conf: RewriteConf, level: Level) -> bool:
     """Whether the level's operations, or those of an "if" in it, can end a request."""
     inner = level.inner(CONDITIONS)
     return conf.answers or any(may_answer(at[RewriteConf], at) for at in inner)
-
-
-def _run(operations: Iterator[Operation], r: Request) -> Answer:
-    for operation in operations:
-        rc = operation(r)
-        if rc is not None:
-            return rc if isinstance(rc, int) else _go_on(rc, operations, r)
-    return None
-
-
-async def _go_on(
-    waiting: Awaitable[Status | None], operations: Iterator[Operation], r: Request
-) -> Status | None:
-    rc = await waiting
-    if rc is not None:
-        return rc
-    answer = _run(operations, r)
-    return answer if answer is None or isinstance(answer, int) else await answer
-
-
-async def _left(waiting: Awaitable[Status | None]) -> Status | None:
-    rc = await waiting
-    return None if rc == EXIT else rc
 
 
 def _if(build: BuildCondition, level: Level, variables: Variables) -> Operation:
@@ -204,9 +172,9 @@ def _if(build: BuildCondition, level: Level, variables: Variables) -> Operation:
             return None
         if level.location is not None:
             r.location = level.location
-        return _run(iter(operations), r)
+        return run_in_order(iter(operations), r)
 
-    return _once_settled(run, while_keys_are_asked_for=False) if waits else run
+    return once_settled(run, while_keys_are_asked_for=False) if waits else run
 
 
 # -- what is not settled before the access phase ----------------------------------------------
@@ -221,26 +189,9 @@ def _settled(build: Build, find_out: Handler = settled) -> Build:
         operation = build(variables)
         if variables.unsettled_uses == before:
             return operation
-        return _once_settled(operation, find_out)
+        return once_settled(operation, find_out)
 
     return build_settled
-
-
-def _once_settled(
-    operation: Operation, find_out: Handler = settled, *, while_keys_are_asked_for: bool = True
-) -> Operation:
-    """Nothing is known in the subrequest that asks for keys: a condition does not count there,
-    as it would decide about the keys, not about the client."""
-
-    def run(r: Request) -> Answer:
-        if r.asks_for_keys and r.location.settle is not None:
-            return operation(r) if while_keys_are_asked_for else None
-        rc = find_out(r)
-        if rc is None:
-            return operation(r)
-        return rc if isinstance(rc, int) else _go_on(rc, iter((operation,)), r)
-
-    return run
 
 
 # -- return ---------------------------------------------------------------------------------
@@ -261,10 +212,9 @@ def _return(status: int, template: Template | None, variables: Variables) -> Ope
     if template is None or not template.text:
         if status >= 400:
             return lambda r: status
-        return lambda r: r.respond(status, b"")
+        return respond_with(status, b"")
     if template.is_constant:
-        constant = template.text.encode("latin-1")
-        return lambda r: r.respond(status, constant)
+        return respond_with(status, template.text.encode("latin-1"))
     text = template.bind(variables)
 
     def respond(r: Request) -> Status:

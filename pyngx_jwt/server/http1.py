@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from ..http.client import Tunnel, TunnelSide
 from ..http.engine import conclude
 from ..http.head import RequestHead, new_head
 from ..http.incoming import request_of, status_of_choice
-from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, start
+from ..http.lifecycle import CLIENT_GONE, leave, note_dropped, serve
 from ..http.ports import Port
 from ..http.request import Request, Server
-from ..http.runner import Runner
+from ..http.runner import Runner, run_eagerly
 from ..http.status import TO_HTTPS
 from ..http1.head_types import HeadOptions, RefusedHead
 from ..http1.reader import HeadReader
@@ -25,11 +25,10 @@ from .framing import delimit
 from .front_end import TIMED_OUT, FrontEnd
 from .input import ClientBody
 
-PIPELINE_LIMIT = 65536  # bytes of further requests kept while one is being served
-WRITE_BUFFER = 1  # bytes that wait for the kernel before the transport says so
-TURN = 32  # pipelined requests served before other connections have their turn
-KEPT = "Connection: keep-alive\r\n"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PIPELINE_LIMIT: Final = 65536  # bytes of further requests kept while one is being served
+WRITE_BUFFER: Final = 1  # bytes that wait for the kernel before the transport says so
+TURN: Final = 32  # pipelined requests served before other connections have their turn
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class HttpProtocol(SocketConnection):
@@ -347,7 +346,11 @@ class HttpProtocol(SocketConnection):
         """Serves the request, or answers it with a status."""
         self.deadline.clear()
         self.request = r
-        self.running = start(r, self.worker.loop, self._done, status)
+        rest = serve(r, status)
+        if rest is None:
+            self.running = None
+        else:
+            self.running = run_eagerly(rest, self.worker.loop, self._done)
         if self.running is None:
             self._end_request()
 
@@ -417,20 +420,20 @@ class HttpProtocol(SocketConnection):
             return False
         if self.body is not None and self.body.failed:
             return False
-        requests, seconds, disabled, any_method = r.location.keepalive
-        return (
-            self.requests < requests
-            and r.start - self.start < seconds
-            and (disabled is None or not (any_method or r.head.method == "POST") or not disabled(r))
-        )
+        kept = r.location.keepalive
+        if self.requests >= kept.requests or r.start - self.start >= kept.seconds:
+            return False
+        disabled = kept.disabled
+        if disabled is None or not (kept.any_method or r.head.method == "POST"):
+            return True
+        return not disabled(r)
 
     def _connection_line(self, r: Request) -> str:
         if r.upgraded and r.status == 101:
             return "Connection: upgrade\r\n"
         if not r.keep_alive:
             return "Connection: close\r\n"
-        header = r.location.core.keepalive_timeout[1]
-        return f"Connection: keep-alive\r\nKeep-Alive: timeout={header}\r\n" if header else KEPT
+        return r.location.keepalive.field
 
     def write(self, data: bytes) -> None:
         r = self.request
@@ -582,11 +585,12 @@ class HttpProtocol(SocketConnection):
         if not r.keep_alive or self.must_close or self.worker.stopping:
             self._close_or_linger(r, unread)
             return
-        core = r.location.core
-        self.keepalive_timeout = core.keepalive_timeout[0]
-        if core.keepalive_min_timeout:
-            self.idle_until = self.worker.loop.time() + core.keepalive_min_timeout
+        kept = r.location.keepalive
+        self.keepalive_timeout = kept.idle
+        if kept.idle_at_least:
+            self.idle_until = self.worker.loop.time() + kept.idle_at_least
         if unread and body is not None:
+            core = r.location.core
             self.body, self.lingering_timeout = body, core.lingering_timeout
             self.discards_until = time.time() + core.lingering_time
             self.deadline.set(min(core.lingering_timeout, core.lingering_time))

@@ -39,16 +39,24 @@ def compile_core(level: Level, location: Location) -> None:
     location.limit_rate = bind_size(conf.limit_rate_value, level.variables)
     location.limit_rate_after = bind_size(conf.limit_rate_start, level.variables)
     location.signature = conf.signature
-    allowed = conf.keepalive_requests if conf.keepalive_timeout[0] > 0 else 0
-    browsers = conf.keepalive_disable
-    disabled, any_method = _disables(browsers), "safari" in browsers
-    location.keepalive = KeepAlive(allowed, conf.keepalive_time, disabled, any_method)
+    location.keepalive = _keepalive(conf)
     location.exact = conf.modifier == "="
     location.no_regex = conf.modifier == "^~"
     location.content_type_of = bind_content_type(level)
     location.root_of = bind_root(level)
     location.path_of = bind_path(level, location.root_of)
     location.error_pages = dict(bind_error_pages(conf.error_pages, level.variables))
+
+
+def _keepalive(conf: CoreConf) -> KeepAlive:
+    seconds, header = conf.keepalive_timeout
+    allowed = conf.keepalive_requests if seconds > 0 else 0
+    kept = KeepAlive(allowed, conf.keepalive_time, seconds, conf.keepalive_min_timeout)
+    browsers = conf.keepalive_disable
+    kept.disabled, kept.any_method = _disables(browsers), "safari" in browsers
+    if header:
+        kept.field += f"Keep-Alive: timeout={header}\r\n"
+    return kept
 
 
 @lru_cache(maxsize=8)

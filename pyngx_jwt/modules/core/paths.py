@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...http.content_types import type_by_extension
 from ...http.failure import RequestFailed
 from ...http.level import Level
 from ...http.request import Request
@@ -18,16 +19,7 @@ def bind_content_type(level: Level) -> Callable[[str], str]:
     """A function from a URI to its MIME type, by the extension in any case."""
     conf = level[CoreConf]
     table = DEFAULT_TYPES if conf.type_table is None else conf.type_table
-    default = conf.default_type
-
-    def content_type_of(uri: str) -> str:
-        dot = uri.rfind(".")
-        if dot <= 0 or uri[dot - 1] == "/" or uri.find("/", dot) >= 0:
-            return default
-        extension = uri[dot + 1 :]
-        return table.get(extension) or table.get(extension.lower()) or default
-
-    return content_type_of
+    return type_by_extension(table, conf.default_type)
 
 
 def bind_root(level: Level) -> Callable[[Request], str]:
