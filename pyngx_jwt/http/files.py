@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from ..log import Severity
 from .request import Request, Status
@@ -17,6 +19,8 @@ READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 FORBIDDEN = frozenset({errno.EACCES, errno.EMLINK, errno.ELOOP})
 SEARCH = os.O_PATH | os.O_DIRECTORY | os.O_NONBLOCK | os.O_CLOEXEC
+MAX_ETAGS: Final = 256
+_etags: Final[dict[tuple[int, int], str]] = {}
 
 Segment = tuple[bytes, int, int]  # what goes before it; first byte and end within the file
 
@@ -110,6 +114,31 @@ def _open_part(directory: int, name: bytes, flags: int, symlinks: Symlinks) -> i
         os.close(fd)
         raise
     return fd
+
+
+# -- describing -----------------------------------------------------------------------------
+
+
+def describe_file(r: Request, info: os.stat_result, has_etag: bool) -> None:
+    """Sets the response's status and headers that a regular file determines."""
+    modified, size = int(info[stat.ST_MTIME]), info.st_size
+    r.status = 200
+    r.content_length, r.last_modified = size, modified
+    if has_etag:
+        r.etag = _etag(modified, size)
+    if not r.content_type:
+        r.content_type = r.location.content_type_of(r.uri)
+    r.allow_ranges = True
+
+
+def _etag(modified: int, size: int) -> str:
+    """The files that are asked for are few, compared to the requests."""
+    etag = _etags.get((modified, size))
+    if etag is None:
+        if len(_etags) >= MAX_ETAGS:
+            _etags.clear()
+        etag = _etags[modified, size] = f'"{modified:x}-{size:x}"'
+    return etag
 
 
 # -- sending --------------------------------------------------------------------------------

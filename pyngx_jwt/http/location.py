@@ -18,12 +18,7 @@ class Tree:
     """The locations of one level: exact, by longest prefix, by regular expression."""
 
     __slots__ = (
-        "_names",
-        "_parents",
-        "_prefixes",
-        "_slashed",
-        "exact",
-        "regexes",
+        *("_names", "_of_regex", "_parents", "_prefixes", "_regexes", "_slashed", "exact"),
     )
 
     def __init__(
@@ -32,7 +27,9 @@ class Tree:
         prefixes: dict[str, Location],
         regexes: tuple[tuple[Regex, Location], ...],
     ) -> None:
-        self.exact, self.regexes = exact, regexes
+        self.exact = exact
+        self._regexes = [regex for regex, _ in regexes]
+        self._of_regex = [location for _, location in regexes]
         self._names = sorted(prefixes)
         self._prefixes = [prefixes[name] for name in self._names]
         self._parents = _parents(self._names)
@@ -67,10 +64,10 @@ class Tree:
                 rc = inner.find(r, uri)
                 if rc is not None:
                     return rc
-        if self.regexes and not no_regex:
-            for regex, location in self.regexes:
+        if not no_regex:
+            for at, regex in enumerate(self._regexes):
                 if regex.match(r, uri):
-                    r.location = location
+                    r.location = location = self._of_regex[at]
                     if location.tree is not None:
                         location.tree.find(r, uri)
                     return 0

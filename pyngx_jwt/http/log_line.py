@@ -13,7 +13,7 @@ from .template import Part, TextOf, getter_of
 from .variables import Get, R, VariableTable
 
 _DEFAULT_ESCAPED: Final = re.compile(r'[\x00-\x1f"\\\x7f-\xff]')
-_ODD: Final = b"\0"
+_ODD: Final = 0
 
 
 def _marks(odd: Iterable[int]) -> bytes:
@@ -21,7 +21,7 @@ def _marks(odd: Iterable[int]) -> bytes:
     searched at once."""
     table = bytearray(range(256))
     for code in odd:
-        table[code] = 0
+        table[code] = _ODD
     return bytes(table)
 
 
@@ -68,8 +68,8 @@ def bind_line(
         if how.has_odd("".join(texts)):
             texts = [how.escaped(text) for text in texts]
         pieces = blank.copy()
-        for place, text in zip(places, texts, strict=True):
-            pieces[place] = text
+        for at, place in enumerate(places):
+            pieces[place] = texts[at]
         return "".join(pieces).encode("latin-1")
 
     return line

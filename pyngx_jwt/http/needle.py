@@ -14,21 +14,32 @@ _KINDS = frozenset("dDwWsShHvVbBAzZ")  # of characters or places, after a backsl
 
 
 def needle_of(text: str) -> str:
-    """The longest text that is in all that the expression matches; "" if none is known.
+    """The longest text that is in all that the expression matches; "" if none is known."""
+    return max((run for run in _runs(text) if run.isascii()), key=len, default="")
 
-    Anything that is not understood is a reason not to know."""
+
+def beginning_of(text: str) -> str:
+    """The text with which all begins that the expression matches; "" if none is known."""
+    runs = _runs(text) if text.startswith("^") else []
+    return runs[1] if len(runs) > 1 and runs[1].isascii() else ""
+
+
+def _runs(text: str) -> list[str]:
+    """The texts that are, in this order, in all that the expression matches: those in front of
+    each "^", "$", ".", group and class, and the one behind the last.  No text if they are not
+    known: anything that is not understood is a reason not to know."""
     runs, at = [""], 0
     while at < len(text):
         character = text[at]
         if character == "(":
             at = _end_of_group(text, at)
             if at < 0:
-                return ""
+                return []
             runs.append("")
         elif character == "[":
             members = _CLASS.match(text, at)
             if members is None:
-                return ""
+                return []
             at = members.end()
             runs.append("")
         elif character == "\\":
@@ -36,7 +47,7 @@ def needle_of(text: str) -> str:
             if following in _KINDS:
                 runs.append("")
             elif not following.isascii() or following.isalnum() or not following:
-                return ""
+                return []
             else:
                 runs[-1] += following
             at += 2
@@ -46,13 +57,13 @@ def needle_of(text: str) -> str:
             runs.append("")
             at = quantifier.end()
         elif character in "|){":
-            return ""
+            return []
         else:
             runs[-1] += "" if character in "^$." else character
             if character in "^$.":
                 runs.append("")
             at += 1
-    return max((run for run in runs if run.isascii()), key=len, default="")
+    return runs
 
 
 def _end_of_group(text: str, at: int) -> int:

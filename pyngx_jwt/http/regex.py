@@ -10,7 +10,7 @@ import pcre2  # type: ignore[import-untyped]
 from ..errors import ConfError
 from ..log import Severity
 from .failure import RequestFailed
-from .needle import needle_of
+from .needle import beginning_of, needle_of
 
 # The binding reads escapes as JavaScript does, where \\x{41} is not a character.
 _BRACED = re.compile(r"\\(?:x\{([0-9A-Fa-f]{1,2})\}|.)", re.DOTALL)
@@ -67,7 +67,8 @@ class Regex:
     """A compiled expression; a match leaves $1..$9 and the named captures in the request."""
 
     __slots__ = (
-        *("_caseless", "_interpret", "_needle", "_search", "_words", "groups", "names", "text"),
+        *("_beginning", "_caseless", "_interpret", "_needle", "_search", "_words"),
+        *("groups", "names", "text"),
     )
 
     def __init__(self, text: str, *, caseless: bool = False, limits: str = "") -> None:
@@ -82,6 +83,7 @@ class Regex:
         self.text = text
         needle = needle_of(text)
         self._needle, self._caseless = needle.lower() if caseless else needle, caseless
+        self._beginning = "" if caseless else beginning_of(text)
         self._search = pattern.search
         self._words = words, flags
         self._interpret: Any = None  # the expression without JIT, once it was needed
@@ -95,6 +97,8 @@ class Regex:
         """Whether it matches, and then leaves its captures; raises RegexFailed.
 
         Most expressions do not match, and most of these say so by a text that is missing."""
+        if self._beginning and not subject.startswith(self._beginning):
+            return False
         if self._needle not in (subject.lower() if self._caseless else subject):
             return False
         match = self.search(r, subject)

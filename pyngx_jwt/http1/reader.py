@@ -57,6 +57,11 @@ class HeadReader:
         """Drops what has come."""
         self.buffer, self.at, self._partial = b"", 0, None
 
+    def end(self) -> None:
+        """No more heads are read: lets go of the connection, which has the reader."""
+        self.forget()
+        self._options_of = self._last = None
+
     @property
     def unread(self) -> int:
         """How many bytes wait to be read."""

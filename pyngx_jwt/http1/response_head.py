@@ -78,34 +78,44 @@ def _build(r: Request, clock: DateClock, connection: str) -> bytes:
         start = _own_start(r, r.location.signature)
     parts = [start]
     if r.content_type:
-        charset = f"; charset={r.charset}" if r.charset else ""
-        parts.append(f"Content-Type: {r.content_type}{charset}\r\n")
+        parts.append("Content-Type: ")
+        parts.append(_one_line(r.content_type))
+        if r.charset:
+            parts.append("; charset=")
+            parts.append(_one_line(r.charset))
+        parts.append("\r\n")
     if r.content_length >= 0:
-        parts.append(f"Content-Length: {r.content_length}\r\n")
+        parts.append("Content-Length: ")
+        parts.append(str(r.content_length))
+        parts.append("\r\n")
     if r.last_modified >= 0 and not r.own_last_modified:
-        parts.append(f"Last-Modified: {http_date(r.last_modified)}\r\n")
+        parts.append("Last-Modified: ")
+        parts.append(http_date(r.last_modified))
+        parts.append("\r\n")
     if r.location_out is not None:
-        parts.append(f"Location: {absolute_location(r)}\r\n")
+        parts.append(f"Location: {_one_line(absolute_location(r))}\r\n")
     if r.chunked_out:
         parts.append("Transfer-Encoding: chunked\r\n")
     parts.append(connection)
     if r.gzip_vary:
         parts.append("Vary: Accept-Encoding\r\n")
     if r.etag is not None:
-        parts.append(f"ETag: {r.etag}\r\n")
-    if r.headers_out:
-        parts += [f"{name}: {value}\r\n" for name, value in r.headers_out]
+        parts.append("ETag: ")
+        parts.append(_one_line(r.etag))
+        parts.append("\r\n")
+    for name, value in r.headers_out:
+        parts.append(_one_line(name))
+        parts.append(": ")
+        parts.append(_one_line(value))
+        parts.append("\r\n")
     parts.append("\r\n")
-    head = "".join(parts)
-    if head.count("\n") != len(parts) - 2 + start.count("\n") + connection.count("\n"):
-        head = "".join(part if part in (start, connection) else _one_line(part) for part in parts)
-    return head.encode("latin-1", "replace")
+    return "".join(parts).encode("latin-1", "replace")
 
 
-def _one_line(field: str) -> str:
-    """A variable in the value may hold a line break, with which a client could write fields of
+def _one_line(text: str) -> str:
+    """A variable in a value may hold a line break, with which a client could write fields of
     its own into the answer."""
-    return field[:-2].replace("\r", " ").replace("\n", " ") + "\r\n"
+    return text.replace("\r", " ").replace("\n", " ") if "\n" in text else text
 
 
 def _own_start(r: Request, signature: str) -> str:

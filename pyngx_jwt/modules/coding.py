@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, Protocol
 from ..errors import ConfError
 from ..extras import Extra, load
 from ..http.content_types import Types, has_type
-from ..http.files import FORBIDDEN, MISSING, send_file
+from ..http.files import FORBIDDEN, MISSING, describe_file, send_file
 from ..http.level import Level
 from ..http.request import Handler, HeaderFilter, Request, Status
 from ..log import Severity, errno_text
 from .core import CoreConf
-from .files import bind_files, describe_file
+from .files import bind_files
 from .gzip_ok import GzipOkConf, accepts, bind_vary, change_length
 
 STATUSES = frozenset({200, 403, 404})

@@ -114,18 +114,6 @@ def close_files(scope: Scope) -> None:
         kept.close()
 
 
-def describe_file(r: Request, info: os.stat_result, has_etag: bool) -> None:
-    """Sets the response's status and headers that a regular file determines."""
-    modified, size = int(info[stat.ST_MTIME]), info.st_size
-    r.status = 200
-    r.content_length, r.last_modified = size, modified
-    if has_etag:
-        r.etag = f'"{modified:x}-{size:x}"'
-    if not r.content_type:
-        r.content_type = r.location.content_type_of(r.uri)
-    r.allow_ranges = True
-
-
 def open_failed(
     r: Request, path: str, error: OSError, files: FileAccess, log_not_found: bool
 ) -> Status:

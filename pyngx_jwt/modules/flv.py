@@ -7,13 +7,13 @@ from collections.abc import Awaitable
 from ..conf.directive import Conf, directive, own
 from ..conf.values import parse_number
 from ..http.contexts import LOCATION
-from ..http.files import send_file
+from ..http.files import describe_file, send_file
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.uri import find_argument
 from .core import CoreConf
-from .files import bind_files, bind_media, describe_file
+from .files import bind_files, bind_media
 
 HEADER = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"  # of a file with sound and pictures
 

@@ -7,14 +7,14 @@ import stat
 from collections.abc import Awaitable
 
 from ..conf.directive import Conf
-from ..http.files import send_file
+from ..http.files import describe_file, send_file
 from ..http.level import Level
 from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..http.uri import escape_uri
 from ..log import Severity
 from .core import CoreConf
-from .files import bind_files, describe_file, open_failed
+from .files import bind_files, open_failed
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
 

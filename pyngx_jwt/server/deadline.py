@@ -13,6 +13,10 @@ from math import inf
 RESOLUTION = 0.001  # seconds: the loop may fire that much too early
 
 
+def _never() -> None:
+    """What a deadline does that was stopped."""
+
+
 class Deadline:
     """Calls `expired` once when the time has come; `at` is the loop's time, inf for none."""
 
@@ -37,8 +41,9 @@ class Deadline:
         self.at = inf
 
     def stop(self) -> None:
-        """There never will be one again."""
-        self.at = inf
+        """There never will be one again.  What would be called is let go of: it refers back to
+        the deadline, and would wait for the garbage collector."""
+        self.at, self._expired = inf, _never
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._timer_at = None, inf

@@ -125,6 +125,7 @@ class HttpProtocol(SocketConnection):
         if self.answered:
             self._finished()
         self._client_gone()
+        self.reader.end()
 
     def eof_received(self) -> bool:
         """A client that closes its side is gone, as far as nginx is concerned."""

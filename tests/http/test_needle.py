@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyngx_jwt.http.needle import needle_of
+from pyngx_jwt.http.needle import beginning_of, needle_of
 
 PIECES = [
     *("a", "b", "ab", "/", "#", "-", "_", "]", "}", ",", ":", "=", "<", ">", "'", "\n", "\xe9"),
@@ -79,3 +79,35 @@ def test_every_match_contains_it(text: str, subject: str, caseless: bool) -> Non
         return
     if match is not None:
         assert needle.lower() in subject.lower() if caseless else needle in subject
+
+
+@pytest.mark.parametrize(
+    ("text", "beginning"),
+    [
+        (r"^/api/v1/users/(\d+)$", "/api/v1/users/"),
+        ("^/images/", "/images/"),
+        (r"^/a\.b", "/a.b"),
+        ("^/ab?c", "/a"),
+        ("^/ab+c", "/ab"),
+        ("^/?a", ""),
+        ("^/a|/b", ""),
+        ("^(?:/a)", ""),
+        ("/a", ""),
+        ("(?m)^/a", ""),
+        ("^\xe9", ""),
+        ("^", ""),
+    ],
+)
+def test_beginnings(text: str, beginning: str) -> None:
+    assert beginning_of(text) == beginning
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map("".join), SUBJECTS)
+def test_every_match_begins_with_it(text: str, subject: str) -> None:
+    beginning = beginning_of(f"^{text}")
+    try:
+        match = pcre2.compile(f"^{text}".encode("latin-1")).search(subject.encode("latin-1"))
+    except (pcre2.PatternError, pcre2.LibraryError):
+        return
+    if match is not None:
+        assert subject.startswith(beginning)

@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable
 from ...conf.directive import Conf, accepted, directive, flag, own, size
 from ...http.contexts import EVERYWHERE, LOCATION
 from ...http.digits import number_of
-from ...http.files import send_file
+from ...http.files import describe_file, send_file
 from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request, Status
 from ...http.uri import find_argument
 from ...log import Severity, errno_text
 from ..core import CoreConf
-from ..files import OpenedFile, bind_files, bind_media, describe_file
+from ..files import OpenedFile, bind_files, bind_media
 from .atoms import Mp4Error
 from .film import Film, Limits
 from .track import Span
