@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import socket
 from itertools import count, pairwise
@@ -16,6 +17,7 @@ from pyngx_jwt.compile import Cycle, load
 from pyngx_jwt.log import Log
 from pyngx_jwt.options import Options, resolve_options
 from pyngx_jwt.server.front_end import FrontEnd
+from pyngx_jwt.server.http1 import HttpProtocol
 from pyngx_jwt.server.negotiate import listen
 
 from ..authority import Authority
@@ -56,6 +58,42 @@ def test_several_connections_are_accepted_in_a_turn_of_the_loop(
         return max(after - before for before, after in pairwise(counts))
 
     assert uvloop.run(run()) == accepts
+
+
+@pytest.mark.parametrize("names", ["", "server_name a;"])
+def test_a_connection_that_has_ended_is_gone(tmp_path: Path, names: str) -> None:
+    """It does not wait for the collector, as what refers to itself would, with all it holds."""
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(CONF.format(options="").replace("return", f"access_log off; {names} return"))
+    cycle = load(Options(*resolve_options(str(tmp_path), str(conf), "stderr")), Log())
+    bound = socket.create_server(("127.0.0.1", 0))
+
+    async def run() -> list[object]:
+        loop = asyncio.get_running_loop()
+        front = FrontEnd(loop, count(1))
+        listeners = await listen(front, cycle.ports["127.0.0.1:1"], bound, ())
+        for last in (b"close", b"keep-alive"):
+            client = socket.socket()
+            client.setblocking(False)
+            await loop.sock_connect(client, bound.getsockname())
+            await loop.sock_sendall(
+                client, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: " + last + b"\r\n\r\n"
+            )
+            assert (await loop.sock_recv(client, 4096)).startswith(b"HTTP/1.1 200 ")
+            client.close()
+        while front.connections or front.accepted < 2:
+            await asyncio.sleep(0)
+        for listener in listeners:
+            listener.close()
+        await asyncio.sleep(0)
+        return [each for each in gc.get_objects() if isinstance(each, HttpProtocol)]
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert uvloop.run(run()) == []
+    finally:
+        gc.enable()
 
 
 class Exhausted(socket.socket):
