@@ -19,6 +19,7 @@ from .redis_connection import CONNECT_TIMEOUT, FAILURES, RedisConnection, connec
 from .redis_link import Moved, Observer, RedisLink, Script, Step, spread
 from .redis_scripts import EXPIRE, OFFER, PUBLISH
 from .resp import BadReply
+from .store import ZoneFull
 from .store_url import StoreSettings
 
 publish = Script(PUBLISH)
@@ -84,10 +85,12 @@ class SharedMap:
         return len(self._pending)
 
     def take(self, key: bytes, raw: bytes) -> None:
-        """Repeats a change of some machine; what is no record is passed over."""
+        """Repeats a change of some machine; what is no record is passed over, and what there is
+        no room for."""
         record = unpack(raw)
         if record is not None:
-            self.apply(key, *record)
+            with contextlib.suppress(ZoneFull):
+                self.apply(key, *record)
 
     def offers(self, keys: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Those of the keys as records."""
@@ -134,8 +137,11 @@ class Follower:
                 positions[log] = await self._copy(connection, shared)
             self._sweep_at = time.monotonic() + SWEEP
             while True:
-                await self._read(connection, positions)
+                begun = time.monotonic()
+                has_changes = await self._read(connection, positions)
                 moved.note()
+                if not has_changes and time.monotonic() - begun < WAIT / 2:
+                    await asyncio.sleep(PAUSE)  # the server does not wait, as it was asked to
                 if time.monotonic() >= self._sweep_at:
                     self._sweep_at = time.monotonic() + SWEEP
                     for shared in self._maps.values():
@@ -169,7 +175,8 @@ class Follower:
             await self._ask(connection, *words)
         return position
 
-    async def _read(self, connection: RedisConnection, positions: dict[bytes, bytes]) -> None:
+    async def _read(self, connection: RedisConnection, positions: dict[bytes, bytes]) -> bool:
+        """Waits for changes and repeats them; whether there were any."""
         answer = await self._ask(
             connection,
             *("XREAD", "COUNT", AT_ONCE, "BLOCK", int(WAIT * 1000), "STREAMS"),
@@ -186,6 +193,7 @@ class Follower:
                 shared.take(key, raw)
                 positions[log] = position
             self._observer.copied(len(changes))
+        return bool(answer)
 
     async def _sweep(self, connection: RedisConnection, shared: SharedMap) -> None:
         """Removes from the map what has expired."""

@@ -22,6 +22,7 @@ from .store import Sessions
 from .store_url import StoreSettings
 
 FALLBACKS = ("local", "deny")
+OF_SESSION, LONGEST_SID = 16, 255  # bytes of a key, which is a digest, and of the id of a server
 MOST_TOLD = 100_000  # sessions of which a worker remembers when it has published them
 Start = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -182,8 +183,8 @@ class CopiedSessions:
         self._store.publish(self._zone, key, sid.encode("latin-1"), now + self._timeout)
 
     def _apply(self, key: bytes, value: bytes | None, expires: float) -> None:
-        if value is None:
-            return
+        if value is None or len(key) != OF_SESSION or len(value) > LONGEST_SID:
+            return  # of a session of no machine
         sid, last = value.decode("latin-1"), expires - self._timeout
         if expires > time.time() and self._local.find(key, last) != sid:
             self._local.note(key, sid, last, create=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
+from pyngx_jwt.zones import CopiedSessions, Zones, ZoneStore
 from pyngx_jwt.zones.redis_limits import SharedConnections
 from pyngx_jwt.zones.redis_link import RedisLink, Step, spread
-from pyngx_jwt.zones.redis_map import Follower, SharedMap
+from pyngx_jwt.zones.redis_map import PAUSE, Follower, SharedMap
 from pyngx_jwt.zones.resp import Replies
-from pyngx_jwt.zones.store import Entry, StoreDown
+from pyngx_jwt.zones.store import Entry, StoreDown, ZoneFull
 from pyngx_jwt.zones.store_url import StoreSettings, parse_store_url
 
 
@@ -69,11 +73,37 @@ def test_keys_of_requests_are_not_kept_while_the_server_is_down() -> None:
     assert sign_of_life.words[0] == "SET"
 
 
+async def follow(path: str, shared: SharedMap, answer: Callable[[bytes], bytes | None]) -> None:
+    """Follows a server that answers commands so, until it has no answer."""
+    enough, closed = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        commands = Replies(reader, 1 << 20)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                words = await commands.read()
+                if (raw := answer(words[0])) is not None:
+                    writer.write(raw)
+                else:
+                    enough.set()
+        writer.close()
+        closed.set()
+
+    server = await asyncio.start_unix_server(serve, path)
+    settings = StoreSettings(parse_store_url(f"unix://{path}"))
+    follower = Follower(settings, [shared], NoObserver())
+    following = asyncio.get_running_loop().create_task(follower.run())
+    await enough.wait()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    await closed.wait()
+    server.close()
+
+
 def test_a_map_without_an_end(tmp_path: Path) -> None:
     """No more is kept of it than what the zone has."""
     numbers = itertools.count()
-    enough = asyncio.Event()
-    path = str(tmp_path / "store.sock")
+    sizes: list[int] = []
 
     def pairs() -> bytes:
         words = b"".join(
@@ -81,32 +111,64 @@ def test_a_map_without_an_end(tmp_path: Path) -> None:
         )
         return b"*2\r\n$1\r\n7\r\n*1000\r\n" + words
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        commands, answers = Replies(reader, 1 << 20), 0
-        while not enough.is_set():
-            words = await commands.read()
-            writer.write(pairs() if words[0] == b"HSCAN" else b"*0\r\n")
-            answers += 1
-            if answers == 400:
-                enough.set()
-        writer.close()
+    def answer(command: bytes) -> bytes | None:
+        if command != b"HSCAN":
+            return b"*0\r\n"
+        sizes.append(tracemalloc.get_traced_memory()[0])
+        return pairs() if len(sizes) < 20 else None
 
-    async def run() -> int:
-        server = await asyncio.start_unix_server(serve, path)
+    tracemalloc.start()
+    try:
         shared = SharedMap(Link(), "zone", lambda *change: None, lambda: [(b"mine", b"1", 0.0)])
-        settings = StoreSettings(parse_store_url(f"unix://{path}"))
-        follower = Follower(settings, [shared], NoObserver())
-        following = asyncio.get_running_loop().create_task(follower.run())
-        tracemalloc.start()
-        await enough.wait()
-        size = tracemalloc.get_traced_memory()[0]
+        asyncio.run(follow(str(tmp_path / "store.sock"), shared, answer))
+    finally:
         tracemalloc.stop()
-        following.cancel()
-        server.close()
-        return size
+    assert next(numbers) == 19 * 500
+    assert sizes[-1] - sizes[0] < 500_000
 
-    assert asyncio.run(run()) < 2_000_000
-    assert next(numbers) >= 100_000
+
+def test_what_a_copy_cannot_take_is_passed_over() -> None:
+    taken: list[bytes] = []
+
+    def apply(key: bytes, value: bytes | None, expires: float) -> None:
+        if key == b"full":
+            raise ZoneFull
+        taken.append(key)
+
+    shared = SharedMap(Link(), "zone", apply, tuple)
+    for key, raw in ((b"a", b"x"), (b"full", b"0" * 14 + b"=1"), (b"b", b"0" * 14 + b"-")):
+        shared.take(key, raw)
+    assert taken == [b"b"]
+
+
+def test_keys_of_no_session(tmp_path: Path) -> None:
+    """Keys that a zone could not have are not put in it."""
+    store = ZoneStore()
+    zones = Zones()
+    zone = zones.add("sessions", 1 << 20, "sticky")
+    zone.place(str(tmp_path / "zone"))
+    sessions = CopiedSessions(zone.sessions(), store, "sessions", 60.0)
+    for key in (b"", b"x" * 10_000, b"k" * 16):
+        sessions._apply(key, b"server", time.time() + 60)
+        sessions._apply(key, b"s" * 256, time.time() + 120)
+    assert sessions.find(b"k" * 16, 0.0) == "server"
+
+
+def test_a_server_that_does_not_wait(tmp_path: Path) -> None:
+    """Between two questions to it is a pause."""
+    asked = 0
+
+    def answer(command: bytes) -> bytes | None:
+        nonlocal asked
+        asked += command == b"XREAD"
+        if asked == 3:
+            return None
+        return b"*2\r\n$1\r\n0\r\n*0\r\n" if command == b"HSCAN" else b"*0\r\n"
+
+    shared = SharedMap(Link(), "zone", lambda *change: None, tuple)
+    begun = time.monotonic()
+    asyncio.run(follow(str(tmp_path / "store.sock"), shared, answer))
+    assert time.monotonic() - begun >= 2 * PAUSE
 
 
 def test_pauses_are_spread() -> None:
