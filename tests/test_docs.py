@@ -21,7 +21,7 @@ GENERATED = {*docs.pages()}
 # Read, checked for their place and arity, and left aside.  Each is a decision: what changes
 # what a client gets, or who gets it, must not be among them.
 NOOPS = {
-    *("mp4_buffer_size", "mqtt_rewrite_buffer_size"),
+    *("mp4_buffer_size", "hls_mp4_buffer_size", "mqtt_rewrite_buffer_size"),
     "brotli_buffers",
     *("worker_connections", "output_buffers"),
     *("ssi_ignore_recycled_buffers", "ssi_min_file_chunk"),
@@ -137,6 +137,14 @@ def test_gaps_are_gaps() -> None:
 def test_noops_are_declared() -> None:
     declared = {d.name for module in MODULES for d in module.conf.directives.values() if d.noop}
     assert declared >= NOOPS
+
+
+def test_accepted_directives_have_a_reason() -> None:
+    """And no reason is there for a module without any."""
+    table = docs.unsupported_page().partition("## Accepted directives")[2]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if "`" in line]
+    assert {row[0].strip() for row in rows} == set(docs.HARMLESS)
+    assert all(len(row) == 3 and row[2].strip().endswith(".") for row in rows)
 
 
 def test_differences_list_every_module_of_nginx() -> None:
