@@ -15,6 +15,7 @@ from pyngx_jwt.http1.head import (
     parse_head,
     skip_empty_lines,
 )
+from pyngx_jwt.http1.header_lines import LINES, MAX_LINES
 
 from .corpus import CASES, DEVIATIONS, WITH_OPTIONS, G, H
 from .oracle import Oracle
@@ -322,3 +323,26 @@ def test_lone_line_feeds_mean_the_same() -> None:
     for raw, told in CASES:
         if len(raw) < 300 and b"\r\r" not in raw and b"\r \r" not in raw:
             assert told_by_us(raw.replace(b"\r\n", b"\n")) == told
+
+
+def test_lines_that_many_send_are_remembered_and_secrets_are_not() -> None:
+    LINES.clear()
+    data = (
+        b"GET / HTTP/1.1\r\nHost: a\r\nACCEPT: x\r\naccept-language:  de \r\n"
+        b"Cookie: secret\r\nAuthorization: secret\r\nX-Api-Key: secret\r\n\r\n"
+    )
+    first = parse_head(data)
+    assert sorted(LINES) == ["\nHost: a", "\naccept-language:  de "]
+    second = parse_head(data)
+    assert isinstance(first, RequestHead)
+    assert isinstance(second, RequestHead)
+    assert second.headers == first.headers
+    assert second.headers[2] == ("accept-language", "de")
+    assert second.index == first.index
+    for number in range(MAX_LINES + 10):
+        parse_head(b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: %d\r\n\r\n" % number)
+    assert len(LINES) <= MAX_LINES
+    long = b"GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: " + b"x" * 300 + b"\r\n\r\n"
+    LINES.clear()
+    parse_head(long)
+    assert list(LINES) == ["\nHost: a"]

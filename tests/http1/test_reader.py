@@ -61,3 +61,12 @@ def test_a_head_that_was_cut_and_is_the_one_before() -> None:
         read([head + head[:10], head[10:] + head + head[:20], head[20:] + head])
         == ["GET /a HTTP/1.1"] * 5
     )
+
+
+def test_a_client_that_never_repeats_itself_is_not_remembered() -> None:
+    """What it sends is read all the same, also if it repeats itself in the end."""
+    texts = [b"GET /%d HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n" % (n, n) for n in range(20)]
+    texts += texts[-1:] * 3
+    lines = [text.partition(b"\r")[0].decode() for text in texts]
+    assert read(texts) == lines
+    assert read([b"".join(texts)]) == lines
