@@ -28,7 +28,7 @@ from .errors import (
 from .head import EARLY_HINTS, SWITCHING_PROTOCOLS, PeerResponse
 from .layer import Layer
 from .reader import HTTP1, ResponseReader
-from .waiting import Waiting
+from .waiting import Waiter, Waiting
 
 _BODILESS = frozenset({204, 304})
 PREMATURE = "upstream prematurely closed connection"
@@ -152,18 +152,6 @@ class PeerConnection(Waiting):
         self.data_received(early)
         self._end(error)
 
-    async def ask(
-        self,
-        data: bytes,
-        settings: PeerSettings,
-        *,
-        head: bool = False,
-        reader: ResponseReader = HTTP1,
-    ) -> PeerResponse:
-        """Sends a whole request and waits for the response: begin() and receive()."""
-        self.begin(data, settings, head=head, reader=reader)
-        return await self.receive()
-
     def write(self, data: bytes, *, more: bool = True) -> None:
         """Sends more of the request body, or of the other protocol after a 101.
 
@@ -211,8 +199,16 @@ class PeerConnection(Waiting):
 
         Raises ReadTimeout, PrematureClose, BadResponse.
         """
-        if self.response is None and self._error is None:
-            await self._readable(self._settings.read_timeout)
+        if not self.answered:
+            await self.answer_due()
+        return self.answer()
+
+    def answer_due(self) -> Waiter:
+        """Is done when it is `answered`, or has to be; where it is not."""
+        return self._readable(self._settings.read_timeout)
+
+    def answer(self) -> PeerResponse:
+        """What receive() comes to, once it is `answered`."""
         response = self.response
         if response is None:
             raise self._error or PrematureClose()
