@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Coroutine
 
-from ..http.body import KeptBody, check_size, read_body, take_body
+from ..http.body import KeptBody, check_size, read_body, stays_in_memory, take_body
 from ..http.client import BodyError, RequestBody
 from ..http.failure import RequestFailed
 from ..log import Severity
@@ -33,7 +33,9 @@ class RequestSide(Attempts):
     def prepare(self, *, validates: bool) -> Awaitable[bool] | bool:
         """Makes the head that is sent, once the body's length is known; False if it cannot be
         written.  `validates`: asks whether a response that was kept is still good."""
-        return self._prepare_with_body(validates) if self._has_body() else self._prepare(validates)
+        if self._has_body() and not self._takes_at_once():
+            return self._prepare_with_body(validates)
+        return self._prepare(validates)
 
     async def _prepare_with_body(self, validates: bool) -> bool:
         await self._prepare_body()
@@ -78,6 +80,19 @@ class RequestSide(Attempts):
             return False
         return True
 
+    def _takes_at_once(self) -> bool:
+        """Takes the body if all of it has come with the head, and may stay in memory."""
+        r, route = self.r, self.route
+        if route.wire.own_body is not None or r.parent is not None:
+            return False
+        if route.conf.request_buffering and not stays_in_memory(r):
+            return False
+        body = take_body(r)
+        if body is None:
+            return False
+        self._note_body(body)
+        return True
+
     async def _prepare_body(self) -> None:
         """Reads the body, unless it is to be streamed, and knows its length."""
         r, conf, out = self.r, self.route.conf, self.out
@@ -92,10 +107,8 @@ class RequestSide(Attempts):
         streams = not conf.request_buffering and r.parent is None
         if main.chunked_in and not self.route.wire.streams_unknown_length:
             streams = False
-        if streams:
-            await take_body(r)
-            if main.body_in is not None and main.body_in.failed:
-                raise BodyError(main.body_in.failed)
+        if streams and main.body_in is not None and main.body_in.failed:
+            raise BodyError(main.body_in.failed)
         if main.body is None and streams:
             self.streamed = True
             out.chunked, out.body_length = main.chunked_in, main.content_length_in
@@ -103,11 +116,16 @@ class RequestSide(Attempts):
                 await read_body(r)
                 self.streamed = False
             return
-        body = await read_body(r)
+        self._note_body(await read_body(r))
+
+    def _note_body(self, body: KeptBody) -> None:
+        """The whole body has been read."""
+        r, out = self.r, self.out
+        main = r.root or r
         has_body = main.chunked_in or main.content_length_in >= 0
         if body.length or (r is main and has_body):
             out.body_length = body.length
-        if conf.pass_request_body:
+        if self.route.conf.pass_request_body:
             self.body = body
 
     async def attempt(self) -> tuple[PeerResponse | None, str]:

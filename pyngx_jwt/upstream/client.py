@@ -32,6 +32,7 @@ from .waiting import Waiter, Waiting
 
 _BODILESS = frozenset({204, 304})
 PREMATURE = "upstream prematurely closed connection"
+LONG_PIECE = 32768  # bytes of a body that are better not copied; a frame of HTTP/2 has fewer
 MOST_INTERIM = 1000  # responses before the final one
 
 
@@ -130,7 +131,8 @@ class PeerConnection(Waiting):
         """Sends a request or its beginning; `head`: its method is HEAD, `more`: write()
         will bring the rest.  Never raises: receive() raises what fails."""
         self._reader = reader
-        self._layer = reader.new_layer() if reader.new_layer is not None else None
+        new_layer = reader.new_layer
+        self._layer = new_layer() if new_layer is not None else None
         self._settings, self._head_request, self._more = settings, head, more
         self.response, self._ended = None, False
         self.bytes_received = self._interim = 0
@@ -421,8 +423,14 @@ class PeerConnection(Waiting):
             self._transport.pause_reading()
 
     def _take(self) -> bytes:
+        """What has come: short pieces together, long ones as they are."""
         chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        data = chunks[0]
+        if len(chunks) > 1:
+            if len(data) >= LONG_PIECE:
+                del chunks[0]
+                return data  # the rest is taken before anything more is read
+            data = b"".join(chunks)
         chunks.clear()
         self._buffered = 0
         if self._paused:

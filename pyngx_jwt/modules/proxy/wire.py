@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...gateway.answer import ACCEL, Copy
 from ...gateway.fields import Defaults, Fields, compile_fields, join_lines
-from ...gateway.wire import KEY, Outgoing, UnwritableRequest
+from ...gateway.wire import KEY, Outgoing, UnwritableRequest, Wire
 from ...http.level import Level
 from ...http.request import Request
 from ...http.template import Text
@@ -58,7 +60,7 @@ class ProxyVars:
         self.key_host = key_host  # as the default key of the cache tells it
 
 
-class HttpWire:
+class HttpWire(Wire):
     """HTTP/1 as a location speaks it to its upstream."""
 
     uri_part = True
@@ -72,7 +74,7 @@ class HttpWire:
         self.schemes, self.hidden = SCHEMES, HIDDEN
         self.kept: ResponseReader = HTTP1
         self.connection: type[PeerConnection] = PeerConnection
-        self.special: dict[str, Copy] = {
+        self.special: Mapping[str, Copy] = {
             **compile_redirects(conf, level),
             "set-cookie": compile_cookies(conf, level),
         }
