@@ -28,7 +28,7 @@ from .errors import (
 from .head import EARLY_HINTS, SWITCHING_PROTOCOLS, PeerResponse
 from .layer import Layer
 from .reader import HTTP1, ResponseReader
-from .waiting import Waiter, Waiting
+from .waiting import Signal, Waiting
 
 _BODILESS = frozenset({204, 304})
 PREMATURE = "upstream prematurely closed connection"
@@ -205,7 +205,7 @@ class PeerConnection(Waiting):
             await self.answer_due()
         return self.answer()
 
-    def answer_due(self) -> Waiter:
+    def answer_due(self) -> Signal:
         """Is done when it is `answered`, or has to be; where it is not."""
         return self._readable(self._settings.read_timeout)
 
@@ -388,9 +388,12 @@ class PeerConnection(Waiting):
             counted = bodiless and not response.trailed
             decoder = Counted(0) if counted else self._decoder_for(response)
             self._begin_body(response, decoder, rest)
-        self._wake_reader()
         if self._write_waiter is not None:
             self._wake_writer()
+        if self._layer is None:
+            self._let_reader_go_on()
+        else:  # which may have more pieces
+            self._wake_reader()
 
     def _begin_body(self, response: PeerResponse, decoder: Decoder, rest: bytes) -> None:
         self._decoder = decoder
