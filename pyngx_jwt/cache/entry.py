@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from enum import Enum
 from hashlib import md5
 from typing import NamedTuple
@@ -58,19 +57,18 @@ class Header(NamedTuple):
         return self.vary_bytes[: self.vary_len].decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
 class CacheKey:
     """What a response is kept under: the text of proxy_cache_key with its values put in."""
 
-    text: bytes
-    crc32: int
-    md5: bytes
-    header_start: int
+    __slots__ = ("crc32", "header_start", "md5", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text, self.crc32, self.md5 = text, zlib.crc32(text), md5(text).digest()
+        self.header_start = _KEY_START + len(text) + 1
 
     @classmethod
     def of(cls, text: str) -> CacheKey:
-        data = text.encode("latin-1")
-        return cls(data, zlib.crc32(data), md5(data).digest(), _KEY_START + len(data) + 1)
+        return CacheKey(text.encode("latin-1"))
 
 
 class Fault(Enum):

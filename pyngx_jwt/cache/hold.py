@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from ..log import Severity, errno_text
@@ -32,22 +31,23 @@ class Lookup(Enum):
     ERROR = auto()  # NGX_ERROR
 
 
-@dataclass(slots=True)
 class CacheEntry:
     """A file of the cache: its header and first bytes, the rest behind ``fd``.
 
     ``fd`` is -1 if ``data`` is all.  ``length`` and offsets are bytes of the file.
     """
 
-    path: str
-    header: Header
-    data: bytes
-    length: int
-    fd: int
-    uniq: int
-    mtime: int
-    stale_updating: bool = False
-    stale_error: bool = False
+    __slots__ = (
+        *("data", "fd", "header", "length", "mtime", "path", "stale_error", "stale_updating"),
+        "uniq",
+    )
+
+    def __init__(
+        self, path: str, header: Header, data: bytes, length: int, fd: int, uniq: int, mtime: int
+    ) -> None:
+        self.path, self.header, self.data, self.length = path, header, data, length
+        self.fd, self.uniq, self.mtime = fd, uniq, mtime
+        self.stale_updating = self.stale_error = False
 
     @property
     def head(self) -> bytes:

@@ -54,7 +54,8 @@ async def pass_on(
                 return KeptResponse(status, target.statement)
             keeps = gateway.begin_fetch(r, True)
     exchange = Exchange(gateway, r, destination)
-    if not await exchange.prepare(validates=keeps):
+    ready = exchange.prepare(validates=keeps)
+    if not (ready if isinstance(ready, bool) else await ready):
         return 500
     lines = gateway.wire.lines(exchange.head)
     to = target.text.bind(level.variables)(r)

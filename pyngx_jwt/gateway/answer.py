@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
 
 from ..conf.values import parse_size
 from ..http.date import parse_http_time
@@ -29,8 +31,11 @@ REDIRECTED = frozenset(
     )
 )
 Copy = Callable[[Request, str, str], None]
-Fields = Sequence[tuple[str, str]]
-CopyHeaders = Callable[[Request, Sequence[str], Fields], None]
+# Names and values as an upstream sent them, and as the client gets them: one object each, which
+# compiled code would make anew if it knew its type.
+Fields = list[Any]
+CopyHeaders = Callable[[Request, list[str], Fields], None]
+_seconds_of = lru_cache(256)(parse_http_time)  # the same files are asked for again and again
 
 
 def compile_copy(
@@ -39,25 +44,27 @@ def compile_copy(
     """A function that gives the upstream's fields to the response; `own` is how the protocol
     copies some of them, `hides` what it hides; `whole`: no Server and Date are added."""
     hidden = (hides | set(conf.hidden)) - set(conf.passed)
-    special: dict[str, Copy] = {name: _ignore for name in hidden}
+    ignore: Copy = _ignore
+    special: dict[str, Copy] = dict.fromkeys(hidden, ignore)
     for name, copy in {**_special(conf), **own}.items():
         special.setdefault(name, copy)
     if "X-Accel-Charset" not in conf.ignore_headers:
         special["x-accel-charset"] = _take_charset(passed="x-accel-charset" not in hidden)
     own_server, own_date = whole and "server" not in hidden, whole and "date" not in hidden
 
-    def copy_headers(r: Request, names: Sequence[str], fields: Fields) -> None:
-        out = r.headers_out
+    def copy_headers(r: Request, names: list[str], fields: Fields) -> None:
+        out: Fields = r.headers_out
         if own_server or own_date:  # then there are none if the upstream sends none
             r.own_server, r.own_date = own_server, own_date
         if len(set(names)) != len(names):
             names, fields = _without_duplicates(r, names, fields)
-        for name, field in zip(names, fields, strict=True):
+        for at, name in enumerate(names):
+            field = fields[at]
             copy = special.get(name)
             if copy is None:
                 out.append(field)
-            else:
-                copy(r, *field)
+            elif copy is not ignore:
+                copy(r, field[0], field[1])
 
     return copy_headers
 
@@ -67,7 +74,7 @@ def compile_redirected(conf: GatewayConf, own: Mapping[str, Copy]) -> CopyHeader
     copies = {**_special(conf), **own}
     special = {name: copy for name, copy in copies.items() if name in REDIRECTED}
 
-    def copy_headers(r: Request, names: Sequence[str], fields: Fields) -> None:
+    def copy_headers(r: Request, names: list[str], fields: Fields) -> None:
         names, fields = _without_duplicates(r, names, fields)
         for name, field in zip(names, fields, strict=True):
             if name in REDIRECTED:
@@ -76,9 +83,7 @@ def compile_redirected(conf: GatewayConf, own: Mapping[str, Copy]) -> CopyHeader
     return copy_headers
 
 
-def _without_duplicates(
-    r: Request, names: Sequence[str], fields: Fields
-) -> tuple[Sequence[str], Fields]:
+def _without_duplicates(r: Request, names: list[str], fields: Fields) -> tuple[list[str], Fields]:
     """Leaves out all but the first of the fields of which there can be one
     (ngx_http_upstream_process_header_line)."""
     first: dict[str, tuple[str, str]] = {}
@@ -146,7 +151,7 @@ def _copy_upgrade(r: Request, name: str, value: str) -> None:
 
 
 def _copy_last_modified(r: Request, name: str, value: str) -> None:
-    seconds = parse_http_time(value)
+    seconds = _seconds_of(value)
     r.last_modified, r.own_last_modified = -1 if seconds is None else seconds, True
     r.add_header(name, value)
 

@@ -55,7 +55,7 @@ class Attempts:
         self.local: Local | None = None  # the address that "bind" sets
         self.is_bound = False  # it has been determined
         self.is_own = False  # the connection is the client's alone
-        if limit := route.conf.next_upstream_tries:
+        if limit := route.next_upstream_tries:
             self.choice.tries = min(limit, self.choice.tries)
 
     def url_at(self, name: str) -> str:
@@ -73,8 +73,8 @@ class Attempts:
     def log(self, level: Severity, text: str) -> None:
         self.r.log(level, f"{text} while {self.doing}")
 
-    async def connect(self, peer: Peer) -> PeerConnection:
-        """An idle connection, or a new one; raises ConnectError."""
+    def idle_connection(self, peer: Peer) -> PeerConnection | None:
+        """A connection that has served another request, if there is one."""
         upstream, tls = self.destination.upstream, self.destination.tls
         self.handshake = tls.at(self.r, peer.name) if tls is not None else None
         self.local = self._local_address()
@@ -84,10 +84,11 @@ class Attempts:
                 self.is_own = True
                 return self.connection
         if upstream.pool is not None:
-            kept = upstream.pool.get(peer.name, self._tag())
-            if kept is not None:
-                self.connection = kept
-                return kept
+            self.connection = upstream.pool.get(peer.name, self._tag())
+        return self.connection
+
+    async def connect(self, peer: Peer) -> PeerConnection:
+        """A new connection, where none idles; raises ConnectError."""
         self.connection = await open_connection(
             peer.address,
             self.settings,

@@ -91,14 +91,15 @@ class CachedGateway(Gateway):
         """Plain calls as long as nothing has to wait."""
         if r.method not in self.methods:
             return self.pass_on(r)
-        r.ignore_abort = self.conf.ignore_client_abort
+        r.ignore_abort = self.ignore_client_abort
         if r.cache_status is not None:
             r.forget_cache()
         destination = self.find(r)
         if isinstance(destination, int):
             return destination
-        buffers = self.conf.request_buffering
-        if isinstance(destination, Destination) and (r.body_in is None or r.body or not buffers):
+        if isinstance(destination, Destination) and (
+            r.body_in is None or r.body or not self.conf.request_buffering
+        ):
             return self._look_up(r, destination)
         return self._prepare(r, destination)
 
@@ -119,7 +120,7 @@ class CachedGateway(Gateway):
         """ngx_http_upstream_cache, up to its first look into the cache."""
         entry = self.entry_of(r, destination)
         if entry is None:
-            return self._exchange(Exchange(self, r, destination))
+            return Exchange(self, r, destination).run()
         if isinstance(entry, int):
             return entry
         hold = self.new_hold(*entry, self.policy, r.headers_in, r.log)
@@ -158,12 +159,6 @@ class CachedGateway(Gateway):
             f"{name} {size} is not enough for cache key, "
             f"it should be increased to at least {needed}",
         )
-
-    async def _exchange(self, exchange: Exchange) -> Status:
-        try:
-            return await exchange.run()
-        finally:
-            exchange.close()
 
     async def _wait(self, r: Request, destination: Destination, hold: Hold) -> Status:
         """Another request fetches the response: it is worth waiting for."""
@@ -239,14 +234,10 @@ class CachedGateway(Gateway):
     async def _fetch(
         self, r: Request, destination: Destination, hold: Hold, *, keeps: bool = True
     ) -> Status:
-        exchange = None
         try:
             keeps = self.begin_fetch(r, keeps)
-            exchange = Exchange(self, r, destination, CacheKeeper(self.rules, hold, keeps))
-            return await exchange.run()
+            return await Exchange(self, r, destination, CacheKeeper(self.rules, hold, keeps)).run()
         finally:
-            if exchange is not None:
-                exchange.close()
             hold.free()
             hold.close()
 

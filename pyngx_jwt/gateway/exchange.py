@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ..http.request import Request, Status
 from .attempts import LOCAL, NEXT_STATUS
@@ -24,24 +24,28 @@ class Exchange(ResponseSide):
         self.keeper = keeper
 
     async def run(self) -> Status:
-        """The request's status, once all of a response has been passed on."""
+        """The request's status, once all of a response has been passed on; it closes itself."""
         r = self.r
-        validates = self.keeper is not None and self.keeper.validates
-        if not await self.prepare(validates=validates):
-            return 500
-        if r.upstream_states:
-            r.upstream_states.append(UpstreamState(""))  # between this and an earlier location
-        else:
-            r.upstream_states = []
-        while True:
-            response, failure = await self.attempt()
-            if response is not None:
-                kind = f"http_{response.status}" if response.status in NEXT_STATUS else ""
-                if not kind or not self.wants_next(kind):
-                    return await self.respond(response)
-                self.leave(failed=response.status not in (403, 404), final=False)
-            elif not self.goes_on(failure):
-                return await self._give_up(STATUS_OF.get(failure, 502), failure)
+        try:
+            ready = self.prepare(validates=self.keeper is not None and self.keeper.validates)
+            if not (ready if isinstance(ready, bool) else await ready):
+                return 500
+            if r.upstream_states:
+                r.upstream_states.append(UpstreamState(""))  # between this and an earlier location
+            else:
+                r.upstream_states = []
+            while True:
+                response, failure = await self.attempt()
+                if response is not None:
+                    kind = f"http_{response.status}" if response.status in NEXT_STATUS else ""
+                    if not kind or not self.wants_next(kind):
+                        rc = self.respond(response)
+                        return rc if isinstance(rc, int) else await rc
+                    self.leave(failed=response.status not in (403, 404), final=False)
+                elif not self.goes_on(failure):
+                    return await self._give_up(STATUS_OF.get(failure, 502), failure)
+        finally:
+            self.close()
 
     async def _give_up(self, status: Status, failure: str) -> Status:
         """No server has answered."""
@@ -73,22 +77,27 @@ class Gateway(Route):
     def new_exchange(self, r: Request, destination: Destination) -> Exchange:
         return Exchange(self, r, destination)
 
-    async def pass_on(self, r: Request) -> Status:
+    def pass_on(self, r: Request) -> Awaitable[Status] | Status:
         """To the upstream, past any cache; what cannot be answered is a status."""
         if refused := self.admits(r):
             return refused
-        r.ignore_abort = self.conf.ignore_client_abort
+        r.ignore_abort = self.ignore_client_abort
         if r.cache_status is not None:
             r.forget_cache()
         destination = self.find(r)
-        if not isinstance(destination, Destination):
-            destination = await destination if not isinstance(destination, int) else destination
-            if isinstance(destination, int):
-                return destination
+        if isinstance(destination, Destination):
+            return self._exchange_at(r, destination).run()
+        return destination if isinstance(destination, int) else self._pass_on_to(r, destination)
+
+    async def _pass_on_to(self, r: Request, found: Awaitable[Destination | Status]) -> Status:
+        """The same where the address has to be found out."""
+        destination = await found
+        if isinstance(destination, int):
+            return destination
+        return await self._exchange_at(r, destination).run()
+
+    def _exchange_at(self, r: Request, destination: Destination) -> Exchange:
         exchange = self.new_exchange(r, destination)
         if self.new_keeper is not None:
             exchange.keeper = self.new_keeper(r)
-        try:
-            return await exchange.run()
-        finally:
-            exchange.close()
+        return exchange

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from ..http.level import Level
 from ..http.request import Request
@@ -14,13 +13,18 @@ from .wire import SplitHead
 SetHeaders = Sequence[tuple[str, Template]]
 Defaults = Sequence[tuple[str, str]]
 Field = tuple[str, Getter | None]  # "Name: " and what follows, or a line that is always the same
+MOST_NAMES = 256  # spellings of names that are remembered
 
 
-class Fields(NamedTuple):
+class Fields:
     """What a location makes of the fields of a request."""
 
-    sent: list[Field]  # the fields that can have a value, Host first
-    named: frozenset[str]  # all that are set: they are not passed on as the client sent them
+    __slots__ = ("_passed", "named", "sent")
+
+    def __init__(self, sent: list[Field], named: frozenset[str]) -> None:
+        self.sent = sent  # the fields that can have a value, Host first
+        self.named = named  # all that are set: they are not passed on as the client sent them
+        self._passed: dict[str, bool] = {}  # whether they are, by the names as clients write them
 
     def write(self, r: Request, lines: list[str], *, passes: bool) -> None:
         """Appends a line for each field; `passes`: with the client's others."""
@@ -28,12 +32,23 @@ class Fields(NamedTuple):
             if value is None:
                 lines.append(name)
             elif text := value(r):
-                lines.append(f"{name}{text}\r\n")
+                lines.append(f"{name}{text}")
         if passes:
-            named = self.named
+            passed = self._passed
             for field, text in r.headers_in:
-                if field.lower() not in named:
-                    lines.append(f"{field}: {text}\r\n")
+                known = passed.get(field)
+                if known is None:
+                    known = self._passes(field)
+                if known:
+                    lines.append(f"{field}: {text}")
+
+    def _passes(self, field: str) -> bool:
+        """Whether a field of that name is passed on; which is remembered."""
+        passes = field.lower() not in self.named
+        if len(self._passed) >= MOST_NAMES:
+            self._passed.clear()
+        self._passed[field] = passes
+        return passes
 
 
 def compile_fields(
@@ -58,7 +73,7 @@ def _compile(
 
 def _field(name: str, value: Template, variables: Variables, own: Mapping[str, Getter]) -> Field:
     if value.is_constant:
-        return f"{name}: {value.text}\r\n", None
+        return f"{name}: {value.text}", None
     if getter := own.get(value.text):
         return f"{name}: ", getter
     getters = [getter_of(part, variables) for part in value.parts]
@@ -66,8 +81,8 @@ def _field(name: str, value: Template, variables: Variables, own: Mapping[str, G
 
 
 def join_lines(lines: list[str]) -> bytes:
-    """The head of a request, with an empty line behind it; raises SplitHead."""
-    head = "".join((*lines, "\r\n"))
-    if not head.count("\r") == head.count("\n") == len(lines) + 1:
+    """The head of a request, with an empty line behind the lines; raises SplitHead."""
+    text = "".join(lines)  # to look for a character in all of them takes one search
+    if "\n" in text or "\r" in text:
         raise SplitHead
-    return head.encode("latin-1")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")

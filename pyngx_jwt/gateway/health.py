@@ -112,7 +112,8 @@ class HttpProbe:
         exchange = RequestSide(self.route, r, destination)
         r.upstream_states = []
         try:
-            if not await exchange.prepare(validates=False):
+            ready = exchange.prepare(validates=False)
+            if not (ready if isinstance(ready, bool) else await ready):
                 return False, "sending request to upstream"
             response, _ = await exchange.attempt()
             if response is None:

@@ -8,8 +8,8 @@ from .wire import SplitHead
 
 def start_lines(method: str, scheme: str, path: str, authority: str) -> list[str]:
     """The pseudo-header fields; without an authority there is a field "Host"."""
-    lines = [f":method: {method}\r\n", f":scheme: {scheme}\r\n", f":path: {path}\r\n"]
-    return [*lines, f":authority: {authority}\r\n"] if authority else lines
+    lines = [f":method: {method}", f":scheme: {scheme}", f":path: {path}"]
+    return [*lines, f":authority: {authority}"] if authority else lines
 
 
 def join_head(lines: list[str]) -> bytes:

@@ -116,7 +116,8 @@ class CacheKeeper(BodyWriter):
         writer = self._begin(exchange, response)
         if writer is None:
             self.hold.free()
-            return await exchange.send_body(response)
+            sent = exchange.send_body(response)
+            return sent if isinstance(sent, int) else await sent
         return await self.write_body(exchange, response, writer)
 
     def _begin(self, exchange: ResponseSide, response: PeerResponse) -> Writer | None:

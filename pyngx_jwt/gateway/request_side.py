@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 
-from ..http.body import KeptBody, check_size, read_body, take_body
+from ..http.body import KeptBody, check_size, read_body, stays_in_memory, take_body
 from ..http.client import BodyError, RequestBody
 from ..http.failure import RequestFailed
 from ..log import Severity
@@ -30,10 +30,18 @@ class RequestSide(Attempts):
     sender: asyncio.Task[None] | None = None  # passes on the rest of the body
     validates = False  # the upstream is asked whether a response that was kept is still good
 
-    async def prepare(self, *, validates: bool) -> bool:
+    def prepare(self, *, validates: bool) -> Awaitable[bool] | bool:
         """Makes the head that is sent, once the body's length is known; False if it cannot be
         written.  `validates`: asks whether a response that was kept is still good."""
+        if self._has_body() and not self._takes_at_once():
+            return self._prepare_with_body(validates)
+        return self._prepare(validates)
+
+    async def _prepare_with_body(self, validates: bool) -> bool:
         await self._prepare_body()
+        return self._prepare(validates)
+
+    def _prepare(self, validates: bool) -> bool:
         has_body = self.body is not None and self.body.length > 0
         self.out.sends_body, self.validates = self.streamed or has_body, validates
         return self._build()
@@ -57,13 +65,37 @@ class RequestSide(Attempts):
             raise RequestFailed
         return True
 
-    async def _prepare_body(self) -> None:
-        """Reads the body, unless it is to be streamed, and knows its length."""
-        r, conf, out = self.r, self.route.conf, self.out
+    def _has_body(self) -> bool:
+        """Whether there is a body to be read or made; if there is none its length is known."""
+        r = self.r
         if r.expect_continue:
             r.continue_client()
         if not self.route.wire.takes_body:
-            return
+            return False
+        if self.route.wire.own_body is not None:
+            return True
+        main = r.root or r
+        if main.discards_body or (main.body_in is None and main.body is None):
+            self.out.body_length = 0 if r is main and main.content_length_in == 0 else -1
+            return False
+        return True
+
+    def _takes_at_once(self) -> bool:
+        """Takes the body if all of it has come with the head, and may stay in memory."""
+        r, route = self.r, self.route
+        if route.wire.own_body is not None or r.parent is not None:
+            return False
+        if route.conf.request_buffering and not stays_in_memory(r):
+            return False
+        body = take_body(r)
+        if body is None:
+            return False
+        self._note_body(body)
+        return True
+
+    async def _prepare_body(self) -> None:
+        """Reads the body, unless it is to be streamed, and knows its length."""
+        r, conf, out = self.r, self.route.conf, self.out
         own = self.route.wire.own_body
         if own is not None:
             await read_body(r)  # which the text may contain
@@ -72,16 +104,11 @@ class RequestSide(Attempts):
             out.body_length = len(data)
             return
         main = r.root or r
-        if main.discards_body or (main.body_in is None and main.body is None):
-            out.body_length = 0 if r is main and main.content_length_in == 0 else -1
-            return
         streams = not conf.request_buffering and r.parent is None
         if main.chunked_in and not self.route.wire.streams_unknown_length:
             streams = False
-        if streams:
-            await take_body(r)
-            if main.body_in is not None and main.body_in.failed:
-                raise BodyError(main.body_in.failed)
+        if streams and main.body_in is not None and main.body_in.failed:
+            raise BodyError(main.body_in.failed)
         if main.body is None and streams:
             self.streamed = True
             out.chunked, out.body_length = main.chunked_in, main.content_length_in
@@ -89,11 +116,16 @@ class RequestSide(Attempts):
                 await read_body(r)
                 self.streamed = False
             return
-        body = await read_body(r)
+        self._note_body(await read_body(r))
+
+    def _note_body(self, body: KeptBody) -> None:
+        """The whole body has been read."""
+        r, out = self.r, self.out
+        main = r.root or r
         has_body = main.chunked_in or main.content_length_in >= 0
         if body.length or (r is main and has_body):
             out.body_length = body.length
-        if conf.pass_request_body:
+        if self.route.conf.pass_request_body:
             self.body = body
 
     async def attempt(self) -> tuple[PeerResponse | None, str]:
@@ -115,7 +147,9 @@ class RequestSide(Attempts):
         if self.route.looks_at_servers and not self._suits():
             return None, "denied"
         try:
-            connection = await self.connect(peer)
+            connection = self.idle_connection(peer)
+            if connection is None:
+                connection = await self.connect(peer)
             hints = self.route.hints
             connection.on_early_hints = hints(self.r) if hints else None
             state.connect_time = time.monotonic() - state.started
@@ -123,13 +157,13 @@ class RequestSide(Attempts):
                 self.doing = "sending request to upstream"
                 await self._send(connection)
                 self.doing = READING_HEADER
-                response = await connection.receive()
             else:
-                self.doing, head = READING_HEADER, self.head
-                state.bytes_sent = len(head)
-                response = await connection.ask(
-                    head, self.settings, head=self.out.is_head, reader=self.out.reader
-                )
+                self.doing = READING_HEADER
+                state.bytes_sent = len(self.head)
+                self._begin(connection, self.head)
+            if not connection.answered:
+                await connection.answer_due()
+            response = connection.answer()
         except UpstreamError as error:
             return None, self.failed(error)
         state.header_time = time.monotonic() - state.started

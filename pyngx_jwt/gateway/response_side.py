@@ -54,25 +54,25 @@ class ResponseSide(RequestSide):
     keeper: Keeper | None
     spool: Spool | None = None  # of what the client does not take at once
 
-    async def respond(self, response: PeerResponse) -> Status:
+    def respond(self, response: PeerResponse) -> Awaitable[Status] | Status:
         """The request's status, once the client has its response."""
         if self.keeper is not None:
             kept = self.keeper.instead_of(self, response)
             if kept is not None:
-                return await kept
-        conf = self.route.conf
-        self._limit_rate()
-        if conf.intercept_errors and response.status >= 300:
+                return kept
+        if response.may_steer:
+            self._limit_rate()
+        if self.route.intercept_errors and response.status >= 300:
             status = self._intercepted(response)
             if status:
                 return status
-        if not response.version or response.version >= 1000:
+        if response.may_steer and (not response.version or response.version >= 1000):
             redirect = self._accel_redirect(response)
             if redirect is not None:
                 return redirect
         if response.status == 101 and self.route.wire.upgrades:
             if "upgrade" in self.r.index:
-                return await self.open_tunnel(response)
+                return self.open_tunnel(response)
             self.log(Severity.ERR, "upstream switched protocols though nobody asked for it")
             self.leave(failed=False)
             return 502
@@ -80,54 +80,64 @@ class ResponseSide(RequestSide):
             self.note_head()
         self._copy_head(response)
         self.doing = READING
-        return await self._send_response(response)
+        return self._send_response(response)
 
     def _copy_head(self, response: PeerResponse) -> None:
-        r, conf = self.r, self.route.conf
+        r, route = self.r, self.route
         r.status = response.status
         r.status_line = response.status_line or None
-        self.route.copy_headers(r, response.names, response.headers)
+        route.copy_headers(r, response.names, response.headers)
         r.content_length = -1 if response.chunked else response.length
-        r.allow_ranges = r.allow_ranges or conf.force_ranges
-        r.single_range = conf.force_ranges
+        if route.force_ranges:
+            r.allow_ranges = True
+        r.single_range = route.force_ranges
         r.disable_not_modified = True
-        if conf.pass_trailers:
+        if route.pass_trailers:
             r.passes_trailers = True
         if response.version == HTTP_09:  # what came goes on as it is, without a head
             r.http_version, r.keep_alive = HTTP_09, False
         if self.keeper is not None:
             self.keeper.head_copied(self, response)
 
-    async def _send_response(self, response: PeerResponse) -> Status:
+    def _send_response(self, response: PeerResponse) -> Awaitable[Status] | Status:
         r, whole = self.r, response.body
         if self.keeper is not None:
             r.send_header()
-            return await self.keeper.send_body(self, response)
+            return self.keeper.send_body(self, response)
         if whole is None or response.trailers or len(whole) > self.settings.buffer_size:
             r.send_header()
-            return await self.send_body(response)
+            return self.send_body(response)
         rest = r.send_whole(whole)
         self.finished(len(whole))
-        return rest if isinstance(rest, int) else await rest
+        return rest
 
-    async def send_body(self, response: PeerResponse) -> Status:
+    def send_body(self, response: PeerResponse) -> Awaitable[Status] | Status:
         """Sends the body to the client."""
         r, whole = self.r, response.body
         if whole is None:
-            return await self._stream_response(response)
+            return self._stream_response(response)
         self.finished(len(whole))
         if whole and not r.header_only:
             rate = self._rate(response) if len(whole) > self.settings.buffer_size else 0
-            if rate:
-                await self._send_slowly(whole, rate)
-            elif r.rate or r.inflates:
-                await r.send(whole)
-            else:
-                r.write(whole)
+            if rate or r.rate or r.inflates:
+                return self._send_by_and_by(response, whole, rate)
+            r.write(whole)
         r.trailers = tuple(response.trailers)
-        if r.sink.paused:
-            await r.sink.drain()
-        return r.finish()
+        return self._end_when_sent() if r.sink.paused else r.finish()
+
+    async def _send_by_and_by(self, response: PeerResponse, whole: bytes, rate: int) -> Status:
+        """Sends a whole body that the client is not to have at once."""
+        r = self.r
+        if rate:
+            await self._send_slowly(whole, rate)
+        else:
+            await r.send(whole)
+        r.trailers = tuple(response.trailers)
+        return await self._end_when_sent() if r.sink.paused else r.finish()
+
+    async def _end_when_sent(self) -> Status:
+        await self.r.sink.drain()
+        return self.r.finish()
 
     def _rate(self, response: PeerResponse) -> int:
         """The bytes per second of "limit_rate"; it needs buffering, as in nginx."""
@@ -211,6 +221,8 @@ class ResponseSide(RequestSide):
 
     def buffers(self, response: PeerResponse) -> bool:
         """Whether the response is read ahead of the client."""
+        if not response.may_steer:
+            return self.route.conf.buffering
         values = [value.lower() for value in self.state.fields("x-accel-buffering")]
         values = [value for value in values if value in ("yes", "no")]
         if values and "X-Accel-Buffering" not in self.route.conf.ignore_headers:

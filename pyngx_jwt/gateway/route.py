@@ -53,6 +53,11 @@ class Route:
         if self.is_transparent:
             level.scope.shared(KeptCapabilities).net_raw = True
         self.conditions = tuple(text.bind(level.variables) for text in conf.allowed)
+        # What exchanges ask of the conf each time.
+        self.force_ranges, self.pass_trailers = conf.force_ranges, conf.pass_trailers
+        self.intercept_errors = conf.intercept_errors
+        self.ignore_client_abort = conf.ignore_client_abort
+        self.next_upstream_tries = conf.next_upstream_tries
         self.looks_at_servers = bool(conf.allowed) or conf.request_dynamic
         self.next = conf.next_kinds
         self.hints = compile_hints(conf, level, options.early_hints, wire.hidden)

@@ -60,7 +60,8 @@ class StoreKeeper(BodyWriter):
     async def send_body(self, exchange: ResponseSide, response: PeerResponse) -> Status:
         is_body = response.status == 200 and response.version != HTTP_09 and not self._is_head()
         if not is_body or not exchange.buffers(response):
-            return await exchange.send_body(response)
+            sent = exchange.send_body(response)
+            return sent if isinstance(sent, int) else await sent
         writer = Writer(self.rules.temp_files.file, b"", self.r.log)
         return await self.write_body(exchange, response, writer)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..dns import ResolveError, Resolves
@@ -22,14 +21,15 @@ from .tls import Tls, compile_tls
 from .wire import Outgoing, Wire
 
 
-@dataclass(slots=True)  # one a request: frozen would cost a microsecond
 class Destination:
     """The upstream for a request; `tag` is what its connections must have in common."""
 
-    upstream: Upstream
-    out: Outgoing
-    tls: Tls[Request] | None
-    tag: Hashable
+    __slots__ = ("out", "tag", "tls", "upstream")
+
+    def __init__(
+        self, upstream: Upstream, out: Outgoing, tls: Tls[Request] | None, tag: Hashable
+    ) -> None:
+        self.upstream, self.out, self.tls, self.tag = upstream, out, tls, tag
 
 
 FindDestination = Callable[[Request], "Destination | Status | Awaitable[Destination | Status]"]

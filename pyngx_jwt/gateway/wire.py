@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..http.request import Request
 from ..http.template import Text
@@ -44,7 +44,7 @@ class SplitHead(UnwritableRequest):
         super().__init__("line break in a request to upstream, the request is not sent")
 
 
-class Wire(Protocol):
+class Wire:
     """One location's way of speaking a protocol; made when the configuration is loaded."""
 
     uri_part: bool  # whether an address may have a URI behind it
@@ -55,42 +55,40 @@ class Wire(Protocol):
     upgrades: bool  # whether a response can make a tunnel of the connection
     kept: ResponseReader  # of a response that a cache has kept
     connection: type[PeerConnection]  # how it is carried
-
-    @property
-    def schemes(self) -> Mapping[str, Scheme]:
-        """What can stand before an address; "" for protocols whose addresses have none."""
-
-    @property
-    def own_body(self) -> Text | None:
-        """What is sent in the place of the client's body, None if that is."""
-
-    @property
-    def special(self) -> Mapping[str, Copy]:
-        """Response headers that are not just copied."""
+    schemes: Mapping[str, Scheme]  # what can stand before an address; "" where none can
+    own_body: Text | None  # what is sent in the place of the client's body, None if that is
+    special: Mapping[str, Copy]  # response headers that are not just copied
 
     def describe(self, scheme: str, url: Url, *, from_variables: bool) -> Any:
         """What the protocol's variables say of a target: `Outgoing.vars`."""
+        raise NotImplementedError
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """What is sent before the body; `validates`: with the fields by which a cache asks
         whether its response is still good.  Sets `out.scheme`, and what else of `out` the
         protocol has; raises UnwritableRequest."""
+        raise NotImplementedError
 
     def lines(self, head: bytes) -> list[str]:
         """What was built, for people: the request line, then a line for each field."""
+        raise NotImplementedError
 
     def address(self, out: Outgoing) -> str:
         """Where it goes, for people: "http://backend"."""
+        raise NotImplementedError
 
     def host(self, out: Outgoing) -> str:
         """The server's name for TLS, where none is configured; it may have a port."""
+        raise NotImplementedError
 
     def frame(self, out: Outgoing, data: bytes, *, last: bool) -> bytes:
         """Bytes of the body as they are sent; they can be none, if they are the last."""
+        raise NotImplementedError
 
     def key(self, r: Request, out: Outgoing) -> str:
         """The key under which a cache keeps the response where none is configured; "": such a
         response is not kept."""
+        raise NotImplementedError
 
 
 class AddressVars(NamedTuple):
@@ -100,7 +98,7 @@ class AddressVars(NamedTuple):
     address: str
 
 
-class AddressWire:
+class AddressWire(Wire):
     """Of protocols whose targets are addresses and nothing else, and whose bodies go as they
     are: what such wires have in common."""
 
@@ -108,9 +106,9 @@ class AddressWire:
     uri_part = False
     whole_heads = False
     streams_unknown_length = False
-    own_body: Text | None = None
 
     def __init__(self) -> None:
+        self.own_body: Text | None = None
         self.schemes: Mapping[str, Scheme] = BARE
         self.special: Mapping[str, Copy] = {}
         self.connection: type[PeerConnection] = PeerConnection

@@ -35,7 +35,8 @@ class BodyWriter:
             return await self._write_stream(exchange, response, writer)
         writer.write(whole)
         self.commit(writer)
-        return await exchange.send_body(response)
+        sent = exchange.send_body(response)
+        return sent if isinstance(sent, int) else await sent
 
     async def _write_stream(
         self, exchange: ResponseSide, response: PeerResponse, writer: Writer

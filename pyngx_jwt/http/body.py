@@ -65,7 +65,7 @@ async def read_body(r: Request) -> KeptBody:
     if source is None:
         return body
     source.expect_all()
-    in_memory = _memory_for(r)
+    in_memory = _room_for(r) if stays_in_memory(r) else 0
     while data := await source.read():
         check_size(r, source.received, len(data))
         _keep(r, body, data, in_memory)
@@ -77,7 +77,7 @@ async def read_body(r: Request) -> KeptBody:
     return body
 
 
-async def take_body(r: Request) -> KeptBody | None:
+def take_body(r: Request) -> KeptBody | None:
     """The whole body if it has come already and is no longer than client_body_buffer_size;
     None if not.
 
@@ -86,21 +86,22 @@ async def take_body(r: Request) -> KeptBody | None:
     if r.body is not None or source is None or not source.complete:
         kept: KeptBody | None = r.body
         return kept
-    if source.received > _room_for(r):
+    if source.failed or source.received > _room_for(r):
         return None
-    data = await source.read()
+    data = source.at_hand()
     check_size(r, source.received, len(data))
     body = r.body = KeptBody(data, length=len(data))
     return body
 
 
-def _memory_for(r: Request) -> int:
-    """The bytes of the body that stay in memory."""
-    return _room_for(r) if r.location.core.client_body_in_file_only == "off" else 0
+def stays_in_memory(r: Request) -> bool:
+    """Whether a body that finds room there is not put in a file."""
+    only: str = r.location.core.client_body_in_file_only
+    return only == "off"
 
 
 def _room_for(r: Request) -> int:
-    """The bytes of the body that would find room there.  As in nginx an HTTP/1 body of known length
+    """The bytes of the body that find room in memory.  As in nginx an HTTP/1 body of known length
     that is less than a quarter longer than client_body_buffer_size does so as a whole."""
     size: int = r.location.core.client_body_buffer_size
     fits = r.http_version < 2000 and r.content_length_in < size + size // 4

@@ -88,6 +88,7 @@ class IncomingBody:
 
     def at_hand(self) -> bytes:
         """What has come and was not read yet."""
+        self._wanted = True
         parts = self._parts
         if not parts:
             return b""

@@ -28,10 +28,11 @@ from .errors import (
 from .head import EARLY_HINTS, SWITCHING_PROTOCOLS, PeerResponse
 from .layer import Layer
 from .reader import HTTP1, ResponseReader
-from .waiting import Waiting
+from .waiting import Signal, Waiting
 
 _BODILESS = frozenset({204, 304})
 PREMATURE = "upstream prematurely closed connection"
+LONG_PIECE = 32768  # bytes of a body that are better not copied; a frame of HTTP/2 has fewer
 MOST_INTERIM = 1000  # responses before the final one
 
 
@@ -130,7 +131,8 @@ class PeerConnection(Waiting):
         """Sends a request or its beginning; `head`: its method is HEAD, `more`: write()
         will bring the rest.  Never raises: receive() raises what fails."""
         self._reader = reader
-        self._layer = reader.new_layer() if reader.new_layer is not None else None
+        new_layer = reader.new_layer
+        self._layer = new_layer() if new_layer is not None else None
         self._settings, self._head_request, self._more = settings, head, more
         self.response, self._ended = None, False
         self.bytes_received = self._interim = 0
@@ -151,18 +153,6 @@ class PeerConnection(Waiting):
         self._head_wanted = True
         self.data_received(early)
         self._end(error)
-
-    async def ask(
-        self,
-        data: bytes,
-        settings: PeerSettings,
-        *,
-        head: bool = False,
-        reader: ResponseReader = HTTP1,
-    ) -> PeerResponse:
-        """Sends a whole request and waits for the response: begin() and receive()."""
-        self.begin(data, settings, head=head, reader=reader)
-        return await self.receive()
 
     def write(self, data: bytes, *, more: bool = True) -> None:
         """Sends more of the request body, or of the other protocol after a 101.
@@ -211,8 +201,16 @@ class PeerConnection(Waiting):
 
         Raises ReadTimeout, PrematureClose, BadResponse.
         """
-        if self.response is None and self._error is None:
-            await self._readable(self._settings.read_timeout)
+        if not self.answered:
+            await self.answer_due()
+        return self.answer()
+
+    def answer_due(self) -> Signal:
+        """Is done when it is `answered`, or has to be; where it is not."""
+        return self._readable(self._settings.read_timeout)
+
+    def answer(self) -> PeerResponse:
+        """What receive() comes to, once it is `answered`."""
         response = self.response
         if response is None:
             raise self._error or PrematureClose()
@@ -390,9 +388,12 @@ class PeerConnection(Waiting):
             counted = bodiless and not response.trailed
             decoder = Counted(0) if counted else self._decoder_for(response)
             self._begin_body(response, decoder, rest)
-        self._wake_reader()
         if self._write_waiter is not None:
             self._wake_writer()
+        if self._layer is None:
+            self._let_reader_go_on()
+        else:  # which may have more pieces
+            self._wake_reader()
 
     def _begin_body(self, response: PeerResponse, decoder: Decoder, rest: bytes) -> None:
         self._decoder = decoder
@@ -425,8 +426,14 @@ class PeerConnection(Waiting):
             self._transport.pause_reading()
 
     def _take(self) -> bytes:
+        """What has come: short pieces together, long ones as they are."""
         chunks = self._chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        data = chunks[0]
+        if len(chunks) > 1:
+            if len(data) >= LONG_PIECE:
+                del chunks[0]
+                return data  # the rest is taken before anything more is read
+            data = b"".join(chunks)
         chunks.clear()
         self._buffered = 0
         if self._paused:

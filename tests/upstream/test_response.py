@@ -56,6 +56,11 @@ HEADS = {
     "cr cr lf": Case(
         OK + b"A: b\r\r\nContent-Length: 0\r\n\r\n", headers=(("A", "b"), ("Content-Length", "0"))
     ),
+    "lf after the status line alone": Case(
+        b"HTTP/1.1 200 OK\nContent-Length: 2\r\n\r\nhi",
+        headers=(("Content-Length", "2"),),
+        body=b"hi",
+    ),
     "no fields": Case(OK + b"\r\nx", headers=(), body=b"x", reusable=False),
     "no reason": Case(b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", line="200"),
     "blank reason": Case(b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", line="200 "),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
 from ...gateway.answer import ACCEL, Copy
 from ...gateway.fields import Defaults, Fields, compile_fields, join_lines
-from ...gateway.wire import KEY, Outgoing, UnwritableRequest
+from ...gateway.wire import KEY, Outgoing, UnwritableRequest, Wire
 from ...http.level import Level
 from ...http.request import Request
 from ...http.template import Text
@@ -41,18 +41,26 @@ CACHE_DEFAULTS = (
 HIDDEN = ACCEL | {"date", "server", "x-pad"}
 
 
-class ProxyVars(NamedTuple):
+class ProxyVars:
     """What the proxied URL comes to for a request; $proxy_host and $proxy_port are parts of it."""
 
-    scheme: str
-    host_header: str
-    port: str
-    uri: str
-    from_variables: bool
-    key_host: str  # as the default key of the cache tells it
+    __slots__ = ("from_variables", "host_header", "key_host", "port", "scheme", "uri")
+
+    def __init__(
+        self,
+        scheme: str,
+        host_header: str,
+        port: str,
+        uri: str,
+        from_variables: bool,
+        key_host: str,
+    ) -> None:
+        self.scheme, self.host_header, self.port, self.uri = scheme, host_header, port, uri
+        self.from_variables = from_variables
+        self.key_host = key_host  # as the default key of the cache tells it
 
 
-class HttpWire:
+class HttpWire(Wire):
     """HTTP/1 as a location speaks it to its upstream."""
 
     uri_part = True
@@ -66,7 +74,7 @@ class HttpWire:
         self.schemes, self.hidden = SCHEMES, HIDDEN
         self.kept: ResponseReader = HTTP1
         self.connection: type[PeerConnection] = PeerConnection
-        self.special: dict[str, Copy] = {
+        self.special: Mapping[str, Copy] = {
             **compile_redirects(conf, level),
             "set-cookie": compile_cookies(conf, level),
         }
@@ -80,7 +88,7 @@ class HttpWire:
         target = conf.target
         assert target is not None
         self.location = target.location
-        self.version = f" HTTP/{conf.proxy_http_version}\r\n"
+        self.version = f" HTTP/{conf.proxy_http_version}"
 
     def compile(self, level: Level, defaults: Defaults) -> Fields:
         """The fields of requests."""
@@ -101,12 +109,13 @@ class HttpWire:
         return ProxyVars(scheme, host, str(url.port), uri, from_variables, host)
 
     def key(self, r: Request, out: Outgoing) -> str:
-        vars = out.vars
+        vars: ProxyVars = out.vars
         return f"{vars.scheme}://{vars.key_host}{build_uri(r, vars, self.location)}"
 
     def build(self, r: Request, out: Outgoing, *, validates: bool) -> bytes:
         """The head of the request; raises UnwritableRequest."""
-        out.scheme, out.uri = out.vars.scheme, build_uri(r, out.vars, self.location)
+        vars: ProxyVars = out.vars
+        out.scheme, out.uri = vars.scheme, build_uri(r, vars, self.location)
         if not out.uri:
             raise UnwritableRequest("zero length URI to proxy")
         if self.method is not None:
@@ -146,9 +155,9 @@ class HttpWire:
         return data + b"0\r\n\r\n" if last else data
 
 
-def build_uri(r: Request, vars: Any, location: str) -> str:
+def build_uri(r: Request, vars: ProxyVars, location: str) -> str:
     """The URI of the request; "" is an error."""
-    uri: str = vars.uri
+    uri = vars.uri
     if vars.from_variables and uri:
         return uri
     if not uri and r.valid_unparsed_uri:
@@ -167,17 +176,19 @@ def converts_head(r: Request) -> bool:
 
 
 def _host(r: Request) -> str:
-    host: str = r.contexts[KEY].vars.host_header
-    return host
+    out: Outgoing = r.contexts[KEY]
+    vars: ProxyVars = out.vars
+    return vars.host_header
 
 
 def _body_length(r: Request) -> str | None:
-    length: int = r.contexts[KEY].body_length
-    return str(length) if length >= 0 else None
+    out: Outgoing = r.contexts[KEY]
+    return str(out.body_length) if out.body_length >= 0 else None
 
 
 def _chunked(r: Request) -> str | None:
-    return "chunked" if r.contexts[KEY].chunked else None
+    out: Outgoing = r.contexts[KEY]
+    return "chunked" if out.chunked else None
 
 
 OWN: dict[str, Getter] = {  # of the request that is written, with no step through the variables

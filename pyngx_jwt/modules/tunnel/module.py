@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from ...gateway.exchange import Exchange, Gateway
 from ...gateway.target import Destination
 from ...http.level import Level
@@ -21,8 +23,8 @@ class TunnelExchange(Exchange):
     def url_at(self, name: str) -> str:
         return name
 
-    async def respond(self, response: PeerResponse) -> Status:
-        return await self.open_tunnel(response)
+    def respond(self, response: PeerResponse) -> Awaitable[Status]:
+        return self.open_tunnel(response)
 
 
 class TunnelGateway(Gateway):
