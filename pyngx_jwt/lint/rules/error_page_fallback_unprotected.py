@@ -78,7 +78,7 @@ def _refusals(block: Block) -> set[int]:
     """The codes that answer before a token has been found to be good."""
     codes = {401, 403} | {required.status for required in block.auth.required}
     if block.auth.plan is not None:
-        codes.add(block.auth.plan.broken_keys)
+        codes |= {block.auth.plan.broken_keys, block.auth.plan.unavailable}
     if block.is_internal:
         codes.add(404)
     return codes

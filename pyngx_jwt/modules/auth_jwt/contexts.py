@@ -12,6 +12,7 @@ from ...jwt import Token, TokenRefusal, Verified
 
 KEY = "auth_jwt"  # in r.contexts: the location that looked at the token, and the outcome
 REFUSAL = "auth_jwt refusal"  # in r.lasting: why the last location with a demand has refused
+LACKING = "auth_jwt lacking"  # in r.contexts: why keys that were asked for cannot be had
 NOW = "auth_jwt now"  # in r.contexts: the time that applies, if that is not the clock's
 
 

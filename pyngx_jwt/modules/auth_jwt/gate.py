@@ -12,7 +12,7 @@ from typing import Protocol, TypeGuard
 from ...http.request import Request, Status
 from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier
 from ...log import Severity
-from .contexts import KEY, note_refusal, remember, remembered
+from .contexts import KEY, LACKING, note_refusal, remember, remembered
 from .keyring import Keyring
 from .plan import Plan
 from .sources import Failure
@@ -93,23 +93,40 @@ class Gate:
         if isinstance(outcome, Failure):
             return self._give_up(r, token, outcome)
         assert isinstance(outcome, TokenRefusal) and isinstance(verifier, Verifier)
+        lacking: Failure | None = r.contexts.get(LACKING)
+        if lacking is not None and self.plan.unavailable != 401 and outcome.reason in KEYLESS:
+            return self._give_up(r, token, lacking)
         if outcome.reason is Reason.NO_KEY and not verifier.key_sets:
             outcome = TokenRefusal(Reason.NO_SOURCE, self.plan.no_keys)
         return self._refuse(r, token, 401, outcome)
 
     def _give_up(self, r: Request, token: str, failure: Failure) -> Status | None:
-        status = 503 if failure.unavailable else self.plan.broken_keys
-        if failure.unavailable:
-            r.add_header("Retry-After", RETRY_AFTER)
+        status = self._status_without(r, failure)
         if status != 401:
             self._forget(r)
             note_refusal(r, TokenRefusal(Reason.NO_SOURCE, failure.text))
             if self.counts is not None:
                 self.counts.unavailable(Reason.NO_SOURCE)
             r.log(Severity.ERR, f"auth_jwt: {failure.text}")
+            if r.method in self.plan.excused:
+                return None
+            if status == 503:
+                r.add_header("Retry-After", RETRY_AFTER)
             return status
         r.log(Severity.ERR, f"auth_jwt: {failure.sentence} ({failure.text})")
         return self._refuse(r, token, 401, TokenRefusal(Reason.NO_SOURCE, failure.text))
+
+    def _status_without(self, r: Request, failure: Failure) -> Status:
+        """What answers if keys cannot be had.  With "satisfy any" another permission may be as
+        good, which any other status than 401 would rule out."""
+        plan = self.plan
+        if failure.unavailable:
+            return 503
+        if LACKING not in r.contexts:
+            return plan.broken_keys
+        if plan.unavailable == 503 and r.location.core.satisfy == "any":
+            return 401
+        return plan.unavailable
 
     def accept(self, r: Request, token: str, verified: Verified) -> Status | None:
         """Holds a verified token against the demands."""
@@ -289,7 +306,7 @@ class Gate:
     def _is_one_of_several(self, r: Request, outcome: Outcome) -> bool:
         """Whether another permission would be as good: with "satisfy any", for a plain 401."""
         plan = self.plan
-        status = plan.broken_keys if isinstance(outcome, Failure) else 401
+        status = self._status_without(r, outcome) if isinstance(outcome, Failure) else 401
         return r.location.core.satisfy == "any" and status == 401 and plan.answer is None
 
     def peek(self, r: Request) -> Verified | Token | None:

@@ -14,7 +14,7 @@ from ...http.subrequest import no_request
 from ...jwt import KeySet, Reason, Token, TokenMemory, TokenPolicy, TokenRefusal, Verifier, read
 from ...log import Severity
 from .blocks import opened_at, place_of
-from .contexts import choosing_keys
+from .contexts import LACKING, choosing_keys
 from .settings import JwtConf
 from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
 
@@ -83,6 +83,7 @@ class Keyring:
         """The verifier, or why there is none; None if keys have to be fetched."""
         sets: list[KeySet] = []
         until = math.inf
+        r.contexts.pop(LACKING, None)
         for source in self.sources(r, token):
             keys = _at_hand(r, source, now)
             if not isinstance(keys, KeySet) and not self._concerns(source, token):
@@ -105,6 +106,7 @@ class Keyring:
         refusal for which there may be newer keys, all are fetched that have not been fetched a
         moment ago."""
         sets: list[KeySet] = []
+        r.contexts.pop(LACKING, None)
         for source in self.sources(r, token):
             now = time.time()
             keys = _at_hand(r, source, now)
@@ -196,6 +198,8 @@ class Keyring:
             bind = self._bindings and not source.is_bound
             sets.append(self._bind(r, source, keys) if bind else keys)
             return True
+        if isinstance(source, KeyRequest) and not keys.withdraws:
+            r.contexts[LACKING] = keys
         if self._lenient and not (keys.fatal or keys.unavailable):
             if keys not in r.contexts:
                 r.contexts[keys] = True

@@ -37,6 +37,7 @@ class Plan:
     success: Status | None = OK  # None: other access modules have their say, too
     no_token: Callable[[Request], TokenRefusal] = without_token
     broken_keys: Status = 500  # answers if keys cannot be had
+    unavailable: Status = 500  # the same of keys that are asked for
     no_keys: str = "no keys are configured"
     read: Callable[[str], Token | TokenRefusal] = read  # a token, where there are no keys
     # Whether the level cares about this request at all; None: about all of them.

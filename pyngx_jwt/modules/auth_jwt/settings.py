@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple, cast
 
-from ...conf.directive import Conf, Declaration, directive, flag, slot, time
+from ...conf.directive import Conf, Declaration, directive, enum, flag, slot, time
 from ...conf.values import parse_number, parse_size
 from ...errors import ConfError
 from ...http.contexts import EVERYWHERE, HTTP, SERVER
 from ...http.level import Level
 from ...http.module import Module
-from ...http.request import Request
+from ...http.request import Request, Status
 from ...jwt import Limits, Presence, Reason, TokenPolicy
 from ...jwt.encoding import unicode
 from .blocks import here
 from .contexts import refusal_of
 
 LIMITS = Limits()
+UNAVAILABLE = ("401", "500", "503")
 
 
 class KeyIssuer(NamedTuple):
@@ -71,6 +72,17 @@ class JwtConf(Conf):
         "with a key set. Fetches are repeated in the background. It applies to responses that "
         "requests share. 0 refuses tokens as soon as a fetch fails.",
         shown="1h",
+    )
+    pyngx_jwt_keys_unavailable = enum(
+        "",
+        UNAVAILABLE,
+        EVERYWHERE,
+        'Sets what requests with a token are answered while the keys of "auth_jwt_key_request" '
+        'cannot be had: before the first successful fetch, and when "pyngx_jwt_keys_stale" is '
+        "over. 503 comes with Retry-After. By default it is what the module answers, 500 in NGINX "
+        "Plus and 401 in kjdev's; TeslaGov's, max-lt's and tizpuppi's have no such requests, and "
+        "the default is 503. A token that other keys of the level verify is accepted in all "
+        "dialects but NGINX Plus's.",
     )
     pyngx_jwt_prefetch = flag(
         False,
@@ -170,6 +182,11 @@ def declare_dialects(names: Iterable[str]) -> None:
         shown="—",
     )
     JwtConf.declare("pyngx_jwt_dialect", cast(Declaration, slot_of))
+
+
+def status_without_keys(level: Level, usual: Status) -> Status:
+    """What answers if keys that are asked for cannot be had; `usual` is the dialect's."""
+    return int(level[JwtConf].pyngx_jwt_keys_unavailable or usual)
 
 
 def policy_with(policy: TokenPolicy, level: Level) -> TokenPolicy:

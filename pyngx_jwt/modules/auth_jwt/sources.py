@@ -353,8 +353,10 @@ class KeyRequest:
         return None
 
     def _last(self, now: float) -> KeySet | None:
-        """The last keys, as long as they may be used."""
-        return self._good if now < self._good_until else None
+        """The last keys, as long as they may be used; a clock that is put back gives them no
+        more time than they had."""
+        lasts = self._good_until - self._good_at
+        return self._good if abs(now - self._good_at) < lasts else None
 
     def stand_in(self, octets: bytes | None) -> None:
         """From now on this is what the location answered, where it cannot be asked; None: a set
@@ -473,7 +475,7 @@ class KeyRequest:
         return self._keys
 
     async def _fetch(self, r: Request) -> None:
-        began = time.time()
+        before = self._since
         try:
             if self._on_shelf and await self._await_other():
                 return
@@ -482,7 +484,7 @@ class KeyRequest:
             self._fetching = None
             if self._on_shelf:
                 self._shelf.release(self._on_shelf)
-        if self._shared and self._since <= began:  # not if a refresh brought keys meanwhile
+        if self._shared and self._since == before:  # not if a refresh brought keys meanwhile
             if isinstance(keys, KeySet):
                 self._accept(keys)
             else:

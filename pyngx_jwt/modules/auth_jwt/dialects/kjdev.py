@@ -58,7 +58,7 @@ from ..keyring import Keyring
 from ..level_keys import keyring_of
 from ..plan import Challenger, FindToken, Plan
 from ..revocation import RevocationFile, RevocationFiles
-from ..settings import policy_with
+from ..settings import policy_with, status_without_keys
 from ..sources import JWKS, KeyForm, KeyName, Sources
 from ..variables import Render, look_after_check, now_text, settles
 from ..wire import compile_challenge, compile_token, exact_bearer, quoted
@@ -301,6 +301,7 @@ def build(conf: KjdevConf, level: Level, phase: Phase) -> Handler | None:
             demands=demands,
             no_token=_no_token(conf, level),
             broken_keys=401,
+            unavailable=status_without_keys(level, 401),
             lasting=True,
             early=False,
             before=_ignored(phase),

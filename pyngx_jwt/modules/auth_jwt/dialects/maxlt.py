@@ -28,7 +28,7 @@ from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
 from ..plan import NO_TOKEN, Plan
 from ..secrets import KEY, decode_base64, decode_hex, find_file, fixed, from_file, unusable
-from ..settings import policy_with
+from ..settings import policy_with, status_without_keys
 from ..variables import add_member_variables, look_for, settles
 from ..wire import compile_challenge, compile_token, exact_bearer, no_challenge
 from ..words import maxlt_words
@@ -218,6 +218,7 @@ def check_token(conf: MaxltConf, level: Level) -> Handler | None:
             challenge=compile_challenge(conf, level, no_challenge),
             words=MAXLT.words,
             no_token=_no_variable if switch.token else _no_bearer,
+            unavailable=status_without_keys(level, 503),
             no_keys="no keys can be had",
             demands=compile_required(conf.demanded_values, level),
             applies=lambda r: r.method not in MAXLT.exempt,

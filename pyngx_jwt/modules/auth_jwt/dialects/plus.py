@@ -41,7 +41,7 @@ from ..gate import Gate
 from ..keyring import Keyring
 from ..level_keys import keyring_of
 from ..plan import Plan, without_token
-from ..settings import JwtConf, policy_with
+from ..settings import JwtConf, policy_with, status_without_keys
 from ..sources import KeyForm
 from ..variables import add_member_variables, claim_getter, header_getter, look_lasting, settles
 from ..wire import bearer, compile_challenge, compile_realm, compile_token, no_bearer, with_realm
@@ -215,6 +215,7 @@ def build(conf: PlusConf, level: Level) -> Handler | None:
             demands=(*_claims(conf, level), *compile_required(conf.required, level)),
             enforced=switch.enforced,
             read=partial(read, limits=policy.limits, padded=policy.padded),
+            unavailable=status_without_keys(level, 500),
             lasting=True,
         )
     )

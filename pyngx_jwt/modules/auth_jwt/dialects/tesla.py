@@ -44,7 +44,7 @@ from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
 from ..plan import FindToken, Plan
 from ..secrets import PEM, decode_hex, find_file, fixed, from_file, is_pem
-from ..settings import JwtConf, policy_with
+from ..settings import JwtConf, policy_with, status_without_keys
 from ..variables import claim_getter, look_for, settles
 from ..wire import compile_challenge, no_challenge, sole_cookie
 from ..words import NO_HEX, tesla_words
@@ -359,6 +359,7 @@ def check_token(conf: TeslaConf, level: Level) -> Handler | None:
             keyring=Keyring(level, policy, sources, lenient=True) if sources else None,
             challenge=compile_challenge(conf, level, no_challenge),
             words=TESLA.words,
+            unavailable=status_without_keys(level, 503),
             no_keys="no keys can be had" if sources else NO_HEX,
             applies=_enabled(conf, level),
             excused=TESLA.excused,

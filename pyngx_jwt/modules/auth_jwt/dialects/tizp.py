@@ -23,7 +23,7 @@ from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
 from ..plan import Plan, without_token
 from ..secrets import LINE, find_file, from_file
-from ..settings import policy_with
+from ..settings import policy_with, status_without_keys
 from ..variables import add_member_variables, look_lasting, settles
 from ..wire import bearer, compile_challenge, compile_realm, compile_token, no_bearer, with_realm
 from ..words import plus_words
@@ -99,6 +99,7 @@ def check_token(conf: TizpConf, level: Level) -> Handler | None:
             keyring=Keyring(level, policy_of(conf, level), sources, lenient=True),
             challenge=compile_challenge(conf, level, usual),
             words=TIZP.words,
+            unavailable=status_without_keys(level, 503),
             success=None,
             lasting=True,
         )
