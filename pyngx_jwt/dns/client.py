@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..log import Log, Severity, errno_text
 from .errors import FORMAT_ERROR, REFUSED, error_text
@@ -43,8 +43,11 @@ class Asked:
 class Client:
     """The name servers of one "resolver" directive, asked in turn."""
 
-    def __init__(self, servers: Sequence[Server], log: Log) -> None:
-        self.servers, self.log = servers, log
+    def __init__(
+        self, servers: Sequence[Server], log: Log, unusable: Callable[[int], None]
+    ) -> None:
+        """`unusable` is called with the code of an answer that is no answer to any question."""
+        self.servers, self.log, self._unusable = servers, log, unusable
         self._last = 0
         self._asked: dict[Question, Asked] = {}
         self._lines: dict[Server, Line] = {}
@@ -152,6 +155,7 @@ class Client:
             way = "TCP" if over_tcp else "UDP"
             raise BadMessage(f"invalid {way} DNS response {head.ident} fl:{head.flags:04X}")
         if head.code == FORMAT_ERROR or head.code > REFUSED:
+            self._unusable(head.code)
             raise BadMessage(self._complaint(head))
         reader = Reader(data, head)
         question = reader.question()

@@ -103,7 +103,7 @@ class Resolver:
     def __init__(self, servers: NameServers, log: Log, counts: list[int] | None = None) -> None:
         self.servers, self.log = servers, log
         self._counts = counts or [0] * (UNKNOWN + 1)  # see resolvers.NUMBERS
-        self._client = Client(servers.servers, log)
+        self._client = Client(servers.servers, log, self._count)
         self._known = Known()
         self._asking: dict[Question, Lookup] = {}
 
@@ -192,7 +192,7 @@ class Resolver:
         except BadName:
             return NOT_FOUND
         code = next((response.code for response in responses if response.code), 0)
-        self._counts[CODES + code if code <= REFUSED else UNKNOWN] += 1
+        self._count(code)
         found = self._entry(responses)
         if not code and found is None and responses[-1].records:
             kind = "SRV" if question.type == SRV else "A or CNAME"
@@ -202,6 +202,10 @@ class Resolver:
             return code or NOT_FOUND
         self._known.put(question, found)
         return found
+
+    def _count(self, code: int) -> None:
+        """An answer has come with this code."""
+        self._counts[CODES + code if code <= REFUSED else UNKNOWN] += 1
 
     def _questions(self, question: Question) -> Sequence[Question]:
         if question.type == SRV:

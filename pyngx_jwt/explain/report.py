@@ -85,6 +85,8 @@ def _outcome(explanation: Explanation) -> Iterator[str]:
     for name, value in (("WWW-Authenticate", challenge(way.r)), ("Location", location(way.r))):
         if value:
             yield f"  {name}: {shown(value)}"
+    if way.trip.refused is not None and way.trip.log_question:
+        yield f"  log: the line depends on {way.trip.log_question}"
     for entry in explanation.trip.log:
         yield f"  log [{entry.level}]: {shown(entry.text)}"
         if not entry.written:

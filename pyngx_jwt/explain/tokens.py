@@ -58,6 +58,7 @@ from .lines import (
 ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
 KEY_REQUEST = "auth_jwt_key_request"
 UNVERIFIED = " (not verified)"
+_WAYS: dict[type[Source], str] = {KeyFile: "read", KeyRequest: "sent"}  # to keys
 
 
 class GateReport(NamedTuple):
@@ -67,6 +68,7 @@ class GateReport(NamedTuple):
     examination: Examination | None = None
     open_question: str = ""
     as_if: Verified | None = None  # the token if those keys verify it
+    lacking: str = ""  # the sources without whose keys it is not known what would be logged
 
 
 def report_gate(
@@ -187,7 +189,7 @@ class _GateReporter:
                 )
                 self.add(Result.NOTE if others else Result.FAILED, "keys", shown(text), statement)
             elif source in self.seen.fetched and not keys.keys:
-                verb = "read" if isinstance(source, KeyFile) else "sent"
+                verb = _WAYS.get(type(source), "asked")
                 self.add(Result.UNKNOWN, "keys", f"{source.place} is not {verb} here", statement)
             else:
                 names = listed(key_text(key) for key in keys.keys)
@@ -234,9 +236,12 @@ class _GateReporter:
         if verified is not None:
             for demand, denial in self.watch.deny(self.r, verified):
                 self._demand(demand, denial, vouched=seen.verified is not None)
-        if seen.would_refresh:
+        lacking = self.missing if seen.verified is None and _lacks_keys(exam) else ""
+        if lacking:
+            self.hint(f"give the keys of {lacking} with --jwks FILE")
+        elif seen.would_refresh:
             self.add(Result.NOTE, "keys", "the server would fetch these keys again, and retry")
-        return GateReport(self.lines, exam, question, as_if)
+        return GateReport(self.lines, exam, question, as_if, lacking)
 
     def _check(self, check: Check, exam: Examination, verifier: Verifier) -> None:
         if self.missing and check.refusal is not None and check.refusal.reason in KEYLESS:
@@ -471,6 +476,12 @@ class _GateReporter:
             path = " ".join(words)
             return next((s for s in statements if path.endswith(s.args[0])), None)
         return statement_with(statements, *words)
+
+
+def _lacks_keys(exam: Examination) -> bool:
+    """Whether other keys could turn a refusal into a pass, or another refusal."""
+    refusals = (check.refusal for check in exam.checks)
+    return any(refusal is not None and refusal.reason in KEYLESS for refusal in refusals)
 
 
 def lacks_keys_only(exam: Examination) -> bool:

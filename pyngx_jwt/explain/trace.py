@@ -464,11 +464,13 @@ class Trace(LoadWatch):
         del trip.log[decided:]  # what the report evaluates again is logged again
         trip.lines += report.lines
         trip.examination = trip.examination or report.examination
+        if report.lacking:
+            del trip.log[logged:]  # the lines depend on the keys
+            trip.log_question = f"the keys of {report.lacking}"
         if report.open_question:
             trip.questions.append(report.open_question)
         if report.as_if is not None and self.grants:
             r.clear_header("www-authenticate")
-            del trip.log[logged:]  # the lines depend on the keys
             rc = watch.accept(r, report.as_if)
         if rc:
             trip.refuse(self._first_failure(report.lines, level), rc)

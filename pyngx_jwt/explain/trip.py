@@ -76,6 +76,7 @@ class Trip:
     lines: list[Line] = field(default_factory=list)
     log: list[LogEntry] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)  # what the outcome depends on
+    log_question: str = ""  # what it depends on which lines are logged
     refused: Line | None = None  # the check that first refused
     failed: Line | None = None  # the first error response without a refusal
     last: Line | None = None  # what answered last

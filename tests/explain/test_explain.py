@@ -309,6 +309,11 @@ def test_without_keys_what_is_wrong_anyway_refuses(folder: Path) -> None:
         folder, REQUEST, KEY.sign({**CLAIMS, "exp": NOW - 1}), "http://localhost/a?x=1"
     )
     assert explanation.verdict == REFUSED
+    assert explanation.trip.log == []  # the server has keys, and may name another reason
+    text = as_text(explanation)
+    assert '  log: the line depends on the keys of key request "/_k"\n' in text
+    assert 'hint: give the keys of key request "/_k" with --jwks FILE\n' in text
+    assert "again" not in text
     assert because(explain(folder, REQUEST, GOOD))[0] == "require"
     assert because(explain(folder, REQUEST, "a.b"))[0] == "form"
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from ..authority import Authority
 from ..nginx import Nginx
 from .tokens import Issuer, bearer
 
@@ -75,10 +76,43 @@ def test_check(nginx: Nginx) -> None:
     assert check(nginx.filled("unix:%%DIR%%/sock:/healthz")) == (0, "")
     status, told = check(f"{url}/no")
     assert status == 1 and told.endswith("/no: 503 away\n")
-    status, told = check(f"http://127.0.0.1:{nginx.port('none')}/")
-    assert status == 1 and "refused" in told
-    assert check("ftp://a/")[0] == 1
     assert check(url, "more")[0] == 4
+
+
+def test_what_check_says(nginx: Nginx) -> None:
+    site = Authority("site.example")
+    nginx.backend("odd", b"220 mail.example ESMTP\r\n")
+    nginx(
+        """
+        location = /moved { return 301 http://a.example/; }
+        location = /keys { default_type application/json;
+            return 503 '{"reasons": ["no keys of key file a", "not checked"]}'; }
+        listen unix:%%DIR%%/sock;
+        listen 127.0.0.1:%%PORT_tls%% ssl; ssl_certificate a.pem; ssl_certificate_key a.key;
+        """,
+        files={"a.pem": site.pem, "a.key": site.key_pem()},
+    )
+    here = "http://127.0.0.1:%%PORT%%"
+    for url, told in (
+        ("http://127.0.0.1:%%PORT_none%%/", "cannot connect: Connection refused"),
+        ("unix:%%DIR%%/none:/", "cannot connect: No such file or directory"),
+        (f"{here}/none", "404 Not Found"),
+        (f"{here}/moved", "301 Moved Permanently, to http://a.example/"),
+        (f"{here}/keys", "503 no keys of key file a; not checked"),
+        ("http://unix:%%DIR%%/sock:/none", "404 Not Found"),
+        ("http://127.0.0.1:%%PORT_tls%%/", "400 Bad Request"),
+        ("http://127.0.0.1:%%PORT_odd%%/", "the response is not HTTP: is it another port?"),
+        ("https://127.0.0.1:%%PORT%%/", "no TLS connection: is it a port for http?"),
+    ):
+        url = nginx.filled(url)
+        assert check(url) == (1, f"pyngx --check: {url}: {told}\n")
+    for url, told in (
+        ("127.0.0.1:80", "it has to begin with http://, https:// or unix:"),
+        ("ftp://a/", "it has to begin with http://, https:// or unix:"),
+        ("http://a:b/", "the port is not a number up to 65535"),
+        ("http://a:99999/", "the port is not a number up to 65535"),
+    ):
+        assert check(url) == (4, f'pyngx --check: invalid URL "{url}": {told}\n')
 
 
 @pytest.mark.needs("auth-jwt")

@@ -223,10 +223,10 @@ def test_health_checks(nginx: Nginx) -> None:
     none = nginx.filled('server="127.0.0.1:%%PORT_none%%" upstream="backend"')
     prefix = "nginxplus_upstream_server"
     found = wait_for(nginx, lambda found: found[f"{prefix}_state {none}"] == 6)
-    assert found[f"{prefix}_health_checks_checks {up}"] >= 1
-    assert found[f"{prefix}_health_checks_fails {up}"] == 0
+    assert found[f"nginxplus_upstream_server_health_checks_checks {up}"] >= 1
+    assert found[f"nginxplus_upstream_server_health_checks_fails {up}"] == 0
     assert found[f"{prefix}_health_checks_fails {none}"] >= 1
-    assert found[f"{prefix}_health_checks_unhealthy {none}"] == 1
+    assert found[f"nginxplus_upstream_server_health_checks_unhealthy {none}"] == 1
     assert found[f"{prefix}_requests {up}"] == 0  # checks are not requests of clients
 
 

@@ -39,7 +39,8 @@ def write_vts(out: Exposition, snapshot: Snapshot) -> None:
         ((("upstream", "::nogroups"), ("backend", name)), one)
         for name, one in snapshot.lone_peers().items()
     ]
-    _write_requests(out, "nginx_vts_upstream", backends)
+    # "in" is what has been asked, as of servers: it is sent to those of groups.
+    _write_requests(out, "nginx_vts_upstream", backends, asked=SENT, answered=RECEIVED)
     _write_caches(out, snapshot)
 
 
@@ -74,7 +75,14 @@ def _sum(all_of_them: list[Requests]) -> Requests:
     return Requests(tuple(sum(column) for column in columns) or (0,) * HOST.length, {})
 
 
-def _write_requests(out: Exposition, prefix: str, things: list[tuple[Labels, Requests]]) -> None:
+def _write_requests(
+    out: Exposition,
+    prefix: str,
+    things: list[tuple[Labels, Requests]],
+    *,
+    asked: int = RECEIVED,
+    answered: int = SENT,
+) -> None:
     out.family(f"{prefix}_bytes_total", "counter", "The request/response bytes")
     out.family(f"{prefix}_requests_total", "counter", "The requests counter")
     out.family(f"{prefix}_request_seconds_total", "counter", "The request processing time")
@@ -85,8 +93,8 @@ def _write_requests(out: Exposition, prefix: str, things: list[tuple[Labels, Req
     )
     for labels, one in things:
         numbers = one.numbers
-        out.sample(f"{prefix}_bytes_total", numbers[RECEIVED], *labels, ("direction", "in"))
-        out.sample(f"{prefix}_bytes_total", numbers[SENT], *labels, ("direction", "out"))
+        out.sample(f"{prefix}_bytes_total", numbers[asked], *labels, ("direction", "in"))
+        out.sample(f"{prefix}_bytes_total", numbers[answered], *labels, ("direction", "out"))
         for place, name in enumerate(CLASSES):
             count = numbers[RESPONSES + place]
             out.sample(f"{prefix}_requests_total", count, *labels, ("code", name))
