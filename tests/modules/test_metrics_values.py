@@ -29,6 +29,8 @@ from ..nginx import Nginx
 from ..process.server import wait_for
 from ..tls_client import ask, client_context
 from .test_metrics import METRICS, scrape
+from .test_stream_proxy import connected
+from .test_stream_status import metrics, start, zone_when
 from .tokens import FILES, KEYS, Issuer, bearer
 
 pytestmark = pytest.mark.pyngx_only("directives of NGINX Plus, and of our own")
@@ -44,13 +46,16 @@ def test_each_name_is_asserted_somewhere(tmp_path: Path, monkeypatch: pytest.Mon
             families.append(name)
 
     options = Options(*resolve_options(str(tmp_path), "nginx.conf", None))
-    for write in VOCABULARIES.values():
-        write(Names(is_open=False), Snapshot(Scope(options, print)))
+    for writers in VOCABULARIES.values():
+        for write in writers:
+            write(Names(is_open=False), Snapshot(Scope(options, print)))
     assert len(families) == len(set(families)) > 120
     texts = [path.read_text() for path in Path(__file__).parent.glob("test_*.py")]
     words = set(re.findall(r"\w+", "\n".join(texts)))
     words |= {word.removesuffix("_bucket") for word in words}
-    assert [name for name in families if name not in words] == []
+    # Tests of "stream" leave out what all its names begin with.
+    short = {name: name.removeprefix("nginxplus_stream_") for name in families}
+    assert [name for name in families if not {name, short[name]} & words] == []
 
 
 def test_connections_and_requests(nginx: Nginx) -> None:
@@ -398,3 +403,67 @@ def test_tokens_and_fetches(nginx: Nginx) -> None:
     found = scrape(nginx)
     assert found["pyngx_jwt_cache_misses_total"] == 4
     assert 0 < found['pyngx_jwks_fetch_seconds_total source="/keys"'] < 60
+
+
+def test_sessions_of_stream(nginx: Nginx) -> None:
+    def slow(peer: Peer) -> None:
+        data = peer.exactly(5)
+        time.sleep(0.1)  # what is measured
+        peer.send(data + data)
+        peer.closed()
+
+    nginx.backend("b", slow)
+    start(
+        nginx,
+        """
+        limit_conn_zone $protocol zone=conns:64k;
+        upstream u { zone u 64k; server 127.0.0.1:%%PORT_b%% max_conns=9; }
+        upstream gone {
+            zone gone 64k;
+            server 127.0.0.1:%%PORT_none%% fail_timeout=1h;
+            server 127.0.0.1:%%PORT_other%% fail_timeout=1h;
+        }
+        upstream sick { zone sick 64k; server 127.0.0.1:%%PORT_none%%; }
+        server {
+            listen 127.0.0.1:%%PORT_a%%; status_zone front; limit_conn conns 1; proxy_pass u;
+        }
+        server { listen 127.0.0.1:%%PORT_c%%; proxy_pass gone; }
+        server {
+            listen 127.0.0.1:%%PORT_d%%; limit_conn conns 1; limit_conn_dry_run on; return x;
+        }
+        server { listen 127.0.0.1:%%PORT_e%%; status_zone on; pass 127.0.0.1:%%PORT_d%%; }
+        server { listen 127.0.0.1:%%PORT_f%%; health_check interval=50ms; proxy_pass sick; }
+        """,
+    )
+    peer, none = ("u", f"127.0.0.1:{nginx.port('b')}"), f"127.0.0.1:{nginx.port('none')}"
+    with connected(nginx) as wire:
+        wire.send(b"hello")
+        assert wire.exactly(10) == b"hellohello"
+        assert nginx.raw(b"", "a") == b""  # one too many
+        assert nginx.raw(b"", "d") == b"x"
+        zone_when(nginx, processing=1)
+        during = metrics(nginx)
+    assert nginx.raw(b"", "c") == b""
+    assert nginx.raw(b"", "e") == b"x"
+    zone_when(nginx, processing=0)
+    wait_for(
+        "a check", lambda: metrics(nginx)["upstream_server_health_checks_unhealthy", "sick", none]
+    )
+    found = metrics(nginx)
+    assert during["server_zone_processing", "front"] == 1
+    assert during["upstream_server_active", *peer] == 1
+    assert found["server_zone_processing", "front"] == found["upstream_server_active", *peer] == 0
+    assert found["server_zone_discarded", "on"] == 1
+    assert found["upstream_server_limit", *peer] == 9
+    assert found["upstream_server_sent", *peer] == 5
+    assert found["upstream_server_received", *peer] == 10
+    assert 0 <= found["upstream_server_connect_time", *peer] < 60_000
+    assert found["upstream_server_response_time", *peer] >= 100
+    assert found["upstream_server_fails", "gone", none] == 1
+    assert found["upstream_server_unavail", "gone", none] == 1
+    assert found["upstream_server_health_checks_checks", "sick", none] >= 1
+    assert found["upstream_server_health_checks_fails", "sick", none] >= 1
+    assert found["upstream_server_health_checks_unhealthy", "sick", none] == 1
+    assert found["limit_connection_passed", "conns"] >= 1
+    assert found["limit_connection_rejected", "conns"] == 1
+    assert found["limit_connection_rejected_dry_run", "conns"] == 1
