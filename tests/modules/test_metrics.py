@@ -98,9 +98,13 @@ def test_any_worker_reports_all(nginx: Nginx) -> None:
         pids.add(nginx.request("GET /").status)
     assert pids == {200}
     name = 'nginxplus_server_zone_responses code="2xx" server_zone="site"'
-    found = wait_for(nginx, lambda found: found[name] >= 60)
-    workers = [key for key in found if key.startswith("pyngx_worker_resident_memory_bytes")]
-    assert len(workers) == 3 and all(found[key] > 1e6 for key in workers)
+    memory = "pyngx_worker_resident_memory_bytes"
+
+    def workers(found: Samples) -> list[float]:
+        return [value for key, value in found.items() if key.startswith(memory)]
+
+    found = wait_for(nginx, lambda found: found[name] >= 60 and len(workers(found)) == 3)
+    assert all(size > 1e6 for size in workers(found))
 
 
 def test_counts_survive_a_reload_and_the_end_of_a_worker(nginx: Nginx) -> None:
