@@ -84,6 +84,13 @@ class Observer(Protocol):
         """A connection was not made, or was given up."""
 
 
+class Watcher(Observer, Protocol):
+    """Counts for statistics, in a worker."""
+
+    def fell_back(self, zone: str, *, denied: bool) -> None:
+        """The store could not be asked about the zone."""
+
+
 class Moved:
     """Counts the bytes of a connection."""
 

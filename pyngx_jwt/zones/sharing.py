@@ -10,12 +10,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ConfError, Place
 from .redis_limits import SCRIPTS as LIMITS
 from .redis_limits import SharedConnections, SharedRates
-from .redis_link import Observer, RedisLink, Report
+from .redis_link import RedisLink, Report, Watcher
 from .redis_map import SCRIPTS as MAPS
 from .redis_map import Apply, Follower, Items, SharedMap
 from .store import Sessions
@@ -25,13 +25,6 @@ FALLBACKS = ("local", "deny")
 OF_SESSION, LONGEST_SID = 16, 255  # bytes of a key, which is a digest, and of the id of a server
 MOST_TOLD = 100_000  # sessions of which a worker remembers when it has published them
 Start = Callable[[Coroutine[Any, Any, None]], None]
-
-
-class Watcher(Observer, Protocol):
-    """Counts for statistics, in a worker."""
-
-    def fell_back(self, zone: str, *, denied: bool) -> None:
-        """The store could not be asked about the zone."""
 
 
 def split_sync(words: Iterable[str]) -> tuple[tuple[str, ...], str | None]:

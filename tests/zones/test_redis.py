@@ -36,38 +36,26 @@ class NoObserver:
         """Nothing is counted."""
 
 
-class Link(RedisLink):
-    """A connection that is up or down as a test says."""
-
-    def __init__(self) -> None:
-        settings = StoreSettings(parse_store_url("redis://127.0.0.1"))
-        super().__init__(settings, (), lambda text, failed: None, NoObserver())
-        self.sent: list[Step] = []
-
-    def send(self, step: Step) -> None:
-        if self.up:
-            self.sent.append(step)
-        else:
-            step.answered(None)
-
-    def comes_up(self) -> None:
-        self.up = True
-        for resume in self.resumes:
-            resume()
+def link() -> RedisLink:
+    """One that is down."""
+    settings = StoreSettings(parse_store_url("redis://127.0.0.1"))
+    return RedisLink(settings, (), lambda text, failed: None, NoObserver())
 
 
 def test_keys_of_requests_are_not_kept_while_the_server_is_down() -> None:
     async def run() -> list[Step]:
-        link = Link()
-        connections = SharedConnections(link, "owner")
+        down = link()
+        connections = SharedConnections(down, "owner")
         for number in range(1000):
             try:
                 await connections.enter([Entry("zone", str(number).encode(), 1)])
             except StoreDown:
                 continue
             raise AssertionError("there is no server")
-        link.comes_up()
-        return link.sent
+        down.up = True
+        for resume in down.resumes:
+            resume()
+        return down._steps
 
     (sign_of_life,) = asyncio.run(run())
     assert sign_of_life.words[0] == "SET"
@@ -119,7 +107,7 @@ def test_a_map_without_an_end(tmp_path: Path) -> None:
 
     tracemalloc.start()
     try:
-        shared = SharedMap(Link(), "zone", lambda *change: None, lambda: [(b"mine", b"1", 0.0)])
+        shared = SharedMap(link(), "zone", lambda *change: None, lambda: [(b"mine", b"1", 0.0)])
         asyncio.run(follow(str(tmp_path / "store.sock"), shared, answer))
     finally:
         tracemalloc.stop()
@@ -135,7 +123,7 @@ def test_what_a_copy_cannot_take_is_passed_over() -> None:
             raise ZoneFull
         taken.append(key)
 
-    shared = SharedMap(Link(), "zone", apply, tuple)
+    shared = SharedMap(link(), "zone", apply, tuple)
     for key, raw in ((b"a", b"x"), (b"full", b"0" * 14 + b"=1"), (b"b", b"0" * 14 + b"-")):
         shared.take(key, raw)
     assert taken == [b"b"]
@@ -165,7 +153,7 @@ def test_a_server_that_does_not_wait(tmp_path: Path) -> None:
             return None
         return b"*2\r\n$1\r\n0\r\n*0\r\n" if command == b"HSCAN" else b"*0\r\n"
 
-    shared = SharedMap(Link(), "zone", lambda *change: None, tuple)
+    shared = SharedMap(link(), "zone", lambda *change: None, tuple)
     begun = time.monotonic()
     asyncio.run(follow(str(tmp_path / "store.sock"), shared, answer))
     assert time.monotonic() - begun >= 2 * PAUSE
