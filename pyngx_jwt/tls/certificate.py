@@ -1,4 +1,4 @@
-"""The certificate of the other side, as nginx's variables show it."""
+"""What certificates say: that of the other side, as nginx's variables show it, and ours."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from .library import openssl
 
 DAY = 86400  # seconds
 _RFC2253 = 0x1110317  # XN_FLAG_RFC2253
+_COMMON_NAME = 13  # NID_commonName
+_KEYS = {6: "RSA", 912: "RSA", 408: "EC", 116: "DSA"}  # EVP_PKEY_RSA, _RSA_PSS, _EC, _DSA
 # Errors that stand for an unknown issuer (ngx_ssl_verify_error_optional).
 _NO_AUTHORITY = frozenset({18, 19, 20, 21, 27})
 
@@ -60,6 +62,36 @@ class PeerCertificate:
     def issuer_line(self) -> str:
         """The issuer as it was written before RFC 2253."""
         return _line(openssl.X509_get_issuer_name(self._pointer))
+
+    @property
+    def common_name(self) -> bytes | None:
+        """The first one of the subject, in UTF-8."""
+        name, ffi = openssl.X509_get_subject_name(self._pointer), openssl.ffi
+        index = openssl.X509_NAME_get_index_by_NID(name, _COMMON_NAME, -1)
+        if index < 0:
+            return None
+        value = openssl.X509_NAME_ENTRY_get_data(openssl.X509_NAME_get_entry(name, index))
+        text = ffi.new("unsigned char **")
+        size = openssl.ASN1_STRING_to_UTF8(text, value)
+        if size < 0:
+            return None
+        data = bytes(ffi.buffer(text[0], size))
+        openssl.CRYPTO_free(text[0], b"", 0)
+        return data
+
+    @property
+    def signature(self) -> str:
+        """The algorithm with which it is signed, as OpenSSL calls it."""
+        number = openssl.X509_get_signature_nid(self._pointer)
+        text: str = openssl.ffi.string(openssl.OBJ_nid2sn(number)).decode()
+        return text
+
+    @property
+    def key_kind(self) -> str:
+        """The kind of its key and its bits, as "EC256"; "" for other kinds than the usual."""
+        key = openssl.X509_get0_pubkey(self._pointer)
+        kind = _KEYS.get(openssl.EVP_PKEY_get_base_id(key)) if key != openssl.ffi.NULL else None
+        return f"{kind}{openssl.EVP_PKEY_get_bits(key)}" if kind else ""
 
     @property
     def serial(self) -> str:

@@ -358,6 +358,12 @@ class TlsConnection:
                 self._peer = PeerCertificate(openssl.ffi.gc(certificate, openssl.X509_free))
         return self._peer
 
+    @property
+    def own(self) -> PeerCertificate | None:
+        """Our certificate, which the peer has been shown."""
+        certificate = openssl.SSL_get_certificate(self.pointer)
+        return None if certificate == openssl.ffi.NULL else PeerCertificate(certificate)
+
 
 def _window() -> tuple[Any, Any]:
     """Memory of ours that OpenSSL reads: its BIO, and the structure that says where it is.

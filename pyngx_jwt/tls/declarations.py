@@ -167,6 +167,14 @@ int i2d_SSL_SESSION(SSL_SESSION *, unsigned char **);
 SSL_SESSION *d2i_SSL_SESSION(SSL_SESSION **, const unsigned char **, long);
 
 const char *OBJ_nid2sn(int);
+int X509_get_signature_nid(const X509 *);
+EVP_PKEY *X509_get0_pubkey(const X509 *);
+int EVP_PKEY_get_base_id(const EVP_PKEY *);
+int EVP_PKEY_get_bits(const EVP_PKEY *);
+int X509_NAME_get_index_by_NID(X509_NAME *, int, int);
+void *X509_NAME_get_entry(X509_NAME *, int);
+ASN1_STRING *X509_NAME_ENTRY_get_data(void *);
+int ASN1_STRING_to_UTF8(unsigned char **, const ASN1_STRING *);
 void OPENSSL_sk_free(STACK *);
 STACK *OPENSSL_sk_new_null(void);
 int OPENSSL_sk_num(const STACK *);

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from pyngx_jwt.stream.proxy_header import crc32c
+
 from ..backend import Peer, Script
 from ..nameserver import Records
 from ..nginx import Nginx
@@ -380,6 +382,26 @@ def test_header_of_version_2(nginx: Nginx) -> None:
                   return "$proxy_protocol_addr $proxy_protocol_server_port"; }}
         """)
     assert nginx.raw(b"", "a") == f"127.0.0.1 {nginx.port('a')}".encode()
+
+
+def test_checksum() -> None:
+    """The examples of RFC 3720, B.4."""
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    assert crc32c(b"\xff" * 32) == 0x62A8AB43
+    assert crc32c(bytes(range(32))) == 0x46DD794E
+
+
+@pytest.mark.pyngx_only("nginx has it since 1.31.4")
+def test_header_of_version_2_by_bytes(nginx: Nginx) -> None:
+    backend = nginx.backend("b", hear)
+    nginx.stream(f"server {{ {LOCAL} {TO_B} proxy_protocol v2; }}")
+    with connected(nginx) as wire:
+        port = wire.socket.getsockname()[1]
+        wire.send(b"end")
+    got = backend.connections(1)[0].encode("latin-1")
+    ends = b"\x7f\0\0\1\x7f\0\0\1" + struct.pack("!HH", port, nginx.port("a"))
+    head = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x13" + ends + b"\3\0\4"
+    assert got == head + crc32c(head + bytes(4)).to_bytes(4) + b"end"
 
 
 # -- much at once ----------------------------------------------------------------------------

@@ -505,3 +505,39 @@ def test_pass_by_variable_and_to_nothing(nginx: Nginx) -> None:
         assert nginx.raw(b"", port) == b""
         nginx.wait_for_log(re.escape(f"{text} while passing connection to port, client: "))
     assert nginx.access_log(3) == ["200", "500", "500"]
+
+
+TLVS = " ".join(
+    f"$proxy_protocol_tlv_{name}"
+    for name in (
+        *("authority", "alpn", "ssl_verify", "ssl_version", "ssl_cn", "ssl_cipher"),
+        *("ssl_sig_alg", "ssl_key_alg"),
+    )
+)
+
+
+@pytest.mark.pyngx_only("nginx has it since 1.31.4")
+def test_what_the_proxy_protocol_says_of_tls(nginx: Nginx) -> None:
+    """To servers of "stream" and of "http", which have the same variables."""
+    nginx(
+        f"listen 127.0.0.1:%%PORT_web%% proxy_protocol; location / {{ return 200 '{TLVS}'; }}",
+        main=f"""stream {{
+            ssl_alpn h2 http/1.1; ssl_verify_client optional; ssl_client_certificate root.pem;
+            {CERTIFICATE} proxy_protocol v2;
+            server {{ {LISTEN} proxy_pass 127.0.0.1:%%PORT_tlvs%%; }}
+            server {{ listen 127.0.0.1:%%PORT_b%% ssl; proxy_pass 127.0.0.1:%%PORT_web%%; }}
+            server {{ listen 127.0.0.1:%%PORT_tlvs%% proxy_protocol; return '{TLVS}'; }}
+        }}""",
+        files=FILES,
+    )
+    context = client_context(TLS12)
+    context.set_alpn_protocols(["http/1.1"])
+    context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    tls = "TLSv1.2{} ECDHE-ECDSA-AES128-GCM-SHA256 ecdsa-with-SHA256 EC256"
+    text = f"one.example http/1.1 1 {tls.format(' ')}"
+    assert read(nginx, "one.example", context) == text
+    context.load_cert_chain(nginx.prefix / "visitor")
+    text = f"one.example http/1.1 0 {tls.format(' visitor')}"
+    assert read(nginx, "one.example", context) == text
+    request = b"GET / HTTP/1.0\r\n\r\n"
+    assert read(nginx, "one.example", context, request, "b").endswith(f"\r\n\r\n{text}")
