@@ -23,6 +23,7 @@ class Extra(NamedTuple):
 
 BROTLI = Extra("brotli", "brotli", ("brotli",))
 GEOIP2 = Extra("geoip2", "maxminddb", ("maxminddb",))
+HLS = Extra("hls", "PyAV", ("av", "av.logging"))
 HTTP3 = Extra("http3", "aioquic", ("aioquic",))
 IMAGE = Extra("image", "Pillow", ("PIL.Image", "PIL.ImageFilter"))
 LUA = Extra("lua", "lupa, with LuaJIT", ("lupa", "lupa.luajit21"))

@@ -21,7 +21,7 @@ GENERATED = {*docs.pages()}
 # Read, checked for their place and arity, and left aside.  Each is a decision: what changes
 # what a client gets, or who gets it, must not be among them.
 NOOPS = {
-    *("mp4_buffer_size", "mqtt_rewrite_buffer_size"),
+    *("mp4_buffer_size", "hls_mp4_buffer_size", "mqtt_rewrite_buffer_size"),
     "brotli_buffers",
     *("worker_connections", "output_buffers"),
     *("ssi_ignore_recycled_buffers", "ssi_min_file_chunk"),

@@ -42,6 +42,7 @@ def check(tmp_path: Path, conf: str, *without: str) -> tuple[int, str]:
     ("name", "conf", "what"),
     [
         ("geoip2", "http {\n geoip2 GeoIP.mmdb {\n } }", 'the "geoip2" directive'),
+        ("hls", "http { server { location / {\n hls;\n } } }", 'the "hls" directive'),
         (
             "http3",
             "http { server { listen 1;\n listen 443 quic; } }",
@@ -68,7 +69,7 @@ def check(tmp_path: Path, conf: str, *without: str) -> tuple[int, str]:
             'the "xslt_stylesheet" directive',
         ),
     ],
-    ids=["geoip2", "http3", "image", "lua", "redis", "xslt"],
+    ids=["geoip2", "hls", "http3", "image", "lua", "redis", "xslt"],
 )
 def test_an_error_names_the_extra_and_the_place(
     tmp_path: Path, name: str, conf: str, what: str

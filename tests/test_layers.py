@@ -67,6 +67,7 @@ BORROWED = {  # importer, imported: a declared service or one helper
     ("api", "keyval"),
     ("auth_jwt", "rewrite"),
     ("not_modified", "headers"),
+    ("hls", "mp4"),
     ("lua", "headers_more"),
     ("otel", "headers_more"),
     ("lua", "rewrite"),
@@ -93,6 +94,7 @@ ROOMS = [
 OWNERS = {
     "aiohttp": {"app", "server", "upstream"},
     "aioquic": {"quic"},
+    "av": {"modules"},
     "cachetools": {"jwt"},
     "cffi": {"tls"},
     "crossplane": {"conf"},

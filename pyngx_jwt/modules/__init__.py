@@ -33,6 +33,7 @@ from .gzip_ok import gzip_ok
 from .gzip_static import gzip_static
 from .headers import headers
 from .headers_more import headers_more, headers_more_input
+from .hls import hls
 from .hosted import hosted
 from .image_filter import image_filter
 from .index import index
@@ -115,6 +116,7 @@ MODULES: tuple[AnyModule, ...] = (
     random_index,
     flv,
     mp4,
+    hls,
     mirror,
     try_files,
     internal_redirect,

@@ -75,8 +75,8 @@ def test_what_sounds_like_a_guard_is_one() -> None:
     ("name", "args", "kind"),
     [
         ("subs_filter", ("a", "b"), Class.EFFECT),
-        ("hls_mp4_buffer_size", ("8k",), Class.TUNING),
-        ("hls", (), Class.HANDLER),
+        ("f4f_buffer_size", ("8k",), Class.TUNING),
+        ("f4f", (), Class.HANDLER),
         ("ssl_reject_handshake", ("on",), Class.GUARD),
         ("ssl_reject_handshake", ("off",), Class.TUNING),
         ("ssl_reject_handshake", ("off", "off"), Class.GUARD),

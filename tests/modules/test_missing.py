@@ -234,7 +234,7 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
         ("location / { location /in { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { if ($arg_x) { js_content main.answer; } }", NOT_ANSWERED),
         ("location / { limit_except GET { js_content main.answer; } }", NOT_ANSWERED),
-        ("location / { hls; }", NOT_ANSWERED),
+        ("location / { f4f; }", NOT_ANSWERED),
         ("subs_filter a b;", "ignored"),
     ],
 )
@@ -281,10 +281,10 @@ def test_tuning_is_accepted(nginx: Nginx) -> None:
     nginx(
         """
         root html;
-        location / { js_fetch_timeout 5s; hls_mp4_max_buffer_size 1m; }
+        location / { js_fetch_timeout 5s; f4f_buffer_size 1m; }
         """,
         http="""
-            hls_fragment 8k; js_fetch_timeout 5s; http3_stream_buffer_size 64k;
+            f4f_buffer_size 8k; js_fetch_timeout 5s; http3_stream_buffer_size 64k;
             http2_max_concurrent_streams 64;
             """,
         files=FILES,
@@ -327,12 +327,12 @@ def test_dav_that_is_turned_off(nginx: Nginx) -> None:
 @NJS
 def test_its_place_and_arguments_are_checked(nginx: Nginx) -> None:
     nginx.rejects("js_content x;", '"js_content" directive is not allowed here')
-    nginx.rejects("hls_fragment;", 'invalid number of arguments in "hls_fragment" directive')
-    nginx.rejects("location / { hls a; }", 'invalid number of arguments in "hls" directive')
+    nginx.rejects("f4f_buffer_size;", 'invalid number of arguments in "f4f_buffer_size" directive')
+    nginx.rejects("location / { f4f a; }", 'invalid number of arguments in "f4f" directive')
     nginx.rejects("js_import a { }", 'directive "js_import" is not terminated by ";"')
     nginx.rejects(
-        main="hls_fragment 8k;",
-        message='"hls_fragment" directive is not allowed here',
+        main="f4f_buffer_size 8k;",
+        message='"f4f_buffer_size" directive is not allowed here',
     )
 
 
