@@ -131,8 +131,73 @@ such as `mail` with all its contents.""",
     Class.TUNING: """\
 ## Accepted directives
 
-pyngx accepts these and ignores them. They only tune performance, or only affect another
-unsupported directive of their module.""",
+pyngx accepts these and ignores them, because nothing that clients or upstreams get depends on
+them, or nothing without another directive, which is an error.""",
+}
+_EVENTS = "Tunes how nginx waits for events. pyngx leaves that to libuv."
+_KEYS = "Writes the keys of TLS connections to a file, for debugging. pyngx writes none."
+_MAIL = "Only matters in `mail`, which is an error."
+_OF_CODE = "Only matters for code, and each directive that runs some is an error."
+
+
+def _with(*names: str) -> str:
+    listed = " or ".join(f"`{name}`" for name in names)
+    return f"Only matters with {listed}, which is an error."
+
+
+# Why the directives of a module can be ignored that are accepted without an effect.
+HARMLESS: Mapping[str, str] = {
+    "ngx_core_module": "Sets when a slow event loop is reported. pyngx does not report it.",
+    **dict.fromkeys(
+        (f"ngx_{name}_module" for name in ("devpoll", "epoll", "eventport", "iocp", "kqueue")),
+        _EVENTS,
+    ),
+    "ngx_google_perftools_module": "Profiles the code of nginx.",
+    "ngx_mgmt_module": "Reports the use of NGINX Plus to its vendor.",
+    "ngx_http_acme_module": _with("acme_issuer", "acme_certificate"),
+    "ngx_http_core_module": "`client_body_early_read` and `open_file_cache_events` tune when "
+    "bodies are read and changes of files are noticed; `error_log_tag` adds fields to messages in "
+    "error.log, which are not there.",
+    "ngx_http_f4f_module": _with("f4f"),
+    **dict.fromkeys(
+        (f"ngx_http_{name}_module" for name in ("grpc", "proxy", "ssl", "uwsgi")), _KEYS
+    ),
+    "ngx_http_js_module": _OF_CODE,
+    "ngx_http_mp4_module": "Limits the rate at which a film is sent to what it needs. pyngx sends "
+    "it as fast as `limit_rate` allows.",
+    "ngx_http_perl_module": _OF_CODE,
+    "ngx_http_status_module": _with("status"),
+    "ngx_stream_js_module": _OF_CODE,
+    **dict.fromkeys(
+        (
+            f"ngx_mail_{name}_module"
+            for name in ("auth_http", "core", "imap", "pop3", "proxy", "smtp")
+        ),
+        _MAIL,
+    ),
+    "openresty/lua-nginx-module": "`balancer_keepalive` tunes connections that are kept; "
+    "`lua_capture_error_log` is for code that reads error.log, which gets an error; "
+    "`lua_ssl_key_log` writes keys of TLS for debugging; for TLS of Lua code, the defaults of "
+    "OpenSSL are used, and certificates are verified as `sslhandshake` says.",
+    "openresty/stream-lua-nginx-module": _with("preread_by_lua_block"),
+    "openresty/srcache-nginx-module": "Only matters for responses that `srcache_fetch` would "
+    "read, which is an error.",
+    "owasp-modsecurity/ModSecurity-nginx": _with("modsecurity"),
+    "vozlt/nginx-module-vts": "Only matters for what `vhost_traffic_status_display` shows, which "
+    "is an error: `pyngx_metrics vts` has the same names.",
+    "yaoweibin/ngx_http_substitutions_filter_module": _with("subs_filter"),
+    "aperezdc/ngx-fancyindex": _with("fancyindex"),
+    "nginx-modules/ngx_cache_purge": "Chooses the form of responses to purges. Those of pyngx are "
+    "HTML.",
+    "phusion/passenger": _with("passenger_enabled"),
+    "slact/nchan": _with("nchan_pubsub"),
+    "sto/ngx_http_auth_pam_module": _with("auth_pam"),
+    "arut/nginx-dav-ext-module": _with("dav_ext_methods"),
+    "fdintino/nginx-upload-module": _with("upload_pass"),
+    "arut/nginx-rtmp-module": _with("rtmp_stat"),
+    "open-telemetry/otel-webserver-module": "Sends traces to a collector, in the way of another "
+    "module: no traces are sent. Use `otel_exporter`.",
+    "masterzen/nginx-upload-progress-module": _with("report_uploads"),
 }
 
 
@@ -297,19 +362,22 @@ def unsupported_page() -> str:
                 lines += [f"Reason: {why}", ""]
                 lines += [*_by_module({n for n in names if known.reason_of(n) == why}), ""]
         else:
-            lines += _by_module(names)
+            lines += _by_module(names, HARMLESS if kind is Class.TUNING else None)
     return "\n".join(lines)
 
 
-def _by_module(names: Set[str]) -> Iterator[str]:
-    """A table of directives; one that several modules have stands with the first."""
-    yield from ("| nginx module | directives |", "|---|---|")
+def _by_module(names: Set[str], reasons: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A table of directives, with a reason for each module if there are some; a directive that
+    several modules have stands with the first."""
+    title = "| nginx module | directives |"
+    yield from (title, "|---|---|") if reasons is None else (f"{title} why |", "|---|---|---|")
     rest = set(names)
     for module, its in known.modules().items():
         found = sorted(rest.intersection(its))
         rest.difference_update(found)
         if found:
-            yield f"| {module} | {', '.join(f'`{name}`' for name in found)} |"
+            why = f" {reasons[module]} |" if reasons is not None else ""
+            yield f"| {module} | {', '.join(f'`{name}`' for name in found)} |{why}"
 
 
 def _ours(block: str = "") -> frozenset[str]:

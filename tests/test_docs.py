@@ -139,6 +139,14 @@ def test_noops_are_declared() -> None:
     assert declared >= NOOPS
 
 
+def test_accepted_directives_have_a_reason() -> None:
+    """And no reason is there for a module without any."""
+    table = docs.unsupported_page().partition("## Accepted directives")[2]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if "`" in line]
+    assert {row[0].strip() for row in rows} == set(docs.HARMLESS)
+    assert all(len(row) == 3 and row[2].strip().endswith(".") for row in rows)
+
+
 def test_differences_list_every_module_of_nginx() -> None:
     page = docs.differences_page()
     assert "| ngx_http_access_module | nothing |" in page
