@@ -232,10 +232,16 @@ def run_command(module: str, words: list[str]) -> int:
 
 def run_server(arguments: Arguments) -> int:
     """Tests, signals or starts a server."""
+    import gc
+
+    gc.disable()  # what is imported stays, and looking for garbage in it takes a while
     from .compile import Cycle, load
     from .process import run
     from .server.negotiate import preload
     from .server.serve import serve
+
+    gc.freeze()
+    gc.enable()
 
     def load_all(options: Options, log: Log) -> Cycle:
         cycle = load(options, log)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import TypeVar
 
-from ..conf.scope import Scope
 from ..core.logs import Logs
 from ..core.main import MainConf
 from ..errors import ConfError
@@ -16,47 +15,24 @@ from ..http.level import Level
 from ..http.location import Tree
 from ..http.module import AnyModule, Phase, http_modules
 from ..http.regex import Regex
-from ..http.request import Handler, HeaderFilter, Location, Request, Server, Settle
+from ..http.request import Handler, HeaderFilter, Location, Request, Server
 from ..http.satisfy import satisfy_any
 from ..http.settle import noted, settled
 from ..modules.core import CoreConf, compile_core
+from .plans import Builders, Builds, Path, Plans
 
 B = TypeVar("B")
-Builds = tuple[tuple[AnyModule, type[Any], Callable[[Any, Level], B | None]], ...]
 
 
-class Builders:
-    """What the modules of a configuration build for locations, in the order in which it runs."""
-
-    def __init__(self, scope: Scope) -> None:
-        modules = tuple(reversed(http_modules(scope)))
-        self.handlers: dict[Phase, Builds[Handler]] = {
-            phase: tuple((m, m.conf, build) for m in modules for build in m.handlers.get(phase, ()))
-            for phase in Phase
-        }
-        self.contents: Builds[Handler] = _of(modules, lambda m: m.exclusive_content)
-        self.header_filters: Builds[HeaderFilter] = _of(modules, lambda m: m.header_filter_builder)
-        self.validations: Builds[HeaderFilter] = _of(modules, lambda m: m.validation_builder)
-        self.openings: Builds[HeaderFilter] = _of(modules, lambda m: m.opening_builder)
-        self.ranges: Builds[HeaderFilter] = _of(modules, lambda m: m.ranges_builder)
-        self.logs: Builds[Callable[[Request], None]] = _of(modules, lambda m: m.log_builder)
-        self.counts: Builds[Callable[[Request], None]] = _of(modules, lambda m: m.count_builder)
-        self.settles: Builds[Settle] = _of(modules, lambda m: m.settle_builder)
-
-
-def _of(modules: tuple[AnyModule, ...], builder_of: Callable[[AnyModule], Any]) -> Builds[Any]:
-    return tuple((m, m.conf, build) for m in modules if (build := builder_of(m)) is not None)
-
-
-def compile_server(level: Level, builders: Builders) -> Server:
+def compile_server(level: Level, plans: Plans) -> Server:
     """A server with its locations."""
     server = Server()
     server.core = level[CoreConf]
     server.name = server.core.server_name_value
     server.named = {}
-    server.location = compile_location(level, builders)
-    server.rewrite = server.location.rewrite
-    post_read = _handlers(level, builders, Phase.POST_READ)
+    server.location = compile_location(level, plans, ())
+    builders = plans.of(((level.context, level.own or ()),))
+    post_read = _Building(level, plans, builders).handlers(Phase.POST_READ)
     server.rewrite = (*post_read, *server.location.rewrite)
     server.location.rewrite = ()
     server.tree = server.location.tree
@@ -67,51 +43,54 @@ def compile_server(level: Level, builders: Builders) -> Server:
     return server
 
 
-def compile_location(level: Level, builders: Builders) -> Location:
+def compile_location(level: Level, plans: Plans, around: Path) -> Location:
     """Keeps only what this level's configuration calls for, inner levels first."""
     location = level.location = Location()
+    path = ((level.context, level.own or ()), *around)
     for inner in level.levels:
-        compile_location(inner, builders)
+        compile_location(inner, plans, path)
     location.conf = level.__getitem__
     try:
         compile_core(level, location)
         location.log = level.scope.shared(Logs).of(level[MainConf])
     except ConfError as error:
         level.scope.watch.failed(error, level)
-    uses = level.variables
+    uses, builders = level.variables, plans.of(path)
+    build = _Building(level, plans, builders)
     location.rewrite = ()
     if not level.context & LOCATION_IF:
-        location.rewrite = _handlers(level, builders, Phase.REWRITE)
+        location.rewrite = build.handlers(Phase.REWRITE)
     at_first = uses.unsettled_uses
-    before = _handlers(level, builders, Phase.PREACCESS)
+    before = build.handlers(Phase.PREACCESS)
     early = uses.unsettled_uses > at_first
-    access = satisfying(_handlers(level, builders, Phase.ACCESS), level)
+    access = satisfying(build.handlers(Phase.ACCESS), level)
     if delay := level[CoreConf].auth_delay:
         access = tuple(delayed(handler, delay) for handler in access)
     at_access = uses.unsettled_uses
-    content = _content(level, builders, location)
-    after = (*_handlers(level, builders, Phase.PRECONTENT), *content)
+    content = build.content(location)
+    after = (*build.handlers(Phase.PRECONTENT), *content)
     at_end = uses.unsettled_uses
-    location.header_filters = _built(level, builders.header_filters)
-    location.validating_filters = _built(level, builders.validations)
-    if opening := _built(level, builders.openings):
+    location.header_filters = build.all(builders.header_filters)
+    location.validating_filters = build.all(builders.validations)
+    if opening := build.all(builders.openings):
         _open(location, opening)
-    location.range_filters = _built(level, builders.ranges)
-    location.tallies = _built(level, builders.counts)
-    location.log_handlers = (*_built(level, builders.logs), *location.tallies)
+    location.range_filters = build.all(builders.ranges)
+    location.tallies = build.all(builders.counts)
+    location.log_handlers = (*build.all(builders.logs), *location.tallies)
     location.tells_late = uses.unsettled_uses > at_end
     location.handlers = (*before, *access, *after)
     location.subrequest_handlers = (*before, *after)
-    settles = _built(level, builders.settles)  # at most one module has such
+    settles = build.all(builders.settles)  # at most one module has such
     location.settle = settles[0] if settles else None
     if location.settle is not None:
         late = uses.unsettled_uses > at_access
         _settle_early(level, location, preaccess=early, content=late)
-    limits = [inner for inner in level.levels if inner.context & LIMIT_EXCEPT]
-    location.limit_except = None
-    if limits and limits[-1].location:
-        location.limit_except = (limits[-1][CoreConf].methods, limits[-1].location)
-    location.tree = build_tree(level)
+    location.limit_except, location.tree = None, None
+    if level.levels:
+        limits = level.inner(LIMIT_EXCEPT)
+        if limits and limits[-1].location:
+            location.limit_except = (limits[-1][CoreConf].methods, limits[-1].location)
+        location.tree = build_tree(level)
     return location
 
 
@@ -157,49 +136,62 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
     return (satisfy_any(access),) if any_is_enough else access
 
 
-def _handlers(level: Level, builders: Builders, phase: Phase) -> tuple[Handler, ...]:
-    built = level.scope.watch.built
-    named = level.handlers[phase] = [
-        (module.name, built(handler, level, module.name, phase))
-        for module, handler in _build(level, level, builders.handlers[phase])
-    ]
-    return tuple([handler for _, handler in named])
+class _Building:
+    """Has modules build for a level."""
 
+    def __init__(self, level: Level, plans: Plans, builders: Builders) -> None:
+        self.level, self.plans, self.builders = level, plans, builders
 
-def _built(level: Level, builds: Builds[B]) -> tuple[B, ...]:
-    """What modules build for a level."""
-    return tuple([built for _, built in _build(level, level, builds)])
+    def handlers(self, phase: Phase) -> tuple[Handler, ...]:
+        """The handlers of a phase."""
+        builds = self.builders.handlers[phase]
+        if not builds:
+            return ()
+        level = self.level
+        built = level.scope.watch.built
+        named = level.handlers[phase] = [
+            (module.name, built(handler, level, module.name, phase))
+            for module, handler in self._each(level, builds)
+        ]
+        return tuple([handler for _, handler in named])
 
+    def all(self, builds: Builds[B]) -> tuple[B, ...]:
+        """What is built by these."""
+        return tuple([built for _, built in self._each(self.level, builds)]) if builds else ()
 
-def _build(level: Level, given: Level, builds: Builds[B]) -> Iterator[tuple[AnyModule, B]]:
-    """What modules build for a level, of what they are configured to do on `given`."""
-    confs = given.confs
-    for module, kind, build in builds:
-        try:
-            built = build(confs[kind], level)
-        except level.scope.watch.caught as error:
-            level.scope.watch.failed(error, level)
-        else:
-            if built is not None:
-                yield module, built
+    def content(self, location: Location) -> tuple[Handler, ...]:
+        """The handlers of the content phase."""
+        level, contents = self.level, self.builders.contents
+        content = next(self._each(level, contents), None)
+        if content is None and level.context & LOCATION_IF and level.outer:
+            # What answers is not changed by "if" alone.
+            content = next(self._each(level.outer, contents), None)
+        location.auto_redirect, location.content = False, None
+        if content is None:
+            return self.handlers(Phase.CONTENT)
+        module, handler = content
+        handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
+        level.handlers[Phase.CONTENT] = [(module.name, handler)]
+        conf = level[module.conf]
+        adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash
+        location.auto_redirect = adds_slash and location.name.endswith("/")
+        location.content = handler
+        return (handler,)
 
-
-def _content(level: Level, builders: Builders, location: Location) -> tuple[Handler, ...]:
-    content = next(_build(level, level, builders.contents), None)
-    if content is None and level.context & LOCATION_IF and level.outer:
-        # What answers is not changed by "if" alone.
-        content = next(_build(level, level.outer, builders.contents), None)
-    location.auto_redirect, location.content = False, None
-    if content is None:
-        return _handlers(level, builders, Phase.CONTENT)
-    module, handler = content
-    handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
-    level.handlers[Phase.CONTENT] = [(module.name, handler)]
-    conf = level[module.conf]
-    adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash
-    location.auto_redirect = adds_slash and location.name.endswith("/")
-    location.content = handler
-    return (handler,)
+    def _each(self, given: Level, builds: Builds[B]) -> Iterator[tuple[AnyModule, B]]:
+        """What is built for the level, of what modules are configured to do on `given`."""
+        level = self.level
+        for builder in builds:
+            conf = given[builder.kind]
+            try:
+                built = builder.build(conf, level)
+            except level.scope.watch.caught as error:
+                level.scope.watch.failed(error, level)
+            else:
+                if built is not None:
+                    yield builder.module, built
+                else:
+                    self.plans.idles(builder, conf, level)
 
 
 def build_tree(level: Level) -> Tree | None:

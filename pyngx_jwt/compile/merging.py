@@ -6,42 +6,58 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..conf.block import ConfBlock
+from ..conf.context import Context
 from ..conf.directive import Conf
 from ..errors import ConfError
 from ..http.block import SessionBlock
 from ..http.contexts import LOCATION
 from ..http.level import Level
+from ..http.session_module import SessionModule
 from ..modules.core import CoreConf
 
 B = TypeVar("B", bound=ConfBlock)
 L = TypeVar("L", bound=SessionBlock)
-Look = Callable[[Any, L], None]
+Kinds = tuple[type[Conf], ...]
+Looks = list[tuple[type[Conf], Callable[[Any, Any], None], bool]]
 
 
-def merge(outermost: SessionBlock, kinds: tuple[type[Conf], ...]) -> None:
+def merge(outermost: SessionBlock, kinds: Iterable[type[Conf]]) -> None:
     """Hands down what is not set, from the outside in."""
-    _merge_inner(outermost, tuple(dict.fromkeys(kinds)))
+    kinds = tuple(dict.fromkeys(kinds))
+    for kind in kinds:
+        outermost[kind]  # it is made
+    _merge_inner(outermost, kinds, {})
 
 
-def _merge_inner(level: SessionBlock, kinds: tuple[type[Conf], ...]) -> None:
-    """Most blocks set values of few modules: of the others they have the conf around them."""
-    inner = [inner for inner in level.levels if not inner.context.apart]
-    if not inner:
-        return
-    whole = {kind: conf for kind in kinds if (conf := level[kind]).is_inherited_whole}
-    for block in inner:
-        given = block.confs
-        block.confs = {**whole, **given}
-        for kind in kinds:
-            if kind in given or kind not in whole:
-                _merge_conf(kind, block, level)
-                block.own.append(block.confs[kind])
-        _merge_inner(block, kinds)
+def _merge_inner(
+    level: SessionBlock, kinds: Kinds, known: dict[tuple[Kinds, Kinds], Kinds]
+) -> None:
+    """Most blocks set values of few modules: of the others they have the conf around them.
+
+    `kinds` are in the order in which they are merged; `known` says which of them blocks have that
+    set values of some, where others are not inherited whole."""
+    mine = kinds if level.own is None else level.own
+    loose = tuple([kind for kind in mine if not level[kind].is_inherited_whole])
+    for block in level.levels:
+        if block.context.apart:
+            continue
+        key = tuple(block.confs), loose
+        own = known.get(key)
+        if own is None:
+            wanted = {*block.confs, *loose}
+            own = known[key] = tuple([kind for kind in kinds if kind in wanted])
+        for kind in own:
+            block[kind]  # it is made
+        block.own = own
+        for kind in own:
+            _merge_conf(kind, block, level)
+        if block.levels:
+            _merge_inner(block, kinds, known)
 
 
 def _merge_conf(kind: type[Conf], level: SessionBlock, outer: SessionBlock) -> None:
     try:
-        level[kind].merge(outer[kind])
+        level.confs[kind].merge(outer[kind])
     except ConfError as error:
         level.scope.watch.failed(error, level)
 
@@ -54,13 +70,25 @@ def walk(level: B) -> Iterator[B]:
             yield from walk(inner)
 
 
-def check(outermost: L, modules: Iterable[tuple[type[Conf], Iterable[Look[L]]]]) -> None:
-    """Has every module look at every merged level."""
-    looks = [(conf, look) for conf, hook in modules for look in hook]
+def check(outermost: L, modules: Iterable[SessionModule[Any, Any]]) -> None:
+    """Has every module look at its merged confs: those that a level has not got whole from the one
+    around it, which has been looked at, and for the outermost level's in those below it, too."""
+    looks: Looks = [
+        (module.conf, look, look in module.looking_around)
+        for module in modules
+        for look in module.after_merge
+    ]
+    known: dict[tuple[Kinds | None, Context], Looks] = {}
     for level in walk(outermost):
-        for conf, look in looks:
+        key = level.own, level.context
+        chosen = known.get(key)
+        if chosen is None:
+            own = frozenset(level.own or ())
+            known[key] = [entry for entry in looks if entry[0] in own or entry[2]]
+            chosen = looks
+        for kind, look, _ in chosen:
             try:
-                look(level[conf], level)
+                look(level[kind], level)
             except ConfError as error:
                 level.scope.watch.failed(error, level)
 

@@ -28,7 +28,7 @@ def finish_stream(stream: StreamLevel) -> None:
     """Does what ngx_stream_block does at the end of stream."""
     scope, modules = stream.scope, stream_modules(stream.scope)
     merge(stream, (MainConf, *(module.conf for module in modules)))
-    check(stream, [(module.conf, module.after_merge) for module in modules])
+    check(stream, modules)
     check_variables(stream)
     build_variables(stream)
     built = scope.shared(StreamBuilt)

@@ -22,6 +22,7 @@ from ..http.variables import R, UnknownVariable, Variables, VariableTable
 from ..stream.level import StreamLevel
 from ..stream.module import stream_modules
 from ..stream.session import StreamVariables
+from ..upstream.address import Url
 from .merging import walk
 
 _USE = re.compile(r"\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))")
@@ -80,16 +81,16 @@ def build_variables(outermost: SessionBlock) -> None:
 
 def check_variables(outermost: SessionBlock) -> None:
     """Every variable that is named exists, used or not (ngx_http_variables_init_vars)."""
-    checked: set[int] = set()  # values and confs of outer levels are looked at once
+    checked: set[int] = set()  # values that confs have in common are looked at once
+    waiting = dict(outermost.confs)  # some values of theirs count in the blocks below only
     for level in walk(outermost):
-        is_outer = (
-            level is outermost or level.outer is outermost
-        )  # where values can be "bound below"
-        for conf in level.confs.values() if is_outer else level.own:
-            if id(conf) in checked:
-                continue
-            if level is not outermost:
-                checked.add(id(conf))
+        if level.own is None:
+            confs = list(waiting.values())
+        else:
+            confs = [level.confs[kind] for kind in level.own]
+            if level.outer is outermost:
+                confs += [waiting.pop(kind) for kind in waiting.keys() - level.own]
+        for conf in confs:
             for name, value in list(vars(conf).items()):
                 if type(value) in _PLAIN or (level is outermost and name in conf.bound_below):
                     continue
@@ -113,7 +114,7 @@ def _check_template(template: Template, level: SessionBlock) -> None:
 
 
 _PLAIN = frozenset(
-    {str, int, float, bool, type(None), frozenset, Level, StreamLevel, Scope, Statement}
+    {str, int, float, bool, type(None), frozenset, Level, StreamLevel, Scope, Statement, Url}
 )
 
 
@@ -145,5 +146,7 @@ def _items(value: Any, kind: Any) -> Any:
 
 @cache
 def _fields(kind: Any) -> tuple[str, ...]:
-    """The names of a record's fields; () for what is not a record."""
-    return tuple(x.name for x in fields(kind)) if is_dataclass(kind) else ()
+    """The names of a record's fields that can have templates in them; () for what is no record."""
+    if not is_dataclass(kind):
+        return ()
+    return tuple(x.name for x in fields(kind) if x.type not in ("str", "int", "bool", "float"))

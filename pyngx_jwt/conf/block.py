@@ -17,8 +17,8 @@ S = TypeVar("S")
 class ConfBlock:
     """A level of the configuration, whatever kind of block it is.
 
-    `statements` are those of the block, by name: they say what set which value.  `own` are the
-    confs that it has not got whole from the block around it, once they are merged.
+    `statements` are those of the block, by name: they say what set which value.  `own` are, once
+    confs are merged, the kinds of those that it has not got whole from the block around it.
     """
 
     __slots__ = ("confs", "context", "levels", "outer", "own", "scope", "statement", "statements")
@@ -27,16 +27,20 @@ class ConfBlock:
         self.context, self.scope = context, scope
         self.outer: Self | None = outer
         self.confs: dict[type[Any], Any] = {}
-        self.own: list[Any] = []
+        self.own: tuple[type[Any], ...] | None = None
         self.levels: list[Self] = []
         self.statement = scope.statement  # what opened the block
         self.statements: dict[str, list[Statement]] = {}
 
     def __getitem__(self, kind: type[C]) -> C:
-        """The conf of a module here, made on first use."""
+        """The conf of a module here, made or taken from the block around it on first use."""
         known = self.confs.get(kind)
         if known is None:
-            known = self.confs[kind] = kind(self.scope, self)
+            if self.own is None or self.outer is None:
+                known = kind(self.scope, self)
+            else:
+                known = self.outer[kind]
+            self.confs[kind] = known
         conf: C = known
         return conf
 

@@ -53,7 +53,7 @@ class Conf:
     """
 
     directives: ClassVar[dict[str, Directive]] = {}
-    own_names: ClassVar[frozenset[str]] = frozenset({"scope", "level"})
+    own_names: ClassVar[frozenset[str]] = frozenset({"scope", "level", "_origin"})
     # Values that nginx evaluates at server level and below only, not in "http" itself.
     bound_below: ClassVar[frozenset[str]] = frozenset()
 
@@ -78,10 +78,19 @@ class Conf:
 
     def merge(self, outer: Self) -> None:
         """Takes from the outer level what is not set here."""
-        mine = vars(self)
+        mine, own = vars(self), self.own_names
+        if mine.keys() <= own:
+            mine["_origin"] = outer.origin
         for name, value in vars(outer).items():
-            if name not in mine and name not in self.own_names:
+            if name not in mine and name not in own:
                 mine[name] = value
+
+    @property
+    def origin(self) -> Conf:
+        """The conf that all values are inherited from, but for those that belong to their level;
+        this one if some are set here.  What is made of such values only can be shared."""
+        origin: Conf = vars(self).get("_origin", self)
+        return origin
 
     @property
     def is_inherited_whole(self) -> bool:
@@ -90,6 +99,11 @@ class Conf:
         if type(self).merge is not Conf.merge:
             return False
         return self.own_names.isdisjoint(vars(self).keys() - Conf.own_names)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is set, neither here nor, after merging, on an outer level."""
+        return vars(self).keys() <= Conf.own_names
 
     def is_set(self, name: str) -> bool:
         """Whether the value was given here (or, after merging, on an outer level)."""

@@ -160,16 +160,18 @@ class Source:
 
     def _statement(self, opens: bool) -> Statement:
         tokens = self._tokens
-        name, *args = tokens.words
+        words, start = tokens.words, tokens.start
+        column = start - self.text.rfind("\n", 0, start)
+        same_line = tokens.line == tokens.start_line
         return Statement(
-            name,
-            tuple(args),
+            words[0],
+            tuple(words[1:]),
             opens,
             self.path,
             tokens.line,
-            self._column(tokens.end),
+            column + tokens.end - start if same_line else self._column(tokens.end),
             tokens.start_line,
-            self._column(tokens.start),
+            column,
             tuple(tokens.quoted),
         )
 

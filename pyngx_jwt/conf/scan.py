@@ -15,7 +15,7 @@ from .parse import Statement
 from .scanned import scan_file
 from .watch import ConfFiles
 
-_INCLUDE = re.compile(r"\binclude\s+([^;{}]+);")
+_INCLUDE = re.compile(r"include(?<=\binclude)\s+([^;{}]+);")  # it begins with what is rare
 _MAX_FILES = 10_000
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -27,6 +26,7 @@ class Scope:
     directories: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
     files: ConfFiles = field(default_factory=ConfFiles)
     watch: LoadWatch = field(default_factory=LoadWatch)
+    _temp_names: dict[str, str] = field(default_factory=dict)
 
     def shared(self, kind: type[S]) -> S:
         """The one object of this kind that all levels share, made on first use."""
@@ -44,15 +44,29 @@ class Scope:
         """A path as nginx resolves logs, roots and temporary files: below the prefix."""
         return self.files.path(self.options.full_name(path))
 
+    def temp_name(self, name: str) -> str:
+        """The directory of temporary files of a kind where none is given, its full name."""
+        known = self._temp_names.get(name)
+        if known is None:
+            known = self._temp_names[name] = self.full_name(self.options.layout.temp(name))
+        return known
+
     def conf_name(self, path: str) -> str:
         """A path beside the configuration file: certificates, password and key files."""
         return self.files.path(self.options.full_name(path, conf=True))
 
 
-@contextmanager
-def located(entry: Statement) -> Iterator[None]:
+class located:  # it is used like a function; as a generator it would cost more
     """Gives errors about an entry of a block such as "map" the entry's own place."""
-    try:
-        yield
-    except ConfError as error:
-        raise error.at(entry.file, entry.line) from None
+
+    __slots__ = ("_entry",)
+
+    def __init__(self, entry: Statement) -> None:
+        self._entry = entry
+
+    def __enter__(self) -> None:
+        """Nothing is needed before."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, ConfError):
+            raise error.at(self._entry.file, self._entry.line) from None

@@ -30,9 +30,15 @@ _TOKEN = re.compile(
 )
 _MARK, _OPEN, _PLAIN = 1, 4, 5
 # What most directives are: words of visible characters without any that can mean something
-# else, and a mark.  "${" is part of a word.
+# else, and a mark; or the end of a block.  "${" is part of a word.
 _WORD = r"[!$-&(-:<-\[\]-z|~]++"
-_SIMPLE = re.compile(rf"[ \t\r\n]*+({_WORD}(?:[ \t\r\n]++{_WORD})*+)[ \t\r\n]*+(?<!\$)([;{{])")
+_SIMPLE = re.compile(
+    rf"""
+    (?: [ \t\r\n]++ | \#[^\n]*+ )*+
+    (?: ( {_WORD} (?: [ \t\r\n]++ {_WORD} )*+ [ \t\r\n]*+ ) (?<!\$) ([;{{]) | (\}}) )
+    """,
+    re.VERBOSE,
+)
 _COMMENT = re.compile(r"[ \t\r\n]*+(#[^\n]*+)?+")
 _MARKS = re.compile("[;{}]")
 _AFTER_QUOTE = frozenset(BLANK + ";{)")
@@ -113,10 +119,19 @@ class Tokenizer:
         text, pos, match = self.text, self.pos, _TOKEN.match
         simple = _SIMPLE.match(text, pos)
         if simple is not None and (end := simple.end()) - pos < BUFFER - 1:
-            self.start = simple.start(1)
-            self.words = simple[1].split()
+            found, mark, close = simple.groups()
+            if close:
+                self.words, self.quoted = [], []
+                return self._mark(close, end)
+            self.start = start = simple.start(1)
+            self.words = found.split()
             self.quoted = [False] * len(self.words)
-            return self._mark(simple[2], end)
+            self.start_line = self.line = self.line + text.count("\n", self._counted, start)
+            if "\n" in found:
+                self.line += found.count("\n")
+            self._counted = self.pos = end
+            self.end = end - 1
+            return mark
         words: list[str] = []
         quoted: list[bool] = []
         self.words, self.quoted = words, quoted

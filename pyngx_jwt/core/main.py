@@ -94,9 +94,10 @@ class MainConf(Conf):
     multi_accept = flag(
         False,
         EVENTS,
-        "Accepts up to 32 new connections of a listening socket, instead of 8, between two rounds"
-        " of serving the others. New clients wait less while a worker is busy, but a burst of them"
-        ' is spread less evenly over several workers (unless "listen" has "reuseport").',
+        "Accepts all new connections of a listening socket between two rounds of serving the"
+        " others, instead of at most as many as there are others, or 8. New clients wait less, but"
+        " a burst of them is spread less evenly over several workers"
+        ' (unless "listen" has "reuseport").',
     )
     user_ids: User | None = None
     environment: tuple[str, ...] = ()

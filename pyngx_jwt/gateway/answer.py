@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import lru_cache
 from typing import Any
 
 from ..conf.values import parse_size
 from ..http.date import parse_http_time
+from ..http.level import Level
 from ..http.request import Request
 from ..log import Severity
 from .conf import GatewayConf
@@ -39,17 +40,17 @@ _seconds_of = lru_cache(256)(parse_http_time)  # the same files are asked for ag
 
 
 def compile_copy(
-    conf: GatewayConf, own: Mapping[str, Copy], hides: frozenset[str], *, whole: bool
+    conf: GatewayConf, level: Level, own: Mapping[str, Copy], hides: frozenset[str], *, whole: bool
 ) -> CopyHeaders:
     """A function that gives the upstream's fields to the response; `own` is how the protocol
     copies some of them, `hides` what it hides; `whole`: no Server and Date are added."""
-    hidden = (hides | set(conf.hidden)) - set(conf.passed)
     ignore: Copy = _ignore
-    special: dict[str, Copy] = dict.fromkeys(hidden, ignore)
-    for name, copy in {**_special(conf), **own}.items():
-        special.setdefault(name, copy)
-    if "X-Accel-Charset" not in conf.ignore_headers:
-        special["x-accel-charset"] = _take_charset(passed="x-accel-charset" not in hidden)
+    key = compile_copy, conf.origin, hides
+    hidden, common = level.variables.once(key, lambda: _inherited(conf, hides))
+    special = common.copy()
+    for name, copy in own.items():
+        if name not in hidden:
+            special[name] = copy
     own_server, own_date = whole and "server" not in hidden, whole and "date" not in hidden
 
     def copy_headers(r: Request, names: list[str], fields: Fields) -> None:
@@ -69,18 +70,26 @@ def compile_copy(
     return copy_headers
 
 
-def compile_redirected(conf: GatewayConf, own: Mapping[str, Copy]) -> CopyHeaders:
-    """A function for the fields that go on to where X-Accel-Redirect points."""
-    copies = {**_special(conf), **own}
-    special = {name: copy for name, copy in copies.items() if name in REDIRECTED}
+def _inherited(conf: GatewayConf, hides: frozenset[str]) -> tuple[Set[str], dict[str, Copy]]:
+    """The hidden fields, and how those are copied for which that is the same in all locations
+    that have the settings."""
+    hidden = (hides | set(conf.hidden)) - set(conf.passed)
+    ignore: Copy = _ignore
+    special = {**_special(conf), **dict.fromkeys(hidden, ignore)}
+    if "X-Accel-Charset" not in conf.ignore_headers:
+        special["x-accel-charset"] = _take_charset(passed="x-accel-charset" not in hidden)
+    return hidden, special
 
-    def copy_headers(r: Request, names: list[str], fields: Fields) -> None:
-        names, fields = _without_duplicates(r, names, fields)
-        for name, field in zip(names, fields, strict=True):
-            if name in REDIRECTED:
-                special.get(name, Request.add_header)(r, *field)
 
-    return copy_headers
+def copy_redirected(
+    conf: GatewayConf, own: Mapping[str, Copy], r: Request, names: list[str], fields: Fields
+) -> None:
+    """Copies the fields that go on to where X-Accel-Redirect points."""
+    special = {**_special(conf), **own}
+    names, fields = _without_duplicates(r, names, fields)
+    for name, field in zip(names, fields, strict=True):
+        if name in REDIRECTED:
+            special.get(name, Request.add_header)(r, *field)
 
 
 def _without_duplicates(r: Request, names: list[str], fields: Fields) -> tuple[list[str], Fields]:

@@ -59,9 +59,10 @@ def check_passing(conf: CachedConf, level: Level) -> None:
     very conf of the one around it has been looked at there."""
     if conf.level is not level:
         return
-    check_buffers(conf)
     note_temp_directory(conf, level)
-    warn_of_key(conf, level)
+    if conf.origin is conf:
+        check_buffers(conf)
+        warn_of_key(conf, level)
 
 
 class CachedGateway(Gateway):

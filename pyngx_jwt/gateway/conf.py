@@ -345,10 +345,9 @@ class GatewayConf(Conf):
     @property
     def temp_directory(self) -> str:
         """The directory of temporary files, its full name."""
-        name = self.temp_path.name
         if not self.is_set("temp_path"):
-            name = self.scope.options.layout.temp(f"{self.prefix}_temp")
-        return self.scope.full_name(name)
+            return self.scope.temp_name(f"{self.prefix}_temp")
+        return self.scope.full_name(self.temp_path.name)
 
     @property
     def temp_files(self) -> HashedPath:

@@ -35,7 +35,6 @@ BuildHandler = Callable[[C, "Level"], Handler | None]
 BuildFilter = Callable[[C, "Level"], HeaderFilter | None]
 BuildLog = Callable[[C, "Level"], "Callable[[Request], None] | None"]
 BuildSettle = Callable[[C, "Level"], Settle | None]
-Check = Callable[[C, "Level"], None]
 
 
 class Module(SessionModule[C, Request]):
@@ -54,8 +53,6 @@ class Module(SessionModule[C, Request]):
         self.count_builder: BuildLog[C] | None = None
         self.settle_builder: BuildSettle[C] | None = None
 
-        # Looks at every merged level before anything is built; may raise ConfError.
-        self.after_merge = Hook[Check[C]]()
         # Whether the module's rewrite handler can end requests of this level.
         self.may_answer = Hook[Callable[[C, "Level"], bool]]()
         # An address is listened on, whose servers are known; may raise ConfError.

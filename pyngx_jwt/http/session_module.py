@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ..conf.directive import Conf
-from ..core.module import CoreModule
+from ..core.module import CoreModule, Hook
 from .variables import Get, R, Set
 
 C = TypeVar("C", bound=Conf)
+F = TypeVar("F", bound=Callable[..., Any])
 FactoryOf = Callable[[str], Get[R]]
 
 
@@ -22,6 +23,17 @@ class SessionModule(CoreModule[C], Generic[C, R]):
         self.changeable: set[str] = set()
         self.setters: dict[str, Set[R]] = {}
         self.prefixes: dict[str, FactoryOf[R]] = {}
+        self.looking_around: set[Callable[..., Any]] = set()
+
+        # Looks at every merged conf before anything is built; may raise ConfError.
+        self.after_merge = Hook[Callable[[C, Any], None]]()
+
+    def looks_around(self, function: F) -> F:
+        """Marks a builder or check that is called for every block: what it does depends on more
+        than its conf and the kind of the block, or it does something and returns None.  Others are
+        not called again for a conf of the outermost block that they have built nothing of."""
+        self.looking_around.add(function)
+        return function
 
     def _first(self, registered: object) -> None:
         """Of the others a module has one: a second must not silently take its place."""

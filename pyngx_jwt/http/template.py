@@ -43,12 +43,11 @@ class Template:
 
     def bind(self, variables: VariableTable[R]) -> TextOf[R]:
         """A function of the session; an unknown variable is a ConfError."""
+        if self.is_constant:
+            return self.bind_constant()
         return variables.once(self.text, lambda: self._bound(variables))
 
     def _bound(self, variables: VariableTable[R]) -> TextOf[R]:
-        if self.is_constant:
-            text = self.text
-            return lambda r: text
         getters = [getter_of(part, variables) for part in self.parts]
         if len(getters) == 1:
             get = getters[0]
@@ -58,7 +57,7 @@ class Template:
             return lambda r: f"{first(r) or ''}{second(r) or ''}"
         return lambda r: "".join([get(r) or "" for get in getters])
 
-    def bind_constant(self) -> Text:
+    def bind_constant(self) -> TextOf[Any]:
         """A function that gives the text as it stands."""
         text = self.text
         return lambda r: text

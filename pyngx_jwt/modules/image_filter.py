@@ -47,6 +47,8 @@ def _parse_percent(name: str, text: str) -> Template:
 
 
 class ImageFilterConf(Conf):
+    is_inherited_whole = True  # a block without any of the directives merges nothing
+
     kind = "off"
     sides: tuple[Template, Template] | None = None
     angle: Template | None = None

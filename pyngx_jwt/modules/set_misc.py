@@ -67,9 +67,8 @@ def _alphabet(name: str, text: str) -> str:
 
 
 class SetMiscConf(Conf):
-    is_inherited_whole = False  # each location counts for itself
-
     current: int | None = None  # of set_rotate, in this worker
+    _rotates = False  # here, or around
 
     set_base32_padding = flag(True, HERE, 'Pads values of "set_encode_base32" with "=".')
     set_base32_alphabet = value_slot(
@@ -79,6 +78,10 @@ class SetMiscConf(Conf):
         'Sets the 32 characters that "set_encode_base32" and "set_decode_base32" use.',
         syntax="alphabet",
     )
+
+    @property
+    def is_inherited_whole(self) -> bool:
+        return not self._rotates  # each location counts for itself
 
     @directive(HERE, default="on", syntax="set_misc_base32_padding on | off")
     def set_misc_base32_padding(self, value: str) -> None:
@@ -228,6 +231,7 @@ class SetMiscConf(Conf):
     def set_rotate(self, variable: str, first: str, last: str) -> None:
         """Sets the next number between two others, starting again after the last one.  Each worker
         counts on its own."""
+        self._rotates = True
         self._set(variable, _rotate, variable, first, last)
 
     @directive(HERE)

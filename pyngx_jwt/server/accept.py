@@ -1,7 +1,7 @@
-"""Accepts connections that begin with a PROXY protocol header.
+"""Accepts connections.
 
-The header comes before anything else, TLS included, so it is taken off the socket before the
-event loop has the connection.
+A PROXY protocol header comes before anything else, TLS included, so it is taken off the socket
+before the event loop has the connection.
 """
 
 from __future__ import annotations
@@ -18,6 +18,60 @@ from .front_end import TIMED_OUT, FrontEnd
 from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
 
 PAUSE = 0.5  # seconds without accepting when the system is out of something
+
+
+class Listening:
+    """The event loop's server of a socket, and what waits behind the connection that it accepts.
+
+    libuv accepts one connection in each turn of its loop, in which all connections are served that
+    have something to say.  New ones would wait the longer the more there are of them, so those
+    behind the first are accepted in the same turn.  Most are the first: accepting those here, too,
+    would cost more than libuv does."""
+
+    def __init__(
+        self, worker: FrontEnd, bound: socket.socket, first: Callable[[], asyncio.BaseProtocol]
+    ) -> None:
+        """`first` makes the first protocol of a connection."""
+        self.worker, self.bound, self.first = worker, bound, first
+        bound.setblocking(False)
+        self._server: asyncio.Server | None = None
+        self._is_due = False
+
+    async def open(self, backlog: int) -> None:
+        """Starts to accept."""
+        loop = self.worker.loop
+        self._server = await loop.create_server(self._make, sock=self.bound, backlog=backlog)
+
+    def close(self) -> None:
+        """Accepts no more."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _make(self) -> asyncio.BaseProtocol:
+        if not self._is_due:
+            self._is_due = True
+            self.worker.loop.call_soon(self._take_others)
+        return self.first()
+
+    def _take_others(self) -> None:
+        self._is_due = False
+        if self._server is None:
+            return
+        loop, arriving = self.worker.loop, self.worker.arriving
+        for _ in range(self.worker.accepts):
+            try:
+                sock, _peer = self.bound.accept()
+            except OSError:  # none waits; what is wrong otherwise the event loop meets as well
+                return
+            task = loop.create_task(loop.connect_accepted_socket(self.first, sock))
+            arriving.add(task)
+            task.add_done_callback(self._arrived)
+
+    def _arrived(self, task: asyncio.Task[Any]) -> None:
+        self.worker.arriving.discard(task)
+        if not task.cancelled():
+            task.exception()  # the client is gone
 
 
 class Acceptor:

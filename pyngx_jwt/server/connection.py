@@ -91,7 +91,11 @@ class SocketConnection(ClientConnection, asyncio.Protocol):
         if self.port.listen.family == socket.AF_UNIX:
             self.take_addresses(None, self.port.listen.host)
             return True
-        own, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        listen, peer = self.port.listen, transport.get_extra_info("peername")
+        if listen.family == socket.AF_INET and not listen.wildcard:
+            own: Any = listen.host, listen.port  # which the kernel need not be asked for
+        else:
+            own = transport.get_extra_info("sockname")
         if peer is None:  # its address is unknown
             transport.abort()
             return False

@@ -17,7 +17,7 @@ from .deadline import Deadline
 TIMED_OUT = "client timed out (110: Connection timed out)"
 
 
-ACCEPTS, MULTI_ACCEPTS = 8, 32  # new connections of a socket in a turn of the event loop
+ACCEPTS, MULTI_ACCEPTS = 8, 1024  # new connections of a socket in a turn of the event loop
 
 
 class FrontConnection(Protocol):
@@ -56,9 +56,10 @@ class FrontEnd:
 
     loop: asyncio.AbstractEventLoop
     numbers: Iterator[int]
-    accepts: int = ACCEPTS
+    multi_accept: bool = False
     clock: DateClock = field(default_factory=DateClock)
     connections: set[FrontConnection] = field(default_factory=set)
+    arriving: set[asyncio.Task[Any]] = field(default_factory=set)  # what is being accepted
     handshakes: set[Any] = field(default_factory=set)  # what will be connections
     sessions: set[FrontSession] = field(default_factory=set)  # of "stream"
     stopping: bool = False
@@ -74,7 +75,13 @@ class FrontEnd:
     @property
     def is_busy(self) -> bool:
         """Whether there are clients, or will be."""
-        return bool(self.connections or self.handshakes or self.sessions)
+        return bool(self.connections or self.arriving or self.handshakes or self.sessions)
+
+    @property
+    def accepts(self) -> int:
+        """How many connections of a socket are accepted in a turn of the event loop.  A turn takes
+        the longer the more connections there are, so then more are accepted in each."""
+        return MULTI_ACCEPTS if self.multi_accept else max(ACCEPTS, len(self.connections))
 
     def options_of(self, server: Server) -> HeadOptions:
         """How a server wants request heads to be read."""

@@ -28,7 +28,7 @@ from ..http.listen import WILDCARDS
 from ..http.ports import Port
 from ..http.tls import H2
 from ..stream.ports import StreamPort
-from .accept import Acceptor
+from .accept import Acceptor, Listening
 from .connection import SocketConnection
 from .datagrams import DatagramListener
 from .detect import Detector
@@ -64,27 +64,23 @@ def preload(ports: Iterable[ListeningPort]) -> None:
 
 async def listen(
     front: FrontEnd, port: ListeningPort, bound: socket.socket, ports: Sequence[ListeningPort]
-) -> Sequence[Listener]:
-    """Accepts the connections of a socket; `ports` are all that are listened on.
-
-    libuv accepts one connection of a socket in each turn of its loop, in which all connections
-    are served that have something to say.  So it is given the socket several times, which costs
-    less than accepting in Python."""
+) -> Listener:
+    """Accepts the connections of a socket; `ports` are all that are listened on."""
     first: Callable[..., asyncio.BaseProtocol]
     if isinstance(port, Port):
         if port.listen.quic:
-            return [quic_listener()(front, port, bound)]
+            return quic_listener()(front, port, bound)
         first = first_protocol(front, port)
         if any(address.listen.proxy_protocol for address in port.addresses):
-            return [Acceptor(front, port, bound, first)]
+            return Acceptor(front, port, bound, first)
     else:
         assert isinstance(port, StreamPort)
         if port.listen.datagram:
-            return [DatagramListener(front, port, bound)]
+            return DatagramListener(front, port, bound)
         first = stream_protocol(front, port, ports)
-    copies = [bound, *(bound.dup() for _ in range(front.accepts - 1))]
-    backlog = port.listen.backlog
-    return [await front.loop.create_server(first, sock=copy, backlog=backlog) for copy in copies]
+    listening = Listening(front, bound, first)
+    await listening.open(port.listen.backlog)
+    return listening
 
 
 def first_protocol(front: FrontEnd, port: Port) -> First:

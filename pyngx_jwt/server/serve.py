@@ -10,7 +10,7 @@ from typing import Any
 from ..compile import Cycle
 from ..core.ports import ListenOptions
 from ..core.worker import WorkerLife
-from .front_end import ACCEPTS, MULTI_ACCEPTS, FrontEnd
+from .front_end import FrontEnd
 from .negotiate import listen
 
 TURNS = 10  # of the event loop, in which requests that were cut are logged
@@ -22,8 +22,7 @@ async def serve(
 ) -> None:
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
-    accepts = MULTI_ACCEPTS if cycle.main.multi_accept else ACCEPTS
-    front = FrontEnd(loop, control.numbers, accepts)
+    front = FrontEnd(loop, control.numbers, cycle.main.multi_accept)
     life = WorkerLife(
         cycle.scope, front.count, control.worker, front.requests, front.handshake_counts
     )
@@ -33,9 +32,7 @@ async def serve(
     gc.set_threshold(GC_THRESHOLD, 20, 20)
     ports = tuple(cycle.ports.values())
     servers = [
-        server
-        for options, bound in sockets
-        for server in await listen(front, cycle.ports[options.key], bound, ports)
+        await listen(front, cycle.ports[options.key], bound, ports) for options, bound in sockets
     ]
     quit_wait = loop.create_task(control.quit.wait())
     terminate_wait = loop.create_task(control.terminate.wait())

@@ -29,8 +29,6 @@ class StreamModule(SessionModule[C, StreamSession]):
         self.content_builder: BuildHandler[C] | None = None
         self.log_builder: BuildLog[C] | None = None
 
-        # Looks at every merged level before anything is built; may raise ConfError.
-        self.after_merge = Hook[Callable[[C, "StreamLevel"], None]]()
         # An address is listened on, whose servers are known; may raise ConfError.
         self.listens = Hook[Callable[[AddressOf[StreamServer]], None]]()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -168,7 +169,11 @@ def _parse_inet(text: str, default_port: int, uri_part: bool, resolve: bool) -> 
 
 def _split_uri(text: str, marks: str, uri_part: bool) -> tuple[str, str]:
     """Cuts the text where the URI starts."""
-    start = min((at for mark in marks if (at := text.find(mark)) >= 0), default=len(text))
+    start = len(text)
+    for mark in marks:
+        at = text.find(mark, 0, start)
+        if at >= 0:
+            start = at
     if start < len(text) and not uri_part:
         raise AddressError("invalid host")
     return text[:start], text[start:]
@@ -181,6 +186,7 @@ def _port(digits: str) -> int:
     return port
 
 
+@lru_cache(maxsize=1024)  # the same address occurs many times in a configuration
 def _inet_addr(host: str) -> str:
     """The dotted quad in canonical form, "" if it is not one (ngx_inet_addr).
 

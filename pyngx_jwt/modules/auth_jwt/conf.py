@@ -142,7 +142,7 @@ class TokenConf(Conf):
 
     @property
     def is_inherited_whole(self) -> bool:
-        return False  # every level has a gate of its own
+        return self.is_empty  # otherwise every level has a gate of its own
 
     # -- what is alike in all dialects -------------------------------------------------------
 

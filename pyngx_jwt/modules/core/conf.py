@@ -237,7 +237,7 @@ class CoreConf(CoreSettings):
     def temp_directory(self) -> str:
         """The directory of client_body_temp_path."""
         if not self.is_set("temp_path"):
-            return self.scope.full_name(self.scope.options.layout.temp("client_body_temp"))
+            return self.scope.temp_name("client_body_temp")
         return self.scope.full_name(self.temp_path)
 
     @property

@@ -143,6 +143,7 @@ def _is_first(r: Request) -> bool:
     return r.parent is None and r.uri_changes == URI_CHANGES
 
 
+@otel.looks_around  # it leaves something for each location
 @otel.log
 def describe(conf: OtelConf, level: Level) -> Callable[[Request], None] | None:
     """Only requests that are traced look for what this leaves; others run nothing."""

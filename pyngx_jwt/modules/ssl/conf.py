@@ -22,7 +22,7 @@ from ...http.contexts import HTTP, SERVER
 from ...http.ports import HandshakeCode, ServerTls
 from ...http.tls import VERSIONS, certificate_cache, read_passwords
 from ...log import errno_text
-from ...stream.contexts import IN_STREAM
+from ...stream.contexts import IN_STREAM, STREAM
 from ...tls.pairs import PairCache
 from ...tls.tickets import SIZES, TicketKey, key_of
 from ...zones import Zone, Zones
@@ -30,6 +30,7 @@ from ..limits import SMALLEST
 
 IN_HTTP = HTTP | SERVER
 HERE = IN_HTTP | IN_STREAM
+OUTERMOST = HTTP | STREAM
 LONGEST_PROTOCOL = 255  # bytes of a name in ALPN
 OFF, NONE, BUILTIN, SHARED = "off", "none", "builtin", "shared"
 
@@ -302,7 +303,7 @@ class SslConf(Conf):
 
     @property
     def is_inherited_whole(self) -> bool:
-        return False  # every server has a context of its own
+        return not self.level.context & OUTERMOST  # every server has a context of its own
 
 
 def _sessions(text: str, number: str) -> int:
