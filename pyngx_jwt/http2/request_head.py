@@ -22,7 +22,7 @@ from ..http1.host import validate_host
 from .blocks import Field
 
 OptionsOf = Callable[[str], HeadOptions | None]  # by the name of the host; None: HTTP/2 is off
-VERSION_3 = 3000
+VERSION_2, VERSION_3 = 2000, 3000
 
 
 def read_head(
@@ -32,7 +32,7 @@ def read_head(
     options_of: OptionsOf,
     *,
     end: bool,
-    version: int = 2000,
+    version: int = VERSION_2,
 ) -> RequestHead | RefusedHead:
     """The head that a header block of that length holds; `end`: it comes without a body."""
     head = new_head(length, "")
@@ -41,6 +41,34 @@ def read_head(
     if refusal is None:
         return head
     return refuse(refusal, "headers", head)
+
+
+def repeat_head(
+    before: RequestHead, path: str, length: int, options: HeadOptions
+) -> RequestHead | None:
+    """The head of a request that is another one but for its path, as read_head reads it; None
+    where that has to find out what is wrong with the path.
+
+    `headers` and `index` are shared with the other head; they are not changed."""
+    if not path or path[0] != "/" or _NOT_IN_PATH(path):
+        return None
+    normal = normalize(path, options.merge_slashes)
+    if normal is None:
+        return None
+    head = RequestHead()
+    head.length, head.http_version = length, before.http_version
+    head.method, head.unparsed_uri = before.method, path
+    head.uri, head.args, head.quoted_uri, head.plus_in_uri = normal
+    head.request_line = _line_of(head)
+    head.headers, head.index = before.headers, before.index
+    head.host, head.port, head.dropped = before.host, before.port, before.dropped
+    head.content_length, head.chunked = before.content_length, before.chunked
+    return head
+
+
+def _line_of(head: RequestHead) -> str:
+    protocol = "HTTP/2.0" if head.http_version == VERSION_2 else "HTTP/3.0"
+    return f"{head.method} {head.unparsed_uri} {protocol}"
 
 
 class _Fields:
@@ -143,7 +171,7 @@ class _Fields:
         ):
             if not value:
                 return 400, f"client sent no {self._shown(name)} header"
-        head.request_line = f"{head.method} {head.unparsed_uri} HTTP/{head.http_version // 1000}.0"
+        head.request_line = _line_of(head)
         return None
 
     # -- fields ----------------------------------------------------------------------------
