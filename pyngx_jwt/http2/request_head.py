@@ -17,7 +17,7 @@ from ..http.head import RequestHead, new_head
 from ..http.uri import normalize
 from ..http1.head import read_length
 from ..http1.head_types import HeadOptions, Refusal, RefusedHead, refuse
-from ..http1.header_lines import TOO_MANY, join_repeated
+from ..http1.header_lines import KNOWN, TOO_MANY, join_repeated
 from ..http1.host import validate_host
 from .blocks import Field
 
@@ -99,12 +99,13 @@ class _Fields:
     # -- pseudo-headers --------------------------------------------------------------------
 
     def _read_pseudo(self, name: str, value: str) -> Refusal | None:
-        wrong = _check_field(name[1:], name, value)
-        if wrong is not None:
-            return wrong
+        read = _PSEUDO.get(name)
+        if read is None or _NOT_IN_VALUE(value):
+            wrong = _check_field(name[1:], name, value)
+            if wrong is not None:
+                return wrong
         if self.head.request_line:
             return 400, "client sent out of order pseudo-headers"
-        read = _PSEUDO.get(name)
         if read is None:
             return 400, f'client sent unknown pseudo-header "{name}"'
         return read(self, value)
@@ -164,13 +165,9 @@ class _Fields:
 
     def _complete_line(self) -> Refusal | None:
         head = self.head
-        for name, value in (
-            (":method", head.method),
-            (":scheme", self.scheme),
-            (":path", head.unparsed_uri),
-        ):
-            if not value:
-                return 400, f"client sent no {self._shown(name)} header"
+        if not (head.method and self.scheme and head.unparsed_uri):
+            name = ":path" if head.method and self.scheme else ":scheme"
+            return 400, f"client sent no {self._shown(name if head.method else ':method')} header"
         head.request_line = _line_of(head)
         return None
 
@@ -178,7 +175,7 @@ class _Fields:
 
     def _read_field(self, name: str, value: str) -> Refusal | None:
         head, options = self.head, self.options
-        if not _USUAL(name) or "\0" in value or "\n" in value or "\r" in value:
+        if not (name in _NAMES or _USUAL(name)) or "\0" in value or "\n" in value or "\r" in value:
             wrong = _check_field(name, name, value)
             if wrong is not None:
                 return wrong
@@ -285,6 +282,7 @@ _FORBIDDEN = {
     "transfer-encoding": "Transfer-Encoding",
     "upgrade": "Upgrade",
 }
+_NAMES = frozenset(key for _, key in KNOWN.values())  # of the most usual fields
 _METHOD = re.compile("[A-Z_-]+").fullmatch
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 _USUAL = re.compile("[a-z0-9-]+").fullmatch
