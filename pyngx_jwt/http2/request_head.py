@@ -282,7 +282,7 @@ _FORBIDDEN = {
     "transfer-encoding": "Transfer-Encoding",
     "upgrade": "Upgrade",
 }
-_NAMES = frozenset(key for _, key in KNOWN.values())  # of the most usual fields
+_NAMES = frozenset(known.key for known in KNOWN.values())  # of the most usual fields
 _METHOD = re.compile("[A-Z_-]+").fullmatch
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 _USUAL = re.compile("[a-z0-9-]+").fullmatch
