@@ -31,6 +31,7 @@ COMPILED = (
     *("server/framing.py", "server/front_end.py", "server/http1.py", "server/http2.py"),
     *("server/http3.py", "server/input.py", "server/pushing.py", "server/stream.py"),
     *("server/stream_clients.py", "stream/session.py"),
+    *(f"tls/{name}.py" for name in ("connection", "early", "quic", "transport")),
     *("explain/request.py", "lint/model/probe.py"),  # their requests are derived from Request
 )
 # Of those directories, what runs while a configuration is loaded.  Directives are class

@@ -15,7 +15,8 @@ from ..http.tls import configured, full_name, revoke, trust
 from ..http.variables import R, VariableTable
 from ..tls.connection import TlsConnection
 from ..tls.context import Context
-from ..tls.credentials import Pair, load_chain, load_key
+from ..tls.credentials import Pair
+from ..tls.objects import TlsObjects
 from ..tls.pairs import CertificateName
 from ..upstream.tls import PeerHandshake
 from .conf import GatewayConf, TlsConf
@@ -104,9 +105,10 @@ def _context(conf: TlsConf) -> Context:
         if not conf.ssl_trusted_certificate:
             raise ConfError(f"no {name}_trusted_certificate for {name}_verify").nowhere()
         context.verify(conf.ssl_verify_depth)
-        trust(context, full_name(conf.ssl_trusted_certificate, scope.conf_name))
+        objects = scope.shared(TlsObjects)
+        trust(context, full_name(conf.ssl_trusted_certificate, scope.conf_name), objects)
         if conf.ssl_crl:
-            revoke(context, full_name(conf.ssl_crl, scope.conf_name))
+            revoke(context, full_name(conf.ssl_crl, scope.conf_name), objects)
     context.run_commands(conf.conf_commands, scope.conf_name)
     return context
 
@@ -123,7 +125,7 @@ def _certificate(conf: TlsConf) -> Pair | None:
         return None
     name = full_name(certificate.text, conf.scope.conf_name)
     key_name = full_name(key.text, conf.scope.conf_name)
-    return Pair(name, load_chain(name), key_name, load_key(key_name, conf.passwords))
+    return conf.scope.shared(TlsObjects).pair(name, key_name, conf.passwords)
 
 
 def _identity(

@@ -9,8 +9,9 @@ from ..conf.values import parse_number, parse_sec
 from ..errors import ConfError
 from ..log import errno_text
 from ..tls.context import Context
-from ..tls.credentials import DATA, ENGINE, STORE, load_authorities, load_crls
+from ..tls.credentials import DATA, ENGINE, STORE
 from ..tls.errors import TlsError
+from ..tls.objects import TlsObjects
 from ..tls.pairs import PairCache
 
 ALPN = (b"http/1.1", b"http/1.0", b"http/0.9")  # what all clients can be served
@@ -40,14 +41,14 @@ def full_name(value: str, conf_name: Callable[[str], str]) -> str:
     return value if value.startswith(_SCHEMES) else conf_name(value)
 
 
-def trust(context: Context, name: str) -> None:
+def trust(context: Context, name: str, objects: TlsObjects) -> None:
     """Verifies with the authorities of a file; raises TlsError."""
-    context.trust(name, load_authorities(name))
+    context.trust(name, objects.authorities(name))
 
 
-def revoke(context: Context, name: str) -> None:
+def revoke(context: Context, name: str, objects: TlsObjects) -> None:
     """Refuses what a file of revocation lists names; raises TlsError."""
-    context.revoke(name, load_crls(name))
+    context.revoke(name, objects.crls(name))
 
 
 def read_passwords(name: str) -> tuple[bytes, ...]:

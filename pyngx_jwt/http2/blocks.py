@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from hpack.table import HeaderTable
 
+from ..http.head import RequestHead
 from .frames import (
     COMPRESSION_ERROR,
     ENHANCE_YOUR_CALM,
@@ -26,13 +27,17 @@ from .strings import BrokenString, expand, number, written
 Field = tuple[str, str]
 INTEGER_OCTETS = 4  # more are refused, as in nginx
 TABLE_SIZE = 4096  # bytes of the dynamic table, which is the default of the protocol
-REMEMBERED = 16  # blocks of a connection that are not read again
+REMEMBERED = 16  # blocks of a connection that are not read again, whatever their paths
 MEMORABLE = 2048  # bytes of names and values of such a block
 SHORT = 256  # bytes of a value that is kept compressed
 _STATIC = [(name.decode(), value.decode()) for name, value in HeaderTable.STATIC_TABLE]
 _FIRST_DYNAMIC = len(_STATIC) + 1
 ENTRY = 32  # bytes that a table counts for an entry, besides its name and its value
 TABLE_UPDATE = b"\x20"  # the size of the writer's dynamic table is 0
+_PATH = ":path"
+# How a path begins that no table remembers: with the number of its name, or with the name itself.
+_PATH_NUMBERED = (0x04, 0x14)
+_PATH_NAMED = (b"\x00\x84\xb9\x58\xd3\x3f", b"\x00\x05:path")
 
 
 class _Incomplete(Exception):
@@ -65,6 +70,21 @@ class _DynamicTable:
             self._free += len(name) + len(value) + ENTRY
 
 
+class Known:
+    """A block that a client is likely to send again, though with another path.
+
+    `head` is what has been made of it, by one whose end of the stream was `end`."""
+
+    __slots__ = ("end", "fields", "head", "place", "size")
+
+    def __init__(self, fields: list[Field], place: int, size: int) -> None:
+        """`place` is that of the path among the fields, -1 if it is always the same; `size` that
+        of all names and values, but for the path."""
+        self.fields, self.place, self.size = fields, place, size
+        self.head: RequestHead | None = None
+        self.end = False
+
+
 class BlockReader:
     """Reads the header blocks of a connection, one after the other.
 
@@ -72,7 +92,7 @@ class BlockReader:
 
     __slots__ = (
         *("_at", "_changed", "_data", "_dynamic", "_fields", "_left", "_memo", "_peer", "_whole"),
-        *("most_block", "most_field", "table_size"),
+        *("known", "most_block", "most_field", "table_size"),
     )
 
     def __init__(
@@ -82,7 +102,8 @@ class BlockReader:
         self._peer, self.most_field, self.most_block = peer, most_field, most_block
         self._dynamic = _DynamicTable(table_size)
         self.table_size = table_size
-        self._memo: dict[bytes, list[Field]] = {}
+        self._memo: dict[bytes, Known] = {}
+        self.known: Known | None = None  # of the last block
         self._fields: list[Field] = []
         self._data, self._at, self._left = b"", 0, most_block
         self._whole = True  # nothing of the current block has been read yet
@@ -100,42 +121,77 @@ class BlockReader:
 
         The list is shared by blocks that are the same: it is not changed."""
         if self._whole and last:
-            known = self._memo.get(data)
-            if known is not None:
-                return known
             return self._read_whole(data)
-        self._whole = False
+        self._whole, self.known = False, None
         self._data, self._at = self._data[self._at :] + data, 0
-        self._read(last)
+        self._read(len(self._data), last)
         return self._finish() if last else None
 
     def _read_whole(self, data: bytes) -> list[Field]:
-        self._data, self._changed = data, False
-        self._read(True)
-        memorable = self.most_block - self._left < MEMORABLE
-        fields = self._finish()
-        if memorable and not self._changed and len(self._memo) < REMEMBERED:
-            self._memo[data] = fields
+        """Requests of a connection are often alike but for their paths."""
+        start = _start_of_path(data)
+        self._data, self._at, self._changed = data, start, False
+        path, key, place = "", data, -1
+        if start:
+            try:
+                path = self._string(recurs=False)
+            except (_Incomplete, Fault):  # something before it may be wrong as well
+                start = self._at = 0
+            else:
+                key = data[:start] + data[self._at :]
+        known = self._memo.get(key)
+        if known is not None and known.size + len(path) <= self.most_block:
+            self.known = known
+            return _with_path(known, path) if start else known.fields
+        if start:
+            place = self._read_around(start, path)
+        else:
+            self._read(len(data), True)
+        size = self.most_block - self._left
+        fields, self.known = self._finish(), None
+        if size < MEMORABLE and not self._changed:
+            self._remember(key, Known(fields, place, size - len(path)))
         return fields
+
+    def _read_around(self, start: int, path: str) -> int:
+        """Reads the fields before a path and after it; its place among them."""
+        end, self._at = self._at, 0
+        while self._data[self._at] >= 0x80:
+            self._read_entry()
+        place = len(self._fields)
+        field = (_PATH, path)
+        self._account(field)
+        self._fields.append(field)
+        self._at = end
+        self._read(len(self._data), True)
+        return place
+
+    def _remember(self, key: bytes, known: Known) -> None:
+        if len(self._memo) >= REMEMBERED:
+            self._memo.clear()
+        self._memo[key] = self.known = known
 
     def _finish(self) -> list[Field]:
         fields, self._fields = self._fields, []
         self._data, self._at, self._left, self._whole = b"", 0, self.most_block, True
         return fields
 
-    def _read(self, last: bool) -> None:
+    def _read_entry(self) -> None:
+        """Reads a field that is an entry with a small number, as most are."""
+        field = self._entry(self._data[self._at] & 0x7F)
+        self._at += 1
+        self._account(field)
+        self._fields.append(field)
+
+    def _read(self, size: int, last: bool) -> None:
         """Reads as many fields as there are whole ones."""
         data = self._data
-        size, start = len(data), self._at
+        start = self._at
         try:
             while self._at < size:
                 start = self._at
-                first = data[start]
-                if 0x80 < first < 0xFF:  # most are entries with a small number
-                    self._at = start + 1
-                    field = self._entry(first & 0x7F)
-                    self._account(field)
-                    self._fields.append(field)
+                if 0x80 < data[start] < 0xFF:
+                    self._read_entry()
                 else:
                     self._read_field()
         except _Incomplete:
@@ -201,7 +257,8 @@ class BlockReader:
             raise Fault(PROTOCOL_ERROR, f"{self._peer} sent zero header name length")
         return name, self._string()
 
-    def _string(self) -> str:
+    def _string(self, *, recurs: bool = True) -> str:
+        """`recurs`: it is likely to come again."""
         data = self._data
         if self._at >= len(data):
             raise _Incomplete
@@ -216,7 +273,7 @@ class BlockReader:
         if not compressed:
             return data[start:end].decode("latin-1")
         try:
-            return expand(data[start:end])
+            return expand(data[start:end], recurs=recurs)
         except BrokenString:
             raise Fault(
                 COMPRESSION_ERROR, f"{self._peer} sent invalid encoded header field"
@@ -242,6 +299,28 @@ class BlockReader:
         else:
             text = "header field with too long length value"
         raise Fault(COMPRESSION_ERROR, f"{self._peer} sent {text}")
+
+
+def _start_of_path(data: bytes) -> int:
+    """Where the value of a path begins that comes first but for entries of the tables; 0: it does
+    not."""
+    at, size = 0, len(data)
+    while at < size and 0x80 < data[at] < 0xFF:
+        at += 1
+    if at < size and data[at] in _PATH_NUMBERED:
+        return at + 1
+    for named in _PATH_NAMED:
+        if data.startswith(named, at):
+            return at + len(named)
+    return 0
+
+
+def _with_path(known: Known, path: str) -> list[Field]:
+    if known.fields[known.place][1] == path:
+        return known.fields
+    fields = known.fields.copy()
+    fields[known.place] = (_PATH, path)
+    return fields
 
 
 # -- writing -----------------------------------------------------------------------------------

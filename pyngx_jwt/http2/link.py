@@ -8,8 +8,7 @@ ignored: frames of streams that are over, unknown types, priorities.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from . import frames
 from .blocks import TABLE_UPDATE, BlockReader, Field
@@ -25,12 +24,19 @@ from .frames import (
 )
 from .stream import Stream
 
-BURST = 32768  # bytes that are written at once, in a turn of the event loop
-MAX_STUCK = 10000  # control frames that wait for a peer that does not read
+BURST: Final = 32768  # bytes that are written at once, in a turn of the event loop
+MAX_STUCK: Final = 10000  # control frames that wait for a peer that does not read
 # A frame counts as so many bytes more than it is long: floods of the smallest ones, which cost
 # Python most for each byte, end earlier than in nginx.
-FRAME_COST = 56
-TOLERATED = 1 << 20  # bytes that carry nothing, on top of an eighth of what does
+FRAME_COST: Final = 56
+TOLERATED: Final = 1 << 20  # bytes that carry nothing, on top of an eighth of what does
+# What the next bytes are: the head of a frame, or the rest of something.
+_HEAD: Final = 0
+_SKIPPED: Final = 1
+_BODY: Final = 2
+_BLOCK: Final = 3
+_OPEN_BLOCK: Final = 4
+_VALUES: Final = 5
 _CONTROL_SIZES = {
     frames.PRIORITY: (5, "PRIORITY"),
     frames.RST_STREAM: (4, "RST_STREAM"),
@@ -87,7 +93,7 @@ class Link:
     ) -> None:
         """`peer` is what messages call the other end."""
         self._loop, self._side, self.blocks, self._peer = loop, side, blocks, peer
-        self._step: Callable[[bytes, int], int] = self._read_head
+        self._step = _HEAD
         self._buffer = b""  # an incomplete frame
         self._flags = self._number = self._length = 0  # of the current frame
         self._left = self._padding = 0  # bytes of it that are to come
@@ -135,6 +141,29 @@ class Link:
         self._put(frames.frame(frames.DATA, flags, stream.id, data))
         return frames.HEADER_SIZE + len(data)
 
+    def put_message(self, stream: Stream, block: bytes, data: bytes) -> int:
+        """Sends a header block with all of a body, unless a window is too small for that, or
+        others wait for their turn."""
+        size, most = len(data), self.frame_size
+        if (
+            size > stream.send_window
+            or size > self.send_window
+            or size > stream.largest
+            or size > most
+            or len(block) >= most
+            or self.paused
+            or self._queue
+        ):
+            return 0
+        if self.table_update:
+            self.table_update, block = False, TABLE_UPDATE + block
+        stream.send_window -= size
+        self.send_window -= size
+        self.payload_bytes += len(block) + size
+        message = frames.message(stream.id, block, data)
+        self._put(message)
+        return len(message)
+
     def go_away(self, last: int, code: int) -> None:
         """Says, once, that no stream after the last one will be answered."""
         if not self.leaving:
@@ -169,6 +198,8 @@ class Link:
     def _send_in_turn(self) -> None:
         """One frame of each stream after the other, as far as windows and the kernel allow."""
         queue = self._queue
+        if not queue:
+            return
         blocked: list[Stream] = []
         while queue and not self.paused:
             stream = next(iter(queue))
@@ -214,7 +245,7 @@ class Link:
     @property
     def is_inside(self) -> bool:
         """Whether a frame or a header block has begun that has not come whole."""
-        return bool(self._buffer) or self._step != self._read_head
+        return bool(self._buffer) or self._step != _HEAD
 
     def feed(self, data: bytes) -> None:
         """Takes what has come.  Raises Fault."""
@@ -225,7 +256,7 @@ class Link:
         self.feeding = True
         try:
             while at < size:
-                end = self._step(data, at)
+                end = self._read(data, at)
                 if end < 0:
                     break
                 at = end
@@ -236,6 +267,21 @@ class Link:
         finally:
             self.feeding = False
         self.flush()
+
+    def _read(self, data: bytes, at: int) -> int:
+        """Takes the next part; the place behind it, -1 if more has to come first."""
+        step = self._step
+        if step == _HEAD:
+            return self._read_head(data, at)
+        if step == _BODY:
+            return self._read_data(data, at)
+        if step == _BLOCK:
+            return self._read_block(data, at)
+        if step == _OPEN_BLOCK:
+            return self._continue_block(data, at)
+        if step == _VALUES:
+            return self._read_values(data, at)
+        return self._skip(self._left, data, at)
 
     def _read_head(self, data: bytes, at: int) -> int:
         if len(data) - at < HEADER_SIZE:
@@ -271,11 +317,8 @@ class Link:
         """Leaves so many bytes unread."""
         here = min(length, len(data) - at)
         self._left = length - here
-        self._step = self._skip_more if self._left else self._read_head
+        self._step = _SKIPPED if self._left else _HEAD
         return at + here
-
-    def _skip_more(self, data: bytes, at: int) -> int:
-        return self._skip(self._left, data, at)
 
     # -- bodies ----------------------------------------------------------------------------
 
@@ -299,7 +342,7 @@ class Link:
         if self._stream is None:
             return self._skip(payload + padding, data, begin)
         self._left, self._padding = payload, padding
-        self._step = self._read_data
+        self._step = _BODY
         return self._read_data(data, begin)
 
     def _take_from_window(self, length: int) -> None:
@@ -388,7 +431,7 @@ class Link:
         self._padding, self._left = padding, length - padding
         self._length = self._left  # of the block, from now on
         self._end = bool(flags & frames.END_STREAM)
-        self._step = self._read_block
+        self._step = _BLOCK
         return self._read_block(data, begin)
 
     def _check_dependency(self, kind: str, data: bytes, at: int) -> None:
@@ -407,12 +450,12 @@ class Link:
             return at
         number, length, end = self._number, self._length, self._end
         self._left = self._padding
-        self._step = self._skip_more if self._left else self._read_head
+        self._step = _SKIPPED if self._left else _HEAD
         if fields is None:
-            self._step = self._continue_block
+            self._step = _OPEN_BLOCK
             return at
         if self._left:
-            at = self._skip_more(data, at)
+            at = self._skip(self._left, data, at)
         self._side.end_headers(number, fields, length, end)
         return at
 
@@ -433,7 +476,7 @@ class Link:
         self.total_bytes += FRAME_COST
         self._flags, self._left, self._padding = flags, word >> 8, 0
         self._length += self._left
-        self._step = self._read_block
+        self._step = _BLOCK
         return self._read_block(data, at + HEADER_SIZE)
 
     # -- everything else -------------------------------------------------------------------
@@ -534,7 +577,7 @@ class Link:
         if not self._length:
             self.put_control(frames.SETTINGS_ACK)
             return at
-        self._left, self._step = self._length, self._read_values
+        self._left, self._step = self._length, _VALUES
         self._length = self.init_window  # that was agreed before
         return at
 
@@ -548,7 +591,7 @@ class Link:
             self._set(name, value)
         self._left -= size
         if not self._left:
-            self._step = self._read_head
+            self._step = _HEAD
             self.put_control(frames.SETTINGS_ACK)
             self._adjust(self._length)
         return at + size

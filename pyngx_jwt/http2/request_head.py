@@ -17,12 +17,12 @@ from ..http.head import RequestHead, new_head
 from ..http.uri import normalize
 from ..http1.head import read_length
 from ..http1.head_types import HeadOptions, Refusal, RefusedHead, refuse
-from ..http1.header_lines import TOO_MANY, join_repeated
+from ..http1.header_lines import KNOWN, TOO_MANY, join_repeated
 from ..http1.host import validate_host
 from .blocks import Field
 
 OptionsOf = Callable[[str], HeadOptions | None]  # by the name of the host; None: HTTP/2 is off
-VERSION_3 = 3000
+VERSION_2, VERSION_3 = 2000, 3000
 
 
 def read_head(
@@ -32,7 +32,7 @@ def read_head(
     options_of: OptionsOf,
     *,
     end: bool,
-    version: int = 2000,
+    version: int = VERSION_2,
 ) -> RequestHead | RefusedHead:
     """The head that a header block of that length holds; `end`: it comes without a body."""
     head = new_head(length, "")
@@ -41,6 +41,34 @@ def read_head(
     if refusal is None:
         return head
     return refuse(refusal, "headers", head)
+
+
+def repeat_head(
+    before: RequestHead, path: str, length: int, options: HeadOptions
+) -> RequestHead | None:
+    """The head of a request that is another one but for its path, as read_head reads it; None
+    where that has to find out what is wrong with the path.
+
+    `headers` and `index` are shared with the other head; they are not changed."""
+    if not path or path[0] != "/" or _NOT_IN_PATH(path):
+        return None
+    normal = normalize(path, options.merge_slashes)
+    if normal is None:
+        return None
+    head = RequestHead()
+    head.length, head.http_version = length, before.http_version
+    head.method, head.unparsed_uri = before.method, path
+    head.uri, head.args, head.quoted_uri, head.plus_in_uri = normal
+    head.request_line = _line_of(head)
+    head.headers, head.index = before.headers, before.index
+    head.host, head.port, head.dropped = before.host, before.port, before.dropped
+    head.content_length, head.chunked = before.content_length, before.chunked
+    return head
+
+
+def _line_of(head: RequestHead) -> str:
+    protocol = "HTTP/2.0" if head.http_version == VERSION_2 else "HTTP/3.0"
+    return f"{head.method} {head.unparsed_uri} {protocol}"
 
 
 class _Fields:
@@ -71,12 +99,13 @@ class _Fields:
     # -- pseudo-headers --------------------------------------------------------------------
 
     def _read_pseudo(self, name: str, value: str) -> Refusal | None:
-        wrong = _check_field(name[1:], name, value)
-        if wrong is not None:
-            return wrong
+        read = _PSEUDO.get(name)
+        if read is None or _NOT_IN_VALUE(value):
+            wrong = _check_field(name[1:], name, value)
+            if wrong is not None:
+                return wrong
         if self.head.request_line:
             return 400, "client sent out of order pseudo-headers"
-        read = _PSEUDO.get(name)
         if read is None:
             return 400, f'client sent unknown pseudo-header "{name}"'
         return read(self, value)
@@ -136,21 +165,17 @@ class _Fields:
 
     def _complete_line(self) -> Refusal | None:
         head = self.head
-        for name, value in (
-            (":method", head.method),
-            (":scheme", self.scheme),
-            (":path", head.unparsed_uri),
-        ):
-            if not value:
-                return 400, f"client sent no {self._shown(name)} header"
-        head.request_line = f"{head.method} {head.unparsed_uri} HTTP/{head.http_version // 1000}.0"
+        if not (head.method and self.scheme and head.unparsed_uri):
+            name = ":path" if head.method and self.scheme else ":scheme"
+            return 400, f"client sent no {self._shown(name if head.method else ':method')} header"
+        head.request_line = _line_of(head)
         return None
 
     # -- fields ----------------------------------------------------------------------------
 
     def _read_field(self, name: str, value: str) -> Refusal | None:
         head, options = self.head, self.options
-        if not _USUAL(name) or "\0" in value or "\n" in value or "\r" in value:
+        if not (name in _NAMES or _USUAL(name)) or "\0" in value or "\n" in value or "\r" in value:
             wrong = _check_field(name, name, value)
             if wrong is not None:
                 return wrong
@@ -257,6 +282,7 @@ _FORBIDDEN = {
     "transfer-encoding": "Transfer-Encoding",
     "upgrade": "Upgrade",
 }
+_NAMES = frozenset(known.key for known in KNOWN.values())  # of the most usual fields
 _METHOD = re.compile("[A-Z_-]+").fullmatch
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*").fullmatch
 _USUAL = re.compile("[a-z0-9-]+").fullmatch

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 DEFAULT_LARGEST = 16384  # bytes of a DATA frame
+
+
+_NOTHING: Final = deque[bytes]()  # of which no stream makes more than that
 
 
 class Line(Protocol):
@@ -30,6 +33,10 @@ class Line(Protocol):
     def put_part(self, stream: Stream, data: bytes, end: bool) -> int:
         """Sends a part of a body; the bytes that it took."""
 
+    def put_message(self, stream: Stream, block: bytes, data: bytes) -> int:
+        """Sends a header block with all of the body, and ends the stream; the bytes that it took,
+        0 if nothing was sent because something has to be waited for."""
+
 
 class Stream:
     """One request with its response, at either end; a role adds what it needs.
@@ -49,7 +56,7 @@ class Stream:
         self.largest = DEFAULT_LARGEST  # bytes of a DATA frame, at the most
         self.unlimited = False  # the peer may send as much as it likes
         self.gone = False  # nothing more is sent
-        self._held: deque[bytes] = deque()
+        self._held = _NOTHING
         self._ending: bytes | None = None  # trailers, b"" without any, once all is written
         self._waiter: asyncio.Future[None] | None = None
 
@@ -59,14 +66,31 @@ class Stream:
         """Sends bytes of a body, or keeps them until they can be sent."""
         if self.gone or self.out_closed or not data:
             return
-        self._held.append(data)
+        self._hold(data)
         self.link.pump(self)
+
+    def _hold(self, data: bytes) -> None:
+        if self._held is _NOTHING:
+            self._held = deque()
+        self._held.append(data)
+
+    def send_message(self, block: bytes, data: bytes) -> None:
+        """Sends a header block and all of the body, at once if that is possible."""
+        if self.gone or self.out_closed or self._ending is not None:
+            return
+        size = 0 if self._held else self.link.put_message(self, block, data)
+        if size:
+            self.out_closed = True
+            self.sent(size, len(data))
+        else:
+            self.send_headers(block, end=False)
+            self.send_last(data)
 
     def send_last(self, data: bytes, trailers: bytes = b"") -> None:
         """Sends the rest of a body, and its end with it."""
         if not (self.gone or self.out_closed or self._ending is not None):
             if data:
-                self._held.append(data)
+                self._hold(data)
             self._ending = trailers
             self.link.pump(self)
 

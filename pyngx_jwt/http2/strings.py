@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
 from hpack.exceptions import HPACKError
 from hpack.huffman import HuffmanEncoder
@@ -26,10 +27,10 @@ class BrokenString(Exception):
     """A string that the Huffman code cannot have made."""
 
 
-def expand(data: bytes) -> str:
-    """The text of a compressed string; raises BrokenString."""
+def expand(data: bytes, *, recurs: bool = True) -> str:
+    """The text of a compressed string, which is kept if it recurs; raises BrokenString."""
     try:
-        return _expand(data) if len(data) < RECURRING else _expanded(data)
+        return _expand(data) if recurs and len(data) < RECURRING else _expanded(data)
     except HPACKError:
         raise BrokenString from None
 
@@ -46,35 +47,56 @@ def _expanded(data: bytes) -> str:
     return _decode(data)
 
 
-# The transitions of hpack's automaton, which goes by half bytes, for whole bytes: the next state,
-# what comes out, and whether a string can end there. Those that have been needed so far.
-_steps: dict[int, tuple[int, str, bool]] = {}
+class _State:
+    """A state of hpack's automaton, which goes by half bytes, with its steps for whole bytes as
+    far as they have been needed."""
+
+    __slots__ = ("number", "steps")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.steps: list[_Step | None] = [None] * 256
+
+
+class _Step:
+    """What comes out for a byte, the state after it, and whether a string can end there."""
+
+    __slots__ = ("can_end", "state", "text")
+
+    def __init__(self, text: str, state: _State, can_end: bool) -> None:
+        self.text, self.state, self.can_end = text, state, can_end
+
+
+_START: Final = _State(0)
+_states = {0: _START}
 
 
 def _decode(data: bytes) -> str:
-    state, complete, steps = 0, True, _steps
+    state, step = _START, None
     out: list[str] = []
-    for byte in data:
-        key = state << 8 | byte
-        step = steps.get(key)
+    for at in range(len(data)):  # compiled, this is less than an iteration of bytes
+        step = state.steps[data[at]]
         if step is None:
-            step = steps[key] = _step(state, byte)
-        state, text, complete = step
-        out.append(text)
-    if not complete:
+            step = state.steps[data[at]] = _step(state.number, data[at])
+        out.append(step.text)
+        state = step.state
+    if step is not None and not step.can_end:
         raise HPACKError("Incomplete Huffman string")
     return "".join(out)
 
 
-def _step(state: int, byte: int) -> tuple[int, str, bool]:
+def _step(number: int, byte: int) -> _Step:
     text, flags = "", 0
     for half in (byte >> 4, byte & 0x0F):
-        state, flags, symbol = HUFFMAN_TABLE[state * 16 + half]
+        number, flags, symbol = HUFFMAN_TABLE[number * 16 + half]
         if flags & HUFFMAN_FAIL:
             raise HPACKError("Invalid Huffman string")
         if flags & HUFFMAN_EMIT_SYMBOL:
             text += chr(symbol)
-    return state, text, bool(flags & HUFFMAN_COMPLETE)
+    state = _states.get(number)
+    if state is None:
+        state = _states[number] = _State(number)
+    return _Step(text, state, bool(flags & HUFFMAN_COMPLETE))
 
 
 _expand = lru_cache(maxsize=1024)(_expanded)

@@ -94,6 +94,16 @@ class Line:
         head = b"" if self._plain or not data else varint(codes.DATA) + varint(len(data))
         return self._put(stream, head + data, len(data), end)
 
+    def put_message(self, stream: Stream, block: bytes, data: bytes) -> int:
+        """Sends a head with all of a body, if there is room for them."""
+        head = b""
+        if not self._plain:
+            head = varint(codes.HEADERS) + varint(len(block)) + block
+            head += varint(codes.DATA) + varint(len(data))
+        message = head + data
+        fits = len(data) <= stream.largest and len(message) <= self._transport.room(stream.id)
+        return self._put(stream, message, len(block) + len(data), True) if fits else 0
+
     def _put(self, stream: Stream, data: bytes, payload: int, end: bool) -> int:
         self.payload_bytes += payload
         self.total_bytes += len(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 from ..http.head import RequestHead, new_head
@@ -15,7 +16,7 @@ from ..http2 import frames
 from ..http2.blocks import BlockReader, Field, write_block
 from ..http2.frames import MAX_WINDOW, NO_ERROR, PREFACE, PROTOCOL_ERROR, Fault, Flood
 from ..http2.link import Link
-from ..http2.request_head import read_head
+from ..http2.request_head import read_head, repeat_head
 from ..http2.response_head import build_block
 from ..http2.stream import Stream
 from ..log import Severity
@@ -50,8 +51,9 @@ class Http2Protocol(SocketConnection):
     """
 
     __slots__ = (
-        *("_head", "_preface", "_reading_head", "_refuses", "_sending", "_unsent", "idles"),
-        *("last", "limits", "lingering", "link", "new_streams", "options", "refused"),
+        *("_preface", "_reading_head", "_refuses", "_sending", "_unsent", "idles"),
+        *("goes_at", "last", "limits", "lingering", "link", "most_requests", "new_streams"),
+        *("options", "refused"),
     )
 
     def __init__(self, worker: FrontEnd, port: Port, number: int) -> None:
@@ -60,7 +62,6 @@ class Http2Protocol(SocketConnection):
         self.link = Link(worker.loop, self, BlockReader("client", 0, 0), "client")
         self.limits = Http2(0, 0)
         self._preface = b""  # as far as it has come
-        self._head: tuple[list[Field], bool, RequestHead] | None = None  # the last one
         self._reading_head = False
         self._refuses = False  # the stream whose head is being read
         self._sending = Deadline(worker.loop, self._sending_timed_out)
@@ -69,6 +70,7 @@ class Http2Protocol(SocketConnection):
         self.last = 0  # the highest stream that the client has opened
         self.lingering = 0.0  # seconds since the epoch when that ends
         self.new_streams = 0  # in the bytes that are being read
+        self.most_requests, self.goes_at = 0, 0.0  # the bounds of what one connection may do
         self.options: HeadOptions = worker.options_of(self.server)
 
     # -- the connection --------------------------------------------------------------------
@@ -82,6 +84,9 @@ class Http2Protocol(SocketConnection):
         super().choose_server(server)
         self.options = self.worker.options_of(server)
         self.limits = self.address.http2[server]
+        core = server.location.core
+        self.most_requests = core.keepalive_requests if core.keepalive_timeout[0] else 0
+        self.goes_at = self.start + core.keepalive_time
         number, size = self.options.large_client_header_buffers
         link = self.link
         link.blocks.limit(size, number * size)
@@ -263,7 +268,7 @@ class Http2Protocol(SocketConnection):
             self.end(fault)
             return
         if self._reading_head:
-            if self.deadline.at == float("inf"):
+            if self.deadline.at == inf:
                 self.deadline.set(self.server.core.client_header_timeout)
         elif not self.link.streams:
             self.stream_ended()
@@ -291,7 +296,7 @@ class Http2Protocol(SocketConnection):
         if self.link.leaving:
             self.link.flush()
             self._linger()
-        elif self.deadline.at == float("inf"):
+        elif self.deadline.at == inf:
             self.deadline.set(self.server.location.core.keepalive_timeout[0])
 
     # -- frames (Side) ---------------------------------------------------------------------
@@ -314,12 +319,7 @@ class Http2Protocol(SocketConnection):
             return True
         self.deadline.clear()
         self.link.priorities_left += self.limits.streams
-        core = self.server.location.core
-        if (
-            core.keepalive_timeout[0] == 0
-            or self.requests + 1 >= core.keepalive_requests
-            or time.time() - self.start > core.keepalive_time
-        ):
+        if self.requests + 1 >= self.most_requests or time.time() > self.goes_at:
             self.link.go_away(self.last, NO_ERROR)
         return True
 
@@ -356,13 +356,27 @@ class Http2Protocol(SocketConnection):
         stream.begin(head, self.address.names, end=end)
 
     def _read_head(self, fields: list[Field], length: int, end: bool) -> RequestHead | RefusedHead:
-        last = self._head
-        if last is not None and last[0] is fields and last[1] == end:
-            return last[2]
+        """Reads a head, or only its path if the rest of it has come before."""
+        known = self.link.blocks.known
+        if known is not None and known.head is not None and known.end == end:
+            before = known.head
+            path = fields[known.place][1] if known.place >= 0 else before.unparsed_uri
+            if path == before.unparsed_uri and length == before.length:
+                return before
+            repeated = repeat_head(before, path, length, self.options)
+            if repeated is not None:
+                return repeated
         head = read_head(fields, length, self.options, self._options_of, end=end)
-        if isinstance(head, RequestHead):
-            self._head = fields, end, head
+        if known is not None and isinstance(head, RequestHead) and self._merges_alike(head):
+            known.head, known.end = head, end
         return head
+
+    def _merges_alike(self, head: RequestHead) -> bool:
+        """Whether it makes no difference for the path if it comes before the name of the host."""
+        if self.address.names.only_default:
+            return True
+        options = self._options_of(head.host)
+        return options is not None and options.merge_slashes == self.options.merge_slashes
 
     def _options_of(self, host: str) -> HeadOptions | None:
         names = self.address.names

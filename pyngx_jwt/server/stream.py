@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from enum import Enum
+from math import inf
 from typing import Protocol
 
 from ..http.client import Tunnel
@@ -167,7 +168,7 @@ class RequestStream(Stream):
         """Bytes of the body have come."""
         self.in_closed = end
         if self.body is not None:
-            if self.deadline.at != float("inf") and self.body.is_awaited:
+            if self.deadline.at != inf and self.body.is_awaited:
                 self.before_read()
             self.body.feed(data, end=end)
 
@@ -216,9 +217,10 @@ class RequestStream(Stream):
 
     def _finished(self) -> None:
         conclude(self.request)
-        self.answered = False
+        if self.answered:
+            self.answered = False
+            self.link.waiting.discard(self)
         self.deadline.stop()
-        self.link.waiting.discard(self)
         try:
             self._reset()
         except Fault as fault:
@@ -292,10 +294,16 @@ class RequestStream(Stream):
         """nginx does not say it in HTTP/2 or HTTP/3."""
 
     def header(self, r: Request) -> None:
+        self._prepare(r)
+        self._send_head(r)
+
+    def _prepare(self, r: Request) -> None:
         drop_body(r)
         self.largest = self.home.largest_part(r)
         if not (r.expect_trailers or r.passes_trailers):
             self.left = r.content_length
+
+    def _send_head(self, r: Request) -> None:
         if not self.gone:
             end = r.header_only or (r.content_length == 0 and not r.expect_trailers)
             self.send_headers(self.home.response_block(r), end=end)
@@ -314,11 +322,12 @@ class RequestStream(Stream):
         self.send_end(self.home.field_block(trailers) if trailers else b"")
 
     def whole(self, r: Request, data: bytes) -> None:
-        self.header(r)
-        if data and not r.header_only:
-            self.send_last(data)
-        else:
+        self._prepare(r)
+        if not data or r.header_only or not r.content_length:
+            self._send_head(r)
             self.end()
+        elif not self.gone:
+            self.send_message(self.home.response_block(r), data)
 
     def abort(self) -> None:
         """What has been sent stays incomplete, and a reset says so."""
@@ -354,5 +363,5 @@ class RequestStream(Stream):
         r.header_size += size - payload
         self.connection.sent += size
         self.home.sent += size
-        if self.deadline.at != float("inf"):
+        if self.deadline.at != inf:
             self._await_sending()

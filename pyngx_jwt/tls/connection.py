@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from .certificate import PeerCertificate
 from .context import VERIFY_PEER, Context, accept_any, versions_off
@@ -21,6 +21,29 @@ _GET_GROUPS, _RAW_CIPHERS, _NEGOTIATED_GROUP = 90, 110, 134
 _CLIENT_RANDOM = 32  # bytes
 Choose = Callable[[Iterable[bytes]], bytes | None]
 Certify = Callable[[], int]  # 1 is yes, 0 is no, and with -1 the handshake waits
+
+
+class _Calls:
+    """What every record takes of the library, which is looked up once."""
+
+    __slots__ = ("buffer", "from_buffer", "read", "take", "view", "write")
+
+    def __init__(self) -> None:
+        self.buffer: Any = None
+        self.from_buffer: Any = None
+        self.read: Any = None
+        self.take: Any = None
+        self.view: Any = None
+        self.write: Any = None
+
+    def find(self) -> None:
+        """Looks them up, when the first connection is there."""
+        self.buffer, self.view = openssl.buffer, openssl.view
+        self.from_buffer = openssl.ffi.from_buffer
+        self.read, self.take, self.write = openssl.SSL_read, openssl.BIO_read, openssl.SSL_write
+
+
+_calls: Final = _Calls()
 
 
 class TlsConnection:
@@ -42,6 +65,8 @@ class TlsConnection:
         shows certificates that the context does not know, and `host` is the one that the client
         has named, if it is known."""
         self.context, self.choose, self.certify, self.host = context, choose, certify, host
+        if _calls.read is None:
+            _calls.find()
         self.status_error = ""  # what is wrong with the peer's certificate, for its issuer
         self.pointer = openssl.ffi.gc(openssl.SSL_new(context.pointer), openssl.SSL_free)
         incoming, self._incoming = _window()
@@ -125,7 +150,7 @@ class TlsConnection:
         window = self._incoming
         if window.length:
             data = openssl.ffi.buffer(window.data, window.length)[:] + data
-        self._data = window.data = openssl.ffi.from_buffer(data)
+        self._data = window.data = _calls.from_buffer(data)
         window.length = window.max = len(data)
 
     def release(self) -> None:
@@ -145,8 +170,8 @@ class TlsConnection:
 
     def take(self) -> bytes:
         """What is to be sent, at most SIZE bytes; b"" if nothing is left."""
-        count = openssl.BIO_read(self._outgoing, openssl.buffer, SIZE)
-        data: bytes = openssl.view[:count] if count > 0 else b""
+        count: int = _calls.take(self._outgoing, _calls.buffer, SIZE)
+        data: bytes = _calls.view[:count] if count > 0 else b""
         return data
 
     # -- the user's side -------------------------------------------------------------------
@@ -180,9 +205,9 @@ class TlsConnection:
 
     def read(self) -> bytes | None:
         """What one record holds, b"" at the end, None if more has to come.  Raises TlsError."""
-        count = openssl.SSL_read(self.pointer, openssl.buffer, RECORD)
+        count: int = _calls.read(self.pointer, _calls.buffer, RECORD)
         if count > 0:
-            data: bytes = openssl.view[:count]
+            data: bytes = _calls.view[:count]
             return data
         error = openssl.SSL_get_error(self.pointer, count)
         if error == WANT_READ:
@@ -193,7 +218,8 @@ class TlsConnection:
 
     def write(self, data: bytes) -> None:
         """Encrypts; raises TlsError."""
-        if openssl.SSL_write(self.pointer, data, len(data)) <= 0:
+        count: int = _calls.write(self.pointer, data, len(data))
+        if count <= 0:
             raise TlsError("SSL_write() failed")
 
     def shut_down(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,6 +174,8 @@ def is_encrypted(name: str) -> bool:
         return True
     if name.startswith(DATA):
         return "ENCRYPTED" in name
+    if not os.path.isfile(name):  # a pipe gives what it has once only
+        return False
     try:
         with open(name, "rb") as file:
             return b"ENCRYPTED" in file.read()

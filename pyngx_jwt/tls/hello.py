@@ -71,17 +71,25 @@ def _whole(message: bytearray) -> Hello | None:
 class _Bytes:
     """Takes a structure apart from its beginning; ValueError where it is too short."""
 
+    __slots__ = ("at", "data")
+
     def __init__(self, data: bytes) -> None:
-        self.left = data
+        self.data, self.at = data, 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that have not been taken."""
+        return len(self.data) - self.at
 
     def take(self, length: int) -> bytes:
-        taken, self.left = self.left[:length], self.left[length:]
-        if len(taken) < length:
+        start = self.at
+        self.at = end = start + length
+        if end > len(self.data):
             raise ValueError
-        return taken
+        return self.data[start:end]
 
     def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size))
+        return int.from_bytes(self.take(size), "big")
 
     def vector(self, size: int) -> bytes:
         """A vector whose length is a number of `size` bytes."""
@@ -97,20 +105,25 @@ def _read(hello: _Bytes) -> Hello:
     host, protocols, found = "", tuple[bytes, ...](), dict[int, bytes]()
     extensions = _Bytes(hello.vector(2) if hello.left else b"")
     while extensions.left:
-        kind = extensions.number(2)
+        kind, length = _extension(extensions)
         if kind == SUPPORTED_VERSIONS:  # its own length tells enough, as for nginx
-            extensions.take(2)
             versions = extensions.vector(1)
             found[kind] = bytes([len(versions)]) + versions
             version = TLS_1_3
             continue
-        data = extensions.vector(2)
+        data = extensions.take(length)
         found[kind] = data
         if kind == SERVER_NAME:
             host = _host(_Bytes(_Bytes(data).vector(2)))
         elif kind == ALPN:
             protocols = _protocols(_Bytes(_Bytes(data).vector(2)))
     return Hello(host, protocols, version, ciphers, found)
+
+
+def _extension(extensions: _Bytes) -> tuple[int, int]:
+    """Kind and length of the extension that comes next; there are a dozen of them."""
+    head = extensions.take(4)
+    return head[0] << 8 | head[1], head[2] << 8 | head[3]
 
 
 def _host(names: _Bytes) -> str:

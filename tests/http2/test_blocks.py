@@ -15,6 +15,7 @@ from pyngx_jwt.http2.frames import (
     PROTOCOL_ERROR,
     Fault,
 )
+from pyngx_jwt.http2.strings import written
 
 # RFC 7541, C.4: three requests of a connection, with Huffman coding.
 REQUESTS = [
@@ -106,6 +107,34 @@ def test_a_block_that_comes_again_is_the_same_list_until_the_table_changes() -> 
     read(b"\x20", blocks)  # the table is emptied
     with pytest.raises(Fault):
         read(b"\xbe", blocks)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), TEXT), max_size=20))
+def test_blocks_that_are_alike_but_for_their_paths(sent: list[tuple[int, int, str]]) -> None:
+    """What is remembered makes no difference, with fields that change the table among them."""
+    remembers, encoder = reader(), Encoder()
+    ends = (b"\x87\x81", b"\x87\xbe", b"\x10\1a\1b")
+    for start, end, path in sent:
+        change = encoder.encode([("x", path)]) if start == 2 else b""
+        forgets = reader()
+        forgets._dynamic.entries.extend(remembers._dynamic.entries)
+        block = change + (b"\x82", b"\x83", b"\x82")[start] + b"\4" + written(path) + ends[end]
+        try:
+            fields = read(block, forgets)
+        except Fault:
+            with pytest.raises(Fault):
+                read(block, remembers)
+            return
+        assert read(block, remembers) == read(block, remembers) == fields
+
+
+def test_a_path_that_makes_a_known_block_too_large() -> None:
+    blocks = reader(most_field=200, most_block=100)
+    assert read(b"\x82\4\1/\x87", blocks)
+    assert read(b"\x82\4\2/a\x87", blocks)
+    with pytest.raises(Fault, match=r"too large header$"):
+        read(b"\x82\4\x7f\x01/" + b"a" * 127 + b"\x87", blocks)
 
 
 @pytest.mark.parametrize(

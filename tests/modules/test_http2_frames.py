@@ -13,6 +13,7 @@ import pytest
 
 from pyngx_jwt.http2 import frames
 from pyngx_jwt.http2.blocks import Field, write_block, write_field
+from pyngx_jwt.http2.strings import written
 
 from ..http2client import told
 from ..nginx import Nginx
@@ -651,3 +652,65 @@ def test_frames(server: Nginx, name: str) -> None:
     wanted = ["SETTINGS ACK", *filter(None, expected.split(" | "))]
     count = len([line for line in wanted if line != "closed"])
     assert converse(server, OPENED + sent, count) == wanted
+
+
+PATHS = [
+    ("/a", "GET|/a||a|"),
+    ("/b?c=d", "GET|/b|c=d|a|"),
+    ("/b?c=d", "GET|/b|c=d|a|"),
+    ("/x/../%41?%41", "GET|/A|%41|a|"),
+    ("x", ""),
+    ("/a b", ""),
+    ("/%00", ""),
+    ("/..", ""),
+    ("", ""),
+    ("/a", "GET|/a||a|"),
+]
+
+
+@pytest.mark.parametrize("named", [b"\4", b"\x14", b"\0\x84\xb9\x58\xd3\x3f", b"\0\5:path"])
+def test_requests_of_a_connection_that_are_alike_but_for_their_paths(
+    server: Nginx, named: bytes
+) -> None:
+    blocks = [b"\x82\x86" + named + written(path) + b"\x01\x01a" for path, _ in PATHS]
+    sent = [get(n * 2 + 1, block) for n, block in enumerate(blocks)]
+    bodies = _bodies(server, OPENED + b"".join(sent), len(sent))
+    for body, (_, wanted) in zip(bodies, PATHS, strict=True):
+        assert body.decode() == wanted if wanted else b"400 Bad Request" in body
+
+
+def test_requests_that_are_alike_but_for_the_end_of_their_streams(server: Nginx) -> None:
+    block = b"\x82\x86\4" + written("/a") + b"\x01\x01a"
+    length = write_field("content-length", "1")
+    sent = [
+        get(1, block),
+        get(3, block, 0x4) + data(3, b"x", 1),
+        get(5, block),
+        get(7, block + length, 0x4) + data(7, b"x", 1),
+        get(9, block + length),  # the body is missing
+        get(11, block + length, 0x4) + data(11, b"x", 1),
+    ]
+    *good, last, after = _bodies(server, OPENED + b"".join(sent), 6)
+    assert good == [b"GET|/a||a|"] * 4 and after == good[0]
+    assert b"400 Bad Request" in last
+
+
+def _bodies(server: Nginx, sent: bytes, count: int) -> list[bytes]:
+    """The bodies of so many responses, by the numbers of their streams."""
+    bodies, ended, got = dict[int, bytes](), 0, b""
+    with socket.create_connection(("127.0.0.1", server.port("")), 10) as client:
+        client.sendall(sent)
+        while ended < count:
+            received = client.recv(65536)
+            assert received, bodies
+            got += received
+            while len(got) >= frames.HEADER_SIZE:
+                word, flags, number = frames.header_at(got, 0)
+                end = frames.HEADER_SIZE + (word >> 8)
+                if len(got) < end:
+                    break
+                if word & 0xFF == frames.DATA:
+                    bodies[number] = bodies.get(number, b"") + got[frames.HEADER_SIZE : end]
+                    ended += flags & frames.END_STREAM
+                got = got[end:]
+    return [bodies[number] for number in sorted(bodies)]

@@ -16,8 +16,8 @@ from ...tls.certificate import error_text
 from ...tls.client import ClientHandshake
 from ...tls.connection import TlsConnection
 from ...tls.context import Context
-from ...tls.credentials import Pair, load_chain, load_key
 from ...tls.errors import TlsError
+from ...tls.objects import TlsObjects
 from ...tls.transport import TlsTransport
 from .calls import Calls, LuaError, Operations
 from .conf import LuaConf
@@ -249,7 +249,7 @@ def context_of(conf: LuaConf, verifies: bool) -> Context:
 
 
 def _new_context(conf: LuaConf, verifies: bool) -> Context:
-    conf_name = conf.scope.conf_name
+    conf_name, objects = conf.scope.conf_name, conf.scope.shared(TlsObjects)
     context = Context(conf.lua_ssl_protocols)
     context.set_ciphers(conf.lua_ssl_ciphers)
     if conf.lua_ssl_certificate:
@@ -257,14 +257,14 @@ def _new_context(conf: LuaConf, verifies: bool) -> Context:
             full_name(file, conf_name)
             for file in (conf.lua_ssl_certificate, conf.lua_ssl_certificate_key)
         )
-        context.use(Pair(name, load_chain(name), key, load_key(key, ())))
+        context.use(objects.pair(name, key, ()))
     if not verifies:
         return context
     context.verify(conf.lua_ssl_verify_depth)
     if conf.lua_ssl_trusted_certificate:
-        trust(context, full_name(conf.lua_ssl_trusted_certificate, conf_name))
+        trust(context, full_name(conf.lua_ssl_trusted_certificate, conf_name), objects)
     if conf.lua_ssl_crl:
-        revoke(context, full_name(conf.lua_ssl_crl, conf_name))
+        revoke(context, full_name(conf.lua_ssl_crl, conf_name), objects)
     return context
 
 

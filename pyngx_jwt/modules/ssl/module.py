@@ -16,7 +16,7 @@ from ...http.request import Handler, Request, Status
 from ...http.session import Session
 from ...http.status import CERTIFICATE_ERROR, MISDIRECTED, NO_CERTIFICATE
 from ...http.template import Template
-from ...http.tls import configured, full_name, revoke
+from ...http.tls import configured, full_name, revoke, trust
 from ...log import Severity
 from ...stream.contexts import IN_STREAM, STREAM_SERVER
 from ...stream.level import StreamLevel
@@ -25,7 +25,8 @@ from ...stream.session import SERVER_ERROR, StreamHandler, StreamPhase, StreamSe
 from ...tls.certificate import error_text, is_optional
 from ...tls.client_status import ClientStatus
 from ...tls.context import Context
-from ...tls.credentials import Pair, load_authorities, load_chain, load_key, load_parameters
+from ...tls.credentials import load_parameters
+from ...tls.objects import TlsObjects
 from ...tls.pairs import CertificateName
 from ...tls.quic import carry_quic
 from ...tls.responder import parse_responder
@@ -120,7 +121,7 @@ def build_context(conf: SslConf, *, has_variables: bool = False) -> Context:
 def _load_certificates(context: Context, conf: SslConf) -> None:
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
         name, key_name = (full_name(text, conf.scope.conf_name) for text in (certificate, key))
-        context.use(Pair(name, load_chain(name), key_name, load_key(key_name, conf.passwords)))
+        context.use(conf.scope.shared(TlsObjects).pair(name, key_name, conf.passwords))
     wanted = conf.certificates and conf.ssl_certificate_compression
     if wanted and not context.compress_certificates():
         conf.scope.warn_at(
@@ -129,7 +130,7 @@ def _load_certificates(context: Context, conf: SslConf) -> None:
 
 
 def _verify(context: Context, conf: SslConf) -> None:
-    conf_name = conf.scope.conf_name
+    conf_name, objects = conf.scope.conf_name, conf.scope.shared(TlsObjects)
     client, trusted = conf.ssl_client_certificate, conf.ssl_trusted_certificate
     if conf.ssl_verify_client != "off":
         if conf.ssl_verify_client != "optional_no_ca" and not (client or trusted):
@@ -139,14 +140,13 @@ def _verify(context: Context, conf: SslConf) -> None:
         context.verify(conf.ssl_verify_depth)
         if client:
             name = full_name(client, conf_name)
-            authorities = load_authorities(name)
+            authorities = objects.authorities(name)
             context.trust(name, authorities)
             context.announce(authorities)
     if trusted:
-        name = full_name(trusted, conf_name)
-        context.trust(name, load_authorities(name))
+        trust(context, full_name(trusted, conf_name), objects)
     if conf.ssl_crl:
-        revoke(context, full_name(conf.ssl_crl, conf_name))
+        revoke(context, full_name(conf.ssl_crl, conf_name), objects)
 
 
 def _status(conf: SslConf) -> ClientStatus | None:
