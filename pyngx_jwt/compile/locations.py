@@ -183,6 +183,7 @@ class _Building:
         level = self.level
         for builder in builds:
             conf = given[builder.kind]
+            lookups = level.scope.lookups
             try:
                 built = builder.build(conf, level)
             except level.scope.watch.caught as error:
@@ -190,7 +191,7 @@ class _Building:
             else:
                 if built is not None:
                     yield builder.module, built
-                else:
+                elif level.scope.lookups == lookups:  # it depends on no other conf
                     self.plans.idles(builder, conf, level)
 
 

@@ -87,8 +87,8 @@ class Plans:
         return plan
 
     def idles(self, builder: Builder[Any], conf: Any, level: Level) -> None:
-        """A builder has built nothing.  If it looks at nothing but the conf of the outermost
-        block, it builds nothing for other blocks of this kind that have that conf."""
+        """A builder has built nothing, and has looked at no other conf.  If its own is that of
+        the outermost block, it builds nothing for other blocks of this kind that have that conf."""
         if conf.level is self._outermost and not builder.looks_around:
             self._idle.add((builder.build, level.context))
 

@@ -26,6 +26,7 @@ class Scope:
     directories: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
     files: ConfFiles = field(default_factory=ConfFiles)
     watch: LoadWatch = field(default_factory=LoadWatch)
+    lookups: int = 0  # of confs, by blocks: whoever compares it knows whether any were asked for
     _temp_names: dict[str, str] = field(default_factory=dict)
 
     def shared(self, kind: type[S]) -> S:

@@ -12,6 +12,7 @@ from pyngx_jwt.http.module import Module, Phase
 from pyngx_jwt.http.request import Handler, Request, Status
 from pyngx_jwt.log import Log
 from pyngx_jwt.modules import MODULES
+from pyngx_jwt.modules.core import CoreConf
 from pyngx_jwt.options import DIRECTORY, Options
 
 
@@ -19,8 +20,11 @@ class SignConf(Conf):
     sign = string("", EVERYWHERE, "Is only seen by these tests.")
 
 
-def built(folder: Path, http: str, *, looks_around: bool = False) -> list[tuple[str, str]]:
-    """The blocks that the builder of a module was called for, with what it was set to there."""
+def built(
+    folder: Path, http: str, *, looks_around: bool = False, asks: bool = False
+) -> list[tuple[str, str]]:
+    """The blocks that the builder of a module was called for, with what it was set to there;
+    `asks`: it looks at the conf of another module."""
     calls: list[tuple[str, str]] = []
     module = Module("sign", SignConf)
 
@@ -28,6 +32,8 @@ def built(folder: Path, http: str, *, looks_around: bool = False) -> list[tuple[
     def build(conf: SignConf, level: Level) -> Handler | None:
         assert level.location is not None
         calls.append((level.location.name, conf.sign))
+        if asks:
+            assert level[CoreConf].satisfy == "all"
         return handle if conf.sign else None
 
     def handle(r: Request) -> Status | None:
@@ -51,6 +57,11 @@ def test_a_builder_that_builds_nothing_is_not_called_for_each_location(tmp_path:
 
 def test_it_is_if_it_looks_around(tmp_path: Path) -> None:
     calls = built(tmp_path, f"server {{ {LOCATIONS} }}", looks_around=True)
+    assert [name for name, _ in calls] == ["/0", "/1", "/2", "/3", "/4", ""]
+
+
+def test_it_is_if_it_asks_for_another_conf(tmp_path: Path) -> None:
+    calls = built(tmp_path, f"server {{ {LOCATIONS} }}", asks=True)
     assert [name for name, _ in calls] == ["/0", "/1", "/2", "/3", "/4", ""]
 
 

@@ -94,6 +94,22 @@ def test_variables_in_every_phase(nginx: Nginx) -> None:
     assert nginx.request("GET /", user).get("X-Sub") == "[u1]"
 
 
+def test_fields_of_clients_are_dropped_in_all_of_many_servers(nginx: Nginx) -> None:
+    """Also where "rewrite" and its like read them, which the servers before do not."""
+    rewriting = """
+        if ($http_jwt_sub = root) { return 200 spoofed; }
+        location / { return 204; }"""
+    plain = "location / { return 204; }"
+    servers = "".join(
+        f"server {{ listen 127.0.0.1:%%PORT%%; server_name s{number}; {body} }}"
+        for number, body in enumerate([plain, plain, rewriting, rewriting])
+    )
+    nginx(http=f"{KEY} auth_jwt_enabled off; auth_jwt_extract_request_claims sub; {servers}")
+    for number in range(4):
+        answer = nginx.request("GET /", f"Host: s{number}", "JWT-sub: root")
+        assert (answer.status, answer.text) == (204, "")
+
+
 def test_lists_of_inner_levels_replace_those_of_outer_ones(nginx: Nginx) -> None:
     nginx(
         f"""

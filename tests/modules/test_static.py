@@ -57,6 +57,20 @@ def site(module_nginx: Nginx) -> Nginx:
     return module_nginx
 
 
+def test_ranges_beside_locations_without(nginx: Nginx) -> None:
+    nginx(
+        """
+        location /a { max_ranges 0; }
+        location /b { max_ranges 0; }
+        location /c { max_ranges 1; }
+        location /d { max_ranges 2; }
+        """,
+        files={f"html/{name}": "0123456789" for name in "abcd"},
+    )
+    statuses = [nginx.request(f"GET /{name}", "Range: bytes=0-1").status for name in "abcd"]
+    assert statuses == [200, 200, 206, 206]
+
+
 def test_the_file_of_an_error_page_has_no_date(nginx: Nginx) -> None:
     """A cache must not take an error for as old as the page that reports it."""
     nginx(
