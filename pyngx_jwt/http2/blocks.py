@@ -135,13 +135,14 @@ class BlockReader:
         if start:
             try:
                 path = self._string(recurs=False)
-            except (_Incomplete, Fault):  # something before it may be wrong as well
-                start = self._at = 0
-            else:
-                key = data[:start] + data[self._at :]
+            except (_Incomplete, Fault):
+                self._at, self.known = 0, None
+                self._read(len(data), True)  # raises what comes first: it, or something before
+                return self._finish()
+            key = data[:start] + data[self._at :]
         known = self._memo.get(key)
         if known is not None and known.size + len(path) <= self.most_block:
-            self.known = known
+            self._data, self._at, self.known = b"", 0, known
             return _with_path(known, path) if start else known.fields
         if start:
             place = self._read_around(start, path)

@@ -68,6 +68,43 @@ def test_every_block_of_another_encoder(blocks: list[list[Field]], piece: int) -
         assert pieces.feed(b"", last=True) == fields
 
 
+PATH = bytes.fromhex("8287 0403 2f6162")  # GET, https, and /ab as a literal
+
+
+@pytest.mark.parametrize("again", [PATH, bytes.fromhex("828784")])
+@pytest.mark.parametrize("piece", [1, 3])
+def test_pieces_after_a_block_that_came_again(again: bytes, piece: int) -> None:
+    blocks, other = reader(), bytes.fromhex("8287 0402 2f63 ba")
+    assert read(again, blocks) == read(again, blocks)
+    for at in range(0, len(other), piece):
+        assert blocks.feed(other[at : at + piece], last=False) is None
+    assert blocks.feed(b"", last=True) == list(Decoder().decode(other))
+
+
+@pytest.mark.parametrize("cut", [bytes.fromhex("828704"), bytes.fromhex("8287040a2f61")])
+def test_a_block_that_ends_in_its_path_is_none_that_came_before(cut: bytes) -> None:
+    blocks = reader()
+    read(PATH, blocks)
+    with pytest.raises(Fault) as caught:
+        blocks.feed(cut, last=True)
+    assert caught.value.code == FRAME_SIZE_ERROR
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(range(4)), st.integers(0, 20)), min_size=2, max_size=9))
+def test_the_same_blocks_again_whole_and_in_pieces(sent: list[tuple[int, int]]) -> None:
+    blocks = reader()
+    requests = [PATH, PATH[:3] + b"\x02/x", bytes.fromhex("828784"), PATH + b"\x00\x01a\x01b"]
+    for number, at in sent:
+        block = requests[number]
+        if at < len(block):
+            assert blocks.feed(block[:at], last=False) is None
+            fields = blocks.feed(block[at:], last=True)
+        else:
+            fields = blocks.feed(block, last=True)
+        assert fields == list(Decoder().decode(block))
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(FIELDS, st.sampled_from((0, 40, 64, 100, 300, 4096))), max_size=8))
 def test_tables_of_changing_sizes(blocks: list[tuple[list[Field], int]]) -> None:
