@@ -75,9 +75,9 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no response in {TIMEOUT:g} seconds"
     if isinstance(error, http.client.HTTPException):
-        return "the response is not HTTP: is it another port?"
+        return "the response is not HTTP: is this the right port?"
     if type(error).__name__.startswith("SSL"):  # the module is not loaded for other URLs
-        return "no TLS connection: is it a port for http?"
+        return "the TLS handshake failed: is this a port for plain HTTP?"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot connect: {error.strerror}"
     return str(error)

@@ -131,8 +131,8 @@ such as `mail` with all its contents.""",
     Class.TUNING: """\
 ## Accepted directives
 
-pyngx accepts these and ignores them, because nothing that clients or upstreams get depends on
-them, or nothing without another directive, which is an error.""",
+pyngx accepts these and ignores them: they do not change what clients or upstreams receive, or
+they only matter with another directive, which is an error.""",
 }
 _EVENTS = "Tunes how nginx waits for events. pyngx leaves that to libuv."
 _KEYS = "Writes the keys of TLS connections to a file, for debugging. pyngx writes none."

@@ -71,8 +71,8 @@ def walk(level: B) -> Iterator[B]:
 
 
 def check(outermost: L, modules: Iterable[SessionModule[Any, Any]]) -> None:
-    """Has every module look at its merged confs: those that a level has not got whole from the one
-    around it, which has been looked at, and for the outermost level's in those below it, too."""
+    """Has every module look at its merged confs.  An inherited conf is looked at again only on the
+    first level of each kind that sets the same modules."""
     looks: Looks = [
         (module.conf, look, look in module.looking_around)
         for module in modules

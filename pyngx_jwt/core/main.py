@@ -94,9 +94,10 @@ class MainConf(Conf):
     multi_accept = flag(
         False,
         EVENTS,
-        "Accepts all new connections of a listening socket between two rounds of serving the"
-        " others, instead of at most as many as there are others, or 8. New clients wait less, but"
-        " a burst of them is spread less evenly over several workers"
+        "Accepts up to 1024 new connections of a listening socket between two rounds of serving"
+        " the others, instead of 8; in both cases as many as the worker has connections, if those"
+        " are more. New clients wait less, but a burst of them is spread less evenly over several"
+        " workers"
         ' (unless "listen" has "reuseport").',
     )
     user_ids: User | None = None

@@ -191,8 +191,8 @@ def library(level: Level, directive: str, extra: Extra) -> Any:
         return load(f'the "{directive}" directive', extra)
     except ConfError as error:
         text = f"{error}, ignored in {statement.file}:{statement.line}"
-        told = level.scope.shared(WithoutLibrary).warnings
-        if text not in told:
-            told.add(text)
+        warnings = level.scope.shared(WithoutLibrary).warnings
+        if text not in warnings:
+            warnings.add(text)
             level.scope.warn_at(text)
         return None

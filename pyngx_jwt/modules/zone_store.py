@@ -68,8 +68,8 @@ class ZoneStoreConf(Conf):
         ("deny").  The password can be the first line of a file, and that of the Sentinels the one
         of another.  With TLS, the server needs a certificate for the host of the URL, or for
         "server_name"; it is verified with the certificates of the system, or of the given file.
-        "certificate" and "certificate_key" are of the client, and "crl" has revoked certificates.
-        Files are read when the configuration is loaded."""
+        "certificate" and "certificate_key" are those of the client, and "crl" is a list of revoked
+        certificates.  Files are read when the configuration is loaded."""
         store = self.scope.shared(ZoneStore)
         if store.settings is not None:
             raise ConfError('"pyngx_zone_store" directive is duplicate')
@@ -119,7 +119,7 @@ class ZoneStoreConf(Conf):
 
     def _context(self, given: dict[str, str]) -> SSLContext:
         if ("certificate" in given) != ("certificate_key" in given):
-            raise ConfError('"certificate" and "certificate_key" need each other')
+            raise ConfError('"certificate" and "certificate_key" must be specified together')
         files = (given.get(name, "") for name in FILES_OF_TLS)
         return make_context(*(self.scope.conf_name(name) if name else "" for name in files))
 

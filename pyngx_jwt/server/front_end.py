@@ -81,7 +81,7 @@ class FrontEnd:
     def accepts(self) -> int:
         """How many connections of a socket are accepted in a turn of the event loop.  A turn takes
         the longer the more connections there are, so then more are accepted in each."""
-        return MULTI_ACCEPTS if self.multi_accept else max(ACCEPTS, len(self.connections))
+        return max(MULTI_ACCEPTS if self.multi_accept else ACCEPTS, len(self.connections))
 
     def options_of(self, server: Server) -> HeadOptions:
         """How a server wants request heads to be read."""

@@ -49,9 +49,9 @@ def _checked(command: int, kind: int, body: bytes) -> bytes:
 
 def _fields(tls: TlsConnection, name: str) -> bytes:
     """In nginx's order (ngx_proxy_protocol_v2_eval_ssl)."""
-    found = _field(AUTHORITY, name.encode("latin-1")) if name else b""
+    fields = _field(AUTHORITY, name.encode("latin-1")) if name else b""
     if tls.alpn:
-        found += _field(ALPN, tls.alpn.encode("latin-1"))
+        fields += _field(ALPN, tls.alpn.encode("latin-1"))
     peer, own = tls.peer, tls.own
     client, result = WITH_SSL, UNSPECIFIED
     if peer is not None:
@@ -65,7 +65,7 @@ def _fields(tls: TlsConnection, name: str) -> bytes:
     if own is not None:
         inner += _field(SSL_SIG_ALG, own.signature.encode())
         inner += _field(SSL_KEY_ALG, own.key_kind.encode()) if own.key_kind else b""
-    return found + _field(SSL, bytes((client,)) + result.to_bytes(4) + inner)
+    return fields + _field(SSL, bytes((client,)) + result.to_bytes(4) + inner)
 
 
 def _field(kind: int, value: bytes) -> bytes:

@@ -21,7 +21,7 @@ class TlsObjects:
     """Certificates, keys and lists by their names; what is loaded raises TlsError."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[Callable[..., Any], str], Any] = {}
+        self._objects: dict[tuple[Callable[..., Any], str], Any] = {}
 
     def pair(self, certificate: str, key: str, passwords: Passwords) -> Pair:
         """A certificate and its key."""
@@ -40,14 +40,14 @@ class TlsObjects:
 
     def _key(self, name: str, passwords: Passwords) -> Any:
         """What needs a password is not kept: another server may not have it."""
-        if (load_key, name) in self._found:
-            return self._found[load_key, name]
+        if (load_key, name) in self._objects:
+            return self._objects[load_key, name]
         key = load_key(name, passwords)
         if not is_encrypted(name):
-            self._found[load_key, name] = key
+            self._objects[load_key, name] = key
         return key
 
     def _once(self, load: Callable[[str], Any], name: str) -> Any:
-        if (load, name) not in self._found:
-            self._found[load, name] = load(name)
-        return self._found[load, name]
+        if (load, name) not in self._objects:
+            self._objects[load, name] = load(name)
+        return self._objects[load, name]

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from .resp import BadReply, Replies, ServerError, Word, pack
+from .resp import BadReply, Replies, ServerError, Word, is_ok, pack
 from .store_url import CLUSTER, SENTINEL, UNIX, Place, StoreSettings
 
 CONNECT_TIMEOUT: Final = 1.0  # seconds, for each server that has to be asked
@@ -101,7 +101,7 @@ async def _dial(
                 raise OSError(str(error)) from None
         connection = RedisConnection(reader, writer, longest)
         try:
-            await connection.exchange(commands, [b"OK".__eq__] * len(commands))
+            await connection.exchange(commands, [is_ok] * len(commands))
         except BaseException:
             connection.close()
             raise

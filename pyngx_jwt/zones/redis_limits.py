@@ -9,7 +9,7 @@ from typing import Any
 
 from .redis_link import RedisLink, Script, Step, ask, forget
 from .redis_scripts import ENTER, LEAVE, SET_COUNTS, TAKE_RATES
-from .resp import Word
+from .resp import Word, is_ok
 from .store import Entry, StoreDown, Take, Taken
 
 OWNER_LIVES = 10_000  # milliseconds after the last sign of life
@@ -139,7 +139,7 @@ class SharedConnections:
 
     def _give_sign(self) -> None:
         name = self._living + self._owner
-        self._link.send(Step(("SET", name, "1", "PX", OWNER_LIVES), forget, b"OK".__eq__))
+        self._link.send(Step(("SET", name, "1", "PX", OWNER_LIVES), forget, is_ok))
 
     def _resume(self) -> None:
         """No step is under way: what the server has is replaced by what there is."""

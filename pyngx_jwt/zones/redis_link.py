@@ -14,7 +14,9 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha1
+from operator import eq
 from typing import Any, NamedTuple, Protocol
 
 from .redis_connection import CONNECT_TIMEOUT, FAILURES, Fits, RedisConnection, connect
@@ -167,7 +169,7 @@ class RedisLink:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 loads = [("SCRIPT", "LOAD", script.text) for script in self._scripts]
-                digests = [script.digest.encode().__eq__ for script in self._scripts]
+                digests = [partial(eq, script.digest.encode()) for script in self._scripts]
                 await connection.exchange(loads, digests)
         except BaseException:
             connection.close()
@@ -222,7 +224,7 @@ class RedisLink:
         self.up = False
         self._observer.failed()
         if not self._told_down:
-            reason = str(error) or "no answer in time"
+            reason = str(error) or "no response in time"
             self._report(f"cannot be used ({reason})", True)
             self._told_down = True
         self._drop(batch)

@@ -27,7 +27,7 @@ class BadReply(Exception):
     """A reply that no Redis server gives to this question."""
 
     def __init__(self) -> None:
-        super().__init__("unexpected answer")
+        super().__init__("unexpected response")
 
 
 class ServerError(Exception):
@@ -35,6 +35,11 @@ class ServerError(Exception):
 
     def __init__(self, raw: bytes) -> None:
         super().__init__(_UNPRINTABLE.sub("?", raw.decode("latin-1")))
+
+
+def is_ok(reply: Any) -> bool:
+    """Whether a command was carried out."""
+    return bool(reply == b"OK")
 
 
 def pack(commands: Iterable[Sequence[Word]]) -> bytes:

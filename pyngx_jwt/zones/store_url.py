@@ -70,7 +70,8 @@ class StoreSettings:
 def shown_url(text: str) -> str:
     """A URL without its secrets."""
     scheme, sign, rest = text.partition("://")
-    return f"{scheme}{sign}{rest.rpartition('@')[2].partition('?')[0]}" if sign else scheme
+    shown = (rest if sign else scheme).rpartition("@")[2].partition("?")[0]
+    return f"{scheme}{sign}{shown}" if sign else shown
 
 
 def parse_store_url(text: str) -> StoreUrl:

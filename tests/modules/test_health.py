@@ -101,8 +101,8 @@ def test_what_check_says(nginx: Nginx) -> None:
         (f"{here}/keys", "503 no keys of key file a; not checked"),
         ("http://unix:%%DIR%%/sock:/none", "404 Not Found"),
         ("http://127.0.0.1:%%PORT_tls%%/", "400 Bad Request"),
-        ("http://127.0.0.1:%%PORT_odd%%/", "the response is not HTTP: is it another port?"),
-        ("https://127.0.0.1:%%PORT%%/", "no TLS connection: is it a port for http?"),
+        ("http://127.0.0.1:%%PORT_odd%%/", "the response is not HTTP: is this the right port?"),
+        ("https://127.0.0.1:%%PORT%%/", "the TLS handshake failed: is this a port for plain HTTP?"),
     ):
         url = nginx.filled(url)
         assert check(url) == (1, f"pyngx --check: {url}: {told}\n")

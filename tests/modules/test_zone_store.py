@@ -204,7 +204,7 @@ def test_answers_of_a_wrong_type(
         wait_until(one, "DOWN")
         network.instead = b""
         wait_until(one, "UP")
-    one.wait_for_log(r"cannot be used \(unexpected answer\)")
+    one.wait_for_log(r"cannot be used \(unexpected response\)")
     assert "unexpected error" not in one.error_log()
     assert one.request(f"GET /{kind}?key=last").status == 200
 
@@ -261,7 +261,7 @@ def test_an_answer_that_is_too_long(
     (one,) = machines(1, LIMITED, rates(network.url, "timeout=10s fallback=deny"))
     network.instead = b"$100000000\r\n" + b"x" * (2 << 20)
     assert statuses([one], "/x?key=a", 1) == [503]
-    one.wait_for_log(r"cannot be used \(unexpected answer\)")
+    one.wait_for_log(r"cannot be used \(unexpected response\)")
 
 
 def test_killed_and_restarted_under_load(store: RedisServer, machines: Machines) -> None:
@@ -591,7 +591,7 @@ def test_sessions_are_copied_to_all_machines(store: RedisServer, machines: Machi
         ),
         (
             "pyngx_zone_store rediss://x certificate=a.pem;",
-            '"certificate" and "certificate_key" need each other',
+            '"certificate" and "certificate_key" must be specified together',
         ),
         (
             "pyngx_zone_store redis://x sentinel_password_file=a;",

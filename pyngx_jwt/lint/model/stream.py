@@ -54,11 +54,11 @@ class StreamBlock(Said):
         except ConfError:  # which is reported
             return
         for at, (is_variable, name) in enumerate(parts):
-            found = list(self._definitions(name)) if is_variable and depth else []
-            if found:
+            values = list(self._definitions(name)) if is_variable and depth else []
+            if values:
                 before = "".join(_written(part) for part in parts[:at])
                 after = "".join(_written(part) for part in parts[at + 1 :])
-                for value in found:
+                for value in values:
                     yield from self._values(before + value + after, depth - 1)
                 return
         yield text

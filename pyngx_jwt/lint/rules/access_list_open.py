@@ -1,7 +1,7 @@
 """A list of addresses permits some and denies none, so it restricts nothing.
 
 "allow" alone has no effect: an address that no line matches is permitted.  End the list with
-"deny all".  With "satisfy any", "allow" alone admits all addresses without a token.
+"deny all".  With "satisfy any", the list needs no "deny": other addresses need another permission.
 
 Bad:
 
@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...modules.access import AccessConf
+from ...modules.core import CoreConf
 from ..finding import Severity
 from ..model.block import Block
 from ..model.configuration import Configuration
@@ -46,7 +47,8 @@ EVERYONE = ("all", "0.0.0.0/0", "::/0")
 
 @rule.each_block
 def check(block: Block) -> Iterator[Hit]:
-    yield from _check(block)
+    if block[CoreConf].satisfy != "any":
+        yield from _check(block)
 
 
 @rule.whole

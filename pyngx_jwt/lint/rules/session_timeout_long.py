@@ -58,7 +58,9 @@ def check(conf: Configuration) -> Iterator[Hit]:
         if proxy.target is None or proxy.proxy_timeout <= DAY:
             continue
         listens = block.given("listen")
-        keeps = all(any(w.startswith(KEEPING) for w in s.args) for s in listens)
+        keeps = all(
+            any(w.startswith(KEEPING) and w != f"{KEEPING}off" for w in s.args) for s in listens
+        )
         if not (keeps and proxy.socket_keepalive):
             yield Hit(
                 block.set_by("proxy_timeout"),

@@ -40,7 +40,7 @@ WRONG = {
 def server_of(group: Upstream, peer: Peer) -> dict[str, Value]:
     """A server as a resource."""
     server = peer.server
-    found: dict[str, Value] = {
+    members: dict[str, Value] = {
         "id": identifier(group, peer.serial),
         "server": shown(peer.name),
         "weight": peer.weight // server.unit,
@@ -53,10 +53,10 @@ def server_of(group: Upstream, peer: Peer) -> dict[str, Value]:
         "down": server.down,
     }
     if server.drain:
-        found["drain"] = True
+        members["drain"] = True
     if server.lookup is not None:
-        found["host"] = shown(server.name)
-    return found
+        members["host"] = shown(server.name)
+    return members
 
 
 class Servers:
@@ -81,10 +81,10 @@ class Servers:
         return [self._shown(peer) for peer in peers]
 
     def _shown(self, peer: Peer) -> Value:
-        found = server_of(self.group, peer)
+        members = server_of(self.group, peer)
         if self.is_stream:
-            return {name: value for name, value in found.items() if name not in OF_REQUESTS}
-        return found
+            return {name: value for name, value in members.items() if name not in OF_REQUESTS}
+        return members
 
     def one(self, text: str) -> Peer:
         """The server of an ID; raises ApiError."""

@@ -57,10 +57,10 @@ def average(numbers: Numbers, name: str) -> int:
 
 
 def server_zones(snapshot: Snapshot) -> Value:
-    found: dict[str, Value] = {}
+    zones: dict[str, Value] = {}
     for name, one in snapshot.stream_zones().items():
         by_class = sessions(one.numbers)
-        found[shown(name)] = {
+        zones[shown(name)] = {
             "processing": one.processing,
             "connections": one.numbers[REQUESTS] + one.processing,
             "sessions": {**by_class, "total": sum(by_class.values())},
@@ -68,7 +68,7 @@ def server_zones(snapshot: Snapshot) -> Value:
             "received": one.numbers[RECEIVED],
             "sent": one.numbers[SENT],
         }
-    return found
+    return zones
 
 
 def limit_conns(snapshot: Snapshot) -> Value:
@@ -91,7 +91,7 @@ def upstreams(snapshot: Snapshot) -> Value:
 
 def peer(facts: PeerFacts, group: Upstream) -> Value:
     one, numbers = facts.peer, facts.counted.numbers
-    found: dict[str, Value] = {
+    members: dict[str, Value] = {
         "id": identifier(group, one.serial),
         "server": shown(one.name),
         "name": shown(one.server.name),
@@ -109,8 +109,8 @@ def peer(facts: PeerFacts, group: Upstream) -> Value:
         "downtime": 0,
     }
     if one.max_conns:
-        found["max_conns"] = one.max_conns
-    return found
+        members["max_conns"] = one.max_conns
+    return members
 
 
 def zone_sync(snapshot: Snapshot) -> Value:

@@ -82,7 +82,7 @@ class JwtConf(Conf):
         "over. 503 comes with Retry-After. By default it is what the module answers, 500 in NGINX "
         "Plus and 401 in kjdev's; TeslaGov's, max-lt's and tizpuppi's have no such requests, and "
         "the default is 503. A token that other keys of the level verify is accepted in all "
-        "dialects but NGINX Plus's.",
+        'dialects but NGINX Plus\'s. With "satisfy any", 401 takes the place of 503.',
     )
     pyngx_jwt_prefetch = flag(
         False,

@@ -353,8 +353,8 @@ class KeyRequest:
         return None
 
     def _last(self, now: float) -> KeySet | None:
-        """The last keys, as long as they may be used; a clock that is put back gives them no
-        more time than they had."""
+        """The last keys, as long as they may be used; not if the clock was put back so far that
+        they come from a time as far in the future."""
         lasts = self._good_until - self._good_at
         return self._good if abs(now - self._good_at) < lasts else None
 

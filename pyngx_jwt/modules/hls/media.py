@@ -87,6 +87,7 @@ class Media:
 
     def __enter__(self) -> Media:
         if self._video is None and self._audio is None:
+            self.__exit__()
             raise Unsuitable("no video in H.264 and no audio in AAC or MP3")
         return self
 

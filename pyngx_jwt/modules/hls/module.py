@@ -104,13 +104,14 @@ def serve_hls(conf: HlsConf, level: Level) -> Handler | None:
     async def answer(r: Request, file: OpenedFile) -> Status:
         work = work_of(r)
         try:
-            data = await asyncio.to_thread(read, av, file.fd, limits, work)
+            # which closes the file, even if the client has left
+            data = await asyncio.shield(asyncio.to_thread(read, av, file.fd, limits, work))
         except Unsuitable as error:
             r.log(Severity.ERR, f'"{file.path}" {error}')
             return 415
         except (Mp4Error, OSError) as error:
-            told = errno_text(error) if isinstance(error, OSError) else str(error)
-            r.log(Severity.ERR, f'"{file.path}" {told}')
+            text = errno_text(error) if isinstance(error, OSError) else str(error)
+            r.log(Severity.ERR, f'"{file.path}" {text}')
             return 500
         r.last_modified = int(file.info[stat.ST_MTIME])
         return r.respond(200, data, TYPES[_suffix(r)])

@@ -1,7 +1,7 @@
 """Traces requests, and sends the spans to an OpenTelemetry collector (OTLP over gRPC).
 
-Directives and variables are those of nginxinc/nginx-otel.  The package opentelemetry-proto is
-needed: `pip install 'pyngx-jwt[otel]'`.
+Directives and variables are those of nginxinc/nginx-otel.  It needs the packages
+opentelemetry-proto and grpcio: `pip install 'pyngx-jwt[otel]'`.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class OtelConf(Conf):
         "ignore",
         MODES,
         EVERYWHERE,
-        'What happens to the fields "traceparent" and "tracestate": "extract" continues the trace '
-        'of the client, "inject" sends the trace to upstreams in their place, and "propagate" '
-        "does both.",
+        'Sets what happens to the headers "traceparent" and "tracestate": "extract" continues the '
+        'trace of the client, "inject" sends the trace to upstreams in their place, and '
+        '"propagate" does both.',
     )
     otel_span_name = template(
         None, EVERYWHERE, "Sets the name of spans, which is that of the location by default."

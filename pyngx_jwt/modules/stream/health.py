@@ -174,14 +174,14 @@ class Asking:
         """Until what has come passes, or there is no more that is looked at."""
         if self.tests.expects is None:
             return True
-        self.doing, seen = READING, b""
+        self.doing, received = READING, b""
         most = self.plan.conf.proxy_buffer_size
-        while len(seen) < most:
-            data = await channel.read(most - len(seen))
+        while len(received) < most:
+            data = await channel.read(most - len(received))
             if data is None:
                 break
-            seen = (seen + data)[:most]  # a datagram can be longer
-            if self.tests.passes(seen):
+            received = (received + data)[:most]  # a datagram can be longer
+            if self.tests.passes(received):
                 self.doing = MATCHING
                 return True
         self.doing = MATCHING
