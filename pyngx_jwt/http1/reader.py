@@ -156,6 +156,8 @@ class HeadReader:
         plain = not (head.content_length > 0 or head.chunked or head.dropped)
         # a host in the request line is not that of the header lines
         plain = plain and head.request_line.startswith("/", len(head.method) + 1)
+        # parse_next() counts with a CRLF at the end of the line
+        plain = plain and data.find(b"\n") == len(head.request_line) + 1
         if not plain or self._misses > PATIENCE:
             self._last = None
             return

@@ -109,7 +109,7 @@ def parse_head(data: bytes, buffer_size: int, at: int = 0) -> PeerResponse | Non
     first = lines[0]
     start = _COMMON.get(first)
     if start is None and first.endswith("\r"):
-        start = parse_status(first[:-1])
+        start = parse_status(first)
     if start is None:
         return _parse_unusual(data[at : at + buffer_size], buffer_size)
     headers: list[Any] = []

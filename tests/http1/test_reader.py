@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyngx_jwt.http.head import RequestHead
-from pyngx_jwt.http1.head_types import DEFAULTS
+from pyngx_jwt.http1.head_types import DEFAULTS, RefusedHead
 from pyngx_jwt.http1.reader import HeadReader
 
 BODY = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -17,6 +17,7 @@ REQUESTS = (
     (b"GET /b?x HTTP/1.1\r\nHost: a\r\n\r\n", b""),
     (b"\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", b""),
     (b"GET /a HTTP/1.1\nHost: a\n\n", b""),
+    (b"GET /a HTTP/1.1\nHost: a\r\n\r\n", b""),
     (b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(BODY), BODY),
     (b"GET /a HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 300 + b"\r\n\r\n", b""),
 )
@@ -70,3 +71,16 @@ def test_a_client_that_never_repeats_itself_is_not_remembered() -> None:
     lines = [text.partition(b"\r")[0].decode() for text in texts]
     assert read(texts) == lines
     assert read([b"".join(texts)]) == lines
+
+
+def test_lengths_after_a_request_line_that_ended_in_a_line_feed() -> None:
+    """Lines are alike after another request line; each head has the length of its bytes."""
+    lines = b"Host: a\r\nX: 1\r\n\r\n"
+    reader = HeadReader(None)
+    for line in (b"GET /1 HTTP/1.1\n", b"GET /2 HTTP/1.1\r\n", b"GET /3 HTTP/1.1\r\n"):
+        reader.add(line + lines)
+        head = reader.next(DEFAULTS)
+        assert isinstance(head, RequestHead) and head.length == len(line + lines)
+        assert not reader.buffer
+    reader.add(b"GET /2 HTTP/1.1\r\n" + lines[:-1] + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert isinstance(reader.next(DEFAULTS), RefusedHead)

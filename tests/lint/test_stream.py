@@ -11,7 +11,7 @@ stream {
     map $ssl_preread_server_name $to { default 127.0.0.1:9; default 127.0.0.1:8; }
     upstream u { server 127.0.0.1:1; keepalive 3; }
     server { listen 443; ssl_preread on; proxy_pas $to; }
-    server { listen 53 udp; return $uri; js_access x; zone_sync; }
+    server { listen 53 udp; return $uri; js_access x; }
     server { }
     server { listen 54 udp ssl; proxy_pass no_such_host_at_all; }
 }
@@ -37,7 +37,6 @@ def test_what_pyngx_does_not_run(linter: Linter) -> None:
     notes = [f for f in linter.findings(MANY) if f.rule == "not-run-by-pyngx"]
     assert [f.message for f in notes] == [
         'pyngx does not support "js_access" (ngx_stream_js_module)',
-        'pyngx does not support "zone_sync" (NGINX Plus, ngx_stream_zone_sync_module)',
     ]
 
 

@@ -56,7 +56,7 @@ def handlers(level: Level, depth: int = 0) -> Iterator[str]:
     all_of_them = (*location.rewrite, *location.handlers, *location.log_handlers)
     named = {handler: name for phase in level.handlers.values() for name, handler in phase}
     modules = [
-        named.get(handler) or getattr(handler, "__module__", "").split(".")[2]
+        named.get(handler) or getattr(handler, "__module__", "").split(".")[2].removesuffix("_line")
         for handler in all_of_them
     ]
     yield f"{'  ' * depth}{name}: {' '.join(modules)}"

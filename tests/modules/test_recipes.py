@@ -239,7 +239,7 @@ def test_tracing(nginx: Nginx) -> None:
     nginx.exchange(f"> GET /healthz\n> {client}\n< 204\n")
     nginx.exchange(f"> GET /\n> {client}\n< 401\n")
     assert collector.span().attributes["enduser.id"] == ""
-    seen = nginx.request("GET /", client, f"Authorization: Bearer {token(sub='me')}").text
+    seen = nginx.request("GET /", client, f"Authorization: Bearer {token(**OURS, sub='me')}").text
     span = collector.span()
     assert seen == f"00-{trace}-{span.message.span_id.hex()}-01"
     assert span.attributes["enduser.id"] == "me"

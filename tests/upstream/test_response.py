@@ -279,6 +279,7 @@ NO_HEADS = [
     b"HTTP/1.1 2000 OK\r\n\r\n",
     b"HTTP/1.1\r\n\r\n",
     b"HTTP/1.1 200 O\rK\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\r\nA: b\r\n\r\n",
     b"<html>\r\n\r\n</html>",
 ]
 
