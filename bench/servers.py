@@ -126,13 +126,16 @@ def pyngx(path: str, name: str = PYNGX) -> Program:
 
 
 ABOUT = """
-import platform, sysconfig
+import platform, sys, sysconfig
 from pyngx_jwt.server import http1
 arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
-pgo = "with" if "--enable-optimizations" in arguments else "without"
-lto = "with" if "--with-lto" in arguments else "without"
+build = "without PGO"
+if "--enable-optimizations" in arguments:
+    build = "with PGO"
+elif sys.base_prefix == "/usr":  # how Debian and others build it does not show here
+    build = "of the distribution"
 compiled = "interpreted" if http1.__file__.endswith(".py") else "compiled"
-print(f"{compiled}, Python {platform.python_version()} {pgo} PGO, {lto} LTO")
+print(f"{compiled}, Python {platform.python_version()} {build}")
 """
 
 
