@@ -138,7 +138,7 @@ class _Head:
     def _complete(self, response: web.StreamResponse) -> web.StreamResponse:
         response.headers.clear()
         response.headers.extend(self.fields)
-        response[UNWANTED] = ADDED - response.headers.keys()
+        response[UNWANTED] = frozenset(name for name in ADDED if name not in response.headers)
         if not self.keep_alive:
             response.force_close()
         return response
