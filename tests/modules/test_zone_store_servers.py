@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -344,8 +345,10 @@ def test_a_node_of_a_cluster_as_a_server(machines: Machines, cluster: Cluster) -
     location = "location /x { limit_req zone=one; limit_req zone=two; empty_gif; }"
     machine = machines.start(location, http)
 
+    keys = count()
+
     def complaint() -> str:
-        machine.request("GET /x?key=a")
+        machine.request(f"GET /x?key={next(keys)}")  # one that is over its limit here is not sent
         return machine.error_log()
 
     wait_for("the error", lambda: re.search(r"cannot be used \((CROSSSLOT|MOVED) ", complaint()))

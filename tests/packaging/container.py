@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
+COMPILED = tuple(ROOT.glob("*.so"))
 DOCKERFILE = ROOT / "packaging/Dockerfile"
 NAMESPACES = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child"]
 DEADLINE = 30.0  # seconds
@@ -141,7 +142,7 @@ class Container:
                 mounts.append(str(machines))
         for path in mounts:
             (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
-        for name in ("/dev/null", "/dev/urandom"):
+        for name in ("/dev/null", "/dev/urandom", *map(str, COMPILED)):
             (root / name.lstrip("/")).touch()
             mounts.append(name)
         (root / "mounts").write_text("".join(f"{path}\n" for path in mounts))
@@ -179,6 +180,8 @@ class Container:
             "PATH": "/opt/pyngx/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "WRITABLE": " ".join(sorted(self.writable)) if self.read_only else "",
             "CHROOT_USER": "" if user == "0" else f"--userspec={user}:0",
+            # a compiled tree is not the one that is installed
+            **({"PYTHONPATH": str(ROOT)} if COMPILED else {}),
             **self.environ,
         }
 
