@@ -27,7 +27,7 @@ from ...metrics.kinds import (
     UNAVAILABLE,
     UNHEALTHY,
 )
-from .exposition import Exposition
+from .exposition import Exposition, Labels
 from .snapshot import PeerFacts, Requests, Snapshot
 
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -111,14 +111,14 @@ def _write_responses(
             out.sample(f"{prefix}_responses_codes", count, *labels, ("code", str(code)))
 
 
-def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
-    """As with NGINX Plus, groups without a zone are not reported."""
-    peers: list[PeerFacts] = []
-    for group, zone in snapshot.groups():
-        if zone:
-            peers += snapshot.peers(group)
-    prefix = "nginxplus_upstream_server"
-    labelled = [((("upstream", one.group), ("server", one.peer.name)), one) for one in peers]
+def write_servers(
+    out: Exposition, prefix: str, peers: list[PeerFacts], used: tuple[str, str]
+) -> list[tuple[Labels, PeerFacts]]:
+    """What servers of groups have in "http" and in "stream"; `used` is what they count, and what
+    that is.  Returns the servers with their labels."""
+    labelled: list[tuple[Labels, PeerFacts]] = [
+        ((("upstream", one.group), ("server", one.peer.name)), one) for one in peers
+    ]
     out.family(f"{prefix}_state", "gauge", "Current state")
     out.family(f"{prefix}_active", "gauge", "Active connections")
     out.family(f"{prefix}_limit", "gauge", "Limit for connections which corresponds to max_conns")
@@ -127,7 +127,7 @@ def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
         out.sample(f"{prefix}_active", one.peer.conns, *labels)
         out.sample(f"{prefix}_limit", one.peer.max_conns, *labels)
     for suffix, about, place in (
-        ("requests", "Total client requests", REQUESTS),
+        (*used, REQUESTS),
         ("sent", "Bytes sent to this server", SENT),
         ("received", "Bytes received from this server", RECEIVED),
         ("fails", "Number of unsuccessful attempts to communicate with the server", DISCARDED),
@@ -139,6 +139,17 @@ def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
         out.family(f"{prefix}_{suffix}", "counter", about)
         for labels, one in labelled:
             out.sample(f"{prefix}_{suffix}", one.counted.numbers[place], *labels)
+    return labelled
+
+
+def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
+    """As with NGINX Plus, groups without a zone are not reported."""
+    peers: list[PeerFacts] = []
+    for group, zone in snapshot.groups():
+        if zone:
+            peers += snapshot.peers(group)
+    prefix = "nginxplus_upstream_server"
+    labelled = write_servers(out, prefix, peers, ("requests", "Total client requests"))
     out.family(f"{prefix}_header_time", "gauge", "Average time to get the response header")
     out.family(f"{prefix}_response_time", "gauge", "Average time to get the full response")
     for labels, one in labelled:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from ...metrics.kinds import (
-    CHECK_FAILURES,
-    CHECKS,
     DISCARDED,
     LIMIT_RESULTS,
     RECEIVED,
     REQUESTS,
     SENT,
     STREAM_LIMIT_CONN,
-    UNAVAILABLE,
-    UNHEALTHY,
 )
 from .exposition import Exposition
-from .metrics_plus import STATES
+from .metrics_plus import write_servers
 from .snapshot import PeerFacts, Snapshot
 from .stream_tree import TIMES, average, sessions
 
@@ -62,27 +58,8 @@ def _write_groups(out: Exposition, snapshot: Snapshot) -> None:
     for group, zone in snapshot.stream_groups():
         if zone:
             peers += snapshot.stream_peers(group)
-    labelled = [((("upstream", one.group), ("server", one.peer.name)), one) for one in peers]
-    out.family(f"{SERVER}_state", "gauge", "Current state")
-    out.family(f"{SERVER}_active", "gauge", "Active connections")
-    out.family(f"{SERVER}_limit", "gauge", "Limit for connections which corresponds to max_conns")
-    for labels, one in labelled:
-        out.sample(f"{SERVER}_state", STATES[one.state], *labels)
-        out.sample(f"{SERVER}_active", one.peer.conns, *labels)
-        out.sample(f"{SERVER}_limit", one.peer.max_conns, *labels)
-    for suffix, about, place in (
-        ("connections", "Total client connections forwarded to this server", REQUESTS),
-        ("sent", "Bytes sent to this server", SENT),
-        ("received", "Bytes received from this server", RECEIVED),
-        ("fails", "Number of unsuccessful attempts to communicate with the server", DISCARDED),
-        ("unavail", "How many times the server became unavailable", UNAVAILABLE),
-        ("health_checks_checks", "Total health check requests", CHECKS),
-        ("health_checks_fails", "Failed health checks", CHECK_FAILURES),
-        ("health_checks_unhealthy", "How many times the server became unhealthy", UNHEALTHY),
-    ):
-        out.family(f"{SERVER}_{suffix}", "counter", about)
-        for labels, one in labelled:
-            out.sample(f"{SERVER}_{suffix}", one.counted.numbers[place], *labels)
+    used = "connections", "Total client connections forwarded to this server"
+    labelled = write_servers(out, SERVER, peers, used)
     for name in TIMES:
         out.family(f"{SERVER}_{name}", "gauge", ABOUT_TIMES[name])
         for labels, one in labelled:
