@@ -7,6 +7,7 @@ the keys that others have, as long as these may be used.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import time
 
@@ -52,7 +53,7 @@ class KeyShelf:
         """Takes the right to fetch for so many seconds, unless another has it."""
         if self.store is None:
             return True
-        now, mine = _milliseconds(), DictEntry(b"", 0, _milliseconds(lasts))
+        now, mine = _milliseconds(), DictEntry(_holder(), 0, _milliseconds(lasts))
         taken = False
 
         def change(old: DictEntry | None) -> DictEntry:
@@ -64,8 +65,19 @@ class KeyShelf:
         return taken or not done
 
     def release(self, name: bytes) -> None:
-        """Gives the right back."""
-        self.drop(_CLAIM + name)
+        """Gives the right back, unless it was lost to another that did not want to wait."""
+        if self.store is not None:
+            mine = _holder()
+            self.store.update(
+                _CLAIM + name,
+                _milliseconds(),
+                lambda old: None if old is None or old.value == mine else old,
+            )
+
+
+def _holder() -> bytes:
+    """Who holds a claim: a worker fetches a set once at a time."""
+    return b"%d" % os.getpid()
 
 
 def _milliseconds(later: float = 0.0) -> int:

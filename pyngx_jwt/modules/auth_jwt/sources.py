@@ -404,13 +404,14 @@ class KeyRequest:
         """Waits for another worker that fetches the keys, if there is one, for a while; whether
         that has brought some."""
         deadline = time.monotonic() + PATIENCE
-        while not self._shelf.claim(self._on_shelf, PATIENCE):
-            if time.monotonic() >= deadline:
-                return False
-            await asyncio.sleep(GLANCE)
+        while True:
+            # Looked at after the claim: what the last to have it fetched is there by then.
+            claimed = self._shelf.claim(self._on_shelf, PATIENCE)
             if self._recall() and time.time() < self._good_at + self._lifetime:
                 return True
-        return False
+            if claimed or time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(GLANCE)
 
     def _recall(self) -> bool:
         """Takes what another worker has fetched since, if it may still be used; whether it was
@@ -448,9 +449,10 @@ class KeyRequest:
         return self._failures > 0 or isinstance(self._keys, Failure)
 
     async def fetch_early(self, r: Request) -> None:
-        """As fetch(), for no request that waits; keys that another worker has fetched a moment
-        ago are taken from the shelf."""
-        if self._recall() and time.time() < self._good_at + self.freshness / 2:
+        """As fetch(), for no request that waits; keys that were fetched a moment ago, for a
+        request or by another worker, will do."""
+        self._recall()
+        if self._good is not None and time.time() < self._good_at + self.freshness / 2:
             return
         before = self._good_at
         keys = await self.fetch(r)
