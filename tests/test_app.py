@@ -706,7 +706,7 @@ def test_package_imports_nothing_before_it_is_asked() -> None:
 
 def test_a_fetch_of_keys_has_an_end(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if the issuer goes on to send something now and then."""
-    monkeypatch.setattr("pyngx_jwt.modules.auth_jwt.sources.FETCH", 0.3)
+    monkeypatch.setattr("pyngx_jwt.modules.auth_jwt.key_request.FETCH", 0.3)
     ended = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -32,7 +32,10 @@ from ..modules.auth_jwt import dialect_of
 from ..modules.auth_jwt.contexts import KEY
 from ..modules.auth_jwt.demands import Denial, RequestDemand
 from ..modules.auth_jwt.gate import KEYLESS
-from ..modules.auth_jwt.sources import Failure, KeyFile, KeyRequest, Source
+from ..modules.auth_jwt.key_file import KeyFile
+from ..modules.auth_jwt.key_request import KeyRequest
+from ..modules.auth_jwt.key_sets import Failure
+from ..modules.auth_jwt.sources import Source
 from ..modules.auth_jwt.watch import GateWatch
 from .carriers import carrier_of, hint_for_missing, switch_statements, switch_text, token_conf
 from .definitions import VariableDefinitions

@@ -32,7 +32,7 @@ from ..jwt.examine import examine
 from ..log import LEVEL_NAMES, Log, Severity
 from ..modules.auth_jwt.contexts import NOW
 from ..modules.auth_jwt.gate import Gate
-from ..modules.auth_jwt.sources import KeyRequest
+from ..modules.auth_jwt.key_request import KeyRequest
 from ..modules.auth_jwt.watch import GateWatch
 from ..modules.dav import DavConf
 from ..modules.lua import Runners

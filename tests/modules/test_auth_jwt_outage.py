@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyngx_jwt.app import application
-from pyngx_jwt.modules.auth_jwt.sources import RETRY, retry_delay
+from pyngx_jwt.modules.auth_jwt.key_request import RETRY, retry_delay
 
 from ..backend import Backend
 from ..jwt.keys import jwks

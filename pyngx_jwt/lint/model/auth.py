@@ -11,8 +11,9 @@ from ...modules.auth_jwt import Dialect, dialect_of
 from ...modules.auth_jwt.conf import TokenConf
 from ...modules.auth_jwt.demands import Required
 from ...modules.auth_jwt.dialects.maxlt import ANY_ALGORITHM, MaxltConf
+from ...modules.auth_jwt.key_sets import KeyName
 from ...modules.auth_jwt.plan import Plan
-from ...modules.auth_jwt.sources import KeyName, Sources
+from ...modules.auth_jwt.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from ...jwt.encoding import decode_json
 from ...jwt.limits import LIMITS
 from ...modules.auth_jwt import DIALECTS
 from ...modules.auth_jwt.blocks import here
-from ...modules.auth_jwt.sources import FixedKeys, KeyFile, KeyRequest, Source
+from ...modules.auth_jwt.key_file import KeyFile
+from ...modules.auth_jwt.key_request import KeyRequest
+from ...modules.auth_jwt.sources import FixedKeys, Source
 from .block import Block
 from .configuration import Configuration
 

@@ -15,7 +15,8 @@ from ...http.template import Template
 from .demands import Required
 from .gate import Gate
 from .issuer import check_url
-from .sources import JWKS, KeyForm, KeyName, Sources
+from .key_sets import JWKS, KeyForm, KeyName
+from .sources import Sources
 
 INSIDE = EVERYWHERE | LIMIT_EXCEPT
 

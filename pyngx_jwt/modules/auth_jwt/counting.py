@@ -17,8 +17,10 @@ from ...metrics import Row, Tallies
 from ...metrics.kinds import KEY_FETCHES, KEYS, TOKEN_MEMORY, TOKENS
 from ...metrics.tallies import Reported
 from .dialect import dialect_of
+from .key_file import KeyFile
+from .key_request import KeyRequest
 from .settings import JwtConf, jwt_settings
-from .sources import KeyFile, KeyRequest, Sources
+from .sources import Sources
 
 ACCEPTED, REFUSED, UNAVAILABLE = "accepted", "refused", "unavailable"
 LABEL = 200  # characters of the name of a source

@@ -13,9 +13,9 @@ from ...http.request import Request, Status
 from ...jwt import Reason, Token, TokenRefusal, Verified, Verifier
 from ...log import Severity
 from .contexts import KEY, LACKING, note_refusal, remember, remembered
+from .key_sets import Failure
 from .keyring import Keyring
 from .plan import Plan
-from .sources import Failure
 from .words import log_refusal
 
 Answer = Awaitable[Status | None] | Status | None

@@ -16,8 +16,9 @@ from ...jwt import KeySet, KeySetError, NoUsableKey
 from ...jwt.encoding import decode_json, unicode
 from ...upstream.errors import UpstreamError
 from ...upstream.fetch import Document, fetch_url
+from .key_request import KeyRequest
+from .key_sets import JWKS, Failure, KeyForm, Keys, KeySets
 from .shelf import KeyShelf, name_of_issuer
-from .sources import JWKS, Failure, KeyForm, KeyRequest, Keys, KeySets
 
 SUFFIX = "/.well-known/openid-configuration"
 SHORTEST, LONGEST = 60.0, 3600.0  # seconds that keys are used without looking for newer ones

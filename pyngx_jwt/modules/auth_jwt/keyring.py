@@ -15,8 +15,11 @@ from ...jwt import KeySet, Reason, Token, TokenMemory, TokenPolicy, TokenRefusal
 from ...log import Severity
 from .blocks import opened_at, place_of
 from .contexts import LACKING, choosing_keys
+from .key_file import KeyFile
+from .key_request import KeyRequest
+from .key_sets import Failure, KeyName
 from .settings import JwtConf
-from .sources import Failure, KeyFile, KeyName, KeyRequest, Source
+from .sources import Source
 
 FindSource = Callable[[Request], Source]
 VERIFIERS = 64  # that are kept where variables choose the keys

@@ -9,9 +9,12 @@ from ...http.level import Level
 from ...jwt import TokenPolicy
 from .conf import IssuerName, TokenConf
 from .issuer import IssuerKeys
+from .key_file import KeyFile
+from .key_request import KeyRequest
+from .key_sets import KeyName
 from .keyring import FindSource, Keyring, VariableSource
 from .settings import JwtConf
-from .sources import KeyFile, KeyName, KeyRequest, Source, Sources
+from .sources import Source, Sources
 
 
 def keyring_of(

@@ -20,9 +20,10 @@ from ...http.ports import Built
 from ...http.request import Request, Server
 from ...http.subrequest import Kept
 from ...zones import Zones
+from .key_request import KeyRequest, retry_delay
 from .settings import JwtConf, jwt_settings
 from .shelf import ZONE, ZONE_SIZE, ZONE_TAG
-from .sources import KeyRequest, Sources, retry_delay
+from .sources import Sources
 
 JITTER = 0.1  # of a pause
 LATER = 0.5  # seconds until workers other than the first begin, at most

@@ -16,9 +16,10 @@ from ...core.module import User
 from ...errors import ConfError
 from ...log import errno_text
 from .dialect import dialect_of
+from .key_file import KeyFile
 from .revocation import RevocationFile, RevocationFiles
 from .settings import jwt_settings
-from .sources import KeyFile, Sources
+from .sources import Sources
 
 
 @jwt_settings.check_user

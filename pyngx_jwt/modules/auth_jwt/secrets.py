@@ -11,8 +11,10 @@ from ...errors import ConfError
 from ...http.subrequest import no_request
 from ...jwt import KeySet, KeySetError, Limits
 from ...jwt.encoding import decode_json
+from .key_file import KeyFile
+from .key_sets import Failure, KeyForm
 from .keyring import FindSource
-from .sources import Failure, FixedKeys, KeyFile, KeyForm, Sources
+from .sources import FixedKeys, Sources
 
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")

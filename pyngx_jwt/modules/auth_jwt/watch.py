@@ -15,9 +15,12 @@ from ...jwt import KeySet, KeySetError, TokenPolicy, TokenRefusal, Verified, Ver
 from .contexts import NOW
 from .demands import Denial, RequestDemand
 from .gate import Gate
+from .key_file import KeyFile
+from .key_request import KeyRequest
+from .key_sets import Failure
 from .keyring import ATTRIBUTES, Keyring
 from .plan import Plan
-from .sources import Failure, KeyFile, KeyRequest, Source
+from .sources import Source
 from .words import LogLines, Words
 
 

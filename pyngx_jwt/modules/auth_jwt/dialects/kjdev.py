@@ -54,12 +54,13 @@ from ..contexts import now_of
 from ..demands import Denial, RequestDemand, Required, compile_required
 from ..dialect import Clue, Dialect, DialectMark, Facts, clue
 from ..gate import Gate
+from ..key_sets import JWKS, KeyForm, KeyName
 from ..keyring import Keyring
 from ..level_keys import keyring_of
 from ..plan import Challenger, FindToken, Plan
 from ..revocation import RevocationFile, RevocationFiles
 from ..settings import policy_with, status_without_keys
-from ..sources import JWKS, KeyForm, KeyName, Sources
+from ..sources import Sources
 from ..variables import Render, look_after_check, now_text, settles
 from ..wire import compile_challenge, compile_token, exact_bearer, quoted
 from ..words import kjdev_words

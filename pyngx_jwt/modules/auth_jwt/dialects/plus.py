@@ -38,11 +38,11 @@ from ..conf import INSIDE, Compared, TokenConf
 from ..demands import Denial, RequestDemand, Required, compile_required
 from ..dialect import Dialect, DialectMark, Facts, clue, is_plain_switch
 from ..gate import Gate
+from ..key_sets import KeyForm
 from ..keyring import Keyring
 from ..level_keys import keyring_of
 from ..plan import Plan, without_token
 from ..settings import JwtConf, policy_with, status_without_keys
-from ..sources import KeyForm
 from ..variables import add_member_variables, claim_getter, header_getter, look_lasting, settles
 from ..wire import bearer, compile_challenge, compile_realm, compile_token, no_bearer, with_realm
 from ..words import plus_words
