@@ -19,6 +19,7 @@ class Datagrams:
         self.received: list[tuple[bytes, int]] = []
         self._arrived = threading.Condition()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((host, port))
         threading.Thread(target=self._serve, daemon=True).start()
 

@@ -7,7 +7,6 @@ wheel must check a configuration and serve a request.
 from __future__ import annotations
 
 import getpass
-import socket
 import subprocess
 import sys
 import tarfile
@@ -18,6 +17,8 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
+
+from .ports import free_port
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pyngx_jwt"
@@ -107,8 +108,7 @@ def _check_in(folder: Path, wheel: Path, interpreter: str) -> None:
     run(interpreter, "-m", "venv", str(folder / "venv"))
     run(str(folder / "venv/bin/pip"), "install", "-q", str(wheel))
     pyngx = str(folder / "venv/bin/pyngx")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (folder / "nginx.conf").write_text(CONF.format(port=port, user=getpass.getuser()))
     run(pyngx, "token", "--key", str(folder / "key"), "--jwks-out", str(folder / "keys.json"))
     run(pyngx, "-t", "-p", str(folder), "-e", "stderr")

@@ -94,10 +94,10 @@ class NameServer:
 
     def start(self) -> None:
         datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        datagrams.bind(("127.0.0.1", self.port))
         listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        for bound in (datagrams, listener):
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(("127.0.0.1", self.port))
         listener.listen()
         self._sockets = [datagrams, listener]
         for run, bound in ((self._serve_udp, datagrams), (self._serve_tcp, listener)):

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .backend import Backend, Script
 from .launch import BINARY, Process, start
 from .nameserver import NameServer, Step
+from .ports import HeldPort
 from .transcript import compose, exchanges
 from .wire import DEADLINE, Answer, Wire
 
@@ -65,7 +66,7 @@ class Nginx:
         self.binary = binary
         self.process: Process | None = None
         self.trouble_is_expected = False
-        self._ports: dict[str, socket.socket] = {}
+        self._ports: dict[str, HeldPort] = {}
         self._backends: list[Backend] = []
         self._name_servers: list[NameServer] = []
         self._checked: dict[str, int] = {}
@@ -223,14 +224,13 @@ class Nginx:
     def port(self, name: str = "") -> int:
         """A port by name, free and kept so."""
         if name not in self._ports:
-            self._ports[name] = _reserved_port()
-        number: int = self._ports[name].getsockname()[1]
-        return number
+            self._ports[name] = HeldPort()
+        return self._ports[name].number
 
     def backend(self, name: str, *scripts: bytes | Script) -> Backend:
         """Starts a scripted upstream on %%PORT_name%%."""
         self.port(name)
-        backend = Backend(self._ports[name], scripts)
+        backend = Backend(self._ports[name].tcp, scripts)
         backend.start()
         self._backends.append(backend)
         return backend
@@ -370,18 +370,6 @@ class Nginx:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{failure}\n{self.error_log()}{self.read('logs/stderr')}")
             time.sleep(0.01)
-
-
-def _reserved_port() -> socket.socket:
-    """A bound socket that does not listen.
-
-    Linux gives its port to nobody else by chance, and yet to a server that asks for it with
-    SO_REUSEADDR, as servers do.
-    """
-    held = socket.socket()
-    held.bind(("127.0.0.1", 0))
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    return held
 
 
 def _dedented(text: str) -> str:

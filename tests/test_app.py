@@ -6,7 +6,6 @@ import asyncio
 import gc
 import gzip
 import re
-import socket
 import subprocess
 import sys
 import textwrap
@@ -26,6 +25,8 @@ from examples import run as example
 from pyngx_jwt.app import CYCLE, application
 from pyngx_jwt.errors import ConfError
 from pyngx_jwt.server import adapter
+
+from .ports import free_port
 
 ROOT = Path(__file__).parent.parent
 Client = TestClient[web.Request, web.Application]
@@ -67,13 +68,6 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def play(app: web.Application, talk: Talk) -> None:

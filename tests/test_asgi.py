@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import subprocess
 import sys
 import textwrap
@@ -24,6 +23,7 @@ from pyngx_jwt.server.asgi import App, Message, Receive, Scope, Send
 
 from .jwt.keys import jwks
 from .modules.tokens import KEY, bearer
+from .ports import free_port
 
 Talk = Callable[[httpx.AsyncClient], Awaitable[None]]
 
@@ -278,8 +278,7 @@ def served(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "mime.types").write_text("types { text/css css; }")
     (tmp_path / "nginx.conf").write_text(conf.replace("/srv/app", str(tmp_path)))
     (tmp_path / "main.py").write_text(code.replace("/srv/app", str(tmp_path)))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
     environ = {**os.environ, "PYTHONPATH": f"{RECIPE.parent.parent.parent}"}
     with (tmp_path / "out").open("w") as out:

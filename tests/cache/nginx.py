@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.oracle import binary
+from tests.ports import free_port
 
 DEADLINE = 10.0
 
@@ -79,8 +80,7 @@ class RealNginx:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, location: str = "", path: str = "", zone: str = "1m") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         values = {
             "cache": self.cache,
             "port": self.port,

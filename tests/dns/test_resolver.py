@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
@@ -20,6 +21,7 @@ from pyngx_jwt.dns.message import A, BadMessage, Question, Reader, query, read_h
 from pyngx_jwt.dns.resolver import Entry, Known, Resolver
 from pyngx_jwt.log import Log
 from tests.nameserver import NameServer, Raw, Slow, records
+from tests.ports import free_port
 
 T = TypeVar("T")
 HERE = records("127.0.0.1")
@@ -27,10 +29,7 @@ HERE = records("127.0.0.1")
 
 @pytest.fixture
 def server() -> Iterator[NameServer]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    one = NameServer(port, {})
+    one = NameServer(free_port(), {})
     one.start()
     yield one
     one.stop()
@@ -52,8 +51,11 @@ def asking(server: NameServer, act: Callable[[Resolver], Awaitable[T]]) -> T:
 
 
 def sockets() -> set[str]:
-    links = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
-    return {os.readlink(link) for link in links if os.path.lexists(link)} - {""}
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed by a thread in the meantime
+            found.add(os.readlink(f"/proc/self/fd/{name}"))
+    return found
 
 
 async def failure(found: Awaitable[object]) -> int:

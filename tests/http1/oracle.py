@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from ..oracle import binary
+from ..ports import free_port
 
 CONF = """
 daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log error.log info;
@@ -34,7 +35,7 @@ class Oracle:
     """One nginx with a server for each snippet, asked by its position."""
 
     def __init__(self, prefix: Path, *snippets: str) -> None:
-        self.ports = [_free_port() for _ in snippets]
+        self.ports = [free_port() for _ in snippets]
         servers = (
             f"server {{ listen 127.0.0.1:{port}; {snippet} }}"
             for port, snippet in zip(self.ports, snippets, strict=True)
@@ -80,13 +81,6 @@ class Oracle:
             lines = log.read().decode("latin-1")
         logged = re.findall(r"\*\d+ (client (?:sent|intended).*?), client: ", lines, re.DOTALL)
         return head, body, logged
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _read_answer(client: socket.socket) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ..jwt.keys import jwks
-from ..process.server import free_port
+from ..ports import free_port
 from .plain_keys import pem
 from .tokens import FILES, KEY, OTHER, bearer
 

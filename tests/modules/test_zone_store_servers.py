@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from ..authority import Authority
+from ..ports import free_port
 from ..process.server import wait_for
 from ..redis_server import (
     Machines,
@@ -45,13 +45,6 @@ LOCATIONS = """
 def machines(tmp_path: Path) -> Iterator[Machines]:
     with machines_in(tmp_path) as machines:
         yield machines
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def check(machines: Machines, store: str) -> None:

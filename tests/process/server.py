@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..ports import free_port
+
 ROOT = Path(__file__).parent.parent.parent
 FAKE = Path(__file__).with_name("fake.py")
 DEADLINE = 10.0  # seconds that anything may take
@@ -31,12 +33,6 @@ def wait_for(what: str, condition: Callable[[], T], deadline: float = DEADLINE) 
             return value
         time.sleep(0.01)
     raise TimeoutError(what)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 class Server:

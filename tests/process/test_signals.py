@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .server import DEADLINE, Server, free_port, running, wait_for
+from ..ports import free_port
+from .server import DEADLINE, Server, running, wait_for
 
 UNIX = int(socket.AF_UNIX)
 

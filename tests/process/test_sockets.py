@@ -22,8 +22,9 @@ from pyngx_jwt.process.sockets import (
 )
 from pyngx_jwt.process.upgrade import inherited_sockets
 
+from ..ports import free_port
 from .fake import FakeListen
-from .server import Server, free_port, wait_for
+from .server import Server, wait_for
 
 TCP = socket.IPPROTO_TCP
 

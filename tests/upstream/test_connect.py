@@ -27,6 +27,7 @@ from pyngx_jwt.upstream import (
 )
 from pyngx_jwt.upstream.address import Local, inet_address, unix_address
 
+from ..ports import free_port
 from .peers import ADDRESS, GET, answering, connected, read_all, run, served
 
 SETTINGS = PeerSettings()
@@ -36,8 +37,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def test_refused() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(ConnectError) as raised:
         run(connect(inet_address("127.0.0.1", port), SETTINGS))
     assert str(raised.value) == "connect() failed (111: Connection refused)"
