@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pyngx_jwt.features import is_compiled
 
@@ -15,6 +16,10 @@ from .launch import BINARY, build
 from .nginx import Nginx
 
 SERVERS = {"nginx", "module_nginx"}  # the fixtures
+
+# How long an example takes is the machine's affair.
+settings.register_profile("pyngx", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pyngx")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def shown(word: str) -> str:
     return word.partition("\0")[0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(["", "daemon "]), soup)
 @example("daemon ", "x" * 4095 + ";")
 @example("daemon ", "'" + "x" * 4094 + "';")

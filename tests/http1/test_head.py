@@ -299,7 +299,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(PIECES, max_size=6).map(b"".join))
 def test_anything_is_read_or_refused(raw: bytes) -> None:
     end = find_head_end(raw)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hpack import Decoder, Encoder
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyngx_jwt.http2.blocks import BlockReader, Field, write_block
@@ -61,7 +61,6 @@ def test_examples() -> None:
         assert read(bytes.fromhex(encoded), blocks) == fields
 
 
-@settings(deadline=None)
 @given(st.lists(FIELDS, max_size=6), st.integers(1, 7))
 def test_every_block_of_another_encoder(blocks: list[list[Field]], piece: int) -> None:
     """Whole or in pieces: what hpack's encoder writes is read."""
@@ -97,7 +96,6 @@ def test_a_block_that_ends_in_its_path_is_none_that_came_before(cut: bytes) -> N
     assert caught.value.code == FRAME_SIZE_ERROR
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(range(4)), st.integers(0, 20)), min_size=2, max_size=9))
 def test_the_same_blocks_again_whole_and_in_pieces(sent: list[tuple[int, int]]) -> None:
     blocks = reader()
@@ -112,7 +110,6 @@ def test_the_same_blocks_again_whole_and_in_pieces(sent: list[tuple[int, int]]) 
         assert fields == decoded(block)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(FIELDS, st.sampled_from((0, 40, 64, 100, 300, 4096))), max_size=8))
 def test_tables_of_changing_sizes(blocks: list[tuple[list[Field], int]]) -> None:
     """Entries are forgotten when hpack's encoder forgets them, or it would be misunderstood."""
@@ -129,7 +126,6 @@ def _entries(encoder: Encoder) -> list[tuple[bytes, bytes]]:
     return list(encoder.header_table.dynamic_entries)
 
 
-@settings(deadline=None)
 @given(FIELDS)
 def test_another_decoder_reads_ours(fields: list[Field]) -> None:
     lines = str.maketrans("\r\n", "  ")
@@ -153,7 +149,6 @@ def test_a_block_that_comes_again_is_the_same_list_until_the_table_changes() -> 
         read(b"\xbe", blocks)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), TEXT), max_size=20))
 def test_blocks_that_are_alike_but_for_their_paths(sent: list[tuple[int, int, str]]) -> None:
     """What is remembered makes no difference, with fields that change the table among them."""

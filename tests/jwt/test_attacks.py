@@ -400,7 +400,7 @@ SOURCES += [(key, key_set(without(key, "alg"))) for key in (signing_key("RS256")
 GOOD = [(key.sign(CLAIMS), keys) for key, keys in SOURCES]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.sampled_from(GOOD),
     st.lists(
@@ -426,7 +426,7 @@ def test_changed_tokens_are_refused(
     assert (changed == token) == (not isinstance(result, TokenRefusal))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(GOOD), st.integers(0, 8000))
 def test_any_flipped_bit_is_noticed(source: tuple[str, KeySet], bit: int) -> None:
     token, keys = source
@@ -435,13 +435,13 @@ def test_any_flipped_bit_is_noticed(source: tuple[str, KeySet], bit: int) -> Non
     assert isinstance(verify(octets.decode("latin-1"), [keys], EVERY, NOW), TokenRefusal)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60) | st.text("eyJ0.-_A=", max_size=60))
 def test_any_text_is_refused_and_nothing_is_raised(text: str) -> None:
     assert isinstance(verify(text, [HS], EVERY, NOW), TokenRefusal)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=70))
 def test_any_segments_are_refused_and_nothing_is_raised(a: bytes, b: bytes, c: bytes) -> None:
     token = b".".join(encode_base64url(part) for part in (a, b, c)).decode()
@@ -455,7 +455,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.dictionaries(st.sampled_from(["alg", "kid", "crit", "b64", "typ", "jwk"]), JSON_VALUES),
     st.dictionaries(st.sampled_from(["exp", "nbf", "iat", "iss", "aud"]), JSON_VALUES),

@@ -313,7 +313,7 @@ FORMS: list[tuple[Parse, bytes]] = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(FORMS), st.randoms(use_true_random=False), st.integers(1, 4))
 def test_changed_keys_raise_nothing_else(form: tuple[Parse, bytes], r: Random, n: int) -> None:
     parse, source = form

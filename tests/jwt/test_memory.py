@@ -162,7 +162,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("escaped", [True, False])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @example({"a": [[]] * 3000}, {})
 @example({"a": [{}] * 3000}, {})
 @example({"a": [{"": 0}] * 1500}, {})

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyngx_jwt.http2 import frames
@@ -68,7 +68,6 @@ def response(body: bytes = b"hello", number: int = 1) -> list[bytes]:
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 200), max_size=20))
 def test_frames_in_any_pieces(loop: asyncio.AbstractEventLoop, cuts: list[int]) -> None:
     talk, data = Talk(loop), b"".join(response())
@@ -82,7 +81,6 @@ def test_frames_in_any_pieces(loop: asyncio.AbstractEventLoop, cuts: list[int]) 
     assert not talk.connection.reusable  # the request is not complete
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_change_is_an_error_or_none(
     loop: asyncio.AbstractEventLoop, data: st.DataObject
@@ -117,7 +115,6 @@ def test_any_change_is_an_error_or_none(
         assert len(body) <= 60
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_between_requests_end_the_connection_or_not(
     loop: asyncio.AbstractEventLoop, data: bytes
