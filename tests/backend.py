@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .wire import Wire
+from .wire import DEADLINE, Wire
 
 Script = Callable[["Peer"], None]
 
@@ -84,7 +84,7 @@ class Backend:
         with self._arrived:
             return self._asked
 
-    def wait_until_asked(self, count: int = 1, seconds: float = 5) -> None:
+    def wait_until_asked(self, count: int = 1, seconds: float = DEADLINE) -> None:
         """Waits until so many request heads have come in all."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: self._asked >= count, seconds), self._asked
@@ -94,7 +94,7 @@ class Backend:
             self._asked += 1
             self._arrived.notify_all()
 
-    def connections(self, count: int, seconds: float = 5) -> list[str]:
+    def connections(self, count: int, seconds: float = DEADLINE) -> list[str]:
         """What came on each of the first connections, once they have ended."""
         with self._arrived:
             first = set(range(count))

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from .wire import DEADLINE
+
 Answer = Callable[[bytes], Iterable[bytes]]
 
 
@@ -28,7 +30,7 @@ class Datagrams:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def wait_for(self, count: int, seconds: float = 5) -> list[bytes]:
+    def wait_for(self, count: int, seconds: float = DEADLINE) -> list[bytes]:
         """What has come, once it is so much."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.received) >= count, seconds)
@@ -71,7 +73,7 @@ class UdpClient:
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect((host, port))
-        self.socket.settimeout(5)
+        self.socket.settimeout(DEADLINE)
 
     def __enter__(self) -> UdpClient:
         return self

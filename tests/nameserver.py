@@ -23,6 +23,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from .wire import DEADLINE
+
 TTL = 3600
 MOST_BYTES = 65535
 
@@ -109,7 +111,7 @@ class NameServer:
                 bound.shutdown(socket.SHUT_RDWR)
             bound.close()
 
-    def wait_until_asked(self, question: str, count: int = 1, seconds: float = 20) -> None:
+    def wait_until_asked(self, question: str, count: int = 1, seconds: float = DEADLINE) -> None:
         """Waits for so many questions "A name" in all."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: self.asked[question] >= count, seconds), (

@@ -191,7 +191,7 @@ class Nginx:
     def error_log(self) -> str:
         return self.read("logs/error.log")
 
-    def wait_for_log(self, pattern: str, count: int = 1, seconds: float = 5) -> str:
+    def wait_for_log(self, pattern: str, count: int = 1, seconds: float = DEADLINE) -> str:
         """Waits until so many lines of error.log have a match, and returns the last of them."""
 
         def found() -> tuple[bool, list[str]]:
@@ -200,14 +200,14 @@ class Nginx:
 
         return self._wait(found, f"not in error.log: {pattern}", seconds)[-1]
 
-    def access_log(self, count: int = 0, name: str = "access.log", seconds: float = 5) -> list[str]:
+    def access_log(self, count: int = 0, name: str = "access.log") -> list[str]:
         """The lines of a file in logs, once there are at least so many."""
 
         def lines() -> tuple[bool, list[str]]:
             found = self.read(f"logs/{name}").split("\n")[:-1]
             return len(found) >= count, found
 
-        return self._wait(lines, f"fewer than {count} lines in {name}", seconds)
+        return self._wait(lines, f"fewer than {count} lines in {name}", DEADLINE)
 
     def check_logs(self) -> None:
         """Asserts that nothing bad has been logged since the last check."""

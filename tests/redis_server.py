@@ -17,8 +17,7 @@ import redis
 
 from .nginx import Nginx
 from .process.server import wait_for
-
-DEADLINE = 20.0  # seconds
+from .wire import DEADLINE
 
 
 class RedisServer:

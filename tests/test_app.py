@@ -27,6 +27,7 @@ from pyngx_jwt.errors import ConfError
 from pyngx_jwt.server import adapter
 
 from .ports import free_port
+from .wire import DEADLINE
 
 ROOT = Path(__file__).parent.parent
 Client = TestClient[web.Request, web.Application]
@@ -74,7 +75,7 @@ def play(app: web.Application, talk: Talk) -> None:
     """Runs the application and a client of it; a test of either must not take long."""
 
     async def main() -> None:
-        async with asyncio.timeout(20), TestClient(TestServer(app)) as client:
+        async with asyncio.timeout(DEADLINE), TestClient(TestServer(app)) as client:
             await talk(client)
 
     asyncio.run(main())
@@ -303,7 +304,7 @@ def proxied(
     """Plays against the application with an upstream, its port for each %d of the snippet."""
 
     async def main() -> None:
-        async with asyncio.timeout(20), upstream(handler) as port:
+        async with asyncio.timeout(DEADLINE), upstream(handler) as port:
             app = folder.application(server.replace("%d", str(port)))
             async with TestClient(TestServer(app)) as client:
                 await talk(client)
@@ -556,7 +557,7 @@ def test_connections_to_upstreams_are_kept_and_closed(folder: Folder) -> None:
         return web.Response()
 
     async def main() -> None:
-        async with asyncio.timeout(20), upstream(who) as port:
+        async with asyncio.timeout(DEADLINE), upstream(who) as port:
             app = folder.application(
                 "listen 8000; location / { proxy_http_version 1.1; proxy_set_header Connection"
                 ' ""; proxy_pass http://back; }',
@@ -581,7 +582,7 @@ def test_cache(folder: Folder) -> None:
         return web.Response(text="kept", headers={"Cache-Control": "max-age=60"})
 
     async def main() -> None:
-        async with asyncio.timeout(20), upstream(answer) as port:
+        async with asyncio.timeout(DEADLINE), upstream(answer) as port:
             app = folder.application(
                 "listen 8000; add_header X-Cache $upstream_cache_status; proxy_cache one;"
                 f"location / {{ proxy_pass http://127.0.0.1:{port}; }}",
@@ -637,7 +638,7 @@ def test_example(folder: Folder) -> None:
 
     async def main() -> None:
         client = TestClient(door(ports[0]))
-        async with asyncio.timeout(20), door(ports[1]), door(ports[2]), client:
+        async with asyncio.timeout(DEADLINE), door(ports[1]), door(ports[2]), client:
             assert await get(client, "/") == (200, "public\n")
             for label, token in tokens.items():
                 headers = {"Authorization": f"Bearer {token}", "X-JWT-Sub": "root"}
@@ -718,7 +719,7 @@ def test_a_fetch_of_keys_has_an_end(folder: Folder, monkeypatch: pytest.MonkeyPa
         async with issuer:
             answer = await client.get("/", headers={"Authorization": "Bearer e30.e30.e30"})
             assert answer.status == 500
-            await asyncio.wait_for(ended.wait(), 5)
+            await asyncio.wait_for(ended.wait(), DEADLINE)
         assert 'key request "/_jwks" failed: no end in 0.3 seconds' in folder.read("error.log")
 
     port = free_port()

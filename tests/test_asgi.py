@@ -24,6 +24,7 @@ from pyngx_jwt.server.asgi import App, Message, Receive, Scope, Send
 from .jwt.keys import jwks
 from .modules.tokens import KEY, bearer
 from .ports import free_port
+from .wire import DEADLINE
 
 Talk = Callable[[httpx.AsyncClient], Awaitable[None]]
 
@@ -283,7 +284,7 @@ def served(tmp_path: Path) -> Iterator[str]:
     environ = {**os.environ, "PYTHONPATH": f"{RECIPE.parent.parent.parent}"}
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=out, env=environ)
-    until = time.monotonic() + 30
+    until = time.monotonic() + DEADLINE
     while "Uvicorn running" not in (tmp_path / "out").read_text():
         assert process.poll() is None and time.monotonic() < until, (tmp_path / "out").read_text()
         time.sleep(0.02)

@@ -37,7 +37,7 @@ def pyngx(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
 
 

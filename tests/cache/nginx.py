@@ -12,8 +12,7 @@ from pathlib import Path
 
 from tests.oracle import binary
 from tests.ports import free_port
-
-DEADLINE = 10.0
+from tests.wire import DEADLINE
 
 CONF = """
 daemon off; worker_processes 1; pid nginx.pid; error_log error.log info; %(user)s

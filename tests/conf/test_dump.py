@@ -19,7 +19,7 @@ http {
 def dump(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "pyngx_jwt", "dump", *words]
     environment = {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=20)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=60)
 
 
 def write(folder: Path, included: bytes = b"map $a $b { default 1; }\n") -> None:

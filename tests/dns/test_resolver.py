@@ -22,6 +22,7 @@ from pyngx_jwt.dns.resolver import Entry, Known, Resolver
 from pyngx_jwt.log import Log
 from tests.nameserver import NameServer, Raw, Slow, records
 from tests.ports import free_port
+from tests.wire import DEADLINE
 
 T = TypeVar("T")
 HERE = records("127.0.0.1")
@@ -42,7 +43,7 @@ def asking(server: NameServer, act: Callable[[Resolver], Awaitable[T]]) -> T:
     async def run() -> T:
         before = sockets()
         found = await act(Resolver(NameServers((), (host,), ipv6=False), Log()))
-        async with asyncio.timeout(10):  # the server, in a thread, may still have one
+        async with asyncio.timeout(DEADLINE):  # the server, in a thread, may still have one
             while sockets() != before:
                 await asyncio.sleep(0.01)
         return found

@@ -591,7 +591,7 @@ def run(*words: str, stdin: str = "", **more: Any) -> subprocess.CompletedProces
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         **more,
     )

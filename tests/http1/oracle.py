@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..oracle import binary
 from ..ports import free_port
+from ..wire import DEADLINE
 
 CONF = """
 daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log error.log info;
@@ -58,7 +59,8 @@ class Oracle:
         self._wait()
 
     def _wait(self) -> None:
-        for _ in range(100):
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
             try:
                 return socket.create_connection(("127.0.0.1", self.ports[0])).close()
             except OSError:
@@ -73,7 +75,7 @@ class Oracle:
         """Sends the bytes; returns the head of the answer, its body, what was logged."""
         start = self.log.stat().st_size
         address = ("127.0.0.1", self.ports[server])
-        with socket.create_connection(address, timeout=5) as client:
+        with socket.create_connection(address, timeout=DEADLINE) as client:
             client.sendall(raw)
             head, body = _read_answer(client)
         with self.log.open("rb") as log:

@@ -13,6 +13,7 @@ from pyngx_jwt.jwt.mint import SigningKey
 
 from ..jwt.keys import SECRET, hs, signing_key
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import EXP
 
 HEX = SECRET.hex()
@@ -51,7 +52,7 @@ def status(nginx: Nginx, uri: str, *fields: str, method: str = "GET") -> int:
 
 def wait_for(nginx: Nginx, found: int, uri: str, *fields: str) -> None:
     """Asks until that is the status: a file is looked at once in a second."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while status(nginx, uri, *fields) != found:
         assert time.monotonic() < deadline
 

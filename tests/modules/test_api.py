@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ..nginx import Nginx
-from ..wire import Answer
+from ..wire import DEADLINE, Answer
 
 pytestmark = pytest.mark.pyngx_only("nginx has no API, and that of NGINX Plus is not at hand")
 API = "location /api/ { api write=on; }"
@@ -79,7 +79,7 @@ def test_the_server(nginx: Nginx) -> None:
     chosen = get(nginx, "/nginx?fields=version,ppid")
     assert chosen == {"version": found["version"], "ppid": found["ppid"]}
     assert get(nginx, "/processes") == {"respawned": 0}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while len(workers := get(nginx, "/workers/")) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)

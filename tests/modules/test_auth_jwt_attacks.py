@@ -15,6 +15,7 @@ from pyngx_jwt.jwt.encoding import encode_base64url
 
 from ..jwt.keys import hs, jwks, secret, signing_key, without
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import OTHER, bearer, tampered, token
 
 pytestmark = pytest.mark.needs("auth-jwt")
@@ -233,7 +234,7 @@ def test_a_withdrawn_key_ends_what_it_signed(nginx: Nginx, dialect: str) -> None
     sent = f"Authorization: Bearer {EC.sign(GOOD)}"
     assert nginx.request("GET /a", sent).status == 200
     nginx.write("jwks.json", jwks(EC384))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /a", sent).status != 401:
         assert time.monotonic() < deadline
 

@@ -8,6 +8,7 @@ import pytest
 
 from ..jwt.keys import jwks
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import FILES, OTHER, Issuer, bearer
 
 pytestmark = pytest.mark.needs("auth-jwt")
@@ -36,7 +37,7 @@ def status(nginx: Nginx, line: str) -> int:
 
 
 def eventually(nginx: Nginx, line: str, wanted: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while (found := status(nginx, line)) != wanted:
         assert time.monotonic() < deadline, f"still {found}"
         time.sleep(0.05)

@@ -15,6 +15,7 @@ from pyngx_jwt.options import Options, resolve_options
 from ..backend import Peer
 from ..jwt.keys import jwks
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import FILES, KEYS, OTHER, Issuer, bearer, tampered, token
 
 pytestmark = pytest.mark.needs("auth-jwt")
@@ -531,7 +532,7 @@ def test_updates_in_the_background(nginx: Nginx, dialect: str) -> None:
         http=f"{dialect} proxy_cache_path cache keys_zone=c:1m;",
         files=PAGES,
     )
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /a", bearer()).get("X-Cache") != "STALE":
         assert time.monotonic() < deadline
     while len(asked) < 2:

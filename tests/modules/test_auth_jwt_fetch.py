@@ -11,6 +11,7 @@ import pytest
 from ..backend import Peer
 from ..jwt.keys import jwks
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import FILES, KEY, OTHER, Issuer, bearer
 
 pytestmark = [
@@ -32,7 +33,7 @@ def status(nginx: Nginx, line: str = "") -> int:
 
 
 def eventually(nginx: Nginx, line: str, wanted: int) -> None:
-    deadline = time.monotonic() + 15  # a cache is asked past at most every 10 seconds
+    deadline = time.monotonic() + DEADLINE  # a cache is asked past at most every 10 seconds
     while (found := status(nginx, line)) != wanted:
         assert time.monotonic() < deadline, f"still {found}"
         time.sleep(0.05)
@@ -69,7 +70,7 @@ def test_answer_without_end(nginx: Nginx, head: bytes, part: bytes, cached: str)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda _: status(nginx), range(4))) == [500] * 4
     nginx.wait_for_log(r'\[error\].* key request "/_jwks" failed: more than 262144 bytes')
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while not ended:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -13,6 +13,7 @@ from pyngx_jwt.modules.auth_jwt.issuer import lifetime_of
 from ..backend import Peer
 from ..jwt.keys import jwks
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import KEY, OTHER, bearer
 
 pytestmark = [
@@ -54,7 +55,7 @@ class Provider:
 
 
 def wait_until_ready(nginx: Nginx) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while (answer := nginx.request("GET /ready")).status != 200:
         assert time.monotonic() < deadline, answer.text
         time.sleep(0.02)
@@ -115,7 +116,7 @@ def test_before_there_were_any_keys(nginx: Nginx) -> None:
     assert nginx.request("GET /a").status == 401
     assert nginx.request("GET /a", bearer(OTHER, iss="http://three")).status == 401
     two.is_up = True
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /a", bearer(OTHER, iss=two.url)).status != 200:
         assert time.monotonic() < deadline
         time.sleep(0.05)

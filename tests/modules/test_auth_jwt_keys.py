@@ -11,6 +11,7 @@ import pytest
 from ..backend import Peer
 from ..jwt.keys import jwks, secret, without
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import FILES, KEY, OTHER, Issuer, bearer, tampered, token
 
 pytestmark = pytest.mark.needs("auth-jwt")
@@ -30,7 +31,7 @@ def status(nginx: Nginx, line: str, target: str = "/a") -> int:
 
 
 def eventually(nginx: Nginx, line: str, wanted: int, target: str = "/a") -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while (found := status(nginx, line, target)) != wanted:
         assert time.monotonic() < deadline, f"still {found}"
         time.sleep(0.05)

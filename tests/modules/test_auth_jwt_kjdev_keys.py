@@ -14,6 +14,7 @@ from pyngx_jwt.jwt.mint import SigningKey
 
 from ..jwt.keys import hs, jwks, secret, signing_key, without
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import FILES, KEY, KEYS, OTHER, Issuer, bearer, tampered, token
 
 pytestmark = pytest.mark.needs("auth-jwt")
@@ -536,7 +537,7 @@ def test_changed_list(nginx: Nginx) -> None:
     revoking(nginx)
 
     def eventually(wanted: int, sub: str) -> None:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + DEADLINE
         while nginx.request("GET /a", bearer(sub=sub)).status != wanted:
             assert time.monotonic() < deadline
 
@@ -546,7 +547,7 @@ def test_changed_list(nginx: Nginx) -> None:
     eventually(200, "u1")
     nginx.write("one.json", '{"new": ')
     nginx.request("GET /a", bearer(sub="x"))
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while "one.json" not in nginx.error_log():
         nginx.request("GET /a", bearer(sub="x"))
         assert time.monotonic() < deadline
@@ -554,7 +555,7 @@ def test_changed_list(nginx: Nginx) -> None:
     nginx.write("one.json", "{}")
     eventually(200, "new")
     os.unlink(nginx.prefix / "zero.json")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + DEADLINE
     while "zero.json" not in nginx.error_log():
         nginx.request("GET /a", bearer(sub="x"))
         assert time.monotonic() < deadline

@@ -16,6 +16,7 @@ from ..backend import Backend
 from ..jwt.keys import jwks
 from ..nginx import Nginx
 from ..test_app import Client, play
+from ..wire import DEADLINE
 from .tokens import FILES, KEY, OTHER, Issuer, bearer, tampered
 
 pytestmark = [
@@ -56,7 +57,7 @@ def status(nginx: Nginx, line: str = "") -> int:
 
 
 def eventually(nginx: Nginx, wanted: int, line: str = "") -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while (current := status(nginx, line)) != wanted:
         assert time.monotonic() < deadline, f"still {current}"
         time.sleep(0.02)
@@ -65,7 +66,7 @@ def eventually(nginx: Nginx, wanted: int, line: str = "") -> None:
 def survives(nginx: Nginx, issuer: Issuer, fetches: int = 2) -> None:
     """Requests pass until the location has failed that often."""
     count = len(issuer.asked)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while len(issuer.asked) < count + fetches:
         assert status(nginx) == 200
         assert time.monotonic() < deadline
@@ -269,7 +270,7 @@ def test_levels_have_times_of_their_own(nginx: Nginx) -> None:
     nginx.write("html/b", "content")
     assert status(nginx) == nginx.request("GET /b", bearer()).status == 200
     issuer.status = UNAVAILABLE
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /b", bearer()).status != 500:
         assert time.monotonic() < deadline
         time.sleep(0.02)

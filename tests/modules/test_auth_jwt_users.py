@@ -18,6 +18,7 @@ import pytest
 
 from ..jwt.keys import jwks
 from ..ports import free_port
+from ..wire import DEADLINE
 from .plain_keys import pem
 from .tokens import FILES, KEY, OTHER, bearer
 
@@ -154,14 +155,14 @@ def test_rotation_by_root(folder: Path) -> None:
         assert status(port, bearer()) == 401
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(DEADLINE)
 
 
 LAST = "cannot be used: (13: Permission denied); its last keys are still used"
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

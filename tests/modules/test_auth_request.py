@@ -8,6 +8,7 @@ import pytest
 
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +280,7 @@ def test_body_without_end(nginx: Nginx) -> None:
         > GET /a
         < 200
         """)
-    assert closed.wait(5)
+    assert closed.wait(DEADLINE)
 
 
 @pytest.mark.nginx_differs("it closes the connection without an answer")

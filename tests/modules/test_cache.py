@@ -15,6 +15,7 @@ import pytest
 
 from ..backend import Backend, Peer, Script
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 ZONE = "proxy_cache_path %%DIR%%/cache levels=1:2 keys_zone=one:1m;"
 BASE = """
@@ -375,7 +376,7 @@ def test_background_update(nginx: Nginx) -> None:
     time.sleep(2.1)
     assert told(nginx) == "STALE 1"
     assert told(nginx) == "UPDATING 1"
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + DEADLINE
     while (now := told(nginx)) != "HIT 2" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert now == "HIT 2"
@@ -429,7 +430,7 @@ def test_lock(nginx: Nginx) -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        assert release.wait(5)
+        assert release.wait(DEADLINE)
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     backend = nginx.backend("b", script)
@@ -456,7 +457,7 @@ def test_lock_timeout(nginx: Nginx) -> None:
 
     def slow(peer: Peer) -> None:
         peer.request()
-        assert release.wait(5)
+        assert release.wait(DEADLINE)
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
 
     backend = nginx.backend("b", slow, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nquick")

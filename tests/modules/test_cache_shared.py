@@ -17,6 +17,7 @@ import pytest
 
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .test_cache import BASE, UP, ZONE, cached_files, counting, serve, slow_update, told
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -48,11 +49,11 @@ def real_nginx(nginx: Nginx, location: str = "") -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(DEADLINE)
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -165,7 +166,7 @@ def test_lock_over_workers(nginx: Nginx) -> None:
 
     def script(peer: Peer) -> None:
         peer.request()
-        assert release.wait(5)
+        assert release.wait(DEADLINE)
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
     backend = nginx.backend("b", script)
@@ -218,7 +219,7 @@ def test_a_client_that_goes_does_not_stop_the_store(nginx: Nginx) -> None:
 
 
 def stored_whole(nginx: Nginx) -> Path:
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + DEADLINE
     while True:
         found = [x for x in (nginx.prefix / "cache").rglob("*") if x.is_file()]
         if found and found[0].stat().st_size > len(BIG) and len(found[0].name) == 32:
@@ -324,7 +325,7 @@ def test_a_stale_answer_is_fetched_once_in_the_background(nginx: Nginx) -> None:
     assert told(nginx) == "MISS 1"
     time.sleep(2.1)
     assert [told(nginx) for _ in range(4)] == ["STALE 1"] + ["UPDATING 1"] * 3
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + DEADLINE
     while (answer := told(nginx)) != "HIT 2":
         assert answer == "UPDATING 1" and time.monotonic() < deadline
         time.sleep(0.05)

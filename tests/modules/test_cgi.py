@@ -11,6 +11,7 @@ import pytest
 
 from ..applications import PROTOCOLS, Call, Site, echo
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 PASSES = "cgi_pass 127.0.0.1:%%PORT_b%%;"
 PASS = "location / { cgi_pass 127.0.0.1:%%PORT_b%%; }"
@@ -184,7 +185,7 @@ def test_unbuffered_request_body(site: Site) -> None:
     site("cgi_request_buffering off;" + PASS)
     with site.nginx.connect() as client:
         client.wire.send(b"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nabc")
-        assert arrived.wait(5) and beginning == [b"abc"]
+        assert arrived.wait(DEADLINE) and beginning == [b"abc"]
         client.wire.send(b"de")
         answer = client.wire.answer()
     assert answer and answer.body == b"hellode"

@@ -140,7 +140,7 @@ def test_the_response_to_early_data(nginx: Nginx) -> None:
     first = REQUEST.replace(b"/ ", b"/first ", 1)
     port = nginx.port()
     words = [*command, f"127.0.0.1:{port}", "-sess_out", session]
-    subprocess.run(words, input=first, capture_output=True, timeout=20, check=False)
+    subprocess.run(words, input=first, capture_output=True, timeout=60, check=False)
     with unfinished(port) as (relayed, release):
         words = [*command, f"127.0.0.1:{relayed}", "-sess_in", session, "-early_data", request]
         with subprocess.Popen(

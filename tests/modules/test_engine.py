@@ -10,6 +10,7 @@ import pytest
 
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 UPSTREAM = "location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -312,7 +313,7 @@ def test_streamed_body_leaves_with_the_head(nginx: Nginx, coding: str) -> None:
     nginx(f"proxy_request_buffering off; {UPSTREAM}")
     with nginx.connect() as client:
         client.wire.send(f"POST / HTTP/1.1\r\nHost: x\r\n{coding}\r\n\r\n".encode() + parts[0])
-        assert first.wait(10)
+        assert first.wait(DEADLINE)
         client.wire.send(parts[1])
         answer = client.wire.answer()
         assert answer and answer.text == "ok"

@@ -14,6 +14,7 @@ from pyngx_jwt.cache import CacheKey, key_line, new_header, pack
 from ..applications import STDERR, STDOUT, Call, Site, end_request, record
 from ..backend import Backend, Peer, Script
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 PASS = "location / { fastcgi_pass 127.0.0.1:%%PORT_b%%; }"
 HEAD = b"Content-Type: text/plain\r\n\r\n"
@@ -131,7 +132,7 @@ def test_chunked_body_is_passed_on_as_it_comes(nginx: Nginx) -> None:
         client.wire.send(
             b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
         )
-        assert arrived.wait(5)
+        assert arrived.wait(DEADLINE)
         client.wire.send(b"2\r\nde\r\n0\r\n\r\n")
         answer = client.wire.answer()
     assert answer and answer.body == b"hellode"

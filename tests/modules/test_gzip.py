@@ -13,6 +13,7 @@ from pyngx_jwt.modules.gzip import parameters
 
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 LONG = "".join(f"line {number * number}\n" for number in range(40_000))
 MSIE = "User-Agent: Mozilla/4.0 (compatible; MSIE 6.0; Windows NT 5.1)"
@@ -261,7 +262,7 @@ def test_unbuffered_answers_arrive_at_once(nginx: Nginx) -> None:
     def slowly(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nfirst")
-        assert arrived.wait(5)
+        assert arrived.wait(DEADLINE)
         peer.send(b"second")
 
     nginx.backend("slow", slowly)

@@ -12,6 +12,7 @@ import pytest
 
 from ..authority import Authority
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import Issuer, bearer
 
 pytestmark = pytest.mark.pyngx_only("a directive of our own")
@@ -35,7 +36,7 @@ def reasons(nginx: Nginx, uri: str = "/healthz") -> list[str]:
 
 
 def wait_until_ready(nginx: Nginx) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while told := reasons(nginx):
         assert time.monotonic() < deadline, told
         time.sleep(0.02)

@@ -416,9 +416,9 @@ def test_unbuffered_bodies_wait_for_the_upstream(nginx: Nginx) -> None:
         fields = [*POST[:2], (":path", "/unbuffered"), POST[3], ("content-length", "180000")]
         number = client.open(fields, end=False)
         client.send_body(number, b"x" * 1000, end=False)
-        upstream = peers.get(timeout=10).socket
+        upstream = peers.get(timeout=DEADLINE).socket
         with upstream:
-            upstream.settimeout(10)
+            upstream.settimeout(DEADLINE)
             seen = b""
             while not seen.endswith(b"x" * 1000):
                 seen += upstream.recv(65536)
@@ -494,9 +494,9 @@ def test_a_stream_is_reset_while_the_upstream_thinks(nginx: Nginx) -> None:
     nginx(BODIES + "access_log logs/access.log;")
     with held(nginx) as peers, nginx.http2() as client:
         number = client.open(HEAD)
-        upstream = peers.get(timeout=10).socket
+        upstream = peers.get(timeout=DEADLINE).socket
         with upstream:
-            upstream.settimeout(10)
+            upstream.settimeout(DEADLINE)
             assert upstream.recv(65536)
             client.connection.reset_stream(number, frames.CANCEL)
             client.flush()
@@ -535,7 +535,7 @@ def test_a_client_that_does_not_read_slows_the_upstream_down(nginx: Nginx) -> No
     with held(nginx) as peers, nginx.http2() as client:
         client.widens = False
         number = client.open(HEAD)
-        upstream = peers.get(timeout=10).socket
+        upstream = peers.get(timeout=DEADLINE).socket
         with upstream:
             upstream.recv(65536)
             upstream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
@@ -624,7 +624,7 @@ def test_reload_lets_requests_end(nginx: Nginx) -> None:
     nginx(BODIES, main="worker_processes 1;")
     with held(nginx) as peers, nginx.http2() as client:
         number = client.open(HEAD)
-        upstream = peers.get(timeout=10).socket
+        upstream = peers.get(timeout=DEADLINE).socket
         with upstream:
             upstream.recv(65536)
             nginx.send_signal(signal.SIGHUP)
@@ -645,9 +645,9 @@ def test_requests_that_outlast_the_shutdown_are_logged(nginx: Nginx, option: str
     with held(nginx) as peers:
         command = [curl_path(), "-s", option, f"http://127.0.0.1:{nginx.port('')}/"]
         with subprocess.Popen(command, env={**os.environ, "no_proxy": "*"}) as curl:
-            peers.get(timeout=10)
+            peers.get(timeout=DEADLINE)
             nginx.stop(signal.SIGQUIT)
-            assert curl.wait(10) != 0
+            assert curl.wait(DEADLINE) != 0
     (line,) = nginx.access_log(1)
     assert '"GET / HTTP/' in line and " 504 " not in line
 
@@ -787,7 +787,7 @@ def test_limits(nginx: Nginx) -> None:
             < 503
             """)
         first = client.open([*HEAD[:2], (":path", "/held"), HEAD[3]])
-        peer = peers.get(timeout=10)
+        peer = peers.get(timeout=DEADLINE)
         client.exchange("""
             > GET /held
             < 503
@@ -805,7 +805,7 @@ def test_streams_are_counted_as_requests(nginx: Nginx) -> None:
     with held(nginx) as peers, nginx.http2() as client:
         for _ in range(3):
             client.open(HEAD)
-            peers.get(timeout=10)
+            peers.get(timeout=DEADLINE)
         status = client.request("GET /status").body.decode().split()
         assert status[-6:] == ["Reading:", "0", "Writing:", "4", "Waiting:", "0"]
 

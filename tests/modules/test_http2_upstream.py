@@ -32,6 +32,7 @@ from ..http2_peer import (
     window,
 )
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 KEEPING = "upstream u { server 127.0.0.1:%%PORT_b%%; keepalive 4; }"
 TEXTS = "upstream (sent|rejected|violated|prematurely closed stream)"
@@ -345,7 +346,7 @@ def test_answer_before_the_request_is_sent(site: Site) -> None:
     site("proxy_request_buffering off; proxy_buffering off; location / { h2_pass %%B%%; }")
     with site.nginx.connect() as client:
         client.wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc")
-        assert ready.wait(10)
+        assert ready.wait(DEADLINE)
         client.wire.until(b"first ")
         client.wire.send(b"def")
         client.wire.until(b"def")
@@ -440,8 +441,8 @@ def test_client_that_goes_away(site: Site) -> None:
     site()
     with site.nginx.connect() as client:
         client.wire.send(HEAD)
-        assert begun.wait(10)
-    assert closed.wait(10)
+        assert begun.wait(DEADLINE)
+    assert closed.wait(DEADLINE)
 
 
 # Connections.
@@ -534,7 +535,7 @@ def test_control_frames_between_requests(site: Site) -> None:
     backend = site.nginx.backend("b", speaking(script))
     site("location / { h2_pass u; }", http=KEEPING)
     assert site.nginx.request("GET /").text == "hello"
-    assert acknowledged.wait(10)
+    assert acknowledged.wait(DEADLINE)
     assert (site.nginx.request("GET /").text, backend.accepted) == ("second", 1)
 
 
@@ -551,7 +552,7 @@ def test_goaway_between_requests(site: Site) -> None:
     backend = site.nginx.backend("b", speaking(script), other)
     site("location / { h2_pass u; }", http=KEEPING)
     assert site.nginx.request("GET /").text == "hello"
-    assert gone.wait(10)
+    assert gone.wait(DEADLINE)
     assert (site.nginx.request("GET /").text, backend.accepted) == ("other", 2)
 
 
@@ -659,7 +660,7 @@ def test_slow_client(site: Site) -> None:
     site("proxy_max_temp_file_size 0; location / { h2_pass %%B%%; }")
     with site.nginx.connect() as client:
         client.wire.send(HEAD)
-        assert answered.wait(20)
+        assert answered.wait(DEADLINE)
     assert sent[0] < 20_000_000  # what the kernels hold, and one window
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from ..backend import Backend, Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 ZONES = """
     limit_conn_zone $arg_key zone=one:1m;
@@ -33,7 +34,7 @@ class Slow:
     def _answer(self, peer: Peer) -> None:
         peer.request()
         self.asked.release()
-        self.go_on.wait(10)
+        self.go_on.wait(DEADLINE)
         peer.send(OK)
 
 
@@ -49,7 +50,7 @@ def busy(nginx: Nginx, slow: Slow, uri: str) -> Iterator[None]:
     """A request that is being processed."""
     with nginx.connect() as connection:
         connection.wire.send(f"GET {uri} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert slow.asked.acquire(timeout=5)
+        assert slow.asked.acquire(timeout=DEADLINE)
         yield
 
 
@@ -82,7 +83,7 @@ def test_the_end_of_a_request_makes_room(nginx: Nginx, slow: Slow) -> None:
     nginx("location / { limit_conn one 1; proxy_pass http://127.0.0.1:%%PORT_slow%%; }", http=ZONES)
     with nginx.connect() as connection:
         connection.wire.send(b"GET /?key=a HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert slow.asked.acquire(timeout=5)
+        assert slow.asked.acquire(timeout=DEADLINE)
         assert nginx.request("GET /?key=a").status == 503
         slow.go_on.set()
         answer = connection.wire.answer()

@@ -15,6 +15,7 @@ import pytest
 
 from ..backend import Backend, Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 PASS = "location / { set $memcached_key $uri; memcached_pass 127.0.0.1:%%PORT_b%%; }"
 KEEPING = "upstream u { server 127.0.0.1:%%PORT_b%%; keepalive 4; }"
@@ -416,7 +417,7 @@ def memcached(port: int) -> Iterator[socket.socket]:
     arguments = ["memcached", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "root"]
     process = subprocess.Popen(arguments)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + DEADLINE
         while True:
             try:
                 client = socket.create_connection(("127.0.0.1", port), 5)
@@ -428,7 +429,7 @@ def memcached(port: int) -> Iterator[socket.socket]:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(DEADLINE)
 
 
 @pytest.mark.skipif(not shutil.which("memcached"), reason="memcached is not installed")

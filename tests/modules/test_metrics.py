@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ..nginx import Nginx
 from ..redis_server import redis_server
+from ..wire import DEADLINE
 from .tokens import FILES, KEYS, OTHER, Issuer, bearer
 
 pytestmark = pytest.mark.pyngx_only("directives of NGINX Plus, and of our own")
@@ -43,7 +44,7 @@ def scrape(nginx: Nginx, uri: str = "/metrics") -> Samples:
 
 def wait_for(nginx: Nginx, fits: Callable[[Samples], bool]) -> Samples:
     """Scrapes until other workers have reported."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while not fits(found := scrape(nginx)):
         assert time.monotonic() < deadline, found
         time.sleep(0.05)

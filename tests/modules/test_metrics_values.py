@@ -28,6 +28,7 @@ from ..nameserver import FORMERR, NXDOMAIN, REFUSED, SERVFAIL, Refused, Step, re
 from ..nginx import Nginx
 from ..process.server import wait_for
 from ..tls_client import ask, client_context
+from ..wire import DEADLINE
 from .test_metrics import METRICS, scrape
 from .test_stream_proxy import connected
 from .test_stream_status import metrics, start, zone_when
@@ -136,7 +137,7 @@ def test_what_upstreams_send_and_how_long_it_takes(nginx: Nginx) -> None:
         peer.send(response)
         if not peer.closed():
             peer.request()
-            go_on.wait(20)
+            go_on.wait(DEADLINE)
 
     backend = nginx.backend("up", slow)
     nginx(
@@ -188,7 +189,7 @@ class Origin:
         head = peer.request()
         if "/slow" in head and not self.go_on.is_set():
             self.is_asked.set()
-            self.go_on.wait(20)
+            self.go_on.wait(DEADLINE)
         if self.fails:
             peer.send(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
         elif "If-None-Match" in head:
@@ -224,7 +225,7 @@ def test_all_that_a_cache_does(nginx: Nginx) -> None:
         return status
 
     def until(uri: str, wanted: str) -> None:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + DEADLINE
         while get(uri) != wanted:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -237,7 +238,7 @@ def test_all_that_a_cache_does(nginx: Nginx) -> None:
     origin.go_on.clear()
     waiting = threading.Thread(target=lambda: until("/slow", "EXPIRED"))
     waiting.start()
-    assert origin.is_asked.wait(20)
+    assert origin.is_asked.wait(DEADLINE)
     assert get("/slow") == "UPDATING"
     origin.go_on.set()
     waiting.join()
@@ -281,7 +282,7 @@ def test_all_that_limits_do(nginx: Nginx) -> None:
 
     def wait(peer: Peer) -> None:
         peer.request()
-        go_on.wait(20)
+        go_on.wait(DEADLINE)
         peer.send(b"HTTP/1.1 204 Done\r\n\r\n")
 
     backend = nginx.backend("up", wait)

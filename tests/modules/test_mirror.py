@@ -8,6 +8,7 @@ import pytest
 
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nmirror"
 LOCATIONS = """
@@ -76,7 +77,7 @@ def test_the_answer_does_not_wait(nginx: Nginx) -> None:
 
     def slow(peer: Peer) -> None:
         peer.request()
-        go_on.wait(5)
+        go_on.wait(DEADLINE)
         order.append("mirrored")
         peer.send(OK)
 
@@ -97,7 +98,7 @@ def test_goes_on_when_the_client_is_gone(nginx: Nginx) -> None:
     def slow(peer: Peer) -> None:
         peer.request()
         begun.set()
-        go_on.wait(5)
+        go_on.wait(DEADLINE)
         peer.send(OK)
 
     nginx.backend("mirror", slow)
@@ -107,7 +108,7 @@ def test_goes_on_when_the_client_is_gone(nginx: Nginx) -> None:
     )
     with nginx.connect() as connection:
         connection.exchange("> GET /\n< 200\n<\n< main")
-        assert begun.wait(5)
+        assert begun.wait(DEADLINE)
     go_on.set()
     lines = nginx.access_log(2, "sub.log")
     assert "/mirror:200:200" in lines

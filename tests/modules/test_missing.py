@@ -10,6 +10,7 @@ from pyngx_jwt.conf.known import Class, classed, declarations
 
 from ..launch import start
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 LENIENT = ("--allow-unsupported",)
 SOURCE = "<?php $password = 'hunter2'; ?>"
@@ -213,7 +214,7 @@ def test_an_if_keeps_what_answers(nginx: Nginx) -> None:
 def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
     nginx("location / { js_content main.answer; }", options=LENIENT)
     sent = start(["-s", word, *nginx._arguments()], nginx.prefix / "logs/sent")
-    assert sent.wait(20) == 0, nginx.read("logs/sent")
+    assert sent.wait(DEADLINE) == 0, nginx.read("logs/sent")
     words = {
         "reload": "gracefully shutting down",
         "reopen": "reopening logs",
@@ -221,7 +222,7 @@ def test_signals_are_sent_without_the_option(nginx: Nginx, word: str) -> None:
     }
     nginx.wait_for_log(words[word])
     if word == "quit":
-        assert nginx.process and nginx.process.wait(20) == 0
+        assert nginx.process and nginx.process.wait(DEADLINE) == 0
         nginx.process = None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 ECHO = """
     listen 127.0.0.1:%%PORT_b%%;
@@ -685,7 +686,7 @@ def test_buffering_off_streams(nginx: Nginx) -> None:
     def late(peer: Peer) -> None:
         peer.head()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + parts[0] + b"\r\none")
-        assert arrived.wait(10)
+        assert arrived.wait(DEADLINE)
         peer.send(b"two")
 
     nginx.backend("b", late)

@@ -16,6 +16,7 @@ from pyngx_jwt.http3 import codes, frames
 
 from ..http3client import Http3Client, headers, pseudo
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .test_http3 import FILES, QUIC, TLS
 
 pytestmark = pytest.mark.needs("http_v3_module")
@@ -132,7 +133,7 @@ def test_a_stateless_reset(nginx: Nginx) -> None:
         client.quic.send_ping(1)
         datagrams = client.quic.datagrams_to_send(time.monotonic())
         client.socket.sendto(datagrams[0][0] + b"x" * 40, client.server)
-        client.socket.settimeout(5)
+        client.socket.settimeout(DEADLINE)
         came = client.socket.recv(65535)
         assert len(came) < len(datagrams[0][0]) + 40
         assert not came[0] & 0x80 and came[-16:] == token
@@ -292,7 +293,7 @@ def test_a_handshake_during_a_reload(nginx: Nginx) -> None:
         client.quic.connect(client.server, time.monotonic())
         client.flush()
         nginx.wait_for_log("start worker process")
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             try:
                 held = client.socket.recvfrom(65535)

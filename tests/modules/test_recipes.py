@@ -13,6 +13,7 @@ import pytest
 
 from ..collector import Collector
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .tokens import FILES, token
 
 RECIPES = Path(__file__).parent.parent.parent / "docs/recipes"
@@ -58,7 +59,7 @@ def start() -> Iterator[Start]:
     def run(command: Sequence[str], socket: Path) -> None:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         processes.append(process)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + DEADLINE
         while not socket.exists():
             assert process.poll() is None and time.monotonic() < deadline, command
             time.sleep(0.02)
@@ -66,7 +67,7 @@ def start() -> Iterator[Start]:
     yield run
     for process in processes:
         process.terminate()
-        process.wait(20)
+        process.wait(DEADLINE)
 
 
 def recipe(nginx: Nginx, name: str, socket: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.nginx import Nginx
 
+from ..wire import DEADLINE
+
 pytestmark = pytest.mark.pyngx_only("a module of NGINX Plus")
 
 FORMAT = 'session_log_format f "$request_uri [$body_bytes_sent] $http_x|$session_log_id";'
@@ -22,7 +24,7 @@ SENT = """
 
 def lines(nginx: Nginx, count: int) -> list[str]:
     """The lines of sessions, once there are so many."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + DEADLINE
     while len(found := nginx.read("sessions.log").splitlines()) < count:
         assert time.monotonic() < deadline, found
         time.sleep(0.05)

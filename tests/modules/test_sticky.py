@@ -12,6 +12,7 @@ import pytest
 
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 NAMES = ("a", "b", "c")
 NAMED = [f"listen 127.0.0.1:%%PORT_{n}%%; return 200 {n};" for n in NAMES]
@@ -271,7 +272,7 @@ def test_learned_session_expires(nginx: Nginx) -> None:
     """It is only as old as its last use."""
     learning(nginx, "timeout=700ms")
     name = nginx.request("GET /?new=one").text
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while asked(nginx, 1, "Cookie: s=one") == name and time.monotonic() < deadline:
         time.sleep(0.8)
     assert time.monotonic() < deadline

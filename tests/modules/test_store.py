@@ -11,6 +11,7 @@ import pytest
 from ..applications import PROTOCOLS, Site
 from ..backend import Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 HEAD = b"Content-Type: text/plain\r\nLast-Modified: Mon, 28 Sep 1970 06:00:00 GMT\r\n"
 TEXT = HEAD + b"\r\nhello"
@@ -36,7 +37,7 @@ def files(nginx: Nginx) -> dict[str, int]:
 
 def stored(path: Path) -> bytes:
     """A file, once it is there: the client can have its response before."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -12,6 +12,7 @@ import pytest
 from ..backend import Peer
 from ..datagrams import datagrams
 from ..nginx import Nginx
+from ..wire import DEADLINE
 from .test_stream_tls import FILES
 
 pytestmark = pytest.mark.pyngx_only("health checks are a part of NGINX Plus")
@@ -43,7 +44,7 @@ class Server:
 
     def wait(self, count: int = 1) -> None:
         """Until there were so many more checks."""
-        wanted, deadline = self.pings + count, time.monotonic() + 10
+        wanted, deadline = self.pings + count, time.monotonic() + DEADLINE
         while self.pings < wanted:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -190,7 +191,7 @@ def test_the_proxy_header_names_no_client(nginx: Nginx) -> None:
     a = Server("a")
     nginx.backend("a", a)
     nginx.stream(f"{group('a')} server {{ {LISTEN} proxy_protocol on; {CHECK}; }}")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while b"PROXY UNKNOWN\r\n" not in a.seen:
         assert time.monotonic() < deadline
         time.sleep(0.01)

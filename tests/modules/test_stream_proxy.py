@@ -17,7 +17,7 @@ from pyngx_jwt.stream.proxy_header import crc32c
 from ..backend import Peer, Script
 from ..nameserver import Records
 from ..nginx import Nginx
-from ..wire import Wire
+from ..wire import DEADLINE, Wire
 
 LOCAL = "listen 127.0.0.1:%%PORT_a%%;"
 TO_B = "proxy_pass 127.0.0.1:%%PORT_b%%;"
@@ -428,7 +428,7 @@ def test_a_client_that_reads_nothing(nginx: Nginx) -> None:
     before = memory(nginx)
     with connected(nginx) as wire:
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        assert stopped.wait(10)
+        assert stopped.wait(DEADLINE)
         assert sent[0] < 32 << 20  # what the buffers of the kernel hold
         assert memory(nginx) - before < 4 << 20
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ..nginx import Nginx
 from ..redis_server import redis_server
+from ..wire import DEADLINE
 from .test_stream_proxy import connected, echo, saying
 
 pytestmark = pytest.mark.pyngx_only("statistics of stream are a part of NGINX Plus")
@@ -54,7 +55,7 @@ def metrics(nginx: Nginx) -> dict[tuple[str, ...], float]:
 
 def zone_when(nginx: Nginx, **wanted: object) -> Any:
     """The zone "front" once it has these values."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while True:
         zone = get(nginx, "/server_zones/front")
         if all(zone[name] == value for name, value in wanted.items()):
@@ -279,7 +280,7 @@ def test_zones_of_several_machines(nginx: Nginx, tmp_path: Path) -> None:
 
 def synced_when(nginx: Nginx, **wanted: int) -> Any:
     """The status of the shared zones once it has these values."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while True:
         found = get(nginx, "/zone_sync")
         if all(found["status"][name] == value for name, value in wanted.items()):

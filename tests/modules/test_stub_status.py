@@ -8,6 +8,7 @@ import time
 import pytest
 
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 pytestmark = pytest.mark.needs("http_stub_status_module")
 
@@ -66,7 +67,7 @@ def test_all_workers_count(nginx: Nginx) -> None:
     nginx(SERVER, main="worker_processes 3;")
     for _ in range(20):
         nginx.request("GET /words")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while (last := counts(nginx))[0] != 1 or last[3] < 21:
         assert time.monotonic() < deadline, last
         time.sleep(1.1)  # what other workers do is known with a delay

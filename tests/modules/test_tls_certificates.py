@@ -337,7 +337,7 @@ def responders() -> Callable[[bytes], Responder]:
 def stapled(nginx: Nginx) -> str:
     """What openssl's client says of the state that came with the handshake."""
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{nginx.port()}", "-status"]
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=60, check=False)
     text = done.stdout.decode("latin-1")
     if "OCSP response: no response sent" in text:
         return "none"

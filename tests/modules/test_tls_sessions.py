@@ -191,7 +191,7 @@ def early(nginx: Nginx, request: str, late: str = "") -> str:
         (["-sess_in", session, "-early_data", str(nginx.prefix / "request")], late),
     ):
         done = subprocess.run(
-            [*command, *words], input=text.encode(), capture_output=True, timeout=20, check=False
+            [*command, *words], input=text.encode(), capture_output=True, timeout=60, check=False
         )
     return done.stdout.decode("latin-1")
 

@@ -13,6 +13,7 @@ from hyperframe.frame import DataFrame
 from ..backend import Backend, Peer
 from ..http2_peer import Http2Peer, serving
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 pytestmark = pytest.mark.pyngx_only("health checks are a part of NGINX Plus")
 
@@ -45,7 +46,7 @@ class Server:
 
     def wait(self, count: int = 1) -> None:
         """Until there were so many more checks."""
-        wanted, deadline = len(self.checks) + count, time.monotonic() + 10
+        wanted, deadline = len(self.checks) + count, time.monotonic() + DEADLINE
         while len(self.checks) < wanted:
             assert time.monotonic() < deadline
             time.sleep(0.01)

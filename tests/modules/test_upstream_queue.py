@@ -10,6 +10,7 @@ import pytest
 
 from ..backend import Backend, Peer
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 pytestmark = pytest.mark.pyngx_only('"queue" and "slow_start" are parts of NGINX Plus')
 
@@ -22,7 +23,7 @@ def held(gate: threading.Event) -> Callable[[Peer], None]:
 
     def script(peer: Peer) -> None:
         peer.request()
-        assert gate.wait(10)
+        assert gate.wait(DEADLINE)
         peer.send(OK)
 
     return script
@@ -168,7 +169,7 @@ def test_slow_start(nginx: Nginx, zone: str) -> None:
     )
     assert nginx.request("GET /").text == "ok"
     is_up.set()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /").text != "aa":
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -16,6 +16,7 @@ import pytest
 from ..backend import Peer
 from ..nameserver import NXDOMAIN, SERVFAIL, NameServer, Step, records
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 UP = ["listen %%PORT_up%%; return 200 $server_addr;"]
 PASSING = "location / { proxy_pass http://u; add_header X-Addr $upstream_addr always; }"
@@ -245,7 +246,7 @@ def test_a_request_ends_where_it_began(nginx: Nginx) -> None:
     def slow(peer: Peer) -> None:
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nol")
-        moved.wait(20)
+        moved.wait(DEADLINE)
         peer.send(b"d!")
 
     nginx.backend("old", slow)

@@ -8,6 +8,7 @@ import pytest
 
 from ..authority import Authority
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 pytestmark = pytest.mark.pyngx_only("a directive of our own")
 processes = pytest.mark.parametrize("master", ["on", "off"])
@@ -15,7 +16,7 @@ WATCH = "pyngx_watch on quiet=100ms; master_process {};"
 
 
 def wait_for(nginx: Nginx, text: str) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /").text != text:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -37,7 +38,7 @@ def test_included_files(nginx: Nginx, master: str) -> None:
     nginx.wait_for_log(r'\[emerg\].* unknown directive "nonsense"')
     assert nginx.request("GET /").text == "two"
     nginx.write("conf.d/b.conf", "add_header X new;")
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /").get("X") != "new":
         assert time.monotonic() < deadline
         time.sleep(0.05)

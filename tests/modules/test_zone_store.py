@@ -26,6 +26,7 @@ from ..redis_server import (
     statuses,
     wait_until,
 )
+from ..wire import DEADLINE
 
 pytestmark = pytest.mark.pyngx_only("zones are shared between machines by pyngx")
 UP = "location = /up { return 200 $pyngx_zone_store_status; }"
@@ -324,7 +325,7 @@ class Slow:
         peer = Peer(accepted)
         peer.request()
         self.asked.release()
-        self.go_on.wait(10)
+        self.go_on.wait(DEADLINE)
         with contextlib.suppress(OSError):
             peer.send(HELD)
         peer.close()
@@ -353,7 +354,7 @@ def held(machine: Nginx, slow: Slow, ends: ExitStack, uri: str = "/slow?key=a") 
     """A request in progress."""
     connection = ends.enter_context(machine.connect())
     connection.wire.send(f"GET {uri} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert slow.asked.acquire(timeout=10)
+    assert slow.asked.acquire(timeout=DEADLINE)
 
 
 def conn_machines(machines: Machines, slow: Slow, http: str) -> list[Nginx]:
@@ -675,7 +676,7 @@ def test_one_store_for_http_and_stream(
         for machine in (one, other):
             wire = ends.enter_context(machine.connect("held")).wire
             wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert slow.asked.acquire(timeout=10)
+            assert slow.asked.acquire(timeout=DEADLINE)
         assert one.raw(b"", "more") == b""
         other.raw(b"", "more")
         other.wait_for_log('limiting connections by zone "streams"')

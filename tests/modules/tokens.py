@@ -10,6 +10,7 @@ from pyngx_jwt.jwt.mint import SigningKey
 
 from ..backend import Peer
 from ..jwt.keys import jwks, signing_key
+from ..wire import DEADLINE
 
 KEY = signing_key("ES256", "k1")
 OTHER = signing_key("ES256", "k2")
@@ -47,14 +48,14 @@ class Issuer:
     def __call__(self, peer: Peer) -> None:
         while not peer.closed():
             self.asked.append(peer.request())
-            self.go_on.wait(10)
+            self.go_on.wait(DEADLINE)
             body = self.body if isinstance(self.body, bytes) else self.body.encode("latin-1")
             head = [f"HTTP/1.1 {self.status}", f"Content-Length: {len(body)}", *self.fields]
             peer.send("\r\n".join([*head, "", ""]).encode("latin-1") + body)
 
     def wait(self, count: int) -> None:
         """Until it has been asked so often."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + DEADLINE
         while len(self.asked) < count:
             assert time.monotonic() < deadline, self.asked
             time.sleep(0.005)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ..wire import DEADLINE
 from .conftest import Make
 from .container import ROOT, Container, Instructions
 
@@ -169,5 +170,5 @@ def test_logs_are_rotated(tmp_path: Path) -> None:
         command = ["logrotate", "-f", "-s", str(tmp_path / "state"), str(tmp_path / "rules")]
         ended = subprocess.run(command, capture_output=True, text=True)
         assert ended.returncode == 0, ended.stderr
-        assert process.wait(10) == -10
+        assert process.wait(DEADLINE) == -10
     assert (tmp_path / "access.log.1").read_text() == "line\n"

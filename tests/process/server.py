@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..ports import free_port
+from ..wire import DEADLINE
 
 ROOT = Path(__file__).parent.parent.parent
 FAKE = Path(__file__).with_name("fake.py")
-DEADLINE = 10.0  # seconds that anything may take
-
 T = TypeVar("T")
 
 

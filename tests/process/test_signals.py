@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from ..ports import free_port
-from .server import DEADLINE, Server, running, wait_for
+from ..wire import DEADLINE
+from .server import Server, running, wait_for
 
 UNIX = int(socket.AF_UNIX)
 

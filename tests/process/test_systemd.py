@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .server import DEADLINE, Server, wait_for
+from ..wire import DEADLINE
+from .server import Server, wait_for
 
 # Executes a command with the socket as its third descriptor, as a manager does.
 ACTIVATE = """\

@@ -268,7 +268,7 @@ def test_command() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert claims_of(ran.stdout)["sub"] == "\u00e9"

@@ -13,6 +13,8 @@ import uvloop
 from pyngx_jwt.upstream import PeerAddress, PeerConnection
 from pyngx_jwt.upstream.address import inet_address, unix_address
 
+from ..wire import DEADLINE
+
 T = TypeVar("T")
 Script: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -21,10 +23,10 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs it on the loop that is used in earnest; nothing here takes ten seconds."""
+    """Runs it on the loop that is used in earnest; nothing here takes long."""
 
     async def limited() -> T:
-        return await asyncio.wait_for(main, 10)
+        return await asyncio.wait_for(main, DEADLINE)
 
     return uvloop.run(limited())
 

@@ -15,6 +15,7 @@ from pyngx_jwt.upstream.client import PeerSettings
 from pyngx_jwt.upstream.errors import BadResponse, UpstreamError
 from pyngx_jwt.upstream.http2 import HTTP2, WINDOW, Http2Connection, read_response
 
+from ..wire import DEADLINE
 from .peers import ADDRESS, Transport
 
 HEAD = b":method: POST\r\n:scheme: http\r\n:path: /\r\n:authority: a\r\nx: y\r\n\r\n"
@@ -44,7 +45,7 @@ class Talk:
                     parts.append(data)
             return b"".join(parts)
 
-        return self.loop.run_until_complete(asyncio.wait_for(all_of_it(), 5))
+        return self.loop.run_until_complete(asyncio.wait_for(all_of_it(), DEADLINE))
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_what_waits_for_a_window_is_joined(loop: asyncio.AbstractEventLoop) -> N
 
     async def write(data: bytes, *, more: bool) -> None:
         talk.connection.write(data, more=more)
-        await asyncio.wait_for(talk.connection.drain(), 5)
+        await asyncio.wait_for(talk.connection.drain(), DEADLINE)
 
     loop.run_until_complete(write(bytes(65536), more=True))  # one more than the window
     loop.run_until_complete(write(bytes(9), more=True))

@@ -19,6 +19,7 @@ from pyngx_jwt.zones import Zone, ZoneDirectory, ZoneFull, Zones
 from pyngx_jwt.zones.lmdb_environment import MAX_READERS
 from pyngx_jwt.zones.lmdb_table import BATCH, LmdbTable, Transaction, evict_oldest, first
 from tests.forks import fork, in_child, kill_me
+from tests.wire import DEADLINE
 
 MEGABYTE = 1 << 20
 
@@ -404,7 +405,7 @@ def test_what_a_killed_master_left_is_removed(tmp_path: Path) -> None:
     assert left.exists()  # a worker is still there
     here.remove()
     os.close(ready[1])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + DEADLINE
     while left.exists() and time.monotonic() < deadline:
         ZoneDirectory.make(base=base).remove()
         time.sleep(0.01)
