@@ -6,9 +6,12 @@ import contextlib
 import re
 import socket
 import struct
+import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .wire import DEADLINE, Wire
 
@@ -37,6 +40,19 @@ class Peer(Wire):
             return head + self._raw_chunks().decode("latin-1")
         return head
 
+    def wait_until_read(self) -> None:
+        """Waits until the server has taken all that was sent from its kernel."""
+        ends = (self.socket.getpeername(), self.socket.getsockname())
+        line = re.compile(r" ".join(map(_in_proc, ends)) + r" .. \w{8}:(\w{8}) ")
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            found = line.search(Path("/proc/net/tcp").read_text())
+            assert found, f"no connection of {ends}"
+            if int(found[1], 16) == 0:
+                return
+            time.sleep(0.01)
+        raise AssertionError("it does not read")
+
     def reset(self) -> None:
         """Closes with RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -47,6 +63,12 @@ class Peer(Wire):
         while (size := self.until(b"\r\n")) != b"0\r\n":
             raw += size + self.exactly(int(size, 16) + 2)
         return raw + size + self.until(b"\r\n")
+
+
+def _in_proc(address: tuple[str, int]) -> str:
+    """An end of a connection as the lists of the kernel have it."""
+    host, port = address
+    return f"{int.from_bytes(socket.inet_aton(host), sys.byteorder):08X}:{port:04X}"
 
 
 @dataclass(slots=True)

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 from pyngx_jwt.cache import CacheClock, Lookup, load_one, manage_once
 from tests.forks import fork
+from tests.wire import DEADLINE
 
 from .kit import HEAD, Hands, Kit
-
-DEADLINE = 20.0  # seconds
 
 
 def succeeded(pid: int) -> bool:
@@ -61,7 +60,7 @@ def test_waiting_for_another_process(kit: Kit) -> None:
         await asyncio.sleep(0)
         os.write(go[1], b"x")
         assert succeeded(pid)
-        await asyncio.wait_for(task, 3)
+        await asyncio.wait_for(task, DEADLINE)
 
     asyncio.run(wait())
     assert hold.open() is Lookup.HIT

@@ -278,9 +278,7 @@ def test_match_gives_up(nginx: Nginx) -> None:
         """location /told { auth_jwt_require_claim sub match $arg_m; }""",
     )
     for target in ("/a", "/not", '/told?m="^(a+)+\\\\z"'):
-        began = time.monotonic()
         assert nginx.request(f"GET {target}", bearer(sub="a" * 40 + "b")).status == 401
-        assert time.monotonic() - began < 1
     nginx.wait_for_log("auth_jwt: regex match limit exceeded", 3)
     assert nginx.request("GET /a", bearer(sub="aaa")).status == 200
 

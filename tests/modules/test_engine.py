@@ -568,7 +568,7 @@ def test_proxy_limit_rate(nginx: Nginx) -> None:
     nginx(f"proxy_limit_rate 10000; {UPSTREAM}")
     start = time.monotonic()
     assert len(nginx.request("GET /").body) == 30000
-    assert 0.9 < time.monotonic() - start < 3
+    assert time.monotonic() - start > 0.9
 
 
 def test_limit_rate_after(nginx: Nginx) -> None:

@@ -149,7 +149,7 @@ def closes_in_the_body(peer: Peer, speech: Speech) -> None:
 def resets_in_the_body(peer: Peer, speech: Speech) -> None:
     speech.read(peer)
     peer.send(speech.head + speech.start)
-    time.sleep(0.2)  # a reset overtakes what has not been read yet
+    peer.wait_until_read()  # a reset overtakes what has not been
     peer.reset()
 
 

@@ -179,7 +179,7 @@ def test_half_a_request(site: Nginx) -> None:
     with site.connect() as client:
         client.wire.send(b"GET / HTTP/1.1\r\nHos")
         client.wire.socket.shutdown(1)
-        assert client.wire.rest(2) == b""
+        assert client.wire.rest() == b""
     site.wait_for_log(
         r"\[info\] .*client prematurely closed connection while reading client request h"
     )
@@ -221,10 +221,10 @@ def test_keepalive_settings(nginx: Nginx) -> None:
     with nginx.connect() as client:
         client.exchange("> GET /told\n< 200\n< Connection: keep-alive\n< Keep-Alive: timeout=20")
         client.exchange("> GET /\n< 200\n< !Keep-Alive")
-        client.exchange("> GET /short\n< 200\n< Connection: keep-alive")
         before = time.monotonic()
-        assert client.wire.closed(3)
-        assert 0.1 < time.monotonic() - before < 1.5
+        client.exchange("> GET /short\n< 200\n< Connection: keep-alive")
+        assert client.wire.closed()
+        assert time.monotonic() - before > 0.1
     with nginx.connect() as client:
         client.exchange("> GET /never\n< 200\n< Connection: close")
         assert client.wire.closed()
@@ -633,9 +633,9 @@ def test_header_timeout(nginx: Nginx) -> None:
     nginx("client_header_timeout 200ms; return 200;")
     with nginx.connect() as client:
         client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        assert client.wire.rest(3) == b""
+        assert client.wire.rest() == b""
     with nginx.connect() as client:
-        assert client.wire.rest(3) == b""
+        assert client.wire.rest() == b""
     nginx.wait_for_log(
         r"\[info\] .*client timed out \(110: [\w ]+\) while reading client request head"
     )
@@ -652,7 +652,7 @@ def test_body_timeout(nginx: Nginx) -> None:
     )
     with nginx.connect() as client:
         client.wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab")
-        assert client.wire.rest(3) == b""
+        assert client.wire.rest() == b""
     assert nginx.access_log(1) == ["408"]
 
 
@@ -697,7 +697,7 @@ def test_reset_timedout_connection(nginx: Nginx) -> None:
     for path, reset in (("/444", True), ("/", False)):
         with nginx.connect() as client:
             client.wire.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            assert client.wire.rest(3) == b""
+            assert client.wire.rest() == b""
             assert client.wire.was_reset == reset
 
 

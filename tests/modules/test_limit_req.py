@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
@@ -51,21 +52,24 @@ def test_delay(nginx: Nginx) -> None:
     )
     start = time.monotonic()
     assert statuses(nginx, "/x?key=a", 4) == [404] * 4
-    assert 0.25 < time.monotonic() - start < 1
+    assert time.monotonic() - start > 0.25
     nginx.wait_for_log(
         r'\[warn\] .* delaying request, excess: [01]\.[09]\d\d, by zone "fast", client: '
     )
     start = time.monotonic()
     assert statuses(nginx, "/some?key=b", 3) == [404] * 3
-    assert time.monotonic() - start < 0.1
+    assert not re.search(r'delaying request.*"GET /some', nginx.error_log())
     statuses(nginx, "/some?key=b", 2)
     assert time.monotonic() - start > 0.09
 
 
 def test_leaks_with_time(nginx: Nginx) -> None:
-    nginx("location / { limit_req zone=fast; }", http=ZONES)
+    nginx(
+        "location / { limit_req zone=second; }",
+        http="limit_req_zone $arg_key zone=second:1m rate=1r/s;",
+    )
     assert statuses(nginx, "/x?key=a", 2) == [404, 503]
-    time.sleep(0.12)
+    time.sleep(1.1)
     assert statuses(nginx, "/x?key=a", 2) == [404, 503]
 
 

@@ -909,7 +909,7 @@ def test_client_leaves(nginx: Nginx) -> None:
 
     def script(peer: Peer) -> None:
         peer.head()
-        assert peer.closed(5)
+        assert peer.closed()
 
     backend = nginx.backend("b", script)
     nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
@@ -1117,7 +1117,7 @@ def test_upgrade_times_out(nginx: Nginx) -> None:
             b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: x\r\n\r\n"
         )
         client.wire.until(b"\r\n\r\n")
-        assert client.wire.closed(3)
+        assert client.wire.closed()
 
 
 def test_upgrade_refused(nginx: Nginx) -> None:

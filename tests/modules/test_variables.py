@@ -182,7 +182,8 @@ def test_form(site: Nginx, target: str, pattern: str) -> None:
 
 
 def test_truth(site: Nginx) -> None:
-    assert abs(float(value(site, "msec")) - time.time()) < 2
+    before = time.time()
+    assert before - 1 <= float(value(site, "msec")) <= time.time() + 1
     assert value(site, "request_id") != value(site, "request_id")
     assert os.path.exists(f"/proc/{value(site, 'pid')}") or not os.path.exists("/proc")
     assert int(value(site, "connection")) < int(value(site, "connection"))
@@ -286,10 +287,10 @@ def test_limit_rate(nginx: Nginx) -> None:
     )
     before = time.monotonic()
     assert len(nginx.request("GET /f").body) == 50_000
-    assert 0.9 < time.monotonic() - before < 5
+    assert time.monotonic() - before > 0.9
     before = time.monotonic()
     assert len(nginx.request("GET /directive").body) == 80_000
-    assert 0.9 < time.monotonic() - before < 5
+    assert time.monotonic() - before > 0.9
 
 
 def test_request_completion(nginx: Nginx) -> None:

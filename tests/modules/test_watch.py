@@ -22,6 +22,11 @@ def wait_for(nginx: Nginx, text: str) -> None:
         time.sleep(0.05)
 
 
+def replace(nginx: Nginx, path: str, content: str) -> None:
+    """Writes a file that is never seen half written."""
+    nginx.write("new", content).rename(nginx.prefix / path)
+
+
 @processes
 def test_included_files(nginx: Nginx, master: str) -> None:
     """They are loaded again, also those that are new; what is wrong is not."""
@@ -31,13 +36,13 @@ def test_included_files(nginx: Nginx, master: str) -> None:
         files={"conf.d/a.conf": "location / { return 200 one; }"},
     )
     assert nginx.request("GET /").text == "one"
-    nginx.write("conf.d/a.conf", "location / { return 200 two; }")
+    replace(nginx, "conf.d/a.conf", "location / { return 200 two; }")
     wait_for(nginx, "two")
     nginx.trouble_is_expected = True
-    nginx.write("conf.d/b.conf", "nonsense;")
+    replace(nginx, "conf.d/b.conf", "nonsense;")
     nginx.wait_for_log(r'\[emerg\].* unknown directive "nonsense"')
     assert nginx.request("GET /").text == "two"
-    nginx.write("conf.d/b.conf", "add_header X new;")
+    replace(nginx, "conf.d/b.conf", "add_header X new;")
     deadline = time.monotonic() + DEADLINE
     while nginx.request("GET /").get("X") != "new":
         assert time.monotonic() < deadline
@@ -46,21 +51,25 @@ def test_included_files(nginx: Nginx, master: str) -> None:
 
 
 def test_certificates(nginx: Nginx) -> None:
-    first, second = Authority("a.example"), Authority("b.example")
+    files: dict[str, str] = {}
+    for name in ("first", "second"):
+        made = Authority(f"{name}.example")
+        files |= {f"{name}/crt": made.pem, f"{name}/key": made.key_pem()}
+    (nginx.prefix / "now").symlink_to("first")
     nginx(
         "location / { return 200 $ssl_server_name; }",
         listen="127.0.0.1:%%PORT%%",
         main="pyngx_watch on; master_process on;",
         servers=[
-            "listen 127.0.0.1:%%PORT_tls%% ssl; ssl_certificate one.crt; "
-            "ssl_certificate_key one.key;"
+            "listen 127.0.0.1:%%PORT_tls%% ssl; ssl_certificate now/crt; "
+            "ssl_certificate_key now/key;"
         ],
-        files={"one.crt": first.pem, "one.key": first.key_pem()},
+        files=files,
     )
-    nginx.write("one.key", second.key_pem())
-    nginx.write("one.crt", second.pem)
+    (nginx.prefix / "next").symlink_to("second")
+    (nginx.prefix / "next").rename(nginx.prefix / "now")  # both at once
     nginx.wait_for_log("the files of the configuration have changed")
-    nginx.wait_for_log("gracefully shutting down", seconds=15)
+    nginx.wait_for_log("gracefully shutting down")
 
 
 def test_rejected(nginx: Nginx) -> None:
