@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from ..core.main import workers_user
@@ -24,7 +25,7 @@ from .sockets import (
     plan,
     take_over,
 )
-from .watch import FileWatch
+from .watch import FileWatch, Loading
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Generation:
     sockets: list[Listening]
     user: User | None
     zone_directory: ZoneDirectory | None = None  # of the zones, kept as long as the process lives
+    began: int = 0  # when it was going to be loaded, in nanoseconds since the epoch
 
     @property
     def log(self) -> Log:
@@ -43,7 +45,9 @@ class Generation:
     def watch(self, now: float) -> FileWatch | None:
         """What looks whether the configuration changes, None if nothing is to."""
         quiet = self.cycle.main.watch
-        return FileWatch(self.cycle.watched, quiet, now) if quiet >= 0 else None
+        if quiet < 0:
+            return None
+        return FileWatch(self.cycle.watched, quiet, now, Loading(self.began, self.cycle.files))
 
     def note(self, event: MasterEvent) -> None:
         """Tells the modules what has happened; nothing that is wrong with one ends the process."""
@@ -66,6 +70,7 @@ def load_generation(
     Then ``old`` is as it was.  ``inherited`` are sockets of the process that executed this, and
     ``known`` is what that knew.
     """
+    began = time.time_ns()
     try:
         cycle = load(options, log)
         if options.test and not options.quiet:
@@ -89,7 +94,7 @@ def load_generation(
         log_exception(error, log)
         return None
     sockets = plan(cycle.listens, cycle.main.worker_processes)
-    generation = Generation(cycle, sockets, user, zone_directory)
+    generation = Generation(cycle, sockets, user, zone_directory, began)
     if not _take_place(generation, old, inherited, options.test, log):
         cycle.open_files.close()
         if zone_directory is not None and (old is None or old.zone_directory is not zone_directory):

@@ -138,6 +138,7 @@ def test_what_upstreams_send_and_how_long_it_takes(nginx: Nginx) -> None:
         if not peer.closed():
             peer.request()
             go_on.wait(DEADLINE)
+            peer.send(response)  # else the request is made again, over another connection
 
     backend = nginx.backend("up", slow)
     nginx(
