@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
-
-SIZE = 8  # bytes
+from functools import partial
 
 
 def connection_numbers() -> Iterator[int]:
     """1, 2, 3 ...; forked processes that go on with it never get a number twice."""
     fd = _shared_file()
-    os.pwrite(fd, (1).to_bytes(SIZE), 0)
+    if sys.platform == "linux":
+        # The processes share the offset of the file, and the kernel moves it under a lock.
+        return iter(partial(os.lseek, fd, 1, os.SEEK_CUR), 0)
     return _count(fd)
 
 
 def _shared_file() -> int:
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("connections")
+        memory = os.memfd_create("connections")
+        try:
+            # Only what was opened by a name has that lock.
+            return os.open(f"/proc/self/fd/{memory}", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            pass
+        finally:
+            os.close(memory)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
@@ -27,7 +36,6 @@ def _shared_file() -> int:
 def _count(fd: int) -> Iterator[int]:
     while True:
         fcntl.lockf(fd, fcntl.LOCK_EX)  # ends with a process that is killed
-        number = int.from_bytes(os.pread(fd, SIZE, 0))
-        os.pwrite(fd, (number + 1).to_bytes(SIZE), 0)
+        number = os.lseek(fd, 1, os.SEEK_CUR)
         fcntl.lockf(fd, fcntl.LOCK_UN)
         yield number

@@ -7,7 +7,7 @@ from itertools import islice
 
 from pyngx_jwt.process.numbers import connection_numbers
 
-EACH = 200
+EACH = 20_000  # enough for processes to meet
 
 
 def test_numbers_go_up_from_one() -> None:
