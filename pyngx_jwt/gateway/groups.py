@@ -15,6 +15,7 @@ class Declared(Protocol):
     """An "upstream" block."""
 
     def build(self) -> Upstream: ...
+    def allow_changes(self, group: Upstream) -> None: ...  # while workers run
     @property
     def zone_name(self) -> str: ...  # "" without a zone
     @property

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from ..dns import NOT_FOUND, ResolveError, Resolves, Services, error_text
 from ..log import Log, Severity
-from ..zones.store import ZoneFull
+from ..zones.store import PeersChanged, ZoneFull
 from .address import inet_address
-from .peer import Lookup, PeerServer
-from .roster import Answer, Roster
+from .peer import Named, PeerServer, named_servers
+from .roster import Answer, Lookup, Roster
 from .shared import Shared
 
 LEAST_PAUSE = 1.0  # seconds between two questions
@@ -35,18 +35,36 @@ class Watch:
     takes_backup: bool  # whether the method has backup servers, as which SRV records can be used
 
     def keepers(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """One for each name."""
-        for number, server in enumerate(self.shared.servers):
-            if server.lookup is not None:
-                yield self._keep(number, server, server.lookup)
+        """One for each name, and one for those that are added."""
+        for named in named_servers(self.shared.servers, Roster()):
+            yield self._keep(named.serial)
+        if self.shared.takes_names:
+            yield self._keep_added()
 
-    async def _keep(self, number: int, server: PeerServer, lookup: Lookup) -> None:
-        """Resolves a name whenever its addresses are not valid any more."""
-        pause = float(self.shared.current().valid.get(number, 0) - int(time.time()))
+    async def _keep_added(self) -> None:
+        """Any worker may have added a name."""
+        tasks: dict[int, asyncio.Task[None]] = {}
+        version = 0
+        try:
+            while True:
+                if (now := self.shared.store.version()) != version:
+                    version = now
+                    for named in self.shared.named():
+                        if named.serial > 0 and named.serial not in tasks:
+                            work = self._keep(named.serial)
+                            tasks[named.serial] = asyncio.create_task(work)
+                await asyncio.sleep(LEAST_PAUSE)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+
+    async def _keep(self, serial: int) -> None:
+        """Resolves a name whenever its addresses are not valid any more, until it is removed."""
+        pause = float(self.shared.current().valid.get(serial, 0) - int(time.time()))
         await asyncio.sleep(max(pause, 0))
-        while True:
+        while (named := self._named(serial)) is not None:
             try:
-                pause = await self._renew(number, server, lookup)
+                pause = await self._renew(*named)
             except Exception:  # a bug must not keep the addresses of today for ever
                 self.log.write(Severity.ERR, traceback.format_exc().rstrip("\n"), lines=True)
                 pause = self._retry
@@ -57,7 +75,11 @@ class Watch:
         """Seconds after a failure."""
         return max(self.timeout, LEAST_PAUSE)
 
-    async def _renew(self, number: int, server: PeerServer, lookup: Lookup) -> float:
+    def _named(self, serial: int) -> Named | None:
+        """A server as it is now."""
+        return next((one for one in self.shared.named() if one.serial == serial), None)
+
+    async def _renew(self, serial: int, server: PeerServer, lookup: Lookup) -> float:
         """Resolves once; seconds until the next time."""
         try:
             if lookup.service:
@@ -68,7 +90,7 @@ class Watch:
             if error.code != NOT_FOUND:
                 return self._retry
             answers, valid = [], error.valid
-        self._change(number, answers, valid)
+        self._change(serial, answers, valid)
         now = int(time.time())
         return max(valid - now, 0) + LEAST_PAUSE
 
@@ -113,26 +135,30 @@ class Watch:
                 answers.append(Answer(where, service.name, weight, backup))
         return answers
 
-    def _change(self, number: int, answers: list[Answer], valid: int) -> None:
+    def _change(self, serial: int, answers: list[Answer], valid: int) -> None:
         """Has all workers use the addresses, as many of them as there is room for."""
-        roster = self.shared.current()
         most = len(answers)
-        while not self._try(roster, roster.renewed(number, answers, valid)) and answers:
-            answers = answers[: len(answers) // 2]
+        while self._named(serial) is not None:  # it can be removed meanwhile
+            roster = self.shared.current()
+            try:
+                self._replace(roster, roster.renewed(serial, answers, valid))
+            except PeersChanged:
+                continue
+            except ZoneFull:
+                if answers:
+                    answers = answers[: len(answers) // 2]
+                    continue
+            break
         if len(answers) < most:
             text = f'cannot add new server to upstream "{self.group}", memory exhausted'
             self.log.write(Severity.ERR, text)
 
-    def _try(self, old: Roster, new: Roster) -> bool:
-        """Replaces the roster; whether there was room."""
+    def _replace(self, old: Roster, new: Roster) -> None:
+        """Raises ZoneFull and PeersChanged."""
         if new.found == old.found:
             self.shared.confirm(new)
-            return True
-        try:
+        else:
             self.shared.change(new)
-        except ZoneFull:
-            return False
-        return True
 
     def _report(self, what: str, code: int, context: str = "") -> None:
         text = f"{what} could not be resolved ({error_text(code)}){context}"
@@ -162,14 +188,13 @@ def remember(group: Shared) -> list[Remembered]:
     """What is known of the names of a group."""
     known = group.current()
     remembered: list[Remembered] = []
-    for number, server in enumerate(group.servers):
-        if server.lookup is not None and number in known.valid:
-            host, _, service = server.lookup
-            found = [one for one in known.found if one.server == number]
+    for serial, server, (host, _, service) in group.named():
+        if serial in known.valid:
+            found = [one for one in known.found if one.parent == serial]
             addresses: list[PastAddress] = [
                 (one.address.host, one.address.port, *one[3:]) for one in found
             ]
-            valid = known.valid[number]
+            valid = known.valid[serial]
             remembered.append(Remembered(host, service, server.backup, valid, addresses))
     return remembered
 
@@ -179,13 +204,11 @@ def carry_over(remembered: Iterable[Remembered], group: Shared) -> None:
     servers (ngx_http_upstream_zone_preresolve)."""
     known = {one[:3]: one for one in reversed(list(remembered))}
     roster = Roster()
-    for number, server in enumerate(group.servers):
-        if (lookup := server.lookup) is None:
-            continue
+    for serial, server, lookup in named_servers(group.servers, roster):
         one = known.get((lookup.host, lookup.service, server.backup))
         if one is not None:
             answers = [_as_now(address, server, lookup) for address in one.addresses]
-            roster = roster.renewed(number, answers, one.valid)
+            roster = roster.renewed(serial, answers, one.valid)
     group.inherit(roster)
 
 

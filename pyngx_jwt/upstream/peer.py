@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import md5
 from itertools import accumulate, count
 from typing import NamedTuple
 
 from .address import PeerAddress
-from .roster import Edit, Found, Roster
+from .roster import Edit, Found, Lookup, Roster
 
 # Why a peer is not chosen: bits of Peer.down.
 DOWN, CHECKING, UNHEALTHY, DRAINING = 1, 2, 4, 8
-
-
-class Lookup(NamedTuple):
-    """What is asked of DNS, again and again, for the addresses of a server."""
-
-    host: str
-    port: int
-    service: str = ""  # its SRV records name hosts and ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +137,29 @@ def make_peers(
     known = {peer.serial: peer for peer in old.all} if old is not None else {}
     peers = [
         known.get(serial) or _peer(address, server, serial)
-        for serial, (address, server) in zip(count(-1, -1), _fixed(servers), strict=False)
-        if serial not in roster.removed
+        for serial, address, server in _declared(servers)
+        if address is not None and serial not in roster.removed
     ]
-    for one in roster.found:
-        peers.append(known.get(one.serial) or _peer_found(one, servers[one.server]))
     edits = {edit.serial: edit for edit in roster.edits}
+    parents = {one.serial: one.server for one in named_servers(servers, roster)}
+    for one in roster.found:
+        peer = known.get(one.serial)
+        given = _server_found(one, parents[one.parent])
+        if peer is None:
+            peer = _peer(one.address, given, one.serial)
+        elif one.serial not in edits:
+            _take(peer, given)
+        peers.append(peer)
     peers = [
         _edited(peer, edits.pop(peer.serial), servers) if peer.serial in edits else peer
         for peer in peers
     ]
     for edit in edits.values():
-        before = known.get(edit.serial) or _peer(edit.address, _server(edit, servers), edit.serial)
-        peers.append(_edited(before, edit, servers))
+        if edit.address is not None:
+            peer = known.get(edit.serial) or _peer(
+                edit.address, _server(edit, servers), edit.serial
+            )
+            peers.append(_edited(peer, edit, servers))
     primary = tuple(peer for peer in peers if not peer.server.backup)
     backup = tuple(peer for peer in peers if peer.server.backup)
     if not backup:
@@ -165,17 +167,40 @@ def make_peers(
     return Peers(primary, single=False, next=Peers(backup, single=False))
 
 
-def _server(edit: Edit, servers: tuple[PeerServer, ...]) -> PeerServer:
+class Named(NamedTuple):
+    """A server whose name is resolved at run time: it is no peer, its addresses are."""
+
+    serial: int
+    server: PeerServer
+    lookup: Lookup
+
+
+def named_servers(servers: Sequence[PeerServer], roster: Roster) -> list[Named]:
+    """Those of the configuration, as they are now, and those that were added."""
+    edits = {edit.serial: edit for edit in roster.edits}
+    found: list[Named] = []
+    for serial, address, server in _declared(servers):
+        if address is None and serial not in roster.removed:
+            now = _server(edits[serial], servers) if serial in edits else server
+            assert now.lookup is not None
+            found.append(Named(serial, now, now.lookup))
+    for edit in roster.edits:
+        if edit.lookup is not None and edit.serial > 0:
+            found.append(Named(edit.serial, _server(edit, servers), edit.lookup))
+    return found
+
+
+def _server(edit: Edit, servers: Sequence[PeerServer]) -> PeerServer:
     return PeerServer(
         edit.name,
-        (edit.address,),
+        (edit.address,) if edit.address is not None else (),
         edit.weight,
         edit.max_conns,
         edit.max_fails,
         edit.fail_timeout,
         edit.backup,
         edit.down,
-        None,
+        edit.lookup,
         edit.route,
         edit.drain,
         edit.slow_start,
@@ -186,8 +211,14 @@ def _server(edit: Edit, servers: tuple[PeerServer, ...]) -> PeerServer:
 def _edited(peer: Peer, edit: Edit, servers: tuple[PeerServer, ...]) -> Peer:
     """The peer as it was changed; the same one, with what is known of it, if its address is."""
     server = _server(edit, servers)
-    if peer.address != edit.address:
+    if edit.address is not None and peer.address != edit.address:
         return _peer(edit.address, server, edit.serial)
+    _take(peer, server)
+    return peer
+
+
+def _take(peer: Peer, server: PeerServer) -> None:
+    """Its server is another one, or says something else now."""
     if peer.server != server:
         weight = server.weight * server.unit
         peer.server, peer.weight, peer.effective_weight = server, weight, weight
@@ -196,16 +227,25 @@ def _edited(peer: Peer, edit: Edit, servers: tuple[PeerServer, ...]) -> Peer:
         if server.route:
             peer.sid = server.route
         peer.set_down(server)
-    return peer
 
 
-def _fixed(servers: Iterable[PeerServer]) -> Iterator[tuple[PeerAddress, PeerServer]]:
-    return ((address, server) for server in servers for address in server.addresses)
+def _declared(
+    servers: Iterable[PeerServer],
+) -> Iterator[tuple[int, PeerAddress | None, PeerServer]]:
+    """What the configuration has, with its serials: addresses, and names without any so far."""
+    serials = count(-1, -1)
+    for server in servers:
+        for address in (None,) if server.lookup is not None else server.addresses:
+            yield next(serials), address, server
 
 
-def _peer_found(found: Found, server: PeerServer) -> Peer:
-    given = replace(server, name=found.name, weight=found.weight, backup=found.backup)
-    return _peer(found.address, given, found.serial)
+def declared_count(servers: Iterable[PeerServer]) -> int:
+    """How many serials those of the configuration have."""
+    return sum(1 for _ in _declared(servers))
+
+
+def _server_found(found: Found, parent: PeerServer) -> PeerServer:
+    return replace(parent, name=found.name, weight=found.weight, backup=found.backup)
 
 
 def _peer(address: PeerAddress, server: PeerServer, serial: int) -> Peer:

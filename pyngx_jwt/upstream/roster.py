@@ -8,17 +8,25 @@ fixed addresses, in the order of their arrival.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .address import PeerAddress, inet_address, unix_address
+
+
+class Lookup(NamedTuple):
+    """What is asked of DNS, again and again, for the addresses of a server."""
+
+    host: str
+    port: int
+    service: str = ""  # its SRV records name hosts and ports
 
 
 class Found(NamedTuple):
     """An address of a server whose name is resolved at run time."""
 
     serial: int  # what comes again after it was gone is another peer
-    server: int  # the place of its "server" directive in the group
+    parent: int  # the serial of that server
     address: PeerAddress
     name: str  # what consistent hashing knows it by
     weight: int
@@ -35,10 +43,11 @@ class Answer(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A server that was added, or takes the place of one with the same serial."""
+    """A server that was added, or takes the place of one with the same serial; what has a name
+    that is resolved at run time has no address."""
 
     serial: int
-    address: PeerAddress
+    address: PeerAddress | None
     name: str  # as it was given
     weight: int = 1
     max_conns: int = 0
@@ -49,11 +58,12 @@ class Edit(NamedTuple):
     drain: bool = False
     slow_start: float = 0.0
     route: str = ""
+    lookup: Lookup | None = None
 
 
 class Roster(NamedTuple):
-    """All of them; `valid` says of a directive until when its addresses are (Unix time), and
-    `removed` are the serials of fixed servers that are not used any more."""
+    """All of them; `valid` says of a server with a name until when its addresses are (Unix time),
+    and `removed` are the serials of servers of the configuration that are not used any more."""
 
     found: tuple[Found, ...] = ()
     valid: Mapping[int, int] = {}
@@ -61,15 +71,22 @@ class Roster(NamedTuple):
     edits: tuple[Edit, ...] = ()
     removed: tuple[int, ...] = ()
 
-    def renewed(self, server: int, answers: Sequence[Answer], valid: int) -> Roster:
+    def renewed(self, parent: int, answers: Sequence[Answer], valid: int) -> Roster:
         """With the addresses that the name of a server stands for now.  What is still there
         stays where it is, and what is new comes last (ngx_http_upstream_zone_resolve_handler)."""
         new = list(answers)
-        found = [one for one in self.found if one.server != server or _is_still(one, new)]
-        found += [Found(self.last + n, server, *answer) for n, answer in enumerate(new, 1)]
+        found = [one for one in self.found if one.parent != parent or _is_still(one, new)]
+        found += [Found(self.last + n, parent, *answer) for n, answer in enumerate(new, 1)]
         return self._replace(
-            found=tuple(found), valid={**self.valid, server: valid}, last=self.last + len(new)
+            found=tuple(found),
+            valid={**self.valid, parent: valid},
+            last=self.last + len(new),
+            edits=self._edits_without(set(self.found).difference(found)),
         )
+
+    def _edits_without(self, gone: Iterable[Found]) -> tuple[Edit, ...]:
+        serials = [one.serial for one in gone]
+        return tuple([edit for edit in self.edits if edit.serial not in serials])
 
     def added(self, edit: Edit) -> Roster:
         """With one more server; its serial is the next one."""
@@ -77,22 +94,34 @@ class Roster(NamedTuple):
         return self._replace(edits=(*self.edits, edit._replace(serial=serial)), last=serial)
 
     def changed(self, edit: Edit) -> Roster:
-        """With another version of a server."""
+        """With another version of a server.  The addresses of a name have its weight, unless it
+        is a service, whose records have weights, and does not say."""
         others = [one for one in self.edits if one.serial != edit.serial]
-        return self._replace(edits=(*others, edit))
+        found = self.found
+        if edit.lookup is not None and (edit.weight != 1 or not edit.lookup.service):
+            found = tuple(
+                [
+                    one._replace(weight=edit.weight) if one.parent == edit.serial else one
+                    for one in found
+                ]
+            )
+        return self._replace(edits=(*others, edit), found=found)
 
     def without(self, serial: int) -> Roster:
-        """Without a server that was added, or a fixed one."""
-        edits = tuple([one for one in self.edits if one.serial != serial])
+        """Without a server that was added, or one of the configuration, and its addresses."""
+        gone = [one for one in self.found if one.parent == serial]
+        edits = tuple([one for one in self._edits_without(gone) if one.serial != serial])
         removed = (*self.removed, serial) if serial < 0 else self.removed
-        return self._replace(edits=edits, removed=removed)
+        found = tuple([one for one in self.found if one.parent != serial])
+        valid = {parent: time for parent, time in self.valid.items() if parent != serial}
+        return self._replace(edits=edits, removed=removed, found=found, valid=valid)
 
     def encode(self) -> bytes:
         found = [
-            (one.serial, one.server, one.address.host, one.address.port, *one[3:])
+            (one.serial, one.parent, one.address.host, one.address.port, *one[3:])
             for one in self.found
         ]
-        edits = [(one.serial, one.address.host, one.address.port, *one[2:]) for one in self.edits]
+        edits = [(one.serial, *_parts(one.address), *one[2:]) for one in self.edits]
         return json.dumps(
             (found, list(self.valid.items()), self.last, edits, self.removed)
         ).encode()
@@ -102,21 +131,32 @@ class Roster(NamedTuple):
         found, valid, last, edits, removed = json.loads(data)
         return cls(
             tuple(
-                Found(serial, server, inet_address(host, port), *rest)
-                for serial, server, host, port, *rest in found
+                Found(serial, parent, inet_address(host, port), *rest)
+                for serial, parent, host, port, *rest in found
             ),
             dict(valid),
             last,
             tuple(
-                Edit(serial, address_of(host, port), *rest) for serial, host, port, *rest in edits
+                Edit(serial, address_of(host, port), *rest)._replace(lookup=_lookup(lookup))
+                for serial, host, port, *rest, lookup in edits
             ),
             tuple(removed),
         )
 
 
-def address_of(host: str, port: int) -> PeerAddress:
+def address_of(host: str, port: int) -> PeerAddress | None:
     """The address of an IP address or, without a port, of a unix socket."""
+    if not host:
+        return None
     return inet_address(host, port) if port else unix_address(host)
+
+
+def _lookup(parts: Sequence[Any] | None) -> Lookup | None:
+    return None if parts is None else Lookup(*parts)
+
+
+def _parts(address: PeerAddress | None) -> tuple[str, int]:
+    return ("", 0) if address is None else (address.host, address.port)
 
 
 def _is_still(found: Found, answers: list[Answer]) -> bool:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..zones.store import PeersChanged, PeerState, PeerStates, SharedPeers
 from .balancer import Balancer, PeerChoice, Timing
-from .peer import Peer, Peers, PeerServer, make_peers
+from .peer import Named, Peer, Peers, PeerServer, make_peers, named_servers
 from .roster import Roster
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Shared:
     __slots__ = (
         *("_extra", "_make", "_state", "_version"),
         *("balancer", "begins", "can_change", "resolves", "roster", "servers", "store"),
+        "takes_names",
     )
 
     def __init__(
@@ -52,6 +53,7 @@ class Shared:
         # Whether the peers can become others.
         self.resolves = any(server.lookup for server in servers)
         self.can_change = self.resolves
+        self.takes_names = False  # names can be added, as there is something that resolves them
 
     @property
     def peers(self) -> Peers:
@@ -108,6 +110,10 @@ class Shared:
         elif data:
             self.roster = Roster.decode(data)
         return self.roster
+
+    def named(self) -> list[Named]:
+        """The servers of now whose names are resolved at run time."""
+        return named_servers(self.servers, self.current())
 
     def _follow(self) -> None:
         """Changes the peers as another worker has."""

@@ -27,8 +27,7 @@ from pyngx_jwt.upstream import (
     make_peers,
 )
 from pyngx_jwt.upstream.address import inet_address, unix_address
-from pyngx_jwt.upstream.peer import Lookup
-from pyngx_jwt.upstream.roster import Found, Roster
+from pyngx_jwt.upstream.roster import Edit, Found, Lookup, Roster
 from tests.stores import MemoryPeers
 
 Method = Callable[[Peers], Balancer]
@@ -281,7 +280,7 @@ def test_without_room_workers_go_on_alone() -> None:
 def roster(*serials: int) -> Roster:
     """Addresses of the last of the servers; the serial is the number."""
     return Roster(
-        tuple(Found(n, 1, inet_address("127.0.0.1", 18080 + n), "name", 1, False) for n in serials)
+        tuple(Found(n, -2, inet_address("127.0.0.1", 18080 + n), "name", 1, False) for n in serials)
     )
 
 
@@ -338,5 +337,10 @@ def test_there_may_be_none_on_the_circle() -> None:
 
 def test_rosters_pass_the_store() -> None:
     found = Found(7, 1, inet_address("::1", 8080), "host.example", 3, True)
-    of_all = Roster((found,), {1: 1_700_000_000}, 7)
+    edits = (
+        Edit(7, None, "host.example", down=True),
+        Edit(8, inet_address("10.0.0.1", 80), "10.0.0.1:80"),
+        Edit(9, None, "a.example", lookup=Lookup("a.example", 80, "http")),
+    )
+    of_all = Roster((found,), {1: 1_700_000_000}, 9, edits, (-2,))
     assert Roster.decode(of_all.encode()) == of_all

@@ -14,8 +14,7 @@ from pyngx_jwt.log import Log
 from pyngx_jwt.upstream import PeerServer, RoundRobin, Shared
 from pyngx_jwt.upstream.address import inet_address
 from pyngx_jwt.upstream.names import Remembered, Watch, carry_over, remember
-from pyngx_jwt.upstream.peer import Lookup
-from pyngx_jwt.upstream.roster import Answer, Roster
+from pyngx_jwt.upstream.roster import Answer, Lookup, Roster
 from tests.stores import MemoryPeers
 
 FOREVER = 1 << 40
@@ -47,7 +46,7 @@ def test_what_stays_keeps_its_place() -> None:
     roster = Roster().renewed(1, answers("10.0.0.1", "10.0.0.2", "10.0.0.3"), 5)
     roster = roster.renewed(2, answers("10.0.0.9"), 6)
     roster = roster.renewed(1, answers("10.0.0.4", "10.0.0.3", "10.0.0.1", "10.0.0.1"), 7)
-    found = [(one.serial, one.server, one.address.host) for one in roster.found]
+    found = [(one.serial, one.parent, one.address.host) for one in roster.found]
     assert found == [
         (1, 1, "10.0.0.1"),
         (3, 1, "10.0.0.3"),
@@ -157,9 +156,9 @@ def test_no_room() -> None:
 def test_a_new_configuration_begins_with_what_is_known() -> None:
     services = named("s", service="http")
     old = group(FIXED, named("a"), services, named("gone"), named("unknown"))
-    roster = Roster().renewed(1, answers("10.0.0.1", port=1), FOREVER)
-    roster = roster.renewed(2, answers("10.0.0.2", port=8080), 7)
-    old.change(roster.renewed(3, answers("10.0.0.3"), 7))
+    roster = Roster().renewed(-2, answers("10.0.0.1", port=1), FOREVER)
+    roster = roster.renewed(-3, answers("10.0.0.2", port=8080), 7)
+    old.change(roster.renewed(-4, answers("10.0.0.3"), 7))
     known = json.loads(json.dumps(remember(old)))
     new = group(
         named("unknown"),
@@ -170,4 +169,4 @@ def test_a_new_configuration_begins_with_what_is_known() -> None:
     )
     carry_over([Remembered(*one) for one in known], new)
     assert told(new) == "127.0.0.1:80 10.0.0.2:8080*4 10.0.0.1:80*2"
-    assert dict(new.current().valid) == {1: 7, 2: FOREVER}
+    assert dict(new.current().valid) == {-2: 7, -3: FOREVER}

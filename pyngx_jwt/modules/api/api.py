@@ -43,8 +43,8 @@ class ApiConf(Conf):
     def api(self, parameter: str = "write=off") -> None:
         """Provides the REST API of NGINX Plus, versions 1 to 9, below this location: statistics of
         all workers, and with "write=on" changes of the servers of groups with "zone" and of
-        key-value databases.  Restrict access to it.  Unlike in NGINX Plus, only addresses can be
-        added to a group, no names."""
+        key-value databases.  A name that is added to a group is resolved by "resolver".  Restrict
+        access to it."""
         if parameter not in ("write=on", "write=off"):
             raise ConfError(f'invalid parameter "{parameter}"')
         self.once("_on", "api")
@@ -70,10 +70,10 @@ def follow_changes(scope: Scope) -> None:
     if not scope.shared(Writes).wanted:
         return
     for groups in (scope.shared(Upstreams), stream_shared(scope, Upstreams)):
-        for name in groups.declared:
+        for name, conf in groups.declared.items():
             group = groups.get(name)
-            if group is not None and group.shared is not None:
-                group.shared.can_change = True
+            assert group is not None
+            conf.allow_changes(group)
 
 
 @api.content

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...conf.values import parse_msec, parse_sec
 from ...http.digits import TOO_LARGE, number_of
 from ...log import Severity
-from ...upstream.address import AddressError, parse_url
-from ...upstream.peer import Peer
-from ...upstream.roster import Edit, Roster
+from ...upstream.address import AddressError, PeerAddress, Url, parse_url
+from ...upstream.peer import Named, Peer, PeerServer, named_servers
+from ...upstream.roster import Edit, Found, Lookup, Roster
 from ...upstream.shared import Shared
 from ...upstream.upstream import Upstream
 from ...zones import ZoneFull
@@ -24,7 +24,7 @@ TRIES = 20  # other workers may change the group at the same time
 FLAGS = frozenset({"backup", "down", "drain"})
 NUMBERS = frozenset({"weight", "max_conns", "max_fails"})
 TIMES = frozenset({"fail_timeout", "slow_start"})
-KNOWN = FLAGS | NUMBERS | TIMES | {"server", "route"}
+KNOWN = FLAGS | NUMBERS | TIMES | {"server", "route", "service"}
 OF_REQUESTS = frozenset({"drain", "route"})  # there are none in "stream"
 LONGEST_ROUTE = 32
 WRONG = {
@@ -37,16 +37,34 @@ WRONG = {
 }
 
 
-def server_of(group: Upstream, peer: Peer) -> dict[str, Value]:
+class Entry(NamedTuple):
+    """A server as the API knows it: a peer, or a name that is resolved at run time, whose
+    addresses are peers (`found`) that have it as their `parent`."""
+
+    serial: int
+    text: str  # the address or name
+    server: PeerServer
+    weight: int
+    address: PeerAddress | None = None
+    found: Found | None = None
+    parent: Named | None = None
+
+
+def entry_of(peer: Peer, found: Found | None, parent: Named | None) -> Entry:
+    weight = peer.weight // peer.server.unit
+    return Entry(peer.serial, peer.name, peer.server, weight, peer.address, found, parent)
+
+
+def members_of(group: Upstream, entry: Entry) -> dict[str, Value]:
     """A server as a resource."""
-    server = peer.server
+    server = entry.server
     members: dict[str, Value] = {
-        "id": identifier(group, peer.serial),
-        "server": shown(peer.name),
-        "weight": peer.weight // server.unit,
-        "max_conns": peer.max_conns,
-        "max_fails": peer.max_fails,
-        "fail_timeout": f"{peer.fail_timeout}s",
+        "id": identifier(group, entry.serial),
+        "server": shown(entry.text),
+        "weight": entry.weight,
+        "max_conns": server.max_conns,
+        "max_fails": server.max_fails,
+        "fail_timeout": f"{server.fail_timeout}s",
         "slow_start": f"{server.slow_start:g}s",
         "route": shown(server.route),
         "backup": server.backup,
@@ -54,8 +72,11 @@ def server_of(group: Upstream, peer: Peer) -> dict[str, Value]:
     }
     if server.drain:
         members["drain"] = True
-    if server.lookup is not None:
-        members["host"] = shown(server.name)
+    if entry.parent is not None:
+        members["parent"] = str(identifier(group, entry.parent.serial))
+        members["host"] = shown(entry.parent.lookup.host)
+    elif server.lookup is not None and server.lookup.service:
+        members["service"] = shown(server.lookup.service)
     return members
 
 
@@ -77,25 +98,39 @@ class Servers:
     # -- reading ---------------------------------------------------------------------------
 
     def all(self) -> list[Value]:
-        peers = sorted(self.shared.look(), key=lambda one: identifier(self.group, one.serial))
-        return [self._shown(peer) for peer in peers]
+        return [self._shown(entry) for entry in self._entries()]
 
-    def _shown(self, peer: Peer) -> Value:
-        members = server_of(self.group, peer)
+    def _entries(self) -> list[Entry]:
+        """By their IDs; raises ApiError."""
+        shared = self.shared
+        peers, roster = shared.look(), shared.current()
+        named = {one.serial: one for one in named_servers(shared.servers, roster)}
+        found = {one.serial: one for one in roster.found}
+        entries = [
+            Entry(one.serial, one.server.name, one.server, one.server.weight)
+            for one in named.values()
+        ]
+        for peer in peers:
+            one = found.get(peer.serial)
+            entries.append(entry_of(peer, one, None if one is None else named.get(one.parent)))
+        return sorted(entries, key=lambda one: identifier(self.group, one.serial))
+
+    def _shown(self, entry: Entry) -> Value:
+        members = members_of(self.group, entry)
         if self.is_stream:
             return {name: value for name, value in members.items() if name not in OF_REQUESTS}
         return members
 
-    def one(self, text: str) -> Peer:
+    def one(self, text: str) -> Entry:
         """The server of an ID; raises ApiError."""
         if not (text.isascii() and text.isdigit()):
             raise ApiError(400, "UpstreamBadServerId", "invalid server ID")
         number = number_of(text)
         if number == TOO_LARGE:
             raise ApiError(400, "UpstreamBadServerId", "invalid server ID")
-        for peer in self.shared.look():
-            if identifier(self.group, peer.serial) == number:
-                return peer
+        for entry in self._entries():
+            if identifier(self.group, entry.serial) == number:
+                return entry
         raise not_found("UpstreamServerNotFound", f'server with ID "{number}" does not exist')
 
     # -- changes ---------------------------------------------------------------------------
@@ -122,26 +157,28 @@ class Servers:
         """A new server."""
         if "server" not in values:
             raise _bad('missing "server" argument')
-        edit = _edit(values, None, self._port)
+        edit = self._edited(values, NEW)
         self._check_backup(edit)
         last = self._replace(lambda roster: roster.added(edit)).last
-        return self._shown(self._peer(last))
+        return self._shown(self._entry(last))
 
     def change(self, text: str, values: Mapping[str, Value]) -> Value:
         """Another version of a server."""
-        peer = self.one(text)
-        if "backup" in values:
-            raise _bad('unknown parameter "backup"')
-        self._check_mutable(peer, "address is immutable")
-        edit = _edit(values, peer, self._port)
+        entry = self.one(text)
+        for name in ("backup", "service"):
+            if name in values:
+                raise _bad(f'unknown parameter "{name}"')
+        self._check_mutable(entry, values)
+        edit = self._edited(values, _edit_of(entry))
         self._replace(lambda roster: roster.changed(edit))
-        return self._shown(self._peer(peer.serial))
+        return self._shown(self._entry(entry.serial))
 
     def remove(self, text: str) -> Value:
         """The servers that are left."""
-        peer = self.one(text)
-        self._check_mutable(peer, "not removable")
-        self._replace(lambda roster: roster.without(peer.serial))
+        entry = self.one(text)
+        if entry.found is not None:
+            raise self._immutable(entry, "not removable")
+        self._replace(lambda roster: roster.without(entry.serial))
         return self.all()
 
     @property
@@ -160,14 +197,54 @@ class Servers:
                 raise _bad(f'unknown parameter "{name}"')
         return value
 
-    def _peer(self, serial: int) -> Peer:
-        return next(peer for peer in self.shared.look() if peer.serial == serial)
+    def _edited(self, values: Mapping[str, Value], edit: Edit) -> Edit:
+        """The server with these values, and for the rest those that it has; raises ApiError."""
+        service = values.get("service", "")
+        if not isinstance(service, str):
+            raise _bad('invalid "service" value')
+        if "service" in values and not service:
+            raise ApiError(400, "UpstreamBadService", '"service" is empty')
+        for name, value in values.items():
+            if name == "server":
+                edit = self._placed(edit, value, hidden(service))
+            elif name not in ("id", "service"):
+                edit = edit._replace(**{name: _value(name, value)})
+        return edit
 
-    def _check_mutable(self, peer: Peer, why: str) -> None:
-        """Addresses that names were resolved to come and go with DNS."""
-        if any(one.serial == peer.serial for one in self.shared.current().found):
-            text = f'server "{identifier(self.group, peer.serial)}" {why}'
-            raise ApiError(400, "UpstreamServerImmutable", text)
+    def _placed(self, edit: Edit, value: Value, service: str) -> Edit:
+        """At an address, or at those of a name; raises ApiError."""
+        url = _url(value, self._port)
+        text = hidden(str(value))
+        if edit.lookup is not None:
+            return edit
+        if not (service or url.port or url.text.startswith("unix:")):
+            raise _bad_address(f'no port in server "{value}"')
+        if url.addresses and not service:
+            return edit._replace(address=url.addresses[0], name=text, lookup=None)
+        if edit.serial:
+            raise ApiError(400, "UpstreamBadAddress", f'invalid "server" argument "{value}"')
+        if service and not url.no_port:
+            raise _bad_address(f'service upstream "{value}" may not have port')
+        if url.addresses:
+            raise _bad_address(f'service upstream "{value}" requires domain name')
+        if not self.shared.takes_names:
+            text = f'no resolver defined to resolve "{value}"'
+            raise ApiError(400, "UpstreamConfNoResolver", text)
+        return edit._replace(name=text, lookup=Lookup(url.host, url.port, service))
+
+    def _entry(self, serial: int) -> Entry:
+        return next(entry for entry in self._entries() if entry.serial == serial)
+
+    def _check_mutable(self, entry: Entry, values: Mapping[str, Value]) -> None:
+        """DNS says which addresses a name has, and the weights of those of a service."""
+        if "server" in values and values["server"] != shown(entry.text):
+            if entry.address is None or entry.found is not None:
+                raise self._immutable(entry, "address is immutable")
+        elif "weight" in values and entry.parent is not None and entry.parent.lookup.service:
+            raise self._immutable(entry, "weight is immutable", "UpstreamServerWeightImmutable")
+
+    def _immutable(self, entry: Entry, why: str, code: str = "UpstreamServerImmutable") -> ApiError:
+        return ApiError(400, code, f'server "{identifier(self.group, entry.serial)}" {why}')
 
     def _check_backup(self, edit: Edit) -> None:
         if edit.backup and self.group.key is not None:
@@ -196,27 +273,31 @@ class Servers:
         temporary = f"{self.state}.{os.getpid()}"
         try:
             with open(temporary, "wb") as file:
-                for peer in self.shared.look():
-                    file.write(_line(peer).encode("latin-1"))
+                for entry in self._entries():
+                    if entry.found is None:
+                        file.write(_line(entry).encode("latin-1"))
             os.replace(temporary, self.state)
         except OSError as error:
             text = f'the state file "{self.state}" cannot be written: {error}'
             self._log.write(Severity.ERR, text)
 
 
-def _line(peer: Peer) -> str:
+def _line(entry: Entry) -> str:
     """A server as a directive."""
-    server = peer.server
-    words = [f"server {peer.name}"]
+    server = entry.server
+    words = [f"server {entry.text}"]
+    if server.lookup is not None:
+        words.append("resolve")
+        words += [f"service={server.lookup.service}"] if server.lookup.service else []
     for name, value, default in (
-        ("weight", peer.weight // server.unit, 1),
-        ("max_conns", peer.max_conns, 0),
-        ("max_fails", peer.max_fails, 1),
+        ("weight", entry.weight, 1),
+        ("max_conns", server.max_conns, 0),
+        ("max_fails", server.max_fails, 1),
     ):
         if value != default:
             words.append(f"{name}={value}")
-    if peer.fail_timeout != 10:
-        words.append(f"fail_timeout={peer.fail_timeout}s")
+    if server.fail_timeout != 10:
+        words.append(f"fail_timeout={server.fail_timeout}s")
     if server.slow_start:
         words.append(f"slow_start={int(server.slow_start * 1000)}ms")
     if server.route:
@@ -232,49 +313,42 @@ def _bad(text: str) -> ApiError:
     return ApiError(400, "UpstreamConfFormatError", text)
 
 
-def _edit(values: Mapping[str, Value], peer: Peer | None, port: int) -> Edit:
-    """A server with these values, and for the rest those that it has; raises ApiError."""
-    edit = Edit(0, _address("127.0.0.1:80", port), "") if peer is None else _edit_of(peer)
-    for name, value in values.items():
-        if name == "server":
-            edit = edit._replace(address=_address(value, port), name=hidden(str(value)))
-        elif name != "id":
-            edit = edit._replace(**{name: _value(name, value)})
-    return edit
+NEW = Edit(0, None, "")
 
 
-def _edit_of(peer: Peer) -> Edit:
-    server = peer.server
+def _edit_of(entry: Entry) -> Edit:
+    """What stands for a server as it is."""
+    server = entry.server
     return Edit(
-        peer.serial,
-        peer.address,
+        entry.serial,
+        entry.address,
         server.name,
-        peer.weight // server.unit,
-        peer.max_conns,
-        peer.max_fails,
-        peer.fail_timeout,
+        entry.weight,
+        server.max_conns,
+        server.max_fails,
+        server.fail_timeout,
         server.backup,
         server.down,
         server.drain,
         server.slow_start,
         server.route,
+        server.lookup if entry.address is None else None,
     )
 
 
-def _address(value: Value, port: int) -> Any:
-    """`port` is that of an address without one, 0 if it must have one."""
+def _bad_address(text: str) -> ApiError:
+    return ApiError(400, "UpstreamBadAddress", text)
+
+
+def _url(value: Value, port: int) -> Url:
+    """Of a server; `port` is that of one without, 0 if it must have one.  Raises ApiError."""
     if not isinstance(value, str) or any(ord(c) <= 0x20 or c in ";{}" for c in value):
-        raise ApiError(400, "UpstreamBadAddress", "invalid server address")
+        raise _bad_address("invalid server address")
     try:
         url = parse_url(hidden(value), default_port=port, resolve=False)
     except AddressError as error:
-        raise ApiError(400, "UpstreamBadAddress", f'{error} in upstream "{value}"') from None
-    if not url.addresses:
-        text = f'"{value}" is a name, only addresses can be added'
-        raise ApiError(400, "UpstreamBadAddress", text)
-    if not url.port and not url.text.startswith("unix:"):
-        raise ApiError(400, "UpstreamBadAddress", f'no port in server "{value}"')
-    return url.addresses[0]
+        raise _bad_address(f'{error} in upstream "{value}"') from None
+    return url
 
 
 def _value(name: str, value: Value) -> Any:

@@ -36,6 +36,7 @@ from ...metrics.kinds import (
     Kind,
 )
 from ...metrics.reloads import reload_state
+from ...upstream.peer import declared_count
 from ...upstream.upstream import Upstream
 from ...zones.store import Numbers
 from .answers import Value, not_found
@@ -264,17 +265,11 @@ def health_checks(numbers: Numbers) -> dict[str, int]:
     }
 
 
-def fixed_peers(group: Upstream) -> int:
-    """How many addresses the configuration itself gives the servers of a group."""
-    assert group.shared is not None
-    return sum(len(server.addresses) for server in group.shared.servers)
-
-
 def identifier(group: Upstream, serial: int) -> int:
     """The ID of a server in the API, from 0 on, first those of the configuration."""
     if serial < 0:
         return -serial - 1
-    return (fixed_peers(group) if group.shared is not None else 0) + serial - 1
+    return (declared_count(group.shared.servers) if group.shared is not None else 0) + serial - 1
 
 
 # -- the tree ---------------------------------------------------------------------------------

@@ -35,10 +35,11 @@ from ...upstream.hash import ConsistentHash, Hash, IpHash
 from ...upstream.least_conn import LeastConn
 from ...upstream.least_time import TIMES, LeastTime, RandomLeastTime
 from ...upstream.names import Watch
-from ...upstream.peer import Lookup, Peers, PeerServer
+from ...upstream.peer import Peers, PeerServer
 from ...upstream.pool import Keepalive
 from ...upstream.queue import Queue
 from ...upstream.random import Random
+from ...upstream.roster import Lookup
 from ...upstream.shared import SHARED, Shared
 from ...upstream.slow_start import RECOVERY, UNIT, SlowStart
 from ...upstream.upstream import Upstream, make_upstream
@@ -379,8 +380,8 @@ class UpstreamConf(Conf):
     def watch(self, group: Upstream) -> Watch | None:
         """What keeps the addresses of the group's servers up to date, if their names are resolved
         at run time."""
-        servers, balancer = self.name_servers(), group.balancer
-        if servers is None or not isinstance(balancer, Shared):
+        servers, balancer = self._name_servers(), group.balancer
+        if servers is None or not isinstance(balancer, Shared) or not balancer.can_change:
             return None
         resolver = self._resolver(servers)
         allowed = self._method.allowed if self._method else ALL
@@ -398,7 +399,20 @@ class UpstreamConf(Conf):
         names: of the group, or of "http"."""
         if not any(server.lookup for server in self.servers):
             return None
+        return self._name_servers()
+
+    def _name_servers(self) -> NameServers | None:
         return self.resolver or self._core.resolver
+
+    def allow_changes(self, group: Upstream) -> None:
+        """The servers of the group can be changed while workers run."""
+        shared, servers = group.shared, self._name_servers()
+        if shared is None:
+            return
+        shared.can_change = True
+        if servers is not None:
+            self._resolver(servers)
+            shared.takes_names = True
 
     def _resolver_timeout(self) -> float:
         own = self.is_set("resolver_timeout")

@@ -69,14 +69,15 @@ def hand_over_addresses(scope: Scope) -> Known:
 def take_addresses(scope: Scope, known: Known) -> None:
     for name, zone, shared in _resolving(scope):
         old_zone, *remembered = known.get(name, ("",))
-        if zone == old_zone:
+        if zone == old_zone and remembered:
             carry_over((Remembered(*one) for one in remembered), shared)
 
 
 def _resolving(scope: Scope) -> Iterator[tuple[str, str, Shared]]:
-    """The groups with names that are resolved at run time, and the names of their zones."""
+    """The groups that may have names that are resolved at run time, and the names of their
+    zones."""
     for name, conf, group in _groups(scope):
-        if isinstance(group.balancer, Shared) and group.balancer.resolves:
+        if isinstance(group.balancer, Shared) and group.balancer.can_change:
             yield name, conf.zone_name, group.balancer
 
 
