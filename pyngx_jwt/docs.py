@@ -179,7 +179,6 @@ HARMLESS: Mapping[str, str] = {
     "`lua_capture_error_log` is for code that reads error.log, which gets an error; "
     "`lua_ssl_key_log` writes keys of TLS for debugging; for TLS of Lua code, the defaults of "
     "OpenSSL are used, and certificates are verified as `sslhandshake` says.",
-    "openresty/stream-lua-nginx-module": _with("preread_by_lua_block"),
     "openresty/srcache-nginx-module": "Only matters for responses that `srcache_fetch` would "
     "read, which is an error.",
     "owasp-modsecurity/ModSecurity-nginx": _with("modsecurity"),

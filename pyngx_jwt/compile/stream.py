@@ -56,7 +56,13 @@ def _compile(level: StreamLevel, modules: tuple[AnyStreamModule, ...]) -> Stream
     server.handlers = {
         phase: _built(level, [(m, m.handlers[phase]) for m in last_first if phase in m.handlers])
         for phase in StreamPhase
+        if phase != StreamPhase.PREREAD
     }
+    server.prereads = tuple(
+        (place, handler)
+        for place, m in enumerate(last_first)
+        for handler in _built(level, [(m, m.handlers.get(StreamPhase.PREREAD))])
+    )
     # Of several directives that say what serves a connection the last one counts.
     contents = [(m, m.content_builder) for m in modules if m.conf is core.serves]
     server.content = next(iter(_built(level, contents)), None)

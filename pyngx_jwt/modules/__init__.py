@@ -42,7 +42,7 @@ from .keyval import keyval, stream_keyval
 from .limit_conn import limit_conn, stream_limit_conn
 from .limit_req import limit_req
 from .log import log, stream_log
-from .lua import lua, lua_filters
+from .lua import lua, lua_filters, stream_lua, stream_lua_early
 from .map import map_, stream_map
 from .memcached import memcached
 from .mirror import mirror
@@ -174,6 +174,7 @@ MODULES: tuple[AnyModule, ...] = (
     otel,  # before all else in a location
     missing,  # before all that answers, as handlers run from the last
     stream_core,
+    stream_lua,  # at the end of the phases
     stream_log,
     stream_proxy,
     stream_upstream,
@@ -198,4 +199,5 @@ MODULES: tuple[AnyModule, ...] = (
     stream_mqtt,
     stream_geoip,
     stream_geoip2,
+    stream_lua_early,
 )

@@ -48,6 +48,11 @@ class Channel:
         """At most so many bytes, None at the end; of UDP a whole datagram, which can be empty."""
         raise NotImplementedError
 
+    def unread(self, data: bytes) -> None:
+        """What has been read last is to be read again."""
+        self.received -= len(data)
+        self.buffer = data + self.buffer
+
     def write(self, data: bytes) -> None:
         """Sends, unless the other side is gone."""
         raise NotImplementedError
@@ -231,6 +236,11 @@ class UdpChannel(Channel):
         self.buffer = b""
         self.received += len(data)
         return data
+
+    def unread(self, data: bytes) -> None:
+        self.received -= len(data)
+        self.buffer = data
+        self.waiting.insert(0, data)
 
     def arrived(self, data: bytes) -> None:
         """A datagram has come."""

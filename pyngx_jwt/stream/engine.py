@@ -13,6 +13,7 @@ from .session import (
     BAD_REQUEST,
     SERVER_ERROR,
     SUCCESS,
+    Prereads,
     Status,
     StreamHandler,
     StreamPhase,
@@ -56,22 +57,36 @@ async def _outcome(s: StreamSession, handler: StreamHandler) -> Status | None:
 
 async def _preread(s: StreamSession) -> Status:
     """Shows handlers what the client has sent, until they have seen enough
-    (ngx_stream_core_preread_phase)."""
-    for handler in s.server.handlers[StreamPhase.PREREAD]:
-        s.action, server, s.was_preread = "prereading client data", s.server, True
-        try:
-            async with asyncio.timeout(server.preread_timeout):
-                while (status := await _outcome(s, handler)) == AGAIN:
-                    if len(s.channel.buffer) >= server.preread_buffer_size:
-                        s.log(Severity.ERR, "preread buffer full")
-                        return BAD_REQUEST
-                    if not await s.channel.more():
-                        return SUCCESS
-        except TimeoutError:
-            return SUCCESS
+    (ngx_stream_core_preread_phase).  One that finds another server has its handlers go on."""
+    place = -1
+    while (following := _following(s.server.prereads, place)) is not None:
+        place, handler = following
+        s.action, s.was_preread = "prereading client data", True
+        s.preread_until = None
+        while (status := await _outcome(s, handler)) == AGAIN:
+            if status := await preread_more(s):
+                return status
         if status is not None:
             return status
     return OK
+
+
+def _following(prereads: Prereads, place: int) -> tuple[int, StreamHandler] | None:
+    return next((preread for preread in prereads if preread[0] > place), None)
+
+
+async def preread_more(s: StreamSession) -> Status:
+    """Waits for more of what the client sends: 0, or the status with which the session ends."""
+    if len(s.channel.buffer) >= s.server.preread_buffer_size:
+        s.log(Severity.ERR, "preread buffer full")
+        return BAD_REQUEST
+    if s.preread_until is None:
+        s.preread_until = asyncio.get_running_loop().time() + s.server.preread_timeout
+    try:
+        async with asyncio.timeout_at(s.preread_until):
+            return 0 if await s.channel.more() else SUCCESS
+    except TimeoutError:
+        return SUCCESS
 
 
 async def _serve(s: StreamSession) -> Status:

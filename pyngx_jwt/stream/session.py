@@ -20,6 +20,8 @@ from .relay import MakeDeadline
 C = TypeVar("C", bound=Conf)
 Status = int
 StreamHandler = Callable[["StreamSession"], "Awaitable[Status | None] | Status | None"]
+# With the place in the phase that each has on all servers.
+Prereads = tuple[tuple[int, StreamHandler], ...]
 
 # How sessions end (ngx_stream.h); handlers of phases that want to go on return None or OK.
 SUCCESS, BAD_REQUEST, FORBIDDEN = 200, 400, 403
@@ -43,13 +45,14 @@ class StreamServer:
 
     __slots__ = (
         *("conf", "content", "handlers", "log", "log_handlers", "name", "preread_buffer_size"),
-        *("preread_timeout", "proxy_protocol_timeout", "tcp_nodelay"),
+        *("preread_timeout", "prereads", "proxy_protocol_timeout", "tcp_nodelay"),
     )
 
     name: str
     conf: Callable[[type[Any]], Any]
     log: Log
-    handlers: dict[StreamPhase, tuple[StreamHandler, ...]]
+    handlers: dict[StreamPhase, tuple[StreamHandler, ...]]  # but for PREREAD
+    prereads: Prereads
     content: StreamHandler | None
     log_handlers: tuple[Callable[[StreamSession], None], ...]
     preread_buffer_size: int
@@ -85,6 +88,7 @@ class StreamSession(Session):
         self.details: Callable[[], str] | None = None  # for the log, of a handler
         self.passed_to = ""
         self.was_preread = False  # handlers have seen what the client has sent
+        self.preread_until: float | None = None  # of the loop's clock: when waiting for it ends
 
     @property
     def is_udp(self) -> bool:

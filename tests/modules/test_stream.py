@@ -190,6 +190,6 @@ def test_what_is_missing_has_a_name(nginx: Nginx) -> None:
 
 @pytest.mark.pyngx_only("what nginx has or has not is another matter")
 def test_what_restricts_access_is_never_left_out(nginx: Nginx) -> None:
-    for text in ("js_access x;", "content_by_lua_block { }", "js_preread x;"):
+    for text in ("js_access x;", "js_preread x;"):
         main = f"stream {{ server {{ listen 127.0.0.1:1; {text} }} }}"
         assert " is not supported and cannot be left out, " in nginx.refused(main=main)

@@ -7,6 +7,7 @@ from .chunk import BoundChunk
 from .conf import Runners
 from .filters import LuaHeaderFilter, lua_filters
 from .handlers import LuaChoice, LuaHandler, lua
+from .stream import stream_lua, stream_lua_early
 
 __all__ = [
     "BoundChunk",
@@ -16,4 +17,6 @@ __all__ = [
     "Runners",
     "lua",
     "lua_filters",
+    "stream_lua",
+    "stream_lua_early",
 ]

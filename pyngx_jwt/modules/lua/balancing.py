@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ...http.failure import RequestFailed
-from ...http.request import Request
-from ...http.variables import Variables
+from ...http.session import Session
+from ...http.variables import R, VariableTable
 from ...upstream.address import PeerAddress, inet_address, unix_address
 from ...upstream.balancer import PeerChoice, RoundRobin, Timing
 from ...upstream.peer import Peer, Peers, PeerServer, make_peers
@@ -29,7 +29,7 @@ class Choosing(Protocol):
     exit_code: int | None
 
 
-RunBalancer = Callable[[Request, BoundChunk, bool], Choosing]
+RunBalancer = Callable[[Any, BoundChunk, bool], Choosing]  # of a session
 
 
 class Picked(str):
@@ -46,11 +46,11 @@ class BalancerCode:
     def __init__(self, chunk: Chunk, run: RunBalancer) -> None:
         self._chunk, self._run = chunk, run
 
-    def bind(self, variables: Variables) -> Callable[[Request], str]:
+    def bind(self, variables: VariableTable[R]) -> Callable[[R], str]:
         bound = self._chunk.bind(variables)
         return lambda r: self._pick(r, bound, has_failed=False)
 
-    def _pick(self, r: Request, bound: BoundChunk, *, has_failed: bool) -> Picked:
+    def _pick(self, r: Session, bound: BoundChunk, *, has_failed: bool) -> Picked:
         run = self._run(r, bound, has_failed)
         if run.exit_code:  # whatever it is, as in nginx
             raise RequestFailed

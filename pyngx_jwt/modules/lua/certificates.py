@@ -10,7 +10,7 @@ from ...tls.certificate import encoded
 from ...tls.credentials import DATA, encoded_key, load_chain, load_key, parse_chain, parse_key
 from ...tls.errors import TlsError
 from .calls import Calls, LuaError
-from .state import LuaHandshake, LuaRequest, LuaRun
+from .state import LuaHandshake, LuaRun, LuaServed
 
 calls = Calls()
 
@@ -24,8 +24,8 @@ def _tls_of(run: LuaRun | None) -> Any:
     """The TLS of the client's connection; raises LuaError without a connection."""
     if isinstance(run, LuaHandshake):
         return run.greeting.tls
-    if isinstance(run, LuaRequest):
-        return run.r.connection.ssl
+    if isinstance(run, LuaServed):
+        return run.tls
     raise LuaError("no request found")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ...conf.parse import Statement
 from ...conf.scope import Scope
-from ...http.template import Template, Text
-from ...http.variables import Variables
+from ...http.template import Template
+from ...http.variables import VariableTable
 
 MAX_NAME = 59  # characters of a chunk's name that LuaJIT shows
 
@@ -24,14 +26,14 @@ class Chunk:
     text: str = ""
     path: Template | None = None
 
-    def bind(self, variables: Variables) -> BoundChunk:
+    def bind(self, variables: VariableTable[Any]) -> BoundChunk:
         return BoundChunk(self, self.path.bind(variables) if self.path is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
 class BoundChunk:
     chunk: Chunk
-    path: Text | None
+    path: Callable[[Any], str] | None  # of a session
 
     @property
     def name(self) -> str:

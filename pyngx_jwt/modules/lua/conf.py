@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from ...conf.context import Contexts
 from ...conf.directive import (
     A_FLAG,
     A_NUMBER,
     A_SIZE,
     Conf,
-    Declaration,
-    Directive,
     accepted,
     bitmask,
     directive,
@@ -31,17 +27,43 @@ from ...http.ports import Greeting
 from ...http.request import Request
 from ...http.template import Template, Text
 from ...http.tls import VERSIONS
-from ...http.variables import Variables
+from ...http.variables import Variables, variable_name
+from ...stream.contexts import IN_STREAM, STREAM, STREAM_SERVER, STREAM_UPSTREAM
 from ...tls.context import Context
 from ...zones import Zone, Zones
+from ..core.stream import takes_over
 from ..rewrite import RewriteConf
 from ..ssl import SslConf
 from ..upstream import Method, UpstreamConf
 from .balancing import BalancerCode, ByCode, RunBalancer
 from .chunk import BoundChunk, Chunk, external, inline
+from .forms import in_block, in_file, in_text, inside
 from .library import check_installed
+from .phases import (
+    ACCESS,
+    BALANCER,
+    BODY_FILTER,
+    CERTIFICATE,
+    CLIENT_HELLO,
+    CONTENT,
+    EXIT_WORKER,
+    HEADER_FILTER,
+    INIT,
+    INIT_WORKER,
+    LOG,
+    PRECONTENT,
+    PREREAD,
+    REWRITE,
+    SERVER_REWRITE,
+)
 
 HERE = EVERYWHERE | LOCATION_IF
+ANYWHERE = HERE | IN_STREAM
+LEVELS = EVERYWHERE | IN_STREAM
+OUTERMOST = HTTP | STREAM
+HANDSHAKES = HTTP | SERVER
+GROUPS = UPSTREAM | STREAM_UPSTREAM
+SERVES = LOCATION | LOCATION_IF | STREAM_SERVER
 SETTING = SERVER | SERVER_IF | LOCATION | LOCATION_IF
 SMALLEST_DICTIONARY = 8191  # bytes
 
@@ -51,7 +73,8 @@ RunSet = Callable[[Request, BoundChunk, list[str]], str]
 
 @dataclass(slots=True)
 class LuaSettings:
-    """What all levels share: it is of the Lua state and not of a location."""
+    """What all levels of "http", or of "stream", share: it is of the Lua state and not of a
+    location."""
 
     used: bool = False
     package_path: str | None = None
@@ -68,142 +91,46 @@ class LuaSettings:
     isolated: bool = False
 
 
-def in_block(attribute: str, contexts: Contexts, doc: str) -> Any:
-    """ "x_by_lua_block { code }"."""
-
-    def set_code(conf: LuaConf, *, entries: Iterable[Statement]) -> None:
-        conf.keep(attribute, inline(conf.scope, f"{attribute}_by_lua", _inside(conf, entries)))
-
-    return _declared(set_code, contexts, "{name} { code }", doc, raw=True)
+def _greet(conf: LuaConf, chunk: Chunk) -> None:
+    conf.take_part("ssl_client_hello", chunk)
 
 
-def in_text(attribute: str, contexts: Contexts, doc: str) -> Any:
-    """ "x_by_lua 'code'"."""
-
-    def set_code(conf: LuaConf, code: str) -> None:
-        conf.keep(attribute, inline(conf.scope, f"{attribute}_by_lua", code))
-
-    return _declared(set_code, contexts, "{name} code;", doc)
+def _certify(conf: LuaConf, chunk: Chunk) -> None:
+    conf.take_part("ssl_cert", chunk)
 
 
-def in_file(attribute: str, contexts: Contexts, doc: str) -> Any:
-    """ "x_by_lua_file path"."""
-
-    def set_code(conf: LuaConf, file: str) -> None:
-        conf.keep(attribute, external(conf.scope, f"{attribute}_by_lua_file", file))
-
-    return _declared(set_code, contexts, "{name} file;", doc)
-
-
-def _declared(
-    act: Callable[..., None], contexts: Contexts, syntax: str, doc: str, *, raw: bool = False
-) -> Any:
-    count = 0 if raw else 1
-
-    def declare(name: str, attribute: str) -> Directive:
-        shape = syntax.replace("{name}", name)
-        return Directive(name, contexts, act, count, count, shape, "—", doc, raw=raw)
-
-    return Declaration(None, declare)
-
-
-def _inside(conf: Conf, entries: Iterable[Statement]) -> str:
-    """The code of the block that is being read; its end is read, too."""
-    statement = conf.scope.statement
-    for _ in entries:
-        raise ConfError("a block of Lua has no directives")
-    assert statement is not None and statement.lua is not None
-    return statement.lua
-
-
-INIT = "Runs Lua when the server starts or is reloaded, in the master, before the workers start."
-INIT_WORKER = "Runs Lua in each worker when it starts."
-EXIT_WORKER = "Runs Lua in each worker when it ends."
-SERVER_REWRITE = "Runs Lua before the location of a request is searched."
-REWRITE = (
-    "Runs Lua at the end of the rewrite phase, after directives such as `rewrite`.  Access checks"
-    " come later."
-)
-ACCESS = (
-    "Runs Lua at the end of the access phase, after checks such as `auth_jwt`.  The request goes"
-    " on unless the code ends it with `ngx.exit(status)` or sends a response.  An error in the"
-    " code is a 500.  It does not run for subrequests."
-)
-PRECONTENT = "Runs Lua after the access phase, before the content handler of the location."
-CONTENT = "Runs Lua that makes the response."
-HEADER_FILTER = "Runs Lua that changes the headers of the response.  It cannot wait."
-BODY_FILTER = (
-    "Runs Lua for each part of the response: `ngx.arg[1]` is the part, and `ngx.arg[2]` whether it"
-    " is the last one.  It cannot wait."
-)
-BALANCER = (
-    "Runs Lua that chooses the server of a request, with the module `ngx.balancer`, and again for"
-    " each further attempt.  It cannot wait.  Without a choice, the servers of the group have their"
-    " turns."
-)
-CLIENT_HELLO = (
-    "Runs Lua when a client has said hello in TLS, before the server is chosen that it names; the"
-    " code of the default server runs.  `ngx.exit(ngx.ERROR)`, or an error, ends the handshake."
-    "  `ngx.ssl.clienthello` reads the hello.  The code can wait."
-)
-CERTIFICATE = (
-    "Runs Lua when the server is to show its certificate, which `ngx.ssl` can replace.  It does"
-    " not run when a client resumes a session.  `ngx.exit(ngx.ERROR)`, or an error, ends the"
-    " handshake.  The code can wait.  The server needs an `ssl_certificate` all the same."
-)
-LOG = "Runs Lua at the end of the request.  It cannot wait."
-
-
-def balancer_block() -> Any:
-    def set_code(conf: LuaConf, *, entries: Iterable[Statement]) -> None:
-        conf.balance(inline(conf.scope, "balancer_by_lua", _inside(conf, entries)))
-
-    return _declared(set_code, UPSTREAM, "{name} { code }", BALANCER, raw=True)
-
-
-def balancer_file() -> Any:
-    def set_code(conf: LuaConf, file: str) -> None:
-        conf.balance(external(conf.scope, "balancer_by_lua_file", file))
-
-    return _declared(set_code, UPSTREAM, "{name} file;", BALANCER)
-
-
-def in_handshake(attribute: str, phase: str, doc: str) -> tuple[Any, Any]:
-    """Blocks and files of code that TLS runs."""
-    tag = f"{attribute}_by_lua"
-
-    def set_block(conf: LuaConf, *, entries: Iterable[Statement]) -> None:
-        conf.take_part(phase, inline(conf.scope, tag, _inside(conf, entries)))
-
-    def set_file(conf: LuaConf, file: str) -> None:
-        conf.take_part(phase, external(conf.scope, f"{tag}_file", file))
-
-    return (
-        _declared(set_block, HTTP | SERVER, "{name} { code }", doc, raw=True),
-        _declared(set_file, HTTP | SERVER, "{name} file;", doc),
-    )
+def _balance(conf: LuaConf, chunk: Chunk) -> None:
+    conf.balance(chunk)
 
 
 class LuaConf(Conf):
     """Handlers, and settings of what they do."""
 
-    init_by_lua_block = in_block("init", HTTP, INIT)
-    init_by_lua = in_text("init", HTTP, INIT)
-    init_by_lua_file = in_file("init", HTTP, INIT)
-    init_worker_by_lua_block = in_block("init_worker", HTTP, INIT_WORKER)
-    init_worker_by_lua = in_text("init_worker", HTTP, INIT_WORKER)
-    init_worker_by_lua_file = in_file("init_worker", HTTP, INIT_WORKER)
+    init_by_lua_block = in_block("init", OUTERMOST, INIT)
+    init_by_lua = in_text("init", OUTERMOST, INIT)
+    init_by_lua_file = in_file("init", OUTERMOST, INIT)
+    init_worker_by_lua_block = in_block("init_worker", OUTERMOST, INIT_WORKER)
+    init_worker_by_lua = in_text("init_worker", OUTERMOST, INIT_WORKER)
+    init_worker_by_lua_file = in_file("init_worker", OUTERMOST, INIT_WORKER)
     exit_worker_by_lua_block = in_block("exit_worker", HTTP, EXIT_WORKER)
     exit_worker_by_lua_file = in_file("exit_worker", HTTP, EXIT_WORKER)
 
-    ssl_client_hello_by_lua_block, ssl_client_hello_by_lua_file = in_handshake(
-        "ssl_client_hello", "ssl_client_hello", CLIENT_HELLO
+    preread: Chunk | None = None
+    preread_by_lua_block = in_block("preread", IN_STREAM, PREREAD)
+    preread_by_lua_file = in_file("preread", IN_STREAM, PREREAD)
+    preread_by_lua_no_postpone = flag(
+        False,
+        STREAM,
+        'Runs "preread_by_lua" before "ssl_preread" and others of its phase, not after them.  They'
+        " are then left out, unless the code ends with `ngx.exit(ngx.DECLINED)`.",
     )
-    ssl_certificate_by_lua_block, ssl_certificate_by_lua_file = in_handshake(
-        "ssl_certificate", "ssl_cert", CERTIFICATE
-    )
-    balancer_by_lua_block = balancer_block()
-    balancer_by_lua_file = balancer_file()
+
+    ssl_client_hello_by_lua_block = in_block("ssl_client_hello", HANDSHAKES, CLIENT_HELLO, _greet)
+    ssl_client_hello_by_lua_file = in_file("ssl_client_hello", HANDSHAKES, CLIENT_HELLO, _greet)
+    ssl_certificate_by_lua_block = in_block("ssl_certificate", HANDSHAKES, CERTIFICATE, _certify)
+    ssl_certificate_by_lua_file = in_file("ssl_certificate", HANDSHAKES, CERTIFICATE, _certify)
+    balancer_by_lua_block = in_block("balancer", GROUPS, BALANCER, _balance)
+    balancer_by_lua_file = in_file("balancer", GROUPS, BALANCER, _balance)
 
     server_rewrite: Chunk | None = None
     rewrite: Chunk | None = None
@@ -224,18 +151,18 @@ class LuaConf(Conf):
     access_by_lua_file = in_file("access", HERE, ACCESS)
     precontent_by_lua_block = in_block("precontent", HERE, PRECONTENT)
     precontent_by_lua_file = in_file("precontent", HERE, PRECONTENT)
-    content_by_lua_block = in_block("content", LOCATION | LOCATION_IF, CONTENT)
-    content_by_lua = in_text("content", LOCATION | LOCATION_IF, CONTENT)
-    content_by_lua_file = in_file("content", LOCATION | LOCATION_IF, CONTENT)
+    content_by_lua_block = in_block("content", SERVES, CONTENT)
+    content_by_lua = in_text("content", SERVES, CONTENT)
+    content_by_lua_file = in_file("content", SERVES, CONTENT)
     header_filter_by_lua_block = in_block("header_filter", HERE, HEADER_FILTER)
     header_filter_by_lua = in_text("header_filter", HERE, HEADER_FILTER)
     header_filter_by_lua_file = in_file("header_filter", HERE, HEADER_FILTER)
     body_filter_by_lua_block = in_block("body_filter", HERE, BODY_FILTER)
     body_filter_by_lua = in_text("body_filter", HERE, BODY_FILTER)
     body_filter_by_lua_file = in_file("body_filter", HERE, BODY_FILTER)
-    log_by_lua_block = in_block("log", HERE, LOG)
+    log_by_lua_block = in_block("log", ANYWHERE, LOG)
     log_by_lua = in_text("log", HERE, LOG)
-    log_by_lua_file = in_file("log", HERE, LOG)
+    log_by_lua_file = in_file("log", ANYWHERE, LOG)
 
     rewrite_by_lua_no_postpone = flag(
         False,
@@ -254,7 +181,7 @@ class LuaConf(Conf):
     )
     lua_code_cache = flag(
         True,
-        HERE,
+        ANYWHERE,
         "Keeps code and its state from request to request.  If off, each request has a new Lua"
         " state and reads files again, which is slow and meant for development.",
     )
@@ -278,56 +205,59 @@ class LuaConf(Conf):
     lua_transform_underscores_in_response_headers = flag(
         True, HERE, 'Replaces "_" by "-" in names of headers that the code sets.'
     )
-    lua_socket_log_errors = flag(True, HERE, "Logs errors of sockets.")
+    lua_socket_log_errors = flag(True, ANYWHERE, "Logs errors of sockets.")
     lua_socket_connect_timeout = time(
-        60, HERE, "Limits the time to open a connection of a socket.", shown="60s"
+        60, ANYWHERE, "Limits the time to open a connection of a socket.", shown="60s"
     )
     lua_socket_send_timeout = time(
-        60, HERE, "Limits the time that sending to a socket waits.", shown="60s"
+        60, ANYWHERE, "Limits the time that sending to a socket waits.", shown="60s"
     )
     lua_socket_read_timeout = time(
-        60, HERE, "Limits the time that reading from a socket waits.", shown="60s"
+        60, ANYWHERE, "Limits the time that reading from a socket waits.", shown="60s"
     )
     lua_socket_keepalive_timeout = time(
-        60, HERE, "Limits the time that an idle connection is kept for the next use.", shown="60s"
+        60,
+        ANYWHERE,
+        "Limits the time that an idle connection is kept for the next use.",
+        shown="60s",
     )
     lua_socket_buffer_size = accepted(
-        HERE, "sockets are read as the system has the data", like=A_SIZE
+        ANYWHERE, "sockets are read as the system has the data", like=A_SIZE
     )
     lua_socket_pool_size = number(
-        30, HERE, "Limits the idle connections to each server that a worker keeps."
+        30, ANYWHERE, "Limits the idle connections to each server that a worker keeps."
     )
     lua_ssl_protocols = bitmask(
         frozenset({"TLSv1.2", "TLSv1.3"}),
         VERSIONS,
-        EVERYWHERE,
+        LEVELS,
         "Enables TLS versions for sockets.",
         "TLSv1.2 TLSv1.3",
     )
-    lua_ssl_ciphers = string("DEFAULT", EVERYWHERE, "Sets the ciphers of sockets.")
+    lua_ssl_ciphers = string("DEFAULT", LEVELS, "Sets the ciphers of sockets.")
     lua_ssl_verify_depth = number(
-        1, EVERYWHERE, "Limits the length of the certificate chains that sockets accept."
+        1, LEVELS, "Limits the length of the certificate chains that sockets accept."
     )
     lua_ssl_trusted_certificate = string(
         "",
-        EVERYWHERE,
+        LEVELS,
         "Sets a PEM file with the CA certificates that sockets verify servers with.",
         syntax="file",
     )
     lua_ssl_crl = string(
-        "", EVERYWHERE, "Sets a PEM file with certificate revocation lists.", syntax="file"
+        "", LEVELS, "Sets a PEM file with certificate revocation lists.", syntax="file"
     )
     lua_ssl_certificate = string(
-        "", EVERYWHERE, "Sets the client certificate of sockets.", syntax="file"
+        "", LEVELS, "Sets the client certificate of sockets.", syntax="file"
     )
     lua_ssl_certificate_key = string(
-        "", EVERYWHERE, 'Sets the key of "lua_ssl_certificate".', syntax="file"
+        "", LEVELS, 'Sets the key of "lua_ssl_certificate".', syntax="file"
     )
-    lua_socket_send_lowat = accepted(HERE, "the event loop decides when to write", like=A_SIZE)
-    lua_load_resty_core = accepted(HTTP, "it is always there", like=A_FLAG)
+    lua_socket_send_lowat = accepted(ANYWHERE, "the event loop decides when to write", like=A_SIZE)
+    lua_load_resty_core = accepted(OUTERMOST, "it is always there", like=A_FLAG)
     lua_thread_cache_max_entries = accepted(HTTP, "coroutines are cheap to make", like=A_NUMBER)
-    lua_malloc_trim = accepted(HTTP, "the memory allocator decides", like=A_NUMBER)
-    lua_sa_restart = accepted(HTTP, "system calls are restarted always", like=A_FLAG)
+    lua_malloc_trim = accepted(OUTERMOST, "the memory allocator decides", like=A_NUMBER)
+    lua_sa_restart = accepted(OUTERMOST, "system calls are restarted always", like=A_FLAG)
     lua_worker_thread_vm_pool_size = accepted(
         HTTP, "there are no worker threads for Lua", like=A_NUMBER
     )
@@ -340,7 +270,8 @@ class LuaConf(Conf):
 
     @property
     def settings(self) -> LuaSettings:
-        return self.scope.shared(LuaSettings)
+        settings: LuaSettings = self.level.shared(LuaSettings)
+        return settings
 
     def keep(self, attribute: str, chunk: Chunk) -> None:
         """Takes on the code of a directive; raises ConfError if there is some already."""
@@ -356,6 +287,12 @@ class LuaConf(Conf):
             return
         self.once(attribute, statement.name)
         setattr(self, attribute, chunk)
+        if attribute == "content" and self.is_of_stream:
+            takes_over(self)
+
+    @property
+    def is_of_stream(self) -> bool:
+        return bool(self.level.context & (IN_STREAM | STREAM_UPSTREAM))
 
     def take_part(self, phase: str, chunk: Chunk) -> None:
         """Has code run in the handshakes of a server."""
@@ -387,12 +324,12 @@ class LuaConf(Conf):
 
     balancer: Chunk | None = own(None)
 
-    @directive(HTTP)
+    @directive(OUTERMOST)
     def lua_package_path(self, path: str) -> None:
         """Sets where "require" finds modules of Lua; ";;" stands for the default path."""
         self._once("package_path", "lua_package_path", path)
 
-    @directive(HTTP)
+    @directive(OUTERMOST)
     def lua_package_cpath(self, path: str) -> None:
         """Sets where "require" finds modules in C; ";;" stands for the default path."""
         self._once("package_cpath", "lua_package_cpath", path)
@@ -402,7 +339,7 @@ class LuaConf(Conf):
             raise ConfError(f'"{name}" directive is duplicate')
         setattr(self.settings, attribute, value)
 
-    @directive(HTTP)
+    @directive(OUTERMOST)
     def lua_shared_dict(self, name: str, size: str) -> None:
         """Declares a dictionary that all workers share, for "ngx.shared"."""
         check_installed("lua_shared_dict")
@@ -418,29 +355,38 @@ class LuaConf(Conf):
         if name in settings.dictionaries:
             raise ConfError(f'lua_shared_dict "{name}" is already defined as "{name}"')
         settings.used = True
-        settings.dictionaries[name] = self.scope.shared(Zones).add(name, length, "lua")
+        use = "stream_lua" if self.is_of_stream else "lua"
+        settings.dictionaries[name] = self.scope.shared(Zones).add(name, length, use)
 
-    @directive(HTTP)
+    @directive(STREAM)
+    def lua_add_variable(self, variable: str) -> None:
+        """Declares a variable that code can set; until then it has no value.  If there is such a
+        variable, nothing happens."""
+        name, variables = variable_name(variable), self.level.variables
+        if not variables.has_name(name):
+            variables.define(name, lambda s: s.variables.get(name.lower()))
+
+    @directive(OUTERMOST)
     def lua_max_running_timers(self, number: str) -> None:
         """Limits the timers that run at once in a worker (256)."""
         self.settings.running_timers = _number("lua_max_running_timers", number)
 
-    @directive(HTTP)
+    @directive(OUTERMOST)
     def lua_max_pending_timers(self, number: str) -> None:
         """Limits the timers of a worker that wait to run (1024)."""
         self.settings.pending_timers = _number("lua_max_pending_timers", number)
 
-    @directive(HTTP)
+    @directive(OUTERMOST)
     def lua_regex_cache_max_entries(self, number: str) -> None:
         """Limits the expressions that a worker keeps compiled for the option "o" (1024)."""
         self.settings.regex_cache = _number("lua_regex_cache_max_entries", number)
 
-    @directive(HTTP)
+    @directive(OUTERMOST)
     def lua_regex_match_limit(self, number: str) -> None:
         """Sets PCRE's limit of steps for an expression; 0 is its default."""
         self.settings.regex_match_limit = _number("lua_regex_match_limit", number)
 
-    @directive(HTTP)
+    @directive(OUTERMOST)
     def pyngx_lua_timeout(self, time: str) -> None:
         """Limits the processor time that code of a request uses between two waits.  More is an
         error of the code; code that goes on ends the worker, which is replaced.  The code is then
@@ -451,7 +397,7 @@ class LuaConf(Conf):
         except ValueError:
             raise ConfError('"pyngx_lua_timeout" directive invalid value') from None
 
-    @directive(HTTP, syntax="pyngx_lua_isolate on | off")
+    @directive(OUTERMOST, syntax="pyngx_lua_isolate on | off")
     def pyngx_lua_isolate(self, value: str) -> None:
         """Gives each request its own table for the global variables that it writes.  If off, they
         are seen by other requests, as in nginx.  Not in nginx."""
@@ -468,7 +414,7 @@ class LuaConf(Conf):
     def set_by_lua_block(self, variable: str, *, entries: Iterable[Statement]) -> None:
         """Sets a variable to what the code returns.  It runs in the order of the configuration
         with "set" and "rewrite", and cannot wait."""
-        self._set(variable, inline(self.scope, "set_by_lua", _inside(self, entries)), ())
+        self._set(variable, inline(self.scope, "set_by_lua", inside(self, entries)), ())
 
     @directive(SETTING, syntax="set_by_lua $variable code [argument ...]")
     def set_by_lua(self, variable: str, code: str, *arguments: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from ...http.client import BodyError
+from ...stream.channel import Channel
 from .state import LuaRequest, LuaRun
 
 T = TypeVar("T")
@@ -173,6 +174,47 @@ class BodyStream:
 
     def close(self) -> None:
         """The body is the request's."""
+
+
+class ClientStream:
+    """The connection of a client of "stream", for "ngx.req.socket": of UDP its first datagram."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.buffer = bytearray()
+        self.is_over = self.is_consumed = False
+        self.error: Exception | None = None
+        self._channel = channel
+
+    async def more(self, seconds: float) -> bool:
+        """Waits for more in the buffer; False at the end.  Raises TimeoutError."""
+        self.is_consumed = True
+        if self.is_over:
+            return False
+        async with asyncio.timeout(seconds):
+            data = await self._channel.read(READ_AHEAD)
+        self.is_over = data is None or self._channel.is_udp
+        self.error = self._channel.error
+        self.buffer += data or b""
+        return bool(data)
+
+    async def send(self, data: bytes, seconds: float) -> None:
+        """Raises OSError, TimeoutError."""
+        channel = self._channel
+        channel.write(data)
+        async with asyncio.timeout(seconds):
+            await channel.drain()
+        if channel.closed:
+            raise channel.error if isinstance(channel.error, OSError) else BrokenPipeError()
+
+    def give_back(self) -> None:
+        """What has been read and not taken can be read by others."""
+        if self.buffer:
+            self._channel.unread(bytes(self.buffer))
+            self.buffer.clear()
+            self.is_over = False
+
+    def close(self) -> None:
+        """The connection is the session's."""
 
 
 class LuaSocket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, NamedTuple
 
 from ...log import Severity
@@ -26,6 +26,18 @@ class Ended(NamedTuple):
 
 
 DONE = Ended("done")
+
+
+def start(run: LuaRun, code: Any, *arguments: Any) -> Ended | Coroutine[Any, Any, Ended]:
+    """Runs code of the run's phase as far as it does not wait: how it has ended, or what goes on
+    with it."""
+    outcome = run.machine.enter(code, run, run.shared, run.phase, *arguments)
+    if outcome is None:
+        return DONE
+    thread, wanted, *values = outcome
+    if wanted in ENDS and not run.tasks:
+        return Ended(wanted, tuple(values))
+    return drive(run, thread, wanted, tuple(values))
 
 
 async def drive(run: LuaRun, thread: Any, wanted: str, values: tuple[Any, ...]) -> Ended:

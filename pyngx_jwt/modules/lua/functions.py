@@ -17,6 +17,7 @@ from . import (
     requests,
     responses,
     semaphores,
+    sessions,
     sockets,
     text,
 )
@@ -38,5 +39,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     )
     for name, function in part.functions.items()
 }
-for part in (requests, responses, captures, sockets, datagrams, semaphores):
+STREAM_FUNCTIONS = {**FUNCTIONS, **sessions.calls.functions}
+for part in (requests, responses, captures, sockets, datagrams, semaphores, sessions):
     operations.functions.update(part.operations.functions)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ...conf.scope import Scope
 from ...core.worker import WorkerLife
@@ -15,17 +14,18 @@ from ...http.level import Level
 from ...http.lifecycle import note_absence
 from ...http.module import Module, Phase
 from ...http.request import Handler, HeaderRefused, Request, Status
+from ...http.session import Session
 from ...http.status import CLIENT_CLOSED, CLOSE, DONE, OK
 from ...http.uri import parse_unsafe_uri
 from ...log import Severity
 from ..rewrite import BadValue
 from .chunk import BoundChunk, Chunk
 from .conf import LuaConf, Runners
-from .driver import ENDS, Ended, drive
+from .driver import Ended, start
 from .handshakes import run_handshake
 from .host import LuaHost
 from .machine import CannotLoad
-from .state import KEY, LuaRequest, lua_of
+from .state import LuaRequest, LuaServed, LuaSession, served
 
 ERROR, DECLINED = -1, -5  # of "ngx"
 AT_ONCE = frozenset({408, CLOSE, CLIENT_CLOSED})  # statuses that are no responses
@@ -76,11 +76,7 @@ def run_exit_worker(scope: Scope) -> None:
 
 def request_of(r: Request, host: LuaHost) -> LuaRequest:
     """What Lua knows of a request, which is made at its first code."""
-    known = lua_of(r)
-    if known is None or known.shared is None:
-        known = r.contexts[KEY] = LuaRequest(host.machine_for(r), r)
-        r.main.cleanups += (known.end,)
-    return known
+    return served(r, host, LuaRequest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,23 +134,16 @@ def run_phase(r: Request, host: LuaHost, bound: BoundChunk, phase: str) -> Answe
     except CannotLoad as error:
         run.log(Severity.ERR, str(error))
         return error.status
-    outcome = run.machine.enter(code, run, run.shared, phase)
-    if outcome is None:
-        return _finished(run, phase)
-    thread, wanted, *values = outcome
-    if wanted in ENDS and not run.tasks:
-        return _after(run, phase, Ended(wanted, tuple(values)))
-    return _go_on(run, phase, thread, wanted, tuple(values))
+    begun = start(run, code)
+    return _after(run, phase, begun) if isinstance(begun, Ended) else _go_on(run, phase, begun)
 
 
-async def _go_on(
-    run: LuaRequest, phase: str, thread: Any, wanted: str, values: tuple[Any, ...]
-) -> Status | None:
+async def _go_on(run: LuaRequest, phase: str, begun: Awaitable[Ended]) -> Status | None:
     r, main = run.r, run.r.main
     ignored = main.ignore_abort
     main.ignore_abort = ignored or not run.conf.lua_check_client_abort
     try:
-        ended = await drive(run, thread, wanted, values)
+        ended = await begun
     finally:
         main.ignore_abort = ignored
         run.stop_threads()
@@ -309,7 +298,7 @@ def run_log(conf: LuaConf, level: Level) -> Callable[[Request], None] | None:
 # -- code that cannot wait ------------------------------------------------------------------
 
 
-def run_at_once(run: LuaRequest, bound: BoundChunk, phase: str) -> bool:
+def run_at_once(run: LuaServed, bound: BoundChunk, phase: str) -> bool:
     """Runs code that returns nothing of interest; whether that went well.  Errors are logged."""
     before, run.phase = run.phase, phase
     try:
@@ -326,7 +315,7 @@ def run_at_once(run: LuaRequest, bound: BoundChunk, phase: str) -> bool:
 
 def run_set(r: Request, bound: BoundChunk, arguments: list[str]) -> str:
     """The value of "set_by_lua"; raises BadValue."""
-    run = request_of(r, r.location.conf(LuaConf).scope.shared(LuaHost))
+    run = request_of(r, r.location.conf(LuaConf).level.shared(LuaHost))
     machine = run.machine
     before, run.phase = run.phase, "set"
     try:
@@ -351,9 +340,10 @@ def refuse_response(run: LuaRequest) -> None:
         raise HeaderRefused(status)
 
 
-def run_balancer(r: Request, bound: BoundChunk, has_failed: bool) -> LuaRequest:
+def run_balancer(r: Session, bound: BoundChunk, has_failed: bool) -> LuaServed:
     """Runs the code that chooses a server; raises RequestFailed."""
-    run = request_of(r, r.location.conf(LuaConf).scope.shared(LuaHost))
+    host = r.conf(LuaConf).level.shared(LuaHost)
+    run = served(r, host, LuaRequest if isinstance(r, Request) else LuaSession)
     run.picked, run.more_tries, run.exit_code, run.has_failed = "", 0, None, has_failed
     if not run_at_once(run, bound, "balancer"):
         raise RequestFailed

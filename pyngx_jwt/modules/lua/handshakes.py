@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
 
 from ...http.ports import Greeting
 from ...log import Severity
 from .chunk import BoundChunk
 from .conf import LuaConf
-from .driver import DONE, ENDS, Ended, drive
+from .driver import Ended, start
 from .host import LuaHost
 from .machine import CannotLoad
 from .state import LuaHandshake
@@ -23,22 +22,17 @@ def run_handshake(
     machine = host.machine if conf.lua_code_cache else host.new_machine()
     run = LuaHandshake(machine, host.log, conf, phase, greeting)
     try:
-        outcome = run.machine.enter(run.machine.load(bound, None), run, run.shared, phase)
+        begun = start(run, run.machine.load(bound, None))
     except CannotLoad as error:
         run.log(Severity.ERR, str(error))
         return _ended(run, Ended("exit", (error.status,)))
-    if outcome is None:
-        return _ended(run, DONE)
-    thread, wanted, *values = outcome
-    if wanted in ENDS and not run.tasks:
-        return _ended(run, Ended(wanted, tuple(values)))
-    return _drive(run, thread, wanted, tuple(values))
+    return _ended(run, begun) if isinstance(begun, Ended) else _drive(run, begun)
 
 
-async def _drive(run: LuaHandshake, thread: Any, wanted: str, values: tuple[Any, ...]) -> bool:
+async def _drive(run: LuaHandshake, begun: Awaitable[Ended]) -> bool:
     ended = Ended("exit", (-1,))  # if the client does not wait
     try:
-        ended = await drive(run, thread, wanted, values)
+        ended = await begun
     finally:
         is_good = _ended(run, ended)
     return is_good

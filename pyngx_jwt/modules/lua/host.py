@@ -13,22 +13,23 @@ from ...core.logs import Logs
 from ...core.main import MainConf
 from ...core.worker import WorkerLife
 from ...errors import ConfError
-from ...http.request import Request
+from ...http.session import Session
 from ...log import Log, Severity
 from .chunk import BoundChunk, Chunk
 from .conf import LuaConf, LuaSettings
 from .connections import Pools
 from .dictionary import Dictionary
-from .functions import FUNCTIONS
+from .functions import FUNCTIONS, STREAM_FUNCTIONS
 from .machine import CannotLoad, Machine, Surroundings
 from .state import LuaRun
 from .timers import Timers
 
-LUA_VERSION = 10029  # of the module whose API this is: 0.10.29
+# Of the modules whose APIs these are: 0.10.29, and 0.0.20 in "stream".
+LUA_VERSION, STREAM_VERSION = 10029, 20
 
 
 class LuaHost:
-    """One per configuration and process."""
+    """One per configuration and process for "http", and another for "stream"."""
 
     def __init__(self) -> None:
         self.scope: Scope = None  # type: ignore[assignment]  # from the start on
@@ -39,12 +40,12 @@ class LuaHost:
 
     @property
     def is_used(self) -> bool:
-        """Whether the configuration has an "http" block, and Lua in it."""
+        """Whether the configuration has such a block, and Lua in it."""
         return self.conf is not None and self.settings.used
 
     @property
     def settings(self) -> LuaSettings:
-        return self.scope.shared(LuaSettings)
+        return self.conf.settings
 
     def prepare(self, scope: Scope, conf: LuaConf) -> None:
         self.scope, self.conf = scope, conf
@@ -55,21 +56,21 @@ class LuaHost:
 
     def new_machine(self) -> Machine:
         """A Lua state that has run "init_by_lua"; raises ConfError if that fails."""
-        settings = self.settings
+        settings, in_stream = self.settings, self.conf.is_of_stream
         root = self.scope.options.full_name("")
         around = Surroundings(
             settings,
             self.log,
             root,
             {name: Dictionary(zone) for name, zone in settings.dictionaries.items()},
-            {**FUNCTIONS, **self._own_functions()},
+            {**(STREAM_FUNCTIONS if in_stream else FUNCTIONS), **self._own_functions()},
             {
-                "subsystem": "http",
+                "subsystem": "stream" if in_stream else "http",
                 "debug": False,
                 "prefix": lambda: root,
                 "nginx_version": _version(NGINX_VERSION),
                 "nginx_configure": lambda: f" --prefix={root}",
-                "ngx_lua_version": LUA_VERSION,
+                "ngx_lua_version": STREAM_VERSION if in_stream else LUA_VERSION,
                 "is_console": False,
             },
             self.pools,
@@ -78,10 +79,9 @@ class LuaHost:
         self._run_once(machine, settings.init, "init")
         return machine
 
-    def machine_for(self, r: Request) -> Machine:
-        """The state of this process, or a new one for each request if code is not kept."""
-        conf: LuaConf = r.location.conf(LuaConf)
-        if self.machine is None or not conf.lua_code_cache:
+    def machine_for(self, r: Session) -> Machine:
+        """The state of this process, or a new one for each session if code is not kept."""
+        if self.machine is None or not r.conf(LuaConf).lua_code_cache:
             return self.new_machine()
         return self.machine
 

@@ -11,8 +11,9 @@ from functools import cache
 from typing import Any
 
 from ...http.failure import RequestFailed
-from ...http.request import HeaderRefused, Request
-from ...http.variables import Getter
+from ...http.request import HeaderRefused
+from ...http.session import Session
+from ...http.variables import Get
 from ...log import Log, Severity
 from .calls import LuaError
 from .chunk import BoundChunk
@@ -26,7 +27,6 @@ from .state import LuaRun
 PREFIXES = ("/usr/local/openresty/site/lualib/", "/usr/local/openresty/lualib/")
 SHARED = ("/usr/local/share/lua/5.1/", "/usr/share/lua/5.1/")
 C_MODULES = ("/usr/local/lib/lua/5.1/",)
-OWN = ("core", "globals", "api", "json", "shims", "socket", "ssl")
 
 
 class CannotLoad(Exception):
@@ -89,7 +89,7 @@ class Machine:
         self.pools = around.pools
         settings = around.settings
         self.regexes = RegexCache(settings.regex_cache, settings.regex_match_limit)
-        self.getters: dict[str, Getter] = {}  # of variables
+        self.getters: dict[str, Get[Any]] = {}  # of variables
         self.conversions: dict[str, Callable[[str], str]] = CONVERSIONS
         self._links = Links(runtime.table(), around.log)
         self._set_paths()
@@ -115,6 +115,8 @@ class Machine:
         self._run_own("socket", functions, core, ngx)
         self._run_own("shims", functions, core, ngx, options)
         self._run_own("ssl", functions, core)
+        if self.around.config["subsystem"] == "stream":
+            self._run_own("stream", functions, core, ngx)
         self._new_globals = self._run_own("globals", ngx, core, options)
         self._set_globals = self._globals.setfenv
         self._plain_shared = self._load_text("return {is_request = ...}", "=pyngx")
@@ -148,7 +150,7 @@ class Machine:
 
     # -- code ------------------------------------------------------------------------------
 
-    def load(self, bound: BoundChunk, r: Request | None) -> Any:
+    def load(self, bound: BoundChunk, r: Session | None) -> Any:
         """The function of a directive; raises CannotLoad."""
         chunk = bound.chunk
         path = bound.path(r) if bound.path is not None and r is not None else ""

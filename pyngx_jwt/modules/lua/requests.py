@@ -8,14 +8,14 @@ from typing import Any
 from ...http import body as bodies
 from ...http.body import KeptBody
 from ...http.client import BodyError
-from ...http.request import Request
+from ...http.session import Session
 from ...http.uri import escape_uri, parse_unsafe_uri
 from ...http.variables import UnknownVariable
 from ...log import Severity, errno_text
 from ..headers_more import set_request_header as put_request_header
 from .calls import Calls, LuaError, Operations
 from .escapes import escaped_name, escaped_value
-from .state import LuaRequest, LuaRun
+from .state import LuaRequest, LuaRun, LuaServed
 
 calls = Calls()
 operations = Operations()
@@ -32,14 +32,14 @@ def logs(run: LuaRun | None, level: float) -> bool:
 @calls
 def log(run: LuaRun | None, level: int, place: str, text: str) -> None:
     if run is not None:
-        run.log(Severity(int(level)), f"[lua] {place}{text}")
+        run.log(Severity(int(level)), f"{run.subsystem}[lua] {place}{text}")
 
 
 # -- variables ------------------------------------------------------------------------------
 
 
 @calls
-def get_variable(run: LuaRequest, name: str | int) -> str | None:
+def get_variable(run: LuaServed, name: str | int) -> str | None:
     """None where there is no value, or no such variable."""
     r = run.r
     if isinstance(name, int):
@@ -62,7 +62,7 @@ def get_variable(run: LuaRequest, name: str | int) -> str | None:
     return value
 
 
-def _capture(r: Request, number: int) -> str | None:
+def _capture(r: Session, number: int) -> str | None:
     if r.captures is None or number < 1:
         return None
     try:
@@ -73,7 +73,7 @@ def _capture(r: Request, number: int) -> str | None:
 
 
 @calls
-def set_variable(run: LuaRequest, name: str, value: str | None = None) -> None:
+def set_variable(run: LuaServed, name: str, value: str | None = None) -> None:
     variables = run.conf.level.variables
     store = variables.setter(name)
     if store is None and variables.has_name(name):
@@ -339,13 +339,13 @@ def redirect(run: LuaRequest, uri: str, status: int) -> int:
 
 
 @calls
-def set_exit(run: LuaRequest, status: int) -> None:
+def set_exit(run: LuaServed, status: int) -> None:
     """Of a phase that goes on to its end."""
     run.exit_code = int(status)
 
 
 @calls
-def on_abort(run: LuaRequest, callback: Any) -> Any:
+def on_abort(run: LuaServed, callback: Any) -> Any:
     if not run.conf.lua_check_client_abort:
         return None, "lua_check_client_abort is off"
     raise LuaError("ngx.on_abort is not supported by pyngx")

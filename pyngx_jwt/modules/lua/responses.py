@@ -11,7 +11,7 @@ from ..headers_more import BUILT_IN
 from ..headers_more import set_response_header as put_response_header
 from .calls import Calls, LuaError, Operations
 from .escapes import escaped_name, escaped_value
-from .state import LuaRequest
+from .state import LuaRequest, LuaServed
 
 calls = Calls()
 operations = Operations()
@@ -172,12 +172,8 @@ async def send(run: LuaRequest, text: str) -> tuple[Any, ...]:
 
 
 @operations
-async def drain(run: LuaRequest) -> tuple[Any, ...]:
-    """Waits until the client has taken enough."""
-    sink = run.r.sink
-    if sink.paused:
-        await sink.drain()
-    return (1,)
+async def drain(run: LuaServed) -> tuple[Any, ...]:
+    return await run.drain()
 
 
 @calls

@@ -295,7 +295,8 @@ def _close(run: LuaRun, sock: LuaSocket) -> None:
         stream.close()
 
 
-def _taken(stream: Any, count: int) -> bytes:
+def taken(stream: Any, count: int) -> bytes:
+    """What has come of a connection, as far as that."""
     data = bytes(stream.buffer[:count])
     del stream.buffer[:count]
     return data
@@ -336,7 +337,7 @@ async def socket_receive(run: LuaRun, sock: LuaSocket, pattern: str | int) -> tu
     if pattern == "*a":
         while not (failure := await _more(run, sock)):
             continue
-        data = _taken(stream, len(stream.buffer))
+        data = taken(stream, len(stream.buffer))
         if failure == CLOSED:
             _close(run, sock)
             return (data,)
@@ -348,8 +349,8 @@ async def _receive_bytes(run: LuaRun, sock: LuaSocket, stream: Any, count: int) 
     while len(stream.buffer) < count:
         failure = await _more(run, sock)
         if failure:
-            return _ended(run, sock, failure, _taken(stream, len(stream.buffer)))
-    return (_taken(stream, count),)
+            return _ended(run, sock, failure, taken(stream, len(stream.buffer)))
+    return (taken(stream, count),)
 
 
 async def _receive_line(run: LuaRun, sock: LuaSocket, stream: Any) -> tuple[Any, ...]:
@@ -357,11 +358,11 @@ async def _receive_line(run: LuaRun, sock: LuaSocket, stream: Any) -> tuple[Any,
     while True:
         end = stream.buffer.find(b"\n", at)
         if end >= 0:
-            return (_taken(stream, end + 1)[:-1].replace(b"\r", b""),)
+            return (taken(stream, end + 1)[:-1].replace(b"\r", b""),)
         at = len(stream.buffer)
         failure = await _more(run, sock)
         if failure:
-            partial = _taken(stream, len(stream.buffer)).replace(b"\r", b"")
+            partial = taken(stream, len(stream.buffer)).replace(b"\r", b"")
             return _ended(run, sock, failure, partial)
 
 
@@ -374,7 +375,7 @@ async def socket_receive_any(run: LuaRun, sock: LuaSocket, most: int) -> tuple[A
         failure = await _more(run, sock)
         if failure:
             return _ended(run, sock, failure, b"")
-    return (_taken(stream, min(int(most), len(stream.buffer))),)
+    return (taken(stream, min(int(most), len(stream.buffer))),)
 
 
 @operations
@@ -391,14 +392,14 @@ async def socket_receive_until(
         at = stream.buffer.find(mark)
         most = int(size) if size else 0
         if at >= 0 and not (most and at > most):
-            data = _taken(stream, at + len(mark))
+            data = taken(stream, at + len(mark))
             return data if inclusive else data[:at], None, None, True
         safe = len(stream.buffer) - len(mark) + 1 if at < 0 else at
         if most and safe >= most:
-            return _taken(stream, most), None, None, False
+            return taken(stream, most), None, None, False
         failure = await _more(run, sock)
         if failure:
-            partial = _taken(stream, len(stream.buffer))
+            partial = taken(stream, len(stream.buffer))
             return (*_ended(run, sock, failure, partial), False)
 
 
@@ -435,4 +436,4 @@ def socket_of_request(run: LuaRequest, raw: bool) -> Any:
     sock = LuaSocket(run)
     sock.stream = BodyStream(run)
     run.streams_body = True
-    return sock
+    return sock, "body"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 from ...http.body import KeptBody
 from ...http.ports import Greeting
 from ...http.request import Request
+from ...http.session import Session
 from ...log import Log, Severity
+from ...stream.contexts import IN_STREAM
+from ...stream.session import StreamSession
+from ...tls.connection import TlsConnection
 from ..core import CoreConf
+from ..core.stream import StreamCoreConf
 from .conf import LuaConf
 
 KEY = "lua"  # in r.contexts
@@ -19,7 +25,7 @@ CONTEXTS = {"timer": "ngx.timer", "ssl_cert": "ssl_certificate_by_lua*"}
 class LuaRun:
     """What runs for one timer or worker; `shared` is a table of Lua, for "ngx.ctx"."""
 
-    r: Request | None = None
+    r: Session | None = None
 
     def __init__(self, machine: Any, log: Log, conf: LuaConf, phase: str) -> None:
         self.machine, self.conf, self.phase = machine, conf, phase
@@ -32,10 +38,18 @@ class LuaRun:
         self.sockets: dict[int, Any] = {}  # open ones
 
     @property
-    def core(self) -> CoreConf:
+    def core(self) -> CoreConf | StreamCoreConf:
         """The settings of the core module where the code runs."""
-        core: CoreConf = self.conf.level[CoreConf]
+        level = self.conf.level
+        core: CoreConf | StreamCoreConf = level[
+            StreamCoreConf if level.context & IN_STREAM else CoreConf
+        ]
         return core
+
+    @property
+    def subsystem(self) -> str:
+        """What stands before "[lua]" in messages."""
+        return "stream " if self.conf.is_of_stream else ""
 
     @property
     def log_level(self) -> Severity:
@@ -79,39 +93,78 @@ class LuaHandshake(LuaRun):
         self.greeting.log(level, f"{text}, context: {self.context}")
 
 
-class LuaRequest(LuaRun):
-    """What runs for a request."""
+class LuaServed(LuaRun):
+    """What runs for a client: a request, or a session of "stream"."""
 
-    r: Request
+    r: Any
 
-    def __init__(self, machine: Any, r: Request) -> None:
+    def __init__(self, machine: Any, r: Session) -> None:
         self.machine, self.r, self.phase = machine, r, ""
         self.shared = machine.new_shared(True)
         self.tasks, self.aborted, self.failure = {}, None, None
         self.exit_code, self.sockets = None, {}
-        self.held: list[bytes] | None = None  # output of an HTTP/1.0 response
         self.eof = False
-        self.streams_body = False  # code reads the client's body itself
-        self.parts: list[bytes] | None = None  # of a body that is being made
-        self.on_abort: Any = None
-        self.is_left = self.refused = self.has_type = False
         self.cleared: set[str] = set()  # variables that code has set to nil
         self.picked, self.more_tries = "", 0  # what "balancer_by_lua" decides
         self.has_failed = False  # the server that it has chosen before
 
     @property
     def conf(self) -> LuaConf:  # type: ignore[override]
-        conf: LuaConf = self.r.location.conf(LuaConf)
+        conf: LuaConf = self.r.conf(LuaConf)
         return conf
 
     @property
     def log_level(self) -> Severity:
-        return self.r.location.log.level
+        log: Log = self.r.error_log
+        return log.level
 
     def log(self, level: Severity, text: str) -> None:
         self.r.log(level, text)
 
+    @property
+    def tls(self) -> TlsConnection | None:
+        """That of the client's connection."""
+        raise NotImplementedError
+
+    async def drain(self) -> tuple[Any, ...]:
+        """Waits until the client has taken enough: what Lua gets."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """The session is over."""
+        if self.shared is not None:
+            self.close()
+
+    def close(self) -> None:
+        super().close()
+        self.r = None  # it has this in its contexts and cleanups
+
+
+class LuaRequest(LuaServed):
+    """What runs for a request."""
+
+    r: Request
+
+    def __init__(self, machine: Any, r: Request) -> None:
+        super().__init__(machine, r)
+        self.held: list[bytes] | None = None  # output of an HTTP/1.0 response
+        self.streams_body = False  # code reads the client's body itself
+        self.parts: list[bytes] | None = None  # of a body that is being made
+        self.on_abort: Any = None
+        self.is_left = self.refused = self.has_type = False
+
+    @property
+    def tls(self) -> TlsConnection | None:
+        tls: TlsConnection | None = self.r.connection.ssl
+        return tls
+
     # -- output ----------------------------------------------------------------------------
+
+    async def drain(self) -> tuple[Any, ...]:
+        sink = self.r.sink
+        if sink.paused:
+            await sink.drain()
+        return (1,)
 
     def send_header(self) -> None:
         """Sends the header, once (ngx_http_lua_send_header_if_needed)."""
@@ -177,7 +230,55 @@ class LuaRequest(LuaRun):
     def close(self) -> None:
         super().close()
         self.on_abort = None
-        self.r = None  # type: ignore[assignment]  # it has this in its contexts and cleanups
+
+
+class LuaSession(LuaServed):
+    """What runs for a session of "stream"."""
+
+    r: StreamSession
+
+    def __init__(self, machine: Any, r: StreamSession) -> None:
+        super().__init__(machine, r)
+        self.client: Any = None  # what code reads of the client's socket, once it has asked for it
+        self._writing = asyncio.Lock()  # a channel is drained by one at a time
+
+    @property
+    def tls(self) -> TlsConnection | None:
+        return self.r.channel.tls
+
+    async def drain(self) -> tuple[Any, ...]:
+        async with self._writing:
+            channel = self.r.channel
+            try:
+                async with asyncio.timeout(self.conf.lua_socket_send_timeout):
+                    await channel.drain()
+            except TimeoutError:
+                self.log(Severity.INFO, "client timed out")
+                return None, "timeout"
+            return (None, "client aborted") if channel.closed else (1,)
+
+    def give_back(self) -> None:
+        """What code has not taken of what the client has sent is for others."""
+        if self.client is not None:
+            self.client.give_back()
+
+
+class Machines(Protocol):
+    """What knows the Lua states of a process."""
+
+    def machine_for(self, r: Session) -> Any: ...
+
+
+S = TypeVar("S", bound=LuaServed)
+
+
+def served(r: Session, machines: Machines, kind: Callable[[Any, Any], S]) -> S:
+    """What Lua knows of a session, which is made at its first code."""
+    known: S | None = r.contexts.get(KEY)
+    if known is None or known.shared is None:
+        known = r.contexts[KEY] = kind(machines.machine_for(r), r)
+        r.main.cleanups += (known.end,)
+    return known
 
 
 def lua_of(r: Request) -> LuaRequest | None:

@@ -10,7 +10,7 @@ from weakref import proxy
 from ...core.worker import WorkerLife
 from ...log import Log, Severity
 from .conf import LuaConf, LuaSettings
-from .driver import DONE, ENDS, Ended, drive
+from .driver import Ended, start
 from .state import LuaRun
 
 
@@ -116,13 +116,8 @@ class Timers:
         self._running.add(task)
         run = LuaRun(machine, host.log, host.conf, "timer")
         try:
-            outcome = machine.enter(code, run, run.shared, "timer", premature)
-            ended = DONE
-            if outcome is not None:
-                thread, wanted, *values = outcome
-                ended = Ended(wanted, tuple(values))
-                if wanted not in ENDS or run.tasks:
-                    ended = await drive(run, thread, wanted, tuple(values))
+            begun = start(run, code, premature)
+            ended = begun if isinstance(begun, Ended) else await begun
             if ended.kind == "error":
                 run.log(Severity.ERR, f"lua entry thread aborted: runtime error: {ended.values[0]}")
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ...conf.directive import Conf, flag
-from ...http.status import OK
 from ...stream.contexts import IN_STREAM
 from ...stream.level import StreamLevel
 from ...stream.module import StreamModule
@@ -41,7 +40,7 @@ def read_packet(conf: MqttPrereadConf, level: StreamLevel) -> StreamHandler | No
             return None
         except Incomplete:
             return AGAIN
-        return OK
+        return None
 
     return handle
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ...conf.directive import Conf, flag
-from ...http.status import OK
 from ...http1.host import validate_host
 from ...stream.contexts import IN_STREAM
 from ...stream.level import StreamLevel
@@ -50,14 +49,15 @@ def read_hello(conf: PrereadConf, level: StreamLevel) -> StreamHandler | None:
             return AGAIN
         if is_old(data):
             s.contexts[HELLO] = Hello(version=int.from_bytes(data[3:5]))
-            return OK
+            return None
         hello = HelloReader().feed(data)
         if hello is None:
             return AGAIN
         if not hello.version:
             return None
         s.contexts[HELLO] = hello
-        return _choose_server(s, hello)
+        _choose_server(s, hello)
+        return None  # others of the phase, such as "preread_by_lua", have their turns
 
     return handle
 
@@ -67,12 +67,11 @@ def is_old(data: bytes) -> bool:
     return bool(data[0] & 0x80) and data[2] == 1 and data[3] in (0, 3)
 
 
-def _choose_server(s: StreamSession, hello: Hello) -> Status:
+def _choose_server(s: StreamSession, hello: Hello) -> None:
     named = validate_host(hello.host)
     server = s.address.names.find(named[0], s) if named is not None else None
     if server is not None:
         s.server = server
-    return OK
 
 
 def _hello(s: StreamSession) -> Hello | None:

@@ -50,13 +50,14 @@ local function set_of(words)
     return set
 end
 
-local WAITING = set_of "rewrite server_rewrite access precontent content"
-local BEFORE_OUTPUT = set_of "rewrite server_rewrite access precontent content"
-local WITH_HEADERS = set_of
-    "rewrite server_rewrite access precontent content header_filter body_filter log set balancer"
+local WAITING = set_of "rewrite server_rewrite access precontent content preread"
+local BEFORE_OUTPUT = set_of "rewrite server_rewrite access precontent content preread"
+local WITH_HEADERS = set_of [[
+    rewrite server_rewrite access precontent content preread header_filter body_filter log set balancer
+]]
 local EXITING = set_of [[
-    rewrite server_rewrite access precontent content timer header_filter balancer ssl_client_hello
-    ssl_cert
+    rewrite server_rewrite access precontent content preread timer header_filter balancer
+    ssl_client_hello ssl_cert
 ]]
 
 -- Arguments ------------------------------------------------------------------------------------
@@ -152,8 +153,10 @@ end
 
 -- Variables, context, phase --------------------------------------------------------------------
 
-local WITH_VARIABLES = set_of
-    "rewrite server_rewrite access precontent content header_filter body_filter log set balancer"
+local WITH_VARIABLES = set_of [[
+    rewrite server_rewrite access precontent content preread header_filter body_filter log set
+    balancer
+]]
 ngx.var = setmetatable({}, {
     __index = function(_, name)
         local run = current()

@@ -22,7 +22,7 @@ local threads = setmetatable({}, {__mode = "kv"}) -- by coroutine, as long as so
 local CONTEXTS = {
     init = "init_by_lua*", init_worker = "init_worker_by_lua*", exit_worker = "exit_worker_by_lua*",
     set = "set_by_lua*", server_rewrite = "server_rewrite_by_lua*", rewrite = "rewrite_by_lua*",
-    access = "access_by_lua*", precontent = "precontent_by_lua*", content = "content_by_lua*",
+    preread = "preread_by_lua*", access = "access_by_lua*", precontent = "precontent_by_lua*", content = "content_by_lua*",
     header_filter = "header_filter_by_lua*", body_filter = "body_filter_by_lua*",
     log = "log_by_lua*", timer = "ngx.timer", balancer = "balancer_by_lua*",
     ssl_client_hello = "ssl_client_hello_by_lua*", ssl_cert = "ssl_certificate_by_lua*",
@@ -311,7 +311,7 @@ end
 
 local THREADED = {
     rewrite = true, server_rewrite = true, access = true, precontent = true, content = true,
-    timer = true, ssl_client_hello = true, ssl_cert = true,
+    preread = true, timer = true, ssl_client_hello = true, ssl_cert = true,
 }
 
 local function begun(parent, thread, co, child, wanted, ...)

@@ -239,12 +239,67 @@ local body = {receive = tcp.receive, receiveany = tcp.receiveany, receiveuntil =
     settimeout = tcp.settimeout, settimeouts = tcp.settimeouts}
 body.__index = body
 
-function ngx.socket.of_request(rq, raw)
-    local sock, failure = check(py.socket_of_request(rq, raw and true or false))
-    if not sock then
-        return nil, failure
+-- The client's connection, in "stream".
+
+local client = {receive = tcp.receive, receiveany = tcp.receiveany, receiveuntil = tcp.receiveuntil,
+    send = tcp.send, settimeout = tcp.settimeout, settimeouts = tcp.settimeouts}
+client.__index = client
+
+function client.peek(self, ...)
+    local rq, size = core.request_in {preread = true}, ...
+    if select("#", ...) ~= 1 then
+        error("expecting 2 arguments (including the object), but got " .. select("#", ...) + 1, 2)
+    elseif type(size) ~= "number" and not tonumber(size) then
+        error("argument must be a number", 2)
     end
-    return setmetatable({sock, core.current().req}, body)
+    size = math.floor(tonumber(size))
+    if size < 0 then
+        error("bad argument #2 to 'peek' (bytes can not be negative)", 2)
+    elseif size == 0 then
+        return ""
+    end
+    local sock = handle(self, "peek")
+    local data, failure = check(py.client_peek(rq, sock, size))
+    if data or failure then
+        return data, failure
+    end
+    return await("client_wait", sock, size)
+end
+
+function client.shutdown(self, direction)
+    local rq = core.request_in {content = true}
+    if direction == "" then
+        return nil, "pattern is empty"
+    elseif direction ~= "send" then
+        error("bad argument #2 to 'shutdown' (bad shutdown argument: " .. tostring(direction) .. ")", 2)
+    end
+    return check(py.client_shutdown(rq, handle(self, "shutdown")))
+end
+
+function client.serversslhandshake()
+    error("reqsock:serversslhandshake is not supported by pyngx (use listen ... ssl)", 2)
+end
+
+local datagram = {settimeout = tcp.settimeout}
+datagram.__index = datagram
+
+function datagram.send(self, data)
+    return check(py.client_send(core.request(), text_of(data)))
+end
+
+function datagram.receive(self, most)
+    run_of()
+    return await("client_datagram", handle(self, "receive"), most or 65536)
+end
+
+local classes = {body = body, client = client, datagram = datagram}
+
+function ngx.socket.of_request(rq, raw)
+    local sock, kind = check(py.socket_of_request(rq, raw and true or false))
+    if not sock then
+        return nil, kind
+    end
+    return setmetatable({sock, core.current().req}, classes[kind])
 end
 
 -- UDP ------------------------------------------------------------------------------------------
