@@ -227,8 +227,8 @@ class Master:
     def _quit(self) -> None:
         self.quit = True
         self.manager.stopping()
+        self._close_sockets()  # first: who came to these alone would be reset, not refused
         self._tell(QUIT, signal.SIGQUIT, [x for x in self._workers() if not x.exiting])
-        self._close_sockets()
 
     def _reconfigure(self) -> None:
         if self.terminate or self.quit:

@@ -34,7 +34,7 @@ from .peers import (
 )
 
 SETTINGS = PeerSettings()
-HASTY = PeerSettings(connect_timeout=0.05, send_timeout=0.05, read_timeout=0.05)
+HASTY = PeerSettings(send_timeout=0.05, read_timeout=0.05)
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 MEGABYTE = b"x" * 2**20
@@ -398,7 +398,7 @@ def test_read_timeout_of_the_body() -> None:
     async def main() -> None:
         async with served(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody")) as server:
             connection = await connect(server.address, HASTY)
-            connection.begin(GET, HASTY)
+            connection.begin(GET, PeerSettings(read_timeout=1))
             await connection.receive()
             assert await connection.read() == b"body"
             with pytest.raises(ReadTimeout):
