@@ -20,7 +20,11 @@ class Authority:
     """A certificate with its key, that can sign others."""
 
     def __init__(
-        self, name: str, hosts: Iterable[str] = (), issuer: Authority | None = None
+        self,
+        name: str,
+        hosts: Iterable[str] = (),
+        issuer: Authority | None = None,
+        end: datetime.datetime = NOW + DAY,
     ) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -29,7 +33,7 @@ class Authority:
             x509.CertificateBuilder(signer.name, self.name, self.key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(NOW - DAY)
-            .not_valid_after(NOW + DAY)
+            .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         )
         if hosts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any
 
 from ..conf.scope import Scope
@@ -16,8 +16,7 @@ class WorkerLife:
     """From the start to the end of a worker, or of whatever else serves a configuration.
 
     `number` is which of the workers it is; a job for one of them is for 0.  `count` counts its
-    connections, and `requests` are those that it serves now.  `handshakes` are the numbers of TLS
-    handshakes since the start, by how they ended."""
+    connections, and `requests` are those that it serves now."""
 
     def __init__(
         self,
@@ -25,10 +24,9 @@ class WorkerLife:
         count: Callable[[], Counts],
         number: int = 0,
         requests: Callable[[], Iterable[Any]] = tuple,
-        handshakes: Sequence[int] = (),
     ) -> None:
         self.count, self.number = count, number
-        self.requests, self.handshakes = requests, handshakes
+        self.requests = requests
         self.is_quitting = False
         self._scope = scope
         self._until_quit: list[asyncio.Task[None]] = []

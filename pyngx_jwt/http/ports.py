@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from ..log import Severity
+from ..metrics.handshakes import HandshakeCounts, verify_failure
+from ..metrics.kinds import TLS_VERIFY
+from ..tls.certificate import is_optional
 from ..tls.client_status import ClientStatus
 from ..tls.connection import TlsConnection
 from ..tls.context import Context
@@ -73,9 +76,24 @@ class ServerTls:
 
     context: Context
     names: Callable[[Any], Iterable[CertificateName]] | None  # where variables name them
-    verifies: bool = False  # clients
+    verify: str = "off"  # clients: the value of "ssl_verify_client"
     status: ClientStatus | None = None  # asks the issuers of their certificates
     certify: HandshakeCode | None = None  # when certificates are to be shown
+
+    @property
+    def verifies(self) -> bool:
+        return self.verify != "off"
+
+    def verify_failure(self, tls: TlsConnection) -> int:
+        """What statistics count the client's certificate as, 0 if it is accepted."""
+        if not self.verifies:
+            return 0
+        if tls.peer is None:
+            return TLS_VERIFY["no_cert"] if self.verify == "on" else 0
+        error = tls.verify_error
+        if self.verify == "optional_no_ca" and is_optional(error):
+            error = 0
+        return verify_failure(error, tls.status_error)
 
 
 @dataclass(slots=True)
@@ -88,6 +106,7 @@ class AddressOf(Generic[S]):
     levels: list[tuple[Any, S]] = field(default_factory=list)
     tls: dict[S, ServerTls] | None = None  # without those that refuse handshakes
     greet: HandshakeCode | None = None  # looks at hellos before OpenSSL does
+    handshakes: dict[S, HandshakeCounts] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -80,7 +80,13 @@ TLS_OUTCOMES: Final = (
     *("handshakes", "handshakes_failed", "session_reuses", "no_common_protocol"),
     *("no_common_cipher", "handshake_timeout", "peer_rejected_cert"),
 )
-TLS: Final = Kind(b"z", len(TLS_OUTCOMES))
+VERIFY_FAILURES: Final = (
+    *("no_cert", "expired_cert", "revoked_cert", "hostname_mismatch", "other"),
+)
+OF_TLS: Final = len(TLS_OUTCOMES) + len(VERIFY_FAILURES)
+TLS: Final = Kind(b"z", OF_TLS)  # of all clients
+TLS_SERVER: Final = Kind(b"g", OF_TLS)  # of status_zone
+TLS_STREAM_SERVER: Final = Kind(b"G", OF_TLS)
 TLS_DONE: Final = 0
 TLS_FAILED: Final = 1
 TLS_REUSED: Final = 2
@@ -88,6 +94,7 @@ TLS_NO_PROTOCOL: Final = 3
 TLS_NO_CIPHER: Final = 4
 TLS_TIMEOUT: Final = 5
 TLS_REJECTED: Final = 6
+TLS_VERIFY: Final = {name: len(TLS_OUTCOMES) + n for n, name in enumerate(VERIFY_FAILURES)}
 
 SPAN_OUTCOMES: Final = ("exported", "failed", "dropped")
 SPANS: Final = Kind(b"e", len(SPAN_OUTCOMES))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..zones.store import Counts
-from .kinds import CLIENTS, TLS, WORKER
+from .kinds import CLIENTS, WORKER
 from .tallies import Reported, Tallies
 
 PAGE = resource.getpagesize()
@@ -30,16 +30,12 @@ class WorkerState(NamedTuple):
 
 
 class WorkerReport:
-    """Reports the state of this worker, and counts its clients and TLS handshakes."""
+    """Reports the state of this worker, and counts its clients."""
 
-    def __init__(
-        self, tallies: Tallies, number: int, count: Callable[[], Counts], tls: Sequence[int]
-    ) -> None:
+    def __init__(self, tallies: Tallies, number: int, count: Callable[[], Counts]) -> None:
         self._number, self._count = number, count
         self._started = int(time.time() * 1000)
         tallies.follow(tallies.row(CLIENTS), self._clients)
-        if tls:
-            tallies.follow(tallies.row(TLS), lambda: tls)
 
     def _clients(self) -> tuple[int, int]:
         counts = self._count()

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from ..http.request import Request, Server
 from ..http1.head_types import HeadOptions, head_options
 from ..http1.response_head import DateClock
-from ..metrics.kinds import TLS
 from ..zones.store import Counts
 from .deadline import Deadline
 
@@ -65,7 +64,6 @@ class FrontEnd:
     stopping: bool = False
     accepted: int = 0
     requests_before: int = 0  # those of connections that have ended
-    handshake_counts: list[int] = field(default_factory=lambda: [0] * TLS.length)
     options: dict[Server, HeadOptions] = field(default_factory=dict)
 
     def deadline(self, expired: Callable[[], None]) -> Deadline:

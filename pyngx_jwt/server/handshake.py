@@ -18,7 +18,8 @@ from ..http.request import Request, Server
 from ..http.tls import alpn_of
 from ..http1.host import validate_host
 from ..log import Severity, errno_text
-from ..metrics.kinds import TLS_DONE, TLS_FAILED, TLS_REUSED, TLS_TIMEOUT
+from ..metrics.handshakes import HandshakeCounts
+from ..metrics.kinds import TLS_TIMEOUT
 from ..tls.client_status import ClientStatus
 from ..tls.connection import TlsConnection
 from ..tls.early import EarlyTlsConnection
@@ -209,9 +210,7 @@ class Handshake(asyncio.Protocol):
         try:
             done = tls.advance(self.transport.write)
         except TlsError as error:
-            if error.outcome:
-                self._count(error.outcome)
-            self._give_up(error.severity(), str(error))
+            self._give_up(error.severity(), str(error), error.outcome)
             return
         if done:
             self._check(tls)
@@ -236,9 +235,8 @@ class Handshake(asyncio.Protocol):
     def _serve(self, tls: TlsConnection) -> None:
         """Goes over to the protocol that the client has chosen."""
         self._leave()
-        self._count(TLS_DONE)
-        if tls.is_resumed:
-            self._count(TLS_REUSED)
+        failure = self.settings.verify_failure(tls)
+        self._counts.done(is_resumed=tls.is_resumed, verify_failure=failure)
         protocol = self.speak(tls.alpn or None)
         protocol.sni = self.sni
         linger: float = self.server.core.send_timeout
@@ -253,8 +251,9 @@ class Handshake(asyncio.Protocol):
         protocol.choose_server(self.server)
         transport.begin()
 
-    def _count(self, outcome: int) -> None:
-        self.worker.handshake_counts[outcome] += 1
+    @property
+    def _counts(self) -> HandshakeCounts:
+        return self.address.handshakes[self.server]
 
     # -- failing ---------------------------------------------------------------------------
 
@@ -263,18 +262,17 @@ class Handshake(asyncio.Protocol):
         self.transport.write(bytes((21, 3, 3, 0, 2, 2, alert)))
         self._give_up(Severity.INFO, text)
 
-    def _give_up(self, level: Severity, text: str) -> None:
+    def _give_up(self, level: Severity, text: str, outcome: int = 0) -> None:
         """The timer runs on, for a client that does not take the alert."""
         self.over = True
-        self._count(TLS_FAILED)
+        self._counts.failed(outcome)
         self._log(level, text)
         self.transport.close()
 
     def _timed_out(self) -> None:
         if not self.over:
             self.over = True
-            self._count(TLS_FAILED)
-            self._count(TLS_TIMEOUT)
+            self._counts.failed(TLS_TIMEOUT)
             self._log(Severity.INFO, TIMED_OUT)
         self.transport.abort()
 
@@ -294,7 +292,7 @@ class Handshake(asyncio.Protocol):
             return
         self.over = True
         if self.begun:
-            self._count(TLS_FAILED)
+            self._counts.failed()
             self._log(Severity.INFO, CLOSED + why)
         else:
             self._log(Severity.INFO, f"recv() failed{why}" if why else "client closed connection")

@@ -20,6 +20,8 @@ from ..http3 import codes, frames, qpack
 from ..http3.control import Controls
 from ..http3.line import NO_LIMIT, Line
 from ..log import Severity
+from ..metrics.handshakes import HandshakeCounts
+from ..metrics.kinds import TLS_TIMEOUT
 from ..quic.connection import Connection, Origin, Settings
 from ..quic.handshake import Refused
 from ..tls.client_status import ClientStatus
@@ -231,14 +233,22 @@ class Http3Connection(ClientConnection):
             accepted.append(HQ)
         return next((name.encode() for name in accepted if name.encode() in offered), None)
 
+    @property
+    def _counts(self) -> HandshakeCounts:
+        return self.address.handshakes[self.server]
+
     def _check_failure(self) -> None:
         failure, self._quic.failure = self._quic.failure, None
         if failure is not None:
-            level = failure.severity() if isinstance(failure, TlsError) else Severity.INFO
+            outcome, level = 0, Severity.INFO
+            if isinstance(failure, TlsError):
+                outcome, level = failure.outcome, failure.severity()
+            self._counts.failed(outcome)
             self.log(level, f"{failure} while {HANDSHAKING}")
 
     def _handshake_timed_out(self) -> None:
         self._keepalive = None
+        self._counts.failed(TLS_TIMEOUT)
         self.log(Severity.INFO, f"{TIMED_OUT} while {HANDSHAKING}")
         self._close(0, "handshake timeout")
 
@@ -262,6 +272,9 @@ class Http3Connection(ClientConnection):
 
     def _open(self) -> None:
         self.is_open = True
+        assert self.address.tls is not None
+        failure = self.address.tls[self.server].verify_failure(self.ssl)
+        self._counts.done(is_resumed=self.ssl.is_resumed, verify_failure=failure)
         self._idle()
         self._is_plain = not self._limits.enabled or self.ssl.alpn == HQ
         if self._is_plain:

@@ -23,9 +23,7 @@ async def serve(
     """Accepts and serves until control says quit (finish what is in flight) or terminate."""
     loop = asyncio.get_running_loop()
     front = FrontEnd(loop, control.numbers, cycle.main.multi_accept)
-    life = WorkerLife(
-        cycle.scope, front.count, control.worker, front.requests, front.handshake_counts
-    )
+    life = WorkerLife(cycle.scope, front.count, control.worker, front.requests)
     life.start()
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again

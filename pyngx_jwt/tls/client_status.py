@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ..metrics.handshakes import IS_REVOKED
 from ..zones.store import Records
 from .certificate import encoded
 from .connection import TlsConnection
@@ -41,7 +42,7 @@ class ClientStatus:
                 log(str(error))
                 return _REQUEST_FAILED
             if status != GOOD:
-                return "certificate revoked" if status == REVOKED else "certificate status unknown"
+                return IS_REVOKED if status == REVOKED else "certificate status unknown"
         return ""
 
     async def _status(self, question: Question, tls: TlsConnection) -> int:

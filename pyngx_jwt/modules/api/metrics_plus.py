@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...dns.resolvers import NUMBERS as RESOLVER_NUMBERS
 from ...metrics.kinds import (
     CACHE,
@@ -23,20 +25,28 @@ from ...metrics.kinds import (
     SENT,
     SERVER,
     TLS,
-    TLS_OUTCOMES,
+    TLS_SERVER,
     UNAVAILABLE,
     UNHEALTHY,
+    Kind,
 )
 from .exposition import Exposition, Labels
 from .snapshot import PeerFacts, Requests, Snapshot
 
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+ABOUT_HANDSHAKES = {  # as far as the exporter has them
+    "handshakes": "Successful SSL handshakes",
+    "handshakes_failed": "Failed SSL handshakes",
+    "session_reuses": "Session reuses",
+}
 STATES = {"up": 1, "draining": 2, "down": 3, "unavail": 4, "checking": 5, "unhealthy": 6}
 
 
 def write_plus(out: Exposition, snapshot: Snapshot) -> None:
     _write_clients(out, snapshot)
-    _write_zones(out, "server_zone", snapshot.server_zones(SERVER), with_processing=True)
+    servers = snapshot.server_zones(SERVER)
+    _write_zones(out, "server_zone", servers, with_processing=True)
+    write_handshakes(out, "nginxplus_server_zone", snapshot, TLS_SERVER, servers)
     _write_zones(out, "location_zone", snapshot.location_zones(LOCATION), with_processing=False)
     _write_groups(out, snapshot)
     _write_caches(out, snapshot)
@@ -57,17 +67,8 @@ def _write_clients(out: Exposition, snapshot: Snapshot) -> None:
     out.one("nginxplus_http_requests_total", "counter", "Total http requests", clients.requests)
     out.one("nginxplus_http_requests_current", "gauge", "Current http requests", clients.writing)
     numbers = snapshot.tallies.totals(TLS).get((), (0,) * TLS.length)
-    for name, about, number in zip(
-        TLS_OUTCOMES[:3],
-        (
-            "Successful SSL handshakes",
-            "Failed SSL handshakes",
-            "Session reuses",
-        ),
-        numbers,
-        strict=False,
-    ):
-        out.one(f"nginxplus_ssl_{name}", "counter", about, number)
+    for place, (name, about) in enumerate(ABOUT_HANDSHAKES.items()):
+        out.one(f"nginxplus_ssl_{name}", "counter", about, numbers[place])
 
 
 def _write_zones(
@@ -96,6 +97,17 @@ def _write_zones(
     _write_responses(
         out, f"nginxplus_{label}", [(((label, name),), one) for name, one in zones.items()]
     )
+
+
+def write_handshakes(
+    out: Exposition, prefix: str, snapshot: Snapshot, kind: Kind, zones: Iterable[str]
+) -> None:
+    """Of virtual servers."""
+    numbers = {zone: snapshot.handshakes(kind, zone) for zone in zones}
+    for place, (name, about) in enumerate(ABOUT_HANDSHAKES.items()):
+        out.family(f"{prefix}_ssl_{name}", "counter", about)
+        for zone, counts in numbers.items():
+            out.sample(f"{prefix}_ssl_{name}", counts[place], ("server_zone", zone))
 
 
 def _write_responses(

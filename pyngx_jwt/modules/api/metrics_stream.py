@@ -9,9 +9,10 @@ from ...metrics.kinds import (
     REQUESTS,
     SENT,
     STREAM_LIMIT_CONN,
+    TLS_STREAM_SERVER,
 )
 from .exposition import Exposition
-from .metrics_plus import write_servers
+from .metrics_plus import write_handshakes, write_servers
 from .snapshot import PeerFacts, Snapshot
 from .stream_tree import TIMES, average, sessions
 
@@ -46,6 +47,7 @@ def _write_zones(out: Exposition, snapshot: Snapshot) -> None:
         for name, one in zones.items():
             count = one.numbers[place] + (one.processing if place == REQUESTS else 0)
             out.sample(f"{ZONE}_{suffix}", count, ("server_zone", name))
+    write_handshakes(out, ZONE, snapshot, TLS_STREAM_SERVER, zones)
     out.family(f"{ZONE}_sessions", "counter", "Total sessions completed")
     for name, one in zones.items():
         for code, count in sessions(one.numbers).items():

@@ -146,6 +146,10 @@ class Snapshot:
         names = self.scope.shared(StreamZones).names
         return self._of_zones(STREAM_SERVER, names, self._processing(STREAM_PROCESSING))
 
+    def handshakes(self, kind: Kind, zone: str) -> Numbers:
+        """TLS handshakes of clients, of a "status_zone" in servers."""
+        return self.tallies.totals(kind).get((zone,), (0,) * kind.length)
+
     def _processing(self, kind: Kind) -> dict[str, int]:
         found: dict[str, int] = {}
         for _, names, numbers in self.tallies.reports(kind):

@@ -21,8 +21,10 @@ from ...gateway.state import UpstreamState
 from ...http.contexts import LOCATION, LOCATION_IF, SERVER
 from ...http.level import Level
 from ...http.module import Module
+from ...http.ports import ListenAddress
 from ...http.request import Request
 from ...log import Severity
+from ...metrics.handshakes import HandshakeCounts
 from ...metrics.kinds import (
     CACHE,
     CACHE_STATUSES,
@@ -38,6 +40,7 @@ from ...metrics.kinds import (
     RESOLVER,
     RESPONSES,
     SENT,
+    TLS_SERVER,
     UNAVAILABLE,
     Kind,
     bucket_of,
@@ -245,6 +248,14 @@ def _cache_counter(level: Level, tallies: Tallies) -> Callable[[Request], None] 
     return count
 
 
+@status.listens
+def count_handshakes(address: ListenAddress) -> None:
+    for level, server in address.levels:
+        zone, tallies = level[StatusConf].server_zone, level.scope.shared(Tallies)
+        kind = TLS_SERVER if zone else None
+        address.handshakes[server] = HandshakeCounts(tallies, kind, zone or "")
+
+
 # -- the life of a configuration --------------------------------------------------------------
 
 
@@ -263,7 +274,7 @@ def begin(scope: Scope, life: WorkerLife) -> None:
     if not tallies.wanted:
         return
     tallies.complain = lambda text: log.write(Severity.WARN, text)
-    worker = WorkerReport(tallies, life.number, life.count, life.handshakes)
+    worker = WorkerReport(tallies, life.number, life.count)
     tallies.reporters.append(worker.report)
     for zone, numbers in scope.shared(Resolvers).counts.items():
         if zone:

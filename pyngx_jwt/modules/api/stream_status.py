@@ -12,6 +12,8 @@ from ...conf.directive import Conf, directive, own
 from ...conf.scope import Scope
 from ...core.worker import WorkerLife
 from ...errors import ConfError
+from ...http.ports import AddressOf
+from ...metrics.handshakes import HandshakeCounts
 from ...metrics.kinds import (
     DISCARDED,
     RECEIVED,
@@ -20,12 +22,13 @@ from ...metrics.kinds import (
     SENT,
     STREAM_PROCESSING,
     STREAM_SERVER,
+    TLS_STREAM_SERVER,
 )
 from ...metrics.tallies import Names, Reported, Tallies
 from ...stream.contexts import STREAM_SERVER as SERVER_BLOCK
 from ...stream.level import StreamLevel
 from ...stream.module import StreamModule
-from ...stream.session import StreamHandler, StreamPhase, StreamSession
+from ...stream.session import StreamHandler, StreamPhase, StreamServer, StreamSession
 
 
 class StreamZones:
@@ -105,6 +108,14 @@ def count_sessions(
         row.changed()
 
     return count
+
+
+@stream_status.listens
+def count_handshakes(address: AddressOf[StreamServer]) -> None:
+    for level, server in address.levels:
+        zone, tallies = level[StreamStatusConf].zone, level.scope.shared(Tallies)
+        kind = TLS_STREAM_SERVER if zone else None
+        address.handshakes[server] = HandshakeCounts(tallies, kind, zone)
 
 
 @stream_status.worker_starts

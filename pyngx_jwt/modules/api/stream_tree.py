@@ -26,6 +26,7 @@ from ...metrics.kinds import (
     STREAM_LIMIT_CONN,
     STREAM_PEER,
     STREAM_SERVER,
+    TLS_STREAM_SERVER,
     UNAVAILABLE,
 )
 from ...upstream.upstream import Upstream
@@ -35,7 +36,7 @@ from ..keyval import KeyvalZones
 from .answers import Value
 from .snapshot import PeerFacts, Snapshot
 from .text import shown
-from .tree import Resource, health_checks, identifier, limited, resets
+from .tree import OF_CLIENTS, Resource, handshakes, health_checks, identifier, limited, resets
 
 SESSION_CLASSES = {"2xx": 1, "4xx": 3, "5xx": 4}  # after those of 1xx
 TIMES = {
@@ -67,6 +68,7 @@ def server_zones(snapshot: Snapshot) -> Value:
             "discarded": one.numbers[DISCARDED],
             "received": one.numbers[RECEIVED],
             "sent": one.numbers[SENT],
+            "ssl": handshakes(snapshot.handshakes(TLS_STREAM_SERVER, name), OF_CLIENTS),
         }
     return zones
 
@@ -149,7 +151,9 @@ def _records(snapshot: Snapshot, zone: Zone) -> int:
 
 STREAM: Mapping[str, Resource] = {
     "server_zones": Resource(
-        server_zones, ("ServerZoneNotFound", "server zone not found"), resets(STREAM_SERVER)
+        server_zones,
+        ("ServerZoneNotFound", "server zone not found"),
+        resets(STREAM_SERVER, TLS_STREAM_SERVER),
     ),
     "limit_conns": Resource(
         limit_conns, ("LimitConnNotFound", "limit_conn not found"), resets(STREAM_LIMIT_CONN)

@@ -31,8 +31,11 @@ from ...metrics.kinds import (
     SERVER,
     TLS,
     TLS_OUTCOMES,
+    TLS_SERVER,
+    TLS_VERIFY,
     UNAVAILABLE,
     UNHEALTHY,
+    VERIFY_FAILURES,
     Kind,
 )
 from ...metrics.reloads import reload_state
@@ -44,6 +47,7 @@ from .metrics_plus import average_times
 from .snapshot import PeerFacts, Requests, Snapshot
 from .text import shown
 
+OF_CLIENTS = tuple(name for name in VERIFY_FAILURES if name != "hostname_mismatch")
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 PAGE = 4096
 Show = Callable[[Snapshot], Value]
@@ -99,7 +103,14 @@ def connections(snapshot: Snapshot) -> Value:
 
 def tls(snapshot: Snapshot) -> Value:
     numbers = snapshot.tallies.totals(TLS).get((), (0,) * TLS.length)
-    return dict(zip(TLS_OUTCOMES, numbers, strict=True))
+    return handshakes(numbers, VERIFY_FAILURES)
+
+
+def handshakes(numbers: Numbers, failures: tuple[str, ...]) -> dict[str, Value]:
+    """Those of clients, with how often their certificates were refused."""
+    found: dict[str, Value] = dict(zip(TLS_OUTCOMES, numbers, strict=False))
+    found["verify_failures"] = {name: numbers[TLS_VERIFY[name]] for name in failures}
+    return found
 
 
 def slabs(snapshot: Snapshot) -> Value:
@@ -163,6 +174,7 @@ def server_zones(snapshot: Snapshot) -> Value:
             "discarded": one.numbers[DISCARDED],
             "received": one.numbers[RECEIVED],
             "sent": one.numbers[SENT],
+            "ssl": handshakes(snapshot.handshakes(TLS_SERVER, name), OF_CLIENTS),
         }
         for name, one in snapshot.server_zones(SERVER).items()
     }
@@ -275,8 +287,12 @@ def identifier(group: Upstream, serial: int) -> int:
 # -- the tree ---------------------------------------------------------------------------------
 
 
-def resets(kind: Kind) -> Reset:
-    return lambda snapshot, names: snapshot.tallies.reset(kind, *names)
+def resets(*kinds: Kind) -> Reset:
+    def reset(snapshot: Snapshot, names: tuple[str, ...]) -> None:
+        for kind in kinds:
+            snapshot.tallies.reset(kind, *names)
+
+    return reset
 
 
 TOP: Mapping[str, Resource] = {
@@ -293,7 +309,7 @@ TOP: Mapping[str, Resource] = {
 HTTP: Mapping[str, Resource] = {
     "requests": Resource(requests, reset=resets(CLIENTS)),
     "server_zones": Resource(
-        server_zones, ("ServerZoneNotFound", "server zone not found"), resets(SERVER)
+        server_zones, ("ServerZoneNotFound", "server zone not found"), resets(SERVER, TLS_SERVER)
     ),
     "location_zones": Resource(
         location_zones, ("LocationZoneNotFound", "location zone not found"), resets(LOCATION)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ...http1.host import validate_host
 from ...log import Severity
+from ...metrics.kinds import TLS_TIMEOUT
 from ...stream.channel import TcpChannel
 from ...stream.session import StreamSession
 from ...tls.connection import TlsConnection
@@ -30,8 +31,10 @@ async def handshake(s: StreamSession) -> bool:
         async with asyncio.timeout(s.conf(SslConf).ssl_handshake_timeout):
             return await _shake(s, channel)
     except TimeoutError:
+        s.address.handshakes[s.server].failed(TLS_TIMEOUT)
         return False
     except TlsError as error:
+        s.address.handshakes[s.server].failed(error.outcome)
         s.log(error.severity(), str(error))
         return False
 
@@ -39,20 +42,22 @@ async def handshake(s: StreamSession) -> bool:
 async def _shake(s: StreamSession, channel: TcpChannel) -> bool:
     hello, data = await _read_hello(channel)
     if hello is None:
-        s.log(Severity.INFO, CLOSED)
-        return False
+        return _closed(s)
     tls = _connection(s, hello)
     if tls is None:
         channel.transport.write(UNRECOGNIZED_NAME)
+        s.address.handshakes[s.server].failed()
         s.log(Severity.INFO, "handshake rejected")
         return False
     tls.feed(data)
     while not tls.advance(channel.transport.write):
         if not await channel.more():
-            s.log(Severity.INFO, CLOSED)
-            return False
+            return _closed(s)
         tls.feed(channel.take())
     await _check_status(s, tls)
+    assert s.address.tls is not None
+    failure = s.address.tls[s.server].verify_failure(tls)
+    s.address.handshakes[s.server].done(is_resumed=tls.is_resumed, verify_failure=failure)
     s.connection.ssl, s.connection.sni = tls, hello.host
     rest = channel.take()
     transport = TlsTransport(channel.transport, tls, channel, channel.tls_failed, LINGER)
@@ -61,6 +66,12 @@ async def _shake(s: StreamSession, channel: TcpChannel) -> bool:
     if rest:
         transport.data_received(rest)
     return True
+
+
+def _closed(s: StreamSession) -> bool:
+    s.address.handshakes[s.server].failed()
+    s.log(Severity.INFO, CLOSED)
+    return False
 
 
 async def _read_hello(channel: TcpChannel) -> tuple[Hello | None, bytes]:

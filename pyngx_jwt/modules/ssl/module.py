@@ -62,8 +62,8 @@ def _prepare(conf: SslConf, level: SessionBlock) -> None:
     if conf.certificates or conf.ssl_reject_handshake:
         names = _names(conf, level)
         context = configured(lambda: build_context(conf, has_variables=names is not None))
-        verifies = conf.ssl_verify_client != "off"
-        conf.tls = ServerTls(context, names, verifies, _status(conf), conf.certify)
+        verify = conf.ssl_verify_client
+        conf.tls = ServerTls(context, names, verify, _status(conf), conf.certify)
 
 
 def _names(conf: SslConf, level: SessionBlock) -> Callable[[Any], Iterator[CertificateName]] | None:
