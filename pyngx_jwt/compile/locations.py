@@ -70,11 +70,11 @@ def compile_location(level: Level, plans: Plans, around: Path) -> Location:
     content = build.content(location)
     after = (*build.handlers(Phase.PRECONTENT), *content)
     at_end = uses.unsettled_uses
-    location.header_filters = build.all(builders.header_filters)
-    location.validating_filters = build.all(builders.validations)
-    if opening := build.all(builders.openings):
+    location.header_filters = build.filters(builders.header_filters)
+    location.validating_filters = build.filters(builders.validations)
+    if opening := build.filters(builders.openings):
         _open(location, opening)
-    location.range_filters = build.all(builders.ranges)
+    location.range_filters = build.filters(builders.ranges)
     location.tallies = build.all(builders.counts)
     location.log_handlers = (*build.all(builders.logs), *location.tallies)
     location.tells_late = uses.unsettled_uses > at_end
@@ -158,6 +158,14 @@ class _Building:
     def all(self, builds: Builds[B]) -> tuple[B, ...]:
         """What is built by these."""
         return tuple([built for _, built in self._each(self.level, builds)]) if builds else ()
+
+    def filters(self, builds: Builds[B]) -> tuple[B, ...]:
+        """What is built by these, which is noted."""
+        if not builds:
+            return ()
+        built = list(self._each(self.level, builds))
+        self.level.filters += tuple([module.name for module, _ in built])
+        return tuple([one for _, one in built])
 
     def content(self, location: Location) -> tuple[Handler, ...]:
         """The handlers of the content phase."""

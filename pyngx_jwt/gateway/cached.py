@@ -124,7 +124,9 @@ class CachedGateway(Gateway):
             return Exchange(self, r, destination).run()
         if isinstance(entry, int):
             return entry
-        hold = self.new_hold(*entry, self.policy, r.headers_in, r.log)
+        # "Vary" is on fields of the client: what asks for keys has few of them itself.
+        fields = r.main.headers_in if r.asks_for_keys else r.headers_in
+        hold = self.new_hold(*entry, self.policy, fields, r.log)
         if r.refresh or any_is_set(self.bypass, r):
             r.cache_status = "BYPASS"
             return self._fetch(r, destination, hold)

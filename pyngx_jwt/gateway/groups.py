@@ -17,6 +17,8 @@ class Declared(Protocol):
     def build(self) -> Upstream: ...
     def allow_changes(self, group: Upstream) -> None: ...  # while workers run
     @property
+    def is_impartial(self) -> bool: ...  # the server does not depend on what is in a request
+    @property
     def zone_name(self) -> str: ...  # "" without a zone
     @property
     def state_file(self) -> str: ...  # "" without one

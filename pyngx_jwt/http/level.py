@@ -15,17 +15,19 @@ from .variables import Variables
 class Level(SessionBlock):
     """Builders see it as the level they build for; `location` is there once it is compiled.
 
-    `handlers` are the modules' handlers that requests go through here, by phase.  `passes` is
-    the conf of the protocol whose directive came last of those that pass requests on.
+    `handlers` are the modules' handlers that requests go through here, by phase, and `filters`
+    the modules that responses go through.  `passes` is the conf of the protocol whose directive
+    came last of those that pass requests on.
     """
 
-    __slots__ = ("handlers", "location", "passes")
+    __slots__ = ("filters", "handlers", "location", "passes")
 
     def __init__(self, context: Context, scope: Scope, outer: ConfBlock | None = None) -> None:
         super().__init__(context, scope, outer)
         self.location: Location | None = None
         self.passes: type[Any] | None = None
         self.handlers: dict[int, list[tuple[str, Handler]]] = {}
+        self.filters: tuple[str, ...] = ()
 
     @property
     def variables(self) -> Variables:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
+from ..backend import Peer
 from ..jwt.keys import jwks
 from ..nginx import Nginx
 from ..wire import DEADLINE
-from .tokens import FILES, OTHER, Issuer, asked_for_three, bearer
+from .tokens import FILES, KEY, OTHER, Issuer, asked_for_three, bearer
 
 pytestmark = pytest.mark.needs("auth-jwt")
 KJDEV = "kjdev's module fetches keys for each request and answers 401 if it cannot"
@@ -17,7 +19,7 @@ PAGES = {**FILES, "html/a": "content"}
 ZONE = "proxy_cache_path %%DIR%%/cache keys_zone=keys:1m;"
 
 
-def serve(nginx: Nginx, issuer: Issuer, location: str, server: str = "") -> None:
+def serve(nginx: Nginx, issuer: Callable[[Peer], None], location: str, server: str = "") -> None:
     nginx.backend("issuer", issuer)
     nginx(
         f"""
@@ -100,10 +102,10 @@ def test_no_stale_keys_unless_the_location_has_them(nginx: Nginx) -> None:
 @pytest.mark.parametrize(
     "location, shared",
     [
-        ("proxy_set_header Host $host;", True),
-        ("proxy_set_header Host $host; proxy_cache_key $host;", False),
+        ("proxy_set_header Host $host;", False),  # nobody knows whether it is kept
         ("proxy_set_header Host $host; proxy_cache_bypass $http_pragma;", False),
         ("proxy_cache_key $request_uri;", True),
+        ("proxy_no_cache $http_pragma;", True),
     ],
 )
 @pytest.mark.pyngx_only(KJDEV)
@@ -120,3 +122,29 @@ def test_what_can_be_shared(nginx: Nginx, location: str, shared: bool) -> None:
 
     asked = asked_for_three(ask, lambda: len(issuer.asked))
     assert asked <= 1 if shared else asked == 3
+
+
+@pytest.mark.pyngx_only(KJDEV)
+@pytest.mark.parametrize("kept", ["", "Cache-Control: no-store", "Vary: X-Tenant"])
+@pytest.mark.parametrize("own", ["", "set $z 1;"])
+def test_tenants_that_a_cache_does_not_keep_apart(nginx: Nginx, kept: str, own: str) -> None:
+    """Its key is the same for all; what it keeps at all, it keeps by the header of the client."""
+    answers = {b"one": jwks(KEY).encode(), b"two": jwks(OTHER).encode()}
+
+    def answer(peer: Peer) -> None:
+        head = peer.request().encode("latin-1")
+        body = answers[head.partition(b"X-Tenant: ")[2].partition(b"\r")[0]]
+        fields = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *filter(None, [kept])]
+        peer.send("\r\n".join([*fields, "Connection: close", "", ""]).encode() + body)
+
+    lifetime = "proxy_cache_valid 200 1h;" if kept else ""
+    serve(nginx, answer, f"proxy_set_header X-Tenant $http_x_tenant; {lifetime} {own}")
+    for tenant, key, wanted in [
+        ("one", KEY, 200),
+        ("two", KEY, 401),
+        ("two", OTHER, 200),
+        ("one", OTHER, 401),
+        ("one", KEY, 200),
+    ]:
+        answered = nginx.request("GET /a", f"X-Tenant: {tenant}", bearer(key))
+        assert answered.status == wanted, (tenant, key)

@@ -373,6 +373,16 @@ def test_keys_of_tenants_are_kept_apart(nginx: Nginx, uri: str) -> None:
         ("set $x 1;", False),
         ("rewrite ^ /elsewhere break;", False),
         ("error_page 404 =200 /other; proxy_intercept_errors on;", True),
+        ("add_header X-A $host; charset utf-8; gzip on; expires 1h;", True),
+        ("proxy_ssl_name $host;", False),
+        ("proxy_ssl_name keys.example.com;", True),
+        ("proxy_bind $server_addr;", False),
+        ("sub_filter a b;", False),
+        ("ssi on;", False),
+        ("more_set_input_headers 'X-A: $host';", False),
+        ("more_set_input_headers 'X-A: b';", False),  # it could be "-t" of what clients send
+        ("mirror /none;", True),
+        ("limit_except GET { deny all; }", True),
     ],
 )
 @pytest.mark.pyngx_only(KJDEV)
@@ -383,6 +393,38 @@ def test_what_can_be_shared(nginx: Nginx, location: str, shared: bool) -> None:
     nginx(REQUEST.replace("internal;", f"internal; {location}"), files=PAGES)
     line = bearer()
     asked = asked_for_three(lambda: status(nginx, line), lambda: len(issuer.asked))
+    assert asked <= 1 if shared else asked == 3
+
+
+@pytest.mark.parametrize(
+    "method, shared",
+    [
+        ("", True),
+        ("least_conn;", True),
+        ("random;", True),
+        ("hash $http_x_tenant;", False),
+        ("hash $http_x_tenant consistent;", False),
+        ("ip_hash;", False),
+        ("sticky route $cookie_a;", False),
+        ("balancer_by_lua_block { }", False),
+    ],
+)
+@pytest.mark.pyngx_only(KJDEV)
+def test_what_a_group_can_share(nginx: Nginx, method: str, shared: bool) -> None:
+    """Its servers are taken to be alike, unless it is the request that chooses one of them."""
+    if "lua" in method:
+        pytest.importorskip("lupa")
+        method = method.replace(
+            "{ }",
+            "{ require('ngx.balancer').set_current_peer('127.0.0.1', %%PORT_issuer%%) }",
+        )
+    issuer = Issuer()
+    nginx.backend("issuer", issuer)
+    group = f"upstream keys {{ server 127.0.0.1:%%PORT_issuer%%; {method} }}"
+    if not method.startswith("sticky"):
+        group = f"upstream keys {{ {method} server 127.0.0.1:%%PORT_issuer%%; }}"
+    nginx(REQUEST.replace("127.0.0.1:%%PORT_issuer%%", "keys"), http=group, files=PAGES)
+    asked = asked_for_three(lambda: status(nginx, bearer()), lambda: len(issuer.asked))
     assert asked <= 1 if shared else asked == 3
 
 

@@ -214,6 +214,12 @@ class UpstreamConf(Conf):
         return self._state
 
     @property
+    def is_impartial(self) -> bool:
+        """Whether the server that is chosen does not depend on what is in a request."""
+        method = self._method
+        return (method is None or method.key is None) and not (self._sticky or self._ntlm)
+
+    @property
     def zone_name(self) -> str:
         return self._zone.name if self._zone else ""
 
