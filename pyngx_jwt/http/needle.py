@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_QUANTIFIER = re.compile(r"(?:[*?+]|\{[0-9]*,?[0-9]*\})[?+]?")
+_QUANTIFIER = re.compile(r"(?:[*?+]|\{[0-9]*+,?[0-9]*\})[?+]?")
 _OPTIONAL = re.compile(r"[*?{]")
 # Groups whose inside has no effect on what is outside: plain ones, with or without a name,
 # atomic ones, and assertions.

@@ -21,7 +21,8 @@ NO_LIMIT = 0x7FFFFFFF  # max_ranges, if it is not set
 MAX = 2**63 - 1
 OVERHEAD = 256  # bytes that a part is taken to cost
 Range = tuple[int, int]  # first byte, end
-_RANGE = re.compile(r" *(?:([0-9]+) *- *([0-9]*)|-([0-9]+)) *(,|\Z)")
+# Parts give nothing back ("+"), so that a long value takes no more than its length.
+_RANGE = re.compile(r" *+(?:([0-9]++) *+- *+([0-9]*+)|-([0-9]++)) *+(,|\Z)")
 
 
 class RangeConf(Conf):

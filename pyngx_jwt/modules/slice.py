@@ -22,7 +22,7 @@ from ..log import Severity
 
 KEY = "slice"
 MAX_OFFSET = 2**63 - 1
-_START = re.compile(r"bytes= *([0-9]+)[^,]*\Z", re.IGNORECASE)
+_START = re.compile(r"bytes= *+([0-9]++)[^,]*+\Z", re.IGNORECASE)
 _CONTENT_RANGE = re.compile(r"bytes  *([0-9]+) *- *([0-9]+) */ *([0-9]+|\*) *\Z")
 
 

@@ -27,7 +27,7 @@ from .film import Film, Limits
 from .track import Span
 
 LATEST = 2**63 - 1
-_SECONDS = re.compile(r"(?=.)([0-9]*)\.?([0-9]*)\Z")
+_SECONDS = re.compile(r"(?=.)([0-9]*+)\.?([0-9]*+)\Z")
 
 
 class Mp4Conf(Conf):
