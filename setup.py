@@ -9,6 +9,8 @@ One rule comes with it: no interpreted class is derived from a compiled one.
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import sys
 import tomllib
 from pathlib import Path
@@ -83,6 +85,65 @@ def extensions() -> list[Any]:
     )
 
 
+FUNCTION = re.compile(r"^(?!typedef)([\w ]+[ *])(\w+)(\([^;]*\));", re.M)  # type, name, rest
+# Every function that is declared is a pointer here, which the calls go through.
+CALLS = """
+#include <dlfcn.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+{declarations}
+static struct {{ const char *name; void **at; }} functions[] = {{ {table} {{0, 0}} }};
+
+static int pyngx_open(const char *library)
+{{
+    void *handle = dlopen(*library ? library : NULL, RTLD_LAZY);
+    for (int i = 0; handle && functions[i].name; i++)
+        *functions[i].at = dlsym(handle, functions[i].name);
+    return handle != NULL;
+}}
+
+static int pyngx_has(const char *name)
+{{
+    for (int i = 0; functions[i].name; i++)
+        if (!strcmp(functions[i].name, name)) return *functions[i].at != NULL;
+    return 0;
+}}
+
+static void pyngx_show(BUF_MEM *window, char *data, size_t length)
+{{
+    window->data = data;
+    window->length = length;
+}}
+"""
+OF_CALLS = """
+int pyngx_open(const char *);
+int pyngx_has(const char *);
+void pyngx_show(BUF_MEM *, char *, size_t);
+"""
+
+
+def calls() -> Any:
+    """The calls of OpenSSL, compiled from the declarations that cffi reads at run time otherwise.
+
+    Which library they go to is known when one is opened: nothing is linked with OpenSSL here."""
+    from cffi import FFI
+
+    declared = runpy.run_path(str(PACKAGE / "tls/declarations.py"))["FUNCTIONS"]
+    names = [match[2] for match in FUNCTION.finditer(declared)]
+    builder = FFI()
+    builder.cdef(declared + OF_CALLS)
+    builder.set_source(
+        "pyngx_jwt.tls._calls",
+        CALLS.format(
+            declarations=FUNCTION.sub(r"static \1(*\2)\3;", declared),
+            table="".join(f'{{"{name}", (void **)&{name}}}, ' for name in names),
+        ),
+        libraries=[] if sys.platform == "darwin" else ["dl"],
+    )
+    return builder.distutils_extension(str(ROOT / "build"))
+
+
 def compiler() -> list[str]:
     """What compiling needs: mypy of one version, and all that it takes types from."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -98,4 +159,4 @@ else:
     from pybind11.setup_helpers import ParallelCompile
 
     with ParallelCompile("PYNGX_COMPILE_JOBS"):
-        setup(ext_modules=extensions())
+        setup(ext_modules=[*extensions(), calls()])

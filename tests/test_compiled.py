@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import enum
 import importlib
+import re
 import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cffi import FFI
 
 import pyngx_jwt
 from pyngx_jwt import features
+from pyngx_jwt.tls.declarations import FUNCTIONS
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,6 +43,16 @@ def test_every_entry_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
         entries = names[key]
         assert isinstance(entries, tuple | frozenset)
         assert [x for x in entries if not (ROOT / "pyngx_jwt" / x).exists()] == []
+
+
+def test_calls_of_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that is declared is among the compiled calls, as a pointer."""
+    ffi = FFI()
+    ffi.cdef(FUNCTIONS)
+    function = settings(monkeypatch)["FUNCTION"]
+    assert isinstance(function, re.Pattern)
+    names = [match[2] for match in function.finditer(FUNCTIONS)]
+    assert sorted(names) == sorted(dir(ffi.dlopen(None)))
 
 
 def classes() -> Iterator[type]:

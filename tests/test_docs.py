@@ -45,7 +45,7 @@ NOOPS = {
     *("read_ahead", "referer_hash_bucket_size", "referer_hash_max_size", "request_pool_size"),
     *("send_lowat", "sendfile", "sendfile_max_chunk", "server_names_hash_bucket_size"),
     *("server_names_hash_max_size",),
-    *("ssl_engine", "ssl_object_cache_inheritable"),
+    "ssl_engine",
     *("tcp_nodelay",),
     *("tcp_nopush",),
     *("thread_pool", "timer_resolution", "types_hash_bucket_size", "types_hash_max_size"),

@@ -23,6 +23,7 @@ from ..http.variables import UnknownVariable
 from ..log import Log, OpenFiles, Severity
 from ..modules import MODULES
 from ..options import Options
+from ..tls.objects import TlsObjects
 from ..zones import Zones
 from .reader import StatementReader, directives_of
 from .variables import declare_variables, located
@@ -209,6 +210,7 @@ def _cycle(scope: Scope, root: ConfBlock, reader: StatementReader) -> Cycle:
         conf.multi_accept,
         conf.quiet,
     )
+    scope.shared(TlsObjects).is_inheritable = conf.ssl_object_cache_inheritable
     files = scope.shared(OpenFiles)
     log = scope.shared(Logs).finish(conf, options.error_log)
     for module in scope.modules:

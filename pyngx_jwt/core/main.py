@@ -100,6 +100,12 @@ class MainConf(Conf):
         " workers"
         ' (unless "listen" has "reuseport").',
     )
+    ssl_object_cache_inheritable = flag(
+        True,
+        MAIN,
+        "Lets a reload take over certificates, keys and revocation lists whose files have the same"
+        " inode and time of modification as when they were loaded. Otherwise all are read again.",
+    )
     user_ids: User | None = None
     environment: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -120,9 +126,6 @@ class MainConf(Conf):
         MAIN, "expressions are always compiled to machine code", like=flag(False, MAIN, "")
     )
     ssl_engine = accepted(MAIN, "OpenSSL chooses its engine")
-    ssl_object_cache_inheritable = accepted(
-        MAIN, "TLS objects are loaded once per configuration", like=A_FLAG
-    )
     thread_pool = accepted(MAIN, "no thread pools are used", fewest=2, most=3)
     timer_resolution = accepted(
         MAIN, "timers follow the event loop", like=time(0, MAIN, "", shown="—")

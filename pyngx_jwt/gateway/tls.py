@@ -15,7 +15,6 @@ from ..http.tls import configured, full_name, revoke, trust
 from ..http.variables import R, VariableTable
 from ..tls.connection import TlsConnection
 from ..tls.context import Context
-from ..tls.credentials import Pair
 from ..tls.objects import TlsObjects
 from ..tls.pairs import CertificateName
 from ..upstream.tls import PeerHandshake
@@ -99,8 +98,7 @@ def _context(conf: TlsConf) -> Context:
     name, scope = f"{conf.prefix}_ssl", conf.scope
     context = Context(conf.ssl_protocols)
     context.set_ciphers(conf.ssl_ciphers)
-    if (pair := _certificate(conf)) is not None:
-        context.use(pair)
+    _use_certificate(context, conf)
     if conf.ssl_verify:
         if not conf.ssl_trusted_certificate:
             raise ConfError(f"no {name}_trusted_certificate for {name}_verify").nowhere()
@@ -113,19 +111,19 @@ def _context(conf: TlsConf) -> Context:
     return context
 
 
-def _certificate(conf: TlsConf) -> Pair | None:
-    """The certificate that is known when the configuration is loaded."""
+def _use_certificate(context: Context, conf: TlsConf) -> None:
+    """Shows the certificate that is known when the configuration is loaded, if any."""
     certificate, key = conf.ssl_certificate, conf.ssl_certificate_key
     if certificate is None or not certificate.text:
-        return None
+        return
     if key is None:
         missing = f'no "{conf.prefix}_ssl_certificate_key"'
         raise ConfError(f'{missing} is defined for certificate "{certificate.text}"').nowhere()
     if not (certificate.is_constant and key.is_constant):
-        return None
+        return
     name = full_name(certificate.text, conf.scope.conf_name)
     key_name = full_name(key.text, conf.scope.conf_name)
-    return conf.scope.shared(TlsObjects).pair(name, key_name, conf.passwords)
+    conf.scope.shared(TlsObjects).use(context, name, key_name, conf.passwords)
 
 
 def _identity(

@@ -26,12 +26,12 @@ Certify = Callable[[], int]  # 1 is yes, 0 is no, and with -1 the handshake wait
 class _Calls:
     """What every record takes of the library, which is looked up once."""
 
-    __slots__ = ("buffer", "from_buffer", "read", "take", "view", "write")
+    __slots__ = ("buffer", "read", "show", "take", "view", "write")
 
     def __init__(self) -> None:
         self.buffer: Any = None
-        self.from_buffer: Any = None
         self.read: Any = None
+        self.show: Any = None
         self.take: Any = None
         self.view: Any = None
         self.write: Any = None
@@ -39,7 +39,7 @@ class _Calls:
     def find(self) -> None:
         """Looks them up, when the first connection is there."""
         self.buffer, self.view = openssl.buffer, openssl.view
-        self.from_buffer = openssl.ffi.from_buffer
+        self.show = openssl.show
         self.read, self.take, self.write = openssl.SSL_read, openssl.BIO_read, openssl.SSL_write
 
 
@@ -148,20 +148,17 @@ class TlsConnection:
     def feed(self, data: bytes) -> None:
         """Takes what has come from the socket."""
         window = self._incoming
-        if window.length:
+        if self._data is not None and window.length:
             data = openssl.ffi.buffer(window.data, window.length)[:] + data
-        self._data = window.data = _calls.from_buffer(data)
-        window.length = window.max = len(data)
-
-    def release(self) -> None:
-        """Lets go of what has been looked at."""
-        if not self._incoming.length:
-            self._data = None
+        self._data = data
+        _calls.show(window, data, len(data))
 
     @property
     def pending(self) -> int:
-        """Bytes of the socket that have not been looked at."""
+        """Bytes of the socket that have not been looked at; lets go of those that have been."""
         count: int = self._incoming.length
+        if count == 0:
+            self._data = None
         return count
 
     def take_early(self) -> bytes:

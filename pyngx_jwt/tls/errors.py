@@ -7,6 +7,7 @@ from ..metrics.kinds import TLS_NO_CIPHER, TLS_NO_PROTOCOL, TLS_REJECTED
 from .library import openssl
 
 LIBRARY_SSL, LIBRARY_PEM, LIBRARY_X509 = 20, 9, 11
+_MISMATCH = 116  # of X509
 _TEXT = 2  # the error comes with a string (ERR_TXT_STRING)
 _SYSTEM = 1 << 31  # the error is one of the system, and its reason an errno
 _ALERTS = range(1000, 1256)  # reasons that are alerts of the peer
@@ -44,6 +45,11 @@ class TlsError(Exception):
     def is_fault_of_peer(self) -> bool:
         """Whether the peer is to blame, not us."""
         return self.reason in _FAULTS or self.reason in _ALERTS
+
+    @property
+    def is_mismatch(self) -> bool:
+        """Whether certificate and key do not belong together."""
+        return (self.library, self.reason) == (LIBRARY_X509, _MISMATCH)
 
     def severity(self, fault: Severity = Severity.INFO) -> Severity:
         """The level in the log; `fault` is that of a peer's fault."""

@@ -10,9 +10,7 @@ from typing import Any
 
 from .connection import TlsConnection
 from .credentials import DATA, Pair, Passwords, is_encrypted, load_chain, load_key
-from .errors import LIBRARY_X509, TlsError
-
-_MISMATCH = 116  # of X509: certificate and key do not belong together
+from .errors import TlsError
 
 
 @dataclass(slots=True)
@@ -43,7 +41,7 @@ class PairCache:
         now = time.monotonic()
         entry = self._entries.pop((kind, name), None)
         if entry is None or not self._is_good(entry, name, now, afresh):
-            file = _file_of(name)
+            file = file_of(name)
             value = load()
             if kind == "key" and is_encrypted(name):
                 return value
@@ -59,7 +57,7 @@ class PairCache:
         if afresh:
             return False
         if now - entry.created > self._valid:
-            if _file_of(name) != entry.file:
+            if file_of(name) != entry.file:
                 return False
             entry.created = now
         return True
@@ -73,7 +71,8 @@ class PairCache:
             del self._entries[name]
 
 
-def _file_of(name: str) -> tuple[float, int]:
+def file_of(name: str) -> tuple[float, int]:
+    """When a file was written, and its number; zeros if it cannot be had."""
     try:
         status = os.stat(name)
     except OSError:
@@ -97,7 +96,7 @@ class CertificateName:
         try:
             tls.show(self._load(afresh=False))
         except TlsError as error:
-            if self.cache is None or (error.library, error.reason) != (LIBRARY_X509, _MISMATCH):
+            if self.cache is None or not error.is_mismatch:
                 raise
             tls.show(self._load(afresh=True))
 

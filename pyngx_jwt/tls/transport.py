@@ -45,13 +45,17 @@ class TlsTransport(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._tls.feed(data)
-        self._read()
-        if len(data) > SIZE:
-            self._tls.release()
+        if not (self._paused or self._ended or self._closed):
+            self._decrypt()
 
     def _read(self) -> None:
-        tls = self._tls
-        while not (self._paused or self._ended or self._closed) and tls.pending:
+        """Goes on with what has come, if any."""
+        if not (self._paused or self._ended or self._closed) and self._tls.pending:
+            self._decrypt()
+
+    def _decrypt(self) -> None:
+        tls, has_more = self._tls, True
+        while has_more:
             try:
                 data = tls.read()
             except TlsError as error:
@@ -61,9 +65,11 @@ class TlsTransport(asyncio.Protocol):
                 self._protocol.data_received(data)
             elif data is None:
                 self._flush()  # what TLS itself may have to say
-                return
             else:
                 self._end()
+            has_more = tls.pending > 0 and data is not None
+            if self._paused or self._ended or self._closed:
+                return
 
     def _fail(self, error: TlsError) -> None:
         self._failed(error)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
+from ...conf.scope import Scope
 from ...errors import ConfError
 from ...http.block import SessionBlock
 from ...http.contexts import SERVER
@@ -43,6 +44,12 @@ READING = " while reading client request headers"
 
 ssl = Module("ssl", SslConf)
 add_variables(ssl)
+
+
+@ssl.starts
+def keep_objects(scope: Scope) -> None:
+    """A reload can take them over."""
+    scope.shared(TlsObjects).start()
 
 
 @ssl.after_merge
@@ -121,7 +128,7 @@ def build_context(conf: SslConf, *, has_variables: bool = False) -> Context:
 def _load_certificates(context: Context, conf: SslConf) -> None:
     for certificate, key in zip(conf.certificates, conf.certificate_keys, strict=False):
         name, key_name = (full_name(text, conf.scope.conf_name) for text in (certificate, key))
-        context.use(conf.scope.shared(TlsObjects).pair(name, key_name, conf.passwords))
+        conf.scope.shared(TlsObjects).use(context, name, key_name, conf.passwords)
     wanted = conf.certificates and conf.ssl_certificate_compression
     if wanted and not context.compress_certificates():
         conf.scope.warn_at(
