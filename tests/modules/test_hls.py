@@ -227,6 +227,13 @@ def test_an_alias(nginx: Nginx) -> None:
 # -- what cannot be streamed ---------------------------------------------------------------------
 
 
+def test_texts_that_are_not_utf_8(nginx: Nginx) -> None:
+    data = film().replace(b"Lavf", b"\xff\xfe\xe9f")
+    assert data != film()
+    start(nginx, **{"text.mp4": data})
+    assert listed(nginx.request("GET /text.mp4.m3u8").text)
+
+
 def test_other_requests(nginx: Nginx) -> None:
     start(nginx)
     assert nginx.request("GET /none.mp4.m3u8").status == 404

@@ -49,6 +49,13 @@ def library(place: Place) -> Any:
     return av
 
 
+def _encoding(av: Any) -> dict[str, str]:
+    """That of texts in films, which are not looked at: one that is never wrong.  PyAV 19 takes all
+    bytes, and has no such parameter."""
+    is_old = int(av.__version__.partition(".")[0]) < 19
+    return {"metadata_encoding": "latin-1"} if is_old else {}
+
+
 def read(av: Any, fd: int, limits: Limits, work: Callable[[Media], bytes]) -> bytes:
     """Does something with a film, whose file is closed then; for a thread.
 
@@ -76,7 +83,7 @@ class Media:
                 mode="r",
                 format=FORMAT,
                 options=OPTIONS,
-                metadata_encoding="latin-1",  # which is never wrong, and not looked at
+                **_encoding(av),
             )
         except BaseException:
             self._file.close()
