@@ -70,7 +70,7 @@ STREAM = ("ssl", "realip", "geoip", "ssl_preread")
 
 def configure_arguments() -> str:
     """The line after ``configure arguments:``."""
-    words = [f"--prefix={PREFIX.rstrip('/')}"]
+    words = [f"--prefix={PREFIX.rstrip('/')}", "--with-debug"]
     words += [f"--{name}-path={path}" for name, path in PATHS.items()]
     words += [f"--with-http_{name}_module" for name in OPTIONAL if name in MODULES]
     words += [f"--without-http_{name}_module" for name in DEFAULT if name not in MODULES]

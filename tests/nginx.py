@@ -191,14 +191,22 @@ class Nginx:
     def error_log(self) -> str:
         return self.read("logs/error.log")
 
-    def wait_for_log(self, pattern: str, count: int = 1, seconds: float = DEADLINE) -> str:
+    def wait_for_log(
+        self,
+        pattern: str,
+        count: int = 1,
+        seconds: float = DEADLINE,
+        *,
+        name: str = "error.log",
+    ) -> str:
         """Waits until so many lines of error.log have a match, and returns the last of them."""
 
         def found() -> tuple[bool, list[str]]:
-            lines = [line for line in self.error_log().splitlines() if re.search(pattern, line)]
+            text = self.read(f"logs/{name}")
+            lines = [line for line in text.splitlines() if re.search(pattern, line)]
             return len(lines) >= count, lines
 
-        return self._wait(found, f"not in error.log: {pattern}", seconds)[-1]
+        return self._wait(found, f"not in {name}: {pattern}", seconds)[-1]
 
     def access_log(self, count: int = 0, name: str = "access.log") -> list[str]:
         """The lines of a file in logs, once there are at least so many."""

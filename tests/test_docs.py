@@ -26,7 +26,7 @@ NOOPS = {
     *("worker_connections", "output_buffers"),
     *("ssi_ignore_recycled_buffers", "ssi_min_file_chunk"),
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
-    *("connection_pool_size", "debug_connection", "debug_points", "directio"),
+    *("connection_pool_size", "debug_points", "directio"),
     *("directio_alignment", "gunzip_buffers", "lock_file", "map_hash_bucket_size"),
     *("http2_idle_timeout", "http2_max_concurrent_pushes", "http2_max_field_size"),
     *("http2_max_header_size", "http2_max_requests", "http2_pool_size", "http2_push"),

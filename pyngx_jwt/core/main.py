@@ -119,7 +119,6 @@ class MainConf(Conf):
     worker_connections = accepted(
         EVENTS, "the limit is that of open files", like=number(512, EVENTS, "")
     )
-    debug_connection = accepted(EVENTS, "there are few debug messages to choose from", most=1)
     debug_points = accepted(MAIN, "there are no debug points", like=A_POINT)
     lock_file = accepted(MAIN, "no lock file is used")
     pcre_jit = accepted(

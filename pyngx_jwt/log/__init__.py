@@ -3,6 +3,7 @@
 Text is str with one character per byte (latin-1), as everywhere.
 """
 
+from .connections import ConnectionLog, DebuggedConnections
 from .error_log import FileTarget, Log, LogTarget, MemoryTarget, SyslogTarget, initial_log
 from .files import Buffer, OpenFile, OpenFiles
 from .severity import LEVEL_NAMES, Severity, errno_text, parse_levels, write_stderr
@@ -11,6 +12,8 @@ from .syslog import SyslogPeer, SyslogServer, parse_syslog
 __all__ = [
     "LEVEL_NAMES",
     "Buffer",
+    "ConnectionLog",
+    "DebuggedConnections",
     "FileTarget",
     "Log",
     "LogTarget",

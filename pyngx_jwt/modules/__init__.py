@@ -18,6 +18,7 @@ from .charset import charset
 from .core import core
 from .core_variables import core_variables
 from .dav import dav
+from .debug import debug
 from .echo import echo
 from .empty_gif import empty_gif
 from .fastcgi import fastcgi
@@ -95,6 +96,7 @@ from .zstd import zstd
 
 MODULES: tuple[AnyModule, ...] = (
     main,
+    debug,
     core,
     log,
     session_log,
