@@ -207,7 +207,7 @@ def test_timeout(nginx: Nginx) -> None:
     nginx.backend("b", echo)
     nginx.stream(f"""
         log_format status $status; access_log logs/access.log status;
-        server {{ {LOCAL} {TO_B} proxy_timeout 300ms; }}
+        server {{ {LOCAL} {TO_B} proxy_timeout 1s; }}
         """)
     with connected(nginx) as wire:
         wire.send(b"abc")
@@ -470,7 +470,7 @@ def test_a_thousand_connections_leave_nothing_open(nginx: Nginx) -> None:
 def test_a_client_that_sends_nothing(nginx: Nginx) -> None:
     """It does not keep others waiting, and costs no more than its timeout."""
     nginx.backend("b", echo)
-    nginx.stream(f"server {{ {LOCAL} {TO_B} proxy_timeout 500ms; }}")
+    nginx.stream(f"server {{ {LOCAL} {TO_B} proxy_timeout 1s; }}")
     with connected(nginx) as silent, connected(nginx) as other:
         other.send(b"x")
         assert other.exactly(1) == b"x"
