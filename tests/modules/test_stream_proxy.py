@@ -17,6 +17,7 @@ from pyngx_jwt.stream.proxy_header import crc32c
 from ..backend import Peer, Script
 from ..nameserver import Records
 from ..nginx import Nginx
+from ..process.server import wait_for
 from ..wire import DEADLINE, Wire
 
 LOCAL = "listen 127.0.0.1:%%PORT_a%%;"
@@ -464,7 +465,7 @@ def test_a_thousand_connections_leave_nothing_open(nginx: Nginx) -> None:
     for _ in range(1000):
         assert nginx.raw(b"", "a") == b"x"
     nginx.access_log(1001)
-    assert descriptors(nginx) <= before
+    wait_for("the last to be closed", lambda: descriptors(nginx) <= before)
 
 
 def test_a_client_that_sends_nothing(nginx: Nginx) -> None:
