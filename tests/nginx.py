@@ -278,6 +278,7 @@ class Nginx:
         listen: str = "127.0.0.1:%%PORT%%",
     ) -> None:
         """Replaces the configuration and waits until only the new one is served."""
+        workers = _workers(self.read("nginx.conf"))
         self._configure(server, http, main, listen=listen)
         log = self.error_log()
         emergencies, done = log.count("[emerg]"), log.count("gracefully shutting down")
@@ -286,7 +287,7 @@ class Nginx:
         def reloaded() -> tuple[bool, None]:
             log = self.error_log()
             assert log.count("[emerg]") == emergencies, log
-            return log.count("gracefully shutting down") > done, None
+            return log.count("gracefully shutting down") >= done + workers, None
 
         self._wait(reloaded, "not reloaded", START)
 
@@ -378,6 +379,12 @@ class Nginx:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{failure}\n{self.error_log()}{self.read('logs/stderr')}")
             time.sleep(0.01)
+
+
+def _workers(conf: str) -> int:
+    """How many processes serve with this configuration."""
+    found = re.search(r"\bworker_processes (\d+);", conf)
+    return max(int(found[1]), 1) if found and "master_process off;" not in conf else 1
 
 
 def _dedented(text: str) -> str:

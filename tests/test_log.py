@@ -206,7 +206,7 @@ def test_access_lines_wait_no_longer_than_flush(path: str) -> None:
     async def write_and_wait() -> None:
         file.write(b"one\n", Log())
         assert os.path.getsize(path) == 0
-        for _ in range(100):
+        for _ in range(1000):
             if os.path.getsize(path):
                 return
             await asyncio.sleep(0.02)

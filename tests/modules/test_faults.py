@@ -176,6 +176,7 @@ FAULTS: list[tuple[Fault, int | str, int | str, str]] = [
     (resets_in_the_body, CUT, CUT, RESET + BODY_PHASE),
     (hangs_in_the_body, CUT, CUT, TIMED_OUT + BODY_PHASE),
 ]
+HANGS = hangs, hangs_in_the_head, hangs_in_the_body
 DIFFERENT: dict[tuple[str, Fault], str] = {
     ("fastcgi", closes_in_the_body): "it takes the end of the connection for that of the response",
 }
@@ -215,9 +216,10 @@ def test_fault(
     nginx.backend("other", answers)
     other = "server 127.0.0.1:%%PORT_other%% backup;" if has_other else ""
     prefix = speech.directive or protocol
+    patience = "1s" if fault in HANGS else "60s"
     scheme = "http://" if prefix == "proxy" else ""
     nginx(
-        f"{prefix}_read_timeout 400ms; set $memcached_key /k; {speech.settings}"
+        f"{prefix}_read_timeout {patience}; set $memcached_key /k; {speech.settings}"
         f"location / {{ {prefix}_pass {scheme}u; }}",
         http=f"upstream u {{ server 127.0.0.1:%%PORT_b%% max_fails=0; {other} }}",
     )

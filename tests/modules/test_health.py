@@ -6,14 +6,18 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
+from itertools import count
 
 import pytest
 
 from ..authority import Authority
+from ..backend import Peer
+from ..jwt.keys import jwks
 from ..nginx import Nginx
 from ..wire import DEADLINE
-from .tokens import Issuer, bearer
+from .tokens import KEY, OTHER, Issuer, bearer
 
 pytestmark = pytest.mark.pyngx_only("a directive of our own")
 HEALTH = "location /healthz { pyngx_health; }"
@@ -160,6 +164,43 @@ def test_workers_share_what_is_fetched(nginx: Nginx) -> None:
     nginx.reload(inside, http=http, main=main)
     for _ in range(20):
         assert nginx.request("GET /a", good).status == 200
+
+
+@pytest.mark.needs("auth-jwt")
+def test_an_answer_that_comes_late_is_not_shared(nginx: Nginx) -> None:
+    """Another worker did not want to wait for it, and knows newer keys."""
+    asked, late, is_down = count(), threading.Event(), threading.Event()
+
+    def issuer(peer: Peer) -> None:
+        while not peer.closed():
+            peer.request()
+            status, keys = "200 OK", jwks(KEY, OTHER)
+            if next(asked) == 0:
+                assert late.wait(DEADLINE)
+                keys = jwks(KEY)
+            elif is_down.is_set():
+                status = "503 Service Unavailable"
+            peer.send(f"HTTP/1.1 {status}\r\nContent-Length: {len(keys)}\r\n\r\n{keys}".encode())
+
+    backend = nginx.backend("issuer", issuer)
+    inside = f"""
+        location / {{ auth_jwt A; auth_jwt_key_request /keys; auth_jwt_key_cache 1h; root html; }}
+        location = /keys {{ internal; proxy_pass http://127.0.0.1:%%PORT_issuer%%; }}
+        {HEALTH}
+        """
+    http, main = "pyngx_jwt_dialect plus;", "master_process on; worker_processes 2;"
+    nginx(inside, http=http, main=main, files={"html/a": "content"})
+    backend.wait_until_asked(2)
+    wait_until_ready(nginx)
+    late.set()
+    for _ in range(20):
+        assert nginx.request("GET /a", bearer()).status == 200
+    is_down.set()
+    for _ in range(20):
+        assert nginx.request("GET /a", bearer(OTHER)).status == 200
+    nginx.reload(inside, http=http, main=main)
+    for _ in range(20):
+        assert nginx.request("GET /a", bearer(OTHER)).status == 200
 
 
 @pytest.mark.needs("auth-jwt")

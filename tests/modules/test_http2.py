@@ -580,7 +580,7 @@ def test_one_request(nginx: Nginx, setting: str) -> None:
 
 
 def test_idle_connections_are_closed(nginx: Nginx) -> None:
-    nginx("http2 on; keepalive_timeout 100ms; location / { return 200 ok; }")
+    nginx("http2 on; keepalive_timeout 500ms; location / { return 200 ok; }")
     with nginx.http2() as client:
         client.request("GET /")
         goaway = client.wait_end()

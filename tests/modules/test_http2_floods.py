@@ -15,6 +15,7 @@ from pyngx_jwt.http2.blocks import write_block
 
 from ..http2client import told
 from ..nginx import Nginx
+from ..wire import DEADLINE
 
 CONF = """
     http2 on;
@@ -45,6 +46,8 @@ def stream(number: int, path: str = "/ok", *, end: bool = True) -> bytes:
 @pytest.fixture(scope="module")
 def server(module_nginx: Nginx) -> Nginx:
     module_nginx(CONF, main="worker_processes 1;", files={"html/f": b"x" * (4 * MEGABYTE)})
+    with module_nginx.http2() as client:  # there is a worker then
+        client.request("GET /ok")
     return module_nginx
 
 
@@ -58,7 +61,7 @@ def flood(server: Nginx, first: bytes, more: bytes) -> str:
         got, sent, pending = b"", 0, b""
         with contextlib.suppress(ConnectionError):
             while sent < MOST:
-                readable, writable, _ = select.select([client], [client], [], 10)
+                readable, writable, _ = select.select([client], [client], [], DEADLINE)
                 assert readable or writable, "neither reads nor closes"
                 if readable:
                     data = client.recv(65536)

@@ -45,6 +45,8 @@ def server(module_nginx: Nginx) -> Nginx:
         listen=QUIC,
         files={**FILES, "html/large": b"x" * (8 * MEGABYTE)},
     )
+    with module_nginx.http3() as client:  # there is a worker then
+        client.request("GET /ok")
     return module_nginx
 
 

@@ -1,8 +1,9 @@
-"""Claims of workers that want to fetch the same keys."""
+"""What workers share of the keys that they fetch, and their claims to fetch them."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +41,19 @@ def test_a_claim_that_was_lost_is_not_given_back(
     assert not worker(A).claim(b"k", 60)
     worker(B).release(b"k")
     assert worker(A).claim(b"k", 60)
+
+
+def test_a_text_that_was_asked_for_earlier_replaces_no_later_one(shelf: KeyShelf) -> None:
+    """Its answer took longer; what comes from a clock that was wrong counts for nothing."""
+    now = time.time()
+    for asked, text, found in (
+        (now - 5, b"one", b"one"),
+        (now - 9, b"slow", b"one"),
+        (now - 5, b"two", b"two"),
+        (now - 3, b"three", b"three"),
+        (now + 3600, b"wrong", b"wrong"),
+        (now - 1, b"four", b"four"),
+    ):
+        shelf.put(b"k", text, 60, asked)
+        kept = shelf.get(b"k")
+        assert kept is not None and kept[2] == found

@@ -582,7 +582,7 @@ def test_keys_are_fetched_over_a_socket(nginx: Nginx) -> None:
                 local key = ngx.shared.keys:get("key")
                 if not key then
                     local sock = ngx.socket.tcp()
-                    sock:settimeout(2000)
+                    sock:settimeout(20000)
                     local ok, failure = sock:connect("127.0.0.1", %%PORT_keys%%)
                     if not ok then ngx.log(ngx.ERR, failure) return ngx.exit(503) end
                     sock:send({"GET ", "key", "\\r\\n\\r\\n"})

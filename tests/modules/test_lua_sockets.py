@@ -23,7 +23,7 @@ def test_lines_counts_and_the_rest(nginx: Nginx) -> None:
     nginx(
         ask("""
         local sock = ngx.socket.tcp()
-        sock:settimeouts(2000, 2000, 2000)
+        sock:settimeouts(20000, 20000, 20000)
         ngx.say(sock:connect("127.0.0.1", %%PORT_peer%%))
         ngx.say(sock:send({"GET /", {" x"}, "\\r\\n\\r\\n"}))
         ngx.say(sock:receive(), "|", sock:receive("*l"), "|", sock:receive(3), "|", sock:receive(0))
@@ -115,7 +115,7 @@ def test_datagrams(nginx: Nginx) -> None:
         nginx(
             ask(f"""
             local sock = ngx.socket.udp()
-            sock:settimeout(5000)
+            sock:settimeout(20000)
             ngx.say(sock:setpeername("127.0.0.1", {peer.getsockname()[1]}))
             ngx.say(sock:send("ping"))
             ngx.say(sock:receive())

@@ -333,7 +333,7 @@ def test_what_name_servers_say(nginx: Nginx) -> None:
     server = nginx.names("dns", dict(zone))
     nginx(
         f"""
-        resolver 127.0.0.1:%%PORT_dns%% ipv6=off status_zone=names; resolver_timeout 1s;
+        resolver 127.0.0.1:%%PORT_dns%% ipv6=off status_zone=names; resolver_timeout 2s;
         location / {{ proxy_pass http://$host:%%PORT_up%%; }}
         {METRICS}
         """,

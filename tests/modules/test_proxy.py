@@ -893,7 +893,7 @@ def test_read_timeout(nginx: Nginx) -> None:
     nginx.backend("b", script, half)
     nginx("""
         proxy_buffering off;
-        proxy_read_timeout 150ms;
+        proxy_read_timeout 1s;
         location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }
         """)
     nginx.exchange("> GET /\n< 504 Gateway Time-out\n<~ <h1>504 Gateway Time-out</h1>")
@@ -1028,7 +1028,7 @@ UPGRADE = """
     location / {
         proxy_set_header Upgrade $http_upgrade;
         proxy_set_header Connection upgrade;
-        proxy_read_timeout 300ms;
+        proxy_read_timeout 1s;
         proxy_pass http://127.0.0.1:%%PORT_b%%;
     }
 """

@@ -33,7 +33,7 @@ def lines(nginx: Nginx, count: int) -> list[str]:
 
 def test_a_session_is_one_line(nginx: Nginx) -> None:
     """Variables are those of the first request, but the bytes are those of all."""
-    nginx(f"session_log z; {SENT}", http=f"{FORMAT} {ZONE} timeout=1s md5=$http_who;")
+    nginx(f"session_log z; {SENT}", http=f"{FORMAT} {ZONE} timeout=3s md5=$http_who;")
     for path, who in (("/a", "x"), ("/b", "y"), ("/b", "x"), ("/off", "x"), ("/a", "x")):
         nginx.request(f"GET {path}", f"Who: {who}", f'X: "{path}"')
     found = lines(nginx, 2)
@@ -58,7 +58,7 @@ def test_an_id_that_is_no_hash_is_made_one(nginx: Nginx) -> None:
 
 
 def test_sessions_go_on_over_a_reload(nginx: Nginx) -> None:
-    conf, http = f"session_log z; {SENT}", f"{FORMAT} {ZONE} timeout=3s md5=x;"
+    conf, http = f"session_log z; {SENT}", f"{FORMAT} {ZONE} timeout=8s md5=x;"
     nginx(conf, http=http)
     nginx.request("GET /a")
     nginx.reload(conf, http=http)

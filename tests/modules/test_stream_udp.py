@@ -40,7 +40,7 @@ def test_question_and_answer(nginx: Nginx) -> None:
 
 def test_one_session_for_a_client(nginx: Nginx) -> None:
     """Until its timeout; another client has another."""
-    nginx.stream(f"{LOG} server {{ {UDP} {TO_B} proxy_timeout 400ms; }}")
+    nginx.stream(f"{LOG} server {{ {UDP} {TO_B} proxy_timeout 2s; }}")
     with (
         datagrams(nginx.port("b")) as upstream,
         UdpClient(nginx.port("a")) as client,
@@ -131,7 +131,7 @@ def test_access_and_limits(nginx: Nginx) -> None:
         {LOG}
         limit_conn_zone $binary_remote_addr zone=z:1m;
         server {{ {UDP} deny all; return x; }}
-        server {{ listen 127.0.0.1:%%PORT_c%% udp; limit_conn z 1; {TO_B} proxy_timeout 1s; }}
+        server {{ listen 127.0.0.1:%%PORT_c%% udp; limit_conn z 1; {TO_B} proxy_timeout 60s; }}
         """)
     with datagrams(nginx.port("b")), UdpClient(nginx.port("a")) as denied:
         denied.send(b"?")

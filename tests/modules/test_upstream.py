@@ -458,7 +458,7 @@ def test_next_upstream_after_timeout(nginx: Nginx) -> None:
     nginx.backend("bad", silent)
     nginx(
         """
-        proxy_read_timeout 150ms;
+        proxy_read_timeout 1s;
         location / { proxy_pass http://u; }
         location /error { proxy_next_upstream error; proxy_pass http://u; }
         """,

@@ -50,7 +50,7 @@ def test_requests_wait(nginx: Nginx, group: str) -> None:
         backend.wait_until_asked()
         two.wire.send(GET)
         three.wire.send(GET)
-        assert two.wire.silent(0.1) and three.wire.silent(0.1)
+        assert two.wire.silent(0.5) and three.wire.silent(0.5)  # which is what they wait
         gate.set()
         first, *others = [conversation.wire.answer("GET") for conversation in (one, two, three)]
     assert first is not None and (first.status, first.get("X-Waited")) == (200, "-")

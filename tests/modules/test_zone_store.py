@@ -143,7 +143,7 @@ def test_a_network_that_drips(
     """Answers are there, or the fallback is used; other requests do not wait for either."""
     network = BadNetwork(tmp_path, store)
     request.addfinalizer(network.close)
-    (one,) = machines(1, LIMITED, rates(network.url, "timeout=100ms fallback=deny"))
+    (one,) = machines(1, LIMITED, rates(network.url, "timeout=1s fallback=deny"))
     assert statuses([one], "/x?key=a", 2) == [200] * 2
     network.pause = 0.02
     results = statuses([one], "/x?key=b", 3)
@@ -269,7 +269,7 @@ def test_killed_and_restarted_under_load(store: RedisServer, machines: Machines)
     """Every request is answered, and with "deny" no more are admitted than the bound says: each
     machine keeps the limit by itself, whatever the store has lost."""
     location = "location /x { limit_req zone=one burst=9 nodelay; empty_gif; }"
-    two = machines(2, location, rates(store.url, "fallback=deny timeout=100ms"))
+    two = machines(2, location, rates(store.url, "fallback=deny timeout=1s"))
     end = threading.Event()
     seen: list[int] = []
 

@@ -144,10 +144,13 @@ class FakeServer:
         self.idle: set[asyncio.StreamWriter] = set()
         self.tasks: set[asyncio.Task[None]] = set()
 
-    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
+    def accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Notes the connection at once: its task may begin after the server was told to quit."""
+        task = asyncio.get_running_loop().create_task(self.connection(reader, writer))
         self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -158,10 +161,12 @@ class FakeServer:
                 self.idle.add(writer)
         self.idle.discard(writer)
         writer.close()
-        self.tasks.discard(task)
 
     async def ended(self) -> None:
-        await asyncio.gather(*self.tasks)
+        for _ in range(10):  # what asyncio has accepted becomes a connection some turns later
+            await asyncio.sleep(0)
+        while self.tasks:
+            await asyncio.wait(self.tasks)
 
     async def terminated(self) -> None:
         await self.control.terminate.wait()
@@ -188,7 +193,7 @@ async def serve(
     if cycle.crash == "at once":
         raise RuntimeError("told to crash")
     fake = FakeServer(cycle, control)
-    servers = [await asyncio.start_server(fake.connection, sock=x) for _, x in sockets]
+    servers = [await asyncio.start_server(fake.accepted, sock=x) for _, x in sockets]
     if cycle.crash == "return":
         await asyncio.sleep(0.05)
         return

@@ -7,6 +7,7 @@ long as the issuer says, within bounds of ours.
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,8 +17,8 @@ from ...jwt import KeySet, KeySetError, NoUsableKey
 from ...jwt.encoding import decode_json, unicode
 from ...upstream.errors import UpstreamError
 from ...upstream.fetch import Document, fetch_url
-from .key_request import KeyRequest
-from .key_sets import JWKS, Failure, KeyForm, Keys, KeySets
+from .key_request import Answered, KeyRequest
+from .key_sets import JWKS, Failure, KeyForm, KeySets
 from .shelf import KeyShelf, name_of_issuer
 
 SUFFIX = "/.well-known/openid-configuration"
@@ -80,18 +81,20 @@ class IssuerKeys(KeyRequest):
         if isinstance(self._keys, KeySet):
             self._keys = self._keys.bound_to(frozenset({unicode(self._issuer)}))
 
-    async def _answer(self, r: Request, refresh: bool) -> Keys:
+    async def _answer(self, r: Request, refresh: bool) -> Answered:
+        asked = time.time()
         try:
             url = self._jwks or await self._discover()
+            asked = time.time()
             document = await self._get(url, self._sets.limits.set_size)
             keys = self._parse(document.body, r)
         except (UpstreamError, KeySetError) as error:
             withdraws = isinstance(error, NoUsableKey)
             text = f"{self.place} failed: {error}"
-            return Failure(text, self._sentence, withdraws=withdraws, unavailable=True)
+            return Failure(text, self._sentence, withdraws=withdraws, unavailable=True), asked
         self._lifetime = lifetime_of(document.cache_control)
-        self._shelf.put(self._on_shelf, document.body, max(self._lifetime, self._stale))
-        return keys
+        self._shelf.put(self._on_shelf, document.body, max(self._lifetime, self._stale), asked)
+        return keys, asked
 
     async def _discover(self) -> str:
         """The URL of the keys; raises UpstreamError."""

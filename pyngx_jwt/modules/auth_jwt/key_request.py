@@ -26,6 +26,7 @@ RETRY = 60.0  # seconds at most between two fetches of a location that fails
 # Of the client's fields a key server is passed these only: an answer that many requests use
 # must not depend on one of them, and neither tokens nor cookies are its business.
 PASSED = frozenset({"user-agent"})
+Answered = tuple[Keys, float]  # and when they were asked for, in seconds since the epoch
 
 
 class KeyRequest:
@@ -42,6 +43,7 @@ class KeyRequest:
 
     __slots__ = (
         "_args",
+        "_asked_at",
         "_failures",
         "_fetching",
         "_form",
@@ -103,6 +105,7 @@ class KeyRequest:
         self.fetches = self.failed_fetches = 0
         self.fetch_seconds = 0.0
         self._good_at = 0.0
+        self._asked_at = 0.0
 
     def concerns(self, issuer: object) -> bool:
         """Whether the keys can verify tokens of an issuer; those that are bound cannot verify
@@ -185,7 +188,7 @@ class KeyRequest:
                     self._fall_back(r, f"{self.place} takes more than {PATIENCE:g} seconds")
                 return last
             task.result()
-        return self._keys if self._shared else await self._ask_well(r)
+        return self._keys if self._shared else (await self._ask_well(r))[0]
 
     def _name_shelf(self, r: Request) -> None:
         """Finds out under which name the keys of the location are on the shelf."""
@@ -212,9 +215,9 @@ class KeyRequest:
         """Takes what another worker has fetched since, if it may still be used; whether it was
         there."""
         kept = self._shelf.get(self._on_shelf) if self._on_shelf else None
-        if kept is None or kept[0] <= self._good_at:
+        if kept is None or kept[0] <= self._asked_at:
             return False
-        at, text = kept
+        asked, at, text = kept
         lasts, now = max(self._lifetime, self._stale), time.time()
         if not at <= now < at + lasts:
             return False
@@ -223,6 +226,7 @@ class KeyRequest:
         except KeySetError:  # of another version
             return False
         self._good, self._good_at, self._good_until = key_set, at, at + lasts
+        self._asked_at = asked
         if now < at + self._lifetime:
             self._failures = 0
             self._keys, self._since, self.until = key_set, now, at + self._lifetime
@@ -266,7 +270,7 @@ class KeyRequest:
         if self._refreshing is None:
             self._refreshed[by_kid] = time.time()
             if not self._shared:
-                return await self._ask(r, refresh=True)
+                return (await self._ask(r, refresh=True))[0]
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh(r))
         await asyncio.shield(self._refreshing)
         return self._keys
@@ -276,35 +280,39 @@ class KeyRequest:
         try:
             if self._on_shelf and await self._await_other():
                 return
-            keys = await self._ask_well(r)
+            keys, asked = await self._ask_well(r)
         finally:
             self._fetching = None
             if self._on_shelf:
                 self._shelf.release(self._on_shelf)
         if self._shared and self._since == before:  # not if a refresh brought keys meanwhile
             if isinstance(keys, KeySet):
-                self._accept(keys)
+                self._accept(keys, asked)
             else:
                 self._fail(r, keys)
 
     async def _refresh(self, r: Request) -> None:
         try:
-            keys = await self._ask(r, refresh=True)
+            keys, asked = await self._ask(r, refresh=True)
         finally:
             self._refreshing = None
         if isinstance(keys, Failure):
-            r.log(Severity.WARN, f"auth_jwt: {keys.text}; the last keys are still used")
+            if not self._recall():
+                r.log(Severity.WARN, f"auth_jwt: {keys.text}; the last keys are still used")
         elif self._shared:
-            self._accept(keys)
+            self._accept(keys, asked)
 
     def _keep(self, keys: Keys, seconds: float) -> None:
         now = time.time()
         self._keys, self._since, self.until = keys, now, now + seconds
 
-    def _accept(self, key_set: KeySet) -> None:
-        self._good, self._good_at, self._failures = key_set, time.time(), 0
+    def _accept(self, key_set: KeySet, asked: float) -> None:
+        """Uses what was asked for at that time, or what another worker has asked for since."""
+        self._good, self._asked_at, self._failures = key_set, asked, 0
+        self._good_at = time.time()
         self._good_until = time.time() + max(self._lifetime, self._stale)
         self._keep(key_set, self._lifetime)
+        self._recall()
 
     def _fail(self, r: Request, failure: Failure) -> None:
         """Only a set without keys withdraws the last ones at once."""
@@ -327,31 +335,32 @@ class KeyRequest:
             r.log(Severity.ERR, f"auth_jwt: {reason}; the last keys are still used")
         self._failures += 1
 
-    async def _ask_well(self, r: Request) -> Keys:
+    async def _ask_well(self, r: Request) -> Answered:
         """The location's answer; if a cache gives one that is of no use, that of its upstream."""
-        keys = await self._ask(r)
+        keys, asked = await self._ask(r)
         if isinstance(keys, Failure) and keys.kept and self.may_refresh(time.time(), by_kid=False):
             self._refreshed[False] = time.time()
             newer = await self._ask(r, refresh=True)
-            return newer if isinstance(newer, KeySet) else keys
-        return keys
+            return newer if isinstance(newer[0], KeySet) else (keys, asked)
+        return keys, asked
 
-    async def _ask(self, r: Request, *, refresh: bool = False) -> Keys:
+    async def _ask(self, r: Request, *, refresh: bool = False) -> Answered:
         """An answer, in the time there is for it, which is counted."""
         began = time.monotonic()
         self.fetches += 1
         try:
-            keys = await self._answer_in_time(r, refresh=refresh)
+            keys, asked = await self._answer_in_time(r, refresh=refresh)
         except BaseException:
             self.failed_fetches += 1
             raise
         self.fetch_seconds += time.monotonic() - began
         if isinstance(keys, Failure):
             self.failed_fetches += 1
-        return keys
+        return keys, asked
 
-    async def _answer_in_time(self, r: Request, *, refresh: bool) -> Keys:
+    async def _answer_in_time(self, r: Request, *, refresh: bool) -> Answered:
         """An answer, in a task that ends when its caller does."""
+        asked = time.time()
         task = asyncio.get_running_loop().create_task(self._answer(r, refresh))
         try:
             await asyncio.wait([task], timeout=FETCH)
@@ -359,13 +368,14 @@ class KeyRequest:
                 return task.result()
         finally:
             task.cancel()
-        return Failure(f"{self.place} failed: no end in {FETCH:g} seconds", self._sentence)
+        return Failure(f"{self.place} failed: no end in {FETCH:g} seconds", self._sentence), asked
 
     @property
     def _sentence(self) -> str:
         return f'failed to load {self._form.name}: "{self._uri}"'
 
-    async def _answer(self, r: Request, refresh: bool) -> Keys:
+    async def _answer(self, r: Request, refresh: bool) -> Answered:
+        asked = time.time()
         sub = await subrequest(
             r,
             self._uri,
@@ -389,16 +399,16 @@ class KeyRequest:
                 sentence = f"{returned} (Content-Encoding: {coding}), rejecting"
             text = f"{place} failed: {reason}"
             is_kept = sub.status == 200 and sub.cached
-            return Failure(text, sentence, fatal=bool(coding), kept=is_kept)
+            return Failure(text, sentence, fatal=bool(coding), kept=is_kept), asked
         try:
             key_set = self._parse(sink.body, r)
         except KeySetError as error:
             is_empty = isinstance(error, NoUsableKey)
             text = f"{place} failed: {error}"
-            return Failure(text, sentence, withdraws=is_empty, kept=sub.cached)
+            return Failure(text, sentence, withdraws=is_empty, kept=sub.cached), asked
         if self._shared and self._on_shelf:
-            self._shelf.put(self._on_shelf, sink.body, max(self._lifetime, self._stale))
-        return key_set
+            self._shelf.put(self._on_shelf, sink.body, max(self._lifetime, self._stale), asked)
+        return key_set, asked
 
 
 def _fault(sub: Request, sink: Kept, most: int) -> str:

@@ -17,7 +17,7 @@ from ...zones.store import DictEntry, SharedDict
 
 # No directive can refer to a zone of this name.
 ZONE, ZONE_SIZE, ZONE_TAG = "jwks:", 2 << 20, "jwks"
-_TIME = struct.Struct("<d")
+_TIMES = struct.Struct("<dd")  # when it was asked for, when it came
 _CLAIM = b"?"
 
 
@@ -27,22 +27,30 @@ class KeyShelf:
     def __init__(self) -> None:
         self.store: SharedDict | None = None  # until it is known that there are fetches
 
-    def get(self, name: bytes) -> tuple[float, bytes] | None:
-        """When it was fetched, in seconds since the epoch, and the text."""
+    def get(self, name: bytes) -> tuple[float, float, bytes] | None:
+        """When it was asked for, when it came, in seconds since the epoch, and the text."""
         if self.store is None:
             return None
         now = _milliseconds()
         entry = self.store.get(name, now)
         if entry is None or entry.has_expired(now):
             return None
-        (at,) = _TIME.unpack_from(entry.value)
-        return at, entry.value[_TIME.size :]
+        asked, came = _TIMES.unpack_from(entry.value)
+        return asked, came, entry.value[_TIMES.size :]
 
-    def put(self, name: bytes, text: bytes, lasts: float) -> None:
-        """Keeps a text that was fetched now, if there is room for it."""
-        if self.store is not None:
-            entry = DictEntry(_TIME.pack(time.time()) + text, 0, _milliseconds(lasts))
-            self.store.update(name, _milliseconds(), lambda old: entry)
+    def put(self, name: bytes, text: bytes, lasts: float, asked: float) -> None:
+        """Keeps a text that was asked for at that time and has come now, if there is room for
+        it, unless another worker asked later and had its answer earlier."""
+        if self.store is None:
+            return
+        now = time.time()
+        entry = DictEntry(_TIMES.pack(asked, now) + text, 0, _milliseconds(lasts))
+
+        def change(old: DictEntry | None) -> DictEntry:
+            is_newer = old is not None and asked < _TIMES.unpack_from(old.value)[0] <= now
+            return old if old is not None and is_newer else entry
+
+        self.store.update(name, _milliseconds(), change)
 
     def drop(self, name: bytes) -> None:
         """The issuer has withdrawn the keys."""
