@@ -10,7 +10,7 @@ from ..core.main import MainConf
 from ..errors import ConfError
 from ..gateway.conf import GatewayConf
 from ..http.auth_delay import delayed
-from ..http.contexts import CONDITIONS, LIMIT_EXCEPT, LOCATION, LOCATION_IF
+from ..http.contexts import CONDITIONS, IN_LOCATION, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ..http.level import Level
 from ..http.location import Tree
 from ..http.module import AnyModule, Phase, http_modules
@@ -171,9 +171,11 @@ class _Building:
         """The handlers of the content phase."""
         level, contents = self.level, self.builders.contents
         content = next(self._each(level, contents), None)
-        if content is None and level.context & LOCATION_IF and level.outer:
-            # What answers is not changed by "if" alone.
+        if content is None and level.context & IN_LOCATION and level.outer:
+            # What answers is not changed by the block alone.
             content = next(self._each(level.outer, contents), None)
+            if content and level.context & LIMIT_EXCEPT:
+                content = content if content[0].answers_in_limit_except else None
         location.auto_redirect, location.content = False, None
         if content is None:
             return self.handlers(Phase.CONTENT)

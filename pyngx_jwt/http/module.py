@@ -44,6 +44,8 @@ class Module(SessionModule[C, Request]):
         super().__init__(name, conf)
         self.handlers: dict[Phase, tuple[BuildHandler[C], ...]] = {}
         self.exclusive_content: BuildHandler[C] | None = None
+        # Whether "limit_except" changes who may ask, but not what answers. nginx's own are not.
+        self.answers_in_limit_except = True
         self.adds_slash = False  # "/x" is redirected to a location "/x/" with such content
         self.header_filter_builder: BuildFilter[C] | None = None
         self.validation_builder: BuildFilter[C] | None = None

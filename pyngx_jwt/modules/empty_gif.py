@@ -29,6 +29,7 @@ class EmptyGifConf(Conf):
 
 
 empty_gif = Module("empty_gif", EmptyGifConf)
+empty_gif.answers_in_limit_except = False
 
 
 @empty_gif.content

@@ -57,6 +57,7 @@ class StubStatusConf(Conf):
 
 
 stub_status = Module("stub_status", StubStatusConf)
+stub_status.answers_in_limit_except = False
 
 
 @stub_status.after_read

@@ -39,6 +39,60 @@ def test_limit_except(nginx: Nginx) -> None:
         """)
 
 
+SOURCE = {"html/a/program": "source"}
+
+
+@pytest.mark.parametrize("content", ["empty_gif;", "return 204;"])
+def test_limit_except_leaves_out_what_answers(nginx: Nginx, content: str) -> None:
+    """It is what nginx does with these."""
+    nginx(f"location /a/ {{ limit_except POST {{ allow all; }} {content} }}", files=SOURCE)
+    assert nginx.request("GET /a/program").body == b"source"
+
+
+@pytest.mark.pyngx_only("nginx has no such directives")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('content_by_lua_block { ngx.print("answer") }', b"answer"),
+        ("echo answer;", b"answer\n"),
+        ("pyngx_health live;", b'{"status": "live"}\n'),
+    ],
+)
+def test_limit_except_is_answered_as_other_methods_are(
+    nginx: Nginx, content: str, expected: bytes
+) -> None:
+    if "lua" in content:
+        pytest.importorskip("lupa")
+    nginx(
+        f"""
+        location /a/ {{ limit_except POST {{ allow all; }} {content} }}
+        location /deny/ {{ limit_except POST {{ deny all; }} {content} }}
+        """,
+        files=SOURCE,
+    )
+    assert nginx.request("GET /a/program").body == expected
+    assert nginx.request("GET /deny/program").status == 403
+
+
+@pytest.mark.pyngx_only("NGINX Plus")
+def test_limit_except_in_an_api(nginx: Nginx) -> None:
+    """As NGINX's documentation has it: all may read, and some may write."""
+    nginx(
+        """
+        location /api { limit_except GET { auth_basic API; auth_basic_user_file users; }
+            api write=on; }
+        location /free { limit_except GET { allow all; } api write=on; }
+        """,
+        http="keyval_zone zone=z:32k; keyval $arg_a $v zone=z;",
+        files={"users": "u:{PLAIN}p\n"},
+    )
+    assert nginx.request("GET /api/9/http/keyvals/").status == 200
+    path = "/9/http/keyvals/z"
+    assert nginx.request(f"POST /api{path}", body='{"a":"b"}').status == 401
+    assert nginx.request(f"POST /free{path}", body='{"a":"b"}').status == 201
+    assert nginx.request(f"GET /free{path}").body == b'{"a":"b"}'
+
+
 def test_unix_clients(nginx: Nginx) -> None:
     nginx(
         """
