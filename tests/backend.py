@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import re
 import socket
 import struct
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -46,9 +48,10 @@ class Peer(Wire):
         line = re.compile(r" ".join(map(_in_proc, ends)) + r" .. \w{8}:(\w{8}) ")
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
+            on_the_way = fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))
             found = line.search(Path("/proc/net/tcp").read_text())
             assert found, f"no connection of {ends}"
-            if int(found[1], 16) == 0:
+            if not any(on_the_way) and int(found[1], 16) == 0:
                 return
             time.sleep(0.01)
         raise AssertionError("it does not read")
