@@ -15,6 +15,7 @@ from functools import partial
 
 from ..compile import Cycle, walk
 from ..conf.parse import Statement
+from ..conf.scope import Scope
 from ..conf.watch import H, LoadWatch
 from ..gateway.cached import PurgingGateway
 from ..gateway.exchange import Gateway
@@ -40,7 +41,7 @@ from ..modules.missing import UnsupportedHandler
 from ..modules.stub_status import Statistics
 from .access import ZONES, report_access, report_limits
 from .carriers import switch_statements, switch_text, token_conf
-from .code import is_code, leave_out_filters, leave_out_values, report_code
+from .code import UNKNOWN_ANSWER, is_code, leave_out_filters, leave_out_values, report_code
 from .definitions import VariableDefinitions
 from .lines import Line, Result, shown, statement_with, statements_of
 from .locations import report_location
@@ -48,6 +49,7 @@ from .request import Arrival, Traced
 from .rewrites import RewriteStep
 from .servers import report_server
 from .tokens import lacks_keys_only, report_gate, take_as_verified
+from .tracing import report_tracing
 from .trip import LogEntry, LogRecorder, Trip, level_of, location_text, status_text
 from .upstream import KeptResponse, pass_on, report_upstream
 from .values import replace_values
@@ -60,6 +62,24 @@ FILE_MODULES = ("static", "gzip_static")  # whose response is the file that the 
 ANSWERED = (BodyError, HeaderRefused, RequestFailed, AnswerTooBig, ConnectionResetError)
 ELSEWHERE = "a dump of nginx -T; all other files, such as keys, are read from this machine"
 _OF_MACHINE = re.compile(r"cannot load certificate|get(pw|gr)nam\(")
+# What answers by the state of running workers, and the directive.
+LIVE = {
+    "api": "api",
+    "health": "pyngx_health",
+    "hosted": "pyngx_app",
+    "metrics": "pyngx_metrics",
+}
+# The directives of other modules that answer, where it is not one of ANSWERS.
+DIRECTIVES = {
+    "autoindex": "autoindex",
+    "brotli": "brotli_static",
+    "dashboard": "pyngx_dashboard",
+    "flv": "flv",
+    "gzip_static": "gzip_static",
+    "hls": "hls",
+    "mp4": "mp4",
+    "zstd": "zstd_static",
+}
 ANSWERS = (
     "proxy_pass",
     "fastcgi_pass",
@@ -90,6 +110,7 @@ class Trace(LoadWatch):
         self._gates = set[Level]()
         self._logs: dict[Log, Log] = {}
         self._definitions = VariableDefinitions()
+        self._scope: Scope | None = None
 
     # -- while the configuration is compiled -----------------------------------------------
 
@@ -129,6 +150,8 @@ class Trace(LoadWatch):
             return partial(self._auth_request, handler, level)
         if module == "dav":
             return partial(self._change, level)
+        if module in LIVE:
+            return partial(self._live, LIVE[module], level)
         return partial(self._try, module, phase, handler, level)
 
     def operation(self, operation: H, level: Level, statement: Statement | None) -> H:
@@ -144,7 +167,7 @@ class Trace(LoadWatch):
 
     def prepare(self, cycle: Cycle, now: float, keys: bytes | None) -> None:
         """Completes the compiled configuration; `keys` is the response to key requests."""
-        self.now, self.keys = now, keys
+        self.now, self.keys, self._scope = now, keys, cycle.scope
         cycle.scope.shared(Statistics).counters = None
         self.remarks += replace_values(cycle.scope)
         leave_out_values(cycle.scope.shared(Runners), lambda text: self.trip.questions.append(text))
@@ -193,6 +216,8 @@ class Trace(LoadWatch):
             await self._refuse(r, "client sent plain HTTP request to HTTPS port", TO_HTTPS)
         else:
             await run(r)
+            assert self._scope is not None
+            report_tracing(self._scope, trip.begun, r, trip)
         if self.error is not None:
             raise self.error
         return trip
@@ -254,6 +279,7 @@ class Trace(LoadWatch):
             level = level.outer
         if self.trip.entered == (level, r.uri_changes):
             return
+        self.trip.begun = self.trip.begun or level
         self.trip.entered = (level, r.uri_changes)
         report_location(level, r, self.trip)
 
@@ -317,6 +343,14 @@ class Trace(LoadWatch):
         self.trip.answer(line, status)
         return status
 
+    def _live(self, directive: str, level: Level, r: Request) -> Status:
+        """Here running workers or an application would answer."""
+        statement = statement_with(level.set_by(directive))
+        text = f"{directive} answers here, by what is only known while the server runs"
+        self.trip.answer(self.trip.add(Result.NOTE, "content", text, statement), 0)
+        r.status = r.status or UNKNOWN_ANSWER
+        return DONE
+
     def _purge(self, level: Level, status: Status, r: Request) -> Status:
         """Here an entry would be removed from a cache."""
         given = [found for name in PURGES if (found := level.set_by(name))]
@@ -349,7 +383,7 @@ class Trace(LoadWatch):
             if rc in (REDIRECT, NAMED):
                 self._lead(module, level, r, rc)
             else:
-                statement = self._answering(handler, level)
+                statement = self._answering(module, handler, level)
                 self._answered(module, statement, r, rc, path)
         return rc
 
@@ -384,10 +418,12 @@ class Trace(LoadWatch):
         line = self.trip.add(Result.NOTE, "content", f"{text}: {status_text(status)}", statement)
         self.trip.answer(line, status if rc != DONE else 0)
 
-    def _answering(self, handler: Handler, level: Level) -> Statement | None:
+    def _answering(self, module: str, handler: Handler, level: Level) -> Statement | None:
         """The statement of the content handler."""
         if isinstance(handler, UnsupportedHandler):
             return handler.statement
+        if module in DIRECTIVES:
+            return statement_with(level.set_by(DIRECTIVES[module]))
         for name in ANSWERS:
             if statement := statement_with(level.statements.get(name, ())):
                 return statement

@@ -84,6 +84,7 @@ class Trip:
     gated: Level | None = None  # the first level that requires a token
     examination: Examination | None = None
     at: Level | None = None  # where the request is
+    begun: Level | None = None  # the first location
     entered: tuple[Level, int] | None = None  # the location that was added last
     arrived: tuple[Level, int] | None = None  # where access was last about to be checked
     pending: list[Pending] = field(default_factory=list)  # without a page so far
