@@ -155,16 +155,12 @@ HARMLESS: Mapping[str, str] = {
     "ngx_google_perftools_module": "Profiles the code of nginx.",
     "ngx_mgmt_module": "Reports the use of NGINX Plus to its vendor.",
     "ngx_http_acme_module": _with("acme_issuer", "acme_certificate"),
-    "ngx_http_core_module": "`client_body_early_read` and `open_file_cache_events` tune when "
-    "bodies are read and changes of files are noticed; `error_log_tag` adds fields to messages in "
-    "error.log, which are not there.",
+    "ngx_http_core_module": "Tune when bodies are read and changes of files are noticed.",
     "ngx_http_f4f_module": _with("f4f"),
     **dict.fromkeys(
         (f"ngx_http_{name}_module" for name in ("grpc", "proxy", "ssl", "uwsgi")), _KEYS
     ),
     "ngx_http_js_module": _OF_CODE,
-    "ngx_http_mp4_module": "Limits the rate at which a film is sent to what it needs. pyngx sends "
-    "it as fast as `limit_rate` allows.",
     "ngx_http_perl_module": _OF_CODE,
     "ngx_http_status_module": _with("status"),
     "ngx_stream_js_module": _OF_CODE,

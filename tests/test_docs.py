@@ -151,7 +151,7 @@ def test_differences_list_every_module_of_nginx() -> None:
     page = docs.differences_page()
     assert "| ngx_http_access_module | nothing |" in page
     assert "| ngx_http_perl_module | all |" in page
-    assert re.search(r"\| ngx_http_core_module \| .*`error_log_tag`", page)
+    assert re.search(r"\| ngx_http_core_module \| .*`open_file_cache_events`", page)
 
 
 def test_page_shows_shape_and_reason() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..http.request import Request, Status
+from ..upstream.errors import UpstreamError
 from .attempts import LOCAL, NEXT_STATUS
 from .response_side import Keeper, ResponseSide
 from .route import Route
@@ -46,6 +47,11 @@ class Exchange(ResponseSide):
                     return await self._give_up(STATUS_OF.get(failure, 502), failure)
         finally:
             self.close()
+
+    def failed(self, error: UpstreamError) -> str:
+        if self.keeper is not None and self.connection is not None and self.state.response is None:
+            self.keeper.broken_off(self.connection.begun_head)
+        return super().failed(error)
 
     async def _give_up(self, status: Status, failure: str) -> Status:
         """No server has answered."""

@@ -11,7 +11,7 @@ from ..http.date import parse_http_time
 from ..http.level import Level
 from ..http.request import Request, Status
 from ..http.template import any_is_set
-from ..upstream.head import HTTP_09, PeerResponse
+from ..upstream.head import HTTP_09, PeerResponse, parse_begun
 from .attempts import NEXT_STATUS
 from .cache_conf import CachedConf
 from .kept import KeptResponses
@@ -46,6 +46,12 @@ class CacheKeeper(BodyWriter):
 
     def _new_freshness(self) -> Freshness:
         return Freshness(int(self.hold.cache.clock.time()), self.rules.ignore)
+
+    def broken_off(self, head: bytes) -> None:
+        """What has come of it can forbid that the failure, or another response, is kept."""
+        fresh = self._new_freshness()
+        fresh.feed(parse_begun(head))
+        self.keeps = self.keeps and fresh.cacheable
 
     async def give_up(self, exchange: ResponseSide, status: Status, failure: str) -> Status:
         """The old response may do, or the failure is remembered for a while."""

@@ -30,6 +30,9 @@ class Keeper(Protocol):
     async def give_up(self, exchange: ResponseSide, status: Status, failure: str) -> Status:
         """No server has answered."""
 
+    def broken_off(self, head: bytes) -> None:
+        """No more has come of the head of a response."""
+
     def instead_of(
         self, exchange: ResponseSide, response: PeerResponse
     ) -> Awaitable[Status] | None:

@@ -41,6 +41,9 @@ class StoreKeeper(BodyWriter):
         self.rules, self.r = rules, r
         self.modified: int | None = None  # seconds, of the file
 
+    def broken_off(self, head: bytes) -> None:
+        """Nothing to store."""
+
     async def give_up(self, exchange: ResponseSide, status: Status, failure: str) -> Status:
         return status
 

@@ -131,6 +131,7 @@ class Location:
         "limit_rate_after",
         "log",
         "log_handlers",
+        "log_tags",
         "name",
         "no_regex",
         "path_of",
@@ -167,6 +168,7 @@ class Location:
     limit_rate_after: Callable[[Request], int] | None
     signature: str
     log: Log
+    log_tags: Callable[[Request], str] | None  # what it says of requests beyond all others
     limit_except: tuple[frozenset[str], Location] | None
     settle: Settle | None  # what is to be run before unsettled variables are used early
     tells_late: bool  # whether header filters or log handlers use such variables
@@ -332,6 +334,8 @@ class Request(Response):
             parts.append(f', host: "{main.host_header}"')
         if referer := main.first_line("referer"):
             parts.append(f', referrer: "{referer}"')
+        if self.location.log_tags is not None:
+            parts.append(self.location.log_tags(self))
         return "".join(parts)
 
     @property

@@ -349,6 +349,11 @@ class PeerConnection(Waiting):
                 self._chunks.clear()
             self._wake_reader()
 
+    @property
+    def begun_head(self) -> bytes:
+        """What has come of a head that is not whole, or wrong."""
+        return self._pending
+
     def _feed_head(self, data: bytes) -> None:
         if self._pending:
             data, self._pending = self._pending + data, b""
@@ -364,6 +369,7 @@ class PeerConnection(Waiting):
                 at += response.size
                 response = parse_head(data, size, at)
         except BadResponse as error:
+            self._pending = data[at:]
             self._fail(error)
             return
         if response is None:

@@ -170,6 +170,13 @@ def parse_fields(lines: list[str]) -> Headers:
     return headers
 
 
+def parse_begun(data: bytes) -> Headers:
+    """The fields of a head that has broken off, or is wrong: those that have come whole."""
+    lines = data.decode("latin-1").split("\n")[:-1]
+    found = (_LINE(line) for line in lines)
+    return [(match[1], (match[2] or "").rstrip(" ")) for match in found if match is not None]
+
+
 def _parse_unusual(data: bytes, buffer_size: int) -> PeerResponse | None:
     first, line_end, _ = data.partition(b"\n")
     start = parse_status(first.decode("latin-1")) if line_end else None

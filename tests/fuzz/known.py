@@ -368,13 +368,6 @@ def _reset(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return case.script is not None and case.script.end == "reset" and "502" in codes
 
 
-def _cached_error(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    a, b = _first(ours, theirs)
-    if a is None or b is None or (a.code, b.code) != ("502", "502"):
-        return False
-    return "X-Cache: HIT" in a.fields and "X-Cache: MISS" in b.fields
-
-
 def _line_end(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     a, b = _first(ours, theirs)
     end = re.search(rb"%0[aAdD]", case.sent)
@@ -459,5 +452,4 @@ MEANT = (
 FAULTS = (
     Known("error_page is not used for a bad request without a version", _without_version),
     Known("error_page is not used for a wrong chunk of a body that nobody reads", _refusals_page),
-    Known("a 502 is cached though the head that broke off forbade it", _cached_error),
 )

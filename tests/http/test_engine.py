@@ -26,7 +26,7 @@ def request_at(server: list[Handler], rewrite: list[Handler], others: list[Handl
     location.rewrite, location.handlers = tuple(rewrite), tuple(others)
     location.subrequest_handlers = ()
     location.internal = location.exact = location.no_regex = location.auto_redirect = False
-    location.limit_except = location.tree = None
+    location.limit_except = location.tree = location.log_tags = None
     virtual.rewrite = tuple(server)
     virtual.tree = Tree({}, {"/": location}, ())
     virtual.location = location

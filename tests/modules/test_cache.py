@@ -328,6 +328,29 @@ def test_stale(nginx: Nginx) -> None:
         assert (answer.text == "good") == (answer.status == 200)
 
 
+@pytest.mark.parametrize(
+    ("head", "kept"),
+    [
+        (b"", True),
+        (b"HTTP/1.1 200 OK\r\nX-Own: 1\r\nSet-Coo", True),
+        (b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1", True),
+        (b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX-O", False),
+        (b"HTTP/1.1 200 OK\r\nVary: *\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nX-Accel-Expires: 0\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX Y\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n", True),
+    ],
+)
+def test_a_failure_is_kept_unless_the_begun_head_forbids_it(
+    nginx: Nginx, head: bytes, kept: bool
+) -> None:
+    nginx.backend("b", head)
+    nginx(f"location / {{ {BASE} proxy_cache_valid 502 1m; {UP} }}", http=ZONE)
+    answers = [nginx.request("GET /") for _ in range(2)]
+    assert [answer.status for answer in answers] == [502, 502]
+    assert answers[1].get("X-Cache") == ("HIT" if kept else "MISS")
+
+
 def slow_update(go_on: threading.Event) -> Script:
     """Answers the first request at once and the others later, with their number."""
     count = iter(range(1, 100))

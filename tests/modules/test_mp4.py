@@ -319,3 +319,46 @@ def test_flv(nginx: Nginx) -> None:
 def test_films_of_the_tests_are_films(tmp_path: Path) -> None:
     film = Film(2)
     assert samples_of(film.packed()) == film.tracks
+
+
+@pytest.mark.pyngx_only("of NGINX Plus")
+@pytest.mark.parametrize(
+    ("setting", "target", "factor"),
+    [
+        ("on", "/film.mp4", 1.1),
+        ("on", "/film.mp4?start=1", 1.1),
+        ("2", "/film.mp4?start=0.5&end=1.5", 2),
+        ("0.5", "/film.mp4", 0.5),
+        ("off", "/film.mp4", 0),
+        ("on", "/none.mp4", 0),
+    ],
+)
+def test_rate(nginx: Nginx, setting: str, target: str, factor: float) -> None:
+    """Of the whole film, whose 20 samples take 2 seconds; so long all is sent at once."""
+    film = Film(faststart=True).packed()
+    nginx(
+        f"access_log logs/rate.log rate; location / {{ mp4; mp4_limit_rate {setting}; }}",
+        http="log_format rate $limit_rate;",
+        files={"html/film.mp4": film, "html/none.mp4": b"no film"},
+    )
+    assert nginx.request(f"GET {target}").status == 200
+    assert nginx.access_log(1, "rate.log") == [str(int(len(film) / 2 * factor))]
+
+
+@pytest.mark.pyngx_only("of NGINX Plus")
+def test_a_rate_is_kept_to(nginx: Nginx) -> None:
+    """What is sent beyond the start comes later."""
+    film = Film(samples=30, faststart=True).packed()
+    nginx(
+        "location / { mp4; mp4_limit_rate 1; mp4_limit_rate_after 0; }",
+        files={"html/film.mp4": film},
+    )
+    with nginx.connect() as c:
+        c.wire.send(b"GET /film.mp4 HTTP/1.0\r\n\r\n")
+        c.wire.until(b"\r\n\r\n")
+        assert c.wire.rest() == film
+
+
+@pytest.mark.pyngx_only("of NGINX Plus")
+def test_wrong_rates(nginx: Nginx) -> None:
+    nginx.rejects("mp4_limit_rate -1;", 'invalid value "-1" in "mp4_limit_rate" directive')

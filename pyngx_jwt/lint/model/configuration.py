@@ -8,10 +8,12 @@ from functools import cached_property
 from ...conf.parse import Statement
 from ...http.contexts import HTTP, SERVER, http_levels
 from ...http.level import Level
-from ...http.ports import Built, ListenAddress
+from ...http.ports import AddressOf, Built, ListenAddress
 from ...modules.auth_jwt import Dialect
 from ...stream.contexts import STREAM, STREAM_SERVER
 from ...stream.level import StreamLevel
+from ...stream.ports import StreamBuilt
+from ...stream.session import StreamServer
 from ..read.analysis import Analysis
 from ..read.texts import Texts
 from .block import Block
@@ -103,7 +105,13 @@ class Configuration:
                 yield self.block(level), statement
 
     @cached_property
+    def stream_addresses(self) -> tuple[AddressOf[StreamServer], ...]:
+        """Those of "stream"."""
+        ports = self.scope.shared(StreamBuilt).ports.values()
+        return tuple(address for port in ports for address in port.addresses)
+
+    @cached_property
     def addresses(self) -> tuple[ListenAddress, ...]:
         """The addresses that are listened on, with their servers."""
         ports = self.scope.shared(Built).ports.values()
-        return tuple(a for port in ports for a in (port.address, *port.others.values()))
+        return tuple(address for port in ports for address in port.addresses)

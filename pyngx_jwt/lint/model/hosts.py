@@ -9,6 +9,7 @@ from ...errors import ConfError
 from ...http.listen import Listen, parse_listen
 from .block import Block
 from .configuration import Configuration
+from .said import Said
 
 
 def open_servers(conf: Configuration) -> frozenset[Block]:
@@ -21,7 +22,7 @@ def open_servers(conf: Configuration) -> frozenset[Block]:
     )
 
 
-def listening(server: Block, text: str) -> Statement:
+def listening(server: Said, text: str) -> Statement:
     """The "listen" of an address; what opens the server if there is none."""
     for statement in server.given("listen"):
         with contextlib.suppress(ConfError):  # which is reported

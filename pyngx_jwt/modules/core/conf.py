@@ -62,6 +62,7 @@ class CoreConf(CoreSettings):
     root_path: Template = Template("html")
     alias_of: Level | None = None
     early_hints_of: tuple[Template, ...] = ()
+    log_tags: tuple[tuple[str, Template], ...] = ()
     limit_rate_value: Template | None = None
     limit_rate_start: Template | None = None
     temp_path = "client_body_temp"
@@ -203,6 +204,13 @@ class CoreConf(CoreSettings):
             raise ConfError('invalid number of arguments in "error_page" directive')
         page = parse_error_page(words)
         self.error_pages = (*vars(self).get("error_pages", ()), page)
+
+    @directive(EVERYWHERE)
+    def error_log_tag(self, name: str, value: str) -> None:
+        """Adds a field to the messages about requests in the error log, after those that all have.
+        The value can contain variables, such as $request_id.  Inherited if and only if the level
+        has none of its own."""
+        self.log_tags = (*vars(self).get("log_tags", ()), (name, Template(value)))
 
     @directive(EVERYWHERE | LOCATION_IF, default="0")
     def limit_rate(self, rate: str) -> None:

@@ -14,6 +14,7 @@ from ...http.request import KeepAlive, Location, Request
 from ...http.template import bind_size
 from .conf import CoreConf
 from .error_pages import bind_error_pages
+from .log_tags import bind_log_tags
 from .paths import bind_content_type, bind_path, bind_root
 
 core = Module("core", CoreConf)
@@ -38,6 +39,7 @@ def compile_core(level: Level, location: Location) -> None:
     location.internal = (conf.internal_only and bool(level.context & LOCATION)) or conf.is_named
     location.limit_rate = bind_size(conf.limit_rate_value, level.variables)
     location.limit_rate_after = bind_size(conf.limit_rate_start, level.variables)
+    location.log_tags = bind_log_tags(conf.log_tags, level.variables)
     location.signature = conf.signature
     location.keepalive = _keepalive(conf)
     location.exact = conf.modifier == "="

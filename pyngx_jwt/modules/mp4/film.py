@@ -44,6 +44,19 @@ class Film:
     def read(self, offset: int, size: int) -> bytes:
         return os.pread(self.fd, size, offset)
 
+    def rate(self, most: int) -> float:
+        """The bytes of a second of it, 0 if its length is not known.  Raises Mp4Error, OSError."""
+        self._survey(most)
+        if self.moov is None:
+            return 0.0
+        for found in atoms(self.read, self.moov.start, self.moov.end):
+            if found.name == b"mvhd":
+                data = self.read(found.start, found.end - found.start)
+                field = media_time(data, "mvhd")
+                scale, duration = field.timescale(data), field.duration(data)
+                return self.size * scale / duration if duration else 0.0
+        return 0.0
+
     def part(self, span: Span, limits: Limits) -> Part | None:
         """What is sent of it; None is all, as it is.  Raises Mp4Error and OSError."""
         self._survey(limits.most)

@@ -11,7 +11,8 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 
-from ...conf.directive import Conf, accepted, directive, flag, own, size
+from ...conf.directive import Conf, accepted, directive, flag, own, size, slot, time
+from ...errors import ConfError
 from ...http.contexts import EVERYWHERE, LOCATION
 from ...http.digits import number_of
 from ...http.files import describe_file, send_file
@@ -27,7 +28,18 @@ from .film import Film, Limits
 from .track import Span
 
 LATEST = 2**63 - 1
+AFTER = "mp4_limit_rate_after"  # in r.contexts: what is sent before a rate applies, bytes
+_FACTOR = re.compile(r"[0-9]++(?:\.[0-9]++)?")
 _SECONDS = re.compile(r"(?=.)([0-9]*+)\.?([0-9]*+)\Z")
+
+
+def _factor(name: str, text: str) -> float:
+    """A multiple of the rate at which a film plays, 0 for any rate."""
+    if text in ("on", "off"):
+        return 1.1 if text == "on" else 0.0
+    if not _FACTOR.fullmatch(text):
+        raise ConfError(f'invalid value "{text}" in "{name}" directive')
+    return float(text)
 
 
 class Mp4Conf(Conf):
@@ -57,6 +69,22 @@ class Mp4Conf(Conf):
         "start is hidden by an edit list, which most players understand.",
     )
 
+    mp4_limit_rate: float = slot(
+        0.0,
+        _factor,
+        EVERYWHERE,
+        "Limits the rate of a response to the average rate at which the film plays, multiplied by "
+        'the factor; "on" is 1.1. A client with several connections gets a multiple of it.',
+        syntax="on | off | factor",
+        shown="off",
+    )
+    mp4_limit_rate_after = time(
+        60,
+        EVERYWHERE,
+        'Sets how much of a film, in playing time, is sent before "mp4_limit_rate" applies.',
+        shown="60s",
+    )
+
 
 mp4 = Module("mp4", Mp4Conf)
 
@@ -69,6 +97,9 @@ def serve_mp4(conf: Mp4Conf, level: Level) -> Handler | None:
     assert location is not None
     opened = bind_media(location.path_of, bind_files(level), core.log_not_found)
     limits = Limits(conf.mp4_max_buffer_size, conf.mp4_start_key_frame)
+    factor, after = conf.mp4_limit_rate, conf.mp4_limit_rate_after
+    if factor:
+        location.limit_rate_after = _after_or(location.limit_rate_after)
 
     def describe(r: Request, file: OpenedFile) -> None:
         describe_file(r, file.info, core.etag)
@@ -77,13 +108,44 @@ def serve_mp4(conf: Mp4Conf, level: Level) -> Handler | None:
         file = opened(r)
         if file is None or isinstance(file, int):
             return file
+        if factor and r.limit_rate is None:
+            return paced(r, file)
+        return send(r, file)
+
+    def send(r: Request, file: OpenedFile) -> Awaitable[Status] | Status:
         span = wanted(r.args)
         if span is not None:
             return _send_part(r, file, span, limits, describe)
         describe(r, file)
         return send_file(r, file.fd, file.info.st_size, file.path)
 
+    async def paced(r: Request, file: OpenedFile) -> Status:
+        try:
+            rate = await asyncio.to_thread(Film(file.fd, file.info.st_size).rate, limits.most)
+        except (Mp4Error, OSError):  # what is wrong is reported where the film is cut
+            rate = 0.0
+        except BaseException:
+            os.close(file.fd)
+            raise
+        if rate:
+            r.limit_rate, r.contexts[AFTER] = max(1, int(rate * factor)), int(rate * after)
+        sent = send(r, file)
+        return sent if isinstance(sent, int) else await sent
+
     return handle
+
+
+def _after_or(of_location: Callable[[Request], int] | None) -> Callable[[Request], int]:
+    """What is sent of a film before its rate is limited, of other responses what "limit_rate_after"
+    says."""
+
+    def after(r: Request) -> int:
+        known: int | None = r.contexts.get(AFTER)
+        if known is not None:
+            return known
+        return of_location(r) if of_location is not None else 0
+
+    return after
 
 
 def wanted(args: str) -> Span | None:

@@ -98,6 +98,23 @@ def test_missing_default_server(linter: Linter, first: str, found: bool) -> None
 
 
 @pytest.mark.parametrize(
+    ("first", "found"),
+    [
+        ("listen 127.0.0.1:8443; ssl_preread on; server_name a;", True),
+        ("listen 127.0.0.1:8443 default_server; ssl_preread on; server_name a;", False),
+        ("listen 127.0.0.1:8443; ssl_preread on;", False),
+        ("listen 127.0.0.1:8444; ssl_preread on; server_name a;", False),
+    ],
+)
+def test_missing_default_server_of_stream(linter: Linter, first: str, found: bool) -> None:
+    second = "server { listen 127.0.0.1:8443; server_name b; return b; }"
+    text = f"events {{ }} stream {{ server {{ {first} return a; }} {second} }}"
+    hits = linter.of("missing-default-server", text)
+    assert bool(hits) is found
+    assert all("serves unknown names on 127.0.0.1:8443" in str(hit) for hit in hits)
+
+
+@pytest.mark.parametrize(
     ("ciphers", "weak"),
     [
         ("HIGH:!aNULL:!MD5", []),
