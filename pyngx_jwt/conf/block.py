@@ -34,7 +34,9 @@ class ConfBlock:
 
     def __getitem__(self, kind: type[C]) -> C:
         """The conf of a module here, made or taken from the block around it on first use."""
-        self.scope.lookups += 1
+        lookups = self.scope.lookups
+        if lookups is not None:
+            lookups.append((self, kind))
         known = self.confs.get(kind)
         if known is None:
             if self.own is None or self.outer is None:
