@@ -135,8 +135,9 @@ def _build(builder: Builder[B], conf: Any, level: Level) -> B | None:
 
 def _around(level: Level) -> list[Level]:
     """The blocks whose confs its path tells of."""
-    blocks, outer = [level, *_parts(level)], level.outer
-    while isinstance(outer, Level):
-        blocks.append(outer)
-        outer = outer.outer
-    return blocks
+    blocks: list[Level] = []
+    at: Any = level  # around the outermost is a block of another class
+    while isinstance(at, Level):
+        blocks.append(at)
+        at = at.outer
+    return [*blocks, *_parts(level)]
