@@ -52,7 +52,8 @@ READ = {
 }
 
 # Modules whose conf or helpers the others may read, as all of nginx reads its core's.
-COMMON = {"addresses", "coding", "core", "files", "gzip_ok", "limits", "session_variables"}
+COMMON = {"addresses", "coding", "core", "files", "gzip_ok", "limits", "map_table"}
+COMMON |= {"session_variables"}
 BORROWED = {  # importer, imported: a declared service or one helper
     ("session_log", "log"),
     ("memcached", "upstream"),

@@ -118,6 +118,12 @@ class Cycle:
             for act in module.master_notes:
                 act(self.scope, event, self.files)
 
+    def let_go(self) -> None:
+        """Another configuration is in its place, in a process that serves no requests: frees what
+        it is made of."""
+        self.root.let_go()
+        self.scope.things.clear()
+
     def exit(self) -> None:
         """The process ends, or has nothing to do with this configuration any more."""
         for module in self.scope.modules:

@@ -19,7 +19,7 @@ from ..http.request import Handler, HeaderFilter, Location, Request, Server
 from ..http.satisfy import satisfy_any
 from ..http.settle import noted, settled
 from ..modules.core import CoreConf, compile_core
-from .plans import Builders, Builds, Path, Plans
+from .plans import Builders, Builds, Path, Plans, step_of
 
 B = TypeVar("B")
 
@@ -31,8 +31,8 @@ def compile_server(level: Level, plans: Plans) -> Server:
     server.name = server.core.server_name_value
     server.named = {}
     server.location = compile_location(level, plans, ())
-    builders = plans.of(((level.context, level.own or ()),))
-    post_read = _Building(level, plans, builders).handlers(Phase.POST_READ)
+    builders = plans.of((step_of(level),))
+    post_read = _Building(level, builders).handlers(Phase.POST_READ)
     server.rewrite = (*post_read, *server.location.rewrite)
     server.location.rewrite = ()
     server.tree = server.location.tree
@@ -46,7 +46,7 @@ def compile_server(level: Level, plans: Plans) -> Server:
 def compile_location(level: Level, plans: Plans, around: Path) -> Location:
     """Keeps only what this level's configuration calls for, inner levels first."""
     location = level.location = Location()
-    path = ((level.context, level.own or ()), *around)
+    path = (step_of(level), *around)
     for inner in level.levels:
         compile_location(inner, plans, path)
     location.conf = level.__getitem__
@@ -56,7 +56,7 @@ def compile_location(level: Level, plans: Plans, around: Path) -> Location:
     except ConfError as error:
         level.scope.watch.failed(error, level)
     uses, builders = level.variables, plans.of(path)
-    build = _Building(level, plans, builders)
+    build = _Building(level, builders)
     location.rewrite = ()
     if not level.context & LOCATION_IF:
         location.rewrite = build.handlers(Phase.REWRITE)
@@ -139,8 +139,8 @@ def satisfying(access: tuple[Handler, ...], level: Level) -> tuple[Handler, ...]
 class _Building:
     """Has modules build for a level."""
 
-    def __init__(self, level: Level, plans: Plans, builders: Builders) -> None:
-        self.level, self.plans, self.builders = level, plans, builders
+    def __init__(self, level: Level, builders: Builders) -> None:
+        self.level, self.builders = level, builders
 
     def handlers(self, phase: Phase) -> tuple[Handler, ...]:
         """The handlers of a phase."""
@@ -192,17 +192,13 @@ class _Building:
         """What is built for the level, of what modules are configured to do on `given`."""
         level = self.level
         for builder in builds:
-            conf = given[builder.kind]
-            lookups = level.scope.lookups
             try:
-                built = builder.build(conf, level)
+                built = self.builders.build(builder, given[builder.kind], level)
             except level.scope.watch.caught as error:
                 level.scope.watch.failed(error, level)
             else:
                 if built is not None:
                     yield builder.module, built
-                elif level.scope.lookups == lookups:  # it depends on no other conf
-                    self.plans.idles(builder, conf, level)
 
 
 def build_tree(level: Level) -> Tree | None:

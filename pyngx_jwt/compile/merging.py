@@ -66,8 +66,10 @@ def walk(level: B) -> Iterator[B]:
     """A level and all inside it, from the outside in."""
     yield level
     for inner in level.levels:
-        if not inner.context.apart:
+        if inner.levels and not inner.context.apart:
             yield from walk(inner)
+        elif not inner.context.apart:
+            yield inner
 
 
 def check(outermost: L, modules: Iterable[SessionModule[Any, Any]]) -> None:

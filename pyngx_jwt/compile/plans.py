@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..conf.context import Context
+from ..http.contexts import LOCATION
 from ..http.level import Level
 from ..http.module import AnyModule, Phase
 from ..http.request import Handler, HeaderFilter, Request, Settle
@@ -29,19 +30,31 @@ class Builder(NamedTuple, Generic[B]):
 
 
 Builds = tuple[Builder[B], ...]
-# For a block and each around it, but for the outermost: its kind, and the confs that it has not
-# got whole from the one around it.
-Path = tuple[tuple[Context, Kinds], ...]
-
-
+# A block: its kind, and the confs that it, or an "if" or the like in it, has not got whole from
+# the one around.
+Step = tuple[Context, Kinds]
+Path = tuple[Step, ...]  # a block and each around it, but for the outermost
 Wanted = Callable[[Builder[Any]], bool]
+Build = Callable[[Builder[Any], Any, Level], Any]
+
+
+def step_of(level: Level) -> Step:
+    """A block as others see it that can have the same plan."""
+    own = level.own or ()
+    parts = [kind for inner in _parts(level) for kind in inner.own or ()] if level.levels else ()
+    return level.context, tuple(dict.fromkeys((*own, *parts))) if parts else own
+
+
+def _parts(level: Level) -> list[Level]:
+    """The blocks in a block that are no places of their own: "if", "limit_except"."""
+    return [inner for inner in level.levels if not inner.context & LOCATION]
 
 
 class Builders:
     """What modules build for locations, in the order in which it runs; those that are wanted."""
 
-    def __init__(self, modules: Sequence[AnyModule], wanted: Wanted) -> None:
-        modules = tuple(reversed(modules))
+    def __init__(self, modules: Sequence[AnyModule], wanted: Wanted, build: Build) -> None:
+        modules, self.build = tuple(reversed(modules)), build
 
         def chosen(builders_of: Callable[[AnyModule], Sequence[Any]]) -> Builds[Any]:
             builders = [
@@ -71,9 +84,10 @@ class Plans:
 
     def __init__(self, outermost: Level, modules: Sequence[AnyModule]) -> None:
         self._outermost, self._modules = outermost, modules
-        self._all = Builders(modules, lambda builder: True)
+        self._all = Builders(modules, lambda builder: True, self._learn)
         self._known: dict[Path, Builders | None] = {}
-        self._idle: set[tuple[Callable[..., Any], Context]] = set()
+        # Builders, the kinds of blocks that they have built nothing for, and of which confs.
+        self._idle: dict[tuple[Callable[..., Any], Context], frozenset[type[Any]]] = {}
 
     def of(self, path: Path) -> Builders:
         """The builders for a block: all for the first that has this path from it outwards, for
@@ -83,16 +97,47 @@ class Plans:
             return self._all
         plan = self._known[path]
         if plan is None:
-            plan = self._known[path] = Builders(self._modules, self._needed(path))
+            plan = self._known[path] = Builders(self._modules, self._needed(path), _build)
         return plan
 
-    def idles(self, builder: Builder[Any], conf: Any, level: Level) -> None:
-        """A builder has built nothing, and has looked at no other conf.  If its own is that of
-        the outermost block, it builds nothing for other blocks of this kind that have that conf."""
-        if conf.level is self._outermost and not builder.looks_around:
-            self._idle.add((builder.build, level.context))
+    def _learn(self, builder: Builder[B], conf: Any, level: Level) -> B | None:
+        """Builds, and keeps in mind what builds nothing of confs of the outermost block: it does
+        not for other blocks of this kind that have the same ones."""
+        lookups: list[tuple[Any, type[Any]]] = []
+        level.scope.lookups = lookups
+        try:
+            built = builder.build(conf, level)
+        finally:
+            level.scope.lookups = None
+        if built is None and conf.level is self._outermost and not builder.looks_around:
+            around = _around(level)
+            if all(
+                at in around and at.confs[kind].level is self._outermost for at, kind in lookups
+            ):
+                kinds = frozenset((builder.kind, *(kind for _, kind in lookups)))
+                self._idle.setdefault((builder.build, level.context), kinds)
+        return built
 
     def _needed(self, path: Path) -> Wanted:
         idle, (context, _) = self._idle, path[0]
         inside = frozenset(kind for _, own in path for kind in own)
-        return lambda builder: builder.kind in inside or (builder.build, context) not in idle
+
+        def is_needed(builder: Builder[Any]) -> bool:
+            kinds = idle.get((builder.build, context))
+            return kinds is None or not kinds.isdisjoint(inside)
+
+        return is_needed
+
+
+def _build(builder: Builder[B], conf: Any, level: Level) -> B | None:
+    return builder.build(conf, level)
+
+
+def _around(level: Level) -> list[Level]:
+    """The blocks whose confs its path tells of."""
+    blocks: list[Level] = []
+    at: Any = level  # around the outermost is a block of another class
+    while isinstance(at, Level):
+        blocks.append(at)
+        at = at.outer
+    return [*blocks, *_parts(level)]

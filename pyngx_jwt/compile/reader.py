@@ -10,9 +10,9 @@ from ..conf.block import ConfBlock
 from ..conf.directive import Conf, Directive
 from ..conf.known import declarations
 from ..conf.parse import END_BLOCK, Source, Statement
+from ..conf.running import IncludeNesting, run_block
 from ..conf.scope import Scope
 from ..conf.shape import check_shape
-from ..conf.watch import IncludeNesting, run_block
 from ..core.module import AnyModule
 from ..errors import ConfError
 

@@ -34,7 +34,9 @@ class ConfBlock:
 
     def __getitem__(self, kind: type[C]) -> C:
         """The conf of a module here, made or taken from the block around it on first use."""
-        self.scope.lookups += 1
+        lookups = self.scope.lookups
+        if lookups is not None:
+            lookups.append((self, kind))
         known = self.confs.get(kind)
         if known is None:
             if self.own is None or self.outer is None:
@@ -61,6 +63,15 @@ class ConfBlock:
 
     def inner(self, contexts: Contexts) -> list[Self]:
         return [level for level in self.levels if level.context & contexts]
+
+    def let_go(self) -> None:
+        """Lets go of what is in the block, which is not needed any more: most of it refers to the
+        block in turn, and would else wait for the garbage collector."""
+        for inner in self.levels:
+            inner.let_go()
+        self.outer, self.levels = None, []
+        self.confs.clear()  # "events" has this very dictionary
+        self.statements.clear()
 
     def set_by(self, name: str) -> list[Statement]:
         """The statements of this name that count here: this block's own, or else those of the

@@ -26,7 +26,8 @@ class Scope:
     directories: dict[str, None] = field(default_factory=dict)  # made at start if they are missing
     files: ConfFiles = field(default_factory=ConfFiles)
     watch: LoadWatch = field(default_factory=LoadWatch)
-    lookups: int = 0  # of confs, by blocks: whoever compares it knows whether any were asked for
+    # Where this is a list, blocks note in it which of their confs are looked up.
+    lookups: list[tuple[Any, type[Any]]] | None = None
     _temp_names: dict[str, str] = field(default_factory=dict)
 
     def shared(self, kind: type[S]) -> S:

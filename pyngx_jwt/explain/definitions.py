@@ -8,7 +8,7 @@ from ..conf.parse import Statement
 from ..http.level import Level
 from ..http.request import Request
 from ..http.template import Template
-from ..modules.map import MapTable, add_entry, compile_lookup
+from ..modules.map_table import MapTable, add_entry, compile_lookup
 from .lines import Line, Result, shown
 
 LAST = ("map", "geo", "split_clients")  # directives whose last argument is the variable

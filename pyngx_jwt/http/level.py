@@ -29,6 +29,10 @@ class Level(SessionBlock):
         self.handlers: dict[int, list[tuple[str, Handler]]] = {}
         self.filters: tuple[str, ...] = ()
 
+    def let_go(self) -> None:
+        super().let_go()
+        self.location, self.handlers = None, {}
+
     @property
     def variables(self) -> Variables:
         return self.scope.shared(Variables)

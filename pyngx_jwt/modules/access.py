@@ -63,6 +63,8 @@ access = Module("access", AccessConf)
 
 @access.handler(Phase.ACCESS)
 def limit_access(conf: AccessConf, level: Level) -> Handler | None:
+    if not conf.rules:
+        return None
     return _handler(conf, log_denied=level[CoreConf].satisfy == "all")
 
 

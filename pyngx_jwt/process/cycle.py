@@ -84,6 +84,9 @@ class LoadedCycle(Protocol):
     def note(self, event: MasterEvent) -> None:
         """Something has happened to the configuration."""
 
+    def let_go(self) -> None:
+        """Called where another has taken its place, and the process serves neither."""
+
     def exit(self) -> None:
         """Called where the process ends."""
 

@@ -18,6 +18,7 @@ from ..core.module import MasterEvent
 from ..log import Log, Severity, errno_text
 from .boot import Boot
 from .children import Child, reap
+from .cycle import LoadedCycle
 from .generation import Generation, load_generation
 from .pidfile import OLD, delete_pidfile, rename_pidfile
 from .serving import log_exception
@@ -31,6 +32,7 @@ from .worker import QUIT, REOPEN, TERMINATE, Worker
 
 KILL_AFTER = 1.5  # seconds between TERM and KILL, the sum of nginx's delays
 START_DEADLINE = 30.0  # seconds after which a reload no longer waits for slow workers
+MOST_RELOADS = 16  # between two searches for garbage
 RESPAWN_PAUSE = 0.5  # seconds from one start of a worker to the next one in its place
 
 
@@ -45,6 +47,7 @@ class Master:
         self.noaccepting = False
         self.terminate = self.quit = False
         self._number = 0  # of the generation
+        self._reloads = 0  # since garbage was looked for
         self._kill_at: float | None = None
         self._retire_at: float | None = None  # when old workers go, ready or not
         self._watch = generation.watch(time.monotonic())
@@ -244,18 +247,28 @@ class Master:
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
             self.generation.note(MasterEvent.REJECTED)
+            self._reloads = MOST_RELOADS  # what has been read of it is garbage
             gc.freeze()
             self.manager.ready(KEPT)
             return
-        self.generation.cycle.zones.retire(generation.cycle.zones)  # workers have them open
-        self.generation = generation
+        old, self.generation = self.generation, generation
+        old.cycle.zones.retire(generation.cycle.zones)  # workers have them open
         generation.log.redirect_stderr()
         generation.note(MasterEvent.RELOADED)
         self._watch = generation.watch(time.monotonic())
-        del generation
-        gc.collect()  # the old one
+        self._let_go(old.cycle)
+        del generation, old
         self._start_workers()
         self._retire_at = time.monotonic() + START_DEADLINE
+
+    def _let_go(self, cycle: LoadedCycle) -> None:
+        """Frees a configuration; the little that is left of it waits for others, as to look for
+        it takes as long as to load one."""
+        cycle.let_go()
+        self._reloads += 1
+        if self._reloads >= MOST_RELOADS:
+            self._reloads = 0
+            gc.collect()
 
     def _look_at_files(self) -> None:
         if self._watch is not None and self._watch.has_changed(time.monotonic()):

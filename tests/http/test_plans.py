@@ -13,6 +13,7 @@ from pyngx_jwt.http.request import Handler, Request, Status
 from pyngx_jwt.log import Log
 from pyngx_jwt.modules import MODULES
 from pyngx_jwt.modules.core import CoreConf
+from pyngx_jwt.modules.rewrite import RewriteConf
 from pyngx_jwt.options import DIRECTORY, Options
 
 
@@ -21,10 +22,10 @@ class SignConf(Conf):
 
 
 def built(
-    folder: Path, http: str, *, looks_around: bool = False, asks: bool = False
+    folder: Path, http: str, *, looks_around: bool = False, asks: type[Conf] | None = None
 ) -> list[tuple[str, str]]:
     """The blocks that the builder of a module was called for, with what it was set to there;
-    `asks`: it looks at the conf of another module."""
+    `asks`: for the conf of another module."""
     calls: list[tuple[str, str]] = []
     module = Module("sign", SignConf)
 
@@ -32,8 +33,8 @@ def built(
     def build(conf: SignConf, level: Level) -> Handler | None:
         assert level.location is not None
         calls.append((level.location.name, conf.sign))
-        if asks:
-            assert level[CoreConf].satisfy == "all"
+        if asks is not None:
+            assert level[asks].level is not None
         return handle if conf.sign else None
 
     def handle(r: Request) -> Status | None:
@@ -61,8 +62,21 @@ def test_it_is_if_it_looks_around(tmp_path: Path) -> None:
 
 
 def test_it_is_if_it_asks_for_another_conf(tmp_path: Path) -> None:
-    calls = built(tmp_path, f"server {{ {LOCATIONS} }}", asks=True)
+    calls = built(tmp_path, f"server {{ {LOCATIONS} }}", asks=CoreConf)
     assert [name for name, _ in calls] == ["/0", "/1", "/2", "/3", "/4", ""]
+
+
+def test_a_builder_that_asks_for_the_conf_of_http_is_not(tmp_path: Path) -> None:
+    locations = f"location /a {{ set $x y; }} location /b {{ set $x y; }} {LOCATIONS}"
+    calls = built(tmp_path, f"server {{ {locations} }}", asks=RewriteConf)
+    assert [name for name, _ in calls] == ["/a", "/b", "/0", ""]
+
+
+def test_it_is_for_an_if_that_sets_something_of_it(tmp_path: Path) -> None:
+    condition = "if ($args) { set $x y; }"
+    locations = f"{LOCATIONS} location /a {{ {condition} }} location /b {{ {condition} }}"
+    calls = built(tmp_path, f"server {{ {locations} }}", asks=RewriteConf)
+    assert {"/a", "/b"} <= {name for name, _ in calls}
 
 
 def test_what_is_set_outside_is_built_for_each_location(tmp_path: Path) -> None:

@@ -96,6 +96,9 @@ class FakeCycle:
         if self.crash == "take over":
             raise RuntimeError(self.crash)
 
+    def let_go(self) -> None:
+        """It is made of nothing."""
+
     def watched(self) -> tuple[str, ...]:
         return ()
 

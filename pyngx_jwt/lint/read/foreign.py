@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from ...conf.block import ConfBlock
 from ...conf.known import contexts, declarations, declared_in
 from ...conf.parse import Source, Statement
+from ...conf.running import IncludeNesting, run_block
 from ...conf.scope import Scope
-from ...conf.watch import ConfFiles, IncludeNesting, run_block
+from ...conf.watch import ConfFiles
 from ...errors import ConfError
 from ...modules.missing import MissingConf
 from .target import TargetServer

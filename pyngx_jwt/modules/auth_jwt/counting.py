@@ -56,7 +56,6 @@ class TokenCounts:
         row.add(0)
 
 
-@jwt_settings.looks_around
 @jwt_settings.counts
 def count_tokens(conf: JwtConf, level: Level) -> None:
     """Has the gate of a location count; nothing is left to do once a request is over."""

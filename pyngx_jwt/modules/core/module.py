@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 from ...errors import ConfError
 from ...http.browser import is_msie6, is_safari
@@ -11,9 +12,9 @@ from ...http.contexts import LOCATION
 from ...http.level import Level
 from ...http.module import Module
 from ...http.request import KeepAlive, Location, Request
-from ...http.template import bind_size
+from ...http.template import Text, bind_size
 from .conf import CoreConf
-from .error_pages import bind_error_pages
+from .error_pages import BoundErrorPage, bind_error_pages
 from .log_tags import bind_log_tags
 from .paths import bind_content_type, bind_path, bind_root
 
@@ -37,17 +38,47 @@ def compile_core(level: Level, location: Location) -> None:
     conf = level[CoreConf]
     location.name, location.core = conf.name, conf
     location.internal = (conf.internal_only and bool(level.context & LOCATION)) or conf.is_named
-    location.limit_rate = bind_size(conf.limit_rate_value, level.variables)
-    location.limit_rate_after = bind_size(conf.limit_rate_start, level.variables)
     location.log_tags = bind_log_tags(conf.log_tags, level.variables)
-    location.signature = conf.signature
-    location.keepalive = _keepalive(conf)
     location.exact = conf.modifier == "="
     location.no_regex = conf.modifier == "^~"
-    location.content_type_of = bind_content_type(level)
-    location.root_of = bind_root(level)
-    location.path_of = bind_path(level, location.root_of)
-    location.error_pages = dict(bind_error_pages(conf.error_pages, level.variables))
+    key = _Inherited, conf.origin
+    (
+        location.limit_rate,
+        location.limit_rate_after,
+        location.signature,
+        location.keepalive,
+        location.content_type_of,
+        location.root_of,
+        location.path_of,
+        location.error_pages,
+    ) = level.variables.once(key, lambda: _inherited(conf, level))
+
+
+class _Inherited(NamedTuple):
+    """What is made of settings that locations have in common."""
+
+    limit_rate: Callable[[Request], int] | None
+    limit_rate_after: Callable[[Request], int] | None
+    signature: str
+    keepalive: KeepAlive
+    content_type_of: Callable[[str], str]
+    root_of: Text
+    path_of: Text
+    error_pages: dict[int, BoundErrorPage]
+
+
+def _inherited(conf: CoreConf, level: Level) -> _Inherited:
+    root_of = bind_root(level)
+    return _Inherited(
+        bind_size(conf.limit_rate_value, level.variables),
+        bind_size(conf.limit_rate_start, level.variables),
+        conf.signature,
+        _keepalive(conf),
+        bind_content_type(level),
+        root_of,
+        bind_path(level, root_of),
+        bind_error_pages(conf.error_pages, level.variables),
+    )
 
 
 def _keepalive(conf: CoreConf) -> KeepAlive:

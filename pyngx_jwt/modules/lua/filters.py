@@ -31,28 +31,24 @@ class LuaFilterConf(Conf):
 lua_filters = Module("lua_filters", LuaFilterConf)
 
 
-@lua_filters.looks_around
 @lua_filters.handler(Phase.REWRITE)
 def rewrite_early(conf: LuaFilterConf, level: Level) -> Handler | None:
     lua = level[LuaConf]
     return rewriting(lua, level) if lua.rewrite_by_lua_no_postpone else None
 
 
-@lua_filters.looks_around
 @lua_filters.handler(Phase.ACCESS)
 def check_early(conf: LuaFilterConf, level: Level) -> Handler | None:
     lua = level[LuaConf]
     return checking(lua, level) if lua.access_by_lua_no_postpone else None
 
 
-@lua_filters.looks_around
 @lua_filters.handler(Phase.PRECONTENT)
 def precontent_early(conf: LuaFilterConf, level: Level) -> Handler | None:
     lua = level[LuaConf]
     return before_content(lua, level) if lua.precontent_by_lua_no_postpone else None
 
 
-@lua_filters.looks_around
 @lua_filters.header_filter
 def filter_response(conf: LuaFilterConf, level: Level) -> HeaderFilter | None:
     lua, variables = level[LuaConf], level.variables

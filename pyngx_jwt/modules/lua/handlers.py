@@ -223,7 +223,6 @@ def _executed(r: Request, uri: str, args: str | None = None) -> Status:
 # -- phases ---------------------------------------------------------------------------------
 
 
-@lua.looks_around
 @lua.handler(Phase.REWRITE)
 def rewrite_late(conf: LuaConf, level: Level) -> Handler | None:
     return None if conf.rewrite_by_lua_no_postpone else rewriting(conf, level)
