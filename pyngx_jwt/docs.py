@@ -135,7 +135,6 @@ pyngx accepts these and ignores them: they do not change what clients or upstrea
 they only matter with another directive, which is an error.""",
 }
 _EVENTS = "Tunes how nginx waits for events. pyngx leaves that to libuv."
-_KEYS = "Writes the keys of TLS connections to a file, for debugging. pyngx writes none."
 _MAIL = "Only matters in `mail`, which is an error."
 _OF_CODE = "Only matters for code, and each directive that runs some is an error."
 
@@ -159,9 +158,6 @@ HARMLESS: Mapping[str, str] = {
     "bodies are read and changes of files are noticed; `error_log_tag` adds fields to messages in "
     "error.log, which are not there.",
     "ngx_http_f4f_module": _with("f4f"),
-    **dict.fromkeys(
-        (f"ngx_http_{name}_module" for name in ("grpc", "proxy", "ssl", "uwsgi")), _KEYS
-    ),
     "ngx_http_js_module": _OF_CODE,
     "ngx_http_mp4_module": "Limits the rate at which a film is sent to what it needs. pyngx sends "
     "it as fast as `limit_rate` allows.",
