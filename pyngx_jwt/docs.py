@@ -135,7 +135,6 @@ pyngx accepts these and ignores them: they do not change what clients or upstrea
 they only matter with another directive, which is an error.""",
 }
 _EVENTS = "Tunes how nginx waits for events. pyngx leaves that to libuv."
-_KEYS = "Writes the keys of TLS connections to a file, for debugging. pyngx writes none."
 _MAIL = "Only matters in `mail`, which is an error."
 _OF_CODE = "Only matters for code, and each directive that runs some is an error."
 
@@ -157,9 +156,6 @@ HARMLESS: Mapping[str, str] = {
     "ngx_http_acme_module": _with("acme_issuer", "acme_certificate"),
     "ngx_http_core_module": "Tune when bodies are read and changes of files are noticed.",
     "ngx_http_f4f_module": _with("f4f"),
-    **dict.fromkeys(
-        (f"ngx_http_{name}_module" for name in ("grpc", "proxy", "ssl", "uwsgi")), _KEYS
-    ),
     "ngx_http_js_module": _OF_CODE,
     "ngx_http_perl_module": _OF_CODE,
     "ngx_http_status_module": _with("status"),

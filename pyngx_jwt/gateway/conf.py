@@ -540,6 +540,14 @@ class TlsConf(GatewayConf):
         'checked against. Requires "PREFIX_ssl_verify on".',
         syntax="file",
     )
+    ssl_key_log = string(
+        "",
+        EVERYWHERE,
+        "Writes the keys of connections to the upstream to a file, as Wireshark reads them"
+        " (SSLKEYLOGFILE), for debugging. Who can read the file can decrypt the connections; it is"
+        " made for its owner alone. Of NGINX Plus.",
+        syntax="path",
+    )
     ssl_name = template(
         None,
         EVERYWHERE,

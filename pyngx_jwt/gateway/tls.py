@@ -11,7 +11,7 @@ from ..errors import ConfError
 from ..http.level import Level
 from ..http.request import Request
 from ..http.template import TextOf
-from ..http.tls import configured, full_name, revoke, trust
+from ..http.tls import configured, full_name, log_keys, revoke, trust
 from ..http.variables import R, VariableTable
 from ..tls.connection import TlsConnection
 from ..tls.context import Context
@@ -108,6 +108,7 @@ def _context(conf: TlsConf) -> Context:
         if conf.ssl_crl:
             revoke(context, full_name(conf.ssl_crl, scope.conf_name), objects)
     context.run_commands(conf.conf_commands, scope.conf_name)
+    log_keys(context, conf.ssl_key_log, scope)
     return context
 
 

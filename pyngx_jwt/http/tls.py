@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from ..conf.scope import Scope
 from ..conf.values import parse_number, parse_sec
 from ..errors import ConfError
-from ..log import errno_text
+from ..log import OpenFiles, errno_text
 from ..tls.context import Context
 from ..tls.credentials import DATA, ENGINE, STORE
 from ..tls.errors import TlsError
@@ -49,6 +50,12 @@ def trust(context: Context, name: str, objects: TlsObjects) -> None:
 def revoke(context: Context, name: str, objects: TlsObjects) -> None:
     """Refuses what a file of revocation lists names; raises TlsError."""
     context.revoke(name, objects.crls(name))
+
+
+def log_keys(context: Context, path: str, scope: Scope) -> None:
+    """Writes the keys of connections to a file if one is named, which only its owner can read."""
+    if path:
+        context.log_keys(scope.shared(OpenFiles).add(scope.full_name(path), 0o600).append)
 
 
 def read_passwords(name: str) -> tuple[bytes, ...]:

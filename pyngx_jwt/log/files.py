@@ -41,10 +41,11 @@ class Buffer:
 class OpenFile:
     """A log file: one descriptor for all error_log and access_log lines that name it."""
 
-    __slots__ = ("_error_time", "_full_time", "buffer", "fd", "name")
+    __slots__ = ("_error_time", "_full_time", "buffer", "fd", "mode", "name")
 
-    def __init__(self, name: str) -> None:
-        self.name = name  # "" is stderr
+    def __init__(self, name: str, mode: int = 0o644) -> None:
+        """`mode` is who may read and write the file if it has to be made."""
+        self.name, self.mode = name, mode  # "" is stderr
         self.fd = STDERR_FD if not name else -1
         self.buffer: Buffer | None = None
         self._full_time = 0
@@ -105,7 +106,7 @@ class OpenFile:
     def open(self) -> None:
         """Opens the file; raises OSError."""
         if self.name:
-            self.fd = _open_append(self.name)
+            self.fd = _open_append(self.name, self.mode)
 
     def reopen(self, user: int | None, log: Reporter) -> None:
         """Turns to the file that has the name now; keeps the old one when it cannot."""
@@ -113,7 +114,7 @@ class OpenFile:
             return
         self.flush(log)
         try:
-            fd = _open_append(self.name)
+            fd = _open_append(self.name, self.mode)
         except OSError as error:
             log.write(Severity.EMERG, f'open() "{self.name}" failed {errno_text(error)}')
             return
@@ -129,9 +130,9 @@ class OpenFile:
             self.fd = -1
 
 
-def _open_append(name: str) -> int:
+def _open_append(name: str, mode: int) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    return os.open(name.encode("latin-1"), flags, 0o644)
+    return os.open(name.encode("latin-1"), flags, mode)
 
 
 def _gzip(data: bytes, level: int) -> bytes:
@@ -166,9 +167,11 @@ class OpenFiles:
     def __init__(self) -> None:
         self._files: dict[str, OpenFile] = {}
 
-    def add(self, path: str) -> OpenFile:
+    def add(self, path: str, mode: int = 0o644) -> OpenFile:
         """The file of a full path, to be opened later; "" is stderr."""
-        return self._files.setdefault(path, OpenFile(path))
+        file = self._files.setdefault(path, OpenFile(path, mode))
+        file.mode &= mode
+        return file
 
     @property
     def has_stderr(self) -> bool:

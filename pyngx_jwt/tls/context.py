@@ -46,6 +46,7 @@ class Context:
         self.pointer = ffi.gc(openssl.SSL_CTX_new(method()), openssl.SSL_CTX_free)
         self.current: Handshaking | None = None  # whose handshake calls back
         self.takes_early_data = False
+        self.key_log: Callable[[bytes], object] | None = None
         self.pairs: list[Pair] = []
         self.kept: list[Any] = []  # callbacks, which OpenSSL does not keep
         self._authorities: list[Any] = []  # names that clients are told
@@ -142,6 +143,17 @@ class Context:
                 raise TlsError(f'SSL_CONF_cmd("{name}", "{value}") failed')
         if openssl.SSL_CONF_CTX_finish(conf) != 1:
             raise TlsError("SSL_CONF_finish() failed")
+
+    def log_keys(self, write: Callable[[bytes], object]) -> None:
+        """Hands over what connections can be decrypted with, in lines of an SSLKEYLOGFILE."""
+        self.key_log = write
+        log = self.keep("keylog_cb", lambda _, line: self.note_keys(line))
+        openssl.SSL_CTX_set_keylog_callback(self.pointer, log)
+
+    def note_keys(self, line: Any) -> None:
+        """OpenSSL has a line for that log, if there is one."""
+        if self.key_log is not None:
+            self.key_log(openssl.ffi.string(line) + b"\n")
 
     def allow_early_data(self) -> None:
         """Lets clients that resume a session send up to one record with their hello."""

@@ -114,6 +114,7 @@ def _current(context: Context) -> QuicTlsConnection | None:
 
 
 def _note_secret(context: Context, line: Any) -> None:
+    context.note_keys(line)
     connection = _current(context)
     if connection is None:
         return

@@ -90,6 +90,14 @@ class SslConf(Conf):
         "Limits the time of the TLS handshake. Then the connection is closed.",
         shown="60s",
     )
+    ssl_key_log = string(
+        "",
+        HERE,
+        "Writes the keys of connections to a file, as Wireshark reads them (SSLKEYLOGFILE), for"
+        " debugging. Who can read the file can decrypt the connections; it is made for its owner"
+        " alone. Of NGINX Plus.",
+        syntax="path",
+    )
     ssl_ocsp = enum(
         "off",
         ("off", "on", "leaf"),

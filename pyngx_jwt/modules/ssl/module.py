@@ -17,7 +17,7 @@ from ...http.request import Handler, Request, Status
 from ...http.session import Session
 from ...http.status import CERTIFICATE_ERROR, MISDIRECTED, NO_CERTIFICATE
 from ...http.template import Template
-from ...http.tls import configured, full_name, revoke, trust
+from ...http.tls import configured, full_name, log_keys, revoke, trust
 from ...log import Severity
 from ...stream.contexts import IN_STREAM, STREAM_SERVER
 from ...stream.level import StreamLevel
@@ -122,6 +122,7 @@ def build_context(conf: SslConf, *, has_variables: bool = False) -> Context:
     if conf.ssl_early_data:
         context.allow_early_data()
     context.run_commands(conf.conf_commands, conf_name)
+    log_keys(context, conf.ssl_key_log, conf.scope)
     return context
 
 
