@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import cast
+from urllib.parse import unquote_to_bytes
 
 from .http.body import read_body
 from .http.client import BodyError
+from .http.digits import number_of
 from .http.engine import answer, begin, conclude
 from .http.head import RequestHead
 from .http.incoming import choose_server, request_of
 from .http.lifecycle import leave, note_absence, note_dropped
 from .http.request import Request, Status
 from .http.status import DONE
+from .http.uri import escape_uri
 from .http1.head_types import RefusedHead
 from .log import Severity
 from .modules.hosted import Hosted
@@ -37,6 +40,9 @@ from .server.door import Door, load_door_of
 
 # Ours to send, or of the connection; the engine frames the body.
 NOT_COPIED = frozenset({"connection", "date", "keep-alive", "server", "transfer-encoding"})
+# Of the server's extensions: those that are more than kinds of messages, which would be for us.
+PASSED_EXTENSIONS = frozenset({"tls"})
+NOT_FOUND = 404
 
 
 def application(
@@ -111,10 +117,13 @@ class _Outer:
         if r.content_length_in > 0 or r.chunked_in:
             r.body_in = AsgiBody(r, receive, client, watch)
         note_dropped(r)
+        if client.strange:
+            r.log(Severity.WARN, f'no IP address of a client: "{client.strange}"')
         if refused is not None and refused.message:
             r.log(Severity.INFO, refused.message)
+        status = refused.status if refused else _refusal(r, scope)
         door.running += 1
-        task = loop.create_task(_finish(r, sink, refused.status if refused else 0))
+        task = loop.create_task(_finish(r, sink, status))
         if r.body_in is None:
             watch()
         try:
@@ -124,6 +133,21 @@ class _Outer:
             for watcher in watching:
                 watcher.cancel()
             door.running -= 1
+
+
+def _refusal(r: Request, scope: Scope) -> Status:
+    """404 for dots that lead out of where we are mounted: what is there is not ours to serve,
+    and an application behind would take the path for one without its root."""
+    root = scope.get("root_path", "").encode().rstrip(b"/")
+    target = unquote_to_bytes(scope.get("raw_path") or scope["path"])
+    if not root or not _is_under(target, root) or _is_under(r.uri.encode("latin-1"), root):
+        return 0
+    r.log(Severity.INFO, f'"{r.uri}" is not under "{scope["root_path"]}"')
+    return NOT_FOUND
+
+
+def _is_under(path: bytes, root: bytes) -> bool:
+    return path == root or path.startswith(root + b"/")
 
 
 async def _finish(r: Request, sink: AsgiSink, status: Status) -> None:
@@ -147,6 +171,9 @@ class _Inner:
 
     async def call(self, r: Request) -> Status:
         """Answers with what the application sends; an application that fails is a 500."""
+        if _is_split(r):
+            r.log(Severity.ERR, "line break in a request to the application, which does not get it")
+            return 500
         exchange = _Exchange(r)
         try:
             await self._app(exchange.scope(), exchange.receive, exchange.send)
@@ -161,6 +188,13 @@ class _Inner:
         return DONE
 
 
+def _is_split(r: Request) -> bool:
+    """Whether a variable that the configuration put there holds what cannot be in a request: an
+    application that passes the request on would send other headers, or two requests."""
+    texts = [r.args, *(text for pair in r.headers_in for text in pair)]
+    return any(char in text for text in texts for char in "\r\n\0")
+
+
 class _Exchange:
     """One request of the application behind."""
 
@@ -170,22 +204,28 @@ class _Exchange:
         self._given = False
 
     def scope(self) -> Scope:
-        """As the request is after all phases: its URI and headers may be others by now."""
+        """As the request is after all phases: its URI and headers may be others by now.
+
+        The path is what was guarded, escaped anew: one that was decoded would be decoded again
+        by what an application passes it on to."""
         r = self._r
         outer: Scope = r.main.sink.scope if isinstance(r.main.sink, AsgiSink) else {}
-        path = r.uri.encode("latin-1")
         headers = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in r.headers_in]
-        connection = r.connection
-        return {
+        address, port = r.connection.remote_addr, r.connection.remote_port
+        scope = {
             **outer,
             "type": "http",
             "method": r.method,
-            "path": path.decode("utf-8", "replace"),
-            "raw_path": path,
+            "path": r.uri.encode("latin-1").decode("utf-8", "replace"),
+            "raw_path": escape_uri(r.uri).encode("latin-1"),
             "query_string": r.args.encode("latin-1"),
             "headers": headers,
-            "client": (connection.remote_addr, int(connection.remote_port or 0)),
+            "client": (address, int(port or 0)),
         }
+        if "extensions" in outer:
+            given = outer["extensions"] or {}
+            scope["extensions"] = {n: v for n, v in given.items() if n in PASSED_EXTENSIONS}
+        return scope
 
     async def receive(self) -> Message:
         r = self._r
@@ -215,7 +255,7 @@ class _Exchange:
                 self._copy(name.decode("latin-1"), value.decode("latin-1"))
             return
         if message["type"] != "http.response.body":
-            return
+            raise ValueError(f"no message of a response: {message['type']!r}")
         if not r.header_sent:
             r.send_header()
         data = message.get("body", b"")
@@ -228,7 +268,9 @@ class _Exchange:
         """A header of the application's response."""
         r, lower = self._r, name.lower()
         if lower == "content-length":
-            r.content_length = int(value)
+            if not (value.isascii() and value.isdigit()):
+                raise ValueError(f"not a Content-Length: {value!r}")
+            r.content_length = number_of(value)
         elif lower == "content-type":
             r.content_type = value
         elif lower == "etag":

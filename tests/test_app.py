@@ -677,6 +677,32 @@ def test_mounted_in_another_application(folder: Folder) -> None:
     play(app, talk)
 
 
+@pytest.mark.parametrize("mount", ["", "/api"])
+@pytest.mark.parametrize("path", ["/a%0ab", "/%0a", "/a%0d", "/%0a/", "/a%2f", "/a//"])
+def test_every_path_is_ours(folder: Folder, mount: str, path: str) -> None:
+    """And none is aiohttp's, whose own page is in no log of ours."""
+    app = folder.application("listen 8000; access_log access.log; return 200 ours;")
+    if mount:
+        outer = web.Application()
+        outer.add_subapp(mount, app)
+        app = outer
+
+    async def talk(client: Client) -> None:
+        assert await get(client, URL(mount + path, encoded=True)) == (200, "ours")
+        assert (await get(client, mount or "/"))[1] == "ours"
+
+    play(app, talk)
+    assert f'"GET {mount}{path} HTTP/1.1" 200' in folder.read("access.log")
+
+
+def test_options_of_the_server(folder: Folder) -> None:
+    async def talk(client: Client) -> None:
+        answer = await raw(client, b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"nginx/" in answer
+
+    folder.talk(talk)
+
+
 def test_on_uvloop(folder: Folder) -> None:
     async def main() -> None:
         async with TestClient(TestServer(folder.application())) as client:

@@ -97,6 +97,29 @@ class Folder:
 
         asyncio.run(run())
 
+    def ask(self, block: str, app: App | None = None, /, **more: Any) -> tuple[int, str]:
+        """The status and body for a scope with these members."""
+        scope: dict[str, Any] = {
+            **{"type": "http", "method": "GET", "path": "/", "http_version": "1.1"},
+            **{"headers": [(b"host", b"x")], "client": ("192.0.2.1", 1), "server": ("x", 80)},
+            **more,
+        }
+        answer: list[Message] = []
+        body = asyncio.Queue[Message]()
+        body.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+
+        async def send(message: Message) -> None:
+            answer.append(message)
+
+        async def run() -> None:
+            served = self.application(block, app)
+            async with living(served):
+                await served(scope, body.get, send)
+
+        asyncio.run(run())
+        text = b"".join(message["body"] for message in answer[1:])
+        return answer[0]["status"], text.decode()
+
     def log(self) -> str:
         return (self.path / "error.log").read_text("latin-1")
 
@@ -236,6 +259,160 @@ def test_a_client_that_leaves(folder: Folder) -> None:
     assert told in (["http.disconnect", "cancelled"], ["cancelled"])
     assert "client prematurely closed connection" in folder.log()
     assert (folder.path / "access.log").read_text().split('"')[2].split()[0] == "499"
+
+
+def showing(*names: str) -> App:
+    """An application that answers with members of its scope."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await echo(scope, receive, send)
+            return
+        text = "|".join(repr(scope.get(name)) for name in names)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": text.encode()})
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "again"),
+    [
+        (b"/pub/..%252fadm/x", "/pub/..%2fadm/x", b"/pub/..%252fadm/x"),
+        (b"/pub/%2e%2e%2fpub/x", "/pub/x", b"/pub/x"),
+        (b"/pub/a%3fb%23%0d%0aX:%20y", "/pub/a?b#\r\nX: y", b"/pub/a%3Fb%23%0D%0AX:%20y"),
+        (b"/pub/%c3%a9%ff", "/pub/\xe9\ufffd", b"/pub/%C3%A9%FF"),
+        (b"/old/a%20%25", "/new/a %", b"/new/a%20%25"),
+    ],
+)
+def test_the_raw_path_is_escaped(folder: Folder, raw: bytes, path: str, again: bytes) -> None:
+    """What decodes it gets the path whose location was found, not another one."""
+    server = "location / { pyngx_app; } location /adm/ { return 403; }"
+    server += "location /old/ { rewrite ^/old(/.*)$ /new$1 break; pyngx_app; }"
+    answer = folder.ask(server, showing("path", "raw_path"), raw_path=raw)
+    assert answer == (200, f"{path!r}|{again!r}")
+
+
+CLIENTS = """
+    set_real_ip_from unix:;
+    set_real_ip_from 127.0.0.1;
+    location / { return 200 "$remote_addr|$remote_port"; }
+    location /net { allow 10.0.0.0/8; allow 2001:db8::/32; deny all; stub_status; }
+    location /unix { allow unix:; deny all; stub_status; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "seen", "net", "unix"),
+    [
+        (("10.0.0.1", 7), ("x", 80), "10.0.0.1|7", 200, 403),
+        (("2001:db8::1%eth0", 7), ("x", 80), "2001:db8::1%eth0|7", 200, 403),
+        (("10.0.0.1", None), ("x", 80), "10.0.0.1|", 200, 403),
+        (("10.0.0.1", 0), None, "10.0.0.1|", 200, 403),
+        (("10.0.0.1", 0), ("/run/x", None), "10.0.0.1|", 200, 403),
+        (("unknown", 0), ("x", 80), "unknown|", 403, 403),
+        (("10.0.0.1\0", 0), ("x", 80), "unknown|", 403, 403),
+        (("\xe9", 0), ("/run/x", None), "unknown|", 403, 403),
+        (None, ("x", 80), "unknown|", 403, 403),
+        (None, None, "unknown|", 403, 403),
+        (None, ("/run/x", None), "unix:|", 403, 200),
+    ],
+)
+def test_clients(folder: Folder, client: Any, server: Any, seen: str, net: int, unix: int) -> None:
+    """One that is no address is in no network, and not at the other end of a unix socket."""
+    ends = {"client": client, "server": server}
+    assert folder.ask(CLIENTS, **ends) == (200, seen)
+    assert folder.ask(CLIENTS, path="/net", **ends)[0] == net
+    assert folder.ask(CLIENTS, path="/unix", **ends)[0] == unix
+    headers = [(b"host", b"x"), (b"x-real-ip", b"1.2.3.4")]
+    answer = folder.ask(CLIENTS, headers=headers, **ends)
+    assert answer == (200, "1.2.3.4|" if unix == 200 else seen)
+
+
+def test_a_client_that_is_no_address_is_logged(folder: Folder) -> None:
+    folder.ask(CLIENTS, client=("unknown", 0))
+    assert "[warn]" in folder.log() and 'no IP address of a client: "unknown"' in folder.log()
+
+
+def test_the_client_of_the_application(folder: Folder) -> None:
+    server = "location / { pyngx_app; }"
+    for client, seen in ((("10.0.0.1", None), ("10.0.0.1", 0)), (("x", 1), ("unknown", 0))):
+        answer = folder.ask(server, showing("client"), client=client)
+        assert answer == (200, repr(seen))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"headers": [(b"host", b"x"), (b"a", b"b\r\nx-in: y")]},
+        {"headers": [(b"host", b"x"), (b"a", b"b\nx-in: y")]},
+        {"headers": [(b"host", b"x"), (b"a", b"b\0c")]},
+        {"headers": [(b"host", b"x"), (b"a\r\nx-in", b"y")]},
+        {"headers": [(b"host", b"x"), (b"x-in: y", b"z")]},
+        {"raw_path": b"/x HTTP/1.1\r\nx-in: y"},
+        {"query_string": b"a HTTP/1.1\r\nx-in: y"},
+        {"method": "GET /y HTTP/1.1\r\nHost: z\r\nx-in: y\r\n\r\nGET"},
+    ],
+)
+def test_a_head_that_would_be_another_one(folder: Folder, more: dict[str, Any]) -> None:
+    assert folder.ask('return 200 "[$http_x_in]";', **more)[0] == 400
+
+
+def test_extensions_that_are_not_ours_are_not_offered(folder: Folder) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await echo(scope, receive, send)
+            return
+        assert scope["extensions"] == {"tls": {"tls_version": 772}}
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.pathsend", "path": "/etc/hostname"})
+
+    given = {"tls": {"tls_version": 772}, "http.response.pathsend": {}, "http.response.push": {}}
+    assert folder.ask("location / { pyngx_app; }", app, extensions=given)[0] == 500
+    assert "no message of a response: 'http.response.pathsend'" in folder.log()
+
+
+@pytest.mark.parametrize("length", [b"-5", b"x", b"1_0"])
+def test_a_length_that_is_none(folder: Folder, length: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await echo(scope, receive, send)
+            return
+        headers = [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    assert folder.ask("location / { pyngx_app; }", app)[0] == 500
+    assert "not a Content-Length: " in folder.log()
+
+
+@pytest.mark.parametrize(
+    "setting", ['more_set_input_headers "X-User: $b";', "set $args $b;"], ids=["header", "args"]
+)
+def test_a_line_break_does_not_reach_the_application(folder: Folder, setting: str) -> None:
+    server = f'location ~ "(?s)^/(?<b>.*)$" {{ {setting} pyngx_app; }}'
+    assert folder.ask(server, showing("path"), raw_path=b"/a")[0] == 200
+    assert folder.ask(server, showing("path"), raw_path=b"/a%0d%0aX:%20y")[0] == 500
+    assert "line break in a request to the application" in folder.log()
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"/sub/adm/x", 403),
+        (b"/sub/pub/../adm/x", 403),
+        (b"/sub/pub/x", 200),
+        (b"/sub", 200),
+        (b"/sub/../adm/x", 404),
+        (b"/sub/%2e%2e/adm/x", 404),
+        (b"/sub/../subway", 404),
+        (b"/adm/x", 200),  # a server that leaves the root out of the path
+    ],
+)
+def test_mounted_under_a_root(folder: Folder, raw: bytes, status: int) -> None:
+    """An application behind takes a path that is not under its root for one without it."""
+    server = "location / { pyngx_app; } location /sub/adm/ { return 403; }"
+    answer = folder.ask(server, showing("path"), root_path="/sub", raw_path=raw)
+    assert answer[0] == status
 
 
 def test_without_an_application(folder: Folder) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..conf.values import parse_number
+from .digits import number_of
 
 MAPPED = b"\0" * 10 + b"\xff\xff"  # ::ffff:0:0/96
 NONE = b"\xff" * 4  # what nginx's parser cannot return, and what it looks up when it fails
@@ -19,7 +20,7 @@ def parse_address(text: str) -> bytes | None:
 
     Parts of an IPv4 address may be empty, and 255.255.255.255 is none, as in nginx."""
     if dotted := _DOTTED.fullmatch(text):
-        octets = [int(part or "0") for part in dotted.groups()]
+        octets = [number_of(part) for part in dotted.groups()]
         packed = bytes(octets) if max(octets) < 256 else NONE
         return None if packed == NONE else packed
     try:
@@ -37,10 +38,10 @@ def parse_address_port(text: str) -> tuple[bytes, int] | None:
         host, port = text[1:-1], "0"
     else:
         host, colon, port = text[1:].partition("]:") if text[:1] == "[" else text.partition(":")
-        if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        if not colon or not port.isdecimal() or not 1 <= number_of(port) <= 65535:
             return None
     address = parse_address(host)
-    return None if address is None else (address, int(port))
+    return None if address is None else (address, number_of(port))
 
 
 def plain(packed: bytes) -> bytes:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ..log import OpenFile
+from .engine import log_failure
 from .escape import escape_json
+from .failure import RequestFailed
 from .request import Request
 from .template import Part, TextOf, getter_of
 from .variables import Get, R, VariableTable
@@ -63,7 +65,10 @@ def bind_line(
 
     def line(r: R) -> bytes:
         absent = how.absent
-        values = [get(r) for get in getters]
+        try:
+            values = [get(r) for get in getters]
+        except Exception:  # costs that value, not the line
+            values = [_tried(get, r) for get in getters]
         texts = [absent if value is None else value for value in values]
         if how.has_odd("".join(texts)):
             texts = [how.escaped(text) for text in texts]
@@ -75,12 +80,23 @@ def bind_line(
     return line
 
 
+def _tried(get: Get[R], r: R) -> str | None:
+    """The value of a variable, none of one that fails."""
+    try:
+        return get(r)
+    except RequestFailed:
+        return None  # its reason is logged
+    except Exception as error:
+        log_failure(r, error)
+        return None
+
+
 def bind_value(get: Get[R], escape: str) -> TextOf[R]:
     """What a format writes for one variable."""
     how = _ESCAPES[escape]
 
     def value(r: R) -> str:
-        text = get(r)
+        text = _tried(get, r)
         if text is None:
             return how.absent
         return how.escaped(text) if how.has_odd(text) else text

@@ -94,7 +94,8 @@ async def subrequest(
     client's fields only those `passed` (lower-case names; None: all) go to an upstream; as
     variables all can be had.  `refresh` asks caches on the way for a new answer;
     `asks_for_keys` says that tokens wait for this one, so that it must not wait for them."""
-    sub = Request(r.head, r.connection, sink or Kept(limit), r.server)
+    kept = sink or Kept(limit)
+    sub = Request(r.head, r.connection, kept, r.server)
     sub.parent, sub.root = r, r.main
     sub.method, sub.header_only = method, header_only
     sub.http_version = r.http_version
@@ -116,6 +117,7 @@ async def subrequest(
     if prepare is not None:
         prepare(sub)
     await run(sub)
+    sub.sink = kept  # body filters may have put sinks of their own before it
     finish_subrequest(sub)
     return sub
 

@@ -8,6 +8,12 @@ from .held_head import HeldHead
 from .request import HeaderRefused, Request
 
 
+def has_body(r: Request) -> bool:
+    """Whether there is a body to make another one of: a subrequest may be for the head alone,
+    which is then the one that came, as in nginx."""
+    return not (r.header_only and r.parent is not None)
+
+
 class WholeBody:
     """A body filter that makes another body of a whole one; the head is that of the new one.
 

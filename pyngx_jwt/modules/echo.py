@@ -14,6 +14,7 @@ from ..conf.directive import Conf, directive, number, own
 from ..conf.values import parse_fixed
 from ..http.body import KeptBody, read_body
 from ..http.contexts import EVERYWHERE, LOCATION, LOCATION_IF
+from ..http.digits import TOO_LARGE, number_of
 from ..http.level import Level
 from ..http.module import Module
 from ..http.postpone import Postponed, postpone
@@ -304,7 +305,7 @@ async def _no_command(run: EchoRun, args: list[str]) -> None:
 
 async def _duplicate(run: EchoRun, args: list[str]) -> Status | None:
     count = args[0].replace("_", "")
-    if not (count.isascii() and count.isdigit()):
+    if not (count.isascii() and count.isdigit()) or number_of(count) == TOO_LARGE:
         run.r.log(Severity.ERR, f'invalid size specified: "{args[0]}"')
         return 500
     run.start()

@@ -22,7 +22,7 @@ from ..http.module import Module
 from ..http.request import HeaderFilter, Request
 from ..http.template import Template, Text
 from ..http.variables import Variables
-from ..http.whole_body import WholeBody
+from ..http.whole_body import WholeBody, has_body
 from ..log import Severity
 
 KEY = "image_filter"
@@ -177,7 +177,7 @@ def transform_images(conf: ImageFilterConf, level: Level) -> HeaderFilter | None
     plan, most = _plan(conf, level.variables), conf.image_filter_buffer
 
     def filter_header(r: Request) -> None:
-        if r.status == 304 or r.contexts.pop(KEY, False):
+        if r.status == 304 or not has_body(r) or r.contexts.pop(KEY, False):
             return
         r.contexts[KEY] = True
         if (r.content_type or "").lower().startswith(MIXED):

@@ -18,6 +18,7 @@ from ..core.logs import syslog_server
 from ..errors import ConfError
 from ..http.block import SessionBlock
 from ..http.contexts import EVERYWHERE, HTTP, LIMIT_EXCEPT, LOCATION_IF
+from ..http.engine import log_failure
 from ..http.level import Level
 from ..http.log_line import bind_line, bind_value, each_line, to_file
 from ..http.module import Module
@@ -296,7 +297,10 @@ def _all_of(logs: Iterable[AccessLog], level: SessionBlock) -> Callable[[Any], N
 
     def write(r: Session) -> None:
         for one in writers:
-            one(r)
+            try:
+                one(r)
+            except Exception as error:  # costs the line of that log
+                log_failure(r, error)
 
     return writers[0] if len(writers) == 1 else write
 
@@ -308,8 +312,16 @@ def _one(access: AccessLog, level: SessionBlock) -> Callable[[Any], None]:
         return each_line(line, write)
     condition = access.condition.bind(level.variables)
 
+    def is_wanted(r: Session) -> bool:
+        """A condition that fails must not keep a request out of the log."""
+        try:
+            return condition(r) not in ("", "0")
+        except Exception as error:
+            log_failure(r, error)
+            return True
+
     def conditional(r: Session) -> None:
-        if condition(r) not in ("", "0"):
+        if is_wanted(r):
             write(r, line(r))
 
     return conditional

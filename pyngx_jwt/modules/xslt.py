@@ -19,7 +19,7 @@ from ..http.module import Module
 from ..http.request import HeaderFilter, Request
 from ..http.template import Template, Text
 from ..http.uri import unescape
-from ..http.whole_body import WholeBody
+from ..http.whole_body import WholeBody, has_body
 from ..log import Severity
 from .gzip_ok import change_length
 
@@ -133,6 +133,8 @@ def transform_documents(conf: XsltConf, level: Level) -> HeaderFilter | None:
 
     def filter_header(r: Request) -> None:
         if r.status == 304 or not has_type(r, types) or r.contexts.get(KEY):
+            return
+        if not has_body(r):
             return
         r.contexts[KEY] = True
         change_length(r)

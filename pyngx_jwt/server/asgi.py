@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from ..http.client import BodyError, ForeignTls
 from ..http.request import Request
 from ..http1.response_head import DateClock, build_head
 from ..log import Severity
-from .connection import ClientConnection
+from .connection import ClientConnection, packed_address
 from .framing import drop_body
 from .pushing import PushingSink
 
@@ -22,19 +22,25 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
+_End = Sequence[Any] | None  # of a connection: host and port
 
 HOP_BY_HOP = frozenset({b"connection", b"transfer-encoding", b"keep-alive"})
+_BREAKS = bytes.maketrans(b"\r\n", b"\0\0")
+_NAME_BREAKS = bytes.maketrans(b"\r\n:", b"\0\0\0")
 
 
 def head_bytes(scope: Scope) -> bytes:
-    """The request head as one of HTTP/1, for our own reader."""
+    """The request head as one of HTTP/1, for our own reader.
+
+    What would end a line or a name there becomes a NUL, which our reader refuses (400): it must
+    not begin another header."""
     path: bytes = scope.get("raw_path") or quote(scope["path"], safe="/:@!$&'()*+,;=~-._").encode()
     query: bytes = scope.get("query_string", b"")
     target = path + (b"?" + query if query else b"")
     version = b"1.0" if scope.get("http_version") == "1.0" else b"1.1"
     lines = [scope["method"].encode("latin-1") + b" " + target + b" HTTP/" + version]
-    lines += [name + b": " + value for name, value in scope["headers"]]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    lines += [name.translate(_NAME_BREAKS) + b": " + value for name, value in scope["headers"]]
+    return b"\r\n".join([line.translate(_BREAKS) for line in lines]) + b"\r\n\r\n"
 
 
 class AsgiClient(ClientConnection):
@@ -47,9 +53,27 @@ class AsgiClient(ClientConnection):
         self.closed = False
         self.gone = asyncio.Event()
         self.ssl = ForeignTls() if scope.get("scheme") == "https" else None
-        peer, own = scope.get("client"), scope.get("server")
-        if peer and own:
-            self.take_addresses(tuple(peer), tuple(own))
+        self.strange = ""  # what is no address of a client, for the log
+        self._take(scope.get("client"), scope.get("server"))
+
+    def _take(self, peer: _End, own: _End) -> None:
+        """Notes both ends, of which the server may know neither.  A proxy that the server trusts
+        may have sent anything as the address of its client."""
+        if own and own[1] is None:
+            self.server_addr = f"unix:{own[0]}"
+        elif own:
+            self.server_addr, self.server_port = own[0], str(own[1])
+        if not peer:
+            if not self.server_addr.startswith("unix:"):
+                self.forget_peer()
+            return
+        try:
+            self.binary_remote_addr = packed_address(peer[0])
+        except (OSError, ValueError):
+            self.strange = peer[0]
+            self.forget_peer()
+        else:
+            self.remote_addr, self.remote_port = peer[0], str(peer[1] or "")
 
     def tcp_info(self) -> bytes:
         return b""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..http.cidr import NONE
 from ..http.ports import ListenAddress, Port
 from ..http.request import Request, Server
 from ..log import Severity
@@ -17,6 +18,15 @@ from .deadline import Deadline
 from .front_end import FrontEnd
 
 _TCP_INFO_SIZE = 232  # bytes; more than the fields we read need in any kernel's struct tcp_info
+
+
+UNKNOWN = "unknown"  # as a client's address
+
+
+def packed_address(text: str) -> bytes:
+    """An address as sockets have it; raises OSError and ValueError."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    return socket.inet_pton(family, text.partition("%")[0])
 
 
 class ClientConnection:
@@ -44,10 +54,16 @@ class ClientConnection:
         if isinstance(peer, tuple) and isinstance(own, tuple):
             self.remote_addr, self.remote_port = peer[0], str(peer[1])
             self.server_addr, self.server_port = own[0], str(own[1])
-            family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
-            self.binary_remote_addr = socket.inet_pton(family, peer[0].partition("%")[0])
-        elif isinstance(own, str | bytes) and own:
+            self.binary_remote_addr = packed_address(peer[0])
+        elif not isinstance(own, str | bytes):
+            self.forget_peer()
+        elif own:
             self.server_addr = f"unix:{os.fsencode(own).decode('latin-1')}"
+
+    def forget_peer(self) -> None:
+        """The peer is unknown.  It must not be taken for one of a unix socket, which has no
+        address either, and rules for addresses need one: it gets one that no rule can name."""
+        self.remote_addr, self.remote_port, self.binary_remote_addr = UNKNOWN, "", NONE
 
 
 class SocketConnection(ClientConnection, asyncio.Protocol):

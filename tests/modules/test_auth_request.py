@@ -301,6 +301,66 @@ def test_a_verdict_that_is_kept_and_breaks_off_admits_nobody(nginx: Nginx) -> No
     assert nginx.request("GET /file").status == 500
 
 
+FILTERS = {
+    "ssi": "ssi on;",
+    "sub": "sub_filter a b;",
+    "charset": "charset utf-8;",
+    "gzip": "gzip on; gzip_min_length 0;",
+    "addition": "add_before_body /a; add_after_body /a;",
+    "image": "image_filter size;",
+    "xslt": "xslt_stylesheet %%DIR%%/html/a.xslt;",
+}
+MODULES = {"image": "image_filter", "xslt": "xslt", "addition": "addition", "sub": "sub"}
+STYLE = '<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"/>'
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.needs(f"--with-http_{MODULES[name]}_module")
+            if name in MODULES
+            else (),
+        )
+        for name in FILTERS
+    ],
+)
+def test_filters_of_the_verdict_have_no_say(nginx: Nginx, name: str) -> None:
+    """Only the head counts, whatever would be made of the body."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX-User: joe\r\n"
+    nginx.backend("auth", head + b"Content-Length: 5\r\n\r\nhello")
+    nginx(
+        f"""
+        location / {{
+            auth_request /_auth;
+            auth_request_set $user $upstream_http_x_user; add_header X-User $user;
+        }}
+        location = /_auth {{
+            {FILTERS[name]} proxy_pass http://127.0.0.1:%%PORT_auth%%;
+        }}
+        """,
+        files={"html/a": "content", "html/a.xslt": STYLE},
+    )
+    nginx.exchange("""
+        > GET /a
+        < 200
+        < X-User: joe
+        """)
+
+
+def test_a_verdict_without_a_head_admits_nobody(nginx: Nginx) -> None:
+    nginx.backend("auth", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nX: ")
+    nginx(
+        """
+        location / { auth_request /_auth; }
+        location = /_auth { ssi on; proxy_pass http://127.0.0.1:%%PORT_auth%%; }
+        """,
+        files={"html/a": "content"},
+    )
+    assert nginx.request("GET /a").status == 500
+
+
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbytes"
 
 

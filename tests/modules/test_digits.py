@@ -42,3 +42,30 @@ def test_slices(nginx: Nginx, range_: str) -> None:
         files={"html/a": "0123456789"},
     )
     assert nginx.request("GET /a", f"Range: {range_}").status in (206, 416)
+
+
+@pytest.mark.needs("--with-http_realip_module")
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        (f"1.2.3.{MANY}", "127.0.0.1"),
+        (f"1.2.3.4:{MANY}", "127.0.0.1"),
+        (f"[::1]:{MANY}", "127.0.0.1"),
+        (f"1.2.3.{NONE}4", "1.2.3.4"),
+        (f"1.2.3.4:{NONE}5", "1.2.3.4"),
+    ],
+)
+def test_addresses_of_clients(nginx: Nginx, value: str, address: str) -> None:
+    nginx(
+        "set_real_ip_from 127.0.0.0/8; location / { return 200 $remote_addr; }"
+        "location /for { real_ip_header X-Forwarded-For; }"
+        "location /geo { return 200 $geo; }",
+        http="geo $arg_a $geo { default none; 1.2.3.0/24 some; }"
+        "geo $from { proxy 127.0.0.1; default none; 1.2.3.0/24 some; }"
+        'log_format one "$uri $from"; access_log %%DIR%%/one.log one;',
+    )
+    assert nginx.request("GET /", f"X-Real-IP: {value}").body == address.encode()
+    assert nginx.request("GET /for", f"X-Forwarded-For: {value}").status == 404
+    of_v4 = ":" not in value
+    place = b"some" if address == "1.2.3.4" and of_v4 else b"none"
+    assert nginx.request(f"GET /geo?a={value}").body == place

@@ -130,6 +130,7 @@ def test_around_other_responses(nginx: Nginx) -> None:
     [
         ("echo_sleep x;", 400, 'invalid sleep duration "x"'),
         ("echo_duplicate x a;", 500, 'invalid size specified: "x"'),
+        (f"echo_duplicate {'9' * 99} a;", 500, "invalid size specified: "),
     ],
 )
 def test_errors(nginx: Nginx, commands: str, status: int, message: str) -> None:

@@ -111,6 +111,24 @@ def test_condition(nginx: Nginx) -> None:
     assert nginx.access_log(3) == ["/?log=1", "/?log=00", "/?log=no"]
 
 
+@pytest.mark.parametrize("log", ["", 'access_log logs/access.log f "if=$wrong";'])
+def test_a_variable_that_fails_costs_its_value_only(nginx: Nginx, log: str) -> None:
+    """A client must not be able to leave the log."""
+    nginx(
+        f"{log or 'access_log logs/access.log f;'} return 200;",
+        http=r"""
+        log_format f "$uri [$wrong] $status";
+        map $uri $wrong { default x; "~(*LIMIT_MATCH=1)^/(?:f|fr)+ont$" 1; }
+        """,
+    )
+    nginx.exchange("""
+        > GET /frfrfrf
+        < 200
+        """)
+    (line,) = nginx.access_log(1)
+    assert re.fullmatch(r"/frfrfrf \[.?\] 200", line)
+
+
 def test_variable_in_the_path(nginx: Nginx) -> None:
     nginx(
         "access_log logs/$arg_name.log uri; location / { return 204; }",

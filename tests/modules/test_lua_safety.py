@@ -72,6 +72,22 @@ def test_a_loop_that_catches_its_end_ends_the_worker(nginx: Nginx) -> None:
     assert nginx.request("GET /").body == b"in"
 
 
+@pytest.mark.pyngx_only("lua-nginx-module makes of them what the processor does")
+@pytest.mark.parametrize("number", ["1e300", "-1e300", "1/0", "0/0", "2^31"])
+def test_numbers_that_are_no_c_int(nginx: Nginx, number: str) -> None:
+    nginx(
+        f"""
+        location /exit {{ content_by_lua_block {{ ngx.exit({number}) }} }}
+        location /status {{ content_by_lua_block {{ ngx.status = {number} ngx.say("x") }} }}
+        """,
+        main=LOAD,
+    )
+    assert nginx.request("GET /exit").status == 500
+    assert nginx.request("GET /status").status == 500
+    nginx.wait_for_log("bad argument #1 to .exit. .number out of range")
+    nginx.wait_for_log("bad argument to .ngx.status.: number out of range")
+
+
 def test_globals_are_seen_by_other_requests(nginx: Nginx) -> None:
     nginx(
         """

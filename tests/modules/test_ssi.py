@@ -107,6 +107,11 @@ def test_dates(nginx: Nginx) -> None:
     )
 
 
+def test_a_format_of_dates_ends_at_a_nul(nginx: Nginx) -> None:
+    text = '<!--#config timefmt="%Y\0 %H" --><!--#echo var="date_gmt" -->|end'
+    assert re.fullmatch(r"\d{4}\|end", page(nginx, text))
+
+
 def test_headers(nginx: Nginx) -> None:
     nginx.write("html/a.html", "text")
     nginx.write("html/a.txt", '<!--#echo var="uri" -->')

@@ -8,6 +8,7 @@ from typing import Any
 from ...http import body as bodies
 from ...http.body import KeptBody
 from ...http.client import BodyError
+from ...http.digits import number_of
 from ...http.session import Session
 from ...http.uri import escape_uri, parse_unsafe_uri
 from ...http.variables import UnknownVariable
@@ -50,7 +51,7 @@ def get_variable(run: LuaServed, name: str | int) -> str | None:
         return None
     if get is None:
         if name.isascii() and name.isdigit():
-            return _capture(r, int(name))
+            return _capture(r, number_of(name))
         variables = run.conf.level.variables
         try:
             get = variables.resolve(name)

@@ -16,6 +16,7 @@ from .state import LuaRequest, LuaServed
 calls = Calls()
 operations = Operations()
 
+MOST_STATUS = 2**31 - 1  # a C int
 SENT, PAUSED, SLOWED = 1, 2, 3  # what a write has come to
 
 
@@ -31,6 +32,8 @@ def set_status(run: LuaRequest, status: int) -> None:
     if r.header_sent:
         run.log(Severity.ERR, "attempt to set ngx.status after sending out response headers")
         return
+    if not -MOST_STATUS <= status <= MOST_STATUS:  # nor is NaN
+        raise LuaError("bad argument to 'ngx.status': number out of range")
     r.err_status = 0
     r.status, r.status_line = int(status), None
 
@@ -119,7 +122,7 @@ def set_response_header(run: LuaRequest, name: str, *values: str | None) -> None
         r.clear_header("location")
         r.headers_out += [("Location", text) for text in texts[-1:]]
         return
-    if key == "content-length" and texts and not texts[-1].isdigit():
+    if key == "content-length" and texts and not (texts[-1].isascii() and texts[-1].isdigit()):
         raise LuaError(f'failed to set header "{name}"')
     if key == "content-type":
         r.charset, run.has_type = "", True

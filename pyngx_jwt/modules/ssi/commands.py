@@ -248,7 +248,8 @@ def _checked(page: Page, name: str, command: SsiCommand, params: list[tuple[str,
 
 
 def date(format: str, moment: time.struct_time) -> str:
-    """The time in a format of strftime(3); "%s" is seconds since the epoch."""
+    """The time in a format of strftime(3), which ends at a NUL; "%s" is seconds since the epoch."""
+    format = format.partition("\0")[0]
     if format == "%s":
         return str(int(time.time()))
     text = time.strftime(format.encode("latin-1").decode("utf-8", "surrogateescape"), moment)

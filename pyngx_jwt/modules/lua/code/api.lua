@@ -301,6 +301,9 @@ function ngx.exit(status)
     if type(status) ~= "number" then
         type_error(1, "exit", "number", status)
     end
+    if not (math.abs(status) < 2 ^ 31) then
+        error("bad argument #1 to 'exit' (number out of range)", 2)
+    end
     if status == ngx.AGAIN or status == ngx.DONE then
         error("bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE", 2)
     end
