@@ -144,6 +144,27 @@ def test_keys_are_awaited(nginx: Nginx) -> None:
 
 
 @pytest.mark.needs("auth-jwt")
+def test_key_files_are_looked_at(nginx: Nginx) -> None:
+    """Also without requests with tokens: a server that is not ready does not get any."""
+    nginx(
+        f"location / {{ auth_jwt A; auth_jwt_key_file keys.json; root html; }} {HEALTH}",
+        http="pyngx_jwt_dialect plus;",
+        files={"html/a": "content"},
+    )
+    told = reasons(nginx)
+    assert len(told) == 1 and told[0].startswith("no keys of key file")
+    nginx.write("keys.json", jwks(KEY))
+    wait_until_ready(nginx)
+    assert nginx.request("GET /a", bearer()).status == 200
+    nginx.write("keys.json", "").unlink()
+    deadline = time.monotonic() + DEADLINE
+    while reasons(nginx) != told:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert nginx.request("GET /a", bearer()).status == 500
+
+
+@pytest.mark.needs("auth-jwt")
 def test_workers_share_what_is_fetched(nginx: Nginx) -> None:
     """Also those after a reload, while the issuer is down."""
     issuer = Issuer()

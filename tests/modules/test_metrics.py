@@ -306,6 +306,22 @@ def test_tokens(nginx: Nginx) -> None:
 
 
 @pytest.mark.needs("auth-jwt")
+def test_the_age_of_a_file_that_does_not_change(nginx: Nginx) -> None:
+    """It is the time since the file was last looked at, without any request with a token."""
+    nginx(
+        f"location / {{ auth_jwt A; {KEYS} }} {METRICS}",
+        http="pyngx_jwt_dialect plus;",
+        files=FILES,
+    )
+    name = nginx.filled('pyngx_jwks_age_seconds source="%%DIR%%/jwks.json"')
+    ages, deadline = [scrape(nginx)[name]], time.monotonic() + DEADLINE
+    while ages[-1] >= max(ages[:-1], default=0):  # it only ever grows otherwise
+        assert time.monotonic() < deadline, ages
+        time.sleep(0.05)
+        ages.append(scrape(nginx)[name])
+
+
+@pytest.mark.needs("auth-jwt")
 def test_keys_that_are_fetched(nginx: Nginx) -> None:
     issuer = Issuer()
     nginx.backend("issuer", issuer)

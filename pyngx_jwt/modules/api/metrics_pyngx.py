@@ -108,7 +108,9 @@ def _write_keys(out: Exposition, snapshot: Snapshot) -> None:
         keys[source] = max(keys.get(source, (0, 0)), (since, count))
     age = "pyngx_jwks_age_seconds"
     out.family("pyngx_jwks_keys", "gauge", "Usable keys of a source")
-    out.family(age, "gauge", "The time since keys were last read or fetched")
+    out.family(
+        age, "gauge", "The time since keys were last fetched, or their file was found usable"
+    )
     for source, (since, count) in sorted(keys.items()):
         out.sample("pyngx_jwks_keys", count, ("source", source))
         out.sample(age, max(0.0, round(time.time() - since / 1000, 3)), ("source", source))

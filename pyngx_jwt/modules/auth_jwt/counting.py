@@ -6,9 +6,11 @@ Labels come from the configuration and from the reasons of refusals, never from 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from ...conf.scope import Scope
+from ...core.logs import Logs
 from ...core.readiness import Readiness
 from ...core.worker import WorkerLife
 from ...http.level import Level
@@ -78,7 +80,7 @@ def follow_keys(scope: Scope, life: WorkerLife) -> None:
     for request in sources.requests:
         name = request.name[:LABEL]
         tallies.follow(tallies.row(KEY_FETCHES, name), Fetched(request))
-    tallies.reporters.append(lambda: _report_keys(sources))
+    tallies.reporters.append(lambda: _report_keys(sources, scope.shared(Logs)))
 
 
 class Fetched:
@@ -97,18 +99,28 @@ class Fetched:
 @jwt_settings.worker_starts
 def watch_keys(scope: Scope, life: WorkerLife) -> None:
     """The server is ready if there are keys of all sources."""
-    scope.shared(Readiness).add(lambda: _missing_keys(scope.shared(Sources)))
+    sources, logs = scope.shared(Sources), scope.shared(Logs)
+    scope.shared(Readiness).add(lambda: _missing_keys(sources, logs))
 
 
-def _missing_keys(sources: Sources) -> Iterator[str]:
+def _missing_keys(sources: Sources, logs: Logs) -> Iterator[str]:
+    _look_at_files(sources, logs)
     fetched: list[KeyFile | KeyRequest] = [*sources.files, *sources.requests]
     for source in fetched:
         if source.state is None and source.is_awaited:
             yield f"no keys of {source.place}"
 
 
-def _report_keys(sources: Sources) -> Iterator[Reported]:
+def _look_at_files(sources: Sources, logs: Logs) -> None:
+    """As requests do: a worker that is not ready does not get any."""
+    now = time.time()
+    for file in sources.files:
+        file.look(now, logs.main.write)
+
+
+def _report_keys(sources: Sources, logs: Logs) -> Iterator[Reported]:
     """The keys of each source as this worker has them; times are in milliseconds."""
+    _look_at_files(sources, logs)
     for request in sources.requests:
         if (state := request.state) is not None:
             yield KEYS, (request.name[:LABEL],), _row(state)

@@ -7,6 +7,8 @@ import math
 import os
 import stat
 import time
+from collections.abc import Callable
+from functools import partial
 
 from ...conf.parse import Statement
 from ...conf.scope import Scope
@@ -23,8 +25,8 @@ class KeyFile:
     """Keys in a file, read again when the file has changed."""
 
     __slots__ = (
-        *("_bad", "_form", "_keys", "_identity", "_path", "_read_at", "_sentence", "_sets"),
-        "_since",
+        *("_bad", "_form", "_keys", "_identity", "_path", "_sentence", "_sets", "_since"),
+        "_usable_at",
         *("place", "statement", "until"),
     )
 
@@ -37,7 +39,7 @@ class KeyFile:
         self._keys: Keys = NOTHING
         self._identity: tuple[int, int, int] | None = None
         self._bad = 0.0  # since when, if keys from before are still used
-        self._read_at = 0.0
+        self._usable_at = 0.0
 
     def load(self, scope: Scope) -> None:
         """Reads the file with the configuration.  What is wrong is but a warning, as it may
@@ -75,10 +77,10 @@ class KeyFile:
 
     @property
     def state(self) -> tuple[int, float, float] | None:
-        """How many keys there are, since when and until when they may be used; None if the file
-        has not been of use."""
+        """How many keys there are, when the file was last found usable, and until when they may be
+        used; None if the file has not been of use."""
         keys = self.key_set
-        return None if keys is None else (len(keys.keys), self._read_at, math.inf)
+        return None if keys is None else (len(keys.keys), self._usable_at, math.inf)
 
     @property
     def key_set(self) -> KeySet | None:
@@ -87,12 +89,14 @@ class KeyFile:
 
     def current(self, r: Request, now: float) -> Keys:
         """What is in the file; it is looked at not more than once in a second."""
+        self.look(now, r.log)
+        return self._keys
+
+    def look(self, now: float, log: Callable[[Severity, str], None]) -> None:
+        """Looks at the file, if that was not done within the last second."""
         if not self._since <= now < self.until:
             self._since, self.until = now, now + LOOK
-            self._look(
-                now, lambda text: r.log(Severity.WARN, text), lambda text: r.log(Severity.ERR, text)
-            )
-        return self._keys
+            self._look(now, partial(log, Severity.WARN), partial(log, Severity.ERR))
 
     @property
     def is_elsewhere(self) -> bool:
@@ -115,6 +119,7 @@ class KeyFile:
                 raise ValueError("not a regular file")
             identity = status.st_mtime_ns, status.st_ino, status.st_size
             if identity == self._identity:
+                self._usable_at = now
                 return
             with open(self._path, "rb") as file:
                 octets = file.read(self._sets.limits.set_size + 1)
@@ -124,7 +129,7 @@ class KeyFile:
         except (KeySetError, ValueError) as error:  # ValueError: NUL in the path
             self._fail(str(error), now, complain)
         else:
-            self._identity, self._bad, self._read_at = identity, 0.0, now
+            self._identity, self._bad, self._usable_at = identity, 0.0, now
 
     def _fail(self, reason: str, now: float, complain: Report, *, lasts: bool = False) -> None:
         """The file may be in the middle of being written: only if a later look finds it bad
