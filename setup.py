@@ -52,7 +52,7 @@ INTERPRETED = frozenset(
         *("zones/lifecycle.py", "zones/lmdb_environment.py"),
         # Compiled, a connection that was given up is not always replaced.
         *("zones/redis_connection.py", "zones/redis_limits.py", "zones/redis_link.py"),
-        "zones/redis_map.py",
+        *("zones/copies.py", "zones/redis_map.py"),
     )
 )
 

@@ -305,6 +305,7 @@ class MemoryCacheIndex:
 class MemoryKeyVal:
     def __init__(self, *, full: bool = False) -> None:
         self.values: dict[bytes, tuple[bytes, float]] = {}
+        self.notes: dict[bytes, bytes] = {}
         self.full = full
 
     def get(self, key: bytes, now: float) -> bytes | None:
@@ -327,3 +328,9 @@ class MemoryKeyVal:
         for key, (value, expires) in list(self.values.items()):
             if not 0 < expires <= now:
                 yield key, value
+
+    def note(self, name: bytes, text: bytes) -> None:
+        self.notes[name] = text
+
+    def noted(self, name: bytes) -> bytes:
+        return self.notes.get(name, b"")

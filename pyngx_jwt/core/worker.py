@@ -32,12 +32,28 @@ class WorkerLife:
         self._until_quit: list[asyncio.Task[None]] = []
         self._until_end: list[asyncio.Task[None]] = []
         self._unfinished: list[Collection[asyncio.Task[None]]] = []
+        self._first: list[Work] = []
 
     def start(self) -> None:
         """Runs on the loop of the worker, before it accepts connections."""
         for module in self._scope.modules:
             for act in module.worker_starts:
                 act(self._scope, self)
+
+    def before_serving(self, work: Work) -> None:
+        """To be called at the start: no connection is accepted before this is done, which must not
+        take long."""
+        self._first.append(work)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether connections can be accepted without `prepare`."""
+        return not self._first
+
+    async def prepare(self) -> None:
+        """Does what is to be done before a connection is accepted."""
+        work, self._first = self._first, []
+        await asyncio.gather(*work)
 
     def until_quit(self, work: Work) -> None:
         """Runs beside the requests as long as new ones are accepted."""

@@ -32,10 +32,16 @@ class OwnValues:
     def items(self, now: float) -> Iterator[tuple[bytes, bytes]]:
         return iter(self._values.items())
 
+    def note(self, name: bytes, text: bytes) -> None:
+        """Nobody asks."""
+
+    def noted(self, name: bytes) -> bytes:
+        return b""
+
 
 def replace_values(scope: Scope) -> list[str]:
     """Puts values of our own in the place of those of a server; what is to be said of it."""
     zones = scope.shared(KeyvalZones).by_name.values()
     for zone in zones:
-        zone.store = OwnValues()
+        zone.store, zone.copies = OwnValues(), None
     return [REMARK] if zones else []

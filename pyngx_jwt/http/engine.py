@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, cast
 from ..log import Severity
 from .browser import is_chrome, is_msie
 from .client import BodyError
-from .failure import RequestFailed
+from .failure import RequestFailed, Unavailable
 from .location import Tree
 from .request import AnswerTooBig, Handler, HeaderRefused, Request, Status
 from .session import Session
@@ -123,7 +123,7 @@ async def _failed(r: Request, error: Exception) -> None:
     if isinstance(error, (BodyError, HeaderRefused)):
         await _refuse(r, error)
     elif isinstance(error, RequestFailed):
-        await answer(r, 500)
+        await answer(r, 503 if isinstance(error, Unavailable) else 500)
     elif isinstance(error, (ConnectionResetError, AnswerTooBig)):
         r.sink.abort()
     else:

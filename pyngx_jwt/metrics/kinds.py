@@ -109,6 +109,8 @@ STORE: Final = Kind(b"a", OF_REQUESTS + 3)
 STORE_FALLBACKS: Final = Kind(b"b", 2)  # zone: decided here, refused
 STORE_UP: Final = Kind(b"u", 1)  # worker, reported
 STORE_PENDING: Final = Kind(b"U", 1)  # zone, reported: changes that the store does not have yet
+STORE_COPIES: Final = Kind(b"v", 1)  # zone, reported: whether the copy is whole
+STORE_LOST: Final = Kind(b"V", 1)  # zone: changes that were not taken or not sent
 
 
 def bucket_of(seconds: float) -> int:

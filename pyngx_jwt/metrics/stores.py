@@ -12,6 +12,7 @@ from .kinds import (
     STORE_CONNECTIONS,
     STORE_COPIED,
     STORE_FALLBACKS,
+    STORE_LOST,
     STORE_STEPS,
     bucket_of,
 )
@@ -54,3 +55,7 @@ class StoreCounts:
     def fell_back(self, zone: str, *, denied: bool) -> None:
         """The store could not be asked about the zone."""
         self._tallies.row(STORE_FALLBACKS, zone).add(int(denied))
+
+    def lost(self, zone: str) -> None:
+        """A change of the zone was not taken or not sent."""
+        self._tallies.row(STORE_LOST, zone).add(0)

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from ..conf.directive import Conf, directive
 from ..conf.scope import Scope
@@ -22,6 +22,7 @@ from ..core.worker import WorkerLife
 from ..errors import ConfError
 from ..http.cidr import Network, parse_network
 from ..http.contexts import HTTP
+from ..http.failure import Unavailable
 from ..http.module import Module
 from ..http.session import Session
 from ..http.template import Template
@@ -30,6 +31,7 @@ from ..log import Severity
 from ..stream.contexts import IN_STREAM, STREAM
 from ..stream.module import StreamModule
 from ..zones import Zone, Zones, ZoneStore
+from ..zones.copies import forget_copy
 from ..zones.sharing import split_sync
 from ..zones.store import KeyVal
 from .limits import parse_zone
@@ -94,16 +96,26 @@ class KeyvalZone:
             self.copies.publish(self.zone.name, raw_key, raw_value, expires)
         return done
 
-    def apply(self, key: bytes, value: bytes | None, expires: float) -> None:
-        """A change that some machine has made; None: the value was removed."""
+    def apply(self, key: bytes, value: bytes | None, expires: float) -> bool:
+        """A change that some machine has made; None: the value was removed.  False if there is no
+        room for it."""
         if value is None:
             self.changed = self.use().delete(key) or self.changed
-        elif not expires or expires > time.time():
-            self.changed = self.use().set(key, value, expires) or self.changed
+            return True
+        if 0 < expires <= time.time():
+            return True
+        done = self.use().set(key, value, expires)
+        self.changed = self.changed or done
+        return done
 
     def share(self, store: ZoneStore) -> None:
         self.copies = store
-        store.copies(self.zone.name, self.apply, self._values)
+        store.copies(self.zone.name, self.apply, self._values, self.use())
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the values are not to be relied on, as they may lack some of the store's."""
+        return self.copies is not None and self.copies.refuses(self.zone.name)
 
     def _values(self) -> Iterator[tuple[bytes, bytes, float]]:
         """What another machine may not have; a lifetime starts again."""
@@ -174,17 +186,17 @@ class KeyvalConf(Conf):
     @directive(
         HTTP | STREAM,
         syntax="keyval_zone zone=name:size [state=file] [timeout=time] "
-        "[type=string | ip | prefix] [sync]",
-        arity=(1, 5),
+        "[type=string | ip | prefix] [sync] [fallback=local | deny]",
+        arity=(1, 6),
     )
     def keyval_zone(self, *parameters: str) -> None:
         """Declares the zone of a key-value database.  "state" stores it in a JSON file; "timeout"
         removes values after a time; "type" selects keys that match exactly, networks, or prefixes.
-        With "sync", all machines that share the server of "pyngx_zone_store" have a copy."""
+        With "sync", all machines that share the server of "pyngx_zone_store" have a copy;
+        "fallback" says what happens to requests that need a value while the copy is not complete:
+        the value is that of the copy ("local"), or they are answered 503 ("deny")."""
         zone, given = "", {}
         words, fallback = split_sync(parameters)
-        if fallback:
-            raise ConfError(f'invalid parameter "fallback={fallback}"')
         for word in words:
             key, sign, value = word.partition("=")
             if key == "zone" and sign:
@@ -233,9 +245,16 @@ class KeyvalVariable:
         text = self._text = self._key.bind(variables)
 
         def get(r: R) -> str | None:
+            if not r.logged and self.zone.refuses:  # the log has what there is
+                self._refuse(r)
             return self.zone.find(text(r))
 
         return unsettled(get) if variables.unsettled_uses > before else get
+
+    def _refuse(self, r: Session) -> NoReturn:
+        name = self.zone.zone.name
+        r.log(Severity.ERR, f'keyval_zone "{name}" lacks values of the zone store')
+        raise Unavailable
 
     def set(self, r: Session, value: str) -> None:
         """Stores a value under the key of the request; an empty key has none."""
@@ -257,6 +276,8 @@ def keep_states(scope: Scope, life: WorkerLife) -> None:
     """Reads state files into empty zones; later stores changes and removes what has expired."""
     zones = [*scope.shared(KeyvalZones).by_name.values()]
     for zone in zones:
+        if zone.copies is None:
+            forget_copy(zone.use())
         if zone.state and next(zone.use().items(time.time()), None) is None:
             _read_state(scope, zone)
     if any(zone.state or zone.timeout for zone in zones):

@@ -14,6 +14,7 @@ from ..conf.directive import MAIN, UNLIMITED, Conf, directive
 from ..conf.scope import Scope
 from ..conf.values import parse_msec
 from ..core.logs import Logs
+from ..core.readiness import Readiness
 from ..core.worker import WorkerLife
 from ..errors import ConfError
 from ..http.contexts import HTTP
@@ -21,7 +22,7 @@ from ..http.module import Module
 from ..http.request import Request
 from ..log import Severity
 from ..metrics import Tallies
-from ..metrics.kinds import STORE_PENDING, STORE_UP
+from ..metrics.kinds import STORE_COPIES, STORE_PENDING, STORE_UP
 from ..metrics.stores import StoreCounts
 from ..metrics.tallies import Reported
 from ..stream.contexts import STREAM
@@ -151,9 +152,10 @@ stream_zone_store = StreamModule("stream_zone_store", ZoneStoreConf)
 
 @zone_store.variable("pyngx_zone_store_status")
 def pyngx_zone_store_status(r: Request) -> str:
-    """Whether the worker is connected with the server of "pyngx_zone_store": UP or DOWN."""
-    store = r.location.conf(ZoneStoreConf).scope.shared(ZoneStore)
-    return "UP" if store.is_up else "DOWN"
+    """The state of "pyngx_zone_store": UP, DOWN if the worker is not connected with the server,
+    SYNC as long as this machine does not have all values of the "keyval" zones with "sync"."""
+    store: ZoneStore = r.location.conf(ZoneStoreConf).scope.shared(ZoneStore)
+    return store.status
 
 
 @zone_store.after_read
@@ -175,7 +177,15 @@ def start(scope: Scope, life: WorkerLife) -> None:
         yield STORE_UP, (str(life.number),), (int(store.is_up),)
         for zone, changes in store.pending().items():
             yield STORE_PENDING, (zone,), (changes,)
+        for zone, is_whole in store.wholes().items():
+            yield STORE_COPIES, (zone,), (int(is_whole),)
+
+    def missing() -> Iterable[str]:
+        for zone in store.unfit():
+            yield f'the zone "{zone}" is not copied from the zone store yet'
 
     store.start(life.until_end, report, StoreCounts(tallies), follows=life.number == 0)
     if store.wanted:
         tallies.reporters.append(state)
+        scope.shared(Readiness).add(missing)
+        life.before_serving(store.copied())

@@ -91,18 +91,27 @@ class LoadedCycle(Protocol):
         """Called where the process ends."""
 
 
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """How a process stops its server.
 
     ``quit``: stop accepting, close idle connections, finish what is in flight, return.
     ``terminate``: return at once; ``quit`` is then set too, if it was not before.
+    ``serves`` is for the server to clear if it does not accept connections from its first step on,
+    and to set when it does.
     """
 
     worker: int = 0  # which of the workers this is; a job for one of them is for 0
     numbers: Iterator[int] = field(default_factory=lambda: count(1))  # of client connections
     quit: asyncio.Event = field(default_factory=asyncio.Event)
     terminate: asyncio.Event = field(default_factory=asyncio.Event)
+    serves: asyncio.Event = field(default_factory=_set_event)
 
 
 # Reads the configuration; raises ConfError. Warnings go to the log as they come.

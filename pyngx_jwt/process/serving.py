@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..core.ports import ListenOptions
 from ..log import Log, Severity
@@ -29,6 +29,7 @@ class Serving:
         self.stopping = False
         self._timeout = cycle.main.worker_shutdown_timeout
         self._log = cycle.log
+        self._acting: asyncio.Task[None] | None = None
         self.task = asyncio.get_running_loop().create_task(serve(cycle, sockets, self.control))
 
     def quit(self) -> None:
@@ -46,6 +47,19 @@ class Serving:
         self.control.terminate.set()
         self.control.quit.set()
         asyncio.get_running_loop().call_later(PATIENCE, self.task.cancel)
+
+    def when_serving(self, act: Callable[[], None]) -> None:
+        """Has something done after the first step of the server, or later, when it accepts
+        connections; never, if it ends before."""
+        self._acting = asyncio.get_running_loop().create_task(self._when_serving(act))
+
+    async def _when_serving(self, act: Callable[[], None]) -> None:
+        if not self.control.serves.is_set():
+            serves = asyncio.get_running_loop().create_task(self.control.serves.wait())
+            await asyncio.wait({serves, self.task}, return_when=asyncio.FIRST_COMPLETED)
+            serves.cancel()
+        if not self.task.done():
+            act()
 
     async def done(self) -> bool:
         """Waits for the end; False if it was not asked for, which is a bug that was logged."""

@@ -74,7 +74,7 @@ class Single:
             loop.add_signal_handler(number, self._signalled, number)
         for number in self.signals.take():  # what came before the loop ran
             self._signalled(number)
-        loop.call_soon(self.manager.ready)  # after the first step of the server
+        self.servers[-1].when_serving(self.manager.ready)
         code = 0
         while self.servers:
             server = self.servers[0]
@@ -144,8 +144,12 @@ class Single:
         generation.log.redirect_stderr()
         old = self.servers[-1]
         self._start_server()
-        self.manager.ready()
-        old.quit()
+
+        def replace() -> None:
+            self.manager.ready()
+            old.quit()
+
+        self.servers[-1].when_serving(replace)
         old.task.add_done_callback(lambda _: former.cycle.zones.retire(self.generation.cycle.zones))
 
     def _reopen(self) -> None:

@@ -84,7 +84,7 @@ class _Running:
         worker.channel.setblocking(False)
         loop.add_reader(worker.channel, self._listen_to_master)
         unblock_signals()
-        loop.call_soon(self._say_ready)  # after the first step of the server
+        self.serving.when_serving(self._say_ready)
         ended_as_told = await self.serving.done()
         loop.remove_reader(worker.channel)
         if ended_as_told:
@@ -128,8 +128,6 @@ class _Running:
                 act()
 
     def _say_ready(self) -> None:
-        if self.serving.task.done():
-            return
         self.ready = True
         with contextlib.suppress(OSError):
             self.worker.channel.send(READY)

@@ -69,6 +69,7 @@ class Door:
         self._life = WorkerLife(cycle.scope, self.count)
         self._life.finishes(self.abandoned)
         self._life.start()
+        await self._life.prepare()
 
     async def close(self) -> None:
         """After the last request."""

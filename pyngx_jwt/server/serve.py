@@ -25,6 +25,9 @@ async def serve(
     front = FrontEnd(loop, control.numbers, cycle.main.multi_accept)
     life = WorkerLife(cycle.scope, front.count, control.worker, front.requests)
     life.start()
+    if not life.is_prepared:
+        control.serves.clear()
+        await _prepare(life, control)
     gc.collect()
     gc.freeze()  # the configuration stays: it need not be looked at again
     gc.set_threshold(GC_THRESHOLD, 20, 20)
@@ -32,6 +35,7 @@ async def serve(
     servers = [
         await listen(front, cycle.ports[options.key], bound, ports) for options, bound in sockets
     ]
+    control.serves.set()
     quit_wait = loop.create_task(control.quit.wait())
     terminate_wait = loop.create_task(control.terminate.wait())
     await asyncio.wait({quit_wait, terminate_wait}, return_when=asyncio.FIRST_COMPLETED)
@@ -43,6 +47,18 @@ async def serve(
     quit_wait.cancel()
     terminate_wait.cancel()
     await life.end()
+
+
+async def _prepare(life: WorkerLife, control: Any) -> None:
+    """Clients wait meanwhile, for the sockets listen already; not if the worker is to end."""
+    loop = asyncio.get_running_loop()
+    quit_wait, preparing = loop.create_task(control.quit.wait()), loop.create_task(life.prepare())
+    await asyncio.wait({quit_wait, preparing}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (quit_wait, preparing):
+        task.cancel()
+    await asyncio.gather(quit_wait, preparing, return_exceptions=True)
+    if not preparing.cancelled():
+        preparing.result()
 
 
 async def _finish(front: FrontEnd, life: WorkerLife, terminate: asyncio.Task[Any]) -> None:

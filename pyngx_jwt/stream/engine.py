@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from ..http.failure import RequestFailed
+from ..http.failure import RequestFailed, Unavailable
 from ..http.status import OK
 from ..log import Severity
 from .session import (
@@ -13,6 +13,7 @@ from .session import (
     BAD_REQUEST,
     SERVER_ERROR,
     SUCCESS,
+    UNAVAILABLE,
     Prereads,
     Status,
     StreamHandler,
@@ -37,8 +38,8 @@ async def run(s: StreamSession) -> Status:
                 return status
         status = await _preread(s)
         return status or await _serve(s)
-    except RequestFailed:  # which is in the log
-        return SERVER_ERROR
+    except RequestFailed as error:  # which is in the log
+        return UNAVAILABLE if isinstance(error, Unavailable) else SERVER_ERROR
 
 
 async def _run_phase(s: StreamSession, phase: StreamPhase) -> Status:

@@ -16,7 +16,7 @@ from .store import ZoneFull
 
 _START = struct.Struct(">QI")  # when it expires, in milliseconds, and the length of the key
 _WHEN = struct.Struct(">Q")
-_RECORD_PREFIX, _QUEUE_PREFIX = b"k", b"q"
+_RECORD_PREFIX, _QUEUE_PREFIX, _NOTE_PREFIX = b"k", b"q", b"n"
 _MOST_AT_ONCE = 1000
 _LATEST = (1 << 64) - 1  # milliseconds: all that a place in the queue can name
 
@@ -100,6 +100,12 @@ class LmdbKeyVal:
             record = _unpack(raw)
             if not record.has_expired(now):
                 yield record.key, record.value
+
+    def note(self, name: bytes, text: bytes) -> None:
+        self._table.write(lambda t: t.put(_NOTE_PREFIX + name, text))
+
+    def noted(self, name: bytes) -> bytes:
+        return self._table.get(_NOTE_PREFIX + name) or b""
 
 
 def _name(key: bytes) -> bytes:

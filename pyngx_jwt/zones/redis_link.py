@@ -92,6 +92,9 @@ class Watcher(Observer, Protocol):
     def fell_back(self, zone: str, *, denied: bool) -> None:
         """The store could not be asked about the zone."""
 
+    def lost(self, zone: str) -> None:
+        """A change of the zone was not taken or not sent."""
+
 
 class Moved:
     """Counts the bytes of a connection."""

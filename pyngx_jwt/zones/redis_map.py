@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .copies import Copy, CopyState
 from .redis_connection import CONNECT_TIMEOUT, FAILURES, RedisConnection, connect
 from .redis_link import Moved, Observer, RedisLink, Script, Step, spread
 from .redis_scripts import EXPIRE, OFFER, PUBLISH
@@ -36,10 +37,10 @@ PAUSE = 0.5  # seconds before another attempt to follow
 
 
 REMOVED_FOR = 86_400.0  # seconds that the map knows of a value that was removed
-# Makes a change in the copy: key, value (None: removed), and when it expires, in seconds since the
-# epoch (0: never).
-Apply = Callable[[bytes, bytes | None, float], None]
-Items = Callable[[], Iterable[tuple[bytes, bytes, float]]]  # all that the copy has
+NO_ROOM = 'has changes of the zone "{}" for which the zone has no room on this machine'
+NO_RECORD = 'has values of the zone "{}" that cannot be understood'
+FORGOTTEN = 'was away for too long: changes of the zone "{}" were not sent to it'
+Lose = Callable[[str, str], None]  # the zone that has lost a change, and one of the texts above
 
 
 def pack(value: bytes | None, expires: float) -> bytes:
@@ -62,8 +63,10 @@ _RECORD = re.compile(rb"([0-9]{%d})([=-])(.*)" % DIGITS, re.DOTALL).fullmatch
 class SharedMap:
     """The map of one zone, for one worker."""
 
-    def __init__(self, link: RedisLink, zone: str, apply: Apply, items: Items) -> None:
-        self.apply, self.items = apply, items
+    def __init__(self, link: RedisLink, zone: str, copy: Copy, lose: Lose) -> None:
+        self.copy = copy
+        self._zone, self._lose = zone, lose
+        self._lacks = False  # something that did not fit since the last copy was begun
         prefix = f"{link.settings.prefix}{zone}:map"
         self.name, self.log = prefix.encode("latin-1"), f"{prefix}:log".encode("latin-1")
         self._link = link
@@ -76,6 +79,7 @@ class SharedMap:
         self._pending[key] = packed
         if len(self._pending) > MOST_PENDING:
             del self._pending[next(iter(self._pending))]
+            self._lose(self._zone, FORGOTTEN)
         if self._link.up:
             self._send(key, packed)
 
@@ -84,17 +88,36 @@ class SharedMap:
         """How many changes the server does not have yet."""
         return len(self._pending)
 
+    def begin(self) -> None:
+        """The whole map follows."""
+        self._lacks = False
+
+    def end(self) -> None:
+        """The whole map was taken."""
+        self.copy.note(CopyState.PARTIAL if self._lacks else CopyState.WHOLE)
+
     def take(self, key: bytes, raw: bytes) -> None:
-        """Repeats a change of some machine; what is no record is passed over, and what there is
-        no room for."""
+        """Repeats a change of some machine.  What is no record is passed over, and what there is no
+        room for; neither goes unnoticed."""
         record = unpack(raw)
-        if record is not None:
-            with contextlib.suppress(ZoneFull):
-                self.apply(key, *record)
+        if record is None:
+            self._lose(self._zone, NO_RECORD)
+            return
+        try:
+            fits = self.copy.apply(key, *record)
+        except ZoneFull:
+            fits = False
+        if fits:
+            return
+        self._lose(self._zone, NO_ROOM)
+        if not self._lacks:
+            self._lacks = True
+            if self.copy.state is CopyState.WHOLE:
+                self.copy.note(CopyState.PARTIAL)
 
     def offers(self, keys: set[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Those of the keys as records."""
-        for key, value, expires in self.items():
+        for key, value, expires in self.copy.items():
             if key in keys:
                 yield key, pack(value, expires)
 
@@ -144,8 +167,10 @@ class Follower:
                     await asyncio.sleep(PAUSE)  # the server does not wait, as it was asked to
                 if time.monotonic() >= self._sweep_at:
                     self._sweep_at = time.monotonic() + SWEEP
-                    for shared in self._maps.values():
+                    for log, shared in self._maps.items():
                         await self._sweep(connection, shared)
+                        if shared.copy.state is CopyState.PARTIAL:  # there may be room by now
+                            positions[log] = await self._copy(connection, shared)
         finally:
             connection.close()
 
@@ -162,7 +187,8 @@ class Follower:
         last = await self._ask(connection, "XREVRANGE", shared.log, "+", "-", "COUNT", 1)
         position = _entries(last)[0][0] if last else b"0"
         # Of what is here, and not of what the server sends, which may be without an end.
-        missing, cursor = {key for key, _, _ in shared.items()}, b"0"
+        missing, cursor = {key for key, _, _ in shared.copy.items()}, b"0"
+        shared.begin()
         while True:
             cursor, pairs = await self._scan(connection, shared, cursor)
             for key, raw in pairs:
@@ -173,6 +199,7 @@ class Follower:
         for key, packed in shared.offers(missing):
             words = ("EVAL", OFFER, 2, shared.name, shared.log, LOGGED, key, packed)
             await self._ask(connection, *words)
+        shared.end()
         return position
 
     async def _read(self, connection: RedisConnection, positions: dict[bytes, bytes]) -> bool:

@@ -392,6 +392,13 @@ class KeyVal(Protocol):
         What changes meanwhile is seen or not, but no key is seen twice.
         """
 
+    def note(self, name: bytes, text: bytes) -> None:
+        """Keeps a short text about the values themselves, for which there is always room; all
+        workers see it, and it lasts as long as the values do."""
+
+    def noted(self, name: bytes) -> bytes:
+        """What was noted, b"" for nothing."""
+
 
 # -- dictionaries of code ----------------------------------------------------------------------
 

@@ -518,6 +518,133 @@ def test_a_new_machine_gets_all_values(
         late.stop()
 
 
+def revoked(store: RedisServer, count: int, size: int = 20) -> None:
+    """Puts so many values in the map, as machines do, and that of "last" after them."""
+    with store.client() as client:
+        names = [*(f"{n:0{size}}" for n in range(count)), "last"]
+        client.hset("pyngx:one:map", mapping=dict.fromkeys(names, b"%014d=1" % (10**14 - 1)))
+
+
+GET = """
+    location /get { return 200 "[$value]"; }
+    location /set { set $value $arg_v; return 200; }
+    location /ready { pyngx_health ready; }
+    location /pid { return 200 $pid; }
+    location /metrics { pyngx_metrics; }
+"""
+
+
+def values(url: str, more: str = "", size: str = "1m") -> str:
+    return f"""
+        pyngx_zone_store {url};
+        keyval_zone zone=one:{size} sync {more};
+        keyval $arg_k $value zone=one;
+        log_format values "[$value] $status";
+        access_log values.log values;
+    """
+
+
+def test_a_machine_serves_when_it_has_the_copy(store: RedisServer, machines: Machines) -> None:
+    """The first request already sees the last value."""
+    revoked(store, 2000)
+    one = machines.start(GET, values(store.url))
+    assert one.request("GET /get?k=last").text == "[1]"
+    assert one.request("GET /up").text == "UP"
+    assert one.request("GET /ready").status == 200
+
+
+def test_workers_serve_when_the_machine_has_the_copy(
+    store: RedisServer, machines: Machines
+) -> None:
+    """One of them makes it, and all know."""
+    revoked(store, 2000)
+    one = machines.start(GET, values(store.url, "fallback=deny"), main="worker_processes 2;")
+    for _ in range(20):
+        assert one.request("GET /get?k=last").text == "[1]"
+
+
+@pytest.mark.parametrize("where", ["zone", "store"])
+def test_what_was_never_copied_is_not_known(
+    store: RedisServer, machines: Machines, where: str
+) -> None:
+    """With "deny", requests that need it wait for the store."""
+    revoked(store, 1)
+    store.kill()
+    http = values(store.url, "fallback=deny")
+    if where == "store":
+        http = values(f"{store.url} fallback=deny")
+    one = machines.start(GET, http)
+    one.wait_for_log('has not been copied yet: the zones "one"')
+    assert one.request("GET /get?k=last").status == 503
+    assert one.request("GET /up").text == "DOWN"
+    reason = r"the zone \"one\" is not copied from the zone store yet"
+    assert reason in one.request("GET /ready").text
+    one.wait_for_log('keyval_zone "one" lacks values of the zone store')
+    assert 'pyngx_zone_store_copy_complete{zone="one"} 0' in one.request("GET /metrics").text
+    store.start()
+    revoked(store, 1)
+    wait_until(one, "UP")
+    wait_for("the value", lambda: one.request("GET /get?k=last").text == "[1]")
+    assert one.request("GET /ready").status == 200
+    assert "unexpected error" not in one.error_log()
+
+
+def test_what_was_never_copied_is_read_with_local(store: RedisServer, machines: Machines) -> None:
+    store.kill()
+    one = machines.start(GET, values(store.url))
+    assert one.request("GET /get?k=last").text == "[]"
+    assert one.request("GET /ready").status == 503
+
+
+def test_a_copy_outlives_the_store_and_a_reload(store: RedisServer, machines: Machines) -> None:
+    """Not so that of another store."""
+    revoked(store, 1)
+    main = "worker_processes 2;"
+    http = values(store.url, "fallback=deny")
+    one = machines.start(GET, http, main=main)
+    assert one.request("GET /get?k=last").text == "[1]"
+    store.kill()
+    wait_until(one, "DOWN")
+    one.reload(GET + UP, http=http, main=main)
+    assert one.request("GET /get?k=last").text == "[1]"
+    one.reload(GET + UP, http=values(f"{store.url} prefix=x:", "fallback=deny"), main=main)
+    assert one.request("GET /get?k=last").status == 503
+
+
+@pytest.mark.parametrize("fallback", ["local", "deny"])
+def test_a_copy_without_room(store: RedisServer, machines: Machines, fallback: str) -> None:
+    """What is missing is not missed in silence."""
+    one = machines.start(GET, values(store.url, f"fallback={fallback}", size="32k"))
+    assert one.request("GET /get?k=1").text == "[]"
+    large = machines.start(GET, values(store.url))
+    for number in range(300):
+        assert large.request(f"GET /set?v=1&k={number:0200}").status == 200
+    wait_until(one, "SYNC")
+    one.wait_for_log('has changes of the zone "one" for which the zone has no room')
+    assert large.request("GET /up").text == "UP"
+    found = one.request("GET /get?k=x")
+    assert (found.status, found.text) == (200, "[]") if fallback == "local" else found.status == 503
+    assert one.request("GET /ready").status == (200 if fallback == "local" else 503)
+    wait_for("the count", lambda: b"lost_changes_total{" in one.request("GET /metrics").body)
+
+
+def test_a_copy_that_a_new_machine_has_no_room_for(store: RedisServer, machines: Machines) -> None:
+    revoked(store, 500, 200)
+    one = machines.start(GET, values(store.url, "fallback=deny", size="32k"))
+    wait_until(one, "SYNC")
+    assert one.request("GET /get?k=x").status == 503
+    one.wait_for_log('has changes of the zone "one" for which the zone has no room')
+
+
+def test_values_that_cannot_be_understood_are_reported(
+    store: RedisServer, machines: Machines
+) -> None:
+    with store.client() as client:
+        client.hset("pyngx:one:map", "last", "1")
+    one = machines.start(GET, values(store.url))
+    one.wait_for_log('has values of the zone "one" that cannot be understood')
+
+
 def goes_to(machine: Nginx, session: str, server: bytes) -> bool:
     said = {machine.request(f"GET /?session={session}").body for _ in range(4)}
     return said == {server}
@@ -559,7 +686,8 @@ def test_sessions_are_copied_to_all_machines(store: RedisServer, machines: Machi
             'invalid parameter "fallback=x"',
         ),
         ("limit_conn_zone $arg_a zone=one:1m x;", 'invalid parameter "x"'),
-        ("keyval_zone zone=one:1m sync fallback=deny;", 'invalid parameter "fallback=deny"'),
+        ("keyval_zone zone=one:1m sync fallback=x;", 'invalid parameter "fallback=x"'),
+        ("keyval_zone zone=one:1m fallback=deny;", '"fallback" needs the parameter "sync"'),
         ("pyngx_zone_store http://x;", 'invalid URL in "http://x"'),
         ("pyngx_zone_store redis://x timeout=0;", 'invalid parameter "timeout=0"'),
         ("pyngx_zone_store redis://x fallback=no;", 'invalid parameter "fallback=no"'),

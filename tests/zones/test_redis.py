@@ -11,9 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pyngx_jwt.zones import CopiedSessions, Zones, ZoneStore
+from pyngx_jwt.zones.copies import Copy, CopyState
 from pyngx_jwt.zones.redis_limits import SharedConnections
 from pyngx_jwt.zones.redis_link import RedisLink, Step, spread
-from pyngx_jwt.zones.redis_map import PAUSE, Follower, SharedMap
+from pyngx_jwt.zones.redis_map import (
+    FORGOTTEN,
+    MOST_PENDING,
+    NO_RECORD,
+    NO_ROOM,
+    PAUSE,
+    Follower,
+    SharedMap,
+)
 from pyngx_jwt.zones.resp import Replies
 from pyngx_jwt.zones.store import Entry, StoreDown, ZoneFull
 from pyngx_jwt.zones.store_url import StoreSettings, parse_store_url
@@ -59,6 +68,14 @@ def test_keys_of_requests_are_not_kept_while_the_server_is_down() -> None:
 
     (sign_of_life,) = asyncio.run(run())
     assert sign_of_life.words[0] == "SET"
+
+
+def all_fits(key: bytes, value: bytes | None, expires: float) -> bool:
+    return True
+
+
+def no_loss(zone: str, why: str) -> None:
+    """Nothing is reported."""
 
 
 async def follow(path: str, shared: SharedMap, answer: Callable[[bytes], bytes | None]) -> None:
@@ -107,7 +124,7 @@ def test_a_map_without_an_end(tmp_path: Path) -> None:
 
     tracemalloc.start()
     try:
-        shared = SharedMap(link(), "zone", lambda *change: None, lambda: [(b"mine", b"1", 0.0)])
+        shared = SharedMap(link(), "zone", Copy(all_fits, lambda: [(b"mine", b"1", 0.0)]), no_loss)
         asyncio.run(follow(str(tmp_path / "store.sock"), shared, answer))
     finally:
         tracemalloc.stop()
@@ -115,18 +132,77 @@ def test_a_map_without_an_end(tmp_path: Path) -> None:
     assert sizes[-1] - sizes[0] < 500_000
 
 
-def test_what_a_copy_cannot_take_is_passed_over() -> None:
-    taken: list[bytes] = []
+class Notes:
+    """Those of a zone."""
 
-    def apply(key: bytes, value: bytes | None, expires: float) -> None:
-        if key == b"full":
+    def __init__(self) -> None:
+        self.kept: dict[bytes, bytes] = {}
+
+    def note(self, name: bytes, text: bytes) -> None:
+        self.kept[name] = text
+
+    def noted(self, name: bytes) -> bytes:
+        return self.kept.get(name, b"")
+
+
+def test_what_a_copy_cannot_take_is_passed_over_and_reported() -> None:
+    taken: list[bytes] = []
+    lost: list[str] = []
+
+    def apply(key: bytes, value: bytes | None, expires: float) -> bool:
+        if key == b"exhausted":
             raise ZoneFull
         taken.append(key)
+        return key != b"full"
 
-    shared = SharedMap(link(), "zone", apply, tuple)
-    for key, raw in ((b"a", b"x"), (b"full", b"0" * 14 + b"=1"), (b"b", b"0" * 14 + b"-")):
+    shared = SharedMap(link(), "zone", Copy(apply, tuple), lambda zone, why: lost.append(why))
+    record = b"0" * 14 + b"=1"
+    for key, raw in ((b"a", b"x"), (b"exhausted", record), (b"full", record), (b"b", record)):
         shared.take(key, raw)
-    assert taken == [b"b"]
+    assert taken == [b"full", b"b"]
+    assert lost == [NO_RECORD, NO_ROOM, NO_ROOM]
+
+
+def test_a_copy_is_whole_until_something_does_not_fit() -> None:
+    room = True
+    notes = Notes()
+    copy = Copy(lambda *change: room, tuple, notes)
+    copy.copies("one store")
+    shared = SharedMap(link(), "zone", copy, no_loss)
+    states = [copy.state]
+
+    def take(count: int) -> None:
+        for _ in range(count):
+            shared.take(b"k", b"0" * 14 + b"=1")
+        states.append(copy.state)
+
+    shared.begin()
+    take(1)  # of the first copy
+    shared.end()
+    take(1)
+    room = False
+    take(2)
+    shared.begin()
+    take(1)
+    shared.end()
+    room = True
+    take(1)
+    shared.begin()
+    take(1)
+    shared.end()
+    states.append(copy.state)
+    unknown, partial, whole = CopyState.UNKNOWN, CopyState.PARTIAL, CopyState.WHOLE
+    assert states == [*(unknown, unknown, whole), *(partial,) * 4, whole]
+    copy.copies("another store")
+    assert copy.state is unknown
+
+
+def test_what_is_forgotten_for_want_of_a_store_is_reported() -> None:
+    lost: list[str] = []
+    shared = SharedMap(link(), "zone", Copy(all_fits, tuple), lambda zone, why: lost.append(why))
+    for number in range(MOST_PENDING + 2):
+        shared.publish(b"%d" % number, b"", 0.0)
+    assert lost == [FORGOTTEN] * 2
 
 
 def test_keys_of_no_session(tmp_path: Path) -> None:
@@ -153,7 +229,7 @@ def test_a_server_that_does_not_wait(tmp_path: Path) -> None:
             return None
         return b"*2\r\n$1\r\n0\r\n*0\r\n" if command == b"HSCAN" else b"*0\r\n"
 
-    shared = SharedMap(link(), "zone", lambda *change: None, tuple)
+    shared = SharedMap(link(), "zone", Copy(all_fits, tuple), no_loss)
     begun = time.monotonic()
     asyncio.run(follow(str(tmp_path / "store.sock"), shared, answer))
     assert time.monotonic() - begun >= 2 * PAUSE

@@ -457,6 +457,16 @@ def test_values_expire(engine: str, zones: Make) -> None:
 
 
 @engines
+def test_notes_are_no_values(engine: str, zones: Make) -> None:
+    values: KeyVal = store(engine, zones, Zone.keyval, MemoryKeyVal)
+    assert values.noted(b"a") == b""
+    values.note(b"a", b"1")
+    values.note(b"a", b"2")
+    assert values.noted(b"a") == b"2" and values.get(b"a", 0.0) is None
+    assert list(values.items(0.0)) == [] and values.expire(1e9) == 0 and not values.delete(b"a")
+
+
+@engines
 def test_many_values_expire(engine: str, zones: Make) -> None:
     values: KeyVal = store(engine, zones, Zone.keyval, MemoryKeyVal)
     count = 0
@@ -473,6 +483,8 @@ def test_a_full_store_of_values(zones: Make) -> None:
         count += 1
         assert count < 5000
     assert values.get(b"%d" % count, 0.0) is None
+    values.note(b"a", b"1")
+    assert values.noted(b"a") == b"1"
     assert values.set(b"0", b"new", 10.0) and values.get(b"0", 0.0) == b"new"
     assert not values.set(b"1", bytes(1 << 22)) and values.get(b"1", 0.0) == bytes(100)
     assert values.expire(10.0) == count and values.set(b"again", b"")

@@ -18,7 +18,9 @@ from ...metrics.kinds import (
     STORE,
     STORE_CONNECTIONS,
     STORE_COPIED,
+    STORE_COPIES,
     STORE_FALLBACKS,
+    STORE_LOST,
     STORE_STEPS,
     STORE_UP,
     TOKEN_MEMORY,
@@ -151,6 +153,17 @@ def _write_store(out: Exposition, snapshot: Snapshot) -> None:
         ("failures", DISCARDED, "Attempts to connect that failed, and connections given up"),
     ):
         out.one(f"{name}_{counter}_total", "counter", about, numbers[place])
+    whole = f"{name}_copy_complete"
+    out.family(whole, "gauge", "Whether this machine has all values of the zone")
+    copies: dict[str, int] = {}
+    for _, (zone,), (is_whole,) in snapshot.tallies.reports(STORE_COPIES):
+        copies[zone] = min(copies.get(zone, 1), is_whole)
+    for zone, is_whole in sorted(copies.items()):
+        out.sample(whole, is_whole, ("zone", zone))
+    lost, about = f"{name}_lost_changes_total", "Changes that found no room here, or were not sent"
+    out.family(lost, "counter", about)
+    for (zone,), (count,) in sorted(snapshot.tallies.totals(STORE_LOST).items()):
+        out.sample(lost, count, ("zone", zone))
     fallbacks, about = f"{name}_fallbacks_total", "Decisions without the store, by their zones"
     out.family(fallbacks, "counter", about)
     for (zone,), counts in sorted(snapshot.tallies.totals(STORE_FALLBACKS).items()):
