@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,9 @@ from typing import Any, NoReturn
 from ..conf.directive import Conf, directive
 from ..conf.scope import Scope
 from ..conf.values import parse_sec
+from ..core.module import User
+from ..core.state_file import read_state, replace_state
+from ..core.user import acting_as
 from ..core.worker import WorkerLife
 from ..errors import ConfError
 from ..http.cidr import Network, parse_network
@@ -31,8 +33,7 @@ from ..log import Severity
 from ..stream.contexts import IN_STREAM, STREAM
 from ..stream.module import StreamModule
 from ..zones import Zone, Zones, ZoneStore
-from ..zones.copies import forget_copy
-from ..zones.sharing import split_sync
+from ..zones.sharing import forget_copy, split_sync
 from ..zones.store import KeyVal
 from .limits import parse_zone
 
@@ -164,6 +165,7 @@ class KeyvalZones:
     """The zones of a configuration, by name."""
 
     by_name: dict[str, KeyvalZone] = field(default_factory=dict)
+    user: User | None = None  # of the workers, if that is another
 
 
 class KeyvalConf(Conf):
@@ -190,7 +192,8 @@ class KeyvalConf(Conf):
         arity=(1, 6),
     )
     def keyval_zone(self, *parameters: str) -> None:
-        """Declares the zone of a key-value database.  "state" stores it in a JSON file; "timeout"
+        """Declares the zone of a key-value database.  "state" stores it in a JSON file: an object
+        whose members are strings.  A file that is something else is an error.  "timeout"
         removes values after a time; "type" selects keys that match exactly, networks, or prefixes.
         With "sync", all machines that share the server of "pyngx_zone_store" have a copy;
         "fallback" says what happens to requests that need a value while the copy is not complete:
@@ -218,6 +221,7 @@ class KeyvalConf(Conf):
         kind, timeout = given.get("type", "string"), _timeout(given.get("timeout"))
         is_stream = bool(self.level.context & IN_STREAM)
         zones[name] = KeyvalZone(declared, kind, timeout, state, is_stream)
+        _stored(zones[name])
         store = self.scope.shared(ZoneStore)
         if store.share(name, fallback, self.scope.statement):
             zones[name].share(store)
@@ -271,41 +275,91 @@ stream_keyval = StreamModule("stream_keyval", KeyvalConf)
 # -- state files ----------------------------------------------------------------------------
 
 
+@keyval.check_user
+def note_user(scope: Scope, user: User) -> None:
+    """Raises ConfError for a state file that the workers could not read."""
+    zones = scope.shared(KeyvalZones)
+    zones.user = user
+    for zone in zones.by_name.values():
+        _stored_as(zones.user, zone)
+
+
+@keyval.starts
+def read_states(scope: Scope) -> None:
+    """Reads state files into empty zones.  Raises ConfError: a part of the values would later
+    take the place of all in the file."""
+    zones = scope.shared(KeyvalZones)
+    for zone in zones.by_name.values():
+        if not zone.state or next(zone.use().items(time.time()), None) is not None:
+            continue
+        pairs = _stored_as(zones.user, zone)
+        if not all(zone.put(name, value) for name, value in pairs):
+            for name, _ in pairs:  # workers of another configuration may use the zone
+                zone.use().delete(zone.name_of(name).encode("latin-1"))
+            raise _unusable(zone, f'has more than the zone "{zone.zone.name}" has room for')
+        zone.changed = False
+
+
+def _stored_as(user: User | None, zone: KeyvalZone) -> list[tuple[str, str]]:
+    """With the rights of the workers, who may have made the name one of another file."""
+    if user is None:
+        return _stored(zone)
+    with acting_as(user):
+        return _stored(zone)
+
+
+def _stored(zone: KeyvalZone) -> list[tuple[str, str]]:
+    """What is in the state file, nothing if there is none.  Raises ConfError unless all of it can
+    be understood."""
+    try:
+        raw = read_state(zone.state) if zone.state else None
+        if raw is None:
+            return []
+        if not raw:
+            raise ValueError("it is empty; remove it to begin without values")
+        return _pairs(zone, json.loads(_text(raw), object_pairs_hook=_members))
+    except OSError as error:
+        raise _unusable(zone, f"cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise _unusable(zone, f"cannot be understood: {error}") from None
+
+
+def _unusable(zone: KeyvalZone, why: str) -> ConfError:
+    return ConfError(f'the state file "{zone.state}" {why}')
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name is there twice")
+    return members
+
+
+def _pairs(zone: KeyvalZone, values: Any) -> list[tuple[str, str]]:
+    """Raises ValueError for what is no value, and for text that has no form in UTF-8."""
+    if not isinstance(values, dict):
+        raise ValueError("it is no JSON object")
+    pairs = []
+    for key, value in values.items():
+        text = value.get("value") if isinstance(value, dict) else value
+        name = _octets(key).decode("latin-1")
+        if not isinstance(text, str):
+            raise ValueError(f'the value of "{name}" is no string')
+        if not zone.name_of(name):
+            raise ValueError(f'the key "{name}" is not of the type "{zone.type}"')
+        pairs.append((name, _octets(text).decode("latin-1")))
+    return pairs
+
+
 @keyval.worker_starts
 def keep_states(scope: Scope, life: WorkerLife) -> None:
-    """Reads state files into empty zones; later stores changes and removes what has expired."""
+    """Stores changes and removes what has expired."""
     zones = [*scope.shared(KeyvalZones).by_name.values()]
     for zone in zones:
         if zone.copies is None:
             forget_copy(zone.use())
-        if zone.state and next(zone.use().items(time.time()), None) is None:
-            _read_state(scope, zone)
     if any(zone.state or zone.timeout for zone in zones):
         life.until_end(_keep(scope, zones))
-
-
-def _read_state(scope: Scope, zone: KeyvalZone) -> None:
-    try:
-        with open(zone.state, "rb") as file:
-            pairs = _pairs(json.loads(_text(file.read())))
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, RecursionError) as error:
-        scope.warn(f'the state file "{zone.state}" cannot be read: {error}')
-        return
-    for name, value in pairs:
-        zone.put(name, value)
-    zone.changed = False
-
-
-def _pairs(values: Any) -> list[tuple[str, str]]:
-    """Raises ValueError for text that has no form in UTF-8."""
-    pairs = []
-    for key, value in values.items() if isinstance(values, dict) else ():
-        text = value.get("value", "") if isinstance(value, dict) else value
-        name, found = (_octets(str(word)).decode("latin-1") for word in (key, text))
-        pairs.append((name, found))
-    return pairs
 
 
 async def _keep(scope: Scope, zones: list[KeyvalZone]) -> None:
@@ -329,11 +383,8 @@ def _store_changes(scope: Scope, zones: list[KeyvalZone]) -> None:
 def _write_state(scope: Scope, zone: KeyvalZone) -> None:
     items = zone.use().items(time.time())
     values = {_text(key): _text(value) for key, value in items}
-    temporary = f"{zone.state}.{os.getpid()}"
     try:
-        with open(temporary, "wb") as file:
-            file.write(_octets(json.dumps(values, ensure_ascii=False)))
-        os.replace(temporary, zone.state)
+        replace_state(zone.state, _octets(json.dumps(values, ensure_ascii=False)))
     except OSError as error:
         scope.warn(f'the state file "{zone.state}" cannot be written: {error}')
 

@@ -55,9 +55,3 @@ class Copy:
         """Raises ZoneFull where even the memory for that is exhausted."""
         if self._notes is not None and self.state is not state:
             self._notes.note(NAME, state.value + self._source)
-
-
-def forget_copy(notes: Notes) -> None:
-    """The values are no copy now; if they become one again, they will have missed changes."""
-    if notes.noted(NAME):
-        notes.note(NAME, b"")

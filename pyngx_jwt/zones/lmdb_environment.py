@@ -41,6 +41,7 @@ class LmdbEnvironment:
     def create(self) -> None:
         """Makes the files, and takes the room of the lock table, which is mapped: a page of it
         that could not be had later would kill the process.  Raises OSError."""
+        self.remove()  # what a configuration that was refused has left
         try:
             self.open()
         except lmdb.Error as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from ..errors import ConfError, Place
-from .copies import Apply, Copy, CopyState, Items, Notes
+from .copies import NAME, Apply, Copy, CopyState, Items, Notes
 from .redis_limits import SCRIPTS as LIMITS
 from .redis_limits import SharedConnections, SharedRates
 from .redis_link import RedisLink, Report, Watcher
@@ -49,6 +49,12 @@ def split_sync(words: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
     if fallback and not shared:
         raise ConfError('"fallback" needs the parameter "sync"')
     return tuple(rest), fallback if shared else None
+
+
+def forget_copy(notes: Notes) -> None:
+    """The values are no copy now; if they become one again, they will have missed changes."""
+    if notes.noted(NAME):
+        notes.note(NAME, b"")
 
 
 class ZoneStore:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import time
 from typing import Any
 
@@ -279,6 +280,7 @@ def test_the_state_file(nginx: Nginx) -> None:
         "server 127.0.0.1:%%PORT_one%%;\n"
         "server 127.0.0.1:%%PORT_three%% max_fails=0 route=r backup;\n"
     )
+    assert stat.S_IMODE((nginx.prefix / "servers.conf").stat().st_mode) == 0o600
     nginx.reload(f"location / {{ proxy_pass http://backend; }} {API}", http=group)
     found = get(nginx, "/http/upstreams/backend/servers")
     assert [(one["route"], one["backup"]) for one in found] == [("", False), ("r", True)]

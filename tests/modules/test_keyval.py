@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import grp
 import json
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+
+from pyngx_jwt.core.state_file import replace_state
 
 from ..nginx import Nginx
 
@@ -73,12 +84,120 @@ def test_a_state_file_keeps_octets(nginx: Nginx) -> None:
     assert kept == {"\xff": "255", "\xfe": "254", "\xfd": "253"}
 
 
+BAD_STATES = [
+    ("", "it is empty; remove it to begin without values"),
+    ('{"a": "1", "b": "2', "Unterminated string starting at: line 1 column 17 (char 16)"),
+    ("[1]", "it is no JSON object"),
+    ('{"a": null}', 'the value of "a" is no string'),
+    ('{"a": 1}', 'the value of "a" is no string'),
+    ('{"a": {"expire": 5}}', 'the value of "a" is no string'),
+    ('{"a": "1", "a": "2"}', "a name is there twice"),
+    ('{"": "1"}', 'the key "" is not of the type "string"'),
+]
+ZONE = "keyval_zone zone=one:64k state=one.json; keyval $arg_k $value zone=one;"
+
+
+@pytest.mark.parametrize(("text", "why"), BAD_STATES)
+def test_a_state_file_that_cannot_be_understood(nginx: Nginx, text: str, why: str) -> None:
+    """The server does not start without the values in it, and leaves it as it is."""
+    state = nginx.write("one.json", text)
+    path = "%%DIR%%/one.json"
+    nginx.rejects(http=ZONE, message=f'the state file "{path}" cannot be understood: {why}', line=1)
+    assert state.read_text() == text
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, r'{"a": "1", "\ud800": "2"}', "9" * 5000])
-def test_a_state_file_that_cannot_be_read(nginx: Nginx, text: str) -> None:
-    nginx.write("one.json", text)
-    nginx(LOCATIONS, http="keyval_zone zone=one:64k state=one.json; keyval $arg_k $value zone=one;")
-    nginx.wait_for_log('the state file ".*one.json" cannot be read')
-    assert nginx.request("GET /get?k=a").text == "[]"
+def test_a_state_file_that_is_beyond_json(nginx: Nginx, text: str) -> None:
+    state = nginx.write("one.json", text)
+    assert 'one.json" cannot be understood: ' in nginx.refused(http=ZONE)
+    assert state.read_text() == text
+
+
+def test_a_state_file_that_is_no_file(nginx: Nginx) -> None:
+    os.mkfifo(nginx.prefix / "one.json")
+    assert 'one.json" cannot be read: not a regular file' in nginx.refused(http=ZONE)
+
+
+def test_a_key_of_another_type(nginx: Nginx) -> None:
+    nginx.write("one.json", '{"x": "1"}')
+    zone = ZONE.replace("state", "type=ip state")
+    assert 'the key "x" is not of the type "ip"' in nginx.refused(http=zone)
+
+
+@pytest.mark.trouble
+def test_a_reload_with_a_state_file_that_cannot_be_understood(nginx: Nginx) -> None:
+    """The old configuration stays, and its values."""
+    state = nginx.write("one.json", '{"a": "1"}')
+    nginx(LOCATIONS, http=ZONE)
+    state.write_text('{"a"')
+    nginx.send_signal(signal.SIGHUP)
+    nginx.wait_for_log(r'\[emerg\] .*one\.json" cannot be understood: ')
+    assert nginx.request("GET /get?k=a").text == "[1]"
+    assert state.read_text() == '{"a"'
+
+
+@pytest.mark.trouble
+def test_a_state_file_with_more_than_there_is_room_for(nginx: Nginx) -> None:
+    """A part of it would take its place."""
+    values = {f"{n:0200}": "1" for n in range(2000)}
+    state = nginx.write("one.json", json.dumps(values))
+    nginx("")
+    with pytest.raises(AssertionError, match=r'one\.json" has more than the zone "one" has room'):
+        nginx.reload(LOCATIONS, http=ZONE)
+    assert json.loads(state.read_text()) == values
+    state.write_text('{"a": "1"}')
+    nginx.reload(LOCATIONS, http=ZONE)
+    assert nginx.request("GET /get?k=a").text == "[1]"
+    assert nginx.request(f"GET /get?k={0:0200}").text == "[]"
+
+
+def test_a_new_state_file_is_private(nginx: Nginx) -> None:
+    """It is made beside the old one, under a name that cannot be foreseen."""
+    state = nginx.write("one.json", '{"a": "1"}')
+    state.chmod(0o644)
+    nginx(LOCATIONS, http=ZONE)
+    assert nginx.request("GET /set?k=b&v=2").status == 200
+    nginx.stop()
+    assert json.loads(state.read_text()) == {"a": "1", "b": "2"}
+    assert stat.S_IMODE(state.stat().st_mode) == 0o600
+    assert [*nginx.prefix.glob("one.json*")] == [state]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes users")
+def test_a_state_file_that_workers_cannot_read() -> None:
+    """Root reads it with their rights only: they may have put a link in its place."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "one.json").write_text('{"a": "1"}')
+        group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+        conf = folder / "nginx.conf"
+        conf.write_text(f"user nobody {group}; error_log e; pid p; events {{}} http {{ {ZONE} }}")
+        command = [sys.executable, "-m", "pyngx_jwt", "-t", "-p", name, "-c", str(conf)]
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+        (folder / "one.json").chmod(0o600)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert 'one.json" cannot be read: Permission denied' in done.stderr
+
+
+def test_what_is_in_the_way_of_a_state_file_stays(tmp_path: Path) -> None:
+    """Neither the file of a link nor the rest of a process that was killed is written to."""
+    path, other = tmp_path / "state", tmp_path / "other"
+    other.write_text("other")
+    path.symlink_to(other)
+    (tmp_path / f"state.{os.getpid()}").symlink_to(other)
+    replace_state(str(path), b"new")
+    assert (path.read_text(), path.is_symlink(), other.read_text()) == ("new", False, "other")
+    with pytest.raises(OSError):
+        replace_state(str(tmp_path / "state" / "x"), b"")
+    directory = tmp_path / "directory"
+    directory.mkdir()
+    with pytest.raises(OSError):
+        replace_state(str(directory), b"")
+    assert {x.name for x in tmp_path.iterdir()} == {
+        *("state", "other", "directory", f"state.{os.getpid()}")
+    }
 
 
 def test_networks(nginx: Nginx) -> None:

@@ -599,15 +599,14 @@ def test_what_was_never_copied_is_read_with_local(store: RedisServer, machines: 
 def test_a_copy_outlives_the_store_and_a_reload(store: RedisServer, machines: Machines) -> None:
     """Not so that of another store."""
     revoked(store, 1)
-    main = "worker_processes 2;"
     http = values(store.url, "fallback=deny")
-    one = machines.start(GET, http, main=main)
+    one = machines.start(GET, http)
     assert one.request("GET /get?k=last").text == "[1]"
     store.kill()
     wait_until(one, "DOWN")
-    one.reload(GET + UP, http=http, main=main)
+    one.reload(GET + UP, http=http)
     assert one.request("GET /get?k=last").text == "[1]"
-    one.reload(GET + UP, http=values(f"{store.url} prefix=x:", "fallback=deny"), main=main)
+    one.reload(GET + UP, http=values(f"{store.url} prefix=x:", "fallback=deny"))
     assert one.request("GET /get?k=last").status == 503
 
 

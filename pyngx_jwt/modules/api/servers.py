@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ...conf.values import parse_msec, parse_sec
+from ...core.state_file import replace_state
 from ...http.digits import TOO_LARGE, number_of
 from ...log import Severity
 from ...upstream.address import AddressError, PeerAddress, Url, parse_url
@@ -270,13 +270,9 @@ class Servers:
         """Writes the state file, from which the group is read at the next start."""
         if not self.state:
             return
-        temporary = f"{self.state}.{os.getpid()}"
+        lines = "".join(_line(entry) for entry in self._entries() if entry.found is None)
         try:
-            with open(temporary, "wb") as file:
-                for entry in self._entries():
-                    if entry.found is None:
-                        file.write(_line(entry).encode("latin-1"))
-            os.replace(temporary, self.state)
+            replace_state(self.state, lines.encode("latin-1"))
         except OSError as error:
             text = f'the state file "{self.state}" cannot be written: {error}'
             self._log.write(Severity.ERR, text)

@@ -6,13 +6,11 @@ They look at them every second: of a file that only root can read they would nev
 from __future__ import annotations
 
 import os
-import pwd
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from ...conf.parse import Statement
 from ...conf.scope import Scope
 from ...core.module import User
+from ...core.user import acting_as, name_of
 from ...errors import ConfError
 from ...log import errno_text
 from .dialect import dialect_of
@@ -54,8 +52,8 @@ def _unreadable(
         *scope.shared(RevocationFiles).files,
     ]
     unreadable: list[tuple[str, Statement | None]] = []
-    name = _name_of(user)
-    with _acting_as(user) as acting:
+    name = name_of(user)
+    with acting_as(user) as acting:
         for file in files if acting else ():
             path = file.path.encode("latin-1")
             try:
@@ -68,42 +66,3 @@ def _unreadable(
                 what = f"cannot be read by the user of the workers, {name} {errno_text(error)}"
                 unreadable.append((f'auth_jwt: "{file.path}" {what}', file.statement))
     return unreadable
-
-
-@contextmanager
-def _acting_as(user: User) -> Iterator[bool]:
-    """Whether it is so: in a container root may lack the right to."""
-    uid, gid = user
-    own_uid, own_gid, own_groups = os.geteuid(), os.getegid(), os.getgroups()
-    try:
-        os.setgroups(_groups_of(user))
-        os.setegid(gid)
-        os.seteuid(uid)
-        acting = True
-    except PermissionError:
-        acting = False
-    try:
-        yield acting
-    finally:
-        if os.geteuid() != own_uid:
-            os.seteuid(own_uid)
-        if os.getegid() != own_gid:
-            os.setegid(own_gid)
-        if own_uid == 0 and os.getgroups() != own_groups:
-            os.setgroups(own_groups)
-
-
-def _groups_of(user: User) -> list[int]:
-    """As initgroups(3), with which workers begin."""
-    uid, gid = user
-    try:
-        return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
-    except KeyError:
-        return [gid]
-
-
-def _name_of(user: User) -> str:
-    try:
-        return f'"{pwd.getpwuid(user[0]).pw_name}"'
-    except KeyError:
-        return str(user[0])
