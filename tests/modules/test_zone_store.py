@@ -589,6 +589,29 @@ def test_what_was_never_copied_is_not_known(
     assert "unexpected error" not in one.error_log()
 
 
+def test_what_was_never_copied_is_not_known_in_stream(
+    store: RedisServer, machines: Machines
+) -> None:
+    store.kill()
+    one = machines.start(
+        "",
+        f"pyngx_zone_store {store.url};",
+        main="""
+            stream {
+                keyval_zone zone=one:1m sync fallback=deny;
+                keyval key $value zone=one;
+                log_format values "[$value] $status";
+                access_log values.log values;
+                server { listen 127.0.0.1:%%PORT_stream%%; return "[$value]"; }
+            }""",
+    )
+    assert one.raw(b"", "stream") == b""
+    wait_for("the log", lambda: one.read("values.log") == "[] 503\n")
+    store.start()
+    wait_until(one, "UP")
+    wait_for("an answer", lambda: one.raw(b"", "stream") == b"[]")
+
+
 def test_what_was_never_copied_is_read_with_local(store: RedisServer, machines: Machines) -> None:
     store.kill()
     one = machines.start(GET, values(store.url))
