@@ -606,7 +606,7 @@ def test_what_was_never_copied_is_not_known_in_stream(
             }""",
     )
     assert one.raw(b"", "stream") == b""
-    wait_for("the log", lambda: one.read("values.log") == "[] 503\n")
+    wait_for("the log", lambda: one.read("values.log") == "[-] 503\n")
     store.start()
     wait_until(one, "UP")
     wait_for("an answer", lambda: one.raw(b"", "stream") == b"[]")
