@@ -1,4 +1,4 @@
-"""Accepts connections.
+"""Accepts connections: the event loop does it for TLS and "stream", we for all others.
 
 A PROXY protocol header comes before anything else, TLS included, so it is taken off the socket
 before the event loop has the connection.
@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from ..http.ports import ListenAddress, Port
+from ..http2.frames import PREFACE
 from ..log import Severity, errno_text
 from .front_end import TIMED_OUT, FrontEnd
+from .http1 import HttpProtocol
 from .proxy_protocol import MAX_HEADER, BrokenHeader, ProxyProtocol, read_header
+from .sockets import SocketTransport
 
 PAUSE = 0.5  # seconds without accepting when the system is out of something
+Detecting = Callable[[], Any]
 
 
 class Listening:
@@ -74,18 +80,12 @@ class Listening:
             task.exception()  # the client is gone
 
 
-class Acceptor:
-    """Stands where the event loop's server stands for other addresses."""
+class Accepting:
+    """Stands where the event loop's server stands for others: accepts what waits, up to a limit,
+    since others have to be served as well."""
 
-    def __init__(
-        self,
-        worker: FrontEnd,
-        port: Port,
-        bound: socket.socket,
-        first: Callable[[ProxyProtocol | None], asyncio.BaseProtocol],
-    ) -> None:
-        """`first` makes the first protocol of a connection with its PROXY header."""
-        self.worker, self.port, self.bound, self.first = worker, port, bound, first
+    def __init__(self, worker: FrontEnd, port: Port, bound: socket.socket) -> None:
+        self.worker, self.port, self.bound = worker, port, bound
         bound.setblocking(False)
         self._pause: asyncio.TimerHandle | None = None
         self._open()
@@ -102,20 +102,102 @@ class Acceptor:
         self.worker.loop.add_reader(self.bound, self._accept)
 
     def _accept(self) -> None:
-        """Takes what waits, up to a limit: others have to be served as well."""
         try:
-            for _ in range(self.worker.accepts):
-                self._take(*self.bound.accept())
+            self._take(self.worker.accepts)
         except BlockingIOError:
             return
         except OSError as error:
-            log = self.port.address.names.default.location.log
-            log.write(Severity.CRIT, f"accept4() failed {errno_text(error)}")
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        """A client that has left meanwhile does not keep us from accepting others."""
+        is_left = error.errno == errno.ECONNABORTED
+        log = self.port.address.names.default.location.log
+        level = Severity.ERR if is_left else Severity.CRIT
+        log.write(level, f"accept4() failed {errno_text(error)}")
+        if not is_left:
             loop = self.worker.loop
             loop.remove_reader(self.bound)
             self._pause = loop.call_later(PAUSE, self._open)
 
-    def _take(self, sock: socket.socket, peer: Any) -> None:
+    def _take(self, most: int) -> None:
+        """Accepts up to so many; raises the OSError of accept()."""
+        raise NotImplementedError
+
+
+class DirectAcceptor(Accepting):
+    """Accepts HTTP connections without TLS, and serves what they have brought."""
+
+    def __init__(
+        self, worker: FrontEnd, port: Port, bound: socket.socket, first: Detecting | None
+    ) -> None:
+        """`first` makes the first protocol of a connection that may speak HTTP/2; with None all
+        speak HTTP/1."""
+        self._options = worker.options_of(port.address.names.default)
+        self._first, self._watch = first, worker.sockets()
+        self._expected = 1  # connections that may be waiting
+        self._family = int(bound.family)
+        if port.listen.family != socket.AF_UNIX:
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # is inherited
+        super().__init__(worker, port, bound)
+
+    def _take(self, most: int) -> None:
+        """To find out that none waits any more takes an exception, so more than one are tried only
+        when the last time they came."""
+        number = most if self.worker.multi_accept else min(self._expected, most)
+        self._expected = max(number // 2, 1)
+        for _ in range(number):
+            fd, peer = self.bound._accept()  # type: ignore[attr-defined]
+            os.set_blocking(fd, False)
+            transport = SocketTransport(self._watch, fd, self._family, peer)
+            self._watch.hold()
+            try:
+                self._serve(transport)
+            except Exception as error:
+                transport.failed(error)
+            finally:
+                transport.wait()
+                self._watch.bury()
+        self._expected = number * 2
+
+    def _serve(self, transport: SocketTransport) -> None:
+        data, worker = transport.read_early(), self.worker
+        first = self._first
+        if first is not None and PREFACE.startswith(data[: len(PREFACE)]):
+            other = first()
+            transport.set_protocol(other)
+            other.connection_made(transport)
+            if data:
+                other.data_received(data)
+            return
+        protocol = HttpProtocol(worker, self.port, self._options, next(worker.numbers))
+        transport.set_protocol(protocol)
+        if protocol.arrive(transport):
+            if data:
+                protocol.data_received(data)
+            else:
+                protocol.await_head()
+
+
+class Acceptor(Accepting):
+    """Accepts connections that begin with a PROXY protocol header."""
+
+    def __init__(
+        self,
+        worker: FrontEnd,
+        port: Port,
+        bound: socket.socket,
+        first: Callable[[ProxyProtocol | None], asyncio.BaseProtocol],
+    ) -> None:
+        """`first` makes the first protocol of a connection with its PROXY header."""
+        self.first = first
+        super().__init__(worker, port, bound)
+
+    def _take(self, most: int) -> None:
+        for _ in range(most):
+            self._take_one(*self.bound.accept())
+
+    def _take_one(self, sock: socket.socket, peer: Any) -> None:
         task = self.worker.loop.create_task(self._welcome(sock, peer))
         self.worker.handshakes.add(task)
         task.add_done_callback(self.worker.handshakes.discard)

@@ -99,7 +99,7 @@ class SocketConnection(ClientConnection, asyncio.Protocol):
         """Takes over a connection; False if its client is gone already.  `high`: bytes that wait
         for the kernel before the transport says so."""
         self.transport = transport
-        transport.set_write_buffer_limits(high=high)
+        transport.set_write_buffer_limits(high)
         self.start = time.time()
         self.worker.connections.add(self)
         self.worker.accepted += 1

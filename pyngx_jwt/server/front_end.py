@@ -12,6 +12,7 @@ from ..http1.head_types import HeadOptions, head_options
 from ..http1.response_head import DateClock
 from ..zones.store import Counts
 from .deadline import Deadline
+from .watch import SocketWatch
 
 TIMED_OUT = "client timed out (110: Connection timed out)"
 
@@ -65,10 +66,17 @@ class FrontEnd:
     accepted: int = 0
     requests_before: int = 0  # those of connections that have ended
     options: dict[Server, HeadOptions] = field(default_factory=dict)
+    watch: SocketWatch | None = None  # of connections whose sockets we read and write ourselves
 
     def deadline(self, expired: Callable[[], None]) -> Deadline:
         """One on the loop of the worker."""
         return Deadline(self.loop, expired)
+
+    def sockets(self) -> SocketWatch:
+        """What waits for sockets that have no transports of the event loop."""
+        if self.watch is None:
+            self.watch = SocketWatch(self.loop)
+        return self.watch
 
     @property
     def is_busy(self) -> bool:

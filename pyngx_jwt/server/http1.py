@@ -86,14 +86,23 @@ class HttpProtocol(SocketConnection):
     # -- the connection --------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
+        if self.arrive(transport):
+            self.await_head()
+
+    def arrive(self, transport: Any) -> bool:
+        """Takes over a connection; False if its client is gone already."""
         # Without a buffer of its own the transport says at once what the kernel has not taken:
         # the next request waits for that, and so does the end of the connection.
         if not self.take_transport(transport, WRITE_BUFFER):
-            return
+            return False
         self.options = self.worker.options_of(self.server)
         if not self.address.names.only_default:
             self.reader = HeadReader(self._options_of)
         self.is_mistaken = self.address.tls is not None and self.ssl is None
+        return True
+
+    def await_head(self) -> None:
+        """The client has its time to send a head."""
         self.deadline.set(self.server.core.client_header_timeout)
 
     def _options_of(self, host: str) -> HeadOptions:
@@ -308,7 +317,7 @@ class HttpProtocol(SocketConnection):
         if head is None:
             if self.reader.buffer and not self.head_begun:
                 self.head_begun = True
-                self.deadline.set(self.server.core.client_header_timeout)
+                self.await_head()
             return False
         self.head_begun = False
         self.requests += 1

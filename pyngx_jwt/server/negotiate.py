@@ -28,7 +28,7 @@ from ..http.listen import WILDCARDS
 from ..http.ports import Port
 from ..http.tls import H2
 from ..stream.ports import StreamPort
-from .accept import Acceptor, Listening
+from .accept import Acceptor, DirectAcceptor, Listening
 from .connection import SocketConnection
 from .datagrams import DatagramListener
 from .detect import Detector
@@ -37,6 +37,7 @@ from .handshake import Handshake
 from .http1 import HttpProtocol
 from .proxy_protocol import ProxyProtocol
 from .tcp import StreamConnection
+from .watch import AVAILABLE
 
 if TYPE_CHECKING:
     from .http2 import Http2Protocol
@@ -73,6 +74,8 @@ async def listen(
         first = first_protocol(front, port)
         if any(address.listen.proxy_protocol for address in port.addresses):
             return Acceptor(front, port, bound, first)
+        if AVAILABLE and not _speaks_tls(port):
+            return DirectAcceptor(front, port, bound, first if _detects(port) else None)
     else:
         assert isinstance(port, StreamPort)
         if port.listen.datagram:
@@ -86,8 +89,7 @@ async def listen(
 def first_protocol(front: FrontEnd, port: Port) -> First:
     """Makes what a new connection begins with; it takes the PROXY header, if any."""
     options = front.options_of(port.address.names.default)
-    speaks_tls = any(address.tls is not None for address in port.addresses)
-    detects = any(address.names.default in address.http2 for address in port.addresses)
+    speaks_tls, detects = _speaks_tls(port), _detects(port)
 
     def make(header: ProxyProtocol | None = None) -> Handshake | Detector | SocketConnection:
         number = next(front.numbers)
@@ -107,6 +109,15 @@ def first_protocol(front: FrontEnd, port: Port) -> First:
         return Detector(front, port, number, speak) if detects else speak(None)
 
     return make
+
+
+def _speaks_tls(port: Port) -> bool:
+    return any(address.tls is not None for address in port.addresses)
+
+
+def _detects(port: Port) -> bool:
+    """Whether the first bytes tell the protocol."""
+    return any(address.names.default in address.http2 for address in port.addresses)
 
 
 def stream_protocol(
