@@ -97,6 +97,7 @@ class DatagramSession(UdpChannel):
         self._key, self._peer, self._own = key, peer, own
         self.task: asyncio.Task[None] | None = None
         self._arrived = self._most = 0  # datagrams
+        self._has_counted = False  # the first one, which is not read yet
         number = next(self.front.numbers)
         client = DatagramClient(number)
         port = listener.port
@@ -108,6 +109,8 @@ class DatagramSession(UdpChannel):
         self.session.note(f"udp client {text} connected to {listens}")
 
     def start(self) -> None:
+        self.received = len(self.waiting[0])  # counts whether it is read or not
+        self._has_counted = True
         self.front.sessions.add(self)
         self.front.accepted += 1
         self.task = self.front.loop.create_task(self._serve(self.session))
@@ -139,6 +142,13 @@ class DatagramSession(UdpChannel):
             pass  # it is lost, as a datagram may be
         except OSError as error:
             self.session.log(Severity.ERR, f"sendmsg() failed {errno_text(error)}")
+
+    async def read(self, most: int) -> bytes | None:
+        data = await super().read(most)
+        if self._has_counted and data is not None:
+            self._has_counted = False
+            self.received -= len(data)
+        return data
 
     def arrived(self, data: bytes) -> None:
         super().arrived(data)

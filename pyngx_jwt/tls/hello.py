@@ -28,10 +28,11 @@ class Hello:
 
 
 class HelloReader:
-    """Puts the hello together from the records in which it comes."""
+    """Puts the hello together from the records in which it comes; neither may have more than
+    `most` bytes."""
 
-    def __init__(self) -> None:
-        self._records, self._message = bytearray(), bytearray()
+    def __init__(self, most: int = MAX_LENGTH) -> None:
+        self._records, self._message, self._most = bytearray(), bytearray(), most
 
     def feed(self, data: bytes) -> Hello | None:
         """The hello when it is whole, None before."""
@@ -43,22 +44,22 @@ class HelloReader:
             if len(records) < 5:
                 return None
             length = int.from_bytes(records[3:5])
-            if records[1] != MAJOR or not 0 < length <= MAX_LENGTH:
+            if records[1] != MAJOR or not 0 < length <= self._most:
                 return Hello()
             if len(records) < 5 + length:
                 return None
             message += records[5 : 5 + length]
             del records[: 5 + length]
-            if (hello := _whole(message)) is not None:
+            if (hello := _whole(message, self._most)) is not None:
                 return hello
         return None
 
 
-def _whole(message: bytearray) -> Hello | None:
+def _whole(message: bytearray, most: int) -> Hello | None:
     if len(message) < 4:
         return None
     length = int.from_bytes(message[1:4])
-    if message[0] != CLIENT_HELLO or length > MAX_LENGTH:
+    if message[0] != CLIENT_HELLO or length > most:
         return Hello()
     if len(message) < 4 + length:
         return None

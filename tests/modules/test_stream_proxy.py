@@ -120,6 +120,18 @@ def test_no_live_upstreams(nginx: Nginx) -> None:
     assert nginx.access_log(1) == ["u 502"]
 
 
+def test_a_server_that_is_disabled_is_logged(nginx: Nginx) -> None:
+    nginx.stream(f"""
+        upstream u {{ server 127.0.0.1:%%PORT_gone%%; server 127.0.0.2:%%PORT_gone%%; }}
+        server {{ {LOCAL} proxy_pass u; }}
+        """)
+    assert nginx.raw(b"", "a") == b""
+    there = nginx.port("gone")
+    line = nginx.wait_for_log(r"\[warn\] .*temporarily disabled.*127\.0\.0\.2")
+    assert "upstream server temporarily disabled while connecting to upstream, client: " in line
+    assert f'upstream: "127.0.0.2:{there}", bytes from/to client:0/0' in line
+
+
 def test_a_server_that_refuses(nginx: Nginx) -> None:
     nginx.stream(f"server {{ {LOCAL} proxy_pass 127.0.0.1:%%PORT_gone%%; }}")
     assert nginx.raw(b"", "a") == b""

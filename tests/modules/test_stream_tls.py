@@ -426,13 +426,19 @@ def test_limits_of_what_is_read(nginx: Nginx) -> None:
         ssl_preread on;
         server { listen 127.0.0.1:%%PORT_a%%; preread_buffer_size 64; return x; }
         server { listen 127.0.0.1:%%PORT_b%%; preread_timeout 300ms; return x; }
+        server { listen 127.0.0.1:%%PORT_c%%; preread_buffer_size 32k; return x; }
+        server { listen 127.0.0.1:%%PORT_d%%; return x; }
         """)
     endless = b"\x16\x03\x01\x40\x00\x01"
     assert nginx.raw(endless + b"\0" * 100, "a") == b""
     nginx.wait_for_log(r"\[error\] .* preread buffer full while prereading client data, client: ")
     assert nginx.raw(endless, "b") == b""
     assert nginx.raw(b"", "b") == b""
-    assert nginx.access_log(3) == ["400", "200", "200"]
+    larger = b"\x16\x03\x01\x40\x01" + b"\1" * 0x4001  # than records of TLS can be
+    assert nginx.raw(larger, "d") == b""
+    wrong = b"\x16\x03\x01\x40\x01" + b"\2" * 0x4001
+    assert nginx.raw(wrong, "c") == b"x"
+    assert nginx.access_log(5) == ["400", "200", "200", "400", "200"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ...tls.hello import Hello, HelloReader
 
 HELLO = "ssl_preread"  # in the contexts of a session
 HEAD = 5  # bytes of a record's head
+ANY_LENGTH = 1 << 24  # bytes of a hello: nginx reads on until "preread_buffer_size" is full
 VERSIONS = {
     0x0002: "SSLv2",
     0x0300: "SSLv3",
@@ -50,7 +51,7 @@ def read_hello(conf: PrereadConf, level: StreamLevel) -> StreamHandler | None:
         if is_old(data):
             s.contexts[HELLO] = Hello(version=int.from_bytes(data[3:5]))
             return None
-        hello = HelloReader().feed(data)
+        hello = HelloReader(ANY_LENGTH).feed(data)
         if hello is None:
             return AGAIN
         if not hello.version:

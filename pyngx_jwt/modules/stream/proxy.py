@@ -50,7 +50,7 @@ from .mqtt import opening_of
 from .plan import HOST, FindUpstream, Plan
 from .proxy_conf import StreamProxyConf
 
-CONNECTING = "connecting to upstream"
+CONNECTING, PROXYING = "connecting to upstream", "proxying connection"
 UNUSABLE = DOWN | UNHEALTHY  # of a server: what ends sessions if "proxy_session_drop" is on
 DROP_CHECKS = 0.05  # seconds, at least, between two looks at it
 
@@ -291,7 +291,7 @@ class Passing:
                 upload_rate=plan.upload_rate(s) if plan.upload_rate is not None else 0,
                 download_rate=plan.download_rate(s) if plan.download_rate is not None else 0,
             )
-        s.action = "proxying connection"
+        s.action = PROXYING
         is_gone = self._drops()
         relay = Relay(s.channel, channel, settings, s.make_deadline, self._note_first_byte, is_gone)
         try:
@@ -351,6 +351,8 @@ class Passing:
         if not s.is_udp:
             s.log(Severity.INFO, TIMED_OUT)
             return SUCCESS
+        self._note_errors(channel)
+        s.action = PROXYING
         if relay.is_answered:
             s.note(f"udp timed out{self._packets(relay)}{self._bytes()}")
             return SUCCESS
@@ -370,6 +372,8 @@ class Passing:
         if self.peer is not None and self.choice is not None:
             timing = state if not failed else None
             is_disabled = self.choice.free(failed, int(time.monotonic()), timing)
+            if is_disabled:
+                self.s.log(Severity.WARN, "upstream server temporarily disabled")
             self.peer = None
             if state is not None:
                 state.failed, state.disabled = failed, is_disabled
