@@ -62,6 +62,14 @@ class ConfBlock:
     def inner(self, contexts: Contexts) -> list[Self]:
         return [level for level in self.levels if level.context & contexts]
 
+    def warn_about(self, name: str, text: str) -> None:
+        """Reports a [warn] about the directive of this name that counts here, without its place,
+        as nginx does once all is read."""
+        scope = self.scope
+        before, scope.statement = scope.statement, next(reversed(self.set_by(name)), None)
+        scope.warn_at(text)
+        scope.statement = before
+
     def set_by(self, name: str) -> list[Statement]:
         """The statements of this name that count here: this block's own, or else those of the
         nearest block around it that has any."""

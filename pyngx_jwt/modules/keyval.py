@@ -26,7 +26,7 @@ from ..http.module import Module
 from ..http.session import Session
 from ..http.template import Template
 from ..http.variables import Get, R, VariableTable, unsettled, variable_name
-from ..log import Severity
+from ..log import Severity, fault_text
 from ..stream.contexts import IN_STREAM, STREAM
 from ..stream.module import StreamModule
 from ..zones import Zone, Zones, ZoneStore
@@ -270,7 +270,7 @@ def _read_state(scope: Scope, zone: KeyvalZone) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError, RecursionError) as error:
-        scope.warn(f'the state file "{zone.state}" cannot be read: {error}')
+        scope.warn(f'the state file "{zone.state}" cannot be read: {fault_text(error)}')
         return
     for name, value in pairs:
         zone.put(name, value)
@@ -314,7 +314,7 @@ def _write_state(scope: Scope, zone: KeyvalZone) -> None:
             file.write(_octets(json.dumps(values, ensure_ascii=False)))
         os.replace(temporary, zone.state)
     except OSError as error:
-        scope.warn(f'the state file "{zone.state}" cannot be written: {error}')
+        scope.warn(f'the state file "{zone.state}" cannot be written: {fault_text(error)}')
 
 
 def _text(data: bytes) -> str:
