@@ -60,7 +60,7 @@ Usage: pyngx [-?hvVtTq] [-s signal] [-p prefix] [-e filename]
 
        pyngx help [COMMAND]                        print the help of a command
        pyngx lint [-h] [OPTION ...] [PATH ...]     find errors and security problems
-       pyngx explain [-h] -c FILE [OPTION ...] URL show how a request would be handled
+       pyngx explain [-h] [OPTION ...] URL         show how a request would be handled
        pyngx token [-h] [OPTION ...]               create or explain a token
        pyngx dump [-h] [--format json|conf] FILE   print as JSON or formatted
        pyngx --check [URL]                         ask a server if it is ready
@@ -132,11 +132,21 @@ def parse(words: list[str]) -> Arguments:
     rest = iter(words)
     for word in rest:
         if not word.startswith("-"):
-            raise UsageError(f'invalid option: "{word}"')
+            raise UsageError(f'invalid option: "{word}"{_meant(word, words)}')
         if word.startswith("--") and _long_option(word[2:], rest, arguments):
             continue
         _letters(word[1:], rest, arguments)
     return arguments
+
+
+def _meant(word: str, words: list[str]) -> str:
+    """The command whose name a first word resembles."""
+    if word != words[0] or word in COMMANDS:
+        return ""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, COMMANDS, 1, 0.6)
+    return f', did you mean "pyngx {close[0]}"?' if close else ""
 
 
 def _letters(letters: str, rest: Iterator[str], arguments: Arguments) -> None:

@@ -255,7 +255,7 @@ def test_unsupported_directives_can_be_left_out(
     folder.path.joinpath("config.php").write_text("<?php")
     with pytest.raises(ConfError, match="js_content"):
         folder.application(snippet)
-    with pytest.raises(ConfError, match=r"modsecurity.*cannot be left out"):
+    with pytest.raises(ConfError, match=r"modsecurity.*never ignored"):
         folder.application(f"{snippet} modsecurity on;", allow_unsupported=True)
 
     async def talk(client: Client) -> None:

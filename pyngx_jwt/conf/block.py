@@ -73,6 +73,14 @@ class ConfBlock:
         self.confs.clear()  # "events" has this very dictionary
         self.statements.clear()
 
+    def warn_about(self, name: str, text: str) -> None:
+        """Reports a [warn] about the directive of this name that counts here, without its place,
+        as nginx does once all is read."""
+        scope = self.scope
+        before, scope.statement = scope.statement, next(reversed(self.set_by(name)), None)
+        scope.warn_at(text)
+        scope.statement = before
+
     def set_by(self, name: str) -> list[Statement]:
         """The statements of this name that count here: this block's own, or else those of the
         nearest block around it that has any."""

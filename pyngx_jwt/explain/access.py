@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..conf.parse import Statement
+from ..http.basic import credentials
 from ..http.level import Level
 from ..http.request import OK, Request, Status
 from ..modules.access import AccessConf, limit_access
@@ -39,8 +40,15 @@ def report_access(module: str, level: Level, r: Request, rc: Status | None, trip
     elif rc is None:
         trip.add(Result.SKIPPED, module, f"no rule for {who}", *rules)
     else:
-        line = trip.add(Result.FAILED, module, f"{who} is refused: {status_text(rc)}", *rules)
+        why = f"{who} is refused"
+        if module == "auth_basic" and credentials(r) is None:
+            why = f'no user and password in "{_field(r)}"'
+        line = trip.add(Result.FAILED, module, f"{why}: {status_text(rc)}", *rules)
         trip.refuse(line, rc)
+
+
+def _field(r: Request) -> str:
+    return "Proxy-Authorization" if r.method == "CONNECT" else "Authorization"
 
 
 def _rule(level: Level, r: Request, rc: Status | None) -> list[Statement]:

@@ -52,7 +52,8 @@ class CacheLook:
         trip.add(Result.NOTE, "cache", text, *caches)
         trip.add(Result.NOTE, "", f"{self.status}: {self.reason}", self.statement)
         for statement in level.set_by(f"{prefix}_cache_valid") if self.hold is None else ():
-            trip.add(Result.NOTE, "", f"kept {shown(' '.join(statement.args))}", statement)
+            words = shown(" ".join([statement.name, *statement.args]))
+            trip.add(Result.NOTE, "", f"kept: {words}", statement)
 
 
 def look_up(

@@ -37,7 +37,8 @@ read, 3 the outcome cannot be determined offline, 4 usage error"""
 
 
 _CONF = """\
-configuration file, or the output of "nginx -T"; "-" is that output on stdin"""
+configuration file (default: as for "pyngx -t"), or the output of "nginx -T"; "-" is that output
+on stdin"""
 
 
 def main(words: list[str]) -> int:
@@ -103,12 +104,12 @@ def _run(arguments: argparse.Namespace, token: str) -> str:
 
 def explain_parser() -> argparse.ArgumentParser:
     """The parser of ``pyngx explain``."""
-    usage = f"{PROGRAM} [-h] -c FILE [OPTION ...] [METHOD] URL"
+    usage = f"{PROGRAM} [-h] [-c FILE] [OPTION ...] [METHOD] URL"
     parser = CommandParser(
         PROGRAM, usage=usage, description=DESCRIPTION, epilog=EPILOG, allow_abbrev=False
     )
     add = parser.add_argument
-    add("-c", dest="conf", metavar="FILE", required=True, help=_CONF)
+    add("-c", dest="conf", metavar="FILE", help=_CONF)
     add("words", nargs="+", metavar="URL", help="http://name/path, or /path")
     add(
         "--token",
@@ -169,7 +170,7 @@ def _configuration(arguments: argparse.Namespace) -> tuple[Options, PrintedFiles
         text = sys.stdin.buffer.read().decode("latin-1")
         if not is_printed(text):
             raise WrongWords('"-c -" requires a dump of "nginx -T" on standard input')
-    elif arguments.conf is not None:
+    else:
         text = read_source(_options(arguments, arguments.conf).conf_file).text
     if not is_printed(text):
         return _options(arguments, arguments.conf), None

@@ -68,6 +68,7 @@ class Explanation:
     way: Outcome
     denied: Outcome | None = None
     remarks: tuple[str, ...] = ()  # about the configuration
+    knows_tokens: bool = True  # the configuration has directives about tokens
 
     @property
     def trip(self) -> Trip:
@@ -149,7 +150,16 @@ class Explainer:
             denied = None
         choice: DialectChoice = self._cycle.scope.things[DialectChoice]
         remarks = tuple(self._trace.remarks)
-        return Explanation(self._options, choice, spec, self._now, way, denied, remarks)
+        return Explanation(
+            self._options,
+            choice,
+            spec,
+            self._now,
+            way,
+            denied,
+            remarks,
+            self._trace.knows_tokens,
+        )
 
     def _go(self, spec: RequestSpec, token: str, *, grants: bool) -> Outcome:
         arrival = make_request(self._cycle, spec)

@@ -85,6 +85,13 @@ def key_text(key: Key) -> str:
     return f"{name} ({kind}, {key.alg})" if key.alg else f"{name} ({kind})"
 
 
+def key_kind(key: Key) -> str:
+    """A key by its kind: "an EC P-256 key (ES256)"."""
+    kind = f"{key.kty} {key.crv}" if key.crv else key.kty
+    article = "an" if kind[:1] in "AEIOUao" or kind.startswith("RSA") else "a"
+    return f"{article} {kind} key ({key.alg})" if key.alg else f"{article} {kind} key"
+
+
 def listed(words: Iterable[str], most: int = 8) -> str:
     words = list(words)
     more = f" and {len(words) - most} more" if len(words) > most else ""

@@ -9,7 +9,8 @@ from typing import Any
 from ..http.redirect import absolute_location
 from ..http.request import Request
 from .explainer import REFUSED, UNKNOWN, Explanation, Outcome
-from .lines import HINT, Line, Result, place_of, shown
+from .lines import HINT, Line, Result, place_of, printable, shown
+from .secrets import without_secrets
 from .trip import status_text
 
 MARKS = {
@@ -28,40 +29,48 @@ SHOWN_BODY = 60  # bytes
 def as_text(explanation: Explanation) -> str:
     """Columns of marks, checks, facts, and the file and line of the statement that decided."""
     rows = [
-        (
-            "",
-            "dialect",
-            f'"{explanation.choice.name}" ({explanation.choice.dialect.project})',
-            _evidence(explanation),
-        ),
+        *_dialect_row(explanation),
         *(("", "remark", remark, "") for remark in explanation.remarks),
         ("", "request", shown(explanation.spec.text), ""),
     ]
-    rows += [(MARKS[x.mark], x.name, x.text, place_of(x.statement)) for x in explanation.trip.lines]
+    rows += [
+        (MARKS[x.mark], x.name, x.text, place_of(x.statement))
+        for x in explanation.trip.lines
+        if x.name != HINT or explanation.verdict != REFUSED  # else the end has it
+    ]
     rows.append(("", "answer", _answer_row(explanation.way), ""))
     width = max(len(name) for _, name, _, _ in rows)
     lines = []
     for mark, name, text, place in rows:
         end = f"  [{place}]" if place else ""
         lines.append(f"{mark:4} {name:{width}}  {text}{end}")
-    return "\n".join([*lines, "", *_outcome(explanation)]) + "\n"
+    text = "\n".join([*lines, "", *_outcome(explanation)]) + "\n"
+    return without_secrets(text, explanation.r, explanation.trip.tokens)
 
 
-def _evidence(explanation: Explanation) -> str:
-    evidence = explanation.choice.evidence
-    if not evidence:
-        return ""
-    first = evidence[0]
-    more = f", and {len(evidence) - 1} more" if len(evidence) > 1 else ""
-    return f"{shown(first.what)} in {shown(first.place)}{more}"
+def _dialect_row(explanation: Explanation) -> Iterator[tuple[str, str, str, str]]:
+    """The JWT dialect, if the configuration has directives of one."""
+    choice = explanation.choice
+    if not explanation.knows_tokens:
+        return
+    place = ""
+    if choice.evidence:
+        first, *others = choice.evidence
+        more = f", and {len(others)} more" if others else ""
+        place = f"{shown(first.what)} in {shown(first.place)}{more}"
+    yield "", "dialect", f'"{choice.name}" ({choice.dialect.project})', place
 
 
 def _answer_row(way: Outcome) -> str:
     body = way.body
-    if way.trip.upstream is not None or way.status is None or not body or way.r.err_status:
+    if way.trip.upstream is not None:
+        status = f", with the status {status_text(way.status)}" if way.status else ""
+        return f"(from the upstream){status}"
+    if way.status is None or not body or way.r.err_status:
         return answer_text(way)
-    text = shown(body[:SHOWN_BODY].decode("latin-1"))
-    return f"{answer_text(way)}: {text}{'...' if len(body) > SHOWN_BODY else ''}"
+    text = json.dumps(body[:SHOWN_BODY].decode("utf-8", "replace"), ensure_ascii=False)
+    more = "..." if len(body) > SHOWN_BODY else ""
+    return f"{answer_text(way)}, body {printable(text)}{more}"
 
 
 def _outcome(explanation: Explanation) -> Iterator[str]:
@@ -100,7 +109,8 @@ def _admitted(explanation: Explanation) -> Iterator[str]:
         yield "admitted despite the refusal: error_page leads to an upstream"
         yield from _because(explanation.way)
     else:
-        yield "admitted" if trip.gated is not None else "admitted: no token was checked"
+        is_open = trip.gated is None and explanation.knows_tokens
+        yield "admitted: no token was checked" if is_open else "admitted"
     if trip.upstream is not None or explanation.way.status != 200:
         yield f"  {answer_text(explanation.way)}"
         if (
@@ -172,7 +182,7 @@ def as_json(explanation: Explanation) -> str:
             ],
         },
     }
-    return json.dumps(document, indent=2) + "\n"
+    return without_secrets(json.dumps(document, indent=2) + "\n", explanation.r, trip.tokens)
 
 
 def _way(way: Outcome) -> dict[str, Any]:

@@ -9,17 +9,20 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from ..compile import Cycle
-from ..errors import ConfError, WrongWords
+from ..errors import WrongWords
 from ..http.body import KeptBody, check_size
 from ..http.client import ForeignTls
 from ..http.head import RequestHead
 from ..http.incoming import choose_server, request_of
+from ..http.location import ServerNames
 from ..http.ports import Built, ListenAddress
 from ..http.regex import RegexFailed
-from ..http.request import Request, Status
+from ..http.request import Request, Server, Status
 from ..http.subrequest import Kept
 from ..http1.head import RefusedHead, parse_head
 from ..http1.head_types import head_options
+from ..modules.core import CoreConf
+from ..modules.core.server_names import put_names
 from ..stream.ports import StreamBuilt
 
 PORTS = {"http": 80, "https": 443}
@@ -265,7 +268,7 @@ def choose_address(cycle: Cycle, spec: RequestSpec) -> tuple[ListenAddress, tupl
         raise RequestSpecError("the configuration has no server that listens on a port")
     host = (url.host or _named(spec)).strip("[]")
     if not candidates:
-        candidates = every
+        candidates = _of_scheme(every, url.scheme)
     exact = [address for address in candidates if address.listen.host == host]
     known = [address for address in candidates if _knows(address, host)]
     chosen = (exact or known or [a for a in candidates if a.listen.wildcard] or candidates)[0]
@@ -278,6 +281,14 @@ def choose_address(cycle: Cycle, spec: RequestSpec) -> tuple[ListenAddress, tupl
     elif not chosen.listen.ssl and url.scheme == "https":
         remarks.append(f"{chosen.listen.text} is without TLS: taken as if that ended before it")
     return chosen, tuple(remarks)
+
+
+def _of_scheme(addresses: list[ListenAddress], scheme: str) -> list[ListenAddress]:
+    """Those with TLS for "https", those without for "http"; all if there are no such."""
+    if not scheme:
+        return addresses
+    with_tls = scheme == "https"
+    return [a for a in addresses if bool(a.listen.ssl) == with_tls] or addresses
 
 
 def _check_stream(cycle: Cycle, number: int) -> None:
@@ -299,7 +310,12 @@ def _named(spec: RequestSpec) -> str:
 
 
 def _knows(address: ListenAddress, host: str) -> bool:
-    try:
-        return address.names.find(host.lower().rstrip("."), None) is not None
-    except (ConfError, ValueError):
-        return False
+    return names_of(address).find_without_request(host.lower().rstrip(".")) is not None
+
+
+def names_of(address: ListenAddress) -> ServerNames[Server]:
+    """The names of all servers of an address; it looks none up itself if it has one server."""
+    names = ServerNames(address.names.default)
+    for level, server in address.levels:
+        put_names(names, level[CoreConf], server)
+    return names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -49,6 +48,7 @@ from .lines import (
     date_text,
     distance_text,
     duration_text,
+    key_kind,
     key_text,
     listed,
     printable,
@@ -57,10 +57,16 @@ from .lines import (
     statements_of,
     value_text,
 )
+from .secrets import digest_of
 
 ALGORITHMS = ("auth_jwt_algorithm", "auth_jwt_alg")
 KEY_REQUEST = "auth_jwt_key_request"
 UNVERIFIED = " (not verified)"
+_EXPECTED = {
+    Form.SIGNED: "a signed token",
+    Form.ENCRYPTED: "an encrypted token",
+    Form.NESTED: "a signed and then encrypted token",
+}
 _WAYS: dict[type[Source], str] = {KeyFile: "read", KeyRequest: "sent"}  # to keys
 
 
@@ -170,8 +176,7 @@ class _GateReporter:
             self.hint(hint_for_missing(self.r, carrier))
             self._origins(token_conf(self.level).token)
             return False
-        digest = hashlib.sha256(token.encode("latin-1", "replace")).hexdigest()[:8]
-        text = f"in {carrier.text}: {len(token)} bytes, sha256:{digest}"
+        text = f"in {carrier.text}: {len(token)} bytes, {digest_of(token)}"
         if given and token != given:
             text += ", not the given token"
         self.add(Result.PASSED, "token", text, where)
@@ -269,11 +274,13 @@ class _GateReporter:
     def _form(self, check: Check, policy: TokenPolicy) -> None:
         statement = self.one("auth_jwt_type")
         inner = any(line.name == "decryption" for line in self.lines)
-        form = "the signed token inside" if inner else policy.form.value
         if check.refusal is None:
+            form = "the signed token inside" if inner else policy.form.value
             self.add(Result.PASSED, "form", form, statement)
             return
-        self.add(Result.FAILED, "form", f"expected {form}: {check.refusal.text}", statement)
+        expected = "a signed token inside" if inner else _EXPECTED[policy.form]
+        text = f"{check.refusal.text} ({expected} is expected)"
+        self.add(Result.FAILED, "form", text, statement)
         token = self.seen.token or ""
         for fault in faults_of(token, encrypted=policy.form is not Form.SIGNED and not inner):
             self._fault(fault)
@@ -300,7 +307,7 @@ class _GateReporter:
     def _key(self, check: Check, trial: Trial, verifier: Verifier) -> None:
         if not check.was_run:
             return
-        kid, alg = trial.header.get("kid"), value_text(trial.header.get("alg"))
+        kid = trial.header.get("kid")
         if check.refusal is None:
             keys = listed(key_text(key) for key in ([trial.key] if trial.key else trial.tried))
             source = self._source_of(trial.key_set, verifier)
@@ -317,9 +324,7 @@ class _GateReporter:
             if "unusable" in check.refusal.facts:
                 text += f"; its key is skipped: {check.refusal.facts['unusable']}"
         elif trial.candidates:
-            kinds = listed(key_text(key) for key in trial.candidates)
-            what = f"kid {value_text(kid)} is of" if kid in _kids(trial) else "there is"
-            text = f"wrong type of key for {alg}: {what} {kinds}"
+            text = _wrong_kind(trial)
         else:
             text = f"there is none: {check.refusal.text}"
         sources = self.seen.sources
@@ -498,6 +503,17 @@ def take_as_verified(r: Request, exam: Examination) -> Verified:
     as_if = Verified(exam.claims, exam.header, exam.payload, 0, 0, exam.payload)
     r.contexts[KEY] = (r.location, as_if)
     return as_if
+
+
+def _wrong_kind(trial: Trial) -> str:
+    """What the keys are instead."""
+    kid, alg = trial.header.get("kid"), value_text(trial.header.get("alg"))
+    use = "decrypt" if "enc" in trial.header else "verify"
+    if kid in _kids(trial):
+        kinds = listed(dict.fromkeys(map(key_kind, trial.candidates)))
+        return f"kid {value_text(kid)} is {kinds}, which cannot {use} {alg}"
+    kinds = listed(key_text(key) for key in trial.candidates)
+    return f"no key can {use} {alg}: there is {kinds}"
 
 
 def _kids(trial: Trial) -> set[str | None]:

@@ -106,6 +106,7 @@ class Trace(LoadWatch):
         self.trip, self.given, self.grants, self.now = Trip(), "", True, 0.0
         self.keys: bytes | None = None
         self.error: Exception | None = None  # the engine would turn it into a page
+        self.knows_tokens = False  # the configuration has directives about tokens
         self._watches: dict[Gate, GateWatch] = {}
         self._gates = set[Level]()
         self._logs: dict[Log, Log] = {}
@@ -122,6 +123,7 @@ class Trace(LoadWatch):
 
     def seen(self, statement: Statement, level: Level) -> None:
         self._definitions.add(statement)
+        self.knows_tokens = self.knows_tokens or statement.name.startswith("auth_jwt")
 
     def seen_entry(self, entry: Statement, block: Statement) -> None:
         self._definitions.add_entry(entry, block)
@@ -288,7 +290,7 @@ class Trace(LoadWatch):
         self._enter(level, r)
         if self.trip.arrived != self.trip.entered:
             self.trip.arrived = self.trip.entered
-            if not self.is_gated(level):
+            if self.knows_tokens and not self.is_gated(level):
                 self._no_gate(level)
 
     def _no_gate(self, level: Level) -> None:
@@ -413,7 +415,7 @@ class Trace(LoadWatch):
         elif statement is not None:
             text += f" by {shown(' '.join([statement.name, *statement.args]))}"
         if module in FILE_MODULES:
-            text += f", the file {shown(path)}"
+            text = f"file {shown(path)}"
         status = r.status if rc == DONE else rc
         line = self.trip.add(Result.NOTE, "content", f"{text}: {status_text(status)}", statement)
         self.trip.answer(line, status if rc != DONE else 0)
@@ -493,6 +495,7 @@ class Trace(LoadWatch):
     async def _gate(self, gate: Gate, level: Level, r: Request) -> Status | None:
         trip, watch = self.trip, self._watches[gate]
         trip.gated = trip.gated or level
+        trip.tokens.update([watch.report.token or ""])
         logged = len(trip.log)
         rc = await watch.handle(r)
         decided = len(trip.log)

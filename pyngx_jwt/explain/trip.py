@@ -82,6 +82,7 @@ class Trip:
     last: Line | None = None  # what answered last
     upstream: Passed | None = None  # the upstream that responds
     gated: Level | None = None  # the first level that requires a token
+    tokens: set[str] = field(default_factory=set)  # that were found in the request
     examination: Examination | None = None
     at: Level | None = None  # where the request is
     begun: Level | None = None  # the first location

@@ -7,7 +7,7 @@ import os
 
 from ..cache import Writer
 from ..http.request import Request
-from ..log import Severity
+from ..log import Severity, fault_text
 
 
 class Follower:
@@ -69,7 +69,7 @@ class Follower:
         except OSError as error:
             self.gone = True
             if not isinstance(error, ConnectionResetError):
-                r.log(Severity.CRIT, f'pread() "{self.writer.path}" failed: {error}')
+                r.log(Severity.CRIT, f'pread() "{self.writer.path}" failed {fault_text(error)}')
         self.task = None
 
     async def finish(self) -> None:

@@ -6,7 +6,7 @@ Text is str with one character per byte (latin-1), as everywhere.
 from .connections import ConnectionLog, DebuggedConnections
 from .error_log import FileTarget, Log, LogTarget, MemoryTarget, SyslogTarget, initial_log
 from .files import Buffer, OpenFile, OpenFiles
-from .severity import LEVEL_NAMES, Severity, errno_text, parse_levels, write_stderr
+from .severity import LEVEL_NAMES, Severity, errno_text, fault_text, parse_levels, write_stderr
 from .syslog import SyslogPeer, SyslogServer, parse_syslog
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "SyslogServer",
     "SyslogTarget",
     "errno_text",
+    "fault_text",
     "initial_log",
     "parse_levels",
     "parse_syslog",

@@ -60,6 +60,14 @@ def errno_text(error: OSError) -> str:
     return f"({number}: {os.strerror(number)})"
 
 
+def fault_text(error: Exception) -> str:
+    """The same of a system call that has failed, and what any other error says."""
+    if isinstance(error, OSError):
+        is_of_system = error.errno and error.strerror == os.strerror(error.errno)
+        return errno_text(error) if is_of_system else str(error)  # else it is of a library
+    return str(error)
+
+
 def write_stderr(text: str) -> None:
     """Says something on the console under nginx's name (ngx_log_stderr)."""
     write_all(STDERR_FD, f"nginx: {text}\n".encode("latin-1", "backslashreplace"))

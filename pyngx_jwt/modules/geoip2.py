@@ -26,7 +26,7 @@ from ..http.module import Module
 from ..http.session import Session
 from ..http.template import Template, TextOf
 from ..http.variables import Get, R, VariableTable, unsettled, variable_name
-from ..log import Severity
+from ..log import Severity, fault_text
 from ..stream.contexts import STREAM
 from ..stream.module import StreamModule
 from .addresses import declared_network, reported_address
@@ -67,7 +67,7 @@ class Geoip2Database:
                 self.reader, self.last_change = self._open(self._path), changed
                 r.log(Severity.INFO, f'Reload MMDB "{self._path}"')
         except (OSError, ValueError) as error:
-            r.log(Severity.ERR, f'MMDB_open("{self._path}") failed to reload - {error}')
+            r.log(Severity.ERR, f'MMDB_open("{self._path}") failed to reload - {fault_text(error)}')
 
 
 def _member(value: Any, key: str) -> Any:
@@ -177,7 +177,7 @@ def _opened(path: str) -> Geoip2Database:
     try:
         return Geoip2Database(path, library.open_database)
     except (OSError, ValueError, library.InvalidDatabaseError) as error:
-        raise ConfError(f'MMDB_open("{path}") failed - {error}') from None
+        raise ConfError(f'MMDB_open("{path}") failed - {fault_text(error)}') from None
 
 
 def _interval(args: tuple[str, ...]) -> int:

@@ -29,7 +29,7 @@ from ..http.module import Module
 from ..http.session import Session
 from ..http.template import Template
 from ..http.variables import Get, R, VariableTable, unsettled, variable_name
-from ..log import Severity
+from ..log import Severity, fault_text
 from ..stream.contexts import IN_STREAM, STREAM
 from ..stream.module import StreamModule
 from ..zones import Zone, Zones, ZoneStore
@@ -386,7 +386,7 @@ def _write_state(scope: Scope, zone: KeyvalZone) -> None:
     try:
         replace_state(zone.state, _octets(json.dumps(values, ensure_ascii=False)))
     except OSError as error:
-        scope.warn(f'the state file "{zone.state}" cannot be written: {error}')
+        scope.warn(f'the state file "{zone.state}" cannot be written: {fault_text(error)}')
 
 
 def _text(data: bytes) -> str:

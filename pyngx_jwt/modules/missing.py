@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..conf.directive import Conf, own
-from ..conf.known import Class, class_of, declarations, declared_in, module_of, reason_of
+from ..conf.known import Class, class_of, declarations, declared_in, reason_of
 from ..conf.parse import Statement
 from ..errors import ConfError
 from ..gateway.conf import gateway_of
@@ -19,7 +19,10 @@ from ..http.module import Module, Phase
 from ..http.request import Handler, Request, Status
 from ..log import Severity
 
-CONSEQUENCES = {Class.HANDLER: "what it would answer gets 501", Class.EFFECT: "ignored"}
+CONSEQUENCES = {
+    Class.HANDLER: ": what it would answer gets 501",
+    Class.EFFECT: " and is ignored",
+}
 
 
 class MissingConf(Conf):
@@ -57,19 +60,19 @@ def leave_out(statement: Statement, level: Level) -> bool:
     name, scope = statement.name, level.scope
     if not declarations(name):
         return False
-    declared_in(statement, level.context.path)
+    declared = declared_in(statement, level.context.path)
     kind = class_of(name, statement.args)
     level[MissingConf].note(statement)
     if kind is Class.TUNING:
         return True
-    text = f'the "{name}" directive of {module_of(name)} is not supported'
+    text = f'the "{name}" directive of {declared.module} is not supported'
     if kind is Class.GUARD:
-        raise ConfError(f"{text} and cannot be left out, {reason_of(name)}")
+        raise ConfError(f"{text} and is never ignored: {reason_of(name)}")
     if not scope.options.allow_unsupported:
         raise ConfError(f"{text} (remove it, or start with --allow-unsupported)")
     scope.statement = statement
     block = ", with all that is in its block" if statement.opens else ""
-    scope.warn(f"{text}, {CONSEQUENCES[kind]}{block}")
+    scope.warn(f"{text}{CONSEQUENCES[kind]}{block}")
     return True
 
 

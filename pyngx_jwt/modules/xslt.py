@@ -20,7 +20,7 @@ from ..http.request import HeaderFilter, Request
 from ..http.template import Template, Text
 from ..http.uri import unescape
 from ..http.whole_body import WholeBody, has_body
-from ..log import Severity
+from ..log import Severity, fault_text
 from .gzip_ok import change_length
 
 KEY = "xslt"
@@ -158,7 +158,7 @@ def _compiled(etree: Any, sheet: DeclaredSheet, params: tuple[Text, ...]) -> She
         name = (
             "xmlParseFile" if not isinstance(error, etree.XSLTError) else "xsltParseStylesheetDoc"
         )
-        raise ConfError(f'{name}("{sheet.path}") failed: {error}') from None
+        raise ConfError(f'{name}("{sheet.path}") failed: {fault_text(error)}') from None
     output: dict[str, str] = {}
     for element in tree.getroot().iterchildren(OUTPUT):
         output.update(element.attrib)
@@ -175,7 +175,7 @@ def _entities(etree: Any, conf: XsltConf) -> bytes:
             file.seek(0)
             return file.read()
     except (OSError, etree.LxmlError) as error:
-        raise ConfError(f'xmlParseDTD("{conf.entities}") failed: {error}') from None
+        raise ConfError(f'xmlParseDTD("{conf.entities}") failed: {fault_text(error)}') from None
 
 
 class Work(NamedTuple):

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..log import Log, Severity, errno_text
+from ..log import Log, Severity, errno_text, fault_text
 from .sockets import Listening
 from .systemd import NOTIFY_SOCKET
 from .worker import environment
@@ -107,7 +107,8 @@ def handed_over(number: str, log: Log) -> bytes:
         with open(int(number), "rb") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        log.write(Severity.ALERT, f'cannot read file "{number}" of the old binary: {error}')
+        what = f'cannot read file "{number}" of the old binary'
+        log.write(Severity.ALERT, f"{what}: {fault_text(error)}")
         return b""
 
 

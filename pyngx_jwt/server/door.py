@@ -23,6 +23,7 @@ from ..http1.head_types import HeadOptions, RefusedHead, head_options
 from ..http1.response_head import DateClock
 from ..log import FileTarget, Log, OpenFile, Severity
 from ..modules.core import CoreConf
+from ..modules.core.server_names import put_names
 from ..options import Options, resolve_options
 from ..zones import ZoneDirectory, start_zones
 from ..zones.store import Counts
@@ -126,10 +127,5 @@ def _names(cycle: Cycle, listen: str | None) -> ServerNames[Server]:
         )
     names = ServerNames(chosen.names.default)
     for level, server in chosen.levels:
-        core = level[CoreConf]
-        for name in core.server_names:
-            if name.startswith("~"):
-                names.add_regex(core.name_regexes[name], server)
-            else:
-                names.add(name, server)
+        put_names(names, level[CoreConf], server)
     return names

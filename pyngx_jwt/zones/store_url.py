@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from ..errors import ConfError
+from ..log import fault_text
 
 Place = tuple[str, int]  # host and port
 
@@ -163,7 +164,7 @@ def make_context(trusted: str, certificate: str, key: str, crl: str) -> ssl.SSLC
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     except (OSError, ValueError) as error:
         files = ", ".join(f'"{name}"' for name in (trusted, certificate, key, crl) if name)
-        raise ConfError(f"cannot use the files {files}: {error}") from None
+        raise ConfError(f"cannot use the files {files}: {fault_text(error)}") from None
     return context
 
 

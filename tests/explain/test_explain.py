@@ -114,11 +114,11 @@ def test_three_ways_in_which_keys_fail(folder: Path) -> None:
     assert text == 'no key has kid "k9"; known: "e1", "k1"'
     name, text, _ = because(explain(folder, server, KEY.sign(CLAIMS, {"kid": "e1"})))
     assert name == "key"
-    assert text == 'wrong type of key for "RS256": kid "e1" is of "e1" (EC P-256, ES256)'
+    assert text == 'kid "e1" is an EC P-256 key (ES256), which cannot verify "RS256"'
     name, text, _ = because(explain(folder, server, FORGED.sign(CLAIMS)))
     assert (name, text) == ("signature", 'bad: does not verify with "k1" (RSA, RS256)')
     name, text, _ = because(explain(folder, server, HMAC.sign(CLAIMS)))
-    assert name == "key" and text.startswith('wrong type of key for "HS256": there is "k1"')
+    assert name == "key" and text.startswith('no key can verify "HS256": there is "k1"')
 
 
 def test_keys_that_the_token_chooses(folder: Path) -> None:
@@ -505,7 +505,9 @@ def test_switched_off(folder: Path) -> None:
         "no token required: auth_jwt off",
         "auth_jwt off",
     )
-    assert lines(explain(folder, "root html;", ""), "auth_jwt")[0][1] == "no token required"
+    other = "location /b { auth_jwt off; } location /a { root html; }"
+    assert lines(explain(folder, other, ""), "auth_jwt")[0][1] == "no token required"
+    assert lines(explain(folder, "root html;", ""), "auth_jwt") == []
     server = f"auth_jwt_key {HEX}; auth_jwt_enabled $arg_e;"
     explanation = explain(folder, server, "", "http://localhost/?e=off")
     assert '$arg_e is "off"' in lines(explanation, "auth_jwt")[0][1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,7 +95,7 @@ def test_server(folder: Path, url: str, lines: list[str], text: str) -> None:
     explanation = explain(folder, NAMES, url)
     found = rows(explanation, "server")
     assert lines[0] in found[0] and lines[1] in found[1]
-    assert answer(explanation) == f"200 OK: {text}"
+    assert answer(explanation) == f'200 OK, body "{text}"'
 
 
 def test_only_server_of_an_address(folder: Path) -> None:
@@ -214,7 +216,7 @@ def test_rewrites_step_by_step(folder: Path) -> None:
         '  $arg_q is "1"',
         "return: answers 200 before the access phase [9]",
     ]
-    assert answer(explanation) == "200 OK: 1 2 /new/x"
+    assert answer(explanation) == '200 OK, body "1 2 /new/x"'
     explanation = explain(folder, text, "http://a/never")
     assert rows(explanation, "rewrite")[1:] == ['rewrite: the URI is now "/x" [5]']
 
@@ -255,13 +257,13 @@ def test_head_that_is_sent_upstream(folder: Path) -> None:
         'require: $jwt_claim_sub is "alice" [8]',
         'cache: z: looked for by the key "alice/api/x" [10]',
         f"  MISS: there is no file {folder}/cache/ee440e5d46c5cbdcfe057f0e2a8cccbf",
-        "  kept 200 1m [12]",
+        "  kept: proxy_cache_valid 200 1m [12]",
         "content: the request is passed to http://app/v1/ [13]",
         "upstream: GET /v1/x?y HTTP/1.1 [13]",
         "  Host: app",
         "  X-Sub: alice [9]",
     ]
-    assert answer(explanation) == "the upstream answers"
+    assert answer(explanation) == "(from the upstream)"
     assert as_text(explanation).endswith("\nadmitted\n  the upstream answers\n")
 
 
@@ -332,7 +334,7 @@ def test_checks_in_order(folder: Path) -> None:
     explanation = explain(folder, text, "http://a/f")
     assert rows(explanation, "access", "auth_basic") == [
         "access: client 127.0.0.1 is refused: 403 Forbidden [5]",
-        "auth_basic: user is refused: 401 Unauthorized [6]",
+        'auth_basic: no user and password in "Authorization": 401 Unauthorized [6]',
     ]
     assert answer(explanation).startswith("401 Unauthorized")
     assert explanation.trip.decided is not None and explanation.trip.decided.name == "auth_basic"
@@ -395,8 +397,8 @@ def test_what_cannot_be_asked(folder: Path) -> None:
 
 def test_path_alone_comes_to_the_host_of_the_header(folder: Path) -> None:
     explanation = explain(folder, NAMES, "/x", "Host: x.b.example")
-    assert answer(explanation) == "200 OK: b"
-    assert answer(explain(folder, NAMES, "/x")) == "200 OK: c localhost"
+    assert answer(explanation) == '200 OK, body "b"'
+    assert answer(explain(folder, NAMES, "/x")) == '200 OK, body "c localhost"'
 
 
 @pytest.mark.parametrize("protocol", ["scgi", "uwsgi", "fastcgi"])
@@ -465,7 +467,7 @@ def test_plain_http_where_tls_is_spoken(folder: Path) -> None:
         error_page 497 https://$host$request_uri; return 200 "$https $server_addr"; }
     """
     explanation = explain(folder, text, "https://a/x")
-    assert answer(explanation) == "200 OK: on 127.0.0.1"
+    assert answer(explanation) == '200 OK, body "on 127.0.0.1"'
     explanation = explain(folder, text, "http://a:443/x")
     assert explanation.way.status == 302 and "  Location: https://a/x\n" in as_text(explanation)
 
@@ -547,6 +549,72 @@ def test_what_decided(
     ), shown
 
 
+DIGEST = f"sha256:{hashlib.sha256(GOOD.encode()).hexdigest()[:8]}"
+CARRIED = """
+server { listen 80; server_name a; location / { proxy_pass http://127.0.0.1:9/$arg_t;
+    proxy_set_header X-Copy $http_authorization; set $copy $cookie_t; proxy_cache z;
+    proxy_cache_key $http_authorization; } }
+proxy_cache_path c keys_zone=z:1m;
+"""
+
+
+@pytest.mark.parametrize("form", [as_text, as_json])
+@pytest.mark.parametrize(
+    "uri, field, secret",
+    [
+        (f"/?t={GOOD}", "A: b", GOOD),
+        ("/", f"Authorization: Bearer {GOOD}", GOOD),
+        ("/", f"Cookie: a=b; t={GOOD}", GOOD),
+        ("/", "Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("/", "Proxy-Authorization: Basic YTpi", "YTpi"),
+    ],
+)
+def test_credentials_are_not_shown(
+    folder: Path, form: Callable[[Explanation], str], uri: str, field: str, secret: str
+) -> None:
+    shown = form(explain(folder, CARRIED, f"http://a{uri}", field))
+    assert secret not in shown
+    assert f"sha256:{hashlib.sha256(secret.encode()).hexdigest()[:8]}" in shown
+
+
+def test_an_opaque_token_is_not_shown(folder: Path) -> None:
+    text = """server { location / { auth_jwt A; auth_jwt_key_file jwks.json; error_page 401 = @x; }
+        location @x { proxy_pass http://127.0.0.1:9/?t=$arg_t; set $t "<$http_authorization>";
+            proxy_set_header X-Token $t; } }"""
+    explanation = explain(folder, text, "http://a/", token="opaque-token")
+    assert "X-Token: <Bearer sha256:" in as_text(explanation)
+    assert "opaque-token" not in as_text(explanation) + as_json(explanation)
+
+
+TLS_AND_PLAIN = """
+server { listen 18195; server_name a.example; return 200 plain; }
+server { listen 18195; server_name b.example; return 200 b; }
+server { listen 18196 ssl; server_name a.example; ssl_certificate c.pem; ssl_certificate_key c.key;
+    return 200 tls; }
+"""
+
+
+@pytest.mark.parametrize("scheme, port, found", [("https", 18196, "tls"), ("http", 18195, "plain")])
+def test_the_scheme_chooses_where_no_port_does(
+    folder: Path, scheme: str, port: int, found: str
+) -> None:
+    site = Authority("a.example")
+    (folder / "c.pem").write_text(site.pem)
+    (folder / "c.key").write_text(site.key_pem())
+    explanation = explain(folder, TLS_AND_PLAIN, f"{scheme}://a.example/")
+    assert answer(explanation) == f'200 OK, body "{found}"'
+    assert f"taken as on 0.0.0.0:{port}\n" in as_text(explanation)
+
+
+def test_without_directives_about_tokens(folder: Path) -> None:
+    text = 'server { listen 80; server_name *.example; return 200 "a\\n\\"";\n}'
+    shown = as_text(explain(folder, text, "http://a.example/"))
+    assert "dialect" not in shown and "token" not in shown
+    assert "the wildcard name *.example" in shown  # although no other server is there
+    assert '200 OK, body "a\\n\\""\n' in shown
+    assert shown.endswith("\nadmitted\n")
+
+
 def test_json(folder: Path) -> None:
     explanation = explain(folder, PROXY, "http://a/api/x", token=GOOD)
     outcome = json.loads(as_json(explanation))["outcome"]
@@ -554,7 +622,7 @@ def test_json(folder: Path) -> None:
     assert outcome["answered_by"] == "upstream"
     assert outcome["upstream"] == {
         "to": "http://app/v1/",
-        "head": explanation.trip.upstream.head.decode()
+        "head": explanation.trip.upstream.head.decode().replace(GOOD, DIGEST)
         if explanation.trip.upstream is not None
         else "",
         "cache": "z",
@@ -602,7 +670,7 @@ def test_files_are_not_changed(folder: Path, method: str) -> None:
     assert line == (f"content: {method} would change {folder}/www/a.txt, which is not tried [1]")
     assert [path.name for path in (folder / "www").iterdir()] == ["a.txt"]
     assert (folder / "www" / "a.txt").read_text() == "a"
-    assert "200 OK: a" in as_text(explain(folder, text, "http://a:1/a.txt"))
+    assert '200 OK, body "a"' in as_text(explain(folder, text, "http://a:1/a.txt"))
 
 
 @pytest.mark.parametrize(
@@ -629,9 +697,9 @@ def test_values_of_zones_are_not_known(folder: Path) -> None:
             location /set { set $v new; return 200 "<$v>"; }
         }"""
     explanation = explain(folder, text, "http://a:1/?k=1")
-    assert "200 OK: <>" in as_text(explanation)
+    assert '200 OK, body "<>"' in as_text(explanation)
     assert any("keyval" in remark for remark in explanation.remarks)
-    assert "200 OK: <new>" in as_text(explain(folder, text, "http://a:1/set?k=1"))
+    assert '200 OK, body "<new>"' in as_text(explain(folder, text, "http://a:1/set?k=1"))
     assert not (folder / "k.json").exists()
 
 

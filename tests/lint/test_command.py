@@ -132,6 +132,17 @@ def test_reachability(tmp_path: Path) -> None:
     )
 
 
+def test_reachability_of_what_code_chooses(tmp_path: Path) -> None:
+    """The address that is written down is not the one."""
+    text = """
+        events { } http { upstream app { server 0.0.0.1; balancer_by_lua_block { } }
+        server { listen 127.0.0.1:18080; location / { proxy_pass http://app; } } }"""
+    (tmp_path / "nginx.conf").write_text(text)
+    told = run(tmp_path, "lint", "--reachability", "nginx.conf").stdout
+    assert told.startswith("app (chosen by balancer_by_lua)\n  without a token:\n")
+    assert "0.0.0.1" not in told
+
+
 def test_reachability_leaves_stream_out(tmp_path: Path) -> None:
     """And says so."""
     (tmp_path / "nginx.conf").write_text(
@@ -159,7 +170,8 @@ def test_reachability_by_options(tmp_path: Path, directives: str) -> None:
         (("lint", "--nope"), "pyngx lint: unrecognized arguments: --nope"),
         (("lint", "--ignore", "nope"), 'pyngx lint: there is no rule "nope"'),
         (("lint", "--explain", "nope"), 'pyngx lint: there is no rule "nope"'),
-        (("explain", "GET"), "pyngx explain: the following arguments are required"),
+        (("explain",), "pyngx explain: the following arguments are required"),
+        (("explain", "GET"), "pyngx explain: no http:// or https:// URL"),
         (
             ("explain", "-c", "nginx.conf", "GET", "ftp://x/"),
             "pyngx explain: no http:// or https:// URL",

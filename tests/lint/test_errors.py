@@ -109,7 +109,7 @@ mail { server { listen 25; } }
     assert not {"brotli", "js_fetch_timeout"} & {*hints}  # these are accepted
     assert hints["js_content"] == "with --allow-unsupported, what it would answer gets 501"
     assert hints["js_periodic"] == "--allow-unsupported leaves it out"
-    assert hints["js_set"].startswith("it cannot be left out, its variables may control access")
+    assert hints["js_set"].startswith("it is never ignored: its variables may control access")
 
 
 def test_places_are_not_repeated(linter: Linter) -> None:
@@ -319,3 +319,30 @@ def test_statistics_of_rtmp_are_a_handler_of_a_known_module(linter: Linter) -> N
     found = [f for f in linter.findings(text) if "rtmp" in f.message]
     assert [(f.rule, f.severity.word) for f in found] == [("not-run-by-pyngx", "info")]
     assert "501" in found[0].hint and "nginx-rtmp-module" in found[0].message
+
+
+def test_a_conflict_of_dialects_is_one_finding(linter: Linter) -> None:
+    text = """location / { auth_jwt on; auth_jwt_key secret; auth_jwt_alg HS256;
+        auth_jwt_validate_sig on; auth_jwt_validate_exp on; }"""
+    (found,) = [f for f in linter.findings(text) if f.rule == "mixed-dialects"]
+    assert found.message.startswith("JWT directives of two dialects") and found.line == 2
+
+
+def test_a_key_that_is_not_set(linter: Linter) -> None:
+    """It is the directive that lacks it, not the end of the block around it."""
+    http = "events { } http { server { listen 1;\nlocation / {\nauth_jwt on; } } }"
+    (found,) = [f for f in linter.findings(http) if f.message.startswith("JWT: key not set")]
+    assert (found.line, found.column) == (3, 1)
+
+
+@pytest.mark.parametrize("place", ["http", "server"])
+def test_stapling_that_is_ignored(linter: Linter, place: str) -> None:
+    """The warning is about the directive, whatever was read last."""
+    line = "ssl_stapling on;"
+    http, server = (line, "") if place == "http" else ("", line)
+    text = f"""events {{ }} http {{ {http}
+        server {{ listen 443 ssl; {server} ssl_certificate keys/ca.pem;
+        ssl_certificate_key keys/ca.key; rewrite ^ /a; }}
+        server {{ listen 80; return 204; }} }}"""
+    (found,) = [f for f in linter.findings(text) if '"ssl_stapling" ignored' in f.message]
+    assert text.splitlines()[found.line - 1][found.column - 1 :].startswith("ssl_stapling on")

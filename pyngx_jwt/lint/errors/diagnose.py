@@ -26,6 +26,7 @@ from .guess import hint_for, hint_for_absent, may_be_loaded
 NOT_RUN = "not-run-by-pyngx"
 ABSENT = "not-on-this-machine"
 EMPTY_UPSTREAM = "no servers are inside upstream"
+MIXED = "mixed-dialects"
 _RULES = (  # of the text of an error, the first that fits
     (r"exists in no JWT module|belongs to .*'s module", "phantom-directive"),
     (r"not supported|^pyngx does not|are not used, the system", NOT_RUN),
@@ -33,7 +34,7 @@ _RULES = (  # of the text of an error, the first that fits
     (r"^unexpected |^too long parameter|is not terminated by|has no opening", "syntax"),
     (r"is not allowed here|cannot be inside|is outside location", "misplaced-directive"),
     (r"^invalid number of (arguments|the map)", "wrong-arguments"),
-    (r"JWT directives of two dialects|belongs to", "mixed-dialects"),
+    (r"JWT directives of two dialects|belongs to", MIXED),
     (r"duplicate|conflict|already", "duplicate"),
     (r"^unknown |is unknown$|^zero size|^no servers|^host not found", "unknown-name"),
     (r'^no "events"', "missing-block"),
@@ -46,15 +47,17 @@ _LEFT_OUT = {
     Class.HANDLER: "with --allow-unsupported, what it would answer gets 501",
     Class.EFFECT: "--allow-unsupported leaves it out",
 }
+NO_KEY = "JWT: key not set"
 _ELSEWHERE = re.compile(
     r'^unknown ("\w+" variable|log format)|is unknown$|^zero size|^no "(ssl_certificate|events)'
-    r"|^JWT: key not set$|^no port in upstream"
+    r"|^JWT: key not set\b|^no port in upstream"
 )
 _OF_HTTP = re.compile(r"^unknown log format|is unknown$|^zero size")
 _VARIABLE = re.compile(r'unknown "(\w+)" variable|the variable "\$(\w+)"')
 _NOT_LOADED = re.compile(r"directive failed to load")
 _ZERO_SIZE = re.compile(r'zero size shared memory zone "(.*)"')
 _PLACE = re.compile(r" in (\S.*):(\d+)\Z")
+ERRORMIXED = "mixed-dialects"
 ERROR_RULES = tuple(dict.fromkeys((*(rule for _, rule in _RULES), ABSENT, "invalid-configuration")))
 
 
@@ -83,7 +86,7 @@ def findings(analysis: Analysis, *, is_snippet: bool = False) -> Iterator[Findin
             Severity.INFO,
             analysis.texts.word(statement),
             f'pyngx does not support "{statement.name}" ({edition}{module})',
-            _LEFT_OUT.get(kind) or f"it cannot be left out, {reason_of(statement.name)}",
+            _LEFT_OUT.get(kind) or f"it is never ignored: {reason_of(statement.name)}",
         )
 
 
@@ -119,12 +122,16 @@ def _is_explained(trouble: Trouble, analysis: Analysis) -> bool:
     message = str(trouble.error.args[0])
     if trouble.is_warning and is_covered(message):
         return True
+    if rule_of(message) == MIXED and not isinstance(trouble.error, MixedDialects):
+        # The conflict itself is reported, once.
+        troubles = analysis.collector.troubles
+        return any(isinstance(other.error, MixedDialects) for other in troubles)
     if analysis.machine.offline and is_about_users(message):
         return True
     if zone := _ZERO_SIZE.fullmatch(message):
         unknown = f'zone "{zone[1]}" is unknown'
         return any(_text(other).endswith(unknown) for other in analysis.collector.troubles)
-    if message == "JWT: key not set":  # of max-lt's module; the key itself has been reported
+    if message.startswith(NO_KEY):  # of max-lt's module; the key itself has been reported
         level = trouble.level
         return level is not None and any(
             s.name == "auth_jwt_key" and s.args[:1] != ("",)
@@ -227,6 +234,8 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
     opening = trouble.level.statement if trouble.level is not None else None
     if opening is not None and (opening.file, opening.line) == (file, line):
         return _mark(message, opening, texts), opening
+    if (there := _statement_at(file, line, message, trouble.level, analysis)) is not None:
+        return _mark(message, there, texts), there
     match = search(as_written(message, analysis), trouble.level, analysis)
     if match is not None:
         return _mark(message, match[0], texts, match[1]), match[0]
@@ -237,6 +246,17 @@ def _spot(trouble: Trouble, message: str, analysis: Analysis) -> tuple[Spot, Sta
     if file:
         return texts.line_spot(file, line), None
     return Spot(analysis.options.conf_file, 1, 1), None
+
+
+def _statement_at(
+    file: str, line: int, message: str, level: ConfBlock | None, analysis: Analysis
+) -> Statement | None:
+    """The statement in a line, of a block or of one around it, that a message names."""
+    for around in _outward(level) if level is not None else ():
+        for s in analysis.collector.statements.get(around, ()):
+            if (s.file, s.line) == (file, line) and f'"{s.name}' in message:
+                return s
+    return None
 
 
 def _mark(message: str, statement: Statement, texts: Texts, word: int | None = None) -> Spot:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...stream.contexts import STREAM
-from ..model.backends import passing
+from ..model.backends import CHOSEN, passing
 from ..model.block import Block
 from ..model.configuration import Configuration
 from ..read.texts import shown
@@ -65,7 +65,7 @@ def reachability(conf: Configuration) -> str:
     """A text for people: the servers, and the ways to each."""
     lines: list[str] = []
     for key, ways in sorted(routes(conf).items()):
-        names = sorted({route.name for route in ways} - {key})
+        names = sorted({route.name for route in ways} - {key, key.removesuffix(CHOSEN)})
         lines.append(f"{key}" + (f" ({', '.join(names)})" if names else ""))
         for state in (OPEN, TOKEN, INTERNAL):
             lines += _listed(state, [route for route in ways if route.state == state], conf)

@@ -17,6 +17,8 @@ from ...stream.level import stream_shared
 from ...upstream.address import AddressError, Url, parse_url
 from .block import Block
 
+CHOSEN = " (chosen by balancer_by_lua)"
+
 
 def declared(block: Block, url: Url) -> UpstreamConf | None:
     """The "upstream" block that a URL means, None if it means an address."""
@@ -43,7 +45,10 @@ def _declared(groups: Upstreams) -> Iterator[UpstreamConf]:
 
 
 def servers_of(group: UpstreamConf) -> Iterator[str]:
-    """The addresses of a group, as they are written, with their ports."""
+    """The addresses of a group, as they are written, with their ports; those that code chooses are
+    not known, and what is written is never connected to."""
+    if any(name.startswith("balancer_by_lua") for name in group.level.statements):
+        return iter([group.name + CHOSEN])
     return (_server_address(server.name) for server in group.servers)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
+NOT_PEM = "not PEM"
+_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----")
 _MOST = 1 << 20  # bytes of a file that are looked at
 _KINDS = (  # by the ends of labels, the first that fits
     ("PRIVATE KEY", "a private key"),
@@ -25,7 +26,7 @@ def kind_of(octets: bytes) -> str:
     """What a file is, as a message names it."""
     labels = labels_of(octets)
     if not labels:
-        return "binary (DER)" if octets[:1] == b"\x30" else "not PEM"
+        return "binary (DER)" if octets[:1] == b"\x30" else NOT_PEM
     return next((kind for end, kind in _KINDS if labels[0].endswith(end)), f"PEM ({labels[0]})")
 
 

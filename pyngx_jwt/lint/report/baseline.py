@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from ...log import fault_text
 from ..finding import Finding
 from .settings import SettingsError
 
@@ -15,7 +16,7 @@ def read_baseline(path: str) -> frozenset[str]:
             document = json.load(file)
         return frozenset(row["fingerprint"] for row in document["findings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SettingsError(f'cannot read the baseline "{path}": {error}') from None
+        raise SettingsError(f'cannot read the baseline "{path}": {fault_text(error)}') from None
 
 
 def write_baseline(path: str, findings: list[Finding]) -> None:

@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...log import fault_text
 from ..finding import Severity
 from ..read.machine import with_roots
 from ..read.target import TARGETS, TargetServer
@@ -72,7 +73,7 @@ def read_settings(path: str) -> LintSettings:
         except (KeyError, TypeError, AttributeError):
             raise SettingsError(f'{path}: invalid value of "{key}"') from None
         except SettingsError as error:
-            raise SettingsError(f"{path}: {error}") from None
+            raise SettingsError(f"{path}: {fault_text(error)}") from None
     return settings
 
 
@@ -122,7 +123,7 @@ def _table(path: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             document = tomllib.load(file)
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: {error}") from None
+        raise SettingsError(f"{path}: {fault_text(error)}") from None
     if path.endswith(NAMES[0]) and "tool" not in document:
         lint: dict[str, Any] = document.get("lint", document)
         return lint

@@ -60,15 +60,24 @@ def check(conf: Configuration) -> Iterator[Hit]:
 
 
 def _check(block: Block, identities: dict[str, dict[str, tuple[str, Block]]]) -> Iterator[Hit]:
+    """One finding for each backend and block that sends it fields which clients can send."""
     known = {low for low, _ in lost_fields(block)}
     for backend in backends_of(block):
+        fields: dict[Block, dict[str, str]] = {}
         for low, (name, other) in identities.get(backend.key, {}).items():
             if low not in known and passes_on(block, low):
                 known.add(low)
-                yield Hit(
-                    passing(block),
-                    f'clients can send "{name}" to {backend.name} through {block}, '
-                    f"where {other} sends the user's identity",
-                    removal(block, name if name.lower() == low else shown(low)),
-                    ((passing(other), f'"{name}" is a claim of the token here'),),
-                )
+                fields.setdefault(other, {})[low] = name
+        for other, names in fields.items():
+            text = ", ".join(f'"{name}"' for name in names.values())
+            verb = "are claims" if len(names) > 1 else "is a claim"
+            yield Hit(
+                passing(block),
+                f"clients can send {text} to {backend.name} through {block}, "
+                f"where {other} sends the user's identity",
+                " ".join(
+                    removal(block, name if name.lower() == low else shown(low))
+                    for low, name in names.items()
+                ),
+                ((passing(other), f"{text} {verb} of the token here"),),
+            )

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from ...conf.parse import Statement
 from ..finding import Severity
 from ..model.configuration import Configuration
-from ..model.pem import kind_of, labels_of, read_octets
+from ..model.pem import NOT_PEM, kind_of, labels_of, read_octets
 from ..rule import Hit, Rule
 
 rule = Rule("D28", "tls-file-form", Severity.ERROR)
@@ -39,7 +39,7 @@ rule = Rule("D28", "tls-file-form", Severity.ERROR)
 _WANTED = (
     ("ssl_certificate_key", "a private key", ("PRIVATE KEY",)),
     ("ssl_crl", "a list of revoked certificates", ("X509 CRL",)),
-    ("ssl_dhparam", "DH parameters", ("DH PARAMETERS",)),
+    ("ssl_dhparam", "DH parameters", ("DH PARAMETERS",)),  # also "X9.42 DH PARAMETERS"
     ("ssl_certificate", "a certificate", ("CERTIFICATE",)),
     ("ssl_client_certificate", "a certificate", ("CERTIFICATE",)),
     ("ssl_trusted_certificate", "a certificate", ("CERTIFICATE",)),
@@ -67,7 +67,10 @@ def _check(
     name, what, labels = expected
     found = labels_of(octets)
     if not any(label.endswith(end) for label in found for end in labels):
-        text = f'"{statement.args[0]}" is {kind_of(octets)}, not {what}'
+        kind = kind_of(octets)
+        text = f'"{statement.args[0]}" is {kind}, not {what}'
+        if kind == NOT_PEM:
+            text = f'"{statement.args[0]}" does not contain {what} in PEM'
         yield Hit(statement, text, word=1)
     elif name in _PUBLIC and any(label.endswith("PRIVATE KEY") for label in found):
         text = f'"{statement.args[0]}" also contains a private key'

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ...conf.values import parse_msec, parse_sec
 from ...core.state_file import replace_state
 from ...http.digits import TOO_LARGE, number_of
-from ...log import Severity
+from ...log import Severity, fault_text
 from ...upstream.address import AddressError, PeerAddress, Url, parse_url
 from ...upstream.peer import Named, Peer, PeerServer, named_servers
 from ...upstream.roster import Edit, Found, Lookup, Roster
@@ -274,7 +274,7 @@ class Servers:
         try:
             replace_state(self.state, lines.encode("latin-1"))
         except OSError as error:
-            text = f'the state file "{self.state}" cannot be written: {error}'
+            text = f'the state file "{self.state}" cannot be written: {fault_text(error)}'
             self._log.write(Severity.ERR, text)
 
 

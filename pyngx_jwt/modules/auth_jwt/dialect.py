@@ -224,6 +224,14 @@ class DialectChoice:
         return "\n".join(lines)
 
 
+def evidence_of(scope: Scope) -> str:
+    """Why a configuration is read in its dialect, to be added to an error: a directive that it
+    lacks may be one that it has no need of in another."""
+    choice: DialectChoice = scope.things[DialectChoice]
+    first = next(iter(choice.evidence), None)
+    return f' (JWT dialect "{choice.name}": {first.what} in {first.place})' if first else ""
+
+
 def dialect_of(scope: Scope) -> Dialect:
     """The dialect that a configuration is read in."""
     choice: DialectChoice = scope.things[DialectChoice]

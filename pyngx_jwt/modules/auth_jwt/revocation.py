@@ -11,7 +11,7 @@ from ...conf.parse import Statement
 from ...http.request import Request
 from ...jwt import Json, Revocation
 from ...jwt.encoding import decode_json
-from ...log import Severity
+from ...log import Severity, fault_text
 
 LIST_SIZE = 1024 * 1024  # bytes
 LOOK = 1.0  # seconds between two looks
@@ -62,7 +62,7 @@ class RevocationFile:
                 return ""
             values = self._parse(status.st_size)
         except (OSError, ValueError) as error:
-            return str(error)
+            return fault_text(error)
         self._identity = identity
         self._found = Revocation(self.in_header, values)
         return ""

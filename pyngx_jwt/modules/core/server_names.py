@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ...conf.scope import Scope
 from ...errors import ConfError
+from ...http.location import ServerNames
 from ...http.names import ascii_lower
 from ...http.regex import Regex
 from .locations import WILDCARD, lower_name
+
+S = TypeVar("S")
 
 
 class Named(Protocol):
@@ -43,6 +46,15 @@ def _add_regex(conf: Named, word: str) -> None:
     conf.name_regexes = {**conf.name_regexes, word: regex}
     for captured in regex.names:
         conf.level.variables.define_stored(captured)
+
+
+def put_names(names: ServerNames[S], conf: Named, server: S) -> None:
+    """Adds the names of a server where all of them count; of equal ones the first does."""
+    for name in conf.server_names:
+        if name.startswith("~"):
+            names.add_regex(conf.name_regexes[name], server)
+        else:
+            names.add(name, server)
 
 
 def first_name(names: tuple[str, ...]) -> str:

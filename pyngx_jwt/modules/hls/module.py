@@ -19,7 +19,7 @@ from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request, Status
 from ...http.uri import escape_uri
-from ...log import Severity, errno_text
+from ...log import Severity, fault_text
 from ..core import CoreConf
 from ..files import OpenedFile, bind_files, bind_media
 from ..mp4.atoms import Mp4Error
@@ -110,7 +110,7 @@ def serve_hls(conf: HlsConf, level: Level) -> Handler | None:
             r.log(Severity.ERR, f'"{file.path}" {error}')
             return 415
         except (Mp4Error, OSError) as error:
-            text = errno_text(error) if isinstance(error, OSError) else str(error)
+            text = fault_text(error)
             r.log(Severity.ERR, f'"{file.path}" {text}')
             return 500
         r.last_modified = int(file.info[stat.ST_MTIME])

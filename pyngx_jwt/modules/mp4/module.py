@@ -20,7 +20,7 @@ from ...http.level import Level
 from ...http.module import Module, Phase
 from ...http.request import Handler, Request, Status
 from ...http.uri import find_argument
-from ...log import Severity, errno_text
+from ...log import Severity, fault_text
 from ..core import CoreConf
 from ..files import OpenedFile, bind_files, bind_media
 from .atoms import Mp4Error
@@ -179,7 +179,7 @@ async def _send_part(
         part = await asyncio.to_thread(film.part, span, limits)
     except (Mp4Error, OSError) as error:
         os.close(file.fd)
-        told = errno_text(error) if isinstance(error, OSError) else str(error)
+        told = fault_text(error)
         r.log(Severity.ERR, f'{told} in "{file.path}"')
         return 500
     except BaseException:

@@ -132,9 +132,8 @@ def _load_certificates(context: Context, conf: SslConf) -> None:
         conf.scope.shared(TlsObjects).use(context, name, key_name, conf.passwords)
     wanted = conf.certificates and conf.ssl_certificate_compression
     if wanted and not context.compress_certificates():
-        conf.scope.warn_at(
-            '"ssl_certificate_compression" is not supported on this platform, ignored'
-        )
+        name = "ssl_certificate_compression"
+        conf.level.warn_about(name, f'"{name}" is not supported on this platform, ignored')
 
 
 def _verify(context: Context, conf: SslConf) -> None:

@@ -47,7 +47,7 @@ def _of_responder(context: Context, conf: SslConf, pair: Pair) -> Staple | None:
     certificate, chain = pair.chain[0], pair.chain[1:]
 
     def ignored(why: str) -> None:
-        conf.scope.warn_at(f'"ssl_stapling" ignored, {why}')
+        conf.level.warn_about("ssl_stapling", f'"ssl_stapling" ignored, {why}')
 
     issuer = context.issuer_of(certificate, chain)
     if issuer is None:

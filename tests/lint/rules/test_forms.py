@@ -228,8 +228,9 @@ FORM = "tls-file-form"
         ("ssl_trusted_certificate keys/ca.pem", ""),
         ("ssl_crl keys/ca.pem", "is a certificate, not a list of revoked certificates"),
         ("ssl_dhparam keys/ca.pem", "is a certificate, not DH parameters"),
+        ("ssl_dhparam keys/dh.pem", ""),
         ("proxy_ssl_trusted_certificate keys/der", "is binary (DER), not a certificate"),
-        ("proxy_ssl_certificate_key keys/jwks.json", "is not PEM, not a private key"),
+        ("proxy_ssl_certificate_key keys/jwks.json", "does not contain a private key in PEM"),
         ("grpc_ssl_certificate_key keys/ca.pem", "is a certificate, not a private key"),
         ("ssl_client_certificate keys/both.pem", "also contains a private key"),
         ("ssl_client_certificate keys/none.pem", ""),
@@ -238,7 +239,8 @@ FORM = "tls-file-form"
 )
 def test_files_for_tls(linter: Linter, directive: str, kind: str) -> None:
     parts = [(linter.folder / "keys" / name).read_bytes() for name in ("ca.pem", "ca.key")]
-    files = {"keys/der": b"\x30\x82\x01", "keys/both.pem": b"".join(parts)}
+    dh = b"-----BEGIN X9.42 DH PARAMETERS-----\nMA==\n-----END X9.42 DH PARAMETERS-----\n"
+    files = {"keys/der": b"\x30\x82\x01", "keys/both.pem": b"".join(parts), "keys/dh.pem": dh}
     found = linter.findings(server(f"location / {{ }} {directive};"), files=files, only=FORM)
     messages = [f.message for f in found if f.rule == FORM]
     assert messages == ([f'"{directive.split()[1]}" {kind}'] if kind else [])

@@ -40,6 +40,16 @@ class TestSpoofable:
         assert len(found) == 1
         assert "through location /b" in found[0].message
 
+    def test_the_fields_of_a_location_are_one_finding(self, linter: Linter) -> None:
+        text = server(f"""
+            location /a {{ {PLUS} proxy_set_header X-Sub $jwt_claim_sub;
+                proxy_set_header X-Role $jwt_claim_role; proxy_pass http://127.0.0.1:9000; }}
+            location /b {{ proxy_pass http://127.0.0.1:9000; }}
+            """)
+        (found,) = linter.of(self.RULE, text)
+        assert found.message.startswith('clients can send "X-Sub", "X-Role" to ')
+        assert found.hint == 'proxy_set_header X-Sub ""; proxy_set_header X-Role "";'
+
     @pytest.mark.parametrize(
         ("other", "found"),
         [

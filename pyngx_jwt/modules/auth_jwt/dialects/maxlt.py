@@ -22,7 +22,7 @@ from ....jwt import ALGORITHMS, Json, Reason, TokenPolicy, TokenRefusal, all_nam
 from ..blocks import here
 from ..conf import TokenConf
 from ..demands import Required, compile_required
-from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue
+from ..dialect import Clue, Dialect, DialectMark, Facts, WithoutKeys, clue, evidence_of
 from ..gate import Gate
 from ..keyring import FindSource, Keyring
 from ..level_keys import sources_of
@@ -201,7 +201,9 @@ def check_key(conf: MaxltConf, level: Level) -> None:
     if level.context is HTTP or not conf.auth_jwt.enforced:
         return
     if not conf.has_key:
-        raise ConfError("JWT: key not set")
+        statement = level.set_by("auth_jwt")[-1]
+        error = ConfError(f"JWT: key not set{evidence_of(level.scope)}")
+        raise error.at(statement.file, statement.line)
 
 
 @auth_jwt_maxlt.handler(Phase.ACCESS)
