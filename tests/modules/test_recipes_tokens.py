@@ -369,6 +369,7 @@ def test_websocket(nginx: Nginx) -> None:
 
     assert protocols_of(f"Authorization: Bearer {token}") == []
     assert protocols_of(f"Sec-WebSocket-Protocol: chat, token.{token}") == ["chat"]
+    assert protocols_of(f"Sec-WebSocket-Protocol: token.{token}, chat, v2") == ["chat, v2"]
     assert protocols_of(f"Sec-WebSocket-Protocol: token.{token}") == []
     assert nginx.request("GET /chat", *upgrade).status == 401
     bad = f"Sec-WebSocket-Protocol: chat, token.{token[:-4]}AAAA"
