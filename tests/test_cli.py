@@ -45,6 +45,8 @@ def pyngx(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
     [
         ("x", 'invalid option: "x"'),
         ("lint", 'invalid option: "lint"'),
+        ("lnt nginx.conf", 'invalid option: "lnt", did you mean "pyngx lint"?'),
+        ("-t lnt", 'invalid option: "lnt"'),
         ("-x", 'invalid option: "x"'),
         ("-tx", 'invalid option: "x"'),
         ("--foo", 'invalid option: "-"'),
@@ -59,7 +61,7 @@ def pyngx(*words: str, **more: object) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_refused(words: str, message: str) -> None:
-    """Held against nginx, except for the last."""
+    """Held against nginx, except for the last and for names of commands."""
     with pytest.raises(UsageError) as caught:
         parse(words.split())
     assert str(caught.value) == message

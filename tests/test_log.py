@@ -7,6 +7,7 @@ import gzip
 import os
 import re
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from pyngx_jwt.log import (
     SyslogServer,
     SyslogTarget,
     errno_text,
+    fault_text,
     initial_log,
     parse_levels,
     parse_syslog,
@@ -286,6 +288,17 @@ def test_errno_text() -> None:
     with pytest.raises(OSError) as caught:
         os.open("/none/x", os.O_RDONLY)
     assert errno_text(caught.value) == "(2: No such file or directory)"
+    assert fault_text(caught.value) == "(2: No such file or directory)"
+
+
+def test_fault_text() -> None:
+    """A library may number its own errors, or none."""
+    for error in (
+        ValueError("of a library"),
+        OSError("of a library"),
+        ssl.SSLError(1, "of a library"),
+    ):
+        assert "of a library" in fault_text(error)
 
 
 # syslog

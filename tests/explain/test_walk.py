@@ -633,6 +633,13 @@ def test_json(folder: Path) -> None:
     assert json.loads(as_json(closed))["outcome"]["answered_by"] == "closed"
 
 
+def test_command_without_a_file(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """It is the one that the server would read."""
+    explain(folder, "server { return 204; }", "http://a/")  # writes the file
+    assert main(["-p", str(folder), "http://a/"]) == 0
+    assert b"204 No Content" in capfdbinary.readouterr().out
+
+
 def test_command(folder: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     explain(folder, PROXY, "http://a/")  # writes the file
     conf = ["-c", str(folder / "nginx.conf"), "-p", str(folder)]

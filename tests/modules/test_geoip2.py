@@ -131,3 +131,4 @@ def test_missing_files(nginx: Nginx) -> None:
     for name in ("none", "text"):
         refusal = nginx.refused(http=f"geoip2 {name}.mmdb {{ }}")
         assert f'MMDB_open("{nginx.prefix}/{name}.mmdb") failed - ' in refusal
+        assert "Errno" not in refusal
