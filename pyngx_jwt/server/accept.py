@@ -167,16 +167,13 @@ class DirectAcceptor(Accepting):
             other = first()
             transport.set_protocol(other)
             other.connection_made(transport)
-            if data:
-                other.data_received(data)
+            transport.bring(data)
             return
         protocol = HttpProtocol(worker, self.port, self._options, next(worker.numbers))
         transport.set_protocol(protocol)
         if protocol.arrive(transport):
-            if data:
-                protocol.data_received(data)
-            else:
-                protocol.await_head()
+            transport.bring(data)
+            protocol.await_first_head()
 
 
 class Acceptor(Accepting):

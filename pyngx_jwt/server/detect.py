@@ -42,6 +42,7 @@ class Detector(asyncio.Protocol):
             self._hand_over(None)
 
     def data_received(self, data: bytes) -> None:
+        assert not self.over, "the connection has another protocol"
         self.seen += data
         if self.seen.startswith(PREFACE):
             self._hand_over(H2)

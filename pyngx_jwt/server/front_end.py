@@ -78,6 +78,12 @@ class FrontEnd:
             self.watch = SocketWatch(self.loop)
         return self.watch
 
+    def close(self) -> None:
+        """Gives back what waited for connections, unless the process ends with some of them."""
+        if self.watch is not None and not self.connections:
+            self.watch.close()
+            self.watch = None
+
     @property
     def is_busy(self) -> bool:
         """Whether there are clients, or will be."""

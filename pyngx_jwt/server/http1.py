@@ -101,6 +101,11 @@ class HttpProtocol(SocketConnection):
         self.is_mistaken = self.address.tls is not None and self.ssl is None
         return True
 
+    def await_first_head(self) -> None:
+        """The same, unless a head has come with the connection, or has begun to."""
+        if not (self.requests or self.head_begun or self.closed):
+            self.await_head()
+
     def await_head(self) -> None:
         """The client has its time to send a head."""
         self.deadline.set(self.server.core.client_header_timeout)

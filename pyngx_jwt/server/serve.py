@@ -47,6 +47,7 @@ async def serve(
     quit_wait.cancel()
     terminate_wait.cancel()
     await life.end()
+    front.close()
 
 
 async def _prepare(life: WorkerLife, control: Any) -> None:

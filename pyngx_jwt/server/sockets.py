@@ -48,6 +48,11 @@ class SocketTransport(Watched):
     def set_protocol(self, protocol: Any) -> None:
         self._protocol = protocol
 
+    def bring(self, data: bytes) -> None:
+        """Hands over what was read early, to the protocol that the connection has by now."""
+        if data and not self._closing:
+            self._protocol.data_received(data)
+
     # -- for the watch ---------------------------------------------------------------------
 
     def happened(self, events: int) -> None:

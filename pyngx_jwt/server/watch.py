@@ -82,6 +82,11 @@ class SocketWatch:
         context = {"message": "a connection failed", "exception": error}
         self._loop.call_exception_handler(context)
 
+    def close(self) -> None:
+        """No socket is left, and none will come."""
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
     def _turn(self) -> None:
         sockets = self._sockets
         for fd, events in self._epoll.poll(0, EVENTS):

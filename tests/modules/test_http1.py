@@ -636,6 +636,9 @@ def test_header_timeout(nginx: Nginx) -> None:
         assert client.wire.rest() == b""
     with nginx.connect() as client:
         assert client.wire.rest() == b""
+    with nginx.connect() as client:
+        client.wire.send(b"\r\n")  # with the connection, most likely; it is no head
+        assert client.wire.rest() == b""
     nginx.wait_for_log(
         r"\[info\] .*client timed out \(110: [\w ]+\) while reading client request head"
     )

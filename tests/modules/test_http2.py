@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,6 +36,34 @@ ECHO = """
     http2 on;
     location / { return 200 "$request_method $request_uri $server_protocol [$http2] $host"; }
     """
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status"),
+    [
+        ([frames.PREFACE + frames.frame(frames.SETTINGS, 0, 0)], 400),
+        ([b"P", b"UT /a HTTP/1.0\r\n\r\n"], 200),
+    ],
+)
+def test_an_address_without_http2_on_a_port_that_has_it(
+    nginx: Nginx, pieces: list[bytes], status: int
+) -> None:
+    nginx(
+        "access_log logs/a main; location / { return 200 $request_method; }",
+        listen="127.0.0.1:%%PORT%%",
+        http="""
+        log_format main $request;
+        server { listen %%PORT%%; http2 on; location / { return 200 other; } }
+        """,
+    )
+    with nginx.connect() as client:
+        for piece in pieces:
+            client.wire.send(piece)
+            time.sleep(0.05)  # most likely read apart
+        head, _, body = client.wire.rest().partition(b"\r\n\r\n")
+    assert b" %d " % status in head.partition(b"\r\n")[0]
+    assert status == 400 or body == b"PUT"
+    assert "Traceback" not in nginx.error_log()
 
 
 def test_beside_http1(nginx: Nginx) -> None:

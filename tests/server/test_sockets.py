@@ -53,6 +53,20 @@ class Noting:
             await self.news.wait()
 
 
+def test_the_watch_is_closed() -> None:
+    """Its descriptor is given back: a process without a master serves on after a reload."""
+
+    async def play() -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        watch = SocketWatch(asyncio.get_running_loop())
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        watch.close()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
+
+
 Play = Callable[[SocketTransport, Noting, socket.socket], Awaitable[None]]
 
 
