@@ -238,6 +238,12 @@ class KeyRequest:
         return max(self._lifetime, min(self._stale / 2, LONGEST_PAUSE))
 
     @property
+    def pause(self) -> float:
+        """The seconds until they should be: a request may have had them fetched meanwhile."""
+        left = self._good_at + self.freshness - time.time()
+        return min(max(left, LOOK), self.freshness)
+
+    @property
     def is_shared(self) -> bool | None:
         """Whether requests share what is fetched, None before it is known."""
         return self._shared
@@ -289,7 +295,7 @@ class KeyRequest:
             if isinstance(keys, KeySet):
                 self._accept(keys, asked)
             else:
-                self._fail(r, keys)
+                self._fail(r, keys, asked)
 
     async def _refresh(self, r: Request) -> None:
         try:
@@ -314,13 +320,16 @@ class KeyRequest:
         self._keep(key_set, self._lifetime)
         self._recall()
 
-    def _fail(self, r: Request, failure: Failure) -> None:
-        """Only a set without keys withdraws the last ones at once."""
+    def _fail(self, r: Request, failure: Failure, asked: float) -> None:
+        """Only a set without keys withdraws the last ones at once, and not those that another
+        worker has asked for since."""
         now = time.time()
         if failure.withdraws:
-            self._good = None
+            self._good, self._asked_at = None, asked
             if self._on_shelf:
-                self._shelf.drop(self._on_shelf)
+                self._shelf.drop(self._on_shelf, FETCH, asked)
+                if self._recall() and now < self.until:
+                    return
         last = self._last(now)
         if last is None:
             self._failures = 0

@@ -69,7 +69,7 @@ async def keep_fetched(request: KeyRequest, server: Server, number: int) -> None
         if failures:
             await asyncio.sleep(retry_delay(failures))
         else:
-            pause = request.freshness
+            pause = request.pause
             await asyncio.sleep(random.uniform((1 - JITTER) * pause, pause))
 
 

@@ -36,7 +36,8 @@ class KeyShelf:
         if entry is None or entry.has_expired(now):
             return None
         asked, came = _TIMES.unpack_from(entry.value)
-        return asked, came, entry.value[_TIMES.size :]
+        text = entry.value[_TIMES.size :]
+        return (asked, came, text) if text else None
 
     def put(self, name: bytes, text: bytes, lasts: float, asked: float) -> None:
         """Keeps a text that was asked for at that time and has come now, if there is room for
@@ -52,10 +53,10 @@ class KeyShelf:
 
         self.store.update(name, _milliseconds(), change)
 
-    def drop(self, name: bytes) -> None:
-        """The issuer has withdrawn the keys."""
-        if self.store is not None:
-            self.store.update(name, _milliseconds(), lambda old: None)
+    def drop(self, name: bytes, lasts: float, asked: float) -> None:
+        """The issuer has withdrawn the keys, as was found out when it was asked at that time.
+        It is kept in mind for so many seconds, for answers that are on their way."""
+        self.put(name, b"", lasts, asked)
 
     def claim(self, name: bytes, lasts: float) -> bool:
         """Takes the right to fetch for so many seconds, unless another has it."""
