@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from pyngx_jwt.zones.rules import capacity, pour
@@ -315,6 +315,12 @@ class MemoryKeyVal:
         if self.full and key not in self.values:
             return False
         self.values[key] = value, expires
+        return True
+
+    def restore(self, values: Sequence[tuple[bytes, bytes]], expires: float = 0.0) -> bool:
+        if self.full:
+            return False
+        self.values |= {key: (value, expires) for key, value in values}
         return True
 
     def delete(self, key: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..conf.scope import Scope
 from ..modules.keyval import KeyvalZones
@@ -21,6 +21,10 @@ class OwnValues:
 
     def set(self, key: bytes, value: bytes, expires: float = 0.0) -> bool:
         self._values[key] = value
+        return True
+
+    def restore(self, values: Sequence[tuple[bytes, bytes]], expires: float = 0.0) -> bool:
+        self._values |= dict(values)
         return True
 
     def delete(self, key: bytes) -> bool:

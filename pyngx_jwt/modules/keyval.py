@@ -10,8 +10,8 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from ..conf.directive import Conf, directive
@@ -32,7 +32,7 @@ from ..http.variables import Get, R, VariableTable, unsettled, variable_name
 from ..log import Severity, fault_text
 from ..stream.contexts import IN_STREAM, STREAM
 from ..stream.module import StreamModule
-from ..zones import Zone, Zones, ZoneStore
+from ..zones import Zone, Zones, ZoneStore, tried
 from ..zones.sharing import forget_copy, split_sync
 from ..zones.store import KeyVal
 from .limits import parse_zone
@@ -96,6 +96,19 @@ class KeyvalZone:
         if done and self.copies:
             self.copies.publish(self.zone.name, raw_key, raw_value, expires)
         return done
+
+    def restore(self, pairs: Sequence[tuple[str, str]]) -> bool:
+        """Puts what the state file has; False if there is no room for all, and then puts none."""
+        expires = time.time() + self.timeout if self.timeout else 0.0
+        values = [
+            (self.name_of(key).encode("latin-1"), value.encode("latin-1")) for key, value in pairs
+        ]
+        if not self.use().restore(values, expires):
+            return False
+        if self.copies:
+            for key, value in values:
+                self.copies.publish(self.zone.name, key, value, expires)
+        return True
 
     def apply(self, key: bytes, value: bytes | None, expires: float) -> bool:
         """A change that some machine has made; None: the value was removed.  False if there is no
@@ -284,6 +297,25 @@ def note_user(scope: Scope, user: User) -> None:
         _stored_as(zones.user, zone)
 
 
+@keyval.after_read
+def try_states(scope: Scope) -> None:
+    """With "-t", which makes no zones: raises ConfError for what they would have no room for."""
+    for zone in scope.shared(KeyvalZones).by_name.values() if scope.options.test else ():
+        pairs = _stored(zone)
+        try:
+            if pairs and not _fits(zone, pairs):
+                raise _too_much(zone)
+        except OSError as error:
+            raise ConfError(
+                f'cannot make the zone "{zone.zone.name}": {fault_text(error)}'
+            ) from None
+
+
+def _fits(zone: KeyvalZone, pairs: Sequence[tuple[str, str]]) -> bool:
+    with tried(zone.zone) as twin:
+        return replace(zone, zone=twin, store=None, copies=None).restore(pairs)
+
+
 @keyval.starts
 def read_states(scope: Scope) -> None:
     """Reads state files into empty zones.  Raises ConfError: a part of the values would later
@@ -292,12 +324,8 @@ def read_states(scope: Scope) -> None:
     for zone in zones.by_name.values():
         if not zone.state or next(zone.use().items(time.time()), None) is not None:
             continue
-        pairs = _stored_as(zones.user, zone)
-        if not all(zone.put(name, value) for name, value in pairs):
-            for name, _ in pairs:  # workers of another configuration may use the zone
-                zone.use().delete(zone.name_of(name).encode("latin-1"))
-            raise _unusable(zone, f'has more than the zone "{zone.zone.name}" has room for')
-        zone.changed = False
+        if not zone.restore(_stored_as(zones.user, zone)):
+            raise _too_much(zone)
 
 
 def _stored_as(user: User | None, zone: KeyvalZone) -> list[tuple[str, str]]:
@@ -322,6 +350,10 @@ def _stored(zone: KeyvalZone) -> list[tuple[str, str]]:
         raise _unusable(zone, f"cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise _unusable(zone, f"cannot be understood: {error}") from None
+
+
+def _too_much(zone: KeyvalZone) -> ConfError:
+    return _unusable(zone, f'has more than the zone "{zone.zone.name}" has room for')
 
 
 def _unusable(zone: KeyvalZone, why: str) -> ConfError:

@@ -6,7 +6,7 @@ store (``store.py``), made by the zone: ``zones.add(name, size, "limit_req").rat
 Zones that other machines share have a ``ZoneStore`` as well.
 """
 
-from .lifecycle import ZoneDirectory, Zones, start_zones
+from .lifecycle import ZoneDirectory, Zones, start_zones, tried
 from .sharing import CopiedSessions, ZoneStore
 from .store import ZoneFull
 from .zone import Zone
@@ -19,4 +19,5 @@ __all__ = [
     "ZoneStore",
     "Zones",
     "start_zones",
+    "tried",
 ]

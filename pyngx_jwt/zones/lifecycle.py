@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import ConfError
@@ -153,6 +153,18 @@ def start_zones(
     if directory is not None:
         zones.start(directory, old)
     return directory
+
+
+@contextlib.contextmanager
+def tried(zone: Zone) -> Iterator[Zone]:
+    """A zone like this one for a while, to find out what it has room for.  Raises OSError."""
+    directory, twin = ZoneDirectory.make(zone.size), Zone(zone.name, zone.size, zone.tag)
+    try:
+        twin.place(os.path.join(directory.path, "tried"))
+        yield twin
+    finally:
+        twin.close()
+        directory.remove()
 
 
 def _base(needed: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .lmdb_table import LmdbTable, Transaction, first
@@ -44,23 +44,34 @@ class LmdbKeyVal:
         return None if record.has_expired(now) else record.value
 
     def set(self, key: bytes, value: bytes, expires: float = 0.0) -> bool:
-        name, when = _name(key), _milliseconds(expires)
+        name, record = _name(key), _pack(key, value, expires)
 
         def change(t: Transaction) -> bool:
             raw = t.get(name)
-            if raw is None and not self._table.has_room(t):
+            growth = len(record) - (0 if raw is None else len(raw))
+            if growth > 0 and not self._table.has_room(t, length=growth):
                 return False
-            if raw is not None:
-                _leave_queue(t, name, raw)
-            t.put(name, _START.pack(when, len(key)) + key + value)
-            if when:
-                t.put(_place(name, when), b"")
+            _put(t, name, raw, record)
             return True
 
         try:
             return self._table.write(change)
         except ZoneFull:
             return False
+
+    def restore(self, values: Sequence[tuple[bytes, bytes]], expires: float = 0.0) -> bool:
+        def change(t: Transaction) -> None:
+            for key, value in values:
+                name = _name(key)
+                _put(t, name, t.get(name), _pack(key, value, expires))
+            if self._table.is_exhausted(t):
+                raise ZoneFull(self._table.name)
+
+        try:
+            self._table.write(change)
+        except ZoneFull:
+            return False
+        return True
 
     def delete(self, key: bytes) -> bool:
         name = _name(key)
@@ -114,6 +125,20 @@ def _name(key: bytes) -> bytes:
 
 def _place(name: bytes, when: int) -> bytes:
     return _QUEUE_PREFIX + _WHEN.pack(when) + name[1:]
+
+
+def _pack(key: bytes, value: bytes, expires: float) -> bytes:
+    return _START.pack(_milliseconds(expires), len(key)) + key + value
+
+
+def _put(t: Transaction, name: bytes, old: bytes | None, record: bytes) -> None:
+    """Puts a record in the place of the old one."""
+    if old is not None:
+        _leave_queue(t, name, old)
+    t.put(name, record)
+    when, _ = _START.unpack_from(record)
+    if when:
+        t.put(_place(name, when), b"")
 
 
 def _leave_queue(t: Transaction, name: bytes, raw: bytes) -> None:

@@ -98,7 +98,7 @@ class LmdbTable:
         """Runs ``change`` with all processes kept out; all it does is kept, or nothing.
 
         It must not use the zone itself and may run twice.  Whether there
-        is room for a new key, it asks ``has_room``.  What it raises ends it, and ZoneFull is
+        is room for more, it asks ``has_room``.  What it raises ends it, and ZoneFull is
         raised when the memory is exhausted.
         """
         try:
@@ -147,12 +147,20 @@ class LmdbTable:
 
     # -- transactions ----------------------------------------------------------------------
 
-    def has_room(self, t: Transaction, evict: Evict | None = None) -> bool:
-        """One out, one in: a deleted key does not give back a page, but room on one."""
+    def has_room(self, t: Transaction, evict: Evict | None = None, length: int = 0) -> bool:
+        """Whether there is room for another page, or for so many bytes.
+
+        One out, one in: a deleted key does not give back a page, but room on one."""
         used, page = _used(t)
-        if used + page <= max(self.size, 4 * page):
+        if used + max(page, length) <= max(self.size, 4 * page):
             return True
         return evict is not None and evict(t)
+
+    def is_exhausted(self, t: Transaction) -> bool:
+        """Whether the memory, which is larger than the zone, has no more than what later changes
+        need, for pages are copied even to delete."""
+        whole = self.placed().map_size
+        return _used(t)[0] > whole - whole // 8
 
     def placed(self) -> LmdbEnvironment:
         """The environment; raises RuntimeError before there is one."""

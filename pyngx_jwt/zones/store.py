@@ -380,6 +380,10 @@ class KeyVal(Protocol):
         """Puts or replaces a value that expires at that time (0: never); False if there is no
         room, and all is as it was."""
 
+    def restore(self, values: Sequence[tuple[bytes, bytes]], expires: float = 0.0) -> bool:
+        """Puts all values that a store of this size has held before, which in another order may
+        take more than what ``set`` would fill; False if that is too much, and all is as it was."""
+
     def delete(self, key: bytes) -> bool:
         """Whether there was a value, expired or not."""
 

@@ -139,7 +139,7 @@ def test_a_reload_with_a_state_file_that_cannot_be_understood(nginx: Nginx) -> N
 @pytest.mark.trouble
 def test_a_state_file_with_more_than_there_is_room_for(nginx: Nginx) -> None:
     """A part of it would take its place."""
-    values = {f"{n:0200}": "1" for n in range(2000)}
+    values = {f"{n:0200}": "1" for n in range(6000)}
     state = nginx.write("one.json", json.dumps(values))
     nginx("")
     with pytest.raises(AssertionError, match=r'one\.json" has more than the zone "one" has room'):
@@ -149,6 +149,35 @@ def test_a_state_file_with_more_than_there_is_room_for(nginx: Nginx) -> None:
     nginx.reload(LOCATIONS, http=ZONE)
     assert nginx.request("GET /get?k=a").text == "[1]"
     assert nginx.request(f"GET /get?k={0:0200}").text == "[]"
+
+
+def test_a_zone_whose_values_have_grown_is_restored(nginx: Nginx) -> None:
+    """It is full when they no longer fit, as it is for new ones."""
+    http = f"{ZONE} client_header_buffer_size 8k;"
+    state, long = nginx.prefix / "one.json", "x" * 3000
+    nginx(LOCATIONS, http=http)
+    for value in ("small", long):
+        for number in range(40):
+            assert nginx.request(f"GET /set?k={number}&v={value}").status == 200
+    nginx.wait_for_log('could not store the key "39" in keyval_zone "one"')
+    nginx.stop()
+    values = json.loads(state.read_text())
+    assert len(values) == 40 and {*values.values()} == {"small", long}
+    nginx.accepts(LOCATIONS, http=http)
+    nginx(LOCATIONS, http=http)
+    for number, value in values.items():
+        assert nginx.request(f"GET /get?k={number}").text == f"[{value}]"
+
+
+def test_a_state_file_of_a_larger_zone(nginx: Nginx) -> None:
+    """What "-t" refuses is what the start refuses."""
+    values = {f"{n:0200}": "1" for n in range(6000)}
+    state = nginx.write("one.json", json.dumps(values))
+    path = "%%DIR%%/one.json"
+    message = f'the state file "{path}" has more than the zone "one" has room for'
+    nginx.rejects(http=ZONE, message=message)
+    nginx.accepts(http=ZONE.replace("64k", "2m"))
+    assert json.loads(state.read_text()) == values
 
 
 def test_a_new_state_file_is_private(nginx: Nginx) -> None:

@@ -489,3 +489,54 @@ def test_a_full_store_of_values(zones: Make) -> None:
     assert not values.set(b"1", bytes(1 << 22)) and values.get(b"1", 0.0) == bytes(100)
     assert values.expire(10.0) == count and values.set(b"again", b"")
     assert not MemoryKeyVal(full=True).set(b"a", b"")
+
+
+def test_values_that_grow_fill_a_store(zones: Make) -> None:
+    values, small, long = zones("one").keyval(), bytes(5), bytes(3000)
+    keys = [b"%d" % number for number in range(100)]
+    assert all(values.set(key, small) for key in keys)
+    grown = [values.set(key, long) for key in keys]
+    assert grown[0] and not all(grown)
+    assert [values.get(key, 0.0) == long for key in keys] == grown
+    assert all(values.set(key, small) and values.set(key, bytes(4)) for key in keys)
+    assert values.set(keys[-1], long)
+    assert not values.set(keys[0], bytes(SIZE)) and values.get(keys[0], 0.0) == bytes(4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_store_held_is_restored(zones: Make, seed: int) -> None:
+    """Whatever the order in which it was filled."""
+    rng = random.Random(seed)
+    old, new = zones("one").keyval(), zones("two").keyval()
+    refused = 0
+    while refused < 50:
+        key = rng.randbytes(rng.choice((1, 8, 300)))
+        refused += not old.set(key, bytes(rng.choice((0, 10, 900, 3000))))
+    held = list(old.items(0.0))
+    rng.shuffle(held)
+    assert new.restore(held)
+    assert dict(new.items(0.0)) == dict(held)
+    assert all(new.delete(key) for key, _ in held)
+
+
+@engines
+def test_restored_values_expire(engine: str, zones: Make) -> None:
+    values: KeyVal = store(engine, zones, Zone.keyval, MemoryKeyVal)
+    assert values.set(b"a", b"old", 5.0)
+    assert values.restore([(b"a", b"1"), (b"b", b"2"), (b"b", b"3")], 10.0)
+    assert dict(values.items(9.0)) == {b"a": b"1", b"b": b"3"} and values.expire(10.0) == 2
+
+
+def test_too_much_to_restore(zones: Make) -> None:
+    """Nothing of it stays, and what was there can be removed."""
+    values = zones("one").keyval()
+    assert values.set(b"a", b"1")
+    step = 20
+    while values.restore([(b"%d" % number, bytes(900)) for number in range(step)]):
+        step += 20
+        assert step < 5000
+    count = len(list(values.items(0.0)))
+    assert count == step - 20 + 1 and not values.set(b"b", b"")
+    assert not values.restore([(b"b", bytes(1 << 23))]) and values.get(b"b", 0.0) is None
+    assert all(values.delete(key) for key, _ in list(values.items(0.0)))
+    assert not MemoryKeyVal(full=True).restore([(b"a", b"")])
