@@ -27,6 +27,9 @@ ANSWERS = tuple(
 )
 
 
+UNPLAIN = "\0\t\n \"#$';\\{}\x7f"
+
+
 def get(nginx: Nginx, path: str, status: int = 200) -> Any:
     answer = nginx.request(f"GET /api/9{path}")
     assert answer.status == status, answer.text
@@ -246,12 +249,23 @@ def test_servers_are_changed(nginx: Nginx) -> None:
         ({"server": "127.0.0.1:1", "fail_timeout": "x"}, "UpstreamBadFailTimeout"),
         ({"server": "127.0.0.1:1", "route": "a;b"}, "UpstreamBadRoute"),
         ({"server": "127.0.0.1:1", "route": "a" * 33}, "UpstreamBadRoute"),
+        ({"server": "127.0.0.1:1", "route": "abc\\"}, "UpstreamBadRoute"),
+        ({"server": "127.0.0.1:1", "route": '"x'}, "UpstreamBadRoute"),
         ({"server": "127.0.0.1:99999"}, "UpstreamBadAddress"),
         ({"server": "name.example"}, "UpstreamConfNoResolver"),
         ({"server": "name.example", "service": ""}, "UpstreamBadService"),
         ({"server": "name.example", "service": 1}, "UpstreamConfFormatError"),
         ({"server": "name.example:1", "service": "http"}, "UpstreamBadAddress"),
         ({"server": "127.0.0.1", "service": "http"}, "UpstreamBadAddress"),
+        ({"server": "name.example", "service": "a b"}, "UpstreamBadService"),
+        ({"server": "name.example", "service": "x; server 6.6.6.6:80"}, "UpstreamBadService"),
+        ({"server": "name.example", "service": "x;\n} broken {"}, "UpstreamBadService"),
+        ({"server": "name.example", "service": "y" * 1025}, "UpstreamBadService"),
+        ({"server": "é" * 511 + ".a:80"}, "UpstreamBadAddress"),
+        *(({"server": f"unix:/{c}"}, "UpstreamBadAddress") for c in UNPLAIN),
+        *(({"server": f"{c}x:80"}, "UpstreamBadAddress") for c in UNPLAIN),
+        *(({"server": "x", "service": f"_{c}"}, "UpstreamBadService") for c in UNPLAIN),
+        *(({"server": "127.0.0.1:1", "route": c}, "UpstreamBadRoute") for c in UNPLAIN),
         ({"server": "unix:/a; b"}, "UpstreamBadAddress"),
         ({"server": 7}, "UpstreamBadAddress"),
     ],
@@ -284,6 +298,17 @@ def test_the_state_file(nginx: Nginx) -> None:
     nginx.reload(f"location / {{ proxy_pass http://backend; }} {API}", http=group)
     found = get(nginx, "/http/upstreams/backend/servers")
     assert [(one["route"], one["backup"]) for one in found] == [("", False), ("r", True)]
+
+
+def test_a_state_file_that_cannot_say_it(nginx: Nginx) -> None:
+    """A name that needs quotes is not written without them."""
+    text = 'server "unix:/nowhere/a b";\n'
+    group = "upstream backend { zone backend 64k; state servers.conf; }"
+    nginx(API, http=group, files={"servers.conf": text})
+    path = "/http/upstreams/backend/servers"
+    assert send(nginx, "POST", path, {"server": "127.0.0.1:1"}).status == 201
+    nginx.wait_for_log(r'state file ".*" cannot be written: "unix:.*/a b" cannot be in it')
+    assert nginx.read("servers.conf") == text
 
 
 def test_key_value_databases(nginx: Nginx) -> None:

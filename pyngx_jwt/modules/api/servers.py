@@ -27,6 +27,8 @@ TIMES = frozenset({"fail_timeout", "slow_start"})
 KNOWN = FLAGS | NUMBERS | TIMES | {"server", "route", "service"}
 OF_REQUESTS = frozenset({"drain", "route"})  # there are none in "stream"
 LONGEST_ROUTE = 32
+LONGEST_WORD = 1024  # bytes; what is longer than a configuration can have would stop the next start
+UNPLAIN = frozenset("\x7f;{}\"'\\#$")  # has a meaning in a configuration
 WRONG = {
     "weight": "UpstreamBadWeight",
     "max_conns": "UpstreamBadMaxConns",
@@ -204,6 +206,8 @@ class Servers:
             raise _bad('invalid "service" value')
         if "service" in values and not service:
             raise ApiError(400, "UpstreamBadService", '"service" is empty')
+        if service and not _is_plain(hidden(service)):
+            raise ApiError(400, "UpstreamBadService", 'invalid "service"')
         for name, value in values.items():
             if name == "server":
                 edit = self._placed(edit, value, hidden(service))
@@ -270,16 +274,17 @@ class Servers:
         """Writes the state file, from which the group is read at the next start."""
         if not self.state:
             return
-        lines = "".join(_line(entry) for entry in self._entries() if entry.found is None)
         try:
+            lines = "".join(_line(entry) for entry in self._entries() if entry.found is None)
             replace_state(self.state, lines.encode("latin-1"))
-        except OSError as error:
-            text = f'the state file "{self.state}" cannot be written: {fault_text(error)}'
+        except (OSError, ValueError) as error:
+            why = fault_text(error) if isinstance(error, OSError) else error
+            text = f'the state file "{self.state}" cannot be written: {why}'
             self._log.write(Severity.ERR, text)
 
 
 def _line(entry: Entry) -> str:
-    """A server as a directive."""
+    """A server as a directive; raises ValueError for what would be something else there."""
     server = entry.server
     words = [f"server {entry.text}"]
     if server.lookup is not None:
@@ -299,7 +304,15 @@ def _line(entry: Entry) -> str:
     if server.route:
         words.append(f"route={server.route}")
     words += [name for name in ("backup", "down", "drain") if getattr(server, name)]
+    for word in (entry.text, *words[1:]):
+        if not _is_plain(word):
+            raise ValueError(f'"{word}" cannot be in it')
     return " ".join(words) + ";\n"
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is one word of a configuration, and means there what it says."""
+    return len(text) <= LONGEST_WORD and not any(c <= " " or c in UNPLAIN for c in text)
 
 
 # -- what clients send ------------------------------------------------------------------------
@@ -338,7 +351,7 @@ def _bad_address(text: str) -> ApiError:
 
 def _url(value: Value, port: int) -> Url:
     """Of a server; `port` is that of one without, 0 if it must have one.  Raises ApiError."""
-    if not isinstance(value, str) or any(ord(c) <= 0x20 or c in ";{}" for c in value):
+    if not isinstance(value, str) or not _is_plain(hidden(value)):
         raise _bad_address("invalid server address")
     try:
         url = parse_url(hidden(value), default_port=port, resolve=False)
@@ -366,7 +379,7 @@ def _value(name: str, value: Value) -> Any:
     if name == "route":
         if len(text) > LONGEST_ROUTE:
             raise ApiError(400, "UpstreamBadRoute", "route is too long")
-        if any(ord(c) <= 0x20 or c in ";{}" for c in text):
+        if not _is_plain(hidden(text)):
             raise wrong
         return hidden(text)
     try:
