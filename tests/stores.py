@@ -102,8 +102,10 @@ class MemoryPeers:
         self.now = version + 1, roster
         return version + 1
 
-    def note(self, roster: bytes) -> None:
-        self.now = self.version(), roster
+    def note(self, roster: bytes, version: int) -> None:
+        if version != self.version():
+            raise PeersChanged
+        self.now = version, roster
 
 
 class MemorySessions:

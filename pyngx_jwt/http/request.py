@@ -315,10 +315,13 @@ class Request(Response):
         return next((text for key, text in self.headers_in if ascii_lower(key) == name), value)
 
     def log(self, level: Severity, text: str) -> None:
-        """Logs to the location's error_log with the request's particulars."""
+        """Logs to the location's error_log, with the request's particulars unless it is of the
+        level "debug"."""
         log = self.location.log
         if log.level >= level:
-            log.write(level, text + self.particulars(), self.connection.number)
+            if level != Severity.DEBUG:
+                text += self.particulars()
+            log.write(level, text, self.connection.number)
 
     def particulars(self) -> str:
         """ ", client: ..., server: ..., request: ..., host: ..." as nginx appends them."""

@@ -7,25 +7,25 @@ from .severity import Severity
 
 
 class DebuggedConnections:
-    """The numbers of those that are being served, and how many requests each has."""
+    """The numbers of those that are being served, and the requests of each, by identity."""
 
     def __init__(self) -> None:
-        self._requests: dict[int, int] = {}
+        self._requests: dict[int, set[int]] = {}
 
     def __contains__(self, number: int) -> bool:
         return number in self._requests
 
-    def begin(self, number: int) -> None:
+    def begin(self, number: int, request: int) -> None:
         """A request or session begins."""
-        self._requests[number] = self._requests.get(number, 0) + 1
+        self._requests.setdefault(number, set()).add(request)
 
-    def end(self, number: int) -> None:
-        """It is over; of others nothing is known."""
-        left = self._requests.get(number, 0) - 1
-        if left > 0:
-            self._requests[number] = left
-        else:
-            self._requests.pop(number, None)
+    def end(self, number: int, request: int) -> None:
+        """It is over.  One that has not begun, such as a subrequest, ends nothing."""
+        requests = self._requests.get(number)
+        if requests is not None:
+            requests.discard(request)
+            if not requests:
+                del self._requests[number]
 
 
 class ConnectionLog(Log):
@@ -37,6 +37,9 @@ class ConnectionLog(Log):
         super().__init__()
         self._base, self._debugged = base, debugged
         self.level = Severity.DEBUG  # of some connections
+
+    def debugs(self, connection: int) -> bool:
+        return connection in self._debugged or self._base.debugs(connection)
 
     def write(
         self, level: Severity, text: str, connection: int = 0, *, lines: bool = False

@@ -98,6 +98,10 @@ class Log:
         self.targets += (target,)
         self.level = max(self.level, target.level)
 
+    def debugs(self, connection: int) -> bool:
+        """Whether it takes messages of the level "debug" on this connection."""
+        return self.level >= Severity.DEBUG
+
     def with_debug(self) -> Log:
         """The same targets taking every message: what debug_connection gives a client."""
         log = Log(*self.targets, console=self.console)

@@ -105,8 +105,10 @@ class StreamSession(Session):
     def log(self, level: Severity, text: str) -> None:
         log = self.server.log
         if log.level >= level:
-            doing = f" while {self.action}" if self.action else ""
-            log.write(level, f"{text}{doing}{self._particulars()}", self.connection.number)
+            if level != Severity.DEBUG:
+                doing = f" while {self.action}" if self.action else ""
+                text = f"{text}{doing}{self._particulars()}"
+            log.write(level, text, self.connection.number)
 
     def note(self, text: str) -> None:
         """Logs an event, and nothing but that."""

@@ -47,28 +47,44 @@ class Watch:
         version = 0
         try:
             while True:
-                if (now := self.shared.store.version()) != version:
-                    version = now
-                    for named in self.shared.named():
-                        if named.serial > 0 and named.serial not in tasks:
-                            work = self._keep(named.serial)
-                            tasks[named.serial] = asyncio.create_task(work)
+                try:
+                    version = self._begin_added(tasks, version)
+                except Exception:  # tried again
+                    self._report_bug()
                 await asyncio.sleep(LEAST_PAUSE)
         finally:
             for task in tasks.values():
                 task.cancel()
 
+    def _begin_added(self, tasks: dict[int, asyncio.Task[None]], version: int) -> int:
+        """Begins with the names that were added since that version, and forgets those that were
+        removed; the version of now."""
+        now = self.shared.store.version()
+        if now != version:
+            for named in self.shared.named():
+                if named.serial > 0 and named.serial not in tasks:
+                    tasks[named.serial] = asyncio.create_task(self._keep(named.serial))
+        for serial in [serial for serial, task in tasks.items() if task.done()]:
+            del tasks[serial]
+        return now
+
     async def _keep(self, serial: int) -> None:
         """Resolves a name whenever its addresses are not valid any more, until it is removed."""
         pause = float(self.shared.current().valid.get(serial, 0) - int(time.time()))
         await asyncio.sleep(max(pause, 0))
-        while (named := self._named(serial)) is not None:
+        while True:
             try:
+                named = self._named(serial)
+                if named is None:
+                    return
                 pause = await self._renew(*named)
             except Exception:  # a bug must not keep the addresses of today for ever
-                self.log.write(Severity.ERR, traceback.format_exc().rstrip("\n"), lines=True)
+                self._report_bug()
                 pause = self._retry
             await asyncio.sleep(pause)
+
+    def _report_bug(self) -> None:
+        self.log.write(Severity.ERR, traceback.format_exc().rstrip("\n"), lines=True)
 
     @property
     def _retry(self) -> float:
@@ -77,7 +93,11 @@ class Watch:
 
     def _named(self, serial: int) -> Named | None:
         """A server as it is now."""
-        return next((one for one in self.shared.named() if one.serial == serial), None)
+        return self._named_in(self.shared.current(), serial)
+
+    def _named_in(self, roster: Roster, serial: int) -> Named | None:
+        named = named_servers(self.shared.servers, roster)
+        return next((one for one in named if one.serial == serial), None)
 
     async def _renew(self, serial: int, server: PeerServer, lookup: Lookup) -> float:
         """Resolves once; seconds until the next time."""
@@ -138,8 +158,10 @@ class Watch:
     def _change(self, serial: int, answers: list[Answer], valid: int) -> None:
         """Has all workers use the addresses, as many of them as there is room for."""
         most = len(answers)
-        while self._named(serial) is not None:  # it can be removed meanwhile
+        while True:
             roster = self.shared.current()
+            if self._named_in(roster, serial) is None:  # it was removed meanwhile
+                break
             try:
                 self._replace(roster, roster.renewed(serial, answers, valid))
             except PeersChanged:

@@ -98,8 +98,9 @@ class Shared:
         self._use(roster, self._peers(roster))
 
     def confirm(self, roster: Roster) -> None:
-        """Nothing has changed but the times until when the addresses are valid."""
-        self.store.note(roster.encode())
+        """Nothing has changed but the times until when the addresses are valid.  Raises
+        PeersChanged."""
+        self.store.note(roster.encode(), self._version)
         self.roster = roster
 
     def current(self) -> Roster:

@@ -6,6 +6,7 @@ It begins with the version of the group's roster, which has a key of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import starmap
 from struct import Struct
 from typing import TypeVar, cast
@@ -66,8 +67,15 @@ class LmdbPeers:
 
         return self._table.write(change)
 
-    def note(self, roster: bytes) -> None:
-        self._table.put(self._roster_key, roster)
+    def note(self, roster: bytes, version: int) -> None:
+        def change(t: Transaction) -> None:
+            if _version(t.get(self._key)) != version:
+                raise PeersChanged
+            if t.get(self._roster_key) is not None or self._table.has_room(t):
+                t.put(self._roster_key, roster)
+
+        with suppress(ZoneFull):
+            self._table.write(change)
 
     def _states(self, value: bytes | None, version: int) -> PeerStates | None:
         """What is known of the peers of that version; raises PeersChanged."""

@@ -135,8 +135,9 @@ class SharedPeers(Protocol):
         above, and ZoneFull.
         """
 
-    def note(self, roster: bytes) -> None:
-        """Replaces what ``roster`` returns; the servers are the same."""
+    def note(self, roster: bytes, version: int) -> None:
+        """Replaces what ``roster`` returns, if there is room; the servers are the same.  Raises
+        PeersChanged, as above."""
 
 
 class Sessions(Protocol):

@@ -114,6 +114,52 @@ def test_secrets_are_not_logged(nginx: Nginx) -> None:
     assert 'http header: "Authorization: ***"' in log
 
 
+@pytest.mark.pyngx_only("nginx logs what clients send")
+def test_copies_of_secrets_are_not_logged(nginx: Nginx) -> None:
+    """Whatever variable has them, also those of a response and after a redirect."""
+    nginx(
+        """
+        error_log logs/debug.log debug;
+        set $a "<$http_authorization>"; set $b $cookie_sid; set $c $http_cookie;
+        set $d $arg_password; set $e $opaque;
+        add_header X-Copy "$a$d$f$once" always; add_header X-Plain plain always;
+        location / {
+            auth_request /ask; auth_request_set $f "<$upstream_http_x_session>";
+            error_page 404 /gone; root %%DIR%%;
+        }
+        location /ask { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        location = /gone { set $g "<$f>"; return 200 "$once$g"; }
+        """,
+        http="""
+        map $http_x_auth_token $opaque { default "<$http_x_auth_token>"; }
+        map $http_authorization $once { ~dTpqdW1ibGVk "u:jumbled"; default ""; }
+        """,
+        servers=[
+            "listen 127.0.0.1:%%PORT_b%%; error_log logs/error.log;"
+            "add_header X-Session of-session; return 204;"
+        ],
+    )
+    nginx.request(
+        "GET /none?password=hunter%32&token=of-args&plain=shown",
+        "Authorization: Basic dTpqdW1ibGVk",  # u:jumbled
+        "Cookie: sid=of-cookie; other=of-other",
+        "X-Auth-Token: of-token",
+        "Referer: http://a/?secret=of-referer&b=seen",
+    )
+    nginx.wait_for_log("http log handler", name="debug.log")
+    lines = debug_lines(nginx)
+    assert not re.search(r"hunter|dTpq|jumbled|of-", "\n".join(lines))
+    assert in_order(
+        lines,
+        'http args: "password=\\*{3}&token=\\*{3}&plain=shown"',
+        'http header: "Referer: http://a/\\?secret=\\*{3}&b=seen"',
+        'script var: "a" "<\\*{3}>"',
+        'script var: "e" "<\\*{3}>"',
+        'http header out: "X-Plain: plain"',
+        'script var: "g" "<<\\*{3}>>"',
+    )
+
+
 @pytest.mark.parametrize(("clients", "seen"), [("127.0.0.0/8", True), ("10.0.0.1", False)])
 def test_connections_of_some_clients(nginx: Nginx, clients: str, seen: bool) -> None:
     """All of their messages are logged, to each log."""
@@ -133,6 +179,22 @@ def test_connections_of_some_clients(nginx: Nginx, clients: str, seen: bool) -> 
     one, two = nginx.read("logs/one.log"), nginx.read("logs/two.log")
     assert ("[debug]" in one) is seen and ("[error]" in one) is seen
     assert one == two
+
+
+def test_a_connection_outlasts_its_subrequests(nginx: Nginx) -> None:
+    """What is logged of a subrequest does not end what is logged of the request."""
+    nginx(
+        """
+        error_log logs/debug.log alert; log_subrequest on;
+        location = /ask { return 204; }
+        location = /page { auth_request /ask; }
+        """,
+        events="debug_connection 127.0.0.1;",
+    )
+    nginx.write("html/page", "page")
+    nginx.request("GET /page")
+    nginx.wait_for_log("http log handler", 2, name="debug.log")
+    assert in_order(debug_lines(nginx), 'http subrequest "/ask\\?"', "HTTP/1.1 200.*")
 
 
 @pytest.mark.parametrize(("clients", "seen"), [("unix:", True), ("127.0.0.1", False)])

@@ -217,6 +217,46 @@ def test_peek_after_receive(nginx: Nginx) -> None:
     assert nginx.raw(b"x", "a") == b"in attempt to peek on a consumed socket"
 
 
+@pytest.mark.pyngx_only("nginx takes such a number for another one")
+@pytest.mark.parametrize("size", ["0/0", "1/0", "-1/0"])
+@pytest.mark.parametrize("call", ["peek", "receive", "receiveany"])
+def test_sizes_that_are_no_numbers(nginx: Nginx, call: str, size: str) -> None:
+    nginx.stream(preread(f"ngx.ctx.seen = select(2, pcall(sock.{call}, sock, {size}))"))
+    assert re.match(rb"in bad argument #\d to '\w+' \(", nginx.raw(b"x", "a"))
+
+
+@pytest.mark.parametrize(
+    ("second", "said", "size"),
+    [
+        ("return sock:send(big)", "nilsocket busy writing, 8000000nil", 8_000_000),
+        ("ngx.print(big) return ngx.flush(true)", "8000000nil, 1nil", 16_000_000),
+    ],
+)
+def test_two_threads_that_send(nginx: Nginx, second: str, said: str, size: int) -> None:
+    """Neither waits in vain for a client that takes its time."""
+    nginx.stream(
+        content(
+            f"""
+            local sock, big = ngx.req.socket(true), string.rep("x", 8000000)
+            local said = {{}}
+            local function run(send)
+                local sent, failure = send()
+                said[#said + 1] = tostring(sent) .. tostring(failure)
+            end
+            local one = ngx.thread.spawn(run, function() return sock:send(big) end)
+            local two = ngx.thread.spawn(run, function() {second} end)
+            ngx.thread.wait(one)
+            ngx.thread.wait(two)
+            table.sort(said, function(a, b) return #a > #b end)
+            ngx.log(ngx.WARN, "said ", table.concat(said, ", "), ".")
+            """
+        )
+    )
+    with nginx.connect("a") as c:
+        assert len(c.wire.rest()) == size
+    nginx.wait_for_log(f"said {said}\\.")
+
+
 def test_peek_in_another_phase(nginx: Nginx) -> None:
     nginx.stream(content("ngx.print(select(2, pcall(ngx.req.socket().peek, {}, 1)))"))
     assert nginx.raw(b"", "a") == b"API disabled in the context of content_by_lua*"

@@ -14,7 +14,8 @@ from pyngx_jwt.log import Log
 from pyngx_jwt.upstream import PeerServer, RoundRobin, Shared
 from pyngx_jwt.upstream.address import inet_address
 from pyngx_jwt.upstream.names import Remembered, Watch, carry_over, remember
-from pyngx_jwt.upstream.roster import Answer, Lookup, Roster
+from pyngx_jwt.upstream.roster import Answer, Edit, Lookup, Roster
+from pyngx_jwt.zones.store import PeersChanged
 from tests.stores import MemoryPeers
 
 FOREVER = 1 << 40
@@ -116,6 +117,64 @@ def test_a_bug_does_not_end_it() -> None:
     shared = group(named("a"))
     watch(shared, ValueError("bug"), ["10.0.0.1"])
     assert told(shared) == "10.0.0.1:80"
+
+
+def test_names_that_are_added() -> None:
+    """A bug does not end the look for them; those that are removed are forgotten."""
+    shared = group(FIXED)
+    shared.takes_names = True
+    begun: list[int] = []
+
+    async def keep(self: Watch, serial: int) -> None:
+        begun.append(serial)
+
+    async def run(watching: Watch, bugs: pytest.MonkeyPatch) -> None:
+        (work,) = watching.keepers()
+        task = asyncio.create_task(work)
+        bugs.setattr(Shared, "named", lambda self: 1 // 0)
+        shared.change(Roster().added(Edit(0, None, "a", lookup=Lookup("a", 80))))
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert not begun and not task.done()
+        bugs.undo()
+        bugs.setattr(Watch, "_keep", keep)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    with pytest.MonkeyPatch.context() as bugs:
+        asyncio.run(run(Watch("u", shared, Resolver(), 0.0, Log(), takes_backup=True), bugs))
+    assert begun == [1]
+
+
+def test_tasks_of_names_that_are_removed_are_forgotten() -> None:
+    shared = group(FIXED)
+    shared.takes_names = True
+    watching = Watch("u", shared, Resolver(["10.0.0.1"]), 0.0, Log(), takes_backup=True)
+
+    async def run() -> None:
+        tasks: dict[int, asyncio.Task[None]] = {}
+        shared.change(Roster().added(Edit(0, None, "a", lookup=Lookup("a", 80))))
+        version = watching._begin_added(tasks, 0)
+        (task,) = tasks.values()
+        shared.change(shared.current().without(1))
+        await task
+        watching._begin_added(tasks, version)
+        assert not tasks
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_another_worker_has_overtaken() -> None:
+    """What is noted of an older roster must not undo the newer one."""
+    store = MemoryPeers()
+    one, other = (group(FIXED, named("a"), store=store) for _ in range(2))
+    one.change(Roster().renewed(-2, answers("10.0.0.1"), 5))
+    seen = one.current()
+    other.change(other.current().added(Edit(0, inet_address("10.0.0.9", 80), "b")))
+    with pytest.raises(PeersChanged):
+        one.confirm(seen.renewed(-2, answers("10.0.0.1"), 9))
+    assert len(other.current().edits) == len(one.current().edits) == 1
 
 
 def located(priority: int, weight: int, address: str) -> Located:

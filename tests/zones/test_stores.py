@@ -182,8 +182,12 @@ def test_peers_come_and_go(engine: str, zones: Make) -> None:
         peers.transact(lambda states: (None, [one]))
     with pytest.raises(PeersChanged):
         peers.change(lambda states: [one], 0, b"second")
+    with pytest.raises(PeersChanged):
+        peers.note(b"of the first", 0)
     assert peers.roster() == (1, b"first")
     assert peers.transact(lambda states: (list(states or ()), []), 1) == [other]
+    peers.note(b"again", 1)
+    assert peers.roster() == (1, b"again")
 
 
 def test_no_room_for_a_change_of_peers(zones: Make) -> None:

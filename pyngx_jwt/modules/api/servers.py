@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...conf.values import parse_msec, parse_sec
@@ -104,8 +104,10 @@ class Servers:
 
     def _entries(self) -> list[Entry]:
         """By their IDs; raises ApiError."""
+        return self._entries_of(self.shared.look(), self.shared.current())
+
+    def _entries_of(self, peers: Iterable[Peer], roster: Roster) -> list[Entry]:
         shared = self.shared
-        peers, roster = shared.look(), shared.current()
         named = {one.serial: one for one in named_servers(shared.servers, roster)}
         found = {one.serial: one for one in roster.found}
         entries = [
@@ -130,7 +132,10 @@ class Servers:
         number = number_of(text)
         if number == TOO_LARGE:
             raise ApiError(400, "UpstreamBadServerId", "invalid server ID")
-        for entry in self._entries():
+        return self._among(self._entries(), number)
+
+    def _among(self, entries: Iterable[Entry], number: int) -> Entry:
+        for entry in entries:
             if identifier(self.group, entry.serial) == number:
                 return entry
         raise not_found("UpstreamServerNotFound", f'server with ID "{number}" does not exist')
@@ -170,9 +175,13 @@ class Servers:
         for name in ("backup", "service"):
             if name in values:
                 raise _bad(f'unknown parameter "{name}"')
-        self._check_mutable(entry, values)
-        edit = self._edited(values, _edit_of(entry))
-        self._replace(lambda roster: roster.changed(edit))
+
+        def changed(roster: Roster) -> Roster:
+            now = self._entry_in(roster, entry.serial)
+            self._check_mutable(now, values)
+            return roster.changed(self._edited(values, _edit_of(now)))
+
+        self._replace(changed)
         return self._shown(self._entry(entry.serial))
 
     def remove(self, text: str) -> Value:
@@ -180,7 +189,11 @@ class Servers:
         entry = self.one(text)
         if entry.found is not None:
             raise self._immutable(entry, "not removable")
-        self._replace(lambda roster: roster.without(entry.serial))
+
+        def removed(roster: Roster) -> Roster:
+            return roster.without(self._entry_in(roster, entry.serial).serial)
+
+        self._replace(removed)
         return self.all()
 
     @property
@@ -237,7 +250,13 @@ class Servers:
         return edit._replace(name=text, lookup=Lookup(url.host, url.port, service))
 
     def _entry(self, serial: int) -> Entry:
-        return next(entry for entry in self._entries() if entry.serial == serial)
+        return self._among(self._entries(), identifier(self.group, serial))
+
+    def _entry_in(self, roster: Roster, serial: int) -> Entry:
+        """A server as it is in the roster of now: another worker, or DNS, may have changed or
+        removed it since it was found.  Raises ApiError."""
+        entries = self._entries_of(self.shared.peers.all, roster)
+        return self._among(entries, identifier(self.group, serial))
 
     def _check_mutable(self, entry: Entry, values: Mapping[str, Value]) -> None:
         """DNS says which addresses a name has, and the weights of those of a service."""
@@ -255,10 +274,10 @@ class Servers:
             text = f'upstream "{shown(self.group.name)}" has no backup'
             raise ApiError(400, "UpstreamNoBackup", text)
 
-    def _replace(self, change: Any) -> Roster:
-        """Changes the group for all workers."""
+    def _replace(self, change: Callable[[Roster], Roster]) -> Roster:
+        """Changes the group for all workers; raises ApiError."""
         for _ in range(TRIES):
-            roster: Roster = change(self.shared.current())
+            roster = change(self.shared.current())
             try:
                 self.shared.change(roster)
             except PeersChanged:

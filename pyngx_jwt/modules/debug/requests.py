@@ -8,6 +8,7 @@ from ...http.level import Level
 from ...http.module import Phase
 from ...http.request import Handler, Location, Request, Server
 from ...log import Severity
+from .secrets import learn_fields
 from .trace import Tracing, tell, tell_header, traced
 
 # As nginx calls what looks at a request in a phase.
@@ -74,6 +75,7 @@ def _trace_location(location: Location, names: dict[int, str], tracing: Tracing)
 
     def tell_response(r: Request) -> None:
         tell(r, f"HTTP/1.1 {r.status}")
+        learn_fields(r, r.headers_out)
         for name, value in r.headers_out:
             tell_header(r, "http header out", name, value)
 
@@ -85,7 +87,7 @@ def _trace_location(location: Location, names: dict[int, str], tracing: Tracing)
                 f" connect:{state.connect_time:.3f} header:{state.header_time:.3f}"
                 f" response:{state.response_time:.3f}",
             )
-        tell(r, f'http finalize request: {r.status}, "{r.uri}?{r.args}"')
+        tell(r, f'http finalize request: {r.status}, "', f"{r.uri}?{r.args}", '"')
         tell(r, "http log handler")
         tracing.end(r)
 
@@ -101,15 +103,15 @@ def _trace_location(location: Location, names: dict[int, str], tracing: Tracing)
 def _tell_head(r: Request, tracing: Tracing) -> None:
     """Of what the client has sent, once."""
     if r.parent is not None:
-        tell(r, f'http subrequest "{r.uri}?{r.args}"')
+        tell(r, 'http subrequest "', f"{r.uri}?{r.args}", '"')
     elif r.internal:
-        tell(r, f'internal redirect: "{r.uri}?{r.args}"')
+        tell(r, 'internal redirect: "', f"{r.uri}?{r.args}", '"')
     else:
         tracing.begin(r)
         tell(r, "http process request line")
-        tell(r, f'http request line: "{r.request_line}"')
-        tell(r, f'http uri: "{r.uri}"')
-        tell(r, f'http args: "{r.args}"')
+        tell(r, 'http request line: "', r.request_line, '"')
+        tell(r, 'http uri: "', r.uri, '"')
+        tell(r, 'http args: "', r.args, '"')
         tell(r, "http process request header line")
         for name, value in r.headers_in:
             tell_header(r, "http header", name, value)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ...http.cidr import Network, Networks
 from ...http.session import Session
 from ...log import ConnectionLog, DebuggedConnections, Log, Severity
+from .secrets import HIDDEN, hidden, is_secret, is_secret_variable, learn
 
-HIDDEN = "***"
-SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"}
-)
-_TOKEN = re.compile(r"eyJ[\w+/=.!~-]+|(?<==)[\w-]+\.[\w-]+\.[\w-]*")
 Step = Callable[[Any], "Awaitable[int | None] | int | None"]
 
 
@@ -35,11 +30,11 @@ class Tracing:
     def begin(self, s: Session) -> None:
         """A request or session begins."""
         if self._by_client and _address_of(s) in self._clients:
-            self._debugged.begin(s.connection.number)
+            self._debugged.begin(s.connection.number, id(s))
 
     def end(self, s: Session) -> None:
         if self._by_client and _address_of(s) in self._clients:
-            self._debugged.end(s.connection.number)
+            self._debugged.end(s.connection.number, id(s))
 
 
 def _address_of(s: Session) -> bytes:
@@ -50,12 +45,17 @@ def _address_of(s: Session) -> bytes:
     return packed
 
 
-def tell(s: Session, text: str) -> None:
-    s.error_log.write(Severity.DEBUG, _TOKEN.sub(HIDDEN, text), s.connection.number)
+def tell(s: Session, text: str, value: str = "", end: str = "") -> None:
+    """Logs a step; the value and what comes after it can be a client's, and have no secrets."""
+    log, number = s.error_log, s.connection.number
+    if log.debugs(number):
+        if value or end:
+            text += hidden(s, value + end)
+        log.write(Severity.DEBUG, text, number)
 
 
 def tell_header(s: Session, label: str, name: str, value: str) -> None:
-    tell(s, f'{label}: "{name}: {HIDDEN if name.lower() in SECRET_HEADERS else value}"')
+    tell(s, f'{label}: "', f"{name}: {HIDDEN if is_secret(name) else value}", '"')
 
 
 def traced(step: Step, text: str) -> Step:
@@ -82,8 +82,11 @@ async def _waited(
 
 
 def _tell_outcome(s: Session, text: str, outcome: int | None, before: dict[str, str]) -> None:
-    for name, value in s.variables.items():
-        if before.get(name) != value:
-            tell(s, f'script var: "{name}" "{value}"')
+    if s.error_log.debugs(s.connection.number):
+        found = {k: v for k, v in s.variables.items() if before.get(k) != v}
+        learn(s, (value for name, value in found.items() if is_secret_variable(name)))
+        for name, value in found.items():
+            shown = HIDDEN if is_secret_variable(name) else value
+            tell(s, f'script var: "{name}" "', shown, '"')
     if outcome is not None:
         tell(s, f"{text}: {outcome}")

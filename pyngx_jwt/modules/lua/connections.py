@@ -16,6 +16,7 @@ from .state import LuaRequest, LuaRun
 T = TypeVar("T")
 READ_AHEAD = 65536  # bytes that are kept before reading is paused
 TIMEOUT, CLOSED = "timeout", "closed"
+BUSY_READING, BUSY_WRITING = "socket busy reading", "socket busy writing"
 MOST_REASONS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset by peer",
@@ -179,11 +180,12 @@ class BodyStream:
 class ClientStream:
     """The connection of a client of "stream", for "ngx.req.socket": of UDP its first datagram."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, writing: asyncio.Lock) -> None:
+        """The lock is held by the only one that waits until the channel is drained."""
         self.buffer = bytearray()
         self.is_over = self.is_consumed = False
         self.error: Exception | None = None
-        self._channel = channel
+        self._channel, self._writing = channel, writing
 
     async def more(self, seconds: float) -> bool:
         """Waits for more in the buffer; False at the end.  Raises TimeoutError."""
@@ -201,7 +203,7 @@ class ClientStream:
         """Raises OSError, TimeoutError."""
         channel = self._channel
         channel.write(data)
-        async with asyncio.timeout(seconds):
+        async with self._writing, asyncio.timeout(seconds):
             await channel.drain()
         if channel.closed:
             raise channel.error if isinstance(channel.error, OSError) else BrokenPipeError()
@@ -232,7 +234,14 @@ class LuaSocket:
         self.host = ""
         self.own_address: tuple[str, int] | None = None
         self.options: list[tuple[int, int, int]] = []  # to be set when it is connected
-        self.busy = ""  # "read" or "write", while one waits
+        self.is_reading = self.is_sending = False  # one of its threads waits
+
+    @property
+    def busy(self) -> str:
+        """What keeps it from being closed, kept or connected; "" if nothing does."""
+        if self.is_reading:
+            return BUSY_READING
+        return BUSY_WRITING if self.is_sending else ""
 
     def close(self) -> None:
         stream, self.stream = self.stream, None

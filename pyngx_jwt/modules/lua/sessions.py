@@ -6,7 +6,7 @@ from typing import Any
 
 from ...stream.engine import preread_more
 from .calls import Calls, LuaError, Operations
-from .connections import ClientStream, LuaSocket
+from .connections import BUSY_READING, BUSY_WRITING, ClientStream, LuaSocket
 from .driver import Ended
 from .responses import PAUSED, SENT
 from .sockets import taken
@@ -69,7 +69,7 @@ def socket_of_request(run: LuaSession, raw: bool) -> Any:
     if run.client is not None:
         return None, "duplicate call"
     sock = LuaSocket(run)
-    sock.stream = run.client = ClientStream(channel)
+    sock.stream = run.client = ClientStream(channel, run.writing)
     return sock, "datagram" if channel.is_udp else "client"
 
 
@@ -78,8 +78,8 @@ def client_peek(run: LuaSession, sock: LuaSocket, size: int) -> Any:
     """None if it has not come yet."""
     if sock.stream.is_consumed:
         raise LuaError("attempt to peek on a consumed socket")
-    if sock.busy:
-        return None, "socket busy reading"
+    if sock.is_reading:
+        return None, BUSY_READING
     data = run.r.channel.buffer
     return data[: int(size)] if len(data) >= size else None
 
@@ -88,13 +88,13 @@ def client_peek(run: LuaSession, sock: LuaSocket, size: int) -> Any:
 async def client_wait(run: LuaSession, sock: LuaSocket, size: int) -> Any:
     """Ends the session, as any reader of what a client sends first, if it does not come."""
     channel = run.r.channel
-    sock.busy = "read"
+    sock.is_reading = True
     try:
         while len(channel.buffer) < size:
             if status := await preread_more(run.r):
                 return Ended("exit", (status,))
     finally:
-        sock.busy = ""
+        sock.is_reading = False
     return (channel.buffer[: int(size)],)
 
 
@@ -106,7 +106,7 @@ def client_shutdown(run: LuaSession, sock: LuaSocket) -> Any:
     if run.eof:
         return None, "seen eof"
     if channel.unsent:
-        return None, "socket busy writing"
+        return None, BUSY_WRITING
     run.eof = True
     channel.end_writing()
     return SENT

@@ -21,7 +21,17 @@ from ...tls.objects import TlsObjects
 from ...tls.transport import TlsTransport
 from .calls import Calls, LuaError, Operations
 from .conf import LuaConf
-from .connections import CLOSED, TIMEOUT, BodyStream, LuaSocket, Stream, reason_of, within
+from .connections import (
+    BUSY_READING,
+    BUSY_WRITING,
+    CLOSED,
+    TIMEOUT,
+    BodyStream,
+    LuaSocket,
+    Stream,
+    reason_of,
+    within,
+)
 from .state import LuaRequest, LuaRun
 
 calls = Calls()
@@ -59,7 +69,7 @@ def socket_close(run: LuaRun, sock: LuaSocket) -> Any:
     if sock.stream is None:
         return None, CLOSED
     if sock.busy:
-        return None, f"socket busy {sock.busy}ing"
+        return None, sock.busy
     run.sockets.pop(id(sock), None)
     sock.close()
     return 1
@@ -147,7 +157,7 @@ async def socket_connect(
     run: LuaRun, sock: LuaSocket, host: str, port: int | None, pool: str | None, size: int | None
 ) -> tuple[Any, ...]:
     if sock.busy:
-        return None, f"socket busy {sock.busy}ing"
+        return None, sock.busy
     if sock.stream is not None:
         run.sockets.pop(id(sock), None)
         sock.close()
@@ -272,9 +282,10 @@ def _new_context(conf: LuaConf, verifies: bool) -> Context:
 async def socket_send(run: LuaRun, sock: LuaSocket, text: str) -> tuple[Any, ...]:
     if sock.stream is None:
         return None, CLOSED
-    if sock.busy == "writ":
-        return None, "socket busy writing"
+    if sock.is_sending:
+        return None, BUSY_WRITING
     data = text.encode("latin-1")
+    sock.is_sending = True
     try:
         await sock.stream.send(data, sock.send_timeout)
     except (OSError, TimeoutError) as error:
@@ -283,6 +294,8 @@ async def socket_send(run: LuaRun, sock: LuaSocket, text: str) -> tuple[Any, ...
         reason = reason_of(error)
         _close(run, sock)
         return None, reason
+    finally:
+        sock.is_sending = False
     return (len(data),)
 
 
@@ -305,9 +318,9 @@ def taken(stream: Any, count: int) -> bytes:
 async def _more(run: LuaRun, sock: LuaSocket) -> str:
     """Waits for data; what went wrong, "" if nothing did."""
     stream = sock.stream
-    if sock.busy == "read":
-        return "socket busy reading"
-    sock.busy = "read"
+    if sock.is_reading:
+        return BUSY_READING
+    sock.is_reading = True
     try:
         if await stream.more(sock.read_timeout):
             return ""
@@ -315,13 +328,13 @@ async def _more(run: LuaRun, sock: LuaSocket) -> str:
         log_error(run, sock, "lua tcp socket read timed out")
         return TIMEOUT
     finally:
-        sock.busy = ""
+        sock.is_reading = False
     error = getattr(stream, "error", None)
     return reason_of(error) if isinstance(error, OSError) else CLOSED
 
 
 def _ended(run: LuaRun, sock: LuaSocket, failure: str, *partial: bytes) -> tuple[Any, ...]:
-    if failure not in (TIMEOUT, "socket busy reading"):
+    if failure not in (TIMEOUT, BUSY_READING):
         _close(run, sock)
     return (None, failure, *partial)
 
@@ -411,7 +424,7 @@ def socket_keep(run: LuaRun, sock: LuaSocket, timeout: float | None, size: int |
             _close(run, sock)
         return None, CLOSED
     if sock.busy:
-        return None, f"socket busy {sock.busy}ing"
+        return None, sock.busy
     if stream.buffer or not isinstance(stream, Stream):
         return None, "unread data in buffer"
     seconds = sock.keepalive_timeout if timeout is None else timeout / 1000

@@ -240,14 +240,14 @@ class LuaSession(LuaServed):
     def __init__(self, machine: Any, r: StreamSession) -> None:
         super().__init__(machine, r)
         self.client: Any = None  # what code reads of the client's socket, once it has asked for it
-        self._writing = asyncio.Lock()  # a channel is drained by one at a time
+        self.writing = asyncio.Lock()  # a channel is drained by one at a time
 
     @property
     def tls(self) -> TlsConnection | None:
         return self.r.channel.tls
 
     async def drain(self) -> tuple[Any, ...]:
-        async with self._writing:
+        async with self.writing:
             channel = self.r.channel
             try:
                 async with asyncio.timeout(self.conf.lua_socket_send_timeout):

@@ -44,6 +44,13 @@ local function new_socket(class)
     return setmetatable({check(py.socket_new(rq)), core.current().req}, class)
 end
 
+-- Bytes or connections; a number can be none, or without an end.
+local function check_size(size, position, name)
+    if size and not (math.abs(tonumber(size) or 0) < 2 ^ 53) then
+        error("bad argument #" .. position .. " to '" .. name .. "' (number out of range)", 3)
+    end
+end
+
 local function flattened(parts, value)
     local kind = type(value)
     if kind == "table" then
@@ -95,6 +102,7 @@ function tcp.connect(self, host, port, options)
     if options.pool_size ~= nil and (type(options.pool_size) ~= "number" or options.pool_size <= 0) then
         error("bad \"pool_size\" option value: " .. tostring(options.pool_size), 2)
     end
+    check_size(options.pool_size, 4, "connect")
     return await("socket_connect", adopted(self, "connect"), host, port, options.pool, options.pool_size)
 end
 
@@ -131,6 +139,7 @@ function tcp.receive(self, pattern)
         pattern = "*l"
     elseif type(pattern) == "number" or type(pattern) == "string" and tonumber(pattern) then
         pattern = tonumber(pattern)
+        check_size(pattern, 1, "receive")
         if pattern < 0 then
             error("bad argument #1 to 'receive' (bad pattern argument)", 2)
         elseif pattern == 0 then
@@ -151,6 +160,7 @@ function tcp.receiveany(self, most)
     if type(most) ~= "number" or most <= 0 then
         error("bad argument #2 to 'receiveany' (bad max argument)", 2)
     end
+    check_size(most, 2, "receiveany")
     return await("socket_receive_any", handle(self, "receiveany"), most)
 end
 
@@ -169,6 +179,7 @@ function tcp.receiveuntil(self, pattern, options)
     local found = false
     return function(size)
         run_of()
+        check_size(size, 1, "receiveuntil")
         local data, failure, partial, now = await(
             "socket_receive_until", handle(self, "receiveuntil"), pattern, inclusive, size, found)
         if found then
@@ -202,6 +213,7 @@ function tcp.getoption(self, name)
 end
 
 function tcp.setkeepalive(self, timeout, size)
+    check_size(size, 3, "setkeepalive")
     return check(py.socket_keep(run_of(), handle(self, "setkeepalive"), timeout, size))
 end
 
@@ -253,6 +265,7 @@ function client.peek(self, ...)
         error("argument must be a number", 2)
     end
     size = math.floor(tonumber(size))
+    check_size(size, 2, "peek")
     if size < 0 then
         error("bad argument #2 to 'peek' (bytes can not be negative)", 2)
     elseif size == 0 then
@@ -289,6 +302,7 @@ end
 
 function datagram.receive(self, most)
     run_of()
+    check_size(most, 2, "receive")
     return await("client_datagram", handle(self, "receive"), most or 65536)
 end
 
@@ -323,6 +337,7 @@ end
 
 function udp.receive(self, most)
     run_of()
+    check_size(most, 2, "receive")
     return await("udp_receive", handle(self, "receive"), most or 8192)
 end
 
