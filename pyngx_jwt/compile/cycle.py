@@ -119,8 +119,8 @@ class Cycle:
                 act(self.scope, event, self.files)
 
     def let_go(self) -> None:
-        """Another configuration is in its place, in a process that serves no requests: frees what
-        it is made of."""
+        """Another configuration is in its place, or it was rejected, and the process serves no
+        requests with it: frees what it is made of."""
         self.root.let_go()
         self.scope.things.clear()
 

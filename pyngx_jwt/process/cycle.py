@@ -85,7 +85,8 @@ class LoadedCycle(Protocol):
         """Something has happened to the configuration."""
 
     def let_go(self) -> None:
-        """Called where another has taken its place, and the process serves neither."""
+        """Called where another is in its place, or it was rejected, and the process does not
+        serve it."""
 
     def exit(self) -> None:
         """Called where the process ends."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..core.main import workers_user
@@ -71,6 +73,8 @@ def load_generation(
     ``known`` is what that knew.
     """
     began = time.time_ns()
+    cycle: LoadedCycle | None = None
+    zone_directory: ZoneDirectory | None = None
     try:
         cycle = load(options, log)
         if options.test and not options.quiet:
@@ -86,21 +90,34 @@ def load_generation(
         cycle.zones.check()
         if known:
             _take_over(cycle, known, log)
-        zone_directory = None if options.test else _start_zones(cycle, user, old)
+        if not options.test:
+            if old is not None:
+                cycle.check_continues(old.cycle)
+            with _room_for_zones():
+                zone_directory = _start_zones(cycle, user, old)
+                cycle.start()
     except ConfError as error:
         log.write(Severity.EMERG, str(error))
-        return None
     except Exception as error:  # a bug in a module must not end a server that is running
         log_exception(error, log)
-        return None
-    sockets = plan(cycle.listens, cycle.main.worker_processes)
-    generation = Generation(cycle, sockets, user, zone_directory, began)
-    if not _take_place(generation, old, inherited, options.test, log):
-        cycle.open_files.close()
-        if zone_directory is not None and (old is None or old.zone_directory is not zone_directory):
-            zone_directory.remove()
-        return None
-    return generation
+    else:
+        sockets = plan(cycle.listens, cycle.main.worker_processes)
+        generation = Generation(cycle, sockets, user, zone_directory, began)
+        if _take_place(generation, old, inherited, options.test, log):
+            return generation
+    if cycle is not None:
+        _drop(cycle, zone_directory, old)
+    return None
+
+
+def _drop(cycle: LoadedCycle, zone_directory: ZoneDirectory | None, old: Generation | None) -> None:
+    """Gives back what a rejected configuration has and ``old`` has not."""
+    cycle.open_files.close()
+    if old is not None:
+        cycle.zones.retire(old.cycle.zones)
+    if zone_directory is not None and (old is None or old.zone_directory is not zone_directory):
+        zone_directory.remove()
+    cycle.let_go()
 
 
 def _take_over(cycle: LoadedCycle, known: bytes, log: Log) -> None:
@@ -113,18 +130,19 @@ def _take_over(cycle: LoadedCycle, known: bytes, log: Log) -> None:
 def _start_zones(
     cycle: LoadedCycle, user: User | None, old: Generation | None
 ) -> ZoneDirectory | None:
-    """Makes the zones that the old configuration has not left."""
-    if old is not None:
-        cycle.check_continues(old.cycle)
+    """Makes the zones that the old configuration has not left; raises OSError."""
+    return start_zones(
+        cycle.zones,
+        user,
+        directory=old.zone_directory if old else None,
+        old=old.cycle.zones if old else None,
+    )
+
+
+@contextlib.contextmanager
+def _room_for_zones() -> Iterator[None]:
     try:
-        folder = start_zones(
-            cycle.zones,
-            user,
-            directory=old.zone_directory if old else None,
-            old=old.cycle.zones if old else None,
-        )
-        cycle.start()
-        return folder
+        yield
     except OSError as error:
         raise ConfError(
             f"cannot make the shared memory zones {errno_text(error)}"

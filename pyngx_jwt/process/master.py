@@ -18,7 +18,6 @@ from ..core.module import MasterEvent
 from ..log import Log, Severity, errno_text
 from .boot import Boot
 from .children import Child, reap
-from .cycle import LoadedCycle
 from .generation import Generation, load_generation
 from .pidfile import OLD, delete_pidfile, rename_pidfile
 from .serving import log_exception
@@ -33,6 +32,7 @@ from .worker import QUIT, REOPEN, TERMINATE, Worker
 KILL_AFTER = 1.5  # seconds between TERM and KILL, the sum of nginx's delays
 START_DEADLINE = 30.0  # seconds after which a reload no longer waits for slow workers
 MOST_RELOADS = 16  # between two searches for garbage
+REJECTED = 4  # reloads that leave no more garbage than one that is rejected
 RESPAWN_PAUSE = 0.5  # seconds from one start of a worker to the next one in its place
 
 
@@ -247,7 +247,7 @@ class Master:
         generation = load_generation(options, load, self.log, self.generation, [])
         if generation is None:
             self.generation.note(MasterEvent.REJECTED)
-            self._reloads = MOST_RELOADS  # what has been read of it is garbage
+            self._clean_up_after(REJECTED)  # an error has ended the reading of it
             gc.freeze()
             self.manager.ready(KEPT)
             return
@@ -256,16 +256,16 @@ class Master:
         generation.log.redirect_stderr()
         generation.note(MasterEvent.RELOADED)
         self._watch = generation.watch(time.monotonic())
-        self._let_go(old.cycle)
+        old.cycle.let_go()
+        self._clean_up_after(1)
         del generation, old
         self._start_workers()
         self._retire_at = time.monotonic() + START_DEADLINE
 
-    def _let_go(self, cycle: LoadedCycle) -> None:
-        """Frees a configuration; the little that is left of it waits for others, as to look for
-        it takes as long as to load one."""
-        cycle.let_go()
-        self._reloads += 1
+    def _clean_up_after(self, reloads: int) -> None:
+        """Frees the little that is left of configurations which were let go, once there have
+        been some, as to look for it takes as long as to load one."""
+        self._reloads += reloads
         if self._reloads >= MOST_RELOADS:
             self._reloads = 0
             gc.collect()

@@ -148,10 +148,17 @@ def start_zones(
     ``directory`` and ``old`` are those before a reload; without one a directory is created, if
     there are zones, and the caller has to remove it in the end.  Raises OSError.
     """
-    if zones.zones and directory is None:
-        directory = ZoneDirectory.make(zones.size, owner)
     if directory is not None:
         zones.start(directory, old)
+        return directory
+    if not zones.zones:
+        return None
+    directory = ZoneDirectory.make(zones.size, owner)
+    try:
+        zones.start(directory, old)
+    except OSError:
+        directory.remove()
+        raise
     return directory
 
 

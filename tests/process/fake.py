@@ -12,8 +12,9 @@ import json
 import os
 import socket
 import sys
+import weakref
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from pyngx_jwt.cli import open_standard_files, parse, server_options
 from pyngx_jwt.core.module import MasterEvent
@@ -84,7 +85,8 @@ class FakeCycle:
         """It can be anybody."""
 
     def check_continues(self, old: FakeCycle) -> None:
-        """It always can."""
+        if self.crash == "continue":
+            raise ConfError(self.crash).nowhere()
 
     def hand_over(self) -> bytes:
         if self.crash == "hand over":
@@ -106,16 +108,32 @@ class FakeCycle:
         """Nothing is counted."""
 
     def start(self) -> None:
-        """Nothing to begin with."""
+        if self.crash == "start":
+            raise ConfError(self.crash).nowhere()
+        if self.crash == "bug at start":
+            raise RuntimeError(self.crash)
 
     def exit(self) -> None:
         self.zones.close()
+
+
+class Garbage:
+    """Refers to itself, as much of what an error leaves does."""
+
+    alive: ClassVar[weakref.WeakSet[Garbage]] = weakref.WeakSet()
+
+    def __init__(self) -> None:
+        self.itself = self
+        Garbage.alive.add(self)
 
 
 def load(options: Options, log: Log) -> FakeCycle:
     with open(options.conf_file) as file:
         text = file.read()
     conf: dict[str, Any] = json.loads(text)
+    if "garbage" in conf:
+        Garbage()
+        log.write(Severity.NOTICE, f"garbage: {len(Garbage.alive)}")
     if "refuse" in conf:
         raise ConfError(conf["refuse"]).at(options.conf_file, 1)
     if "bug" in conf:
@@ -125,6 +143,9 @@ def load(options: Options, log: Log) -> FakeCycle:
     files = OpenFiles()
     target = files.add(options.full_name(conf.get("error_log", "error.log")))
     access = files.add(options.full_name(conf["access_log"])) if "access_log" in conf else None
+    zones = Zones()
+    for name, size in conf.get("zones", {}).items():
+        zones.add(name, size, "fake")
     main = {"pid": "nginx.pid", **conf.get("main", {})}
     main["pid"] = options.full_name(main["pid"])
     main["env"] = tuple(main.get("env", ()))
@@ -138,6 +159,7 @@ def load(options: Options, log: Log) -> FakeCycle:
         conf.get("text", ""),
         access,
         conf.get("crash", ""),
+        zones,
     )
 
 
