@@ -104,7 +104,8 @@ class MainConf(Conf):
         True,
         MAIN,
         "Lets a reload take over certificates, keys and revocation lists whose files have the same"
-        " inode and time of modification as when they were loaded. Otherwise all are read again.",
+        " inode, time of modification and size as when they were loaded. Otherwise all are read"
+        " again.",
     )
     user_ids: User | None = None
     environment: tuple[str, ...] = ()

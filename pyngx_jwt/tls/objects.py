@@ -19,17 +19,15 @@ from .credentials import (
     load_key,
 )
 from .errors import TlsError
-from .pairs import file_of
+from .pairs import FileMark, file_of
 
 Key = tuple[Callable[..., Any], str]  # what loads it, and its name
 
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """`file` is when that was written, in whole seconds as for nginx, and its number."""
-
     value: Any
-    file: tuple[int, int]
+    file: FileMark
 
 
 class TlsObjects:
@@ -88,20 +86,15 @@ class TlsObjects:
         found = None if running is None else running._objects.get(key)
         if found is None:
             return False
-        if not key[1].startswith(DATA) and (found.file != _file(key[1]) or not found.file[1]):
+        if not key[1].startswith(DATA) and (found.file != file_of(key[1]) or not found.file.number):
             return False
         self._objects[key] = found
         return True
 
     def _load(self, key: Key, load: Callable[[], Any]) -> Any:
         """What needs a password is not kept: another server may not have it."""
-        file = _file(key[1])
+        file = file_of(key[1])
         value = load()
         if key[0] is not load_key or not is_encrypted(key[1]):
             self._objects[key] = _Object(value, file)
         return value
-
-
-def _file(name: str) -> tuple[int, int]:
-    written, number = file_of(name)
-    return int(written), number

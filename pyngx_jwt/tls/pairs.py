@@ -6,11 +6,20 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .connection import TlsConnection
 from .credentials import DATA, Pair, Passwords, is_encrypted, load_chain, load_key
 from .errors import TlsError
+
+
+class FileMark(NamedTuple):
+    """What tells a file from another of its name, or from itself before it was written; zeros if
+    it cannot be had."""
+
+    written: int = 0  # nanoseconds
+    number: int = 0
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -18,7 +27,7 @@ class _Entry:
     value: Any
     created: float
     accessed: float
-    file: tuple[float, int]  # when it was written, and its number
+    file: FileMark
 
 
 class PairCache:
@@ -71,13 +80,12 @@ class PairCache:
             del self._entries[name]
 
 
-def file_of(name: str) -> tuple[float, int]:
-    """When a file was written, and its number; zeros if it cannot be had."""
+def file_of(name: str) -> FileMark:
     try:
         status = os.stat(name)
     except OSError:
-        return 0.0, 0
-    return status.st_mtime, status.st_ino
+        return FileMark()
+    return FileMark(status.st_mtime_ns, status.st_ino, status.st_size)
 
 
 @dataclass(frozen=True, slots=True)

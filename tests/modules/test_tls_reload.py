@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 
 import pytest
 
@@ -12,8 +13,8 @@ from ..nginx import Nginx
 from ..tls_client import shaken
 
 ONE, TWO = Authority("one.example"), Authority("two.example")
-FILES = {"pem": ONE.pem, "key": ONE.key_pem()}
-OTHERS = {"pem": TWO.pem, "key": TWO.key_pem()}
+FILES = {"pem": f"{ONE.pem:<9000}", "key": f"{ONE.key_pem():<9000}"}  # as long as each other
+OTHERS = {"pem": f"{TWO.pem:<9000}", "key": f"{TWO.key_pem():<9000}"}
 LISTEN = "127.0.0.1:%%PORT%% ssl"
 SERVER = "ssl_certificate pem; ssl_certificate_key key; return 204;"
 OFF = "ssl_object_cache_inheritable off;"
@@ -21,8 +22,18 @@ OFF = "ssl_object_cache_inheritable off;"
 
 def in_place(nginx: Nginx, name: str) -> None:
     """Leaves no trace: the file is the same, as old as it was."""
-    written = int((nginx.prefix / name).stat().st_mtime)
-    os.utime(nginx.write(name, OTHERS[name]), (written, written))
+    written = (nginx.prefix / name).stat().st_mtime_ns
+    os.utime(nginx.write(name, OTHERS[name]), ns=(written, written))
+
+
+def within_the_second(nginx: Nginx, name: str) -> None:
+    written = (nginx.prefix / name).stat().st_mtime_ns ^ 1
+    os.utime(nginx.write(name, OTHERS[name]), ns=(written, written))
+
+
+def longer(nginx: Nginx, name: str) -> None:
+    written = (nginx.prefix / name).stat().st_mtime_ns
+    os.utime(nginx.write(name, OTHERS[name] + "\n"), ns=(written, written))
 
 
 def later(nginx: Nginx, name: str) -> None:
@@ -33,9 +44,9 @@ def later(nginx: Nginx, name: str) -> None:
 def by_another(nginx: Nginx, name: str) -> None:
     """Another file, as old as the one before."""
     file = nginx.prefix / name
-    written = file.stat().st_mtime
+    written = file.stat().st_mtime_ns
     new = nginx.write(f"{name}.new", OTHERS[name])
-    os.utime(new, (written, written))
+    os.utime(new, ns=(written, written))
     new.rename(file)
 
 
@@ -80,6 +91,16 @@ def test_taken_over_twice(nginx: Nginx) -> None:
     nginx.reload(SERVER, listen=LISTEN)
     nginx.reload(SERVER, listen=LISTEN)
     assert shown(nginx) is ONE
+
+
+@pytest.mark.nginx_differs("it compares inode and seconds")
+@pytest.mark.parametrize("replace", [within_the_second, longer])
+def test_files_replaced_at_once(nginx: Nginx, replace: Callable[[Nginx, str], None]) -> None:
+    nginx(SERVER, listen=LISTEN, files=FILES)
+    for name in FILES:
+        replace(nginx, name)
+    nginx.reload(SERVER, listen=LISTEN)
+    assert shown(nginx) is TWO
 
 
 @pytest.mark.parametrize("noticed", FILES)
