@@ -412,10 +412,10 @@ class Trace(LoadWatch):
         text = "the request is answered"
         if module == "missing":
             text = f"pyngx does not run {statement.name if statement else 'the content handler'}"
-        elif statement is not None:
-            text += f" by {shown(' '.join([statement.name, *statement.args]))}"
         if module in FILE_MODULES:
             text = f"file {shown(path)}"
+        if statement is not None and module not in ("missing", "static"):
+            text += f" by {shown(' '.join([statement.name, *statement.args]))}"
         status = r.status if rc == DONE else rc
         line = self.trip.add(Result.NOTE, "content", f"{text}: {status_text(status)}", statement)
         self.trip.answer(line, status if rc != DONE else 0)

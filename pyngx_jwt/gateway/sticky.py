@@ -294,13 +294,14 @@ class CookieTie(RouteTie):
 class LearnTie:
     """To the server that has begun the session of the client."""
 
-    __slots__ = ("_create", "_learn", "_r", "_session")
+    __slots__ = ("_create", "_is_known", "_learn", "_r", "_session")
 
     def __init__(
         self, learn: StickyLearn, r: Request, create: tuple[Getter, ...], lookup: tuple[Getter, ...]
     ) -> None:
         self._learn, self._r, self._create = learn, r, create
         self._session = _first(lookup, r)
+        self._is_known = False
 
     @property
     def _sessions(self) -> Sessions:
@@ -311,7 +312,10 @@ class LearnTie:
     def wanted(self) -> str:
         if not self._session:
             return ""
-        return self._sessions.find(_digest(self._session), time.time() - self._learn.timeout)
+        since = time.time() - self._learn.timeout
+        found = self._sessions.find(_digest(self._session), since)
+        self._is_known = self._is_known or bool(found)
+        return found
 
     def chosen(self, peer: Peer) -> None:
         """What the server answers decides."""
@@ -325,8 +329,9 @@ class LearnTie:
             self._note(peer)
 
     def _note(self, peer: Peer) -> None:
+        """A session that has become known meanwhile, elsewhere, is not that of this server."""
         begun = _first(self._create, self._r)
-        session = begun or self._session
+        session = begun or (self._session if self._is_known else "")
         if not session:
             return
         noted = self._sessions.note(_digest(session), peer.sid, time.time(), create=bool(begun))

@@ -35,7 +35,7 @@ CASES = {
     "access": Case("deny all;", "/a.txt", "access", "client 127.0.0.1 is refused"),
     "api": Case("location / { api; }", "/9/nginx", "content", f"api {ANSWERS}"),
     "auth_basic": Case(
-        'auth_basic x; auth_basic_user_file "a.txt";', "/", "auth_basic", "user is refused"
+        'auth_basic x; auth_basic_user_file "a.txt";', "/", "auth_basic", "no user and password"
     ),
     "auth_request": Case(
         "location /in/ { auth_request /deny; } location /deny { return 403; }",
@@ -106,7 +106,7 @@ CASES = {
         "client sent plain HTTP request to HTTPS port",
         "server { listen 81 ssl; ssl_certificate cert.pem; ssl_certificate_key cert.pem; }",
     ),
-    "static": Case("", "/a.txt", "content", "the request is answered by root"),
+    "static": Case("", "/a.txt", "content", "file "),
     "stub_status": Case("location / { stub_status; }", "/", "content", "by stub_status: 200"),
     "try_files": Case("try_files /none =404;", "/", "try_files", "answers 404"),
     "zstd": Case("zstd_static always;", "/a.txt", "content", "by zstd_static always: 200"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from pyngx_jwt.http.failure import RequestFailed
 from pyngx_jwt.http.log_line import bind_line
 from pyngx_jwt.http.session import Session
@@ -28,6 +30,7 @@ class Served(Session):
         return cast(Log, SimpleNamespace(write=lambda *what, **how: self.texts.append(what[1])))
 
 
+@pytest.mark.interpreted("a session is made in the test")
 def test_a_variable_that_fails_costs_its_value_only() -> None:
     def wrong(r: Any) -> str:
         raise ValueError("wrong")
