@@ -217,7 +217,7 @@ def test_stream(nginx: Nginx) -> None:
     assert nginx.raw(b"", "a") == b"x"
     nginx.wait_for_log("stream log handler", name="debug.log")
     assert in_order(
-        debug_lines(nginx), "access phase: .*", "finalize stream session: 200", ".*log.*"
+        debug_lines(nginx), "generic phase: .*", "finalize stream session: 200", ".*log.*"
     )
 
 

@@ -163,7 +163,7 @@ Fault = Callable[[Peer, Speech], None]
 # The fault; what the client gets, alone and if there is another server; the line in the log.
 FAULTS: list[tuple[Fault, int | str, int | str, str]] = [
     (refuses, 502, 200, r"connect\(\) failed \(111: Connection refused\) while connecting to up"),
-    (resets_at_once, 502, 200, f"({RESET}|{CLOSED}){HEAD_PHASE}|connect.* failed .104: "),
+    (resets_at_once, 502, 200, f"({RESET}|{CLOSED}){HEAD_PHASE}|(connect|writev).* failed .104: "),
     (resets_after_the_request, 502, 200, RESET + HEAD_PHASE),
     (closes_after_the_request, 502, 200, CLOSED + HEAD_PHASE),
     (hangs, 504, 200, TIMED_OUT + HEAD_PHASE),

@@ -209,7 +209,9 @@ def test_early_data(nginx: Nginx, allowed: str, late: str, expected: str) -> Non
         listen=LISTEN,
         files=FILES,
     )
-    assert expected in early(nginx, REQUEST, late and REQUEST)
+    # Nothing is early that is read after the client has finished its handshake.
+    tries = 5 if allowed == "on" else 1
+    assert any(expected in early(nginx, REQUEST, late and REQUEST) for _ in range(tries))
 
 
 def test_early_body(nginx: Nginx) -> None:

@@ -11,7 +11,7 @@ from .trace import Tracing, tell, traced
 PHASES = {
     StreamPhase.POST_ACCEPT: "generic phase",
     StreamPhase.PREACCESS: "generic phase",
-    StreamPhase.ACCESS: "access phase",
+    StreamPhase.ACCESS: "generic phase",
     StreamPhase.SSL: "generic phase",
 }
 
