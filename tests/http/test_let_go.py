@@ -6,6 +6,8 @@ import gc
 import weakref
 from pathlib import Path
 
+import pytest
+
 from pyngx_jwt.compile import load, walk
 from pyngx_jwt.conf.directive import Conf
 from pyngx_jwt.log import Log
@@ -34,6 +36,7 @@ stream { server { listen 127.0.0.1:20001; proxy_pass 127.0.0.1:9000; } }
 """
 
 
+@pytest.mark.interpreted("weak references to compiled objects are not told of their end")
 def test_it_is_freed_at_once(tmp_path: Path) -> None:
     """The garbage collector, which has to look at all there is, need not run."""
     (tmp_path / "nginx.conf").write_text(CONF)

@@ -102,6 +102,7 @@ http {
 """
 
 
+@pytest.mark.interpreted("weak references to compiled objects are not told of their end")
 def test_it_is_freed_at_once(tmp_path: Path) -> None:
     """The garbage collector, which has to look at all there is, need not run."""
     (tmp_path / "nginx.conf").write_text(CONF)
