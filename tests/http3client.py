@@ -5,7 +5,6 @@ What it says of the responses is read with pylsqpack, which has nothing in commo
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import time
@@ -25,7 +24,7 @@ from pyngx_jwt.http3.qpack import Field, write_section
 
 from .http2client import FORBIDDEN, Response
 from .transcript import compose, exchanges
-from .wire import DEADLINE
+from .wire import DEADLINE, ready
 
 SETTINGS = frames.settings([(codes.MAX_TABLE_CAPACITY, 0), (codes.BLOCKED_STREAMS, 0)])
 LARGEST = 65535
@@ -110,7 +109,7 @@ class Http3Client:
                 return False
             timer = self.quic.get_timer()
             patience = min(end, timer if timer is not None else end) - now
-            if select.select([self.socket], [], [], max(patience, 0))[0]:
+            if ready(self.socket, patience):
                 self._receive()
             elif timer is not None and time.monotonic() >= timer:
                 self.quic.handle_timer(time.monotonic())

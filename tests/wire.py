@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import selectors
 import socket
 import time
 from dataclasses import dataclass, field
@@ -15,6 +16,16 @@ STATUS_LINE = re.compile(r"HTTP/(\d\.\d) (\d{3})(?: (.*))?")
 FIELD_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?(.*)")
 CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,16}")
 WITHOUT_BODY = {204, 304}
+
+
+def ready(sock: socket.socket, seconds: float, events: int = selectors.EVENT_READ) -> int:
+    """Those of ``events`` for which the socket is ready within so many seconds.
+
+    Of any descriptor: ``select.select`` refuses those from 1024 on.
+    """
+    with selectors.PollSelector() as selector:
+        selector.register(sock, events)
+        return sum(mask for _, mask in selector.select(max(seconds, 0)))
 
 
 @dataclass(frozen=True, slots=True)

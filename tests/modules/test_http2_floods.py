@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 from pathlib import Path
+from selectors import EVENT_READ, EVENT_WRITE
 
 import pytest
 
@@ -15,7 +15,7 @@ from pyngx_jwt.http2.blocks import write_block
 
 from ..http2client import told
 from ..nginx import Nginx
-from ..wire import DEADLINE
+from ..wire import DEADLINE, ready
 
 CONF = """
     http2 on;
@@ -61,14 +61,14 @@ def flood(server: Nginx, first: bytes, more: bytes) -> str:
         got, sent, pending = b"", 0, b""
         with contextlib.suppress(ConnectionError):
             while sent < MOST:
-                readable, writable, _ = select.select([client], [client], [], DEADLINE)
-                assert readable or writable, "neither reads nor closes"
-                if readable:
+                mask = ready(client, DEADLINE, EVENT_READ | EVENT_WRITE)
+                assert mask, "neither reads nor closes"
+                if mask & EVENT_READ:
                     data = client.recv(65536)
                     if not data:
                         break
                     got = (got + data)[-MEGABYTE:] if not _is_goaway(got) else got + data
-                if writable:
+                if mask & EVENT_WRITE:
                     pending = pending or more
                     size = client.send(pending)
                     pending, sent = pending[size:], sent + size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from pyngx_jwt.http3 import codes, frames
 
 from ..http3client import Http3Client, headers, pseudo
 from ..nginx import Nginx
-from ..wire import DEADLINE
+from ..wire import DEADLINE, ready
 from .test_http3 import FILES, QUIC, TLS
 
 pytestmark = pytest.mark.needs("http_v3_module")
@@ -195,7 +194,7 @@ def test_handshakes_that_do_not_go_on(server: Nginx) -> None:
             client = stack.enter_context(server.http3(connect=False))
             client.quic.connect(client.server, time.monotonic())
             client.flush()
-            assert select.select([client.socket], [], [], DEADLINE)[0]  # the server has taken it
+            assert ready(client.socket, DEADLINE)  # the server has taken it
             client.closed = 0, ""  # it says no more
         with server.http3() as client:
             assert client.quic._retry_count == 1
