@@ -160,6 +160,7 @@ class HttpProtocol(SocketConnection):
             if self.reader.buffer and not self.lingering:
                 self._give_up(400, CLIENT_GONE)
             return False
+        self.half_closed = True  # a request may go on regardless
         self._client_gone()
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 
 import pytest
@@ -932,6 +933,30 @@ def test_ignore_client_abort(nginx: Nginx) -> None:
         client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         backend.wait_until_asked()
     backend.connections(1)
+
+
+def test_client_that_closes_its_side_and_is_answered(nginx: Nginx) -> None:
+    """Such a connection does not idle until keepalive_timeout: there is nobody to keep it for."""
+
+    def script(peer: Peer) -> None:
+        peer.head()
+        assert peer.silent(0.3)
+        peer.send(OK)
+
+    nginx.backend("b", script)
+    nginx(
+        """
+        keepalive_timeout 1h;
+        location / { proxy_ignore_client_abort on; proxy_pass http://127.0.0.1:%%PORT_b%%; }
+        """
+    )
+    with nginx.connect() as client:
+        client.wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.wire.socket.shutdown(socket.SHUT_WR)
+        answer = client.wire.answer()
+        assert answer is not None
+        assert answer.status == 200
+        assert client.wire.closed()
 
 
 def test_unix_socket(nginx: Nginx) -> None:
