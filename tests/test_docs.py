@@ -23,7 +23,7 @@ GENERATED = {*docs.pages()}
 NOOPS = {
     *("mp4_buffer_size", "hls_mp4_buffer_size", "mqtt_rewrite_buffer_size"),
     "brotli_buffers",
-    *("worker_connections", "output_buffers"),
+    "worker_connections",
     *("ssi_ignore_recycled_buffers", "ssi_min_file_chunk"),
     *("accept_mutex", "accept_mutex_delay", "aio", "aio_write", "client_body_in_single_buffer"),
     *("connection_pool_size", "debug_points", "directio"),

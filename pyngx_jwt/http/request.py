@@ -24,8 +24,8 @@ HeaderFilter = Callable[["Request"], None]
 # cannot be found out.
 Settle = Callable[["Request", bool], "Awaitable[Status | None] | Status | None"]
 URI_CHANGES: Final = 11  # one more than the internal redirects that a request may make
-# Bytes of a file that are read and sent at once: many for a socket, whose buffer takes most of it;
-# where windows decide how much is taken, as many as nginx's "output_buffers" have.
+# Bytes of a file that are read and sent at once, at the least: many for a socket, whose buffer
+# takes most of it; where windows decide how much is taken, as many as nginx has by default.
 PIECE: Final = 131072
 STREAM_PIECE: Final = 32768
 SMALL: Final = (
@@ -269,7 +269,9 @@ class Request(Response):
     @property
     def piece(self) -> int:
         """Bytes of a file that are read and sent at once."""
-        return STREAM_PIECE if self.http_version >= 2000 else PIECE
+        least = STREAM_PIECE if self.http_version >= 2000 else PIECE
+        buffers: tuple[int, int] = self.location.core.output_buffers
+        return max(least, buffers[1])
 
     @property
     def request_line(self) -> str:

@@ -4,12 +4,10 @@ hpack has the Huffman code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 from hpack.exceptions import HPACKError
-from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.huffman_table import (
     HUFFMAN_COMPLETE,
@@ -20,7 +18,7 @@ from hpack.huffman_table import (
 
 MAX_PADDING = 3  # bytes
 RECURRING = 2048  # bytes of a string that is kept expanded, as tokens are
-LONG = 512  # bytes above which compressing costs more than it saves
+LONG = 2048  # bytes above which compressing costs more than it saves
 
 
 class BrokenString(Exception):
@@ -102,7 +100,19 @@ def _step(number: int, byte: int) -> _Step:
 _expand = lru_cache(maxsize=1024)(_expanded)
 
 
-_compress: Callable[[bytes], bytes] = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode
+_BITS: Final = [
+    format(code, f"0{length}b")
+    for code, length in zip(REQUEST_CODES[:256], REQUEST_CODES_LENGTH[:256], strict=True)
+]
+
+
+def _compress(data: bytes) -> bytes:
+    """By way of digits: several times as fast as shifting each code into a number."""
+    if not data:
+        return b""
+    bits = "".join([_BITS[byte] for byte in data])
+    bits += "1" * (-len(bits) % 8)
+    return int(bits, 2).to_bytes(len(bits) // 8)
 
 
 def number(value: int, prefix: int, bits: int) -> bytes:

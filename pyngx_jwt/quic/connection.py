@@ -137,6 +137,7 @@ class Connection(QuicConnection):
         self.failure: Exception | None = None
         self.new_ids: list[bytes] = []  # that packets may be sent to from now on
         self.payload_bytes = self._cost = 0  # that have come, of streams and of everything
+        self._resets: set[int] = set()  # streams of which the client has said so
         self._local_active_connection_id_limit = settings.connection_ids
         self._local_max_streams_bidi.value = self._local_max_streams_bidi.sent = settings.streams
         self._local_max_streams_uni.value = self._local_max_streams_uni.sent = UNI_STREAMS
@@ -186,6 +187,13 @@ class Connection(QuicConnection):
         super()._handle_crypto_frame(context, frame_type, buf)
 
     @property
+    def proven_address(self) -> Any:
+        """Where the client is, once it has shown that it gets what is sent there; until then, or
+        when it has moved, None."""
+        paths = self._network_paths
+        return paths[0].addr if paths and paths[0].is_validated else None
+
+    @property
     def has_begun(self) -> bool:
         """Whether a packet of the client could be decrypted."""
         return self._peer_cid.sequence_number is not None
@@ -213,6 +221,11 @@ class Connection(QuicConnection):
     # -- limits ----------------------------------------------------------------------------
 
     def receive_datagram(self, data: bytes, addr: Any, now: float) -> None:
+        """A client stays where it is until the handshake is complete (RFC 9000, 9): a packet of the
+        handshake that comes from elsewhere would pass for a proof of that address."""
+        paths = self._network_paths
+        if paths and not self._handshake_complete and addr != paths[0].addr:
+            return
         self._cost += len(data)
         super().receive_datagram(data, addr, now)
         if self._cost // 8 > self.payload_bytes + self._remote_max_data_used + TOLERATED:
@@ -230,6 +243,20 @@ class Connection(QuicConnection):
         before = buf.tell()
         super()._handle_stream_frame(context, frame_type, buf)
         self.payload_bytes += buf.tell() - before
+
+    def _handle_reset_stream_frame(
+        self, context: QuicReceiveContext, frame_type: int, buf: Buffer
+    ) -> None:
+        """A client can give up a request that has come whole: aioquic reports only others."""
+        at = buf.tell()
+        number, code = buf.pull_uint_var(), buf.pull_uint_var()
+        buf.seek(at)
+        stream = self._streams.get(number)
+        is_whole = stream is not None and stream.receiver.is_finished
+        super()._handle_reset_stream_frame(context, frame_type, buf)
+        if is_whole and number not in self._resets:
+            self._events.append(events.StreamReset(error_code=code, stream_id=number))
+        self._resets = {n for n in self._resets if n in self._streams} | {number}
 
     def _write_connection_limits(self, builder: QuicPacketBuilder, space: QuicPacketSpace) -> None:
         """The windows of the streams are the limit of what waits: that of the connection follows

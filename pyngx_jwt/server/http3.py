@@ -130,12 +130,14 @@ class Http3Connection(ClientConnection):
     # -- packets ---------------------------------------------------------------------------
 
     def receive(self, data: bytes, peer: Address) -> None:
-        """Takes a datagram; `settle` acts on it."""
+        """Takes a datagram; `settle` acts on it.  A client that has moved is at its new address
+        when it has answered there: anyone can send from an address that is not theirs."""
         quic = self._quic
         quic.receive_datagram(data, peer, self.worker.loop.time())
-        if peer != self._peer and quic.get_peer_address() == peer:  # the client has moved
-            self._peer = peer
-            self.take_addresses(peer, self._own)
+        client = quic.proven_address
+        if client is not None and client != self._peer:
+            self._peer = client
+            self.take_addresses(client, self._own)
 
     @property
     def has_begun(self) -> bool:

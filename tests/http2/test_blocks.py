@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from hpack import Decoder, Encoder
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +19,7 @@ from pyngx_jwt.http2.frames import (
     PROTOCOL_ERROR,
     Fault,
 )
-from pyngx_jwt.http2.strings import written
+from pyngx_jwt.http2.strings import number, written
 
 # RFC 7541, C.4: three requests of a connection, with Huffman coding.
 REQUESTS = [
@@ -100,8 +102,8 @@ def test_a_block_that_ends_in_its_path_is_none_that_came_before(cut: bytes) -> N
 def test_the_same_blocks_again_whole_and_in_pieces(sent: list[tuple[int, int]]) -> None:
     blocks = reader()
     requests = [PATH, PATH[:3] + b"\x02/x", bytes.fromhex("828784"), PATH + b"\x00\x01a\x01b"]
-    for number, at in sent:
-        block = requests[number]
+    for chosen, at in sent:
+        block = requests[chosen]
         if at < len(block):
             assert blocks.feed(block[:at], last=False) is None
             fields = blocks.feed(block[at:], last=True)
@@ -124,6 +126,16 @@ def test_tables_of_changing_sizes(blocks: list[tuple[list[Field], int]]) -> None
 
 def _entries(encoder: Encoder) -> list[tuple[bytes, bytes]]:
     return list(encoder.header_table.dynamic_entries)
+
+
+@given(st.binary(max_size=200))
+def test_the_code_of_another_encoder(data: bytes) -> None:
+    text = data.decode("latin-1")
+    code = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH).encode(data)
+    if len(code) < len(data):
+        assert written(text) == number(len(code), 0x7F, 0x80) + code
+    else:
+        assert written(text) == number(len(data), 0x7F, 0) + data
 
 
 @given(FIELDS)

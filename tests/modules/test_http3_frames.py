@@ -382,11 +382,11 @@ def test_numbers_of_any_length(server: Nginx) -> None:
         assert outcome(client, stream) == "200 GET|/||localhost|"
 
 
-def test_a_client_that_leaves_a_blocked_request(server: Nginx) -> None:
+@pytest.mark.parametrize("end", [False, True])
+def test_a_client_that_leaves_a_blocked_request(server: Nginx, end: bool) -> None:
     with server.http3(control=False) as client:
         client.uni(codes.CONTROL, frames.settings([]))
-        stream = client.begin(section(*STATIC, b"\x80", prefix=b"\x02\0"))
-        client.until(lambda: False, 0.2)
+        stream = client.begin(section(*STATIC, b"\x80", prefix=b"\x02\0"), end=end)
         client.quic.reset_stream(stream, codes.REQUEST_CANCELLED)
         assert outcome(client, stream) == "400"
 

@@ -16,7 +16,7 @@ from pyngx_jwt.http3 import codes, frames
 
 from ..http3client import Http3Client, headers, pseudo
 from ..nginx import Nginx
-from ..wire import DEADLINE
+from ..wire import DEADLINE, ready
 from .test_http3 import FILES, QUIC, TLS
 
 pytestmark = pytest.mark.needs("http_v3_module")
@@ -183,6 +183,49 @@ def test_other_keys(nginx: Nginx) -> None:
         assert ask(client)
         client.quic.request_key_update()
         assert ask(client)
+
+
+def move(client: Http3Client, host: str) -> socket.socket:
+    """The client sends from another address from now on; the socket that it had."""
+    before = client.socket
+    client.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.socket.bind((host, 0))
+    client.socket.setblocking(False)
+    return before
+
+
+def test_a_request_from_an_address_that_is_not_proven(nginx: Nginx) -> None:
+    """A client can send from an address that is not its own, but gets nothing there."""
+    serve(nginx, "location /who { return 200 $remote_addr; }")
+    with nginx.http3() as client:
+        assert ask(client)
+        before = move(client, "127.0.0.20")
+        client.quic.change_connection_id()
+        assert client.wait(client.open(pseudo(path="/who"))).body == b"127.0.0.1"
+        # By now it has answered there.
+        assert client.wait(client.open(pseudo(path="/who"))).body == b"127.0.0.20"
+        before.close()
+
+
+@pytest.mark.pyngx_only("others take the end of a handshake from anywhere")
+def test_a_handshake_that_goes_on_elsewhere(nginx: Nginx) -> None:
+    serve(nginx, "location /who { return 200 $remote_addr; }")
+    with nginx.http3(connect=False) as client:
+        client.quic.connect(client.server, time.monotonic())
+        client.flush()
+        assert ready(client.socket, DEADLINE)
+        home = move(client, "127.0.0.20")
+        data, address = home.recvfrom(65535)
+        client.quic.receive_datagram(data, address, time.monotonic())
+        while not client.quic._handshake_complete:
+            assert ready(home, DEADLINE)
+            data, address = home.recvfrom(65535)
+            client.quic.receive_datagram(data, address, time.monotonic())
+        client.flush()
+        away, client.socket = client.socket, home
+        assert client.wait(client.open(pseudo(path="/who"))).body == b"127.0.0.1"
+        assert not ready(away, 0)
+        away.close()
 
 
 def test_another_address(nginx: Nginx) -> None:

@@ -237,10 +237,12 @@ class CoreSettings(Conf):
         "Answers browsers of the Internet Explorer family with a page that refreshes instead of "
         "a redirect (301 or 302).",
     )
-    output_buffers = accepted(
+    output_buffers = buffers(
+        (2, 32768),
         EVERYWHERE,
-        "files are read in pieces of one size",
-        like=buffers((2, 32768), HTTP, "", shown="2 32k"),
+        "Reads files in pieces of the size, if that is more than 128k (32k in HTTP/2 and HTTP/3). "
+        "There is one buffer at a time: the number does not matter.",
+        shown="2 32k",
     )
     port_in_redirect = flag(True, EVERYWHERE, "Adds the server's port to absolute redirects.")
     postpone_output = accepted(EVERYWHERE, "output is sent as soon as there is any", like=A_SIZE)
