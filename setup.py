@@ -96,12 +96,16 @@ CALLS = """
 {declarations}
 static struct {{ const char *name; void **at; }} functions[] = {{ {table} {{0, 0}} }};
 
-static int pyngx_open(const char *library)
+static int pyngx_open(const char *library, unsigned long oldest)
 {{
     void *handle = dlopen(*library ? library : NULL, RTLD_LAZY);
-    for (int i = 0; handle && functions[i].name; i++)
+    unsigned long (*version)(void) = NULL;
+    if (handle) *(void **)&version = dlsym(handle, "OpenSSL_version_num");
+    if (!version || version() < oldest || !dlsym(handle, "SSL_new"))
+        return 0;  /* the calls go where they went */
+    for (int i = 0; functions[i].name; i++)
         *functions[i].at = dlsym(handle, functions[i].name);
-    return handle != NULL;
+    return 1;
 }}
 
 static int pyngx_has(const char *name)
@@ -118,7 +122,7 @@ static void pyngx_show(BUF_MEM *window, char *data, size_t length)
 }}
 """
 OF_CALLS = """
-int pyngx_open(const char *);
+int pyngx_open(const char *, unsigned long);
 int pyngx_has(const char *);
 void pyngx_show(BUF_MEM *, char *, size_t);
 """

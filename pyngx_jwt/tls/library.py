@@ -91,7 +91,7 @@ class _Compiled:
 
     def __init__(self, calls: Any, name: str | None) -> None:
         self._calls = calls
-        if not calls.pyngx_open(b"" if name is None else os.fsencode(name)):
+        if not calls.pyngx_open(b"" if name is None else os.fsencode(name), OLDEST):
             raise OSError
 
     def __getattr__(self, name: str) -> Any:

@@ -9,10 +9,12 @@ from pyngx_jwt.tls import library
 
 
 def test_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = library.openssl.OpenSSL_version_num()
     monkeypatch.setattr(library, "_candidates", lambda: ["/nonexistent/libssl.so", None])
     monkeypatch.setattr(library, "OLDEST", 0x90000000)  # what the interpreter has is too old
     with pytest.raises(ConfError, match=r"^TLS needs the shared library of OpenSSL 3\.0 or newer$"):
         _ = library.OpenSsl().SSL_new
+    assert library.openssl.OpenSSL_version_num() == version  # what was open before still is
 
 
 def test_functions_of_newer_versions() -> None:
