@@ -488,6 +488,9 @@ class HttpProtocol(SocketConnection):
     def start_tunnel(self, side: TunnelSide) -> None:
         """From now on the client's bytes go to `side`."""
         self.upgraded = side
+        if self.held_back:
+            self.held_back = False  # `side` says from now on when it is too much
+            self.transport.resume_reading()
         if self.reader.buffer:
             side.client_data(self.reader.take(self.reader.unread))
 

@@ -1134,6 +1134,29 @@ def test_upgrade_with_early_data(nginx: Nginx) -> None:
         assert client.wire.until(b"\n") == b"EARLY\n"
 
 
+def test_upgrade_with_more_early_data_than_is_read_ahead(nginx: Nginx) -> None:
+    size = 600_000
+
+    def script(peer: Peer) -> None:
+        peer.head()
+        assert peer.silent(0.3)  # the client sends, until nothing more is read
+        peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+        peer.exactly(size)
+        peer.send(b"all\n")
+
+    nginx.backend("b", script)
+    nginx(UPGRADE)
+    with nginx.connect() as client:
+        head = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+        sender = threading.Thread(target=client.wire.send, args=[head + bytes(size)], daemon=True)
+        sender.start()
+        answer = client.wire.answer()
+        assert answer is not None
+        assert answer.status == 101
+        assert client.wire.until(b"\n") == b"all\n"
+        sender.join(DEADLINE)
+
+
 def test_upgrade_times_out(nginx: Nginx) -> None:
     nginx.backend("b", websocket)
     nginx(UPGRADE)
