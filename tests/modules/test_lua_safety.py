@@ -72,6 +72,28 @@ def test_a_loop_that_catches_its_end_ends_the_worker(nginx: Nginx) -> None:
     assert nginx.request("GET /").body == b"in"
 
 
+@OWN
+@CRASH
+def test_a_function_of_c_that_does_not_end_ends_the_worker(nginx: Nginx) -> None:
+    nginx(
+        """
+        location / {
+            set_by_lua_block $set { return "in" }
+            content_by_lua_block {
+                if ngx.var.arg_x then string.match(string.rep("a", 5000), "a*a*a*a*b") end
+                ngx.print(ngx.var.set)
+            }
+        }
+        """,
+        http="pyngx_lua_timeout 100ms;",
+    )
+    assert nginx.request("GET /").body == b"in"
+    assert nginx.raw(b"GET /?x=1 HTTP/1.0\r\n\r\n", seconds=60) == b""
+    nginx.wait_for_log(r"exited on signal 26")
+    nginx.wait_for_log(r"start worker process", 2)
+    assert nginx.request("GET /").body == b"in"
+
+
 @pytest.mark.pyngx_only("lua-nginx-module makes of them what the processor does")
 @pytest.mark.parametrize("number", ["1e300", "-1e300", "1/0", "0/0", "2^31"])
 def test_numbers_that_are_no_c_int(nginx: Nginx, number: str) -> None:

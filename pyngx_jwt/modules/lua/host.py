@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Any
 from weakref import proxy
@@ -138,6 +139,7 @@ class LuaHost:
             "start_timer": lambda *arguments: timers.start(*arguments),
             "timer_counts": lambda: timers.counts(),
             "give_up": lambda: host.give_up(),
+            "watch": lambda seconds: host.watch(seconds),
         }
 
     def master_pid(self) -> int:
@@ -150,6 +152,12 @@ class LuaHost:
             level = level.outer
         main: MainConf = level[MainConf]
         return main
+
+    def watch(self, seconds: float) -> None:
+        """A signal ends the worker after so many seconds of processor time, none if it is 0.
+        The master's own code runs before it serves."""
+        if self.number >= 0:
+            signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
 
     def give_up(self) -> None:
         """Code runs on although it was told to end: the worker is replaced."""

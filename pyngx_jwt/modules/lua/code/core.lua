@@ -78,13 +78,27 @@ end
 
 -- Running ------------------------------------------------------------------------------------
 
-local function left(before, ...)
-    cur = before
-    return ...
-end
-
 local limit = settings.timeout -- seconds of processor time between two waits
 local clock, started, warned = os.clock, 0, 0
+
+-- Code of a run begins.  What was running before is to be given to `left`.
+local function entered(run)
+    local before = cur
+    cur = run
+    if limit and not before then
+        started = clock()
+        py.watch(limit * 3) -- functions in C, which call no hooks, end the worker then
+    end
+    return before
+end
+
+local function left(before, ...)
+    cur = before
+    if limit and not before then
+        py.watch(0)
+    end
+    return ...
+end
 
 if limit then
     -- Compiled code looks at no hooks.
@@ -128,11 +142,9 @@ local function outcome(thread, ok, first, ...)
 end
 
 local function step(thread, ...)
-    local before, run = cur, thread.run
-    cur, run.thread = run, thread
-    if limit then
-        started = clock()
-    end
+    local run = thread.run
+    local before = entered(run)
+    run.thread = thread
     return left(before, outcome(thread, resume(thread.co, ...)))
 end
 core.step = step
@@ -149,36 +161,27 @@ function core.enter(fn, rq, req, phase, ...)
 end
 
 local function unwound(before, ok, result)
-    cur = before
+    left(before)
     return ok, result
 end
 
 -- Runs a handler that cannot wait: true and what it returns, or false and what is wrong.
 function core.call(fn, rq, req, phase, ...)
-    local before = cur
-    cur = {rq = rq, req = req, phase = phase, arg = nil}
-    if limit and not before then
-        started = clock()
-    end
+    local before = entered({rq = rq, req = req, phase = phase, arg = nil})
     return unwound(before, xpcall(fn, explained, ...))
 end
 
 -- The same of a body filter: what becomes of a part, and whether it is the last one.
 function core.filter(fn, rq, req, data, eof)
-    local before = cur
     local run = {rq = rq, req = req, phase = "body_filter", chunk = data, eof = eof}
-    cur = run
-    if limit and not before then
-        started = clock()
-    end
+    local before = entered(run)
     local ok, result = unwound(before, xpcall(fn, explained))
     return ok, result, run.chunk, run.eof
 end
 
 -- The same of "set_by_lua", with its arguments.
 function core.set(fn, rq, req, args)
-    local before = cur
-    cur = {rq = rq, req = req, phase = "set", args = args}
+    local before = entered({rq = rq, req = req, phase = "set", args = args})
     return unwound(before, xpcall(fn, explained))
 end
 
