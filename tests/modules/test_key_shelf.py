@@ -92,6 +92,7 @@ class Answers(KeyRequest):
         return self._parse(jwks(KEY).encode(), None), time.time()
 
 
+@pytest.mark.interpreted("derives a class")
 @pytest.mark.parametrize("refreshed", [10, 60, 98])
 def test_keys_are_fetched_in_time_after_a_refresh(
     monkeypatch: pytest.MonkeyPatch, refreshed: int

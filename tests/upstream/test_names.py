@@ -119,6 +119,7 @@ def test_a_bug_does_not_end_it() -> None:
     assert told(shared) == "10.0.0.1:80"
 
 
+@pytest.mark.interpreted("replaces methods")
 def test_names_that_are_added() -> None:
     """A bug does not end the look for them; those that are removed are forgotten."""
     shared = group(FIXED)
