@@ -10,6 +10,7 @@ from ..core.main import MainConf
 from ..errors import ConfError
 from ..gateway.conf import GatewayConf
 from ..http.auth_delay import delayed
+from ..http.conditions import may_follow_another, refuse_if_lost
 from ..http.contexts import CONDITIONS, IN_LOCATION, LIMIT_EXCEPT, LOCATION, LOCATION_IF
 from ..http.level import Level
 from ..http.location import Tree
@@ -176,13 +177,15 @@ class _Building:
             content = next(self._each(level.outer, contents), None)
             if content and level.context & LIMIT_EXCEPT:
                 content = content if content[0].answers_in_limit_except else None
-        location.auto_redirect, location.content = False, None
+        location.auto_redirect, location.forwards, location.content = False, False, None
         if content is None:
-            return self.handlers(Phase.CONTENT)
+            earlier = (refuse_if_lost,) if may_follow_another(level) else ()
+            return (*earlier, *self.handlers(Phase.CONTENT))
         module, handler = content
         handler = level.scope.watch.built(handler, level, module.name, Phase.CONTENT)
         level.handlers[Phase.CONTENT] = [(module.name, handler)]
         conf = level[module.conf]
+        location.forwards = isinstance(conf, GatewayConf)
         adds_slash = conf.adds_slash if isinstance(conf, GatewayConf) else module.adds_slash
         location.auto_redirect = adds_slash and location.name.endswith("/")
         location.content = handler

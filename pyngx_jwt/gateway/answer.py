@@ -153,9 +153,7 @@ def _copy_content_encoding(r: Request, name: str, value: str) -> None:
 
 
 def _copy_upgrade(r: Request, name: str, value: str) -> None:
-    if r.http_version >= 2000:  # which has no such field
-        return
-    if r.upgraded or r.status == 426:  # "Upgrade Required" names the protocol
+    if r.http_version < 2000:  # after that there is no such field
         r.add_header(name, value)
 
 

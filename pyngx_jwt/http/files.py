@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from ..log import Severity
-from .request import Request, Status
+from .request import SMALL, Request, Status
 from .status import DONE
 from .template import Text
 
@@ -183,7 +183,9 @@ async def _send_parts(r: Request, fd: int, segments: tuple[Segment, ...], path: 
             if prefix:
                 r.write(prefix)
             while start < end:
-                wanted = min(piece, end - start)
+                wanted = end - start
+                if wanted > piece + SMALL:  # a short rest goes with the last piece
+                    wanted = piece
                 data = os.pread(fd, wanted, start)
                 read, sending = len(data), r.send(data)
                 del data  # it is not kept for as long as the client takes

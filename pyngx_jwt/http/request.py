@@ -122,6 +122,7 @@ class Location:
         "core",
         "error_pages",
         "exact",
+        "forwards",
         "handlers",
         "header_filters",
         "internal",
@@ -151,6 +152,7 @@ class Location:
     core: Any
     conf: Callable[[type[Any]], Any]
     content: Handler | None  # the only one of the content phase, None if there can be several
+    forwards: bool  # whether that one asks an upstream
     rewrite: tuple[Handler, ...]
     handlers: tuple[Handler, ...]
     subrequest_handlers: tuple[Handler, ...]

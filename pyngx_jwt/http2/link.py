@@ -2,7 +2,7 @@
 
 What frames mean is decided by a `Side`: the server in `server/http2.py`, or a client of upstreams.
 The order of checks, their error codes and messages are those of ngx_http_v2.c, and so is what is
-ignored: frames of streams that are over, unknown types, priorities.
+ignored: frames of streams that are over, unknown types.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .frames import (
     Fault,
     Flood,
 )
+from .priorities import Priorities
 from .stream import Stream
 
 BURST: Final = 32768  # bytes that are written at once, in a turn of the event loop
@@ -83,7 +84,7 @@ class Link:
         *("_buffer", "_end", "_flags", "_flush", "_left", "_length", "_loop", "_number", "_out"),
         *("_out_size", "_padding", "_peer", "_queue", "_side", "_step", "_stream", "_stuck"),
         *("blocks", "feeding", "frame_size", "init_window", "largest_frame", "leaving", "paused"),
-        *("payload_bytes",),
+        *("payload_bytes", "priorities"),
         *("priorities_left", "recv_window", "send_window", "settings_acknowledged", "streams"),
         *("table_update", "total_bytes", "waiting"),
     )
@@ -104,6 +105,7 @@ class Link:
         self.frame_size = frames.DEFAULT_FRAME_SIZE  # that the peer takes
         self.largest_frame = frames.LARGEST_FRAME  # that the peer may send
         self.settings_acknowledged = self.table_update = False
+        self.priorities: Priorities | None = None  # once the peer has set some
         self.priorities_left = 100
         self.total_bytes = self.payload_bytes = 0
         self.feeding = False
@@ -196,13 +198,15 @@ class Link:
         self._send_in_turn()
 
     def _send_in_turn(self) -> None:
-        """One frame of each stream after the other, as far as windows and the kernel allow."""
+        """One frame of each stream after the other, as far as windows and the kernel allow, unless
+        some are to be sent before others."""
         queue = self._queue
         if not queue:
             return
         blocked: list[Stream] = []
+        priorities = self.priorities
         while queue and not self.paused:
-            stream = next(iter(queue))
+            stream = next(iter(queue)) if priorities is None else priorities.first(queue)
             del queue[stream]
             if stream.holds_data and self.send_window <= 0:
                 blocked.append(stream)
@@ -422,12 +426,18 @@ class Link:
             if padding > length:
                 text = f"padded HEADERS frame with incorrect length: {length}, padding: {padding}"
                 raise self._fault(PROTOCOL_ERROR, text)
+        priority = -1
         if flags & frames.PRIORITIZED:
             if not self.leaving:
                 self._check_dependency("HEADERS", data, begin)
+            priority = begin
             begin += 5
         if not self._side.begin_headers(self._number, flags):
             return self._skip(length, data, begin)
+        if priority >= 0:
+            self._set_priority(data, priority)
+        elif self.priorities is not None:
+            self.priorities.begin(self._number)
         self._padding, self._left = padding, length - padding
         self._length = self._left  # of the block, from now on
         self._end = bool(flags & frames.END_STREAM)
@@ -435,10 +445,21 @@ class Link:
         return self._read_block(data, begin)
 
     def _check_dependency(self, kind: str, data: bytes, at: int) -> None:
-        """A stream cannot depend on itself; apart from that priorities do not matter."""
+        """A stream cannot depend on itself."""
         if frames.number_at(data, at)[0] & MAX_WINDOW == self._number:
             text = f"{kind} frame for stream {self._number} with incorrect dependency"
             raise self._fault(PROTOCOL_ERROR, text)
+
+    def _set_priority(self, data: bytes, at: int) -> None:
+        if self.priorities is None:
+            self.priorities = Priorities(self.streams)
+        depends_on = frames.number_at(data, at)[0]
+        self.priorities.set(
+            self._number,
+            depends_on & MAX_WINDOW,
+            data[at + 4] + 1,
+            exclusive=depends_on > MAX_WINDOW,
+        )
 
     def _read_block(self, data: bytes, at: int) -> int:
         here = min(self._left, len(data) - at)
@@ -505,6 +526,7 @@ class Link:
         if not self._number:
             raise self._fault(PROTOCOL_ERROR, "PRIORITY frame with incorrect identifier")
         self._check_dependency("PRIORITY", data, at)
+        self._set_priority(data, at)
 
     def _reset(self, code: int) -> None:
         if not self._number:

@@ -302,7 +302,8 @@ class Picture(WholeBody):
         r, plan, out = self.r, self.plan, io.BytesIO()
         options: dict[str, Any] = {}
         if kind == "jpeg":
-            options["quality"] = _quality(plan.jpeg_quality(r))
+            options["quality"] = quality = _quality(plan.jpeg_quality(r))
+            options["comment"] = f"quality = {quality}\n"  # gd's images say so
             options["progressive"] = plan.conf.image_filter_interlace
         elif kind == "webp":
             options["quality"] = _quality(plan.webp_quality(r))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ..conf.directive import Conf, directive, flag, own
 from ..errors import ConfError
+from ..http.conditions import follow, may_follow_another
 from ..http.contexts import CONDITIONS, EVERYWHERE, LOCATION, LOCATION_IF, SERVER, SERVER_IF
 from ..http.level import Level
 from ..http.module import Module, Phase
@@ -166,12 +167,15 @@ def _if(build: BuildCondition, level: Level, variables: Variables) -> Operation:
     holds = build(variables)
     waits = variables.unsettled_uses > before
     operations = _operations_of(level)
+    follows, outer = may_follow_another(level), level.outer
 
     def run(r: Request) -> Answer:
         if not holds(r):
             return None
         if level.location is not None:
-            r.location = level.location
+            before, r.location = r.location, level.location
+            if follows and outer is not None:
+                follow(r, before, outer.location)
         return run_in_order(iter(operations), r)
 
     return once_settled(run, while_keys_are_asked_for=False) if waits else run

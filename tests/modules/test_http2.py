@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from h2.settings import SettingCodes
 
 from pyngx_jwt.http2 import frames
 from pyngx_jwt.http2.blocks import write_block
@@ -351,6 +352,22 @@ def test_chunk_size(nginx: Nginx) -> None:
         with nginx.http2() as client:
             client.request(f"GET {path}")
             assert client.largest == most
+
+
+def test_output_buffers(nginx: Nginx) -> None:
+    """A frame has no more than a piece of the file."""
+    nginx(
+        "http2 on; http2_chunk_size 1m; sendfile off; output_buffers 2 1m; root html;",
+        files={"html/f": "0123456789" * 10000},
+    )
+    with nginx.http2() as client:
+        size = 1 << 20
+        client.connection.update_settings(
+            {SettingCodes.MAX_FRAME_SIZE: size, SettingCodes.INITIAL_WINDOW_SIZE: size}
+        )
+        client.connection.increment_flow_control_window(size)
+        client.request("GET /f")
+        assert client.largest == 100000
 
 
 def curl_path() -> str:

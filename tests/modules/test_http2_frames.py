@@ -25,6 +25,7 @@ CONF = f"""
     location / {{ return 200 "$request_method|$uri|$args|$host|$http_x"; }}
     location /empty {{ return 204; }}
     location /long {{ return 200 "{"0123456789" * 100}"; }}
+    location /rest {{ return 200 "{"x" * 535}"; }}
     location /body {{ proxy_pass http://127.0.0.1:%%PORT_none%%; error_page 502 = @read; }}
     location @read {{ return 200 read; }}
     location /drop {{ return 444; }}
@@ -652,6 +653,58 @@ def test_frames(server: Nginx, name: str) -> None:
     wanted = ["SETTINGS ACK", *filter(None, expected.split(" | "))]
     count = len([line for line in wanted if line != "closed"])
     assert converse(server, OPENED + sent, count) == wanted
+
+
+def priority(number: int, depends_on: int, weight: int, *, exclusive: bool = False) -> bytes:
+    """A PRIORITY frame."""
+    first = (depends_on | exclusive << 31).to_bytes(4)
+    return frames.frame(frames.PRIORITY, 0, number, first + bytes((weight - 1,)))
+
+
+# What a client says of three streams before they begin, and their order when there is a window.
+A, B, C, OTHER = 301, 303, 305, 307
+ORDERS: list[tuple[bytes, list[int]]] = [
+    (b"", [A, B, C]),
+    (priority(B, 0, 255) + priority(C, 0, 100), [B, C, A]),
+    (priority(C, 0, 16) + priority(B, C, 16) + priority(A, B, 16), [C, B, A]),
+    (priority(B, 0, 16) + priority(A, B, 1) + priority(C, B, 2), [B, C, A]),
+    (priority(B, 0, 1) + priority(A, B, 1) + priority(C, A, 1) + priority(B, A, 1), [A, B, C]),
+    (priority(B, 0, 9) + priority(A, 0, 8) + priority(C, 0, 1, exclusive=True), [C, B, A]),
+    (priority(A, OTHER, 255, exclusive=True), [A, B, C]),  # which there is not
+    (priority(A, OTHER, 15), [B, C, A]),
+    (priority(OTHER, 0, 16) + priority(A, OTHER, 256), [B, C, A]),  # there is, as it was named
+    (priority(A, 0, 9) + priority(B, A, 9) + priority(C, B, 9) + priority(A, C, 9), [C, A, B]),
+]
+# So much that the window of the connection is used up.
+FULL = OPENED + b"".join([get(number, head(path="/long")) for number in range(101, 231, 2)])
+FULL += get(231, head(path="/rest"))
+
+
+def converse_when_full(server: Nginx, sent: bytes, number: int) -> list[int]:
+    """The order of the so many streams that are sent when the window is opened."""
+    opened = FULL + sent + frames.window_update(0, 1000)
+    came = converse(server, opened, 1 + 66 * 2 + number * 2)
+    return [int(line.split()[1]) for line in came if line.endswith(" 9 END")]
+
+
+@pytest.mark.parametrize(("said", "order"), ORDERS)
+def test_priorities(server: Nginx, said: bytes, order: list[int]) -> None:
+    assert converse_when_full(server, said + get(A) + get(B) + get(C), 3) == order
+
+
+def test_priorities_of_heads(server: Nginx) -> None:
+    def first(depends_on: int, weight: int) -> bytes:
+        return depends_on.to_bytes(4) + bytes((weight - 1,)) + head()
+
+    requests = b"".join(
+        [
+            get(A, first(0, 16), 0x25),
+            get(B, first(0, 2), 0x25),
+            get(C, first(A, 256), 0x25),
+            get(OTHER),
+        ]
+    )
+    assert converse_when_full(server, requests, 4) == [A, OTHER, B, C]
 
 
 PATHS = [

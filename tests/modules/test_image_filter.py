@@ -201,6 +201,7 @@ def test_quality_and_sharpness(nginx: Nginx) -> None:
     good, bad = (nginx.request(f"GET /noise.jpeg?q={q}") for q in (95, 10))
     assert len(good.body) > 2 * len(bad.body)
     assert opened(good).info.get("progressive")
+    assert b"quality = 95\n" in good.body and b"quality = 10\n" in bad.body
     sharp = nginx.request("GET /noise.jpeg?q=95&s=100")
     assert sharp.body != good.body and opened(sharp).size == (50, 50)
     assert opened(nginx.request("GET /a.webp")).size == (40, 20)

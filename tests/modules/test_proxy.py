@@ -1104,8 +1104,8 @@ def test_bytes_of_an_upgraded_connection_are_counted(nginx: Nginx) -> None:
     assert (to_client > 18, body) == (True, 18)
 
 
-def test_upgrade_required_names_the_protocol(nginx: Nginx) -> None:
-    """The header of other responses belongs to the connection to the upstream alone."""
+def test_upgrades_that_an_upstream_offers(nginx: Nginx) -> None:
+    """They are for clients of HTTP/1 alone."""
 
     def upgrade(peer: Peer) -> None:
         status = "426 Upgrade Required" if "/426" in peer.head() else "200 OK"
@@ -1113,12 +1113,19 @@ def test_upgrade_required_names_the_protocol(nginx: Nginx) -> None:
         peer.send(head.encode())
 
     nginx.backend("b", upgrade)
-    nginx("location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
-    nginx.exchange("""
+    nginx("http2 on; location / { proxy_pass http://127.0.0.1:%%PORT_b%%; }")
+    offers = """
         > GET /426
         < 426
         < Upgrade: websocket
-        """)
+
+        > GET /200
+        < 200
+        < Upgrade: websocket
+        """
+    nginx.exchange(offers)
+    with nginx.http2() as client:
+        client.exchange(offers.replace("< Upgrade: websocket", "< !Upgrade"))
 
 
 def test_upgrade_with_early_data(nginx: Nginx) -> None:

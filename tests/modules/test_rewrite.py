@@ -630,6 +630,60 @@ def test_if_inherits_handler(nginx: Nginx) -> None:
         """)
 
 
+@pytest.mark.trouble("nginx logs it as an alert")
+def test_an_upstream_of_an_if_that_another_one_follows(nginx: Nginx) -> None:
+    """The files of the location do not take its place."""
+    nginx(
+        """
+        location / {
+            root html;
+            if ($arg_a) { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+            if ($arg_b) { add_header X-B 1; }
+            if ($arg_c) { add_header X-C 1; }
+            if ($arg_d) { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+            if ($arg_e) { return 200 e; }
+        }
+        error_page 500 =200 /error/f?b=1;
+        location /error/ {
+            alias html/;
+            if ($arg_a) { proxy_pass http://127.0.0.1:%%PORT_b%%; }
+            if ($arg_b) { add_header X-Error 1; }
+        }
+        """,
+        servers=["listen 127.0.0.1:%%PORT_b%%; return 200 b:$request_uri;"],
+        files={"html/f": "file"},
+    )
+    nginx.exchange("""
+        > GET /f?a=1
+        < 200
+        <
+        < b:/f?a=1
+
+        > GET /f?b=1&c=1
+        < 200
+        < X-C: 1
+        <
+        < file
+
+        > GET /f?a=1&b=1
+        < 200
+        < X-Error: 1
+        <
+        < file
+
+        > GET /f?a=1&c=1&d=1
+        < 200
+        <
+        < b:/f?a=1&c=1&d=1
+
+        > GET /f?a=1&b=1&e=1
+        < 200
+        <
+        < e
+        """)
+    assert "no upstream configuration" in nginx.error_log()
+
+
 def test_captures(nginx: Nginx) -> None:
     nginx("""
         location ~ ^/loc/(?<first>\\w+)/(\\w+)$ { return 200 "$first $1 $2 [$3]"; }
