@@ -99,6 +99,27 @@ def test_control_characters(nginx: Nginx, text: str) -> None:
     assert nginx.access_log(1, "claims.log") == ["[-]"]
 
 
+@pytest.mark.pyngx_only("keyval is of NGINX Plus")
+def test_a_list_of_revoked_tokens(nginx: Nginx) -> None:
+    """As docs/sharing.md has it: what the list cannot name is not let through either."""
+    nginx(
+        f"{KEYS} auth_jwt A; auth_jwt_require $jwt_claim_jti $not_revoked; root html;",
+        http="""
+        keyval_zone zone=revoked:64k state=revoked.json;
+        keyval $jwt_claim_jti $revoked zone=revoked;
+        map $revoked $not_revoked { "" 1; default 0; }
+        """,
+        files={**PAGES, "revoked.json": '{"a": "1"}'},
+    )
+    for claims, status in [
+        ({"jti": "b"}, 200),
+        ({"jti": "a"}, 401),
+        ({"jti": "a\t"}, 401),
+        ({}, 401),
+    ]:
+        nginx.exchange(f"> GET /a\n> {bearer(**claims)}\n< {status}")
+
+
 def test_objects_and_paths(nginx: Nginx) -> None:
     nginx(
         f"""

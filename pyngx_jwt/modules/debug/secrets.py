@@ -24,8 +24,8 @@ _KEPT = "secrets of debug"  # in what modules keep of the request
 
 
 def is_secret(name: str) -> bool:
-    """Whether a field or argument of this name is one."""
-    return _SECRET.search(name) is not None
+    """Whether a field or argument of this name, which may be escaped, is one."""
+    return _SECRET.search(unescape(name) if "%" in name else name) is not None
 
 
 def is_secret_variable(name: str) -> bool:
